@@ -1,0 +1,212 @@
+/**
+ * An agent as a value: what it takes, what it gives, how it can fail, who may call it.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer, Schema, type Scope, Stream } from "effect"
+import type { Event } from "./Event.ts"
+import type * as Hook from "./Hook.ts"
+import { CurrentRun } from "./Run.ts"
+
+const TypeId = "~@fastagentic/core/Agent"
+
+/** A schema that needs no services to read or write. @category models @since 0.1.0 */
+export type AnySchema = Schema.ConstraintCodec<unknown, unknown>
+
+/** A payload has named fields. @category models @since 0.1.0 */
+export interface PayloadSchema extends Schema.ConstraintCodec<unknown, unknown> {
+  readonly fields: Schema.Struct.Fields
+}
+
+/** Payload fields, or a struct of them. @category utility types @since 0.1.0 */
+export type StructOf<P> = P extends PayloadSchema ? P
+  : P extends { readonly [key: string]: AnySchema } ? Schema.Struct<P> extends infer S extends PayloadSchema ? S : never
+  : never
+
+/**
+ * The phantom service that an agent's layer provides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handler<Identifier extends string> {
+  readonly _: unique symbol
+  readonly agent: Identifier
+}
+
+/** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
+export interface Handle {
+  readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun | Scope.Scope>
+}
+
+/**
+ * A declared agent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Agent<
+  Identifier extends string,
+  Payload extends PayloadSchema,
+  Success extends AnySchema,
+  Error extends AnySchema,
+  Hooks extends Hook.Any = never
+> {
+  new(_: never): {}
+  readonly [TypeId]: typeof TypeId
+  readonly identifier: Identifier
+  readonly description: string
+  readonly payloadSchema: Payload
+  readonly successSchema: Success
+  readonly errorSchema: Error
+  readonly durable: boolean
+  readonly mcpTool: boolean
+  readonly scopes: ReadonlyArray<string>
+  readonly examples: ReadonlyArray<string>
+  readonly hooks: ReadonlyArray<Hooks>
+  readonly handler: Context.Key<Handler<Identifier>, Handle>
+
+  /** Adds hooks inside of those already there: the first declared is the outermost. */
+  hook<H extends ReadonlyArray<Hook.Any>>(
+    ...hooks: H
+  ): Agent<Identifier, Payload, Success, Error, Hooks | H[number]>
+
+  /**
+   * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
+   * the answer.
+   */
+  toLayer<R>(
+    handler: (payload: Payload["Type"]) => Effect.Effect<Success["Type"], Error["Type"], R>
+  ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
+  toLayer<R>(
+    handler: string extends Success["Type"] ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"], R>
+      : never
+  ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
+}
+
+/** @category utility types @since 0.1.0 */
+export interface Any {
+  readonly [TypeId]: typeof TypeId
+  readonly identifier: string
+  readonly description: string
+  readonly payloadSchema: PayloadSchema
+  readonly successSchema: AnySchema
+  readonly errorSchema: AnySchema
+  readonly durable: boolean
+  readonly mcpTool: boolean
+  readonly scopes: ReadonlyArray<string>
+  readonly examples: ReadonlyArray<string>
+  readonly hooks: ReadonlyArray<Hook.Any>
+}
+
+/** The services that an agent needs to be served. @category utility types @since 0.1.0 */
+export type Handlers<A> = A extends Agent<infer I, infer _P, infer _S, infer _E, infer H>
+  ? Handler<I> | (H extends Hook.Any ? Hook.Handler<H["identifier"]> : never)
+  : never
+
+type Options = Omit<Agent<string, PayloadSchema, AnySchema, AnySchema, Hook.Any>, "hook" | "toLayer" | typeof TypeId>
+
+const Proto = {
+  [TypeId]: TypeId,
+  hook(this: Options, ...hooks: ReadonlyArray<Hook.Any>) {
+    return makeProto({ ...optionsOf(this), hooks: [...this.hooks, ...hooks] })
+  },
+  toLayer(
+    this: Options,
+    handler: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun> | Stream.Stream<Event, unknown, CurrentRun>
+  ) {
+    return Layer.effect(
+      this.handler,
+      Effect.contextWith((services: Context.Context<never>) =>
+        Effect.succeed({
+          run: (payload: unknown) => {
+            const answer = handler(payload)
+            return Effect.updateContext(
+              Stream.isStream(answer) ? answerOf(answer) : answer,
+              (context: Context.Context<CurrentRun>) => Context.merge(services, context)
+            )
+          }
+        })
+      )
+    )
+  }
+}
+
+const answerOf = Effect.fnUntraced(function*<E, R>(events: Stream.Stream<Event, E, R>) {
+  const run = yield* CurrentRun
+  let answer = ""
+  yield* Stream.runForEach(events, (event) => {
+    if (event.type === "token") answer += event.data.delta
+    return run.emit(event)
+  })
+  return answer
+})
+
+/** A payload may be given as a struct or as its fields. @category constructors @since 0.1.0 */
+export const structOf = <P extends { readonly [key: string]: AnySchema } | PayloadSchema>(payload: P): StructOf<P> =>
+  // makeProto: the two branches are the two cases of `StructOf`.
+  (Schema.isSchema(payload) ? payload : Schema.Struct(payload as Schema.Struct.Fields)) as StructOf<P>
+
+const optionsOf = (agent: Options): Options => ({
+  identifier: agent.identifier,
+  description: agent.description,
+  payloadSchema: agent.payloadSchema,
+  successSchema: agent.successSchema,
+  errorSchema: agent.errorSchema,
+  durable: agent.durable,
+  mcpTool: agent.mcpTool,
+  scopes: agent.scopes,
+  examples: agent.examples,
+  hooks: agent.hooks,
+  handler: agent.handler
+})
+
+const makeProto = <A>(options: Options): A => {
+  function Agent() {}
+  Object.setPrototypeOf(Agent, Proto)
+  // makeProto: a declared value is a function object, so that a class can extend it.
+  return Object.assign(Agent, options) as unknown as A
+}
+
+/**
+ * Declares an agent.
+ *
+ * `success` is a string unless said otherwise. A durable agent (the default) survives restarts; one that is not keeps
+ * its runs in memory. `mcpTool: false` hides it from MCP's tool list. `examples` show callers what to ask.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Identifier extends string,
+  const Payload extends { readonly [key: string]: AnySchema } | PayloadSchema,
+  Success extends AnySchema = typeof Schema.String,
+  Error extends AnySchema = typeof Schema.Never
+>(identifier: Identifier, options: {
+  readonly description: string
+  readonly payload: Payload
+  readonly success?: Success
+  readonly error?: Error
+  readonly durable?: boolean
+  readonly mcpTool?: boolean
+  readonly scopes?: ReadonlyArray<string>
+  readonly examples?: ReadonlyArray<string>
+}): Agent<
+  Identifier,
+  StructOf<Payload>,
+  Success,
+  Error
+> =>
+  makeProto({
+    identifier,
+    description: options.description,
+    payloadSchema: structOf(options.payload),
+    successSchema: options.success ?? Schema.String,
+    errorSchema: options.error ?? Schema.Never,
+    durable: options.durable ?? true,
+    mcpTool: options.mcpTool ?? true,
+    scopes: options.scopes ?? [],
+    examples: options.examples ?? [],
+    hooks: [],
+    handler: Context.Service<Handler<Identifier>, Handle>(`@fastagentic/core/Agent/${identifier}`)
+  })

@@ -1,0 +1,41 @@
+/**
+ * A call as it stands before the door: who says they are calling, over which protocol, in which trace.
+ *
+ * @since 0.1.0
+ */
+import * as Credentials from "./Credentials.ts"
+
+/** @category models @since 0.1.0 */
+export interface Caller {
+  readonly credentials: Credentials.Credentials
+  readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local"
+  /** 32 lower-case hex digits, the W3C trace id. */
+  readonly traceId: string
+}
+
+/** @category constructors @since 0.1.0 */
+export const make = (
+  protocol: Caller["protocol"],
+  options: { readonly credentials?: Credentials.Credentials; readonly traceparent?: string | undefined } = {}
+): Caller => ({
+  credentials: options.credentials ?? Credentials.none,
+  protocol,
+  traceId: traceIdOf(options.traceparent) ?? newTraceId()
+})
+
+/** The trace id of a W3C `traceparent` header. @category accessors @since 0.1.0 */
+export const traceIdOf = (traceparent: string | undefined): string | undefined => {
+  const id = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/u.exec(traceparent ?? "")?.[1]
+  return id === "0".repeat(32) ? undefined : id
+}
+
+/** A `traceparent` with a new span of this trace. @category conversions @since 0.1.0 */
+export const toTraceparent = (traceId: string): string => `00-${traceId}-${randomHex(8)}-01`
+
+const newTraceId = () => randomHex(16)
+
+const randomHex = (bytes: number) => {
+  let text = ""
+  for (const byte of globalThis.crypto.getRandomValues(new Uint8Array(bytes))) text += byte.toString(16).padStart(2, "0")
+  return text
+}

@@ -1,0 +1,320 @@
+/**
+ * The one event vocabulary of a run.
+ *
+ * Every protocol, the console and the journal speak these events; an adapter translates its framework's events into
+ * them and into nothing else.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+const Id = Schema.String
+const optional = Schema.optionalKey
+const Status = Schema.Literals(["ok", "error", "interrupted", "cancelled"])
+
+/**
+ * Tokens spent, as a provider reported them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Usage = Schema.Struct({
+  inputTokens: Schema.Int,
+  outputTokens: Schema.Int,
+  cacheReadTokens: optional(Schema.Int),
+  cacheWriteTokens: optional(Schema.Int),
+  reasoningTokens: optional(Schema.Int),
+  costUsd: optional(Schema.Finite)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Usage = typeof Usage.Type
+
+/**
+ * How a run failed: `declared` failures carry the agent's own typed error in `value`, all others only a safe message.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Failure = Schema.Struct({
+  tag: Schema.String,
+  message: Schema.String,
+  status: Schema.Int,
+  declared: Schema.Boolean,
+  value: optional(Schema.Json)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure = typeof Failure.Type
+
+/**
+ * A pause as it is announced to whoever may decide.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const InterruptNotice = Schema.Struct({
+  id: Id,
+  kind: Schema.Literals(["approval", "input"]),
+  name: Schema.String,
+  message: optional(Schema.String),
+  tool: optional(Schema.String),
+  toolCallId: optional(Id),
+  arguments: optional(Schema.Json),
+  responseSchema: optional(Schema.Json),
+  expiresAt: optional(Schema.Int)
+})
+
+/**
+ * The data of each event type, by its wire name.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const schemas = {
+  run_started: Schema.Struct({ agent: Schema.String, parentRunId: optional(Id), resumed: optional(Schema.Boolean) }),
+  done: Schema.Struct({ output: Schema.Json, usage: optional(Usage) }),
+  run_suspended: Schema.Struct({
+    reason: Schema.Literals(["interrupt", "drain"]),
+    interrupts: Schema.Array(Schema.String)
+  }),
+  run_cancelled: Schema.Struct({ reason: Schema.String }),
+  error: Failure,
+  node_enter: Schema.Struct({
+    nodeId: Id,
+    name: Schema.String,
+    kind: optional(Schema.Literals(["node", "step", "turn", "task", "method"])),
+    step: optional(Schema.Int),
+    input: optional(Schema.Json)
+  }),
+  node_exit: Schema.Struct({
+    nodeId: Id,
+    name: Schema.String,
+    status: Status,
+    durationMs: optional(Schema.Finite),
+    output: optional(Schema.Json),
+    error: optional(Schema.String)
+  }),
+  agent_enter: Schema.Struct({ agentRunId: Id, name: Schema.String, parentToolCallId: optional(Id) }),
+  agent_exit: Schema.Struct({ agentRunId: Id, name: Schema.String, status: Status, output: optional(Schema.Json) }),
+  llm_start: Schema.Struct({ callId: Id, model: Schema.String, provider: optional(Schema.String) }),
+  llm_end: Schema.Struct({
+    callId: Id,
+    finishReason: Schema.String,
+    usage: optional(Usage),
+    error: optional(Schema.String)
+  }),
+  message_start: Schema.Struct({ messageId: Id, role: Schema.String }),
+  token: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
+  reasoning_delta: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
+  message_end: Schema.Struct({ messageId: Id, finishReason: optional(Schema.String) }),
+  message: Schema.Struct({ messageId: Id, role: Schema.String, parts: Schema.Array(Schema.Json) }),
+  content: Schema.Struct({
+    messageId: optional(Id),
+    kind: Schema.Literals(["file", "image", "source", "citation", "data"]),
+    part: Schema.Json
+  }),
+  tool_call_start: Schema.Struct({ toolCallId: Id, name: Schema.String, messageId: optional(Id) }),
+  tool_call_delta: Schema.Struct({ toolCallId: Id, delta: Schema.String }),
+  tool_call: Schema.Struct({ toolCallId: Id, name: Schema.String, arguments: Schema.Json }),
+  tool_start: Schema.Struct({
+    toolCallId: Id,
+    name: Schema.String,
+    arguments: Schema.Json,
+    modified: optional(Schema.Boolean),
+    origin: optional(Schema.Literals(["runtime", "framework", "provider", "mcp"]))
+  }),
+  tool_progress: Schema.Struct({ toolCallId: Id, progress: optional(Schema.Finite), data: optional(Schema.Json) }),
+  tool_result: Schema.Struct({
+    toolCallId: Id,
+    name: Schema.String,
+    result: Schema.Json,
+    isError: Schema.Boolean,
+    denied: optional(Schema.Boolean),
+    durationMs: optional(Schema.Finite)
+  }),
+  checkpoint: Schema.Struct({
+    checkpointId: Id,
+    parentId: optional(Id),
+    node: optional(Schema.String),
+    format: Schema.String,
+    bytes: Schema.Int
+  }),
+  interrupt: InterruptNotice,
+  interrupt_resolved: Schema.Struct({
+    id: Id,
+    decision: Schema.Literals(["approve", "deny", "edit", "expire"]),
+    by: Schema.String,
+    value: optional(Schema.Json),
+    reason: optional(Schema.String)
+  }),
+  usage: Schema.Struct({ callId: optional(Id), model: optional(Schema.String), ...Usage.fields }),
+  state_snapshot: Schema.Struct({ state: Schema.Json }),
+  state_delta: Schema.Struct({ patch: Schema.Array(Schema.Json) }),
+  hook_decision: Schema.Struct({
+    hook: Schema.String,
+    point: Schema.String,
+    decision: Schema.Literals(["allow", "modify", "block", "retry", "suspend"]),
+    reason: optional(Schema.String)
+  }),
+  log: Schema.Struct({ level: Schema.String, message: Schema.String }),
+  custom: Schema.Struct({ name: Schema.String, value: Schema.Json }),
+  raw: Schema.Struct({ source: Schema.String, event: Schema.Json })
+} as const
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Type = keyof typeof schemas
+
+/**
+ * The data of one event type.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Data<T extends Type> = (typeof schemas)[T]["Type"]
+
+/**
+ * Something that happened in a run, before the journal has given it a place.
+ *
+ * `path` names the nested graph, sub-agent or node that it happened in, outermost first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Event = {
+  readonly [T in Type]: { readonly type: T; readonly data: Data<T>; readonly path?: ReadonlyArray<string> }
+}[Type]
+
+/**
+ * A committed entry of a run's journal: `seq` is gapless from 1, `ts` is Unix time in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RunEvent = Event & {
+  readonly runId: string
+  readonly seq: number
+  readonly ts: number
+  readonly attempt: number
+}
+
+const envelope = {
+  runId: Schema.String,
+  seq: Schema.Int,
+  ts: Schema.Int,
+  attempt: Schema.Int,
+  path: optional(Schema.Array(Schema.String))
+}
+
+const entry = <const T extends Type>(type: T) =>
+  Schema.Struct({ ...envelope, type: Schema.Literal(type), data: schemas[type] })
+
+/**
+ * Decodes journal entries as they travel on every wire.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
+  entry("run_started"),
+  entry("done"),
+  entry("run_suspended"),
+  entry("run_cancelled"),
+  entry("error"),
+  entry("node_enter"),
+  entry("node_exit"),
+  entry("agent_enter"),
+  entry("agent_exit"),
+  entry("llm_start"),
+  entry("llm_end"),
+  entry("message_start"),
+  entry("token"),
+  entry("reasoning_delta"),
+  entry("message_end"),
+  entry("message"),
+  entry("content"),
+  entry("tool_call_start"),
+  entry("tool_call_delta"),
+  entry("tool_call"),
+  entry("tool_start"),
+  entry("tool_progress"),
+  entry("tool_result"),
+  entry("checkpoint"),
+  entry("interrupt"),
+  entry("interrupt_resolved"),
+  entry("usage"),
+  entry("state_snapshot"),
+  entry("state_delta"),
+  entry("hook_decision"),
+  entry("log"),
+  entry("custom"),
+  entry("raw")
+])
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <const T extends Type>(
+  type: T,
+  data: Data<T>,
+  path?: ReadonlyArray<string>
+): Extract<Event, { readonly type: T }> => {
+  const event = path === undefined ? { type, data } : { type, data, path }
+  // makeProto: `T` picks one member of the union, which the checker cannot see through the mapped type.
+  return event as unknown as Extract<Event, { readonly type: T }>
+}
+
+/**
+ * A piece of the answer, in reading order.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const token = (delta: string, messageId?: string): Event =>
+  make("token", messageId === undefined ? { delta } : { delta, messageId })
+
+/**
+ * A JSON value of the application's own under a name of its own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const custom = (name: string, value: Schema.Json): Event => make("custom", { name, value })
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const log = (level: string, message: string): Event => make("log", { level, message })
+
+/**
+ * Whether an event ends its run.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isTerminal = (event: Event): boolean =>
+  event.type === "done" || event.type === "error" || event.type === "run_cancelled"
+
+/** Gives the events of a write their places in the journal. @category constructors @since 0.1.0 */
+export const stamp = (
+  events: ReadonlyArray<Event>,
+  at: { readonly runId: string; readonly attempt: number; readonly ts: number; readonly lastSeq: number }
+): ReadonlyArray<RunEvent> =>
+  events.map((event, index) => ({
+    runId: at.runId,
+    seq: at.lastSeq + 1 + index,
+    ts: at.ts,
+    attempt: at.attempt,
+    ...event
+  }))

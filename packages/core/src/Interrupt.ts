@@ -1,0 +1,95 @@
+/**
+ * A durable pause of a run that waits for a decision.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+const optional = Schema.optionalKey
+
+/**
+ * What may be decided: `edit` approves with other arguments or another value.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Decision = Schema.Literals(["approve", "deny", "edit"])
+
+/**
+ * An answer as a caller gives it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Answer = Schema.Struct({
+  decision: Decision,
+  value: optional(Schema.Json),
+  reason: optional(Schema.String)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Answer = typeof Answer.Type
+
+/**
+ * How an interrupt ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Resolution = Schema.Struct({
+  decision: Schema.Literals(["approve", "deny", "edit", "expire"]),
+  value: optional(Schema.Json),
+  reason: optional(Schema.String),
+  by: Schema.String,
+  at: Schema.Int
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Resolution = typeof Resolution.Type
+
+/**
+ * An interrupt: `tool` and `arguments` are exactly what will run when it is approved.
+ *
+ * `name` is unique in its run and is how a resumed run finds its answer again. Times are Unix milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Interrupt = Schema.Struct({
+  id: Schema.String,
+  runId: Schema.String,
+  name: Schema.String,
+  kind: Schema.Literals(["approval", "input"]),
+  message: optional(Schema.String),
+  tool: optional(Schema.String),
+  toolCallId: optional(Schema.String),
+  arguments: optional(Schema.Json),
+  responseSchema: optional(Schema.Json),
+  expiresAt: optional(Schema.Int),
+  createdAt: Schema.Int,
+  state: Schema.Literals(["open", "resolved"]),
+  resolution: optional(Resolution)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Interrupt = typeof Interrupt.Type
+
+/**
+ * What a run asks for when it pauses.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Request = Pick<
+  Interrupt,
+  "name" | "kind" | "message" | "tool" | "toolCallId" | "arguments" | "responseSchema" | "expiresAt"
+>

@@ -1,0 +1,145 @@
+/**
+ * Every failure of the runtime that a caller can see, one class per condition.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Schema } from "effect"
+import { Resolution } from "./Interrupt.ts"
+import { RunState } from "./RunRecord.ts"
+
+/** @category errors @since 0.1.0 */
+export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
+  target: Schema.String,
+  issues: Schema.Array(Schema.Struct({ path: Schema.Array(Schema.String), message: Schema.String }))
+}, { httpApiStatus: 400 }) {}
+
+/** @category errors @since 0.1.0 */
+export class InvalidCursor extends Schema.TaggedError<InvalidCursor>()("InvalidCursor", {
+  cursor: Schema.String,
+  reason: Schema.String
+}, { httpApiStatus: 400 }) {}
+
+/** @category errors @since 0.1.0 */
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {
+  reason: Schema.String
+}, { httpApiStatus: 401 }) {}
+
+/** A refusal names the rule that refused. @category errors @since 0.1.0 */
+export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
+  rule: Schema.String,
+  missing: Schema.Array(Schema.String)
+}, { httpApiStatus: 403 }) {}
+
+/** `kind` is the declaration's word. @category errors @since 0.1.0 */
+export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", {
+  kind: Schema.Literals(["agent", "tool", "resource", "prompt"]),
+  identifier: Schema.String
+}, { httpApiStatus: 404 }) {}
+
+/** Also the answer for somebody else's run. @category errors @since 0.1.0 */
+export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
+  runId: Schema.String
+}, { httpApiStatus: 404 }) {}
+
+/** @category errors @since 0.1.0 */
+export class InterruptNotFound extends Schema.TaggedError<InterruptNotFound>()("InterruptNotFound", {
+  runId: Schema.String,
+  id: Schema.String
+}, { httpApiStatus: 404 }) {}
+
+/** Somebody else decided first; `resolution` is what they decided. @category errors @since 0.1.0 */
+export class InterruptResolved extends Schema.TaggedError<InterruptResolved>()("InterruptResolved", {
+  runId: Schema.String,
+  id: Schema.String,
+  resolution: Resolution
+}, { httpApiStatus: 409 }) {}
+
+/** The run waits for these decisions. @category errors @since 0.1.0 */
+export class DecisionPending extends Schema.TaggedError<DecisionPending>()("DecisionPending", {
+  runId: Schema.String,
+  interrupts: Schema.Array(Schema.String)
+}, { httpApiStatus: 409 }) {}
+
+/** @category errors @since 0.1.0 */
+export class RunFinished extends Schema.TaggedError<RunFinished>()("RunFinished", {
+  runId: Schema.String,
+  state: RunState
+}, { httpApiStatus: 409 }) {}
+
+/** The key was used before with another payload, by the run named here. @category errors @since 0.1.0 */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  key: Schema.String,
+  runId: Schema.String
+}, { httpApiStatus: 409 }) {}
+
+/** @category errors @since 0.1.0 */
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  limit: Schema.Int,
+  retryAfterMillis: Schema.Int
+}, { httpApiStatus: 429 }) {}
+
+/** @category errors @since 0.1.0 */
+export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
+  budget: Schema.String
+}, { httpApiStatus: 402 }) {}
+
+/** A hook refused; `reason` is what the hook says to the caller. @category errors @since 0.1.0 */
+export class HookBlocked extends Schema.TaggedError<HookBlocked>()("HookBlocked", {
+  hook: Schema.String,
+  point: Schema.String,
+  reason: Schema.String
+}, { httpApiStatus: 403 }) {}
+
+/** @category errors @since 0.1.0 */
+export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
+  operation: Schema.String,
+  cause: Schema.optionalKey(Schema.Defect())
+}, { httpApiStatus: 503 }) {}
+
+/** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
+export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {}
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export const Reason = Schema.Union([
+  InvalidPayload,
+  InvalidCursor,
+  Unauthenticated,
+  Forbidden,
+  NotDeclared,
+  RunNotFound,
+  InterruptNotFound,
+  InterruptResolved,
+  DecisionPending,
+  RunFinished,
+  IdempotencyConflict,
+  RateLimited,
+  BudgetExceeded,
+  HookBlocked,
+  StoreUnavailable,
+  ShuttingDown
+])
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * The runtime's failure; recover with `Effect.catchReason("RunError", "RunNotFound", …)`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunError extends Schema.TaggedError<RunError>()("RunError", { reason: Reason }) {}
+
+/**
+ * Fails with a `RunError` of this reason.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fail = (reason: Reason): Effect.Effect<never, RunError> => Effect.fail(new RunError({ reason }))

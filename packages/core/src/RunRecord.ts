@@ -1,0 +1,89 @@
+/**
+ * The record of a run: what is known about it without reading its journal.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+import * as Event from "./Event.ts"
+
+const optional = Schema.optionalKey
+
+/**
+ * `queued → running ⇄ suspended → completed | failed | cancelled | rejected`; the last four are final.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const RunState = Schema.Literals([
+  "queued",
+  "running",
+  "suspended",
+  "completed",
+  "failed",
+  "cancelled",
+  "rejected"
+])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RunState = typeof RunState.Type
+
+/**
+ * A run as every protocol sees it. Times are Unix milliseconds.
+ *
+ * `attempt` is the fencing token: it grows with each owner, and a write of an older attempt is refused. `seq` is the
+ * number of the last committed event. `emitted` counts the events that the handler itself emitted outside of steps, so
+ * that a resumed handler does not emit them again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const RunRecord = Schema.Struct({
+  runId: Schema.String,
+  kind: Schema.Literals(["agent", "tool"]),
+  agent: Schema.String,
+  state: RunState,
+  attempt: Schema.Int,
+  seq: Schema.Int,
+  emitted: Schema.Int,
+  durable: Schema.Boolean,
+  tenant: Schema.String,
+  owner: Schema.String,
+  payload: Schema.Json,
+  output: optional(Schema.Json),
+  error: optional(Event.Failure),
+  usage: optional(Event.Usage),
+  threadId: optional(Schema.String),
+  parentRunId: optional(Schema.String),
+  idempotencyKey: optional(Schema.String),
+  traceId: Schema.String,
+  fingerprint: Schema.String,
+  createdAt: Schema.Int,
+  updatedAt: Schema.Int,
+  finishedAt: optional(Schema.Int)
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RunRecord = typeof RunRecord.Type
+
+/**
+ * Whether nothing can happen to a run in this state any more.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isFinal = (state: RunState): boolean =>
+  state === "completed" || state === "failed" || state === "cancelled" || state === "rejected"
+
+/**
+ * Whether a waiting caller gets its answer in this state: the run ended, or it pauses for a decision.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSettled = (state: RunState): boolean => isFinal(state) || state === "suspended"
