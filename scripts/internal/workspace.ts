@@ -1,0 +1,49 @@
+/** What the other scripts need to know about the workspace. */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+export interface Manifest {
+  readonly name: string
+  readonly version?: string
+  readonly private?: boolean
+  readonly publishConfig?: Readonly<Record<string, unknown>>
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
+export interface Workspace {
+  readonly folder: string
+  readonly manifest: Manifest
+}
+
+export const root = fileURLToPath(new URL("../../", import.meta.url))
+
+const read = (folder: string): Workspace => ({
+  folder,
+  manifest: JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"))
+})
+
+const within = (folder: string): ReadonlyArray<Workspace> =>
+  readdirSync(join(root, folder), { withFileTypes: true })
+    .map((entry) => join(folder, entry.name))
+    .filter((path) => existsSync(join(root, path, "package.json")))
+    .sort()
+    .map(read)
+
+/** The packages below `packages/`. */
+export const packages = (): ReadonlyArray<Workspace> => within("packages")
+
+/** The packages that are published. */
+export const publicPackages = (): ReadonlyArray<Workspace> =>
+  packages().filter(({ manifest }) => manifest.private !== true)
+
+/** Every folder with a package.json: the root, packages, examples and benchmarks. */
+export const workspaces = (): ReadonlyArray<Workspace> => [
+  read("."),
+  ...packages(),
+  ...within("examples"),
+  ...(existsSync(join(root, "benchmarks/package.json")) ? [read("benchmarks")] : [])
+]
