@@ -1,0 +1,2 @@
+export * as OfflineModel from "./OfflineModel.ts"
+export * as ScriptedModel from "./ScriptedModel.ts"
