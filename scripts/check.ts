@@ -9,6 +9,7 @@ const steps = [
   "format:check",
   "knip",
   "deps",
+  "lock:check",
   "typetest",
   "shape"
 ]
