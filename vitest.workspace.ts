@@ -9,7 +9,7 @@ const packages = readdirSync(new URL("packages", import.meta.url), { withFileTyp
     test: { name: entry.name, root: `packages/${entry.name}`, include: ["test/**/*.test.ts"], ...timeouts }
   }))
 
-const examples = { test: { name: "examples", root: "examples", include: ["*/**/*.test.ts"], ...timeouts } }
+const examples = { test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...timeouts } }
 
 export default defineConfig({
   test: { projects: [...packages, examples] }

@@ -1,5 +1,5 @@
 /** Prints `N passed, N failed, N skipped` from Vitest's JSON report, and fails when nothing passed or anything failed. */
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 
 interface Report {
   readonly success: boolean
@@ -9,7 +9,11 @@ interface Report {
   readonly numTodoTests: number
 }
 
-const report = JSON.parse(readFileSync(process.argv[2] ?? "build/tests.json", "utf8")) as Report
+/** Vitest writes no report when it could not start. */
+const none: Report = { success: false, numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 }
+
+const file = process.argv[2] ?? "build/tests.json"
+const report: Report = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : none
 const skipped = report.numPendingTests + report.numTodoTests
 
 console.log(`${report.numPassedTests} passed, ${report.numFailedTests} failed, ${skipped} skipped`)

@@ -1,6 +1,6 @@
 /** What the other scripts need to know about the workspace. */
-import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { globSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export interface Manifest {
@@ -26,15 +26,11 @@ const read = (folder: string): Workspace => ({
   manifest: JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"))
 })
 
-const within = (folder: string): ReadonlyArray<Workspace> =>
-  readdirSync(join(root, folder), { withFileTypes: true })
-    .map((entry) => join(folder, entry.name))
-    .filter((path) => existsSync(join(root, path, "package.json")))
-    .sort()
-    .map(read)
+const within = (pattern: string): ReadonlyArray<Workspace> =>
+  globSync(`${pattern}/package.json`, { cwd: root }).map(dirname).sort().map(read)
 
 /** The packages below `packages/`. */
-export const packages = (): ReadonlyArray<Workspace> => within("packages")
+export const packages = (): ReadonlyArray<Workspace> => within("packages/*")
 
 /** The packages that are published. */
 export const publicPackages = (): ReadonlyArray<Workspace> =>
@@ -44,6 +40,6 @@ export const publicPackages = (): ReadonlyArray<Workspace> =>
 export const workspaces = (): ReadonlyArray<Workspace> => [
   read("."),
   ...packages(),
-  ...within("examples"),
-  ...(existsSync(join(root, "benchmarks/package.json")) ? [read("benchmarks")] : [])
+  ...within("examples/*"),
+  ...within("benchmarks")
 ]
