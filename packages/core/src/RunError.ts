@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Effect, Schema } from "effect"
+import { Failure } from "./Event.ts"
 import { Resolution } from "./Interrupt.ts"
 import { RunState } from "./RunRecord.ts"
 
@@ -90,6 +91,12 @@ export class HookBlocked extends Schema.TaggedError<HookBlocked>()("HookBlocked"
   reason: Schema.String
 }, { httpApiStatus: 403 }) {}
 
+/** Somebody who may decide said no to a tool call. @category errors @since 0.1.0 */
+export class ToolDenied extends Schema.TaggedError<ToolDenied>()("ToolDenied", {
+  tool: Schema.String,
+  reason: Schema.optionalKey(Schema.String)
+}, { httpApiStatus: 403 }) {}
+
 /** @category errors @since 0.1.0 */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
   operation: Schema.String,
@@ -143,3 +150,6 @@ export class RunError extends Schema.TaggedError<RunError>()("RunError", { reaso
  * @since 0.1.0
  */
 export const fail = (reason: Reason): Effect.Effect<never, RunError> => Effect.fail(new RunError({ reason }))
+
+/** A resource failed with its own declared error. @category errors @since 0.1.0 */
+export class ReadFailed extends Schema.TaggedError<ReadFailed>()("ReadFailed", { failure: Failure }) {}

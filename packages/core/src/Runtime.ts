@@ -1,0 +1,152 @@
+/**
+ * The runtime: the one door that protocols, schedules and delegation go through.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer, type Schema, type Stream } from "effect"
+import type * as App from "./App.ts"
+import { Audit } from "./Audit.ts"
+import { Auth } from "./Auth.ts"
+import { Budget } from "./Budget.ts"
+import type { Caller } from "./Caller.ts"
+import * as Fusion from "./Fusion.ts"
+import type * as Interrupt from "./Interrupt.ts"
+import { bind } from "./internal/bind.ts"
+import { makeDecisions } from "./internal/decisions.ts"
+import { makeDoor } from "./internal/door.ts"
+import type { Page } from "./internal/hub.ts"
+import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
+import { Node } from "./internal/node.ts"
+import { makeReading } from "./internal/reading.ts"
+import { reconcile } from "./internal/reconcile.ts"
+import { makeRuns } from "./internal/runs.ts"
+import { makeStart } from "./internal/start.ts"
+import type * as PromptTemplate from "./PromptTemplate.ts"
+import { RateLimit } from "./RateLimit.ts"
+import type { ReadFailed, RunError, StoreUnavailable } from "./RunError.ts"
+import type { RunRecord } from "./RunRecord.ts"
+import { type Query, RunStore } from "./RunStore.ts"
+
+/** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
+export interface StartRequest {
+  readonly kind: "agent" | "tool"
+  readonly identifier: string
+  readonly payload: unknown
+  readonly idempotencyKey?: string | undefined
+  readonly threadId?: string | undefined
+}
+
+/** `attached` says that the run was there before, under the same idempotency key. @category models @since 0.1.0 */
+export interface Started {
+  readonly run: RunRecord
+  readonly attached: boolean
+}
+
+/** Which runs to list; who may see them is not the caller's to say. @category models @since 0.1.0 */
+export type ListRequest = Omit<Query, "tenant" | "owner">
+
+/** The content of a resource, encoded. @category models @since 0.1.0 */
+export interface Content {
+  readonly uri: string
+  readonly mimeType: string
+  readonly content: Schema.Json
+}
+
+/** A page of a journal, see `Runtime.follow`. @category models @since 0.1.0 */
+export type { Page }
+
+/**
+ * Every call names its caller, and every call is authenticated and authorised before anything else.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Runtime extends Context.Service<Runtime, {
+  readonly fusion: Fusion.Fusion
+  /** Starts a run and returns at once: the run is committed, and nothing the caller does ends it but `cancel`. */
+  readonly start: (caller: Caller, request: StartRequest) => Effect.Effect<Started, RunError>
+  readonly get: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
+  /** Newest first. */
+  readonly list: (caller: Caller, request: ListRequest) => Effect.Effect<ReadonlyArray<RunRecord>, RunError>
+  /** The run once it has ended or pauses. Interrupting the wait does not touch the run. */
+  readonly await: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
+  /**
+   * The journal after an event number: what is stored, then what comes, without gap or duplicate, until the run has
+   * ended (`"final"`) or also when it pauses (`"settled"`).
+   */
+  readonly follow: (caller: Caller, runId: string, options: {
+    readonly after: number
+    readonly until: "final" | "settled"
+  }) => Effect.Effect<Stream.Stream<Page, StoreUnavailable>, RunError>
+  /** One page of what is stored. */
+  readonly events: (caller: Caller, runId: string, options: {
+    readonly after: number
+    readonly limit: number
+  }) => Effect.Effect<Page["events"], RunError>
+  /** Ends a run. A run that has ended stays as it is and is the answer. */
+  readonly cancel: (caller: Caller, runId: string, reason?: string) => Effect.Effect<RunRecord, RunError>
+  /** Continues a run that waits for no decision; one that is running or has ended is the answer as it is. */
+  readonly resume: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
+  readonly interrupts: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+  /** Decides an interrupt; of several answers exactly one wins, and the run goes on when no other is open. */
+  readonly answer: (
+    caller: Caller,
+    runId: string,
+    id: string,
+    answer: Interrupt.Answer
+  ) => Effect.Effect<RunRecord, RunError>
+  /** Reads a resource by its URI. */
+  readonly read: (caller: Caller, uri: string) => Effect.Effect<Content, RunError | ReadFailed>
+  readonly render: (
+    caller: Caller,
+    identifier: string,
+    params: unknown
+  ) => Effect.Effect<ReadonlyArray<PromptTemplate.Message>, RunError>
+  /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
+  readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
+  /** Turns new work away and ends all streams with the word that the server goes away. */
+  readonly drain: Effect.Effect<void>
+  /** Whether new work is admitted. */
+  readonly ready: Effect.Effect<boolean>
+}>()("@fastagentic/core/Runtime") {}
+
+/**
+ * Serves the declarations of an app. Fails to start when one of them cannot be served.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <A extends App.Any>(app: A): Layer.Layer<
+  Runtime,
+  Fusion.FusionError | StoreUnavailable,
+  App.Handlers<A> | RunStore | Auth | RateLimit | Budget | Audit
+> =>
+  Layer.effect(
+    Runtime,
+    Effect.gen(function*() {
+      const fusion = yield* Fusion.compile(app)
+      const services = yield* Effect.context<never>()
+      const bound = yield* bind(fusion, services)
+      const node = new Node({
+        durable: yield* RunStore,
+        ephemeral: makeMemoryRunStore(1_000),
+        services,
+        budget: yield* Budget,
+        audit: yield* Audit,
+        clock: yield* Effect.clockWith(Effect.succeed)
+      })
+      yield* node.run
+      const door = makeDoor({ auth: yield* Auth, limit: yield* RateLimit, audit: yield* Audit, now: () => node.now() })
+      yield* reconcile(node, bound)
+      return {
+        fusion,
+        start: makeStart(node, door, bound),
+        ...makeRuns(node, door),
+        ...makeDecisions(node, door, bound, fusion),
+        ...makeReading(fusion, door, services),
+        authenticate: (caller) => Effect.asVoid(door.authenticate(caller)),
+        drain: node.drain,
+        ready: Effect.sync(() => !node.closing)
+      }
+    })
+  )

@@ -1,0 +1,160 @@
+/**
+ * A tool call inside a run: hooks, approval, then the handler once, journaled.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect, Schema, Stream } from "effect"
+import type * as Prompt from "effect/ai/Prompt"
+import type * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
+import type * as Hook from "./Hook.ts"
+import { CurrentRun } from "./Run.ts"
+
+/** What a call came to; a denied call never reached the tool. @category models @since 0.1.0 */
+export interface Outcome extends Hook.ToolOutcome {
+  readonly denied: boolean
+}
+
+const Stored = Schema.Struct({ result: Schema.Json, isError: Schema.Boolean, denied: Schema.Boolean })
+const Denial = Schema.Struct({ denied: Schema.Literal(true), reason: Schema.optionalKey(Schema.String) })
+
+/** Tools of any kind with their handlers. @category models @since 0.1.0 */
+export interface Handlers {
+  readonly tools: Record<string, Tool.Any>
+  readonly handle: (
+    name: string,
+    params: unknown,
+    toolCallId: string
+  ) => Effect.Effect<Stream.Stream<Tool.HandlerResult<Tool.Any>, unknown>, unknown>
+}
+
+/** Forgets which tools a toolkit has. @category conversions @since 0.1.0 */
+export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Toolkit.WithHandler<Tools>): Handlers =>
+  // makeProto: names and parameters are checked by the toolkit itself, and its handlers carry their services.
+  toolkit as unknown as Handlers
+
+/**
+ * Calls a tool.
+ *
+ * Fails as the tool's handler fails, when its failure mode is `"error"`. An approval suspends the run; an edited call
+ * runs with the edited arguments.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const invoke = Effect.fnUntraced(function*(
+  handlers: Handlers,
+  call: Hook.ToolCall,
+  messages: ReadonlyArray<Prompt.Message> = []
+) {
+  const run = yield* CurrentRun
+  let denied = false
+  const outcome = yield* run.hooks.tool(call, (admitted) =>
+    perform(handlers, admitted, admitted !== call, messages).pipe(
+      Effect.tap((performed) => Effect.sync(() => { denied = performed.denied }))
+    ))
+  return { ...outcome, denied } satisfies Outcome
+})
+
+const perform = Effect.fnUntraced(function*(
+  handlers: Handlers,
+  asked: Hook.ToolCall,
+  modified: boolean,
+  messages: ReadonlyArray<Prompt.Message>
+) {
+  const run = yield* CurrentRun
+  const decision = yield* decide(handlers, asked, messages)
+  if (decision._tag === "Denied") {
+    const { reason } = decision
+    const result = yield* Effect.orDie(Schema.encodeEffect(Denial)({ denied: true, ...(reason === undefined ? {} : { reason }) }))
+    const { name, toolCallId } = asked
+    yield* run.emit({ type: "tool_result", data: { toolCallId, name, result, isError: true, denied: true } })
+    return { result, isError: true, denied: true } satisfies Outcome
+  }
+  const call = decision.call
+  yield* run.emit({
+    type: "tool_start",
+    data: { ...call, origin: "runtime", ...(modified || call !== asked ? { modified: true } : {}) }
+  })
+  const startedAt = yield* Clock.currentTimeMillis
+  let durationMs = 0
+  const stored = yield* run.step(
+    `tool ${call.toolCallId}`,
+    execute(handlers, call).pipe(
+      Effect.tap(() => Effect.map(Clock.currentTimeMillis, (now) => { durationMs = now - startedAt }))
+    ),
+    (value) => {
+      const { isError, result } = decodeStored(value)
+      return [{
+        type: "tool_result",
+        data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs }
+      }]
+    }
+  )
+  return decodeStored(stored)
+})
+
+const decodeStored = Schema.decodeUnknownSync(Stored)
+
+type Decided =
+  | { readonly _tag: "Go"; readonly call: Hook.ToolCall }
+  | { readonly _tag: "Denied"; readonly reason: string | undefined }
+
+const decide = Effect.fnUntraced(function*(
+  handlers: Handlers,
+  call: Hook.ToolCall,
+  messages: ReadonlyArray<Prompt.Message>
+): Effect.fn.Return<Decided, never, CurrentRun> {
+  const tool = Object.hasOwn(handlers.tools, call.name) ? handlers.tools[call.name] : undefined
+  if (tool === undefined || !(yield* needsApproval(tool, call, messages))) return { _tag: "Go", call }
+  const run = yield* CurrentRun
+  const resolution = yield* run.interrupt({
+    name: `approve ${call.toolCallId}`,
+    kind: "approval",
+    message: `${call.name} asks for approval`,
+    tool: call.name,
+    toolCallId: call.toolCallId,
+    arguments: call.arguments
+  })
+  switch (resolution.decision) {
+    case "approve":
+      return { _tag: "Go", call }
+    case "edit":
+      return { _tag: "Go", call: { ...call, arguments: resolution.value ?? {} } }
+    default:
+      return { _tag: "Denied", reason: resolution.reason }
+  }
+})
+
+const needsApproval = Effect.fnUntraced(function*(
+  tool: Tool.Any,
+  call: Hook.ToolCall,
+  messages: ReadonlyArray<Prompt.Message>
+) {
+  const rule = tool.needsApproval
+  if (rule === undefined || typeof rule === "boolean") return rule ?? false
+  // makeProto: `Tool.Any` has forgotten that its parameters need no services.
+  const parameters = tool.parametersSchema as unknown as Schema.ConstraintCodec<unknown, unknown>
+  const decoded = yield* Effect.option(Schema.decodeUnknownEffect(Schema.toCodecJson(parameters))(call.arguments))
+  // Arguments that do not fit are refused by the tool itself, before it acts.
+  if (decoded._tag === "None") return false
+  const answer = rule(decoded.value, { toolCallId: call.toolCallId, messages })
+  return typeof answer === "boolean" ? answer : yield* answer
+})
+
+const execute = Effect.fnUntraced(function*(handlers: Handlers, call: Hook.ToolCall) {
+  const run = yield* CurrentRun
+  const results = yield* handlers.handle(call.name, call.arguments, call.toolCallId)
+  let last: Tool.HandlerResult<Tool.Any> | undefined
+  yield* Stream.runForEach(results, (result) => {
+    if (!result.preliminary) {
+      last = result
+      return Effect.void
+    }
+    return Effect.flatMap(toJson(result.encodedResult), (data) =>
+      run.emit({ type: "tool_progress", data: { toolCallId: call.toolCallId, data } }))
+  })
+  return { result: yield* toJson(last?.encodedResult), isError: last?.isFailure ?? false, denied: false }
+})
+
+const toJson = (value: unknown) => Effect.orDie(Schema.decodeUnknownEffect(Schema.Json)(value ?? null))

@@ -1,0 +1,92 @@
+import { Effect, Schema } from "effect"
+import type { Caller } from "../Caller.ts"
+import type { Fusion } from "../Fusion.ts"
+import type { Answer, Interrupt, Resolution } from "../Interrupt.ts"
+import * as JsonSchema from "../JsonSchema.ts"
+import type { Principal } from "../Principal.ts"
+import {
+  DecisionPending,
+  InterruptNotFound,
+  InterruptResolved,
+  InvalidPayload,
+  NotDeclared,
+  type Reason,
+  RunError,
+  RunFinished
+} from "../RunError.ts"
+import { isFinal, type RunRecord } from "../RunRecord.ts"
+import type { Callables } from "./bind.ts"
+import { asRunError, type Door, notFound } from "./door.ts"
+import { issuesOf } from "./issues.ts"
+import type { Node } from "./node.ts"
+import { claim } from "./reconcile.ts"
+
+const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
+
+/** Pauses: what is asked, deciding it, and going on. */
+export const makeDecisions = (node: Node, door: Door, callables: Callables, fusion: Fusion) => {
+  const interruptsOf = (run: RunRecord) => asRunError(node.journalOf(run).store.interrupts(run.runId))
+
+  const interrupts = (caller: Caller, runId: string) =>
+    Effect.flatMap(door.run(caller, node, runId), ({ run }) => interruptsOf(run))
+
+  const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, given: Answer) {
+    const { principal, run } = yield* door.run(caller, node, runId)
+    const all = yield* interruptsOf(run)
+    const asked = all.find((interrupt) => interrupt.id === id)
+    if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
+    if (asked.resolution !== undefined) return yield* late(run, asked, asked.resolution, given, principal)
+    if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
+    yield* asRunError(fits(fusion, asked, given))
+    const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
+    const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
+    const claimed = yield* claim(node, callables, run, {
+      from: ["suspended"],
+      resolve: { id, resolution },
+      goOn: !othersOpen,
+      principal
+    })
+    if (!claimed) return yield* answer(caller, runId, id, given)
+    yield* door.audit(caller, principal, given.decision, `interrupt/${asked.name}`, run)
+    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+  }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
+
+  const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const { principal, run } = yield* door.run(caller, node, runId)
+    if (run.state !== "suspended") return run
+    const open = (yield* interruptsOf(run)).filter((interrupt) => interrupt.state === "open")
+    if (open.length > 0) {
+      return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
+    }
+    yield* claim(node, callables, run, { from: ["suspended"], goOn: true, principal })
+    yield* door.audit(caller, principal, "resume", `run/${runId}`, run)
+    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+  })
+
+  return { interrupts, answer, resume }
+}
+
+/** The same decision of the same person again is no conflict. */
+const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, given: Answer, principal: Principal) =>
+  resolution.by === principal.id && resolution.decision === given.decision &&
+    JSON.stringify(resolution.value) === JSON.stringify(given.value)
+    ? Effect.succeed(run)
+    : refuse(new InterruptResolved({ runId: run.runId, id: asked.id, resolution }))
+
+/** A value has to fit what was asked for, before anything is decided. */
+const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, given: Answer) {
+  if (given.decision === "deny") return
+  const invalid = (error: Schema.SchemaError) => new InvalidPayload({ target: asked.name, issues: issuesOf(error) })
+  if (asked.kind === "approval") {
+    if (given.decision === "approve") return
+    const tool = fusion.tools.get(asked.tool ?? "")
+    if (tool === undefined) return yield* new NotDeclared({ kind: "tool", identifier: asked.tool ?? "" })
+    yield* Effect.mapError(tool.payload.decode(given.value), invalid)
+    return
+  }
+  const schema = yield* Effect.try({
+    try: () => JsonSchema.toSchema(asked.responseSchema ?? {}),
+    catch: () => undefined
+  }).pipe(Effect.orElseSucceed(() => Schema.Unknown))
+  yield* Effect.mapError(Schema.decodeUnknownEffect(schema)(given.value ?? null), invalid)
+})

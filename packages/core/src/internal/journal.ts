@@ -1,0 +1,89 @@
+import { Effect, type Scope } from "effect"
+import { StoreUnavailable } from "../RunError.ts"
+import type { RunStore, Write, Written } from "../RunStore.ts"
+
+interface Pending {
+  readonly write: Write
+  readonly done: (written: Written | StoreUnavailable) => void
+}
+
+/** How many writes may wait before whoever emits has to wait as well. */
+const backlogLimit = 1_024
+
+/**
+ * The one writer of a store: it commits whatever waits in one transaction, so a busy node pays for few commits.
+ */
+export class Journal {
+  readonly store: RunStore["Service"]
+  /** Grows when the waiting writes are taken: what was put in line under an older turn cannot be added to. */
+  turn = 0
+  private pending: Array<Pending> = []
+  private wake: (() => void) | undefined
+  private readonly waitingForRoom = new Set<() => void>()
+
+  constructor(store: RunStore["Service"]) {
+    this.store = store
+  }
+
+  /** Puts a write in line. `done` is called after its commit, before that of any later write. */
+  enqueue(write: Write, done: Pending["done"]) {
+    this.pending.push({ write, done })
+    this.wake?.()
+  }
+
+  /** Writes and waits for the commit. */
+  write(write: Write, committed: (written: Written) => void = () => {}): Effect.Effect<Written, StoreUnavailable> {
+    return Effect.callback<Written, StoreUnavailable>((resume) => {
+      this.enqueue(write, (written) => {
+        if (written instanceof StoreUnavailable) return resume(Effect.fail(written))
+        committed(written)
+        resume(Effect.succeed(written))
+      })
+    })
+  }
+
+  /** Waits until the line is short. */
+  readonly room: Effect.Effect<void> = Effect.suspend(() =>
+    this.pending.length < backlogLimit ? Effect.void : Effect.callback<void>((resume) => {
+      const notify = () => resume(Effect.void)
+      this.waitingForRoom.add(notify)
+      return Effect.sync(() => {
+        this.waitingForRoom.delete(notify)
+      })
+    })
+  )
+
+  /** Runs the writer until the scope closes; what waits then is still written. */
+  readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
+    Effect.forkScoped(Effect.forever(Effect.andThen(this.awaitWork, this.flush))).pipe(
+      Effect.andThen(Effect.addFinalizer(() => this.flush))
+    )
+  )
+
+  private readonly awaitWork = Effect.callback<void>((resume) => {
+    if (this.pending.length > 0) return resume(Effect.void)
+    this.wake = () => {
+      this.wake = undefined
+      resume(Effect.void)
+    }
+  })
+
+  private readonly flush: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => {
+    const batch = this.pending
+    this.pending = []
+    if (batch.length === 0) return Effect.void
+    this.turn++
+    return Effect.match(this.store.write(batch.map((one) => one.write)), {
+      onFailure: (error) => this.settle(batch, () => error),
+      onSuccess: (written) => this.settle(batch, (index) => written[index] ?? missing)
+    })
+  }))
+
+  private settle(batch: ReadonlyArray<Pending>, answer: (index: number) => Written | StoreUnavailable) {
+    for (const [index, one] of batch.entries()) one.done(answer(index))
+    for (const notify of this.waitingForRoom) notify()
+    this.waitingForRoom.clear()
+  }
+}
+
+const missing = new StoreUnavailable({ operation: "write: fewer answers than writes" })

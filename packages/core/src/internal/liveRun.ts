@@ -1,0 +1,242 @@
+import { Clock, Effect, type Fiber, type Schema } from "effect"
+import type { Event, Usage } from "../Event.ts"
+import type { Interrupt, Request, Resolution } from "../Interrupt.ts"
+import type { Principal } from "../Principal.ts"
+import { CurrentRun } from "../Run.ts"
+import { StoreUnavailable } from "../RunError.ts"
+import type { RunRecord } from "../RunRecord.ts"
+import type { Changes, Commit, Written } from "../RunStore.ts"
+import { type BoundHook, dispatch, type Dispatch } from "./dispatch.ts"
+import type { Hub } from "./hub.ts"
+import type { Journal } from "./journal.ts"
+
+/** Why a segment stopped before its handler was through. */
+export type Stop =
+  | { readonly _tag: "Suspended" }
+  | { readonly _tag: "Cancelled"; readonly reason: string }
+  /** The store refused this owner or cannot be reached: nothing more can be written. */
+  | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
+
+/** What is known from earlier attempts. */
+export interface Past {
+  readonly steps: ReadonlyMap<string, Schema.Json>
+  readonly interrupts: ReadonlyMap<string, Interrupt>
+}
+
+export const noPast: Past = { steps: new Map(), interrupts: new Map() }
+
+type Parts = Pick<Commit, "events" | "set" | "steps" | "open">
+
+/**
+ * A run while this node owns it: one attempt, from its claim to its end or its pause.
+ */
+export class LiveRun {
+  run: RunRecord
+  stop: Stop | undefined
+  fiber: Fiber.Fiber<void> | undefined
+  readonly dispatch: Dispatch
+  readonly service: CurrentRun["Service"]
+  /** Inside of a step nothing is skipped: a stored step does not run at all. */
+  private readonly serviceInStep: CurrentRun["Service"]
+  private readonly principal: Principal
+  private readonly hub: Hub
+  private readonly journal: Journal
+  private readonly past: Past
+  private readonly clock: Clock.Clock
+  private readonly uses = new Map<string, number>()
+  private toSkip: number
+  private emitted: number
+  usage: Usage | undefined
+  private tail: { readonly turn: number; readonly events: Array<Event>; set: Changes } | undefined
+
+  constructor(options: {
+    readonly run: RunRecord
+    readonly principal: Principal
+    readonly hub: Hub
+    readonly journal: Journal
+    readonly past: Past
+    readonly hooks: ReadonlyArray<BoundHook>
+    readonly clock: Clock.Clock
+  }) {
+    this.run = options.run
+    this.principal = options.principal
+    this.hub = options.hub
+    this.journal = options.journal
+    this.past = options.past
+    this.clock = options.clock
+    this.toSkip = options.run.emitted
+    this.emitted = options.run.emitted
+    this.usage = options.run.usage
+    this.dispatch = dispatch(
+      options.hooks,
+      (decision) => Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
+    )
+    this.service = this.serviceWith((event) => this.emit(event))
+    this.serviceInStep = this.serviceWith((event) => this.append(event))
+  }
+
+  /** The run as its handler sees it. */
+  private serviceWith(emit: (event: Event) => Effect.Effect<void>): CurrentRun["Service"] {
+    return {
+      record: this.run,
+      principal: this.principal,
+      emit: (event) => Effect.suspend(() => emit(event)),
+      step: (name, effect, after) => this.step(name, effect, after),
+      interrupt: (request) => this.interrupt(request),
+      hooks: this.dispatch
+    }
+  }
+
+  /** Emits unless an earlier attempt has emitted this very event. */
+  private emit(event: Event): Effect.Effect<void> {
+    if (this.toSkip > 0) {
+      this.toSkip--
+      return Effect.void
+    }
+    this.emitted++
+    return this.append(event)
+  }
+
+  /** Adds to the events that wait for their commit; waits only when too much is in line. */
+  append(event: Event): Effect.Effect<void> {
+    if (this.stop !== undefined) return Effect.void
+    if (event.type === "usage") this.usage = add(this.usage, event.data)
+    if (this.tail?.turn === this.journal.turn) {
+      this.tail.events.push(event)
+      Object.assign(this.tail.set, this.progress())
+      return Effect.void
+    }
+    this.tail = { turn: this.journal.turn, events: [event], set: this.progress() }
+    const write = this.commitOf(this.tail)
+    this.journal.enqueue(write, (written) => this.accept(write, written))
+    return this.journal.room
+  }
+
+  private progress(): Changes {
+    return this.usage === undefined ? { emitted: this.emitted } : { emitted: this.emitted, usage: this.usage }
+  }
+
+  /** Commits and waits. What cannot be committed ends the segment and never returns to the handler. */
+  commit(parts: Parts): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.stop !== undefined) return Effect.never
+      return Effect.andThen(
+        this.conclude(parts),
+        Effect.suspend(() => this.stop?._tag === "Lost" ? Effect.never : Effect.void)
+      )
+    })
+  }
+
+  /** The commit of a segment that is over: there is nobody left to stop. */
+  conclude(parts: Parts): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.tail = undefined
+      const write = this.commitOf({ ...parts, set: { ...this.progress(), ...parts.set } })
+      return Effect.ignore(
+        Effect.tapError(
+          this.journal.write(write, (written) => this.accept(write, written)),
+          (error) => Effect.sync(() => this.accept(write, error))
+        )
+      )
+    })
+  }
+
+  private commitOf(parts: Parts): Commit {
+    return {
+      _tag: "Commit",
+      runId: this.run.runId,
+      attempt: this.run.attempt,
+      from: ["running"],
+      ts: this.now(),
+      ...parts
+    }
+  }
+
+  private accept(write: Commit, written: Written | StoreUnavailable) {
+    if (!(written instanceof StoreUnavailable) && written._tag === "Committed") {
+      const seq = this.run.seq + written.events.length
+      this.run = { ...this.run, ...write.set, seq, updatedAt: write.ts }
+      this.hub.publish(this.run, written.events)
+      return
+    }
+    if (this.stop !== undefined) return
+    this.halt({ _tag: "Lost", error: written instanceof StoreUnavailable ? written : undefined })
+    this.hub.close()
+  }
+
+  /** Ends the segment from outside of its handler, which sees an interruption. */
+  halt(stop: Stop) {
+    this.stop ??= stop
+    this.fiber?.interruptUnsafe()
+  }
+
+  private step<E, R>(
+    name: string,
+    effect: Effect.Effect<Schema.Json, E, R>,
+    after?: (value: Schema.Json) => ReadonlyArray<Event>
+  ): Effect.Effect<Schema.Json, E, R> {
+    return Effect.suspend(() => {
+      const key = this.use("step", name)
+      const stored = this.past.steps.get(key)
+      if (stored !== undefined) return Effect.succeed(stored)
+      const once = Effect.provideService(effect, CurrentRun, this.serviceInStep)
+      return Effect.tap(once, (value) => this.commit({ events: after?.(value) ?? [], steps: [{ name: key, value }] }))
+    })
+  }
+
+  private interrupt(request: Request): Effect.Effect<Resolution> {
+    return Effect.suspend(() => {
+      const name = this.use("interrupt", request.name)
+      const known = this.past.interrupts.get(name)
+      if (known?.resolution !== undefined) return Effect.succeed(known.resolution)
+      const opened: Interrupt = known ?? {
+        ...request,
+        name,
+        id: globalThis.crypto.randomUUID(),
+        runId: this.run.runId,
+        createdAt: this.now(),
+        state: "open"
+      }
+      const { createdAt: _createdAt, runId: _runId, state: _state, ...notice } = opened
+      return this.commit({
+        events: [
+          { type: "interrupt", data: notice },
+          { type: "run_suspended", data: { reason: "interrupt", interrupts: [opened.id] } }
+        ],
+        open: [opened],
+        set: { state: "suspended" }
+      }).pipe(
+        Effect.andThen(Effect.sync(() => this.halt({ _tag: "Suspended" }))),
+        Effect.andThen(Effect.never)
+      )
+    })
+  }
+
+  /** The name of this use of a name: the second `plan` of a run is `plan#2`. */
+  private use(kind: "step" | "interrupt", name: string) {
+    const count = (this.uses.get(`${kind} ${name}`) ?? 0) + 1
+    this.uses.set(`${kind} ${name}`, count)
+    return count === 1 ? name : `${name}#${count}`
+  }
+
+  now() {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+}
+
+/** Sums tokens and costs; what neither side reports stays unknown. */
+const add = (total: Usage | undefined, more: Usage): Usage => {
+  if (total === undefined) return pick(more)
+  const sum: Record<string, number> = { ...total }
+  for (const [key, value] of Object.entries(pick(more))) sum[key] = (sum[key] ?? 0) + value
+  return { ...total, ...sum }
+}
+
+const pick = ({ costUsd, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens }: Usage): Usage => ({
+  inputTokens,
+  outputTokens,
+  ...(cacheReadTokens === undefined ? {} : { cacheReadTokens }),
+  ...(cacheWriteTokens === undefined ? {} : { cacheWriteTokens }),
+  ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
+  ...(costUsd === undefined ? {} : { costUsd })
+})

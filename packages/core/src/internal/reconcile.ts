@@ -1,0 +1,71 @@
+import { Effect } from "effect"
+import type { Resolution } from "../Interrupt.ts"
+import * as Principal from "../Principal.ts"
+import { RunError, type StoreUnavailable } from "../RunError.ts"
+import type { RunRecord, RunState } from "../RunRecord.ts"
+import type { Commit } from "../RunStore.ts"
+import type { Callables } from "./bind.ts"
+import { asRunError } from "./door.ts"
+import type { Node } from "./node.ts"
+
+/**
+ * Makes this node the owner of a run that has none, in the same commit as the decision that lets it go on.
+ *
+ * Returns false when somebody else was faster: nothing was written then.
+ */
+export const claim = Effect.fnUntraced(function*(node: Node, callables: Callables, run: RunRecord, options: {
+  readonly from: ReadonlyArray<RunState>
+  readonly principal: Principal.Principal
+  readonly goOn: boolean
+  readonly resolve?: { readonly id: string; readonly resolution: Resolution }
+}): Effect.fn.Return<boolean, RunError> {
+  const bound = callables[run.kind].get(run.agent)
+  const { goOn, resolve } = options
+  const set = goOn && bound !== undefined ? { state: "running", attempt: run.attempt + 1 } as const : {}
+  const resolved = resolve === undefined ? [] : [resolvedEvent(resolve)]
+  const started = { type: "run_started", data: { agent: run.agent, resumed: true } } as const
+  const write: Commit = {
+    _tag: "Commit",
+    runId: run.runId,
+    attempt: run.attempt,
+    from: options.from,
+    ts: node.now(),
+    events: "state" in set ? [...resolved, started] : resolved,
+    set,
+    ...(resolve === undefined ? {} : { resolve })
+  }
+  const past = yield* asRunError(node.past(run))
+  const written = yield* asRunError(node.commit(run, write))
+  if (written._tag !== "Committed") return false
+  if (!("state" in set) || bound === undefined) return true
+  const seq = run.seq + written.events.length
+  const interrupts = new Map(past.interrupts)
+  for (const [name, interrupt] of interrupts) {
+    if (resolve?.id === interrupt.id) interrupts.set(name, { ...interrupt, state: "resolved", resolution: resolve.resolution })
+  }
+  node.launch({ ...run, ...set, seq, updatedAt: write.ts }, ownerOf(run), bound, { steps: past.steps, interrupts })
+  return true
+})
+
+const resolvedEvent = ({ id, resolution }: { readonly id: string; readonly resolution: Resolution }) => {
+  const { at: _at, ...decision } = resolution
+  return { type: "interrupt_resolved", data: { id, ...decision } } as const
+}
+
+/** A resumed run acts for its owner, with no more rights than its record gives: what needs scopes is denied. */
+const ownerOf = (run: RunRecord) =>
+  new Principal.Principal({ id: run.owner, tenant: run.tenant, scopes: [], roles: [], claims: {} })
+
+/** Continues what an earlier process left running. */
+export const reconcile = Effect.fnUntraced(function*(
+  node: Node,
+  callables: Callables
+): Effect.fn.Return<void, StoreUnavailable> {
+  for (const run of yield* node.durable.store.unfinished) {
+    const from = ["queued", "running"] as const
+    yield* claim(node, callables, run, { from, goOn: true, principal: ownerOf(run) }).pipe(
+      Effect.catchTag("RunError", (error) =>
+        Effect.logError("A run could not be continued", error).pipe(Effect.annotateLogs({ runId: run.runId })))
+    )
+  }
+})

@@ -1,0 +1,72 @@
+import { Effect } from "effect"
+import * as Authorization from "../Authorization.ts"
+import type { Caller } from "../Caller.ts"
+import { InvalidCursor, RunError } from "../RunError.ts"
+import { isFinal, type RunRecord } from "../RunRecord.ts"
+import type { ListRequest } from "../Runtime.ts"
+import { asRunError, type Door, notFound } from "./door.ts"
+import type { Node } from "./node.ts"
+
+/** Looking at runs, and ending them. */
+export const makeRuns = (node: Node, door: Door) => {
+  const get = (caller: Caller, runId: string) => Effect.map(door.run(caller, node, runId), ({ run }) => run)
+
+  const list = Effect.fnUntraced(function*(caller: Caller, request: ListRequest) {
+    const principal = yield* door.authenticate(caller)
+    const query = { ...request, ...Authorization.visibleRuns(principal) }
+    const found = yield* asRunError(Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)]))
+    return found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, request.limit)
+  })
+
+  const settled = (caller: Caller, runId: string) =>
+    Effect.flatMap(get(caller, runId), (run) => asRunError(node.settled(run)))
+
+  const cursorOf = (run: RunRecord, after: number) =>
+    Number.isSafeInteger(after) && after >= 0 && after <= run.seq
+      ? Effect.succeed(after)
+      : Effect.fail(
+        new RunError({
+          reason: new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${run.seq}` })
+        })
+      )
+
+  const follow = Effect.fnUntraced(function*(
+    caller: Caller,
+    runId: string,
+    options: { readonly after: number; readonly until: "final" | "settled" }
+  ) {
+    const run = yield* get(caller, runId)
+    return node.follow(run, yield* cursorOf(run, options.after), options.until)
+  })
+
+  const events = Effect.fnUntraced(function*(
+    caller: Caller,
+    runId: string,
+    options: { readonly after: number; readonly limit: number }
+  ) {
+    const run = yield* get(caller, runId)
+    const after = yield* cursorOf(run, options.after)
+    return yield* asRunError(node.journalOf(run).store.events(runId, after, options.limit))
+  })
+
+  const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {
+    const { principal, run } = yield* door.run(caller, node, runId)
+    yield* door.audit(caller, principal, "cancel", `run/${runId}`, run)
+    if (isFinal(run.state)) return run
+    if (node.cancel(runId, reason)) return yield* asRunError(node.settled(run))
+    const ts = node.now()
+    yield* asRunError(node.commit(run, {
+      _tag: "Commit",
+      runId,
+      attempt: run.attempt,
+      from: ["queued", "suspended"],
+      ts,
+      events: [{ type: "run_cancelled", data: { reason } }],
+      set: { state: "cancelled", finishedAt: ts }
+    }))
+    // Whoever was first, this is what became of the run.
+    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+  })
+
+  return { get, list, await: settled, follow, events, cancel }
+}

@@ -1,0 +1,111 @@
+import { Cause, Effect, Exit, type Schema, type Scope } from "effect"
+import type { Callable } from "../Fusion.ts"
+import type * as Hook from "../Hook.ts"
+import type { Principal } from "../Principal.ts"
+import type { Audit } from "../Audit.ts"
+import type { Budget } from "../Budget.ts"
+import { CurrentRun } from "../Run.ts"
+import { BudgetExceeded, HookBlocked, ToolDenied } from "../RunError.ts"
+import { failureOf } from "./failure.ts"
+import type { LiveRun } from "./liveRun.ts"
+
+/** Runs the code behind a callable: encoded payload in, encoded answer out. */
+export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
+
+/** What stands around every handler and is the same for each run of a callable. */
+export interface Surroundings {
+  readonly callable: Callable
+  readonly principal: Principal
+  readonly budget: Budget["Service"]
+  readonly audit: Audit["Service"]
+}
+
+/**
+ * Drives a run from its claim to its next rest, an end or a pause: budget, hooks, handler, settle, audit. What it
+ * leaves behind is in the store.
+ */
+export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effect.Effect<void> =>
+  Effect.uninterruptibleMask((restore) => {
+    const call: Hook.RequestCall = {
+      runId: live.run.runId,
+      kind: around.callable.kind,
+      agent: around.callable.identifier,
+      principal: around.principal,
+      payload: live.run.payload
+    }
+    const body = around.budget.reserve(live.run).pipe(
+      Effect.andThen(live.dispatch.request(call, (admitted) => invoke(admitted.payload))),
+      Effect.scoped,
+      Effect.provideService(CurrentRun, live.service)
+    )
+    return Effect.exit(restore(body)).pipe(
+      Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
+      Effect.andThen(Effect.suspend(() => around.budget.settle(live.run, live.run.usage))),
+      Effect.andThen(Effect.suspend(() => around.audit.record(entryOf(live, around.principal))))
+    )
+  })
+
+const entryOf = (live: LiveRun, principal: Principal) => ({
+  at: live.now(),
+  tenant: live.run.tenant,
+  principal: principal.id,
+  action: "run",
+  target: `${live.run.kind}/${live.run.agent}`,
+  decision: live.run.state,
+  runId: live.run.runId,
+  traceId: live.run.traceId
+})
+
+const conclude = (
+  live: LiveRun,
+  callable: Callable,
+  call: Hook.RequestCall,
+  exit: Exit.Exit<Schema.Json, unknown>
+): Effect.Effect<void> => {
+  if (live.stop?._tag === "Suspended" || live.stop?._tag === "Lost") return Effect.void
+  if (Exit.isSuccess(exit)) return complete(live, exit.value)
+  if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason)
+  // Interrupted although nobody stopped it: the node is going away. A durable run goes on at the next start.
+  if (Cause.hasInterruptsOnly(exit.cause)) return live.run.durable ? Effect.void : cancel(live, "shutdown")
+  return fail(live, callable, call, exit.cause)
+}
+
+const complete = (live: LiveRun, output: Schema.Json) =>
+  live.conclude({
+    events: [{ type: "done", data: live.usage === undefined ? { output } : { output, usage: live.usage } }],
+    set: { state: "completed", output, finishedAt: live.now() }
+  })
+
+const cancel = (live: LiveRun, reason: string) =>
+  live.conclude({
+    events: [{ type: "run_cancelled", data: { reason } }],
+    set: { state: "cancelled", finishedAt: live.now() }
+  })
+
+const fail = Effect.fnUntraced(function*(
+  live: LiveRun,
+  callable: Callable,
+  call: Hook.RequestCall,
+  cause: Cause.Cause<unknown>
+) {
+  const failure = yield* live.dispatch.error(yield* failureOf(callable, cause), call)
+  if (failure.tag === "InternalError") {
+    yield* Effect.logError("A run failed unexpectedly", cause).pipe(
+      Effect.annotateLogs({ runId: live.run.runId, traceId: live.run.traceId, agent: callable.identifier })
+    )
+  }
+  yield* live.conclude({
+    events: [{ type: "error", data: failure }],
+    set: { state: isRefusal(cause) ? "rejected" : "failed", error: failure, finishedAt: live.now() }
+  })
+})
+
+/** Policy said no before the handler could do anything, or a human did. */
+const isRefusal = (cause: Cause.Cause<unknown>) =>
+  cause.reasons.some((reason) =>
+    Cause.isFailReason(reason) && (
+      reason.error instanceof BudgetExceeded ||
+      (reason.error instanceof HookBlocked && reason.error.point === "request") ||
+      reason.error instanceof ToolDenied
+    )
+  )
