@@ -133,5 +133,5 @@ export const serve = <E, R>(routes: Layer.Layer<never, E, R>) =>
       )
     )
     const server = yield* Effect.provideContext(HttpServer.HttpServer, context)
-    return server.address._tag === "TcpAddress" ? `http://127.0.0.1:${server.address.port}` : "unix:"
+    return "port" in server.address ? `http://127.0.0.1:${server.address.port}` : "unix:"
   })
