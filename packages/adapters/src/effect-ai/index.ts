@@ -1,2 +1,3 @@
+export * as DefaultModel from "./DefaultModel.ts"
 export * as OfflineModel from "./OfflineModel.ts"
 export * as ScriptedModel from "./ScriptedModel.ts"
