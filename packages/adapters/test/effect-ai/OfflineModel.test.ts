@@ -113,6 +113,16 @@ describe("OfflineModel", () => {
       assert.deepStrictEqual(fifth.calls, [])
     }).pipe(Effect.provide(TestLayer)))
 
+  it.effect("takes the amount from the order that is meant, not from another one", () =>
+    Effect.gen(function*() {
+      const first = yield* converse("Where is order 1042?")
+      const second = yield* converse("Where is order 1044?", first.prompt)
+      const third = yield* converse("Refund it in full", second.prompt)
+      assert.deepStrictEqual(third.calls, [refund(1044, 12)])
+      const fourth = yield* converse("Now refund order 1042 in full", third.prompt)
+      assert.deepStrictEqual(fourth.calls, [find(1042), refund(1042, 84.5)])
+    }).pipe(Effect.provide(TestLayer)))
+
   it.effect("says that a call was denied, and does not try it again", () =>
     Effect.gen(function*() {
       const prompt = Prompt.make([

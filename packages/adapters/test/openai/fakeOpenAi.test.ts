@@ -60,10 +60,12 @@ describe("the fake server, read by the vendor's client", () => {
   it.effect("fails as the vendor does", () =>
     Effect.gen(function*() {
       const openai = yield* client
-      const error = yield* Effect.flip(Effect.tryPromise({
-        try: () => openai.chat.completions.create({ model: "test-model", messages: [...messages] }),
-        catch: (error) => error
-      }))
+      const error = yield* Effect.promise(() =>
+        openai.chat.completions.create({ model: "test-model", messages: [...messages] }).then(
+          () => undefined,
+          (error: unknown) => error
+        )
+      )
       assert.instanceOf(error, OpenAI.RateLimitError)
       assert.strictEqual(error.code, "rate_limit_exceeded")
       assert.strictEqual(error.requestID, "req_1")

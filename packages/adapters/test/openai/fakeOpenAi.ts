@@ -117,7 +117,7 @@ export class FakeOpenAi extends Context.Service<FakeOpenAi, {
   readonly received: Effect.Effect<ReadonlyArray<Received>>
   /** Waits until a client has left before its answer was complete. */
   readonly hungUp: Effect.Effect<void>
-}>()("@fastagentic/adapters/test/openai/FakeOpenAi") {
+}>()("@fastagentic/adapters/test/openai/fakeOpenAi") {
   static readonly layer = (answers: ReadonlyArray<Answer>): Layer.Layer<FakeOpenAi> =>
     Layer.effect(
       FakeOpenAi,
