@@ -27,7 +27,7 @@ export type Document = { readonly [key: string]: Schema.Json }
 
 /** A schema in its two forms: how values travel, and how that is described. @category models @since 0.1.0 */
 export interface Shape {
-  readonly schema: Agent.AnySchema
+  readonly schema: Schema.Codec<unknown>
   readonly json: Document
   readonly decode: (value: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly encode: (value: unknown) => Effect.Effect<Schema.Json, Schema.SchemaError>
@@ -229,8 +229,8 @@ const encodesToText = (schema: Schema.Constraint) => {
 const shape = (declaration: string, part: string, schema: Schema.Constraint): Effect.Effect<Shape, FusionError> =>
   Effect.try({
     try: () => {
-      // makeProto: declarations only take schemas without services, effect/ai's tools say so at their handlers.
-      const pure = schema as Agent.AnySchema
+      // Declarations only take schemas without services; effect/ai's tools say so at their handlers.
+      const pure = Schema.make<Schema.Codec<unknown>>(schema.ast)
       const codec = Schema.toCodecJson(pure)
       return {
         schema: pure,

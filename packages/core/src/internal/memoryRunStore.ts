@@ -31,11 +31,13 @@ export const makeMemoryRunStore = (retain: number): RunStore.RunStore["Service"]
     const key = keyOf(write.run)
     const holder = write.run.idempotencyKey === undefined ? undefined : runs.get(keys.get(key) ?? "")
     if (holder !== undefined) return { _tag: "Attached", run: holder.run }
-    const { attempt, createdAt, runId } = write.run
+    const { attempt, createdAt, runId, state } = write.run
+    if (runs.has(runId)) return { _tag: "Refused" }
     const events = stamp(write.events, { runId, attempt, ts: createdAt, lastSeq: 0 })
     const run = { ...write.run, seq: events.length }
     runs.set(runId, { run, events: [...events], steps: new Map(), interrupts: new Map() })
     if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
+    if (isFinal(state)) finished.add(runId)
     return { _tag: "Admitted", run, events }
   }
 

@@ -1,0 +1,690 @@
+/**
+ * What every run store has to do: `suite("SqliteRunStore", layer)` in a test file of the store.
+ *
+ * The store may be shared with earlier suites: every test has run ids and tenants of its own.
+ */
+import { assert, describe, layer } from "@effect/vitest"
+import * as Event from "@fastagentic/core/Event"
+import type { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import { type Admit, type Commit, type Query, RunStore, type Written } from "@fastagentic/core/RunStore"
+import { Effect, type Layer, type Schema } from "effect"
+import { history } from "./runStoreHistory.ts"
+
+type Store = RunStore["Service"]
+
+const started = Date.now()
+const uniquely = globalThis.crypto.randomUUID().slice(0, 8)
+let counter = 0
+
+/** Sorts by creation, as every run id does. */
+const nextId = () => `${started}-${uniquely}-${String(++counter).padStart(6, "0")}`
+
+export const makeRun = (overrides: Partial<RunRecord> = {}): RunRecord => {
+  const runId = nextId()
+  return {
+    runId,
+    kind: "agent",
+    agent: "support",
+    state: "running",
+    attempt: 1,
+    seq: 0,
+    emitted: 0,
+    durable: true,
+    tenant: `tenant-${runId}`,
+    owner: "alice",
+    payload: { question: "where?" },
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    fingerprint: "f1",
+    createdAt: started,
+    updatedAt: started,
+    ...overrides
+  }
+}
+
+const admit = (run: RunRecord, ...events: ReadonlyArray<Event.Event>): Admit => ({ _tag: "Admit", run, events })
+
+const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
+  _tag: "Commit",
+  runId: run.runId,
+  attempt: run.attempt,
+  from: ["running"],
+  ts: started + 1,
+  events: [],
+  ...parts
+})
+
+const makeInterrupt = (run: RunRecord, overrides: Partial<Interrupt> = {}): Interrupt => ({
+  id: "i1",
+  runId: run.runId,
+  name: "refund",
+  kind: "approval",
+  createdAt: started,
+  state: "open",
+  ...overrides
+})
+
+const resolution: Resolution = { decision: "approve", by: "bob", at: started + 5 }
+
+const tokens = (count: number) => Array.from({ length: count }, (_, index) => Event.token(`t${index}`))
+
+const tagsOf = (written: ReadonlyArray<Written>) => written.map((one) => one._tag)
+
+const write = (store: Store, one: Admit | Commit) => Effect.map(store.write([one]), ([written]) => written)
+
+/** Everything a store knows about a run. */
+const snapshot = (store: Store, run: RunRecord) =>
+  Effect.all({
+    record: store.get(run.runId),
+    events: store.events(run.runId, 0, 10_000),
+    steps: store.steps(run.runId),
+    interrupts: store.interrupts(run.runId)
+  })
+
+/** Events of many pages: never an empty page before the end, never a gap, never far beyond the limit. */
+const readAll = Effect.fnUntraced(function*(store: Store, runId: string, limit: number, largestWrite: number) {
+  const events: Array<Event.RunEvent> = []
+  while (true) {
+    const page = yield* store.events(runId, events.length, limit)
+    if (page.length === 0) return events
+    assert.isAtMost(page.length, limit + largestWrite - 1)
+    events.push(...page)
+    assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
+  }
+})
+
+const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+
+const oddValues: Readonly<Record<string, Schema.Json>> = {
+  "null": null,
+  "empty": { string: "", array: [], object: {} },
+  "unicode": "żółw 🐢 \u0000 \u2028 \uD800 \" \\ '; DROP TABLE runs; --",
+  "numbers": [
+    Number.MAX_SAFE_INTEGER,
+    Number.MIN_SAFE_INTEGER,
+    Number.MAX_VALUE,
+    Number.MIN_VALUE,
+    0.1 + 0.2,
+    -1.5,
+    1e21
+  ],
+  "keys": { "": 1, "a.b": 2, "żółw": 3, "constructor": 4, "toString": null, "0": "zero" },
+  "nested": Array.from({ length: 100 }).reduce<Schema.Json>((inner, _, depth) => ({ depth, inner: [inner] }), true),
+  "large": { text: "0123456789abcdef".repeat(64 * 1024) }
+}
+
+const options = { excludeTestServices: true, timeout: "60 seconds" } as const
+
+export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
+  describe(name, () => {
+    layer(store, options)("admit", (it) => {
+      it.effect("numbers the first events from 1", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ attempt: 3, threadId: "thread", parentRunId: "parent", idempotencyKey: "key" })
+          const events = [Event.token("a"), Event.log("info", "b")]
+          const written = yield* write(store, admit(run, ...events))
+          const stamped = Event.stamp(events, { runId: run.runId, attempt: 3, ts: run.createdAt, lastSeq: 0 })
+          assert.deepStrictEqual(written, { _tag: "Admitted", run: { ...run, seq: 2 }, events: stamped })
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 2 })
+          assert.deepStrictEqual(yield* store.events(run.runId, 0, 10), stamped)
+          assert.deepStrictEqual(yield* store.steps(run.runId), [])
+          assert.deepStrictEqual(yield* store.interrupts(run.runId), [])
+        }))
+
+      it.effect("keeps every field of a record, and adds none", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const bare = makeRun({ durable: false, kind: "tool", state: "queued", payload: null })
+          const full = makeRun({
+            output: { a: [1, null] },
+            error: { tag: "T", message: "m", status: 500, declared: true, value: { b: null } },
+            usage: { inputTokens: 1, outputTokens: 2, reasoningTokens: 3, costUsd: 0.25 },
+            threadId: "thread",
+            parentRunId: "parent",
+            idempotencyKey: "key",
+            state: "failed",
+            finishedAt: started + 7
+          })
+          yield* store.write([admit(bare), admit(full)])
+          assert.deepStrictEqual(yield* store.get(bare.runId), bare)
+          assert.deepStrictEqual(yield* store.get(full.runId), full)
+        }))
+
+      it.effect("of a run id that is taken is refused", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          yield* write(store, admit(run, Event.token("mine")))
+          const before = yield* snapshot(store, run)
+          const again = makeRun({ runId: run.runId, tenant: run.tenant, owner: "eve", idempotencyKey: "key" })
+          const other = makeRun({ tenant: run.tenant, owner: "eve", idempotencyKey: "key" })
+          assert.deepStrictEqual(
+            tagsOf(yield* store.write([admit(again, Event.token("theirs")), admit(other)])),
+            ["Refused", "Admitted"]
+          )
+          assert.deepStrictEqual(yield* snapshot(store, run), before)
+        }))
+
+      it.effect("unknown runs are undefined and empty", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const nothing = { record: undefined, events: [], steps: [], interrupts: [] }
+          assert.deepStrictEqual(yield* snapshot(store, run), nothing)
+          assert.deepStrictEqual(yield* write(store, commit(run, { events: tokens(1) })), { _tag: "Refused" })
+          assert.deepStrictEqual(yield* snapshot(store, run), nothing)
+          assert.deepStrictEqual(yield* store.write([]), [])
+        }))
+    })
+
+    layer(store, options)("idempotency", (it) => {
+      it.effect("attaches to the run that holds the key, as it is now", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ idempotencyKey: "key" })
+          const repeat = makeRun({ tenant: run.tenant, idempotencyKey: "key", payload: "other" })
+          yield* write(store, admit(run, Event.token("a")))
+          yield* write(store, commit(run, { events: tokens(2), set: { state: "completed", output: "done" } }))
+          const held = { ...run, seq: 3, state: "completed", output: "done", updatedAt: started + 1 } as const
+          const written = yield* write(store, admit(repeat, Event.token("never")))
+          assert.deepStrictEqual(written, { _tag: "Attached", run: held })
+          assert.isUndefined(yield* store.get(repeat.runId))
+          assert.deepStrictEqual(yield* store.events(repeat.runId, 0, 10), [])
+        }))
+
+      it.effect("a key belongs to a tenant, owner, kind and agent", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ idempotencyKey: "key" })
+          const { tenant } = run
+          const written = yield* store.write([
+            admit(run),
+            admit(makeRun({ idempotencyKey: "key" })),
+            admit(makeRun({ idempotencyKey: "key", tenant, owner: "bob" })),
+            admit(makeRun({ idempotencyKey: "key", tenant, kind: "tool" })),
+            admit(makeRun({ idempotencyKey: "key", tenant, agent: "other" })),
+            admit(makeRun({ idempotencyKey: "KEY", tenant })),
+            admit(makeRun({ tenant })),
+            admit(makeRun({ tenant })),
+            admit(makeRun({ idempotencyKey: "key", tenant }))
+          ])
+          assert.deepStrictEqual(tagsOf(written), [...Array.from({ length: 8 }, () => "Admitted"), "Attached"])
+        }))
+
+      it.effect("of 100 racers with one key one is admitted", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const tenant = makeRun().tenant
+          const racers = Array.from({ length: 100 }, () => makeRun({ tenant, idempotencyKey: "key" }))
+          const written = yield* Effect.forEach(racers, (run) => write(store, admit(run, ...tokens(2))), {
+            concurrency: "unbounded"
+          })
+          const admitted = written.filter((one) => one?._tag === "Admitted")
+          const attached = written.filter((one) => one?._tag === "Attached")
+          assert.deepStrictEqual([admitted.length, attached.length], [1, 99])
+          const winner = admitted[0]?.run.runId
+          assert.isTrue(attached.every((one) => one.run.runId === winner))
+          assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 100 })), [winner])
+        }))
+
+      it.effect("of 100 racers in one batch the first is admitted", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const tenant = makeRun().tenant
+          const racers = Array.from({ length: 100 }, () => makeRun({ tenant, idempotencyKey: "key" }))
+          const written = yield* store.write(racers.map((run) => admit(run)))
+          assert.deepStrictEqual(tagsOf(written), ["Admitted", ...Array.from({ length: 99 }, () => "Attached")])
+          assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 100 })), [racers[0]?.runId])
+        }))
+    })
+
+    layer(store, options)("commit", (it) => {
+      it.effect("appends without a gap and changes only what is set", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ emitted: 4 })
+          yield* write(store, admit(run, Event.token("a")))
+          const written = yield* write(store, commit(run, { events: tokens(2) }))
+          const stamped = Event.stamp(tokens(2), { runId: run.runId, attempt: 1, ts: started + 1, lastSeq: 1 })
+          assert.deepStrictEqual(written, { _tag: "Committed", events: stamped })
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 3, updatedAt: started + 1 })
+          const usage = { inputTokens: 7, outputTokens: 8 }
+          const error = { tag: "E", message: "no", status: 500, declared: false }
+          const set = { state: "failed", emitted: 6, error, usage, finishedAt: started + 2, output: null } as const
+          yield* write(store, commit(run, { ts: started + 2, set }))
+          const changed = { ...run, ...set, seq: 3, updatedAt: started + 2 }
+          assert.deepStrictEqual(yield* store.get(run.runId), changed)
+          assert.strictEqual((yield* store.events(run.runId, 0, 10)).length, 3)
+        }))
+
+      it.effect("needs the attempt and one of the states", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ attempt: 2, state: "suspended" })
+          yield* write(store, admit(run))
+          const attempts = yield* store.write([
+            commit(run, { from: ["running", "queued"] }),
+            commit(run, { from: [] }),
+            commit(run, { from: ["suspended"], attempt: 1 }),
+            commit(run, { from: ["suspended"], attempt: 3 }),
+            commit(run, { from: ["running", "suspended"], set: { state: "running" } }),
+            commit(run, { from: ["suspended"] }),
+            commit(run, {
+              from: ["queued", "running", "suspended", "completed", "failed", "cancelled", "rejected"],
+              set: { state: "cancelled" }
+            })
+          ])
+          const refused = ["Refused", "Refused", "Refused", "Refused"]
+          assert.deepStrictEqual(tagsOf(attempts), [...refused, "Committed", "Refused", "Committed"])
+          assert.strictEqual((yield* store.get(run.runId))?.state, "cancelled")
+        }))
+
+      it.effect("a refused one writes nothing at all", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const open = makeInterrupt(run)
+          yield* store.write([
+            admit(run, Event.token("a")),
+            commit(run, { events: tokens(3), steps: [{ name: "plan", value: 1 }], open: [open] })
+          ])
+          const before = yield* snapshot(store, run)
+          const everything: Partial<Commit> = {
+            ts: started + 9,
+            events: tokens(5),
+            set: { state: "completed", emitted: 9, output: "x", finishedAt: started + 9, attempt: 7 },
+            steps: [{ name: "plan", value: 2 }, { name: "act", value: 3 }],
+            open: [makeInterrupt(run, { id: "i2" }), { ...open, message: "changed" }],
+            resolve: { id: "i1", resolution }
+          }
+          const written = yield* store.write([
+            commit(run, { ...everything, attempt: 2 }),
+            commit(run, { ...everything, from: ["suspended"] }),
+            commit(run, { ...everything, resolve: { id: "unknown", resolution } }),
+            commit(run, { ...everything, resolve: { id: "i2", resolution } })
+          ])
+          assert.deepStrictEqual(tagsOf(written), ["Refused", "Refused", "Refused", "Refused"])
+          assert.deepStrictEqual(yield* snapshot(store, run), before)
+        }))
+
+      it.effect("a refused one does not disturb the others of its batch", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const one = makeRun()
+          const other = makeRun({ tenant: one.tenant })
+          const late = makeRun({ tenant: one.tenant })
+          yield* store.write([admit(one), admit(other, Event.token("a"))])
+          const refused = commit(other, { attempt: 9, events: tokens(2), steps: [{ name: "s", value: 0 }] })
+          const written = yield* store.write([
+            commit(one, { events: tokens(2), steps: [{ name: "s", value: 1 }] }),
+            refused,
+            commit(other, { events: tokens(1) }),
+            refused,
+            commit(one, { resolve: { id: "nothing", resolution }, events: tokens(9) }),
+            admit(late, Event.token("late")),
+            commit(one, { events: tokens(3), set: { state: "completed" } }),
+            commit(one, { events: tokens(1) })
+          ])
+          const tags = ["Committed", "Refused", "Committed", "Refused", "Refused", "Admitted", "Committed", "Refused"]
+          assert.deepStrictEqual(tagsOf(written), tags)
+          assert.deepStrictEqual((yield* readAll(store, one.runId, 2, 3)).length, 5)
+          assert.deepStrictEqual((yield* readAll(store, other.runId, 2, 3)).length, 2)
+          assert.deepStrictEqual((yield* readAll(store, late.runId, 2, 3)).length, 1)
+          assert.deepStrictEqual(yield* store.steps(one.runId), [{ name: "s", value: 1 }])
+          assert.deepStrictEqual(yield* store.steps(other.runId), [])
+        }))
+
+      it.effect("a new attempt shuts the old one out and is on its events", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          yield* store.write([
+            admit(run, Event.token("a")),
+            commit(run, { events: tokens(1), set: { attempt: 2 } }),
+            commit(run, { events: tokens(1) }),
+            commit({ ...run, attempt: 2 }, { events: tokens(1) })
+          ])
+          const events = yield* store.events(run.runId, 0, 10)
+          assert.deepStrictEqual(events.map((event) => [event.seq, event.attempt]), [[1, 1], [2, 2], [3, 2]])
+          assert.strictEqual((yield* store.get(run.runId))?.attempt, 2)
+        }))
+
+      it.effect("of 50 owners of one attempt one gets the next", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ state: "queued" })
+          yield* write(store, admit(run))
+          const claim = commit(run, { from: ["queued", "running"], set: { attempt: 2, state: "running" } })
+          const written = yield* Effect.forEach(
+            Array.from({ length: 50 }, () => claim),
+            (claim) => write(store, { ...claim, events: tokens(1) }),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(written.filter((one) => one?._tag === "Committed").length, 1)
+          assert.strictEqual((yield* store.get(run.runId))?.seq, 1)
+        }))
+
+      it.effect("of many fibers leave journals without gap or duplicate", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const runs = Array.from({ length: 5 }, () => makeRun())
+          yield* store.write(runs.map((run) => admit(run)))
+          yield* Effect.forEach(
+            Array.from({ length: 100 }, (_, index) => index),
+            (index) =>
+              store.write(runs.map((run) => commit(run, { events: [Event.token(`${index}`), ...tokens(index % 3)] }))),
+            { concurrency: "unbounded", discard: true }
+          )
+          for (const run of runs) {
+            const events = yield* readAll(store, run.runId, 17, 3)
+            assert.strictEqual(events.length, (yield* store.get(run.runId))?.seq)
+            const written = new Set(events.map((event) => event.type === "token" ? event.data.delta : ""))
+            assert.isTrue(Array.from({ length: 100 }, (_, index) => `${index}`).every((index) => written.has(index)))
+          }
+        }))
+    })
+
+    layer(store, options)("interrupts", (it) => {
+      it.effect("are opened and resolved, oldest first", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const first = makeInterrupt(run, {
+            id: "z",
+            message: "may I?",
+            tool: "refund",
+            toolCallId: "c1",
+            arguments: { amount: 5 },
+            expiresAt: started + 1_000
+          })
+          const second = makeInterrupt(run, {
+            id: "a",
+            kind: "input",
+            name: "date",
+            responseSchema: { type: "string" },
+            createdAt: started + 1
+          })
+          yield* store.write([
+            admit(run),
+            commit(run, { events: tokens(1), open: [first], set: { state: "suspended" } }),
+            commit(run, { from: ["suspended"], open: [second] })
+          ])
+          assert.deepStrictEqual(yield* store.interrupts(run.runId), [first, second])
+          const answer: Resolution = { decision: "edit", value: { a: null }, reason: "why", by: "bob", at: started + 5 }
+          const resolve = { id: "a", resolution: answer }
+          yield* write(store, commit(run, { from: ["suspended"], resolve, set: { state: "running" } }))
+          const resolved = { ...second, state: "resolved", resolution: answer } as const
+          assert.deepStrictEqual(yield* store.interrupts(run.runId), [first, resolved])
+          assert.strictEqual((yield* store.get(run.runId))?.state, "running")
+        }))
+
+      it.effect("belong to their run", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const one = makeRun()
+          const other = makeRun()
+          yield* store.write([admit(one), admit(other), commit(one, { open: [makeInterrupt(one)] })])
+          const stolen = yield* write(store, commit(other, { resolve: { id: "i1", resolution } }))
+          assert.deepStrictEqual(stolen, { _tag: "Refused" })
+          assert.deepStrictEqual(yield* store.interrupts(one.runId), [makeInterrupt(one)])
+          assert.deepStrictEqual(yield* store.interrupts(other.runId), [])
+        }))
+
+      it.effect("one opened and resolved in a row", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const written = yield* store.write([
+            admit(run),
+            commit(run, { open: [makeInterrupt(run)] }),
+            commit(run, { resolve: { id: "i1", resolution } }),
+            commit(run, { resolve: { id: "i1", resolution: { ...resolution, by: "eve" } } })
+          ])
+          assert.deepStrictEqual(tagsOf(written), ["Admitted", "Committed", "Committed", "Refused"])
+          const [interrupt] = yield* store.interrupts(run.runId)
+          assert.deepStrictEqual(interrupt, { ...makeInterrupt(run), state: "resolved", resolution })
+        }))
+
+      it.effect("of 50 racing decisions one wins", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          yield* store.write([
+            admit(run),
+            commit(run, { open: [makeInterrupt(run), makeInterrupt(run, { id: "i2" })], set: { state: "suspended" } })
+          ])
+          // The state stays: only the interrupt itself can tell who was first.
+          const written = yield* Effect.forEach(
+            Array.from({ length: 50 }, (_, index) => `user-${index}`),
+            (by) =>
+              write(
+                store,
+                commit(run, {
+                  from: ["suspended"],
+                  events: [Event.log("info", by)],
+                  resolve: { id: "i1", resolution: { ...resolution, by } }
+                })
+              ),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(written.filter((one) => one?._tag === "Committed").length, 1)
+          const [resolved] = yield* store.interrupts(run.runId)
+          const events = yield* store.events(run.runId, 0, 10)
+          assert.deepStrictEqual(
+            events.map((event) => event.data),
+            [{ level: "info", message: resolved?.resolution?.by ?? "nobody" }]
+          )
+        }))
+    })
+
+    layer(store, options)("steps", (it) => {
+      it.effect("come back, the last value of a name", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const other = makeRun()
+          yield* store.write([
+            admit(run),
+            admit(other),
+            commit(run, { steps: [{ name: "b", value: [1] }, { name: "a", value: null }] }),
+            commit(run, { steps: [{ name: "b", value: "again" }, { name: "c#2", value: {} }] }),
+            commit(other, { steps: [{ name: "b", value: "other" }] })
+          ])
+          const byName = [...yield* store.steps(run.runId)].sort((x, y) => x.name < y.name ? -1 : 1)
+          assert.deepStrictEqual(byName, [
+            { name: "a", value: null },
+            { name: "b", value: "again" },
+            { name: "c#2", value: {} }
+          ])
+          assert.deepStrictEqual(yield* store.steps(other.runId), [{ name: "b", value: "other" }])
+        }))
+    })
+
+    layer(store, options)("events", (it) => {
+      it.effect("are read in pages of any size", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          yield* write(store, admit(run, Event.token("first")))
+          for (const count of [3, 1, 0, 8, 2, 1, 5]) yield* write(store, commit(run, { events: tokens(count) }))
+          const all = yield* store.events(run.runId, 0, 1_000)
+          assert.strictEqual(all.length, 21)
+          for (const limit of [1, 2, 3, 7, 20, 21, 22]) {
+            assert.deepStrictEqual(yield* readAll(store, run.runId, limit, 8), all)
+          }
+          for (let after = 0; after <= 22; after++) {
+            const [next] = yield* store.events(run.runId, after, 1)
+            assert.deepStrictEqual(next, all[after])
+          }
+        }))
+
+      it.effect("keep type, data, path, time and attempt", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const events: ReadonlyArray<Event.Event> = [
+            Event.make("run_started", { agent: "support", resumed: true }),
+            Event.make("tool_call", { toolCallId: "c", name: "find", arguments: { id: null } }, ["graph", "node"]),
+            Event.make("usage", { inputTokens: 1, outputTokens: 2, costUsd: 0.5, model: "m" }, []),
+            Event.make("message", { messageId: "m", role: "assistant", parts: [{ type: "text", text: "hi" }] }),
+            Event.make("raw", { source: "sdk", event: [1, { two: null }] })
+          ]
+          yield* store.write([admit(run), commit(run, { ts: started + 3, events, set: { attempt: 4 } })])
+          const stamped = Event.stamp(events, { runId: run.runId, attempt: 4, ts: started + 3, lastSeq: 0 })
+          assert.deepStrictEqual(yield* store.events(run.runId, 0, 10), stamped)
+        }))
+    })
+
+    layer(store, options)("list", (it) => {
+      it.effect("newest first in pages, over runs of the same time", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const { tenant } = makeRun()
+          const runs: Array<RunRecord> = []
+          for (let index = 0; index < 25; index++) {
+            runs.push(makeRun({ tenant }))
+            yield* store.write([admit(makeRun()), ...runs.slice(-1).map((run) => admit(run))])
+          }
+          const expected = ids(runs).reverse()
+          for (const limit of [1, 7, 25, 100]) {
+            const seen: Array<string> = []
+            let page = yield* store.list({ tenant, limit })
+            while (page.length > 0) {
+              assert.isAtMost(page.length, limit)
+              seen.push(...ids(page))
+              page = yield* store.list({ tenant, limit, before: seen[seen.length - 1] ?? "" })
+            }
+            assert.deepStrictEqual(seen, expected)
+          }
+        }))
+
+      it.effect("filters by everything at once", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const { tenant } = makeRun()
+          const target = makeRun({ tenant, owner: "o", agent: "a", kind: "tool", state: "suspended", threadId: "t" })
+          const others = [
+            { ...target, owner: "x" },
+            { ...target, agent: "x" },
+            { ...target, kind: "agent" } as const,
+            { ...target, state: "running" } as const,
+            { ...target, threadId: "x" }
+          ].map((run) => ({ ...run, runId: nextId() }))
+          yield* store.write([target, ...others].map((run) => admit(run)))
+          const filter = { owner: "o", agent: "a", kind: "tool", state: "suspended", threadId: "t" } as const
+          assert.deepStrictEqual(yield* store.list({ tenant, ...filter, limit: 10 }), [target])
+          for (const [index, field] of (["owner", "agent", "kind", "state", "threadId"] as const).entries()) {
+            const { [field]: _, ...rest } = filter
+            const found = yield* store.list({ tenant, ...rest, limit: 10 })
+            assert.deepStrictEqual(ids(found), [others[index]?.runId, target.runId])
+            const only: Query = { tenant, [field]: target[field], limit: 10 }
+            assert.strictEqual((yield* store.list(only)).length, 5, field)
+          }
+        }))
+
+      it.effect("shows a run as it is now", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          yield* store.write([admit(run), commit(run, { events: tokens(2), set: { state: "completed", output: 1 } })])
+          assert.deepStrictEqual(yield* store.list({ tenant: run.tenant, state: "running", limit: 5 }), [])
+          const listed = yield* store.list({ tenant: run.tenant, state: "completed", limit: 5 })
+          assert.deepStrictEqual(listed, [{ ...run, seq: 2, state: "completed", output: 1, updatedAt: started + 1 }])
+        }))
+
+      it.effect("never mixes tenants", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const mine = makeRun()
+          const theirs = makeRun({ threadId: "t" })
+          const newest = makeRun()
+          yield* store.write([admit(mine), admit(theirs), admit(newest)])
+          const { tenant } = mine
+          assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10 })), [mine.runId])
+          assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10, before: newest.runId })), [mine.runId])
+          assert.deepStrictEqual(yield* store.list({ tenant, limit: 10, threadId: "t" }), [])
+          assert.deepStrictEqual(yield* store.list({ tenant: "", limit: 10 }), [])
+          assert.deepStrictEqual(yield* store.list({ tenant: `${tenant}%`, limit: 10 }), [])
+        }))
+    })
+
+    layer(store, options)("unfinished", (it) => {
+      it.effect("are queued and running runs of all tenants, oldest first", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const running = makeRun({ idempotencyKey: "key", payload: { a: 1 } })
+          const finished = makeRun()
+          const queued = makeRun({ state: "queued" })
+          const suspended = makeRun({ state: "suspended" })
+          const resumed = makeRun({ state: "suspended" })
+          yield* store.write([running, finished, queued, suspended, resumed].map((run) => admit(run)))
+          yield* store.write([
+            commit(finished, { set: { state: "completed" } }),
+            commit(resumed, { from: ["suspended"], set: { state: "running" } })
+          ])
+          const mine = new Set(ids([running, finished, queued, suspended, resumed]))
+          const found = (yield* store.unfinished).filter((run) => mine.has(run.runId))
+          assert.deepStrictEqual(found, [running, queued, { ...resumed, state: "running", updatedAt: started + 1 }])
+        }))
+    })
+
+    layer(store, options)("JSON", (it) => {
+      for (const [kind, value] of Object.entries(oddValues)) {
+        it.effect(`comes back as it went in: ${kind}`, () =>
+          Effect.gen(function*() {
+            const store = yield* RunStore
+            const run = makeRun({ payload: value })
+            const step = { name: `step ${kind}`, value }
+            const open = makeInterrupt(run, { arguments: value, responseSchema: value })
+            const error = { tag: "E", message: kind, status: 500, declared: true, value }
+            const answer = { ...resolution, value }
+            const events = [Event.custom(kind, value), Event.make("done", { output: value })]
+            yield* store.write([
+              admit(run, Event.custom(kind, value)),
+              commit(run, { events, steps: [step], open: [open], set: { output: value, error } }),
+              commit(run, { ts: started + 2, resolve: { id: open.id, resolution: answer } })
+            ])
+            const record = { ...run, seq: 3, output: value, error, updatedAt: started + 2 }
+            const { events: journal, ...rest } = yield* snapshot(store, run)
+            assert.deepStrictEqual(rest, {
+              record,
+              steps: [step],
+              interrupts: [{ ...open, state: "resolved", resolution: answer }]
+            })
+            assert.deepStrictEqual(journal.map((event) => event.data), [
+              { name: kind, value },
+              { name: kind, value },
+              { output: value }
+            ])
+          }))
+      }
+
+      it.effect("names may be any text", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const odd = "żółw 🐢 ' \" % _ \\ ; --"
+          const run = makeRun({
+            tenant: `${nextId()} ${odd}`,
+            owner: odd,
+            agent: odd,
+            threadId: odd,
+            parentRunId: odd,
+            idempotencyKey: odd,
+            traceId: odd,
+            fingerprint: odd
+          })
+          yield* store.write([admit(run), commit(run, { ts: run.updatedAt, steps: [{ name: odd, value: 1 }] })])
+          const { agent, owner, tenant, threadId } = run
+          const query: Query = { tenant, owner, agent, threadId: threadId ?? "", limit: 5 }
+          assert.deepStrictEqual(yield* store.list(query), [run])
+          assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: odd, value: 1 }])
+          const repeat = yield* write(store, admit({ ...run, runId: nextId() }))
+          assert.deepStrictEqual(repeat, { _tag: "Attached", run })
+        }))
+    })
+
+    layer(store, options)("history", (it) => {
+      it.effect("a random one ends as in memory", () => history(nextId(), makeRun), 60_000)
+    })
+  })

@@ -1,0 +1,78 @@
+/**
+ * Starting agents and calling tools over REST.
+ *
+ * @since 0.1.0
+ */
+import type { Started } from "@fastagentic/core/Runtime"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import { Effect } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as EventStream from "./EventStream.ts"
+import * as Exchange from "./Exchange.ts"
+import * as Problem from "./Problem.ts"
+import * as Wire from "./Wire.ts"
+
+const start = Effect.fnUntraced(function*(exchange: Exchange.Exchange, kind: "agent" | "tool") {
+  return yield* exchange.runtime.start(exchange.caller, {
+    kind,
+    identifier: Exchange.param(exchange, "identifier"),
+    payload: yield* Exchange.body(exchange),
+    idempotencyKey: exchange.request.headers["idempotency-key"],
+    threadId: exchange.request.headers["x-thread-id"]
+  })
+})
+
+/**
+ * `POST /agents/{identifier}` and `POST /tools/{identifier}`: waits. 200 is the answer itself, 202 the run that pauses.
+ *
+ * @category routes
+ * @since 0.1.0
+ */
+export const call = (kind: "agent" | "tool") =>
+  Exchange.handle(Effect.fnUntraced(function*(exchange) {
+    const { run } = yield* start(exchange, kind)
+    return yield* answer(exchange, yield* exchange.runtime.await(exchange.caller, run.runId))
+  }))
+
+const answer = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {
+  const headers = { "x-run-id": run.runId }
+  const about = { traceId: exchange.caller.traceId, runId: run.runId }
+  if (run.state === "completed") return HttpServerResponse.jsonUnsafe(run.output ?? null, { headers })
+  if (run.error !== undefined) return Problem.fromFailure(run.error, about)
+  if (run.state === "cancelled") {
+    return Problem.fromFailure({ tag: "RunCancelled", message: "the run was cancelled", status: 409, declared: false }, about)
+  }
+  return yield* accepted(exchange, run)
+})
+
+const accepted = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {
+  const interrupts = run.state === "suspended" ? yield* exchange.runtime.interrupts(exchange.caller, run.runId) : []
+  const open = interrupts.filter((interrupt) => interrupt.state === "open")
+  return HttpServerResponse.jsonUnsafe(
+    open.length === 0 ? Wire.runOf(run) : { ...Wire.runOf(run), interrupts: open },
+    { status: 202, headers: { "x-run-id": run.runId, location: `/runs/${run.runId}` } }
+  )
+})
+
+/**
+ * `POST /agents/{identifier}/runs`: starts and returns at once.
+ *
+ * @category routes
+ * @since 0.1.0
+ */
+export const background = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { run } = yield* start(exchange, "agent")
+  return yield* accepted(exchange, run)
+}))
+
+/**
+ * `POST /agents/{identifier}/stream`: the journal from its first event, until the run has ended or pauses.
+ *
+ * @category routes
+ * @since 0.1.0
+ */
+export const stream = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { run }: Started = yield* start(exchange, "agent")
+  const pages = yield* exchange.runtime.follow(exchange.caller, run.runId, { after: 0, until: "settled" })
+  return EventStream.response(pages, { "x-run-id": run.runId })
+}))

@@ -1,0 +1,85 @@
+/**
+ * Resources and prompts over REST.
+ *
+ * @since 0.1.0
+ */
+import * as Resource from "@fastagentic/core/Resource"
+import { NotDeclared, RunError } from "@fastagentic/core/RunError"
+import { Effect } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Exchange from "./Exchange.ts"
+
+/**
+ * `GET /resources/{identifier}/{param}/…`: parameters in the order of the URI template, each one path segment.
+ *
+ * @category routes
+ * @since 0.1.0
+ */
+export const readResource = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const path = exchange.request.url.split("?")[0] ?? ""
+  const [, , identifier = "", ...segments] = path.split("/")
+  const entry = exchange.runtime.fusion.resources.get(identifier)
+  const names = entry === undefined ? [] : Resource.paramNames(entry.resource.uriTemplate)
+  if (entry === undefined || names.length !== segments.length) {
+    yield* exchange.runtime.authenticate(exchange.caller)
+    return yield* new RunError({ reason: new NotDeclared({ kind: "resource", identifier: [identifier, ...segments].join("/") }) })
+  }
+  let uri = entry.resource.uriTemplate
+  for (const [index, name] of names.entries()) uri = uri.replace(`{${name}}`, () => segments[index] ?? "")
+  const { content, mimeType } = yield* exchange.runtime.read(exchange.caller, uri)
+  return typeof content === "string"
+    ? HttpServerResponse.text(content, { contentType: `${mimeType}; charset=utf-8` })
+    : HttpServerResponse.jsonUnsafe(content)
+}))
+
+/** `GET /resources`. @category routes @since 0.1.0 */
+export const listResources = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  yield* exchange.runtime.authenticate(exchange.caller)
+  return HttpServerResponse.jsonUnsafe({
+    items: Array.from(exchange.runtime.fusion.resources.values(), ({ params, resource }) => ({
+      identifier: resource.identifier,
+      description: resource.description,
+      uriTemplate: resource.uriTemplate,
+      mimeType: resource.mimeType,
+      params: params.json
+    })),
+    next: null
+  })
+}))
+
+/** `GET /prompts`. @category routes @since 0.1.0 */
+export const listPrompts = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  yield* exchange.runtime.authenticate(exchange.caller)
+  return HttpServerResponse.jsonUnsafe({
+    items: Array.from(exchange.runtime.fusion.prompts.values(), ({ params, prompt }) => ({
+      identifier: prompt.identifier,
+      description: prompt.description,
+      params: params.json
+    })),
+    next: null
+  })
+}))
+
+/** `POST /prompts/{identifier}`. @category routes @since 0.1.0 */
+export const renderPrompt = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const params = yield* Exchange.body(exchange)
+  const messages = yield* exchange.runtime.render(exchange.caller, Exchange.param(exchange, "identifier"), params ?? {})
+  return HttpServerResponse.jsonUnsafe({ messages })
+}))
+
+/** `GET /agents` and `GET /tools`: what can be called, with its schemas. @category routes @since 0.1.0 */
+export const listCallables = (kind: "agents" | "tools") =>
+  Exchange.handle(Effect.fnUntraced(function*(exchange) {
+    yield* exchange.runtime.authenticate(exchange.caller)
+    return HttpServerResponse.jsonUnsafe({
+      items: Array.from(exchange.runtime.fusion[kind].values(), (callable) => ({
+        identifier: callable.identifier,
+        description: callable.description,
+        payload: callable.payload.json,
+        success: callable.success.json,
+        durable: callable.durable,
+        examples: callable.examples
+      })),
+      next: null
+    })
+  }))

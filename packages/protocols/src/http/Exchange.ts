@@ -1,0 +1,130 @@
+/**
+ * One HTTP exchange: who calls, what the request carries, and how every answer is labelled.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
+import { type ReadFailed, RunError } from "@fastagentic/core/RunError"
+import type { Runtime } from "@fastagentic/core/Runtime"
+import { Cause, Effect, Option, Schema } from "effect"
+import * as ByteSize from "effect/ByteSize"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Problem from "./Problem.ts"
+
+/** Largest request body, in bytes. @category constants @since 0.1.0 */
+export const bodyLimit = 1_048_576
+
+const limit = ByteSize.bytes(bodyLimit)
+
+/** What a handler gets. @category models @since 0.1.0 */
+export interface Exchange {
+  readonly runtime: Runtime["Service"]
+  readonly request: HttpServerRequest.HttpServerRequest
+  readonly caller: Caller.Caller
+  readonly params: { readonly [name: string]: string | undefined }
+  readonly query: URLSearchParams
+}
+
+/** A route, once it knows the runtime behind it. @category models @since 0.1.0 */
+export type Route = (
+  runtime: Runtime["Service"]
+) => Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  never,
+  HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext
+>
+
+type Refusal = RunError | ReadFailed | Problem.BadBody | Problem.BodyTooLarge | Problem.NoSuchRoute
+
+/**
+ * Turns a handler into a route: every failure becomes a problem, every answer carries the trace id.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const handle = (
+  handler: (exchange: Exchange) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
+): Route => (runtime) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.flatMap(HttpRouter.params, (params) => {
+      const traceparent = request.headers["traceparent"]
+      const caller = Caller.make("rest", { credentials: Credentials.fromHeaders(request.headers), traceparent })
+      const exchange: Exchange = { runtime, request, caller, params, query: queryOf(request.url) }
+      const about = { traceId: caller.traceId, runId: params["runId"] }
+      return handler(exchange).pipe(
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
+        Effect.map((response) => labelled(response, caller)),
+        Effect.catchCause((cause) => refuse(cause, about))
+      )
+    }))
+
+const labelled = (response: HttpServerResponse.HttpServerResponse, caller: Caller.Caller) =>
+  response.headers["x-trace-id"] === undefined
+    ? HttpServerResponse.setHeaders(response, {
+      "x-trace-id": caller.traceId,
+      traceparent: Caller.toTraceparent(caller.traceId)
+    })
+    : response
+
+const refuse = (
+  cause: Cause.Cause<Refusal>,
+  about: Problem.About
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  if (error === undefined) {
+    return Effect.as(
+      Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), { traceId: about.traceId }),
+      Problem.internal(about)
+    )
+  }
+  switch (error._tag) {
+    case "RunError":
+      return Problem.fromRunError(error, about)
+    case "ReadFailed":
+      return Effect.succeed(Problem.fromFailure(error.failure, about))
+    default:
+      return Problem.fromReason(error, about)
+  }
+}
+
+const queryOf = (url: string) => {
+  const start = url.indexOf("?")
+  return new URLSearchParams(start === -1 ? "" : url.slice(start))
+}
+
+/**
+ * The JSON body; an empty one is `undefined`.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const body = ({ request }: Exchange): Effect.Effect<unknown, Problem.BadBody | Problem.BodyTooLarge> =>
+  Effect.flatMap(
+    Effect.mapError(request.text, ({ reason }) =>
+      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+        ? new Problem.BodyTooLarge({ limitBytes: bodyLimit })
+        : new Problem.BadBody({ detail: "the body could not be read" })),
+    (text) => text.trim() === "" ? Effect.succeed(undefined) : parse(text)
+  )
+
+const parse = (text: string) =>
+  Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: () => new Problem.BadBody({ detail: "the body is not JSON" })
+  })
+
+/** A body of a known shape. @category accessors @since 0.1.0 */
+export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(exchange: Exchange, schema: S) =>
+  Effect.flatMap(body(exchange), (value) =>
+    Effect.mapError(
+      Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(value ?? {}),
+      (error) => new Problem.BadBody({ detail: error.message })
+    ))
+
+/** A path parameter that the route's pattern has. @category accessors @since 0.1.0 */
+export const param = (exchange: Exchange, name: string): string => exchange.params[name] ?? ""

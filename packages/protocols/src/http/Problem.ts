@@ -1,0 +1,121 @@
+/**
+ * The one error envelope of REST: RFC 9457 problem details.
+ *
+ * @since 0.1.0
+ */
+import type { Failure } from "@fastagentic/core/Event"
+import { Reason, type RunError } from "@fastagentic/core/RunError"
+import { Effect, Schema } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+
+/** A body that is not what a request may carry. @category errors @since 0.1.0 */
+export class BadBody extends Schema.TaggedError<BadBody>()("BadBody", { detail: Schema.String }, { httpApiStatus: 400 }) {}
+
+/** A body over the limit. @category errors @since 0.1.0 */
+export class BodyTooLarge
+  extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", { limitBytes: Schema.Int }, { httpApiStatus: 413 })
+{}
+
+/** Nothing is served at this path and method. @category errors @since 0.1.0 */
+export class NoSuchRoute
+  extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
+{}
+
+/**
+ * Problem details as they travel; `error` is the typed error itself, by its `_tag`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Problem = Schema.Struct({
+  type: Schema.String,
+  title: Schema.String,
+  status: Schema.Int,
+  detail: Schema.optionalKey(Schema.String),
+  traceId: Schema.String,
+  runId: Schema.optionalKey(Schema.String),
+  error: Schema.Json
+}).annotate({ identifier: "Problem" })
+
+/** @category models @since 0.1.0 */
+export type Problem = typeof Problem.Type
+
+/** What a problem is about. @category models @since 0.1.0 */
+export interface About {
+  readonly traceId: string
+  readonly runId?: string | undefined
+}
+
+type Known = Reason | BadBody | BodyTooLarge | NoSuchRoute
+
+const Known = Schema.Union([...Reason.members, BadBody, BodyTooLarge, NoSuchRoute])
+const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(Known))
+
+const statuses = new Map(Known.members.map((schema) => {
+  const status = Schema.resolveAnnotations(schema)?.["httpApiStatus"]
+  return [schema.identifier, typeof status === "number" ? status : 500] as const
+}))
+
+/** @category conversions @since 0.1.0 */
+export const fromRunError = ({ reason }: RunError, about: About) => fromReason(reason, about)
+
+/** @category conversions @since 0.1.0 */
+export const fromReason = Effect.fnUntraced(function*(reason: Known, about: About) {
+  const safe = reason._tag === "StoreUnavailable" ? { ...reason, cause: undefined } : reason
+  const error = safe === reason
+    ? yield* Effect.orDie(encode(reason))
+    : { _tag: reason._tag }
+  return respond({
+    type: `urn:fastagentic:error:${reason._tag}`,
+    title: reason._tag,
+    status: statuses.get(reason._tag) ?? 500,
+    error,
+    ...about
+  }, headersOf(reason))
+})
+
+const headersOf = (reason: Known): Record<string, string> => {
+  switch (reason._tag) {
+    case "Unauthenticated":
+      return { "www-authenticate": "Bearer" }
+    case "RateLimited":
+      return { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
+    case "ShuttingDown":
+    case "StoreUnavailable":
+      return { "retry-after": "1" }
+    default:
+      return {}
+  }
+}
+
+/** A failed run, or a resource that failed with its own error. @category conversions @since 0.1.0 */
+export const fromFailure = (failure: Failure, about: About) =>
+  respond({
+    type: `urn:fastagentic:error:${failure.tag}`,
+    title: failure.tag,
+    status: failure.status,
+    detail: failure.message,
+    error: failure.value ?? { _tag: failure.tag },
+    ...about
+  })
+
+/** A defect: all that leaves the server is where to look. @category conversions @since 0.1.0 */
+export const internal = (about: About) =>
+  respond({
+    type: "urn:fastagentic:error:InternalError",
+    title: "InternalError",
+    status: 500,
+    error: { _tag: "InternalError" },
+    ...about
+  })
+
+const respond = (problem: Problem | (Omit<Problem, "runId"> & About), headers: Record<string, string> = {}) =>
+  HttpServerResponse.jsonUnsafe(problem, {
+    status: problem.status,
+    contentType: "application/problem+json",
+    headers: {
+      ...headers,
+      "x-trace-id": problem.traceId,
+      ...(problem.runId === undefined ? {} : { "x-run-id": problem.runId })
+    }
+  })

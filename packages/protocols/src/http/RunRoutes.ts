@@ -1,0 +1,106 @@
+/**
+ * Looking at runs, deciding and ending them over REST.
+ *
+ * @since 0.1.0
+ */
+import { Answer } from "@fastagentic/core/Interrupt"
+import { InvalidCursor, InvalidPayload, RunError } from "@fastagentic/core/RunError"
+import { isFinal, type RunRecord, RunState } from "@fastagentic/core/RunRecord"
+import { Effect, Schema } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as EventStream from "./EventStream.ts"
+import * as Exchange from "./Exchange.ts"
+import * as Wire from "./Wire.ts"
+
+const optional = Schema.optionalKey
+
+const ListQuery = Schema.Struct({
+  agent: optional(Schema.String),
+  kind: optional(Schema.Literals(["agent", "tool"])),
+  state: optional(RunState),
+  threadId: optional(Schema.String),
+  after: optional(Schema.String),
+  limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
+})
+
+const decodeListQuery = Schema.decodeUnknownEffect(ListQuery)
+
+const runJson = (run: RunRecord, status = 200) =>
+  HttpServerResponse.jsonUnsafe(Wire.runOf(run), { status, headers: { "x-run-id": run.runId } })
+
+/** `GET /runs`: newest first. @category routes @since 0.1.0 */
+export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { after, limit = 50, ...filter } = yield* Effect.mapError(
+    decodeListQuery(Object.fromEntries(exchange.query)),
+    (error) => new RunError({ reason: new InvalidPayload({ target: "query", issues: [{ path: [], message: error.message }] }) })
+  )
+  const runs = yield* exchange.runtime.list(exchange.caller, { ...filter, limit, ...(after === undefined ? {} : { before: after }) })
+  return HttpServerResponse.jsonUnsafe({
+    items: runs.map(Wire.runOf),
+    next: runs.length === limit ? runs.at(-1)?.runId ?? null : null
+  })
+}))
+
+/** `GET /runs/{runId}`. @category routes @since 0.1.0 */
+export const get = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  return runJson(yield* exchange.runtime.get(exchange.caller, Exchange.param(exchange, "runId")))
+}))
+
+/**
+ * `GET /runs/{runId}/events`: the journal after `Last-Event-ID` or `?after=`, as a stream that stays open until the run
+ * has ended; as one page when JSON is asked for. A reader that has seen the end gets 204, which tells an EventSource to stop.
+ *
+ * @category routes
+ * @since 0.1.0
+ */
+export const events = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const runId = Exchange.param(exchange, "runId")
+  const run = yield* exchange.runtime.get(exchange.caller, runId)
+  const after = yield* cursorOf(exchange)
+  if (wantsJson(exchange)) {
+    const items = yield* exchange.runtime.events(exchange.caller, runId, { after, limit: 500 })
+    const last = items.at(-1)?.seq ?? after
+    return HttpServerResponse.jsonUnsafe({ items, next: last < run.seq ? String(last) : null })
+  }
+  if (isFinal(run.state) && after === run.seq) return HttpServerResponse.empty({ status: 204 })
+  const pages = yield* exchange.runtime.follow(exchange.caller, runId, { after, until: "final" })
+  return EventStream.response(pages, { "x-run-id": runId })
+}))
+
+const cursorOf = (exchange: Exchange.Exchange) => {
+  const cursor = exchange.request.headers["last-event-id"] ?? exchange.query.get("after") ?? "0"
+  return /^\d{1,15}$/u.test(cursor)
+    ? Effect.succeed(Number(cursor))
+    : Effect.fail(new RunError({ reason: new InvalidCursor({ cursor, reason: "a cursor is an event number" }) }))
+}
+
+const wantsJson = (exchange: Exchange.Exchange) => {
+  const accept = exchange.request.headers["accept"] ?? ""
+  return accept.includes("application/json") && !accept.includes("text/event-stream")
+}
+
+/** `POST /runs/{runId}/cancel`. @category routes @since 0.1.0 */
+export const cancel = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { reason } = yield* Exchange.bodyAs(exchange, Schema.Struct({ reason: optional(Schema.String) }))
+  return runJson(yield* exchange.runtime.cancel(exchange.caller, Exchange.param(exchange, "runId"), reason))
+}))
+
+/** `POST /runs/{runId}/resume`: 202 while the run goes on. @category routes @since 0.1.0 */
+export const resume = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const run = yield* exchange.runtime.resume(exchange.caller, Exchange.param(exchange, "runId"))
+  return runJson(run, isFinal(run.state) ? 200 : 202)
+}))
+
+/** `GET /runs/{runId}/interrupts`. @category routes @since 0.1.0 */
+export const interrupts = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const items = yield* exchange.runtime.interrupts(exchange.caller, Exchange.param(exchange, "runId"))
+  return HttpServerResponse.jsonUnsafe({ items, next: null })
+}))
+
+/** `POST /runs/{runId}/interrupts/{id}`: decides; 202 while the run goes on. @category routes @since 0.1.0 */
+export const answer = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const given = yield* Exchange.bodyAs(exchange, Answer)
+  const [runId, id] = [Exchange.param(exchange, "runId"), Exchange.param(exchange, "id")]
+  const run = yield* exchange.runtime.answer(exchange.caller, runId, id, given)
+  return runJson(run, isFinal(run.state) ? 200 : 202)
+}))

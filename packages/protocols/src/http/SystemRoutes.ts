@@ -1,0 +1,45 @@
+/**
+ * What operators and newcomers look at: health, readiness, metrics, the OpenAPI document and its page.
+ *
+ * @since 0.1.0
+ */
+import { Auth } from "@fastagentic/core/Auth"
+import { Runtime } from "@fastagentic/core/Runtime"
+import { Effect } from "effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import * as Document from "./Document.ts"
+import * as Exchange from "./Exchange.ts"
+
+/** `GET /health`: the process answers. @category routes @since 0.1.0 */
+export const health = HttpServerResponse.jsonUnsafe({ status: "ok" })
+
+/** `GET /ready`: new work is admitted; 503 once the server goes away. @category routes @since 0.1.0 */
+export const ready = Exchange.handle(({ runtime }) =>
+  Effect.map(runtime.ready, (admits) =>
+    HttpServerResponse.jsonUnsafe({ status: admits ? "ready" : "shutting down" }, { status: admits ? 200 : 503 }))
+)
+
+/** `GET /metrics` in Prometheus' text format. @category routes @since 0.1.0 */
+export const metrics = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  yield* exchange.runtime.authenticate(exchange.caller)
+  const text = yield* PrometheusMetrics.format()
+  return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+}))
+
+/** `GET /openapi.json` and `GET /docs`, both made when they are first asked for. @category routes @since 0.1.0 */
+export const makeDocs = Effect.gen(function*() {
+  const { fusion } = yield* Runtime
+  const { schemes } = yield* Auth
+  const openapi = yield* Effect.cached(Effect.sync(() => HttpServerResponse.jsonUnsafe(Document.documentOf(fusion, schemes))))
+  const page = yield* Effect.cached(Effect.suspend(() =>
+    Effect.scoped(
+      Effect.flatten(HttpRouter.toHttpEffect(
+        HttpApiScalar.layer(Document.apiOf(fusion), { path: "/docs", scalar: { withDefaultFonts: false } })
+      ))
+    ).pipe(Effect.orDie)
+  ))
+  return { openapi, page }
+})

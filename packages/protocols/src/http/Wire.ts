@@ -1,0 +1,34 @@
+/**
+ * The shapes of REST that are the same for every app.
+ *
+ * @since 0.1.0
+ */
+import { Interrupt } from "@fastagentic/core/Interrupt"
+import { RunRecord } from "@fastagentic/core/RunRecord"
+import { Schema, Struct } from "effect"
+
+/**
+ * A run as callers see it. Times are Unix milliseconds.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Run = RunRecord.mapFields(
+  Struct.omit(["emitted", "tenant", "owner", "fingerprint", "idempotencyKey"])
+).annotate({ identifier: "Run" })
+
+/** @category models @since 0.1.0 */
+export type Run = typeof Run.Type
+
+/** A run that pauses, with what it waits for. @category schemas @since 0.1.0 */
+export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Array(Interrupt) })
+  .annotate({ identifier: "SuspendedRun" })
+
+/** @category conversions @since 0.1.0 */
+export const runOf = (
+  { emitted: _emitted, fingerprint: _fingerprint, idempotencyKey: _key, owner: _owner, tenant: _tenant, ...run }: RunRecord
+): Run => run
+
+/** A page of a list; `next` goes into `?after=` for the page that follows. @category schemas @since 0.1.0 */
+export const pageOf = <S extends Schema.Constraint>(item: S) =>
+  Schema.Struct({ items: Schema.Array(item), next: Schema.NullOr(Schema.String) })

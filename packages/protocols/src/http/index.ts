@@ -1,0 +1,1 @@
+export * as HttpProtocol from "./HttpProtocol.ts"
