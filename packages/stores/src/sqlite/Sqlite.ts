@@ -1,0 +1,49 @@
+/**
+ * Everything that one server keeps, in one SQLite file.
+ *
+ * @since 0.1.0
+ */
+import type { Audit } from "@fastagentic/core/Audit"
+import type { RunStore } from "@fastagentic/core/RunStore"
+import { Layer } from "effect"
+import type { MigrationError } from "effect/sql/Migrator"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as SqliteAudit from "./SqliteAudit.ts"
+import * as SqliteClient from "./SqliteClient.ts"
+import * as SqliteRunStore from "./SqliteRunStore.ts"
+
+/**
+ * Every store on whatever `SqlClient` is there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<RunStore | Audit, MigrationError | SqlError, SqlClient> = Layer.mergeAll(
+  SqliteRunStore.layerNoClient,
+  SqliteAudit.layerNoClient
+)
+
+/**
+ * Opens the file, brings its tables up to date, and closes it with the scope.
+ *
+ * **Gotchas**
+ *
+ * The file is opened `exclusive` unless told otherwise: a second server on it fails with `SqliteLocked` instead of
+ * taking over the runs of the first.
+ *
+ * **Example** (Keeping runs in a file)
+ *
+ * ```ts
+ * import { Sqlite } from "@fastagentic/stores/sqlite"
+ *
+ * const Stores = Sqlite.layer({ filename: "./data/acme.db" })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Omit<SqliteClient.Options, "readonly">
+): Layer.Layer<RunStore | Audit, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
+  Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true }))

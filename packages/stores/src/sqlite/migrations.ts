@@ -1,0 +1,118 @@
+/**
+ * The tables of the stores, each migration once per database.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Layer } from "effect"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+
+const script = (text: string) => SqlClient.SqlClient.use((sql) => Effect.asVoid(sql.unsafe(text).unprepared))
+
+/**
+ * A record is two rows: `runs` has what a commit changes and is small, since a changed row is written anew as a whole;
+ * `run_values` has what may be large and is written at most twice.
+ *
+ * An event row is all events of one commit, and its key is the last of their numbers.
+ */
+const runs = script(`
+  CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    emitted INTEGER NOT NULL,
+    durable INTEGER NOT NULL,
+    thread_id TEXT,
+    parent_run_id TEXT,
+    idempotency_key TEXT,
+    trace_id TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    usage TEXT,
+    error TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX runs_by_owner ON runs (tenant, owner, run_id);
+  CREATE INDEX runs_by_tenant ON runs (tenant, run_id);
+  CREATE INDEX runs_by_thread ON runs (tenant, thread_id, run_id) WHERE thread_id IS NOT NULL;
+  CREATE INDEX runs_unfinished ON runs (run_id) WHERE state IN ('queued', 'running');
+
+  CREATE TABLE run_values (
+    run_id TEXT PRIMARY KEY,
+    payload TEXT NOT NULL,
+    output TEXT
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE run_events (
+    run_id TEXT NOT NULL,
+    last_seq INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, last_seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE run_steps (
+    run_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE interrupts (
+    run_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    request TEXT NOT NULL,
+    resolution TEXT,
+    PRIMARY KEY (run_id, id)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE idempotency_keys (
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    key TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (tenant, owner, kind, agent, key)
+  ) STRICT, WITHOUT ROWID;
+`)
+
+const audit = script(`
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    run_id TEXT,
+    trace_id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_by_tenant ON audit (tenant, id);
+`)
+
+/**
+ * Brings a database up to date; what has run before is recorded in the table `migrations`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlClient.SqlClient> = Layer.effectDiscard(
+  Migrator.make({})({
+    loader: Migrator.fromRecord({ "0001_runs": runs, "0002_audit": audit }),
+    table: "migrations"
+  })
+)
