@@ -75,10 +75,8 @@ export const makeMemoryRunStore = (retain: number): RunStore.RunStore["Service"]
           .sort((a, b) => a.runId < b.runId ? 1 : -1)
           .slice(0, query.limit)
       ),
-    events: (runId, after, limit) =>
-      Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
-    steps: (runId) =>
-      Effect.sync(() => Array.from(runs.get(runId)?.steps ?? [], ([name, value]) => ({ name, value }))),
+    events: (runId, after, limit) => Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
+    steps: (runId) => Effect.sync(() => Array.from(runs.get(runId)?.steps ?? [], ([name, value]) => ({ name, value }))),
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
     unfinished: Effect.sync(() =>
       Array.from(runs.values(), (stored) => stored.run)
