@@ -11,8 +11,13 @@ interface Stored {
   readonly interrupts: Map<string, Interrupt>
 }
 
+/** A store that can also be written without waiting. */
+export type MemoryRunStore = RunStore.RunStore["Service"] & {
+  readonly writeNow: (writes: ReadonlyArray<RunStore.Write>) => ReadonlyArray<RunStore.Written>
+}
+
 /** Keeps the last `retain` finished runs. */
-export const makeMemoryRunStore = (retain: number): RunStore.RunStore["Service"] => {
+export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const runs = new Map<string, Stored>()
   const keys = new Map<string, string>()
   const finished = new Set<string>()
@@ -65,8 +70,12 @@ export const makeMemoryRunStore = (retain: number): RunStore.RunStore["Service"]
     return { _tag: "Committed", events }
   }
 
+  const writeNow = (writes: ReadonlyArray<RunStore.Write>) =>
+    writes.map((write) => write._tag === "Admit" ? admit(write) : commit(write))
+
   return {
-    write: (writes) => Effect.sync(() => writes.map((write) => write._tag === "Admit" ? admit(write) : commit(write))),
+    writeNow,
+    write: (writes) => Effect.sync(() => writeNow(writes)),
     get: (runId) => Effect.sync(() => runs.get(runId)?.run),
     list: (query) =>
       Effect.sync(() =>
@@ -81,6 +90,7 @@ export const makeMemoryRunStore = (retain: number): RunStore.RunStore["Service"]
     unfinished: Effect.sync(() =>
       Array.from(runs.values(), (stored) => stored.run)
         .filter((run) => run.state === "queued" || run.state === "running")
+        .sort((a, b) => a.runId < b.runId ? -1 : 1)
     )
   }
 }

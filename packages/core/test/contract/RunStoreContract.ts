@@ -618,7 +618,7 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           const queued = makeRun({ state: "queued" })
           const suspended = makeRun({ state: "suspended" })
           const resumed = makeRun({ state: "suspended" })
-          yield* store.write([running, finished, queued, suspended, resumed].map((run) => admit(run)))
+          yield* store.write([resumed, finished, queued, suspended, running].map((run) => admit(run)))
           yield* store.write([
             commit(finished, { set: { state: "completed" } }),
             commit(resumed, { from: ["suspended"], set: { state: "running" } })
