@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Credentials from "./Credentials.ts"
+import { randomHex } from "./internal/entropy.ts"
 
 /** @category models @since 0.1.0 */
 export interface Caller {
@@ -33,9 +34,3 @@ export const traceIdOf = (traceparent: string | undefined): string | undefined =
 export const toTraceparent = (traceId: string): string => `00-${traceId}-${randomHex(8)}-01`
 
 const newTraceId = () => randomHex(16)
-
-const randomHex = (bytes: number) => {
-  let text = ""
-  for (const byte of globalThis.crypto.getRandomValues(new Uint8Array(bytes))) text += byte.toString(16).padStart(2, "0")
-  return text
-}

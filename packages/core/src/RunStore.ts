@@ -100,5 +100,8 @@ export class RunStore extends Context.Service<RunStore, {
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
 }>()("@fastagentic/core/RunStore") {
   /** Everything in memory; of the finished runs the last 1,000 are kept. */
-  static readonly layerMemory: Layer.Layer<RunStore> = Layer.sync(RunStore, () => makeMemoryRunStore(1_000))
+  static readonly layerMemory: Layer.Layer<RunStore> = Layer.sync(RunStore, () => {
+    const { writeNow: _writeNow, ...store } = makeMemoryRunStore(1_000)
+    return store
+  })
 }

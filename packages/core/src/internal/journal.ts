@@ -1,6 +1,7 @@
 import { Effect, type Scope } from "effect"
 import { StoreUnavailable } from "../RunError.ts"
 import type { RunStore, Write, Written } from "../RunStore.ts"
+import type { MemoryRunStore } from "./memoryRunStore.ts"
 
 interface Pending {
   readonly write: Write
@@ -8,10 +9,12 @@ interface Pending {
 }
 
 /** How many writes may wait before whoever emits has to wait as well. */
-const backlogLimit = 1_024
+const backlogLimit = 256
 
 /**
  * The one writer of a store: it commits whatever waits in one transaction, so a busy node pays for few commits.
+ *
+ * A store in memory has nothing to wait for: its writes are made at the end of the current task, without a fiber.
  */
 export class Journal {
   readonly store: RunStore["Service"]
@@ -21,14 +24,18 @@ export class Journal {
   private wake: (() => void) | undefined
   private readonly waitingForRoom = new Set<() => void>()
 
-  constructor(store: RunStore["Service"]) {
+  private readonly writeNow: MemoryRunStore["writeNow"] | undefined
+
+  constructor(store: RunStore["Service"] | MemoryRunStore) {
     this.store = store
+    this.writeNow = "writeNow" in store ? store.writeNow : undefined
   }
 
   /** Puts a write in line. `done` is called after its commit, before that of any later write. */
   enqueue(write: Write, done: Pending["done"]) {
     this.pending.push({ write, done })
-    this.wake?.()
+    if (this.writeNow === undefined) this.wake?.()
+    else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
   }
 
   /** Writes and waits for the commit. */
@@ -78,6 +85,15 @@ export class Journal {
       onSuccess: (written) => this.settle(batch, (index) => written[index] ?? missing)
     })
   }))
+
+  private flushNow() {
+    const batch = this.pending
+    if (batch.length === 0 || this.writeNow === undefined) return
+    this.pending = []
+    this.turn++
+    const written = this.writeNow(batch.map((one) => one.write))
+    this.settle(batch, (index) => written[index] ?? missing)
+  }
 
   private settle(batch: ReadonlyArray<Pending>, answer: (index: number) => Written | StoreUnavailable) {
     for (const [index, one] of batch.entries()) one.done(answer(index))

@@ -25,6 +25,9 @@ export interface Past {
 
 export const noPast: Past = { steps: new Map(), interrupts: new Map() }
 
+/** How many events may wait in one write. */
+const tailLimit = 256
+
 type Parts = Pick<Commit, "events" | "set" | "steps" | "open">
 
 /**
@@ -101,7 +104,7 @@ export class LiveRun {
   append(event: Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
     if (event.type === "usage") this.usage = add(this.usage, event.data)
-    if (this.tail?.turn === this.journal.turn) {
+    if (this.tail?.turn === this.journal.turn && this.tail.events.length < tailLimit) {
       this.tail.events.push(event)
       Object.assign(this.tail.set, this.progress())
       return Effect.void
@@ -125,6 +128,14 @@ export class LiveRun {
         Effect.suspend(() => this.stop?._tag === "Lost" ? Effect.never : Effect.void)
       )
     })
+  }
+
+  /** Commits without waiting: for what would be lost with the process anyway. */
+  private post(parts: Parts) {
+    this.tail = undefined
+    const write = this.commitOf({ ...parts, set: { ...this.progress(), ...parts.set } })
+    this.journal.enqueue(write, (written) => this.accept(write, written))
+    return this.journal.room
   }
 
   /** The commit of a segment that is over: there is nobody left to stop. */
@@ -180,7 +191,10 @@ export class LiveRun {
       const stored = this.past.steps.get(key)
       if (stored !== undefined) return Effect.succeed(stored)
       const once = Effect.provideService(effect, CurrentRun, this.serviceInStep)
-      return Effect.tap(once, (value) => this.commit({ events: after?.(value) ?? [], steps: [{ name: key, value }] }))
+      return Effect.tap(once, (value) => {
+        const parts = { events: after?.(value) ?? [], steps: [{ name: key, value }] }
+        return this.run.durable ? this.commit(parts) : this.post(parts)
+      })
     })
   }
 

@@ -7,12 +7,13 @@ import type { RunRecord } from "../RunRecord.ts"
 import type { Started, StartRequest } from "../Runtime.ts"
 import type { Callables } from "./bind.ts"
 import { asRunError, type Door } from "./door.ts"
+import { randomBytes } from "./entropy.ts"
 import { issuesOf } from "./issues.ts"
 import type { Bound, Node } from "./node.ts"
 
 /** The way of every run into the system: enter, decode, admit, launch. */
 export const makeStart = (node: Node, door: Door, callables: Callables) => {
-  const random = SecureRandom.make((size) => globalThis.crypto.getRandomValues(new Uint8Array(size)))
+  const random = SecureRandom.make(randomBytes)
 
   return Effect.fnUntraced(function*(caller: Caller, request: StartRequest): Effect.fn.Return<Started, RunError> {
     const bound = callables[request.kind].get(request.identifier)
