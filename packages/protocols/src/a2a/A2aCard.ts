@@ -1,0 +1,79 @@
+/**
+ * The agent card: what an app offers over A2A, made from the same table as every other protocol.
+ *
+ * @since 0.1.0
+ */
+import type * as Auth from "@fastagentic/core/Auth"
+import type * as Fusion from "@fastagentic/core/Fusion"
+import type { AgentCard, AgentSkill, SecurityRequirement } from "./A2aSchema.ts"
+import * as A2aSkill from "./A2aSkill.ts"
+
+const securitySchemes = {
+  bearer: { httpAuthSecurityScheme: { scheme: "Bearer" } },
+  apiKey: { apiKeySecurityScheme: { location: "header", name: "X-API-Key" } }
+} as const
+
+/**
+ * The card of an app, or of one of its agents.
+ *
+ * **Details**
+ *
+ * Prompts belong to an app and not to an agent, so the skill that gets messages which name none describes them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: {
+  readonly fusion: Fusion.Fusion
+  readonly skills: A2aSkill.Skills
+  readonly schemes: ReadonlyArray<Auth.Scheme>
+  /** Where JSON-RPC is served. */
+  readonly url: string
+  /** Only this agent. */
+  readonly only?: A2aSkill.Skill | undefined
+}): AgentCard => {
+  const { fusion, only, schemes, skills, url } = options
+  const listed = only === undefined ? [...skills.values()] : [only]
+  return {
+    name: only === undefined ? fusion.app.title : only.agent.identifier,
+    description: only === undefined ? fusion.app.description : only.agent.description,
+    version: fusion.app.version,
+    supportedInterfaces: [{ url, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
+    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
+    ...(schemes.length === 0 ? {} : {
+      securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, securitySchemes[scheme]])),
+      securityRequirements: requirements(schemes, [])
+    }),
+    defaultInputModes: ["text/plain", "application/json"],
+    defaultOutputModes: ["text/plain", "application/json"],
+    skills: listed.map((skill) => skillOf(skill, fusion, schemes, skill === A2aSkill.defaultOf(skills)))
+  }
+}
+
+const skillOf = (
+  { agent, answersText, fields }: A2aSkill.Skill,
+  { app, prompts }: Fusion.Fusion,
+  schemes: ReadonlyArray<Auth.Scheme>,
+  isDefault: boolean
+): AgentSkill => {
+  const description = agent.description || agent.identifier
+  const offers = Array.from(prompts.values(), ({ prompt }) => `${prompt.identifier} (${prompt.description})`)
+  return {
+    id: agent.identifier,
+    name: agent.identifier,
+    description: isDefault && offers.length > 0 ? `${description}\n\nPrompts: ${offers.join("; ")}` : description,
+    tags: agent.durable ? [app.identifier, "durable"] : [app.identifier],
+    ...(agent.examples.length === 0 ? {} : { examples: agent.examples }),
+    inputModes: [...(fields.text === undefined ? [] : ["text/plain"]), "application/json"],
+    outputModes: answersText ? ["text/plain"] : ["application/json", "text/plain"],
+    ...(agent.scopes.length === 0 || schemes.length === 0
+      ? {}
+      : { securityRequirements: requirements(schemes, agent.scopes) })
+  }
+}
+
+/** Any one of the schemes will do. */
+const requirements = (
+  schemes: ReadonlyArray<Auth.Scheme>,
+  scopes: ReadonlyArray<string>
+): ReadonlyArray<SecurityRequirement> => schemes.map((scheme) => ({ schemes: { [scheme]: { list: scopes } } }))

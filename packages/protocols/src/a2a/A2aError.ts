@@ -1,0 +1,151 @@
+/**
+ * Every refusal of this protocol, with its JSON-RPC code and its reason.
+ *
+ * @since 0.1.0
+ */
+import type { RunError } from "@fastagentic/core/RunError"
+import { Schema } from "effect"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { RequestId } from "./A2aSchema.ts"
+
+const Violation = Schema.Struct({ field: Schema.String, description: Schema.String })
+
+/** A field and what is wrong with it. @category models @since 0.1.0 */
+export type Violation = typeof Violation.Type
+
+/**
+ * A refusal as a caller gets it. `status` is the HTTP status: what A2A and JSON-RPC have a code for travels with 200,
+ * what the door refuses has the status that clients and proxies know.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class A2aError extends Schema.TaggedError<A2aError>()("A2aError", {
+  code: Schema.Int,
+  reason: Schema.String,
+  message: Schema.String,
+  status: Schema.Int,
+  violations: Schema.Array(Violation),
+  metadata: Schema.Record(Schema.String, Schema.String),
+  headers: Schema.Record(Schema.String, Schema.String)
+}) {}
+
+const condition =
+  (code: number, reason: string, status = 200) =>
+  (message: string, details: Partial<Pick<A2aError, "violations" | "metadata" | "headers">> = {}) =>
+    new A2aError({ code, reason, message, status, violations: [], metadata: {}, headers: {}, ...details })
+
+/** The body is not JSON. @category constructors @since 0.1.0 */
+export const parseError = condition(-32700, "PARSE_ERROR")
+
+/** The JSON is not one JSON-RPC 2.0 request. @category constructors @since 0.1.0 */
+export const invalidRequest = condition(-32600, "INVALID_REQUEST")
+
+/** @category constructors @since 0.1.0 */
+export const bodyTooLarge = condition(-32600, "REQUEST_TOO_LARGE", 413)
+
+/** @category constructors @since 0.1.0 */
+export const notJson = condition(-32600, "UNSUPPORTED_MEDIA_TYPE", 415)
+
+/** @category constructors @since 0.1.0 */
+export const methodNotFound = condition(-32601, "METHOD_NOT_FOUND")
+
+/** @category constructors @since 0.1.0 */
+export const invalidParams = condition(-32602, "INVALID_PARAMS")
+
+/** @category constructors @since 0.1.0 */
+export const internal = condition(-32603, "INTERNAL_ERROR")
+
+/** @category constructors @since 0.1.0 */
+export const taskNotFound = condition(-32001, "TASK_NOT_FOUND")
+
+/** @category constructors @since 0.1.0 */
+export const taskNotCancelable = condition(-32002, "TASK_NOT_CANCELABLE")
+
+/** @category constructors @since 0.1.0 */
+export const pushNotSupported = condition(-32003, "PUSH_NOTIFICATION_NOT_SUPPORTED")
+
+/** @category constructors @since 0.1.0 */
+export const unsupportedOperation = condition(-32004, "UNSUPPORTED_OPERATION")
+
+/** @category constructors @since 0.1.0 */
+export const contentTypeNotSupported = condition(-32005, "CONTENT_TYPE_NOT_SUPPORTED")
+
+/** @category constructors @since 0.1.0 */
+export const versionNotSupported = condition(-32009, "VERSION_NOT_SUPPORTED")
+
+/** What the door says, in this protocol's words; no cause leaves the server. @category conversions @since 0.1.0 */
+export const fromRunError = ({ reason }: RunError): A2aError => {
+  switch (reason._tag) {
+    case "InvalidPayload":
+      return invalidParams(`the message does not fit "${reason.target}"`, {
+        violations: reason.issues.map((issue) => ({ field: issue.path.join("."), description: issue.message }))
+      })
+    case "NotDeclared":
+      return invalidParams(`there is no ${reason.kind} "${reason.identifier}"`)
+    case "InterruptNotFound":
+      return invalidParams(`the task asks for no decision "${reason.id}"`)
+    case "RunNotFound":
+      return taskNotFound(`there is no task "${reason.runId}"`)
+    case "RunFinished":
+      return unsupportedOperation(`the task is ${reason.state} and takes no more messages`)
+    case "InterruptResolved":
+      return unsupportedOperation(`this was decided before: ${reason.resolution.decision}`)
+    case "DecisionPending":
+      return unsupportedOperation("the task waits for a decision")
+    case "Unauthenticated":
+      return condition(-32000, "UNAUTHENTICATED", 401)(reason.reason, { headers: { "www-authenticate": "Bearer" } })
+    case "Forbidden":
+      return condition(-32000, "FORBIDDEN", 403)(`refused by rule "${reason.rule}"`, {
+        metadata: { rule: reason.rule, missing: reason.missing.join(" ") }
+      })
+    case "HookBlocked":
+      return condition(-32000, "FORBIDDEN", 403)(reason.reason, { metadata: { rule: reason.hook } })
+    case "IdempotencyConflict":
+      return condition(-32000, "MESSAGE_ID_CONFLICT", 409)("this messageId was used before with another message", {
+        metadata: { taskId: reason.runId }
+      })
+    case "RateLimited":
+      return condition(-32000, "RATE_LIMITED", 429)("too many requests", {
+        headers: { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
+      })
+    case "BudgetExceeded":
+      return condition(-32000, "BUDGET_EXCEEDED", 402)(`budget "${reason.budget}" is used up`)
+    case "ShuttingDown":
+    case "StoreUnavailable":
+      return condition(-32000, "UNAVAILABLE", 503)("try again later", { headers: { "retry-after": "1" } })
+    case "InvalidCursor":
+      return internal("the task could not be read")
+  }
+}
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** @category conversions @since 0.1.0 */
+export const violationsOf = (error: Schema.SchemaError, under = ""): ReadonlyArray<Violation> =>
+  issuesOf(error.issue).issues.map((issue) => {
+    const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part))
+    return { field: (under === "" ? path : [under, ...path]).join("."), description: issue.message }
+  })
+
+/** The JSON-RPC response. @category conversions @since 0.1.0 */
+export const toResponse = (error: A2aError, id: RequestId, traceId: string) => ({
+  jsonrpc: "2.0",
+  id,
+  error: {
+    code: error.code,
+    message: error.message,
+    data: [
+      {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        reason: error.reason,
+        domain: "a2a-protocol.org",
+        metadata: { ...error.metadata, traceId }
+      },
+      ...(error.violations.length === 0 ? [] : [{
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        fieldViolations: error.violations
+      }])
+    ]
+  }
+})

@@ -1,0 +1,158 @@
+/**
+ * What a message means: the payload of a new run, or the answer to what a suspended run asked.
+ *
+ * @since 0.1.0
+ */
+import type { Data } from "@fastagentic/core/Event"
+import * as Interrupt from "@fastagentic/core/Interrupt"
+import { Effect, Predicate, Schema } from "effect"
+import * as A2aError from "./A2aError.ts"
+import type { Message, Part } from "./A2aSchema.ts"
+import type { Skill } from "./A2aSkill.ts"
+
+type JsonObject = { readonly [key: string]: Schema.Json }
+
+/**
+ * The payload that a message to a skill carries.
+ *
+ * **Details**
+ *
+ * A data part is the payload itself; of several, later ones win. Text fills the payload's only required string field,
+ * bytes its only required field in base64, a URL its only required field of format `uri`.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toPayload = Effect.fnUntraced(function*(
+  skill: Skill,
+  { parts }: Message
+): Effect.fn.Return<JsonObject, A2aError.A2aError> {
+  yield* knownMediaTypes(parts)
+  let payload: JsonObject = {}
+  for (const { data } of parts) {
+    if (data === undefined) continue
+    if (!isObject(data)) return yield* wants(skill, "a data part has to be an object")
+    payload = { ...payload, ...data }
+  }
+  for (const content of ["text", "raw", "url"] as const) {
+    const values = parts.flatMap((part) => part[content] ?? [])
+    const [first] = values
+    if (first === undefined) continue
+    const field = skill.fields[content]
+    if (field === undefined) {
+      return yield* content === "text"
+        ? wants(skill, "it takes no plain text")
+        : A2aError.contentTypeNotSupported(`"${skill.agent.identifier}" takes no ${content} part`)
+    }
+    if (field in payload) return yield* wants(skill, `its field "${field}" is given twice`)
+    if (content !== "text" && values.length > 1) return yield* wants(skill, `it takes one ${content} part`)
+    payload = { ...payload, [field]: content === "text" ? values.join("\n") : first }
+  }
+  return payload
+})
+
+const isObject = (value: Schema.Json): value is JsonObject => Predicate.isObject(value) && !Array.isArray(value)
+
+const wants = ({ agent, required }: Skill, problem: string) =>
+  A2aError.invalidParams(
+    `"${agent.identifier}" wants ${required.map(({ name }) => name).join(", ") || "a data part"}: ${problem}`,
+    { violations: required.map(({ name, type }) => ({ field: name, description: `Expected ${type}` })) }
+  )
+
+const knownMediaTypes = (parts: ReadonlyArray<Part>) => {
+  const odd = parts.find(({ data, mediaType = "", text }) =>
+    (text !== undefined && !/^(text\/|$)/u.test(mediaType)) ||
+    (data !== undefined && !/^(application\/(.+\+)?json|$)/u.test(mediaType))
+  )
+  return odd === undefined
+    ? Effect.void
+    : Effect.fail(A2aError.contentTypeNotSupported(`a part of type "${odd.mediaType}" does not hold that`))
+}
+
+/** The message that would have led to a payload. @category conversions @since 0.1.0 */
+export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Part => {
+  const field = skill?.fields.text
+  if (field === undefined || !isObject(payload) || Object.keys(payload).length !== 1) return { data: payload }
+  const text = payload[field]
+  return typeof text === "string" ? { text } : { data: payload }
+}
+
+/** What a run asks while it is suspended. @category models @since 0.1.0 */
+export type Question = Data<"interrupt">
+
+/** @category models @since 0.1.0 */
+export interface Answered {
+  readonly id: string
+  readonly answer: Interrupt.Answer
+}
+
+const DataAnswer = Schema.Struct({ id: Schema.optionalKey(Schema.String), ...Interrupt.Answer.fields })
+const decodeDataAnswer = Schema.decodeUnknownEffect(DataAnswer, { errors: "all" })
+
+/**
+ * The answer that a message to a suspended task gives.
+ *
+ * **Details**
+ *
+ * A data part is `{ decision, value?, reason?, id? }`, where `id` says which question is meant when there are several.
+ * Text says approve or yes, deny or no; when the question is for a string, any text is the value.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toAnswer = Effect.fnUntraced(function*(
+  { parts }: Message,
+  open: ReadonlyArray<Question>
+): Effect.fn.Return<Answered, A2aError.A2aError> {
+  yield* knownMediaTypes(parts)
+  const file = parts.find((part) => part.raw !== undefined || part.url !== undefined)
+  if (file !== undefined) return yield* A2aError.contentTypeNotSupported("an answer is text or a data part")
+  const [data, ...more] = parts.flatMap((part) => part.data === undefined ? [] : [part.data])
+  const text = parts.flatMap((part) => part.text ?? []).join("\n").trim()
+  if (more.length > 0) return yield* A2aError.invalidParams("an answer is one data part")
+  if (data === undefined) {
+    const question = yield* theOnly(open)
+    return { id: question.id, answer: yield* fromText(question, text) }
+  }
+  const { id, ...answer } = yield* Effect.mapError(
+    decodeDataAnswer(data),
+    (error) =>
+      A2aError.invalidParams("an answer is { decision, value?, reason?, id? }", {
+        violations: A2aError.violationsOf(error, "message.parts.data")
+      })
+  )
+  return {
+    id: id ?? (yield* theOnly(open)).id,
+    answer: text === "" || answer.reason !== undefined ? answer : { ...answer, reason: text }
+  }
+})
+
+const theOnly = (open: ReadonlyArray<Question>): Effect.Effect<Question, A2aError.A2aError> => {
+  const [first, ...others] = open
+  if (first === undefined) return Effect.fail(A2aError.unsupportedOperation("the task asks for nothing now"))
+  if (others.length === 0) return Effect.succeed(first)
+  return Effect.fail(A2aError.invalidParams("several decisions are open: answer with a data part that has an id", {
+    violations: open.map(({ id, name }) => ({ field: "message.parts.data.id", description: `${id} (${name})` }))
+  }))
+}
+
+const fromText = (question: Question, text: string): Effect.Effect<Interrupt.Answer, A2aError.A2aError> => {
+  const word = text.toLowerCase()
+  const wanted = question.kind === "input" ? typeOf(question.responseSchema) : undefined
+  if (wanted === "string") return Effect.succeed({ decision: "approve", value: text })
+  if (word === "deny") return Effect.succeed({ decision: "deny" })
+  if (wanted === "boolean" && (word === "no" || word === "false")) {
+    return Effect.succeed({ decision: "approve", value: false })
+  }
+  if (wanted === "boolean" && (word === "yes" || word === "true" || word === "approve")) {
+    return Effect.succeed({ decision: "approve", value: true })
+  }
+  if (word === "no") return Effect.succeed({ decision: "deny" })
+  if (word === "yes" || word === "approve") return Effect.succeed({ decision: "approve" })
+  return Effect.fail(A2aError.invalidParams(
+    `"${question.name}" is answered with approve, yes, deny or no, or with a data part { decision, value?, reason? }`
+  ))
+}
+
+const typeOf = (schema: Schema.Json | undefined) =>
+  schema !== undefined && isObject(schema) ? schema["type"] : undefined

@@ -1,0 +1,89 @@
+/**
+ * A2A 1.0 over JSON-RPC.
+ *
+ * @since 0.1.0
+ */
+import { Auth } from "@fastagentic/core/Auth"
+import { Runtime } from "@fastagentic/core/Runtime"
+import { Effect, type Layer, Option } from "effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as A2aCard from "./A2aCard.ts"
+import * as A2aMethods from "./A2aMethods.ts"
+import * as A2aRpc from "./A2aRpc.ts"
+import * as A2aSkill from "./A2aSkill.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Where JSON-RPC is served, `/a2a` by default. */
+  readonly path?: HttpRouter.PathInput & `/${string}`
+  /** How the server is reached from outside, without a slash at its end; by default as the request's host says. */
+  readonly publicUrl?: string
+}
+
+/**
+ * Serves the agents of an app as skills, and runs as tasks.
+ *
+ * **Details**
+ *
+ * The card of the app is at `/.well-known/agent-card.json` and `/.well-known/agent.json`, JSON-RPC at `/a2a`. Each
+ * agent is also served alone, at `/a2a/{agent}` with its card at `/a2a/{agent}/.well-known/agent-card.json`. Only the
+ * cards are public.
+ *
+ * A message to `/a2a` is for the skill that the request's or the message's metadata names as `skillId` or `skill`;
+ * when they name none, for the only agent, else for the first durable one, else for the first.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
+  HttpRouter.use((router) =>
+    Effect.gen(function*() {
+      const runtime = yield* Runtime
+      const { schemes } = yield* Auth
+      const { path = "/a2a", publicUrl } = options
+      const skills = A2aSkill.fromFusion(runtime.fusion)
+      const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills))
+
+      const rpc = (request: HttpServerRequest.HttpServerRequest) =>
+        request.method === "POST"
+          ? Effect.flatMap(HttpRouter.params, ({ agent }) => answer(request, agent))
+          : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
+
+      const card = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+        const { agent } = yield* HttpRouter.params
+        const only = agent === undefined ? undefined : skills.get(agent)
+        if (agent !== undefined && only === undefined) return HttpServerResponse.empty({ status: 404 })
+        const url = `${publicUrl ?? originOf(request)}${path}${agent === undefined ? "" : `/${agent}`}`
+        return yield* cached(
+          request,
+          JSON.stringify(A2aCard.make({ fusion: runtime.fusion, skills, schemes, url, only }))
+        )
+      })
+
+      for (const name of ["agent-card.json", "agent.json"]) {
+        yield* router.add("GET", `/.well-known/${name}`, card)
+        yield* router.add("GET", `${path}/:agent/.well-known/${name}`, card)
+      }
+      yield* router.add("*", path, rpc)
+      yield* router.add("*", `${path}/:agent`, rpc)
+    })
+  )
+
+const originOf = (request: HttpServerRequest.HttpServerRequest) =>
+  Option.match(HttpServerRequest.toURL(request), { onNone: () => "http://localhost", onSome: (url) => url.origin })
+
+const cached = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, body: string) {
+  const etag = yield* etagOf(body)
+  const headers = { etag, "cache-control": "public, max-age=300", vary: "Host" }
+  const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//u, ""))
+  if (known.includes(etag) || known.includes("*")) return HttpServerResponse.empty({ status: 304, headers })
+  return HttpServerResponse.text(body, { contentType: "application/json", headers })
+})
+
+const etagOf = (body: string) =>
+  Effect.map(
+    Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(body))),
+    (digest) => `"${Array.from(new Uint8Array(digest, 0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")}"`
+  )

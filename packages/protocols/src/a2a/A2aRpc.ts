@@ -1,0 +1,165 @@
+/**
+ * JSON-RPC 2.0 over HTTP: one request in, one answer or a stream of answers out.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
+import type { RunError } from "@fastagentic/core/RunError"
+import type { Runtime } from "@fastagentic/core/Runtime"
+import { Cause, Effect, Option, Predicate, Schema, Stream } from "effect"
+import * as ByteSize from "effect/ByteSize"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as A2aError from "./A2aError.ts"
+import type { Method, Reply, Updates } from "./A2aMethods.ts"
+import { JsonRpcRequest, RequestId } from "./A2aSchema.ts"
+
+const bodyLimit = ByteSize.mebibytes(1)
+
+type Failure = A2aError.A2aError | RunError
+
+/**
+ * Answers one HTTP request.
+ *
+ * **Details**
+ *
+ * What this protocol refuses by itself is told to known callers only, so that nobody else learns more than that
+ * credentials are required. A notification is carried out and gets 204.
+ *
+ * @category handlers
+ * @since 0.1.0
+ */
+export const handle =
+  (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
+  (request: HttpServerRequest, onPath: string | undefined): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+    const caller = Caller.make("a2a", {
+      credentials: Credentials.fromHeaders(request.headers),
+      traceparent: request.headers["traceparent"]
+    })
+    let id: RequestId | undefined = null
+    const answer = Effect.gen(function*() {
+      const json = yield* readJson(request)
+      id = idOf(json)
+      const rpc = yield* readRequest(json)
+      id = rpc.id
+      yield* knownVersion(request)
+      const method = methods.get(rpc.method)
+      if (method === undefined) return yield* A2aError.methodNotFound(`there is no method "${rpc.method}"`)
+      if (rpc.id === undefined) {
+        yield* method({ caller, onPath }, withoutWaiting(rpc.params))
+        return HttpServerResponse.empty({ headers: tracing(caller) })
+      }
+      return respond(yield* method({ caller, onPath }, rpc.params), rpc.id, caller)
+    })
+    return answer.pipe(
+      Effect.catchTag("A2aError", (error) => Effect.andThen(runtime.authenticate(caller), Effect.fail(error))),
+      Effect.catchCause((cause) => Effect.map(errorOf(cause, caller), (error) => refuse(error, id, caller)))
+    )
+  }
+
+const readJson = (request: HttpServerRequest): Effect.Effect<unknown, A2aError.A2aError> => {
+  if (!/^application\/(.+\+)?json *(;|$)/iu.test(request.headers["content-type"] ?? "")) {
+    return Effect.fail(A2aError.notJson("the body has to be application/json"))
+  }
+  return request.text.pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, bodyLimit),
+    Effect.mapError(({ reason }) =>
+      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+        ? A2aError.bodyTooLarge("the body is larger than 1 MiB")
+        : A2aError.parseError("the body could not be read")
+    ),
+    Effect.flatMap((text) =>
+      Effect.try({
+        try: (): unknown => JSON.parse(text),
+        catch: () => A2aError.parseError("the body is not JSON")
+      })
+    )
+  )
+}
+
+const isId = Schema.is(RequestId)
+const idOf = (json: unknown): RequestId => Predicate.hasProperty(json, "id") && isId(json.id) ? json.id : null
+
+const decodeRequest = Schema.decodeUnknownEffect(JsonRpcRequest, { errors: "all" })
+
+const readRequest = (json: unknown) =>
+  Array.isArray(json)
+    ? Effect.fail(A2aError.invalidRequest("batches are not served"))
+    : Effect.mapError(decodeRequest(json), (error) =>
+      A2aError.invalidRequest("the body is not a JSON-RPC 2.0 request", { violations: A2aError.violationsOf(error) }))
+
+/** No version means 0.3, as the specification says. */
+const knownVersion = (request: HttpServerRequest) => {
+  const query = new URLSearchParams(request.url.split("?", 2)[1])
+  const version = request.headers["a2a-version"] || query.get("A2A-Version") || "0.3"
+  return /^1\.0(\.\d+)?$/u.test(version.trim()) ? Effect.void : Effect.fail(
+    A2aError.versionNotSupported(`A2A ${version} is not served, send A2A-Version: 1.0`, {
+      metadata: { version, supported: "1.0" }
+    })
+  )
+}
+
+const withoutWaiting = (params: unknown) => {
+  if (!Predicate.isObject(params)) return params
+  const configuration = Predicate.hasProperty(params, "configuration") ? params.configuration : undefined
+  return {
+    ...params,
+    configuration: { ...(Predicate.isObject(configuration) ? configuration : {}), returnImmediately: true }
+  }
+}
+
+const tracing = (caller: Caller.Caller) => ({
+  "x-trace-id": caller.traceId,
+  traceparent: Caller.toTraceparent(caller.traceId)
+})
+
+const respond = (reply: Reply, id: RequestId, caller: Caller.Caller) =>
+  reply._tag === "Result"
+    ? HttpServerResponse.jsonUnsafe({ jsonrpc: "2.0", id, result: reply.result }, { headers: tracing(caller) })
+    : HttpServerResponse.stream(Stream.map(frames(reply.updates, id, caller), (text) => encoder.encode(text)), {
+      contentType: "text/event-stream",
+      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no", ...tracing(caller) }
+    })
+
+const encoder = new TextEncoder()
+
+/** A stream that cannot go on ends with an error as its last event. */
+const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller: Caller.Caller) => {
+  const prefix = `data: {"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`
+  return updates.pipe(
+    Stream.map((page) => {
+      if (page.length === 0) return ":\n\n"
+      let text = ""
+      for (const update of page) text += `${prefix}${JSON.stringify(update)}}\n\n`
+      return text
+    }),
+    Stream.catchCause((cause) =>
+      Stream.fromEffect(Effect.map(
+        errorOf(cause, caller),
+        (error) => `data: ${JSON.stringify(A2aError.toResponse(error, id, caller.traceId))}\n\n`
+      ))
+    )
+  )
+}
+
+/** What a caller gets to see of a cause. */
+const errorOf = (cause: Cause.Cause<Failure>, caller: Caller.Caller): Effect.Effect<A2aError.A2aError> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  if (error !== undefined) return Effect.succeed(error._tag === "RunError" ? A2aError.fromRunError(error) : error)
+  return Effect.logError("An A2A request failed unexpectedly", cause).pipe(
+    Effect.annotateLogs({ traceId: caller.traceId }),
+    Effect.as(A2aError.internal("internal error"))
+  )
+}
+
+const refuse = (error: A2aError.A2aError, id: RequestId | undefined, caller: Caller.Caller) => {
+  const headers = { ...error.headers, ...tracing(caller) }
+  if (id === undefined) return HttpServerResponse.empty({ status: error.status === 200 ? 204 : error.status, headers })
+  return HttpServerResponse.jsonUnsafe(A2aError.toResponse(error, id, caller.traceId), {
+    status: error.status,
+    headers
+  })
+}

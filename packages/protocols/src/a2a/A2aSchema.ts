@@ -1,0 +1,219 @@
+/**
+ * What A2A 1.0 puts on the wire, as JSON.
+ *
+ * Fields that are not named here are ignored.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect"
+
+const optional = Schema.optionalKey
+const Metadata = Schema.Record(Schema.String, Schema.Json)
+
+/** What a part may hold. @category constants @since 0.1.0 */
+export const contents = ["text", "raw", "url", "data"] as const
+
+/** A piece of a message or an artifact: text, bytes in base64, a URL or any JSON. @category models @since 0.1.0 */
+export const Part = Schema.Struct({
+  text: optional(Schema.String),
+  raw: optional(Schema.String),
+  url: optional(Schema.String),
+  data: optional(Schema.Json),
+  metadata: optional(Metadata),
+  filename: optional(Schema.String),
+  mediaType: optional(Schema.String)
+}).check(Schema.makeFilter((part) =>
+  contents.filter((content) => part[content] !== undefined).length === 1 ||
+  "Expected exactly one of text, raw, url and data"
+))
+
+/** @category models @since 0.1.0 */
+export type Part = typeof Part.Type
+
+const Parts = Schema.Array(Part).check(Schema.isMinLength(1))
+
+/** @category models @since 0.1.0 */
+export const Message = Schema.Struct({
+  messageId: Schema.NonEmptyString,
+  contextId: optional(Schema.String),
+  taskId: optional(Schema.String),
+  role: Schema.Literals(["ROLE_USER", "ROLE_AGENT"]),
+  parts: Parts,
+  metadata: optional(Metadata),
+  extensions: optional(Schema.Array(Schema.String)),
+  referenceTaskIds: optional(Schema.Array(Schema.String))
+})
+
+/** @category models @since 0.1.0 */
+export type Message = typeof Message.Type
+
+/** @category models @since 0.1.0 */
+export const TaskState = Schema.Literals([
+  "TASK_STATE_SUBMITTED",
+  "TASK_STATE_WORKING",
+  "TASK_STATE_COMPLETED",
+  "TASK_STATE_FAILED",
+  "TASK_STATE_CANCELED",
+  "TASK_STATE_INPUT_REQUIRED",
+  "TASK_STATE_REJECTED",
+  "TASK_STATE_AUTH_REQUIRED"
+])
+
+/** @category models @since 0.1.0 */
+export type TaskState = typeof TaskState.Type
+
+/** Timestamps are ISO 8601 in UTC. @category models @since 0.1.0 */
+export const TaskStatus = Schema.Struct({
+  state: TaskState,
+  message: optional(Message),
+  timestamp: optional(Schema.String)
+})
+
+/** @category models @since 0.1.0 */
+export type TaskStatus = typeof TaskStatus.Type
+
+/** @category models @since 0.1.0 */
+export const Artifact = Schema.Struct({
+  artifactId: Schema.NonEmptyString,
+  name: optional(Schema.String),
+  description: optional(Schema.String),
+  parts: Parts,
+  metadata: optional(Metadata)
+})
+
+/** @category models @since 0.1.0 */
+export type Artifact = typeof Artifact.Type
+
+/** @category models @since 0.1.0 */
+export const Task = Schema.Struct({
+  id: Schema.NonEmptyString,
+  contextId: Schema.NonEmptyString,
+  status: TaskStatus,
+  artifacts: optional(Schema.Array(Artifact)),
+  history: optional(Schema.Array(Message)),
+  metadata: optional(Metadata)
+})
+
+/** @category models @since 0.1.0 */
+export type Task = typeof Task.Type
+
+/** @category models @since 0.1.0 */
+export const TaskStatusUpdateEvent = Schema.Struct({
+  taskId: Schema.NonEmptyString,
+  contextId: Schema.NonEmptyString,
+  status: TaskStatus
+})
+
+/** `append` adds the parts to the artifact of that id; otherwise they replace it. @category models @since 0.1.0 */
+export const TaskArtifactUpdateEvent = Schema.Struct({
+  taskId: Schema.NonEmptyString,
+  contextId: Schema.NonEmptyString,
+  artifact: Artifact,
+  append: optional(Schema.Boolean),
+  lastChunk: optional(Schema.Boolean)
+})
+
+/** One event of a stream. @category models @since 0.1.0 */
+export const StreamResponse = Schema.Union([
+  Schema.Struct({ task: Task }),
+  Schema.Struct({ message: Message }),
+  Schema.Struct({ statusUpdate: TaskStatusUpdateEvent }),
+  Schema.Struct({ artifactUpdate: TaskArtifactUpdateEvent })
+])
+
+/** @category models @since 0.1.0 */
+export type StreamResponse = typeof StreamResponse.Type
+
+const HistoryLength = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+/** Params of `SendMessage` and `SendStreamingMessage`. @category schemas @since 0.1.0 */
+export const SendMessageRequest = Schema.Struct({
+  message: Message,
+  configuration: optional(Schema.Struct({
+    acceptedOutputModes: optional(Schema.Array(Schema.String)),
+    historyLength: optional(HistoryLength),
+    returnImmediately: optional(Schema.Boolean),
+    taskPushNotificationConfig: optional(Schema.Json)
+  })),
+  metadata: optional(Metadata)
+})
+
+/** @category models @since 0.1.0 */
+export type SendMessageRequest = typeof SendMessageRequest.Type
+
+/** @category schemas @since 0.1.0 */
+export const GetTaskRequest = Schema.Struct({ id: Schema.NonEmptyString, historyLength: optional(HistoryLength) })
+
+/** Params of `CancelTask` and `SubscribeToTask`. @category schemas @since 0.1.0 */
+export const TaskRequest = Schema.Struct({ id: Schema.NonEmptyString })
+
+/** Without an id it is a notification and gets no answer. @category models @since 0.1.0 */
+export const RequestId = Schema.NullOr(Schema.Union([Schema.String, Schema.Finite]))
+
+/** @category models @since 0.1.0 */
+export type RequestId = typeof RequestId.Type
+
+/** A JSON-RPC 2.0 request. @category schemas @since 0.1.0 */
+export const JsonRpcRequest = Schema.Struct({
+  jsonrpc: Schema.Literal("2.0"),
+  method: Schema.String,
+  id: optional(RequestId),
+  params: optional(Schema.Unknown)
+})
+
+/** @category models @since 0.1.0 */
+export type JsonRpcRequest = typeof JsonRpcRequest.Type
+
+const Scopes = Schema.Struct({ list: Schema.Array(Schema.String) })
+
+/** Schemes that must all be met, by name, with the scopes they need. @category models @since 0.1.0 */
+export const SecurityRequirement = Schema.Struct({ schemes: Schema.Record(Schema.String, Scopes) })
+
+/** @category models @since 0.1.0 */
+export type SecurityRequirement = typeof SecurityRequirement.Type
+
+/** The two ways of ours to show who is calling. @category models @since 0.1.0 */
+export const SecurityScheme = Schema.Union([
+  Schema.Struct({ httpAuthSecurityScheme: Schema.Struct({ scheme: Schema.String }) }),
+  Schema.Struct({ apiKeySecurityScheme: Schema.Struct({ location: Schema.Literal("header"), name: Schema.String }) })
+])
+
+/** @category models @since 0.1.0 */
+export const AgentSkill = Schema.Struct({
+  id: Schema.NonEmptyString,
+  name: Schema.NonEmptyString,
+  description: Schema.NonEmptyString,
+  tags: Schema.Array(Schema.String).check(Schema.isMinLength(1)),
+  examples: optional(Schema.Array(Schema.String)),
+  inputModes: Schema.Array(Schema.String),
+  outputModes: Schema.Array(Schema.String),
+  securityRequirements: optional(Schema.Array(SecurityRequirement))
+})
+
+/** @category models @since 0.1.0 */
+export type AgentSkill = typeof AgentSkill.Type
+
+/** @category models @since 0.1.0 */
+export const AgentCard = Schema.Struct({
+  name: Schema.NonEmptyString,
+  description: Schema.String,
+  version: Schema.NonEmptyString,
+  supportedInterfaces: Schema.Array(Schema.Struct({
+    url: Schema.NonEmptyString,
+    protocolBinding: Schema.String,
+    protocolVersion: Schema.String
+  })).check(Schema.isMinLength(1)),
+  capabilities: Schema.Struct({
+    streaming: Schema.Boolean,
+    pushNotifications: Schema.Boolean,
+    extendedAgentCard: optional(Schema.Boolean)
+  }),
+  securitySchemes: optional(Schema.Record(Schema.String, SecurityScheme)),
+  securityRequirements: optional(Schema.Array(SecurityRequirement)),
+  defaultInputModes: Schema.Array(Schema.String).check(Schema.isMinLength(1)),
+  defaultOutputModes: Schema.Array(Schema.String).check(Schema.isMinLength(1)),
+  skills: Schema.Array(AgentSkill)
+})
+
+/** @category models @since 0.1.0 */
+export type AgentCard = typeof AgentCard.Type

@@ -1,0 +1,120 @@
+/**
+ * An agent as an A2A skill: what a message to it may hold, and which one a message is for.
+ *
+ * @since 0.1.0
+ */
+import type * as Fusion from "@fastagentic/core/Fusion"
+import { Effect, Predicate, type Schema } from "effect"
+import * as A2aError from "./A2aError.ts"
+import type { SendMessageRequest } from "./A2aSchema.ts"
+
+/** A content that fills a field by its kind rather than by its name. @category models @since 0.1.0 */
+export type Filling = "text" | "raw" | "url"
+
+/** @category models @since 0.1.0 */
+export interface Skill {
+  readonly agent: Fusion.Callable
+  /** The field that the content of a part fills, for each content that the agent takes. */
+  readonly fields: { readonly [content in Filling]: string | undefined }
+  /** The payload's fields that must be there, with their types. */
+  readonly required: ReadonlyArray<{ readonly name: string; readonly type: string }>
+  /** The answer is a string, so what is streamed is the answer. */
+  readonly answersText: boolean
+}
+
+/** @category models @since 0.1.0 */
+export type Skills = ReadonlyMap<string, Skill>
+
+/** The skills of an app, in the order of their declaration. @category constructors @since 0.1.0 */
+export const fromFusion = ({ agents }: Fusion.Fusion): Skills =>
+  new Map(Array.from(agents.values(), (agent) => [agent.identifier, make(agent)]))
+
+const make = (agent: Fusion.Callable): Skill => {
+  const fields = requiredFields(agent.payload.json)
+  return {
+    agent,
+    fields: {
+      text: onlyOne(fields, (json) => contentOf(json) === "text"),
+      raw: onlyOne(fields, (json) => contentOf(json) === "raw"),
+      url: onlyOne(fields, (json) => contentOf(json) === "url")
+    },
+    required: fields.map(({ json, name }) => ({
+      name,
+      type: typeof json["type"] === "string" ? json["type"] : "JSON"
+    })),
+    answersText: agent.success.json["type"] === "string"
+  }
+}
+
+interface Field {
+  readonly name: string
+  readonly json: { readonly [key: string]: unknown }
+}
+
+const requiredFields = (payload: Fusion.Document): ReadonlyArray<Field> => {
+  const { $defs, properties, required } = payload
+  return Object.entries(isDocument(properties) ? properties : {}).flatMap(([name, json]) =>
+    Array.isArray(required) && required.includes(name) ? [{ name, json: resolved(json, $defs) }] : []
+  )
+}
+
+const resolved = (json: Schema.Json, definitions: Schema.Json | undefined): Field["json"] => {
+  if (!isDocument(json)) return {}
+  const name = typeof json["$ref"] === "string" ? json["$ref"].replace("#/$defs/", "") : undefined
+  const target = name === undefined || !isDocument(definitions) ? undefined : definitions[name]
+  return isDocument(target) ? target : json
+}
+
+const isDocument = (value: Schema.Json | undefined): value is Fusion.Document =>
+  Predicate.isObject(value) && !Array.isArray(value)
+
+const contentOf = (json: Field["json"]): Filling | undefined => {
+  if (json["type"] !== "string") return undefined
+  if (json["contentEncoding"] === "base64") return "raw"
+  return json["format"] === "uri" ? "url" : "text"
+}
+
+const onlyOne = (fields: ReadonlyArray<Field>, matches: (json: Field["json"]) => boolean) => {
+  const found = fields.filter(({ json }) => matches(json))
+  return found.length === 1 ? found[0]?.name : undefined
+}
+
+/**
+ * The skill that gets messages which name none: the only one, else the first durable one, else the first.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const defaultOf = (skills: Skills): Skill | undefined => {
+  const all = [...skills.values()]
+  return all.find(({ agent }) => agent.durable) ?? all[0]
+}
+
+/**
+ * The skill that a message is for: the one of the path that it came to, else the one that its request or the message
+ * itself names in its metadata as `skillId` or `skill`, else the default.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const choose = (
+  skills: Skills,
+  onPath: string | undefined,
+  request: SendMessageRequest
+): Effect.Effect<Skill, A2aError.A2aError> => {
+  const named = namedIn(request.metadata) ?? namedIn(request.message.metadata)
+  if (onPath !== undefined && named !== undefined && named !== onPath) return unknown(named, [onPath])
+  const wanted = onPath ?? named
+  const skill = wanted === undefined ? defaultOf(skills) : skills.get(wanted)
+  return skill === undefined ? unknown(wanted ?? "", [...skills.keys()]) : Effect.succeed(skill)
+}
+
+const namedIn = (metadata: SendMessageRequest["metadata"]) => {
+  const named = metadata?.["skillId"] ?? metadata?.["skill"]
+  return typeof named === "string" ? named : undefined
+}
+
+const unknown = (name: string, known: ReadonlyArray<string>) =>
+  Effect.fail(A2aError.invalidParams(`there is no skill "${name}" here, but ${known.join(", ") || "none at all"}`, {
+    violations: [{ field: "metadata.skillId", description: `Expected one of: ${known.join(", ")}` }]
+  }))

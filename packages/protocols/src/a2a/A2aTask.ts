@@ -1,0 +1,211 @@
+/**
+ * A run as an A2A task: its journal, read from the beginning, gives the task and every update of it.
+ *
+ * @since 0.1.0
+ */
+import type { Data, RunEvent } from "@fastagentic/core/Event"
+import type { RunRecord, RunState } from "@fastagentic/core/RunRecord"
+import { DateTime, type Schema } from "effect"
+import * as A2aMessage from "./A2aMessage.ts"
+import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"
+import type { Skill } from "./A2aSkill.ts"
+
+/** The task's context: the run's thread, or the run itself when it has none. @category accessors @since 0.1.0 */
+export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
+
+/**
+ * A task as of `seq`.
+ *
+ * What the run says as it goes is the artifact `output` when the agent's answer is a string, `text` otherwise. An
+ * answer that is not a string is the data part of the artifact `output`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class TaskView {
+  seq = 0
+  private status: TaskStatus
+  private readonly history: Array<Message>
+  private readonly questions = new Map<string, A2aMessage.Question>()
+  private text: string | undefined
+  private output: Part | undefined
+  private readonly run: RunRecord
+  private readonly streamed: "output" | "text"
+
+  /** The task of a run before anything has happened. */
+  constructor(run: RunRecord, skill: Skill | undefined) {
+    this.run = run
+    this.streamed = skill?.answersText === true ? "output" : "text"
+    this.status = { state: "TASK_STATE_SUBMITTED", timestamp: timestampOf(run.createdAt) }
+    const messageId = run.idempotencyKey?.startsWith("a2a:") === true ? run.idempotencyKey.slice(4) : `${run.runId}-0`
+    this.history = [this.message(messageId, "ROLE_USER", [A2aMessage.fromPayload(skill, run.payload)])]
+  }
+
+  /** What the run waits for. */
+  get open(): ReadonlyArray<A2aMessage.Question> {
+    return [...this.questions.values()]
+  }
+
+  /** The task with its last messages, all of them when no number is given. */
+  task(historyLength?: number): Task {
+    const artifacts = this.artifacts()
+    const history = historyLength === undefined
+      ? [...this.history]
+      : this.history.slice(Math.max(0, this.history.length - historyLength))
+    return {
+      id: this.run.runId,
+      contextId: contextIdOf(this.run),
+      status: this.status,
+      ...(artifacts.length === 0 ? {} : { artifacts }),
+      ...(history.length === 0 ? {} : { history }),
+      metadata: { skillId: this.run.agent }
+    }
+  }
+
+  private artifacts(): ReadonlyArray<Artifact> {
+    const artifacts: Array<Artifact> = []
+    if (this.text !== undefined) artifacts.push({ artifactId: this.streamed, parts: [{ text: this.text }] })
+    if (this.output !== undefined) artifacts.push({ artifactId: "output", parts: [this.output] })
+    return artifacts
+  }
+
+  /** Takes the next events, and gives what changed. `ended` is how the run ended, if it did. */
+  apply(events: ReadonlyArray<RunEvent>, ended: RunState | undefined): ReadonlyArray<StreamResponse> {
+    const updates: Array<StreamResponse> = []
+    let text = ""
+    for (const event of events) {
+      this.seq = event.seq
+      if (event.type === "token") {
+        text += event.data.delta
+        continue
+      }
+      const isChange = changes.has(event.type)
+      if (isChange && text !== "") {
+        updates.push(this.say(text))
+        text = ""
+      }
+      if (isChange) this.change(event, ended, updates)
+    }
+    if (text !== "") updates.push(this.say(text))
+    return updates
+  }
+
+  private change(event: RunEvent, ended: RunState | undefined, updates: Array<StreamResponse>) {
+    switch (event.type) {
+      case "run_started":
+        updates.push(this.enter("TASK_STATE_WORKING", event))
+        break
+      case "interrupt":
+        this.questions.set(event.data.id, event.data)
+        break
+      case "run_suspended":
+        if (event.data.reason === "interrupt") updates.push(this.ask(event))
+        break
+      case "interrupt_resolved":
+        this.resolve(event, event.data)
+        if (this.questions.size > 0) updates.push(this.ask(event))
+        break
+      case "done":
+        updates.push(...this.finish(event.data.output), this.enter("TASK_STATE_COMPLETED", event))
+        break
+      case "error": {
+        const state = ended === "rejected" ? "TASK_STATE_REJECTED" : "TASK_STATE_FAILED"
+        const { message, value } = event.data
+        updates.push(
+          this.enter(state, event, value === undefined ? [{ text: message }] : [{ text: message }, { data: value }])
+        )
+        break
+      }
+      case "run_cancelled":
+        updates.push(this.enter("TASK_STATE_CANCELED", event, [{ text: event.data.reason }]))
+        break
+    }
+  }
+
+  private enter(state: TaskState, event: RunEvent, parts?: ReadonlyArray<Part>): StreamResponse {
+    this.remember()
+    const message = parts === undefined
+      ? undefined
+      : this.message(`${this.run.runId}-${event.seq}`, "ROLE_AGENT", parts)
+    this.status = { state, timestamp: timestampOf(event.ts), ...(message === undefined ? {} : { message }) }
+    return { statusUpdate: { taskId: this.run.runId, contextId: contextIdOf(this.run), status: this.status } }
+  }
+
+  /** What was said last becomes history once something else happens. */
+  private remember() {
+    const { message, ...rest } = this.status
+    if (message === undefined) return
+    this.history.push(message)
+    this.status = rest
+  }
+
+  private ask(event: RunEvent) {
+    return this.enter(
+      "TASK_STATE_INPUT_REQUIRED",
+      event,
+      this.open.flatMap((question) => [
+        {
+          text: question.message ??
+            (question.tool === undefined ? question.name : `Approve the call of ${question.tool}?`)
+        },
+        { data: question }
+      ])
+    )
+  }
+
+  private resolve(event: RunEvent, { by: _by, ...answer }: Data<"interrupt_resolved">) {
+    this.questions.delete(answer.id)
+    this.remember()
+    if (answer.decision !== "expire") {
+      this.history.push(this.message(`${this.run.runId}-${event.seq}`, "ROLE_USER", [{ data: answer }]))
+    }
+  }
+
+  private message(messageId: string, role: Message["role"], parts: ReadonlyArray<Part>): Message {
+    return { messageId, role, parts, taskId: this.run.runId, contextId: contextIdOf(this.run) }
+  }
+
+  private say(delta: string): StreamResponse {
+    const append = this.text !== undefined
+    this.text = (this.text ?? "") + delta
+    return this.artifact(this.streamed, { text: delta }, append, false)
+  }
+
+  /** The answer itself; text that was streamed already is only closed. */
+  private finish(output: Schema.Json): ReadonlyArray<StreamResponse> {
+    const part = typeof output === "string" ? { text: output } : { data: output }
+    if (this.streamed === "output" && typeof output === "string") {
+      const isSaid = this.text === output
+      this.text = output
+      return [isSaid ? this.artifact("output", { text: "" }, true, true) : this.artifact("output", part, false, true)]
+    }
+    const closing = this.text === undefined ? [] : [this.artifact(this.streamed, { text: "" }, true, true)]
+    if (output === null) return closing
+    this.output = part
+    return [...closing, this.artifact("output", part, false, true)]
+  }
+
+  private artifact(artifactId: string, part: Part, append: boolean, lastChunk: boolean): StreamResponse {
+    return {
+      artifactUpdate: {
+        taskId: this.run.runId,
+        contextId: contextIdOf(this.run),
+        artifact: { artifactId, parts: [part] },
+        append,
+        lastChunk
+      }
+    }
+  }
+}
+
+const changes: ReadonlySet<string> = new Set([
+  "run_started",
+  "interrupt",
+  "interrupt_resolved",
+  "run_suspended",
+  "done",
+  "error",
+  "run_cancelled"
+])
+
+const timestampOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
