@@ -29,7 +29,7 @@ export const none: Credentials = {}
  * @since 0.1.0
  */
 export const fromHeaders = (headers: { readonly [name: string]: string | undefined }): Credentials => {
-  const apiKey = headers["x-api-key"]
+  const apiKey = headers["x-api-key"] || undefined
   const bearer = /^bearer +(\S+)$/iu.exec(headers["authorization"] ?? "")?.[1]
   if (apiKey === undefined && bearer === undefined) return none
   return {

@@ -226,7 +226,13 @@ const encodesToText = (schema: Schema.Constraint) => {
   )
 }
 
-const shape = (declaration: string, part: string, schema: Schema.Constraint): Effect.Effect<Shape, FusionError> =>
+/** An input with a field that was not declared is refused; of an output, such a field is left out. */
+const shape = (
+  declaration: string,
+  part: string,
+  schema: Schema.Constraint,
+  direction: "input" | "output" = "output"
+): Effect.Effect<Shape, FusionError> =>
   Effect.try({
     try: () => {
       // Declarations only take schemas without services; effect/ai's tools say so at their handlers.
@@ -234,8 +240,11 @@ const shape = (declaration: string, part: string, schema: Schema.Constraint): Ef
       const codec = Schema.toCodecJson(pure)
       return {
         schema: pure,
-        json: JsonSchema.fromSchema(pure),
-        decode: Schema.decodeUnknownEffect(codec, { errors: "all" }),
+        json: JsonSchema.fromSchema(pure, direction),
+        decode: Schema.decodeUnknownEffect(codec, {
+          errors: "all",
+          onExcessProperty: direction === "input" ? "error" : "ignore"
+        }),
         encode: Schema.encodeUnknownEffect(codec)
       }
     },
@@ -247,8 +256,8 @@ const shape = (declaration: string, part: string, schema: Schema.Constraint): Ef
   })
 
 const objectShape = Effect.fnUntraced(function*(declaration: string, part: string, schema: Schema.Constraint) {
-  const compiled = yield* shape(declaration, part, schema)
-  const json = compiled.json["type"] === undefined && compiled.json["not"] !== undefined ? {} : compiled.json
+  const compiled = yield* shape(declaration, part, hasNoFields(schema) ? NoFields : schema, "input")
+  const { json } = compiled
   if (json["anyOf"] !== undefined || json["oneOf"] !== undefined || json["allOf"] !== undefined) {
     return yield* new FusionError({
       declaration,
@@ -260,6 +269,12 @@ const objectShape = Effect.fnUntraced(function*(declaration: string, part: strin
   }
   return { ...compiled, json: { ...json, type: "object", properties: json["properties"] ?? {} } }
 })
+
+/** A struct without fields takes anything but null; what is meant is an object without fields. */
+const NoFields = Schema.Record(Schema.String, Schema.Never)
+
+const hasNoFields = ({ ast }: Schema.Constraint) =>
+  SchemaAST.isObjects(ast) && ast.propertySignatures.length === 0 && ast.indexSignatures.length === 0
 
 const declaredErrors = Effect.fnUntraced(function*(declaration: string, schema: Schema.Constraint) {
   if (SchemaAST.isNever(schema.ast)) return []
@@ -304,7 +319,8 @@ const distinctMcpTools = Effect.fnUntraced(function*(callables: ReadonlyArray<Ca
     if (other !== undefined) {
       return yield* new FusionError({
         declaration: `${callable.kind} "${callable.identifier}"`,
-        problem: `MCP would list it under the same name as ${other.kind} "${other.identifier}"; rename one, or set mcpTool: false`
+        problem:
+          `MCP would list it under the same name as ${other.kind} "${other.identifier}"; rename one, or set mcpTool: false`
       })
     }
     seen.set(callable.mcpTool, callable)

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
-import * as Representation from "effect/SchemaRepresentation"
 import * as EffectJsonSchema from "effect/JsonSchema"
+import * as Representation from "effect/SchemaRepresentation"
 
 const JsonObject = Schema.Record(Schema.String, Schema.Json)
 const toJsonObject = Schema.decodeUnknownSync(JsonObject)
@@ -13,13 +13,17 @@ const toJsonObject = Schema.decodeUnknownSync(JsonObject)
 /**
  * A self-contained JSON Schema of what a schema looks like on the wire: the root is inlined, the rest is in `$defs`.
  *
+ * What comes in is closed, a field that is not declared is an error; what goes out is open, so that fields can be added.
  * Throws for a schema that has no JSON form.
  *
  * @category conversions
  * @since 0.1.0
  */
-export const fromSchema = (schema: Schema.Constraint): { readonly [key: string]: Schema.Json } => {
-  const document = Schema.toJsonSchemaDocument(schema)
+export const fromSchema = (
+  schema: Schema.Constraint,
+  direction: "input" | "output" = "output"
+): { readonly [key: string]: Schema.Json } => {
+  const document = Schema.toJsonSchemaDocument(schema, { onExcessProperty: direction === "input" ? "error" : "ignore" })
   const root = inlineRoot(document.schema, document.definitions)
   const rest = referenced(root, document.definitions)
   return toJsonObject(Object.keys(rest).length === 0 ? root : { ...root, $defs: rest })

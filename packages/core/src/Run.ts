@@ -47,8 +47,7 @@ export class InterruptDenied extends Schema.TaggedError<InterruptDenied>()("Inte
  * @category combinators
  * @since 0.1.0
  */
-export const emit = (event: Event): Effect.Effect<void, never, CurrentRun> =>
-  CurrentRun.use((run) => run.emit(event))
+export const emit = (event: Event): Effect.Effect<void, never, CurrentRun> => CurrentRun.use((run) => run.emit(event))
 
 /**
  * Runs an effect once per run: its result is journaled, and a resumed run gets the stored result.
@@ -103,7 +102,7 @@ export const interrupt = Effect.fnUntraced(function*<S extends Schema.Constraint
   const resolution = yield* run.interrupt({
     name,
     kind: "input",
-    responseSchema: JsonSchema.fromSchema(options.schema),
+    responseSchema: JsonSchema.fromSchema(options.schema, "input"),
     ...(options.message === undefined ? {} : { message: options.message }),
     ...(options.arguments === undefined ? {} : { arguments: options.arguments })
   })

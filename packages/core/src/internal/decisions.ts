@@ -21,6 +21,8 @@ import { issuesOf } from "./issues.ts"
 import type { Node } from "./node.ts"
 import { claim } from "./reconcile.ts"
 
+const strict = { errors: "all", onExcessProperty: "error" } as const
+
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 
 /** Pauses: what is asked, deciding it, and going on. */
@@ -47,6 +49,10 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
       principal
     })
     if (!claimed) return yield* answer(caller, runId, id, given)
+    // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
+    if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
+      yield* claim(node, callables, run, { from: ["suspended"], goOn: true, principal })
+    }
     yield* door.audit(caller, principal, given.decision, `interrupt/${asked.name}`, run)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
@@ -88,5 +94,5 @@ const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, given
     try: () => JsonSchema.toSchema(asked.responseSchema ?? {}),
     catch: () => undefined
   }).pipe(Effect.orElseSucceed(() => Schema.Unknown))
-  yield* Effect.mapError(Schema.decodeUnknownEffect(schema)(given.value ?? null), invalid)
+  yield* Effect.mapError(Schema.decodeUnknownEffect(schema, strict)(given.value ?? null), invalid)
 })

@@ -21,7 +21,8 @@ export interface Page {
  */
 export class Hub {
   run: RunRecord
-  followers = 0
+  /** How many follow it or wait for it. */
+  holders = 0
   closing = false
   private version = 0
   private recent: Array<RunEvent> = []
@@ -36,10 +37,6 @@ export class Hub {
     for (const event of events) this.recent.push(event)
     if (this.recent.length > 2 * recentCapacity) this.recent = this.recent.slice(-recentCapacity)
     this.wake()
-  }
-
-  get waiters() {
-    return this.waiting.size
   }
 
   close() {
@@ -97,7 +94,6 @@ export const pages = (
 ): Stream.Stream<Page, StoreUnavailable> => {
   const over = until === "final" ? isFinal : isSettled
   return Stream.fromPull(Effect.sync(() => {
-    hub.followers++
     let cursor = after
     let closed = false
     const take = (events: ReadonlyArray<RunEvent>) => {
@@ -124,7 +120,5 @@ export const pages = (
       }
       return waited ? Effect.succeed<[Page]>([{ events: [], closing: false }]) : undefined
     })
-  })).pipe(Stream.ensuring(Effect.sync(() => {
-    hub.followers--
-  })))
+  }))
 }

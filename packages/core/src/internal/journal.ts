@@ -1,7 +1,8 @@
-import { Effect, type Scope } from "effect"
+import { Cause, Effect, type Scope } from "effect"
 import { StoreUnavailable } from "../RunError.ts"
 import type { RunStore, Write, Written } from "../RunStore.ts"
 import type { MemoryRunStore } from "./memoryRunStore.ts"
+import type { Metrics } from "./metrics.ts"
 
 interface Pending {
   readonly write: Write
@@ -22,17 +23,20 @@ export class Journal {
   turn = 0
   private pending: Array<Pending> = []
   private wake: (() => void) | undefined
+  private closed = false
   private readonly waitingForRoom = new Set<() => void>()
-
   private readonly writeNow: MemoryRunStore["writeNow"] | undefined
+  private readonly metrics: Metrics
 
-  constructor(store: RunStore["Service"] | MemoryRunStore) {
+  constructor(store: RunStore["Service"] | MemoryRunStore, metrics: Metrics) {
     this.store = store
+    this.metrics = metrics
     this.writeNow = "writeNow" in store ? store.writeNow : undefined
   }
 
   /** Puts a write in line. `done` is called after its commit, before that of any later write. */
   enqueue(write: Write, done: Pending["done"]) {
+    if (this.closed) return done(new StoreUnavailable({ operation: "write: the server has stopped" }))
     this.pending.push({ write, done })
     if (this.writeNow === undefined) this.wake?.()
     else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
@@ -62,10 +66,16 @@ export class Journal {
 
   /** Runs the writer until the scope closes; what waits then is still written. */
   readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
-    Effect.forkScoped(Effect.forever(Effect.andThen(this.awaitWork, this.flush))).pipe(
-      Effect.andThen(Effect.addFinalizer(() => this.flush))
+    Effect.addFinalizer(() => this.close).pipe(
+      Effect.andThen(Effect.forkScoped(Effect.forever(Effect.andThen(this.awaitWork, this.flush)))),
+      Effect.asVoid
     )
   )
+
+  private readonly close = Effect.suspend(() => {
+    this.closed = true
+    return this.flush
+  })
 
   private readonly awaitWork = Effect.callback<void>((resume) => {
     if (this.pending.length > 0) return resume(Effect.void)
@@ -80,8 +90,8 @@ export class Journal {
     this.pending = []
     if (batch.length === 0) return Effect.void
     this.turn++
-    return Effect.match(this.store.write(batch.map((one) => one.write)), {
-      onFailure: (error) => this.settle(batch, () => error),
+    return Effect.matchCause(this.store.write(batch.map((one) => one.write)), {
+      onFailure: (cause) => this.settle(batch, () => unavailable(cause)),
       onSuccess: (written) => this.settle(batch, (index) => written[index] ?? missing)
     })
   }))
@@ -96,10 +106,22 @@ export class Journal {
   }
 
   private settle(batch: ReadonlyArray<Pending>, answer: (index: number) => Written | StoreUnavailable) {
-    for (const [index, one] of batch.entries()) one.done(answer(index))
+    let events = 0
+    for (const [index, one] of batch.entries()) {
+      const written = answer(index)
+      if ("events" in written) events += written.events.length
+      one.done(written)
+    }
+    if (events > 0) this.metrics.committed(events)
     for (const notify of this.waitingForRoom) notify()
     this.waitingForRoom.clear()
   }
+}
+
+/** Whatever goes wrong in a store, its writer goes on. */
+const unavailable = (cause: Cause.Cause<StoreUnavailable>) => {
+  const error = Cause.squash(cause)
+  return error instanceof StoreUnavailable ? error : new StoreUnavailable({ operation: "write", cause: error })
 }
 
 const missing = new StoreUnavailable({ operation: "write: fewer answers than writes" })

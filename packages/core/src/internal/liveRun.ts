@@ -6,7 +6,7 @@ import { CurrentRun } from "../Run.ts"
 import { StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Changes, Commit, Written } from "../RunStore.ts"
-import { type BoundHook, dispatch, type Dispatch } from "./dispatch.ts"
+import { type BoundHook, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
 
@@ -39,8 +39,6 @@ export class LiveRun {
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
-  /** Inside of a step nothing is skipped: a stored step does not run at all. */
-  private readonly serviceInStep: CurrentRun["Service"]
   private readonly principal: Principal
   private readonly hub: Hub
   private readonly journal: Journal
@@ -74,18 +72,17 @@ export class LiveRun {
       options.hooks,
       (decision) => Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
     )
-    this.service = this.serviceWith((event) => this.emit(event))
-    this.serviceInStep = this.serviceWith((event) => this.append(event))
+    this.service = this.serviceIn("", (event) => this.emit(event))
   }
 
-  /** The run as its handler sees it. */
-  private serviceWith(emit: (event: Event) => Effect.Effect<void>): CurrentRun["Service"] {
+  /** The run as its handler sees it, or a step: inside of a step names are the step's own. */
+  private serviceIn(place: string, emit: (event: Event) => Effect.Effect<void>): CurrentRun["Service"] {
     return {
       record: this.run,
       principal: this.principal,
       emit: (event) => Effect.suspend(() => emit(event)),
-      step: (name, effect, after) => this.step(name, effect, after),
-      interrupt: (request) => this.interrupt(request),
+      step: (name, effect, after) => this.step(place + name, effect, after),
+      interrupt: (request) => this.interrupt({ ...request, name: place + request.name }),
       hooks: this.dispatch
     }
   }
@@ -121,13 +118,11 @@ export class LiveRun {
 
   /** Commits and waits. What cannot be committed ends the segment and never returns to the handler. */
   commit(parts: Parts): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.stop !== undefined) return Effect.never
-      return Effect.andThen(
-        this.conclude(parts),
-        Effect.suspend(() => this.stop?._tag === "Lost" ? Effect.never : Effect.void)
-      )
-    })
+    return Effect.andThen(
+      Effect.suspend(() => this.stop === undefined ? this.conclude(parts) : Effect.void),
+      // A handler may be in a region that cannot be interrupted from outside.
+      Effect.suspend(() => this.stop === undefined ? Effect.void : Effect.interrupt)
+    )
   }
 
   /** Commits without waiting: for what would be lost with the process anyway. */
@@ -168,9 +163,11 @@ export class LiveRun {
       const seq = this.run.seq + written.events.length
       this.run = { ...this.run, ...write.set, seq, updatedAt: write.ts }
       this.hub.publish(this.run, written.events)
+      if (this.run.state === "suspended") this.halt({ _tag: "Suspended" })
       return
     }
-    if (this.stop !== undefined) return
+    // What comes after a pause belongs to the next attempt.
+    if (this.run.state === "suspended") return
     this.halt({ _tag: "Lost", error: written instanceof StoreUnavailable ? written : undefined })
     this.hub.close()
   }
@@ -190,7 +187,9 @@ export class LiveRun {
       const key = this.use("step", name)
       const stored = this.past.steps.get(key)
       if (stored !== undefined) return Effect.succeed(stored)
-      const once = Effect.provideService(effect, CurrentRun, this.serviceInStep)
+      // Nothing is skipped inside of a step: a stored step does not run at all.
+      const inside = this.serviceIn(`${key} › `, (event) => this.append(event))
+      const once = Effect.provideService(effect, CurrentRun, inside)
       return Effect.tap(once, (value) => {
         const parts = { events: after?.(value) ?? [], steps: [{ name: key, value }] }
         return this.run.durable ? this.commit(parts) : this.post(parts)
@@ -217,20 +216,17 @@ export class LiveRun {
           { type: "interrupt", data: notice },
           { type: "run_suspended", data: { reason: "interrupt", interrupts: [opened.id] } }
         ],
-        open: [opened],
+        ...(known === undefined ? { open: [opened] } : {}),
         set: { state: "suspended" }
-      }).pipe(
-        Effect.andThen(Effect.sync(() => this.halt({ _tag: "Suspended" }))),
-        Effect.andThen(Effect.never)
-      )
+      }).pipe(Effect.andThen(Effect.interrupt))
     })
   }
 
-  /** The name of this use of a name: the second `plan` of a run is `plan#2`. */
+  /** The name of this use of a name: the second `plan` of a run is `plan#2`, which nobody else can be called. */
   private use(kind: "step" | "interrupt", name: string) {
     const count = (this.uses.get(`${kind} ${name}`) ?? 0) + 1
     this.uses.set(`${kind} ${name}`, count)
-    return count === 1 ? name : `${name}#${count}`
+    return count === 1 && !/#\d+$/u.test(name) ? name : `${name}#${count}`
   }
 
   now() {
@@ -246,7 +242,9 @@ const add = (total: Usage | undefined, more: Usage): Usage => {
   return { ...total, ...sum }
 }
 
-const pick = ({ costUsd, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens }: Usage): Usage => ({
+const pick = (
+  { costUsd, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens }: Usage
+): Usage => ({
   inputTokens,
   outputTokens,
   ...(cacheReadTokens === undefined ? {} : { cacheReadTokens }),

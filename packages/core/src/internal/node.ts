@@ -11,6 +11,7 @@ import type { BoundHook } from "./dispatch.ts"
 import { Hub, type Page, pages } from "./hub.ts"
 import { Journal } from "./journal.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
+import { Metrics } from "./metrics.ts"
 import { drive, type Invoke } from "./segment.ts"
 
 /** A callable with what it needs to run. */
@@ -25,8 +26,10 @@ export interface Bound {
  */
 export class Node {
   closing = false
+  private stopped = false
   readonly durable: Journal
   readonly ephemeral: Journal
+  readonly metrics: Metrics
   private readonly live = new Map<string, LiveRun>()
   private readonly hubs = new Map<string, Hub>()
   private readonly services: Context.Context<never>
@@ -42,8 +45,9 @@ export class Node {
     readonly audit: Audit["Service"]
     readonly clock: Clock.Clock
   }) {
-    this.durable = new Journal(options.durable)
-    this.ephemeral = new Journal(options.ephemeral)
+    this.metrics = new Metrics(options.services)
+    this.durable = new Journal(options.durable, this.metrics)
+    this.ephemeral = new Journal(options.ephemeral, this.metrics)
     this.services = options.services
     this.budget = options.budget
     this.audit = options.audit
@@ -77,8 +81,9 @@ export class Node {
 
   /** Takes a run that the store says is this node's, and drives it. */
   launch(run: RunRecord, principal: Principal, bound: Bound, past: Past = noPast) {
-    const hub = this.hubs.get(run.runId) ?? new Hub(run)
-    this.hubs.set(run.runId, hub)
+    // Its place in the store says what is left to do, for whoever starts next.
+    if (this.stopped) return
+    const hub = this.hubOf(run)
     hub.run = run
     const live = new LiveRun({
       run,
@@ -90,10 +95,18 @@ export class Node {
       clock: this.clock
     })
     this.live.set(run.runId, live)
-    const around = { callable: bound.callable, principal, budget: this.budget, audit: this.audit }
+    this.metrics.active(1)
+    const around = {
+      callable: bound.callable,
+      principal,
+      budget: this.budget,
+      audit: this.audit,
+      metrics: this.metrics
+    }
     const segment = Effect.ensuring(
       drive(live, around, bound.invoke),
       Effect.sync(() => {
+        this.metrics.active(-1)
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
         this.release(hub)
       })
@@ -120,49 +133,71 @@ export class Node {
     return this.journalOf(run).write(write, (written) => {
       if (written._tag !== "Committed") return
       const last = written.events.at(-1)?.seq ?? run.seq
-      this.hubs.get(run.runId)?.publish({ ...run, ...write.set, seq: last, updatedAt: write.ts }, written.events)
+      const changed = { ...run, ...write.set, seq: last, updatedAt: write.ts }
+      this.hubs.get(run.runId)?.publish(changed, written.events)
+      this.metrics.ended(changed)
     })
   }
 
-  /** Asks a run that is live here to stop. */
-  cancel(runId: string, reason: string): boolean {
-    const live = this.live.get(runId)
-    live?.halt({ _tag: "Cancelled", reason })
-    return live !== undefined
+  /** Stops a run if it is live here, and waits until it has stopped. */
+  cancel(runId: string, reason: string): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      if (live === undefined) return Effect.succeed(false)
+      live.halt({ _tag: "Cancelled", reason })
+      return live.fiber === undefined ? Effect.succeed(true) : Effect.as(Fiber.await(live.fiber), true)
+    })
   }
 
   follow(run: RunRecord, after: number, until: "final" | "settled"): Stream.Stream<Page, StoreUnavailable> {
-    return Stream.unwrap(Effect.map(this.hub(run), (hub) =>
-      Stream.ensuring(
-        pages(hub, this.journalOf(run).store, after, until),
-        Effect.sync(() => this.release(hub))
-      )))
+    return Stream.unwrap(Effect.map(this.hub(run), (hub) => pages(hub, this.journalOf(run).store, after, until)))
   }
 
   settled(run: RunRecord): Effect.Effect<RunRecord, StoreUnavailable> {
-    return Effect.flatMap(this.hub(run), (hub) => Effect.ensuring(hub.settled, Effect.sync(() => this.release(hub))))
+    return Effect.scoped(Effect.flatMap(this.hub(run), (hub) => hub.settled))
   }
 
-  /** The hub of a run. A new one looks at the store again: the run may have moved on since its record was read. */
-  private hub(run: RunRecord): Effect.Effect<Hub, StoreUnavailable> {
+  /** The hub of a run, held until the scope closes. */
+  private hub(run: RunRecord): Effect.Effect<Hub, StoreUnavailable, Scope.Scope> {
     return Effect.suspend(() => {
       if (isFinal(run.state)) return Effect.succeed(new Hub(run))
-      const known = this.hubs.get(run.runId)
-      if (known !== undefined) return Effect.succeed(known)
-      const hub = new Hub(run)
-      hub.closing = this.closing
-      this.hubs.set(run.runId, hub)
-      return Effect.map(this.journalOf(run).store.get(run.runId), (fresh) => {
-        if (fresh !== undefined && fresh.seq > hub.run.seq) hub.run = fresh
-        return hub
-      })
+      const fresh = this.hubs.get(run.runId)
+      const hold = Effect.acquireRelease(
+        Effect.sync(() => {
+          const hub = this.hubOf(run)
+          hub.holders++
+          return hub
+        }),
+        (hub) =>
+          Effect.sync(() => {
+            hub.holders--
+            this.release(hub)
+          })
+      )
+      return Effect.tap(hold, (hub) => hub === fresh ? Effect.void : this.refresh(hub))
     })
+  }
+
+  /** A run may have moved on between its record was read and its hub was made. */
+  private refresh(hub: Hub): Effect.Effect<void, StoreUnavailable> {
+    return Effect.map(this.journalOf(hub.run).store.get(hub.run.runId), (stored) => {
+      if (stored !== undefined && stored.seq > hub.run.seq) hub.run = stored
+    })
+  }
+
+  /** A hub that had to close early is replaced: whoever comes back starts again from the store. */
+  private hubOf(run: RunRecord): Hub {
+    const known = this.hubs.get(run.runId)
+    if (known !== undefined && (!known.closing || this.closing)) return known
+    const hub = new Hub(run)
+    hub.closing = this.closing
+    this.hubs.set(run.runId, hub)
+    return hub
   }
 
   private release(hub: Hub) {
     const { runId } = hub.run
-    if (hub.followers > 0 || this.live.has(runId) || this.hubs.get(runId) !== hub) return
-    if (hub.waiters === 0) this.hubs.delete(runId)
+    if (hub.holders === 0 && !this.live.has(runId) && this.hubs.get(runId) === hub) this.hubs.delete(runId)
   }
 
   private readonly heartbeat = Effect.sync(() => {
@@ -175,12 +210,13 @@ export class Node {
     for (const hub of this.hubs.values()) hub.close()
   })
 
-  private readonly stop = Effect.suspend(() =>
-    Effect.andThen(
+  private readonly stop = Effect.suspend(() => {
+    this.stopped = true
+    return Effect.andThen(
       this.drain,
       Fiber.interruptAll(Array.from(this.live.values()).flatMap((live) => live.fiber === undefined ? [] : [live.fiber]))
     )
-  )
+  })
 
   now() {
     return this.clock.currentTimeMillisUnsafe()

@@ -35,16 +35,22 @@ export const claim = Effect.fnUntraced(function*(node: Node, callables: Callable
     ...(resolve === undefined ? {} : { resolve })
   }
   const past = yield* asRunError(node.past(run))
-  const written = yield* asRunError(node.commit(run, write))
-  if (written._tag !== "Committed") return false
-  if (!("state" in set) || bound === undefined) return true
-  const seq = run.seq + written.events.length
-  const interrupts = new Map(past.interrupts)
-  for (const [name, interrupt] of interrupts) {
-    if (resolve?.id === interrupt.id) interrupts.set(name, { ...interrupt, state: "resolved", resolution: resolve.resolution })
+  const launch = (events: ReadonlyArray<unknown>) => {
+    if (!("state" in set) || bound === undefined) return
+    const interrupts = new Map(past.interrupts)
+    for (const [name, interrupt] of interrupts) {
+      if (resolve?.id === interrupt.id) {
+        interrupts.set(name, { ...interrupt, state: "resolved", resolution: resolve.resolution })
+      }
+    }
+    const claimed = { ...run, ...set, seq: run.seq + events.length, updatedAt: write.ts }
+    node.launch(claimed, ownerOf(run), bound, { steps: past.steps, interrupts })
   }
-  node.launch({ ...run, ...set, seq, updatedAt: write.ts }, ownerOf(run), bound, { steps: past.steps, interrupts })
-  return true
+  const written = yield* asRunError(Effect.uninterruptible(Effect.tap(
+    node.commit(run, write),
+    (written) => Effect.sync(() => written._tag === "Committed" && launch(written.events))
+  )))
+  return written._tag === "Committed"
 })
 
 const resolvedEvent = ({ id, resolution }: { readonly id: string; readonly resolution: Resolution }) => {
@@ -64,8 +70,11 @@ export const reconcile = Effect.fnUntraced(function*(
   for (const run of yield* node.durable.store.unfinished) {
     const from = ["queued", "running"] as const
     yield* claim(node, callables, run, { from, goOn: true, principal: ownerOf(run) }).pipe(
-      Effect.catchTag("RunError", (error) =>
-        Effect.logError("A run could not be continued", error).pipe(Effect.annotateLogs({ runId: run.runId })))
+      Effect.catchTag(
+        "RunError",
+        (error) =>
+          Effect.logError("A run could not be continued", error).pipe(Effect.annotateLogs({ runId: run.runId }))
+      )
     )
   }
 })

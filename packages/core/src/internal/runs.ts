@@ -3,6 +3,7 @@ import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import { InvalidCursor, RunError } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
+import type { Commit } from "../RunStore.ts"
 import type { ListRequest } from "../Runtime.ts"
 import { asRunError, type Door, notFound } from "./door.ts"
 import type { Node } from "./node.ts"
@@ -52,21 +53,28 @@ export const makeRuns = (node: Node, door: Door) => {
   const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {
     const { principal, run } = yield* door.run(caller, node, runId)
     yield* door.audit(caller, principal, "cancel", `run/${runId}`, run)
-    if (isFinal(run.state)) return run
-    if (node.cancel(runId, reason)) return yield* asRunError(node.settled(run))
+    let seen: RunRecord | undefined = run
+    while (seen !== undefined && !isFinal(seen.state)) {
+      // A run that pauses or moves at this very moment takes another turn.
+      if (!(yield* node.cancel(runId, reason))) yield* asRunError(node.commit(seen, cancellation(seen, reason)))
+      seen = yield* asRunError(node.get(runId))
+    }
+    return seen ?? (yield* Effect.fail(notFound(runId)))
+  })
+
+  /** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
+  const cancellation = (run: RunRecord, reason: string): Commit => {
     const ts = node.now()
-    yield* asRunError(node.commit(run, {
+    return {
       _tag: "Commit",
-      runId,
+      runId: run.runId,
       attempt: run.attempt,
-      from: ["queued", "suspended"],
+      from: ["queued", "running", "suspended"],
       ts,
       events: [{ type: "run_cancelled", data: { reason } }],
       set: { state: "cancelled", finishedAt: ts }
-    }))
-    // Whoever was first, this is what became of the run.
-    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
-  })
+    }
+  }
 
   return { get, list, await: settled, follow, events, cancel }
 }

@@ -1,13 +1,14 @@
 import { Cause, Effect, Exit, type Schema, type Scope } from "effect"
+import type { Audit } from "../Audit.ts"
+import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
 import type * as Hook from "../Hook.ts"
 import type { Principal } from "../Principal.ts"
-import type { Audit } from "../Audit.ts"
-import type { Budget } from "../Budget.ts"
 import { CurrentRun } from "../Run.ts"
 import { BudgetExceeded, HookBlocked, ToolDenied } from "../RunError.ts"
 import { failureOf } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
+import type { Metrics } from "./metrics.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -18,6 +19,7 @@ export interface Surroundings {
   readonly principal: Principal
   readonly budget: Budget["Service"]
   readonly audit: Audit["Service"]
+  readonly metrics: Metrics
 }
 
 /**
@@ -40,6 +42,7 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
     )
     return Effect.exit(restore(body)).pipe(
       Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
+      Effect.andThen(Effect.sync(() => around.metrics.ended(live.run))),
       Effect.andThen(Effect.suspend(() => around.budget.settle(live.run, live.run.usage))),
       Effect.andThen(Effect.suspend(() => around.audit.record(entryOf(live, around.principal))))
     )
@@ -62,7 +65,10 @@ const conclude = (
   call: Hook.RequestCall,
   exit: Exit.Exit<Schema.Json, unknown>
 ): Effect.Effect<void> => {
-  if (live.stop?._tag === "Suspended" || live.stop?._tag === "Lost") return Effect.void
+  if (live.stop?._tag === "Suspended") return Effect.void
+  if (live.stop?._tag === "Lost") {
+    return Effect.annotateLogs(Effect.logWarning("A run was lost", live.stop.error), aboutOf(live))
+  }
   if (Exit.isSuccess(exit)) return complete(live, exit.value)
   if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason)
   // Interrupted although nobody stopped it: the node is going away. A durable run goes on at the next start.
@@ -88,17 +94,22 @@ const fail = Effect.fnUntraced(function*(
   call: Hook.RequestCall,
   cause: Cause.Cause<unknown>
 ) {
-  const failure = yield* live.dispatch.error(yield* failureOf(callable, cause), call)
-  if (failure.tag === "InternalError") {
-    yield* Effect.logError("A run failed unexpectedly", cause).pipe(
-      Effect.annotateLogs({ runId: live.run.runId, traceId: live.run.traceId, agent: callable.identifier })
+  const found = yield* failureOf(callable, cause)
+  const failure = yield* live.dispatch.error(found, call).pipe(
+    Effect.catchCause((defect) =>
+      Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", defect), aboutOf(live)), found)
     )
+  )
+  if (failure.tag === "InternalError") {
+    yield* Effect.annotateLogs(Effect.logError("A run failed unexpectedly", cause), aboutOf(live))
   }
   yield* live.conclude({
     events: [{ type: "error", data: failure }],
     set: { state: isRefusal(cause) ? "rejected" : "failed", error: failure, finishedAt: live.now() }
   })
 })
+
+const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })
 
 /** Policy said no before the handler could do anything, or a human did. */
 const isRefusal = (cause: Cause.Cause<unknown>) =>

@@ -22,8 +22,15 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
     if (node.closing) return yield* fail(new ShuttingDown())
     const payload = yield* decode(bound, request.payload)
     const run = recordOf(bound, caller, principal, request, payload, yield* random.uuidV7(), node.now())
-    const started = yield* admit(node, run)
-    if (!started.attached) node.launch(started.run, principal, bound)
+    // A caller may leave at any moment: what is admitted is launched.
+    const started = yield* Effect.uninterruptible(
+      Effect.tap(admit(node, run), ({ attached, run: admitted }) =>
+        Effect.sync(() => {
+          if (attached) return
+          node.metrics.started(admitted)
+          node.launch(admitted, principal, bound)
+        }))
+    )
     yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), started.run)
     return started
   })
@@ -70,11 +77,13 @@ const recordOf = (
 })
 
 const admit = Effect.fnUntraced(function*(node: Node, run: RunRecord) {
-  const written = yield* asRunError(node.journalOf(run).write({
-    _tag: "Admit",
-    run,
-    events: [{ type: "run_started", data: { agent: run.agent } }]
-  }))
+  const written = yield* asRunError(
+    node.journalOf(run).write({
+      _tag: "Admit",
+      run,
+      events: [{ type: "run_started", data: { agent: run.agent } }]
+    })
+  )
   if (written._tag === "Admitted") return { run: written.run, attached: false }
   if (written._tag !== "Attached") return yield* Effect.die(new Error("an admission is admitted or attached"))
   const { idempotencyKey: key = "", payload, runId } = written.run
