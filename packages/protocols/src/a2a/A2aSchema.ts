@@ -9,6 +9,9 @@ import { Schema } from "effect"
 
 const optional = Schema.optionalKey
 const Metadata = Schema.Record(Schema.String, Schema.Json)
+const Id = Schema.NonEmptyString.check(Schema.isMaxLength(512))
+/** In protocol buffers an empty string is none. */
+const OptionalId = optional(Schema.String.check(Schema.isMaxLength(512)))
 
 /** What a part may hold. @category constants @since 0.1.0 */
 export const contents = ["text", "raw", "url", "data"] as const
@@ -34,9 +37,9 @@ const Parts = Schema.Array(Part).check(Schema.isMinLength(1))
 
 /** @category models @since 0.1.0 */
 export const Message = Schema.Struct({
-  messageId: Schema.NonEmptyString,
-  contextId: optional(Schema.String),
-  taskId: optional(Schema.String),
+  messageId: Id,
+  contextId: OptionalId,
+  taskId: OptionalId,
   role: Schema.Literals(["ROLE_USER", "ROLE_AGENT"]),
   parts: Parts,
   metadata: optional(Metadata),
@@ -128,7 +131,7 @@ const HistoryLength = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /** Params of `SendMessage` and `SendStreamingMessage`. @category schemas @since 0.1.0 */
 export const SendMessageRequest = Schema.Struct({
-  message: Message,
+  message: Schema.Struct({ ...Message.fields, role: Schema.Literal("ROLE_USER") }),
   configuration: optional(Schema.Struct({
     acceptedOutputModes: optional(Schema.Array(Schema.String)),
     historyLength: optional(HistoryLength),
@@ -142,10 +145,10 @@ export const SendMessageRequest = Schema.Struct({
 export type SendMessageRequest = typeof SendMessageRequest.Type
 
 /** @category schemas @since 0.1.0 */
-export const GetTaskRequest = Schema.Struct({ id: Schema.NonEmptyString, historyLength: optional(HistoryLength) })
+export const GetTaskRequest = Schema.Struct({ id: Id, historyLength: optional(HistoryLength) })
 
 /** Params of `CancelTask` and `SubscribeToTask`. @category schemas @since 0.1.0 */
-export const TaskRequest = Schema.Struct({ id: Schema.NonEmptyString })
+export const TaskRequest = Schema.Struct({ id: Id })
 
 /** Without an id it is a notification and gets no answer. @category models @since 0.1.0 */
 export const RequestId = Schema.NullOr(Schema.Union([Schema.String, Schema.Finite]))
