@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Started } from "@fastagentic/core/Runtime"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Started } from "@fastagentic/core/Runtime"
 import { Effect } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"
@@ -17,8 +17,8 @@ const start = Effect.fnUntraced(function*(exchange: Exchange.Exchange, kind: "ag
     kind,
     identifier: Exchange.param(exchange, "identifier"),
     payload: yield* Exchange.body(exchange),
-    idempotencyKey: exchange.request.headers["idempotency-key"],
-    threadId: exchange.request.headers["x-thread-id"]
+    idempotencyKey: exchange.request.headers["idempotency-key"] || undefined,
+    threadId: exchange.request.headers["x-thread-id"] || undefined
   })
 })
 
@@ -40,7 +40,10 @@ const answer = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: Run
   if (run.state === "completed") return HttpServerResponse.jsonUnsafe(run.output ?? null, { headers })
   if (run.error !== undefined) return Problem.fromFailure(run.error, about)
   if (run.state === "cancelled") {
-    return Problem.fromFailure({ tag: "RunCancelled", message: "the run was cancelled", status: 409, declared: false }, about)
+    return Problem.fromFailure(
+      { tag: "RunCancelled", message: "the run was cancelled", status: 409, declared: false },
+      about
+    )
   }
   return yield* accepted(exchange, run)
 })

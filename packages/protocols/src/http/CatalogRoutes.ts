@@ -22,7 +22,9 @@ export const readResource = Exchange.handle(Effect.fnUntraced(function*(exchange
   const names = entry === undefined ? [] : Resource.paramNames(entry.resource.uriTemplate)
   if (entry === undefined || names.length !== segments.length) {
     yield* exchange.runtime.authenticate(exchange.caller)
-    return yield* new RunError({ reason: new NotDeclared({ kind: "resource", identifier: [identifier, ...segments].join("/") }) })
+    return yield* new RunError({
+      reason: new NotDeclared({ kind: "resource", identifier: [identifier, ...segments].join("/") })
+    })
   }
   let uri = entry.resource.uriTemplate
   for (const [index, name] of names.entries()) uri = uri.replace(`{${name}}`, () => segments[index] ?? "")
@@ -63,7 +65,7 @@ export const listPrompts = Exchange.handle(Effect.fnUntraced(function*(exchange)
 /** `POST /prompts/{identifier}`. @category routes @since 0.1.0 */
 export const renderPrompt = Exchange.handle(Effect.fnUntraced(function*(exchange) {
   const params = yield* Exchange.body(exchange)
-  const messages = yield* exchange.runtime.render(exchange.caller, Exchange.param(exchange, "identifier"), params ?? {})
+  const messages = yield* exchange.runtime.render(exchange.caller, Exchange.param(exchange, "identifier"), params)
   return HttpServerResponse.jsonUnsafe({ messages })
 }))
 

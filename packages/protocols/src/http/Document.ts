@@ -5,8 +5,8 @@
  */
 import type { Scheme } from "@fastagentic/core/Auth"
 import * as Event from "@fastagentic/core/Event"
-import type { Callable, Fusion } from "@fastagentic/core/Fusion"
-import { Answer, Interrupt } from "@fastagentic/core/Interrupt"
+import type { Callable, Fusion, PromptEntry, ResourceEntry } from "@fastagentic/core/Fusion"
+import { Answer } from "@fastagentic/core/Interrupt"
 import * as Resource from "@fastagentic/core/Resource"
 import { Schema } from "effect"
 import * as HttpApi from "effect/http-api/HttpApi"
@@ -14,6 +14,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
+import { tidy } from "./internal/tidy.ts"
 import { Problem } from "./Problem.ts"
 import * as Wire from "./Wire.ts"
 
@@ -23,31 +24,35 @@ const problems = (...statuses: ReadonlyArray<number>) =>
 
 const always = [400, 401, 403, 413, 429, 500, 503] as const
 const run = Wire.Run
+const RunEvent = Event.RunEvent.annotate({ identifier: "RunEvent" })
 const suspended = Wire.SuspendedRun.annotate({ httpApiStatus: 202 })
 const accepted = Wire.Run.annotate({ httpApiStatus: 202 })
 const journal = HttpApiSchema.StreamSse({
   events: Schema.Struct({ id: Schema.optionalKey(Schema.String), event: Schema.String, data: Schema.String })
 })
-const idempotency = { "idempotency-key": Schema.optionalKey(Schema.String), "x-thread-id": Schema.optionalKey(Schema.String) }
+const idempotency = {
+  "idempotency-key": Schema.optionalKey(Schema.String),
+  "x-thread-id": Schema.optionalKey(Schema.String)
+}
 
-const agentEndpoints = (callable: Callable) => {
+const agentEndpoints = (named: Named) => (callable: Callable) => {
   const { identifier } = callable
   const payload = callable.payload.schema
   const error = problems(...always, 404, 409, ...callable.errors.map(({ status }) => status))
   return [
-    HttpApiEndpoint.post(`agents.${identifier}`, `/agents/${identifier}`, {
+    HttpApiEndpoint.post(named(identifier), `/agents/${identifier}`, {
       payload,
       headers: idempotency,
       success: [callable.success.schema, suspended],
       error
     }).annotateMerge(OpenApi.annotations({ summary: callable.description })),
-    HttpApiEndpoint.post(`agents.${identifier}.stream`, `/agents/${identifier}/stream`, {
+    HttpApiEndpoint.post(named(`${identifier}.stream`), `/agents/${identifier}/stream`, {
       payload,
       headers: idempotency,
       success: journal,
       error
     }).annotateMerge(OpenApi.annotations({ summary: `${callable.description}, as a stream of events` })),
-    HttpApiEndpoint.post(`agents.${identifier}.runs`, `/agents/${identifier}/runs`, {
+    HttpApiEndpoint.post(named(`${identifier}.runs`), `/agents/${identifier}/runs`, {
       payload,
       headers: idempotency,
       success: [accepted, suspended],
@@ -56,22 +61,23 @@ const agentEndpoints = (callable: Callable) => {
   ] as const
 }
 
-const toolEndpoint = (callable: Callable) =>
-  HttpApiEndpoint.post(`tools.${callable.identifier}`, `/tools/${callable.identifier}`, {
+const toolEndpoint = (named: Named) => (callable: Callable) =>
+  HttpApiEndpoint.post(named(callable.identifier), `/tools/${callable.identifier}`, {
     payload: callable.payload.schema,
     headers: idempotency,
     success: [callable.success.schema, suspended],
     error: problems(...always, 404, 409, ...callable.errors.map(({ status }) => status))
   }).annotateMerge(OpenApi.annotations({ summary: callable.description }))
 
-const resourceEndpoint = ({ errors, resource, success }: Fusion["resources"] extends ReadonlyMap<string, infer E> ? E : never) => {
+const resourceEndpoint = (named: Named) => ({ errors, resource, success }: ResourceEntry) => {
   const names = Resource.paramNames(resource.uriTemplate)
   const path = names.map((name) => `/:${name}`).join("")
-  return HttpApiEndpoint.get(`resources.${resource.identifier}`, `/resources/${resource.identifier}${path}`, {
+  return HttpApiEndpoint.get(named(resource.identifier), `/resources/${resource.identifier}${path}`, {
     params: Object.fromEntries(names.map((name) => [name, Schema.String])),
-    success: resource.mimeType === "application/json"
-      ? success.schema
-      : Schema.String.pipe(HttpApiSchema.asText({ contentType: resource.mimeType })),
+    // Text is sent as it is, whatever it says.
+    success: success.json["type"] === "string"
+      ? Schema.String.pipe(HttpApiSchema.asText({ contentType: resource.mimeType }))
+      : success.schema,
     error: problems(...always, 404, ...errors.map(({ status }) => status))
   }).annotateMerge(OpenApi.annotations({ summary: resource.description }))
 }
@@ -80,23 +86,23 @@ const Messages = Schema.Struct({
   messages: Schema.Array(Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String }))
 })
 
-const promptEndpoint = ({ params, prompt }: Fusion["prompts"] extends ReadonlyMap<string, infer E> ? E : never) =>
-  HttpApiEndpoint.post(`prompts.${prompt.identifier}`, `/prompts/${prompt.identifier}`, {
+const promptEndpoint = (named: Named) => ({ params, prompt }: PromptEntry) =>
+  HttpApiEndpoint.post(named(prompt.identifier), `/prompts/${prompt.identifier}`, {
     payload: params.schema,
     success: Messages,
     error: problems(...always, 404)
   }).annotateMerge(OpenApi.annotations({ summary: prompt.description }))
 
 const catalog = Schema.Struct({ identifier: Schema.String, description: Schema.String })
-const list = (name: string, summary: string) =>
-  HttpApiEndpoint.get(`${name}.list`, `/${name}`, { success: Wire.pageOf(catalog), error: problems(...always) })
+const list = (name: string, summary: string, named: Named) =>
+  HttpApiEndpoint.get(named("list"), `/${name}`, { success: Wire.pageOf(catalog), error: problems(...always) })
     .annotateMerge(OpenApi.annotations({ summary }))
 
 const runId = { runId: Schema.String }
 const about = problems(...always, 404, 409)
 
 const runEndpoints = [
-  HttpApiEndpoint.get("runs.list", "/runs", {
+  HttpApiEndpoint.get("list", "/runs", {
     query: {
       agent: Schema.optionalKey(Schema.String),
       kind: Schema.optionalKey(Schema.Literals(["agent", "tool"])),
@@ -108,27 +114,27 @@ const runEndpoints = [
     success: Wire.pageOf(run),
     error: problems(...always)
   }),
-  HttpApiEndpoint.get("runs.get", "/runs/:runId", { params: runId, success: run, error: about }),
-  HttpApiEndpoint.get("runs.events", "/runs/:runId/events", {
+  HttpApiEndpoint.get("get", "/runs/:runId", { params: runId, success: run, error: about }),
+  HttpApiEndpoint.get("events", "/runs/:runId/events", {
     params: runId,
     query: { after: Schema.optionalKey(Schema.String) },
     headers: { "last-event-id": Schema.optionalKey(Schema.String) },
-    success: [Wire.pageOf(Event.RunEvent), journal, HttpApiSchema.NoContent],
+    success: [Wire.pageOf(RunEvent), journal, HttpApiSchema.NoContent],
     error: about
   }),
-  HttpApiEndpoint.post("runs.cancel", "/runs/:runId/cancel", {
+  HttpApiEndpoint.post("cancel", "/runs/:runId/cancel", {
     params: runId,
     payload: Schema.Struct({ reason: Schema.optionalKey(Schema.String) }),
     success: run,
     error: about
   }),
-  HttpApiEndpoint.post("runs.resume", "/runs/:runId/resume", { params: runId, success: [run, accepted], error: about }),
-  HttpApiEndpoint.get("runs.interrupts", "/runs/:runId/interrupts", {
+  HttpApiEndpoint.post("resume", "/runs/:runId/resume", { params: runId, success: [run, accepted], error: about }),
+  HttpApiEndpoint.get("interrupts", "/runs/:runId/interrupts", {
     params: runId,
-    success: Wire.pageOf(Interrupt),
+    success: Wire.pageOf(Wire.Interrupt),
     error: about
   }),
-  HttpApiEndpoint.post("runs.answer", "/runs/:runId/interrupts/:id", {
+  HttpApiEndpoint.post("answer", "/runs/:runId/interrupts/:id", {
     params: { ...runId, id: Schema.String },
     payload: Answer,
     success: [run, accepted],
@@ -145,42 +151,50 @@ const systemEndpoints = [
   })
 ] as const
 
-/** The API of an app as a value of `effect/http-api`. @category constructors @since 0.1.0 */
-export const apiOf = (fusion: Fusion) =>
-  HttpApi.make(fusion.app.identifier).add(
+/** Gives a name away once: names of agents may contain dots, and so may look like one of ours. */
+const distinct = () => {
+  const taken = new Set<string>()
+  return (name: string) => {
+    let free = name
+    for (let count = 2; taken.has(free); count++) free = `${name}_${count}`
+    taken.add(free)
+    return free
+  }
+}
+
+type Named = ReturnType<typeof distinct>
+
+/**
+ * The API of an app as a value of `effect/http-api`, with the ways to show credentials that the server accepts.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
+  const [agents, tools, resources, prompts] = [distinct(), distinct(), distinct(), distinct()]
+  return HttpApi.make(fusion.app.identifier).add(
     HttpApiGroup.make("agents").add(
-      list("agents", "The agents"),
-      ...Array.from(fusion.agents.values()).flatMap(agentEndpoints)
+      list("agents", "The agents", agents),
+      ...Array.from(fusion.agents.values()).flatMap(agentEndpoints(agents))
     ),
-    HttpApiGroup.make("tools").add(list("tools", "The tools"), ...Array.from(fusion.tools.values(), toolEndpoint)),
+    HttpApiGroup.make("tools").add(
+      list("tools", "The tools", tools),
+      ...Array.from(fusion.tools.values(), toolEndpoint(tools))
+    ),
     HttpApiGroup.make("resources").add(
-      list("resources", "The resources"),
-      ...Array.from(fusion.resources.values(), resourceEndpoint)
+      list("resources", "The resources", resources),
+      ...Array.from(fusion.resources.values(), resourceEndpoint(resources))
     ),
-    HttpApiGroup.make("prompts").add(list("prompts", "The prompts"), ...Array.from(fusion.prompts.values(), promptEndpoint)),
+    HttpApiGroup.make("prompts").add(
+      list("prompts", "The prompts", prompts),
+      ...Array.from(fusion.prompts.values(), promptEndpoint(prompts))
+    ),
     HttpApiGroup.make("runs").add(...runEndpoints),
     HttpApiGroup.make("system").add(...systemEndpoints)
   ).annotateMerge(OpenApi.annotations({
     title: fusion.app.title,
     version: fusion.app.version,
-    ...(fusion.app.description === "" ? {} : { description: fusion.app.description })
+    description: fusion.app.description === "" ? fusion.app.title : fusion.app.description,
+    transform: tidy(schemes)
   }))
-
-const securitySchemes = {
-  bearer: { type: "http", scheme: "bearer" },
-  apiKey: { type: "apiKey", in: "header", name: "x-api-key" }
-} as const
-
-/** The document, with the ways to show credentials that the server accepts. @category constructors @since 0.1.0 */
-export const documentOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
-  const document = OpenApi.fromApi(apiOf(fusion))
-  if (schemes.length === 0) return document
-  return {
-    ...document,
-    security: schemes.map((scheme) => ({ [scheme]: [] })),
-    components: {
-      ...document.components,
-      securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, securitySchemes[scheme]]))
-    }
-  }
 }

@@ -12,7 +12,8 @@ const encoder = new TextEncoder()
 const retry = "retry: 1000\n\n"
 
 /** `id` is the event's number, so that a client that reconnects goes on where it was. @category conversions @since 0.1.0 */
-export const frame = (event: RunEvent): string => `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+export const frame = (event: RunEvent): string =>
+  `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 
 const chunk = ({ closing, events }: Page): string => {
   if (closing) return retry

@@ -38,7 +38,13 @@ export type Route = (
   HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext
 >
 
-type Refusal = RunError | ReadFailed | Problem.BadBody | Problem.BodyTooLarge | Problem.NoSuchRoute
+type Refusal =
+  | RunError
+  | ReadFailed
+  | Problem.BadBody
+  | Problem.BodyTooLarge
+  | Problem.NoSuchRoute
+  | Problem.MethodNotAllowed
 
 /**
  * Turns a handler into a route: every failure becomes a problem, every answer carries the trace id.
@@ -48,7 +54,8 @@ type Refusal = RunError | ReadFailed | Problem.BadBody | Problem.BodyTooLarge | 
  */
 export const handle = (
   handler: (exchange: Exchange) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
-): Route => (runtime) =>
+): Route =>
+(runtime) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.flatMap(HttpRouter.params, (params) => {
       const traceparent = request.headers["traceparent"]
@@ -57,18 +64,16 @@ export const handle = (
       const about = { traceId: caller.traceId, runId: params["runId"] }
       return handler(exchange).pipe(
         Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
-        Effect.map((response) => labelled(response, caller)),
-        Effect.catchCause((cause) => refuse(cause, about))
+        Effect.catchCause((cause) => refuse(cause, about)),
+        Effect.map((response) => labelled(response, caller))
       )
     }))
 
 const labelled = (response: HttpServerResponse.HttpServerResponse, caller: Caller.Caller) =>
-  response.headers["x-trace-id"] === undefined
-    ? HttpServerResponse.setHeaders(response, {
-      "x-trace-id": caller.traceId,
-      traceparent: Caller.toTraceparent(caller.traceId)
-    })
-    : response
+  HttpServerResponse.setHeaders(response, {
+    "x-trace-id": caller.traceId,
+    traceparent: Caller.toTraceparent(caller.traceId)
+  })
 
 const refuse = (
   cause: Cause.Cause<Refusal>,
@@ -98,18 +103,24 @@ const queryOf = (url: string) => {
 }
 
 /**
- * The JSON body; an empty one is `undefined`.
+ * The JSON body; an empty one is an object without fields. Nothing is read for a caller that is not known.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const body = ({ request }: Exchange): Effect.Effect<unknown, Problem.BadBody | Problem.BodyTooLarge> =>
+export const body = (
+  { caller, request, runtime }: Exchange
+): Effect.Effect<unknown, RunError | Problem.BadBody | Problem.BodyTooLarge> =>
   Effect.flatMap(
-    Effect.mapError(request.text, ({ reason }) =>
-      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-        ? new Problem.BodyTooLarge({ limitBytes: bodyLimit })
-        : new Problem.BadBody({ detail: "the body could not be read" })),
-    (text) => text.trim() === "" ? Effect.succeed(undefined) : parse(text)
+    Effect.andThen(
+      runtime.authenticate(caller),
+      Effect.mapError(request.text, ({ reason }) =>
+        reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+          ? new Problem.BodyTooLarge({ limitBytes: bodyLimit })
+          : new Problem.BadBody({ detail: "the body could not be read" }))
+    ),
+    (text) =>
+      text.trim() === "" ? Effect.succeed({}) : parse(text)
   )
 
 const parse = (text: string) =>
@@ -122,7 +133,7 @@ const parse = (text: string) =>
 export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(exchange: Exchange, schema: S) =>
   Effect.flatMap(body(exchange), (value) =>
     Effect.mapError(
-      Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(value ?? {}),
+      Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(value),
       (error) => new Problem.BadBody({ detail: error.message })
     ))
 

@@ -10,9 +10,53 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as AgentRoutes from "./AgentRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as Exchange from "./Exchange.ts"
-import { NoSuchRoute } from "./Problem.ts"
+import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as SystemRoutes from "./SystemRoutes.ts"
+import * as WebSocketRoute from "./WebSocketRoute.ts"
+
+type Method = "GET" | "POST"
+type Route = readonly [method: Method, path: `/${string}`, route: Exchange.Route]
+
+const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyArray<Route> => [
+  ["GET", "/agents", CatalogRoutes.listCallables("agents")],
+  ["POST", "/agents/:identifier", AgentRoutes.call("agent")],
+  ["POST", "/agents/:identifier/stream", AgentRoutes.stream],
+  ["POST", "/agents/:identifier/runs", AgentRoutes.background],
+  ["GET", "/tools", CatalogRoutes.listCallables("tools")],
+  ["POST", "/tools/:identifier", AgentRoutes.call("tool")],
+  ["GET", "/resources", CatalogRoutes.listResources],
+  ["GET", "/resources/:identifier/*", CatalogRoutes.readResource],
+  ["GET", "/prompts", CatalogRoutes.listPrompts],
+  ["POST", "/prompts/:identifier", CatalogRoutes.renderPrompt],
+  ["GET", "/runs", RunRoutes.list],
+  ["GET", "/runs/:runId", RunRoutes.get],
+  ["GET", "/runs/:runId/events", RunRoutes.events],
+  ["POST", "/runs/:runId/cancel", RunRoutes.cancel],
+  ["POST", "/runs/:runId/resume", RunRoutes.resume],
+  ["GET", "/runs/:runId/interrupts", RunRoutes.interrupts],
+  ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],
+  ["GET", "/health", SystemRoutes.health],
+  ["GET", "/ready", SystemRoutes.ready],
+  ["GET", "/metrics", SystemRoutes.metrics],
+  ["GET", "/openapi.json", docs.openapi],
+  ["GET", "/docs", docs.page]
+]
+
+/** What the router has no route for: another method may be served there. HEAD is not here, it is answered from GET. */
+const elsewhere = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const
+
+const makeNoRoute = (routes: ReadonlyArray<Route>) => {
+  const patterns = routes.map(([method, path]) => ({
+    method,
+    pattern: new RegExp(`^${path.replace("/*", "(/.*)?").replaceAll(/:\w+/gu, "[^/]+")}$`, "u")
+  }))
+  return Exchange.handle(({ request: { method, url } }) => {
+    const path = url.split("?")[0] ?? ""
+    const allowed = patterns.filter(({ pattern }) => pattern.test(path)).map((served) => served.method)
+    return Effect.fail(allowed.length === 0 ? new NoSuchRoute({ method }) : new MethodNotAllowed({ method, allowed }))
+  })
+}
 
 /**
  * Mounts all REST routes on the router.
@@ -23,34 +67,12 @@ import * as SystemRoutes from "./SystemRoutes.ts"
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
   Effect.gen(function*() {
     const runtime = yield* Runtime
-    const docs = yield* SystemRoutes.makeDocs
-    const add = (method: "GET" | "POST" | "*", path: HttpRouter.PathInput, route: Exchange.Route) =>
-      router.add(method, path, route(runtime))
-    yield* add("GET", "/agents", CatalogRoutes.listCallables("agents"))
-    yield* add("POST", "/agents/:identifier", AgentRoutes.call("agent"))
-    yield* add("POST", "/agents/:identifier/stream", AgentRoutes.stream)
-    yield* add("POST", "/agents/:identifier/runs", AgentRoutes.background)
-    yield* add("GET", "/tools", CatalogRoutes.listCallables("tools"))
-    yield* add("POST", "/tools/:identifier", AgentRoutes.call("tool"))
-    yield* add("GET", "/resources", CatalogRoutes.listResources)
-    yield* add("GET", "/resources/:identifier", CatalogRoutes.readResource)
-    yield* add("GET", "/resources/:identifier/*", CatalogRoutes.readResource)
-    yield* add("GET", "/prompts", CatalogRoutes.listPrompts)
-    yield* add("POST", "/prompts/:identifier", CatalogRoutes.renderPrompt)
-    yield* add("GET", "/runs", RunRoutes.list)
-    yield* add("GET", "/runs/:runId", RunRoutes.get)
-    yield* add("GET", "/runs/:runId/events", RunRoutes.events)
-    yield* add("POST", "/runs/:runId/cancel", RunRoutes.cancel)
-    yield* add("POST", "/runs/:runId/resume", RunRoutes.resume)
-    yield* add("GET", "/runs/:runId/interrupts", RunRoutes.interrupts)
-    yield* add("POST", "/runs/:runId/interrupts/:id", RunRoutes.answer)
-    yield* router.add("GET", "/health", SystemRoutes.health)
-    yield* add("GET", "/ready", SystemRoutes.ready)
-    yield* add("GET", "/metrics", SystemRoutes.metrics)
-    yield* router.add("GET", "/openapi.json", docs.openapi)
-    yield* router.add("GET", "/docs", docs.page)
-    yield* add("*", "/*", noSuchRoute)
+    const routes = [
+      ...routesOf(yield* SystemRoutes.makeDocs),
+      ["GET", "/ws", yield* WebSocketRoute.make] as const
+    ]
+    for (const [method, path, route] of routes) yield* router.add(method, path, route(runtime))
+    const noRoute = makeNoRoute(routes)(runtime)
+    for (const method of elsewhere) yield* router.add(method, "/*", noRoute)
   })
 )
-
-const noSuchRoute = Exchange.handle(({ request }) => Effect.fail(new NoSuchRoute({ method: request.method })))

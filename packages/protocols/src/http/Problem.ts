@@ -9,7 +9,9 @@ import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** A body that is not what a request may carry. @category errors @since 0.1.0 */
-export class BadBody extends Schema.TaggedError<BadBody>()("BadBody", { detail: Schema.String }, { httpApiStatus: 400 }) {}
+export class BadBody
+  extends Schema.TaggedError<BadBody>()("BadBody", { detail: Schema.String }, { httpApiStatus: 400 })
+{}
 
 /** A body over the limit. @category errors @since 0.1.0 */
 export class BodyTooLarge
@@ -20,6 +22,12 @@ export class BodyTooLarge
 export class NoSuchRoute
   extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
 {}
+
+/** The path is served, with other methods. @category errors @since 0.1.0 */
+export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("MethodNotAllowed", {
+  method: Schema.String,
+  allowed: Schema.Array(Schema.String)
+}, { httpApiStatus: 405 }) {}
 
 /**
  * Problem details as they travel; `error` is the typed error itself, by its `_tag`.
@@ -46,9 +54,8 @@ export interface About {
   readonly runId?: string | undefined
 }
 
-type Known = Reason | BadBody | BodyTooLarge | NoSuchRoute
-
-const Known = Schema.Union([...Reason.members, BadBody, BodyTooLarge, NoSuchRoute])
+const Known = Schema.Union([...Reason.members, BadBody, BodyTooLarge, NoSuchRoute, MethodNotAllowed])
+type Known = typeof Known.Type
 const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(Known))
 
 const statuses = new Map(Known.members.map((schema) => {
@@ -78,6 +85,8 @@ const headersOf = (reason: Known): Record<string, string> => {
   switch (reason._tag) {
     case "Unauthenticated":
       return { "www-authenticate": "Bearer" }
+    case "MethodNotAllowed":
+      return { allow: reason.allowed.join(", ") }
     case "RateLimited":
       return { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
     case "ShuttingDown":

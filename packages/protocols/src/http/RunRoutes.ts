@@ -32,9 +32,14 @@ const runJson = (run: RunRecord, status = 200) =>
 export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
   const { after, limit = 50, ...filter } = yield* Effect.mapError(
     decodeListQuery(Object.fromEntries(exchange.query)),
-    (error) => new RunError({ reason: new InvalidPayload({ target: "query", issues: [{ path: [], message: error.message }] }) })
+    (error) =>
+      new RunError({ reason: new InvalidPayload({ target: "query", issues: [{ path: [], message: error.message }] }) })
   )
-  const runs = yield* exchange.runtime.list(exchange.caller, { ...filter, limit, ...(after === undefined ? {} : { before: after }) })
+  const runs = yield* exchange.runtime.list(exchange.caller, {
+    ...filter,
+    limit,
+    ...(after === undefined ? {} : { before: after })
+  })
   return HttpServerResponse.jsonUnsafe({
     items: runs.map(Wire.runOf),
     next: runs.length === limit ? runs.at(-1)?.runId ?? null : null

@@ -6,20 +6,24 @@
 import { Auth } from "@fastagentic/core/Auth"
 import { Runtime } from "@fastagentic/core/Runtime"
 import { Effect } from "effect"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as OpenApi from "effect/http-api/OpenApi"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Document from "./Document.ts"
 import * as Exchange from "./Exchange.ts"
 
 /** `GET /health`: the process answers. @category routes @since 0.1.0 */
-export const health = HttpServerResponse.jsonUnsafe({ status: "ok" })
+export const health = Exchange.handle(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
 
 /** `GET /ready`: new work is admitted; 503 once the server goes away. @category routes @since 0.1.0 */
 export const ready = Exchange.handle(({ runtime }) =>
-  Effect.map(runtime.ready, (admits) =>
-    HttpServerResponse.jsonUnsafe({ status: admits ? "ready" : "shutting down" }, { status: admits ? 200 : 503 }))
+  Effect.map(
+    runtime.ready,
+    (admits) =>
+      HttpServerResponse.jsonUnsafe({ status: admits ? "ready" : "shutting down" }, { status: admits ? 200 : 503 })
+  )
 )
 
 /** `GET /metrics` in Prometheus' text format. @category routes @since 0.1.0 */
@@ -33,13 +37,14 @@ export const metrics = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 export const makeDocs = Effect.gen(function*() {
   const { fusion } = yield* Runtime
   const { schemes } = yield* Auth
-  const openapi = yield* Effect.cached(Effect.sync(() => HttpServerResponse.jsonUnsafe(Document.documentOf(fusion, schemes))))
+  const api = Document.apiOf(fusion, schemes)
+  const openapi = yield* Effect.cached(Effect.sync(() => HttpServerResponse.jsonUnsafe(OpenApi.fromApi(api))))
   const page = yield* Effect.cached(Effect.suspend(() =>
     Effect.scoped(
       Effect.flatten(HttpRouter.toHttpEffect(
-        HttpApiScalar.layer(Document.apiOf(fusion), { path: "/docs", scalar: { withDefaultFonts: false } })
+        HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } })
       ))
     ).pipe(Effect.orDie)
   ))
-  return { openapi, page }
+  return { openapi: () => openapi, page: () => page }
 })

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Interrupt } from "@fastagentic/core/Interrupt"
+import * as CoreInterrupt from "@fastagentic/core/Interrupt"
 import { RunRecord } from "@fastagentic/core/RunRecord"
 import { Schema, Struct } from "effect"
 
@@ -20,13 +20,17 @@ export const Run = RunRecord.mapFields(
 /** @category models @since 0.1.0 */
 export type Run = typeof Run.Type
 
+/** What a run waits for. @category schemas @since 0.1.0 */
+export const Interrupt = CoreInterrupt.Interrupt.annotate({ identifier: "Interrupt" })
+
 /** A run that pauses, with what it waits for. @category schemas @since 0.1.0 */
 export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Array(Interrupt) })
   .annotate({ identifier: "SuspendedRun" })
 
 /** @category conversions @since 0.1.0 */
 export const runOf = (
-  { emitted: _emitted, fingerprint: _fingerprint, idempotencyKey: _key, owner: _owner, tenant: _tenant, ...run }: RunRecord
+  { emitted: _emitted, fingerprint: _fingerprint, idempotencyKey: _key, owner: _owner, tenant: _tenant, ...run }:
+    RunRecord
 ): Run => run
 
 /** A page of a list; `next` goes into `?after=` for the page that follows. @category schemas @since 0.1.0 */
