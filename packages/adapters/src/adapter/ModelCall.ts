@@ -1,0 +1,137 @@
+/**
+ * A call of a language model that a framework makes itself and reports piece by piece.
+ *
+ * @since 0.1.0
+ */
+import type { Event, Hook } from "@fastagentic/core"
+import { CurrentRun } from "@fastagentic/core/Run"
+import type { HookBlocked } from "@fastagentic/core/RunError"
+import { Cause, Deferred, Effect, Exit, Fiber, Queue, Stream } from "effect"
+import type * as Response from "effect/ai/Response"
+import { Thrown } from "./AdapterError.ts"
+import * as Bracket from "./Bracket.ts"
+import * as PartEvents from "./PartEvents.ts"
+
+/**
+ * A model call that the hooks have let in. Its parts go through the hooks before anybody sees them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ModelCall {
+  /** Adds parts in their order; waits while hooks and journal are behind. */
+  readonly add: (parts: ReadonlyArray<Response.AnyPart>) => Effect.Effect<void, HookBlocked>
+  readonly end: Effect.Effect<void, HookBlocked>
+  readonly fail: (cause: unknown) => Effect.Effect<void>
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly call: Hook.LlmCall
+  readonly provider?: string | undefined
+  readonly emit: (event: Event.Event) => Effect.Effect<void>
+  /** `false` keeps the answer itself out of the journal. */
+  readonly visible: boolean
+}
+
+/** How many parts may wait for hooks and journal. */
+const window = 16
+
+/**
+ * Opens a model call: succeeds when the hooks let it in, fails when they refuse it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const open = Effect.fnUntraced(function*(options: Options) {
+  const { call, emit } = options
+  const run = yield* CurrentRun
+  const admitted = yield* Deferred.make<void, HookBlocked>()
+  const queue = yield* Queue.bounded<Response.AnyPart, Thrown | Cause.Done>(window)
+  const answer = PartEvents.make(call.callId)
+  const passed: Array<Response.AnyPart> = []
+  let entered = false
+  let spent: Event.Usage | undefined
+
+  const next = (changed: Hook.LlmCall) =>
+    Stream.suspend((): Stream.Stream<Response.AnyPart, Thrown | HookBlocked> => {
+      if (entered || changed !== call) return Stream.fail(Bracket.notEnforceable("llm"))
+      entered = true
+      const { provider } = options
+      const start = emit({
+        type: "llm_start",
+        data: { callId: call.callId, model: call.model, ...(provider === undefined ? {} : { provider }) }
+      })
+      const parts = Stream.tap(Stream.fromQueue(queue), (part) => Effect.sync(() => void passed.push(part)))
+      return Stream.unwrap(Effect.as(Effect.andThen(start, Deferred.succeed(admitted, undefined)), parts))
+    })
+
+  /** The graph has the answer as it was: a part that is not the one we passed in was changed for us alone. */
+  const take = (part: Response.AnyPart) =>
+    Effect.suspend((): Effect.Effect<void, HookBlocked> => {
+      if (passed.shift() !== part) return Effect.fail(Bracket.notEnforceable("llm"))
+      const events = answer.events(part)
+      return options.visible ? Effect.forEach(events, emit, { discard: true }) : Effect.void
+    })
+
+  const fiber = yield* run.hooks.llm(call, next).pipe(
+    Stream.runForEach(take),
+    Effect.andThen(
+      Effect.suspend(() => entered && passed.length === 0 ? Effect.void : Effect.fail(Bracket.notEnforceable("llm")))
+    ),
+    Effect.onExit((exit) => {
+      if (Exit.isSuccess(exit)) return Effect.void
+      const refusal = Bracket.refusalIn(exit.cause)
+      return Effect.andThen(
+        refusal === undefined
+          ? Deferred.die(admitted, Cause.squash(exit.cause))
+          : Deferred.fail(admitted, refusal),
+        Queue.shutdown(queue)
+      )
+    }),
+    Effect.forkScoped
+  )
+
+  /** The hooks' word on the whole answer. */
+  const verdict = Effect.flatMap(Fiber.await(fiber), (exit): Effect.Effect<void, HookBlocked> => {
+    if (Exit.isSuccess(exit)) return Effect.void
+    const refusal = Bracket.refusalIn(exit.cause)
+    return refusal === undefined ? Effect.die(Cause.squash(exit.cause)) : Effect.fail(refusal)
+  })
+
+  const close = (reason: string, usage: Event.Usage | undefined) =>
+    Effect.gen(function*() {
+      const { callId, model } = call
+      yield* emit({
+        type: "llm_end",
+        data: { callId, finishReason: reason, ...(usage === undefined ? {} : { usage }) }
+      })
+      if (usage !== undefined) yield* emit({ type: "usage", data: { callId, model, ...usage } })
+    })
+
+  const add = Effect.fnUntraced(function*(parts: ReadonlyArray<Response.AnyPart>) {
+    for (const part of parts) {
+      if (part.type === "finish") spent = PartEvents.usageOf(part.usage)
+      // A queue that takes no more was shut down by the hooks.
+      if (!(yield* Queue.offer(queue, part))) yield* verdict
+    }
+  })
+
+  const end = Effect.suspend(() => Effect.andThen(Queue.end(queue), verdict)).pipe(
+    Effect.onExit((exit) => {
+      return close(Exit.isSuccess(exit) ? answer.reason() : "blocked", spent)
+    })
+  )
+
+  const fail = (cause: unknown) =>
+    Queue.fail(queue, new Thrown({ cause })).pipe(
+      Effect.andThen(Fiber.await(fiber)),
+      Effect.andThen(close("error", undefined))
+    )
+
+  yield* Deferred.await(admitted)
+  return { add, end, fail } satisfies ModelCall
+})

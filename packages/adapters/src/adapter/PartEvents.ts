@@ -1,0 +1,81 @@
+/**
+ * The parts of a model's answer as the events of a run.
+ *
+ * @since 0.1.0
+ */
+import type { Event } from "@fastagentic/core"
+import type * as Response from "effect/ai/Response"
+import { toJson } from "./Json.ts"
+
+/**
+ * What one answer came to.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Answer {
+  readonly events: (part: Response.AnyPart) => ReadonlyArray<Event.Event>
+  /** Why it ended; known after the `finish` part. */
+  readonly reason: () => string
+}
+
+const known = (fields: Readonly<Record<string, number | undefined>>) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value > 0))
+
+/** Tokens as events count them; nothing when the provider reported nothing. @category conversions @since 0.1.0 */
+export const usageOf = ({ inputTokens, outputTokens }: Response.Usage): Event.Usage | undefined =>
+  inputTokens.total === undefined && outputTokens.total === undefined ? undefined : {
+    inputTokens: inputTokens.total ?? 0,
+    outputTokens: outputTokens.total ?? 0,
+    ...known({
+      cacheReadTokens: inputTokens.cacheRead,
+      cacheWriteTokens: inputTokens.cacheWrite,
+      reasoningTokens: outputTokens.reasoning
+    })
+  }
+
+/**
+ * Translates one answer. The message has the id of the `response-metadata` part, and otherwise that of the call.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (callId: string): Answer => {
+  let messageId = callId
+  let started = false
+  let reason = "unknown"
+
+  const inMessage = (event: Event.Event): ReadonlyArray<Event.Event> => {
+    if (started) return [event]
+    started = true
+    return [{ type: "message_start", data: { messageId, role: "assistant" } }, event]
+  }
+
+  const events = (part: Response.AnyPart): ReadonlyArray<Event.Event> => {
+    switch (part.type) {
+      case "response-metadata":
+        messageId = part.id ?? messageId
+        return []
+      case "text-delta":
+        return inMessage({ type: "token", data: { delta: part.delta, messageId, blockId: part.id } })
+      case "reasoning-delta":
+        return inMessage({ type: "reasoning_delta", data: { delta: part.delta, messageId, blockId: part.id } })
+      case "tool-params-start":
+        return inMessage({ type: "tool_call_start", data: { toolCallId: part.id, name: part.name, messageId } })
+      case "tool-params-delta":
+        return [{ type: "tool_call_delta", data: { toolCallId: part.id, delta: part.delta } }]
+      case "tool-call":
+        return inMessage({
+          type: "tool_call",
+          data: { toolCallId: part.id, name: String(part.name), arguments: toJson(part.params) }
+        })
+      case "finish":
+        reason = part.reason
+        return started ? [{ type: "message_end", data: { messageId, finishReason: part.reason } }] : []
+      default:
+        return []
+    }
+  }
+
+  return { events, reason: () => reason }
+}

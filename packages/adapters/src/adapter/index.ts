@@ -1,0 +1,7 @@
+export * as AdapterCapabilities from "./AdapterCapabilities.ts"
+export * as AdapterError from "./AdapterError.ts"
+export * as Bracket from "./Bracket.ts"
+export * as Foreign from "./Foreign.ts"
+export * as Json from "./Json.ts"
+export * as ModelCall from "./ModelCall.ts"
+export * as PartEvents from "./PartEvents.ts"
