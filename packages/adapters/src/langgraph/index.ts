@@ -1,0 +1,1 @@
+export * as LangGraph from "./LangGraph.ts"

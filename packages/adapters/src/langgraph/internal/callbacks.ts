@@ -1,0 +1,167 @@
+import type { CurrentRun } from "@fastagentic/core/Run"
+import type { HookBlocked } from "@fastagentic/core/RunError"
+import type {
+  BaseCallbackHandler,
+  HandleLLMNewTokenCallbackFields,
+  NewTokenIndices
+} from "@langchain/core/callbacks/base"
+import type { Serialized } from "@langchain/core/load/serializable"
+import type { BaseMessage } from "@langchain/core/messages"
+import type { LLMResult } from "@langchain/core/outputs"
+import { Effect, FiberSet, type Scope } from "effect"
+import * as Prompt from "effect/ai/Prompt"
+import type { Library } from "./library.ts"
+import { promptOf } from "./messages.ts"
+import * as Models from "./models.ts"
+import * as Nodes from "./nodes.ts"
+import { placeOf } from "./place.ts"
+import * as Session from "./session.ts"
+import * as Tools from "./tools.ts"
+
+/** How a refusal looks to LangChain: an error whose message a model may read. */
+class Refused extends Error {
+  override readonly name = "Refused"
+
+  /** LangChain prints this; the reason may quote what nobody else should read. */
+  override toString() {
+    return "refused by a hook"
+  }
+}
+
+type Extra = Record<string, unknown> | undefined
+
+const nameOf = (what: Serialized, fallback: string) => what.id.at(-1) ?? fallback
+
+/**
+ * The callbacks of one run. LangChain waits for each of them (`awaitHandlers`), so whoever produces tokens waits for the
+ * journal, and stops at an error of theirs (`raiseError`), so hooks can refuse.
+ */
+export const make = Effect.fnUntraced(function*(library: Library, signal: AbortSignal) {
+  const session = yield* Session.make(library)
+  const nodes = Nodes.make(session)
+  const tools = Tools.make(session)
+  const models = Models.make(session)
+  const run = yield* FiberSet.makeRuntimePromise<CurrentRun | Scope.Scope>()
+
+  const perform = (effect: Effect.Effect<void, HookBlocked, CurrentRun | Scope.Scope>) =>
+    run(Effect.mapError(effect, (cause) => new Refused(cause.reason, { cause })))
+
+  /** Nothing begins after the end of the run. */
+  const begin: typeof perform = (effect) => signal.aborted ? Promise.reject(signal.reason) : perform(effect)
+
+  /** What ends after the end of the run is not told any more. */
+  const finish: typeof perform = (effect) => signal.aborted ? Promise.resolve() : perform(effect)
+
+  const startModel = (
+    runId: string,
+    llm: Serialized,
+    prompt: Prompt.Prompt,
+    tags: ReadonlyArray<string> = [],
+    metadata: Extra
+  ) => {
+    const place = placeOf(metadata)
+    return begin(models.start(runId, place, { model: place.model ?? nameOf(llm, "model"), prompt, tags }))
+  }
+
+  class Callbacks extends library.callbacks.BaseCallbackHandler {
+    override readonly name = "fastagentic"
+    override awaitHandlers = true
+    override raiseError = true
+    /** Makes `invoke` stream without changing the messages that nodes see. */
+    readonly lc_prefer_streaming = true
+
+    override handleChainStart(
+      _chain: Serialized,
+      inputs: unknown,
+      runId: string,
+      _parentRunId?: string,
+      tags: Array<string> = [],
+      metadata?: Record<string, unknown>,
+      _runType?: string,
+      name?: string
+    ) {
+      const place = placeOf(metadata)
+      return Nodes.isNode(name, tags, place) ? begin(nodes.start(runId, place, inputs)) : undefined
+    }
+
+    override handleChainEnd(outputs: unknown, runId: string) {
+      return finish(nodes.end(runId, outputs))
+    }
+
+    override handleChainError(error: unknown, runId: string) {
+      return finish(nodes.fail(runId, error))
+    }
+
+    override handleChatModelStart(
+      llm: Serialized,
+      messages: Array<Array<BaseMessage>>,
+      runId: string,
+      _parentRunId?: string,
+      _extra?: Record<string, unknown>,
+      tags?: Array<string>,
+      metadata?: Record<string, unknown>
+    ) {
+      return startModel(runId, llm, promptOf(messages[0] ?? []), tags, metadata)
+    }
+
+    override handleLLMStart(
+      llm: Serialized,
+      prompts: Array<string>,
+      runId: string,
+      _parentRunId?: string,
+      _extra?: Record<string, unknown>,
+      tags?: Array<string>,
+      metadata?: Record<string, unknown>
+    ) {
+      return startModel(runId, llm, Prompt.make(prompts[0] ?? ""), tags, metadata)
+    }
+
+    override handleLLMNewToken(
+      token: string,
+      _indices: NewTokenIndices,
+      runId: string,
+      _parentRunId?: string,
+      _tags?: Array<string>,
+      fields?: HandleLLMNewTokenCallbackFields
+    ) {
+      const chunk = fields?.chunk
+      return begin(models.token(runId, token, chunk !== undefined && "message" in chunk ? chunk.message : undefined))
+    }
+
+    override handleLLMEnd(result: LLMResult, runId: string) {
+      return finish(models.end(runId, result))
+    }
+
+    override handleLLMError(error: unknown, runId: string) {
+      return finish(models.fail(runId, error))
+    }
+
+    override handleToolStart(
+      tool: Serialized,
+      input: unknown,
+      runId: string,
+      _parentRunId?: string,
+      _tags?: Array<string>,
+      metadata?: Record<string, unknown>,
+      name?: string,
+      toolCallId?: string
+    ) {
+      return begin(tools.start(runId, placeOf(metadata), { name: name ?? nameOf(tool, "tool"), input, toolCallId }))
+    }
+
+    override handleToolEvent(chunk: unknown, runId: string) {
+      return finish(tools.progress(runId, chunk))
+    }
+
+    override handleToolEnd(output: unknown, runId: string) {
+      return finish(tools.end(runId, output))
+    }
+
+    override handleToolError(_error: unknown, runId: string) {
+      return finish(tools.fail(runId))
+    }
+  }
+
+  const handler: BaseCallbackHandler = new Callbacks()
+  return { handler, modelFailures: session.modelFailures }
+})

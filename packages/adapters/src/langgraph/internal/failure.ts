@@ -1,0 +1,52 @@
+import type { Agent } from "@fastagentic/core"
+import { HookBlocked } from "@fastagentic/core/RunError"
+import { Effect, Option, Predicate, Schema } from "effect"
+import { ModelError, type Thrown } from "../../adapter/AdapterError.ts"
+
+/** An error with what it wraps, outermost first. */
+const chainOf = (error: unknown, depth = 5): ReadonlyArray<unknown> => {
+  if (depth === 0 || !(error instanceof Error)) return [error]
+  const inner = error instanceof AggregateError ? error.errors : "cause" in error ? [error.cause] : []
+  return [error, ...inner.flatMap((one: unknown) => chainOf(one, depth - 1))]
+}
+
+/** The agent's declared error, when this is one: the class itself, or a tagged value that fits it. */
+const declared = <E extends Agent.AnySchema>(schema: E, error: unknown): Option.Option<E["Type"]> => {
+  if (!Predicate.hasProperty(error, "_tag")) return Option.none()
+  return Schema.is(schema)(error) ? Option.some(error) : Schema.decodeUnknownOption(schema)(error)
+}
+
+const statusOf = (error: unknown): unknown =>
+  Predicate.hasProperty(error, "status")
+    ? error.status
+    : Predicate.hasProperty(error, "response")
+    ? statusOf(error.response)
+    : undefined
+
+/** A provider that is busy, or that could not be reached, may answer the next time. */
+const isRetryable = (error: unknown) => {
+  const status = statusOf(error)
+  return typeof status !== "number" || status === 408 || status === 429 || status >= 500
+}
+
+/**
+ * What an error thrown inside of a graph is to the run: the agent's own error, a refusal by a hook, a failure of a
+ * model, or a defect.
+ */
+export const failureOf = <E extends Agent.AnySchema>(
+  schema: E,
+  modelFailures: WeakMap<object, string>,
+  { cause: thrown }: Thrown
+): Effect.Effect<never, E["Type"]> => {
+  const chain = chainOf(thrown)
+  for (const error of chain) {
+    const own = declared(schema, error)
+    if (Option.isSome(own)) return Effect.fail(own.value)
+    if (error instanceof HookBlocked) return Effect.die(error)
+  }
+  for (const error of chain) {
+    const model = Predicate.isObject(error) ? modelFailures.get(error) : undefined
+    if (model !== undefined) return Effect.die(new ModelError({ model, retryable: isRetryable(error), cause: error }))
+  }
+  return Effect.die(thrown)
+}

@@ -1,0 +1,130 @@
+import type { BaseMessage } from "@langchain/core/messages"
+import type { LLMResult } from "@langchain/core/outputs"
+import { Effect } from "effect"
+import type * as Prompt from "effect/ai/Prompt"
+import * as Response from "effect/ai/Response"
+import * as ModelCall from "../../adapter/ModelCall.ts"
+import { finishOf, reasoningOf, toolCallsOf } from "./messages.ts"
+import { inside, type Place } from "./place.ts"
+import type { Session } from "./session.ts"
+
+/** A call that is under way, and what it has said so far. */
+interface Answering {
+  readonly call: ModelCall.ModelCall
+  readonly model: string
+  text: string
+  messageId: string | undefined
+  /** Ids of the tool calls whose arguments are streaming, by their index. */
+  readonly calls: Map<number, string>
+}
+
+interface ToolCallChunk {
+  readonly index?: number | undefined
+  readonly id?: string | undefined
+  readonly name?: string | undefined
+  readonly args?: string | undefined
+}
+
+const chunksOf = (message: BaseMessage & { readonly tool_call_chunks?: ReadonlyArray<ToolCallChunk> }) =>
+  message.tool_call_chunks ?? []
+
+/** The tags by which LangGraph's users keep a model out of the stream. */
+const isVisible = (tags: ReadonlyArray<string>) => !tags.includes("nostream") && !tags.includes("langsmith:nostream")
+
+export const make = (session: Session) => {
+  const open = new Map<string, Answering>()
+
+  const start = Effect.fnUntraced(function*(runId: string, place: Place, options: {
+    readonly model: string
+    readonly prompt: Prompt.Prompt
+    readonly tags: ReadonlyArray<string>
+  }) {
+    const { model, prompt } = options
+    const path = inside(place)
+    const call = yield* ModelCall.open({
+      call: { callId: runId, model, prompt },
+      provider: place.provider,
+      emit: (event) => session.emit(event, path),
+      visible: isVisible(options.tags)
+    })
+    open.set(runId, { call, model, text: "", messageId: undefined, calls: new Map() })
+  })
+
+  /** The parts of an answer begin with the id of its message. */
+  const identified = (runId: string, answering: Answering, message: BaseMessage | undefined) => {
+    if (answering.messageId !== undefined) return []
+    answering.messageId = message?.id ?? `run-${runId}`
+    return [Response.makePart("response-metadata", {
+      id: answering.messageId,
+      modelId: answering.model,
+      timestamp: undefined
+    })]
+  }
+
+  const partsOf = (answering: Answering, text: string, message: BaseMessage | undefined) => {
+    const parts: Array<Response.AnyPart> = []
+    const reasoning = message === undefined ? "" : reasoningOf(message)
+    if (reasoning !== "") parts.push(Response.makePart("reasoning-delta", { id: "reasoning", delta: reasoning }))
+    if (text !== "") {
+      if (answering.text === "") parts.push(Response.makePart("text-start", { id: "text" }))
+      answering.text += text
+      parts.push(Response.makePart("text-delta", { id: "text", delta: text }))
+    }
+    for (const { args, id, index = 0, name } of message === undefined ? [] : chunksOf(message)) {
+      if (id !== undefined && id !== "" && !answering.calls.has(index)) {
+        answering.calls.set(index, id)
+        parts.push(Response.makePart("tool-params-start", { id, name: name ?? "", providerExecuted: false }))
+      }
+      const known = answering.calls.get(index)
+      if (known !== undefined && args !== undefined && args !== "") {
+        parts.push(Response.makePart("tool-params-delta", { id: known, delta: args }))
+      }
+    }
+    return parts
+  }
+
+  const token = (runId: string, text: string, message: BaseMessage | undefined) =>
+    Effect.suspend(() => {
+      const answering = open.get(runId)
+      if (answering === undefined) return Effect.void
+      const head = identified(runId, answering, message)
+      return answering.call.add([...head, ...partsOf(answering, message?.text ?? text, message)])
+    })
+
+  const end = Effect.fnUntraced(function*(runId: string, result: LLMResult) {
+    const answering = open.get(runId)
+    if (answering === undefined) return
+    open.delete(runId)
+    const generation = result.generations[0]?.[0]
+    const message = generation !== undefined && "message" in generation &&
+        session.library.messages.BaseMessage.isInstance(generation.message)
+      ? generation.message
+      : undefined
+    if (message !== undefined) session.see([message])
+    const text = message?.text ?? generation?.text ?? ""
+    // A model that does not stream, or only in part, says here what was not heard before.
+    const rest = text.startsWith(answering.text) ? text.slice(answering.text.length) : ""
+    const parts: Array<Response.AnyPart> = [
+      ...identified(runId, answering, message),
+      ...partsOf(answering, rest, undefined)
+    ]
+    if (answering.text !== "") parts.push(Response.makePart("text-end", { id: "text" }))
+    for (const id of answering.calls.values()) parts.push(Response.makePart("tool-params-end", { id }))
+    for (const call of message === undefined ? [] : toolCallsOf(message)) {
+      const { args, id = call.name, name } = call
+      parts.push(Response.makePart("tool-call", { id, name, params: args, providerExecuted: false }))
+    }
+    // Parts are refused only when the hooks have refused the answer, and then so is its end.
+    yield* Effect.andThen(Effect.ignore(answering.call.add([...parts, finishOf(message)])), answering.call.end)
+  })
+
+  const fail = Effect.fnUntraced(function*(runId: string, cause: unknown) {
+    const answering = open.get(runId)
+    if (answering === undefined) return
+    open.delete(runId)
+    if (typeof cause === "object" && cause !== null) session.modelFailures.set(cause, answering.model)
+    yield* answering.call.fail(cause)
+  })
+
+  return { start, token, end, fail }
+}

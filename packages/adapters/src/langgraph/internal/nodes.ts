@@ -1,0 +1,96 @@
+import type { Hook } from "@fastagentic/core"
+import { CurrentRun } from "@fastagentic/core/Run"
+import { Clock, Effect, Exit } from "effect"
+import { Thrown } from "../../adapter/AdapterError.ts"
+import * as Bracket from "../../adapter/Bracket.ts"
+import { isAnswer, isFailure, messagesIn, resultOf } from "./messages.ts"
+import { inside, type Place } from "./place.ts"
+import type { Session } from "./session.ts"
+
+interface Node {
+  readonly nodeId: string
+  readonly place: Place
+  readonly startedAt: number
+  readonly bracket: Bracket.Bracket<void, Thrown>
+}
+
+/** Of all chains that LangChain reports, those that are nodes of a graph. */
+export const isNode = (name: string | undefined, tags: ReadonlyArray<string>, place: Place) =>
+  name !== undefined && name === place.node && !tags.includes("langsmith:hidden") &&
+  tags.some((tag) => tag.startsWith("graph:step:"))
+
+const isGraphPause = (error: unknown) => error instanceof Error && /^(Graph|Node)Interrupt$/.test(error.name)
+
+export const make = (session: Session) => {
+  const open = new Map<string, Node>()
+
+  const start = Effect.fnUntraced(function*(runId: string, place: Place, input: unknown) {
+    const run = yield* CurrentRun
+    const name = place.node ?? runId
+    const nodeId = place.taskId ?? runId
+    const bracket = yield* Bracket.open<Hook.NodeCall, void, Thrown>(
+      "node",
+      { nodeId, name, kind: "node" },
+      run.hooks.node
+    )
+    session.see(messagesIn(session.library, input))
+    open.set(runId, { nodeId, place, bracket, startedAt: yield* Clock.currentTimeMillis })
+    const step = place.step === undefined ? {} : { step: place.step }
+    yield* session.emit({ type: "node_enter", data: { nodeId, name, kind: "node", ...step } }, place.graph)
+  })
+
+  const exit = Effect.fnUntraced(function*(node: Node, status: "ok" | "error" | "interrupted") {
+    const durationMs = (yield* Clock.currentTimeMillis) - node.startedAt
+    const name = node.place.node ?? node.nodeId
+    yield* session.emit(
+      { type: "node_exit", data: { nodeId: node.nodeId, name, status, durationMs } },
+      node.place.graph
+    )
+  })
+
+  /** What a node says without a model: answers of its own, and results of tools that never started. */
+  const speak = Effect.fnUntraced(function*(node: Node, output: unknown) {
+    const path = inside(node.place)
+    const messages = messagesIn(session.library, output).filter(session.isNew)
+    session.see(messages)
+    for (const message of messages) {
+      if (isAnswer(message) && message.text !== "") {
+        const messageId = message.id ?? globalThis.crypto.randomUUID()
+        yield* session.emit({ type: "message_start", data: { messageId, role: "assistant" } }, path)
+        yield* session.emit({ type: "token", data: { delta: message.text, messageId } }, path)
+        yield* session.emit({ type: "message_end", data: { messageId } }, path)
+      }
+      const toolCallId = "tool_call_id" in message ? String(message.tool_call_id) : undefined
+      const name = toolCallId === undefined ? undefined : session.asked.get(toolCallId)
+      if (toolCallId !== undefined && name !== undefined) {
+        session.asked.delete(toolCallId)
+        const { result } = resultOf(session.library, message)
+        const data = { toolCallId, name, result, isError: isFailure(message) }
+        yield* session.emit({ type: "tool_result", data }, path)
+      }
+    }
+  })
+
+  const end = Effect.fnUntraced(function*(runId: string, output: unknown) {
+    const node = open.get(runId)
+    if (node === undefined) return
+    open.delete(runId)
+    yield* speak(node, output)
+    yield* Effect.onExit(
+      node.bracket.end(Exit.void),
+      (verdict) => exit(node, Exit.isSuccess(verdict) ? "ok" : "error")
+    )
+  })
+
+  const fail = Effect.fnUntraced(function*(runId: string, cause: unknown) {
+    const node = open.get(runId)
+    if (node === undefined) return
+    open.delete(runId)
+    yield* Effect.onExit(
+      node.bracket.end(Exit.fail(new Thrown({ cause }))),
+      () => exit(node, isGraphPause(cause) ? "interrupted" : "error")
+    )
+  })
+
+  return { start, end, fail }
+}

@@ -1,0 +1,44 @@
+import { Option, Schema } from "effect"
+
+const optional = Schema.optionalKey
+
+const Metadata = Schema.Struct({
+  langgraph_node: optional(Schema.String),
+  langgraph_checkpoint_ns: optional(Schema.String),
+  langgraph_step: optional(Schema.Int),
+  ls_model_name: optional(Schema.String),
+  ls_provider: optional(Schema.String)
+})
+
+/** Where in a graph something happens. */
+export interface Place {
+  readonly node: string | undefined
+  /** The graph's own id of the node's task. */
+  readonly taskId: string | undefined
+  readonly step: number | undefined
+  /** Names of the nodes around the graph, outermost first. */
+  readonly graph: ReadonlyArray<string>
+  readonly model: string | undefined
+  readonly provider: string | undefined
+}
+
+const decode = Schema.decodeUnknownOption(Metadata)
+
+/** Reads what LangGraph attaches to every callback: a namespace is `outer:task|inner:task`. */
+export const placeOf = (metadata: unknown): Place => {
+  const read = Option.getOrElse(decode(metadata ?? {}), (): typeof Metadata.Type => ({}))
+  const segments = (read.langgraph_checkpoint_ns ?? "").split("|").filter((segment) => segment !== "")
+  const names = segments.map((segment) => segment.split(":")[0] ?? segment)
+  return {
+    node: read.langgraph_node,
+    taskId: segments.at(-1)?.split(":")[1],
+    step: read.langgraph_step,
+    graph: names.slice(0, -1),
+    model: read.ls_model_name,
+    provider: read.ls_provider
+  }
+}
+
+/** The path of what happens inside of a node. */
+export const inside = (place: Place): ReadonlyArray<string> =>
+  place.node === undefined ? place.graph : [...place.graph, place.node]

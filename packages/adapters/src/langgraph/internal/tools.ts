@@ -1,0 +1,75 @@
+import type { Hook } from "@fastagentic/core"
+import { CurrentRun } from "@fastagentic/core/Run"
+import type { HookBlocked } from "@fastagentic/core/RunError"
+import { Clock, Effect, Exit } from "effect"
+import * as Bracket from "../../adapter/Bracket.ts"
+import { fromText, toJson } from "../../adapter/Json.ts"
+import { resultOf } from "./messages.ts"
+import { inside, type Place } from "./place.ts"
+import type { Session } from "./session.ts"
+
+interface ToolRun {
+  readonly call: Hook.ToolCall
+  readonly path: ReadonlyArray<string>
+  readonly startedAt: number
+  readonly bracket: Bracket.Bracket<Hook.ToolOutcome, never>
+}
+
+/** The tool's own words stay with the model: they may say what no caller should read. */
+const failed: Hook.ToolOutcome = { result: "the tool failed", isError: true }
+
+export const make = (session: Session) => {
+  const open = new Map<string, ToolRun>()
+
+  const deny = ({ name, toolCallId }: Hook.ToolCall, path: ReadonlyArray<string>) => ({ reason }: HookBlocked) =>
+    session.emit(
+      {
+        type: "tool_result",
+        data: { toolCallId, name, result: { denied: true, reason }, isError: true, denied: true }
+      },
+      path
+    )
+
+  const start = Effect.fnUntraced(function*(
+    runId: string,
+    place: Place,
+    tool: { readonly name: string; readonly input: unknown; readonly toolCallId: string | undefined }
+  ) {
+    const run = yield* CurrentRun
+    const path = inside(place)
+    const { input, name } = tool
+    const toolCallId = tool.toolCallId ?? runId
+    const call = { toolCallId, name, arguments: typeof input === "string" ? fromText(input) : toJson(input) }
+    if (!session.asked.has(toolCallId)) yield* session.emit({ type: "tool_call", data: call }, path)
+    session.asked.delete(toolCallId)
+    const bracket = yield* Bracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
+      Effect.tapError(deny(call, path))
+    )
+    open.set(runId, { call, path, bracket, startedAt: yield* Clock.currentTimeMillis })
+    yield* session.emit({ type: "tool_start", data: { ...call, origin: "framework" } }, path)
+  })
+
+  const progress = Effect.fnUntraced(function*(runId: string, chunk: unknown) {
+    const tool = open.get(runId)
+    if (tool === undefined) return
+    const data = { toolCallId: tool.call.toolCallId, data: toJson(chunk) }
+    yield* session.emit({ type: "tool_progress", data }, tool.path)
+  })
+
+  const close = Effect.fnUntraced(function*(runId: string, outcome: Hook.ToolOutcome) {
+    const tool = open.get(runId)
+    if (tool === undefined) return
+    open.delete(runId)
+    const { name, toolCallId } = tool.call
+    yield* Effect.tapError(tool.bracket.end(Exit.succeed(outcome)), deny(tool.call, tool.path))
+    const durationMs = (yield* Clock.currentTimeMillis) - tool.startedAt
+    yield* session.emit({ type: "tool_result", data: { toolCallId, name, ...outcome, durationMs } }, tool.path)
+  })
+
+  return {
+    start,
+    progress,
+    end: (runId: string, output: unknown) => close(runId, resultOf(session.library, output)),
+    fail: (runId: string) => close(runId, failed)
+  }
+}

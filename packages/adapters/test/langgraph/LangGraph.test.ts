@@ -1,0 +1,149 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LangGraph } from "@fastagentic/adapters/langgraph"
+import { AIMessage } from "@langchain/core/messages"
+import { MessagesAnnotation, START, StateGraph } from "@langchain/langgraph"
+import { Effect } from "effect"
+import { FakeModel } from "./fakeModel.ts"
+import { Ask, ask, input, lookup, ofType, serve, types } from "./support.ts"
+
+describe("LangGraph", () => {
+  it.live("tells nodes, tokens, tools and usage in the order they happen", () =>
+    Effect.gen(function*() {
+      const { events, run } = yield* ask("Where is order 7?")
+      assert.strictEqual(run.state, "completed")
+      assert.strictEqual(run.output, "It is order 7.")
+      assert.deepStrictEqual(types(events), [
+        "run_started",
+        "node_enter",
+        "llm_start",
+        "message_start",
+        "token",
+        "token",
+        "tool_call_start",
+        "tool_call_delta",
+        "tool_call_delta",
+        "tool_call",
+        "message_end",
+        "llm_end",
+        "usage",
+        "node_exit",
+        "node_enter",
+        "tool_start",
+        "tool_result",
+        "node_exit",
+        "node_enter",
+        "llm_start",
+        "message_start",
+        "token",
+        "token",
+        "token",
+        "message_end",
+        "llm_end",
+        "usage",
+        "node_exit",
+        "done"
+      ])
+      assert.deepStrictEqual(run.usage, { inputTokens: 4, outputTokens: 5 })
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, lookup().graph, input)))))
+
+  it.live("pairs what starts with what ends", () =>
+    Effect.gen(function*() {
+      const { events, run } = yield* ask("Where is order 7?")
+      const entered = ofType(events, "node_enter").map(({ data }) => [data.nodeId, data.name])
+      const left = ofType(events, "node_exit").map(({ data }) => [data.nodeId, data.name, data.status])
+      assert.deepStrictEqual(left, entered.map((node) => [...node, "ok"]))
+      assert.deepStrictEqual(entered.map(([, name]) => name), ["model", "tools", "model"])
+
+      const [call] = ofType(events, "tool_call")
+      const [started] = ofType(events, "tool_start")
+      const [result] = ofType(events, "tool_result")
+      assert.deepStrictEqual(call?.data, { toolCallId: "call_1", name: "find", arguments: { id: 7 } })
+      assert.deepInclude(started?.data, { toolCallId: "call_1", arguments: { id: 7 }, origin: "framework" })
+      assert.deepInclude(result?.data, { toolCallId: "call_1", name: "find", result: "order 7", isError: false })
+      assert.isTrue((call?.seq ?? 0) < (started?.seq ?? 0) && (started?.seq ?? 0) < (result?.seq ?? 0))
+
+      const message = ofType(events, "message_end").at(-1)?.data.messageId
+      const tokens = ofType(events, "token").filter(({ data }) => data.messageId === message)
+      assert.strictEqual(tokens.map(({ data }) => data.delta).join(""), run.output)
+      assert.deepStrictEqual(tokens[0]?.path, ["model"])
+
+      const starts = ofType(events, "llm_start").map(({ data }) => data)
+      const ends = ofType(events, "llm_end").map(({ data }) => data)
+      assert.deepStrictEqual(starts.map(({ callId }) => callId), ends.map(({ callId }) => callId))
+      assert.deepInclude(starts[0], { model: "fake-1", provider: "fake" })
+      assert.deepStrictEqual(ends.map(({ finishReason, usage }) => [finishReason, usage]), [
+        ["tool-calls", { inputTokens: 1, outputTokens: 2 }],
+        ["stop", { inputTokens: 3, outputTokens: 3 }]
+      ])
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, lookup().graph, input)))))
+
+  const outer = new StateGraph(MessagesAnnotation)
+    .addNode("research", lookup().graph)
+    .addEdge(START, "research")
+    .compile()
+
+  it.live("names the graphs around an event", () =>
+    Effect.gen(function*() {
+      const { events, run } = yield* ask("Where is order 7?")
+      assert.strictEqual(run.output, "It is order 7.")
+      assert.deepStrictEqual(ofType(events, "node_enter").map(({ data, path }) => [data.name, path]), [
+        ["research", undefined],
+        ["model", ["research"]],
+        ["tools", ["research"]],
+        ["model", ["research"]]
+      ])
+      assert.deepStrictEqual(ofType(events, "tool_start").map(({ path }) => path), [["research", "tools"]])
+      assert.strictEqual(ofType(events, "token").length, 5)
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, outer, input)))))
+
+  const mixed = new StateGraph(MessagesAnnotation)
+    .addNode("model", async ({ messages }) => {
+      let text = ""
+      for await (const chunk of await new FakeModel(() => ({ texts: ["a", "b"] })).stream(messages)) text += chunk.text
+      return { messages: [{ role: "assistant", content: text }] }
+    })
+    .addNode("plain", (_state, config) => {
+      config.writer?.({ half: true })
+      return { messages: [new AIMessage("without a model")] }
+    })
+    .addEdge(START, "model")
+    .addEdge("model", "plain")
+    .compile()
+
+  it.live("hears models that nodes stream themselves, nodes that answer without one, and what they write", () =>
+    Effect.gen(function*() {
+      const { events, run } = yield* ask("?")
+      assert.strictEqual(run.output, "without a model")
+      assert.deepStrictEqual(ofType(events, "token").map(({ data }) => data.delta), ["a", "b", "without a model"])
+      assert.deepStrictEqual(ofType(events, "custom").map(({ data }) => data.value), [{ half: true }])
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, mixed, input)))))
+
+  it.live("makes a graph for each run, which knows its run", () =>
+    Effect.gen(function*() {
+      const first = yield* ask("?")
+      const second = yield* ask("?")
+      assert.deepStrictEqual([first.run.output, second.run.output], [first.runId, second.runId])
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, ({ runId, signal, threadId }) => {
+      assert.isFalse(signal.aborted)
+      assert.strictEqual(threadId, runId)
+      const model = new FakeModel(() => ({ texts: [runId] }))
+      return new StateGraph(MessagesAnnotation)
+        .addNode("model", async ({ messages }) => ({ messages: [await model.invoke(messages)] }))
+        .addEdge(START, "model")
+        .compile()
+    }, input)))))
+
+  const shared = lookup().graph
+
+  it.live("keeps concurrent runs of one graph apart", () =>
+    Effect.gen(function*() {
+      const alone = yield* ask("one")
+      const both = yield* Effect.all([ask("one"), ask("two"), ask("three")], { concurrency: "unbounded" })
+      for (const { events, run } of both) {
+        assert.strictEqual(run.output, "It is order 7.")
+        assert.deepStrictEqual(types(events), types(alone.events))
+      }
+      const nodes = both.flatMap(({ events }) => ofType(events, "llm_start").map(({ data }) => data.callId))
+      assert.strictEqual(new Set(nodes).size, 6)
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, shared, input)))))
+})
