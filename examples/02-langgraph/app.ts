@@ -1,0 +1,21 @@
+import { LangGraph } from "@fastagentic/adapters/langgraph"
+import { Agent, App } from "@fastagentic/core"
+import { Schema } from "effect"
+import { graph } from "./graph.ts"
+import { NothingFound } from "./NothingFound.ts"
+
+class Researcher extends Agent.make("researcher", {
+  description: "Looks a topic up in the notes",
+  payload: { topic: Schema.NonEmptyString },
+  error: NothingFound,
+  durable: false,
+  examples: ["tides"]
+}) {}
+
+const ResearcherLayer = LangGraph.layer(Researcher, graph, {
+  input: ({ topic }) => ({ messages: [{ role: "user", content: topic }] })
+})
+
+class Research extends App.make("research", { version: "1.0.0", agents: [Researcher] }) {}
+
+export default Research.provide(ResearcherLayer)
