@@ -10,8 +10,14 @@ import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Hook from "./Hook.ts"
 import { CurrentRun } from "./Run.ts"
 
-/** What a call came to; a denied call never reached the tool. @category models @since 0.1.0 */
+/**
+ * What a call came to. A denied call never reached the tool; `arguments` are those it ran with, after hooks and edits.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Outcome extends Hook.ToolOutcome {
+  readonly arguments: Schema.Json
   readonly denied: boolean
 }
 
@@ -48,12 +54,23 @@ export const invoke = Effect.fnUntraced(function*(
   messages: ReadonlyArray<Prompt.Message> = []
 ) {
   const run = yield* CurrentRun
-  let denied = false
-  const outcome = yield* run.hooks.tool(call, (admitted) =>
-    perform(handlers, admitted, admitted !== call, messages).pipe(
-      Effect.tap((performed) => Effect.sync(() => { denied = performed.denied }))
-    ))
-  return { ...outcome, denied } satisfies Outcome
+  let ran: Pick<Outcome, "arguments" | "denied"> | undefined
+  const outcome = yield* run.hooks.tool(
+    call,
+    (admitted) =>
+      perform(handlers, admitted, admitted !== call, messages).pipe(
+        Effect.tap((performed) =>
+          Effect.sync(() => {
+            ran = { arguments: performed.arguments, denied: performed.denied }
+          })
+        )
+      )
+  )
+  const { isError, result } = outcome
+  if (ran !== undefined) return { result, isError, ...ran } satisfies Outcome
+  // A hook has answered itself: nothing ran that could have told its result.
+  yield* run.emit({ type: "tool_result", data: { toolCallId: call.toolCallId, name: call.name, result, isError } })
+  return { result, isError, arguments: call.arguments, denied: false } satisfies Outcome
 })
 
 const perform = Effect.fnUntraced(function*(
@@ -66,10 +83,12 @@ const perform = Effect.fnUntraced(function*(
   const decision = yield* decide(handlers, asked, messages)
   if (decision._tag === "Denied") {
     const { reason } = decision
-    const result = yield* Effect.orDie(Schema.encodeEffect(Denial)({ denied: true, ...(reason === undefined ? {} : { reason }) }))
+    const result = yield* Effect.orDie(
+      Schema.encodeEffect(Denial)({ denied: true, ...(reason === undefined ? {} : { reason }) })
+    )
     const { name, toolCallId } = asked
     yield* run.emit({ type: "tool_result", data: { toolCallId, name, result, isError: true, denied: true } })
-    return { result, isError: true, denied: true } satisfies Outcome
+    return { result, isError: true, denied: true, arguments: asked.arguments } satisfies Outcome
   }
   const call = decision.call
   yield* run.emit({
@@ -81,7 +100,11 @@ const perform = Effect.fnUntraced(function*(
   const stored = yield* run.step(
     `tool ${call.toolCallId}`,
     execute(handlers, call).pipe(
-      Effect.tap(() => Effect.map(Clock.currentTimeMillis, (now) => { durationMs = now - startedAt }))
+      Effect.tap(() =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          durationMs = now - startedAt
+        })
+      )
     ),
     (value) => {
       const { isError, result } = decodeStored(value)
@@ -91,7 +114,7 @@ const perform = Effect.fnUntraced(function*(
       }]
     }
   )
-  return decodeStored(stored)
+  return { ...decodeStored(stored), arguments: call.arguments } satisfies Outcome
 })
 
 const decodeStored = Schema.decodeUnknownSync(Stored)
@@ -151,8 +174,10 @@ const execute = Effect.fnUntraced(function*(handlers: Handlers, call: Hook.ToolC
       last = result
       return Effect.void
     }
-    return Effect.flatMap(toJson(result.encodedResult), (data) =>
-      run.emit({ type: "tool_progress", data: { toolCallId: call.toolCallId, data } }))
+    return Effect.flatMap(
+      toJson(result.encodedResult),
+      (data) => run.emit({ type: "tool_progress", data: { toolCallId: call.toolCallId, data } })
+    )
   })
   return { result: yield* toJson(last?.encodedResult), isError: last?.isFailure ?? false, denied: false }
 })

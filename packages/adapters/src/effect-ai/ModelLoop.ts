@@ -1,0 +1,147 @@
+/**
+ * An agent as a language model that calls tools until it has an answer.
+ *
+ * @since 0.1.0
+ */
+import type { Event, Run } from "@fastagentic/core"
+import { Effect, Schema } from "effect"
+import type * as AiError from "effect/ai/AiError"
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import * as Prompt from "effect/ai/Prompt"
+import type * as Response from "effect/ai/Response"
+import type * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
+import { type Answer, type AnyTools, askModel } from "./internal/modelCall.ts"
+import * as Node from "./internal/node.ts"
+import { answerCall, resultPart } from "./internal/toolAnswer.ts"
+import { totalOf } from "./internal/usage.ts"
+
+/**
+ * The model still asked for tools in its last turn. Those calls were not made.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TurnLimitReached extends Schema.TaggedError<TurnLimitReached>()("TurnLimitReached", {
+  maxTurns: Schema.Int
+}, { httpApiStatus: 500 }) {}
+
+/**
+ * What to answer, and with what.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Tools extends Record<string, Tool.Any>, E, R> {
+  readonly system?: string
+  readonly prompt: Prompt.RawInput
+  /** A `Toolkit`, or an effect that makes one. */
+  readonly toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>
+  /** How often the model may be asked; 16 unless said. */
+  readonly maxTurns?: number
+}
+
+/**
+ * A tool call that was answered: `params` are the arguments that it ran with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ToolResult {
+  readonly toolCallId: string
+  readonly name: string
+  readonly params: Schema.Json
+  readonly result: Schema.Json
+  readonly isError: boolean
+  readonly denied: boolean
+}
+
+/**
+ * What came of a loop: `text` is everything the model said, `finishReason` that of its last turn.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Result {
+  readonly text: string
+  readonly turns: number
+  readonly toolResults: ReadonlyArray<ToolResult>
+  readonly usage: Event.Usage
+  readonly finishReason: Response.FinishReason
+}
+
+/**
+ * Asks the model, makes the tool calls it asks for one after the other, and asks again, until it calls no more tools.
+ *
+ * **Details**
+ *
+ * Each answer of the model and each tool call is a step of the run: after a pause or a crash neither is repeated. What
+ * the model says is emitted as it arrives. Calls that are denied, blocked by a hook, of an unknown tool or with wrong
+ * parameters are told to the model; a tool with the failure mode `"error"` ends the loop with its failure.
+ *
+ * **Gotchas**
+ *
+ * An answer that a crash cut off is asked for again: its first tokens stay in the journal, under another `messageId`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<string, Tool.Any>, E = never, R = never>(
+  options: Options<Tools, E, R>
+): Effect.fn.Return<
+  Result,
+  E | TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>,
+  R | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
+> {
+  // makeProto: names and parameters of calls come from a model; the toolkit itself checks them.
+  const toolkit = (yield* options.toolkit) as unknown as AnyTools
+  const maxTurns = options.maxTurns ?? 16
+  const answers: Array<Answer> = []
+  const toolResults: Array<ToolResult> = []
+  let prompt = promptOf(options)
+  for (let number = 1;; number++) {
+    const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
+    const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, number, maxTurns })).pipe(
+      // makeProto: `ToolCall` has forgotten which tools it calls; what fails is one of them, or effect/ai.
+      Effect.mapError((error) => error as TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>)
+    )
+    answers.push(turn.answer)
+    toolResults.push(...turn.toolResults)
+    prompt = turn.prompt
+    if (turn.answer.calls.length === 0) return resultOf(answers, toolResults, turn.answer)
+  }
+})
+
+const takeTurn = Effect.fnUntraced(function*(options: {
+  readonly prompt: Prompt.Prompt
+  readonly toolkit: AnyTools
+  readonly number: number
+  readonly maxTurns: number
+}) {
+  const { maxTurns, number, toolkit } = options
+  const answer = yield* askModel(options.prompt, toolkit)
+  if (answer.calls.length > 0 && number >= maxTurns) return yield* new TurnLimitReached({ maxTurns })
+  const prompt = Prompt.concat(options.prompt, answer.said)
+  const toolResults: Array<ToolResult> = []
+  const told: Array<Prompt.ToolResultPart> = []
+  for (const call of answer.calls) {
+    const { arguments: params, ...outcome } = yield* answerCall(toolkit, call, prompt.content)
+    toolResults.push({ toolCallId: call.toolCallId, name: call.name, params, ...outcome })
+    told.push(yield* resultPart(toolkit.tools[call.name], call, outcome))
+  }
+  const answered = told.length === 0 ? [] : [Prompt.toolMessage({ content: told })]
+  return { answer, toolResults, prompt: Prompt.fromMessages([...prompt.content, ...answered]) }
+})
+
+const promptOf = ({ prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string }) => {
+  const asked = Prompt.make(prompt)
+  return system === undefined ? asked : Prompt.setSystem(asked, system)
+}
+
+const resultOf = (answers: ReadonlyArray<Answer>, toolResults: ReadonlyArray<ToolResult>, last: Answer): Result => ({
+  text: answers.map(({ text }) => text).join(""),
+  turns: answers.length,
+  toolResults,
+  usage: totalOf(answers.map(({ usage }) => usage)),
+  finishReason: last.finishReason
+})

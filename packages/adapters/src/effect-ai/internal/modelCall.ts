@@ -1,0 +1,170 @@
+import type { Hook } from "@fastagentic/core"
+import { Event, Run } from "@fastagentic/core"
+import { Effect, Exit, Option, Schema, Stream } from "effect"
+import * as AiError from "effect/ai/AiError"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as Model from "effect/ai/Model"
+import * as Prompt from "effect/ai/Prompt"
+import * as Response from "effect/ai/Response"
+import type * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
+import { argumentsOf, messageEvents } from "./messageEvents.ts"
+import { totalOf, usageOf } from "./usage.ts"
+
+type AnySchema = Schema.Codec<unknown, unknown>
+
+/** A tool of any kind, when it no longer matters which. */
+export type AnyTool = Tool.Tool<string, {
+  readonly parameters: AnySchema
+  readonly success: AnySchema
+  readonly failure: AnySchema
+  readonly failureMode: Tool.FailureMode
+}>
+
+export type AnyTools = Toolkit.WithHandler<Record<string, AnyTool>>
+
+/** A tool call that is ours to make: `id` is the provider's and lives in the prompt, `toolCallId` is unique anywhere. */
+export const Call = Schema.Struct({
+  id: Schema.String,
+  toolCallId: Schema.String,
+  name: Schema.String,
+  arguments: Schema.Json
+})
+
+export type Call = typeof Call.Type
+
+/** What the journal keeps of a call of the model: all that the rest of the run is made from. */
+export const Answer = Schema.Struct({
+  said: Prompt.Prompt,
+  text: Schema.String,
+  calls: Schema.Array(Call),
+  finishReason: Response.FinishReason,
+  usage: Event.Usage
+})
+
+export type Answer = typeof Answer.Type
+
+/** Asks the model once per run: what it said in a committed step is what it says again. */
+export const askModel = (prompt: Prompt.Prompt, toolkit: AnyTools) =>
+  Run.stepWith("model", Answer, answer(prompt, toolkit))
+
+const answer = Effect.fnUntraced(function*(prompt: Prompt.Prompt, toolkit: AnyTools) {
+  const run = yield* Run.CurrentRun
+  const model = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "unknown")
+  const requests = yield* openRequests(toolkit)
+  const toolCallIds = new Map<string, string>()
+  const toolCallIdOf = (id: string) => {
+    const known = toolCallIds.get(id) ?? idOf("call")
+    toolCallIds.set(id, known)
+    return known
+  }
+  const message = messageEvents(idOf("msg"), toolCallIdOf)
+  const parts: Array<Response.AnyPart> = []
+  const finish = (reason: string) => emitAll([...message.end(reason), ...requests.ended()])
+
+  yield* run.hooks.llm({ callId: idOf("llm"), model, prompt }, requests.send).pipe(
+    Stream.runForEach((part) => {
+      if (part.type === "error") return Effect.fail(asAiError(part.error))
+      parts.push(part)
+      return emitAll(message.of(part))
+    }),
+    Effect.tapError(() => finish("error")),
+    Effect.catchTag("HookBlocked", Effect.die)
+  )
+
+  const finishReason = parts.findLast((part) => part.type === "finish")?.reason ?? "unknown"
+  yield* finish(finishReason)
+  return {
+    said: Prompt.fromResponseParts(parts),
+    text: parts.map(textOf).join(""),
+    calls: parts.flatMap((part) =>
+      part.type !== "tool-call" || part.providerExecuted ? [] : [{
+        id: part.id,
+        toolCallId: toolCallIdOf(part.id),
+        name: String(part.name),
+        arguments: argumentsOf(part)
+      }]
+    ),
+    finishReason,
+    usage: totalOf(requests.spent)
+  } satisfies Answer
+})
+
+const textOf = (part: Response.AnyPart) =>
+  part.type === "text" ? part.text : part.type === "text-delta" ? part.delta : ""
+
+const emitAll = (events: ReadonlyArray<Event.Event>) =>
+  Run.CurrentRun.use((run) => Effect.forEach(events, run.emit, { discard: true }))
+
+/**
+ * The requests to the provider behind one call: none when a hook answers itself, several when it asks again. What is to
+ * be said of their ends waits until the message is through.
+ */
+const openRequests = Effect.fnUntraced(function*(toolkit: AnyTools) {
+  const provider = Option.getOrUndefined(yield* Effect.serviceOption(Model.ProviderName))
+  const spent: Array<Event.Usage> = []
+  let said: ReadonlyArray<Event.Event> = []
+  let count = 0
+
+  const ended = () => {
+    const events = said
+    said = []
+    return events
+  }
+
+  const send = (call: Hook.LlmCall) =>
+    Stream.unwrap(Effect.gen(function*() {
+      count++
+      const callId = count === 1 ? call.callId : `${call.callId}#${count}`
+      let model = call.model
+      let last: Response.FinishPart | undefined
+      const start = provider === undefined ? { callId, model } : { callId, model, provider }
+      yield* emitAll([...ended(), { type: "llm_start", data: start }])
+      const watch = (part: Response.AnyPart) =>
+        Effect.sync(() => {
+          if (part.type === "response-metadata") model = part.modelId ?? model
+          if (part.type === "finish") last = part
+        })
+      const end = <A, E>(exit: Exit.Exit<A, E>) =>
+        Effect.sync(() => {
+          const usage = last === undefined ? undefined : usageOf(last.usage)
+          if (usage !== undefined) spent.push(usage)
+          said = [...said, ...endOf(callId, model, last?.reason, usage, exit)]
+        })
+      return LanguageModel.streamText({
+        prompt: call.prompt,
+        toolkit,
+        disableToolCallResolution: true,
+        toolCallValidation: "deferred"
+      }).pipe(Stream.tap(watch), Stream.onExit(end))
+    }))
+
+  return { send, ended, spent }
+})
+
+const endOf = (
+  callId: string,
+  model: string,
+  reason: string | undefined,
+  usage: Event.Usage | undefined,
+  exit: Exit.Exit<unknown, unknown>
+): ReadonlyArray<Event.Event> => {
+  const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+  const data = {
+    callId,
+    finishReason: reason ?? (failure === undefined ? "unknown" : "error"),
+    ...(AiError.isAiError(failure) ? { error: failure.reason._tag } : {})
+  }
+  return usage === undefined
+    ? [{ type: "llm_end", data }]
+    : [{ type: "llm_end", data: { ...data, usage } }, { type: "usage", data: { callId, model, ...usage } }]
+}
+
+const asAiError = (error: unknown) =>
+  AiError.isAiError(error) ? error : AiError.make({
+    module: "ModelLoop",
+    method: "run",
+    reason: AiError.isAiErrorReason(error) ? error : new AiError.UnknownError({ description: String(error) })
+  })
+
+const idOf = (prefix: string) => `${prefix}_${globalThis.crypto.randomUUID()}`

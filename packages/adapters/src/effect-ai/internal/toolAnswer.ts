@@ -1,0 +1,84 @@
+import { Run, RunError, ToolCall } from "@fastagentic/core"
+import { Effect, Schema } from "effect"
+import * as AiError from "effect/ai/AiError"
+import * as Prompt from "effect/ai/Prompt"
+import type { AnyTool, AnyTools, Call } from "./modelCall.ts"
+
+/** What came of a tool call, as the journal keeps it. */
+export const ToolAnswer = Schema.Struct({
+  arguments: Schema.Json,
+  result: Schema.Json,
+  isError: Schema.Boolean,
+  denied: Schema.Boolean
+})
+
+export type ToolAnswer = typeof ToolAnswer.Type
+
+/** Makes a call once per run, its hooks and its approval included: what was decided and done is not done again. */
+export const answerCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) =>
+  Run.stepWith(`call ${call.toolCallId}`, ToolAnswer, makeCall(toolkit, call, messages))
+
+const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) => {
+  const { name, toolCallId } = call
+  const tell = (result: Schema.Json, denied: boolean) =>
+    Effect.as(
+      Run.emit({
+        type: "tool_result",
+        data: { toolCallId, name, result, isError: true, ...(denied ? { denied } : {}) }
+      }),
+      { arguments: call.arguments, result, isError: true, denied } satisfies ToolAnswer
+    )
+  return ToolCall.invoke(ToolCall.handlersOf(toolkit), { toolCallId, name, arguments: call.arguments }, messages).pipe(
+    Effect.catch((error) => {
+      if (error instanceof RunError.HookBlocked) return tell({ denied: true, reason: error.reason }, true)
+      const mistake = mistakeOf(error)
+      if (mistake !== undefined) return tell(mistake, false)
+      return Effect.andThen(
+        Effect.flatMap(encodeFailure(toolkit.tools[name], error), (result) => tell(result, false)),
+        Effect.fail(error)
+      )
+    })
+  )
+}
+
+/** A call that could not be made as asked: for the model to do better. */
+const mistakeOf = (error: unknown): Schema.Json | undefined => {
+  if (!AiError.isAiError(error)) return undefined
+  const { reason } = error
+  return reason._tag === "ToolNotFoundError" || reason._tag === "ToolParameterValidationError"
+    ? { _tag: reason._tag, message: reason.message }
+    : undefined
+}
+
+const encodeFailure = Effect.fnUntraced(function*(tool: AnyTool | undefined, error: unknown) {
+  const opaque: Schema.Json = { _tag: "ToolFailed" }
+  if (tool === undefined) return opaque
+  const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(tool.failureSchema))
+  return yield* Effect.orElseSucceed(encode(error), () => opaque)
+})
+
+/** What the model is told of an answer. */
+export const resultPart = Effect.fnUntraced(function*(
+  tool: AnyTool | undefined,
+  call: Call,
+  { denied, isError, result }: Omit<ToolAnswer, "arguments">
+) {
+  const modelOutput = isError ? undefined : yield* outputOf(tool, result)
+  return Prompt.toolResultPart({
+    id: call.id,
+    name: call.name,
+    isFailure: isError,
+    result: denied ? { type: "execution-denied", reason: reasonOf(result) } : result,
+    providerExecuted: false,
+    ...(modelOutput === undefined ? {} : { modelOutput })
+  })
+})
+
+const outputOf = Effect.fnUntraced(function*(tool: AnyTool | undefined, result: Schema.Json) {
+  if (tool?.toModelOutput === undefined) return undefined
+  return tool.toModelOutput(yield* Effect.orDie(Schema.decodeUnknownEffect(tool.successSchema)(result)))
+})
+
+const Reason = Schema.Struct({ reason: Schema.String })
+
+const reasonOf = (result: Schema.Json) => Schema.is(Reason)(result) ? result.reason : "denied"
