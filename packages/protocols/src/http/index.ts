@@ -1,1 +1,2 @@
 export * as HttpProtocol from "./HttpProtocol.ts"
+export * as WebSocketRoute from "./WebSocketRoute.ts"

@@ -1,0 +1,197 @@
+/**
+ * One WebSocket from its upgrade to its end: frames in, in order; runs followed, many at a time.
+ *
+ * @since 0.1.0
+ */
+import type { Caller } from "@fastagentic/core/Caller"
+import { RunError, StoreUnavailable } from "@fastagentic/core/RunError"
+import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
+import type { Page, Runtime } from "@fastagentic/core/Runtime"
+import { Effect, FiberMap, Schema, Stream } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { SocketError } from "effect/socket/Socket"
+import * as Problem from "./Problem.ts"
+import type { ClientFrame, ServerFrame } from "./SocketFrames.ts"
+import * as SocketFrames from "./SocketFrames.ts"
+import { goingAway, type Goodbye, type Limits, type Outlet } from "./SocketOutlet.ts"
+import * as Wire from "./Wire.ts"
+
+/** Too many runs on one connection. @category errors @since 0.1.0 */
+export class TooManyRuns extends Schema.TaggedError<TooManyRuns>()("TooManyRuns", { limit: Schema.Int }) {}
+
+/** What ends a connection. @category models @since 0.1.0 */
+export type Ending = Goodbye | SocketError
+
+type Refusal = RunError | TooManyRuns
+type Op<K extends ClientFrame["op"]> = Extract<ClientFrame, { readonly op: K }>
+
+/** @category models @since 0.1.0 */
+export interface Connection {
+  /** Does what a message of the client asks for. */
+  readonly receive: (message: string | Uint8Array) => Effect.Effect<void, Ending>
+  /** Fails when a followed run has found that the connection has to end. */
+  readonly ended: Effect.Effect<void, Ending>
+}
+
+/** Nothing that runs for a connection outlives its scope, and nothing of it is the run itself. @category constructors @since 0.1.0 */
+export const make = Effect.fnUntraced(function*(options: {
+  readonly runtime: Runtime["Service"]
+  readonly caller: Caller
+  readonly outlet: Outlet
+  readonly limits: Limits
+}) {
+  const { caller, limits, outlet, runtime } = options
+  const working = yield* FiberMap.make<string, void, Ending>()
+  const followKey = (runId: string) => `follow ${runId}`
+
+  const result = (id: string, run: RunRecord) => outlet.send({ id, type: "result", run: Wire.runOf(run) })
+
+  const refuse = (id: string | undefined, reason: Refusal | SocketFrames.Rejected["reason"], runId?: string) =>
+    Effect.flatMap(
+      problemOf(reason, { traceId: caller.traceId, ...(runId === undefined ? {} : { runId }) }),
+      (problem): Effect.Effect<void, Ending> =>
+        outlet.send(id === undefined ? { type: "error", problem } : { id, type: "error", problem })
+    )
+
+  /** Works beside the frames that come after, for as long as the connection lives. */
+  const beside = Effect.fnUntraced(function*(key: string, work: Effect.Effect<void, Ending>) {
+    yield* room(key)
+    yield* FiberMap.run(working, key, work)
+  })
+
+  const room = Effect.fnUntraced(function*(key?: string) {
+    const known = key !== undefined && (yield* FiberMap.has(working, key))
+    if (!known && (yield* FiberMap.size(working)) >= limits.followedRuns) {
+      return yield* new TooManyRuns({ limit: limits.followedRuns })
+    }
+  })
+
+  const start = Effect.fnUntraced(function*(frame: Op<"start">) {
+    const follows = frame.follow ?? true
+    if (follows) yield* room()
+    const { run } = yield* runtime.start(caller, {
+      ..."agent" in frame ? { kind: "agent", identifier: frame.agent } : { kind: "tool", identifier: frame.tool },
+      payload: frame.payload,
+      idempotencyKey: frame.idempotencyKey,
+      threadId: frame.threadId
+    })
+    if (!follows) return yield* result(frame.id, run)
+    yield* follow({ id: frame.id, runId: run.runId }, run)
+  })
+
+  const follow = Effect.fnUntraced(function*(frame: Omit<Op<"follow">, "op">, run: RunRecord) {
+    const pages = yield* runtime.follow(caller, run.runId, { after: frame.after ?? 0, until: "final" })
+    yield* beside(followKey(run.runId), Effect.andThen(result(frame.id, run), deliver(frame.id, run.runId, pages)))
+  })
+
+  const sendPage = (id: string, page: Page): Effect.Effect<void, Ending | StoreUnavailable> =>
+    page.closing
+      ? closing
+      : Effect.forEach(page.events, (event) => outlet.send({ id, type: "event", event }), { discard: true })
+
+  const deliver = (id: string, runId: string, pages: Stream.Stream<Page, StoreUnavailable>) =>
+    pages.pipe(
+      Stream.runForEach((page) => sendPage(id, page)),
+      Effect.andThen(Effect.flatMap(runtime.get(caller, runId), ({ state }) =>
+        isFinal(state) ? outlet.send({ id, type: "end", runId, state }) : Effect.void)),
+      Effect.catchTag("StoreUnavailable", (reason) =>
+        refuse(id, new RunError({ reason }), runId)),
+      Effect.catchTag("RunError", (error) => refuse(id, error, runId))
+    )
+
+  /** The end of a journal that has not come to its end: the server goes away, or has lost this run alone. */
+  const closing = Effect.flatMap(
+    runtime.ready,
+    (ready) => Effect.fail(ready ? new StoreUnavailable({ operation: "follow" }) : goingAway)
+  )
+
+  const cancel = (frame: Op<"cancel">) =>
+    runtime.cancel(caller, frame.runId, frame.reason).pipe(
+      Effect.flatMap((run) => result(frame.id, run)),
+      Effect.catchTag("RunError", (error) => refuse(frame.id, error, frame.runId))
+    )
+
+  const handle = Effect.fnUntraced(function*(frame: ClientFrame): Effect.fn.Return<void, Ending | Refusal> {
+    switch (frame.op) {
+      case "start":
+        return yield* start(frame)
+      case "follow":
+        return yield* follow(frame, yield* runtime.get(caller, frame.runId))
+      case "unfollow":
+        yield* FiberMap.remove(working, followKey(frame.runId))
+        return yield* result(frame.id, yield* runtime.get(caller, frame.runId))
+      case "cancel":
+        return yield* beside(`cancel ${frame.runId} ${frame.id}`, cancel(frame))
+      case "answer": {
+        const { decision, id, interruptId, reason, runId, value } = frame
+        return yield* result(
+          id,
+          yield* runtime.answer(caller, runId, interruptId, {
+            decision,
+            ...(value === undefined ? {} : { value }),
+            ...(reason === undefined ? {} : { reason })
+          })
+        )
+      }
+      case "ping":
+        return yield* outlet.send({ id: frame.id, type: "pong" })
+    }
+  })
+
+  const perform = (frame: ClientFrame) =>
+    handle(frame).pipe(
+      Effect.catchTags({
+        RunError: (error) => refuse(frame.id, error, runIdOf(frame)),
+        TooManyRuns: (error) => refuse(frame.id, error, runIdOf(frame))
+      }),
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.annotateLogs(Effect.logError("A frame failed unexpectedly", defect), { traceId: caller.traceId }),
+          Effect.flatMap(
+            problemIn(Problem.internal({ traceId: caller.traceId })),
+            (problem) => outlet.send({ id: frame.id, type: "error", problem })
+          )
+        )
+      )
+    )
+
+  const connection: Connection = {
+    receive: (message) =>
+      Effect.matchEffect(SocketFrames.parse(message, limits.frameBytes), {
+        onFailure: ({ id, reason }) => refuse(id, reason),
+        onSuccess: perform
+      }),
+    ended: FiberMap.join(working)
+  }
+  return connection
+})
+
+const runIdOf = (frame: ClientFrame) => "runId" in frame ? frame.runId : undefined
+
+const problemOf = (
+  reason: Refusal | SocketFrames.Rejected["reason"],
+  about: Problem.About
+): Effect.Effect<Extract<ServerFrame, { readonly type: "error" }>["problem"]> => {
+  switch (reason._tag) {
+    case "RunError":
+      return Effect.flatMap(Problem.fromRunError(reason, about), problemIn)
+    case "TooManyRuns":
+      return Effect.succeed({
+        type: "urn:fastagentic:error:TooManyRuns",
+        title: "TooManyRuns",
+        status: 429,
+        detail: `one connection follows at most ${reason.limit} runs`,
+        error: { _tag: reason._tag, limit: reason.limit },
+        traceId: about.traceId,
+        ...(about.runId === undefined ? {} : { runId: about.runId })
+      })
+    default:
+      return Effect.flatMap(Problem.fromReason(reason, about), problemIn)
+  }
+}
+
+const decodeProblem = Schema.decodeUnknownEffect(Problem.Problem)
+
+/** The problem that a response carries: REST and WebSocket say the same. */
+const problemIn = (response: HttpServerResponse.HttpServerResponse) =>
+  Effect.orDie(Effect.flatMap(HttpServerResponse.toClientResponse(response).json, decodeProblem))

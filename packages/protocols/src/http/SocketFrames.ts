@@ -1,0 +1,110 @@
+/**
+ * What travels over a WebSocket: JSON text frames, each with the `id` that the client gave it.
+ *
+ * @since 0.1.0
+ */
+import * as Event from "@fastagentic/core/Event"
+import { Decision } from "@fastagentic/core/Interrupt"
+import { RunState } from "@fastagentic/core/RunRecord"
+import { Effect, Option, Schema } from "effect"
+import { BadBody, BodyTooLarge, Problem } from "./Problem.ts"
+import * as Wire from "./Wire.ts"
+
+const optional = Schema.optionalKey
+const id = Schema.String.check(Schema.isMaxLength(128))
+const runId = Schema.String
+
+const starting = {
+  id,
+  op: Schema.Literal("start"),
+  payload: optional(Schema.Unknown),
+  idempotencyKey: optional(Schema.String),
+  threadId: optional(Schema.String),
+  follow: optional(Schema.Boolean)
+}
+
+/**
+ * A frame of the client.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ClientFrame = Schema.Union([
+  Schema.Struct({ ...starting, agent: Schema.String }),
+  Schema.Struct({ ...starting, tool: Schema.String }),
+  Schema.Struct({
+    id,
+    op: Schema.Literal("follow"),
+    runId,
+    after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
+  }),
+  Schema.Struct({ id, op: Schema.Literal("unfollow"), runId }),
+  Schema.Struct({ id, op: Schema.Literal("cancel"), runId, reason: optional(Schema.String) }),
+  Schema.Struct({
+    id,
+    op: Schema.Literal("answer"),
+    runId,
+    interruptId: Schema.String,
+    decision: Decision,
+    value: optional(Schema.Json),
+    reason: optional(Schema.String)
+  }),
+  Schema.Struct({ id, op: Schema.Literal("ping") })
+]).annotate({ identifier: "WebSocketClientFrame" })
+
+/** @category models @since 0.1.0 */
+export type ClientFrame = typeof ClientFrame.Type
+
+/**
+ * A frame of the server.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const ServerFrame = Schema.Union([
+  Schema.Struct({ id, type: Schema.Literal("result"), run: Wire.Run }),
+  Schema.Struct({ id, type: Schema.Literal("event"), event: Event.RunEvent }),
+  Schema.Struct({ id, type: Schema.Literal("end"), runId, state: RunState }),
+  Schema.Struct({ id: optional(id), type: Schema.Literal("error"), problem: Problem }),
+  Schema.Struct({ id, type: Schema.Literal("pong") }),
+  Schema.Struct({ type: Schema.Literal("heartbeat") }),
+  Schema.Struct({ type: Schema.Literal("closing"), retryMillis: Schema.Int })
+]).annotate({ identifier: "WebSocketServerFrame" })
+
+/** @category models @since 0.1.0 */
+export type ServerFrame = typeof ServerFrame.Type
+
+/** A frame that is none of ours, with its id as far as it can be told. @category models @since 0.1.0 */
+export interface Rejected {
+  readonly id: string | undefined
+  readonly reason: BadBody | BodyTooLarge
+}
+
+const encoder = new TextEncoder()
+const decode = Schema.decodeUnknownEffect(ClientFrame)
+const decodeId = Schema.decodeUnknownOption(Schema.Struct({ id }))
+
+/** Reads a frame of at most `limitBytes`. @category conversions @since 0.1.0 */
+export const parse = Effect.fnUntraced(function*(
+  message: string | Uint8Array,
+  limitBytes: number
+): Effect.fn.Return<ClientFrame, Rejected> {
+  const refuse = (reason: Rejected["reason"], id?: string) => Effect.fail({ id, reason })
+  if (isLonger(message, limitBytes)) return yield* refuse(new BodyTooLarge({ limitBytes }))
+  if (typeof message !== "string") return yield* refuse(new BadBody({ detail: "frames are text, not binary" }))
+  const json = yield* Effect.try({
+    try: (): unknown => JSON.parse(message),
+    catch: (): Rejected => ({ id: undefined, reason: new BadBody({ detail: "the frame is not JSON" }) })
+  })
+  return yield* Effect.catch(decode(json), (error) =>
+    refuse(
+      new BadBody({ detail: error.message }),
+      Option.getOrUndefined(Option.map(decodeId(json), (known) => known.id))
+    ))
+})
+
+/** A UTF-16 unit takes one to three bytes, so most texts need no counting. */
+const isLonger = (message: string | Uint8Array, limitBytes: number) => {
+  if (typeof message !== "string" || message.length > limitBytes) return message.length > limitBytes
+  return message.length * 3 > limitBytes && encoder.encode(message).byteLength > limitBytes
+}

@@ -1,0 +1,135 @@
+/**
+ * `GET /ws`: many runs over one WebSocket.
+ *
+ * Frames are JSON text. The client chooses an `id` for each of its frames, and whatever belongs to it carries that id.
+ *
+ * | client frame | fields | is answered by |
+ * | --- | --- | --- |
+ * | `start` | `agent` or `tool`, `payload`, `idempotencyKey?`, `threadId?`, `follow?` (default `true`) | `result`, then as `follow` |
+ * | `follow` | `runId`, `after?` (default 0) | `result`, an `event` each, `end` once the run has ended |
+ * | `unfollow` | `runId` | `result` |
+ * | `cancel` | `runId`, `reason?` | `result`, once the run has ended |
+ * | `answer` | `runId`, `interruptId`, `decision`, `value?`, `reason?` | `result` |
+ * | `ping` | | `pong` |
+ *
+ * | server frame | fields |
+ * | --- | --- |
+ * | `result` | `id`, `run` |
+ * | `event` | `id`, `event`, whose `seq` is what a later `after` goes on from |
+ * | `end` | `id`, `runId`, `state` |
+ * | `error` | `id?`, `problem`, as REST's problem details |
+ * | `pong` | `id` |
+ * | `heartbeat` | |
+ * | `closing` | `retryMillis`: the server goes away and closes with 1001 |
+ *
+ * Frames are handled one after the other; only `cancel` lets later ones pass while it waits. A connection follows a run
+ * once: following it again takes the place of the earlier one. What is not a frame is answered by an `error` and the
+ * connection lives on. A client that reads nothing for long is closed with 1013 and misses nothing: the journal has it.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
+import { Forbidden, RunError } from "@fastagentic/core/RunError"
+import { Runtime } from "@fastagentic/core/Runtime"
+import { Deferred, Effect, type Scope } from "effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { SocketError } from "effect/socket/Socket"
+import type * as Exchange from "./Exchange.ts"
+import * as Problem from "./Problem.ts"
+import * as SocketConnection from "./SocketConnection.ts"
+import { ClientFrame, ServerFrame } from "./SocketFrames.ts"
+import * as SocketOutlet from "./SocketOutlet.ts"
+
+export { ClientFrame, ServerFrame }
+
+/** What one connection may use, and its defaults. @category references @since 0.1.0 */
+export const Limits = SocketOutlet.Limits
+
+/** The route; connections without a run to follow learn from it that the server goes away. @category routes @since 0.1.0 */
+export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> = Effect.gen(function*() {
+  const { ready } = yield* Runtime
+  const limits = yield* SocketOutlet.Limits
+  const goingAway = yield* Deferred.make<never, SocketOutlet.Goodbye>()
+  yield* Effect.sleep("1 second").pipe(
+    Effect.andThen(ready),
+    Effect.repeat({ while: (admits: boolean) => admits }),
+    Effect.andThen(Deferred.fail(goingAway, SocketOutlet.goingAway)),
+    Effect.forkScoped
+  )
+  return (runtime) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const caller = Caller.make("websocket", {
+        credentials: Credentials.fromHeaders(request.headers),
+        traceparent: request.headers["traceparent"]
+      })
+      return checkOrigin(request).pipe(
+        Effect.andThen(runtime.authenticate(caller)),
+        Effect.andThen(isUpgrade(request) ? talk({ runtime, caller, request, limits, goingAway }) : upgradeRequired),
+        Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
+      )
+    })
+})
+
+/** A page of another site may not use the credentials, or the network, of whoever looks at it. */
+const checkOrigin = ({ headers }: HttpServerRequest.HttpServerRequest) => {
+  const origin = headers["origin"]
+  if (origin === undefined) return Effect.void
+  const from = hostOf(origin)
+  const to = hostOf(`http://${headers["host"] ?? ""}`)
+  const same = from !== undefined && to !== undefined &&
+    (from.host === to.host || (isLoopback(from.hostname) && isLoopback(to.hostname)))
+  return same ? Effect.void : Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
+}
+
+const hostOf = (url: string) => URL.canParse(url) ? new URL(url) : undefined
+
+const isLoopback = (hostname: string) =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(hostname)
+
+const isUpgrade = ({ headers }: HttpServerRequest.HttpServerRequest) =>
+  headers["upgrade"]?.toLowerCase() === "websocket"
+
+const upgradeRequired = Effect.succeed(
+  HttpServerResponse.empty({ status: 426, headers: { upgrade: "websocket", connection: "Upgrade" } })
+)
+
+/** The connection from its upgrade to its end. Runs go on without it. */
+const talk = ({ caller, goingAway, limits, request, runtime }: {
+  readonly runtime: Runtime["Service"]
+  readonly caller: Caller.Caller
+  readonly request: HttpServerRequest.HttpServerRequest
+  readonly limits: SocketOutlet.Limits
+  readonly goingAway: Deferred.Deferred<never, SocketOutlet.Goodbye>
+}) =>
+  Effect.gen(function*() {
+    const socket = yield* request.upgrade
+    const { pull } = yield* socket.reader
+    const outlet = SocketOutlet.make(yield* socket.writer, request, limits)
+    const connection = yield* SocketConnection.make({ runtime, caller, outlet, limits })
+    const listen = outlet.drained.pipe(
+      Effect.andThen(pull),
+      Effect.flatMap((messages) => Effect.forEach(messages, connection.receive, { discard: true })),
+      Effect.forever
+    )
+    const beat = Effect.forever(Effect.andThen(Effect.sleep(limits.heartbeat), outlet.beat))
+    const parts: ReadonlyArray<Effect.Effect<void, SocketOutlet.Goodbye | SocketError>> = [
+      listen,
+      beat,
+      connection.ended,
+      Deferred.await(goingAway)
+    ]
+    yield* Effect.raceAllFirst(parts).pipe(
+      Effect.catchTag("Goodbye", outlet.close),
+      Effect.onInterrupt(() => outlet.close(SocketOutlet.goingAway))
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTags({
+      // The client has left, which is how most connections end.
+      SocketError: () => Effect.void,
+      HttpServerError: (error) => Effect.logDebug("A WebSocket could not be opened", error)
+    }),
+    Effect.as(HttpServerResponse.empty())
+  )
