@@ -1,0 +1,42 @@
+/** Requests over keep-alive connections, a fixed number at a time. */
+import { Agent, request } from "node:http"
+
+export interface Load {
+  readonly path: string
+  readonly body: unknown
+  /** What every answer must contain; a benchmark of wrong answers measures nothing. */
+  readonly expect: string
+}
+
+const once = (agent: Agent, url: string, load: Load): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const body = JSON.stringify(load.body)
+    const outgoing = request(`${url}${load.path}`, {
+      agent,
+      method: "POST",
+      headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) }
+    }, (response) => {
+      let text = ""
+      response.setEncoding("utf8")
+      response.on("data", (chunk: string) => text += chunk)
+      response.on("error", reject)
+      response.on("end", () =>
+        response.statusCode === 200 && text.includes(load.expect)
+          ? resolve()
+          : reject(new Error(`${response.statusCode} ${text.slice(0, 200)}`)))
+    })
+    outgoing.on("error", reject)
+    outgoing.end(body)
+  })
+
+/** Sends `count` requests, `concurrency` at a time, and gives the seconds it took. */
+export const send = async (url: string, load: Load, count: number, concurrency: number): Promise<number> => {
+  const agent = new Agent({ keepAlive: true, maxSockets: concurrency })
+  const startedAt = performance.now()
+  let left = count
+  await Promise.all(Array.from({ length: concurrency }, async () => {
+    while (left-- > 0) await once(agent, url, load)
+  }))
+  agent.destroy()
+  return (performance.now() - startedAt) / 1_000
+}

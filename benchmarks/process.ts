@@ -1,0 +1,53 @@
+/** Server processes as a benchmark sees them: started, asked for their CPU time and memory, stopped. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { createServer } from "node:net"
+
+export interface Measured {
+  readonly url: string
+  /** User and system time so far, in milliseconds. */
+  readonly cpuMillis: () => number
+  /** Resident memory in MiB. */
+  readonly rssMiB: () => number
+  readonly stop: () => void
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+export const start = async (script: string): Promise<Measured> => {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const child = spawn(process.execPath, [new URL(script, import.meta.url).pathname], {
+    env: { ...process.env, PORT: String(port) },
+    stdio: ["ignore", "ignore", "inherit"]
+  })
+  await answering(url, child)
+  return {
+    url,
+    // Fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms.
+    cpuMillis: () => {
+      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
+      return (Number(fields[11]) + Number(fields[12])) * 10
+    },
+    rssMiB: () => Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1_024,
+    stop: () => child.kill("SIGKILL")
+  }
+}
+
+const answering = async (url: string, child: ChildProcess) => {
+  for (let i = 0; i < 200; i++) {
+    if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`)
+    const ok = await fetch(`${url}/health`).then((response) => response.ok, () => false)
+    if (ok) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`no answer on ${url}`)
+}

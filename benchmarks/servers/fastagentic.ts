@@ -1,0 +1,37 @@
+/** The measured server: `echo` and `find_order` on the memory store, nothing else switched on. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect, Layer, Schema, Stream } from "effect"
+import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
+import { Agent, App, Audit, Defaults, Event, RunStore, Server } from "fastagentic"
+
+class Echo extends Agent.make("echo", {
+  description: "Streams one token per word",
+  payload: { text: Schema.String },
+  durable: false
+}) {}
+
+const EchoLayer = Echo.toLayer(({ text }) =>
+  Stream.fromIterable(text.split(" ")).pipe(Stream.map((word) => Event.token(word)))
+)
+
+const Order = Schema.Struct({ id: Schema.Int, state: Schema.String, amount: Schema.Finite })
+
+const FindOrder = Tool.make("find_order", {
+  description: "Find an order",
+  parameters: Schema.Struct({ orderId: Schema.Int }),
+  success: Order
+})
+const Tools = Toolkit.make(FindOrder)
+const ToolsLayer = Tools.toLayer({
+  find_order: ({ orderId }) => Effect.succeed({ id: orderId, state: "shipped", amount: 42 })
+})
+
+class Bench extends App.make("bench", { version: "1.0.0", agents: [Echo], tools: Tools }) {}
+
+Server.layer(Bench, { port: Number(process.env["PORT"]) }).pipe(
+  Layer.provide([EchoLayer, ToolsLayer]),
+  Layer.provide([RunStore.RunStore.layerMemory, Defaults.layerOpen, Audit.layerMemory]),
+  Layer.launch,
+  NodeRuntime.runMain
+)

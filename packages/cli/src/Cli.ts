@@ -1,0 +1,71 @@
+/**
+ * The command line: `fastagentic`.
+ *
+ * @since 0.1.0
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import manifest from "../package.json" with { type: "json" }
+import * as RunCommand from "./RunCommand.ts"
+
+const root = Command.make("fastagentic").pipe(
+  Command.withDescription("The deployment layer for agents"),
+  Command.withSubcommands([RunCommand.command])
+)
+
+/** A wrong call is one line on stderr, not a page of help. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(`fastagentic: ${event.errors.map((error) => firstLine(error.message)).join("; ")}`)
+      : CliOutput.defaultPresenter.present(event)
+})
+
+/** Logs never go to stdout: in stdio mode it belongs to the protocol, elsewhere to the banner. */
+const logging = Layer.merge(
+  Logger.layer([process.stderr.isTTY ? Logger.consolePretty() : Logger.withConsoleError(Logger.formatLogFmt)]),
+  Layer.succeed(Logger.LogToStderr, true)
+)
+
+const main = Command.run(root, { version: manifest.version }).pipe(
+  Effect.tapError((error) =>
+    typeof error === "object" && error !== null && "_tag" in error && error._tag === "ShowHelp"
+      ? Effect.void
+      : Console.error(`fastagentic: ${firstLine(messageOf(error))}`)
+  ),
+  Effect.tapDefect((defect) => Effect.logFatal("fastagentic failed unexpectedly", defect)),
+  Effect.provide([NodeServices.layer, presenter, logging])
+)
+
+const messageOf = (error: unknown) => error instanceof Error && error.message !== "" ? error.message : String(error)
+
+const firstLine = (text: string) => text.split("\n")[0] ?? text
+
+/**
+ * Exit codes: 0 when asked to stop or done, 1 for a defect, 2 when it was called or set up wrongly. The first signal
+ * stops in order, the second at once.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (): void => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    let seen = 0
+    process.on(signal, () => {
+      seen++
+      if (seen > 1) process.exit(130)
+    })
+  }
+  NodeRuntime.runMain(main, {
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => onExit(codeOf(exit))
+  })
+}
+
+const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
+  return exit.cause.reasons.some(Cause.isFailReason) ? 2 : 1
+}

@@ -1,0 +1,103 @@
+/**
+ * `fastagentic run <file>`: serves the app that a file exports.
+ *
+ * @since 0.1.0
+ */
+import { RunStore, Runtime } from "@fastagentic/core"
+import { McpStdio } from "@fastagentic/protocols/mcp"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import { Config, Console, Effect, Layer, Schema } from "effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as HttpServer from "effect/http/HttpServer"
+import * as AppFile from "./AppFile.ts"
+import * as Banner from "./Banner.ts"
+import * as Defaults from "./Defaults.ts"
+import * as Server from "./Server.ts"
+
+/** A `--store` that is not one. @category errors @since 0.1.0 */
+export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
+  override get message() {
+    return `--store ${this.store}: a store is "memory" or the path of a SQLite file`
+  }
+}
+
+const flags = {
+  file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
+  mode: Flag.Literals("mode", ["hybrid", "http", "stdio"]).pipe(
+    Flag.withDescription("hybrid serves HTTP, and MCP on stdin and stdout unless stdin is a terminal"),
+    Flag.withDefault("hybrid")
+  ),
+  host: Flag.String("host").pipe(
+    Flag.withDescription("Address to listen on"),
+    Flag.withFallbackConfig(Config.String("HOST")),
+    Flag.withDefault("127.0.0.1")
+  ),
+  port: Flag.Int("port").pipe(
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+    Flag.withDescription("Port to listen on, 0 for a free one"),
+    Flag.withFallbackConfig(Config.Port("PORT")),
+    Flag.withDefault(8_000)
+  ),
+  store: Flag.String("store").pipe(
+    Flag.withDescription("\"memory\" or the path of a SQLite file, default .fastagentic/<app>.db"),
+    Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE")),
+    Flag.withDefault("")
+  )
+}
+
+interface Options {
+  readonly file: string
+  readonly mode: "hybrid" | "http" | "stdio"
+  readonly host: string
+  readonly port: number
+  readonly store: string
+}
+
+/** @category commands @since 0.1.0 */
+export const command = Command.make(
+  "run",
+  flags,
+  (options: Options) => Effect.flatMap(AppFile.load(options.file), (runnable) => serve(runnable, options))
+).pipe(Command.withDescription("Serve the app that a file exports"))
+
+const serve = (runnable: AppFile.AnyRunnable, options: Options) =>
+  Effect.gen(function*() {
+    const { app } = runnable
+    const file = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
+    const store = yield* storeOf(file)
+    const onStdio = options.mode === "stdio" || (options.mode === "hybrid" && !process.stdin.isTTY)
+    // What the app's own layer provides comes last, so it takes the place of a default.
+    const services = Layer.mergeAll(Defaults.layerOpen, store, runnable.handlers)
+    if (options.mode === "stdio") {
+      return yield* McpStdio.run().pipe(Effect.provide(Runtime.layer(app).pipe(Layer.provide(services))))
+    }
+    const http = announce(file, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
+    const served = onStdio ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(McpStdio.run())), http) : http
+    return yield* Layer.launch(served.pipe(Layer.provide(services)))
+  })
+
+const storeOf = (store: string) => {
+  if (store === "memory") {
+    return Effect.succeed(Layer.mergeAll(RunStore.RunStore.layerMemory, Defaults.layerAuditMemory))
+  }
+  return /^[a-z][a-z0-9+.-]*:\/\//u.test(store)
+    ? Effect.fail(new UnknownStore({ store }))
+    : Effect.succeed(Sqlite.layer({ filename: store }))
+}
+
+/** On stdout, unless that belongs to the protocol. */
+const announce = (store: string, onStdio: boolean) =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const { fusion } = yield* Runtime.Runtime
+    const { address } = yield* HttpServer.HttpServer
+    const url = "port" in address ? `http://${hostOf(address)}:${address.port}` : "a socket"
+    const banner = Banner.render(fusion, url, store)
+    yield* onStdio ? Console.error(banner) : Console.log(banner)
+  }))
+
+const hostOf = (address: { readonly _tag: string; readonly address: unknown }) => {
+  const text = String(address.address)
+  return address._tag === "InetAddressV6" ? `[${text}]` : text === "0.0.0.0" ? "127.0.0.1" : text
+}

@@ -1,0 +1,95 @@
+/**
+ * An app on a port: REST, SSE, WebSocket, MCP and A2A over one HTTP server.
+ *
+ * @since 0.1.0
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import type { App, Audit, Budget, Fusion, RateLimit, RunError, RunStore } from "@fastagentic/core"
+import { Auth, Runtime } from "@fastagentic/core"
+import { A2aProtocol } from "@fastagentic/protocols/a2a"
+import { HttpProtocol } from "@fastagentic/protocols/http"
+import { McpProtocol } from "@fastagentic/protocols/mcp"
+import { Effect, Layer, Schema } from "effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import { createServer } from "node:http"
+
+/** The address cannot be had. @category errors @since 0.1.0 */
+export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
+  host: Schema.String,
+  port: Schema.Int,
+  code: Schema.String
+}) {
+  override get message() {
+    return this.code === "EADDRINUSE"
+      ? `port ${this.port} on ${this.host} is in use`
+      : `cannot listen on ${this.host}:${this.port} (${this.code})`
+  }
+}
+
+/** A server that asks nobody who they are stays on this machine. @category errors @since 0.1.0 */
+export class OpenToTheWorld extends Schema.TaggedError<OpenToTheWorld>()("OpenToTheWorld", { host: Schema.String }) {
+  override get message() {
+    return `without an auth layer the server binds to a loopback address only, not to ${this.host}`
+  }
+}
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Default `127.0.0.1`. */
+  readonly host?: string
+  /** Default 8000; 0 takes a free one. */
+  readonly port?: number
+}
+
+/** What a server needs besides its app's handlers. @category models @since 0.1.0 */
+export type Requirements = RunStore.RunStore | Auth.Auth | RateLimit.RateLimit | Budget.Budget | Audit.Audit
+
+/**
+ * Serves an app. When the scope closes, streams end with a retry hint, runs stop at their last commit, then the port is
+ * let go.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.Layer<
+  Runtime.Runtime | HttpServer.HttpServer,
+  Fusion.FusionError | RunError.StoreUnavailable | PortInUse | OpenToTheWorld,
+  App.Handlers<A> | Requirements
+> => {
+  const host = options.host ?? "127.0.0.1"
+  const port = options.port ?? 8_000
+  const routes = Layer.mergeAll(HttpProtocol.layer, McpProtocol.layer(), A2aProtocol.layer())
+  return drainFirst.pipe(
+    Layer.provideMerge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(listen(host, port)),
+    Layer.provideMerge(stayHome(host)),
+    Layer.provideMerge(Runtime.layer(app))
+  )
+}
+
+/** Built last, so its finalizer is the first to run: streams end before the server waits for them. */
+const drainFirst = Layer.effectDiscard(
+  Effect.flatMap(Runtime.Runtime, (runtime) => Effect.addFinalizer(() => runtime.drain))
+)
+
+const listen = (host: string, port: number) =>
+  NodeHttpServer.layer(() => createServer(), { host, port, gracefulShutdownTimeout: "5 seconds" }).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext<HttpServer.HttpServer, PortInUse, never>(
+        Effect.fail(new PortInUse({ host, port, code: codeOf(cause) }))
+      ))
+  )
+
+const codeOf = (cause: unknown) =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown"
+
+const stayHome = (host: string) =>
+  Layer.effectDiscard(
+    Effect.flatMap(Auth.Auth, (auth) =>
+      auth.open && !isLoopback(host) ? Effect.fail(new OpenToTheWorld({ host })) : Effect.void)
+  )
+
+/** Whether only this machine reaches an address. @category predicates @since 0.1.0 */
+export const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(host)

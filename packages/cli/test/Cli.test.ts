@@ -1,0 +1,178 @@
+import { assert, describe, it } from "@effect/vitest"
+import { createServer } from "node:net"
+import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
+
+const app = fixture("app.ts")
+const serveArgs = ["run", app, "--mode", "http", "--port", "0", "--store", "runs.db"]
+
+const post = async (url: string, body: unknown) => {
+  const response = await fetch(url, { method: "POST", body: JSON.stringify(body) })
+  return { status: response.status, headers: response.headers, body: await response.json() }
+}
+const get = async (url: string) => (await fetch(url)).json()
+
+/** Runs what a test does with a server and never leaves one behind. */
+const withServer = async (use: (url: string, running: Running) => Promise<void>, cwd = temporaryFolder()) => {
+  const running = fastagentic(serveArgs, { cwd })
+  try {
+    await use(await listening(running), running)
+  } finally {
+    running.child.kill("SIGKILL")
+  }
+}
+
+describe("fastagentic run", () => {
+  it("prints lines that work as printed", () =>
+    withServer(async (url, running) => {
+      assert.include(running.stdout(), `${url}/docs`)
+      assert.include(running.stdout(), `${url}/.well-known/agent-card.json`)
+      const mcp = /MCP\s+(\{.*\})/u.exec(running.stdout())?.[1] ?? ""
+      assert.deepStrictEqual(JSON.parse(mcp), { mcpServers: { hello: { type: "http", url: `${url}/mcp` } } })
+      const curl = /Try\s+curl -sN (\S+) -H '([^']+)' -d '(.*)'$/mu.exec(running.stdout())
+      const response = await fetch(curl?.[1] ?? "", {
+        method: "POST",
+        headers: Object.fromEntries([(curl?.[2] ?? "").split(": ")]),
+        body: (curl?.[3] ?? "").replaceAll("'\\''", "'")
+      })
+      assert.strictEqual(response.status, 200)
+      assert.include(await response.text(), "event: run_suspended")
+    }))
+
+  it("keeps a run that waits for a decision over a restart", async () => {
+    const cwd = temporaryFolder()
+    let [runId, id] = ["", ""]
+    await withServer(async (url, running) => {
+      const paused = await post(`${url}/agents/greeter`, { name: "Ada" })
+      assert.strictEqual(paused.status, 202)
+      runId = paused.body.runId
+      id = paused.body.interrupts[0].id
+      running.child.kill("SIGINT")
+      assert.strictEqual(await running.exited, 0)
+    }, cwd)
+    await withServer(async (url) => {
+      const { items } = await get(`${url}/runs?state=suspended`)
+      assert.deepStrictEqual(items.map((run: { runId: string }) => run.runId), [runId])
+      const answered = await post(`${url}/runs/${runId}/interrupts/${id}`, { decision: "approve", value: true })
+      assert.include([200, 202], answered.status)
+      const journal = await (await fetch(`${url}/runs/${runId}/events`)).text()
+      assert.include(journal, "Ada is fine: true")
+      assert.deepStrictEqual([...journal.matchAll(/^id: (\d+)$/gmu)].map(([, seq]) => Number(seq)), [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7
+      ])
+    }, cwd)
+  })
+
+  it("goes on after SIGKILL with what was committed", async () => {
+    const cwd = temporaryFolder()
+    let runId = ""
+    await withServer(async (url, running) => {
+      const started = await post(`${url}/agents/greeter/runs`, { name: "nap" })
+      assert.strictEqual(started.status, 202)
+      runId = started.body.runId
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      running.child.kill("SIGKILL")
+      await running.exited
+    }, cwd)
+    await withServer(async (url) => {
+      const journal = await (await fetch(`${url}/runs/${runId}/events`)).text()
+      assert.include(journal, "nap is fine: true")
+      assert.strictEqual([...journal.matchAll(/^event: token$/gmu)].length, 1)
+      const run = await get(`${url}/runs/${runId}`)
+      assert.deepInclude(run, { state: "completed", attempt: 2 })
+    }, cwd)
+  })
+
+  it("ends open streams with a retry hint on SIGTERM, and exits 0", () =>
+    withServer(async (url, running) => {
+      const stream = fetch(`${url}/agents/greeter/stream`, { method: "POST", body: JSON.stringify({ name: "slow" }) })
+        .then((response) => response.text())
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      running.child.kill("SIGTERM")
+      assert.match(await stream, /retry: \d+\n\n$/u)
+      assert.strictEqual(await running.exited, 0)
+    }))
+
+  it("stops at once on the second signal, and keeps the run", async () => {
+    const cwd = temporaryFolder()
+    await withServer(async (url, running) => {
+      await post(`${url}/agents/greeter/runs`, { name: "slow" })
+      running.child.kill("SIGINT")
+      running.child.kill("SIGINT")
+      assert.include([0, 130], await running.exited)
+    }, cwd)
+    await withServer(async (url) => {
+      const { items } = await get(`${url}/runs`)
+      assert.deepInclude(items[0], { state: "running", attempt: 2 })
+    }, cwd)
+  })
+
+  it("lets a second server on the same store fail in one line", async () => {
+    const cwd = temporaryFolder()
+    await withServer(async () => {
+      const second = fastagentic(serveArgs, { cwd })
+      assert.strictEqual(await second.exited, 2)
+      assert.match(second.stderr(), /^fastagentic: .*runs\.db.* in use[^\n]*\n$/u)
+    }, cwd)
+  })
+
+  it("speaks MCP on stdout and nothing else, and ends with stdin", async () => {
+    const running = fastagentic(["run", app, "--mode", "stdio", "--store", "memory"], { stdin: "pipe" })
+    running.child.stdin?.write(`${
+      JSON.stringify({
+        jsonrpc: "2.0",
+        id: 1,
+        method: "initialize",
+        params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } }
+      })
+    }\n`)
+    for (let i = 0; i < 400 && !running.stdout().includes("\n"); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+    running.child.stdin?.end()
+    assert.strictEqual(await running.exited, 0)
+    const lines = running.stdout().trim().split("\n").map((line) => JSON.parse(line))
+    assert.deepInclude(lines[0], { jsonrpc: "2.0", id: 1 })
+    assert.strictEqual(lines[0].result.serverInfo.name, "hello")
+  })
+
+  const oneLine = async (args: ReadonlyArray<string>, says: RegExp) => {
+    const running = fastagentic(args)
+    assert.strictEqual(await running.exited, 2)
+    assert.strictEqual(running.stdout(), "")
+    assert.match(running.stderr(), says)
+    assert.strictEqual(running.stderr().trimEnd().split("\n").length, 1, running.stderr())
+  }
+
+  it("refuses a wrong call in one line", async () => {
+    await oneLine(["run", app, "--mode", "sideways"], /mode/u)
+    await oneLine(["run", app, "--port", "99999"], /port/u)
+    await oneLine(["run", app, "--colour", "red"], /colour/u)
+    await oneLine(["run"], /file/u)
+    await oneLine(["run", app, "--store", "postgres://localhost/x"], /store/u)
+  })
+
+  it("refuses a file that cannot be served in one line", async () => {
+    await oneLine(["run", "nowhere.ts"], /nowhere\.ts: there is no such file/u)
+    await oneLine(["run", fixture("noApp.ts")], /exports no app/u)
+    await oneLine(["run", fixture("broken.ts")], /this file is broken/u)
+  })
+
+  it("refuses a port in use and a public address without an auth layer in one line", async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", () => resolve()))
+    const address = taken.address()
+    const port = typeof address === "object" && address !== null ? String(address.port) : ""
+    await oneLine(
+      ["run", app, "--mode", "http", "--store", "memory", "--port", port],
+      new RegExp(`port ${port}.* in use`, "u")
+    )
+    taken.close()
+    await oneLine(["run", app, "--mode", "http", "--store", "memory", "--host", "0.0.0.0"], /without an auth layer/u)
+  })
+})

@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+export const fixture = (name: string) => fileURLToPath(new URL(`fixture/${name}`, import.meta.url))
+const bin = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly stdout: () => string
+  readonly stderr: () => string
+  readonly exited: Promise<number | null>
+}
+
+export const temporaryFolder = () => mkdtempSync(join(tmpdir(), "fastagentic-"))
+
+/** The real command in a process of its own. */
+export const fastagentic = (
+  args: ReadonlyArray<string>,
+  options: { readonly cwd?: string; readonly stdin?: "ignore" | "pipe" } = {}
+): Running => {
+  const child = spawn(process.execPath, [bin, ...args], {
+    cwd: options.cwd ?? temporaryFolder(),
+    stdio: [options.stdin ?? "ignore", "pipe", "pipe"]
+  })
+  let [stdout, stderr] = ["", ""]
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => stdout += text)
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => stderr += text)
+  return {
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    exited: new Promise((resolve) => child.once("exit", (code) => resolve(code)))
+  }
+}
+
+/** The URL of a server, once it has said that it answers. */
+export const listening = async (running: Running): Promise<string> => {
+  for (let i = 0; i < 400; i++) {
+    const url = /answers on (http:\S+)/u.exec(running.stdout() + running.stderr())?.[1]
+    if (url !== undefined) return url
+    if (running.child.exitCode !== null) break
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  throw new Error(`the server did not answer: ${running.stdout()} ${running.stderr()}`)
+}
