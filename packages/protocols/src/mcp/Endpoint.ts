@@ -1,0 +1,122 @@
+/**
+ * The one path that MCP messages are posted to.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
+import type { Runtime } from "@fastagentic/core/Runtime"
+import type * as Sdk from "@modelcontextprotocol/server"
+import { Effect, type Scope } from "effect"
+import * as ByteSize from "effect/ByteSize"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { Catalog } from "./McpCatalog.ts"
+import * as McpError from "./McpError.ts"
+import * as McpServer from "./McpServer.ts"
+import { isCancellation, WaitingCalls } from "./WaitingCalls.ts"
+import * as WebBridge from "./WebBridge.ts"
+
+/** Answers a request whose caller is known. @category models @since 0.1.0 */
+export type Endpoint = (
+  request: HttpServerRequest.HttpServerRequest,
+  caller: Caller.Caller
+) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+
+/** Largest request body, in bytes. @category constants @since 0.1.0 */
+export const bodyLimit = 1_048_576
+
+const limit = ByteSize.bytes(bodyLimit)
+const sessionHeader = "mcp-session-id"
+
+/** A refusal as a JSON-RPC error. @category constructors @since 0.1.0 */
+export const refused = (
+  status: number,
+  error: Pick<McpError.McpError, "code" | "message" | "data">,
+  headers: Record<string, string> = {}
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe(
+    { jsonrpc: "2.0", id: null, error: { code: error.code, message: error.message, data: error.data } },
+    { status, headers }
+  )
+
+/** @category constructors @since 0.1.0 */
+export const make = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  catalog: Catalog
+): Effect.fn.Return<Endpoint, never, Scope.Scope> {
+  const services = yield* Effect.context<never>()
+  const calls = new WaitingCalls()
+  let opened: Promise<Sdk.McpHttpHandler> | undefined
+  // The SDK takes longer to load than all else here, and not every server is ever called over MCP.
+  const open = () => opened ??= load({ runtime, catalog, services }, calls)
+  yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
+
+  const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
+    const session = request.headers[sessionHeader]
+    if (session !== undefined && isCancellation(body)) {
+      return Effect.as(calls.cancel(runtime, caller, session, body), HttpServerResponse.empty({ status: 202 }))
+    }
+    const answered = Effect.flatMap(
+      Effect.promise(open),
+      (handler) => WebBridge.answer(request, (web) => handler.fetch(web, { parsedBody: body }))
+    )
+    return methodOf(body) === "initialize"
+      ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, globalThis.crypto.randomUUID()))
+      : answered
+  }
+
+  return (request, caller) =>
+    Effect.flatMap(bodyOf(request, caller.traceId), (body) => dispatch(request, caller, body)).pipe(
+      Effect.catch(Effect.succeed)
+    )
+})
+
+const load = async (options: McpServer.Options, calls: WaitingCalls) => {
+  const sdk = await import("@modelcontextprotocol/server")
+  const makeServer = McpServer.make(sdk, options)
+  return sdk.createMcpHandler((context) => makeServer(connectionOf(context, calls)))
+}
+
+/**
+ * In 2026-07-28 a client that closes its request takes it back. Before, a closed connection means nothing, and a
+ * cancellation is a message of its own.
+ */
+const connectionOf = ({ era, requestInfo }: Sdk.McpRequestContext, calls: WaitingCalls): McpServer.Connection => {
+  const headers = Object.fromEntries(requestInfo?.headers ?? [])
+  const session = headers[sessionHeader]
+  return {
+    credentials: Credentials.fromHeaders(headers),
+    traceparent: headers["traceparent"],
+    isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
+    waiting: (requestId, call) =>
+      era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
+  }
+}
+
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, traceId: string) =>
+  request.text.pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
+    Effect.mapError(({ reason }) =>
+      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+        ? refused(413, {
+          code: McpError.invalidRequest,
+          message: `The body is over ${bodyLimit} bytes`,
+          data: { tag: "BodyTooLarge", limitBytes: bodyLimit, traceId }
+        })
+        : malformed("The body could not be read", traceId)
+    ),
+    Effect.flatMap((text) =>
+      Effect.try({
+        try: (): unknown => JSON.parse(text),
+        catch: () => malformed("Parse error: the body is not JSON", traceId)
+      })
+    )
+  )
+
+const malformed = (message: string, traceId: string) =>
+  refused(400, { code: McpError.parseError, message, data: { tag: "BadBody", traceId } })
+
+const methodOf = (body: unknown) =>
+  typeof body === "object" && body !== null && "method" in body ? body.method : undefined

@@ -1,0 +1,136 @@
+/**
+ * What an app offers over MCP, compiled once: the lists as they travel, and what stands behind each name.
+ *
+ * @since 0.1.0
+ */
+import type * as Fusion from "@fastagentic/core/Fusion"
+import * as Resource from "@fastagentic/core/Resource"
+import type * as Sdk from "@modelcontextprotocol/server"
+
+/** @category models @since 0.1.0 */
+export interface Catalog {
+  readonly server: Sdk.Implementation
+  readonly capabilities: Sdk.ServerCapabilities
+  readonly tools: Array<Sdk.Tool>
+  readonly resources: Array<Sdk.Resource>
+  readonly resourceTemplates: Array<Sdk.ResourceTemplateType>
+  readonly prompts: Array<Sdk.Prompt>
+  /** Behind each tool name: a tool, or an agent that is listed as one. */
+  readonly callables: ReadonlyMap<string, Fusion.Callable>
+  /** The values that a prompt's argument or a template's variable may have, when it is an enumeration. */
+  readonly completions: ReadonlyMap<string, ReadonlyArray<string>>
+  /** Whether what this URI names is text in base64 that stands for bytes. */
+  readonly isBinary: (uri: string) => boolean
+}
+
+/** The key of `completions`; `owner` is the prompt's name or the resource's URI template. @category accessors @since 0.1.0 */
+export const completionKey = (owner: string, argument: string): string => `${owner}\n${argument}`
+
+/** Compiles the catalog of an app; every list is in the order of its names. @category constructors @since 0.1.0 */
+export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
+  const callables = listed(fusion)
+  const resources = inOrder([...fusion.resources.values()], ({ resource }) => resource.identifier)
+  const prompts = inOrder([...fusion.prompts.values()], ({ prompt }) => prompt.identifier)
+  const isTemplate = ({ resource }: Fusion.ResourceEntry) => Resource.paramNames(resource.uriTemplate).length > 0
+  const binary = resources
+    .filter(({ success }) => success.json["contentEncoding"] === "base64")
+    .map(({ resource }) => resource.uriTemplate)
+  const completions = new Map([
+    ...resources.flatMap(({ params, resource }) => valuesOf(resource.uriTemplate, params.json)),
+    ...prompts.flatMap(({ params, prompt }) => valuesOf(prompt.identifier, params.json))
+  ])
+  return {
+    server: { name: fusion.app.identifier, version: fusion.app.version, title: fusion.app.title },
+    capabilities: {
+      ...(callables.size === 0 ? {} : { tools: {} }),
+      ...(resources.length === 0 ? {} : { resources: {} }),
+      ...(prompts.length === 0 ? {} : { prompts: {} }),
+      ...(completions.size === 0 ? {} : { completions: {} })
+    },
+    tools: Array.from(callables, ([name, callable]) => toolOf(name, callable)),
+    resources: resources.filter((entry) => !isTemplate(entry)).map(({ resource }) => ({
+      uri: resource.uriTemplate,
+      ...aboutResource(resource)
+    })),
+    resourceTemplates: resources.filter(isTemplate).map(({ resource }) => ({
+      uriTemplate: resource.uriTemplate,
+      ...aboutResource(resource)
+    })),
+    prompts: prompts.map(promptOf),
+    callables,
+    completions,
+    isBinary: (uri) => binary.some((template) => Resource.matchUri(template, uri) !== undefined)
+  }
+}
+
+const inOrder = <A>(values: ReadonlyArray<A>, nameOf: (value: A) => string): ReadonlyArray<A> =>
+  values.toSorted((a, b) => nameOf(a) < nameOf(b) ? -1 : 1)
+
+const listed = (fusion: Fusion.Fusion): ReadonlyMap<string, Fusion.Callable> =>
+  new Map(inOrder(
+    [...fusion.tools.values(), ...fusion.agents.values()].flatMap((callable) =>
+      callable.mcpTool === undefined ? [] : [[callable.mcpTool, callable] as const]
+    ),
+    ([name]) => name
+  ))
+
+const toolOf = (name: string, { annotations, description, payload, success }: Fusion.Callable): Sdk.Tool => ({
+  name,
+  ...(annotations.title === undefined ? {} : { title: annotations.title }),
+  description,
+  inputSchema: inputSchemaOf(payload.json),
+  ...(isObject(success.json) ? { outputSchema: { ...success.json, type: "object" } } : {}),
+  annotations: {
+    readOnlyHint: annotations.readonly,
+    destructiveHint: annotations.destructive,
+    idempotentHint: annotations.idempotent,
+    openWorldHint: annotations.openWorld
+  }
+})
+
+/** A tool without arguments says that it takes none. */
+const inputSchemaOf = (json: Fusion.Document): Sdk.Tool["inputSchema"] =>
+  Object.keys(propertiesOf(json)).length === 0
+    ? { type: "object", properties: {}, additionalProperties: false }
+    : { ...json, type: "object" }
+
+/** Whether what a schema describes can be structured content: one object, not a choice of shapes. */
+export const isObject = (json: Fusion.Document): boolean =>
+  json["type"] === "object" && json["anyOf"] === undefined && json["oneOf"] === undefined && json["allOf"] === undefined
+
+const aboutResource = (resource: Resource.Any) => ({
+  name: resource.identifier,
+  description: resource.description,
+  mimeType: resource.mimeType
+})
+
+const promptOf = ({ params, prompt }: Fusion.PromptEntry): Sdk.Prompt => {
+  const required = Array.isArray(params.json["required"]) ? params.json["required"] : []
+  return {
+    name: prompt.identifier,
+    description: prompt.description,
+    arguments: Object.entries(propertiesOf(params.json)).map(([name, schema]) => ({
+      name,
+      ...(typeof schema["description"] === "string" ? { description: schema["description"] } : {}),
+      required: required.includes(name)
+    }))
+  }
+}
+
+const propertiesOf = (json: Fusion.Document): { readonly [name: string]: Fusion.Document } => {
+  const properties = json["properties"]
+  return Object.fromEntries(
+    isDocument(properties)
+      ? Object.entries(properties).map(([name, schema]) => [name, isDocument(schema) ? schema : {}])
+      : []
+  )
+}
+
+const isDocument = (value: unknown): value is Fusion.Document =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const valuesOf = (owner: string, json: Fusion.Document): ReadonlyArray<readonly [string, ReadonlyArray<string>]> =>
+  Object.entries(propertiesOf(json)).flatMap(([argument, schema]) => {
+    const values = Array.isArray(schema["enum"]) ? schema["enum"] : []
+    return values.length === 0 ? [] : [[completionKey(owner, argument), values.map(String)] as const]
+  })

@@ -1,0 +1,120 @@
+/**
+ * Failures as JSON-RPC errors: a code, a message for people, and in `data` the typed error with its trace id.
+ *
+ * @since 0.1.0
+ */
+import { type ReadFailed, Reason, type RunError } from "@fastagentic/core/RunError"
+import { Cause, Data, Effect, Option, Schema } from "effect"
+
+/** @category constants @since 0.1.0 */
+export const parseError = -32700
+/** @category constants @since 0.1.0 */
+export const invalidRequest = -32600
+/** Also the code of a resource that is not there, see `notFound`. @category constants @since 0.1.0 */
+export const invalidParams = -32602
+/** @category constants @since 0.1.0 */
+export const internalError = -32603
+
+/** What the wire layer reads of a thrown error. @category errors @since 0.1.0 */
+export class McpError extends Data.TaggedError("McpError")<{
+  readonly code: number
+  readonly message: string
+  readonly data: { readonly tag: string; readonly traceId: string; readonly [key: string]: Schema.Json }
+}> {}
+
+const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(Reason))
+
+const statuses = new Map(Reason.members.map((schema) => {
+  const status = Schema.resolveAnnotations(schema)?.["httpApiStatus"]
+  return [schema.identifier, typeof status === "number" ? status : 500] as const
+}))
+
+/** The HTTP status of a refusal that is answered before anything is dispatched. @category accessors @since 0.1.0 */
+export const statusOf = ({ reason }: RunError): number => statuses.get(reason._tag) ?? 500
+
+/**
+ * A refusal of the runtime. Codes outside of JSON-RPC's own are HTTP statuses, so that 403 is 403 on every wire.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const fromRunError = Effect.fnUntraced(function*(error: RunError, traceId: string) {
+  const typed = yield* encodeReason(error)
+  return new McpError({ code: codeOf(error.reason), message: messageOf(error.reason), data: { ...typed, traceId } })
+})
+
+/** The typed error as data, under `tag`; the cause of a failed store stays on the server. */
+const encodeReason = Effect.fnUntraced(function*({ reason }: RunError) {
+  if (reason._tag === "StoreUnavailable") return { tag: reason._tag }
+  const encoded = yield* Effect.orDie(encode(reason))
+  if (typeof encoded !== "object" || encoded === null || Array.isArray(encoded)) return { tag: reason._tag }
+  return { ...Object.fromEntries(Object.entries(encoded).filter(([key]) => key !== "_tag")), tag: reason._tag }
+})
+
+const codeOf = (reason: Reason): number => {
+  switch (reason._tag) {
+    case "InvalidPayload":
+    case "InvalidCursor":
+    case "NotDeclared":
+      return invalidParams
+    case "StoreUnavailable":
+      return internalError
+    default:
+      return statuses.get(reason._tag) ?? internalError
+  }
+}
+
+const messageOf = (reason: Reason): string => {
+  switch (reason._tag) {
+    case "InvalidPayload":
+      return `Invalid arguments for ${reason.target}: ${
+        reason.issues.map(({ message, path }) => [path.join("."), message].filter((part) => part !== "").join(": "))
+          .join("; ")
+      }`
+    case "NotDeclared":
+      return `Unknown ${reason.kind}: ${reason.identifier}`
+    case "Unauthenticated":
+      return `Unauthenticated: ${reason.reason}`
+    case "Forbidden":
+      return `Forbidden: ${reason.rule}`
+    case "RateLimited":
+      return `Rate limited: try again in ${reason.retryAfterMillis} ms`
+    case "HookBlocked":
+      return `Refused: ${reason.reason}`
+    case "BudgetExceeded":
+      return `Budget "${reason.budget}" is used up`
+    case "IdempotencyConflict":
+      return "The idempotency key was used before with other arguments"
+    case "ShuttingDown":
+      return "The server is shutting down"
+    default:
+      return reason._tag
+  }
+}
+
+/** No resource has this URI. @category constructors @since 0.1.0 */
+export const resourceNotFound = (uri: string, traceId: string): McpError =>
+  new McpError({
+    code: invalidParams,
+    message: `Resource not found: ${uri}`,
+    data: { tag: "NotDeclared", uri, traceId }
+  })
+
+/** The resource's own typed error; one that says "not found" is that here as well. @category conversions @since 0.1.0 */
+export const fromReadFailed = ({ failure }: ReadFailed, uri: string, traceId: string): McpError =>
+  new McpError({
+    code: failure.status === 404 ? invalidParams : failure.status,
+    message: failure.status === 404 ? `Resource not found: ${uri}` : failure.message,
+    data: { tag: failure.tag, uri, traceId, ...(failure.value === undefined ? {} : { error: failure.value }) }
+  })
+
+/** Any end of a request that is no result; all that a caller learns of a defect is where to look. @category conversions @since 0.1.0 */
+export const fromCause = Effect.fnUntraced(function*(cause: Cause.Cause<McpError | RunError>, traceId: string) {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  if (error?._tag === "McpError") return error
+  if (error?._tag === "RunError") return yield* fromRunError(error, traceId)
+  if (!Cause.hasInterruptsOnly(cause)) {
+    yield* Effect.annotateLogs(Effect.logError("An MCP request failed unexpectedly", cause), { traceId })
+  }
+  return new McpError({ code: internalError, message: "Internal error", data: { tag: "InternalError", traceId } })
+})

@@ -1,0 +1,87 @@
+/**
+ * MCP over Streamable HTTP: every request by itself, 2026-07-28 and the revisions of 2025 on one path.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
+import type { RunError } from "@fastagentic/core/RunError"
+import { Runtime } from "@fastagentic/core/Runtime"
+import { Effect, type Layer } from "effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Endpoint from "./Endpoint.ts"
+import * as Gate from "./Gate.ts"
+import * as McpCatalog from "./McpCatalog.ts"
+import * as McpError from "./McpError.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Where it is mounted; `/mcp` unless said. */
+  readonly path?: `/${string}`
+  /** Names that the server is reached by, besides those of the machine itself; see `Gate.make`. */
+  readonly hosts?: ReadonlyArray<string>
+}
+
+/**
+ * Mounts MCP, and its lists as one document under `/schema`, on the router.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime> =>
+  HttpRouter.use((router) =>
+    Effect.gen(function*() {
+      const path = options.path ?? "/mcp"
+      const runtime = yield* Runtime
+      const catalog = McpCatalog.fromFusion(runtime.fusion)
+      const gate = yield* Gate.make(options.hosts ?? [])
+      const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, gate, endpoint)
+      yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
+      yield* router.add("GET", path, guarded(notAllowed))
+      yield* router.add("DELETE", path, guarded(notAllowed))
+      yield* router.add("GET", `${path}/schema`, guarded(() => Effect.succeed(schemaOf(catalog))))
+    })
+  )
+
+/** Nothing is read of a request, and nothing told, before it is known where it comes from and whose it is. */
+const guard = (runtime: Runtime["Service"], gate: Gate.Gate, endpoint: Endpoint.Endpoint) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    const { headers } = request
+    const caller = Caller.make("mcp", {
+      credentials: Credentials.fromHeaders(headers),
+      traceparent: headers["traceparent"]
+    })
+    const problem = gate(headers)
+    return problem === undefined
+      ? Effect.matchEffect(runtime.authenticate(caller), {
+        onFailure: (error) => unauthenticated(error, caller.traceId),
+        onSuccess: () => endpoint(request, caller)
+      })
+      : Effect.succeed(forbidden(problem, caller.traceId))
+  })
+
+const unauthenticated = (error: RunError, traceId: string) =>
+  Effect.map(McpError.fromRunError(error, traceId), (refusal) =>
+    Endpoint.refused(
+      McpError.statusOf(error),
+      refusal,
+      error.reason._tag === "Unauthenticated" ? { "www-authenticate": "Bearer" } : {}
+    ))
+
+const forbidden = (message: string, traceId: string) =>
+  Endpoint.refused(403, { code: McpError.invalidRequest, message, data: { tag: "Forbidden", traceId } })
+
+/** There are no streams to open and no sessions to end. */
+const notAllowed: Endpoint.Endpoint = (_, { traceId }) =>
+  Effect.succeed(
+    Endpoint.refused(
+      405,
+      { code: McpError.invalidRequest, message: "Method not allowed", data: { tag: "MethodNotAllowed", traceId } },
+      { allow: "POST" }
+    )
+  )
+
+const schemaOf = ({ prompts, resourceTemplates, resources, server, tools }: McpCatalog.Catalog) =>
+  HttpServerResponse.jsonUnsafe({ server, tools, resources, resourceTemplates, prompts })

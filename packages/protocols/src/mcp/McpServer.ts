@@ -1,0 +1,191 @@
+/**
+ * The SDK's low-level server over a catalog: one for each HTTP request, or for each stdio connection.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import type { Credentials } from "@fastagentic/core/Credentials"
+import type { RunError } from "@fastagentic/core/RunError"
+import type { Runtime } from "@fastagentic/core/Runtime"
+import type * as Sdk from "@modelcontextprotocol/server"
+import { type Context, Effect } from "effect"
+import { type Catalog, completionKey } from "./McpCatalog.ts"
+import * as McpError from "./McpError.ts"
+import * as ToolCall from "./ToolCall.ts"
+import { Meta } from "./ToolResult.ts"
+import type { WaitingCall } from "./WaitingCalls.ts"
+
+/** Who is at the other end, and what the transport knows about them. @category models @since 0.1.0 */
+export interface Connection {
+  readonly credentials: Credentials
+  readonly traceparent: string | undefined
+  /** Told which run a request waits for; what it returns is called when the request waits no more. */
+  readonly waiting: (requestId: Sdk.RequestId, call: WaitingCall) => () => void
+  /** Whether this abort means that the client wants the run to end, and not only that the connection did. */
+  readonly isCancelled: (signal: AbortSignal) => boolean
+}
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  readonly runtime: Runtime["Service"]
+  readonly catalog: Catalog
+  /** Where handlers run: loggers, tracers, references. */
+  readonly services: Context.Context<never>
+}
+
+/** Makes the servers, once the SDK is loaded. @category constructors @since 0.1.0 */
+export const make = (sdk: typeof Sdk, options: Options): (connection: Connection) => Sdk.Server => {
+  const { capabilities, server: info } = options.catalog
+  const methods = makeMethods(options)
+  const runPromise = Effect.runPromiseWith(options.services)
+  return (connection) => {
+    const server = new sdk.Server(info, { capabilities })
+    const answer = <A>(
+      context: Sdk.ServerContext,
+      method: (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
+    ): Promise<A> => {
+      const caller = callerOf(connection, context)
+      return runPromise(
+        Effect.catchCause(
+          method(caller),
+          (cause) => Effect.flatMap(McpError.fromCause(cause, caller.traceId), Effect.fail)
+        ),
+        { signal: context.mcpReq.signal }
+      )
+    }
+    if (capabilities.tools !== undefined) {
+      server.setRequestHandler(
+        "tools/list",
+        ({ params }, context) => answer(context, methods.list(params, { tools: options.catalog.tools }))
+      )
+      server.setRequestHandler("tools/call", ({ params }, context) =>
+        answer(
+          context,
+          methods.call(params, context, {
+            waiting: (runId) => connection.waiting(context.mcpReq.id, { runId, close: () => server.close() }),
+            isCancelled: () => connection.isCancelled(context.mcpReq.signal)
+          })
+        ))
+    }
+    if (capabilities.resources !== undefined) {
+      server.setRequestHandler(
+        "resources/list",
+        ({ params }, context) => answer(context, methods.list(params, { resources: options.catalog.resources }))
+      )
+      server.setRequestHandler(
+        "resources/templates/list",
+        ({ params }, context) =>
+          answer(context, methods.list(params, { resourceTemplates: options.catalog.resourceTemplates }))
+      )
+      server.setRequestHandler("resources/read", ({ params }, context) => answer(context, methods.read(params.uri)))
+    }
+    if (capabilities.prompts !== undefined) {
+      server.setRequestHandler(
+        "prompts/list",
+        ({ params }, context) => answer(context, methods.list(params, { prompts: options.catalog.prompts }))
+      )
+      server.setRequestHandler(
+        "prompts/get",
+        ({ params }, context) => answer(context, methods.render(params.name, params.arguments ?? {}))
+      )
+    }
+    if (capabilities.completions !== undefined) {
+      server.setRequestHandler(
+        "completion/complete",
+        ({ params }, context) => answer(context, methods.complete(params))
+      )
+    }
+    return server
+  }
+}
+
+/** The request's own `_meta` says the trace, or else the transport does. */
+const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
+  const traceparent = mcpReq._meta?.["traceparent"]
+  return Caller.make("mcp", {
+    credentials: connection.credentials,
+    traceparent: typeof traceparent === "string" ? traceparent : connection.traceparent
+  })
+}
+
+type Method<A> = (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
+
+/** Each method of the protocol as an effect on the runtime. */
+const makeMethods = ({ catalog, runtime }: Options) => {
+  /** Lists are one page, so no cursor was ever given out. */
+  const list = <A>(params: { readonly cursor?: string | undefined } | undefined, page: A): Method<A> => (caller) =>
+    Effect.andThen(
+      runtime.authenticate(caller),
+      params?.cursor === undefined ? Effect.succeed(page) : Effect.fail(
+        new McpError.McpError({
+          code: McpError.invalidParams,
+          message: "Invalid cursor",
+          data: { tag: "InvalidCursor", cursor: params.cursor, traceId: caller.traceId }
+        })
+      )
+    )
+
+  const call = (
+    params: Sdk.CallToolRequest["params"],
+    { mcpReq }: Sdk.ServerContext,
+    client: Pick<ToolCall.ToolCall, "waiting" | "isCancelled">
+  ): Method<Sdk.CallToolResult> =>
+  (caller) =>
+    ToolCall.run(runtime, catalog, {
+      caller,
+      name: params.name,
+      arguments: params.arguments ?? {},
+      idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
+      threadId: textOf(mcpReq._meta, Meta.threadId),
+      report: reporter(mcpReq),
+      ...client
+    })
+
+  const read = (uri: string): Method<Sdk.ReadResourceResult> => (caller) =>
+    runtime.read(caller, uri).pipe(
+      Effect.map(({ content, mimeType }) => {
+        const text = typeof content === "string" ? content : JSON.stringify(content)
+        return {
+          contents: [catalog.isBinary(uri) ? { uri, mimeType, blob: text } : { uri, mimeType, text }],
+          _meta: { [Meta.traceId]: caller.traceId }
+        }
+      }),
+      Effect.catchTag("ReadFailed", (error) => Effect.fail(McpError.fromReadFailed(error, uri, caller.traceId))),
+      Effect.catchReason("RunError", "NotDeclared", () => Effect.fail(McpError.resourceNotFound(uri, caller.traceId)))
+    )
+
+  const render = (name: string, params: unknown): Method<Sdk.GetPromptResult> => (caller) =>
+    Effect.map(runtime.render(caller, name, params), (messages) => ({
+      messages: messages.map(({ role, text }) => ({ role, content: { type: "text" as const, text } })),
+      _meta: { [Meta.traceId]: caller.traceId }
+    }))
+
+  const complete = ({ argument, ref }: Sdk.CompleteRequest["params"]): Method<Sdk.CompleteResult> => (caller) => {
+    const owner = ref.type === "ref/prompt" ? ref.name : ref.uri
+    const all = catalog.completions.get(completionKey(owner, argument.name)) ?? []
+    const values = all.filter((value) => value.startsWith(argument.value))
+    return Effect.as(runtime.authenticate(caller), {
+      completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 }
+    })
+  }
+
+  return { list, call, read, render, complete }
+}
+
+const textOf = (meta: Sdk.RequestMeta | undefined, key: string): string | undefined => {
+  const value = meta?.[key]
+  return typeof value === "string" ? value : undefined
+}
+
+/** Progress that no longer reaches anybody is nobody's failure. */
+const reporter = ({ _meta, notify }: Sdk.ServerContext["mcpReq"]): ToolCall.ToolCall["report"] => {
+  const progressToken = _meta?.progressToken
+  if (progressToken === undefined) return undefined
+  return ({ event, message, progress }, runId) =>
+    Effect.ignore(Effect.tryPromise(() =>
+      notify({
+        method: "notifications/progress",
+        params: { progressToken, progress, message, _meta: { [Meta.runId]: runId, [Meta.event]: event } }
+      })
+    ))
+}

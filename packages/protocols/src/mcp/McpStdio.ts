@@ -1,0 +1,81 @@
+/**
+ * MCP on standard input and output, for a client that starts the server as a process of its own.
+ *
+ * @since 0.1.0
+ */
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
+import type { RunError } from "@fastagentic/core/RunError"
+import { Runtime } from "@fastagentic/core/Runtime"
+import type * as Sdk from "@modelcontextprotocol/server"
+import { Effect } from "effect"
+import process from "node:process"
+import { Writable } from "node:stream"
+import * as McpCatalog from "./McpCatalog.ts"
+import * as McpServer from "./McpServer.ts"
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Who the client is; a process has no headers, so its environment has to say it. */
+  readonly credentials?: Credentials.Credentials
+}
+
+/**
+ * Serves until standard input ends. Fails at once when the credentials are not good for anything.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtime> =>
+  Effect.gen(function*() {
+    const runtime = yield* Runtime
+    const credentials = options.credentials ?? Credentials.none
+    yield* runtime.authenticate(Caller.make("mcp", { credentials }))
+    const output = yield* claimStdout
+    const services = yield* Effect.context<never>()
+    const [sdk, { serveStdio, StdioServerTransport }] = yield* Effect.promise(() =>
+      Promise.all([import("@modelcontextprotocol/server"), import("@modelcontextprotocol/server/stdio")])
+    )
+    const makeServer = McpServer.make(sdk, { runtime, catalog: McpCatalog.fromFusion(runtime.fusion), services })
+    yield* Effect.callback<void>((resume) => {
+      const transport = new StdioServerTransport(process.stdin, output)
+      const handle = serveStdio(() => makeServer(connectionOf(sdk, credentials)), {
+        transport,
+        onerror: (error) => process.stderr.write(`${error.message}\n`)
+      })
+      const closed = transport.onclose
+      transport.onclose = () => {
+        closed?.()
+        resume(Effect.void)
+      }
+      return Effect.promise(handle.close)
+    })
+  })
+
+/** A request is cancelled by a message about it; a connection that ends takes nothing back. */
+const connectionOf = (sdk: typeof Sdk, credentials: Credentials.Credentials): McpServer.Connection => ({
+  credentials,
+  traceparent: undefined,
+  waiting: () => () => {},
+  isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
+})
+
+let claimed: Writable | undefined
+
+/**
+ * Standard output for the protocol alone, from now on: what anything else prints goes to standard error instead.
+ *
+ * `run` claims it; a program that prints while it starts claims it before.
+ *
+ * @category resources
+ * @since 0.1.0
+ */
+export const claimStdout: Effect.Effect<Writable> = Effect.sync(() => {
+  if (claimed !== undefined) return claimed
+  const write = process.stdout.write.bind(process.stdout)
+  process.stdout.write = process.stderr.write.bind(process.stderr)
+  return claimed = new Writable({
+    decodeStrings: false,
+    write: (chunk: string | Uint8Array, _, done) => void write(chunk, done)
+  })
+})

@@ -1,0 +1,65 @@
+/**
+ * A run's journal as progress of a tool call.
+ *
+ * @since 0.1.0
+ */
+import type { RunEvent } from "@fastagentic/core/Event"
+
+/** @category models @since 0.1.0 */
+export interface Progress {
+  /** The number of the event in the journal, which only grows. */
+  readonly progress: number
+  readonly message: string
+  readonly event: RunEvent["type"]
+}
+
+/**
+ * Events that were committed together, in order. Deltas of one kind that stand side by side are one message: a reader
+ * that is slower than the run gets fewer and longer ones. What ends or pauses a run is its result, not progress.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progress> => {
+  const progress: Array<Progress> = []
+  for (const event of events) {
+    const message = messageOf(event)
+    if (message === undefined) continue
+    const last = progress.at(-1)
+    const joined = last !== undefined && last.event === event.type && isDelta(event)
+    if (joined) progress.pop()
+    progress.push({ progress: event.seq, message: joined ? last.message + message : message, event: event.type })
+  }
+  return progress
+}
+
+const isDelta = (event: RunEvent) => event.type === "token" || event.type === "reasoning_delta"
+
+const messageOf = (event: RunEvent): string | undefined => {
+  switch (event.type) {
+    case "token":
+    case "reasoning_delta":
+      return event.data.delta
+    case "log":
+      return event.data.message
+    case "run_started":
+      return event.data.agent
+    case "node_enter":
+    case "node_exit":
+    case "agent_enter":
+    case "agent_exit":
+    case "tool_call":
+    case "tool_call_start":
+    case "tool_start":
+    case "tool_result":
+    case "custom":
+      return event.data.name
+    case "done":
+    case "error":
+    case "run_cancelled":
+    case "run_suspended":
+      return undefined
+    default:
+      return event.type
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * A tool call: starts a run, follows it, and answers with what became of it.
+ *
+ * @since 0.1.0
+ */
+import type { Caller } from "@fastagentic/core/Caller"
+import type { Callable } from "@fastagentic/core/Fusion"
+import { RunError } from "@fastagentic/core/RunError"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Runtime } from "@fastagentic/core/Runtime"
+import type * as Sdk from "@modelcontextprotocol/server"
+import { Effect, Stream } from "effect"
+import { type Catalog, isObject } from "./McpCatalog.ts"
+import { invalidParams, McpError } from "./McpError.ts"
+import * as Progress from "./Progress.ts"
+import * as ToolResult from "./ToolResult.ts"
+
+/** @category models @since 0.1.0 */
+export interface ToolCall {
+  readonly caller: Caller
+  readonly name: string
+  readonly arguments: unknown
+  readonly idempotencyKey: string | undefined
+  readonly threadId: string | undefined
+  /** Sends progress; `undefined` when the caller did not ask for any. */
+  readonly report: ((progress: Progress.Progress, runId: string) => Effect.Effect<void>) | undefined
+  /** Told which run the call waits for; what it returns is called when the call waits no more. */
+  readonly waiting: (runId: string) => () => void
+  /** Whether the call was interrupted because the client wants the run to end. */
+  readonly isCancelled: () => boolean
+}
+
+/**
+ * Calls a tool, or an agent that is listed as one.
+ *
+ * Arguments that do not fit are a result that the model can read and mend; refusals of the door are errors.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (
+  runtime: Runtime["Service"],
+  catalog: Catalog,
+  call: ToolCall
+): Effect.Effect<Sdk.CallToolResult, McpError | RunError> => {
+  const callable = catalog.callables.get(call.name)
+  return callable === undefined ? Effect.fail(unknownTool(call)) : Effect.catchReason(
+    start(runtime, callable, call),
+    "RunError",
+    "InvalidPayload",
+    ({ _tag, issues, target }) =>
+      Effect.succeed(ToolResult.refused({ _tag, target, issues }, { [ToolResult.Meta.traceId]: call.caller.traceId }))
+  )
+}
+
+const unknownTool = ({ caller, name }: ToolCall) =>
+  new McpError({
+    code: invalidParams,
+    message: `Unknown tool: ${name}`,
+    data: { tag: "NotDeclared", kind: "tool", identifier: name, traceId: caller.traceId }
+  })
+
+/** From its admission on, a run is either waited for or, if the client so wishes, cancelled. */
+const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) =>
+  Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
+    const started = yield* runtime.start(call.caller, {
+      kind: callable.kind,
+      identifier: callable.identifier,
+      payload: call.arguments,
+      idempotencyKey: call.idempotencyKey,
+      threadId: call.threadId
+    })
+    const { runId } = started.run
+    const release = call.waiting(runId)
+    return yield* restore(outcome(runtime, callable, call, runId)).pipe(
+      Effect.onInterrupt(() =>
+        call.isCancelled()
+          ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
+          : Effect.void
+      ),
+      Effect.ensuring(Effect.sync(release))
+    )
+  }))
+
+const outcome = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  callable: Callable,
+  call: ToolCall,
+  runId: string
+) {
+  if (call.report !== undefined) yield* follow(runtime, call, runId, call.report)
+  const settled = yield* runtime.await(call.caller, runId)
+  return ToolResult.fromRun(settled, {
+    traceId: call.caller.traceId,
+    structured: isObject(callable.success.json),
+    interrupts: yield* openInterrupts(runtime, call.caller, settled)
+  })
+})
+
+const openInterrupts = (runtime: Runtime["Service"], caller: Caller, { runId, state }: RunRecord) =>
+  state !== "suspended"
+    ? Effect.succeed([])
+    : Effect.map(runtime.interrupts(caller, runId), (all) => all.filter((interrupt) => interrupt.state === "open"))
+
+const follow = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  call: ToolCall,
+  runId: string,
+  report: NonNullable<ToolCall["report"]>
+) {
+  const pages = yield* runtime.follow(call.caller, runId, { after: 0, until: "settled" })
+  yield* Stream.runForEach(
+    pages,
+    ({ events }) =>
+      Effect.forEach(Progress.fromEvents(events), (progress) => report(progress, runId), { discard: true })
+  ).pipe(
+    Effect.mapError((reason) => new RunError({ reason }))
+  )
+})

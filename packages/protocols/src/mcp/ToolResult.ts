@@ -1,0 +1,80 @@
+/**
+ * What became of a run, as the result of a tool call.
+ *
+ * @since 0.1.0
+ */
+import type { Failure } from "@fastagentic/core/Event"
+import type { Interrupt } from "@fastagentic/core/Interrupt"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import type * as Sdk from "@modelcontextprotocol/server"
+import type { Schema } from "effect"
+
+/** The keys of ours in `_meta`. @category constants @since 0.1.0 */
+export const Meta = {
+  runId: "fastagentic/runId",
+  traceId: "fastagentic/traceId",
+  idempotencyKey: "fastagentic/idempotencyKey",
+  threadId: "fastagentic/threadId",
+  event: "fastagentic/event",
+  error: "fastagentic/error",
+  interrupts: "fastagentic/interrupts"
+} as const
+
+type Json = { readonly [key: string]: Schema.Json }
+
+/** @category conversions @since 0.1.0 */
+export const fromRun = (
+  run: RunRecord,
+  options: { readonly traceId: string; readonly structured: boolean; readonly interrupts: ReadonlyArray<Interrupt> }
+): Sdk.CallToolResult => {
+  const meta = { [Meta.runId]: run.runId, [Meta.traceId]: options.traceId }
+  if (run.state === "completed") return completed(run.output ?? null, options.structured, meta)
+  if (run.error !== undefined) return failed(run.error, meta)
+  if (run.state === "cancelled") return refused({ _tag: "RunCancelled", runId: run.runId }, meta)
+  if (run.state === "suspended" && options.interrupts.length > 0) return suspended(run, options.interrupts, meta)
+  return refused({ _tag: "RunContinues", runId: run.runId, state: run.state, follow: `GET /runs/${run.runId}` }, meta)
+}
+
+const completed = (output: Schema.Json, structured: boolean, meta: Json): Sdk.CallToolResult => {
+  const content = [text(typeof output === "string" ? output : JSON.stringify(output))]
+  return structured && typeof output === "object" && output !== null && !Array.isArray(output)
+    ? { content, structuredContent: { ...output }, _meta: meta }
+    : { content, _meta: meta }
+}
+
+const failed = (failure: Failure, meta: Json): Sdk.CallToolResult =>
+  refused(failure.value ?? { _tag: failure.tag, message: failure.message }, meta)
+
+/** A pause is told with everything that is needed to decide it. */
+const suspended = (run: RunRecord, interrupts: ReadonlyArray<Interrupt>, meta: Json): Sdk.CallToolResult => {
+  const open = interrupts.map((interrupt) => ({
+    id: interrupt.id,
+    kind: interrupt.kind,
+    name: interrupt.name,
+    ...(interrupt.message === undefined ? {} : { message: interrupt.message }),
+    ...(interrupt.tool === undefined ? {} : { tool: interrupt.tool }),
+    ...(interrupt.arguments === undefined ? {} : { arguments: interrupt.arguments }),
+    ...(interrupt.responseSchema === undefined ? {} : { responseSchema: interrupt.responseSchema }),
+    ...(interrupt.expiresAt === undefined ? {} : { expiresAt: interrupt.expiresAt }),
+    answer: {
+      method: "POST",
+      path: `/runs/${run.runId}/interrupts/${interrupt.id}`,
+      body: interrupt.kind === "approval"
+        ? { decision: "approve | deny | edit", value: "other arguments, with edit" }
+        : { decision: "approve | deny", value: "what responseSchema asks for, with approve" }
+    }
+  }))
+  return refused(
+    { _tag: "RunSuspended", message: "The run waits for a decision.", runId: run.runId, interrupts: open },
+    { ...meta, [Meta.interrupts]: open }
+  )
+}
+
+/** The typed error is text for the model, and data for the client: structured content has the shape of a success. */
+export const refused = (error: Schema.Json, meta: Json): Sdk.CallToolResult => ({
+  isError: true,
+  content: [text(JSON.stringify(error))],
+  _meta: { ...meta, [Meta.error]: error }
+})
+
+const text = (value: string) => ({ type: "text" as const, text: value })

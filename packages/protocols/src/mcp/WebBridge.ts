@@ -1,0 +1,64 @@
+/**
+ * From an HTTP request of Effect to a web handler and back.
+ *
+ * @since 0.1.0
+ */
+import { Cause, Effect, Exit, Stream } from "effect"
+import { ClientAbort } from "effect/http/HttpServerError"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+
+/**
+ * Answers with what a web handler answers. The body is not in the web request: whoever calls this has read it.
+ *
+ * The request's signal aborts when the client goes away, and not when the server does.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const answer = (
+  { headers, method }: HttpServerRequest.HttpServerRequest,
+  handler: (request: Request) => Promise<Response>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.suspend(() => {
+    const client = new AbortController()
+    const request = new Request(`http://${headers["host"] ?? "localhost"}/`, {
+      method,
+      headers,
+      signal: client.signal
+    })
+    return Effect.promise(() => handler(request)).pipe(
+      Effect.onExit((exit) => abortIfGone(client, exit)),
+      Effect.flatMap((response) => fromWeb(response, client))
+    )
+  })
+
+const abortIfGone = (client: AbortController, exit: Exit.Exit<unknown, unknown>) =>
+  Effect.sync(() => {
+    if (Exit.isFailure(exit) && isClientAbort(exit.cause)) client.abort()
+  })
+
+const isClientAbort = (cause: Cause.Cause<unknown>) =>
+  cause.reasons.some((reason) => Cause.isInterruptReason(reason) && reason.annotations.has(ClientAbort.key))
+
+const fromWeb = (response: Response, client: AbortController) => {
+  const { body, status } = response
+  const headers = Object.fromEntries(response.headers)
+  if (body === null) return Effect.succeed(HttpServerResponse.empty({ status, headers }))
+  const contentType = headers["content-type"] ?? "application/octet-stream"
+  if (contentType.startsWith("text/event-stream")) {
+    return Effect.succeed(HttpServerResponse.stream(streamOf(body, client), { status, headers, contentType }))
+  }
+  return Effect.map(
+    Effect.promise(() => response.text()),
+    (text) => HttpServerResponse.text(text, { status, headers, contentType })
+  )
+}
+
+/** The signal aborts before the body is cancelled, so that whoever writes the body can tell why it ends. */
+const streamOf = (body: ReadableStream<Uint8Array>, client: AbortController) =>
+  Stream.fromReadableStream({ evaluate: () => body, onError: (cause) => cause, releaseLockOnEnd: true }).pipe(
+    Stream.onExit((exit) =>
+      Effect.andThen(abortIfGone(client, exit), Effect.ignore(Effect.tryPromise(() => body.cancel())))
+    )
+  )

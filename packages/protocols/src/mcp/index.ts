@@ -1,0 +1,2 @@
+export * as McpProtocol from "./McpProtocol.ts"
+export * as McpStdio from "./McpStdio.ts"

@@ -1,0 +1,37 @@
+/** The fixture on standard input and output. What it prints besides goes to standard error, or a test fails. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Auth, Caller, Principal, Runtime } from "@fastagentic/core"
+import { McpStdio } from "@fastagentic/protocols/mcp"
+import { Effect, Redacted } from "effect"
+import process from "node:process"
+import { layerRuntime } from "../fixture.ts"
+
+const right = Redacted.make("right")
+const shown = process.env["KEY"]
+
+const auth = shown === undefined
+  ? Auth.layerNone
+  : Auth.layerKeys([{ key: right, principal: Principal.local }])
+
+const credentials = shown === undefined ? {} : { apiKey: Redacted.make(shown) }
+
+const watch = Effect.gen(function*() {
+  const runtime = yield* Runtime.Runtime
+  const seen = new Map<string, string>()
+  while (true) {
+    for (const run of yield* runtime.list(Caller.make("local", { credentials }), { limit: 50 })) {
+      if (seen.get(run.runId) !== run.state) console.log(`run ${run.runId} ${run.agent} ${run.state}`)
+      seen.set(run.runId, run.state)
+    }
+    yield* Effect.sleep("10 millis")
+  }
+})
+
+Effect.gen(function*() {
+  yield* McpStdio.claimStdout
+  yield* Effect.log("starting")
+  yield* Effect.scoped(Effect.gen(function*() {
+    yield* Effect.forkScoped(Effect.ignore(watch))
+    yield* McpStdio.run({ credentials })
+  })).pipe(Effect.provide(layerRuntime(auth)))
+}).pipe(NodeRuntime.runMain)
