@@ -10,6 +10,11 @@ const loads: ReadonlyArray<{ readonly name: string; readonly load: Load; readonl
     atMostMillis: 0.6
   },
   {
+    name: "paced streamed, 20 tokens one task each",
+    load: { path: "/agents/paced/stream", body: { text: words }, expect: "event: done" },
+    atMostMillis: 0.6
+  },
+  {
     name: "POST /tools/find_order",
     load: { path: "/tools/find_order", body: { orderId: 1042 }, expect: "shipped" },
     atMostMillis: 0.35

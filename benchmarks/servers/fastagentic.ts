@@ -15,6 +15,20 @@ const EchoLayer = Echo.toLayer(({ text }) =>
   Stream.fromIterable(text.split(" ")).pipe(Stream.map((word) => Event.token(word)))
 )
 
+class Paced extends Agent.make("paced", {
+  description: "The same, each token in a task of its own, as a model would send it",
+  payload: { text: Schema.String },
+  durable: false
+}) {}
+
+const PacedLayer = Paced.toLayer(({ text }) =>
+  Stream.fromIterable(text.split(" ")).pipe(
+    Stream.mapEffect((word) => Effect.as(nextTask, Event.token(word)))
+  )
+)
+
+const nextTask = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+
 const Order = Schema.Struct({ id: Schema.Int, state: Schema.String, amount: Schema.Finite })
 
 const FindOrder = Tool.make("find_order", {
@@ -27,10 +41,10 @@ const ToolsLayer = Tools.toLayer({
   find_order: ({ orderId }) => Effect.succeed({ id: orderId, state: "shipped", amount: 42 })
 })
 
-class Bench extends App.make("bench", { version: "1.0.0", agents: [Echo], tools: Tools }) {}
+class Bench extends App.make("bench", { version: "1.0.0", agents: [Echo, Paced], tools: Tools }) {}
 
 Server.layer(Bench, { port: Number(process.env["PORT"]) }).pipe(
-  Layer.provide([EchoLayer, ToolsLayer]),
+  Layer.provide([EchoLayer, PacedLayer, ToolsLayer]),
   Layer.provide([RunStore.RunStore.layerMemory, Defaults.layerOpen, Audit.layerMemory]),
   Layer.launch,
   NodeRuntime.runMain

@@ -19,7 +19,11 @@ createServer(async (request, response) => {
   const frame = (type: string, data: unknown) =>
     response.write(`id: ${++seq}\nevent: ${type}\ndata: ${JSON.stringify({ seq, type, data })}\n\n`)
   frame("run_started", { agent: "echo" })
-  for (const delta of String(Object(body).text).split(" ")) frame("token", { delta })
+  for (const delta of String(Object(body).text).split(" ")) {
+    frame("token", { delta })
+    // Without this Node would join the tokens of one task into one write.
+    if (request.url === "/agents/paced/stream") await new Promise((resolve) => setImmediate(resolve))
+  }
   frame("done", { output: Object(body).text })
   response.end()
 }).listen(Number(process.env["PORT"]), "127.0.0.1")
