@@ -69,12 +69,14 @@ export const open = Effect.fnUntraced(function*(options: Options) {
       return Stream.unwrap(Effect.as(Effect.andThen(start, Deferred.succeed(admitted, undefined)), parts))
     })
 
+  const tell = (events: ReadonlyArray<Event.Event>) =>
+    options.visible ? Effect.forEach(events, emit, { discard: true }) : Effect.void
+
   /** The graph has the answer as it was: a part that is not the one we passed in was changed for us alone. */
   const take = (part: Response.AnyPart) =>
     Effect.suspend((): Effect.Effect<void, HookBlocked> => {
       if (passed.shift() !== part) return Effect.fail(Bracket.notEnforceable("llm"))
-      const events = answer.events(part)
-      return options.visible ? Effect.forEach(events, emit, { discard: true }) : Effect.void
+      return tell(answer.events(part))
     })
 
   const fiber = yield* run.hooks.llm(call, next).pipe(
@@ -105,6 +107,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
   const close = (reason: string, usage: Event.Usage | undefined) =>
     Effect.gen(function*() {
       const { callId, model } = call
+      yield* tell(answer.cut(reason))
       yield* emit({
         type: "llm_end",
         data: { callId, finishReason: reason, ...(usage === undefined ? {} : { usage }) }
@@ -121,9 +124,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
   })
 
   const end = Effect.suspend(() => Effect.andThen(Queue.end(queue), verdict)).pipe(
-    Effect.onExit((exit) => {
-      return close(Exit.isSuccess(exit) ? answer.reason() : "blocked", spent)
-    })
+    Effect.onExit((exit) => close(Exit.isSuccess(exit) ? answer.reason() : "blocked", spent))
   )
 
   const fail = (cause: unknown) =>

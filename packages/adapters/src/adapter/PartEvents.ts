@@ -15,6 +15,8 @@ import { toJson } from "./Json.ts"
  */
 export interface Answer {
   readonly events: (part: Response.AnyPart) => ReadonlyArray<Event.Event>
+  /** What closes an answer that stopped before its `finish` part. */
+  readonly cut: (reason: string) => ReadonlyArray<Event.Event>
   /** Why it ended; known after the `finish` part. */
   readonly reason: () => string
 }
@@ -42,13 +44,20 @@ export const usageOf = ({ inputTokens, outputTokens }: Response.Usage): Event.Us
  */
 export const make = (callId: string): Answer => {
   let messageId = callId
-  let started = false
+  let state: "silent" | "speaking" | "finished" = "silent"
   let reason = "unknown"
 
   const inMessage = (event: Event.Event): ReadonlyArray<Event.Event> => {
-    if (started) return [event]
-    started = true
+    if (state !== "silent") return [event]
+    state = "speaking"
     return [{ type: "message_start", data: { messageId, role: "assistant" } }, event]
+  }
+
+  const cut = (finishReason: string): ReadonlyArray<Event.Event> => {
+    const open = state === "speaking"
+    state = "finished"
+    reason = finishReason
+    return open ? [{ type: "message_end", data: { messageId, finishReason } }] : []
   }
 
   const events = (part: Response.AnyPart): ReadonlyArray<Event.Event> => {
@@ -70,12 +79,11 @@ export const make = (callId: string): Answer => {
           data: { toolCallId: part.id, name: String(part.name), arguments: toJson(part.params) }
         })
       case "finish":
-        reason = part.reason
-        return started ? [{ type: "message_end", data: { messageId, finishReason: part.reason } }] : []
+        return cut(part.reason)
       default:
         return []
     }
   }
 
-  return { events, reason: () => reason }
+  return { events, cut, reason: () => reason }
 }

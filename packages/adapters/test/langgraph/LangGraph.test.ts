@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LangGraph } from "@fastagentic/adapters/langgraph"
 import { AIMessage } from "@langchain/core/messages"
+import { DynamicTool, tool } from "@langchain/core/tools"
 import { MessagesAnnotation, START, StateGraph } from "@langchain/langgraph"
+import { ToolNode } from "@langchain/langgraph/prebuilt"
 import { Effect } from "effect"
 import { FakeModel } from "./fakeModel.ts"
 import { Ask, ask, input, lookup, ofType, serve, types } from "./support.ts"
@@ -117,6 +119,55 @@ describe("LangGraph", () => {
       assert.deepStrictEqual(ofType(events, "token").map(({ data }) => data.delta), ["a", "b", "without a model"])
       assert.deepStrictEqual(ofType(events, "custom").map(({ data }) => data.value), [{ half: true }])
     }).pipe(Effect.provide(serve(LangGraph.layer(Ask, mixed, input)))))
+
+  const count = tool(
+    async function*({ to }: { to: number }) {
+      for (let one = 1; one < to; one++) yield one
+      return { counted: to }
+    },
+    { name: "count", description: "Counts", schema: { type: "object", properties: { to: { type: "integer" } } } }
+  )
+  const one = new DynamicTool({ name: "one", description: "Says one", func: () => Promise.resolve("one") })
+  const calls = [{ id: "a", name: "count", args: { to: 2 } }, { id: "b", name: "count", args: { to: 3 } }]
+  const counting = new StateGraph(MessagesAnnotation)
+    .addNode("direct", async () => {
+      await one.invoke("?")
+      return { messages: [new AIMessage({ content: "", tool_calls: calls })] }
+    })
+    .addNode("tools", new ToolNode([count]))
+    .addEdge(START, "direct")
+    .addEdge("direct", "tools")
+    .compile()
+
+  it.live("announces every tool call before its result, whoever calls it", () =>
+    Effect.gen(function*() {
+      const { events } = yield* ask("?")
+      const results = ofType(events, "tool_result")
+      assert.deepStrictEqual(results.map(({ data }) => data.result), ["one", { counted: 2 }, { counted: 3 }])
+      for (const { data, seq } of results) {
+        const of = events.filter((event) => "toolCallId" in event.data && event.data.toolCallId === data.toolCallId)
+        assert.deepStrictEqual(types(of).slice(0, 2), ["tool_call", "tool_start"])
+        assert.strictEqual(of.at(-1)?.seq, seq)
+      }
+      assert.deepStrictEqual(ofType(events, "tool_progress").map(({ data }) => data.data), [1, 1, 2])
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, counting, input)))))
+
+  let attempts = 0
+  const stubborn = new StateGraph(MessagesAnnotation)
+    .addNode("only", () => {
+      if (++attempts < 3) throw new Error("not yet")
+      return { messages: [new AIMessage("at last")] }
+    }, { retryPolicy: { maxAttempts: 3, initialInterval: 1, jitter: false, logWarning: false } })
+    .addEdge(START, "only")
+    .compile()
+
+  it.live("tells every attempt of a node that the graph retries", () =>
+    Effect.gen(function*() {
+      const { events, run } = yield* ask("?")
+      assert.strictEqual(run.output, "at last")
+      assert.deepStrictEqual(ofType(events, "node_exit").map(({ data }) => data.status), ["error", "error", "ok"])
+      assert.strictEqual(new Set(ofType(events, "node_enter").map(({ data }) => data.nodeId)).size, 1)
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, stubborn, input)))))
 
   it.live("makes a graph for each run, which knows its run", () =>
     Effect.gen(function*() {

@@ -61,6 +61,7 @@ describe("a failing model", () => {
       const { events, run } = yield* ask("?")
       assert.deepStrictEqual(run.error, silent)
       assert.deepStrictEqual(ofType(events, "token").map(({ data }) => data.delta), ["half "])
+      assert.deepStrictEqual(ofType(events, "message_end").map(({ data }) => data.finishReason), ["error"])
       assert.deepStrictEqual(ofType(events, "llm_end").map(({ data }) => data.finishReason), ["error"])
       assert.notInclude(JSON.stringify(events), "hunter2")
     }).pipe(Effect.provide(serve(LangGraph.layer(Ask, graph, input)))))
