@@ -17,7 +17,7 @@ import {
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { Callables } from "./bind.ts"
 import { asRunError, type Door, notFound } from "./door.ts"
-import { issuesOf } from "./issues.ts"
+import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
 import type { Node } from "./node.ts"
 import { claim } from "./reconcile.ts"
 
@@ -82,6 +82,7 @@ const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, given: A
 /** A value has to fit what was asked for, before anything is decided. */
 const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, given: Answer) {
   if (given.decision === "deny") return
+  if (tooDeep(given.value)) return yield* nestedTooDeeply(asked.name)
   const invalid = (error: Schema.SchemaError) => new InvalidPayload({ target: asked.name, issues: issuesOf(error) })
   if (asked.kind === "approval") {
     if (given.decision === "approve") return

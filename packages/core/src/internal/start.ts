@@ -8,7 +8,7 @@ import type { Started, StartRequest } from "../Runtime.ts"
 import type { Callables } from "./bind.ts"
 import { asRunError, type Door } from "./door.ts"
 import { randomBytes } from "./entropy.ts"
-import { issuesOf } from "./issues.ts"
+import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
 import type { Bound, Node } from "./node.ts"
 
 /** The way of every run into the system: enter, decode, admit, launch. */
@@ -36,17 +36,19 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
   })
 }
 
-const fail = (reason: NotDeclared | ShuttingDown) => Effect.fail(new RunError({ reason }))
+const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
 
 const targetOf = ({ callable }: Bound) => `${callable.kind}/${callable.identifier}`
 
 /** The payload is kept as it came, once it is known to fit. */
 const decode = (bound: Bound, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
-  asRunError(
-    Effect.andThen(bound.callable.payload.decode(payload), Schema.decodeUnknownEffect(Schema.Json)(payload)).pipe(
-      Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: issuesOf(error) }))
+  tooDeep(payload) ?
+    fail(nestedTooDeeply(bound.callable.identifier)) :
+    asRunError(
+      Effect.andThen(bound.callable.payload.decode(payload), Schema.decodeUnknownEffect(Schema.Json)(payload)).pipe(
+        Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: issuesOf(error) }))
+      )
     )
-  )
 
 const recordOf = (
   { callable }: Bound,

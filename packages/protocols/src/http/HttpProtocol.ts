@@ -7,6 +7,7 @@ import type { Auth } from "@fastagentic/core/Auth"
 import { Runtime } from "@fastagentic/core/Runtime"
 import { Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
 import * as AgentRoutes from "./AgentRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as Exchange from "./Exchange.ts"
@@ -54,9 +55,14 @@ const makeNoRoute = (routes: ReadonlyArray<Route>) => {
   return Exchange.handle(({ request: { method, url } }) => {
     const path = url.split("?")[0] ?? ""
     const allowed = patterns.filter(({ pattern }) => pattern.test(path)).map((served) => served.method)
-    return Effect.fail(allowed.length === 0 ? new NoSuchRoute({ method }) : new MethodNotAllowed({ method, allowed }))
+    const isElsewhere = allowed.length > 0 && !allowed.some((one) => one === method)
+    return Effect.fail(isElsewhere ? new MethodNotAllowed({ method, allowed }) : new NoSuchRoute({ method }))
   })
 }
+
+/** An address with broken percent signs reaches no route at all. */
+const isUnreadable = (error: unknown) =>
+  HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
 /**
  * Mounts all REST routes on the router.
@@ -74,5 +80,6 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     for (const [method, path, route] of routes) yield* router.add(method, path, route(runtime))
     const noRoute = makeNoRoute(routes)(runtime)
     for (const method of elsewhere) yield* router.add(method, "/*", noRoute)
+    yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, Exchange.noSuchAddress))
   })
 )
