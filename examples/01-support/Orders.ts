@@ -33,7 +33,7 @@ export class Orders extends Context.Service<Orders, {
     readonly orderId: number
     readonly amount: number
   }) => Effect.Effect<typeof Refund.Type, OrderNotFound | RefundTooHigh>
-}>()("acme/Orders") {
+}>()("@examples/01-support/Orders") {
   static readonly layer = Layer.effect(
     Orders,
     Effect.gen(function*() {

@@ -8,8 +8,9 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
+import { usageOf } from "../../adapter/PartEvents.ts"
 import { argumentsOf, messageEvents } from "./messageEvents.ts"
-import { totalOf, usageOf } from "./usage.ts"
+import { totalOf } from "./usage.ts"
 
 type AnySchema = Schema.Codec<unknown, unknown>
 

@@ -16,7 +16,7 @@ export type ToolAnswer = typeof ToolAnswer.Type
 
 /** Makes a call once per run, its hooks and its approval included: what was decided and done is not done again. */
 export const answerCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) =>
-  Run.stepWith(`call ${call.toolCallId}`, ToolAnswer, makeCall(toolkit, call, messages))
+  Run.stepWith(`call ${call.name}`, ToolAnswer, makeCall(toolkit, call, messages))
 
 const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) => {
   const { name, toolCallId } = call
