@@ -5,7 +5,7 @@
  */
 import type { RunEvent } from "@fastagentic/core/Event"
 import type { Page } from "@fastagentic/core/Runtime"
-import { Effect, Stream } from "effect"
+import { Effect, type Pull, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 const encoder = new TextEncoder()
@@ -15,13 +15,41 @@ const retry = "retry: 1000\n\n"
 export const frame = (event: RunEvent): string =>
   `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 
-const chunk = ({ closing, events }: Page): string => {
-  if (closing) return retry
-  if (events.length === 0) return ":\n\n"
+/** About how much of a page is made into text at once: a reader that does not read holds no more than this. */
+const chunkSize = 65_536
+
+const chunks = function*({ closing, events }: Page): Generator<Uint8Array> {
+  if (closing) return yield encoder.encode(retry)
+  if (events.length === 0) return yield encoder.encode(":\n\n")
   let text = ""
-  for (const event of events) text += frame(event)
-  return text
+  for (const event of events) {
+    text += frame(event)
+    if (text.length < chunkSize) continue
+    yield encoder.encode(text)
+    text = ""
+  }
+  if (text !== "") yield encoder.encode(text)
 }
+
+/** Makes the next chunk when it is asked for. */
+const encoded = <E>(pages: Stream.Stream<Page, E>): Stream.Stream<Uint8Array, E> =>
+  Stream.transformPull(pages, (pull) =>
+    Effect.sync(() => {
+      let waiting: Array<Generator<Uint8Array>> = []
+      const next: Pull.Pull<readonly [Uint8Array], E> = Effect.suspend(() => {
+        const chunk = waiting[0]?.next()
+        if (chunk?.done === false) return Effect.succeed<readonly [Uint8Array]>([chunk.value])
+        if (chunk?.done === true) {
+          waiting.shift()
+          return next
+        }
+        return Effect.flatMap(pull, (taken) => {
+          waiting = taken.map(chunks)
+          return next
+        })
+      })
+      return next
+    }))
 
 /**
  * Streams pages: comments as heartbeats, `retry` when the server goes away or cannot go on.
@@ -31,8 +59,7 @@ const chunk = ({ closing, events }: Page): string => {
  */
 export const response = <E>(pages: Stream.Stream<Page, E>, headers: Record<string, string>) =>
   HttpServerResponse.stream(
-    pages.pipe(
-      Stream.map((page) => encoder.encode(chunk(page))),
+    encoded(pages).pipe(
       Stream.catchCause((cause) =>
         Stream.fromEffect(Effect.as(Effect.logWarning("An event stream was cut", cause), encoder.encode(retry)))
       )
