@@ -31,6 +31,12 @@ export type Reply =
 
 type Failure = A2aError.A2aError | RunError
 
+/** A run with its view as far as it is known. */
+interface Delivered {
+  readonly run: RunRecord
+  readonly view: TaskView
+}
+
 /** A method, given its params as they came in. @category models @since 0.1.0 */
 export type Method = (call: Call, params: unknown) => Effect.Effect<Reply, Failure>
 
@@ -72,7 +78,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
       threadId: message.contextId || globalThis.crypto.randomUUID()
     })
     yield* sameContext(message, run)
-    return { runId: run.runId, view: viewOf(run) }
+    return { run, view: viewOf(run) }
   })
 
   const answer = Effect.fnUntraced(function*(call: Call, taskId: string, message: A2aSchema.Message) {
@@ -82,10 +88,10 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const asked = A2aMessage.toAnswer(message, open)
     const given = yield* open.length > 0 ? asked : Effect.mapError(asked, () => takesNothing(run))
     const answered = yield* runtime.answer(call.caller, taskId, given.id, given.answer)
-    return { runId: taskId, view: yield* load(call.caller, answered) }
+    return { run: answered, view: yield* load(call.caller, answered) }
   })
 
-  /** Brings a message to its run, a new one or the one that it names. */
+  /** Brings a message to its run: a new one is seen from its beginning, one that goes on from here. */
   const deliver = (call: Call, request: A2aSchema.SendMessageRequest) => {
     if (request.configuration?.taskPushNotificationConfig !== undefined) {
       return Effect.fail(A2aError.pushNotSupported("push notifications are not served"))
@@ -94,30 +100,35 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     return taskId === undefined ? start(call, request) : answer(call, taskId, request.message)
   }
 
-  const follow = (caller: Caller, runId: string, view: TaskView, until: "final" | "settled") =>
+  const follow = (caller: Caller, { run: { runId }, view }: Delivered, until: "final" | "settled") =>
     Effect.map(
       runtime.follow(caller, runId, { after: view.seq, until }),
-      Stream.mapEffect(({ events }) => advance(caller, runId, view, events))
+      (pages) =>
+        pages.pipe(
+          Stream.mapEffect(({ events }) => advance(caller, runId, view, events)),
+          Stream.mapError(() => unavailable)
+        )
     )
 
   const streamed = Effect.fnUntraced(function*(
     caller: Caller,
-    { runId, view }: { readonly runId: string; readonly view: TaskView },
+    delivered: Delivered,
     until: "final" | "settled",
     historyLength?: number
   ) {
-    const first: Updates = [{ task: view.task(historyLength) }]
-    const rest = yield* follow(caller, runId, view, until)
-    const updates = Stream.concat(Stream.succeed(first), Stream.mapError(rest, () => unavailable))
-    return { _tag: "Updates", updates } as const
+    const first: Updates = [{ task: delivered.view.task(historyLength) }]
+    const rest = yield* follow(caller, delivered, until)
+    return { _tag: "Updates", updates: Stream.concat(Stream.succeed(first), rest) } as const
   })
 
   const sendMessage = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {
-    const { runId, view } = yield* deliver(call, request)
-    if (request.configuration?.returnImmediately !== true) {
-      yield* Stream.runDrain(Stream.mapError(yield* follow(call.caller, runId, view, "settled"), () => unavailable))
+    const { historyLength, returnImmediately } = request.configuration ?? {}
+    const delivered = yield* deliver(call, request)
+    if (returnImmediately === true) {
+      return result({ task: (yield* load(call.caller, delivered.run)).task(historyLength) })
     }
-    return result({ task: view.task(request.configuration?.historyLength) })
+    yield* Stream.runDrain(yield* follow(call.caller, delivered, "settled"))
+    return result({ task: delivered.view.task(historyLength) })
   })
 
   const sendStreamingMessage = (call: Call, request: A2aSchema.SendMessageRequest) =>
@@ -143,7 +154,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
   const subscribeToTask = Effect.fnUntraced(function*(call: Call, { id }: typeof A2aSchema.TaskRequest.Type) {
     const run = yield* find(call, id)
     if (isFinal(run.state)) return yield* A2aError.unsupportedOperation(`the task is ${run.state}`)
-    return yield* streamed(call.caller, { runId: id, view: yield* load(call.caller, run) }, "final")
+    return yield* streamed(call.caller, { run, view: yield* load(call.caller, run) }, "final")
   })
 
   return new Map([

@@ -92,14 +92,15 @@ const readRequest = (json: unknown) =>
 
 /** No version means 0.3, as the specification says. */
 const knownVersion = (request: HttpServerRequest) => {
-  const query = new URLSearchParams(request.url.split("?", 2)[1])
-  const version = request.headers["a2a-version"] || query.get("A2A-Version") || "0.3"
+  const version = request.headers["a2a-version"] || versionInQuery(request.url) || "0.3"
   return /^1\.0(\.\d+)?$/u.test(version.trim()) ? Effect.void : Effect.fail(
     A2aError.versionNotSupported(`A2A ${version} is not served, send A2A-Version: 1.0`, {
       metadata: { version, supported: "1.0" }
     })
   )
 }
+
+const versionInQuery = (url: string) => new URLSearchParams(url.split("?", 2)[1]).get("A2A-Version")
 
 const withoutWaiting = (params: unknown) => {
   if (!Predicate.isObject(params)) return params

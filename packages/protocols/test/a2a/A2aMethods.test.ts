@@ -108,6 +108,8 @@ describe("SendMessage", () => {
       const updates = yield* collect(sendStream(client, "Where is order 1042?", { messageId: "same" }))
       assert.strictEqual(taskOf(updates).id, first.id)
       assert.strictEqual(taskOf(updates).contextId, first.contextId)
+      const now = { messageId: "same", configuration: { returnImmediately: true } }
+      assert.deepStrictEqual(yield* send(client, "Where is order 1042?", now), first)
       const conflict = yield* sendFails(client, "Where is order 1043?", { messageId: "same" })
       assert.include(conflict.message, "messageId was used before")
       assert.notStrictEqual((yield* send(client, "Where is order 1042?", { messageId: "other" })).id, first.id)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { A2aProtocol, type A2aSchema } from "@fastagentic/protocols/a2a"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { serve } from "../fixture.ts"
@@ -29,27 +29,30 @@ class Draft extends Agent.make("draft", {
 
 class Acme extends App.make("acme", { version: "1.0.0", title: "Acme", agents: [Count, Draft] }) {}
 
-const counting = serve(
-  A2aProtocol.layer().pipe(
-    Layer.provide(Runtime.layer(Acme)),
-    Layer.provide([
-      Count.toLayer(() =>
-        Stream.range(0, 99).pipe(
-          Stream.rechunk(1),
-          Stream.mapEffect((index) => Effect.as(Effect.sleep("2 millis"), Event.token(`${index} `)))
-        )
-      ),
-      Draft.toLayer(({ text }) => Effect.as(Run.emit(Event.token("thinking")), text))
-    ]),
-    Layer.provide(Layer.mergeAll(
-      RunStore.RunStore.layerMemory,
-      Auth.layerNone,
-      RateLimit.layerUnlimited,
-      Budget.layerUnlimited,
-      Audit.layerMemory
-    ))
+const serveCounting = (budget: Layer.Layer<Budget.Budget>) =>
+  serve(
+    A2aProtocol.layer().pipe(
+      Layer.provide(Runtime.layer(Acme)),
+      Layer.provide([
+        Count.toLayer(() =>
+          Stream.range(0, 99).pipe(
+            Stream.rechunk(1),
+            Stream.mapEffect((index) => Effect.as(Effect.sleep("2 millis"), Event.token(`${index} `)))
+          )
+        ),
+        Draft.toLayer(({ text }) => Effect.as(Run.emit(Event.token("thinking")), text))
+      ]),
+      Layer.provide(Layer.mergeAll(
+        RunStore.RunStore.layerMemory,
+        Auth.layerNone,
+        RateLimit.layerUnlimited,
+        budget,
+        Audit.layerMemory
+      ))
+    )
   )
-)
+
+const counting = serveCounting(Budget.layerUnlimited)
 
 const isText = (update: A2aSchema.StreamResponse) => "artifactUpdate" in update
 
@@ -102,6 +105,20 @@ describe("SendStreamingMessage", () => {
       assert.isTrue(last !== undefined && "statusUpdate" in last)
       assert.strictEqual(states(updates).at(-1), "TASK_STATE_FAILED")
       assert.include(JSON.stringify(last), "{\"data\":{\"_tag\":\"OrderNotFound\",\"orderId\":2042}}")
+    }).pipe(Effect.scoped))
+
+  it.live("tells a refusal from a failure", () =>
+    Effect.gen(function*() {
+      const usedUp = Layer.succeed(Budget.Budget, {
+        reserve: () => Effect.fail(new RunError.BudgetExceeded({ budget: "daily" })),
+        settle: () => Effect.void
+      })
+      const client = yield* connect(yield* serveCounting(usedUp))
+      const updates = yield* collect(sendStream(client, "go"))
+      assert.strictEqual(states(updates).at(-1), "TASK_STATE_REJECTED")
+      const { status } = yield* getTask(client, taskOf(updates).id)
+      assert.strictEqual(status.state, "TASK_STATE_REJECTED")
+      assert.deepStrictEqual(status.message?.parts, [{ text: "budget \"daily\" is used up" }])
     }).pipe(Effect.scoped))
 
   it.live("closes when input is required, and goes on with the answer", () =>
