@@ -312,9 +312,9 @@ export const stamp = (
   at: { readonly runId: string; readonly attempt: number; readonly ts: number; readonly lastSeq: number }
 ): ReadonlyArray<RunEvent> =>
   events.map((event, index) => ({
+    ...event,
     runId: at.runId,
     seq: at.lastSeq + 1 + index,
     ts: at.ts,
-    attempt: at.attempt,
-    ...event
+    attempt: at.attempt
   }))
