@@ -1,7 +1,10 @@
-/** Starts the server with `npm start` on a free port and asks it over a real socket whether it is healthy. */
+/** The README's start command, asked over real sockets what the example promises, stopped and started again. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { mkdtempSync } from "node:fs"
 import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 
 const freePort = async (): Promise<number> => {
@@ -42,16 +45,66 @@ const stop = async (server: ChildProcess): Promise<void> => {
   clearTimeout(late)
 }
 
-const port = await freePort()
-const server = spawn("npm", ["start"], {
-  detached: true,
-  stdio: ["ignore", "inherit", "inherit"],
-  env: { ...process.env, PORT: String(port) }
+const store = join(mkdtempSync(join(tmpdir(), "fastagentic-smoke-")), "acme.db")
+
+/** `npm start` as a newcomer would, on a store of its own. */
+const serve = async (use: (url: string) => Promise<void>): Promise<void> => {
+  const port = await freePort()
+  const server = spawn("npm", ["start"], {
+    detached: true,
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store }
+  })
+  try {
+    const url = `http://127.0.0.1:${port}`
+    await healthy(server, url)
+    await use(url)
+  } finally {
+    await stop(server)
+  }
+}
+
+const expect = (what: string, actual: unknown, expected: unknown): void => {
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) {
+    throw new Error(`smoke: ${what} is ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`)
+  }
+  console.log(`smoke: ${what} is ${JSON.stringify(actual)}`)
+}
+
+const post = async (url: string, body: unknown) => {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body)
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+let paused = { runId: "", interrupts: [{ id: "", tool: "", arguments: {} }] }
+
+await serve(async (url) => {
+  const found = await post(`${url}/agents/support`, { question: "Where is order 1042?" })
+  expect("the order that is asked for", found.body.orders[0].id, 1042)
+  const missing = await post(`${url}/agents/support`, { question: "Where is order 999999?" })
+  expect("the answer for an order that is not there", [missing.status, missing.body.error._tag], [404, "OrderNotFound"])
+  const refund = await post(`${url}/agents/support`, { question: "Refund order 1042 in full" })
+  paused = refund.body
+  const { arguments: args, tool } = paused.interrupts[0] ?? { arguments: {}, tool: "" }
+  expect("a refund", [refund.status, tool, args], [202, "refund_order", {
+    orderId: 1042,
+    amount: found.body.orders[0].amount
+  }])
+  const card = await (await fetch(`${url}/.well-known/agent-card.json`)).json()
+  expect("the first skill of the card", card.skills[0].id, "support")
+  const schema = await (await fetch(`${url}/mcp/schema`)).json()
+  expect("that MCP lists find_order", schema.tools.some((tool: { name: string }) => tool.name === "find_order"), true)
+  expect("the page of documents", (await fetch(`${url}/docs`)).status, 200)
 })
 
-try {
-  await healthy(server, `http://127.0.0.1:${port}`)
-  console.log("smoke: GET /health answered 200")
-} finally {
-  await stop(server)
-}
+await serve(async (url) => {
+  const { id } = paused.interrupts[0] ?? { id: "" }
+  const answered = await post(`${url}/runs/${paused.runId}/interrupts/${id}`, { decision: "approve" })
+  expect("that the decision is taken after a restart", answered.status < 300, true)
+  const journal = await (await fetch(`${url}/runs/${paused.runId}/events`)).text()
+  expect("the end of the journal", journal.trim().split("\n").at(-2), "event: done")
+})
