@@ -14,7 +14,7 @@ export const post = (url: string, body?: unknown, headers: Headers = {}) =>
   Effect.promise((signal) =>
     fetch(url, {
       method: "POST",
-      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
       headers: { "content-type": "application/json", ...headers },
       signal
     })
@@ -65,7 +65,7 @@ const decodeEvent = Schema.decodeUnknownSync(Schema.fromJsonString(EventLine))
 /** The events of an SSE body. */
 export const frames = (body: string) =>
   body.split("\n\n").filter((frame) => frame.includes("data: ")).map((frame) => {
-    const field = (name: string) => new RegExp(`^${name}: (.*)$`, "mu").exec(frame)?.[1] ?? ""
+    const field = (name: string) => new RegExp(`(?:^|\n)${name}: ([^\n]*)`, "u").exec(frame)?.[1] ?? ""
     return { id: Number(field("id")), event: field("event"), data: decodeEvent(field("data")) }
   })
 
