@@ -6,6 +6,7 @@ import { request } from "node:http"
 import { layerRuntime, serve } from "../fixture.ts"
 import { connect, kinds } from "./clients.ts"
 import { becomes, suite } from "./suite.ts"
+import { headers, modern } from "./wire.ts"
 
 const caller = Caller.make("local")
 
@@ -30,8 +31,6 @@ const server = Effect.map(start(), ({ runtime, url }) => ({
 
 const keys = Auth.layerKeys([{ key: Redacted.make("right"), principal: Principal.local }])
 
-const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" }
-
 interface Answer {
   readonly status: number
   readonly headers: Headers
@@ -54,27 +53,6 @@ const withHost = (url: string, host: string) =>
   })
 
 const ping = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" })
-
-const modern = (method: string, params: Record<string, unknown>) => ({
-  headers: {
-    ...headers,
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": method,
-    "mcp-name": String(params["name"])
-  },
-  body: JSON.stringify({
-    jsonrpc: "2.0",
-    id: 1,
-    method,
-    params: {
-      ...params,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {}
-      }
-    }
-  })
-})
 
 for (const kind of kinds) suite("McpProtocol", kind, server)
 
