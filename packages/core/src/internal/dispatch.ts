@@ -36,42 +36,53 @@ const inside = (inner: Dispatch, outer: Dispatch): Dispatch => ({
   error: (failure, call) => Effect.flatMap(inner.error(failure, call), (seen) => outer.error(seen, call))
 })
 
-/** One hook whose decisions are seen: a changed call is a modification, its own refusal a block. */
+/** One hook whose decisions are seen: a changed call is a modification, a second one a retry, its own refusal a block. */
 const observed = ({ identifier, points }: BoundHook, decided: Decided): Dispatch => {
-  const modified = (point: keyof Hook.Points) => decided({ hook: identifier, point, decision: "modify" })
+  const admitting = <C>(point: keyof Hook.Points, call: C) => {
+    let calls = 0
+    return (changed: C) =>
+      Effect.suspend(() => {
+        const retry = calls++ > 0 ? decided({ hook: identifier, point, decision: "retry" }) : Effect.void
+        return changed === call
+          ? retry
+          : Effect.andThen(retry, decided({ hook: identifier, point, decision: "modify" }))
+      })
+  }
   const blocked = (point: keyof Hook.Points) => (error: unknown) =>
     error instanceof HookBlocked && error.hook === identifier && error.point === point
       ? decided({ hook: identifier, point, decision: "block", reason: error.reason })
       : Effect.void
+  const { checkpoint, llm, node, request, tool } = points
   return {
-    request: (call, next) =>
-      points.request === undefined ? next(call) : points.request(
-        call,
-        (changed) => changed === call ? next(changed) : Effect.andThen(modified("request"), next(changed))
-      ).pipe(Effect.tapError(blocked("request"))),
-    llm: (call, next) =>
-      points.llm === undefined ? next(call) : points.llm(
-        call,
-        (changed) =>
-          changed === call
-            ? next(changed)
-            : Stream.unwrap(Effect.as(modified("llm"), next(changed)))
-      ).pipe(Stream.tapError((error) => blocked("llm")(error))),
-    tool: (call, next) =>
-      points.tool === undefined ? next(call) : points.tool(
-        call,
-        (changed) => changed === call ? next(changed) : Effect.andThen(modified("tool"), next(changed))
-      ).pipe(Effect.tapError(blocked("tool"))),
-    node: (call, next) =>
-      points.node === undefined ? next(call) : points.node(
-        call,
-        (changed) => changed === call ? next(changed) : Effect.andThen(modified("node"), next(changed))
-      ).pipe(Effect.tapError(blocked("node"))),
-    checkpoint: (call, next) =>
-      points.checkpoint === undefined ? next(call) : points.checkpoint(
-        call,
-        (changed) => changed === call ? next(changed) : Effect.andThen(modified("checkpoint"), next(changed))
-      ).pipe(Effect.tapError(blocked("checkpoint"))),
+    request: request === undefined ? direct.request : (call, next) => {
+      const admit = admitting("request", call)
+      return Effect.tapError(
+        request(call, (changed) => Effect.andThen(admit(changed), next(changed))),
+        blocked("request")
+      )
+    },
+    llm: llm === undefined ? direct.llm : (call, next) => {
+      const admit = admitting("llm", call)
+      return Stream.tapError(
+        llm(call, (changed) => Stream.unwrap(Effect.as(admit(changed), next(changed)))),
+        blocked("llm")
+      )
+    },
+    tool: tool === undefined ? direct.tool : (call, next) => {
+      const admit = admitting("tool", call)
+      return Effect.tapError(tool(call, (changed) => Effect.andThen(admit(changed), next(changed))), blocked("tool"))
+    },
+    node: node === undefined ? direct.node : (call, next) => {
+      const admit = admitting("node", call)
+      return Effect.tapError(node(call, (changed) => Effect.andThen(admit(changed), next(changed))), blocked("node"))
+    },
+    checkpoint: checkpoint === undefined ? direct.checkpoint : (call, next) => {
+      const admit = admitting("checkpoint", call)
+      return Effect.tapError(
+        checkpoint(call, (changed) => Effect.andThen(admit(changed), next(changed))),
+        blocked("checkpoint")
+      )
+    },
     error: points.error ?? direct.error
   }
 }

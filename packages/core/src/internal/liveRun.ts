@@ -6,6 +6,7 @@ import { CurrentRun } from "../Run.ts"
 import { StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Changes, Commit, Written } from "../RunStore.ts"
+import { canonical } from "./canonical.ts"
 import { type BoundHook, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
@@ -199,9 +200,13 @@ export class LiveRun {
 
   private interrupt(request: Request): Effect.Effect<Resolution> {
     return Effect.suspend(() => {
-      const name = this.use("interrupt", request.name)
-      const known = this.past.interrupts.get(name)
-      if (known?.resolution !== undefined) return Effect.succeed(known.resolution)
+      let name = this.use("interrupt", request.name)
+      let known = this.past.interrupts.get(name)
+      while (known?.resolution !== undefined) {
+        if (isAbout(known, request)) return Effect.succeed(known.resolution)
+        name = this.use("interrupt", request.name)
+        known = this.past.interrupts.get(name)
+      }
       const opened: Interrupt = known ?? {
         ...request,
         name,
@@ -233,6 +238,11 @@ export class LiveRun {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+/** An approval holds for the very call that was approved: a handler that now wants something else asks again. */
+const isAbout = (known: Interrupt, request: Request) =>
+  request.kind !== "approval" ||
+  (known.tool === request.tool && canonical(known.arguments ?? null) === canonical(request.arguments ?? null))
 
 /** Sums tokens and costs; what neither side reports stays unknown. */
 const add = (total: Usage | undefined, more: Usage): Usage => {

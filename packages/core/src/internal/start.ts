@@ -6,6 +6,7 @@ import { IdempotencyConflict, InvalidPayload, NotDeclared, RunError, ShuttingDow
 import type { RunRecord } from "../RunRecord.ts"
 import type { Started, StartRequest } from "../Runtime.ts"
 import type { Callables } from "./bind.ts"
+import { canonical } from "./canonical.ts"
 import { asRunError, type Door } from "./door.ts"
 import { randomBytes } from "./entropy.ts"
 import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
@@ -93,10 +94,3 @@ const admit = Effect.fnUntraced(function*(node: Node, run: RunRecord) {
     ? { run: written.run, attached: true }
     : yield* Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
 })
-
-/** JSON with its keys in order. */
-const canonical = (value: Schema.Json): string =>
-  JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => a < b ? -1 : 1))
-      : part)
