@@ -11,7 +11,7 @@ export interface Server {
 class Connected extends Context.Service<Connected, {
   readonly peer: Peer
   readonly newestBecomes: (state: string) => Effect.Effect<boolean>
-}>()("@fastagentic/protocols/test/mcp/Connected") {}
+}>()("@fastagentic/protocols/test/mcp/suite/Connected") {}
 
 const layer = (kind: Kind, open: Effect.Effect<Server, never, Scope.Scope>) =>
   Layer.effect(
