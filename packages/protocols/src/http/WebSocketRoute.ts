@@ -32,7 +32,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import { Forbidden, RunError } from "@fastagentic/core/RunError"
 import { Runtime } from "@fastagentic/core/Runtime"
-import { Deferred, Effect, type Scope } from "effect"
+import { Deferred, Effect, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
@@ -47,17 +47,10 @@ export { ClientFrame, ServerFrame }
 /** What one connection may use, and its defaults. @category references @since 0.1.0 */
 export const Limits = SocketOutlet.Limits
 
-/** The route; connections without a run to follow learn from it that the server goes away. @category routes @since 0.1.0 */
+/** @category routes @since 0.1.0 */
 export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> = Effect.gen(function*() {
-  const { ready } = yield* Runtime
   const limits = yield* SocketOutlet.Limits
-  const goingAway = yield* Deferred.make<never, SocketOutlet.Goodbye>()
-  yield* Effect.sleep("1 second").pipe(
-    Effect.andThen(ready),
-    Effect.repeat({ while: (admits: boolean) => admits }),
-    Effect.andThen(Deferred.fail(goingAway, SocketOutlet.goingAway)),
-    Effect.forkScoped
-  )
+  const watch = yield* RcRef.make({ acquire: watchRuntime(yield* Runtime) })
   return (runtime) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const caller = Caller.make("websocket", {
@@ -66,10 +59,22 @@ export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> =
       })
       return checkOrigin(request).pipe(
         Effect.andThen(runtime.authenticate(caller)),
-        Effect.andThen(isUpgrade(request) ? talk({ runtime, caller, request, limits, goingAway }) : upgradeRequired),
+        Effect.andThen(isUpgrade(request) ? talk({ runtime, caller, request, limits, watch }) : upgradeRequired),
         Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
       )
     })
+})
+
+/** Fails once the server goes away, which a connection without a run to follow learns from here. One for all of them. */
+const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) {
+  const watch = yield* Deferred.make<never, SocketOutlet.Goodbye>()
+  yield* Effect.sleep("1 second").pipe(
+    Effect.andThen(ready),
+    Effect.repeat({ while: (admits: boolean) => admits }),
+    Effect.andThen(Deferred.fail(watch, SocketOutlet.goingAway)),
+    Effect.forkScoped
+  )
+  return watch
 })
 
 /** A page of another site may not use the credentials, or the network, of whoever looks at it. */
@@ -96,12 +101,12 @@ const upgradeRequired = Effect.succeed(
 )
 
 /** The connection from its upgrade to its end. Runs go on without it. */
-const talk = ({ caller, goingAway, limits, request, runtime }: {
+const talk = ({ caller, limits, request, runtime, watch }: {
   readonly runtime: Runtime["Service"]
   readonly caller: Caller.Caller
   readonly request: HttpServerRequest.HttpServerRequest
   readonly limits: SocketOutlet.Limits
-  readonly goingAway: Deferred.Deferred<never, SocketOutlet.Goodbye>
+  readonly watch: RcRef.RcRef<Deferred.Deferred<never, SocketOutlet.Goodbye>>
 }) =>
   Effect.gen(function*() {
     const socket = yield* request.upgrade
@@ -118,7 +123,7 @@ const talk = ({ caller, goingAway, limits, request, runtime }: {
       listen,
       beat,
       connection.ended,
-      Deferred.await(goingAway)
+      Deferred.await(yield* RcRef.get(watch))
     ]
     yield* Effect.raceAllFirst(parts).pipe(
       Effect.catchTag("Goodbye", outlet.close),

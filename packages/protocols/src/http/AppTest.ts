@@ -1,0 +1,164 @@
+/**
+ * Tests of an app through its whole HTTP pipeline, in memory: no port, no disk, and time is the test's own.
+ *
+ * @since 0.1.0
+ */
+import type * as App from "@fastagentic/core/App"
+import * as Audit from "@fastagentic/core/Audit"
+import * as Auth from "@fastagentic/core/Auth"
+import * as Budget from "@fastagentic/core/Budget"
+import type { Credentials } from "@fastagentic/core/Credentials"
+import type { FusionError } from "@fastagentic/core/Fusion"
+import * as RateLimit from "@fastagentic/core/RateLimit"
+import type { StoreUnavailable } from "@fastagentic/core/RunError"
+import { RunStore } from "@fastagentic/core/RunStore"
+import * as Runtime from "@fastagentic/core/Runtime"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Client from "./Client.ts"
+import * as HttpProtocol from "./HttpProtocol.ts"
+
+/**
+ * What stands behind the app; each can be replaced.
+ *
+ * Runs and audit are in memory, everybody is let in, and nothing is limited.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly store?: Layer.Layer<RunStore>
+  readonly auth?: Layer.Layer<Auth.Auth>
+  readonly rateLimit?: Layer.Layer<RateLimit.RateLimit>
+  readonly budget?: Layer.Layer<Budget.Budget>
+  readonly audit?: Layer.Layer<Audit.Audit>
+}
+
+/** @category models @since 0.1.0 */
+export type Services =
+  | HttpClient.HttpClient
+  | Runtime.Runtime
+  | RunStore
+  | Auth.Auth
+  | RateLimit.RateLimit
+  | Budget.Budget
+  | Audit.Audit
+
+/** @category models @since 0.1.0 */
+export interface ClientOptions extends Options {
+  readonly credentials?: Credentials
+}
+
+/** Where the app seems to be. @category constants @since 0.1.0 */
+export const url = "http://app.test"
+
+/**
+ * The app with a client that sends its requests straight to the router, and everything behind it.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export function layer<A extends App.Any, H, E>(
+  app: App.Runnable<A, H, E>,
+  options?: Options
+): Layer.Layer<Services, E | FusionError | StoreUnavailable>
+export function layer<A extends App.Any>(
+  app: A,
+  options?: Options
+): Layer.Layer<Services, FusionError | StoreUnavailable, App.Handlers<A>>
+export function layer<A extends App.Any, H, E>(
+  app: A | App.Runnable<A, H, E>,
+  options: Options = {}
+): Layer.Layer<Services, unknown, unknown> {
+  return layerOf(app, options)
+}
+
+const layerOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, options: Options) => {
+  const services = Layer.mergeAll(
+    options.store ?? RunStore.layerMemory,
+    options.auth ?? Auth.layerNone,
+    options.rateLimit ?? RateLimit.layerUnlimited,
+    options.budget ?? Budget.layerUnlimited,
+    options.audit ?? Audit.layerMemory
+  )
+  return layerHttp.pipe(
+    Layer.provideMerge("handlers" in app ? Layer.provide(Runtime.layer(app.app), app.handlers) : Runtime.layer(app)),
+    Layer.provideMerge(services)
+  )
+}
+
+const layerHttp = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const handler = yield* HttpRouter.toHttpEffect(HttpProtocol.layer)
+    return HttpClient.make((request) => {
+      const requestScope = Scope.forkUnsafe(scope)
+      let streams = false
+      return handler.pipe(
+        Effect.map((response) => {
+          streams = response.body._tag === "Stream"
+          return HttpServerResponse.toClientResponse(HttpEffect.scopeTransferToStream(response), { request })
+        }),
+        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
+        Effect.provideService(Scope.Scope, requestScope),
+        // The routes answer every failure themselves.
+        Effect.orDie,
+        Effect.onExit((exit) => streams && Exit.isSuccess(exit) ? Effect.void : Scope.close(requestScope, exit))
+      )
+    })
+  })
+)
+
+/** A typed client with what is under it. @category models @since 0.1.0 */
+export interface TestClient<A extends App.Any> extends Client.Client<A> {
+  /** Sends to the same app, by path. */
+  readonly http: HttpClient.HttpClient
+  readonly runtime: Runtime.Runtime["Service"]
+  readonly audit: Audit.Audit["Service"]
+}
+
+/**
+ * A typed client of the app in memory, for as long as the scope is open.
+ *
+ * **Details**
+ *
+ * Under `it.effect` the app runs on the test's clock: a run that sleeps two hours is over when the clock is moved.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export function client<A extends App.Any, H, E>(
+  app: App.Runnable<A, H, E>,
+  options?: ClientOptions
+): Effect.Effect<TestClient<A>, E | FusionError | StoreUnavailable, Scope.Scope>
+export function client<A extends App.Any>(
+  app: A,
+  options?: ClientOptions
+): Effect.Effect<TestClient<A>, FusionError | StoreUnavailable, App.Handlers<A> | Scope.Scope>
+export function client<A extends App.Any, H, E>(
+  app: A | App.Runnable<A, H, E>,
+  options: ClientOptions = {}
+): Effect.Effect<TestClient<A>, unknown, unknown> {
+  const declared = "handlers" in app ? app.app : app
+  return Effect.flatMap(Layer.build(layerOf(app, options)), (context) =>
+    Effect.map(
+      Effect.provideContext(Client.make(declared, { url, ...credentialsOf(options) }), context),
+      (typed): TestClient<A> => ({
+        ...typed,
+        http: HttpClient.mapRequest(
+          Context.get(context, HttpClient.HttpClient),
+          HttpClientRequest.prependUrl(url)
+        ),
+        runtime: Context.get(context, Runtime.Runtime),
+        audit: Context.get(context, Audit.Audit)
+      })
+    ))
+}
+
+const credentialsOf = ({ credentials }: ClientOptions) => credentials === undefined ? {} : { credentials }

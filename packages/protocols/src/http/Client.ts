@@ -1,0 +1,163 @@
+/**
+ * A typed client of an app, made from its declaration alone.
+ *
+ * @since 0.1.0
+ */
+import type * as Agent from "@fastagentic/core/Agent"
+import type * as App from "@fastagentic/core/App"
+import * as Credentials from "@fastagentic/core/Credentials"
+import type { RunEvent } from "@fastagentic/core/Event"
+import type { Answer, Interrupt } from "@fastagentic/core/Interrupt"
+import type { Message } from "@fastagentic/core/PromptTemplate"
+import type * as PromptTemplate from "@fastagentic/core/PromptTemplate"
+import type * as Resource from "@fastagentic/core/Resource"
+import type { RunState } from "@fastagentic/core/RunRecord"
+import { Effect, Schema, type Stream } from "effect"
+import type * as Tool from "effect/ai/Tool"
+import * as HttpClient from "effect/http/HttpClient"
+import * as ClientCalls from "./ClientCalls.ts"
+import { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse } from "./ClientError.ts"
+import * as ClientRuns from "./ClientRuns.ts"
+import * as Transport from "./ClientTransport.ts"
+import type * as Wire from "./Wire.ts"
+
+export { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse }
+
+/** A key makes a repeated call the same run; runs of one thread belong together. @category models @since 0.1.0 */
+export interface CallOptions {
+  readonly idempotencyKey?: string
+  readonly threadId?: string
+}
+
+/** Fields that may all be left out may be left out together. */
+type Args<Input, Options extends ReadonlyArray<unknown>> = {} extends Input ? [input?: Input, ...Options]
+  : [input: Input, ...Options]
+
+/** @category models @since 0.1.0 */
+export interface AgentClient<A extends Agent.Any> {
+  /** Waits for the answer. A run that pauses is a `RunSuspended`. */
+  (...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>): Effect.Effect<
+    A["successSchema"]["Type"],
+    A["errorSchema"]["Type"] | RunSuspended | ClientError
+  >
+  /** The run's journal until it ends or pauses, over broken connections as if there were none. */
+  readonly stream: (...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>) => Stream.Stream<
+    RunEvent,
+    A["errorSchema"]["Type"] | ClientError
+  >
+  /** Does not wait. */
+  readonly start: (
+    ...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>
+  ) => Effect.Effect<Wire.Run, ClientError>
+}
+
+/** @category models @since 0.1.0 */
+export type ToolClient<T> = (...args: Args<Tool.Parameters<T>, [options?: CallOptions]>) => Effect.Effect<
+  Tool.Success<T>,
+  Tool.Failure<T> | RunSuspended | ClientError
+>
+
+/** @category models @since 0.1.0 */
+export type ResourceClient<R extends Resource.Any> = (...args: Args<R["paramsSchema"]["Type"], []>) => Effect.Effect<
+  R["successSchema"]["Type"],
+  R["errorSchema"]["Type"] | ClientError
+>
+
+/** @category models @since 0.1.0 */
+export type PromptClient<P extends PromptTemplate.Any> = (
+  ...args: Args<P["paramsSchema"]["Type"], []>
+) => Effect.Effect<ReadonlyArray<Message>, ClientError>
+
+/** Which runs to list, newest first; `after` is the `next` of the page before. @category models @since 0.1.0 */
+export interface RunFilter {
+  readonly agent?: string
+  readonly kind?: "agent" | "tool"
+  readonly state?: RunState
+  readonly threadId?: string
+  readonly after?: string
+  readonly limit?: number
+}
+
+/** Runs of any agent and tool, by their ids. @category models @since 0.1.0 */
+export interface Runs {
+  readonly get: (runId: string) => Effect.Effect<Wire.Run, ClientError>
+  readonly list: (filter?: RunFilter) => Effect.Effect<
+    { readonly items: ReadonlyArray<Wire.Run>; readonly next: string | null },
+    ClientError
+  >
+  /** The journal after an event number until the run has ended, over broken connections. */
+  readonly events: (runId: string, options?: { readonly after?: number }) => Stream.Stream<RunEvent, ClientError>
+  readonly cancel: (runId: string, reason?: string) => Effect.Effect<Wire.Run, ClientError>
+  readonly resume: (runId: string) => Effect.Effect<Wire.Run, ClientError>
+  readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ClientError>
+  readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Wire.Run, ClientError>
+}
+
+/** Everything that an app declares, to be called. @category models @since 0.1.0 */
+export interface Client<A extends App.Any> {
+  readonly agents: { readonly [One in A["agents"][number] as One["identifier"]]: AgentClient<One> }
+  readonly tools: { readonly [Name in keyof A["tools"]["tools"]]: ToolClient<A["tools"]["tools"][Name]> }
+  readonly resources: { readonly [One in A["resources"][number] as One["identifier"]]: ResourceClient<One> }
+  readonly prompts: { readonly [One in A["prompts"][number] as One["identifier"]]: PromptClient<One> }
+  readonly runs: Runs
+}
+
+/**
+ * Where the app is served and who calls it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly url: string
+  readonly credentials?: Credentials.Credentials
+  /** How often in a row a broken connection is opened again; 6 unless said. */
+  readonly retries?: number
+}
+
+/**
+ * Makes a client.
+ *
+ * **Details**
+ *
+ * A call whose connection breaks, or whose server goes away, is repeated under its idempotency key (one is made up when
+ * none is given), so it attaches to its run and never starts a second one.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <A extends App.Any>(
+  app: A,
+  options: Options
+): Effect.Effect<Client<A>, never, HttpClient.HttpClient> =>
+  Effect.map(HttpClient.HttpClient, (http) => {
+    const transport = Transport.make(http, {
+      url: options.url,
+      credentials: options.credentials ?? Credentials.none,
+      retries: options.retries ?? 6
+    })
+    const client = {
+      agents: byName(app.agents, (agent) => ClientCalls.agent(transport, agent)),
+      tools: byName(Object.values(app.tools.tools).map(toolTarget), (tool) => ClientCalls.tool(transport, tool)),
+      resources: byName(app.resources, (resource) => ClientCalls.resource(transport, resource)),
+      prompts: byName(app.prompts, (prompt) => ClientCalls.prompt(transport, prompt)),
+      runs: ClientRuns.make(transport)
+    }
+    // makeProto: the declarations are erased here; each call decodes with the schemas that its type is made of.
+    return client as unknown as Client<A>
+  })
+
+const byName = <D extends { readonly identifier: string }, C>(
+  declarations: ReadonlyArray<D>,
+  clientOf: (one: D) => C
+) => Object.fromEntries(declarations.map((one) => [one.identifier, clientOf(one)]))
+
+const toolTarget = (tool: Tool.Any): ClientCalls.Target => ({
+  identifier: tool.name,
+  payloadSchema: pure(tool.parametersSchema),
+  successSchema: pure(tool.successSchema),
+  errorSchema: pure(tool.failureSchema)
+})
+
+// Declarations only take schemas without services; effect/ai's tools say so at their handlers.
+const pure = (schema: Schema.Constraint) => Schema.make<Schema.Codec<unknown>>(schema.ast)

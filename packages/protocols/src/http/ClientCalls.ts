@@ -1,0 +1,162 @@
+/**
+ * Calls of what an app declares, over REST.
+ *
+ * @since 0.1.0
+ */
+import type { AnySchema } from "@fastagentic/core/Agent"
+import type { RunEvent } from "@fastagentic/core/Event"
+import type * as PromptTemplate from "@fastagentic/core/PromptTemplate"
+import * as Resource from "@fastagentic/core/Resource"
+import { InvalidPayload } from "@fastagentic/core/RunError"
+import { Effect, Schema, Stream } from "effect"
+import type { CallOptions } from "./Client.ts"
+import { ClientError, RunFailed, RunSuspended } from "./ClientError.ts"
+import * as ClientJournal from "./ClientJournal.ts"
+import * as ClientRuns from "./ClientRuns.ts"
+import * as Transport from "./ClientTransport.ts"
+import * as Wire from "./Wire.ts"
+
+/** What a call has to know of an agent or tool. @category models @since 0.1.0 */
+export interface Target {
+  readonly identifier: string
+  readonly payloadSchema: AnySchema
+  readonly successSchema: AnySchema
+  readonly errorSchema: AnySchema
+}
+
+/** @category constructors @since 0.1.0 */
+export const agent = (transport: Transport.Transport, target: Target) => {
+  const path = `/agents/${target.identifier}`
+  return Object.assign(waiting(transport, target, path), {
+    stream: (payload: unknown, options?: CallOptions) =>
+      Stream.unwrap(
+        Effect.map(requestOf(target, `${path}/stream`, payload, options), (open) => stream(transport, target, open))
+      ),
+    start: (payload: unknown, options?: CallOptions) =>
+      requestOf(target, `${path}/runs`, payload, options).pipe(
+        Effect.flatMap(transport.send),
+        Effect.flatMap((answered) => Transport.readOk(answered, Wire.Run)),
+        Effect.retry(transport.again)
+      )
+  })
+}
+
+/** @category constructors @since 0.1.0 */
+export const tool = (transport: Transport.Transport, target: Target) =>
+  waiting(transport, target, `/tools/${target.identifier}`)
+
+/** One request, with one key however often it is sent. */
+const requestOf = (target: Target, path: string, payload: unknown, options: CallOptions = {}) =>
+  Effect.map(encode(target.identifier, target.payloadSchema, payload), (body): Transport.Request => ({
+    method: "POST",
+    path,
+    body,
+    headers: {
+      "idempotency-key": options.idempotencyKey ?? globalThis.crypto.randomUUID(),
+      "x-thread-id": options.threadId
+    }
+  }))
+
+const encode = (target: string, schema: AnySchema, value: unknown = {}): Effect.Effect<Schema.Json, ClientError> =>
+  Effect.mapError(
+    Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value),
+    (error) =>
+      new ClientError({ reason: new InvalidPayload({ target, issues: [{ path: [], message: error.message }] }) })
+  )
+
+const waiting = (transport: Transport.Transport, target: Target, path: string) => {
+  const attempt = Effect.fnUntraced(function*(request: Transport.Request) {
+    const answered = yield* transport.send(request)
+    const { response: { headers, status } } = answered
+    if (status === 200) return yield* Transport.read(answered, target.successSchema)
+    if (status === 202) return yield* outcome(transport, target, yield* Transport.read(answered, Wire.Run))
+    return yield* headers["x-run-id"] === undefined
+      ? Transport.refusal(answered)
+      : Transport.failure(answered, target.errorSchema)
+  })
+  return (payload: unknown, options?: CallOptions) =>
+    Effect.flatMap(
+      requestOf(target, path, payload, options),
+      (request) => Effect.retry(attempt(request), transport.again)
+    )
+}
+
+/** What became of a run; one that goes on, because its server went away, is followed until it is known. */
+const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, target: Target, seen: Wire.Run) {
+  const { runId } = seen
+  const runs = ClientRuns.make(transport)
+  if (seen.state === "queued" || seen.state === "running") {
+    yield* Stream.runDrain(
+      ClientJournal.events({ transport, source: { runId }, after: seen.seq, until: "settled" })
+    )
+  }
+  const run = yield* runs.get(runId)
+  if (run.error !== undefined) return yield* Transport.failed(run.error, target.errorSchema, runId)
+  switch (run.state) {
+    case "completed":
+      return yield* Effect.mapError(
+        Schema.decodeUnknownEffect(Schema.toCodecJson(target.successSchema))(run.output),
+        (error) =>
+          new ClientError({
+            reason: new RunFailed({ tag: "UnknownAnswer", status: 200, detail: error.message }),
+            runId
+          })
+      )
+    case "cancelled":
+      return yield* cancelled(runId)
+    default: {
+      const interrupts = yield* runs.interrupts(runId)
+      return yield* new RunSuspended({ run, interrupts: interrupts.filter(({ state }) => state === "open") })
+    }
+  }
+})
+
+const cancelled = (runId: string) =>
+  new ClientError({
+    reason: new RunFailed({ tag: "RunCancelled", status: 409, detail: "the run was cancelled" }),
+    runId
+  })
+
+/** The journal of a new run. What ended the run, if it is no answer, ends the stream after its last event. */
+const stream = (transport: Transport.Transport, target: Target, open: Transport.Request) => {
+  let last: RunEvent | undefined
+  return ClientJournal.events({ transport, source: { open }, after: 0, until: "settled" }).pipe(
+    Stream.tap((event) =>
+      Effect.sync(() => {
+        last = event
+      })
+    ),
+    Stream.concat(Stream.suspend((): Stream.Stream<never, unknown> => {
+      if (last?.type === "error") return Stream.fromEffect(Transport.failed(last.data, target.errorSchema, last.runId))
+      return last?.type === "run_cancelled" ? Stream.fail(cancelled(last.runId)) : Stream.empty
+    }))
+  )
+}
+
+/** @category constructors @since 0.1.0 */
+export const resource = (transport: Transport.Transport, declared: Resource.Any) =>
+  Effect.fnUntraced(function*(params?: unknown) {
+    const { errorSchema, identifier, paramsSchema, successSchema, uriTemplate } = declared
+    const encoded = new Map<string, unknown>(Object.entries((yield* encode(identifier, paramsSchema, params)) ?? {}))
+    const segments = Resource.paramNames(uriTemplate).map((name) => encodeURIComponent(String(encoded.get(name))))
+    const answered = yield* transport.send({ method: "GET", path: ["/resources", identifier, ...segments].join("/") })
+    if (!Transport.isOk(answered)) return yield* Transport.failure(answered, errorSchema)
+    // The server sends what is a string as it is, and everything else as JSON.
+    const content = answered.response.headers["content-type"] === "application/json"
+      ? Transport.jsonOf(answered)
+      : Transport.textOf(answered)
+    return yield* Transport.decode(answered, successSchema, yield* content)
+  })
+
+const Messages = Schema.Struct({
+  messages: Schema.Array(Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String }))
+})
+
+/** @category constructors @since 0.1.0 */
+export const prompt = (transport: Transport.Transport, { identifier, paramsSchema }: PromptTemplate.Any) =>
+  Effect.fnUntraced(function*(params?: unknown) {
+    const body = yield* encode(identifier, paramsSchema, params)
+    const answered = yield* transport.send({ method: "POST", path: `/prompts/${identifier}`, body })
+    const { messages } = yield* Transport.readOk(answered, Messages)
+    return messages
+  })

@@ -1,0 +1,72 @@
+/**
+ * How a call over HTTP can fail on the side of its caller, besides the declared errors.
+ *
+ * @since 0.1.0
+ */
+import * as RunError from "@fastagentic/core/RunError"
+import { Schema } from "effect"
+import * as Wire from "./Wire.ts"
+
+/** No answer, or not all of it. `request` is method and path, `detail` what the transport says. @category errors @since 0.1.0 */
+export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnected", {
+  request: Schema.String,
+  detail: Schema.String
+}) {}
+
+/** An answer that is none of this protocol's. @category errors @since 0.1.0 */
+export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>()("UnexpectedResponse", {
+  request: Schema.String,
+  status: Schema.Int,
+  detail: Schema.String
+}) {}
+
+/** The run came to an end that is no answer: it crashed, was cancelled, or policy ended it. @category errors @since 0.1.0 */
+export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
+  tag: Schema.String,
+  status: Schema.Int,
+  detail: Schema.String
+}) {}
+
+/** @category errors @since 0.1.0 */
+export const Reason = Schema.Union([...RunError.Reason.members, Disconnected, UnexpectedResponse, RunFailed])
+
+/** @category errors @since 0.1.0 */
+export type Reason = typeof Reason.Type
+
+/**
+ * A call failed; recover with `Effect.catchReason("ClientError", "RateLimited", …)`. It never holds credentials.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ClientError extends Schema.TaggedError<ClientError>()("ClientError", {
+  reason: Reason,
+  traceId: Schema.optionalKey(Schema.String),
+  runId: Schema.optionalKey(Schema.String)
+}) {
+  override get message() {
+    const { _tag, ...fields } = this.reason
+    return `${_tag} ${JSON.stringify(fields)}`
+  }
+}
+
+/** The run pauses until somebody decides `interrupts`. @category errors @since 0.1.0 */
+export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspended", {
+  run: Wire.Run,
+  interrupts: Schema.Array(Wire.Interrupt)
+}) {}
+
+/** Whether the same call may go better a moment later. @category predicates @since 0.1.0 */
+export const isTransient = (error: unknown): boolean => {
+  if (!(error instanceof ClientError)) return false
+  switch (error.reason._tag) {
+    case "Disconnected":
+    case "ShuttingDown":
+    case "StoreUnavailable":
+      return true
+    case "UnexpectedResponse":
+      return error.reason.status >= 502 && error.reason.status <= 504
+    default:
+      return false
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Runs of an app over REST, by their ids.
+ *
+ * @since 0.1.0
+ */
+import type { Answer } from "@fastagentic/core/Interrupt"
+import { Effect, Struct } from "effect"
+import type { RunFilter, Runs } from "./Client.ts"
+import * as ClientJournal from "./ClientJournal.ts"
+import * as Transport from "./ClientTransport.ts"
+import * as Wire from "./Wire.ts"
+
+const RunPage = Wire.pageOf(Wire.Run)
+const InterruptPage = Wire.pageOf(Wire.Interrupt)
+
+/** @category constructors @since 0.1.0 */
+export const make = (transport: Transport.Transport): Runs => {
+  const get = <S extends Parameters<typeof Transport.readOk>[1]>(
+    path: string,
+    schema: S,
+    query: Record<string, string | undefined> = {}
+  ) => Effect.flatMap(transport.send({ method: "GET", path, query }), (answered) => Transport.readOk(answered, schema))
+
+  const post = (path: string, body: { readonly reason?: string } | Answer) =>
+    Effect.flatMap(
+      transport.send({ method: "POST", path, body }),
+      (answered) => Transport.readOk(answered, Wire.Run)
+    )
+
+  return {
+    get: (runId) => get(pathOf(runId), Wire.Run),
+    list: (filter = {}) => get("/runs", RunPage, queryOf(filter)),
+    events: (runId, { after = 0 } = {}) =>
+      ClientJournal.events({ transport, source: { runId }, after, until: "final" }),
+    cancel: (runId, reason) => post(`${pathOf(runId)}/cancel`, reason === undefined ? {} : { reason }),
+    resume: (runId) => post(`${pathOf(runId)}/resume`, {}),
+    interrupts: (runId) => Effect.map(get(`${pathOf(runId)}/interrupts`, InterruptPage), Struct.get("items")),
+    answer: (runId, interruptId, answer) =>
+      post(`${pathOf(runId)}/interrupts/${encodeURIComponent(interruptId)}`, answer)
+  }
+}
+
+const pathOf = (runId: string) => `/runs/${encodeURIComponent(runId)}`
+
+const queryOf = ({ limit, ...filter }: RunFilter) => limit === undefined ? filter : { ...filter, limit: String(limit) }

@@ -1,0 +1,171 @@
+/**
+ * Requests of a client and what their answers mean.
+ *
+ * @since 0.1.0
+ */
+import type { AnySchema } from "@fastagentic/core/Agent"
+import type { Credentials } from "@fastagentic/core/Credentials"
+import type { Failure } from "@fastagentic/core/Event"
+import * as RunError from "@fastagentic/core/RunError"
+import { Duration, Effect, Option, Redacted, Schedule, Schema } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import { ClientError, Disconnected, isTransient, RunFailed, UnexpectedResponse } from "./ClientError.ts"
+import { Problem } from "./Problem.ts"
+
+const longestPause = Duration.seconds(2)
+
+/** @category models @since 0.1.0 */
+export interface Request {
+  readonly method: "GET" | "POST"
+  readonly path: string
+  readonly body?: Schema.Json
+  readonly headers?: Record<string, string | undefined>
+  readonly query?: Record<string, string | undefined>
+}
+
+/** A response together with the name of its request. @category models @since 0.1.0 */
+export interface Answered {
+  readonly name: string
+  readonly response: HttpClientResponse
+}
+
+/** @category models @since 0.1.0 */
+export interface Transport {
+  readonly send: (request: Request) => Effect.Effect<Answered, ClientError>
+  /** The schedule on which a broken call is tried again. */
+  readonly again: Schedule.Schedule<unknown, unknown>
+}
+
+/** @category constructors @since 0.1.0 */
+export const make = (
+  http: HttpClient.HttpClient,
+  options: { readonly url: string; readonly credentials: Credentials; readonly retries: number }
+): Transport => {
+  const { apiKey, bearer } = options.credentials
+  const base = options.url.replace(/\/+$/u, "")
+  const shown = {
+    ...(bearer === undefined ? {} : { authorization: `Bearer ${Redacted.value(bearer)}` }),
+    ...(apiKey === undefined ? {} : { "x-api-key": Redacted.value(apiKey) })
+  }
+  return {
+    send: ({ body, headers, method, path, query }) => {
+      const bare = HttpClientRequest.make(method)(base + path, {
+        headers: { ...shown, ...defined(headers) },
+        urlParams: defined(query)
+      })
+      const name = `${method} ${path}`
+      return http.execute(body === undefined ? bare : HttpClientRequest.bodyJsonUnsafe(bare, body)).pipe(
+        Effect.mapError((error) => disconnected(name, error)),
+        Effect.map((response) => ({ name, response }))
+      )
+    },
+    again: Schedule.exponential("100 millis").pipe(
+      Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, longestPause))),
+      Schedule.while(({ attempt, input }) => attempt <= options.retries && isTransient(input))
+    )
+  }
+}
+
+const defined = (fields: Record<string, string | undefined> = {}): Record<string, string> => {
+  const some: Record<string, string> = {}
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) some[key] = value
+  return some
+}
+
+/** Says what kind of failure it was. Its cause can hold the request with its headers, so no more of it than a code. */
+export const disconnected = (request: string, error: HttpClientError | string) =>
+  new ClientError({
+    reason: new Disconnected({
+      request,
+      detail: typeof error === "string" ? error : [error.reason._tag, codeOf(error.reason)].filter(Boolean).join(" ")
+    })
+  })
+
+const codeOf = (error: unknown): string | undefined => {
+  if (typeof error !== "object" || error === null) return undefined
+  if ("code" in error && typeof error.code === "string" && /^[A-Z_]+$/u.test(error.code)) return error.code
+  return "cause" in error ? codeOf(error.cause) : undefined
+}
+
+/** @category accessors @since 0.1.0 */
+export const textOf = ({ name, response }: Answered): Effect.Effect<string, ClientError> =>
+  Effect.mapError(response.text, (error) => disconnected(name, error))
+
+/** The JSON of a response. @category accessors @since 0.1.0 */
+export const jsonOf = (answered: Answered): Effect.Effect<unknown, ClientError> =>
+  Effect.flatMap(textOf(answered), (text) =>
+    Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: () => unexpected(answered, "the body is not JSON")
+    }))
+
+/** The body of a response, by its schema. @category accessors @since 0.1.0 */
+export const read = <S extends AnySchema>(answered: Answered, schema: S): Effect.Effect<S["Type"], ClientError> =>
+  Effect.flatMap(jsonOf(answered), (value) => decode(answered, schema, value))
+
+/** A value out of a response, by its schema. @category accessors @since 0.1.0 */
+export const decode = <S extends AnySchema>(
+  answered: Answered,
+  schema: S,
+  value: unknown
+): Effect.Effect<S["Type"], ClientError> =>
+  Effect.mapError(
+    Schema.decodeUnknownEffect(Schema.toCodecJson(schema))(value),
+    (error) => unexpected(answered, error.message)
+  )
+
+/** @category constructors @since 0.1.0 */
+export const unexpected = ({ name, response }: Answered, detail: string) =>
+  new ClientError({ reason: new UnexpectedResponse({ request: name, status: response.status, detail }) })
+
+/** The body of a 2xx response; any other fails with what it says. @category accessors @since 0.1.0 */
+export const readOk = <S extends AnySchema>(answered: Answered, schema: S): Effect.Effect<S["Type"], ClientError> =>
+  isOk(answered) ? read(answered, schema) : refusal(answered)
+
+/** @category predicates @since 0.1.0 */
+export const isOk = ({ response }: Answered) => response.status >= 200 && response.status < 300
+
+const decodeReason = Schema.decodeUnknownOption(Schema.toCodecJson(RunError.Reason))
+
+/** Fails as a problem says. @category accessors @since 0.1.0 */
+export const refusal = (answered: Answered): Effect.Effect<never, ClientError> =>
+  Effect.flatMap(read(answered, Problem), (problem) => Effect.fail(errorOf(answered, problem, false)))
+
+/** Fails as the problem of a call says that can have failed by itself. @category accessors @since 0.1.0 */
+export const failure = (answered: Answered, declared: AnySchema): Effect.Effect<never, unknown> =>
+  Effect.flatMap(
+    read(answered, Problem),
+    (problem) => Effect.andThen(failDeclared(declared, problem.error), Effect.fail(errorOf(answered, problem, true)))
+  )
+
+const errorOf = (answered: Answered, problem: Problem, ran: boolean) =>
+  new ClientError({
+    reason: Option.getOrElse(reasonOf(answered, problem), () => ran ? runFailed(problem) : unlike(answered, problem)),
+    traceId: problem.traceId,
+    ...(problem.runId === undefined ? {} : { runId: problem.runId })
+  })
+
+/** What went wrong with a store stays on the server. */
+const reasonOf = ({ name }: Answered, { error, title }: Problem) =>
+  title === "StoreUnavailable" ? Option.some(new RunError.StoreUnavailable({ operation: name })) : decodeReason(error)
+
+const runFailed = ({ detail, status, title }: Problem) => new RunFailed({ tag: title, status, detail: detail ?? title })
+
+const unlike = ({ name }: Answered, { detail, status, title }: Problem) =>
+  new UnexpectedResponse({ request: name, status, detail: detail === undefined ? title : `${title}: ${detail}` })
+
+const failDeclared = (declared: AnySchema, error: unknown): Effect.Effect<void, unknown> =>
+  Option.match(Schema.decodeUnknownOption(Schema.toCodecJson(declared))(error), {
+    onNone: () => Effect.void,
+    onSome: Effect.fail
+  })
+
+/** Fails as a run did: with its declared error when it is one. @category accessors @since 0.1.0 */
+export const failed = Effect.fnUntraced(function*(failure: Failure, declared: AnySchema, runId: string) {
+  if (failure.declared) yield* failDeclared(declared, failure.value)
+  const { message: detail, status, tag } = failure
+  return yield* new ClientError({ reason: new RunFailed({ tag, status, detail }), runId })
+})

@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, App, Auth, Caller, Event, Principal, RateLimit, Run } from "@fastagentic/core"
+import { AppTest, Client } from "@fastagentic/protocols/http"
+import { Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import { TestClock } from "effect/testing"
+import { Acme, Handlers, OrderNotFound } from "../fixture.ts"
+
+const Slow = Agent.make("slow", { description: "Thinks for two hours", payload: {} })
+const Talk = Agent.make("talk", { description: "Asks a model", payload: { text: Schema.String } })
+const Night = App.make("night", { version: "1.0.0", agents: [Slow, Talk] })
+
+const SlowLayer = Slow.toLayer(Effect.fn(function*() {
+  yield* Run.emit(Event.token("Let me think. "))
+  yield* Effect.sleep("2 hours")
+  return "42"
+}))
+
+const TalkLayer = Talk.toLayer(({ text }) =>
+  LanguageModel.generateText({ prompt: text }).pipe(Effect.map((answer) => answer.text), Effect.orDie)
+)
+
+/** A model that says what it was scripted to say. */
+const scripted = (...lines: ReadonlyArray<string>) =>
+  Layer.effect(
+    LanguageModel.LanguageModel,
+    Effect.suspend(() => {
+      const left = [...lines]
+      return LanguageModel.make({
+        generateText: () => Effect.sync(() => [{ type: "text", text: left.shift() ?? "" }]),
+        streamText: () => Stream.empty
+      })
+    })
+  )
+
+const night = Night.provide(Layer.merge(SlowLayer, TalkLayer).pipe(Layer.provide(scripted("Hello.", "Good night."))))
+
+describe("AppTest", () => {
+  it.effect("a run that takes two hours is over when the clock says so", () =>
+    Effect.gen(function*() {
+      const app = yield* AppTest.client(night)
+      const answer = yield* Effect.forkChild(app.agents.slow())
+      const events = yield* Effect.forkChild(Stream.runCollect(app.agents.slow.stream()))
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(answer.pollUnsafe())
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* Fiber.join(answer), "42")
+      const seen = yield* Fiber.join(events)
+      assert.deepStrictEqual(seen.map(({ type }) => type), ["run_started", "token", "done"])
+      assert.strictEqual((seen[2]?.ts ?? 0) - (seen[0]?.ts ?? 0), 2 * 3_600_000)
+    }))
+
+  it.effect("a model says what it is told to say", () =>
+    Effect.gen(function*() {
+      const app = yield* AppTest.client(night)
+      assert.strictEqual(yield* app.agents.talk({ text: "hi" }), "Hello.")
+      assert.strictEqual(yield* app.agents.talk({ text: "bye" }), "Good night.")
+    }))
+
+  it.effect("goes through routes, errors and documents as over a port", () =>
+    Effect.gen(function*() {
+      const app = yield* AppTest.client(Acme)
+      const health = yield* app.http.get("/health")
+      assert.deepStrictEqual(yield* health.json, { status: "ok" })
+      const missing = yield* app.http.get("/nothing")
+      assert.strictEqual(missing.status, 404)
+      assert.strictEqual(missing.headers["content-type"], "application/problem+json")
+      const error = yield* Effect.flip(app.agents.support({ question: "Where is order 999999?" }))
+      assert.instanceOf(error, OrderNotFound)
+      assert.strictEqual(yield* app.resources.handbook({ topic: "returns" }), "# Returns\n30 days.")
+    }).pipe(Effect.provide(Handlers)))
+
+  it.effect("gives the runtime and the audit trail behind the routes", () =>
+    Effect.gen(function*() {
+      const app = yield* AppTest.client(Acme.provide(Handlers))
+      const run = yield* app.agents.echo.start({ text: "a b" })
+      const ended = yield* app.runtime.await(Caller.make("local"), run.runId)
+      assert.strictEqual(ended.output, "a b ")
+      const trail = yield* app.audit.recent("local")
+      assert.isTrue(trail.some(({ action, runId }) => action === "start" && runId === run.runId))
+    }))
+
+  it.effect("each part can be replaced", () =>
+    Effect.gen(function*() {
+      const principal = new Principal.Principal({ id: "ada", tenant: "acme", scopes: ["*"], roles: [], claims: {} })
+      const options = {
+        auth: Auth.layerKeys([{ key: Redacted.make("ada"), principal }]),
+        rateLimit: RateLimit.layerMemory({ limit: 1, window: "1 minute" })
+      }
+      const stranger = yield* AppTest.client(Acme.provide(Handlers), options)
+      const refused = yield* Effect.flip(stranger.agents.echo.start({ text: "" }))
+      assert.strictEqual(refused.reason._tag, "Unauthenticated")
+      const ada = yield* AppTest.client(Acme.provide(Handlers), {
+        ...options,
+        credentials: { apiKey: Redacted.make("ada") }
+      })
+      yield* ada.agents.echo({ text: "one" })
+      const limited = yield* Effect.flip(ada.agents.echo.start({ text: "two" }))
+      assert.deepInclude(limited.reason, { _tag: "RateLimited", limit: 1 })
+      yield* TestClock.adjust("1 minute")
+      yield* ada.agents.echo({ text: "three" })
+    }))
+
+  it.effect("as a layer", () =>
+    Effect.gen(function*() {
+      const app = yield* Client.make(Acme, { url: AppTest.url })
+      assert.deepStrictEqual(yield* app.prompts.triage({ severity: "high" }), [
+        { role: "user", text: "Sort this complaint; treat it as high." }
+      ])
+    }).pipe(Effect.provide(AppTest.layer(Acme.provide(Handlers)))))
+})
