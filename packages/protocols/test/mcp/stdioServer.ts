@@ -2,7 +2,7 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Auth, Caller, Principal, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import process from "node:process"
 import { layerRuntime } from "../fixture.ts"
 
@@ -27,11 +27,13 @@ const watch = Effect.gen(function*() {
   }
 })
 
-Effect.gen(function*() {
+const Main = Layer.effectDiscard(Effect.gen(function*() {
+  yield* Effect.forkScoped(Effect.ignore(watch))
+  yield* McpStdio.run({ credentials })
+}))
+
+Effect.scoped(Effect.gen(function*() {
   yield* McpStdio.claimStdout
   yield* Effect.log("starting")
-  yield* Effect.scoped(Effect.gen(function*() {
-    yield* Effect.forkScoped(Effect.ignore(watch))
-    yield* McpStdio.run({ credentials })
-  })).pipe(Effect.provide(layerRuntime(auth)))
-}).pipe(NodeRuntime.runMain)
+  yield* Layer.build(Layer.provide(Main, layerRuntime(auth)))
+})).pipe(NodeRuntime.runMain)
