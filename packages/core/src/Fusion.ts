@@ -7,6 +7,7 @@ import { Context, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Tool from "effect/ai/Tool"
 import type * as Agent from "./Agent.ts"
 import type * as App from "./App.ts"
+import { placeWithoutJson } from "./internal/jsonForm.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import { Scopes } from "./Policy.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
@@ -237,6 +238,8 @@ const shape = (
     try: () => {
       // Declarations only take schemas without services; effect/ai's tools say so at their handlers.
       const pure = Schema.make<Schema.Codec<unknown>>(schema.ast)
+      const place = placeWithoutJson(schema.ast)
+      if (place !== undefined) throw new Error(`nothing says how ${place} travels`)
       const codec = Schema.toCodecJson(pure)
       return {
         schema: pure,
