@@ -59,15 +59,19 @@ interface Options {
 export const command = Command.make(
   "run",
   flags,
-  (options: Options) => Effect.flatMap(AppFile.load(options.file), (runnable) => serve(runnable, options))
+  Effect.fnUntraced(function*(options: Options) {
+    const onStdio = options.mode === "stdio" || (options.mode === "hybrid" && !process.stdin.isTTY)
+    // Before the user's file can print: from here on a stray line goes to stderr.
+    if (onStdio) yield* McpStdio.claimStdout
+    return yield* serve(yield* AppFile.load(options.file), options, onStdio)
+  })
 ).pipe(Command.withDescription("Serve the app that a file exports"))
 
-const serve = (runnable: AppFile.AnyRunnable, options: Options) =>
+const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean) =>
   Effect.gen(function*() {
     const { app } = runnable
     const file = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
     const store = yield* storeOf(file)
-    const onStdio = options.mode === "stdio" || (options.mode === "hybrid" && !process.stdin.isTTY)
     // What the app's own layer provides comes last, so it takes the place of a default.
     const services = Layer.mergeAll(Defaults.layerOpen, store, runnable.handlers)
     if (options.mode === "stdio") {

@@ -122,7 +122,7 @@ describe("fastagentic run", () => {
   })
 
   it("speaks MCP on stdout and nothing else, and ends with stdin", async () => {
-    const running = fastagentic(["run", app, "--mode", "stdio", "--store", "memory"], { stdin: "pipe" })
+    const running = fastagentic(["run", fixture("chatty.ts"), "--mode", "stdio", "--store", "memory"], { stdin: "pipe" })
     running.child.stdin?.write(`${
       JSON.stringify({
         jsonrpc: "2.0",
@@ -139,6 +139,7 @@ describe("fastagentic run", () => {
     const lines = running.stdout().trim().split("\n").map((line) => JSON.parse(line))
     assert.deepInclude(lines[0], { jsonrpc: "2.0", id: 1 })
     assert.strictEqual(lines[0].result.serverInfo.name, "hello")
+    assert.include(running.stderr(), "a line that a user's file prints")
   })
 
   const oneLine = async (args: ReadonlyArray<string>, says: RegExp) => {

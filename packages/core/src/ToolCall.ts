@@ -155,12 +155,13 @@ const needsApproval = Effect.fnUntraced(function*(
   messages: ReadonlyArray<Prompt.Message>
 ) {
   const rule = tool.needsApproval
-  if (rule === undefined || typeof rule === "boolean") return rule ?? false
+  if (rule === undefined || rule === false) return false
   // makeProto: `Tool.Any` has forgotten that its parameters need no services.
   const parameters = tool.parametersSchema as unknown as Schema.ConstraintCodec<unknown, unknown>
   const decoded = yield* Effect.option(Schema.decodeUnknownEffect(Schema.toCodecJson(parameters))(call.arguments))
-  // Arguments that do not fit are refused by the tool itself, before it acts.
+  // Arguments that do not fit are refused by the tool itself, before it acts: there is nothing to approve.
   if (decoded._tag === "None") return false
+  if (rule === true) return true
   const answer = rule(decoded.value, { toolCallId: call.toolCallId, messages })
   return typeof answer === "boolean" ? answer : yield* answer
 })
