@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal, Runtime } from "@fastagentic/core"
 import { HttpProtocol } from "@fastagentic/protocols/http"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { layerRuntime, serve } from "../fixture.ts"
 import { connect, type Frame, runIdIn } from "./socket.ts"
 
@@ -186,5 +186,16 @@ describe("WebSocket", () => {
         assert.strictEqual((yield* socket.closing).code, 1001)
         assert.deepStrictEqual(socket.frames.at(-1), { type: "closing", retryMillis: 1000 })
       }
+    }).pipe(Effect.scoped))
+
+  it.live("says so too when the server is stopped without a word before", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const socket = yield* connect(yield* Scope.provide(start, scope))
+      socket.send({ id: "a", op: "ping" })
+      yield* socket.frame("pong", "a")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* socket.closing).code, 1001)
+      assert.deepStrictEqual(socket.frames.at(-1), { type: "closing", retryMillis: 1000 })
     }).pipe(Effect.scoped))
 })
