@@ -1,5 +1,5 @@
-import { ModelLoop } from "@fastagentic/adapters/effect-ai"
-import { Agent, Event } from "@fastagentic/core"
+import { ModelLoop } from "fastagentic/effect-ai"
+import { Agent, Event } from "fastagentic"
 import { Effect, Option, Schema, Stream } from "effect"
 import { Order, OrderId, OrderNotFound } from "./domain.ts"
 import { Orders } from "./Orders.ts"

@@ -1,5 +1,5 @@
-import { DefaultModel } from "@fastagentic/adapters/effect-ai"
-import { App, PromptTemplate } from "@fastagentic/core"
+import { DefaultModel } from "fastagentic/effect-ai"
+import { App, PromptTemplate } from "fastagentic"
 import { Layer, Schema } from "effect"
 import { Echo, EchoLayer, Support, SupportLayer } from "./agents.ts"
 import { Handbook, HandbookLayer } from "./handbook.ts"

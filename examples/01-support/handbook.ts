@@ -1,4 +1,4 @@
-import { Resource } from "@fastagentic/core"
+import { Resource } from "fastagentic"
 import { Effect, Layer, Schema } from "effect"
 import { readdir, readFile } from "node:fs/promises"
 import { PageNotFound } from "./domain.ts"

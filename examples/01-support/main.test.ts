@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OfflineModel } from "@fastagentic/adapters/effect-ai"
-import { App, Audit, Auth, Budget, Caller, type Interrupt, RateLimit, RunStore, Runtime } from "@fastagentic/core"
+import { OfflineModel } from "fastagentic/effect-ai"
+import { App, Audit, Auth, Budget, Caller, type Interrupt, RateLimit, RunStore, Runtime } from "fastagentic"
 import { Effect, Layer, Schema, Stream } from "effect"
 import app, { Acme, Handlers } from "./app.ts"
 import { generate } from "./data/generate.ts"

@@ -1,6 +1,6 @@
-import { LangGraph } from "@fastagentic/adapters/langgraph"
-import { Agent, App } from "@fastagentic/core"
 import { Schema } from "effect"
+import { Agent, App } from "fastagentic"
+import { LangGraph } from "fastagentic/langgraph"
 import { graph } from "./graph.ts"
 import { NothingFound } from "./NothingFound.ts"
 

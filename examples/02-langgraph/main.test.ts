@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Audit, Auth, Budget, Caller, RateLimit, RunStore, Runtime } from "@fastagentic/core"
 import { Effect, Layer, Stream } from "effect"
+import { Audit, Auth, Budget, Caller, RateLimit, RunStore, Runtime } from "fastagentic"
 import research from "./app.ts"
 
 const TestLayer = Runtime.layer(research.app).pipe(

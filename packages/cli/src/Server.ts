@@ -13,6 +13,7 @@ import { Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
+import * as LocalGuard from "./LocalGuard.ts"
 
 /** The address cannot be had. @category errors @since 0.1.0 */
 export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
@@ -61,7 +62,9 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
   const port = options.port ?? 8_000
   const routes = Layer.mergeAll(HttpProtocol.layer, McpProtocol.layer(), A2aProtocol.layer())
   return drainFirst.pipe(
-    Layer.provideMerge(HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(
+      HttpRouter.serve(Layer.merge(routes, LocalGuard.layer), { disableLogger: true, disableListenLog: true })
+    ),
     Layer.provideMerge(listen(host, port)),
     Layer.provideMerge(stayHome(host)),
     Layer.provideMerge(Runtime.layer(app))
@@ -74,7 +77,13 @@ const drainFirst = Layer.effectDiscard(
 )
 
 const listen = (host: string, port: number) =>
-  NodeHttpServer.layer(() => createServer(), { host, port, gracefulShutdownTimeout: "5 seconds" }).pipe(
+  NodeHttpServer.layer(() => createServer(), {
+    host,
+    port,
+    gracefulShutdownTimeout: "5 seconds",
+    // Frames over 1 MiB are refused by the route; this is only what a socket may hold before it is cut.
+    websocket: { maxPayload: 4 * 1_048_576 }
+  }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext<HttpServer.HttpServer, PortInUse, never>(
         Effect.fail(new PortInUse({ host, port, code: codeOf(cause) }))
@@ -87,9 +96,5 @@ const codeOf = (cause: unknown) =>
 const stayHome = (host: string) =>
   Layer.effectDiscard(
     Effect.flatMap(Auth.Auth, (auth) =>
-      auth.open && !isLoopback(host) ? Effect.fail(new OpenToTheWorld({ host })) : Effect.void)
+      auth.open && !LocalGuard.isLoopback(host) ? Effect.fail(new OpenToTheWorld({ host })) : Effect.void)
   )
-
-/** Whether only this machine reaches an address. @category predicates @since 0.1.0 */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(host)

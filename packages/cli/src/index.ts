@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 export * from "@fastagentic/core"
+export { Client } from "@fastagentic/protocols/http"
 export { Sqlite } from "@fastagentic/stores/sqlite"
 export * as Defaults from "./Defaults.ts"
 export * as Server from "./Server.ts"

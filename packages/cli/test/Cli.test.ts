@@ -122,7 +122,9 @@ describe("fastagentic run", () => {
   })
 
   it("speaks MCP on stdout and nothing else, and ends with stdin", async () => {
-    const running = fastagentic(["run", fixture("chatty.ts"), "--mode", "stdio", "--store", "memory"], { stdin: "pipe" })
+    const running = fastagentic(["run", fixture("chatty.ts"), "--mode", "stdio", "--store", "memory"], {
+      stdin: "pipe"
+    })
     running.child.stdin?.write(`${
       JSON.stringify({
         jsonrpc: "2.0",
