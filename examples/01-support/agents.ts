@@ -1,6 +1,6 @@
-import { ModelLoop } from "fastagentic/effect-ai"
-import { Agent, Event } from "fastagentic"
 import { Effect, Option, Schema, Stream } from "effect"
+import { Agent, Event } from "fastagentic"
+import { ModelLoop } from "fastagentic/effect-ai"
 import { Order, OrderId, OrderNotFound } from "./domain.ts"
 import { Orders } from "./Orders.ts"
 import { SupportTools } from "./tools.ts"

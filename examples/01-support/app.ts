@@ -1,6 +1,6 @@
-import { DefaultModel } from "fastagentic/effect-ai"
-import { App, PromptTemplate } from "fastagentic"
 import { Layer, Schema } from "effect"
+import { App, PromptTemplate } from "fastagentic"
+import { DefaultModel } from "fastagentic/effect-ai"
 import { Echo, EchoLayer, Support, SupportLayer } from "./agents.ts"
 import { Handbook, HandbookLayer } from "./handbook.ts"
 import { Orders } from "./Orders.ts"

@@ -1,5 +1,5 @@
-import { Resource } from "fastagentic"
 import { Effect, Layer, Schema } from "effect"
+import { Resource } from "fastagentic"
 import { readdir, readFile } from "node:fs/promises"
 import { PageNotFound } from "./domain.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OfflineModel } from "fastagentic/effect-ai"
-import { App, Audit, Auth, Budget, Caller, type Interrupt, RateLimit, RunStore, Runtime } from "fastagentic"
 import { Effect, Layer, Schema, Stream } from "effect"
+import { App, Audit, Auth, Budget, Caller, type Interrupt, RateLimit, RunStore, Runtime } from "fastagentic"
+import { OfflineModel } from "fastagentic/effect-ai"
 import app, { Acme, Handlers } from "./app.ts"
 import { generate } from "./data/generate.ts"
 import data from "./data/orders.json" with { type: "json" }

@@ -75,7 +75,8 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     // What the app's own layer provides comes last, so it takes the place of a default.
     const services = Layer.mergeAll(Defaults.layerOpen, store, runnable.handlers)
     if (options.mode === "stdio") {
-      return yield* McpStdio.run().pipe(Effect.provide(Runtime.layer(app).pipe(Layer.provide(services))))
+      const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
+      return yield* Effect.asVoid(Effect.scoped(Layer.build(Layer.provide(untilStdinEnds, services))))
     }
     const http = announce(file, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
     const served = onStdio ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(McpStdio.run())), http) : http

@@ -113,7 +113,9 @@ const Proto = {
   },
   toLayer(
     this: Options,
-    handler: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun> | Stream.Stream<Event, unknown, CurrentRun>
+    handler: (
+      payload: unknown
+    ) => Effect.Effect<unknown, unknown, CurrentRun> | Stream.Stream<Event, unknown, CurrentRun>
   ) {
     return Layer.effect(
       this.handler,

@@ -87,7 +87,8 @@ export type HandlersOf<
   | (Hooks extends Hook.Any ? Hook.Handler<Hooks["identifier"]> : never)
 
 /** The services that an app needs to be served. @category utility types @since 0.1.0 */
-export type Handlers<A> = A extends App<infer _I, infer Agents, infer Tools, infer Resources, infer Prompts, infer Hooks>
+export type Handlers<A> = A extends
+  App<infer _I, infer Agents, infer Tools, infer Resources, infer Prompts, infer Hooks>
   ? HandlersOf<Agents, Tools, Resources, Prompts, Hooks>
   : never
 

@@ -35,8 +35,6 @@ export const layerMemory: Layer.Layer<Audit> = Layer.sync(Audit, () => {
         next = (next + 1) % capacity
       }),
     recent: (tenant) =>
-      Effect.sync(() =>
-        [...entries.slice(next), ...entries.slice(0, next)].filter((entry) => entry.tenant === tenant)
-      )
+      Effect.sync(() => [...entries.slice(next), ...entries.slice(0, next)].filter((entry) => entry.tenant === tenant))
   }
 })

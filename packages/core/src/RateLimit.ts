@@ -47,7 +47,10 @@ export const layer = (options: {
             Effect.asVoid,
             Effect.mapError(({ reason }) =>
               reason._tag === "RateLimitExceeded"
-                ? new RateLimited({ limit: options.limit, retryAfterMillis: Math.ceil(Duration.toMillis(reason.retryAfter)) })
+                ? new RateLimited({
+                  limit: options.limit,
+                  retryAfterMillis: Math.ceil(Duration.toMillis(reason.retryAfter))
+                })
                 : new StoreUnavailable({ operation: "rate limit" })
             )
           )

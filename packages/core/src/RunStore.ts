@@ -5,8 +5,8 @@
  */
 import { Context, type Effect, Layer, type Schema } from "effect"
 import type { Event, Failure, RunEvent, Usage } from "./Event.ts"
-import type { Interrupt, Resolution } from "./Interrupt.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
+import type { Interrupt, Resolution } from "./Interrupt.ts"
 import type { StoreUnavailable } from "./RunError.ts"
 import type { RunRecord, RunState } from "./RunRecord.ts"
 

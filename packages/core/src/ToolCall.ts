@@ -5,7 +5,7 @@
  */
 import { Clock, Effect, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
-import type * as Tool from "effect/ai/Tool"
+import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Hook from "./Hook.ts"
 import { CurrentRun } from "./Run.ts"
@@ -113,6 +113,14 @@ const perform = Effect.fnUntraced(function*(
         data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs }
       }]
     }
+  ).pipe(
+    Effect.tapError((error) =>
+      Effect.flatMap(failureOf(handlers, call.name, error), (result) =>
+        run.emit({
+          type: "tool_result",
+          data: { toolCallId: call.toolCallId, name: call.name, result, isError: true }
+        }))
+    )
   )
   return { ...decodeStored(stored), arguments: call.arguments } satisfies Outcome
 })
@@ -128,7 +136,7 @@ const decide = Effect.fnUntraced(function*(
   call: Hook.ToolCall,
   messages: ReadonlyArray<Prompt.Message>
 ): Effect.fn.Return<Decided, never, CurrentRun> {
-  const tool = Object.hasOwn(handlers.tools, call.name) ? handlers.tools[call.name] : undefined
+  const tool = toolOf(handlers, call.name)
   if (tool === undefined || !(yield* needsApproval(tool, call, messages))) return { _tag: "Go", call }
   const run = yield* CurrentRun
   const resolution = yield* run.interrupt({
@@ -156,8 +164,7 @@ const needsApproval = Effect.fnUntraced(function*(
 ) {
   const rule = tool.needsApproval
   if (rule === undefined || rule === false) return false
-  // makeProto: `Tool.Any` has forgotten that its parameters need no services.
-  const parameters = tool.parametersSchema as unknown as Schema.ConstraintCodec<unknown, unknown>
+  const parameters = Schema.isSchema(tool.parametersSchema) ? pure(tool.parametersSchema) : Schema.Unknown
   const decoded = yield* Effect.option(Schema.decodeUnknownEffect(Schema.toCodecJson(parameters))(call.arguments))
   // Arguments that do not fit are refused by the tool itself, before it acts: there is nothing to approve.
   if (decoded._tag === "None") return false
@@ -168,7 +175,8 @@ const needsApproval = Effect.fnUntraced(function*(
 
 const execute = Effect.fnUntraced(function*(handlers: Handlers, call: Hook.ToolCall) {
   const run = yield* CurrentRun
-  const results = yield* handlers.handle(call.name, call.arguments, call.toolCallId)
+  const tool = toolOf(handlers, call.name)
+  const results = yield* handlers.handle(call.name, yield* fromJson(tool, call.arguments), call.toolCallId)
   let last: Tool.HandlerResult<Tool.Any> | undefined
   yield* Stream.runForEach(results, (result) => {
     if (!result.preliminary) {
@@ -176,11 +184,37 @@ const execute = Effect.fnUntraced(function*(handlers: Handlers, call: Hook.ToolC
       return Effect.void
     }
     return Effect.flatMap(
-      toJson(result.encodedResult),
+      toJson(tool, result),
       (data) => run.emit({ type: "tool_progress", data: { toolCallId: call.toolCallId, data } })
     )
   })
-  return { result: yield* toJson(last?.encodedResult), isError: last?.isFailure ?? false, denied: false }
+  const result = last === undefined ? null : yield* toJson(tool, last)
+  return { result, isError: last?.isFailure ?? false, denied: false }
 })
 
-const toJson = (value: unknown) => Effect.orDie(Schema.decodeUnknownEffect(Schema.Json)(value ?? null))
+const toolOf = ({ tools }: Handlers, name: string) => Object.hasOwn(tools, name) ? tools[name] : undefined
+
+/** Tools are declared with schemas that need no services; `Tool.Any` has forgotten it. */
+const pure = (schema: Schema.Constraint) => Schema.make<Schema.Codec<unknown>>(schema.ast)
+
+/** Between JSON and what a toolkit encodes to and decodes from, which need not be JSON. */
+const wireOf = (schema: Schema.Constraint) => Schema.toCodecJson(pure(Schema.toEncoded(schema)))
+
+/** Arguments that do not fit are left to the toolkit to refuse, in the way that the tool's failure mode asks for. */
+const fromJson = (tool: Tool.Any | undefined, args: Schema.Json): Effect.Effect<unknown> =>
+  tool === undefined || !Schema.isSchema(tool.parametersSchema)
+    ? Effect.succeed(args)
+    : Effect.orElseSucceed(Schema.decodeUnknownEffect(wireOf(tool.parametersSchema))(args), () => args)
+
+const toJson = (tool: Tool.Any | undefined, { encodedResult, isFailure }: Tool.HandlerResult<Tool.Any>) => {
+  const schema = tool === undefined ? Schema.Json : isFailure ? Tool.failureResultSchema(tool) : tool.successSchema
+  return Effect.orDie(Schema.encodeUnknownEffect(wireOf(schema))(encodedResult))
+}
+
+/** What a failed call shows of its failure: what the tool declares, and nothing of anything else. */
+const failureOf = (handlers: Handlers, name: string, error: unknown): Effect.Effect<Schema.Json> => {
+  const tool = toolOf(handlers, name)
+  return tool === undefined
+    ? Effect.succeed(null)
+    : Effect.orElseSucceed(Schema.encodeUnknownEffect(Schema.toCodecJson(pure(tool.failureSchema)))(error), () => null)
+}

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Caller, Event, RateLimit, Run, Runtime, RunStore } from "@fastagentic/core"
+import { Agent, App, Audit, Auth, Budget, Caller, Event, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"

@@ -1,5 +1,18 @@
 import { NodeHttpServer } from "@effect/platform-node"
-import { Agent, App, Audit, Auth, Budget, Event, PromptTemplate, RateLimit, Resource, Run, Runtime, RunStore } from "@fastagentic/core"
+import {
+  Agent,
+  App,
+  Audit,
+  Auth,
+  Budget,
+  Event,
+  PromptTemplate,
+  RateLimit,
+  Resource,
+  Run,
+  RunStore,
+  Runtime
+} from "@fastagentic/core"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"

@@ -19,7 +19,13 @@ export interface Door {
   ) => Effect.Effect<Principal, RunError>
   /** The run, when it is this caller's to see. */
   readonly run: (caller: Caller, node: Node, runId: string) => Effect.Effect<Entered, RunError>
-  readonly audit: (caller: Caller, principal: Principal, action: string, target: string, run?: RunRecord) => Effect.Effect<void>
+  readonly audit: (
+    caller: Caller,
+    principal: Principal,
+    action: string,
+    target: string,
+    run?: RunRecord
+  ) => Effect.Effect<void>
 }
 
 export interface Entered {

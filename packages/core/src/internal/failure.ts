@@ -40,7 +40,9 @@ export const failureOf = Effect.fnUntraced(function*(callable: Callable, cause: 
 const refusalOf = (error: unknown): Failure | undefined => {
   if (error instanceof RunError.HookBlocked) return refusal(error, error.reason)
   if (error instanceof RunError.BudgetExceeded) return refusal(error, `budget "${error.budget}" is used up`)
-  if (error instanceof RunError.ToolDenied) return refusal(error, error.reason ?? `the call of ${error.tool} was denied`)
+  if (error instanceof RunError.ToolDenied) {
+    return refusal(error, error.reason ?? `the call of ${error.tool} was denied`)
+  }
   if (error instanceof RunError.InvalidPayload) return refusal(error, "the stored payload no longer fits the agent")
   return undefined
 }

@@ -284,7 +284,7 @@ layer(Memory)("transactions", (it) => {
       const fiber = yield* Effect.forkChild(sql.withTransaction(Effect.gen(function*() {
         yield* insert(1)
         yield* Deferred.succeed(inserted, undefined)
-        yield* Effect.never
+        return yield* Effect.never
       })))
       yield* Deferred.await(inserted)
       yield* Fiber.interrupt(fiber)
