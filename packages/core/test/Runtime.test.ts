@@ -137,3 +137,29 @@ describe("Runtime", () => {
       assert.deepStrictEqual((yield* runtime.await(caller, run.runId)).output, { done: 9 })
     }).pipe(Effect.provide(TestLayer)))
 })
+
+describe("a stage that throws", () => {
+  it.effect("ends the run as a defect does", () =>
+    Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const { run } = yield* runtime.start(caller, { kind: "agent", identifier: "echo", payload: { text: "a" } })
+      const failed = yield* runtime.await(caller, run.runId)
+      assert.deepInclude(failed.error, { tag: "InternalError", status: 500 })
+    }).pipe(Effect.provide(
+      Runtime.layer(Acme).pipe(
+        Layer.provide([EchoLayer, SupportLayer, ToolsLayer]),
+        Layer.provide(Layer.mergeAll(
+          RunStore.RunStore.layerMemory,
+          Auth.layerNone,
+          RateLimit.layerUnlimited,
+          Layer.succeed(Budget.Budget, {
+            reserve: () => {
+              throw new Error("a budget that throws")
+            },
+            settle: () => Effect.void
+          }),
+          Audit.layerMemory
+        ))
+      )
+    )))
+})

@@ -35,8 +35,8 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       principal: around.principal,
       payload: live.run.payload
     }
-    const body = around.budget.reserve(live.run).pipe(
-      Effect.andThen(live.dispatch.request(call, (admitted) => invoke(admitted.payload))),
+    const body = Effect.suspend(() => around.budget.reserve(live.run)).pipe(
+      Effect.andThen(Effect.suspend(() => live.dispatch.request(call, (admitted) => invoke(admitted.payload)))),
       Effect.scoped,
       Effect.provideService(CurrentRun, live.service)
     )
