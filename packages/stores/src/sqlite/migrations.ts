@@ -3,12 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer } from "effect"
-import * as Migrator from "effect/sql/Migrator"
-import * as SqlClient from "effect/sql/SqlClient"
+import { Layer } from "effect"
+import type { MigrationError } from "effect/sql/Migrator"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-
-const script = (text: string) => SqlClient.SqlClient.use((sql) => Effect.asVoid(sql.unsafe(text).unprepared))
+import { migrate, script } from "../sql/migrate.ts"
 
 /**
  * A record is two rows: `runs` has what a commit changes and is small, since a changed row is written anew as a whole;
@@ -110,9 +109,6 @@ const audit = script(`
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlClient.SqlClient> = Layer.effectDiscard(
-  Migrator.make({})({
-    loader: Migrator.fromRecord({ "0001_runs": runs, "0002_audit": audit }),
-    table: "migrations"
-  })
+export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = Layer.effectDiscard(
+  migrate({ "0001_runs": runs, "0002_audit": audit })
 )

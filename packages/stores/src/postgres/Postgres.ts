@@ -1,0 +1,71 @@
+/**
+ * Everything that the nodes of a cluster share, in one PostgreSQL database.
+ *
+ * @since 0.1.0
+ */
+import { PgClient } from "@effect/sql-pg"
+import type { Audit } from "@fastagentic/core/Audit"
+import type { RunStore } from "@fastagentic/core/RunStore"
+import { Layer } from "effect"
+import type { Redacted } from "effect"
+import type { MigrationError } from "effect/sql/Migrator"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as PostgresAudit from "./PostgresAudit.ts"
+import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
+import * as PostgresRunStore from "./PostgresRunStore.ts"
+
+/**
+ * Where the database is, and how to use it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options
+  extends
+    Omit<PgClient.PgPoolConfig, "transformJson" | "transformQueryNames" | "transformResultNames" | "types">,
+    PostgresRunStore.Options
+{
+  readonly url: Redacted.Redacted
+}
+
+/**
+ * Every store on whatever client is there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient = (
+  options: PostgresRunStore.Options = {}
+): Layer.Layer<RunStore | Audit, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
+  Layer.mergeAll(
+    PostgresRunStore.layerNoClient(options),
+    PostgresAudit.layerNoClient,
+    PostgresRunNotifier.layerNoClient
+  )
+
+/**
+ * Connects to the database, brings its tables up to date, and says `RunNotifier` what other nodes commit.
+ *
+ * **Details**
+ *
+ * Up to 10 connections unless told otherwise: one writes, one listens, the others read. A connection that hears nothing
+ * is probed every half minute, so that one that a network has silently dropped is noticed.
+ *
+ * **Example** (Keeping runs in PostgreSQL)
+ *
+ * ```ts
+ * import { Postgres } from "@fastagentic/stores/postgres"
+ * import { Redacted } from "effect"
+ *
+ * const Stores = Postgres.layer({ url: Redacted.make("postgres://acme@db.internal/acme") })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<RunStore | Audit, MigrationError | SqlError> =>
+  Layer.provide(
+    layerNoClient(options),
+    PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })
+  )

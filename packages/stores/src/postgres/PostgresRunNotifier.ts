@@ -1,0 +1,58 @@
+/**
+ * What other nodes commit, as PostgreSQL says it.
+ *
+ * @since 0.1.0
+ */
+import { PgClient } from "@effect/sql-pg"
+import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
+import { Effect, Layer, Schedule, Stream } from "effect"
+
+/**
+ * Where `PostgresRunStore` says `"<run id> <seq>"` with each commit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const channel = "fastagentic_runs"
+
+/**
+ * Listens while its stream is read, on a connection of its own, and comes back by itself when that is lost.
+ *
+ * **Gotchas**
+ *
+ * A pooler that gives connections away between transactions cannot listen.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<typeof RunNotifier["Service"], never, PgClient.PgClient> = Effect.map(
+  PgClient.PgClient,
+  (client) => {
+    const missed: Notice = { _tag: "Missed" }
+    const notices = Effect.map(
+      client.listen(channel),
+      (queue) =>
+        Stream.concat(Stream.succeed(missed), Stream.map(Stream.fromQueue(queue), ({ payload }) => parse(payload)))
+    )
+    return {
+      changes: Stream.unwrap(notices).pipe(
+        Stream.tapError((error) => Effect.logWarning("Other nodes cannot be heard for now", error)),
+        Stream.retry(again),
+        Stream.orDie
+      )
+    }
+  }
+)
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<never, never, PgClient.PgClient> = Layer.effect(RunNotifier, make)
+
+const again = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(Schedule.jittered)
+
+const parse = (payload: string): Notice => {
+  const end = payload.lastIndexOf(" ")
+  return { _tag: "Changed", runId: payload.slice(0, end), seq: Number(payload.slice(end + 1)) }
+}

@@ -1,0 +1,68 @@
+/**
+ * Runs in a PostgreSQL database, shared by many nodes.
+ *
+ * @since 0.1.0
+ */
+import { RunStore } from "@fastagentic/core/RunStore"
+import { Duration, Effect, Layer, type Scope } from "effect"
+import type { MigrationError } from "effect/sql/Migrator"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { makeReads, unavailable } from "../sql/runReads.ts"
+import { makeWrite } from "./internal/batch.ts"
+import { holdLease } from "./internal/lease.ts"
+import * as migrations from "./migrations.ts"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * How long after its last sign of life a node still has its runs, 15 seconds by default. It gives three signs in that
+   * time. A node that closes gives its runs back at once.
+   */
+  readonly lease?: Duration.Input | undefined
+}
+
+/**
+ * A run store on a client of `@effect/sql-pg`; the tables have to exist.
+ *
+ * **Details**
+ *
+ * Writes to different runs are one statement and need no transaction around it; of others each further write to the
+ * same run is one statement more, and all are one transaction. Deadlocks and serialization failures are tried again.
+ *
+ * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
+ * takes a run becomes its node with the commit that sets the attempt.
+ *
+ * **Gotchas**
+ *
+ * After `StoreUnavailable` a write may have been committed all the same: the connection can be lost before the answer.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<RunStore["Service"], SqlError, SqlClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient
+    const node = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
+    const orphan = sql`(node IS NULL OR node = ${node} OR NOT EXISTS (
+      SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
+    ))`
+    const write = makeWrite(sql, node)
+    return RunStore.of({ ...makeReads(sql, orphan), write: (writes) => unavailable("write")(write(writes)) })
+  })
+
+/**
+ * Creates the tables when needed.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient = (
+  options: Options = {}
+): Layer.Layer<RunStore, MigrationError | SqlError, SqlClient> =>
+  Layer.effect(RunStore, make(options)).pipe(Layer.provide(migrations.layer))

@@ -1,0 +1,163 @@
+import { stamp } from "@fastagentic/core/Event"
+import type { Admit, Written } from "@fastagentic/core/RunStore"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Row } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import { attached, refused } from "../../sql/runReads.ts"
+import * as Rows from "../../sql/runRows.ts"
+import { type Columns, Params } from "./params.ts"
+
+/** An admission with its rows. */
+export interface Admission {
+  readonly _tag: "Admission"
+  readonly index: number
+  readonly runId: string
+  readonly key: string | undefined
+  readonly write: Admit
+  readonly record: ReadonlyArray<unknown>
+  readonly values: ReadonlyArray<unknown>
+}
+
+/** Throws when it is not JSON. */
+export const admissionOf = (write: Admit, index: number): Admission => ({
+  _tag: "Admission",
+  index,
+  runId: write.run.runId,
+  key: write.run.idempotencyKey === undefined ? undefined : JSON.stringify(Rows.keyParams(write.run)),
+  write,
+  record: Rows.recordParams(write.run, write.events.length),
+  values: [...Rows.valueParams(write.run).slice(1), Rows.bodyOf(write.events)]
+})
+
+/** Admits runs that differ in id and key. */
+export const admit = (
+  sql: SqlClient,
+  node: string,
+  admissions: ReadonlyArray<Admission>
+): Effect.Effect<ReadonlyMap<Admission, Written>, SqlError> =>
+  Effect.gen(function*() {
+    const admitted = new Set(Array.from(yield* insert(sql, node, admissions), (row) => row["run_id"]))
+    const answers = new Map<Admission, Written>()
+    for (const one of admissions) answers.set(one, admitted.has(one.runId) ? admittedOf(one) : refused)
+    const asking = admissions.filter(({ key, runId }) => key !== undefined && !admitted.has(runId))
+    if (asking.length === 0) return answers
+    for (const row of yield* selectHolders(sql, asking)) answers.set(at(asking, row), yield* attached(row))
+    const unheld = asking.filter((one) => answers.get(one) === refused)
+    if (unheld.length === 0) return answers
+    const freed = Array.from(yield* freeKeys(sql, unheld), (row) => at(unheld, row))
+    if (freed.length === 0) return answers
+    return new Map([...answers, ...(yield* admit(sql, node, freed))])
+  })
+
+const at = (admissions: ReadonlyArray<Admission>, row: Row): Admission => {
+  const admission = admissions[Number(row["place"])]
+  if (admission === undefined) throw new Error("the database answers what it was not asked")
+  return admission
+}
+
+const admittedOf = ({ write: { events, run } }: Admission): Written => {
+  const { attempt, createdAt: ts, runId } = run
+  return {
+    _tag: "Admitted",
+    run: { ...run, seq: events.length },
+    events: stamp(events, { runId, attempt, ts, lastSeq: 0 })
+  }
+}
+
+/**
+ * Who inserts a key has it; whoever comes second waits until the first has committed, and inserts nothing. Two that have
+ * the same run id at the same moment violate its uniqueness: one of them starts again, and sees that it is taken.
+ */
+const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admission>) => {
+  const params = new Params()
+  const rows = admissions.map(({ record, values }) => [...record, ...values])
+  const admission = params.table("admission", admissionColumns, rows)
+  const keyed = admissions.some(({ key }) => key !== undefined)
+  return sql.unsafe<Row>(
+    `WITH ${admission},
+    fresh AS (
+      SELECT * FROM admission WHERE (SELECT runs.run_id FROM runs WHERE runs.run_id = admission.run_id) IS NULL
+    ),
+    ${keyed ? claimed : ""}
+    admitted AS (
+      INSERT INTO runs (${runColumns}, node) SELECT ${runColumns}, ${params.add(node)} FROM fresh
+      ${keyed ? "WHERE idempotency_key IS NULL OR run_id IN (SELECT run_id FROM claimed)" : ""}
+      RETURNING run_id
+    ),
+    stored AS (
+      INSERT INTO run_values (run_id, payload, output)
+      SELECT run_id, payload, output FROM admission JOIN admitted USING (run_id)
+    ),
+    journal AS (
+      INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
+      SELECT run_id, seq, 1, attempt, created_at, body FROM admission JOIN admitted USING (run_id)
+      WHERE body IS NOT NULL
+    )
+    SELECT run_id FROM admitted`,
+    params.values
+  )
+}
+
+/** Keys are taken in their order, so that two batches cannot wait for each other. */
+const claimed = `
+    claimed AS (
+      INSERT INTO idempotency_keys (tenant, owner, kind, agent, key, run_id)
+      SELECT tenant, owner, kind, agent, idempotency_key, run_id FROM fresh
+      WHERE idempotency_key IS NOT NULL
+      ORDER BY tenant, owner, kind, agent, idempotency_key
+      ON CONFLICT DO NOTHING RETURNING run_id
+    ),`
+
+const selectHolders = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
+  const params = new Params()
+  return sql.unsafe<Row>(
+    `WITH ${asked(params, admissions)}
+    SELECT place, ${Rows.recordColumns} FROM (
+      SELECT place, idempotency_keys.run_id FROM asked JOIN idempotency_keys USING (tenant, owner, kind, agent, key)
+    ) AS holders JOIN runs USING (run_id) LEFT JOIN run_values USING (run_id)`,
+    params.values
+  )
+}
+
+/** A key whose run is gone has no holder: it is free. A run becomes visible with its key, so it cannot be on its way. */
+const freeKeys = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
+  const params = new Params()
+  return sql.unsafe<Row>(
+    `WITH ${asked(params, admissions)}
+    DELETE FROM idempotency_keys AS held USING asked
+    WHERE held.tenant = asked.tenant AND held.owner = asked.owner AND held.kind = asked.kind
+      AND held.agent = asked.agent AND held.key = asked.key
+      AND NOT EXISTS (SELECT FROM runs WHERE runs.run_id = held.run_id)
+    RETURNING place`,
+    params.values
+  )
+}
+
+const asked = (params: Params, admissions: ReadonlyArray<Admission>) =>
+  params.table("asked", askedColumns, admissions.map(({ write }, place) => [place, ...Rows.keyParams(write.run)]))
+
+const numbers: ReadonlySet<string> = new Set([
+  "attempt",
+  "emitted",
+  "durable",
+  "created_at",
+  "updated_at",
+  "finished_at",
+  "seq"
+])
+
+const runColumns = Rows.runColumns.join(", ")
+
+const admissionColumns: Columns = Object.fromEntries(
+  [...Rows.runColumns, "payload", "output", "body"].map((name) => [name, numbers.has(name) ? "float8" : "text"])
+)
+
+const askedColumns: Columns = {
+  place: "float8",
+  tenant: "text",
+  owner: "text",
+  kind: "text",
+  agent: "text",
+  key: "text"
+}

@@ -1,0 +1,114 @@
+import type { Write, Written } from "@fastagentic/core/RunStore"
+import { Effect, Result, Schedule } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { notKept, refused, sqlState } from "../../sql/runReads.ts"
+import { type Admission, admissionOf, admit } from "./admitting.ts"
+import { commit, type Commitment, commitmentOf } from "./committing.ts"
+
+type Entry = Admission | Commitment
+
+/**
+ * Commits writes as if one came after the other. Writes to different runs are one statement: when there is no more than
+ * that, it needs no transaction around it and costs one way to the server and back.
+ */
+export const makeWrite = (sql: SqlClient, node: string) => {
+  const whole = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyMap<Entry, Written>, SqlError> => {
+    const admissions = roundsOf(entries.filter((entry) => entry._tag === "Admission"))
+    const commitments = roundsOf(entries.filter((entry) => entry._tag === "Commitment"))
+    // All keys first, then all runs: the same order in every batch, so that no two wait for each other.
+    const rounds = Effect.gen(function*() {
+      const answers = new Map<Entry, Written>()
+      for (const round of admissions) {
+        for (const [one, answer] of yield* admit(sql, node, round)) answers.set(one, answer)
+      }
+      for (const round of commitments) {
+        const [early, inTime] = partition(round, (one) => admittedAfter(one, answers))
+        for (const one of early) answers.set(one, refused)
+        if (inTime.length === 0) continue
+        for (const [one, answer] of yield* commit(sql, node, inTime)) answers.set(one, answer)
+      }
+      return inOrder(answers)
+    })
+    return admissions.length + commitments.length > 1 ? sql.withTransaction(rounds) : rounds
+  }
+
+  /** What the database cannot keep is refused, the others are committed. */
+  const oneByOne = (entries: ReadonlyArray<Entry>) =>
+    Effect.forEach(entries, (entry) =>
+      sql.withTransaction(whole([entry])).pipe(
+        Effect.map((answers) => answers.get(entry) ?? refused),
+        Effect.catchIf(isUnkeepable, (error) => notKept(entry.runId, error)),
+        Effect.map((answer) => [entry, answer] as const)
+      )).pipe(sql.withTransaction, Effect.map((answers) => new Map(answers)))
+
+  return Effect.fnUntraced(function*(writes: ReadonlyArray<Write>): Effect.fn.Return<Array<Written>, SqlError> {
+    const answers = Array.from(writes, () => refused)
+    const entries: Array<Entry> = []
+    for (const [index, write] of writes.entries()) {
+      const entry = Result.try(() => write._tag === "Admit" ? admissionOf(write, index) : commitmentOf(write, index))
+      if (Result.isSuccess(entry)) entries.push(entry.success)
+      else yield* notKept(write._tag === "Admit" ? write.run.runId : write.runId, entry.failure)
+    }
+    if (entries.length === 0) return answers
+    const written = yield* whole(entries).pipe(
+      Effect.catchIf(isUnkeepable, () => oneByOne(entries)),
+      Effect.catchDefect((defect) => isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
+      Effect.retry({ while: isConflict, schedule: again, times: 20 })
+    )
+    for (const [{ index }, answer] of written) answers[index] = answer
+    return answers
+  })
+}
+
+/** Nothing of it was committed, and it can succeed when it is tried again. */
+const isConflict = ({ reason: { _tag } }: SqlError) =>
+  _tag === "DeadlockError" || _tag === "SerializationError" || _tag === "LockTimeoutError" || _tag === "UniqueViolation"
+
+/** Data exceptions (a character that text cannot have) and limits (a name too long for an index). */
+const isUnkeepable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
+
+const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(Schedule.jittered)
+
+/** Groups without two of the same run or key, each write as early as the order of the writes allows. */
+const roundsOf = <A extends Entry>(entries: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
+  const rounds: Array<Array<A>> = []
+  const next = new Map<string, number>()
+  for (const entry of entries) {
+    const names = [`run ${entry.runId}`, ...("key" in entry && entry.key !== undefined ? [`key ${entry.key}`] : [])]
+    const round = Math.max(...names.map((name) => next.get(name) ?? 0))
+    for (const name of names) next.set(name, round + 1)
+    ;(rounds[round] ??= []).push(entry)
+  }
+  return rounds
+}
+
+const partition = <A>(values: ReadonlyArray<A>, first: (value: A) => boolean) =>
+  [
+    values.filter(first),
+    values.filter((value) => !first(value))
+  ] as const
+
+/** A commit that came before the run was there, although it is made after. */
+const admittedAfter = (one: Commitment, answers: ReadonlyMap<Entry, Written>) => {
+  for (const [{ index, runId }, { _tag }] of answers) {
+    if (_tag === "Admitted" && runId === one.runId && index > one.index) return true
+  }
+  return false
+}
+
+/** Runs were read for the admissions that attached to them before the commits that came first were made. */
+const inOrder = (answers: Map<Entry, Written>): ReadonlyMap<Entry, Written> => {
+  for (const [entry, answer] of answers) {
+    if (answer._tag !== "Attached") continue
+    let { run } = answer
+    for (const [earlier, { _tag }] of answers) {
+      if (earlier._tag !== "Commitment" || _tag !== "Committed") continue
+      if (earlier.index > entry.index || earlier.runId !== run.runId) continue
+      const { events, set, ts } = earlier.write
+      run = { ...run, ...set, seq: run.seq + events.length, updatedAt: ts }
+    }
+    answers.set(entry, { _tag: "Attached", run })
+  }
+  return answers
+}

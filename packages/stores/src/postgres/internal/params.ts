@@ -1,0 +1,28 @@
+import { PgTypes } from "@effect/sql-pg"
+import { Result } from "effect"
+
+/** Columns of rows that a statement is given, by the type of their values. */
+export type Columns = Readonly<Record<string, "text" | "float8">>
+
+/**
+ * The parameters of a statement. Rows go over column by column, so that a statement has the same text, and is prepared
+ * once, for any number of them. Numbers are what they are in JavaScript; a column of the table makes them integers.
+ */
+export class Params {
+  readonly values: Array<unknown> = []
+
+  /** Adds a value and says how the text refers to it. */
+  add(value: unknown): string {
+    this.values.push(value)
+    return `$${this.values.length}`
+  }
+
+  /** Adds rows and says how the text has them as a table. */
+  table(name: string, columns: Columns, rows: ReadonlyArray<ReadonlyArray<unknown>>): string {
+    const arrays = Object.values(columns).map((type, index) => {
+      const values = rows.map((row) => row[index] ?? null)
+      return `${this.add(Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type])))}::${type}[]`
+    })
+    return `${name} AS (SELECT * FROM unnest(${arrays.join(", ")}) AS ${name} (${Object.keys(columns).join(", ")}))`
+  }
+}

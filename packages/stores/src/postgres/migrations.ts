@@ -1,0 +1,138 @@
+/**
+ * The tables of the stores, each migration once per database.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Layer } from "effect"
+import type { MigrationError } from "effect/sql/Migrator"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { migrate, script } from "../sql/migrate.ts"
+
+/**
+ * A record is two rows: `runs` has what a commit changes and is small, since a changed row is written anew as a whole;
+ * `run_values` has what may be large and is written at most twice. There is room on every page of `runs` so that a
+ * commit that changes no state touches no index.
+ *
+ * An event row is all events of one commit, and its key is the last of their numbers.
+ *
+ * JSON is text, as it was written: `jsonb` refuses the character U+0000, loses the order of keys and rewrites numbers;
+ * `json` would be parsed again for each insert, and whatever is read is decoded anyway. Names are compared by their
+ * bytes, whatever the language of the database, so that pages of runs are in the order of their ids.
+ *
+ * `runs.node` is whoever took the run last. It has the run while its row in `nodes` is not over.
+ */
+const runs = script(`
+  CREATE TABLE runs (
+    run_id text COLLATE "C" PRIMARY KEY,
+    tenant text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    agent text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    attempt bigint NOT NULL,
+    seq bigint NOT NULL,
+    emitted bigint NOT NULL,
+    durable smallint NOT NULL,
+    thread_id text COLLATE "C",
+    parent_run_id text COLLATE "C",
+    idempotency_key text COLLATE "C",
+    trace_id text COLLATE "C" NOT NULL,
+    fingerprint text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    finished_at bigint,
+    usage text,
+    error text,
+    node text COLLATE "C"
+  ) WITH (fillfactor = 70);
+  CREATE INDEX runs_by_owner ON runs (tenant, owner, run_id);
+  CREATE INDEX runs_by_tenant ON runs (tenant, run_id);
+  CREATE INDEX runs_by_thread ON runs (tenant, thread_id, run_id) WHERE thread_id IS NOT NULL;
+  CREATE INDEX runs_unfinished ON runs (run_id) WHERE state IN ('queued', 'running');
+
+  CREATE TABLE run_values (
+    run_id text COLLATE "C" PRIMARY KEY,
+    payload text NOT NULL,
+    output text
+  );
+
+  CREATE TABLE run_events (
+    run_id text COLLATE "C" NOT NULL,
+    last_seq bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    attempt bigint NOT NULL,
+    ts bigint NOT NULL,
+    body text NOT NULL,
+    PRIMARY KEY (run_id, last_seq)
+  );
+
+  CREATE TABLE run_steps (
+    run_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    value text NOT NULL,
+    PRIMARY KEY (run_id, name)
+  );
+
+  CREATE TABLE interrupts (
+    run_id text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint,
+    request text NOT NULL,
+    resolution text,
+    PRIMARY KEY (run_id, id)
+  );
+
+  CREATE TABLE idempotency_keys (
+    tenant text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    agent text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, owner, kind, agent, key)
+  );
+
+  CREATE TABLE nodes (
+    node text COLLATE "C" PRIMARY KEY,
+    lease_until timestamptz NOT NULL
+  )
+`)
+
+const audit = script(`
+  CREATE TABLE audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at bigint NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    principal text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    decision text NOT NULL,
+    run_id text,
+    trace_id text NOT NULL
+  );
+  CREATE INDEX audit_by_tenant ON audit (tenant, id)
+`)
+
+/** Any number that nobody else locks. */
+const lockId = 7_025_411_392
+
+/**
+ * Brings a database up to date; what has run before is recorded in the table `migrations`. Nodes that start together
+ * take turns.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = Layer.effectDiscard(
+  SqlClient.use((sql) =>
+    sql.withTransaction(
+      Effect.andThen(
+        sql`SELECT pg_advisory_xact_lock(${lockId})`,
+        migrate({ "0001_runs": runs, "0002_audit": audit })
+      )
+    )
+  )
+)

@@ -1,0 +1,156 @@
+/**
+ * Rows to values: a row that is not what it should be throws, for `Effect.try`. Values to parameters: what is not JSON
+ * throws, for `Result.try`.
+ */
+import { type Event, Failure, RunEvent, Usage } from "@fastagentic/core/Event"
+import { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
+import { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Step } from "@fastagentic/core/RunStore"
+import { Schema } from "effect"
+import type { Row } from "effect/sql/SqlConnection"
+
+/** The columns of a record by the names of its fields; `runs` and `run_values` are joined. */
+export const recordColumns = `
+  run_id AS "runId", kind, agent, state, attempt, seq, emitted, durable, tenant, owner, payload, output, error, usage,
+  thread_id AS "threadId", parent_run_id AS "parentRunId", idempotency_key AS "idempotencyKey",
+  trace_id AS "traceId", fingerprint, created_at AS "createdAt", updated_at AS "updatedAt", finished_at AS "finishedAt"`
+
+export const eventColumns = `last_seq AS "lastSeq", first_seq AS "firstSeq", attempt, ts, body`
+
+export const interruptColumns = `id, state, created_at AS "createdAt", expires_at AS "expiresAt", request, resolution`
+
+const optional = Schema.optionalKey
+const fromJson = Schema.fromJsonString
+
+const RecordRow = Schema.Struct({
+  ...RunRecord.fields,
+  durable: Schema.BooleanFromBit,
+  payload: fromJson(Schema.Json),
+  output: optional(fromJson(Schema.Json)),
+  error: optional(fromJson(Failure)),
+  usage: optional(fromJson(Usage))
+})
+
+const StepRow = Schema.Struct({ name: Schema.String, value: fromJson(Schema.Json) })
+
+const InterruptRow = Schema.Struct({
+  id: Schema.String,
+  state: Interrupt.fields.state,
+  createdAt: Schema.Int,
+  expiresAt: optional(Schema.Int),
+  request: fromJson(Schema.Struct({
+    name: Schema.String,
+    kind: Interrupt.fields.kind,
+    message: Interrupt.fields.message,
+    tool: Interrupt.fields.tool,
+    toolCallId: Interrupt.fields.toolCallId,
+    arguments: Interrupt.fields.arguments,
+    responseSchema: Interrupt.fields.responseSchema
+  })),
+  resolution: optional(fromJson(Resolution))
+})
+
+const decodeRecord = Schema.decodeUnknownSync(RecordRow)
+const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
+const decodeInterrupt = Schema.decodeUnknownSync(InterruptRow)
+
+export const toStep: (row: Row) => Step = Schema.decodeUnknownSync(StepRow)
+
+export const toRecord = (row: Row): RunRecord => decodeRecord(present(row))
+
+/** The events of these rows that come after a number. One decoding for all: most rows have one event. */
+export const toEvents = (runId: string, rows: ReadonlyArray<Row>, after: number): ReadonlyArray<RunEvent> =>
+  decodeEvents(rows.flatMap((row) => entriesOf(runId, row)).filter(({ seq }) => seq > after))
+
+const entriesOf = (runId: string, { attempt, body, firstSeq, lastSeq, ts }: Row) => {
+  const events: unknown = JSON.parse(String(body))
+  const first = Number(firstSeq)
+  if (!Array.isArray(events) || events.length !== Number(lastSeq) - first + 1) {
+    throw new Error(`not the events from ${String(firstSeq)} to ${String(lastSeq)}`)
+  }
+  const stamp = { runId, ts: plain(ts), attempt: plain(attempt) }
+  return events.map((event: unknown, index) => ({ ...Object(event), ...stamp, seq: first + index }))
+}
+
+export const toInterrupt = (runId: string, row: Row): Interrupt => {
+  const { request, ...rest } = decodeInterrupt(present(row))
+  return { ...request, ...rest, runId }
+}
+
+/** A row without its NULLs: an absent value has no key. */
+const present = (row: Row) => {
+  const values: Record<string, unknown> = {}
+  for (const [column, value] of Object.entries(row)) {
+    if (value !== null) values[column] = plain(value)
+  }
+  return values
+}
+
+/** Some drivers read every 64-bit integer as a bigint. */
+const plain = (value: unknown) => typeof value === "bigint" ? Number(value) : value
+
+export const json = (value: unknown): string => {
+  const text: string | undefined = JSON.stringify(value)
+  if (text === undefined) throw new TypeError(`${typeof value} is not JSON`)
+  return text
+}
+
+export const jsonOrNull = (value: unknown) => value === undefined ? null : json(value)
+
+export const bodyOf = (events: ReadonlyArray<Event>) => events.length === 0 ? null : json(events)
+
+/** The columns of `runs` that an admission fills in, in the order of `recordParams`. */
+export const runColumns = [
+  "run_id",
+  "tenant",
+  "owner",
+  "kind",
+  "agent",
+  "state",
+  "attempt",
+  "emitted",
+  "durable",
+  "thread_id",
+  "parent_run_id",
+  "idempotency_key",
+  "trace_id",
+  "fingerprint",
+  "created_at",
+  "updated_at",
+  "finished_at",
+  "usage",
+  "error",
+  "seq"
+] as const
+
+export const recordParams = (run: RunRecord, seq: number) => [
+  run.runId,
+  run.tenant,
+  run.owner,
+  run.kind,
+  run.agent,
+  run.state,
+  run.attempt,
+  run.emitted,
+  run.durable ? 1 : 0,
+  run.threadId ?? null,
+  run.parentRunId ?? null,
+  run.idempotencyKey ?? null,
+  run.traceId,
+  run.fingerprint,
+  run.createdAt,
+  run.updatedAt,
+  run.finishedAt ?? null,
+  jsonOrNull(run.usage),
+  jsonOrNull(run.error),
+  seq
+]
+
+export const valueParams = (run: RunRecord) => [run.runId, json(run.payload), jsonOrNull(run.output)]
+
+export const keyParams = (run: RunRecord) => [run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey ?? null]
+
+export const interruptParams = (runId: string, interrupt: Interrupt) => {
+  const { createdAt, expiresAt = null, id, resolution, runId: _, state, ...request } = interrupt
+  return [runId, id, state, createdAt, expiresAt, json(request), jsonOrNull(resolution)]
+}
