@@ -42,8 +42,8 @@ export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Tool
 /**
  * Calls a tool.
  *
- * Fails as the tool's handler fails, when its failure mode is `"error"`. An approval suspends the run; an edited call
- * runs with the edited arguments.
+ * Fails as the tool's handler fails, when its failure mode is `"error"`: no result is journaled then, that is for whoever
+ * goes on. An approval suspends the run; an edited call runs with the edited arguments.
  *
  * @category combinators
  * @since 0.1.0
@@ -113,14 +113,6 @@ const perform = Effect.fnUntraced(function*(
         data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs }
       }]
     }
-  ).pipe(
-    Effect.tapError((error) =>
-      Effect.flatMap(failureOf(handlers, call.name, error), (result) =>
-        run.emit({
-          type: "tool_result",
-          data: { toolCallId: call.toolCallId, name: call.name, result, isError: true }
-        }))
-    )
   )
   return { ...decodeStored(stored), arguments: call.arguments } satisfies Outcome
 })
@@ -209,12 +201,4 @@ const fromJson = (tool: Tool.Any | undefined, args: Schema.Json): Effect.Effect<
 const toJson = (tool: Tool.Any | undefined, { encodedResult, isFailure }: Tool.HandlerResult<Tool.Any>) => {
   const schema = tool === undefined ? Schema.Json : isFailure ? Tool.failureResultSchema(tool) : tool.successSchema
   return Effect.orDie(Schema.encodeUnknownEffect(wireOf(schema))(encodedResult))
-}
-
-/** What a failed call shows of its failure: what the tool declares, and nothing of anything else. */
-const failureOf = (handlers: Handlers, name: string, error: unknown): Effect.Effect<Schema.Json> => {
-  const tool = toolOf(handlers, name)
-  return tool === undefined
-    ? Effect.succeed(null)
-    : Effect.orElseSucceed(Schema.encodeUnknownEffect(Schema.toCodecJson(pure(tool.failureSchema)))(error), () => null)
 }
