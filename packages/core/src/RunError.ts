@@ -141,7 +141,11 @@ export type Reason = typeof Reason.Type
  * @category errors
  * @since 0.1.0
  */
-export class RunError extends Schema.TaggedError<RunError>()("RunError", { reason: Reason }) {}
+export class RunError extends Schema.TaggedError<RunError>()("RunError", { reason: Reason }) {
+  override get message() {
+    return this.reason._tag
+  }
+}
 
 /**
  * Fails with a `RunError` of this reason.
