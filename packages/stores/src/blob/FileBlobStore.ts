@@ -1,0 +1,105 @@
+/**
+ * Blobs in a folder.
+ *
+ * @since 0.1.0
+ */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as BlobStore from "@fastagentic/core/BlobStore"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Effect, FileSystem, Layer } from "effect"
+import type { PlatformError } from "effect"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Created when missing. Nodes may share it where the file system renames atomically. */
+  readonly folder: string
+}
+
+/**
+ * A blob store on whatever `FileSystem` is there.
+ *
+ * **Details**
+ *
+ * A blob is written beside its place, flushed to the disk, and renamed: its file is whole or not there. The first two
+ * digits of a key name one of 256 folders. What a crash leaves unfinished is removed at a start an hour later.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*({ folder }: Options) {
+  const files = yield* FileSystem.FileSystem
+  const unfinished = `${folder}/unfinished`
+  const shard = (key: string) => `${folder}/${key.slice(0, 2)}`
+  const file = (key: string) => `${shard(key)}/${key}`
+
+  yield* files.makeDirectory(unfinished, { recursive: true })
+  yield* removeOld(files, unfinished)
+
+  const write = Effect.fnUntraced(function*(key: string, bytes: Uint8Array) {
+    const temporary = `${unfinished}/${globalThis.crypto.randomUUID()}`
+    yield* files.makeDirectory(shard(key), { recursive: true })
+    yield* Effect.gen(function*() {
+      yield* Effect.scoped(writeAndFlush(files, temporary, bytes))
+      yield* files.rename(temporary, file(key))
+    }).pipe(Effect.onError(() => Effect.ignore(files.remove(temporary))))
+    yield* flushFolder(files, shard(key))
+    yield* flushFolder(files, folder)
+  })
+
+  return BlobStore.make({
+    write: (key, bytes) => unavailable(`put blob ${key}`)(write(key, bytes)),
+    read: (key) => files.readFile(file(key)).pipe(orMissing, unavailable(`get blob ${key}`)),
+    has: (key) => unavailable(`look for blob ${key}`)(files.exists(file(key))),
+    remove: (key) => files.remove(file(key)).pipe(orMissing, Effect.asVoid, unavailable(`remove blob ${key}`))
+  })
+})
+
+/**
+ * **Example** (Keeping large values in files)
+ *
+ * ```ts
+ * import { FileBlobStore } from "@fastagentic/stores/blob"
+ *
+ * const Blobs = FileBlobStore.layer({ folder: "./data/blobs" })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<BlobStore.BlobStore, PlatformError.PlatformError> =>
+  Layer.effect(BlobStore.BlobStore, make(options)).pipe(Layer.provide(NodeFileSystem.layer))
+
+const writeAndFlush = Effect.fnUntraced(function*(files: FileSystem.FileSystem, path: string, bytes: Uint8Array) {
+  const open = yield* files.open(path, { flag: "wx", mode: 0o600 })
+  yield* open.writeAll(bytes)
+  yield* open.sync
+})
+
+/** A name is as durable as its folder. Where a folder cannot be opened, the system does this by itself. */
+const flushFolder = (files: FileSystem.FileSystem, path: string) =>
+  Effect.scoped(Effect.flatMap(files.open(path, { flag: "r" }), (open) => open.sync)).pipe(
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "PermissionDenied" || reason._tag === "BadResource",
+      () => Effect.void
+    )
+  )
+
+const HOUR = 3_600_000
+
+const removeOld = Effect.fnUntraced(function*(files: FileSystem.FileSystem, folder: string) {
+  const now = Date.now()
+  for (const name of yield* files.readDirectory(folder)) {
+    const path = `${folder}/${name}`
+    const { mtime } = yield* files.stat(path)
+    if (mtime._tag === "Some" && now - mtime.value.getTime() > HOUR) yield* Effect.ignore(files.remove(path))
+  }
+})
+
+const orMissing = <A>(effect: Effect.Effect<A, PlatformError.PlatformError>) =>
+  Effect.catchIf(effect, ({ reason }) => reason._tag === "NotFound", () => Effect.undefined)
+
+const unavailable = (operation: string) => <A>(effect: Effect.Effect<A, PlatformError.PlatformError>) =>
+  Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))

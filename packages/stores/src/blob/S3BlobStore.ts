@@ -1,0 +1,160 @@
+/**
+ * Blobs in a bucket of S3, or of anything that speaks its protocol.
+ *
+ * @since 0.1.0
+ */
+import * as BlobStore from "@fastagentic/core/BlobStore"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { AwsV4Signer } from "aws4fetch"
+import { Duration, Effect, Layer, Redacted, Schedule } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly bucket: string
+  readonly region: string
+  /** `https://storage.example.com`. The bucket is then in the path; without it, in the name of Amazon's host. */
+  readonly endpoint?: string | undefined
+  readonly accessKeyId: string
+  readonly secretAccessKey: Redacted.Redacted
+  readonly sessionToken?: Redacted.Redacted | undefined
+  /** What every key in the bucket begins with: `blobs/`. */
+  readonly prefix?: string | undefined
+  /** How long one attempt may take. Defaults to 30 seconds. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * A blob store on whatever `HttpClient` is there.
+ *
+ * **Details**
+ *
+ * A key is the hash of its blob, which the signature covers: the server refuses bytes that changed on their way. What a
+ * key holds never changes, so no request has a condition and each can be repeated. Attempts that end in a 5xx, a 429, a
+ * timeout or a lost connection are repeated up to four times.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const client = yield* HttpClient.HttpClient
+  const send = (method: Method, key: string, bytes?: Uint8Array) =>
+    Effect.flatMap(signed(options, method, key, bytes), (request) => client.execute(request)).pipe(
+      Effect.flatMap((response) => Effect.map(response.arrayBuffer, (body) => ({ status: response.status, body }))),
+      Effect.provideService(Headers.CurrentRedactedNames, ["authorization", "x-amz-security-token"]),
+      // The request goes nowhere from here, and its credentials into no span.
+      Effect.mapError((error) => new Unanswered("_tag" in error ? error.reason._tag : error.message)),
+      Effect.timeoutOrElse({
+        duration: options.timeout ?? "30 seconds",
+        orElse: () => Effect.fail(new Unanswered("no answer in time"))
+      }),
+      Effect.flatMap((answer) =>
+        isTemporary(answer.status) ? Effect.fail(new Unanswered(said(answer))) : Effect.succeed(answer)
+      ),
+      Effect.retry({ schedule: again, times: 4 })
+    )
+
+  /** The body of a success, or undefined where there is no such blob. */
+  const request = (operation: string, method: Method, key: string, bytes?: Uint8Array) =>
+    send(method, key, bytes).pipe(
+      Effect.flatMap((answer) => {
+        if (answer.status >= 200 && answer.status < 300) return Effect.succeed(new Uint8Array(answer.body))
+        if (answer.status === 404 && method !== "PUT" && !said(answer).includes("NoSuchBucket")) return Effect.undefined
+        return Effect.fail(new Unanswered(said(answer)))
+      }),
+      Effect.mapError((cause) => new StoreUnavailable({ operation: `${operation} blob ${key}`, cause }))
+    )
+
+  return BlobStore.make({
+    write: (key, bytes) => Effect.asVoid(request("put", "PUT", key, bytes)),
+    read: (key) => request("get", "GET", key),
+    has: (key) => Effect.map(request("look for", "HEAD", key), (found) => found !== undefined),
+    remove: (key) => Effect.asVoid(request("remove", "DELETE", key))
+  })
+})
+
+/**
+ * **Example** (Keeping large values in a bucket)
+ *
+ * ```ts
+ * import { S3BlobStore } from "@fastagentic/stores/blob"
+ * import { Redacted } from "effect"
+ *
+ * const Blobs = S3BlobStore.layer({
+ *   bucket: "acme-blobs",
+ *   region: "eu-central-1",
+ *   accessKeyId: "AKIA…",
+ *   secretAccessKey: Redacted.make("…")
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<BlobStore.BlobStore> =>
+  Layer.provide(layerNoClient(options), FetchHttpClient.layer)
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient = (options: Options): Layer.Layer<BlobStore.BlobStore, never, HttpClient.HttpClient> =>
+  Layer.effect(BlobStore.BlobStore, make(options))
+
+// requests
+
+type Method = "GET" | "HEAD" | "PUT" | "DELETE"
+
+const signed = Effect.fnUntraced(function*(options: Options, method: Method, key: string, bytes?: Uint8Array) {
+  const { headers, url } = yield* Effect.tryPromise({
+    try: () =>
+      new AwsV4Signer({
+        method,
+        url: `${base(options)}/${encoded(options.prefix ?? "")}${key}`,
+        ...(bytes === undefined ? {} : { headers: { "x-amz-content-sha256": key } }),
+        accessKeyId: options.accessKeyId,
+        secretAccessKey: Redacted.value(options.secretAccessKey),
+        ...(options.sessionToken === undefined ? {} : { sessionToken: Redacted.value(options.sessionToken) }),
+        service: "s3",
+        region: options.region
+      }).sign(),
+    catch: () => new Unanswered("the request cannot be signed")
+  })
+  const request = HttpClientRequest.make(method)(url, { headers: Object.fromEntries(headers) })
+  return bytes === undefined ? request : HttpClientRequest.bodyUint8Array(request, bytes)
+})
+
+const encoded = (prefix: string) => prefix.split("/").map(encodeURIComponent).join("/")
+
+/** A certificate for all buckets does not cover names with a dot. */
+const base = ({ bucket, endpoint, region }: Options) => {
+  if (endpoint !== undefined) return `${endpoint.replace(/\/+$/, "")}/${bucket}`
+  return bucket.includes(".")
+    ? `https://s3.${region}.amazonaws.com/${bucket}`
+    : `https://${bucket}.s3.${region}.amazonaws.com`
+}
+
+// answers
+
+interface Answer {
+  readonly status: number
+  readonly body: ArrayBuffer
+}
+
+/** Why there is no blob, in the server's word for it and nothing else of its answer. */
+class Unanswered extends Error {}
+
+const said = ({ body, status }: Answer) => {
+  const [, code = ""] = /<Code>(\w+)<\/Code>/.exec(new TextDecoder().decode(body.slice(0, 2_048))) ?? []
+  return `${status} ${code}`.trim()
+}
+
+const isTemporary = (status: number) => status >= 500 || status === 429
+
+const again = Schedule.exponential("100 millis").pipe(Schedule.jittered)

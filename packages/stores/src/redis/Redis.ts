@@ -1,0 +1,51 @@
+/**
+ * Everything that the nodes of a cluster share, in one Redis.
+ *
+ * @since 0.1.0
+ */
+import type { Audit } from "@fastagentic/core/Audit"
+import type { RunStore } from "@fastagentic/core/RunStore"
+import { Layer } from "effect"
+import type { RedisError } from "effect/persistence/Redis"
+import * as RedisAudit from "./RedisAudit.ts"
+import * as RedisClient from "./RedisClient.ts"
+import * as RedisRunStore from "./RedisRunStore.ts"
+
+/**
+ * Every store on whatever `RedisClient` is there.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<RunStore | Audit, never, RedisClient.RedisClient> = Layer.mergeAll(
+  RedisRunStore.layerNoClient,
+  RedisAudit.layerNoClient
+)
+
+/**
+ * Connects to a Redis of version 6.2 or newer.
+ *
+ * **Details**
+ *
+ * What is committed survives a crash only when Redis has `appendonly yes` and `appendfsync always`, and stays only when
+ * it has `maxmemory-policy noeviction`. The log says at the start which of these is missing.
+ *
+ * **Gotchas**
+ *
+ * One Redis, not a Redis Cluster: a batch of writes concerns many keys. A replica takes over without the commits that
+ * had not reached it. Nothing is ever removed: all journals have to fit into memory.
+ *
+ * **Example** (Keeping runs in Redis)
+ *
+ * ```ts
+ * import { Redis } from "@fastagentic/stores/redis"
+ * import { Redacted } from "effect"
+ *
+ * const Stores = Redis.layer({ url: Redacted.make("redis://cache.internal:6379") })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: RedisClient.Options): Layer.Layer<RunStore | Audit, RedisError> =>
+  Layer.provide(layerNoClient, RedisClient.layer(options))

@@ -1,0 +1,97 @@
+/**
+ * The connection that every store on Redis shares.
+ *
+ * @since 0.1.0
+ */
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Context, Effect, Layer, Redacted } from "effect"
+import * as Redis from "effect/persistence/Redis"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. */
+  readonly url: Redacted.Redacted
+  /** What every key begins with. Defaults to `fastagentic:`. */
+  readonly prefix?: string | undefined
+}
+
+/**
+ * Redis, and what our keys in it begin with.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class RedisClient extends Context.Service<RedisClient, {
+  readonly prefix: string
+  readonly redis: Redis.Redis["Service"]
+}>()("@fastagentic/stores/redis/RedisClient") {}
+
+/**
+ * Connects, says in the log what this Redis may lose, and comes back by itself when the connection is lost.
+ *
+ * **Details**
+ *
+ * Without a connection every operation fails at once instead of waiting for it, and one that gets no answer fails after
+ * 30 seconds: whether it was carried out is then unknown.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = ({ prefix = "fastagentic:", url }: Options): Layer.Layer<RedisClient, Redis.RedisError> =>
+  Layer.effect(
+    RedisClient,
+    Effect.gen(function*() {
+      const redis = yield* Redis.Redis
+      yield* warnAboutLoss(redis)
+      return { prefix, redis }
+    })
+  ).pipe(Layer.provide(Layer.unwrap(Effect.map(checked(url), connection))))
+
+const connection = (url: string) => NodeRedis.layer({ url, RESP: 2, disableOfflineQueue: true })
+
+/** What a URL that cannot be read says about itself must not name the password. */
+const checked = (url: Redacted.Redacted) =>
+  Effect.try({
+    try: () => {
+      const { password, protocol, username } = new URL(Redacted.value(url))
+      if (protocol !== "redis:" && protocol !== "rediss:") throw new Error(protocol)
+      return [decodeURIComponent(username), decodeURIComponent(password)]
+    },
+    catch: () => new Redis.RedisError({ cause: new Error("The URL of Redis is not a redis: or rediss: URL") })
+  }).pipe(Effect.as(Redacted.value(url)))
+
+// durability
+
+const needed = { "appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction" }
+
+const warnAboutLoss = Effect.fnUntraced(function*(redis: Redis.Redis["Service"]) {
+  for (const [setting, value] of Object.entries(needed)) {
+    const found = yield* redis.send("CONFIG", "GET", setting).pipe(Effect.orElseSucceed(() => undefined))
+    if (!Array.isArray(found) || found.length < 2) {
+      yield* Effect.logWarning(`Redis does not tell its ${setting}: runs are safe only when it is ${value}`)
+    } else if (found[1] !== value) {
+      yield* Effect.logWarning(
+        `Redis has ${setting} ${String(found[1])}: committed runs can be lost unless it is ${value}`
+      )
+    }
+  }
+})
+
+// operations
+
+/**
+ * The failure of an operation that gets no answer, or a bad one.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const unavailable =
+  (operation: string) => <A>(effect: Effect.Effect<A, Redis.RedisError>): Effect.Effect<A, StoreUnavailable> =>
+    effect.pipe(
+      Effect.timeout("30 seconds"),
+      Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
+    )

@@ -1,0 +1,60 @@
+/** What Redis keeps, to values: whatever is not what it should be throws, for `Effect.try`. */
+import { RunEvent } from "@fastagentic/core/Event"
+import { Interrupt } from "@fastagentic/core/Interrupt"
+import { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Step } from "@fastagentic/core/RunStore"
+import { Schema } from "effect"
+
+const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))
+const decodeRecord = Schema.decodeUnknownSync(RunRecord)
+const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
+const decodeInterrupt = Schema.decodeUnknownSync(Interrupt)
+const decodeStep = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.String, value: Schema.Json }))
+
+const parse = (text = ""): unknown => JSON.parse(text)
+
+/** A hash comes as its fields and values in turn. */
+const pairs = (reply: unknown): ReadonlyArray<readonly [field: string, value: string]> => {
+  const texts = decodeTexts(reply)
+  return texts.flatMap((field, index) => index % 2 === 0 ? [[field, texts[index + 1] ?? ""] as const] : [])
+}
+
+export const isEmpty = (reply: unknown): boolean => Array.isArray(reply) && reply.length === 0
+
+export const toRecord = (runId: string, reply: unknown): RunRecord => {
+  const record = decodeRecord(Object.fromEntries(pairs(reply).map(([field, value]) => [field, parse(value)])))
+  if (record.runId !== runId) throw new Error(`the record is of run ${record.runId}`)
+  return record
+}
+
+/** The place of an event in its list is its number. */
+export const toEvents = (runId: string, reply: unknown, after: number): ReadonlyArray<RunEvent> =>
+  decodeEvents(
+    decodeTexts(reply).map((text, index) => ({ ...Object(parse(text)), runId, seq: after + 1 + index }))
+  )
+
+export const toSteps = (reply: unknown): ReadonlyArray<Step> =>
+  pairs(reply)
+    .map(([name, value]) => decodeStep({ name: parse(name), value: parse(value) }))
+    .sort((a, b) => a.name < b.name ? -1 : 1)
+
+export const toInterrupts = (runId: string, reply: unknown): ReadonlyArray<Interrupt> =>
+  pairs(reply)
+    .map(([, lines]) => toInterrupt(runId, lines))
+    .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+
+const toInterrupt = (runId: string, lines: string) => {
+  const [state, request, resolution] = lines.split("\n")
+  const resolved = resolution === undefined ? {} : { resolution: parse(resolution) }
+  return decodeInterrupt({ ...Object(parse(request)), state, ...resolved, runId })
+}
+
+const decodePage = Schema.decodeUnknownSync(
+  Schema.Tuple([Schema.String, Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Schema.String]))])
+)
+
+/** A page of an index: the last run looked at, if there are more, and the fields of those found. */
+export const toPage = (reply: unknown) => {
+  const [last, runs] = decodePage(reply)
+  return { last, runs: runs.map(([runId, ...fields]) => ({ runId, fields })) }
+}

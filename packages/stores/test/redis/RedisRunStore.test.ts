@@ -1,0 +1,361 @@
+import { assert, it } from "@effect/vitest"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
+import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
+import { Context, Effect, Fiber, Layer, Logger, Queue, Redacted, Schedule } from "effect"
+import type * as EffectRedis from "effect/persistence/Redis"
+import { Redis, RedisClient, RedisRunStore } from "../../src/redis/index.ts"
+import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
+
+type Store = RunStore["Service"]
+type Client = EffectRedis.Redis["Service"]
+
+const token = (delta: string) => ({ type: "token", data: { delta } }) as const
+
+const admit = (run: RunRecord, ...deltas: ReadonlyArray<string>): Admit => ({
+  _tag: "Admit",
+  run,
+  events: deltas.map(token)
+})
+
+const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
+  _tag: "Commit",
+  runId: run.runId,
+  attempt: run.attempt,
+  from: ["running"],
+  ts: run.createdAt,
+  events: [token("b")],
+  ...parts
+})
+
+const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
+
+/** A client with a connection of its own; it closes with the scope. */
+const connect = (options: RedisClient.Options) =>
+  Effect.map(
+    Layer.build(Layer.fresh(Layer.provideMerge(RedisRunStore.layerNoClient, RedisClient.layer(options)))),
+    (context) => ({ store: Context.get(context, RunStore), ...Context.get(context, RedisClient.RedisClient) })
+  )
+
+const connected = <A, E>(use: (store: Store, redis: Client, prefix: string) => Effect.Effect<A, E>) =>
+  Effect.gen(function*() {
+    const { prefix, redis, store } = yield* connect(yield* options)
+    return yield* use(store, redis, prefix)
+  })
+
+const journal = Effect.fnUntraced(function*(store: Store, runId: string) {
+  const events = yield* store.events(runId, 0, 100_000)
+  assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
+  assert.strictEqual((yield* store.get(runId))?.seq, events.length)
+  return events
+})
+
+describeWithServer("RedisRunStore", () => {
+  suite("keeps the contract", Layer.unwrap(Effect.map(options, (options) => Redis.layer(options))))
+
+  it.effect("two clients that race leave whole journals and one winner", () =>
+    Effect.gen(function*() {
+      const shared = yield* options
+      const { store: one } = yield* connect(shared)
+      const { store: other } = yield* connect(shared)
+      const runs = Array.from({ length: 4 }, () => makeRun())
+      yield* one.write(runs.map((run) => admit(run)))
+      const rounds = Array.from({ length: 50 }, (_, index) => index)
+      const append = (store: Store, name: string) =>
+        Effect.forEach(
+          rounds,
+          (round) => store.write(runs.map((run) => commit(run, { events: [token(`${name}${round}`), token("")] }))),
+          { concurrency: 8, discard: true }
+        )
+      const claim = (store: Store) =>
+        store.write(runs.map((run) => commit(run, { set: { state: "completed" }, events: [token("last")] })))
+      yield* Effect.all([append(one, "a"), append(other, "b")], { concurrency: "unbounded" })
+      const claims = yield* Effect.all([claim(one), claim(other), claim(one)], { concurrency: "unbounded" })
+      for (const [index, run] of runs.entries()) {
+        assert.strictEqual(claims.filter((claim) => claim[index]?._tag === "Committed").length, 1)
+        const events = yield* journal(one, run.runId)
+        assert.strictEqual(events.length, 2 * 2 * 50 + 1)
+        assert.deepStrictEqual(yield* other.events(run.runId, 0, 1_000), events)
+      }
+      const tenant = makeRun().tenant
+      const racers = Array.from({ length: 40 }, () => makeRun({ tenant, idempotencyKey: "key" }))
+      const admitted = yield* Effect.forEach(
+        racers,
+        (run, index) => (index % 2 === 0 ? one : other).write([admit(run)]),
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(tagsOf(admitted.flat()).filter((tag) => tag === "Admitted").length, 1)
+      assert.strictEqual((yield* other.list({ tenant, limit: 50 })).length, 1)
+    }))
+
+  it.effect("loads its scripts again when Redis has forgotten them", () =>
+    connected((store, redis) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        yield* store.write([admit(run, "a")])
+        yield* store.list({ tenant: run.tenant, limit: 5 })
+        yield* redis.send("SCRIPT", "FLUSH")
+        const written = yield* Effect.forEach(
+          Array.from({ length: 10 }, () => commit(run)),
+          (one) => store.write([one]),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(tagsOf(written.flat()), Array.from({ length: 10 }, () => "Committed"))
+        yield* redis.send("SCRIPT", "FLUSH")
+        assert.strictEqual((yield* store.list({ tenant: run.tenant, limit: 5 })).length, 1)
+        assert.strictEqual((yield* journal(store, run.runId)).length, 11)
+      })
+    ))
+
+  it.effect("says each commit, and nothing else, on its channel", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        const queue = yield* redis.subscribe(`${prefix}changes`)
+        yield* store.write([
+          admit(run, "a"),
+          commit(run, { events: [token("b"), token("c")] }),
+          commit(run, { attempt: 9 }),
+          commit(run, { events: [] })
+        ])
+        const messages = yield* Queue.takeN(queue, 2)
+        assert.deepStrictEqual(messages.map(({ message }) => message), [`${run.runId} 3`, `${run.runId} 3`])
+        assert.strictEqual(yield* Queue.size(queue), 0)
+      }).pipe(Effect.scoped)
+    ))
+
+  it.effect("looks through more runs than it reads at once", () =>
+    connected((store) =>
+      Effect.gen(function*() {
+        const { tenant } = makeRun()
+        const runs = Array.from(
+          { length: 1_203 },
+          (_, index) => makeRun({ tenant, kind: index % 401 === 0 ? "tool" : "agent", state: "queued" })
+        )
+        yield* store.write(runs.map((run) => admit(run)))
+        const wanted = runs.filter((run) => run.kind === "tool").map((run) => run.runId).reverse()
+        const page = yield* store.list({ tenant, kind: "tool", limit: 10 })
+        assert.deepStrictEqual(page.map((run) => run.runId), wanted)
+        const [, last = ""] = wanted
+        const rest = yield* store.list({ tenant, kind: "tool", limit: 10, before: last })
+        assert.deepStrictEqual(rest.map((run) => run.runId), wanted.slice(2))
+        assert.strictEqual((yield* store.list({ tenant, limit: 2_000 })).length, 1_203)
+        assert.deepStrictEqual(
+          (yield* store.unfinished).map((run) => run.runId),
+          runs.map((run) => run.runId)
+        )
+      })
+    ))
+
+  it.effect("keeps a commit of many thousand events and steps", () =>
+    connected((store) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        const events = Array.from({ length: 12_345 }, (_, index) => token(`${index}`))
+        const steps = Array.from({ length: 5_001 }, (_, index) => ({ name: `s${index}`, value: index }))
+        yield* store.write([admit(run), commit(run, { events, steps })])
+        assert.strictEqual((yield* journal(store, run.runId)).length, 12_345)
+        assert.strictEqual((yield* store.steps(run.runId)).length, 5_001)
+      })
+    ))
+
+  it.effect("texts that UTF-8 cannot tell apart are not mixed up", () =>
+    connected((store) =>
+      Effect.gen(function*() {
+        const one = makeRun({ tenant: "t\uD800", idempotencyKey: "key" })
+        const other = makeRun({ tenant: "t\uD801", idempotencyKey: "key" })
+        assert.deepStrictEqual(
+          tagsOf(yield* store.write([admit(one), admit(other)])),
+          ["Admitted", "Admitted"]
+        )
+        assert.deepStrictEqual(yield* store.list({ tenant: "t\uD800", limit: 5 }), [one])
+        assert.deepStrictEqual(yield* store.list({ tenant: "t\uFFFD", limit: 5 }), [])
+      })
+    ))
+
+  it.effect("a write that is not JSON is refused alone", () =>
+    connected((store) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        const circular: { self?: unknown } = {}
+        circular.self = circular
+        const step = (value: unknown) => commit(run, { steps: [{ name: "s", value: JSON.parse("null", () => value) }] })
+        const written = yield* store.write([
+          admit(run),
+          step(circular),
+          step(1n),
+          step(Symbol("s")),
+          step(JSON.parse("[".repeat(100_000) + "]".repeat(100_000))),
+          step({ fine: true })
+        ])
+        const tags = ["Admitted", "Refused", "Refused", "Refused", "Refused", "Committed"]
+        assert.deepStrictEqual(tagsOf(written), tags)
+        assert.strictEqual((yield* journal(store, run.runId)).length, 1)
+      })
+    ))
+
+  it.effect("names the run whose values are damaged, and refuses writes to it alone", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const good = makeRun()
+        const bad = makeRun({ tenant: good.tenant, idempotencyKey: "key" })
+        const { runId } = bad
+        const open = { id: "i", runId, name: "n", kind: "input", createdAt: 1, state: "open" } as const
+        yield* store.write([
+          admit(good, "a"),
+          admit(bad, "a"),
+          commit(bad, { steps: [{ name: "s", value: 1 }], open: [open] })
+        ])
+        const failed = Effect.fnUntraced(function*<A, E>(
+          read: Effect.Effect<A, E>,
+          command: string,
+          ...args: readonly [key: string, ...ReadonlyArray<string>]
+        ) {
+          const [name, ...rest] = args
+          const key = `${prefix}${name}:${runId}`
+          yield* redis.send("COPY", key, `${key}:intact`, "REPLACE")
+          yield* redis.send(command, key, ...rest)
+          const error = yield* Effect.flip(read)
+          assert.containSubset(error, { _tag: "StoreUnavailable" }, [command, ...args].join(" "))
+          assert.include(String(Object(error).operation), runId)
+          const written = yield* store.write([commit(bad), commit(good), admit({ ...bad, runId: "again" })])
+          assert.strictEqual(written[1]?._tag, "Committed")
+          yield* redis.send("COPY", `${key}:intact`, key, "REPLACE")
+          yield* redis.send("DEL", `${key}:intact`)
+          const seq = (yield* store.get(runId))?.seq ?? 0
+          yield* redis.send("LTRIM", `${prefix}events:${runId}`, "0", `${seq - 1}`)
+          yield* read
+        })
+        const list = store.list({ tenant: good.tenant, limit: 5 })
+        yield* failed(store.get(runId), "HSET", "run", "state", "\"sleeping\"")
+        yield* failed(store.get(runId), "HSET", "run", "usage", "[]")
+        yield* failed(store.get(runId), "HSET", "run", "payload", "{not json")
+        yield* failed(store.get(runId), "HDEL", "run", "owner")
+        yield* failed(list, "HSET", "run", "error", "{}")
+        yield* failed(list, "DEL", "run")
+        yield* failed(list, "SET", "run", "text")
+        yield* failed(store.unfinished, "HSET", "run", "kind", "\"\"")
+        yield* failed(store.unfinished, "DEL", "run")
+        yield* failed(store.events(runId, 0, 5), "LSET", "events", "0", "{}")
+        yield* failed(store.events(runId, 0, 5), "LSET", "events", "1", "null")
+        yield* failed(store.events(runId, 0, 5), "SET", "events", "text")
+        yield* failed(store.steps(runId), "HSET", "steps", "\"s\"", "")
+        yield* failed(store.steps(runId), "SET", "steps", "text")
+        yield* failed(store.interrupts(runId), "HSET", "interrupts", "\"i\"", "ajar\n{}")
+        yield* failed(store.interrupts(runId), "HSET", "interrupts", "\"i\"", "open")
+        // A journal that lost its end is not continued as if nothing had happened.
+        yield* redis.send("RPOP", `${prefix}events:${runId}`)
+        assert.deepStrictEqual(tagsOf(yield* store.write([commit(bad), commit(good)])), ["Refused", "Committed"])
+        yield* journal(store, good.runId)
+      })
+    ))
+
+  it.effect("has nothing of a batch that Redis refuses, and goes on when it can", () =>
+    connected((store, redis) =>
+      Effect.gen(function*() {
+        const run = makeRun()
+        const other = makeRun()
+        yield* store.write([admit(run, "a")])
+        const everything = commit(run, {
+          set: { state: "suspended", output: 1 },
+          steps: [{ name: "s", value: 1 }],
+          open: [{ id: "i", runId: run.runId, name: "n", kind: "input", createdAt: 1, state: "open" }]
+        })
+        yield* redis.send("CONFIG", "SET", "maxmemory", "1")
+        const error = yield* Effect.flip(store.write([everything, admit(other, "a")])).pipe(
+          Effect.ensuring(Effect.orDie(redis.send("CONFIG", "SET", "maxmemory", "0")))
+        )
+        assert.containSubset(error, { _tag: "StoreUnavailable", operation: "write" })
+        assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 1 })
+        assert.strictEqual((yield* store.list({ tenant: run.tenant, state: "running", limit: 5 })).length, 1)
+        assert.deepStrictEqual(yield* store.steps(run.runId), [])
+        assert.isUndefined(yield* store.get(other.runId))
+        assert.deepStrictEqual(tagsOf(yield* store.write([everything, admit(other)])), ["Committed", "Admitted"])
+        assert.strictEqual((yield* journal(store, run.runId)).length, 2)
+      })
+    ))
+})
+
+describeWithOwnServer("a Redis that is restarted", () => {
+  const again = { schedule: Schedule.spaced("20 millis"), times: 500 }
+
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    it.live(`has lost nothing that was committed before ${signal}, and is found again`, () =>
+      Effect.gen(function*() {
+        const server = yield* ownServer()
+        const { store } = yield* connect({ url: server.url })
+        const runs = Array.from({ length: 4 }, () => makeRun())
+        yield* store.write(runs.map((run) => admit(run)))
+        const known = runs.map(() => 0)
+        let failures = 0
+        let stopped = false
+        const writer = Effect.gen(function*() {
+          while (!stopped) {
+            const batch = runs.map((run) =>
+              commit(run, {
+                events: [token("x".repeat(200)), token("y")],
+                steps: [{ name: "last", value: known[0] ?? 0 }]
+              })
+            )
+            yield* store.write(batch).pipe(
+              Effect.match({
+                onFailure: (error) => {
+                  assert.strictEqual(error._tag, "StoreUnavailable")
+                  failures++
+                },
+                onSuccess: (written) => {
+                  for (const [index, one] of written.entries()) {
+                    assert.strictEqual(one._tag, "Committed")
+                    if (one._tag === "Committed") {
+                      known[index] = Math.max(known[index] ?? 0, one.events[1]?.seq ?? 0)
+                    }
+                  }
+                }
+              }),
+              Effect.andThen(Effect.yieldNow)
+            )
+            if (failures > 0) yield* Effect.sleep("5 millis")
+          }
+        })
+        const load = yield* Effect.forkChild(
+          Effect.all([writer, writer, writer], { concurrency: "unbounded", discard: true })
+        )
+        for (let restart = 0; restart < 3; restart++) {
+          const before = known[0] ?? 0
+          yield* Effect.sleep("150 millis")
+          assert.isAbove(known[0] ?? 0, before)
+          yield* Effect.promise(() => server.stop(signal))
+          const acknowledged = [...known]
+          assert.containSubset(yield* Effect.flip(store.get("r")), { _tag: "StoreUnavailable" })
+          yield* Effect.promise(() => server.start())
+          yield* Effect.retry(store.get("r"), again)
+          for (const [index, run] of runs.entries()) {
+            const record = yield* Effect.retry(store.get(run.runId), again)
+            assert.isAtLeast(record?.seq ?? 0, acknowledged[index] ?? 0)
+          }
+        }
+        stopped = true
+        yield* Fiber.join(load)
+        assert.isAbove(failures, 0)
+        const lengths = yield* Effect.forEach(runs, (run) => journal(store, run.runId))
+        // All runs of a batch stand at the same commit.
+        assert.strictEqual(new Set(lengths.map((events) => events.length)).size, 1)
+        assert.isAtLeast(lengths[0]?.length ?? 0, known[0] ?? 0)
+      }).pipe(Effect.provideService(Logger.CurrentLoggers, new Set())), 60_000)
+  }
+
+  it.effect("says at its start what it can lose, and never its password", () =>
+    Effect.gen(function*() {
+      const server = yield* ownServer(["--appendfsync", "everysec", "--maxmemory-policy", "allkeys-lru"])
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => void lines.push(String(message)))
+      yield* connect({ url: server.url }).pipe(Effect.provide(Logger.layer([logger])))
+      assert.deepStrictEqual(lines, [
+        "Redis has appendfsync everysec: committed runs can be lost unless it is always",
+        "Redis has maxmemory-policy allkeys-lru: committed runs can be lost unless it is noeviction"
+      ])
+      const error = yield* Effect.flip(connect({ url: Redacted.make("rediss://u:s3cret@[half") }))
+      assert.notInclude(JSON.stringify(error) + String(error) + String(error.cause), "s3cret")
+      assert.strictEqual(error._tag, "RedisError")
+    }))
+})
