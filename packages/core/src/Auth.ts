@@ -5,8 +5,9 @@
  */
 import { Context, Effect, Layer, Redacted } from "effect"
 import type { Credentials } from "./Credentials.ts"
+import { sameSecret } from "./internal/secrets.ts"
 import * as Principal from "./Principal.ts"
-import { Unauthenticated } from "./RunError.ts"
+import { type StoreUnavailable, Unauthenticated } from "./RunError.ts"
 
 /** How a caller may show who they are, for OpenAPI and the agent card. @category models @since 0.1.0 */
 export type Scheme = "bearer" | "apiKey"
@@ -20,7 +21,10 @@ export type Scheme = "bearer" | "apiKey"
 export class Auth extends Context.Service<Auth, {
   readonly open: boolean
   readonly schemes: ReadonlyArray<Scheme>
-  readonly authenticate: (credentials: Credentials) => Effect.Effect<Principal.Principal, Unauthenticated>
+  /** Fails with `StoreUnavailable` when whoever knows the answer cannot be asked. */
+  readonly authenticate: (
+    credentials: Credentials
+  ) => Effect.Effect<Principal.Principal, Unauthenticated | StoreUnavailable>
 }>()("@fastagentic/core/Auth") {}
 
 /** Everybody is the local user: for work on one machine. @category layers @since 0.1.0 */
@@ -52,9 +56,30 @@ export const layerKeys = (
     }
   })
 
-/** Compares in time that depends on the lengths only. */
-const sameSecret = (expected: string, actual: string) => {
-  let difference = expected.length ^ actual.length
-  for (let i = 0; i < actual.length; i++) difference |= (expected.charCodeAt(i % expected.length) || 0) ^ actual.charCodeAt(i)
-  return difference === 0
-}
+/**
+ * Accepts what either layer accepts: the second is asked when the first does not know the caller.
+ *
+ * **Gotchas**
+ *
+ * When nobody knows the caller, the answer is the second layer's.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFirst = <E, R, E2, R2>(
+  first: Layer.Layer<Auth, E, R>,
+  second: Layer.Layer<Auth, E2, R2>
+): Layer.Layer<Auth, E | E2, R | R2> =>
+  Layer.effect(
+    Auth,
+    Effect.gen(function*() {
+      const one = Context.get(yield* Layer.build(first), Auth)
+      const other = Context.get(yield* Layer.build(second), Auth)
+      return {
+        open: one.open || other.open,
+        schemes: [...new Set([...one.schemes, ...other.schemes])],
+        authenticate: (credentials) =>
+          Effect.catchTag(one.authenticate(credentials), "Unauthenticated", () => other.authenticate(credentials))
+      }
+    })
+  )

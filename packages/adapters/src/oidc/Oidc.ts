@@ -1,0 +1,172 @@
+/**
+ * Callers who show access tokens of an OAuth 2 or OpenID Connect issuer.
+ *
+ * @since 0.1.0
+ */
+import { isApiKey } from "@fastagentic/core/ApiKeys"
+import { Auth } from "@fastagentic/core/Auth"
+import { Duration, Effect, Layer, Redacted } from "effect"
+import type * as HttpClient from "effect/http/HttpClient"
+import { type Claims, refused, toPrincipal } from "./internal/claims.ts"
+import * as Introspection from "./internal/introspection.ts"
+import * as Issuer from "./internal/issuer.ts"
+import * as Jwt from "./internal/jwt.ts"
+import * as KeySet from "./internal/keySet.ts"
+import { TokenCache } from "./internal/tokenCache.ts"
+import { OidcUnavailable } from "./OidcUnavailable.ts"
+
+export { OidcUnavailable }
+
+/** Ways to sign for which everybody may know the key that checks. @category models @since 0.1.0 */
+export type Algorithm =
+  | "RS256"
+  | "RS384"
+  | "RS512"
+  | "PS256"
+  | "PS384"
+  | "PS512"
+  | "ES256"
+  | "ES384"
+  | "ES512"
+  | "EdDSA"
+  | "Ed25519"
+
+/** @category options @since 0.1.0 */
+export interface Options {
+  /** As the issuer calls itself: its tokens carry this text. */
+  readonly issuer: string
+  /** What tokens for this server are made out to; one of several is enough. */
+  readonly audience: string | ReadonlyArray<string>
+  /** Default RS256, PS256, ES256, EdDSA. */
+  readonly algorithms?: ReadonlyArray<Algorithm> | undefined
+  /** How far the issuer's clock may be from ours. Default 5 seconds. */
+  readonly clockTolerance?: Duration.Input | undefined
+  /** The claim that names the tenant. A token without it is refused; unless named, everybody is of tenant `default`. */
+  readonly tenantClaim?: string | undefined
+  /** Default `scope`, or else `scp`. */
+  readonly scopeClaim?: string | undefined
+  /** A claim or a path into one, such as `realm_access.roles`. Default `roles`. */
+  readonly rolesClaim?: string | undefined
+  /** Asks the issuer about tokens that are no JWT. */
+  readonly introspection?: {
+    readonly clientId: string
+    readonly clientSecret: Redacted.Redacted<string>
+    /** How long an answer holds, and so how long a revoked token may live on. Default 30 seconds. */
+    readonly timeToLive?: Duration.Input | undefined
+  } | undefined
+  /** How often the issuer's keys are read again. Default 5 minutes. */
+  readonly refreshInterval?: Duration.Input | undefined
+  /** How often they are read at most when tokens name unknown keys. Default 2 seconds. */
+  readonly refreshSpacing?: Duration.Input | undefined
+}
+
+const DEFAULT_ALGORITHMS: ReadonlyArray<Algorithm> = ["RS256", "PS256", "ES256", "EdDSA"]
+
+/** Longer tokens are not looked at. */
+const TOKEN_LIMIT = 16_384
+
+const CACHE_CAPACITY = 10_000
+
+/**
+ * Checks tokens of one issuer, whose configuration and keys are read through the `HttpClient`.
+ *
+ * **Details**
+ *
+ * A JWT has to be signed by a key of the issuer with one of the algorithms, be made out to the audience, and be within
+ * its times. One that was found good is remembered until it expires, or until the issuer withdraws a key. Keys are read
+ * again in the background and when a token names an unknown one; while the issuer is away, the last good keys stay.
+ *
+ * **Gotchas**
+ *
+ * The layer fails when the issuer cannot be reached at the start.
+ *
+ * **Example** (A server that takes tokens of an issuer)
+ *
+ * ```ts
+ * import { Oidc } from "@fastagentic/adapters/oidc"
+ * import { Layer } from "effect"
+ * import * as FetchHttpClient from "effect/http/FetchHttpClient"
+ *
+ * const AuthLayer = Oidc.layer({ issuer: "https://id.acme.dev", audience: "https://agents.acme.dev" }).pipe(
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options): Layer.Layer<Auth, OidcUnavailable, HttpClient.HttpClient> =>
+  Layer.effect(Auth, make(options))
+
+/** @category constructors @since 0.1.0 */
+export const make = Effect.fnUntraced(function*(options: Options) {
+  const clock = yield* Effect.clockWith(Effect.succeed)
+  const now = () => clock.currentTimeMillisUnsafe()
+  const tolerance = Duration.toMillis(options.clockTolerance ?? "5 seconds")
+  const cache = new TokenCache(CACHE_CAPACITY)
+  const metadata = yield* Issuer.discover(options.issuer)
+  const keys = yield* KeySet.make(metadata, {
+    interval: options.refreshInterval ?? "5 minutes",
+    spacing: options.refreshSpacing ?? "2 seconds",
+    onRemoved: () => cache.clear()
+  })
+  const rules = {
+    issuer: options.issuer,
+    audience: options.audience,
+    algorithms: options.algorithms ?? DEFAULT_ALGORITHMS,
+    toleranceSeconds: tolerance / 1_000,
+    now
+  }
+  const names = {
+    tenant: options.tenantClaim,
+    scope: options.scopeClaim ?? "scope",
+    roles: options.rolesClaim ?? "roles"
+  }
+  const introspect = yield* introspector(metadata, options, rules)
+  const opaqueTimeToLive = Duration.toMillis(options.introspection?.timeToLive ?? "30 seconds")
+
+  /** The claims, and for how long they may be remembered. */
+  const read = (token: string) =>
+    Jwt.isJwt(token)
+      ? Effect.map(Jwt.verify(token, keys, rules), (claims) => ({ claims, until: expiryOf(claims) + tolerance }))
+      : Effect.map(introspect(token), (claims) => ({
+        claims,
+        until: Math.min(expiryOf(claims) + tolerance, now() + opaqueTimeToLive)
+      }))
+
+  const check = Effect.fnUntraced(function*(token: string) {
+    const { generation } = cache
+    const { claims, until } = yield* read(token)
+    const principal = yield* toPrincipal(claims, names)
+    cache.set(token, { principal, until }, generation)
+    return principal
+  })
+
+  return Auth.of({
+    open: false,
+    schemes: ["bearer"],
+    authenticate: ({ bearer }) => {
+      if (bearer === undefined) return refused("credentials are required")
+      const token = Redacted.value(bearer)
+      // What belongs to us is nobody else's to see.
+      if (token.length > TOKEN_LIMIT || isApiKey(token)) return refused("the token is not valid")
+      const known = cache.get(token, now())
+      return known === undefined ? check(token) : Effect.succeed(known)
+    }
+  })
+})
+
+const expiryOf = ({ exp }: Claims) => typeof exp === "number" ? exp * 1_000 : Infinity
+
+const introspector = Effect.fnUntraced(function*(
+  metadata: Issuer.Metadata,
+  { introspection }: Options,
+  rules: Omit<Parameters<typeof Introspection.make>[1], "clientId" | "clientSecret">
+) {
+  if (introspection === undefined) return () => refused("the token is not valid")
+  const endpoint = metadata.introspection_endpoint
+  if (endpoint === undefined) {
+    return yield* new OidcUnavailable({ issuer: metadata.issuer, problem: "it offers no introspection" })
+  }
+  return yield* Introspection.make(endpoint, { ...rules, ...introspection })
+})

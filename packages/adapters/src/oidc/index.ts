@@ -1,0 +1,1 @@
+export * as Oidc from "./Oidc.ts"

@@ -1,0 +1,57 @@
+import { Principal } from "@fastagentic/core/Principal"
+import { Unauthenticated } from "@fastagentic/core/RunError"
+import { Effect, type Schema } from "effect"
+
+/** What an issuer says about a caller. */
+export interface Claims {
+  readonly [name: string]: Schema.Json
+}
+
+/** Which claims say what. */
+export interface Names {
+  readonly tenant: string | undefined
+  readonly scope: string
+  readonly roles: string
+}
+
+/** The caller whom claims describe. A client that speaks for itself is known by its own id. */
+export const toPrincipal = (claims: Claims, names: Names): Effect.Effect<Principal, Unauthenticated> => {
+  const id = firstText(claims["sub"], claims["client_id"], claims["azp"])
+  const tenant = names.tenant === undefined ? "default" : firstText(find(claims, names.tenant))
+  if (id === undefined) return refused("the token names nobody")
+  if (tenant === undefined) return refused("the token names no tenant")
+  return Effect.succeed(
+    new Principal({
+      id,
+      tenant,
+      scopes: words(find(claims, names.scope) ?? claims["scp"]),
+      roles: words(find(claims, names.roles)),
+      claims
+    })
+  )
+}
+
+export const refused = (reason: string) => Effect.fail(new Unauthenticated({ reason }))
+
+/** A claim by its name, or by a path into nested claims such as `realm_access.roles`. */
+const find = (claims: Claims, name: string): Schema.Json | undefined => {
+  if (Object.hasOwn(claims, name)) return claims[name]
+  let value: Schema.Json | undefined = claims
+  for (const segment of name.split(".")) {
+    if (!isClaims(value) || !Object.hasOwn(value, segment)) return undefined
+    value = value[segment]
+  }
+  return value
+}
+
+const isClaims = (value: Schema.Json | undefined): value is Claims =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const firstText = (...values: ReadonlyArray<Schema.Json | undefined>) =>
+  values.find((value): value is string => typeof value === "string" && value !== "")
+
+/** Scopes are words in one text (RFC 6749) or a list. */
+const words = (value: Schema.Json | undefined): ReadonlyArray<string> => {
+  if (typeof value === "string") return value.split(" ").filter((word) => word !== "")
+  return Array.isArray(value) ? value.filter((word) => typeof word === "string") : []
+}

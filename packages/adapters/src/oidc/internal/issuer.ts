@@ -1,0 +1,87 @@
+import { Effect, Option, Schema } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { OidcUnavailable } from "../OidcUnavailable.ts"
+
+const Metadata = Schema.Struct({
+  issuer: Schema.String,
+  jwks_uri: Schema.String,
+  introspection_endpoint: Schema.optionalKey(Schema.String)
+})
+
+/** What an issuer says about itself. */
+export type Metadata = typeof Metadata.Type
+
+const Key = Schema.Struct({
+  kty: Schema.Literals(["RSA", "EC", "OKP"]),
+  kid: Schema.optionalKey(Schema.String),
+  alg: Schema.optionalKey(Schema.String),
+  use: Schema.optionalKey(Schema.String),
+  key_ops: Schema.optionalKey(Schema.mutable(Schema.Array(Schema.String))),
+  crv: Schema.optionalKey(Schema.String),
+  n: Schema.optionalKey(Schema.String),
+  e: Schema.optionalKey(Schema.String),
+  x: Schema.optionalKey(Schema.String),
+  y: Schema.optionalKey(Schema.String)
+})
+
+/** A public key. */
+export type Key = typeof Key.Type
+
+const Keys = Schema.Struct({ keys: Schema.Array(Schema.Json) })
+const decodeKey = Schema.decodeUnknownOption(Key)
+
+const PATIENCE = "5 seconds"
+
+/** A document of the issuer, or `undefined` when there is none at this address. */
+const read = Effect.fnUntraced(function*<A>(
+  issuer: string,
+  url: string,
+  schema: Schema.ConstraintDecoder<A>
+): Effect.fn.Return<A | undefined, OidcUnavailable, HttpClient.HttpClient> {
+  const client = yield* HttpClient.HttpClient
+  const fail = (problem: string) => new OidcUnavailable({ issuer, problem })
+  return yield* client.execute(HttpClientRequest.get(url, { acceptJson: true })).pipe(
+    Effect.mapError(() => fail(`${url} does not answer`)),
+    Effect.flatMap((response) => {
+      if (response.status === 404) return Effect.undefined
+      return response.status === 200
+        ? Effect.mapError(
+          HttpClientResponse.schemaBodyJson(schema)(response),
+          () => fail(`${url} is not what it should be`)
+        )
+        : Effect.fail(fail(`${url} answers ${response.status}`))
+    }),
+    Effect.timeoutOrElse({
+      duration: PATIENCE,
+      orElse: () => Effect.fail(fail(`${url} does not answer in time`))
+    })
+  )
+})
+
+/** OpenID Connect discovery, or else that of OAuth (RFC 8414). */
+export const discover = Effect.fnUntraced(function*(issuer: string) {
+  const metadata = (yield* read(issuer, `${issuer.replace(/\/$/u, "")}/.well-known/openid-configuration`, Metadata)) ??
+    (yield* read(issuer, oauthAddress(issuer), Metadata))
+  const fail = (problem: string) => new OidcUnavailable({ issuer, problem })
+  if (metadata === undefined) return yield* fail("it publishes no configuration")
+  if (metadata.issuer !== issuer) return yield* fail(`it calls itself ${metadata.issuer}`)
+  const urls = [metadata.jwks_uri, metadata.introspection_endpoint ?? metadata.jwks_uri]
+  if (issuer.startsWith("https:") && !urls.every((url) => url.startsWith("https:"))) {
+    return yield* fail("its addresses are not all https")
+  }
+  return metadata
+})
+
+const oauthAddress = (issuer: string) => {
+  const { origin, pathname } = new URL(issuer)
+  return `${origin}/.well-known/oauth-authorization-server${pathname === "/" ? "" : pathname}`
+}
+
+/** The public keys; whatever else is published beside them is left out. */
+export const readKeys = Effect.fnUntraced(function*({ issuer, jwks_uri }: Metadata) {
+  const published = yield* read(issuer, jwks_uri, Keys)
+  const keys = (published?.keys ?? []).flatMap((key) => Option.toArray(decodeKey(key)))
+  return keys.length > 0 ? keys : yield* new OidcUnavailable({ issuer, problem: `${jwks_uri} has no keys` })
+})

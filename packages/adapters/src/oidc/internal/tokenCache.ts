@@ -1,0 +1,51 @@
+import type { Principal } from "@fastagentic/core/Principal"
+
+/** Whom a token speaks for, until when. */
+interface Entry {
+  readonly principal: Principal
+  readonly until: number
+}
+
+/** Longer tokens are checked each time. */
+const TOKEN_LIMIT = 4_096
+
+/** Remembers tokens that were found good; the oldest leave first. */
+export class TokenCache {
+  readonly #entries = new Map<string, Entry>()
+  readonly #capacity: number
+  #generation = 0
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  /** Changes whenever everything is forgotten. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  get(token: string, now: number): Principal | undefined {
+    const entry = this.#entries.get(token)
+    if (entry === undefined) return undefined
+    if (now < entry.until) return entry.principal
+    this.#entries.delete(token)
+    return undefined
+  }
+
+  /** Does nothing when everything was forgotten since the check began. */
+  set(token: string, entry: Entry, generation: number): void {
+    if (token.length > TOKEN_LIMIT || generation !== this.#generation) return
+    if (this.#entries.size >= this.#capacity) {
+      for (const oldest of this.#entries.keys()) {
+        this.#entries.delete(oldest)
+        break
+      }
+    }
+    this.#entries.set(token, entry)
+  }
+
+  clear(): void {
+    this.#generation++
+    this.#entries.clear()
+  }
+}

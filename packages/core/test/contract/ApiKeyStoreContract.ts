@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
+import { Effect, type Layer } from "effect"
+
+const makeKey = (prefix: string, fields: Partial<ApiKey> = {}) =>
+  new ApiKey({
+    prefix,
+    hash: `hash of ${prefix}`,
+    id: "żółw 🐢 '",
+    tenant: "acme",
+    scopes: ["orders:*", "a, b"],
+    roles: [],
+    createdAt: 1_700_000_000_000,
+    ...fields
+  })
+
+/** What every store of API keys does. */
+export const suite = <E>(name: string, layer: Layer.Layer<ApiKeyStore, E>) =>
+  describe(name, () => {
+    const withStore = <A, E2>(use: (store: ApiKeyStore["Service"]) => Effect.Effect<A, E2>) =>
+      Effect.provide(Effect.flatMap(ApiKeyStore, use), layer, { local: true })
+
+    it.effect("keeps keys as they are, oldest first", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          const late = makeKey("late", { createdAt: 1_700_000_000_001, expiresAt: 1_800_000_000_000, roles: ["x"] })
+          const early = makeKey("early")
+          yield* store.insert(late)
+          yield* store.insert(early)
+          assert.deepStrictEqual(yield* store.find("late"), late)
+          assert.deepStrictEqual(yield* store.list, [early, late])
+          assert.isUndefined(yield* store.find("none"))
+          assert.isUndefined(yield* store.find("%"))
+        })
+      ))
+
+    it.effect("does not take a prefix twice", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          yield* store.insert(makeKey("a"))
+          const error = yield* Effect.flip(store.insert(makeKey("a", { tenant: "other" })))
+          assert.strictEqual(error._tag, "StoreUnavailable")
+          assert.deepStrictEqual(yield* store.find("a"), makeKey("a"))
+        })
+      ))
+
+    it.effect("lets the earlier of two revocations count", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          yield* store.insert(makeKey("a"))
+          yield* store.insert(makeKey("b"))
+          for (const at of [20, 10, 30]) assert.isTrue(yield* store.revoke("a", at))
+          assert.deepStrictEqual(yield* store.find("a"), makeKey("a", { revokedAt: 10 }))
+          assert.deepStrictEqual(yield* store.find("b"), makeKey("b"))
+          assert.isFalse(yield* store.revoke("none", 1))
+        })
+      ))
+
+    it.effect("writes down the last use", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          yield* store.insert(makeKey("a"))
+          yield* store.used("a", 10)
+          yield* store.used("none", 10)
+          assert.deepStrictEqual(yield* store.find("a"), makeKey("a", { lastUsedAt: 10 }))
+        })
+      ))
+  })
