@@ -27,8 +27,8 @@ const concurrency = 16
 const median = (values: ReadonlyArray<number>) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN
 
-const ours = await start("servers/fastagentic.ts")
-const raw = await start("servers/raw.ts")
+const ours = await start("fastagentic")
+const raw = await start("raw")
 try {
   for (const { atMostMillis, load, name } of loads) {
     const costs = { ours: [] as Array<number>, raw: [] as Array<number> }

@@ -3,7 +3,7 @@ import { send } from "./load.ts"
 import { start } from "./process.ts"
 
 const load = { path: "/agents/echo/stream", body: { text: "one two three four five" }, expect: "event: done" }
-const server = await start("servers/fastagentic.ts")
+const server = await start("fastagentic")
 try {
   await send(server.url, load, 5_000, 16)
   const early = server.rssMiB()

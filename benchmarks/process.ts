@@ -22,10 +22,26 @@ const freePort = (): Promise<number> =>
     })
   })
 
-export const start = async (script: string): Promise<Measured> => {
+const path = (name: string) => new URL(name, import.meta.url).pathname
+
+/** The raw server, or an app served by the real command. */
+export const commands = {
+  raw: [path("servers/raw.ts")],
+  fastagentic: [
+    path("../node_modules/.bin/fastagentic"),
+    "run",
+    path("servers/fastagentic.ts"),
+    "--mode",
+    "http",
+    "--store",
+    "memory"
+  ]
+} as const
+
+export const start = async (command: keyof typeof commands): Promise<Measured> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const child = spawn(process.execPath, [new URL(script, import.meta.url).pathname], {
+  const child = spawn(process.execPath, commands[command], {
     env: { ...process.env, PORT: String(port) },
     stdio: ["ignore", "ignore", "inherit"]
   })

@@ -1,9 +1,8 @@
-/** The measured server: `echo` and `find_order` on the memory store, nothing else switched on. */
-import { NodeRuntime } from "@effect/platform-node"
+/** The measured app, served by `fastagentic run` on the memory store: nothing else is switched on. */
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { Agent, App, Audit, Defaults, Event, RunStore, Server } from "fastagentic"
+import { Agent, App, Event } from "fastagentic"
 
 class Echo extends Agent.make("echo", {
   description: "Streams one token per word",
@@ -43,9 +42,4 @@ const ToolsLayer = Tools.toLayer({
 
 class Bench extends App.make("bench", { version: "1.0.0", agents: [Echo, Paced], tools: Tools }) {}
 
-Server.layer(Bench, { port: Number(process.env["PORT"]) }).pipe(
-  Layer.provide([EchoLayer, PacedLayer, ToolsLayer]),
-  Layer.provide([RunStore.RunStore.layerMemory, Defaults.layerOpen, Audit.layerMemory]),
-  Layer.launch,
-  NodeRuntime.runMain
-)
+export default Bench.provide(Layer.mergeAll(EchoLayer, PacedLayer, ToolsLayer))

@@ -35,7 +35,7 @@ export const layer = HttpRouter.middleware(
 )
 
 const isLocal = (host: string | undefined, origin: string | undefined) =>
-  isLoopback(hostnameOf(`http://${host ?? ""}`)) && (origin === undefined || isLoopback(hostnameOf(origin)))
+  isLoopback((host ?? "").replace(/:\d+$/u, "")) && (origin === undefined || isLoopback(hostnameOf(origin)))
 
 const hostnameOf = (url: string) => URL.canParse(url) ? new URL(url).hostname : ""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import * as module from "node:module"
+import * as v8 from "node:v8"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
@@ -7,5 +8,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exit(2)
 }
 module.enableCompileCache()
+// Old space is collected when it has grown by 40 %, not when it has doubled: the same CPU, and memory stays flat.
+v8.setFlagsFromString("--heap-growing-percent=40")
 const { run } = await import("./Cli.ts")
 run()
