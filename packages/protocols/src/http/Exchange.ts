@@ -70,14 +70,13 @@ export const handle = (
     }))
 
 /** The answer to a request for which the router has no route. @category routes @since 0.1.0 */
-export const noSuchAddress = () =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {
-    const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
-    return Effect.map(
-      Problem.fromReason(new Problem.NoSuchRoute({ method }), { traceId: caller.traceId }),
-      (response) => labelled(response, caller)
-    )
-  })
+export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {
+  const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
+  return Effect.map(
+    Problem.fromReason(new Problem.NoSuchRoute({ method }), { traceId: caller.traceId }),
+    (response) => labelled(response, caller)
+  )
+})
 
 const labelled = (response: HttpServerResponse.HttpServerResponse, caller: Caller.Caller) =>
   HttpServerResponse.setHeaders(response, {

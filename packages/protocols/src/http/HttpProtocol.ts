@@ -80,6 +80,6 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     for (const [method, path, route] of routes) yield* router.add(method, path, route(runtime))
     const noRoute = makeNoRoute(routes)(runtime)
     for (const method of elsewhere) yield* router.add(method, "/*", noRoute)
-    yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, Exchange.noSuchAddress))
+    yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, () => Exchange.noSuchAddress))
   })
 )
