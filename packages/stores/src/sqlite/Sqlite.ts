@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
+import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as SqliteApiKeys from "./SqliteApiKeys.ts"
 import * as SqliteAudit from "./SqliteAudit.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
@@ -19,10 +21,12 @@ import * as SqliteRunStore from "./SqliteRunStore.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<RunStore | Audit, MigrationError | SqlError, SqlClient> = Layer.mergeAll(
-  SqliteRunStore.layerNoClient,
-  SqliteAudit.layerNoClient
-)
+export const layerNoClient: Layer.Layer<RunStore | Audit | ApiKeyStore, MigrationError | SqlError, SqlClient> = Layer
+  .mergeAll(
+    SqliteRunStore.layerNoClient,
+    SqliteAudit.layerNoClient,
+    SqliteApiKeys.layerNoClient
+  )
 
 /**
  * Opens the file, brings its tables up to date, and closes it with the scope.
@@ -45,5 +49,5 @@ export const layerNoClient: Layer.Layer<RunStore | Audit, MigrationError | SqlEr
  */
 export const layer = (
   options: Omit<SqliteClient.Options, "readonly">
-): Layer.Layer<RunStore | Audit, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
+): Layer.Layer<RunStore | Audit | ApiKeyStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true }))

@@ -1,4 +1,5 @@
 export * as Sqlite from "./Sqlite.ts"
+export * as SqliteApiKeys from "./SqliteApiKeys.ts"
 export * as SqliteAudit from "./SqliteAudit.ts"
 export * as SqliteClient from "./SqliteClient.ts"
 export * as SqliteRunStore from "./SqliteRunStore.ts"

@@ -103,6 +103,21 @@ const audit = script(`
   CREATE INDEX audit_by_tenant ON audit (tenant, id);
 `)
 
+const apiKeys = script(`
+  CREATE TABLE api_keys (
+    prefix TEXT PRIMARY KEY,
+    hash TEXT NOT NULL,
+    id TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    last_used_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+`)
+
 /**
  * Brings a database up to date; what has run before is recorded in the table `migrations`.
  *
@@ -110,5 +125,5 @@ const audit = script(`
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = Layer.effectDiscard(
-  migrate({ "0001_runs": runs, "0002_audit": audit })
+  migrate({ "0001_runs": runs, "0002_audit": audit, "0003_api_keys": apiKeys })
 )

@@ -1,0 +1,4 @@
+import { suite } from "@fastagentic/core/test/contract/ApiKeyStoreContract"
+import { SqliteApiKeys } from "../../src/sqlite/index.ts"
+
+suite("SqliteApiKeys", SqliteApiKeys.layer({ filename: ":memory:" }))
