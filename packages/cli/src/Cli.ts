@@ -9,11 +9,12 @@ import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import manifest from "../package.json" with { type: "json" }
+import * as KeysCommand from "./KeysCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
-  Command.withSubcommands([RunCommand.command])
+  Command.withSubcommands([RunCommand.command, KeysCommand.command])
 )
 
 /** A wrong call is one line on stderr, not a page of help. */

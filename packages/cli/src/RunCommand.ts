@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { RunStore, Runtime } from "@fastagentic/core"
+import { ApiKeys, Auth, RunStore, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Config, Console, Effect, Layer, Schema } from "effect"
@@ -20,6 +20,13 @@ import * as Server from "./Server.ts"
 export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
   override get message() {
     return `--store ${this.store}: a store is "memory" or the path of a SQLite file`
+  }
+}
+
+/** Nobody can have a key of a store that is empty at each start. @category errors @since 0.1.0 */
+export class KeysNeedAFile extends Schema.TaggedError<KeysNeedAFile>()("KeysNeedAFile", {}) {
+  override get message() {
+    return "--auth keys needs a store that is a file: see `fastagentic keys`"
   }
 }
 
@@ -44,6 +51,10 @@ const flags = {
     Flag.withDescription("\"memory\" or the path of a SQLite file, default .fastagentic/<app>.db"),
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE")),
     Flag.withDefault("")
+  ),
+  auth: Flag.Literals("auth", ["none", "keys"]).pipe(
+    Flag.withDescription("keys asks callers for API keys of the store, see `fastagentic keys`"),
+    Flag.withDefault("none")
   )
 }
 
@@ -53,6 +64,7 @@ interface Options {
   readonly host: string
   readonly port: number
   readonly store: string
+  readonly auth: "none" | "keys"
 }
 
 /** @category commands @since 0.1.0 */
@@ -72,8 +84,10 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const { app } = runnable
     const file = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
     const store = yield* storeOf(file)
+    if (options.auth === "keys" && file === "memory") return yield* new KeysNeedAFile()
+    const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store) : Auth.layerNone
     // What the app's own layer provides comes last, so it takes the place of a default.
-    const services = Layer.mergeAll(Defaults.layerOpen, store, runnable.handlers)
+    const services = Layer.mergeAll(Defaults.layerOpen, auth, store, runnable.handlers)
     if (options.mode === "stdio") {
       const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
       return yield* Effect.asVoid(Effect.scoped(Layer.build(Layer.provide(untilStdinEnds, services))))
@@ -85,7 +99,9 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
 
 const storeOf = (store: string) => {
   if (store === "memory") {
-    return Effect.succeed(Layer.mergeAll(RunStore.RunStore.layerMemory, Defaults.layerAuditMemory))
+    return Effect.succeed(
+      Layer.mergeAll(RunStore.RunStore.layerMemory, ApiKeys.ApiKeyStore.layerMemory, Defaults.layerAuditMemory)
+    )
   }
   return /^[a-z][a-z0-9+.-]*:\/\//u.test(store)
     ? Effect.fail(new UnknownStore({ store }))

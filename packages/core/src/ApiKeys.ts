@@ -100,6 +100,7 @@ export const create = Effect.fn("ApiKeys.create")(function*(grant: Grant): Effec
 > {
   const store = yield* ApiKeyStore
   const createdAt = yield* Clock.currentTimeMillis
+  const lifetime = Duration.toMillis(grant.expiresIn ?? Duration.infinity)
   const prefix = randomHex(6)
   const secret = `fak_${prefix}_${randomHex(32)}`
   const key = new ApiKey({
@@ -110,7 +111,7 @@ export const create = Effect.fn("ApiKeys.create")(function*(grant: Grant): Effec
     scopes: grant.scopes ?? [],
     roles: grant.roles ?? [],
     createdAt,
-    ...(grant.expiresIn === undefined ? {} : { expiresAt: Math.round(createdAt + Duration.toMillis(grant.expiresIn)) })
+    ...(Number.isFinite(lifetime) ? { expiresAt: Math.round(createdAt + lifetime) } : {})
   })
   yield* store.insert(key)
   return { secret: Redacted.make(secret), key }

@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import type { Auth } from "@fastagentic/core/Auth"
+import { Auth } from "@fastagentic/core/Auth"
 import { Runtime } from "@fastagentic/core/Runtime"
 import { Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as AgentRoutes from "./AgentRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
+import * as Challenge from "./Challenge.ts"
 import * as Exchange from "./Exchange.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
@@ -73,11 +74,14 @@ const isUnreadable = (error: unknown) =>
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
   Effect.gen(function*() {
     const runtime = yield* Runtime
+    const { schemes } = yield* Auth
     const routes = [
       ...routesOf(yield* SystemRoutes.makeDocs),
       ["GET", "/ws", yield* WebSocketRoute.make] as const
     ]
-    for (const [method, path, route] of routes) yield* router.add(method, path, route(runtime))
+    for (const [method, path, route] of routes) {
+      yield* router.add(method, path, Challenge.withSchemes(schemes, route)(runtime))
+    }
     const noRoute = makeNoRoute(routes)(runtime)
     for (const method of elsewhere) yield* router.add(method, "/*", noRoute)
     yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, () => Exchange.noSuchAddress))

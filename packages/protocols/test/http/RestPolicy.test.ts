@@ -47,7 +47,12 @@ describe("REST policy", () => {
         ) {
           const response = yield* call(url, route, headers)
           assert.strictEqual(response.status, 401, route.join(" "))
-          assert.strictEqual(response.headers.get("www-authenticate"), "Bearer")
+          assert.strictEqual(
+            response.headers.get("www-authenticate"),
+            headers.authorization?.startsWith("Bearer")
+              ? "Bearer realm=\"agents\", error=\"invalid_token\", ApiKey realm=\"agents\""
+              : "Bearer, ApiKey realm=\"agents\""
+          )
           assert.strictEqual((yield* as(Problem)(response)).title, "Unauthenticated")
         }
       }

@@ -1,0 +1,142 @@
+/**
+ * `fastagentic keys`: API keys in a store.
+ *
+ * @since 0.1.0
+ */
+import { ApiKeys } from "@fastagentic/core"
+import { SqliteApiKeys } from "@fastagentic/stores/sqlite"
+import { Clock, Config, Console, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+
+/** Not a time such as `90 days`. @category errors @since 0.1.0 */
+export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("UnknownDuration", {
+  flag: Schema.String,
+  value: Schema.String
+}) {
+  override get message() {
+    return `--${this.flag} ${this.value}: a time is a number and a unit, such as "90 days" or "12 hours"`
+  }
+}
+
+/** A server has the file. @category errors @since 0.1.0 */
+export class StoreInUse extends Schema.TaggedError<StoreInUse>()("StoreInUse", { store: Schema.String }) {
+  override get message() {
+    return `${this.store} is in use: stop the server first`
+  }
+}
+
+const store = Flag.String("store").pipe(
+  Flag.withDescription("The SQLite file of a server that is not running"),
+  Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
+)
+const prefix = Argument.String("prefix").pipe(Argument.withDescription("As `keys list` shows it: fak_<prefix>_…"))
+const words = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.atLeast(0))
+const time = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+
+const durationOf = (flag: string, text: Option.Option<string>) => {
+  if (Option.isNone(text)) return Effect.undefined
+  const duration = parse(text.value.trim())
+  return duration === undefined
+    ? Effect.fail(new UnknownDuration({ flag, value: text.value }))
+    : Effect.succeed(duration)
+}
+
+const units = { minute: Duration.minutes, hour: Duration.hours, day: Duration.days, week: Duration.weeks }
+
+const parse = (text: string) => {
+  const [, count, unit] = /^(\d{1,6}) ?(minute|hour|day|week)s?$/u.exec(text) ?? []
+  return unit === "minute" || unit === "hour" || unit === "day" || unit === "week"
+    ? units[unit](Number(count))
+    : undefined
+}
+
+const inStore = <A, E>(filename: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
+  Effect.provide(
+    effect,
+    SqliteApiKeys.layer({ filename, exclusive: true }).pipe(
+      Layer.catchTag("SqliteLocked", () =>
+        Layer.effect(ApiKeys.ApiKeyStore, Effect.fail(new StoreInUse({ store: filename }))))
+    )
+  )
+
+/** The one time that a secret is seen. */
+const show = ({ key, secret }: ApiKeys.Issued) =>
+  Effect.andThen(
+    Console.error(`This is the only time the key is shown. ${describe(key)}`),
+    Console.log(Redacted.value(secret))
+  )
+
+const describe = (key: ApiKeys.ApiKey) =>
+  [
+    `id=${key.id}`,
+    `tenant=${key.tenant}`,
+    `scopes=${key.scopes.join(",") || "-"}`,
+    `roles=${key.roles.join(",") || "-"}`,
+    `expires=${key.expiresAt === undefined ? "never" : date(key.expiresAt)}`
+  ].join(" ")
+
+const date = (millis: number) => new Date(millis).toISOString()
+
+const stateOf = ({ expiresAt = Infinity, revokedAt = Infinity }: ApiKeys.ApiKey, now: number) => {
+  if (revokedAt <= now) return "revoked"
+  if (expiresAt <= now) return "expired"
+  return revokedAt === Infinity ? "active" : "rotated"
+}
+
+const create = Command.make(
+  "create",
+  {
+    id: Argument.String("id").pipe(Argument.withDescription("Whom the key speaks for: runs belong to this id")),
+    store,
+    tenant: Flag.String("tenant").pipe(Flag.withDescription("Default \"default\""), Flag.withDefault("default")),
+    scopes: words("scope", "A scope such as orders:read or orders:*; may be given several times"),
+    roles: words("role", "A role; may be given several times"),
+    expires: time("expires", "For how long the key is valid, such as \"90 days\"; for ever unless given")
+  },
+  Effect.fnUntraced(function*({ expires, id, roles, scopes, store, tenant }) {
+    const expiresIn = yield* durationOf("expires", expires)
+    yield* Effect.flatMap(inStore(store, ApiKeys.create({ id, tenant, scopes, roles, expiresIn })), show)
+  })
+).pipe(Command.withDescription("Make a key and print it once"))
+
+const list = Command.make(
+  "list",
+  { store },
+  Effect.fnUntraced(function*({ store }) {
+    const keys = yield* inStore(store, ApiKeys.ApiKeyStore.use((keys) => keys.list))
+    const now = yield* Clock.currentTimeMillis
+    for (const key of keys) {
+      const used = key.lastUsedAt === undefined ? "never" : date(key.lastUsedAt)
+      yield* Console.log(`${key.prefix} ${stateOf(key, now)} ${describe(key)} used=${used}`)
+    }
+  })
+).pipe(Command.withDescription("List the keys, without their secrets"))
+
+const revoke = Command.make(
+  "revoke",
+  { prefix, store },
+  ({ prefix, store }) => inStore(store, ApiKeys.revoke(prefix))
+).pipe(Command.withDescription("Make a key invalid at once"))
+
+const rotate = Command.make(
+  "rotate",
+  {
+    prefix,
+    store,
+    overlap: time("overlap", "For how long the old key stays valid, such as \"1 day\"; not at all unless given")
+  },
+  Effect.fnUntraced(function*({ overlap, prefix, store }) {
+    const kept = yield* durationOf("overlap", overlap)
+    yield* Effect.flatMap(inStore(store, ApiKeys.rotate(prefix, { overlap: kept })), show)
+  })
+).pipe(Command.withDescription("Replace a key by a new one with the same rights and print that once"))
+
+/** @category commands @since 0.1.0 */
+export const command = Command.make("keys").pipe(
+  Command.withDescription("API keys in a store. The file belongs to one process: stop the server first"),
+  Command.withSubcommands([create, list, revoke, rotate])
+)
