@@ -6,7 +6,7 @@
 import * as BlobStore from "@fastagentic/core/BlobStore"
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { AwsV4Signer } from "aws4fetch"
-import { Duration, Effect, Layer, Redacted, Schedule } from "effect"
+import { Data, type Duration, Effect, Layer, Redacted, Schedule } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
@@ -49,13 +49,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       Effect.flatMap((response) => Effect.map(response.arrayBuffer, (body) => ({ status: response.status, body }))),
       Effect.provideService(Headers.CurrentRedactedNames, ["authorization", "x-amz-security-token"]),
       // The request goes nowhere from here, and its credentials into no span.
-      Effect.mapError((error) => new Unanswered("_tag" in error ? error.reason._tag : error.message)),
+      Effect.mapError((error) => error._tag === "Unanswered" ? error : new Unanswered({ message: error.reason._tag })),
       Effect.timeoutOrElse({
         duration: options.timeout ?? "30 seconds",
-        orElse: () => Effect.fail(new Unanswered("no answer in time"))
+        orElse: () => Effect.fail(new Unanswered({ message: "no answer in time" }))
       }),
       Effect.flatMap((answer) =>
-        isTemporary(answer.status) ? Effect.fail(new Unanswered(said(answer))) : Effect.succeed(answer)
+        isTemporary(answer.status) ? Effect.fail(new Unanswered({ message: said(answer) })) : Effect.succeed(answer)
       ),
       Effect.retry({ schedule: again, times: 4 })
     )
@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       Effect.flatMap((answer) => {
         if (answer.status >= 200 && answer.status < 300) return Effect.succeed(new Uint8Array(answer.body))
         if (answer.status === 404 && method !== "PUT" && !said(answer).includes("NoSuchBucket")) return Effect.undefined
-        return Effect.fail(new Unanswered(said(answer)))
+        return Effect.fail(new Unanswered({ message: said(answer) }))
       }),
       Effect.mapError((cause) => new StoreUnavailable({ operation: `${operation} blob ${key}`, cause }))
     )
@@ -124,7 +124,7 @@ const signed = Effect.fnUntraced(function*(options: Options, method: Method, key
         service: "s3",
         region: options.region
       }).sign(),
-    catch: () => new Unanswered("the request cannot be signed")
+    catch: () => new Unanswered({ message: "the request cannot be signed" })
   })
   const request = HttpClientRequest.make(method)(url, { headers: Object.fromEntries(headers) })
   return bytes === undefined ? request : HttpClientRequest.bodyUint8Array(request, bytes)
@@ -148,7 +148,7 @@ interface Answer {
 }
 
 /** Why there is no blob, in the server's word for it and nothing else of its answer. */
-class Unanswered extends Error {}
+class Unanswered extends Data.TaggedError("Unanswered")<{ readonly message: string }> {}
 
 const said = ({ body, status }: Answer) => {
   const [, code = ""] = /<Code>(\w+)<\/Code>/.exec(new TextDecoder().decode(body.slice(0, 2_048))) ?? []

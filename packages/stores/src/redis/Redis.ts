@@ -9,7 +9,16 @@ import { Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisClient from "./RedisClient.ts"
+import * as RedisRunNotifier from "./RedisRunNotifier.ts"
 import * as RedisRunStore from "./RedisRunStore.ts"
+
+/**
+ * Where Redis is, and how to use it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 
 /**
  * Every store on whatever `RedisClient` is there.
@@ -17,13 +26,13 @@ import * as RedisRunStore from "./RedisRunStore.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<RunStore | Audit, never, RedisClient.RedisClient> = Layer.mergeAll(
-  RedisRunStore.layerNoClient,
-  RedisAudit.layerNoClient
-)
+export const layerNoClient = (
+  options: RedisRunStore.Options = {}
+): Layer.Layer<RunStore | Audit, RedisError, RedisClient.RedisClient> =>
+  Layer.mergeAll(RedisRunStore.layerNoClient(options), RedisAudit.layerNoClient, RedisRunNotifier.layerNoClient)
 
 /**
- * Connects to a Redis of version 6.2 or newer.
+ * Connects to a Redis of version 6.2 or newer, and says `RunNotifier` what other nodes commit.
  *
  * **Details**
  *
@@ -47,5 +56,5 @@ export const layerNoClient: Layer.Layer<RunStore | Audit, never, RedisClient.Red
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: RedisClient.Options): Layer.Layer<RunStore | Audit, RedisError> =>
-  Layer.provide(layerNoClient, RedisClient.layer(options))
+export const layer = (options: Options): Layer.Layer<RunStore | Audit, RedisError> =>
+  Layer.provide(layerNoClient(options), RedisClient.layer(options))

@@ -5,7 +5,6 @@
  */
 import { Audit } from "@fastagentic/core/Audit"
 import { Effect, Layer, Schema } from "effect"
-import type { RedisError } from "effect/persistence/Redis"
 import * as RedisClient from "./RedisClient.ts"
 
 /** How many entries `recent` goes back. */
@@ -47,13 +46,6 @@ export const make: Effect.Effect<Audit["Service"], never, RedisClient.RedisClien
  * @since 0.1.0
  */
 export const layerNoClient: Layer.Layer<Audit, never, RedisClient.RedisClient> = Layer.effect(Audit, make)
-
-/**
- * @category layers
- * @since 0.1.0
- */
-export const layer = (options: RedisClient.Options): Layer.Layer<Audit, RedisError> =>
-  Layer.provide(layerNoClient, RedisClient.layer(options))
 
 const decodeEntries = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Schema.Struct({
   at: Schema.Int,

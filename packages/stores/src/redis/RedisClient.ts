@@ -28,6 +28,8 @@ export interface Options {
 export class RedisClient extends Context.Service<RedisClient, {
   readonly prefix: string
   readonly redis: Redis.Redis["Service"]
+  /** A further connection, not yet open, that comes back by itself once it was. */
+  readonly duplicate: () => ReturnType<NodeRedis.NodeRedis["Service"]["client"]["duplicate"]>
 }>()("@fastagentic/stores/redis/RedisClient") {}
 
 /**
@@ -46,8 +48,9 @@ export const layer = ({ prefix = "fastagentic:", url }: Options): Layer.Layer<Re
     RedisClient,
     Effect.gen(function*() {
       const redis = yield* Redis.Redis
+      const { client } = yield* NodeRedis.NodeRedis
       yield* warnAboutLoss(redis)
-      return { prefix, redis }
+      return { prefix, redis, duplicate: () => client.duplicate() }
     })
   ).pipe(Layer.provide(Layer.unwrap(Effect.map(checked(url), connection))))
 

@@ -6,12 +6,25 @@
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import { RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
-import { Effect, Layer, Result } from "effect"
+import { Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
+import { holdLease } from "./internal/lease.ts"
 import * as Scripts from "./internal/scripts.ts"
 import * as Values from "./internal/values.ts"
 import * as Writes from "./internal/writes.ts"
 import * as RedisClient from "./RedisClient.ts"
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * How long after its last sign of life a node still has its runs, 15 seconds by default. It gives three signs in that
+   * time. A node that closes gives its runs back at once.
+   */
+  readonly lease?: Duration.Input | undefined
+}
 
 /**
  * A run store on whatever `RedisClient` is there.
@@ -24,17 +37,27 @@ import * as RedisClient from "./RedisClient.ts"
  * A journal is a list, and the place of an event in it is its number. Runs are listed from sorted sets, by thread,
  * state, owner, agent or tenant, whichever a query names first in this order.
  *
+ * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
+ * takes a run becomes its node with the commit that sets the attempt.
+ *
+ * **Gotchas**
+ *
+ * After `StoreUnavailable` a write may have been committed all the same: the connection can be lost before the answer.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<RunStore["Service"], never, RedisClient.RedisClient> = Effect.map(
-  RedisClient.RedisClient,
-  ({ prefix, redis }) => {
+export const make = (
+  options: Options = {}
+): Effect.Effect<RunStore["Service"], RedisError, RedisClient.RedisClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const { prefix, redis } = yield* RedisClient.RedisClient
+    const node = yield* holdLease(redis, prefix, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
     const evalWrite = redis.eval(Scripts.write)
     const evalPage = redis.eval(Scripts.page)
 
     const write = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
-      const encoded = writes.map((write) => Result.try(() => Writes.argumentsOf(prefix, write)))
+      const encoded = writes.map((write) => Result.try(() => Writes.argumentsOf(prefix, node, write)))
       const batch = encoded.flatMap((one) => Result.isSuccess(one) ? one.success : [])
       const reply = batch.length === 0 ? [] : yield* RedisClient.unavailable("write")(evalWrite(prefix, batch))
       const answers = (yield* decoded("write", () => Writes.decodeAnswers(reply))).values()
@@ -51,12 +74,13 @@ export const make: Effect.Effect<RunStore["Service"], never, RedisClient.RedisCl
       readonly order: "newest" | "oldest"
       readonly bound: string
       readonly limit: number
+      readonly node?: string
       readonly filters: ReadonlyArray<string>
     }) {
       const found: Array<RunRecord> = []
       let bound = at.bound
       while (found.length < at.limit) {
-        const args = [index, at.order, bound, `${at.limit - found.length}`, ...at.filters]
+        const args = [index, at.order, bound, `${at.limit - found.length}`, at.node ?? "", ...at.filters]
         const reply = yield* RedisClient.unavailable(operation)(evalPage(prefix, args))
         const { last, runs } = yield* decoded(operation, () => Values.toPage(reply))
         for (const { fields, runId } of runs) found.push(yield* record(runId, fields))
@@ -89,7 +113,8 @@ export const make: Effect.Effect<RunStore["Service"], never, RedisClient.RedisCl
 
       events: (runId, after, limit) =>
         redis.send("LRANGE", `${prefix}events:${runId}`, `${after}`, `${after + Math.max(limit, 1) - 1}`).pipe(
-          reading(`events of run ${runId}`, (events) => Values.toEvents(runId, events, after))
+          reading(`events of run ${runId}`, (events) =>
+            Values.toEvents(runId, events, after))
         ),
 
       steps: (runId) =>
@@ -104,24 +129,18 @@ export const make: Effect.Effect<RunStore["Service"], never, RedisClient.RedisCl
         order: "oldest",
         bound: "-",
         limit: Number.MAX_SAFE_INTEGER,
+        node: JSON.stringify(node),
         filters: ["0"]
       })
     })
-  }
-)
+  })
 
 /**
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<RunStore, never, RedisClient.RedisClient> = Layer.effect(RunStore, make)
-
-/**
- * @category layers
- * @since 0.1.0
- */
-export const layer = (options: RedisClient.Options): Layer.Layer<RunStore, RedisError> =>
-  Layer.provide(layerNoClient, RedisClient.layer(options))
+export const layerNoClient = (options: Options = {}): Layer.Layer<RunStore, RedisError, RedisClient.RedisClient> =>
+  Layer.effect(RunStore, make(options))
 
 const decoded = <A>(operation: string, decode: () => A): Effect.Effect<A, StoreUnavailable> =>
   Effect.try({ try: decode, catch: (cause) => new StoreUnavailable({ operation, cause }) })

@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
-import { Context, Effect, Fiber, Layer, Logger, Queue, Redacted, Schedule } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Logger, Queue, Redacted, Schedule, Scope } from "effect"
 import type * as EffectRedis from "effect/persistence/Redis"
 import { Redis, RedisClient, RedisRunStore } from "../../src/redis/index.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
@@ -33,7 +33,7 @@ const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.ma
 /** A client with a connection of its own; it closes with the scope. */
 const connect = (options: RedisClient.Options) =>
   Effect.map(
-    Layer.build(Layer.fresh(Layer.provideMerge(RedisRunStore.layerNoClient, RedisClient.layer(options)))),
+    Layer.build(Layer.fresh(Layer.provideMerge(RedisRunStore.layerNoClient(), RedisClient.layer(options)))),
     (context) => ({ store: Context.get(context, RunStore), ...Context.get(context, RedisClient.RedisClient) })
   )
 
@@ -146,6 +146,36 @@ describeWithServer("RedisRunStore", () => {
         )
       })
     ))
+
+  it.effect("runs of another node are unfinished for it alone, until it closes or gives no sign of life", () =>
+    Effect.gen(function*() {
+      const shared = yield* options
+      const one = yield* connect(shared)
+      const scope = yield* Scope.make()
+      const other = yield* Effect.provideService(connect(shared), Scope.Scope, scope)
+      const mine = makeRun()
+      const theirs = makeRun()
+      const unfinished = (store: Store) => Effect.map(store.unfinished, (runs) => runs.map((run) => run.runId))
+      yield* one.store.write([admit(mine)])
+      yield* other.store.write([admit(theirs)])
+      assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId])
+      assert.deepStrictEqual(yield* unfinished(other.store), [theirs.runId])
+      // An append is nobody's claim, a new attempt is.
+      yield* other.store.write([commit(mine), commit(theirs)])
+      assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId])
+      yield* one.store.write([commit(theirs, { set: { attempt: 2 } })])
+      assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId, theirs.runId])
+      yield* other.store.write([commit({ ...theirs, attempt: 2 }, { set: { attempt: 3 } })])
+      assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId])
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId, theirs.runId])
+      const [own, ...gone] = yield* one.redis.send<ReadonlyArray<string>>("KEYS", `${shared.prefix}node:*`)
+      assert.deepStrictEqual(gone, [])
+      assert.isAtMost(yield* one.redis.send<number>("PTTL", own ?? ""), 15_000)
+      yield* one.redis.send("DEL", own ?? "")
+      const { store: third } = yield* connect(shared)
+      assert.deepStrictEqual(yield* unfinished(third), [mine.runId, theirs.runId])
+    }))
 
   it.effect("keeps a commit of many thousand events and steps", () =>
     connected((store) =>

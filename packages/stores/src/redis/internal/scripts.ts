@@ -123,10 +123,11 @@ export const write = script(`${prelude}
 
 /**
  * One page of an index: the runs that have these values, and the last run looked at when there are more to look at.
- * A run that the index knows and nobody else does comes without fields.
+ * A run that the index knows and nobody else does comes without fields. For a node, runs of other living nodes are left
+ * out.
  */
 export const page = script(`${prelude}
-  local name, order, bound, limit, filters = take(), take(), take(), tonumber(take()), many()
+  local name, order, bound, limit, node, filters = take(), take(), take(), tonumber(take()), take(), many()
   local chunk = 500
   local runs
   if order == 'newest' then
@@ -136,15 +137,15 @@ export const page = script(`${prelude}
   end
 
   local function matches(run)
-    if #filters == 0 then return true end
-    local names = { 'runId' }
+    local names = { 'runId', 'node' }
     for one = 1, #filters, 2 do names[#names + 1] = filters[one] end
     local values = redis.pcall('HMGET', run, unpack(names))
     if values.err or not values[1] then return true end
-    for one = 2, #names do
-      if values[one] ~= filters[2 * one - 2] then return false end
+    for one = 3, #names do
+      if values[one] ~= filters[2 * one - 4] then return false end
     end
-    return true
+    local other = values[2]
+    return node == '' or not other or other == node or redis.call('EXISTS', prefix .. 'node:' .. other) == 0
   end
 
   local found = {}

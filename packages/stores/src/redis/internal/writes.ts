@@ -24,21 +24,25 @@ const entries = (events: ReadonlyArray<Event>, stamp: { readonly ts: number; rea
 const interruptLines = ({ resolution, state, ...rest }: Interrupt) =>
   [state, json(rest), ...(resolution === undefined ? [] : [json(resolution)])].join("\n")
 
-export const argumentsOf = (prefix: string, write: Write): ReadonlyArray<string> =>
-  write._tag === "Admit" ? admitArguments(prefix, write) : commitArguments(write)
+/** Who admits a run or gives it an attempt has it. */
+export const argumentsOf = (prefix: string, node: string, write: Write): ReadonlyArray<string> =>
+  write._tag === "Admit" ? admitArguments(prefix, node, write) : commitArguments(node, write)
 
-const admitArguments = (prefix: string, { events, run }: Admit) => [
+const admitArguments = (prefix: string, node: string, { events, run }: Admit) => [
   "Admit",
   run.runId,
   run.idempotencyKey === undefined ? "" : keyOf(prefix, run),
   json(run.tenant),
   json(run.state),
   ...list(indexesOf(prefix, run)),
-  ...list(fields({ ...run, seq: events.length })),
+  ...list([...fields({ ...run, seq: events.length }), "node", json(node)]),
   ...list(entries(events, { ts: run.createdAt, attempt: run.attempt }))
 ]
 
-const commitArguments = ({ attempt, events, from, open = [], resolve, runId, set = {}, steps = [], ts }: Commit) => [
+const commitArguments = (
+  node: string,
+  { attempt, events, from, open = [], resolve, runId, set = {}, steps = [], ts }: Commit
+) => [
   "Commit",
   runId,
   json(attempt),
@@ -46,7 +50,7 @@ const commitArguments = ({ attempt, events, from, open = [], resolve, runId, set
   resolve === undefined ? "" : json(resolve.id),
   resolve === undefined ? "" : json(resolve.resolution),
   set.state === undefined ? "" : json(set.state),
-  ...list([...fields(set), "updatedAt", json(ts)]),
+  ...list([...fields(set), "updatedAt", json(ts), ...(set.attempt === undefined ? [] : ["node", json(node)])]),
   ...list(open.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
   ...list(steps.flatMap(({ name, value }) => [json(name), json(value)])),
   ...list(entries(events, { ts, attempt: set.attempt ?? attempt }))

@@ -1,0 +1,54 @@
+/**
+ * What other nodes commit, as Redis says it.
+ *
+ * @since 0.1.0
+ */
+import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
+import { Cause, Effect, Layer, Queue, Schedule, Stream } from "effect"
+import * as RedisClient from "./RedisClient.ts"
+
+/**
+ * Listens while its stream is read, on a connection of its own, and comes back by itself when that is lost.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<typeof RunNotifier["Service"], never, RedisClient.RedisClient> = Effect.map(
+  RedisClient.RedisClient,
+  ({ duplicate, prefix }) => ({
+    changes: Stream.callback<Notice, unknown>(Effect.fnUntraced(function*(queue) {
+      const missed: Notice = { _tag: "Missed" }
+      const subscriber = yield* Effect.acquireRelease(Effect.sync(duplicate), (subscriber) =>
+        Effect.sync(() => {
+          if (subscriber.isOpen) subscriber.destroy()
+        }))
+      // The client of every other store logs that Redis is away; without a listener this one would end the process.
+      subscriber.on("error", () => {})
+      yield* Effect.tryPromise(async () => {
+        await subscriber.connect()
+        await subscriber.subscribe(`${prefix}changes`, (message) => void Queue.offerUnsafe(queue, parse(message)))
+      })
+      Queue.offerUnsafe(queue, missed)
+      // It is ready again when it has subscribed again.
+      subscriber.on("ready", () => void Queue.offerUnsafe(queue, missed))
+      subscriber.on("terminated", (cause) => void Queue.failCauseUnsafe(queue, Cause.fail(cause)))
+    })).pipe(
+      Stream.tapError((error) => Effect.logWarning("Other nodes cannot be heard for now", error)),
+      Stream.retry(again),
+      Stream.orDie
+    )
+  })
+)
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<never, never, RedisClient.RedisClient> = Layer.effect(RunNotifier, make)
+
+const again = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")]).pipe(Schedule.jittered)
+
+const parse = (message: string): Notice => {
+  const end = message.lastIndexOf(" ")
+  return { _tag: "Changed", runId: message.slice(0, end), seq: Number(message.slice(end + 1)) }
+}
