@@ -3,6 +3,7 @@
  * sent. Where it is not there, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
  */
 import { afterAll, describe } from "@effect/vitest"
+import { AwsClient } from "aws4fetch"
 import { Effect, Redacted } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -27,6 +28,9 @@ const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
 }
 
 const credentials = { accessKey: "test-access", secretKey: "test-s3cret" }
+
+const bucket = "blobs"
+const region = "us-east-1"
 
 const identities = [{ name: "test", credentials: [credentials], actions: ["Admin", "Read", "List", "Write"] }]
 
@@ -73,8 +77,14 @@ class Server {
     return server
   }
 
+  /** The first object takes seconds: there are no volumes before it. */
   private async isReady(): Promise<boolean> {
-    return fetch(`${this.endpoint}/healthz`).then((response) => response.ok, () => false)
+    const { accessKey: accessKeyId, secretKey: secretAccessKey } = credentials
+    const client = new AwsClient({ accessKeyId, secretAccessKey, region, service: "s3", retries: 0 })
+    return client.fetch(`${this.endpoint}/${bucket}/first`, { method: "PUT", body: "object" }).then(
+      (response) => response.ok,
+      () => false
+    )
   }
 
   async remove(): Promise<void> {
@@ -90,8 +100,8 @@ let shared: Promise<Server> | undefined
 /** The server of this file, and a bucket in it. */
 export const options = Effect.map(Effect.promise(() => shared ??= Server.make()), ({ endpoint }) => ({
   endpoint,
-  bucket: "blobs",
-  region: "us-east-1",
+  bucket,
+  region,
   accessKeyId: credentials.accessKey,
   secretAccessKey: Redacted.make(credentials.secretKey)
 }))

@@ -4,6 +4,7 @@ import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Queue, Redacted, Schedule, Scope } from "effect"
 import type * as EffectRedis from "effect/persistence/Redis"
+import * as TestClock from "effect/testing/TestClock"
 import { Redis, RedisClient, RedisRunStore } from "../../src/redis/index.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
 
@@ -279,31 +280,6 @@ describeWithServer("RedisRunStore", () => {
         yield* journal(store, good.runId)
       })
     ))
-
-  it.effect("has nothing of a batch that Redis refuses, and goes on when it can", () =>
-    connected((store, redis) =>
-      Effect.gen(function*() {
-        const run = makeRun()
-        const other = makeRun()
-        yield* store.write([admit(run, "a")])
-        const everything = commit(run, {
-          set: { state: "suspended", output: 1 },
-          steps: [{ name: "s", value: 1 }],
-          open: [{ id: "i", runId: run.runId, name: "n", kind: "input", createdAt: 1, state: "open" }]
-        })
-        yield* redis.send("CONFIG", "SET", "maxmemory", "1")
-        const error = yield* Effect.flip(store.write([everything, admit(other, "a")])).pipe(
-          Effect.ensuring(Effect.orDie(redis.send("CONFIG", "SET", "maxmemory", "0")))
-        )
-        assert.containSubset(error, { _tag: "StoreUnavailable", operation: "write" })
-        assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 1 })
-        assert.strictEqual((yield* store.list({ tenant: run.tenant, state: "running", limit: 5 })).length, 1)
-        assert.deepStrictEqual(yield* store.steps(run.runId), [])
-        assert.isUndefined(yield* store.get(other.runId))
-        assert.deepStrictEqual(tagsOf(yield* store.write([everything, admit(other)])), ["Committed", "Admitted"])
-        assert.strictEqual((yield* journal(store, run.runId)).length, 2)
-      })
-    ))
 })
 
 describeWithOwnServer("a Redis that is restarted", () => {
@@ -373,6 +349,41 @@ describeWithOwnServer("a Redis that is restarted", () => {
         assert.isAtLeast(lengths[0]?.length ?? 0, known[0] ?? 0)
       }).pipe(Effect.provideService(Logger.CurrentLoggers, new Set())), 60_000)
   }
+
+  it.effect("has nothing of a batch that Redis refuses, and goes on when it can", () =>
+    Effect.gen(function*() {
+      const { redis, store } = yield* connect({ url: (yield* ownServer()).url })
+      const run = makeRun()
+      const other = makeRun()
+      yield* store.write([admit(run, "a")])
+      const everything = commit(run, {
+        set: { state: "suspended", output: 1 },
+        steps: [{ name: "s", value: 1 }],
+        open: [{ id: "i", runId: run.runId, name: "n", kind: "input", createdAt: 1, state: "open" }]
+      })
+      yield* redis.send("CONFIG", "SET", "maxmemory", "1")
+      const error = yield* Effect.flip(store.write([everything, admit(other, "a")])).pipe(
+        Effect.ensuring(Effect.orDie(redis.send("CONFIG", "SET", "maxmemory", "0")))
+      )
+      assert.containSubset(error, { _tag: "StoreUnavailable", operation: "write" })
+      assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 1 })
+      assert.strictEqual((yield* store.list({ tenant: run.tenant, state: "running", limit: 5 })).length, 1)
+      assert.deepStrictEqual(yield* store.steps(run.runId), [])
+      assert.isUndefined(yield* store.get(other.runId))
+      assert.deepStrictEqual(tagsOf(yield* store.write([everything, admit(other)])), ["Committed", "Admitted"])
+      assert.strictEqual((yield* journal(store, run.runId)).length, 2)
+    }))
+
+  it.effect("is unavailable when it says nothing for 30 seconds", () =>
+    Effect.gen(function*() {
+      const server = yield* ownServer()
+      const { redis, store } = yield* connect({ url: server.url })
+      yield* redis.send("CLIENT", "PAUSE", "600000", "ALL")
+      const reading = yield* Effect.forkChild(Effect.flip(store.get("r")), { startImmediately: true })
+      yield* TestClock.adjust("30 seconds")
+      assert.containSubset(yield* Fiber.join(reading), { _tag: "StoreUnavailable", operation: "record of run r" })
+      yield* Effect.promise(() => server.stop("SIGKILL"))
+    }).pipe(Effect.provideService(Logger.CurrentLoggers, new Set())))
 
   it.effect("says at its start what it can lose, and never its password", () =>
     Effect.gen(function*() {
