@@ -55,12 +55,10 @@ const parse = (text: string) => {
 }
 
 const inStore = <A, E>(filename: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
-  Effect.provide(
-    effect,
-    SqliteApiKeys.layer({ filename, exclusive: true }).pipe(
-      Layer.catchTag("SqliteLocked", () =>
-        Layer.effect(ApiKeys.ApiKeyStore, Effect.fail(new StoreInUse({ store: filename }))))
-    )
+  Layer.build(SqliteApiKeys.layer({ filename, exclusive: true })).pipe(
+    Effect.catchTag("SqliteLocked", () => Effect.fail(new StoreInUse({ store: filename }))),
+    Effect.flatMap((context) => Effect.provideContext(effect, context)),
+    Effect.scoped
   )
 
 /** The one time that a secret is seen. */

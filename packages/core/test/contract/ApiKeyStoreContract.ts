@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
-import { Effect, type Layer } from "effect"
+import { Effect, Layer } from "effect"
 
 const makeKey = (prefix: string, fields: Partial<ApiKey> = {}) =>
   new ApiKey({
@@ -18,7 +18,10 @@ const makeKey = (prefix: string, fields: Partial<ApiKey> = {}) =>
 export const suite = <E>(name: string, layer: Layer.Layer<ApiKeyStore, E>) =>
   describe(name, () => {
     const withStore = <A, E2>(use: (store: ApiKeyStore["Service"]) => Effect.Effect<A, E2>) =>
-      Effect.provide(Effect.flatMap(ApiKeyStore, use), layer, { local: true })
+      Effect.scoped(Effect.flatMap(
+        Layer.build(Layer.fresh(layer)),
+        (context) => Effect.provideContext(Effect.flatMap(ApiKeyStore, use), context)
+      ))
 
     it.effect("keeps keys as they are, oldest first", () =>
       withStore((store) =>
