@@ -54,7 +54,7 @@ describe("Oidc with a certified issuer", () => {
       const { authenticate } = yield* startAuth({
         issuer,
         audience,
-        introspection: { clientId: client.id, clientSecret: Redacted.make(client.secret), timeToLive: "300 millis" }
+        introspection: { clientId: client.id, clientSecret: Redacted.make(client.secret), timeToLive: "2 seconds" }
       })
       const token = yield* tokenFrom(issuer, audience)
       assert.deepInclude(yield* authenticate(shown(token)), { id: client.id, scopes: ["orders:read"] })
@@ -66,7 +66,7 @@ describe("Oidc with a certified issuer", () => {
 
       yield* post(`${issuer}/token/revocation`, { token })
       yield* authenticate(shown(token))
-      yield* Effect.sleep("350 millis")
+      yield* Effect.sleep("2100 millis")
       assert.include(yield* Effect.flip(authenticate(shown(token))), { reason: "the token is not valid" })
 
       yield* stop
