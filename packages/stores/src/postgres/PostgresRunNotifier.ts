@@ -36,7 +36,7 @@ export const make: Effect.Effect<typeof RunNotifier["Service"], never, PgClient.
     )
     return {
       changes: Stream.unwrap(notices).pipe(
-        Stream.tapError((error) => Effect.logWarning("Other nodes cannot be heard for now", error)),
+        Stream.tapError((error) => Effect.logWarning("Other nodes cannot be heard for now", error.message)),
         Stream.retry(again),
         Stream.orDie
       )

@@ -1,10 +1,522 @@
-import { suite } from "@fastagentic/core/test/contract/RunStoreContract"
-import { Effect, Layer } from "effect"
-import { Postgres } from "../../src/postgres/index.ts"
+import { PgClient } from "@effect/sql-pg"
+import { assert, it } from "@effect/vitest"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
+import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
+import { Context, Effect, Fiber, Layer, Redacted } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
 import { database, describeWithServer } from "./server.ts"
+
+type Store = RunStore["Service"]
 
 const Stored = Layer.unwrap(Effect.map(database, (url) => Postgres.layer({ url })))
 
+/** A node of a cluster until the scope closes: connections of its own, a name of its own. */
+const makeNode = Effect.fnUntraced(function*(url: Redacted.Redacted, options: PostgresRunStore.Options = {}) {
+  const client = PgClient.layer({ url, maxConnections: 4 })
+  const layer = Layer.provideMerge(PostgresRunStore.layerNoClient(options), client)
+  const context = yield* Layer.build(Layer.fresh(layer))
+  return { store: Context.get(context, RunStore), sql: Context.get(context, PgClient.PgClient) }
+})
+
+const oneNode = Effect.flatMap(database, (url) => makeNode(url))
+
+/** Four nodes of one database; `at` takes them in turns. */
+const cluster = Effect.gen(function*() {
+  const url = yield* database
+  const first = yield* makeNode(url)
+  const nodes = [first, ...yield* Effect.all([makeNode(url), makeNode(url), makeNode(url)])]
+  return { first, nodes, at: (index: number) => (nodes[index % nodes.length] ?? first).store }
+})
+
+const inParallel = { concurrency: "unbounded" } as const
+
+const times = (count: number) => Array.from({ length: count }, (_, index) => index)
+
+const token = (delta: string) => ({ type: "token", data: { delta } }) as const
+
+const admit = (run: RunRecord, ...deltas: ReadonlyArray<string>): Admit => ({
+  _tag: "Admit",
+  run,
+  events: deltas.map(token)
+})
+
+const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
+  _tag: "Commit",
+  runId: run.runId,
+  attempt: run.attempt,
+  from: ["running"],
+  ts: run.createdAt,
+  events: [],
+  ...parts
+})
+
+const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
+
+const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+
+/** The events of a run, after making sure that they are numbered from 1 to the last that the record says. */
+const wholeJournal = Effect.fnUntraced(function*(store: Store, runId: string) {
+  const events = yield* store.events(runId, 0, 1_000_000)
+  assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
+  assert.strictEqual((yield* store.get(runId))?.seq, events.length)
+  return events
+})
+
+const shuffled = <A>(values: ReadonlyArray<A>) =>
+  values.map((value) => [Math.random(), value] as const).sort(([a], [b]) => a - b).map(([, value]) => value)
+
 describeWithServer("PostgresRunStore", () => {
   suite("in a database", Stored)
+
+  it.live("keeps everything when it is closed and opened again", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const run = makeRun({ idempotencyKey: "key" })
+      const change = commit(run, { events: [token("b"), token("c")], steps: [{ name: "plan", value: 1 }] })
+      const read = (store: Store) =>
+        Effect.all([store.get(run.runId), store.events(run.runId, 0, 10), store.steps(run.runId), store.unfinished])
+      const before = yield* Effect.scoped(
+        Effect.flatMap(
+          makeNode(url),
+          ({ store }) => Effect.andThen(store.write([admit(run, "a"), change]), read(store))
+        )
+      )
+      assert.strictEqual(before[1].length, 3)
+      const { store } = yield* makeNode(url)
+      assert.deepStrictEqual(yield* read(store), before)
+      const written = yield* store.write([admit({ ...run, runId: `${run.runId}-again` }), change])
+      assert.deepStrictEqual(tagsOf(written), ["Attached", "Committed"])
+      assert.strictEqual((yield* store.get(run.runId))?.seq, 5)
+    }))
+
+  it.live("reads and writes by index", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const { tenant } = makeRun()
+      const interrupt = { id: "i1", runId: "", name: "n", kind: "input", createdAt: 1, state: "open" } as const
+      const use = Effect.scoped(Effect.gen(function*() {
+        const { store } = yield* makeNode(url)
+        for (const index of times(30)) {
+          const runs = times(16).map(() => makeRun({ tenant, idempotencyKey: `key ${index}`, threadId: "t" }))
+          yield* store.write(runs.map((run) => admit({ ...run, tenant: run.runId }, "a")))
+          yield* store.write(runs.slice(0, 2).map((run) => admit({ ...run, runId: `${run.runId}-${index}` }, "a")))
+          for (const count of [1, 16]) {
+            const some = runs.slice(0, count)
+            yield* store.write(some.map((run) => commit(run, { events: [token("b")] })))
+            yield* store.write(some.map((run) =>
+              commit(run, {
+                events: [token("b")],
+                steps: [{ name: "s", value: 1 }],
+                open: [{ ...interrupt, runId: run.runId }],
+                set: { usage: { inputTokens: 1, outputTokens: 1 }, output: 1 }
+              })
+            ))
+            const resolution = { decision: "approve", by: "bob", at: 1 } as const
+            yield* store.write(some.map((run) => commit(run, { resolve: { id: "i1", resolution } })))
+          }
+          for (const { runId } of runs.slice(0, 1)) {
+            yield* Effect.all([store.get(runId), store.steps(runId), store.interrupts(runId)])
+            yield* store.events(runId, 1, 1)
+            yield* store.list({ tenant, limit: 5 })
+            yield* store.list({ tenant, owner: "alice", before: runId, limit: 5 })
+            yield* store.list({ tenant, threadId: "t", limit: 5 })
+          }
+        }
+      }))
+      // What a connection did is counted when it closes.
+      const counted = Effect.scoped(Effect.flatMap(makeNode(url), ({ sql }) =>
+        sql<{ seq_scan: bigint }>`SELECT relname, seq_scan FROM pg_stat_user_tables WHERE seq_scan > 0
+          AND relname NOT IN ('migrations', 'nodes') ORDER BY relname`))
+      yield* Effect.scoped(makeNode(url))
+      yield* Effect.sleep("200 millis")
+      const before = yield* counted
+      yield* use
+      yield* Effect.sleep("200 millis")
+      assert.deepStrictEqual(yield* counted, before)
+    }))
+
+  it.live("names the run whose row is damaged", () =>
+    Effect.gen(function*() {
+      const { sql, store } = yield* oneNode
+      const good = makeRun()
+      const bad = makeRun({ tenant: good.tenant, idempotencyKey: "key" })
+      const { runId } = bad
+      yield* store.write([
+        admit(good, "a"),
+        admit(bad, "a"),
+        commit(bad, {
+          steps: [{ name: "s", value: 1 }],
+          open: [{ id: "i", runId, name: "n", kind: "input", createdAt: 1, state: "open" }]
+        })
+      ])
+      const damage = Effect.fnUntraced(function*<A, E>(
+        column: readonly [table: string, column: string, value: string],
+        read: Effect.Effect<A, E>
+      ) {
+        const [table, name, value] = column
+        const where = `WHERE run_id = '${runId}'`
+        const [[intact] = []] = yield* sql.unsafe(`SELECT ${name} FROM ${table} ${where}`).values
+        yield* sql.unsafe(`UPDATE ${table} SET ${name} = $1 ${where}`, [value])
+        const error = yield* Effect.flip(read)
+        assert.containSubset(error, { _tag: "StoreUnavailable" }, `${table}.${name}`)
+        assert.include(String(Object(error).operation), runId)
+        yield* sql.unsafe(`UPDATE ${table} SET ${name} = $1 ${where}`, [intact])
+        yield* read
+      })
+      const list = store.list({ tenant: good.tenant, limit: 5 })
+      yield* damage(["runs", "state", "sleeping"], store.get(runId))
+      yield* damage(["runs", "usage", "[]"], store.get(runId))
+      yield* damage(["runs", "kind", ""], store.unfinished)
+      yield* damage(["runs", "error", "{}"], list)
+      yield* damage(["run_values", "payload", "{not json"], list)
+      yield* damage(["run_events", "body", "[{}]"], store.events(runId, 0, 5))
+      yield* damage(["run_events", "body", "[]"], store.events(runId, 0, 5))
+      yield* damage(["run_steps", "value", ""], store.steps(runId))
+      yield* damage(["interrupts", "request", "7"], store.interrupts(runId))
+      yield* damage(["interrupts", "state", "ajar"], store.interrupts(runId))
+      // Nobody else's write suffers from it.
+      yield* sql`UPDATE runs SET state = 'sleeping' WHERE run_id = ${runId}`
+      const written = yield* store.write([
+        admit({ ...bad, runId: `${runId}-other` }),
+        commit(good, { events: [token("b")] })
+      ])
+      assert.deepStrictEqual(tagsOf(written), ["Refused", "Committed"])
+    }))
+
+  it.live("a write that cannot be kept is refused alone", () =>
+    Effect.gen(function*() {
+      const { store } = yield* oneNode
+      const run = makeRun({ idempotencyKey: "key" })
+      const other = makeRun({ tenant: run.tenant })
+      const circular: { self?: unknown } = {}
+      circular.self = circular
+      const step = (name: string, value: unknown) =>
+        commit(run, { events: [token("a")], steps: [{ name, value: JSON.parse("null", () => value) }] })
+      const written = yield* store.write([
+        admit(run),
+        step("circular", circular),
+        step("big", 1n),
+        step("a character that text cannot have: \0", 1),
+        admit(makeRun({ tenant: run.tenant, idempotencyKey: "key" })),
+        step(`longer than an index takes, and random: ${shuffled([..."0123456789abcdef".repeat(4_000)]).join("")}`, 1),
+        admit(makeRun({ tenant: "\0" })),
+        admit(makeRun({ idempotencyKey: "\0" })),
+        commit(run, { ts: Number.NaN }),
+        step("fine", "\0"),
+        admit(other),
+        commit(other, { events: [token("a")] })
+      ])
+      const tags = ["Admitted", "Refused", "Refused", "Refused", "Attached", "Refused", "Refused", "Refused", "Refused"]
+      assert.deepStrictEqual(tagsOf(written), [...tags, "Committed", "Admitted", "Committed"])
+      assert.containSubset(written[4], { run: { ...run, seq: 0 } })
+      assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
+      assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: "fine", value: "\0" }])
+      assert.deepStrictEqual(tagsOf(yield* store.write([step("\0", 1)])), ["Refused"])
+    }))
+
+  it.live("nothing is found under a name that cannot be kept", () =>
+    Effect.gen(function*() {
+      const { store } = yield* oneNode
+      assert.isUndefined(yield* store.get("\0"))
+      assert.deepStrictEqual(yield* store.list({ tenant: "\0", limit: 5 }), [])
+      assert.deepStrictEqual(yield* store.events("\0", 0, 5), [])
+      assert.deepStrictEqual(yield* store.steps("\0"), [])
+      assert.deepStrictEqual(yield* store.interrupts("\0"), [])
+    }))
+
+  it.live("a batch that cannot be committed leaves nothing and says so", () =>
+    Effect.gen(function*() {
+      const { sql, store } = yield* oneNode
+      const run = makeRun()
+      const other = makeRun()
+      yield* store.write([admit(run, "a")])
+      yield* sql`
+        CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk is full'; END $$`.unprepared
+      yield* sql`CREATE TRIGGER full_steps BEFORE INSERT ON run_steps EXECUTE FUNCTION full()`.unprepared
+      const error = yield* Effect.flip(store.write([
+        admit(other, "a"),
+        commit(run, { events: [token("b")] }),
+        commit(run, { steps: [{ name: "s", value: 1 }] })
+      ]))
+      assert.containSubset(error, { _tag: "StoreUnavailable", operation: "write" })
+      assert.isUndefined(yield* store.get(other.runId))
+      assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
+      const written = yield* store.write([commit(run, { events: [token("b")] })])
+      assert.containSubset(written, [{ _tag: "Committed", events: [{ seq: 2 }] }])
+    }))
+
+  it.live("a key whose run is gone is free", () =>
+    Effect.gen(function*() {
+      const { sql, store } = yield* oneNode
+      const gone = makeRun({ idempotencyKey: "key" })
+      yield* store.write([admit(gone)])
+      yield* sql`DELETE FROM runs WHERE run_id = ${gone.runId}`
+      yield* sql`DELETE FROM run_values WHERE run_id = ${gone.runId}`
+      const next = makeRun({ tenant: gone.tenant, idempotencyKey: "key" })
+      const last = makeRun({ tenant: gone.tenant, idempotencyKey: "key" })
+      assert.deepStrictEqual(tagsOf(yield* store.write([admit(next, "a"), admit(last)])), ["Admitted", "Attached"])
+      assert.containSubset(yield* store.write([admit(last)]), [{
+        _tag: "Attached",
+        run: { runId: next.runId, seq: 1 }
+      }])
+    }))
+})
+
+describeWithServer("nodes of a cluster", () => {
+  it.live("admit one of 100 with one key", () =>
+    Effect.gen(function*() {
+      const { at, nodes } = yield* cluster
+      const { tenant } = makeRun()
+      for (const round of times(5)) {
+        const racers = times(100).map(() => makeRun({ tenant, idempotencyKey: `key ${round}` }))
+        const race = (run: RunRecord, index: number) => at(index).write([admit(run, "a")])
+        const answers = (yield* Effect.forEach(racers, race, inParallel)).flat()
+        const admitted = answers.filter((one) => one._tag === "Admitted")
+        const attached = answers.filter((one) => one._tag === "Attached")
+        assert.deepStrictEqual([admitted.length, attached.length], [1, 99])
+        assert.isTrue(attached.every(({ run }) => run.runId === admitted[0]?.run.runId))
+      }
+      const listed = yield* Effect.forEach(nodes, ({ store }) => store.list({ tenant, limit: 1_000 }))
+      assert.deepStrictEqual(listed.map((runs) => runs.length), [5, 5, 5, 5])
+    }))
+
+  it.live("admit a run id once, whatever its keys", () =>
+    Effect.gen(function*() {
+      const { at, nodes } = yield* cluster
+      for (const _ of times(20)) {
+        const { runId, tenant } = makeRun()
+        const keyed = (index: number) => ({ tenant, idempotencyKey: `key ${index}` })
+        const race = (_: unknown, index: number) => at(index).write([admit(makeRun({ runId, ...keyed(index) }), "a")])
+        const answers = (yield* Effect.forEach(nodes, race, inParallel)).flat()
+        assert.deepStrictEqual(tagsOf(answers).sort(), ["Admitted", "Refused", "Refused", "Refused"])
+        // The keys of those that were refused are free.
+        const others = yield* at(0).write(times(4).map((index) => admit(makeRun(keyed(index)))))
+        assert.deepStrictEqual(tagsOf(others).sort(), ["Admitted", "Admitted", "Admitted", "Attached"])
+      }
+    }))
+
+  it.live("commit one of 100 claims of an attempt", () =>
+    Effect.gen(function*() {
+      const { at, nodes } = yield* cluster
+      const run = makeRun({ state: "queued" })
+      yield* at(0).write([admit(run)])
+      const claimed = { attempt: 2, state: "running" } as const
+      const claim = commit(run, { from: ["queued", "running"], events: [token("a")], set: claimed })
+      const answers = (yield* Effect.forEach(times(100), (index) => at(index).write([claim]), inParallel)).flat()
+      assert.strictEqual(tagsOf(answers).filter((tag) => tag === "Committed").length, 1)
+      for (const { store } of nodes) assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
+    }))
+
+  it.live("commit one of 100 decisions", () =>
+    Effect.gen(function*() {
+      const { at, nodes } = yield* cluster
+      const run = makeRun()
+      const { runId } = run
+      const interrupt = { id: "i1", runId, name: "n", kind: "input", createdAt: 1, state: "open" } as const
+      yield* at(0).write([admit(run), commit(run, { open: [interrupt], set: { state: "suspended" } })])
+      // The state stays: only the interrupt itself can tell who was first.
+      const decide = (index: number) => {
+        const by = `user ${index}`
+        const resolve = { id: "i1", resolution: { decision: "approve", by, at: 1 } } as const
+        return at(index).write([commit(run, { from: ["suspended"], events: [token(by)], resolve })])
+      }
+      const answers = (yield* Effect.forEach(times(100), decide, inParallel)).flat()
+      assert.strictEqual(tagsOf(answers).filter((tag) => tag === "Committed").length, 1)
+      for (const { store } of nodes) {
+        const [event] = yield* wholeJournal(store, runId)
+        const [resolved] = yield* store.interrupts(runId)
+        assert.deepStrictEqual(event?.data, { delta: resolved?.resolution?.by ?? "nobody" })
+      }
+    }))
+
+  it.live("never wait for each other in a circle", () =>
+    Effect.gen(function*() {
+      const { at, first: { sql, store } } = yield* cluster
+      const { tenant } = makeRun()
+      const runs = times(12).map(() => makeRun({ tenant }))
+      yield* store.write(runs.map((run) => admit(run)))
+      const batchOf = (round: number) => {
+        const steps = [{ name: `step ${round}`, value: 1 }]
+        const commits = shuffled([...runs, ...runs]).slice(0, 16)
+          .map((run) => commit(run, { events: [token("a")], steps }))
+        const key = () => `key ${round} ${Math.floor(Math.random() * 3)}`
+        const admits = times(4).map(() => admit(makeRun({ tenant, idempotencyKey: key() })))
+        return shuffled(round % 3 === 0 ? admits : round % 3 === 1 ? commits : [...commits, ...admits])
+      }
+      const writeAll = Effect.fnUntraced(function*(index: number) {
+        let committed = 0
+        for (const round of times(30)) {
+          const tags = tagsOf(yield* at(index).write(batchOf(round)))
+          assert.notInclude(tags, "Refused")
+          committed += tags.filter((tag) => tag === "Committed").length
+        }
+        return committed
+      })
+      const committed = yield* Effect.forEach(times(8), writeAll, inParallel)
+      const journals = yield* Effect.forEach(runs, (run) => wholeJournal(store, run.runId))
+      assert.strictEqual(journals.flat().length, committed.reduce((sum, count) => sum + count, 0))
+      const admitted = (yield* store.list({ tenant, limit: 10_000 })).filter((run) => run.idempotencyKey !== undefined)
+      assert.strictEqual(new Set(admitted.map((run) => run.idempotencyKey)).size, admitted.length)
+      // Connections count about once in a second.
+      yield* Effect.sleep("1500 millis")
+      yield* store.write([commit(runs[0] ?? makeRun())])
+      const counted = sql`SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`
+      assert.deepStrictEqual(yield* counted, [{ deadlocks: 0 }])
+    }), 60_000)
+
+  it.live("try again when somebody else makes them wait in a circle", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const { store } = yield* makeNode(url)
+      const { sql } = yield* makeNode(url)
+      const runs = times(2).map(() => makeRun())
+      yield* store.write(runs.map((run) => admit(run)))
+      const lock = (run: RunRecord | undefined) => sql`SELECT 1 FROM runs WHERE run_id = ${run?.runId ?? ""} FOR UPDATE`
+      const writing = yield* sql.withTransaction(Effect.gen(function*() {
+        // Who looks for a circle first has to give way.
+        yield* sql`SET LOCAL deadlock_timeout = '1min'`.unprepared
+        yield* lock(runs[1])
+        const writing = yield* Effect.forkDetach(store.write(runs.map((run) => commit(run, { events: [token("a")] }))))
+        yield* Effect.repeat(sql`SELECT 1 FROM pg_locks WHERE NOT granted`, { until: (rows) => rows.length > 0 })
+        yield* lock(runs[0])
+        return writing
+      }))
+      assert.deepStrictEqual(tagsOf(yield* Fiber.join(writing)), ["Committed", "Committed"])
+      for (const run of runs) assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
+    }))
+
+  it.live("have their own runs and those that nobody has", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const options = { lease: "1 second" } as const
+      const { store: alive } = yield* makeNode(url, options)
+      const run = makeRun()
+      const suspended = makeRun({ state: "suspended" })
+      yield* alive.write([admit(run), admit(suspended)])
+      const seen = (store: Store) => Effect.map(store.unfinished, ids)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { store: other } = yield* makeNode(url, options)
+        assert.deepStrictEqual([yield* seen(alive), yield* seen(other)], [[run.runId], []])
+        // Who takes a run has it, as long as there are signs of life.
+        const resumed = { from: ["suspended"], set: { state: "running", attempt: 2 } } as const
+        yield* other.write([commit(suspended, resumed)])
+        assert.deepStrictEqual([yield* seen(alive), yield* seen(other)], [[run.runId], [suspended.runId]])
+        yield* Effect.sleep("2 seconds")
+        assert.deepStrictEqual([yield* seen(alive), yield* seen(other)], [[run.runId], [suspended.runId]])
+      }))
+      // A node that closes gives its runs back at once.
+      assert.deepStrictEqual(yield* seen(alive), [run.runId, suspended.runId])
+    }))
+})
+
+describeWithServer("a process that is killed", () => {
+  /** Writes batches forever and says what is committed. */
+  const writer = (url: string, runIds: ReadonlyArray<string>) => `
+    import { RunStore } from "@fastagentic/core/RunStore"
+    import { Postgres } from "@fastagentic/stores/postgres"
+    import { Effect, Redacted } from "effect"
+    import { writeSync } from "node:fs"
+    const runIds = ${JSON.stringify(runIds)}
+    const commit = (runId, round) => ({
+      _tag: "Commit", runId, attempt: 1, from: ["running"], ts: round, set: { emitted: round },
+      events: [{ type: "token", data: { delta: "x".repeat(round % 300) } }, { type: "custom", data: { name: "round", value: round } }],
+      steps: [{ name: "step " + round, value: round }]
+    })
+    const write = RunStore.use((store) => Effect.gen(function*() {
+      for (let round = 2; ; round += 2) {
+        // One statement in the even rounds, a transaction of several in the odd ones.
+        const rounds = round % 4 === 0 ? [[round], [round + 1]] : [[round, round + 1]]
+        for (const batch of rounds) {
+          const written = yield* store.write(batch.flatMap((round) => runIds.map((runId) => commit(runId, round))))
+          if (written.some((one) => one._tag !== "Committed")) throw new Error("refused")
+          writeSync(1, (batch.at(-1) - 1) + "\\n")
+        }
+      }
+    }))
+    const layer = Postgres.layer({ url: Redacted.make(${JSON.stringify(url)}), lease: "1 second" })
+    await Effect.runPromise(Effect.provide(write, layer))
+  `
+
+  /** Lets another process write until so many rounds are committed, then kills it in the middle of whatever. */
+  const killAfter = (url: string, runIds: ReadonlyArray<string>, rounds: number) =>
+    Effect.promise(async () => {
+      const child = spawn(process.execPath, ["--input-type=module", "--eval", writer(url, runIds)], {
+        cwd: import.meta.dirname,
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      const exited = once(child, "exit")
+      let committed = 0
+      for await (const line of createInterface({ input: child.stdout })) {
+        committed = Math.max(committed, Number(line))
+        if (committed >= rounds) child.kill("SIGKILL")
+      }
+      assert.deepStrictEqual(await exited, [null, "SIGKILL"])
+      return committed
+    })
+
+  it.live("leaves whole journals with everything it was told is committed", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const { sql, store } = yield* makeNode(url)
+      const runs = Array.from({ length: 4 }, () => makeRun())
+      const runIds = ids(runs)
+      yield* store.write(runs.map((run) => admit(run)))
+      let before = 0
+      for (const rounds of [1, 6, 23, 80]) {
+        const committed = yield* killAfter(Redacted.value(url), runIds, rounds)
+        // What it was doing when it died ends before long.
+        yield* Effect.repeat(
+          sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fastagentic'`,
+          { until: (rows) => rows.length === 0 }
+        )
+        const totals = yield* Effect.forEach(runIds, (runId) =>
+          Effect.gen(function*() {
+            const events = yield* wholeJournal(store, runId)
+            const steps = yield* store.steps(runId)
+            // Each commit is all there or not at all: its events, its record, its step.
+            const emitted = (yield* store.get(runId))?.emitted ?? 0
+            assert.deepStrictEqual(events.at(-1)?.data, { name: "round", value: emitted })
+            assert.isTrue(steps.some((step) => step.name === `step ${emitted}`))
+            return events.length / 2
+          }))
+        // All runs of a batch stand at the same commit.
+        assert.deepStrictEqual(new Set(totals).size, 1)
+        const [total = 0] = totals
+        assert.isAtLeast(total - before, committed)
+        before = total
+      }
+    }), 60_000)
+
+  it.live("gives its runs to others when its lease is over", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const { store } = yield* makeNode(url)
+      const dying = `
+        import { RunStore } from "@fastagentic/core/RunStore"
+        import { Postgres } from "@fastagentic/stores/postgres"
+        import { Effect, Redacted } from "effect"
+        const run = ${JSON.stringify(makeRun())}
+        const layer = Postgres.layer({ url: Redacted.make(${JSON.stringify(Redacted.value(url))}), lease: "2 seconds" })
+        const write = RunStore.use((store) => store.write([{ _tag: "Admit", run, events: [] }]))
+        await Effect.runPromise(Effect.provide(Effect.tap(write, () => process.kill(process.pid, "SIGKILL")), layer))`
+      const started = Date.now()
+      const child = spawn(process.execPath, ["--input-type=module", "--eval", dying], {
+        cwd: import.meta.dirname,
+        stdio: "inherit"
+      })
+      assert.deepStrictEqual(yield* Effect.promise(() => once(child, "exit")), [null, "SIGKILL"])
+      assert.deepStrictEqual(yield* store.unfinished, [])
+      const [orphan] = yield* Effect.repeat(Effect.delay(store.unfinished, "100 millis"), {
+        until: (runs) => runs.length > 0
+      })
+      assert.isAbove(Date.now() - started, 2_000)
+      assert.isDefined(orphan)
+      if (orphan === undefined) return
+      const claim = commit(orphan, { from: ["queued", "running"], set: { attempt: 2 } })
+      assert.deepStrictEqual(tagsOf(yield* store.write([claim, claim])), ["Committed", "Refused"])
+    }))
 })

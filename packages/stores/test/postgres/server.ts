@@ -48,14 +48,12 @@ const freePort = async (): Promise<number> => {
 }
 
 /** Runs one statement on a connection of its own. */
-const execute = (url: string, statement: string) =>
-  Effect.scoped(
-    Effect.flatMap(PgConnection.make({ url: Redacted.make(url) }), (connection) => connection.query(statement))
-  )
+const execute = (url: Redacted.Redacted, statement: string) =>
+  Effect.scoped(Effect.flatMap(PgConnection.make({ url }), (connection) => connection.query(statement)))
 
 /** A server of its own: it can be stopped and started again. */
 export class Server {
-  readonly url: string
+  readonly url: Redacted.Redacted
   private readonly data: string
   private readonly port: number
   private child: ChildProcess | undefined
@@ -63,7 +61,7 @@ export class Server {
   private constructor(data: string, port: number) {
     this.data = data
     this.port = port
-    this.url = `postgres://postgres@127.0.0.1:${port}/postgres`
+    this.url = Redacted.make(`postgres://postgres@127.0.0.1:${port}/postgres`)
   }
 
   static async make(): Promise<Server> {
@@ -128,13 +126,13 @@ let databases = 0
 
 /** A database of its own, gone with the scope. */
 export const database = Effect.gen(function*() {
-  const url = given ?? (yield* server).url
+  const url = given === undefined ? (yield* server).url : Redacted.make(given)
   const name = `fastagentic_test_${process.pid}_${Date.now()}_${++databases}`
   yield* Effect.acquireRelease(
     Effect.orDie(execute(url, `CREATE DATABASE ${name}`)),
     () => Effect.orDie(execute(url, `DROP DATABASE ${name} WITH (FORCE)`))
   )
-  const own = new URL(url)
+  const own = new URL(Redacted.value(url))
   own.pathname = `/${name}`
   return Redacted.make(own.href)
 })

@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Audit } from "@fastagentic/core/Audit"
 import { RunStore } from "@fastagentic/core/RunStore"
 import { Effect } from "effect"
+import * as SqlClient from "effect/sql/SqlClient"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Sqlite } from "../../src/sqlite/index.ts"
+import { Sqlite, SqliteClient } from "../../src/sqlite/index.ts"
 
 const temporaryFile = Effect.map(
   Effect.acquireRelease(
@@ -40,5 +41,17 @@ describe("Sqlite", () => {
         yield* Effect.andThen(read, again).pipe(Effect.provide(Sqlite.layer(options), { local: true })),
         []
       )
+    }))
+
+  it.effect("leaves a file of another version alone", () =>
+    Effect.gen(function*() {
+      const options = { filename: yield* temporaryFile, exclusive: false }
+      const use = Effect.provide(RunStore.use((store) => store.unfinished), Sqlite.layer(options), { local: true })
+      yield* use
+      yield* SqlClient.SqlClient.use((sql) => sql`INSERT INTO migrations (migration_id, name) VALUES (9999, 'later')`)
+        .pipe(
+          Effect.provide(SqliteClient.layer(options), { local: true })
+        )
+      assert.containSubset(yield* Effect.flip(use), { _tag: "MigrationError", kind: "BadState" })
     }))
 })

@@ -112,10 +112,15 @@ const claimed = `
 const selectHolders = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
   const params = new Params()
   return sql.unsafe<Row>(
-    `WITH ${asked(params, admissions)}
-    SELECT place, ${Rows.recordColumns} FROM (
-      SELECT place, idempotency_keys.run_id FROM asked JOIN idempotency_keys USING (tenant, owner, kind, agent, key)
-    ) AS holders JOIN runs USING (run_id) LEFT JOIN run_values USING (run_id)`,
+    `WITH ${asked(params, admissions)},
+    holder AS (
+      SELECT place, run_id FROM asked, LATERAL (
+        SELECT run_id FROM idempotency_keys AS held WHERE held.tenant = asked.tenant AND held.owner = asked.owner
+          AND held.kind = asked.kind AND held.agent = asked.agent AND held.key = asked.key LIMIT 1
+      ) AS key
+    )
+    SELECT place, ${Rows.recordColumns}
+    FROM holder JOIN runs USING (run_id) LEFT JOIN run_values USING (run_id)`,
     params.values
   )
 }

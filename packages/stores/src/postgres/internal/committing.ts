@@ -124,8 +124,9 @@ const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitm
 
 const resolvable = `
     resolvable AS (
-      SELECT run_id FROM held JOIN interrupts USING (run_id)
-      WHERE interrupts.id = resolve_id AND interrupts.state = 'open' FOR UPDATE OF interrupts
+      SELECT held.run_id FROM held, LATERAL (
+        SELECT FROM interrupts WHERE run_id = held.run_id AND id = resolve_id AND interrupts.state = 'open' FOR UPDATE
+      ) AS interrupt
     ),`
 
 const resolved = `

@@ -1,4 +1,4 @@
-import { Duration, Effect, Schedule, type Scope } from "effect"
+import { Duration, Effect, type Scope } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 
@@ -17,10 +17,7 @@ export const holdLease = Effect.fnUntraced(function*(
     ON CONFLICT (node) DO UPDATE SET lease_until = excluded.lease_until`
   const forget = sql`DELETE FROM nodes WHERE node = ${node} OR lease_until < now()`
   yield* Effect.acquireRelease(renew, () => Effect.ignore(forget))
-  yield* renew.pipe(
-    Effect.catch((error) => Effect.logWarning("This node cannot say that it is alive", error)),
-    Effect.schedule(Schedule.spaced(Duration.divideUnsafe(lease, 3))),
-    Effect.forkScoped
-  )
+  const goOn = Effect.catch(renew, (error) => Effect.logWarning("This node cannot say that it is alive", error.message))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Duration.divideUnsafe(lease, 3)), goOn)))
   return node
 })

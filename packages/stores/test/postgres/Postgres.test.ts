@@ -1,0 +1,125 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, it } from "@effect/vitest"
+import { Audit } from "@fastagentic/core/Audit"
+import { RunStore } from "@fastagentic/core/RunStore"
+import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { Postgres } from "../../src/postgres/index.ts"
+import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
+
+const open = (options: Postgres.Options) => Layer.build(Layer.fresh(Postgres.layer(options)))
+
+const client = (url: Redacted.Redacted) =>
+  Effect.map(Layer.build(Layer.fresh(PgClient.layer({ url }))), (context) => Context.get(context, PgClient.PgClient))
+
+describeWithServer("Postgres", () => {
+  it.live("is every store of one database, whoever comes first", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const nodes = yield* Effect.all(Array.from({ length: 8 }, () => open({ url })), { concurrency: "unbounded" })
+      for (const node of nodes) {
+        assert.deepStrictEqual(yield* Context.get(node, RunStore).unfinished, [])
+        assert.deepStrictEqual(yield* Context.get(node, Audit).recent("acme"), [])
+      }
+      const sql = yield* client(url)
+      assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations ORDER BY 1`.values, [
+        [1, "runs"],
+        [2, "audit"]
+      ])
+    }))
+
+  it.live("leaves a database of another version alone", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const sql = yield* client(url)
+      yield* Effect.scoped(open({ url }))
+      yield* sql`INSERT INTO migrations (migration_id, name) VALUES (9999, 'later')`
+      const newer = yield* Effect.flip(Effect.scoped(open({ url })))
+      assert.containSubset(newer, { _tag: "MigrationError", kind: "BadState" })
+      yield* sql`DELETE FROM migrations`
+      yield* sql`INSERT INTO migrations (migration_id, name) VALUES (1, 'theirs')`
+      const foreign = yield* Effect.flip(Effect.scoped(open({ url })))
+      assert.containSubset(foreign, { _tag: "MigrationError" })
+      assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations`.values, [[1, "theirs"]])
+    }))
+
+  it.live("does not start without its database", () =>
+    Effect.gen(function*() {
+      const url = new URL(Redacted.value(yield* database))
+      url.pathname = "/elsewhere"
+      const error = yield* Effect.flip(Effect.scoped(open({ url: Redacted.make(url.href) })))
+      assert.strictEqual(error._tag, "SqlError")
+    }))
+})
+
+describeWithOwnServer("a server that is stopped while it is written to", () => {
+  const token = { type: "token", data: { delta: "a" } } as const
+
+  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
+    it.live(`has what was committed when it is back: ${signal}`, () =>
+      Effect.gen(function*() {
+        const server = yield* Effect.acquireRelease(
+          Effect.promise(() => Server.make()),
+          (server) => Effect.promise(() => server.remove())
+        )
+        const store = Context.get(yield* open({ url: server.url }), RunStore)
+        const runs = Array.from({ length: 6 }, () => makeRun())
+        yield* store.write(runs.map((run) => ({ _tag: "Admit", run, events: [] })))
+        const progress = { rounds: 0, failures: 0, down: 0, stop: false }
+        // Of the writers one in two makes transactions of several statements.
+        const write = Effect.fnUntraced(function*(runId: string, index: number) {
+          const told: Array<number> = []
+          while (!progress.stop) {
+            const round = ++progress.rounds
+            const commit = (value: number) => ({
+              _tag: "Commit",
+              runId,
+              attempt: 1,
+              from: ["running"],
+              ts: 1,
+              events: [token, { type: "custom", data: { name: "round", value } }]
+            } as const)
+            const commits = index % 2 === 0 ? [commit(round)] : [commit(-round), commit(round)]
+            const written = yield* Effect.result(store.write(commits))
+            if (written._tag === "Success") {
+              assert.isTrue(written.success.every((one) => one._tag === "Committed"))
+              told.push(round)
+            } else {
+              assert.strictEqual(written.failure._tag, "StoreUnavailable")
+              progress.failures++
+              yield* Effect.sleep("10 millis")
+            }
+          }
+          return told
+        })
+        const operate = Effect.gen(function*() {
+          for (let restart = 0; restart < 3; restart++) {
+            const before = progress.rounds
+            yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => progress.rounds - before > 300 })
+            yield* Effect.promise(() => server.stop(signal))
+            progress.down++
+            assert.strictEqual((yield* Effect.flip(store.unfinished))._tag, "StoreUnavailable")
+            yield* Effect.promise(() => server.start())
+          }
+          const failures = progress.failures
+          yield* Effect.sleep("500 millis")
+          progress.stop = true
+          return progress.failures - failures
+        })
+        const writers = Effect.forEach(runs, ({ runId }, index) => write(runId, index), { concurrency: "unbounded" })
+        const [told] = yield* Effect.all([writers, operate], { concurrency: "unbounded" })
+        assert.isAtLeast(progress.failures, 3)
+        for (const [index, { runId }] of runs.entries()) {
+          const events = yield* store.events(runId, 0, 1_000_000)
+          assert.deepStrictEqual(events.map(({ seq }) => seq), events.map((_, at) => at + 1))
+          assert.strictEqual((yield* store.get(runId))?.seq, events.length)
+          const stored = events.flatMap((event) => event.type === "custom" ? [Number(event.data.value)] : [])
+          const rounds = new Set(stored)
+          assert.strictEqual(rounds.size, stored.length)
+          assert.isTrue(told[index]?.every((round) => rounds.has(round)))
+          // A transaction is there as a whole or not at all.
+          if (index % 2 === 1) assert.isTrue(stored.every((round) => rounds.has(-round)))
+        }
+      }), 60_000)
+  }
+})
