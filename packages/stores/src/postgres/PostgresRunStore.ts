@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { RunStore } from "@fastagentic/core/RunStore"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
@@ -32,6 +33,7 @@ export interface Options {
  *
  * Writes to different runs are one statement and need no transaction around it; of others each further write to the
  * same run is one statement more, and all are one transaction. Deadlocks and serialization failures are tried again.
+ * What has no answer after 30 seconds is cancelled and unavailable.
  *
  * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
  * takes a run becomes its node with the commit that sets the attempt.
@@ -53,7 +55,16 @@ export const make = (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
     ))`
     const write = makeWrite(sql, node)
-    return RunStore.of({ ...makeReads(sql, orphan), write: (writes) => unavailable("write")(write(writes)) })
+    const reads = makeReads(sql, orphan)
+    return RunStore.of({
+      write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
+      get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
+      list: (query) => reads.list(query).pipe(patiently("list runs")),
+      events: (runId, after, limit) => reads.events(runId, after, limit).pipe(patiently(`events of run ${runId}`)),
+      steps: (runId) => reads.steps(runId).pipe(patiently(`steps of run ${runId}`)),
+      interrupts: (runId) => reads.interrupts(runId).pipe(patiently(`interrupts of run ${runId}`)),
+      unfinished: reads.unfinished.pipe(patiently("unfinished runs"))
+    })
   })
 
 /**
@@ -66,3 +77,11 @@ export const layerNoClient = (
   options: Options = {}
 ): Layer.Layer<RunStore, MigrationError | SqlError, SqlClient> =>
   Layer.effect(RunStore, make(options)).pipe(Layer.provide(migrations.layer))
+
+/** A network can lose a server without a word. */
+const patiently =
+  (operation: string) => <A>(effect: Effect.Effect<A, StoreUnavailable>): Effect.Effect<A, StoreUnavailable> =>
+    Effect.timeoutOrElse(effect, {
+      duration: "30 seconds",
+      orElse: () => Effect.fail(new StoreUnavailable({ operation: `${operation}: no answer` }))
+    })

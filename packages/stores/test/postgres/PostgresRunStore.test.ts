@@ -4,6 +4,7 @@ import type { RunRecord } from "@fastagentic/core/RunRecord"
 import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Redacted } from "effect"
+import * as TestClock from "effect/testing/TestClock"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
@@ -247,6 +248,28 @@ describeWithServer("PostgresRunStore", () => {
       assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
       const written = yield* store.write([commit(run, { events: [token("b")] })])
       assert.containSubset(written, [{ _tag: "Committed", events: [{ seq: 2 }] }])
+    }))
+
+  it.effect("is unavailable when the server says nothing for 30 seconds", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const { store } = yield* makeNode(url)
+      const { sql } = yield* makeNode(url)
+      const run = makeRun()
+      yield* store.write([admit(run)])
+      const change = commit(run, { events: [token("a")] })
+      for (const batch of [[change], [change, change]]) {
+        yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`LOCK TABLE runs`
+          // The writer of a node cannot be interrupted.
+          const writing = yield* Effect.forkDetach(Effect.uninterruptible(Effect.flip(store.write(batch))))
+          yield* Effect.repeat(sql`SELECT 1 FROM pg_locks WHERE NOT granted`, { until: (rows) => rows.length > 0 })
+          yield* TestClock.adjust("30 seconds")
+          assert.containSubset(yield* Fiber.join(writing), { _tag: "StoreUnavailable" })
+        }))
+        assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 0)
+      }
+      assert.deepStrictEqual(tagsOf(yield* store.write([change])), ["Committed"])
     }))
 
   it.live("a key whose run is gone is free", () =>
