@@ -34,7 +34,8 @@ export type RunState = typeof RunState.Type
  * A run as every protocol sees it. Times are Unix milliseconds.
  *
  * `attempt` is the fencing token: it grows with each owner, and a write of an older attempt is refused. `seq` is the
- * number of the last committed event. `emitted` counts the events that the handler itself emitted outside of steps, so
+ * number of the last committed event. `grants` is what the owner was allowed when the run was admitted: a resumed run acts
+ * with no more and no less. `emitted` counts the events that the handler itself emitted outside of steps, so
  * that a resumed handler does not emit them again.
  *
  * @category models
@@ -51,6 +52,11 @@ export const RunRecord = Schema.Struct({
   durable: Schema.Boolean,
   tenant: Schema.String,
   owner: Schema.String,
+  grants: Schema.Struct({
+    scopes: Schema.Array(Schema.String),
+    roles: Schema.Array(Schema.String),
+    claims: Schema.Record(Schema.String, Schema.Json)
+  }),
   payload: Schema.Json,
   output: optional(Schema.Json),
   error: optional(Event.Failure),

@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect, Schema, Stream } from "effect"
+import { Clock, Context, Effect, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Hook from "./Hook.ts"
+import * as Policy from "./Policy.ts"
 import { CurrentRun } from "./Run.ts"
 
 /**
@@ -129,8 +130,14 @@ const decide = Effect.fnUntraced(function*(
   messages: ReadonlyArray<Prompt.Message>
 ): Effect.fn.Return<Decided, never, CurrentRun> {
   const tool = toolOf(handlers, call.name)
-  if (tool === undefined || !(yield* needsApproval(tool, call, messages))) return { _tag: "Go", call }
+  if (tool === undefined) return { _tag: "Go", call }
   const run = yield* CurrentRun
+  const missing = Context.get(tool.annotations, Policy.Scopes).filter((scope) =>
+    !Policy.holds(run.principal.scopes, scope)
+  )
+  // An agent reaches a tool for its caller: what the caller may not do, the agent may not do for them.
+  if (missing.length > 0) return { _tag: "Denied", reason: `the caller lacks scope ${missing.join(", ")}` }
+  if (!(yield* needsApproval(tool, call, messages))) return { _tag: "Go", call }
   const resolution = yield* run.interrupt({
     name: `approve ${call.toolCallId}`,
     kind: "approval",
@@ -190,15 +197,35 @@ const toolOf = ({ tools }: Handlers, name: string) => Object.hasOwn(tools, name)
 const pure = (schema: Schema.Constraint) => Schema.make<Schema.Codec<unknown>>(schema.ast)
 
 /** Between JSON and what a toolkit encodes to and decodes from, which need not be JSON. */
-const wireOf = (schema: Schema.Constraint) => Schema.toCodecJson(pure(Schema.toEncoded(schema)))
+const codecOf = (schema: Schema.Constraint) => Schema.toCodecJson(pure(Schema.toEncoded(schema)))
+
+const wireOf = (tool: Tool.Any) => ({
+  parameters: Schema.decodeUnknownEffect(
+    Schema.isSchema(tool.parametersSchema) ? codecOf(tool.parametersSchema) : Schema.Unknown
+  ),
+  success: Schema.encodeUnknownEffect(codecOf(tool.successSchema)),
+  failure: Schema.encodeUnknownEffect(codecOf(Tool.failureResultSchema(tool)))
+})
+
+/** Made once for each tool: that is dearer than a call. */
+const wires = new WeakMap<Tool.Any, ReturnType<typeof wireOf>>()
+
+const cachedWireOf = (tool: Tool.Any) => {
+  const wire = wires.get(tool) ?? wireOf(tool)
+  wires.set(tool, wire)
+  return wire
+}
 
 /** Arguments that do not fit are left to the toolkit to refuse, in the way that the tool's failure mode asks for. */
 const fromJson = (tool: Tool.Any | undefined, args: Schema.Json): Effect.Effect<unknown> =>
-  tool === undefined || !Schema.isSchema(tool.parametersSchema)
+  tool === undefined
     ? Effect.succeed(args)
-    : Effect.orElseSucceed(Schema.decodeUnknownEffect(wireOf(tool.parametersSchema))(args), () => args)
+    : Effect.orElseSucceed(cachedWireOf(tool).parameters(args), () => args)
+
+const encodeJson = Schema.encodeUnknownEffect(Schema.Json)
 
 const toJson = (tool: Tool.Any | undefined, { encodedResult, isFailure }: Tool.HandlerResult<Tool.Any>) => {
-  const schema = tool === undefined ? Schema.Json : isFailure ? Tool.failureResultSchema(tool) : tool.successSchema
-  return Effect.orDie(Schema.encodeUnknownEffect(wireOf(schema))(encodedResult))
+  const wire = tool === undefined ? undefined : cachedWireOf(tool)
+  const encode = wire === undefined ? encodeJson : isFailure ? wire.failure : wire.success
+  return Effect.orDie(encode(encodedResult))
 }

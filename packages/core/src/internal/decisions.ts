@@ -33,7 +33,7 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     Effect.flatMap(door.run(caller, node, runId), ({ run }) => interruptsOf(run))
 
   const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, given: Answer) {
-    const { principal, run } = yield* door.run(caller, node, runId)
+    const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     const all = yield* interruptsOf(run)
     const asked = all.find((interrupt) => interrupt.id === id)
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
@@ -42,29 +42,28 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     yield* asRunError(fits(fusion, asked, given))
     const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
     const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
-    const claimed = yield* claim(node, callables, run, {
+    const claimed = yield* claim(node, bound, run, {
       from: ["suspended"],
       resolve: { id, resolution },
-      goOn: !othersOpen,
-      principal
+      goOn: !othersOpen
     })
     if (!claimed) return yield* answer(caller, runId, id, given)
     // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
     if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
-      yield* claim(node, callables, run, { from: ["suspended"], goOn: true, principal })
+      yield* claim(node, bound, run, { from: ["suspended"], goOn: true })
     }
     yield* door.audit(caller, principal, given.decision, `interrupt/${asked.name}`, run)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
 
   const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
-    const { principal, run } = yield* door.run(caller, node, runId)
+    const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     if (run.state !== "suspended") return run
     const open = (yield* interruptsOf(run)).filter((interrupt) => interrupt.state === "open")
     if (open.length > 0) {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
-    yield* claim(node, callables, run, { from: ["suspended"], goOn: true, principal })
+    yield* claim(node, bound, run, { from: ["suspended"], goOn: true })
     yield* door.audit(caller, principal, "resume", `run/${runId}`, run)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })

@@ -5,9 +5,10 @@ import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import type { Principal } from "../Principal.ts"
 import type { RateLimit } from "../RateLimit.ts"
-import { type Reason, RunError, RunNotFound } from "../RunError.ts"
+import { NotDeclared, type Reason, RunError, RunNotFound } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
-import type { Node } from "./node.ts"
+import type { Callables } from "./bind.ts"
+import type { Bound, Node } from "./node.ts"
 
 export interface Door {
   readonly authenticate: (caller: Caller) => Effect.Effect<Principal, RunError>
@@ -19,6 +20,8 @@ export interface Door {
   ) => Effect.Effect<Principal, RunError>
   /** The run, when it is this caller's to see. */
   readonly run: (caller: Caller, node: Node, runId: string) => Effect.Effect<Entered, RunError>
+  /** The run, when this caller may let it work: what holds for starting it holds for letting it go on. */
+  readonly act: (caller: Caller, node: Node, runId: string, callables: Callables) => Effect.Effect<Acting, RunError>
   readonly audit: (
     caller: Caller,
     principal: Principal,
@@ -31,6 +34,10 @@ export interface Door {
 export interface Entered {
   readonly principal: Principal
   readonly run: RunRecord
+}
+
+export interface Acting extends Entered {
+  readonly bound: Bound
 }
 
 export const asRunError = <A, R>(effect: Effect.Effect<A, Reason, R>): Effect.Effect<A, RunError, R> =>
@@ -60,23 +67,28 @@ export const makeDoor = (options: {
       decision,
       traceId: caller.traceId,
       ...(runId === undefined ? {} : { runId })
-    })
+    }).pipe(
+      // What was decided has been done: a trail that cannot be written must not tell the caller otherwise.
+      Effect.catchCause((cause) =>
+        Effect.annotateLogs(Effect.logError("The audit trail misses an entry", cause), { action, target, decision })
+      )
+    )
 
-  const authenticate = (caller: Caller) =>
+  // Nobody is written down before it is known who they are: anybody could fill the trail.
+  const authenticate = (caller: Caller) => asRunError(options.auth.authenticate(caller.credentials))
+
+  const admit = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
     asRunError(Effect.tapError(
-      options.auth.authenticate(caller.credentials),
-      () => record(caller, nobody, "authenticate", caller.protocol, "denied")
-    ))
-
-  const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {
-    const principal = yield* authenticate(caller)
-    yield* asRunError(Effect.tapError(
       Effect.andThen(
         Authorization.requireScopes(principal, scopes),
         options.limit.consume(principal, target, caller.protocol)
       ),
       (reason) => record(caller, principal, "call", target, reason._tag)
     ))
+
+  const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {
+    const principal = yield* authenticate(caller)
+    yield* admit(caller, principal, target, scopes)
     return principal
   })
 
@@ -86,15 +98,23 @@ export const makeDoor = (options: {
     return { principal, run: yield* asRunError(Authorization.requireRun(principal, runId, found)) }
   })
 
+  const act = Effect.fnUntraced(function*(caller: Caller, node: Node, runId: string, callables: Callables) {
+    const entered = yield* run(caller, node, runId)
+    const { agent: identifier, kind } = entered.run
+    const bound = callables[kind].get(identifier)
+    if (bound === undefined) return yield* asRunError(Effect.fail(new NotDeclared({ kind, identifier })))
+    yield* admit(caller, entered.principal, `${kind}/${identifier}`, bound.callable.scopes)
+    return { ...entered, bound }
+  })
+
   return {
     authenticate,
     enter,
     run,
+    act,
     audit: (caller, principal, action, target, about) =>
       record(caller, principal, action, target, "allowed", about?.runId)
   }
 }
-
-const nobody = { id: "", tenant: "" }
 
 export const notFound = (runId: string) => new RunError({ reason: new RunNotFound({ runId }) })

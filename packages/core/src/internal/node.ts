@@ -63,6 +63,11 @@ export class Node {
     )
   )
 
+  /** Whether this process drives the run now. */
+  owns(runId: string): boolean {
+    return this.live.has(runId)
+  }
+
   journalOf(run: Pick<RunRecord, "durable">): Journal {
     return run.durable ? this.durable : this.ephemeral
   }

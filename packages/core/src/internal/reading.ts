@@ -20,7 +20,7 @@ export const makeReading = (fusion: Fusion, door: Door, services: Context.Contex
 
   const read = Effect.fnUntraced(function*(caller: Caller, uri: string) {
     const found = find(uri)
-    const target = `resource/${found?.entry.resource.identifier ?? uri}`
+    const target = `resource/${found?.entry.resource.identifier ?? ""}`
     yield* door.enter(caller, target, found?.entry.resource.scopes ?? [])
     if (found === undefined) return yield* undeclared("resource", uri)
     const params = yield* decode(uri, found.entry.params.decode(found.params))
@@ -33,7 +33,7 @@ export const makeReading = (fusion: Fusion, door: Door, services: Context.Contex
 
   const render = Effect.fnUntraced(function*(caller: Caller, identifier: string, params: unknown) {
     const entry = fusion.prompts.get(identifier)
-    yield* door.enter(caller, `prompt/${identifier}`, entry?.prompt.scopes ?? [])
+    yield* door.enter(caller, `prompt/${entry?.prompt.identifier ?? ""}`, entry?.prompt.scopes ?? [])
     if (entry === undefined) return yield* undeclared("prompt", identifier)
     const decoded = yield* decode(identifier, entry.params.decode(params))
     return yield* service<PromptTemplate.Handle>(services, entry.prompt).render(decoded)

@@ -6,22 +6,20 @@ import type { RunRecord, RunState } from "../RunRecord.ts"
 import type { Commit } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
 import { asRunError } from "./door.ts"
-import type { Node } from "./node.ts"
+import type { Bound, Node } from "./node.ts"
 
 /**
  * Makes this node the owner of a run that has none, in the same commit as the decision that lets it go on.
  *
  * Returns false when somebody else was faster: nothing was written then.
  */
-export const claim = Effect.fnUntraced(function*(node: Node, callables: Callables, run: RunRecord, options: {
+export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: RunRecord, options: {
   readonly from: ReadonlyArray<RunState>
-  readonly principal: Principal.Principal
   readonly goOn: boolean
   readonly resolve?: { readonly id: string; readonly resolution: Resolution }
 }): Effect.fn.Return<boolean, RunError> {
-  const bound = callables[run.kind].get(run.agent)
   const { goOn, resolve } = options
-  const set = goOn && bound !== undefined ? { state: "running", attempt: run.attempt + 1 } as const : {}
+  const set = goOn ? { state: "running", attempt: run.attempt + 1 } as const : {}
   const resolved = resolve === undefined ? [] : [resolvedEvent(resolve)]
   const started = { type: "run_started", data: { agent: run.agent, resumed: true } } as const
   const write: Commit = {
@@ -36,7 +34,7 @@ export const claim = Effect.fnUntraced(function*(node: Node, callables: Callable
   }
   const past = yield* asRunError(node.past(run))
   const launch = (events: ReadonlyArray<unknown>) => {
-    if (!("state" in set) || bound === undefined) return
+    if (!("state" in set)) return
     const interrupts = new Map(past.interrupts)
     for (const [name, interrupt] of interrupts) {
       if (resolve?.id === interrupt.id) {
@@ -58,23 +56,27 @@ const resolvedEvent = ({ id, resolution }: { readonly id: string; readonly resol
   return { type: "interrupt_resolved", data: { id, ...decision } } as const
 }
 
-/** A resumed run acts for its owner, with no more rights than its record gives: what needs scopes is denied. */
-const ownerOf = (run: RunRecord) =>
-  new Principal.Principal({ id: run.owner, tenant: run.tenant, scopes: [], roles: [], claims: {} })
+/** A resumed run acts for its owner, with what the owner was allowed when it was admitted. */
+const ownerOf = ({ grants, owner, tenant }: RunRecord) => new Principal.Principal({ id: owner, tenant, ...grants })
 
-/** Continues what an earlier process left running. */
+/** Continues what an earlier process left running. What this app does not declare any more stays as it is. */
 export const reconcile = Effect.fnUntraced(function*(
   node: Node,
   callables: Callables
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* node.durable.store.unfinished) {
-    const from = ["queued", "running"] as const
-    yield* claim(node, callables, run, { from, goOn: true, principal: ownerOf(run) }).pipe(
-      Effect.catchTag(
-        "RunError",
-        (error) =>
-          Effect.logError("A run could not be continued", error).pipe(Effect.annotateLogs({ runId: run.runId }))
-      )
+    if (node.owns(run.runId)) continue
+    const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
+    const bound = callables[run.kind].get(run.agent)
+    if (bound === undefined) {
+      yield* about(Effect.logWarning("A run waits for an agent that is not declared"))
+      continue
+    }
+    if (bound.callable.fingerprint !== run.fingerprint) {
+      yield* about(Effect.logWarning("A run goes on with an agent whose schemas have changed since it started"))
+    }
+    yield* claim(node, bound, run, { from: ["queued", "running"], goOn: true }).pipe(
+      Effect.catchTag("RunError", (error) => about(Effect.logError("A run could not be continued", error)))
     )
   }
 })

@@ -95,9 +95,12 @@ const fail = Effect.fnUntraced(function*(
   cause: Cause.Cause<unknown>
 ) {
   const found = yield* failureOf(callable, cause)
-  const failure = yield* live.dispatch.error(found, call).pipe(
-    Effect.catchCause((defect) =>
-      Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", defect), aboutOf(live)), found)
+  // The run is over: a hook that fails, hangs or is stopped leaves what was found.
+  const failure = yield* Effect.suspend(() => live.dispatch.error(found, call)).pipe(
+    Effect.timeout(errorHookTimeout),
+    Effect.interruptible,
+    Effect.catchCause((cause) =>
+      Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", cause), aboutOf(live)), found)
     )
   )
   if (failure.tag === "InternalError") {
@@ -108,6 +111,8 @@ const fail = Effect.fnUntraced(function*(
     set: { state: isRefusal(cause) ? "rejected" : "failed", error: failure, finishedAt: live.now() }
   })
 })
+
+const errorHookTimeout = "5 seconds"
 
 const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })
 

@@ -18,7 +18,9 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
 
   return Effect.fnUntraced(function*(caller: Caller, request: StartRequest): Effect.fn.Return<Started, RunError> {
     const bound = callables[request.kind].get(request.identifier)
-    const principal = yield* door.enter(caller, `${request.kind}/${request.identifier}`, bound?.callable.scopes ?? [])
+    // Names that nobody declared share one limit: there is no end to them.
+    const target = bound === undefined ? `${request.kind}/` : targetOf(bound)
+    const principal = yield* door.enter(caller, target, bound?.callable.scopes ?? [])
     if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
     if (node.closing) return yield* fail(new ShuttingDown())
     const payload = yield* decode(bound, request.payload)
@@ -70,6 +72,7 @@ const recordOf = (
   durable: callable.durable,
   tenant: principal.tenant,
   owner: principal.id,
+  grants: { scopes: principal.scopes, roles: principal.roles, claims: principal.claims },
   payload,
   traceId: caller.traceId,
   fingerprint: callable.fingerprint,

@@ -33,6 +33,7 @@ export const makeRun = (overrides: Partial<RunRecord> = {}): RunRecord => {
     durable: true,
     tenant: `tenant-${runId}`,
     owner: "alice",
+    grants: { scopes: ["orders:read"], roles: ["support"], claims: { team: "north" } },
     payload: { question: "where?" },
     traceId: "0af7651916cd43dd8448eb211c80319c",
     fingerprint: "f1",

@@ -14,7 +14,7 @@ import { Schema, Struct } from "effect"
  * @since 0.1.0
  */
 export const Run = RunRecord.mapFields(
-  Struct.omit(["emitted", "tenant", "owner", "fingerprint", "idempotencyKey"])
+  Struct.omit(["emitted", "tenant", "owner", "grants", "fingerprint", "idempotencyKey"])
 ).annotate({ identifier: "Run" })
 
 /** @category models @since 0.1.0 */
@@ -29,7 +29,7 @@ export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Ar
 
 /** @category conversions @since 0.1.0 */
 export const runOf = (
-  { emitted: _emitted, fingerprint: _fingerprint, idempotencyKey: _key, owner: _owner, tenant: _tenant, ...run }:
+  { emitted: _emitted, fingerprint: _fingerprint, grants: _grants, idempotencyKey: _key, owner: _owner, tenant: _tenant, ...run }:
     RunRecord
 ): Run => run
 

@@ -53,6 +53,7 @@ const runs = script(`
 
   CREATE TABLE run_values (
     run_id text COLLATE "C" PRIMARY KEY,
+    grants text NOT NULL,
     payload text NOT NULL,
     output text
   );

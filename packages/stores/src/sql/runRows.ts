@@ -11,7 +11,7 @@ import type { Row } from "effect/sql/SqlConnection"
 
 /** The columns of a record by the names of its fields; `runs` and `run_values` are joined. */
 export const recordColumns = `
-  run_id AS "runId", kind, agent, state, attempt, seq, emitted, durable, tenant, owner, payload, output, error, usage,
+  run_id AS "runId", kind, agent, state, attempt, seq, emitted, durable, tenant, owner, grants, payload, output, error, usage,
   thread_id AS "threadId", parent_run_id AS "parentRunId", idempotency_key AS "idempotencyKey",
   trace_id AS "traceId", fingerprint, created_at AS "createdAt", updated_at AS "updatedAt", finished_at AS "finishedAt"`
 
@@ -25,6 +25,7 @@ const fromJson = Schema.fromJsonString
 const RecordRow = Schema.Struct({
   ...RunRecord.fields,
   durable: Schema.BooleanFromBit,
+  grants: fromJson(RunRecord.fields.grants),
   payload: fromJson(Schema.Json),
   output: optional(fromJson(Schema.Json)),
   error: optional(fromJson(Failure)),
@@ -146,7 +147,7 @@ export const recordParams = (run: RunRecord, seq: number) => [
   seq
 ]
 
-export const valueParams = (run: RunRecord) => [run.runId, json(run.payload), jsonOrNull(run.output)]
+export const valueParams = (run: RunRecord) => [run.runId, json(run.grants), json(run.payload), jsonOrNull(run.output)]
 
 export const keyParams = (run: RunRecord) => [run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey ?? null]
 

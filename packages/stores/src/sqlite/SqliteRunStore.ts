@@ -152,7 +152,7 @@ const insertRun = `
   INSERT INTO runs (${Rows.runColumns.join(", ")}) VALUES (?${", ?".repeat(Rows.runColumns.length - 1)})
   ON CONFLICT (run_id) DO NOTHING RETURNING seq`
 
-const insertValues = "INSERT INTO run_values (run_id, payload, output) VALUES (?, ?, ?)"
+const insertValues = "INSERT INTO run_values (run_id, grants, payload, output) VALUES (?, ?, ?, ?)"
 
 /** A key whose run is gone has no holder: it is taken over. */
 const insertKey = `

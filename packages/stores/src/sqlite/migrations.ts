@@ -45,6 +45,7 @@ const runs = script(`
 
   CREATE TABLE run_values (
     run_id TEXT PRIMARY KEY,
+    grants TEXT NOT NULL,
     payload TEXT NOT NULL,
     output TEXT
   ) STRICT, WITHOUT ROWID;

@@ -86,8 +86,8 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
       RETURNING run_id
     ),
     stored AS (
-      INSERT INTO run_values (run_id, payload, output)
-      SELECT run_id, payload, output FROM admission JOIN admitted USING (run_id)
+      INSERT INTO run_values (run_id, grants, payload, output)
+      SELECT run_id, grants, payload, output FROM admission JOIN admitted USING (run_id)
     ),
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
@@ -155,7 +155,9 @@ const numbers: ReadonlySet<string> = new Set([
 const runColumns = Rows.runColumns.join(", ")
 
 const admissionColumns: Columns = Object.fromEntries(
-  [...Rows.runColumns, "payload", "output", "body"].map((name) => [name, numbers.has(name) ? "float8" : "text"])
+  [...Rows.runColumns, "grants", "payload", "output", "body"].map((
+    name
+  ) => [name, numbers.has(name) ? "float8" : "text"])
 )
 
 const askedColumns: Columns = {
