@@ -158,6 +158,7 @@ describe("fastagentic run", () => {
     await oneLine(["run", app, "--colour", "red"], /colour/u)
     await oneLine(["run"], /file/u)
     await oneLine(["run", app, "--store", "postgres://localhost/x"], /store/u)
+    await oneLine(["run", app, "--mode", "http", "--port", "0", "--store", "/proc/nope/x.db"], /\/proc\/nope\/x\.db/u)
   })
 
   it("refuses a file that cannot be served in one line", async () => {

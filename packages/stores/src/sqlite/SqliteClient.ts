@@ -10,7 +10,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import * as SqlError from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
-import { mkdirSync } from "node:fs"
+import { existsSync, mkdirSync } from "node:fs"
 import { dirname } from "node:path"
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite"
 
@@ -128,7 +128,7 @@ const openUnsafe = (options: Options): DatabaseSync => {
   const busyTimeout = Math.min(Math.round(Duration.toMillis(options.busyTimeout ?? "5 seconds")), MAX_BUSY_TIMEOUT)
   const deadline = performance.now() + (options.exclusive === true ? EXCLUSIVE_PATIENCE : busyTimeout)
   if (options.readonly !== true && options.filename !== ":memory:") {
-    mkdirSync(dirname(options.filename), { recursive: true })
+    makeFolder(dirname(options.filename))
   }
   while (true) {
     try {
@@ -137,6 +137,19 @@ const openUnsafe = (options: Options): DatabaseSync => {
       if (!isBusy(cause) || performance.now() >= deadline) throw cause
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1 + Math.random() * 20)
     }
+  }
+}
+
+/** Not `recursive`, which tries for ever where no folder can be made, as under `/proc`. */
+const makeFolder = (folder: string): void => {
+  const parent = dirname(folder)
+  if (existsSync(folder) || parent === folder) return
+  makeFolder(parent)
+  try {
+    mkdirSync(folder)
+  } catch (cause) {
+    // Somebody else may have made it meanwhile.
+    if (!existsSync(folder)) throw cause
   }
 }
 

@@ -375,6 +375,16 @@ describe("files", () => {
       assert.containSubset(letter, { _tag: "SqlError", message: "file is not a database" })
     }))
 
+  it.effect("fail typed and at once where no folder can be made", () =>
+    Effect.gen(function*() {
+      const above = yield* temporaryFile
+      yield* withClient({ filename: above }, Effect.succeed)
+      for (const folder of ["/proc/nope", join(above, "below")]) {
+        const error = yield* Effect.flip(withClient({ filename: join(folder, "deeper", "x.db") }, Effect.succeed))
+        assert.containSubset(error, { _tag: "SqlError", reason: { _tag: "ConnectionError", operation: "open" } })
+      }
+    }))
+
   it.effect("are named by configuration", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
