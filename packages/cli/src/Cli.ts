@@ -47,14 +47,14 @@ const firstLine = (text: string) => text.split("\n")[0] ?? text
 
 /**
  * Exit codes: 0 when asked to stop or done, 1 for a defect, 2 when it was called or set up wrongly. The first signal
- * stops in order, the second at once.
+ * stops in order, the second at once, whichever they are.
  *
  * @category running
  * @since 0.1.0
  */
 export const run = (): void => {
+  let seen = 0
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    let seen = 0
     process.on(signal, () => {
       seen++
       if (seen > 1) process.exit(130)

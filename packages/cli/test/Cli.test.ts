@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { createServer } from "node:net"
+import { once } from "node:events"
+import { connect, createServer } from "node:net"
 import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 const app = fixture("app.ts")
@@ -111,6 +112,23 @@ describe("fastagentic run", () => {
       assert.deepInclude(items[0], { state: "running", attempt: 2 })
     }, cwd)
   })
+
+  it("stops at once when the second signal is another one", () =>
+    withServer(async (url, running) => {
+      // A request that is never complete holds an orderly stop up.
+      const socket = connect(Number(new URL(url).port), "127.0.0.1")
+      await once(socket, "connect")
+      socket.on("error", () => {}).write(
+        "POST /agents/greeter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+      )
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      running.child.kill("SIGTERM")
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      assert.isNull(running.child.exitCode)
+      running.child.kill("SIGINT")
+      assert.strictEqual(await running.exited, 130)
+      socket.destroy()
+    }))
 
   it("lets a second server on the same store fail in one line", async () => {
     const cwd = temporaryFolder()
