@@ -96,7 +96,7 @@ export class RunStore extends Context.Service<RunStore, {
   ) => Effect.Effect<ReadonlyArray<RunEvent>, StoreUnavailable>
   readonly steps: (runId: string) => Effect.Effect<ReadonlyArray<Step>, StoreUnavailable>
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, StoreUnavailable>
-  /** Runs that nobody can be working on when this is the only process: queued and running ones, oldest first. */
+  /** Queued and running runs that no other living node has, oldest first; those that this process drives included. */
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
 }>()("@fastagentic/core/RunStore") {
   /** Everything in memory; of the finished runs the last 1,000 are kept. */

@@ -15,6 +15,7 @@ import { makeDecisions } from "./internal/decisions.ts"
 import { makeDoor } from "./internal/door.ts"
 import type { Page } from "./internal/hub.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
+import { attend } from "./internal/neighbours.ts"
 import { Node } from "./internal/node.ts"
 import { makeReading } from "./internal/reading.ts"
 import { reconcile } from "./internal/reconcile.ts"
@@ -137,7 +138,8 @@ export const layer = <A extends App.Any>(app: A): Layer.Layer<
       })
       yield* node.run
       const door = makeDoor({ auth: yield* Auth, limit: yield* RateLimit, audit: yield* Audit, now: () => node.now() })
-      yield* reconcile(node, bound)
+      yield* reconcile(node, bound, 0)
+      yield* attend(node, bound)
       return {
         fusion,
         start: makeStart(node, door, bound),

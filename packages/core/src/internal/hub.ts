@@ -33,9 +33,18 @@ export class Hub {
   }
 
   publish(run: RunRecord, events: ReadonlyArray<RunEvent>) {
+    // Another node has written in between.
+    if (events[0] !== undefined && events[0].seq !== this.run.seq + 1) this.recent = []
     this.run = run
     for (const event of events) this.recent.push(event)
     if (this.recent.length > 2 * recentCapacity) this.recent = this.recent.slice(-recentCapacity)
+    this.wake()
+  }
+
+  /** Another node has moved the run on: what is at hand here no longer joins on. */
+  jump(run: RunRecord) {
+    this.run = run
+    this.recent = []
     this.wake()
   }
 
@@ -111,7 +120,7 @@ export const pages = (
       if (closed) return Cause.done()
       if (cursor < hub.run.seq) {
         const recent = hub.after(cursor)
-        return recent === undefined ? read : take(recent)
+        return recent?.[0]?.seq === cursor + 1 ? take(recent) : read
       }
       if (over(hub.run.state)) return Cause.done()
       if (hub.closing) {

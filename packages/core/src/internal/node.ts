@@ -183,12 +183,25 @@ export class Node {
     })
   }
 
-  /** A run may have moved on between its record was read and its hub was made. */
+  /** A run may have moved on between its record was read and its hub was made, or on another node. */
   private refresh(hub: Hub): Effect.Effect<void, StoreUnavailable> {
     return Effect.map(this.journalOf(hub.run).store.get(hub.run.runId), (stored) => {
-      if (stored !== undefined && stored.seq > hub.run.seq) hub.run = stored
+      if (stored !== undefined && stored.seq > hub.run.seq) hub.jump(stored)
     })
   }
+
+  /** Reads a run that is followed here and driven elsewhere again, unless this number of events is known. */
+  look(runId: string, seq: number): Effect.Effect<void, StoreUnavailable> {
+    return Effect.suspend(() => {
+      const hub = this.hubs.get(runId)
+      return hub === undefined || this.live.has(runId) || hub.run.seq >= seq ? Effect.void : this.refresh(hub)
+    })
+  }
+
+  /** Reads everything again that is followed here and driven elsewhere. */
+  readonly lookAround: Effect.Effect<void, StoreUnavailable> = Effect.suspend(() =>
+    Effect.forEach(this.hubs.values(), (hub) => this.look(hub.run.runId, Infinity), { discard: true })
+  )
 
   /** A hub that had to close early is replaced: whoever comes back starts again from the store. */
   private hubOf(run: RunRecord): Hub {

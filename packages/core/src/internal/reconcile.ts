@@ -59,17 +59,21 @@ const resolvedEvent = ({ id, resolution }: { readonly id: string; readonly resol
 /** A resumed run acts for its owner, with what the owner was allowed when it was admitted. */
 const ownerOf = ({ grants, owner, tenant }: RunRecord) => new Principal.Principal({ id: owner, tenant, ...grants })
 
-/** Continues what an earlier process left running. What this app does not declare any more stays as it is. */
+/**
+ * Continues runs that nobody drives, when nothing has happened in them for so many milliseconds. What this app does not
+ * declare any more stays as it is.
+ */
 export const reconcile = Effect.fnUntraced(function*(
   node: Node,
-  callables: Callables
+  callables: Callables,
+  quietMillis: number
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* node.durable.store.unfinished) {
-    if (node.owns(run.runId)) continue
+    if (node.owns(run.runId) || node.now() - run.updatedAt < quietMillis) continue
     const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) {
-      yield* about(Effect.logWarning("A run waits for an agent that is not declared"))
+      if (quietMillis === 0) yield* about(Effect.logWarning("A run waits for an agent that is not declared"))
       continue
     }
     if (bound.callable.fingerprint !== run.fingerprint) {
