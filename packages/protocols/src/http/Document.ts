@@ -22,7 +22,7 @@ const problem = Problem.pipe(HttpApiSchema.asJson({ contentType: "application/pr
 const problems = (...statuses: ReadonlyArray<number>) =>
   [...new Set(statuses)].sort().map((status) => problem.annotate({ httpApiStatus: status }))
 
-const always = [400, 401, 403, 413, 429, 500, 503] as const
+const always = [400, 401, 403, 413, 415, 429, 500, 503] as const
 const run = Wire.Run
 const RunEvent = Event.RunEvent.annotate({ identifier: "RunEvent" })
 const suspended = Wire.SuspendedRun.annotate({ httpApiStatus: 202 })
@@ -132,6 +132,11 @@ const runEndpoints = [
   HttpApiEndpoint.get("interrupts", "/runs/:runId/interrupts", {
     params: runId,
     success: Wire.pageOf(Wire.Interrupt),
+    error: about
+  }),
+  HttpApiEndpoint.get("interrupt", "/runs/:runId/interrupts/:id", {
+    params: { ...runId, id: Schema.String },
+    success: Wire.Interrupt,
     error: about
   }),
   HttpApiEndpoint.post("answer", "/runs/:runId/interrupts/:id", {

@@ -13,6 +13,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { summaryOf } from "./internal/issues.ts"
 import * as Problem from "./Problem.ts"
 
 /** Largest request body, in bytes. @category constants @since 0.1.0 */
@@ -43,6 +44,7 @@ type Refusal =
   | ReadFailed
   | Problem.BadBody
   | Problem.BodyTooLarge
+  | Problem.UnsupportedEncoding
   | Problem.NoSuchRoute
   | Problem.MethodNotAllowed
 
@@ -119,18 +121,21 @@ const queryOf = (url: string) => {
  */
 export const body = (
   { caller, request, runtime }: Exchange
-): Effect.Effect<unknown, RunError | Problem.BadBody | Problem.BodyTooLarge> =>
-  Effect.flatMap(
-    Effect.andThen(
-      runtime.authenticate(caller),
-      Effect.mapError(request.text, ({ reason }) =>
-        reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-          ? new Problem.BodyTooLarge({ limitBytes: bodyLimit })
-          : new Problem.BadBody({ detail: "the body could not be read" }))
-    ),
-    (text) =>
-      text.trim() === "" ? Effect.succeed({}) : parse(text)
+): Effect.Effect<unknown, RunError | Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> =>
+  Effect.andThen(runtime.authenticate(caller), textOf(request)).pipe(
+    Effect.flatMap((text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
   )
+
+const textOf = (
+  { headers, text }: HttpServerRequest.HttpServerRequest
+): Effect.Effect<string, Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> => {
+  const encoding = headers["content-encoding"] ?? "identity"
+  if (!/^\s*(identity)?\s*$/iu.test(encoding)) return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
+  return Effect.mapError(text, ({ reason }) =>
+    reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+      ? new Problem.BodyTooLarge({ limitBytes: bodyLimit })
+      : new Problem.BadBody({ detail: "the body could not be read" }))
+}
 
 const parse = (text: string) =>
   Effect.try({
@@ -143,7 +148,7 @@ export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(excha
   Effect.flatMap(body(exchange), (value) =>
     Effect.mapError(
       Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(value),
-      (error) => new Problem.BadBody({ detail: error.message })
+      (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
 /** A path parameter that the route's pattern has. @category accessors @since 0.1.0 */

@@ -37,6 +37,7 @@ const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyA
   ["POST", "/runs/:runId/cancel", RunRoutes.cancel],
   ["POST", "/runs/:runId/resume", RunRoutes.resume],
   ["GET", "/runs/:runId/interrupts", RunRoutes.interrupts],
+  ["GET", "/runs/:runId/interrupts/:id", RunRoutes.interrupt],
   ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],
   ["GET", "/health", SystemRoutes.health],
   ["GET", "/ready", SystemRoutes.ready],

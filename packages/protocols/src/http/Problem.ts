@@ -18,6 +18,11 @@ export class BodyTooLarge
   extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", { limitBytes: Schema.Int }, { httpApiStatus: 413 })
 {}
 
+/** A body that is compressed: only plain ones are read. @category errors @since 0.1.0 */
+export class UnsupportedEncoding extends Schema.TaggedError<UnsupportedEncoding>()("UnsupportedEncoding", {
+  encoding: Schema.String
+}, { httpApiStatus: 415 }) {}
+
 /** Nothing is served at this path and method. @category errors @since 0.1.0 */
 export class NoSuchRoute
   extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
@@ -54,7 +59,14 @@ export interface About {
   readonly runId?: string | undefined
 }
 
-const Known = Schema.Union([...Reason.members, BadBody, BodyTooLarge, NoSuchRoute, MethodNotAllowed])
+const Known = Schema.Union([
+  ...Reason.members,
+  BadBody,
+  BodyTooLarge,
+  UnsupportedEncoding,
+  NoSuchRoute,
+  MethodNotAllowed
+])
 type Known = typeof Known.Type
 const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(Known))
 
@@ -87,6 +99,8 @@ const headersOf = (reason: Known): Record<string, string> => {
       return { "www-authenticate": "Bearer" }
     case "MethodNotAllowed":
       return { allow: reason.allowed.join(", ") }
+    case "UnsupportedEncoding":
+      return { "accept-encoding": "identity" }
     case "RateLimited":
       return { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
     case "ShuttingDown":

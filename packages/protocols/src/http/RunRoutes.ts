@@ -4,12 +4,13 @@
  * @since 0.1.0
  */
 import { Answer } from "@fastagentic/core/Interrupt"
-import { InvalidCursor, InvalidPayload, RunError } from "@fastagentic/core/RunError"
+import { InterruptNotFound, InvalidCursor, InvalidPayload, RunError } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord, RunState } from "@fastagentic/core/RunRecord"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"
 import * as Exchange from "./Exchange.ts"
+import { issuesOf } from "./internal/issues.ts"
 import * as Wire from "./Wire.ts"
 
 const optional = Schema.optionalKey
@@ -23,18 +24,14 @@ const ListQuery = Schema.Struct({
   limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
 })
 
-const decodeListQuery = Schema.decodeUnknownEffect(ListQuery)
+const decodeListQuery = Schema.decodeUnknownEffect(ListQuery, { errors: "all", onExcessProperty: "error" })
 
 const runJson = (run: RunRecord, status = 200) =>
   HttpServerResponse.jsonUnsafe(Wire.runOf(run), { status, headers: { "x-run-id": run.runId } })
 
 /** `GET /runs`: newest first. @category routes @since 0.1.0 */
 export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { after, limit = 50, ...filter } = yield* Effect.mapError(
-    decodeListQuery(Object.fromEntries(exchange.query)),
-    (error) =>
-      new RunError({ reason: new InvalidPayload({ target: "query", issues: [{ path: [], message: error.message }] }) })
-  )
+  const { after, limit = 50, ...filter } = yield* listQueryOf(exchange)
   const runs = yield* exchange.runtime.list(exchange.caller, {
     ...filter,
     limit,
@@ -45,6 +42,22 @@ export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
     next: runs.length === limit ? runs.at(-1)?.runId ?? null : null
   })
 }))
+
+/** What is wrong with a query is for known callers only. */
+const listQueryOf = ({ caller, query, runtime }: Exchange.Exchange) =>
+  decodeListQuery(Object.fromEntries(query)).pipe(
+    Effect.mapError((error) =>
+      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
+    ),
+    Effect.filterOrFail(
+      ({ after }) => after === undefined || isRunId(after),
+      ({ after = "" }) =>
+        new RunError({ reason: new InvalidCursor({ cursor: after, reason: "a cursor is the id of a run" }) })
+    ),
+    Effect.tapError(() => runtime.authenticate(caller))
+  )
+
+const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
 
 /** `GET /runs/{runId}`. @category routes @since 0.1.0 */
 export const get = Exchange.handle(Effect.fnUntraced(function*(exchange) {
@@ -100,6 +113,15 @@ export const resume = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 export const interrupts = Exchange.handle(Effect.fnUntraced(function*(exchange) {
   const items = yield* exchange.runtime.interrupts(exchange.caller, Exchange.param(exchange, "runId"))
   return HttpServerResponse.jsonUnsafe({ items, next: null })
+}))
+
+/** `GET /runs/{runId}/interrupts/{id}`. @category routes @since 0.1.0 */
+export const interrupt = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const [runId, id] = [Exchange.param(exchange, "runId"), Exchange.param(exchange, "id")]
+  const all = yield* exchange.runtime.interrupts(exchange.caller, runId)
+  const found = all.find((one) => one.id === id)
+  if (found === undefined) return yield* new RunError({ reason: new InterruptNotFound({ runId, id }) })
+  return HttpServerResponse.jsonUnsafe(found)
 }))
 
 /** `POST /runs/{runId}/interrupts/{id}`: decides; 202 while the run goes on. @category routes @since 0.1.0 */

@@ -7,6 +7,7 @@ import * as Event from "@fastagentic/core/Event"
 import { Decision } from "@fastagentic/core/Interrupt"
 import { RunState } from "@fastagentic/core/RunRecord"
 import { Effect, Option, Schema } from "effect"
+import { summaryOf } from "./internal/issues.ts"
 import { BadBody, BodyTooLarge, Problem } from "./Problem.ts"
 import * as Wire from "./Wire.ts"
 
@@ -98,7 +99,7 @@ export const parse = Effect.fnUntraced(function*(
   })
   return yield* Effect.catch(decode(json), (error) =>
     refuse(
-      new BadBody({ detail: error.message }),
+      new BadBody({ detail: summaryOf(error) }),
       Option.getOrUndefined(Option.map(decodeId(json), (known) => known.id))
     ))
 })

@@ -84,6 +84,7 @@ describe("The OpenAPI document", () => {
           "POST /runs/{runId}/cancel runs.cancel",
           "POST /runs/{runId}/resume runs.resume",
           "GET /runs/{runId}/interrupts runs.interrupts",
+          "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
           "GET /health system.health",
           "GET /ready system.ready",

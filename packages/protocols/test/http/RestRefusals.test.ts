@@ -23,6 +23,10 @@ const refused = Effect.fnUntraced(function*(response: Response, status: number, 
   return problem
 })
 
+const readIssues = Schema.decodeUnknownSync(
+  Schema.Array(Schema.Struct({ path: Schema.Array(Schema.String), message: Schema.String }))
+)
+
 const paths = ["/agents/support", "/agents/support/stream", "/agents/support/runs"]
 const deep = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
 
@@ -64,10 +68,10 @@ describe("REST refuses", () => {
         400,
         "InvalidPayload"
       )
-      const issues = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({ path: Schema.Array(Schema.String) })))(
-        problem.error["issues"]
-      )
-      assert.deepStrictEqual(issues.map(({ path }) => path.join(".")).sort(), ["extra", "orderId"])
+      assert.deepStrictEqual(readIssues(problem.error["issues"]).map(({ path }) => path.join(".")).sort(), [
+        "extra",
+        "orderId"
+      ])
     }).pipe(Effect.scoped))
 
   it.live("what is not declared or not there", () =>
@@ -86,10 +90,12 @@ describe("REST refuses", () => {
       yield* refused(yield* get(`${url}/runs/none`), 404, "RunNotFound")
       yield* refused(yield* get(`${url}/runs/none/events`), 404, "RunNotFound")
       yield* refused(yield* get(`${url}/runs/none/interrupts`), 404, "RunNotFound")
+      yield* refused(yield* get(`${url}/runs/none/interrupts/i`), 404, "RunNotFound")
       yield* refused(yield* post(`${url}/runs/none/cancel`), 404, "RunNotFound")
       yield* refused(yield* post(`${url}/runs/none/resume`), 404, "RunNotFound")
       yield* refused(yield* post(`${url}/runs/none/interrupts/i`, { decision: "approve" }), 404, "RunNotFound")
       const { run } = { run: yield* as(Suspended)(yield* post(`${url}/agents/support`, { question: "refund 1042" })) }
+      yield* refused(yield* get(`${url}/runs/${run.runId}/interrupts/none`), 404, "InterruptNotFound")
       yield* refused(
         yield* post(`${url}/runs/${run.runId}/interrupts/none`, { decision: "approve" }),
         404,
@@ -140,6 +146,22 @@ describe("REST refuses", () => {
       assert.strictEqual(endless, 413)
       const fits = JSON.stringify({ text: "x".repeat(1_048_000) })
       assert.strictEqual((yield* post(`${url}/agents/echo`, fits)).status, 200)
+      yield* alive(url)
+    }).pipe(Effect.scoped))
+
+  it.live("a body that is encoded", () =>
+    Effect.gen(function*() {
+      const url = yield* start()
+      for (const encoding of ["gzip", "br", "identity, gzip", "x"]) {
+        for (const path of paths) {
+          const response = yield* post(url + path, { question: "where" }, { "content-encoding": encoding })
+          assert.strictEqual(response.headers.get("accept-encoding"), "identity")
+          const { error } = yield* refused(response, 415, "UnsupportedEncoding")
+          assert.strictEqual(error["encoding"], encoding)
+        }
+      }
+      const plain = yield* post(`${url}/agents/echo`, { text: "a" }, { "content-encoding": "Identity" })
+      assert.strictEqual(plain.status, 200)
       yield* alive(url)
     }).pipe(Effect.scoped))
 
@@ -209,11 +231,29 @@ describe("REST refuses", () => {
           "limit=Infinity",
           "state=happy",
           "state=",
-          "kind=robot"
+          "kind=robot",
+          "colour=red",
+          "before=x"
         ]
       ) {
-        yield* refused(yield* get(`${url}/runs?${query}`), 400, "InvalidPayload")
+        const { error } = yield* refused(yield* get(`${url}/runs?${query}`), 400, "InvalidPayload")
+        const [name = ""] = query.split("=")
+        const issues = readIssues(error["issues"])
+        assert.isNotEmpty(issues)
+        assert.isTrue(issues.every(({ message, path }) => path.join(".") === name && /^.+$/u.test(message)))
       }
+      const { error } = yield* refused(yield* get(`${url}/runs?limit=0&state=happy&x=1`), 400, "InvalidPayload")
+      assert.deepStrictEqual(readIssues(error["issues"]).map(({ path }) => path.join(".")).sort(), [
+        "limit",
+        "state",
+        "x"
+      ])
+      for (
+        const after of ["", "x", "12", "019a0000-0000-7000-8000-00000000000", "019A0000-0000-7000-8000-000000000000"]
+      ) {
+        yield* refused(yield* get(`${url}/runs?after=${after}`), 400, "InvalidCursor")
+      }
+      assert.strictEqual((yield* get(`${url}/runs?after=019a0000-0000-7000-8000-000000000000`)).status, 200)
       assert.strictEqual((yield* get(`${url}/runs?state=completed&kind=agent&limit=200`)).status, 200)
       yield* alive(url)
     }).pipe(Effect.scoped))
@@ -227,7 +267,8 @@ describe("REST refuses", () => {
       yield* refused(yield* post(answerUrl, "{"), 400, "BadBody")
       yield* refused(yield* post(answerUrl), 400, "BadBody")
       yield* refused(yield* post(answerUrl, "null"), 400, "BadBody")
-      yield* refused(yield* post(answerUrl, { decision: "maybe" }), 400, "BadBody")
+      const { error } = yield* refused(yield* post(answerUrl, { decision: "maybe", x: 1 }), 400, "BadBody")
+      assert.match(String(error["detail"]), /^x: .*; decision: .*$/u)
       yield* refused(yield* post(answerUrl, { decision: "approve", value: true, by: "root" }), 400, "BadBody")
       yield* refused(yield* post(answerUrl, { decision: "approve", value: "yes" }), 400, "InvalidPayload")
       yield* refused(yield* post(answerUrl, { decision: "approve" }), 400, "InvalidPayload")

@@ -179,6 +179,19 @@ describe("REST decisions", () => {
       ])
     }).pipe(Effect.scoped))
 
+  it.live("shows one decision, before and after", () =>
+    Effect.gen(function*() {
+      const url = yield* start()
+      const { answerUrl, runId } = yield* refund(url)
+      const open = yield* json(yield* get(answerUrl))
+      assert.deepInclude(open, { name: "refund", state: "open" })
+      assert.deepStrictEqual((yield* json(yield* get(`${url}/runs/${runId}/interrupts`)))["items"], [open])
+      yield* post(answerUrl, { decision: "approve", value: true })
+      const resolved = yield* json(yield* get(answerUrl))
+      assert.strictEqual(resolved["id"], open["id"])
+      assert.notStrictEqual(resolved["state"], "open")
+    }).pipe(Effect.scoped))
+
   it.live("takes the same answer of the same person again, and no other", () =>
     Effect.gen(function*() {
       const url = yield* start()
