@@ -4,11 +4,14 @@
  * @since 0.1.0
  */
 import { Auth } from "@fastagentic/core/Auth"
+import * as Caller from "@fastagentic/core/Caller"
+import * as Credentials from "@fastagentic/core/Credentials"
 import { Runtime } from "@fastagentic/core/Runtime"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { labelled } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
 import * as A2aMethods from "./A2aMethods.ts"
 import * as A2aRpc from "./A2aRpc.ts"
@@ -46,12 +49,13 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const skills = A2aSkill.fromFusion(runtime.fusion)
       const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills))
 
-      const rpc = (request: HttpServerRequest.HttpServerRequest) =>
+      const rpc = traced((request, caller) =>
         request.method === "POST"
-          ? Effect.flatMap(HttpRouter.params, ({ agent }) => answer(request, agent))
+          ? Effect.flatMap(HttpRouter.params, ({ agent }) => answer(request, caller, agent))
           : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
+      )
 
-      const card = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+      const card = traced(Effect.fnUntraced(function*(request) {
         const { agent } = yield* HttpRouter.params
         const only = agent === undefined ? undefined : skills.get(agent)
         if (agent !== undefined && only === undefined) return HttpServerResponse.empty({ status: 404 })
@@ -60,7 +64,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
           request,
           JSON.stringify(A2aCard.make({ fusion: runtime.fusion, skills, schemes, url, only }))
         )
-      })
+      }))
 
       for (const name of ["agent-card.json", "agent.json"]) {
         yield* router.add("GET", `/.well-known/${name}`, card)
@@ -70,6 +74,19 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       yield* router.add("*", `${path}/:agent`, rpc)
     })
   )
+
+/** Every answer says its trace. */
+const traced = <R>(
+  handler: (
+    request: HttpServerRequest.HttpServerRequest,
+    caller: Caller.Caller
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>
+) =>
+(request: HttpServerRequest.HttpServerRequest) => {
+  const credentials = Credentials.fromHeaders(request.headers)
+  const caller = Caller.make("a2a", { credentials, traceparent: request.headers["traceparent"] })
+  return Effect.map(handler(request, caller), (response) => labelled(response, caller.traceId))
+}
 
 const originOf = (request: HttpServerRequest.HttpServerRequest) =>
   Option.match(HttpServerRequest.toURL(request), { onNone: () => "http://localhost", onSome: (url) => url.origin })

@@ -3,8 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Caller from "@fastagentic/core/Caller"
-import * as Credentials from "@fastagentic/core/Credentials"
+import type { Caller } from "@fastagentic/core/Caller"
 import type { RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
 import { Cause, Effect, Option, Predicate, Schema, Stream } from "effect"
@@ -31,33 +30,32 @@ type Failure = A2aError.A2aError | RunError
  * @category handlers
  * @since 0.1.0
  */
-export const handle =
-  (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
-  (request: HttpServerRequest, onPath: string | undefined): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-    const caller = Caller.make("a2a", {
-      credentials: Credentials.fromHeaders(request.headers),
-      traceparent: request.headers["traceparent"]
-    })
-    let id: RequestId | undefined = null
-    const answer = Effect.gen(function*() {
-      const json = yield* readJson(request)
-      id = idOf(json)
-      const rpc = yield* readRequest(json)
-      id = rpc.id
-      yield* knownVersion(request)
-      const method = methods.get(rpc.method)
-      if (method === undefined) return yield* A2aError.methodNotFound(`there is no method "${rpc.method}"`)
-      if (rpc.id === undefined) {
-        yield* method({ caller, onPath }, withoutWaiting(rpc.params))
-        return HttpServerResponse.empty({ headers: tracing(caller) })
-      }
-      return respond(yield* method({ caller, onPath }, rpc.params), rpc.id, caller)
-    })
-    return answer.pipe(
-      Effect.catchTag("A2aError", (error) => Effect.andThen(runtime.authenticate(caller), Effect.fail(error))),
-      Effect.catchCause((cause) => Effect.map(errorOf(cause, caller), (error) => refuse(error, id, caller)))
-    )
-  }
+export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
+(
+  request: HttpServerRequest,
+  caller: Caller,
+  onPath: string | undefined
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  let id: RequestId | undefined = null
+  const answer = Effect.gen(function*() {
+    const json = yield* readJson(request)
+    id = idOf(json)
+    const rpc = yield* readRequest(json)
+    id = rpc.id
+    yield* knownVersion(request)
+    const method = methods.get(rpc.method)
+    if (method === undefined) return yield* A2aError.methodNotFound(`there is no method "${rpc.method}"`)
+    if (rpc.id === undefined) {
+      yield* method({ caller, onPath }, withoutWaiting(rpc.params))
+      return HttpServerResponse.empty()
+    }
+    return respond(yield* method({ caller, onPath }, rpc.params), rpc.id, caller)
+  })
+  return answer.pipe(
+    Effect.catchTag("A2aError", (error) => Effect.andThen(runtime.authenticate(caller), Effect.fail(error))),
+    Effect.catchCause((cause) => Effect.map(errorOf(cause, caller), (error) => refuse(error, id, caller)))
+  )
+}
 
 const readJson = (request: HttpServerRequest): Effect.Effect<unknown, A2aError.A2aError> => {
   if (!/^application\/(.+\+)?json *(;|$)/iu.test(request.headers["content-type"] ?? "")) {
@@ -111,23 +109,18 @@ const withoutWaiting = (params: unknown) => {
   }
 }
 
-const tracing = (caller: Caller.Caller) => ({
-  "x-trace-id": caller.traceId,
-  traceparent: Caller.toTraceparent(caller.traceId)
-})
-
-const respond = (reply: Reply, id: RequestId, caller: Caller.Caller) =>
+const respond = (reply: Reply, id: RequestId, caller: Caller) =>
   reply._tag === "Result"
-    ? HttpServerResponse.jsonUnsafe({ jsonrpc: "2.0", id, result: reply.result }, { headers: tracing(caller) })
+    ? HttpServerResponse.jsonUnsafe({ jsonrpc: "2.0", id, result: reply.result })
     : HttpServerResponse.stream(Stream.map(frames(reply.updates, id, caller), (text) => encoder.encode(text)), {
       contentType: "text/event-stream",
-      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no", ...tracing(caller) }
+      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
     })
 
 const encoder = new TextEncoder()
 
 /** A stream that cannot go on ends with an error as its last event. */
-const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller: Caller.Caller) => {
+const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller: Caller) => {
   const prefix = `data: {"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`
   return updates.pipe(
     Stream.map((page) => {
@@ -146,7 +139,7 @@ const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller:
 }
 
 /** What a caller gets to see of a cause. */
-const errorOf = (cause: Cause.Cause<Failure>, caller: Caller.Caller): Effect.Effect<A2aError.A2aError> => {
+const errorOf = (cause: Cause.Cause<Failure>, caller: Caller): Effect.Effect<A2aError.A2aError> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error !== undefined) return Effect.succeed(error._tag === "RunError" ? A2aError.fromRunError(error) : error)
@@ -156,8 +149,8 @@ const errorOf = (cause: Cause.Cause<Failure>, caller: Caller.Caller): Effect.Eff
   )
 }
 
-const refuse = (error: A2aError.A2aError, id: RequestId | undefined, caller: Caller.Caller) => {
-  const headers = { ...error.headers, ...tracing(caller) }
+const refuse = (error: A2aError.A2aError, id: RequestId | undefined, caller: Caller) => {
+  const { headers } = error
   if (id === undefined) return HttpServerResponse.empty({ status: error.status === 200 ? 204 : error.status, headers })
   return HttpServerResponse.jsonUnsafe(A2aError.toResponse(error, id, caller.traceId), {
     status: error.status,

@@ -12,7 +12,8 @@ import * as ByteSize from "effect/ByteSize"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { labelled } from "../internal/trace.ts"
 import { summaryOf } from "./internal/issues.ts"
 import * as Problem from "./Problem.ts"
 
@@ -67,7 +68,7 @@ export const handle = (
       return handler(exchange).pipe(
         Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
         Effect.catchCause((cause) => refuse(cause, about)),
-        Effect.map((response) => labelled(response, caller))
+        Effect.map((response) => labelled(response, caller.traceId))
       )
     }))
 
@@ -76,15 +77,9 @@ export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest,
   const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
   return Effect.map(
     Problem.fromReason(new Problem.NoSuchRoute({ method }), { traceId: caller.traceId }),
-    (response) => labelled(response, caller)
+    (response) => labelled(response, caller.traceId)
   )
 })
-
-const labelled = (response: HttpServerResponse.HttpServerResponse, caller: Caller.Caller) =>
-  HttpServerResponse.setHeaders(response, {
-    "x-trace-id": caller.traceId,
-    traceparent: Caller.toTraceparent(caller.traceId)
-  })
 
 const refuse = (
   cause: Cause.Cause<Refusal>,

@@ -7,11 +7,12 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import type { Runtime } from "@fastagentic/core/Runtime"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect, type Scope } from "effect"
+import { Effect, Predicate, type Scope } from "effect"
 import * as ByteSize from "effect/ByteSize"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { labelled } from "../internal/trace.ts"
 import type { Catalog } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as McpServer from "./McpServer.ts"
@@ -58,9 +59,14 @@ export const make = Effect.fnUntraced(function*(
     if (session !== undefined && isCancellation(body)) {
       return Effect.as(calls.cancel(runtime, caller, session, body), HttpServerResponse.empty({ status: 202 }))
     }
-    const answered = Effect.flatMap(
-      Effect.promise(open),
-      (handler) => WebBridge.answer(request, (web) => handler.fetch(web, { parsedBody: body }))
+    const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
+    const traced = {
+      method: request.method,
+      headers: { ...request.headers, traceparent: Caller.toTraceparent(traceId) }
+    }
+    const answered = Effect.promise(open).pipe(
+      Effect.flatMap((handler) => WebBridge.answer(traced, (web) => handler.fetch(web, { parsedBody: body }))),
+      Effect.map((response) => labelled(response, traceId))
     )
     return methodOf(body) === "initialize"
       ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, globalThis.crypto.randomUUID()))
@@ -118,5 +124,12 @@ const bodyOf = (request: HttpServerRequest.HttpServerRequest, traceId: string) =
 const malformed = (message: string, traceId: string) =>
   refused(400, { code: McpError.parseError, message, data: { tag: "BadBody", traceId } })
 
-const methodOf = (body: unknown) =>
-  typeof body === "object" && body !== null && "method" in body ? body.method : undefined
+const methodOf = (body: unknown) => Predicate.hasProperty(body, "method") ? body.method : undefined
+
+/** The message's own `_meta` says the trace before the header does. */
+const traceparentIn = (body: unknown): string | undefined => {
+  const params = Predicate.hasProperty(body, "params") ? body.params : undefined
+  const meta = Predicate.hasProperty(params, "_meta") ? params._meta : undefined
+  const traceparent = Predicate.hasProperty(meta, "traceparent") ? meta.traceparent : undefined
+  return typeof traceparent === "string" ? traceparent : undefined
+}

@@ -11,6 +11,7 @@ import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { isLabelled, labelled } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as Gate from "./Gate.ts"
 import * as McpCatalog from "./McpCatalog.ts"
@@ -54,12 +55,13 @@ const guard = (runtime: Runtime["Service"], gate: Gate.Gate, endpoint: Endpoint.
       traceparent: headers["traceparent"]
     })
     const problem = gate(headers)
-    return problem === undefined
+    const answered = problem === undefined
       ? Effect.matchEffect(runtime.authenticate(caller), {
         onFailure: (error) => unauthenticated(error, caller.traceId),
         onSuccess: () => endpoint(request, caller)
       })
       : Effect.succeed(forbidden(problem, caller.traceId))
+    return Effect.map(answered, (response) => isLabelled(response) ? response : labelled(response, caller.traceId))
   })
 
 const unauthenticated = (error: RunError, traceId: string) =>

@@ -101,10 +101,10 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
 
 /** The request's own `_meta` says the trace, or else the transport does. */
 const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
-  const traceparent = mcpReq._meta?.["traceparent"]
+  const own = mcpReq._meta?.["traceparent"]
   return Caller.make("mcp", {
     credentials: connection.credentials,
-    traceparent: typeof traceparent === "string" ? traceparent : connection.traceparent
+    traceparent: typeof own === "string" && Caller.traceIdOf(own) !== undefined ? own : connection.traceparent
   })
 }
 

@@ -5,7 +5,6 @@
  */
 import { Cause, Effect, Exit, Stream } from "effect"
 import { ClientAbort } from "effect/http/HttpServerError"
-import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /**
@@ -17,7 +16,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
  * @since 0.1.0
  */
 export const answer = (
-  { headers, method }: HttpServerRequest.HttpServerRequest,
+  { headers, method }: { readonly headers: Readonly<Record<string, string>>; readonly method: string },
   handler: (request: Request) => Promise<Response>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.suspend(() => {

@@ -36,6 +36,28 @@ describe("JSON-RPC", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("says the trace of every answer", () =>
+    Effect.gen(function*() {
+      const url = yield* start()
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      const traceparent = `00-${traceId}-b7ad6b7169203331-01`
+      const hello = { ...request("hello"), metadata: { skillId: "echo" } }
+      const answers = [
+        post(`${url}/a2a`, rpc("SendMessage", hello), { traceparent }),
+        post(`${url}/a2a`, rpc("SendStreamingMessage", hello), { traceparent }),
+        post(`${url}/a2a`, { jsonrpc: "2.0", method: "SendMessage", params: hello }, { traceparent }),
+        post(`${url}/a2a`, "{", { traceparent }),
+        ...["/a2a", "/.well-known/agent-card.json", "/a2a/nobody/.well-known/agent-card.json"].map((path) =>
+          Effect.promise(() => fetch(url + path, { headers: { traceparent } }))
+        )
+      ]
+      for (const answer of answers) {
+        const { headers } = yield* answer
+        assert.strictEqual(headers.get("x-trace-id"), traceId)
+        assert.match(headers.get("traceparent") ?? "", new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`, "u"))
+      }
+    }).pipe(Effect.scoped))
+
   it.live("names the fields of a message that are wrong", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`

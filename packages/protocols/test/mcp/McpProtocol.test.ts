@@ -72,6 +72,44 @@ describe("McpProtocol", () => {
       assert.strictEqual(list.status, 401)
     }))
 
+  it.live("says the trace of every answer", () =>
+    Effect.gen(function*() {
+      const { url } = yield* start(keys)
+      const [outer, inner] = ["0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"]
+      const traceparentOf = (traceId: string) => `00-${traceId}-b7ad6b7169203331-01`
+      const extra = { "x-api-key": "right", traceparent: traceparentOf(outer) }
+      const sent = modern("tools/list", { cursor: "x" })
+      const withMeta = {
+        jsonrpc: "2.0",
+        id: 1,
+        method: "ping",
+        params: { _meta: { traceparent: traceparentOf(inner) } }
+      }
+      const cases: ReadonlyArray<readonly [answer: Effect.Effect<{ readonly headers: Headers }>, traceId: string]> = [
+        [post(url, ping, { traceparent: traceparentOf(outer) }), outer],
+        [post(url, ping, { ...extra, origin: "https://evil.example" }), outer],
+        [post(url, "{", extra), outer],
+        [Effect.promise(() => fetch(url, { headers: extra })), outer],
+        [Effect.promise(() => fetch(`${url}/schema`, { headers: extra })), outer],
+        [Effect.promise(() => fetch(url, { method: "POST", headers: { ...headers, ...extra }, body: ping })), outer],
+        [
+          Effect.promise(() =>
+            fetch(url, { method: "POST", headers: { ...headers, ...extra }, body: JSON.stringify(withMeta) })
+          ),
+          inner
+        ]
+      ]
+      for (const [answer, traceId] of cases) {
+        const { headers } = yield* answer
+        assert.strictEqual(headers.get("x-trace-id"), traceId)
+        assert.match(headers.get("traceparent") ?? "", new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`, "u"))
+      }
+      // Without one that was sent, the header and the error still agree.
+      const refused = yield* post(url, sent.body, { ...sent.headers, "x-api-key": "right" })
+      assert.match(refused.headers.get("x-trace-id") ?? "", /^[0-9a-f]{32}$/u)
+      assert.strictEqual(refused.body.error.data["traceId"], refused.headers.get("x-trace-id"))
+    }))
+
   for (const kind of kinds) {
     it.live(`lets ${kind} in with the right key`, () =>
       Effect.gen(function*() {
