@@ -6,15 +6,24 @@
 import type { Callable, Fusion } from "@fastagentic/core/Fusion"
 import type { Json } from "effect/Schema"
 
+/** @category models @since 0.1.0 */
+export interface Options {
+  readonly url: string
+  readonly store: string
+  /** Whether callers need no credentials; else the lines show the token of the variable `FASTAGENTIC_TOKEN`. */
+  readonly open: boolean
+}
+
 /** @category conversions @since 0.1.0 */
-export const render = (fusion: Fusion, url: string, store: string): string => {
+export const render = (fusion: Fusion, { open, store, url }: Options): string => {
   const agent = fusion.agents.values().next().value
-  const mcp = { mcpServers: { [fusion.app.identifier]: { type: "http", url: `${url}/mcp` } } }
+  const headers = open ? {} : { headers: { Authorization: "Bearer ${FASTAGENTIC_TOKEN}" } }
+  const mcp = { mcpServers: { [fusion.app.identifier]: { type: "http", url: `${url}/mcp`, ...headers } } }
   return [
     `${fusion.app.title} ${fusion.app.version} answers on ${url}`,
     "",
     `  Docs      ${url}/docs`,
-    ...(agent === undefined ? [] : [`  Try       ${curl(agent, url)}`]),
+    ...(agent === undefined ? [] : [`  Try       ${curl(agent, url, open)}`]),
     `  MCP       ${JSON.stringify(mcp)}`,
     `  A2A card  ${url}/.well-known/agent-card.json`,
     `  Store     ${store}`,
@@ -22,9 +31,10 @@ export const render = (fusion: Fusion, url: string, store: string): string => {
   ].join("\n")
 }
 
-const curl = (agent: Callable, url: string) => {
+const curl = (agent: Callable, url: string, open: boolean) => {
+  const authorization = open ? "" : " -H \"authorization: Bearer $FASTAGENTIC_TOKEN\""
   const body = shellQuote(JSON.stringify(sample(agent)))
-  return `curl -sN ${url}/agents/${agent.identifier}/stream -H 'content-type: application/json' -d ${body}`
+  return `curl -sN ${url}/agents/${agent.identifier}/stream -H 'content-type: application/json'${authorization} -d ${body}`
 }
 
 /** A payload that fits: the agent's first example in its text field, and the least that other fields take. */

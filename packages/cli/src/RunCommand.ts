@@ -114,7 +114,8 @@ const announce = (store: string, onStdio: boolean) =>
     const { fusion } = yield* Runtime.Runtime
     const { address } = yield* HttpServer.HttpServer
     const url = "port" in address ? `http://${hostOf(address)}:${address.port}` : "a socket"
-    const banner = Banner.render(fusion, url, store)
+    const { open } = yield* Auth.Auth
+    const banner = Banner.render(fusion, { url, store, open })
     yield* onStdio ? Console.error(banner) : Console.log(banner)
   }))
 

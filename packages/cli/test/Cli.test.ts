@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"
 import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
@@ -38,6 +39,41 @@ describe("fastagentic run", () => {
       assert.strictEqual(response.status, 200)
       assert.include(await response.text(), "event: run_suspended")
     }))
+
+  it("prints lines that work with a token when callers need one", async () => {
+    const cwd = temporaryFolder()
+    const keys = fastagentic(["keys", "create", "ci", "--store", "runs.db"], { cwd })
+    assert.strictEqual(await keys.exited, 0)
+    const token = keys.stdout().trim()
+    const running = fastagentic([...serveArgs, "--auth", "keys"], { cwd })
+    try {
+      const url = await listening(running)
+      const mcp = /MCP\s+(\{.*\})/u.exec(running.stdout())?.[1] ?? ""
+      assert.deepStrictEqual(JSON.parse(mcp).mcpServers.hello, {
+        type: "http",
+        url: `${url}/mcp`,
+        headers: { Authorization: "Bearer ${FASTAGENTIC_TOKEN}" }
+      })
+      // What a shell makes of the line, one argument a line.
+      const line = /Try\s+curl (.*)$/mu.exec(running.stdout())?.[1] ?? ""
+      const shell = spawnSync("sh", ["-c", `printf '%s\\n' ${line}`], {
+        encoding: "utf8",
+        env: { ...process.env, FASTAGENTIC_TOKEN: token }
+      })
+      const [, target = "", , type, , authorization = "", , body = ""] = shell.stdout.split("\n")
+      assert.deepStrictEqual([type, authorization], [
+        "content-type: application/json",
+        `authorization: Bearer ${token}`
+      ])
+      const shown = { authorization: authorization.slice("authorization: ".length) }
+      const response = await fetch(target, { method: "POST", headers: shown, body })
+      assert.strictEqual(response.status, 200)
+      assert.include(await response.text(), "event: run_suspended")
+      assert.strictEqual((await fetch(target, { method: "POST", body })).status, 401)
+    } finally {
+      running.child.kill("SIGKILL")
+    }
+  })
 
   it("keeps a run that waits for a decision over a restart", async () => {
     const cwd = temporaryFolder()
