@@ -129,6 +129,7 @@ export const layer = <A extends App.Any>(app: A): Layer.Layer<
       const services = yield* Effect.context<never>()
       const bound = yield* bind(fusion, services)
       const node = new Node({
+        app: fusion.app.identifier,
         durable: yield* RunStore,
         ephemeral: makeMemoryRunStore(1_000),
         services,

@@ -23,13 +23,19 @@ const committed = Metric.counter("fastagentic_events_committed_total", {
   incremental: true
 })
 
-/** What the runtime counts. */
+/** What the runtime counts, under the name of its app: several may share a process. */
 export class Metrics {
+  private readonly app: string
   private readonly services: Context.Context<never>
+  private readonly driven: Metric.Metric<number, unknown>
+  private readonly written: Metric.Metric<number, unknown>
   private readonly labelled = new Map<string, Metric.Metric<number, unknown>>()
 
-  constructor(services: Context.Context<never>) {
+  constructor(app: string, services: Context.Context<never>) {
+    this.app = app
     this.services = services
+    this.driven = Metric.withAttributes(active, { app })
+    this.written = Metric.withAttributes(committed, { app })
   }
 
   started(run: RunRecord) {
@@ -45,16 +51,16 @@ export class Metrics {
   }
 
   active(change: 1 | -1) {
-    active.modifyUnsafe(change, this.services)
+    this.driven.modifyUnsafe(change, this.services)
   }
 
   committed(events: number) {
-    committed.updateUnsafe(events, this.services)
+    this.written.updateUnsafe(events, this.services)
   }
 
   private update(metric: Metric.Metric<number, unknown>, labels: Record<string, string>, value = 1) {
     const key = `${metric.id} ${Object.values(labels).join(" ")}`
-    const known = this.labelled.get(key) ?? Metric.withAttributes(metric, labels)
+    const known = this.labelled.get(key) ?? Metric.withAttributes(metric, { app: this.app, ...labels })
     this.labelled.set(key, known)
     known.updateUnsafe(value, this.services)
   }

@@ -38,6 +38,7 @@ export class Node {
   private readonly clock: Clock.Clock
 
   constructor(options: {
+    readonly app: string
     readonly durable: RunStore["Service"]
     readonly ephemeral: RunStore["Service"]
     readonly services: Context.Context<never>
@@ -45,7 +46,7 @@ export class Node {
     readonly audit: Audit["Service"]
     readonly clock: Clock.Clock
   }) {
-    this.metrics = new Metrics(options.services)
+    this.metrics = new Metrics(options.app, options.services)
     this.durable = new Journal(options.durable, this.metrics)
     this.ephemeral = new Journal(options.ephemeral, this.metrics)
     this.services = options.services

@@ -203,17 +203,42 @@ describe("REST", () => {
       assert.strictEqual(during.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8")
       const body = yield* text(during)
       const grown = (line: string) => metric(body, line) - metric(before, line)
-      assert.strictEqual(grown("fastagentic_runs_started_total{kind=\"agent\",agent=\"keep\"}"), 2)
-      assert.strictEqual(grown("fastagentic_runs_finished_total{kind=\"agent\",agent=\"keep\",state=\"completed\"}"), 2)
-      assert.strictEqual(grown("fastagentic_run_duration_seconds_count{kind=\"agent\",agent=\"keep\"}"), 2)
-      assert.strictEqual(grown("fastagentic_runs_active"), 1)
-      assert.strictEqual(grown("fastagentic_events_committed_total"), 6)
+      assert.strictEqual(grown("fastagentic_runs_started_total{app=\"lab\",kind=\"agent\",agent=\"keep\"}"), 2)
+      assert.strictEqual(
+        grown("fastagentic_runs_finished_total{app=\"lab\",kind=\"agent\",agent=\"keep\",state=\"completed\"}"),
+        2
+      )
+      assert.strictEqual(grown("fastagentic_run_duration_seconds_count{app=\"lab\",kind=\"agent\",agent=\"keep\"}"), 2)
+      assert.strictEqual(grown("fastagentic_runs_active{app=\"lab\"}"), 1)
+      assert.strictEqual(grown("fastagentic_events_committed_total{app=\"lab\"}"), 6)
       yield* post(`${url}/runs/${stay.runId}/cancel`)
       const after = yield* text(yield* get(`${url}/metrics`))
-      assert.strictEqual(metric(after, "fastagentic_runs_active"), metric(before, "fastagentic_runs_active"))
       assert.strictEqual(
-        metric(after, "fastagentic_runs_finished_total{kind=\"agent\",agent=\"stay\",state=\"cancelled\"}"),
+        metric(after, "fastagentic_runs_active{app=\"lab\"}"),
+        metric(before, "fastagentic_runs_active{app=\"lab\"}")
+      )
+      assert.strictEqual(
+        metric(after, "fastagentic_runs_finished_total{app=\"lab\",kind=\"agent\",agent=\"stay\",state=\"cancelled\"}"),
         1
+      )
+    }).pipe(Effect.scoped))
+
+  it.live("counts each app of a process by itself", () =>
+    Effect.gen(function*() {
+      const [lab, acme] = [(yield* startLab()).url, yield* start()]
+      const linesOf = (url: string, app: string) =>
+        Effect.map(
+          Effect.flatMap(get(`${url}/metrics`), text),
+          (body) => body.split("\n").filter((line) => line.includes(`app="${app}"`))
+        )
+      const before = yield* linesOf(lab, "lab")
+      assert.strictEqual((yield* post(`${acme}/agents/echo`, { text: "a" })).status, 200)
+      assert.deepStrictEqual(yield* linesOf(lab, "lab"), before)
+      const counted = yield* linesOf(lab, "acme")
+      assert.isTrue(
+        counted.some((line) =>
+          line.startsWith("fastagentic_runs_started_total{app=\"acme\",kind=\"agent\",agent=\"echo\"}")
+        )
       )
     }).pipe(Effect.scoped))
 
