@@ -29,8 +29,15 @@ export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Ar
 
 /** @category conversions @since 0.1.0 */
 export const runOf = (
-  { emitted: _emitted, fingerprint: _fingerprint, grants: _grants, idempotencyKey: _key, owner: _owner, tenant: _tenant, ...run }:
-    RunRecord
+  {
+    emitted: _emitted,
+    fingerprint: _fingerprint,
+    grants: _grants,
+    idempotencyKey: _key,
+    owner: _owner,
+    tenant: _tenant,
+    ...run
+  }: RunRecord
 ): Run => run
 
 /** A page of a list; `next` goes into `?after=` for the page that follows. @category schemas @since 0.1.0 */
