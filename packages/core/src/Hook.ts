@@ -48,7 +48,7 @@ export interface NodeCall {
   readonly kind: "node" | "step" | "turn" | "task" | "method"
 }
 
-/** A checkpoint about to be committed. @category models @since 0.1.0 */
+/** What a run could go on from, about to be committed: the result of a step, by its name. @category models @since 0.1.0 */
 export interface CheckpointCall {
   readonly checkpointId: string
   readonly format: string

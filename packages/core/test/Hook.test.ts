@@ -52,9 +52,7 @@ const WorkLayer = Work.toLayer(Effect.fn(function*({ n }) {
     ToolCall.invoke(handlers, { toolCallId: "call", name: "double", arguments: { n } })
   )
   yield* Effect.orDie(run.hooks.node({ nodeId: "1", name: "node", kind: "node" }, () => Effect.succeed(1)))
-  yield* Effect.orDie(
-    run.hooks.checkpoint({ checkpointId: "1", format: "test", bytes: 1 }, () => Effect.succeed(undefined))
-  )
+  yield* Run.step("mark", Effect.succeed(1))
   yield* run.hooks.llm(
     { callId: "1", model: "m", prompt: Prompt.make("say") },
     ({ model }) =>
@@ -130,7 +128,10 @@ describe("Hook", () => {
       const [request, tool, node, checkpoint, llm] = ["request", "tool", "node", "checkpoint", "llm"].map(around)
       assert.deepStrictEqual(trace, [
         ...(request ?? []).slice(0, 4),
-        ...(tool ?? []),
+        // The result of a tool is a step of its own.
+        ...(tool ?? []).slice(0, 4),
+        ...(checkpoint ?? []),
+        ...(tool ?? []).slice(4),
         ...(node ?? []),
         ...(checkpoint ?? []),
         ...(llm ?? []),
@@ -296,6 +297,8 @@ describe("Hook", () => {
       assert.deepStrictEqual(trace, [
         "request app-outer >",
         "tool app-outer >",
+        "checkpoint app-outer >",
+        "checkpoint app-outer <",
         "tool app-outer <",
         "request app-outer <"
       ])

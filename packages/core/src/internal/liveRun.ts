@@ -7,7 +7,7 @@ import { StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Changes, Commit, Written } from "../RunStore.ts"
 import { canonical } from "./canonical.ts"
-import { type BoundHook, type Dispatch, dispatch } from "./dispatch.ts"
+import { type BoundHook, direct, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
 
@@ -193,9 +193,16 @@ export class LiveRun {
       const once = Effect.provideService(effect, CurrentRun, inside)
       return Effect.tap(once, (value) => {
         const parts = { events: after?.(value) ?? [], steps: [{ name: key, value }] }
-        return this.run.durable ? this.commit(parts) : this.post(parts)
+        return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
       })
     })
+  }
+
+  /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
+  private checkpoint(step: string, value: Schema.Json, commit: Effect.Effect<void>): Effect.Effect<void> {
+    if (this.dispatch === direct) return commit
+    const call = { checkpointId: step, format: "step", bytes: JSON.stringify(value).length }
+    return Effect.orDie(this.dispatch.checkpoint(call, () => commit))
   }
 
   private interrupt(request: Request): Effect.Effect<Resolution> {
