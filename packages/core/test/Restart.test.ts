@@ -245,4 +245,47 @@ describe("A restart", () => {
       assert.strictEqual(run.state, "failed")
       assert.deepInclude(run.error, { tag: "InvalidPayload", declared: false })
     }))
+
+  it.live("does not run a step again that a slow owner commits while it is being replaced", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      const first = yield* world("loop 1")
+      const run = yield* during(store, first, Effect.tap(start("work", { loops: 1 }), () => until(first)))
+      assert.deepStrictEqual(first.done, ["first"])
+      /** The owner before was only slow: it commits its step just before the claim that fences it. */
+      const racing: RunStore.RunStore["Service"] = {
+        ...store,
+        write: (writes) => {
+          const claim = writes.find((write) => write._tag === "Commit" && write.set?.attempt === 2)
+          const late: RunStore.Commit = {
+            _tag: "Commit",
+            runId: run.runId,
+            attempt: 1,
+            from: ["running"],
+            ts: run.updatedAt,
+            events: [Event.token("late")],
+            steps: [{ name: "loop", value: "from the owner before" }]
+          }
+          return claim === undefined ? store.write(writes) : Effect.andThen(store.write([late]), store.write(writes))
+        }
+      }
+      const second = yield* world()
+      yield* during(
+        racing,
+        second,
+        Effect.gen(function*() {
+          const events = yield* journal(run.runId)
+          isWhole(events)
+          assert.deepStrictEqual(second.done, [])
+          const said = told(events).filter((line) => line.startsWith("token"))
+          assert.deepStrictEqual(said, [
+            "token start",
+            "token loop 1",
+            "token in 1",
+            "token late",
+            "token end"
+          ])
+        })
+      )
+    }))
 })

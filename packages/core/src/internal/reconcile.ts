@@ -19,7 +19,7 @@ export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: 
   readonly resolve?: { readonly id: string; readonly resolution: Resolution }
 }): Effect.fn.Return<boolean, RunError> {
   const { goOn, resolve } = options
-  const set = goOn ? { state: "running", attempt: run.attempt + 1 } as const : {}
+  const attempt = run.attempt + 1
   const resolved = resolve === undefined ? [] : [resolvedEvent(resolve)]
   const started = { type: "run_started", data: { agent: run.agent, resumed: true } } as const
   const write: Commit = {
@@ -28,27 +28,22 @@ export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: 
     attempt: run.attempt,
     from: options.from,
     ts: node.now(),
-    events: "state" in set ? [...resolved, started] : resolved,
-    set,
+    events: goOn ? [...resolved, started] : resolved,
+    ...(goOn ? { set: { state: "running", attempt } } : {}),
     ...(resolve === undefined ? {} : { resolve })
-  }
-  const past = yield* asRunError(node.past(run))
-  const launch = (events: ReadonlyArray<unknown>) => {
-    if (!("state" in set)) return
-    const interrupts = new Map(past.interrupts)
-    for (const [name, interrupt] of interrupts) {
-      if (resolve?.id === interrupt.id) {
-        interrupts.set(name, { ...interrupt, state: "resolved", resolution: resolve.resolution })
-      }
-    }
-    const claimed = { ...run, ...set, seq: run.seq + events.length, updatedAt: write.ts }
-    node.launch(claimed, ownerOf(run), bound, { steps: past.steps, interrupts })
   }
   const written = yield* asRunError(Effect.uninterruptible(Effect.tap(
     node.commit(run, write),
-    (written) => Effect.sync(() => written._tag === "Committed" && launch(written.events))
+    (written) => written._tag === "Committed" && goOn ? takeOver(node, bound, run.runId, attempt) : Effect.void
   )))
   return written._tag === "Committed"
+})
+
+/** Reads what there is to go on from only now: until it was fenced, the owner before could still commit a step. */
+const takeOver = Effect.fnUntraced(function*(node: Node, bound: Bound, runId: string, attempt: number) {
+  const run = yield* node.get(runId)
+  if (run?.attempt !== attempt || run.state !== "running") return
+  node.launch(run, ownerOf(run), bound, yield* node.past(run))
 })
 
 const resolvedEvent = ({ id, resolution }: { readonly id: string; readonly resolution: Resolution }) => {
@@ -69,7 +64,7 @@ export const reconcile = Effect.fnUntraced(function*(
   quietMillis: number
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* node.durable.store.unfinished) {
-    if (node.owns(run.runId) || node.now() - run.updatedAt < quietMillis) continue
+    if (node.closing || node.owns(run.runId) || node.now() - run.updatedAt < quietMillis) continue
     const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) {
