@@ -103,6 +103,18 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   cause: Schema.optionalKey(Schema.Defect())
 }, { httpApiStatus: 503 }) {}
 
+/** What is stored of a run is not what was written; `what` says which part. @category errors @since 0.1.0 */
+export class JournalDamaged extends Schema.TaggedError<JournalDamaged>()("JournalDamaged", {
+  runId: Schema.String,
+  what: Schema.String
+}, { httpApiStatus: 500 }) {}
+
+/** Another run of the thread has not ended, and its agent takes one at a time. @category errors @since 0.1.0 */
+export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
+  threadId: Schema.String,
+  runId: Schema.String
+}, { httpApiStatus: 409 }) {}
+
 /** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {}
 
@@ -126,6 +138,8 @@ export const Reason = Schema.Union([
   BudgetExceeded,
   HookBlocked,
   StoreUnavailable,
+  JournalDamaged,
+  ThreadBusy,
   ShuttingDown
 ])
 

@@ -31,12 +31,29 @@ export const RunState = Schema.Literals([
 export type RunState = typeof RunState.Type
 
 /**
+ * What a suspended run waits for: a decision, a time, a run that it started, an agent that fits it, or somebody who looks
+ * at why it ended its node again and again. A run that a node let go of in order waits for nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const WaitsFor = Schema.Literals(["interrupt", "timer", "child", "migration", "repair"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type WaitsFor = typeof WaitsFor.Type
+
+/**
  * A run as every protocol sees it. Times are Unix milliseconds.
  *
  * `attempt` is the fencing token: it grows with each owner, and a write of an older attempt is refused. `seq` is the
  * number of the last committed event. `grants` is what the owner was allowed when the run was admitted: a resumed run acts
  * with no more and no less. `emitted` counts the events that the handler itself emitted outside of steps, so
- * that a resumed handler does not emit them again.
+ * that a resumed handler does not emit them again. A queued or suspended run goes on by itself at `wakeAt`, of those that
+ * are due the one with the highest `priority` first. `crashes` counts the owners in a row that were lost before they
+ * committed a step. `rootRunId` is the first of the runs that led to this one by delegation, unless it is that itself.
  *
  * @category models
  * @since 0.1.0
@@ -49,6 +66,10 @@ export const RunRecord = Schema.Struct({
   attempt: Schema.Int,
   seq: Schema.Int,
   emitted: Schema.Int,
+  crashes: Schema.Int,
+  priority: Schema.Int,
+  wakeAt: optional(Schema.Int),
+  waitsFor: optional(WaitsFor),
   durable: Schema.Boolean,
   tenant: Schema.String,
   owner: Schema.String,
@@ -63,6 +84,8 @@ export const RunRecord = Schema.Struct({
   usage: optional(Event.Usage),
   threadId: optional(Schema.String),
   parentRunId: optional(Schema.String),
+  rootRunId: optional(Schema.String),
+  forkedFrom: optional(Schema.Struct({ runId: Schema.String, seq: Schema.Int })),
   idempotencyKey: optional(Schema.String),
   traceId: Schema.String,
   fingerprint: Schema.String,

@@ -4,15 +4,19 @@
  * @since 0.1.0
  */
 import { Context, type Effect, Layer, type Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { Event, Failure, RunEvent, Usage } from "./Event.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import type { Interrupt, Resolution } from "./Interrupt.ts"
-import type { StoreUnavailable } from "./RunError.ts"
-import type { RunRecord, RunState } from "./RunRecord.ts"
+import type { JournalDamaged, StoreUnavailable } from "./RunError.ts"
+import type { RunRecord, RunState, WaitsFor } from "./RunRecord.ts"
 
 /**
  * Admits a run with its first events. When another run of the same tenant, owner and agent holds the idempotency key,
- * nothing is written and that run is the answer.
+ * nothing is written and that run is the answer. A fork brings the steps and interrupts that it goes on from.
+ *
+ * With `alone`, nothing is written while another run of its thread is queued, running or suspended: that run is the
+ * answer. A thread is the owner's in its tenant.
  *
  * @category models
  * @since 0.1.0
@@ -21,11 +25,15 @@ export interface Admit {
   readonly _tag: "Admit"
   readonly run: RunRecord
   readonly events: ReadonlyArray<Event>
+  readonly steps?: ReadonlyArray<Step>
+  readonly interrupts?: ReadonlyArray<Interrupt>
+  readonly alone?: boolean
 }
 
 /**
  * Appends to a run's journal and changes its record, if the run is still of this attempt and in one of the states
- * `from`, and the interrupt to be resolved is open. Otherwise nothing is written.
+ * `from`, and the interrupt to be resolved is open, and there is room for it `within` the limits. Otherwise nothing is
+ * written.
  *
  * @category models
  * @since 0.1.0
@@ -41,11 +49,36 @@ export interface Commit {
   readonly steps?: ReadonlyArray<Step>
   readonly open?: ReadonlyArray<Interrupt>
   readonly resolve?: { readonly id: string; readonly resolution: Resolution }
+  readonly within?: Limits
 }
 
-/** What a commit may change in a record. @category models @since 0.1.0 */
+/**
+ * How many other runs may be running, of the same kind and agent, and of those in the same tenant. With `thread`, no other
+ * run of the thread may be running or suspended, nor an older one queued.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  readonly agent?: number
+  readonly tenant?: number
+  readonly thread?: boolean
+}
+
+/**
+ * What a commit may change in a record. Whoever changes the state also says anew what the run waits for: without
+ * `wakeAt` and `waitsFor` in the same change it waits for nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Changes {
   readonly state?: RunState
+  readonly wakeAt?: number
+  readonly waitsFor?: WaitsFor
+  readonly crashes?: number
+  readonly fingerprint?: string
+  readonly payload?: Schema.Json
   readonly attempt?: number
   readonly emitted?: number
   readonly output?: Schema.Json
@@ -60,6 +93,11 @@ export interface Step {
   readonly value: Schema.Json
 }
 
+/** A step as it is kept: `seq` is the number of the run's last event when it was committed. @category models @since 0.1.0 */
+export interface StoredStep extends Step {
+  readonly seq: number
+}
+
 /** @category models @since 0.1.0 */
 export type Write = Admit | Commit
 
@@ -67,6 +105,7 @@ export type Write = Admit | Commit
 export type Written =
   | { readonly _tag: "Admitted"; readonly run: RunRecord; readonly events: ReadonlyArray<RunEvent> }
   | { readonly _tag: "Attached"; readonly run: RunRecord }
+  | { readonly _tag: "Busy"; readonly run: RunRecord }
   | { readonly _tag: "Committed"; readonly events: ReadonlyArray<RunEvent> }
   | { readonly _tag: "Refused" }
 
@@ -78,30 +117,80 @@ export interface Query {
   readonly kind?: "agent" | "tool"
   readonly state?: RunState
   readonly threadId?: string
+  readonly parentRunId?: string
   readonly before?: string
   readonly limit: number
 }
+
+/**
+ * Runs of these agents, queued or suspended, whose time has come: the highest priority first, of the same priority the
+ * oldest first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DueQuery {
+  readonly now: number
+  readonly agents: ReadonlyArray<string>
+  readonly limit: number
+}
+
+/** Runs that ended in one of these states before a time, oldest first. @category models @since 0.1.0 */
+export interface RemoveQuery {
+  readonly states: ReadonlyArray<RunState>
+  readonly tenant?: string
+  readonly finishedBefore: number
+  readonly limit: number
+}
+
+/** What reading a run can fail with. @category models @since 0.1.0 */
+export type ReadError = StoreUnavailable | JournalDamaged
 
 /** @category services @since 0.1.0 */
 export class RunStore extends Context.Service<RunStore, {
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
-  readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, StoreUnavailable>
+  readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>
+  /** What is damaged is left out of every list, and logged. */
   readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Events with `seq > after`, in order, at least one if there is one, about `limit` at most. */
-  readonly events: (
-    runId: string,
-    after: number,
-    limit: number
-  ) => Effect.Effect<ReadonlyArray<RunEvent>, StoreUnavailable>
-  readonly steps: (runId: string) => Effect.Effect<ReadonlyArray<Step>, StoreUnavailable>
-  readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, StoreUnavailable>
-  /** Queued and running runs that no other living node has, oldest first; those that this process drives included. */
+  readonly events: (runId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<RunEvent>, ReadError>
+  readonly steps: (runId: string) => Effect.Effect<ReadonlyArray<StoredStep>, ReadError>
+  readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ReadError>
+  /** Running runs that no other living node has, oldest first; those that this process drives included. */
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** Removes runs with all that belongs to them, and says which. With `dryRun` it only says which. */
+  readonly remove: (
+    query: RemoveQuery & { readonly dryRun?: boolean }
+  ) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /**
+   * Runs an effect and commits what follows from it in one transaction of the store's own database: both are there
+   * afterwards, or neither. A store without SQL does not have it.
+   */
+  readonly transact?: <A, E, R>(
+    body: Effect.Effect<A, E, R | SqlClient>,
+    commit: (value: A) => Commit
+  ) => Effect.Effect<readonly [A, Written], E | StoreUnavailable, Exclude<R, SqlClient>>
 }>()("@fastagentic/core/RunStore") {
   /** Everything in memory; of the finished runs the last 1,000 are kept. */
   static readonly layerMemory: Layer.Layer<RunStore> = Layer.sync(RunStore, () => {
     const { writeNow: _writeNow, ...store } = makeMemoryRunStore(1_000)
     return store
   })
+}
+
+/** A record after a commit. @category combinators @since 0.1.0 */
+export const changed = (run: RunRecord, set: Changes | undefined, at: {
+  readonly seq: number
+  readonly ts: number
+}): RunRecord => {
+  const after = { ...run, ...set, seq: at.seq, updatedAt: at.ts }
+  if (set?.state === undefined) return after
+  const { wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = after
+  return {
+    ...rest,
+    ...(set.wakeAt === undefined ? {} : { wakeAt: set.wakeAt }),
+    ...(set.waitsFor === undefined ? {} : { waitsFor: set.waitsFor })
+  }
 }

@@ -26,7 +26,7 @@ import type * as PromptTemplate from "./PromptTemplate.ts"
 import { RateLimit } from "./RateLimit.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
-import { type Query, RunStore } from "./RunStore.ts"
+import { type Query, type ReadError, RunStore } from "./RunStore.ts"
 
 /** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
 export interface StartRequest {
@@ -78,7 +78,7 @@ export class Runtime extends Context.Service<Runtime, {
   readonly follow: (caller: Caller, runId: string, options: {
     readonly after: number
     readonly until: "final" | "settled"
-  }) => Effect.Effect<Stream.Stream<Page, StoreUnavailable>, RunError>
+  }) => Effect.Effect<Stream.Stream<Page, ReadError>, RunError>
   /** One page of what is stored. */
   readonly events: (caller: Caller, runId: string, options: {
     readonly after: number

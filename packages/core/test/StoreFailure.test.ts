@@ -48,15 +48,10 @@ const layerStore = (options: {
 }) =>
   Layer.effect(
     RunStore.RunStore,
-    Effect.map(RunStore.RunStore, ({ events, get, interrupts, list, steps, unfinished, write }) => {
+    Effect.map(RunStore.RunStore, ({ write, ...store }) => {
       const log = options.log ?? { writes: 0, largestWrite: 0, largestBatch: 0 }
       return {
-        events,
-        get,
-        interrupts,
-        list,
-        steps,
-        unfinished,
+        ...store,
         write: (writes: ReadonlyArray<RunStore.Write>) =>
           Effect.suspend(() => {
             log.writes++

@@ -2,7 +2,7 @@ import { Cause, Effect, Stream } from "effect"
 import type { RunEvent } from "../Event.ts"
 import { StoreUnavailable } from "../RunError.ts"
 import { isFinal, isSettled, type RunRecord } from "../RunRecord.ts"
-import type { RunStore } from "../RunStore.ts"
+import type { ReadError, RunStore } from "../RunStore.ts"
 
 /** How many committed events a hub keeps at hand for followers that are close behind. */
 const recentCapacity = 1_024
@@ -100,7 +100,7 @@ export const pages = (
   store: RunStore["Service"],
   after: number,
   until: "final" | "settled"
-): Stream.Stream<Page, StoreUnavailable> => {
+): Stream.Stream<Page, ReadError> => {
   const over = until === "final" ? isFinal : isSettled
   return Stream.fromPull(Effect.sync(() => {
     let cursor = after
@@ -116,7 +116,7 @@ export const pages = (
           ? take(events)
           : Effect.fail(new StoreUnavailable({ operation: `read the journal after ${cursor}` }))
     )
-    return hub.when<[Page], StoreUnavailable | Cause.Done>((waited) => {
+    return hub.when<[Page], ReadError | Cause.Done>((waited) => {
       if (closed) return Cause.done()
       if (cursor < hub.run.seq) {
         const recent = hub.after(cursor)

@@ -5,7 +5,7 @@ import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
 import { StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
-import type { Changes, Commit, Written } from "../RunStore.ts"
+import { changed, type Changes, type Commit, type Written } from "../RunStore.ts"
 import { canonical } from "./canonical.ts"
 import { type BoundHook, direct, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
@@ -162,7 +162,7 @@ export class LiveRun {
   private accept(write: Commit, written: Written | StoreUnavailable) {
     if (!(written instanceof StoreUnavailable) && written._tag === "Committed") {
       const seq = this.run.seq + written.events.length
-      this.run = { ...this.run, ...write.set, seq, updatedAt: write.ts }
+      this.run = changed(this.run, write.set, { seq, ts: write.ts })
       this.hub.publish(this.run, written.events)
       if (this.run.state === "suspended") this.halt({ _tag: "Suspended" })
       return

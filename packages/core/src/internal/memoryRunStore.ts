@@ -1,13 +1,13 @@
-import { Effect, type Schema } from "effect"
+import { Effect } from "effect"
 import { type RunEvent, stamp } from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
-import type * as RunStore from "../RunStore.ts"
+import * as RunStore from "../RunStore.ts"
 
 interface Stored {
   run: RunRecord
   readonly events: Array<RunEvent>
-  readonly steps: Map<string, Schema.Json>
+  readonly steps: Map<string, RunStore.StoredStep>
   readonly interrupts: Map<string, Interrupt>
 }
 
@@ -26,10 +26,15 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     for (const runId of finished) {
       if (finished.size <= retain) return
       const stored = runs.get(runId)
-      if (stored !== undefined) keys.delete(keyOf(stored.run))
-      finished.delete(runId)
-      runs.delete(runId)
+      if (stored !== undefined) forget(stored.run)
+      else finished.delete(runId)
     }
+  }
+
+  const forget = (run: RunRecord) => {
+    if (keys.get(keyOf(run)) === run.runId) keys.delete(keyOf(run))
+    finished.delete(run.runId)
+    runs.delete(run.runId)
   }
 
   const admit = (write: RunStore.Admit): RunStore.Written => {
@@ -38,9 +43,13 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (holder !== undefined) return { _tag: "Attached", run: holder.run }
     const { attempt, createdAt, runId, state } = write.run
     if (runs.has(runId)) return { _tag: "Refused" }
+    const other = write.alone === true ? others(write.run, isOpen) : undefined
+    if (other !== undefined) return { _tag: "Busy", run: other }
     const events = stamp(write.events, { runId, attempt, ts: createdAt, lastSeq: 0 })
     const run = { ...write.run, seq: events.length }
-    runs.set(runId, { run, events: [...events], steps: new Map(), interrupts: new Map() })
+    const steps = (write.steps ?? []).map((step) => [step.name, { ...step, seq: events.length }] as const)
+    const interrupts = (write.interrupts ?? []).map((interrupt) => [interrupt.id, interrupt] as const)
+    runs.set(runId, { run, events: [...events], steps: new Map(steps), interrupts: new Map(interrupts) })
     if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
     if (isFinal(state)) finished.add(runId)
     return { _tag: "Admitted", run, events }
@@ -51,24 +60,47 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (stored === undefined || stored.run.attempt !== write.attempt || !write.from.includes(stored.run.state)) {
       return { _tag: "Refused" }
     }
+    if (write.within !== undefined && !fits(stored.run, write.within)) return { _tag: "Refused" }
     if (write.resolve !== undefined) {
       const open = stored.interrupts.get(write.resolve.id)
       if (open?.state !== "open") return { _tag: "Refused" }
       stored.interrupts.set(open.id, { ...open, state: "resolved", resolution: write.resolve.resolution })
     }
     for (const interrupt of write.open ?? []) stored.interrupts.set(interrupt.id, interrupt)
-    for (const step of write.steps ?? []) stored.steps.set(step.name, step.value)
     const { runId, ts } = write
     const attempt = write.set?.attempt ?? write.attempt
     const events = stamp(write.events, { runId, attempt, ts, lastSeq: stored.run.seq })
     stored.events.push(...events)
-    stored.run = { ...stored.run, ...write.set, seq: stored.run.seq + events.length, updatedAt: ts }
+    stored.run = RunStore.changed(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
+    for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
     if (isFinal(stored.run.state)) {
       finished.add(runId)
       evict()
     }
     return { _tag: "Committed", events }
   }
+
+  const others = (run: RunRecord, matches: (other: RunRecord) => boolean) => {
+    for (const { run: other } of runs.values()) {
+      if (other.runId !== run.runId && sameThread(run, other) && matches(other)) return other
+    }
+    return undefined
+  }
+
+  const fits = (run: RunRecord, { agent = Infinity, tenant = Infinity, thread = false }: RunStore.Limits) => {
+    let [inAgent, inTenant] = [0, 0]
+    for (const { run: other } of runs.values()) {
+      if (other.state !== "running" || other.kind !== run.kind || other.agent !== run.agent) continue
+      if (other.runId === run.runId) continue
+      inAgent++
+      if (other.tenant === run.tenant) inTenant++
+    }
+    if (inAgent >= agent || inTenant >= tenant) return false
+    return !thread || others(run, (other) => isBefore(other, run)) === undefined
+  }
+
+  const byId = (runIds: Iterable<Stored>, matches: (run: RunRecord) => boolean) =>
+    Array.from(runIds, (stored) => stored.run).filter(matches).sort((a, b) => a.runId < b.runId ? -1 : 1)
 
   const writeNow = (writes: ReadonlyArray<RunStore.Write>) =>
     writes.map((write) => write._tag === "Admit" ? admit(write) : commit(write))
@@ -85,15 +117,41 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
           .slice(0, query.limit)
       ),
     events: (runId, after, limit) => Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
-    steps: (runId) => Effect.sync(() => Array.from(runs.get(runId)?.steps ?? [], ([name, value]) => ({ name, value }))),
+    steps: (runId) => Effect.sync(() => [...(runs.get(runId)?.steps.values() ?? [])]),
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
-    unfinished: Effect.sync(() =>
-      Array.from(runs.values(), (stored) => stored.run)
-        .filter((run) => run.state === "queued" || run.state === "running")
-        .sort((a, b) => a.runId < b.runId ? -1 : 1)
-    )
+    unfinished: Effect.sync(() => byId(runs.values(), (run) => run.state === "running")),
+    due: ({ agents, limit, now }) =>
+      Effect.sync(() =>
+        byId(
+          runs.values(),
+          (run) =>
+            (run.state === "queued" || run.state === "suspended") && agents.includes(run.agent) &&
+            run.wakeAt !== undefined && run.wakeAt <= now
+        )
+          .sort((a, b) => b.priority - a.priority)
+          .slice(0, limit)
+      ),
+    remove: (query) =>
+      Effect.sync(() => {
+        const found = byId(runs.values(), (run) => isRemovable(run, query)).slice(0, query.limit)
+        if (query.dryRun !== true) found.forEach(forget)
+        return found
+      })
   }
 }
+
+const isOpen = (run: RunRecord) => !isFinal(run.state)
+
+/** Whether a run of the same thread has its turn first. */
+const isBefore = (other: RunRecord, run: RunRecord) =>
+  other.state === "running" || other.state === "suspended" || (other.state === "queued" && other.runId < run.runId)
+
+const sameThread = (a: RunRecord, b: RunRecord) =>
+  a.threadId !== undefined && a.threadId === b.threadId && a.tenant === b.tenant && a.owner === b.owner
+
+const isRemovable = (run: RunRecord, { finishedBefore, states, tenant }: RunStore.RemoveQuery) =>
+  isFinal(run.state) && states.includes(run.state) && (tenant === undefined || run.tenant === tenant) &&
+  run.finishedAt !== undefined && run.finishedAt < finishedBefore
 
 const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])
 
@@ -104,4 +162,5 @@ const matches = (run: RunRecord, query: RunStore.Query) =>
   (query.kind === undefined || run.kind === query.kind) &&
   (query.state === undefined || run.state === query.state) &&
   (query.threadId === undefined || run.threadId === query.threadId) &&
+  (query.parentRunId === undefined || run.parentRunId === query.parentRunId) &&
   (query.before === undefined || run.runId < query.before)

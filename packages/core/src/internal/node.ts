@@ -6,7 +6,7 @@ import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import type { StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
-import type { Commit, RunStore, Written } from "../RunStore.ts"
+import { changed, type Commit, type ReadError, type RunStore, type Written } from "../RunStore.ts"
 import type { BoundHook } from "./dispatch.ts"
 import { Hub, type Page, pages } from "./hub.ts"
 import { Journal } from "./journal.ts"
@@ -74,7 +74,7 @@ export class Node {
   }
 
   /** A run's record, from memory when it is live here. */
-  get(runId: string): Effect.Effect<RunRecord | undefined, StoreUnavailable> {
+  get(runId: string): Effect.Effect<RunRecord | undefined, ReadError> {
     return Effect.suspend(() => {
       const live = this.live.get(runId)
       if (live !== undefined) return Effect.succeed(live.run)
@@ -123,7 +123,7 @@ export class Node {
   }
 
   /** What earlier attempts left behind. */
-  past(run: RunRecord): Effect.Effect<Past, StoreUnavailable> {
+  past(run: RunRecord): Effect.Effect<Past, ReadError> {
     const { store } = this.journalOf(run)
     return Effect.map(
       Effect.all([store.steps(run.runId), store.interrupts(run.runId)]),
@@ -139,9 +139,9 @@ export class Node {
     return this.journalOf(run).write(write, (written) => {
       if (written._tag !== "Committed") return
       const last = written.events.at(-1)?.seq ?? run.seq
-      const changed = { ...run, ...write.set, seq: last, updatedAt: write.ts }
-      this.hubs.get(run.runId)?.publish(changed, written.events)
-      this.metrics.ended(changed)
+      const after = changed(run, write.set, { seq: last, ts: write.ts })
+      this.hubs.get(run.runId)?.publish(after, written.events)
+      this.metrics.ended(after)
     })
   }
 
@@ -155,16 +155,16 @@ export class Node {
     })
   }
 
-  follow(run: RunRecord, after: number, until: "final" | "settled"): Stream.Stream<Page, StoreUnavailable> {
+  follow(run: RunRecord, after: number, until: "final" | "settled"): Stream.Stream<Page, ReadError> {
     return Stream.unwrap(Effect.map(this.hub(run), (hub) => pages(hub, this.journalOf(run).store, after, until)))
   }
 
-  settled(run: RunRecord): Effect.Effect<RunRecord, StoreUnavailable> {
+  settled(run: RunRecord): Effect.Effect<RunRecord, ReadError> {
     return Effect.scoped(Effect.flatMap(this.hub(run), (hub) => hub.settled))
   }
 
   /** The hub of a run, held until the scope closes. */
-  private hub(run: RunRecord): Effect.Effect<Hub, StoreUnavailable, Scope.Scope> {
+  private hub(run: RunRecord): Effect.Effect<Hub, ReadError, Scope.Scope> {
     return Effect.suspend(() => {
       if (isFinal(run.state)) return Effect.succeed(new Hub(run))
       const fresh = this.hubs.get(run.runId)
@@ -185,14 +185,14 @@ export class Node {
   }
 
   /** A run may have moved on between its record was read and its hub was made, or on another node. */
-  private refresh(hub: Hub): Effect.Effect<void, StoreUnavailable> {
+  private refresh(hub: Hub): Effect.Effect<void, ReadError> {
     return Effect.map(this.journalOf(hub.run).store.get(hub.run.runId), (stored) => {
       if (stored !== undefined && stored.seq > hub.run.seq) hub.jump(stored)
     })
   }
 
   /** Reads a run that is followed here and driven elsewhere again, unless this number of events is known. */
-  look(runId: string, seq: number): Effect.Effect<void, StoreUnavailable> {
+  look(runId: string, seq: number): Effect.Effect<void, ReadError> {
     return Effect.suspend(() => {
       const hub = this.hubs.get(runId)
       return hub === undefined || this.live.has(runId) || hub.run.seq >= seq ? Effect.void : this.refresh(hub)
@@ -200,7 +200,7 @@ export class Node {
   }
 
   /** Reads everything again that is followed here and driven elsewhere. */
-  readonly lookAround: Effect.Effect<void, StoreUnavailable> = Effect.suspend(() =>
+  readonly lookAround: Effect.Effect<void, ReadError> = Effect.suspend(() =>
     Effect.forEach(this.hubs.values(), (hub) => this.look(hub.run.runId, Infinity), { discard: true })
   )
 

@@ -69,6 +69,8 @@ const recordOf = (
   attempt: 1,
   seq: 0,
   emitted: 0,
+  crashes: 0,
+  priority: 0,
   durable: callable.durable,
   tenant: principal.tenant,
   owner: principal.id,

@@ -7,7 +7,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Event from "@fastagentic/core/Event"
 import type { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
-import { type Admit, type Commit, type Query, RunStore, type Written } from "@fastagentic/core/RunStore"
+import { type Admit, type Commit, type Limits, type Query, RunStore, type Written } from "@fastagentic/core/RunStore"
 import { Effect, type Layer, type Schema } from "effect"
 import { history } from "./runStoreHistory.ts"
 
@@ -30,6 +30,8 @@ export const makeRun = (overrides: Partial<RunRecord> = {}): RunRecord => {
     attempt: 1,
     seq: 0,
     emitted: 0,
+    crashes: 0,
+    priority: 0,
     durable: true,
     tenant: `tenant-${runId}`,
     owner: "alice",
@@ -93,6 +95,8 @@ const readAll = Effect.fnUntraced(function*(store: Store, runId: string, limit: 
     assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
   }
 })
+
+const withoutWake = ({ wakeAt: _wakeAt, waitsFor: _waitsFor, ...run }: RunRecord) => run
 
 const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
 
@@ -332,7 +336,7 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual((yield* readAll(store, one.runId, 2, 3)).length, 5)
           assert.deepStrictEqual((yield* readAll(store, other.runId, 2, 3)).length, 2)
           assert.deepStrictEqual((yield* readAll(store, late.runId, 2, 3)).length, 1)
-          assert.deepStrictEqual(yield* store.steps(one.runId), [{ name: "s", value: 1 }])
+          assert.deepStrictEqual(yield* store.steps(one.runId), [{ name: "s", value: 1, seq: 2 }])
           assert.deepStrictEqual(yield* store.steps(other.runId), [])
         }))
 
@@ -488,17 +492,17 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           yield* store.write([
             admit(run),
             admit(other),
-            commit(run, { steps: [{ name: "b", value: [1] }, { name: "a", value: null }] }),
-            commit(run, { steps: [{ name: "b", value: "again" }, { name: "c#2", value: {} }] }),
+            commit(run, { events: tokens(2), steps: [{ name: "b", value: [1] }, { name: "a", value: null }] }),
+            commit(run, { events: tokens(1), steps: [{ name: "b", value: "again" }, { name: "c#2", value: {} }] }),
             commit(other, { steps: [{ name: "b", value: "other" }] })
           ])
           const byName = [...yield* store.steps(run.runId)].sort((x, y) => x.name < y.name ? -1 : 1)
           assert.deepStrictEqual(byName, [
-            { name: "a", value: null },
-            { name: "b", value: "again" },
-            { name: "c#2", value: {} }
+            { name: "a", value: null, seq: 2 },
+            { name: "b", value: "again", seq: 3 },
+            { name: "c#2", value: {}, seq: 3 }
           ])
-          assert.deepStrictEqual(yield* store.steps(other.runId), [{ name: "b", value: "other" }])
+          assert.deepStrictEqual(yield* store.steps(other.runId), [{ name: "b", value: "other", seq: 0 }])
         }))
     })
 
@@ -611,7 +615,7 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
     })
 
     layer(store, options)("unfinished", (it) => {
-      it.effect("are queued and running runs of all tenants, oldest first", () =>
+      it.effect("are running runs of all tenants, oldest first", () =>
         Effect.gen(function*() {
           const store = yield* RunStore
           const running = makeRun({ idempotencyKey: "key", payload: { a: 1 } })
@@ -626,7 +630,178 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           ])
           const mine = new Set(ids([running, finished, queued, suspended, resumed]))
           const found = (yield* store.unfinished).filter((run) => mine.has(run.runId))
-          assert.deepStrictEqual(found, [running, queued, { ...resumed, state: "running", updatedAt: started + 1 }])
+          assert.deepStrictEqual(found, [running, { ...resumed, state: "running", updatedAt: started + 1 }])
+        }))
+    })
+
+    layer(store, options)("waiting", (it) => {
+      it.effect("a change of state says anew what a run waits for", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ state: "queued", wakeAt: 5, priority: 3 })
+          yield* store.write([
+            admit(run),
+            commit(run, { from: ["queued"], set: { wakeAt: 9 } })
+          ])
+          assert.deepInclude(yield* store.get(run.runId), { state: "queued", wakeAt: 9, priority: 3 })
+          yield* store.write([commit(run, { from: ["queued"], set: { state: "running", crashes: 2 } })])
+          const running = yield* store.get(run.runId)
+          assert.deepStrictEqual(running, { ...withoutWake(run), state: "running", crashes: 2, updatedAt: started + 1 })
+          const set = { state: "suspended", waitsFor: "timer", wakeAt: 77, crashes: 0 } as const
+          yield* store.write([commit(run, { set })])
+          assert.deepInclude(yield* store.get(run.runId), set)
+        }))
+
+      it.effect("what is due comes by priority, then by age", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const agent = `agent-${nextId()}`
+          const make = (wakeAt: number | undefined, priority: number, overrides: Partial<RunRecord> = {}) =>
+            makeRun({ agent, state: "queued", priority, ...(wakeAt === undefined ? {} : { wakeAt }), ...overrides })
+          const [late, low, high, first] = [make(101, 9), make(100, 0), make(50, 7), make(1, 0)]
+          const timer = make(100, 7, { state: "suspended", waitsFor: "timer" })
+          const others = [
+            make(undefined, 9),
+            make(1, 9, { agent: "another" }),
+            make(1, 9, { state: "running" }),
+            make(1, 9, { state: "completed", finishedAt: 1 })
+          ]
+          yield* store.write([late, low, high, first, timer, ...others].map((run) => admit(run)))
+          const due = (limit: number, ...agents: ReadonlyArray<string>) => store.due({ now: 100, agents, limit })
+          assert.deepStrictEqual(yield* due(10, agent), [high, timer, low, first])
+          assert.deepStrictEqual(yield* due(2, "nobody", agent), [high, timer])
+          assert.deepStrictEqual(yield* due(10), [])
+          yield* store.write([commit(high, { from: ["queued"], set: { state: "running" } })])
+          assert.deepStrictEqual(yield* due(2, agent), [timer, low])
+        }))
+    })
+
+    layer(store, options)("limits", (it) => {
+      const start = (run: RunRecord, within: Limits) =>
+        commit(run, { from: ["queued"], within, set: { state: "running" } })
+
+      it.effect("hold for an agent and for its tenants", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const agent = `agent-${nextId()}`
+          const [a, b] = [`tenant-${nextId()}`, `tenant-${nextId()}`]
+          const queued = [a, a, a, b, b].map((tenant) => makeRun({ agent, tenant, state: "queued", wakeAt: 1 }))
+          const [a1, a2, a3, b1, b2] = queued
+          assert.isDefined(a1 && a2 && a3 && b1 && b2)
+          if (!a1 || !a2 || !a3 || !b1 || !b2) return
+          const within = { agent: 3, tenant: 2 }
+          yield* store.write(queued.map((run) => admit(run)))
+          const tags = tagsOf(yield* store.write([a1, a2, a3, b1, b2].map((run) => start(run, within))))
+          assert.deepStrictEqual(tags, ["Committed", "Committed", "Refused", "Committed", "Refused"])
+          // Who pauses makes room; who is refused has changed nothing.
+          yield* store.write([commit(a1, { set: { state: "suspended" } })])
+          assert.deepStrictEqual(yield* store.get(b2.runId), b2)
+          assert.deepStrictEqual(tagsOf(yield* store.write([start(b2, within)])), ["Committed"])
+        }))
+
+      it.effect("hold for a thread, in the order of its runs", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const tenant = `tenant-${nextId()}`
+          const inThread = { tenant, threadId: "t", state: "queued", wakeAt: 1 } as const
+          const [first, second, third] = [makeRun(inThread), makeRun(inThread), makeRun(inThread)]
+          const stranger = makeRun({ ...inThread, owner: "bob" })
+          yield* store.write([first, second, third, stranger].map((run) => admit(run)))
+          const within = { thread: true }
+          const tags = tagsOf(yield* store.write([second, first, third, stranger].map((run) => start(run, within))))
+          assert.deepStrictEqual(tags, ["Refused", "Committed", "Refused", "Committed"])
+          yield* store.write([commit(first, { set: { state: "suspended" } })])
+          assert.deepStrictEqual(tagsOf(yield* store.write([start(second, within)])), ["Refused"])
+          yield* store.write([commit(first, { from: ["suspended"], set: { state: "cancelled" } })])
+          assert.deepStrictEqual(
+            tagsOf(yield* store.write([start(third, within), start(second, within)])),
+            ["Refused", "Committed"]
+          )
+        }))
+
+      it.effect("a run that wants its thread alone is refused while another has not ended", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const tenant = `tenant-${nextId()}`
+          for (const state of ["queued", "running", "suspended"] as const) {
+            const there = makeRun({ tenant, threadId: state, state })
+            const next = makeRun({ tenant, threadId: state })
+            yield* store.write([admit(there)])
+            assert.deepStrictEqual(yield* store.write([{ ...admit(next), alone: true }]), [{
+              _tag: "Busy",
+              run: there
+            }])
+            assert.isUndefined(yield* store.get(next.runId))
+            const elsewhere = makeRun({ tenant, threadId: state, owner: "bob" })
+            assert.deepStrictEqual(tagsOf(yield* store.write([{ ...admit(elsewhere), alone: true }])), ["Admitted"])
+            yield* store.write([commit(there, { from: [state], set: { state: "completed" } })])
+            assert.deepStrictEqual(tagsOf(yield* store.write([{ ...admit(next), alone: true }])), ["Admitted"])
+          }
+        }))
+
+      it.effect("of many at once exactly as many win as there is room for", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const agent = `agent-${nextId()}`
+          const runs = Array.from({ length: 30 }, () => makeRun({ agent, state: "queued", wakeAt: 1 }))
+          yield* store.write(runs.map((run) => admit(run)))
+          const written = yield* Effect.forEach(runs, (run) => store.write([start(run, { agent: 7 })]), {
+            concurrency: "unbounded"
+          })
+          assert.strictEqual(tagsOf(written.flat()).filter((tag) => tag === "Committed").length, 7)
+        }))
+    })
+
+    layer(store, options)("forks", (it) => {
+      it.effect("are admitted with what they go on from", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ forkedFrom: { runId: "origin", seq: 12 } })
+          const answered = makeInterrupt(run, { state: "resolved", resolution })
+          yield* store.write([{
+            ...admit(run, Event.token("a"), Event.token("b")),
+            steps: [{ name: "s", value: { n: 1 } }],
+            interrupts: [answered]
+          }])
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 2 })
+          assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: "s", value: { n: 1 }, seq: 2 }])
+          assert.deepStrictEqual(yield* store.interrupts(run.runId), [answered])
+        }))
+    })
+
+    layer(store, options)("removing", (it) => {
+      it.effect("takes what ended before a time, with all that belongs to it", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const { tenant } = makeRun()
+          const ended = (finishedAt: number, overrides: Partial<RunRecord> = {}) =>
+            makeRun({ tenant, state: "completed", finishedAt, ...overrides })
+          const old = ended(10, { idempotencyKey: "key", threadId: "t" })
+          const failed = ended(11, { state: "failed" })
+          const recent = ended(20)
+          const running = makeRun({ tenant })
+          const theirs = ended(1, { tenant: `tenant-${nextId()}` })
+          yield* store.write(
+            [old, failed, recent, running, theirs].map((run) => ({
+              ...admit(run, Event.token("x")),
+              steps: [{ name: "s", value: 1 }]
+            }))
+          )
+          const query = { tenant, states: ["completed", "failed", "running"], finishedBefore: 20, limit: 10 } as const
+          assert.deepStrictEqual(ids(yield* store.remove({ ...query, dryRun: true })), ids([old, failed]))
+          assert.deepStrictEqual(ids(yield* store.remove({ ...query, states: ["completed"] })), ids([old]))
+          assert.deepStrictEqual(yield* snapshot(store, old), {
+            record: undefined,
+            events: [],
+            steps: [],
+            interrupts: []
+          })
+          assert.deepStrictEqual(yield* store.list({ tenant, threadId: "t", limit: 10 }), [])
+          assert.deepStrictEqual(ids(yield* store.remove({ ...query, limit: 1 })), ids([failed]))
+          assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10 })), ids([running, recent]))
+          // The key is free again.
+          const again = makeRun({ tenant, idempotencyKey: "key" })
+          assert.deepStrictEqual(tagsOf(yield* store.write([admit(again)])), ["Admitted"])
         }))
     })
 
@@ -650,7 +825,7 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
             const { events: journal, ...rest } = yield* snapshot(store, run)
             assert.deepStrictEqual(rest, {
               record,
-              steps: [step],
+              steps: [{ ...step, seq: 3 }],
               interrupts: [{ ...open, state: "resolved", resolution: answer }]
             })
             assert.deepStrictEqual(journal.map((event) => event.data), [
@@ -671,15 +846,17 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
             agent: odd,
             threadId: odd,
             parentRunId: odd,
+            rootRunId: odd,
+            forkedFrom: { runId: odd, seq: 1 },
             idempotencyKey: odd,
             traceId: odd,
             fingerprint: odd
           })
           yield* store.write([admit(run), commit(run, { ts: run.updatedAt, steps: [{ name: odd, value: 1 }] })])
           const { agent, owner, tenant, threadId } = run
-          const query: Query = { tenant, owner, agent, threadId: threadId ?? "", limit: 5 }
+          const query: Query = { tenant, owner, agent, threadId: threadId ?? "", parentRunId: odd, limit: 5 }
           assert.deepStrictEqual(yield* store.list(query), [run])
-          assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: odd, value: 1 }])
+          assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: odd, value: 1, seq: 0 }])
           const repeat = yield* write(store, admit({ ...run, runId: nextId() }))
           assert.deepStrictEqual(repeat, { _tag: "Attached", run })
         }))

@@ -1,13 +1,14 @@
 import { assert } from "@effect/vitest"
 import * as Event from "@fastagentic/core/Event"
 import type { Interrupt } from "@fastagentic/core/Interrupt"
-import { RunRecord, type RunState } from "@fastagentic/core/RunRecord"
-import { type Changes, type Query, RunStore, type Write } from "@fastagentic/core/RunStore"
+import { RunRecord, type RunState, WaitsFor } from "@fastagentic/core/RunRecord"
+import { type Changes, type Limits, type Query, RunStore, type Write } from "@fastagentic/core/RunStore"
 import { Context, Effect, Layer } from "effect"
 
 type Store = RunStore["Service"]
 
 const states = RunRecord.fields.state.literals
+const waits = WaitsFor.literals
 
 /** Numbers between 0 and 1 that a seed repeats (mulberry32). */
 const makeRandom = (seed: number) => {
@@ -32,6 +33,7 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
   const runs: Array<RunRecord> = []
   const attempts = new Map<string, number>()
   let now = 0
+  const agents = [`${prefix}-a`, `${prefix}-b`]
 
   const event = (): Event.Event =>
     pick<() => Event.Event>([
@@ -45,17 +47,25 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
     const fresh = makeRun({
       tenant: `${prefix}-${below(2)}`,
       owner: pick(["alice", "bob"], "alice"),
-      agent: pick(["a", "b"], "a"),
+      agent: pick(agents, "a"),
       kind: pick(["agent", "tool"], "agent"),
       state: chance(0.9) ? pick(["queued", "running"], "queued") : state(),
       attempt: 1 + below(2),
       payload: { text: text() },
       ...(chance(0.5) ? { idempotencyKey: `key-${below(6)}` } : {}),
-      ...(chance(0.3) ? { threadId: `thread-${below(3)}` } : {})
+      ...(chance(0.3) ? { threadId: `thread-${below(3)}` } : {}),
+      ...(chance(0.3) ? { wakeAt: below(200), priority: below(3) } : {}),
+      ...(chance(0.1) ? { parentRunId: pick(runs, makeRun({})).runId } : {})
     })
     const run = chance(0.05) ? { ...fresh, runId: pick(runs, fresh).runId } : fresh
     runs.push(run)
-    return { _tag: "Admit", run, events: many(4, event) }
+    return {
+      _tag: "Admit",
+      run,
+      events: many(4, event),
+      ...(chance(0.2) ? { alone: true } : {}),
+      ...(chance(0.1) ? { steps: [{ name: "forked", value: below(9) }] } : {})
+    }
   }
 
   const changes = (runId: string, attempt: number): Changes => {
@@ -64,6 +74,10 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
     return {
       ...next,
       ...(chance(0.4) ? { state: chance(0.8) ? pick<RunState>(["running", "suspended"], "running") : state() } : {}),
+      ...(chance(0.2) ? { wakeAt: below(200) } : {}),
+      ...(chance(0.1) ? { waitsFor: pick(waits, "timer") } : {}),
+      ...(chance(0.1) ? { crashes: below(3) } : {}),
+      ...(chance(0.05) ? { payload: { text: text() }, fingerprint: `f${below(9)}` } : {}),
       ...(chance(0.5) ? { emitted: below(100) } : {}),
       ...(chance(0.2) ? { output: pick([null, { text: text() }], null) } : {}),
       ...(chance(0.1) ? { error: { tag: "E", message: text(), status: 500, declared: false } } : {}),
@@ -71,6 +85,12 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
       ...(chance(0.1) ? { finishedAt: now } : {})
     }
   }
+
+  const limits = (): Limits => ({
+    ...(chance(0.5) ? { agent: 1 + below(20) } : {}),
+    ...(chance(0.5) ? { tenant: 1 + below(10) } : {}),
+    ...(chance(0.5) ? { thread: true } : {})
+  })
 
   const interrupt = (runId: string): Interrupt => ({
     id: `i${below(4)}`,
@@ -94,6 +114,7 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
       events: many(5, event),
       ...(chance(0.8) ? { set: changes(runId, attempt) } : {}),
       ...(chance(0.3) ? { steps: many(4, () => ({ name: `s${below(5)}`, value: { text: text() } })) } : {}),
+      ...(chance(0.2) ? { within: limits() } : {}),
       ...(chance(0.3) ? { open: many(3, () => interrupt(runId)) } : {}),
       ...(chance(0.2)
         ? { resolve: { id: `i${below(4)}`, resolution: { decision: "approve", by: text(), at: now } } }
@@ -109,10 +130,11 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
   const query = (): Query => ({
     tenant: `${prefix}-${below(2)}`,
     ...(chance(0.3) ? { owner: pick(["alice", "bob"], "alice") } : {}),
-    ...(chance(0.3) ? { agent: pick(["a", "b"], "a") } : {}),
+    ...(chance(0.3) ? { agent: pick(agents, "a") } : {}),
     ...(chance(0.3) ? { kind: pick(["agent", "tool"], "agent") } : {}),
     ...(chance(0.3) ? { state: state() } : {}),
     ...(chance(0.3) ? { threadId: `thread-${below(3)}` } : {}),
+    ...(chance(0.1) ? { parentRunId: pick(runs, makeRun({})).runId } : {}),
     ...(chance(0.5) ? { before: pick(runs, makeRun({})).runId } : {}),
     limit: 1 + below(10)
   })

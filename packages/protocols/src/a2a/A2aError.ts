@@ -114,7 +114,10 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
     case "ShuttingDown":
     case "StoreUnavailable":
       return condition(-32000, "UNAVAILABLE", 503)("try again later", { headers: { "retry-after": "1" } })
+    case "ThreadBusy":
+      return unsupportedOperation(`task "${reason.runId}" of this context has not ended`)
     case "InvalidCursor":
+    case "JournalDamaged":
       return internal("the task could not be read")
   }
 }

@@ -6,6 +6,7 @@
 import type { Caller } from "@fastagentic/core/Caller"
 import { RunError, StoreUnavailable } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
+import type { ReadError } from "@fastagentic/core/RunStore"
 import type { Page, Runtime } from "@fastagentic/core/Runtime"
 import { Effect, FiberMap, Schema, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -89,12 +90,12 @@ export const make = Effect.fnUntraced(function*(options: {
       ? closing
       : Effect.forEach(page.events, (event) => outlet.send({ id, type: "event", event }), { discard: true })
 
-  const deliver = (id: string, runId: string, pages: Stream.Stream<Page, StoreUnavailable>) =>
+  const deliver = (id: string, runId: string, pages: Stream.Stream<Page, ReadError>) =>
     pages.pipe(
       Stream.runForEach((page) => sendPage(id, page)),
       Effect.andThen(Effect.flatMap(runtime.get(caller, runId), ({ state }) =>
         isFinal(state) ? outlet.send({ id, type: "end", runId, state }) : Effect.void)),
-      Effect.catchTag("StoreUnavailable", (reason) =>
+      Effect.catchTag(["StoreUnavailable", "JournalDamaged"], (reason) =>
         refuse(id, new RunError({ reason }), runId)),
       Effect.catchTag("RunError", (error) => refuse(id, error, runId))
     )
