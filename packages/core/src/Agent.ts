@@ -34,6 +34,21 @@ export interface Handler<Identifier extends string> {
   readonly agent: Identifier
 }
 
+/** How many runs of an agent may be running at once: in the whole cluster, and in one tenant. @category models @since 0.1.0 */
+export interface Concurrency {
+  readonly total?: number
+  readonly perTenant?: number
+}
+
+/**
+ * When a run starts in a thread that has a run which has not ended: they run side by side; the new one is refused, or waits
+ * for its turn; or the old one is cancelled, and with `rollback` removed as if it had never been.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Threads = "parallel" | "reject" | "enqueue" | "interrupt" | "rollback"
+
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun | Scope.Scope>
@@ -60,6 +75,8 @@ export interface Agent<
   readonly successSchema: Success
   readonly errorSchema: Error
   readonly durable: boolean
+  readonly concurrency: Concurrency
+  readonly threads: Threads
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
@@ -93,6 +110,8 @@ export interface Any {
   readonly successSchema: AnySchema
   readonly errorSchema: AnySchema
   readonly durable: boolean
+  readonly concurrency: Concurrency
+  readonly threads: Threads
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
@@ -156,6 +175,8 @@ const optionsOf = (agent: Options): Options => ({
   successSchema: agent.successSchema,
   errorSchema: agent.errorSchema,
   durable: agent.durable,
+  concurrency: agent.concurrency,
+  threads: agent.threads,
   mcpTool: agent.mcpTool,
   scopes: agent.scopes,
   examples: agent.examples,
@@ -174,7 +195,8 @@ const makeProto = <A>(options: Options): A => {
  * Declares an agent.
  *
  * `success` is a string unless said otherwise. A durable agent (the default) survives restarts; one that is not keeps
- * its runs in memory. `mcpTool: false` hides it from MCP's tool list. `examples` show callers what to ask.
+ * its runs in memory. Starts beyond `concurrency` wait in line, those of the same priority in order of arrival. `threads`
+ * says what becomes of a message to a thread that is not through with the one before. `mcpTool: false` hides it from MCP's tool list. `examples` show callers what to ask.
  *
  * @category constructors
  * @since 0.1.0
@@ -190,6 +212,8 @@ export const make = <
   readonly success?: Success
   readonly error?: Error
   readonly durable?: boolean
+  readonly concurrency?: Concurrency
+  readonly threads?: Threads
   readonly mcpTool?: boolean
   readonly scopes?: ReadonlyArray<string>
   readonly examples?: ReadonlyArray<string>
@@ -206,6 +230,8 @@ export const make = <
     successSchema: options.success ?? Schema.String,
     errorSchema: options.error ?? Schema.Never,
     durable: options.durable ?? true,
+    concurrency: options.concurrency ?? {},
+    threads: options.threads ?? "parallel",
     mcpTool: options.mcpTool ?? true,
     scopes: options.scopes ?? [],
     examples: options.examples ?? [],

@@ -9,7 +9,7 @@ import { randomHex } from "./internal/entropy.ts"
 /** @category models @since 0.1.0 */
 export interface Caller {
   readonly credentials: Credentials.Credentials
-  readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local"
+  readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local" | "delegation" | "schedule"
   /** 32 lower-case hex digits, the W3C trace id. */
   readonly traceId: string
 }

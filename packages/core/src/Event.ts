@@ -78,11 +78,18 @@ export const InterruptNotice = Schema.Struct({
  * @since 0.1.0
  */
 export const schemas = {
-  run_started: Schema.Struct({ agent: Schema.String, parentRunId: optional(Id), resumed: optional(Schema.Boolean) }),
+  run_started: Schema.Struct({
+    agent: Schema.String,
+    parentRunId: optional(Id),
+    forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int })),
+    resumed: optional(Schema.Boolean)
+  }),
   done: Schema.Struct({ output: Schema.Json, usage: optional(Usage) }),
+  run_queued: Schema.Struct({ agent: Schema.String, startAt: optional(Schema.Int) }),
   run_suspended: Schema.Struct({
-    reason: Schema.Literals(["interrupt", "drain"]),
-    interrupts: Schema.Array(Schema.String)
+    reason: Schema.Literals(["interrupt", "timer", "child", "migration", "repair", "drain"]),
+    interrupts: Schema.Array(Schema.String),
+    until: optional(Schema.Int)
   }),
   run_cancelled: Schema.Struct({ reason: Schema.String }),
   error: Failure,
@@ -227,6 +234,7 @@ const entry = <const T extends Type>(type: T) =>
 export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("run_started"),
   entry("done"),
+  entry("run_queued"),
   entry("run_suspended"),
   entry("run_cancelled"),
   entry("error"),

@@ -12,6 +12,7 @@ import * as JsonSchema from "./JsonSchema.ts"
 import { Scopes } from "./Policy.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import * as Resource from "./Resource.ts"
+import type { Limits } from "./RunStore.ts"
 
 /** A declaration that cannot be served as it is; `declaration` names it. @category errors @since 0.1.0 */
 export class FusionError extends Schema.TaggedError<FusionError>()("FusionError", {
@@ -47,6 +48,9 @@ export interface Callable {
   readonly description: string
   readonly scopes: ReadonlyArray<string>
   readonly durable: boolean
+  readonly threads: Agent.Threads
+  /** What has to hold before a queued run starts; absent when nothing has to. */
+  readonly limits: Limits | undefined
   readonly payload: Shape
   readonly success: Shape
   readonly error: Shape
@@ -138,6 +142,8 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     description: agent.description,
     scopes: agent.scopes,
     durable: agent.durable,
+    threads: agent.threads,
+    limits: limitsOf(agent),
     payload,
     success,
     error,
@@ -149,6 +155,13 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
   } satisfies Callable
 })
 
+const limitsOf = ({ concurrency: { perTenant, total }, threads }: Agent.Any): Limits | undefined =>
+  total === undefined && perTenant === undefined && threads !== "enqueue" ? undefined : {
+    ...(total === undefined ? {} : { agent: total }),
+    ...(perTenant === undefined ? {} : { tenant: perTenant }),
+    ...(threads === "enqueue" ? { thread: true } : {})
+  }
+
 const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string) {
   const payload = yield* objectShape(name, "parameters", tool.parametersSchema)
   const success = yield* shape(name, "success", tool.successSchema)
@@ -158,6 +171,8 @@ const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string) {
     identifier: tool.name,
     description: Tool.getDescription(tool) ?? tool.name,
     scopes: Context.get(tool.annotations, Scopes),
+    threads: "parallel",
+    limits: undefined,
     durable: tool.needsApproval !== undefined && tool.needsApproval !== false,
     payload,
     success,

@@ -56,7 +56,8 @@ export type Resolution = typeof Resolution.Type
 /**
  * An interrupt: `tool` and `arguments` are exactly what will run when it is approved.
  *
- * `name` is unique in its run and is how a resumed run finds its answer again. Times are Unix milliseconds.
+ * `name` is unique in its run and is how a resumed run finds its answer again. What nobody has decided by `expiresAt`
+ * expires: the run goes on with `default`, or as if denied when there is none. Times are Unix milliseconds.
  *
  * @category models
  * @since 0.1.0
@@ -72,6 +73,7 @@ export const Interrupt = Schema.Struct({
   arguments: optional(Schema.Json),
   responseSchema: optional(Schema.Json),
   expiresAt: optional(Schema.Int),
+  default: optional(Schema.Json),
   createdAt: Schema.Int,
   state: Schema.Literals(["open", "resolved"]),
   resolution: optional(Resolution)
@@ -91,5 +93,5 @@ export type Interrupt = typeof Interrupt.Type
  */
 export type Request = Pick<
   Interrupt,
-  "name" | "kind" | "message" | "tool" | "toolCallId" | "arguments" | "responseSchema" | "expiresAt"
+  "name" | "kind" | "message" | "tool" | "toolCallId" | "arguments" | "responseSchema" | "expiresAt" | "default"
 >

@@ -110,9 +110,11 @@ export const isFinal = (state: RunState): boolean =>
   state === "completed" || state === "failed" || state === "cancelled" || state === "rejected"
 
 /**
- * Whether a waiting caller gets its answer in this state: the run ended, or it pauses for a decision.
+ * Whether a waiting caller gets its answer now: the run ended, or it pauses for something. A run that its node let go of
+ * goes on at once elsewhere.
  *
  * @category guards
  * @since 0.1.0
  */
-export const isSettled = (state: RunState): boolean => isFinal(state) || state === "suspended"
+export const isSettled = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsFor">): boolean =>
+  isFinal(state) || (state === "suspended" && waitsFor !== undefined)

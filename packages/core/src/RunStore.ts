@@ -135,8 +135,9 @@ export interface DueQuery {
   readonly limit: number
 }
 
-/** Runs that ended in one of these states before a time, oldest first. @category models @since 0.1.0 */
+/** Runs that ended in one of these states before a time, oldest first, or one of them. @category models @since 0.1.0 */
 export interface RemoveQuery {
+  readonly runId?: string
   readonly states: ReadonlyArray<RunState>
   readonly tenant?: string
   readonly finishedBefore: number

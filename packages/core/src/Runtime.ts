@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, type Schema, type Stream } from "effect"
+import { Context, type Duration, Effect, Layer, type Schema, type Stream } from "effect"
 import type * as App from "./App.ts"
 import { Audit } from "./Audit.ts"
 import { Auth } from "./Auth.ts"
@@ -13,6 +13,7 @@ import * as Fusion from "./Fusion.ts"
 import { bind } from "./internal/bind.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeDoor } from "./internal/door.ts"
+import { makeForks } from "./internal/forks.ts"
 import type { Page } from "./internal/hub.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import { attend } from "./internal/neighbours.ts"
@@ -21,6 +22,7 @@ import { makeReading } from "./internal/reading.ts"
 import { reconcile } from "./internal/reconcile.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeStart } from "./internal/start.ts"
+import { makeWaking } from "./internal/waking.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import { RateLimit } from "./RateLimit.ts"
@@ -35,6 +37,22 @@ export interface StartRequest {
   readonly payload: unknown
   readonly idempotencyKey?: string | undefined
   readonly threadId?: string | undefined
+  /** Unix milliseconds: the run is admitted now, and starts then. */
+  readonly startAt?: number | undefined
+  /** Of the runs that wait in line the higher goes first; 0 unless told otherwise. */
+  readonly priority?: number | undefined
+}
+
+/** From where to fork: after this event, by default after the last one. @category models @since 0.1.0 */
+export interface ForkRequest {
+  readonly after?: number | undefined
+  readonly idempotencyKey?: string | undefined
+}
+
+/** A step that was committed with an event of this number: a run can be forked after it. @category models @since 0.1.0 */
+export interface Checkpoint {
+  readonly name: string
+  readonly seq: number
 }
 
 /** `attached` says that the run was there before, under the same idempotency key. @category models @since 0.1.0 */
@@ -96,6 +114,12 @@ export class Runtime extends Context.Service<Runtime, {
     id: string,
     answer: Interrupt.Answer
   ) => Effect.Effect<RunRecord, RunError>
+  /** What a run could be forked from, oldest first. */
+  readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>
+  /** Starts a run with the payload of another that goes on from what that one had committed by an event. */
+  readonly fork: (caller: Caller, runId: string, request: ForkRequest) => Effect.Effect<Started, RunError>
+  /** Forks a run that has failed or was cancelled from its last commit, once: who asks again gets the same run. */
+  readonly retry: (caller: Caller, runId: string) => Effect.Effect<Started, RunError>
   /** Reads a resource by its URI. */
   readonly read: (caller: Caller, uri: string) => Effect.Effect<Content, RunError | ReadFailed>
   readonly render: (
@@ -111,13 +135,19 @@ export class Runtime extends Context.Service<Runtime, {
   readonly ready: Effect.Effect<boolean>
 }>()("@fastagentic/core/Runtime") {}
 
+/** @category options @since 0.1.0 */
+export interface Options {
+  /** How long runs have to come to their next commit when the server stops, 5 seconds by default. */
+  readonly grace?: Duration.Input | undefined
+}
+
 /**
  * Serves the declarations of an app. Fails to start when one of them cannot be served.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = <A extends App.Any>(app: A): Layer.Layer<
+export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.Layer<
   Runtime,
   Fusion.FusionError | StoreUnavailable,
   App.Handlers<A> | RunStore | Auth | RateLimit | Budget | Audit
@@ -135,17 +165,24 @@ export const layer = <A extends App.Any>(app: A): Layer.Layer<
         services,
         budget: yield* Budget,
         audit: yield* Audit,
-        clock: yield* Effect.clockWith(Effect.succeed)
+        clock: yield* Effect.clockWith(Effect.succeed),
+        grace: options.grace ?? "5 seconds"
       })
       yield* node.run
       const door = makeDoor({ auth: yield* Auth, limit: yield* RateLimit, audit: yield* Audit, now: () => node.now() })
-      yield* reconcile(node, bound, 0)
-      yield* attend(node, bound)
+      const starts = makeStart(node, door, bound)
+      const waking = makeWaking(node, bound)
+      node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
+      node.rested = waking.rested
+      yield* reconcile(node, bound)
+      yield* waking.wakeAll(node.durable.store)
+      yield* attend(node, bound, waking)
       return {
         fusion,
-        start: makeStart(node, door, bound),
+        start: starts.start,
+        ...makeForks(node, door, bound, starts),
         ...makeRuns(node, door),
-        ...makeDecisions(node, door, bound, fusion),
+        ...makeDecisions(node, door, bound, fusion, waking),
         ...makeReading(fusion, door, services),
         authenticate: (caller) => Effect.asVoid(door.authenticate(caller)),
         drain: node.drain,

@@ -53,6 +53,8 @@ describe("Pins", () => {
         BudgetExceeded: 402,
         HookBlocked: 403,
         StoreUnavailable: 503,
+        JournalDamaged: 500,
+        ThreadBusy: 409,
         ShuttingDown: 503
       }
     )
@@ -63,6 +65,7 @@ describe("Pins", () => {
     assert.deepStrictEqual(Object.keys(core.Event.schemas), [
       "run_started",
       "done",
+      "run_queued",
       "run_suspended",
       "run_cancelled",
       "error",

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Event, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { Deferred, Effect, Layer, Schema, Stream } from "effect"
 import { answer, caller, isWhole, journal, layerRuntime, settle, start, told } from "./support.ts"
 
@@ -64,13 +64,38 @@ const handlersIn = ({ done, stopAt, stopped }: World) => {
 const world = (stopAt?: string): Effect.Effect<World> =>
   Effect.map(Deferred.make<void>(), (stopped) => ({ done: [], stopAt, stopped }))
 
-/** A process: from the start of a runtime over a store to its end. */
-const during = <A, E>(
+/** A process: from the start of a runtime over a store to its end, which comes in order. */
+const untilStopped = <A, E>(
   store: RunStore.RunStore["Service"],
   inside: World,
   effect: Effect.Effect<A, E, Runtime.Runtime>
 ) =>
   Effect.scoped(Effect.provide(effect, layerRuntime(Acme, handlersIn(inside), Layer.succeed(RunStore.RunStore, store))))
+
+/** A process that is killed: at its end it writes nothing more. */
+const during = <A, E>(
+  store: RunStore.RunStore["Service"],
+  inside: World,
+  effect: Effect.Effect<A, E, Runtime.Runtime>
+) =>
+  Effect.suspend(() => {
+    let killed = false
+    const until: RunStore.RunStore["Service"] = {
+      ...store,
+      write: (writes) =>
+        Effect.suspend(() =>
+          killed ? Effect.fail(new RunError.StoreUnavailable({ operation: "killed" })) : store.write(writes)
+        )
+    }
+    // What was said by then is written by then.
+    const kill = Effect.andThen(
+      Effect.sleep("20 millis"),
+      Effect.sync(() => {
+        killed = true
+      })
+    )
+    return untilStopped(until, inside, Effect.ensuring(effect, kill))
+  })
 
 const memory = Effect.provide(RunStore.RunStore, RunStore.RunStore.layerMemory)
 const until = ({ stopped }: World) => Deferred.await(stopped)
@@ -110,6 +135,29 @@ describe("A restart", () => {
           ])
         })
       )
+    }))
+
+  it.live("in order lets go of what runs, and the next start goes on at once", () =>
+    Effect.gen(function*() {
+      const store = yield* memory
+      const before = yield* world("loop 2")
+      const { runId } = yield* untilStopped(store, before, Effect.tap(start("work", { loops: 2 }), () => until(before)))
+      const stopped = yield* store.get(runId)
+      assert.deepInclude(stopped, { state: "suspended", attempt: 1, crashes: 0 })
+      assert.isUndefined(stopped?.waitsFor)
+      const after = yield* world()
+      yield* untilStopped(
+        store,
+        after,
+        Effect.gen(function*() {
+          const run = yield* Runtime.Runtime.use((runtime) => runtime.await(caller, runId))
+          assert.deepInclude(run, { state: "completed", attempt: 2, crashes: 0 })
+          const events = yield* journal(runId)
+          assert.isTrue(isWhole(events))
+          assert.strictEqual(events.filter(({ type }) => type === "run_suspended").length, 1)
+        })
+      )
+      assert.deepStrictEqual([...before.done, ...after.done], ["first", "loop 1", "loop 2"])
     }))
 
   it.live("survives any number of them, at every step", () =>

@@ -20,7 +20,7 @@ export const layerRuntime = <A extends App.Any, E, E2, R2>(
   handlers: Layer.Layer<App.Handlers<A>, E2, R2>,
   store: Layer.Layer<RunStore.RunStore, E> = RunStore.RunStore.layerMemory
 ) =>
-  Runtime.layer(app).pipe(
+  Runtime.layer(app, { grace: "50 millis" }).pipe(
     Layer.provide(handlers),
     Layer.provideMerge(Layer.mergeAll(
       store,

@@ -52,6 +52,10 @@ describe("500 fast tokens", () => {
         emit: () => ++emitted > 10 ? Deferred.await(room) : Effect.void,
         step: (_name, effect) => effect,
         interrupt: () => Effect.never,
+        sideEffect: () => Effect.never,
+        sleep: () => Effect.never,
+        delegate: () => Effect.never,
+        idempotencyKey: record.runId,
         hooks: {
           llm: (call, next) => next(call),
           tool: (call, next) => next(call),

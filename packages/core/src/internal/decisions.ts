@@ -16,17 +16,18 @@ import {
 } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { Callables } from "./bind.ts"
+import { release } from "./claim.ts"
 import { asRunError, type Door, notFound } from "./door.ts"
 import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
 import type { Node } from "./node.ts"
-import { claim } from "./reconcile.ts"
+import type { Waking } from "./waking.ts"
 
 const strict = { errors: "all", onExcessProperty: "error" } as const
 
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 
 /** Pauses: what is asked, deciding it, and going on. */
-export const makeDecisions = (node: Node, door: Door, callables: Callables, fusion: Fusion) => {
+export const makeDecisions = (node: Node, door: Door, callables: Callables, fusion: Fusion, waking: Waking) => {
   const interruptsOf = (run: RunRecord) => asRunError(node.journalOf(run).store.interrupts(run.runId))
 
   const interrupts = (caller: Caller, runId: string) =>
@@ -39,18 +40,19 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
     if (asked.resolution !== undefined) return yield* late(run, asked, asked.resolution, given, principal)
     if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
+    if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
+      // Too late, whoever looks first: the decision is the one that was agreed on beforehand.
+      yield* waking.wake(run, bound)
+      return yield* answer(caller, runId, id, given)
+    }
     yield* asRunError(fits(fusion, asked, given))
     const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
     const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
-    const claimed = yield* claim(node, bound, run, {
-      from: ["suspended"],
-      resolve: { id, resolution },
-      goOn: !othersOpen
-    })
-    if (!claimed) return yield* answer(caller, runId, id, given)
+    const decided = yield* release(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
+    if (!decided) return yield* answer(caller, runId, id, given)
     // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
     if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
-      yield* claim(node, bound, run, { from: ["suspended"], goOn: true })
+      yield* release(node, bound, run, { goOn: true })
     }
     yield* door.audit(caller, principal, given.decision, `interrupt/${asked.name}`, run)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
@@ -63,7 +65,7 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     if (open.length > 0) {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
-    yield* claim(node, bound, run, { from: ["suspended"], goOn: true })
+    yield* release(node, bound, run, { goOn: true })
     yield* door.audit(caller, principal, "resume", `run/${runId}`, run)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })

@@ -18,6 +18,13 @@ export interface Door {
     target: string,
     scopes: ReadonlyArray<string>
   ) => Effect.Effect<Principal, RunError>
+  /** Holding the scopes, and within the limits. */
+  readonly admit: (
+    caller: Caller,
+    principal: Principal,
+    target: string,
+    scopes: ReadonlyArray<string>
+  ) => Effect.Effect<void, RunError>
   /** The run, when it is this caller's to see. */
   readonly run: (caller: Caller, node: Node, runId: string) => Effect.Effect<Entered, RunError>
   /** The run, when this caller may let it work: what holds for starting it holds for letting it go on. */
@@ -109,6 +116,7 @@ export const makeDoor = (options: {
 
   return {
     authenticate,
+    admit,
     enter,
     run,
     act,

@@ -90,7 +90,7 @@ export class Hub {
 
   /** Waits until the run has ended or pauses; when the server goes away first, the run as it is. */
   readonly settled: Effect.Effect<RunRecord> = Effect.suspend(() =>
-    this.when(() => isSettled(this.run.state) || this.closing ? Effect.succeed(this.run) : undefined)
+    this.when(() => isSettled(this.run) || this.closing ? Effect.succeed(this.run) : undefined)
   )
 }
 
@@ -101,7 +101,7 @@ export const pages = (
   after: number,
   until: "final" | "settled"
 ): Stream.Stream<Page, ReadError> => {
-  const over = until === "final" ? isFinal : isSettled
+  const over = until === "final" ? (run: RunRecord) => isFinal(run.state) : isSettled
   return Stream.fromPull(Effect.sync(() => {
     let cursor = after
     let closed = false
@@ -122,7 +122,7 @@ export const pages = (
         const recent = hub.after(cursor)
         return recent?.[0]?.seq === cursor + 1 ? take(recent) : read
       }
-      if (over(hub.run.state)) return Cause.done()
+      if (over(hub.run)) return Cause.done()
       if (hub.closing) {
         closed = true
         return Effect.succeed<[Page]>([{ events: [], closing: true }])

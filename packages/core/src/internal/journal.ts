@@ -1,12 +1,18 @@
-import { Cause, Effect, type Scope } from "effect"
+import { Cause, type Context, Effect, type Scope } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
 import { StoreUnavailable } from "../RunError.ts"
-import type { RunStore, Write, Written } from "../RunStore.ts"
+import type { Commit, RunStore, Write, Written } from "../RunStore.ts"
 import type { MemoryRunStore } from "./memoryRunStore.ts"
 import type { Metrics } from "./metrics.ts"
 
 interface Pending {
   readonly write: Write
   readonly done: (written: Written | StoreUnavailable) => void
+}
+
+/** Work of somebody else's that shares a transaction with a write. */
+interface Transaction {
+  readonly run: Effect.Effect<void>
 }
 
 /** How many writes may wait before whoever emits has to wait as well. */
@@ -21,7 +27,7 @@ export class Journal {
   readonly store: RunStore["Service"]
   /** Grows when the waiting writes are taken: what was put in line under an older turn cannot be added to. */
   turn = 0
-  private pending: Array<Pending> = []
+  private pending: Array<Pending | Transaction> = []
   private wake: (() => void) | undefined
   private closed = false
   private readonly waitingForRoom = new Set<() => void>()
@@ -36,7 +42,7 @@ export class Journal {
 
   /** Puts a write in line. `done` is called after its commit, before that of any later write. */
   enqueue(write: Write, done: Pending["done"]) {
-    if (this.closed) return done(new StoreUnavailable({ operation: "write: the server has stopped" }))
+    if (this.closed) return done(stopped)
     this.pending.push({ write, done })
     if (this.writeNow === undefined) this.wake?.()
     else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
@@ -51,6 +57,35 @@ export class Journal {
         resume(Effect.succeed(written))
       })
     })
+  }
+
+  /**
+   * Runs an effect and commits what follows from it in one transaction, after all that is in line already. Everything that
+   * comes later waits for it.
+   */
+  transact<A, E, R>(
+    body: Effect.Effect<A, E, R | SqlClient>,
+    commit: (value: A) => Commit,
+    done: (write: Commit, written: Written) => void
+  ): Effect.Effect<A, E | StoreUnavailable, Exclude<R, SqlClient>> {
+    const { transact } = this.store
+    if (transact === undefined) return Effect.die(new NoTransactions())
+    return Effect.contextWith((context: Context.Context<Exclude<R, SqlClient>>) =>
+      Effect.callback<A, E | StoreUnavailable>((resume) => {
+        if (this.closed) return resume(Effect.fail(stopped))
+        const run = transact(body, commit).pipe(
+          Effect.provideContext(context),
+          Effect.map(([value, written]) => {
+            done(commit(value), written)
+            return value
+          }),
+          Effect.exit,
+          Effect.map((exit) => resume(exit))
+        )
+        this.pending.push({ run })
+        this.wake?.()
+      })
+    )
   }
 
   /** Waits until the line is short. */
@@ -86,20 +121,34 @@ export class Journal {
   })
 
   private readonly flush: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => {
-    const batch = this.pending
-    this.pending = []
-    if (batch.length === 0) return Effect.void
+    const [first] = this.pending
+    if (first === undefined) return Effect.void
     this.turn++
+    if ("run" in first) {
+      this.pending.shift()
+      return Effect.andThen(first.run, this.flush)
+    }
+    const batch = this.takeWrites()
     return Effect.matchCause(this.store.write(batch.map((one) => one.write)), {
       onFailure: (cause) => this.settle(batch, () => unavailable(cause)),
       onSuccess: (written) => this.settle(batch, (index) => written[index] ?? missing)
     })
   }))
 
+  /** The writes in line, up to the first transaction. */
+  private takeWrites(): ReadonlyArray<Pending> {
+    const batch: Array<Pending> = []
+    for (const one of this.pending) {
+      if ("run" in one) break
+      batch.push(one)
+    }
+    this.pending = this.pending.slice(batch.length)
+    return batch
+  }
+
   private flushNow() {
-    const batch = this.pending
+    const batch = this.takeWrites()
     if (batch.length === 0 || this.writeNow === undefined) return
-    this.pending = []
     this.turn++
     const written = this.writeNow(batch.map((one) => one.write))
     this.settle(batch, (index) => written[index] ?? missing)
@@ -123,5 +172,12 @@ const unavailable = (cause: Cause.Cause<StoreUnavailable>) => {
   const error = Cause.squash(cause)
   return error instanceof StoreUnavailable ? error : new StoreUnavailable({ operation: "write", cause: error })
 }
+
+/** Only a store that is a SQL database can take a run's side effect into its transaction. */
+class NoTransactions extends Error {
+  override readonly message = "Run.sideEffect needs a durable run and a store that is a SQL database"
+}
+
+const stopped = new StoreUnavailable({ operation: "write: the server has stopped" })
 
 const missing = new StoreUnavailable({ operation: "write: fewer answers than writes" })

@@ -1,19 +1,23 @@
 import { Clock, Effect, type Fiber, type Schema } from "effect"
 import type { Event, Usage } from "../Event.ts"
-import type { Interrupt, Request, Resolution } from "../Interrupt.ts"
+import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
 import { StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import { changed, type Changes, type Commit, type Written } from "../RunStore.ts"
-import { canonical } from "./canonical.ts"
+import { type Children, delegate } from "./delegation.ts"
 import { type BoundHook, direct, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
+import { interrupt, sleep } from "./pauses.ts"
+import { sideEffect } from "./sideEffect.ts"
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
   | { readonly _tag: "Suspended" }
+  /** The node goes away: another one, or the next start, goes on from here. */
+  | { readonly _tag: "Drained" }
   | { readonly _tag: "Cancelled"; readonly reason: string }
   /** The store refused this owner or cannot be reached: nothing more can be written. */
   | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
@@ -25,6 +29,9 @@ export interface Past {
 }
 
 export const noPast: Past = { steps: new Map(), interrupts: new Map() }
+
+/** Between the name of a step and what is inside of it. */
+const separator = " › "
 
 /** How many events may wait in one write. */
 const tailLimit = 256
@@ -40,10 +47,14 @@ export class LiveRun {
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
-  private readonly principal: Principal
+  readonly principal: Principal
+  readonly children: Children
+  readonly past: Past
+  /** Whether the run has started others. */
+  hasChildren = false
+  private draining = false
   private readonly hub: Hub
   private readonly journal: Journal
-  private readonly past: Past
   private readonly clock: Clock.Clock
   private readonly uses = new Map<string, number>()
   private toSkip: number
@@ -54,6 +65,7 @@ export class LiveRun {
   constructor(options: {
     readonly run: RunRecord
     readonly principal: Principal
+    readonly children: Children
     readonly hub: Hub
     readonly journal: Journal
     readonly past: Past
@@ -62,6 +74,7 @@ export class LiveRun {
   }) {
     this.run = options.run
     this.principal = options.principal
+    this.children = options.children
     this.hub = options.hub
     this.journal = options.journal
     this.past = options.past
@@ -82,14 +95,18 @@ export class LiveRun {
       record: this.run,
       principal: this.principal,
       emit: (event) => Effect.suspend(() => emit(event)),
+      idempotencyKey: place === "" ? this.run.runId : `${this.run.runId}/${place.slice(0, -separator.length)}`,
       step: (name, effect, after) => this.step(place + name, effect, after),
-      interrupt: (request) => this.interrupt({ ...request, name: place + request.name }),
+      sideEffect: (name, effect) => sideEffect(this, this.journal, place + name, effect),
+      sleep: (name, millis) => sleep(this, `${place}sleep ${name}`, millis),
+      interrupt: (request) => interrupt(this, { ...request, name: place + request.name }),
+      delegate: (agent, payload) => delegate(this, emit, `${place}delegate ${agent}`, agent, payload),
       hooks: this.dispatch
     }
   }
 
   /** Emits unless an earlier attempt has emitted this very event. */
-  private emit(event: Event): Effect.Effect<void> {
+  emit(event: Event): Effect.Effect<void> {
     if (this.toSkip > 0) {
       this.toSkip--
       return Effect.void
@@ -148,7 +165,12 @@ export class LiveRun {
     })
   }
 
-  private commitOf(parts: Parts): Commit {
+  /** The next step is the last one of this segment. */
+  drain() {
+    this.draining = true
+  }
+
+  commitOf(parts: Parts): Commit {
     return {
       _tag: "Commit",
       runId: this.run.runId,
@@ -159,12 +181,13 @@ export class LiveRun {
     }
   }
 
-  private accept(write: Commit, written: Written | StoreUnavailable) {
+  accept(write: Commit, written: Written | StoreUnavailable) {
     if (!(written instanceof StoreUnavailable) && written._tag === "Committed") {
       const seq = this.run.seq + written.events.length
       this.run = changed(this.run, write.set, { seq, ts: write.ts })
       this.hub.publish(this.run, written.events)
       if (this.run.state === "suspended") this.halt({ _tag: "Suspended" })
+      else if (this.draining && write.steps !== undefined) this.halt({ _tag: "Drained" })
       return
     }
     // What comes after a pause belongs to the next attempt.
@@ -189,13 +212,19 @@ export class LiveRun {
       const stored = this.past.steps.get(key)
       if (stored !== undefined) return Effect.succeed(stored)
       // Nothing is skipped inside of a step: a stored step does not run at all.
-      const inside = this.serviceIn(`${key} › `, (event) => this.append(event))
+      const inside = this.serviceIn(key + separator, (event) => this.append(event))
       const once = Effect.provideService(effect, CurrentRun, inside)
       return Effect.tap(once, (value) => {
-        const parts = { events: after?.(value) ?? [], steps: [{ name: key, value }] }
+        const parts = { events: after?.(value) ?? [], ...this.stepped(key, value) }
         return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
       })
     })
+  }
+
+  /** A step that is committed shows that the run can be driven. */
+  stepped(name: string, value: Schema.Json): Pick<Commit, "steps" | "set"> {
+    const steps = [{ name, value }]
+    return this.run.crashes === 0 ? { steps } : { steps, set: { crashes: 0 } }
   }
 
   /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
@@ -205,37 +234,8 @@ export class LiveRun {
     return Effect.orDie(this.dispatch.checkpoint(call, () => commit))
   }
 
-  private interrupt(request: Request): Effect.Effect<Resolution> {
-    return Effect.suspend(() => {
-      let name = this.use("interrupt", request.name)
-      let known = this.past.interrupts.get(name)
-      while (known?.resolution !== undefined) {
-        if (isAbout(known, request)) return Effect.succeed(known.resolution)
-        name = this.use("interrupt", request.name)
-        known = this.past.interrupts.get(name)
-      }
-      const opened: Interrupt = known ?? {
-        ...request,
-        name,
-        id: globalThis.crypto.randomUUID(),
-        runId: this.run.runId,
-        createdAt: this.now(),
-        state: "open"
-      }
-      const { createdAt: _createdAt, runId: _runId, state: _state, ...notice } = opened
-      return this.commit({
-        events: [
-          { type: "interrupt", data: notice },
-          { type: "run_suspended", data: { reason: "interrupt", interrupts: [opened.id] } }
-        ],
-        ...(known === undefined ? { open: [opened] } : {}),
-        set: { state: "suspended" }
-      }).pipe(Effect.andThen(Effect.interrupt))
-    })
-  }
-
   /** The name of this use of a name: the second `plan` of a run is `plan#2`, which nobody else can be called. */
-  private use(kind: "step" | "interrupt", name: string) {
+  use(kind: "step" | "interrupt", name: string) {
     const count = (this.uses.get(`${kind} ${name}`) ?? 0) + 1
     this.uses.set(`${kind} ${name}`, count)
     return count === 1 && !/#\d+$/u.test(name) ? name : `${name}#${count}`
@@ -245,11 +245,6 @@ export class LiveRun {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
-
-/** An approval holds for the very call that was approved: a handler that now wants something else asks again. */
-const isAbout = (known: Interrupt, request: Request) =>
-  request.kind !== "approval" ||
-  (known.tool === request.tool && canonical(known.arguments ?? null) === canonical(request.arguments ?? null))
 
 /** Sums tokens and costs; what neither side reports stays unknown. */
 const add = (total: Usage | undefined, more: Usage): Usage => {

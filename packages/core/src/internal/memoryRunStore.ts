@@ -149,9 +149,9 @@ const isBefore = (other: RunRecord, run: RunRecord) =>
 const sameThread = (a: RunRecord, b: RunRecord) =>
   a.threadId !== undefined && a.threadId === b.threadId && a.tenant === b.tenant && a.owner === b.owner
 
-const isRemovable = (run: RunRecord, { finishedBefore, states, tenant }: RunStore.RemoveQuery) =>
+const isRemovable = (run: RunRecord, { finishedBefore, runId, states, tenant }: RunStore.RemoveQuery) =>
   isFinal(run.state) && states.includes(run.state) && (tenant === undefined || run.tenant === tenant) &&
-  run.finishedAt !== undefined && run.finishedAt < finishedBefore
+  (runId === undefined || run.runId === runId) && run.finishedAt !== undefined && run.finishedAt < finishedBefore
 
 const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])
 

@@ -3,22 +3,25 @@ import { RunNotifier } from "../RunNotifier.ts"
 import type { Callables } from "./bind.ts"
 import type { Node } from "./node.ts"
 import { reconcile } from "./reconcile.ts"
-
-/** How long a run may look abandoned: one that is being admitted or claimed at this moment is not. */
-const settling = 2_000
+import type { Waking } from "./waking.ts"
 
 /**
- * Keeps up with whoever else writes to the store: hears of their commits, looks again every second in case a notice was
- * lost, and continues runs that nobody drives any more, their own lost ones included.
+ * Keeps up with time and with whoever else writes to the store: lets runs go on whose time has come, continues those that
+ * nobody drives any more, hears of what others commit, and looks again every second in case a notice was lost.
  */
 export const attend = Effect.fnUntraced(function*(
   node: Node,
-  callables: Callables
+  callables: Callables,
+  waking: Waking
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const { changes } = yield* RunNotifier
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
-    Effect.sleep("5 seconds"),
-    Effect.ignore(reconcile(node, callables, settling))
+    node.lookOut,
+    Effect.ignore(Effect.all([
+      reconcile(node, callables),
+      waking.wakeAll(node.durable.store),
+      waking.wakeAll(node.ephemeral.store)
+    ], { discard: true }))
   )))
   if (changes === Stream.empty) return
   yield* Effect.forkScoped(

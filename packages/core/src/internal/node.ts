@@ -1,4 +1,4 @@
-import { Clock, type Context, Effect, Fiber, type Scope, Stream } from "effect"
+import { type Clock, type Context, type Duration, Effect, Fiber, Latch, type Scope, Stream } from "effect"
 import type { Audit } from "../Audit.ts"
 import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
@@ -6,7 +6,8 @@ import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import type { StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
-import { changed, type Commit, type ReadError, type RunStore, type Written } from "../RunStore.ts"
+import { changed, type Commit, type ReadError, type RunStore } from "../RunStore.ts"
+import type { Children } from "./delegation.ts"
 import type { BoundHook } from "./dispatch.ts"
 import { Hub, type Page, pages } from "./hub.ts"
 import { Journal } from "./journal.ts"
@@ -21,11 +22,21 @@ export interface Bound {
   readonly invoke: Invoke
 }
 
+/** How often a node looks for runs whose time has come, in milliseconds. */
+const lookEvery = 1_000
+
 /**
  * This process: the runs it owns, the hubs of the runs that are followed here, one journal for each store.
  */
 export class Node {
   closing = false
+  /** Runs that are being admitted or claimed at this moment: the store says they are running, and they are not live yet. */
+  readonly arriving = new Set<string>()
+  /** How runs start others. */
+  children: Children = noChildren
+  /** What follows when a run has ended or pauses, here or by this node's hand. */
+  rested: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void> = () => Effect.void
+  private readonly looking = Latch.makeUnsafe(false)
   private stopped = false
   readonly durable: Journal
   readonly ephemeral: Journal
@@ -36,6 +47,7 @@ export class Node {
   private readonly budget: Budget["Service"]
   private readonly audit: Audit["Service"]
   private readonly clock: Clock.Clock
+  private readonly grace: Duration.Input
 
   constructor(options: {
     readonly app: string
@@ -45,6 +57,7 @@ export class Node {
     readonly budget: Budget["Service"]
     readonly audit: Audit["Service"]
     readonly clock: Clock.Clock
+    readonly grace: Duration.Input
   }) {
     this.metrics = new Metrics(options.app, options.services)
     this.durable = new Journal(options.durable, this.metrics)
@@ -53,6 +66,7 @@ export class Node {
     this.budget = options.budget
     this.audit = options.audit
     this.clock = options.clock
+    this.grace = options.grace
   }
 
   /** Starts the writers; when the scope closes, runs stop first and what they wrote is flushed last. */
@@ -94,6 +108,7 @@ export class Node {
     const live = new LiveRun({
       run,
       principal,
+      children: this.children,
       hub,
       past,
       journal: this.journalOf(run),
@@ -107,7 +122,10 @@ export class Node {
       principal,
       budget: this.budget,
       audit: this.audit,
-      metrics: this.metrics
+      rested: () => {
+        this.metrics.ended(live.run)
+        return this.rested(live.run, live.hasChildren)
+      }
     }
     const segment = Effect.ensuring(
       drive(live, around, bound.invoke),
@@ -135,14 +153,22 @@ export class Node {
   }
 
   /** Writes to a run that nobody owns; its followers here see it. */
-  commit(run: RunRecord, write: Commit): Effect.Effect<Written, StoreUnavailable> {
-    return this.journalOf(run).write(write, (written) => {
+  commit(run: RunRecord, write: Commit): Effect.Effect<RunRecord | undefined, StoreUnavailable> {
+    let after: RunRecord | undefined
+    const written = this.journalOf(run).write(write, (written) => {
       if (written._tag !== "Committed") return
       const last = written.events.at(-1)?.seq ?? run.seq
-      const after = changed(run, write.set, { seq: last, ts: write.ts })
+      after = changed(run, write.set, { seq: last, ts: write.ts })
       this.hubs.get(run.runId)?.publish(after, written.events)
       this.metrics.ended(after)
     })
+    return Effect.map(written, () => after)
+  }
+
+  /** Removes a run that has ended, with all that belongs to it. */
+  forget({ durable, runId, state, tenant }: RunRecord): Effect.Effect<void, StoreUnavailable> {
+    const query = { runId, tenant, states: [state], finishedBefore: Infinity, limit: 1 }
+    return Effect.asVoid(this.journalOf({ durable }).store.remove(query))
   }
 
   /** Stops a run if it is live here, and waits until it has stopped. */
@@ -191,17 +217,35 @@ export class Node {
     })
   }
 
-  /** Reads a run that is followed here and driven elsewhere again, unless this number of events is known. */
+  /**
+   * Reads a run that is followed or driven here again, unless this number of events is known. What is driven here and was
+   * taken or ended by another node stops.
+   */
   look(runId: string, seq: number): Effect.Effect<void, ReadError> {
     return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      if (live !== undefined) return this.confirm(live, seq)
       const hub = this.hubs.get(runId)
-      return hub === undefined || this.live.has(runId) || hub.run.seq >= seq ? Effect.void : this.refresh(hub)
+      return hub === undefined || hub.run.seq >= seq ? Effect.void : this.refresh(hub)
+    })
+  }
+
+  private confirm(live: LiveRun, seq: number): Effect.Effect<void, ReadError> {
+    if (live.run.seq >= seq || live.run.durable === false) return Effect.void
+    return Effect.gen({ self: this }, function*() {
+      // The notice of a commit can be faster than the answer to it.
+      yield* Effect.sleep("50 millis")
+      if (live.run.seq >= seq) return
+      const stored = yield* this.durable.store.get(live.run.runId)
+      if (stored?.attempt !== live.run.attempt || isFinal(stored.state)) live.halt({ _tag: "Lost", error: undefined })
     })
   }
 
   /** Reads everything again that is followed here and driven elsewhere. */
   readonly lookAround: Effect.Effect<void, ReadError> = Effect.suspend(() =>
-    Effect.forEach(this.hubs.values(), (hub) => this.look(hub.run.runId, Infinity), { discard: true })
+    Effect.forEach(this.hubs.values(), (hub) => this.live.has(hub.run.runId) ? Effect.void : this.refresh(hub), {
+      discard: true
+    })
   )
 
   /** A hub that had to close early is replaced: whoever comes back starts again from the store. */
@@ -219,6 +263,21 @@ export class Node {
     if (hub.holders === 0 && !this.live.has(runId) && this.hubs.get(runId) === hub) this.hubs.delete(runId)
   }
 
+  /** Wakes whoever looks for runs whose time has come, at that time if it is near. */
+  lookAt(time: number): Effect.Effect<void> {
+    const wait = time - this.now()
+    if (wait <= 0) return Effect.sync(() => this.looking.openUnsafe())
+    return wait > lookEvery ? Effect.void : Effect.asVoid(Effect.forkDetach(Effect.delay(this.looking.open, wait)))
+  }
+
+  /** Returns after a while, or when there is something to look for. */
+  readonly lookOut: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.andThen(
+      Effect.timeoutOption(this.looking.await, lookEvery),
+      Effect.sync(() => this.looking.closeUnsafe())
+    )
+  )
+
   private readonly heartbeat = Effect.sync(() => {
     for (const hub of this.hubs.values()) hub.wake()
   })
@@ -229,11 +288,17 @@ export class Node {
     for (const hub of this.hubs.values()) hub.close()
   })
 
+  /** Lets what runs come to its next commit, and stops the rest when the time is up. */
   private readonly stop = Effect.suspend(() => {
     this.stopped = true
-    return Effect.andThen(
-      this.drain,
-      Fiber.interruptAll(Array.from(this.live.values()).flatMap((live) => live.fiber === undefined ? [] : [live.fiber]))
+    const fibers: Array<Fiber.Fiber<void>> = []
+    for (const live of this.live.values()) {
+      live.drain()
+      if (live.fiber !== undefined) fibers.push(live.fiber)
+    }
+    return this.drain.pipe(
+      Effect.andThen(Effect.timeoutOption(Fiber.awaitAll(fibers), this.grace)),
+      Effect.andThen(Fiber.interruptAll(fibers))
     )
   })
 
@@ -241,3 +306,5 @@ export class Node {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+const noChildren: Children = { start: () => Effect.never, settled: () => Effect.never }

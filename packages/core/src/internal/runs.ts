@@ -2,9 +2,9 @@ import { Effect } from "effect"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import { InvalidCursor, RunError } from "../RunError.ts"
-import { isFinal, type RunRecord } from "../RunRecord.ts"
-import type { Commit } from "../RunStore.ts"
+import type { RunRecord } from "../RunRecord.ts"
 import type { ListRequest } from "../Runtime.ts"
+import { cancelRun } from "./cancel.ts"
 import { asRunError, type Door, notFound } from "./door.ts"
 import type { Node } from "./node.ts"
 
@@ -53,28 +53,9 @@ export const makeRuns = (node: Node, door: Door) => {
   const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {
     const { principal, run } = yield* door.run(caller, node, runId)
     yield* door.audit(caller, principal, "cancel", `run/${runId}`, run)
-    let seen: RunRecord | undefined = run
-    while (seen !== undefined && !isFinal(seen.state)) {
-      // A run that pauses or moves at this very moment takes another turn.
-      if (!(yield* node.cancel(runId, reason))) yield* asRunError(node.commit(seen, cancellation(seen, reason)))
-      seen = yield* asRunError(node.get(runId))
-    }
-    return seen ?? (yield* Effect.fail(notFound(runId)))
+    const ended = yield* asRunError(cancelRun(node, run, reason))
+    return ended ?? (yield* Effect.fail(notFound(runId)))
   })
-
-  /** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
-  const cancellation = (run: RunRecord, reason: string): Commit => {
-    const ts = node.now()
-    return {
-      _tag: "Commit",
-      runId: run.runId,
-      attempt: run.attempt,
-      from: ["queued", "running", "suspended"],
-      ts,
-      events: [{ type: "run_cancelled", data: { reason } }],
-      set: { state: "cancelled", finishedAt: ts }
-    }
-  }
 
   return { get, list, await: settled, follow, events, cancel }
 }

@@ -8,7 +8,6 @@ import { CurrentRun } from "../Run.ts"
 import { BudgetExceeded, HookBlocked, ToolDenied } from "../RunError.ts"
 import { failureOf } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
-import type { Metrics } from "./metrics.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -19,7 +18,7 @@ export interface Surroundings {
   readonly principal: Principal
   readonly budget: Budget["Service"]
   readonly audit: Audit["Service"]
-  readonly metrics: Metrics
+  readonly rested: () => Effect.Effect<void>
 }
 
 /**
@@ -42,9 +41,9 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
     )
     return Effect.exit(restore(body)).pipe(
       Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
-      Effect.andThen(Effect.sync(() => around.metrics.ended(live.run))),
       Effect.andThen(Effect.suspend(() => around.budget.settle(live.run, live.run.usage))),
-      Effect.andThen(Effect.suspend(() => around.audit.record(entryOf(live, around.principal))))
+      Effect.andThen(Effect.suspend(() => around.audit.record(entryOf(live, around.principal)))),
+      Effect.andThen(Effect.suspend(around.rested))
     )
   })
 
@@ -71,8 +70,10 @@ const conclude = (
   }
   if (Exit.isSuccess(exit)) return complete(live, exit.value)
   if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason)
-  // Interrupted although nobody stopped it: the node is going away. A durable run goes on at the next start.
-  if (Cause.hasInterruptsOnly(exit.cause)) return live.run.durable ? Effect.void : cancel(live, "shutdown")
+  // Interrupted although nobody stopped it: the node is going away.
+  if (live.stop?._tag === "Drained" || Cause.hasInterruptsOnly(exit.cause)) {
+    return live.run.durable ? letGo(live) : cancel(live, "shutdown")
+  }
   return fail(live, callable, call, exit.cause)
 }
 
@@ -80,6 +81,13 @@ const complete = (live: LiveRun, output: Schema.Json) =>
   live.conclude({
     events: [{ type: "done", data: live.usage === undefined ? { output } : { output, usage: live.usage } }],
     set: { state: "completed", output, finishedAt: live.now() }
+  })
+
+/** Whoever looks next goes on with it. */
+const letGo = (live: LiveRun) =>
+  live.conclude({
+    events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
+    set: { state: "suspended", wakeAt: live.now() }
   })
 
 const cancel = (live: LiveRun, reason: string) =>

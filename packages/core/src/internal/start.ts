@@ -1,12 +1,13 @@
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import type { Caller } from "../Caller.ts"
+import * as Caller from "../Caller.ts"
 import type { Principal } from "../Principal.ts"
-import { IdempotencyConflict, InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../RunError.ts"
+import { InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Started, StartRequest } from "../Runtime.ts"
+import { admit, type Inheritance } from "./admit.ts"
 import type { Callables } from "./bind.ts"
-import { canonical } from "./canonical.ts"
+import type { Children } from "./delegation.ts"
 import { asRunError, type Door } from "./door.ts"
 import { randomBytes } from "./entropy.ts"
 import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
@@ -16,32 +17,57 @@ import type { Bound, Node } from "./node.ts"
 export const makeStart = (node: Node, door: Door, callables: Callables) => {
   const random = SecureRandom.make(randomBytes)
 
-  return Effect.fnUntraced(function*(caller: Caller, request: StartRequest): Effect.fn.Return<Started, RunError> {
+  const start = Effect.fnUntraced(function*(
+    caller: Caller.Caller,
+    request: StartRequest
+  ): Effect.fn.Return<Started, RunError> {
     const bound = callables[request.kind].get(request.identifier)
     // Names that nobody declared share one limit: there is no end to them.
     const target = bound === undefined ? `${request.kind}/` : targetOf(bound)
     const principal = yield* door.enter(caller, target, bound?.callable.scopes ?? [])
+    return yield* startFor(caller, principal, request, bound)
+  })
+
+  /** For a caller that has passed the door. */
+  const startFor = Effect.fnUntraced(function*(
+    caller: Caller.Caller,
+    principal: Principal,
+    request: StartRequest,
+    bound: Bound | undefined,
+    more: Partial<RunRecord> = {},
+    inherited?: Inheritance
+  ): Effect.fn.Return<Started, RunError> {
     if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
     if (node.closing) return yield* fail(new ShuttingDown())
     const payload = yield* decode(bound, request.payload)
-    const run = recordOf(bound, caller, principal, request, payload, yield* random.uuidV7(), node.now())
-    // A caller may leave at any moment: what is admitted is launched.
-    const started = yield* Effect.uninterruptible(
-      Effect.tap(admit(node, run), ({ attached, run: admitted }) =>
-        Effect.sync(() => {
-          if (attached) return
-          node.metrics.started(admitted)
-          node.launch(admitted, principal, bound)
-        }))
-    )
+    const runId = yield* random.uuidV7()
+    const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
+    const started = yield* admit(node, bound, principal, run, inherited)
     yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), started.run)
     return started
   })
+
+  /** A delegated run passes the same door as the run that it is started for. */
+  const startChild: Children["start"] = Effect.fnUntraced(function*(parent, principal, request) {
+    const { agent: identifier, idempotencyKey, payload } = request
+    const caller: Caller.Caller = { ...Caller.make("delegation"), traceId: parent.traceId }
+    const bound = callables.agent.get(identifier)
+    yield* door.admit(caller, principal, `agent/${bound === undefined ? "" : identifier}`, bound?.callable.scopes ?? [])
+    const started = yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, {
+      parentRunId: parent.runId,
+      rootRunId: parent.rootRunId ?? parent.runId,
+      priority: parent.priority,
+      ...(parent.threadId === undefined ? {} : { threadId: parent.threadId })
+    })
+    return started.run
+  })
+
+  return { start, startFor, startChild }
 }
 
-const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
+export const targetOf = ({ callable }: Bound) => `${callable.kind}/${callable.identifier}`
 
-const targetOf = ({ callable }: Bound) => `${callable.kind}/${callable.identifier}`
+const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
 
 /** The payload is kept as it came, once it is known to fit. */
 const decode = (bound: Bound, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
@@ -55,7 +81,7 @@ const decode = (bound: Bound, payload: unknown): Effect.Effect<Schema.Json, RunE
 
 const recordOf = (
   { callable }: Bound,
-  caller: Caller,
+  caller: Caller.Caller,
   principal: Principal,
   request: StartRequest,
   payload: Schema.Json,
@@ -70,7 +96,7 @@ const recordOf = (
   seq: 0,
   emitted: 0,
   crashes: 0,
-  priority: 0,
+  priority: request.priority ?? 0,
   durable: callable.durable,
   tenant: principal.tenant,
   owner: principal.id,
@@ -80,22 +106,7 @@ const recordOf = (
   fingerprint: callable.fingerprint,
   createdAt: now,
   updatedAt: now,
+  ...(request.startAt === undefined ? {} : { wakeAt: request.startAt }),
   ...(request.threadId === undefined ? {} : { threadId: request.threadId }),
   ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey })
-})
-
-const admit = Effect.fnUntraced(function*(node: Node, run: RunRecord) {
-  const written = yield* asRunError(
-    node.journalOf(run).write({
-      _tag: "Admit",
-      run,
-      events: [{ type: "run_started", data: { agent: run.agent } }]
-    })
-  )
-  if (written._tag === "Admitted") return { run: written.run, attached: false }
-  if (written._tag !== "Attached") return yield* Effect.die(new Error("an admission is admitted or attached"))
-  const { idempotencyKey: key = "", payload, runId } = written.run
-  return canonical(payload) === canonical(run.payload)
-    ? { run: written.run, attached: true }
-    : yield* Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
 })

@@ -1,0 +1,123 @@
+import { Effect } from "effect"
+import type { Event } from "../Event.ts"
+import type { Interrupt } from "../Interrupt.ts"
+import type { Principal } from "../Principal.ts"
+import { IdempotencyConflict, RunError, ThreadBusy } from "../RunError.ts"
+import type { RunRecord } from "../RunRecord.ts"
+import type { Admit, Step } from "../RunStore.ts"
+import type { Started } from "../Runtime.ts"
+import { cancelRun } from "./cancel.ts"
+import { canonical } from "./canonical.ts"
+import { claim } from "./claim.ts"
+import { asRunError } from "./door.ts"
+import type { Bound, Node } from "./node.ts"
+
+/** What a fork takes with it from the run that it comes from. */
+export interface Inheritance {
+  readonly steps: ReadonlyArray<Step>
+  readonly interrupts: ReadonlyArray<Interrupt>
+}
+
+/**
+ * Writes a run down and launches it: at once, or, when it has a time of its own or its agent takes only so many, when it
+ * has its turn.
+ */
+export const admit = (
+  node: Node,
+  bound: Bound,
+  principal: Principal,
+  run: RunRecord,
+  inherited?: Inheritance
+): Effect.Effect<Started, RunError> => {
+  const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined
+  // A caller may leave at any moment: what is admitted is launched.
+  return Effect.uninterruptible(
+    waits ? enqueue(node, bound, run, inherited) : enter(node, bound, principal, run, inherited)
+  )
+}
+
+const enter = Effect.fnUntraced(function*(
+  node: Node,
+  bound: Bound,
+  principal: Principal,
+  { wakeAt: _wakeAt, ...run }: RunRecord,
+  inherited: Inheritance | undefined
+) {
+  const started = { agent: run.agent, ...originOf(run) }
+  node.arriving.add(run.runId)
+  return yield* write(node, bound, run, { type: "run_started", data: started }, inherited).pipe(
+    Effect.tap(({ attached, run: admitted }) => {
+      if (attached) return Effect.void
+      node.metrics.started(admitted)
+      return Effect.sync(() =>
+        node.launch(admitted, principal, bound, inherited === undefined ? undefined : pastOf(inherited))
+      )
+    }),
+    Effect.ensuring(Effect.sync(() => node.arriving.delete(run.runId)))
+  )
+})
+
+const enqueue = Effect.fnUntraced(function*(
+  node: Node,
+  bound: Bound,
+  run: RunRecord,
+  inherited: Inheritance | undefined
+) {
+  const { wakeAt = node.now() } = run
+  const event: Event = {
+    type: "run_queued",
+    data: { agent: run.agent, ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }) }
+  }
+  const queued = { ...run, state: "queued", attempt: 0, wakeAt } as const
+  const started = yield* write(node, bound, queued, event, inherited)
+  if (started.attached) return started
+  node.metrics.started(started.run)
+  if (wakeAt > node.now()) {
+    yield* node.lookAt(wakeAt)
+    return started
+  }
+  yield* claim(node, bound, started.run, { from: ["queued"] })
+  return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
+})
+
+/** Admits the run, after what its agent's policy does to the one that its thread is not through with. */
+const write = Effect.fnUntraced(function*(
+  node: Node,
+  bound: Bound,
+  run: RunRecord,
+  event: Event,
+  inherited: Inheritance | undefined
+): Effect.fn.Return<Started, RunError> {
+  const { threads } = bound.callable
+  const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
+  const admission: Admit = { _tag: "Admit", run, events: [event], ...inherited, ...(alone ? { alone } : {}) }
+  while (true) {
+    const written = yield* asRunError(node.journalOf(run).write(admission))
+    if (written._tag === "Admitted") return { run: written.run, attached: false }
+    if (written._tag === "Attached") return yield* attach(written.run, run)
+    if (written._tag !== "Busy") return yield* Effect.die(new Error("an admission is admitted, attached or refused"))
+    const { runId } = written.run
+    if (threads === "reject") {
+      return yield* Effect.fail(new RunError({ reason: new ThreadBusy({ threadId: run.threadId ?? "", runId }) }))
+    }
+    const ended = yield* asRunError(cancelRun(node, written.run, "a newer run of its thread takes its place"))
+    if (threads === "rollback" && ended !== undefined) yield* asRunError(node.forget(ended))
+  }
+})
+
+const attach = (holder: RunRecord, run: RunRecord) => {
+  const { idempotencyKey: key = "", payload, runId } = holder
+  return canonical(payload) === canonical(run.payload)
+    ? Effect.succeed({ run: holder, attached: true })
+    : Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
+}
+
+const originOf = ({ forkedFrom, parentRunId }: RunRecord) => ({
+  ...(parentRunId === undefined ? {} : { parentRunId }),
+  ...(forkedFrom === undefined ? {} : { forkedFrom })
+})
+
+const pastOf = ({ interrupts, steps }: Inheritance) => ({
+  steps: new Map(steps.map(({ name, value }) => [name, value])),
+  interrupts: new Map(interrupts.map((interrupt) => [interrupt.name, interrupt]))
+})

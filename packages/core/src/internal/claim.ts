@@ -1,0 +1,117 @@
+import { Effect } from "effect"
+import type { Resolution } from "../Interrupt.ts"
+import * as Principal from "../Principal.ts"
+import type { JournalDamaged, RunError } from "../RunError.ts"
+import type { RunRecord, RunState } from "../RunRecord.ts"
+import type { Changes, Commit } from "../RunStore.ts"
+import { asRunError } from "./door.ts"
+import type { Bound, Node } from "./node.ts"
+
+/** A decision that goes with what it lets happen. */
+export interface Resolve {
+  readonly id: string
+  readonly resolution: Resolution
+}
+
+/**
+ * Decides an interrupt, and lets the run go on when nothing else holds it up: at once, or in its turn when its agent takes
+ * only so many.
+ *
+ * Returns false when somebody else was faster: nothing was written then.
+ */
+export const release = Effect.fnUntraced(function*(node: Node, bound: Bound, run: RunRecord, options: {
+  readonly goOn: boolean
+  readonly resolve?: Resolve
+  readonly set?: Changes
+}): Effect.fn.Return<boolean, RunError> {
+  const { goOn, resolve, set } = options
+  if (goOn && bound.callable.limits === undefined) {
+    return yield* claim(node, bound, run, { from: ["suspended"], ...(resolve === undefined ? {} : { resolve }) })
+  }
+  const queued = yield* asRunError(node.commit(run, {
+    ...commitOf(node, run, ["suspended"], resolve),
+    ...(goOn ? { set: { state: "queued", wakeAt: node.now() } } : set === undefined ? {} : { set })
+  }))
+  if (queued !== undefined && goOn) yield* claim(node, bound, queued, { from: ["queued"] })
+  return queued !== undefined
+})
+
+/**
+ * Makes this node the owner of a run that has none, when there is room for it, in the same commit as the decision that
+ * lets it go on.
+ *
+ * Returns false when somebody else was faster or there is no room: nothing was written then.
+ */
+export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: RunRecord, options: {
+  readonly from: ReadonlyArray<RunState>
+  readonly resolve?: Resolve
+  readonly crashes?: number
+}): Effect.fn.Return<boolean, RunError> {
+  const attempt = run.attempt + 1
+  const resumed = attempt > 1 ? { resumed: true } : {}
+  const base = commitOf(node, run, options.from, options.resolve)
+  const { limits } = bound.callable
+  const write: Commit = {
+    ...base,
+    events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }],
+    set: { state: "running", attempt, ...(options.crashes === undefined ? {} : { crashes: options.crashes }) },
+    // Who was running has its place already.
+    ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
+  }
+  node.arriving.add(run.runId)
+  const claimed = yield* asRunError(Effect.uninterruptible(Effect.ensuring(
+    Effect.tap(
+      node.commit(run, write),
+      (claimed) => claimed === undefined ? Effect.void : takeOver(node, bound, claimed)
+    ),
+    Effect.sync(() => node.arriving.delete(run.runId))
+  )))
+  return claimed !== undefined
+})
+
+/** Reads what there is to go on from only now: until it was fenced, the owner before could still commit a step. */
+const takeOver = Effect.fnUntraced(
+  function*(node: Node, bound: Bound, claimed: RunRecord) {
+    const run = yield* node.get(claimed.runId)
+    if (run?.attempt !== claimed.attempt || run.state !== "running") return
+    node.launch(run, ownerOf(run), bound, yield* node.past(run))
+  },
+  (effect, node: Node, _bound: Bound, claimed: RunRecord) =>
+    Effect.catchTag(effect, "JournalDamaged", (error) => giveUp(node, claimed, error))
+)
+
+/** What cannot be read cannot go on, and says so. */
+const giveUp = Effect.fnUntraced(function*(node: Node, run: RunRecord, error: JournalDamaged) {
+  const failure = { tag: error._tag, message: `stored ${error.what} is damaged`, status: 500, declared: false }
+  const ts = node.now()
+  yield* Effect.annotateLogs(Effect.logError("A run cannot go on", error), { runId: run.runId, agent: run.agent })
+  const ended = yield* node.commit(run, {
+    ...commitOf(node, run, ["running"], undefined),
+    events: [{ type: "error", data: failure }],
+    set: { state: "failed", error: failure, finishedAt: ts }
+  })
+  if (ended !== undefined) yield* node.rested(ended, true)
+})
+
+const commitOf = (
+  node: Node,
+  run: RunRecord,
+  from: ReadonlyArray<RunState>,
+  resolve: Resolve | undefined
+): Commit => ({
+  _tag: "Commit",
+  runId: run.runId,
+  attempt: run.attempt,
+  from,
+  ts: node.now(),
+  events: resolve === undefined ? [] : [resolvedEvent(resolve)],
+  ...(resolve === undefined ? {} : { resolve })
+})
+
+const resolvedEvent = ({ id, resolution }: Resolve) => {
+  const { at: _at, ...decision } = resolution
+  return { type: "interrupt_resolved", data: { id, ...decision } } as const
+}
+
+/** A resumed run acts for its owner, with what the owner was allowed when it was admitted. */
+const ownerOf = ({ grants, owner, tenant }: RunRecord) => new Principal.Principal({ id: owner, tenant, ...grants })

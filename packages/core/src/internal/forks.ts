@@ -1,0 +1,91 @@
+import { Effect } from "effect"
+import type { Caller } from "../Caller.ts"
+import type { Interrupt } from "../Interrupt.ts"
+import { InvalidCursor, RunError, RunFinished } from "../RunError.ts"
+import { isFinal, type RunRecord } from "../RunRecord.ts"
+import type { ForkRequest, Started } from "../Runtime.ts"
+import type { Inheritance } from "./admit.ts"
+import type { Callables } from "./bind.ts"
+import { type Acting, asRunError, type Door } from "./door.ts"
+import type { Node } from "./node.ts"
+import type { makeStart } from "./start.ts"
+
+/** New runs that go on from where another run was. */
+export const makeForks = (
+  node: Node,
+  door: Door,
+  callables: Callables,
+  { startFor }: Pick<ReturnType<typeof makeStart>, "startFor">
+) => {
+  const checkpoints = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const { run } = yield* door.run(caller, node, runId)
+    const steps = yield* asRunError(node.journalOf(run).store.steps(runId))
+    return steps.map(({ name, seq }) => ({ name, seq })).sort((a, b) => a.seq - b.seq)
+  })
+
+  const fork = Effect.fnUntraced(function*(caller: Caller, runId: string, request: ForkRequest) {
+    const acting = yield* door.act(caller, node, runId, callables)
+    const { run } = acting
+    const { after = run.seq } = request
+    if (!Number.isSafeInteger(after) || after < 0 || after > run.seq) {
+      const reason = new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${run.seq}` })
+      return yield* Effect.fail(new RunError({ reason }))
+    }
+    return yield* forkAt(caller, acting, after, request.idempotencyKey)
+  })
+
+  /** However often it is asked for, a run is retried by one run. */
+  const retry = Effect.fnUntraced(function*(caller: Caller, runId: string): Effect.fn.Return<Started, RunError> {
+    const acting = yield* door.act(caller, node, runId, callables)
+    const { run } = acting
+    if (run.state === "completed") {
+      return yield* Effect.fail(new RunError({ reason: new RunFinished({ runId, state: run.state }) }))
+    }
+    if (!isFinal(run.state)) return { run, attached: true }
+    return yield* forkAt(caller, acting, run.seq, `retry ${runId}`)
+  })
+
+  const forkAt = Effect.fnUntraced(function*(
+    caller: Caller,
+    { bound, principal, run }: Acting,
+    seq: number,
+    idempotencyKey: string | undefined
+  ) {
+    const { agent: identifier, kind, payload, priority, runId, threadId } = run
+    const request = { kind, identifier, payload, threadId, priority, idempotencyKey }
+    const more = { forkedFrom: { runId, seq } }
+    return yield* startFor(caller, principal, request, bound, more, yield* inheritance(run, seq))
+  })
+
+  /** The steps and decisions that were committed by an event. */
+  const inheritance = Effect.fnUntraced(
+    function*(run: RunRecord, seq: number): Effect.fn.Return<Inheritance, RunError> {
+      const { store } = node.journalOf(run)
+      const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
+      const resolved = interrupts.filter(({ state }) => state === "resolved")
+      const decided = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedBy(run, seq))
+      return {
+        steps: steps.filter((step) => step.seq <= seq).map(({ name, value }) => ({ name, value })),
+        interrupts: resolved.filter(({ id }) => decided.has(id))
+      }
+    }
+  )
+
+  const decidedBy = Effect.fnUntraced(function*(run: RunRecord, seq: number) {
+    const { store } = node.journalOf(run)
+    const decided = new Set<Interrupt["id"]>()
+    let cursor = 0
+    while (cursor < seq) {
+      const events = yield* store.events(run.runId, cursor, 512)
+      const last = events.at(-1)?.seq
+      if (last === undefined) break
+      for (const event of events) {
+        if (event.seq <= seq && event.type === "interrupt_resolved") decided.add(event.data.id)
+      }
+      cursor = last
+    }
+    return decided
+  })
+
+  return { checkpoints, fork, retry }
+}

@@ -1,0 +1,29 @@
+import { Effect, type Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { StoreUnavailable } from "../RunError.ts"
+import type { Journal } from "./journal.ts"
+import type { LiveRun } from "./liveRun.ts"
+
+/** A step whose work and whose record are one transaction of the store. */
+export const sideEffect = <E, R>(
+  live: LiveRun,
+  journal: Journal,
+  name: string,
+  effect: Effect.Effect<Schema.Json, E, R | SqlClient>
+): Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>> =>
+  Effect.suspend(() => {
+    const key = live.use("step", name)
+    const stored = live.past.steps.get(key)
+    if (stored !== undefined) return Effect.succeed(stored)
+    return journal.transact(
+      effect,
+      (value) => live.commitOf({ events: [], ...live.stepped(key, value) }),
+      (write, written) => live.accept(write, written)
+    ).pipe(
+      Effect.catchIf(
+        (error): error is StoreUnavailable => error instanceof StoreUnavailable,
+        (error) => Effect.andThen(Effect.sync(() => live.halt({ _tag: "Lost", error })), Effect.interrupt)
+      ),
+      Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
+    )
+  })

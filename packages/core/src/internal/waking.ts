@@ -1,0 +1,126 @@
+import { Effect } from "effect"
+import type { RunError, StoreUnavailable } from "../RunError.ts"
+import { isFinal, type RunRecord } from "../RunRecord.ts"
+import type { ReadError, RunStore } from "../RunStore.ts"
+import type { Callables } from "./bind.ts"
+import { cancelChildren, cancelRun } from "./cancel.ts"
+import { claim, release } from "./claim.ts"
+import { lookAgain } from "./delegation.ts"
+import { asRunError } from "./door.ts"
+import type { Bound, Node } from "./node.ts"
+import { earliest } from "./pauses.ts"
+
+/** How many runs of a line are looked at in one go. */
+const pageSize = 256
+
+/** Lets go on whose time has come: queued starts, timers, decisions that nobody took, children that have ended. */
+export const makeWaking = (node: Node, callables: Callables) => {
+  const agents = Array.from(callables.agent.values(), ({ callable }) => callable)
+  // An agent that is busy has a line of its own, so that it does not stand before the others.
+  const limited = agents.filter(({ limits }) => limits !== undefined).map(({ identifier }) => [identifier])
+  const lines = [agents.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier), ...limited]
+
+  const wake = Effect.fnUntraced(function*(run: RunRecord, bound: Bound): Effect.fn.Return<boolean, RunError> {
+    if (run.parentRunId !== undefined && (yield* isOrphan(run.parentRunId))) {
+      yield* asRunError(cancelRun(node, run, orphaned))
+      return true
+    }
+    if (run.waitsFor === "interrupt") return yield* expire(run, bound)
+    if (run.waitsFor === "child" && (yield* stillWaits(run))) return true
+    return yield* claim(node, bound, run, { from: [run.state] })
+  })
+
+  const isOrphan = (parentRunId: string) =>
+    Effect.map(asRunError(node.get(parentRunId)), (parent) => parent !== undefined && isFinal(parent.state))
+
+  /** Decides what nobody has decided in time. */
+  const expire = Effect.fnUntraced(function*(run: RunRecord, bound: Bound) {
+    const now = node.now()
+    const all = yield* asRunError(node.journalOf(run).store.interrupts(run.runId))
+    let open = all.filter(({ state }) => state === "open")
+    for (const one of open.filter(({ expiresAt = Infinity }) => expiresAt <= now)) {
+      open = open.filter(({ id }) => id !== one.id)
+      const wakeAt = earliest(open)
+      const value = one.default === undefined ? {} : { value: one.default }
+      yield* release(node, bound, run, {
+        resolve: { id: one.id, resolution: { decision: "expire", by: "runtime", at: now, ...value } },
+        goOn: open.length === 0,
+        ...(wakeAt === undefined ? {} : { set: { wakeAt } })
+      })
+    }
+    return true
+  })
+
+  const hasOpenChildren = Effect.fnUntraced(function*({ runId, tenant }: RunRecord) {
+    const query = { tenant, parentRunId: runId, limit: pageSize }
+    const children = yield* Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)])
+    return children.flat().some(({ state }) => !isFinal(state))
+  })
+
+  /** A run whose children have not ended is looked at again later, without a word in its journal. */
+  const stillWaits = Effect.fnUntraced(function*(run: RunRecord) {
+    if (!(yield* asRunError(hasOpenChildren(run)))) return false
+    const { attempt, runId } = run
+    const ts = node.now()
+    const set = { wakeAt: ts + lookAgain }
+    yield* asRunError(node.commit(run, { _tag: "Commit", runId, attempt, from: ["suspended"], ts, events: [], set }))
+    return true
+  })
+
+  const wakeAll = Effect.fnUntraced(function*(store: RunStore["Service"]): Effect.fn.Return<void, StoreUnavailable> {
+    for (const line of lines) {
+      if (line.length === 0 || node.closing) continue
+      // Where there was no room for one there is none for the next, until somebody else looks.
+      const full = new Set<string>()
+      for (const run of yield* store.due({ now: node.now(), agents: line, limit: pageSize })) {
+        const bound = callables.agent.get(run.agent)
+        if (bound === undefined || node.owns(run.runId) || node.arriving.has(run.runId)) continue
+        const place = placeOf(bound, run)
+        if (full.has(place)) continue
+        const goesOn = yield* wake(run, bound).pipe(
+          Effect.catchTag("RunError", (error) =>
+            Effect.as(
+              Effect.annotateLogs(Effect.logError("A run could not be woken", error), { runId: run.runId }),
+              true
+            ))
+        )
+        if (!goesOn) full.add(place)
+      }
+    }
+  })
+
+  /** What follows when a run has ended or pauses. */
+  const rested = Effect.fnUntraced(
+    function*(run: RunRecord, hasChildren: boolean) {
+      const bound = callables[run.kind].get(run.agent)
+      if (!isFinal(run.state)) {
+        // The other run may have ended while this one was on its way to wait for it.
+        if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
+          yield* claim(node, bound, run, { from: ["suspended"] })
+        } else if (run.wakeAt !== undefined) yield* node.lookAt(run.wakeAt)
+        return
+      }
+      if (hasChildren) yield* cancelChildren(node, run)
+      if (bound?.callable.limits !== undefined) yield* node.lookAt(0)
+      const parent = run.parentRunId === undefined ? undefined : yield* node.get(run.parentRunId)
+      const waiting = parent?.waitsFor === "child" ? callables[parent.kind].get(parent.agent) : undefined
+      if (parent === undefined || waiting === undefined) return
+      yield* claim(node, waiting, parent, { from: ["suspended"] })
+    },
+    (effect, run: RunRecord) =>
+      Effect.catch(
+        effect,
+        (error) =>
+          Effect.annotateLogs(Effect.logError("What follows a run could not be done now", error), { runId: run.runId })
+      )
+  )
+
+  return { wake, wakeAll, rested }
+}
+
+const placeOf = ({ callable: { limits } }: Bound, { owner, runId, tenant, threadId }: RunRecord) =>
+  limits === undefined ? runId : JSON.stringify([tenant, ...(limits.thread === true ? [owner, threadId] : [])])
+
+export type Waking = ReturnType<typeof makeWaking>
+
+const orphaned = "the run that started it has ended"
