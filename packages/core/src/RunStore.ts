@@ -182,16 +182,4 @@ export class RunStore extends Context.Service<RunStore, {
 }
 
 /** A record after a commit. @category combinators @since 0.1.0 */
-export const changed = (run: RunRecord, set: Changes | undefined, at: {
-  readonly seq: number
-  readonly ts: number
-}): RunRecord => {
-  const after = { ...run, ...set, seq: at.seq, updatedAt: at.ts }
-  if (set?.state === undefined) return after
-  const { wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = after
-  return {
-    ...rest,
-    ...(set.wakeAt === undefined ? {} : { wakeAt: set.wakeAt }),
-    ...(set.waitsFor === undefined ? {} : { waitsFor: set.waitsFor })
-  }
-}
+export { changed } from "./internal/changed.ts"

@@ -122,14 +122,18 @@ describe("A restart", () => {
           assert.deepStrictEqual(events.map(({ attempt }, index) => `${attempt} ${told(events)[index]}`), [
             "1 run_started",
             "1 token start",
+            "1 checkpoint",
             "1 token loop 1",
             "1 token in 1",
+            "1 checkpoint",
             "1 token loop 2",
             "1 token in 2",
             "2 run_started",
             "2 token in 2",
+            "2 checkpoint",
             "2 token loop 3",
             "2 token in 3",
+            "2 checkpoint",
             "2 token end",
             "2 done"
           ])

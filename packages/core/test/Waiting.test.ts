@@ -104,7 +104,7 @@ describe("A run that sleeps", () => {
       const { runId, wakeAt } = yield* settle("nap", { millis: 60_000 })
       const runtime = yield* Runtime.Runtime
       yield* runtime.resume(caller, runId)
-      assert.deepInclude(yield* runtime.await(caller, runId), { state: "suspended", wakeAt })
+      assert.deepInclude(yield* runtime.await(caller, runId), { state: "suspended", wakeAt: wakeAt ?? 0 })
       assert.deepStrictEqual(started, ["before", "before"])
       assert.strictEqual((yield* runtime.cancel(caller, runId)).state, "cancelled")
     })))

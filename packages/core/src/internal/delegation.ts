@@ -62,10 +62,8 @@ export const delegate = (
     if (isFinal(run.state)) {
       const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
       const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
-      yield* live.commit({
-        events: [{ type: "agent_exit", data: { agentRunId: runId, name: agent, status } }],
-        ...live.stepped(key, yield* Effect.orDie(encode(outcome)))
-      })
+      const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status } }
+      yield* live.commit(live.stepped(key, yield* Effect.orDie(encode(outcome)), [exit]))
       return outcome
     }
     // Not even paused: this node goes away.

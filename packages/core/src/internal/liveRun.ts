@@ -1,5 +1,5 @@
 import { Clock, Effect, type Fiber, type Schema } from "effect"
-import type { Event, Usage } from "../Event.ts"
+import * as Event from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
@@ -59,8 +59,8 @@ export class LiveRun {
   private readonly uses = new Map<string, number>()
   private toSkip: number
   private emitted: number
-  usage: Usage | undefined
-  private tail: { readonly turn: number; readonly events: Array<Event>; set: Changes } | undefined
+  usage: Event.Usage | undefined
+  private tail: { readonly turn: number; readonly events: Array<Event.Event>; set: Changes } | undefined
 
   constructor(options: {
     readonly run: RunRecord
@@ -90,7 +90,7 @@ export class LiveRun {
   }
 
   /** The run as its handler sees it, or a step: inside of a step names are the step's own. */
-  private serviceIn(place: string, emit: (event: Event) => Effect.Effect<void>): CurrentRun["Service"] {
+  private serviceIn(place: string, emit: (event: Event.Event) => Effect.Effect<void>): CurrentRun["Service"] {
     return {
       record: this.run,
       principal: this.principal,
@@ -106,7 +106,7 @@ export class LiveRun {
   }
 
   /** Emits unless an earlier attempt has emitted this very event. */
-  emit(event: Event): Effect.Effect<void> {
+  emit(event: Event.Event): Effect.Effect<void> {
     if (this.toSkip > 0) {
       this.toSkip--
       return Effect.void
@@ -116,7 +116,7 @@ export class LiveRun {
   }
 
   /** Adds to the events that wait for their commit; waits only when too much is in line. */
-  append(event: Event): Effect.Effect<void> {
+  append(event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
     if (event.type === "usage") this.usage = add(this.usage, event.data)
     if (this.tail?.turn === this.journal.turn && this.tail.events.length < tailLimit) {
@@ -205,7 +205,7 @@ export class LiveRun {
   private step<E, R>(
     name: string,
     effect: Effect.Effect<Schema.Json, E, R>,
-    after?: (value: Schema.Json) => ReadonlyArray<Event>
+    after?: (value: Schema.Json) => ReadonlyArray<Event.Event>
   ): Effect.Effect<Schema.Json, E, R> {
     return Effect.suspend(() => {
       const key = this.use("step", name)
@@ -215,22 +215,26 @@ export class LiveRun {
       const inside = this.serviceIn(key + separator, (event) => this.append(event))
       const once = Effect.provideService(effect, CurrentRun, inside)
       return Effect.tap(once, (value) => {
-        const parts = { events: after?.(value) ?? [], ...this.stepped(key, value) }
+        const parts = this.stepped(key, value, after?.(value))
         return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
       })
     })
   }
 
-  /** A step that is committed shows that the run can be driven. */
-  stepped(name: string, value: Schema.Json): Pick<Commit, "steps" | "set"> {
+  /**
+   * A step to be committed, which shows that the run can be driven. Each has an event at least: its number says from where
+   * the run could be forked.
+   */
+  stepped(name: string, value: Schema.Json, told: ReadonlyArray<Event.Event> = []): Parts {
+    const events = told.length > 0 || !this.run.durable ? told : [checkpointOf(name, value)]
     const steps = [{ name, value }]
-    return this.run.crashes === 0 ? { steps } : { steps, set: { crashes: 0 } }
+    return this.run.crashes === 0 ? { events, steps } : { events, steps, set: { crashes: 0 } }
   }
 
   /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
   private checkpoint(step: string, value: Schema.Json, commit: Effect.Effect<void>): Effect.Effect<void> {
     if (this.dispatch === direct) return commit
-    const call = { checkpointId: step, format: "step", bytes: JSON.stringify(value).length }
+    const call = checkpointOf(step, value).data
     return Effect.orDie(this.dispatch.checkpoint(call, () => commit))
   }
 
@@ -246,8 +250,11 @@ export class LiveRun {
   }
 }
 
+const checkpointOf = (checkpointId: string, value: Schema.Json) =>
+  Event.make("checkpoint", { checkpointId, format: "step", bytes: JSON.stringify(value).length })
+
 /** Sums tokens and costs; what neither side reports stays unknown. */
-const add = (total: Usage | undefined, more: Usage): Usage => {
+const add = (total: Event.Usage | undefined, more: Event.Usage): Event.Usage => {
   if (total === undefined) return pick(more)
   const sum: Record<string, number> = { ...total }
   for (const [key, value] of Object.entries(pick(more))) sum[key] = (sum[key] ?? 0) + value
@@ -255,8 +262,8 @@ const add = (total: Usage | undefined, more: Usage): Usage => {
 }
 
 const pick = (
-  { costUsd, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens }: Usage
-): Usage => ({
+  { costUsd, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens }: Event.Usage
+): Event.Usage => ({
   inputTokens,
   outputTokens,
   ...(cacheReadTokens === undefined ? {} : { cacheReadTokens }),

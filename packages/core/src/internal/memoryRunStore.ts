@@ -2,7 +2,8 @@ import { Effect } from "effect"
 import { type RunEvent, stamp } from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
-import * as RunStore from "../RunStore.ts"
+import type * as RunStore from "../RunStore.ts"
+import { changed } from "./changed.ts"
 
 interface Stored {
   run: RunRecord
@@ -71,7 +72,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const attempt = write.set?.attempt ?? write.attempt
     const events = stamp(write.events, { runId, attempt, ts, lastSeq: stored.run.seq })
     stored.events.push(...events)
-    stored.run = RunStore.changed(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
+    stored.run = changed(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
     for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
     if (isFinal(stored.run.state)) {
       finished.add(runId)
@@ -81,10 +82,12 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   }
 
   const others = (run: RunRecord, matches: (other: RunRecord) => boolean) => {
+    let first: RunRecord | undefined
     for (const { run: other } of runs.values()) {
-      if (other.runId !== run.runId && sameThread(run, other) && matches(other)) return other
+      if (other.runId === run.runId || !sameThread(run, other) || !matches(other)) continue
+      if (first === undefined || other.runId < first.runId) first = other
     }
-    return undefined
+    return first
   }
 
   const fits = (run: RunRecord, { agent = Infinity, tenant = Infinity, thread = false }: RunStore.Limits) => {

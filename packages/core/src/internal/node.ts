@@ -1,4 +1,4 @@
-import { type Clock, type Context, type Duration, Effect, Fiber, Latch, type Scope, Stream } from "effect"
+import { type Clock, type Context, Duration, Effect, Fiber, Latch, type Scope, Stream } from "effect"
 import type { Audit } from "../Audit.ts"
 import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
@@ -122,10 +122,10 @@ export class Node {
       principal,
       budget: this.budget,
       audit: this.audit,
-      rested: () => {
+      rested: Effect.suspend(() => {
         this.metrics.ended(live.run)
         return this.rested(live.run, live.hasChildren)
-      }
+      })
     }
     const segment = Effect.ensuring(
       drive(live, around, bound.invoke),
@@ -297,7 +297,7 @@ export class Node {
       if (live.fiber !== undefined) fibers.push(live.fiber)
     }
     return this.drain.pipe(
-      Effect.andThen(Effect.timeoutOption(Fiber.awaitAll(fibers), this.grace)),
+      Effect.andThen(Effect.race(Fiber.awaitAll(fibers), realTime(this.grace))),
       Effect.andThen(Fiber.interruptAll(fibers))
     )
   })
@@ -306,5 +306,12 @@ export class Node {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+/** How long a process has to stop is not for the clock of its runs to say. */
+const realTime = (duration: Duration.Input) =>
+  Effect.callback<void>((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(Duration.fromInputUnsafe(duration)))
+    return Effect.sync(() => clearTimeout(timer))
+  })
 
 const noChildren: Children = { start: () => Effect.never, settled: () => Effect.never }

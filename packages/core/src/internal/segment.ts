@@ -18,7 +18,7 @@ export interface Surroundings {
   readonly principal: Principal
   readonly budget: Budget["Service"]
   readonly audit: Audit["Service"]
-  readonly rested: () => Effect.Effect<void>
+  readonly rested: Effect.Effect<void>
 }
 
 /**
@@ -43,7 +43,7 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
       Effect.andThen(Effect.suspend(() => around.budget.settle(live.run, live.run.usage))),
       Effect.andThen(Effect.suspend(() => around.audit.record(entryOf(live, around.principal)))),
-      Effect.andThen(Effect.suspend(around.rested))
+      Effect.andThen(around.rested)
     )
   })
 

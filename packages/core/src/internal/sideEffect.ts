@@ -17,7 +17,7 @@ export const sideEffect = <E, R>(
     if (stored !== undefined) return Effect.succeed(stored)
     return journal.transact(
       effect,
-      (value) => live.commitOf({ events: [], ...live.stepped(key, value) }),
+      (value) => live.commitOf(live.stepped(key, value)),
       (write, written) => live.accept(write, written)
     ).pipe(
       Effect.catchIf(

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { RunError, StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
-import type { ReadError, RunStore } from "../RunStore.ts"
+import type { RunStore } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
 import { cancelChildren, cancelRun } from "./cancel.ts"
 import { claim, release } from "./claim.ts"
