@@ -35,7 +35,7 @@ export const makeReads = (
       return list(
         query.limit,
         (limit, offset) =>
-          sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC LIMIT ${limit} OFFSET ${offset}`.pipe(
+          sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
             rows("list runs")
           )
       )
@@ -89,7 +89,7 @@ export const makeReads = (
         sql`${records} WHERE run_id IN (
           SELECT run_id FROM runs
           WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}
-          ORDER BY priority DESC, run_id LIMIT ${limit} OFFSET ${offset}
+          ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
         ) ORDER BY priority DESC, run_id`.pipe(rows("due runs")))
   }
 }
@@ -97,6 +97,10 @@ export const makeReads = (
 /** Records with all that belongs to them; a condition follows. */
 export const selectRecords = (sql: SqlClient.SqlClient): Fragment =>
   sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
+
+/** The part of a list that `makeList` asks for. Most lists have one: that an offset may come makes a plan worse. */
+export const page = (sql: SqlClient.SqlClient, limit: number, offset: number): Fragment =>
+  offset === 0 ? sql`LIMIT ${limit}` : sql`LIMIT ${limit} OFFSET ${offset}`
 
 /**
  * Lists of records without those that are damaged; others take their place, so that only the last page is a short one. A
@@ -111,12 +115,12 @@ export const makeList = () => {
   }
   return Effect.fnUntraced(function*<E>(
     limit: number,
-    page: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Row>, E>
+    read: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Row>, E>
   ): Effect.fn.Return<ReadonlyArray<RunRecord>, E> {
     const found: Array<RunRecord> = []
     for (let offset = 0;;) {
       const asked = limit - found.length
-      const rows = yield* page(asked, offset)
+      const rows = yield* read(asked, offset)
       for (const row of rows) {
         const record = recordOf(row)
         if (Result.isSuccess(record)) found.push(record.success)
@@ -129,15 +133,19 @@ export const makeList = () => {
 }
 
 export const unavailable =
-  (operation: string) => <A, R>(effect: Effect.Effect<A, SqlError, R>): Effect.Effect<A, StoreUnavailable, R> =>
-    Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))
+  (operation: string) =>
+  <A, R>(effect: Effect.Effect<A, SqlError | StoreUnavailable, R>): Effect.Effect<A, StoreUnavailable, R> =>
+    Effect.mapError(
+      effect,
+      (cause) => cause._tag === "StoreUnavailable" ? cause : new StoreUnavailable({ operation, cause })
+    )
 
 /** The five characters by which SQL names a condition. */
 export const sqlState = ({ reason: { cause } }: SqlError): string =>
   Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
 /** No row has a text that the database cannot write down. A number that is none of ours must not hide other rows. */
-const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
+export const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
   effect.pipe(
     Effect.provideService(SqlClient.SafeIntegers, true),
     Effect.catchIf((error) => sqlState(error) === "22021", () => Effect.succeed([])),

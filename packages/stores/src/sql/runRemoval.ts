@@ -3,11 +3,11 @@ import type { RemoveQuery, RunStore } from "@fastagentic/core/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import { makeList, selectRecords, unavailable } from "./runReads.ts"
+import { makeList, page, rows, selectRecords, unavailable } from "./runReads.ts"
 
 /**
- * Removes runs that ended. `lock` keeps them from others while they are removed, `among` is a set of ids that came over
- * as one JSON text.
+ * Removes runs that ended. `lock` keeps them from others while they are removed, `among` is a condition on `run_id`, given
+ * the ids as JSON.
  */
 export const makeRemove = (
   sql: SqlClient,
@@ -21,7 +21,10 @@ export const makeRemove = (
     const filters: Array<Fragment> = [sql`finished_at < ${finishedBefore}`, sql.in("state", final)]
     if (tenant !== undefined) filters.push(sql`tenant = ${tenant}`)
     const ended = sql`${selectRecords(sql)} WHERE ${sql.and(filters)} ORDER BY finished_at, run_id`
-    return list(limit, (limit, offset) => sql`${ended} LIMIT ${limit} OFFSET ${offset} ${lock}`)
+    return list(
+      limit,
+      (limit, offset) => sql`${ended} ${page(sql, limit, offset)} ${lock}`.pipe(rows("ended runs"))
+    )
   }
 
   const remove = Effect.fnUntraced(function*(query: RemoveQuery) {
@@ -29,11 +32,11 @@ export const makeRemove = (
     if (found.length === 0) return found
     const ids = JSON.stringify(found.map((run) => run.runId))
     yield* sql`
-      DELETE FROM idempotency_keys WHERE run_id IN ${among(ids)} AND (tenant, owner, kind, agent, key) IN (
-        SELECT tenant, owner, kind, agent, idempotency_key FROM runs WHERE run_id IN ${among(ids)}
+      DELETE FROM idempotency_keys WHERE ${among(ids)} AND (tenant, owner, kind, agent, key) IN (
+        SELECT tenant, owner, kind, agent, idempotency_key FROM runs WHERE ${among(ids)}
       )`
     for (const table of ["run_events", "run_steps", "interrupts", "run_values", "runs"]) {
-      yield* sql`DELETE FROM ${sql(table)} WHERE run_id IN ${among(ids)}`
+      yield* sql`DELETE FROM ${sql(table)} WHERE ${among(ids)}`
     }
     return found
   })

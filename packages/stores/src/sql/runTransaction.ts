@@ -3,6 +3,7 @@ import type { Commit, RunStore, Written } from "@fastagentic/core/RunStore"
 import { Effect, Exit } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { unavailable } from "./runReads.ts"
 
 /** Somebody else's effect and a commit in one transaction; `write` is run inside of it. */
 export const makeTransact = (
@@ -19,9 +20,7 @@ export const makeTransact = (
     Effect.provideService(SqlClient, sql),
     sql.withTransaction,
     Effect.catch((error): Effect.Effect<readonly [A, Written], E | StoreUnavailable> => {
-      if (error instanceof Undone) return error.exit
-      if (error._tag === "StoreUnavailable") return Effect.fail(error)
-      return Effect.fail(new StoreUnavailable({ operation: "transact", cause: error }))
+      return error instanceof Undone ? error.exit : unavailable("transact")(Effect.fail(error))
     })
   )
 

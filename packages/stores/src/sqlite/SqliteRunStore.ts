@@ -54,7 +54,7 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
       write: (writes) =>
         writes.length === 0 ? Effect.succeed([]) : writeAll(writes).pipe(sql.withTransaction, unavailable("write")),
       ...makeReads(sql),
-      remove: makeRemove(sql, { among: (ids) => sql`(SELECT value FROM json_each(${ids}))` }),
+      remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
       transact: makeTransact(sql, (write) => Effect.map(writeAll([write]), ([written = refused]) => written))
     })
   }
