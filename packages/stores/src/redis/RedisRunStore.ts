@@ -132,12 +132,9 @@ export const make = (
           Reads.collect(
             "due runs",
             { first: "0", limit },
-            (at, limit) =>
-              evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`])
+            (at, limit) => evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`])
           ), { concurrency: "unbounded" })
-        return found.flat().sort((a, b) =>
-          b.priority - a.priority || byId(a, b)
-        ).slice(0, limit)
+        return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
       }),
 
       remove: Effect.fnUntraced(function*({ dryRun, finishedBefore, limit, states, tenant }) {
@@ -148,16 +145,19 @@ export const make = (
             (at, limit) =>
               evalEnded(prefix, [Keys.finishedIndex(prefix, state, tenant), `${finishedBefore}`, at, `${limit}`])
           ))
-        const runs = found.flat().sort((a, b) =>
-          (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b)
-        ).slice(0, limit).sort(byId)
+        const runs = found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b)).slice(
+          0,
+          limit
+        ).sort(byId)
         if (dryRun === true) return runs
         const removed = yield* Effect.forEach(Arr.chunksOf(runs, 100), (chunk) =>
           Reads.answer("remove runs", Values.toRunIds)(
             evalRemove(prefix, [`${finishedBefore}`, ...Keys.list(chunk.map((run) => run.runId))])
           ))
         const gone = new Set(removed.flat())
-        return runs.filter((run) => gone.has(run.runId))
+        return runs.filter((run) =>
+          gone.has(run.runId)
+        )
       })
     })
   })
