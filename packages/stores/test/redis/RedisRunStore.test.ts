@@ -576,6 +576,18 @@ describeWithOwnServer("a Redis that is restarted", () => {
       assert.strictEqual((yield* journal(store, run.runId)).length, 2)
     }))
 
+  it.effect("makes room by removing when it has no memory left", () =>
+    Effect.gen(function*() {
+      const { redis, store } = yield* connect({ url: (yield* ownServer()).url })
+      const run = makeRun({ state: "completed", finishedAt: 1 })
+      yield* store.write([admit(run, "a")])
+      yield* redis.send("CONFIG", "SET", "maxmemory", "1")
+      const query = { states: ["completed"], finishedBefore: 2, limit: 5 } as const
+      assert.deepStrictEqual(ids(yield* store.remove(query)), [run.runId])
+      assert.isUndefined(yield* store.get(run.runId))
+      assert.deepStrictEqual(yield* store.list({ tenant: run.tenant, limit: 5 }), [])
+    }))
+
   it.effect("is unavailable when it says nothing for 30 seconds", () =>
     Effect.gen(function*() {
       const server = yield* ownServer()
