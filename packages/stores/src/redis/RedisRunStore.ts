@@ -5,7 +5,7 @@
  */
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
-import { RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
+import { type RemoveQuery, RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
 import { Array as Arr, Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as Keys from "./internal/keys.ts"
@@ -63,6 +63,7 @@ export const make = (
   Effect.gen(function*() {
     const { prefix, redis } = yield* RedisClient.RedisClient
     const node = yield* holdLease(redis, prefix, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
+    const collect = Reads.makeCollect()
     const evalWrite = redis.eval(WriteScript.write)
     const evalPage = redis.eval(ReadScripts.page)
     const evalDue = redis.eval(ReadScripts.due)
@@ -84,16 +85,42 @@ export const make = (
       })
     })
 
+    const get = (runId: string) =>
+      redis.send("HGETALL", `${prefix}run:${runId}`).pipe(
+        Reads.part(runId, "record", (fields) => Values.isEmpty(fields) ? undefined : Values.toRecord(runId, fields))
+      )
+
+    /** The one run that a query names, if it is to be removed. */
+    const ended = ({ finishedBefore, runId, states, tenant }: RemoveQuery & { readonly runId: string }) =>
+      get(runId).pipe(
+        Effect.catchTag("JournalDamaged", () => Effect.succeed(undefined)),
+        Effect.map((run) =>
+          run !== undefined && isFinal(run.state) && states.includes(run.state) &&
+            (tenant === undefined || run.tenant === tenant) && (run.finishedAt ?? Infinity) < finishedBefore
+            ? [run]
+            : []
+        )
+      )
+
+    /** What ended before a time, by that time. */
+    const firstEnded = ({ finishedBefore, limit, states, tenant }: RemoveQuery) =>
+      Effect.map(
+        Effect.forEach(new Set(states.filter(isFinal)), (state) =>
+          collect(
+            "runs to remove",
+            { first: "0", limit },
+            (at, limit) =>
+              evalEnded(prefix, [Keys.finishedIndex(prefix, state, tenant), `${finishedBefore}`, at, `${limit}`])
+          )),
+        (found) => found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b))
+      )
+
     return RunStore.of({
       write,
-
-      get: (runId) =>
-        redis.send("HGETALL", `${prefix}run:${runId}`).pipe(
-          Reads.part(runId, "record", (fields) => Values.isEmpty(fields) ? undefined : Values.toRecord(runId, fields))
-        ),
+      get,
 
       list: (query) =>
-        Reads.collect(
+        collect(
           "list runs",
           { first: query.before === undefined ? "+" : `(${query.before}`, limit: query.limit },
           (at, limit) =>
@@ -113,7 +140,7 @@ export const make = (
           Reads.part(runId, "interrupts", (interrupts) => Values.toInterrupts(runId, interrupts))
         ),
 
-      unfinished: Reads.collect(
+      unfinished: collect(
         "unfinished runs",
         { first: "-", limit: Number.MAX_SAFE_INTEGER },
         (at, limit) =>
@@ -129,7 +156,7 @@ export const make = (
 
       due: Effect.fnUntraced(function*({ agents, limit, now }) {
         const found = yield* Effect.forEach(new Set(agents), (agent) =>
-          Reads.collect(
+          collect(
             "due runs",
             { first: "0", limit },
             (at, limit) => evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`])
@@ -137,22 +164,13 @@ export const make = (
         return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
       }),
 
-      remove: Effect.fnUntraced(function*({ dryRun, finishedBefore, limit, states, tenant }) {
-        const found = yield* Effect.forEach(new Set(states.filter(isFinal)), (state) =>
-          Reads.collect(
-            "runs to remove",
-            { first: "0", limit },
-            (at, limit) =>
-              evalEnded(prefix, [Keys.finishedIndex(prefix, state, tenant), `${finishedBefore}`, at, `${limit}`])
-          ))
-        const runs = found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b)).slice(
-          0,
-          limit
-        ).sort(byId)
+      remove: Effect.fnUntraced(function*({ dryRun, runId, ...query }) {
+        const found = yield* runId === undefined ? firstEnded(query) : ended({ ...query, runId })
+        const runs = found.slice(0, query.limit).sort(byId)
         if (dryRun === true) return runs
         const removed = yield* Effect.forEach(Arr.chunksOf(runs, 100), (chunk) =>
           Reads.answer("remove runs", Values.toRunIds)(
-            evalRemove(prefix, [`${finishedBefore}`, ...Keys.list(chunk.map((run) => run.runId))])
+            evalRemove(prefix, [`${query.finishedBefore}`, ...Keys.list(chunk.map((run) => run.runId))])
           ))
         const gone = new Set(removed.flat())
         return runs.filter((run) =>

@@ -1,24 +1,22 @@
 import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { ReadError } from "@fastagentic/core/RunStore"
-import { Effect, Option } from "effect"
+import { Effect, Result } from "effect"
 import { RedisError } from "effect/persistence/Redis"
 import { unavailable } from "../RedisClient.ts"
 import * as Values from "./values.ts"
 
+const logDamaged = (runId: string, what: string, cause: unknown) =>
+  Effect.annotateLogs(Effect.logError(`The ${what} of a run cannot be read`, cause), { runId })
+
 /** The log has the reason: the failure itself goes to callers, and says nothing of what is stored. */
 const damaged = (runId: string, what: string, cause: unknown): Effect.Effect<never, JournalDamaged> =>
-  Effect.logError(`The ${what} of a run cannot be read`, cause).pipe(
-    Effect.annotateLogs({ runId }),
-    Effect.andThen(Effect.fail(new JournalDamaged({ runId, what })))
-  )
+  Effect.andThen(logDamaged(runId, what, cause), Effect.fail(new JournalDamaged({ runId, what })))
 
-const decoded = <A>(runId: string, what: string, decode: () => A): Effect.Effect<A, JournalDamaged> =>
-  Effect.catchTag(
-    Effect.try({ try: decode, catch: (cause) => new StoreUnavailable({ operation: what, cause }) }),
-    "StoreUnavailable",
-    (error) => damaged(runId, what, error.cause)
-  )
+const decoded = <A>(runId: string, what: string, decode: () => A): Effect.Effect<A, JournalDamaged> => {
+  const result = Result.try(decode)
+  return Result.isSuccess(result) ? Effect.succeed(result.success) : damaged(runId, what, result.failure)
+}
 
 export const record = (runId: string, fields: unknown): Effect.Effect<RunRecord, JournalDamaged> =>
   decoded(runId, "record", () => Values.toRecord(runId, fields))
@@ -46,21 +44,29 @@ export const answer = <A>(operation: string, decode: (reply: unknown) => A) =>
     (reply) => Effect.try({ try: () => decode(reply), catch: (cause) => new StoreUnavailable({ operation, cause }) })
   )
 
-/** Up to so many runs, however many Redis has to look at: it never looks at many at once. Damaged ones are left out. */
-export const collect = Effect.fnUntraced(function*(
-  operation: string,
-  { first, limit }: { readonly first: string; readonly limit: number },
-  page: (at: string, limit: number) => Effect.Effect<unknown, RedisError>
-) {
-  const found: Array<RunRecord> = []
-  let at = first
-  while (found.length < limit && at !== "") {
-    const { next, runs } = yield* answer(operation, Values.toPage)(page(at, limit - found.length))
-    for (const { fields, runId } of runs) {
-      const run = yield* Effect.option(record(runId, fields))
-      if (Option.isSome(run)) found.push(run.value)
+/**
+ * Reads up to so many runs, however many Redis has to look at: it never looks at many at once. Damaged ones are left out,
+ * and logged once.
+ */
+export const makeCollect = () => {
+  const known = new Set<string>()
+  return Effect.fnUntraced(function*(
+    operation: string,
+    { first, limit }: { readonly first: string; readonly limit: number },
+    page: (at: string, limit: number) => Effect.Effect<unknown, RedisError>
+  ) {
+    const found: Array<RunRecord> = []
+    let at = first
+    while (found.length < limit && at !== "") {
+      const { next, runs } = yield* answer(operation, Values.toPage)(page(at, limit - found.length))
+      for (const { fields, runId } of runs) {
+        const run = Result.try(() => Values.toRecord(runId, fields))
+        if (Result.isSuccess(run)) found.push(run.success)
+        else if (!known.has(runId)) yield* logDamaged(runId, "record", run.failure)
+        if (Result.isFailure(run)) known.add(runId)
+      }
+      at = next
     }
-    at = next
-  }
-  return found
-})
+    return found
+  })
+}
