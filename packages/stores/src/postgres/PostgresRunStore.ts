@@ -9,7 +9,9 @@ import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { makeReads, unavailable } from "../sql/runReads.ts"
+import { makeReads, refused, unavailable } from "../sql/runReads.ts"
+import { makeRemove } from "../sql/runRemoval.ts"
+import { makeTransact } from "../sql/runTransaction.ts"
 import { makeWrite } from "./internal/batch.ts"
 import { holdLease } from "./internal/lease.ts"
 import * as migrations from "./migrations.ts"
@@ -54,7 +56,11 @@ export const make = (
     const orphan = sql`(node IS NULL OR node = ${node} OR NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
     ))`
-    const write = makeWrite(sql, node)
+    const { write, writeOnce } = makeWrite(sql, node)
+    const remove = makeRemove(sql, {
+      among: (ids) => sql`run_id = ANY (ARRAY(SELECT json_array_elements_text(${ids}::text::json)))`,
+      lock: sql`FOR UPDATE OF runs SKIP LOCKED`
+    })
     const reads = makeReads(sql, orphan)
     return RunStore.of({
       write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
@@ -63,7 +69,15 @@ export const make = (
       events: (runId, after, limit) => reads.events(runId, after, limit).pipe(patiently(`events of run ${runId}`)),
       steps: (runId) => reads.steps(runId).pipe(patiently(`steps of run ${runId}`)),
       interrupts: (runId) => reads.interrupts(runId).pipe(patiently(`interrupts of run ${runId}`)),
-      unfinished: reads.unfinished.pipe(patiently("unfinished runs"))
+      unfinished: reads.unfinished.pipe(patiently("unfinished runs")),
+      due: (query) => reads.due(query).pipe(patiently("due runs")),
+      remove: (query) => remove(query).pipe(patiently("remove runs")),
+      transact: makeTransact(sql, (commit) =>
+        writeOnce([commit]).pipe(
+          Effect.map(([written = refused]) => written),
+          unavailable("transact"),
+          patiently("transact")
+        ))
     })
   })
 
@@ -79,9 +93,8 @@ export const layerNoClient = (
   Layer.effect(RunStore, make(options)).pipe(Layer.provide(migrations.layer))
 
 /** A network can lose a server without a word. */
-const patiently =
-  (operation: string) => <A>(effect: Effect.Effect<A, StoreUnavailable>): Effect.Effect<A, StoreUnavailable> =>
-    Effect.timeoutOrElse(effect, {
-      duration: "30 seconds",
-      orElse: () => Effect.fail(new StoreUnavailable({ operation: `${operation}: no answer` }))
-    })
+const patiently = (operation: string) => <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailable> =>
+  Effect.timeoutOrElse(effect, {
+    duration: "30 seconds",
+    orElse: () => Effect.fail(new StoreUnavailable({ operation: `${operation}: no answer` }))
+  })

@@ -117,6 +117,32 @@ const audit = script(`
   CREATE INDEX audit_by_tenant ON audit (tenant, id)
 `)
 
+/**
+ * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
+ * have. What changes a state touches the indexes of what is open, due, running and finished; what only appends touches
+ * none.
+ */
+const waiting = script(`
+  ALTER TABLE runs
+    ADD COLUMN crashes bigint NOT NULL DEFAULT 0,
+    ADD COLUMN priority bigint NOT NULL DEFAULT 0,
+    ADD COLUMN wake_at bigint,
+    ADD COLUMN waits_for text COLLATE "C";
+  ALTER TABLE run_values ADD COLUMN root_run_id text COLLATE "C", ADD COLUMN forked_from text;
+  ALTER TABLE run_steps ADD COLUMN seq bigint NOT NULL DEFAULT 0;
+  UPDATE run_steps SET seq = runs.seq FROM runs WHERE runs.run_id = run_steps.run_id;
+  UPDATE runs SET wake_at = updated_at WHERE state = 'queued';
+
+  DROP INDEX runs_unfinished;
+  CREATE INDEX runs_running ON runs (kind, agent, tenant, run_id) WHERE state = 'running';
+  CREATE INDEX runs_due ON runs (wake_at, agent, priority, state, run_id)
+    WHERE wake_at IS NOT NULL AND state IN ('queued', 'suspended');
+  CREATE INDEX runs_open_in_thread ON runs (tenant, owner, thread_id, run_id)
+    WHERE thread_id IS NOT NULL AND state IN ('queued', 'running', 'suspended');
+  CREATE INDEX runs_by_parent ON runs (tenant, parent_run_id, run_id) WHERE parent_run_id IS NOT NULL;
+  CREATE INDEX runs_finished ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL
+`)
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -132,7 +158,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     sql.withTransaction(
       Effect.andThen(
         sql`SELECT pg_advisory_xact_lock(${lockId})`,
-        migrate({ "0001_runs": runs, "0002_audit": audit })
+        migrate({ "0001_runs": runs, "0002_audit": audit, "0003_waiting": waiting })
       )
     )
   )

@@ -42,7 +42,7 @@ export const layerNoClient = (
  * **Gotchas**
  *
  * One Redis, not a Redis Cluster: a batch of writes concerns many keys. A replica takes over without the commits that
- * had not reached it. Nothing is ever removed: all journals have to fit into memory.
+ * had not reached it. All journals have to fit into memory: what is not removed stays.
  *
  * **Example** (Keeping runs in Redis)
  *

@@ -4,14 +4,18 @@
  * @since 0.1.0
  */
 import { StoreUnavailable } from "@fastagentic/core/RunError"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import { RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
-import { Duration, Effect, Layer, Result, type Scope } from "effect"
+import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
+import { type RemoveQuery, RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
+import { Array as Arr, Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
+import * as Keys from "./internal/keys.ts"
 import { holdLease } from "./internal/lease.ts"
-import * as Scripts from "./internal/scripts.ts"
+import * as Reads from "./internal/reads.ts"
+import * as ReadScripts from "./internal/readScripts.ts"
+import * as RemoveScript from "./internal/removeScript.ts"
 import * as Values from "./internal/values.ts"
 import * as Writes from "./internal/writes.ts"
+import * as WriteScript from "./internal/writeScript.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
@@ -34,15 +38,21 @@ export interface Options {
  * A batch is one script, and Redis runs one script at a time: nobody sees half of it, and no other node comes between
  * its writes. With each commit the script publishes `"<run id> <seq>"` on the channel `<prefix>changes`.
  *
- * A journal is a list, and the place of an event in it is its number. Runs are listed from sorted sets, by thread,
- * state, owner, agent or tenant, whichever a query names first in this order.
+ * A journal is a list, and the place of an event in it is its number. Runs are listed from sorted sets, by parent,
+ * thread, state, owner, agent or tenant, whichever a query names first in this order.
  *
- * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
- * takes a run becomes its node with the commit that sets the attempt.
+ * `unfinished` are running runs that no other node has: their node is this one, or gave no sign of life within its
+ * lease. Who takes a run becomes its node with the commit that sets the attempt.
+ *
+ * Waiting runs are kept by the time that they wait for. `due` moves those whose time has come to an index by priority,
+ * and so looks at nothing that is not due. `remove` takes first what ended first.
  *
  * **Gotchas**
  *
  * After `StoreUnavailable` a write may have been committed all the same: the connection can be lost before the answer.
+ *
+ * A run that a version before limits, timers and retention wrote is limited, due and removable from its next change of
+ * state on, and its steps have the number 0.
  *
  * @category constructors
  * @since 0.1.0
@@ -53,14 +63,20 @@ export const make = (
   Effect.gen(function*() {
     const { prefix, redis } = yield* RedisClient.RedisClient
     const node = yield* holdLease(redis, prefix, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
-    const evalWrite = redis.eval(Scripts.write)
-    const evalPage = redis.eval(Scripts.page)
+    const collect = Reads.makeCollect()
+    const evalWrite = redis.eval(WriteScript.write)
+    const evalPage = redis.eval(ReadScripts.page)
+    const evalDue = redis.eval(ReadScripts.due)
+    const evalEnded = redis.eval(ReadScripts.ended)
+    const evalRemove = redis.eval(RemoveScript.remove)
 
     const write = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
       const encoded = writes.map((write) => Result.try(() => Writes.argumentsOf(prefix, node, write)))
       const batch = encoded.flatMap((one) => Result.isSuccess(one) ? one.success : [])
-      const reply = batch.length === 0 ? [] : yield* RedisClient.unavailable("write")(evalWrite(prefix, batch))
-      const answers = (yield* decoded("write", () => Writes.decodeAnswers(reply))).values()
+      const replies = batch.length === 0
+        ? []
+        : yield* Reads.answer("write", Writes.decodeAnswers)(evalWrite(prefix, batch))
+      const answers = replies.values()
       return yield* Effect.forEach(writes, (write, index) => {
         const one = encoded[index]
         return one === undefined || Result.isFailure(one)
@@ -69,68 +85,97 @@ export const make = (
       })
     })
 
-    /** Up to so many runs of an index, however many Redis has to look at: it never looks at many at once. */
-    const runs = Effect.fnUntraced(function*(operation: string, index: string, at: {
-      readonly order: "newest" | "oldest"
-      readonly bound: string
-      readonly limit: number
-      readonly node?: string
-      readonly filters: ReadonlyArray<string>
-    }) {
-      const found: Array<RunRecord> = []
-      let bound = at.bound
-      while (found.length < at.limit) {
-        const args = [index, at.order, bound, `${at.limit - found.length}`, at.node ?? "", ...at.filters]
-        const reply = yield* RedisClient.unavailable(operation)(evalPage(prefix, args))
-        const { last, runs } = yield* decoded(operation, () => Values.toPage(reply))
-        for (const { fields, runId } of runs) found.push(yield* record(runId, fields))
-        if (last === "") break
-        bound = `(${last}`
-      }
-      return found
-    })
+    const get = (runId: string) =>
+      redis.send("HGETALL", `${prefix}run:${runId}`).pipe(
+        Reads.part(runId, "record", (fields) => Values.isEmpty(fields) ? undefined : Values.toRecord(runId, fields))
+      )
 
-    const reading =
-      <A>(operation: string, decode: (reply: unknown) => A) => (reply: Effect.Effect<unknown, RedisError>) =>
-        Effect.flatMap(RedisClient.unavailable(operation)(reply), (reply) => decoded(operation, () => decode(reply)))
+    /** The one run that a query names, if it is to be removed. */
+    const ended = ({ finishedBefore, runId, states, tenant }: RemoveQuery & { readonly runId: string }) =>
+      get(runId).pipe(
+        Effect.catchTag("JournalDamaged", () => Effect.succeed(undefined)),
+        Effect.map((run) =>
+          run !== undefined && isFinal(run.state) && states.includes(run.state) &&
+            (tenant === undefined || run.tenant === tenant) && (run.finishedAt ?? Infinity) < finishedBefore
+            ? [run]
+            : []
+        )
+      )
+
+    /** What ended before a time, by that time. */
+    const firstEnded = ({ finishedBefore, limit, states, tenant }: RemoveQuery) =>
+      Effect.map(
+        Effect.forEach(new Set(states.filter(isFinal)), (state) =>
+          collect(
+            "runs to remove",
+            { first: "0", limit },
+            (at, limit) =>
+              evalEnded(prefix, [Keys.finishedIndex(prefix, state, tenant), `${finishedBefore}`, at, `${limit}`])
+          )),
+        (found) => found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b))
+      )
 
     return RunStore.of({
       write,
-
-      get: (runId) =>
-        redis.send("HGETALL", `${prefix}run:${runId}`).pipe(
-          reading(`record of run ${runId}`, (fields) =>
-            Values.isEmpty(fields) ? undefined : Values.toRecord(runId, fields))
-        ),
+      get,
 
       list: (query) =>
-        runs("list runs", Writes.indexFor(prefix, query), {
-          order: "newest",
-          bound: query.before === undefined ? "+" : `(${query.before}`,
-          limit: query.limit,
-          filters: Writes.filtersOf(query)
-        }),
+        collect(
+          "list runs",
+          { first: query.before === undefined ? "+" : `(${query.before}`, limit: query.limit },
+          (at, limit) =>
+            evalPage(prefix, [Keys.indexFor(prefix, query), "newest", at, `${limit}`, "", ...Keys.filtersOf(query)])
+        ),
 
       events: (runId, after, limit) =>
         redis.send("LRANGE", `${prefix}events:${runId}`, `${after}`, `${after + Math.max(limit, 1) - 1}`).pipe(
-          reading(`events of run ${runId}`, (events) =>
-            Values.toEvents(runId, events, after))
+          Reads.part(runId, "events", (events) => Values.toEvents(runId, events, after))
         ),
 
       steps: (runId) =>
-        redis.send("HGETALL", `${prefix}steps:${runId}`).pipe(reading(`steps of run ${runId}`, Values.toSteps)),
+        redis.send("HGETALL", `${prefix}steps:${runId}`).pipe(Reads.part(runId, "steps", Values.toSteps)),
 
       interrupts: (runId) =>
         redis.send("HGETALL", `${prefix}interrupts:${runId}`).pipe(
-          reading(`interrupts of run ${runId}`, (interrupts) => Values.toInterrupts(runId, interrupts))
+          Reads.part(runId, "interrupts", (interrupts) => Values.toInterrupts(runId, interrupts))
         ),
 
-      unfinished: runs("unfinished runs", `${prefix}unfinished`, {
-        order: "oldest",
-        bound: "-",
-        limit: Number.MAX_SAFE_INTEGER,
-        node: JSON.stringify(node),
-        filters: ["0"]
+      unfinished: collect(
+        "unfinished runs",
+        { first: "-", limit: Number.MAX_SAFE_INTEGER },
+        (at, limit) =>
+          evalPage(prefix, [
+            `${prefix}unfinished`,
+            "oldest",
+            at,
+            `${limit}`,
+            JSON.stringify(node),
+            ...Keys.list(["state", JSON.stringify("running")])
+          ])
+      ),
+
+      due: Effect.fnUntraced(function*({ agents, limit, now }) {
+        const found = yield* Effect.forEach(new Set(agents), (agent) =>
+          collect(
+            "due runs",
+            { first: "0", limit },
+            (at, limit) => evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`])
+          ), { concurrency: "unbounded" })
+        return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
+      }),
+
+      remove: Effect.fnUntraced(function*({ dryRun, runId, ...query }) {
+        const found = yield* runId === undefined ? firstEnded(query) : ended({ ...query, runId })
+        const runs = found.slice(0, query.limit).sort(byId)
+        if (dryRun === true) return runs
+        const removed = yield* Effect.forEach(Arr.chunksOf(runs, 100), (chunk) =>
+          Reads.answer("remove runs", Values.toRunIds)(
+            evalRemove(prefix, [`${query.finishedBefore}`, ...Keys.list(chunk.map((run) => run.runId))])
+          ))
+        const gone = new Set(removed.flat())
+        return runs.filter((run) =>
+          gone.has(run.runId)
+        )
       })
     })
   })
@@ -142,11 +187,7 @@ export const make = (
 export const layerNoClient = (options: Options = {}): Layer.Layer<RunStore, RedisError, RedisClient.RedisClient> =>
   Layer.effect(RunStore, make(options))
 
-const decoded = <A>(operation: string, decode: () => A): Effect.Effect<A, StoreUnavailable> =>
-  Effect.try({ try: decode, catch: (cause) => new StoreUnavailable({ operation, cause }) })
-
-const record = (runId: string, fields: unknown) =>
-  decoded(`record of run ${runId}`, () => Values.toRecord(runId, fields))
+const byId = (a: RunRecord, b: RunRecord) => a.runId < b.runId ? -1 : 1
 
 // answers
 
@@ -157,19 +198,21 @@ const toWritten = (
   if (tag === "Admitted" && write._tag === "Admit") return Effect.succeed(Writes.admitted(write))
   if (tag === "Committed" && write._tag === "Commit") return Effect.succeed(Writes.committed(write, Number(first)))
   if (tag === "Refused") return Effect.succeed(Writes.refused)
-  if (tag === "Attached") return attached(first, rest)
+  if (tag === "Attached") return other("Attached", first, rest)
+  if (tag === "Busy") return other("Busy", first, rest)
   if (tag === "Damaged") return notKept(write, first)
   return Effect.fail(new StoreUnavailable({ operation: "write", cause: new Error("Redis answered something else") }))
 }
 
 /** A run that cannot be read must not take the other writes of the batch with it. */
-const attached = (runId: string, fields: ReadonlyArray<string>): Effect.Effect<Written> =>
-  Effect.map(record(runId, fields), (run): Written => ({ _tag: "Attached", run })).pipe(
-    Effect.catchTag(
-      "StoreUnavailable",
-      (error) =>
-        Effect.as(Effect.logError("The run that holds an idempotency key cannot be read", error), Writes.refused)
-    )
+const other = (
+  tag: "Attached" | "Busy",
+  runId: string,
+  fields: ReadonlyArray<string>
+): Effect.Effect<Written> =>
+  Reads.record(runId, fields).pipe(
+    Effect.map((run): Written => ({ _tag: tag, run })),
+    Effect.orElseSucceed(() => Writes.refused)
   )
 
 /** A write that no store could keep, or that a damaged run cannot take, is the fault of its run alone. */

@@ -1,8 +1,8 @@
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { RunStore, Written } from "@fastagentic/core/RunStore"
-import { Effect, Predicate } from "effect"
-import type * as SqlClient from "effect/sql/SqlClient"
+import { Effect, Predicate, Result } from "effect"
+import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
@@ -12,14 +12,15 @@ import * as Rows from "./runRows.ts"
 export const makeReads = (
   sql: SqlClient.SqlClient,
   orphan: Fragment = sql`TRUE`
-): Omit<RunStore["Service"], "write"> => {
-  const records = sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
+): Omit<RunStore["Service"], "write" | "remove" | "transact"> => {
+  const records = selectRecords(sql)
+  const list = makeList()
 
   return {
     get: (runId) =>
       sql`${records} WHERE run_id = ${runId}`.pipe(
         rows(`get run ${runId}`),
-        Effect.flatMap(([row]) => row === undefined ? Effect.undefined : record(row))
+        Effect.flatMap(([row]) => row === undefined ? Effect.undefined : Effect.fromResult(recordOf(row)))
       ),
 
     list: (query) => {
@@ -29,10 +30,14 @@ export const makeReads = (
       if (query.kind !== undefined) filters.push(sql`kind = ${query.kind}`)
       if (query.state !== undefined) filters.push(sql`state = ${query.state}`)
       if (query.threadId !== undefined) filters.push(sql`thread_id = ${query.threadId}`)
+      if (query.parentRunId !== undefined) filters.push(sql`parent_run_id = ${query.parentRunId}`)
       if (query.before !== undefined) filters.push(sql`run_id < ${query.before}`)
-      return sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC LIMIT ${query.limit}`.pipe(
-        rows("list runs"),
-        Effect.flatMap(Effect.forEach(record))
+      return list(
+        query.limit,
+        (limit, offset) =>
+          sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
+            rows("list runs")
+          )
       )
     },
 
@@ -46,13 +51,17 @@ export const makeReads = (
         )
         ORDER BY last_seq`.pipe(
         rows(`events of run ${runId}`),
-        Effect.flatMap((rows) => decoded(`events of run ${runId}`, () => Rows.toEvents(runId, rows, after)))
+        Effect.flatMap((rows) =>
+          Effect.fromResult(decoded(runId, `events after ${after}`, () => Rows.toEvents(runId, rows, after)))
+        )
       ),
 
     steps: (runId) =>
-      sql`SELECT name, value FROM run_steps WHERE run_id = ${runId} ORDER BY name`.pipe(
+      sql`SELECT name, value, seq FROM run_steps WHERE run_id = ${runId} ORDER BY name`.pipe(
         rows(`steps of run ${runId}`),
-        Effect.flatMap((rows) => decoded(`steps of run ${runId}`, () => rows.map(Rows.toStep)))
+        Effect.flatMap(Effect.forEach((row: Row) =>
+          Effect.fromResult(decoded(runId, `step ${String(row["name"])}`, () => Rows.toStep(row)))
+        ))
       ),
 
     interrupts: (runId) =>
@@ -60,52 +69,106 @@ export const makeReads = (
         SELECT ${sql.literal(Rows.interruptColumns)} FROM interrupts
         WHERE run_id = ${runId} ORDER BY created_at, id`.pipe(
         rows(`interrupts of run ${runId}`),
-        Effect.flatMap((rows) =>
-          decoded(`interrupts of run ${runId}`, () => rows.map((row) => Rows.toInterrupt(runId, row)))
-        )
+        Effect.flatMap(Effect.forEach((row: Row) =>
+          Effect.fromResult(decoded(runId, `interrupt ${String(row["id"])}`, () => Rows.toInterrupt(runId, row)))
+        ))
       ),
 
-    unfinished: sql`${records} WHERE state IN ('queued', 'running') AND ${orphan} ORDER BY run_id`.pipe(
-      rows("unfinished runs"),
-      Effect.flatMap(Effect.forEach(record))
-    )
+    // What runs, and below what is due, is found by an index alone, however many runs there are.
+    unfinished: list(
+      Infinity,
+      () =>
+        sql`${records} WHERE run_id IN (SELECT run_id FROM runs WHERE state = 'running') AND ${orphan} ORDER BY run_id`
+          .pipe(
+            rows("unfinished runs")
+          )
+    ),
+
+    due: ({ agents, limit, now }) =>
+      agents.length === 0 ? Effect.succeed([]) : list(limit, (limit, offset) =>
+        sql`${records} WHERE run_id IN (
+          SELECT run_id FROM runs
+          WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}
+          ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
+        ) ORDER BY priority DESC, run_id`.pipe(rows("due runs")))
   }
 }
 
+/** Records with all that belongs to them; a condition follows. */
+export const selectRecords = (sql: SqlClient.SqlClient): Fragment =>
+  sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
+
+/** The part of a list that `makeList` asks for. Most lists have one: that an offset may come makes a plan worse. */
+export const page = (sql: SqlClient.SqlClient, limit: number, offset: number): Fragment =>
+  offset === 0 ? sql`LIMIT ${limit}` : sql`LIMIT ${limit} OFFSET ${offset}`
+
+/**
+ * Lists of records without those that are damaged; others take their place, so that only the last page is a short one. A
+ * damaged record is logged once.
+ */
+export const makeList = () => {
+  const known = new Set<string>()
+  const log = ({ runId, what }: JournalDamaged) => {
+    if (known.has(runId)) return Effect.void
+    known.add(runId)
+    return Effect.annotateLogs(Effect.logError("A run is left out of lists because it cannot be read"), { runId, what })
+  }
+  return Effect.fnUntraced(function*<E>(
+    limit: number,
+    read: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Row>, E>
+  ): Effect.fn.Return<ReadonlyArray<RunRecord>, E> {
+    const found: Array<RunRecord> = []
+    for (let offset = 0;;) {
+      const asked = limit - found.length
+      const rows = yield* read(asked, offset)
+      for (const row of rows) {
+        const record = recordOf(row)
+        if (Result.isSuccess(record)) found.push(record.success)
+        else yield* log(record.failure)
+      }
+      if (rows.length < asked || found.length >= limit) return found
+      offset += rows.length
+    }
+  })
+}
+
 export const unavailable =
-  (operation: string) => <A, R>(effect: Effect.Effect<A, SqlError, R>): Effect.Effect<A, StoreUnavailable, R> =>
-    Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))
+  (operation: string) =>
+  <A, R>(effect: Effect.Effect<A, SqlError | StoreUnavailable, R>): Effect.Effect<A, StoreUnavailable, R> =>
+    Effect.mapError(
+      effect,
+      (cause) => cause._tag === "StoreUnavailable" ? cause : new StoreUnavailable({ operation, cause })
+    )
 
 /** The five characters by which SQL names a condition. */
 export const sqlState = ({ reason: { cause } }: SqlError): string =>
   Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
-/** No row has a text that the database cannot write down. */
-const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
+/** No row has a text that the database cannot write down. A number that is none of ours must not hide other rows. */
+export const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
   effect.pipe(
+    Effect.provideService(SqlClient.SafeIntegers, true),
     Effect.catchIf((error) => sqlState(error) === "22021", () => Effect.succeed([])),
     unavailable(operation)
   )
 
-/** Whatever is wrong with a row, also what makes a decoder give up, is a failure of the store. */
-const decoded = <A>(operation: string, decode: () => A): Effect.Effect<A, StoreUnavailable> =>
-  Effect.try({ try: decode, catch: (cause) => new StoreUnavailable({ operation, cause }) })
+/** Whatever is wrong with a row, also what makes a decoder give up, is a damage of its run. */
+const decoded = <A>(runId: string, what: string, decode: () => A): Result.Result<A, JournalDamaged> =>
+  Result.try({ try: decode, catch: () => new JournalDamaged({ runId, what }) })
 
-const record = (row: Row): Effect.Effect<RunRecord, StoreUnavailable> =>
-  decoded(`record of run ${String(row["runId"])}`, () => Rows.toRecord(row))
+const recordOf = (row: Row): Result.Result<RunRecord, JournalDamaged> =>
+  decoded(String(row["runId"]), "record", () => Rows.toRecord(row))
 
 // answers
 
 export const refused: Written = { _tag: "Refused" }
 
-/** A run that cannot be read must not take the other writes of the batch with it. */
-export const attached = (row: Row): Effect.Effect<Written> =>
-  Effect.map(record(row), (run): Written => ({ _tag: "Attached", run })).pipe(
-    Effect.catchTag(
-      "StoreUnavailable",
-      (error) => Effect.as(Effect.logError("The run that holds an idempotency key cannot be read", error), refused)
-    )
-  )
+/** The run of another is the answer. One that cannot be read must not take the other writes of the batch with it. */
+export const another = (tag: "Attached" | "Busy", row: Row): Effect.Effect<Written> => {
+  const record = recordOf(row)
+  if (Result.isSuccess(record)) return Effect.succeed({ _tag: tag, run: record.success })
+  return Effect.as(Effect.logError("The run that is in the way of another cannot be read", record.failure), refused)
+}
 
 /** A write that no store could keep is the fault of its run alone. */
 export const notKept = (runId: string, cause: unknown): Effect.Effect<Written> =>

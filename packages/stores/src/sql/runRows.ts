@@ -5,14 +5,16 @@
 import { type Event, Failure, RunEvent, Usage } from "@fastagentic/core/Event"
 import { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
 import { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Step } from "@fastagentic/core/RunStore"
+import type { StoredStep } from "@fastagentic/core/RunStore"
 import { Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 
 /** The columns of a record by the names of its fields; `runs` and `run_values` are joined. */
 export const recordColumns = `
-  run_id AS "runId", kind, agent, state, attempt, seq, emitted, durable, tenant, owner, grants, payload, output, error, usage,
-  thread_id AS "threadId", parent_run_id AS "parentRunId", idempotency_key AS "idempotencyKey",
+  run_id AS "runId", kind, agent, state, attempt, seq, emitted, crashes, priority, wake_at AS "wakeAt",
+  waits_for AS "waitsFor", durable, tenant, owner, grants, payload, output, error, usage, thread_id AS "threadId",
+  parent_run_id AS "parentRunId", root_run_id AS "rootRunId", forked_from AS "forkedFrom",
+  idempotency_key AS "idempotencyKey",
   trace_id AS "traceId", fingerprint, created_at AS "createdAt", updated_at AS "updatedAt", finished_at AS "finishedAt"`
 
 export const eventColumns = `last_seq AS "lastSeq", first_seq AS "firstSeq", attempt, ts, body`
@@ -29,10 +31,11 @@ const RecordRow = Schema.Struct({
   payload: fromJson(Schema.Json),
   output: optional(fromJson(Schema.Json)),
   error: optional(fromJson(Failure)),
-  usage: optional(fromJson(Usage))
+  usage: optional(fromJson(Usage)),
+  forkedFrom: optional(fromJson(RunRecord.fields.forkedFrom.schema))
 })
 
-const StepRow = Schema.Struct({ name: Schema.String, value: fromJson(Schema.Json) })
+const StepRow = Schema.Struct({ name: Schema.String, value: fromJson(Schema.Json), seq: Schema.Int })
 
 const InterruptRow = Schema.Struct({
   id: Schema.String,
@@ -55,13 +58,23 @@ const decodeRecord = Schema.decodeUnknownSync(RecordRow)
 const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
 const decodeInterrupt = Schema.decodeUnknownSync(InterruptRow)
 
-export const toStep: (row: Row) => Step = Schema.decodeUnknownSync(StepRow)
+const decodeStep = Schema.decodeUnknownSync(StepRow)
+
+export const toStep = (row: Row): StoredStep => decodeStep(present(row))
 
 export const toRecord = (row: Row): RunRecord => decodeRecord(present(row))
 
-/** The events of these rows that come after a number. One decoding for all: most rows have one event. */
-export const toEvents = (runId: string, rows: ReadonlyArray<Row>, after: number): ReadonlyArray<RunEvent> =>
-  decodeEvents(rows.flatMap((row) => entriesOf(runId, row)).filter(({ seq }) => seq > after))
+/**
+ * The events of these rows that come after a number, when none of them is missing. One decoding for all: most rows have
+ * one event.
+ */
+export const toEvents = (runId: string, rows: ReadonlyArray<Row>, after: number): ReadonlyArray<RunEvent> => {
+  const entries = rows.flatMap((row) => entriesOf(runId, row)).filter(({ seq }) => seq > after)
+  const next = Math.max(after, 0) + 1
+  const gap = entries.findIndex(({ seq }, index) => seq !== next + index)
+  if (gap !== -1) throw new Error(`event ${next + gap} is missing`)
+  return decodeEvents(entries)
+}
 
 const entriesOf = (runId: string, { attempt, body, firstSeq, lastSeq, ts }: Row) => {
   const events: unknown = JSON.parse(String(body))
@@ -110,6 +123,10 @@ export const runColumns = [
   "state",
   "attempt",
   "emitted",
+  "crashes",
+  "priority",
+  "wake_at",
+  "waits_for",
   "durable",
   "thread_id",
   "parent_run_id",
@@ -133,6 +150,10 @@ export const recordParams = (run: RunRecord, seq: number) => [
   run.state,
   run.attempt,
   run.emitted,
+  run.crashes,
+  run.priority,
+  run.wakeAt ?? null,
+  run.waitsFor ?? null,
   run.durable ? 1 : 0,
   run.threadId ?? null,
   run.parentRunId ?? null,
@@ -147,7 +168,17 @@ export const recordParams = (run: RunRecord, seq: number) => [
   seq
 ]
 
-export const valueParams = (run: RunRecord) => [run.runId, json(run.grants), json(run.payload), jsonOrNull(run.output)]
+/** The columns of `run_values`, in the order of `valueParams`. */
+export const valueColumns = ["run_id", "grants", "payload", "output", "root_run_id", "forked_from"] as const
+
+export const valueParams = (run: RunRecord) => [
+  run.runId,
+  json(run.grants),
+  json(run.payload),
+  jsonOrNull(run.output),
+  run.rootRunId ?? null,
+  jsonOrNull(run.forkedFrom)
+]
 
 export const keyParams = (run: RunRecord) => [run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey ?? null]
 

@@ -4,19 +4,35 @@
  * @since 0.1.0
  */
 import { stamp } from "@fastagentic/core/Event"
-import { type Admit, type Changes, type Commit, RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
+import type { Interrupt } from "@fastagentic/core/Interrupt"
+import {
+  type Admit,
+  type Changes,
+  type Commit,
+  RunStore,
+  type Step,
+  type Write,
+  type Written
+} from "@fastagentic/core/RunStore"
 import { Context, Effect, Layer, Result } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { attached, makeReads, notKept, refused, unavailable } from "../sql/runReads.ts"
+import { hasRoom, selectBusy } from "../sql/runLimits.ts"
+import { another, makeReads, notKept, refused, unavailable } from "../sql/runReads.ts"
+import { makeRemove } from "../sql/runRemoval.ts"
 import * as Rows from "../sql/runRows.ts"
+import { makeTransact } from "../sql/runTransaction.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 
 /**
  * A run store on whatever `SqlClient` is there; the tables have to exist.
+ *
+ * **Gotchas**
+ *
+ * There is one connection: while the effect of a `transact` runs, everything else that reads or writes the file waits.
  *
  * @category constructors
  * @since 0.1.0
@@ -24,17 +40,23 @@ import * as SqliteClient from "./SqliteClient.ts"
 export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient> = Effect.map(
   SqlClient.SqlClient,
   (sql) => {
-    const write = (writes: ReadonlyArray<Write>) =>
-      writes.length === 0 ? Effect.succeed([]) : Effect.withFiber((fiber) => {
+    const writeAll = (writes: ReadonlyArray<Write>) =>
+      Effect.withFiber<ReadonlyArray<Written>, SqlError>((fiber) => {
         // Statements go to the connection itself: a span and a text put together for each would double their cost.
         const [connection] = Context.getUnsafe(fiber.context, sql.transactionService)
         return Effect.forEach(
           writes,
-          (write) => write._tag === "Admit" ? admit(connection, write) : commit(connection, write)
+          (write) => write._tag === "Admit" ? admit(sql, connection, write) : commit(sql, connection, write)
         )
-      }).pipe(sql.withTransaction, unavailable("write"))
+      })
 
-    return RunStore.of({ write, ...makeReads(sql) })
+    return RunStore.of({
+      write: (writes) =>
+        writes.length === 0 ? Effect.succeed([]) : writeAll(writes).pipe(sql.withTransaction, unavailable("write")),
+      ...makeReads(sql),
+      remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
+      transact: makeTransact(sql, (write) => Effect.map(writeAll([write]), ([written = refused]) => written))
+    })
   }
 )
 
@@ -60,37 +82,45 @@ export const layer = (
 
 // writing: nothing is written before it is certain that nothing will be refused
 
-const admit = Effect.fnUntraced(function*(connection: Connection, write: Admit) {
+const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: Connection, write: Admit) {
   const { run } = write
+  const { attempt, createdAt: ts, runId } = run
   const encoded = Result.try(() => ({
     record: Rows.recordParams(run, write.events.length),
     values: Rows.valueParams(run),
-    body: Rows.bodyOf(write.events)
+    body: Rows.bodyOf(write.events),
+    others: othersOf({ runId, steps: write.steps, open: write.interrupts })
   }))
-  if (Result.isFailure(encoded)) return yield* notKept(run.runId, encoded.failure)
-  const { body, record, values } = encoded.success
+  if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
+  const { body, others, record, values } = encoded.success
   if (run.idempotencyKey !== undefined) {
     const [row] = yield* connection.execute(selectHolder, Rows.keyParams(run), undefined)
-    if (row !== undefined) return yield* attached(row)
+    if (row !== undefined) return yield* another("Attached", row)
+  }
+  if (write.alone === true) {
+    const [taken] = yield* connection.executeValues(selectRun, [runId])
+    if (taken !== undefined) return refused
+    const busy = yield* selectBusy(sql, run)
+    if (busy !== undefined) return yield* another("Busy", busy)
   }
   const [inserted] = yield* connection.executeValues(insertRun, record)
   if (inserted === undefined) return refused
   yield* connection.executeValues(insertValues, values)
-  if (run.idempotencyKey !== undefined) yield* connection.executeValues(insertKey, [...Rows.keyParams(run), run.runId])
-  const { attempt, createdAt: ts, runId } = run
+  if (run.idempotencyKey !== undefined) yield* connection.executeValues(insertKey, [...Rows.keyParams(run), runId])
   const events = stamp(write.events, { runId, attempt, ts, lastSeq: 0 })
   if (body !== null) yield* connection.executeValues(insertEvents, [runId, events.length, 1, attempt, ts, body])
+  for (const other of others) yield* connection.executeValues(other.text, other.params(events.length))
   const admitted: Written = { _tag: "Admitted", run: { ...run, seq: events.length }, events }
   return admitted
 })
 
-const commit = Effect.fnUntraced(function*(connection: Connection, write: Commit) {
-  const { from, resolve, runId, set, ts } = write
+const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: Connection, write: Commit) {
+  const { from, resolve, runId, set, ts, within } = write
   if (from.length === 0) return refused
   const encoded = Result.try(() => ({
     change: changeOf(write),
     body: Rows.bodyOf(write.events),
-    others: othersOf(write)
+    others: [...resolvedBy(write), ...othersOf(write), ...valuesOf(write)]
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
   const { body, change, others } = encoded.success
@@ -98,6 +128,7 @@ const commit = Effect.fnUntraced(function*(connection: Connection, write: Commit
     const [open] = yield* connection.executeValues(selectOpen, [runId, resolve.id])
     if (open === undefined) return refused
   }
+  if (within !== undefined && !(yield* hasRoom(sql, runId, within))) return refused
   const [updated] = yield* connection.executeValues(change.text, change.params)
   if (updated === undefined) return refused
   const seq = Number(updated[0])
@@ -106,39 +137,61 @@ const commit = Effect.fnUntraced(function*(connection: Connection, write: Commit
   if (body !== null) {
     yield* connection.executeValues(insertEvents, [runId, seq, seq - events.length + 1, attempt, ts, body])
   }
-  for (const { params, text } of others) yield* connection.executeValues(text, params)
+  for (const other of others) yield* connection.executeValues(other.text, other.params(seq))
   const committed: Written = { _tag: "Committed", events }
   return committed
 })
 
-interface Prepared {
-  readonly text: string
-  readonly params: ReadonlyArray<unknown>
-}
-
 /** The compare-and-set. Without a change of state no index is touched. */
-const changeOf = ({ attempt, events, from, runId, set = {}, ts }: Commit): Prepared => {
+const changeOf = ({ attempt, events, from, runId, set = {}, ts }: Commit) => {
   const where = [ts, runId, attempt, ...from]
   const emitted = set.emitted ?? null
   if (!changesRun(set)) return { text: update(append, from.length), params: [events.length, emitted, ...where] }
-  const { finishedAt = null, state = null } = set
-  const usage = set.usage === undefined ? null : Rows.json(set.usage)
-  const error = set.error === undefined ? null : Rows.json(set.error)
-  const changed = [state, set.attempt ?? null, usage, error, finishedAt]
-  return { text: update(change, from.length), params: [...changed, events.length, emitted, ...where] }
+  const changed = [
+    ...(set.state === undefined ? [] : [set.state]),
+    set.wakeAt ?? null,
+    set.waitsFor ?? null,
+    set.attempt ?? null,
+    set.crashes ?? null,
+    set.fingerprint ?? null,
+    Rows.jsonOrNull(set.usage),
+    Rows.jsonOrNull(set.error),
+    set.finishedAt ?? null
+  ]
+  const text = update(set.state === undefined ? change : changeState, from.length)
+  return { text, params: [...changed, events.length, emitted, ...where] }
 }
 
-const changesRun = ({ attempt, error, finishedAt, state, usage }: Changes) =>
-  [attempt, error, finishedAt, state, usage].some((value) => value !== undefined)
+const changesRun = ({ emitted: _emitted, output: _output, payload: _payload, ...rest }: Changes) =>
+  Object.values(rest).some((value) => value !== undefined)
 
-/** What a commit writes beside the record and its events, resolution first. */
-const othersOf = ({ open = [], resolve, runId, set, steps = [] }: Commit): ReadonlyArray<Prepared> => [
-  ...(resolve === undefined
-    ? []
-    : [{ text: resolveInterrupt, params: [Rows.json(resolve.resolution), runId, resolve.id] }]),
-  ...open.map((interrupt) => ({ text: upsertInterrupt, params: Rows.interruptParams(runId, interrupt) })),
-  ...steps.map(({ name, value }) => ({ text: upsertStep, params: [runId, name, Rows.json(value)] })),
-  ...(set?.output === undefined ? [] : [{ text: updateOutput, params: [Rows.json(set.output), runId] }])
+/** A statement that is run once the number of the last event is known. */
+interface Prepared {
+  readonly text: string
+  readonly params: (seq: number) => ReadonlyArray<unknown>
+}
+
+const prepared = (text: string, ...params: ReadonlyArray<unknown>): Prepared => ({ text, params: () => params })
+
+const resolvedBy = ({ resolve, runId }: Commit): ReadonlyArray<Prepared> =>
+  resolve === undefined ? [] : [prepared(resolveInterrupt, Rows.json(resolve.resolution), runId, resolve.id)]
+
+/** What is written beside a record and its events. */
+const othersOf = ({ open = [], runId, steps = [] }: {
+  readonly runId: string
+  readonly open?: ReadonlyArray<Interrupt> | undefined
+  readonly steps?: ReadonlyArray<Step> | undefined
+}): ReadonlyArray<Prepared> => [
+  ...open.map((interrupt) => prepared(upsertInterrupt, ...Rows.interruptParams(runId, interrupt))),
+  ...steps.map(({ name, value }) => {
+    const text = Rows.json(value)
+    return { text: upsertStep, params: (seq: number) => [runId, name, text, seq] }
+  })
+]
+
+const valuesOf = ({ runId, set: { output, payload } = {} }: Commit): ReadonlyArray<Prepared> => [
+  ...(output === undefined ? [] : [prepared(updateOutput, Rows.json(output), runId)]),
+  ...(payload === undefined ? [] : [prepared(updatePayload, Rows.json(payload), runId)])
 ]
 
 // texts
@@ -148,11 +201,14 @@ const selectHolder = `
     SELECT run_id FROM idempotency_keys WHERE tenant = ? AND owner = ? AND kind = ? AND agent = ? AND key = ?
   )`
 
+const selectRun = "SELECT 1 FROM runs WHERE run_id = ?"
+
 const insertRun = `
   INSERT INTO runs (${Rows.runColumns.join(", ")}) VALUES (?${", ?".repeat(Rows.runColumns.length - 1)})
   ON CONFLICT (run_id) DO NOTHING RETURNING seq`
 
-const insertValues = "INSERT INTO run_values (run_id, grants, payload, output) VALUES (?, ?, ?, ?)"
+const insertValues = `
+  INSERT INTO run_values (${Rows.valueColumns.join(", ")}) VALUES (?${", ?".repeat(Rows.valueColumns.length - 1)})`
 
 /** A key whose run is gone has no holder: it is taken over. */
 const insertKey = `
@@ -163,18 +219,25 @@ const insertEvents = "INSERT INTO run_events (run_id, last_seq, first_seq, attem
 
 const append = "seq = seq + ?, emitted = COALESCE(?, emitted), updated_at = ?"
 
-const change = `
-  state = COALESCE(?, state), attempt = COALESCE(?, attempt), usage = COALESCE(?, usage), error = COALESCE(?, error),
-  finished_at = COALESCE(?, finished_at), ${append}`
+const others = `
+  attempt = COALESCE(?, attempt), crashes = COALESCE(?, crashes), fingerprint = COALESCE(?, fingerprint),
+  usage = COALESCE(?, usage), error = COALESCE(?, error), finished_at = COALESCE(?, finished_at), ${append}`
+
+const change = `wake_at = COALESCE(?, wake_at), waits_for = COALESCE(?, waits_for), ${others}`
+
+/** Whoever changes the state says anew what the run waits for. */
+const changeState = `state = ?, wake_at = ?, waits_for = ?, ${others}`
 
 const update = (set: string, states: number) =>
   `UPDATE runs SET ${set} WHERE run_id = ? AND attempt = ? AND state IN (?${", ?".repeat(states - 1)}) RETURNING seq`
 
 const updateOutput = "UPDATE run_values SET output = ? WHERE run_id = ?"
 
+const updatePayload = "UPDATE run_values SET payload = ? WHERE run_id = ?"
+
 const upsertStep = `
-  INSERT INTO run_steps (run_id, name, value) VALUES (?, ?, ?)
-  ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value`
+  INSERT INTO run_steps (run_id, name, value, seq) VALUES (?, ?, ?, ?)
+  ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value, seq = excluded.seq`
 
 const selectOpen = "SELECT 1 FROM interrupts WHERE run_id = ? AND id = ? AND state = 'open'"
 

@@ -120,11 +120,37 @@ const apiKeys = script(`
 `)
 
 /**
+ * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
+ * have. What changes a state touches the indexes of what is
+ * open, due, running and finished; what only appends touches none.
+ */
+const waiting = script(`
+  ALTER TABLE runs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN wake_at INTEGER;
+  ALTER TABLE runs ADD COLUMN waits_for TEXT;
+  ALTER TABLE run_values ADD COLUMN root_run_id TEXT;
+  ALTER TABLE run_values ADD COLUMN forked_from TEXT;
+  ALTER TABLE run_steps ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+  UPDATE run_steps SET seq = COALESCE((SELECT runs.seq FROM runs WHERE runs.run_id = run_steps.run_id), 0);
+  UPDATE runs SET wake_at = updated_at WHERE state = 'queued';
+
+  DROP INDEX runs_unfinished;
+  CREATE INDEX runs_running ON runs (kind, agent, tenant, run_id) WHERE state = 'running';
+  CREATE INDEX runs_due ON runs (wake_at, agent, priority, state, run_id)
+    WHERE wake_at IS NOT NULL AND state IN ('queued', 'suspended');
+  CREATE INDEX runs_open_in_thread ON runs (tenant, owner, thread_id, run_id)
+    WHERE thread_id IS NOT NULL AND state IN ('queued', 'running', 'suspended');
+  CREATE INDEX runs_by_parent ON runs (tenant, parent_run_id, run_id) WHERE parent_run_id IS NOT NULL;
+  CREATE INDEX runs_finished ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL;
+`)
+
+/**
  * Brings a database up to date; what has run before is recorded in the table `migrations`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = Layer.effectDiscard(
-  migrate({ "0001_runs": runs, "0002_audit": audit, "0003_api_keys": apiKeys })
+  migrate({ "0001_runs": runs, "0002_audit": audit, "0003_api_keys": apiKeys, "0004_waiting": waiting })
 )

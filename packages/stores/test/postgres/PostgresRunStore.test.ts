@@ -9,11 +9,20 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
+import { damagedSuite } from "../sql/damagedSuite.ts"
+import { transactSuite } from "../sql/transactSuite.ts"
 import { database, describeWithServer } from "./server.ts"
 
 type Store = RunStore["Service"]
 
 const Stored = Layer.unwrap(Effect.map(database, (url) => Postgres.layer({ url })))
+
+const WithSql = Layer.unwrap(
+  Effect.map(
+    database,
+    (url) => Layer.provideMerge(PostgresRunStore.layerNoClient(), PgClient.layer({ url, maxConnections: 4 }))
+  )
+)
 
 /** A node of a cluster until the scope closes: connections of its own, a name of its own. */
 const makeNode = Effect.fnUntraced(function*(url: Redacted.Redacted, options: PostgresRunStore.Options = {}) {
@@ -72,6 +81,8 @@ const shuffled = <A>(values: ReadonlyArray<A>) =>
 
 describeWithServer("PostgresRunStore", () => {
   suite("in a database", Stored)
+  damagedSuite(WithSql)
+  transactSuite(WithSql)
 
   it.live("keeps everything when it is closed and opened again", () =>
     Effect.gen(function*() {
@@ -125,6 +136,13 @@ describeWithServer("PostgresRunStore", () => {
             yield* store.list({ tenant, limit: 5 })
             yield* store.list({ tenant, owner: "alice", before: runId, limit: 5 })
             yield* store.list({ tenant, threadId: "t", limit: 5 })
+            yield* store.list({ tenant, parentRunId: "p", limit: 5 })
+            yield* store.write(
+              runs.slice(0, 2).map((run) =>
+                commit(run, { within: { agent: 9_999, tenant: 9_999, thread: true }, events: [token("b")] })
+              )
+            )
+            yield* store.write([{ ...admit(makeRun({ tenant, threadId: "t" })), alone: true }])
           }
         }
       }))
@@ -138,54 +156,6 @@ describeWithServer("PostgresRunStore", () => {
       yield* use
       yield* Effect.sleep("200 millis")
       assert.deepStrictEqual(yield* counted, before)
-    }))
-
-  it.live("names the run whose row is damaged", () =>
-    Effect.gen(function*() {
-      const { sql, store } = yield* oneNode
-      const good = makeRun()
-      const bad = makeRun({ tenant: good.tenant, idempotencyKey: "key" })
-      const { runId } = bad
-      yield* store.write([
-        admit(good, "a"),
-        admit(bad, "a"),
-        commit(bad, {
-          steps: [{ name: "s", value: 1 }],
-          open: [{ id: "i", runId, name: "n", kind: "input", createdAt: 1, state: "open" }]
-        })
-      ])
-      const damage = Effect.fnUntraced(function*<A, E>(
-        column: readonly [table: string, column: string, value: string],
-        read: Effect.Effect<A, E>
-      ) {
-        const [table, name, value] = column
-        const where = `WHERE run_id = '${runId}'`
-        const [[intact] = []] = yield* sql.unsafe(`SELECT ${name} FROM ${table} ${where}`).values
-        yield* sql.unsafe(`UPDATE ${table} SET ${name} = $1 ${where}`, [value])
-        const error = yield* Effect.flip(read)
-        assert.containSubset(error, { _tag: "StoreUnavailable" }, `${table}.${name}`)
-        assert.include(String(Object(error).operation), runId)
-        yield* sql.unsafe(`UPDATE ${table} SET ${name} = $1 ${where}`, [intact])
-        yield* read
-      })
-      const list = store.list({ tenant: good.tenant, limit: 5 })
-      yield* damage(["runs", "state", "sleeping"], store.get(runId))
-      yield* damage(["runs", "usage", "[]"], store.get(runId))
-      yield* damage(["runs", "kind", ""], store.unfinished)
-      yield* damage(["runs", "error", "{}"], list)
-      yield* damage(["run_values", "payload", "{not json"], list)
-      yield* damage(["run_events", "body", "[{}]"], store.events(runId, 0, 5))
-      yield* damage(["run_events", "body", "[]"], store.events(runId, 0, 5))
-      yield* damage(["run_steps", "value", ""], store.steps(runId))
-      yield* damage(["interrupts", "request", "7"], store.interrupts(runId))
-      yield* damage(["interrupts", "state", "ajar"], store.interrupts(runId))
-      // Nobody else's write suffers from it.
-      yield* sql`UPDATE runs SET state = 'sleeping' WHERE run_id = ${runId}`
-      const written = yield* store.write([
-        admit({ ...bad, runId: `${runId}-other` }),
-        commit(good, { events: [token("b")] })
-      ])
-      assert.deepStrictEqual(tagsOf(written), ["Refused", "Committed"])
     }))
 
   it.live("a write that cannot be kept is refused alone", () =>
@@ -215,7 +185,7 @@ describeWithServer("PostgresRunStore", () => {
       assert.deepStrictEqual(tagsOf(written), [...tags, "Committed", "Admitted", "Committed"])
       assert.containSubset(written[4], { run: { ...run, seq: 0 } })
       assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
-      assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: "fine", value: "\0" }])
+      assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: "fine", value: "\0", seq: 1 }])
       assert.deepStrictEqual(tagsOf(yield* store.write([step("\0", 1)])), ["Refused"])
     }))
 
@@ -410,6 +380,94 @@ describeWithServer("nodes of a cluster", () => {
       }))
       assert.deepStrictEqual(tagsOf(yield* Fiber.join(writing)), ["Committed", "Committed"])
       for (const run of runs) assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
+    }))
+
+  it.live("start as many as there is room for", () =>
+    Effect.gen(function*() {
+      const { at, first: { sql, store } } = yield* cluster
+      const prefix = makeRun().runId
+      const [a, b] = [`${prefix}-a`, `${prefix}-b`]
+      const runs = times(60).map((index) =>
+        makeRun({ agent: `${prefix}-agent-${index % 2}`, tenant: index % 4 < 2 ? a : b, state: "queued", wakeAt: 1 })
+      )
+      yield* store.write(runs.map((run) => admit(run)))
+      const within = { agent: 5, tenant: 3 }
+      const start = (run: RunRecord) => commit(run, { from: ["queued"], within, set: { state: "running" } })
+      // Batches of runs of both agents in any order, some with others that have no limits.
+      const other = makeRun()
+      yield* store.write([admit(other)])
+      const race = (index: number) => {
+        const batch = shuffled(runs).slice(0, 6).map(start)
+        return at(index).write(index % 2 === 0 ? batch : [...batch, commit(other, { events: [token("a")] })])
+      }
+      for (const _ of times(3)) {
+        const written = yield* Effect.forEach(times(16), race, inParallel)
+        assert.notInclude(tagsOf(written.flatMap((answers) => answers.slice(6))), "Refused")
+      }
+      const running = yield* sql`
+        SELECT agent, count(*)::int AS total, max(count) ::int AS most FROM (
+          SELECT agent, tenant, count(*) OVER (PARTITION BY agent, tenant) AS count FROM runs
+          WHERE state = 'running' AND run_id IN ${sql.in(ids(runs))}
+        ) AS running GROUP BY agent ORDER BY agent`
+      assert.deepStrictEqual(
+        running,
+        times(2).map((index) => ({ agent: `${prefix}-agent-${index}`, total: 5, most: 3 }))
+      )
+      yield* Effect.sleep("1500 millis")
+      yield* store.write([commit(other)])
+      const counted = sql`SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`
+      assert.deepStrictEqual(yield* counted, [{ deadlocks: 0 }])
+    }), 60_000)
+
+  it.live("admit one of 40 that want a thread alone, and start one at a time", () =>
+    Effect.gen(function*() {
+      const { at, first: { store } } = yield* cluster
+      const { tenant } = makeRun()
+      for (const round of times(3)) {
+        const inThread = { tenant, threadId: `thread ${round}`, state: "queued", wakeAt: 1 } as const
+        const racers = times(40).map(() => makeRun(inThread))
+        const race = (run: RunRecord, index: number) => at(index).write([{ ...admit(run, "a"), alone: true }])
+        const answers = (yield* Effect.forEach(shuffled(racers), race, inParallel)).flat()
+        const admitted = answers.flatMap((one) => one._tag === "Admitted" ? [one.run.runId] : [])
+        assert.strictEqual(admitted.length, 1)
+        const busy = answers.flatMap((one) => one._tag === "Busy" ? [one.run.runId] : [])
+        assert.deepStrictEqual(new Set(busy), new Set(admitted))
+        assert.strictEqual(busy.length, 39)
+        const queued = times(5).map(() => makeRun(inThread))
+        yield* store.write(queued.map((run) => admit(run)))
+        const start = (run: RunRecord) =>
+          commit(run, { from: ["queued"], within: { thread: true }, set: { state: "running" } })
+        const all = [...racers.filter(({ runId }) => admitted.includes(runId)), ...queued]
+        for (const [index, next] of all.entries()) {
+          const started = yield* Effect.forEach(shuffled([...all, ...all]), (run, index) =>
+            Effect.map(at(index).write([start(run)]), ([answer]) =>
+              answer?._tag === "Committed" ? [run.runId] : []), inParallel)
+          assert.deepStrictEqual(started.flat(), [next.runId], `${index}`)
+          yield* store.write([commit(next, { set: { state: "completed", finishedAt: 1 } })])
+        }
+      }
+    }), 60_000)
+
+  it.live("remove what ended once", () =>
+    Effect.gen(function*() {
+      const { first: { sql, store }, nodes } = yield* cluster
+      const { tenant } = makeRun()
+      const runs = times(60).map((index) =>
+        makeRun({ tenant, state: "completed", finishedAt: index, idempotencyKey: `key ${index}` })
+      )
+      yield* store.write(runs.map((run) => ({ ...admit(run, "a"), steps: [{ name: "s", value: 1 }] })))
+      const query = { tenant, states: ["completed"], finishedBefore: 50, limit: 7 } as const
+      const removeAll = Effect.fnUntraced(function*(store: Store) {
+        const removed: Array<string> = []
+        for (const _ of times(20)) removed.push(...ids(yield* store.remove(query)))
+        return removed
+      })
+      const removed = (yield* Effect.forEach(nodes, ({ store }) => removeAll(store), inParallel)).flat()
+      assert.deepStrictEqual(removed.sort(), ids(runs.slice(0, 50)))
+      for (const table of ["runs", "run_values", "run_events", "run_steps", "idempotency_keys"]) {
+        const left = yield* sql`SELECT 1 FROM ${sql(table)} WHERE run_id IN ${sql.in(ids(runs))}`
+        assert.strictEqual(left.length, 10, table)
+      }
     }))
 
   it.live("have their own runs and those that nobody has", () =>

@@ -31,6 +31,8 @@ const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
 
 const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
 
+const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+
 /** A client with a connection of its own; it closes with the scope. */
 const connect = (options: RedisClient.Options) =>
   Effect.map(
@@ -131,7 +133,7 @@ describeWithServer("RedisRunStore", () => {
         const { tenant } = makeRun()
         const runs = Array.from(
           { length: 1_203 },
-          (_, index) => makeRun({ tenant, kind: index % 401 === 0 ? "tool" : "agent", state: "queued" })
+          (_, index) => makeRun({ tenant, kind: index % 401 === 0 ? "tool" : "agent" })
         )
         yield* store.write(runs.map((run) => admit(run)))
         const wanted = runs.filter((run) => run.kind === "tool").map((run) => run.runId).reverse()
@@ -237,47 +239,254 @@ describeWithServer("RedisRunStore", () => {
           admit(bad, "a"),
           commit(bad, { steps: [{ name: "s", value: 1 }], open: [open] })
         ])
-        const failed = Effect.fnUntraced(function*<A, E>(
+        const whileDamaged = Effect.fnUntraced(function*<A, E, B, E2>(
           read: Effect.Effect<A, E>,
+          check: Effect.Effect<B, E2>,
           command: string,
-          ...args: readonly [key: string, ...ReadonlyArray<string>]
+          ...[name, ...rest]: readonly [key: string, ...ReadonlyArray<string>]
         ) {
-          const [name, ...rest] = args
           const key = `${prefix}${name}:${runId}`
           yield* redis.send("COPY", key, `${key}:intact`, "REPLACE")
           yield* redis.send(command, key, ...rest)
-          const error = yield* Effect.flip(read)
-          assert.containSubset(error, { _tag: "StoreUnavailable" }, [command, ...args].join(" "))
-          assert.include(String(Object(error).operation), runId)
+          yield* check
           const written = yield* store.write([commit(bad), commit(good), admit({ ...bad, runId: "again" })])
           assert.strictEqual(written[1]?._tag, "Committed")
+          yield* journal(store, good.runId)
           yield* redis.send("COPY", `${key}:intact`, key, "REPLACE")
           yield* redis.send("DEL", `${key}:intact`)
           const seq = (yield* store.get(runId))?.seq ?? 0
           yield* redis.send("LTRIM", `${prefix}events:${runId}`, "0", `${seq - 1}`)
           yield* read
         })
-        const list = store.list({ tenant: good.tenant, limit: 5 })
-        yield* failed(store.get(runId), "HSET", "run", "state", "\"sleeping\"")
-        yield* failed(store.get(runId), "HSET", "run", "usage", "[]")
-        yield* failed(store.get(runId), "HSET", "run", "payload", "{not json")
-        yield* failed(store.get(runId), "HDEL", "run", "owner")
-        yield* failed(list, "HSET", "run", "error", "{}")
-        yield* failed(list, "DEL", "run")
-        yield* failed(list, "SET", "run", "text")
-        yield* failed(store.unfinished, "HSET", "run", "kind", "\"\"")
-        yield* failed(store.unfinished, "DEL", "run")
-        yield* failed(store.events(runId, 0, 5), "LSET", "events", "0", "{}")
-        yield* failed(store.events(runId, 0, 5), "LSET", "events", "1", "null")
-        yield* failed(store.events(runId, 0, 5), "SET", "events", "text")
-        yield* failed(store.steps(runId), "HSET", "steps", "\"s\"", "")
-        yield* failed(store.steps(runId), "SET", "steps", "text")
-        yield* failed(store.interrupts(runId), "HSET", "interrupts", "\"i\"", "ajar\n{}")
-        yield* failed(store.interrupts(runId), "HSET", "interrupts", "\"i\"", "open")
+        const failed = <A, E>(
+          what: string,
+          read: Effect.Effect<A, E>,
+          ...damage: readonly [command: string, key: string, ...ReadonlyArray<string>]
+        ) =>
+          whileDamaged(
+            read,
+            Effect.map(
+              Effect.flip(read),
+              (error) => assert.containSubset(error, { _tag: "JournalDamaged", runId, what }, damage.join(" "))
+            ),
+            ...damage
+          )
+        const leftOut = <E>(
+          read: Effect.Effect<ReadonlyArray<RunRecord>, E>,
+          ...damage: readonly [command: string, key: string, ...ReadonlyArray<string>]
+        ) => {
+          // The key of a run that is not there is free.
+          const found = Effect.map(read, (runs) => ids(runs).filter((runId) => runId !== "again").sort())
+          return whileDamaged(
+            Effect.map(found, (found) => assert.deepStrictEqual(found, [good.runId, runId])),
+            Effect.map(found, (found) => assert.deepStrictEqual(found, [good.runId], damage.join(" "))),
+            ...damage
+          )
+        }
+        const list = store.list({ tenant: good.tenant, limit: 3 })
+        yield* failed("record", store.get(runId), "HSET", "run", "state", "\"sleeping\"")
+        yield* failed("record", store.get(runId), "HSET", "run", "usage", "[]")
+        yield* failed("record", store.get(runId), "HSET", "run", "payload", "{not json")
+        yield* failed("record", store.get(runId), "HSET", "run", "waitsFor", "\"rain\"")
+        yield* failed("record", store.get(runId), "HDEL", "run", "owner")
+        yield* failed("record", store.get(runId), "SET", "run", "text")
+        yield* failed("events", store.events(runId, 0, 5), "LSET", "events", "0", "{}")
+        yield* failed("events", store.events(runId, 0, 5), "LSET", "events", "1", "null")
+        yield* failed("events", store.events(runId, 0, 5), "SET", "events", "text")
+        yield* failed("steps", store.steps(runId), "HSET", "steps", "\"s\"", "")
+        yield* failed("steps", store.steps(runId), "HSET", "steps", "\"s\"", "one\n1")
+        yield* failed("steps", store.steps(runId), "SET", "steps", "text")
+        yield* failed("interrupts", store.interrupts(runId), "HSET", "interrupts", "\"i\"", "ajar\n{}")
+        yield* failed("interrupts", store.interrupts(runId), "HSET", "interrupts", "\"i\"", "open")
+        yield* leftOut(list, "HSET", "run", "error", "{}")
+        yield* leftOut(list, "DEL", "run")
+        yield* leftOut(list, "SET", "run", "text")
+        yield* leftOut(store.unfinished, "HSET", "run", "kind", "\"\"")
+        yield* leftOut(store.unfinished, "DEL", "run")
         // A journal that lost its end is not continued as if nothing had happened.
         yield* redis.send("RPOP", `${prefix}events:${runId}`)
         assert.deepStrictEqual(tagsOf(yield* store.write([commit(bad), commit(good)])), ["Refused", "Committed"])
         yield* journal(store, good.runId)
+      })
+    ))
+
+  const waiting = (agent: string, overrides: Partial<RunRecord> = {}) =>
+    makeRun({ agent, state: "queued", wakeAt: 5, ...overrides })
+
+  it.effect("finds the most urgent of many that are due, and looks at nothing that is not", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const { tenant } = makeRun()
+        const due = Array.from({ length: 1_203 }, (_, index) => waiting("busy", { tenant, priority: index % 3 - 1 }))
+        const later = Array.from({ length: 600 }, () => waiting("busy", { tenant, wakeAt: 50, priority: 9 }))
+        yield* store.write([...due, ...later].map((run) => admit(run)))
+        // However urgent, what cannot be read stands in nobody's way.
+        yield* Effect.forEach(
+          later,
+          (run) => redis.send("HSET", `${prefix}run:${run.runId}`, "owner", "?"),
+          { concurrency: "unbounded" }
+        )
+        const urgent = [1, 0, -1].flatMap((priority) => due.filter((run) => run.priority === priority))
+        const agents = ["busy", "busy", "idle"]
+        assert.deepStrictEqual(ids(yield* store.due({ agents, now: 49, limit: 10 })), ids(urgent.slice(0, 10)))
+        assert.deepStrictEqual(ids(yield* store.due({ agents, now: 49, limit: 5_000 })), ids(urgent))
+        assert.strictEqual(yield* redis.send("ZCARD", `${prefix}wake:"busy"`), later.length)
+        assert.deepStrictEqual(yield* store.due({ agents, now: 4, limit: 10 }), [])
+        assert.deepStrictEqual(ids(yield* store.due({ agents, now: 50, limit: 3 })), ids(urgent.slice(0, 3)))
+        const [first, second, third, fourth] = urgent
+        assert.isDefined(first && second && third && fourth)
+        if (!first || !second || !third || !fourth) return
+        yield* store.write([
+          commit(first, { from: ["queued"], set: { state: "running" } }),
+          commit(second, { from: ["queued"], set: { wakeAt: 60 } }),
+          commit(third, { from: ["queued"], set: { state: "cancelled" } })
+        ])
+        assert.deepStrictEqual(ids(yield* store.due({ agents, now: 59, limit: 1 })), [fourth.runId])
+        assert.deepStrictEqual(ids(yield* store.due({ agents, now: 60, limit: 2 })), [second.runId, fourth.runId])
+        yield* store.write([commit(first, { set: { state: "suspended", wakeAt: 61, waitsFor: "timer" } })])
+        assert.deepStrictEqual(ids(yield* store.due({ agents, now: 61, limit: 1 })), [first.runId])
+      })
+    ))
+
+  it.effect("two clients that race for room get no more than there is", () =>
+    Effect.gen(function*() {
+      const shared = yield* options
+      const { store: one } = yield* connect(shared)
+      const { store: other } = yield* connect(shared)
+      const tenants = [makeRun().tenant, makeRun().tenant, makeRun().tenant]
+      const runs = Array.from({ length: 60 }, (_, index) => waiting("busy", { tenant: tenants[index % 3] ?? "" }))
+      yield* one.write(runs.map((run) => admit(run)))
+      const start = (run: RunRecord) =>
+        commit(run, { from: ["queued"], set: { state: "running" }, within: { agent: 8, tenant: 3 } })
+      let left = runs
+      while (left.length > 0) {
+        const written = yield* Effect.forEach(left, (run, index) =>
+          Effect.map((index % 2 === 0 ? one : other).write([start(run)]), tagsOf), { concurrency: "unbounded" })
+        const started = left.filter((_, index) =>
+          written[index]?.[0] === "Committed"
+        )
+        assert.strictEqual(started.length, Math.min(8, left.length))
+        for (const tenant of tenants) assert.isAtMost(started.filter((run) => run.tenant === tenant).length, 3)
+        yield* other.write(started.map((run) => commit(run, { set: { state: "completed", finishedAt: 1 } })))
+        left = left.filter((run) => !started.includes(run))
+      }
+      const thread = { tenant: tenants[0] ?? "", threadId: "t" }
+      const racers = Array.from({ length: 40 }, () => makeRun(thread))
+      const admitted = yield* Effect.forEach(racers, (run, index) =>
+        Effect.map(
+          (index % 2 === 0 ? one : other).write([{ ...admit(run), alone: true }]),
+          tagsOf
+        ), { concurrency: "unbounded" })
+      assert.deepStrictEqual(admitted.flat().sort(), ["Admitted", ...Array.from({ length: 39 }, () => "Busy")])
+    }))
+
+  it.effect("removes a run without a trace, and leaves what is damaged", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const { tenant } = makeRun()
+        const keys = Effect.map(
+          redis.send<ReadonlyArray<string>>("KEYS", `${prefix}*`),
+          (keys) => keys.filter((key) => !key.startsWith(`${prefix}node:`)).sort()
+        )
+        const kept = makeRun({ tenant, state: "completed", finishedAt: 2_000, threadId: "t", idempotencyKey: "kept" })
+        yield* store.write([admit(kept, "a")])
+        const before = yield* keys
+        const runs = Array.from({ length: 1_203 }, (_, index) =>
+          waiting("gone", { tenant, threadId: "t", parentRunId: "p", priority: 3, idempotencyKey: `key ${index}` }))
+        const last = runs.slice(-1)
+        yield* store.write(runs.map((run) =>
+          admit(run)
+        ))
+        yield* store.due({ agents: ["gone"], now: 10, limit: 1 })
+        yield* store.write(runs.map((run) => commit(run, { from: ["queued"], set: { state: "running" } })))
+        yield* store.write(runs.map((run, index) =>
+          commit(run, {
+            steps: [{ name: "s", value: 1 }],
+            open: [{ id: "i", runId: run.runId, name: "n", kind: "input", createdAt: 1, state: "open" }],
+            set: { state: index % 2 === 0 ? "failed" : "completed", finishedAt: 1_203 - index }
+          })
+        ))
+        const query = { states: ["failed", "completed"], finishedBefore: 2_000, limit: 10 } as const
+        const oldest = ids(runs.slice(-10))
+        assert.deepStrictEqual(ids(yield* store.remove({ ...query, tenant, dryRun: true })), oldest)
+        assert.deepStrictEqual(ids(yield* store.remove({ ...query, tenant: "another" })), [])
+        yield* redis.send("HSET", `${prefix}run:${last[0]?.runId}`, "payload", "{")
+        assert.deepStrictEqual(yield* store.remove({ ...query, runId: last[0]?.runId ?? "" }), [])
+        assert.deepStrictEqual(ids(yield* store.remove(query)), ids(runs.slice(-11, -1)))
+        const rest = yield* Effect.all([
+          store.remove({ ...query, tenant, limit: 5_000 }),
+          store.remove({ ...query, limit: 5_000 })
+        ], { concurrency: "unbounded" })
+        assert.deepStrictEqual(ids(rest.flat()).sort(), ids(runs.slice(0, -11)))
+        assert.deepStrictEqual(yield* store.list({ tenant, limit: 5 }), [{ ...kept, seq: 1 }])
+        yield* redis.send("HSET", `${prefix}run:${last[0]?.runId}`, "payload", "{}")
+        const only = { ...query, runId: last[0]?.runId ?? "" }
+        assert.deepStrictEqual(yield* store.remove({ ...only, states: ["completed"] }), [])
+        assert.deepStrictEqual(yield* store.remove({ ...only, tenant: "another" }), [])
+        assert.deepStrictEqual(yield* store.remove({ ...only, finishedBefore: 1 }), [])
+        assert.deepStrictEqual(yield* store.remove({ ...only, runId: "none" }), [])
+        assert.deepStrictEqual(ids(yield* store.remove({ ...only, dryRun: true })), ids(last))
+        assert.deepStrictEqual(ids(yield* store.remove(only)), ids(last))
+        assert.deepStrictEqual(yield* keys, before)
+        assert.deepStrictEqual(tagsOf(yield* store.write([admit(makeRun({ tenant, idempotencyKey: "kept" }))])), [
+          "Attached"
+        ])
+      })
+    ))
+
+  it.effect("refuses what would go to an index that is none, and nothing else", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const bad = makeRun({ agent: "bad" })
+        const good = makeRun()
+        yield* store.write([admit(bad, "a"), admit(good)])
+        yield* redis.send("SET", `${prefix}wake:"bad"`, "text")
+        const set = { state: "suspended", wakeAt: 1 } as const
+        yield* redis.send("DEL", `${prefix}running:["agent","bad"]`)
+        yield* redis.send("SET", `${prefix}running:["agent","bad"]`, "text")
+        const written = yield* store.write([
+          commit(good),
+          commit(bad, { set }),
+          commit(bad, { within: { agent: 1 } }),
+          admit(makeRun({ agent: "bad" })),
+          commit(bad),
+          commit(good, { set })
+        ])
+        assert.deepStrictEqual(tagsOf(written), [
+          "Committed",
+          "Refused",
+          "Refused",
+          "Refused",
+          "Committed",
+          "Committed"
+        ])
+        assert.strictEqual((yield* journal(store, bad.runId)).length, 2)
+      })
+    ))
+
+  it.effect("reads what was written before runs waited, and goes on with it", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const run = makeRun({ state: "queued" })
+        const { runId } = run
+        yield* store.write([admit(run, "a"), commit(run, { from: ["queued"], steps: [{ name: "s", value: ["\n"] }] })])
+        // As it was: no such fields, no numbers of steps, and queued runs were unfinished.
+        yield* redis.send("HDEL", `${prefix}run:${runId}`, "crashes", "priority")
+        yield* redis.send("HSET", `${prefix}steps:${runId}`, "\"s\"", "[\"\\n\"]")
+        yield* redis.send("ZADD", `${prefix}unfinished`, "0", runId)
+        assert.deepStrictEqual(yield* store.get(runId), { ...run, seq: 2 })
+        assert.deepStrictEqual(yield* store.steps(runId), [{ name: "s", value: ["\n"], seq: 0 }])
+        assert.deepStrictEqual(yield* store.unfinished, [])
+        const within = { agent: 1 }
+        const next = makeRun({ state: "queued" })
+        const start = { from: ["queued"], set: { state: "running" }, within } as const
+        assert.deepStrictEqual(
+          tagsOf(yield* store.write([commit(run, start), admit(next), commit(next, start)])),
+          ["Committed", "Admitted", "Refused"]
+        )
+        yield* store.write([commit(run, { set: { state: "suspended", wakeAt: 7 } })])
+        assert.deepStrictEqual(ids(yield* store.due({ agents: [run.agent], now: 7, limit: 5 })), [runId])
+        assert.deepStrictEqual(yield* store.unfinished, [])
       })
     ))
 })
@@ -372,6 +581,18 @@ describeWithOwnServer("a Redis that is restarted", () => {
       assert.isUndefined(yield* store.get(other.runId))
       assert.deepStrictEqual(tagsOf(yield* store.write([everything, admit(other)])), ["Committed", "Admitted"])
       assert.strictEqual((yield* journal(store, run.runId)).length, 2)
+    }))
+
+  it.effect("makes room by removing when it has no memory left", () =>
+    Effect.gen(function*() {
+      const { redis, store } = yield* connect({ url: (yield* ownServer()).url })
+      const run = makeRun({ state: "completed", finishedAt: 1 })
+      yield* store.write([admit(run, "a")])
+      yield* redis.send("CONFIG", "SET", "maxmemory", "1")
+      const query = { states: ["completed"], finishedBefore: 2, limit: 5 } as const
+      assert.deepStrictEqual(ids(yield* store.remove(query)), [run.runId])
+      assert.isUndefined(yield* store.get(run.runId))
+      assert.deepStrictEqual(yield* store.list({ tenant: run.tenant, limit: 5 }), [])
     }))
 
   it.effect("is unavailable when it says nothing for 30 seconds", () =>

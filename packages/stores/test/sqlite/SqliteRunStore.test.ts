@@ -10,6 +10,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
+import { damagedSuite } from "../sql/damagedSuite.ts"
+import { transactSuite } from "../sql/transactSuite.ts"
 
 const temporaryFile = Effect.map(
   Effect.acquireRelease(
@@ -23,6 +25,12 @@ const Stored = Layer.unwrap(Effect.map(temporaryFile, (filename) => SqliteRunSto
 
 suite("SqliteRunStore in memory", SqliteRunStore.layer({ filename: ":memory:" }))
 suite("SqliteRunStore in a file", Stored)
+
+describe("SqliteRunStore with SQL", () => {
+  const store = Layer.provideMerge(SqliteRunStore.layerNoClient, SqliteClient.layer({ filename: ":memory:" }))
+  damagedSuite(store)
+  transactSuite(store)
+})
 
 /** Opens a file, uses it, closes it. */
 const opened = <A, E>(
@@ -85,8 +93,21 @@ describe("SqliteRunStore", () => {
         assert.include(yield* plan(`${records} WHERE tenant = 't' AND run_id < 'r' ${page}`), "runs_by_tenant")
         assert.include(yield* plan(`${records} WHERE tenant = 't' AND owner = 'o' ${page}`), "runs_by_owner")
         assert.include(yield* plan(`${records} WHERE tenant = 't' AND thread_id = 'o' ${page}`), "runs_by_thread")
-        const unfinished = yield* plan(`${records} WHERE state IN ('queued', 'running') ORDER BY run_id`)
-        assert.include(unfinished, "runs_unfinished")
+        assert.include(yield* plan(`${records} WHERE tenant = 't' AND parent_run_id = 'p' ${page}`), "runs_by_parent")
+        const runningIds = "SELECT run_id FROM runs WHERE state = 'running'"
+        const unfinished = yield* plan(`${records} WHERE run_id IN (${runningIds}) AND TRUE ORDER BY run_id`)
+        assert.include(unfinished, "COVERING INDEX runs_running")
+        assert.notInclude(unfinished, "SCAN runs;")
+        const due = "wake_at <= 5 AND state IN ('queued', 'suspended') AND agent IN ('a', 'b')"
+        const dueIds = yield* plan(`SELECT run_id FROM runs WHERE ${due} ORDER BY priority DESC, run_id LIMIT 5`)
+        assert.include(dueIds, "COVERING INDEX runs_due")
+        const ended = "finished_at < 5 AND state IN ('completed') ORDER BY finished_at, run_id LIMIT 5"
+        assert.include(yield* plan(`${records} WHERE ${ended}`), "runs_finished")
+        const running = "state = 'running' AND kind = 'agent' AND agent = 'a' AND run_id <> 'r'"
+        assert.include(yield* plan(`SELECT COUNT(*) FROM runs WHERE ${running} AND tenant = 't'`), "runs_running")
+        const thread = "tenant = 't' AND owner = 'o' AND thread_id = 'h'"
+        const open = `${thread} AND state IN ('queued', 'running', 'suspended')`
+        assert.include(yield* plan(`SELECT run_id FROM runs WHERE ${open} ORDER BY run_id`), "runs_open_in_thread")
         const run = makeRun()
         yield* store.write([{ _tag: "Admit", run, events: [] }])
         const commits = Array.from({ length: 2_000 }, (_, index) =>
@@ -110,65 +131,6 @@ describe("SqliteRunStore", () => {
           ),
           ["log"]
         )
-      })
-    ))
-
-  it.effect("names the run whose row is damaged", () =>
-    inMemory((store, sql) =>
-      Effect.gen(function*() {
-        const good = makeRun()
-        const bad = makeRun({ tenant: good.tenant, idempotencyKey: "key" })
-        const { runId } = bad
-        yield* store.write([
-          { _tag: "Admit", run: good, events: [token("a")] },
-          { _tag: "Admit", run: bad, events: [token("a")] },
-          {
-            _tag: "Commit",
-            runId,
-            attempt: 1,
-            from: ["running"],
-            ts: 1,
-            events: [],
-            steps: [{ name: "s", value: 1 }],
-            open: [{ id: "i", runId, name: "n", kind: "input", createdAt: 1, state: "open" }]
-          }
-        ])
-        const damage = Effect.fnUntraced(function*<A, E>(
-          column: readonly [table: string, column: string, value: string],
-          read: Effect.Effect<A, E>
-        ) {
-          const [table, name, value] = column
-          const where = `WHERE run_id = '${runId}'`
-          const [[intact] = []] = yield* sql.unsafe(`SELECT ${name} FROM ${table} ${where}`).values
-          yield* sql.unsafe(`UPDATE ${table} SET ${name} = ? ${where}`, [value])
-          const error = yield* Effect.flip(read)
-          assert.containSubset(error, { _tag: "StoreUnavailable" }, `${table}.${name}`)
-          assert.include(String(Object(error).operation), runId)
-          yield* sql.unsafe(`UPDATE ${table} SET ${name} = ? ${where}`, [intact])
-          yield* read
-        })
-        const list = store.list({ tenant: good.tenant, limit: 5 })
-        yield* damage(["runs", "state", "sleeping"], store.get(runId))
-        yield* damage(["runs", "usage", "[]"], store.get(runId))
-        yield* damage(["runs", "kind", ""], store.unfinished)
-        yield* damage(["runs", "error", "{}"], list)
-        yield* damage(["run_values", "payload", "{not json"], list)
-        yield* sql`UPDATE run_values SET run_id = 'gone' WHERE run_id = ${runId}`
-        assert.include((yield* Effect.flip(store.get(runId))).operation, runId)
-        yield* sql`UPDATE run_values SET run_id = ${runId} WHERE run_id = 'gone'`
-        yield* damage(["run_events", "body", "[{}]"], store.events(runId, 0, 5))
-        yield* damage(["run_events", "body", "[null]"], store.events(runId, 0, 5))
-        yield* damage(["run_events", "body", "[]"], store.events(runId, 0, 5))
-        yield* damage(["run_steps", "value", ""], store.steps(runId))
-        yield* damage(["interrupts", "request", "7"], store.interrupts(runId))
-        yield* damage(["interrupts", "state", "ajar"], store.interrupts(runId))
-        // Nobody else's write suffers from it.
-        yield* sql`UPDATE runs SET state = 'sleeping' WHERE run_id = ${runId}`
-        const written = yield* store.write([
-          { _tag: "Admit", run: { ...bad, runId: "other" }, events: [] },
-          { _tag: "Commit", runId: good.runId, attempt: 1, from: ["running"], ts: 1, events: [token("b")] }
-        ])
-        assert.deepStrictEqual(written.map((one) => one._tag), ["Refused", "Committed"])
       })
     ))
 

@@ -4,8 +4,9 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { attached, refused } from "../../sql/runReads.ts"
+import { another, refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
+import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./beside.ts"
 import { type Columns, Params } from "./params.ts"
 
 /** An admission with its rows. */
@@ -17,6 +18,8 @@ export interface Admission {
   readonly write: Admit
   readonly record: ReadonlyArray<unknown>
   readonly values: ReadonlyArray<unknown>
+  readonly steps: ReadonlyArray<ReadonlyArray<unknown>>
+  readonly open: ReadonlyArray<ReadonlyArray<unknown>>
 }
 
 /** Throws when it is not JSON. */
@@ -27,7 +30,9 @@ export const admissionOf = (write: Admit, index: number): Admission => ({
   key: write.run.idempotencyKey === undefined ? undefined : JSON.stringify(Rows.keyParams(write.run)),
   write,
   record: Rows.recordParams(write.run, write.events.length),
-  values: [...Rows.valueParams(write.run).slice(1), Rows.bodyOf(write.events)]
+  values: [...Rows.valueParams(write.run).slice(1), Rows.bodyOf(write.events)],
+  steps: [...stepRows(write.run.runId, write.steps).values()],
+  open: [...interruptRows(write.run.runId, write.interrupts).values()]
 })
 
 /** Admits runs that differ in id and key. */
@@ -42,7 +47,7 @@ export const admit = (
     for (const one of admissions) answers.set(one, admitted.has(one.runId) ? admittedOf(one) : refused)
     const asking = admissions.filter(({ key, runId }) => key !== undefined && !admitted.has(runId))
     if (asking.length === 0) return answers
-    for (const row of yield* selectHolders(sql, asking)) answers.set(at(asking, row), yield* attached(row))
+    for (const row of yield* selectHolders(sql, asking)) answers.set(at(asking, row), yield* another("Attached", row))
     const unheld = asking.filter((one) => answers.get(one) === refused)
     if (unheld.length === 0) return answers
     const freed = Array.from(yield* freeKeys(sql, unheld), (row) => at(unheld, row))
@@ -86,9 +91,10 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
       RETURNING run_id
     ),
     stored AS (
-      INSERT INTO run_values (run_id, grants, payload, output)
-      SELECT run_id, grants, payload, output FROM admission JOIN admitted USING (run_id)
+      INSERT INTO run_values (${valueColumns}) SELECT ${valueColumns} FROM admission JOIN admitted USING (run_id)
     ),
+    ${upsertSteps(params, admissions.flatMap(({ steps }) => steps), fresh)}
+    ${upsertInterrupts(params, admissions.flatMap(({ open }) => open), fresh)}
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, 1, attempt, created_at, body FROM admission JOIN admitted USING (run_id)
@@ -98,6 +104,8 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
     params.values
   )
 }
+
+const fresh = "(SELECT run_id, seq FROM admission JOIN admitted USING (run_id)) AS run"
 
 /** Keys are taken in their order, so that two batches cannot wait for each other. */
 const claimed = `
@@ -109,7 +117,8 @@ const claimed = `
       ON CONFLICT DO NOTHING RETURNING run_id
     ),`
 
-const selectHolders = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
+/** The runs that hold the keys of these admissions, by their `place` among them. */
+export const selectHolders = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
   const params = new Params()
   return sql.unsafe<Row>(
     `WITH ${asked(params, admissions)},
@@ -145,6 +154,9 @@ const asked = (params: Params, admissions: ReadonlyArray<Admission>) =>
 const numbers: ReadonlySet<string> = new Set([
   "attempt",
   "emitted",
+  "crashes",
+  "priority",
+  "wake_at",
   "durable",
   "created_at",
   "updated_at",
@@ -154,8 +166,10 @@ const numbers: ReadonlySet<string> = new Set([
 
 const runColumns = Rows.runColumns.join(", ")
 
+const valueColumns = Rows.valueColumns.join(", ")
+
 const admissionColumns: Columns = Object.fromEntries(
-  [...Rows.runColumns, "grants", "payload", "output", "body"].map((
+  [...Rows.runColumns, ...Rows.valueColumns.slice(1), "body"].map((
     name
   ) => [name, numbers.has(name) ? "float8" : "text"])
 )

@@ -1,19 +1,18 @@
-import type { Write, Written } from "@fastagentic/core/RunStore"
+import { changed, type Write, type Written } from "@fastagentic/core/RunStore"
 import { Effect, Result, Schedule } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { notKept, refused, sqlState } from "../../sql/runReads.ts"
-import { type Admission, admissionOf, admit } from "./admitting.ts"
+import { admissionOf, admit } from "./admitting.ts"
 import { commit, type Commitment, commitmentOf } from "./committing.ts"
-
-type Entry = Admission | Commitment
+import { type Entry, isLimited, makeLimited } from "./limiting.ts"
 
 /**
  * Commits writes as if one came after the other. Writes to different runs are one statement: when there is no more than
  * that, it needs no transaction around it and costs one way to the server and back.
  */
 export const makeWrite = (sql: SqlClient, node: string) => {
-  const whole = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyMap<Entry, Written>, SqlError> => {
+  const unlimited = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyMap<Entry, Written>, SqlError> => {
     const admissions = roundsOf(entries.filter((entry) => entry._tag === "Admission"))
     const commitments = roundsOf(entries.filter((entry) => entry._tag === "Commitment"))
     // All keys first, then all runs: the same order in every batch, so that no two wait for each other.
@@ -33,6 +32,11 @@ export const makeWrite = (sql: SqlClient, node: string) => {
     return admissions.length + commitments.length > 1 ? sql.withTransaction(rounds) : rounds
   }
 
+  const limited = makeLimited(sql, unlimited)
+
+  const whole = (entries: ReadonlyArray<Entry>) =>
+    entries.some(isLimited) ? sql.withTransaction(limited(entries)) : unlimited(entries)
+
   /** What the database cannot keep is refused, the others are committed. */
   const oneByOne = (entries: ReadonlyArray<Entry>) =>
     Effect.forEach(entries, (entry) =>
@@ -42,23 +46,39 @@ export const makeWrite = (sql: SqlClient, node: string) => {
         Effect.map((answer) => [entry, answer] as const)
       )).pipe(sql.withTransaction, Effect.map((answers) => new Map(answers)))
 
-  return Effect.fnUntraced(function*(writes: ReadonlyArray<Write>): Effect.fn.Return<Array<Written>, SqlError> {
-    const answers = Array.from(writes, () => refused)
-    const entries: Array<Entry> = []
-    for (const [index, write] of writes.entries()) {
-      const entry = Result.try(() => write._tag === "Admit" ? admissionOf(write, index) : commitmentOf(write, index))
-      if (Result.isSuccess(entry)) entries.push(entry.success)
-      else yield* notKept(write._tag === "Admit" ? write.run.runId : write.runId, entry.failure)
-    }
-    if (entries.length === 0) return answers
-    const written = yield* whole(entries).pipe(
-      Effect.catchIf(isUnkeepable, () => oneByOne(entries)),
-      Effect.catchDefect((defect) => isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
-      Effect.retry({ while: isConflict, schedule: again, times: 20 })
+  const answering = (make: (entries: ReadonlyArray<Entry>) => Effect.Effect<ReadonlyMap<Entry, Written>, SqlError>) =>
+    Effect.fnUntraced(function*(writes: ReadonlyArray<Write>): Effect.fn.Return<Array<Written>, SqlError> {
+      const answers = Array.from(writes, () => refused)
+      const entries: Array<Entry> = []
+      for (const [index, write] of writes.entries()) {
+        const entry = Result.try(() => write._tag === "Admit" ? admissionOf(write, index) : commitmentOf(write, index))
+        if (Result.isSuccess(entry)) entries.push(entry.success)
+        else yield* notKept(write._tag === "Admit" ? write.run.runId : write.runId, entry.failure)
+      }
+      if (entries.length === 0) return answers
+      for (const [{ index }, answer] of yield* make(entries)) answers[index] = answer
+      return answers
+    })
+
+  return {
+    write: answering((entries) =>
+      whole(entries).pipe(
+        Effect.catchIf(isUnkeepable, () => oneByOne(entries)),
+        Effect.catchDefect((defect) => isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
+        Effect.retry({ while: isConflict, schedule: again, times: 20 })
+      )
+    ),
+    /** In somebody's transaction, which goes no further when the database cannot keep this. */
+    writeOnce: answering((entries) =>
+      whole(entries).pipe(
+        Effect.catchIf(isUnkeepable, (error) =>
+          Effect.as(notKept(entries[0]?.runId ?? "", error), new Map<Entry, Written>())),
+        Effect.catchDefect((defect) =>
+          isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
+        )
+      )
     )
-    for (const [{ index }, answer] of written) answers[index] = answer
-    return answers
-  })
+  }
 }
 
 /** Nothing of it was committed, and it can succeed when it is tried again. */
@@ -106,7 +126,7 @@ const inOrder = (answers: Map<Entry, Written>): ReadonlyMap<Entry, Written> => {
       if (earlier._tag !== "Commitment" || _tag !== "Committed") continue
       if (earlier.index > entry.index || earlier.runId !== run.runId) continue
       const { events, set, ts } = earlier.write
-      run = { ...run, ...set, seq: run.seq + events.length, updatedAt: ts }
+      run = changed(run, set, { seq: run.seq + events.length, ts })
     }
     answers.set(entry, { _tag: "Attached", run })
   }

@@ -7,6 +7,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
 import { channel } from "../PostgresRunNotifier.ts"
+import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./beside.ts"
 import { type Columns, Params } from "./params.ts"
 
 /** A commit with its rows. */
@@ -15,7 +16,7 @@ export interface Commitment {
   readonly index: number
   readonly runId: string
   readonly write: Commit
-  readonly row: ReadonlyArray<unknown>
+  readonly row: Readonly<Record<string, unknown>>
   readonly steps: ReadonlyArray<ReadonlyArray<unknown>>
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
 }
@@ -23,32 +24,35 @@ export interface Commitment {
 /** Throws when it is not JSON. */
 export const commitmentOf = (write: Commit, index: number): Commitment => {
   const { attempt, events, from, resolve, runId, set = {}, ts } = write
-  // The last of a name is the one that stays, and a row can be written only once by one statement.
-  const steps = new Map(write.steps?.map(({ name, value }) => [name, [runId, name, Rows.json(value)]]))
-  const open = new Map(write.open?.map((interrupt) => [interrupt.id, Rows.interruptParams(runId, interrupt)]))
-  const { emitted, finishedAt, state } = set
+  const steps = stepRows(runId, write.steps)
+  const open = interruptRows(runId, write.open)
   return {
     _tag: "Commitment",
     index,
     runId,
     write,
-    row: [
-      runId,
-      attempt,
-      from.join(),
+    row: {
+      run_id: runId,
+      if_attempt: attempt,
+      if_states: from.join(),
       ts,
-      events.length,
-      Rows.bodyOf(events),
-      emitted,
-      state,
-      set.attempt,
-      Rows.jsonOrNull(set.usage),
-      Rows.jsonOrNull(set.error),
-      finishedAt,
-      Rows.jsonOrNull(set.output),
-      resolve?.id,
-      resolve === undefined || open.has(resolve.id) ? null : Rows.json(resolve.resolution)
-    ],
+      events: events.length,
+      body: Rows.bodyOf(events),
+      new_emitted: set.emitted,
+      new_state: set.state,
+      new_attempt: set.attempt,
+      new_wake_at: set.wakeAt,
+      new_waits_for: set.waitsFor,
+      new_crashes: set.crashes,
+      new_fingerprint: set.fingerprint,
+      new_usage: Rows.jsonOrNull(set.usage),
+      new_error: Rows.jsonOrNull(set.error),
+      new_finished_at: set.finishedAt,
+      new_output: Rows.jsonOrNull(set.output),
+      new_payload: Rows.jsonOrNull(set.payload),
+      resolve_id: resolve?.id,
+      resolution: resolve === undefined || open.has(resolve.id) ? null : Rows.json(resolve.resolution)
+    },
     steps: [...steps.values()],
     open: [...open.values()]
   }
@@ -79,13 +83,20 @@ const committedOf = ({ write }: Commitment, seq: number | undefined): Written =>
  */
 const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitment>) => {
   const params = new Params()
-  const change = params.table("change", changeColumns, commitments.map(({ row }) => row))
   const resolves = commitments.some(({ write }) => write.resolve !== undefined)
-  const outputs = commitments.some(({ write }) => write.set?.output !== undefined)
+  const changes = commitments.some(({ row }) => isGiven(row, changeColumns))
+  const values = commitments.some(({ row }) => isGiven(row, valueColumns))
+  const columns = {
+    ...appendColumns,
+    ...(changes ? changeColumns : {}),
+    ...(values ? valueColumns : {}),
+    ...(resolves ? resolveColumns : {})
+  }
+  const rows = commitments.map(({ row }) => Object.keys(columns).map((name) => row[name]))
   const steps = commitments.flatMap(({ steps }) => steps)
   const open = commitments.flatMap(({ open }) => open)
   return sql.unsafe<Row>(
-    `WITH ${change},
+    `WITH ${params.table("change", columns, rows)},
     held AS (
       SELECT * FROM (SELECT * FROM change ORDER BY run_id) AS change, LATERAL (
         SELECT attempt, state FROM runs WHERE runs.run_id = change.run_id FOR UPDATE
@@ -96,26 +107,20 @@ const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitm
       UPDATE runs SET
         seq = seq + events,
         emitted = COALESCE(new_emitted, emitted),
-        updated_at = ts,
-        state = COALESCE(new_state, held.state),
-        attempt = COALESCE(new_attempt, held.attempt),
-        usage = COALESCE(new_usage, usage),
-        error = COALESCE(new_error, error),
-        finished_at = COALESCE(new_finished_at, finished_at),
-        node = CASE WHEN new_attempt IS NULL THEN node ELSE ${params.add(node)} END
+        updated_at = ts${changes ? changed(params.add(node)) : ""}
       FROM held
       WHERE runs.run_id = held.run_id AND held.attempt = if_attempt
         AND held.state = ANY (string_to_array(if_states, ','))
         ${resolves ? "AND (resolve_id IS NULL OR held.run_id IN (SELECT run_id FROM resolvable))" : ""}
-      RETURNING runs.run_id, seq, runs.attempt, ts, events, body, new_output, resolve_id, resolution
+      RETURNING seq, runs.attempt AS new, held.*
     ),
     ${resolves ? resolved : ""}
-    ${outputs ? output : ""}
-    ${steps.length === 0 ? "" : upsertSteps(params, steps)}
-    ${open.length === 0 ? "" : upsertInterrupts(params, open)}
+    ${values ? stored : ""}
+    ${upsertSteps(params, steps, "changed")}
+    ${upsertInterrupts(params, open, "changed")}
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
-      SELECT run_id, seq, seq - events + 1, attempt, ts, body FROM changed WHERE body IS NOT NULL
+      SELECT run_id, seq, seq - events + 1, new, ts, body FROM changed WHERE body IS NOT NULL
     )
     SELECT run_id, seq, pg_notify('${channel}', run_id || ' ' || seq) FROM changed`,
     params.values
@@ -135,55 +140,52 @@ const resolved = `
       WHERE interrupts.run_id = changed.run_id AND interrupts.id = resolve_id AND changed.resolution IS NOT NULL
     ),`
 
-const output = `
-    answered AS (
-      UPDATE run_values SET output = new_output FROM changed
-      WHERE run_values.run_id = changed.run_id AND new_output IS NOT NULL
+const stored = `
+    stored AS (
+      UPDATE run_values SET output = COALESCE(new_output, output), payload = COALESCE(new_payload, payload) FROM changed
+      WHERE run_values.run_id = changed.run_id AND (new_output IS NOT NULL OR new_payload IS NOT NULL)
     ),`
 
-const upsertSteps = (params: Params, rows: ReadonlyArray<ReadonlyArray<unknown>>) => `
-    ${params.table("step", stepColumns, rows)},
-    stepped AS (
-      INSERT INTO run_steps (run_id, name, value) SELECT run_id, name, value FROM step JOIN changed USING (run_id)
-      ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value
-    ),`
+/** Whoever changes the state says anew what the run waits for. */
+const changed = (node: string) =>
+  `,
+        state = COALESCE(new_state, held.state),
+        wake_at = CASE WHEN new_state IS NULL THEN COALESCE(new_wake_at, wake_at) ELSE new_wake_at END,
+        waits_for = CASE WHEN new_state IS NULL THEN COALESCE(new_waits_for, waits_for) ELSE new_waits_for END,
+        attempt = COALESCE(new_attempt, held.attempt),
+        crashes = COALESCE(new_crashes, crashes),
+        fingerprint = COALESCE(new_fingerprint, fingerprint),
+        usage = COALESCE(new_usage, usage),
+        error = COALESCE(new_error, error),
+        finished_at = COALESCE(new_finished_at, finished_at),
+        node = CASE WHEN new_attempt IS NULL THEN node ELSE ${node} END`
 
-const upsertInterrupts = (params: Params, rows: ReadonlyArray<ReadonlyArray<unknown>>) => `
-    ${params.table("opening", interruptColumns, rows)},
-    opened AS (
-      INSERT INTO interrupts (run_id, id, state, created_at, expires_at, request, resolution)
-      SELECT run_id, id, state, created_at, expires_at, request, opening.resolution
-      FROM opening JOIN changed USING (run_id)
-      ON CONFLICT (run_id, id) DO UPDATE SET state = excluded.state, created_at = excluded.created_at,
-        expires_at = excluded.expires_at, request = excluded.request, resolution = excluded.resolution
-    ),`
+const isGiven = (row: Commitment["row"], columns: Columns) =>
+  Object.keys(columns).some((name) => row[name] !== undefined && row[name] !== null)
 
-const changeColumns: Columns = {
+/** What every commit has, and what some have: a statement takes what one of its commits has. */
+const appendColumns: Columns = {
   run_id: "text",
   if_attempt: "float8",
   if_states: "text",
   ts: "float8",
   events: "float8",
   body: "text",
-  new_emitted: "float8",
+  new_emitted: "float8"
+}
+
+const changeColumns: Columns = {
   new_state: "text",
   new_attempt: "float8",
+  new_wake_at: "float8",
+  new_waits_for: "text",
+  new_crashes: "float8",
+  new_fingerprint: "text",
   new_usage: "text",
   new_error: "text",
-  new_finished_at: "float8",
-  new_output: "text",
-  resolve_id: "text",
-  resolution: "text"
+  new_finished_at: "float8"
 }
 
-const stepColumns: Columns = { run_id: "text", name: "text", value: "text" }
+const valueColumns: Columns = { new_output: "text", new_payload: "text" }
 
-const interruptColumns: Columns = {
-  run_id: "text",
-  id: "text",
-  state: "text",
-  created_at: "float8",
-  expires_at: "float8",
-  request: "text",
-  resolution: "text"
-}
+const resolveColumns: Columns = { resolve_id: "text", resolution: "text" }

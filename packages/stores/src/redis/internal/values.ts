@@ -2,14 +2,16 @@
 import { RunEvent } from "@fastagentic/core/Event"
 import { Interrupt } from "@fastagentic/core/Interrupt"
 import { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Step } from "@fastagentic/core/RunStore"
+import type { StoredStep } from "@fastagentic/core/RunStore"
 import { Schema } from "effect"
 
 const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))
 const decodeRecord = Schema.decodeUnknownSync(RunRecord)
 const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
 const decodeInterrupt = Schema.decodeUnknownSync(Interrupt)
-const decodeStep = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.String, value: Schema.Json }))
+const decodeStep = Schema.decodeUnknownSync(
+  Schema.Struct({ name: Schema.String, value: Schema.Json, seq: Schema.Int })
+)
 
 const parse = (text = ""): unknown => JSON.parse(text)
 
@@ -21,8 +23,12 @@ const pairs = (reply: unknown): ReadonlyArray<readonly [field: string, value: st
 
 export const isEmpty = (reply: unknown): boolean => Array.isArray(reply) && reply.length === 0
 
+/** What records did not have at first. */
+const missing = { crashes: 0, priority: 0 }
+
 export const toRecord = (runId: string, reply: unknown): RunRecord => {
-  const record = decodeRecord(Object.fromEntries(pairs(reply).map(([field, value]) => [field, parse(value)])))
+  const fields = Object.fromEntries(pairs(reply).map(([field, value]) => [field, parse(value)]))
+  const record = decodeRecord({ ...missing, ...fields })
   if (record.runId !== runId) throw new Error(`the record is of run ${record.runId}`)
   return record
 }
@@ -33,10 +39,17 @@ export const toEvents = (runId: string, reply: unknown, after: number): Readonly
     decodeTexts(reply).map((text, index) => ({ ...Object(parse(text)), runId, seq: after + 1 + index }))
   )
 
-export const toSteps = (reply: unknown): ReadonlyArray<Step> =>
+export const toSteps = (reply: unknown): ReadonlyArray<StoredStep> =>
   pairs(reply)
-    .map(([name, value]) => decodeStep({ name: parse(name), value: parse(value) }))
+    .map(([name, lines]) => toStep(name, lines))
     .sort((a, b) => a.name < b.name ? -1 : 1)
+
+/** The number of the commit on a line of its own; at first there was none. */
+const toStep = (name: string, lines: string) => {
+  const end = lines.indexOf("\n")
+  const seq = end < 0 ? 0 : parse(lines.slice(0, end))
+  return decodeStep({ name: parse(name), value: parse(lines.slice(end + 1)), seq })
+}
 
 export const toInterrupts = (runId: string, reply: unknown): ReadonlyArray<Interrupt> =>
   pairs(reply)
@@ -49,12 +62,14 @@ const toInterrupt = (runId: string, lines: string) => {
   return decodeInterrupt({ ...Object(parse(request)), state, ...resolved, runId })
 }
 
+export const toRunIds = decodeTexts
+
 const decodePage = Schema.decodeUnknownSync(
   Schema.Tuple([Schema.String, Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Schema.String]))])
 )
 
-/** A page of an index: the last run looked at, if there are more, and the fields of those found. */
+/** A page of an index: where the next one begins, if there is one, and the fields of the runs found. */
 export const toPage = (reply: unknown) => {
-  const [last, runs] = decodePage(reply)
-  return { last, runs: runs.map(([runId, ...fields]) => ({ runId, fields })) }
+  const [next, runs] = decodePage(reply)
+  return { next, runs: runs.map(([runId, ...fields]) => ({ runId, fields })) }
 }

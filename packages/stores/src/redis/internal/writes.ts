@@ -2,16 +2,9 @@
 import { type Event, stamp } from "@fastagentic/core/Event"
 import type { Interrupt } from "@fastagentic/core/Interrupt"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Admit, Changes, Commit, Query, Write, Written } from "@fastagentic/core/RunStore"
+import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagentic/core/RunStore"
 import { Schema } from "effect"
-
-export const json = (value: unknown): string => {
-  const text: string | undefined = JSON.stringify(value)
-  if (text === undefined) throw new TypeError(`${typeof value} is not JSON`)
-  return text
-}
-
-const list = (values: ReadonlyArray<string>) => [`${values.length}`, ...values]
+import { json, keyOf, list } from "./keys.ts"
 
 /** Every value of a hash is the JSON of the record's field of that name. */
 const fields = (values: Changes | RunRecord) =>
@@ -28,20 +21,24 @@ const interruptLines = ({ resolution, state, ...rest }: Interrupt) =>
 export const argumentsOf = (prefix: string, node: string, write: Write): ReadonlyArray<string> =>
   write._tag === "Admit" ? admitArguments(prefix, node, write) : commitArguments(node, write)
 
-const admitArguments = (prefix: string, node: string, { events, run }: Admit) => [
+const admitArguments = (
+  prefix: string,
+  node: string,
+  { alone, events, interrupts = [], run, steps = [] }: Admit
+) => [
   "Admit",
   run.runId,
   run.idempotencyKey === undefined ? "" : keyOf(prefix, run),
-  json(run.tenant),
-  json(run.state),
-  ...list(indexesOf(prefix, run)),
+  flag(alone),
   ...list([...fields({ ...run, seq: events.length }), "node", json(node)]),
-  ...list(entries(events, { ts: run.createdAt, attempt: run.attempt }))
+  ...list(entries(events, { ts: run.createdAt, attempt: run.attempt })),
+  ...list(steps.flatMap(({ name, value }) => [json(name), `${events.length}\n${json(value)}`])),
+  ...list(interrupts.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)]))
 ]
 
 const commitArguments = (
   node: string,
-  { attempt, events, from, open = [], resolve, runId, set = {}, steps = [], ts }: Commit
+  { attempt, events, from, open = [], resolve, runId, set = {}, steps = [], ts, within }: Commit
 ) => [
   "Commit",
   runId,
@@ -49,36 +46,25 @@ const commitArguments = (
   ...list(from.map(json)),
   resolve === undefined ? "" : json(resolve.id),
   resolve === undefined ? "" : json(resolve.resolution),
-  set.state === undefined ? "" : json(set.state),
+  ...list(within === undefined ? [] : limits(within)),
+  flag(set.state !== undefined || set.wakeAt !== undefined || set.finishedAt !== undefined),
   ...list([...fields(set), "updatedAt", json(ts), ...(set.attempt === undefined ? [] : ["node", json(node)])]),
+  ...list(set.state === undefined ? [] : waiting.filter((field) => set[field] === undefined)),
   ...list(open.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
   ...list(steps.flatMap(({ name, value }) => [json(name), json(value)])),
   ...list(entries(events, { ts, attempt: set.attempt ?? attempt }))
 ]
 
-// keys: a text of a user is JSON in them, so that no two can meet
+const flag = (value: boolean | undefined) => value === true ? "1" : ""
 
-const keyOf = (prefix: string, run: RunRecord) =>
-  `${prefix}key:${json([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])}`
+/** What a change of state forgets. */
+const waiting = ["wakeAt", "waitsFor"] as const
 
-const indexesOf = (prefix: string, { agent, owner, tenant, threadId }: RunRecord) => [
-  `${prefix}tenant:${json(tenant)}`,
-  `${prefix}owner:${json([tenant, owner])}`,
-  `${prefix}agent:${json([tenant, agent])}`,
-  ...(threadId === undefined ? [] : [`${prefix}thread:${json([tenant, threadId])}`])
+const limits = ({ agent = Infinity, tenant = Infinity, thread }: Limits) => [
+  Number.isFinite(agent) ? `${agent}` : "",
+  Number.isFinite(tenant) ? `${tenant}` : "",
+  flag(thread)
 ]
-
-/** The index that leaves the fewest runs to look at. */
-export const indexFor = (prefix: string, { agent, owner, state, tenant, threadId }: Query): string => {
-  if (threadId !== undefined) return `${prefix}thread:${json([tenant, threadId])}`
-  if (state !== undefined) return `${prefix}state:${json(state)}:${json(tenant)}`
-  if (owner !== undefined) return `${prefix}owner:${json([tenant, owner])}`
-  if (agent !== undefined) return `${prefix}agent:${json([tenant, agent])}`
-  return `${prefix}tenant:${json(tenant)}`
-}
-
-export const filtersOf = ({ before: _before, limit: _limit, ...filters }: Query): ReadonlyArray<string> =>
-  list(Object.entries(filters).flatMap(([field, value]) => value === undefined ? [] : [field, json(value)]))
 
 // answers
 

@@ -1,0 +1,50 @@
+import type { Interrupt } from "@fastagentic/core/Interrupt"
+import type { Step } from "@fastagentic/core/RunStore"
+import * as Rows from "../../sql/runRows.ts"
+import type { Columns, Params } from "./params.ts"
+
+type Table = ReadonlyArray<ReadonlyArray<unknown>>
+
+/** The last of a name is the one that stays: a row can be written only once by one statement. */
+export const stepRows = (runId: string, steps: ReadonlyArray<Step> = []): ReadonlyMap<string, ReadonlyArray<unknown>> =>
+  new Map(steps.map(({ name, value }) => [name, [runId, name, Rows.json(value)]]))
+
+/** As `stepRows`, by the ids of interrupts. */
+export const interruptRows = (
+  runId: string,
+  interrupts: ReadonlyArray<Interrupt> = []
+): ReadonlyMap<string, ReadonlyArray<unknown>> =>
+  new Map(interrupts.map((interrupt) => [interrupt.id, Rows.interruptParams(runId, interrupt)]))
+
+/** A part of a statement: the steps of the runs that `runs` has with the number of their last event. */
+export const upsertSteps = (params: Params, rows: Table, runs: string): string =>
+  rows.length === 0 ? "" : `
+    ${params.table("step", stepColumns, rows)},
+    stepped AS (
+      INSERT INTO run_steps (run_id, name, value, seq) SELECT run_id, name, value, seq FROM step JOIN ${runs} USING (run_id)
+      ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value, seq = excluded.seq
+    ),`
+
+/** A part of a statement: the interrupts of the runs that `runs` has. */
+export const upsertInterrupts = (params: Params, rows: Table, runs: string): string =>
+  rows.length === 0 ? "" : `
+    ${params.table("opening", interruptColumns, rows)},
+    opened AS (
+      INSERT INTO interrupts (run_id, id, state, created_at, expires_at, request, resolution)
+      SELECT run_id, id, opening.state, opening.created_at, expires_at, request, opening.resolution
+      FROM opening JOIN ${runs} USING (run_id)
+      ON CONFLICT (run_id, id) DO UPDATE SET state = excluded.state, created_at = excluded.created_at,
+        expires_at = excluded.expires_at, request = excluded.request, resolution = excluded.resolution
+    ),`
+
+const stepColumns: Columns = { run_id: "text", name: "text", value: "text" }
+
+const interruptColumns: Columns = {
+  run_id: "text",
+  id: "text",
+  state: "text",
+  created_at: "float8",
+  expires_at: "float8",
+  request: "text",
+  resolution: "text"
+}

@@ -1,0 +1,34 @@
+/** Names of keys: a text of a user is JSON in them, so that no two can meet. `script.ts` makes the same. */
+import type { RunRecord, RunState } from "@fastagentic/core/RunRecord"
+import type { Query } from "@fastagentic/core/RunStore"
+
+export const json = (value: unknown): string => {
+  const text: string | undefined = JSON.stringify(value)
+  if (text === undefined) throw new TypeError(`${typeof value} is not JSON`)
+  return text
+}
+
+/** A list of arguments of a script. */
+export const list = (values: ReadonlyArray<string>): ReadonlyArray<string> => [`${values.length}`, ...values]
+
+export const keyOf = (prefix: string, run: RunRecord) =>
+  `${prefix}key:${json([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])}`
+
+/** The index that leaves the fewest runs to look at. */
+export const indexFor = (
+  prefix: string,
+  { agent, owner, parentRunId, state, tenant, threadId }: Query
+): string => {
+  if (parentRunId !== undefined) return `${prefix}parent:${json([tenant, parentRunId])}`
+  if (threadId !== undefined) return `${prefix}thread:${json([tenant, threadId])}`
+  if (state !== undefined) return `${prefix}state:${json(state)}:${json(tenant)}`
+  if (owner !== undefined) return `${prefix}owner:${json([tenant, owner])}`
+  if (agent !== undefined) return `${prefix}agent:${json([tenant, agent])}`
+  return `${prefix}tenant:${json(tenant)}`
+}
+
+export const finishedIndex = (prefix: string, state: RunState, tenant: string | undefined): string =>
+  `${prefix}finished:${json(state)}${tenant === undefined ? "" : `:${json(tenant)}`}`
+
+export const filtersOf = ({ before: _before, limit: _limit, ...filters }: Query): ReadonlyArray<string> =>
+  list(Object.entries(filters).flatMap(([field, value]) => value === undefined ? [] : [field, json(value)]))

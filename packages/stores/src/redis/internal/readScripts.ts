@@ -1,0 +1,83 @@
+/**
+ * Scripts that look at one page of an index. They answer where the next page begins, or nothing when there is none, and
+ * the runs found, each as its id and the fields of its hash. A damaged run comes as well as it can be read.
+ */
+import { prelude, script } from "./script.ts"
+
+const pages = `${prelude}
+  local chunk = 500
+
+  local function runOf(runId)
+    local fields = redis.pcall('HGETALL', prefix .. 'run:' .. runId)
+    return fields.err and { runId } or { runId, unpack(fields) }
+  end
+`
+
+/** The runs that have these values, by run id. For a node, runs of other living nodes are left out. */
+export const page = script(`${pages}
+  local name, order, bound, limit, node, filters = take(), take(), take(), tonumber(take()), take(), many()
+  local runs
+  if order == 'newest' then
+    runs = redis.call('ZRANGE', name, bound, '-', 'BYLEX', 'REV', 'LIMIT', 0, chunk)
+  else
+    runs = redis.call('ZRANGE', name, bound, '+', 'BYLEX', 'LIMIT', 0, chunk)
+  end
+
+  local function matches(run)
+    local names = { 'runId', 'node' }
+    for one = 1, #filters, 2 do names[#names + 1] = filters[one] end
+    local values = redis.pcall('HMGET', run, unpack(names))
+    if values.err or not values[1] then return true end
+    for one = 3, #names do
+      if values[one] ~= filters[2 * one - 4] then return false end
+    end
+    local other = values[2]
+    return node == '' or not other or other == node or redis.call('EXISTS', prefix .. 'node:' .. other) == 0
+  end
+
+  local found = {}
+  for _, runId in ipairs(runs) do
+    if matches(prefix .. 'run:' .. runId) then found[#found + 1] = runOf(runId) end
+    if #found == limit then return { '(' .. runId, found } end
+  end
+  return { #runs == chunk and '(' .. runs[chunk] or '', found }
+`)
+
+/**
+ * Waiting runs whose time has come. Each moves once from the index by time to the one by priority: what is not due is
+ * never looked at, and what is due never twice to find the first of it.
+ */
+export const due = script(`${pages}
+  local agent, now, offset, limit = take(), take(), tonumber(take()), tonumber(take())
+  local wake, ready = prefix .. 'wake:' .. agent, prefix .. 'ready:' .. agent
+  local woken = redis.call('ZRANGE', wake, '-inf', now, 'BYSCORE', 'LIMIT', 0, chunk)
+  for _, runId in ipairs(woken) do
+    local priority = redis.pcall('HGET', prefix .. 'run:' .. runId, 'priority')
+    if type(priority) ~= 'string' or not string.find(priority, '^%-?%d+$') then priority = '0' end
+    local score = string.sub(priority, 1, 1) == '-' and string.sub(priority, 2) or '-' .. priority
+    redis.call('ZADD', ready, score, runId)
+    redis.call('ZREM', wake, runId)
+  end
+  if #woken == chunk then return { number(offset), {} } end
+
+  local runs = redis.call('ZRANGE', ready, offset, offset + chunk - 1)
+  local found = {}
+  for index, runId in ipairs(runs) do
+    local values = redis.pcall('HMGET', prefix .. 'run:' .. runId, 'runId', 'wakeAt')
+    local at = not values.err and values[1] and (tonumber(values[2] or 'none') or math.huge)
+    -- Another node's clock may be ahead of this one.
+    if not at or at <= tonumber(now) then found[#found + 1] = runOf(runId) end
+    if #found == limit then return { number(offset + index), found } end
+  end
+  return { #runs == chunk and number(offset + chunk) or '', found }
+`)
+
+/** Runs of an index that ended before a time, by that time. */
+export const ended = script(`${pages}
+  local name, before, offset, limit = take(), take(), tonumber(take()), tonumber(take())
+  local size = math.min(limit, chunk)
+  local runs = redis.call('ZRANGE', name, '-inf', '(' .. before, 'BYSCORE', 'LIMIT', offset, size)
+  local found = {}
+  for index, runId in ipairs(runs) do found[index] = runOf(runId) end
+  return { #runs == size and number(offset + size) or '', found }
+`)

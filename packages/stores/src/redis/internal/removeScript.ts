@@ -1,0 +1,30 @@
+import { indexes, prelude, script } from "./script.ts"
+
+/** Removes those of these runs that ended before a time, with all that belongs to them, and answers which. */
+export const remove = script(`${prelude}${indexes}
+  local function remove(runId, endedBefore)
+    local key = prefix .. 'run:' .. runId
+    local run = placed(key)
+    if not run then return false end
+    local open = run.state == '"queued"' or run.state == '"running"' or run.state == '"suspended"'
+    if open or not integer(run.finishedAt) or tonumber(run.finishedAt) >= endedBefore then return false end
+    local left, always = leaving(run), lasting(run)
+    if not intact(left) or not intact(always) then return false end
+    displace(runId, left)
+    displace(runId, always)
+    if run.idempotencyKey then
+      local held = prefix .. 'key:' .. array(run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey)
+      if redis.pcall('GET', held) == runId then redis.call('DEL', held) end
+    end
+    redis.call(
+      'UNLINK', key, prefix .. 'events:' .. runId, prefix .. 'steps:' .. runId, prefix .. 'interrupts:' .. runId
+    )
+    return true
+  end
+
+  local endedBefore, removed = tonumber(take()), {}
+  for _, runId in ipairs(many()) do
+    if remove(runId, endedBefore) then removed[#removed + 1] = runId end
+  end
+  return removed
+`)

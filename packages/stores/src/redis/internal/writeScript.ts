@@ -1,0 +1,152 @@
+import { indexes, prelude, script } from "./script.ts"
+
+/** What `writes.ts` encodes; the answer has one list for each write. */
+export const write = script(`${prelude}${indexes}
+  local function contains(values, value)
+    for _, one in ipairs(values) do
+      if one == value then return true end
+    end
+    return false
+  end
+
+  -- Lua cannot pass more than some thousand arguments at once.
+  local function send(command, key, values)
+    for first = 1, #values, 1000 do
+      redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
+    end
+  end
+
+  local badIndex = { 'Damaged', 'an index is no sorted set' }
+
+  -- The answer that is another run; nothing when nobody has that run.
+  local function holder(tag, runId)
+    local held = redis.pcall('HGETALL', prefix .. 'run:' .. runId)
+    if held.err then return { 'Damaged', held.err } end
+    if #held > 0 then return { tag, runId, unpack(held) } end
+  end
+
+  local function admit()
+    local runId, key, alone = take(), take(), take()
+    local fields, events, steps, interrupts = many(), many(), many(), many()
+    local run, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
+    if key ~= '' then
+      local held = redis.pcall('GET', key)
+      if type(held) == 'table' then return { 'Damaged', 'idempotency key' } end
+      local answer = held and holder('Attached', held)
+      if answer then return answer end
+    end
+    if redis.call('EXISTS', run, journal, prefix .. 'steps:' .. runId, prefix .. 'interrupts:' .. runId) > 0 then
+      return { 'Refused' }
+    end
+    local placed = asTable(fields)
+    local keys, scores = passing(placed)
+    local always, thread = lasting(placed), threadOf(placed)
+    if not intact(keys) or not intact(always) then return badIndex end
+    if alone ~= '' and thread then
+      for _, other in ipairs(redis.call('ZRANGE', prefix .. 'open:' .. thread, 0, 0)) do
+        return holder('Busy', other) or { 'Damaged', 'a run of the thread is not there' }
+      end
+    end
+
+    send('HSET', run, fields)
+    send('RPUSH', journal, events)
+    send('HSET', prefix .. 'steps:' .. runId, steps)
+    send('HSET', prefix .. 'interrupts:' .. runId, interrupts)
+    place(runId, always)
+    place(runId, keys, scores)
+    if key ~= '' then redis.call('SET', key, runId) end
+    return { 'Admitted' }
+  end
+
+  -- How many members an index has besides this one.
+  local function others(key, runId)
+    return redis.call('ZCARD', key) - (redis.call('ZSCORE', key, runId) and 1 or 0)
+  end
+
+  local function fits(runId, run, agent, tenant, alone)
+    local running = prefix .. 'running:'
+    if agent ~= '' and others(running .. array(run.kind, run.agent), runId) >= tonumber(agent) then return false end
+    if tenant ~= '' and others(running .. array(run.kind, run.agent, run.tenant), runId) >= tonumber(tenant) then
+      return false
+    end
+    local thread = alone ~= '' and threadOf(run)
+    if not thread then return true end
+    local open, queued = prefix .. 'open:' .. thread, prefix .. 'queued:' .. thread
+    return others(open, runId) == others(queued, runId) and redis.call('ZLEXCOUNT', queued, '-', '(' .. runId) == 0
+  end
+
+  local function limiting(run)
+    local keys = {
+      prefix .. 'running:' .. array(run.kind, run.agent),
+      prefix .. 'running:' .. array(run.kind, run.agent, run.tenant)
+    }
+    local thread = threadOf(run)
+    if thread then
+      keys[3] = prefix .. 'open:' .. thread
+      keys[4] = prefix .. 'queued:' .. thread
+    end
+    return keys
+  end
+
+  local function commit()
+    local runId, attempt, from, resolve, resolution = take(), take(), many(), take(), take()
+    local within, moves = many(), take()
+    local changes, forgotten, open, steps, events = many(), many(), many(), many(), many()
+    local run, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
+    local interrupts = prefix .. 'interrupts:' .. runId
+    local stored = redis.pcall('HMGET', run, 'attempt', 'state', 'seq', 'tenant')
+    if stored.err then return { 'Damaged', stored.err } end
+    if stored[1] ~= attempt or not contains(from, stored[2]) then return { 'Refused' } end
+    local length = redis.pcall('LLEN', journal)
+    if not stored[4] or type(length) ~= 'number' or number(length) ~= stored[3] then
+      return { 'Damaged', 'the journal is not as long as its run says' }
+    end
+    for _, hash in ipairs({ interrupts, prefix .. 'steps:' .. runId }) do
+      local size = redis.pcall('HLEN', hash)
+      if type(size) ~= 'number' then return { 'Damaged', size.err } end
+    end
+    local before, left, keys, scores = nil, {}, {}, {}
+    if moves ~= '' or #within > 0 then
+      before = placed(run)
+      if not before then return { 'Damaged', 'the record is not whole' } end
+    end
+    if #within > 0 then
+      if not intact(limiting(before)) then return badIndex end
+      if not fits(runId, before, unpack(within)) then return { 'Refused' } end
+    end
+    if moves ~= '' then
+      left = leaving(before)
+      for _, field in ipairs(forgotten) do before[field] = false end
+      for field, value in pairs(asTable(changes)) do before[field] = value end
+      keys, scores = passing(before)
+      if not intact(left) or not intact(keys) then return badIndex end
+    end
+    local opened = nil
+    if resolve ~= '' then
+      opened = redis.call('HGET', interrupts, resolve)
+      if not opened or string.sub(opened, 1, 5) ~= 'open\\n' then return { 'Refused' } end
+    end
+
+    local seq = number(length + #events)
+    send('HSET', run, changes)
+    redis.call('HSET', run, 'seq', seq)
+    send('HDEL', run, forgotten)
+    send('RPUSH', journal, events)
+    if opened then
+      redis.call('HSET', interrupts, resolve, 'resolved' .. string.sub(opened, 5) .. '\\n' .. resolution)
+    end
+    send('HSET', interrupts, open)
+    for value = 2, #steps, 2 do steps[value] = seq .. '\\n' .. steps[value] end
+    send('HSET', prefix .. 'steps:' .. runId, steps)
+    displace(runId, left)
+    place(runId, keys, scores)
+    redis.call('PUBLISH', prefix .. 'changes', runId .. ' ' .. seq)
+    return { 'Committed', seq }
+  end
+
+  local written = {}
+  while at < #ARGV do
+    if take() == 'Admit' then written[#written + 1] = admit() else written[#written + 1] = commit() end
+  end
+  return written
+`)

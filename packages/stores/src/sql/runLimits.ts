@@ -1,0 +1,36 @@
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Limits } from "@fastagentic/core/RunStore"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Row } from "effect/sql/SqlConnection"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Fragment } from "effect/sql/Statement"
+import { selectRecords } from "./runReads.ts"
+
+/** Whether a run may start. Who asks must keep others from starting until its own start is committed. */
+export const hasRoom = (sql: SqlClient, runId: string, limits: Limits): Effect.Effect<boolean, SqlError> => {
+  const { agent = Infinity, tenant = Infinity, thread = false } = limits
+  const running = sql`SELECT COUNT(*) FROM runs AS other WHERE other.state = 'running' AND other.kind = run.kind
+    AND other.agent = run.agent AND other.run_id <> run.run_id`
+  const conditions: Array<Fragment> = [sql`run.run_id = ${runId}`]
+  if (agent < Infinity) conditions.push(sql`(${running}) < ${agent}`)
+  if (tenant < Infinity) conditions.push(sql`(${running} AND other.tenant = run.tenant) < ${tenant}`)
+  if (thread) {
+    conditions.push(sql`NOT EXISTS (
+      SELECT 1 FROM runs AS other WHERE other.tenant = run.tenant AND other.owner = run.owner
+        AND other.thread_id = run.thread_id AND other.run_id <> run.run_id
+        AND other.state IN ('queued', 'running', 'suspended') AND (other.state <> 'queued' OR other.run_id < run.run_id)
+    )`)
+  }
+  return Effect.map(sql`SELECT 1 FROM runs AS run WHERE ${sql.and(conditions)}`, (rows) => rows.length > 0)
+}
+
+/** The oldest run of a thread that has not ended, unless it is this one. */
+export const selectBusy = (sql: SqlClient, run: RunRecord): Effect.Effect<Row | undefined, SqlError> =>
+  run.threadId === undefined ? Effect.undefined : Effect.map(
+    sql<Row>`${selectRecords(sql)} WHERE run_id = (
+      SELECT run_id FROM runs WHERE tenant = ${run.tenant} AND owner = ${run.owner} AND thread_id = ${run.threadId}
+        AND state IN ('queued', 'running', 'suspended') AND run_id <> ${run.runId} ORDER BY run_id LIMIT 1
+    )`,
+    ([row]) => row
+  )

@@ -1,0 +1,46 @@
+import { isFinal } from "@fastagentic/core/RunRecord"
+import type { RemoveQuery, RunStore } from "@fastagentic/core/RunStore"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
+import { makeList, page, rows, selectRecords, unavailable } from "./runReads.ts"
+
+/**
+ * Removes runs that ended. `lock` keeps them from others while they are removed, `among` is a condition on `run_id`, given
+ * the ids as JSON.
+ */
+export const makeRemove = (
+  sql: SqlClient,
+  { among, lock = sql`` }: { readonly among: (ids: string) => Fragment; readonly lock?: Fragment }
+): RunStore["Service"]["remove"] => {
+  const list = makeList()
+
+  const find = ({ finishedBefore, limit, states, tenant }: RemoveQuery, lock: Fragment) => {
+    const final = states.filter(isFinal)
+    if (final.length === 0) return Effect.succeed([])
+    const filters: Array<Fragment> = [sql`finished_at < ${finishedBefore}`, sql.in("state", final)]
+    if (tenant !== undefined) filters.push(sql`tenant = ${tenant}`)
+    const ended = sql`${selectRecords(sql)} WHERE ${sql.and(filters)} ORDER BY finished_at, run_id`
+    return list(
+      limit,
+      (limit, offset) => sql`${ended} ${page(sql, limit, offset)} ${lock}`.pipe(rows("ended runs"))
+    )
+  }
+
+  const remove = Effect.fnUntraced(function*(query: RemoveQuery) {
+    const found = yield* find(query, lock)
+    if (found.length === 0) return found
+    const ids = JSON.stringify(found.map((run) => run.runId))
+    yield* sql`
+      DELETE FROM idempotency_keys WHERE ${among(ids)} AND (tenant, owner, kind, agent, key) IN (
+        SELECT tenant, owner, kind, agent, idempotency_key FROM runs WHERE ${among(ids)}
+      )`
+    for (const table of ["run_events", "run_steps", "interrupts", "run_values", "runs"]) {
+      yield* sql`DELETE FROM ${sql(table)} WHERE ${among(ids)}`
+    }
+    return found
+  })
+
+  return ({ dryRun, ...query }) =>
+    (dryRun === true ? find(query, sql``) : sql.withTransaction(remove(query))).pipe(unavailable("remove runs"))
+}
