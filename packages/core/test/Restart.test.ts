@@ -207,11 +207,13 @@ describe("A restart", () => {
           assert.deepStrictEqual(told(yield* journal(runId)), [
             "run_started",
             "token before",
+            "checkpoint",
             "interrupt",
             "run_suspended",
             "interrupt_resolved",
             "run_started",
             "token after",
+            "checkpoint",
             "done"
           ])
         })

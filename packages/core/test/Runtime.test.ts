@@ -98,12 +98,13 @@ describe("Runtime", () => {
       assert.deepStrictEqual(events.map((event) => `${event.seq}/${event.attempt} ${event.type}`), [
         "1/1 run_started",
         "2/1 token",
-        "3/1 interrupt",
-        "4/1 run_suspended",
-        "5/2 interrupt_resolved",
-        "6/2 run_started",
-        "7/2 token",
-        "8/2 done"
+        "3/1 checkpoint",
+        "4/1 interrupt",
+        "5/1 run_suspended",
+        "6/2 interrupt_resolved",
+        "7/2 run_started",
+        "8/2 token",
+        "9/2 done"
       ])
     }).pipe(Effect.provide(TestLayer)))
 

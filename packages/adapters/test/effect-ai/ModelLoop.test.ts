@@ -217,8 +217,10 @@ describe("ModelLoop", () => {
         "message_end",
         "llm_end",
         "usage",
+        "checkpoint",
         "tool_start",
         "tool_result",
+        "checkpoint",
         "node_exit",
         "node_enter",
         "llm_start",
@@ -229,6 +231,7 @@ describe("ModelLoop", () => {
         "message_end",
         "llm_end",
         "usage",
+        "checkpoint",
         "node_exit",
         "done"
       ])
