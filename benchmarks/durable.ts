@@ -79,6 +79,7 @@ const measureKills = async (
   among: ReadonlyArray<Contender>,
   how: "restart" | "other node"
 ) => {
+  if (kills === 0 || among.length === 0) return
   const found: Partial<Record<Name, Array<Continuation>>> = {}
   for (let kill = 0; kill < kills; kill++) {
     for (const contender of among) {
@@ -105,9 +106,7 @@ await measureLatency(report, live, "in the process")
 await measureFirstEvent(report, live)
 await measureLoad(report, live)
 for (const { app } of live) await app.kill("SIGTERM")
-if (kills > 0) {
-  await measureKills(report, contenders, "restart")
-  await measureKills(report, contenders.filter(({ name }) => name === "postgres"), "other node")
-}
+await measureKills(report, contenders, "restart")
+await measureKills(report, contenders.filter(({ name }) => name === "postgres"), "other node")
 report.end()
 process.exit()

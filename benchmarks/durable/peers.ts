@@ -19,7 +19,7 @@ export const install = (): string | undefined => {
     timeout: 300_000
   })
   if (status === 0) return undefined
-  return `npm ci in benchmarks/peers: ${error?.message ?? signal ?? stderr.trim().split("\n").slice(-3).join(" ")}`
+  return `npm ci in benchmarks/peers: ${error?.message ?? signal ?? stderr.trim().split("\n").slice(0, 2).join(" ")}`
 }
 
 /** The Restate server's program itself: its wrapper in Node would be measured too. */
