@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
+import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
@@ -11,6 +12,7 @@ import type { Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
 import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 import * as PostgresRunStore from "./PostgresRunStore.ts"
@@ -37,10 +39,11 @@ export interface Options
  */
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
-): Layer.Layer<RunStore | Audit, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
+): Layer.Layer<RunStore | Audit | ApiKeyStore, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
   Layer.mergeAll(
     PostgresRunStore.layerNoClient(options),
     PostgresAudit.layerNoClient,
+    PostgresApiKeys.layerNoClient,
     PostgresRunNotifier.layerNoClient
   )
 
@@ -64,7 +67,7 @@ export const layerNoClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<RunStore | Audit, MigrationError | SqlError> =>
+export const layer = (options: Options): Layer.Layer<RunStore | Audit | ApiKeyStore, MigrationError | SqlError> =>
   Layer.provide(
     layerNoClient(options),
     PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })

@@ -117,6 +117,21 @@ const audit = script(`
   CREATE INDEX audit_by_tenant ON audit (tenant, id)
 `)
 
+const apiKeys = script(`
+  CREATE TABLE api_keys (
+    prefix text COLLATE "C" PRIMARY KEY,
+    hash text NOT NULL,
+    id text NOT NULL,
+    tenant text NOT NULL,
+    scopes text NOT NULL,
+    roles text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint,
+    revoked_at bigint,
+    last_used_at bigint
+  )
+`)
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -132,7 +147,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     sql.withTransaction(
       Effect.andThen(
         sql`SELECT pg_advisory_xact_lock(${lockId})`,
-        migrate({ "0001_runs": runs, "0002_audit": audit })
+        migrate({ "0001_runs": runs, "0002_audit": audit, "0003_api_keys": apiKeys })
       )
     )
   )

@@ -3,10 +3,12 @@
  *
  * @since 0.1.0
  */
+import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
+import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisClient from "./RedisClient.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
@@ -28,8 +30,13 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
  */
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
-): Layer.Layer<RunStore | Audit, RedisError, RedisClient.RedisClient> =>
-  Layer.mergeAll(RedisRunStore.layerNoClient(options), RedisAudit.layerNoClient, RedisRunNotifier.layerNoClient)
+): Layer.Layer<RunStore | Audit | ApiKeyStore, RedisError, RedisClient.RedisClient> =>
+  Layer.mergeAll(
+    RedisRunStore.layerNoClient(options),
+    RedisAudit.layerNoClient,
+    RedisApiKeys.layerNoClient,
+    RedisRunNotifier.layerNoClient
+  )
 
 /**
  * Connects to a Redis of version 6.2 or newer, and says `RunNotifier` what other nodes commit.
@@ -56,5 +63,5 @@ export const layerNoClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<RunStore | Audit, RedisError> =>
+export const layer = (options: Options): Layer.Layer<RunStore | Audit | ApiKeyStore, RedisError> =>
   Layer.provide(layerNoClient(options), RedisClient.layer(options))

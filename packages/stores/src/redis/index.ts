@@ -1,4 +1,5 @@
 export * as Redis from "./Redis.ts"
+export * as RedisApiKeys from "./RedisApiKeys.ts"
 export * as RedisAudit from "./RedisAudit.ts"
 export * as RedisClient from "./RedisClient.ts"
 export * as RedisRunNotifier from "./RedisRunNotifier.ts"

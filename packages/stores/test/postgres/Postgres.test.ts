@@ -24,7 +24,8 @@ describeWithServer("Postgres", () => {
       const sql = yield* client(url)
       assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations ORDER BY 1`.values, [
         [1, "runs"],
-        [2, "audit"]
+        [2, "audit"],
+        [3, "api_keys"]
       ])
     }))
 
