@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, type Schema, type Stream } from "effect"
+import { Context, Effect, Layer, Option, type Schema, type Stream } from "effect"
 import type * as App from "./App.ts"
 import { Audit } from "./Audit.ts"
 import { Auth } from "./Auth.ts"
@@ -14,6 +14,7 @@ import { bind } from "./internal/bind.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeDoor } from "./internal/door.ts"
 import type { Page } from "./internal/hub.ts"
+import { checkEndpoints, makeLimiter } from "./internal/limiter.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import { attend } from "./internal/neighbours.ts"
 import { Node } from "./internal/node.ts"
@@ -23,6 +24,7 @@ import { makeRuns } from "./internal/runs.ts"
 import { makeStart } from "./internal/start.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
+import { makeMemory, RateCounters } from "./RateCounters.ts"
 import { RateLimit } from "./RateLimit.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
@@ -114,6 +116,10 @@ export class Runtime extends Context.Service<Runtime, {
 /**
  * Serves the declarations of an app. Fails to start when one of them cannot be served.
  *
+ * **Details**
+ *
+ * Rate limits are counted in the `RateCounters` of the store, or in memory when the store brings none.
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -138,7 +144,10 @@ export const layer = <A extends App.Any>(app: A): Layer.Layer<
         clock: yield* Effect.clockWith(Effect.succeed)
       })
       yield* node.run
-      const door = makeDoor({ auth: yield* Auth, limit: yield* RateLimit, audit: yield* Audit, now: () => node.now() })
+      const { rules } = yield* RateLimit
+      yield* checkEndpoints(rules, fusion)
+      const limit = makeLimiter(rules, yield* counters)
+      const door = makeDoor({ auth: yield* Auth, limit, audit: yield* Audit, now: () => node.now() })
       yield* reconcile(node, bound, 0)
       yield* attend(node, bound)
       return {
@@ -153,3 +162,5 @@ export const layer = <A extends App.Any>(app: A): Layer.Layer<
       }
     })
   )
+
+const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

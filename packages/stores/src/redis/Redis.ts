@@ -5,12 +5,14 @@
  */
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisClient from "./RedisClient.ts"
+import * as RedisRateCounters from "./RedisRateCounters.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
 import * as RedisRunStore from "./RedisRunStore.ts"
 
@@ -30,11 +32,12 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
  */
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
-): Layer.Layer<RunStore | Audit | ApiKeyStore, RedisError, RedisClient.RedisClient> =>
+): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, RedisError, RedisClient.RedisClient> =>
   Layer.mergeAll(
     RedisRunStore.layerNoClient(options),
     RedisAudit.layerNoClient,
     RedisApiKeys.layerNoClient,
+    RedisRateCounters.layerNoClient,
     RedisRunNotifier.layerNoClient
   )
 
@@ -63,5 +66,5 @@ export const layerNoClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<RunStore | Audit | ApiKeyStore, RedisError> =>
+export const layer = (options: Options): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, RedisError> =>
   Layer.provide(layerNoClient(options), RedisClient.layer(options))

@@ -119,6 +119,16 @@ const apiKeys = script(`
   ) STRICT, WITHOUT ROWID;
 `)
 
+const rateCounters = script(`
+  CREATE TABLE rate_counters (
+    key TEXT PRIMARY KEY,
+    used REAL NOT NULL,
+    since REAL NOT NULL,
+    ends_at REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX rate_counters_by_end ON rate_counters (ends_at);
+`)
+
 /**
  * Brings a database up to date; what has run before is recorded in the table `migrations`.
  *
@@ -126,5 +136,10 @@ const apiKeys = script(`
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = Layer.effectDiscard(
-  migrate({ "0001_runs": runs, "0002_audit": audit, "0003_api_keys": apiKeys })
+  migrate({
+    "0001_runs": runs,
+    "0002_audit": audit,
+    "0003_api_keys": apiKeys,
+    "0004_rate_counters": rateCounters
+  })
 )
