@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, type Duration, Layer } from "effect"
 import type { Caller } from "./Caller.ts"
 
 /** Whose calls are counted together. @category models @since 0.1.0 */
@@ -43,16 +43,6 @@ export interface Standing {
   readonly resetMillis: number
 }
 
-/** A rule that cannot hold. @category errors @since 0.1.0 */
-export class InvalidRule extends Schema.TaggedError<InvalidRule>()("InvalidRule", {
-  rule: Schema.String,
-  problem: Schema.String
-}) {
-  override get message() {
-    return `rate limit "${this.rule}": ${this.problem}`
-  }
-}
-
 /** The rules that hold; the runtime counts them in the store that has its runs. @category services @since 0.1.0 */
 export class RateLimit extends Context.Service<RateLimit, {
   readonly rules: ReadonlyArray<Rule>
@@ -62,7 +52,7 @@ export class RateLimit extends Context.Service<RateLimit, {
 export const layerUnlimited: Layer.Layer<RateLimit> = Layer.succeed(RateLimit, { rules: [] })
 
 /**
- * Rules that all have to allow a call. A rule over a long window is a quota.
+ * Rules that all have to allow a call. A rule over a long window is a quota. One that cannot hold stops the start.
  *
  * **Example** (A rate for each user, a quota for each tenant)
  *
@@ -78,21 +68,4 @@ export const layerUnlimited: Layer.Layer<RateLimit> = Layer.succeed(RateLimit, {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (rules: ReadonlyArray<Rule>): Layer.Layer<RateLimit, InvalidRule> =>
-  Layer.effect(
-    RateLimit,
-    Effect.as(Effect.forEach(rules, (rule, index) => check(rule, rules.slice(0, index)), { discard: true }), { rules })
-  )
-
-const check = (rule: Rule, earlier: ReadonlyArray<Rule>): Effect.Effect<void, InvalidRule> => {
-  const problem = problemOf(rule) ??
-    (earlier.some(({ name }) => name === rule.name) ? "two rules have this name" : undefined)
-  return problem === undefined ? Effect.void : Effect.fail(new InvalidRule({ rule: rule.name, problem }))
-}
-
-const problemOf = ({ limit, name, window }: Rule): string | undefined => {
-  if (!/^[A-Za-z0-9_.:/-]{1,64}$/u.test(name)) return "a name is 1 to 64 of A-Z a-z 0-9 _ . : / -"
-  if (!Number.isSafeInteger(limit) || limit < 1) return "a limit is a whole number from 1 on"
-  const millis = Duration.toMillis(window)
-  return Number.isFinite(millis) && millis >= 1 ? undefined : "a window is finite and at least a millisecond"
-}
+export const layer = (rules: ReadonlyArray<Rule>): Layer.Layer<RateLimit> => Layer.succeed(RateLimit, { rules })

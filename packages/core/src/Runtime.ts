@@ -14,7 +14,7 @@ import { bind } from "./internal/bind.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeDoor } from "./internal/door.ts"
 import type { Page } from "./internal/hub.ts"
-import { checkEndpoints, makeLimiter } from "./internal/limiter.ts"
+import { checkRules, makeLimiter } from "./internal/limiter.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import { attend } from "./internal/neighbours.ts"
 import { Node } from "./internal/node.ts"
@@ -145,7 +145,7 @@ export const layer = <A extends App.Any>(app: A): Layer.Layer<
       })
       yield* node.run
       const { rules } = yield* RateLimit
-      yield* checkEndpoints(rules, fusion)
+      yield* checkRules(rules, fusion)
       const limit = makeLimiter(rules, yield* counters)
       const door = makeDoor({ auth: yield* Auth, limit, audit: yield* Audit, now: () => node.now() })
       yield* reconcile(node, bound, 0)

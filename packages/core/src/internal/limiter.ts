@@ -19,23 +19,33 @@ interface Limit {
   readonly algorithm: Counter["algorithm"]
 }
 
-/** An endpoint that is none would be a limit that never holds. */
-export const checkEndpoints = Effect.fnUntraced(function*(rules: ReadonlyArray<Rule>, fusion: Fusion) {
-  const { agents, prompts, resources, tools } = fusion
-  const known = new Set(
-    Object.entries({ agent: agents, tool: tools, resource: resources, prompt: prompts }).flatMap(([kind, table]) =>
-      Array.from(table.keys(), (identifier) => `${kind}/${identifier}`)
-    )
-  )
-  for (const { endpoints = [], name } of rules) {
-    const unknown = endpoints.find((endpoint) => !known.has(endpoint))
-    if (unknown === undefined) continue
-    return yield* new FusionError({
-      declaration: `rate limit "${name}"`,
-      problem: `the app has no endpoint "${unknown}", but ${[...known].join(", ")}`
-    })
+/** A rule that is wrong would be one that does not hold. */
+export const checkRules = Effect.fnUntraced(function*(rules: ReadonlyArray<Rule>, fusion: Fusion) {
+  const endpoints = endpointsOf(fusion)
+  const names = new Set<string>()
+  for (const rule of rules) {
+    const twice = names.has(rule.name) ? "two rules have this name" : undefined
+    const problem = twice ?? problemOf(rule, endpoints)
+    if (problem !== undefined) {
+      return yield* new FusionError({ declaration: `rate limit "${rule.name}"`, problem })
+    }
+    names.add(rule.name)
   }
 })
+
+const endpointsOf = ({ agents, prompts, resources, tools }: Fusion): ReadonlyArray<string> =>
+  Object.entries({ agent: agents, tool: tools, resource: resources, prompt: prompts }).flatMap(([kind, table]) =>
+    Array.from(table.keys(), (identifier) => `${kind}/${identifier}`)
+  )
+
+const problemOf = ({ endpoints = [], limit, name, window }: Rule, known: ReadonlyArray<string>): string | undefined => {
+  if (!/^[A-Za-z0-9_.:/-]{1,64}$/u.test(name)) return "a name is 1 to 64 of A-Z a-z 0-9 _ . : / -"
+  if (!Number.isSafeInteger(limit) || limit < 1) return "a limit is a whole number from 1 on"
+  const millis = Duration.toMillis(window)
+  if (!Number.isFinite(millis) || millis < 1) return "a window is finite and at least a millisecond"
+  const unknown = endpoints.find((endpoint) => !known.includes(endpoint))
+  return unknown === undefined ? undefined : `the app has no endpoint "${unknown}", only ${known.join(", ")}`
+}
 
 export const makeLimiter = (rules: ReadonlyArray<Rule>, counters: RateCounters["Service"]): Limiter => {
   const limits = rules.map((rule): Limit => ({
