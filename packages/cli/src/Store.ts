@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, type Audit, RunStore } from "@fastagentic/core"
+import { ApiKeys, type Audit, RateCounters, RunStore } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import * as Defaults from "./Defaults.ts"
@@ -32,13 +32,16 @@ export class UnusableStore extends Schema.TaggedError<UnusableStore>()("Unusable
   }
 }
 
+/** What every store has. @category models @since 0.1.0 */
+export type Services = RunStore.RunStore | Audit.Audit | ApiKeys.ApiKeyStore | RateCounters.RateCounters
+
 /** @category models @since 0.1.0 */
 export interface Store {
   /** What may be printed and logged: there is no password in it. */
   readonly shown: string
   /** Whether it has anything at the next start. */
   readonly lasts: boolean
-  readonly layer: Layer.Layer<RunStore.RunStore | Audit.Audit | ApiKeys.ApiKeyStore, StoreInUse | UnusableStore>
+  readonly layer: Layer.Layer<Services, StoreInUse | UnusableStore>
 }
 
 /**
@@ -58,11 +61,10 @@ export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
   return Effect.succeed({ shown, lasts: true, layer: server(shown, () => open(Redacted.make(value))) })
 }
 
-type Services = RunStore.RunStore | Audit.Audit | ApiKeys.ApiKeyStore
-
 const memory = Layer.mergeAll(
   RunStore.RunStore.layerMemory,
   ApiKeys.ApiKeyStore.layerMemory,
+  RateCounters.RateCounters.layerMemory,
   Defaults.layerAuditMemory
 )
 

@@ -1,5 +1,7 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
+import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
+import * as RedisServer from "@fastagentic/stores/test/redis/server"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
 import {
@@ -298,3 +300,38 @@ describe("fastagentic run", () => {
     }
   })
 })
+
+const servers = {
+  postgres: { describeWithServer: PostgresServer.describeWithServer, url: PostgresServer.database },
+  redis: {
+    describeWithServer: RedisServer.describeWithServer,
+    url: Effect.map(RedisServer.ownServer(), (server) => server.url)
+  }
+}
+
+for (const [name, { describeWithServer, url }] of Object.entries(servers)) {
+  describeWithServer(`two processes on ${name}`, () => {
+    it.live("let no more calls in than one would", () =>
+      Effect.gen(function*() {
+        const env = { FASTAGENTIC_STORE: Redacted.value(yield* url) }
+        const nodes = yield* Effect.forEach([1, 2], () =>
+          Effect.acquireRelease(
+            Effect.sync(() => fastagentic(["run", fixture("limited.ts"), "--mode", "http", "--port", "0"], { env })),
+            ({ child, exited }) =>
+              Effect.promise(() => {
+                child.kill("SIGKILL")
+                return exited
+              })
+          ))
+        const urls = yield* Effect.forEach(nodes, (node) => Effect.promise(() => listening(node)))
+        const answers = yield* Effect.all(
+          Array.from({ length: 20 }, (_, call) => send(`${urls[call % 2]}/agents/notes`, "", {})),
+          { concurrency: 20 }
+        )
+        assert.deepStrictEqual(
+          answers.map(({ status }) => status).sort(),
+          [...Array.from({ length: 3 }, () => 200), ...Array.from({ length: 17 }, () => 429)]
+        )
+      }).pipe(Effect.scoped), 60_000)
+  })
+}

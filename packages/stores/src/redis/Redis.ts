@@ -52,7 +52,8 @@ export const layerNoClient = (
  * **Gotchas**
  *
  * One Redis, not a Redis Cluster: a batch of writes concerns many keys. A replica takes over without the commits that
- * had not reached it. Nothing is ever removed: all journals have to fit into memory.
+ * had not reached it. Only counters of
+ * rate limits are ever removed: all journals have to fit into memory.
  *
  * **Example** (Keeping runs in Redis)
  *
