@@ -29,13 +29,23 @@ const once = (agent: Agent, url: string, load: Load): Promise<void> =>
     outgoing.end(body)
   })
 
-/** Sends `count` requests, `concurrency` at a time, and gives the seconds it took. */
-export const send = async (url: string, load: Load, count: number, concurrency: number): Promise<number> => {
+/** Sends `count` requests, `concurrency` at a time, and gives the seconds it took, and to `onEach` its milliseconds. */
+export const send = async (
+  url: string,
+  load: Load,
+  count: number,
+  concurrency: number,
+  onEach: (millis: number) => void = () => {}
+): Promise<number> => {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency })
   const startedAt = performance.now()
   let left = count
   await Promise.all(Array.from({ length: concurrency }, async () => {
-    while (left-- > 0) await once(agent, url, load)
+    while (left-- > 0) {
+      const sentAt = performance.now()
+      await once(agent, url, load)
+      onEach(performance.now() - sentAt)
+    }
   }))
   agent.destroy()
   return (performance.now() - startedAt) / 1_000

@@ -1,18 +1,35 @@
-/** Resident memory of the server after 5,000 and after 50,000 runs. */
+/** Resident memory of the server after 5,000 and after 50,000 runs: kept nowhere, and kept in a SQLite file. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { loadavg, tmpdir } from "node:os"
+import { join } from "node:path"
 import { send } from "./load.ts"
 import { start } from "./process.ts"
 
-const load = { path: "/agents/echo/stream", body: { text: "one two three four five" }, expect: "event: done" }
-const server = await start("fastagentic")
+const early = Number(process.env["EARLY"] ?? 5_000)
+const late = Number(process.env["LATE"] ?? 50_000)
+
+const measure = async (name: string, path: string, store: string) => {
+  const load = { path, body: { text: "one two three four five" }, expect: "event: done" }
+  const server = await start("fastagentic", store)
+  try {
+    await send(server.url, load, early, 16)
+    const before = server.rssMiB()
+    const seconds = await send(server.url, load, late - early, 16)
+    const after = server.rssMiB()
+    console.log(
+      `${name}: RSS after ${early} runs ${before.toFixed(0)} MiB, after ${late} ${after.toFixed(0)} MiB: ` +
+        `${((after / before - 1) * 100).toFixed(1)} %, ${Math.round((late - early) / seconds)} runs/s, ` +
+        `load ${loadavg()[0]?.toFixed(1)}`
+    )
+  } finally {
+    server.stop()
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), "bench-memory-"))
 try {
-  await send(server.url, load, 5_000, 16)
-  const early = server.rssMiB()
-  await send(server.url, load, 45_000, 16)
-  const late = server.rssMiB()
-  const growth = (late / early - 1) * 100
-  console.log(
-    `RSS after 5,000 runs ${early.toFixed(0)} MiB, after 50,000 ${late.toFixed(0)} MiB: ${growth.toFixed(1)} %`
-  )
+  await measure("in memory", "/agents/echo/stream", "memory")
+  await measure("durable, SQLite", "/agents/kept/stream", join(folder, "bench.db"))
 } finally {
-  server.stop()
+  rmSync(folder, { recursive: true, force: true })
 }

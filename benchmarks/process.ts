@@ -12,7 +12,7 @@ export interface Measured {
   readonly stop: () => void
 }
 
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once("error", reject)
@@ -32,31 +32,38 @@ export const commands = {
     "run",
     path("servers/fastagentic.ts"),
     "--mode",
-    "http",
-    "--store",
-    "memory"
+    "http"
   ]
 } as const
 
-export const start = async (command: keyof typeof commands): Promise<Measured> => {
+/** `store` is what `--store` names; the raw server keeps nothing anyway. */
+export const start = async (command: keyof typeof commands, store = "memory"): Promise<Measured> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const child = spawn(process.execPath, commands[command], {
-    env: { ...process.env, PORT: String(port) },
+    env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store },
     stdio: ["ignore", "ignore", "inherit"]
   })
   await answering(url, child)
   return {
     url,
-    // Fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms.
-    cpuMillis: () => {
-      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []
-      return (Number(fields[11]) + Number(fields[12])) * 10
-    },
+    cpuMillis: () => cpuMillis(child.pid),
     rssMiB: () => Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1_024,
     stop: () => child.kill("SIGKILL")
   }
 }
+
+/** User and system time of a process so far, in milliseconds: fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms. */
+export const cpuMillis = (pid: number | undefined): number => sumOfTicks(pid, 2)
+
+/** The same of a process and its children, also of those that have ended: a PostgreSQL has one for each connection. */
+export const cpuMillisOfTree = (pid: number | undefined): number =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter((child) => child !== "")
+    .reduce((sum, child) => sum + cpuMillisOfTree(Number(child)), sumOfTicks(pid, 4))
+
+const sumOfTicks = (pid: number | undefined, fields: number) =>
+  (readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []).slice(11, 11 + fields)
+    .reduce((sum, ticks) => sum + Number(ticks) * 10, 0)
 
 const answering = async (url: string, child: ChildProcess) => {
   for (let i = 0; i < 200; i++) {

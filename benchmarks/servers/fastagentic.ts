@@ -1,4 +1,4 @@
-/** The measured app, served by `fastagentic run` on the memory store: nothing else is switched on. */
+/** The measured app, served by `fastagentic run`: nothing is switched on that is not by default. */
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -10,9 +10,16 @@ class Echo extends Agent.make("echo", {
   durable: false
 }) {}
 
-const EchoLayer = Echo.toLayer(({ text }) =>
-  Stream.fromIterable(text.split(" ")).pipe(Stream.map((word) => Event.token(word)))
-)
+const tokens = (text: string) => Stream.fromIterable(text.split(" ")).pipe(Stream.map((word) => Event.token(word)))
+
+const EchoLayer = Echo.toLayer(({ text }) => tokens(text))
+
+class Kept extends Agent.make("kept", {
+  description: "The same, durable",
+  payload: { text: Schema.String }
+}) {}
+
+const KeptLayer = Kept.toLayer(({ text }) => tokens(text))
 
 class Paced extends Agent.make("paced", {
   description: "The same, each token in a task of its own, as a model would send it",
@@ -40,6 +47,6 @@ const ToolsLayer = Tools.toLayer({
   find_order: ({ orderId }) => Effect.succeed({ id: orderId, state: "shipped", amount: 42 })
 })
 
-class Bench extends App.make("bench", { version: "1.0.0", agents: [Echo, Paced], tools: Tools }) {}
+class Bench extends App.make("bench", { version: "1.0.0", agents: [Echo, Kept, Paced], tools: Tools }) {}
 
-export default Bench.provide(Layer.mergeAll(EchoLayer, PacedLayer, ToolsLayer))
+export default Bench.provide(Layer.mergeAll(EchoLayer, KeptLayer, PacedLayer, ToolsLayer))

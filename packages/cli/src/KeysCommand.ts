@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import { ApiKeys } from "@fastagentic/core"
-import { SqliteApiKeys } from "@fastagentic/stores/sqlite"
 import { Clock, Config, Console, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Store from "./Store.ts"
 
 /** Not a time such as `90 days`. @category errors @since 0.1.0 */
 export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("UnknownDuration", {
@@ -20,15 +20,15 @@ export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("Unkn
   }
 }
 
-/** A server has the file. @category errors @since 0.1.0 */
-export class StoreInUse extends Schema.TaggedError<StoreInUse>()("StoreInUse", { store: Schema.String }) {
+/** There are no keys to be made where nothing is kept. @category errors @since 0.1.0 */
+export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLasts", { store: Schema.String }) {
   override get message() {
-    return `${this.store} is in use: stop the server first`
+    return `--store ${this.store}: keys are of use only in a store that lasts`
   }
 }
 
 const store = Flag.String("store").pipe(
-  Flag.withDescription("The SQLite file of a server that is not running"),
+  Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
   Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
 )
 const prefix = Argument.String("prefix").pipe(Argument.withDescription("As `keys list` shows it: fak_<prefix>_…"))
@@ -54,12 +54,11 @@ const parse = (text: string) => {
     : undefined
 }
 
-const inStore = <A, E>(filename: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
-  Layer.build(SqliteApiKeys.layer({ filename, exclusive: true })).pipe(
-    Effect.catchTag("SqliteLocked", () => Effect.fail(new StoreInUse({ store: filename }))),
-    Effect.flatMap((context) => Effect.provideContext(effect, context)),
-    Effect.scoped
-  )
+const inStore = Effect.fnUntraced(function*<A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) {
+  const { lasts, layer, shown } = yield* Store.parse(value)
+  if (!lasts) return yield* new NothingLasts({ store: shown })
+  return yield* Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
+})
 
 /** The one time that a secret is seen. */
 const show = ({ key, secret }: ApiKeys.Issued) =>
@@ -135,6 +134,6 @@ const rotate = Command.make(
 
 /** @category commands @since 0.1.0 */
 export const command = Command.make("keys").pipe(
-  Command.withDescription("API keys in a store. The file belongs to one process: stop the server first"),
+  Command.withDescription("API keys in a store. A SQLite file belongs to one process: stop the server first"),
   Command.withSubcommands([create, list, revoke, rotate])
 )

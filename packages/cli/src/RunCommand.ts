@@ -3,9 +3,8 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, Auth, RunStore, Runtime } from "@fastagentic/core"
+import { ApiKeys, Auth, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
-import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Config, Console, Effect, Layer, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -15,18 +14,12 @@ import * as AppFile from "./AppFile.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
 import * as Server from "./Server.ts"
-
-/** A `--store` that is not one. @category errors @since 0.1.0 */
-export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
-  override get message() {
-    return `--store ${this.store}: a store is "memory" or the path of a SQLite file`
-  }
-}
+import * as Store from "./Store.ts"
 
 /** Nobody can have a key of a store that is empty at each start. @category errors @since 0.1.0 */
-export class KeysNeedAFile extends Schema.TaggedError<KeysNeedAFile>()("KeysNeedAFile", {}) {
+export class KeysNeedAStore extends Schema.TaggedError<KeysNeedAStore>()("KeysNeedAStore", {}) {
   override get message() {
-    return "--auth keys needs a store that is a file: see `fastagentic keys`"
+    return "--auth keys needs a store that lasts: see `fastagentic keys`"
   }
 }
 
@@ -48,7 +41,9 @@ const flags = {
     Flag.withDefault(8_000)
   ),
   store: Flag.String("store").pipe(
-    Flag.withDescription("\"memory\" or the path of a SQLite file, default .fastagentic/<app>.db"),
+    Flag.withDescription(
+      "\"memory\", the path of a SQLite file, or a postgres:// or redis:// URL; default .fastagentic/<app>.db"
+    ),
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE")),
     Flag.withDefault("")
   ),
@@ -82,31 +77,19 @@ export const command = Command.make(
 const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean) =>
   Effect.gen(function*() {
     const { app } = runnable
-    const file = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
-    const store = yield* storeOf(file)
-    if (options.auth === "keys" && file === "memory") return yield* new KeysNeedAFile()
-    const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store) : Auth.layerNone
+    const store = yield* Store.parse(options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store)
+    if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
+    const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
     // What the app's own layer provides comes last, so it takes the place of a default.
-    const services = Layer.mergeAll(Defaults.layerOpen, auth, store, runnable.handlers)
+    const services = Layer.mergeAll(Defaults.layerOpen, auth, store.layer, runnable.handlers)
     if (options.mode === "stdio") {
       const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
       return yield* Effect.asVoid(Effect.scoped(Layer.build(Layer.provide(untilStdinEnds, services))))
     }
-    const http = announce(file, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
+    const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
     const served = onStdio ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(McpStdio.run())), http) : http
     return yield* Layer.launch(served.pipe(Layer.provide(services)))
   })
-
-const storeOf = (store: string) => {
-  if (store === "memory") {
-    return Effect.succeed(
-      Layer.mergeAll(RunStore.RunStore.layerMemory, ApiKeys.ApiKeyStore.layerMemory, Defaults.layerAuditMemory)
-    )
-  }
-  return /^[a-z][a-z0-9+.-]*:\/\//u.test(store)
-    ? Effect.fail(new UnknownStore({ store }))
-    : Effect.succeed(Sqlite.layer({ filename: store }))
-}
 
 /** On stdout, unless that belongs to the protocol. */
 const announce = (store: string, onStdio: boolean) =>

@@ -156,6 +156,6 @@ describe("fastagentic keys", () => {
     assert.match(odd.stderr, /^fastagentic: --expires soon: [^\n]*\n$/u)
     const memory = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--store", "memory", "--auth", "keys"])
     assert.strictEqual(await memory.exited, 2)
-    assert.match(memory.stderr(), /^fastagentic: --auth keys needs a store that is a file[^\n]*\n$/u)
+    assert.match(memory.stderr(), /^fastagentic: --auth keys needs a store that lasts[^\n]*\n$/u)
   })
 })

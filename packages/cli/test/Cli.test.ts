@@ -211,7 +211,7 @@ describe("fastagentic run", () => {
     await oneLine(["run", app, "--port", "99999"], /port/u)
     await oneLine(["run", app, "--colour", "red"], /colour/u)
     await oneLine(["run"], /file/u)
-    await oneLine(["run", app, "--store", "postgres://localhost/x"], /store/u)
+    await oneLine(["run", app, "--store", "mysql://root:secret@localhost/x"], /--store mysql:\/\/…: a store is/u)
     await oneLine(["run", app, "--mode", "http", "--port", "0", "--store", "/proc/nope/x.db"], /\/proc\/nope\/x\.db/u)
   })
 

@@ -19,10 +19,15 @@ export const temporaryFolder = () => mkdtempSync(join(tmpdir(), "fastagentic-"))
 /** The real command in a process of its own. */
 export const fastagentic = (
   args: ReadonlyArray<string>,
-  options: { readonly cwd?: string; readonly stdin?: "ignore" | "pipe" } = {}
+  options: {
+    readonly cwd?: string
+    readonly stdin?: "ignore" | "pipe"
+    readonly env?: Record<string, string>
+  } = {}
 ): Running => {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd ?? temporaryFolder(),
+    env: { ...process.env, ...options.env },
     stdio: [options.stdin ?? "ignore", "pipe", "pipe"]
   })
   let [stdout, stderr] = ["", ""]

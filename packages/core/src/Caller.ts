@@ -5,6 +5,7 @@
  */
 import * as Credentials from "./Credentials.ts"
 import { randomHex } from "./internal/entropy.ts"
+import type { Standing } from "./RateLimit.ts"
 
 /** @category models @since 0.1.0 */
 export interface Caller {
@@ -12,16 +13,23 @@ export interface Caller {
   readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local" | "delegation" | "schedule"
   /** 32 lower-case hex digits, the W3C trace id. */
   readonly traceId: string
+  /** Told how the caller stands with each rule that a call was counted by, allowed or not. */
+  readonly onLimits?: ((standings: ReadonlyArray<Standing>) => void) | undefined
 }
 
 /** @category constructors @since 0.1.0 */
 export const make = (
   protocol: Caller["protocol"],
-  options: { readonly credentials?: Credentials.Credentials; readonly traceparent?: string | undefined } = {}
+  options: {
+    readonly credentials?: Credentials.Credentials
+    readonly traceparent?: string | undefined
+    readonly onLimits?: Caller["onLimits"]
+  } = {}
 ): Caller => ({
   credentials: options.credentials ?? Credentials.none,
   protocol,
-  traceId: traceIdOf(options.traceparent) ?? newTraceId()
+  traceId: traceIdOf(options.traceparent) ?? newTraceId(),
+  onLimits: options.onLimits
 })
 
 /** The trace id of a W3C `traceparent` header. @category accessors @since 0.1.0 */

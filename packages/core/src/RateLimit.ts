@@ -3,64 +3,69 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, Layer } from "effect"
-import * as RateLimiter from "effect/persistence/RateLimiter"
+import { Context, type Duration, Layer } from "effect"
 import type { Caller } from "./Caller.ts"
-import type { Principal } from "./Principal.ts"
-import { RateLimited, StoreUnavailable } from "./RunError.ts"
 
-/** @category services @since 0.1.0 */
+/** Whose calls are counted together. @category models @since 0.1.0 */
+export type Dimension = "tenant" | "user" | "endpoint" | "protocol"
+
+/**
+ * So many calls in a window, for everybody who is the same by some dimensions.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Rule {
+  /** What a refusal names, and the `RateLimit` headers. */
+  readonly name: string
+  /**
+   * `["tenant"]` gives each tenant a limit of its own, `["user", "endpoint"]` each user one for each endpoint, `[]`
+   * makes all callers share one. Users of two tenants are two users.
+   */
+  readonly by: ReadonlyArray<Dimension>
+  readonly limit: number
+  readonly window: Duration.Input
+  /** `fixed-window`, the default, counts from a first call on; `token-bucket` gives calls back one by one. */
+  readonly algorithm?: "fixed-window" | "token-bucket" | undefined
+  /** Only these: `agent/support`, `tool/find_order`, `resource/handbook`, `prompt/triage`. */
+  readonly endpoints?: ReadonlyArray<string> | undefined
+  readonly protocols?: ReadonlyArray<Caller["protocol"]> | undefined
+  readonly tenants?: ReadonlyArray<string> | undefined
+}
+
+/** How a caller stands with one rule. @category models @since 0.1.0 */
+export interface Standing {
+  readonly rule: string
+  readonly limit: number
+  readonly windowMillis: number
+  readonly remaining: number
+  /** Until the whole limit is there again. */
+  readonly resetMillis: number
+}
+
+/** The rules that hold; the runtime counts them in the store that has its runs. @category services @since 0.1.0 */
 export class RateLimit extends Context.Service<RateLimit, {
-  readonly consume: (
-    principal: Principal,
-    target: string,
-    protocol: Caller["protocol"]
-  ) => Effect.Effect<void, RateLimited | StoreUnavailable>
+  readonly rules: ReadonlyArray<Rule>
 }>()("@fastagentic/core/RateLimit") {}
 
 /** No limit at all. @category layers @since 0.1.0 */
-export const layerUnlimited: Layer.Layer<RateLimit> = Layer.succeed(RateLimit, { consume: () => Effect.void })
+export const layerUnlimited: Layer.Layer<RateLimit> = Layer.succeed(RateLimit, { rules: [] })
 
 /**
- * A number of calls per window for each principal and target.
+ * Rules that all have to allow a call. A rule over a long window is a quota. One that cannot hold stops the start.
+ *
+ * **Example** (A rate for each user, a quota for each tenant)
+ *
+ * ```ts
+ * import { RateLimit } from "@fastagentic/core"
+ *
+ * const Limits = RateLimit.layer([
+ *   { name: "burst", by: ["user"], limit: 10, window: "1 second", algorithm: "token-bucket" },
+ *   { name: "daily", by: ["tenant"], limit: 10_000, window: "1 day" }
+ * ])
+ * ```
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: {
-  readonly limit: number
-  readonly window: Duration.Input
-}): Layer.Layer<RateLimit, never, RateLimiter.RateLimiter> =>
-  Layer.effect(
-    RateLimit,
-    Effect.gen(function*() {
-      const limiter = yield* RateLimiter.RateLimiter
-      return {
-        consume: (principal, target) =>
-          limiter.consume({
-            algorithm: "fixed-window",
-            onExceeded: "fail",
-            window: options.window,
-            limit: options.limit,
-            key: `${principal.tenant}/${principal.id}/${target}`
-          }).pipe(
-            Effect.asVoid,
-            Effect.mapError(({ reason }) =>
-              reason._tag === "RateLimitExceeded"
-                ? new RateLimited({
-                  limit: options.limit,
-                  retryAfterMillis: Math.ceil(Duration.toMillis(reason.retryAfter))
-                })
-                : new StoreUnavailable({ operation: "rate limit" })
-            )
-          )
-      }
-    })
-  )
-
-/** A `layer` that counts in memory. @category layers @since 0.1.0 */
-export const layerMemory = (options: {
-  readonly limit: number
-  readonly window: Duration.Input
-}): Layer.Layer<RateLimit> =>
-  layer(options).pipe(Layer.provide(RateLimiter.layer), Layer.provide(RateLimiter.layerStoreMemory))
+export const layer = (rules: ReadonlyArray<Rule>): Layer.Layer<RateLimit> => Layer.succeed(RateLimit, { rules })

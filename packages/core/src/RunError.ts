@@ -73,9 +73,11 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   runId: Schema.String
 }, { httpApiStatus: 409 }) {}
 
-/** @category errors @since 0.1.0 */
+/** `rule` is the rule that refused: `limit` calls in `windowMillis`. @category errors @since 0.1.0 */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  rule: Schema.String,
   limit: Schema.Int,
+  windowMillis: Schema.Int,
   retryAfterMillis: Schema.Int
 }, { httpApiStatus: 429 }) {}
 

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer, type Schema, type Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Option, type Schema, type Stream } from "effect"
 import type * as App from "./App.ts"
 import { Audit } from "./Audit.ts"
 import { Auth } from "./Auth.ts"
@@ -15,6 +15,7 @@ import { makeDecisions } from "./internal/decisions.ts"
 import { makeDoor } from "./internal/door.ts"
 import { makeForks } from "./internal/forks.ts"
 import type { Page } from "./internal/hub.ts"
+import { checkRules, makeLimiter } from "./internal/limiter.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import { attend } from "./internal/neighbours.ts"
 import { Node } from "./internal/node.ts"
@@ -25,6 +26,7 @@ import { makeStart } from "./internal/start.ts"
 import { makeWaking } from "./internal/waking.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
+import { makeMemory, RateCounters } from "./RateCounters.ts"
 import { RateLimit } from "./RateLimit.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
@@ -144,6 +146,10 @@ export interface Options {
 /**
  * Serves the declarations of an app. Fails to start when one of them cannot be served.
  *
+ * **Details**
+ *
+ * Rate limits are counted in the `RateCounters` of the store, or in memory when the store brings none.
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -169,7 +175,10 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         grace: options.grace ?? "5 seconds"
       })
       yield* node.run
-      const door = makeDoor({ auth: yield* Auth, limit: yield* RateLimit, audit: yield* Audit, now: () => node.now() })
+      const { rules } = yield* RateLimit
+      yield* checkRules(rules, fusion)
+      const limit = makeLimiter(rules, yield* counters)
+      const door = makeDoor({ auth: yield* Auth, limit, audit: yield* Audit, now: () => node.now() })
       const starts = makeStart(node, door, bound)
       const waking = makeWaking(node, bound)
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
@@ -190,3 +199,5 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       }
     })
   )
+
+const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

@@ -67,7 +67,7 @@ const Ports = Layer.mergeAll(
     key("clerk", ["clerk:ask"]),
     key("weak", [])
   ]),
-  RateLimit.layerMemory({ limit: 3, window: "1 minute" }),
+  RateLimit.layer([{ name: "each", by: ["user", "endpoint"], limit: 3, window: "1 minute" }]),
   Budget.layerUnlimited,
   Audit.layerMemory
 )

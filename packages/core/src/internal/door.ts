@@ -4,10 +4,10 @@ import type { Auth } from "../Auth.ts"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import type { Principal } from "../Principal.ts"
-import type { RateLimit } from "../RateLimit.ts"
 import { NotDeclared, type Reason, RunError, RunNotFound } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Callables } from "./bind.ts"
+import type { Limiter } from "./limiter.ts"
 import type { Bound, Node } from "./node.ts"
 
 export interface Door {
@@ -53,7 +53,7 @@ export const asRunError = <A, R>(effect: Effect.Effect<A, Reason, R>): Effect.Ef
 /** The stages that stand in front of everything. */
 export const makeDoor = (options: {
   readonly auth: Auth["Service"]
-  readonly limit: RateLimit["Service"]
+  readonly limit: Limiter
   readonly audit: Audit["Service"]
   readonly now: () => number
 }): Door => {
@@ -88,7 +88,7 @@ export const makeDoor = (options: {
     asRunError(Effect.tapError(
       Effect.andThen(
         Authorization.requireScopes(principal, scopes),
-        options.limit.consume(principal, target, caller.protocol)
+        options.limit(principal, target, caller)
       ),
       (reason) => record(caller, principal, "call", target, reason._tag)
     ))

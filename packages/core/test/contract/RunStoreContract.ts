@@ -62,6 +62,7 @@ const makeInterrupt = (run: RunRecord, overrides: Partial<Interrupt> = {}): Inte
   runId: run.runId,
   name: "refund",
   kind: "approval",
+  default: { refund: false },
   createdAt: started,
   state: "open",
   ...overrides
@@ -797,7 +798,8 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
             interrupts: []
           })
           assert.deepStrictEqual(yield* store.list({ tenant, threadId: "t", limit: 10 }), [])
-          assert.deepStrictEqual(ids(yield* store.remove({ ...query, limit: 1 })), ids([failed]))
+          assert.deepStrictEqual(yield* store.remove({ ...query, runId: running.runId }), [])
+          assert.deepStrictEqual(ids(yield* store.remove({ ...query, runId: failed.runId, limit: 1 })), ids([failed]))
           assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10 })), ids([running, recent]))
           // The key is free again.
           const again = makeRun({ tenant, idempotencyKey: "key" })

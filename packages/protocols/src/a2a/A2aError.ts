@@ -27,13 +27,16 @@ export class A2aError extends Schema.TaggedError<A2aError>()("A2aError", {
   status: Schema.Int,
   violations: Schema.Array(Violation),
   metadata: Schema.Record(Schema.String, Schema.String),
+  /** When it makes sense to try again. */
+  retryAfterMillis: Schema.optionalKey(Schema.Int),
   headers: Schema.Record(Schema.String, Schema.String)
 }) {}
 
-const condition =
-  (code: number, reason: string, status = 200) =>
-  (message: string, details: Partial<Pick<A2aError, "violations" | "metadata" | "headers">> = {}) =>
-    new A2aError({ code, reason, message, status, violations: [], metadata: {}, headers: {}, ...details })
+const condition = (code: number, reason: string, status = 200) =>
+(
+  message: string,
+  details: Partial<Pick<A2aError, "violations" | "metadata" | "retryAfterMillis" | "headers">> = {}
+) => new A2aError({ code, reason, message, status, violations: [], metadata: {}, headers: {}, ...details })
 
 /** The body is not JSON. @category constructors @since 0.1.0 */
 export const parseError = condition(-32700, "PARSE_ERROR")
@@ -106,7 +109,14 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
         metadata: { taskId: reason.runId }
       })
     case "RateLimited":
-      return condition(-32000, "RATE_LIMITED", 429)("too many requests", {
+      return condition(-32000, "RATE_LIMITED", 429)(`too many requests: refused by rule "${reason.rule}"`, {
+        metadata: {
+          rule: reason.rule,
+          limit: String(reason.limit),
+          windowMillis: String(reason.windowMillis),
+          retryAfterMillis: String(reason.retryAfterMillis)
+        },
+        retryAfterMillis: reason.retryAfterMillis,
         headers: { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
       })
     case "BudgetExceeded":
@@ -145,6 +155,10 @@ export const toResponse = (error: A2aError, id: RequestId, traceId: string) => (
         domain: "a2a-protocol.org",
         metadata: { ...error.metadata, traceId }
       },
+      ...(error.retryAfterMillis === undefined ? [] : [{
+        "@type": "type.googleapis.com/google.rpc.RetryInfo",
+        retryDelay: `${error.retryAfterMillis / 1_000}s`
+      }]),
       ...(error.violations.length === 0 ? [] : [{
         "@type": "type.googleapis.com/google.rpc.BadRequest",
         fieldViolations: error.violations

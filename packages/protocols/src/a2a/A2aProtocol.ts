@@ -11,6 +11,7 @@ import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
 import * as A2aMethods from "./A2aMethods.ts"
@@ -75,7 +76,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
     })
   )
 
-/** Every answer says its trace. */
+/** Every answer says its trace, and how much is left of the limits that it was counted by. */
 const traced = <R>(
   handler: (
     request: HttpServerRequest.HttpServerRequest,
@@ -84,8 +85,13 @@ const traced = <R>(
 ) =>
 (request: HttpServerRequest.HttpServerRequest) => {
   const credentials = Credentials.fromHeaders(request.headers)
-  const caller = Caller.make("a2a", { credentials, traceparent: request.headers["traceparent"] })
-  return Effect.map(handler(request, caller), (response) => labelled(response, caller.traceId))
+  const limits = new Limits()
+  const caller = Caller.make("a2a", {
+    credentials,
+    traceparent: request.headers["traceparent"],
+    onLimits: limits.keep
+  })
+  return Effect.map(handler(request, caller), (response) => labelled(limits.told(response), caller.traceId))
 }
 
 const originOf = (request: HttpServerRequest.HttpServerRequest) =>

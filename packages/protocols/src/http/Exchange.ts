@@ -13,6 +13,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
 import { summaryOf } from "./internal/issues.ts"
 import * as Problem from "./Problem.ts"
@@ -50,7 +51,8 @@ type Refusal =
   | Problem.MethodNotAllowed
 
 /**
- * Turns a handler into a route: every failure becomes a problem, every answer carries the trace id.
+ * Turns a handler into a route: every failure becomes a problem, every answer carries the trace id and, when a limit
+ * was counted for it, how much of it is left.
  *
  * @category constructors
  * @since 0.1.0
@@ -62,13 +64,15 @@ export const handle = (
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.flatMap(HttpRouter.params, (params) => {
       const traceparent = request.headers["traceparent"]
-      const caller = Caller.make("rest", { credentials: Credentials.fromHeaders(request.headers), traceparent })
+      const limits = new Limits()
+      const credentials = Credentials.fromHeaders(request.headers)
+      const caller = Caller.make("rest", { credentials, traceparent, onLimits: limits.keep })
       const exchange: Exchange = { runtime, request, caller, params, query: queryOf(request.url) }
       const about = { traceId: caller.traceId, runId: params["runId"] }
       return handler(exchange).pipe(
         Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
         Effect.catchCause((cause) => refuse(cause, about)),
-        Effect.map((response) => labelled(response, caller.traceId))
+        Effect.map((response) => labelled(limits.told(response), caller.traceId))
       )
     }))
 

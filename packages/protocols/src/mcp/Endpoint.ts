@@ -12,6 +12,7 @@ import * as ByteSize from "effect/ByteSize"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
 import type { Catalog } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
@@ -49,9 +50,10 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
   const calls = new WaitingCalls()
+  const limited = new WeakMap<Request, Limits>()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
   // The SDK takes longer to load than all else here, and not every server is ever called over MCP.
-  const open = () => opened ??= load({ runtime, catalog, services }, calls)
+  const open = () => opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, calls, limited))
   yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
 
   const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
@@ -64,9 +66,15 @@ export const make = Effect.fnUntraced(function*(
       method: request.method,
       headers: { ...request.headers, traceparent: Caller.toTraceparent(traceId) }
     }
+    const limits = new Limits()
     const answered = Effect.promise(open).pipe(
-      Effect.flatMap((handler) => WebBridge.answer(traced, (web) => handler.fetch(web, { parsedBody: body }))),
-      Effect.map((response) => labelled(response, traceId))
+      Effect.flatMap((handler) =>
+        WebBridge.answer(traced, (web) => {
+          limited.set(web, limits)
+          return handler.fetch(web, { parsedBody: body })
+        })
+      ),
+      Effect.map((response) => labelled(limits.told(response), traceId))
     )
     return methodOf(body) === "initialize"
       ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, globalThis.crypto.randomUUID()))
@@ -79,22 +87,27 @@ export const make = Effect.fnUntraced(function*(
     )
 })
 
-const load = async (options: McpServer.Options, calls: WaitingCalls) => {
+const load = async (options: McpServer.Options, connect: (context: Sdk.McpRequestContext) => McpServer.Connection) => {
   const sdk = await import("@modelcontextprotocol/server")
   const makeServer = McpServer.make(sdk, options)
-  return sdk.createMcpHandler((context) => makeServer(connectionOf(context, calls)))
+  return sdk.createMcpHandler((context) => makeServer(connect(context)))
 }
 
 /**
  * In 2026-07-28 a client that closes its request takes it back. Before, a closed connection means nothing, and a
  * cancellation is a message of its own.
  */
-const connectionOf = ({ era, requestInfo }: Sdk.McpRequestContext, calls: WaitingCalls): McpServer.Connection => {
+const connectionOf = (
+  { era, requestInfo }: Sdk.McpRequestContext,
+  calls: WaitingCalls,
+  limited: WeakMap<Request, Limits>
+): McpServer.Connection => {
   const headers = Object.fromEntries(requestInfo?.headers ?? [])
   const session = headers[sessionHeader]
   return {
     credentials: Credentials.fromHeaders(headers),
     traceparent: headers["traceparent"],
+    onLimits: requestInfo === undefined ? undefined : limited.get(requestInfo)?.keep,
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
     waiting: (requestId, call) =>
       era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)

@@ -78,7 +78,7 @@ const messageOf = (reason: Reason): string => {
     case "Forbidden":
       return `Forbidden: ${reason.rule}`
     case "RateLimited":
-      return `Rate limited: try again in ${reason.retryAfterMillis} ms`
+      return `Rate limited by "${reason.rule}": try again in ${reason.retryAfterMillis} ms`
     case "HookBlocked":
       return `Refused: ${reason.reason}`
     case "BudgetExceeded":

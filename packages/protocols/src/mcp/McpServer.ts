@@ -19,6 +19,7 @@ import type { WaitingCall } from "./WaitingCalls.ts"
 export interface Connection {
   readonly credentials: Credentials
   readonly traceparent: string | undefined
+  readonly onLimits?: Caller.Caller["onLimits"]
   /** Told which run a request waits for; what it returns is called when the request waits no more. */
   readonly waiting: (requestId: Sdk.RequestId, call: WaitingCall) => () => void
   /** Whether this abort means that the client wants the run to end, and not only that the connection did. */
@@ -104,6 +105,7 @@ const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
   const own = mcpReq._meta?.["traceparent"]
   return Caller.make("mcp", {
     credentials: connection.credentials,
+    onLimits: connection.onLimits,
     traceparent: typeof own === "string" && Caller.traceIdOf(own) !== undefined ? own : connection.traceparent
   })
 }

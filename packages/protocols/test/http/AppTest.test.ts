@@ -85,7 +85,7 @@ describe("AppTest", () => {
       const principal = new Principal.Principal({ id: "ada", tenant: "acme", scopes: ["*"], roles: [], claims: {} })
       const options = {
         auth: Auth.layerKeys([{ key: Redacted.make("ada"), principal }]),
-        rateLimit: RateLimit.layerMemory({ limit: 1, window: "1 minute" })
+        rateLimit: RateLimit.layer([{ name: "each", by: ["user", "endpoint"], limit: 1, window: "1 minute" }])
       }
       const stranger = yield* AppTest.client(Acme.provide(Handlers), options)
       const refused = yield* Effect.flip(stranger.agents.echo.start({ text: "" }))

@@ -133,7 +133,7 @@ describe("REST policy", () => {
     Effect.gen(function*() {
       const { url } = yield* startLab({
         auth: people,
-        limit: RateLimit.layerMemory({ limit: 3, window: "30 seconds" })
+        limit: RateLimit.layer([{ name: "each", by: ["user", "endpoint"], limit: 3, window: "30 seconds" }])
       })
       const call = (who: string, path = "/tools/ping") => post(url + path, {}, by(who))
       const answers = yield* Effect.forEach(Array.from({ length: 10 }), () => call("ann"), { concurrency: 10 })

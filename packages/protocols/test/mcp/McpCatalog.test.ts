@@ -8,6 +8,7 @@ import {
   Policy,
   Principal,
   PromptTemplate,
+  RateCounters,
   RateLimit,
   Resource,
   RunError,
@@ -80,7 +81,7 @@ const someone = new Principal.Principal({ id: "someone", tenant: "local", scopes
 
 const start = (services: {
   readonly auth?: Layer.Layer<Auth.Auth>
-  readonly limit?: Layer.Layer<RateLimit.RateLimit>
+  readonly take?: RateCounters.RateCounters["Service"]["take"]
 } = {}) =>
   Effect.orDie(Effect.gen(function*() {
     const context = yield* Layer.build(
@@ -89,7 +90,8 @@ const start = (services: {
         Layer.provide([
           RunStore.RunStore.layerMemory,
           services.auth ?? Auth.layerNone,
-          services.limit ?? RateLimit.layerUnlimited,
+          Layer.succeed(RateCounters.RateCounters, { take: services.take ?? (() => Effect.succeed([])) }),
+          RateLimit.layer([{ name: "each", by: ["user"], limit: 1, window: "2 seconds" }]),
           Budget.layerUnlimited,
           Audit.layerMemory
         ])
@@ -176,21 +178,23 @@ describe("McpError", () => {
   it.live("says when to come again", () =>
     Effect.gen(function*() {
       const { url } = yield* start({
-        limit: Layer.succeed(RateLimit.RateLimit, {
-          consume: () => Effect.fail(new RunError.RateLimited({ limit: 1, retryAfterMillis: 500 }))
-        })
+        take: () => Effect.succeed([{ allowed: false, used: 1, resetMillis: 500 }])
       })
       const { error } = yield* send(url, "tools/call", { name: "now", arguments: {} })
       assert.strictEqual(error?.code, 429)
-      assert.deepInclude(error?.data, { tag: "RateLimited", limit: 1, retryAfterMillis: 500 })
+      assert.deepInclude(error?.data, {
+        tag: "RateLimited",
+        rule: "each",
+        limit: 1,
+        windowMillis: 2_000,
+        retryAfterMillis: 500
+      })
     }))
 
   it.live("keeps to itself what a store has to say", () =>
     Effect.gen(function*() {
       const { url } = yield* start({
-        limit: Layer.succeed(RateLimit.RateLimit, {
-          consume: () => Effect.fail(new RunError.StoreUnavailable({ operation: "x", cause: new Error("host secret") }))
-        })
+        take: () => Effect.fail(new RunError.StoreUnavailable({ operation: "x", cause: new Error("host secret") }))
       })
       const { error } = yield* send(url, "tools/call", { name: "now", arguments: {} })
       assert.strictEqual(error?.code, -32603)

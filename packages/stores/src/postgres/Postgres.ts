@@ -4,14 +4,18 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
+import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
 import type { Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
+import * as PostgresRateCounters from "./PostgresRateCounters.ts"
 import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 import * as PostgresRunStore from "./PostgresRunStore.ts"
 
@@ -37,10 +41,16 @@ export interface Options
  */
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
-): Layer.Layer<RunStore | Audit, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
+): Layer.Layer<
+  RunStore | Audit | ApiKeyStore | RateCounters,
+  MigrationError | SqlError,
+  PgClient.PgClient | SqlClient
+> =>
   Layer.mergeAll(
     PostgresRunStore.layerNoClient(options),
     PostgresAudit.layerNoClient,
+    PostgresApiKeys.layerNoClient,
+    PostgresRateCounters.layerNoClient,
     PostgresRunNotifier.layerNoClient
   )
 
@@ -64,7 +74,9 @@ export const layerNoClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<RunStore | Audit, MigrationError | SqlError> =>
+export const layer = (
+  options: Options
+): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, MigrationError | SqlError> =>
   Layer.provide(
     layerNoClient(options),
     PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })

@@ -1,4 +1,6 @@
 export * as Postgres from "./Postgres.ts"
+export * as PostgresApiKeys from "./PostgresApiKeys.ts"
 export * as PostgresAudit from "./PostgresAudit.ts"
+export * as PostgresRateCounters from "./PostgresRateCounters.ts"
 export * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 export * as PostgresRunStore from "./PostgresRunStore.ts"

@@ -8,6 +8,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { migrate, script } from "../sql/migrate.ts"
+import { createTakeRates } from "./internal/takeRates.ts"
 
 /**
  * A record is two rows: `runs` has what a commit changes and is small, since a changed row is written anew as a whole;
@@ -143,6 +144,31 @@ const waiting = script(`
   CREATE INDEX runs_finished ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL
 `)
 
+const apiKeys = script(`
+  CREATE TABLE api_keys (
+    prefix text COLLATE "C" PRIMARY KEY,
+    hash text NOT NULL,
+    id text NOT NULL,
+    tenant text NOT NULL,
+    scopes text NOT NULL,
+    roles text NOT NULL,
+    created_at bigint NOT NULL,
+    expires_at bigint,
+    revoked_at bigint,
+    last_used_at bigint
+  )
+`)
+
+/** There is room on every page for rows to be written anew: a counter changes with every call, its key never. */
+const rateCounters = script(`
+  CREATE TABLE rate_counters (
+    key text COLLATE "C" PRIMARY KEY,
+    used double precision NOT NULL,
+    since double precision NOT NULL,
+    ends_at double precision NOT NULL
+  ) WITH (fillfactor = 50)
+`).pipe(Effect.andThen(SqlClient.use((sql) => sql.unsafe(createTakeRates).unprepared)))
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -158,7 +184,13 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     sql.withTransaction(
       Effect.andThen(
         sql`SELECT pg_advisory_xact_lock(${lockId})`,
-        migrate({ "0001_runs": runs, "0002_audit": audit, "0003_waiting": waiting })
+        migrate({
+          "0001_runs": runs,
+          "0002_audit": audit,
+          "0003_api_keys": apiKeys,
+          "0004_rate_counters": Effect.asVoid(rateCounters),
+          "0005_waiting": waiting
+        })
       )
     )
   )

@@ -3,12 +3,16 @@
  *
  * @since 0.1.0
  */
+import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
+import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisClient from "./RedisClient.ts"
+import * as RedisRateCounters from "./RedisRateCounters.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
 import * as RedisRunStore from "./RedisRunStore.ts"
 
@@ -28,8 +32,14 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
  */
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
-): Layer.Layer<RunStore | Audit, RedisError, RedisClient.RedisClient> =>
-  Layer.mergeAll(RedisRunStore.layerNoClient(options), RedisAudit.layerNoClient, RedisRunNotifier.layerNoClient)
+): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, RedisError, RedisClient.RedisClient> =>
+  Layer.mergeAll(
+    RedisRunStore.layerNoClient(options),
+    RedisAudit.layerNoClient,
+    RedisApiKeys.layerNoClient,
+    RedisRateCounters.layerNoClient,
+    RedisRunNotifier.layerNoClient
+  )
 
 /**
  * Connects to a Redis of version 6.2 or newer, and says `RunNotifier` what other nodes commit.
@@ -42,7 +52,7 @@ export const layerNoClient = (
  * **Gotchas**
  *
  * One Redis, not a Redis Cluster: a batch of writes concerns many keys. A replica takes over without the commits that
- * had not reached it. All journals have to fit into memory: what is not removed stays.
+ * had not reached it. All journals have to fit into memory: nothing but counters of rate limits goes by itself.
  *
  * **Example** (Keeping runs in Redis)
  *
@@ -56,5 +66,5 @@ export const layerNoClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<RunStore | Audit, RedisError> =>
+export const layer = (options: Options): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, RedisError> =>
   Layer.provide(layerNoClient(options), RedisClient.layer(options))

@@ -7,6 +7,7 @@ import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as Redis from "effect/persistence/Redis"
+import { createClient } from "redis"
 
 /**
  * @category options
@@ -54,7 +55,18 @@ export const layer = ({ prefix = "fastagentic:", url }: Options): Layer.Layer<Re
     })
   ).pipe(Layer.provide(Layer.unwrap(Effect.map(checked(url), connection))))
 
-const connection = (url: string) => NodeRedis.layer({ url, RESP: 2, disableOfflineQueue: true })
+const connection = (url: string) =>
+  Layer.unwrap(
+    Effect.as(reachable(url), NodeRedis.layer({ url, RESP: 2, disableOfflineQueue: true }))
+  )
+
+/** The client itself would wait for ever for a server that takes connections and says nothing. */
+const reachable = (url: string) =>
+  Effect.acquireUseRelease(
+    Effect.try(() => createClient({ url, RESP: 2, socket: { reconnectStrategy: false } }).on("error", () => {})),
+    (client) => Effect.tryPromise(() => client.connect()).pipe(Effect.timeout("5 seconds")),
+    (client) => Effect.sync(() => client.isOpen && client.destroy())
+  ).pipe(Effect.mapError((cause) => new Redis.RedisError({ cause })))
 
 /** What a URL that cannot be read says about itself must not name the password. */
 const checked = (url: Redacted.Redacted) =>

@@ -15,10 +15,11 @@ export const makeRemove = (
 ): RunStore["Service"]["remove"] => {
   const list = makeList()
 
-  const find = ({ finishedBefore, limit, states, tenant }: RemoveQuery, lock: Fragment) => {
+  const find = ({ finishedBefore, limit, runId, states, tenant }: RemoveQuery, lock: Fragment) => {
     const final = states.filter(isFinal)
     if (final.length === 0) return Effect.succeed([])
     const filters: Array<Fragment> = [sql`finished_at < ${finishedBefore}`, sql.in("state", final)]
+    if (runId !== undefined) filters.push(sql`run_id = ${runId}`)
     if (tenant !== undefined) filters.push(sql`tenant = ${tenant}`)
     const ended = sql`${selectRecords(sql)} WHERE ${sql.and(filters)} ORDER BY finished_at, run_id`
     return list(

@@ -49,7 +49,8 @@ const InterruptRow = Schema.Struct({
     tool: Interrupt.fields.tool,
     toolCallId: Interrupt.fields.toolCallId,
     arguments: Interrupt.fields.arguments,
-    responseSchema: Interrupt.fields.responseSchema
+    responseSchema: Interrupt.fields.responseSchema,
+    default: Interrupt.fields.default
   })),
   resolution: optional(fromJson(Resolution))
 })

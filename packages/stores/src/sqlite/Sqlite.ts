@@ -5,6 +5,7 @@
  */
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
@@ -13,7 +14,11 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as SqliteApiKeys from "./SqliteApiKeys.ts"
 import * as SqliteAudit from "./SqliteAudit.ts"
 import * as SqliteClient from "./SqliteClient.ts"
+import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
+
+/** What a file has room for. @category models @since 0.1.0 */
+export type Stores = RunStore | Audit | ApiKeyStore | RateCounters
 
 /**
  * Every store on whatever `SqlClient` is there.
@@ -21,12 +26,12 @@ import * as SqliteRunStore from "./SqliteRunStore.ts"
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<RunStore | Audit | ApiKeyStore, MigrationError | SqlError, SqlClient> = Layer
-  .mergeAll(
-    SqliteRunStore.layerNoClient,
-    SqliteAudit.layerNoClient,
-    SqliteApiKeys.layerNoClient
-  )
+export const layerNoClient: Layer.Layer<Stores, MigrationError | SqlError, SqlClient> = Layer.mergeAll(
+  SqliteRunStore.layerNoClient,
+  SqliteAudit.layerNoClient,
+  SqliteApiKeys.layerNoClient,
+  SqliteRateCounters.layerNoClient
+)
 
 /**
  * Opens the file, brings its tables up to date, and closes it with the scope.
@@ -49,5 +54,5 @@ export const layerNoClient: Layer.Layer<RunStore | Audit | ApiKeyStore, Migratio
  */
 export const layer = (
   options: Omit<SqliteClient.Options, "readonly">
-): Layer.Layer<RunStore | Audit | ApiKeyStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
+): Layer.Layer<Stores, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true }))

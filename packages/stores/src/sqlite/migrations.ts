@@ -119,6 +119,16 @@ const apiKeys = script(`
   ) STRICT, WITHOUT ROWID;
 `)
 
+const rateCounters = script(`
+  CREATE TABLE rate_counters (
+    key TEXT PRIMARY KEY,
+    used REAL NOT NULL,
+    since REAL NOT NULL,
+    ends_at REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX rate_counters_by_end ON rate_counters (ends_at);
+`)
+
 /**
  * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
  * have. What changes a state touches the indexes of what is
@@ -152,5 +162,11 @@ const waiting = script(`
  * @since 0.1.0
  */
 export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = Layer.effectDiscard(
-  migrate({ "0001_runs": runs, "0002_audit": audit, "0003_api_keys": apiKeys, "0004_waiting": waiting })
+  migrate({
+    "0001_runs": runs,
+    "0002_audit": audit,
+    "0003_api_keys": apiKeys,
+    "0004_rate_counters": rateCounters,
+    "0005_waiting": waiting
+  })
 )

@@ -25,7 +25,9 @@ describeWithServer("Postgres", () => {
       assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations ORDER BY 1`.values, [
         [1, "runs"],
         [2, "audit"],
-        [3, "waiting"]
+        [3, "api_keys"],
+        [4, "rate_counters"],
+        [5, "waiting"]
       ])
     }))
 

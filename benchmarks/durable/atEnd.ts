@@ -1,0 +1,9 @@
+/** What has to be undone when the benchmark ends, however it ends, in reverse order. */
+const undo: Array<() => void> = []
+
+export const atEnd = (one: () => void) => void undo.push(one)
+
+process.once("exit", () => {
+  for (const one of undo.reverse()) one()
+})
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1))

@@ -1,0 +1,128 @@
+/**
+ * Where a server keeps everything: what `--store` or the variable `FASTAGENTIC_STORE` says, as layers.
+ *
+ * @since 0.1.0
+ */
+import { ApiKeys, type Audit, RateCounters, RunStore } from "@fastagentic/core"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import * as Defaults from "./Defaults.ts"
+
+/** A value that names no store. @category errors @since 0.1.0 */
+export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
+  override get message() {
+    return `--store ${this.store}: a store is "memory", the path of a SQLite file, or a postgres:// or redis:// URL`
+  }
+}
+
+/** The file has another owner. @category errors @since 0.1.0 */
+export class StoreInUse extends Schema.TaggedError<StoreInUse>()("StoreInUse", { store: Schema.String }) {
+  override get message() {
+    return `${this.store} is in use: stop the server first`
+  }
+}
+
+/** There is no using this store now. @category errors @since 0.1.0 */
+export class UnusableStore extends Schema.TaggedError<UnusableStore>()("UnusableStore", {
+  store: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.store} cannot be used: ${this.problem}`
+  }
+}
+
+/** What every store has. @category models @since 0.1.0 */
+export type Services = RunStore.RunStore | Audit.Audit | ApiKeys.ApiKeyStore | RateCounters.RateCounters
+
+/** @category models @since 0.1.0 */
+export interface Store {
+  /** What may be printed and logged: there is no password in it. */
+  readonly shown: string
+  /** Whether it has anything at the next start. */
+  readonly lasts: boolean
+  readonly layer: Layer.Layer<Services, StoreInUse | UnusableStore>
+}
+
+/**
+ * The store that a value names; nothing is opened or loaded before its layer is built.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
+  if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory })
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
+  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: sqlite(value) })
+  const open = servers[scheme]
+  if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
+  if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
+  const shown = withoutPassword(new URL(value))
+  return Effect.succeed({ shown, lasts: true, layer: server(shown, () => open(Redacted.make(value))) })
+}
+
+const memory = Layer.mergeAll(
+  RunStore.RunStore.layerMemory,
+  ApiKeys.ApiKeyStore.layerMemory,
+  RateCounters.RateCounters.layerMemory,
+  Defaults.layerAuditMemory
+)
+
+const sqlite = (filename: string): Layer.Layer<Services, StoreInUse | UnusableStore> =>
+  Sqlite.layer({ filename }).pipe(or((error) =>
+    error._tag === "SqliteLocked"
+      ? new StoreInUse({ store: filename })
+      : new UnusableStore({ store: filename, problem: problemOf(error) })
+  ))
+
+const postgres = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
+  (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
+
+const redis = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
+  (await import("@fastagentic/stores/redis")).Redis.layer({ url })
+
+const servers: Readonly<Record<string, typeof postgres | undefined>> = {
+  postgres,
+  postgresql: postgres,
+  redis,
+  rediss: redis
+}
+
+const server = (
+  store: string,
+  load: () => Promise<Layer.Layer<Services, unknown>>
+): Layer.Layer<Services, UnusableStore> => {
+  const loaded = Effect.tryPromise({
+    try: load,
+    catch: (cause) => new UnusableStore({ store, problem: missingPackage(cause) ?? problemOf(cause) })
+  })
+  return Layer.unwrap(Effect.map(loaded, or((error) => new UnusableStore({ store, problem: problemOf(error) }))))
+}
+
+const or = <E, E2>(make: (error: E) => E2) => (layer: Layer.Layer<Services, E>): Layer.Layer<Services, E2> =>
+  Layer.catch(layer, (error) => Layer.effectContext<Services, E2, never>(Effect.fail(make(error))))
+
+// words
+
+const withoutPassword = ({ host, password, pathname, protocol, username }: URL) => {
+  const user = password === "" ? username : `${username}:***`
+  return `${protocol}//${user === "" ? "" : `${user}@`}${host}${pathname}`
+}
+
+/** A client that is an optional peer. */
+const missingPackage = (cause: unknown) => {
+  const name = /Cannot find package '([^']+)'/u.exec(String(cause))?.[1]
+  return name === undefined ? undefined : `it needs a package: npm install ${name}`
+}
+
+/** What lies at the bottom of an error says most; some errors have nothing but a code. */
+const problemOf = (error: unknown): string => {
+  if (typeof error !== "object" || error === null) return String(error)
+  const inner = "reason" in error ? error.reason : "cause" in error ? error.cause : undefined
+  const deeper = inner === undefined ? "" : problemOf(inner)
+  if (deeper !== "") return deeper
+  if ("message" in error && typeof error.message === "string" && error.message !== "") return firstLine(error.message)
+  return "code" in error ? String(error.code) : ""
+}
+
+const firstLine = (text: string) => text.split("\n")[0] ?? text

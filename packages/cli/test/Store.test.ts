@@ -1,0 +1,131 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
+import * as RedisServer from "@fastagentic/stores/test/redis/server"
+import { Effect, Redacted } from "effect"
+import { once } from "node:events"
+import { createServer } from "node:net"
+import { fastagentic, fixture, listening } from "./process.ts"
+
+/** A store of its own, and its URL with a password: neither server asks for one. */
+const stores = {
+  postgres: {
+    describeWithServer: PostgresServer.describeWithServer,
+    open: Effect.map(PostgresServer.database, (url) => {
+      const own = new URL(Redacted.value(url))
+      own.password = "hush"
+      return own.href
+    })
+  },
+  redis: {
+    describeWithServer: RedisServer.describeWithServer,
+    open: Effect.map(RedisServer.ownServer(), ({ url }) => Redacted.value(url))
+  }
+}
+
+const serve = (store: string, ...args: ReadonlyArray<string>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", ...args], {
+          env: { FASTAGENTIC_STORE: store }
+        })
+      ),
+      ({ child, exited }) =>
+        Effect.promise(() => {
+          child.kill("SIGKILL")
+          return exited
+        })
+    ),
+    (running) => ({ ...running, url: Effect.promise(() => listening(running)) })
+  )
+
+const json = (url: string, init?: RequestInit) =>
+  Effect.promise(async () => {
+    const response = await fetch(url, init)
+    return { status: response.status, body: await response.json() }
+  })
+
+const post = (url: string, body: unknown) => json(url, { method: "POST", body: JSON.stringify(body) })
+
+for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
+  describeWithServer(`fastagentic on ${name}`, () => {
+    it.live("serves a run of one process from the other", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const [one, other] = [yield* serve(store), yield* serve(store)]
+        const [a, b] = [yield* one.url, yield* other.url]
+        const { body: { runId } } = yield* post(`${a}/agents/greeter/runs`, { name: "Ada" })
+        const { body: { items: [asked] } } = yield* Effect.repeat(
+          Effect.delay(json(`${b}/runs/${runId}/interrupts`), "50 millis"),
+          { until: ({ body }) => body.items.length > 0 }
+        )
+        const decided = yield* post(`${b}/runs/${runId}/interrupts/${asked.id}`, { decision: "approve", value: true })
+        assert.include([200, 202], decided.status)
+        const journal = yield* Effect.promise(async () => (await fetch(`${a}/runs/${runId}/events`)).text())
+        assert.include(journal, "Ada is fine: true")
+      }).pipe(Effect.scoped))
+
+    it.live("keeps keys beside a running server, and never prints the password", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const server = yield* serve(store, "--auth", "keys")
+        const url = yield* server.url
+        assert.notInclude(server.stdout() + server.stderr(), "hush")
+        assert.match(server.stdout(), new RegExp(`Store     ${name}://`, "u"))
+        const keys = (...args: ReadonlyArray<string>) =>
+          Effect.promise(async () => {
+            const running = fastagentic(["keys", ...args, "--store", store])
+            assert.strictEqual(await running.exited, 0, running.stderr())
+            return running.stdout().trim()
+          })
+        const status = (key: string) =>
+          Effect.map(json(`${url}/agents`, { headers: { "x-api-key": key } }), (answer) => answer.status)
+        const key = yield* keys("create", "ci", "--tenant", "acme", "--scope", "*")
+        assert.strictEqual(yield* status(key), 200)
+        const next = yield* keys("rotate", key.split("_")[1] ?? "")
+        assert.deepStrictEqual([yield* status(key), yield* status(next)], [401, 200])
+        assert.match(yield* keys("list"), / revoked .*\n.* active /u)
+        yield* keys("revoke", next.split("_")[1] ?? "")
+        assert.strictEqual(yield* status(next), 401)
+      }).pipe(Effect.scoped))
+  })
+}
+
+describe("a store that cannot be used", () => {
+  const refusal = async (args: ReadonlyArray<string>) => {
+    const running = fastagentic(args)
+    const code = await running.exited
+    assert.deepStrictEqual([code, running.stdout()], [2, ""])
+    assert.match(running.stderr(), /^fastagentic: [^\n]+\n$/u)
+    assert.notInclude(running.stderr(), "hush")
+    return running.stderr()
+  }
+  const run = (store: string) => refusal(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store])
+
+  it("is one line without the password", async () => {
+    const refused = /(postgres|redis):\/\/me:\*\*\*@127\.0\.0\.1:1\/\w* cannot be used: .*ECONNREFUSED/u
+    assert.match(await run("postgres://me:hush@127.0.0.1:1/x"), refused)
+    assert.match(await run("redis://me:hush@127.0.0.1:1/3"), refused)
+    assert.match(await refusal(["keys", "list", "--store", "redis://me:hush@127.0.0.1:1/3"]), refused)
+    assert.include(await run("redis://me:hush@127.0.0.1:1/x"), "Invalid pathname")
+    assert.include(await run("mysql://me:hush@127.0.0.1/x"), "--store mysql://…: a store is")
+    assert.include(await run("postgres://me:hu/hush@127.0.0.1/x"), "is not a URL")
+    assert.include(await refusal(["keys", "list", "--store", "memory"]), "a store that lasts")
+  })
+
+  it("is one line when a server takes connections and says nothing", async () => {
+    const silent = createServer(() => {}).listen(0, "127.0.0.1")
+    await once(silent, "listening")
+    const address = silent.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    try {
+      const refusals = await Promise.all([
+        run(`postgres://me:hush@127.0.0.1:${port}/x`),
+        run(`redis://me:hush@127.0.0.1:${port}`)
+      ])
+      for (const refusal of refusals) assert.include(refusal, "cannot be used: ")
+    } finally {
+      silent.close()
+    }
+  })
+})

@@ -1,0 +1,94 @@
+/**
+ * Counters of rate limits in a PostgreSQL database, shared by many nodes.
+ *
+ * @since 0.1.0
+ */
+import { PgTypes } from "@effect/sql-pg"
+import { RateCounters } from "@fastagentic/core/RateCounters"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Effect, Layer, Result, Schedule, Schema, type Scope } from "effect"
+import type { MigrationError } from "effect/sql/Migrator"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as migrations from "./migrations.ts"
+
+/**
+ * Counters on whatever `SqlClient` is there; the tables have to exist.
+ *
+ * **Details**
+ *
+ * A call is one way to the server and back: the function `take_rates` decides there, by the clock of the database.
+ * Counters that are over are removed once a minute. What has no answer after 30 seconds is unavailable.
+ *
+ * **Gotchas**
+ *
+ * A call does not wait for the disk of the database: a crash of the database itself can forget the calls of its last
+ * moments, a crash of a node forgets none.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<RateCounters["Service"], never, SqlClient | Scope.Scope> = Effect.gen(function*() {
+  const sql = yield* SqlClient
+  const sweep = sql`
+    DELETE FROM rate_counters WHERE key IN (
+      SELECT key FROM rate_counters WHERE ends_at <= extract(epoch FROM clock_timestamp()) * 1000
+      LIMIT 10000 FOR UPDATE SKIP LOCKED
+    )`
+  yield* Effect.sleep("1 minute").pipe(
+    Effect.andThen(Effect.ignore(sweep)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  return RateCounters.of({
+    take: Effect.fnUntraced(function*(counters) {
+      // Everybody locks in the same order, so that no two wait for each other.
+      const sorted = counters.toSorted((a, b) => a.key < b.key ? -1 : 1)
+      const params = [
+        array("text", sorted.map(({ key }) => key)),
+        array("float8", sorted.map(({ limit }) => limit)),
+        array("float8", sorted.map(({ windowMillis }) => windowMillis)),
+        array("text", sorted.map(({ algorithm }) => algorithm))
+      ]
+      const rows = yield* sql.unsafe(
+        "SELECT * FROM take_rates($1::text[], $2::float8[], $3::float8[], $4::text[])",
+        params
+      )
+        .pipe(Effect.retry({ while: isConflict, schedule: again, times: 20 }), Effect.flatMap(decodeRows))
+      const taken = new Map(sorted.map(({ key }, index) => [key, rows[index]]))
+      return counters.map(({ key }) => taken.get(key) ?? nothing)
+    }, (taking) =>
+      taking.pipe(
+        Effect.timeout("30 seconds"),
+        Effect.mapError((cause) => new StoreUnavailable({ operation: "rate limit", cause }))
+      ))
+  })
+})
+
+/**
+ * Creates the tables when needed.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<RateCounters, MigrationError | SqlError, SqlClient> = Layer.effect(
+  RateCounters,
+  make
+).pipe(Layer.provide(migrations.layer))
+
+const array = (type: "text" | "float8", values: ReadonlyArray<unknown>) =>
+  Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type]))
+
+/** A database whose transactions are serializable asks for another try. */
+const isConflict = ({ reason: { _tag } }: SqlError) => _tag === "DeadlockError" || _tag === "SerializationError"
+
+const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(Schedule.jittered)
+
+const nothing = { allowed: false, used: 0, resetMillis: 0 }
+
+const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({
+  allowed: Schema.Boolean,
+  used: Schema.Finite,
+  resetMillis: Schema.Finite
+})))

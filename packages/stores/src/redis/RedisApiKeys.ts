@@ -1,0 +1,134 @@
+/**
+ * API keys in Redis: one hash for each key, and a set of their prefixes.
+ *
+ * @since 0.1.0
+ */
+import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Effect, Layer, Schema } from "effect"
+import * as Redis from "effect/persistence/Redis"
+import * as RedisClient from "./RedisClient.ts"
+
+/**
+ * Keys on whatever `RedisClient` is there.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.RedisClient> = Effect.map(
+  RedisClient.RedisClient,
+  ({ prefix, redis }) => {
+    const index = `${prefix}api_keys`
+    const hash = (key: string) => `${prefix}api_key:${JSON.stringify(key)}`
+    const change = redis.eval(changeScript)
+    const insert = redis.eval(insertScript)
+    const find = (operation: string, key: string) =>
+      redis.send("HGETALL", hash(key)).pipe(RedisClient.unavailable(operation), Effect.flatMap(decoded(operation)))
+
+    return ApiKeyStore.of({
+      find: (key) => find("find API key", key),
+
+      insert: ({ lastUsedAt, revokedAt, ...key }) =>
+        insert(index, hash(key.prefix), key.prefix, [
+          "key",
+          JSON.stringify(key),
+          ...(revokedAt === undefined ? [] : ["revokedAt", `${revokedAt}`]),
+          ...(lastUsedAt === undefined ? [] : ["lastUsedAt", `${lastUsedAt}`])
+        ]).pipe(
+          RedisClient.unavailable("insert API key"),
+          Effect.flatMap((inserted) =>
+            inserted === 1
+              ? Effect.void
+              : Effect.fail(new StoreUnavailable({ operation: "insert API key: there is one with this prefix" }))
+          )
+        ),
+
+      revoke: (key, at) =>
+        Effect.map(
+          RedisClient.unavailable("revoke API key")(change(hash(key), "revokedAt", `${at}`, "earlier")),
+          (changed) => changed === 1
+        ),
+
+      used: (key, at) =>
+        Effect.asVoid(RedisClient.unavailable("use API key")(change(hash(key), "lastUsedAt", `${at}`, "any"))),
+
+      list: redis.send("SMEMBERS", index).pipe(
+        RedisClient.unavailable("list API keys"),
+        Effect.flatMap(decodePrefixes),
+        Effect.flatMap(Effect.forEach((key) => find("list API keys", key), { concurrency: 100 })),
+        Effect.map((keys) => keys.flatMap((key) => key === undefined ? [] : [key]).sort(byAge)),
+        Effect.mapError((cause) =>
+          cause._tag === "StoreUnavailable" ? cause : new StoreUnavailable({ operation: "list API keys", cause })
+        )
+      )
+    })
+  }
+)
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<ApiKeyStore, never, RedisClient.RedisClient> = Layer.effect(ApiKeyStore, make)
+
+// scripts
+
+const insertScript = Redis.script(
+  (index: string, key: string, prefix: string, fields: ReadonlyArray<string>) => [index, key, prefix, ...fields],
+  {
+    numberOfKeys: 2,
+    lua: `
+      if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+      redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+      redis.call('SADD', KEYS[1], ARGV[1])
+      return 1
+    `
+  }
+).withReturnType<unknown>()
+
+/** Writes a time into a key, if there is such a key. */
+const changeScript = Redis.script(
+  (key: string, field: string, at: string, which: "earlier" | "any") => [key, field, at, which],
+  {
+    numberOfKeys: 1,
+    lua: `
+      local key, field, at, which = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+      if redis.call('EXISTS', key) == 0 then return 0 end
+      local before = redis.call('HGET', key, field)
+      if which == 'any' or not before or tonumber(at) < tonumber(before) then redis.call('HSET', key, field, at) end
+      return 1
+    `
+  }
+).withReturnType<unknown>()
+
+// answers
+
+const { lastUsedAt: _lastUsedAt, revokedAt: _revokedAt, ...fixed } = ApiKey.fields
+const Time = Schema.optionalKey(Schema.FiniteFromString)
+
+const decodePrefixes = Schema.decodeUnknownEffect(Schema.Array(Schema.String))
+const decodeTexts = Schema.decodeUnknownEffect(Schema.Array(Schema.String))
+const decodeHash = Schema.decodeUnknownEffect(Schema.Struct({
+  key: Schema.fromJsonString(Schema.Struct(fixed)),
+  revokedAt: Time,
+  lastUsedAt: Time
+}))
+
+/** A hash comes as its fields and values in turn. */
+const decoded = (operation: string) => (reply: unknown): Effect.Effect<ApiKey | undefined, StoreUnavailable> =>
+  decodeTexts(reply).pipe(
+    Effect.flatMap((texts) =>
+      texts.length === 0
+        ? Effect.undefined
+        : decodeHash(Object.fromEntries(texts.flatMap((text, at) => at % 2 === 0 ? [[text, texts[at + 1]]] : [])))
+    ),
+    Effect.map((hash) => hash === undefined ? undefined : new ApiKey({ ...hash.key, ...times(hash) })),
+    Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
+  )
+
+const times = ({ lastUsedAt, revokedAt }: { readonly lastUsedAt?: number; readonly revokedAt?: number }) => ({
+  ...(revokedAt === undefined ? {} : { revokedAt }),
+  ...(lastUsedAt === undefined ? {} : { lastUsedAt })
+})
+
+const byAge = (one: ApiKey, other: ApiKey) => one.createdAt - other.createdAt || (one.prefix < other.prefix ? -1 : 1)

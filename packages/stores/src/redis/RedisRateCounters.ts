@@ -1,0 +1,57 @@
+/**
+ * Counters of rate limits in Redis, shared by many nodes.
+ *
+ * @since 0.1.0
+ */
+import { RateCounters } from "@fastagentic/core/RateCounters"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Effect, Layer, Schema } from "effect"
+import { takeRates } from "./internal/takeRates.ts"
+import * as RedisClient from "./RedisClient.ts"
+
+/**
+ * Counters on whatever `RedisClient` is there.
+ *
+ * **Details**
+ *
+ * A call is one script, and Redis runs one script at a time. A counter is a hash that expires when it is over.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<RateCounters["Service"], never, RedisClient.RedisClient> = Effect.map(
+  RedisClient.RedisClient,
+  ({ prefix, redis }) => {
+    const evaluate = redis.eval(takeRates)
+    return RateCounters.of({
+      take: (counters) =>
+        evaluate(
+          prefix,
+          counters.flatMap(({ algorithm, key, limit, windowMillis }) => [key, `${limit}`, `${windowMillis}`, algorithm])
+        ).pipe(
+          RedisClient.unavailable("rate limit"),
+          Effect.flatMap(decodeReply),
+          Effect.map((reply) =>
+            reply.map(([allowed, used, resetMillis]) => ({ allowed: allowed === "1", used, resetMillis }))
+          ),
+          Effect.catchTag(
+            "SchemaError",
+            (cause) => Effect.fail(new StoreUnavailable({ operation: "rate limit", cause }))
+          )
+        )
+    })
+  }
+)
+
+/**
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<RateCounters, never, RedisClient.RedisClient> = Layer.effect(
+  RateCounters,
+  make
+)
+
+const decodeReply = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Tuple([Schema.String, Schema.FiniteFromString, Schema.FiniteFromString]))
+)

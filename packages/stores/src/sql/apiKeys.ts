@@ -1,0 +1,78 @@
+import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Effect, Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+
+/** API keys in SQL that all databases of ours understand; `min` has another name in each, so it is spelled out. */
+export const makeApiKeys = (sql: SqlClient): ApiKeyStore["Service"] => {
+  const keys = sql`
+    SELECT prefix, hash, id, tenant, scopes, roles, created_at AS "createdAt", expires_at AS "expiresAt",
+      revoked_at AS "revokedAt", last_used_at AS "lastUsedAt"
+    FROM api_keys`
+
+  return ApiKeyStore.of({
+    find: (prefix) =>
+      sql`${keys} WHERE prefix = ${prefix}`.pipe(
+        Effect.flatMap(decodeRows),
+        Effect.map(([row]) => row === undefined ? undefined : toKey(row)),
+        unavailable("find API key")
+      ),
+
+    insert: (key) =>
+      sql`
+        INSERT INTO api_keys (prefix, hash, id, tenant, scopes, roles, created_at, expires_at, revoked_at, last_used_at)
+        VALUES (${key.prefix}, ${key.hash}, ${key.id}, ${key.tenant}, ${JSON.stringify(key.scopes)},
+          ${JSON.stringify(key.roles)}, ${key.createdAt}, ${key.expiresAt ?? null}, ${key.revokedAt ?? null},
+          ${key.lastUsedAt ?? null})`.pipe(Effect.asVoid, unavailable("insert API key")),
+
+    revoke: (prefix, at) =>
+      sql`
+        UPDATE api_keys SET revoked_at = CASE WHEN revoked_at < ${at} THEN revoked_at ELSE ${at} END
+        WHERE prefix = ${prefix} RETURNING prefix`.pipe(
+        Effect.map((rows) => rows.length > 0),
+        unavailable("revoke API key")
+      ),
+
+    used: (prefix, at) =>
+      sql`UPDATE api_keys SET last_used_at = ${at} WHERE prefix = ${prefix}`.pipe(
+        Effect.asVoid,
+        unavailable("use API key")
+      ),
+
+    list: sql`${keys} ORDER BY created_at, prefix`.pipe(
+      Effect.flatMap(decodeRows),
+      Effect.map((rows) => rows.map(toKey)),
+      unavailable("list API keys")
+    )
+  })
+}
+
+const unavailable = (operation: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))
+
+const Time = Schema.NullOr(Schema.Union([Schema.Int, Schema.BigInt]))
+const Words = Schema.fromJsonString(Schema.Array(Schema.String))
+
+const Row = Schema.Struct({
+  prefix: Schema.String,
+  hash: Schema.String,
+  id: Schema.String,
+  tenant: Schema.String,
+  scopes: Words,
+  roles: Words,
+  createdAt: Time,
+  expiresAt: Time,
+  revokedAt: Time,
+  lastUsedAt: Time
+})
+
+const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
+
+const toKey = ({ createdAt, expiresAt, lastUsedAt, revokedAt, ...rest }: typeof Row.Type) =>
+  new ApiKey({
+    ...rest,
+    createdAt: Number(createdAt),
+    ...(expiresAt === null ? {} : { expiresAt: Number(expiresAt) }),
+    ...(revokedAt === null ? {} : { revokedAt: Number(revokedAt) }),
+    ...(lastUsedAt === null ? {} : { lastUsedAt: Number(lastUsedAt) })
+  })

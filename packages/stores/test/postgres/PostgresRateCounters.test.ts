@@ -1,0 +1,91 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, it } from "@effect/vitest"
+import { RateCounters } from "@fastagentic/core/RateCounters"
+import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { PostgresRateCounters } from "../../src/postgres/index.ts"
+import { limitOf, raceProcesses } from "../rateProcesses.ts"
+import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
+
+const layerOf = (url: Redacted.Redacted) =>
+  Layer.provideMerge(PostgresRateCounters.layerNoClient, PgClient.layer({ url }))
+
+const makeNode = (url: Redacted.Redacted) =>
+  Effect.map(Layer.build(Layer.fresh(layerOf(url))), (context) => ({
+    counters: Context.get(context, RateCounters),
+    sql: Context.get(context, PgClient.PgClient)
+  }))
+
+const once = (key: string, windowMillis = 60_000) =>
+  ({ key, limit: 1, windowMillis, algorithm: "fixed-window" }) as const
+
+describeWithServer("PostgresRateCounters", () => {
+  suite("as every store", Effect.map(database, layerOf), { nodes: 3 })
+
+  suite(
+    "in a database whose transactions are serializable",
+    Effect.gen(function*() {
+      const url = yield* database
+      const { sql } = yield* Effect.orDie(makeNode(url))
+      const name = new URL(Redacted.value(url)).pathname.slice(1)
+      yield* Effect.orDie(sql.unsafe(`ALTER DATABASE ${name} SET default_transaction_isolation = 'serializable'`))
+      return layerOf(url)
+    }),
+    { nodes: 2 }
+  )
+
+  it.live("processes that are killed in the middle let no more than the limit pass", () =>
+    Effect.gen(function*() {
+      const url = Redacted.value(yield* database)
+      const layer =
+        `Layer.provide(PostgresRateCounters.layerNoClient, PgClient.layer({ url: Redacted.make("${url}") }))`
+      const allowed = yield* raceProcesses(
+        `
+        import { PgClient } from "@effect/sql-pg"
+        import { PostgresRateCounters } from "${import.meta.resolve("../../src/postgres/index.ts")}"`,
+        layer
+      )
+      assert.strictEqual(allowed, limitOf)
+    }), 60_000)
+
+  it.live("a counter that is swept while it is asked for is made again", () =>
+    Effect.gen(function*() {
+      const { counters, sql } = yield* makeNode(yield* database)
+      const sweeping = Effect.forever(
+        Effect.andThen(
+          sql`DELETE FROM rate_counters WHERE ends_at <= extract(epoch FROM clock_timestamp()) * 1000`,
+          Effect.yieldNow
+        )
+      )
+      const calling = Effect.forEach(Array.from({ length: 300 }), (_, call) =>
+        Effect.all([counters.take([once("short", 1)]), counters.take([once(`${call}`)])]), { concurrency: 5 })
+      const answers = yield* Effect.raceFirst(sweeping, calling)
+      assert.isTrue(answers.every(([, [own]]) =>
+        own?.allowed
+      ))
+    }), 30_000)
+
+  it.live("a function that is gone is unavailable", () =>
+    Effect.gen(function*() {
+      const { counters, sql } = yield* makeNode(yield* database)
+      yield* sql`DROP TABLE rate_counters`
+      assert.strictEqual((yield* Effect.flip(counters.take([once("a")])))._tag, "StoreUnavailable")
+    }))
+})
+
+describeWithOwnServer("PostgresRateCounters without its server", () => {
+  it.live("is unavailable, and counts on when the server is back", () =>
+    Effect.gen(function*() {
+      const server = yield* Effect.acquireRelease(Effect.promise(() => Server.make()), (server) =>
+        Effect.promise(() => server.remove()))
+      const { counters } = yield* makeNode(server.url)
+      yield* counters.take([once("a")])
+      yield* Effect.promise(() =>
+        server.stop("SIGINT")
+      )
+      assert.strictEqual((yield* Effect.flip(counters.take([once("a")])))._tag, "StoreUnavailable")
+      yield* Effect.promise(() => server.start())
+      const [again] = yield* Effect.eventually(counters.take([once("a")]))
+      assert.isFalse(again?.allowed)
+    }), 60_000)
+})

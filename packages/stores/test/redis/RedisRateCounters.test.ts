@@ -1,0 +1,69 @@
+import { assert, it } from "@effect/vitest"
+import { RateCounters } from "@fastagentic/core/RateCounters"
+import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { RedisClient, RedisRateCounters } from "../../src/redis/index.ts"
+import { limitOf, raceProcesses } from "../rateProcesses.ts"
+import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
+
+const layerOf = (options: RedisClient.Options) =>
+  Layer.provideMerge(RedisRateCounters.layerNoClient, RedisClient.layer(options))
+
+const makeNode = (options: RedisClient.Options) =>
+  Effect.map(Layer.build(Layer.fresh(layerOf(options))), (context) => ({
+    counters: Context.get(context, RateCounters),
+    ...Context.get(context, RedisClient.RedisClient)
+  }))
+
+const once = (key: string, windowMillis = 60_000) =>
+  ({ key, limit: 1, windowMillis, algorithm: "fixed-window" }) as const
+
+describeWithServer("RedisRateCounters", () => {
+  suite("as every store", Effect.map(options, layerOf), { nodes: 3 })
+
+  it.live("processes that are killed in the middle let no more than the limit pass", () =>
+    Effect.gen(function*() {
+      const { prefix, url } = yield* options
+      const allowed = yield* raceProcesses(
+        `import { RedisClient, RedisRateCounters } from "${import.meta.resolve("../../src/redis/index.ts")}"`,
+        `Layer.provide(RedisRateCounters.layerNoClient, RedisClient.layer({
+          url: Redacted.make("${Redacted.value(url)}"), prefix: "${prefix}"
+        }))`
+      )
+      assert.strictEqual(allowed, limitOf)
+    }), 60_000)
+
+  it.live("counters leave when they are over", () =>
+    Effect.gen(function*() {
+      const { counters, prefix, redis } = yield* makeNode(yield* options)
+      const keys = redis.send("KEYS", `${prefix}rate:*`)
+      const bucket = { key: "bucket", limit: 1_000, windowMillis: 50_000, algorithm: "token-bucket" } as const
+      yield* counters.take([once("short", 40), once("long"), bucket])
+      assert.strictEqual(Object(yield* keys).length, 3)
+      // One call of the bucket is given back after 50 ms.
+      yield* Effect.sleep("200 millis")
+      assert.deepStrictEqual(yield* keys, [`${prefix}rate:long`])
+    }))
+
+  it.live("a counter that is something else is unavailable", () =>
+    Effect.gen(function*() {
+      const { counters, prefix, redis } = yield* makeNode(yield* options)
+      yield* redis.send("SET", `${prefix}rate:a`, "text")
+      assert.strictEqual((yield* Effect.flip(counters.take([once("b"), once("a")])))._tag, "StoreUnavailable")
+      assert.isTrue((yield* counters.take([once("b")]))[0]?.allowed)
+    }))
+})
+
+describeWithOwnServer("RedisRateCounters without its server", () => {
+  it.live("is unavailable, and counts on when the server is back", () =>
+    Effect.gen(function*() {
+      const server = yield* ownServer()
+      const { counters } = yield* makeNode({ url: server.url })
+      yield* counters.take([once("a")])
+      yield* Effect.promise(() => server.stop("SIGTERM"))
+      assert.strictEqual((yield* Effect.flip(counters.take([once("a")])))._tag, "StoreUnavailable")
+      yield* Effect.promise(() => server.start())
+      const [again] = yield* Effect.eventually(counters.take([once("a")]))
+      assert.isFalse(again?.allowed)
+    }), 30_000)
+})
