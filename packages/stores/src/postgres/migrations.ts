@@ -158,7 +158,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     sql.withTransaction(
       Effect.andThen(
         sql`SELECT pg_advisory_xact_lock(${lockId})`,
-        migrate({ "0001_runs": runs, "0002_audit": audit, "0003_waiting": waiting })
+        migrate({ "0001_runs": runs, "0002_audit": audit, "0004_waiting": waiting })
       )
     )
   )

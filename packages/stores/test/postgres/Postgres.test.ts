@@ -25,7 +25,7 @@ describeWithServer("Postgres", () => {
       assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations ORDER BY 1`.values, [
         [1, "runs"],
         [2, "audit"],
-        [3, "waiting"]
+        [4, "waiting"]
       ])
     }))
 
