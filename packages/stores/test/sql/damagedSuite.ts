@@ -1,6 +1,6 @@
 /** What a damaged row does to its run and to others: `damagedSuite(layer)` in a test file of a store with SQL. */
 import { assert, describe, layer } from "@effect/vitest"
-import { type Commit, type Query, RunStore } from "@fastagentic/core/RunStore"
+import { type Commit, type Query, type ReadError, RunStore } from "@fastagentic/core/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, type Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
@@ -75,7 +75,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
           Effect.gen(function*() {
             const { bad, good, sql, store } = yield* two
             const { runId } = bad
-            const read = (runId: string) => {
+            const read = (runId: string): Effect.Effect<unknown, ReadError> => {
               if (table === "run_steps") return store.steps(runId)
               if (table === "run_events") return store.events(runId, 0, 5)
               return table === "interrupts" ? store.interrupts(runId) : store.get(runId)
