@@ -98,6 +98,8 @@ export class RunStore extends Context.Service<RunStore, {
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, StoreUnavailable>
   /** Queued and running runs that no other living node has, oldest first; those that this process drives included. */
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** Those of the unfinished runs that another node had, which is gone; none where one process has the store. */
+  readonly abandoned: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
 }>()("@fastagentic/core/RunStore") {
   /** Everything in memory; of the finished runs the last 1,000 are kept. */
   static readonly layerMemory: Layer.Layer<RunStore> = Layer.sync(RunStore, () => {

@@ -48,7 +48,7 @@ const layerStore = (options: {
 }) =>
   Layer.effect(
     RunStore.RunStore,
-    Effect.map(RunStore.RunStore, ({ events, get, interrupts, list, steps, unfinished, write }) => {
+    Effect.map(RunStore.RunStore, ({ events, get, interrupts, list, steps, abandoned, unfinished, write }) => {
       const log = options.log ?? { writes: 0, largestWrite: 0, largestBatch: 0 }
       return {
         events,
@@ -57,6 +57,7 @@ const layerStore = (options: {
         list,
         steps,
         unfinished,
+        abandoned,
         write: (writes: ReadonlyArray<RunStore.Write>) =>
           Effect.suspend(() => {
             log.writes++

@@ -87,6 +87,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     events: (runId, after, limit) => Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
     steps: (runId) => Effect.sync(() => Array.from(runs.get(runId)?.steps ?? [], ([name, value]) => ({ name, value }))),
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
+    abandoned: Effect.succeed([]),
     unfinished: Effect.sync(() =>
       Array.from(runs.values(), (stored) => stored.run)
         .filter((run) => run.state === "queued" || run.state === "running")

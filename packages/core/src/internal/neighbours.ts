@@ -9,7 +9,7 @@ const settling = 2_000
 
 /**
  * Keeps up with whoever else writes to the store: hears of their commits, looks again every second in case a notice was
- * lost, and continues runs that nobody drives any more, their own lost ones included.
+ * lost, and continues runs that nobody drives any more: those of other nodes within a second, lost ones of its own too.
  */
 export const attend = Effect.fnUntraced(function*(
   node: Node,
@@ -27,5 +27,9 @@ export const attend = Effect.fnUntraced(function*(
       (notice) => Effect.ignore(notice._tag === "Changed" ? node.look(notice.runId, notice.seq) : node.lookAround)
     )
   )
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), Effect.ignore(node.lookAround))))
+  yield* everySecond(node.lookAround)
+  yield* everySecond(reconcile(node, callables, settling, node.durable.store.abandoned))
 })
+
+const everySecond = <A, E>(look: Effect.Effect<A, E>) =>
+  Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), Effect.ignore(look))))

@@ -3,7 +3,7 @@ import type { Resolution } from "../Interrupt.ts"
 import * as Principal from "../Principal.ts"
 import { RunError, type StoreUnavailable } from "../RunError.ts"
 import type { RunRecord, RunState } from "../RunRecord.ts"
-import type { Commit } from "../RunStore.ts"
+import type { Commit, RunStore } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
 import { asRunError } from "./door.ts"
 import type { Bound, Node } from "./node.ts"
@@ -61,9 +61,10 @@ const ownerOf = ({ grants, owner, tenant }: RunRecord) => new Principal.Principa
 export const reconcile = Effect.fnUntraced(function*(
   node: Node,
   callables: Callables,
-  quietMillis: number
+  quietMillis: number,
+  runs: RunStore["Service"]["unfinished"] = node.durable.store.unfinished
 ): Effect.fn.Return<void, StoreUnavailable> {
-  for (const run of yield* node.durable.store.unfinished) {
+  for (const run of yield* runs) {
     if (node.closing || node.owns(run.runId) || node.now() - run.updatedAt < quietMillis) continue
     const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)

@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
+import { PgClient } from "@effect/sql-pg"
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { RunStore } from "@fastagentic/core/RunStore"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
-import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { makeReads, unavailable } from "../sql/runReads.ts"
+import { makeReads, unavailable, unfinishedWhere } from "../sql/runReads.ts"
 import { makeWrite } from "./internal/batch.ts"
 import { holdLease } from "./internal/lease.ts"
 import * as migrations from "./migrations.ts"
@@ -20,8 +21,9 @@ import * as migrations from "./migrations.ts"
  */
 export interface Options {
   /**
-   * How long after its last sign of life a node still has its runs, 15 seconds by default. It gives three signs in that
-   * time. A node that closes gives its runs back at once.
+   * How long after its last sign of life a node still has its runs, 3 seconds by default. It gives three signs in that
+   * time. A node that closes gives its runs back at once. A longer lease suits agents that keep their process busy for
+   * seconds without a pause.
    */
   readonly lease?: Duration.Input | undefined
 }
@@ -36,7 +38,8 @@ export interface Options {
  * What has no answer after 30 seconds is cancelled and unavailable.
  *
  * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
- * takes a run becomes its node with the commit that sets the attempt.
+ * takes a run becomes its node with the commit that sets the attempt. After a time in which the database could not be
+ * reached the others have one lease to come back before their runs are taken.
  *
  * **Gotchas**
  *
@@ -47,15 +50,19 @@ export interface Options {
  */
 export const make = (
   options: Options = {}
-): Effect.Effect<RunStore["Service"], SqlError, SqlClient | Scope.Scope> =>
+): Effect.Effect<RunStore["Service"], SqlError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const sql = yield* SqlClient
-    const node = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
-    const orphan = sql`(node IS NULL OR node = ${node} OR NOT EXISTS (
+    const sql = yield* PgClient.PgClient
+    const { node, steady } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
+    const own = sql`(node IS NULL OR node = ${node})`
+    const others = sql`(node <> ${node} AND NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
     ))`
     const write = makeWrite(sql, node)
-    const reads = makeReads(sql, orphan)
+    const reads = makeReads(sql)
+    const ownRuns = unfinishedWhere(sql, own)
+    const orphans = unfinishedWhere(sql, sql`(${own} OR ${others})`)
+    const abandoned = unfinishedWhere(sql, others)
     return RunStore.of({
       write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
       get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
@@ -63,7 +70,8 @@ export const make = (
       events: (runId, after, limit) => reads.events(runId, after, limit).pipe(patiently(`events of run ${runId}`)),
       steps: (runId) => reads.steps(runId).pipe(patiently(`steps of run ${runId}`)),
       interrupts: (runId) => reads.interrupts(runId).pipe(patiently(`interrupts of run ${runId}`)),
-      unfinished: reads.unfinished.pipe(patiently("unfinished runs"))
+      unfinished: Effect.suspend(() => steady() ? orphans : ownRuns).pipe(patiently("unfinished runs")),
+      abandoned: Effect.suspend(() => steady() ? abandoned : Effect.succeed([])).pipe(patiently("abandoned runs"))
     })
   })
 
@@ -75,7 +83,7 @@ export const make = (
  */
 export const layerNoClient = (
   options: Options = {}
-): Layer.Layer<RunStore, MigrationError | SqlError, SqlClient> =>
+): Layer.Layer<RunStore, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
   Layer.effect(RunStore, make(options)).pipe(Layer.provide(migrations.layer))
 
 /** A network can lose a server without a word. */

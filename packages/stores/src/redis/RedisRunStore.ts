@@ -20,8 +20,9 @@ import * as RedisClient from "./RedisClient.ts"
  */
 export interface Options {
   /**
-   * How long after its last sign of life a node still has its runs, 15 seconds by default. It gives three signs in that
-   * time. A node that closes gives its runs back at once.
+   * How long after its last sign of life a node still has its runs, 3 seconds by default. It gives three signs in that
+   * time. A node that closes gives its runs back at once. A longer lease suits agents that keep their process busy for
+   * seconds without a pause.
    */
   readonly lease?: Duration.Input | undefined
 }
@@ -38,7 +39,8 @@ export interface Options {
  * state, owner, agent or tenant, whichever a query names first in this order.
  *
  * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
- * takes a run becomes its node with the commit that sets the attempt.
+ * takes a run becomes its node with the commit that sets the attempt. After a time in which Redis could not be
+ * reached the others have one lease to come back before their runs are taken.
  *
  * **Gotchas**
  *
@@ -51,10 +53,12 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<RunStore["Service"], RedisError, RedisClient.RedisClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const { prefix, redis } = yield* RedisClient.RedisClient
-    const node = yield* holdLease(redis, prefix, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
+    const client = yield* RedisClient.RedisClient
+    const { prefix, redis } = client
+    const { node, steady } = yield* holdLease(client, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
     const evalWrite = redis.eval(Scripts.write)
     const evalPage = redis.eval(Scripts.page)
+    const nodeName = JSON.stringify(node)
 
     const write = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
       const encoded = writes.map((write) => Result.try(() => Writes.argumentsOf(prefix, node, write)))
@@ -74,13 +78,13 @@ export const make = (
       readonly order: "newest" | "oldest"
       readonly bound: string
       readonly limit: number
-      readonly node?: string
+      readonly whose?: "all" | "own" | "others"
       readonly filters: ReadonlyArray<string>
     }) {
       const found: Array<RunRecord> = []
       let bound = at.bound
       while (found.length < at.limit) {
-        const args = [index, at.order, bound, `${at.limit - found.length}`, at.node ?? "", ...at.filters]
+        const args = [index, at.order, bound, `${at.limit - found.length}`, nodeName, at.whose ?? "", ...at.filters]
         const reply = yield* RedisClient.unavailable(operation)(evalPage(prefix, args))
         const { last, runs } = yield* decoded(operation, () => Values.toPage(reply))
         for (const { fields, runId } of runs) found.push(yield* record(runId, fields))
@@ -89,6 +93,15 @@ export const make = (
       }
       return found
     })
+
+    const unfinished = (whose: "all" | "own" | "others") =>
+      runs("unfinished runs", `${prefix}unfinished`, {
+        order: "oldest",
+        bound: "-",
+        limit: Number.MAX_SAFE_INTEGER,
+        whose,
+        filters: ["0"]
+      })
 
     const reading =
       <A>(operation: string, decode: (reply: unknown) => A) => (reply: Effect.Effect<unknown, RedisError>) =>
@@ -125,13 +138,8 @@ export const make = (
           reading(`interrupts of run ${runId}`, (interrupts) => Values.toInterrupts(runId, interrupts))
         ),
 
-      unfinished: runs("unfinished runs", `${prefix}unfinished`, {
-        order: "oldest",
-        bound: "-",
-        limit: Number.MAX_SAFE_INTEGER,
-        node: JSON.stringify(node),
-        filters: ["0"]
-      })
+      unfinished: Effect.suspend(() => unfinished(steady() ? "all" : "own")),
+      abandoned: Effect.suspend(() => steady() ? unfinished("others") : Effect.succeed([]))
     })
   })
 

@@ -8,12 +8,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import * as Rows from "./runRows.ts"
 
-/** Every reading of a run store, in SQL that all databases of ours understand. `orphan` is a condition on `runs`. */
-export const makeReads = (
-  sql: SqlClient.SqlClient,
-  orphan: Fragment = sql`TRUE`
-): Omit<RunStore["Service"], "write"> => {
-  const records = sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
+/** Every reading of a run store that one process has, in SQL that all databases of ours understand. */
+export const makeReads = (sql: SqlClient.SqlClient): Omit<RunStore["Service"], "write"> => {
+  const records = recordsOf(sql)
 
   return {
     get: (runId) =>
@@ -65,12 +62,20 @@ export const makeReads = (
         )
       ),
 
-    unfinished: sql`${records} WHERE state IN ('queued', 'running') AND ${orphan} ORDER BY run_id`.pipe(
-      rows("unfinished runs"),
-      Effect.flatMap(Effect.forEach(record))
-    )
+    unfinished: unfinishedWhere(sql, sql`TRUE`),
+    abandoned: Effect.succeed([])
   }
 }
+
+/** Unfinished runs under a further condition on `runs`. */
+export const unfinishedWhere = (sql: SqlClient.SqlClient, condition: Fragment): RunStore["Service"]["unfinished"] =>
+  sql`${recordsOf(sql)} WHERE state IN ('queued', 'running') AND ${condition} ORDER BY run_id`.pipe(
+    rows("unfinished runs"),
+    Effect.flatMap(Effect.forEach(record))
+  )
+
+const recordsOf = (sql: SqlClient.SqlClient) =>
+  sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
 
 export const unavailable =
   (operation: string) => <A, R>(effect: Effect.Effect<A, SqlError, R>): Effect.Effect<A, StoreUnavailable, R> =>

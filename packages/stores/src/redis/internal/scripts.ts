@@ -123,11 +123,12 @@ export const write = script(`${prelude}
 
 /**
  * One page of an index: the runs that have these values, and the last run looked at when there are more to look at.
- * A run that the index knows and nobody else does comes without fields. For a node, runs of other living nodes are left
- * out.
+ * A run that the index knows and nobody else does comes without fields. `whose` leaves out runs of other living nodes, and
+ * of the rest those of other nodes (`own`) or of this one (`others`).
  */
 export const page = script(`${prelude}
-  local name, order, bound, limit, node, filters = take(), take(), take(), tonumber(take()), take(), many()
+  local name, order, bound, limit, node, whose = take(), take(), take(), tonumber(take()), take(), take()
+  local filters = many()
   local chunk = 500
   local runs
   if order == 'newest' then
@@ -144,8 +145,10 @@ export const page = script(`${prelude}
     for one = 3, #names do
       if values[one] ~= filters[2 * one - 4] then return false end
     end
+    if whose == '' then return true end
     local other = values[2]
-    return node == '' or not other or other == node or redis.call('EXISTS', prefix .. 'node:' .. other) == 0
+    if not other or other == node then return whose ~= 'others' end
+    return whose ~= 'own' and redis.call('EXISTS', prefix .. 'node:' .. other) == 0
   end
 
   local found = {}
