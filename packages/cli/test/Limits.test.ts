@@ -19,6 +19,7 @@ import {
   Server
 } from "fastagentic"
 import { once } from "node:events"
+import { setTimeout } from "node:timers/promises"
 import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 class Ask extends Agent.make("ask", { description: "Answers", payload: { text: Schema.String } }) {}
@@ -297,6 +298,33 @@ describe("fastagentic run", () => {
       assert.deepStrictEqual([await call(url), await call(url)], [[200, "r=0"], [429, "r=0"]])
     } finally {
       second.child.kill("SIGKILL")
+    }
+  })
+})
+
+describe("fastagentic run --mode stdio", () => {
+  it("says over MCP which limit is used up", async () => {
+    const running = fastagentic(["run", fixture("limited.ts"), "--mode", "stdio", "--store", "memory"], {
+      stdin: "pipe"
+    })
+    const write = (message: object) => running.child.stdin?.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`)
+    try {
+      write({
+        id: 0,
+        method: "initialize",
+        params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "test", version: "1" } }
+      })
+      write({ method: "notifications/initialized" })
+      for (const id of [1, 2, 3, 4, 5]) write({ id, method: "tools/call", params: { name: "notes", arguments: {} } })
+      const lines = () => running.stdout().split("\n").filter((line) => line !== "")
+      while (lines().length < 6 && running.child.exitCode === null) await setTimeout(20)
+      const answers = lines().map((line) => JSON.parse(line))
+      assert.strictEqual(answers.filter(({ result }) => result?.content?.[0].text === "a note").length, 3)
+      const refused = answers.filter(({ error }) => error !== undefined)
+      assert.lengthOf(refused, 2)
+      for (const { error } of refused) assert.deepInclude(error.data, { tag: "RateLimited", rule: "daily", limit: 3 })
+    } finally {
+      running.child.kill("SIGKILL")
     }
   })
 })

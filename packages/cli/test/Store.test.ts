@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import * as RedisServer from "@fastagentic/stores/test/redis/server"
-import { Effect, Redacted } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { fastagentic, fixture, listening } from "./process.ts"
@@ -63,6 +63,27 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
         assert.include([200, 202], decided.status)
         const journal = yield* Effect.promise(async () => (await fetch(`${a}/runs/${runId}/events`)).text())
         assert.include(journal, "Ada is fine: true")
+      }).pipe(Effect.scoped))
+
+    it.live("finishes a run whose process is killed, in the stream of whoever follows it elsewhere", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const [one, other] = [yield* serve(store), yield* serve(store)]
+        const [a, b] = [yield* one.url, yield* other.url]
+        const { body: { runId } } = yield* post(`${a}/agents/greeter/runs`, { name: "nap" })
+        const stream = yield* Effect.forkChild(
+          Effect.promise(async () => (await fetch(`${b}/runs/${runId}/events`)).text())
+        )
+        yield* Effect.repeat(Effect.delay(json(`${b}/runs/${runId}`), "20 millis"), {
+          until: ({ body }) => body.lastSeq >= 2 || body.seq >= 2
+        })
+        one.child.kill("SIGKILL")
+        const journal = yield* Fiber.join(stream)
+        assert.include(journal, "nap is fine: true")
+        const seqs = [...journal.matchAll(/^id: (\d+)$/gmu)].map(([, seq]) => Number(seq))
+        assert.deepStrictEqual(seqs, seqs.map((_, index) => index + 1))
+        assert.strictEqual([...journal.matchAll(/^event: token$/gmu)].length, 1)
+        assert.deepInclude((yield* json(`${b}/runs/${runId}`)).body, { state: "completed", attempt: 2 })
       }).pipe(Effect.scoped))
 
     it.live("keeps keys beside a running server, and never prints the password", () =>

@@ -1,13 +1,15 @@
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { createInterface } from "node:readline"
 
 /** What all processes together may take. */
-export const limitOf = 40
+export const limitOf = 200
 
 const program = (imports: string, layer: string) => `
   import { RateCounters } from "@fastagentic/core/RateCounters"
   import { Effect, Layer, Redacted } from "effect"
+  import { once } from "node:events"
   ${imports}
   const counters = [
     { key: "shared", limit: ${limitOf}, windowMillis: 3_600_000, algorithm: "fixed-window" },
@@ -15,28 +17,42 @@ const program = (imports: string, layer: string) => `
   ]
   const call = Effect.flatMap(RateCounters, (store) => Effect.tap(store.take(counters), ([taken]) =>
     Effect.sync(() => process.stdout.write((taken.allowed ? "allowed " + taken.used : "refused") + "\\n"))))
-  await Effect.runPromise(Effect.provide(Effect.forever(Effect.all([call, call, call], { concurrency: 3 })), ${layer}))
+  const ready = Effect.andThen(RateCounters, Effect.promise(() => {
+    process.stdout.write("ready\\n")
+    return once(process.stdin, "data")
+  }))
+  const calls = Effect.forever(Effect.all([call, call, call], { concurrency: 3 }))
+  await Effect.runPromise(Effect.provide(Effect.andThen(ready, calls), ${layer}))
 `
 
 /**
- * Lets four processes call as often as they can, and kills each once it was refused some times. Says up to which number
- * calls were allowed: each number is one process' only.
+ * Lets four processes begin together, call as often as they can, and kills each once it was refused some times. Says up
+ * to which number calls were allowed: each number is one process' only.
  */
 export const raceProcesses = (imports: string, layer: string): Effect.Effect<number> =>
   Effect.promise(async () => {
-    const numbers: Array<number> = []
-    await Promise.all(Array.from({ length: 4 }, async () => {
-      const child = spawn(process.execPath, ["--input-type=module", "--eval", program(imports, layer)], {
+    const children = Array.from({ length: 4 }, () =>
+      spawn(process.execPath, ["--input-type=module", "--eval", program(imports, layer)], {
         cwd: import.meta.dirname,
-        stdio: ["ignore", "pipe", "inherit"]
-      })
+        stdio: ["pipe", "pipe", "inherit"]
+      }))
+    const numbers: Array<number> = []
+    let waiting = children.length
+    const read = async (child: (typeof children)[number]) => {
       let refused = 0
       for await (const line of createInterface({ input: child.stdout })) {
         const [word, used] = line.split(" ")
+        if (word === "ready" && --waiting === 0) {
+          children.forEach(({ stdin }) =>
+            stdin.write("go\n")
+          )
+        }
         if (word === "allowed") numbers.push(Math.round(Number(used)))
-        else if (++refused === 20) child.kill("SIGKILL")
+        if (word === "refused" && ++refused === 20) child.kill("SIGKILL")
       }
-    }))
-    if (new Set(numbers).size !== numbers.length) throw new Error(`a call was counted twice: ${numbers}`)
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
+    }
+    await Promise.all(children.map(read))
+    if (new Set(numbers).size !== numbers.length) throw new Error("two calls were counted as one")
     return Math.max(...numbers)
   })

@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
+import { PgClient } from "@effect/sql-pg"
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { RunStore } from "@fastagentic/core/RunStore"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
-import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeReads, refused, unavailable } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
@@ -22,8 +23,9 @@ import * as migrations from "./migrations.ts"
  */
 export interface Options {
   /**
-   * How long after its last sign of life a node still has its runs, 15 seconds by default. It gives three signs in that
-   * time. A node that closes gives its runs back at once.
+   * How long after its last sign of life a node still has its runs, 3 seconds by default. It gives three signs in that
+   * time. A node that closes gives its runs back at once. A longer lease suits agents that keep their process busy for
+   * seconds without a pause.
    */
   readonly lease?: Duration.Input | undefined
 }
@@ -38,7 +40,8 @@ export interface Options {
  * What has no answer after 30 seconds is cancelled and unavailable.
  *
  * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
- * takes a run becomes its node with the commit that sets the attempt.
+ * takes a run becomes its node with the commit that sets the attempt. After a time in which the database could not be
+ * reached the others have one lease to come back before their runs are taken.
  *
  * **Gotchas**
  *
@@ -49,11 +52,12 @@ export interface Options {
  */
 export const make = (
   options: Options = {}
-): Effect.Effect<RunStore["Service"], SqlError, SqlClient | Scope.Scope> =>
+): Effect.Effect<RunStore["Service"], SqlError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const sql = yield* SqlClient
-    const node = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
-    const orphan = sql`(node IS NULL OR node = ${node} OR NOT EXISTS (
+    const sql = yield* PgClient.PgClient
+    const { node, steady } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
+    const own = sql`(node IS NULL OR node = ${node})`
+    const orphan = sql`(${own} OR NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
     ))`
     const { write, writeOnce } = makeWrite(sql, node)
@@ -61,7 +65,7 @@ export const make = (
       among: (ids) => sql`run_id = ANY (ARRAY(SELECT json_array_elements_text(${ids}::text::json)))`,
       lock: sql`FOR UPDATE OF runs SKIP LOCKED`
     })
-    const reads = makeReads(sql, orphan)
+    const reads = makeReads(sql, () => steady() ? orphan : own)
     return RunStore.of({
       write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
       get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
@@ -89,7 +93,7 @@ export const make = (
  */
 export const layerNoClient = (
   options: Options = {}
-): Layer.Layer<RunStore, MigrationError | SqlError, SqlClient> =>
+): Layer.Layer<RunStore, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
   Layer.effect(RunStore, make(options)).pipe(Layer.provide(migrations.layer))
 
 /** A network can lose a server without a word. */

@@ -24,8 +24,9 @@ import * as RedisClient from "./RedisClient.ts"
  */
 export interface Options {
   /**
-   * How long after its last sign of life a node still has its runs, 15 seconds by default. It gives three signs in that
-   * time. A node that closes gives its runs back at once.
+   * How long after its last sign of life a node still has its runs, 3 seconds by default. It gives three signs in that
+   * time. A node that closes gives its runs back at once. A longer lease suits agents that keep their process busy for
+   * seconds without a pause.
    */
   readonly lease?: Duration.Input | undefined
 }
@@ -42,7 +43,8 @@ export interface Options {
  * thread, state, owner, agent or tenant, whichever a query names first in this order.
  *
  * `unfinished` are running runs that no other node has: their node is this one, or gave no sign of life within its
- * lease. Who takes a run becomes its node with the commit that sets the attempt.
+ * lease. Who takes a run becomes its node with the commit that sets the attempt. After a time in which Redis could not be
+ * reached the others have one lease to come back before their runs are taken.
  *
  * Waiting runs are kept by the time that they wait for. `due` moves those whose time has come to an index by priority,
  * and so looks at nothing that is not due. `remove` takes first what ended first.
@@ -61,8 +63,9 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<RunStore["Service"], RedisError, RedisClient.RedisClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const { prefix, redis } = yield* RedisClient.RedisClient
-    const node = yield* holdLease(redis, prefix, Duration.fromInputUnsafe(options.lease ?? "15 seconds"))
+    const client = yield* RedisClient.RedisClient
+    const { prefix, redis } = client
+    const { node, steady } = yield* holdLease(client, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
     const collect = Reads.makeCollect()
     const evalWrite = redis.eval(WriteScript.write)
     const evalPage = redis.eval(ReadScripts.page)
@@ -124,7 +127,15 @@ export const make = (
           "list runs",
           { first: query.before === undefined ? "+" : `(${query.before}`, limit: query.limit },
           (at, limit) =>
-            evalPage(prefix, [Keys.indexFor(prefix, query), "newest", at, `${limit}`, "", ...Keys.filtersOf(query)])
+            evalPage(prefix, [
+              Keys.indexFor(prefix, query),
+              "newest",
+              at,
+              `${limit}`,
+              "",
+              "all",
+              ...Keys.filtersOf(query)
+            ])
         ),
 
       events: (runId, after, limit) =>
@@ -150,6 +161,7 @@ export const make = (
             at,
             `${limit}`,
             JSON.stringify(node),
+            steady() ? "orphans" : "own",
             ...Keys.list(["state", JSON.stringify("running")])
           ])
       ),

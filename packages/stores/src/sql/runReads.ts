@@ -11,7 +11,7 @@ import * as Rows from "./runRows.ts"
 /** Every reading of a run store, in SQL that all databases of ours understand. `orphan` is a condition on `runs`. */
 export const makeReads = (
   sql: SqlClient.SqlClient,
-  orphan: Fragment = sql`TRUE`
+  orphan: () => Fragment = () => sql`TRUE`
 ): Omit<RunStore["Service"], "write" | "remove" | "transact"> => {
   const records = selectRecords(sql)
   const list = makeList()
@@ -78,7 +78,7 @@ export const makeReads = (
     unfinished: list(
       Infinity,
       () =>
-        sql`${records} WHERE run_id IN (SELECT run_id FROM runs WHERE state = 'running') AND ${orphan} ORDER BY run_id`
+        sql`${records} WHERE run_id IN (SELECT run_id FROM runs WHERE state = 'running') AND ${orphan()} ORDER BY run_id`
           .pipe(
             rows("unfinished runs")
           )

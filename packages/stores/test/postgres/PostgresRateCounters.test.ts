@@ -3,6 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { RateCounters } from "@fastagentic/core/RateCounters"
 import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
 import { Context, Effect, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { PostgresRateCounters } from "../../src/postgres/index.ts"
 import { limitOf, raceProcesses } from "../rateProcesses.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
@@ -63,6 +64,24 @@ describeWithServer("PostgresRateCounters", () => {
       assert.isTrue(answers.every(([, [own]]) =>
         own?.allowed
       ))
+    }), 30_000)
+
+  it.effect("removes what is over, and nothing else", () =>
+    Effect.gen(function*() {
+      const { counters, sql } = yield* makeNode(yield* database)
+      yield* Effect.forEach(Array.from({ length: 50 }, (_, index) => once(`short ${index}`, 1)), (counter) =>
+        counters.take([counter]), { concurrency: 5 })
+      yield* counters.take([once("long", 3_600_000)])
+      const names = Effect.map(sql<{ key: string }>`SELECT key FROM rate_counters`, (rows) =>
+        rows.map(({ key }) =>
+          key
+        ))
+      assert.lengthOf(yield* names, 51)
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.repeat(Effect.andThen(TestClock.withLive(Effect.sleep("20 millis")), names), {
+        while: (left) => left.length > 1
+      })
+      assert.deepStrictEqual(yield* names, ["long"])
     }), 30_000)
 
   it.live("a function that is gone is unavailable", () =>

@@ -174,7 +174,7 @@ describeWithServer("RedisRunStore", () => {
       assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId, theirs.runId])
       const [own, ...gone] = yield* one.redis.send<ReadonlyArray<string>>("KEYS", `${shared.prefix}node:*`)
       assert.deepStrictEqual(gone, [])
-      assert.isAtMost(yield* one.redis.send<number>("PTTL", own ?? ""), 15_000)
+      assert.isAtMost(yield* one.redis.send<number>("PTTL", own ?? ""), 3_000)
       yield* one.redis.send("DEL", own ?? "")
       const { store: third } = yield* connect(shared)
       assert.deepStrictEqual(yield* unfinished(third), [mine.runId, theirs.runId])

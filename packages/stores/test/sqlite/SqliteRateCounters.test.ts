@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SqliteClient, SqliteRateCounters } from "../../src/sqlite/index.ts"
+import { limitOf, raceProcesses } from "../rateProcesses.ts"
 
 const temporaryFile = Effect.map(
   Effect.acquireRelease(
@@ -54,6 +55,18 @@ describe("SqliteRateCounters", () => {
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(yield* allowed, [true, false])
     }))
+
+  it.live("processes that are killed in the middle let no more than the limit pass", () =>
+    Effect.gen(function*() {
+      const filename = yield* temporaryFile
+      // Processes that make the tables together would be refused.
+      yield* opened(filename, () => Effect.void)
+      const allowed = yield* raceProcesses(
+        `import { SqliteRateCounters } from "${import.meta.resolve("../../src/sqlite/index.ts")}"`,
+        `SqliteRateCounters.layer({ filename: ${JSON.stringify(filename)} })`
+      )
+      assert.strictEqual(allowed, limitOf)
+    }), 60_000)
 
   it.effect("removes what is over, however much it is, and nothing else", () =>
     opened(":memory:", (store, sql) =>

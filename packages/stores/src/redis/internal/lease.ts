@@ -1,22 +1,34 @@
-import { Duration, Effect, Schedule, type Scope } from "effect"
-import type { Redis, RedisError } from "effect/persistence/Redis"
+import { Duration, Effect, type Scope } from "effect"
+import { RedisError } from "effect/persistence/Redis"
+import { keepLease } from "../../lease/keepLease.ts"
+import type { RedisClient } from "../RedisClient.ts"
 
 /**
  * Gives this node a name and says, until the scope closes, that it is alive. The clock is that of Redis alone.
  */
 export const holdLease = Effect.fnUntraced(function*(
-  redis: Redis["Service"],
-  prefix: string,
+  { duplicate, prefix, redis }: RedisClient["Service"],
   lease: Duration.Duration
-): Effect.fn.Return<string, RedisError, Scope.Scope> {
+): Effect.fn.Return<{ readonly node: string; readonly steady: () => boolean }, RedisError, Scope.Scope> {
   const node = globalThis.crypto.randomUUID()
   const key = `${prefix}node:${JSON.stringify(node)}`
-  const renew = redis.send("SET", key, "", "PX", `${Math.ceil(Duration.toMillis(lease))}`)
-  yield* Effect.acquireRelease(renew, () => Effect.ignore(redis.send("DEL", key)))
-  yield* renew.pipe(
-    Effect.catch((error) => Effect.logWarning("This node cannot say that it is alive", error)),
-    Effect.schedule(Schedule.spaced(Duration.divideUnsafe(lease, 3))),
-    Effect.forkScoped
+  const renew = ["SET", key, "", "PX", `${Math.ceil(Duration.toMillis(lease))}`] as const
+  const own = Effect.acquireRelease(
+    Effect.sync(() => duplicate().on("error", () => {})),
+    (client) => Effect.sync(() => client.isOpen && client.destroy())
   )
-  return node
+  const steady = yield* keepLease({
+    lease,
+    renew: redis.send(...renew),
+    forget: redis.send("DEL", key),
+    connect: Effect.gen(function*() {
+      const client = yield* own
+      yield* attempt(() => client.connect())
+      return attempt(() => client.sendCommand([...renew]))
+    })
+  })
+  return { node, steady }
 })
+
+const attempt = (use: () => Promise<unknown>) =>
+  Effect.tryPromise({ try: use, catch: (cause) => new RedisError({ cause }) })

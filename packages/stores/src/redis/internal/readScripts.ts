@@ -13,9 +13,10 @@ const pages = `${prelude}
   end
 `
 
-/** The runs that have these values, by run id. For a node, runs of other living nodes are left out. */
+/** The runs that have these values, by run id. `orphans` leaves out runs of other living nodes, `own` those of all others. */
 export const page = script(`${pages}
-  local name, order, bound, limit, node, filters = take(), take(), take(), tonumber(take()), take(), many()
+  local name, order, bound, limit, node = take(), take(), take(), tonumber(take()), take()
+  local whose, filters = take(), many()
   local runs
   if order == 'newest' then
     runs = redis.call('ZRANGE', name, bound, '-', 'BYLEX', 'REV', 'LIMIT', 0, chunk)
@@ -32,7 +33,8 @@ export const page = script(`${pages}
       if values[one] ~= filters[2 * one - 4] then return false end
     end
     local other = values[2]
-    return node == '' or not other or other == node or redis.call('EXISTS', prefix .. 'node:' .. other) == 0
+    if whose == 'all' or not other or other == node then return true end
+    return whose == 'orphans' and redis.call('EXISTS', prefix .. 'node:' .. other) == 0
   end
 
   local found = {}
