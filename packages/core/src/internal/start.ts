@@ -34,7 +34,9 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
           node.launch(admitted, principal, bound)
         }))
     )
-    yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), started.run)
+    yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), {
+      runId: started.run.runId
+    })
     return started
   })
 }
