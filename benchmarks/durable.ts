@@ -7,10 +7,10 @@ import { atLeast, atMost, type Cells, cellsOf, Report } from "./durable/report.t
 import type { ServerProcess } from "./durable/serverProcess.ts"
 
 const count = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise)
-const rounds = count("ROUNDS", 5)
-const runs = count("RUNS", 40)
+const rounds = count("ROUNDS", 10)
+const runs = count("RUNS", 20)
 const clients = count("CLIENTS", 16)
-const loadedRuns = count("LOADED_RUNS", 400)
+const loadedRuns = count("LOADED_RUNS", 200)
 const kills = count("KILLS", 3)
 
 interface Live {
@@ -42,14 +42,14 @@ const measureLatency = async (report: Report, live: ReadonlyArray<Live>, place: 
   const among = place === "over HTTP" ? live : live.filter(({ contender }) => contender.name !== "restate")
   const ask = ({ app, contender }: Live, steps: number) =>
     place === "over HTTP" ? overHttp(contender, runs, steps) : app.inside(runs, steps)
-  const medians = async (steps: number) => (await inTurn(among, async (one) => [await ask(one, steps)]))[0] ?? {}
   // Only warms up.
   for (const one of among) await ask(one, 10)
-  const one = await medians(1)
+  const [one = {}, ten = {}, fifty = {}] = await inTurn(
+    among,
+    async (live) => [await ask(live, 1), await ask(live, 10), await ask(live, 50)]
+  )
   report.row(`1 step ${place}, p50`, "ms", one)
-  const ten = await medians(10)
   report.row(`10 steps ${place}, p50`, "ms", ten, atMost({ sqlite: 15, postgres: ten.dbos }))
-  const fifty = await medians(50)
   report.row(`50 steps ${place}, p50`, "ms", fifty, atMost({ sqlite: 35, postgres: fifty.dbos }))
   const slope = cellsOf((name) => ((fifty[name] ?? NaN) - (one[name] ?? NaN)) / 49)
   report.row(`a further step ${place}`, "ms", slope, atMost({ sqlite: 0.5, postgres: 4 }))

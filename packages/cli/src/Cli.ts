@@ -9,12 +9,13 @@ import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import manifest from "../package.json" with { type: "json" }
+import * as AuditCommand from "./AuditCommand.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
-  Command.withSubcommands([RunCommand.command, KeysCommand.command])
+  Command.withSubcommands([RunCommand.command, KeysCommand.command, AuditCommand.command])
 )
 
 /** A wrong call is one line on stderr, not a page of help. */
@@ -46,8 +47,8 @@ const messageOf = (error: unknown) => error instanceof Error && error.message !=
 const firstLine = (text: string) => text.split("\n")[0] ?? text
 
 /**
- * Exit codes: 0 when asked to stop or done, 1 for a defect, 2 when it was called or set up wrongly. The first signal
- * stops in order, the second at once, whichever they are.
+ * Exit codes: 0 when asked to stop or done, 1 for a defect and for an audit trail that is not whole, 2 when it was called
+ * or set up wrongly. The first signal stops in order, the second at once, whichever they are.
  *
  * @category running
  * @since 0.1.0
@@ -68,5 +69,6 @@ export const run = (): void => {
 
 const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
-  return exit.cause.reasons.some(Cause.isFailReason) ? 2 : 1
+  const failures = exit.cause.reasons.filter(Cause.isFailReason)
+  return failures.length > 0 && failures.every(({ error }) => !(error instanceof AuditCommand.TrailBroken)) ? 2 : 1
 }

@@ -4,21 +4,12 @@
  * @since 0.1.0
  */
 import { ApiKeys } from "@fastagentic/core"
-import { Clock, Config, Console, Duration, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Clock, Config, Console, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Store from "./Store.ts"
-
-/** Not a time such as `90 days`. @category errors @since 0.1.0 */
-export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("UnknownDuration", {
-  flag: Schema.String,
-  value: Schema.String
-}) {
-  override get message() {
-    return `--${this.flag} ${this.value}: a time is a number and a unit, such as "90 days" or "12 hours"`
-  }
-}
+import * as Time from "./Time.ts"
 
 /** There are no keys to be made where nothing is kept. @category errors @since 0.1.0 */
 export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLasts", { store: Schema.String }) {
@@ -37,22 +28,8 @@ const words = (name: string, description: string) =>
 const time = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
-const durationOf = (flag: string, text: Option.Option<string>) => {
-  if (Option.isNone(text)) return Effect.undefined
-  const duration = parse(text.value.trim())
-  return duration === undefined
-    ? Effect.fail(new UnknownDuration({ flag, value: text.value }))
-    : Effect.succeed(duration)
-}
-
-const units = { minute: Duration.minutes, hour: Duration.hours, day: Duration.days, week: Duration.weeks }
-
-const parse = (text: string) => {
-  const [, count, unit] = /^(\d{1,6}) ?(minute|hour|day|week)s?$/u.exec(text) ?? []
-  return unit === "minute" || unit === "hour" || unit === "day" || unit === "week"
-    ? units[unit](Number(count))
-    : undefined
-}
+const durationOf = (flag: string, text: Option.Option<string>) =>
+  Option.isNone(text) ? Effect.undefined : Time.parse(flag, text.value)
 
 const inStore = Effect.fnUntraced(function*<A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) {
   const { lasts, layer, shown } = yield* Store.parse(value)

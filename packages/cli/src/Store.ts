@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, type Audit, RateCounters, RunStore } from "@fastagentic/core"
+import { ApiKeys, type Audit, AuditLog, RateCounters, RunStore } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import * as Defaults from "./Defaults.ts"
@@ -33,7 +33,12 @@ export class UnusableStore extends Schema.TaggedError<UnusableStore>()("Unusable
 }
 
 /** What every store has. @category models @since 0.1.0 */
-export type Services = RunStore.RunStore | Audit.Audit | ApiKeys.ApiKeyStore | RateCounters.RateCounters
+export type Services =
+  | RunStore.RunStore
+  | Audit.Audit
+  | AuditLog.AuditLog
+  | ApiKeys.ApiKeyStore
+  | RateCounters.RateCounters
 
 /** @category models @since 0.1.0 */
 export interface Store {
@@ -65,7 +70,8 @@ const memory = Layer.mergeAll(
   RunStore.RunStore.layerMemory,
   ApiKeys.ApiKeyStore.layerMemory,
   RateCounters.RateCounters.layerMemory,
-  Defaults.layerAuditMemory
+  Defaults.layerAuditMemory,
+  AuditLog.AuditLog.layerMemory
 )
 
 const sqlite = (filename: string): Layer.Layer<Services, StoreInUse | UnusableStore> =>

@@ -10,7 +10,7 @@ import * as Principal from "./Principal.ts"
 import { type StoreUnavailable, Unauthenticated } from "./RunError.ts"
 
 /** How a caller may show who they are, for OpenAPI and the agent card. @category models @since 0.1.0 */
-export type Scheme = "bearer" | "apiKey"
+export type Scheme = "bearer" | "apiKey" | "mutualTls"
 
 /**
  * Says who a caller is. `open` means that callers need no credentials; such a server stays on the loopback interface.

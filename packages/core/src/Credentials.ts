@@ -14,6 +14,25 @@ import { Redacted } from "effect"
 export interface Credentials {
   readonly bearer?: Redacted.Redacted<string>
   readonly apiKey?: Redacted.Redacted<string>
+  readonly forwarded?: Forwarded
+}
+
+/**
+ * What a proxy says about the TLS client that it has checked. Anybody can send the same: only an auth layer that knows
+ * the proxy may believe it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Forwarded {
+  /** Who is at the other end of the connection. */
+  readonly peer: string | undefined
+  /** `X-Proxy-Secret`. */
+  readonly secret: Redacted.Redacted<string> | undefined
+  /** `Client-Cert` of RFC 9440. */
+  readonly clientCert: string | undefined
+  /** `X-Forwarded-Client-Cert`, as Envoy writes it. */
+  readonly xfcc: string | undefined
 }
 
 /**
@@ -23,17 +42,33 @@ export interface Credentials {
 export const none: Credentials = {}
 
 /**
- * Reads `Authorization: Bearer …` and `X-API-Key` from lower-case header names.
+ * Reads `Authorization: Bearer …`, `X-API-Key` and what a proxy may have added from lower-case header names; `peer` is
+ * the address of whoever is connected.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const fromHeaders = (headers: { readonly [name: string]: string | undefined }): Credentials => {
+export const fromHeaders = (
+  headers: { readonly [name: string]: string | undefined },
+  peer?: string | undefined
+): Credentials => {
   const apiKey = headers["x-api-key"] || undefined
   const bearer = /^bearer +(\S+)$/iu.exec(headers["authorization"] ?? "")?.[1]
-  if (apiKey === undefined && bearer === undefined) return none
+  const forwarded = forwardedOf(headers, peer)
+  if (apiKey === undefined && bearer === undefined && forwarded === undefined) return none
   return {
     ...(bearer === undefined ? {} : { bearer: Redacted.make(bearer) }),
-    ...(apiKey === undefined ? {} : { apiKey: Redacted.make(apiKey) })
+    ...(apiKey === undefined ? {} : { apiKey: Redacted.make(apiKey) }),
+    ...(forwarded === undefined ? {} : { forwarded })
   }
+}
+
+const forwardedOf = (
+  headers: { readonly [name: string]: string | undefined },
+  peer: string | undefined
+): Forwarded | undefined => {
+  const [clientCert, xfcc] = [headers["client-cert"], headers["x-forwarded-client-cert"]]
+  if (clientCert === undefined && xfcc === undefined) return undefined
+  const secret = headers["x-proxy-secret"]
+  return { peer, secret: secret === undefined ? undefined : Redacted.make(secret), clientCert, xfcc }
 }

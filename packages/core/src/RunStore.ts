@@ -160,6 +160,8 @@ export class RunStore extends Context.Service<RunStore, {
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ReadError>
   /** Running runs that no other living node has, oldest first; those that this process drives included. */
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** Those of the unfinished runs that another node had, which is gone; none where one process has the store. */
+  readonly abandoned: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Removes runs with all that belongs to them, and says which. With `dryRun` it only says which. */
   readonly remove: (

@@ -5,7 +5,7 @@
  */
 import { Context, type Duration, Effect, Layer, Option, type Schema, type Stream } from "effect"
 import type * as App from "./App.ts"
-import { Audit } from "./Audit.ts"
+import { Audit, type Query as AuditQuery, type Recorded } from "./Audit.ts"
 import { Auth } from "./Auth.ts"
 import { Budget } from "./Budget.ts"
 import type { Caller } from "./Caller.ts"
@@ -23,6 +23,7 @@ import { makeReading } from "./internal/reading.ts"
 import { reconcile } from "./internal/reconcile.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeStart } from "./internal/start.ts"
+import { makeTrail } from "./internal/trail.ts"
 import { makeWaking } from "./internal/waking.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
@@ -129,6 +130,11 @@ export class Runtime extends Context.Service<Runtime, {
     identifier: string,
     params: unknown
   ) => Effect.Effect<ReadonlyArray<PromptTemplate.Message>, RunError>
+  /** The audit trail of the caller's tenant, for callers with the scope `audit:read`. */
+  readonly audit: (
+    caller: Caller,
+    query: Omit<AuditQuery, "tenant">
+  ) => Effect.Effect<ReadonlyArray<Recorded>, RunError>
   /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
   readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
   /** Turns new work away and ends all streams with the word that the server goes away. */
@@ -183,7 +189,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       const waking = makeWaking(node, bound)
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
       node.rested = waking.rested
-      yield* reconcile(node, bound)
+      yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* waking.wakeAll(node.durable.store)
       yield* attend(node, bound, waking)
       return {
@@ -193,6 +199,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeRuns(node, door),
         ...makeDecisions(node, door, bound, fusion, waking),
         ...makeReading(fusion, door, services),
+        ...makeTrail(door, yield* Audit),
         authenticate: (caller) => Effect.asVoid(door.authenticate(caller)),
         drain: node.drain,
         ready: Effect.sync(() => !node.closing)

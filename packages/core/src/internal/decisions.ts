@@ -17,7 +17,7 @@ import {
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { Callables } from "./bind.ts"
 import { release } from "./claim.ts"
-import { asRunError, type Door, notFound } from "./door.ts"
+import { type About, asRunError, type Door, notFound, refusalOf } from "./door.ts"
 import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
 import type { Node } from "./node.ts"
 import type { Waking } from "./waking.ts"
@@ -33,12 +33,32 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
   const interrupts = (caller: Caller, runId: string) =>
     Effect.flatMap(door.run(caller, node, runId), ({ run }) => interruptsOf(run))
 
+  /** Who decided what is written down, and so is who came too late. */
+  const decided = (
+    caller: Caller,
+    principal: Principal,
+    run: RunRecord,
+    { name }: Interrupt,
+    { decision, reason }: Answer,
+    about: About = {}
+  ) =>
+    door.audit(caller, principal, decision, `interrupt/${name}`, {
+      runId: run.runId,
+      ...(reason === undefined ? {} : { reason }),
+      ...about
+    })
+
   const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, given: Answer) {
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     const all = yield* interruptsOf(run)
     const asked = all.find((interrupt) => interrupt.id === id)
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
-    if (asked.resolution !== undefined) return yield* late(run, asked, asked.resolution, given, principal)
+    if (asked.resolution !== undefined) {
+      return yield* Effect.tapError(
+        late(run, asked, asked.resolution, given, principal),
+        ({ reason }) => decided(caller, principal, run, asked, given, refusalOf(reason))
+      )
+    }
     if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
       // Too late, whoever looks first: the decision is the one that was agreed on beforehand.
@@ -48,13 +68,13 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     yield* asRunError(fits(fusion, asked, given))
     const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
     const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
-    const decided = yield* release(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
-    if (!decided) return yield* answer(caller, runId, id, given)
+    const won = yield* release(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
+    if (!won) return yield* answer(caller, runId, id, given)
     // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
     if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
       yield* release(node, bound, run, { goOn: true })
     }
-    yield* door.audit(caller, principal, given.decision, `interrupt/${asked.name}`, run)
+    yield* decided(caller, principal, run, asked, given)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
 
@@ -66,7 +86,7 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
     yield* release(node, bound, run, { goOn: true })
-    yield* door.audit(caller, principal, "resume", `run/${runId}`, run)
+    yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })
 

@@ -1,10 +1,10 @@
 import { Effect } from "effect"
-import type { Audit } from "../Audit.ts"
+import type { Audit, Entry } from "../Audit.ts"
 import type { Auth } from "../Auth.ts"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import type { Principal } from "../Principal.ts"
-import { NotDeclared, type Reason, RunError, RunNotFound } from "../RunError.ts"
+import { NotDeclared, type Reason, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Callables } from "./bind.ts"
 import type { Limiter } from "./limiter.ts"
@@ -34,9 +34,12 @@ export interface Door {
     principal: Principal,
     action: string,
     target: string,
-    run?: RunRecord
+    about?: About
   ) => Effect.Effect<void>
 }
+
+/** What more there is to say; the decision is "allowed" unless said otherwise. */
+export type About = Partial<Pick<Entry, "decision" | "rule" | "reason" | "runId">>
 
 export interface Entered {
   readonly principal: Principal
@@ -62,8 +65,7 @@ export const makeDoor = (options: {
     principal: Pick<Principal, "id" | "tenant">,
     action: string,
     target: string,
-    decision: string,
-    runId?: string
+    { decision = "allowed", ...about }: About
   ) =>
     options.audit.record({
       at: options.now(),
@@ -73,7 +75,7 @@ export const makeDoor = (options: {
       target,
       decision,
       traceId: caller.traceId,
-      ...(runId === undefined ? {} : { runId })
+      ...about
     }).pipe(
       // What was decided has been done: a trail that cannot be written must not tell the caller otherwise.
       Effect.catchCause((cause) =>
@@ -90,7 +92,7 @@ export const makeDoor = (options: {
         Authorization.requireScopes(principal, scopes),
         options.limit(principal, target, caller)
       ),
-      (reason) => record(caller, principal, "call", target, reason._tag)
+      (reason) => record(caller, principal, "call", target, refusalOf(reason))
     ))
 
   const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {
@@ -120,8 +122,30 @@ export const makeDoor = (options: {
     enter,
     run,
     act,
-    audit: (caller, principal, action, target, about) =>
-      record(caller, principal, action, target, "allowed", about?.runId)
+    audit: (caller, principal, action, target, about = {}) => record(caller, principal, action, target, about)
+  }
+}
+
+/** How a refusal is written down: what it is, and the rule that refused. */
+export const refusalOf = (reason: Reason | ToolDenied): Required<Pick<About, "decision" | "rule">> => ({
+  decision: reason._tag,
+  rule: ruleOf(reason)
+})
+
+const ruleOf = (reason: Reason | ToolDenied): string => {
+  switch (reason._tag) {
+    case "Forbidden":
+      return `${reason.rule}: ${reason.missing.join(" ")}`
+    case "RateLimited":
+      return reason.rule
+    case "BudgetExceeded":
+      return `budget: ${reason.budget}`
+    case "HookBlocked":
+      return `hook: ${reason.hook}`
+    case "ToolDenied":
+      return `approval: ${reason.tool}`
+    default:
+      return reason._tag
   }
 }
 

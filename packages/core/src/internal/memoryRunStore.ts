@@ -122,6 +122,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     events: (runId, after, limit) => Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
     steps: (runId) => Effect.sync(() => [...(runs.get(runId)?.steps.values() ?? [])]),
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
+    abandoned: Effect.succeed([]),
     unfinished: Effect.sync(() => byId(runs.values(), (run) => run.state === "running")),
     due: ({ agents, limit, now }) =>
       Effect.sync(() =>

@@ -15,11 +15,17 @@ export const attend = Effect.fnUntraced(function*(
   waking: Waking
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const { changes } = yield* RunNotifier
+  const { store } = node.durable
+  // A node's own live runs are many: those that it has lost itself are looked for less often.
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    Effect.sleep("5 seconds"),
+    Effect.ignore(reconcile(node, callables, store.unfinished))
+  )))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     node.lookOut,
     Effect.ignore(Effect.all([
-      reconcile(node, callables),
-      waking.wakeAll(node.durable.store),
+      reconcile(node, callables, store.abandoned),
+      waking.wakeAll(store),
       waking.wakeAll(node.ephemeral.store)
     ], { discard: true }))
   )))

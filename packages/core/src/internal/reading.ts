@@ -21,22 +21,26 @@ export const makeReading = (fusion: Fusion, door: Door, services: Context.Contex
   const read = Effect.fnUntraced(function*(caller: Caller, uri: string) {
     const found = find(uri)
     const target = `resource/${found?.entry.resource.identifier ?? ""}`
-    yield* door.enter(caller, target, found?.entry.resource.scopes ?? [])
+    const principal = yield* door.enter(caller, target, found?.entry.resource.scopes ?? [])
     if (found === undefined) return yield* undeclared("resource", uri)
     const params = yield* decode(uri, found.entry.params.decode(found.params))
     const content = yield* service<Resource.Handle>(services, found.entry.resource).read(params).pipe(
       Effect.catch((error) => declared(found.entry, error))
     )
     const encoded = yield* Effect.orDie(found.entry.success.encode(content))
+    yield* door.audit(caller, principal, "read", target)
     return { uri, mimeType: found.entry.resource.mimeType, content: encoded }
   })
 
   const render = Effect.fnUntraced(function*(caller: Caller, identifier: string, params: unknown) {
     const entry = fusion.prompts.get(identifier)
-    yield* door.enter(caller, `prompt/${entry?.prompt.identifier ?? ""}`, entry?.prompt.scopes ?? [])
+    const target = `prompt/${entry?.prompt.identifier ?? ""}`
+    const principal = yield* door.enter(caller, target, entry?.prompt.scopes ?? [])
     if (entry === undefined) return yield* undeclared("prompt", identifier)
     const decoded = yield* decode(identifier, entry.params.decode(params))
-    return yield* service<PromptTemplate.Handle>(services, entry.prompt).render(decoded)
+    const messages = yield* service<PromptTemplate.Handle>(services, entry.prompt).render(decoded)
+    yield* door.audit(caller, principal, "render", target)
+    return messages
   })
 
   return { read, render }

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { RunError, StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
+import type { RunStore } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
 import { claim } from "./claim.ts"
 import type { Node } from "./node.ts"
@@ -14,9 +15,10 @@ const crashLimit = 3
  */
 export const reconcile = Effect.fnUntraced(function*(
   node: Node,
-  callables: Callables
+  callables: Callables,
+  runs: RunStore["Service"]["unfinished"]
 ): Effect.fn.Return<void, StoreUnavailable> {
-  for (const run of yield* node.durable.store.unfinished) {
+  for (const run of yield* runs) {
     if (node.closing || node.owns(run.runId) || node.arriving.has(run.runId)) continue
     const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)

@@ -52,7 +52,7 @@ export const makeRuns = (node: Node, door: Door) => {
 
   const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {
     const { principal, run } = yield* door.run(caller, node, runId)
-    yield* door.audit(caller, principal, "cancel", `run/${runId}`, run)
+    yield* door.audit(caller, principal, "cancel", `run/${runId}`, { runId, reason })
     const ended = yield* asRunError(cancelRun(node, run, reason))
     return ended ?? (yield* Effect.fail(notFound(runId)))
   })

@@ -1,11 +1,12 @@
 import { Cause, Effect, Exit, type Schema, type Scope } from "effect"
-import type { Audit } from "../Audit.ts"
+import type { Audit, Entry } from "../Audit.ts"
 import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
 import type * as Hook from "../Hook.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
 import { BudgetExceeded, HookBlocked, ToolDenied } from "../RunError.ts"
+import { refusalOf } from "./door.ts"
 import { failureOf } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
 
@@ -40,14 +41,14 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       Effect.provideService(CurrentRun, live.service)
     )
     return Effect.exit(restore(body)).pipe(
-      Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
-      Effect.andThen(Effect.suspend(() => around.budget.settle(live.run, live.run.usage))),
-      Effect.andThen(Effect.suspend(() => around.audit.record(entryOf(live, around.principal)))),
+      Effect.tap((exit) => conclude(live, around.callable, call, exit)),
+      Effect.tap(() => around.budget.settle(live.run, live.run.usage)),
+      Effect.flatMap((exit) => around.audit.record(entryOf(live, around.principal, exit))),
       Effect.andThen(around.rested)
     )
   })
 
-const entryOf = (live: LiveRun, principal: Principal) => ({
+const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, unknown>): Entry => ({
   at: live.now(),
   tenant: live.run.tenant,
   principal: principal.id,
@@ -55,7 +56,9 @@ const entryOf = (live: LiveRun, principal: Principal) => ({
   target: `${live.run.kind}/${live.run.agent}`,
   decision: live.run.state,
   runId: live.run.runId,
-  traceId: live.run.traceId
+  traceId: live.run.traceId,
+  ...(live.run.state === "rejected" && Exit.isFailure(exit) ? { rule: ruleIn(exit.cause) } : {}),
+  ...(live.run.usage?.costUsd === undefined ? {} : { costUsd: live.run.usage.costUsd })
 })
 
 const conclude = (
@@ -116,7 +119,7 @@ const fail = Effect.fnUntraced(function*(
   }
   yield* live.conclude({
     events: [{ type: "error", data: failure }],
-    set: { state: isRefusal(cause) ? "rejected" : "failed", error: failure, finishedAt: live.now() }
+    set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
   })
 })
 
@@ -125,11 +128,16 @@ const errorHookTimeout = "5 seconds"
 const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })
 
 /** Policy said no before the handler could do anything, or a human did. */
-const isRefusal = (cause: Cause.Cause<unknown>) =>
-  cause.reasons.some((reason) =>
-    Cause.isFailReason(reason) && (
-      reason.error instanceof BudgetExceeded ||
-      (reason.error instanceof HookBlocked && reason.error.point === "request") ||
-      reason.error instanceof ToolDenied
-    )
-  )
+const refusalIn = (cause: Cause.Cause<unknown>) => {
+  for (const reason of cause.reasons) {
+    const error = Cause.isFailReason(reason) ? reason.error : undefined
+    if (error instanceof BudgetExceeded || error instanceof ToolDenied) return error
+    if (error instanceof HookBlocked && error.point === "request") return error
+  }
+  return undefined
+}
+
+const ruleIn = (cause: Cause.Cause<unknown>) => {
+  const refusal = refusalIn(cause)
+  return refusal === undefined ? "" : refusalOf(refusal).rule
+}

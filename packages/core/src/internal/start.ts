@@ -43,7 +43,9 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
     const runId = yield* random.uuidV7()
     const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
     const started = yield* admit(node, bound, principal, run, inherited)
-    yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), started.run)
+    yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), {
+      runId: started.run.runId
+    })
     return started
   })
 

@@ -10,7 +10,8 @@ import * as A2aSkill from "./A2aSkill.ts"
 
 const securitySchemes = {
   bearer: { httpAuthSecurityScheme: { scheme: "Bearer" } },
-  apiKey: { apiKeySecurityScheme: { location: "header", name: "X-API-Key" } }
+  apiKey: { apiKeySecurityScheme: { location: "header", name: "X-API-Key" } },
+  mutualTls: { mtlsSecurityScheme: { description: "A client certificate, checked by the proxy in front" } }
 } as const
 
 /**

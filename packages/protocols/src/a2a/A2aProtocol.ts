@@ -84,7 +84,7 @@ const traced = <R>(
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>
 ) =>
 (request: HttpServerRequest.HttpServerRequest) => {
-  const credentials = Credentials.fromHeaders(request.headers)
+  const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
   const limits = new Limits()
   const caller = Caller.make("a2a", {
     credentials,

@@ -178,7 +178,8 @@ export type SecurityRequirement = typeof SecurityRequirement.Type
 /** The two ways of ours to show who is calling. @category models @since 0.1.0 */
 export const SecurityScheme = Schema.Union([
   Schema.Struct({ httpAuthSecurityScheme: Schema.Struct({ scheme: Schema.String }) }),
-  Schema.Struct({ apiKeySecurityScheme: Schema.Struct({ location: Schema.Literal("header"), name: Schema.String }) })
+  Schema.Struct({ apiKeySecurityScheme: Schema.Struct({ location: Schema.Literal("header"), name: Schema.String }) }),
+  Schema.Struct({ mtlsSecurityScheme: Schema.Struct({ description: Schema.String }) })
 ])
 
 /** @category models @since 0.1.0 */

@@ -15,7 +15,8 @@ const HEADER = "www-authenticate"
 /** One challenge for each way in; a bearer token that was shown was not good enough. @category accessors @since 0.1.0 */
 export const of = (schemes: ReadonlyArray<Scheme>, shown: Credentials.Credentials): string => {
   const bearer = shown.bearer === undefined ? "Bearer" : "Bearer realm=\"agents\", error=\"invalid_token\""
-  const challenges = schemes.map((scheme) => scheme === "bearer" ? bearer : "ApiKey realm=\"agents\"")
+  const known = { bearer, apiKey: "ApiKey realm=\"agents\"", mutualTls: "ClientCertificate realm=\"agents\"" }
+  const challenges = schemes.map((scheme) => known[scheme])
   return challenges.length === 0 ? "Bearer" : challenges.join(", ")
 }
 

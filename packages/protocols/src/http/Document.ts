@@ -147,6 +147,16 @@ const runEndpoints = [
   })
 ] as const
 
+const auditEndpoint = HttpApiEndpoint.get("list", "/audit", {
+  query: {
+    order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
+    after: Schema.optionalKey(Schema.String),
+    limit: Schema.optionalKey(Schema.FiniteFromString)
+  },
+  success: Wire.pageOf(Wire.AuditEntry),
+  error: problems(...always)
+}).annotateMerge(OpenApi.annotations({ summary: "Who did what, for callers with the scope audit:read" }))
+
 const systemEndpoints = [
   HttpApiEndpoint.get("health", "/health", { success: Schema.Struct({ status: Schema.String }) }),
   HttpApiEndpoint.get("ready", "/ready", { success: Schema.Struct({ status: Schema.String }), error: problems(503) }),
@@ -195,6 +205,7 @@ export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
       ...Array.from(fusion.prompts.values(), promptEndpoint(prompts))
     ),
     HttpApiGroup.make("runs").add(...runEndpoints),
+    HttpApiGroup.make("audit").add(auditEndpoint),
     HttpApiGroup.make("system").add(...systemEndpoints)
   ).annotateMerge(OpenApi.annotations({
     title: fusion.app.title,

@@ -9,6 +9,7 @@ import { Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as AgentRoutes from "./AgentRoutes.ts"
+import * as AuditRoutes from "./AuditRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as Challenge from "./Challenge.ts"
 import * as Exchange from "./Exchange.ts"
@@ -39,6 +40,7 @@ const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyA
   ["GET", "/runs/:runId/interrupts", RunRoutes.interrupts],
   ["GET", "/runs/:runId/interrupts/:id", RunRoutes.interrupt],
   ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],
+  ["GET", "/audit", AuditRoutes.list],
   ["GET", "/health", SystemRoutes.health],
   ["GET", "/ready", SystemRoutes.ready],
   ["GET", "/metrics", SystemRoutes.metrics],

@@ -32,7 +32,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import { Forbidden, RunError } from "@fastagentic/core/RunError"
 import { Runtime } from "@fastagentic/core/Runtime"
-import { Deferred, Effect, RcRef, type Scope } from "effect"
+import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
@@ -54,7 +54,7 @@ export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> =
   return (runtime) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const caller = Caller.make("websocket", {
-        credentials: Credentials.fromHeaders(request.headers),
+        credentials: Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress)),
         traceparent: request.headers["traceparent"]
       })
       return checkOrigin(request).pipe(

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { Recorded } from "@fastagentic/core/Audit"
 import * as CoreInterrupt from "@fastagentic/core/Interrupt"
 import { RunRecord } from "@fastagentic/core/RunRecord"
 import { Schema, Struct } from "effect"
@@ -39,6 +40,9 @@ export const runOf = (
     ...run
   }: RunRecord
 ): Run => run
+
+/** An entry of the audit trail. Times are Unix milliseconds. @category schemas @since 0.1.0 */
+export const AuditEntry = Recorded.annotate({ identifier: "AuditEntry" })
 
 /** A page of a list; `next` goes into `?after=` for the page that follows. @category schemas @since 0.1.0 */
 export const pageOf = <S extends Schema.Constraint>(item: S) =>

@@ -32,6 +32,9 @@ export const bodyLimit = 1_048_576
 const limit = ByteSize.bytes(bodyLimit)
 const sessionHeader = "mcp-session-id"
 
+/** What belongs to a request that the SDK has, and what it cannot carry itself. */
+type Exchanges = WeakMap<Request, { readonly limits: Limits; readonly credentials: Credentials.Credentials }>
+
 /** A refusal as a JSON-RPC error. @category constructors @since 0.1.0 */
 export const refused = (
   status: number,
@@ -50,10 +53,10 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
   const calls = new WaitingCalls()
-  const limited = new WeakMap<Request, Limits>()
+  const shown: Exchanges = new WeakMap()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
   // The SDK takes longer to load than all else here, and not every server is ever called over MCP.
-  const open = () => opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, calls, limited))
+  const open = () => opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, calls, shown))
   yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
 
   const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
@@ -70,7 +73,7 @@ export const make = Effect.fnUntraced(function*(
     const answered = Effect.promise(open).pipe(
       Effect.flatMap((handler) =>
         WebBridge.answer(traced, (web) => {
-          limited.set(web, limits)
+          shown.set(web, { limits, credentials: caller.credentials })
           return handler.fetch(web, { parsedBody: body })
         })
       ),
@@ -100,14 +103,15 @@ const load = async (options: McpServer.Options, connect: (context: Sdk.McpReques
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,
   calls: WaitingCalls,
-  limited: WeakMap<Request, Limits>
+  shown: Exchanges
 ): McpServer.Connection => {
   const headers = Object.fromEntries(requestInfo?.headers ?? [])
   const session = headers[sessionHeader]
+  const exchange = requestInfo === undefined ? undefined : shown.get(requestInfo)
   return {
-    credentials: Credentials.fromHeaders(headers),
+    credentials: exchange?.credentials ?? Credentials.none,
     traceparent: headers["traceparent"],
-    onLimits: requestInfo === undefined ? undefined : limited.get(requestInfo)?.keep,
+    onLimits: exchange?.limits.keep,
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
     waiting: (requestId, call) =>
       era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)

@@ -7,7 +7,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import type { RunError } from "@fastagentic/core/RunError"
 import { Runtime } from "@fastagentic/core/Runtime"
-import { Effect, type Layer } from "effect"
+import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -51,7 +51,7 @@ const guard = (runtime: Runtime["Service"], gate: Gate.Gate, endpoint: Endpoint.
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const { headers } = request
     const caller = Caller.make("mcp", {
-      credentials: Credentials.fromHeaders(headers),
+      credentials: Credentials.fromHeaders(headers, Option.getOrUndefined(request.peerAddress)),
       traceparent: headers["traceparent"]
     })
     const problem = gate(headers)

@@ -76,7 +76,7 @@ describe("AppTest", () => {
       const run = yield* app.agents.echo.start({ text: "a b" })
       const ended = yield* app.runtime.await(Caller.make("local"), run.runId)
       assert.strictEqual(ended.output, "a b ")
-      const trail = yield* app.audit.recent("local")
+      const trail = yield* app.audit.page({ tenant: "local", after: 0, limit: 10 })
       assert.isTrue(trail.some(({ action, runId }) => action === "start" && runId === run.runId))
     }))
 

@@ -55,6 +55,7 @@ describe("The OpenAPI document", () => {
       const document = yield* documentOf(yield* start())
       assert.deepStrictEqual(document.info, { title: "Acme", version: "1.0.0", description: "A support desk" })
       assert.deepStrictEqual(Object.keys(document.components.schemas), [
+        "AuditEntry",
         "Interrupt",
         "Problem",
         "Run",
@@ -86,6 +87,7 @@ describe("The OpenAPI document", () => {
           "GET /runs/{runId}/interrupts runs.interrupts",
           "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
+          "GET /audit audit.list",
           "GET /health system.health",
           "GET /ready system.ready",
           "GET /metrics system.metrics"

@@ -25,6 +25,8 @@ const routes: ReadonlyArray<readonly ["GET" | "POST", string]> = [
   ["POST", "/runs/none/resume"],
   ["GET", "/runs/none/interrupts"],
   ["POST", "/runs/none/interrupts/none"],
+  ["GET", "/audit"],
+  ["GET", "/audit?limit=x"],
   ["GET", "/metrics"]
 ]
 

@@ -6,10 +6,11 @@
 import { PgClient } from "@effect/sql-pg"
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { AuditLog } from "@fastagentic/core/AuditLog"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
-import type { Redacted } from "effect"
+import type { Config, Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -42,8 +43,8 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | ApiKeyStore | RateCounters,
-  MigrationError | SqlError,
+  RunStore | Audit | AuditLog | ApiKeyStore | RateCounters,
+  Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
   Layer.mergeAll(
@@ -76,7 +77,10 @@ export const layerNoClient = (
  */
 export const layer = (
   options: Options
-): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, MigrationError | SqlError> =>
+): Layer.Layer<
+  RunStore | Audit | AuditLog | ApiKeyStore | RateCounters,
+  Config.ConfigError | MigrationError | SqlError
+> =>
   Layer.provide(
     layerNoClient(options),
     PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })

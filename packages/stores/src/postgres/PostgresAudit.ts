@@ -3,62 +3,94 @@
  *
  * @since 0.1.0
  */
-import { Audit, type Entry } from "@fastagentic/core/Audit"
-import { Effect, Layer } from "effect"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import type { Audit } from "@fastagentic/core/Audit"
+import * as AuditChain from "@fastagentic/core/AuditChain"
+import { type Append, AuditLog } from "@fastagentic/core/AuditLog"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { type Config, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { makeAudit } from "../sql/audit.ts"
-import { type Columns, Params } from "./internal/params.ts"
+import { makeAuditLog, nameOf } from "../sql/audit.ts"
+import { Params } from "./internal/params.ts"
 import * as migrations from "./migrations.ts"
 
 /**
- * An audit trail on whatever `SqlClient` is there; the table has to exist.
- *
- * **Gotchas**
- *
- * An entry that cannot be written is a defect: what cannot be audited does not go on. The character U+0000, which
- * PostgreSQL has no room for, is written as U+FFFD.
+ * A log on whatever `SqlClient` is there; the tables have to exist. The entries of one tenant are one statement, which
+ * moves the end of its chain only from where the writer saw it: of many nodes exactly one does.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<Audit["Service"], never, SqlClient> = Effect.map(
-  SqlClient,
-  (sql) =>
-    makeAudit(sql, (entries) => {
-      const params = new Params()
-      const text = `
-      WITH ${params.table("entry", columns, entries.map(rowOf))}
-      INSERT INTO audit (at, tenant, principal, action, target, decision, run_id, trace_id) SELECT * FROM entry`
-      return sql.unsafe(text, params.values)
-    })
-)
+export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient> = Effect.map(SqlClient, (sql) => {
+  const appendOne = Effect.fnUntraced(function*(append: Append) {
+    const moved = yield* sql.unsafe(...statementOf(append))
+    if (moved.length === 0) return yield* log.place(append.tenant)
+    const { hash, seq } = append.links.at(-1) ?? append.after
+    return { seq, hash }
+  })
+
+  const log: AuditLog["Service"] = makeAuditLog(
+    sql,
+    (appends) =>
+      Effect.forEach(appends, appendOne, { concurrency: 4 }).pipe(
+        Effect.timeout("30 seconds"),
+        Effect.mapError((cause) => new StoreUnavailable({ operation: "audit: append", cause }))
+      )
+  )
+  return log
+})
+
+const statementOf = ({ after, keys, links, tenant }: Append): [text: string, values: ReadonlyArray<unknown>] => {
+  const params = new Params()
+  const last = links.at(-1) ?? after
+  const [name, seq, hash] = [params.add(nameOf(tenant)), params.add(last.seq), params.add(last.hash)]
+  const moved = after.seq === 0
+    ? `INSERT INTO audit_chains (tenant, seq, hash) VALUES (${name}, ${seq}, ${hash}) ON CONFLICT DO NOTHING`
+    : `UPDATE audit_chains SET seq = ${seq}, hash = ${hash}
+        WHERE tenant = ${name} AND seq = ${params.add(after.seq)} AND hash = ${params.add(after.hash)}`
+  const link = params.table(
+    "link",
+    { seq: "float8", hash: "text", body: "text" },
+    links.map((one) => [one.seq, one.hash, one.body])
+  )
+  const key = params.table(
+    "fresh",
+    { id: "text", subject: "text", key: "text", created_at: "float8" },
+    keys.map((one) => [one.id, nameOf(one.subject), one.key, one.createdAt])
+  )
+  const text = `
+    WITH moved AS (${moved} RETURNING tenant), ${link}, ${key},
+    added AS (INSERT INTO audit (tenant, seq, hash, body) SELECT moved.tenant, link.* FROM moved, link),
+    kept AS (
+      INSERT INTO audit_keys (tenant, id, subject, key, created_at) SELECT moved.tenant, fresh.* FROM moved, fresh
+    )
+    SELECT tenant FROM moved`
+  return [text, params.values]
+}
 
 /**
- * Creates the table when needed.
+ * Creates the tables when needed.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<Audit, MigrationError | SqlError, SqlClient> = Layer.effect(Audit, make).pipe(
-  Layer.provide(migrations.layer)
-)
+export const layerLog: Layer.Layer<AuditLog, MigrationError | SqlError, SqlClient> = Layer.effect(
+  AuditLog,
+  makeLog
+).pipe(Layer.provide(migrations.layer))
 
-const columns: Columns = {
-  at: "float8",
-  tenant: "text",
-  principal: "text",
-  action: "text",
-  target: "text",
-  decision: "text",
-  run_id: "text",
-  trace_id: "text"
-}
-
-const rowOf = (entry: Entry) => [
-  entry.at,
-  ...[entry.tenant, entry.principal, entry.action, entry.target, entry.decision, entry.runId, entry.traceId].map(
-    (value) => value?.replaceAll("\0", "\uFFFD")
-  )
-]
+/**
+ * The trail, and its log, on whatever `SqlClient` is there.
+ *
+ * **Gotchas**
+ *
+ * An entry that cannot be written is a defect: what cannot be audited does not go on.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<Audit | AuditLog, Config.ConfigError | MigrationError | SqlError, SqlClient> =
+  AuditChain
+    .layer.pipe(Layer.provideMerge(layerLog), Layer.provide(NodeCrypto.layer))

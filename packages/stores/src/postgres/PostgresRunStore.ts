@@ -57,15 +57,19 @@ export const make = (
     const sql = yield* PgClient.PgClient
     const { node, steady } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
     const own = sql`(node IS NULL OR node = ${node})`
-    const orphan = sql`(${own} OR NOT EXISTS (
+    const others = sql`(node <> ${node} AND NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
     ))`
+    const orphans = {
+      all: () => steady() ? sql`(${own} OR ${others})` : own,
+      others: () => steady() ? others : sql`FALSE`
+    }
     const { write, writeOnce } = makeWrite(sql, node)
     const remove = makeRemove(sql, {
       among: (ids) => sql`run_id = ANY (ARRAY(SELECT json_array_elements_text(${ids}::text::json)))`,
       lock: sql`FOR UPDATE OF runs SKIP LOCKED`
     })
-    const reads = makeReads(sql, () => steady() ? orphan : own)
+    const reads = makeReads(sql, orphans)
     return RunStore.of({
       write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
       get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
@@ -74,6 +78,7 @@ export const make = (
       steps: (runId) => reads.steps(runId).pipe(patiently(`steps of run ${runId}`)),
       interrupts: (runId) => reads.interrupts(runId).pipe(patiently(`interrupts of run ${runId}`)),
       unfinished: reads.unfinished.pipe(patiently("unfinished runs")),
+      abandoned: reads.abandoned.pipe(patiently("abandoned runs")),
       due: (query) => reads.due(query).pipe(patiently("due runs")),
       remove: (query) => remove(query).pipe(patiently("remove runs")),
       transact: makeTransact(sql, (commit) =>

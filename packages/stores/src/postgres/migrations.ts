@@ -169,6 +169,47 @@ const rateCounters = script(`
   ) WITH (fillfactor = 50)
 `).pipe(Effect.andThen(SqlClient.use((sql) => sql.unsafe(createTakeRates).unprepared)))
 
+/** What was recorded before there were chains stays where nothing looks at it any more. */
+const auditChain = script(`
+  ALTER TABLE audit RENAME TO audit_unchained;
+
+  CREATE TABLE audit (
+    tenant text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    hash text COLLATE "C" NOT NULL,
+    body text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, seq)
+  );
+
+  CREATE TABLE audit_chains (
+    tenant text COLLATE "C" PRIMARY KEY,
+    seq bigint NOT NULL,
+    hash text COLLATE "C" NOT NULL
+  ) WITH (fillfactor = 50);
+
+  CREATE TABLE audit_heads (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    hash text COLLATE "C" NOT NULL,
+    at bigint NOT NULL,
+    signer text COLLATE "C" NOT NULL,
+    signature text COLLATE "C" NOT NULL
+  );
+  CREATE INDEX audit_heads_by_tenant ON audit_heads (tenant, seq);
+
+  CREATE TABLE audit_keys (
+    tenant text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (tenant, id)
+  );
+  CREATE INDEX audit_keys_by_subject ON audit_keys (tenant, subject)
+`)
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -189,7 +230,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0002_audit": audit,
           "0003_api_keys": apiKeys,
           "0004_rate_counters": Effect.asVoid(rateCounters),
-          "0005_waiting": waiting
+          "0005_audit_chain": auditChain,
+          "0006_waiting": waiting
         })
       )
     )

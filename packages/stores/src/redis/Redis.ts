@@ -5,9 +5,10 @@
  */
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { AuditLog } from "@fastagentic/core/AuditLog"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
-import { Layer } from "effect"
+import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
@@ -32,7 +33,11 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
  */
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
-): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, RedisError, RedisClient.RedisClient> =>
+): Layer.Layer<
+  RunStore | Audit | AuditLog | ApiKeyStore | RateCounters,
+  Config.ConfigError | RedisError,
+  RedisClient.RedisClient
+> =>
   Layer.mergeAll(
     RedisRunStore.layerNoClient(options),
     RedisAudit.layerNoClient,
@@ -66,5 +71,7 @@ export const layerNoClient = (
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<RunStore | Audit | ApiKeyStore | RateCounters, RedisError> =>
+export const layer = (
+  options: Options
+): Layer.Layer<RunStore | Audit | AuditLog | ApiKeyStore | RateCounters, Config.ConfigError | RedisError> =>
   Layer.provide(layerNoClient(options), RedisClient.layer(options))

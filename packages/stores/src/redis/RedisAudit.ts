@@ -1,42 +1,105 @@
 /**
- * The audit trail in Redis: one list for each tenant.
+ * The audit trail in Redis: one stream for each tenant, whose ids are the numbers of the entries.
  *
  * @since 0.1.0
  */
-import { Audit } from "@fastagentic/core/Audit"
-import { Effect, Layer, Schema } from "effect"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import type { Audit } from "@fastagentic/core/Audit"
+import * as AuditChain from "@fastagentic/core/AuditChain"
+import { AuditLog, genesis, Head, SubjectKey } from "@fastagentic/core/AuditLog"
+import type { StoreUnavailable } from "@fastagentic/core/RunError"
+import { type Config, Effect, Layer, Schema } from "effect"
+import type { RedisError } from "effect/persistence/Redis"
+import { append, cut, destroyKeys, keysOf } from "./internal/auditScripts.ts"
 import * as RedisClient from "./RedisClient.ts"
 
-/** How many entries `recent` goes back. */
-const RECENT = 10_000
-
 /**
- * An audit trail on whatever `RedisClient` is there.
- *
- * **Gotchas**
- *
- * An entry that cannot be written is a defect: what cannot be audited does not go on.
+ * A log on whatever `RedisClient` is there. Each tenant's append is one script, which adds to the chain only where the
+ * writer saw its end: of many nodes exactly one does.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<Audit["Service"], never, RedisClient.RedisClient> = Effect.map(
+export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.RedisClient> = Effect.map(
   RedisClient.RedisClient,
   ({ prefix, redis }) => {
-    const trail = (tenant: string) => `${prefix}audit:${JSON.stringify(tenant)}`
-    return Audit.of({
-      record: (entry) =>
-        redis.send("RPUSH", trail(entry.tenant), JSON.stringify(entry)).pipe(
-          RedisClient.unavailable("record an audit entry"),
-          Effect.orDie,
-          Effect.asVoid
-        ),
-      recent: (tenant) =>
-        redis.send("LRANGE", trail(tenant), `${-RECENT}`, "-1").pipe(
-          RedisClient.unavailable("recent audit entries"),
-          Effect.flatMap(decodeEntries),
-          Effect.orDie
+    const named = (what: string, tenant: string) => `${prefix}audit:${what}:${JSON.stringify(tenant)}`
+    const chains = `${prefix}audit:chains`
+    const evalAppend = redis.eval(append)
+
+    const ask = <A>(
+      operation: string,
+      asked: Effect.Effect<unknown, RedisError>,
+      decode: (reply: unknown) => Effect.Effect<A, Schema.SchemaError>
+    ): Effect.Effect<A, StoreUnavailable> =>
+      Effect.flatMap(
+        asked.pipe(RedisClient.unavailable(`audit: ${operation}`)),
+        (reply) => Effect.mapError(decode(reply), (cause) => RedisClient.unreadable(`audit: ${operation}`, cause))
+      )
+    const tell = (operation: string, asked: Effect.Effect<unknown, RedisError>) =>
+      ask(operation, asked, () => Effect.void)
+
+    return AuditLog.of({
+      append: (appends) =>
+        Effect.forEach(appends, ({ after, keys, links, tenant }) => {
+          const last = links.at(-1) ?? after
+          const args = [
+            JSON.stringify(tenant),
+            placeOf(after),
+            placeOf(last),
+            `${links.length}`,
+            ...links.flatMap(({ body, hash, seq }) => [`${seq}-0`, hash, body]),
+            ...keys.flatMap((key) => [JSON.stringify(key.subject), key.id, JSON.stringify(key)])
+          ]
+          return ask("append", evalAppend(prefix, args), decodePlace)
+        }, { concurrency: "unbounded" }),
+      place: (tenant) => ask("place", redis.send("HGET", chains, JSON.stringify(tenant)), decodePlace),
+      links: ({ after, before, limit, order, tenant }) => {
+        const [low, high] = [`(${after}-18446744073709551615`, `(${before}-0`]
+        const range = order === "oldest" ? ["XRANGE", low, high] as const : ["XREVRANGE", high, low] as const
+        const [command, from, to] = range
+        return ask(
+          "links",
+          redis.send(command, named("trail", tenant), from, to, "COUNT", `${limit}`),
+          (reply) =>
+            Effect.map(
+              decodeEntries(reply),
+              (entries) =>
+                entries.map(([id, [, hash = "", , body = ""]]) => ({ seq: Number(id.split("-")[0]), hash, body }))
+            )
         )
+      },
+      tenants: ask(
+        "tenants",
+        redis.send("HKEYS", chains),
+        (reply) => Effect.map(decodeNames(reply), (names) => [...names].sort())
+      ),
+      heads: (tenant) =>
+        ask(
+          "heads",
+          redis.send("LRANGE", named("heads", tenant), "0", "-1"),
+          (reply) => Effect.map(decodeHeads(reply), (heads) => [...heads].sort((a, b) => a.seq - b.seq))
+        ),
+      addHead: (tenant, head) => tell("add a head", redis.send("RPUSH", named("heads", tenant), JSON.stringify(head))),
+      cut: (tenant, head, keysBefore) =>
+        tell(
+          "cut",
+          redis.eval(cut)(prefix, [JSON.stringify(tenant), `${head.seq}`, JSON.stringify(head), `${keysBefore}`])
+        ),
+      keys: (tenant, ids) =>
+        ask(
+          "keys",
+          redis.send("HMGET", named("keys", tenant), ...ids),
+          (reply) => Effect.map(decodeKeys(reply), (keys) => keys.filter((key) => key !== null))
+        ),
+      keysOf: (tenant, subject) =>
+        ask(
+          "keys of a principal",
+          redis.eval(keysOf)(prefix, [JSON.stringify(tenant), JSON.stringify(subject)]),
+          (reply) => Effect.map(decodeKeys(reply), (keys) => keys.filter((key) => key !== null))
+        ),
+      destroyKeys: (tenant, subject) =>
+        tell("destroy keys", redis.eval(destroyKeys)(prefix, [JSON.stringify(tenant), JSON.stringify(subject)]))
     })
   }
 )
@@ -45,15 +108,36 @@ export const make: Effect.Effect<Audit["Service"], never, RedisClient.RedisClien
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<Audit, never, RedisClient.RedisClient> = Layer.effect(Audit, make)
+export const layerLog: Layer.Layer<AuditLog, never, RedisClient.RedisClient> = Layer.effect(AuditLog, makeLog)
 
-const decodeEntries = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Schema.Struct({
-  at: Schema.Int,
-  tenant: Schema.String,
-  principal: Schema.String,
-  action: Schema.String,
-  target: Schema.String,
-  decision: Schema.String,
-  runId: Schema.optionalKey(Schema.String),
-  traceId: Schema.String
-}))))
+/**
+ * The trail, and its log, on whatever `RedisClient` is there.
+ *
+ * **Gotchas**
+ *
+ * An entry that cannot be written is a defect: what cannot be audited does not go on.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNoClient: Layer.Layer<Audit | AuditLog, Config.ConfigError, RedisClient.RedisClient> = AuditChain
+  .layer.pipe(
+    Layer.provideMerge(layerLog),
+    Layer.provide(NodeCrypto.layer)
+  )
+
+const placeOf = ({ hash, seq }: { readonly seq: number; readonly hash: string }) => `${seq} ${hash}`
+
+const decodePlace = (reply: unknown) =>
+  reply === null ? Effect.succeed(genesis) : Effect.map(decodeText(reply), (text) => {
+    const [seq = "", hash = ""] = text.split(" ")
+    return { seq: Number(seq), hash }
+  })
+
+const decodeText = Schema.decodeUnknownEffect(Schema.String)
+const decodeEntries = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+)
+const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Schema.String)))
+const decodeHeads = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Head)))
+const decodeKeys = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.fromJsonString(SubjectKey))))

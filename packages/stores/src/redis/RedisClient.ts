@@ -110,3 +110,7 @@ export const unavailable =
       Effect.timeout("30 seconds"),
       Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
     )
+
+/** The failure of an operation whose answer is not what it should be. @category errors @since 0.1.0 */
+export const unreadable = (operation: string, cause: unknown): StoreUnavailable =>
+  new StoreUnavailable({ operation, cause })

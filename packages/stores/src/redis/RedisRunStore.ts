@@ -118,6 +118,22 @@ export const make = (
         (found) => found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b))
       )
 
+    const running = (whose: "orphans" | "own" | "others") =>
+      collect(
+        "unfinished runs",
+        { first: "-", limit: Number.MAX_SAFE_INTEGER },
+        (at, limit) =>
+          evalPage(prefix, [
+            `${prefix}unfinished`,
+            "oldest",
+            at,
+            `${limit}`,
+            JSON.stringify(node),
+            whose,
+            ...Keys.list(["state", JSON.stringify("running")])
+          ])
+      )
+
     return RunStore.of({
       write,
       get,
@@ -151,20 +167,9 @@ export const make = (
           Reads.part(runId, "interrupts", (interrupts) => Values.toInterrupts(runId, interrupts))
         ),
 
-      unfinished: collect(
-        "unfinished runs",
-        { first: "-", limit: Number.MAX_SAFE_INTEGER },
-        (at, limit) =>
-          evalPage(prefix, [
-            `${prefix}unfinished`,
-            "oldest",
-            at,
-            `${limit}`,
-            JSON.stringify(node),
-            steady() ? "orphans" : "own",
-            ...Keys.list(["state", JSON.stringify("running")])
-          ])
-      ),
+      unfinished: Effect.suspend(() => running(steady() ? "orphans" : "own")),
+
+      abandoned: Effect.suspend(() => steady() ? running("others") : Effect.succeed([])),
 
       due: Effect.fnUntraced(function*({ agents, limit, now }) {
         const found = yield* Effect.forEach(new Set(agents), (agent) =>

@@ -1,57 +1,112 @@
-import { Audit, type Entry } from "@fastagentic/core/Audit"
-import { Effect, Exit, Request, RequestResolver, Schema } from "effect"
+import { AuditLog, genesis, Head, type Place, SubjectKey } from "@fastagentic/core/AuditLog"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { Effect, Option, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
 
-/** How many entries `recent` goes back. */
-const RECENT = 10_000
+type Failing<A> = Effect.Effect<A, unknown>
 
-/** An audit trail, given how a database takes entries as a whole or not at all. */
-export const makeAudit = (
-  sql: SqlClient,
-  insert: (entries: ReadonlyArray<Entry>) => Effect.Effect<unknown, SqlError>
-): Audit["Service"] => {
-  // Entries of the same moment share a transaction, and so a flush of the disk.
-  const resolver = RequestResolver.make<Append>((appends) =>
-    Effect.andThen(
-      insert(appends.map(({ request }) => request.entry)),
-      Effect.sync(() => {
-        for (const append of appends) append.completeUnsafe(Exit.void)
-      })
+/** An audit log, given how a database appends. */
+export const makeAuditLog = (sql: SqlClient, append: AuditLog["Service"]["append"]): AuditLog["Service"] => {
+  const keys = (read: Failing<unknown>, operation: string) =>
+    Effect.map(
+      rows(decodeKeys, read, operation),
+      (found) => found.map((key) => ({ ...key, subject: textOf(key.subject) }))
     )
-  )
+  const keyColumns = sql`SELECT id, subject, key, created_at AS "createdAt" FROM audit_keys`
 
-  return Audit.of({
-    record: (entry) => Effect.orDie(Effect.request(Append({ entry }), resolver)),
-    recent: (tenant) =>
-      sql`
-        SELECT at, tenant, principal, action, target, decision, run_id AS "runId", trace_id AS "traceId"
-        FROM audit WHERE tenant = ${tenant} ORDER BY id DESC LIMIT ${RECENT}`.pipe(
-        Effect.flatMap(decodeEntries),
-        Effect.map((entries) => entries.map(toEntry).reverse()),
-        Effect.orDie
+  return AuditLog.of({
+    append,
+    place: (tenant) =>
+      Effect.map(
+        rows(decodePlaces, sql`SELECT seq, hash FROM audit_chains WHERE tenant = ${nameOf(tenant)}`, "place"),
+        ([place]): Place => place ?? genesis
+      ),
+    links: ({ after, before, limit, order, tenant }) =>
+      rows(
+        decodeLinks,
+        sql`
+          SELECT seq, hash, body FROM audit WHERE tenant = ${nameOf(tenant)} AND seq > ${after} AND seq < ${before}
+          ORDER BY seq ${sql.literal(order === "oldest" ? "ASC" : "DESC")} LIMIT ${limit}`,
+        "links"
+      ),
+    tenants: Effect.map(
+      rows(
+        decodeTenants,
+        sql`SELECT tenant FROM audit_chains UNION SELECT tenant FROM audit UNION SELECT tenant FROM audit_heads ORDER BY 1`,
+        "tenants"
+      ),
+      (found) => found.map(({ tenant }) => textOf(tenant))
+    ),
+    heads: (tenant) =>
+      rows(
+        decodeHeads,
+        sql`
+          SELECT kind, seq, hash, at, signer, signature FROM audit_heads WHERE tenant = ${nameOf(tenant)}
+          ORDER BY seq, id`,
+        "heads"
+      ),
+    addHead: (tenant, head) => failing(addHead(sql, tenant, head), "add a head"),
+    cut: (tenant, head, keysBefore) =>
+      failing(
+        Effect.all([
+          addHead(sql, tenant, head),
+          sql`DELETE FROM audit WHERE tenant = ${nameOf(tenant)} AND seq <= ${head.seq}`,
+          sql`DELETE FROM audit_heads WHERE tenant = ${nameOf(tenant)} AND seq < ${head.seq}`,
+          sql`DELETE FROM audit_keys WHERE tenant = ${nameOf(tenant)} AND created_at < ${keysBefore}`
+        ], { discard: true }).pipe(sql.withTransaction),
+        "cut"
+      ),
+    keys: (tenant, ids) => keys(sql`${keyColumns} WHERE tenant = ${nameOf(tenant)} AND ${sql.in("id", ids)}`, "keys"),
+    keysOf: (tenant, subject) =>
+      keys(
+        sql`${keyColumns} WHERE tenant = ${nameOf(tenant)} AND subject = ${nameOf(subject)} ORDER BY created_at, id`,
+        "keys of a principal"
+      ),
+    destroyKeys: (tenant, subject) =>
+      failing(
+        sql`DELETE FROM audit_keys WHERE tenant = ${nameOf(tenant)} AND subject = ${nameOf(subject)}`,
+        "destroy keys"
       )
   })
 }
 
-interface Append extends Request.Request<void, SqlError> {
-  readonly _tag: "Append"
-  readonly entry: Entry
-}
+const addHead = (sql: SqlClient, tenant: string, { at, hash, kind, seq, signature, signer }: Head) =>
+  sql`
+    INSERT INTO audit_heads (tenant, kind, seq, hash, at, signer, signature)
+    VALUES (${nameOf(tenant)}, ${kind}, ${seq}, ${hash}, ${at}, ${signer}, ${signature})`
 
-const Append = Request.tagged<Append>("Append")
+/** A name as every database takes it: what JSON escapes is escaped, whatever else it is stays as it is. */
+export const nameOf = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-const decodeEntries = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({
-  at: Schema.Union([Schema.Int, Schema.BigInt]),
-  tenant: Schema.String,
-  principal: Schema.String,
-  action: Schema.String,
-  target: Schema.String,
-  decision: Schema.String,
-  runId: Schema.NullOr(Schema.String),
-  traceId: Schema.String
-})))
+/** Names that somebody else has written are what they are. */
+const textOf = (name: string): string =>
+  Option.getOrElse(Schema.decodeUnknownOption(Schema.fromJsonString(Schema.String))(`"${name}"`), () => name)
 
-const toEntry = (
-  { at, runId, ...entry }: Omit<Entry, "at" | "runId"> & { readonly at: number | bigint; readonly runId: string | null }
-): Entry => ({ at: Number(at), ...entry, ...(runId === null ? {} : { runId }) })
+export const failing = <A>(effect: Failing<A>, operation: string): Effect.Effect<void, StoreUnavailable> =>
+  Effect.asVoid(Effect.mapError(effect, (cause) => new StoreUnavailable({ operation: `audit: ${operation}`, cause })))
+
+const rows = <A>(
+  decode: (rows: unknown) => Failing<ReadonlyArray<A>>,
+  read: Failing<unknown>,
+  operation: string
+): Effect.Effect<ReadonlyArray<A>, StoreUnavailable> =>
+  Effect.mapError(
+    Effect.flatMap(read, (found) => decode(Array.isArray(found) ? found.map(withNumbers) : found)),
+    (cause) => new StoreUnavailable({ operation: `audit: ${operation}`, cause })
+  )
+
+/** Some databases give integers as bigints. */
+const withNumbers = (row: object) =>
+  Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, typeof value === "bigint" ? Number(value) : value])
+  )
+
+const decodePlaces = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ seq: Schema.Int, hash: Schema.String }))
+)
+const decodeLinks = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ seq: Schema.Int, hash: Schema.String, body: Schema.String }))
+)
+const decodeHeads = Schema.decodeUnknownEffect(Schema.Array(Head))
+const decodeKeys = Schema.decodeUnknownEffect(Schema.Array(SubjectKey))
+const decodeTenants = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ tenant: Schema.String })))

@@ -8,13 +8,27 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import * as Rows from "./runRows.ts"
 
-/** Every reading of a run store, in SQL that all databases of ours understand. `orphan` is a condition on `runs`. */
+/** Conditions on `runs`: what no living node has, and of that what another node had. */
+export interface Orphans {
+  readonly all: () => Fragment
+  readonly others: () => Fragment
+}
+
+/** Every reading of a run store, in SQL that all databases of ours understand. */
 export const makeReads = (
   sql: SqlClient.SqlClient,
-  orphan: () => Fragment = () => sql`TRUE`
+  orphans: Orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` }
 ): Omit<RunStore["Service"], "write" | "remove" | "transact"> => {
   const records = selectRecords(sql)
   const list = makeList()
+
+  const running = (operation: string, condition: () => Fragment) =>
+    list(
+      Infinity,
+      () =>
+        sql`${records} WHERE run_id IN (SELECT run_id FROM runs WHERE state = 'running') AND ${condition()} ORDER BY run_id`
+          .pipe(rows(operation))
+    )
 
   return {
     get: (runId) =>
@@ -75,14 +89,9 @@ export const makeReads = (
       ),
 
     // What runs, and below what is due, is found by an index alone, however many runs there are.
-    unfinished: list(
-      Infinity,
-      () =>
-        sql`${records} WHERE run_id IN (SELECT run_id FROM runs WHERE state = 'running') AND ${orphan()} ORDER BY run_id`
-          .pipe(
-            rows("unfinished runs")
-          )
-    ),
+    unfinished: running("unfinished runs", orphans.all),
+
+    abandoned: running("abandoned runs", orphans.others),
 
     due: ({ agents, limit, now }) =>
       agents.length === 0 ? Effect.succeed([]) : list(limit, (limit, offset) =>

@@ -5,9 +5,10 @@
  */
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
+import type { AuditLog } from "@fastagentic/core/AuditLog"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
-import { Layer } from "effect"
+import { type Config, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -18,7 +19,7 @@ import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
 
 /** What a file has room for. @category models @since 0.1.0 */
-export type Stores = RunStore | Audit | ApiKeyStore | RateCounters
+export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | RateCounters
 
 /**
  * Every store on whatever `SqlClient` is there.
@@ -26,12 +27,13 @@ export type Stores = RunStore | Audit | ApiKeyStore | RateCounters
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<Stores, MigrationError | SqlError, SqlClient> = Layer.mergeAll(
-  SqliteRunStore.layerNoClient,
-  SqliteAudit.layerNoClient,
-  SqliteApiKeys.layerNoClient,
-  SqliteRateCounters.layerNoClient
-)
+export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationError | SqlError, SqlClient> = Layer
+  .mergeAll(
+    SqliteRunStore.layerNoClient,
+    SqliteAudit.layerNoClient,
+    SqliteApiKeys.layerNoClient,
+    SqliteRateCounters.layerNoClient
+  )
 
 /**
  * Opens the file, brings its tables up to date, and closes it with the scope.
@@ -54,5 +56,5 @@ export const layerNoClient: Layer.Layer<Stores, MigrationError | SqlError, SqlCl
  */
 export const layer = (
   options: Omit<SqliteClient.Options, "readonly">
-): Layer.Layer<Stores, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
+): Layer.Layer<Stores, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true }))

@@ -3,51 +3,90 @@
  *
  * @since 0.1.0
  */
-import { Audit, type Entry } from "@fastagentic/core/Audit"
-import { Effect, Layer } from "effect"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import type { Audit } from "@fastagentic/core/Audit"
+import * as AuditChain from "@fastagentic/core/AuditChain"
+import { type Append, AuditLog } from "@fastagentic/core/AuditLog"
+import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { type Config, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { makeAudit } from "../sql/audit.ts"
+import { makeAuditLog, nameOf } from "../sql/audit.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 
 /**
- * An audit trail on whatever `SqlClient` is there; the table has to exist.
+ * A log on whatever `SqlClient` is there; the tables have to exist. One call of `append` is one transaction.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient.SqlClient> = Effect.map(
+  SqlClient.SqlClient,
+  (sql) => {
+    const move = ({ after, links, tenant }: Append) => {
+      const { hash, seq } = links.at(-1) ?? after
+      return after.seq === 0
+        ? sql`
+          INSERT INTO audit_chains (tenant, seq, hash) VALUES (${nameOf(tenant)}, ${seq}, ${hash})
+          ON CONFLICT DO NOTHING RETURNING seq`
+        : sql`
+          UPDATE audit_chains SET seq = ${seq}, hash = ${hash}
+          WHERE tenant = ${nameOf(tenant)} AND seq = ${after.seq} AND hash = ${after.hash} RETURNING seq`
+    }
+
+    const appendOne = Effect.fnUntraced(function*(append: Append) {
+      const { after, keys, links, tenant } = append
+      const name = nameOf(tenant)
+      if ((yield* move(append)).length === 0) return yield* log.place(tenant)
+      for (const { body, hash, seq } of links) {
+        yield* sql`INSERT INTO audit (tenant, seq, hash, body) VALUES (${name}, ${seq}, ${hash}, ${body})`
+      }
+      for (const { createdAt, id, key, subject } of keys) {
+        yield* sql`
+          INSERT INTO audit_keys (tenant, id, subject, key, created_at)
+          VALUES (${name}, ${id}, ${nameOf(subject)}, ${key}, ${createdAt})`
+      }
+      const { hash, seq } = links.at(-1) ?? after
+      return { seq, hash }
+    })
+
+    const log: AuditLog["Service"] = makeAuditLog(sql, (appends) =>
+      Effect.forEach(appends, appendOne).pipe(
+        sql.withTransaction,
+        Effect.mapError((cause) => new StoreUnavailable({ operation: "audit: append", cause }))
+      ))
+    return log
+  }
+)
+
+/**
+ * Creates the tables when needed.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerLog: Layer.Layer<AuditLog, MigrationError | SqlError, SqlClient.SqlClient> = Layer.effect(
+  AuditLog,
+  makeLog
+).pipe(Layer.provide(migrations.layer))
+
+/**
+ * The trail, and its log, on whatever `SqlClient` is there.
  *
  * **Gotchas**
  *
  * An entry that cannot be written is a defect: what cannot be audited does not go on.
  *
- * @category constructors
- * @since 0.1.0
- */
-export const make: Effect.Effect<Audit["Service"], never, SqlClient.SqlClient> = Effect.map(
-  SqlClient.SqlClient,
-  (sql) => {
-    const insert = (entry: Entry) =>
-      sql`
-        INSERT INTO audit (at, tenant, principal, action, target, decision, run_id, trace_id)
-        VALUES (${entry.at}, ${entry.tenant}, ${entry.principal}, ${entry.action}, ${entry.target}, ${entry.decision},
-          ${entry.runId ?? null}, ${entry.traceId})`
-
-    return makeAudit(sql, (entries) =>
-      Effect.forEach(entries, insert, { discard: true }).pipe(
-        entries.length === 1 ? (one) => one : sql.withTransaction
-      ))
-  }
-)
-
-/**
- * Creates the table when needed.
- *
  * @category layers
  * @since 0.1.0
  */
-export const layerNoClient: Layer.Layer<Audit, MigrationError | SqlError, SqlClient.SqlClient> = Layer.effect(
-  Audit,
-  make
-).pipe(Layer.provide(migrations.layer))
+export const layerNoClient: Layer.Layer<
+  Audit | AuditLog,
+  Config.ConfigError | MigrationError | SqlError,
+  SqlClient.SqlClient
+> = AuditChain.layer.pipe(Layer.provideMerge(layerLog), Layer.provide(NodeCrypto.layer))
 
 /**
  * @category layers
@@ -55,5 +94,5 @@ export const layerNoClient: Layer.Layer<Audit, MigrationError | SqlError, SqlCli
  */
 export const layer = (
   options: SqliteClient.Options
-): Layer.Layer<Audit, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
+): Layer.Layer<Audit | AuditLog, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.provide(layerNoClient, SqliteClient.layer(options))

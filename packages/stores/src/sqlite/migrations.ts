@@ -129,6 +129,47 @@ const rateCounters = script(`
   CREATE INDEX rate_counters_by_end ON rate_counters (ends_at);
 `)
 
+/** What was recorded before there were chains stays where nothing looks at it any more. */
+const auditChain = script(`
+  ALTER TABLE audit RENAME TO audit_unchained;
+
+  CREATE TABLE audit (
+    tenant TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit_chains (
+    tenant TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit_heads (
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    signer TEXT NOT NULL,
+    signature TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_heads_by_tenant ON audit_heads (tenant, seq);
+
+  CREATE TABLE audit_keys (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    key TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX audit_keys_by_subject ON audit_keys (tenant, subject);
+`)
+
 /**
  * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
  * have. What changes a state touches the indexes of what is
@@ -167,6 +208,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0002_audit": audit,
     "0003_api_keys": apiKeys,
     "0004_rate_counters": rateCounters,
-    "0005_waiting": waiting
+    "0005_audit_chain": auditChain,
+    "0006_waiting": waiting
   })
 )

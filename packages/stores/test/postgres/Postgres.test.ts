@@ -19,7 +19,7 @@ describeWithServer("Postgres", () => {
       const nodes = yield* Effect.all(Array.from({ length: 8 }, () => open({ url })), { concurrency: "unbounded" })
       for (const node of nodes) {
         assert.deepStrictEqual(yield* Context.get(node, RunStore).unfinished, [])
-        assert.deepStrictEqual(yield* Context.get(node, Audit).recent("acme"), [])
+        assert.deepStrictEqual(yield* Context.get(node, Audit).page({ tenant: "acme", limit: 1 }), [])
       }
       const sql = yield* client(url)
       assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations ORDER BY 1`.values, [
@@ -27,7 +27,8 @@ describeWithServer("Postgres", () => {
         [2, "audit"],
         [3, "api_keys"],
         [4, "rate_counters"],
-        [5, "waiting"]
+        [5, "audit_chain"],
+        [6, "waiting"]
       ])
     }))
 

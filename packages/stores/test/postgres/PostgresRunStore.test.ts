@@ -491,6 +491,7 @@ describeWithServer("nodes of a cluster", () => {
       }))
       // A node that closes gives its runs back at once.
       assert.deepStrictEqual(yield* seen(alive), [run.runId, suspended.runId])
+      assert.deepStrictEqual(yield* Effect.map(alive.abandoned, ids), [suspended.runId])
     }))
 })
 

@@ -1,50 +1,36 @@
 import { assert, it } from "@effect/vitest"
-import { Audit, type Entry } from "@fastagentic/core/Audit"
+import { Audit } from "@fastagentic/core/Audit"
+import * as AuditContract from "@fastagentic/core/test/contract/AuditContract"
+import * as AuditLogContract from "@fastagentic/core/test/contract/AuditLogContract"
 import { Context, Effect, Layer } from "effect"
 import { RedisAudit, RedisClient } from "../../src/redis/index.ts"
 import { describeWithServer, options } from "./server.ts"
 
-const makeEntry = (overrides: Partial<Entry> = {}): Entry => ({
-  at: 1,
-  tenant: "acme",
-  principal: "alice",
-  action: "start",
-  target: "agent/support",
-  decision: "allow",
-  traceId: "t",
-  ...overrides
-})
+const client = Layer.unwrap(Effect.map(options, RedisClient.layer))
 
 const connect = Effect.map(
-  Effect.flatMap(
-    options,
-    (options) => Layer.build(Layer.fresh(Layer.provideMerge(RedisAudit.layerNoClient, RedisClient.layer(options))))
-  ),
+  Layer.build(Layer.fresh(Layer.provideMerge(RedisAudit.layerNoClient, client))),
   (context) => ({ audit: Context.get(context, Audit), ...Context.get(context, RedisClient.RedisClient) })
 )
 
 describeWithServer("RedisAudit", () => {
-  it.effect("keeps what was recorded, in order, for its tenant only", () =>
-    Effect.gen(function*() {
-      const { audit } = yield* connect
-      const first = makeEntry({ runId: "r1" })
-      const second = makeEntry({ at: 0, principal: "żółw 🐢 '" })
-      yield* audit.record(first)
-      yield* audit.record(makeEntry({ tenant: "other" }))
-      yield* audit.record(second)
-      assert.deepStrictEqual(yield* audit.recent("acme"), [first, second])
-      assert.deepStrictEqual(yield* audit.recent("nobody"), [])
-      const many = Array.from({ length: 50 }, (_, at) => makeEntry({ at, tenant: "many" }))
-      yield* Effect.forEach(many, audit.record, { concurrency: "unbounded" })
-      assert.deepStrictEqual(yield* audit.recent("many"), many)
-    }))
+  AuditContract.suite("the trail", Layer.provide(RedisAudit.layerNoClient, client))
 
-  it.effect("an entry that cannot be written, or read, is a defect", () =>
+  AuditLogContract.suite(
+    "its log",
+    Effect.map(options, (given) => Layer.provide(RedisAudit.layerLog, RedisClient.layer(given)))
+  )
+
+  it.effect("an entry that cannot be written is a defect, one that cannot be read a failure", () =>
     Effect.gen(function*() {
       const { audit, prefix, redis } = yield* connect
-      yield* redis.send("SET", `${prefix}audit:"acme"`, "text")
-      for (const exit of [yield* Effect.exit(audit.record(makeEntry())), yield* Effect.exit(audit.recent("acme"))]) {
-        assert.containSubset(exit, { _tag: "Failure", cause: { reasons: [{ _tag: "Die" }] } })
-      }
+      yield* redis.send("SET", `${prefix}audit:trail:"acme"`, "text")
+      const exit = yield* Effect.exit(audit.record(AuditContract.makeEntry()))
+      assert.containSubset(exit, { _tag: "Failure", cause: { reasons: [{ _tag: "Die" }] } })
+      const error = yield* Effect.flip(audit.page({ tenant: "acme", limit: 1 }))
+      assert.strictEqual(error._tag, "StoreUnavailable")
+      yield* redis.send("DEL", `${prefix}audit:trail:"acme"`)
+      yield* audit.record(AuditContract.makeEntry())
+      assert.containSubset(yield* audit.page({ tenant: "acme", limit: 2 }), [{ seq: 1, principal: "alice" }])
     }))
 })

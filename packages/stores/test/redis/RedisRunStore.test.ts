@@ -172,6 +172,7 @@ describeWithServer("RedisRunStore", () => {
       assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId])
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId, theirs.runId])
+      assert.deepStrictEqual((yield* one.store.abandoned).map((run) => run.runId), [theirs.runId])
       const [own, ...gone] = yield* one.redis.send<ReadonlyArray<string>>("KEYS", `${shared.prefix}node:*`)
       assert.deepStrictEqual(gone, [])
       assert.isAtMost(yield* one.redis.send<number>("PTTL", own ?? ""), 3_000)

@@ -22,7 +22,7 @@ describe("Sqlite", () => {
       const filename = yield* temporaryFile
       const read = Effect.gen(function*() {
         assert.deepStrictEqual(yield* (yield* RunStore).unfinished, [])
-        assert.deepStrictEqual(yield* (yield* Audit).recent("acme"), [])
+        assert.deepStrictEqual(yield* (yield* Audit).page({ tenant: "acme", limit: 1 }), [])
       })
       const again = Effect.provide(read, Sqlite.layer({ filename }), { local: true })
       yield* Effect.gen(function*() {

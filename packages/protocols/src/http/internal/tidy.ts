@@ -8,7 +8,8 @@ type Schemas = Document["components"]["schemas"]
 
 const securitySchemes = {
   bearer: { type: "http", scheme: "bearer" },
-  apiKey: { type: "apiKey", in: "header", name: "x-api-key" }
+  apiKey: { type: "apiKey", in: "header", name: "x-api-key" },
+  mutualTls: { type: "mutualTLS" }
 } as const
 
 /** Paths that are open to everybody. */
@@ -78,12 +79,13 @@ const secured = (document: Document, schemes: ReadonlyArray<Scheme>): Document =
     if (!open.has(path) || schemes.length === 0) continue
     for (const operation of Object.values(operations)) Object.assign(operation, { security: [] })
   }
-  return {
+  // The generator's type has not heard of mutual TLS.
+  return copied({
     ...left,
     security,
     components: {
       ...left.components,
       securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, securitySchemes[scheme]]))
     }
-  }
+  })
 }

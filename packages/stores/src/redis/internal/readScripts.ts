@@ -13,7 +13,8 @@ const pages = `${prelude}
   end
 `
 
-/** The runs that have these values, by run id. `orphans` leaves out runs of other living nodes, `own` those of all others. */
+/** The runs that have these values, by run id. `orphans` leaves out runs of other living nodes, `own` those of all other nodes, and
+ * `others` this node's besides those of living ones. */
 export const page = script(`${pages}
   local name, order, bound, limit, node = take(), take(), take(), tonumber(take()), take()
   local whose, filters = take(), many()
@@ -33,8 +34,9 @@ export const page = script(`${pages}
       if values[one] ~= filters[2 * one - 4] then return false end
     end
     local other = values[2]
-    if whose == 'all' or not other or other == node then return true end
-    return whose == 'orphans' and redis.call('EXISTS', prefix .. 'node:' .. other) == 0
+    if whose == 'all' then return true end
+    if not other or other == node then return whose ~= 'others' end
+    return whose ~= 'own' and redis.call('EXISTS', prefix .. 'node:' .. other) == 0
   end
 
   local found = {}

@@ -1,0 +1,1 @@
+export * as Egress from "./Egress.ts"

@@ -1,0 +1,2 @@
+export type { Certificate } from "./Certificate.ts"
+export * as ProxyIdentity from "./ProxyIdentity.ts"

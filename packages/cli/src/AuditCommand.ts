@@ -1,0 +1,199 @@
+/**
+ * `fastagentic audit`: proof, redaction and retention of the audit trail in a store.
+ *
+ * @since 0.1.0
+ */
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import { Audit, AuditLog, AuditRetention, AuditSigner, AuditVerify, Caller } from "@fastagentic/core"
+import { Config, Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import type { Digest } from "effect/crypto/Digest"
+import type { Signature } from "effect/crypto/Signature"
+import * as Store from "./Store.ts"
+import * as Time from "./Time.ts"
+
+/** What was printed says where. @category errors @since 0.1.0 */
+export class TrailBroken extends Schema.TaggedError<TrailBroken>()("TrailBroken", {
+  tenants: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the audit trail is not whole: ${this.tenants.join(", ")}`
+  }
+}
+
+/** Nothing proves nothing. @category errors @since 0.1.0 */
+export class NoTrail extends Schema.TaggedError<NoTrail>()("NoTrail", { store: Schema.String }) {
+  override get message() {
+    return `${this.store} has no audit trail`
+  }
+}
+
+/** A file that does not have what `audit heads` prints. @category errors @since 0.1.0 */
+export class BadAnchors extends Schema.TaggedError<BadAnchors>()("BadAnchors", { file: Schema.String }) {
+  override get message() {
+    return `--anchors ${this.file}: not lines that \`fastagentic audit heads\` has printed`
+  }
+}
+
+const Anchor = Schema.Struct({ tenant: Schema.String, ...AuditLog.Head.fields })
+type Anchor = typeof Anchor.Type
+const decodeAnchor = Schema.decodeUnknownEffect(Schema.fromJsonString(Anchor))
+
+const store = Flag.String("store").pipe(
+  Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
+  Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
+)
+const signer = Flag.String("signer").pipe(
+  Flag.withSchema(Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))),
+  Flag.withDescription(
+    "A public key that heads may be signed with, besides that of FASTAGENTIC_AUDIT_KEY; several times"
+  ),
+  Flag.atLeast(0)
+)
+const anchors = Flag.String("anchors").pipe(
+  Flag.withDescription("A file with what `audit heads` printed earlier: the trail has to agree with it"),
+  Flag.optional
+)
+const tenant = Flag.String("tenant").pipe(Flag.withDescription("Default \"default\""), Flag.withDefault("default"))
+
+const signing = Layer.provide(AuditSigner.layerConfig, NodeCrypto.layer)
+
+const within = <A, E, R, E2>(layer: Layer.Layer<R, E2>, effect: Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
+
+type Services = Audit.Audit | AuditLog.AuditLog | AuditSigner.AuditSigner | Digest | Signature
+
+/** Whatever looks at a store does it here. */
+const inStore = <A, E>(value: string, use: (shown: string) => Effect.Effect<A, E, Services>) =>
+  Effect.flatMap(
+    Store.parse(value),
+    ({ layer, shown }) => within(Layer.mergeAll(signing, layer, NodeCrypto.layer), use(shown))
+  )
+
+const anchorsIn = Effect.fnUntraced(function*(file: Option.Option<string>) {
+  if (Option.isNone(file)) return []
+  const { readFileString } = yield* FileSystem.FileSystem
+  const bad = () => new BadAnchors({ file: file.value })
+  const lines = (yield* Effect.mapError(readFileString(file.value), bad)).split("\n")
+  return yield* Effect.mapError(
+    Effect.forEach(lines.filter((line) => line.trim() !== ""), (line) => decodeAnchor(line)),
+    bad
+  )
+})
+
+const show = Effect.fnUntraced(function*({ findings, from, signedTo, tenant, to }: AuditVerify.Verdict) {
+  const entries = to < from ? "no entries" : `entries ${from} to ${to}`
+  const signed = signedTo === 0 ? "nothing signed" : `signed up to ${signedTo}`
+  yield* Console.log(`${tenant}: ${findings.length === 0 ? "whole" : "BROKEN"}, ${entries}, ${signed}`)
+  for (const { detail, kind } of findings) yield* Console.log(`${tenant}: ${kind}: ${detail}`)
+})
+
+const verify = Command.make(
+  "verify",
+  { anchors, signer, store },
+  Effect.fnUntraced(function*({ anchors, signer, store }) {
+    const kept: ReadonlyArray<Anchor> = yield* anchorsIn(anchors)
+    yield* inStore(
+      store,
+      Effect.fnUntraced(function*(shown) {
+        const log = yield* AuditLog.AuditLog
+        const { publicKey } = yield* AuditSigner.AuditSigner
+        const signers = [...signer, ...publicKey === "" ? [] : [publicKey]]
+        const tenants = [...new Set([...yield* log.tenants, ...kept.map(({ tenant }) => tenant)])]
+        if (tenants.length === 0) return yield* new NoTrail({ store: shown })
+        if (signers.length === 0) {
+          yield* Console.error("Neither FASTAGENTIC_AUDIT_KEY nor --signer: whoever signed is taken at their word")
+        }
+        const broken: Array<string> = []
+        for (const tenant of tenants) {
+          const verdict = yield* AuditVerify.verify(tenant, {
+            signers,
+            anchors: kept.filter((anchor) => anchor.tenant === tenant)
+          })
+          yield* show(verdict)
+          if (verdict.findings.length > 0) broken.push(tenant)
+        }
+        if (broken.length > 0) return yield* new TrailBroken({ tenants: broken })
+      })
+    )
+  })
+).pipe(Command.withDescription("Prove that no entry was changed, moved, dropped or added; exit code 1 when one was"))
+
+const heads = Command.make(
+  "heads",
+  { store },
+  ({ store }) =>
+    inStore(
+      store,
+      Effect.fnUntraced(function*() {
+        const log = yield* AuditLog.AuditLog
+        for (const tenant of yield* log.tenants) {
+          const last = (yield* log.heads(tenant)).findLast(({ kind }) => kind === "head")
+          if (last !== undefined) yield* Console.log(JSON.stringify({ tenant, ...last } satisfies Anchor))
+        }
+      })
+    )
+).pipe(
+  Command.withDescription("Print the last signed head of each tenant, to be kept elsewhere for `verify --anchors`")
+)
+
+const redact = Command.make(
+  "redact",
+  {
+    principal: Argument.String("principal").pipe(Argument.withDescription("Whom to forget")),
+    store,
+    tenant
+  },
+  ({ principal, store, tenant }) =>
+    inStore(
+      store,
+      Effect.fnUntraced(function*() {
+        const { redact } = yield* Audit.Audit
+        const keys = yield* redact({ tenant, principal, by: "cli", traceId: Caller.make("local").traceId })
+        yield* Console.log(
+          keys === 0
+            ? `${principal} is in no entry of ${tenant}`
+            : `${principal} is unreadable in ${tenant} from now on`
+        )
+      })
+    )
+).pipe(Command.withDescription("Destroy the keys of a principal: its entries stay, who it was does not"))
+
+const cut = Command.make(
+  "cut",
+  {
+    olderThan: Flag.String("older-than").pipe(Flag.withDescription("Such as \"365 days\"")),
+    store
+  },
+  Effect.fnUntraced(function*({ olderThan, store }) {
+    const keep = yield* Time.parse("older-than", olderThan)
+    yield* inStore(
+      store,
+      Effect.fnUntraced(function*() {
+        for (const { place, tenant } of yield* AuditRetention.cutAll(keep)) {
+          yield* Console.log(`${tenant}: entries up to ${place.seq} are gone`)
+        }
+      })
+    )
+  })
+).pipe(Command.withDescription("Remove old entries; what is left can still be proved"))
+
+const key = Command.make(
+  "key",
+  {},
+  () =>
+    within(
+      signing,
+      AuditSigner.AuditSigner.use(({ publicKey }) =>
+        publicKey === "" ? Console.error("FASTAGENTIC_AUDIT_KEY is not set") : Console.log(publicKey)
+      )
+    )
+).pipe(Command.withDescription("Print the public key of FASTAGENTIC_AUDIT_KEY, for `verify --signer`"))
+
+/** @category commands @since 0.1.0 */
+export const command = Command.make("audit").pipe(
+  Command.withDescription("The audit trail of a store. A SQLite file belongs to one process: stop the server first"),
+  Command.withSubcommands([verify, heads, redact, cut, key])
+)

@@ -1,0 +1,147 @@
+import { assert, describe, it } from "@effect/vitest"
+import { copyFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+
+const env = { FASTAGENTIC_AUDIT_KEY: "0f".repeat(32) }
+
+const audit = async (cwd: string, args: ReadonlyArray<string>, environment: Record<string, string> = env) => {
+  const running = fastagentic(["audit", ...args], { cwd, env: environment })
+  const code = await running.exited
+  return { code, stdout: running.stdout().trim().split("\n"), stderr: running.stderr().trim() }
+}
+
+/** How many entries there are: a run is written down after its caller has the answer. */
+const countIn = (cwd: string) => {
+  const database = new DatabaseSync(join(cwd, "trail.db"))
+  const row = database.prepare("SELECT max(seq) AS last FROM audit").get()
+  database.close()
+  return Number(row?.["last"])
+}
+
+/** A server that has answered three calls and was asked to stop. */
+const served = async (cwd: string, store = "trail.db") => {
+  const args = ["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store]
+  const server = fastagentic(args, { cwd, env })
+  try {
+    const url = await listening(server)
+    for (const name of ["Ada", "Ben", "Cleo"]) {
+      await fetch(`${url}/agents/greeter`, { method: "POST", body: JSON.stringify({ name }) })
+    }
+    const page = await fetch(`${url}/audit?order=oldest`)
+    return await page.json()
+  } finally {
+    server.child.kill("SIGTERM")
+    await server.exited
+  }
+}
+
+describe("fastagentic audit", () => {
+  it("proves a trail, and names every row that somebody touched with SQL", async () => {
+    const cwd = temporaryFolder()
+    const { items } = await served(cwd)
+    assert.containSubset(items, [{ seq: 1, principal: "local", action: "start", target: "agent/greeter" }])
+    const last = countIn(cwd)
+    assert.isAtLeast(last, 7)
+    const whole = await audit(cwd, ["verify", "--store", "trail.db"])
+    assert.deepStrictEqual(whole, {
+      code: 0,
+      stdout: [`local: whole, entries 1 to ${last}, signed up to ${last}`],
+      stderr: ""
+    })
+
+    const after = async (sql: string, args: ReadonlyArray<string> = [], environment = env) => {
+      copyFileSync(join(cwd, "trail.db"), join(cwd, "copy.db"))
+      const database = new DatabaseSync(join(cwd, "copy.db"))
+      database.exec(sql)
+      database.close()
+      const { code, stderr, stdout } = await audit(cwd, ["verify", "--store", "copy.db", ...args], environment)
+      assert.strictEqual(code, stdout.length === 1 ? 0 : 1, sql)
+      assert.strictEqual(stderr, code === 0 ? "" : "fastagentic: the audit trail is not whole: local")
+      return stdout.slice(1)
+    }
+    const change = "UPDATE audit SET body = replace(body, 'greeter', 'cleaner') WHERE seq = 3"
+    assert.deepStrictEqual(await after(change), [
+      "local: changed: entry 3 is not what was written after entry 2"
+    ])
+    assert.deepStrictEqual(await after("DELETE FROM audit WHERE seq = 3"), ["local: missing: entry 3 is gone"])
+    assert.deepStrictEqual(await after("DELETE FROM audit WHERE seq < 3"), [
+      "local: missing: entries 1 to 2 are gone"
+    ])
+    assert.deepStrictEqual(
+      await after(`
+        UPDATE audit SET seq = 1000 WHERE seq = 2;
+        UPDATE audit SET seq = 2 WHERE seq = 3;
+        UPDATE audit SET seq = 3 WHERE seq = 1000`),
+      [
+        "local: moved: in the place of entry 2 is entry 3",
+        "local: moved: in the place of entry 3 is entry 2"
+      ]
+    )
+    const gone = `local: truncated: entries 4 to ${last} are gone from the end`
+    const truncate = "DELETE FROM audit WHERE seq > 3"
+    assert.deepStrictEqual(await after(truncate), [gone])
+    const shorten = `${truncate};
+      UPDATE audit_chains SET seq = 3, hash = (SELECT hash FROM audit WHERE seq = 3)`
+    assert.deepStrictEqual(await after(shorten), [gone])
+    assert.deepStrictEqual(await after("INSERT INTO audit SELECT tenant, 99, hash, body FROM audit WHERE seq = 3"), [
+      `local: missing: entries ${last + 1} to 98 are gone`,
+      `local: added: entries ${last + 1} to 99 were never recorded`,
+      "local: moved: in the place of entry 99 is entry 3"
+    ])
+    assert.deepStrictEqual(await after("DELETE FROM audit_keys"), [
+      "local: key: the key of entry 1 is gone, and no entry says who redacted it"
+    ])
+
+    // The heads are gone as well: only who kept one elsewhere can tell.
+    const heads = await audit(cwd, ["heads", "--store", "trail.db"])
+    writeFileSync(join(cwd, "anchors"), heads.stdout.join("\n"))
+    const forget = `${shorten}; DELETE FROM audit_heads`
+    assert.deepStrictEqual(await after(forget), [])
+    assert.deepStrictEqual(await after(forget, ["--anchors", "anchors"]), [gone])
+    assert.deepStrictEqual(await after("UPDATE audit_heads SET seq = 3", []), [
+      `local: signature: the head at 3 is not what was signed`
+    ])
+    const other = { FASTAGENTIC_AUDIT_KEY: "aa".repeat(32) }
+    assert.deepStrictEqual(await after("", [], other), [
+      `local: signature: the head at ${last} is signed with a key that nobody vouches for`
+    ])
+    const key = await audit(cwd, ["key"])
+    assert.deepStrictEqual(await after("", ["--signer", key.stdout[0] ?? ""], other), [])
+  }, 120_000)
+
+  it("forgets who acted, cuts off what is old, and can still prove the rest", async () => {
+    const cwd = temporaryFolder()
+    await served(cwd)
+    const { code } = await audit(cwd, ["redact", "local", "--tenant", "local", "--store", "trail.db"])
+    assert.strictEqual(code, 0)
+    const { items } = await served(cwd)
+    assert.strictEqual(items[0].principal, null)
+    assert.containSubset(items, [{ principal: "cli", action: "redact" }])
+    assert.strictEqual(items.at(-1).principal, "local")
+    assert.strictEqual((await audit(cwd, ["verify", "--store", "trail.db"])).code, 0)
+    const count = countIn(cwd)
+    const cut = await audit(cwd, ["cut", "--older-than", "0 days", "--store", "trail.db"])
+    assert.deepStrictEqual(cut.stdout, [`local: entries up to ${count} are gone`])
+    const rest = await served(cwd)
+    assert.strictEqual(rest.items[0].seq, count + 1)
+    const verdict = await audit(cwd, ["verify", "--store", "trail.db"])
+    const last = countIn(cwd)
+    assert.deepStrictEqual(verdict.stdout, [
+      `local: whole, entries ${count + 1} to ${last}, signed up to ${last}`
+    ])
+  })
+
+  it("refuses what proves nothing", async () => {
+    const cwd = temporaryFolder()
+    const empty = await audit(cwd, ["verify", "--store", "none.db"])
+    assert.deepInclude(empty, { code: 2, stderr: "fastagentic: none.db has no audit trail" })
+    const odd = await audit(cwd, ["verify", "--store", "none.db"], { FASTAGENTIC_AUDIT_KEY: "sesame" })
+    assert.strictEqual(odd.code, 2)
+    assert.match(odd.stderr, /^fastagentic: [^\n]+$/u)
+    assert.notInclude(odd.stderr, "sesame")
+    const anchors = await audit(cwd, ["verify", "--store", "none.db", "--anchors", "none"])
+    assert.strictEqual(anchors.code, 2)
+  })
+})

@@ -1,0 +1,14 @@
+import { Effect } from "effect"
+import type { Audit, Query } from "../Audit.ts"
+import type { Caller } from "../Caller.ts"
+import { asRunError, type Door } from "./door.ts"
+
+/** Reading the audit trail, which is itself written down. */
+export const makeTrail = (door: Door, trail: Audit["Service"]) => ({
+  audit: Effect.fnUntraced(function*(caller: Caller, query: Omit<Query, "tenant">) {
+    const principal = yield* door.enter(caller, "audit", ["audit:read"])
+    const entries = yield* asRunError(trail.page({ ...query, tenant: principal.tenant }))
+    yield* door.audit(caller, principal, "read", "audit")
+    return entries
+  })
+})

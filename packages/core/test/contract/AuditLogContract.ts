@@ -1,0 +1,229 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Audit } from "@fastagentic/core/Audit"
+import * as AuditChain from "@fastagentic/core/AuditChain"
+import { AuditLog, genesis, type Link, type SubjectKey } from "@fastagentic/core/AuditLog"
+import * as AuditRetention from "@fastagentic/core/AuditRetention"
+import * as AuditSigner from "@fastagentic/core/AuditSigner"
+import * as AuditVerify from "@fastagentic/core/AuditVerify"
+import { Context, Effect, Layer, Redacted, type Scope } from "effect"
+import * as Aead from "effect/crypto/Aead"
+import * as Digest from "effect/crypto/Digest"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Signature from "effect/crypto/Signature"
+import { makeEntry } from "./AuditContract.ts"
+
+const crypto = Layer.mergeAll(Digest.layerWebCrypto, Aead.layerWebCrypto, Signature.layerWebCrypto).pipe(
+  Layer.provide(SecureRandom.layerWebCrypto)
+)
+const signer = Layer.provide(AuditSigner.layer(Redacted.make("ab".repeat(32))), crypto)
+
+type Store = Layer.Layer<AuditLog, unknown>
+
+const chainOn = (store: Store) =>
+  Layer.effect(Audit, AuditChain.make).pipe(
+    Layer.provideMerge(Layer.mergeAll(Layer.fresh(store), signer, crypto))
+  )
+
+/** A node on a store; it signs when the scope closes. */
+const node = (store: Store) => Layer.build(Layer.fresh(chainOn(store)))
+
+/** What is left when a node has recorded and gone. */
+const recorded = (store: Store, count: number, tenant = "acme") =>
+  Effect.scoped(Effect.flatMap(node(store), (context) => {
+    const audit = Context.get(context, Audit)
+    return Effect.forEach(
+      Array.from({ length: count }, (_, at) => makeEntry({ at: at + 1, tenant, principal: `p${at % 3}` })),
+      audit.record,
+      { concurrency: "unbounded", discard: true }
+    )
+  }))
+
+const keyAt = (id: string, subject: string, createdAt: number): SubjectKey => ({ id, subject, key: "00", createdAt })
+const linkAt = (seq: number, hash = `h${seq}`): Link => ({ seq, hash, body: `{"seq":${seq}}` })
+const all = { after: 0, before: Number.MAX_SAFE_INTEGER, order: "oldest", limit: 1_000 } as const
+const odd = "żółw 🐢 ' \" {} , \\ \0 %"
+
+/** What every audit log does, given how to make an empty one that nodes can share. */
+export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Scope.Scope>) =>
+  describe(name, () => {
+    const withStore = <A, E>(use: (store: Store) => Effect.Effect<A, E, Scope.Scope>) =>
+      Effect.scoped(Effect.flatMap(makeStore, use))
+    const withLog = <A, E>(use: (log: AuditLog["Service"], store: Store) => Effect.Effect<A, E, Scope.Scope>) =>
+      withStore((store) =>
+        Effect.flatMap(Layer.build(Layer.fresh(store)), (context) => use(Context.get(context, AuditLog), store))
+      )
+
+    const verdict = (log: AuditLog["Service"], options: Parameters<typeof AuditVerify.verify>[1] = {}) =>
+      Effect.flatMap(Layer.build(Layer.merge(signer, crypto)), (context) =>
+        AuditVerify.verify("acme", {
+          signers: [Context.get(context, AuditSigner.AuditSigner).publicKey],
+          ...options
+        }).pipe(Effect.provideService(AuditLog, log), Effect.provideContext(context)))
+
+    const findings = (log: AuditLog["Service"], options?: Parameters<typeof AuditVerify.verify>[1]) =>
+      Effect.map(verdict(log, options), ({ findings }) => findings.map(({ kind, seq, to }) => `${kind} ${seq}-${to}`))
+
+    it.live("appends where the writer saw the end, and nowhere else", () =>
+      withLog((log) =>
+        Effect.gen(function*() {
+          const first = { tenant: odd, after: genesis, links: [linkAt(1), linkAt(2)], keys: [keyAt("k1", odd, 5)] }
+          assert.deepStrictEqual(yield* log.place(odd), genesis)
+          assert.deepStrictEqual(yield* log.append([first]), [{ seq: 2, hash: "h2" }])
+          assert.deepStrictEqual(yield* log.append([{ ...first, links: [linkAt(1, "x")], keys: [] }]), [
+            { seq: 2, hash: "h2" }
+          ])
+          const other = { tenant: "b", after: genesis, links: [linkAt(1)], keys: [] }
+          const ends = yield* log.append([
+            { ...first, after: { seq: 2, hash: "no" }, links: [linkAt(3, "x")], keys: [keyAt("k2", "eve", 5)] },
+            other
+          ])
+          assert.deepStrictEqual(ends, [{ seq: 2, hash: "h2" }, { seq: 1, hash: "h1" }])
+          assert.deepStrictEqual(yield* log.links({ tenant: odd, ...all }), [linkAt(1), linkAt(2)])
+          assert.deepStrictEqual(yield* log.keys(odd, ["k1", "k2", "none"]), [keyAt("k1", odd, 5)])
+          assert.deepStrictEqual(yield* log.keysOf("b", odd), [])
+          assert.deepStrictEqual(yield* log.tenants, ["b", odd])
+        })
+      ))
+
+    it.live("of many that append at once one wins each time", () =>
+      withLog((log) =>
+        Effect.gen(function*() {
+          const append = (by: number) => ({ tenant: "acme", after: genesis, links: [linkAt(1, `by-${by}`)], keys: [] })
+          const ends = yield* Effect.forEach(
+            Array.from({ length: 20 }, (_, by) => append(by)),
+            (one) => log.append([one]),
+            { concurrency: "unbounded" }
+          )
+          const [link] = yield* log.links({ tenant: "acme", ...all })
+          assert.deepStrictEqual(new Set(ends.flat().map(({ hash }) => hash)), new Set([link?.hash]))
+        })
+      ))
+
+    it.live("a chain that many nodes write has no gap and can be proved", () =>
+      withLog((log, store) =>
+        Effect.gen(function*() {
+          yield* Effect.forEach([1, 2, 3], () => recorded(store, 40), { concurrency: "unbounded" })
+          yield* recorded(store, 3, "other")
+          const found = yield* verdict(log)
+          assert.deepStrictEqual(found, { tenant: "acme", from: 1, to: 120, signedTo: 120, findings: [] })
+          assert.isNotEmpty(yield* log.keysOf("acme", "p1"))
+        })
+      ))
+
+    it.live("what was changed, moved, dropped, added or cut off is named", () =>
+      withLog((log, store) =>
+        Effect.gen(function*() {
+          yield* recorded(store, 9)
+          const links = yield* log.links({ tenant: "acme", ...all })
+          const at = (seq: number) => links[seq - 1] ?? assert.fail(`there is no entry ${seq}`)
+          const replaced = (...given: ReadonlyArray<Link>) =>
+            links.map((link) => given.find(({ seq }) => seq === link.seq) ?? link)
+          const over = (
+            tampered: ReadonlyArray<Link>,
+            more: Partial<AuditLog["Service"]> = {},
+            options?: Parameters<typeof AuditVerify.verify>[1]
+          ) =>
+            findings({
+              ...log,
+              links: ({ after, before, limit }) =>
+                Effect.succeed(tampered.filter(({ seq }) => seq > after && seq < before).slice(0, limit)),
+              ...more
+            }, options)
+          assert.deepStrictEqual(yield* over(links), [])
+          const changed = { ...at(4), body: at(4).body.replace("allowed", "refused") }
+          assert.deepStrictEqual(yield* over(replaced(changed)), ["changed 4-4"])
+          assert.deepStrictEqual(yield* over(replaced({ ...at(4), hash: at(5).hash })), ["changed 4-4"])
+          assert.deepStrictEqual(yield* over(replaced({ ...at(4), body: "?" })), ["changed 4-4"])
+          assert.deepStrictEqual(
+            yield* over(replaced({ ...at(4), seq: 6 }, { ...at(6), seq: 4 })),
+            ["moved 4-4", "moved 6-6"]
+          )
+          assert.deepStrictEqual(
+            yield* over(replaced({ ...at(4), body: at(5).body }, { ...at(5), body: at(4).body })),
+            ["moved 4-4", "moved 5-5"]
+          )
+          assert.deepStrictEqual(yield* over(links.filter(({ seq }) => seq !== 4 && seq !== 5)), ["missing 4-5"])
+          assert.deepStrictEqual(yield* over(links.slice(2)), ["missing 1-2"])
+          assert.deepStrictEqual(yield* over(links.slice(0, 7)), ["truncated 8-9"])
+          assert.deepStrictEqual(yield* over([]), ["truncated 1-9"])
+          assert.include(yield* over([...links, { ...at(9), seq: 10 }]), "added 10-10")
+
+          // Whoever shortens the chain in every place cannot take back what was signed.
+          const shortened = { place: () => Effect.succeed(at(7)) }
+          assert.deepStrictEqual(yield* over(links.slice(0, 7), shortened), ["truncated 8-9"])
+          const heads = yield* log.heads("acme")
+          const unsigned = { ...shortened, heads: () => Effect.succeed([]) }
+          assert.deepStrictEqual(yield* over(links.slice(0, 7), unsigned), [])
+          assert.deepStrictEqual(yield* over(links.slice(0, 7), unsigned, { anchors: heads }), ["truncated 8-9"])
+          const forged = heads.map((head) => ({ ...head, seq: 7, hash: at(7).hash }))
+          assert.deepStrictEqual(
+            yield* over(links.slice(0, 7), { ...shortened, heads: () => Effect.succeed(forged) }),
+            ["signature 7-7"]
+          )
+          // A whole chain, written anew and without a mistake, is not the one that was signed.
+          yield* recorded(store, 9, "forger")
+          assert.deepStrictEqual(
+            (yield* over(replaced({ ...at(9), hash: "0".repeat(64) }), {
+              place: () => Effect.succeed({ seq: 9, hash: "0".repeat(64) })
+            })).includes("rewritten 9-9"),
+            true
+          )
+        })
+      ))
+
+    it.live("a key may be destroyed, but not in silence", () =>
+      withLog((log, store) =>
+        Effect.gen(function*() {
+          yield* recorded(store, 6)
+          const context = yield* node(store)
+          const audit = Context.get(context, Audit)
+          yield* audit.redact({ tenant: "acme", principal: "p1", by: "root", traceId: "t" })
+          assert.deepStrictEqual(yield* log.keysOf("acme", "p1"), [])
+          assert.deepStrictEqual(yield* findings(log), [])
+          yield* log.destroyKeys("acme", "p2")
+          assert.deepStrictEqual(yield* findings(log), ["key 3-3"])
+          const page = yield* audit.page({ tenant: "acme", after: 0, limit: 3 })
+          assert.deepStrictEqual(page.map(({ principal }) => principal), ["p0", null, null])
+        })
+      ))
+
+    it.live("old entries leave from the front, and the rest can still be proved", () =>
+      withLog((log, store) =>
+        Effect.gen(function*() {
+          yield* recorded(store, 9)
+          const cut = (before: number) =>
+            Effect.flatMap(Layer.build(signer), (context) =>
+              AuditRetention.cut("acme", before).pipe(
+                Effect.provideService(AuditLog, log),
+                Effect.provideContext(context)
+              ))
+          assert.isUndefined(yield* cut(1))
+          assert.strictEqual((yield* cut(5))?.seq, 4)
+          assert.isUndefined(yield* cut(5))
+          assert.strictEqual((yield* cut(6))?.seq, 5)
+          yield* recorded(store, 2)
+          assert.deepStrictEqual(yield* verdict(log), {
+            tenant: "acme",
+            from: 6,
+            to: 11,
+            signedTo: 11,
+            findings: []
+          })
+          assert.deepStrictEqual((yield* log.heads("acme")).map(({ kind, seq }) => `${kind} ${seq}`), [
+            "cut 5",
+            "head 9",
+            "head 11"
+          ])
+          const headless = { ...log, heads: () => Effect.succeed([]) }
+          assert.deepStrictEqual(yield* findings(headless), ["missing 1-5"])
+          // Keys that only what was cut needed go with it, and those of the rest stay.
+          const [kept] = yield* log.keysOf("acme", "p1")
+          const [head] = yield* log.heads("acme")
+          yield* log.cut("acme", { ...(head ?? assert.fail("no head")) }, kept?.createdAt ?? 0)
+          assert.isNotEmpty(yield* log.keysOf("acme", "p1"))
+          yield* log.cut("acme", { ...(head ?? assert.fail("no head")) }, (kept?.createdAt ?? 0) + 1)
+          assert.deepStrictEqual(yield* log.keysOf("acme", "p1"), [])
+          assert.deepStrictEqual(yield* log.keys("acme", [kept?.id ?? ""]), [])
+        })
+      ))
+  })

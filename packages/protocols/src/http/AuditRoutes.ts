@@ -1,0 +1,57 @@
+/**
+ * The audit trail over REST.
+ *
+ * @since 0.1.0
+ */
+import { InvalidCursor, InvalidPayload, RunError } from "@fastagentic/core/RunError"
+import { Effect, Schema } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Exchange from "./Exchange.ts"
+import { issuesOf } from "./internal/issues.ts"
+
+const optional = Schema.optionalKey
+
+const Query = Schema.Struct({
+  order: optional(Schema.Literals(["newest", "oldest"])),
+  after: optional(Schema.String),
+  limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
+})
+
+const decodeQuery = Schema.decodeUnknownEffect(Query, { errors: "all", onExcessProperty: "error" })
+
+/**
+ * `GET /audit`: the entries of the caller's tenant, newest first unless asked otherwise; `after` is the number of the
+ * last entry of the page before.
+ *
+ * @category routes
+ * @since 0.1.0
+ */
+export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { after, limit, order } = yield* queryOf(exchange)
+  const items = yield* exchange.runtime.audit(exchange.caller, {
+    limit,
+    ...(order === "oldest" ? { after: after ?? 0 } : { before: after })
+  })
+  const last = items.at(-1)?.seq
+  const more = items.length === limit && last !== undefined && (order === "oldest" || last > 1)
+  return HttpServerResponse.jsonUnsafe({ items, next: more ? String(last) : null })
+}))
+
+/** What is wrong with a query is for known callers only. */
+const queryOf = ({ caller, query, runtime }: Exchange.Exchange) =>
+  decodeQuery(Object.fromEntries(query)).pipe(
+    Effect.mapError((error) =>
+      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
+    ),
+    Effect.filterOrFail(
+      ({ after = "0" }) => /^\d{1,15}$/u.test(after),
+      ({ after = "" }) =>
+        new RunError({ reason: new InvalidCursor({ cursor: after, reason: "a cursor is the number of an entry" }) })
+    ),
+    Effect.map(({ after, limit = 50, order = "newest" }) => ({
+      limit,
+      order,
+      after: after === undefined ? undefined : Number(after)
+    })),
+    Effect.tapError(() => runtime.authenticate(caller))
+  )
