@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Context, Effect, Schema } from "effect"
-import type { Event } from "./Event.ts"
+import type { Data, Event } from "./Event.ts"
 import type { Points } from "./Hook.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import * as JsonSchema from "./JsonSchema.ts"
@@ -27,7 +27,9 @@ export class CurrentRun extends Context.Service<CurrentRun, {
     after?: (value: Schema.Json) => ReadonlyArray<Event>
   ) => Effect.Effect<Schema.Json, E, R>
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
-  readonly hooks: Required<Omit<Points, "request" | "error">>
+  readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
+  /** Journals what a hook has decided. */
+  readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>
 }>()("@fastagentic/core/Run/CurrentRun") {}
 
 /** The answer to an interrupt was no. @category errors @since 0.1.0 */

@@ -52,6 +52,7 @@ describe("500 fast tokens", () => {
         emit: () => ++emitted > 10 ? Deferred.await(room) : Effect.void,
         step: (_name, effect) => effect,
         interrupt: () => Effect.never,
+        decided: () => Effect.void,
         hooks: {
           llm: (call, next) => next(call),
           tool: (call, next) => next(call),

@@ -1,20 +1,23 @@
 import { Clock, Effect, type Fiber, type Schema } from "effect"
-import type { Event, Usage } from "../Event.ts"
+import type { Data, Event, Usage } from "../Event.ts"
 import type { Interrupt, Request, Resolution } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
-import { StoreUnavailable } from "../RunError.ts"
+import { type HookBlocked, StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Changes, Commit, Written } from "../RunStore.ts"
 import { canonical } from "./canonical.ts"
 import { type BoundHook, direct, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
+import { guardsOf, Outlet } from "./outlet.ts"
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
   | { readonly _tag: "Suspended" }
   | { readonly _tag: "Cancelled"; readonly reason: string }
+  /** A guard let nothing more out. */
+  | { readonly _tag: "Cut"; readonly error: HookBlocked }
   /** The store refused this owner or cannot be reached: nothing more can be written. */
   | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
 
@@ -40,6 +43,8 @@ export class LiveRun {
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
+  /** Where what the handler says passes its guards; nothing when it has none. */
+  readonly outlet: Outlet | undefined
   private readonly principal: Principal
   private readonly hub: Hub
   private readonly journal: Journal
@@ -69,23 +74,51 @@ export class LiveRun {
     this.toSkip = options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
-    this.dispatch = dispatch(
-      options.hooks,
-      (decision) => Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
-    )
-    this.service = this.serviceIn("", (event) => this.emit(event))
+    this.dispatch = dispatch(options.hooks, options.run.runId, (decision) => this.decided(decision))
+    const guards = guardsOf(options.hooks)
+    this.outlet = guards === undefined ? undefined : this.outletOf(guards)
+    this.service = this.serviceIn("", this.outlet, (event) => this.emit(event))
+  }
+
+  private outletOf(guards: ConstructorParameters<typeof Outlet>[0]["guards"]): Outlet {
+    const { agent, kind, runId } = this.run
+    return new Outlet({
+      guards,
+      about: { runId, kind, agent, principal: this.principal },
+      // What an earlier attempt has said was decided then.
+      decided: (decision) => Effect.suspend(() => this.toSkip > 0 ? Effect.void : this.decided(decision)),
+      write: (event) => this.emit(event),
+      cut: (error) => Effect.andThen(Effect.sync(() => this.halt({ _tag: "Cut", error })), Effect.interrupt)
+    })
   }
 
   /** The run as its handler sees it, or a step: inside of a step names are the step's own. */
-  private serviceIn(place: string, emit: (event: Event) => Effect.Effect<void>): CurrentRun["Service"] {
+  private serviceIn(
+    place: string,
+    outlet: Outlet | undefined,
+    emit: (event: Event) => Effect.Effect<void>
+  ): CurrentRun["Service"] {
+    const step: CurrentRun["Service"]["step"] = (name, effect, after) => this.step(place + name, effect, after, outlet)
+    const interrupt = (request: Request) => this.interrupt({ ...request, name: place + request.name })
     return {
       record: this.run,
       principal: this.principal,
-      emit: (event) => Effect.suspend(() => emit(event)),
-      step: (name, effect, after) => this.step(place + name, effect, after),
-      interrupt: (request) => this.interrupt({ ...request, name: place + request.name }),
-      hooks: this.dispatch
+      emit: outlet === undefined
+        ? (event) => Effect.suspend(() => emit(event))
+        : (event) => outlet.say(event),
+      step: outlet === undefined
+        ? step
+        : (name, effect, after) => Effect.andThen(outlet.flush, step(name, effect, after)),
+      interrupt: outlet === undefined
+        ? interrupt
+        : (request) => Effect.andThen(outlet.flush, interrupt(request)),
+      hooks: this.dispatch,
+      decided: (decision) => this.decided(decision)
     }
+  }
+
+  private decided(decision: Data<"hook_decision">): Effect.Effect<void> {
+    return Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
   }
 
   /** Emits unless an earlier attempt has emitted this very event. */
@@ -182,25 +215,33 @@ export class LiveRun {
   private step<E, R>(
     name: string,
     effect: Effect.Effect<Schema.Json, E, R>,
-    after?: (value: Schema.Json) => ReadonlyArray<Event>
+    after: ((value: Schema.Json) => ReadonlyArray<Event>) | undefined,
+    outlet: Outlet | undefined
   ): Effect.Effect<Schema.Json, E, R> {
     return Effect.suspend(() => {
       const key = this.use("step", name)
       const stored = this.past.steps.get(key)
       if (stored !== undefined) return Effect.succeed(stored)
       // Nothing is skipped inside of a step: a stored step does not run at all.
-      const inside = this.serviceIn(`${key} › `, (event) => this.append(event))
-      const once = Effect.provideService(effect, CurrentRun, inside)
+      const emit = (event: Event) => this.append(event)
+      const within = outlet?.beside(emit)
+      const once = Effect.provideService(effect, CurrentRun, this.serviceIn(`${key} › `, within, emit))
       return Effect.tap(once, (value) => {
-        const parts = { events: after?.(value) ?? [], steps: [{ name: key, value }] }
-        return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
+        const events = after?.(value) ?? []
+        const keep = (passed: ReadonlyArray<Event>) => {
+          const parts = { events: passed, steps: [{ name: key, value }] }
+          return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
+        }
+        return within === undefined
+          ? keep(events)
+          : Effect.andThen(within.flush, Effect.flatMap(within.pass(events), keep))
       })
     })
   }
 
   /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
   private checkpoint(step: string, value: Schema.Json, commit: Effect.Effect<void>): Effect.Effect<void> {
-    if (this.dispatch === direct) return commit
+    if (this.dispatch.checkpoint === direct.checkpoint) return commit
     const call = { checkpointId: step, format: "step", bytes: JSON.stringify(value).length }
     return Effect.orDie(this.dispatch.checkpoint(call, () => commit))
   }
