@@ -1,4 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
+import * as RedisServer from "@fastagentic/stores/test/redis/server"
+import { Effect, Redacted } from "effect"
 import { copyFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -145,3 +148,23 @@ describe("fastagentic audit", () => {
     assert.strictEqual(anchors.code, 2)
   })
 })
+
+const servers = {
+  postgres: { ...PostgresServer, open: PostgresServer.database },
+  redis: { ...RedisServer, open: Effect.map(RedisServer.ownServer(), ({ url }) => url) }
+}
+
+for (const [name, { describeWithServer, open }] of Object.entries(servers)) {
+  describeWithServer(`fastagentic audit on ${name}`, () => {
+    it.live("proves what two servers have written together", () =>
+      Effect.gen(function*() {
+        const store = Redacted.value(yield* open)
+        const cwd = temporaryFolder()
+        yield* Effect.promise(() => Promise.all([served(cwd, store), served(cwd, store)]))
+        const verdict = yield* Effect.promise(() => audit(cwd, ["verify", "--store", store]))
+        assert.strictEqual(verdict.code, 0)
+        // Two servers, three calls each: every one has started and has come to rest, and each trail was read.
+        assert.deepStrictEqual(verdict.stdout, ["local: whole, entries 1 to 14, signed up to 14"])
+      }).pipe(Effect.scoped), 120_000)
+  })
+}

@@ -120,7 +120,7 @@ export interface Any {
 
 /** The services that an agent needs to be served. @category utility types @since 0.1.0 */
 export type Handlers<A> = A extends Agent<infer I, infer _P, infer _S, infer _E, infer H>
-  ? Handler<I> | (H extends Hook.Any ? Hook.Handler<H["identifier"]> : never)
+  ? Handler<I> | (H extends Hook.Any ? Hook.HandlersOf<H> : never)
   : never
 
 type Options = Omit<Agent<string, PayloadSchema, AnySchema, AnySchema, Hook.Any>, "hook" | "toLayer" | typeof TypeId>

@@ -82,9 +82,10 @@ export type HandlersOf<
 > =
   | Agent.Handlers<Agents>
   | Tool.HandlersFor<Tools>
+  | Extract<Tool.Requirements<Tools[keyof Tools]>, Hook.Handler<string>>
   | (Resources extends Resource.Any ? Resource.Handler<Resources["identifier"]> : never)
   | (Prompts extends PromptTemplate.Any ? PromptTemplate.Handler<Prompts["identifier"]> : never)
-  | (Hooks extends Hook.Any ? Hook.Handler<Hooks["identifier"]> : never)
+  | Hook.HandlersOf<Hooks>
 
 /** The services that an app needs to be served. @category utility types @since 0.1.0 */
 export type Handlers<A> = A extends

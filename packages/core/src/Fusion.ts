@@ -7,6 +7,7 @@ import { Context, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Tool from "effect/ai/Tool"
 import type * as Agent from "./Agent.ts"
 import type * as App from "./App.ts"
+import * as Hook from "./Hook.ts"
 import { placeWithoutJson } from "./internal/jsonForm.ts"
 import * as JsonSchema from "./JsonSchema.ts"
 import { Scopes } from "./Policy.ts"
@@ -102,7 +103,12 @@ export interface Fusion {
  */
 export const compile = Effect.fnUntraced(function*(app: App.Any): Effect.fn.Return<Fusion, FusionError> {
   const agents = yield* unique("agent", app.agents, (agent) => agent.identifier, compileAgent)
-  const tools = yield* unique("tool", Object.values(app.tools.tools), (tool) => tool.name, compileTool)
+  const tools = yield* unique(
+    "tool",
+    Object.values(app.tools.tools),
+    (tool) => tool.name,
+    (tool, name) => compileTool(tool, name, app.hooks)
+  )
   const resources = yield* unique("resource", app.resources, (resource) => resource.identifier, compileResource)
   const prompts = yield* unique("prompt", app.prompts, (prompt) => prompt.identifier, compilePrompt)
   yield* distinctMcpTools([...tools.values(), ...agents.values()])
@@ -162,7 +168,8 @@ const limitsOf = ({ concurrency: { perTenant, total }, threads }: Agent.Any): Li
     ...(threads === "enqueue" ? { thread: true } : {})
   }
 
-const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string) {
+const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string, appHooks: ReadonlyArray<Hook.Any>) {
+  const hooks = [...appHooks, ...Context.get(tool.annotations, Hook.ToolHooks)]
   const payload = yield* objectShape(name, "parameters", tool.parametersSchema)
   const success = yield* shape(name, "success", tool.successSchema)
   const error = yield* shape(name, "failure", tool.failureSchema)
@@ -173,7 +180,8 @@ const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string) {
     scopes: Context.get(tool.annotations, Scopes),
     threads: "parallel",
     limits: undefined,
-    durable: tool.needsApproval !== undefined && tool.needsApproval !== false,
+    // A call that may wait for a human has to be there when the human comes.
+    durable: (tool.needsApproval !== undefined && tool.needsApproval !== false) || hooks.some((hook) => hook.suspends),
     payload,
     success,
     error,

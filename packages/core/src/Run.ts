@@ -6,7 +6,7 @@
 import { type Cause, Clock, Context, Duration, Effect, type Schedule, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { AnySchema, PayloadSchema } from "./Agent.ts"
-import type { Event } from "./Event.ts"
+import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
 import type { Points } from "./Hook.ts"
 import type { Outcome } from "./internal/delegation.ts"
@@ -39,7 +39,9 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
   readonly idempotencyKey: string
-  readonly hooks: Required<Omit<Points, "request" | "error">>
+  readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
+  /** Journals what a hook has decided. */
+  readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>
 }>()("@fastagentic/core/Run/CurrentRun") {}
 
 /** The answer to an interrupt was no. @category errors @since 0.1.0 */

@@ -7,7 +7,9 @@ import { Clock, Context, Effect, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
-import type * as Hook from "./Hook.ts"
+import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
+import { boundHook, direct, type Dispatch, dispatch } from "./internal/dispatch.ts"
+import { service } from "./internal/service.ts"
 import * as Policy from "./Policy.ts"
 import { CurrentRun } from "./Run.ts"
 
@@ -17,7 +19,7 @@ import { CurrentRun } from "./Run.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Outcome extends Hook.ToolOutcome {
+export interface Outcome extends ToolOutcome {
   readonly arguments: Schema.Json
   readonly denied: boolean
 }
@@ -51,35 +53,71 @@ export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Tool
  */
 export const invoke = Effect.fnUntraced(function*(
   handlers: Handlers,
-  call: Hook.ToolCall,
+  call: ToolCall,
   messages: ReadonlyArray<Prompt.Message> = []
 ) {
   const run = yield* CurrentRun
-  let ran: Pick<Outcome, "arguments" | "denied"> | undefined
-  const outcome = yield* run.hooks.tool(
+  const around = yield* hooksAround(handlers, call.name)
+  // Nobody can change the result: it is told in the very commit that keeps it.
+  if (around === direct.tool) return (yield* perform(handlers, call, false, messages, true)).outcome
+  let ran: Performed | undefined
+  const { isError, result } = yield* around(
     call,
     (admitted) =>
-      perform(handlers, admitted, admitted !== call, messages).pipe(
-        Effect.tap((performed) =>
-          Effect.sync(() => {
-            ran = { arguments: performed.arguments, denied: performed.denied }
-          })
-        )
+      perform(handlers, admitted, admitted !== call, messages, false).pipe(
+        Effect.map((performed) => {
+          ran = performed
+          return performed.outcome
+        })
       )
   )
-  const { isError, result } = outcome
-  if (ran !== undefined) return { result, isError, ...ran } satisfies Outcome
-  // A hook has answered itself: nothing ran that could have told its result.
-  yield* run.emit({ type: "tool_result", data: { toolCallId: call.toolCallId, name: call.name, result, isError } })
-  return { result, isError, arguments: call.arguments, denied: false } satisfies Outcome
+  const { arguments: args, denied } = ran?.outcome ?? { arguments: call.arguments, denied: false }
+  const durationMs = ran?.durationMs
+  const { name, toolCallId } = call
+  // What the hooks have made of it is what is told, once.
+  const told = yield* run.step(
+    `told ${toolCallId}`,
+    Effect.succeed({ result, isError, denied }),
+    () => [{
+      type: "tool_result",
+      data: {
+        toolCallId,
+        name,
+        result,
+        isError,
+        ...(denied ? { denied } : {}),
+        ...(durationMs === undefined ? {} : { durationMs })
+      }
+    }]
+  )
+  return { ...decodeStored(told), arguments: args } satisfies Outcome
 })
+
+/** The hooks around a tool: the app's and the agent's, and inside of them its own. */
+const hooksAround = Effect.fnUntraced(function*(handlers: Handlers, name: string) {
+  const { decided, hooks, record } = yield* CurrentRun
+  const tool = toolOf(handlers, name)
+  const own = tool === undefined ? [] : Context.get(tool.annotations, ToolHooks)
+  if (own.length === 0) return hooks.tool
+  const services = yield* Effect.context<never>()
+  const bound = own.map((hook) => boundHook(hook, service(services, hook)))
+  const inner = dispatch(bound, record.runId, decided)
+  const around: Dispatch["tool"] = (call, next) => hooks.tool(call, (changed) => inner.tool(changed, next))
+  return around
+})
+
+interface Performed {
+  readonly outcome: Outcome
+  readonly durationMs: number | undefined
+}
 
 const perform = Effect.fnUntraced(function*(
   handlers: Handlers,
-  asked: Hook.ToolCall,
+  asked: ToolCall,
   modified: boolean,
-  messages: ReadonlyArray<Prompt.Message>
-) {
+  messages: ReadonlyArray<Prompt.Message>,
+  tell: boolean
+): Effect.fn.Return<Performed, unknown, CurrentRun> {
   const run = yield* CurrentRun
   const decision = yield* decide(handlers, asked, messages)
   if (decision._tag === "Denied") {
@@ -88,8 +126,11 @@ const perform = Effect.fnUntraced(function*(
       Schema.encodeEffect(Denial)({ denied: true, ...(reason === undefined ? {} : { reason }) })
     )
     const { name, toolCallId } = asked
-    yield* run.emit({ type: "tool_result", data: { toolCallId, name, result, isError: true, denied: true } })
-    return { result, isError: true, denied: true, arguments: asked.arguments } satisfies Outcome
+    if (tell) {
+      yield* run.emit({ type: "tool_result", data: { toolCallId, name, result, isError: true, denied: true } })
+    }
+    const outcome = { result, isError: true, denied: true, arguments: asked.arguments }
+    return { outcome, durationMs: undefined }
   }
   const call = decision.call
   yield* run.emit({
@@ -97,7 +138,7 @@ const perform = Effect.fnUntraced(function*(
     data: { ...call, origin: "runtime", ...(modified || call !== asked ? { modified: true } : {}) }
   })
   const startedAt = yield* Clock.currentTimeMillis
-  let durationMs = 0
+  let durationMs: number | undefined
   const stored = yield* run.step(
     `tool ${call.toolCallId}`,
     execute(handlers, call).pipe(
@@ -108,25 +149,26 @@ const perform = Effect.fnUntraced(function*(
       )
     ),
     (value) => {
+      if (!tell) return []
       const { isError, result } = decodeStored(value)
       return [{
         type: "tool_result",
-        data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs }
+        data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs: durationMs ?? 0 }
       }]
     }
   )
-  return { ...decodeStored(stored), arguments: call.arguments } satisfies Outcome
+  return { outcome: { ...decodeStored(stored), arguments: call.arguments }, durationMs }
 })
 
 const decodeStored = Schema.decodeUnknownSync(Stored)
 
 type Decided =
-  | { readonly _tag: "Go"; readonly call: Hook.ToolCall }
+  | { readonly _tag: "Go"; readonly call: ToolCall }
   | { readonly _tag: "Denied"; readonly reason: string | undefined }
 
 const decide = Effect.fnUntraced(function*(
   handlers: Handlers,
-  call: Hook.ToolCall,
+  call: ToolCall,
   messages: ReadonlyArray<Prompt.Message>
 ): Effect.fn.Return<Decided, never, CurrentRun> {
   const tool = toolOf(handlers, call.name)
@@ -158,7 +200,7 @@ const decide = Effect.fnUntraced(function*(
 
 const needsApproval = Effect.fnUntraced(function*(
   tool: Tool.Any,
-  call: Hook.ToolCall,
+  call: ToolCall,
   messages: ReadonlyArray<Prompt.Message>
 ) {
   const rule = tool.needsApproval
@@ -172,7 +214,7 @@ const needsApproval = Effect.fnUntraced(function*(
   return typeof answer === "boolean" ? answer : yield* answer
 })
 
-const execute = Effect.fnUntraced(function*(handlers: Handlers, call: Hook.ToolCall) {
+const execute = Effect.fnUntraced(function*(handlers: Handlers, call: ToolCall) {
   const run = yield* CurrentRun
   const tool = toolOf(handlers, call.name)
   const results = yield* handlers.handle(call.name, yield* fromJson(tool, call.arguments), call.toolCallId)

@@ -38,7 +38,9 @@ const layerIn = ({ calls, gate }: World) =>
         calls.push(`child ${mode}`)
         if (mode === "fail") return yield* new NoLuck({ by: "child" })
         if (mode === "defect") return yield* Effect.die("secret")
-        if (mode === "hang") return yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => calls.push("stopped")))
+        if (mode === "hang") {
+          return yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => calls.push("stopped")))
+        }
         if (mode === "ask") {
           return { said: yield* Effect.orDie(Run.interrupt("what", { schema: Schema.String })) }
         }

@@ -132,6 +132,8 @@ describe("Hook", () => {
         ...(tool ?? []).slice(0, 4),
         ...(checkpoint ?? []),
         ...(tool ?? []).slice(4),
+        // And so is what the hooks have made of it.
+        ...(checkpoint ?? []),
         ...(node ?? []),
         ...(checkpoint ?? []),
         ...(llm ?? []),
@@ -174,7 +176,8 @@ describe("Hook", () => {
     Effect.gen(function*() {
       const run = yield* settle("work", { n: 404 })
       assert.deepInclude(run, { state: "failed" })
-      assert.deepInclude(run.error, { tag: "NotThere", status: 404 })
+      assert.deepInclude(run.error, { tag: "InternalError", status: 500 })
+      assert.deepStrictEqual(decisions(yield* journal(run.runId)), ["hook_decision app-outer error block"])
     }).pipe(withHooks({ appOuter: { error: () => Effect.die(new Error("no")) } })))
 
   it.effect("answers itself without going in", () => {
@@ -265,7 +268,6 @@ describe("Hook", () => {
         "hook_decision agent-outer tool retry",
         "hook_decision agent-outer tool modify",
         "tool_start",
-        "tool_result",
         "hook_decision agent-outer tool retry",
         "hook_decision agent-outer tool modify",
         "tool_start",
@@ -300,6 +302,8 @@ describe("Hook", () => {
         "checkpoint app-outer >",
         "checkpoint app-outer <",
         "tool app-outer <",
+        "checkpoint app-outer >",
+        "checkpoint app-outer <",
         "request app-outer <"
       ])
     }).pipe(withHooks({ appOuter: tracing("app-outer", trace), agentOuter: tracing("agent-outer", trace) }))

@@ -154,7 +154,7 @@ describe("policy", () => {
       const runtime = yield* Runtime.Runtime
       const { run } = yield* runtime.start(as("all"), { kind: "agent", identifier: "broken", payload: {} })
       const ended = yield* Effect.forkChild(runtime.await(as("all"), run.runId))
-      yield* TestClock.adjust("6 seconds")
+      yield* TestClock.adjust("11 seconds")
       assert.deepInclude((yield* Fiber.join(ended)).error, { tag: "InternalError" })
       const second = yield* runtime.start(as("all"), { kind: "agent", identifier: "broken", payload: {} })
       assert.strictEqual((yield* runtime.cancel(as("all"), second.run.runId)).state, "failed")

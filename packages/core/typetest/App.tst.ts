@@ -28,6 +28,7 @@ const Handbook = Resource.make("handbook", "handbook://{topic}", {
 })
 const Triage = PromptTemplate.make("triage", { description: "Sorts", params: { severity: Schema.String } })
 const Guard = Hook.make("guard")
+const Seen = Hook.observer("seen")
 
 class Acme extends App.make("acme", {
   version: "1.0.0",
@@ -106,5 +107,20 @@ describe("toLayer", () => {
     expect(Echo.toLayer(() => Effect.as(Run.emit(Event.token("a")), "a"))).type.toBe<
       Layer.Layer<Agent.Handler<"echo">>
     >()
+  })
+})
+
+describe("Hook.on", () => {
+  const Paid = Hook.on(Tool.make("paid", { success: Schema.String }), Guard, Seen)
+  const Kit = Toolkit.make(Paid)
+  const KitLayer = Kit.toLayer({ paid: () => Effect.succeed("") })
+  const GuardLayer = Guard.toLayer({})
+  const SeenLayer = Seen.toLayer(() => Effect.void)
+
+  test("needs the hooks of its tools, as App.hook does", () => {
+    const { provide } = App.make("paying", { version: "1", tools: Kit })
+    expect(provide).type.toBeCallableWith(Layer.mergeAll(KitLayer, GuardLayer, SeenLayer))
+    expect(provide).type.not.toBeCallableWith(Layer.mergeAll(KitLayer, GuardLayer))
+    expect(provide).type.not.toBeCallableWith(KitLayer)
   })
 })

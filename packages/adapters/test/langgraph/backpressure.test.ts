@@ -56,6 +56,7 @@ describe("500 fast tokens", () => {
         sleep: () => Effect.never,
         delegate: () => Effect.never,
         idempotencyKey: record.runId,
+        decided: () => Effect.void,
         hooks: {
           llm: (call, next) => next(call),
           tool: (call, next) => next(call),

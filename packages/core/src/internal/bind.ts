@@ -1,4 +1,4 @@
-import { Context, Effect, Schema } from "effect"
+import { type Context, Effect, Schema } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Agent from "../Agent.ts"
@@ -7,10 +7,11 @@ import type * as Hook from "../Hook.ts"
 import { CurrentRun } from "../Run.ts"
 import { InvalidPayload, ToolDenied } from "../RunError.ts"
 import * as ToolCall from "../ToolCall.ts"
-import type { BoundHook } from "./dispatch.ts"
+import { type BoundHook, boundHook } from "./dispatch.ts"
 import { issuesOf } from "./issues.ts"
 import type { Bound } from "./node.ts"
 import type { Invoke } from "./segment.ts"
+import { service } from "./service.ts"
 
 /** Everything of an app that can be called, by kind and identifier. */
 export interface Callables {
@@ -38,16 +39,8 @@ export const bind = Effect.fnUntraced(function*(fusion: Fusion, services: Contex
   return { agent: agents, tool: tools } satisfies Callables
 })
 
-/** The service behind a declaration, which the types of the app have made sure of. */
-export const service = <A>(
-  services: Context.Context<never>,
-  declaration: { readonly handler?: Context.Key<never, A> } | object
-): A =>
-  // makeProto: declarations are erased here; every one of them carries its handler's key.
-  Context.getUnsafe(services, (declaration as { readonly handler: Context.Key<never, A> }).handler)
-
 const hooksOf = (services: Context.Context<never>, hooks: ReadonlyArray<Hook.Any>): ReadonlyArray<BoundHook> =>
-  hooks.map((hook) => ({ identifier: hook.identifier, points: service<Hook.Points>(services, hook) }))
+  hooks.map((hook) => boundHook(hook, service<Hook.Points | Hook.Watch>(services, hook)))
 
 const invokeAgent = (callable: Callable, handle: Agent.Handle): Invoke => (payload) =>
   callable.payload.decode(payload).pipe(

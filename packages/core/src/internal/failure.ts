@@ -55,7 +55,7 @@ const refusal = (error: { readonly _tag: string }, message: string): Failure => 
 })
 
 /** All that leaves the server about a defect; the cause is in the log. */
-const internalError: Failure = {
+export const internalError: Failure = {
   tag: "InternalError",
   message: "the agent failed",
   status: 500,

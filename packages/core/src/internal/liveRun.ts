@@ -3,13 +3,14 @@ import * as Event from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
-import { StoreUnavailable } from "../RunError.ts"
+import { type HookBlocked, StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import { changed, type Changes, type Commit, type Written } from "../RunStore.ts"
 import { type Children, delegate } from "./delegation.ts"
 import { type BoundHook, direct, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
+import { guardsOf, Outlet } from "./outlet.ts"
 import { interrupt, sleep } from "./pauses.ts"
 import { sideEffect } from "./sideEffect.ts"
 
@@ -19,6 +20,8 @@ export type Stop =
   /** The node goes away: another one, or the next start, goes on from here. */
   | { readonly _tag: "Drained" }
   | { readonly _tag: "Cancelled"; readonly reason: string }
+  /** A guard let nothing more out. */
+  | { readonly _tag: "Cut"; readonly error: HookBlocked }
   /** The store refused this owner or cannot be reached: nothing more can be written. */
   | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
 
@@ -47,6 +50,8 @@ export class LiveRun {
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
+  /** Where what the handler says passes its guards; nothing when it has none. */
+  readonly outlet: Outlet | undefined
   readonly principal: Principal
   readonly children: Children
   readonly past: Past
@@ -82,27 +87,52 @@ export class LiveRun {
     this.toSkip = options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
-    this.dispatch = dispatch(
-      options.hooks,
-      (decision) => Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
-    )
-    this.service = this.serviceIn("", (event) => this.emit(event))
+    this.dispatch = dispatch(options.hooks, options.run.runId, (decision) => this.decided(decision))
+    const guards = guardsOf(options.hooks)
+    this.outlet = guards === undefined ? undefined : this.outletOf(guards)
+    this.service = this.serviceIn("", this.outlet, (event) => this.emit(event))
+  }
+
+  private outletOf(guards: ConstructorParameters<typeof Outlet>[0]["guards"]): Outlet {
+    const { agent, kind, runId } = this.run
+    return new Outlet({
+      guards,
+      about: { runId, kind, agent, principal: this.principal },
+      // What an earlier attempt has said was decided then.
+      decided: (decision) => Effect.suspend(() => this.toSkip > 0 ? Effect.void : this.decided(decision)),
+      write: (event) => this.emit(event),
+      cut: (error) => Effect.andThen(Effect.sync(() => this.halt({ _tag: "Cut", error })), Effect.interrupt)
+    })
   }
 
   /** The run as its handler sees it, or a step: inside of a step names are the step's own. */
-  private serviceIn(place: string, emit: (event: Event.Event) => Effect.Effect<void>): CurrentRun["Service"] {
+  private serviceIn(
+    place: string,
+    outlet: Outlet | undefined,
+    emit: (event: Event.Event) => Effect.Effect<void>
+  ): CurrentRun["Service"] {
+    // What the handler says next comes after what it has said: nothing is held over a commit.
+    const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+      outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
     return {
       record: this.run,
       principal: this.principal,
-      emit: (event) => Effect.suspend(() => emit(event)),
+      emit: outlet === undefined
+        ? (event) => Effect.suspend(() => emit(event))
+        : (event) => outlet.say(event),
       idempotencyKey: place === "" ? this.run.runId : `${this.run.runId}/${place.slice(0, -separator.length)}`,
-      step: (name, effect, after) => this.step(place + name, effect, after),
-      sideEffect: (name, effect) => sideEffect(this, this.journal, place + name, effect),
-      sleep: (name, millis) => sleep(this, `${place}sleep ${name}`, millis),
-      interrupt: (request) => interrupt(this, { ...request, name: place + request.name }),
-      delegate: (agent, payload) => delegate(this, emit, `${place}delegate ${agent}`, agent, payload),
-      hooks: this.dispatch
+      step: (name, effect, after) => flushed(this.step(place + name, effect, after, outlet)),
+      sideEffect: (name, effect) => flushed(sideEffect(this, this.journal, place + name, effect)),
+      sleep: (name, millis) => flushed(sleep(this, `${place}sleep ${name}`, millis)),
+      interrupt: (request) => flushed(interrupt(this, { ...request, name: place + request.name })),
+      delegate: (agent, payload) => flushed(delegate(this, emit, `${place}delegate ${agent}`, agent, payload)),
+      hooks: this.dispatch,
+      decided: (decision) => this.decided(decision)
     }
+  }
+
+  private decided(decision: Event.Data<"hook_decision">): Effect.Effect<void> {
+    return Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
   }
 
   /** Emits unless an earlier attempt has emitted this very event. */
@@ -205,18 +235,26 @@ export class LiveRun {
   private step<E, R>(
     name: string,
     effect: Effect.Effect<Schema.Json, E, R>,
-    after?: (value: Schema.Json) => ReadonlyArray<Event.Event>
+    after: ((value: Schema.Json) => ReadonlyArray<Event.Event>) | undefined,
+    outlet: Outlet | undefined
   ): Effect.Effect<Schema.Json, E, R> {
     return Effect.suspend(() => {
       const key = this.use("step", name)
       const stored = this.past.steps.get(key)
       if (stored !== undefined) return Effect.succeed(stored)
       // Nothing is skipped inside of a step: a stored step does not run at all.
-      const inside = this.serviceIn(key + separator, (event) => this.append(event))
-      const once = Effect.provideService(effect, CurrentRun, inside)
+      const emit = (event: Event.Event) => this.append(event)
+      const within = outlet?.beside(emit)
+      const once = Effect.provideService(effect, CurrentRun, this.serviceIn(key + separator, within, emit))
       return Effect.tap(once, (value) => {
-        const parts = this.stepped(key, value, after?.(value))
-        return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
+        const events = after?.(value) ?? []
+        const keep = (passed: ReadonlyArray<Event.Event>) => {
+          const parts = this.stepped(key, value, passed)
+          return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
+        }
+        return within === undefined
+          ? keep(events)
+          : Effect.andThen(within.flush, Effect.flatMap(within.pass(events), keep))
       })
     })
   }
@@ -233,7 +271,7 @@ export class LiveRun {
 
   /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
   private checkpoint(step: string, value: Schema.Json, commit: Effect.Effect<void>): Effect.Effect<void> {
-    if (this.dispatch === direct) return commit
+    if (this.dispatch.checkpoint === direct.checkpoint) return commit
     const call = checkpointOf(step, value).data
     return Effect.orDie(this.dispatch.checkpoint(call, () => commit))
   }

@@ -4,9 +4,9 @@ import type { Fusion, ResourceEntry } from "../Fusion.ts"
 import type * as PromptTemplate from "../PromptTemplate.ts"
 import * as Resource from "../Resource.ts"
 import { InvalidPayload, NotDeclared, ReadFailed, RunError } from "../RunError.ts"
-import { service } from "./bind.ts"
 import type { Door } from "./door.ts"
 import { issuesOf } from "./issues.ts"
+import { service } from "./service.ts"
 
 /** Resources and prompts: read through the door, without becoming a run. */
 export const makeReading = (fusion: Fusion, door: Door, services: Context.Context<never>) => {

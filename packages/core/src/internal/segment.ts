@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit, type Schema, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, type Schema, type Scope } from "effect"
 import type { Audit, Entry } from "../Audit.ts"
 import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
@@ -7,7 +7,7 @@ import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
 import { BudgetExceeded, HookBlocked, ToolDenied } from "../RunError.ts"
 import { refusalOf } from "./door.ts"
-import { failureOf } from "./failure.ts"
+import { failureOf, internalError } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
@@ -37,6 +37,7 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
     }
     const body = Effect.suspend(() => around.budget.reserve(live.run)).pipe(
       Effect.andThen(Effect.suspend(() => live.dispatch.request(call, (admitted) => invoke(admitted.payload)))),
+      Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
       Effect.scoped,
       Effect.provideService(CurrentRun, live.service)
     )
@@ -71,6 +72,7 @@ const conclude = (
   if (live.stop?._tag === "Lost") {
     return Effect.annotateLogs(Effect.logWarning("A run was lost", live.stop.error), aboutOf(live))
   }
+  if (live.stop?._tag === "Cut") return fail(live, callable, call, Cause.fail(live.stop.error))
   if (Exit.isSuccess(exit)) return complete(live, exit.value)
   if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason)
   // Interrupted although nobody stopped it: the node is going away.
@@ -106,13 +108,21 @@ const fail = Effect.fnUntraced(function*(
   cause: Cause.Cause<unknown>
 ) {
   const found = yield* failureOf(callable, cause)
-  // The run is over: a hook that fails, hangs or is stopped leaves what was found.
-  const failure = yield* Effect.suspend(() => live.dispatch.error(found, call)).pipe(
-    Effect.timeout(errorHookTimeout),
-    Effect.interruptible,
-    Effect.catchCause((cause) =>
-      Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", cause), aboutOf(live)), found)
-    )
+  // The run is over: whatever happens here, it ends.
+  const shown = Effect.suspend(() => live.dispatch.error(found, call)).pipe(
+    Effect.flatMap((failure) => {
+      if (live.outlet === undefined) return Effect.succeed(failure)
+      const last = live.stop === undefined ? live.outlet.flush : Effect.void
+      return Effect.andThen(last, live.outlet.failure(failure))
+    }),
+    Effect.interruptible
+  )
+  // A run that was cut off has been interrupted already: its hooks get a fiber of their own.
+  const asked = live.stop === undefined ? shown : Effect.flatMap(Effect.forkChild(shown), Fiber.join)
+  const failure = yield* Effect.catchCause(
+    asked,
+    (cause) =>
+      Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", cause), aboutOf(live)), internalError)
   )
   if (failure.tag === "InternalError") {
     yield* Effect.annotateLogs(Effect.logError("A run failed unexpectedly", cause), aboutOf(live))
@@ -122,8 +132,6 @@ const fail = Effect.fnUntraced(function*(
     set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
   })
 })
-
-const errorHookTimeout = "5 seconds"
 
 const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })
 

@@ -1,0 +1,42 @@
+import type { Found } from "./redactions.ts"
+
+/** How much of one word is held before what cannot become a match any more is let go. */
+const longest = 8_192
+const overlap = 1_024
+
+/** What may become a match although there is white space in it. */
+const openings = [/-----BEGIN[A-Z0-9 ]{0,60}-{0,4}$/, /\bbearer\s{1,4}[!-~]{0,512}$/i]
+
+/** Phones and cards in groups, and IBANs. */
+const groups = [/[+(]?\d[\d ()./-]*$/, /(?<![A-Za-z0-9])[A-Z]{2}\d{2}[A-Z0-9 ]*$/]
+const longestGroup = 64
+
+/** From where on a text has to wait for what comes: before it nothing can change any more. */
+export const holdFrom = (text: string, found: ReadonlyArray<Found>, grouped: boolean): number => {
+  let from = Math.min(wordAt(text), ...openings.map((opening) => indexIn(text, opening, longest)))
+  if (text.length - from > longest) from = text.length - overlap
+  if (grouped) from = Math.min(from, ...groups.map((group) => indexIn(text, group, longestGroup)))
+  // What reaches the end may go on, and what begins before the cut is not torn.
+  for (const { end, start } of found) {
+    if (end === text.length || (start < from && end > from)) from = Math.min(from, start)
+  }
+  return from
+}
+
+/** Where the word begins that is being said. Letters outside of ASCII are in no secret. */
+const wordAt = (text: string) => {
+  let at = text.length
+  while (at > 0) {
+    const code = text.charCodeAt(at - 1)
+    if (code < 0x21 || code > 0x7E) break
+    at--
+  }
+  return at
+}
+
+/** Where an opening stands, searched near the end only: it is anchored there. */
+const indexIn = (text: string, opening: RegExp, reach: number) => {
+  const base = Math.max(0, text.length - reach)
+  const at = text.slice(base).search(opening)
+  return at === -1 ? text.length : base + at
+}

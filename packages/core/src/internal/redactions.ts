@@ -1,0 +1,182 @@
+import type { Options } from "../Redaction.ts"
+
+/** A place in a text that is to be redacted. */
+export interface Found {
+  readonly start: number
+  readonly end: number
+  readonly name: string
+}
+
+interface Kind {
+  readonly name: string
+  readonly pattern: RegExp
+  /** What the shape alone does not tell. */
+  readonly check?: (match: string) => boolean
+  /** Groups of it may be something else: numbers that happen to stand beside it. */
+  readonly grouped?: boolean
+}
+
+const before = String.raw`(?<![A-Za-z0-9_-])`
+
+/** Keys whose issuers gave them a prefix to be found by. */
+const apiKeys = [
+  // OpenAI, Anthropic, OpenRouter and others that follow them
+  String.raw`sk-[A-Za-z0-9_-]{20,}`,
+  // Stripe
+  String.raw`(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}`,
+  String.raw`whsec_[A-Za-z0-9+/=]{24,}`,
+  // GitHub, GitLab
+  String.raw`gh[pousr]_[A-Za-z0-9]{30,}`,
+  String.raw`github_pat_[A-Za-z0-9_]{22,}`,
+  String.raw`glpat-[A-Za-z0-9_-]{20,}`,
+  // Google
+  String.raw`AIza[A-Za-z0-9_-]{35,}`,
+  String.raw`ya29\.[A-Za-z0-9_-]{20,}`,
+  // Slack
+  String.raw`xox[abeoprs]-[A-Za-z0-9-]{10,}`,
+  String.raw`xapp-[A-Za-z0-9-]{10,}`,
+  // npm, PyPI, Hugging Face, Groq, xAI, SendGrid, Twilio, DigitalOcean, Langfuse, LangSmith
+  String.raw`npm_[A-Za-z0-9]{30,}`,
+  String.raw`pypi-[A-Za-z0-9_-]{30,}`,
+  String.raw`hf_[A-Za-z0-9]{30,}`,
+  String.raw`gsk_[A-Za-z0-9]{30,}`,
+  String.raw`xai-[A-Za-z0-9]{30,}`,
+  String.raw`SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`,
+  String.raw`SK[0-9a-f]{32}`,
+  String.raw`do[opr]_v1_[0-9a-f]{40,}`,
+  String.raw`lsv2_(?:pt|sk)_[A-Za-z0-9_]{20,}`
+]
+
+const secrets: ReadonlyArray<Kind> = [
+  {
+    name: "private-key",
+    // One whose end is missing goes on to the end of the text.
+    pattern:
+      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g
+  },
+  {
+    name: "jwt",
+    pattern: new RegExp(String.raw`${before}eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, "g")
+  },
+  { name: "api-key", pattern: new RegExp(`${before}(?:${apiKeys.join("|")})`, "g") },
+  { name: "aws-key", pattern: new RegExp(`${before}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])`, "g") },
+  // What stands between the user and the host.
+  {
+    name: "url-password",
+    pattern: /(?<=\b[a-z][a-z0-9+.-]{1,30}:\/\/[^\s/:@"'<>]{0,256}:)[^\s/@"'<>]{1,512}(?=@)/gi
+  },
+  { name: "bearer", pattern: /(?<=\bbearer\s{1,4})[A-Za-z0-9._~+/-]{20,}=*/gi }
+]
+
+const pii: ReadonlyArray<Kind> = [
+  {
+    name: "email",
+    pattern: /(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}/g
+  },
+  {
+    name: "iban",
+    pattern: /(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])/g,
+    check: isIban,
+    grouped: true
+  },
+  { name: "card", pattern: /(?<![A-Za-z0-9])\d(?:[ -]?\d){12,18}(?![A-Za-z0-9])/g, check: isCard, grouped: true },
+  { name: "ssn", pattern: /(?<![A-Za-z0-9-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![A-Za-z0-9-])/g },
+  {
+    name: "ip",
+    pattern: /(?<![A-Za-z0-9.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![A-Za-z0-9]|\.\d)/g
+  },
+  // With a country code, or in groups: digits alone are mostly something else.
+  {
+    name: "phone",
+    pattern:
+      /(?<![A-Za-z0-9])(?:\+\d{1,3}(?:[ ./-]?\(?\d{1,5}\)?){2,5}|\(\d{2,5}\)[ ./-]?\d{2,5}(?:[ ./-]?\d{2,5}){0,3}|\d{3}[ .-]\d{3}[ .-]\d{4})(?![A-Za-z0-9])/g,
+    check: (match) => within(match.replaceAll(/\D/g, "").length, 7, 15)
+  }
+]
+
+const within = (n: number, least: number, most: number) => n >= least && n <= most
+
+/** Visa, Mastercard, American Express, Diners, JCB, Discover, Maestro and UnionPay, by their first digits and length. */
+const issued =
+  /^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}|6\d{15}(?:\d{3})?)$/
+
+/** Luhn: every second digit from the right counts double. */
+function isCard(match: string) {
+  const digits = match.replaceAll(/\D/g, "")
+  if (!issued.test(digits)) return false
+  let sum = 0
+  for (let index = 0; index < digits.length; index++) {
+    const digit = Number(digits[digits.length - 1 - index])
+    const counted = index % 2 === 0 ? digit : digit * 2
+    sum += counted > 9 ? counted - 9 : counted
+  }
+  return sum % 10 === 0
+}
+
+/** ISO 13616: the first four characters last, letters as numbers from 10, and the remainder by 97 is 1. */
+function isIban(match: string) {
+  const plain = match.replaceAll(" ", "")
+  if (!within(plain.length, 15, 34)) return false
+  let rest = 0
+  for (const char of plain.slice(4) + plain.slice(0, 4)) {
+    for (const digit of String(Number.parseInt(char, 36))) rest = (rest * 10 + Number(digit)) % 97
+  }
+  return rest === 1
+}
+
+/** The longest run of whole groups that passes the check, or nothing. */
+const narrowed = (match: string, check: (part: string) => boolean): string => {
+  const starts = [0]
+  const ends = [match.length]
+  for (const { index } of match.matchAll(/[ -]/g)) {
+    starts.push(index + 1)
+    ends.unshift(index)
+  }
+  ends.sort((a, b) => b - a)
+  let longest = ""
+  for (const start of starts) {
+    for (const end of ends) {
+      if (end - start <= longest.length) break
+      const part = match.slice(start, end)
+      if (check(part)) longest = part
+    }
+  }
+  return longest
+}
+
+const chosen = (kinds: ReadonlyArray<Kind>, choice: boolean | ReadonlyArray<string>) =>
+  typeof choice === "boolean" ? (choice ? kinds : []) : kinds.filter(({ name }) => choice.includes(name))
+
+/** Everything to redact in a text, in order and without overlap. */
+export const find = (options: Options): (text: string) => ReadonlyArray<Found> => {
+  const own = Object.entries(options.patterns ?? {}).map(([name, { flags, source }]): Kind => ({
+    name,
+    pattern: new RegExp(source, flags.includes("g") ? flags : `${flags}g`)
+  }))
+  const kinds = [...own, ...chosen(secrets, options.secrets ?? true), ...chosen(pii, options.pii ?? false)]
+  return (text) => {
+    const found: Array<Found> = []
+    for (const { check, grouped = false, name, pattern } of kinds) {
+      for (const match of text.matchAll(pattern)) {
+        const [matched] = match
+        if (matched === "") continue
+        const part = check === undefined ? matched : grouped ? narrowed(matched, check) : check(matched) ? matched : ""
+        if (part === "") continue
+        const start = match.index + matched.indexOf(part)
+        found.push({ start, end: start + part.length, name })
+      }
+    }
+    return found.length < 2 ? found : apart(found)
+  }
+}
+
+const apart = (found: Array<Found>) => {
+  found.sort((a, b) => a.start - b.start || b.end - a.end)
+  const kept: Array<Found> = []
+  for (const one of found) {
+    const last = kept.at(-1)
+    if (last === undefined || one.start >= last.end) kept.push(one)
+    else if (one.end > last.end) kept[kept.length - 1] = { ...last, end: one.end }
+  }
+  return kept
+}
