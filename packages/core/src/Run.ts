@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Context, Effect, Schema } from "effect"
+import type { Grant, ModelRequest, Refusal } from "./Budget.ts"
 import type { Data, Event } from "./Event.ts"
 import type { Points } from "./Hook.ts"
 import type * as Interrupt from "./Interrupt.ts"
@@ -27,6 +28,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
     after?: (value: Schema.Json) => ReadonlyArray<Event>
   ) => Effect.Effect<Schema.Json, E, R>
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
+  /** Asks for a call of a language model: no adapter calls one without. */
+  readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
   /** Journals what a hook has decided. */
   readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>

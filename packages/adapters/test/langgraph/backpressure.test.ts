@@ -53,6 +53,8 @@ describe("500 fast tokens", () => {
         step: (_name, effect) => effect,
         interrupt: () => Effect.never,
         decided: () => Effect.void,
+        spend: ({ maxOutputTokens, model }) =>
+          Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, release: Effect.void }),
         hooks: {
           llm: (call, next) => next(call),
           tool: (call, next) => next(call),

@@ -1,4 +1,5 @@
 import { Clock, Effect, type Fiber, type Schema } from "effect"
+import type { Budget, Spender } from "../Budget.ts"
 import type { Data, Event, Usage } from "../Event.ts"
 import type { Interrupt, Request, Resolution } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
@@ -50,6 +51,7 @@ export class LiveRun {
   private readonly journal: Journal
   private readonly past: Past
   private readonly clock: Clock.Clock
+  private readonly budget: Budget["Service"]
   private readonly uses = new Map<string, number>()
   private toSkip: number
   private emitted: number
@@ -63,6 +65,7 @@ export class LiveRun {
     readonly journal: Journal
     readonly past: Past
     readonly hooks: ReadonlyArray<BoundHook>
+    readonly budget: Budget["Service"]
     readonly clock: Clock.Clock
   }) {
     this.run = options.run
@@ -71,6 +74,7 @@ export class LiveRun {
     this.journal = options.journal
     this.past = options.past
     this.clock = options.clock
+    this.budget = options.budget
     this.toSkip = options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
@@ -99,7 +103,16 @@ export class LiveRun {
     emit: (event: Event) => Effect.Effect<void>
   ): CurrentRun["Service"] {
     const step: CurrentRun["Service"]["step"] = (name, effect, after) => this.step(place + name, effect, after, outlet)
-    const interrupt = (request: Request) => this.interrupt({ ...request, name: place + request.name })
+    const pause = (request: Request) => this.interrupt({ ...request, name: place + request.name })
+    const interrupt = outlet === undefined
+      ? pause
+      : (request: Request) => Effect.andThen(outlet.flush, pause(request))
+    const spender: Spender = {
+      record: this.run,
+      tell: (event) => Effect.suspend(() => this.append(event)),
+      interrupt,
+      past: () => this.past.interrupts.values()
+    }
     return {
       record: this.run,
       principal: this.principal,
@@ -109,9 +122,8 @@ export class LiveRun {
       step: outlet === undefined
         ? step
         : (name, effect, after) => Effect.andThen(outlet.flush, step(name, effect, after)),
-      interrupt: outlet === undefined
-        ? interrupt
-        : (request) => Effect.andThen(outlet.flush, interrupt(request)),
+      interrupt,
+      spend: (request) => Effect.suspend(() => this.budget.spend(spender, request)),
       hooks: this.dispatch,
       decided: (decision) => this.decided(decision)
     }

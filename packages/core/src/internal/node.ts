@@ -98,6 +98,7 @@ export class Node {
       past,
       journal: this.journalOf(run),
       hooks: bound.hooks,
+      budget: this.budget,
       clock: this.clock
     })
     this.live.set(run.runId, live)

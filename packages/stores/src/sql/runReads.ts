@@ -78,7 +78,7 @@ const recordsOf = (sql: SqlClient.SqlClient) =>
   sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
 
 export const unavailable =
-  (operation: string) => <A, R>(effect: Effect.Effect<A, SqlError, R>): Effect.Effect<A, StoreUnavailable, R> =>
+  (operation: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, StoreUnavailable, R> =>
     Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))
 
 /** The five characters by which SQL names a condition. */

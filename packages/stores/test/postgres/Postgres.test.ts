@@ -27,7 +27,8 @@ describeWithServer("Postgres", () => {
         [2, "audit"],
         [3, "api_keys"],
         [4, "rate_counters"],
-        [5, "audit_chain"]
+        [5, "audit_chain"],
+        [6, "budgets"]
       ])
     }))
 

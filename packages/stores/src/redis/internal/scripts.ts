@@ -6,7 +6,7 @@ import * as Redis from "effect/persistence/Redis"
  * Redis does not roll back: nothing is written before it is certain that nothing of the write can fail, and the first
  * command that writes is one that Redis refuses when it is out of memory, out of disk or a replica.
  */
-const script = (lua: string) =>
+export const script = (lua: string) =>
   Redis.script((prefix: string, args: ReadonlyArray<string>) => [prefix, ...args], { lua, numberOfKeys: 0 })
     .withReturnType<unknown>()
 
