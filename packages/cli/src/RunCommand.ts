@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, Auth, Runtime } from "@fastagentic/core"
+import { GenaiPrices } from "@fastagentic/adapters/prices"
+import { ApiKeys, Auth, Budget, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
 import { Config, Console, Effect, Layer, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
@@ -80,8 +81,10 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const store = yield* Store.parse(options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store)
     if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
+    const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, runnable.handlers)
+    const budget = Layer.provide(Budget.layer, counted)
     // What the app's own layer provides comes last, so it takes the place of a default.
-    const services = Layer.mergeAll(Defaults.layerOpen, auth, store.layer, runnable.handlers)
+    const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, runnable.handlers)
     if (options.mode === "stdio") {
       const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
       return yield* Effect.asVoid(Effect.scoped(Layer.build(Layer.provide(untilStdinEnds, services))))

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, type Audit, AuditLog, RateCounters, RunStore } from "@fastagentic/core"
+import { ApiKeys, type Audit, AuditLog, BudgetStore, RateCounters, RunStore } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import * as Defaults from "./Defaults.ts"
@@ -38,6 +38,7 @@ export type Services =
   | Audit.Audit
   | AuditLog.AuditLog
   | ApiKeys.ApiKeyStore
+  | BudgetStore.BudgetStore
   | RateCounters.RateCounters
 
 /** @category models @since 0.1.0 */
@@ -69,6 +70,7 @@ export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
 const memory = Layer.mergeAll(
   RunStore.RunStore.layerMemory,
   ApiKeys.ApiKeyStore.layerMemory,
+  BudgetStore.BudgetStore.layerMemory,
   RateCounters.RateCounters.layerMemory,
   Defaults.layerAuditMemory,
   AuditLog.AuditLog.layerMemory

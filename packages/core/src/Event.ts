@@ -170,6 +170,14 @@ export const schemas = {
     decision: Schema.Literals(["allow", "modify", "block", "retry", "suspend"]),
     reason: optional(Schema.String)
   }),
+  budget: Schema.Struct({
+    budget: Schema.String,
+    decision: Schema.Literals(["soft", "downgrade", "clamp", "refuse"]),
+    callId: Id,
+    model: Schema.String,
+    to: optional(Schema.String),
+    maxOutputTokens: optional(Schema.Int)
+  }),
   log: Schema.Struct({ level: Schema.String, message: Schema.String }),
   custom: Schema.Struct({ name: Schema.String, value: Schema.Json }),
   raw: Schema.Struct({ source: Schema.String, event: Schema.Json })
@@ -263,6 +271,7 @@ export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("state_snapshot"),
   entry("state_delta"),
   entry("hook_decision"),
+  entry("budget"),
   entry("log"),
   entry("custom"),
   entry("raw")

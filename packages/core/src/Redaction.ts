@@ -5,7 +5,7 @@
  */
 import { Effect, type Layer, type Schema } from "effect"
 import * as Hook from "./Hook.ts"
-import { holdFrom } from "./internal/holding.ts"
+import { holdFrom, shortened } from "./internal/holding.ts"
 import { find } from "./internal/redactions.ts"
 
 /** Credentials that are known by their shape; all of them are redacted unless said otherwise. @category models @since 0.1.0 */
@@ -65,7 +65,7 @@ export const guard = (options: Options = {}): Hook.Guard => {
     text: (text, { ended }) => {
       const found = search(text)
       const until = ended ? text.length : holdFrom(text, found, grouped)
-      return Effect.succeed({ out: redactTo(text, until, found), held: text.slice(until) })
+      return Effect.succeed({ out: redactTo(text, until, found), held: shortened(text.slice(until)) })
     },
     value: (value) => Effect.succeed(inJson(value, search))
   }

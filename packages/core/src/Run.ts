@@ -6,6 +6,7 @@
 import { type Cause, Clock, Context, Duration, Effect, type Schedule, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { AnySchema, PayloadSchema } from "./Agent.ts"
+import type { Grant, ModelRequest, Refusal } from "./Budget.ts"
 import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
 import type { Points } from "./Hook.ts"
@@ -39,6 +40,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
   readonly idempotencyKey: string
+  /** Asks for a call of a language model: no adapter calls one without. */
+  readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
   /** Journals what a hook has decided. */
   readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>

@@ -86,6 +86,16 @@ export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("Budget
   budget: Schema.String
 }, { httpApiStatus: 402 }) {}
 
+/** A budget is in force and nobody knows what this model costs. @category errors @since 0.1.0 */
+export class PriceUnknown extends Schema.TaggedError<PriceUnknown>()("PriceUnknown", {
+  model: Schema.String
+}, { httpApiStatus: 500 }) {}
+
+/** A budget is in force and nothing limits what this call may answer. @category errors @since 0.1.0 */
+export class OutputUnlimited extends Schema.TaggedError<OutputUnlimited>()("OutputUnlimited", {
+  model: Schema.String
+}, { httpApiStatus: 500 }) {}
+
 /** A hook refused; `reason` is what the hook says to the caller. @category errors @since 0.1.0 */
 export class HookBlocked extends Schema.TaggedError<HookBlocked>()("HookBlocked", {
   hook: Schema.String,

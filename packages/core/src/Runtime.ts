@@ -7,7 +7,8 @@ import { Context, type Duration, Effect, Layer, Option, type Schema, type Stream
 import type * as App from "./App.ts"
 import { Audit, type Query as AuditQuery, type Recorded } from "./Audit.ts"
 import { Auth } from "./Auth.ts"
-import { Budget } from "./Budget.ts"
+import { Budget, type Standing } from "./Budget.ts"
+import type { Query as UsageQuery, Row as UsageRow } from "./BudgetStore.ts"
 import type { Caller } from "./Caller.ts"
 import * as Fusion from "./Fusion.ts"
 import { bind } from "./internal/bind.ts"
@@ -24,6 +25,7 @@ import { reconcile } from "./internal/reconcile.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeStart } from "./internal/start.ts"
 import { makeTrail } from "./internal/trail.ts"
+import { makeUsage } from "./internal/usage.ts"
 import { makeWaking } from "./internal/waking.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
@@ -66,6 +68,18 @@ export interface Started {
 
 /** Which runs to list; who may see them is not the caller's to say. @category models @since 0.1.0 */
 export type ListRequest = Omit<Query, "tenant" | "owner">
+
+/** Whose usage, and how it is told apart; the tenant's is for who holds scope `usage:tenant`. @category models @since 0.1.0 */
+export interface UsageRequest extends Omit<UsageQuery, "tenant" | "user"> {
+  readonly of: "me" | "tenant"
+}
+
+/** In dollars. @category models @since 0.1.0 */
+export interface UsageReport {
+  readonly items: ReadonlyArray<Omit<UsageRow, "cost"> & { readonly costUsd: number }>
+  readonly totalUsd: number
+  readonly budgets: ReadonlyArray<Standing>
+}
 
 /** The content of a resource, encoded. @category models @since 0.1.0 */
 export interface Content {
@@ -135,6 +149,8 @@ export class Runtime extends Context.Service<Runtime, {
     caller: Caller,
     query: Omit<AuditQuery, "tenant">
   ) => Effect.Effect<ReadonlyArray<Recorded>, RunError>
+  /** What calls of models have used, and how far the caller's budgets go. */
+  readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
   readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
   /** Turns new work away and ends all streams with the word that the server goes away. */
@@ -170,12 +186,13 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       const fusion = yield* Fusion.compile(app)
       const services = yield* Effect.context<never>()
       const bound = yield* bind(fusion, services)
+      const budget = yield* Budget
       const node = new Node({
         app: fusion.app.identifier,
         durable: yield* RunStore,
         ephemeral: makeMemoryRunStore(1_000),
         services,
-        budget: yield* Budget,
+        budget,
         audit: yield* Audit,
         clock: yield* Effect.clockWith(Effect.succeed),
         grace: options.grace ?? "5 seconds"
@@ -200,6 +217,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeDecisions(node, door, bound, fusion, waking),
         ...makeReading(fusion, door, services),
         ...makeTrail(door, yield* Audit),
+        usage: makeUsage(budget, door),
         authenticate: (caller) => Effect.asVoid(door.authenticate(caller)),
         drain: node.drain,
         ready: Effect.sync(() => !node.closing)

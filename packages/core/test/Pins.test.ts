@@ -94,6 +94,7 @@ describe("Pins", () => {
       "state_snapshot",
       "state_delta",
       "hook_decision",
+      "budget",
       "log",
       "custom",
       "raw"

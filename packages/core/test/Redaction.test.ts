@@ -106,6 +106,8 @@ describe("Redaction", () => {
     Effect.gen(function*() {
       const cut = `so: ${pem.slice(0, 200)}`
       assert.strictEqual((yield* streamed(cut, 5)).join(""), "so: [redacted: private-key]")
+      const endless = `so: ${pem.replace("MIIE", "MIIE\n".repeat(20_000))} and on`
+      assert.strictEqual((yield* streamed(endless, 500)).join(""), "so: [redacted: private-key] and on")
     }))
 
   it("goes into JSON, and gives back the same value when there is nothing to do", () => {

@@ -154,10 +154,10 @@ describe("a stage that throws", () => {
           Auth.layerNone,
           RateLimit.layerUnlimited,
           Layer.succeed(Budget.Budget, {
+            ...Budget.unlimited,
             reserve: () => {
               throw new Error("a budget that throws")
-            },
-            settle: () => Effect.void
+            }
           }),
           Audit.layerMemory
         ))

@@ -11,6 +11,8 @@ import type * as Response from "effect/ai/Response"
 import { Thrown } from "./AdapterError.ts"
 import * as Bracket from "./Bracket.ts"
 import * as PartEvents from "./PartEvents.ts"
+import * as Spending from "./Spending.ts"
+import * as Tokens from "./Tokens.ts"
 
 /**
  * A model call that the hooks have let in. Its parts go through the hooks before anybody sees them.
@@ -35,6 +37,10 @@ export interface Options {
   readonly emit: (event: Event.Event) => Effect.Effect<void>
   /** `false` keeps the answer itself out of the journal. */
   readonly visible: boolean
+  /** What the call limits its answer to; a budget needs it. */
+  readonly maxOutputTokens?: number | undefined
+  /** What the model is told of its tools. */
+  readonly tools?: ReadonlyArray<unknown> | undefined
 }
 
 /** How many parts may wait for hooks and journal. */
@@ -55,6 +61,18 @@ export const open = Effect.fnUntraced(function*(options: Options) {
   const passed: Array<Response.AnyPart> = []
   let entered = false
   let spent: Event.Usage | undefined
+  let spending: Spending.Spending | undefined
+
+  const pay = () =>
+    Spending.open({
+      callId: call.callId,
+      model: call.model,
+      provider: options.provider,
+      inputTokens: Tokens.ofPrompt(call.prompt, options.tools),
+      maxOutputTokens: options.maxOutputTokens,
+      clamps: false,
+      changesTo: () => false
+    }).pipe(Effect.provideService(CurrentRun, run))
 
   const next = (changed: Hook.LlmCall) =>
     Stream.suspend((): Stream.Stream<Response.AnyPart, Thrown | HookBlocked> => {
@@ -66,7 +84,12 @@ export const open = Effect.fnUntraced(function*(options: Options) {
         data: { callId: call.callId, model: call.model, ...(provider === undefined ? {} : { provider }) }
       })
       const parts = Stream.tap(Stream.fromQueue(queue), (part) => Effect.sync(() => void passed.push(part)))
-      return Stream.unwrap(Effect.as(Effect.andThen(start, Deferred.succeed(admitted, undefined)), parts))
+      const paid = Effect.map(Effect.suspend(pay), (granted) => {
+        spending = granted
+      })
+      return Stream.unwrap(
+        paid.pipe(Effect.andThen(start), Effect.andThen(Deferred.succeed(admitted, undefined)), Effect.as(parts))
+      )
     })
 
   const tell = (events: ReadonlyArray<Event.Event>) =>
@@ -104,9 +127,11 @@ export const open = Effect.fnUntraced(function*(options: Options) {
     return refusal === undefined ? Effect.die(Cause.squash(exit.cause)) : Effect.fail(refusal)
   })
 
-  const close = (reason: string, usage: Event.Usage | undefined) =>
+  const close = (reason: string, told: Event.Usage | undefined) =>
     Effect.gen(function*() {
       const { callId, model } = call
+      if (reason === "error") yield* spending?.cut ?? Effect.void
+      const usage = reason === "error" || spending === undefined ? told : yield* spending.end(told)
       yield* tell(answer.cut(reason))
       yield* emit({
         type: "llm_end",
@@ -117,7 +142,8 @@ export const open = Effect.fnUntraced(function*(options: Options) {
 
   const add = Effect.fnUntraced(function*(parts: ReadonlyArray<Response.AnyPart>) {
     for (const part of parts) {
-      if (part.type === "finish") spent = PartEvents.usageOf(part.usage)
+      if (part.type === "finish") spent = PartEvents.usageOf(part)
+      spending?.see(part)
       // A queue that takes no more was shut down by the hooks.
       if (!(yield* Queue.offer(queue, part))) yield* verdict
     }

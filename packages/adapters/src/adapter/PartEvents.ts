@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Event } from "@fastagentic/core"
+import { Predicate } from "effect"
 import type * as Response from "effect/ai/Response"
 import { toJson } from "./Json.ts"
 
@@ -24,9 +25,24 @@ export interface Answer {
 const known = (fields: Readonly<Record<string, number | undefined>>) =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value > 0))
 
+/** Where the `finish` part carries what a provider or a gateway says that the call has cost. @category constants @since 0.1.0 */
+export const costKey = "fastagentic"
+
+/** A cost for the metadata of a `finish` part. @category constructors @since 0.1.0 */
+export const costMetadata = (costUsd: number | undefined): Response.ProviderMetadata =>
+  costUsd === undefined ? {} : { [costKey]: { costUsd } }
+
+const costOf = (metadata: Response.ProviderMetadata) => {
+  const told = metadata[costKey]
+  return Predicate.hasProperty(told, "costUsd") && typeof told.costUsd === "number" ? { costUsd: told.costUsd } : {}
+}
+
 /** Tokens as events count them; nothing when the provider reported nothing. @category conversions @since 0.1.0 */
-export const usageOf = ({ inputTokens, outputTokens }: Response.Usage): Event.Usage | undefined =>
+export const usageOf = (
+  { metadata, usage: { inputTokens, outputTokens } }: Pick<Response.FinishPart, "metadata" | "usage">
+): Event.Usage | undefined =>
   inputTokens.total === undefined && outputTokens.total === undefined ? undefined : {
+    ...costOf(metadata),
     inputTokens: inputTokens.total ?? 0,
     outputTokens: outputTokens.total ?? 0,
     ...known({

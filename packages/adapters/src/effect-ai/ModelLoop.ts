@@ -4,14 +4,14 @@
  * @since 0.1.0
  */
 import type { Event, Run } from "@fastagentic/core"
-import { Effect, Schema } from "effect"
+import { Effect, type Layer, Schema } from "effect"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
-import { type Answer, type AnyTools, askModel } from "./internal/modelCall.ts"
+import { type Answer, type AnyTools, askModel, type Limits } from "./internal/modelCall.ts"
 import * as Node from "./internal/node.ts"
 import { answerCall, resultPart } from "./internal/toolAnswer.ts"
 import { totalOf } from "./internal/usage.ts"
@@ -39,6 +39,10 @@ export interface Options<Tools extends Record<string, Tool.Any>, E, R> {
   readonly toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>
   /** How often the model may be asked; 16 unless said. */
   readonly maxTurns?: number
+  /** What each answer may have at most, reasoning included. */
+  readonly maxOutputTokens?: number
+  /** Models that a budget may call instead, by the names that its limits and the prices know them by. */
+  readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
 }
 
 /**
@@ -101,7 +105,7 @@ export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<str
   let prompt = promptOf(options)
   for (let number = 1;; number++) {
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
-    const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, number, maxTurns })).pipe(
+    const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, number, maxTurns, limits: options })).pipe(
       // makeProto: `ToolCall` has forgotten which tools it calls; what fails is one of them, or effect/ai.
       Effect.mapError((error) => error as TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>)
     )
@@ -112,14 +116,15 @@ export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<str
   }
 })
 
-const takeTurn = Effect.fnUntraced(function*(options: {
+const takeTurn = Effect.fnUntraced(function*<R>(options: {
   readonly prompt: Prompt.Prompt
   readonly toolkit: AnyTools
   readonly number: number
   readonly maxTurns: number
+  readonly limits: Limits<R>
 }) {
   const { maxTurns, number, toolkit } = options
-  const answer = yield* askModel(options.prompt, toolkit)
+  const answer = yield* askModel(options.prompt, toolkit, options.limits)
   if (answer.calls.length > 0 && number >= maxTurns) return yield* new TurnLimitReached({ maxTurns })
   const prompt = Prompt.concat(options.prompt, answer.said)
   const toolResults: Array<ToolResult> = []

@@ -8,6 +8,7 @@ import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
+import { OutputLimit } from "../adapter/OutputLimit.ts"
 import * as Conversation from "./internal/conversation.ts"
 import { countTokens, type Reply, toParts, toStreamParts, wordsOf } from "./internal/reply.ts"
 
@@ -142,6 +143,8 @@ export interface Request {
   readonly tools: ReadonlyArray<string>
   readonly toolChoice: LanguageModel.ProviderOptions["toolChoice"]
   readonly responseFormat: LanguageModel.ProviderOptions["responseFormat"]
+  /** What the answer was limited to, in tokens: a longer one is cut. */
+  readonly outputLimit: number | undefined
 }
 
 /**
@@ -170,7 +173,7 @@ const toReply = (turn: Extract<Turn, { readonly _tag: "Answer" }>, request: Requ
   const calls = turn.calls.map((call, index) => ({ ...call, id: call.id ?? `call_${number}_${index + 1}` }))
   const written = turn.texts.join("").length +
     calls.reduce((size, { params }) => size + JSON.stringify(params).length, 0)
-  return {
+  const reply = {
     id,
     modelId,
     texts: turn.texts,
@@ -179,6 +182,10 @@ const toReply = (turn: Extract<Turn, { readonly _tag: "Answer" }>, request: Requ
     inputTokens: turn.ending.inputTokens ?? countTokens(Conversation.read(request.prompt).size),
     outputTokens: turn.ending.outputTokens ?? countTokens(written)
   }
+  const { outputLimit = Infinity } = request
+  if (reply.outputTokens <= outputLimit) return reply
+  const texts = [turn.texts.join("").slice(0, 4 * outputLimit)]
+  return { ...reply, texts, calls: [], reason: "length", outputTokens: outputLimit }
 }
 
 const failure = (method: Request["method"], reason: AiError.AiErrorReason) =>
@@ -207,7 +214,8 @@ const make = Effect.fnUntraced(function*(turns: ReadonlyArray<Turn>) {
       prompt: options.prompt,
       tools: options.tools.map((tool) => String(tool.name)),
       toolChoice: options.toolChoice,
-      responseFormat: options.responseFormat
+      responseFormat: options.responseFormat,
+      outputLimit: yield* OutputLimit
     }
     const number = yield* Ref.modify(requests, (requests) => [requests.length + 1, [...requests, request]])
     let turn = yield* next

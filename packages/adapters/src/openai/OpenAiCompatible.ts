@@ -14,10 +14,11 @@ import * as Sse from "effect/encoding/Sse"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { OutputLimit } from "../adapter/OutputLimit.ts"
 import { toParts } from "./internal/answer.ts"
 import * as Chunks from "./internal/chunks.ts"
 import * as Failures from "./internal/failure.ts"
-import { toBody } from "./internal/request.ts"
+import { limitOf, toBody } from "./internal/request.ts"
 import * as Wire from "./internal/wire.ts"
 
 /**
@@ -87,6 +88,12 @@ const provider = "openai"
 const decodeCompletion = Schema.decodeUnknownEffect(Schema.fromJsonString(Wire.Completion))
 const decodeChunk = Schema.decodeUnknownEffect(Schema.fromJsonString(Wire.Chunk))
 
+/** What a gateway says that the call has cost. */
+const costIn = ({ headers }: HttpClientResponse.HttpClientResponse) => {
+  const costUsd = Number(headers["x-litellm-response-cost"] ?? "none")
+  return Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : undefined
+}
+
 /** Where a stream of events ends: with the word of the server, or with the connection. */
 const done = "[DONE]"
 const ended = Symbol.for("@fastagentic/adapters/openai/ended")
@@ -128,7 +135,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const fail = (reason: AiError.AiErrorReason) => failures.fail(method, reason)
     const body = yield* Effect.mapError(toBody(request), fail)
     const streaming = method === "streamText" ? { stream: true, stream_options: { include_usage: true } } : {}
-    const fields = { model: options.model, ...options.parameters, ...overrides, ...body, ...streaming }
+    const asked = { model: options.model, ...options.parameters, ...overrides }
+    const fields = { ...asked, ...limitOf(asked, baseUrl, yield* OutputLimit), ...body, ...streaming }
     Telemetry.addGenAIAnnotations(request.span, {
       provider: { name: provider },
       operation: { name: "chat" },
@@ -172,7 +180,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (request.responseFormat.type === "json" && refusal) {
       return yield* failures.fail(method, new AiError.ContentPolicyError({ description: refusal }))
     }
-    const parts = yield* Effect.mapError(toParts(completion), (reason) => failures.fail(method, reason))
+    const parts = yield* Effect.mapError(
+      toParts(completion, costIn(response)),
+      (reason) => failures.fail(method, reason)
+    )
     annotate(request, parts)
     return parts
   })
@@ -206,7 +217,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       text,
       ({ message }) => failures.malformed(method, message)
     )
-    return Stream.concat(events, Stream.succeed(ended)).pipe(Stream.mapAccumEffect(() => Chunks.start, take))
+    return Stream.concat(events, Stream.succeed(ended)).pipe(
+      Stream.mapAccumEffect(() => ({ ...Chunks.start, costUsd: costIn(response) }), take)
+    )
   }
 
   return yield* LanguageModel.make({

@@ -11,6 +11,7 @@ import {
   Hook,
   type Interrupt,
   RateLimit,
+  Redaction,
   RunStore,
   Runtime
 } from "@fastagentic/core"
@@ -184,6 +185,7 @@ const lastResult = Effect.map(requests, (all) => {
   return part?.type === "tool-result" ? part : undefined
 })
 
+const key = `sk-proj-${"aB3".repeat(12)}`
 const find = (orderId: number) => ScriptedModel.call("find_order", { orderId })
 const refund = (orderId: number, amount: number) => ScriptedModel.call("refund", { orderId, amount })
 
@@ -561,5 +563,40 @@ describe("ModelLoop hooks", () => {
       assert.deepStrictEqual(yield* requests, [])
     }).pipe(Effect.provide(TestLayer([ScriptedModel.text("Hi")], {
       node: () => Hook.block(Watch, "node", "no turn")
+    }))))
+
+  it.effect("says no secret, in no piece of any event, and the model still gets the real thing", () =>
+    Effect.gen(function*() {
+      const paused = yield* ask("?")
+      assert.strictEqual(paused.state, "suspended")
+      const run = yield* answer(paused.runId, { decision: "approve" })
+      const events = yield* journal(run.runId)
+      assert.notInclude(JSON.stringify([events, run.output]), "aB3aB3")
+      assert.strictEqual(tokens(events), "the key [redacted: api-key] and again [redacted: api-key].")
+      assert.deepInclude(run.output, { text: tokens(events) })
+      const told = (yield* requests).at(-1)?.prompt.content.map((message) => JSON.stringify(message)).join("")
+      assert.include(told ?? "", key)
+      assert.deepStrictEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1))
+    }).pipe(Effect.provide(TestLayer([
+      ScriptedModel.calls([{ name: "refund", params: { orderId: 1, amount: 5 } }], {
+        text: ["the ", "key sk-pr", key.slice(5, 20), key.slice(20)]
+      }),
+      ScriptedModel.text([" and ag", "ain ", key.slice(0, 30), `${key.slice(30)}.`])
+    ], { output: Redaction.guard() }))))
+
+  it.effect("is cut off where a guard says so, and the turn is not kept", () =>
+    Effect.gen(function*() {
+      const run = yield* ask("?")
+      assert.deepInclude(run, { state: "failed" })
+      assert.deepInclude(run.error, { tag: "HookBlocked", message: "no" })
+      const events = yield* journal(run.runId)
+      assert.strictEqual(tokens(events), "it is ")
+      assert.deepStrictEqual(events.slice(-2).map(({ type }) => type), ["hook_decision", "error"])
+      assert.deepStrictEqual(yield* (yield* RunStore.RunStore).steps(run.runId), [])
+    }).pipe(Effect.provide(TestLayer([ScriptedModel.text(["it is ", "bad", " and more"])], {
+      output: {
+        text: (whole) =>
+          whole.includes("bad") ? Hook.block(Watch, "output", "no") : Effect.succeed({ out: whole, held: "" })
+      }
     }))))
 })

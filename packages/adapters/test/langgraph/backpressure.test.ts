@@ -57,6 +57,8 @@ describe("500 fast tokens", () => {
         delegate: () => Effect.never,
         idempotencyKey: record.runId,
         decided: () => Effect.void,
+        spend: ({ maxOutputTokens, model }) =>
+          Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, release: Effect.void }),
         hooks: {
           llm: (call, next) => next(call),
           tool: (call, next) => next(call),

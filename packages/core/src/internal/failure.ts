@@ -12,6 +12,8 @@ const statusOf = (schema: Schema.Constraint) => {
 const known: ReadonlyArray<{ readonly tag: string; readonly status: number }> = [
   RunError.HookBlocked,
   RunError.BudgetExceeded,
+  RunError.PriceUnknown,
+  RunError.OutputUnlimited,
   RunError.ToolDenied,
   RunError.InvalidPayload,
   RunError.StoreUnavailable
@@ -40,6 +42,12 @@ export const failureOf = Effect.fnUntraced(function*(callable: Callable, cause: 
 const refusalOf = (error: unknown): Failure | undefined => {
   if (error instanceof RunError.HookBlocked) return refusal(error, error.reason)
   if (error instanceof RunError.BudgetExceeded) return refusal(error, `budget "${error.budget}" is used up`)
+  if (error instanceof RunError.PriceUnknown) {
+    return refusal(error, `a budget is in force, and the price of the model "${error.model}" is not known`)
+  }
+  if (error instanceof RunError.OutputUnlimited) {
+    return refusal(error, `a budget is in force, and the model "${error.model}" has no limit on its output tokens`)
+  }
   if (error instanceof RunError.ToolDenied) {
     return refusal(error, error.reason ?? `the call of ${error.tool} was denied`)
   }

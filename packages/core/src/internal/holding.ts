@@ -23,6 +23,10 @@ export const holdFrom = (text: string, found: ReadonlyArray<Found>, grouped: boo
   return from
 }
 
+/** Of a key that does not end, its first line and the place where its end could be are enough to find it. */
+export const shortened = (held: string): string =>
+  held.length > 2 * longest && held.startsWith("-----BEGIN ") ? held.slice(0, overlap) + held.slice(-overlap) : held
+
 /** Where the word begins that is being said. Letters outside of ASCII are in no secret. */
 const wordAt = (text: string) => {
   let at = text.length

@@ -1,6 +1,7 @@
 import { Clock, Effect, type Fiber, type Schema } from "effect"
+import type { Budget, Spender } from "../Budget.ts"
 import * as Event from "../Event.ts"
-import type { Interrupt } from "../Interrupt.ts"
+import type { Interrupt, Request } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
 import { type HookBlocked, StoreUnavailable } from "../RunError.ts"
@@ -61,6 +62,7 @@ export class LiveRun {
   private readonly hub: Hub
   private readonly journal: Journal
   private readonly clock: Clock.Clock
+  private readonly budget: Budget["Service"]
   private readonly uses = new Map<string, number>()
   private toSkip: number
   private emitted: number
@@ -75,6 +77,7 @@ export class LiveRun {
     readonly journal: Journal
     readonly past: Past
     readonly hooks: ReadonlyArray<BoundHook>
+    readonly budget: Budget["Service"]
     readonly clock: Clock.Clock
   }) {
     this.run = options.run
@@ -84,6 +87,7 @@ export class LiveRun {
     this.journal = options.journal
     this.past = options.past
     this.clock = options.clock
+    this.budget = options.budget
     this.toSkip = options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
@@ -114,6 +118,13 @@ export class LiveRun {
     // What the handler says next comes after what it has said: nothing is held over a commit.
     const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
+    const pause = (request: Request) => flushed(interrupt(this, { ...request, name: place + request.name }))
+    const spender: Spender = {
+      record: this.run,
+      tell: (event) => Effect.suspend(() => this.append(event)),
+      interrupt: pause,
+      past: () => this.past.interrupts.values()
+    }
     return {
       record: this.run,
       principal: this.principal,
@@ -124,8 +135,9 @@ export class LiveRun {
       step: (name, effect, after) => flushed(this.step(place + name, effect, after, outlet)),
       sideEffect: (name, effect) => flushed(sideEffect(this, this.journal, place + name, effect)),
       sleep: (name, millis) => flushed(sleep(this, `${place}sleep ${name}`, millis)),
-      interrupt: (request) => flushed(interrupt(this, { ...request, name: place + request.name })),
+      interrupt: pause,
       delegate: (agent, payload) => flushed(delegate(this, emit, `${place}delegate ${agent}`, agent, payload)),
+      spend: (request) => Effect.suspend(() => this.budget.spend(spender, request)),
       hooks: this.dispatch,
       decided: (decision) => this.decided(decision)
     }

@@ -113,6 +113,7 @@ export class Node {
       past,
       journal: this.journalOf(run),
       hooks: bound.hooks,
+      budget: this.budget,
       clock: this.clock
     })
     this.live.set(run.runId, live)

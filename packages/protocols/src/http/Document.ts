@@ -16,6 +16,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { tidy } from "./internal/tidy.ts"
 import { Problem } from "./Problem.ts"
+import * as UsageRoute from "./UsageRoute.ts"
 import * as Wire from "./Wire.ts"
 
 const problem = Problem.pipe(HttpApiSchema.asJson({ contentType: "application/problem+json" }))
@@ -157,7 +158,14 @@ const auditEndpoint = HttpApiEndpoint.get("list", "/audit", {
   error: problems(...always)
 }).annotateMerge(OpenApi.annotations({ summary: "Who did what, for callers with the scope audit:read" }))
 
+const usageEndpoint = HttpApiEndpoint.get("usage", "/usage", {
+  query: UsageRoute.Query.fields,
+  success: UsageRoute.Report,
+  error: problems(...always)
+}).annotateMerge(OpenApi.annotations({ summary: "What calls of models have used and cost" }))
+
 const systemEndpoints = [
+  usageEndpoint,
   HttpApiEndpoint.get("health", "/health", { success: Schema.Struct({ status: Schema.String }) }),
   HttpApiEndpoint.get("ready", "/ready", { success: Schema.Struct({ status: Schema.String }), error: problems(503) }),
   HttpApiEndpoint.get("metrics", "/metrics", {

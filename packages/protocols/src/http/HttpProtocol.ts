@@ -16,6 +16,7 @@ import * as Exchange from "./Exchange.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as SystemRoutes from "./SystemRoutes.ts"
+import * as UsageRoute from "./UsageRoute.ts"
 import * as WebSocketRoute from "./WebSocketRoute.ts"
 
 type Method = "GET" | "POST"
@@ -41,6 +42,7 @@ const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyA
   ["GET", "/runs/:runId/interrupts/:id", RunRoutes.interrupt],
   ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],
   ["GET", "/audit", AuditRoutes.list],
+  ["GET", "/usage", UsageRoute.route],
   ["GET", "/health", SystemRoutes.health],
   ["GET", "/ready", SystemRoutes.ready],
   ["GET", "/metrics", SystemRoutes.metrics],

@@ -110,8 +110,8 @@ describe("SendStreamingMessage", () => {
   it.live("tells a refusal from a failure", () =>
     Effect.gen(function*() {
       const usedUp = Layer.succeed(Budget.Budget, {
-        reserve: () => Effect.fail(new RunError.BudgetExceeded({ budget: "daily" })),
-        settle: () => Effect.void
+        ...Budget.unlimited,
+        reserve: () => Effect.fail(new RunError.BudgetExceeded({ budget: "daily" }))
       })
       const client = yield* connect(yield* serveCounting(usedUp))
       const updates = yield* collect(sendStream(client, "go"))

@@ -60,7 +60,8 @@ describe("The OpenAPI document", () => {
         "Problem",
         "Run",
         "RunEvent",
-        "SuspendedRun"
+        "SuspendedRun",
+        "UsageReport"
       ])
       assert.deepStrictEqual(
         operations(document).map(({ method, operation, path }) => `${method} ${path} ${operation.operationId}`),
@@ -88,6 +89,7 @@ describe("The OpenAPI document", () => {
           "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
           "GET /audit audit.list",
+          "GET /usage system.usage",
           "GET /health system.health",
           "GET /ready system.ready",
           "GET /metrics system.metrics"

@@ -7,6 +7,7 @@ import { PgClient } from "@effect/sql-pg"
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
 import type { AuditLog } from "@fastagentic/core/AuditLog"
+import type { BudgetStore } from "@fastagentic/core/BudgetStore"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { Layer } from "effect"
@@ -16,6 +17,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
+import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
 import * as PostgresRateCounters from "./PostgresRateCounters.ts"
 import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 import * as PostgresRunStore from "./PostgresRunStore.ts"
@@ -43,13 +45,14 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
   Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
   Layer.mergeAll(
     PostgresRunStore.layerNoClient(options),
     PostgresAudit.layerNoClient,
+    PostgresBudgetStore.layerNoClient,
     PostgresApiKeys.layerNoClient,
     PostgresRateCounters.layerNoClient,
     PostgresRunNotifier.layerNoClient
@@ -78,7 +81,7 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
   Config.ConfigError | MigrationError | SqlError
 > =>
   Layer.provide(

@@ -1,6 +1,7 @@
 export * as Postgres from "./Postgres.ts"
 export * as PostgresApiKeys from "./PostgresApiKeys.ts"
 export * as PostgresAudit from "./PostgresAudit.ts"
+export * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
 export * as PostgresRateCounters from "./PostgresRateCounters.ts"
 export * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 export * as PostgresRunStore from "./PostgresRunStore.ts"

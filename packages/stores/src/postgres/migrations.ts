@@ -210,6 +210,39 @@ const auditChain = script(`
   CREATE INDEX audit_keys_by_subject ON audit_keys (tenant, subject)
 `)
 
+/** `keys` are the counters that a reservation is in. */
+const budgets = script(`
+  CREATE TABLE budgets (
+    key text COLLATE "C" PRIMARY KEY,
+    settled bigint NOT NULL DEFAULT 0,
+    reserved bigint NOT NULL DEFAULT 0
+  ) WITH (fillfactor = 70);
+
+  CREATE TABLE reservations (
+    id text COLLATE "C" PRIMARY KEY,
+    keys text[] NOT NULL,
+    amount bigint NOT NULL,
+    expires_at timestamptz NOT NULL
+  );
+  CREATE INDEX reservations_by_end ON reservations (expires_at);
+
+  CREATE TABLE usage (
+    tenant text COLLATE "C" NOT NULL,
+    day text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    agent text COLLATE "C" NOT NULL,
+    model text COLLATE "C" NOT NULL,
+    calls bigint NOT NULL,
+    unpriced bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cache_read_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    cost bigint NOT NULL,
+    PRIMARY KEY (tenant, day, owner, agent, model)
+  ) WITH (fillfactor = 70)
+`)
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -231,7 +264,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0003_api_keys": apiKeys,
           "0004_rate_counters": Effect.asVoid(rateCounters),
           "0005_audit_chain": auditChain,
-          "0006_waiting": waiting
+          "0006_budgets": budgets,
+          "0007_waiting": waiting
         })
       )
     )

@@ -6,12 +6,14 @@
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
 import type { AuditLog } from "@fastagentic/core/AuditLog"
+import type { BudgetStore } from "@fastagentic/core/BudgetStore"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
+import * as RedisBudgetStore from "./RedisBudgetStore.ts"
 import * as RedisClient from "./RedisClient.ts"
 import * as RedisRateCounters from "./RedisRateCounters.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
@@ -34,13 +36,14 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
   Config.ConfigError | RedisError,
   RedisClient.RedisClient
 > =>
   Layer.mergeAll(
     RedisRunStore.layerNoClient(options),
     RedisAudit.layerNoClient,
+    RedisBudgetStore.layerNoClient,
     RedisApiKeys.layerNoClient,
     RedisRateCounters.layerNoClient,
     RedisRunNotifier.layerNoClient
@@ -73,5 +76,7 @@ export const layerNoClient = (
  */
 export const layer = (
   options: Options
-): Layer.Layer<RunStore | Audit | AuditLog | ApiKeyStore | RateCounters, Config.ConfigError | RedisError> =>
-  Layer.provide(layerNoClient(options), RedisClient.layer(options))
+): Layer.Layer<
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
+  Config.ConfigError | RedisError
+> => Layer.provide(layerNoClient(options), RedisClient.layer(options))

@@ -1,6 +1,7 @@
 export * as Redis from "./Redis.ts"
 export * as RedisApiKeys from "./RedisApiKeys.ts"
 export * as RedisAudit from "./RedisAudit.ts"
+export * as RedisBudgetStore from "./RedisBudgetStore.ts"
 export * as RedisClient from "./RedisClient.ts"
 export * as RedisRateCounters from "./RedisRateCounters.ts"
 export * as RedisRunNotifier from "./RedisRunNotifier.ts"

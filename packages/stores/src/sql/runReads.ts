@@ -143,10 +143,10 @@ export const makeList = () => {
 
 export const unavailable =
   (operation: string) =>
-  <A, R>(effect: Effect.Effect<A, SqlError | StoreUnavailable, R>): Effect.Effect<A, StoreUnavailable, R> =>
+  <A, E, R>(effect: Effect.Effect<A, E | StoreUnavailable, R>): Effect.Effect<A, StoreUnavailable, R> =>
     Effect.mapError(
       effect,
-      (cause) => cause._tag === "StoreUnavailable" ? cause : new StoreUnavailable({ operation, cause })
+      (cause) => cause instanceof StoreUnavailable ? cause : new StoreUnavailable({ operation, cause })
     )
 
 /** The five characters by which SQL names a condition. */

@@ -6,6 +6,7 @@
 import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import type { Audit } from "@fastagentic/core/Audit"
 import type { AuditLog } from "@fastagentic/core/AuditLog"
+import type { BudgetStore } from "@fastagentic/core/BudgetStore"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
 import { type Config, Layer } from "effect"
@@ -14,12 +15,13 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SqliteApiKeys from "./SqliteApiKeys.ts"
 import * as SqliteAudit from "./SqliteAudit.ts"
+import * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
 
 /** What a file has room for. @category models @since 0.1.0 */
-export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | RateCounters
+export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters
 
 /**
  * Every store on whatever `SqlClient` is there.
@@ -32,6 +34,7 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
     SqliteRunStore.layerNoClient,
     SqliteAudit.layerNoClient,
     SqliteApiKeys.layerNoClient,
+    SqliteBudgetStore.layerNoClient,
     SqliteRateCounters.layerNoClient
   )
 

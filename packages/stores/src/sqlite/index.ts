@@ -1,6 +1,7 @@
 export * as Sqlite from "./Sqlite.ts"
 export * as SqliteApiKeys from "./SqliteApiKeys.ts"
 export * as SqliteAudit from "./SqliteAudit.ts"
+export * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
 export * as SqliteClient from "./SqliteClient.ts"
 export * as SqliteRateCounters from "./SqliteRateCounters.ts"
 export * as SqliteRunStore from "./SqliteRunStore.ts"

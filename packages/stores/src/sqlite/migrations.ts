@@ -170,6 +170,39 @@ const auditChain = script(`
   CREATE INDEX audit_keys_by_subject ON audit_keys (tenant, subject);
 `)
 
+/** `keys` are the counters that a reservation is in, as a JSON list. */
+const budgets = script(`
+  CREATE TABLE budgets (
+    key TEXT PRIMARY KEY,
+    settled INTEGER NOT NULL DEFAULT 0,
+    reserved INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    keys TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX reservations_by_end ON reservations (expires_at);
+
+  CREATE TABLE usage (
+    tenant TEXT NOT NULL,
+    day TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    unpriced INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    cost INTEGER NOT NULL,
+    PRIMARY KEY (tenant, day, owner, agent, model)
+  ) STRICT, WITHOUT ROWID;
+`)
+
 /**
  * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
  * have. What changes a state touches the indexes of what is
@@ -209,6 +242,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0003_api_keys": apiKeys,
     "0004_rate_counters": rateCounters,
     "0005_audit_chain": auditChain,
-    "0006_waiting": waiting
+    "0006_budgets": budgets,
+    "0007_waiting": waiting
   })
 )

@@ -28,7 +28,8 @@ describeWithServer("Postgres", () => {
         [3, "api_keys"],
         [4, "rate_counters"],
         [5, "audit_chain"],
-        [6, "waiting"]
+        [6, "budgets"],
+        [7, "waiting"]
       ])
     }))
 

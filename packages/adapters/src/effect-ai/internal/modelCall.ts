@@ -1,14 +1,17 @@
 import type { Hook } from "@fastagentic/core"
 import { Event, Run } from "@fastagentic/core"
-import { Effect, Exit, Option, Schema, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
-import type * as Tool from "effect/ai/Tool"
+import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
+import { OutputLimit } from "../../adapter/OutputLimit.ts"
 import { usageOf } from "../../adapter/PartEvents.ts"
+import * as Spending from "../../adapter/Spending.ts"
+import * as Tokens from "../../adapter/Tokens.ts"
 import { argumentsOf, messageEvents } from "./messageEvents.ts"
 import { totalOf } from "./usage.ts"
 
@@ -46,13 +49,19 @@ export const Answer = Schema.Struct({
 export type Answer = typeof Answer.Type
 
 /** Asks the model once per run: what it said in a committed step is what it says again. */
-export const askModel = (prompt: Prompt.Prompt, toolkit: AnyTools) =>
-  Run.stepWith("model", Answer, answer(prompt, toolkit))
+export const askModel = <R>(prompt: Prompt.Prompt, toolkit: AnyTools, limits: Limits<R>) =>
+  Run.stepWith("model", Answer, answer(prompt, toolkit, limits))
 
-const answer = Effect.fnUntraced(function*(prompt: Prompt.Prompt, toolkit: AnyTools) {
+/** Models that may be called instead of the app's own, by name. */
+export interface Limits<R> {
+  readonly maxOutputTokens?: number
+  readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
+}
+
+const answer = Effect.fnUntraced(function*<R>(prompt: Prompt.Prompt, toolkit: AnyTools, limits: Limits<R>) {
   const run = yield* Run.CurrentRun
   const model = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "unknown")
-  const requests = yield* openRequests(toolkit)
+  const requests = yield* openRequests(toolkit, limits)
   const toolCallIds = new Map<string, string>()
   const toolCallIdOf = (id: string) => {
     const known = toolCallIds.get(id) ?? idOf("call")
@@ -101,7 +110,9 @@ const emitAll = (events: ReadonlyArray<Event.Event>) =>
  * The requests to the provider behind one call: none when a hook answers itself, several when it asks again. What is to
  * be said of their ends waits until the message is through.
  */
-const openRequests = Effect.fnUntraced(function*(toolkit: AnyTools) {
+const openRequests = Effect.fnUntraced(function*<R>(toolkit: AnyTools, { maxOutputTokens, models = {} }: Limits<R>) {
+  const run = yield* Run.CurrentRun
+  const tools = Object.values(toolkit.tools).map(describe)
   const provider = Option.getOrUndefined(yield* Effect.serviceOption(Model.ProviderName))
   const spent: Array<Event.Usage> = []
   let said: ReadonlyArray<Event.Event> = []
@@ -117,27 +128,52 @@ const openRequests = Effect.fnUntraced(function*(toolkit: AnyTools) {
     Stream.unwrap(Effect.gen(function*() {
       count++
       const callId = count === 1 ? call.callId : `${call.callId}#${count}`
-      let model = call.model
+      const spending = yield* Effect.provideService(
+        Spending.open({
+          callId,
+          model: call.model,
+          provider,
+          inputTokens: Tokens.ofPrompt(call.prompt, tools),
+          maxOutputTokens,
+          clamps: true,
+          changesTo: (model) => Object.hasOwn(models, model)
+        }),
+        Run.CurrentRun,
+        run
+      )
+      // A budget that has named another model has been told that it is here.
+      const other = spending.model === call.model ? undefined : models[spending.model]
+      let model = spending.model
       let last: Response.FinishPart | undefined
-      const start = provider === undefined ? { callId, model } : { callId, model, provider }
+      const start = provider === undefined || other !== undefined ? { callId, model } : { callId, model, provider }
       yield* emitAll([...ended(), { type: "llm_start", data: start }])
       const watch = (part: Response.AnyPart) =>
         Effect.sync(() => {
           if (part.type === "response-metadata") model = part.modelId ?? model
           if (part.type === "finish") last = part
+          spending.see(part)
         })
       const end = <A, E>(exit: Exit.Exit<A, E>) =>
-        Effect.sync(() => {
-          const usage = last === undefined ? undefined : usageOf(last.usage)
+        Effect.gen(function*() {
+          const told = last === undefined ? undefined : usageOf(last)
+          const isCut = told === undefined && Exit.isFailure(exit)
+          const usage = isCut ? yield* Effect.as(spending.cut, undefined) : yield* spending.end(told)
           if (usage !== undefined) spent.push(usage)
           said = [...said, ...endOf(callId, model, last?.reason, usage, exit)]
         })
-      return LanguageModel.streamText({
+      const language = other === undefined
+        ? yield* LanguageModel.LanguageModel
+        : Context.get(yield* Layer.build(other), LanguageModel.LanguageModel)
+      return language.streamText({
         prompt: call.prompt,
         toolkit,
         disableToolCallResolution: true,
         toolCallValidation: "deferred"
-      }).pipe(Stream.tap(watch), Stream.onExit(end))
+      }).pipe(
+        Stream.provideService(OutputLimit, spending.maxOutputTokens),
+        Stream.tap(watch),
+        Stream.onExit(end)
+      )
     }))
 
   return { send, ended, spent }
@@ -160,6 +196,12 @@ const endOf = (
     ? [{ type: "llm_end", data }]
     : [{ type: "llm_end", data: { ...data, usage } }, { type: "usage", data: { callId, model, ...usage } }]
 }
+
+const describe = (tool: AnyTool) => ({
+  name: tool.name,
+  description: Tool.getDescription(tool),
+  parameters: Tool.getJsonSchema(tool)
+})
 
 const asAiError = (error: unknown) =>
   AiError.isAiError(error) ? error : AiError.make({

@@ -57,10 +57,12 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
     llm: Serialized,
     prompt: Prompt.Prompt,
     tags: ReadonlyArray<string> = [],
-    metadata: Extra
+    metadata: Extra,
+    extra: Extra
   ) => {
     const place = placeOf(metadata)
-    return begin(models.start(runId, place, { model: place.model ?? nameOf(llm, "model"), prompt, tags }))
+    const parameters = extra?.["invocation_params"]
+    return begin(models.start(runId, place, { model: place.model ?? nameOf(llm, "model"), prompt, tags, parameters }))
   }
 
   class Callbacks extends library.callbacks.BaseCallbackHandler {
@@ -97,11 +99,11 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
       messages: Array<Array<BaseMessage>>,
       runId: string,
       _parentRunId?: string,
-      _extra?: Record<string, unknown>,
+      extra?: Record<string, unknown>,
       tags?: Array<string>,
       metadata?: Record<string, unknown>
     ) {
-      return startModel(runId, llm, promptOf(messages[0] ?? []), tags, metadata)
+      return startModel(runId, llm, promptOf(messages[0] ?? []), tags, metadata, extra)
     }
 
     override handleLLMStart(
@@ -109,11 +111,11 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
       prompts: Array<string>,
       runId: string,
       _parentRunId?: string,
-      _extra?: Record<string, unknown>,
+      extra?: Record<string, unknown>,
       tags?: Array<string>,
       metadata?: Record<string, unknown>
     ) {
-      return startModel(runId, llm, Prompt.make(prompts[0] ?? ""), tags, metadata)
+      return startModel(runId, llm, Prompt.make(prompts[0] ?? ""), tags, metadata, extra)
     }
 
     override handleLLMNewToken(

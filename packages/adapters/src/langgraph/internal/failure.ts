@@ -1,5 +1,5 @@
 import type { Agent } from "@fastagentic/core"
-import { HookBlocked } from "@fastagentic/core/RunError"
+import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { ModelError, type Thrown } from "../../adapter/AdapterError.ts"
 
@@ -23,6 +23,9 @@ const statusOf = (error: unknown): unknown =>
     ? statusOf(error.response)
     : undefined
 
+/** What a caller is told as it is. */
+const refusals = [HookBlocked, BudgetExceeded, PriceUnknown, OutputUnlimited]
+
 /** A provider that is busy, or that could not be reached, may answer the next time. */
 const isRetryable = (error: unknown) => {
   const status = statusOf(error)
@@ -42,7 +45,7 @@ export const failureOf = <E extends Agent.AnySchema>(
   for (const error of chain) {
     const own = declared(schema, error)
     if (Option.isSome(own)) return Effect.fail(own.value)
-    if (error instanceof HookBlocked) return Effect.die(error)
+    if (refusals.some((refusal) => error instanceof refusal)) return Effect.die(error)
   }
   for (const error of chain) {
     const model = Predicate.isObject(error) ? modelFailures.get(error) : undefined

@@ -1,6 +1,6 @@
 import type { BaseMessage } from "@langchain/core/messages"
 import type { LLMResult } from "@langchain/core/outputs"
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import * as ModelCall from "../../adapter/ModelCall.ts"
@@ -28,6 +28,21 @@ interface ToolCallChunk {
 const chunksOf = (message: BaseMessage & { readonly tool_call_chunks?: ReadonlyArray<ToolCallChunk> }) =>
   message.tool_call_chunks ?? []
 
+const limitNames = ["max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "maxTokens"]
+
+const isLimit = (value: unknown): value is number => typeof value === "number" && value > 0
+
+/** What a model says of its call: LangChain's integrations give their parameters as they send them. */
+const limitsOf = (parameters: unknown, place: Place) => {
+  const given = Predicate.isObject(parameters) ? parameters : {}
+  const value = (name: string) => Predicate.hasProperty(given, name) ? given[name] : undefined
+  const tools = value("tools")
+  return {
+    maxOutputTokens: limitNames.map(value).find(isLimit) ?? place.maxOutputTokens,
+    tools: Array.isArray(tools) ? tools : []
+  }
+}
+
 /** The tags by which LangGraph's users keep a model out of the stream. */
 const isVisible = (tags: ReadonlyArray<string>) => !tags.includes("nostream") && !tags.includes("langsmith:nostream")
 
@@ -38,6 +53,7 @@ export const make = (session: Session) => {
     readonly model: string
     readonly prompt: Prompt.Prompt
     readonly tags: ReadonlyArray<string>
+    readonly parameters: unknown
   }) {
     const { model, prompt } = options
     const path = inside(place)
@@ -45,7 +61,8 @@ export const make = (session: Session) => {
       call: { callId: runId, model, prompt },
       provider: place.provider,
       emit: (event) => session.emit(event, path),
-      visible: isVisible(options.tags)
+      visible: isVisible(options.tags),
+      ...limitsOf(options.parameters, place)
     })
     open.set(runId, { call, model, text: "", messageId: undefined, calls: new Map() })
   })

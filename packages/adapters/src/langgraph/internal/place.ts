@@ -7,7 +7,8 @@ const Metadata = Schema.Struct({
   langgraph_checkpoint_ns: optional(Schema.String),
   langgraph_step: optional(Schema.Int),
   ls_model_name: optional(Schema.String),
-  ls_provider: optional(Schema.String)
+  ls_provider: optional(Schema.String),
+  ls_max_tokens: optional(Schema.NullOr(Schema.Int))
 })
 
 /** Where in a graph something happens. */
@@ -20,6 +21,7 @@ export interface Place {
   readonly graph: ReadonlyArray<string>
   readonly model: string | undefined
   readonly provider: string | undefined
+  readonly maxOutputTokens: number | undefined
 }
 
 const decode = Schema.decodeUnknownOption(Metadata)
@@ -35,7 +37,8 @@ export const placeOf = (metadata: unknown): Place => {
     step: read.langgraph_step,
     graph: names.slice(0, -1),
     model: read.ls_model_name,
-    provider: read.ls_provider
+    provider: read.ls_provider,
+    maxOutputTokens: read.ls_max_tokens ?? undefined
   }
 }
 

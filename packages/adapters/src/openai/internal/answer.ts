@@ -2,12 +2,15 @@ import { Effect } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
+import { costMetadata } from "../../adapter/PartEvents.ts"
 import type * as Wire from "./wire.ts"
 
 /** What both ways of answering end with. */
 export interface Ending {
   readonly reason: Response.FinishReason
   readonly usage: Wire.Usage | undefined
+  /** What the gateway has told beside the answer. */
+  readonly costUsd: number | undefined
 }
 
 const sum = (total: number | null | undefined, part: number | null | undefined): number | undefined =>
@@ -32,12 +35,13 @@ export const finishReason = (reason: string | null | undefined, calls: number): 
   }
 }
 
-export const toFinish = ({ reason, usage }: Ending): Response.FinishPartEncoded => {
+export const toFinish = ({ costUsd, reason, usage }: Ending): Response.FinishPartEncoded => {
   const input = usage?.prompt_tokens_details
   const reasoning = usage?.completion_tokens_details?.reasoning_tokens
   return {
     type: "finish",
     reason,
+    metadata: costMetadata(costUsd ?? usage?.cost ?? undefined),
     usage: {
       inputTokens: {
         uncached: sum(usage?.prompt_tokens, input?.cached_tokens),
@@ -71,7 +75,10 @@ export const toCall = (
   })
 
 /** The parts of an answer that came as a whole. */
-export const toParts = Effect.fnUntraced(function*({ choices: [choice], id, model, usage }: Wire.Completion) {
+export const toParts = Effect.fnUntraced(function*(
+  { choices: [choice], id, model, usage }: Wire.Completion,
+  costUsd: number | undefined
+) {
   const { content, reasoning_content: reasoning, refusal, tool_calls: calls } = choice.message
   const text = content ?? refusal
   const parts: Array<Response.PartEncoded> = [
@@ -84,6 +91,6 @@ export const toParts = Effect.fnUntraced(function*({ choices: [choice], id, mode
     (call, index) => toCall(call.id ?? `${id ?? "call"}_${index}`, call.function.name, call.function.arguments ?? "")
   )
   const reason = refusal ? "content-filter" : finishReason(choice.finish_reason, called.length)
-  parts.push(...called, toFinish({ reason, usage: usage ?? undefined }))
+  parts.push(...called, toFinish({ costUsd, reason, usage: usage ?? undefined }))
   return parts
 })

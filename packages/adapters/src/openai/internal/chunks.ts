@@ -19,6 +19,7 @@ export interface Progress {
   readonly calls: ReadonlyMap<number, OpenCall>
   readonly reason: string | undefined
   readonly usage: Wire.Usage | undefined
+  readonly costUsd: number | undefined
   readonly finished: boolean
 }
 
@@ -30,6 +31,7 @@ export const start: Progress = {
   calls: new Map(),
   reason: undefined,
   usage: undefined,
+  costUsd: undefined,
   finished: false
 }
 
@@ -116,5 +118,5 @@ const closeCalls = (progress: Progress): Effect.Effect<Step, AiError.AiErrorReas
 /** The last part, once the answer is known to be complete. */
 export const finish = (progress: Progress): Step => {
   const reason = progress.refused ? "content-filter" : finishReason(progress.reason, progress.calls.size)
-  return [{ ...progress, finished: true }, [toFinish({ reason, usage: progress.usage })]]
+  return [{ ...progress, finished: true }, [toFinish({ costUsd: progress.costUsd, reason, usage: progress.usage })]]
 }

@@ -119,6 +119,15 @@ const responseFormat = (
   })
 }
 
+/** The limit of the answer, under the name that the server knows: the newer one is the vendor's alone. */
+export const limitOf = (asked: Body, baseUrl: string, limit: number | undefined): Body => {
+  if (limit === undefined) return {}
+  const name = ["max_completion_tokens", "max_tokens"].find((name) => name in asked) ??
+    (new URL(baseUrl).hostname === "api.openai.com" ? "max_completion_tokens" : "max_tokens")
+  const own = asked[name]
+  return { [name]: typeof own === "number" ? Math.min(own, limit) : limit }
+}
+
 /** The body of one chat completions request, without model and stream options. */
 export const toBody = Effect.fnUntraced(function*(options: LanguageModel.ProviderOptions) {
   const messages = yield* Effect.forEach(options.prompt.content, toMessages)

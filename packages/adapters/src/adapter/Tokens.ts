@@ -1,0 +1,53 @@
+/**
+ * How many tokens a call can have at most, before anybody has counted them.
+ *
+ * A token of a byte-level tokenizer stands for one byte or more, so a text has no more tokens than UTF-8 bytes. What
+ * providers add around messages and tools is counted with the most that they are known to add.
+ *
+ * @since 0.1.0
+ */
+import type { Prompt } from "effect/ai/Prompt"
+import type * as PromptModule from "effect/ai/Prompt"
+import { toJson } from "./Json.ts"
+
+const encoder = new TextEncoder()
+
+const perMessage = 16
+const perPart = 16
+const forTools = 1_000
+/** The dearest way in which a model of today looks at one image; what is behind a URL is counted as one as well. */
+const perImage = 50_000
+
+/** Bytes of a text in UTF-8. @category accessors @since 0.1.0 */
+export const ofText = (text: string): number => encoder.encode(text).length
+
+/** Bytes of a value as JSON. @category accessors @since 0.1.0 */
+export const ofJson = (value: unknown): number => ofText(JSON.stringify(toJson(value)))
+
+const ofPart = (part: PromptModule.Part): number => {
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+      return ofText(part.text)
+    case "file":
+      return part.data instanceof URL || part.mediaType.startsWith("image/") ? perImage : part.data.length
+    case "tool-call":
+      return ofText(part.name) + ofJson(part.params)
+    case "tool-result":
+      return ofText(part.name) + ofJson(part.result) + ofJson(part.modelOutput)
+    default:
+      return ofJson(part)
+  }
+}
+
+/** A prompt with the declarations of its tools. @category accessors @since 0.1.0 */
+export const ofPrompt = (prompt: Prompt, tools: ReadonlyArray<unknown> = []): number => {
+  let count = tools.length === 0 ? 0 : forTools
+  for (const tool of tools) count += perMessage + ofJson(tool)
+  for (const { content } of prompt.content) {
+    count += perMessage
+    if (typeof content === "string") count += ofText(content)
+    else for (const part of content) count += perPart + ofPart(part)
+  }
+  return count
+}

@@ -1,0 +1,88 @@
+/**
+ * Prices of the models of 34 providers, from `@pydantic/genai-prices`, and those of a file that goes first.
+ *
+ * @since 0.1.0
+ */
+import { Prices } from "@fastagentic/core"
+import type { Usage } from "@fastagentic/core/Event"
+import { PriceUnknown } from "@fastagentic/core/RunError"
+import { Config, Effect, Layer, Option, Schema } from "effect"
+import { readFile } from "node:fs/promises"
+
+/** The override file cannot be used. @category errors @since 0.1.0 */
+export class PriceFileInvalid extends Schema.TaggedError<PriceFileInvalid>()("PriceFileInvalid", {
+  filename: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `the price file ${this.filename} cannot be used: ${this.reason}`
+  }
+}
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** Dollars per million tokens, by `model` or `provider/model`. */
+  readonly overrides?: Prices.Table | undefined
+  /** A JSON file of the same shape; the overrides given here go before it. */
+  readonly filename?: string | undefined
+}
+
+/** The offline model costs nothing. */
+const own: Prices.Table = { "offline-planner": { input: 0, output: 0 } }
+
+/**
+ * Prices that are part of the package: nothing is fetched. The table is loaded when the first price is asked for.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<Prices.Prices, PriceFileInvalid> =>
+  Layer.effect(
+    Prices.Prices,
+    Effect.gen(function*() {
+      const file = options.filename === undefined ? {} : yield* read(options.filename)
+      const table: Prices.Table = { ...own, ...file, ...options.overrides }
+      const library = yield* Effect.cached(Effect.promise(() => import("@pydantic/genai-prices")))
+      return {
+        costUsd: Effect.fnUntraced(function*({ model, provider }, usage) {
+          const price = Prices.find(table, { model, provider })
+          if (price !== undefined) return Prices.costOf(price, usage)
+          const { calcPrice } = yield* library
+          const tokens = tokensOf(usage)
+          const found = (provider === undefined ? null : calcPrice(tokens, model, { providerId: provider })) ??
+            calcPrice(tokens, model)
+          return found === null ? yield* new PriceUnknown({ model }) : found.total_price
+        })
+      }
+    })
+  )
+
+/**
+ * Takes the override file that `FASTAGENTIC_PRICES` names, if it names one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig: Layer.Layer<Prices.Prices, PriceFileInvalid | Config.ConfigError> = Layer.unwrap(
+  Effect.map(
+    Config.option(Config.String("FASTAGENTIC_PRICES")),
+    (filename) => layer(Option.isSome(filename) && filename.value !== "" ? { filename: filename.value } : {})
+  )
+)
+
+const tokensOf = ({ cacheReadTokens, cacheWriteTokens, inputTokens, outputTokens }: Usage) => ({
+  input_tokens: inputTokens,
+  output_tokens: outputTokens,
+  ...(cacheReadTokens === undefined ? {} : { cache_read_tokens: cacheReadTokens }),
+  ...(cacheWriteTokens === undefined ? {} : { cache_write_tokens: cacheWriteTokens })
+})
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Prices.Table), { onExcessProperty: "error" })
+
+const read = (filename: string) => {
+  const invalid = (cause: unknown) =>
+    new PriceFileInvalid({ filename, reason: cause instanceof Error ? cause.message : String(cause) })
+  return Effect.tryPromise({ try: () => readFile(filename, "utf8"), catch: invalid }).pipe(
+    Effect.flatMap((text) => Effect.mapError(decode(text), invalid))
+  )
+}

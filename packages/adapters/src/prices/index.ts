@@ -1,0 +1,1 @@
+export * as GenaiPrices from "./GenaiPrices.ts"

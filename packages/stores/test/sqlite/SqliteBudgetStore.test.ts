@@ -1,0 +1,4 @@
+import { suite } from "@fastagentic/core/test/contract/BudgetStoreContract"
+import { SqliteBudgetStore } from "../../src/sqlite/index.ts"
+
+suite("SqliteBudgetStore", SqliteBudgetStore.layer({ filename: ":memory:" }))
