@@ -1,3 +1,4 @@
+export * as OutputLimit from "../adapter/OutputLimit.ts"
 export * as DefaultModel from "./DefaultModel.ts"
 export * as ModelLoop from "./ModelLoop.ts"
 export * as OfflineModel from "./OfflineModel.ts"

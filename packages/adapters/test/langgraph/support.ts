@@ -24,14 +24,18 @@ export const question = ({ question }: { readonly question: string }) => ({
 
 export const input = { input: question }
 
-export const serve = (ask: Layer.Layer<Agent.Handler<"ask">>, points: Hook.Points = {}) =>
+export const serve = (
+  ask: Layer.Layer<Agent.Handler<"ask">>,
+  points: Hook.Points = {},
+  budget: Layer.Layer<Budget.Budget> = Budget.layerUnlimited
+) =>
   Runtime.layer(Acme).pipe(
     Layer.provide([ask, Watched.toLayer(points)]),
     Layer.provideMerge(Layer.mergeAll(
       RunStore.RunStore.layerMemory,
       Auth.layerNone,
       RateLimit.layerUnlimited,
-      Budget.layerUnlimited,
+      budget,
       Audit.layerMemory
     ))
   )

@@ -1,0 +1,61 @@
+import { assert, describe, it } from "@effect/vitest"
+import { OutputLimit, PartEvents } from "@fastagentic/adapters/adapter"
+import { OpenAiCompatible } from "@fastagentic/adapters/openai"
+import { Effect, Layer, Redacted, Schema, Stream } from "effect"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Fake from "./fakeOpenAi.ts"
+
+const answer = Fake.stream([Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop"), Fake.usageChunk])
+
+/** What one call of a model with these parameters sent, and what its last part says. */
+const call = (
+  given: Fake.Answer,
+  limit: number | undefined,
+  parameters: OpenAiCompatible.Parameters = {}
+) =>
+  Effect.gen(function*() {
+    const { baseUrl, received } = yield* Fake.FakeOpenAi
+    const layer = OpenAiCompatible.layer({ apiKey: Redacted.make("k"), baseUrl, model: "m", parameters })
+    const parts = yield* LanguageModel.streamText({ prompt: "Hello" }).pipe(
+      Stream.runCollect,
+      Effect.provideService(OutputLimit.OutputLimit, limit),
+      Effect.provide(Layer.provide(layer, FetchHttpClient.layer))
+    )
+    const [request] = yield* received
+    const finish = parts.find((part) => part.type === "finish")
+    return {
+      body: Schema.decodeUnknownSync(Schema.Record(Schema.String, Schema.Unknown))(request?.body),
+      usage: finish === undefined ? undefined : PartEvents.usageOf(finish)
+    }
+  }).pipe(Effect.provide(Fake.FakeOpenAi.layer([given])))
+
+describe("an output limit", () => {
+  it.live("is told to the server, under the name that it knows, and makes nothing longer", () =>
+    Effect.gen(function*() {
+      assert.deepInclude((yield* call(answer, 300)).body, { max_tokens: 300 })
+      assert.deepInclude((yield* call(answer, 300, { max_tokens: 100 })).body, { max_tokens: 100 })
+      const named = (yield* call(answer, 300, { max_completion_tokens: 900 })).body
+      assert.deepInclude(named, { max_completion_tokens: 300 })
+      assert.notProperty(named, "max_tokens")
+      assert.notProperty((yield* call(answer, undefined)).body, "max_tokens")
+    }))
+})
+
+describe("a cost", () => {
+  it.live("is what the provider says, and before that what the gateway says", () =>
+    Effect.gen(function*() {
+      assert.notProperty((yield* call(answer, undefined)).usage, "costUsd")
+      const usage = {
+        ...Fake.usageChunk,
+        usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2, cost: 0.25 }
+      }
+      const told = [Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop"), usage]
+      assert.strictEqual((yield* call(Fake.stream(told), undefined)).usage?.costUsd, 0.25)
+      const gateway = Fake.stream(told)
+      const headers = { ...gateway.headers, "x-litellm-response-cost": "0.5" }
+      assert.strictEqual((yield* call({ ...gateway, headers }, undefined)).usage?.costUsd, 0.5)
+      const odd = { ...gateway.headers, "x-litellm-response-cost": "free" }
+      assert.strictEqual((yield* call({ ...gateway, headers: odd }, undefined)).usage?.costUsd, 0.25)
+    }))
+})
