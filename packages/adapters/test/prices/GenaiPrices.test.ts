@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { GenaiPrices } from "@fastagentic/adapters/prices"
-import { Prices } from "@fastagentic/core"
+import { type Event, Prices } from "@fastagentic/core"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { mkdtempSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,7 +12,7 @@ const write = (text: string) => {
   return filename
 }
 
-const cost = (model: string, provider?: string, usage = { inputTokens: 1_000_000, outputTokens: 0 }) =>
+const cost = (model: string, provider?: string, usage: Event.Usage = { inputTokens: 1_000_000, outputTokens: 0 }) =>
   Prices.Prices.use((prices) => prices.costUsd({ model, provider }, usage))
 
 describe("GenaiPrices", () => {
@@ -22,9 +22,11 @@ describe("GenaiPrices", () => {
       assert.strictEqual(yield* cost("gpt-4.1-mini", "a provider of one's own"), yield* cost("gpt-4.1-mini", "openai"))
       assert.isAbove(yield* cost("gpt-4.1-mini-2025-04-14"), 0)
       const usage = { inputTokens: 1_000, outputTokens: 0 }
+      const read: Event.Usage = { ...usage, cacheReadTokens: 1_000 }
+      const written: Event.Usage = { ...usage, cacheWriteTokens: 1_000 }
       const plain = yield* cost("claude-opus-4-8", "anthropic", usage)
-      assert.isBelow(yield* cost("claude-opus-4-8", "anthropic", { ...usage, ...{ cacheReadTokens: 1_000 } }), plain)
-      assert.isAbove(yield* cost("claude-opus-4-8", "anthropic", { ...usage, ...{ cacheWriteTokens: 1_000 } }), plain)
+      assert.isBelow(yield* cost("claude-opus-4-8", "anthropic", read), plain)
+      assert.isAbove(yield* cost("claude-opus-4-8", "anthropic", written), plain)
       assert.strictEqual(yield* cost("offline-planner", "offline"), 0)
     }).pipe(Effect.provide(GenaiPrices.layer())))
 

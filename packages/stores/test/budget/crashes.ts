@@ -60,12 +60,18 @@ export const crashes = Effect.fnUntraced(function*(store: ReadonlyArray<string>,
     }
     for (const node of running) await until(node, "settled")
     assert.isAbove(killed, 0)
+    const ends = running.flatMap((node) => told(node, "ended")).map((end) => decodeEnd(end))
+    assert.includeMembers(["answered", "failed", "BudgetExceeded"], ends.map(([end]) => end))
+    assert.strictEqual(ends.reduce((sum, [, count]) => sum + count, 0), 1_000)
     for (const node of all) assert.deepStrictEqual(told(node, "over"), [], node.said())
   })
   const sums = all.flatMap((node) => told(node, "settled"))
   for (const sum of sums) assert.strictEqual(decode(sum).used, decode(sum).settled)
   return decode(sums.at(-1)).settled
 })
+
+/** How calls have ended, and how many. */
+const decodeEnd = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.Int]))
 
 /** What a node finds when nothing is reserved any more: the counter, and the sum of all uses. */
 const decode = Schema.decodeUnknownSync(Schema.Struct({ settled: Schema.Int, used: Schema.Int }))

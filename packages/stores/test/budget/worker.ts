@@ -38,7 +38,7 @@ const SpenderLayer = Spender.toLayer(() =>
 
 class Spending extends App.make("spending", { version: "1", agents: [Spender] }) {}
 
-const stores = () => {
+const stores = (): Layer.Layer<Sqlite.Stores, unknown> => {
   const options = { url: Redacted.make(url), lease: "1 second" } as const
   if (kind === "postgres") return Postgres.layer(options)
   if (kind === "redis") return Redis.layer({ ...options, prefix })
@@ -83,10 +83,7 @@ const program = Effect.gen(function*() {
     index % Number(nodes) === Number(which)
   )
   const ends = yield* Effect.forEach(mine, call, { concurrency: "unbounded" })
-  yield* say(
-    "ends",
-    Object.fromEntries(Map.groupBy(ends, (end) => end).entries().map(([end, all]) => [end, all.length]))
-  )
+  for (const end of new Set(ends)) yield* say("ended", [end, ends.filter((one) => one === end).length])
   while ((yield* counter).reserved > 0) yield* Effect.sleep("100 millis")
   const { settled } = yield* counter
   const [used] = yield* store.usage({ tenant: "local", from: "2000-01-01", to: "2999-12-31", by: [] })
