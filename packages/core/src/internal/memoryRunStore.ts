@@ -137,7 +137,9 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
       ),
     remove: (query) =>
       Effect.sync(() => {
-        const found = byId(runs.values(), (run) => isRemovable(run, query)).slice(0, query.limit)
+        const found = byId(runs.values(), (run) => isRemovable(run, query))
+          .sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0))
+          .slice(0, query.limit)
         if (query.dryRun !== true) found.forEach(forget)
         return found
       })

@@ -1,8 +1,23 @@
 import { Effect, type Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { CurrentRun } from "../Run.ts"
 import { StoreUnavailable } from "../RunError.ts"
 import type { Journal } from "./journal.ts"
 import type { LiveRun } from "./liveRun.ts"
+
+/** Whatever else a run does waits for the journal, which waits for the side effect. */
+const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
+  const refuse = Effect.die(new Error("inside of Run.sideEffect a run can do nothing else"))
+  return {
+    ...run,
+    emit: () => refuse,
+    step: () => refuse,
+    sideEffect: () => refuse,
+    sleep: () => refuse,
+    interrupt: () => refuse,
+    delegate: () => refuse
+  }
+}
 
 /** A step whose work and whose record are one transaction of the store. */
 export const sideEffect = <E, R>(
@@ -16,7 +31,7 @@ export const sideEffect = <E, R>(
     const stored = live.past.steps.get(key)
     if (stored !== undefined) return Effect.succeed(stored)
     return journal.transact(
-      effect,
+      Effect.provideService(effect, CurrentRun, outOfReach(live.service)),
       (value) => live.commitOf(live.stepped(key, value)),
       (write, written) => live.accept(write, written)
     ).pipe(

@@ -10,6 +10,7 @@ import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
+import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
 import { database, describeWithServer } from "./server.ts"
 
@@ -83,6 +84,7 @@ describeWithServer("PostgresRunStore", () => {
   suite("in a database", Stored)
   damagedSuite(WithSql)
   transactSuite(WithSql)
+  sideEffectSuite(WithSql)
 
   it.live("keeps everything when it is closed and opened again", () =>
     Effect.gen(function*() {

@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
+import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
 
 const temporaryFile = Effect.map(
@@ -30,6 +31,7 @@ describe("SqliteRunStore with SQL", () => {
   const store = Layer.provideMerge(SqliteRunStore.layerNoClient, SqliteClient.layer({ filename: ":memory:" }))
   damagedSuite(store)
   transactSuite(store)
+  sideEffectSuite(store)
 })
 
 /** Opens a file, uses it, closes it. */

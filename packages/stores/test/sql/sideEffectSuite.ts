@@ -1,0 +1,126 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, App, Audit, Auth, Budget, Caller, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Context, Deferred, Effect, Layer, Schema } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+
+class NoStock extends Schema.TaggedError<NoStock>()("NoStock", {}) {}
+
+class Order extends Agent.make("order", {
+  description: "Books and ships",
+  payload: { item: Schema.String },
+  error: NoStock
+}) {}
+
+class Shop extends App.make("shop", { version: "1", agents: [Order] }) {}
+
+const caller = Caller.make("local")
+
+const booking = (item: string, calls: Array<string>) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient
+    calls.push(item)
+    yield* Effect.orDie(sql`INSERT INTO bookings (item) VALUES (${item})`)
+    if (item === "nothing") return yield* new NoStock()
+    return item
+  })
+
+const handlerIn = (calls: Array<string>, packed: Deferred.Deferred<void>, gate: Deferred.Deferred<void>) =>
+  Order.toLayer(Effect.fn(function*({ item }) {
+    const booked = yield* Run.sideEffect("book", booking(item, calls))
+    if (item === "nested") yield* Run.sideEffect("nested", Run.step("inner", Effect.succeed(1)))
+    yield* Deferred.succeed(packed, undefined)
+    yield* Run.step("ship", Effect.as(Deferred.await(gate), "shipped"))
+    return booked
+  }))
+
+const during = <A, E>(
+  store: RunStore.RunStore["Service"],
+  handler: Layer.Layer<App.Handlers<typeof Shop>>,
+  effect: Effect.Effect<A, E, Runtime.Runtime>
+) =>
+  Effect.scoped(Effect.provide(
+    effect,
+    Runtime.layer(Shop, { grace: "50 millis" }).pipe(
+      Layer.provide([handler, Layer.succeed(RunStore.RunStore, store)]),
+      Layer.provide([Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited, Audit.layerMemory])
+    )
+  ))
+
+const start = (item: string) =>
+  Runtime.Runtime.use((runtime) => runtime.start(caller, { kind: "agent", identifier: "order", payload: { item } }))
+    .pipe(
+      Effect.map(({ run }) => run.runId)
+    )
+
+const settled = (runId: string) => Runtime.Runtime.use((runtime) => runtime.await(caller, runId))
+
+/** What `Run.sideEffect` promises on a store that is a SQL database. */
+export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient, unknown>) =>
+  describe("a side effect", () => {
+    const inShop = Effect.gen(function*() {
+      const services = yield* Layer.build(Layer.fresh(store))
+      const sql = Context.get(services, SqlClient)
+      yield* sql`CREATE TABLE bookings (item TEXT NOT NULL)`
+      const booked = Effect.map(
+        sql<{ item: string }>`SELECT item FROM bookings ORDER BY item`,
+        (rows) => rows.map(({ item }) => item)
+      )
+      const [packed, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const calls: Array<string> = []
+      const handler = handlerIn(calls, packed, gate)
+      return { store: Context.get(services, RunStore.RunStore), booked, packed, gate, calls, handler }
+    })
+
+    it.live("is done once, over a restart", () =>
+      Effect.gen(function*() {
+        const { booked, calls, gate, handler, packed, store } = yield* inShop
+        const runId = yield* during(store, handler, Effect.tap(start("book"), () => Deferred.await(packed)))
+        assert.deepStrictEqual(yield* booked, ["book"])
+        yield* Deferred.succeed(gate, undefined)
+        const run = yield* during(store, handler, settled(runId))
+        assert.deepInclude(run, { state: "completed", output: "book" })
+        assert.deepStrictEqual([calls, yield* booked], [["book"], ["book"]])
+      }).pipe(Effect.scoped))
+
+    it.live("leaves nothing when it fails, and its error is the handler's", () =>
+      Effect.gen(function*() {
+        const { booked, handler, store } = yield* inShop
+        const run = yield* during(store, handler, Effect.flatMap(start("nothing"), settled))
+        assert.deepInclude(run, { state: "failed" })
+        assert.strictEqual(run.error?.tag, "NoStock")
+        assert.deepStrictEqual(yield* booked, [])
+      }).pipe(Effect.scoped))
+
+    it.live("leaves nothing when its run is not its owner's any more", () =>
+      Effect.gen(function*() {
+        const { booked, handler, packed, store } = yield* inShop
+        const { transact } = store
+        const taken: RunStore.RunStore["Service"] = {
+          ...store,
+          ...(transact === undefined
+            ? {}
+            : { transact: (body, commitOf) => transact(body, (value) => ({ ...commitOf(value), attempt: 99 })) })
+        }
+        const state = yield* during(
+          taken,
+          handler,
+          Effect.gen(function*() {
+            const runId = yield* start("lost")
+            yield* Effect.sleep("100 millis")
+            return (yield* Runtime.Runtime.use((runtime) => runtime.get(caller, runId))).state
+          })
+        )
+        assert.strictEqual(state, "running")
+        assert.isFalse(yield* Deferred.isDone(packed))
+        assert.deepStrictEqual(yield* booked, [])
+      }).pipe(Effect.scoped))
+
+    it.live("may do nothing else with its run", () =>
+      Effect.gen(function*() {
+        const { booked, handler, store } = yield* inShop
+        const run = yield* during(store, handler, Effect.flatMap(start("nested"), settled))
+        assert.deepInclude(run, { state: "failed" })
+        assert.strictEqual(run.error?.tag, "InternalError")
+        assert.deepStrictEqual(yield* booked, ["nested"])
+      }).pipe(Effect.scoped))
+  })
