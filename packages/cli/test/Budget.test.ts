@@ -11,6 +11,7 @@ import {
   Prices,
   Principal,
   RateLimit,
+  Run,
   RunStore
 } from "@fastagentic/core"
 import { Effect, Layer, Redacted } from "effect"
@@ -18,13 +19,23 @@ import * as AiError from "effect/ai/AiError"
 import * as Model from "effect/ai/Model"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as HttpServer from "effect/http/HttpServer"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { ModelLoop } from "../src/effect-ai.ts"
 import { Server } from "../src/index.ts"
 import { ScriptedModel } from "../src/testing.ts"
+import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 class Talker extends Agent.make("talker", { description: "Talks", payload: {} }) {}
 
-class Talk extends App.make("talk", { version: "1", agents: [Talker] }) {}
+class Boss extends Agent.make("boss", { description: "Lets others talk, twice", payload: {} }) {}
+
+const BossLayer = Boss.toLayer(() => {
+  const talk = Effect.orDie(Run.delegate(Talker, {}))
+  return Effect.map(Effect.all([talk, talk]), (texts) => texts.map((text) => text.length).join(" "))
+})
+
+class Talk extends App.make("talk", { version: "1", agents: [Talker, Boss] }) {}
 
 type Script = ReadonlyArray<ScriptedModel.Turn>
 
@@ -69,7 +80,7 @@ const serve = Effect.fnUntraced(function*(options: {
   )
   const context = yield* Layer.build(
     Server.layer(Talk, { port: 0 }).pipe(
-      Layer.provide(talker),
+      Layer.provide([talker, BossLayer]),
       Layer.provideMerge(budget),
       Layer.provide(Layer.mergeAll(RunStore.RunStore.layerMemory, people, RateLimit.layerUnlimited, Audit.layerMemory))
     )
@@ -251,6 +262,21 @@ describe("a budget", () => {
       assert.deepInclude(of(refused, "error")[0]?.data, { tag: "BudgetExceeded", status: 402 })
     }).pipe(Effect.scoped))
 
+  it.live("is one for a run and all that it delegates", () =>
+    Effect.gen(function*() {
+      const tree: Budget.Limit = { name: "tree", per: "tree", period: "total", hard: 0.01 }
+      const served = yield* serve({ limits: [tree], big: [says(0, 600), says(0, 600), says(0, 600)] })
+      const { status, text } = yield* served.post("/agents/boss")
+      assert.strictEqual(status, 200)
+      const [first = 0, second = 0] = text.replaceAll("\"", "").split(" ").map(Number)
+      assert.strictEqual(first, 5 * 600)
+      // What was left of a cent.
+      assert.isBelow(second, 4 * 400)
+      assert.isAbove(second, 4 * 256)
+      const another = yield* talk(served)
+      assert.isAbove(of(another.events, "budget")[0]?.data.maxOutputTokens ?? 1_000, 900)
+    }).pipe(Effect.scoped))
+
   it.live("is not used by a call that fails before it answers, and by one that is cut for what was heard", () =>
     Effect.gen(function*() {
       const reason = new AiError.UnknownError({ description: "no" })
@@ -323,4 +349,67 @@ describe("GET /usage", () => {
       const document = (yield* served.ask("/openapi.json")).json
       assert.property(document.paths, "/usage")
     }).pipe(Effect.scoped))
+})
+
+describe("fastagentic run", () => {
+  const post = async (url: string, body: unknown = {}) => {
+    const response = await fetch(url, { method: "POST", body: JSON.stringify(body) })
+    return { status: response.status, json: await response.json() }
+  }
+  const usage = async (url: string) => (await fetch(`${url}/usage`)).json()
+  const serving = async (
+    cwd: string,
+    prices: string,
+    use: (url: string, running: Running) => Promise<void>
+  ) => {
+    writeFileSync(join(cwd, "prices.json"), prices)
+    const running = fastagentic(
+      ["run", fixture("budgeted.ts"), "--mode", "http", "--port", "0", "--store", "runs.db"],
+      {
+        cwd,
+        env: { FASTAGENTIC_PRICES: "prices.json" }
+      }
+    )
+    try {
+      await use(await listening(running), running)
+    } finally {
+      running.child.kill("SIGKILL")
+    }
+  }
+
+  it("keeps an app to its limits, over a restart, at the prices of a file", async () => {
+    const cwd = temporaryFolder()
+    // Ten cents for a token: the first answer costs more than a dollar, when it is asked for again.
+    const dear = "{ \"offline-planner\": { \"input\": 0, \"output\": 3000 } }"
+    let spent = 0
+    await serving(cwd, dear, async (url, running) => {
+      assert.strictEqual((await post(`${url}/agents/talker`)).status, 200)
+      const { budgets, items, totalUsd } = await usage(url)
+      assert.deepInclude(items[0], { agent: "talker", model: "offline-planner", calls: 1, costUsd: totalUsd })
+      assert.deepInclude(budgets[0], { name: "mine", hardUsd: 5, settledUsd: totalUsd, reservedUsd: 0 })
+      assert.isAbove(totalUsd, 0)
+      spent = totalUsd
+      running.child.kill("SIGKILL")
+    })
+    await serving(cwd, dear.replace("3000", "3900"), async (url) => {
+      assert.strictEqual((await usage(url)).totalUsd, spent)
+      const paused = await post(`${url}/agents/talker`)
+      assert.strictEqual(paused.status, 202)
+      const [interrupt] = paused.json.interrupts
+      assert.strictEqual(interrupt.arguments.budget, "all")
+      await post(`${url}/runs/${paused.json.runId}/interrupts/${interrupt.id}`, { decision: "approve" })
+      const journal = await (await fetch(`${url}/runs/${paused.json.runId}/events`)).text()
+      assert.include(journal, "event: done")
+      assert.isAbove((await usage(url)).totalUsd, spent)
+    })
+  })
+
+  it("does not start with prices that cannot be read", async () => {
+    const cwd = temporaryFolder()
+    writeFileSync(join(cwd, "prices.json"), "{")
+    const args = ["run", fixture("budgeted.ts"), "--mode", "http", "--port", "0", "--store", "memory"]
+    const running = fastagentic(args, { cwd, env: { FASTAGENTIC_PRICES: "prices.json" } })
+    assert.strictEqual(await running.exited, 2)
+    assert.include(running.stderr(), "the price file prices.json cannot be used")
+  })
 })

@@ -15,7 +15,7 @@ import type { BudgetExceeded, OutputUnlimited, PriceUnknown, StoreUnavailable } 
 import type { RunRecord } from "./RunRecord.ts"
 
 /**
- * Whose spending is counted together: `tree` is a run with all runs it starts, `user` a user of a tenant, `key` an API
+ * Whose spending is counted together: `tree` is a run with all that it delegates, `user` a user of a tenant, `key` an API
  * key, `app` everybody.
  *
  * @category models

@@ -24,7 +24,7 @@ const ofRun = (run: RunRecord): Names => (subject) => {
     case "run":
       return [run.runId]
     case "tree":
-      return [run.parentRunId ?? run.runId]
+      return [run.rootRunId ?? run.runId]
     case "user":
       return [run.tenant, run.owner]
     case "tenant":

@@ -47,7 +47,7 @@ export const makeSpending = Effect.fnUntraced(function*(
     }
     yield* store.expire
   }).pipe(Effect.catch((error) => Effect.logWarning("Budgets cannot be kept up to date", error)))
-  yield* tick.pipe(Effect.schedule(Schedule.spaced(Duration.divideUnsafe(lease, 3))), Effect.forkScoped)
+  yield* tick.pipe(Effect.repeat(Schedule.spaced(Duration.divideUnsafe(lease, 3))), Effect.forkScoped)
 
   const settle = Effect.fnUntraced(function*(settlement: Settlement, runId: string) {
     const told = yield* Effect.exit(store.settle(settlement))
