@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LangGraph } from "@fastagentic/adapters/langgraph"
-import { Budget, BudgetStore, Prices } from "@fastagentic/core"
+import { Budget, BudgetStore, Prices, Runtime } from "@fastagentic/core"
 import { Effect, Layer } from "effect"
 import { FakeModel } from "./fakeModel.ts"
-import { Ask, ask, input, ofType, row, serve } from "./support.ts"
+import { Ask, ask, caller, input, journal, ofType, row, serve, start } from "./support.ts"
 
 class Limited extends FakeModel {
   override getLsParams() {
@@ -18,13 +18,12 @@ const budgetOf = (limit: Partial<Budget.Limit>) =>
     Budget.limits([{ name: "run", per: "run", period: "total", hard: 1, ...limit }])
   ]))
 
-const run = (model: FakeModel, limit: Partial<Budget.Limit>) => {
+const served = (model: FakeModel, limit: Partial<Budget.Limit>) => {
   const graph = row({ speak: () => model.invoke("Say something.") })
-  return Effect.provide(
-    ask("?"),
-    serve(LangGraph.layer(Ask, graph, { ...input, output: () => "done" }), {}, budgetOf(limit))
-  )
+  return serve(LangGraph.layer(Ask, graph, { ...input, output: () => "done" }), {}, budgetOf(limit))
 }
+
+const run = (model: FakeModel, limit: Partial<Budget.Limit>) => Effect.provide(ask("?"), served(model, limit))
 
 describe("a budget on a graph", () => {
   it.live("is reserved and settled around each call of a model", () =>
@@ -50,4 +49,19 @@ describe("a budget on a graph", () => {
       assert.deepInclude((yield* run(model, {})).run.error, { tag: "OutputUnlimited", status: 500 })
       assert.strictEqual(model.calls, 0)
     }))
+
+  it.live("pauses the run until somebody approves, and the graph starts again", () => {
+    const model = new Limited(() => ({ texts: ["a ", "b"] }))
+    return Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const runId = yield* start("?")
+      assert.strictEqual((yield* runtime.await(caller, runId)).state, "suspended")
+      assert.strictEqual(model.calls, 0)
+      const [interrupt] = yield* runtime.interrupts(caller, runId)
+      yield* runtime.answer(caller, runId, interrupt?.id ?? "", { decision: "approve" })
+      const events = yield* journal(runId)
+      assert.strictEqual(events.at(-1)?.type, "done")
+      assert.strictEqual(model.calls, 1)
+    }).pipe(Effect.provide(served(model, { hard: 0.009, atHard: "suspend" })))
+  })
 })

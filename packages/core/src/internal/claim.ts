@@ -72,7 +72,8 @@ export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: 
 /** Reads what there is to go on from only now: until it was fenced, the owner before could still commit a step. */
 const takeOver = Effect.fnUntraced(
   function*(node: Node, bound: Bound, claimed: RunRecord) {
-    const run = yield* node.get(claimed.runId)
+    // From the store: the segment before may still be winding up here, and know of nothing that came after it.
+    const run = yield* node.journalOf(claimed).store.get(claimed.runId)
     if (run?.attempt !== claimed.attempt || run.state !== "running") return
     node.launch(run, ownerOf(run), bound, yield* node.past(run))
   },
