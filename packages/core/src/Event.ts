@@ -68,7 +68,9 @@ export const InterruptNotice = Schema.Struct({
   toolCallId: optional(Id),
   arguments: optional(Schema.Json),
   responseSchema: optional(Schema.Json),
-  expiresAt: optional(Schema.Int)
+  expiresAt: optional(Schema.Int),
+  risk: optional(Schema.Literals(["low", "medium", "high"])),
+  rule: optional(Schema.String)
 })
 
 /**

@@ -54,10 +54,34 @@ export const Resolution = Schema.Struct({
 export type Resolution = typeof Resolution.Type
 
 /**
+ * Who may decide: callers of the tenant that hold all these scopes, whoever's run it is; with `notRequester` nobody decides
+ * about a run of their own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Approvers = Schema.Struct({ scopes: Schema.Array(Schema.String), notRequester: Schema.Boolean })
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Approvers = typeof Approvers.Type
+
+/**
+ * How much is at stake, for whoever decides.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Risk = Schema.Literals(["low", "medium", "high"])
+
+/**
  * An interrupt: `tool` and `arguments` are exactly what will run when it is approved.
  *
  * `name` is unique in its run and is how a resumed run finds its answer again. What nobody has decided by `expiresAt`
- * expires: the run goes on with `default`, or as if denied when there is none. Times are Unix milliseconds.
+ * expires: the run goes on with `default`, or as if denied when there is none. Without `approvers` whoever may see the
+ * run and call its agent decides. `rule` names what asked for a decision. Times are Unix milliseconds.
  *
  * @category models
  * @since 0.1.0
@@ -74,6 +98,9 @@ export const Interrupt = Schema.Struct({
   responseSchema: optional(Schema.Json),
   expiresAt: optional(Schema.Int),
   default: optional(Schema.Json),
+  approvers: optional(Approvers),
+  risk: optional(Risk),
+  rule: optional(Schema.String),
   createdAt: Schema.Int,
   state: Schema.Literals(["open", "resolved"]),
   resolution: optional(Resolution)
@@ -93,5 +120,16 @@ export type Interrupt = typeof Interrupt.Type
  */
 export type Request = Pick<
   Interrupt,
-  "name" | "kind" | "message" | "tool" | "toolCallId" | "arguments" | "responseSchema" | "expiresAt" | "default"
+  | "name"
+  | "kind"
+  | "message"
+  | "tool"
+  | "toolCallId"
+  | "arguments"
+  | "responseSchema"
+  | "expiresAt"
+  | "default"
+  | "approvers"
+  | "risk"
+  | "rule"
 >

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Cause, Clock, Context, Duration, Effect, type Schedule, Schema } from "effect"
+import { type Cause, Context, Duration, Effect, type Schedule, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { AnySchema, PayloadSchema } from "./Agent.ts"
 import type { Grant, ModelRequest, Refusal } from "./Budget.ts"
@@ -13,6 +13,7 @@ import type { Points } from "./Hook.ts"
 import type { Outcome } from "./internal/delegation.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import * as JsonSchema from "./JsonSchema.ts"
+import { type ApprovalOptions, asked } from "./Policy.ts"
 import type { Principal } from "./Principal.ts"
 import type { RunError } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
@@ -251,7 +252,8 @@ export const stepWith = Effect.fnUntraced(function*<S extends Schema.ConstraintC
  * Pauses the run until somebody answers, over any restart, and returns the answer's value.
  *
  * `schema` says what the value has to be; another value is refused at the wire and the run goes on waiting. After
- * `expiresIn` without an answer the run goes on with `default`, or fails as if denied when there is none.
+ * `expiresIn` without an answer the run goes on with `default`, or fails as if denied when there is none. With `scopes` or
+ * `notRequester` it is not up to the run's owner who may answer.
  *
  * @category combinators
  * @since 0.1.0
@@ -262,9 +264,8 @@ export const interrupt = Effect.fnUntraced(function*<S extends Schema.Constraint
     readonly schema: S
     readonly message?: string
     readonly arguments?: Schema.Json
-    readonly expiresIn?: Duration.Input
     readonly default?: S["Type"]
-  }
+  } & ApprovalOptions
 ): Effect.fn.Return<S["Type"], InterruptDenied, CurrentRun> {
   const run = yield* CurrentRun
   const codec = Schema.toCodecJson(options.schema)
@@ -274,7 +275,7 @@ export const interrupt = Effect.fnUntraced(function*<S extends Schema.Constraint
     responseSchema: JsonSchema.fromSchema(options.schema, "input"),
     ...(options.message === undefined ? {} : { message: options.message }),
     ...(options.arguments === undefined ? {} : { arguments: options.arguments }),
-    ...(options.expiresIn === undefined ? {} : { expiresAt: yield* after(options.expiresIn) }),
+    ...(yield* asked(options)),
     ...(options.default === undefined
       ? {}
       : { default: yield* Effect.orDie(Schema.encodeEffect(codec)(options.default)) })
@@ -285,6 +286,3 @@ export const interrupt = Effect.fnUntraced(function*<S extends Schema.Constraint
   }
   return yield* Effect.orDie(Schema.decodeUnknownEffect(codec)(value ?? null))
 })
-
-const after = (duration: Duration.Input) =>
-  Effect.map(Clock.currentTimeMillis, (now) => now + Duration.toMillis(Duration.fromInputUnsafe(duration)))

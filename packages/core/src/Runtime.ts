@@ -48,6 +48,12 @@ export interface StartRequest {
   readonly priority?: number | undefined
 }
 
+/** A page of what waits for decisions; `before` is the `next` of the page before. @category models @since 0.1.0 */
+export interface PendingRequest {
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
 /** From where to fork: after this event, by default after the last one. @category models @since 0.1.0 */
 export interface ForkRequest {
   readonly after?: number | undefined
@@ -124,6 +130,11 @@ export class Runtime extends Context.Service<Runtime, {
   /** Continues a run that waits for no decision; one that is running or has ended is the answer as it is. */
   readonly resume: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   readonly interrupts: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+  /** What waits for a decision that this caller may take, on all runs of the tenant, newest first. */
+  readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<{
+    readonly items: ReadonlyArray<Interrupt.Interrupt>
+    readonly next: string | undefined
+  }, RunError>
   /** Decides an interrupt; of several answers exactly one wins, and the run goes on when no other is open. */
   readonly answer: (
     caller: Caller,

@@ -186,13 +186,16 @@ const decide = Effect.fnUntraced(function*(
     message: `${call.name} asks for approval`,
     tool: call.name,
     toolCallId: call.toolCallId,
-    arguments: call.arguments
+    arguments: call.arguments,
+    ...(yield* Policy.asked(Context.get(tool.annotations, Policy.Approval)))
   })
   switch (resolution.decision) {
     case "approve":
       return { _tag: "Go", call }
     case "edit":
       return { _tag: "Go", call: { ...call, arguments: resolution.value ?? {} } }
+    case "expire":
+      return { _tag: "Denied", reason: resolution.reason ?? "nobody decided in time" }
     default:
       return { _tag: "Denied", reason: resolution.reason }
   }

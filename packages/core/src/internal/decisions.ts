@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import type { Fusion } from "../Fusion.ts"
 import type { Answer, Interrupt, Resolution } from "../Interrupt.ts"
@@ -15,6 +16,7 @@ import {
   RunFinished
 } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
+import type { PendingRequest } from "../Runtime.ts"
 import type { Callables } from "./bind.ts"
 import { release } from "./claim.ts"
 import { type About, asRunError, type Door, notFound, refusalOf } from "./door.ts"
@@ -30,8 +32,35 @@ const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 export const makeDecisions = (node: Node, door: Door, callables: Callables, fusion: Fusion, waking: Waking) => {
   const interruptsOf = (run: RunRecord) => asRunError(node.journalOf(run).store.interrupts(run.runId))
 
-  const interrupts = (caller: Caller, runId: string) =>
-    Effect.flatMap(door.run(caller, node, runId), ({ run }) => interruptsOf(run))
+  /** All of a run that is the caller's to see; of another those that the caller may decide. */
+  const interrupts = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const principal = yield* door.authenticate(caller)
+    const run = yield* asRunError(node.get(runId))
+    if (run === undefined) return yield* Effect.fail(notFound(runId))
+    const all = yield* interruptsOf(run)
+    const theirs = all.filter((one) => mayDecide(principal, run, one))
+    if (theirs.length > 0 && !Authorization.sees(principal, run)) return theirs
+    return yield* asRunError(Effect.as(Authorization.requireRun(principal, runId, run), all))
+  })
+
+  /** What waits for a decision that the caller may take, newest first. */
+  const pending = Effect.fnUntraced(function*(caller: Caller, request: PendingRequest) {
+    const principal = yield* door.authenticate(caller)
+    const { before, limit } = request
+    const query = {
+      tenant: principal.tenant,
+      state: "suspended",
+      limit,
+      ...(before === undefined ? {} : { before })
+    } as const
+    const found = yield* asRunError(Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)]))
+    const runs = found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, limit)
+    const items = yield* Effect.forEach(
+      runs.filter(({ waitsFor }) => waitsFor === "interrupt"),
+      (run) => Effect.map(interruptsOf(run), (all) => all.filter((one) => mayDecide(principal, run, one)))
+    )
+    return { items: items.flat(), next: runs.length === limit ? runs.at(-1)?.runId : undefined }
+  })
 
   /** Who decided what is written down, and so is who came too late. */
   const decided = (
@@ -49,8 +78,7 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     })
 
   const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, given: Answer) {
-    const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
-    const all = yield* interruptsOf(run)
+    const { bound, interrupts: all, principal, run } = yield* door.decide(caller, node, runId, callables, id)
     const asked = all.find((interrupt) => interrupt.id === id)
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
     if (asked.resolution !== undefined) {
@@ -75,7 +103,8 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
       yield* release(node, bound, run, { goOn: true })
     }
     yield* decided(caller, principal, run, asked, given)
-    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+    const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+    return Authorization.sees(principal, after) ? after : withoutContent(after)
   }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
 
   const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
@@ -90,8 +119,16 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })
 
-  return { interrupts, answer, resume }
+  return { interrupts, pending, answer, resume }
 }
+
+/** Who may decide about a run need not see more of it than what is asked. */
+const withoutContent = ({ error: _error, output: _output, ...run }: RunRecord): RunRecord => ({ ...run, payload: null })
+
+const mayDecide = (principal: Principal, run: RunRecord, { approvers, state }: Interrupt) =>
+  state === "open" && (approvers === undefined
+    ? Authorization.sees(principal, run)
+    : Authorization.approves(principal, run, approvers))
 
 /** The same decision of the same person again is no conflict. */
 const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, given: Answer, principal: Principal) =>

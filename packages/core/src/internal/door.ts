@@ -3,6 +3,7 @@ import type { Audit, Entry } from "../Audit.ts"
 import type { Auth } from "../Auth.ts"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
+import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
 import { NotDeclared, type Reason, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
@@ -29,6 +30,14 @@ export interface Door {
   readonly run: (caller: Caller, node: Node, runId: string) => Effect.Effect<Entered, RunError>
   /** The run, when this caller may let it work: what holds for starting it holds for letting it go on. */
   readonly act: (caller: Caller, node: Node, runId: string, callables: Callables) => Effect.Effect<Acting, RunError>
+  /** The run whose interrupt this caller may decide, with all that it asks for. */
+  readonly decide: (
+    caller: Caller,
+    node: Node,
+    runId: string,
+    callables: Callables,
+    id: string
+  ) => Effect.Effect<Acting & { readonly interrupts: ReadonlyArray<Interrupt> }, RunError>
   readonly audit: (
     caller: Caller,
     principal: Principal,
@@ -107,13 +116,40 @@ export const makeDoor = (options: {
     return { principal, run: yield* asRunError(Authorization.requireRun(principal, runId, found)) }
   })
 
-  const act = Effect.fnUntraced(function*(caller: Caller, node: Node, runId: string, callables: Callables) {
-    const entered = yield* run(caller, node, runId)
+  const acting = Effect.fnUntraced(function*(
+    caller: Caller,
+    entered: Entered,
+    callables: Callables,
+    scopes?: ReadonlyArray<string>
+  ) {
     const { agent: identifier, kind } = entered.run
     const bound = callables[kind].get(identifier)
     if (bound === undefined) return yield* asRunError(Effect.fail(new NotDeclared({ kind, identifier })))
-    yield* admit(caller, entered.principal, `${kind}/${identifier}`, bound.callable.scopes)
+    yield* admit(caller, entered.principal, `${kind}/${identifier}`, scopes ?? bound.callable.scopes)
     return { ...entered, bound }
+  })
+
+  const act = (caller: Caller, node: Node, runId: string, callables: Callables) =>
+    Effect.flatMap(run(caller, node, runId), (entered) => acting(caller, entered, callables))
+
+  const decide = Effect.fnUntraced(function*(
+    caller: Caller,
+    node: Node,
+    runId: string,
+    callables: Callables,
+    id: string
+  ) {
+    const principal = yield* authenticate(caller)
+    const found = yield* asRunError(node.get(runId))
+    if (found === undefined || found.tenant !== principal.tenant) return yield* Effect.fail(notFound(runId))
+    const interrupts = yield* asRunError(node.journalOf(found).store.interrupts(runId))
+    const asked = interrupts.find((interrupt) => interrupt.id === id)
+    if (asked?.approvers === undefined) return { ...(yield* act(caller, node, runId, callables)), interrupts }
+    yield* asRunError(Effect.tapError(
+      Authorization.requireApprover(principal, found, asked.approvers),
+      (reason) => record(caller, principal, "answer", `interrupt/${asked.name}`, { runId, ...refusalOf(reason) })
+    ))
+    return { ...(yield* acting(caller, { principal, run: found }, callables, [])), interrupts }
   })
 
   return {
@@ -122,6 +158,7 @@ export const makeDoor = (options: {
     enter,
     run,
     act,
+    decide,
     audit: (caller, principal, action, target, about = {}) => record(caller, principal, action, target, about)
   }
 }

@@ -21,7 +21,8 @@ export const interrupt = (live: LiveRun, request: Request): Effect.Effect<Resolu
       createdAt: live.now(),
       state: "open"
     }
-    const { createdAt: _createdAt, default: _default, runId: _runId, state: _state, ...notice } = opened
+    const { approvers: _approvers, createdAt: _createdAt, default: _default, runId: _runId, state: _state, ...notice } =
+      opened
     const wakeAt = earliest([opened, ...live.past.interrupts.values()])
     return live.commit({
       events: [

@@ -15,10 +15,10 @@ const pageSize = 256
 
 /** Lets go on whose time has come: queued starts, timers, decisions that nobody took, children that have ended. */
 export const makeWaking = (node: Node, callables: Callables) => {
-  const agents = Array.from(callables.agent.values(), ({ callable }) => callable)
+  const all = [...callables.agent.values(), ...callables.tool.values()].map(({ callable }) => callable)
   // An agent that is busy has a line of its own, so that it does not stand before the others.
-  const limited = agents.filter(({ limits }) => limits !== undefined).map(({ identifier }) => [identifier])
-  const lines = [agents.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier), ...limited]
+  const limited = all.filter(({ limits }) => limits !== undefined).map(({ identifier }) => [identifier])
+  const lines = [all.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier), ...limited]
 
   const wake = Effect.fnUntraced(function*(run: RunRecord, bound: Bound): Effect.fn.Return<boolean, RunError> {
     if (run.parentRunId !== undefined && (yield* isOrphan(run.parentRunId))) {
@@ -73,7 +73,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
       // Where there was no room for one there is none for the next, until somebody else looks.
       const full = new Set<string>()
       for (const run of yield* store.due({ now: node.now(), agents: line, limit: pageSize })) {
-        const bound = callables.agent.get(run.agent)
+        const bound = callables[run.kind].get(run.agent)
         if (bound === undefined || node.owns(run.runId) || node.arriving.has(run.runId)) continue
         const place = placeOf(bound, run)
         if (full.has(place)) continue

@@ -63,6 +63,9 @@ const makeInterrupt = (run: RunRecord, overrides: Partial<Interrupt> = {}): Inte
   name: "refund",
   kind: "approval",
   default: { refund: false },
+  approvers: { scopes: ["refunds:approve"], notRequester: true },
+  risk: "high",
+  rule: "refunds over 100",
   createdAt: started,
   state: "open",
   ...overrides

@@ -148,6 +148,12 @@ const runEndpoints = [
   })
 ] as const
 
+const pendingEndpoint = HttpApiEndpoint.get("pending", "/interrupts", {
+  query: { after: Schema.optionalKey(Schema.String), limit: Schema.optionalKey(Schema.FiniteFromString) },
+  success: Wire.pageOf(Wire.Interrupt),
+  error: problems(...always)
+}).annotateMerge(OpenApi.annotations({ summary: "What waits for a decision that the caller may take" }))
+
 const auditEndpoint = HttpApiEndpoint.get("list", "/audit", {
   query: {
     order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
@@ -213,6 +219,7 @@ export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
       ...Array.from(fusion.prompts.values(), promptEndpoint(prompts))
     ),
     HttpApiGroup.make("runs").add(...runEndpoints),
+    HttpApiGroup.make("interrupts").add(pendingEndpoint),
     HttpApiGroup.make("audit").add(auditEndpoint),
     HttpApiGroup.make("system").add(...systemEndpoints)
   ).annotateMerge(OpenApi.annotations({

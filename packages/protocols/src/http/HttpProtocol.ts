@@ -13,6 +13,7 @@ import * as AuditRoutes from "./AuditRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as Challenge from "./Challenge.ts"
 import * as Exchange from "./Exchange.ts"
+import * as InterruptRoutes from "./InterruptRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as SystemRoutes from "./SystemRoutes.ts"
@@ -38,6 +39,7 @@ const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyA
   ["GET", "/runs/:runId/events", RunRoutes.events],
   ["POST", "/runs/:runId/cancel", RunRoutes.cancel],
   ["POST", "/runs/:runId/resume", RunRoutes.resume],
+  ["GET", "/interrupts", InterruptRoutes.list],
   ["GET", "/runs/:runId/interrupts", RunRoutes.interrupts],
   ["GET", "/runs/:runId/interrupts/:id", RunRoutes.interrupt],
   ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],

@@ -50,7 +50,10 @@ const InterruptRow = Schema.Struct({
     toolCallId: Interrupt.fields.toolCallId,
     arguments: Interrupt.fields.arguments,
     responseSchema: Interrupt.fields.responseSchema,
-    default: Interrupt.fields.default
+    default: Interrupt.fields.default,
+    approvers: Interrupt.fields.approvers,
+    risk: Interrupt.fields.risk,
+    rule: Interrupt.fields.rule
   })),
   resolution: optional(fromJson(Resolution))
 })
