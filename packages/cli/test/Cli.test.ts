@@ -100,7 +100,8 @@ describe("fastagentic run", () => {
         4,
         5,
         6,
-        7
+        7,
+        8
       ])
     }, cwd)
   })

@@ -88,6 +88,7 @@ describe("The OpenAPI document", () => {
           "GET /runs/{runId}/interrupts runs.interrupts",
           "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
+          "GET /interrupts interrupts.pending",
           "GET /audit audit.list",
           "GET /usage system.usage",
           "GET /health system.health",

@@ -33,18 +33,19 @@ const handlerIn = (calls: Array<string>, packed: Deferred.Deferred<void>, gate: 
     return booked
   }))
 
-const during = <A, E>(
+const during = Effect.fnUntraced(function*<A, E>(
   store: RunStore.RunStore["Service"],
   handler: Layer.Layer<App.Handlers<typeof Shop>>,
   effect: Effect.Effect<A, E, Runtime.Runtime>
-) =>
-  Effect.scoped(Effect.provide(
-    effect,
+) {
+  const runtime = yield* Layer.build(
     Runtime.layer(Shop, { grace: "50 millis" }).pipe(
       Layer.provide([handler, Layer.succeed(RunStore.RunStore, store)]),
       Layer.provide([Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited, Audit.layerMemory])
     )
-  ))
+  )
+  return yield* Effect.provideContext(effect, runtime)
+}, Effect.scoped)
 
 const start = (item: string) =>
   Runtime.Runtime.use((runtime) => runtime.start(caller, { kind: "agent", identifier: "order", payload: { item } }))
