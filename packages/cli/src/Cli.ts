@@ -9,13 +9,14 @@ import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import manifest from "../package.json" with { type: "json" }
+import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
-  Command.withSubcommands([RunCommand.command, KeysCommand.command, AuditCommand.command])
+  Command.withSubcommands([RunCommand.command, ApprovalsCommand.command, KeysCommand.command, AuditCommand.command])
 )
 
 /** A wrong call is one line on stderr, not a page of help. */

@@ -90,6 +90,11 @@ export interface Runs {
   readonly cancel: (runId: string, reason?: string) => Effect.Effect<Wire.Run, ClientError>
   readonly resume: (runId: string) => Effect.Effect<Wire.Run, ClientError>
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ClientError>
+  /** What waits for a decision that this caller may take, on all runs of the tenant. */
+  readonly pending: (page?: { readonly after?: string; readonly limit?: number }) => Effect.Effect<
+    { readonly items: ReadonlyArray<Interrupt>; readonly next: string | null },
+    ClientError
+  >
   readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Wire.Run, ClientError>
 }
 

@@ -35,6 +35,7 @@ export const make = (transport: Transport.Transport): Runs => {
     cancel: (runId, reason) => post(`${pathOf(runId)}/cancel`, reason === undefined ? {} : { reason }),
     resume: (runId) => post(`${pathOf(runId)}/resume`, {}),
     interrupts: (runId) => Effect.map(get(`${pathOf(runId)}/interrupts`, InterruptPage), Struct.get("items")),
+    pending: (page = {}) => get("/interrupts", InterruptPage, queryOf(page)),
     answer: (runId, interruptId, answer) =>
       post(`${pathOf(runId)}/interrupts/${encodeURIComponent(interruptId)}`, answer)
   }

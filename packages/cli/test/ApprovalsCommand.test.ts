@@ -1,0 +1,60 @@
+import { assert, describe, it } from "@effect/vitest"
+import { fastagentic, fixture, listening } from "./process.ts"
+
+const command = async (...args: ReadonlyArray<string>) => {
+  const running = fastagentic(["approvals", ...args])
+  const code = await running.exited
+  return { code, stdout: running.stdout(), stderr: running.stderr() }
+}
+
+describe("fastagentic approvals", () => {
+  it("lists what waits for a decision and decides it", async () => {
+    const server = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"])
+    try {
+      const url = await listening(server)
+      const ask = async () => {
+        const answer = await fetch(`${url}/agents/greeter`, { method: "POST", body: JSON.stringify({ name: "Ada" }) })
+        assert.strictEqual(answer.status, 202)
+        return await answer.json() as { readonly runId: string }
+      }
+      const [first, second] = [await ask(), await ask()]
+      const listed = await command("list", "--url", url)
+      assert.deepStrictEqual([listed.code, listed.stderr], [0, ""])
+      const waiting = new Map(
+        listed.stdout.trim().split("\n").map((line) => {
+          const [runId = "", id = ""] = line.split(" ")
+          return [runId, id]
+        })
+      )
+      assert.deepStrictEqual([...waiting.keys()].sort(), [first.runId, second.runId].sort())
+
+      const wrong = await command("approve", first.runId, waiting.get(first.runId) ?? "", "--value", "12", "--url", url)
+      assert.strictEqual(wrong.code, 2)
+      assert.match(wrong.stderr, /^fastagentic: InvalidPayload .*\n$/u)
+      const yes = await command("approve", first.runId, waiting.get(first.runId) ?? "", "--value", "true", "--url", url)
+      assert.deepStrictEqual([yes.code, yes.stderr], [0, ""])
+      const no = await command(
+        "deny",
+        second.runId,
+        waiting.get(second.runId) ?? "",
+        "--reason",
+        "not now",
+        "--url",
+        url
+      )
+      assert.strictEqual(no.code, 0)
+      assert.strictEqual((await command("list", "--url", url)).stdout, "")
+      const interrupts = await (await fetch(`${url}/runs/${second.runId}/interrupts`)).json()
+      assert.containSubset(interrupts, { items: [{ resolution: { decision: "deny", reason: "not now" } }] })
+    } finally {
+      server.child.kill()
+      await server.exited
+    }
+  })
+
+  it("says in one line that nobody answers", async () => {
+    const { code, stderr } = await command("list", "--url", "http://127.0.0.1:9")
+    assert.strictEqual(code, 2)
+    assert.match(stderr, /^fastagentic: [^\n]+\n$/u)
+  })
+})
