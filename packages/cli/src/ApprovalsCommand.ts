@@ -63,7 +63,7 @@ const list = Command.make(
       for (const one of page.items) yield* Console.log(lineOf(one))
       after = page.next
     }
-  }, Effect.provide(FetchHttpClient.layer))
+  })
 ).pipe(Command.withDescription("List what you may decide: run, interrupt, what is asked"))
 
 const lineOf = (one: Interrupt.Interrupt) =>
@@ -110,7 +110,7 @@ const decide = Effect.fnUntraced(function*(
     ...(Option.isNone(reason) ? {} : { reason: reason.value })
   }))
   yield* Console.log(`${run.runId} ${run.state}`)
-}, Effect.provide(FetchHttpClient.layer))
+})
 
 const approve = Command.make(
   "approve",
@@ -131,5 +131,6 @@ const deny = Command.make("deny", subject, (options) => decide(options, "deny"))
 /** @category commands @since 0.1.0 */
 export const command = Command.make("approvals").pipe(
   Command.withDescription("What waits for a decision on a running server, and deciding it"),
-  Command.withSubcommands([list, approve, edit, deny])
+  Command.withSubcommands([list, approve, edit, deny]),
+  Command.provide(FetchHttpClient.layer)
 )
