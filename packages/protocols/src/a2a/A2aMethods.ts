@@ -7,8 +7,9 @@ import type { Caller } from "@fastagentic/core/Caller"
 import type { RunEvent } from "@fastagentic/core/Event"
 import type { RunError } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
-import type { Runtime } from "@fastagentic/core/Runtime"
+import type { Page, Runtime } from "@fastagentic/core/Runtime"
 import { Effect, Schema, Stream } from "effect"
+import { untilSomebody } from "../internal/waiting.ts"
 import * as A2aError from "./A2aError.ts"
 import * as A2aMessage from "./A2aMessage.ts"
 import * as A2aSchema from "./A2aSchema.ts"
@@ -100,20 +101,24 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     return taskId === undefined ? start(call, request) : answer(call, taskId, request.message)
   }
 
-  const follow = (caller: Caller, { run: { runId }, view }: Delivered, until: "final" | "settled") =>
-    Effect.map(
-      runtime.follow(caller, runId, { after: view.seq, until }),
-      (pages) =>
-        pages.pipe(
-          Stream.mapEffect(({ events }) => advance(caller, runId, view, events)),
-          Stream.mapError(() => unavailable)
-        )
+  const follow = Effect.fnUntraced(function*(
+    caller: Caller,
+    { run: { runId }, view }: Delivered,
+    until: "final" | "somebody"
+  ): Effect.fn.Return<Stream.Stream<Updates, A2aError.A2aError>, RunError> {
+    const pages: Stream.Stream<Page, unknown> = until === "final"
+      ? yield* runtime.follow(caller, runId, { after: view.seq, until })
+      : yield* untilSomebody(runtime, caller, runId, view.seq)
+    return pages.pipe(
+      Stream.mapEffect(({ events }) => advance(caller, runId, view, events)),
+      Stream.mapError(() => unavailable)
     )
+  })
 
   const streamed = Effect.fnUntraced(function*(
     caller: Caller,
     delivered: Delivered,
-    until: "final" | "settled",
+    until: "final" | "somebody",
     historyLength?: number
   ) {
     const first: Updates = [{ task: delivered.view.task(historyLength) }]
@@ -127,14 +132,14 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     if (returnImmediately === true) {
       return result({ task: (yield* load(call.caller, delivered.run)).task(historyLength) })
     }
-    yield* Stream.runDrain(yield* follow(call.caller, delivered, "settled"))
+    yield* Stream.runDrain(yield* follow(call.caller, delivered, "somebody"))
     return result({ task: delivered.view.task(historyLength) })
   })
 
   const sendStreamingMessage = (call: Call, request: A2aSchema.SendMessageRequest) =>
     Effect.flatMap(
       deliver(call, request),
-      (delivered) => streamed(call.caller, delivered, "settled", request.configuration?.historyLength)
+      (delivered) => streamed(call.caller, delivered, "somebody", request.configuration?.historyLength)
     )
 
   const getTask = Effect.fnUntraced(function*(call: Call, { historyLength, id }: typeof A2aSchema.GetTaskRequest.Type) {

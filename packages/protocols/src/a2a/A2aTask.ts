@@ -27,6 +27,8 @@ export class TaskView {
   private status: TaskStatus
   private readonly history: Array<Message>
   private readonly questions = new Map<string, A2aMessage.Question>()
+  /** Everything is decided, and so the task works on, if only in line. */
+  private isContinuing = false
   private text: string | undefined
   private output: Part | undefined
   private readonly run: RunRecord
@@ -93,7 +95,8 @@ export class TaskView {
   private change(event: RunEvent, ended: RunState | undefined, updates: Array<StreamResponse>) {
     switch (event.type) {
       case "run_started":
-        updates.push(this.enter("TASK_STATE_WORKING", event))
+        if (!this.isContinuing) updates.push(this.enter("TASK_STATE_WORKING", event))
+        this.isContinuing = false
         break
       case "interrupt":
         this.questions.set(event.data.id, event.data)
@@ -103,7 +106,8 @@ export class TaskView {
         break
       case "interrupt_resolved":
         this.resolve(event, event.data)
-        if (this.questions.size > 0) updates.push(this.ask(event))
+        updates.push(this.questions.size > 0 ? this.ask(event) : this.enter("TASK_STATE_WORKING", event))
+        this.isContinuing = this.questions.size === 0
         break
       case "done":
         updates.push(...this.finish(event.data.output), this.enter("TASK_STATE_COMPLETED", event))

@@ -5,16 +5,31 @@
  */
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { Started } from "@fastagentic/core/Runtime"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Problem from "./Problem.ts"
 import * as Wire from "./Wire.ts"
 
-const start = Effect.fnUntraced(function*(exchange: Exchange.Exchange, kind: "agent" | "tool") {
+const optional = Schema.optionalKey
+const priority = optional(Schema.FiniteFromString.pipe(Schema.decodeTo(Wire.Priority)))
+
+/** What may be said about a start whose caller stays. @category schemas @since 0.1.0 */
+export const CallQuery = Schema.Struct({ priority })
+
+/** Only a start in the background can have a time: nobody holds a connection until then. @category schemas @since 0.1.0 */
+export const StartQuery = Schema.Struct({ priority, startAt: optional(Wire.Instant) })
+
+const start = Effect.fnUntraced(function*(
+  exchange: Exchange.Exchange,
+  kind: "agent" | "tool",
+  { priority, startAt }: typeof StartQuery.Type
+) {
   return yield* exchange.runtime.start(exchange.caller, {
     kind,
+    priority,
+    startAt: startAt === undefined ? undefined : Wire.millisOf(startAt),
     identifier: Exchange.param(exchange, "identifier"),
     payload: yield* Exchange.body(exchange),
     idempotencyKey: exchange.request.headers["idempotency-key"] || undefined,
@@ -30,7 +45,7 @@ const start = Effect.fnUntraced(function*(exchange: Exchange.Exchange, kind: "ag
  */
 export const call = (kind: "agent" | "tool") =>
   Exchange.handle(Effect.fnUntraced(function*(exchange) {
-    const { run } = yield* start(exchange, kind)
+    const { run } = yield* start(exchange, kind, yield* Exchange.queryAs(exchange, CallQuery))
     return yield* answer(exchange, yield* exchange.runtime.await(exchange.caller, run.runId))
   }))
 
@@ -48,7 +63,8 @@ const answer = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: Run
   return yield* accepted(exchange, run)
 })
 
-const accepted = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {
+/** 202: a run that goes on or pauses, and where it is. @category conversions @since 0.1.0 */
+export const accepted = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {
   const interrupts = run.state === "suspended" ? yield* exchange.runtime.interrupts(exchange.caller, run.runId) : []
   const open = interrupts.filter((interrupt) => interrupt.state === "open")
   return HttpServerResponse.jsonUnsafe(
@@ -58,13 +74,13 @@ const accepted = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: R
 })
 
 /**
- * `POST /agents/{identifier}/runs`: starts and returns at once.
+ * `POST /agents/{identifier}/runs`: starts, now or at `?startAt=`, and returns at once.
  *
  * @category routes
  * @since 0.1.0
  */
 export const background = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { run } = yield* start(exchange, "agent")
+  const { run } = yield* start(exchange, "agent", yield* Exchange.queryAs(exchange, StartQuery))
   return yield* accepted(exchange, run)
 }))
 
@@ -75,7 +91,7 @@ export const background = Exchange.handle(Effect.fnUntraced(function*(exchange) 
  * @since 0.1.0
  */
 export const stream = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { run }: Started = yield* start(exchange, "agent")
+  const { run }: Started = yield* start(exchange, "agent", yield* Exchange.queryAs(exchange, CallQuery))
   const pages = yield* exchange.runtime.follow(exchange.caller, run.runId, { after: 0, until: "settled" })
   return EventStream.response(pages, { "x-run-id": run.runId })
 }))

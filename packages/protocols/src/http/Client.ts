@@ -12,6 +12,7 @@ import type { Message } from "@fastagentic/core/PromptTemplate"
 import type * as PromptTemplate from "@fastagentic/core/PromptTemplate"
 import type * as Resource from "@fastagentic/core/Resource"
 import type { RunState } from "@fastagentic/core/RunRecord"
+import type { Checkpoint } from "@fastagentic/core/Runtime"
 import { Effect, Schema, type Stream } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import * as HttpClient from "effect/http/HttpClient"
@@ -27,6 +28,21 @@ export { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse 
 export interface CallOptions {
   readonly idempotencyKey?: string
   readonly threadId?: string
+  /** Of the runs that wait in line the higher goes first; 0 unless said. */
+  readonly priority?: number
+}
+
+/** @category models @since 0.1.0 */
+export interface StartOptions extends CallOptions {
+  /** The run is admitted now, and starts then; a number is Unix milliseconds. */
+  readonly startAt?: Date | number
+}
+
+/** @category models @since 0.1.0 */
+export interface ForkOptions {
+  /** The number of an event; the last one unless said. */
+  readonly after?: number
+  readonly idempotencyKey?: string
 }
 
 /** Fields that may all be left out may be left out together. */
@@ -47,7 +63,7 @@ export interface AgentClient<A extends Agent.Any> {
   >
   /** Does not wait. */
   readonly start: (
-    ...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>
+    ...args: Args<A["payloadSchema"]["Type"], [options?: StartOptions]>
   ) => Effect.Effect<Wire.Run, ClientError>
 }
 
@@ -74,6 +90,7 @@ export interface RunFilter {
   readonly kind?: "agent" | "tool"
   readonly state?: RunState
   readonly threadId?: string
+  readonly parentRunId?: string
   readonly after?: string
   readonly limit?: number
 }
@@ -89,6 +106,12 @@ export interface Runs {
   readonly events: (runId: string, options?: { readonly after?: number }) => Stream.Stream<RunEvent, ClientError>
   readonly cancel: (runId: string, reason?: string) => Effect.Effect<Wire.Run, ClientError>
   readonly resume: (runId: string) => Effect.Effect<Wire.Run, ClientError>
+  /** What the run can be forked after, oldest first. */
+  readonly checkpoints: (runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, ClientError>
+  /** Starts a run that goes on from where this one was. */
+  readonly fork: (runId: string, options?: ForkOptions) => Effect.Effect<Wire.Run, ClientError>
+  /** Starts the run that goes on from where this one failed, or finds it. */
+  readonly retry: (runId: string) => Effect.Effect<Wire.Run, ClientError>
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ClientError>
   /** What waits for a decision that this caller may take, on all runs of the tenant. */
   readonly pending: (page?: { readonly after?: string; readonly limit?: number }) => Effect.Effect<

@@ -8,8 +8,9 @@ import type { RunEvent } from "@fastagentic/core/Event"
 import type * as PromptTemplate from "@fastagentic/core/PromptTemplate"
 import * as Resource from "@fastagentic/core/Resource"
 import { InvalidPayload } from "@fastagentic/core/RunError"
+import { isSettled } from "@fastagentic/core/RunRecord"
 import { Effect, Schema, Stream } from "effect"
-import type { CallOptions } from "./Client.ts"
+import type { CallOptions, StartOptions } from "./Client.ts"
 import { ClientError, RunFailed, RunSuspended } from "./ClientError.ts"
 import * as ClientJournal from "./ClientJournal.ts"
 import * as ClientRuns from "./ClientRuns.ts"
@@ -32,7 +33,7 @@ export const agent = (transport: Transport.Transport, target: Target) => {
       Stream.unwrap(
         Effect.map(requestOf(target, `${path}/stream`, payload, options), (open) => stream(transport, target, open))
       ),
-    start: (payload: unknown, options?: CallOptions) =>
+    start: (payload: unknown, options?: StartOptions) =>
       requestOf(target, `${path}/runs`, payload, options).pipe(
         Effect.flatMap(transport.send),
         Effect.flatMap((answered) => Transport.readOk(answered, Wire.Run)),
@@ -46,7 +47,7 @@ export const tool = (transport: Transport.Transport, target: Target) =>
   waiting(transport, target, `/tools/${target.identifier}`)
 
 /** One request, with one key however often it is sent. */
-const requestOf = (target: Target, path: string, payload: unknown, options: CallOptions = {}) =>
+const requestOf = (target: Target, path: string, payload: unknown, options: StartOptions = {}) =>
   Effect.map(encode(target.identifier, target.payloadSchema, payload), (body): Transport.Request => ({
     method: "POST",
     path,
@@ -54,6 +55,10 @@ const requestOf = (target: Target, path: string, payload: unknown, options: Call
     headers: {
       "idempotency-key": options.idempotencyKey ?? globalThis.crypto.randomUUID(),
       "x-thread-id": options.threadId
+    },
+    query: {
+      priority: options.priority?.toString(),
+      startAt: options.startAt === undefined ? undefined : String(Number(options.startAt))
     }
   }))
 
@@ -85,7 +90,7 @@ const waiting = (transport: Transport.Transport, target: Target, path: string) =
 const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, target: Target, seen: Wire.Run) {
   const { runId } = seen
   const runs = ClientRuns.make(transport)
-  if (seen.state === "queued" || seen.state === "running") {
+  if (!isSettled(seen)) {
     yield* Stream.runDrain(
       ClientJournal.events({ transport, source: { runId }, after: seen.seq, until: "settled" })
     )

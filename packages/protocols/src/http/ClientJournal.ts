@@ -98,7 +98,7 @@ const arrive = Effect.fnUntraced(function*(
   if (event.seq !== cursor.seq + 1) {
     return yield* Effect.fail(Transport.disconnected(answered.name, `event ${event.seq} came after ${cursor.seq}`))
   }
-  const pauses = options.until === "settled" && event.type === "run_suspended" && event.data.reason === "interrupt"
+  const pauses = options.until === "settled" && event.type === "run_suspended" && event.data.reason !== "drain"
   const last = Event.isTerminal(event) || (pauses && (yield* stillPauses(options, event)))
   cursor.seq = event.seq
   return { event, last }

@@ -11,6 +11,7 @@ import * as Transport from "./ClientTransport.ts"
 import * as Wire from "./Wire.ts"
 
 const RunPage = Wire.pageOf(Wire.Run)
+const CheckpointPage = Wire.pageOf(Wire.Checkpoint)
 const InterruptPage = Wire.pageOf(Wire.Interrupt)
 
 /** @category constructors @since 0.1.0 */
@@ -21,9 +22,13 @@ export const make = (transport: Transport.Transport): Runs => {
     query: Record<string, string | undefined> = {}
   ) => Effect.flatMap(transport.send({ method: "GET", path, query }), (answered) => Transport.readOk(answered, schema))
 
-  const post = (path: string, body: { readonly reason?: string } | Answer) =>
+  const post = (
+    path: string,
+    body: { readonly reason?: string } | { readonly after?: number } | Answer,
+    headers: Transport.Request["headers"] = {}
+  ) =>
     Effect.flatMap(
-      transport.send({ method: "POST", path, body }),
+      transport.send({ method: "POST", path, body, headers }),
       (answered) => Transport.readOk(answered, Wire.Run)
     )
 
@@ -34,6 +39,13 @@ export const make = (transport: Transport.Transport): Runs => {
       ClientJournal.events({ transport, source: { runId }, after, until: "final" }),
     cancel: (runId, reason) => post(`${pathOf(runId)}/cancel`, reason === undefined ? {} : { reason }),
     resume: (runId) => post(`${pathOf(runId)}/resume`, {}),
+    checkpoints: (runId) => Effect.map(get(`${pathOf(runId)}/checkpoints`, CheckpointPage), Struct.get("items")),
+    fork: (runId, { after, idempotencyKey = globalThis.crypto.randomUUID() } = {}) =>
+      Effect.retry(
+        post(`${pathOf(runId)}/fork`, after === undefined ? {} : { after }, { "idempotency-key": idempotencyKey }),
+        transport.again
+      ),
+    retry: (runId) => Effect.retry(post(`${pathOf(runId)}/retry`, {}), transport.again),
     interrupts: (runId) => Effect.map(get(`${pathOf(runId)}/interrupts`, InterruptPage), Struct.get("items")),
     pending: (page = {}) => get("/interrupts", InterruptPage, queryOf(page)),
     answer: (runId, interruptId, answer) =>

@@ -14,8 +14,10 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
+import * as AgentRoutes from "./AgentRoutes.ts"
 import { tidy } from "./internal/tidy.ts"
 import { Problem } from "./Problem.ts"
+import * as RunRoutes from "./RunRoutes.ts"
 import * as UsageRoute from "./UsageRoute.ts"
 import * as Wire from "./Wire.ts"
 
@@ -43,18 +45,21 @@ const agentEndpoints = (named: Named) => (callable: Callable) => {
   return [
     HttpApiEndpoint.post(named(identifier), `/agents/${identifier}`, {
       payload,
+      query: AgentRoutes.CallQuery.fields,
       headers: idempotency,
       success: [callable.success.schema, suspended],
       error
     }).annotateMerge(OpenApi.annotations({ summary: callable.description })),
     HttpApiEndpoint.post(named(`${identifier}.stream`), `/agents/${identifier}/stream`, {
       payload,
+      query: AgentRoutes.CallQuery.fields,
       headers: idempotency,
       success: journal,
       error
     }).annotateMerge(OpenApi.annotations({ summary: `${callable.description}, as a stream of events` })),
     HttpApiEndpoint.post(named(`${identifier}.runs`), `/agents/${identifier}/runs`, {
       payload,
+      query: AgentRoutes.StartQuery.fields,
       headers: idempotency,
       success: [accepted, suspended],
       error
@@ -65,6 +70,7 @@ const agentEndpoints = (named: Named) => (callable: Callable) => {
 const toolEndpoint = (named: Named) => (callable: Callable) =>
   HttpApiEndpoint.post(named(callable.identifier), `/tools/${callable.identifier}`, {
     payload: callable.payload.schema,
+    query: AgentRoutes.CallQuery.fields,
     headers: idempotency,
     success: [callable.success.schema, suspended],
     error: problems(...always, 404, 409, ...callable.errors.map(({ status }) => status))
@@ -109,6 +115,7 @@ const runEndpoints = [
       kind: Schema.optionalKey(Schema.Literals(["agent", "tool"])),
       state: Schema.optionalKey(Schema.String),
       threadId: Schema.optionalKey(Schema.String),
+      parentRunId: Schema.optionalKey(Schema.String),
       after: Schema.optionalKey(Schema.String),
       limit: Schema.optionalKey(Schema.FiniteFromString)
     },
@@ -130,6 +137,23 @@ const runEndpoints = [
     error: about
   }),
   HttpApiEndpoint.post("resume", "/runs/:runId/resume", { params: runId, success: [run, accepted], error: about }),
+  HttpApiEndpoint.get("checkpoints", "/runs/:runId/checkpoints", {
+    params: runId,
+    success: Wire.pageOf(Wire.Checkpoint),
+    error: about
+  }),
+  HttpApiEndpoint.post("fork", "/runs/:runId/fork", {
+    params: runId,
+    payload: RunRoutes.Fork,
+    headers: { "idempotency-key": Schema.optionalKey(Schema.String) },
+    success: [accepted, suspended],
+    error: about
+  }).annotateMerge(OpenApi.annotations({ summary: "A new run that goes on from where this one was" })),
+  HttpApiEndpoint.post("retry", "/runs/:runId/retry", {
+    params: runId,
+    success: [accepted, suspended],
+    error: about
+  }).annotateMerge(OpenApi.annotations({ summary: "A new run that goes on from where this one failed, once" })),
   HttpApiEndpoint.get("interrupts", "/runs/:runId/interrupts", {
     params: runId,
     success: Wire.pageOf(Wire.Interrupt),

@@ -5,7 +5,7 @@
  */
 import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
-import { type ReadFailed, RunError } from "@fastagentic/core/RunError"
+import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
 import { Cause, Effect, Option, Schema } from "effect"
 import * as ByteSize from "effect/ByteSize"
@@ -15,7 +15,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
-import { summaryOf } from "./internal/issues.ts"
+import { issuesOf, summaryOf } from "./internal/issues.ts"
 import * as Problem from "./Problem.ts"
 
 /** Largest request body, in bytes. @category constants @since 0.1.0 */
@@ -149,6 +149,18 @@ export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(excha
       Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(value),
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
+
+/** The query by a shape; what is wrong with it is for known callers only. @category accessors @since 0.1.0 */
+export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
+  { caller, query, runtime }: Exchange,
+  schema: S
+): Effect.Effect<S["Type"], RunError> =>
+  Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })(Object.fromEntries(query)).pipe(
+    Effect.mapError((error) =>
+      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
+    ),
+    Effect.tapError(() => runtime.authenticate(caller))
+  )
 
 /** A path parameter that the route's pattern has. @category accessors @since 0.1.0 */
 export const param = (exchange: Exchange, name: string): string => exchange.params[name] ?? ""

@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import { Answer } from "@fastagentic/core/Interrupt"
-import { InterruptNotFound, InvalidCursor, InvalidPayload, RunError } from "@fastagentic/core/RunError"
+import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord, RunState } from "@fastagentic/core/RunRecord"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { accepted } from "./AgentRoutes.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Exchange from "./Exchange.ts"
-import { issuesOf } from "./internal/issues.ts"
 import * as Wire from "./Wire.ts"
 
 const optional = Schema.optionalKey
@@ -20,11 +20,10 @@ const ListQuery = Schema.Struct({
   kind: optional(Schema.Literals(["agent", "tool"])),
   state: optional(RunState),
   threadId: optional(Schema.String),
+  parentRunId: optional(Schema.String),
   after: optional(Schema.String),
   limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
 })
-
-const decodeListQuery = Schema.decodeUnknownEffect(ListQuery, { errors: "all", onExcessProperty: "error" })
 
 const runJson = (run: RunRecord, status = 200) =>
   HttpServerResponse.jsonUnsafe(Wire.runOf(run), { status, headers: { "x-run-id": run.runId } })
@@ -44,17 +43,14 @@ export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 }))
 
 /** What is wrong with a query is for known callers only. */
-const listQueryOf = ({ caller, query, runtime }: Exchange.Exchange) =>
-  decodeListQuery(Object.fromEntries(query)).pipe(
-    Effect.mapError((error) =>
-      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
-    ),
+const listQueryOf = (exchange: Exchange.Exchange) =>
+  Exchange.queryAs(exchange, ListQuery).pipe(
     Effect.filterOrFail(
       ({ after }) => after === undefined || isRunId(after),
       ({ after = "" }) =>
         new RunError({ reason: new InvalidCursor({ cursor: after, reason: "a cursor is the id of a run" }) })
     ),
-    Effect.tapError(() => runtime.authenticate(caller))
+    Effect.tapError(() => exchange.runtime.authenticate(exchange.caller))
   )
 
 const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
@@ -107,6 +103,33 @@ export const cancel = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 export const resume = Exchange.handle(Effect.fnUntraced(function*(exchange) {
   const run = yield* exchange.runtime.resume(exchange.caller, Exchange.param(exchange, "runId"))
   return runJson(run, isFinal(run.state) ? 200 : 202)
+}))
+
+/** `GET /runs/{runId}/checkpoints`: what the run can be forked after, oldest first. @category routes @since 0.1.0 */
+export const checkpoints = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const items = yield* exchange.runtime.checkpoints(exchange.caller, Exchange.param(exchange, "runId"))
+  return HttpServerResponse.jsonUnsafe({ items, next: null })
+}))
+
+/** After which event; after the last one unless said. @category schemas @since 0.1.0 */
+export const Fork = Schema.Struct({ after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))) })
+
+/** `POST /runs/{runId}/fork`: 202 with the new run. @category routes @since 0.1.0 */
+export const fork = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { after } = yield* Exchange.bodyAs(exchange, Fork)
+  const idempotencyKey = exchange.request.headers["idempotency-key"] || undefined
+  const { run } = yield* exchange.runtime.fork(exchange.caller, Exchange.param(exchange, "runId"), {
+    after,
+    idempotencyKey
+  })
+  return yield* accepted(exchange, run)
+}))
+
+/** `POST /runs/{runId}/retry`: 202 with the run that takes its place. @category routes @since 0.1.0 */
+export const retry = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  yield* Exchange.bodyAs(exchange, Schema.Struct({}))
+  const { run } = yield* exchange.runtime.retry(exchange.caller, Exchange.param(exchange, "runId"))
+  return yield* accepted(exchange, run)
 }))
 
 /** `GET /runs/{runId}/interrupts`. @category routes @since 0.1.0 */

@@ -7,7 +7,7 @@ import type { Caller } from "@fastagentic/core/Caller"
 import { RunError, StoreUnavailable } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
 import type { ReadError } from "@fastagentic/core/RunStore"
-import type { Page, Runtime } from "@fastagentic/core/Runtime"
+import type { Page, Runtime, Started } from "@fastagentic/core/Runtime"
 import { Effect, FiberMap, Schema, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
@@ -67,15 +67,27 @@ export const make = Effect.fnUntraced(function*(options: {
     }
   })
 
-  const start = Effect.fnUntraced(function*(frame: Op<"start">) {
+  const start = (frame: Op<"start">) =>
+    launch(
+      frame,
+      runtime.start(caller, {
+        ..."agent" in frame ? { kind: "agent", identifier: frame.agent } : { kind: "tool", identifier: frame.tool },
+        payload: frame.payload,
+        idempotencyKey: frame.idempotencyKey,
+        threadId: frame.threadId,
+        startAt: frame.startAt === undefined ? undefined : Wire.millisOf(frame.startAt),
+        priority: frame.priority
+      })
+    )
+
+  /** Starts a run and follows it unless told otherwise. */
+  const launch = Effect.fnUntraced(function*(
+    frame: Op<"start" | "fork" | "retry">,
+    started: Effect.Effect<Started, RunError>
+  ) {
     const follows = frame.follow ?? true
     if (follows) yield* room()
-    const { run } = yield* runtime.start(caller, {
-      ..."agent" in frame ? { kind: "agent", identifier: frame.agent } : { kind: "tool", identifier: frame.tool },
-      payload: frame.payload,
-      idempotencyKey: frame.idempotencyKey,
-      threadId: frame.threadId
-    })
+    const { run } = yield* started
     if (!follows) return yield* result(frame.id, run)
     yield* follow({ id: frame.id, runId: run.runId }, run)
   })
@@ -133,6 +145,18 @@ export const make = Effect.fnUntraced(function*(options: {
             ...(reason === undefined ? {} : { reason })
           })
         )
+      }
+      case "resume":
+        return yield* result(frame.id, yield* runtime.resume(caller, frame.runId))
+      case "fork": {
+        const { after, idempotencyKey, runId } = frame
+        return yield* launch(frame, runtime.fork(caller, runId, { after, idempotencyKey }))
+      }
+      case "retry":
+        return yield* launch(frame, runtime.retry(caller, frame.runId))
+      case "checkpoints": {
+        const { id, runId } = frame
+        return yield* outlet.send({ id, type: "checkpoints", runId, items: yield* runtime.checkpoints(caller, runId) })
       }
       case "ping":
         return yield* outlet.send({ id: frame.id, type: "pong" })

@@ -21,6 +21,8 @@ const starting = {
   payload: optional(Schema.Unknown),
   idempotencyKey: optional(Schema.String),
   threadId: optional(Schema.String),
+  startAt: optional(Schema.Union([Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)), Wire.Instant])),
+  priority: optional(Wire.Priority),
   follow: optional(Schema.Boolean)
 }
 
@@ -41,6 +43,17 @@ export const ClientFrame = Schema.Union([
   }),
   Schema.Struct({ id, op: Schema.Literal("unfollow"), runId }),
   Schema.Struct({ id, op: Schema.Literal("cancel"), runId, reason: optional(Schema.String) }),
+  Schema.Struct({ id, op: Schema.Literal("resume"), runId }),
+  Schema.Struct({
+    id,
+    op: Schema.Literal("fork"),
+    runId,
+    after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+    idempotencyKey: optional(Schema.String),
+    follow: optional(Schema.Boolean)
+  }),
+  Schema.Struct({ id, op: Schema.Literal("retry"), runId, follow: optional(Schema.Boolean) }),
+  Schema.Struct({ id, op: Schema.Literal("checkpoints"), runId }),
   Schema.Struct({
     id,
     op: Schema.Literal("answer"),
@@ -64,6 +77,7 @@ export type ClientFrame = typeof ClientFrame.Type
  */
 export const ServerFrame = Schema.Union([
   Schema.Struct({ id, type: Schema.Literal("result"), run: Wire.Run }),
+  Schema.Struct({ id, type: Schema.Literal("checkpoints"), runId, items: Schema.Array(Wire.Checkpoint) }),
   Schema.Struct({ id, type: Schema.Literal("event"), event: Event.RunEvent }),
   Schema.Struct({ id, type: Schema.Literal("end"), runId, state: RunState }),
   Schema.Struct({ id: optional(id), type: Schema.Literal("error"), problem: Problem }),

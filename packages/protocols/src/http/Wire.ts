@@ -15,7 +15,7 @@ import { Schema, Struct } from "effect"
  * @since 0.1.0
  */
 export const Run = RunRecord.mapFields(
-  Struct.omit(["emitted", "tenant", "owner", "grants", "fingerprint", "idempotencyKey"])
+  Struct.omit(["crashes", "emitted", "tenant", "owner", "grants", "fingerprint", "idempotencyKey"])
 ).annotate({ identifier: "Run" })
 
 /** @category models @since 0.1.0 */
@@ -31,6 +31,7 @@ export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Ar
 /** @category conversions @since 0.1.0 */
 export const runOf = (
   {
+    crashes: _crashes,
     emitted: _emitted,
     fingerprint: _fingerprint,
     grants: _grants,
@@ -43,6 +44,24 @@ export const runOf = (
 
 /** An entry of the audit trail. Times are Unix milliseconds. @category schemas @since 0.1.0 */
 export const AuditEntry = Recorded.annotate({ identifier: "AuditEntry" })
+
+/** A step that a run can be forked after: `seq` is the number of the event that it was committed with. @category schemas @since 0.1.0 */
+export const Checkpoint = Schema.Struct({ name: Schema.String, seq: Schema.Int }).annotate({ identifier: "Checkpoint" })
+
+/** Of the runs that wait in line the higher goes first; 0 unless said. @category schemas @since 0.1.0 */
+export const Priority = Schema.Int.check(Schema.isBetween({ minimum: -1_000, maximum: 1_000 }))
+
+const isInstant = (text: string) => /^\d{1,15}$/u.test(text) || (zoned.test(text) && !Number.isNaN(Date.parse(text)))
+const zoned = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/u
+
+/** A time as it is given by text: ISO 8601 with its offset, or Unix milliseconds. @category schemas @since 0.1.0 */
+export const Instant = Schema.String.check(
+  Schema.makeFilter(isInstant, { expected: "an ISO 8601 time with its offset, or Unix milliseconds" })
+)
+
+/** In Unix milliseconds. @category conversions @since 0.1.0 */
+export const millisOf = (instant: string | number): number =>
+  typeof instant === "number" || /^\d+$/u.test(instant) ? Number(instant) : Date.parse(instant)
 
 /** A page of a list; `next` goes into `?after=` for the page that follows. @category schemas @since 0.1.0 */
 export const pageOf = <S extends Schema.Constraint>(item: S) =>

@@ -85,6 +85,10 @@ const messageOf = (reason: Reason): string => {
       return `Budget "${reason.budget}" is used up`
     case "IdempotencyConflict":
       return "The idempotency key was used before with other arguments"
+    case "ThreadBusy":
+      return `Run ${reason.runId} of thread "${reason.threadId}" has not ended`
+    case "RunFinished":
+      return `The run is ${reason.state}`
     case "ShuttingDown":
       return "The server is shutting down"
     default:

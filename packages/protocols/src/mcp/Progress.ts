@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { RunEvent } from "@fastagentic/core/Event"
+import type { Data, RunEvent } from "@fastagentic/core/Event"
 
 /** @category models @since 0.1.0 */
 export interface Progress {
@@ -35,6 +35,12 @@ export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progr
 
 const isDelta = (event: RunEvent) => event.type === "token" || event.type === "reasoning_delta"
 
+/** A pause that ends by itself is progress. */
+const pauses: Partial<Record<Data<"run_suspended">["reason"], string>> = {
+  timer: "waits for a time",
+  child: "waits for another run"
+}
+
 const messageOf = (event: RunEvent): string | undefined => {
   switch (event.type) {
     case "token":
@@ -57,8 +63,9 @@ const messageOf = (event: RunEvent): string | undefined => {
     case "done":
     case "error":
     case "run_cancelled":
-    case "run_suspended":
       return undefined
+    case "run_suspended":
+      return pauses[event.data.reason]
     default:
       return event.type
   }

@@ -7,13 +7,20 @@ import type { Caller } from "@fastagentic/core/Caller"
 import type { Callable } from "@fastagentic/core/Fusion"
 import { RunError } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Runtime } from "@fastagentic/core/Runtime"
+import type { Page, Runtime } from "@fastagentic/core/Runtime"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect, Stream } from "effect"
+import { Clock, Effect, Stream } from "effect"
+import { goesOnByItself, untilSomebody } from "../internal/waiting.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
 import { invalidParams, McpError } from "./McpError.ts"
 import * as Progress from "./Progress.ts"
 import * as ToolResult from "./ToolResult.ts"
+
+/**
+ * How long a call waits on, in milliseconds, when its run pauses for a time or for another run: clients give up after a
+ * minute, and a call that is given up cancels its run.
+ */
+const patience = 20_000
 
 /** @category models @since 0.1.0 */
 export interface ToolCall {
@@ -88,8 +95,15 @@ const outcome = Effect.fnUntraced(function*(
   call: ToolCall,
   runId: string
 ) {
-  if (call.report !== undefined) yield* follow(runtime, call, runId, call.report)
-  const settled = yield* runtime.await(call.caller, runId)
+  if (call.report !== undefined) {
+    const pages = yield* runtime.follow(call.caller, runId, { after: 0, until: "settled" })
+    yield* Effect.catchTag(
+      report(pages, call, runId),
+      ["JournalDamaged", "StoreUnavailable"],
+      (reason) => Effect.fail(new RunError({ reason }))
+    )
+  }
+  const settled = yield* waitOn(runtime, call, yield* runtime.await(call.caller, runId))
   return ToolResult.fromRun(settled, {
     traceId: call.caller.traceId,
     structured: isObject(callable.success.json),
@@ -97,23 +111,22 @@ const outcome = Effect.fnUntraced(function*(
   })
 })
 
+/** Over pauses that end by themselves and soon. */
+const waitOn = Effect.fnUntraced(function*(runtime: Runtime["Service"], call: ToolCall, run: RunRecord) {
+  const limit = (yield* Clock.currentTimeMillis) + patience
+  if (!goesOnByItself(run) || (run.waitsFor === "timer" && (run.wakeAt ?? 0) > limit)) return run
+  const pages = yield* untilSomebody(runtime, call.caller, run.runId, run.seq)
+  yield* Effect.timeoutOption(report(pages, call, run.runId), patience)
+  return yield* runtime.get(call.caller, run.runId)
+})
+
+const report = <E>(pages: Stream.Stream<Page, E>, { report: tell }: ToolCall, runId: string) =>
+  Stream.runForEach(pages, ({ events }) =>
+    tell === undefined
+      ? Effect.void
+      : Effect.forEach(Progress.fromEvents(events), (progress) => tell(progress, runId), { discard: true }))
+
 const openInterrupts = (runtime: Runtime["Service"], caller: Caller, { runId, state }: RunRecord) =>
   state !== "suspended"
     ? Effect.succeed([])
     : Effect.map(runtime.interrupts(caller, runId), (all) => all.filter((interrupt) => interrupt.state === "open"))
-
-const follow = Effect.fnUntraced(function*(
-  runtime: Runtime["Service"],
-  call: ToolCall,
-  runId: string,
-  report: NonNullable<ToolCall["report"]>
-) {
-  const pages = yield* runtime.follow(call.caller, runId, { after: 0, until: "settled" })
-  yield* Stream.runForEach(
-    pages,
-    ({ events }) =>
-      Effect.forEach(Progress.fromEvents(events), (progress) => report(progress, runId), { discard: true })
-  ).pipe(
-    Effect.mapError((reason) => new RunError({ reason }))
-  )
-})

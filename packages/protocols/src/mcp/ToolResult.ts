@@ -32,7 +32,7 @@ export const fromRun = (
   if (run.error !== undefined) return failed(run.error, meta)
   if (run.state === "cancelled") return refused({ _tag: "RunCancelled", runId: run.runId }, meta)
   if (run.state === "suspended" && options.interrupts.length > 0) return suspended(run, options.interrupts, meta)
-  return refused({ _tag: "RunContinues", runId: run.runId, state: run.state, follow: `GET /runs/${run.runId}` }, meta)
+  return continues(run, meta)
 }
 
 const completed = (output: Schema.Json, structured: boolean, meta: Json): Sdk.CallToolResult => {
@@ -69,6 +69,19 @@ const suspended = (run: RunRecord, interrupts: ReadonlyArray<Interrupt>, meta: J
     { ...meta, [Meta.interrupts]: open }
   )
 }
+
+/** A run that is not over: where to ask for it, and how to wait for it again. */
+const continues = ({ idempotencyKey, runId, state, waitsFor, wakeAt }: RunRecord, meta: Json) =>
+  refused({
+    _tag: "RunContinues",
+    message: "The run is not over yet and goes on by itself.",
+    runId,
+    state,
+    ...(waitsFor === undefined ? {} : { waitsFor }),
+    ...(wakeAt === undefined || waitsFor === "child" ? {} : { wakeAt }),
+    follow: { method: "GET", path: `/runs/${runId}` },
+    ...(idempotencyKey === undefined ? {} : { again: { _meta: { [Meta.idempotencyKey]: idempotencyKey } } })
+  }, meta)
 
 /** The typed error is text for the model, and data for the client: structured content has the shape of a success. */
 export const refused = (error: Schema.Json, meta: Json): Sdk.CallToolResult => ({

@@ -56,6 +56,7 @@ describe("The OpenAPI document", () => {
       assert.deepStrictEqual(document.info, { title: "Acme", version: "1.0.0", description: "A support desk" })
       assert.deepStrictEqual(Object.keys(document.components.schemas), [
         "AuditEntry",
+        "Checkpoint",
         "Interrupt",
         "Problem",
         "Run",
@@ -85,6 +86,9 @@ describe("The OpenAPI document", () => {
           "GET /runs/{runId}/events runs.events",
           "POST /runs/{runId}/cancel runs.cancel",
           "POST /runs/{runId}/resume runs.resume",
+          "GET /runs/{runId}/checkpoints runs.checkpoints",
+          "POST /runs/{runId}/fork runs.fork",
+          "POST /runs/{runId}/retry runs.retry",
           "GET /runs/{runId}/interrupts runs.interrupts",
           "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
