@@ -5,7 +5,7 @@ import { isFinal, isSettled, type RunRecord } from "../RunRecord.ts"
 import type { ReadError, RunStore } from "../RunStore.ts"
 
 /** How many committed events a hub keeps at hand for followers that are close behind. */
-const recentCapacity = 1_024
+export const recentCapacity = 1_024
 const pageSize = 512
 
 /** Events in order. A page without events says that the connection is alive; `closing`, that the server goes away. */

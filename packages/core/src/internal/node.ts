@@ -9,7 +9,7 @@ import { isFinal, type RunRecord } from "../RunRecord.ts"
 import { changed, type Commit, type ReadError, type RunStore } from "../RunStore.ts"
 import type { Children } from "./delegation.ts"
 import type { BoundHook } from "./dispatch.ts"
-import { Hub, type Page, pages } from "./hub.ts"
+import { Hub, type Page, pages, recentCapacity } from "./hub.ts"
 import { Journal } from "./journal.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
 import { Metrics } from "./metrics.ts"
@@ -211,10 +211,21 @@ export class Node {
     })
   }
 
-  /** A run may have moved on between its record was read and its hub was made, or on another node. */
+  /**
+   * A run may have moved on between its record was read and its hub was made, or on another node. What is new is read once
+   * for all who follow it here.
+   */
   private refresh(hub: Hub): Effect.Effect<void, ReadError> {
-    return Effect.map(this.journalOf(hub.run).store.get(hub.run.runId), (stored) => {
-      if (stored !== undefined && stored.seq > hub.run.seq) hub.jump(stored)
+    return Effect.gen({ self: this }, function*() {
+      const { runId, seq } = hub.run
+      const { store } = this.journalOf(hub.run)
+      const stored = yield* store.get(runId)
+      if (stored === undefined || stored.seq <= seq) return
+      const missing = stored.seq - seq
+      const events = missing > recentCapacity ? [] : yield* store.events(runId, seq, missing)
+      // Somebody else has looked at the same time, or there is too much to keep at hand.
+      if (hub.run.seq !== seq || events.length < missing) return hub.run.seq < stored.seq ? hub.jump(stored) : undefined
+      hub.publish(stored, events.slice(0, missing))
     })
   }
 

@@ -1,0 +1,78 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, App, type Interrupt, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Context, Effect, Layer, Schema } from "effect"
+import { caller, isWhole, journal, layerRuntime, settle } from "./support.ts"
+
+const Ask = Agent.make("ask", { description: "Asks", payload: {}, success: Schema.String })
+const Acme = App.make("acme", { version: "1", agents: [Ask] })
+
+let answers = 0
+const Handlers = Ask.toLayer(Effect.fn(function*() {
+  const value = yield* Effect.orDie(Run.interrupt("ask", { schema: Schema.String }))
+  answers++
+  return value
+}))
+
+/** Two nodes over one store, with a run that waits for a decision. */
+const waiting = Effect.gen(function*() {
+  const store = Context.get(yield* Layer.build(RunStore.RunStore.layerMemory), RunStore.RunStore)
+  const node = Layer.fresh(layerRuntime(Acme, Handlers, Layer.succeed(RunStore.RunStore, store)))
+  const [one, two] = [yield* Layer.build(node), yield* Layer.build(node)]
+  const { runId } = yield* Effect.provideContext(settle("ask"), one)
+  const nodes = [Context.get(one, Runtime.Runtime), Context.get(two, Runtime.Runtime)]
+  const [asked] = yield* Context.get(one, Runtime.Runtime).interrupts(caller, runId)
+  const race = <A, E>(act: (node: Runtime.Runtime["Service"], index: number) => Effect.Effect<A, E>) =>
+    Effect.all(
+      Array.from({ length: 100 }, (_, index) =>
+        Effect.result(act(nodes[index % 2] ?? Context.get(one, Runtime.Runtime), index))),
+      { concurrency: "unbounded" }
+    )
+  return { one, runId, id: asked?.id ?? "", race, store }
+})
+
+describe("Of a hundred who come at once on two nodes", () => {
+  it.live("one answer wins, and the others get it", () =>
+    Effect.gen(function*() {
+      const { id, one, race, runId, store } = yield* waiting
+      answers = 0
+      const answer = (index: number): Interrupt.Answer => ({ decision: "approve", value: `answer ${index}` })
+      const results = yield* race((node, index) => node.answer(caller, runId, id, answer(index)))
+      const [won] = results.flatMap((result, index) => result._tag === "Success" ? [index] : [])
+      assert.strictEqual(results.filter(({ _tag }) => _tag === "Success").length, 1)
+      for (const result of results) {
+        if (result._tag === "Success") continue
+        const { reason } = result.failure
+        assert.strictEqual(reason._tag, "InterruptResolved")
+        if (reason._tag === "InterruptResolved") assert.strictEqual(reason.resolution.value, `answer ${won}`)
+      }
+      while ((yield* store.get(runId))?.state === "running") yield* Effect.sleep("5 millis")
+      assert.deepInclude(yield* store.get(runId), { state: "completed", output: `answer ${won}`, attempt: 2 })
+      assert.strictEqual(answers, 1)
+      assert.isTrue(isWhole(yield* Effect.provideContext(journal(runId), one)))
+    }))
+
+  it.live("one cancels, and all see it cancelled", () =>
+    Effect.gen(function*() {
+      const { race, runId, store } = yield* waiting
+      const results = yield* race((node, index) => node.cancel(caller, runId, `reason ${index}`))
+      assert.isTrue(results.every((result) => result._tag === "Success" && result.success.state === "cancelled"))
+      const events = yield* store.events(runId, 0, 100)
+      assert.strictEqual(events.filter(({ type }) => type === "run_cancelled").length, 1)
+    }))
+
+  it.live("one decides or one cancels, never both", () =>
+    Effect.gen(function*() {
+      const { id, race, runId, store } = yield* waiting
+      yield* race((node, index) =>
+        index % 3 === 0
+          ? Effect.asVoid(node.cancel(caller, runId))
+          : Effect.asVoid(node.answer(caller, runId, id, { decision: "approve", value: "yes" }))
+      )
+      while ((yield* store.get(runId))?.state === "running") yield* Effect.sleep("5 millis")
+      const events = yield* store.events(runId, 0, 100)
+      assert.isTrue(isWhole(events))
+      const ends = events.filter(({ type }) => type === "done" || type === "run_cancelled" || type === "error")
+      assert.strictEqual(ends.length, 1)
+      assert.strictEqual(events.at(-1)?.seq, ends[0]?.seq)
+    }))
+})
