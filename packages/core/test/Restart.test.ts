@@ -231,6 +231,27 @@ describe("A restart", () => {
       assert.deepStrictEqual(after.done, ["last"])
     }))
 
+  it.live("lets what is not durable come to its end in the time that there is", () =>
+    Effect.gen(function*() {
+      const Quick = Agent.make("quick", { description: "Two steps", payload: {}, durable: false })
+      const begun = yield* Deferred.make<void>()
+      const done: Array<string> = []
+      const Handlers = Quick.toLayer(Effect.fn(function*() {
+        yield* Run.step(
+          "one",
+          Effect.as(Effect.andThen(Deferred.succeed(begun, undefined), Effect.sleep("20 millis")), 1)
+        )
+        yield* Run.step("two", Effect.sync(() => done.push("two")))
+        return "done"
+      }))
+      const App1 = App.make("acme", { version: "1", agents: [Quick] })
+      yield* Effect.andThen(start("quick"), Deferred.await(begun)).pipe(
+        Effect.provide(layerRuntime(App1, Handlers, undefined, { grace: "10 seconds" })),
+        Effect.scoped
+      )
+      assert.deepStrictEqual(done, ["two"])
+    }))
+
   it.live("ends what is not durable, and says why", () =>
     Effect.gen(function*() {
       const store = yield* memory

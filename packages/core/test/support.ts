@@ -18,9 +18,10 @@ export const caller = Caller.make("local")
 export const layerRuntime = <A extends App.Any, E, E2, R2>(
   app: A,
   handlers: Layer.Layer<App.Handlers<A>, E2, R2>,
-  store: Layer.Layer<RunStore.RunStore, E> = RunStore.RunStore.layerMemory
+  store: Layer.Layer<RunStore.RunStore, E> = RunStore.RunStore.layerMemory,
+  options: Runtime.Options = { grace: "50 millis" }
 ) =>
-  Runtime.layer(app, { grace: "50 millis" }).pipe(
+  Runtime.layer(app, options).pipe(
     Layer.provide(handlers),
     Layer.provideMerge(Layer.mergeAll(
       store,

@@ -207,9 +207,9 @@ export class LiveRun {
     })
   }
 
-  /** The next step is the last one of this segment. */
+  /** The next step is the last one of this segment, when the run can go on elsewhere. */
   drain() {
-    this.draining = true
+    this.draining = this.run.durable
   }
 
   commitOf(parts: Parts): Commit {
