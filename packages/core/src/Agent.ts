@@ -49,6 +49,22 @@ export interface Concurrency {
  */
 export type Threads = "parallel" | "reject" | "enqueue" | "interrupt" | "rollback"
 
+/**
+ * How a run that an earlier definition has started goes on with this one: `from` is the version of that definition, or its
+ * payload, and the steps that are named get other values.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Migration {
+  readonly from: string | PayloadSchema
+  readonly payload: (old: never) => unknown
+  readonly steps: MigratedSteps
+}
+
+/** Stored values of steps, by the name of the step, and what becomes of them. @category models @since 0.1.0 */
+export type MigratedSteps = Readonly<Record<string, (value: Schema.Json) => Schema.Json>>
+
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun | Scope.Scope>
@@ -80,6 +96,8 @@ export interface Agent<
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
+  readonly version: string | undefined
+  readonly migrations: ReadonlyArray<Migration>
   readonly hooks: ReadonlyArray<Hooks>
   readonly handler: Context.Key<Handler<Identifier>, Handle>
 
@@ -87,6 +105,21 @@ export interface Agent<
   hook<H extends ReadonlyArray<Hook.Any>>(
     ...hooks: H
   ): Agent<Identifier, Payload, Success, Error, Hooks | H[number]>
+
+  /**
+   * Lets runs go on that an earlier definition has started: those of that version, or those whose payload was of that
+   * shape. The first migration that fits a run is taken.
+   */
+  migrate<const Old extends { readonly [key: string]: AnySchema } | PayloadSchema>(migration: {
+    readonly from: Old
+    readonly payload: (old: StructOf<Old>["Type"]) => Payload["Type"]
+    readonly steps?: MigratedSteps
+  }): Agent<Identifier, Payload, Success, Error, Hooks>
+  migrate(migration: {
+    readonly from: string
+    readonly payload: (old: Schema.Json) => Payload["Type"]
+    readonly steps?: MigratedSteps
+  }): Agent<Identifier, Payload, Success, Error, Hooks>
 
   /**
    * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
@@ -115,6 +148,8 @@ export interface Any {
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
+  readonly version: string | undefined
+  readonly migrations: ReadonlyArray<Migration>
   readonly hooks: ReadonlyArray<Hook.Any>
 }
 
@@ -123,12 +158,24 @@ export type Handlers<A> = A extends Agent<infer I, infer _P, infer _S, infer _E,
   ? Handler<I> | (H extends Hook.Any ? Hook.HandlersOf<H> : never)
   : never
 
-type Options = Omit<Agent<string, PayloadSchema, AnySchema, AnySchema, Hook.Any>, "hook" | "toLayer" | typeof TypeId>
+type Options = Omit<
+  Agent<string, PayloadSchema, AnySchema, AnySchema, Hook.Any>,
+  "hook" | "migrate" | "toLayer" | typeof TypeId
+>
 
 const Proto = {
   [TypeId]: TypeId,
   hook(this: Options, ...hooks: ReadonlyArray<Hook.Any>) {
     return makeProto({ ...optionsOf(this), hooks: [...this.hooks, ...hooks] })
+  },
+  migrate(this: Options, migration: {
+    readonly from: string | { readonly [key: string]: AnySchema } | PayloadSchema
+    readonly payload: (old: never) => unknown
+    readonly steps?: MigratedSteps
+  }) {
+    const { from, payload, steps = {} } = migration
+    const added: Migration = { from: typeof from === "string" ? from : structOf(from), payload, steps }
+    return makeProto({ ...optionsOf(this), migrations: [...this.migrations, added] })
   },
   toLayer(
     this: Options,
@@ -180,6 +227,8 @@ const optionsOf = (agent: Options): Options => ({
   mcpTool: agent.mcpTool,
   scopes: agent.scopes,
   examples: agent.examples,
+  version: agent.version,
+  migrations: agent.migrations,
   hooks: agent.hooks,
   handler: agent.handler
 })
@@ -196,7 +245,8 @@ const makeProto = <A>(options: Options): A => {
  *
  * `success` is a string unless said otherwise. A durable agent (the default) survives restarts; one that is not keeps
  * its runs in memory. Starts beyond `concurrency` wait in line, those of the same priority in order of arrival. `threads`
- * says what becomes of a message to a thread that is not through with the one before. `mcpTool: false` hides it from MCP's tool list. `examples` show callers what to ask.
+ * says what becomes of a message to a thread that is not through with the one before. Runs of another `version` do not go
+ * on with this one unless a migration says how: change it when the handler no longer does the same steps. `mcpTool: false` hides it from MCP's tool list. `examples` show callers what to ask.
  *
  * @category constructors
  * @since 0.1.0
@@ -217,6 +267,7 @@ export const make = <
   readonly mcpTool?: boolean
   readonly scopes?: ReadonlyArray<string>
   readonly examples?: ReadonlyArray<string>
+  readonly version?: string
 }): Agent<
   Identifier,
   StructOf<Payload>,
@@ -235,6 +286,8 @@ export const make = <
     mcpTool: options.mcpTool ?? true,
     scopes: options.scopes ?? [],
     examples: options.examples ?? [],
+    version: options.version,
+    migrations: [],
     hooks: [],
     handler: Context.Service<Handler<Identifier>, Handle>(`@fastagentic/core/Agent/${identifier}`)
   })

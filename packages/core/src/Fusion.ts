@@ -66,7 +66,16 @@ export interface Callable {
     readonly idempotent: boolean
     readonly openWorld: boolean
   }
+  /** Ends in `@` and the version, when there is one. */
   readonly fingerprint: string
+  readonly migrations: ReadonlyArray<Migration>
+}
+
+/** A migration, with how it reads what was stored. @category models @since 0.1.0 */
+export interface Migration {
+  readonly from: string | Shape
+  readonly payload: (old: unknown) => unknown
+  readonly steps: Agent.MigratedSteps
 }
 
 /** @category models @since 0.1.0 */
@@ -142,6 +151,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
   const payload = yield* objectShape(name, "payload", agent.payloadSchema)
   const success = yield* shape(name, "success", agent.successSchema)
   const error = yield* shape(name, "error", agent.errorSchema)
+  const { version } = agent
   return {
     kind: "agent",
     identifier: agent.identifier,
@@ -157,8 +167,19 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     mcpTool: agent.mcpTool ? agent.identifier : undefined,
     examples: agent.examples,
     annotations: { title: undefined, readonly: false, destructive: false, idempotent: false, openWorld: true },
-    fingerprint: fingerprintOf(agent.identifier, payload, success, error)
+    fingerprint: fingerprintOf(agent.identifier, payload, success, error) +
+      (version === undefined ? "" : `@${version}`),
+    migrations: yield* Effect.forEach(agent.migrations, (migration) => compileMigration(name, migration))
   } satisfies Callable
+})
+
+const compileMigration = Effect.fnUntraced(function*(name: string, { from, payload, steps }: Agent.Migration) {
+  return {
+    from: typeof from === "string" ? from : yield* objectShape(name, "payload of a migration", from),
+    // makeProto: the declaration has checked that it takes what `from` reads; a version says nothing of what that is.
+    payload: payload as Migration["payload"],
+    steps
+  } satisfies Migration
 })
 
 const limitsOf = ({ concurrency: { perTenant, total }, threads }: Agent.Any): Limits | undefined =>
@@ -195,7 +216,8 @@ const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string, ap
       idempotent: Context.get(tool.annotations, Tool.Idempotent),
       openWorld: Context.get(tool.annotations, Tool.OpenWorld)
     },
-    fingerprint: fingerprintOf(tool.name, payload, success, error)
+    fingerprint: fingerprintOf(tool.name, payload, success, error),
+    migrations: []
   } satisfies Callable
 })
 

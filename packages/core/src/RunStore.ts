@@ -116,6 +116,7 @@ export interface Query {
   readonly agent?: string
   readonly kind?: "agent" | "tool"
   readonly state?: RunState
+  readonly waitsFor?: WaitsFor
   readonly threadId?: string
   readonly parentRunId?: string
   readonly before?: string
@@ -132,6 +133,21 @@ export interface Query {
 export interface DueQuery {
   readonly now: number
   readonly agents: ReadonlyArray<string>
+  readonly limit: number
+}
+
+/**
+ * Runs of all tenants in these states, newest first; `before` is the run id that the previous page ended with. `except`
+ * leaves out runs with one of these fingerprints, unless they wait for a migration.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ScanQuery {
+  readonly states: ReadonlyArray<RunState>
+  readonly agent?: string
+  readonly except?: ReadonlyArray<string>
+  readonly before?: string
   readonly limit: number
 }
 
@@ -162,6 +178,8 @@ export class RunStore extends Context.Service<RunStore, {
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Those of the unfinished runs that another node had, which is gone; none where one process has the store. */
   readonly abandoned: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** For who looks after the store as a whole: no caller sees what it answers. */
+  readonly scan: (query: ScanQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Removes runs with all that belongs to them, and says which. With `dryRun` it only says which. */
   readonly remove: (

@@ -25,6 +25,7 @@ import { reconcile } from "./internal/reconcile.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeStart } from "./internal/start.ts"
 import { makeTrail } from "./internal/trail.ts"
+import { upgradeAll } from "./internal/upgradeAll.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeWaking } from "./internal/waking.ts"
 import type * as Interrupt from "./Interrupt.ts"
@@ -217,6 +218,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       const waking = makeWaking(node, bound)
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
       node.rested = waking.rested
+      yield* upgradeAll(node, bound)
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* waking.wakeAll(node.durable.store)
       yield* attend(node, bound, waking)

@@ -6,6 +6,7 @@ import type { RunRecord, RunState } from "../RunRecord.ts"
 import type { Changes, Commit } from "../RunStore.ts"
 import { asRunError } from "./door.ts"
 import type { Bound, Node } from "./node.ts"
+import { pinning, upgradeOf } from "./upgrades.ts"
 
 /** A decision that goes with what it lets happen. */
 export interface Resolve {
@@ -38,7 +39,7 @@ export const release = Effect.fnUntraced(function*(node: Node, bound: Bound, run
 
 /**
  * Makes this node the owner of a run that has none, when there is room for it, in the same commit as the decision that
- * lets it go on.
+ * lets it go on. A run that does not fit the definition that is here is kept until one comes that it fits.
  *
  * Returns false when somebody else was faster or there is no room: nothing was written then.
  */
@@ -51,10 +52,15 @@ export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: 
   const resumed = attempt > 1 ? { resumed: true } : {}
   const base = commitOf(node, run, options.from, options.resolve)
   const { limits } = bound.callable
+  const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf(node, run)))
+  if (upgrade._tag === "Pinned") return yield* pin(node, run, base, upgrade.why)
+  const { events, set, steps } = upgrade.parts
+  const crashes = options.crashes === undefined ? {} : { crashes: options.crashes }
   const write: Commit = {
     ...base,
-    events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }],
-    set: { state: "running", attempt, ...(options.crashes === undefined ? {} : { crashes: options.crashes }) },
+    events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }, ...events],
+    set: { ...set, ...crashes, state: "running", attempt },
+    ...(steps.length === 0 ? {} : { steps }),
     // Who was running has its place already.
     ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
   }
@@ -67,6 +73,13 @@ export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: 
     Effect.sync(() => node.arriving.delete(run.runId))
   )))
   return claimed !== undefined
+})
+
+const stepsOf = (node: Node, run: RunRecord) => Effect.suspend(() => node.journalOf(run).store.steps(run.runId))
+
+const pin = Effect.fnUntraced(function*(node: Node, run: RunRecord, base: Commit, why: string) {
+  if (run.waitsFor === "migration" && base.resolve === undefined) return true
+  return (yield* asRunError(node.commit(run, pinning(base, run, why)))) !== undefined
 })
 
 /** Reads what there is to go on from only now: until it was fenced, the owner before could still commit a step. */

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { Caller } from "../Caller.ts"
 import type { Interrupt } from "../Interrupt.ts"
-import { InvalidCursor, RunError, RunFinished } from "../RunError.ts"
+import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { ForkRequest, Started } from "../Runtime.ts"
 import type { Inheritance } from "./admit.ts"
@@ -9,6 +9,7 @@ import type { Callables } from "./bind.ts"
 import { type Acting, asRunError, type Door } from "./door.ts"
 import type { Node } from "./node.ts"
 import type { makeStart } from "./start.ts"
+import { upgradeOf } from "./upgrades.ts"
 
 /** New runs that go on from where another run was. */
 export const makeForks = (
@@ -51,10 +52,19 @@ export const makeForks = (
     seq: number,
     idempotencyKey: string | undefined
   ) {
-    const { agent: identifier, kind, payload, priority, runId, threadId } = run
+    const { agent: identifier, kind, priority, runId, threadId } = run
+    const stepsOf = Effect.suspend(() => node.journalOf(run).store.steps(runId))
+    const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf))
+    if (upgrade._tag === "Pinned") {
+      const issues = [{ path: [], message: `run ${runId} cannot go on with this definition: ${upgrade.why}` }]
+      return yield* Effect.fail(new RunError({ reason: new InvalidPayload({ target: identifier, issues }) }))
+    }
+    const { set: { payload = run.payload }, steps } = upgrade.parts
     const request = { kind, identifier, payload, threadId, priority, idempotencyKey }
     const more = { forkedFrom: { runId, seq } }
-    return yield* startFor(caller, principal, request, bound, more, yield* inheritance(run, seq))
+    const inherited = yield* inheritance(run, seq)
+    const migrated = inherited.steps.map((step) => steps.find(({ name }) => name === step.name) ?? step)
+    return yield* startFor(caller, principal, request, bound, more, { ...inherited, steps: migrated })
   })
 
   /** The steps and decisions that were committed by an event. */

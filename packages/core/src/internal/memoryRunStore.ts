@@ -119,6 +119,15 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
           .sort((a, b) => a.runId < b.runId ? 1 : -1)
           .slice(0, query.limit)
       ),
+    scan: ({ agent, before, except, limit, states }) =>
+      Effect.sync(() =>
+        byId(runs.values(), (run) =>
+          states.includes(run.state) && (agent === undefined || run.agent === agent) &&
+          (before === undefined || run.runId < before) &&
+          (except === undefined || run.waitsFor === "migration" || !except.includes(run.fingerprint)))
+          .reverse()
+          .slice(0, limit)
+      ),
     events: (runId, after, limit) => Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
     steps: (runId) => Effect.sync(() => [...(runs.get(runId)?.steps.values() ?? [])]),
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
@@ -167,6 +176,7 @@ const matches = (run: RunRecord, query: RunStore.Query) =>
   (query.agent === undefined || run.agent === query.agent) &&
   (query.kind === undefined || run.kind === query.kind) &&
   (query.state === undefined || run.state === query.state) &&
+  (query.waitsFor === undefined || run.waitsFor === query.waitsFor) &&
   (query.threadId === undefined || run.threadId === query.threadId) &&
   (query.parentRunId === undefined || run.parentRunId === query.parentRunId) &&
   (query.before === undefined || run.runId < query.before)

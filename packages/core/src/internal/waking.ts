@@ -25,7 +25,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
       yield* asRunError(cancelRun(node, run, orphaned))
       return true
     }
-    if (run.waitsFor === "interrupt") return yield* expire(run, bound)
+    if (run.waitsFor === "interrupt" || run.waitsFor === "migration") return yield* expire(run, bound)
     if (run.waitsFor === "child" && (yield* stillWaits(run))) return true
     return yield* claim(node, bound, run, { from: [run.state] })
   })

@@ -7,7 +7,15 @@ import { assert, describe, layer } from "@effect/vitest"
 import * as Event from "@fastagentic/core/Event"
 import type { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
-import { type Admit, type Commit, type Limits, type Query, RunStore, type Written } from "@fastagentic/core/RunStore"
+import {
+  type Admit,
+  type Commit,
+  type Limits,
+  type Query,
+  RunStore,
+  type ScanQuery,
+  type Written
+} from "@fastagentic/core/RunStore"
 import { Effect, type Layer, type Schema } from "effect"
 import { history } from "./runStoreHistory.ts"
 
@@ -635,6 +643,32 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           const mine = new Set(ids([running, finished, queued, suspended, resumed]))
           const found = (yield* store.unfinished).filter((run) => mine.has(run.runId))
           assert.deepStrictEqual(found, [running, { ...resumed, state: "running", updatedAt: started + 1 }])
+        }))
+    })
+
+    layer(store, options)("scan", (it) => {
+      it.effect("finds runs of all tenants by state, newest first, without those of some definitions", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const agent = `agent-${nextId()}`
+          const make = (overrides: Partial<RunRecord>) => makeRun({ agent, state: "suspended", ...overrides })
+          const known = make({ fingerprint: "known" })
+          const kept = make({ fingerprint: "known", waitsFor: "migration" })
+          const old = make({ fingerprint: "old@1", waitsFor: "timer", wakeAt: 5 })
+          const queued = make({ fingerprint: "old@1", state: "queued" })
+          const other = makeRun({ state: "suspended", fingerprint: "old@1" })
+          yield* store.write([known, kept, old, queued, other].map((run) => admit(run)))
+          const scan = (query: Partial<ScanQuery>) =>
+            Effect.map(store.scan({ states: ["suspended"], agent, limit: 10, ...query }), ids)
+          assert.deepStrictEqual(yield* scan({}), ids([old, kept, known]))
+          assert.deepStrictEqual(yield* scan({ except: ["known", "x"] }), ids([old, kept]))
+          assert.deepStrictEqual(yield* scan({ except: ["old@1"], limit: 1 }), ids([kept]))
+          assert.deepStrictEqual(yield* scan({ before: kept.runId }), ids([known]))
+          assert.deepStrictEqual(yield* scan({ states: ["queued", "suspended"], limit: 2 }), ids([queued, old]))
+          assert.deepStrictEqual(yield* scan({ states: [] }), [])
+          const { tenant } = kept
+          assert.deepStrictEqual(ids(yield* store.list({ tenant, waitsFor: "migration", limit: 10 })), [kept.runId])
+          assert.deepStrictEqual(yield* store.list({ tenant, waitsFor: "timer", limit: 10 }), [])
         }))
     })
 

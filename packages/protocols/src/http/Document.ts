@@ -114,6 +114,7 @@ const runEndpoints = [
       agent: Schema.optionalKey(Schema.String),
       kind: Schema.optionalKey(Schema.Literals(["agent", "tool"])),
       state: Schema.optionalKey(Schema.String),
+      waitsFor: Schema.optionalKey(Schema.String),
       threadId: Schema.optionalKey(Schema.String),
       parentRunId: Schema.optionalKey(Schema.String),
       after: Schema.optionalKey(Schema.String),

@@ -5,7 +5,7 @@
  */
 import { Answer } from "@fastagentic/core/Interrupt"
 import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord, RunState } from "@fastagentic/core/RunRecord"
+import { isFinal, type RunRecord, RunState, WaitsFor } from "@fastagentic/core/RunRecord"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { accepted } from "./AgentRoutes.ts"
@@ -19,6 +19,7 @@ const ListQuery = Schema.Struct({
   agent: optional(Schema.String),
   kind: optional(Schema.Literals(["agent", "tool"])),
   state: optional(RunState),
+  waitsFor: optional(WaitsFor),
   threadId: optional(Schema.String),
   parentRunId: optional(Schema.String),
   after: optional(Schema.String),

@@ -74,6 +74,7 @@ export const make = (
       write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
       get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(patiently("list runs")),
+      scan: (query) => reads.scan(query).pipe(patiently("scan runs")),
       events: (runId, after, limit) => reads.events(runId, after, limit).pipe(patiently(`events of run ${runId}`)),
       steps: (runId) => reads.steps(runId).pipe(patiently(`steps of run ${runId}`)),
       interrupts: (runId) => reads.interrupts(runId).pipe(patiently(`interrupts of run ${runId}`)),

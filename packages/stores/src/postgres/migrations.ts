@@ -243,6 +243,11 @@ const budgets = script(`
   ) WITH (fillfactor = 70)
 `)
 
+/** What waits is looked through at each start, for what another definition has started. */
+const suspended = script(`
+  CREATE INDEX runs_suspended ON runs (run_id) WHERE state = 'suspended'
+`)
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -265,7 +270,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0004_rate_counters": Effect.asVoid(rateCounters),
           "0005_audit_chain": auditChain,
           "0006_budgets": budgets,
-          "0007_waiting": waiting
+          "0007_waiting": waiting,
+          "0008_suspended": suspended
         })
       )
     )

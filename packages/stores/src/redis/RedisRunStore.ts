@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { StoreUnavailable } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
-import { type RemoveQuery, RunStore, type Write, type Written } from "@fastagentic/core/RunStore"
+import { isFinal, type RunRecord, type RunState } from "@fastagentic/core/RunRecord"
+import { type RemoveQuery, RunStore, type ScanQuery, type Write, type Written } from "@fastagentic/core/RunStore"
 import { Array as Arr, Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as Keys from "./internal/keys.ts"
@@ -134,9 +134,49 @@ export const make = (
           ])
       )
 
+    /** Every tenant has an index of its own for each state. */
+    const indexesOf = Effect.fnUntraced(function*(states: ReadonlyArray<RunState>) {
+      const indexes = new Set<string>()
+      for (const state of new Set(states)) {
+        let cursor = "0"
+        do {
+          const { found, next } = yield* Reads.answer("scan runs", Values.toScan)(
+            redis.send("SCAN", cursor, "MATCH", Keys.stateIndexes(prefix, state), "COUNT", "1000")
+          )
+          for (const index of found) indexes.add(index)
+          cursor = next
+        } while (cursor !== "0")
+      }
+      return indexes
+    })
+
+    const scan = Effect.fnUntraced(function*({ agent, before, except = [], limit, states }: ScanQuery) {
+      const found: Array<RunRecord> = []
+      for (const index of yield* indexesOf(states)) {
+        let [first, more, taken] = [before === undefined ? "+" : `(${before}`, true, 0]
+        while (more && taken < limit) {
+          const page = yield* collect(
+            "scan runs",
+            { first, limit: scanned },
+            (at, limit) => evalPage(prefix, [index, "newest", at, `${limit}`, "", "all", ...Keys.list([])])
+          )
+          const wanted = page.filter((run) =>
+            (agent === undefined || run.agent === agent) &&
+            (run.waitsFor === "migration" || !except.includes(run.fingerprint))
+          )
+          taken += wanted.length
+          found.push(...wanted)
+          more = page.length === scanned
+          first = `(${page.at(-1)?.runId}`
+        }
+      }
+      return found.sort((a, b) => byId(b, a)).slice(0, limit)
+    })
+
     return RunStore.of({
       write,
       get,
+      scan,
 
       list: (query) =>
         collect(
@@ -203,6 +243,9 @@ export const make = (
  */
 export const layerNoClient = (options: Options = {}): Layer.Layer<RunStore, RedisError, RedisClient.RedisClient> =>
   Layer.effect(RunStore, make(options))
+
+/** How many runs a scan reads at once. */
+const scanned = 500
 
 const byId = (a: RunRecord, b: RunRecord) => a.runId < b.runId ? -1 : 1
 

@@ -43,6 +43,7 @@ export const makeReads = (
       if (query.agent !== undefined) filters.push(sql`agent = ${query.agent}`)
       if (query.kind !== undefined) filters.push(sql`kind = ${query.kind}`)
       if (query.state !== undefined) filters.push(sql`state = ${query.state}`)
+      if (query.waitsFor !== undefined) filters.push(sql`waits_for = ${query.waitsFor}`)
       if (query.threadId !== undefined) filters.push(sql`thread_id = ${query.threadId}`)
       if (query.parentRunId !== undefined) filters.push(sql`parent_run_id = ${query.parentRunId}`)
       if (query.before !== undefined) filters.push(sql`run_id < ${query.before}`)
@@ -51,6 +52,22 @@ export const makeReads = (
         (limit, offset) =>
           sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
             rows("list runs")
+          )
+      )
+    },
+
+    scan: ({ agent, before, except = [], limit, states }) => {
+      if (states.length === 0) return Effect.succeed([])
+      // Written out, so that an index of one state is found.
+      const filters: Array<Fragment> = [sql.or(states.map((state) => sql`state = ${sql.literal(`'${state}'`)}`))]
+      if (agent !== undefined) filters.push(sql`agent = ${agent}`)
+      if (except.length > 0) filters.push(sql`(NOT ${sql.in("fingerprint", except)} OR waits_for = 'migration')`)
+      if (before !== undefined) filters.push(sql`run_id < ${before}`)
+      return list(
+        limit,
+        (limit, offset) =>
+          sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
+            rows("scan runs")
           )
       )
     },

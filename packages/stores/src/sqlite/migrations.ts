@@ -229,6 +229,11 @@ const waiting = script(`
   CREATE INDEX runs_finished ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL;
 `)
 
+/** What waits is looked through at each start, for what another definition has started. */
+const suspended = script(`
+  CREATE INDEX runs_suspended ON runs (run_id) WHERE state = 'suspended'
+`)
+
 /**
  * Brings a database up to date; what has run before is recorded in the table `migrations`.
  *
@@ -243,6 +248,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0004_rate_counters": rateCounters,
     "0005_audit_chain": auditChain,
     "0006_budgets": budgets,
-    "0007_waiting": waiting
+    "0007_waiting": waiting,
+    "0008_suspended": suspended
   })
 )

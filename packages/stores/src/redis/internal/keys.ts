@@ -27,6 +27,10 @@ export const indexFor = (
   return `${prefix}tenant:${json(tenant)}`
 }
 
+/** A pattern of the indexes of one state, one for each tenant. */
+export const stateIndexes = (prefix: string, state: RunState): string =>
+  `${prefix.replaceAll(/[*?[\]\\^]/gu, "\\$&")}state:${json(state)}:*`
+
 export const finishedIndex = (prefix: string, state: RunState, tenant: string | undefined): string =>
   `${prefix}finished:${json(state)}${tenant === undefined ? "" : `:${json(tenant)}`}`
 

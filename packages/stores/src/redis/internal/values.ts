@@ -64,6 +64,14 @@ const toInterrupt = (runId: string, lines: string) => {
 
 export const toRunIds = decodeTexts
 
+const decodeScan = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+
+/** Keys that match a pattern, and where to go on. */
+export const toScan = (reply: unknown) => {
+  const [next, found] = decodeScan(reply)
+  return { next, found }
+}
+
 const decodePage = Schema.decodeUnknownSync(
   Schema.Tuple([Schema.String, Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Schema.String]))])
 )
