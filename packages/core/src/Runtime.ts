@@ -29,6 +29,7 @@ import { upgradeAll } from "./internal/upgradeAll.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeWaking } from "./internal/waking.ts"
 import type * as Interrupt from "./Interrupt.ts"
+import { PolicyRules } from "./PolicyRules.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import { makeMemory, RateCounters } from "./RateCounters.ts"
 import { RateLimit } from "./RateLimit.ts"
@@ -213,7 +214,8 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       const { rules } = yield* RateLimit
       yield* checkRules(rules, fusion)
       const limit = makeLimiter(rules, yield* counters)
-      const door = makeDoor({ auth: yield* Auth, limit, audit: yield* Audit, now: () => node.now() })
+      const policy = yield* PolicyRules
+      const door = makeDoor({ auth: yield* Auth, rules: policy, limit, audit: yield* Audit, now: () => node.now() })
       const starts = makeStart(node, door, bound)
       const waking = makeWaking(node, bound)
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }

@@ -20,6 +20,7 @@ describe("Pins", () => {
       "Interrupt",
       "JsonSchema",
       "Policy",
+      "PolicyRules",
       "Principal",
       "PromptTemplate",
       "RateLimit",

@@ -4,8 +4,9 @@ import type { Auth } from "../Auth.ts"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import type { Interrupt } from "../Interrupt.ts"
+import { type PolicyRule, refusing } from "../PolicyRules.ts"
 import type { Principal } from "../Principal.ts"
-import { NotDeclared, type Reason, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
+import { Forbidden, NotDeclared, type Reason, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Callables } from "./bind.ts"
 import type { Limiter } from "./limiter.ts"
@@ -62,9 +63,12 @@ export interface Acting extends Entered {
 export const asRunError = <A, R>(effect: Effect.Effect<A, Reason, R>): Effect.Effect<A, RunError, R> =>
   Effect.mapError(effect, (reason) => new RunError({ reason }))
 
+const kinds = ["agent", "tool", "resource", "prompt"] as const
+
 /** The stages that stand in front of everything. */
 export const makeDoor = (options: {
   readonly auth: Auth["Service"]
+  readonly rules: ReadonlyArray<PolicyRule>
   readonly limit: Limiter
   readonly audit: Audit["Service"]
   readonly now: () => number
@@ -95,11 +99,23 @@ export const makeDoor = (options: {
   // Nobody is written down before it is known who they are: anybody could fill the trail.
   const authenticate = (caller: Caller) => asRunError(options.auth.authenticate(caller.credentials))
 
+  const { rules } = options
+
+  const requireRules = (principal: Principal, target: string, { protocol }: Caller) => {
+    const kind = kinds.find((kind) => target.startsWith(`${kind}/`))
+    if (kind === undefined) return Effect.void
+    const identifier = target.slice(kind.length + 1)
+    const rule = refusing(rules, { principal, kind, identifier, protocol, at: options.now() })
+    return rule === undefined ? Effect.void : Effect.fail(new Forbidden({ rule: rule.name, missing: [] }))
+  }
+
   const admit = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
     asRunError(Effect.tapError(
-      Effect.andThen(
-        Authorization.requireScopes(principal, scopes),
-        options.limit(principal, target, caller)
+      Authorization.requireScopes(principal, scopes).pipe(
+        Effect.andThen(
+          rules.length === 0 ? Effect.void : Effect.suspend(() => requireRules(principal, target, caller))
+        ),
+        Effect.andThen(options.limit(principal, target, caller))
       ),
       (reason) => record(caller, principal, "call", target, refusalOf(reason))
     ))
