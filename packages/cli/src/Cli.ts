@@ -13,10 +13,17 @@ import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
+import * as RunsCommand from "./RunsCommand.ts"
 
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
-  Command.withSubcommands([RunCommand.command, ApprovalsCommand.command, KeysCommand.command, AuditCommand.command])
+  Command.withSubcommands([
+    RunCommand.command,
+    RunsCommand.command,
+    ApprovalsCommand.command,
+    KeysCommand.command,
+    AuditCommand.command
+  ])
 )
 
 /** A wrong call is one line on stderr, not a page of help. */

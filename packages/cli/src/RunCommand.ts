@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { GenaiPrices } from "@fastagentic/adapters/prices"
-import { ApiKeys, Auth, Budget, Runtime } from "@fastagentic/core"
+import { ApiKeys, Auth, Budget, Retention, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
 import { Config, Console, Effect, Layer, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
@@ -14,6 +14,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as AppFile from "./AppFile.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
+import * as Keep from "./Keep.ts"
 import * as Server from "./Server.ts"
 import * as Store from "./Store.ts"
 
@@ -48,6 +49,13 @@ const flags = {
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE")),
     Flag.withDefault("")
   ),
+  retention: Flag.String("retention").pipe(
+    Flag.withDescription(
+      "How long runs are kept once they have ended, such as completed=7d,failed=30d,acme:all=90d; for ever by default"
+    ),
+    Flag.withFallbackConfig(Config.String("FASTAGENTIC_RETENTION")),
+    Flag.withDefault("")
+  ),
   auth: Flag.Literals("auth", ["none", "keys"]).pipe(
     Flag.withDescription("keys asks callers for API keys of the store, see `fastagentic keys`"),
     Flag.withDefault("none")
@@ -60,6 +68,7 @@ interface Options {
   readonly host: string
   readonly port: number
   readonly store: string
+  readonly retention: string
   readonly auth: "none" | "keys"
 }
 
@@ -80,11 +89,12 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const { app } = runnable
     const store = yield* Store.parse(options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store)
     if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
+    const retention = Layer.provide(Retention.layer(yield* Keep.parse(options.retention)), store.layer)
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
     const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, runnable.handlers)
     const budget = Layer.provide(Budget.layer, counted)
     // What the app's own layer provides comes last, so it takes the place of a default.
-    const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, runnable.handlers)
+    const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, retention, runnable.handlers)
     if (options.mode === "stdio") {
       const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
       return yield* Effect.asVoid(Effect.scoped(Layer.build(Layer.provide(untilStdinEnds, services))))

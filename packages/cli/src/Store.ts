@@ -3,9 +3,10 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, type Audit, AuditLog, BudgetStore, RateCounters, RunStore } from "@fastagentic/core"
+import { ApiKeys, type Audit, AuditLog, BudgetStore, RateCounters, RunBlobs, RunStore } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Redacted, Schema } from "effect"
+import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
 
 /** A value that names no store. @category errors @since 0.1.0 */
@@ -59,12 +60,32 @@ export interface Store {
 export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
   if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory })
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
-  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: sqlite(value) })
+  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: withBlobs(value, sqlite(value)) })
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
   const shown = withoutPassword(new URL(value))
-  return Effect.succeed({ shown, lasts: true, layer: server(shown, () => open(Redacted.make(value))) })
+  return Effect.succeed({
+    shown,
+    lasts: true,
+    layer: withBlobs(undefined, server(shown, () => open(Redacted.make(value))))
+  })
+}
+
+/** Large values of runs go to `FASTAGENTIC_BLOBS`, or beside the file. */
+const withBlobs = (
+  file: string | undefined,
+  layer: Layer.Layer<Services, StoreInUse | UnusableStore>
+): Layer.Layer<Services, StoreInUse | UnusableStore> => {
+  const unusable = (error: unknown) => new UnusableStore({ store: "FASTAGENTIC_BLOBS", problem: problemOf(error) })
+  return Layer.unwrap(Effect.map(
+    Effect.mapError(Blobs.parse(file), unusable),
+    ({ blobs, threshold }) =>
+      RunBlobs.layer({ threshold }).pipe(
+        Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error))))),
+        Layer.provideMerge(layer)
+      )
+  ))
 }
 
 const memory = Layer.mergeAll(

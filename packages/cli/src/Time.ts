@@ -11,16 +11,23 @@ export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("Unkn
   value: Schema.String
 }) {
   override get message() {
-    return `--${this.flag} ${this.value}: a time is a number and a unit, such as "90 days" or "12 hours"`
+    return `--${this.flag} ${this.value}: a time is a number and a unit, such as "90 days", "12 hours" or 30d`
   }
 }
 
 /** The time that a flag says. @category constructors @since 0.1.0 */
 export const parse = (flag: string, value: string): Effect.Effect<Duration.Duration, UnknownDuration> => {
-  const [, count, unit] = /^(\d{1,6}) ?(minute|hour|day|week)s?$/u.exec(value.trim()) ?? []
-  return unit === "minute" || unit === "hour" || unit === "day" || unit === "week"
-    ? Effect.succeed(units[unit](Number(count)))
-    : Effect.fail(new UnknownDuration({ flag, value }))
+  const [, count, unit = ""] = /^(\d{1,6}) ?([smhdw]|(?:second|minute|hour|day|week)s?)$/u.exec(value.trim()) ?? []
+  const make = units[unit.slice(0, 1)]
+  return make === undefined
+    ? Effect.fail(new UnknownDuration({ flag, value }))
+    : Effect.succeed(make(Number(count)))
 }
 
-const units = { minute: Duration.minutes, hour: Duration.hours, day: Duration.days, week: Duration.weeks }
+const units: Readonly<Record<string, ((count: number) => Duration.Duration) | undefined>> = {
+  s: Duration.seconds,
+  m: Duration.minutes,
+  h: Duration.hours,
+  d: Duration.days,
+  w: Duration.weeks
+}

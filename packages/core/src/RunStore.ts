@@ -151,11 +151,18 @@ export interface ScanQuery {
   readonly limit: number
 }
 
-/** Runs that ended in one of these states before a time, oldest first, or one of them. @category models @since 0.1.0 */
+/**
+ * Runs that ended in one of these states before a time, oldest first: of these that are named, or of all whose parent is
+ * gone already. What a run has started is kept at least as long as the run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RemoveQuery {
-  readonly runId?: string
+  readonly runIds?: ReadonlyArray<string>
   readonly states: ReadonlyArray<RunState>
   readonly tenant?: string
+  readonly exceptTenants?: ReadonlyArray<string>
   readonly finishedBefore: number
   readonly limit: number
 }

@@ -102,6 +102,8 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     return !thread || others(run, (other) => isBefore(other, run)) === undefined
   }
 
+  const hasParent = ({ parentRunId }: RunRecord) => parentRunId !== undefined && runs.has(parentRunId)
+
   const byId = (runIds: Iterable<Stored>, matches: (run: RunRecord) => boolean) =>
     Array.from(runIds, (stored) => stored.run).filter(matches).sort((a, b) => a.runId < b.runId ? -1 : 1)
 
@@ -146,8 +148,11 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
       ),
     remove: (query) =>
       Effect.sync(() => {
-        const found = byId(runs.values(), (run) => isRemovable(run, query))
-          .sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0))
+        const found = byId(runs.values(), (run) =>
+          isRemovable(run, query) && (query.runIds !== undefined || !hasParent(run)))
+          .sort((a, b) =>
+            (a.finishedAt ?? 0) - (b.finishedAt ?? 0)
+          )
           .slice(0, query.limit)
         if (query.dryRun !== true) found.forEach(forget)
         return found
@@ -164,9 +169,13 @@ const isBefore = (other: RunRecord, run: RunRecord) =>
 const sameThread = (a: RunRecord, b: RunRecord) =>
   a.threadId !== undefined && a.threadId === b.threadId && a.tenant === b.tenant && a.owner === b.owner
 
-const isRemovable = (run: RunRecord, { finishedBefore, runId, states, tenant }: RunStore.RemoveQuery) =>
+const isRemovable = (
+  run: RunRecord,
+  { exceptTenants, finishedBefore, runIds, states, tenant }: RunStore.RemoveQuery
+) =>
   isFinal(run.state) && states.includes(run.state) && (tenant === undefined || run.tenant === tenant) &&
-  (runId === undefined || run.runId === runId) && run.finishedAt !== undefined && run.finishedAt < finishedBefore
+  exceptTenants?.includes(run.tenant) !== true && runIds?.includes(run.runId) !== false &&
+  run.finishedAt !== undefined && run.finishedAt < finishedBefore
 
 const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])
 

@@ -168,7 +168,7 @@ export class Node {
 
   /** Removes a run that has ended, with all that belongs to it. */
   forget({ durable, runId, state, tenant }: RunRecord): Effect.Effect<void, StoreUnavailable> {
-    const query = { runId, tenant, states: [state], finishedBefore: Number.MAX_SAFE_INTEGER, limit: 1 }
+    const query = { runIds: [runId], tenant, states: [state], finishedBefore: Number.MAX_SAFE_INTEGER, limit: 1 }
     return Effect.asVoid(this.journalOf({ durable }).store.remove(query))
   }
 

@@ -835,12 +835,44 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
             interrupts: []
           })
           assert.deepStrictEqual(yield* store.list({ tenant, threadId: "t", limit: 10 }), [])
-          assert.deepStrictEqual(yield* store.remove({ ...query, runId: running.runId }), [])
-          assert.deepStrictEqual(ids(yield* store.remove({ ...query, runId: failed.runId, limit: 1 })), ids([failed]))
+          assert.deepStrictEqual(yield* store.remove({ ...query, runIds: [running.runId] }), [])
+          assert.deepStrictEqual(
+            ids(yield* store.remove({ ...query, runIds: [failed.runId], limit: 1 })),
+            ids([failed])
+          )
           assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10 })), ids([running, recent]))
           // The key is free again.
           const again = makeRun({ tenant, idempotencyKey: "key" })
           assert.deepStrictEqual(tagsOf(yield* store.write([admit(again)])), ["Admitted"])
+        }))
+
+      it.effect("takes a run only once the run that started it is gone, and leaves tenants out", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const { tenant } = makeRun()
+          const ended = { tenant, state: "completed", finishedAt: 10 } as const
+          const parent = makeRun({ ...ended, finishedAt: 12 })
+          const child = makeRun({ ...ended, parentRunId: parent.runId })
+          const grandchild = makeRun({ ...ended, parentRunId: child.runId })
+          const waiting = makeRun({ tenant, state: "suspended", waitsFor: "child" })
+          const awaited = makeRun({ ...ended, finishedAt: 1, parentRunId: waiting.runId })
+          const runs = [parent, child, grandchild, waiting, awaited]
+          yield* store.write(runs.map((run) => admit(run)))
+          const query = { tenant, states: ["completed"], finishedBefore: 11, limit: 10 } as const
+          assert.deepStrictEqual(yield* store.remove(query), [])
+          const all = { ...query, finishedBefore: 20 }
+          assert.deepStrictEqual(yield* store.remove({ ...all, exceptTenants: ["other", tenant] }), [])
+          assert.deepStrictEqual(
+            ids(yield* store.remove({ ...all, limit: 1, exceptTenants: ["other"] })),
+            ids([parent])
+          )
+          assert.deepStrictEqual(ids(yield* store.remove(all)), ids([child]))
+          assert.deepStrictEqual(ids(yield* store.remove(all)), ids([grandchild]))
+          assert.deepStrictEqual(yield* store.remove(all), [])
+          assert.deepStrictEqual(yield* store.get(awaited.runId), awaited)
+          // Who is named goes.
+          const named = { ...all, runIds: [awaited.runId, waiting.runId] }
+          assert.deepStrictEqual(ids(yield* store.remove(named)), ids([awaited]))
         }))
     })
 

@@ -93,27 +93,34 @@ export const make = (
         Reads.part(runId, "record", (fields) => Values.isEmpty(fields) ? undefined : Values.toRecord(runId, fields))
       )
 
-    /** The one run that a query names, if it is to be removed. */
-    const ended = ({ finishedBefore, runId, states, tenant }: RemoveQuery & { readonly runId: string }) =>
+    /** A run that a query names, if it is to be removed. */
+    const ended = (runId: string, { exceptTenants, finishedBefore, states, tenant }: RemoveQuery) =>
       get(runId).pipe(
         Effect.catchTag("JournalDamaged", () => Effect.succeed(undefined)),
         Effect.map((run) =>
           run !== undefined && isFinal(run.state) && states.includes(run.state) &&
-            (tenant === undefined || run.tenant === tenant) && (run.finishedAt ?? Infinity) < finishedBefore
+            (tenant === undefined || run.tenant === tenant) && exceptTenants?.includes(run.tenant) !== true &&
+            (run.finishedAt ?? Infinity) < finishedBefore
             ? [run]
             : []
         )
       )
 
     /** What ended before a time, by that time. */
-    const firstEnded = ({ finishedBefore, limit, states, tenant }: RemoveQuery) =>
+    const firstEnded = ({ exceptTenants = [], finishedBefore, limit, states, tenant }: RemoveQuery) =>
       Effect.map(
         Effect.forEach(new Set(states.filter(isFinal)), (state) =>
           collect(
             "runs to remove",
             { first: "0", limit },
             (at, limit) =>
-              evalEnded(prefix, [Keys.finishedIndex(prefix, state, tenant), `${finishedBefore}`, at, `${limit}`])
+              evalEnded(prefix, [
+                Keys.finishedIndex(prefix, state, tenant),
+                `${finishedBefore}`,
+                at,
+                `${limit}`,
+                ...Keys.list(exceptTenants.map((tenant) => JSON.stringify(tenant)))
+              ])
           )),
         (found) => found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b))
       )
@@ -221,18 +228,24 @@ export const make = (
         return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
       }),
 
-      remove: Effect.fnUntraced(function*({ dryRun, runId, ...query }) {
-        const found = yield* runId === undefined ? firstEnded(query) : ended({ ...query, runId })
+      remove: Effect.fnUntraced(function*({ dryRun, runIds, ...query }) {
+        const found = yield* runIds === undefined
+          ? firstEnded(query)
+          : Effect.map(
+            Effect.forEach(runIds, (runId) => ended(runId, query), { concurrency: 16 }),
+            (runs) => runs.flat()
+          )
         const runs = found.slice(0, query.limit).sort(byId)
         if (dryRun === true) return runs
-        const removed = yield* Effect.forEach(Arr.chunksOf(runs, 100), (chunk) =>
-          Reads.answer("remove runs", Values.toRunIds)(
-            evalRemove(prefix, [`${query.finishedBefore}`, ...Keys.list(chunk.map((run) => run.runId))])
-          ))
-        const gone = new Set(removed.flat())
-        return runs.filter((run) =>
-          gone.has(run.runId)
+        const removed = yield* Effect.forEach(
+          Arr.chunksOf(runs, 100),
+          (chunk) =>
+            Reads.answer("remove runs", Values.toRunIds)(
+              evalRemove(prefix, [`${query.finishedBefore}`, ...Keys.list(chunk.map((run) => run.runId))])
+            )
         )
+        const gone = new Set(removed.flat())
+        return runs.filter((run) => gone.has(run.runId))
       })
     })
   })

@@ -14,12 +14,15 @@ export const makeRemove = (
   { among, lock = sql`` }: { readonly among: (ids: string) => Fragment; readonly lock?: Fragment }
 ): RunStore["Service"]["remove"] => {
   const list = makeList()
+  const withoutParent = sql`NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.run_id = runs.parent_run_id)`
 
-  const find = ({ finishedBefore, limit, runId, states, tenant }: RemoveQuery, lock: Fragment) => {
+  const find = (query: RemoveQuery, lock: Fragment) => {
+    const { exceptTenants = [], finishedBefore, limit, runIds, states, tenant } = query
     const final = states.filter(isFinal)
     if (final.length === 0) return Effect.succeed([])
     const filters: Array<Fragment> = [sql`finished_at < ${finishedBefore}`, sql.in("state", final)]
-    if (runId !== undefined) filters.push(sql`run_id = ${runId}`)
+    filters.push(runIds === undefined ? withoutParent : among(JSON.stringify(runIds)))
+    if (exceptTenants.length > 0) filters.push(sql`NOT ${sql.in("tenant", exceptTenants)}`)
     if (tenant !== undefined) filters.push(sql`tenant = ${tenant}`)
     const ended = sql`${selectRecords(sql)} WHERE ${sql.and(filters)} ORDER BY finished_at, run_id`
     return list(

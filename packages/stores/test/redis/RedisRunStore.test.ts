@@ -412,7 +412,7 @@ describeWithServer("RedisRunStore", () => {
         assert.deepStrictEqual(ids(yield* store.remove({ ...query, tenant, dryRun: true })), oldest)
         assert.deepStrictEqual(ids(yield* store.remove({ ...query, tenant: "another" })), [])
         yield* redis.send("HSET", `${prefix}run:${last[0]?.runId}`, "payload", "{")
-        assert.deepStrictEqual(yield* store.remove({ ...query, runId: last[0]?.runId ?? "" }), [])
+        assert.deepStrictEqual(yield* store.remove({ ...query, runIds: [last[0]?.runId ?? ""] }), [])
         assert.deepStrictEqual(ids(yield* store.remove(query)), ids(runs.slice(-11, -1)))
         const rest = yield* Effect.all([
           store.remove({ ...query, tenant, limit: 5_000 }),
@@ -421,11 +421,11 @@ describeWithServer("RedisRunStore", () => {
         assert.deepStrictEqual(ids(rest.flat()).sort(), ids(runs.slice(0, -11)))
         assert.deepStrictEqual(yield* store.list({ tenant, limit: 5 }), [{ ...kept, seq: 1 }])
         yield* redis.send("HSET", `${prefix}run:${last[0]?.runId}`, "payload", "{}")
-        const only = { ...query, runId: last[0]?.runId ?? "" }
+        const only = { ...query, runIds: [last[0]?.runId ?? ""] }
         assert.deepStrictEqual(yield* store.remove({ ...only, states: ["completed"] }), [])
         assert.deepStrictEqual(yield* store.remove({ ...only, tenant: "another" }), [])
         assert.deepStrictEqual(yield* store.remove({ ...only, finishedBefore: 1 }), [])
-        assert.deepStrictEqual(yield* store.remove({ ...only, runId: "none" }), [])
+        assert.deepStrictEqual(yield* store.remove({ ...only, runIds: ["none"] }), [])
         assert.deepStrictEqual(ids(yield* store.remove({ ...only, dryRun: true })), ids(last))
         assert.deepStrictEqual(ids(yield* store.remove(only)), ids(last))
         assert.deepStrictEqual(yield* keys, before)

@@ -76,12 +76,26 @@ export const due = script(`${pages}
   return { #runs == chunk and number(offset + chunk) or '', found }
 `)
 
-/** Runs of an index that ended before a time, by that time. */
+/** Runs of an index that ended before a time, by that time, of other tenants than these and without a parent that is there. */
 export const ended = script(`${pages}
   local name, before, offset, limit = take(), take(), tonumber(take()), tonumber(take())
-  local size = math.min(limit, chunk)
-  local runs = redis.call('ZRANGE', name, '-inf', '(' .. before, 'BYSCORE', 'LIMIT', offset, size)
+  local except = {}
+  for _, tenant in ipairs(many()) do except[tenant] = true end
+  local runs = redis.call('ZRANGE', name, '-inf', '(' .. before, 'BYSCORE', 'LIMIT', offset, chunk)
+
+  local function stays(runId)
+    local values = redis.pcall('HMGET', prefix .. 'run:' .. runId, 'tenant', 'parentRunId')
+    if values.err then return false end
+    if except[values[1]] then return true end
+    if not values[2] then return false end
+    local read, parent = pcall(cjson.decode, values[2])
+    return read and redis.call('EXISTS', prefix .. 'run:' .. tostring(parent)) == 1
+  end
+
   local found = {}
-  for index, runId in ipairs(runs) do found[index] = runOf(runId) end
-  return { #runs == size and number(offset + size) or '', found }
+  for index, runId in ipairs(runs) do
+    if not stays(runId) then found[#found + 1] = runOf(runId) end
+    if #found == limit then return { number(offset + index), found } end
+  end
+  return { #runs == chunk and number(offset + chunk) or '', found }
 `)

@@ -1,0 +1,70 @@
+/**
+ * Where large values of runs are kept: what the variable `FASTAGENTIC_BLOBS` says, as a layer.
+ *
+ * @since 0.1.0
+ */
+import { BlobStore, RunError } from "@fastagentic/core"
+import { Config, Effect, Layer, Option } from "effect"
+
+/** @category models @since 0.1.0 */
+export interface Blobs {
+  readonly blobs: Layer.Layer<BlobStore.BlobStore, unknown>
+  /** From how many characters on a value is kept there. */
+  readonly threshold?: number
+}
+
+/**
+ * A folder, `s3://bucket/prefix` with the credentials where Amazon's own tools look for them in the environment, or, when
+ * nothing is said, a folder beside the file of the store. Without a file values stay in the store.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parse = Effect.fnUntraced(function*(
+  file: string | undefined
+): Effect.fn.Return<Blobs, Config.ConfigError> {
+  const place = yield* Config.withDefault(Config.String("FASTAGENTIC_BLOBS"), "")
+  if (place.startsWith("s3://")) return { blobs: yield* bucket(new URL(place)) }
+  if (place !== "") return { blobs: folder(place) }
+  if (file === ":memory:") return { blobs: BlobStore.layerMemory }
+  return file === undefined ? { blobs: nowhere, threshold: Infinity } : { blobs: folder(`${file}.blobs`) }
+})
+
+const folder = (folder: string) =>
+  Layer.unwrap(
+    Effect.map(Effect.promise(() => import("@fastagentic/stores/blob")), ({ FileBlobStore }) =>
+      FileBlobStore.layer({ folder }))
+  )
+
+const bucket = Effect.fnUntraced(function*({ hostname, pathname }: URL) {
+  const prefix = pathname.replace(/^\/+|\/+$/gu, "")
+  const { endpoint, sessionToken, ...credentials } = yield* Config.all({
+    region: Config.withDefault(Config.String("AWS_REGION"), "us-east-1"),
+    accessKeyId: Config.String("AWS_ACCESS_KEY_ID"),
+    secretAccessKey: Config.Redacted("AWS_SECRET_ACCESS_KEY"),
+    sessionToken: Config.option(Config.Redacted("AWS_SESSION_TOKEN")),
+    endpoint: Config.option(Config.String("AWS_ENDPOINT_URL_S3"))
+  })
+  const options = {
+    ...credentials,
+    bucket: hostname,
+    endpoint: Option.getOrUndefined(endpoint),
+    sessionToken: Option.getOrUndefined(sessionToken),
+    ...(prefix === "" ? {} : { prefix: `${decodeURIComponent(prefix)}/` })
+  }
+  return Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("@fastagentic/stores/blob")),
+      ({ S3BlobStore }) => S3BlobStore.layer(options)
+    )
+  )
+})
+
+/** Nodes of one store have no folder in common that we know of. */
+const unset = Effect.fail(
+  new RunError.StoreUnavailable({ operation: "a value of this run is a blob, and FASTAGENTIC_BLOBS is not set" })
+)
+const nowhere = Layer.succeed(
+  BlobStore.BlobStore,
+  BlobStore.make({ write: () => unset, read: () => unset, has: () => unset, remove: () => unset })
+)
