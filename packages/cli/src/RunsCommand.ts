@@ -22,7 +22,10 @@ const flags = {
     Flag.atLeast(0)
   ),
   tenant: Flag.String("tenant").pipe(Flag.withDescription("Of this tenant only"), Flag.optional),
-  dryRun: Flag.Boolean("dry-run").pipe(Flag.withDescription("Say what would be removed, and remove nothing"))
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("Say what would be removed, and remove nothing"),
+    Flag.withDefault(false)
+  )
 }
 
 const prune = Command.make(

@@ -123,7 +123,7 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
 export const layer = (options: Options): Layer.Layer<never, never, RunStore> => {
   const rules = rulesOf(options)
   if (rules.length === 0) return Layer.empty
-  const every = Math.min(60_000, Math.max(1_000, ...[Math.min(...rules.map(({ millis }) => millis))]))
+  const every = Math.min(60_000, Math.max(1_000, Math.min(...rules.map(({ millis }) => millis))))
   return Layer.effectDiscard(Effect.forkScoped(Effect.forever(
     Effect.sleep(every).pipe(
       Effect.andThen(sweep(options)),

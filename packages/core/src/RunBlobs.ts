@@ -10,7 +10,15 @@ import { isMarked, keyIn, makeValues } from "./internal/blobValues.ts"
 import { concerns, keepCommit, keepWrite, keysOf, restored } from "./internal/blobWrites.ts"
 import type { JournalDamaged, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
-import { type Query, type ReadError, RunStore, type ScanQuery, type StoredStep, type Write, type Written } from "./RunStore.ts"
+import {
+  type Query,
+  type ReadError,
+  RunStore,
+  type ScanQuery,
+  type StoredStep,
+  type Write,
+  type Written
+} from "./RunStore.ts"
 
 /**
  * @category options
