@@ -36,12 +36,12 @@ export const commands = {
   ]
 } as const
 
-/** `store` is what `--store` names; the raw server keeps nothing anyway. */
-export const start = async (command: keyof typeof commands, store = "memory"): Promise<Measured> => {
+/** `store` is what `--store` names, `retention` what `--retention` says; the raw server keeps nothing anyway. */
+export const start = async (command: keyof typeof commands, store = "memory", retention = ""): Promise<Measured> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const child = spawn(process.execPath, commands[command], {
-    env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store },
+    env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: retention },
     stdio: ["ignore", "ignore", "inherit"]
   })
   await answering(url, child)
