@@ -20,6 +20,7 @@ import { checkRules, makeLimiter } from "./internal/limiter.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import { attend } from "./internal/neighbours.ts"
 import { Node } from "./internal/node.ts"
+import { makeOffers } from "./internal/offers.ts"
 import { makeReading } from "./internal/reading.ts"
 import { reconcile } from "./internal/reconcile.ts"
 import { makeRuns } from "./internal/runs.ts"
@@ -48,6 +49,12 @@ export interface StartRequest {
   readonly startAt?: number | undefined
   /** Of the runs that wait in line the higher goes first; 0 unless told otherwise. */
   readonly priority?: number | undefined
+}
+
+/** A declaration of the app. @category models @since 0.1.0 */
+export interface Target {
+  readonly kind: "agent" | "tool" | "resource" | "prompt"
+  readonly identifier: string
 }
 
 /** A page of what waits for decisions; `before` is the `next` of the page before. @category models @since 0.1.0 */
@@ -166,6 +173,10 @@ export class Runtime extends Context.Service<Runtime, {
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
   readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
+  /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
+  readonly offered: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
+  /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
+  readonly permit: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
   /** Turns new work away and ends all streams with the word that the server goes away. */
   readonly drain: Effect.Effect<void>
   /** Whether new work is admitted. */
@@ -232,6 +243,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeDecisions(node, door, bound, fusion, waking),
         ...makeReading(fusion, door, services),
         ...makeTrail(door, yield* Audit),
+        ...makeOffers(fusion, door),
         usage: makeUsage(budget, door),
         authenticate: (caller) => Effect.asVoid(door.authenticate(caller)),
         drain: node.drain,

@@ -10,6 +10,8 @@ const statusOf = (schema: Schema.Constraint) => {
 
 /** Failures of ours that may end a run, with what a caller may know of them. */
 const known: ReadonlyArray<{ readonly tag: string; readonly status: number }> = [
+  RunError.Forbidden,
+  RunError.RateLimited,
   RunError.HookBlocked,
   RunError.BudgetExceeded,
   RunError.PriceUnknown,
@@ -22,6 +24,7 @@ const known: ReadonlyArray<{ readonly tag: string; readonly status: number }> = 
 /** What a caller gets to see of a cause: the agent's declared error, a refusal of ours, or nothing but that it failed. */
 export const failureOf = Effect.fnUntraced(function*(callable: Callable, cause: Cause.Cause<unknown>) {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  const reasons = [error, ...cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)]
   const declared = error === undefined ? undefined : yield* Effect.option(callable.error.encode(error))
   if (declared !== undefined && Option.isSome(declared) && callable.errors.length > 0) {
     const tag = tagOf(declared.value) ?? "Error"
@@ -33,13 +36,17 @@ export const failureOf = Effect.fnUntraced(function*(callable: Callable, cause: 
       value: declared.value
     } satisfies Failure
   }
-  const ours = [error, ...cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)]
+  const ours = reasons
+    // What the door refused to a run, such as a delegation, is refused to its caller.
+    .map((one) => one instanceof RunError.RunError ? one.reason : one)
     .map((one) => known.find((candidate) => candidate.tag === tagOf(one)) && one)
     .find((one) => one !== undefined)
   return refusalOf(ours) ?? internalError
 })
 
 const refusalOf = (error: unknown): Failure | undefined => {
+  if (error instanceof RunError.Forbidden) return refusal(error, `refused by rule "${error.rule}"`)
+  if (error instanceof RunError.RateLimited) return refusal(error, `refused by rule "${error.rule}"`)
   if (error instanceof RunError.HookBlocked) return refusal(error, error.reason)
   if (error instanceof RunError.BudgetExceeded) return refusal(error, `budget "${error.budget}" is used up`)
   if (error instanceof RunError.PriceUnknown) {

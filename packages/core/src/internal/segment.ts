@@ -5,7 +5,7 @@ import type { Callable } from "../Fusion.ts"
 import type * as Hook from "../Hook.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
-import { BudgetExceeded, HookBlocked, ToolDenied } from "../RunError.ts"
+import { BudgetExceeded, Forbidden, HookBlocked, RateLimited, RunError, ToolDenied } from "../RunError.ts"
 import { refusalOf } from "./door.ts"
 import { failureOf, internalError } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -58,7 +58,7 @@ const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, u
   decision: live.run.state,
   runId: live.run.runId,
   traceId: live.run.traceId,
-  ...(live.run.state === "rejected" && Exit.isFailure(exit) ? { rule: ruleIn(exit.cause) } : {}),
+  ...(Exit.isFailure(exit) ? ruleIn(exit.cause) : {}),
   ...(live.run.usage?.costUsd === undefined ? {} : { costUsd: live.run.usage.costUsd })
 })
 
@@ -145,7 +145,16 @@ const refusalIn = (cause: Cause.Cause<unknown>) => {
   return undefined
 }
 
-const ruleIn = (cause: Cause.Cause<unknown>) => {
-  const refusal = refusalIn(cause)
-  return refusal === undefined ? "" : refusalOf(refusal).rule
+const isPolicy = (error: unknown): error is BudgetExceeded | ToolDenied | HookBlocked | Forbidden | RateLimited =>
+  error instanceof BudgetExceeded || error instanceof ToolDenied || error instanceof HookBlocked ||
+  error instanceof Forbidden || error instanceof RateLimited
+
+/** Whose word it was: also when the handler had begun, and let the refusal be what it failed with. */
+const ruleIn = (cause: Cause.Cause<unknown>): Pick<Entry, "rule"> => {
+  for (const reason of cause.reasons) {
+    const error = Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : undefined
+    const refusal = error instanceof RunError ? error.reason : error
+    if (isPolicy(refusal)) return { rule: refusalOf(refusal).rule }
+  }
+  return {}
 }

@@ -27,27 +27,30 @@ const securitySchemes = {
 export const make = (options: {
   readonly fusion: Fusion.Fusion
   readonly skills: A2aSkill.Skills
+  /** What a known caller may call of it, for the extended card; everything unless said. */
+  readonly offered?: Fusion.Fusion | undefined
   readonly schemes: ReadonlyArray<Auth.Scheme>
   /** Where JSON-RPC is served. */
   readonly url: string
   /** Only this agent. */
   readonly only?: A2aSkill.Skill | undefined
 }): AgentCard => {
-  const { fusion, only, schemes, skills, url } = options
-  const listed = only === undefined ? [...skills.values()] : [only]
+  const { fusion, offered = fusion, only, schemes, skills, url } = options
+  const listed = (only === undefined ? [...skills.values()] : [only])
+    .filter(({ agent }) => offered.agents.has(agent.identifier))
   return {
     name: only === undefined ? fusion.app.title : only.agent.identifier,
     description: only === undefined ? fusion.app.description : only.agent.description,
     version: fusion.app.version,
     supportedInterfaces: [{ url, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
-    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
+    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: schemes.length > 0 },
     ...(schemes.length === 0 ? {} : {
       securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, securitySchemes[scheme]])),
       securityRequirements: requirements(schemes, [])
     }),
     defaultInputModes: ["text/plain", "application/json"],
     defaultOutputModes: ["text/plain", "application/json"],
-    skills: listed.map((skill) => skillOf(skill, fusion, schemes, skill === A2aSkill.defaultOf(skills)))
+    skills: listed.map((skill) => skillOf(skill, offered, schemes, skill === A2aSkill.defaultOf(skills)))
   }
 }
 

@@ -97,7 +97,7 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
     case "DecisionPending":
       return unsupportedOperation("the task waits for a decision")
     case "Unauthenticated":
-      return condition(-32000, "UNAUTHENTICATED", 401)(reason.reason, { headers: { "www-authenticate": "Bearer" } })
+      return condition(-32000, "UNAUTHENTICATED", 401)(reason.reason)
     case "Forbidden":
       return condition(-32000, "FORBIDDEN", 403)(`refused by rule "${reason.rule}"`, {
         metadata: { rule: reason.rule, missing: reason.missing.join(" ") }

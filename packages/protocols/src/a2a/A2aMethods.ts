@@ -5,6 +5,7 @@
  */
 import type { Caller } from "@fastagentic/core/Caller"
 import type { RunEvent } from "@fastagentic/core/Event"
+import type { Fusion } from "@fastagentic/core/Fusion"
 import type { RunError } from "@fastagentic/core/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
 import type { Page, Runtime } from "@fastagentic/core/Runtime"
@@ -20,6 +21,8 @@ import { contextIdOf, TaskView } from "./A2aTask.ts"
 export interface Call {
   readonly caller: Caller
   readonly onPath: string | undefined
+  /** The card of what a caller may call; absent on a server that knows nobody, whose card says all. */
+  readonly card: ((offered: Fusion) => A2aSchema.AgentCard) | undefined
 }
 
 /** What a page of a journal changed; nothing changed means that the connection is alive. @category models @since 0.1.0 */
@@ -27,7 +30,10 @@ export type Updates = ReadonlyArray<A2aSchema.StreamResponse>
 
 /** One answer, or many. @category models @since 0.1.0 */
 export type Reply =
-  | { readonly _tag: "Result"; readonly result: A2aSchema.Task | { readonly task: A2aSchema.Task } }
+  | {
+    readonly _tag: "Result"
+    readonly result: A2aSchema.Task | A2aSchema.AgentCard | { readonly task: A2aSchema.Task }
+  }
   | { readonly _tag: "Updates"; readonly updates: Stream.Stream<Updates, Failure> }
 
 type Failure = A2aError.A2aError | RunError
@@ -162,6 +168,11 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     return yield* streamed(call.caller, { run, view: yield* load(call.caller, run) }, "final")
   })
 
+  const extendedCard: Method = ({ caller, card }) =>
+    card === undefined
+      ? Effect.fail(A2aError.unsupportedOperation("there is no extended card"))
+      : Effect.map(runtime.offered(caller), (some) => result(card(some)))
+
   return new Map([
     ["SendMessage", method(A2aSchema.SendMessageRequest, sendMessage)],
     ["SendStreamingMessage", method(A2aSchema.SendMessageRequest, sendStreamingMessage)],
@@ -169,7 +180,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     ["CancelTask", method(A2aSchema.TaskRequest, cancelTask)],
     ["SubscribeToTask", method(A2aSchema.TaskRequest, subscribeToTask)],
     ["ListTasks", refuse(A2aError.unsupportedOperation("ListTasks is not served"))],
-    ["GetExtendedAgentCard", refuse(A2aError.unsupportedOperation("there is no extended card"))],
+    ["GetExtendedAgentCard", extendedCard],
     ...["Create", "Get", "Delete"].map((verb) => [`${verb}TaskPushNotificationConfig`, noPush] as const),
     ["ListTaskPushNotificationConfigs", noPush]
   ])

@@ -6,11 +6,13 @@
 import { Auth } from "@fastagentic/core/Auth"
 import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
+import type { Fusion } from "@fastagentic/core/Fusion"
 import { Runtime } from "@fastagentic/core/Runtime"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { challengeOf } from "../internal/challenge.ts"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
@@ -50,9 +52,33 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const skills = A2aSkill.fromFusion(runtime.fusion)
       const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills))
 
+      const cardOf = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined, offered?: Fusion) =>
+        A2aCard.make({
+          fusion: runtime.fusion,
+          offered,
+          skills,
+          schemes,
+          url: `${publicUrl ?? originOf(request)}${path}${agent === undefined ? "" : `/${agent}`}`,
+          only: skills.get(agent ?? "")
+        })
+
+      const extended = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined) => (offered: Fusion) =>
+        cardOf(request, agent, offered)
+
+      const challenged = (response: HttpServerResponse.HttpServerResponse, { credentials }: Caller.Caller) =>
+        HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
+
       const rpc = traced((request, caller) =>
         request.method === "POST"
-          ? Effect.flatMap(HttpRouter.params, ({ agent }) => answer(request, caller, agent))
+          ? Effect.map(
+            Effect.flatMap(HttpRouter.params, ({ agent }) =>
+              answer(request, {
+                caller,
+                onPath: agent,
+                card: schemes.length === 0 ? undefined : extended(request, agent)
+              })),
+            (response) => response.status === 401 ? challenged(response, caller) : response
+          )
           : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
       )
 
@@ -60,11 +86,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
         const { agent } = yield* HttpRouter.params
         const only = agent === undefined ? undefined : skills.get(agent)
         if (agent !== undefined && only === undefined) return HttpServerResponse.empty({ status: 404 })
-        const url = `${publicUrl ?? originOf(request)}${path}${agent === undefined ? "" : `/${agent}`}`
-        return yield* cached(
-          request,
-          JSON.stringify(A2aCard.make({ fusion: runtime.fusion, skills, schemes, url, only }))
-        )
+        return yield* cached(request, JSON.stringify(cardOf(request, agent)))
       }))
 
       for (const name of ["agent-card.json", "agent.json"]) {

@@ -12,7 +12,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as A2aError from "./A2aError.ts"
-import type { Method, Reply, Updates } from "./A2aMethods.ts"
+import type { Call, Method, Reply, Updates } from "./A2aMethods.ts"
 import { JsonRpcRequest, RequestId } from "./A2aSchema.ts"
 
 const bodyLimit = ByteSize.mebibytes(1)
@@ -33,9 +33,9 @@ type Failure = A2aError.A2aError | RunError
 export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
 (
   request: HttpServerRequest,
-  caller: Caller,
-  onPath: string | undefined
+  call: Call
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const { caller } = call
   let id: RequestId | undefined = null
   const answer = Effect.gen(function*() {
     const json = yield* readJson(request)
@@ -46,10 +46,10 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
     const method = methods.get(rpc.method)
     if (method === undefined) return yield* A2aError.methodNotFound(`there is no method "${rpc.method}"`)
     if (rpc.id === undefined) {
-      yield* method({ caller, onPath }, withoutWaiting(rpc.params))
+      yield* method(call, withoutWaiting(rpc.params))
       return HttpServerResponse.empty()
     }
-    return respond(yield* method({ caller, onPath }, rpc.params), rpc.id, caller)
+    return respond(yield* method(call, rpc.params), rpc.id, caller)
   })
   return answer.pipe(
     Effect.catchTag("A2aError", (error) => Effect.andThen(runtime.authenticate(caller), Effect.fail(error))),

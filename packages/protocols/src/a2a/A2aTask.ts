@@ -114,10 +114,8 @@ export class TaskView {
         break
       case "error": {
         const state = ended === "rejected" ? "TASK_STATE_REJECTED" : "TASK_STATE_FAILED"
-        const { message, value } = event.data
-        updates.push(
-          this.enter(state, event, value === undefined ? [{ text: message }] : [{ text: message }, { data: value }])
-        )
+        const { message, tag, value = { _tag: tag } } = event.data
+        updates.push(this.enter(state, event, [{ text: message }, { data: value }]))
         break
       }
       case "run_cancelled":

@@ -36,9 +36,9 @@ export const readResource = Exchange.handle(Effect.fnUntraced(function*(exchange
 
 /** `GET /resources`. @category routes @since 0.1.0 */
 export const listResources = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  yield* exchange.runtime.authenticate(exchange.caller)
+  const { resources } = yield* exchange.runtime.offered(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
-    items: Array.from(exchange.runtime.fusion.resources.values(), ({ params, resource }) => ({
+    items: Array.from(resources.values(), ({ params, resource }) => ({
       identifier: resource.identifier,
       description: resource.description,
       uriTemplate: resource.uriTemplate,
@@ -51,9 +51,9 @@ export const listResources = Exchange.handle(Effect.fnUntraced(function*(exchang
 
 /** `GET /prompts`. @category routes @since 0.1.0 */
 export const listPrompts = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  yield* exchange.runtime.authenticate(exchange.caller)
+  const { prompts } = yield* exchange.runtime.offered(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
-    items: Array.from(exchange.runtime.fusion.prompts.values(), ({ params, prompt }) => ({
+    items: Array.from(prompts.values(), ({ params, prompt }) => ({
       identifier: prompt.identifier,
       description: prompt.description,
       params: params.json
@@ -69,12 +69,12 @@ export const renderPrompt = Exchange.handle(Effect.fnUntraced(function*(exchange
   return HttpServerResponse.jsonUnsafe({ messages })
 }))
 
-/** `GET /agents` and `GET /tools`: what can be called, with its schemas. @category routes @since 0.1.0 */
+/** `GET /agents` and `GET /tools`: what the caller may call, with its schemas. @category routes @since 0.1.0 */
 export const listCallables = (kind: "agents" | "tools") =>
   Exchange.handle(Effect.fnUntraced(function*(exchange) {
-    yield* exchange.runtime.authenticate(exchange.caller)
+    const offered = yield* exchange.runtime.offered(exchange.caller)
     return HttpServerResponse.jsonUnsafe({
-      items: Array.from(exchange.runtime.fusion[kind].values(), (callable) => ({
+      items: Array.from(offered[kind].values(), (callable) => ({
         identifier: callable.identifier,
         description: callable.description,
         payload: callable.payload.json,

@@ -8,17 +8,10 @@ import * as Credentials from "@fastagentic/core/Credentials"
 import { Effect } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { challengeOf } from "../internal/challenge.ts"
 import type { Route } from "./Exchange.ts"
 
 const HEADER = "www-authenticate"
-
-/** One challenge for each way in; a bearer token that was shown was not good enough. @category accessors @since 0.1.0 */
-export const of = (schemes: ReadonlyArray<Scheme>, shown: Credentials.Credentials): string => {
-  const bearer = shown.bearer === undefined ? "Bearer" : "Bearer realm=\"agents\", error=\"invalid_token\""
-  const known = { bearer, apiKey: "ApiKey realm=\"agents\"", mutualTls: "ClientCertificate realm=\"agents\"" }
-  const challenges = schemes.map((scheme) => known[scheme])
-  return challenges.length === 0 ? "Bearer" : challenges.join(", ")
-}
 
 /** A route whose challenges say what this server takes. @category combinators @since 0.1.0 */
 export const withSchemes = (schemes: ReadonlyArray<Scheme>, route: Route): Route => (runtime) =>
@@ -27,5 +20,6 @@ export const withSchemes = (schemes: ReadonlyArray<Scheme>, route: Route): Route
       ? Effect.succeed(response)
       : Effect.map(
         HttpServerRequest.HttpServerRequest,
-        ({ headers }) => HttpServerResponse.setHeader(response, HEADER, of(schemes, Credentials.fromHeaders(headers)))
+        ({ headers }) =>
+          HttpServerResponse.setHeader(response, HEADER, challengeOf(schemes, Credentials.fromHeaders(headers)))
       ))

@@ -5,6 +5,7 @@
  */
 import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
+import type { RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Predicate, type Scope } from "effect"
@@ -14,7 +15,7 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
-import type { Catalog } from "./McpCatalog.ts"
+import { type Catalog, targetOf } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as McpServer from "./McpServer.ts"
 import { isCancellation, WaitingCalls } from "./WaitingCalls.ts"
@@ -24,7 +25,7 @@ import * as WebBridge from "./WebBridge.ts"
 export type Endpoint = (
   request: HttpServerRequest.HttpServerRequest,
   caller: Caller.Caller
-) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, RunError>
 
 /** Largest request body, in bytes. @category constants @since 0.1.0 */
 export const bodyLimit = 1_048_576
@@ -85,9 +86,16 @@ export const make = Effect.fnUntraced(function*(
   }
 
   return (request, caller) =>
-    Effect.flatMap(bodyOf(request, caller.traceId), (body) => dispatch(request, caller, body)).pipe(
-      Effect.catch(Effect.succeed)
-    )
+    Effect.matchEffect(bodyOf(request, caller.traceId), {
+      onFailure: Effect.succeed,
+      // A call for which scopes are missing is answered with a status, which has to be known before the SDK begins.
+      onSuccess: (body) => {
+        const target = targetOf(catalog, body)
+        return target === undefined
+          ? dispatch(request, caller, body)
+          : Effect.andThen(runtime.permit(caller, target), dispatch(request, caller, body))
+      }
+    })
 })
 
 const load = async (options: McpServer.Options, connect: (context: Sdk.McpRequestContext) => McpServer.Connection) => {

@@ -3,9 +3,13 @@
  *
  * @since 0.1.0
  */
+import type { Caller } from "@fastagentic/core/Caller"
 import type * as Fusion from "@fastagentic/core/Fusion"
 import * as Resource from "@fastagentic/core/Resource"
+import type { RunError } from "@fastagentic/core/RunError"
+import type { Runtime, Target } from "@fastagentic/core/Runtime"
 import type * as Sdk from "@modelcontextprotocol/server"
+import { Effect, Schema } from "effect"
 
 /** @category models @since 0.1.0 */
 export interface Catalog {
@@ -21,6 +25,8 @@ export interface Catalog {
   readonly completions: ReadonlyMap<string, ReadonlyArray<string>>
   /** Whether what this URI names is text in base64 that stands for bytes. */
   readonly isBinary: (uri: string) => boolean
+  /** Which resource this URI names. */
+  readonly resourceOf: (uri: string) => string | undefined
 }
 
 /** The key of `completions`; `owner` is the prompt's name or the resource's URI template. @category accessors @since 0.1.0 */
@@ -59,7 +65,39 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     prompts: prompts.map(promptOf),
     callables,
     completions,
-    isBinary: (uri) => binary.some((template) => Resource.matchUri(template, uri) !== undefined)
+    isBinary: (uri) => binary.some((template) => Resource.matchUri(template, uri) !== undefined),
+    resourceOf: (uri) =>
+      resources.find(({ resource }) => Resource.matchUri(resource.uriTemplate, uri) !== undefined)?.resource.identifier
+  }
+}
+
+/** As much of the catalog as the caller may call. @category accessors @since 0.1.0 */
+export const offered = (
+  runtime: Runtime["Service"],
+  catalog: Catalog,
+  caller: Caller
+): Effect.Effect<Catalog, RunError> =>
+  Effect.map(runtime.offered(caller), (some) => some === runtime.fusion ? catalog : fromFusion(some))
+
+const Calling = Schema.Union([
+  Schema.Struct({ method: Schema.Literal("tools/call"), params: Schema.Struct({ name: Schema.String }) }),
+  Schema.Struct({ method: Schema.Literal("prompts/get"), params: Schema.Struct({ name: Schema.String }) }),
+  Schema.Struct({ method: Schema.Literal("resources/read"), params: Schema.Struct({ uri: Schema.String }) })
+])
+const isCalling = Schema.is(Calling)
+
+/** The declaration that a message calls, if it calls one. @category accessors @since 0.1.0 */
+export const targetOf = (catalog: Catalog, message: unknown): Target | undefined => {
+  if (!isCalling(message)) return undefined
+  switch (message.method) {
+    case "tools/call":
+      return catalog.callables.get(message.params.name)
+    case "prompts/get":
+      return { kind: "prompt", identifier: message.params.name }
+    case "resources/read": {
+      const identifier = catalog.resourceOf(message.params.uri)
+      return identifier === undefined ? undefined : { kind: "resource", identifier }
+    }
   }
 }
 

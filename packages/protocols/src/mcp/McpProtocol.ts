@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { Auth, type Scheme } from "@fastagentic/core/Auth"
 import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import type { RunError } from "@fastagentic/core/RunError"
@@ -11,6 +12,7 @@ import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { challengeOf, stepUp } from "../internal/challenge.ts"
 import { isLabelled, labelled } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as Gate from "./Gate.ts"
@@ -31,23 +33,33 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime> =>
+export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
   HttpRouter.use((router) =>
     Effect.gen(function*() {
       const path = options.path ?? "/mcp"
       const runtime = yield* Runtime
       const catalog = McpCatalog.fromFusion(runtime.fusion)
       const gate = yield* Gate.make(options.hosts ?? [])
-      const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, gate, endpoint)
+      const { schemes } = yield* Auth
+      const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, gate, schemes }, endpoint)
       yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
       yield* router.add("GET", path, guarded(notAllowed))
       yield* router.add("DELETE", path, guarded(notAllowed))
-      yield* router.add("GET", `${path}/schema`, guarded(() => Effect.succeed(schemaOf(catalog))))
+      const schema: Endpoint.Endpoint = (_, caller) =>
+        Effect.map(McpCatalog.offered(runtime, catalog, caller), schemaOf)
+      yield* router.add("GET", `${path}/schema`, guarded(schema))
     })
   )
 
 /** Nothing is read of a request, and nothing told, before it is known where it comes from and whose it is. */
-const guard = (runtime: Runtime["Service"], gate: Gate.Gate, endpoint: Endpoint.Endpoint) =>
+const guard = (
+  { gate, runtime, schemes }: {
+    readonly runtime: Runtime["Service"]
+    readonly gate: Gate.Gate
+    readonly schemes: ReadonlyArray<Scheme>
+  },
+  endpoint: Endpoint.Endpoint
+) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const { headers } = request
     const caller = Caller.make("mcp", {
@@ -56,21 +68,27 @@ const guard = (runtime: Runtime["Service"], gate: Gate.Gate, endpoint: Endpoint.
     })
     const problem = gate(headers)
     const answered = problem === undefined
-      ? Effect.matchEffect(runtime.authenticate(caller), {
-        onFailure: (error) => unauthenticated(error, caller.traceId),
-        onSuccess: () => endpoint(request, caller)
-      })
+      ? Effect.andThen(runtime.authenticate(caller), endpoint(request, caller)).pipe(
+        Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
+      )
       : Effect.succeed(forbidden(problem, caller.traceId))
     return Effect.map(answered, (response) => isLabelled(response) ? response : labelled(response, caller.traceId))
   })
 
-const unauthenticated = (error: RunError, traceId: string) =>
-  Effect.map(McpError.fromRunError(error, traceId), (refusal) =>
-    Endpoint.refused(
-      McpError.statusOf(error),
-      refusal,
-      error.reason._tag === "Unauthenticated" ? { "www-authenticate": "Bearer" } : {}
-    ))
+const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, schemes: ReadonlyArray<Scheme>) =>
+  Effect.map(
+    McpError.fromRunError(error, traceId),
+    (refused) => Endpoint.refused(McpError.statusOf(error), refused, challenged(error, credentials, schemes))
+  )
+
+const challenged = (
+  { reason }: RunError,
+  shown: Credentials.Credentials,
+  schemes: ReadonlyArray<Scheme>
+): Record<string, string> => {
+  if (reason._tag === "Unauthenticated") return { "www-authenticate": challengeOf(schemes, shown) }
+  return reason._tag === "Forbidden" && schemes.includes("bearer") ? { "www-authenticate": stepUp(reason.missing) } : {}
+}
 
 const forbidden = (message: string, traceId: string) =>
   Endpoint.refused(403, { code: McpError.invalidRequest, message, data: { tag: "Forbidden", traceId } })

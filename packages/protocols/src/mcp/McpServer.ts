@@ -9,7 +9,7 @@ import type { RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { type Context, Effect } from "effect"
-import { type Catalog, completionKey } from "./McpCatalog.ts"
+import { type Catalog, completionKey, offered } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
@@ -57,7 +57,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     if (capabilities.tools !== undefined) {
       server.setRequestHandler(
         "tools/list",
-        ({ params }, context) => answer(context, methods.list(params, { tools: options.catalog.tools }))
+        ({ params }, context) => answer(context, methods.list(params, ({ tools }) => ({ tools })))
       )
       server.setRequestHandler("tools/call", ({ params }, context) =>
         answer(
@@ -71,19 +71,19 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     if (capabilities.resources !== undefined) {
       server.setRequestHandler(
         "resources/list",
-        ({ params }, context) => answer(context, methods.list(params, { resources: options.catalog.resources }))
+        ({ params }, context) => answer(context, methods.list(params, ({ resources }) => ({ resources })))
       )
       server.setRequestHandler(
         "resources/templates/list",
         ({ params }, context) =>
-          answer(context, methods.list(params, { resourceTemplates: options.catalog.resourceTemplates }))
+          answer(context, methods.list(params, ({ resourceTemplates }) => ({ resourceTemplates })))
       )
       server.setRequestHandler("resources/read", ({ params }, context) => answer(context, methods.read(params.uri)))
     }
     if (capabilities.prompts !== undefined) {
       server.setRequestHandler(
         "prompts/list",
-        ({ params }, context) => answer(context, methods.list(params, { prompts: options.catalog.prompts }))
+        ({ params }, context) => answer(context, methods.list(params, ({ prompts }) => ({ prompts })))
       )
       server.setRequestHandler(
         "prompts/get",
@@ -115,16 +115,21 @@ type Method<A> = (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError |
 /** Each method of the protocol as an effect on the runtime. */
 const makeMethods = ({ catalog, runtime }: Options) => {
   /** Lists are one page, so no cursor was ever given out. */
-  const list = <A>(params: { readonly cursor?: string | undefined } | undefined, page: A): Method<A> => (caller) =>
-    Effect.andThen(
-      runtime.authenticate(caller),
-      params?.cursor === undefined ? Effect.succeed(page) : Effect.fail(
-        new McpError.McpError({
-          code: McpError.invalidParams,
-          message: "Invalid cursor",
-          data: { tag: "InvalidCursor", cursor: params.cursor, traceId: caller.traceId }
-        })
-      )
+  const list = <A>(
+    params: { readonly cursor?: string | undefined } | undefined,
+    pageOf: (catalog: Catalog) => A
+  ): Method<A> =>
+  (caller) =>
+    Effect.flatMap(
+      offered(runtime, catalog, caller),
+      (some) =>
+        params?.cursor === undefined ? Effect.succeed(pageOf(some)) : Effect.fail(
+          new McpError.McpError({
+            code: McpError.invalidParams,
+            message: "Invalid cursor",
+            data: { tag: "InvalidCursor", cursor: params.cursor, traceId: caller.traceId }
+          })
+        )
     )
 
   const call = (
@@ -164,10 +169,10 @@ const makeMethods = ({ catalog, runtime }: Options) => {
 
   const complete = ({ argument, ref }: Sdk.CompleteRequest["params"]): Method<Sdk.CompleteResult> => (caller) => {
     const owner = ref.type === "ref/prompt" ? ref.name : ref.uri
-    const all = catalog.completions.get(completionKey(owner, argument.name)) ?? []
-    const values = all.filter((value) => value.startsWith(argument.value))
-    return Effect.as(runtime.authenticate(caller), {
-      completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 }
+    return Effect.map(offered(runtime, catalog, caller), ({ completions }) => {
+      const all = completions.get(completionKey(owner, argument.name)) ?? []
+      const values = all.filter((value) => value.startsWith(argument.value))
+      return { completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 } }
     })
   }
 

@@ -66,7 +66,9 @@ describe("SendMessage", () => {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "crash")
       assert.strictEqual(task.status.state, "TASK_STATE_FAILED")
-      assert.deepStrictEqual(task.status.message?.parts, [{ text: "the agent failed" }])
+      assert.deepStrictEqual(task.status.message?.parts, [{ text: "the agent failed" }, {
+        data: { _tag: "InternalError" }
+      }])
       assert.notInclude(JSON.stringify(yield* getTask(client, task.id)), "postgres")
     }).pipe(Effect.scoped))
 

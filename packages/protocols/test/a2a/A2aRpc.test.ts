@@ -219,7 +219,8 @@ describe("The door", () => {
       for (const body of bodies) {
         for (const headers of [{}, { authorization: "Bearer wrong" }]) {
           const response = yield* post(url, body, headers)
-          assert.strictEqual(response.headers.get("www-authenticate"), "Bearer")
+          const bearer = "authorization" in headers ? "Bearer realm=\"agents\", error=\"invalid_token\"" : "Bearer"
+          assert.strictEqual(response.headers.get("www-authenticate"), `${bearer}, ApiKey realm="agents"`)
           assert.deepInclude(yield* refusal(response), { status: 401, reason: "UNAUTHENTICATED" })
         }
       }

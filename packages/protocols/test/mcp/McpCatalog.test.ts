@@ -20,7 +20,7 @@ import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
-import { headers, type Reply, send } from "./wire.ts"
+import { headers, modern, type Reply, send } from "./wire.ts"
 
 /** Every shape that MCP treats in a way of its own. */
 class Slow extends Agent.make("slow", { description: "Takes its time", payload: { text: Schema.String } }) {}
@@ -89,12 +89,12 @@ const start = (services: {
         Layer.provide(Handlers),
         Layer.provide([
           RunStore.RunStore.layerMemory,
-          services.auth ?? Auth.layerNone,
           Layer.succeed(RateCounters.RateCounters, { take: services.take ?? (() => Effect.succeed([])) }),
           RateLimit.layer([{ name: "each", by: ["user"], limit: 1, window: "2 seconds" }]),
           Budget.layerUnlimited,
           Audit.layerMemory
-        ])
+        ]),
+        Layer.provideMerge(services.auth ?? Auth.layerNone)
       )
     )
     const url = yield* serve(Layer.provide(McpProtocol.layer(), Layer.succeedContext(context)))
@@ -173,6 +173,17 @@ describe("McpError", () => {
       assert.strictEqual(error?.code, 403)
       assert.deepInclude(error?.data, { tag: "Forbidden", missing: ["secrets:read"] })
       assert.isString(error?.data["traceId"])
+      const called = modern("tools/call", { name: "secret", arguments: {} })
+      const refused = yield* Effect.promise(() =>
+        fetch(url, { method: "POST", body: called.body, headers: { ...called.headers, "x-api-key": "right" } })
+      )
+      assert.strictEqual(refused.status, 403)
+      assert.strictEqual(
+        refused.headers.get("www-authenticate"),
+        "Bearer realm=\"agents\", error=\"insufficient_scope\", scope=\"secrets:read\""
+      )
+      const { result } = yield* send(url, "tools/list", {}, { "x-api-key": "right" })
+      assert.notInclude(JSON.stringify(result), "\"secret\"")
     }))
 
   it.live("says when to come again", () =>

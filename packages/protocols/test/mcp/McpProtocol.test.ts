@@ -63,7 +63,8 @@ describe("McpProtocol", () => {
       for (const extra of [{}, { authorization: "Bearer wrong" }]) {
         const answer = yield* post(url, ping, extra)
         assert.strictEqual(answer.status, 401)
-        assert.strictEqual(answer.headers.get("www-authenticate"), "Bearer")
+        const bearer = "authorization" in extra ? "Bearer realm=\"agents\", error=\"invalid_token\"" : "Bearer"
+        assert.strictEqual(answer.headers.get("www-authenticate"), `${bearer}, ApiKey realm="agents"`)
         assert.strictEqual(answer.body.error.data["tag"], "Unauthenticated")
       }
       const schema = yield* Effect.promise(() => fetch(`${url}/schema`))

@@ -1,0 +1,556 @@
+import { NodeWS } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { once } from "node:events"
+import { done, lasting, type Person, serve, type Served } from "./matrix/lab.ts"
+import * as Transports from "./matrix/transports.ts"
+import type { Outcome } from "./matrix/transports.ts"
+
+type By = Person | "nobody" | "wrong" | "expired"
+
+/** A policy, and what every transport has to make of it. */
+interface Case {
+  readonly name: string
+  readonly by: By
+  readonly agent: string
+  readonly tag: string
+  readonly rule?: string
+  /** What the trail says of it; nothing when there is nobody known to write it down of, or nothing was decided. */
+  readonly audit?: readonly [decision: string, rule?: string] | undefined
+  readonly payload?: (mark: string) => unknown
+  /** Cells that do not apply, and why. */
+  readonly without?: Readonly<Record<string, string>>
+}
+
+const [delegation, resume] = ["delegation", "resumed after a restart"]
+const asParent = "a delegated run acts for who started the run that it is delegated by"
+const decoded = "a run that goes on was decoded when it was admitted"
+
+const cases: ReadonlyArray<Case> = [
+  { name: "no credentials", by: "nobody", agent: "plain", tag: "Unauthenticated", without: { [delegation]: asParent } },
+  { name: "a bad key", by: "wrong", agent: "plain", tag: "Unauthenticated", without: { [delegation]: asParent } },
+  {
+    name: "an expired key",
+    by: "expired",
+    agent: "plain",
+    tag: "Unauthenticated",
+    without: { [delegation]: asParent }
+  },
+  {
+    name: "a missing scope",
+    by: "ann",
+    agent: "secret",
+    tag: "Forbidden",
+    rule: "scopes",
+    audit: ["Forbidden", "scopes: secret:read"]
+  },
+  { name: "a scope by a role's wildcard", by: "desk", agent: "secret", tag: "completed", audit: ["completed"] },
+  {
+    name: "a rate that is used up",
+    by: "spent",
+    agent: "few",
+    tag: "RateLimited",
+    rule: "rate",
+    audit: ["RateLimited", "rate"]
+  },
+  {
+    name: "a quota that is used up",
+    by: "spent",
+    agent: "daily",
+    tag: "RateLimited",
+    rule: "quota",
+    audit: ["RateLimited", "quota"]
+  },
+  {
+    name: "a budget that is used up",
+    by: "ann",
+    agent: "spends",
+    tag: "BudgetExceeded",
+    audit: ["failed", "budget: tiny"]
+  },
+  {
+    name: "a request hook that blocks",
+    by: "ann",
+    agent: "blocked",
+    tag: "HookBlocked",
+    audit: ["rejected", "hook: no-entry"]
+  },
+  {
+    name: "a tool hook that blocks",
+    by: "ann",
+    agent: "pokes",
+    tag: "HookBlocked",
+    audit: ["failed", "hook: no-tool"]
+  },
+  {
+    name: "a tool's scope inside of an agent",
+    by: "ann",
+    agent: "peeks",
+    tag: "ToolDenied",
+    audit: ["failed", "approval: peek"]
+  },
+  {
+    name: "an agent that nobody declared",
+    by: "ann",
+    agent: "nothing",
+    tag: "NotDeclared",
+    without: { [resume]: "core's Policy test takes a declaration away between two starts" }
+  },
+  {
+    name: "a payload that does not fit",
+    by: "ann",
+    agent: "plain",
+    tag: "InvalidPayload",
+    payload: () => ({ mark: 7 }),
+    without: { [resume]: decoded }
+  }
+]
+
+const starting = Object.entries(Transports.transports)
+
+let marks = 0
+
+const headersOf = (lab: Served, by: By, traceId?: string): Record<string, string> => ({
+  ...(by === "nobody"
+    ? {}
+    : { "x-api-key": by === "expired" ? lab.expired : by === "wrong" ? "wrong" : `key-of-${by}` }),
+  ...(traceId === undefined ? {} : { traceparent: `00-${traceId}-b7ad6b7169203331-01` })
+})
+
+const callOf = (lab: Served, { agent, by, payload = (mark) => ({ mark }) }: Case, traceId?: string) => {
+  const mark = `mark-${++marks}`
+  return {
+    mark,
+    call: {
+      url: lab.url,
+      headers: headersOf(lab, by, traceId),
+      agent,
+      payload: payload(mark),
+      key: `key-${mark}`,
+      reader: headersOf(lab, by)
+    }
+  }
+}
+
+const newTrace = () => globalThis.crypto.randomUUID().replaceAll("-", "")
+
+/** What the trail says of one trace, once what it has to say is there. */
+const decisions = Effect.fn(function*({ audit }: Served, traceId: string, [wanted, rule]: NonNullable<Case["audit"]>) {
+  for (let tries = 0;; tries++) {
+    const trail = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 10_000 }))
+    const found = trail.filter((entry) => entry.traceId === traceId)
+    const isThere = found.some((entry) => entry.decision === wanted && entry.rule === rule)
+    if (isThere || tries > 100) return found.map((entry) => [entry.decision, entry.rule].join(" ").trim())
+    yield* Effect.sleep("10 millis")
+  }
+})
+
+/** Runs that wait since before the restart, one for each case that can be resumed. */
+const paused = Effect.fnUntraced(function*(lab: Served) {
+  const runs = new Map<string, { readonly runId: string; readonly mark: string; readonly traceId: string }>()
+  for (const one of cases) {
+    if (one.without?.[resume] !== undefined) continue
+    const [mark, traceId] = [`mark-${++marks}`, newTrace()]
+    const owner = ["nobody", "wrong", "expired"].includes(one.by) ? "ann" : one.by
+    const { runId, tag } = yield* Effect.promise(() =>
+      Transports.transports["REST, in the background"]?.({
+        ...callOf(lab, one).call,
+        headers: headersOf(lab, owner, traceId),
+        reader: headersOf(lab, owner),
+        payload: { mark, pause: true }
+      }) ?? Promise.reject(new Error("no transport"))
+    )
+    assert.strictEqual(tag, "suspended", one.name)
+    runs.set(one.name, { runId: runId ?? "", mark, traceId })
+  }
+  return runs
+})
+
+const openInterrupt = async (lab: Served, runId: string, by: By) => {
+  const { body } = await Transports.request(`${lab.url}/runs/${runId}/interrupts`, { headers: headersOf(lab, by) })
+  return String(body.items[0]?.id)
+}
+
+const resumed = async (lab: Served, one: Case, runId: string, traceId: string): Promise<Outcome> => {
+  const owner = ["nobody", "wrong", "expired"].includes(one.by) ? "ann" : one.by
+  const id = await openInterrupt(lab, runId, owner)
+  const { body, status } = await Transports.request(`${lab.url}/runs/${runId}/interrupts/${id}`, {
+    method: "POST",
+    headers: { ...Transports.json, ...headersOf(lab, one.by, traceId) },
+    body: JSON.stringify({ decision: "approve", value: true })
+  })
+  if (status >= 300) return { tag: body.title, rule: body.error.rule, runId }
+  return Transports.settled(lab.url, runId, headersOf(lab, owner))
+}
+
+describe("one door", () => {
+  it.live("decides the same on every transport: the matrix", () =>
+    Effect.gen(function*() {
+      const kept = yield* lasting
+      const before = yield* Effect.scoped(Effect.flatMap(serve(kept, false), paused))
+      const lab = yield* serve(kept, true)
+      const differences: Array<string> = []
+      const same = (cell: string, seen: unknown, wanted: unknown) => {
+        if (JSON.stringify(seen) !== JSON.stringify(wanted)) {
+          differences.push(`${cell}: ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`)
+        }
+      }
+      const check = Effect.fn(function*(
+        one: Case,
+        transport: string,
+        mark: string,
+        traceId: string,
+        { rule, tag }: Pick<Outcome, "tag" | "rule">
+      ) {
+        const cell = `${one.name} / ${transport}`
+        same(cell, tag, one.tag)
+        if (rule !== undefined || one.rule !== undefined) same(`${cell} / rule`, rule, one.rule)
+        same(`${cell} / work done`, done.get(mark) ?? 0, one.tag === "completed" ? 1 : 0)
+        if (one.audit === undefined) return
+        const said = yield* decisions(lab, traceId, one.audit)
+        if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
+      })
+      for (const agent of ["few", "daily"]) {
+        const used = { by: "spent", agent, name: "", tag: "" } as const
+        yield* Effect.promise(() =>
+          Transports.request(`${lab.url}/agents/${agent}`, {
+            method: "POST",
+            headers: headersOf(lab, "spent"),
+            body: JSON.stringify(callOf(lab, used).call.payload)
+          })
+        )
+      }
+
+      for (const one of cases) {
+        for (const [name, start] of starting) {
+          if (one.without?.[name] !== undefined) continue
+          const traceId = newTrace()
+          const { call, mark } = callOf(lab, one, traceId)
+          const { rule, tag } = yield* Effect.promise(() => start(call))
+          yield* check(one, name, mark, traceId, { rule, tag })
+        }
+        const waiting = before.get(one.name)
+        if (waiting === undefined) continue
+        const traceId = newTrace()
+        const { rule, tag } = yield* Effect.promise(() => resumed(lab, one, waiting.runId, traceId))
+        // What was refused at the door is of the answer's trace, what the run came to of its own.
+        const atDoor = one.tag === "Forbidden" || one.tag === "RateLimited"
+        yield* check(one, resume, waiting.mark, atDoor ? traceId : waiting.traceId, { rule, tag })
+      }
+      assert.deepStrictEqual(differences, [])
+    }).pipe(Effect.scoped, Effect.orDie), 60_000)
+
+  it.live("a key of a caller's own is for one run, on every transport", () =>
+    Effect.gen(function*() {
+      const lab = yield* serve(yield* lasting, true)
+      const plain = { name: "", by: "ann", agent: "plain", tag: "" } as const
+      for (const [name, start] of starting) {
+        const { call, mark } = callOf(lab, plain)
+        const [first, second] = yield* Effect.promise(async () => [await start(call), await start(call)] as const)
+        assert.deepStrictEqual([first.tag, second.tag, done.get(mark)], ["completed", "completed", 1], name)
+        assert.strictEqual(second.runId, first.runId, name)
+        const other = { ...call, payload: { mark: `${mark}-other` } }
+        assert.strictEqual((yield* Effect.promise(() => start(other))).tag, "IdempotencyConflict", name)
+        assert.isUndefined(done.get(`${mark}-other`), name)
+        // Somebody else's key is another key.
+        const theirs = { ...call, headers: headersOf(lab, "eve"), reader: headersOf(lab, "eve") }
+        assert.strictEqual((yield* Effect.promise(() => start(theirs))).tag, "completed", name)
+        assert.strictEqual(done.get(mark), 2, name)
+      }
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live("nothing new is let in by a server that goes away, on any transport", () =>
+    Effect.gen(function*() {
+      const lab = yield* serve(yield* lasting, true)
+      yield* lab.runtime.drain
+      const plain = { name: "", by: "ann", agent: "plain", tag: "" } as const
+      for (const [name, start] of starting) {
+        const { call, mark } = callOf(lab, plain)
+        assert.strictEqual((yield* Effect.promise(() => start(call))).tag, "ShuttingDown", name)
+        assert.isUndefined(done.get(mark), name)
+      }
+    }).pipe(Effect.scoped), 60_000)
+
+  it.live(
+    "somebody else's run is no run, whatever is done to it and over which transport",
+    () =>
+      Effect.gen(function*() {
+        const lab = yield* serve(yield* lasting, true)
+        const { call, mark } = callOf(lab, {
+          name: "",
+          by: "ann",
+          agent: "plain",
+          tag: "",
+          payload: (mark) => ({ mark, pause: true })
+        })
+        const asked = yield* Effect.promise(() => Transports.transports["REST, waiting"]?.(call) ?? Promise.reject())
+        const runId = asked.runId ?? ""
+        const id = yield* Effect.promise(() => openInterrupt(lab, runId, "ann"))
+        for (
+          const [by, tag] of [["nobody", "Unauthenticated"], ["wrong", "Unauthenticated"], ["bob", "RunNotFound"], [
+            "eve",
+            "RunNotFound"
+          ]] as const
+        ) {
+          for (const run of [runId, globalThis.crypto.randomUUID()]) {
+            const told = yield* Effect.promise(() => everything(lab, by, run, id))
+            assert.deepStrictEqual(
+              Object.fromEntries(Object.entries(told).filter(([, seen]) => seen !== tag)),
+              {},
+              `${by} and ${run === runId ? "a run of ann's" : "no run"}`
+            )
+          }
+        }
+        assert.isUndefined(done.get(mark))
+        const run = yield* Effect.promise(() =>
+          Transports.request(`${lab.url}/runs/${runId}`, { headers: headersOf(lab, "ann") })
+        )
+        assert.strictEqual(run.body.state, "suspended")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "who has asked does not approve, and who may says no, on each transport that takes decisions",
+    () =>
+      Effect.gen(function*() {
+        const lab = yield* serve(yield* lasting, true)
+        const pays = { name: "", by: "boss", agent: "pays", tag: "" } as const
+        for (const answer of [restAnswer, socketAnswer, a2aAnswer]) {
+          const { call, mark } = callOf(lab, pays)
+          const { runId = "" } = yield* Effect.promise(() =>
+            Transports.transports["REST, waiting"]?.(call) ?? Promise.reject()
+          )
+          const id = yield* Effect.promise(() => openInterrupt(lab, runId, "boss"))
+          const traceId = newTrace()
+          const own = yield* Effect.promise(() => answer(lab, headersOf(lab, "boss", traceId), runId, id, "approve"))
+          assert.deepStrictEqual(own, { tag: "Forbidden", rule: "not the requester" }, answer.name)
+          const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester: "])
+        assert.include(said.map((one) => one.split(" ")[0]), "Forbidden", answer.name)
+          // Tasks of A2A are their owner's alone: an approver of another's run answers over REST or WebSocket.
+          const deny = answer === a2aAnswer ? restAnswer : answer
+          yield* Effect.promise(() => deny(lab, headersOf(lab, "lead"), runId, id, "deny"))
+          const end = yield* Effect.promise(() => Transports.settled(lab.url, runId, headersOf(lab, "boss")))
+          assert.strictEqual(end.tag, "ToolDenied", answer.name)
+          assert.isUndefined(done.get(mark), answer.name)
+        }
+      }).pipe(Effect.scoped, Effect.orDie),
+    60_000
+  )
+})
+
+type Answer = (
+  lab: Served,
+  headers: Record<string, string>,
+  runId: string,
+  id: string,
+  decision: "approve" | "deny"
+) => Promise<Pick<Outcome, "tag" | "rule">>
+
+const restAnswer: Answer = async (lab, headers, runId, id, decision) => {
+  const { body } = await Transports.request(`${lab.url}/runs/${runId}/interrupts/${id}`, {
+    method: "POST",
+    headers: { ...Transports.json, ...headers },
+    body: JSON.stringify({ decision })
+  })
+  return { tag: body.title ?? body.state, rule: body.error?.rule }
+}
+
+const socketAnswer: Answer = async (lab, headers, runId, id, decision) => {
+  const frame = await frameOf(lab, headers, { op: "answer", runId, interruptId: id, decision })
+  return { tag: frame.problem?.title ?? frame.run.state, rule: frame.problem?.error.rule }
+}
+
+const a2aAnswer: Answer = async (lab, headers, taskId, id, decision) => {
+  const message = { messageId: id, taskId, role: "ROLE_USER", parts: [{ data: { id, decision } }] }
+  const { body } = await Transports.request(
+    `${lab.url}/a2a`,
+    Transports.a2aRequest("SendMessage", { message }, headers)
+  )
+  return body.error === undefined
+    ? { tag: body.result.task.status.state, rule: undefined }
+    : Transports.a2aRefusal(body.error)
+}
+
+/** The answer to one frame, or to the upgrade that was refused. */
+const frameOf = async (lab: Served, headers: Record<string, string>, frame: Record<string, unknown>) => {
+  const ws = new NodeWS.WebSocket(`${lab.url.replace("http", "ws")}/ws`, { headers })
+  try {
+    const refused = new Promise<number>((resolve) =>
+      ws.on("unexpected-response", (_, response) => {
+        response.resume()
+        resolve(response.statusCode ?? 0)
+      })
+    )
+    const opened = await Promise.race([once(ws, "open"), refused])
+    if (typeof opened === "number") return { problem: { title: opened === 401 ? "Unauthenticated" : String(opened) } }
+    const answered = once(ws, "message")
+    ws.send(JSON.stringify({ id: "1", ...frame }))
+    return JSON.parse(String((await answered)[0]))
+  } finally {
+    ws.terminate()
+  }
+}
+
+/** All that can be done to a run, with what each was answered. */
+const everything = async (lab: Served, by: By, runId: string, id: string): Promise<Record<string, string>> => {
+  const headers = headersOf(lab, by)
+  const told: Record<string, string> = {}
+  const approve = JSON.stringify({ decision: "approve", value: true })
+  const rest = [
+    ["GET", `/runs/${runId}`],
+    ["GET", `/runs/${runId}/events`],
+    ["GET", `/runs/${runId}/interrupts`],
+    ["GET", `/runs/${runId}/interrupts/${id}`],
+    ["POST", `/runs/${runId}/interrupts/${id}`, approve],
+    ["POST", `/runs/${runId}/cancel`, "{}"],
+    ["POST", `/runs/${runId}/resume`, "{}"]
+  ] as const
+  for (const [method, path, body] of rest) {
+    for (const accept of ["application/json", "text/event-stream"]) {
+      const init = {
+        method,
+        headers: { ...Transports.json, ...headers, accept },
+        ...(body === undefined ? {} : { body })
+      }
+      told[`${method} ${path} ${accept}`] = (await Transports.request(lab.url + path, init)).body?.title
+    }
+  }
+  for (const op of ["follow", "unfollow", "cancel", "answer"]) {
+    const more = op === "answer" ? { interruptId: id, decision: "approve", value: true } : {}
+    told[`WebSocket ${op}`] = (await frameOf(lab, headers, { op, runId, ...more })).problem?.title
+  }
+  const message = { messageId: "m", taskId: runId, role: "ROLE_USER", parts: [{ data: { id, decision: "approve" } }] }
+  for (const method of ["GetTask", "CancelTask", "SubscribeToTask", "SendMessage", "SendStreamingMessage"]) {
+    const params = method.startsWith("Send") ? { message } : { id: runId }
+    const { body } = await Transports.request(`${lab.url}/a2a`, Transports.a2aRequest(method, params, headers))
+    told[`A2A ${method}`] = Transports.a2aRefusal(body.error).tag
+  }
+  return told
+}
+
+const Paths = Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown))
+
+describe("nobody", () => {
+  it.live("is answered by health, readiness, documents and cards, and by nothing else", () =>
+    Effect.gen(function*() {
+      const lab = yield* serve(yield* lasting, true)
+      const isOpen = (path: string) => ["/health", "/ready", "/openapi.json", "/docs"].includes(path)
+      const document = yield* Effect.promise(() => Transports.request(`${lab.url}/openapi.json`))
+      const paths = Schema.decodeUnknownSync(Paths)(document.body.paths)
+      const routes = Object.entries(paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => [method.toUpperCase(), path.replaceAll(/\{\w+\}/gu, "x")] as const)
+      )
+      assert.isAbove(routes.length, 30)
+      const answered: Array<string> = []
+      for (const headers of [{}, { authorization: "Bearer wrong" }, { "x-api-key": "wrong" }]) {
+        const seen = async (name: string, path: string, init: RequestInit) => {
+          const { headers: told, status } = await Transports.request(lab.url + path, init)
+          if (status !== 401) answered.push(`${status} ${name}`)
+          else if (!told.get("www-authenticate")?.includes("ApiKey realm=\"agents\"")) {
+            answered.push(`no challenge ${name}`)
+          }
+        }
+        yield* Effect.promise(async () => {
+          for (const [method, path] of routes) {
+            if (isOpen(path)) continue
+            await seen(`${method} ${path}`, path, { method, headers, ...(method === "GET" ? {} : { body: "{}" }) })
+          }
+          for (const path of ["/mcp", "/mcp/schema", "/ws"]) await seen(`GET ${path}`, path, { headers })
+          await seen("DELETE /mcp", "/mcp", { method: "DELETE", headers })
+          for (const method of mcpMethods) {
+            await seen(
+              `MCP ${method}`,
+              "/mcp",
+              Transports.mcpRequest(method, { name: "plain", uri: "lab://handbook" }, headers)
+            )
+          }
+          for (const method of a2aMethods) {
+            for (const path of ["/a2a", "/a2a/plain"]) {
+              await seen(`A2A ${method}`, path, Transports.a2aRequest(method, { id: "x" }, headers))
+            }
+          }
+        })
+        assert.strictEqual(
+          (yield* Effect.promise(() => frameOf(lab, headers, { op: "ping" }))).problem.title,
+          "Unauthenticated"
+        )
+      }
+      assert.deepStrictEqual(answered, [])
+      const open = ["/health", "/ready", "/openapi.json", "/docs", "/.well-known/agent-card.json"]
+      for (const path of open) {
+        assert.strictEqual((yield* Effect.promise(() => Transports.request(lab.url + path))).status, 200, path)
+      }
+    }).pipe(Effect.scoped), 60_000)
+})
+
+const mcpMethods = [
+  "initialize",
+  "ping",
+  "server/discover",
+  "tools/list",
+  "tools/call",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+  "resources/subscribe",
+  "prompts/list",
+  "prompts/get",
+  "completion/complete",
+  "logging/setLevel",
+  "notifications/cancelled",
+  "tasks/get",
+  "tasks/cancel",
+  "nothing"
+]
+
+const a2aMethods = [
+  "SendMessage",
+  "SendStreamingMessage",
+  "GetTask",
+  "ListTasks",
+  "CancelTask",
+  "SubscribeToTask",
+  "GetExtendedAgentCard",
+  "CreateTaskPushNotificationConfig",
+  "GetTaskPushNotificationConfig",
+  "ListTaskPushNotificationConfigs",
+  "DeleteTaskPushNotificationConfig",
+  "nothing"
+]
+
+describe("lists", () => {
+  it.live("show what their reader may call", () =>
+    Effect.gen(function*() {
+      const lab = yield* serve(yield* lasting, true)
+      const mcp = (method: string, headers: Record<string, string>) =>
+        Transports.request(`${lab.url}/mcp`, Transports.mcpRequest(method, {}, headers))
+      const lists = async (headers: Record<string, string>) => [
+        (await mcp("tools/list", headers)).text,
+        (await mcp("resources/list", headers)).text,
+        (await mcp("prompts/list", headers)).text,
+        (await Transports.request(`${lab.url}/mcp/schema`, { headers })).text,
+        (await Transports.request(`${lab.url}/a2a`, Transports.a2aRequest("GetExtendedAgentCard", {}, headers))).text,
+        (await Transports.request(`${lab.url}/agents`, { headers })).text,
+        (await Transports.request(`${lab.url}/resources`, { headers })).text,
+        (await Transports.request(`${lab.url}/prompts`, { headers })).text
+      ]
+      const [ann, desk] = yield* Effect.promise(() =>
+        Promise.all([lists(headersOf(lab, "ann")), lists(headersOf(lab, "desk"))])
+      )
+      const hidden = /"(?:secret|handbook|greeting)"/u
+      assert.deepStrictEqual(ann.map((text) => hidden.test(text)), ann.map(() => false))
+      assert.deepStrictEqual(desk.map((text) => hidden.test(text)), desk.map(() => true))
+      const call = Transports.mcpRequest(
+        "tools/call",
+        { name: "secret", arguments: { mark: "x" } },
+        headersOf(lab, "ann")
+      )
+      const refused = yield* Effect.promise(() => Transports.request(`${lab.url}/mcp`, call))
+      assert.strictEqual(refused.status, 403)
+      assert.strictEqual(
+        refused.headers.get("www-authenticate"),
+        "Bearer realm=\"agents\", error=\"insufficient_scope\", scope=\"secret:read\""
+      )
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,244 @@
+import { NodeWS } from "@effect/platform-node"
+import { once } from "node:events"
+
+/** A call as every transport can carry it. */
+export interface Call {
+  readonly url: string
+  readonly headers: Record<string, string>
+  readonly agent: string
+  readonly payload: unknown
+  readonly key: string
+  /** Whose credentials find out how a run ended that nobody waits for. */
+  readonly reader: Record<string, string>
+}
+
+/** What a caller learns of it: the tag of an error, or the state of the run. */
+export interface Outcome {
+  readonly tag: string
+  readonly rule: string | undefined
+  readonly runId: string | undefined
+}
+
+export const json = { "content-type": "application/json" }
+
+export const request = async (url: string, init: RequestInit = {}) => {
+  const response = await fetch(url, init)
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, text, body: parse(text) }
+}
+
+const parse = (text: string) => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const refusedAs = ({ error, title }: Record<string, Record<string, string>>): Pick<Outcome, "tag" | "rule"> => ({
+  tag: String(title),
+  rule: error?.["rule"]
+})
+
+/** How a run ended, or what it waits for. */
+export const settled = async (url: string, runId: string, headers: Record<string, string>): Promise<Outcome> => {
+  while (true) {
+    const { body } = await request(`${url}/runs/${runId}`, { headers })
+    if (body.finishedAt !== undefined || (body.state === "suspended" && body.waitsFor !== undefined)) {
+      return { tag: body.error?.tag ?? body.state, rule: undefined, runId }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+const send = ({ agent, headers, key, payload, url }: Call, suffix: string) =>
+  request(`${url}/agents/${agent}${suffix}`, {
+    method: "POST",
+    headers: { ...json, ...headers, "idempotency-key": key },
+    body: JSON.stringify(payload)
+  })
+
+const runIdIn = (headers: Headers) => headers.get("x-run-id") ?? undefined
+
+const restWait = async (call: Call): Promise<Outcome> => {
+  const { body, headers, status } = await send(call, "")
+  const runId = runIdIn(headers)
+  return status < 300 ? { tag: body?.state ?? "completed", rule: undefined, runId } : { ...refusedAs(body), runId }
+}
+
+const restBackground = async (call: Call): Promise<Outcome> => {
+  const { body, status } = await send(call, "/runs")
+  return status < 300
+    ? settled(call.url, body.runId, call.reader)
+    : { ...refusedAs(body), runId: undefined }
+}
+
+const sse = async (call: Call): Promise<Outcome> => {
+  const { body, headers, status, text } = await send(call, "/stream")
+  const runId = runIdIn(headers)
+  if (status >= 300) return { ...refusedAs(body), runId: undefined }
+  const events = text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => JSON.parse(line.slice(6)))
+  return { ...endOf(events), runId }
+}
+
+const endOf = (events: ReadonlyArray<{ readonly type: string; readonly data: Record<string, string> }>) => {
+  const last = events.findLast(({ type }) => type === "error" || type === "done" || type === "run_suspended")
+  const tag = last?.type === "error" ? last.data["tag"] ?? "" : last?.type === "done" ? "completed" : "suspended"
+  return { tag, rule: undefined }
+}
+
+const webSocket = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome> => {
+  const ws = new NodeWS.WebSocket(`${url.replace("http", "ws")}/ws`, { headers })
+  try {
+    const refusal = new Promise<Outcome>((resolve) =>
+      ws.on("unexpected-response", (_, response) => {
+        let text = ""
+        response.setEncoding("utf8")
+        response.on("data", (chunk: string) => text += chunk)
+        response.on("end", () => resolve({ ...refusedAs(parse(text)), runId: undefined }))
+      })
+    )
+    const opened = await Promise.race([once(ws, "open"), refusal])
+    if (!Array.isArray(opened)) return opened
+    const frames: Array<Record<string, Record<string, string>> & { readonly event?: never }> = []
+    const ended = new Promise<Outcome>((resolve) =>
+      ws.on("message", (data) => {
+        const frame = JSON.parse(String(data))
+        frames.push(frame)
+        const runId = frames.find((one) => one["run"] !== undefined)?.["run"]?.["runId"]
+        if (frame.type === "error") resolve({ ...refusedAs(frame.problem), runId })
+        if (frame.type === "event" && ["error", "done", "run_suspended"].includes(frame.event.type)) {
+          resolve({ ...endOf([frame.event]), runId })
+        }
+      })
+    )
+    ws.send(JSON.stringify({ id: "1", op: "start", agent, payload, idempotencyKey: key }))
+    return await ended
+  } finally {
+    ws.terminate()
+  }
+}
+
+export const mcpRequest = (method: string, params: Record<string, unknown>, headers: Record<string, string> = {}) => ({
+  method: "POST",
+  headers: {
+    ...json,
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    ...("name" in params ? { "mcp-name": String(params["name"]) } : {}),
+    ...("uri" in params ? { "mcp-name": String(params["uri"]) } : {}),
+    ...headers
+  },
+  body: JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method,
+    params: {
+      ...params,
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        ...Object(params["_meta"])
+      }
+    }
+  })
+})
+
+const mcp = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome> => {
+  const { body } = await request(
+    `${url}/mcp`,
+    mcpRequest("tools/call", { name: agent, arguments: payload, _meta: { "fastagentic/idempotencyKey": key } }, headers)
+  )
+  if (body.error !== undefined) {
+    const { data: { rule, tag } } = body.error
+    return { tag, rule, runId: undefined }
+  }
+  const meta = body.result._meta
+  const error = meta["fastagentic/error"]
+  const tag = error === undefined ? "completed" : error._tag === "RunSuspended" ? "suspended" : error._tag
+  return { tag, rule: undefined, runId: meta["fastagentic/runId"] }
+}
+
+/** How A2A says what the runtime calls otherwise. */
+const a2aReasons: Record<string, string> = {
+  UNAUTHENTICATED: "Unauthenticated",
+  FORBIDDEN: "Forbidden",
+  RATE_LIMITED: "RateLimited",
+  UNAVAILABLE: "ShuttingDown",
+  MESSAGE_ID_CONFLICT: "IdempotencyConflict",
+  TASK_NOT_FOUND: "RunNotFound"
+}
+
+const a2aStates: Record<string, string> = {
+  TASK_STATE_COMPLETED: "completed",
+  TASK_STATE_INPUT_REQUIRED: "suspended"
+}
+
+export const a2aRequest = (method: string, params: unknown, headers: Record<string, string> = {}) => ({
+  method: "POST",
+  headers: { ...json, "a2a-version": "1.0", ...headers },
+  body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params })
+})
+
+const a2a = (method: string) => async ({ agent, headers, key, payload, url }: Call): Promise<Outcome> => {
+  const params = {
+    message: { messageId: key, role: "ROLE_USER", parts: [{ data: payload }] },
+    metadata: { skillId: agent }
+  }
+  const { body, text } = await request(`${url}/a2a`, a2aRequest(method, params, headers))
+  const error = body?.error
+  if (error !== undefined) return { ...a2aRefusal(error), runId: undefined }
+  if (body !== undefined) return taskEnd(body.result.task.id, body.result.task.status)
+  const frames = text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => JSON.parse(line.slice(6)))
+  const last = frames.findLast(({ result }) => result?.statusUpdate !== undefined || result?.task !== undefined).result
+  return taskEnd(frames[0].result.task.id, last.statusUpdate?.status ?? last.task.status)
+}
+
+export const a2aRefusal = (
+  { code, data: [info, ...more], message }: {
+    readonly code: number
+    readonly message: string
+    readonly data: ReadonlyArray<{ readonly reason: string; readonly metadata: Record<string, string> }>
+  }
+) => ({
+  tag: a2aReasons[info?.reason ?? ""] ??
+    (message.startsWith("there is no")
+      ? "NotDeclared"
+      : code === -32602 && more.length > 0
+      ? "InvalidPayload"
+      : message),
+  rule: info?.metadata["rule"]
+})
+
+const taskEnd = (runId: string, { message, state }: {
+  readonly state: string
+  readonly message?: { readonly parts: ReadonlyArray<{ readonly data?: { readonly _tag?: string } }> }
+}): Outcome => ({
+  tag: a2aStates[state] ?? message?.parts.find((part) => part.data?._tag !== undefined)?.data?._tag ?? state,
+  rule: undefined,
+  runId
+})
+
+const delegation = async (call: Call): Promise<Outcome> => {
+  const { agent, headers, key, payload, url } = call
+  const { body, status } = await request(`${url}/agents/boss`, {
+    method: "POST",
+    headers: { ...json, ...headers, "idempotency-key": key },
+    body: JSON.stringify({ agent, payload })
+  })
+  return status === 200
+    ? { tag: body.tag, rule: body.rule === "" ? undefined : body.rule, runId: undefined }
+    : { ...refusedAs(body), runId: undefined }
+}
+
+export const transports: Record<string, (call: Call) => Promise<Outcome>> = {
+  "REST, waiting": restWait,
+  "REST, in the background": restBackground,
+  SSE: sse,
+  WebSocket: webSocket,
+  MCP: mcp,
+  "A2A, one answer": a2a("SendMessage"),
+  "A2A, a stream": a2a("SendStreamingMessage"),
+  delegation
+}
