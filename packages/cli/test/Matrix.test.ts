@@ -326,7 +326,7 @@ describe("one door", () => {
           const own = yield* Effect.promise(() => answer(lab, headersOf(lab, "boss", traceId), runId, id, "approve"))
           assert.deepStrictEqual(own, { tag: "Forbidden", rule: "not the requester" }, answer.name)
           const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester: "])
-        assert.include(said.map((one) => one.split(" ")[0]), "Forbidden", answer.name)
+          assert.include(said.map((one) => one.split(" ")[0]), "Forbidden", answer.name)
           // Tasks of A2A are their owner's alone: an approver of another's run answers over REST or WebSocket.
           const deny = answer === a2aAnswer ? restAnswer : answer
           yield* Effect.promise(() => deny(lab, headersOf(lab, "lead"), runId, id, "deny"))
@@ -404,7 +404,10 @@ const everything = async (lab: Served, by: By, runId: string, id: string): Promi
     ["GET", `/runs/${runId}/interrupts/${id}`],
     ["POST", `/runs/${runId}/interrupts/${id}`, approve],
     ["POST", `/runs/${runId}/cancel`, "{}"],
-    ["POST", `/runs/${runId}/resume`, "{}"]
+    ["POST", `/runs/${runId}/resume`, "{}"],
+    ["GET", `/runs/${runId}/checkpoints`],
+    ["POST", `/runs/${runId}/fork`, "{}"],
+    ["POST", `/runs/${runId}/retry`, "{}"]
   ] as const
   for (const [method, path, body] of rest) {
     for (const accept of ["application/json", "text/event-stream"]) {
@@ -416,7 +419,7 @@ const everything = async (lab: Served, by: By, runId: string, id: string): Promi
       told[`${method} ${path} ${accept}`] = (await Transports.request(lab.url + path, init)).body?.title
     }
   }
-  for (const op of ["follow", "unfollow", "cancel", "answer"]) {
+  for (const op of ["follow", "unfollow", "cancel", "answer", "resume", "fork", "retry", "checkpoints"]) {
     const more = op === "answer" ? { interruptId: id, decision: "approve", value: true } : {}
     told[`WebSocket ${op}`] = (await frameOf(lab, headers, { op, runId, ...more })).problem?.title
   }
