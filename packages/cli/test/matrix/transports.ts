@@ -160,6 +160,21 @@ const mcp = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome
   return { tag, rule: undefined, runId: meta["fastagentic/runId"] }
 }
 
+/** All frames that come in a while after one was sent, as text. */
+export const frames = async (url: string, headers: Record<string, string>, frame: object, millis: number) => {
+  const ws = new NodeWS.WebSocket(`${url.replace("http", "ws")}/ws`, { headers })
+  let text = ""
+  try {
+    await once(ws, "open")
+    ws.on("message", (data) => text += `${String(data)}\n`)
+    ws.send(JSON.stringify({ id: "1", ...frame }))
+    await new Promise((resolve) => setTimeout(resolve, millis))
+    return text
+  } finally {
+    ws.terminate()
+  }
+}
+
 /** How A2A says what the runtime calls otherwise. */
 const a2aReasons: Record<string, string> = {
   UNAUTHENTICATED: "Unauthenticated",
