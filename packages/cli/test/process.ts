@@ -43,10 +43,10 @@ export const fastagentic = (
 
 /** The URL of a server, once it has said that it answers. */
 export const listening = async (running: Running): Promise<string> => {
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 1_600; i++) {
     const url = /answers on (http:\S+)/u.exec(running.stdout() + running.stderr())?.[1]
     if (url !== undefined) return url
-    if (running.child.exitCode !== null) break
+    if (running.child.exitCode !== null || running.child.signalCode !== null) break
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
   throw new Error(`the server did not answer: ${running.stdout()} ${running.stderr()}`)

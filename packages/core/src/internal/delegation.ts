@@ -56,8 +56,10 @@ export const delegate = (
     const idempotencyKey = `${live.run.runId}/${key}`
     const child = yield* live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
     yield* emit(entered(child.runId, agent))
-    // What has to wait in line may wait for the place that this run has.
-    const run = child.state === "queued" ? child : yield* Effect.orDie(live.children.settled(child))
+    // What has to wait in line may wait for the place that this run has. And where nodes are lost, a run that only waits must
+    // not be there to be lost with the next one.
+    const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
+    const run = atRest ? child : yield* Effect.orDie(live.children.settled(child))
     const { runId } = run
     if (isFinal(run.state)) {
       const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
@@ -67,7 +69,7 @@ export const delegate = (
       return outcome
     }
     // Not even paused: this node goes away.
-    if (run.state === "running") return yield* Effect.never
+    if (run.state === "running" && !atRest) return yield* Effect.never
     yield* live.commit({
       events: [{ type: "run_suspended", data: { reason: "child", interrupts: [] } }],
       set: { state: "suspended", waitsFor: "child", wakeAt: live.now() + lookAgain }

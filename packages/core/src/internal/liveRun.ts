@@ -197,7 +197,12 @@ export class LiveRun {
   conclude(parts: Parts): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.tail = undefined
-      const write = this.commitOf({ ...parts, set: { ...this.progress(), ...parts.set } })
+      // Who brings a run to a rest was not lost: the row of those that were ends.
+      const rests = parts.set?.state !== undefined && this.run.crashes > 0
+      const write = this.commitOf({
+        ...parts,
+        set: { ...this.progress(), ...(rests ? { crashes: 0 } : {}), ...parts.set }
+      })
       return Effect.ignore(
         Effect.tapError(
           this.journal.write(write, (written) => this.accept(write, written)),

@@ -1,0 +1,148 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Auth, Budget, Caller, RateLimit, RunError, RunRecord, RunStore, Runtime } from "@fastagentic/core"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
+import { Deferred, Effect, Layer, Redacted } from "effect"
+import { rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { outputOf, travel } from "./chaos/journey.ts"
+import { Node } from "./chaos/nodes.ts"
+import { ask } from "./chaos/requests.ts"
+import { begunIn, examine, examineRun } from "./chaos/verdict.ts"
+import { type Death, dying } from "./fixture/dying.ts"
+import { handlers, Travel } from "./fixture/journey.ts"
+import { temporaryFolder } from "./process.ts"
+
+const sides = ["before", "during", "after"] as const
+
+const caller = Caller.make("local")
+
+/** Starts a journey, or finds it again, and answers it to its end. */
+const journey = Effect.gen(function*() {
+  const runtime = yield* Runtime.Runtime
+  const request = { kind: "agent", identifier: "journey", payload: { number: 1 }, idempotencyKey: "j" } as const
+  const { run: { runId } } = yield* runtime.start(caller, request)
+  while (true) {
+    const run = yield* runtime.await(caller, runId)
+    if (RunRecord.isFinal(run.state)) return run
+    for (const { id, name, state } of yield* runtime.interrupts(caller, runId)) {
+      if (state === "open") yield* runtime.answer(caller, runId, id, { decision: "approve", value: `${name}?` })
+    }
+    yield* Effect.sleep("2 millis")
+  }
+})
+
+/** A process over a file; with a death, it writes and reads nothing more from then on. */
+const life = (filename: string, death?: Pick<Death, "at" | "when">) =>
+  Effect.gen(function*() {
+    const died = yield* Deferred.make<"died">()
+    let dead = false
+    const die = () => {
+      dead = true
+      Deferred.doneUnsafe(died, Effect.succeed("died"))
+    }
+    const gone = Effect.fail(new RunError.StoreUnavailable({ operation: "gone" }))
+    const Mortal = Layer.effect(
+      RunStore.RunStore,
+      Effect.map(RunStore.RunStore, (real) => {
+        const store = death === undefined ? real : dying(real, { ...death, inStatements: true, die })
+        return { ...store, write: (writes) => Effect.suspend(() => dead ? gone : store.write(writes)) }
+      })
+    )
+    const stores = Sqlite.layer({ filename })
+    const layer = Runtime.layer(Travel, { grace: 0 }).pipe(
+      Layer.provide([handlers, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited]),
+      Layer.provide(Mortal.pipe(Layer.provideMerge(stores)))
+    )
+    const lived = Effect.andThen(
+      Effect.matchEffect(journey, {
+        onFailure: (error) => dead ? Effect.never : Effect.fail(error),
+        onSuccess: Effect.succeed
+      }),
+      (run) => Effect.map(Runtime.Runtime.use((runtime) => events(runtime, run)), (journal) => ({ run, journal }))
+    )
+    return yield* Effect.raceFirst(lived, Deferred.await(died)).pipe(Effect.provide(layer), Effect.scoped)
+  })
+
+const events = (runtime: Runtime.Runtime["Service"], { runId }: RunRecord.RunRecord) =>
+  runtime.events(caller, runId, { after: 0, limit: 1_000 })
+
+describe("A process that ends at any of its writes", () => {
+  for (const when of sides) {
+    it.live(`leaves a run that goes on to the same end: ${when} each`, () =>
+      Effect.gen(function*() {
+        const log = join(temporaryFolder(), "begun.jsonl")
+        process.env["CHAOS_LOG"] = log
+        let points = 0
+        for (let lived = false; !lived;) {
+          const filename = join(temporaryFolder(), "runs.db")
+          writeFileSync(log, "")
+          const first = yield* life(filename, { at: ++points, when })
+          lived = first !== "died"
+          const last = lived ? first : yield* life(filename)
+          assert(last !== "died")
+          assert.deepInclude(last.run, { state: "completed", output: outputOf(1) }, `write ${points}`)
+          const begun = begunIn(log).filter(({ runId }) => runId === last.run.runId)
+          const clean = { gaps: 0, duplicates: 0, again: 0, late: 0 }
+          assert.deepStrictEqual(examine(last.journal, last.run.seq, begun), clean, `write ${points}`)
+          rmSync(join(filename, ".."), { recursive: true })
+        }
+        // Two admissions, six steps, an errand, two questions and their answers, a nap and two ends.
+        assert.isAbove(points, 15)
+      }), 60_000)
+  }
+})
+
+/** A journey over processes that each end at one of their writes, the first at its third, until one lives on. */
+const killedAgainAndAgain = async (store: string) => {
+  const folder = temporaryFolder()
+  const log = join(folder, "begun.jsonl")
+  writeFileSync(log, "")
+  const node = new Node("dying.ts", "memory", { DIE_STORE: store, CHAOS_LOG: log })
+  let [deaths, arrived] = [0, false]
+  const lives = async () => {
+    while (!arrived) {
+      // A process may end before it has said that it answers.
+      const started = await node.start({ DIE_WHEN: sides[deaths % 3] ?? "", DIE_AT: `${3 + 2 * deaths}` }).then(
+        () => true,
+        () => false
+      )
+      if (started && arrived) break
+      await Promise.race([node.exited, until(() => arrived)])
+      node.url = undefined
+      if (!arrived) deaths++
+    }
+  }
+  try {
+    const living = lives()
+    const deadline = performance.now() + 140_000
+    const arrival = await travel(1, (path, init) => ask(node.url, path, init), () => performance.now() > deadline)
+    const url = node.url
+    arrived = true
+    await living
+    assert.deepInclude(arrival, { state: "completed", output: outputOf(1), repairs: 0, wrong: [] }, `${deaths} deaths`)
+    assert.isAbove(deaths, 1)
+    const found = await examineRun((path) => ask(url, path), arrival.runId ?? "", begunIn(log))
+    assert.deepStrictEqual(found, { gaps: 0, duplicates: 0, again: 0, late: 0 })
+  } finally {
+    arrived = true
+    await node.kill()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+describe("A process that is killed at a write", () => {
+  it("again and again loses nothing on SQLite", () => killedAgainAndAgain(join(temporaryFolder(), "runs.db")), 150_000)
+})
+
+PostgresServer.describeWithServer("A process on PostgreSQL that is killed at a write", () => {
+  it.live("again and again loses nothing", () =>
+    Effect.gen(function*() {
+      const url = Redacted.value(yield* PostgresServer.database)
+      yield* Effect.promise(() => killedAgainAndAgain(url))
+    }).pipe(Effect.scoped), 150_000)
+})

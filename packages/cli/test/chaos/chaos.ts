@@ -1,0 +1,118 @@
+/** Real servers, real kills, and a verdict on what is left. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { type Arrival, outputOf, travel } from "./journey.ts"
+import { type Blows, kill, Node, stop } from "./nodes.ts"
+import { makeRandom } from "./random.ts"
+import { askAny } from "./requests.ts"
+import { begunIn, examineRun } from "./verdict.ts"
+
+export interface Options {
+  /** What `--store` names; nothing makes a SQLite file. */
+  readonly store?: string
+  /** How many processes share the store. */
+  readonly nodes: number
+  readonly runs: number
+  /** How many runs are under way at once. */
+  readonly atOnce: number
+  readonly seed: number
+  /** After so many seconds the blows end, and what is not done a minute later is lost. */
+  readonly seconds: number
+}
+
+export interface Verdict extends Blows {
+  admitted: number
+  finished: number
+  lost: number
+  again: number
+  gaps: number
+  duplicates: number
+  late: number
+  repairs: number
+  readonly wrong: Array<string>
+}
+
+export const chaos = async (options: Options): Promise<Verdict> => {
+  const folder = mkdtempSync(join(tmpdir(), "fastagentic-chaos-"))
+  const log = join(folder, "begun.jsonl")
+  writeFileSync(log, "")
+  const store = options.store ?? join(folder, "runs.db")
+  const nodes = Array.from(
+    { length: options.nodes },
+    () => new Node("journey.ts", store, { CHAOS_LOG: log, JOURNEY_PACE: "50" })
+  )
+  try {
+    await Promise.all(nodes.map((node) => node.start()))
+    const { arrivals, blows } = await storm(nodes, options)
+    // Whoever was stopped gets the time to find out that its runs have gone on.
+    await sleep(1_000)
+    const verdict = await judge(nodes, options, arrivals, log)
+    return { ...verdict, ...blows }
+  } finally {
+    await Promise.all(nodes.map((node) => node.kill()))
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const storm = async (nodes: ReadonlyArray<Node>, options: Options) => {
+  const blows = { kills: 0, stops: 0 }
+  const startedAt = performance.now()
+  const passed = (seconds: number) => performance.now() - startedAt > seconds * 1_000
+  const asking = makeRandom(options.seed + 1)
+  let done = false
+  const over = () => done || passed(options.seconds)
+  const striking = [kill(nodes, makeRandom(options.seed), blows, over)]
+  // Where nobody can take its runs, a process that stands still is only late.
+  if (nodes.length > 1) striking.push(stop(nodes, makeRandom(options.seed + 2), blows, over))
+  const arrivals: Array<Arrival> = []
+  let next = 0
+  const traveller = async () => {
+    while (next < options.runs) {
+      const request = (path: string, init?: RequestInit) => askAny(nodes, asking, path, init)
+      arrivals.push(await travel(next++, request, () => passed(options.seconds + 60)))
+    }
+  }
+  await Promise.all(Array.from({ length: options.atOnce }, traveller))
+  done = true
+  await Promise.all(striking)
+  return { arrivals, blows }
+}
+
+const judge = async (
+  nodes: ReadonlyArray<Node>,
+  { runs, seed }: Options,
+  arrivals: ReadonlyArray<Arrival>,
+  log: string
+) => {
+  const random = makeRandom(seed)
+  const request = (path: string) => askAny(nodes, random, path)
+  const begun = begunIn(log)
+  const sum = { admitted: 0, finished: 0, lost: 0, again: 0, gaps: 0, duplicates: 0, late: 0, repairs: 0 }
+  const outputs = new Set(Array.from({ length: runs }, (_, number) => outputOf(number)))
+  for (const { output, repairs, runId, state } of arrivals) {
+    if (runId === undefined) continue
+    sum.admitted++
+    sum.repairs += repairs
+    // Each output is that of one run, so a run that was admitted twice is one that is lost.
+    if (state === "completed" && outputs.delete(String(output))) sum.finished++
+    else sum.lost++
+  }
+  for (const runId of new Set(begun.map((one) => one.runId))) {
+    const found = await examineRun(request, runId, begun)
+    if (found === undefined) sum.gaps++
+    else for (const key of ["again", "gaps", "duplicates", "late"] as const) sum[key] += found[key]
+  }
+  return { ...sum, wrong: arrivals.flatMap(({ wrong }) => wrong) }
+}
+
+/** Whether a promise was broken. */
+export const isBroken = ({ again, duplicates, gaps, lost, wrong }: Verdict) =>
+  lost + again + gaps + duplicates + wrong.length > 0
+
+export const lineOf = (name: string, verdict: Verdict) =>
+  `${name}: ${verdict.admitted} runs admitted, ${verdict.finished} finished, ${verdict.lost} lost; ` +
+  `${verdict.again} steps executed again after their commit, ${verdict.gaps} journal gaps, ` +
+  `${verdict.duplicates} duplicates; ${verdict.kills} kills, ${verdict.stops} stops, ` +
+  `${verdict.late} steps begun by an owner that was stopped and replaced, ${verdict.repairs} repairs`

@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from "node:timers/promises"
+import { fastagentic, fixture, listening, type Running } from "../process.ts"
+import type { Random } from "./random.ts"
+
+/** One place for a process of the real server: when one has been killed the next one takes it. */
+export class Node {
+  url: string | undefined
+  stopped = false
+  /** What all processes here have said on stderr. */
+  stderr = ""
+  private running: Running | undefined
+  private readonly args: ReadonlyArray<string>
+  private readonly env: Record<string, string>
+
+  constructor(app: string, store: string, env: Record<string, string> = {}) {
+    this.args = ["run", fixture(app), "--mode", "http", "--port", "0", "--store", store]
+    this.env = env
+  }
+
+  get pid() {
+    return this.running?.child.pid ?? 0
+  }
+
+  get exited() {
+    return this.running?.exited ?? Promise.resolve(null)
+  }
+
+  /** With `more`, only this process has these variables. */
+  async start(more: Record<string, string> = {}): Promise<string> {
+    const running = fastagentic(this.args, { env: { ...this.env, ...more } })
+    running.child.stderr?.on("data", (text: string) => this.stderr += text)
+    this.running = running
+    return this.url = await listening(running)
+  }
+
+  async kill(): Promise<void> {
+    this.url = undefined
+    this.stopped = false
+    this.running?.child.kill("SIGKILL")
+    await this.exited
+  }
+
+  pause() {
+    this.stopped = true
+    this.running?.child.kill("SIGSTOP")
+  }
+
+  go() {
+    this.stopped = false
+    this.running?.child.kill("SIGCONT")
+  }
+}
+
+export interface Blows {
+  kills: number
+  stops: number
+}
+
+/** Kills one process after the other until it is told to end, and starts the next in its place. */
+export const kill = async (nodes: ReadonlyArray<Node>, random: Random, blows: Blows, until: () => boolean) => {
+  while (!until()) {
+    await sleep(random.between(200, 1_200))
+    const node = random.pick(nodes.filter(({ stopped, url }) => url !== undefined && !stopped))
+    if (node === undefined || until()) continue
+    blows.kills++
+    await node.kill()
+    await sleep(random.between(0, 300))
+    await node.start()
+  }
+}
+
+/** Stops one process after the other for longer than its lease. */
+export const stop = async (nodes: ReadonlyArray<Node>, random: Random, blows: Blows, until: () => boolean) => {
+  while (!until()) {
+    await sleep(random.between(200, 2_000))
+    const node = random.pick(nodes.filter(({ url }) => url !== undefined))
+    if (node === undefined || until()) continue
+    blows.stops++
+    node.pause()
+    const enough = performance.now() + random.between(3_500, 6_000)
+    while (performance.now() < enough && !until()) await sleep(50)
+    node.go()
+  }
+}
