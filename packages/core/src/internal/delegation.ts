@@ -59,7 +59,7 @@ export const delegate = (
     // What has to wait in line may wait for the place that this run has. And where nodes are lost, a run that only waits must
     // not be there to be lost with the next one.
     const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
-    const run = atRest ? child : yield* Effect.orDie(live.children.settled(child))
+    const run = atRest ? child : yield* Effect.orDie(settled(live.children, child))
     const { runId } = run
     if (isFinal(run.state)) {
       const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
@@ -68,14 +68,19 @@ export const delegate = (
       yield* live.commit(live.stepped(key, yield* Effect.orDie(encode(outcome)), [exit]))
       return outcome
     }
-    // Not even paused: this node goes away.
-    if (run.state === "running" && !atRest) return yield* Effect.never
     yield* live.commit({
       events: [{ type: "run_suspended", data: { reason: "child", interrupts: [] } }],
       set: { state: "suspended", waitsFor: "child", wakeAt: live.now() + lookAgain }
     })
     return yield* Effect.interrupt
   })
+
+/** A run that is not even paused has lost its owner, or this node goes away and ends the wait. */
+const settled = (children: Children, child: RunRecord): Effect.Effect<RunRecord, ReadError> =>
+  Effect.flatMap(
+    children.settled(child),
+    (run) => run.state === "running" ? Effect.delay(settled(children, run), "1 second") : Effect.succeed(run)
+  )
 
 const entered = (agentRunId: string, name: string): Event => ({ type: "agent_enter", data: { agentRunId, name } })
 
