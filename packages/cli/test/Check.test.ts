@@ -13,7 +13,7 @@ const serve = async (
 ) => {
   const file = fixture(variant === undefined ? "app.ts" : "upgraded.ts")
   const running = fastagentic(["run", file, "--mode", "http", "--port", "0", "--store", store], {
-    ...(variant === undefined ? {} : { env: { VARIANT: variant } })
+    env: variant === undefined ? {} : { VARIANT: variant }
   })
   try {
     await use(await listening(running))
