@@ -11,6 +11,7 @@ import * as Command from "effect/cli/Command"
 import manifest from "../package.json" with { type: "json" }
 import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
+import * as CheckCommand from "./CheckCommand.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
@@ -21,6 +22,7 @@ const root = Command.make("fastagentic").pipe(
     RunCommand.command,
     RunsCommand.command,
     ApprovalsCommand.command,
+    CheckCommand.command,
     KeysCommand.command,
     AuditCommand.command
   ])
@@ -55,7 +57,7 @@ const messageOf = (error: unknown) => error instanceof Error && error.message !=
 const firstLine = (text: string) => text.split("\n")[0] ?? text
 
 /**
- * Exit codes: 0 when asked to stop or done, 1 for a defect and for an audit trail that is not whole, 2 when it was called
+ * Exit codes: 0 when asked to stop or done, 1 for a defect and for an audit trail that is not whole or runs that would not go on, 2 when it was called
  * or set up wrongly. The first signal stops in order, the second at once, whichever they are.
  *
  * @category running
@@ -75,8 +77,12 @@ export const run = (): void => {
   })
 }
 
+/** What a command was asked, answered with no. */
+const isNegative = (error: unknown) =>
+  error instanceof AuditCommand.TrailBroken || error instanceof CheckCommand.RunsStranded
+
 const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
   const failures = exit.cause.reasons.filter(Cause.isFailReason)
-  return failures.length > 0 && failures.every(({ error }) => !(error instanceof AuditCommand.TrailBroken)) ? 2 : 1
+  return failures.length > 0 && failures.every(({ error }) => !isNegative(error)) ? 2 : 1
 }

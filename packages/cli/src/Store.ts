@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { ApiKeys, type Audit, AuditLog, BudgetStore, RateCounters, RunBlobs, RunStore } from "@fastagentic/core"
-import { Sqlite } from "@fastagentic/stores/sqlite"
+import { Sqlite, SqliteClient, SqliteRunStore } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
@@ -49,6 +49,8 @@ export interface Store {
   /** Whether it has anything at the next start. */
   readonly lasts: boolean
   readonly layer: Layer.Layer<Services, StoreInUse | UnusableStore>
+  /** Its runs, for who only looks at them: a file is not created, changed or kept from others. */
+  readonly reading: Layer.Layer<RunStore.RunStore, StoreInUse | UnusableStore>
 }
 
 /**
@@ -58,32 +60,29 @@ export interface Store {
  * @since 0.1.0
  */
 export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
-  if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory })
+  if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory, reading: memory })
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
-  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: withBlobs(value, sqlite(value)) })
+  if (scheme === undefined) {
+    const blobs = blobsOf(value)
+    const layer = Layer.provideMerge(blobs, sqlite(value))
+    return Effect.succeed({ shown: value, lasts: true, layer, reading: Layer.provide(blobs, sqliteReading(value)) })
+  }
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
   const shown = withoutPassword(new URL(value))
-  return Effect.succeed({
-    shown,
-    lasts: true,
-    layer: withBlobs(undefined, server(shown, () => open(Redacted.make(value))))
-  })
+  const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value))))
+  return Effect.succeed({ shown, lasts: true, layer, reading: layer })
 }
 
 /** Large values of runs go to `FASTAGENTIC_BLOBS`, or beside the file. */
-const withBlobs = (
-  file: string | undefined,
-  layer: Layer.Layer<Services, StoreInUse | UnusableStore>
-): Layer.Layer<Services, StoreInUse | UnusableStore> => {
+const blobsOf = (file: string | undefined): Layer.Layer<RunStore.RunStore, UnusableStore, RunStore.RunStore> => {
   const unusable = (error: unknown) => new UnusableStore({ store: "FASTAGENTIC_BLOBS", problem: problemOf(error) })
   return Layer.unwrap(Effect.map(
     Effect.mapError(Blobs.parse(file), unusable),
     ({ blobs, threshold }) =>
       RunBlobs.layer({ threshold }).pipe(
-        Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error))))),
-        Layer.provideMerge(layer)
+        Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error)))))
       )
   ))
 }
@@ -98,11 +97,16 @@ const memory = Layer.mergeAll(
 )
 
 const sqlite = (filename: string): Layer.Layer<Services, StoreInUse | UnusableStore> =>
-  Sqlite.layer({ filename }).pipe(or((error) =>
-    error._tag === "SqliteLocked"
-      ? new StoreInUse({ store: filename })
-      : new UnusableStore({ store: filename, problem: problemOf(error) })
-  ))
+  Sqlite.layer({ filename }).pipe(or((error) => unusableFile(filename, error)))
+
+const sqliteReading = (filename: string): Layer.Layer<RunStore.RunStore, StoreInUse | UnusableStore> =>
+  Layer.effect(RunStore.RunStore, SqliteRunStore.make).pipe(
+    Layer.provide(SqliteClient.layer({ filename, readonly: true, busyTimeout: "250 millis" })),
+    or((error) => unusableFile(filename, error))
+  )
+
+const unusableFile = (store: string, error: { readonly _tag: string }) =>
+  error._tag === "SqliteLocked" ? new StoreInUse({ store }) : new UnusableStore({ store, problem: problemOf(error) })
 
 const postgres = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
   (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
@@ -128,8 +132,8 @@ const server = (
   return Layer.unwrap(Effect.map(loaded, or((error) => new UnusableStore({ store, problem: problemOf(error) }))))
 }
 
-const or = <E, E2>(make: (error: E) => E2) => (layer: Layer.Layer<Services, E>): Layer.Layer<Services, E2> =>
-  Layer.catch(layer, (error) => Layer.effectContext<Services, E2, never>(Effect.fail(make(error))))
+const or = <E, E2>(make: (error: E) => E2) => <S>(layer: Layer.Layer<S, E>): Layer.Layer<S, E2> =>
+  Layer.catch(layer, (error) => Layer.effectContext<S, E2, never>(Effect.fail(make(error))))
 
 // words
 

@@ -35,7 +35,7 @@ export interface Past {
 export const noPast: Past = { steps: new Map(), interrupts: new Map() }
 
 /** Between the name of a step and what is inside of it. */
-const separator = " › "
+export const separator = " › "
 
 /** How many events may wait in one write. */
 const tailLimit = 256

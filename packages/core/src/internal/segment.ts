@@ -35,12 +35,7 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       principal: around.principal,
       payload: live.run.payload
     }
-    const body = Effect.suspend(() => around.budget.reserve(live.run)).pipe(
-      Effect.andThen(Effect.suspend(() => live.dispatch.request(call, (admitted) => invoke(admitted.payload)))),
-      Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
-      Effect.scoped,
-      Effect.provideService(CurrentRun, live.service)
-    )
+    const body = Effect.andThen(Effect.suspend(() => around.budget.reserve(live.run)), handle(live, call, invoke))
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
       Effect.tap(() => around.budget.settle(live.run, live.run.usage)),
@@ -48,6 +43,14 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       Effect.andThen(around.rested)
     )
   })
+
+/** The handler with its hooks and guards, in its run. */
+export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke, service = live.service) =>
+  Effect.suspend(() => live.dispatch.request(call, (admitted) => invoke(admitted.payload))).pipe(
+    Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
+    Effect.scoped,
+    Effect.provideService(CurrentRun, service)
+  )
 
 const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, unknown>): Entry => ({
   at: live.now(),
