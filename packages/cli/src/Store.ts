@@ -3,7 +3,16 @@
  *
  * @since 0.1.0
  */
-import { ApiKeys, type Audit, AuditLog, BudgetStore, RateCounters, RunBlobs, RunStore } from "@fastagentic/core"
+import {
+  ApiKeys,
+  type Audit,
+  AuditLog,
+  BudgetStore,
+  RateCounters,
+  RunBlobs,
+  RunStore,
+  ScheduleStore
+} from "@fastagentic/core"
 import { Sqlite, SqliteClient, SqliteRunStore } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import * as Blobs from "./Blobs.ts"
@@ -41,6 +50,7 @@ export type Services =
   | ApiKeys.ApiKeyStore
   | BudgetStore.BudgetStore
   | RateCounters.RateCounters
+  | ScheduleStore.ScheduleStore
 
 /** @category models @since 0.1.0 */
 export interface Store {
@@ -92,6 +102,7 @@ const memory = Layer.mergeAll(
   ApiKeys.ApiKeyStore.layerMemory,
   BudgetStore.BudgetStore.layerMemory,
   RateCounters.RateCounters.layerMemory,
+  ScheduleStore.ScheduleStore.layerMemory,
   Defaults.layerAuditMemory,
   AuditLog.AuditLog.layerMemory
 )

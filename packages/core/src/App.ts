@@ -10,6 +10,7 @@ import type * as Agent from "./Agent.ts"
 import type * as Hook from "./Hook.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import type * as Resource from "./Resource.ts"
+import type * as Schedule from "./Schedule.ts"
 
 const TypeId = "~@fastagentic/core/App"
 const RunnableTypeId = "~@fastagentic/core/App/Runnable"
@@ -39,6 +40,7 @@ export interface App<
   readonly resources: ReadonlyArray<Resources>
   readonly prompts: ReadonlyArray<Prompts>
   readonly hooks: ReadonlyArray<Hooks>
+  readonly schedules: ReadonlyArray<Schedule.Any>
 
   /** Adds hooks around every agent and tool, outside of the agents' own. */
   hook<H extends ReadonlyArray<Hook.Any>>(
@@ -63,6 +65,7 @@ export interface Any {
   readonly resources: ReadonlyArray<Resource.Any>
   readonly prompts: ReadonlyArray<PromptTemplate.Any>
   readonly hooks: ReadonlyArray<Hook.Any>
+  readonly schedules: ReadonlyArray<Schedule.Any>
 }
 
 /** An app together with its handlers. @category models @since 0.1.0 */
@@ -107,7 +110,8 @@ const Proto = {
       tools: this.tools,
       resources: this.resources,
       prompts: this.prompts,
-      hooks: [...this.hooks, ...hooks]
+      hooks: [...this.hooks, ...hooks],
+      schedules: this.schedules
     })
   },
   provide(this: Any, handlers: unknown) {
@@ -142,6 +146,7 @@ export const make = <
   readonly tools?: Toolkit.Toolkit<Tools>
   readonly resources?: Resources
   readonly prompts?: Prompts
+  readonly schedules?: ReadonlyArray<Schedule.Any>
 }): App<Identifier, Agents[number], Tools, Resources[number], Prompts[number]> =>
   makeProto({
     identifier,
@@ -152,7 +157,8 @@ export const make = <
     tools: options.tools ?? Toolkit.empty,
     resources: options.resources ?? [],
     prompts: options.prompts ?? [],
-    hooks: []
+    hooks: [],
+    schedules: options.schedules ?? []
   })
 
 /** @category guards @since 0.1.0 */

@@ -33,7 +33,7 @@ export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
 
 /** `kind` is the declaration's word. @category errors @since 0.1.0 */
 export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", {
-  kind: Schema.Literals(["agent", "tool", "resource", "prompt"]),
+  kind: Schema.Literals(["agent", "tool", "resource", "prompt", "schedule"]),
   identifier: Schema.String
 }, { httpApiStatus: 404 }) {}
 

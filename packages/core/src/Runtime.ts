@@ -24,6 +24,7 @@ import { makeOffers } from "./internal/offers.ts"
 import { makeReading } from "./internal/reading.ts"
 import { reconcile } from "./internal/reconcile.ts"
 import { makeRuns } from "./internal/runs.ts"
+import { compileSchedules, makeSchedules } from "./internal/schedules.ts"
 import { makeStart } from "./internal/start.ts"
 import { makeTrail } from "./internal/trail.ts"
 import { upgradeAll } from "./internal/upgradeAll.ts"
@@ -37,6 +38,8 @@ import { RateLimit } from "./RateLimit.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
 import { type Query, type ReadError, RunStore } from "./RunStore.ts"
+import type * as Schedule from "./Schedule.ts"
+import { makeMemory as makeMarks, ScheduleStore } from "./ScheduleStore.ts"
 
 /** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
 export interface StartRequest {
@@ -101,6 +104,19 @@ export interface Content {
   readonly uri: string
   readonly mimeType: string
   readonly content: Schema.Json
+}
+
+/** A schedule as it stands: when it starts a run next, and when it did last. @category models @since 0.1.0 */
+export interface ScheduleStatus {
+  readonly id: string
+  readonly agent: string
+  readonly cron: string
+  readonly timeZone: string
+  readonly missed: Schedule.Missed
+  readonly owner: string
+  readonly paused: boolean
+  readonly next?: number
+  readonly last?: number
 }
 
 /** A page of a journal, see `Runtime.follow`. @category models @since 0.1.0 */
@@ -171,6 +187,12 @@ export class Runtime extends Context.Service<Runtime, {
   ) => Effect.Effect<ReadonlyArray<Recorded>, RunError>
   /** What calls of models have used, and how far the caller's budgets go. */
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
+  /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */
+  readonly schedules: (caller: Caller) => Effect.Effect<ReadonlyArray<ScheduleStatus>, RunError>
+  /** Starts the run of a schedule now; its ticks stay as they are. */
+  readonly runSchedule: (caller: Caller, id: string, idempotencyKey?: string) => Effect.Effect<Started, RunError>
+  /** Ticks that pass while a schedule is paused are not missed. */
+  readonly pauseSchedule: (caller: Caller, id: string, paused: boolean) => Effect.Effect<ScheduleStatus, RunError>
   /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
   readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
   /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
@@ -210,6 +232,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       const fusion = yield* Fusion.compile(app)
       const services = yield* Effect.context<never>()
       const bound = yield* bind(fusion, services)
+      const timed = yield* compileSchedules(fusion.app, bound)
       const budget = yield* Budget
       const node = new Node({
         app: fusion.app.identifier,
@@ -235,6 +258,8 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* waking.wakeAll(node.durable.store)
       yield* attend(node, bound, waking)
+      const schedules = makeSchedules(node, door, timed, yield* marks, starts)
+      yield* schedules.run
       return {
         fusion,
         start: starts.start,
@@ -242,6 +267,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeRuns(node, door),
         ...makeDecisions(node, door, bound, fusion, waking),
         ...makeReading(fusion, door, services),
+        ...schedules.calls,
         ...makeTrail(door, yield* Audit),
         ...makeOffers(fusion, door),
         usage: makeUsage(budget, door),
@@ -252,4 +278,5 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
     })
   )
 
+const marks = Effect.map(Effect.serviceOption(ScheduleStore), Option.getOrElse(makeMarks))
 const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

@@ -18,6 +18,7 @@ import * as AgentRoutes from "./AgentRoutes.ts"
 import { tidy } from "./internal/tidy.ts"
 import { Problem } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
+import * as ScheduleRoutes from "./ScheduleRoutes.ts"
 import * as UsageRoute from "./UsageRoute.ts"
 import * as Wire from "./Wire.ts"
 
@@ -179,6 +180,23 @@ const pendingEndpoint = HttpApiEndpoint.get("pending", "/interrupts", {
   error: problems(...always)
 }).annotateMerge(OpenApi.annotations({ summary: "What waits for a decision that the caller may take" }))
 
+const id = { id: Schema.String }
+
+const scheduleEndpoints = [
+  HttpApiEndpoint.get("list", "/schedules", {
+    success: Wire.pageOf(ScheduleRoutes.Status),
+    error: problems(...always)
+  }).annotateMerge(OpenApi.annotations({ summary: "What starts by the clock, with the scope schedules:manage" })),
+  HttpApiEndpoint.post("run", "/schedules/:id/run", {
+    params: id,
+    headers: { "idempotency-key": Schema.optionalKey(Schema.String) },
+    success: accepted,
+    error: about
+  }),
+  HttpApiEndpoint.post("pause", "/schedules/:id/pause", { params: id, success: ScheduleRoutes.Status, error: about }),
+  HttpApiEndpoint.post("resume", "/schedules/:id/resume", { params: id, success: ScheduleRoutes.Status, error: about })
+] as const
+
 const auditEndpoint = HttpApiEndpoint.get("list", "/audit", {
   query: {
     order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
@@ -245,6 +263,7 @@ export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
     ),
     HttpApiGroup.make("runs").add(...runEndpoints),
     HttpApiGroup.make("interrupts").add(pendingEndpoint),
+    HttpApiGroup.make("schedules").add(...scheduleEndpoints),
     HttpApiGroup.make("audit").add(auditEndpoint),
     HttpApiGroup.make("system").add(...systemEndpoints)
   ).annotateMerge(OpenApi.annotations({

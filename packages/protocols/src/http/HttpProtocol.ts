@@ -16,6 +16,7 @@ import * as Exchange from "./Exchange.ts"
 import * as InterruptRoutes from "./InterruptRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
+import * as ScheduleRoutes from "./ScheduleRoutes.ts"
 import * as SystemRoutes from "./SystemRoutes.ts"
 import * as UsageRoute from "./UsageRoute.ts"
 import * as WebSocketRoute from "./WebSocketRoute.ts"
@@ -46,6 +47,10 @@ const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyA
   ["GET", "/runs/:runId/interrupts", RunRoutes.interrupts],
   ["GET", "/runs/:runId/interrupts/:id", RunRoutes.interrupt],
   ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],
+  ["GET", "/schedules", ScheduleRoutes.list],
+  ["POST", "/schedules/:id/run", ScheduleRoutes.run],
+  ["POST", "/schedules/:id/pause", ScheduleRoutes.pause(true)],
+  ["POST", "/schedules/:id/resume", ScheduleRoutes.pause(false)],
   ["GET", "/audit", AuditRoutes.list],
   ["GET", "/usage", UsageRoute.route],
   ["GET", "/health", SystemRoutes.health],

@@ -61,6 +61,7 @@ describe("The OpenAPI document", () => {
         "Problem",
         "Run",
         "RunEvent",
+        "Schedule",
         "SuspendedRun",
         "UsageReport"
       ])
@@ -93,6 +94,10 @@ describe("The OpenAPI document", () => {
           "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
           "GET /interrupts interrupts.pending",
+          "GET /schedules schedules.list",
+          "POST /schedules/{id}/run schedules.run",
+          "POST /schedules/{id}/pause schedules.pause",
+          "POST /schedules/{id}/resume schedules.resume",
           "GET /audit audit.list",
           "GET /usage system.usage",
           "GET /health system.health",

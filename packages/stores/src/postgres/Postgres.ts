@@ -10,6 +10,7 @@ import type { AuditLog } from "@fastagentic/core/AuditLog"
 import type { BudgetStore } from "@fastagentic/core/BudgetStore"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
+import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { Layer } from "effect"
 import type { Config, Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
@@ -21,6 +22,7 @@ import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
 import * as PostgresRateCounters from "./PostgresRateCounters.ts"
 import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 import * as PostgresRunStore from "./PostgresRunStore.ts"
+import * as PostgresScheduleStore from "./PostgresScheduleStore.ts"
 
 /**
  * Where the database is, and how to use it.
@@ -45,7 +47,7 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
@@ -55,6 +57,7 @@ export const layerNoClient = (
     PostgresBudgetStore.layerNoClient,
     PostgresApiKeys.layerNoClient,
     PostgresRateCounters.layerNoClient,
+    PostgresScheduleStore.layerNoClient,
     PostgresRunNotifier.layerNoClient
   )
 
@@ -81,7 +84,7 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | MigrationError | SqlError
 > =>
   Layer.provide(

@@ -248,6 +248,16 @@ const suspended = script(`
   CREATE INDEX runs_suspended ON runs (run_id) WHERE state = 'suspended'
 `)
 
+const schedules = script(`
+  CREATE TABLE schedules (
+    id text COLLATE "C" PRIMARY KEY,
+    version bigint NOT NULL,
+    upto bigint NOT NULL,
+    fired bigint,
+    paused smallint NOT NULL
+  )
+`)
+
 /** Any number that nobody else locks. */
 const lockId = 7_025_411_392
 
@@ -271,7 +281,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0005_audit_chain": auditChain,
           "0006_budgets": budgets,
           "0007_waiting": waiting,
-          "0008_suspended": suspended
+          "0008_suspended": suspended,
+          "0009_schedules": schedules
         })
       )
     )

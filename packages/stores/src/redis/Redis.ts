@@ -9,6 +9,7 @@ import type { AuditLog } from "@fastagentic/core/AuditLog"
 import type { BudgetStore } from "@fastagentic/core/BudgetStore"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
+import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
@@ -18,6 +19,7 @@ import * as RedisClient from "./RedisClient.ts"
 import * as RedisRateCounters from "./RedisRateCounters.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
 import * as RedisRunStore from "./RedisRunStore.ts"
+import * as RedisScheduleStore from "./RedisScheduleStore.ts"
 
 /**
  * Where Redis is, and how to use it.
@@ -36,7 +38,7 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | RedisError,
   RedisClient.RedisClient
 > =>
@@ -46,6 +48,7 @@ export const layerNoClient = (
     RedisBudgetStore.layerNoClient,
     RedisApiKeys.layerNoClient,
     RedisRateCounters.layerNoClient,
+    RedisScheduleStore.layerNoClient,
     RedisRunNotifier.layerNoClient
   )
 
@@ -77,6 +80,6 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | RedisError
 > => Layer.provide(layerNoClient(options), RedisClient.layer(options))

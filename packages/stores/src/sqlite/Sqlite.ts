@@ -9,6 +9,7 @@ import type { AuditLog } from "@fastagentic/core/AuditLog"
 import type { BudgetStore } from "@fastagentic/core/BudgetStore"
 import type { RateCounters } from "@fastagentic/core/RateCounters"
 import type { RunStore } from "@fastagentic/core/RunStore"
+import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { type Config, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -19,9 +20,10 @@ import * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
+import * as SqliteScheduleStore from "./SqliteScheduleStore.ts"
 
 /** What a file has room for. @category models @since 0.1.0 */
-export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters
+export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore
 
 /**
  * Every store on whatever `SqlClient` is there.
@@ -35,7 +37,8 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
     SqliteAudit.layerNoClient,
     SqliteApiKeys.layerNoClient,
     SqliteBudgetStore.layerNoClient,
-    SqliteRateCounters.layerNoClient
+    SqliteRateCounters.layerNoClient,
+    SqliteScheduleStore.layerNoClient
   )
 
 /**

@@ -234,6 +234,16 @@ const suspended = script(`
   CREATE INDEX runs_suspended ON runs (run_id) WHERE state = 'suspended'
 `)
 
+const schedules = script(`
+  CREATE TABLE schedules (
+    id TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    upto INTEGER NOT NULL,
+    fired INTEGER,
+    paused INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`)
+
 /**
  * Brings a database up to date; what has run before is recorded in the table `migrations`.
  *
@@ -249,6 +259,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0005_audit_chain": auditChain,
     "0006_budgets": budgets,
     "0007_waiting": waiting,
-    "0008_suspended": suspended
+    "0008_suspended": suspended,
+    "0009_schedules": schedules
   })
 )

@@ -1,0 +1,78 @@
+/**
+ * Runs that start by the clock: an agent, a payload, and when.
+ *
+ * @since 0.1.0
+ */
+import type { Schema } from "effect"
+import type { AnySchema, PayloadSchema } from "./Agent.ts"
+
+const TypeId = "~@fastagentic/core/Schedule"
+
+/**
+ * What becomes of ticks that were missed, more than half a minute late: none of them, the last of them, or each of them, of
+ * which the last 100.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Missed = "skip" | "once" | "all"
+
+/** For whom the runs are, and what they may do. @category models @since 0.1.0 */
+export interface As {
+  readonly principal: string
+  readonly tenant: string
+  readonly scopes: ReadonlyArray<string>
+}
+
+/** @category utility types @since 0.1.0 */
+export interface Any {
+  readonly [TypeId]: typeof TypeId
+  readonly id: string
+  readonly agent: { readonly identifier: string; readonly payloadSchema: AnySchema }
+  readonly cron: string
+  readonly timeZone: string
+  readonly payload: unknown
+  readonly missed: Missed
+  readonly as: As
+}
+
+/**
+ * Declares a schedule; `App.make(…, { schedules: [nightly] })` serves it.
+ *
+ * `cron` has five fields, or six with seconds in front, in `timeZone` (UTC unless said). Each tick starts one run in the
+ * whole cluster, `as` somebody (unless said the local user, without scopes), who passes the same door as any caller.
+ * `missed` says what becomes of the ticks of a time when nothing ran, `"skip"` unless said.
+ *
+ * **Example** (Reporting every night)
+ *
+ * ```ts
+ * const nightly = Schedule.make("nightly", {
+ *   agent: Report,
+ *   cron: "0 3 * * *",
+ *   timeZone: "Europe/Berlin",
+ *   payload: { of: "yesterday" },
+ *   missed: "once",
+ *   as: { principal: "reports", tenant: "acme", scopes: ["reports:write"] }
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <Payload extends PayloadSchema>(id: string, options: {
+  readonly agent: { readonly identifier: string; readonly payloadSchema: Payload }
+  readonly cron: string
+  readonly timeZone?: string
+  readonly payload: Schema.Schema.Type<Payload>
+  readonly missed?: Missed
+  readonly as?: As
+}): Any => ({
+  [TypeId]: TypeId,
+  id,
+  agent: options.agent,
+  cron: options.cron,
+  timeZone: options.timeZone ?? "UTC",
+  payload: options.payload,
+  missed: options.missed ?? "skip",
+  as: options.as ?? { principal: "local", tenant: "local", scopes: [] }
+})

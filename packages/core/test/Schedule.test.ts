@@ -1,0 +1,225 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Agent,
+  App,
+  Audit,
+  Auth,
+  Budget,
+  Caller,
+  RateLimit,
+  RunStore,
+  Runtime,
+  Schedule,
+  ScheduleStore
+} from "@fastagentic/core"
+import { Context, Effect, Exit, Layer, Schema, Scope } from "effect"
+import * as TestClock from "effect/testing/TestClock"
+
+const Report = Agent.make("report", {
+  description: "Reports",
+  payload: { of: Schema.DateFromString },
+  scopes: ["reports:write"]
+})
+
+const may = { principal: "reports", tenant: "acme", scopes: ["reports:write"] }
+const payload = { of: new Date("2026-01-01T00:00:00.000Z") }
+const hourly = { agent: Report, cron: "0 * * * *", payload, as: may }
+
+const caller = Caller.make("local")
+const hour = 3_600_000
+
+/** What stays when a node is gone. */
+const makeWorld = Effect.map(
+  Layer.build(Layer.mergeAll(
+    RunStore.RunStore.layerMemory,
+    ScheduleStore.ScheduleStore.layerMemory,
+    Auth.layerNone,
+    RateLimit.layerUnlimited,
+    Budget.layerUnlimited,
+    Audit.layerMemory
+  )),
+  (kept) => {
+    const started: Array<string> = []
+    /** A node on what is kept, for as long as the effect takes. */
+    const during = <A, E>(
+      schedules: ReadonlyArray<Schedule.Any>,
+      use: (runtime: Runtime.Runtime["Service"]) => Effect.Effect<A, E>
+    ) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const app = App.make("acme", { version: "1", agents: [Report], schedules })
+        const node = yield* Layer.buildWithScope(
+          Runtime.layer(app, { grace: 0 }).pipe(
+            Layer.provide(Report.toLayer(({ of }) =>
+              Effect.clockWith((clock) =>
+                Effect.sync(() => {
+                  started.push(new Date(clock.currentTimeMillisUnsafe()).toISOString().slice(11, 16))
+                  return of.toISOString()
+                })
+              )
+            )),
+            Layer.provide(Layer.succeedContext(kept))
+          ),
+          scope
+        )
+        return yield* Effect.onExit(
+          use(Context.get(node, Runtime.Runtime)),
+          () => Scope.close(scope, Exit.void)
+        )
+      })
+    const runs = Effect.map(
+      Context.get(kept, RunStore.RunStore).list({ tenant: "acme", limit: 500 }),
+      (all) => all.toReversed()
+    )
+    return { during, runs, started, marks: Context.get(kept, ScheduleStore.ScheduleStore) }
+  }
+)
+
+const passes = (millis: number) => TestClock.adjust(millis)
+
+describe("A schedule", () => {
+  it.effect("starts a run at each tick, as somebody and with its payload", () =>
+    Effect.gen(function*() {
+      const { during, runs, started } = yield* makeWorld
+      yield* during([Schedule.make("hourly", hourly)], () => passes(3 * hour))
+      assert.deepStrictEqual(started, ["01:00", "02:00", "03:00"])
+      for (const run of yield* runs) {
+        assert.deepInclude(run, { owner: "reports", tenant: "acme", state: "completed" })
+        assert.deepStrictEqual(run.grants.scopes, ["reports:write"])
+        assert.deepStrictEqual([run.payload, run.output], [
+          { of: "2026-01-01T00:00:00.000Z" },
+          payload.of.toISOString()
+        ])
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("starts one run for a tick that many nodes see", () =>
+    Effect.gen(function*() {
+      const { during, started } = yield* makeWorld
+      const both = [Schedule.make("hourly", { ...hourly, missed: "all" })]
+      yield* during(both, () => during(both, () => during(both, () => passes(2 * hour))))
+      assert.deepStrictEqual(started, ["01:00", "02:00"])
+    }).pipe(Effect.scoped))
+
+  for (
+    const [missed, expected] of [
+      ["skip", ["01:00", "06:00"]],
+      ["once", ["01:00", "05:30", "06:00"]],
+      ["all", ["01:00", "05:30", "05:30", "05:30", "05:30", "06:00"]]
+    ] as const
+  ) {
+    it.effect(`after a time when nothing ran: ${missed}`, () =>
+      Effect.gen(function*() {
+        const { during, started } = yield* makeWorld
+        const schedules = [Schedule.make("hourly", { ...hourly, missed })]
+        yield* during(schedules, () => passes(hour))
+        yield* passes(4.5 * hour)
+        yield* during(schedules, () => passes(hour))
+        assert.deepStrictEqual(started, [...expected])
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("makes up for the last 100 ticks at most", () =>
+    Effect.gen(function*() {
+      const { during, marks, runs } = yield* makeWorld
+      const schedules = [Schedule.make("often", { ...hourly, cron: "* * * * * *", missed: "all" })]
+      yield* during(schedules, () => passes(0))
+      yield* passes(31 * 24 * hour)
+      const { upto = 0 } = (yield* marks.get("acme/often")) ?? {}
+      const caughtUp = Effect.gen(function*() {
+        while (((yield* marks.get("acme/often"))?.upto ?? 0) === upto) yield* passes(100)
+      })
+      yield* during(schedules, () => caughtUp)
+      const keys = (yield* runs).map(({ idempotencyKey }) => idempotencyKey)
+      assert.strictEqual(new Set(keys).size, keys.length)
+      // The last half minute is not missed yet.
+      assert.isAtLeast(keys.length, 100)
+      assert.isBelow(keys.length, 200)
+    }).pipe(Effect.scoped))
+
+  it.effect("a node that died between a start and its mark has started it once", () =>
+    Effect.gen(function*() {
+      const { during, marks, started } = yield* makeWorld
+      const schedules = [Schedule.make("hourly", { ...hourly, missed: "all" })]
+      yield* during(schedules, () => passes(2 * hour))
+      const mark = yield* marks.get("acme/hourly")
+      assert.isDefined(mark)
+      if (mark !== undefined) yield* marks.set({ ...mark, version: mark.version + 1, upto: hour })
+      yield* during(schedules, () => passes(1_000))
+      assert.deepStrictEqual(started, ["01:00", "02:00"])
+    }).pipe(Effect.scoped))
+
+  it.effect("whose principal may not, starts nothing, says so, and goes on", () =>
+    Effect.gen(function*() {
+      const { during, marks, runs } = yield* makeWorld
+      const schedules = [Schedule.make("hourly", { ...hourly, as: { ...may, scopes: [] } })]
+      yield* during(schedules, () => passes(2 * hour))
+      assert.deepStrictEqual(yield* runs, [])
+      const mark = yield* marks.get("acme/hourly")
+      assert.deepInclude(mark, { upto: 2 * hour })
+      assert.notProperty(mark, "fired")
+    }).pipe(Effect.scoped))
+
+  it.effect("pauses, on every node and over restarts, and misses nothing by it", () =>
+    Effect.gen(function*() {
+      const { during, started } = yield* makeWorld
+      const schedules = [
+        Schedule.make("hourly", { ...hourly, missed: "all", as: { ...may, tenant: "local" } })
+      ]
+      yield* during(schedules, (runtime) =>
+        Effect.gen(function*() {
+          yield* passes(hour)
+          const paused = yield* runtime.pauseSchedule(caller, "hourly", true)
+          assert.deepInclude(paused, { id: "hourly", paused: true, last: hour })
+          assert.notProperty(paused, "next")
+          yield* passes(2 * hour)
+        }))
+      yield* during(schedules, (runtime) =>
+        Effect.gen(function*() {
+          yield* passes(hour)
+          const { run } = yield* runtime.runSchedule(caller, "hourly")
+          yield* runtime.await(caller, run.runId)
+          const going = yield* runtime.pauseSchedule(caller, "hourly", false)
+          assert.deepInclude(going, { paused: false, next: 5 * hour, last: hour })
+          yield* passes(hour)
+        }))
+      assert.deepStrictEqual(started, ["01:00", "04:00", "05:00"])
+    }).pipe(Effect.scoped))
+
+  it.effect("is its tenant's, and a wrong one is refused at the start", () =>
+    Effect.gen(function*() {
+      const { during } = yield* makeWorld
+      yield* during([Schedule.make("hourly", hourly)], (runtime) =>
+        Effect.gen(function*() {
+          assert.deepStrictEqual(yield* runtime.schedules(caller), [])
+          const none = yield* Effect.flip(runtime.runSchedule(caller, "hourly"))
+          assert.deepInclude(none.reason, { _tag: "NotDeclared", kind: "schedule" })
+        }))
+      const Other = Agent.make("other", { description: "Elsewhere", payload: {} })
+      const wrong = [
+        [Schedule.make("a", { ...hourly, cron: "never" })],
+        [Schedule.make("a", { ...hourly, timeZone: "Mars/Olympus" })],
+        [Schedule.make("a", hourly), Schedule.make("a", hourly)],
+        [Schedule.make("a", { agent: Other, cron: "* * * * *", payload: {} })]
+      ]
+      for (const schedules of wrong) {
+        const error = yield* Effect.flip(during(schedules, () => Effect.void))
+        assert.strictEqual(error._tag, "FusionError")
+      }
+    }).pipe(Effect.scoped))
+})
+
+describe("A schedule in a time zone", () => {
+  const at = (iso: string) => TestClock.setTime(new Date(iso).getTime())
+
+  it.effect("fires once when an hour comes twice, and an hour later where one is left out", () =>
+    Effect.gen(function*() {
+      const { during, started } = yield* makeWorld
+      const schedules = [Schedule.make("night", { ...hourly, cron: "30 2 * * *", timeZone: "Europe/Berlin" })]
+      yield* at("2026-03-28T23:00:00Z")
+      yield* during(schedules, () => passes(4 * hour))
+      yield* at("2026-10-24T23:00:00Z")
+      yield* during(schedules, () => passes(4 * hour))
+      assert.deepStrictEqual(started, ["01:30", "00:30"])
+    }).pipe(Effect.scoped))
+})
