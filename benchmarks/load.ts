@@ -6,6 +6,7 @@ export interface Load {
   readonly body: unknown
   /** What every answer must contain; a benchmark of wrong answers measures nothing. */
   readonly expect: string
+  readonly headers?: Record<string, string>
 }
 
 const once = (agent: Agent, url: string, load: Load): Promise<void> =>
@@ -14,7 +15,7 @@ const once = (agent: Agent, url: string, load: Load): Promise<void> =>
     const outgoing = request(`${url}${load.path}`, {
       agent,
       method: "POST",
-      headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) }
+      headers: { ...load.headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) }
     }, (response) => {
       let text = ""
       response.setEncoding("utf8")

@@ -24,9 +24,10 @@ export const freePort = (): Promise<number> =>
 
 const path = (name: string) => new URL(name, import.meta.url).pathname
 
-/** The raw server, or an app served by the real command. */
+/** The raw server, an app served by the real command, or an app behind a door. */
 export const commands = {
   raw: [path("servers/raw.ts")],
+  door: [path("servers/door.ts")],
   fastagentic: [
     path("../node_modules/.bin/fastagentic"),
     "run",
@@ -36,12 +37,20 @@ export const commands = {
   ]
 } as const
 
-/** `store` is what `--store` names, `retention` what `--retention` says; the raw server keeps nothing anyway. */
-export const start = async (command: keyof typeof commands, store = "memory", retention = ""): Promise<Measured> => {
+/**
+ * `store` is what `--store` names, `retention` what `--retention` says, `env` what a server of ours reads besides; the raw
+ * server keeps nothing anyway.
+ */
+export const start = async (
+  command: keyof typeof commands,
+  store = "memory",
+  retention = "",
+  env: Record<string, string> = {}
+): Promise<Measured> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const child = spawn(process.execPath, commands[command], {
-    env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: retention },
+    env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: retention, ...env },
     stdio: ["ignore", "ignore", "inherit"]
   })
   await answering(url, child)
