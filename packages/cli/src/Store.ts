@@ -5,7 +5,7 @@
  */
 import { ApiKeys, type Audit, AuditLog, BudgetStore, RateCounters, RunBlobs, RunStore } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Config, Effect, Layer, Redacted, Schema } from "effect"
 import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
 
@@ -13,6 +13,13 @@ import * as Defaults from "./Defaults.ts"
 export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
   override get message() {
     return `--store ${this.store}: a store is "memory", the path of a SQLite file, or a postgres:// or redis:// URL`
+  }
+}
+
+/** Only a SQL database has room for the engine that spreads runs. @category errors @since 0.1.0 */
+export class EngineNeedsSql extends Schema.TaggedError<EngineNeedsSql>()("EngineNeedsSql", {}) {
+  override get message() {
+    return "--engine cluster needs a store that is the path of a SQLite file or a postgres:// URL"
   }
 }
 
@@ -42,6 +49,9 @@ export type Services =
   | BudgetStore.BudgetStore
   | RateCounters.RateCounters
 
+/** Who says where runs are driven: the node that has them, or shards. @category models @since 0.1.0 */
+export type Engine = "local" | "cluster"
+
 /** @category models @since 0.1.0 */
 export interface Store {
   /** What may be printed and logged: there is no password in it. */
@@ -57,10 +67,15 @@ export interface Store {
  * @category constructors
  * @since 0.1.0
  */
-export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
+export const parse = (
+  value: string,
+  engine: Engine = "local"
+): Effect.Effect<Store, UnknownStore | EngineNeedsSql> => {
+  const spread = engine === "cluster"
+  if (spread && (value === "memory" || /^rediss?:/iu.test(value))) return Effect.fail(new EngineNeedsSql())
   if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory })
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
-  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: withBlobs(value, sqlite(value)) })
+  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: withBlobs(value, sqlite(value, spread)) })
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
@@ -68,7 +83,7 @@ export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
   return Effect.succeed({
     shown,
     lasts: true,
-    layer: withBlobs(undefined, server(shown, () => open(Redacted.make(value))))
+    layer: withBlobs(undefined, server(shown, () => open(Redacted.make(value), spread)))
   })
 }
 
@@ -97,15 +112,32 @@ const memory = Layer.mergeAll(
   AuditLog.AuditLog.layerMemory
 )
 
-const sqlite = (filename: string): Layer.Layer<Services, StoreInUse | UnusableStore> =>
-  Sqlite.layer({ filename }).pipe(or((error) =>
-    error._tag === "SqliteLocked"
-      ? new StoreInUse({ store: filename })
-      : new UnusableStore({ store: filename, problem: problemOf(error) })
-  ))
+const sqlite = (filename: string, spread: boolean): Layer.Layer<Services, StoreInUse | UnusableStore> =>
+  (spread
+    ? Layer.unwrap(Effect.map(clustered, (stores) => stores.layerSqlite({ filename })))
+    : Sqlite.layer({ filename }))
+    .pipe(or((error) =>
+      error._tag === "SqliteLocked"
+        ? new StoreInUse({ store: filename })
+        : new UnusableStore({ store: filename, problem: problemOf(error) })
+    ))
 
-const postgres = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
-  (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
+const postgres = async (url: Redacted.Redacted, spread: boolean): Promise<Layer.Layer<Services, unknown>> =>
+  spread
+    ? Layer.unwrap(Effect.zipWith(clustered, place, (stores, node) => stores.layerPostgres({ url, node })))
+    : (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
+
+const clustered = Effect.map(
+  Effect.promise(() => import("@fastagentic/stores/cluster")),
+  (module) => module.ClusterStores
+)
+
+/** Where the other nodes reach this one. */
+const place = Config.all({
+  host: Config.withDefault(Config.String("FASTAGENTIC_CLUSTER_HOST"), "127.0.0.1"),
+  listen: Config.withDefault(Config.String("FASTAGENTIC_CLUSTER_LISTEN"), undefined),
+  port: Config.withDefault(Config.Port("FASTAGENTIC_CLUSTER_PORT"), 0)
+})
 
 const redis = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
   (await import("@fastagentic/stores/redis")).Redis.layer({ url })
