@@ -75,7 +75,9 @@ export const parse = (
   if (spread && (value === "memory" || /^rediss?:/iu.test(value))) return Effect.fail(new EngineNeedsSql())
   if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory })
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
-  if (scheme === undefined) return Effect.succeed({ shown: value, lasts: true, layer: withBlobs(value, sqlite(value, spread)) })
+  if (scheme === undefined) {
+    return Effect.succeed({ shown: value, lasts: true, layer: withBlobs(value, sqlite(value, spread)) })
+  }
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))

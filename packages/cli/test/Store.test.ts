@@ -151,6 +151,19 @@ describe("a store that cannot be used", () => {
   }
   const run = (store: string) => refusal(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store])
 
+  it("is one line when the engine that spreads runs has no room in it", async () => {
+    const spread = ["run", fixture("app.ts"), "--engine", "cluster", "--store"]
+    assert.include(await refusal([...spread, "memory"]), "--engine cluster needs a store that is")
+    assert.include(
+      await refusal([...spread, "redis://me:hush@127.0.0.1:1/3"]),
+      "--engine cluster needs a store that is"
+    )
+    assert.match(
+      await refusal([...spread, "postgres://me:hush@127.0.0.1:1/x"]),
+      /me:\*\*\*@127\.0\.0\.1:1\/x cannot be used/u
+    )
+  })
+
   it("is one line without the password", async () => {
     const refused = /(postgres|redis):\/\/me:\*\*\*@127\.0\.0\.1:1\/\w* cannot be used: .*ECONNREFUSED/u
     assert.match(await run("postgres://me:hush@127.0.0.1:1/x"), refused)
@@ -160,13 +173,6 @@ describe("a store that cannot be used", () => {
     assert.include(await run("mysql://me:hush@127.0.0.1/x"), "--store mysql://…: a store is")
     assert.include(await run("postgres://me:hu/hush@127.0.0.1/x"), "is not a URL")
     assert.include(await refusal(["keys", "list", "--store", "memory"]), "a store that lasts")
-    const spread = ["run", fixture("app.ts"), "--engine", "cluster", "--store"]
-    assert.include(await refusal([...spread, "memory"]), "--engine cluster needs a store that is")
-    assert.include(
-      await refusal([...spread, "redis://me:hush@127.0.0.1:1/3"]),
-      "--engine cluster needs a store that is"
-    )
-    assert.match(await refusal([...spread, "postgres://me:hush@127.0.0.1:1/x"]), refused)
   })
 
   it("is one line when a server takes connections and says nothing", async () => {
