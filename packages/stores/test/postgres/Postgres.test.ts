@@ -29,9 +29,7 @@ describeWithServer("Postgres", () => {
         [4, "rate_counters"],
         [5, "audit_chain"],
         [6, "budgets"],
-        [7, "waiting"],
-        [8, "suspended"],
-        [9, "schedules"]
+        [7, "waiting"]
       ])
     }))
 

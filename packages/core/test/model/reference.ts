@@ -1,0 +1,55 @@
+/** What a program of the model agent has to come to, told without a runtime. */
+
+/** `step:N` takes N milliseconds, `sleep:N` pauses, `ask` waits for an answer, `child:a+b` has another run do it. */
+export type Program = ReadonlyArray<string>
+
+export const parse = (op: string) => {
+  const colon = op.indexOf(":")
+  return colon < 0 ? [op, ""] as const : [op.slice(0, colon), op.slice(colon + 1)] as const
+}
+
+/** A random source with a seed: the same numbers every time. */
+export const randomOf = (seed: number) => {
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  return {
+    chance: (part: number) => next() < part,
+    below: (limit: number) => Math.floor(next() * limit),
+    pick: <A>(all: ReadonlyArray<A>): A | undefined => all[Math.floor(next() * all.length)]
+  }
+}
+
+export type Random = ReturnType<typeof randomOf>
+
+export const programOf = (random: Random, depth = 1): Program =>
+  Array.from({ length: 1 + random.below(depth === 1 ? 5 : 2) }, () => {
+    const kind = random.below(10)
+    if (kind < 4) return `step:${random.below(3) * 400}`
+    if (kind === 4) return "emit"
+    if (kind === 5) return `sleep:${500 + random.below(4_000)}`
+    if (kind < 8) return "ask"
+    if (kind === 8 && depth > 0) return `child:${programOf(random, depth - 1).join("+")}`
+    return random.chance(0.3) ? "fail" : "step:0"
+  })
+
+/** The result of a program that got these answers, or nothing when it must not complete. */
+export const resultOf = (program: Program, answers: ReadonlyArray<string>, children: ReadonlyArray<string>) => {
+  const said: Array<string> = []
+  let [asked, started] = [0, 0]
+  for (const [index, op] of program.entries()) {
+    const [kind] = parse(op)
+    if (kind === "fail") return undefined
+    if (kind === "step") said.push(`s${index}`)
+    if (kind === "ask") said.push(answers[asked++] ?? "?")
+    if (kind === "child") said.push(children[started++] ?? "?")
+  }
+  return said.join()
+}
+
+/** What is told outside of steps, in order. */
+export const tokensOf = (program: Program) => program.flatMap((op, index) => op === "emit" ? [`e${index}`] : [])

@@ -1,2 +1,0 @@
-export * as ClusterEngine from "./ClusterEngine.ts"
-export * as ClusterStores from "./ClusterStores.ts"
