@@ -73,28 +73,28 @@ export const makeForks = (
       const { store } = node.journalOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
       const resolved = interrupts.filter(({ state }) => state === "resolved")
-      const decided = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedBy(run, seq))
+      // What the run was given when it was forked itself is in no event of its own.
+      const later = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedAfter(run, seq))
       return {
         steps: steps.filter((step) => step.seq <= seq).map(({ name, value }) => ({ name, value })),
-        interrupts: resolved.filter(({ id }) => decided.has(id))
+        interrupts: resolved.filter(({ id }) => !later.has(id))
       }
     }
   )
 
-  const decidedBy = Effect.fnUntraced(function*(run: RunRecord, seq: number) {
+  const decidedAfter = Effect.fnUntraced(function*(run: RunRecord, seq: number) {
     const { store } = node.journalOf(run)
     const decided = new Set<Interrupt["id"]>()
-    let cursor = 0
-    while (cursor < seq) {
+    let cursor = seq
+    while (true) {
       const events = yield* store.events(run.runId, cursor, 512)
       const last = events.at(-1)?.seq
-      if (last === undefined) break
+      if (last === undefined) return decided
       for (const event of events) {
-        if (event.seq <= seq && event.type === "interrupt_resolved") decided.add(event.data.id)
+        if (event.type === "interrupt_resolved") decided.add(event.data.id)
       }
       cursor = last
     }
-    return decided
   })
 
   return { checkpoints, fork, retry }

@@ -1,7 +1,6 @@
 import { Effect, type Scope, Stream } from "effect"
 import { RunNotifier } from "../RunNotifier.ts"
 import type { Callables } from "./bind.ts"
-import { letGoOn } from "./claim.ts"
 import type { Node } from "./node.ts"
 import { reconcile } from "./reconcile.ts"
 import type { Waking } from "./waking.ts"
@@ -25,7 +24,7 @@ export const attend = Effect.fnUntraced(function*(
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     node.lookOut,
     Effect.ignore(Effect.all([
-      reconcile(node, callables, store.abandoned, letGoOn),
+      reconcile(node, callables, store.abandoned),
       waking.wakeAll(store),
       waking.wakeAll(node.ephemeral.store)
     ], { discard: true }))
