@@ -1,6 +1,7 @@
 /** Our side of the durable runs: one agent that walks in steps, on the store that `STORE` names. */
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { Agent, App, Caller, Defaults, Run, Runtime, Server, Sqlite } from "fastagentic"
+import { ClusterStores } from "fastagentic/cluster"
 import { Postgres } from "fastagentic/postgres"
 import { answerInside } from "./inside.ts"
 import { work } from "./work.ts"
@@ -21,9 +22,12 @@ const WalkerLayer = Walker.toLayer(Effect.fn(function*({ millis, steps }) {
 class Walk extends App.make("walk", { version: "1.0.0", agents: [Walker] }) {}
 
 const store = process.env["STORE"] ?? ""
-const Stores = store.startsWith("postgres:")
-  ? Postgres.layer({ url: Redacted.make(store) })
-  : Sqlite.layer({ filename: store })
+const spread = process.env["ENGINE"] === "cluster"
+const postgres = { url: Redacted.make(store) }
+const sqlite = { filename: store }
+const Stores: Layer.Layer<Sqlite.Stores, unknown> = store.startsWith("postgres:")
+  ? (spread ? ClusterStores.layerPostgres(postgres) : Postgres.layer(postgres))
+  : (spread ? ClusterStores.layerSqlite(sqlite) : Sqlite.layer(sqlite))
 
 const Inside = Layer.effectDiscard(Effect.map(Runtime.Runtime, (runtime) => {
   const caller = Caller.make("local")

@@ -56,6 +56,10 @@ const flags = {
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_RETENTION")),
     Flag.withDefault("")
   ),
+  engine: Flag.Literals("engine", ["local", "cluster"]).pipe(
+    Flag.withDescription("cluster spreads runs over all nodes of a postgres:// store, see docs/engine.md"),
+    Flag.withDefault("local")
+  ),
   auth: Flag.Literals("auth", ["none", "keys"]).pipe(
     Flag.withDescription("keys asks callers for API keys of the store, see `fastagentic keys`"),
     Flag.withDefault("none")
@@ -69,6 +73,7 @@ interface Options {
   readonly port: number
   readonly store: string
   readonly retention: string
+  readonly engine: Store.Engine
   readonly auth: "none" | "keys"
 }
 
@@ -87,7 +92,8 @@ export const command = Command.make(
 const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean) =>
   Effect.gen(function*() {
     const { app } = runnable
-    const store = yield* Store.parse(options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store)
+    const place = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
+    const store = yield* Store.parse(place, options.engine)
     if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
     const retention = Layer.provide(Retention.layer(yield* Keep.parse(options.retention)), store.layer)
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone

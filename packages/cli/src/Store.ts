@@ -14,7 +14,7 @@ import {
   ScheduleStore
 } from "@fastagentic/core"
 import { Sqlite, SqliteClient, SqliteRunStore } from "@fastagentic/stores/sqlite"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Config, Effect, Layer, Redacted, Schema } from "effect"
 import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
 
@@ -22,6 +22,13 @@ import * as Defaults from "./Defaults.ts"
 export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
   override get message() {
     return `--store ${this.store}: a store is "memory", the path of a SQLite file, or a postgres:// or redis:// URL`
+  }
+}
+
+/** Only a SQL database has room for the engine that spreads runs. @category errors @since 0.1.0 */
+export class EngineNeedsSql extends Schema.TaggedError<EngineNeedsSql>()("EngineNeedsSql", {}) {
+  override get message() {
+    return "--engine cluster needs a store that is the path of a SQLite file or a postgres:// URL"
   }
 }
 
@@ -52,6 +59,9 @@ export type Services =
   | RateCounters.RateCounters
   | ScheduleStore.ScheduleStore
 
+/** Who says where runs are driven: the node that has them, or shards. @category models @since 0.1.0 */
+export type Engine = "local" | "cluster"
+
 /** @category models @since 0.1.0 */
 export interface Store {
   /** What may be printed and logged: there is no password in it. */
@@ -69,19 +79,24 @@ export interface Store {
  * @category constructors
  * @since 0.1.0
  */
-export const parse = (value: string): Effect.Effect<Store, UnknownStore> => {
+export const parse = (
+  value: string,
+  engine: Engine = "local"
+): Effect.Effect<Store, UnknownStore | EngineNeedsSql> => {
+  const spread = engine === "cluster"
+  if (spread && (value === "memory" || /^rediss?:/iu.test(value))) return Effect.fail(new EngineNeedsSql())
   if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory, reading: memory })
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
   if (scheme === undefined) {
     const blobs = blobsOf(value)
-    const layer = Layer.provideMerge(blobs, sqlite(value))
+    const layer = Layer.provideMerge(blobs, sqlite(value, spread))
     return Effect.succeed({ shown: value, lasts: true, layer, reading: Layer.provide(blobs, sqliteReading(value)) })
   }
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
   const shown = withoutPassword(new URL(value))
-  const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value))))
+  const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value), spread)))
   return Effect.succeed({ shown, lasts: true, layer, reading: layer })
 }
 
@@ -107,8 +122,10 @@ const memory = Layer.mergeAll(
   AuditLog.AuditLog.layerMemory
 )
 
-const sqlite = (filename: string): Layer.Layer<Services, StoreInUse | UnusableStore> =>
-  Sqlite.layer({ filename }).pipe(or((error) => unusableFile(filename, error)))
+const sqlite = (filename: string, spread: boolean): Layer.Layer<Services, StoreInUse | UnusableStore> =>
+  (spread
+    ? Layer.unwrap(Effect.map(clustered, (stores) => stores.layerSqlite({ filename })))
+    : Sqlite.layer({ filename })).pipe(or((error) => unusableFile(filename, error)))
 
 const sqliteReading = (filename: string): Layer.Layer<RunStore.RunStore, StoreInUse | UnusableStore> =>
   Layer.effect(RunStore.RunStore, SqliteRunStore.make).pipe(
@@ -119,8 +136,22 @@ const sqliteReading = (filename: string): Layer.Layer<RunStore.RunStore, StoreIn
 const unusableFile = (store: string, error: { readonly _tag: string }) =>
   error._tag === "SqliteLocked" ? new StoreInUse({ store }) : new UnusableStore({ store, problem: problemOf(error) })
 
-const postgres = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
-  (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
+const postgres = async (url: Redacted.Redacted, spread: boolean): Promise<Layer.Layer<Services, unknown>> =>
+  spread
+    ? Layer.unwrap(Effect.zipWith(clustered, place, (stores, node) => stores.layerPostgres({ url, node })))
+    : (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
+
+const clustered = Effect.map(
+  Effect.promise(() => import("@fastagentic/stores/cluster")),
+  (module) => module.ClusterStores
+)
+
+/** Where the other nodes reach this one. */
+const place = Config.all({
+  host: Config.withDefault(Config.String("FASTAGENTIC_CLUSTER_HOST"), "127.0.0.1"),
+  listen: Config.withDefault(Config.String("FASTAGENTIC_CLUSTER_LISTEN"), undefined),
+  port: Config.withDefault(Config.Port("FASTAGENTIC_CLUSTER_PORT"), 0)
+})
 
 const redis = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
   (await import("@fastagentic/stores/redis")).Redis.layer({ url })

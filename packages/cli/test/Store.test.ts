@@ -112,6 +112,34 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
   })
 }
 
+stores.postgres.describeWithServer("fastagentic with the engine that spreads runs", () => {
+  it.live("drives runs of one process in both", () =>
+    Effect.gen(function*() {
+      const store = yield* stores.postgres.open
+      const [one, other] = [yield* serve(store, "--engine", "cluster"), yield* serve(store, "--engine", "cluster")]
+      const [a, b] = [yield* one.url, yield* other.url]
+      assert.notInclude(one.stdout() + one.stderr(), "hush")
+      const drivenBy = (url: string) =>
+        Effect.map(
+          Effect.promise(async () => (await fetch(`${url}/metrics`)).text()),
+          (text) => /^fastagentic_runs_active\S* ([1-9]\d*)$/mu.test(text)
+        )
+      const begin = Effect.forEach(Array.from({ length: 10 }), () => post(`${a}/agents/greeter/runs`, { name: "nap" }))
+      const answered: Array<string> = []
+      // The second may not have its shards yet.
+      let shared = false
+      while (!shared) {
+        answered.push(...(yield* begin).map(({ body }) => String(body.runId)))
+        yield* Effect.sleep("300 millis")
+        shared = (yield* drivenBy(a)) && (yield* drivenBy(b))
+      }
+      for (const runId of answered) {
+        const journal = yield* Effect.promise(async () => (await fetch(`${a}/runs/${runId}/events`)).text())
+        assert.include(journal, "nap is fine: true")
+      }
+    }).pipe(Effect.scoped), 60_000)
+})
+
 describe("a store that cannot be used", () => {
   const refusal = async (args: ReadonlyArray<string>) => {
     const running = fastagentic(args)
@@ -122,6 +150,19 @@ describe("a store that cannot be used", () => {
     return running.stderr()
   }
   const run = (store: string) => refusal(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store])
+
+  it("is one line when the engine that spreads runs has no room in it", async () => {
+    const spread = ["run", fixture("app.ts"), "--engine", "cluster", "--store"]
+    assert.include(await refusal([...spread, "memory"]), "--engine cluster needs a store that is")
+    assert.include(
+      await refusal([...spread, "redis://me:hush@127.0.0.1:1/3"]),
+      "--engine cluster needs a store that is"
+    )
+    assert.match(
+      await refusal([...spread, "postgres://me:hush@127.0.0.1:1/x"]),
+      /me:\*\*\*@127\.0\.0\.1:1\/x cannot be used/u
+    )
+  })
 
   it("is one line without the password", async () => {
     const refused = /(postgres|redis):\/\/me:\*\*\*@127\.0\.0\.1:1\/\w* cannot be used: .*ECONNREFUSED/u

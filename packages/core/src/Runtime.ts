@@ -14,6 +14,7 @@ import * as Fusion from "./Fusion.ts"
 import { bind } from "./internal/bind.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeDoor } from "./internal/door.ts"
+import { makeDrive } from "./internal/driving.ts"
 import { makeForks } from "./internal/forks.ts"
 import type { Page } from "./internal/hub.ts"
 import { checkRules, makeLimiter } from "./internal/limiter.ts"
@@ -35,6 +36,7 @@ import { PolicyRules } from "./PolicyRules.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import { makeMemory, RateCounters } from "./RateCounters.ts"
 import { RateLimit } from "./RateLimit.ts"
+import { RunEngine } from "./RunEngine.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
 import { type Query, type ReadError, RunStore } from "./RunStore.ts"
@@ -255,6 +257,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
       node.rested = waking.rested
       yield* upgradeAll(node, bound)
+      node.place = yield* (yield* RunEngine).join(makeDrive(node, bound))
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* waking.wakeAll(node.durable.store)
       yield* attend(node, bound, waking)

@@ -8,7 +8,7 @@ import type { Admit, Step } from "../RunStore.ts"
 import type { Started } from "../Runtime.ts"
 import { cancelRun } from "./cancel.ts"
 import { canonical } from "./canonical.ts"
-import { claim } from "./claim.ts"
+import { isPlaced, letGoOn } from "./claim.ts"
 import { asRunError } from "./door.ts"
 import type { Bound, Node } from "./node.ts"
 
@@ -19,8 +19,8 @@ export interface Inheritance {
 }
 
 /**
- * Writes a run down and launches it: at once, or, when it has a time of its own or its agent takes only so many, when it
- * has its turn.
+ * Writes a run down and launches it: at once, or, when it has a time of its own, its agent takes only so many or an engine
+ * says where, when it has its turn.
  */
 export const admit = (
   node: Node,
@@ -29,7 +29,8 @@ export const admit = (
   run: RunRecord,
   inherited?: Inheritance
 ): Effect.Effect<Started, RunError> => {
-  const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined
+  const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined ||
+    isPlaced(node, bound, run)
   // A caller may leave at any moment: what is admitted is launched.
   return Effect.uninterruptible(
     waits ? enqueue(node, bound, run, inherited) : enter(node, bound, principal, run, inherited)
@@ -76,7 +77,7 @@ const enqueue = Effect.fnUntraced(function*(
     yield* node.lookAt(wakeAt)
     return started
   }
-  yield* claim(node, bound, started.run, { from: ["queued"] })
+  yield* letGoOn(node, bound, started.run, { from: ["queued"] })
   return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
 })
 

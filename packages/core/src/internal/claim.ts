@@ -26,15 +26,32 @@ export const release = Effect.fnUntraced(function*(node: Node, bound: Bound, run
   readonly set?: Changes
 }): Effect.fn.Return<boolean, RunError> {
   const { goOn, resolve, set } = options
-  if (goOn && bound.callable.limits === undefined) {
+  if (goOn && bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
     return yield* claim(node, bound, run, { from: ["suspended"], ...(resolve === undefined ? {} : { resolve }) })
   }
   const queued = yield* asRunError(node.commit(run, {
     ...commitOf(node, run, ["suspended"], resolve),
     ...(goOn ? { set: { state: "queued", wakeAt: node.now() } } : set === undefined ? {} : { set })
   }))
-  if (queued !== undefined && goOn) yield* claim(node, bound, queued, { from: ["queued"] })
+  if (queued !== undefined && goOn) yield* letGoOn(node, bound, queued, { from: ["queued"] })
   return queued !== undefined
+})
+
+/** Whether the engine says where a run is driven. */
+export const isPlaced = (node: Node, { callable }: Bound, run: RunRecord): boolean =>
+  node.place !== undefined && run.durable && callable.kind === "agent" && callable.limits === undefined
+
+/** Lets a run go on that nobody drives: where the engine says, or here. Returns false when there is no room for it. */
+export const letGoOn: typeof claim = Effect.fnUntraced(function*(node, bound, run, options) {
+  const { place } = node
+  if (place === undefined || !isPlaced(node, bound, run)) return yield* claim(node, bound, run, options)
+  const { attempt, runId, wakeAt = Infinity } = run
+  if (run.state !== "running" && wakeAt > node.now()) {
+    // It is time now, also for whoever looks when the engine has forgotten it.
+    const due = { ...commitOf(node, run, options.from, undefined), set: { wakeAt: node.now() } }
+    if ((yield* asRunError(node.commit(run, due))) === undefined) return false
+  }
+  return (yield* place({ runId, attempt })) || (yield* claim(node, bound, run, options))
 })
 
 /**

@@ -1,6 +1,7 @@
 import { Effect, type Scope, Stream } from "effect"
 import { RunNotifier } from "../RunNotifier.ts"
 import type { Callables } from "./bind.ts"
+import { letGoOn } from "./claim.ts"
 import type { Node } from "./node.ts"
 import { reconcile } from "./reconcile.ts"
 import type { Waking } from "./waking.ts"
@@ -24,7 +25,7 @@ export const attend = Effect.fnUntraced(function*(
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     node.lookOut,
     Effect.ignore(Effect.all([
-      reconcile(node, callables, store.abandoned),
+      reconcile(node, callables, store.abandoned, letGoOn),
       waking.wakeAll(store),
       waking.wakeAll(node.ephemeral.store)
     ], { discard: true }))

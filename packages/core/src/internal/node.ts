@@ -4,6 +4,7 @@ import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
+import type { Place } from "../RunEngine.ts"
 import type { StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import { changed, type Commit, type ReadError, type RunStore } from "../RunStore.ts"
@@ -36,6 +37,8 @@ export class Node {
   children: Children = noChildren
   /** What follows when a run has ended or pauses, here or by this node's hand. */
   rested: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void> = () => Effect.void
+  /** Where runs are driven, when that is not for this node to say. */
+  place: Place | undefined
   private readonly looking = Latch.makeUnsafe(false)
   private stopped = false
   readonly durable: Journal

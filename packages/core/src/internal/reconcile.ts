@@ -10,13 +10,14 @@ import type { Node } from "./node.ts"
 const crashLimit = 3
 
 /**
- * Continues runs that nobody drives. What this app does not declare any more stays as it is; what has ended its node too
+ * Continues runs that nobody drives, on this node unless told otherwise. What this app does not declare any more stays as it is; what has ended its node too
  * often waits until somebody resumes it.
  */
 export const reconcile = Effect.fnUntraced(function*(
   node: Node,
   callables: Callables,
-  runs: RunStore["Service"]["unfinished"]
+  runs: RunStore["Service"]["unfinished"],
+  goOn: typeof claim = claim
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* runs) {
     if (node.closing || node.owns(run.runId) || node.arriving.has(run.runId)) continue
@@ -24,12 +25,12 @@ export const reconcile = Effect.fnUntraced(function*(
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) continue
     const crashes = run.crashes + 1
-    const goOn: Effect.Effect<unknown, RunError | StoreUnavailable> = crashes > crashLimit
+    const next: Effect.Effect<unknown, RunError | StoreUnavailable> = crashes > crashLimit
       ? Effect.andThen(Effect.logError("A run was lost with its node too often and waits for repair"), hold(node, run))
-      : claim(node, bound, run, { from: ["running"], crashes })
+      : goOn(node, bound, run, { from: ["running"], crashes })
     yield* about(
       Effect.catchTag(
-        goOn,
+        next,
         ["RunError", "StoreUnavailable"],
         (error) => Effect.logError("A run could not be continued", error)
       )

@@ -4,7 +4,7 @@ import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { RunStore } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
 import { cancelChildren, cancelRun } from "./cancel.ts"
-import { claim, release } from "./claim.ts"
+import { letGoOn, release } from "./claim.ts"
 import { lookAgain } from "./delegation.ts"
 import { asRunError } from "./door.ts"
 import type { Bound, Node } from "./node.ts"
@@ -27,7 +27,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
     }
     if (run.waitsFor === "interrupt" || run.waitsFor === "migration") return yield* expire(run, bound)
     if (run.waitsFor === "child" && (yield* stillWaits(run))) return true
-    return yield* claim(node, bound, run, { from: [run.state] })
+    return yield* letGoOn(node, bound, run, { from: [run.state] })
   })
 
   const isOrphan = (parentRunId: string) =>
@@ -96,7 +96,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
       if (!isFinal(run.state)) {
         // The other run may have ended while this one was on its way to wait for it.
         if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
-          yield* claim(node, bound, run, { from: ["suspended"] })
+          yield* letGoOn(node, bound, run, { from: ["suspended"] })
         } else if (run.wakeAt !== undefined) yield* node.lookAt(run.wakeAt)
         return
       }
@@ -105,7 +105,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
       const parent = run.parentRunId === undefined ? undefined : yield* node.get(run.parentRunId)
       const waiting = parent?.waitsFor === "child" ? callables[parent.kind].get(parent.agent) : undefined
       if (parent === undefined || waiting === undefined) return
-      yield* claim(node, waiting, parent, { from: ["suspended"] })
+      yield* letGoOn(node, waiting, parent, { from: ["suspended"] })
     },
     (effect, run: RunRecord) =>
       Effect.catch(

@@ -86,8 +86,15 @@ export const layer = (
 ): Layer.Layer<
   RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | MigrationError | SqlError
-> =>
-  Layer.provide(
-    layerNoClient(options),
-    PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })
-  )
+> => Layer.provide(layerNoClient(options), layerClient(options))
+
+/**
+ * The client of `layer`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClient = (
+  options: Options
+): Layer.Layer<PgClient.PgClient | SqlClient, Config.ConfigError | SqlError> =>
+  PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })

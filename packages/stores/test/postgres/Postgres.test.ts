@@ -29,7 +29,9 @@ describeWithServer("Postgres", () => {
         [4, "rate_counters"],
         [5, "audit_chain"],
         [6, "budgets"],
-        [7, "waiting"]
+        [7, "waiting"],
+        [8, "suspended"],
+        [9, "schedules"]
       ])
     }))
 

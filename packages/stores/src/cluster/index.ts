@@ -1,0 +1,2 @@
+export * as ClusterEngine from "./ClusterEngine.ts"
+export * as ClusterStores from "./ClusterStores.ts"

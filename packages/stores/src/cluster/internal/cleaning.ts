@@ -1,0 +1,24 @@
+import { Clock, Effect, type Scope } from "effect"
+import { MachineId } from "effect/cluster/MachineId"
+import * as Snowflake from "effect/cluster/Snowflake"
+import { SqlClient } from "effect/sql/SqlClient"
+import { entityType } from "./turns.ts"
+
+/**
+ * Removes turns that are over, a few seconds later. Not one by one with `MessageStorage.clearAddress`: nobody would know of
+ * those that a killed node has left behind, and one statement for all is a fraction of the work.
+ */
+export const keepClean = Effect.fnUntraced(function*(
+  prefix: string
+): Effect.fn.Return<void, never, SqlClient | Scope.Scope> {
+  const sql = yield* SqlClient
+  const [messages, replies] = [sql(`${prefix}_messages`), sql(`${prefix}_replies`)]
+  const clean = Effect.gen(function*() {
+    const timestamp = (yield* Clock.currentTimeMillis) - 2_000
+    const before = Snowflake.make({ machineId: MachineId.make(0), sequence: 0, timestamp })
+    yield* sql`DELETE FROM ${messages} WHERE entity_type = ${entityType} AND processed AND id < ${before}`
+    yield* sql`
+      DELETE FROM ${replies} WHERE NOT EXISTS (SELECT 1 FROM ${messages} WHERE ${messages}.id = ${replies}.request_id)`
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("3 seconds"), Effect.ignore(clean))))
+})

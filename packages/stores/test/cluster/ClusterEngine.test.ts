@@ -1,0 +1,110 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it } from "@effect/vitest"
+import { RunStore } from "@fastagentic/core/RunStore"
+import { suite } from "@fastagentic/core/test/contract/RunEngineContract"
+import { Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
+import { join } from "node:path"
+import { ClusterEngine } from "../../src/cluster/index.ts"
+import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
+import { Sqlite, SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
+import { database, describeWithServer } from "../postgres/server.ts"
+import { isWalked, launch, until, witness } from "./processes.ts"
+
+/** The runs have ended, their journals have no gap, and the engine keeps nothing of them. */
+const isDone = Effect.fnUntraced(function*(runIds: ReadonlyArray<string>) {
+  const store = yield* RunStore
+  for (const runId of runIds) {
+    const run = yield* Effect.repeat(Effect.delay(store.get(runId), "50 millis"), {
+      until: (run) => run?.finishedAt !== undefined
+    })
+    assert.strictEqual(run?.state, "completed")
+    const events = yield* store.events(runId, 0, 1_000)
+    assert.deepStrictEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1))
+    assert.strictEqual(events.at(-1)?.type, "done")
+  }
+})
+
+const rowsLeft = Effect.flatMap(SqlClient, (sql) =>
+  Effect.map(
+    sql`SELECT (SELECT COUNT(*) FROM fastagentic_engine_messages) + (SELECT COUNT(*) FROM fastagentic_engine_replies) AS rows`,
+    ([counted]) => Number(counted?.["rows"])
+  ))
+
+const isSweptInTheEnd = Effect.repeat(Effect.delay(rowsLeft, "200 millis"), { until: (rows) => rows === 0 })
+
+describe("one process", () => {
+  suite(
+    "contract",
+    Layer.mergeAll(Sqlite.layerNoClient, ClusterEngine.layerEmbedded).pipe(
+      Layer.provide(SqliteClient.layer({ filename: ":memory:" }))
+    )
+  )
+
+  it.live(
+    "goes on after SIGKILL, with the runs that it had and those that had not begun",
+    () =>
+      Effect.gen(function*() {
+        const { file: seen, folder, steps } = yield* witness
+        const filename = join(folder, "runs.db")
+        const first = yield* launch(filename, seen, "20")
+        const runIds = yield* first.started
+        yield* until(() => steps().length > 50)
+        yield* first.kill()
+        const second = yield* launch(filename, seen, "0")
+        yield* second.ready
+        yield* until(() => new Set(steps().filter(({ step }) => step === 30).map(({ runId }) => runId)).size === 20)
+        // Time to remove what is over.
+        yield* Effect.sleep("6 seconds")
+        yield* second.kill()
+        const left = Effect.andThen(isDone(runIds), rowsLeft)
+        const file = Layer.provideMerge(SqliteRunStore.layerNoClient, SqliteClient.layer({ filename }))
+        assert.strictEqual(yield* Effect.provide(left, file), 0)
+        for (const runId of runIds) isWalked(steps(), runId, first.pid)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})
+
+describeWithServer("many processes", () => {
+  suite(
+    "contract",
+    Layer.mergeAll(Postgres.layerNoClient(), ClusterEngine.layerCluster()).pipe(
+      Layer.provide(Layer.unwrap(Effect.map(database, (url) => PgClient.layer({ url }))))
+    )
+  )
+
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    it.live(`share the runs of one, and go on with those of one that ends by ${signal}`, () =>
+      Effect.gen(function*() {
+        const url = yield* database
+        const store = Redacted.value(url)
+        const { file, steps } = yield* witness
+        const other = yield* launch(store, file, "0")
+        yield* other.ready
+        // Until it has its shards, and gives half of them away.
+        const first = yield* launch(store, file, "40")
+        const runIds = yield* first.started
+        const both = () => [first, other].every(({ pid }) => steps().some((step) => step.pid === pid))
+        yield* until(both)
+        yield* Effect.sleep("1 second")
+        const killedAt = Date.now()
+        yield* first.kill(signal)
+        const wasHis = new Set(steps().filter(({ pid }) => pid === first.pid).map(({ runId }) => runId))
+        assert.isAbove(wasHis.size, 0)
+        yield* Effect.provide(
+          Effect.andThen(isDone(runIds), isSweptInTheEnd),
+          Layer.provideMerge(PostgresRunStore.layerNoClient(), PgClient.layer({ url }))
+        )
+        for (const runId of runIds) isWalked(steps(), runId, first.pid)
+        const resumed = [...wasHis].map((runId) =>
+          steps().find((step) => step.runId === runId && step.pid === other.pid && step.at > killedAt)?.at ?? NaN
+        )
+        console.log(
+          `${wasHis.size} of 40, ${signal}: the first went on after ${
+            Math.min(...resumed) - killedAt
+          } ms, the last after ${Math.max(...resumed) - killedAt} ms`
+        )
+      }).pipe(Effect.scoped), 60_000)
+  }
+})
