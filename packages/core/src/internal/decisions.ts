@@ -24,6 +24,10 @@ import { issuesOf, nestedTooDeeply, tooDeep } from "./issues.ts"
 import type { Node } from "./node.ts"
 import type { Waking } from "./waking.ts"
 
+/** How many waiting runs of a tenant one page of decisions looks at, the newest first, and how many at a time. */
+const lookedAt = 2_000
+const pageSize = 200
+
 const strict = { errors: "all", onExcessProperty: "error" } as const
 
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
@@ -43,23 +47,37 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     return yield* asRunError(Effect.as(Authorization.requireRun(principal, runId, run), all))
   })
 
-  /** What waits for a decision that the caller may take, newest first. */
-  const pending = Effect.fnUntraced(function*(caller: Caller, request: PendingRequest) {
+  /**
+   * What waits for a decision that the caller may take, newest first. The place to go on from is always a run of which
+   * something was shown: ids of others are not to be seen.
+   */
+  const pending = Effect.fnUntraced(function*(caller: Caller, { before, limit }: PendingRequest) {
     const principal = yield* door.authenticate(caller)
-    const { before, limit } = request
+    const items: Array<Interrupt> = []
+    let cursor = before
+    for (let looked = 0; looked < lookedAt; looked += pageSize) {
+      const runs = yield* waitingRuns(principal.tenant, cursor)
+      for (const run of runs) {
+        const theirs = (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
+        if (theirs.length > 0 && items.length >= limit) return { items, next: items.at(-1)?.runId }
+        items.push(...theirs)
+      }
+      cursor = runs.at(-1)?.runId
+      if (runs.length < pageSize) break
+    }
+    return { items, next: undefined }
+  })
+
+  const waitingRuns = Effect.fnUntraced(function*(tenant: string, before: string | undefined) {
     const query = {
-      tenant: principal.tenant,
+      tenant,
       state: "suspended",
-      limit,
+      waitsFor: "interrupt",
+      limit: pageSize,
       ...(before === undefined ? {} : { before })
     } as const
     const found = yield* asRunError(Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)]))
-    const runs = found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, limit)
-    const items = yield* Effect.forEach(
-      runs.filter(({ waitsFor }) => waitsFor === "interrupt"),
-      (run) => Effect.map(interruptsOf(run), (all) => all.filter((one) => mayDecide(principal, run, one)))
-    )
-    return { items: items.flat(), next: runs.length === limit ? runs.at(-1)?.runId : undefined }
+    return found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, pageSize)
   })
 
   /** Who decided what is written down, and so is who came too late. */

@@ -19,8 +19,8 @@ const Query = Schema.Struct({
 const decodeQuery = Schema.decodeUnknownEffect(Query, { errors: "all", onExcessProperty: "error" })
 
 /**
- * `GET /interrupts`: of all runs of the tenant what the caller may decide, those of the newest runs first. `limit` counts
- * the runs that are looked at.
+ * `GET /interrupts`: of all runs of the tenant what the caller may decide, those of the newest runs first. All of a run are on
+ * one page. The newest 2,000 runs that wait are looked at.
  *
  * @category routes
  * @since 0.1.0
