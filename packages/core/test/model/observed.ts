@@ -65,6 +65,8 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
       resolved.set(id, JSON.stringify(resolution.value))
     }
     if (set?.attempt !== undefined) {
+      // What a process claims while it is suspected may be taken from it as well.
+      if (run.state === "running" && owners.get(runId)?.suspected === true) bump(losses, runId)
       owners.set(runId, process)
       if (run.state === "running") {
         bump(taken, runId)
