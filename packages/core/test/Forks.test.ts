@@ -77,6 +77,18 @@ describe("A fork", () => {
       assert.deepStrictEqual(told(yield* journal(run.runId)).slice(0, 2), ["run_started", "token first 1"])
     })))
 
+  it.live("of a fork keeps what was decided before both", () =>
+    inWorld(Effect.fnUntraced(function*(calls) {
+      const runtime = yield* Runtime.Runtime
+      const origin = yield* worked()
+      const first = yield* runtime.fork(caller, origin.runId, {})
+      yield* runtime.await(caller, first.run.runId)
+      const second = yield* runtime.fork(caller, first.run.runId, {})
+      const done = yield* runtime.await(caller, second.run.runId)
+      assert.deepInclude(done, { state: "completed", output: origin.output ?? null })
+      assert.deepStrictEqual(calls, ["first", "second", "third"])
+    })))
+
   it.live("is one for a key, and is nowhere outside of the journal", () =>
     inWorld(Effect.fnUntraced(function*() {
       const runtime = yield* Runtime.Runtime
