@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, Runtime } from "@fastagentic/core"
 import { Deferred, Effect, Layer, Schedule, Schema } from "effect"
-import { answer, caller, isWhole, journal, layerRuntime, settle, start, told } from "./support.ts"
+import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, told } from "./support.ts"
 
 class NoLuck extends Schema.TaggedError<NoLuck>()("NoLuck", { by: Schema.String }, { httpApiStatus: 422 }) {}
 
@@ -102,15 +102,6 @@ const inWorld = <A, E>(test: (world: World) => Effect.Effect<A, E, Runtime.Runti
 
 const childrenOf = (runId: string) =>
   Runtime.Runtime.use((runtime) => runtime.list(caller, { parentRunId: runId, limit: 10 }))
-
-const ended = Effect.fnUntraced(function*(runId: string) {
-  const runtime = yield* Runtime.Runtime
-  while (true) {
-    const run = yield* runtime.await(caller, runId)
-    if (run.state !== "suspended") return run
-    yield* Effect.sleep("5 millis")
-  }
-})
 
 describe("A run that has another work for it", () => {
   it.live("gets its typed answer, once", () =>

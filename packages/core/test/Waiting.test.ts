@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Deferred, Duration, Effect, Layer, Schema } from "effect"
-import { answer, caller, isWhole, journal, layerRuntime, settle, start, told } from "./support.ts"
+import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, told } from "./support.ts"
 
 const Nap = Agent.make("nap", { description: "Sleeps", payload: { millis: Schema.Int } })
 const Offer = Agent.make("offer", { description: "Asks for a while", payload: { default: Schema.Boolean } })
@@ -64,15 +64,6 @@ const startIn = (identifier: string, name: string, threadId: string) =>
     .pipe(Effect.map(({ run }) => run))
 
 const get = (runId: string) => Runtime.Runtime.use((runtime) => runtime.get(caller, runId))
-const ended = Effect.fnUntraced(function*(runId: string) {
-  const runtime = yield* Runtime.Runtime
-  while (true) {
-    const run = yield* runtime.await(caller, runId)
-    if (run.state !== "suspended") return run
-    yield* Effect.sleep("5 millis")
-  }
-})
-
 describe("A run that sleeps", () => {
   it.live("is nobody's until its time has come", () =>
     inWorld(Effect.fnUntraced(function*({ started }) {

@@ -81,3 +81,13 @@ export const answer = Effect.fnUntraced(function*(runId: string, given: Interrup
 })
 
 export const isWhole = (events: ReadonlyArray<Event.RunEvent>) => events.every(({ seq }, index) => seq === index + 1)
+
+/** Waits until a run has ended, over its pauses. */
+export const ended = Effect.fnUntraced(function*(runId: string) {
+  const runtime = yield* Runtime.Runtime
+  while (true) {
+    const run = yield* runtime.await(caller, runId)
+    if (run.state !== "suspended") return run
+    yield* Effect.sleep("5 millis")
+  }
+})

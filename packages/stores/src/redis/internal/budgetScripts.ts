@@ -1,21 +1,7 @@
-import { script } from "./script.ts"
+import { prelude as reading, script } from "./script.ts"
 
 /** A reservation is a hash `reservation:<id>` and a member of `reservations`, ordered by the end of its lease. */
-const prelude = `
-  local prefix = ARGV[1]
-  local at = 1
-
-  local function take()
-    at = at + 1
-    return ARGV[at]
-  end
-
-  local function many()
-    local values = {}
-    for index = 1, tonumber(take()) do values[index] = take() end
-    return values
-  end
-
+const prelude = `${reading}
   local function number(value) return string.format('%.0f', value) end
 
   local function now()
