@@ -33,6 +33,18 @@ const rowsLeft = Effect.flatMap(SqlClient, (sql) =>
 
 const isSweptInTheEnd = Effect.repeat(Effect.delay(rowsLeft, "200 millis"), { until: (rows) => rows === 0 })
 
+/** Each of two nodes holds its half of the shards, by locks of its connection. */
+const shardsAreShared = Effect.repeat(
+  Effect.delay(
+    Effect.flatMap(SqlClient, (sql) =>
+      sql`SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        GROUP BY pid HAVING COUNT(*) > 100`),
+    "100 millis"
+  ),
+  { until: (holders) => holders.length === 2 }
+)
+
 describe("one process", () => {
   suite(
     "contract",
@@ -47,11 +59,12 @@ describe("one process", () => {
       Effect.gen(function*() {
         const { file: seen, folder, steps } = yield* witness
         const filename = join(folder, "runs.db")
-        const first = yield* launch(filename, seen, "20")
-        const runIds = yield* first.started
+        const first = yield* launch(filename, seen)
+        yield* first.ready
+        const runIds = yield* first.start(20)
         yield* until(() => steps().length > 50)
         yield* first.kill()
-        const second = yield* launch(filename, seen, "0")
+        const second = yield* launch(filename, seen)
         yield* second.ready
         yield* until(() => new Set(steps().filter(({ step }) => step === 30).map(({ runId }) => runId)).size === 20)
         // Time to remove what is over.
@@ -62,7 +75,7 @@ describe("one process", () => {
         assert.strictEqual(yield* Effect.provide(left, file), 0)
         for (const runId of runIds) isWalked(steps(), runId, first.pid)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })
 
@@ -80,11 +93,11 @@ describeWithServer("many processes", () => {
         const url = yield* database
         const store = Redacted.value(url)
         const { file, steps } = yield* witness
-        const other = yield* launch(store, file, "0")
-        yield* other.ready
-        // Until it has its shards, and gives half of them away.
-        const first = yield* launch(store, file, "40")
-        const runIds = yield* first.started
+        const nodes = Layer.provideMerge(PostgresRunStore.layerNoClient(), PgClient.layer({ url }))
+        const other = yield* launch(store, file)
+        const first = yield* launch(store, file)
+        yield* Effect.andThen(Effect.andThen(other.ready, first.ready), Effect.provide(shardsAreShared, nodes))
+        const runIds = yield* first.start(40)
         const both = () => [first, other].every(({ pid }) => steps().some((step) => step.pid === pid))
         yield* until(both)
         yield* Effect.sleep("1 second")
@@ -94,7 +107,7 @@ describeWithServer("many processes", () => {
         assert.isAbove(wasHis.size, 0)
         yield* Effect.provide(
           Effect.andThen(isDone(runIds), isSweptInTheEnd),
-          Layer.provideMerge(PostgresRunStore.layerNoClient(), PgClient.layer({ url }))
+          nodes
         )
         for (const runId of runIds) isWalked(steps(), runId, first.pid)
         const resumed = [...wasHis].map((runId) =>
@@ -105,6 +118,6 @@ describeWithServer("many processes", () => {
             Math.min(...resumed) - killedAt
           } ms, the last after ${Math.max(...resumed) - killedAt} ms`
         )
-      }).pipe(Effect.scoped), 60_000)
+      }).pipe(Effect.scoped), 120_000)
   }
 })

@@ -1,17 +1,18 @@
 /**
- * A node whose runs write down every step that they take: `node.ts <store> <witness> <runs to start>`. It says `ready`, then
- * `started` with the runs that it has started.
+ * A node whose runs write down every step that they take: `node.ts <store> <witness>`. It says `ready`, reads how many runs
+ * to start from its standard input, and says `started` with their ids.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { PgClient } from "@effect/sql-pg"
 import { Agent, App, Audit, Auth, Budget, Caller, RateLimit, Run, type RunStore, Runtime } from "@fastagentic/core"
 import { Effect, Layer, Redacted, Schema } from "effect"
+import { once } from "node:events"
 import { appendFileSync } from "node:fs"
 import { ClusterEngine } from "../../src/cluster/index.ts"
 import { PostgresRunNotifier, PostgresRunStore } from "../../src/postgres/index.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 
-const [store = "", witness = "", runs = "0"] = process.argv.slice(2)
+const [store = "", witness = ""] = process.argv.slice(2)
 
 class Walker extends Agent.make("walker", { description: "Walks", payload: { steps: Schema.Int } }) {}
 
@@ -34,6 +35,7 @@ const caller = Caller.make("local")
 const Started = Layer.effectDiscard(Effect.gen(function*() {
   const runtime = yield* Runtime.Runtime
   console.log(`ready ${process.pid}`)
+  const [runs] = yield* Effect.promise(() => once(process.stdin.setEncoding("utf8"), "data"))
   const started = yield* Effect.forEach(
     Array.from({ length: Number(runs) }),
     () => runtime.start(caller, { kind: "agent", identifier: "walker", payload: { steps: 30 } })

@@ -17,7 +17,7 @@ export class NodeProcess {
   private said = ""
 
   constructor(args: ReadonlyArray<string>) {
-    this.child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+    this.child = spawn(process.execPath, [script, ...args], { stdio: ["pipe", "pipe", "pipe"] })
     this.child.stdout?.setEncoding("utf8").on("data", (text: string) => this.said += text)
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => this.said += text)
   }
@@ -28,7 +28,12 @@ export class NodeProcess {
 
   readonly ready = Effect.suspend(() => this.told("ready"))
 
-  readonly started = Effect.map(Effect.suspend(() => this.told("started")), decodeIds)
+  start(runs: number) {
+    return Effect.suspend(() => {
+      this.child.stdin?.write(`${runs}\n`)
+      return Effect.map(this.told("started"), decodeIds)
+    })
+  }
 
   kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL") {
     return Effect.promise(async () => {
