@@ -5,7 +5,7 @@ import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, t
 
 class NoLuck extends Schema.TaggedError<NoLuck>()("NoLuck", { by: Schema.String }, { httpApiStatus: 422 }) {}
 
-const mode = { mode: Schema.Literals(["answer", "ask", "fail", "hang", "defect"]) }
+const mode = { mode: Schema.Literals(["answer", "ask", "ask later", "fail", "hang", "defect"]) }
 const Child = Agent.make("child", {
   description: "Does what it is told",
   payload: mode,
@@ -14,6 +14,7 @@ const Child = Agent.make("child", {
 })
 const Parent = Agent.make("parent", { description: "Has others work", payload: mode })
 const Both = Agent.make("both", { description: "Two at once", payload: mode })
+const Crowd = Agent.make("crowd", { description: "Very many at once", payload: {} })
 const Guarded = Agent.make("guarded", { description: "Needs a scope", payload: {}, scopes: ["guarded:call"] })
 const One = Agent.make("one", {
   description: "One at a time",
@@ -23,7 +24,7 @@ const One = Agent.make("one", {
 const Steps = Agent.make("steps", { description: "Side by side", payload: {}, success: Schema.Json })
 const Flaky = Agent.make("flaky", { description: "Tries again", payload: {} })
 
-const Acme = App.make("acme", { version: "1", agents: [Child, Parent, Both, Guarded, One, Steps, Flaky] })
+const Acme = App.make("acme", { version: "1", agents: [Child, Parent, Both, Crowd, Guarded, One, Steps, Flaky] })
 
 interface World {
   readonly calls: Array<string>
@@ -41,7 +42,8 @@ const layerIn = ({ calls, gate }: World) =>
         if (mode === "hang") {
           return yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => calls.push("stopped")))
         }
-        if (mode === "ask") {
+        if (mode === "ask later") yield* Deferred.await(gate)
+        if (mode === "ask" || mode === "ask later") {
           return { said: yield* Effect.orDie(Run.interrupt("what", { schema: Schema.String })) }
         }
         return { said: "done" }
@@ -62,6 +64,16 @@ const layerIn = ({ calls, gate }: World) =>
           Effect.all([Run.delegate(Child, { mode }), Run.delegate(Child, { mode: "answer" })], { concurrency: 2 })
         )
         return `${a.said} ${b.said}`
+      })),
+      Crowd.toLayer(Effect.fn(function*() {
+        calls.push("crowd")
+        const others = Array.from({ length: 300 }, () => Run.delegate(Child, { mode: "answer" }))
+        const all = Effect.all(others, { concurrency: "unbounded" })
+        const opened = Effect.andThen(all, Deferred.succeed(gate, undefined))
+        yield* Effect.orDie(
+          Effect.all([Run.delegate(Child, { mode: "ask later" }), opened], { concurrency: 2 })
+        )
+        return "all"
       })),
       Guarded.toLayer(() => Effect.succeed("guarded")),
       One.toLayer(({ depth }) =>
@@ -173,6 +185,18 @@ describe("A run that has another work for it", () => {
         assert.strictEqual(child?.state, "cancelled", mode)
       }
       assert.deepStrictEqual(calls, ["child hang", "stopped", "child ask"])
+    })))
+
+  it.live("waits for the oldest of very many, and takes it along", () =>
+    inWorld(Effect.fnUntraced(function*({ calls }) {
+      const runtime = yield* Runtime.Runtime
+      const run = yield* settle("crowd")
+      assert.deepInclude(run, { state: "suspended", waitsFor: "child" })
+      yield* Effect.sleep("50 millis")
+      assert.strictEqual(calls.filter((call) => call === "crowd").length, 1)
+      const waiting = yield* runtime.list(caller, { parentRunId: run.runId, state: "suspended", limit: 10 })
+      yield* runtime.cancel(caller, run.runId)
+      assert.strictEqual((yield* runtime.get(caller, waiting[0]?.runId ?? "")).state, "cancelled")
     })))
 
   it.live("does not wait for a place that it holds itself", () =>

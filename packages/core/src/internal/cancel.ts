@@ -1,7 +1,11 @@
-import { Effect } from "effect"
+import { Effect, Option, Stream } from "effect"
+import type { StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { ReadError } from "../RunStore.ts"
 import type { Node } from "./node.ts"
+
+/** How many children are read in one go. */
+const pageSize = 256
 
 /** Ends a run, wherever it is, and those that it has started. One that has ended stays as it is and is the answer. */
 export const cancelRun = Effect.fnUntraced(function*(
@@ -36,11 +40,30 @@ const cancellation = (node: Node, { attempt, runId }: RunRecord, reason: string)
 }
 
 /** Ends what a run has started and that has not ended. */
-export const cancelChildren = Effect.fnUntraced(function*(node: Node, parent: RunRecord) {
-  const query = { tenant: parent.tenant, parentRunId: parent.runId, limit: 1_000 }
-  for (const store of [node.durable.store, node.ephemeral.store]) {
-    for (const child of yield* store.list(query)) {
-      if (!isFinal(child.state)) yield* cancelRun(node, child, "the run that started it has ended")
-    }
-  }
-})
+export const cancelChildren = (node: Node, parent: RunRecord) =>
+  Stream.runForEach(
+    openChildren(node, parent),
+    (child) => cancelRun(node, child, "the run that started it has ended")
+  )
+
+/** What a run has started and that has not ended, the newest first. */
+export const openChildren = (
+  node: Node,
+  { runId: parentRunId, tenant }: RunRecord
+): Stream.Stream<RunRecord, StoreUnavailable> =>
+  Stream.fromArray([node.durable.store, node.ephemeral.store]).pipe(
+    Stream.flatMap(({ list }) =>
+      Stream.paginate(
+        undefined,
+        (before: string | undefined) =>
+          Effect.map(
+            list({ tenant, parentRunId, limit: pageSize, ...(before === undefined ? {} : { before }) }),
+            (page) => [
+              page,
+              page.length < pageSize ? Option.none() : Option.fromUndefinedOr(page.at(-1)?.runId)
+            ]
+          )
+      )
+    ),
+    Stream.filter(({ state }) => !isFinal(state))
+  )

@@ -1,9 +1,9 @@
-import { Effect } from "effect"
+import { Effect, Option, Stream } from "effect"
 import type { RunError, StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type { RunStore } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
-import { cancelChildren, cancelRun } from "./cancel.ts"
+import { cancelChildren, cancelRun, openChildren } from "./cancel.ts"
 import { letGoOn, release } from "./claim.ts"
 import { lookAgain } from "./delegation.ts"
 import { asRunError } from "./door.ts"
@@ -51,11 +51,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
     return true
   })
 
-  const hasOpenChildren = Effect.fnUntraced(function*({ runId, tenant }: RunRecord) {
-    const query = { tenant, parentRunId: runId, limit: pageSize }
-    const children = yield* Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)])
-    return children.flat().some(({ state }) => !isFinal(state))
-  })
+  const hasOpenChildren = (run: RunRecord) => Effect.map(Stream.runHead(openChildren(node, run)), Option.isSome)
 
   /** A run whose children have not ended is looked at again later, without a word in its journal. */
   const stillWaits = Effect.fnUntraced(function*(run: RunRecord) {
@@ -93,6 +89,8 @@ export const makeWaking = (node: Node, callables: Callables) => {
   const rested = Effect.fnUntraced(
     function*(run: RunRecord, hasChildren: boolean) {
       const bound = callables[run.kind].get(run.agent)
+      // Whether it ends or pauses, its place is free.
+      if (bound?.callable.limits !== undefined) yield* node.lookAt(0)
       if (!isFinal(run.state)) {
         // The other run may have ended while this one was on its way to wait for it.
         if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
@@ -101,7 +99,6 @@ export const makeWaking = (node: Node, callables: Callables) => {
         return
       }
       if (hasChildren) yield* cancelChildren(node, run)
-      if (bound?.callable.limits !== undefined) yield* node.lookAt(0)
       const parent = run.parentRunId === undefined ? undefined : yield* node.get(run.parentRunId)
       const waiting = parent?.waitsFor === "child" ? callables[parent.kind].get(parent.agent) : undefined
       if (parent === undefined || waiting === undefined) return
