@@ -125,7 +125,8 @@ export interface Query {
 
 /**
  * Runs of these agents, queued or suspended, whose time has come: the highest priority first, of the same priority the
- * oldest first.
+ * oldest first. Those for which there is no room `within` the limits of each agent are left out, so that a full line does
+ * not hide what stands behind it; what waits for a decision needs no room.
  *
  * @category models
  * @since 0.1.0
@@ -134,6 +135,7 @@ export interface DueQuery {
   readonly now: number
   readonly agents: ReadonlyArray<string>
   readonly limit: number
+  readonly within?: Limits
 }
 
 /**

@@ -61,7 +61,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (stored === undefined || stored.run.attempt !== write.attempt || !write.from.includes(stored.run.state)) {
       return { _tag: "Refused" }
     }
-    if (write.within !== undefined && !fits(stored.run, write.within)) return { _tag: "Refused" }
+    if (write.within !== undefined && !makeFits(write.within)(stored.run)) return { _tag: "Refused" }
     if (write.resolve !== undefined) {
       const open = stored.interrupts.get(write.resolve.id)
       if (open?.state !== "open") return { _tag: "Refused" }
@@ -90,16 +90,25 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     return first
   }
 
-  const fits = (run: RunRecord, { agent = Infinity, tenant = Infinity, thread = false }: RunStore.Limits) => {
-    let [inAgent, inTenant] = [0, 0]
-    for (const { run: other } of runs.values()) {
-      if (other.state !== "running" || other.kind !== run.kind || other.agent !== run.agent) continue
-      if (other.runId === run.runId) continue
-      inAgent++
-      if (other.tenant === run.tenant) inTenant++
+  /** Whether there is room for a run beside all others, told by one look at them. */
+  const makeFits = ({ agent = Infinity, tenant = Infinity, thread = false }: RunStore.Limits) => {
+    const running = new Map<string, number>()
+    const threads = new Map<string, Array<RunRecord>>()
+    const add = (key: string) => running.set(key, (running.get(key) ?? 0) + 1)
+    for (const { run } of runs.values()) {
+      if (run.state === "running") placesOf(run).forEach(add)
+      if (!thread || run.threadId === undefined || isFinal(run.state)) continue
+      const key = threadOf(run)
+      const open = threads.get(key)
+      if (open === undefined) threads.set(key, [run])
+      else open.push(run)
     }
-    if (inAgent >= agent || inTenant >= tenant) return false
-    return !thread || others(run, (other) => isBefore(other, run)) === undefined
+    return (run: RunRecord) => {
+      const itself = run.state === "running" ? 1 : 0
+      const [inAgent = 0, inTenant = 0] = placesOf(run).map((key) => (running.get(key) ?? 0) - itself)
+      if (inAgent >= agent || inTenant >= tenant) return false
+      return threads.get(threadOf(run))?.some((other) => other.runId !== run.runId && isBefore(other, run)) !== true
+    }
   }
 
   const hasParent = ({ parentRunId }: RunRecord) => parentRunId !== undefined && runs.has(parentRunId)
@@ -135,17 +144,18 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
     abandoned: Effect.succeed([]),
     unfinished: Effect.sync(() => byId(runs.values(), (run) => run.state === "running")),
-    due: ({ agents, limit, now }) =>
-      Effect.sync(() =>
-        byId(
+    due: ({ agents, limit, now, within }) =>
+      Effect.sync(() => {
+        const fits = within === undefined ? () => true : makeFits(within)
+        return byId(
           runs.values(),
           (run) =>
             (run.state === "queued" || run.state === "suspended") && agents.includes(run.agent) &&
-            run.wakeAt !== undefined && run.wakeAt <= now
+            run.wakeAt !== undefined && run.wakeAt <= now && (run.waitsFor === "interrupt" || fits(run))
         )
           .sort((a, b) => b.priority - a.priority)
           .slice(0, limit)
-      ),
+      }),
     remove: (query) =>
       Effect.sync(() => {
         const found = byId(runs.values(), (run) =>
@@ -165,6 +175,13 @@ const isOpen = (run: RunRecord) => !isFinal(run.state)
 /** Whether a run of the same thread has its turn first. */
 const isBefore = (other: RunRecord, run: RunRecord) =>
   other.state === "running" || other.state === "suspended" || (other.state === "queued" && other.runId < run.runId)
+
+const placesOf = ({ agent, kind, tenant }: RunRecord) => [
+  JSON.stringify([kind, agent]),
+  JSON.stringify([kind, agent, tenant])
+]
+
+const threadOf = ({ owner, tenant, threadId }: RunRecord) => JSON.stringify([tenant, owner, threadId])
 
 const sameThread = (a: RunRecord, b: RunRecord) =>
   a.threadId !== undefined && a.threadId === b.threadId && a.tenant === b.tenant && a.owner === b.owner

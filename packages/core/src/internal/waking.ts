@@ -1,7 +1,7 @@
 import { Effect, Option, Stream } from "effect"
 import type { RunError, StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
-import type { RunStore } from "../RunStore.ts"
+import type { Limits, RunStore } from "../RunStore.ts"
 import type { Callables } from "./bind.ts"
 import { cancelChildren, cancelRun, openChildren } from "./cancel.ts"
 import { letGoOn, release } from "./claim.ts"
@@ -17,8 +17,8 @@ const pageSize = 256
 export const makeWaking = (node: Node, callables: Callables) => {
   const all = [...callables.agent.values(), ...callables.tool.values()].map(({ callable }) => callable)
   // An agent that is busy has a line of its own, so that it does not stand before the others.
-  const limited = all.filter(({ limits }) => limits !== undefined).map(({ identifier }) => [identifier])
-  const lines = [all.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier), ...limited]
+  const limited = all.flatMap(({ identifier, limits }) => limits === undefined ? [] : [{ agent: identifier, limits }])
+  const unlimited = all.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier)
 
   const wake = Effect.fnUntraced(function*(run: RunRecord, bound: Bound): Effect.fn.Return<boolean, RunError> {
     if (run.parentRunId !== undefined && (yield* isOrphan(run.parentRunId))) {
@@ -63,26 +63,45 @@ export const makeWaking = (node: Node, callables: Callables) => {
     return true
   })
 
-  const wakeAll = Effect.fnUntraced(function*(store: RunStore["Service"]): Effect.fn.Return<void, StoreUnavailable> {
-    for (const line of lines) {
-      if (line.length === 0 || node.closing) continue
-      // Where there was no room for one there is none for the next, until somebody else looks.
+  const wakeOne = (run: RunRecord, bound: Bound) =>
+    wake(run, bound).pipe(
+      Effect.catchTag("RunError", (error) =>
+        Effect.as(Effect.annotateLogs(Effect.logError("A run could not be woken", error), { runId: run.runId }), true))
+    )
+
+  const boundOf = (run: RunRecord) =>
+    node.owns(run.runId) || node.arriving.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
+
+  /**
+   * Of a line in which there is only so much room the store gives what has room now, page by page: what one tenant has
+   * taken hides nothing of the others.
+   */
+  const wakeLine = Effect.fnUntraced(function*(
+    store: RunStore["Service"],
+    { agent, limits }: (typeof limited)[number]
+  ): Effect.fn.Return<void, StoreUnavailable> {
+    const tried = new Set<string>()
+    for (let more = true; more && !node.closing;) {
+      const page = yield* store.due({ now: node.now(), agents: [agent], within: limits, limit: pageSize })
+      const known = tried.size
+      // Where there was no room for one there is none for the next.
       const full = new Set<string>()
-      for (const run of yield* store.due({ now: node.now(), agents: line, limit: pageSize })) {
-        const bound = callables[run.kind].get(run.agent)
-        if (bound === undefined || node.owns(run.runId) || node.arriving.has(run.runId)) continue
-        const place = placeOf(bound, run)
-        if (full.has(place)) continue
-        const goesOn = yield* wake(run, bound).pipe(
-          Effect.catchTag("RunError", (error) =>
-            Effect.as(
-              Effect.annotateLogs(Effect.logError("A run could not be woken", error), { runId: run.runId }),
-              true
-            ))
-        )
-        if (!goesOn) full.add(place)
+      for (const run of page) {
+        const bound = boundOf(run)
+        if (bound === undefined || tried.has(run.runId) || full.has(placeOf(limits, run))) continue
+        tried.add(run.runId)
+        if (!(yield* wakeOne(run, bound))) full.add(placeOf(limits, run))
       }
+      more = page.length === pageSize && tried.size > known
     }
+  })
+
+  const wakeAll = Effect.fnUntraced(function*(store: RunStore["Service"]): Effect.fn.Return<void, StoreUnavailable> {
+    for (const run of yield* store.due({ now: node.now(), agents: unlimited, limit: pageSize })) {
+      const bound = node.closing ? undefined : boundOf(run)
+      if (bound !== undefined) yield* wakeOne(run, bound)
+    }
+    for (const line of limited) yield* wakeLine(store, line)
   })
 
   /** What follows when a run has ended or pauses. */
@@ -115,8 +134,9 @@ export const makeWaking = (node: Node, callables: Callables) => {
   return { wake, wakeAll, rested }
 }
 
-const placeOf = ({ callable: { limits } }: Bound, { owner, runId, tenant, threadId }: RunRecord) =>
-  limits === undefined ? runId : JSON.stringify([tenant, ...(limits.thread === true ? [owner, threadId] : [])])
+/** Of a thread comes only the run whose turn it is. */
+const placeOf = ({ agent, tenant }: Limits, run: RunRecord) =>
+  agent === undefined && tenant === undefined ? run.runId : run.tenant
 
 export type Waking = ReturnType<typeof makeWaking>
 

@@ -737,6 +737,60 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(tagsOf(yield* store.write([start(b2, within)])), ["Committed"])
         }))
 
+      it.effect("leave out of what is due what has no room, and nothing that stands behind it", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const agent = `agent-${nextId()}`
+          const [a, b] = [`tenant-${nextId()}`, `tenant-${nextId()}`]
+          const make = (tenant: string, overrides: Partial<RunRecord> = {}) =>
+            makeRun({ agent, tenant, state: "queued", wakeAt: 1, ...overrides })
+          const running = makeRun({ agent, tenant: a })
+          const line = Array.from({ length: 700 }, () => make(a))
+          const [asks, naps] = [
+            make(a, { state: "suspended", waitsFor: "interrupt" }),
+            make(a, { state: "suspended", waitsFor: "timer" })
+          ]
+          const others = [make(b), make(b)]
+          yield* store.write([running, ...line, asks, naps, ...others].map((run) => admit(run)))
+          const due = (within: Limits, limit = 5) => store.due({ now: 1, agents: [agent], within, limit })
+          assert.deepStrictEqual(yield* due({}), line.slice(0, 5))
+          assert.deepStrictEqual(yield* due({ agent: 2, tenant: 2 }), line.slice(0, 5))
+          assert.deepStrictEqual(yield* due({ tenant: 1 }), [asks, ...others])
+          assert.deepStrictEqual(yield* due({ agent: 1 }), [asks])
+          yield* store.write([commit(running, { set: { state: "completed", finishedAt: 1 } })])
+          assert.deepStrictEqual(
+            yield* due({ agent: 1, tenant: 1 }, 703),
+            [...line, asks, naps, ...others].slice(0, 703)
+          )
+        }))
+
+      it.effect("leave of what is due in a thread what has its turn, whatever the priority", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const [agent, tenant] = [`agent-${nextId()}`, `tenant-${nextId()}`]
+          const make = (overrides: Partial<RunRecord> = {}) =>
+            makeRun({ agent, tenant, threadId: "t", state: "queued", wakeAt: 1, ...overrides })
+          const line = [make(), make({ priority: 5 }), ...Array.from({ length: 600 }, () => make({ priority: 1 }))]
+          const [first, second] = line
+          const free = makeRun({ agent, tenant, state: "queued", wakeAt: 1 })
+          const other = make({ threadId: "u" })
+          const stranger = make({ owner: "bob" })
+          yield* store.write([...line, free, other, stranger].map((run) => admit(run)))
+          const due = store.due({ now: 1, agents: [agent], within: { thread: true }, limit: 5 })
+          assert.isDefined(first && second)
+          if (!first || !second) return
+          assert.deepStrictEqual(yield* due, [first, free, other, stranger])
+          yield* store.write([commit(first, { from: ["queued"], set: { state: "running" } })])
+          assert.deepStrictEqual(yield* due, [free, other, stranger])
+          yield* store.write([commit(first, { set: { state: "suspended", waitsFor: "timer", wakeAt: 1 } })])
+          assert.deepStrictEqual(
+            (yield* due).map(({ runId }) => runId),
+            [first, free, other, stranger].map(({ runId }) => runId)
+          )
+          yield* store.write([commit(first, { from: ["suspended"], set: { state: "cancelled", finishedAt: 1 } })])
+          assert.deepStrictEqual(yield* due, [second, free, other, stranger])
+        }))
+
       it.effect("hold for a thread, in the order of its runs", () =>
         Effect.gen(function*() {
           const store = yield* RunStore

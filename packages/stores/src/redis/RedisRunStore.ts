@@ -218,12 +218,13 @@ export const make = (
 
       abandoned: Effect.suspend(() => steady() ? running("others") : Effect.succeed([])),
 
-      due: Effect.fnUntraced(function*({ agents, limit, now }) {
+      due: Effect.fnUntraced(function*({ agents, limit, now, within }) {
         const found = yield* Effect.forEach(new Set(agents), (agent) =>
           collect(
             "due runs",
             { first: "0", limit },
-            (at, limit) => evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`])
+            (at, limit) =>
+              evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`, ...Writes.limitsOf(within)])
           ), { concurrency: "unbounded" })
         return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
       }),

@@ -5,6 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
+import { isBefore } from "./room.ts"
 import { selectRecords } from "./runReads.ts"
 
 /** Whether a run may start. Who asks must keep others from starting until its own start is committed. */
@@ -15,13 +16,7 @@ export const hasRoom = (sql: SqlClient, runId: string, limits: Limits): Effect.E
   const conditions: Array<Fragment> = [sql`run.run_id = ${runId}`]
   if (agent < Infinity) conditions.push(sql`(${running}) < ${agent}`)
   if (tenant < Infinity) conditions.push(sql`(${running} AND other.tenant = run.tenant) < ${tenant}`)
-  if (thread) {
-    conditions.push(sql`NOT EXISTS (
-      SELECT 1 FROM runs AS other WHERE other.tenant = run.tenant AND other.owner = run.owner
-        AND other.thread_id = run.thread_id AND other.run_id <> run.run_id
-        AND other.state IN ('queued', 'running', 'suspended') AND (other.state <> 'queued' OR other.run_id < run.run_id)
-    )`)
-  }
+  if (thread) conditions.push(sql`NOT EXISTS (${isBefore(sql)})`)
   return Effect.map(sql`SELECT 1 FROM runs AS run WHERE ${sql.and(conditions)}`, (rows) => rows.length > 0)
 }
 

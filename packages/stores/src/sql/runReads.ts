@@ -6,6 +6,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
+import { withRoom } from "./room.ts"
 import * as Rows from "./runRows.ts"
 
 /** Conditions on `runs`: what no living node has, and of that what another node had. */
@@ -110,11 +111,12 @@ export const makeReads = (
 
     abandoned: running("abandoned runs", orphans.others),
 
-    due: ({ agents, limit, now }) =>
+    due: ({ agents, limit, now, within = {} }) =>
       agents.length === 0 ? Effect.succeed([]) : list(limit, (limit, offset) =>
         sql`${records} WHERE run_id IN (
-          SELECT run_id FROM runs
+          SELECT run_id FROM runs AS run
           WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}
+            AND ${withRoom(sql, agents, within)}
           ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
         ) ORDER BY priority DESC, run_id`.pipe(rows("due runs")))
   }

@@ -145,6 +145,8 @@ describeWithServer("PostgresRunStore", () => {
               )
             )
             yield* store.write([{ ...admit(makeRun({ tenant, threadId: "t" })), alone: true }])
+            const within = { agent: 9_999, tenant: 9_999, thread: true }
+            yield* store.due({ now: 1, agents: ["support"], limit: 5, within })
           }
         }
       }))

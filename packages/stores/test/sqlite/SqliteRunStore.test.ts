@@ -3,12 +3,14 @@ import { RunStore } from "@fastagentic/core/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { Fragment } from "effect/sql/Statement"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { withRoom } from "../../src/sql/room.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
@@ -90,6 +92,11 @@ describe("SqliteRunStore", () => {
         const plan = (statement: string) =>
           Effect.map(sql.unsafe<{ detail: string }>(`EXPLAIN QUERY PLAN ${statement}`), (rows) =>
             rows.map((row) => row.detail).join("; "))
+        const planOf = (statement: Fragment) =>
+          Effect.map(sql<{ detail: string }>`EXPLAIN QUERY PLAN ${statement}`, (rows) =>
+            rows.map((row) =>
+              row.detail
+            ).join("; "))
         const records = "SELECT * FROM runs LEFT JOIN run_values USING (run_id)"
         const page = "ORDER BY run_id DESC LIMIT 5"
         assert.include(yield* plan(`${records} WHERE tenant = 't' AND run_id < 'r' ${page}`), "runs_by_tenant")
@@ -103,6 +110,14 @@ describe("SqliteRunStore", () => {
         const due = "wake_at <= 5 AND state IN ('queued', 'suspended') AND agent IN ('a', 'b')"
         const dueIds = yield* plan(`SELECT run_id FROM runs WHERE ${due} ORDER BY priority DESC, run_id LIMIT 5`)
         assert.include(dueIds, "COVERING INDEX runs_due")
+        const inLine = yield* planOf(
+          sql`SELECT run_id FROM runs AS run WHERE wake_at <= 5 AND state IN ('queued', 'suspended') AND agent = 'a'
+            AND ${withRoom(sql, ["a"], { agent: 1, tenant: 1, thread: true })} ORDER BY priority DESC, run_id LIMIT 5`
+        )
+        for (const index of ["runs_due", "runs_running", "runs_open_in_thread"]) {
+          assert.include(inLine, `INDEX ${index}`)
+        }
+        assert.notMatch(inLine, /SCAN \w+;/u)
         const ended = "finished_at < 5 AND state IN ('completed') ORDER BY finished_at, run_id LIMIT 5"
         assert.include(yield* plan(`${records} WHERE ${ended}`), "runs_finished")
         const running = "state = 'running' AND kind = 'agent' AND agent = 'a' AND run_id <> 'r'"

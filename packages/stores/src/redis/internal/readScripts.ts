@@ -2,7 +2,7 @@
  * Scripts that look at one page of an index. They answer where the next page begins, or nothing when there is none, and
  * the runs found, each as its id and the fields of its hash. A damaged run comes as well as it can be read.
  */
-import { prelude, script } from "./script.ts"
+import { indexes, prelude, room, script } from "./script.ts"
 
 const pages = `${prelude}
   local chunk = 500
@@ -51,8 +51,9 @@ export const page = script(`${pages}
  * Waiting runs whose time has come. Each moves once from the index by time to the one by priority: what is not due is
  * never looked at, and what is due never twice to find the first of it.
  */
-export const due = script(`${pages}
+export const due = script(`${pages}${indexes}${room}
   local agent, now, offset, limit = take(), take(), tonumber(take()), tonumber(take())
+  local within = many()
   local wake, ready = prefix .. 'wake:' .. agent, prefix .. 'ready:' .. agent
   local woken = redis.call('ZRANGE', wake, '-inf', now, 'BYSCORE', 'LIMIT', 0, chunk)
   for _, runId in ipairs(woken) do
@@ -65,12 +66,35 @@ export const due = script(`${pages}
   if #woken == chunk then return { number(offset), {} } end
 
   local runs = redis.call('ZRANGE', ready, offset, offset + chunk - 1)
+  local full, passed = {}, {}
+
+  -- Of a tenant that has no room there may be many: they are found together.
+  local function passOver(tenant)
+    full[tenant] = (full[tenant] or 0) + 1
+    if full[tenant] ~= 3 then return end
+    local scores = redis.pcall('ZMSCORE', prefix .. 'state:"queued":' .. tenant, unpack(runs))
+    for index, score in ipairs(scores) do
+      if score then passed[index] = true end
+    end
+  end
+
+  local function hasRoom(runId, run)
+    if #within == 0 or run.waitsFor == '"interrupt"' then return true end
+    local most, each, alone = unpack(within)
+    if fitsBeside(runId, run, most, each) then return hasTurn(runId, run, alone) end
+    passOver(run.tenant)
+    return false
+  end
+
+  -- Another node's clock may be ahead of this one. What cannot be read is told.
+  local function isDue(runId)
+    local run = placed(prefix .. 'run:' .. runId)
+    return not run or ((tonumber(run.wakeAt or 'none') or math.huge) <= tonumber(now) and hasRoom(runId, run))
+  end
+
   local found = {}
   for index, runId in ipairs(runs) do
-    local values = redis.pcall('HMGET', prefix .. 'run:' .. runId, 'runId', 'wakeAt')
-    local at = not values.err and values[1] and (tonumber(values[2] or 'none') or math.huge)
-    -- Another node's clock may be ahead of this one.
-    if not at or at <= tonumber(now) then found[#found + 1] = runOf(runId) end
+    if not passed[index] and isDue(runId) then found[#found + 1] = runOf(runId) end
     if #found == limit then return { number(offset + index), found } end
   end
   return { #runs == chunk and number(offset + chunk) or '', found }

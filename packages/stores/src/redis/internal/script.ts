@@ -35,7 +35,7 @@ export const prelude = `
  */
 export const indexes = `
   local placing = {
-    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'finishedAt'
+    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor', 'finishedAt'
   }
 
   local function array(...) return '[' .. table.concat({ ... }, ',') .. ']' end
@@ -119,5 +119,26 @@ export const indexes = `
 
   local function displace(runId, keys)
     for _, key in ipairs(keys) do redis.call('ZREM', key, runId) end
+  end
+`
+
+/** Whether there is room for a run within limits, and whether it has its turn; limits are texts, an empty one is none. */
+export const room = `
+  -- How many members an index has besides this one.
+  local function others(key, runId)
+    return redis.call('ZCARD', key) - (redis.call('ZSCORE', key, runId) and 1 or 0)
+  end
+
+  local function fitsBeside(runId, run, agent, tenant)
+    local running = prefix .. 'running:'
+    if agent ~= '' and others(running .. array(run.kind, run.agent), runId) >= tonumber(agent) then return false end
+    return tenant == '' or others(running .. array(run.kind, run.agent, run.tenant), runId) < tonumber(tenant)
+  end
+
+  local function hasTurn(runId, run, alone)
+    local thread = alone ~= '' and threadOf(run)
+    if not thread then return true end
+    local open, queued = prefix .. 'open:' .. thread, prefix .. 'queued:' .. thread
+    return others(open, runId) == others(queued, runId) and redis.call('ZLEXCOUNT', queued, '-', '(' .. runId) == 0
   end
 `

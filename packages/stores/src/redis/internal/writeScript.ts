@@ -1,7 +1,7 @@
-import { indexes, prelude, script } from "./script.ts"
+import { indexes, prelude, room, script } from "./script.ts"
 
 /** What `writes.ts` encodes; the answer has one list for each write. */
-export const write = script(`${prelude}${indexes}
+export const write = script(`${prelude}${indexes}${room}
   local function contains(values, value)
     for _, one in ipairs(values) do
       if one == value then return true end
@@ -58,23 +58,6 @@ export const write = script(`${prelude}${indexes}
     return { 'Admitted' }
   end
 
-  -- How many members an index has besides this one.
-  local function others(key, runId)
-    return redis.call('ZCARD', key) - (redis.call('ZSCORE', key, runId) and 1 or 0)
-  end
-
-  local function fits(runId, run, agent, tenant, alone)
-    local running = prefix .. 'running:'
-    if agent ~= '' and others(running .. array(run.kind, run.agent), runId) >= tonumber(agent) then return false end
-    if tenant ~= '' and others(running .. array(run.kind, run.agent, run.tenant), runId) >= tonumber(tenant) then
-      return false
-    end
-    local thread = alone ~= '' and threadOf(run)
-    if not thread then return true end
-    local open, queued = prefix .. 'open:' .. thread, prefix .. 'queued:' .. thread
-    return others(open, runId) == others(queued, runId) and redis.call('ZLEXCOUNT', queued, '-', '(' .. runId) == 0
-  end
-
   local function limiting(run)
     local keys = {
       prefix .. 'running:' .. array(run.kind, run.agent),
@@ -112,7 +95,8 @@ export const write = script(`${prelude}${indexes}
     end
     if #within > 0 then
       if not intact(limiting(before)) then return badIndex end
-      if not fits(runId, before, unpack(within)) then return { 'Refused' } end
+      local agent, tenant, alone = unpack(within)
+      if not fitsBeside(runId, before, agent, tenant) or not hasTurn(runId, before, alone) then return { 'Refused' } end
     end
     if moves ~= '' then
       left = leaving(before)

@@ -46,7 +46,7 @@ const commitArguments = (
   ...list(from.map(json)),
   resolve === undefined ? "" : json(resolve.id),
   resolve === undefined ? "" : json(resolve.resolution),
-  ...list(within === undefined ? [] : limits(within)),
+  ...limitsOf(within),
   flag(set.state !== undefined || set.wakeAt !== undefined || set.finishedAt !== undefined),
   ...list([...fields(set), "updatedAt", json(ts), ...(set.attempt === undefined ? [] : ["node", json(node)])]),
   ...list(set.state === undefined ? [] : waiting.filter((field) => set[field] === undefined)),
@@ -60,11 +60,15 @@ const flag = (value: boolean | undefined) => value === true ? "1" : ""
 /** What a change of state forgets. */
 const waiting = ["wakeAt", "waitsFor"] as const
 
-const limits = ({ agent = Infinity, tenant = Infinity, thread }: Limits) => [
-  Number.isFinite(agent) ? `${agent}` : "",
-  Number.isFinite(tenant) ? `${tenant}` : "",
-  flag(thread)
-]
+export const limitsOf = (within: Limits | undefined): ReadonlyArray<string> => {
+  if (within === undefined) return list([])
+  const { agent = Infinity, tenant = Infinity, thread } = within
+  return list([
+    Number.isFinite(agent) ? `${agent}` : "",
+    Number.isFinite(tenant) ? `${tenant}` : "",
+    flag(thread)
+  ])
+}
 
 // answers
 
