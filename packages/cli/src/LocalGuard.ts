@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Auth } from "@fastagentic/core"
+import { Auth, Caller } from "@fastagentic/core"
 import { Effect } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -27,7 +27,10 @@ export const layer = HttpRouter.middleware(
       open
         ? Effect.flatMap(
           HttpServerRequest.HttpServerRequest,
-          ({ headers }) => isLocal(headers["host"], headers["origin"]) ? handled : Effect.succeed(refusal)
+          ({ headers }) =>
+            isLocal(headers["host"], headers["origin"])
+              ? handled
+              : Effect.succeed(refusal(Caller.make("rest", { traceparent: headers["traceparent"] })))
         )
         : handled
   }),
@@ -39,10 +42,12 @@ const isLocal = (host: string | undefined, origin: string | undefined) =>
 
 const hostnameOf = (url: string) => URL.canParse(url) ? new URL(url).hostname : ""
 
-const refusal = HttpServerResponse.jsonUnsafe({
-  type: "urn:fastagentic:error:Forbidden",
-  title: "Forbidden",
-  status: 403,
-  detail: "without an auth layer only this machine's own programs and pages are served",
-  error: { _tag: "Forbidden", rule: "local", missing: [] }
-}, { status: 403, contentType: "application/problem+json" })
+const refusal = ({ traceId }: Caller.Caller) =>
+  HttpServerResponse.jsonUnsafe({
+    type: "urn:fastagentic:error:Forbidden",
+    title: "Forbidden",
+    status: 403,
+    detail: "without an auth layer only this machine's own programs and pages are served",
+    error: { _tag: "Forbidden", rule: "local", missing: [] },
+    traceId
+  }, { status: 403, contentType: "application/problem+json", headers: { "x-trace-id": traceId } })

@@ -1,15 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { request } from "node:http"
+import { type IncomingMessage, request } from "node:http"
 import { fastagentic, fixture, listening } from "./process.ts"
 
-const status = (url: string, headers: Record<string, string>) =>
-  new Promise<number | undefined>((resolve, reject) => {
+const answer = (url: string, headers: Record<string, string>) =>
+  new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = request(`${url}/agents`, { headers }, (response) => {
       response.resume()
-      resolve(response.statusCode)
+      resolve(response)
     })
     outgoing.on("error", reject).end()
   })
+
+const status = async (url: string, headers: Record<string, string>) => (await answer(url, headers)).statusCode
 
 describe("a server without an auth layer", () => {
   it("serves this machine's own programs and pages, and no other page", async () => {
@@ -22,6 +24,8 @@ describe("a server without an auth layer", () => {
       assert.strictEqual(await status(url, { host, origin: "https://evil.example" }), 403)
       assert.strictEqual(await status(url, { host, origin: "null" }), 403)
       assert.strictEqual(await status(url, { host: "rebound.example" }), 403)
+      const refused = await answer(url, { host: "rebound.example" })
+      assert.match(String(refused.headers["x-trace-id"]), /^[0-9a-f]{32}$/u)
     } finally {
       running.child.kill("SIGKILL")
     }

@@ -139,6 +139,9 @@ const respond = (problem: Problem | (Omit<Problem, "runId"> & About), headers: R
     headers: {
       ...headers,
       "x-trace-id": problem.traceId,
-      ...(problem.runId === undefined ? {} : { "x-run-id": problem.runId })
+      ...(problem.runId === undefined || !isPrintable(problem.runId) ? {} : { "x-run-id": problem.runId })
     }
   })
+
+/** A path can ask for a run by a name that no header can carry. */
+const isPrintable = (text: string) => /^[\x21-\x7e]+$/u.test(text)

@@ -36,6 +36,7 @@ import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
+import { labelled } from "../internal/trace.ts"
 import type * as Exchange from "./Exchange.ts"
 import * as Problem from "./Problem.ts"
 import * as SocketConnection from "./SocketConnection.ts"
@@ -59,7 +60,11 @@ export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> =
       })
       return checkOrigin(request).pipe(
         Effect.andThen(runtime.authenticate(caller)),
-        Effect.andThen(isUpgrade(request) ? talk({ runtime, caller, request, limits, watch }) : upgradeRequired),
+        Effect.andThen(
+          isUpgrade(request)
+            ? talk({ runtime, caller, request, limits, watch })
+            : Effect.succeed(labelled(upgradeRequired, caller.traceId))
+        ),
         Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
       )
     })
@@ -96,9 +101,10 @@ const isLoopback = (hostname: string) =>
 const isUpgrade = ({ headers }: HttpServerRequest.HttpServerRequest) =>
   headers["upgrade"]?.toLowerCase() === "websocket"
 
-const upgradeRequired = Effect.succeed(
-  HttpServerResponse.empty({ status: 426, headers: { upgrade: "websocket", connection: "Upgrade" } })
-)
+const upgradeRequired = HttpServerResponse.empty({
+  status: 426,
+  headers: { upgrade: "websocket", connection: "Upgrade" }
+})
 
 /** The connection from its upgrade to its end. Runs go on without it. */
 const talk = ({ caller, limits, request, runtime, watch }: {

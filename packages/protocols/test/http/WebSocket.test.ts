@@ -162,6 +162,7 @@ describe("WebSocket", () => {
       yield* connect(open, { origin: open })
       const plain = yield* Effect.promise(() => fetch(`${open}/ws`))
       assert.strictEqual(plain.status, 426)
+      assert.match(plain.headers.get("x-trace-id") ?? "", /^[0-9a-f]{32}$/u)
 
       const auth = Auth.layerKeys([{
         key: Redacted.make("key-of-ada"),
