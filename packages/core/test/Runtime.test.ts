@@ -79,6 +79,18 @@ describe("Runtime", () => {
       assert.strictEqual((yield* runtime.await(caller, run.runId)).output, "a b c ")
     }).pipe(Effect.provide(TestLayer)))
 
+  it.effect("refuses keys and threads that no store can take", () =>
+    Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      for (const name of ["k".repeat(513), "a\0b", "\ud800"]) {
+        for (const field of ["idempotencyKey", "threadId"]) {
+          const request = { kind: "agent", identifier: "support", payload: { question: "hi" }, [field]: name } as const
+          const { reason } = yield* Effect.flip(runtime.start(caller, request))
+          assert.strictEqual(reason._tag === "InvalidPayload" ? reason.target : reason._tag, field)
+        }
+      }
+    }).pipe(Effect.provide(TestLayer)))
+
   it.effect("pauses, refuses a value that does not fit, and goes on without emitting twice", () =>
     Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Event } from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
-import { IdempotencyConflict, RunError, ThreadBusy } from "../RunError.ts"
+import { IdempotencyConflict, InvalidPayload, RunError, ThreadBusy } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Admit, Step } from "../RunStore.ts"
 import type { Started } from "../Runtime.ts"
@@ -89,6 +89,8 @@ const write = Effect.fnUntraced(function*(
   event: Event,
   inherited: Inheritance | undefined
 ): Effect.fn.Return<Started, RunError> {
+  yield* storable("idempotencyKey", run.idempotencyKey)
+  yield* storable("threadId", run.threadId)
   const { threads } = bound.callable
   const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
   const admission: Admit = { _tag: "Admit", run, events: [event], ...inherited, ...(alone ? { alone } : {}) }
@@ -105,6 +107,19 @@ const write = Effect.fnUntraced(function*(
     if (threads === "rollback" && ended !== undefined) yield* asRunError(node.forget(ended))
   }
 })
+
+/** Names that callers choose are columns with an index, and no database takes every string there. */
+const storable = (target: string, name = "") =>
+  /^[^\0\p{Surrogate}]{0,512}$/u.test(name)
+    ? Effect.void
+    : Effect.fail(
+      new RunError({
+        reason: new InvalidPayload({
+          target,
+          issues: [{ path: [], message: "Expected at most 512 characters, well-formed and without U+0000" }]
+        })
+      })
+    )
 
 const attach = (holder: RunRecord, run: RunRecord) => {
   const { idempotencyKey: key = "", payload, runId } = holder

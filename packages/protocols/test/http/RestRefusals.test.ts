@@ -74,6 +74,17 @@ describe("REST refuses", () => {
       ])
     }).pipe(Effect.scoped))
 
+  it.live("a key or a thread whose name no store takes", () =>
+    Effect.gen(function*() {
+      const url = yield* start()
+      for (const [header, target] of [["idempotency-key", "idempotencyKey"], ["x-thread-id", "threadId"]] as const) {
+        const question = { question: "Where is order 1042?" }
+        const long = yield* post(`${url}/agents/support`, question, { [header]: "é".repeat(513) })
+        assert.strictEqual((yield* refused(long, 400, "InvalidPayload")).error["target"], target)
+        assert.strictEqual((yield* post(`${url}/agents/support`, question, { [header]: "é".repeat(512) })).status, 200)
+      }
+    }).pipe(Effect.scoped))
+
   it.live("what is not declared or not there", () =>
     Effect.gen(function*() {
       const url = yield* start()
@@ -88,6 +99,11 @@ describe("REST refuses", () => {
       yield* refused(yield* get(`${url}/resources/handbook/returns/x`), 404, "NotDeclared")
       yield* refused(yield* get(`${url}/resources/handbook/nothing`), 404, "PageNotFound")
       yield* refused(yield* get(`${url}/runs/none`), 404, "RunNotFound")
+      for (const unprintable of ["%0d%0aX-Mine:%201", "%00", "%E2%82%AC", "%20"]) {
+        yield* refused(yield* get(`${url}/runs/${unprintable}`), 404, "RunNotFound")
+        yield* refused(yield* get(`${url}/runs/${unprintable}/events`), 404, "RunNotFound")
+        yield* refused(yield* post(`${url}/runs/${unprintable}/cancel`, {}), 404, "RunNotFound")
+      }
       yield* refused(yield* get(`${url}/runs/none/events`), 404, "RunNotFound")
       yield* refused(yield* get(`${url}/runs/none/interrupts`), 404, "RunNotFound")
       yield* refused(yield* get(`${url}/runs/none/interrupts/i`), 404, "RunNotFound")
