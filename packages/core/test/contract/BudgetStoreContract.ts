@@ -103,6 +103,20 @@ export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
         })
       ))
 
+    it.live("counts calls that cost nothing", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          for (const id of ["settled", "released"]) {
+            assert.deepStrictEqual(yield* store.reserve(ask(id, 0)), { _tag: "Granted", amount: 0, key: "a" })
+          }
+          yield* store.release("released")
+          yield* store.settle({ id: "settled", keys: ["a"], use: use(0), again: false })
+          assert.deepStrictEqual(yield* standing(store, "a"), [0, 0])
+          const [used] = yield* store.usage({ tenant: "acme", from: "2026-11-22", to: "2026-11-22", by: [] })
+          assert.strictEqual(used?.calls, 1)
+        })
+      ))
+
     it.live("releases what nobody renews", () =>
       withStore((store) =>
         Effect.gen(function*() {

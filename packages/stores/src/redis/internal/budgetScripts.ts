@@ -16,7 +16,8 @@ const prelude = `${reading}
     local keys = cjson.decode(redis.call('HGET', name, 'keys'))
     redis.call('DEL', name)
     redis.call('ZREM', prefix .. 'reservations', id)
-    for _, key in ipairs(keys) do redis.call('HINCRBY', prefix .. 'budget:' .. key, 'reserved', '-' .. amount) end
+    -- Redis knows no -0.
+    for _, key in ipairs(keys) do redis.call('HINCRBY', prefix .. 'budget:' .. key, 'reserved', number(0 - amount)) end
     return keys
   end
 `
@@ -63,7 +64,7 @@ export const release = script(`${prelude}
 `)
 
 export const expire = script(`${prelude}
-  local late = redis.call('ZRANGEBYSCORE', prefix .. 'reservations', '-inf', number(now()))
+  local late = redis.call('ZRANGE', prefix .. 'reservations', '-inf', number(now()), 'BYSCORE', 'LIMIT', 0, 1000)
   for _, id in ipairs(late) do free(id) end
   return #late
 `)
