@@ -172,6 +172,9 @@ export const unavailable =
 export const sqlState = ({ reason: { cause } }: SqlError): string =>
   Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
+/** Something has the place of a row: another run, or what is left of a damaged one. */
+export const isTaken = ({ reason: { _tag } }: SqlError): boolean => _tag === "UniqueViolation"
+
 /** No row has a text that the database cannot write down. A number that is none of ours must not hide other rows. */
 export const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
   effect.pipe(

@@ -20,7 +20,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { hasRoom, selectBusy } from "../sql/runLimits.ts"
-import { another, makeReads, notKept, refused, unavailable } from "../sql/runReads.ts"
+import { another, isTaken, makeReads, notKept, refused, unavailable } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
 import * as Rows from "../sql/runRows.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
@@ -50,12 +50,25 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
         )
       })
 
+    const writeOne = (write: Write) => Effect.map(writeAll([write]), ([written = refused]) => written)
+
+    /** What a damaged run has in the way refuses the writes to it, the others are committed. */
+    const oneByOne = (writes: ReadonlyArray<Write>) =>
+      Effect.forEach(writes, (write) =>
+        sql.withTransaction(writeOne(write)).pipe(
+          Effect.catchIf(isTaken, (error) => notKept(write._tag === "Admit" ? write.run.runId : write.runId, error))
+        )).pipe(sql.withTransaction)
+
     return RunStore.of({
       write: (writes) =>
-        writes.length === 0 ? Effect.succeed([]) : writeAll(writes).pipe(sql.withTransaction, unavailable("write")),
+        writes.length === 0 ? Effect.succeed([]) : writeAll(writes).pipe(
+          sql.withTransaction,
+          Effect.catchIf(isTaken, () => oneByOne(writes)),
+          unavailable("write")
+        ),
       ...makeReads(sql),
       remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
-      transact: makeTransact(sql, (write) => Effect.map(writeAll([write]), ([written = refused]) => written))
+      transact: makeTransact(sql, writeOne)
     })
   }
 )

@@ -143,4 +143,24 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         ])
         assert.deepStrictEqual(written.map((one) => one._tag), ["Refused", "Refused", "Committed"])
       }))
+
+    it.effect("does not keep others from writing when it is in the place of what would be written", () =>
+      Effect.gen(function*() {
+        const { bad, commit, good, sql, store } = yield* two
+        const fresh = makeRun({ tenant: bad.tenant })
+        yield* sql`
+          INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
+          SELECT run_id, 3, 3, attempt, ts, body FROM run_events WHERE run_id = ${bad.runId} AND last_seq = 2`
+        yield* sql`
+          INSERT INTO run_values (run_id, grants, payload)
+          SELECT ${fresh.runId}, grants, payload FROM run_values WHERE run_id = ${bad.runId}`
+        const written = yield* store.write([
+          { _tag: "Admit", run: fresh, events: [] },
+          commit,
+          { ...commit, runId: good.runId, from: ["suspended"] }
+        ])
+        assert.deepStrictEqual(written.map((one) => one._tag), ["Refused", "Refused", "Committed"])
+        assert.strictEqual((yield* store.get(bad.runId))?.seq, 2)
+        assert.isUndefined(yield* store.get(fresh.runId))
+      }))
   })

@@ -2,7 +2,7 @@ import { changed, type Write, type Written } from "@fastagentic/core/RunStore"
 import { Effect, Result, Schedule } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { notKept, refused, sqlState } from "../../sql/runReads.ts"
+import { isTaken, notKept, refused, sqlState } from "../../sql/runReads.ts"
 import { admissionOf, admit } from "./admitting.ts"
 import { commit, type Commitment, commitmentOf } from "./committing.ts"
 import { type Entry, isLimited, makeLimited } from "./limiting.ts"
@@ -37,12 +37,12 @@ export const makeWrite = (sql: SqlClient, node: string) => {
   const whole = (entries: ReadonlyArray<Entry>) =>
     entries.some(isLimited) ? sql.withTransaction(limited(entries)) : unlimited(entries)
 
-  /** What the database cannot keep is refused, the others are committed. */
+  /** What the database cannot keep, or has no place for, is refused; the others are committed. */
   const oneByOne = (entries: ReadonlyArray<Entry>) =>
     Effect.forEach(entries, (entry) =>
       sql.withTransaction(whole([entry])).pipe(
         Effect.map((answers) => answers.get(entry) ?? refused),
-        Effect.catchIf(isUnkeepable, (error) => notKept(entry.runId, error)),
+        Effect.catchIf((error) => isUnkeepable(error) || isTaken(error), (error) => notKept(entry.runId, error)),
         Effect.map((answer) => [entry, answer] as const)
       )).pipe(sql.withTransaction, Effect.map((answers) => new Map(answers)))
 
@@ -65,6 +65,9 @@ export const makeWrite = (sql: SqlClient, node: string) => {
       whole(entries).pipe(
         Effect.catchIf(isUnkeepable, () => oneByOne(entries)),
         Effect.catchDefect((defect) => isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
+        // Two that admit the same run meet once; what a damaged run has in the way stays.
+        Effect.retry({ while: isTaken, schedule: again, times: 3 }),
+        Effect.catchIf(isTaken, () => oneByOne(entries)),
         Effect.retry({ while: isConflict, schedule: again, times: 20 })
       )
     ),
@@ -83,7 +86,7 @@ export const makeWrite = (sql: SqlClient, node: string) => {
 
 /** Nothing of it was committed, and it can succeed when it is tried again. */
 const isConflict = ({ reason: { _tag } }: SqlError) =>
-  _tag === "DeadlockError" || _tag === "SerializationError" || _tag === "LockTimeoutError" || _tag === "UniqueViolation"
+  _tag === "DeadlockError" || _tag === "SerializationError" || _tag === "LockTimeoutError"
 
 /** Data exceptions (a character that text cannot have) and limits (a name too long for an index). */
 const isUnkeepable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
