@@ -9,6 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeApiKeys } from "../sql/apiKeys.ts"
+import { answered } from "./internal/patiently.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -17,7 +18,10 @@ import * as migrations from "./migrations.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<ApiKeyStore["Service"], never, SqlClient> = Effect.map(SqlClient, makeApiKeys)
+export const make: Effect.Effect<ApiKeyStore["Service"], never, SqlClient> = Effect.map(
+  SqlClient,
+  (sql) => makeApiKeys(sql, answered)
+)
 
 /**
  * Creates the table when needed.

@@ -7,13 +7,13 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import type { Audit } from "@fastagentic/core/Audit"
 import * as AuditChain from "@fastagentic/core/AuditChain"
 import { type Append, AuditLog } from "@fastagentic/core/AuditLog"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { type Config, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
 import { Params } from "./internal/params.ts"
+import { answered } from "./internal/patiently.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -33,11 +33,8 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient> = Eff
 
   const log: AuditLog["Service"] = makeAuditLog(
     sql,
-    (appends) =>
-      Effect.forEach(appends, appendOne, { concurrency: 4 }).pipe(
-        Effect.timeout("30 seconds"),
-        Effect.mapError((cause) => new StoreUnavailable({ operation: "audit: append", cause }))
-      )
+    answered,
+    (appends) => Effect.forEach(appends, appendOne, { concurrency: 4 }).pipe(answered("audit: append"))
   )
   return log
 })

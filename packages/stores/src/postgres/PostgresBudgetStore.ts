@@ -4,14 +4,14 @@
  * @since 0.1.0
  */
 import { type Answer, BudgetStore, type Use } from "@fastagentic/core/BudgetStore"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
-import { Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Duration, Effect, Layer, Schema } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeBudgetReads } from "../sql/budgets.ts"
-import { unavailable } from "../sql/runReads.ts"
+import { conflicts } from "./internal/conflicts.ts"
 import { type Columns, Params } from "./internal/params.ts"
+import { answered } from "./internal/patiently.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -26,7 +26,6 @@ import * as migrations from "./migrations.ts"
  * @since 0.1.0
  */
 export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Effect.map(SqlClient, (sql) => {
-  const reads = makeBudgetReads(sql)
   const run = (text: string, { values }: Params) => sql.unsafe(text, values)
 
   /** A counter has to be there before it can be locked. */
@@ -39,8 +38,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
   }
 
   return BudgetStore.of({
-    counters: (keys) => reads.counters(keys).pipe(patiently("read budgets")),
-    usage: (query) => reads.usage(query).pipe(patiently("read usage")),
+    ...makeBudgetReads(sql, answered),
 
     reserve: ({ bounds, id, lease, least, most }) => {
       const params = new Params()
@@ -82,8 +80,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
             ? { _tag: "Granted", amount: row.amount, key: row.key }
             : { _tag: "Refused", key: row.key, at: row.softened === true ? "soft" : "hard", left: row.rest ?? 0 }
         ),
-        unavailable("reserve"),
-        patiently("reserve")
+        answered("reserve")
       )
     },
 
@@ -95,8 +92,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
       return run(text, params).pipe(
         Effect.retry(conflicts),
         Effect.asVoid,
-        unavailable("renew reservations"),
-        patiently("renew reservations")
+        answered("renew reservations")
       )
     },
 
@@ -127,7 +123,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
           cache_read_tokens = usage.cache_read_tokens + excluded.cache_read_tokens,
           cache_write_tokens = usage.cache_write_tokens + excluded.cache_write_tokens,
           cost = usage.cost + excluded.cost`
-      return run(text, params).pipe(Effect.retry(conflicts), Effect.asVoid, unavailable("settle"), patiently("settle"))
+      return run(text, params).pipe(Effect.retry(conflicts), Effect.asVoid, answered("settle"))
     },
 
     release: (id) =>
@@ -140,8 +136,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
         WHERE budgets.key IN (SELECT key FROM locked)`.pipe(
         Effect.retry(conflicts),
         Effect.asVoid,
-        unavailable("release"),
-        patiently("release")
+        answered("release")
       ),
 
     expire: sql`
@@ -163,8 +158,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
       Effect.retry(conflicts),
       Effect.flatMap(decodeCount),
       Effect.map(([{ count }]) => count),
-      unavailable("expire reservations"),
-      patiently("expire reservations")
+      answered("expire reservations")
     )
   })
 })
@@ -182,21 +176,6 @@ export const layerNoClient: Layer.Layer<BudgetStore, MigrationError | SqlError, 
 
 const leaseEnd = (params: Params, lease: Duration.Duration) =>
   `clock_timestamp() + ${params.add(Duration.toMillis(lease))}::float8 * interval '1 millisecond'`
-
-/** Nothing of it was committed, and it can succeed when it is tried again. */
-const conflicts = {
-  while: ({ reason: { _tag } }: SqlError) => _tag === "DeadlockError" || _tag === "SerializationError",
-  schedule: Schedule.jittered(Schedule.spaced("20 millis")),
-  times: 20
-}
-
-/** A network can lose a server without a word. */
-const patiently =
-  (operation: string) => <A>(effect: Effect.Effect<A, StoreUnavailable>): Effect.Effect<A, StoreUnavailable> =>
-    Effect.timeoutOrElse(effect, {
-      duration: "30 seconds",
-      orElse: () => Effect.fail(new StoreUnavailable({ operation: `${operation}: no answer` }))
-    })
 
 const decodeAnswer = Schema.decodeUnknownEffect(Schema.NonEmptyArray(Schema.Struct({
   amount: Schema.NullOr(Schema.Finite),

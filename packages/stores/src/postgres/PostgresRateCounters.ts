@@ -5,11 +5,12 @@
  */
 import { PgTypes } from "@effect/sql-pg"
 import { RateCounters } from "@fastagentic/core/RateCounters"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
-import { Effect, Layer, Result, Schedule, Schema, type Scope } from "effect"
+import { Effect, Layer, Result, Schema, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { conflicts } from "./internal/conflicts.ts"
+import { answered } from "./internal/patiently.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -55,14 +56,10 @@ export const make: Effect.Effect<RateCounters["Service"], never, SqlClient | Sco
         "SELECT * FROM take_rates($1::text[], $2::float8[], $3::float8[], $4::text[])",
         params
       )
-        .pipe(Effect.retry({ while: isConflict, schedule: again, times: 20 }), Effect.flatMap(decodeRows))
+        .pipe(Effect.retry(conflicts), Effect.flatMap(decodeRows))
       const taken = new Map(sorted.map(({ key }, index) => [key, rows[index]]))
       return counters.map(({ key }) => taken.get(key) ?? nothing)
-    }, (taking) =>
-      taking.pipe(
-        Effect.timeout("30 seconds"),
-        Effect.mapError((cause) => new StoreUnavailable({ operation: "rate limit", cause }))
-      ))
+    }, answered("rate limit"))
   })
 })
 
@@ -79,11 +76,6 @@ export const layerNoClient: Layer.Layer<RateCounters, MigrationError | SqlError,
 
 const array = (type: "text" | "float8", values: ReadonlyArray<unknown>) =>
   Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type]))
-
-/** A database whose transactions are serializable asks for another try. */
-const isConflict = ({ reason: { _tag } }: SqlError) => _tag === "DeadlockError" || _tag === "SerializationError"
-
-const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(Schedule.jittered)
 
 const nothing = { allowed: false, used: 0, resetMillis: 0 }
 

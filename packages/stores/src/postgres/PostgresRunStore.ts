@@ -4,17 +4,17 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { RunStore } from "@fastagentic/core/RunStore"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { makeReads, refused, unavailable } from "../sql/runReads.ts"
+import { makeReads, refused } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
 import { makeWrite } from "./internal/batch.ts"
 import { holdLease } from "./internal/lease.ts"
+import { answered, patiently } from "./internal/patiently.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -71,7 +71,7 @@ export const make = (
     })
     const reads = makeReads(sql, orphans)
     return RunStore.of({
-      write: (writes) => write(writes).pipe(unavailable("write"), patiently("write")),
+      write: (writes) => write(writes).pipe(answered("write")),
       get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(patiently("list runs")),
       scan: (query) => reads.scan(query).pipe(patiently("scan runs")),
@@ -85,8 +85,7 @@ export const make = (
       transact: makeTransact(sql, (commit) =>
         writeOnce([commit]).pipe(
           Effect.map(([written = refused]) => written),
-          unavailable("transact"),
-          patiently("transact")
+          answered("transact")
         ))
     })
   })
@@ -101,10 +100,3 @@ export const layerNoClient = (
   options: Options = {}
 ): Layer.Layer<RunStore, MigrationError | SqlError, PgClient.PgClient | SqlClient> =>
   Layer.effect(RunStore, make(options)).pipe(Layer.provide(migrations.layer))
-
-/** A network can lose a server without a word. */
-const patiently = (operation: string) => <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | StoreUnavailable> =>
-  Effect.timeoutOrElse(effect, {
-    duration: "30 seconds",
-    orElse: () => Effect.fail(new StoreUnavailable({ operation: `${operation}: no answer` }))
-  })

@@ -1,10 +1,10 @@
 import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { Unavailable } from "./unavailable.ts"
 
 /** API keys in SQL that all databases of ours understand; `min` has another name in each, so it is spelled out. */
-export const makeApiKeys = (sql: SqlClient): ApiKeyStore["Service"] => {
+export const makeApiKeys = (sql: SqlClient, unavailable: Unavailable): ApiKeyStore["Service"] => {
   const keys = sql`
     SELECT prefix, hash, id, tenant, scopes, roles, created_at AS "createdAt", expires_at AS "expiresAt",
       revoked_at AS "revokedAt", last_used_at AS "lastUsedAt"
@@ -46,9 +46,6 @@ export const makeApiKeys = (sql: SqlClient): ApiKeyStore["Service"] => {
     )
   })
 }
-
-const unavailable = (operation: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))
 
 const Time = Schema.NullOr(Schema.Union([Schema.Int, Schema.BigInt]))
 const Words = Schema.fromJsonString(Schema.Array(Schema.String))

@@ -2,11 +2,27 @@ import { AuditLog, genesis, Head, type Place, SubjectKey } from "@fastagentic/co
 import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { Effect, Option, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { Unavailable } from "./unavailable.ts"
 
 type Failing<A> = Effect.Effect<A, unknown>
 
 /** An audit log, given how a database appends. */
-export const makeAuditLog = (sql: SqlClient, append: AuditLog["Service"]["append"]): AuditLog["Service"] => {
+export const makeAuditLog = (
+  sql: SqlClient,
+  unavailable: Unavailable,
+  append: AuditLog["Service"]["append"]
+): AuditLog["Service"] => {
+  const rows = <A>(
+    decode: (rows: unknown) => Failing<ReadonlyArray<A>>,
+    read: Failing<unknown>,
+    operation: string
+  ): Effect.Effect<ReadonlyArray<A>, StoreUnavailable> =>
+    read.pipe(
+      Effect.flatMap((found) => decode(Array.isArray(found) ? found.map(withNumbers) : found)),
+      unavailable(`audit: ${operation}`)
+    )
+  const failing = (effect: Failing<unknown>, operation: string) =>
+    effect.pipe(Effect.asVoid, unavailable(`audit: ${operation}`))
   const keys = (read: Failing<unknown>, operation: string) =>
     Effect.map(
       rows(decodeKeys, read, operation),
@@ -46,15 +62,16 @@ export const makeAuditLog = (sql: SqlClient, append: AuditLog["Service"]["append
         "heads"
       ),
     addHead: (tenant, head) => failing(addHead(sql, tenant, head), "add a head"),
+    // It may take as long as there is much to remove: nobody waits for it.
     cut: (tenant, head, keysBefore) =>
-      failing(
-        Effect.all([
-          addHead(sql, tenant, head),
-          sql`DELETE FROM audit WHERE tenant = ${nameOf(tenant)} AND seq <= ${head.seq}`,
-          sql`DELETE FROM audit_heads WHERE tenant = ${nameOf(tenant)} AND seq < ${head.seq}`,
-          sql`DELETE FROM audit_keys WHERE tenant = ${nameOf(tenant)} AND created_at < ${keysBefore}`
-        ], { discard: true }).pipe(sql.withTransaction),
-        "cut"
+      Effect.all([
+        addHead(sql, tenant, head),
+        sql`DELETE FROM audit WHERE tenant = ${nameOf(tenant)} AND seq <= ${head.seq}`,
+        sql`DELETE FROM audit_heads WHERE tenant = ${nameOf(tenant)} AND seq < ${head.seq}`,
+        sql`DELETE FROM audit_keys WHERE tenant = ${nameOf(tenant)} AND created_at < ${keysBefore}`
+      ], { discard: true }).pipe(
+        sql.withTransaction,
+        Effect.mapError((cause) => new StoreUnavailable({ operation: "audit: cut", cause }))
       ),
     keys: (tenant, ids) => keys(sql`${keyColumns} WHERE tenant = ${nameOf(tenant)} AND ${sql.in("id", ids)}`, "keys"),
     keysOf: (tenant, subject) =>
@@ -81,19 +98,6 @@ export const nameOf = (text: string): string => JSON.stringify(text).slice(1, -1
 /** Names that somebody else has written are what they are. */
 const textOf = (name: string): string =>
   Option.getOrElse(Schema.decodeUnknownOption(Schema.fromJsonString(Schema.String))(`"${name}"`), () => name)
-
-export const failing = <A>(effect: Failing<A>, operation: string): Effect.Effect<void, StoreUnavailable> =>
-  Effect.asVoid(Effect.mapError(effect, (cause) => new StoreUnavailable({ operation: `audit: ${operation}`, cause })))
-
-const rows = <A>(
-  decode: (rows: unknown) => Failing<ReadonlyArray<A>>,
-  read: Failing<unknown>,
-  operation: string
-): Effect.Effect<ReadonlyArray<A>, StoreUnavailable> =>
-  Effect.mapError(
-    Effect.flatMap(read, (found) => decode(Array.isArray(found) ? found.map(withNumbers) : found)),
-    (cause) => new StoreUnavailable({ operation: `audit: ${operation}`, cause })
-  )
 
 /** Some databases give integers as bigints. */
 const withNumbers = (row: object) =>

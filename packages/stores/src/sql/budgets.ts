@@ -2,7 +2,7 @@ import type { BudgetStore, Counter, Query, Row } from "@fastagentic/core/BudgetS
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import { unavailable } from "./runReads.ts"
+import type { Unavailable } from "./unavailable.ts"
 
 const Count = Schema.Union([Schema.Int, Schema.BigInt])
 const optional = Schema.optionalKey(Schema.String)
@@ -35,7 +35,10 @@ const sums = `
   CAST(SUM(cache_write_tokens) AS bigint) AS "cacheWriteTokens", CAST(SUM(cost) AS bigint) AS cost`
 
 /** What is read of budgets, in SQL that all databases of ours understand. */
-export const makeBudgetReads = (sql: SqlClient): Pick<BudgetStore["Service"], "counters" | "usage"> => ({
+export const makeBudgetReads = (
+  sql: SqlClient,
+  unavailable: Unavailable
+): Pick<BudgetStore["Service"], "counters" | "usage"> => ({
   counters: (keys) =>
     keys.length === 0 ? Effect.succeed([]) : sql`
       SELECT key, settled, reserved FROM budgets WHERE ${sql.in("key", keys)} ORDER BY key`.pipe(

@@ -1,4 +1,4 @@
-import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/RunError"
+import { JournalDamaged } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { RunStore, Written } from "@fastagentic/core/RunStore"
 import { Effect, Predicate, Result } from "effect"
@@ -8,6 +8,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { withRoom } from "./room.ts"
 import * as Rows from "./runRows.ts"
+import { unavailable } from "./unavailable.ts"
 
 /** Conditions on `runs`: what no living node has, and of that what another node had. */
 export interface Orphans {
@@ -159,14 +160,6 @@ export const makeList = () => {
     }
   })
 }
-
-export const unavailable =
-  (operation: string) =>
-  <A, E, R>(effect: Effect.Effect<A, E | StoreUnavailable, R>): Effect.Effect<A, StoreUnavailable, R> =>
-    Effect.mapError(
-      effect,
-      (cause) => cause instanceof StoreUnavailable ? cause : new StoreUnavailable({ operation, cause })
-    )
 
 /** The five characters by which SQL names a condition. */
 export const sqlState = ({ reason: { cause } }: SqlError): string =>

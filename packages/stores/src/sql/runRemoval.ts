@@ -3,7 +3,8 @@ import type { RemoveQuery, RunStore } from "@fastagentic/core/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import { makeList, page, rows, selectRecords, unavailable } from "./runReads.ts"
+import { makeList, page, rows, selectRecords } from "./runReads.ts"
+import { unavailable } from "./unavailable.ts"
 
 /**
  * Removes runs that ended. `lock` keeps them from others while they are removed, `among` is a condition on `run_id`, given

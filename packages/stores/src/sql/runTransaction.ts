@@ -3,7 +3,7 @@ import type { Commit, RunStore, Written } from "@fastagentic/core/RunStore"
 import { Effect, Exit } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { unavailable } from "./runReads.ts"
+import { unavailable } from "./unavailable.ts"
 
 /** Somebody else's effect and a commit in one transaction; `write` is run inside of it. */
 export const makeTransact = (

@@ -1,10 +1,10 @@
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { Unavailable } from "./unavailable.ts"
 
 /** Marks of schedules in SQL that all databases of ours understand. */
-export const makeSchedules = (sql: SqlClient): ScheduleStore["Service"] => ({
+export const makeSchedules = (sql: SqlClient, unavailable: Unavailable): ScheduleStore["Service"] => ({
   get: (key) =>
     sql`SELECT version, upto, fired, paused FROM schedules WHERE id = ${key}`.pipe(
       Effect.flatMap(decodeRows),
@@ -25,9 +25,6 @@ export const makeSchedules = (sql: SqlClient): ScheduleStore["Service"] => ({
     return written.pipe(Effect.map((rows) => rows.length > 0), unavailable("write schedule"))
   }
 })
-
-const unavailable = (operation: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.mapError(effect, (cause) => new StoreUnavailable({ operation, cause }))
 
 const Int = Schema.Union([Schema.Int, Schema.BigInt])
 const Row = Schema.Struct({ version: Int, upto: Int, fired: Schema.NullOr(Int), paused: Int })

@@ -9,6 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeApiKeys } from "../sql/apiKeys.ts"
+import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 
@@ -20,7 +21,7 @@ import * as SqliteClient from "./SqliteClient.ts"
  */
 export const make: Effect.Effect<ApiKeyStore["Service"], never, SqlClient.SqlClient> = Effect.map(
   SqlClient.SqlClient,
-  makeApiKeys
+  (sql) => makeApiKeys(sql, unavailable)
 )
 
 /**

@@ -7,12 +7,12 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import type { Audit } from "@fastagentic/core/Audit"
 import * as AuditChain from "@fastagentic/core/AuditChain"
 import { type Append, AuditLog } from "@fastagentic/core/AuditLog"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { type Config, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
+import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 
@@ -52,11 +52,11 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient.SqlCli
       return { seq, hash }
     })
 
-    const log: AuditLog["Service"] = makeAuditLog(sql, (appends) =>
-      Effect.forEach(appends, appendOne).pipe(
-        sql.withTransaction,
-        Effect.mapError((cause) => new StoreUnavailable({ operation: "audit: append", cause }))
-      ))
+    const log: AuditLog["Service"] = makeAuditLog(
+      sql,
+      unavailable,
+      (appends) => Effect.forEach(appends, appendOne).pipe(sql.withTransaction, unavailable("audit: append"))
+    )
     return log
   }
 )

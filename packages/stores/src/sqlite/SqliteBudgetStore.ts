@@ -9,7 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeBudgetReads } from "../sql/budgets.ts"
-import { unavailable } from "../sql/runReads.ts"
+import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 
@@ -22,7 +22,7 @@ import * as SqliteClient from "./SqliteClient.ts"
 export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient.SqlClient> = Effect.map(
   SqlClient.SqlClient,
   (sql) => {
-    const reads = makeBudgetReads(sql)
+    const reads = makeBudgetReads(sql, unavailable)
 
     const add = (key: string, settled: number, reserved: number) =>
       sql`

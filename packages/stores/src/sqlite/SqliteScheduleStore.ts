@@ -9,6 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeSchedules } from "../sql/schedules.ts"
+import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -19,5 +20,5 @@ import * as migrations from "./migrations.ts"
  */
 export const layerNoClient: Layer.Layer<ScheduleStore, MigrationError | SqlError, SqlClient> = Layer.effect(
   ScheduleStore,
-  Effect.map(SqlClient, makeSchedules)
+  Effect.map(SqlClient, (sql) => makeSchedules(sql, unavailable))
 ).pipe(Layer.provide(migrations.layer))

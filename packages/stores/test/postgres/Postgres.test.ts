@@ -1,9 +1,15 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
+import { ApiKeyStore } from "@fastagentic/core/ApiKeys"
 import { Audit } from "@fastagentic/core/Audit"
+import { AuditLog } from "@fastagentic/core/AuditLog"
+import { BudgetStore } from "@fastagentic/core/BudgetStore"
+import type { StoreUnavailable } from "@fastagentic/core/RunError"
 import { RunStore } from "@fastagentic/core/RunStore"
+import { ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
 
@@ -49,6 +55,31 @@ describeWithServer("Postgres", () => {
       assert.containSubset(foreign, { _tag: "MigrationError" })
       assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations`.values, [[1, "theirs"]])
     }))
+
+  it.effect("is unavailable when the server says nothing for 30 seconds", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const stores = yield* open({ url })
+      const sql = yield* client(url)
+      const log = Context.get(stores, AuditLog)
+      const asked: ReadonlyArray<readonly [table: string, Effect.Effect<unknown, StoreUnavailable>]> = [
+        ["api_keys", Context.get(stores, ApiKeyStore).find("0123456789ab")],
+        ["schedules", Context.get(stores, ScheduleStore).get("nightly")],
+        ["audit_chains", log.place("acme")],
+        ["audit", log.links({ tenant: "acme", after: 0, before: 2, order: "oldest", limit: 1 })],
+        ["budgets", Context.get(stores, BudgetStore).counters(["a"])]
+      ]
+      for (const [table, ask] of asked) {
+        yield* sql.withTransaction(Effect.gen(function*() {
+          yield* sql`LOCK TABLE ${sql(table)}`
+          const asking = yield* Effect.forkChild(Effect.flip(ask))
+          yield* Effect.repeat(sql`SELECT 1 FROM pg_locks WHERE NOT granted`, { until: (rows) => rows.length > 0 })
+          yield* TestClock.adjust("30 seconds")
+          assert.strictEqual((yield* Fiber.join(asking))._tag, "StoreUnavailable", table)
+        }))
+        yield* ask
+      }
+    }), 20_000)
 
   it.live("does not start without its database", () =>
     Effect.gen(function*() {

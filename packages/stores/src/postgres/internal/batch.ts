@@ -1,10 +1,11 @@
 import { changed, type Write, type Written } from "@fastagentic/core/RunStore"
-import { Effect, Result, Schedule } from "effect"
+import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { isTaken, notKept, refused, sqlState } from "../../sql/runReads.ts"
 import { admissionOf, admit } from "./admitting.ts"
 import { commit, type Commitment, commitmentOf } from "./committing.ts"
+import { again, conflicts } from "./conflicts.ts"
 import { type Entry, isLimited, makeLimited } from "./limiting.ts"
 
 /**
@@ -68,7 +69,7 @@ export const makeWrite = (sql: SqlClient, node: string) => {
         // Two that admit the same run meet once; what a damaged run has in the way stays.
         Effect.retry({ while: isTaken, schedule: again, times: 3 }),
         Effect.catchIf(isTaken, () => oneByOne(entries)),
-        Effect.retry({ while: isConflict, schedule: again, times: 20 })
+        Effect.retry(conflicts)
       )
     ),
     /** In somebody's transaction, which goes no further when the database cannot keep this. */
@@ -84,14 +85,8 @@ export const makeWrite = (sql: SqlClient, node: string) => {
   }
 }
 
-/** Nothing of it was committed, and it can succeed when it is tried again. */
-const isConflict = ({ reason: { _tag } }: SqlError) =>
-  _tag === "DeadlockError" || _tag === "SerializationError" || _tag === "LockTimeoutError"
-
 /** Data exceptions (a character that text cannot have) and limits (a name too long for an index). */
 const isUnkeepable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
-
-const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(Schedule.jittered)
 
 /** Groups without two of the same run or key, each write as early as the order of the writes allows. */
 const roundsOf = <A extends Entry>(entries: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
