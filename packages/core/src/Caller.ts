@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
+import type { Tracer } from "effect"
 import * as Credentials from "./Credentials.ts"
 import { randomHex } from "./internal/entropy.ts"
 import type { Standing } from "./RateLimit.ts"
+import * as Tracing from "./Tracing.ts"
 
 /** @category models @since 0.1.0 */
 export interface Caller {
@@ -13,6 +15,8 @@ export interface Caller {
   readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local" | "delegation" | "schedule"
   /** 32 lower-case hex digits, the W3C trace id. */
   readonly traceId: string
+  /** The span that the call is made in. */
+  readonly span?: Tracer.AnySpan | undefined
   /** Told how the caller stands with each rule that a call was counted by, allowed or not. */
   readonly onLimits?: ((standings: ReadonlyArray<Standing>) => void) | undefined
 }
@@ -23,14 +27,20 @@ export const make = (
   options: {
     readonly credentials?: Credentials.Credentials
     readonly traceparent?: string | undefined
+    /** Goes before what `traceparent` says. */
+    readonly span?: Tracer.AnySpan | undefined
     readonly onLimits?: Caller["onLimits"]
   } = {}
-): Caller => ({
-  credentials: options.credentials ?? Credentials.none,
-  protocol,
-  traceId: traceIdOf(options.traceparent) ?? newTraceId(),
-  onLimits: options.onLimits
-})
+): Caller => {
+  const span = options.span ?? Tracing.fromTraceparent(options.traceparent)
+  return {
+    credentials: options.credentials ?? Credentials.none,
+    protocol,
+    traceId: span?.traceId ?? traceIdOf(options.traceparent) ?? newTraceId(),
+    ...(span === undefined ? {} : { span }),
+    onLimits: options.onLimits
+  }
+}
 
 /** The trace id of a W3C `traceparent` header. @category accessors @since 0.1.0 */
 export const traceIdOf = (traceparent: string | undefined): string | undefined => {

@@ -84,10 +84,16 @@ export const schemas = {
     agent: Schema.String,
     parentRunId: optional(Id),
     forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int })),
-    resumed: optional(Schema.Boolean)
+    resumed: optional(Schema.Boolean),
+    /** Where in a trace the run was started, when somebody traces. */
+    traceparent: optional(Schema.String)
   }),
   done: Schema.Struct({ output: Schema.Json, usage: optional(Usage) }),
-  run_queued: Schema.Struct({ agent: Schema.String, startAt: optional(Schema.Int) }),
+  run_queued: Schema.Struct({
+    agent: Schema.String,
+    startAt: optional(Schema.Int),
+    traceparent: optional(Schema.String)
+  }),
   run_suspended: Schema.Struct({
     reason: Schema.Literals(["interrupt", "timer", "child", "migration", "repair", "drain"]),
     interrupts: Schema.Array(Schema.String),

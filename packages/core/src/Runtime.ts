@@ -251,7 +251,14 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       yield* checkRules(rules, fusion)
       const limit = makeLimiter(rules, yield* counters)
       const policy = yield* PolicyRules
-      const door = makeDoor({ auth: yield* Auth, rules: policy, limit, audit: yield* Audit, now: () => node.now() })
+      const door = makeDoor({
+        auth: yield* Auth,
+        rules: policy,
+        limit,
+        audit: yield* Audit,
+        metrics: node.metrics,
+        now: () => node.now()
+      })
       const starts = makeStart(node, door, bound)
       const waking = makeWaking(node, bound)
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }

@@ -8,8 +8,10 @@ import { type PolicyRule, refusing } from "../PolicyRules.ts"
 import type { Principal } from "../Principal.ts"
 import { Forbidden, NotDeclared, type Reason, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Callables } from "./bind.ts"
 import type { Limiter } from "./limiter.ts"
+import type { Metrics } from "./metrics.ts"
 import type { Bound, Node } from "./node.ts"
 
 export interface Door {
@@ -71,6 +73,7 @@ export const makeDoor = (options: {
   readonly rules: ReadonlyArray<PolicyRule>
   readonly limit: Limiter
   readonly audit: Audit["Service"]
+  readonly metrics: Metrics
   readonly now: () => number
 }): Door => {
   const record = (
@@ -97,7 +100,11 @@ export const makeDoor = (options: {
     )
 
   // Nobody is written down before it is known who they are: anybody could fill the trail.
-  const authenticate = (caller: Caller) => asRunError(options.auth.authenticate(caller.credentials))
+  const authenticate = (caller: Caller) =>
+    asRunError(Effect.tapError(
+      Tracing.within(options.auth.authenticate(caller.credentials), "authenticate"),
+      (reason) => Effect.sync(() => options.metrics.refused(caller.protocol, reason._tag, "authenticate"))
+    ))
 
   const { rules } = options
 
@@ -111,13 +118,20 @@ export const makeDoor = (options: {
 
   const admit = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
     asRunError(Effect.tapError(
-      Authorization.requireScopes(principal, scopes).pipe(
+      Tracing.within(
         Effect.andThen(
+          Authorization.requireScopes(principal, scopes),
           rules.length === 0 ? Effect.void : Effect.suspend(() => requireRules(principal, target, caller))
         ),
-        Effect.andThen(options.limit(principal, target, caller))
+        "authorize"
+      ).pipe(
+        Effect.andThen(Tracing.within(options.limit(principal, target, caller), "limit"))
       ),
-      (reason) => record(caller, principal, "call", target, refusalOf(reason))
+      (reason) => {
+        const refusal = refusalOf(reason)
+        options.metrics.refused(caller.protocol, reason._tag, refusal.rule)
+        return record(caller, principal, "call", target, refusal)
+      }
     ))
 
   const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {

@@ -5,6 +5,7 @@ import type { Principal } from "../Principal.ts"
 import { InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { Started, StartRequest } from "../Runtime.ts"
+import * as Tracing from "../Tracing.ts"
 import { admit, type Inheritance } from "./admit.ts"
 import type { Callables } from "./bind.ts"
 import type { Children } from "./delegation.ts"
@@ -42,7 +43,9 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
     const payload = yield* decode(bound, request.payload)
     const runId = yield* random.uuidV7()
     const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
-    const started = yield* admit(node, bound, principal, run, inherited)
+    const started = yield* Tracing.within(admit(node, bound, principal, run, inherited), "admit", () => ({
+      attributes: { "fastagentic.run.id": runId }
+    }))
     yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), {
       runId: started.run.runId
     })
@@ -52,7 +55,8 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
   /** A delegated run passes the same door as the run that it is started for. */
   const startChild: Children["start"] = Effect.fnUntraced(function*(parent, principal, request) {
     const { agent: identifier, idempotencyKey, payload } = request
-    const caller: Caller.Caller = { ...Caller.make("delegation"), traceId: parent.traceId }
+    const span = yield* Tracing.current
+    const caller: Caller.Caller = { ...Caller.make("delegation", { span }), traceId: parent.traceId }
     const bound = callables.agent.get(identifier)
     yield* door.admit(caller, principal, `agent/${bound === undefined ? "" : identifier}`, bound?.callable.scopes ?? [])
     const started = yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, {
