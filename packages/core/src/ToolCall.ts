@@ -8,7 +8,7 @@ import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
-import { boundHook, direct, type Dispatch, dispatch } from "./internal/dispatch.ts"
+import { boundHook, type Dispatch, dispatch, transparent } from "./internal/dispatch.ts"
 import { service } from "./internal/service.ts"
 import * as Policy from "./Policy.ts"
 import { CurrentRun } from "./Run.ts"
@@ -58,19 +58,20 @@ export const invoke = Effect.fnUntraced(function*(
 ) {
   const run = yield* CurrentRun
   const around = yield* hooksAround(handlers, call.name)
-  // Nobody can change the result: it is told in the very commit that keeps it.
-  if (around === direct.tool) return (yield* perform(handlers, call, false, messages, true)).outcome
+  // Where nobody can change the result, it is told in the very commit that keeps it.
+  const final = transparent.has(around)
   let ran: Performed | undefined
   const { isError, result } = yield* around(
     call,
     (admitted) =>
-      perform(handlers, admitted, admitted !== call, messages, false).pipe(
+      perform(handlers, admitted, admitted !== call, messages, final).pipe(
         Effect.map((performed) => {
           ran = performed
           return performed.outcome
         })
       )
   )
+  if (final && ran !== undefined) return ran.outcome
   const { arguments: args, denied } = ran?.outcome ?? { arguments: call.arguments, denied: false }
   const durationMs = ran?.durationMs
   const { name, toolCallId } = call

@@ -8,8 +8,6 @@ import { Effect, type Fiber, Stream, Tracer } from "effect"
 /** What a span is about; none of it is made when nobody traces. @category models @since 0.1.0 */
 export type About = () => Tracer.SpanOptionsNoTrace
 
-const quiet = { captureStackTrace: false } as const
-
 const traces = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unknown>) =>
   tracerEnabled && tracer !== undefined && tracer !== Tracer.nativeTracer
 
@@ -32,6 +30,10 @@ export const under = <A, E, R>(
   parent: Tracer.AnySpan | undefined
 ): Effect.Effect<A, E, R> =>
   parent === undefined ? effect : Effect.withFiber((fiber) => traces(fiber) ? provided(effect, parent) : effect)
+
+/** Works without any spans: what nobody asked for, or would not want to see. @category combinators @since 0.1.0 */
+export const silently = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => traces(fiber) ? Effect.withTracerEnabled(effect, false) : effect)
 
 const provided = <A, E, R>(effect: Effect.Effect<A, E, R>, span: Tracer.AnySpan): Effect.Effect<A, E, R> =>
   Effect.provideService(effect, Tracer.ParentSpan, span)

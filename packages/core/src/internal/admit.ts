@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, type Tracer } from "effect"
 import type { Event } from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import type { Principal } from "../Principal.ts"
@@ -6,6 +6,7 @@ import { IdempotencyConflict, InvalidPayload, RunError, ThreadBusy } from "../Ru
 import type { RunRecord } from "../RunRecord.ts"
 import type { Admit, Step } from "../RunStore.ts"
 import type { Started } from "../Runtime.ts"
+import * as Tracing from "../Tracing.ts"
 import { cancelRun } from "./cancel.ts"
 import { canonical } from "./canonical.ts"
 import { isPlaced, letGoOn } from "./claim.ts"
@@ -32,9 +33,10 @@ export const admit = (
   const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined ||
     isPlaced(node, bound, run)
   // A caller may leave at any moment: what is admitted is launched.
-  return Effect.uninterruptible(
-    waits ? enqueue(node, bound, run, inherited) : enter(node, bound, principal, run, inherited)
-  )
+  return Effect.uninterruptible(Effect.flatMap(Tracing.current, (span) =>
+    waits
+      ? enqueue(node, bound, run, inherited, span)
+      : enter(node, bound, principal, run, inherited, span)))
 }
 
 const enter = Effect.fnUntraced(function*(
@@ -42,16 +44,19 @@ const enter = Effect.fnUntraced(function*(
   bound: Bound,
   principal: Principal,
   { wakeAt: _wakeAt, ...run }: RunRecord,
-  inherited: Inheritance | undefined
+  inherited: Inheritance | undefined,
+  span: Tracer.AnySpan | undefined
 ) {
-  const started = { agent: run.agent, ...originOf(run) }
+  const started = { agent: run.agent, ...originOf(run), ...placeIn(span) }
   node.arriving.add(run.runId)
   return yield* write(node, bound, run, { type: "run_started", data: started }, inherited).pipe(
     Effect.tap(({ attached, run: admitted }) => {
       if (attached) return Effect.void
       node.metrics.started(admitted)
       return Effect.sync(() =>
-        node.launch(admitted, principal, bound, inherited === undefined ? undefined : pastOf(inherited))
+        node.launch(admitted, principal, bound, inherited === undefined ? undefined : pastOf(inherited), {
+          parent: span
+        })
       )
     }),
     Effect.ensuring(Effect.sync(() => node.arriving.delete(run.runId)))
@@ -62,12 +67,13 @@ const enqueue = Effect.fnUntraced(function*(
   node: Node,
   bound: Bound,
   run: RunRecord,
-  inherited: Inheritance | undefined
+  inherited: Inheritance | undefined,
+  span: Tracer.AnySpan | undefined
 ) {
   const { wakeAt = node.now() } = run
   const event: Event = {
     type: "run_queued",
-    data: { agent: run.agent, ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }) }
+    data: { agent: run.agent, ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }), ...placeIn(span) }
   }
   const queued = { ...run, state: "queued", attempt: 0, wakeAt } as const
   const started = yield* write(node, bound, queued, event, inherited)
@@ -95,7 +101,9 @@ const write = Effect.fnUntraced(function*(
   const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
   const admission: Admit = { _tag: "Admit", run, events: [event], ...inherited, ...(alone ? { alone } : {}) }
   while (true) {
-    const written = yield* asRunError(node.journalOf(run).write(admission))
+    const written = yield* asRunError(Tracing.within(node.journalOf(run).write(admission), "admit", () => ({
+      attributes: { "fastagentic.run.id": run.runId }
+    })))
     if (written._tag === "Admitted") return { run: written.run, attached: false }
     if (written._tag === "Attached") return yield* attach(written.run, run)
     if (written._tag !== "Busy") return yield* Effect.die(new Error("an admission is admitted, attached or refused"))
@@ -132,6 +140,10 @@ const originOf = ({ forkedFrom, parentRunId }: RunRecord) => ({
   ...(parentRunId === undefined ? {} : { parentRunId }),
   ...(forkedFrom === undefined ? {} : { forkedFrom })
 })
+
+/** Whoever goes on with the run, and wherever, goes on with this trace. */
+const placeIn = (span: Tracer.AnySpan | undefined) =>
+  span === undefined ? {} : { traceparent: Tracing.toTraceparent(span) }
 
 const pastOf = ({ interrupts, steps }: Inheritance) => ({
   steps: new Map(steps.map(({ name, value }) => [name, value])),

@@ -1,9 +1,10 @@
-import { Effect } from "effect"
+import { Effect, Tracer } from "effect"
 import type { Resolution } from "../Interrupt.ts"
 import * as Principal from "../Principal.ts"
 import type { JournalDamaged, RunError } from "../RunError.ts"
 import type { RunRecord, RunState } from "../RunRecord.ts"
 import type { Changes, Commit } from "../RunStore.ts"
+import * as Tracing from "../Tracing.ts"
 import { asRunError } from "./door.ts"
 import type { Bound, Node } from "./node.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
@@ -105,11 +106,24 @@ const takeOver = Effect.fnUntraced(
     // From the store: the segment before may still be winding up here, and know of nothing that came after it.
     const run = yield* node.journalOf(claimed).store.get(claimed.runId)
     if (run?.attempt !== claimed.attempt || run.state !== "running") return
-    node.launch(run, ownerOf(run), bound, yield* node.past(run))
+    node.launch(run, ownerOf(run), bound, yield* node.past(run), node.traced ? yield* originOf(node, run) : {})
   },
   (effect, node: Node, _bound: Bound, claimed: RunRecord) =>
     Effect.catchTag(effect, "JournalDamaged", (error) => giveUp(node, claimed, error))
 )
+
+/** A run that goes on belongs to the trace that it was started in, and names the span that let it go on. */
+const originOf = Effect.fnUntraced(function*(node: Node, run: RunRecord) {
+  const [first] = yield* node.journalOf(run).store.events(run.runId, 0, 1)
+  const { traceparent } = first?.type === "run_started" || first?.type === "run_queued" ? first.data : {}
+  const { traceId } = run
+  const by = yield* Tracing.current
+  return {
+    parent: Tracing.fromTraceparent(traceparent) ??
+      Tracer.externalSpan({ traceId, spanId: run.runId.slice(-17).replace("-", "") }),
+    links: by === undefined ? [] : [{ span: by, attributes: {} }]
+  }
+})
 
 /** What cannot be read cannot go on, and says so. */
 const giveUp = Effect.fnUntraced(function*(node: Node, run: RunRecord, error: JournalDamaged) {

@@ -38,10 +38,21 @@ export const direct: Dispatch = {
   error: (failure) => Effect.succeed(failure)
 }
 
-/** All hooks around each point, first declared outermost; what they change or refuse is journaled by `decided`. */
-export const dispatch = (hooks: ReadonlyArray<BoundHook>, runId: string, decided: Decided): Dispatch =>
+/** What stands around a tool and can change nothing. */
+export const transparent = new WeakSet<Dispatch["tool"]>([direct.tool])
+
+/**
+ * All hooks around each point, first declared outermost; what they change or refuse is journaled by `decided`. Inside of
+ * all of them is `innermost`.
+ */
+export const dispatch = (
+  hooks: ReadonlyArray<BoundHook>,
+  runId: string,
+  decided: Decided,
+  innermost: Dispatch = direct
+): Dispatch =>
   hooks.map((hook) => hook.watch === undefined ? intercepting(hook, decided) : watching(hook.watch, runId))
-    .reduceRight(inside, direct)
+    .reduceRight(inside, innermost)
 
 /** Puts one hook around another dispatch; a point that nobody stands at stays `direct`. */
 const inside = (inner: Dispatch, outer: Partial<Dispatch>): Dispatch => {

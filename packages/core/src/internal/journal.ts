@@ -1,13 +1,16 @@
-import { Cause, type Context, Effect, type Scope } from "effect"
+import { Cause, type Context, Effect, type Scope, type Tracer } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { StoreUnavailable } from "../RunError.ts"
 import type { Commit, RunStore, Write, Written } from "../RunStore.ts"
+import * as Tracing from "../Tracing.ts"
 import type { MemoryRunStore } from "./memoryRunStore.ts"
 import type { Metrics } from "./metrics.ts"
 
 interface Pending {
   readonly write: Write
   readonly done: (written: Written | StoreUnavailable) => void
+  /** Who waits for it. */
+  readonly span: Tracer.AnySpan | undefined
 }
 
 /** Work of somebody else's that shares a transaction with a write. */
@@ -41,22 +44,23 @@ export class Journal {
   }
 
   /** Puts a write in line. `done` is called after its commit, before that of any later write. */
-  enqueue(write: Write, done: Pending["done"]) {
+  enqueue(write: Write, done: Pending["done"], span?: Tracer.AnySpan) {
     if (this.closed) return done(stopped)
-    this.pending.push({ write, done })
+    this.pending.push({ write, done, span })
     if (this.writeNow === undefined) this.wake?.()
     else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
   }
 
   /** Writes and waits for the commit. */
   write(write: Write, committed: (written: Written) => void = () => {}): Effect.Effect<Written, StoreUnavailable> {
-    return Effect.callback<Written, StoreUnavailable>((resume) => {
-      this.enqueue(write, (written) => {
-        if (written instanceof StoreUnavailable) return resume(Effect.fail(written))
-        committed(written)
-        resume(Effect.succeed(written))
-      })
-    })
+    return Effect.flatMap(Tracing.current, (span) =>
+      Effect.callback<Written, StoreUnavailable>((resume) => {
+        this.enqueue(write, (written) => {
+          if (written instanceof StoreUnavailable) return resume(Effect.fail(written))
+          committed(written)
+          resume(Effect.succeed(written))
+        }, span)
+      }))
   }
 
   /**
@@ -129,9 +133,17 @@ export class Journal {
       return Effect.andThen(first.run, this.flush)
     }
     const batch = this.takeWrites()
-    return Effect.matchCause(this.store.write(batch.map((one) => one.write)), {
-      onFailure: (cause) => this.settle(batch, () => unavailable(cause)),
-      onSuccess: (written) => this.settle(batch, (index) => written[index] ?? missing)
+    const since = performance.now()
+    const counted = () => this.metrics.transaction(batch.length, performance.now() - since)
+    return Effect.matchCause(traced(this.store.write(batch.map((one) => one.write)), batch), {
+      onFailure: (cause) => {
+        counted()
+        this.settle(batch, () => unavailable(cause))
+      },
+      onSuccess: (written) => {
+        counted()
+        this.settle(batch, (index) => written[index] ?? missing)
+      }
     })
   }))
 
@@ -165,6 +177,20 @@ export class Journal {
     for (const notify of this.waitingForRoom) notify()
     this.waitingForRoom.clear()
   }
+}
+
+/** One span for a transaction that somebody waits for: it belongs to the first of them and names the others. */
+const traced = <A, E>(write: Effect.Effect<A, E>, batch: ReadonlyArray<Pending>): Effect.Effect<A, E> => {
+  const spans = new Set<Tracer.AnySpan>()
+  for (const { span } of batch) if (span !== undefined) spans.add(span)
+  const [parent, ...others] = spans
+  if (parent === undefined) return Tracing.silently(write)
+  return Tracing.within(Tracing.silently(write), "store.commit", () => ({
+    kind: "client",
+    parent,
+    links: others.slice(0, 32).map((span) => ({ span, attributes: {} })),
+    attributes: { "fastagentic.store.writes": batch.length }
+  }))
 }
 
 /** Whatever goes wrong in a store, its writer goes on. */

@@ -7,13 +7,16 @@ import { CurrentRun } from "../Run.ts"
 import { type HookBlocked, StoreUnavailable } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import { changed, type Changes, type Commit, type Written } from "../RunStore.ts"
+import * as Tracing from "../Tracing.ts"
 import { type Children, delegate } from "./delegation.ts"
 import { type BoundHook, direct, type Dispatch, dispatch } from "./dispatch.ts"
 import type { Hub } from "./hub.ts"
 import type { Journal } from "./journal.ts"
+import type { Metrics } from "./metrics.ts"
 import { guardsOf, Outlet } from "./outlet.ts"
 import { interrupt, sleep } from "./pauses.ts"
 import { sideEffect } from "./sideEffect.ts"
+import { tracedPoints } from "./tracedPoints.ts"
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
@@ -63,6 +66,8 @@ export class LiveRun {
   private readonly journal: Journal
   private readonly clock: Clock.Clock
   private readonly budget: Budget["Service"]
+  private readonly metrics: Metrics
+  private readonly traced: boolean
   private readonly uses = new Map<string, number>()
   private toSkip: number
   private emitted: number
@@ -78,6 +83,9 @@ export class LiveRun {
     readonly past: Past
     readonly hooks: ReadonlyArray<BoundHook>
     readonly budget: Budget["Service"]
+    readonly metrics: Metrics
+    /** Whether anybody looks at spans. */
+    readonly traced: boolean
     readonly clock: Clock.Clock
   }) {
     this.run = options.run
@@ -88,10 +96,15 @@ export class LiveRun {
     this.past = options.past
     this.clock = options.clock
     this.budget = options.budget
+    this.metrics = options.metrics
+    this.traced = options.traced
     this.toSkip = options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
-    this.dispatch = dispatch(options.hooks, options.run.runId, (decision) => this.decided(decision))
+    const { kind, runId } = options.run
+    const isPast = (toolCallId: string) => this.past.steps.has(`tool ${toolCallId}`)
+    const points = options.traced ? tracedPoints({ kind, isPast }) : undefined
+    this.dispatch = dispatch(options.hooks, runId, (decision) => this.decided(decision), points)
     const guards = guardsOf(options.hooks)
     this.outlet = guards === undefined ? undefined : this.outletOf(guards)
     this.service = this.serviceIn("", this.outlet, (event) => this.emit(event))
@@ -137,10 +150,28 @@ export class LiveRun {
       sleep: (name, millis) => flushed(sleep(this, `${place}sleep ${name}`, millis)),
       interrupt: pause,
       delegate: (agent, payload) => flushed(delegate(this, emit, `${place}delegate ${agent}`, agent, payload)),
-      spend: (request) => Effect.suspend(() => this.budget.spend(spender, request)),
+      spend: (request) => this.spend(spender, request),
       hooks: this.dispatch,
       decided: (decision) => this.decided(decision)
     }
+  }
+
+  private spend(spender: Spender, request: Parameters<Budget["Service"]["spend"]>[1]) {
+    const granted = Effect.suspend(() => this.budget.spend(spender, request))
+    if (!this.traced) return granted
+    const { provider = "unknown" } = request
+    // What a call was and what it has cost belongs to the span of the call, in which this is asked.
+    return Tracing.note(() => ({ "gen_ai.provider.name": provider })).pipe(
+      Effect.andThen(Tracing.within(granted, "budget")),
+      Effect.map((grant) => ({
+        ...grant,
+        settle: (usage: Event.Usage | undefined) =>
+          Effect.tap(grant.settle(usage), (settled) =>
+            settled?.costUsd === undefined
+              ? Effect.void
+              : Tracing.note(() => ({ "gen_ai.usage.cost": settled.costUsd, "operation.cost": settled.costUsd })))
+      }))
+    )
   }
 
   private decided(decision: Event.Data<"hook_decision">): Effect.Effect<void> {
@@ -160,7 +191,10 @@ export class LiveRun {
   /** Adds to the events that wait for their commit; waits only when too much is in line. */
   append(event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
-    if (event.type === "usage") this.usage = add(this.usage, event.data)
+    if (event.type === "usage") {
+      this.usage = add(this.usage, event.data)
+      this.metrics.used(this.run, event.data)
+    }
     if (this.tail?.turn === this.journal.turn && this.tail.events.length < tailLimit) {
       this.tail.events.push(event)
       Object.assign(this.tail.set, this.progress())
@@ -288,9 +322,12 @@ export class LiveRun {
 
   /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
   private checkpoint(step: string, value: Schema.Json, commit: Effect.Effect<void>): Effect.Effect<void> {
-    if (this.dispatch.checkpoint === direct.checkpoint) return commit
+    const traced = this.traced
+      ? Tracing.within(commit, "checkpoint", () => ({ attributes: { "fastagentic.step": step } }))
+      : commit
+    if (this.dispatch.checkpoint === direct.checkpoint) return traced
     const call = checkpointOf(step, value).data
-    return Effect.orDie(this.dispatch.checkpoint(call, () => commit))
+    return Effect.orDie(this.dispatch.checkpoint(call, () => traced))
   }
 
   /** The name of this use of a name: the second `plan` of a run is `plan#2`, which nobody else can be called. */

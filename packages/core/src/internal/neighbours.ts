@@ -20,7 +20,11 @@ export const attend = Effect.fnUntraced(function*(
   // A node's own live runs are many: those that it has lost itself are looked for less often.
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     Effect.sleep("5 seconds"),
-    Effect.ignore(reconcile(node, callables, store.unfinished))
+    Effect.ignore(Effect.all([
+      reconcile(node, callables, store.unfinished),
+      waking.count(store),
+      waking.count(node.ephemeral.store)
+    ], { discard: true }))
   )))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     node.lookOut,

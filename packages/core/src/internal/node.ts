@@ -1,4 +1,16 @@
-import { type Clock, type Context, Duration, Effect, Fiber, Latch, type Scope, Stream } from "effect"
+import {
+  type Clock,
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  Latch,
+  References,
+  Schema,
+  type Scope,
+  Stream,
+  Tracer
+} from "effect"
 import type { Audit } from "../Audit.ts"
 import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
@@ -8,8 +20,10 @@ import type { Place } from "../RunEngine.ts"
 import type { StoreUnavailable } from "../RunError.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import { changed, type Commit, type ReadError, type RunStore } from "../RunStore.ts"
+import * as Tracing from "../Tracing.ts"
 import type { Children } from "./delegation.ts"
 import type { BoundHook } from "./dispatch.ts"
+import { spanOf } from "./genAi.ts"
 import { Hub, type Page, pages, recentCapacity } from "./hub.ts"
 import { Journal } from "./journal.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
@@ -51,6 +65,8 @@ export class Node {
   private readonly audit: Audit["Service"]
   private readonly clock: Clock.Clock
   private readonly grace: Duration.Input
+  /** Whether anybody looks at spans. */
+  readonly traced: boolean
 
   constructor(options: {
     readonly app: string
@@ -70,6 +86,7 @@ export class Node {
     this.audit = options.audit
     this.clock = options.clock
     this.grace = options.grace
+    this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
   }
 
   /** Starts the writers; when the scope closes, runs stop first and what they wrote is flushed last. */
@@ -103,7 +120,13 @@ export class Node {
   }
 
   /** Takes a run that the store says is this node's, and drives it. */
-  launch(run: RunRecord, principal: Principal, bound: Bound, past: Past = noPast) {
+  launch(
+    run: RunRecord,
+    principal: Principal,
+    bound: Bound,
+    past: Past = noPast,
+    origin: Pick<Tracer.SpanOptionsNoTrace, "parent" | "links"> = {}
+  ) {
     // Its place in the store says what is left to do, for whoever starts next.
     if (this.stopped) return
     const hub = this.hubOf(run)
@@ -117,6 +140,8 @@ export class Node {
       journal: this.journalOf(run),
       hooks: bound.hooks,
       budget: this.budget,
+      metrics: this.metrics,
+      traced: this.traced,
       clock: this.clock
     })
     this.live.set(run.runId, live)
@@ -132,14 +157,17 @@ export class Node {
       })
     }
     const segment = Effect.ensuring(
-      drive(live, around, bound.invoke),
+      this.traced ? traced(live, drive(live, around, bound.invoke), origin) : drive(live, around, bound.invoke),
       Effect.sync(() => {
         this.metrics.active(-1)
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
         this.release(hub)
       })
     )
-    live.fiber = Effect.runForkWith(this.services)(segment)
+    // Every line that is logged for a run names it.
+    const { runId, traceId } = run
+    const annotations = { ...Context.get(this.services, References.CurrentLogAnnotations), runId, traceId }
+    live.fiber = Effect.runForkWith(Context.add(this.services, References.CurrentLogAnnotations, annotations))(segment)
     // A run that ended at once, before its fiber was known, has nothing left to be stopped.
     if (live.stop !== undefined) live.fiber.interruptUnsafe()
   }
@@ -319,6 +347,31 @@ export class Node {
 
   now() {
     return this.clock.currentTimeMillisUnsafe()
+  }
+}
+
+/** A segment within its span, which says how the run stands at its end. */
+const traced = (
+  live: LiveRun,
+  segment: Effect.Effect<void>,
+  origin: Pick<Tracer.SpanOptionsNoTrace, "parent" | "links">
+): Effect.Effect<void> => {
+  const { attributes, name } = spanOf(live.run)
+  const body = segment.pipe(
+    Effect.andThen(Tracing.note(() => ({ "fastagentic.run.state": live.run.state }))),
+    Effect.andThen(
+      Effect.suspend(() =>
+        live.run.error === undefined ? Effect.void : Effect.fail(new RunEndedWith({ tag: live.run.error.tag }))
+      )
+    )
+  )
+  return Effect.ignore(Tracing.within(body, name, () => ({ ...origin, attributes })))
+}
+
+/** How a span learns that its run has failed: by the kind of failure, never by its words. */
+class RunEndedWith extends Schema.TaggedError<RunEndedWith>()("RunEndedWith", { tag: Schema.String }) {
+  override get message() {
+    return this.tag
   }
 }
 

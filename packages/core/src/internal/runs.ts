@@ -1,9 +1,10 @@
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import { InvalidCursor, RunError } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import type { ListRequest } from "../Runtime.ts"
+import * as Tracing from "../Tracing.ts"
 import { cancelRun } from "./cancel.ts"
 import { asRunError, type Door, notFound } from "./door.ts"
 import type { Node } from "./node.ts"
@@ -37,7 +38,16 @@ export const makeRuns = (node: Node, door: Door) => {
     options: { readonly after: number; readonly until: "final" | "settled" }
   ) {
     const run = yield* get(caller, runId)
-    return node.follow(run, yield* cursorOf(run, options.after), options.until)
+    const pages = node.follow(run, yield* cursorOf(run, options.after), options.until)
+    const parent = yield* Tracing.current
+    const counted = Stream.suspend(() => {
+      node.metrics.streams(caller.protocol, 1)
+      return Stream.ensuring(pages, Effect.sync(() => node.metrics.streams(caller.protocol, -1)))
+    })
+    return Tracing.streamWithin(counted, "stream", () => ({
+      ...(parent === undefined ? {} : { parent }),
+      attributes: { "fastagentic.run.id": runId }
+    }))
   })
 
   const events = Effect.fnUntraced(function*(

@@ -6,6 +6,7 @@ import type * as Hook from "../Hook.ts"
 import type { Principal } from "../Principal.ts"
 import { CurrentRun } from "../Run.ts"
 import { BudgetExceeded, Forbidden, HookBlocked, RateLimited, RunError, ToolDenied } from "../RunError.ts"
+import * as Tracing from "../Tracing.ts"
 import { refusalOf } from "./door.ts"
 import { failureOf, internalError } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -35,7 +36,8 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       principal: around.principal,
       payload: live.run.payload
     }
-    const body = Effect.andThen(Effect.suspend(() => around.budget.reserve(live.run)), handle(live, call, invoke))
+    const reserved = Tracing.within(Effect.suspend(() => around.budget.reserve(live.run)), "budget")
+    const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
       Effect.tap(() => around.budget.settle(live.run, live.run.usage)),

@@ -18,7 +18,19 @@ import type { Bound, Node } from "./node.ts"
 export const makeStart = (node: Node, door: Door, callables: Callables) => {
   const random = SecureRandom.make(randomBytes)
 
-  const start = Effect.fnUntraced(function*(
+  const start = (caller: Caller.Caller, request: StartRequest): Effect.Effect<Started, RunError> =>
+    caller.span === undefined
+      // Nobody who calls from within has to have a trace: one begins here, if there are any.
+      ? Tracing.within(
+        Effect.flatMap(
+          Tracing.current,
+          (span) => startIn(span === undefined ? caller : { ...caller, traceId: span.traceId, span }, request)
+        ),
+        "start"
+      )
+      : Tracing.under(startIn(caller, request), caller.span)
+
+  const startIn = Effect.fnUntraced(function*(
     caller: Caller.Caller,
     request: StartRequest
   ): Effect.fn.Return<Started, RunError> {
@@ -43,9 +55,7 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
     const payload = yield* decode(bound, request.payload)
     const runId = yield* random.uuidV7()
     const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
-    const started = yield* Tracing.within(admit(node, bound, principal, run, inherited), "admit", () => ({
-      attributes: { "fastagentic.run.id": runId }
-    }))
+    const started = yield* admit(node, bound, principal, run, inherited)
     yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), {
       runId: started.run.runId
     })

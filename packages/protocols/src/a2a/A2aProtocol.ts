@@ -8,6 +8,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import type { Fusion } from "@fastagentic/core/Fusion"
 import { Runtime } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -105,16 +106,18 @@ const traced = <R>(
     caller: Caller.Caller
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, R>
 ) =>
-(request: HttpServerRequest.HttpServerRequest) => {
-  const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
-  const limits = new Limits()
-  const caller = Caller.make("a2a", {
-    credentials,
-    traceparent: request.headers["traceparent"],
-    onLimits: limits.keep
+(request: HttpServerRequest.HttpServerRequest) =>
+  Effect.flatMap(Tracing.current, (span) => {
+    const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
+    const limits = new Limits()
+    const caller = Caller.make("a2a", {
+      credentials,
+      traceparent: request.headers["traceparent"],
+      span,
+      onLimits: limits.keep
+    })
+    return Effect.map(handler(request, caller), (response) => labelled(limits.told(response), caller))
   })
-  return Effect.map(handler(request, caller), (response) => labelled(limits.told(response), caller.traceId))
-}
 
 const originOf = (request: HttpServerRequest.HttpServerRequest) =>
   Option.match(HttpServerRequest.toURL(request), { onNone: () => "http://localhost", onSome: (url) => url.origin })

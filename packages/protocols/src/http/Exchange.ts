@@ -7,6 +7,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import { Cause, Effect, Option, Schema } from "effect"
 import * as ByteSize from "effect/ByteSize"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -61,27 +62,31 @@ export const handle = (
   handler: (exchange: Exchange) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
 ): Route =>
 (runtime) =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    Effect.flatMap(HttpRouter.params, (params) => {
-      const traceparent = request.headers["traceparent"]
-      const limits = new Limits()
-      const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
-      const caller = Caller.make("rest", { credentials, traceparent, onLimits: limits.keep })
-      const exchange: Exchange = { runtime, request, caller, params, query: queryOf(request.url) }
-      const about = { traceId: caller.traceId, runId: params["runId"] }
-      return handler(exchange).pipe(
-        Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
-        Effect.catchCause((cause) => refuse(cause, about)),
-        Effect.map((response) => labelled(limits.told(response), caller.traceId))
-      )
-    }))
+  Effect.flatMap(
+    HttpServerRequest.HttpServerRequest,
+    (request) =>
+      Effect.flatMap(HttpRouter.params, (params) =>
+        Effect.flatMap(Tracing.current, (span) => {
+          const traceparent = request.headers["traceparent"]
+          const limits = new Limits()
+          const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
+          const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.keep })
+          const exchange: Exchange = { runtime, request, caller, params, query: queryOf(request.url) }
+          const about = { traceId: caller.traceId, runId: params["runId"] }
+          return handler(exchange).pipe(
+            Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
+            Effect.catchCause((cause) => refuse(cause, about)),
+            Effect.map((response) => labelled(limits.told(response), caller))
+          )
+        }))
+  )
 
 /** The answer to a request for which the router has no route. @category routes @since 0.1.0 */
 export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {
   const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
   return Effect.map(
     Problem.fromReason(new Problem.NoSuchRoute({ method }), { traceId: caller.traceId }),
-    (response) => labelled(response, caller.traceId)
+    (response) => labelled(response, caller)
   )
 })
 

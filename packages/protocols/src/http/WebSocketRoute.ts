@@ -32,6 +32,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import { Forbidden, RunError } from "@fastagentic/core/RunError"
 import { Runtime } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -53,10 +54,11 @@ export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> =
   const limits = yield* SocketOutlet.Limits
   const watch = yield* RcRef.make({ acquire: watchRuntime(yield* Runtime) })
   return (runtime) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    Effect.flatMap(Effect.all([HttpServerRequest.HttpServerRequest, Tracing.current]), ([request, span]) => {
       const caller = Caller.make("websocket", {
         credentials: Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress)),
-        traceparent: request.headers["traceparent"]
+        traceparent: request.headers["traceparent"],
+        span
       })
       return checkOrigin(request).pipe(
         Effect.andThen(runtime.authenticate(caller)),

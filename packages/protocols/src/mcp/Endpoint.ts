@@ -7,6 +7,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import type { RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Predicate, type Scope } from "effect"
 import * as ByteSize from "effect/ByteSize"
@@ -68,7 +69,10 @@ export const make = Effect.fnUntraced(function*(
     const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
     const traced = {
       method: request.method,
-      headers: { ...request.headers, traceparent: Caller.toTraceparent(traceId) }
+      headers: {
+        ...request.headers,
+        traceparent: caller.span?._tag === "Span" ? Tracing.toTraceparent(caller.span) : Caller.toTraceparent(traceId)
+      }
     }
     const limits = new Limits()
     const answered = Effect.promise(open).pipe(
@@ -78,7 +82,7 @@ export const make = Effect.fnUntraced(function*(
           return handler.fetch(web, { parsedBody: body })
         })
       ),
-      Effect.map((response) => labelled(limits.told(response), traceId))
+      Effect.map((response) => labelled(limits.told(response), caller.traceId === traceId ? caller : { traceId }))
     )
     return methodOf(body) === "initialize"
       ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, globalThis.crypto.randomUUID()))

@@ -8,6 +8,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
 import type { RunError } from "@fastagentic/core/RunError"
 import { Runtime } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -60,11 +61,12 @@ const guard = (
   },
   endpoint: Endpoint.Endpoint
 ) =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+  Effect.flatMap(Effect.all([HttpServerRequest.HttpServerRequest, Tracing.current]), ([request, span]) => {
     const { headers } = request
     const caller = Caller.make("mcp", {
       credentials: Credentials.fromHeaders(headers, Option.getOrUndefined(request.peerAddress)),
-      traceparent: headers["traceparent"]
+      traceparent: headers["traceparent"],
+      span
     })
     const problem = gate(headers)
     const answered = problem === undefined
@@ -72,7 +74,7 @@ const guard = (
         Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
       )
       : Effect.succeed(forbidden(problem, caller.traceId))
-    return Effect.map(answered, (response) => isLabelled(response) ? response : labelled(response, caller.traceId))
+    return Effect.map(answered, (response) => isLabelled(response) ? response : labelled(response, caller))
   })
 
 const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, schemes: ReadonlyArray<Scheme>) =>

@@ -7,6 +7,7 @@ import * as Caller from "@fastagentic/core/Caller"
 import type { Credentials } from "@fastagentic/core/Credentials"
 import type { RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { type Context, Effect } from "effect"
 import { type Catalog, completionKey, offered } from "./McpCatalog.ts"
@@ -46,13 +47,20 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
       method: (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
     ): Promise<A> => {
       const caller = callerOf(connection, context)
-      return runPromise(
+      const answered = (caller: Caller.Caller) =>
         Effect.catchCause(
           method(caller),
           (cause) => Effect.flatMap(McpError.fromCause(cause, caller.traceId), Effect.fail)
+        )
+      const traced = Tracing.within(
+        Effect.flatMap(
+          Tracing.current,
+          (span) => answered(span === undefined ? caller : { ...caller, traceId: span.traceId, span })
         ),
-        { signal: context.mcpReq.signal }
+        context.mcpReq.method,
+        () => spanOf(connection, context, caller)
       )
+      return runPromise(traced, { signal: context.mcpReq.signal })
     }
     if (capabilities.tools !== undefined) {
       server.setRequestHandler(
@@ -98,6 +106,17 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     }
     return server
   }
+}
+
+/** What a message says of its trace goes before what the transport says, which is linked. */
+const spanOf = ({ traceparent }: Connection, { mcpReq }: Sdk.ServerContext, { span }: Caller.Caller) => {
+  const around = Tracing.fromTraceparent(traceparent)
+  return {
+    kind: "server",
+    ...(span === undefined ? {} : { parent: span }),
+    links: around === undefined || around.spanId === span?.spanId ? [] : [{ span: around, attributes: {} }],
+    attributes: { "mcp.method.name": mcpReq.method, "jsonrpc.request.id": String(mcpReq.id) }
+  } as const
 }
 
 /** The request's own `_meta` says the trace, or else the transport does. */

@@ -1,0 +1,41 @@
+import { Effect } from "effect"
+import * as Tracing from "../Tracing.ts"
+import { direct, type Dispatch, transparent } from "./dispatch.ts"
+import { chatAttributes, noteAnswer, toolAttributes } from "./genAi.ts"
+
+/** What is known of the run whose calls are traced. */
+interface Traced {
+  /** A tool that is called directly is the run itself, which has its span. */
+  readonly kind: "agent" | "tool"
+  /** Whether an earlier attempt has made this call: its span is there. */
+  readonly isPast: (toolCallId: string) => boolean
+}
+
+/** The points around every call of a run, for each adapter alike, inside of all hooks: what is really called is traced. */
+export const tracedPoints = ({ isPast, kind }: Traced): Dispatch => {
+  const tool: Dispatch["tool"] = (call, next) =>
+    kind === "tool" || isPast(call.toolCallId) ? next(call) : Tracing.within(
+      Effect.tap(
+        next(call),
+        ({ isError }) => isError ? Tracing.note(() => ({ "error.type": "tool_error" })) : Effect.void
+      ),
+      `execute_tool ${call.name}`,
+      () => ({ attributes: { ...toolAttributes(call.name), "gen_ai.tool.call.id": call.toolCallId } })
+    )
+  transparent.add(tool)
+  return {
+    ...direct,
+    llm: (call, next) =>
+      Tracing.streamWithin(
+        next(call),
+        `chat ${call.model}`,
+        () => ({ kind: "client", attributes: chatAttributes(call.model) }),
+        noteAnswer
+      ),
+    tool,
+    node: (call, next) =>
+      Tracing.within(next(call), call.name, () => ({
+        attributes: { "fastagentic.node.id": call.nodeId, "fastagentic.node.kind": call.kind }
+      }))
+  }
+}
