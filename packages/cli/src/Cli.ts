@@ -13,6 +13,7 @@ import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
 import * as KeysCommand from "./KeysCommand.ts"
+import * as LogLine from "./LogLine.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
 
@@ -38,7 +39,7 @@ const presenter = CliOutput.layerPresenter({
 
 /** Logs never go to stdout: in stdio mode it belongs to the protocol, elsewhere to the banner. */
 const logging = Layer.merge(
-  Logger.layer([process.stderr.isTTY ? Logger.consolePretty() : Logger.withConsoleError(Logger.formatLogFmt)]),
+  Logger.layer([process.stderr.isTTY ? Logger.consolePretty() : Logger.withConsoleError(LogLine.logger)]),
   Layer.succeed(Logger.LogToStderr, true)
 )
 

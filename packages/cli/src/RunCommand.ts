@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { Otlp } from "@fastagentic/adapters/otlp"
 import { GenaiPrices } from "@fastagentic/adapters/prices"
 import { ApiKeys, Auth, Budget, Retention, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
@@ -101,13 +102,16 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const budget = Layer.provide(Budget.layer, counted)
     // What the app's own layer provides comes last, so it takes the place of a default.
     const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, retention, runnable.handlers)
+    const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
     if (options.mode === "stdio") {
       const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
-      return yield* Effect.asVoid(Effect.scoped(Layer.build(Layer.provide(untilStdinEnds, services))))
+      return yield* Effect.asVoid(
+        Effect.scoped(Layer.build(untilStdinEnds.pipe(Layer.provide(services), Layer.provide(telemetry))))
+      )
     }
     const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
     const served = onStdio ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(McpStdio.run())), http) : http
-    return yield* Layer.launch(served.pipe(Layer.provide(services)))
+    return yield* Layer.launch(served.pipe(Layer.provide(services), Layer.provide(telemetry)))
   })
 
 /** On stdout, unless that belongs to the protocol. */

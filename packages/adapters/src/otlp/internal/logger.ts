@@ -1,0 +1,40 @@
+import { Cause, Logger, References } from "effect"
+import type { LogsData } from "effect/observability/OtlpLogger"
+import * as OtlpResource from "effect/observability/OtlpResource"
+import type { Exporter } from "./exporter.ts"
+
+export type LogRecord = NonNullable<LogsData["resourceLogs"][number]["scopeLogs"][number]["logRecords"]>[number]
+
+const severities: Readonly<Record<string, LogRecord["severityNumber"]>> = {
+  Trace: 1,
+  Debug: 5,
+  Info: 9,
+  Warn: 13,
+  Error: 17,
+  Fatal: 21
+}
+
+/** A logger that exports each line, with the span that it was logged in. */
+export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void> =>
+  Logger.make(({ cause, date, fiber, logLevel, message }) => {
+    const at = String(BigInt(date.getTime()) * 1_000_000n)
+    const attributes: Record<string, unknown> = { ...fiber.getRef(References.CurrentLogAnnotations) }
+    const [error] = Cause.prettyErrors(cause)
+    if (error !== undefined) {
+      attributes["exception.type"] = error.name
+      attributes["exception.message"] = error.message
+      attributes["exception.stacktrace"] = error.stack ?? ""
+    }
+    const { span } = fiber.cache
+    const parts = Array.isArray(message) ? message : [message]
+    exporter.push({
+      severityNumber: severities[logLevel] ?? 0,
+      severityText: logLevel,
+      timeUnixNano: at,
+      observedTimeUnixNano: at,
+      attributes: OtlpResource.entriesToAttributes(Object.entries(attributes)),
+      body: OtlpResource.unknownToAttributeValue(parts.length === 1 ? parts[0] : parts),
+      droppedAttributesCount: 0,
+      ...(span === undefined ? {} : { traceId: span.traceId.padStart(32, "0"), spanId: span.spanId })
+    })
+  })

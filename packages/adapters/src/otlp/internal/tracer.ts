@@ -1,0 +1,121 @@
+import { Cause, type Context, Exit, Option, Tracer } from "effect"
+import * as Hex from "effect/encoding/Hex"
+import * as OtlpResource from "effect/observability/OtlpResource"
+import type { TraceData } from "effect/observability/OtlpTracer"
+import type { Exporter } from "./exporter.ts"
+import type { Sampler } from "./sampler.ts"
+
+export type OtlpSpan = TraceData["resourceSpans"][number]["scopeSpans"][number]["spans"][number]
+
+/** A tracer whose sampled spans are exported when they end. */
+export const make = (exporter: Exporter<EndedSpan>, sampler: Sampler): Tracer.Tracer =>
+  Tracer.make({ span: (options) => new EndedSpan(options, exporter, sampler) })
+
+type Options = Parameters<Tracer.Tracer["span"]>[0]
+
+export class EndedSpan implements Tracer.Span {
+  readonly _tag = "Span"
+  readonly name: string
+  readonly spanId = Hex.random(16)
+  readonly traceId: string
+  readonly parent: Option.Option<Tracer.AnySpan>
+  readonly annotations: Context.Context<never>
+  readonly attributes = new Map<string, unknown>()
+  readonly events: Array<readonly [name: string, at: bigint, attributes: Record<string, unknown>]> = []
+  readonly links: Array<Tracer.SpanLink>
+  readonly sampled: boolean
+  readonly kind: Tracer.SpanKind
+  status: Tracer.SpanStatus
+  private readonly exporter: Exporter<EndedSpan>
+
+  constructor(options: Options, exporter: Exporter<EndedSpan>, sampler: Sampler) {
+    const parent = Option.getOrUndefined(options.parent)
+    this.name = options.name
+    this.parent = options.parent
+    this.annotations = options.annotations
+    this.links = options.links
+    this.kind = options.kind
+    this.traceId = parent === undefined ? Hex.random(32) : parent.traceId
+    // What nobody asked for, as a look into a store every second, is no trace of its own.
+    const isBackground = parent === undefined && options.kind === "client"
+    this.sampled = options.sampled && !isBackground && sampler(this.traceId, parent?.sampled)
+    this.status = { _tag: "Started", startTime: options.startTime }
+    this.exporter = exporter
+  }
+
+  end(endTime: bigint, exit: Exit.Exit<unknown, unknown>) {
+    if (this.status._tag === "Ended") return
+    this.status = { _tag: "Ended", startTime: this.status.startTime, endTime, exit }
+    if (this.sampled) this.exporter.push(this)
+  }
+
+  attribute(key: string, value: unknown) {
+    if (this.sampled && this.status._tag === "Started") this.attributes.set(key, value)
+  }
+
+  event(name: string, startTime: bigint, attributes: Record<string, unknown> = {}) {
+    if (this.sampled && this.status._tag === "Started") this.events.push([name, startTime, attributes])
+  }
+
+  addLinks(links: ReadonlyArray<Tracer.SpanLink>) {
+    for (const link of links) this.links.push(link)
+  }
+}
+
+const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const
+
+export const encode = (span: EndedSpan): OtlpSpan => {
+  const { status } = span
+  const attributes = OtlpResource.entriesToAttributes(span.attributes)
+  const error = status._tag === "Ended" ? errorOf(status.exit) : undefined
+  if (error !== undefined && !span.attributes.has("error.type")) {
+    attributes.push({ key: "error.type", value: { stringValue: error } })
+  }
+  return {
+    traceId: span.traceId.padStart(32, "0"),
+    spanId: span.spanId,
+    parentSpanId: Option.getOrUndefined(span.parent)?.spanId,
+    name: span.name,
+    kind: kinds[span.kind],
+    startTimeUnixNano: String(status.startTime),
+    endTimeUnixNano: String(status._tag === "Ended" ? status.endTime : status.startTime),
+    attributes,
+    droppedAttributesCount: 0,
+    events: span.events.map(([name, at, attributes]) => ({
+      name,
+      timeUnixNano: String(at),
+      attributes: OtlpResource.entriesToAttributes(Object.entries(attributes)),
+      droppedAttributesCount: 0
+    })),
+    droppedEventsCount: 0,
+    status: error === undefined ? { code: 0 } : { code: 2, message: error },
+    links: span.links.map(({ attributes, span }) => ({
+      traceId: span.traceId.padStart(32, "0"),
+      spanId: span.spanId,
+      attributes: OtlpResource.entriesToAttributes(Object.entries(attributes)),
+      droppedAttributesCount: 0
+    })),
+    droppedLinksCount: 0
+  }
+}
+
+/** What kind of failure it was: what a failure says may be a secret, or somebody's data. */
+const errorOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
+  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
+  const error = Cause.squash(exit.cause)
+  const reason = tagOf(error) === "RunError" && hasReason(error) ? error.reason : error
+  return tagOf(reason) === "RunEndedWith" && hasTag(reason) ? reason.tag : tagOf(reason)
+}
+
+const hasReason = (error: unknown): error is { readonly reason: unknown } =>
+  typeof error === "object" && error !== null && "reason" in error
+
+const hasTag = (error: unknown): error is { readonly tag: string } =>
+  typeof error === "object" && error !== null && "tag" in error && typeof error.tag === "string"
+
+const tagOf = (error: unknown): string => {
+  if (typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string") {
+    return error._tag
+  }
+  return error instanceof Error ? error.name : "Error"
+}
