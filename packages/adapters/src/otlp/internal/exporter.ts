@@ -52,6 +52,7 @@ export const make = Effect.fnUntraced(function*<A>(
   const work = Latch.makeUnsafe(false)
   let queue: Array<A> = []
   let batch: ReadonlyArray<A> = []
+  let posting: Fiber.Fiber<void, Refused> | undefined
   let warnedAt = -Infinity
   lost.updateUnsafe(0, services)
 
@@ -64,9 +65,16 @@ export const make = Effect.fnUntraced(function*<A>(
     return Effect.annotateLogs(Effect.logWarning("Telemetry is lost"), { signal: settings.signal, reason })
   }
 
-  const post = Effect.suspend(() => offer(client, settings, encode(batch)))
-
-  const taken = (count: number) => Effect.sync(() => sent.updateUnsafe(count, services))
+  // What the collector has taken is never offered again: a stop waits for its answer.
+  const post = Effect.suspend(() =>
+    Effect.forkDetach(Effect.map(offer(client, settings, encode(batch)), () => {
+      sent.updateUnsafe(batch.length, services)
+      batch = []
+    }))
+  ).pipe(Effect.flatMap((fiber) => {
+    posting = fiber
+    return Fiber.join(fiber)
+  }))
 
   const offerAgain = (attempt: number): Effect.Effect<void, Refused> =>
     Effect.catch(post, (error) =>
@@ -84,12 +92,11 @@ export const make = Effect.fnUntraced(function*<A>(
       if (batch.length === 0) return Effect.void
       const count = batch.length
       return way.pipe(
-        Effect.andThen(taken(count)),
-        Effect.catch(({ reason }) => lose(count, reason)),
-        Effect.andThen(Effect.suspend(() => {
+        Effect.catch(({ reason }) => {
           batch = []
-          return drain(way)
-        }))
+          return lose(count, reason)
+        }),
+        Effect.andThen(Effect.suspend(() => drain(way)))
       )
     })
 
@@ -105,7 +112,10 @@ export const make = Effect.fnUntraced(function*<A>(
 
   yield* Effect.addFinalizer(() =>
     Fiber.interrupt(worker).pipe(
-      Effect.andThen(Effect.timeoutOption(Effect.interruptible(drain(post)), farewell)),
+      Effect.andThen(Effect.suspend(() => posting === undefined ? Effect.void : Fiber.await(posting))),
+      Effect.andThen(drain(post)),
+      Effect.forkDetach,
+      Effect.flatMap((flushed) => Effect.timeoutOption(Effect.interruptible(Fiber.await(flushed)), farewell)),
       Effect.andThen(Effect.suspend(() => {
         const left = batch.length + queue.length
         return left === 0 ? Effect.void : lose(left, "the server stops and the collector does not answer")

@@ -37,7 +37,7 @@ export class EndedSpan implements Tracer.Span {
     this.kind = options.kind
     this.traceId = parent === undefined ? Hex.random(32) : parent.traceId
     // What nobody asked for, as a look into a store every second, is no trace of its own.
-    const isBackground = parent === undefined && options.kind === "client"
+    const isBackground = parent === undefined && (options.kind === "client" || options.name === "sql.transaction")
     this.sampled = options.sampled && !isBackground && sampler(this.traceId, parent?.sampled)
     this.status = { _tag: "Started", startTime: options.startTime }
     this.exporter = exporter

@@ -1,0 +1,263 @@
+import { NodeWS } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import { collect, type Seen } from "./collector.ts"
+import { fastagentic, fixture, listening } from "./process.ts"
+
+const serve = async (env: Record<string, string>, store = "traced.db") => {
+  const server = fastagentic(["run", fixture("traced.ts"), "--mode", "http", "--port", "0", "--store", store], {
+    env: {
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_BSP_SCHEDULE_DELAY: "50",
+      OTEL_BLRP_SCHEDULE_DELAY: "50",
+      ...env
+    }
+  })
+  const url = await listening(server)
+  const stop = async () => {
+    server.child.kill("SIGTERM")
+    return await server.exited
+  }
+  return { url, stop, stderr: server.stderr }
+}
+
+const post = async (url: string, body: unknown, headers: Record<string, string> = {}) => {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+    body: JSON.stringify(body)
+  })
+  return { status: response.status, headers: response.headers, text: await response.text() }
+}
+
+let traces = 0
+
+/** Where a client is in a trace of its own. */
+const place = () => {
+  const traceId = (++traces).toString(16).padStart(32, "a")
+  const spanId = "b7ad6b7169203331"
+  return { traceId, spanId, traceparent: `00-${traceId}-${spanId}-01` }
+}
+
+/** The names from the root to the span. */
+const pathOf = (spans: ReadonlyArray<Seen>, span: Seen): ReadonlyArray<string> => {
+  const parent = spans.find(({ spanId }) => spanId === span.parentSpanId)
+  return [...(parent === undefined ? [] : pathOf(spans, parent)), span.name]
+}
+
+const treeOf = (all: ReadonlyArray<Seen>, traceId: string) => {
+  const spans = all.filter((span) => span.traceId === traceId)
+  const roots = spans.filter(({ parentSpanId }) => !spans.some(({ spanId }) => spanId === parentSpanId))
+  return { spans, roots, paths: new Set(spans.map((span) => pathOf(spans, span).join(" > "))) }
+}
+
+const called = [
+  "invoke_agent asker > ModelLoop.run > chat big-1",
+  "invoke_agent asker > ModelLoop.run > execute_tool look_up",
+  "invoke_agent asker > ModelLoop.run > checkpoint > store.commit",
+  "invoke_agent asker > budget"
+]
+
+describe("telemetry", () => {
+  it("is one trace from the caller to the store, over REST, MCP, A2A and WebSocket", async () => {
+    const collector = await collect()
+    const server = await serve({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_HEADERS: "x-team=agents%20one",
+      OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=test"
+    })
+    const { url } = server
+    const [rest, mcp, a2a, websocket, delegated] = [place(), place(), place(), place(), place()]
+    const answered = await post(`${url}/agents/asker`, { text: "?" }, { traceparent: rest.traceparent })
+    assert.strictEqual(answered.status, 200, answered.text)
+    assert.strictEqual(answered.headers.get("x-trace-id"), rest.traceId)
+    const tool = await post(`${url}/mcp`, {
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: {
+        name: "asker",
+        arguments: { text: "?" },
+        _meta: {
+          traceparent: mcp.traceparent,
+          "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+          "io.modelcontextprotocol/clientCapabilities": {}
+        }
+      }
+    }, { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "asker" })
+    assert.include(tool.text, "a secret answer")
+    const message = { messageId: "m1", role: "ROLE_USER", parts: [{ text: "{\"text\":\"?\"}" }] }
+    const task = await post(
+      `${url}/a2a/asker`,
+      { jsonrpc: "2.0", id: 1, method: "SendMessage", params: { message } },
+      { "a2a-version": "1.0", traceparent: a2a.traceparent }
+    )
+    assert.include(task.text, "TASK_STATE_COMPLETED")
+    const socket = new NodeWS.WebSocket(`${url.replace("http", "ws")}/ws`, {
+      headers: { traceparent: websocket.traceparent }
+    })
+    await once(socket, "open")
+    socket.send(JSON.stringify({ id: "1", op: "start", agent: "asker", payload: { text: "?" } }))
+    for (let frame = ""; !frame.includes("\"end\"");) {
+      const [data] = await once(socket, "message")
+      frame = String(data)
+    }
+    socket.close()
+    await once(socket, "close")
+    await post(`${url}/agents/boss`, {}, { traceparent: delegated.traceparent })
+    await server.stop()
+    collector.close()
+    assert.deepStrictEqual(collector.problems, [])
+
+    const request = { rest: "POST", mcp: "tools/call", a2a: "POST", websocket: "GET" }
+    for (const [protocol, { spanId, traceId }] of Object.entries({ rest, mcp, a2a, websocket })) {
+      const root = protocol === "rest"
+        ? request.rest
+        : protocol === "mcp"
+        ? request.mcp
+        : protocol === "a2a"
+        ? "POST"
+        : "GET"
+      const tree = treeOf(collector.spans, traceId)
+      const names = tree.roots.map(({ kind, name, parentSpanId }) => ({ kind, name, parentSpanId }))
+      assert.deepStrictEqual(names, [{ kind: 2, name: root, parentSpanId: spanId }], protocol)
+      for (const path of ["authenticate", "authorize", "limit", "admit > store.commit", ...called]) {
+        assert.include([...tree.paths], `${root} > ${path}`, protocol)
+      }
+    }
+    const { paths, spans } = treeOf(collector.spans, rest.traceId)
+    assert.isAtMost(spans.filter(({ name }) => name === "store.commit").length, 12)
+    assert.strictEqual(paths.has("POST > stream"), false)
+    const chat = spans.findLast(({ name }) => name === "chat big-1")
+    assert.containSubset(chat, {
+      kind: 3,
+      attributes: {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "lab",
+        "gen_ai.request.model": "big-1",
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.usage.output_tokens": 3
+      },
+      resource: {
+        "service.name": "traced",
+        "service.version": "1.2.3",
+        "deployment.environment.name": "test"
+      }
+    })
+    const inner = treeOf(collector.spans, delegated.traceId)
+    assert.isTrue(
+      [...inner.paths].some((path) => /invoke_agent boss > .*invoke_agent asker > ModelLoop.run > chat/u.test(path))
+    )
+    assert.isTrue(collector.headers.every((team) => team === "agents one"))
+    assert.notInclude(collector.raw.join(""), "secret")
+    assert.include(collector.metrics.join(""), "fastagentic_tokens_total")
+  }, 60_000)
+
+  it("goes on with the trace of a run that waits, also when another process answers", async () => {
+    const collector = await collect()
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }
+    const store = `/tmp/fastagentic-telemetry-${process.pid}.db`
+    const asked = place()
+    const first = await serve(env, store)
+    const started = await post(`${first.url}/agents/waiter/runs`, {}, { traceparent: asked.traceparent })
+    const { runId } = JSON.parse(started.text)
+    for (let i = 0; i < 200; i++) {
+      const run = await (await fetch(`${first.url}/runs/${runId}`)).json()
+      if (run.state === "suspended") break
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await first.stop()
+    const second = await serve(env, store)
+    const { interrupts: [interrupt] } = await (await fetch(`${second.url}/runs/${runId}/interrupts`)).json()
+      .then((body) => ({ interrupts: body.items ?? body.interrupts ?? body }))
+    const answering = place()
+    const answer = await post(`${second.url}/runs/${runId}/interrupts/${interrupt.id}`, {
+      decision: "approve",
+      value: true
+    }, {
+      traceparent: answering.traceparent
+    })
+    assert.strictEqual(answer.status, 200, answer.text)
+    await fetch(`${second.url}/runs/${runId}/wait`)
+    await second.stop()
+    collector.close()
+    assert.deepStrictEqual(collector.problems, [])
+    const { spans } = treeOf(collector.spans, asked.traceId)
+    const segments = spans.filter(({ name }) => name === "invoke_agent waiter")
+    assert.deepStrictEqual(segments.map(({ attributes }) => attributes["fastagentic.run.attempt"]).map(Number), [1, 2])
+    assert.strictEqual(segments[0]?.parentSpanId, segments[1]?.parentSpanId)
+    assert.strictEqual(segments[1]?.links[0]?.traceId, answering.traceId)
+  }, 60_000)
+
+  it("says of a failure what kind it was and nothing more, and logs with the trace", async () => {
+    const collector = await collect()
+    const server = await serve({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
+    const asked = place()
+    await post(`${server.url}/agents/broken`, {}, { traceparent: asked.traceparent })
+    await server.stop()
+    collector.close()
+    const { spans } = treeOf(collector.spans, asked.traceId)
+    const run = spans.find(({ name }) => name === "invoke_agent broken")
+    assert.containSubset(run, {
+      status: { code: 2, message: "InternalError" },
+      attributes: { "error.type": "InternalError", "fastagentic.run.state": "failed" }
+    })
+    assert.notInclude(JSON.stringify(collector.spans), "secret")
+    const line = collector.lines.find(({ body }) => body === "about to fail")
+    assert.containSubset(line, {
+      traceId: asked.traceId,
+      attributes: { traceId: asked.traceId, runId: run?.attributes["fastagentic.run.id"] }
+    })
+    const printed = server.stderr().split("\n").find((line) => line.includes("about to fail")) ?? ""
+    assert.include(printed, `traceId=${asked.traceId}`)
+    assert.include(printed, `spanId=`)
+    assert.include(printed, `runId=`)
+  }, 60_000)
+
+  it("records what its caller records, and what a sampler lets through", async () => {
+    const collector = await collect()
+    const off = await serve({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_TRACES_SAMPLER: "parentbased_always_off"
+    })
+    const [recorded, ignored] = [place(), place()]
+    await post(`${off.url}/agents/asker`, { text: "?" }, { traceparent: recorded.traceparent })
+    await post(`${off.url}/agents/asker`, { text: "?" }, { traceparent: ignored.traceparent.replace(/01$/u, "00") })
+    await post(`${off.url}/agents/asker`, { text: "?" })
+    await off.stop()
+    const disabled = await serve({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_SDK_DISABLED: "true" })
+    const before = collector.requests()
+    await post(`${disabled.url}/agents/asker`, { text: "?" })
+    await disabled.stop()
+    collector.close()
+    assert.strictEqual(collector.requests(), before)
+    assert.deepStrictEqual(new Set(collector.spans.map(({ traceId }) => traceId)), new Set([recorded.traceId]))
+  }, 60_000)
+
+  for (const how of ["down", "hangs"] as const) {
+    it(
+      `loses what a collector that ${how === "down" ? "is down" : how} does not take, counts it, and stops in time`,
+      async () => {
+        const collector = await collect(how === "down" ? "answers" : "hangs")
+        if (how === "down") collector.close()
+        const server = await serve({
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+          OTEL_BSP_MAX_QUEUE_SIZE: "16",
+          OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "8"
+        })
+        for (let i = 0; i < 10; i++) {
+          const { status, text } = await post(`${server.url}/agents/asker`, { text: "?" })
+          assert.strictEqual(status, 200, text)
+        }
+        const metrics = await (await fetch(`${server.url}/metrics`)).text()
+        const lost = /^fastagentic_telemetry_lost_total\{signal="traces"\} (\d+)$/mu.exec(metrics)?.[1]
+        assert.isAbove(Number(lost), 100)
+        // Refused or hanging, the farewell is bounded: the process ends by itself.
+        assert.strictEqual(await server.stop(), 0)
+        assert.include(server.stderr(), "Telemetry is lost")
+        collector.close()
+      },
+      60_000
+    )
+  }
+})
