@@ -52,10 +52,14 @@ const treeOf = (all: ReadonlyArray<Seen>, traceId: string) => {
 }
 
 const called = [
-  "invoke_agent asker > ModelLoop.run > chat big-1",
-  "invoke_agent asker > ModelLoop.run > execute_tool look_up",
-  "invoke_agent asker > ModelLoop.run > checkpoint > store.commit",
-  "invoke_agent asker > budget"
+  "authenticate",
+  "authorize",
+  "limit",
+  "admit > store.commit",
+  "invoke_agent asker > budget",
+  "invoke_agent asker > ModelLoop.run > turn > chat big-1",
+  "invoke_agent asker > ModelLoop.run > turn > execute_tool look_up",
+  "invoke_agent asker > ModelLoop.run > turn > checkpoint > store.commit"
 ]
 
 describe("telemetry", () => {
@@ -109,20 +113,13 @@ describe("telemetry", () => {
     collector.close()
     assert.deepStrictEqual(collector.problems, [])
 
-    const request = { rest: "POST", mcp: "tools/call", a2a: "POST", websocket: "GET" }
-    for (const [protocol, { spanId, traceId }] of Object.entries({ rest, mcp, a2a, websocket })) {
-      const root = protocol === "rest"
-        ? request.rest
-        : protocol === "mcp"
-        ? request.mcp
-        : protocol === "a2a"
-        ? "POST"
-        : "GET"
-      const tree = treeOf(collector.spans, traceId)
-      const names = tree.roots.map(({ kind, name, parentSpanId }) => ({ kind, name, parentSpanId }))
-      assert.deepStrictEqual(names, [{ kind: 2, name: root, parentSpanId: spanId }], protocol)
-      for (const path of ["authenticate", "authorize", "limit", "admit > store.commit", ...called]) {
-        assert.include([...tree.paths], `${root} > ${path}`, protocol)
+    const entries = { POST: [rest, a2a], "tools/call": [mcp], GET: [websocket] }
+    for (const [root, places] of Object.entries(entries)) {
+      for (const { spanId, traceId } of places) {
+        const { paths, roots } = treeOf(collector.spans, traceId)
+        const names = roots.map(({ kind, name, parentSpanId }) => ({ kind, name, parentSpanId }))
+        assert.deepStrictEqual(names, [{ kind: 2, name: root, parentSpanId: spanId }])
+        assert.includeMembers([...paths], called.map((path) => `${root} > ${path}`))
       }
     }
     const { paths, spans } = treeOf(collector.spans, rest.traceId)

@@ -34,7 +34,7 @@ export const tracedPoints = ({ isPast, kind }: Traced): Dispatch => {
       ),
     tool,
     node: (call, next) =>
-      Tracing.within(next(call), call.name, () => ({
+      Tracing.within(next(call), call.kind === "turn" ? "turn" : call.name, () => ({
         attributes: { "fastagentic.node.id": call.nodeId, "fastagentic.node.kind": call.kind }
       }))
   }
