@@ -143,7 +143,7 @@ describe("telemetry", () => {
     })
     const inner = treeOf(collector.spans, delegated.traceId)
     assert.isTrue(
-      [...inner.paths].some((path) => /invoke_agent boss > .*invoke_agent asker > ModelLoop.run > chat/u.test(path))
+      [...inner.paths].some((path) => /invoke_agent boss > .*invoke_agent asker > ModelLoop.run > turn > chat/u.test(path))
     )
     assert.isTrue(collector.headers.every((team) => team === "agents one"))
     assert.notInclude(collector.raw.join(""), "secret")
