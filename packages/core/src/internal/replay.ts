@@ -46,12 +46,15 @@ export const replay = Effect.fnUntraced(function*(bound: Bound, recording: Recor
   store.writeNow([{ _tag: "Admit", run, events: [], steps: recording.steps, interrupts: recording.interrupts }])
   const { claims, roles, scopes } = run.grants
   const principal = new Principal.Principal({ id: run.owner, tenant: run.tenant, scopes, roles, claims })
+  const metrics = new Metrics("replay", Context.empty())
   const live = new Replaying({
     run,
     principal,
     children: { start: () => Effect.never, settled: () => Effect.never },
     hub: new Hub(run),
-    journal: new Journal(store, new Metrics("replay", Context.empty())),
+    journal: new Journal(store, metrics),
+    metrics,
+    traced: false,
     past: {
       steps: new Asked(
         recording.steps.map(({ name, value }) => [name, value] as const),
