@@ -1,16 +1,4 @@
-import {
-  type Clock,
-  Context,
-  Duration,
-  Effect,
-  Fiber,
-  Latch,
-  References,
-  Schema,
-  type Scope,
-  Stream,
-  Tracer
-} from "effect"
+import { type Clock, Context, Duration, Effect, Fiber, Latch, References, type Scope, Stream, Tracer } from "effect"
 import type { Audit } from "../Audit.ts"
 import type { Budget } from "../Budget.ts"
 import type { Callable } from "../Fusion.ts"
@@ -28,6 +16,7 @@ import { Hub, type Page, pages, recentCapacity } from "./hub.ts"
 import { Journal } from "./journal.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
 import { Metrics } from "./metrics.ts"
+import { RunEndedWith } from "./runEndedWith.ts"
 import { drive, type Invoke } from "./segment.ts"
 
 /** A callable with what it needs to run. */
@@ -366,13 +355,6 @@ const traced = (
     )
   )
   return Effect.ignore(Tracing.within(body, name, () => ({ ...origin, attributes })))
-}
-
-/** How a span learns that its run has failed: by the kind of failure, never by its words. */
-class RunEndedWith extends Schema.TaggedError<RunEndedWith>()("RunEndedWith", { tag: Schema.String }) {
-  override get message() {
-    return this.tag
-  }
 }
 
 /** How long a process has to stop is not for the clock of its runs to say. */

@@ -25,13 +25,24 @@ export const tracedPoints = ({ isPast, kind }: Traced): Dispatch => {
   transparent.add(tool)
   return {
     ...direct,
-    llm: (call, next) =>
-      Tracing.streamWithin(
+    llm: (call, next) => {
+      let since: number | undefined
+      return Tracing.streamWithin(
         next(call),
         `chat ${call.model}`,
-        () => ({ kind: "client", attributes: chatAttributes(call.model) }),
-        noteAnswer
-      ),
+        () => {
+          since = performance.now()
+          return { kind: "client", attributes: chatAttributes(call.model) }
+        },
+        (part, span) => {
+          if (since !== undefined) {
+            span.attribute("gen_ai.response.time_to_first_chunk", (performance.now() - since) / 1_000)
+            since = undefined
+          }
+          noteAnswer(part, span)
+        }
+      )
+    },
     tool,
     node: (call, next) =>
       Tracing.within(next(call), call.kind === "turn" ? "turn" : call.name, () => ({

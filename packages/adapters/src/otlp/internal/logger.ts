@@ -1,3 +1,4 @@
+import * as Discretion from "@fastagentic/core/Discretion"
 import { Cause, Logger, References } from "effect"
 import type { LogsData } from "effect/observability/OtlpLogger"
 import * as OtlpResource from "effect/observability/OtlpResource"
@@ -14,16 +15,18 @@ const severities: Readonly<Record<string, LogRecord["severityNumber"]>> = {
   Fatal: 21
 }
 
-/** A logger that exports each line, with the span that it was logged in. */
+/**
+ * A logger that exports each line, with the span that it was logged in. Of a failure it tells the kind and the places in the
+ * code; what a failure says can be a secret or a payload, and is on stderr.
+ */
 export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void> =>
   Logger.make(({ cause, date, fiber, logLevel, message }) => {
     const at = String(BigInt(date.getTime()) * 1_000_000n)
     const attributes: Record<string, unknown> = { ...fiber.getRef(References.CurrentLogAnnotations) }
     const [error] = Cause.prettyErrors(cause)
     if (error !== undefined) {
-      attributes["exception.type"] = error.name
-      attributes["exception.message"] = error.message
-      attributes["exception.stacktrace"] = error.stack ?? ""
+      attributes["exception.type"] = Discretion.kindOf(Cause.squash(cause))
+      attributes["exception.stacktrace"] = placesIn(error.stack)
     }
     const { span } = fiber.cache
     const parts = Array.isArray(message) ? message : [message]
@@ -33,8 +36,12 @@ export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void
       timeUnixNano: at,
       observedTimeUnixNano: at,
       attributes: OtlpResource.entriesToAttributes(Object.entries(attributes)),
-      body: OtlpResource.unknownToAttributeValue(parts.length === 1 ? parts[0] : parts),
+      body: OtlpResource.unknownToAttributeValue(parts.length === 1 ? told(parts[0]) : parts.map(told)),
       droppedAttributesCount: 0,
       ...(span === undefined ? {} : { traceId: span.traceId.padStart(32, "0"), spanId: span.spanId })
     })
   })
+
+const told = (part: unknown) => part instanceof Error ? Discretion.kindOf(part) : part
+
+const placesIn = (stack = "") => stack.split("\n").filter((line) => /^ {4}at .*:\d+:\d+\)?$/u.test(line)).join("\n")

@@ -1,4 +1,5 @@
-import { Cause, type Context, Exit, Option, Tracer } from "effect"
+import * as Discretion from "@fastagentic/core/Discretion"
+import { type Context, type Exit, Option, Tracer } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import * as OtlpResource from "effect/observability/OtlpResource"
 import type { TraceData } from "effect/observability/OtlpTracer"
@@ -36,9 +37,7 @@ export class EndedSpan implements Tracer.Span {
     this.links = options.links
     this.kind = options.kind
     this.traceId = parent === undefined ? Hex.random(32) : parent.traceId
-    // What nobody asked for, as a look into a store every second, is no trace of its own.
-    const isBackground = parent === undefined && (options.kind === "client" || options.name === "sql.transaction")
-    this.sampled = options.sampled && !isBackground && sampler(this.traceId, parent?.sampled)
+    this.sampled = options.sampled && !Discretion.isBackground(options) && sampler(this.traceId, parent?.sampled)
     this.status = { _tag: "Started", startTime: options.startTime }
     this.exporter = exporter
   }
@@ -50,11 +49,12 @@ export class EndedSpan implements Tracer.Span {
   }
 
   attribute(key: string, value: unknown) {
-    if (this.sampled && this.status._tag === "Started") this.attributes.set(key, value)
+    if (this.sampled && this.status._tag === "Started" && Discretion.isTold(key)) this.attributes.set(key, value)
   }
 
   event(name: string, startTime: bigint, attributes: Record<string, unknown> = {}) {
-    if (this.sampled && this.status._tag === "Started") this.events.push([name, startTime, attributes])
+    if (!this.sampled || this.status._tag === "Ended" || Discretion.isLogLine(attributes)) return
+    this.events.push([name, startTime, attributes])
   }
 
   addLinks(links: ReadonlyArray<Tracer.SpanLink>) {
@@ -67,7 +67,7 @@ const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as
 export const encode = (span: EndedSpan): OtlpSpan => {
   const { status } = span
   const attributes = OtlpResource.entriesToAttributes(span.attributes)
-  const error = status._tag === "Ended" ? errorOf(status.exit) : undefined
+  const error = status._tag === "Ended" ? Discretion.failureOf(status.exit) : undefined
   if (error !== undefined && !span.attributes.has("error.type")) {
     attributes.push({ key: "error.type", value: { stringValue: error } })
   }
@@ -97,25 +97,4 @@ export const encode = (span: EndedSpan): OtlpSpan => {
     })),
     droppedLinksCount: 0
   }
-}
-
-/** What kind of failure it was: what a failure says may be a secret, or somebody's data. */
-const errorOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
-  if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return undefined
-  const error = Cause.squash(exit.cause)
-  const reason = tagOf(error) === "RunError" && hasReason(error) ? error.reason : error
-  return tagOf(reason) === "RunEndedWith" && hasTag(reason) ? reason.tag : tagOf(reason)
-}
-
-const hasReason = (error: unknown): error is { readonly reason: unknown } =>
-  typeof error === "object" && error !== null && "reason" in error
-
-const hasTag = (error: unknown): error is { readonly tag: string } =>
-  typeof error === "object" && error !== null && "tag" in error && typeof error.tag === "string"
-
-const tagOf = (error: unknown): string => {
-  if (typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string") {
-    return error._tag
-  }
-  return error instanceof Error ? error.name : "Error"
 }

@@ -1,0 +1,29 @@
+/**
+ * Spans for an app that runs an OpenTelemetry SDK already.
+ *
+ * @since 0.1.0
+ */
+import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
+import * as Discretion from "@fastagentic/core/Discretion"
+import { trace, type TracerProvider } from "@opentelemetry/api"
+import { Effect, Layer, Tracer } from "effect"
+import manifest from "../../package.json" with { type: "json" }
+
+const layerOf = (provider: () => TracerProvider) =>
+  Layer.effect(Tracer.Tracer, Effect.map(OtelTracer.make, Discretion.discreet)).pipe(
+    Layer.provide(
+      Layer.sync(OtelTracer.OtelTracer, () => provider().getTracer("fastagentic", manifest.version))
+    )
+  )
+
+/**
+ * Spans go to a provider of tracers, and from there wherever its SDK sends them: sampling, queues and exporters are its
+ * business. They tell no more than those of `fastagentic/otlp`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (provider: TracerProvider): Layer.Layer<never> => layerOf(() => provider)
+
+/** Spans go to the provider that is registered globally when the server starts. @category layers @since 0.1.0 */
+export const layerGlobal: Layer.Layer<never> = layerOf(() => trace.getTracerProvider())

@@ -1,0 +1,1 @@
+export * as OpenTelemetry from "./OpenTelemetry.ts"
