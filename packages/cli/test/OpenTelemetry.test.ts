@@ -10,7 +10,7 @@ import { ModelLoop, ScriptedModel } from "fastagentic/effect-ai"
 import { OpenTelemetry } from "fastagentic/opentelemetry"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { temporaryFolder } from "./process.ts"
+import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 const Tools = Toolkit.make(Tool.make("look_up", { parameters: Schema.Struct({ what: Schema.String }) }))
 
@@ -96,4 +96,22 @@ describe("OpenTelemetry", () => {
       }))
       assert.notInclude(JSON.stringify(told), "secret")
     }))
+
+  it("is what an app of the command line provides, before any variable", async () => {
+    const server = fastagentic(["run", fixture("sdk.ts"), "--mode", "http", "--port", "0", "--store", "memory"], {
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" }
+    })
+    const url = await listening(server)
+    const response = await fetch(`${url}/agents/greeter`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}"
+    })
+    assert.strictEqual(response.status, 200, await response.text())
+    const traceId = response.headers.get("x-trace-id")
+    server.child.kill("SIGTERM")
+    await server.exited
+    assert.include(server.stdout(), "name: 'invoke_agent greeter'")
+    assert.include(server.stdout(), `traceId: '${traceId}'`)
+  })
 })
