@@ -65,7 +65,7 @@ export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> =
         Effect.andThen(
           isUpgrade(request)
             ? talk({ runtime, caller, request, limits, watch })
-            : Effect.succeed(labelled(upgradeRequired, caller.traceId))
+            : Effect.succeed(labelled(upgradeRequired, caller))
         ),
         Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
       )
