@@ -12,21 +12,25 @@ export class UnknownRetention extends Schema.TaggedError<UnknownRetention>()("Un
   value: Schema.String
 }) {
   override get message() {
-    return `--retention ${this.value}: it is completed=7d, failed, cancelled, rejected or all, acme:all=90d for a tenant`
+    return `--retention ${this.value}: it is completed=7d, failed, cancelled, rejected or all, acme:all=90d for a tenant, tokens=1h`
   }
 }
 
 /** The states in which a run ends. @category models @since 0.1.0 */
 export const states = ["completed", "failed", "cancelled", "rejected"] as const
 
-/** `completed=7d,failed=30d,acme:all=90d`: what comes later counts. @category constructors @since 0.1.0 */
+/** `completed=7d,failed=30d,acme:all=90d,tokens=1h`: what comes later counts. @category constructors @since 0.1.0 */
 export const parse = Effect.fnUntraced(function*(
   text: string
 ): Effect.fn.Return<Retention.Options, UnknownRetention | Time.UnknownDuration> {
-  let general: Retention.Keep = {}
+  let general: Omit<Retention.Options, "tenants"> = {}
   const tenants: Record<string, Retention.Keep> = {}
   for (const one of text.split(",").filter((part) => part.trim() !== "")) {
     const [, tenant, state = "", time = ""] = /^(?:(.+):)?(\w+)=(.+)$/u.exec(one.trim()) ?? []
+    if (state === "tokens" && tenant === undefined) {
+      general = { ...general, tokens: yield* Time.parse("retention", time) }
+      continue
+    }
     const named = states.filter((known) => state === "all" || state === known)
     if (named.length === 0) return yield* new UnknownRetention({ value: one })
     const keep = yield* Time.parse("retention", time)

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Retention, type RunRecord } from "@fastagentic/core"
+import { Retention, type RunRecord, type RunStore } from "@fastagentic/core"
 import { Clock, Config, Console, Duration, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -16,47 +16,80 @@ const flags = {
     Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
   ),
-  olderThan: Flag.String("older-than").pipe(Flag.withDescription("Since when they have ended, such as 30d")),
+  olderThan: Flag.String("older-than").pipe(
+    Flag.withDescription("Remove runs that have ended as long ago as this, such as 30d"),
+    Flag.optional
+  ),
+  tokensOlderThan: Flag.String("tokens-older-than").pipe(
+    Flag.withDescription("Keep journals of runs that have ended as long ago as this, such as 1h, in less room"),
+    Flag.optional
+  ),
   state: Flag.Literals("state", Keep.states).pipe(
     Flag.withDescription("How they have ended; may be given several times, default all"),
     Flag.atLeast(0)
   ),
   tenant: Flag.String("tenant").pipe(Flag.withDescription("Of this tenant only"), Flag.optional),
   dryRun: Flag.Boolean("dry-run").pipe(
-    Flag.withDescription("Say what would be removed, and remove nothing"),
+    Flag.withDescription("Say what would be done, and do nothing"),
     Flag.withDefault(false)
   )
 }
 
+/** The time before which something has to have ended, if a flag says one. */
+const before = Effect.fnUntraced(function*(flag: string, age: Option.Option<string>) {
+  if (Option.isNone(age)) return undefined
+  return (yield* Clock.currentTimeMillis) - Duration.toMillis(yield* Time.parse(flag, age.value))
+})
+
+const remove = Effect.fnUntraced(function*(selection: Retention.Selection, dryRun: boolean) {
+  const counts = new Map<string, number>()
+  const count = (runs: ReadonlyArray<RunRecord.RunRecord>) => {
+    for (const { agent, state, tenant } of runs) {
+      const kind = `${tenant} ${agent} ${state}`
+      counts.set(kind, (counts.get(kind) ?? 0) + 1)
+    }
+  }
+  if (dryRun) count(yield* Retention.findAll(selection))
+  else yield* Retention.removeAll(selection, count)
+  for (const [kind, count] of [...counts].sort(([a], [b]) => a < b ? -1 : 1)) {
+    yield* Console.log(`${kind} ${count}`)
+  }
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+  yield* Console.log(`${total} ${total === 1 ? "run" : "runs"} ${dryRun ? "would be removed" : "removed"}`)
+})
+
+const compact = Effect.fnUntraced(function*(finishedBefore: number, dryRun: boolean) {
+  const runIds = new Set<string>()
+  let [before, after] = [0, 0]
+  yield* Retention.compactAll({ finishedBefore, dryRun }, (found: ReadonlyArray<RunStore.Compacted>) => {
+    for (const one of found) {
+      runIds.add(one.runId)
+      before += one.before
+      after += one.after
+    }
+  })
+  const runs = `${runIds.size} ${runIds.size === 1 ? "run" : "runs"}`
+  yield* Console.log(`${before} rows of the journals of ${runs} ${dryRun ? "would become" : "became"} ${after}`)
+})
+
 const prune = Command.make(
   "prune",
   flags,
-  Effect.fnUntraced(function*({ dryRun, olderThan, state, store, tenant }) {
-    const age = yield* Time.parse("older-than", olderThan)
+  Effect.fnUntraced(function*({ dryRun, olderThan, state, store, tenant, tokensOlderThan }) {
+    const removedBefore = yield* before("older-than", olderThan)
+    const compactedBefore = yield* before("tokens-older-than", tokensOlderThan)
     const { layer } = yield* Store.parse(store)
-    const selection = {
-      states: state.length === 0 ? Keep.states : state,
-      finishedBefore: (yield* Clock.currentTimeMillis) - Duration.toMillis(age),
-      ...(Option.isNone(tenant) ? {} : { tenant: tenant.value })
-    }
-    const counts = new Map<string, number>()
-    const count = (runs: ReadonlyArray<RunRecord.RunRecord>) => {
-      for (const { agent, state, tenant } of runs) {
-        const kind = `${tenant} ${agent} ${state}`
-        counts.set(kind, (counts.get(kind) ?? 0) + 1)
+    const work = Effect.gen(function*() {
+      if (removedBefore !== undefined) {
+        const states = state.length === 0 ? Keep.states : state
+        const selection = { states, finishedBefore: removedBefore }
+        yield* remove(Option.isNone(tenant) ? selection : { ...selection, tenant: tenant.value }, dryRun)
       }
-    }
-    const work = dryRun
-      ? Effect.map(Retention.findAll(selection), count)
-      : Retention.removeAll(selection, count)
+      if (compactedBefore !== undefined) yield* compact(compactedBefore, dryRun)
+    })
     yield* Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(work, context)))
-    for (const [kind, count] of [...counts].sort(([a], [b]) => a < b ? -1 : 1)) {
-      yield* Console.log(`${kind} ${count}`)
-    }
-    const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
-    yield* Console.log(`${total} ${total === 1 ? "run" : "runs"} ${dryRun ? "would be removed" : "removed"}`)
   })
-).pipe(Command.withDescription("Remove runs that ended long ago, with all that belongs to them"))
+).pipe(Command.withDescription("Remove runs that ended long ago, and keep journals in less room"))
 
 /** @category commands @since 0.1.0 */
 export const command = Command.make("runs").pipe(

@@ -120,6 +120,45 @@ describe("large values and a SQLite file", () => {
   }, 60_000)
 })
 
+const journal = async (url: string, runId: string, after = 0) => {
+  const headers = { "last-event-id": String(after) }
+  const body = await (await fetch(`${url}/runs/${runId}/events`, { headers })).text()
+  return [...body.matchAll(/^data: (.+)$/gmu)].map(([, line = ""]) => JSON.parse(line))
+}
+
+const tales = (env: Record<string, string>, ...args: ReadonlyArray<string>) =>
+  fastagentic(["run", fixture("tales.ts"), "--mode", "http", "--port", "0", ...args], { env })
+
+const rows = /^(\d+) rows of the journals of 1 run would become (\d+)$/u
+
+describe("journals of a SQLite file", () => {
+  it("take less room and say the same", async () => {
+    const store = join(temporaryFolder(), "app.db")
+    const first = tales({ FASTAGENTIC_STORE: store })
+    const before = await listening(first)
+    const { headers } = await fetch(`${before}/agents/teller`, { method: "POST", body: JSON.stringify({ words: 300 }) })
+    const runId = headers.get("x-run-id") ?? ""
+    const told = await journal(before, runId)
+    assert.isAbove(told.length, 300)
+    await stop(first, "SIGTERM")
+    const [asked = ""] = await prune(store, {}, "--tokens-older-than", "0s", "--dry-run")
+    const [, many, few] = rows.exec(asked) ?? []
+    assert.isAbove(Number(many), 50)
+    assert.isBelow(Number(few), 10)
+    assert.deepStrictEqual(await prune(store, {}, "--tokens-older-than", "1d"), [
+      "0 rows of the journals of 0 runs became 0"
+    ])
+    const done = await prune(store, {}, "--older-than", "1d", "--tokens-older-than", "0s")
+    assert.deepStrictEqual(done, ["0 runs removed", asked.replace("would become", "became")])
+    const second = tales({ FASTAGENTIC_STORE: store })
+    const after = await listening(second)
+    for (const seq of [0, 1, 150, 299]) {
+      assert.deepStrictEqual(await journal(after, runId, seq), told.slice(seq))
+    }
+    await stop(second, "SIGTERM")
+  }, 120_000)
+})
+
 const stores = {
   postgres: { describeWithServer: PostgresServer.describeWithServer, open: PostgresServer.database },
   redis: {
@@ -129,6 +168,36 @@ const stores = {
 }
 
 for (const [kind, { describeWithServer, open }] of Object.entries(stores)) {
+  describeWithServer(`journals on ${kind}`, () => {
+    it.live("are compacted by two servers while readers come and go", () =>
+      Effect.gen(function*() {
+        const store = Redacted.value(yield* open)
+        const env = { FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: "tokens=1s" }
+        yield* Effect.promise(async () => {
+          const servers = [tales(env), tales(env)]
+          try {
+            const [one = "", other = ""] = await Promise.all(servers.map(listening))
+            const body = JSON.stringify({ words: 400 })
+            const { headers } = await fetch(`${one}/agents/teller`, { method: "POST", body })
+            const runId = headers.get("x-run-id") ?? ""
+            const told = await journal(one, runId)
+            assert.isAbove(told.length, 400)
+            // One reader after the other, from ever later in the journal, until nothing is left to compact.
+            for (let seq = 0, left = "1"; left !== "0"; seq = (seq + 37) % 400) {
+              assert.deepStrictEqual(await journal(seq % 2 === 0 ? one : other, runId, seq), told.slice(seq))
+              const [line = ""] = await prune(store, env, "--tokens-older-than", "0s", "--dry-run")
+              left = line.split(" ")[0] ?? ""
+            }
+            for (const seq of [0, 1, 200, 255, 399]) {
+              assert.deepStrictEqual(await journal(other, runId, seq), told.slice(seq))
+            }
+          } finally {
+            await Promise.all(servers.map((server) => stop(server, "SIGKILL")))
+          }
+        })
+      }).pipe(Effect.scoped), 120_000)
+  })
+
   describeWithServer(`old runs on ${kind}`, () => {
     it.live("are removed beside two servers, with the blobs that these share", () =>
       Effect.gen(function*() {

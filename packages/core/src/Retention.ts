@@ -1,12 +1,12 @@
 /**
- * How long runs are kept once they have ended.
+ * How long runs are kept once they have ended, and since when in less room.
  *
  * @since 0.1.0
  */
 import { Clock, Duration, Effect, Layer } from "effect"
 import type { StoreUnavailable } from "./RunError.ts"
 import { isFinal, type RunRecord } from "./RunRecord.ts"
-import { type RemoveQuery, RunStore } from "./RunStore.ts"
+import { type Compacted, type RemoveQuery, RunStore } from "./RunStore.ts"
 
 /**
  * For how long a run is kept after it has ended so; for ever when nothing is said.
@@ -26,6 +26,8 @@ export interface Keep {
  * @since 0.1.0
  */
 export interface Options extends Keep {
+  /** How long after its end the journal of a run is kept in less room: its token deltas become few rows. */
+  readonly tokens?: Duration.Input
   /** What a tenant has of its own; of a state that is not named here the general word counts. */
   readonly tenants?: Readonly<Record<string, Keep>>
 }
@@ -82,11 +84,33 @@ export const findAll = Effect.fn("Retention.findAll")(function*(
   return found
 })
 
+/**
+ * Keeps the journals of runs that ended before a time in less room, some at a time; `told` hears of each. What is read of
+ * them stays as it was. With `dryRun` it only tells.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const compactAll = Effect.fn("Retention.compactAll")(function*(
+  selection: { readonly finishedBefore: number; readonly dryRun?: boolean },
+  told: (compacted: ReadonlyArray<Compacted>) => void = () => {}
+): Effect.fn.Return<void, StoreUnavailable, RunStore> {
+  const store = yield* RunStore
+  const limit = selection.dryRun === true ? Number.MAX_SAFE_INTEGER : batchSize
+  while (true) {
+    const compacted = yield* store.compact({ ...selection, limit })
+    if (compacted.length === 0) return
+    told(compacted)
+    if (selection.dryRun === true) return
+    yield* Effect.sleep("5 millis")
+  }
+})
+
 const isSelected = ({ finishedAt = Infinity, state }: RunRecord, { finishedBefore, states }: Selection) =>
   isFinal(state) && states.includes(state) && finishedAt < finishedBefore
 
 /**
- * Removes what has been kept long enough, and says how many runs that were.
+ * Removes what has been kept long enough, and says how many runs that were. Of what stays it compacts the journals.
  *
  * @category combinators
  * @since 0.1.0
@@ -99,6 +123,7 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
   for (const { millis, ...which } of rulesOf(options)) {
     yield* removeAll({ ...which, finishedBefore: now - millis }, (removed) => count += removed.length)
   }
+  if (options.tokens !== undefined) yield* compactAll({ finishedBefore: now - millisOf(options.tokens) })
   return count
 })
 
@@ -114,16 +139,17 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
  * ```ts
  * import { Retention } from "@fastagentic/core"
  *
- * const Kept = Retention.layer({ completed: "7 days", failed: "30 days", tenants: { acme: { completed: "90 days" } } })
+ * const Kept = Retention.layer({ completed: "7 days", tokens: "1 hour", tenants: { acme: { completed: "90 days" } } })
  * ```
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<never, never, RunStore> => {
-  const rules = rulesOf(options)
-  if (rules.length === 0) return Layer.empty
-  const every = Math.min(60_000, Math.max(1_000, Math.min(...rules.map(({ millis }) => millis))))
+  const times = rulesOf(options).map(({ millis }) => millis)
+  if (options.tokens !== undefined) times.push(millisOf(options.tokens))
+  if (times.length === 0) return Layer.empty
+  const every = Math.min(60_000, Math.max(1_000, Math.min(...times)))
   return Layer.effectDiscard(Effect.forkScoped(Effect.forever(
     Effect.sleep(every).pipe(
       Effect.andThen(sweep(options)),

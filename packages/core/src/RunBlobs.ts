@@ -209,6 +209,8 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     abandoned: Effect.flatMap(store.abandoned, toBeTaken),
     due: (query) => Effect.flatMap(store.due(query), toBeTaken),
     remove,
+    // A reference is data of an event like any other.
+    compact: store.compact,
     ...(transact === undefined ? {} : {
       transact: (body, commit) =>
         Effect.flatMap(

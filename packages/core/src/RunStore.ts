@@ -169,6 +169,24 @@ export interface RemoveQuery {
   readonly limit: number
 }
 
+/**
+ * Runs that ended before a time and whose journals are kept as they were written, those that ended first first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CompactQuery {
+  readonly finishedBefore: number
+  readonly limit: number
+}
+
+/** How many rows of a journal have become how many; a long journal has several. @category models @since 0.1.0 */
+export interface Compacted {
+  readonly runId: string
+  readonly before: number
+  readonly after: number
+}
+
 /** What reading a run can fail with. @category models @since 0.1.0 */
 export type ReadError = StoreUnavailable | JournalDamaged
 
@@ -194,6 +212,13 @@ export class RunStore extends Context.Service<RunStore, {
   readonly remove: (
     query: RemoveQuery & { readonly dryRun?: boolean }
   ) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /**
+   * Keeps journals in less room, each once, and says which: whoever reads them gets every event as before, under the same
+   * number. Nothing is left to do when it says none. With `dryRun` it only says which.
+   */
+  readonly compact: (
+    query: CompactQuery & { readonly dryRun?: boolean }
+  ) => Effect.Effect<ReadonlyArray<Compacted>, StoreUnavailable>
   /**
    * Runs an effect and commits what follows from it in one transaction of the store's own database: both are there
    * afterwards, or neither. A store without SQL does not have it.

@@ -1,6 +1,7 @@
-import { Effect } from "effect"
+import { Array as Arr, Effect } from "effect"
 import { type RunEvent, stamp } from "../Event.ts"
 import type { Interrupt } from "../Interrupt.ts"
+import * as PackedEvents from "../PackedEvents.ts"
 import { isFinal, type RunRecord } from "../RunRecord.ts"
 import type * as RunStore from "../RunStore.ts"
 import { changed } from "./changed.ts"
@@ -8,6 +9,8 @@ import { changed } from "./changed.ts"
 interface Stored {
   run: RunRecord
   readonly events: Array<RunEvent>
+  /** What takes the place of the events once they are compacted. */
+  packed?: ReadonlyArray<ReadonlyArray<PackedEvents.Entry>>
   readonly steps: Map<string, RunStore.StoredStep>
   readonly interrupts: Map<string, Interrupt>
 }
@@ -61,6 +64,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (stored === undefined || stored.run.attempt !== write.attempt || !write.from.includes(stored.run.state)) {
       return { _tag: "Refused" }
     }
+    if (stored.packed !== undefined) return { _tag: "Refused" }
     if (write.within !== undefined && !makeFits(write.within)(stored.run)) return { _tag: "Refused" }
     if (write.resolve !== undefined) {
       const open = stored.interrupts.get(write.resolve.id)
@@ -139,7 +143,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
           .reverse()
           .slice(0, limit)
       ),
-    events: (runId, after, limit) => Effect.sync(() => runs.get(runId)?.events.slice(after, after + limit) ?? []),
+    events: (runId, after, limit) => Effect.sync(() => eventsOf(runs.get(runId), after, limit)),
     steps: (runId) => Effect.sync(() => [...(runs.get(runId)?.steps.values() ?? [])]),
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
     abandoned: Effect.succeed([]),
@@ -166,8 +170,39 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
           .slice(0, query.limit)
         if (query.dryRun !== true) found.forEach(forget)
         return found
-      })
+      }),
+    compact: ({ dryRun, finishedBefore, limit }) =>
+      Effect.sync(() =>
+        Array.from(runs.values())
+          .filter(({ packed, run }) =>
+            packed === undefined && isFinal(run.state) && (run.finishedAt ?? Infinity) < finishedBefore
+          )
+          .sort((a, b) => (a.run.finishedAt ?? 0) - (b.run.finishedAt ?? 0))
+          .slice(0, limit)
+          .map((stored) => {
+            const { events, run: { runId } } = stored
+            const packed = Arr.chunksOf(events, PackedEvents.chunkSize).map((chunk) =>
+              PackedEvents.pack(chunk.map(({ runId: _runId, seq: _seq, ...event }) => event))
+            )
+            const compacted = { runId, before: events.length, after: packed.flat().length }
+            if (dryRun !== true) {
+              stored.packed = packed
+              stored.events.length = 0
+            }
+            return compacted
+          })
+      )
   }
+}
+
+const eventsOf = (stored: Stored | undefined, after: number, limit: number): ReadonlyArray<RunEvent> => {
+  if (stored?.packed === undefined) return stored?.events.slice(after, after + limit) ?? []
+  const { packed, run: { runId } } = stored
+  const size = PackedEvents.chunkSize
+  const first = Math.floor(after / size)
+  return packed.slice(first, Math.ceil((after + limit) / size))
+    .flatMap((entries, index) => PackedEvents.decode(entries, { runId, first: (first + index) * size + 1 }))
+    .filter(({ seq }) => seq > after && seq <= after + limit)
 }
 
 const isOpen = (run: RunRecord) => !isFinal(run.state)

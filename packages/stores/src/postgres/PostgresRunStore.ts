@@ -9,6 +9,7 @@ import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { makeCompact } from "../sql/runCompaction.ts"
 import { makeReads, refused } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
@@ -69,6 +70,7 @@ export const make = (
       among: (ids) => sql`run_id = ANY (ARRAY(SELECT json_array_elements_text(${ids}::text::json)))`,
       lock: sql`FOR UPDATE OF runs SKIP LOCKED`
     })
+    const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
     const reads = makeReads(sql, orphans)
     return RunStore.of({
       write: (writes) => write(writes).pipe(answered("write")),
@@ -82,6 +84,8 @@ export const make = (
       abandoned: reads.abandoned.pipe(patiently("abandoned runs")),
       due: (query) => reads.due(query).pipe(patiently("due runs")),
       remove: (query) => remove(query).pipe(patiently("remove runs")),
+      // Who only looks has nobody wait, and looks at everything.
+      compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(patiently("compact runs")),
       transact: makeTransact(sql, (commit) =>
         writeOnce([commit]).pipe(
           Effect.map(([written = refused]) => written),

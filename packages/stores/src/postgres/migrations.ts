@@ -262,6 +262,15 @@ const schedules = script(`
 const lockId = 7_025_411_392
 
 /**
+ * How far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
+ * would touch it.
+ */
+const compacted = script(`
+  ALTER TABLE runs ADD COLUMN compacted bigint NOT NULL DEFAULT 0;
+  CREATE INDEX runs_to_compact ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL AND compacted >= 0
+`)
+
+/**
  * Brings a database up to date; what has run before is recorded in the table `migrations`. Nodes that start together
  * take turns.
  *
@@ -282,7 +291,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0006_budgets": budgets,
           "0007_waiting": waiting,
           "0008_suspended": suspended,
-          "0009_schedules": schedules
+          "0009_schedules": schedules,
+          "0010_compacted": compacted
         })
       )
     )

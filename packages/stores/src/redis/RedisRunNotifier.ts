@@ -5,6 +5,7 @@
  */
 import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
 import { Cause, Effect, Layer, Queue, Schedule, Stream } from "effect"
+import { ownConnection } from "./internal/ownConnection.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
@@ -18,12 +19,8 @@ export const make: Effect.Effect<typeof RunNotifier["Service"], never, RedisClie
   ({ duplicate, prefix }) => ({
     changes: Stream.callback<Notice, unknown>(Effect.fnUntraced(function*(queue) {
       const missed: Notice = { _tag: "Missed" }
-      const subscriber = yield* Effect.acquireRelease(Effect.sync(duplicate), (subscriber) =>
-        Effect.sync(() => {
-          if (subscriber.isOpen) subscriber.destroy()
-        }))
-      // The client of every other store logs that Redis is away; without a listener this one would end the process.
-      subscriber.on("error", () => {})
+      // That Redis is away is logged by the client of every other store.
+      const subscriber = yield* ownConnection(duplicate)
       yield* Effect.tryPromise(async () => {
         await subscriber.connect()
         await subscriber.subscribe(`${prefix}changes`, (message) => void Queue.offerUnsafe(queue, parse(message)))

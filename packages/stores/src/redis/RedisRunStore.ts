@@ -8,6 +8,7 @@ import { isFinal, type RunRecord, type RunState } from "@fastagentic/core/RunRec
 import { type RemoveQuery, RunStore, type ScanQuery, type Write, type Written } from "@fastagentic/core/RunStore"
 import { Array as Arr, Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
+import * as CompactScript from "./internal/compactScript.ts"
 import * as Keys from "./internal/keys.ts"
 import { holdLease } from "./internal/lease.ts"
 import * as Reads from "./internal/reads.ts"
@@ -54,7 +55,7 @@ export interface Options {
  * After `StoreUnavailable` a write may have been committed all the same: the connection can be lost before the answer.
  *
  * A run that a version before limits, timers and retention wrote is limited, due and removable from its next change of
- * state on, and its steps have the number 0.
+ * state on, and its steps have the number 0. One that ended before journals were compacted is not.
  *
  * @category constructors
  * @since 0.1.0
@@ -72,6 +73,7 @@ export const make = (
     const evalDue = redis.eval(ReadScripts.due)
     const evalEnded = redis.eval(ReadScripts.ended)
     const evalRemove = redis.eval(RemoveScript.remove)
+    const evalCompact = redis.eval(CompactScript.compact)
 
     const write = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
       const encoded = writes.map((write) => Result.try(() => Writes.argumentsOf(prefix, node, write)))
@@ -141,6 +143,14 @@ export const make = (
           ])
       )
 
+    /** Where a journal is once it is compacted. */
+    const packedEvents = (runId: string, after: number, limit: number) => {
+      const { first, last } = Values.chunksWith(after, limit)
+      return redis.send("LRANGE", `${prefix}packed:${runId}`, `${first}`, `${last}`).pipe(
+        Reads.part(runId, "events", (chunks) => Values.toPackedEvents(runId, chunks, after, limit))
+      )
+    }
+
     /** Every tenant has an index of its own for each state. */
     const indexesOf = Effect.fnUntraced(function*(states: ReadonlyArray<RunState>) {
       const indexes = new Set<string>()
@@ -203,7 +213,8 @@ export const make = (
 
       events: (runId, after, limit) =>
         redis.send("LRANGE", `${prefix}events:${runId}`, `${after}`, `${after + Math.max(limit, 1) - 1}`).pipe(
-          Reads.part(runId, "events", (events) => Values.toEvents(runId, events, after))
+          Reads.part(runId, "events", (events) => Values.toEvents(runId, events, after)),
+          Effect.flatMap((events) => events.length === 0 ? packedEvents(runId, after, limit) : Effect.succeed(events))
         ),
 
       steps: (runId) =>
@@ -247,6 +258,26 @@ export const make = (
         )
         const gone = new Set(removed.flat())
         return runs.filter((run) => gone.has(run.runId))
+      }),
+
+      compact: Effect.fnUntraced(function*({ dryRun, finishedBefore, limit }) {
+        const place = ["0", `(${finishedBefore}`, "BYSCORE", "LIMIT", "0", `${Math.min(limit, 1_000_000)}`]
+        const runIds = yield* Reads.answer("runs to compact", Values.toRunIds)(
+          redis.send("ZRANGE", `${prefix}uncompacted`, ...place)
+        )
+        return yield* Effect.forEach(runIds, (runId) =>
+          redis.send("LRANGE", `${prefix}events:${runId}`, "0", "-1").pipe(
+            Reads.part(runId, "events", Values.toChunks),
+            Effect.catchTag("JournalDamaged", () => Effect.succeed({ before: 0, chunks: [] })),
+            Effect.tap(({ before, chunks }) =>
+              dryRun === true
+                ? Effect.void
+                : Reads.answer("compact runs", (reply) => reply)(
+                  evalCompact(prefix, [runId, `${before}`, ...Keys.list(chunks)])
+                )
+            ),
+            Effect.map(({ before, chunks }) => ({ runId, before, after: chunks.length }))
+          ))
       })
     })
   })

@@ -20,7 +20,7 @@ export interface Orphans {
 export const makeReads = (
   sql: SqlClient.SqlClient,
   orphans: Orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` }
-): Omit<RunStore["Service"], "write" | "remove" | "transact"> => {
+): Omit<RunStore["Service"], "write" | "remove" | "compact" | "transact"> => {
   const records = selectRecords(sql)
   const list = makeList()
 

@@ -4,6 +4,7 @@
  */
 import { type Event, Failure, RunEvent, Usage } from "@fastagentic/core/Event"
 import { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
+import * as PackedEvents from "@fastagentic/core/PackedEvents"
 import { RunRecord } from "@fastagentic/core/RunRecord"
 import type { StoredStep } from "@fastagentic/core/RunStore"
 import { Schema } from "effect"
@@ -60,6 +61,11 @@ const InterruptRow = Schema.Struct({
 
 const decodeRecord = Schema.decodeUnknownSync(RecordRow)
 const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
+const decodePacked = Schema.decodeUnknownSync(Schema.Struct({ packed: Schema.Array(Schema.Unknown) }))
+const decodeEntries = Schema.decodeUnknownSync(Schema.Array(Schema.StructWithRest(
+  Schema.Struct({ ts: Schema.Int, attempt: Schema.Int }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
+)))
 const decodeInterrupt = Schema.decodeUnknownSync(InterruptRow)
 
 const decodeStep = Schema.decodeUnknownSync(StepRow)
@@ -80,15 +86,35 @@ export const toEvents = (runId: string, rows: ReadonlyArray<Row>, after: number)
   return decodeEvents(entries)
 }
 
-const entriesOf = (runId: string, { attempt, body, firstSeq, lastSeq, ts }: Row) => {
-  const events: unknown = JSON.parse(String(body))
-  const first = Number(firstSeq)
-  if (!Array.isArray(events) || events.length !== Number(lastSeq) - first + 1) {
-    throw new Error(`not the events from ${String(firstSeq)} to ${String(lastSeq)}`)
+const entriesOf = (runId: string, row: Row) => {
+  const first = Number(row["firstSeq"])
+  const events = PackedEvents.unpack(keptIn(row), { runId, first })
+  if (events.length !== Number(row["lastSeq"]) - first + 1) {
+    throw new Error(`not the events from ${String(row["firstSeq"])} to ${String(row["lastSeq"])}`)
   }
-  const stamp = { runId, ts: plain(ts), attempt: plain(attempt) }
-  return events.map((event: unknown, index) => ({ ...Object(event), ...stamp, seq: first + index }))
+  return events
 }
+
+/** The events of a commit, with what the row says of all of them, or what `packedBody` has made of several rows. */
+const keptIn = ({ attempt, body, ts }: Row): ReadonlyArray<unknown> => {
+  const kept: unknown = JSON.parse(String(body))
+  if (Array.isArray(kept)) {
+    const stamp = { ts: plain(ts), attempt: plain(attempt) }
+    return kept.map((event: unknown) => {
+      const { cuts: _cuts, ...plainly } = Object(event)
+      return { ...plainly, ...stamp }
+    })
+  }
+  return decodePacked(kept).packed
+}
+
+/** Rows that follow one another as the body of one. */
+export const packedBody = (runId: string, rows: ReadonlyArray<Row>): string =>
+  json({
+    packed: PackedEvents.pack(
+      rows.flatMap((row) => decodeEntries(entriesOf(runId, row))).map(({ runId: _runId, seq: _seq, ...event }) => event)
+    )
+  })
 
 export const toInterrupt = (runId: string, row: Row): Interrupt => {
   const { request, ...rest } = decodeInterrupt(present(row))

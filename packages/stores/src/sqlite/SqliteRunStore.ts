@@ -19,6 +19,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import { makeCompact } from "../sql/runCompaction.ts"
 import { hasRoom, selectBusy } from "../sql/runLimits.ts"
 import { another, isTaken, makeReads, notKept, refused } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
@@ -68,6 +69,7 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
           unavailable("write")
         ),
       ...makeReads(sql),
+      compact: makeCompact(sql),
       remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
       transact: makeTransact(sql, writeOne)
     })

@@ -37,7 +37,8 @@ describeWithServer("Postgres", () => {
         [6, "budgets"],
         [7, "waiting"],
         [8, "suspended"],
-        [9, "schedules"]
+        [9, "schedules"],
+        [10, "compacted"]
       ])
     }))
 

@@ -2,6 +2,7 @@ import { Duration, Effect, type Scope } from "effect"
 import { RedisError } from "effect/persistence/Redis"
 import { keepLease } from "../../lease/keepLease.ts"
 import type { RedisClient } from "../RedisClient.ts"
+import { ownConnection } from "./ownConnection.ts"
 
 /**
  * Gives this node a name and says, until the scope closes, that it is alive. The clock is that of Redis alone.
@@ -13,16 +14,12 @@ export const holdLease = Effect.fnUntraced(function*(
   const node = globalThis.crypto.randomUUID()
   const key = `${prefix}node:${JSON.stringify(node)}`
   const renew = ["SET", key, "", "PX", `${Math.ceil(Duration.toMillis(lease))}`] as const
-  const own = Effect.acquireRelease(
-    Effect.sync(() => duplicate().on("error", () => {})),
-    (client) => Effect.sync(() => client.isOpen && client.destroy())
-  )
   const steady = yield* keepLease({
     lease,
     renew: redis.send(...renew),
     forget: redis.send("DEL", key),
     connect: Effect.gen(function*() {
-      const client = yield* own
+      const client = yield* ownConnection(duplicate)
       yield* attempt(() => client.connect())
       return attempt(() => client.sendCommand([...renew]))
     })

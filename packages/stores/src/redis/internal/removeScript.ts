@@ -17,7 +17,8 @@ export const remove = script(`${prelude}${indexes}
       if redis.pcall('GET', held) == runId then redis.call('DEL', held) end
     end
     redis.call(
-      'UNLINK', key, prefix .. 'events:' .. runId, prefix .. 'steps:' .. runId, prefix .. 'interrupts:' .. runId
+      'UNLINK', key, prefix .. 'events:' .. runId, prefix .. 'packed:' .. runId, prefix .. 'steps:' .. runId,
+      prefix .. 'interrupts:' .. runId
     )
     return true
   end

@@ -93,6 +93,7 @@ export const indexes = `
     if not waiting and not running and integer(run.finishedAt) then
       add('finished:' .. state, run.finishedAt)
       add('finished:' .. state .. ':' .. run.tenant, run.finishedAt)
+      add('uncompacted', run.finishedAt)
     end
     return keys, scores
   end

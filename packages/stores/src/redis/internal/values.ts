@@ -1,9 +1,10 @@
 /** What Redis keeps, to values: whatever is not what it should be throws, for `Effect.try`. */
 import { RunEvent } from "@fastagentic/core/Event"
 import { Interrupt } from "@fastagentic/core/Interrupt"
+import * as PackedEvents from "@fastagentic/core/PackedEvents"
 import { RunRecord } from "@fastagentic/core/RunRecord"
 import type { StoredStep } from "@fastagentic/core/RunStore"
-import { Schema } from "effect"
+import { Array as Arr, Schema } from "effect"
 
 const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))
 const decodeRecord = Schema.decodeUnknownSync(RunRecord)
@@ -38,6 +39,46 @@ export const toEvents = (runId: string, reply: unknown, after: number): Readonly
   decodeEvents(
     decodeTexts(reply).map((text, index) => ({ ...Object(parse(text)), runId, seq: after + 1 + index }))
   )
+
+/** An event as it is kept, for `toChunks`. */
+const decodeEntry = Schema.decodeUnknownSync(
+  Schema.StructWithRest(Schema.Struct({ ts: Schema.Int, attempt: Schema.Int }), [
+    Schema.Record(Schema.String, Schema.Unknown)
+  ])
+)
+
+/** A journal as it is kept when it is compacted: the place of a chunk says which events it has. */
+export const toChunks = (reply: unknown): { readonly before: number; readonly chunks: ReadonlyArray<string> } => {
+  const entries = decodeTexts(reply).map((text) => decodeEntry(parse(text)))
+  const chunks = Arr.chunksOf(entries, PackedEvents.chunkSize).map(PackedEvents.pack)
+  return { before: entries.length, chunks: chunks.map((chunk) => JSON.stringify(chunk)) }
+}
+
+/** The chunks that have the events after a number, up to a limit, and the events of these chunks. */
+export const chunksWith = (after: number, limit: number) => ({
+  first: Math.floor(after / PackedEvents.chunkSize),
+  last: Math.ceil((after + Math.max(limit, 1)) / PackedEvents.chunkSize) - 1
+})
+
+export const toPackedEvents = (
+  runId: string,
+  reply: unknown,
+  after: number,
+  limit: number
+): ReadonlyArray<RunEvent> => {
+  const { first } = chunksWith(after, limit)
+  const chunks = decodeTexts(reply).map((text) => decodeChunk(parse(text)))
+  const events = chunks.flatMap((entries, index) => {
+    const at = (first + index) * PackedEvents.chunkSize
+    const events = PackedEvents.unpack(entries, { runId, first: at + 1 })
+    const isWhole = events.length === PackedEvents.chunkSize || index === chunks.length - 1
+    if (!isWhole) throw new Error(`${events.length} events from ${at + 1} on`)
+    return events
+  })
+  return decodeEvents(events.filter(({ seq }) => seq > after && seq <= after + Math.max(limit, 1)))
+}
+
+const decodeChunk = Schema.decodeUnknownSync(Schema.Array(Schema.Unknown))
 
 export const toSteps = (reply: unknown): ReadonlyArray<StoredStep> =>
   pairs(reply)

@@ -1,0 +1,101 @@
+import { chunkSize } from "@fastagentic/core/PackedEvents"
+import type { Compacted, CompactQuery, RunStore } from "@fastagentic/core/RunStore"
+import { Effect, Result } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Row } from "effect/sql/SqlConnection"
+import type { Fragment } from "effect/sql/Statement"
+import { rows } from "./runReads.ts"
+import * as Rows from "./runRows.ts"
+import { unavailable } from "./unavailable.ts"
+
+/** How many rows a transaction looks at, whatever is asked for: on SQLite everybody else waits for it. */
+const rowsAtOnce = 1_000
+
+/** About how many characters of JSON a row is made of. */
+const charactersInRow = 65_536
+
+/**
+ * Rows of journals to fewer rows. `runs.compacted` is the number of the last event that was looked at, since a long
+ * journal takes several transactions, and -1 in the end. `lock` keeps a run from the nodes that compact as well.
+ */
+export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["Service"]["compact"] => {
+  const find = ({ finishedBefore, limit }: CompactQuery, lock: Fragment) =>
+    sql`
+      SELECT run_id AS "runId", compacted FROM runs
+      WHERE compacted >= 0 AND finished_at < ${finishedBefore}
+        AND state IN ('completed', 'failed', 'cancelled', 'rejected')
+      ORDER BY finished_at, run_id LIMIT ${limit} ${lock}`.pipe(rows("runs to compact"))
+
+  const read = (runId: string, after: number, limit: number) =>
+    sql`
+      SELECT ${sql.literal(Rows.eventColumns)} FROM run_events WHERE run_id = ${runId} AND last_seq > ${after}
+      ORDER BY last_seq LIMIT ${limit}`.pipe(rows(`events of run ${runId}`))
+
+  const replace = (runId: string, { body, rows }: Group) => {
+    if (body === undefined) return Effect.succeed([])
+    const { attempt, first, last, ts } = placeOf(rows)
+    return Effect.andThen(
+      sql`DELETE FROM run_events WHERE run_id = ${runId} AND last_seq >= ${first} AND last_seq <= ${last}`,
+      sql`
+        INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
+        VALUES (${runId}, ${last}, ${first}, ${attempt}, ${ts}, ${body})`
+    )
+  }
+
+  const compact = Effect.fnUntraced(function*(query: CompactQuery, dryRun: boolean) {
+    const found: Array<Compacted> = []
+    let left = rowsAtOnce
+    for (const run of yield* find(query, dryRun ? sql`` : lock)) {
+      const runId = String(run["runId"])
+      for (let after: number | undefined = Number(run["compacted"]); after !== undefined;) {
+        const page: ReadonlyArray<Row> = yield* read(runId, after, left)
+        // What is damaged stays as it is.
+        const groups = Result.getOrElse(Result.try(() => grouped(runId, page)), () => undefined)
+        found.push({ runId, before: page.length, after: groups?.length ?? page.length })
+        after = page.length < left || groups === undefined ? undefined : placeOf(page).last
+        if (dryRun) continue
+        for (const group of groups ?? []) yield* replace(runId, group)
+        yield* sql`UPDATE runs SET compacted = ${after ?? -1} WHERE run_id = ${runId}`
+        left -= page.length
+        if (left <= 0) return found
+      }
+    }
+    return found
+  })
+
+  return ({ dryRun = false, ...query }) =>
+    (dryRun ? compact(query, true) : sql.withTransaction(compact(query, false))).pipe(unavailable("compact runs"))
+}
+
+/** Rows that become one with this body, or a row that stays as it is. */
+interface Group {
+  readonly rows: ReadonlyArray<Row>
+  readonly body: string | undefined
+}
+
+const grouped = (runId: string, page: ReadonlyArray<Row>): ReadonlyArray<Group> => {
+  const groups: Array<Array<Row>> = []
+  let [events, characters] = [Infinity, Infinity]
+  for (const row of page) {
+    const [count, length] = [Number(row["lastSeq"]) - Number(row["firstSeq"]) + 1, String(row["body"]).length]
+    if (events + count > chunkSize || characters + length > charactersInRow) {
+      groups.push([])
+      ;[events, characters] = [0, 0]
+    }
+    groups.at(-1)?.push(row)
+    events += count
+    characters += length
+  }
+  return groups.map((rows) => {
+    const body = Rows.packedBody(runId, rows)
+    const characters = rows.reduce((sum, row) => sum + String(row["body"]).length, 0)
+    return rows.length > 1 || body.length < characters ? { rows, body } : { rows, body: undefined }
+  })
+}
+
+const placeOf = (rows: ReadonlyArray<Row>) => ({
+  first: Number(rows[0]?.["firstSeq"]),
+  last: Number(rows.at(-1)?.["lastSeq"]),
+  attempt: Number(rows.at(-1)?.["attempt"]),
+  ts: Number(rows.at(-1)?.["ts"])
+})
