@@ -1,17 +1,18 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
-import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
+import { RunStore } from "@fastagentic/core/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Redacted } from "effect"
 import * as TestClock from "effect/testing/TestClock"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { createInterface } from "node:readline"
 import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
+import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
+import { admit, commit, ids, tagsOf, token, wholeJournal } from "../writes.ts"
 import { database, describeWithServer } from "./server.ts"
 
 type Store = RunStore["Service"]
@@ -46,36 +47,6 @@ const cluster = Effect.gen(function*() {
 const inParallel = { concurrency: "unbounded" } as const
 
 const times = (count: number) => Array.from({ length: count }, (_, index) => index)
-
-const token = (delta: string) => ({ type: "token", data: { delta } }) as const
-
-const admit = (run: RunRecord, ...deltas: ReadonlyArray<string>): Admit => ({
-  _tag: "Admit",
-  run,
-  events: deltas.map(token)
-})
-
-const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
-  _tag: "Commit",
-  runId: run.runId,
-  attempt: run.attempt,
-  from: ["running"],
-  ts: run.createdAt,
-  events: [],
-  ...parts
-})
-
-const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
-
-const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
-
-/** The events of a run, after making sure that they are numbered from 1 to the last that the record says. */
-const wholeJournal = Effect.fnUntraced(function*(store: Store, runId: string) {
-  const events = yield* store.events(runId, 0, 1_000_000)
-  assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
-  assert.strictEqual((yield* store.get(runId))?.seq, events.length)
-  return events
-})
 
 const shuffled = <A>(values: ReadonlyArray<A>) =>
   values.map((value) => [Math.random(), value] as const).sort(([a], [b]) => a - b).map(([, value]) => value)
@@ -499,83 +470,24 @@ describeWithServer("nodes of a cluster", () => {
     }))
 })
 
-describeWithServer("a process that is killed", () => {
-  /** Writes batches forever and says what is committed. */
-  const writer = (url: string, runIds: ReadonlyArray<string>) => `
-    import { RunStore } from "@fastagentic/core/RunStore"
-    import { Postgres } from "@fastagentic/stores/postgres"
-    import { Effect, Redacted } from "effect"
-    import { writeSync } from "node:fs"
-    const runIds = ${JSON.stringify(runIds)}
-    const commit = (runId, round) => ({
-      _tag: "Commit", runId, attempt: 1, from: ["running"], ts: round, set: { emitted: round },
-      events: [{ type: "token", data: { delta: "x".repeat(round % 300) } }, { type: "custom", data: { name: "round", value: round } }],
-      steps: [{ name: "step " + round, value: round }]
-    })
-    const write = RunStore.use((store) => Effect.gen(function*() {
-      for (let round = 2; ; round += 2) {
-        // One statement in the even rounds, a transaction of several in the odd ones.
-        const rounds = round % 4 === 0 ? [[round], [round + 1]] : [[round, round + 1]]
-        for (const batch of rounds) {
-          const written = yield* store.write(batch.flatMap((round) => runIds.map((runId) => commit(runId, round))))
-          if (written.some((one) => one._tag !== "Committed")) throw new Error("refused")
-          writeSync(1, (batch.at(-1) - 1) + "\\n")
-        }
-      }
-    }))
-    const layer = Postgres.layer({ url: Redacted.make(${JSON.stringify(url)}), lease: "1 second" })
-    await Effect.runPromise(Effect.provide(write, layer))
-  `
-
-  /** Lets another process write until so many rounds are committed, then kills it in the middle of whatever. */
-  const killAfter = (url: string, runIds: ReadonlyArray<string>, rounds: number) =>
-    Effect.promise(async () => {
-      const child = spawn(process.execPath, ["--input-type=module", "--eval", writer(url, runIds)], {
-        cwd: import.meta.dirname,
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-      const exited = once(child, "exit")
-      let committed = 0
-      for await (const line of createInterface({ input: child.stdout })) {
-        committed = Math.max(committed, Number(line))
-        if (committed >= rounds) child.kill("SIGKILL")
-      }
-      assert.deepStrictEqual(await exited, [null, "SIGKILL"])
-      return committed
-    })
-
-  it.live("leaves whole journals with everything it was told is committed", () =>
-    Effect.gen(function*() {
-      const url = yield* database
-      const { sql, store } = yield* makeNode(url)
-      const runs = Array.from({ length: 4 }, () => makeRun())
-      const runIds = ids(runs)
-      yield* store.write(runs.map((run) => admit(run)))
-      let before = 0
-      for (const rounds of [1, 6, 23, 80]) {
-        const committed = yield* killAfter(Redacted.value(url), runIds, rounds)
-        // What it was doing when it died ends before long.
-        yield* Effect.repeat(
-          sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fastagentic'`,
-          { until: (rows) => rows.length === 0 }
-        )
-        const totals = yield* Effect.forEach(runIds, (runId) =>
-          Effect.gen(function*() {
-            const events = yield* wholeJournal(store, runId)
-            const steps = yield* store.steps(runId)
-            // Each commit is all there or not at all: its events, its record, its step.
-            const emitted = (yield* store.get(runId))?.emitted ?? 0
-            assert.deepStrictEqual(events.at(-1)?.data, { name: "round", value: emitted })
-            assert.isTrue(steps.some((step) => step.name === `step ${emitted}`))
-            return events.length / 2
-          }))
-        // All runs of a batch stand at the same commit.
-        assert.deepStrictEqual(new Set(totals).size, 1)
-        const [total = 0] = totals
-        assert.isAtLeast(total - before, committed)
-        before = total
-      }
-    }), 60_000)
+describeWithServer("a process of a cluster", () => {
+  killedSuite(Effect.gen(function*() {
+    const url = yield* database
+    const { sql, store } = yield* makeNode(url)
+    const quiet = Effect.repeat(
+      sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fastagentic'`,
+      { until: (rows) => rows.length === 0 }
+    )
+    return {
+      module: `
+        import { Postgres } from "@fastagentic/stores/postgres"
+        import { Redacted } from "effect"
+        const url = Redacted.make(${JSON.stringify(Redacted.value(url))})
+        const layer = Postgres.layer({ url, lease: "1 second" })`,
+      // What it was doing when it died ends before long.
+      look: (use) => Effect.andThen(quiet, use(store))
+    }
+  }))
 
   it.live("gives its runs to others when its lease is over", () =>
     Effect.gen(function*() {

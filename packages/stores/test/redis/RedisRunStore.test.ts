@@ -1,37 +1,19 @@
 import { assert, it } from "@effect/vitest"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
-import { type Admit, type Commit, RunStore } from "@fastagentic/core/RunStore"
+import { type Commit, RunStore } from "@fastagentic/core/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Queue, Redacted, Schedule, Scope } from "effect"
 import type * as EffectRedis from "effect/persistence/Redis"
 import * as TestClock from "effect/testing/TestClock"
 import { Redis, RedisClient, RedisRunStore } from "../../src/redis/index.ts"
+import { killedSuite } from "../killedSuite.ts"
+import { admit, commit as plainCommit, ids, tagsOf, token, wholeJournal } from "../writes.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
 
 type Store = RunStore["Service"]
 type Client = EffectRedis.Redis["Service"]
 
-const token = (delta: string) => ({ type: "token", data: { delta } }) as const
-
-const admit = (run: RunRecord, ...deltas: ReadonlyArray<string>): Admit => ({
-  _tag: "Admit",
-  run,
-  events: deltas.map(token)
-})
-
-const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
-  _tag: "Commit",
-  runId: run.runId,
-  attempt: run.attempt,
-  from: ["running"],
-  ts: run.createdAt,
-  events: [token("b")],
-  ...parts
-})
-
-const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
-
-const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+const commit = (run: RunRecord, parts: Partial<Commit> = {}) => plainCommit(run, { events: [token("b")], ...parts })
 
 /** A client with a connection of its own; it closes with the scope. */
 const connect = (options: RedisClient.Options) =>
@@ -46,15 +28,21 @@ const connected = <A, E>(use: (store: Store, redis: Client, prefix: string) => E
     return yield* use(store, redis, prefix)
   })
 
-const journal = Effect.fnUntraced(function*(store: Store, runId: string) {
-  const events = yield* store.events(runId, 0, 100_000)
-  assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
-  assert.strictEqual((yield* store.get(runId))?.seq, events.length)
-  return events
-})
-
 describeWithServer("RedisRunStore", () => {
   suite("keeps the contract", Layer.unwrap(Effect.map(options, (options) => Redis.layer(options))))
+
+  killedSuite(Effect.gen(function*() {
+    const { prefix, url } = yield* options
+    const { store } = yield* connect({ prefix, url })
+    return {
+      module: `
+        import { Redis } from "@fastagentic/stores/redis"
+        import { Redacted } from "effect"
+        const url = Redacted.make(${JSON.stringify(Redacted.value(url))})
+        const layer = Redis.layer({ url, prefix: ${JSON.stringify(prefix)} })`,
+      look: (use) => use(store)
+    }
+  }))
 
   it.effect("two clients that race leave whole journals and one winner", () =>
     Effect.gen(function*() {
@@ -76,7 +64,7 @@ describeWithServer("RedisRunStore", () => {
       const claims = yield* Effect.all([claim(one), claim(other), claim(one)], { concurrency: "unbounded" })
       for (const [index, run] of runs.entries()) {
         assert.strictEqual(claims.filter((claim) => claim[index]?._tag === "Committed").length, 1)
-        const events = yield* journal(one, run.runId)
+        const events = yield* wholeJournal(one, run.runId)
         assert.strictEqual(events.length, 2 * 2 * 50 + 1)
         assert.deepStrictEqual(yield* other.events(run.runId, 0, 1_000), events)
       }
@@ -106,7 +94,7 @@ describeWithServer("RedisRunStore", () => {
         assert.deepStrictEqual(tagsOf(written.flat()), Array.from({ length: 10 }, () => "Committed"))
         yield* redis.send("SCRIPT", "FLUSH")
         assert.strictEqual((yield* store.list({ tenant: run.tenant, limit: 5 })).length, 1)
-        assert.strictEqual((yield* journal(store, run.runId)).length, 11)
+        assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 11)
       })
     ))
 
@@ -188,7 +176,7 @@ describeWithServer("RedisRunStore", () => {
         const events = Array.from({ length: 12_345 }, (_, index) => token(`${index}`))
         const steps = Array.from({ length: 5_001 }, (_, index) => ({ name: `s${index}`, value: index }))
         yield* store.write([admit(run), commit(run, { events, steps })])
-        assert.strictEqual((yield* journal(store, run.runId)).length, 12_345)
+        assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 12_345)
         assert.strictEqual((yield* store.steps(run.runId)).length, 5_001)
       })
     ))
@@ -224,7 +212,7 @@ describeWithServer("RedisRunStore", () => {
         ])
         const tags = ["Admitted", "Refused", "Refused", "Refused", "Refused", "Committed"]
         assert.deepStrictEqual(tagsOf(written), tags)
-        assert.strictEqual((yield* journal(store, run.runId)).length, 1)
+        assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
       })
     ))
 
@@ -252,7 +240,7 @@ describeWithServer("RedisRunStore", () => {
           yield* check
           const written = yield* store.write([commit(bad), commit(good), admit({ ...bad, runId: "again" })])
           assert.strictEqual(written[1]?._tag, "Committed")
-          yield* journal(store, good.runId)
+          yield* wholeJournal(store, good.runId)
           yield* redis.send("COPY", `${key}:intact`, key, "REPLACE")
           yield* redis.send("DEL", `${key}:intact`)
           const seq = (yield* store.get(runId))?.seq ?? 0
@@ -307,7 +295,7 @@ describeWithServer("RedisRunStore", () => {
         // A journal that lost its end is not continued as if nothing had happened.
         yield* redis.send("RPOP", `${prefix}events:${runId}`)
         assert.deepStrictEqual(tagsOf(yield* store.write([commit(bad), commit(good)])), ["Refused", "Committed"])
-        yield* journal(store, good.runId)
+        yield* wholeJournal(store, good.runId)
       })
     ))
 
@@ -461,7 +449,7 @@ describeWithServer("RedisRunStore", () => {
           "Committed",
           "Committed"
         ])
-        assert.strictEqual((yield* journal(store, bad.runId)).length, 2)
+        assert.strictEqual((yield* wholeJournal(store, bad.runId)).length, 2)
       })
     ))
 
@@ -553,7 +541,7 @@ describeWithOwnServer("a Redis that is restarted", () => {
         stopped = true
         yield* Fiber.join(load)
         assert.isAbove(failures, 0)
-        const lengths = yield* Effect.forEach(runs, (run) => journal(store, run.runId))
+        const lengths = yield* Effect.forEach(runs, (run) => wholeJournal(store, run.runId))
         // All runs of a batch stand at the same commit.
         assert.strictEqual(new Set(lengths.map((events) => events.length)).size, 1)
         assert.isAtLeast(lengths[0]?.length ?? 0, known[0] ?? 0)
@@ -581,7 +569,7 @@ describeWithOwnServer("a Redis that is restarted", () => {
       assert.deepStrictEqual(yield* store.steps(run.runId), [])
       assert.isUndefined(yield* store.get(other.runId))
       assert.deepStrictEqual(tagsOf(yield* store.write([everything, admit(other)])), ["Committed", "Admitted"])
-      assert.strictEqual((yield* journal(store, run.runId)).length, 2)
+      assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 2)
     }))
 
   it.effect("makes room by removing when it has no memory left", () =>

@@ -4,8 +4,7 @@ import { type Commit, type Query, type ReadError, RunStore } from "@fastagentic/
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, type Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-
-const token = (delta: string) => ({ type: "token", data: { delta } }) as const
+import { token } from "../writes.ts"
 
 /** A run with a row in every table, and one beside it. */
 const two = Effect.gen(function*() {

@@ -4,8 +4,7 @@ import { type Commit, RunStore } from "@fastagentic/core/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Deferred, Effect, Exit, Fiber, type Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-
-const token = (delta: string) => ({ type: "token", data: { delta } }) as const
+import { token } from "../writes.ts"
 
 const started = Effect.gen(function*() {
   const store = yield* RunStore

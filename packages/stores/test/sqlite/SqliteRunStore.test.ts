@@ -4,17 +4,16 @@ import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
 import { withRoom } from "../../src/sql/room.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
+import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
+import { token } from "../writes.ts"
 
 const temporaryFile = Effect.map(
   Effect.acquireRelease(
@@ -49,8 +48,6 @@ const opened = <A, E>(
 
 const inMemory = <A, E>(use: (store: RunStore["Service"], sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
   opened(":memory:", use)
-
-const token = (delta: string) => ({ type: "token", data: { delta } }) as const
 
 describe("SqliteRunStore", () => {
   it.effect("keeps everything when it is closed and opened again", () =>
@@ -203,76 +200,14 @@ describe("SqliteRunStore", () => {
     ))
 })
 
-describe("a process that is killed", () => {
-  /** Writes batches forever and says what is committed. */
-  const writer = (filename: string, runIds: ReadonlyArray<string>) => `
-    import { RunStore } from "@fastagentic/core/RunStore"
+killedSuite(Effect.map(temporaryFile, (filename) => ({
+  module: `
     import { SqliteRunStore } from "@fastagentic/stores/sqlite"
-    import { Effect } from "effect"
-    import { writeSync } from "node:fs"
-    const runIds = ${JSON.stringify(runIds)}
-    const write = RunStore.use((store) => Effect.gen(function*() {
-      for (let round = 1; ; round++) {
-        const written = yield* store.write(runIds.map((runId) => ({
-          _tag: "Commit", runId, attempt: 1, from: ["running"], ts: round, set: { emitted: round },
-          events: [{ type: "token", data: { delta: "x".repeat(round % 300) } }, { type: "custom", data: { name: "round", value: round } }],
-          steps: [{ name: "step " + round, value: round }]
-        })))
-        if (written.some((one) => one._tag !== "Committed")) throw new Error("refused")
-        writeSync(1, round + "\\n")
-      }
-    }))
-    await Effect.runPromise(Effect.provide(write, SqliteRunStore.layer({ filename: ${JSON.stringify(filename)} })))
-  `
-
-  /** Lets another process write until so many rounds more are committed, then kills it in the middle of whatever. */
-  const killAfter = (filename: string, runIds: ReadonlyArray<string>, rounds: number) =>
-    Effect.promise(async () => {
-      const child = spawn(process.execPath, ["--input-type=module", "--eval", writer(filename, runIds)], {
-        cwd: import.meta.dirname,
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-      const exited = once(child, "exit")
-      let committed = 0
-      for await (const line of createInterface({ input: child.stdout })) {
-        committed = Math.max(committed, Number(line))
-        if (committed >= rounds) child.kill("SIGKILL")
-      }
-      assert.deepStrictEqual(await exited, [null, "SIGKILL"])
-      return committed
-    })
-
-  it.effect("leaves whole journals with everything it was told is committed", () =>
-    Effect.gen(function*() {
-      const filename = yield* temporaryFile
-      const runs = Array.from({ length: 4 }, () => makeRun())
-      const runIds = runs.map((run) => run.runId)
-      yield* opened(filename, (store) => store.write(runs.map((run) => ({ _tag: "Admit", run, events: [] }))))
-      let before = 0
-      for (const rounds of [1, 5, 23, 80]) {
-        const committed = yield* killAfter(filename, runIds, rounds)
-        const totals = yield* opened(filename, (store, sql) =>
-          Effect.gen(function*() {
-            assert.deepStrictEqual(yield* sql`PRAGMA integrity_check`.values, [["ok"]])
-            return yield* Effect.forEach(runIds, (runId) =>
-              Effect.gen(function*() {
-                const record = yield* store.get(runId)
-                const events = yield* store.events(runId, 0, 100_000)
-                const steps = yield* store.steps(runId)
-                assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
-                assert.strictEqual(record?.seq, events.length)
-                // Each commit is all there or not at all: its events, its record, its step.
-                const last = events[events.length - 1]
-                assert.deepStrictEqual(last?.data, { name: "round", value: record?.emitted ?? 0 })
-                assert.isTrue(steps.some((step) => step.name === `step ${record?.emitted}`))
-                return events.length / 2
-              }))
-          }))
-        // All runs of a batch stand at the same commit.
-        assert.deepStrictEqual(new Set(totals).size, 1)
-        const [total = 0] = totals
-        assert.isAtLeast(total - before, committed)
-        before = total
-      }
-    }), 60_000)
-})
+    const layer = SqliteRunStore.layer({ filename: ${JSON.stringify(filename)} })`,
+  look: (use) =>
+    opened(filename, (store, sql) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* sql`PRAGMA integrity_check`.values, [["ok"]])
+        return yield* use(store)
+      }))
+})))

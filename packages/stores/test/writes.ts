@@ -1,0 +1,35 @@
+/** Writes to run stores in few words, and what is left of them. */
+import { assert } from "@effect/vitest"
+import type { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Admit, Commit, RunStore } from "@fastagentic/core/RunStore"
+import { Effect } from "effect"
+
+export const token = (delta: string) => ({ type: "token", data: { delta } }) as const
+
+export const admit = (run: RunRecord, ...deltas: ReadonlyArray<string>): Admit => ({
+  _tag: "Admit",
+  run,
+  events: deltas.map(token)
+})
+
+export const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => ({
+  _tag: "Commit",
+  runId: run.runId,
+  attempt: run.attempt,
+  from: ["running"],
+  ts: run.createdAt,
+  events: [],
+  ...parts
+})
+
+export const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
+
+export const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+
+/** The events of a run, after making sure that they are numbered from 1 to the last that the record says. */
+export const wholeJournal = Effect.fnUntraced(function*(store: RunStore["Service"], runId: string) {
+  const events = yield* store.events(runId, 0, 1_000_000)
+  assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))
+  assert.strictEqual((yield* store.get(runId))?.seq, events.length)
+  return events
+})
