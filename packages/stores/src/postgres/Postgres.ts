@@ -66,8 +66,9 @@ export const layerNoClient = (
  *
  * **Details**
  *
- * Up to 10 connections unless told otherwise: one writes, one listens, the others read. A connection that hears nothing
- * is probed every half minute, so that one that a network has silently dropped is noticed.
+ * A pool of up to 10 connections unless told otherwise, at least 2, of which one listens; and one more that says that this
+ * node is alive. A connection that hears nothing is probed every half minute, so that one that a network has silently
+ * dropped is noticed.
  *
  * **Example** (Keeping runs in PostgreSQL)
  *

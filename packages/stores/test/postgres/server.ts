@@ -29,6 +29,7 @@ const binaries = (): string | undefined => {
 }
 
 const folder = binaries()
+const noServer = "there is no installed PostgreSQL server"
 
 /** PostgreSQL refuses to run as root: somebody else does. */
 const identity = (): { readonly uid?: number; readonly gid?: number } => {
@@ -65,6 +66,7 @@ export class Server {
   }
 
   static async make(): Promise<Server> {
+    if (folder === undefined) throw new Error(noServer)
     const data = mkdtempSync(join(tmpdir(), "postgres-"))
     const { gid, uid } = identity()
     if (uid !== undefined && gid !== undefined) chownSync(data, uid, gid)
@@ -160,4 +162,4 @@ export const describeWithServer = (name: string, body: () => void) => {
 
 /** Tests that stop their server. */
 export const describeWithOwnServer = (name: string, body: () => void) =>
-  describeUnless(folder === undefined ? "no installed PostgreSQL server" : undefined, name, body)
+  describeUnless(folder === undefined ? noServer : undefined, name, body)

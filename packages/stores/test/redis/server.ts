@@ -19,6 +19,7 @@ const required = process.env["FASTAGENTIC_REQUIRE_SERVICES"] === "1"
 const binary = (process.env["PATH"] ?? "").split(delimiter)
   .map((folder) => join(folder, "redis-server"))
   .find((file) => existsSync(file))
+const noServer = "there is no redis-server in PATH"
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
@@ -56,6 +57,7 @@ export class Server {
   }
 
   static async make(settings: ReadonlyArray<string> = []): Promise<Server> {
+    if (binary === undefined) throw new Error(noServer)
     const server = new Server(mkdtempSync(join(tmpdir(), "redis-")), await freePort(), settings)
     await server.start()
     return server
@@ -126,4 +128,4 @@ export const describeWithServer = (name: string, body: () => void) => {
 
 /** Tests that stop their server. */
 export const describeWithOwnServer = (name: string, body: () => void) =>
-  describeUnless(binary === undefined ? "there is no redis-server in PATH" : undefined, name, body)
+  describeUnless(binary === undefined ? noServer : undefined, name, body)
