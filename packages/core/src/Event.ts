@@ -35,6 +35,7 @@ export type Usage = typeof Usage.Type
 
 /**
  * How a run failed: `declared` failures carry the agent's own typed error in `value`, all others only a safe message.
+ * `rule` is what refused, when a policy did.
  *
  * @category models
  * @since 0.1.0
@@ -44,7 +45,8 @@ export const Failure = Schema.Struct({
   message: Schema.String,
   status: Schema.Int,
   declared: Schema.Boolean,
-  value: optional(Schema.Json)
+  value: optional(Schema.Json),
+  rule: optional(Schema.String)
 })
 
 /**

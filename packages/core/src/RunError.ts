@@ -183,3 +183,23 @@ export const fail = (reason: Reason): Effect.Effect<never, RunError> => Effect.f
 
 /** A resource failed with its own declared error. @category errors @since 0.1.0 */
 export class ReadFailed extends Schema.TaggedError<ReadFailed>()("ReadFailed", { failure: Failure }) {}
+
+/**
+ * The rule that a refusal goes by, in the same words on every protocol; nothing for what is no refusal.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const ruleOf = (error: { readonly _tag: string }): string | undefined => {
+  if (error instanceof Forbidden || error instanceof RateLimited) return error.rule
+  if (error instanceof BudgetExceeded) return `budget: ${error.budget}`
+  if (error instanceof HookBlocked) return `hook: ${error.hook}`
+  if (error instanceof ToolDenied) return `approval: ${error.tool}`
+  return undefined
+}
+
+/** The rule as a field beside an error's own, see `ruleOf`. @category accessors @since 0.1.0 */
+export const asRule = (error: { readonly _tag: string }): { readonly rule?: string } => {
+  const rule = ruleOf(error)
+  return rule === undefined ? {} : { rule }
+}

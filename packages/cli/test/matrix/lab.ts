@@ -122,7 +122,7 @@ const BossLayer = Boss.toLayer(Effect.fn(function*({ agent, payload }) {
     return { tag: reason._tag, rule: "rule" in reason ? reason.rule : "" }
   }
   const { error, state } = seen.success
-  return { tag: error?.tag ?? state, rule: "" }
+  return { tag: error?.tag ?? state, rule: error?.rule ?? "" }
 }))
 
 const handlers = (armed: boolean) =>

@@ -45,7 +45,7 @@ export const settled = async (url: string, runId: string, headers: Record<string
   while (true) {
     const { body } = await request(`${url}/runs/${runId}`, { headers })
     if (body.finishedAt !== undefined || (body.state === "suspended" && body.waitsFor !== undefined)) {
-      return { tag: body.error?.tag ?? body.state, rule: undefined, runId }
+      return { tag: body.error?.tag ?? body.state, rule: body.error?.rule, runId }
     }
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
@@ -84,7 +84,7 @@ const sse = async (call: Call): Promise<Outcome> => {
 const endOf = (events: ReadonlyArray<{ readonly type: string; readonly data: Record<string, string> }>) => {
   const last = events.findLast(({ type }) => type === "error" || type === "done" || type === "run_suspended")
   const tag = last?.type === "error" ? last.data["tag"] ?? "" : last?.type === "done" ? "completed" : "suspended"
-  return { tag, rule: undefined }
+  return { tag, rule: last?.data["rule"] }
 }
 
 const webSocket = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome> => {
@@ -157,7 +157,7 @@ const mcp = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome
   const meta = body.result._meta
   const error = meta["fastagentic/error"]
   const tag = error === undefined ? "completed" : error._tag === "RunSuspended" ? "suspended" : error._tag
-  return { tag, rule: undefined, runId: meta["fastagentic/runId"] }
+  return { tag, rule: error?.rule, runId: meta["fastagentic/runId"] }
 }
 
 /** All frames that come in a while after one was sent, as text. */
@@ -228,12 +228,13 @@ export const a2aRefusal = (
 
 const taskEnd = (runId: string, { message, state }: {
   readonly state: string
-  readonly message?: { readonly parts: ReadonlyArray<{ readonly data?: { readonly _tag?: string } }> }
-}): Outcome => ({
-  tag: a2aStates[state] ?? message?.parts.find((part) => part.data?._tag !== undefined)?.data?._tag ?? state,
-  rule: undefined,
-  runId
-})
+  readonly message?: {
+    readonly parts: ReadonlyArray<{ readonly data?: { readonly _tag?: string; readonly rule?: string } }>
+  }
+}): Outcome => {
+  const error = message?.parts.find((part) => part.data?._tag !== undefined)?.data
+  return { tag: a2aStates[state] ?? error?._tag ?? state, rule: error?.rule, runId }
+}
 
 const delegation = async (call: Call): Promise<Outcome> => {
   const { agent, headers, key, payload, url } = call

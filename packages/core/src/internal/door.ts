@@ -6,7 +6,7 @@ import type { Caller } from "../Caller.ts"
 import type { Interrupt } from "../Interrupt.ts"
 import { type PolicyRule, refusing } from "../PolicyRules.ts"
 import type { Principal } from "../Principal.ts"
-import { Forbidden, NotDeclared, type Reason, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
+import { Forbidden, NotDeclared, type Reason, ruleOf, RunError, RunNotFound, type ToolDenied } from "../RunError.ts"
 import type { RunRecord } from "../RunRecord.ts"
 import * as Tracing from "../Tracing.ts"
 import type { Callables } from "./bind.ts"
@@ -196,24 +196,13 @@ export const makeDoor = (options: {
 /** How a refusal is written down: what it is, and the rule that refused. */
 export const refusalOf = (reason: Reason | ToolDenied): Required<Pick<About, "decision" | "rule">> => ({
   decision: reason._tag,
-  rule: ruleOf(reason)
+  rule: ruleWith(reason)
 })
 
-const ruleOf = (reason: Reason | ToolDenied): string => {
-  switch (reason._tag) {
-    case "Forbidden":
-      return `${reason.rule}: ${reason.missing.join(" ")}`
-    case "RateLimited":
-      return reason.rule
-    case "BudgetExceeded":
-      return `budget: ${reason.budget}`
-    case "HookBlocked":
-      return `hook: ${reason.hook}`
-    case "ToolDenied":
-      return `approval: ${reason.tool}`
-    default:
-      return reason._tag
-  }
-}
+/** What was missing stands beside the rule. */
+const ruleWith = (reason: Reason | ToolDenied): string =>
+  reason._tag === "Forbidden" && reason.missing.length > 0
+    ? `${reason.rule}: ${reason.missing.join(" ")}`
+    : ruleOf(reason) ?? reason._tag
 
 export const notFound = (runId: string) => new RunError({ reason: new RunNotFound({ runId }) })

@@ -66,7 +66,8 @@ const refusal = (error: { readonly _tag: string }, message: string): Failure => 
   tag: error._tag,
   message,
   status: known.find((one) => one.tag === error._tag)?.status ?? 500,
-  declared: false
+  declared: false,
+  ...RunError.asRule(error)
 })
 
 /** All that leaves the server about a defect; the cause is in the log. */

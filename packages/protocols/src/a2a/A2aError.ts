@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { RunError } from "@fastagentic/core/RunError"
+import { asRule, type RunError } from "@fastagentic/core/RunError"
 import { Schema } from "effect"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { RequestId } from "./A2aSchema.ts"
@@ -103,7 +103,7 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
         metadata: { rule: reason.rule, missing: reason.missing.join(" ") }
       })
     case "HookBlocked":
-      return condition(-32000, "FORBIDDEN", 403)(reason.reason, { metadata: { rule: reason.hook } })
+      return condition(-32000, "FORBIDDEN", 403)(reason.reason, { metadata: { ...asRule(reason) } })
     case "IdempotencyConflict":
       return condition(-32000, "MESSAGE_ID_CONFLICT", 409)("this messageId was used before with another message", {
         metadata: { taskId: reason.runId }
@@ -120,7 +120,9 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
         headers: { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
       })
     case "BudgetExceeded":
-      return condition(-32000, "BUDGET_EXCEEDED", 402)(`budget "${reason.budget}" is used up`)
+      return condition(-32000, "BUDGET_EXCEEDED", 402)(`budget "${reason.budget}" is used up`, {
+        metadata: { ...asRule(reason) }
+      })
     case "ShuttingDown":
     case "StoreUnavailable":
       return condition(-32000, "UNAVAILABLE", 503)("try again later", { headers: { "retry-after": "1" } })

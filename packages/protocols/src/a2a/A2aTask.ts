@@ -114,7 +114,7 @@ export class TaskView {
         break
       case "error": {
         const state = ended === "rejected" ? "TASK_STATE_REJECTED" : "TASK_STATE_FAILED"
-        const { message, tag, value = { _tag: tag } } = event.data
+        const { message, rule, tag, value = { _tag: tag, ...(rule === undefined ? {} : { rule }) } } = event.data
         updates.push(this.enter(state, event, [{ text: message }, { data: value }]))
         break
       }

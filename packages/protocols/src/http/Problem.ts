@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Failure } from "@fastagentic/core/Event"
-import { Reason, type RunError } from "@fastagentic/core/RunError"
+import { asRule, Reason, type RunError } from "@fastagentic/core/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
@@ -82,7 +82,7 @@ export const fromRunError = ({ reason }: RunError, about: About) => fromReason(r
 export const fromReason = Effect.fnUntraced(function*(reason: Known, about: About) {
   const safe = reason._tag === "StoreUnavailable" ? { ...reason, cause: undefined } : reason
   const error = safe === reason
-    ? yield* Effect.orDie(encode(reason))
+    ? { ...Object(yield* Effect.orDie(encode(reason))), ...asRule(reason) }
     : { _tag: reason._tag }
   return respond({
     type: `urn:fastagentic:error:${reason._tag}`,
@@ -118,9 +118,13 @@ export const fromFailure = (failure: Failure, about: About) =>
     title: failure.tag,
     status: failure.status,
     detail: failure.message,
-    error: failure.value ?? { _tag: failure.tag },
+    error: errorOf(failure),
     ...about
   })
+
+/** The agent's own typed error, or what is known of one of ours. */
+const errorOf = ({ rule, tag, value }: Failure): Schema.Json =>
+  value ?? (rule === undefined ? { _tag: tag } : { _tag: tag, rule })
 
 /** A defect: all that leaves the server is where to look. @category conversions @since 0.1.0 */
 export const internal = (about: About) =>

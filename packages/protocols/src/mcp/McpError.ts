@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type ReadFailed, Reason, type RunError } from "@fastagentic/core/RunError"
+import { asRule, type ReadFailed, Reason, type RunError } from "@fastagentic/core/RunError"
 import { Cause, Data, Effect, Option, Schema } from "effect"
 
 /** @category constants @since 0.1.0 */
@@ -48,7 +48,8 @@ const encodeReason = Effect.fnUntraced(function*({ reason }: RunError) {
   if (reason._tag === "StoreUnavailable") return { tag: reason._tag }
   const encoded = yield* Effect.orDie(encode(reason))
   if (typeof encoded !== "object" || encoded === null || Array.isArray(encoded)) return { tag: reason._tag }
-  return { ...Object.fromEntries(Object.entries(encoded).filter(([key]) => key !== "_tag")), tag: reason._tag }
+  const fields = Object.fromEntries(Object.entries(encoded).filter(([key]) => key !== "_tag"))
+  return { ...fields, ...asRule(reason), tag: reason._tag }
 })
 
 const codeOf = (reason: Reason): number => {

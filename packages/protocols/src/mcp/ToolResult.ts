@@ -42,8 +42,8 @@ const completed = (output: Schema.Json, structured: boolean, meta: Json): Sdk.Ca
     : { content, _meta: meta }
 }
 
-const failed = (failure: Failure, meta: Json): Sdk.CallToolResult =>
-  refused(failure.value ?? { _tag: failure.tag, message: failure.message }, meta)
+const failed = ({ message, rule, tag, value }: Failure, meta: Json): Sdk.CallToolResult =>
+  refused(value ?? { _tag: tag, message, ...(rule === undefined ? {} : { rule }) }, meta)
 
 /** A pause is told with everything that is needed to decide it. */
 const suspended = (run: RunRecord, interrupts: ReadonlyArray<Interrupt>, meta: Json): Sdk.CallToolResult => {
