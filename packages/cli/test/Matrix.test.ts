@@ -553,11 +553,22 @@ describe("lists", () => {
         { name: "secret", arguments: { mark: "x" } },
         headersOf(lab, "ann")
       )
-      const refused = yield* Effect.promise(() => Transports.request(`${lab.url}/mcp`, call))
-      assert.strictEqual(refused.status, 403)
-      assert.strictEqual(
-        refused.headers.get("www-authenticate"),
-        "Bearer realm=\"agents\", error=\"insufficient_scope\", scope=\"secret:read\""
+      const message = { messageId: "m", role: "ROLE_USER", parts: [{ data: { mark: "x" } }] }
+      const send = Transports.a2aRequest(
+        "SendMessage",
+        { message, metadata: { skillId: "secret" } },
+        headersOf(lab, "ann")
       )
+      const rest = { method: "POST", headers: headersOf(lab, "ann"), body: JSON.stringify({ mark: "x" }) }
+      const asked = [["/mcp", call], ["/a2a", send], ["/agents/secret", rest], ["/agents/secret/stream", rest]] as const
+      for (const [path, init] of asked) {
+        const refused = yield* Effect.promise(() => Transports.request(`${lab.url}${path}`, init))
+        assert.strictEqual(refused.status, 403, path)
+        assert.strictEqual(
+          refused.headers.get("www-authenticate"),
+          "Bearer realm=\"agents\", error=\"insufficient_scope\", scope=\"secret:read\"",
+          path
+        )
+      }
     }).pipe(Effect.scoped))
 })

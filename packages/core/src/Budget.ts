@@ -7,6 +7,8 @@
 import { Context, Duration, Effect, Layer } from "effect"
 import { BudgetStore, type Row } from "./BudgetStore.ts"
 import type { Event, Usage } from "./Event.ts"
+import type { FusionError } from "./Fusion.ts"
+import { checkLimits } from "./internal/checkLimits.ts"
 import { makeSpending } from "./internal/spending.ts"
 import type { Interrupt, Request, Resolution } from "./Interrupt.ts"
 import { Prices } from "./Prices.ts"
@@ -144,7 +146,7 @@ export const CurrentPolicy: Context.Reference<Policy> = Context.Reference<Policy
 )
 
 /**
- * Sets limits.
+ * Sets limits. Fails to start when two have the same name, or one could not hold.
  *
  * **Example** (A dollar a day for each user, and fifty cents for each run)
  *
@@ -160,8 +162,8 @@ export const CurrentPolicy: Context.Reference<Policy> = Context.Reference<Policy
  * @category layers
  * @since 0.1.0
  */
-export const limits = (limits: ReadonlyArray<Limit>, options: Options = {}): Layer.Layer<never> =>
-  Layer.succeed(CurrentPolicy, { ...options, limits })
+export const limits = (limits: ReadonlyArray<Limit>, options: Options = {}): Layer.Layer<never, FusionError> =>
+  Layer.effect(CurrentPolicy, Effect.as(checkLimits(limits, options), { ...options, limits }))
 
 /**
  * Counts what calls of models use, and holds runs to the limits that are set.

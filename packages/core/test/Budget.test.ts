@@ -132,3 +132,25 @@ describe("a store that is away", () => {
       assert.deepStrictEqual(yield* standing(store), [cent / 5, 0])
     }).pipe(Effect.scoped))
 })
+
+describe("limits", () => {
+  const limit = { name: "daily", per: "user", period: "day", hard: 1 } as const
+  const wrong = [
+    ["two limits have this name", [limit, { ...limit, per: "tenant" }]],
+    ["is more than hard", [{ ...limit, soft: 2 }]],
+    ["from 0 on", [{ ...limit, hard: Number.NaN }]],
+    ["from 0 on", [{ ...limit, soft: -1 }]],
+    ["is per something", [{ ...limit, per: [] }]],
+    ["has a name", [{ ...limit, name: "" }]]
+  ] as const
+
+  it.effect.each(wrong)("that are wrong are not started with: %s", ([problem, limits]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Layer.build(Budget.limits(limits)))
+      assert.strictEqual(error._tag, "FusionError")
+      assert.include(error.problem, problem)
+    }).pipe(Effect.scoped))
+
+  it.effect("may have a soft end that is the hard one", () =>
+    Effect.scoped(Layer.build(Budget.limits([{ ...limit, soft: 1 }, { ...limit, name: "other" }]))))
+})

@@ -15,7 +15,7 @@ const budgetOf = (limit: Partial<Budget.Limit>) =>
   Budget.layer.pipe(Layer.provide([
     BudgetStore.BudgetStore.layerMemory,
     Prices.layer({ "fake-1": { input: 1, output: 10 } }),
-    Budget.limits([{ name: "run", per: "run", period: "total", hard: 1, ...limit }])
+    Layer.orDie(Budget.limits([{ name: "run", per: "run", period: "total", hard: 1, ...limit }]))
   ]))
 
 const served = (model: FakeModel, limit: Partial<Budget.Limit>) => {

@@ -6,6 +6,7 @@
 import { asRule, type RunError } from "@fastagentic/core/RunError"
 import { Schema } from "effect"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { challengeFor } from "../internal/challenge.ts"
 import type { RequestId } from "./A2aSchema.ts"
 
 const Violation = Schema.Struct({ field: Schema.String, description: Schema.String })
@@ -100,7 +101,8 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
       return condition(-32000, "UNAUTHENTICATED", 401)(reason.reason)
     case "Forbidden":
       return condition(-32000, "FORBIDDEN", 403)(`refused by rule "${reason.rule}"`, {
-        metadata: { rule: reason.rule, missing: reason.missing.join(" ") }
+        metadata: { rule: reason.rule, missing: reason.missing.join(" ") },
+        headers: challengeFor(reason)
       })
     case "HookBlocked":
       return condition(-32000, "FORBIDDEN", 403)(reason.reason, { metadata: { ...asRule(reason) } })

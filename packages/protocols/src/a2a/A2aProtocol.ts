@@ -13,7 +13,7 @@ import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { challengeOf } from "../internal/challenge.ts"
+import { asTaken, challengeOf } from "../internal/challenge.ts"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
@@ -67,7 +67,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
         cardOf(request, agent, offered)
 
       const challenged = (response: HttpServerResponse.HttpServerResponse, { credentials }: Caller.Caller) =>
-        HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
+        response.status === 401
+          ? HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
+          : asTaken(schemes, response)
 
       const rpc = traced((request, caller) =>
         request.method === "POST"
@@ -78,7 +80,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
                 onPath: agent,
                 card: schemes.length === 0 ? undefined : extended(request, agent)
               })),
-            (response) => response.status === 401 ? challenged(response, caller) : response
+            (response) => challenged(response, caller)
           )
           : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
       )

@@ -1,5 +1,5 @@
 /**
- * What a caller who is not known is told to show: the `WWW-Authenticate` header of RFC 9110.
+ * What a caller is told to show instead: the `WWW-Authenticate` header of RFC 9110.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Credentials from "@fastagentic/core/Credentials"
 import { Effect } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { challengeOf } from "../internal/challenge.ts"
+import { asTaken, challengeOf } from "../internal/challenge.ts"
 import type { Route } from "./Exchange.ts"
 
 const HEADER = "www-authenticate"
@@ -16,8 +16,8 @@ const HEADER = "www-authenticate"
 /** A route whose challenges say what this server takes. @category combinators @since 0.1.0 */
 export const withSchemes = (schemes: ReadonlyArray<Scheme>, route: Route): Route => (runtime) =>
   Effect.flatMap(route(runtime), (response) =>
-    response.headers[HEADER] === undefined
-      ? Effect.succeed(response)
+    response.status !== 401
+      ? Effect.succeed(asTaken(schemes, response))
       : Effect.map(
         HttpServerRequest.HttpServerRequest,
         ({ headers }) =>

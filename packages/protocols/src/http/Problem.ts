@@ -7,6 +7,7 @@ import type { Failure } from "@fastagentic/core/Event"
 import { asRule, Reason, type RunError } from "@fastagentic/core/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { challengeFor } from "../internal/challenge.ts"
 
 /** A body that is not what a request may carry. @category errors @since 0.1.0 */
 export class BadBody
@@ -97,6 +98,8 @@ const headersOf = (reason: Known): Record<string, string> => {
   switch (reason._tag) {
     case "Unauthenticated":
       return { "www-authenticate": "Bearer" }
+    case "Forbidden":
+      return challengeFor(reason)
     case "MethodNotAllowed":
       return { allow: reason.allowed.join(", ") }
     case "UnsupportedEncoding":

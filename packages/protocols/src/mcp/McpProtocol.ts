@@ -13,7 +13,7 @@ import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { challengeOf, stepUp } from "../internal/challenge.ts"
+import { challengeFor, challengeOf } from "../internal/challenge.ts"
 import { isLabelled, labelled } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as Gate from "./Gate.ts"
@@ -89,7 +89,7 @@ const challenged = (
   schemes: ReadonlyArray<Scheme>
 ): Record<string, string> => {
   if (reason._tag === "Unauthenticated") return { "www-authenticate": challengeOf(schemes, shown) }
-  return reason._tag === "Forbidden" && schemes.includes("bearer") ? { "www-authenticate": stepUp(reason.missing) } : {}
+  return reason._tag === "Forbidden" && schemes.includes("bearer") ? challengeFor(reason) : {}
 }
 
 const forbidden = (message: string, traceId: string) =>

@@ -119,7 +119,7 @@ describe("SendStreamingMessage", () => {
       const { status } = yield* getTask(client, taskOf(updates).id)
       assert.strictEqual(status.state, "TASK_STATE_REJECTED")
       assert.deepStrictEqual(status.message?.parts, [{ text: "budget \"daily\" is used up" }, {
-        data: { _tag: "BudgetExceeded" }
+        data: { _tag: "BudgetExceeded", rule: "budget: daily" }
       }])
     }).pipe(Effect.scoped))
 

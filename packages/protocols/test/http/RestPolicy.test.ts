@@ -124,6 +124,10 @@ describe("REST policy", () => {
           assert.strictEqual(response.status, 403)
           const { error } = yield* as(Problem)(response)
           assert.deepStrictEqual(error, { _tag: "Forbidden", rule: "scopes", missing })
+          assert.strictEqual(
+            response.headers.get("www-authenticate"),
+            `Bearer realm="agents", error="insufficient_scope", scope="${missing.join(" ")}"`
+          )
         }
       }
       assert.strictEqual((yield* post(`${url}/agents/vault`, {}, by("cleo"))).status, 200)
