@@ -157,6 +157,8 @@ export class Runtime extends Context.Service<Runtime, {
   /** Continues a run that waits for no decision; one that is running or has ended is the answer as it is. */
   readonly resume: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   readonly interrupts: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+  /** What a run waits for that this caller may decide. */
+  readonly decidable: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
   /** What waits for a decision that this caller may take, on all runs of the tenant, newest first. */
   readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<{
     readonly items: ReadonlyArray<Interrupt.Interrupt>

@@ -47,6 +47,14 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     return yield* asRunError(Effect.as(Authorization.requireRun(principal, runId, run), all))
   })
 
+  const decidable = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const principal = yield* door.authenticate(caller)
+    const run = yield* asRunError(node.get(runId))
+    const theirs = run === undefined ? [] : (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
+    if (theirs.length === 0) yield* asRunError(Authorization.requireRun(principal, runId, run))
+    return theirs
+  })
+
   /**
    * What waits for a decision that the caller may take, newest first. The place to go on from is always a run of which
    * something was shown: ids of others are not to be seen.
@@ -137,7 +145,7 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })
 
-  return { interrupts, pending, answer, resume }
+  return { interrupts, decidable, pending, answer, resume }
 }
 
 /** Who may decide about a run need not see more of it than what is asked. */

@@ -16,6 +16,8 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
+import { AskedClients, isResponse } from "./AskedClients.ts"
+import { canAsk } from "./Elicitation.ts"
 import { type Catalog, targetOf } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as McpServer from "./McpServer.ts"
@@ -55,16 +57,21 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
   const calls = new WaitingCalls()
+  const clients = new AskedClients()
   const shown: Exchanges = new WeakMap()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
   // The SDK takes longer to load than all else here, and not every server is ever called over MCP.
-  const open = () => opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, calls, shown))
+  const open = () =>
+    opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, { calls, clients, shown }))
   yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
 
   const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
     const session = request.headers[sessionHeader]
     if (session !== undefined && isCancellation(body)) {
       return Effect.as(calls.cancel(runtime, caller, session, body), HttpServerResponse.empty({ status: 202 }))
+    }
+    if (isResponse(body)) {
+      return Effect.as(clients.answered(runtime, caller, body), HttpServerResponse.empty({ status: 202 }))
     }
     const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
     const traced = {
@@ -85,7 +92,7 @@ export const make = Effect.fnUntraced(function*(
       Effect.map((response) => labelled(limits.told(response), caller.traceId === traceId ? caller : { traceId }))
     )
     return methodOf(body) === "initialize"
-      ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, globalThis.crypto.randomUUID()))
+      ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, sessionFor(body)))
       : answered
   }
 
@@ -114,8 +121,11 @@ const load = async (options: McpServer.Options, connect: (context: Sdk.McpReques
  */
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,
-  calls: WaitingCalls,
-  shown: Exchanges
+  { calls, clients, shown }: {
+    readonly calls: WaitingCalls
+    readonly clients: AskedClients
+    readonly shown: Exchanges
+  }
 ): McpServer.Connection => {
   const headers = Object.fromEntries(requestInfo?.headers ?? [])
   const session = headers[sessionHeader]
@@ -124,11 +134,21 @@ const connectionOf = (
     credentials: exchange?.credentials ?? Credentials.none,
     traceparent: headers["traceparent"],
     onLimits: exchange?.limits.keep,
+    ask: (server, { mcpReq }) => session?.endsWith(canBeAsked) ? clients.asker(server, mcpReq.id) : undefined,
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
     waiting: (requestId, call) =>
       era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
   }
 }
+
+/** A session is only a name: what the client has said about itself is part of it, so that every server knows it. */
+const sessionFor = (body: unknown) => {
+  const params = Predicate.hasProperty(body, "params") ? body.params : undefined
+  const capabilities = Predicate.hasProperty(params, "capabilities") ? params.capabilities : undefined
+  return `${globalThis.crypto.randomUUID()}${canAsk(capabilities) ? canBeAsked : ""}`
+}
+
+const canBeAsked = ".elicitation"
 
 const bodyOf = (request: HttpServerRequest.HttpServerRequest, traceId: string) =>
   request.text.pipe(

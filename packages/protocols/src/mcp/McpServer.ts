@@ -10,6 +10,8 @@ import type { Runtime } from "@fastagentic/core/Runtime"
 import * as Tracing from "@fastagentic/core/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { type Context, Effect } from "effect"
+import type { Asking } from "./Asking.ts"
+import { type Ask, canAsk } from "./Elicitation.ts"
 import { type Catalog, completionKey, offered } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as ToolCall from "./ToolCall.ts"
@@ -23,6 +25,8 @@ export interface Connection {
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Told which run a request waits for; what it returns is called when the request waits no more. */
   readonly waiting: (requestId: Sdk.RequestId, call: WaitingCall) => () => void
+  /** How a client of 2025 can be asked while its call waits; nothing when it has not said that it can be. */
+  readonly ask: (server: Sdk.Server, context: Sdk.ServerContext, caller: Caller.Caller) => Ask | undefined
   /** Whether this abort means that the client wants the run to end, and not only that the connection did. */
   readonly isCancelled: (signal: AbortSignal) => boolean
 }
@@ -71,7 +75,8 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
         answer(
           context,
           methods.call(params, context, {
-            waiting: (runId) => connection.waiting(context.mcpReq.id, { runId, close: () => server.close() }),
+            waiting: (call) => connection.waiting(context.mcpReq.id, { ...call, close: () => server.close() }),
+            asking: (caller) => askingOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
           })
         ))
@@ -129,6 +134,27 @@ const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
   })
 }
 
+/** Each request of 2026-07-28 says what its client can do; before, the transport knows. */
+const askingOf = (
+  connection: Connection,
+  server: Sdk.Server,
+  context: Sdk.ServerContext,
+  caller: Caller.Caller
+): Asking | undefined => {
+  const { envelope, inputResponses = {}, requestState } = context.mcpReq
+  if (envelope !== undefined) {
+    const { [capabilitiesKey]: capabilities } = { ...Object(envelope) }
+    const state = requestState<string>()
+    return canAsk(capabilities) || state !== undefined
+      ? { _tag: "Rounds", state, responses: inputResponses }
+      : undefined
+  }
+  const ask = connection.ask(server, context, caller)
+  return ask && { _tag: "Push", ask }
+}
+
+const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities"
+
 type Method<A> = (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
 
 /** Each method of the protocol as an effect on the runtime. */
@@ -154,8 +180,10 @@ const makeMethods = ({ catalog, runtime }: Options) => {
   const call = (
     params: Sdk.CallToolRequest["params"],
     { mcpReq }: Sdk.ServerContext,
-    client: Pick<ToolCall.ToolCall, "waiting" | "isCancelled">
-  ): Method<Sdk.CallToolResult> =>
+    { asking, ...client }: Pick<ToolCall.ToolCall, "waiting" | "isCancelled"> & {
+      readonly asking: (caller: Caller.Caller) => Asking | undefined
+    }
+  ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
   (caller) =>
     ToolCall.run(runtime, catalog, {
       caller,
@@ -164,6 +192,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
       idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
       threadId: textOf(mcpReq._meta, Meta.threadId),
       report: reporter(mcpReq),
+      asking: asking(caller),
       ...client
     })
 

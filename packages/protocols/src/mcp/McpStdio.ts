@@ -11,6 +11,7 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect } from "effect"
 import process from "node:process"
 import { Writable } from "node:stream"
+import { canAsk, decide, type Question } from "./Elicitation.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpServer from "./McpServer.ts"
 
@@ -39,7 +40,7 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
     const makeServer = McpServer.make(sdk, { runtime, catalog: McpCatalog.fromFusion(runtime.fusion), services })
     yield* Effect.callback<void>((resume) => {
       const transport = new StdioServerTransport(process.stdin, output)
-      const handle = serveStdio(() => makeServer(connectionOf(sdk, credentials)), {
+      const handle = serveStdio(() => makeServer(connectionOf(sdk, runtime, credentials)), {
         transport,
         onerror: (error) => process.stderr.write(`${error.message}\n`)
       })
@@ -53,12 +54,32 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
   })
 
 /** A request is cancelled by a message about it; a connection that ends takes nothing back. */
-const connectionOf = (sdk: typeof Sdk, credentials: Credentials.Credentials): McpServer.Connection => ({
+const connectionOf = (
+  sdk: typeof Sdk,
+  runtime: Runtime["Service"],
+  credentials: Credentials.Credentials
+): McpServer.Connection => ({
   credentials,
   traceparent: undefined,
   waiting: () => () => {},
+  ask: (server, { mcpReq }, caller) =>
+    canAsk(server.getClientCapabilities()) ? (question) => asked(runtime, caller, mcpReq, question) : undefined,
   isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
 })
+
+/** A client that cannot show the form after all leaves it open. The SDK has a limit of its own; the call has one. */
+const asked = (
+  runtime: Runtime["Service"],
+  caller: Caller.Caller,
+  { send }: Sdk.ServerContext["mcpReq"],
+  question: Question
+) =>
+  Effect.tryPromise((signal) =>
+    send({ method: "elicitation/create", params: question.params }, { signal, timeout: 86_400_000 })
+  ).pipe(
+    Effect.orElseSucceed(() => ({ action: "cancel" })),
+    Effect.flatMap((result) => decide(runtime, caller, question, result))
+  )
 
 let claimed: Writable | undefined
 

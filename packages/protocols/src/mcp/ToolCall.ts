@@ -11,10 +11,12 @@ import type { Page, Runtime } from "@fastagentic/core/Runtime"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
 import { goesOnByItself, untilSomebody } from "../internal/waiting.ts"
+import * as Asking from "./Asking.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
 import { invalidParams, McpError } from "./McpError.ts"
 import * as Progress from "./Progress.ts"
 import * as ToolResult from "./ToolResult.ts"
+import type { WaitingCall } from "./WaitingCalls.ts"
 
 /**
  * How long a call waits on, in milliseconds, when its run pauses for a time or for another run: clients give up after a
@@ -32,9 +34,11 @@ export interface ToolCall {
   /** Sends progress; `undefined` when the caller did not ask for any. */
   readonly report: ((progress: Progress.Progress, runId: string) => Effect.Effect<void>) | undefined
   /** Told which run the call waits for; what it returns is called when the call waits no more. */
-  readonly waiting: (runId: string) => () => void
+  readonly waiting: (call: Omit<WaitingCall, "close">) => () => void
   /** Whether the call was interrupted because the client wants the run to end. */
   readonly isCancelled: () => boolean
+  /** How the client can be asked for decisions, if it can. */
+  readonly asking: Asking.Asking | undefined
 }
 
 /**
@@ -49,7 +53,7 @@ export const run = (
   runtime: Runtime["Service"],
   catalog: Catalog,
   call: ToolCall
-): Effect.Effect<Sdk.CallToolResult, McpError | RunError> => {
+): Effect.Effect<Sdk.CallToolResult | Sdk.InputRequiredResult, McpError | RunError> => {
   const callable = catalog.callables.get(call.name)
   return callable === undefined ? Effect.fail(unknownTool(call)) : Effect.catchReason(
     start(runtime, callable, call),
@@ -67,21 +71,18 @@ const unknownTool = ({ caller, name }: ToolCall) =>
     data: { tag: "NotDeclared", kind: "tool", identifier: name, traceId: caller.traceId }
   })
 
-/** From its admission on, a run is either waited for or, if the client so wishes, cancelled. */
+/**
+ * From its admission on, a run is either waited for or, if the client so wishes, cancelled. One that waits for a decision
+ * of its client goes on waiting when nobody looks any more: people take longer than clients have patience.
+ */
 const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) =>
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    const started = yield* runtime.start(call.caller, {
-      kind: callable.kind,
-      identifier: callable.identifier,
-      payload: call.arguments,
-      idempotencyKey: call.idempotencyKey,
-      threadId: call.threadId
-    })
-    const { runId } = started.run
-    const release = call.waiting(runId)
-    return yield* restore(outcome(runtime, callable, call, runId)).pipe(
+    const { runId } = yield* begun(runtime, callable, call)
+    const stage = { isAsking: false }
+    const release = call.waiting({ runId, isAsking: () => stage.isAsking })
+    return yield* restore(outcome(runtime, callable, call, runId, stage)).pipe(
       Effect.onInterrupt(() =>
-        call.isCancelled()
+        call.isCancelled() && !stage.isAsking
           ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
           : Effect.void
       ),
@@ -89,26 +90,55 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
     )
   }))
 
+/** A call that brings answers goes on with the run that asked. */
+const begun = (runtime: Runtime["Service"], { identifier, kind }: Callable, call: ToolCall) =>
+  call.asking?._tag === "Rounds" && call.asking.state !== undefined
+    ? Asking.resumed(runtime, call.caller, { kind, identifier }, call.asking.state)
+    : Effect.map(
+      runtime.start(call.caller, {
+        kind,
+        identifier,
+        payload: call.arguments,
+        idempotencyKey: call.idempotencyKey,
+        threadId: call.threadId
+      }),
+      ({ run }) => run
+    )
+
 const outcome = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   callable: Callable,
   call: ToolCall,
-  runId: string
+  runId: string,
+  stage: { isAsking: boolean }
+) {
+  const settle = (after: number) => settled(runtime, call, runId, after)
+  const { refusal, requests, run } = yield* Asking.ask(runtime, call, settle, stage)
+  if (requests !== undefined) return requests
+  return ToolResult.fromRun(run, {
+    traceId: call.caller.traceId,
+    structured: isObject(callable.success.json),
+    interrupts: yield* openInterrupts(runtime, call.caller, run),
+    refusal
+  })
+})
+
+/** The run at its next end or pause after an event, with what happens until then as progress. */
+const settled = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  call: ToolCall,
+  runId: string,
+  after: number
 ) {
   if (call.report !== undefined) {
-    const pages = yield* runtime.follow(call.caller, runId, { after: 0, until: "settled" })
+    const pages = yield* runtime.follow(call.caller, runId, { after, until: "settled" })
     yield* Effect.catchTag(
       report(pages, call, runId),
       ["JournalDamaged", "StoreUnavailable"],
       (reason) => Effect.fail(new RunError({ reason }))
     )
   }
-  const settled = yield* waitOn(runtime, call, yield* runtime.await(call.caller, runId))
-  return ToolResult.fromRun(settled, {
-    traceId: call.caller.traceId,
-    structured: isObject(callable.success.json),
-    interrupts: yield* openInterrupts(runtime, call.caller, settled)
-  })
+  return yield* waitOn(runtime, call, yield* runtime.await(call.caller, runId))
 })
 
 /** Over pauses that end by themselves and soon. */

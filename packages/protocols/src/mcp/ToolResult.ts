@@ -5,6 +5,7 @@
  */
 import type { Failure } from "@fastagentic/core/Event"
 import type { Interrupt } from "@fastagentic/core/Interrupt"
+import { asRule, type RunError } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import type { Schema } from "effect"
@@ -25,13 +26,19 @@ type Json = { readonly [key: string]: Schema.Json }
 /** @category conversions @since 0.1.0 */
 export const fromRun = (
   run: RunRecord,
-  options: { readonly traceId: string; readonly structured: boolean; readonly interrupts: ReadonlyArray<Interrupt> }
+  options: {
+    readonly traceId: string
+    readonly structured: boolean
+    readonly interrupts: ReadonlyArray<Interrupt>
+    /** Why the client's answer was not taken. */
+    readonly refusal?: RunError | undefined
+  }
 ): Sdk.CallToolResult => {
   const meta = { [Meta.runId]: run.runId, [Meta.traceId]: options.traceId }
   if (run.state === "completed") return completed(run.output ?? null, options.structured, meta)
   if (run.error !== undefined) return failed(run.error, meta)
   if (run.state === "cancelled") return refused({ _tag: "RunCancelled", runId: run.runId }, meta)
-  if (run.state === "suspended" && options.interrupts.length > 0) return suspended(run, options.interrupts, meta)
+  if (run.state === "suspended" && options.interrupts.length > 0) return suspended(run, options, meta)
   return continues(run, meta)
 }
 
@@ -46,7 +53,11 @@ const failed = ({ message, rule, tag, value }: Failure, meta: Json): Sdk.CallToo
   refused(value ?? { _tag: tag, message, ...(rule === undefined ? {} : { rule }) }, meta)
 
 /** A pause is told with everything that is needed to decide it. */
-const suspended = (run: RunRecord, interrupts: ReadonlyArray<Interrupt>, meta: Json): Sdk.CallToolResult => {
+const suspended = (
+  run: RunRecord,
+  { interrupts, refusal }: { readonly interrupts: ReadonlyArray<Interrupt>; readonly refusal?: RunError | undefined },
+  meta: Json
+): Sdk.CallToolResult => {
   const open = interrupts.map((interrupt) => ({
     id: interrupt.id,
     kind: interrupt.kind,
@@ -65,7 +76,13 @@ const suspended = (run: RunRecord, interrupts: ReadonlyArray<Interrupt>, meta: J
     }
   }))
   return refused(
-    { _tag: "RunSuspended", message: "The run waits for a decision.", runId: run.runId, interrupts: open },
+    {
+      _tag: "RunSuspended",
+      message: "The run waits for a decision.",
+      runId: run.runId,
+      interrupts: open,
+      ...(refusal === undefined ? {} : { refused: { _tag: refusal.reason._tag, ...asRule(refusal.reason) } })
+    },
     { ...meta, [Meta.interrupts]: open }
   )
 }

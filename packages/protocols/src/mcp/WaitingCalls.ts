@@ -11,6 +11,8 @@ import { Effect, Schema } from "effect"
 /** @category models @since 0.1.0 */
 export interface WaitingCall {
   readonly runId: string
+  /** Whether its client is being asked for a decision. */
+  readonly isAsking: () => boolean
   /** Ends the request that waits, without an answer. */
   readonly close: () => Promise<void>
 }
@@ -44,7 +46,10 @@ export class WaitingCalls {
     }
   }
 
-  /** Cancels the run that a request waits for. A request that nobody knows, or somebody else's, is left alone. */
+  /**
+   * Cancels the run that a request waits for, unless it is the run that waits for a decision. A request that nobody knows,
+   * or somebody else's, is left alone.
+   */
   cancel(
     runtime: Runtime["Service"],
     caller: Caller,
@@ -54,8 +59,13 @@ export class WaitingCalls {
     const call = this.calls.get(keyOf(session, params.requestId))
     if (call === undefined) return Effect.void
     return runtime.get(caller, call.runId).pipe(
-      Effect.andThen(Effect.promise(call.close)),
-      Effect.andThen(runtime.cancel(caller, call.runId, params.reason ?? "cancelled by the client")),
+      Effect.map(() => call.isAsking()),
+      Effect.tap(() => Effect.promise(call.close)),
+      Effect.flatMap((isAsking) =>
+        isAsking
+          ? Effect.void
+          : Effect.asVoid(runtime.cancel(caller, call.runId, params.reason ?? "cancelled by the client"))
+      ),
       Effect.ignore
     )
   }

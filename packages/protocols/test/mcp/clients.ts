@@ -3,6 +3,7 @@ import { StdioClientTransport as Stdio2 } from "@modelcontextprotocol/client/std
 import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport as Stdio1 } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport as Http1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Effect } from "effect"
 import process from "node:process"
 import { Readable } from "node:stream"
@@ -47,9 +48,22 @@ export const versionOf = (kind: Kind) => kind === "client 2.x, 2026-07-28" ? "20
 
 const info = { name: "test", version: "1.0.0" }
 
-export const connect = (kind: Kind, target: Target) =>
+/** What a client is asked. */
+export interface Question {
+  readonly message: string
+  readonly requestedSchema: { readonly properties: Record<string, unknown>; readonly required?: ReadonlyArray<string> }
+}
+
+/** What the person in front of a client makes of a question; `signal` says that it is taken back. */
+export type Person = (question: Question, signal: AbortSignal) => Promise<{
+  readonly action: "accept" | "decline" | "cancel"
+  readonly content?: Record<string, string | number | boolean>
+}>
+
+/** A client; with a person in front of it, it says that it can be asked. */
+export const connect = (kind: Kind, target: Target, person?: Person) =>
   Effect.acquireRelease(
-    Effect.promise(() => kind === "sdk 1.x" ? connect1(target) : connect2(kind, target)),
+    Effect.promise(() => kind === "sdk 1.x" ? connect1(target, person) : connect2(kind, target, person)),
     (peer) => Effect.promise(() => peer.close())
   )
 
@@ -82,8 +96,13 @@ interface Closeable extends Peer {
   readonly close: () => Promise<void>
 }
 
-const connect1 = async (target: Target): Promise<Closeable> => {
-  const client = new Client1(info)
+const capabilitiesOf = (person: Person | undefined) => person === undefined ? {} : { elicitation: {} }
+
+const connect1 = async (target: Target, person: Person | undefined): Promise<Closeable> => {
+  const client = new Client1(info, { capabilities: capabilitiesOf(person) })
+  if (person !== undefined) {
+    client.setRequestHandler(ElicitRequestSchema, ({ params }, { signal }) => person(asked(params), signal))
+  }
   const transport = target._tag === "Http"
     ? new Http1(new URL(target.url), { requestInit: { headers: target.headers ?? {} } })
     : new Stdio1(stdioOf(target))
@@ -106,10 +125,21 @@ const connect1 = async (target: Target): Promise<Closeable> => {
   }
 }
 
-const connect2 = async (kind: Kind, target: Target): Promise<Closeable> => {
+const asked = (params: object): Question => {
+  if (!("requestedSchema" in params)) throw new Error("no form")
+  const { message, requestedSchema } = { message: "", ...params }
+  const { properties, required = [] } = Object(requestedSchema)
+  return { message, requestedSchema: { properties, required } }
+}
+
+const connect2 = async (kind: Kind, target: Target, person: Person | undefined): Promise<Closeable> => {
   const client = new Client2(info, {
+    capabilities: capabilitiesOf(person),
     versionNegotiation: { mode: kind === "client 2.x, 2026-07-28" ? { pin: "2026-07-28" } : "legacy" }
   })
+  if (person !== undefined) {
+    client.setRequestHandler("elicitation/create", ({ params }, { mcpReq }) => person(asked(params), mcpReq.signal))
+  }
   const transport = target._tag === "Http"
     ? new Http2(new URL(target.url), { requestInit: { headers: target.headers ?? {} } })
     : new Stdio2(stdioOf(target))
