@@ -5,9 +5,9 @@
  */
 import { Otlp } from "@fastagentic/adapters/otlp"
 import { GenaiPrices } from "@fastagentic/adapters/prices"
-import { ApiKeys, Auth, Budget, Retention, Runtime } from "@fastagentic/core"
+import { ApiKeys, Auth, Budget, Credentials, Retention, type RunError, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
-import { Config, Console, Effect, Layer, Schema } from "effect"
+import { Config, Console, Effect, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -103,16 +103,28 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     // What the app's own layer provides comes last, so it takes the place of a default.
     const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, retention, runnable.handlers)
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
+    const overStdio = McpStdio.run({ credentials: yield* environment })
     if (options.mode === "stdio") {
-      const untilStdinEnds = Layer.effectDiscard(McpStdio.run()).pipe(Layer.provide(Runtime.layer(app)))
+      const untilStdinEnds = Layer.effectDiscard(overStdio).pipe(Layer.provide(Runtime.layer(app)))
       return yield* Effect.asVoid(
         Effect.scoped(Layer.build(untilStdinEnds.pipe(Layer.provide(services), Layer.provide(telemetry))))
       )
     }
     const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
-    const served = onStdio ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(McpStdio.run())), http) : http
+    const served = onStdio
+      ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(Effect.catch(overStdio, notKnown))), http)
+      : http
     return yield* Layer.launch(served.pipe(Layer.provide(services), Layer.provide(telemetry)))
   })
+
+const notKnown = ({ reason }: RunError.RunError) =>
+  Console.error(`fastagentic: MCP is not served on stdin, FASTAGENTIC_TOKEN is not good for it: ${reason._tag}`)
+
+/** Who is on standard input has no headers to show credentials in. */
+const environment = Effect.map(
+  Config.option(Config.Redacted("FASTAGENTIC_TOKEN")),
+  Option.match({ onNone: () => Credentials.none, onSome: (bearer): Credentials.Credentials => ({ bearer }) })
+)
 
 /** On stdout, unless that belongs to the protocol. */
 const announce = (store: string, onStdio: boolean) =>

@@ -3,8 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { once } from "node:events"
 import { done, lasting, type Person, serve, type Served } from "./matrix/lab.ts"
+import { startStdio } from "./matrix/stdio.ts"
 import * as Transports from "./matrix/transports.ts"
 import type { Outcome } from "./matrix/transports.ts"
+import { fastagentic, fixture } from "./process.ts"
 
 type By = Person | "nobody" | "wrong" | "expired"
 
@@ -170,13 +172,14 @@ const paused = Effect.fnUntraced(function*(lab: Served) {
   return runs
 })
 
-const openInterrupt = async (lab: Served, runId: string, by: By) => {
-  const { body } = await Transports.request(`${lab.url}/runs/${runId}/interrupts`, { headers: headersOf(lab, by) })
+const openInterrupt = async ({ url }: { readonly url: string }, runId: string, by: Person) => {
+  const headers = { "x-api-key": `key-of-${by}` }
+  const { body } = await Transports.request(`${url}/runs/${runId}/interrupts`, { headers })
   return String(body.items[0]?.id)
 }
 
 const resumed = async (lab: Served, one: Case, runId: string, traceId: string): Promise<Outcome> => {
-  const owner = ["nobody", "wrong", "expired"].includes(one.by) ? "ann" : one.by
+  const owner = one.by === "nobody" || one.by === "wrong" || one.by === "expired" ? "ann" : one.by
   const id = await openInterrupt(lab, runId, owner)
   const { body, status } = await Transports.request(`${lab.url}/runs/${runId}/interrupts/${id}`, {
     method: "POST",
@@ -320,7 +323,7 @@ describe("one door", () => {
       Effect.gen(function*() {
         const lab = yield* serve(yield* lasting, true)
         const pays = { name: "", by: "boss", agent: "pays", tag: "" } as const
-        for (const answer of [restAnswer, socketAnswer, a2aAnswer]) {
+        for (const answer of [restAnswer, socketAnswer, a2aAnswer, mcpAnswer, mcpRound]) {
           const { call, mark } = callOf(lab, pays)
           const { runId = "" } = yield* Effect.promise(() =>
             Transports.transports["REST, waiting"]?.(call) ?? Promise.reject()
@@ -331,8 +334,8 @@ describe("one door", () => {
           assert.deepStrictEqual(own, { tag: "Forbidden", rule: "not the requester" }, answer.name)
           const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester"])
           assert.include(said, "Forbidden not the requester", answer.name)
-          // Tasks of A2A are their owner's alone: an approver of another's run answers over REST or WebSocket.
-          const deny = answer === a2aAnswer ? restAnswer : answer
+          // Tasks of A2A and rounds of MCP are their owner's alone: an approver of another's run answers elsewhere.
+          const deny = answer === a2aAnswer || answer === mcpRound ? restAnswer : answer
           yield* Effect.promise(() => deny(lab, headersOf(lab, "lead"), runId, id, "deny"))
           const end = yield* Effect.promise(() => Transports.settled(lab.url, runId, headersOf(lab, "boss")))
           assert.strictEqual(end.tag, "ToolDenied", answer.name)
@@ -341,6 +344,99 @@ describe("one door", () => {
       }).pipe(Effect.scoped, Effect.orDie),
     60_000
   )
+})
+
+/** What a process on standard input can be asked; what it knows of callers is its one caller. */
+const speakers = ["ann", "desk", "spent", "boss"] as const
+const onStdio = "MCP on stdio"
+
+describe("one door on standard input", () => {
+  it.live("decides the same: the matrix", () =>
+    Effect.gen(function*() {
+      const differences: Array<string> = []
+      const same = (cell: string, seen: unknown, wanted: unknown) => {
+        if (JSON.stringify(seen) !== JSON.stringify(wanted)) {
+          differences.push(`${cell}: ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`)
+        }
+      }
+      const call = (mark: string, { agent, payload = (mark) => ({ mark }) }: Pick<Case, "agent" | "payload">) => {
+        const traceId = newTrace()
+        const _meta = { "fastagentic/idempotencyKey": `key-${mark}`, traceparent: `00-${traceId}-b7ad6b7169203331-01` }
+        return { traceId, params: { name: agent, arguments: payload(mark), _meta } }
+      }
+      for (const who of speakers) {
+        const { ask, isDone, url } = yield* startStdio(`key-of-${who}`)
+        const trail = async (traceId: string) => {
+          const { body } = await Transports.request(`${url}/audit?limit=200`, {
+            headers: { "x-api-key": "key-of-lead" }
+          })
+          const entries: ReadonlyArray<Record<string, string>> = body.items
+          return entries.filter((entry) => entry["traceId"] === traceId).map(({ decision, rule }) =>
+            [decision, rule].join(" ").trim()
+          )
+        }
+        yield* Effect.promise(async () => {
+          if (who === "spent") {
+            for (const agent of ["few", "daily"]) await ask("tools/call", call(`mark-${++marks}`, { agent }).params)
+          }
+          for (const one of cases) {
+            if (one.by !== who) continue
+            const [mark, cell] = [`mark-${++marks}`, `${one.name} / ${onStdio}`]
+            const { params, traceId } = call(mark, one)
+            const { rule, tag } = Transports.mcpOutcome(await ask("tools/call", params))
+            same(cell, tag, one.tag)
+            same(`${cell} / rule`, rule, one.rule)
+            same(`${cell} / work done`, isDone(mark), one.tag === "completed")
+            if (one.audit === undefined) continue
+            const said = await trail(traceId)
+            if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
+          }
+          if (who === "ann") {
+            const mark = `mark-${++marks}`
+            const { params } = call(mark, { agent: "plain" })
+            const [first, second] = [await ask("tools/call", params), await ask("tools/call", params)].map((answer) =>
+              Transports.mcpOutcome(answer)
+            )
+            same(`a key again / ${onStdio}`, [first?.tag, second?.runId], ["completed", first?.runId])
+            const other = { ...params, arguments: { mark: `${mark}-other` } }
+            const conflict = Transports.mcpOutcome(await ask("tools/call", other))
+            same(`another payload / ${onStdio}`, conflict.tag, "IdempotencyConflict")
+
+            const asking = { mark: `mark-${++marks}`, pause: true }
+            const asked = await ask("tools/call", { name: "plain", arguments: asking, _meta: ableToAsk })
+            const { inputRequests = {}, requestState = "" } = asked.result
+            same(`a question / ${onStdio}`, [asked.result.resultType, isDone(asking.mark)], ["input_required", false])
+            const [id = ""] = Object.keys(inputRequests)
+            const round = roundOf("plain", asking.mark, requestState, id, { value: true })
+            same(`its answer / ${onStdio}`, Transports.mcpOutcome(await ask("tools/call", round)).tag, "completed")
+            same(`what was asked about / ${onStdio}`, isDone(asking.mark), true)
+          }
+          if (who === "boss") {
+            const mark = `mark-${++marks}`
+            const waits = await ask("tools/call", { name: "pays", arguments: { mark }, _meta: ableToAsk })
+            const { runId = "", tag } = Transports.mcpOutcome(waits)
+            same(`nobody is asked who may not decide / ${onStdio}`, tag, "suspended")
+            const id = await openInterrupt({ url }, runId, "boss")
+            const round = roundOf("pays", mark, runId, id, { decision: "approve" })
+            const { rule, tag: own } = Transports.mcpOutcome(await ask("tools/call", round))
+            same(`who has asked approves / ${onStdio}`, [own, rule], ["Forbidden", "not the requester"])
+            same(`what was not approved / ${onStdio}`, isDone(mark), false)
+          }
+        })
+      }
+      assert.deepStrictEqual(differences, [])
+    }).pipe(Effect.scoped), 180_000)
+
+  it.live("serves nobody whose token is not good for anything", () =>
+    Effect.promise(async () => {
+      for (const token of [{}, { FASTAGENTIC_TOKEN: "wrong" }]) {
+        const args = ["run", fixture("lab.ts"), "--mode", "stdio", "--store", "memory"]
+        const running = fastagentic(args, { stdin: "pipe", env: token })
+        running.child.stdin?.write(`${JSON.stringify(Transports.mcpMessage(1, "tools/list", {}))}\n`)
+        assert.strictEqual(await running.exited, 2)
+        assert.deepStrictEqual([running.stdout(), running.stderr()], ["", "fastagentic: Unauthenticated\n"])
+      }
+    }), 60_000)
 })
 
 type Answer = (
@@ -374,6 +470,39 @@ const a2aAnswer: Answer = async (lab, headers, taskId, id, decision) => {
   return body.error === undefined
     ? { tag: body.result.task.status.state, rule: undefined }
     : Transports.a2aRefusal(body.error)
+}
+
+/** MCP before 2026-07-28: what a client sends back to `elicitation/create`. */
+const mcpAnswer: Answer = async (lab, headers, runId, id, decision) => {
+  const content = { decision }
+  const { body, status } = await Transports.request(`${lab.url}/mcp`, {
+    method: "POST",
+    headers: { ...Transports.json, ...headers, "mcp-protocol-version": "2025-06-18" },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: `elicitation:${runId}:1:${id}`,
+      result: decision === "deny" ? { action: "decline" } : { action: "accept", content }
+    })
+  })
+  return status === 202 ? { tag: "taken", rule: undefined } : { tag: body.error.data.tag, rule: body.error.data.rule }
+}
+
+const ableToAsk = { "io.modelcontextprotocol/clientCapabilities": { elicitation: {} } }
+
+/** The next round of a call in 2026-07-28. */
+const roundOf = (name: string, mark: string, runId: string, id: string, content: unknown) => ({
+  name,
+  arguments: { mark },
+  requestState: runId,
+  inputResponses: { [id]: { action: "accept", content } },
+  _meta: ableToAsk
+})
+
+const mcpRound: Answer = async (lab, headers, runId, id, decision) => {
+  const params = roundOf("pays", "", runId, id, { decision })
+  const { body } = await Transports.request(`${lab.url}/mcp`, Transports.mcpRequest("tools/call", params, headers))
+  const { rule, tag } = Transports.mcpOutcome(body)
+  return { tag, rule }
 }
 
 /** The answer to one frame, or to the upgrade that was refused. */
@@ -433,6 +562,9 @@ const everything = async (lab: Served, by: By, runId: string, id: string): Promi
     const { body } = await Transports.request(`${lab.url}/a2a`, Transports.a2aRequest(method, params, headers))
     told[`A2A ${method}`] = Transports.a2aRefusal(body.error).tag
   }
+  told["MCP elicitation"] = (await mcpAnswer(lab, headers, runId, id, "approve")).tag
+  const round = Transports.mcpRequest("tools/call", roundOf("plain", "", runId, id, { value: true }), headers)
+  told["MCP round"] = Transports.mcpOutcome((await Transports.request(`${lab.url}/mcp`, round)).body).tag
   return told
 }
 

@@ -25,6 +25,7 @@ import {
   Server,
   ToolCall
 } from "fastagentic"
+import process from "node:process"
 
 /** `mark` names the cell that a call belongs to; `pause` asks for a go-ahead before anything else is done. */
 const payload = { mark: Schema.String, pause: Schema.optionalKey(Schema.Boolean) }
@@ -83,6 +84,8 @@ export const done = new Map<string, number>()
 const work = ({ mark }: { readonly mark: string }) =>
   Effect.sync(() => {
     done.set(mark, (done.get(mark) ?? 0) + 1)
+    // A test in another process reads it there.
+    if (process.env["LAB_TELLS"] !== undefined) process.stderr.write(`done ${mark}\n`)
     return mark
   })
 
@@ -200,6 +203,9 @@ const budget = (armed: boolean) =>
       Budget.limits([{ name: "tiny", per: "user", period: "total", hard: 0.000001 }])
     )))
     : Budget.layerUnlimited
+
+/** The app with all its policies in force, as `fastagentic run` takes it. */
+export const runnable = Lab.provide(Layer.mergeAll(handlers(true), auth(true), budget(true), RateLimit.layer(rules)))
 
 /** What outlives a server. */
 export const lasting = Layer.build(Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory))

@@ -130,19 +130,22 @@ export const mcpRequest = (method: string, params: Record<string, unknown>, head
     ...("uri" in params ? { "mcp-name": String(params["uri"]) } : {}),
     ...headers
   },
-  body: JSON.stringify({
-    jsonrpc: "2.0",
-    id: 1,
-    method,
-    params: {
-      ...params,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        ...Object(params["_meta"])
-      }
+  body: JSON.stringify(mcpMessage(1, method, params))
+})
+
+/** A request of 2026-07-28, on whatever it travels. */
+export const mcpMessage = (id: number, method: string, params: Record<string, unknown>) => ({
+  jsonrpc: "2.0",
+  id,
+  method,
+  params: {
+    ...params,
+    _meta: {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientCapabilities": {},
+      ...Object(params["_meta"])
     }
-  })
+  }
 })
 
 const mcp = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome> => {
@@ -150,12 +153,36 @@ const mcp = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome
     `${url}/mcp`,
     mcpRequest("tools/call", { name: agent, arguments: payload, _meta: { "fastagentic/idempotencyKey": key } }, headers)
   )
+  return mcpOutcome(body)
+}
+
+/** What comes back of a call over MCP, on whatever it travels. */
+export interface McpAnswer {
+  readonly error?: { readonly data: { readonly rule?: string; readonly tag: string } }
+  readonly result: {
+    readonly resultType?: string
+    readonly requestState?: string
+    readonly inputRequests?: Record<string, { readonly params: { readonly message: string } }>
+    readonly _meta: {
+      readonly "fastagentic/runId"?: string
+      readonly "fastagentic/error"?: McpFailure & { readonly refused?: McpFailure }
+    }
+  }
+}
+
+interface McpFailure {
+  readonly _tag: string
+  readonly rule?: string
+}
+
+/** A run that waits says why an answer to it was not taken. */
+export const mcpOutcome = (body: McpAnswer): Outcome => {
   if (body.error !== undefined) {
     const { data: { rule, tag } } = body.error
     return { tag, rule, runId: undefined }
   }
   const meta = body.result._meta
-  const error = meta["fastagentic/error"]
+  const error = meta["fastagentic/error"]?.refused ?? meta["fastagentic/error"]
   const tag = error === undefined ? "completed" : error._tag === "RunSuspended" ? "suspended" : error._tag
   return { tag, rule: error?.rule, runId: meta["fastagentic/runId"] }
 }
