@@ -176,7 +176,7 @@ describe("a budget", () => {
       const refused = yield* talk(served)
       assert.strictEqual(refused.status, 402)
       assert.deepInclude(refused.json, {
-        error: { _tag: "BudgetExceeded" },
+        error: { _tag: "BudgetExceeded", rule: "budget: daily" },
         detail: "budget \"daily\" is used up"
       })
       assert.deepInclude(of(refused.events, "budget").at(-1)?.data, { decision: "refuse" })

@@ -229,7 +229,13 @@ describe("Hook", () => {
     return Effect.gen(function*() {
       const run = yield* settle("work", { n: 2 })
       assert.deepInclude(run, { state: "rejected" })
-      assert.deepStrictEqual(run.error, { tag: "HookBlocked", message: "not today", status: 403, declared: false })
+      assert.deepStrictEqual(run.error, {
+        tag: "HookBlocked",
+        message: "not today",
+        status: 403,
+        declared: false,
+        rule: "hook: app-inner"
+      })
       const events = yield* journal(run.runId)
       assert.deepStrictEqual(told(events), ["run_started", "hook_decision app-inner request block", "error"])
       assert.deepInclude(events[1]?.data, { reason: "not today" })
