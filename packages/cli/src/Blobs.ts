@@ -66,5 +66,13 @@ const unset = Effect.fail(
 )
 const nowhere = Layer.succeed(
   BlobStore.BlobStore,
-  BlobStore.make({ write: () => unset, read: () => unset, has: () => unset, remove: () => unset })
+  BlobStore.make({
+    write: () => unset,
+    read: () => unset,
+    start: () => unset,
+    // There is nothing to sweep here.
+    list: () => Effect.succeed([]),
+    has: () => unset,
+    remove: () => unset
+  })
 )

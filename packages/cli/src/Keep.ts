@@ -12,14 +12,14 @@ export class UnknownRetention extends Schema.TaggedError<UnknownRetention>()("Un
   value: Schema.String
 }) {
   override get message() {
-    return `--retention ${this.value}: it is completed=7d, failed, cancelled, rejected or all, acme:all=90d for a tenant, tokens=1h`
+    return `--retention ${this.value}: it is completed=7d, failed, cancelled, rejected or all, acme:all=90d for a tenant, tokens=1h, blobs=1d`
   }
 }
 
 /** The states in which a run ends. @category models @since 0.1.0 */
 export const states = ["completed", "failed", "cancelled", "rejected"] as const
 
-/** `completed=7d,failed=30d,acme:all=90d,tokens=1h`: what comes later counts. @category constructors @since 0.1.0 */
+/** `completed=7d,failed=30d,acme:all=90d,tokens=1h,blobs=1d`: what comes later counts. @category constructors @since 0.1.0 */
 export const parse = Effect.fnUntraced(function*(
   text: string
 ): Effect.fn.Return<Retention.Options, UnknownRetention | Time.UnknownDuration> {
@@ -27,8 +27,8 @@ export const parse = Effect.fnUntraced(function*(
   const tenants: Record<string, Retention.Keep> = {}
   for (const one of text.split(",").filter((part) => part.trim() !== "")) {
     const [, tenant, state = "", time = ""] = /^(?:(.+):)?(\w+)=(.+)$/u.exec(one.trim()) ?? []
-    if (state === "tokens" && tenant === undefined) {
-      general = { ...general, tokens: yield* Time.parse("retention", time) }
+    if ((state === "tokens" || state === "blobs") && tenant === undefined) {
+      general = { ...general, [state]: yield* Time.parse("retention", time) }
       continue
     }
     const named = states.filter((known) => state === "all" || state === known)

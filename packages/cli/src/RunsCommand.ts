@@ -24,6 +24,12 @@ const flags = {
     Flag.withDescription("Keep journals of runs that have ended as long ago as this, such as 1h, in less room"),
     Flag.optional
   ),
+  blobsOlderThan: Flag.String("blobs-older-than").pipe(
+    Flag.withDescription(
+      "Remove blobs that nothing refers to and that are as old as this; 0s only when no server runs"
+    ),
+    Flag.withDefault("1d")
+  ),
   state: Flag.Literals("state", Keep.states).pipe(
     Flag.withDescription("How they have ended; may be given several times, default all"),
     Flag.atLeast(0)
@@ -72,12 +78,20 @@ const compact = Effect.fnUntraced(function*(finishedBefore: number, dryRun: bool
   yield* Console.log(`${before} rows of the journals of ${runs} ${dryRun ? "would become" : "became"} ${after}`)
 })
 
+const sweepBlobs = Effect.fnUntraced(function*(writtenBefore: number, dryRun: boolean) {
+  const { blobs, bytes } = yield* Retention.sweepBlobs({ writtenBefore, dryRun })
+  if (blobs === 0) return
+  const what = `${blobs} unused ${blobs === 1 ? "blob" : "blobs"} with ${bytes} bytes`
+  yield* Console.log(`${what} ${dryRun ? "would be removed" : "removed"}`)
+})
+
 const prune = Command.make(
   "prune",
   flags,
-  Effect.fnUntraced(function*({ dryRun, olderThan, state, store, tenant, tokensOlderThan }) {
+  Effect.fnUntraced(function*({ blobsOlderThan, dryRun, olderThan, state, store, tenant, tokensOlderThan }) {
     const removedBefore = yield* before("older-than", olderThan)
     const compactedBefore = yield* before("tokens-older-than", tokensOlderThan)
+    const writtenBefore = yield* before("blobs-older-than", Option.some(blobsOlderThan))
     const { layer } = yield* Store.parse(store)
     const work = Effect.gen(function*() {
       if (removedBefore !== undefined) {
@@ -86,10 +100,11 @@ const prune = Command.make(
         yield* remove(Option.isNone(tenant) ? selection : { ...selection, tenant: tenant.value }, dryRun)
       }
       if (compactedBefore !== undefined) yield* compact(compactedBefore, dryRun)
+      if (writtenBefore !== undefined) yield* sweepBlobs(writtenBefore, dryRun)
     })
     yield* Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(work, context)))
   })
-).pipe(Command.withDescription("Remove runs that ended long ago, and keep journals in less room"))
+).pipe(Command.withDescription("Remove runs that ended long ago, keep journals in less room, and remove unused blobs"))
 
 /** @category commands @since 0.1.0 */
 export const command = Command.make("runs").pipe(

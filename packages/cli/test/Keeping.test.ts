@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import { BlobStore } from "@fastagentic/core/BlobStore"
+import { S3BlobStore } from "@fastagentic/stores/blob"
+import * as S3 from "@fastagentic/stores/test/blob/server"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import * as RedisServer from "@fastagentic/stores/test/redis/server"
 import { Effect, Redacted } from "effect"
-import { existsSync, readdirSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
@@ -96,6 +99,39 @@ describe("large values and a SQLite file", () => {
     assert.deepStrictEqual(filesIn(blobs), [])
   }, 120_000)
 
+  it("that nothing refers to are swept by a server, and by hand", async () => {
+    const folder = temporaryFolder()
+    const blobs = join(folder, "elsewhere")
+    const env = { FASTAGENTIC_STORE: join(folder, "app.db"), FASTAGENTIC_BLOBS: blobs }
+    const running = serve(env, "--retention", "completed=1s,failed=1d,blobs=1h")
+    const url = await listening(running)
+    const { body: { runId } } = await post(`${url}/agents/greeter/runs`, { name })
+    while ((await json(`${url}/runs/${runId}`)).body.state !== "suspended") await setTimeout(20)
+    await stop(running, "SIGKILL")
+    const [used = ""] = filesIn(blobs)
+    const orphan = (letter: string) => {
+      const file = join(blobs, letter.repeat(2), letter.repeat(64))
+      mkdirSync(join(blobs, letter.repeat(2)), { recursive: true })
+      writeFileSync(file, JSON.stringify({ run: runId, value: letter }))
+      return file
+    }
+    const [old, young] = [orphan("a"), orphan("b")]
+    for (const file of [used, old]) utimesSync(file, 1, 1)
+    const [found, ...more] = await prune(env.FASTAGENTIC_STORE, env, "--dry-run")
+    assert.deepStrictEqual(more, [])
+    assert.match(found ?? "", /^1 unused blob with \d\d bytes would be removed$/u)
+    assert.deepStrictEqual(filesIn(blobs).sort(), [used, old, young].sort())
+    const second = serve(env, "--retention", "completed=1s,failed=1d,blobs=1h")
+    const again = await listening(second)
+    while (existsSync(old)) await setTimeout(100)
+    assert.isTrue(existsSync(young))
+    assert.include(JSON.stringify((await json(`${again}/runs/${runId}`)).body), name)
+    await stop(second, "SIGTERM")
+    const [swept = ""] = await prune(env.FASTAGENTIC_STORE, env, "--blobs-older-than", "0s")
+    assert.match(swept, /^1 unused blob with \d\d bytes removed$/u)
+    assert.deepStrictEqual(filesIn(blobs), [used])
+  }, 120_000)
+
   it("of a server that keeps nothing for long leave nothing behind", async () => {
     const folder = temporaryFolder()
     const blobs = join(folder, "elsewhere")
@@ -157,6 +193,61 @@ describe("journals of a SQLite file", () => {
     }
     await stop(second, "SIGTERM")
   }, 120_000)
+})
+
+S3.describeWithServer("large values in a bucket", () => {
+  it.live("are kept by the environment alone, read whole, and go with their run", () =>
+    Effect.gen(function*() {
+      const { accessKeyId, bucket, endpoint, region, secretAccessKey } = yield* S3.options
+      const prefix = "acme/blobs of tales"
+      const env = {
+        FASTAGENTIC_STORE: join(temporaryFolder(), "app.db"),
+        FASTAGENTIC_BLOBS: `s3://${bucket}/${encodeURI(prefix)}`,
+        AWS_ACCESS_KEY_ID: accessKeyId,
+        AWS_SECRET_ACCESS_KEY: Redacted.value(secretAccessKey),
+        AWS_REGION: region,
+        AWS_ENDPOINT_URL_S3: endpoint
+      }
+      const inBucket = <A, E>(use: (blobs: BlobStore["Service"]) => Effect.Effect<A, E>) =>
+        BlobStore.use(use).pipe(Effect.provide(
+          S3BlobStore.layer({ accessKeyId, bucket, endpoint, region, secretAccessKey, prefix: `${prefix}/` }),
+          { local: true }
+        ))
+      const count = Effect.map(inBucket((blobs) => blobs.list("")), (found) => found.length)
+      const first = serve(env)
+      const runId = yield* Effect.promise(async () => {
+        const url = await listening(first)
+        const { body: { runId } } = await post(`${url}/agents/greeter/runs`, { name })
+        while ((await json(`${url}/runs/${runId}`)).body.state !== "suspended") await setTimeout(50)
+        await stop(first, "SIGKILL")
+        return String(runId)
+      })
+      assert.strictEqual(yield* count, 1)
+      assert.isFalse(existsSync(`${env.FASTAGENTIC_STORE}.blobs`))
+      yield* Effect.promise(async () => {
+        const second = serve(env)
+        const url = await listening(second)
+        await answered(url, runId)
+        assert.include(JSON.stringify((await json(`${url}/runs/${runId}`)).body), `${name} is fine: true`)
+        assert.include(await (await fetch(`${url}/runs/${runId}/events`)).text(), `${name} is fine: true`)
+        await stop(second, "SIGTERM")
+      })
+      assert.strictEqual(yield* count, 2)
+      const text = (run: string) => new TextEncoder().encode(JSON.stringify({ run, value: "x".repeat(100) }))
+      yield* inBucket((blobs) => Effect.all([blobs.put(text(runId)), blobs.put(text("a run of somebody else"))]))
+      const runs = (...args: ReadonlyArray<string>) =>
+        Effect.promise(() =>
+          prune(env.FASTAGENTIC_STORE, env, "--older-than", "0s", "--blobs-older-than", "0s", ...args)
+        )
+      const foreseen = yield* runs("--dry-run")
+      assert.strictEqual(foreseen[1], "1 run would be removed")
+      assert.match(foreseen[2] ?? "", /^1 unused blob with 1\d\d bytes would be removed$/u)
+      assert.strictEqual(yield* count, 4)
+      const [, done] = yield* Effect.promise(() => prune(env.FASTAGENTIC_STORE, env, "--blobs-older-than", "0s"))
+        .pipe(Effect.andThen(runs()))
+      assert.strictEqual(done, "1 run removed")
+      assert.strictEqual(yield* count, 1)
+    }), 180_000)
 })
 
 const stores = {

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { StoreUnavailable } from "./RunError.ts"
 
 /** Nothing is kept under this key. @category errors @since 0.1.0 */
@@ -16,13 +16,24 @@ export class BlobDamaged extends Schema.TaggedError<BlobDamaged>()("BlobDamaged"
   key: Schema.String
 }, { httpApiStatus: 500 }) {}
 
+/** A blob that is there: how large it is, and when it was written last, in Unix milliseconds. @category models @since 0.1.0 */
+export interface Listed {
+  readonly key: string
+  readonly bytes: number
+  readonly at: number
+}
+
 /** @category services @since 0.1.0 */
 export class BlobStore extends Context.Service<BlobStore, {
   /** Keeps the bytes, durably, and answers with their key: the same for the same bytes, however often they come. */
   readonly put: (bytes: Uint8Array) => Effect.Effect<string, StoreUnavailable>
   /** The bytes, checked against their key. */
   readonly get: (key: string) => Effect.Effect<Uint8Array, BlobNotFound | BlobDamaged | StoreUnavailable>
+  /** The first bytes of a blob, unchecked; nothing when it is not there. */
+  readonly start: (key: string, length: number) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
   readonly has: (key: string) => Effect.Effect<boolean, StoreUnavailable>
+  /** Blobs in the order of their keys, those behind `after`; none at the end. What is no blob is not listed. */
+  readonly list: (after: string) => Effect.Effect<ReadonlyArray<Listed>, StoreUnavailable>
   /** It does not matter whether it was there. */
   readonly remove: (key: string) => Effect.Effect<void, StoreUnavailable>
 }>()("@fastagentic/core/BlobStore") {}
@@ -37,6 +48,8 @@ export interface Place {
   /** Writes all or nothing, over whatever is there. */
   readonly write: (key: string, bytes: Uint8Array) => Effect.Effect<void, StoreUnavailable>
   readonly read: (key: string) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
+  readonly start: (key: string, length: number) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
+  readonly list: (after: string) => Effect.Effect<ReadonlyArray<Listed>, StoreUnavailable>
   readonly has: (key: string) => Effect.Effect<boolean, StoreUnavailable>
   readonly remove: (key: string) => Effect.Effect<void, StoreUnavailable>
 }
@@ -66,6 +79,8 @@ export const make = (place: Place): BlobStore["Service"] =>
       if ((yield* keyOf(bytes)) !== key) return yield* new BlobDamaged({ key })
       return bytes
     }),
+    start: (key, length) => isKey(key) ? place.start(key, length) : Effect.undefined,
+    list: place.list,
     has: (key) => isKey(key) ? place.has(key) : Effect.succeed(false),
     remove: (key) => isKey(key) ? place.remove(key) : Effect.void
   })
@@ -77,16 +92,24 @@ export const make = (place: Place): BlobStore["Service"] =>
  * @since 0.1.0
  */
 export const layerMemory: Layer.Layer<BlobStore> = Layer.sync(BlobStore, () => {
-  const blobs = new Map<string, Uint8Array>()
+  const blobs = new Map<string, { readonly bytes: Uint8Array; readonly at: number }>()
   return make({
-    write: (key, bytes) => Effect.sync(() => void blobs.set(key, bytes)),
-    read: (key) => Effect.sync(() => blobs.get(key)?.slice()),
+    write: (key, bytes) => Effect.map(Clock.currentTimeMillis, (at) => void blobs.set(key, { bytes, at })),
+    read: (key) => Effect.sync(() => blobs.get(key)?.bytes.slice()),
+    start: (key, length) => Effect.sync(() => blobs.get(key)?.bytes.slice(0, length)),
+    list: (after) =>
+      Effect.sync(() =>
+        Array.from(blobs, ([key, { at, bytes }]) => ({ key, at, bytes: bytes.length }))
+          .filter(({ key }) => key > after)
+          .sort((a, b) => a.key < b.key ? -1 : 1)
+      ),
     has: (key) => Effect.sync(() => blobs.has(key)),
     remove: (key) => Effect.sync(() => void blobs.delete(key))
   })
 })
 
-const isKey = (key: string) => /^[0-9a-f]{64}$/.test(key)
+/** Whether a name is one that a blob can have. @category guards @since 0.1.0 */
+export const isKey = (key: string): boolean => /^[0-9a-f]{64}$/.test(key)
 
 const keyOf = (bytes: Uint8Array<ArrayBufferLike>) =>
   Effect.map(

@@ -6,7 +6,7 @@
 import { Clock, Duration, Effect, Layer } from "effect"
 import type { StoreUnavailable } from "./RunError.ts"
 import { isFinal, type RunRecord } from "./RunRecord.ts"
-import { type Compacted, type RemoveQuery, RunStore } from "./RunStore.ts"
+import { type Compacted, type RemoveQuery, RunStore, type Swept } from "./RunStore.ts"
 
 /**
  * For how long a run is kept after it has ended so; for ever when nothing is said.
@@ -28,6 +28,8 @@ export interface Keep {
 export interface Options extends Keep {
   /** How long after its end the journal of a run is kept in less room: its token deltas become few rows. */
   readonly tokens?: Duration.Input
+  /** How long blobs that nothing refers to are kept, an hour or more: those of commits that a crash prevented. */
+  readonly blobs?: Duration.Input
   /** What a tenant has of its own; of a state that is not named here the general word counts. */
   readonly tenants?: Readonly<Record<string, Keep>>
 }
@@ -106,6 +108,17 @@ export const compactAll = Effect.fn("Retention.compactAll")(function*(
   }
 })
 
+/**
+ * Removes blobs written before a time that nothing refers to; `dryRun` only counts them.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const sweepBlobs = (
+  query: { readonly writtenBefore: number; readonly dryRun?: boolean }
+): Effect.Effect<Swept, StoreUnavailable, RunStore> =>
+  RunStore.use((store) => store.sweepBlobs?.(query) ?? Effect.succeed({ blobs: 0, bytes: 0 }))
+
 const isSelected = ({ finishedAt = Infinity, state }: RunRecord, { finishedBefore, states }: Selection) =>
   isFinal(state) && states.includes(state) && finishedAt < finishedBefore
 
@@ -148,16 +161,31 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
 export const layer = (options: Options): Layer.Layer<never, never, RunStore> => {
   const times = rulesOf(options).map(({ millis }) => millis)
   if (options.tokens !== undefined) times.push(millisOf(options.tokens))
+  const blobs = options.blobs === undefined ? undefined : Math.max(hour, millisOf(options.blobs))
+  if (blobs !== undefined) times.push(blobs)
   if (times.length === 0) return Layer.empty
   const every = Math.min(60_000, Math.max(1_000, Math.min(...times)))
-  return Layer.effectDiscard(Effect.forkScoped(Effect.forever(
+  const sweepRuns = Layer.effectDiscard(Effect.forkScoped(Effect.forever(
     Effect.sleep(every).pipe(
       Effect.andThen(sweep(options)),
       Effect.tap((count) => count === 0 ? Effect.void : Effect.logDebug(`${count} runs were kept long enough`)),
       Effect.catchCause((cause) => Effect.logError("Old runs could not be removed", cause))
     )
   )))
+  if (blobs === undefined) return sweepRuns
+  const removeUnused = Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) => sweepBlobs({ writtenBefore: now - blobs })
+  ).pipe(
+    Effect.tap((swept) => swept.blobs === 0 ? Effect.void : Effect.logInfo("Unused blobs are removed", swept)),
+    Effect.catchCause((cause) => Effect.logError("Unused blobs could not be removed", cause))
+  )
+  // Each look reads the beginning of every blob.
+  const looks = Effect.forever(Effect.andThen(removeUnused, Effect.sleep(Math.min(blobs, 24 * hour))))
+  return Layer.merge(sweepRuns, Layer.effectDiscard(Effect.forkScoped(Effect.delay(looks, every))))
 }
+
+const hour = 3_600_000
 
 const rulesOf = ({ tenants = {}, ...general }: Options) => {
   const own = Object.entries(tenants)

@@ -3,14 +3,16 @@
  *
  * @since 0.1.0
  */
-import { Effect, Layer, Result, type Schema } from "effect"
+import { Clock, Effect, Layer, Result, type Schema } from "effect"
 import { BlobStore } from "./BlobStore.ts"
 import type { RunEvent } from "./Event.ts"
+import { sweepBlobs } from "./internal/blobSweep.ts"
 import { isMarked, keyIn, makeValues } from "./internal/blobValues.ts"
 import { concerns, keepCommit, keepWrite, keysOf, restored } from "./internal/blobWrites.ts"
-import type { JournalDamaged, StoreUnavailable } from "./RunError.ts"
+import { type JournalDamaged, StoreUnavailable } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
 import {
+  type Commit,
   type Query,
   type ReadError,
   RunStore,
@@ -40,14 +42,25 @@ export interface Options {
  *
  * **Gotchas**
  *
- * A commit waits for its blobs, and the commits that wait with it. Blobs of a commit that a crash prevented stay.
+ * A commit waits for its blobs, and the commits that wait with it. When they take more than ten minutes it is not made:
+ * blobs of commits that were never made, and of values that were written anew, are removed later (`Retention`).
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(options: Options = {}) {
   const store = yield* RunStore
-  const values = makeValues(yield* BlobStore, options.threshold ?? 65_536)
+  const blobs = yield* BlobStore
+  let identity: string | undefined
+  const values = makeValues(
+    blobs,
+    Effect.suspend(() =>
+      identity === undefined
+        ? Effect.map(store.identity, (known) => identity = known)
+        : Effect.succeed(identity)
+    ),
+    options.threshold ?? 65_536
+  )
   const { take } = values
 
   // reading
@@ -139,6 +152,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
   }
 
   const writeKept = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
+    const startedAt = yield* Clock.currentTimeMillis
     const kept = yield* Effect.forEach(
       writes,
       (write) =>
@@ -157,6 +171,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
       return []
     })
     if (lost.size > 0) yield* Effect.logError("Runs are held up because their blobs cannot be written", [...lost])
+    yield* inTime(startedAt)
     const answers = yield* store.write(batch.map(({ kept }) => kept))
     const told = new Map<number, Written>()
     for (const [at, { index, kept, write }] of batch.entries()) {
@@ -196,8 +211,13 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
   })
 
   const { transact } = store
+  const keepInTime = Effect.fnUntraced(function*(write: Commit) {
+    const startedAt = yield* Clock.currentTimeMillis
+    return yield* Effect.tap(keepCommit(values, write), () => inTime(startedAt))
+  })
   // Each named, so that a new operation of the port has to be thought of here.
   return RunStore.of({
+    identity: store.identity,
     write,
     get: (runId) => Effect.flatMap(store.get(runId), (run) => run === undefined ? Effect.undefined : whole(run)),
     list: paged(store.list),
@@ -211,13 +231,14 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     remove,
     // A reference is data of an event like any other.
     compact: store.compact,
+    sweepBlobs: (query) => sweepBlobs({ store, blobs, values }, query),
     ...(transact === undefined ? {} : {
       transact: (body, commit) =>
         Effect.flatMap(
           transact(
             Effect.flatMap(body, (value) => {
               const write = commit(value)
-              return Effect.map(keepCommit(values, write), (kept) => ({ value, write, kept }))
+              return Effect.map(keepInTime(write), (kept) => ({ value, write, kept }))
             }),
             ({ kept }) => kept
           ),
@@ -250,6 +271,13 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
  */
 export const layer = (options: Options = {}): Layer.Layer<RunStore, never, RunStore | BlobStore> =>
   Layer.effect(RunStore, make(options))
+
+/** Whoever was stopped for long must not refer to a blob that may be gone. */
+const inTime = (startedAt: number) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now - startedAt <= 600_000
+      ? Effect.void
+      : Effect.fail(new StoreUnavailable({ operation: "write: its blobs took more than ten minutes" })))
 
 const refused: Written = { _tag: "Refused" }
 

@@ -187,11 +187,19 @@ export interface Compacted {
   readonly after: number
 }
 
+/** Blobs that nobody refers to, and their size. @category models @since 0.1.0 */
+export interface Swept {
+  readonly blobs: number
+  readonly bytes: number
+}
+
 /** What reading a run can fail with. @category models @since 0.1.0 */
 export type ReadError = StoreUnavailable | JournalDamaged
 
 /** @category services @since 0.1.0 */
 export class RunStore extends Context.Service<RunStore, {
+  /** Which store this is: the same over restarts and on all its nodes, and no other's. */
+  readonly identity: Effect.Effect<string, StoreUnavailable>
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
   readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>
@@ -219,6 +227,14 @@ export class RunStore extends Context.Service<RunStore, {
   readonly compact: (
     query: CompactQuery & { readonly dryRun?: boolean }
   ) => Effect.Effect<ReadonlyArray<Compacted>, StoreUnavailable>
+  /**
+   * Removes blobs written before a time that nothing of a run refers to; with `dryRun` it only says how many. Others may
+   * write meanwhile, if nobody needs longer than until that time from a blob to its commit. A store that keeps everything
+   * itself does not have it.
+   */
+  readonly sweepBlobs?: (
+    query: { readonly writtenBefore: number; readonly dryRun?: boolean }
+  ) => Effect.Effect<Swept, StoreUnavailable>
   /**
    * Runs an effect and commits what follows from it in one transaction of the store's own database: both are there
    * afterwards, or neither. A store without SQL does not have it.

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, BlobStore, Event, Run, RunBlobs, RunError, RunStore, Runtime } from "@fastagentic/core"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Agent, App, BlobStore, Event, Retention, Run, RunBlobs, RunError, RunStore, Runtime } from "@fastagentic/core"
+import { Context, Effect, Fiber, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { makeRun, suite } from "./contract/RunStoreContract.ts"
 import { caller, journal, layerRuntime, settle, start } from "./support.ts"
 
@@ -20,7 +21,7 @@ suite(
 /** A store, what lies below it, and blobs that are at hand, can be lost, and can be out of reach. */
 const pieces = Effect.gen(function*() {
   const blobs = new Map<string, Uint8Array>()
-  const state = { puts: 0, away: false }
+  const state = { puts: 0, away: false, young: new Set<string>() }
   const reach = <A>(make: () => A) =>
     Effect.suspend(() =>
       state.away ? Effect.fail(new RunError.StoreUnavailable({ operation: "blobs" })) : Effect.sync(make)
@@ -32,6 +33,12 @@ const pieces = Effect.gen(function*() {
         blobs.set(key, bytes)
       }),
     read: (key) => reach(() => blobs.get(key)),
+    start: (key, length) => reach(() => blobs.get(key)?.slice(0, length)),
+    list: (after) =>
+      reach(() =>
+        [...blobs].filter(([key]) => key > after).sort(([a], [b]) => a < b ? -1 : 1).slice(0, 3)
+          .map(([key, { length }]) => ({ key, bytes: length, at: state.young.has(key) ? 10 : 1 }))
+      ),
     has: (key) => reach(() => blobs.has(key)),
     remove: (key) => reach(() => void blobs.delete(key))
   })
@@ -59,6 +66,116 @@ const commit = (run: { readonly runId: string }, parts: Partial<RunStore.Commit>
 const large = (letter: string) => ({ text: letter.repeat(2_000) })
 
 const everything = { states: ["completed"], finishedBefore: Number.MAX_SAFE_INTEGER, limit: 10 } as const
+
+describe("Blobs that nothing refers to", () => {
+  const put = (blobs: Map<string, Uint8Array>, digit: string, text: string) => {
+    blobs.set(digit.repeat(64), new TextEncoder().encode(text))
+    return digit.repeat(64)
+  }
+
+  it.effect("are removed when they are old, and nothing else is", () =>
+    Effect.gen(function*() {
+      const { blobs, inner, state, store } = yield* pieces
+      const run = makeRun({ payload: large("a") })
+      const step = (letter: string) => commit(run, { steps: [{ name: "s", value: large(letter) }] })
+      yield* store.write([admit(run), step("b")])
+      const before = new Set(blobs.keys())
+      // Written anew, and not committed: another attempt has the run.
+      yield* store.write([step("c")])
+      assert.deepStrictEqual(yield* store.write([{ ...step("d"), attempt: 7 }]), [{ _tag: "Refused" }])
+      const damaged = makeRun({ payload: large("x") })
+      yield* inner.write([admit(damaged)])
+      const identity = yield* inner.identity
+      const kept = [
+        put(blobs, "0", JSON.stringify({ run: "another's", value: large("e") })),
+        put(blobs, "1", JSON.stringify({ run: "another's", store: "another", id: "1", value: large("e") })),
+        put(blobs, "2", "something else"),
+        put(blobs, "3", JSON.stringify({ run: run.runId, id: "no reference yet", value: 1 }))
+      ]
+      state.young.add("3".repeat(64))
+      put(blobs, "4", JSON.stringify({ run: "never \"admitted\"", store: identity, id: "1", value: large("f") }))
+      put(blobs, "5", JSON.stringify({ run: run.runId, value: large("g") }))
+      const all = blobs.size
+      const query = { writtenBefore: 5 }
+      const found = yield* Retention.sweepBlobs({ ...query, dryRun: true }).pipe(
+        Effect.provideService(RunStore.RunStore, store)
+      )
+      assert.strictEqual(found.blobs, 4)
+      assert.isAbove(found.bytes, 3 * 2_000)
+      assert.strictEqual(blobs.size, all)
+      assert.deepStrictEqual(yield* store.sweepBlobs?.(query) ?? Effect.succeed(undefined), found)
+      assert.deepStrictEqual(yield* store.sweepBlobs?.(query) ?? Effect.succeed(undefined), { blobs: 0, bytes: 0 })
+      assert.strictEqual(blobs.size, all - 4)
+      for (const key of kept) assert.isTrue(blobs.has(key))
+      assert.strictEqual([...before].filter((key) => blobs.has(key)).length, 1)
+      assert.containSubset(yield* store.get(run.runId), { payload: large("a") })
+      assert.containSubset(yield* store.steps(run.runId), [{ value: large("c") }])
+    }).pipe(Effect.scoped))
+
+  it.effect("of a run that cannot be read stay", () =>
+    Effect.gen(function*() {
+      const { blobs, inner } = yield* pieces
+      const run = makeRun()
+      put(blobs, "a", JSON.stringify({ run: run.runId, value: 1 }))
+      const unreadable = new RunError.JournalDamaged({ runId: run.runId, what: "record" })
+      const store = yield* RunBlobs.make().pipe(
+        Effect.provideService(RunStore.RunStore, { ...inner, get: () => Effect.fail(unreadable) }),
+        Effect.provide(BlobStore.layerMemory)
+      )
+      assert.deepStrictEqual(yield* store.sweepBlobs?.({ writtenBefore: 9 }) ?? Effect.void, { blobs: 0, bytes: 0 })
+    }).pipe(Effect.scoped))
+
+  it.live("are never those of writers of the same moment", () =>
+    Effect.gen(function*() {
+      const store = yield* RunStore.RunStore
+      const writtenBefore = Date.now()
+      const runs = Array.from({ length: 40 }, () => makeRun({ payload: large("a") }))
+      const writing = Effect.forEach(
+        runs,
+        (run) =>
+          Effect.forEach(["a", "b", "a", "c"], (letter) =>
+            Effect.andThen(
+              Effect.yieldNow,
+              store.write([
+                letter === "a" ? admit(run) : commit(run, { steps: [{ name: letter, value: large(letter) }] })
+              ])
+            ), { discard: true }),
+        { concurrency: 10, discard: true }
+      )
+      const sweeping = Effect.forEach(
+        Array.from({ length: 30 }),
+        () => Effect.andThen(Retention.sweepBlobs({ writtenBefore }), Effect.yieldNow),
+        { discard: true }
+      )
+      yield* Effect.all([writing, sweeping, sweeping], { concurrency: "unbounded" })
+      for (const run of runs) {
+        assert.containSubset(yield* store.get(run.runId), { payload: large("a") })
+        assert.containSubset(yield* store.steps(run.runId), [{ value: large("b") }, { value: large("c") }])
+      }
+      // Later nobody uses what was written in vain.
+      yield* Retention.sweepBlobs({ writtenBefore: Date.now() + 10_000 })
+      assert.deepStrictEqual(yield* Retention.sweepBlobs({ writtenBefore: Date.now() + 10_000 }), {
+        blobs: 0,
+        bytes: 0
+      })
+      assert.containSubset(yield* store.get(runs[0]?.runId ?? ""), { payload: large("a") })
+    }).pipe(Effect.provide(layerTiny, { local: true })))
+
+  it.effect("a commit whose blobs took too long is not made", () =>
+    Effect.gen(function*() {
+      const inner = yield* RunStore.RunStore
+      const slow = BlobStore.BlobStore.of({
+        ...yield* BlobStore.BlobStore,
+        put: () => Effect.as(Effect.sleep("11 minutes"), "0".repeat(64))
+      })
+      const store = yield* RunBlobs.make({ threshold: 0 }).pipe(Effect.provideService(BlobStore.BlobStore, slow))
+      const run = makeRun({ payload: large("a") })
+      const writing = yield* Effect.forkChild(Effect.flip(store.write([admit(run)])))
+      yield* TestClock.adjust("12 minutes")
+      assert.strictEqual((yield* Fiber.join(writing))._tag, "StoreUnavailable")
+      assert.isUndefined(yield* inner.get(run.runId))
+    }).pipe(Effect.provide([RunStore.RunStore.layerMemory, BlobStore.layerMemory], { local: true })))
+})
 
 describe("RunBlobs", () => {
   it.effect("keeps only references below, and writes nothing small anywhere else", () =>

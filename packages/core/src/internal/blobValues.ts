@@ -1,4 +1,4 @@
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import type { BlobStore } from "../BlobStore.ts"
 import { JournalDamaged, type StoreUnavailable } from "../RunError.ts"
 import type { ReadError } from "../RunStore.ts"
@@ -11,10 +11,20 @@ const Mark = Schema.Struct({
 })
 const decodeMark = Schema.decodeUnknownEffect(Mark)
 
-/** A blob names its run: no two runs share one, so it goes when its run goes. */
+/**
+ * A blob names its run and its store, and none is written twice: no two runs share one, so it goes when its run goes, and
+ * one that nothing refers to after a time never will be referred to.
+ */
 const decodeBlob = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ run: Schema.String, value: Schema.Json }))
 )
+
+/** What a blob begins with. */
+const Owner = Schema.fromJsonString(
+  Schema.Struct({ run: Schema.String, store: Schema.optionalKey(Schema.String) })
+)
+const decodeOwner = Schema.decodeUnknownOption(Owner)
+const ownerText = /^(\{"run":"(?:[^"\\]|\\.)*"(?:,"store":"(?:[^"\\]|\\.)*")?),/u
 
 /** How much text of blobs that were read is at hand. */
 const cacheSize = 8 * 1_048_576
@@ -46,7 +56,11 @@ export const isLarger = (value: Schema.Json, limit: number): boolean => {
 }
 
 /** Values of runs, and what is kept for them. */
-export const makeValues = (blobs: BlobStore["Service"], threshold: number) => {
+export const makeValues = (
+  blobs: BlobStore["Service"],
+  identity: Effect.Effect<string, StoreUnavailable>,
+  threshold: number
+) => {
   const cache = new Map<string, { readonly value: Schema.Json; readonly size: number }>()
   let cached = 0
 
@@ -67,12 +81,16 @@ export const makeValues = (blobs: BlobStore["Service"], threshold: number) => {
   /** What is written for a value, once its blob is there. */
   const keep = (runId: string, value: Schema.Json): Effect.Effect<Schema.Json, StoreUnavailable> =>
     isLarger(value, threshold)
-      ? Effect.try({ try: () => JSON.stringify({ run: runId, value }), catch: () => undefined }).pipe(
-        Effect.flatMap((text) => blobs.put(new TextEncoder().encode(text))),
-        Effect.map((key) => ({ [mark]: { key } })),
-        // What has no JSON is for the store to refuse.
-        Effect.catchIf((error) => error === undefined, () => Effect.succeed(value))
-      )
+      ? Effect.flatMap(identity, (store) =>
+        Effect.try({
+          try: () => JSON.stringify({ run: runId, store, id: globalThis.crypto.randomUUID(), value }),
+          catch: () => undefined
+        })).pipe(
+          Effect.flatMap((text) => blobs.put(new TextEncoder().encode(text))),
+          Effect.map((key) => ({ [mark]: { key } })),
+          // What has no JSON is for the store to refuse.
+          Effect.catchIf((error) => error === undefined, () => Effect.succeed(value))
+        )
       : Effect.succeed(escape(value))
 
   /** The value that something stands for. */
@@ -95,7 +113,14 @@ export const makeValues = (blobs: BlobStore["Service"], threshold: number) => {
   const remove = (keys: Iterable<string>) =>
     Effect.forEach(keys, (key) => blobs.remove(key), { concurrency: 8, discard: true })
 
-  return { needs, keep, take, remove }
+  /** Whose a blob is, when it is one of ours. */
+  const ownerOf = (key: string) =>
+    Effect.map(blobs.start(key, 512), (bytes) => {
+      const [, text] = ownerText.exec(new TextDecoder().decode(bytes ?? new Uint8Array())) ?? []
+      return text === undefined ? undefined : Option.getOrUndefined(decodeOwner(`${text}}`))
+    })
+
+  return { needs, keep, take, remove, ownerOf }
 }
 
 export type Values = ReturnType<typeof makeValues>

@@ -123,8 +123,11 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const writeNow = (writes: ReadonlyArray<RunStore.Write>) =>
     writes.map((write) => write._tag === "Admit" ? admit(write) : commit(write))
 
+  const identity = globalThis.crypto.randomUUID()
+
   return {
     writeNow,
+    identity: Effect.succeed(identity),
     write: (writes) => Effect.sync(() => writeNow(writes)),
     get: (runId) => Effect.sync(() => runs.get(runId)?.run),
     list: (query) =>

@@ -4,7 +4,7 @@
  * The store may be shared with earlier suites: every test has bytes of its own.
  */
 import { assert, layer } from "@effect/vitest"
-import { BlobStore } from "@fastagentic/core/BlobStore"
+import { BlobStore, type Listed } from "@fastagentic/core/BlobStore"
 import { Effect, type Layer } from "effect"
 
 const uniquely = globalThis.crypto.randomUUID()
@@ -73,6 +73,29 @@ export const suite = (name: string, store: Layer.Layer<BlobStore, unknown>) =>
         assert.deepStrictEqual(Uint8Array.from(yield* store.get(key)), before)
       }))
 
+    it.effect("lists what is there, with size and time, and shows the beginning of it", () =>
+      Effect.gen(function*() {
+        const store = yield* BlobStore
+        const all = Array.from({ length: 30 }, (_, index) => bytesOf(`listed ${index} ${"x".repeat(index)}`))
+        const keys = yield* Effect.forEach(all, (bytes) => store.put(bytes), { concurrency: 4 })
+        const gone = yield* store.put(bytesOf("gone"))
+        yield* store.remove(gone)
+        const found: Array<Listed> = []
+        for (let page = yield* store.list(""); page.length > 0; page = yield* store.list(page.at(-1)?.key ?? "")) {
+          found.push(...page)
+        }
+        assert.deepStrictEqual(found.map(({ key }) => key), [...new Set(found.map(({ key }) => key))].sort())
+        const sizes = new Map(found.map(({ bytes, key }) => [key, bytes]))
+        assert.deepStrictEqual(keys.map((key) => sizes.get(key)), all.map(({ length }) => length))
+        assert.isFalse(sizes.has(gone))
+        assert.isTrue(found.every(({ at }) => Math.abs(Date.now() - at) < 600_000))
+        const [key = ""] = keys
+        assert.deepStrictEqual(Uint8Array.from((yield* store.start(key, 5)) ?? []), all[0]?.slice(0, 5))
+        assert.deepStrictEqual(Uint8Array.from((yield* store.start(key, 5_000)) ?? []), all[0])
+        const empty = yield* store.put(new Uint8Array())
+        assert.strictEqual((yield* store.start(empty, 5))?.length ?? 0, 0)
+      }))
+
     it.effect("what is not there is BlobNotFound, and what is no key as well", () =>
       Effect.gen(function*() {
         const store = yield* BlobStore
@@ -92,6 +115,7 @@ export const suite = (name: string, store: Layer.Layer<BlobStore, unknown>) =>
         for (const missing of [key, "0".repeat(64), ...odd]) {
           assert.containSubset(yield* Effect.flip(store.get(missing)), { _tag: "BlobNotFound", key: missing })
           assert.isFalse(yield* store.has(missing))
+          assert.isUndefined(yield* store.start(missing, 10))
           yield* store.remove(missing)
         }
       }))

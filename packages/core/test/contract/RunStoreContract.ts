@@ -931,6 +931,16 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
         }))
     })
 
+    layer(store, options)("identity", (it) => {
+      it.effect("is the same each time, and a name", () =>
+        Effect.gen(function*() {
+          const { identity } = yield* RunStore
+          const all = yield* Effect.all([identity, identity, identity], { concurrency: "unbounded" })
+          assert.strictEqual(new Set(all).size, 1)
+          assert.match(all[0], /^[0-9a-f-]{32,36}$/u)
+        }))
+    })
+
     layer(store, options)("compacting", (it) => {
       const streamed = Effect.fnUntraced(function*(store: Store, overrides: Partial<RunRecord> = {}) {
         const run = makeRun(overrides)

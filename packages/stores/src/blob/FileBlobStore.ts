@@ -6,7 +6,7 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as BlobStore from "@fastagentic/core/BlobStore"
 import { StoreUnavailable } from "@fastagentic/core/RunError"
-import { Effect, FileSystem, Layer } from "effect"
+import { Effect, FileSystem, Layer, Option } from "effect"
 import type { PlatformError } from "effect"
 
 /**
@@ -49,7 +49,39 @@ export const make = Effect.fnUntraced(function*({ folder }: Options) {
     yield* flushFolder(files, folder)
   })
 
+  const start = (key: string, length: number) =>
+    Effect.scoped(Effect.flatMap(files.open(file(key), { flag: "r" }), (open) => open.readAlloc(length))).pipe(
+      Effect.map(Option.getOrElse(() => new Uint8Array()))
+    )
+
+  const blobsIn = Effect.fnUntraced(function*(shard: string, after: string) {
+    const names = (yield* orMissing(files.readDirectory(`${folder}/${shard}`))) ?? []
+    const keys = names.filter((name) => BlobStore.isKey(name) && name.startsWith(shard) && name > after).sort()
+    const found = yield* Effect.forEach(
+      keys,
+      (key) =>
+        Effect.map(orMissing(files.stat(file(key))), (info) =>
+          info?.type === "File" && Option.isSome(info.mtime)
+            ? [{ key, bytes: Number(info.size), at: info.mtime.value.getTime() }]
+            : []),
+      { concurrency: 8 }
+    )
+    return found.flat()
+  })
+
+  /** A page is a folder. */
+  const list = Effect.fnUntraced(function*(after: string) {
+    const shards = (yield* files.readDirectory(folder)).filter((name) => /^[0-9a-f]{2}$/u.test(name)).sort()
+    for (const shard of shards) {
+      const found = shard < after.slice(0, 2) ? [] : yield* blobsIn(shard, after)
+      if (found.length > 0) return found
+    }
+    return []
+  })
+
   return BlobStore.make({
+    start: (key, length) => start(key, length).pipe(orMissing, unavailable(`get the start of blob ${key}`)),
+    list: (after) => unavailable("list blobs")(list(after)),
     write: (key, bytes) => unavailable(`put blob ${key}`)(write(key, bytes)),
     read: (key) => files.readFile(file(key)).pipe(orMissing, unavailable(`get blob ${key}`)),
     has: (key) => unavailable(`look for blob ${key}`)(files.exists(file(key))),

@@ -44,8 +44,8 @@ export interface Options {
  */
 export const make = Effect.fnUntraced(function*(options: Options) {
   const client = yield* HttpClient.HttpClient
-  const send = (method: Method, key: string, bytes?: Uint8Array) =>
-    Effect.flatMap(signed(options, method, key, bytes), (request) => client.execute(request)).pipe(
+  const send = (asked: Asked) =>
+    Effect.flatMap(signed(options, asked), (request) => client.execute(request)).pipe(
       Effect.flatMap((response) => Effect.map(response.arrayBuffer, (body) => ({ status: response.status, body }))),
       Effect.provideService(Headers.CurrentRedactedNames, ["authorization", "x-amz-security-token"]),
       // The request goes nowhere from here, and its credentials into no span.
@@ -61,21 +61,45 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     )
 
   /** The body of a success, or undefined where there is no such blob. */
-  const request = (operation: string, method: Method, key: string, bytes?: Uint8Array) =>
-    send(method, key, bytes).pipe(
+  const request = (operation: string, asked: Asked) =>
+    send(asked).pipe(
       Effect.flatMap((answer) => {
-        if (answer.status >= 200 && answer.status < 300) return Effect.succeed(new Uint8Array(answer.body))
-        if (answer.status === 404 && method !== "PUT" && !said(answer).includes("NoSuchBucket")) return Effect.undefined
+        const { status } = answer
+        if (status >= 200 && status < 300) return Effect.succeed(new Uint8Array(answer.body))
+        const isMissing = asked.name.length > 0 && asked.method !== "PUT" && !said(answer).includes("NoSuchBucket")
+        // There is no range in an empty object.
+        if (isMissing && (status === 404 || status === 416)) return Effect.undefined
         return Effect.fail(new Unanswered({ message: said(answer) }))
       }),
-      Effect.mapError((cause) => new StoreUnavailable({ operation: `${operation} blob ${key}`, cause }))
+      Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
     )
+  const prefix = options.prefix ?? ""
+  const object = (method: Method, key: string) => ({ method, name: `${encoded(prefix)}${key}` })
+
+  /** A page may have nothing but what is no blob. */
+  const list = Effect.fnUntraced(function*(after: string) {
+    const page = { "list-type": "2", prefix, delimiter: "/" }
+    for (let from: Record<string, string> = { "start-after": `${prefix}${after}` };;) {
+      const search = `?${new URLSearchParams({ ...page, ...from })}`
+      const xml = new TextDecoder().decode(yield* request("list blobs", { method: "GET", name: "", search }))
+      const found = listed(xml, prefix)
+      const next = fieldOf(xml, "NextContinuationToken")
+      if (found.length > 0 || next === "") return found
+      from = { "continuation-token": next }
+    }
+  })
 
   return BlobStore.make({
-    write: (key, bytes) => Effect.asVoid(request("put", "PUT", key, bytes)),
-    read: (key) => request("get", "GET", key),
-    has: (key) => Effect.map(request("look for", "HEAD", key), (found) => found !== undefined),
-    remove: (key) => Effect.asVoid(request("remove", "DELETE", key))
+    write: (key, bytes) =>
+      Effect.asVoid(
+        request(`put blob ${key}`, { ...object("PUT", key), bytes, headers: { "x-amz-content-sha256": key } })
+      ),
+    read: (key) => request(`get blob ${key}`, object("GET", key)),
+    start: (key, length) =>
+      request(`get the start of blob ${key}`, { ...object("GET", key), headers: { range: `bytes=0-${length - 1}` } }),
+    list,
+    has: (key) => Effect.map(request(`look for blob ${key}`, object("HEAD", key)), (found) => found !== undefined),
+    remove: (key) => Effect.asVoid(request(`remove blob ${key}`, object("DELETE", key)))
   })
 })
 
@@ -111,24 +135,35 @@ export const layerNoClient = (options: Options): Layer.Layer<BlobStore.BlobStore
 
 type Method = "GET" | "HEAD" | "PUT" | "DELETE"
 
-const signed = Effect.fnUntraced(function*(options: Options, method: Method, key: string, bytes?: Uint8Array) {
-  const { headers, url } = yield* Effect.tryPromise({
-    try: () =>
-      new AwsV4Signer({
-        method,
-        url: `${base(options)}/${encoded(options.prefix ?? "")}${key}`,
-        ...(bytes === undefined ? {} : { headers: { "x-amz-content-sha256": key } }),
-        accessKeyId: options.accessKeyId,
-        secretAccessKey: Redacted.value(options.secretAccessKey),
-        ...(options.sessionToken === undefined ? {} : { sessionToken: Redacted.value(options.sessionToken) }),
-        service: "s3",
-        region: options.region
-      }).sign(),
-    catch: () => new Unanswered({ message: "the request cannot be signed" })
-  })
-  const request = HttpClientRequest.make(method)(url, { headers: Object.fromEntries(headers) })
-  return bytes === undefined ? request : HttpClientRequest.bodyUint8Array(request, bytes)
-})
+/** What is asked of the bucket; without a name, of the bucket itself. */
+interface Asked {
+  readonly method: Method
+  readonly name: string
+  readonly search?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly bytes?: Uint8Array
+}
+
+const signed = Effect.fnUntraced(
+  function*(options: Options, { bytes, headers: own = {}, method, name, search = "" }: Asked) {
+    const { headers, url } = yield* Effect.tryPromise({
+      try: () =>
+        new AwsV4Signer({
+          method,
+          url: `${base(options)}/${name}${search}`,
+          headers: { ...own },
+          accessKeyId: options.accessKeyId,
+          secretAccessKey: Redacted.value(options.secretAccessKey),
+          ...(options.sessionToken === undefined ? {} : { sessionToken: Redacted.value(options.sessionToken) }),
+          service: "s3",
+          region: options.region
+        }).sign(),
+      catch: () => new Unanswered({ message: "the request cannot be signed" })
+    })
+    const request = HttpClientRequest.make(method)(url, { headers: Object.fromEntries(headers) })
+    return bytes === undefined ? request : HttpClientRequest.bodyUint8Array(request, bytes)
+  }
+)
 
 const encoded = (prefix: string) => prefix.split("/").map(encodeURIComponent).join("/")
 
@@ -154,6 +189,29 @@ const said = ({ body, status }: Answer) => {
   const [, code = ""] = /<Code>(\w+)<\/Code>/.exec(new TextDecoder().decode(body.slice(0, 2_048))) ?? []
   return `${status} ${code}`.trim()
 }
+
+/** The blobs of a list that begin with the prefix and have no folder behind it. */
+const listed = (xml: string, prefix: string): ReadonlyArray<BlobStore.Listed> =>
+  [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gsu)].flatMap(([, content = ""]) => {
+    const name = fieldOf(content, "Key")
+    const key = name.slice(prefix.length)
+    if (!name.startsWith(prefix) || !BlobStore.isKey(key)) return []
+    return [{ key, bytes: Number(fieldOf(content, "Size")), at: Date.parse(fieldOf(content, "LastModified")) }]
+  })
+
+const fieldOf = (xml: string, name: string) =>
+  unescaped(new RegExp(`<${name}>(.*?)</${name}>`, "su").exec(xml)?.[1] ?? "")
+
+const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: "\"", apos: "'" }
+
+const unescaped = (text: string) =>
+  text.replace(
+    /&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/giu,
+    (all, hex?: string, decimal?: string, name = "") =>
+      hex === undefined && decimal === undefined
+        ? entities[name] ?? all
+        : String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16))
+  )
 
 const isTemporary = (status: number) => status >= 500 || status === 429
 

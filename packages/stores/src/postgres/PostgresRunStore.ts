@@ -73,6 +73,7 @@ export const make = (
     const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
     const reads = makeReads(sql, orphans)
     return RunStore.of({
+      identity: reads.identity.pipe(patiently("identity of the store")),
       write: (writes) => write(writes).pipe(answered("write")),
       get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(patiently("list runs")),

@@ -262,12 +262,15 @@ const schedules = script(`
 const lockId = 7_025_411_392
 
 /**
- * How far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
+ * `compacted` is how far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
  * would touch it.
  */
 const compacted = script(`
   ALTER TABLE runs ADD COLUMN compacted bigint NOT NULL DEFAULT 0;
-  CREATE INDEX runs_to_compact ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL AND compacted >= 0
+  CREATE INDEX runs_to_compact ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL AND compacted >= 0;
+
+  CREATE TABLE store_identity (id text NOT NULL);
+  INSERT INTO store_identity (id) VALUES (md5(random()::text || clock_timestamp()::text || pg_backend_pid()::text))
 `)
 
 /**

@@ -191,6 +191,10 @@ export const make = (
     })
 
     return RunStore.of({
+      identity: Effect.andThen(
+        redis.send("SET", `${prefix}identity`, node, "NX"),
+        redis.send("GET", `${prefix}identity`)
+      ).pipe(Reads.answer("identity of the store", String)),
       write,
       get,
       scan,

@@ -1,4 +1,4 @@
-import { JournalDamaged } from "@fastagentic/core/RunError"
+import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { RunStore, Written } from "@fastagentic/core/RunStore"
 import { Effect, Predicate, Result } from "effect"
@@ -33,6 +33,15 @@ export const makeReads = (
     )
 
   return {
+    identity: sql`SELECT id FROM store_identity`.pipe(
+      rows("identity of the store"),
+      Effect.flatMap(([row]) =>
+        row === undefined
+          ? Effect.fail(new StoreUnavailable({ operation: "identity of the store: there is none" }))
+          : Effect.succeed(String(row["id"]))
+      )
+    ),
+
     get: (runId) =>
       sql`${records} WHERE run_id = ${runId}`.pipe(
         rows(`get run ${runId}`),

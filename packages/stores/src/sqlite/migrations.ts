@@ -245,12 +245,15 @@ const schedules = script(`
 `)
 
 /**
- * How far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
+ * `compacted` is how far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
  * would touch it.
  */
 const compacted = script(`
   ALTER TABLE runs ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0;
-  CREATE INDEX runs_to_compact ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL AND compacted >= 0
+  CREATE INDEX runs_to_compact ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL AND compacted >= 0;
+
+  CREATE TABLE store_identity (id TEXT NOT NULL) STRICT;
+  INSERT INTO store_identity (id) VALUES (lower(hex(randomblob(16))))
 `)
 
 /**

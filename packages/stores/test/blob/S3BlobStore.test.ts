@@ -95,6 +95,29 @@ describe("S3BlobStore and a server in trouble", () => {
       assert.strictEqual(requests, 6)
     }))
 
+  it.live("lists what is a blob, over pages that have none", () =>
+    Effect.gen(function*() {
+      const [first, second] = ["a".repeat(64), "b".repeat(64)]
+      const object = (key: string) =>
+        `<Contents><Key>${key}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><Size>7</Size></Contents>`
+      const asked: Array<string | null> = []
+      const options = yield* serving((request, response) => {
+        const query = new URL(request.url ?? "", "http://s3").searchParams
+        asked.push(query.get("start-after") ?? query.get("continuation-token"))
+        const pages = [
+          `${object("a&amp;b/notes.txt")}<NextContinuationToken>x&#43;y=</NextContinuationToken>`,
+          `${object(`a&amp;b/${first}`)}${object(`a&amp;b/c/${first}`)}${object(`elsewhere/${first}`)}${
+            object(`a&#x26;b/${second}`)
+          }<NextContinuationToken>z</NextContinuationToken>`
+        ]
+        response.writeHead(200).end(`<ListBucketResult>${pages[asked.length - 1]}</ListBucketResult>`)
+      })
+      const found = yield* withStore({ ...options, prefix: "a&b/" }, (store) => store.list(""))
+      const at = Date.UTC(2026, 0, 2, 3, 4, 5)
+      assert.deepStrictEqual(found, [{ key: first, bytes: 7, at }, { key: second, bytes: 7, at }])
+      assert.deepStrictEqual(asked, ["a&b/", "x+y="])
+    }))
+
   it.live("bytes that changed are BlobDamaged", () =>
     Effect.gen(function*() {
       const options = yield* serving((_, response) => response.writeHead(200).end("something else"))
