@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Replay, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Effect, Layer, Schema } from "effect"
-import { caller, layerRuntime, settle } from "./support.ts"
+import { answer, caller, layerRuntime, settle } from "./support.ts"
 
 const Trip = Agent.make("trip", { description: "Plans", payload: { to: Schema.String }, success: Schema.Json })
 const Guide = Agent.make("guide", { description: "Asks", payload: {}, success: Schema.String })
@@ -84,6 +84,58 @@ describe("A replay", () => {
       })
       assert.match(yield* upgrade(before, less), /^diverges, ends after step "plan", and step "(?:hotel|train)"/u)
       assert.deepStrictEqual(done, [])
+    }))
+
+  it.live("finds steps that have changed places, and none in what goes on side by side", () =>
+    Effect.gen(function*() {
+      const step = (name: string) => Run.step(name, act(name))
+      const slowly = (name: string, millis: number) => Run.step(name, Effect.delay(act(name), millis))
+      const inOrder = (...all: ReadonlyArray<Effect.Effect<unknown, never, Run.CurrentRun>>): Handler => () =>
+        Effect.andThen(Effect.all(all, { discard: true }), ask("go on"))
+      const [one, two, three] = [step("one"), step("two"), step("three")]
+      const swapped = "diverges, comes to step \"two\" before step \"one\", which was committed before it"
+      assert.strictEqual(yield* upgrade(inOrder(one, two, three), inOrder(two, one, three)), swapped)
+      // What comes twice is in its place by its number.
+      assert.strictEqual(
+        yield* upgrade(inOrder(one, two, one), inOrder(one, one, two)),
+        "diverges, comes to step \"one#2\" before step \"two\", which was committed before it"
+      )
+      assert.strictEqual(
+        yield* upgrade(inOrder(one, two), inOrder(two)),
+        "diverges, waits after interrupt \"go on\", and step \"one\" is recorded"
+      )
+      const beside = inOrder(
+        one,
+        Effect.all([slowly("slow", 60), slowly("quick", 1).pipe(Effect.andThen(two)), three], {
+          concurrency: "unbounded"
+        })
+      )
+      assert.strictEqual(yield* upgrade(beside, beside), "ok, up to interrupt \"go on\"")
+      const after = inOrder(slowly("slow", 60), slowly("quick", 1), three, one, two)
+      assert.match(yield* upgrade(beside, after), /^diverges, comes to step "slow" before step "(?:one|quick|three)",/u)
+    }))
+
+  it.live("finds an answer and a step that have changed places", () =>
+    Effect.gen(function*() {
+      const paid = Run.step("pay", act("pay"))
+      const sure: Handler = () => Effect.andThen(ask("sure"), Effect.andThen(paid, ask("go on")))
+      const unsure: Handler = () => Effect.andThen(paid, Effect.andThen(ask("sure"), ask("go on")))
+      const store = yield* Effect.provide(RunStore.RunStore, RunStore.RunStore.layerMemory)
+      const layer = Layer.succeed(RunStore.RunStore, store)
+      yield* Effect.gen(function*() {
+        const { runId } = yield* settle("trip", { to: "Rome" })
+        yield* answer(runId, { decision: "approve", value: "yes" })
+        const check = (handler: Handler) =>
+          Effect.map(
+            Replay.check(Travel).pipe(Effect.provide(Layer.merge(handlers(handler), layer))),
+            ([found]) => `${found?.verdict}, ${found?.detail}`
+          )
+        assert.strictEqual(yield* check(sure), "ok, up to interrupt \"go on\"")
+        assert.strictEqual(
+          yield* check(unsure),
+          "diverges, comes to step \"pay\" before interrupt \"sure\", which was committed before it"
+        )
+      }).pipe(Effect.provide(layerRuntime(Travel, handlers(sure), layer)), Effect.scoped)
     }))
 
   it.live("finds another pause, and another answer to it", () =>

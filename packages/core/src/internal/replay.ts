@@ -13,6 +13,7 @@ import { LiveRun, separator } from "./liveRun.ts"
 import { makeMemoryRunStore } from "./memoryRunStore.ts"
 import { Metrics } from "./metrics.ts"
 import type { Bound } from "./node.ts"
+import { Order } from "./replayOrder.ts"
 import { handle } from "./segment.ts"
 
 /** All that is known of a run; `complete` when its handler has come to its end. */
@@ -33,6 +34,9 @@ export interface Replayed {
 /** How often is looked whether a handler still moves, in milliseconds, and how long one may do something else. */
 const look = 20
 const patience = 5_000
+
+/** How long something is held that comes before its time, when nothing else moves. */
+const hold = 500
 
 /**
  * Drives a handler with what is recorded, as a restart would, in a store that is thrown away. What is not recorded is not
@@ -96,6 +100,7 @@ class Watch {
   readonly interrupts = new Set<string>()
   /** Whether the handler was stopped because it did not move any more. */
   still = false
+  readonly order: Order
   private readonly recording: Recording
   private readonly missing: Array<string> = []
   private last = "its start"
@@ -106,6 +111,7 @@ class Watch {
 
   constructor(recording: Recording) {
     this.recording = recording
+    this.order = new Order(recording)
   }
 
   asked(kind: "step" | "interrupt", name: string, known: boolean) {
@@ -113,6 +119,7 @@ class Watch {
     if (!known) return this.missing.push(`${kind} "${name}"`)
     this[`${kind}s`].add(name)
     this.last = `${kind} "${name}"`
+    this.order.ask(this.last)
   }
 
   blocked(by: string) {
@@ -146,6 +153,9 @@ class Watch {
       yield* Effect.sleep(look)
       still = seen === this.moves ? still + look : 0
       seen = this.moves
+      if (!this.order.holds || still < (this.missing.length > 0 ? 2 * look : hold)) continue
+      this.order.giveUp()
+      this.moves++
     }
     this.still = true
   })
@@ -155,7 +165,8 @@ class Watch {
   }
 
   private divergence(exit: Exit.Exit<unknown, unknown> | undefined): string | undefined {
-    if (this.problem !== undefined) return this.problem
+    const problem = this.problem ?? this.order.problem
+    if (problem !== undefined) return problem
     const { complete, run } = this.recording
     const [wanted] = this.missing
     const recorded = this.left()[0] ?? (complete ? `its end, ${run.state},` : undefined)
@@ -221,14 +232,20 @@ class Replaying extends LiveRun {
 }
 
 /** The run as ever, but for a step that is not recorded: it never ends. */
-const restrained = ({ service }: LiveRun, watch: Watch): CurrentRun["Service"] => ({
-  ...service,
-  step: (name, _effect, after) => service.step(name, Effect.never, after),
-  interrupt: (request) =>
-    Effect.suspend(() => {
-      watch.wants(request)
-      return service.interrupt(request)
-    })
-})
+const restrained = ({ service }: LiveRun, watch: Watch): CurrentRun["Service"] => {
+  const inTurn = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(effect, watch.order.turn)
+  return {
+    ...service,
+    step: (name, _effect, after) => inTurn(service.step(name, Effect.never, after)),
+    sideEffect: (name, effect) => inTurn(service.sideEffect(name, effect)),
+    sleep: (name, millis) => inTurn(service.sleep(name, millis)),
+    delegate: (agent, payload) => inTurn(service.delegate(agent, payload)),
+    interrupt: (request) =>
+      Effect.suspend(() => {
+        watch.wants(request)
+        return inTurn(service.interrupt(request))
+      })
+  }
+}
 
 const firstLine = (text: string) => text.split("\n")[0] ?? text
