@@ -1,10 +1,11 @@
 /**
- * Kills real servers while they run agents, and says what is left: on SQLite one process, on PostgreSQL three. `CHAOS_SEED`
+ * Kills real servers while they run agents, and says what is left: on SQLite one process, on PostgreSQL and on Redis three. `CHAOS_SEED`
  * repeats the same blows; `CHAOS_RUNS`, `CHAOS_AT_ONCE` and `CHAOS_SECONDS` say how much for each store.
  */
 import { Redacted } from "effect"
 import { chaos, isBroken, lineOf, type Options } from "../packages/cli/test/chaos/chaos.ts"
-import { Server } from "../packages/stores/test/postgres/server.ts"
+import * as Postgres from "../packages/stores/test/postgres/server.ts"
+import * as Redis from "../packages/stores/test/redis/server.ts"
 
 const number = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise)
 
@@ -24,9 +25,11 @@ const prove = async (name: string, more: Pick<Options, "nodes" | "store">) => {
 
 console.log(`chaos with CHAOS_SEED=${options.seed}`)
 await prove("sqlite, 1 process", { nodes: 1 })
-const server = await Server.make()
-try {
-  await prove("postgres, 3 processes", { nodes: 3, store: Redacted.value(server.url) })
-} finally {
-  await server.remove()
+for (const [name, Server] of [["postgres", Postgres.Server], ["redis", Redis.Server]] as const) {
+  const server = await Server.make()
+  try {
+    await prove(`${name}, 3 processes`, { nodes: 3, store: Redacted.value(server.url) })
+  } finally {
+    await server.remove()
+  }
 }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
+import * as RedisServer from "@fastagentic/stores/test/redis/server"
 import { Effect, Redacted } from "effect"
 import { chaos, isBroken, lineOf, type Options } from "./chaos/chaos.ts"
 import { examine } from "./chaos/verdict.ts"
@@ -23,6 +24,14 @@ PostgresServer.describeWithServer("Real servers that are killed on PostgreSQL", 
     Effect.gen(function*() {
       const url = Redacted.value(yield* PostgresServer.database)
       yield* Effect.promise(() => holds("postgres", { nodes: 3, store: url }))
+    }).pipe(Effect.scoped), 120_000)
+})
+
+RedisServer.describeWithOwnServer("Real servers that are killed on Redis", () => {
+  it.live("lose nothing, run nothing twice and keep whole journals", () =>
+    Effect.gen(function*() {
+      const { url } = yield* RedisServer.ownServer()
+      yield* Effect.promise(() => holds("redis", { nodes: 3, store: Redacted.value(url) }))
     }).pipe(Effect.scoped), 120_000)
 })
 
