@@ -3,8 +3,21 @@
  * `MODEL_SEED=17 npm test -- core/test/Model`; `MODEL_HISTORIES=5000` tries more of them.
  */
 import { afterAll, assert, beforeAll, describe, it, vi } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Run, RunRecord, RunStore, Runtime } from "@fastagentic/core"
-import { Context, Effect, Exit, Fiber, Layer, Logger, Schema, Scope } from "effect"
+import {
+  Agent,
+  App,
+  Audit,
+  Auth,
+  Budget,
+  Event,
+  RateLimit,
+  Run,
+  RunNotifier,
+  RunRecord,
+  RunStore,
+  Runtime
+} from "@fastagentic/core"
+import { Context, Effect, Exit, Fiber, Layer, Logger, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { observe, type Process } from "./model/observed.ts"
 import { parse, type Program, programOf, randomOf, resultOf, tokensOf } from "./model/reference.ts"
@@ -34,6 +47,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
   const decided = new Map<string, Set<string>>()
   const admittedAs = new Map<string, string>()
   const calls: Array<Fiber.Fiber<unknown>> = []
+  const seen: Array<Event.RunEvent> = []
 
   const handlers = (process: Process) =>
     Model.toLayer(Effect.fn(function*({ program }) {
@@ -77,6 +91,8 @@ const history = Effect.fnUntraced(function*(seed: number) {
       Layer.provide(handlers(process)),
       Layer.provide([
         Layer.succeed(RunStore.RunStore, storeOf(process)),
+        // Every notice is lost: what others commit is seen by who looks.
+        Layer.succeed(RunNotifier.RunNotifier, { changes: Stream.never }),
         Auth.layerNone,
         RateLimit.layerUnlimited,
         Budget.layerUnlimited,
@@ -135,6 +151,15 @@ const history = Effect.fnUntraced(function*(seed: number) {
     return (yield* base.interrupts(runId)).filter(({ state }) => state === "open")
   })
 
+  /** Whoever follows a run: what was seen under a number is what the journal has there, whatever happens then. */
+  const follow = Effect.fnUntraced(function*(node: Node, runId: string) {
+    const pages = yield* node.runtime.follow(caller, runId, { after: 0, until: "final" })
+    yield* Stream.runForEach(pages, ({ events }) =>
+      Effect.sync(() => {
+        for (const event of events) seen.push(event)
+      }))
+  })
+
   const startOne = (node: Node, key: string | undefined, program: Program) =>
     Effect.tap(
       node.runtime.start(caller, { kind: "agent", identifier: "model", payload: { program }, idempotencyKey: key }),
@@ -169,7 +194,8 @@ const history = Effect.fnUntraced(function*(seed: number) {
     const known = [...runs.keys()]
     const runId = random.pick(known)
     const number = runId === undefined ? 0 : known.indexOf(runId)
-    const choice = random.below(20)
+    const choice = random.below(22)
+    if (runId !== undefined && random.chance(0.2)) yield* call(node, follow(node, runId))
     if (choice < 5 || runId === undefined) {
       const key = random.chance(0.5) ? `k${random.below(4)}` : undefined
       const program = key === undefined ? programOf(random) : programOf(randomOf(seed + Number(key.slice(1))))
@@ -199,14 +225,16 @@ const history = Effect.fnUntraced(function*(seed: number) {
       trace.push(how)
       nodes.splice(nodes.indexOf(node), 1)
       yield* stop(node, how)
-    } else if (choice === 16 && nodes.length < 2) {
+    } else if ((choice === 16 || choice === 20) && nodes.length < 2) {
       trace.push("boot")
       const other = yield* boot
       if (other !== undefined) nodes.push(other)
-    } else if (choice === 17 && nodes.length === 2) {
+    } else if ((choice === 17 || choice >= 20) && nodes.length === 2) {
       trace.push("suspect")
       node.process.suspected = true
       lose(node.process)
+      // For long enough that the other one looks, and takes what it finds while this one goes on with it.
+      yield* TestClock.adjust("1100 millis")
     }
     const millis = [1, 20, 400, 1_100, 6_000][random.below(5)] ?? 1
     trace.push(`+${millis}`)
@@ -235,7 +263,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
   for (const node of nodes) yield* stop(node, "drain")
   yield* through(yield* Effect.forkChild(Fiber.interruptAll(calls)))
 
-  yield* audit
+  yield* audit(seen)
   for (const run of runs.values()) {
     const { error, output, parentRunId, runId, state } = run
     if (!RunRecord.isFinal(state)) flaws.push(`${runId} is left ${state}, waiting for ${run.waitsFor}`)

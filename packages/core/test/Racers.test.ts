@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, type Interrupt, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { caller, isWhole, journal, layerRuntime, settle } from "./support.ts"
 
 const Ask = Agent.make("ask", { description: "Asks", payload: {}, success: Schema.String })
@@ -49,6 +50,20 @@ describe("Of a hundred who come at once on two nodes", () => {
       assert.deepInclude(yield* store.get(runId), { state: "completed", output: `answer ${won}`, attempt: 2 })
       assert.strictEqual(answers, 1)
       assert.isTrue(isWhole(yield* Effect.provideContext(journal(runId), one)))
+    }))
+
+  it.effect("one takes the run, and its own node does not take it again while it is slow to read", () =>
+    Effect.gen(function*() {
+      const store = Context.get(yield* Layer.build(RunStore.RunStore.layerMemory), RunStore.RunStore)
+      const slow = { ...store, steps: (runId: string) => Effect.delay(store.steps(runId), "30 seconds") }
+      const context = yield* Layer.build(layerRuntime(Acme, Handlers, Layer.succeed(RunStore.RunStore, slow)))
+      const { answer, interrupts } = Context.get(context, Runtime.Runtime)
+      const { runId } = yield* Effect.provideContext(settle("ask"), context)
+      const [asked] = yield* interrupts(caller, runId)
+      const racer = Effect.result(answer(caller, runId, asked?.id ?? "", { decision: "approve", value: "yes" }))
+      yield* Effect.forkChild(Effect.all(Array.from({ length: 100 }, () => racer), { concurrency: "unbounded" }))
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* store.get(runId), { state: "completed", attempt: 2, crashes: 0 })
     }))
 
   it.live("one cancels, and all see it cancelled", () =>

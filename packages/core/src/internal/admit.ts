@@ -48,9 +48,10 @@ const enter = Effect.fnUntraced(function*(
   span: Tracer.AnySpan | undefined
 ) {
   const started = { agent: run.agent, ...originOf(run), ...placeIn(span) }
-  node.arriving.add(run.runId)
-  return yield* write(node, bound, run, { type: "run_started", data: started }, inherited).pipe(
-    Effect.tap(({ attached, run: admitted }) => {
+  const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
+  return yield* node.arrive(
+    run.runId,
+    Effect.tap(written, ({ attached, run: admitted }) => {
       if (attached) return Effect.void
       node.metrics.started(admitted)
       return Effect.sync(() =>
@@ -58,8 +59,7 @@ const enter = Effect.fnUntraced(function*(
           parent: span
         })
       )
-    }),
-    Effect.ensuring(Effect.sync(() => node.arriving.delete(run.runId)))
+    })
   )
 })
 

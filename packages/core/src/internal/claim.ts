@@ -82,15 +82,11 @@ export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: 
     // Who was running has its place already.
     ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
   }
-  node.arriving.add(run.runId)
-  const claimed = yield* asRunError(Effect.uninterruptible(Effect.ensuring(
-    Effect.tap(
-      node.commit(run, write),
-      (claimed) => claimed === undefined ? Effect.void : takeOver(node, bound, claimed)
-    ),
-    Effect.sync(() => node.arriving.delete(run.runId))
-  )))
-  return claimed !== undefined
+  const taken = Effect.tap(
+    node.commit(run, write),
+    (claimed) => claimed === undefined ? Effect.void : takeOver(node, bound, claimed)
+  )
+  return (yield* asRunError(node.arrive(run.runId, taken))) !== undefined
 })
 
 const stepsOf = (node: Node, run: RunRecord) => Effect.suspend(() => node.journalOf(run).store.steps(run.runId))

@@ -17,7 +17,7 @@ export const makeDrive = (node: Node, callables: Callables): Drive =>
       // An owner that was only slow has paused it since: it waits for its answer.
       if (run.waitsFor === "interrupt") return
       const lost = run.state === "running"
-      if (lost && node.owns(runId)) return
+      if (lost && node.has(runId)) return
       yield* claim(node, bound, run, { from: [run.state], ...(lost ? { crashes: run.crashes + 1 } : {}) })
     },
     (effect, { runId }) =>

@@ -34,14 +34,13 @@ const lookEvery = 1_000
  */
 export class Node {
   closing = false
-  /** Runs that are being admitted or claimed at this moment: the store says they are running, and they are not live yet. */
-  readonly arriving = new Set<string>()
   /** How runs start others. */
   children: Children = noChildren
   /** What follows when a run has ended or pauses, here or by this node's hand. */
   rested: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void> = () => Effect.void
   /** Where runs are driven, when that is not for this node to say. */
   place: Place | undefined
+  private readonly arriving = new Map<string, number>()
   private readonly looking = Latch.makeUnsafe(false)
   private stopped = false
   readonly durable: Journal
@@ -87,9 +86,21 @@ export class Node {
     )
   )
 
-  /** Whether this process drives the run now. */
-  owns(runId: string): boolean {
-    return this.live.has(runId)
+  /** Whether this process drives the run, or is about to: then nobody else here takes it. */
+  has(runId: string): boolean {
+    return this.live.has(runId) || this.arriving.has(runId)
+  }
+
+  /** Admits or claims a run: for the time that takes the store says that it is running, and it is not live yet. */
+  arrive<A, E, R>(runId: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const count = (more: number) =>
+      Effect.sync(() => {
+        const left = (this.arriving.get(runId) ?? 0) + more
+        if (left === 0) this.arriving.delete(runId)
+        else this.arriving.set(runId, left)
+      })
+    // Many may try, and one that is refused is not the last.
+    return Effect.uninterruptible(Effect.andThen(count(1), Effect.ensuring(effect, count(-1))))
   }
 
   journalOf(run: Pick<RunRecord, "durable">): Journal {

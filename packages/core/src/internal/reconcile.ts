@@ -20,7 +20,7 @@ export const reconcile = Effect.fnUntraced(function*(
   goOn: typeof claim = claim
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* runs) {
-    if (node.closing || node.owns(run.runId) || node.arriving.has(run.runId)) continue
+    if (node.closing || node.has(run.runId)) continue
     const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) continue

@@ -72,8 +72,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
         Effect.as(Effect.annotateLogs(Effect.logError("A run could not be woken", error), { runId: run.runId }), true))
     )
 
-  const boundOf = (run: RunRecord) =>
-    node.owns(run.runId) || node.arriving.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
+  const boundOf = (run: RunRecord) => node.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
 
   /**
    * Of a line in which there is only so much room the store gives what has room now, page by page: what one tenant has
@@ -113,7 +112,7 @@ export const makeWaking = (node: Node, callables: Callables) => {
     const standing = { queued: 0, suspended: 0 }
     const agents = limited.map(({ agent }) => agent)
     for (const run of yield* store.due({ now: node.now(), agents, limit: countedAtMost })) {
-      if (!node.arriving.has(run.runId)) standing[run.state === "queued" ? "queued" : "suspended"]++
+      if (!node.has(run.runId)) standing[run.state === "queued" ? "queued" : "suspended"]++
     }
     const durable = store === node.durable.store
     node.metrics.waiting({ state: "queued", durable }, standing.queued)

@@ -84,6 +84,9 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
 
   const storeOf = (process: Process): RunStore.RunStore["Service"] => {
     const pause = Effect.suspend(() => random.chance(books.faults * 2) ? Effect.sleep(random.below(300)) : Effect.void)
+    const slowly = Effect.suspend(() =>
+      random.chance(books.faults * 15) ? Effect.sleep(random.below(1_000)) : Effect.void
+    )
     const apply = (writes: ReadonlyArray<RunStore.Write>) =>
       Effect.map(base.write(writes), (answers) => {
         for (const [index, write] of writes.entries()) {
@@ -103,6 +106,8 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
       ...base,
       due: (query) => Effect.map(base.due(query), inOrder),
       list: (query) => Effect.map(base.list(query), inOrder),
+      // Whoever goes on with what was read before others could no longer write is found out by what they write meanwhile.
+      steps: (runId) => Effect.tap(base.steps(runId), slowly),
       write: (writes) =>
         alive(Effect.andThen(
           pause,
@@ -131,12 +136,16 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
     }
   }
 
-  /** Compares the books with what can be read. */
-  const audit = Effect.gen(function*() {
+  /** Compares the books, and what followers have seen, with what can be read. */
+  const audit = Effect.fnUntraced(function*(seen: ReadonlyArray<Event.RunEvent>) {
     for (const [runId, run] of runs) {
       const events = yield* base.events(runId, 0, 100_000)
       if (!events.every(({ seq }, index) => seq === index + 1) || events.length !== run.seq) {
         flaws.push(`the journal of ${runId} has ${events.length} events, not ${run.seq} in a row`)
+      }
+      for (const event of seen.filter((event) => event.runId === runId)) {
+        if (JSON.stringify(events[event.seq - 1]) === JSON.stringify(event)) continue
+        flaws.push(`${event.type} was seen as event ${event.seq} of ${runId}, and is not there`)
       }
       const ends = events.filter(Event.isTerminal)
       if (ends.length > 1 || (ends.length === 1 && events.at(-1) !== ends[0])) {
