@@ -1,88 +1,104 @@
 /** CPU that the whole door adds to a call: everything on beside everything off, in turn, in the same run. */
-import { generateKeyPairSync, sign } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:http"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { checkDoor, checkFile } from "./door/everythingOn.ts"
+import { startIdentity } from "./door/identity.ts"
 import { median } from "./durable/measure.ts"
 import { type Load, send } from "./load.ts"
 import { start } from "./process.ts"
 
-const rounds = Number(process.env["ROUNDS"] ?? 5)
-const requests = Number(process.env["REQUESTS"] ?? 4_000)
+const pairs = Number(process.env["PAIRS"] ?? 3)
+const rounds = Number(process.env["ROUNDS"] ?? 6)
+const requests = Number(process.env["REQUESTS"] ?? 2_000)
+const only = process.env["ONLY"] ?? ""
 const concurrency = 16
 const atMostMillis = 0.25
+/** A process is as fast as it gets after so many rounds. */
+const warming = 3
 
-const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
-let issuer = ""
-const identity = createServer(({ url }, response) => {
-  const keys = [{ ...publicKey.export({ format: "jwk" }), kid: "one", alg: "ES256", use: "sig" }]
-  response.setHeader("content-type", "application/json")
-    .end(JSON.stringify(url === "/jwks" ? { keys } : { issuer, jwks_uri: `${issuer}/jwks` }))
-})
-await new Promise<void>((resolve) => identity.listen(0, "127.0.0.1", resolve))
-const address = identity.address()
-issuer = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
-
-const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
-const claims = {
-  iss: issuer,
-  aud: "https://door.test",
-  sub: "ada",
-  org: "acme",
-  roles: ["desk"],
-  exp: Math.floor(Date.now() / 1_000) + 86_400
-}
-const text = `${encode({ alg: "ES256", kid: "one", typ: "at+jwt" })}.${encode(claims)}`
-const signature = sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" })
-const token = `${text}.${signature.toString("base64url")}`
-
-const load: Load = {
-  path: "/agents/echo",
-  body: { text: "hello" },
-  expect: "hello",
-  headers: { authorization: `Bearer ${token}` }
-}
-
+const agents = [
+  { agent: "echo", name: "" },
+  { agent: "paid", name: ", with a call of a model" }
+]
+const identity = await startIdentity()
+const tokens = { good: identity.tokenFor(["desk"]), idle: identity.tokenFor([]) }
 const folder = mkdtempSync(join(tmpdir(), "bench-door-"))
 try {
   console.log(`load before: ${loadavg().map((one) => one.toFixed(1)).join(" ")}`)
   for (const store of ["memory", "SQLite"]) {
     for (const durable of [false, true]) {
-      await compare(store, durable)
+      const name = `${store}, ${durable ? "durable" : "not durable"}`
+      if (name.startsWith(only)) await compare(name, store, durable)
     }
   }
 } finally {
-  identity.close()
-  identity.closeAllConnections()
+  identity.stop()
   rmSync(folder, { recursive: true })
 }
 
-async function compare(store: string, durable: boolean) {
-  const fileOf = (door: string) => store === "memory" ? "" : join(folder, `${door}-${durable}.db`)
-  const started = await Promise.all(
-    (["off", "on"] as const).map((door) =>
-      start("door", "", "", { DOOR: door, STORE: fileOf(door), ISSUER: issuer, DURABLE: durable ? "yes" : "no" })
+/** Two processes differ for as long as they live, whatever is on in them: each pair is a fresh one. */
+async function compare(name: string, store: string, durable: boolean) {
+  const costs = agents.map(() => ({ off: new Array<number>(), on: new Array<number>() }))
+  for (let pair = 0; pair < pairs; pair++) await measurePair(costs, join(folder, `${name}-${pair}`), store, durable)
+  for (const [index, { off, on }] of costs.entries()) {
+    const added = on.map((cost, round) => cost - (off[round] ?? NaN)).sort((a, b) => a - b)
+    const [least, most] = [Math.floor(added.length / 4), Math.floor(added.length * 3 / 4)].map((at) => added[at])
+    console.log(
+      `${name}${agents[index]?.name}: off ${median(off).toFixed(3)} ms CPU a call, on ${median(on).toFixed(3)} ms, ` +
+        `the door ${median(added).toFixed(3)} ms (half of the rounds ${least?.toFixed(3)} to ${most?.toFixed(3)}; ` +
+        `at most ${atMostMillis}); load ${loadavg()[0]?.toFixed(1)}`
     )
-  )
+  }
+}
+
+async function measurePair(
+  costs: ReadonlyArray<Record<"off" | "on", Array<number>>>,
+  path: string,
+  store: string,
+  durable: boolean
+) {
+  const fileOf = (door: string) => store === "memory" ? "" : `${path}-${door}.db`
+  const doors = ["off", "on"] as const
+  const started = await Promise.all(doors.map(async (door) => ({
+    door,
+    server: await start("door", "", "", {
+      DOOR: door,
+      STORE: fileOf(door),
+      ISSUER: identity.issuer,
+      DURABLE: durable ? "yes" : "no"
+    })
+  })))
   try {
-    const costs = started.map((): Array<number> => [])
-    for (let round = 0; round <= rounds; round++) {
-      for (const [index, server] of started.entries()) {
-        const before = server.cpuMillis()
-        await send(server.url, load, requests, concurrency)
-        // The first round only warms up.
-        if (round > 0) costs[index]?.push((server.cpuMillis() - before) / requests)
+    for (let round = -warming; round < rounds; round++) {
+      for (const [index, { agent }] of agents.entries()) {
+        for (const { door, server } of round % 2 === 0 ? started : started.toReversed()) {
+          const before = server.cpuMillis()
+          await send(server.url, loadOf(agent), requests, concurrency)
+          if (round >= 0) costs[index]?.[door].push((server.cpuMillis() - before) / requests)
+        }
       }
     }
-    const [off = NaN, on = NaN] = costs.map(median)
-    console.log(
-      `${store}, ${durable ? "durable" : "not durable"}: off ${off.toFixed(3)} ms CPU a call, on ${
-        on.toFixed(3)
-      } ms, ` +
-        `the door ${(on - off).toFixed(3)} ms (at most ${atMostMillis}); load ${loadavg()[0]?.toFixed(1)}`
-    )
+    const calls = (warming + rounds) * requests
+    for (const { door, server } of started) {
+      if (door === "on") await checkDoor(server.url, tokens, { calls: calls * agents.length, paid: calls })
+    }
   } finally {
-    for (const server of started) server.stop()
+    for (const { server } of started) server.stop()
+  }
+  await sleep(500)
+  for (const door of doors) {
+    const asked = door === "on" ? 1 : 0
+    if (durable) checkFile(fileOf(door), (warming + rounds) * requests * agents.length + asked)
+  }
+}
+
+function loadOf(agent: string): Load {
+  return {
+    path: `/agents/${agent}`,
+    body: { text: "hello" },
+    expect: "hello",
+    headers: { authorization: `Bearer ${tokens.good}` }
   }
 }

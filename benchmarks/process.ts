@@ -37,6 +37,11 @@ export const commands = {
   ]
 } as const
 
+/** `CPU_PROF=folder` writes a profile of each server there. */
+const profiling = process.env["CPU_PROF"] === undefined
+  ? []
+  : ["--cpu-prof", "--cpu-prof-dir", process.env["CPU_PROF"]]
+
 /**
  * `store` is what `--store` names, `retention` what `--retention` says, `env` what a server of ours reads besides; the raw
  * server keeps nothing anyway.
@@ -49,7 +54,7 @@ export const start = async (
 ): Promise<Measured> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const child = spawn(process.execPath, commands[command], {
+  const child = spawn(process.execPath, [...profiling, ...commands[command]], {
     env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: retention, ...env },
     stdio: ["ignore", "ignore", "inherit"]
   })
@@ -58,7 +63,7 @@ export const start = async (
     url,
     cpuMillis: () => cpuMillis(child.pid),
     rssMiB: () => Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1_024,
-    stop: () => child.kill("SIGKILL")
+    stop: () => child.kill(profiling.length === 0 ? "SIGKILL" : "SIGTERM")
   }
 }
 

@@ -12,29 +12,49 @@ import {
   Prices,
   RateLimit,
   Roles,
+  Run,
   RunStore,
   Server,
   Sqlite
 } from "fastagentic"
 import { Oidc } from "fastagentic/oidc"
+import { limit } from "../door/everythingOn.ts"
 
 const on = process.env["DOOR"] === "on"
 const file = process.env["STORE"] ?? ""
 
 const Nothing = Hook.make("nothing")
 
-class Echo extends Agent.make("echo", {
-  description: "Says what you say",
+const shape = {
   payload: { text: Schema.String },
   durable: process.env["DURABLE"] === "yes",
   scopes: on ? ["echo:say"] : []
-}) {}
+}
 
-const Declared = App.make("door", { version: "1.0.0", agents: [Echo] })
+class Echo extends Agent.make("echo", { description: "Says what you say", ...shape }) {}
+
+class Paid extends Agent.make("paid", { description: "The same after a call of a model", ...shape }) {}
+
+const Declared = App.make("door", { version: "1.0.0", agents: [Echo, Paid] })
 const Door = on ? Declared.hook(Nothing) : Declared
 
-const Handlers = Layer.merge(
+/** Reserves and settles, as adapters do around each call of a model. */
+const callModel = Effect.gen(function*() {
+  const run = yield* Run.CurrentRun
+  const grant = yield* run.spend({
+    callId: "one",
+    model: "m",
+    inputTokens: 100,
+    maxOutputTokens: 100,
+    clamps: true,
+    changesTo: () => false
+  })
+  yield* grant.settle({ inputTokens: 90, outputTokens: 20 })
+})
+
+const Handlers = Layer.mergeAll(
   Echo.toLayer(({ text }) => Effect.succeed(text)),
+  Paid.toLayer(({ text }) => Effect.as(Effect.orDie(callModel), text)),
   Nothing.toLayer({ request: (call, next) => next(call) })
 )
 
@@ -42,19 +62,19 @@ const Stores = file === ""
   ? Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory, BudgetStore.BudgetStore.layerMemory)
   : Sqlite.layer({ filename: file })
 
-const Callers = Roles.layer({ desk: { includes: ["reader"] }, reader: { scopes: ["echo:*"] } }).pipe(
+const Callers = Roles.layer({ desk: { includes: ["reader"] }, reader: { scopes: ["echo:*", "audit:read"] } }).pipe(
   Layer.provide(Oidc.layer({ issuer: process.env["ISSUER"] ?? "", audience: "https://door.test", tenantClaim: "org" })),
   Layer.provide(FetchHttpClient.layer)
 )
 
 const Limits = Budget.layer.pipe(Layer.provide(Layer.merge(
   Prices.layer({ m: { input: 1, output: 10 } }),
-  Budget.limits([{ name: "daily", per: "user", period: "day", hard: 1_000 }])
+  Budget.limits([{ name: "daily", per: "user", period: "day", hard: 1_000_000 }])
 )))
 
 const Closed = Layer.mergeAll(
   Callers,
-  RateLimit.layer([{ name: "each", by: ["user"], limit: 1_000_000_000, window: "1 day" }]),
+  RateLimit.layer([{ name: "each", by: ["user"], limit, window: "1 day" }]),
   Limits
 )
 
@@ -65,6 +85,9 @@ const Silent = Layer.succeed(Audit.Audit, {
 })
 
 const Open = Layer.mergeAll(Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited, Silent)
+
+// An ordinary end, with the profile that may be asked for.
+process.on("SIGTERM", () => process.exit())
 
 const port = Number(process.env["PORT"])
 const served = on

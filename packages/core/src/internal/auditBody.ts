@@ -41,6 +41,11 @@ const algorithm = Aead.chacha20Poly1305
 export interface Opened {
   readonly kept: SubjectKey
   readonly key: Aead.Key
+  /**
+   * Who acted, sealed: the same text for each entry that says nothing more. That they are of one principal is known from
+   * the id of the key.
+   */
+  sealed?: string
 }
 
 export const newKey = (subject: string, createdAt: number): Effect.Effect<Opened> =>
@@ -53,15 +58,25 @@ export const openKey = (kept: SubjectKey): Effect.Effect<Opened> =>
   ))
 
 /** The body of an entry, but for its place: that is known only when its turn has come. */
-export const seal = Effect.fnUntraced(function*(entry: Entry, { kept, key }: Opened) {
+export const seal = Effect.fnUntraced(function*(entry: Entry, opened: Opened) {
   const { principal, reason, ...open } = entry
+  const sealed = reason === undefined
+    ? opened.sealed ??= yield* sealText({ principal }, opened)
+    : yield* sealText({ principal, reason }, opened)
+  return JSON.stringify({ ...open, key: opened.kept.id, sealed })
+})
+
+const sealText = Effect.fnUntraced(function*(
+  personal: { readonly principal: string; readonly reason?: string },
+  { key }: Opened
+) {
   const nonce = randomBytes(algorithm.nonceLength)
   const aead = yield* Aead.Aead
-  const sealed = yield* Effect.orDie(aead.encrypt(key, text.encode(JSON.stringify({ principal, reason })), { nonce }))
+  const sealed = yield* Effect.orDie(aead.encrypt(key, text.encode(JSON.stringify(personal)), { nonce }))
   const whole = new Uint8Array(nonce.length + sealed.length)
   whole.set(nonce)
   whole.set(sealed, nonce.length)
-  return JSON.stringify({ ...open, key: kept.id, sealed: Base64.encode(whole) })
+  return Base64.encode(whole)
 })
 
 /** The entry that a link keeps; without its key, or with one that does not fit, nobody knows who acted. */

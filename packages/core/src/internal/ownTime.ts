@@ -34,7 +34,7 @@ export class OwnTime {
   /** Runs a part of the hook; when its time is up first, it is stopped and dies of it. */
   readonly within = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Number.isFinite(this.limitMillis)
-      ? Effect.raceFirst(effect, Effect.andThen(this.over, Effect.die(new TookTooLong("its time was up"))))
+      ? Effect.raceFirst(effect, Effect.andThen(this.over, tookTooLong))
       : effect
 
   private readonly over: Effect.Effect<void> = Effect.suspend(() => {
@@ -50,6 +50,9 @@ export class OwnTime {
     return left <= 0 ? Effect.void : Effect.andThen(Effect.sleep(left), this.over)
   })
 }
+
+/** Made only when it is needed: an error costs its stack. */
+const tookTooLong = Effect.suspend(() => Effect.die(new TookTooLong("its time was up")))
 
 /** Starts to count, on the clock of the fiber. */
 export const counting = <A, E, R>(limitMillis: number, use: (time: OwnTime) => Effect.Effect<A, E, R>) =>

@@ -221,7 +221,6 @@ export const makeSpending = Effect.fnUntraced(function*(
         limit.atHard !== "suspend"
       )
       if (held.length === 0) return
-      yield* Effect.ignore(store.expire)
       const counters = yield* Effect.orElseSucceed(store.counters(held.map(({ key }) => key)), () => [])
       const full = held.find(({ key, limit }) =>
         counters.some((counter) => counter.key === key && counter.settled >= toMicros(limit.hard))
