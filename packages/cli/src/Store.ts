@@ -13,7 +13,7 @@ import {
   RunStore,
   ScheduleStore
 } from "@fastagentic/core"
-import { Sqlite, SqliteClient, SqliteRunStore } from "@fastagentic/stores/sqlite"
+import { Sqlite, SqliteClient, SqliteRunStore, SqliteWriter } from "@fastagentic/stores/sqlite"
 import { Config, Effect, Layer, Redacted, Schema } from "effect"
 import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
@@ -129,6 +129,7 @@ const sqlite = (filename: string, spread: boolean): Layer.Layer<Services, StoreI
 
 const sqliteReading = (filename: string): Layer.Layer<RunStore.RunStore, StoreInUse | UnusableStore> =>
   Layer.effect(RunStore.RunStore, SqliteRunStore.make).pipe(
+    Layer.provide(SqliteWriter.layer),
     Layer.provide(SqliteClient.layer({ filename, readonly: true, busyTimeout: "250 millis" })),
     or((error) => unusableFile(filename, error))
   )

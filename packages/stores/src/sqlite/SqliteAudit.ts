@@ -10,56 +10,51 @@ import { type Append, AuditLog } from "@fastagentic/core/AuditLog"
 import { type Config, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
+import * as SqliteWriter from "./SqliteWriter.ts"
 
 /**
- * A log on whatever `SqlClient` is there; the tables have to exist. One call of `append` is one transaction.
+ * A log on whatever `SqlClient` is there; the tables have to exist.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient.SqlClient> = Effect.map(
-  SqlClient.SqlClient,
-  (sql) => {
-    const move = ({ after, links, tenant }: Append) => {
-      const { hash, seq } = links.at(-1) ?? after
-      return after.seq === 0
-        ? sql`
-          INSERT INTO audit_chains (tenant, seq, hash) VALUES (${nameOf(tenant)}, ${seq}, ${hash})
-          ON CONFLICT DO NOTHING RETURNING seq`
-        : sql`
-          UPDATE audit_chains SET seq = ${seq}, hash = ${hash}
-          WHERE tenant = ${nameOf(tenant)} AND seq = ${after.seq} AND hash = ${after.hash} RETURNING seq`
+export const makeLog: Effect.Effect<
+  AuditLog["Service"],
+  never,
+  SqlClient.SqlClient | SqliteWriter.SqliteWriter
+> = Effect.gen(function*() {
+  const writer = yield* SqliteWriter.SqliteWriter
+
+  const appendOne = Effect.fnUntraced(function*(connection: Connection, { after, keys, links, tenant }: Append) {
+    const name = nameOf(tenant)
+    const { hash, seq } = links.at(-1) ?? after
+    const [moved] = after.seq === 0
+      ? yield* connection.executeValues(begin, [name, seq, hash])
+      : yield* connection.executeValues(move, [seq, hash, name, after.seq, after.hash])
+    if (moved === undefined) return yield* log.place(tenant)
+    for (const { body, hash, seq } of links) yield* connection.executeValues(insertLink, [name, seq, hash, body])
+    for (const { createdAt, id, key, subject } of keys) {
+      yield* connection.executeValues(insertKey, [name, id, nameOf(subject), key, createdAt])
     }
+    return { seq, hash }
+  })
 
-    const appendOne = Effect.fnUntraced(function*(append: Append) {
-      const { after, keys, links, tenant } = append
-      const name = nameOf(tenant)
-      if ((yield* move(append)).length === 0) return yield* log.place(tenant)
-      for (const { body, hash, seq } of links) {
-        yield* sql`INSERT INTO audit (tenant, seq, hash, body) VALUES (${name}, ${seq}, ${hash}, ${body})`
-      }
-      for (const { createdAt, id, key, subject } of keys) {
-        yield* sql`
-          INSERT INTO audit_keys (tenant, id, subject, key, created_at)
-          VALUES (${name}, ${id}, ${nameOf(subject)}, ${key}, ${createdAt})`
-      }
-      const { hash, seq } = links.at(-1) ?? after
-      return { seq, hash }
-    })
-
-    const log: AuditLog["Service"] = makeAuditLog(
-      sql,
-      unavailable,
-      (appends) => Effect.forEach(appends, appendOne).pipe(sql.withTransaction, unavailable("audit: append"))
-    )
-    return log
-  }
-)
+  const log: AuditLog["Service"] = makeAuditLog(
+    yield* SqlClient.SqlClient,
+    unavailable,
+    (appends) =>
+      writer.write((connection) => Effect.forEach(appends, (append) => appendOne(connection, append))).pipe(
+        unavailable("audit: append")
+      )
+  )
+  return log
+})
 
 /**
  * Creates the tables when needed.
@@ -70,7 +65,7 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient.SqlCli
 export const layerLog: Layer.Layer<AuditLog, MigrationError | SqlError, SqlClient.SqlClient> = Layer.effect(
   AuditLog,
   makeLog
-).pipe(Layer.provide(migrations.layer))
+).pipe(Layer.provide([migrations.layer, SqliteWriter.layer]))
 
 /**
  * The trail, and its log, on whatever `SqlClient` is there.
@@ -96,3 +91,13 @@ export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<Audit | AuditLog, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.provide(layerNoClient, SqliteClient.layer(options))
+
+// texts
+
+const begin = "INSERT INTO audit_chains (tenant, seq, hash) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING seq"
+
+const move = "UPDATE audit_chains SET seq = ?, hash = ? WHERE tenant = ? AND seq = ? AND hash = ? RETURNING seq"
+
+const insertLink = "INSERT INTO audit (tenant, seq, hash, body) VALUES (?, ?, ?, ?)"
+
+const insertKey = "INSERT INTO audit_keys (tenant, id, subject, key, created_at) VALUES (?, ?, ?, ?, ?)"

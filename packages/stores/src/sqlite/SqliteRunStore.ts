@@ -14,7 +14,7 @@ import {
   type Write,
   type Written
 } from "@fastagentic/core/RunStore"
-import { Context, Effect, Layer, Result } from "effect"
+import { Effect, Layer, Result } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
@@ -28,6 +28,7 @@ import { makeTransact } from "../sql/runTransaction.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
+import * as SqliteWriter from "./SqliteWriter.ts"
 
 /**
  * A run store on whatever `SqlClient` is there; the tables have to exist.
@@ -39,42 +40,35 @@ import * as SqliteClient from "./SqliteClient.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient> = Effect.map(
-  SqlClient.SqlClient,
-  (sql) => {
-    const writeAll = (writes: ReadonlyArray<Write>) =>
-      Effect.withFiber<ReadonlyArray<Written>, SqlError>((fiber) => {
-        // Statements go to the connection itself: a span and a text put together for each would double their cost.
-        const [connection] = Context.getUnsafe(fiber.context, sql.transactionService)
-        return Effect.forEach(
-          writes,
-          (write) => write._tag === "Admit" ? admit(sql, connection, write) : commit(sql, connection, write)
-        )
-      })
+export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient | SqliteWriter.SqliteWriter> = Effect
+  .gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const writer = yield* SqliteWriter.SqliteWriter
 
-    const writeOne = (write: Write) => Effect.map(writeAll([write]), ([written = refused]) => written)
+    const writeOne = (connection: Connection, write: Write) =>
+      write._tag === "Admit" ? admit(sql, connection, write) : commit(sql, connection, write)
 
     /** What a damaged run has in the way refuses the writes to it, the others are committed. */
-    const oneByOne = (writes: ReadonlyArray<Write>) =>
-      Effect.forEach(writes, (write) =>
-        sql.withTransaction(writeOne(write)).pipe(
-          Effect.catchIf(isTaken, (error) => notKept(write._tag === "Admit" ? write.run.runId : write.runId, error))
-        )).pipe(sql.withTransaction)
+    const writeApart = (connection: Connection, write: Write) =>
+      sql.withTransaction(writeOne(connection, write)).pipe(
+        Effect.catchIf(isTaken, (error) => notKept(write._tag === "Admit" ? write.run.runId : write.runId, error))
+      )
+
+    const writeAll = (writes: ReadonlyArray<Write>, one: typeof writeOne) =>
+      writer.write((connection) => Effect.forEach(writes, (write) => one(connection, write)))
 
     return RunStore.of({
       write: (writes) =>
-        writes.length === 0 ? Effect.succeed([]) : writeAll(writes).pipe(
-          sql.withTransaction,
-          Effect.catchIf(isTaken, () => oneByOne(writes)),
+        writes.length === 0 ? Effect.succeed([]) : writeAll(writes, writeOne).pipe(
+          Effect.catchIf(isTaken, () => writeAll(writes, writeApart)),
           unavailable("write")
         ),
       ...makeReads(sql),
       compact: makeCompact(sql),
       remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
-      transact: makeTransact(sql, writeOne)
+      transact: makeTransact(sql, (write) => writer.write((connection) => writeOne(connection, write)))
     })
-  }
-)
+  })
 
 /**
  * Creates the tables when needed.
@@ -85,7 +79,7 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
 export const layerNoClient: Layer.Layer<RunStore, MigrationError | SqlError, SqlClient.SqlClient> = Layer.effect(
   RunStore,
   make
-).pipe(Layer.provide(migrations.layer))
+).pipe(Layer.provide([migrations.layer, SqliteWriter.layer]))
 
 /**
  * @category layers
