@@ -680,6 +680,11 @@ describe("lists", () => {
       const hidden = /"(?:secret|handbook|greeting)"/u
       assert.deepStrictEqual(ann.map((text) => hidden.test(text)), ann.map(() => false))
       assert.deepStrictEqual(desk.map((text) => hidden.test(text)), desk.map(() => true))
+      const card = (path: string) =>
+        Effect.promise(() => Transports.request(`${lab.url}${path}/.well-known/agent-card.json`))
+      assert.notMatch((yield* card("")).text, hidden)
+      assert.include((yield* card("")).text, "\"plain\"")
+      assert.deepStrictEqual([(yield* card("/a2a/secret")).status, (yield* card("/a2a/plain")).status], [404, 200])
       const call = Transports.mcpRequest(
         "tools/call",
         { name: "secret", arguments: { mark: "x" } },

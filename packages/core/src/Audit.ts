@@ -10,7 +10,7 @@ const optional = Schema.optionalKey
 
 /**
  * One decision. `at` is Unix milliseconds; `rule` is what refused, `reason` what a person said, `costUsd` what a run
- * has cost as far as it is known.
+ * has cost as far as it is known. With a `count` it stands for so many refusals, of which it is the last.
  *
  * @category models
  * @since 0.1.0
@@ -25,6 +25,7 @@ export interface Entry {
   readonly rule?: string
   readonly reason?: string
   readonly costUsd?: number
+  readonly count?: number
   readonly runId?: string
   readonly traceId: string
 }
@@ -49,6 +50,7 @@ export const Recorded = Schema.Struct({
   rule: optional(Schema.String),
   reason: optional(Schema.String),
   costUsd: optional(Schema.Finite),
+  count: optional(Schema.Int),
   runId: optional(Schema.String),
   traceId: Schema.String
 })

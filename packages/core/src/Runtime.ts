@@ -24,6 +24,7 @@ import { Node } from "./internal/node.ts"
 import { makeOffers } from "./internal/offers.ts"
 import { makeReading } from "./internal/reading.ts"
 import { reconcile } from "./internal/reconcile.ts"
+import { makeRefusals } from "./internal/refusals.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { compileSchedules, makeSchedules } from "./internal/schedules.ts"
 import { makeStart } from "./internal/start.ts"
@@ -258,6 +259,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         rules: policy,
         limit,
         audit: yield* Audit,
+        refusals: yield* makeRefusals(yield* Audit, () => node.now()),
         metrics: node.metrics,
         now: () => node.now()
       })

@@ -127,6 +127,29 @@ describe("policy", () => {
       assert.strictEqual(limited.reason._tag, "RateLimited")
     }).pipe(Effect.provide(ShopLayer)))
 
+  it.effect("writes down many refusals that say the same as one with a count, minute by minute", () =>
+    Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const audit = yield* Audit.Audit
+      const counts = Effect.map(
+        audit.page({ tenant: "acme", after: 0, limit: 200 }),
+        (trail) => trail.filter(({ decision }) => decision === "Forbidden").map(({ count = 1 }) => count)
+      )
+      const refused = Effect.flip(runtime.start(as("weak"), { kind: "agent", identifier: "clerk", payload: {} }))
+      const ones = Array.from({ length: 20 }, () => 1)
+      yield* Effect.repeat(refused, { times: 49 })
+      assert.deepStrictEqual(yield* counts, ones)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* counts, [...ones, 30])
+      yield* refused
+      yield* TestClock.adjust("2 minutes")
+      assert.deepStrictEqual(yield* counts, [...ones, 30, 1])
+      yield* Effect.repeat(refused, { times: 21 })
+      yield* TestClock.adjust("61 seconds")
+      yield* refused
+      assert.deepStrictEqual(yield* counts, [...ones, 30, 1, ...ones, 2, 1])
+    }).pipe(Effect.provide(ShopLayer)))
+
   it.effect("limits names that nobody declared together", () =>
     Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime

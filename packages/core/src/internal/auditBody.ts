@@ -19,6 +19,7 @@ export const Body = Schema.Struct({
   decision: Schema.String,
   rule: optional(Schema.String),
   costUsd: optional(Schema.Finite),
+  count: optional(Schema.Int),
   runId: optional(Schema.String),
   traceId: Schema.String,
   key: Schema.String,

@@ -13,6 +13,7 @@ import type { Callables } from "./bind.ts"
 import type { Limiter } from "./limiter.ts"
 import type { Metrics } from "./metrics.ts"
 import type { Bound, Node } from "./node.ts"
+import type { Refusals } from "./refusals.ts"
 
 export interface Door {
   readonly authenticate: (caller: Caller) => Effect.Effect<Principal, RunError>
@@ -73,6 +74,7 @@ export const makeDoor = (options: {
   readonly rules: ReadonlyArray<PolicyRule>
   readonly limit: Limiter
   readonly audit: Audit["Service"]
+  readonly refusals: Refusals
   readonly metrics: Metrics
   readonly now: () => number
 }): Door => {
@@ -83,7 +85,7 @@ export const makeDoor = (options: {
     target: string,
     { decision = "allowed", ...about }: About
   ) =>
-    options.audit.record({
+    (decision === "allowed" ? options.audit : options.refusals).record({
       at: options.now(),
       tenant: principal.tenant,
       principal: principal.id,
@@ -99,11 +101,15 @@ export const makeDoor = (options: {
       )
     )
 
-  // Nobody is written down before it is known who they are: anybody could fill the trail.
+  // Nobody is written down before it is known who they are: anybody could fill the trail. They are counted.
   const authenticate = (caller: Caller) =>
     asRunError(Effect.tapError(
       Tracing.within(options.auth.authenticate(caller.credentials), "authenticate"),
-      (reason) => Effect.sync(() => options.metrics.refused(caller.protocol, reason._tag, "authenticate"))
+      (reason) =>
+        Effect.sync(() => {
+          options.metrics.refused(caller.protocol, reason._tag, "authenticate")
+          if (reason._tag === "Unauthenticated") options.refusals.unknown()
+        })
     ))
 
   const { rules } = options

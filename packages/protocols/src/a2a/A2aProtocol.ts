@@ -36,7 +36,7 @@ export interface Options {
  *
  * The card of the app is at `/.well-known/agent-card.json` and `/.well-known/agent.json`, JSON-RPC at `/a2a`. Each
  * agent is also served alone, at `/a2a/{agent}` with its card at `/a2a/{agent}/.well-known/agent-card.json`. Only the
- * cards are public.
+ * cards are public; with an auth layer they hold what needs no scopes, and the extended card what its caller may call.
  *
  * A message to `/a2a` is for the skill that the request's or the message's metadata names as `skillId` or `skill`;
  * when they name none, for the only agent, else for the first durable one, else for the first.
@@ -48,8 +48,9 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
   HttpRouter.use((router) =>
     Effect.gen(function*() {
       const runtime = yield* Runtime
-      const { schemes } = yield* Auth
+      const { open, schemes } = yield* Auth
       const { path = "/a2a", publicUrl } = options
+      const shown = open ? runtime.fusion : withoutScopes(runtime.fusion)
       const skills = A2aSkill.fromFusion(runtime.fusion)
       const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills))
 
@@ -88,8 +89,10 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const card = traced(Effect.fnUntraced(function*(request) {
         const { agent } = yield* HttpRouter.params
         const only = agent === undefined ? undefined : skills.get(agent)
-        if (agent !== undefined && only === undefined) return HttpServerResponse.empty({ status: 404 })
-        return yield* cached(request, JSON.stringify(cardOf(request, agent)))
+        if (agent !== undefined && (only === undefined || !shown.agents.has(agent))) {
+          return HttpServerResponse.empty({ status: 404 })
+        }
+        return yield* cached(request, JSON.stringify(cardOf(request, agent, shown)))
       }))
 
       for (const name of ["agent-card.json", "agent.json"]) {
@@ -100,6 +103,13 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       yield* router.add("*", `${path}/:agent`, rpc)
     })
   )
+
+/** What everybody may know of an app that not everybody may call. */
+const withoutScopes = (fusion: Fusion): Fusion => ({
+  ...fusion,
+  agents: new Map([...fusion.agents].filter(([, { scopes }]) => scopes.length === 0)),
+  prompts: new Map([...fusion.prompts].filter(([, { prompt }]) => prompt.scopes.length === 0))
+})
 
 /** Every answer says its trace, and how much is left of the limits that it was counted by. */
 const traced = <R>(
