@@ -41,20 +41,20 @@ export const makeRefusals = Effect.fnUntraced(function*(
 
   const sweep = (until: number) =>
     Effect.suspend(() => {
-      const calls = unknown
-      unknown = 0
       const over = [...counted].filter(([, one]) => one.until <= until)
-      const told = calls === 0
-        ? Effect.void
-        : Effect.annotateLogs(Effect.logWarning("Calls without valid credentials were refused"), { calls })
-      return Effect.andThen(
-        told,
-        Effect.forEach(over, ([key, one]) => close(key, one), { discard: true, concurrency: "unbounded" })
-      )
+      return Effect.forEach(over, ([key, one]) => close(key, one), { discard: true, concurrency: "unbounded" })
     })
 
+  const tell = Effect.suspend(() => {
+    const calls = unknown
+    unknown = 0
+    return calls === 0
+      ? Effect.void
+      : Effect.annotateLogs(Effect.logWarning("Calls without valid credentials were refused"), { calls })
+  })
+
   yield* Effect.addFinalizer(() => Effect.ignoreCause(sweep(Infinity)))
-  yield* Effect.suspend(() => sweep(now())).pipe(
+  yield* Effect.andThen(tell, Effect.suspend(() => sweep(now()))).pipe(
     Effect.catchCause((cause) => Effect.logError("The audit trail misses a count of refusals", cause)),
     Effect.uninterruptible,
     Effect.delay(windowMillis / 2),
