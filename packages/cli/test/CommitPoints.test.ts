@@ -7,7 +7,8 @@ import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { outputOf, travel } from "./chaos/journey.ts"
 import { Node } from "./chaos/nodes.ts"
-import { ask } from "./chaos/requests.ts"
+import { makeRandom } from "./chaos/random.ts"
+import { askAny } from "./chaos/requests.ts"
 import { begunIn, examine, examineRun } from "./chaos/verdict.ts"
 import { type Death, dying } from "./fixture/dying.ts"
 import { handlers, Travel } from "./fixture/journey.ts"
@@ -93,40 +94,46 @@ describe("A process that ends at any of its writes", () => {
   }
 })
 
-/** A journey over processes that each end at one of their writes, the first at its third, until one lives on. */
-const killedAgainAndAgain = async (store: string) => {
+/** A journey over processes that each end at one of their writes, the first at its third, until there is no need. */
+const killedAgainAndAgain = async (store: string, count: number) => {
   const folder = temporaryFolder()
   const log = join(folder, "begun.jsonl")
   writeFileSync(log, "")
-  const node = new Node("dying.ts", "memory", { DIE_STORE: store, CHAOS_LOG: log })
+  const nodes = Array.from(
+    { length: count },
+    () => new Node("dying.ts", "memory", { DIE_STORE: store, CHAOS_LOG: log })
+  )
   let [deaths, arrived] = [0, false]
-  const lives = async () => {
-    while (!arrived) {
+  const lives = async (node: Node) => {
+    for (let life = 0; !arrived; life++) {
       // A process may end before it has said that it answers.
-      const started = await node.start({ DIE_WHEN: sides[deaths % 3] ?? "", DIE_AT: `${3 + 2 * deaths}` }).then(
+      const started = await node.start({ DIE_WHEN: sides[deaths % 3] ?? "", DIE_AT: `${3 + 2 * life * count}` }).then(
         () => true,
         () => false
       )
       if (started && arrived) break
       await Promise.race([node.exited, until(() => arrived)])
+      if (arrived) break
       node.url = undefined
-      if (!arrived) deaths++
+      deaths++
     }
   }
   try {
-    const living = lives()
+    const living = Promise.all(nodes.map(lives))
     const deadline = performance.now() + 140_000
-    const arrival = await travel(1, (path, init) => ask(node.url, path, init), () => performance.now() > deadline)
-    const url = node.url
+    const request = (path: string, init?: RequestInit) => askAny(nodes, makeRandom(deaths), path, init)
+    const arrival = await travel(1, request, () => performance.now() > deadline)
     arrived = true
     await living
-    assert.deepInclude(arrival, { state: "completed", output: outputOf(1), repairs: 0, wrong: [] }, `${deaths} deaths`)
+    // Of several the next may take the run and end before it has done anything of it, again and again.
+    const repairs = count === 1 ? { repairs: 0 } : {}
+    assert.deepInclude(arrival, { state: "completed", output: outputOf(1), wrong: [], ...repairs }, `${deaths} deaths`)
     assert.isAbove(deaths, 1)
-    const found = await examineRun((path) => ask(url, path), arrival.runId ?? "", begunIn(log))
+    const found = await examineRun(request, arrival.runId ?? "", begunIn(log))
     assert.deepStrictEqual(found, { gaps: 0, duplicates: 0, again: 0, late: 0 })
   } finally {
     arrived = true
-    await node.kill()
+    await Promise.all(nodes.map((node) => node.kill()))
     rmSync(folder, { recursive: true })
   }
 }
@@ -136,13 +143,17 @@ const until = async (condition: () => boolean) => {
 }
 
 describe("A process that is killed at a write", () => {
-  it("again and again loses nothing on SQLite", () => killedAgainAndAgain(join(temporaryFolder(), "runs.db")), 150_000)
+  it(
+    "again and again loses nothing on SQLite",
+    () => killedAgainAndAgain(join(temporaryFolder(), "runs.db"), 1),
+    150_000
+  )
 })
 
-PostgresServer.describeWithServer("A process on PostgreSQL that is killed at a write", () => {
-  it.live("again and again loses nothing", () =>
+PostgresServer.describeWithServer("Three processes on PostgreSQL that are each killed at a write", () => {
+  it.live("again and again lose nothing", () =>
     Effect.gen(function*() {
       const url = Redacted.value(yield* PostgresServer.database)
-      yield* Effect.promise(() => killedAgainAndAgain(url))
+      yield* Effect.promise(() => killedAgainAndAgain(url, 3))
     }).pipe(Effect.scoped), 150_000)
 })

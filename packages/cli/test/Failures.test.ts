@@ -55,29 +55,40 @@ const journal = async (node: Node | undefined, runId: string) => {
 const rssMiB = ({ pid }: Node) =>
   Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1_024
 
+const standsStill = (url: string) =>
+  withNodes(url, 2, async ([slow, other]) => {
+    const runId = await start(slow, "steps", { count: 20, millis: 150 })
+    await becomes(slow, runId, ({ seq }) => seq > 3)
+    slow?.pause()
+    const run = await becomes(other, runId, completed)
+    assert.deepInclude(run, { attempt: 2, output: 20 })
+    const before = await journal(other, runId)
+    slow?.go()
+    await becomes(slow, runId, completed)
+    for (let waits = 0; waits < 100 && !slow?.stderr.includes("A run was lost"); waits++) await sleep(50)
+    assert.include(slow?.stderr ?? "", "A run was lost")
+    assert.deepStrictEqual(await journal(slow, runId), before)
+    const steps = before.filter(({ type }) => type === "checkpoint").map(({ data }) => data.checkpointId)
+    assert.strictEqual(new Set(steps).size, 20)
+    assert.strictEqual(steps.length, 20)
+    assert.deepStrictEqual(before.map(({ attempt }) => attempt), before.map(({ attempt }) => attempt).toSorted())
+  })
+
+const writesNothing = "can write nothing more: another one has finished its run, once"
+
 PostgresServer.describeWithServer("A process that stands still for longer than its lease", () => {
-  it.live("can write nothing more: another one has finished its run, once", () =>
+  it.live(writesNothing, () =>
     Effect.gen(function*() {
       const url = Redacted.value(yield* PostgresServer.database)
-      yield* Effect.promise(() =>
-        withNodes(url, 2, async ([slow, other]) => {
-          const runId = await start(slow, "steps", { count: 20, millis: 150 })
-          await becomes(slow, runId, ({ seq }) => seq > 3)
-          slow?.pause()
-          const run = await becomes(other, runId, completed)
-          assert.deepInclude(run, { attempt: 2, output: 20 })
-          const before = await journal(other, runId)
-          slow?.go()
-          await becomes(slow, runId, completed)
-          for (let waits = 0; waits < 100 && !slow?.stderr.includes("A run was lost"); waits++) await sleep(50)
-          assert.include(slow?.stderr ?? "", "A run was lost")
-          assert.deepStrictEqual(await journal(slow, runId), before)
-          const steps = before.filter(({ type }) => type === "checkpoint").map(({ data }) => data.checkpointId)
-          assert.strictEqual(new Set(steps).size, 20)
-          assert.strictEqual(steps.length, 20)
-          assert.deepStrictEqual(before.map(({ attempt }) => attempt), before.map(({ attempt }) => attempt).toSorted())
-        })
-      )
+      yield* Effect.promise(() => standsStill(url))
+    }).pipe(Effect.scoped), 120_000)
+})
+
+RedisServer.describeWithOwnServer("A process on Redis that stands still for longer than its lease", () => {
+  it.live(writesNothing, () =>
+    Effect.gen(function*() {
+      const { url } = yield* RedisServer.ownServer()
+      yield* Effect.promise(() => standsStill(Redacted.value(url)))
     }).pipe(Effect.scoped), 120_000)
 })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, type Interrupt, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Event, type Interrupt, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { caller, isWhole, journal, layerRuntime, settle } from "./support.ts"
@@ -73,6 +73,24 @@ describe("Of a hundred who come at once on two nodes", () => {
       assert.isTrue(results.every((result) => result._tag === "Success" && result.success.state === "cancelled"))
       const events = yield* store.events(runId, 0, 100)
       assert.strictEqual(events.filter(({ type }) => type === "run_cancelled").length, 1)
+    }))
+
+  it.live("one lets a run go on that was held back, and it goes on once", () =>
+    Effect.gen(function*() {
+      const { race, runId: waits, store } = yield* waiting
+      const { wakeAt: _wakeAt, ...run } = (yield* store.get(waits)) ?? assert.fail("the run is not there")
+      const runId = "0191b2f0-0000-7000-8000-000000000002"
+      yield* store.write([{
+        _tag: "Admit",
+        run: { ...run, runId, waitsFor: "repair", attempt: 4, seq: 0 },
+        events: [Event.make("run_suspended", { reason: "repair", interrupts: [] })]
+      }])
+      yield* race((node) => node.resume(caller, runId))
+      while ((yield* store.get(runId))?.state === "running") yield* Effect.sleep("5 millis")
+      assert.deepInclude(yield* store.get(runId), { state: "suspended", waitsFor: "interrupt", attempt: 5 })
+      const events = yield* store.events(runId, 0, 100)
+      assert.isTrue(isWhole(events))
+      assert.strictEqual(events.filter(({ type }) => type === "run_started").length, 1)
     }))
 
   it.live("one decides or one cancels, never both", () =>
