@@ -1,5 +1,9 @@
-/** CPU that the whole door adds to a call: everything on beside everything off, in turn, in the same run. */
+/**
+ * CPU that the whole door adds to a call: everything on beside everything off, in turn, in the same run. With `TRACED=yes`
+ * what telemetry adds to that: everything on and told to a collector beside everything on.
+ */
 import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:http"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -14,7 +18,8 @@ const rounds = Number(process.env["ROUNDS"] ?? 6)
 const requests = Number(process.env["REQUESTS"] ?? 2_000)
 const only = process.env["ONLY"] ?? ""
 const concurrency = 16
-const atMostMillis = 0.25
+const traced = process.env["TRACED"] === "yes"
+const [what, atMostMillis] = traced ? ["telemetry", 0.15] : ["the door", 0.25]
 /** A process is as fast as it gets after so many rounds. */
 const warming = 3
 
@@ -24,6 +29,11 @@ const agents = [
 ]
 const identity = await startIdentity()
 const tokens = { good: identity.tokenFor(["desk"]), idle: identity.tokenFor([]) }
+const collector = createServer((request, response) => request.resume().on("end", () => response.end()))
+await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve))
+const address = collector.address()
+const endpoint = `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+
 const folder = mkdtempSync(join(tmpdir(), "bench-door-"))
 try {
   console.log(`load before: ${loadavg().map((one) => one.toFixed(1)).join(" ")}`)
@@ -35,6 +45,8 @@ try {
   }
 } finally {
   identity.stop()
+  collector.close()
+  collector.closeAllConnections()
   rmSync(folder, { recursive: true })
 }
 
@@ -47,7 +59,7 @@ async function compare(name: string, store: string, durable: boolean) {
     const [least, most] = [Math.floor(added.length / 4), Math.floor(added.length * 3 / 4)].map((at) => added[at])
     console.log(
       `${name}${agents[index]?.name}: off ${median(off).toFixed(3)} ms CPU a call, on ${median(on).toFixed(3)} ms, ` +
-        `the door ${median(added).toFixed(3)} ms (half of the rounds ${least?.toFixed(3)} to ${most?.toFixed(3)}; ` +
+        `${what} ${median(added).toFixed(3)} ms (half of the rounds ${least?.toFixed(3)} to ${most?.toFixed(3)}; ` +
         `at most ${atMostMillis}); load ${loadavg()[0]?.toFixed(1)}`
     )
   }
@@ -64,7 +76,9 @@ async function measurePair(
   const started = await Promise.all(doors.map(async (door) => ({
     door,
     server: await start("door", "", "", {
-      DOOR: door,
+      DOOR: traced ? "on" : door,
+      OTEL_SDK_DISABLED: String(!traced || door === "off"),
+      OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
       STORE: fileOf(door),
       ISSUER: identity.issuer,
       DURABLE: durable ? "yes" : "no"

@@ -1,4 +1,7 @@
-/** An app behind a door where everything is on, or nothing: `DOOR` says which, `STORE` names a SQLite file or nothing. */
+/**
+ * An app behind a door where everything is on, or nothing: `DOOR` says which, `STORE` names a SQLite file or nothing. With
+ * `OTEL_*` variables it is traced.
+ */
 import { Effect, Layer, Schema } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import {
@@ -18,6 +21,7 @@ import {
   Sqlite
 } from "fastagentic"
 import { Oidc } from "fastagentic/oidc"
+import { Otlp } from "fastagentic/otlp"
 import { limit } from "../door/everythingOn.ts"
 
 const on = process.env["DOOR"] === "on"
@@ -94,4 +98,5 @@ const served = on
   ? Server.layer(Door, { port }).pipe(Layer.provide([Handlers, Closed]))
   : Server.layer(Door, { port }).pipe(Layer.provide([Handlers, Open]))
 
-await served.pipe(Layer.provide(Stores), Layer.launch, Effect.runPromise)
+const telemetry = Otlp.layerConfig({ serviceName: "door" })
+await served.pipe(Layer.provide(Stores), Layer.provide(telemetry), Layer.launch, Effect.runPromise)

@@ -5,6 +5,7 @@
  */
 import { type Config, Context, Effect, Layer, Logger, Tracer } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as OtlpExporter from "effect/observability/OtlpExporter"
@@ -17,6 +18,7 @@ import * as Exporter from "./internal/exporter.ts"
 import * as LineLogger from "./internal/logger.ts"
 import * as Sampler from "./internal/sampler.ts"
 import * as SpanTracer from "./internal/tracer.ts"
+import { encodeTraces } from "./internal/traces.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options {
@@ -77,12 +79,13 @@ const layerTracer = (settings: Settings, description: Description) =>
   Layer.effect(
     Tracer.Tracer,
     Effect.gen(function*() {
-      const serialization = yield* serializationOf(settings)
       const resource = yield* OtlpResource.fromConfig(description)
-      const exporter = yield* Exporter.make<SpanTracer.EndedSpan>(settings, (spans) =>
-        serialization.traces({
-          resourceSpans: [{ resource, scopeSpans: [{ scope, spans: spans.map(SpanTracer.encode) }] }]
-        }))
+      const exporter = yield* Exporter.make<SpanTracer.EndedSpan>(settings, (spans) => {
+        const data = { resourceSpans: [{ resource, scopeSpans: [{ scope, spans: spans.map(SpanTracer.encode) }] }] }
+        return settings.json
+          ? HttpBody.jsonUnsafe(data)
+          : HttpBody.uint8Array(encodeTraces(data), "application/x-protobuf")
+      })
       return SpanTracer.make(exporter, yield* Sampler.fromConfig)
     })
   )

@@ -131,7 +131,7 @@ export const makeDoor = (options: {
         ),
         "authorize"
       ).pipe(
-        Effect.andThen(Tracing.within(options.limit(principal, target, caller), "limit"))
+        Effect.andThen(Tracing.within(Tracing.silently(options.limit(principal, target, caller)), "limit"))
       ),
       (reason) => {
         const refusal = refusalOf(reason)

@@ -36,15 +36,18 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       principal: around.principal,
       payload: live.run.payload
     }
-    const reserved = Tracing.within(Effect.suspend(() => around.budget.reserve(live.run)), "budget")
+    const reserved = stage(Effect.suspend(() => around.budget.reserve(live.run)))
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
-      Effect.tap(() => around.budget.settle(live.run, live.run.usage)),
+      Effect.tap(() => stage(around.budget.settle(live.run, live.run.usage))),
       Effect.flatMap((exit) => around.audit.record(entryOf(live, around.principal, exit))),
       Effect.andThen(around.rested)
     )
   })
+
+/** One span, whatever a store does for it. */
+const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.silently(effect), "budget")
 
 /** The handler with its hooks and guards, in its run. */
 export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke, service = live.service) =>
