@@ -7,6 +7,7 @@ import { type Config, Layer } from "effect"
 import type { ServeError } from "effect/http/HttpServerError"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
+import { separate } from "../internal/separate.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import * as Sqlite from "../sqlite/Sqlite.ts"
 import * as SqliteClient from "../sqlite/SqliteClient.ts"
@@ -31,7 +32,8 @@ export const layerSqlite = (
   options: Omit<SqliteClient.Options, "readonly" | "exclusive">
 ): Layer.Layer<Sqlite.Stores, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.mergeAll(Sqlite.layerNoClient, ClusterEngine.layerEmbedded).pipe(
-    Layer.provide(SqliteClient.layer({ ...options, exclusive: true }))
+    Layer.provide(SqliteClient.layer({ ...options, exclusive: true })),
+    separate
   )
 
 /**
@@ -56,5 +58,6 @@ export const layerPostgres = (
   { node, ...options }: PostgresOptions
 ): Layer.Layer<Sqlite.Stores, Config.ConfigError | MigrationError | SqlError | ServeError> =>
   Layer.mergeAll(Postgres.layerNoClient(options), ClusterEngine.layerCluster(node)).pipe(
-    Layer.provide(Postgres.layerClient(options))
+    Layer.provide(Postgres.layerClient(options)),
+    separate
   )

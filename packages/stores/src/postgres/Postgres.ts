@@ -16,6 +16,7 @@ import type { Config, Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { separate } from "../internal/separate.ts"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
 import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
@@ -87,7 +88,7 @@ export const layer = (
 ): Layer.Layer<
   RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | MigrationError | SqlError
-> => Layer.provide(layerNoClient(options), layerClient(options))
+> => separate(Layer.provide(layerNoClient(options), layerClient(options)))
 
 /**
  * The client of `layer`.

@@ -12,6 +12,7 @@ import type { RunStore } from "@fastagentic/core/RunStore"
 import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
+import { separate } from "../internal/separate.ts"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisBudgetStore from "./RedisBudgetStore.ts"
@@ -82,4 +83,4 @@ export const layer = (
 ): Layer.Layer<
   RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | RedisError
-> => Layer.provide(layerNoClient(options), RedisClient.layer(options))
+> => separate(Layer.provide(layerNoClient(options), RedisClient.layer(options)))

@@ -9,6 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import { separate } from "../internal/separate.ts"
 import { makeBudgetReads } from "../sql/budgets.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
@@ -100,7 +101,7 @@ export const layerNoClient: Layer.Layer<BudgetStore, MigrationError | SqlError, 
 export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<BudgetStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  Layer.provide(layerNoClient, SqliteClient.layer(options))
+  separate(Layer.provide(layerNoClient, SqliteClient.layer(options)))
 
 const decodeKeys = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Schema.String)))
 

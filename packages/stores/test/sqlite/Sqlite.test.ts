@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Audit } from "@fastagentic/core/Audit"
 import { RunStore } from "@fastagentic/core/RunStore"
-import { Effect } from "effect"
+import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Sqlite, SqliteClient } from "../../src/sqlite/index.ts"
+import { Sqlite, SqliteAudit, SqliteClient } from "../../src/sqlite/index.ts"
+import { admit } from "../writes.ts"
 
 const temporaryFile = Effect.map(
   Effect.acquireRelease(
@@ -41,6 +43,39 @@ describe("Sqlite", () => {
         yield* Effect.andThen(read, again).pipe(Effect.provide(Sqlite.layer(options), { local: true })),
         []
       )
+    }))
+
+  it.effect("keeps two files of one process apart, also of single stores", () =>
+    Effect.gen(function*() {
+      const [one, other, trail] = yield* Effect.all([temporaryFile, temporaryFile, temporaryFile])
+      const write = (runId: string) =>
+        Layer.effectDiscard(RunStore.use((store) => store.write([admit(makeRun({ runId }))])))
+      const record = Layer.effectDiscard(
+        Audit.use((audit) =>
+          audit.record({
+            at: 0,
+            tenant: "acme",
+            principal: "ada",
+            action: "call",
+            target: "agent/writer",
+            decision: "allowed",
+            traceId: "0"
+          })
+        )
+      )
+      const both = Layer.mergeAll(
+        Layer.provide(write("in-one"), Sqlite.layer({ filename: one })),
+        Layer.provide(write("in-the-other"), Sqlite.layer({ filename: other })),
+        Layer.provide(record, SqliteAudit.layer({ filename: trail }))
+      )
+      yield* Effect.scoped(Layer.build(both))
+      const rows = (filename: string) =>
+        SqlClient.SqlClient.use((sql) => sql`SELECT run_id AS row FROM runs UNION SELECT tenant FROM audit`).pipe(
+          Effect.provide(SqliteClient.layer({ filename }), { local: true })
+        )
+      assert.deepStrictEqual(yield* rows(one), [{ row: "in-one" }])
+      assert.deepStrictEqual(yield* rows(other), [{ row: "in-the-other" }])
+      assert.strictEqual((yield* rows(trail)).length, 1)
     }))
 
   it.effect("leaves a file of another version alone", () =>
