@@ -9,7 +9,7 @@ import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 
 /** How many rows a transaction looks at, whatever is asked for: on SQLite everybody else waits for it. */
-const rowsAtOnce = 1_000
+const rowsAtOnce = 250
 
 /** About how many characters of JSON a row is made of. */
 const charactersInRow = 65_536
@@ -19,11 +19,12 @@ const charactersInRow = 65_536
  * journal takes several transactions, and -1 in the end. `lock` keeps a run from the nodes that compact as well.
  */
 export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["Service"]["compact"] => {
+  // Were the states named that are wanted, SQLite would look through all runs that ever ended.
   const find = ({ finishedBefore, limit }: CompactQuery, lock: Fragment) =>
     sql`
       SELECT run_id AS "runId", compacted FROM runs
       WHERE compacted >= 0 AND finished_at < ${finishedBefore}
-        AND state IN ('completed', 'failed', 'cancelled', 'rejected')
+        AND state NOT IN ('queued', 'running', 'suspended')
       ORDER BY finished_at, run_id LIMIT ${limit} ${lock}`.pipe(rows("runs to compact"))
 
   const read = (runId: string, after: number, limit: number) =>

@@ -1,4 +1,4 @@
-import { isFinal } from "@fastagentic/core/RunRecord"
+import { isFinal, type RunState } from "@fastagentic/core/RunRecord"
 import type { RemoveQuery, RunStore } from "@fastagentic/core/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -17,11 +17,18 @@ export const makeRemove = (
   const list = makeList()
   const withoutParent = sql`NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.run_id = runs.parent_run_id)`
 
-  const find = (query: RemoveQuery, lock: Fragment) => {
-    const { exceptTenants = [], finishedBefore, limit, runIds, states, tenant } = query
-    const final = states.filter(isFinal)
-    if (final.length === 0) return Effect.succeed([])
-    const filters: Array<Fragment> = [sql`finished_at < ${finishedBefore}`, sql.in("state", final)]
+  /** State by state: those that are kept longer are not in the way. */
+  const find = Effect.fnUntraced(function*(query: RemoveQuery, lock: Fragment) {
+    const states = [...new Set(query.states)].filter(isFinal)
+    const found = yield* Effect.forEach(states, (state) => findIn(state, query, lock))
+    return found.flat()
+      .sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || (a.runId < b.runId ? -1 : 1))
+      .slice(0, query.limit)
+  })
+
+  const findIn = (state: RunState, query: RemoveQuery, lock: Fragment) => {
+    const { exceptTenants = [], finishedBefore, limit, runIds, tenant } = query
+    const filters: Array<Fragment> = [sql`state = ${state}`, sql`finished_at < ${finishedBefore}`]
     filters.push(runIds === undefined ? withoutParent : among(JSON.stringify(runIds)))
     if (exceptTenants.length > 0) filters.push(sql`NOT ${sql.in("tenant", exceptTenants)}`)
     if (tenant !== undefined) filters.push(sql`tenant = ${tenant}`)

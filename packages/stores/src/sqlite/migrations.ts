@@ -252,6 +252,9 @@ const compacted = script(`
   ALTER TABLE runs ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX runs_to_compact ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL AND compacted >= 0;
 
+  DROP INDEX runs_finished;
+  CREATE INDEX runs_ended ON runs (state, finished_at, run_id) WHERE finished_at IS NOT NULL;
+
   CREATE TABLE store_identity (id TEXT NOT NULL) STRICT;
   INSERT INTO store_identity (id) VALUES (lower(hex(randomblob(16))))
 `)

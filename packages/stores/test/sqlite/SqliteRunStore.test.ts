@@ -115,8 +115,11 @@ describe("SqliteRunStore", () => {
           assert.include(inLine, `INDEX ${index}`)
         }
         assert.notMatch(inLine, /SCAN \w+;/u)
-        const ended = "finished_at < 5 AND state IN ('completed') ORDER BY finished_at, run_id LIMIT 5"
-        assert.include(yield* plan(`${records} WHERE ${ended}`), "runs_finished")
+        const ended = "state = 'completed' AND finished_at < 5 ORDER BY finished_at, run_id LIMIT 5"
+        assert.include(yield* plan(`${records} WHERE ${ended}`), "runs_ended (state=? AND finished_at<?)")
+        const toCompact = "compacted >= 0 AND finished_at < 5 AND state NOT IN ('queued', 'running', 'suspended')"
+        const compacting = `SELECT run_id FROM runs WHERE ${toCompact} ORDER BY finished_at, run_id LIMIT 5`
+        assert.include(yield* plan(compacting), "runs_to_compact")
         const running = "state = 'running' AND kind = 'agent' AND agent = 'a' AND run_id <> 'r'"
         assert.include(yield* plan(`SELECT COUNT(*) FROM runs WHERE ${running} AND tenant = 't'`), "runs_running")
         const thread = "tenant = 't' AND owner = 'o' AND thread_id = 'h'"
