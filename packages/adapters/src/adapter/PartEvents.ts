@@ -28,13 +28,18 @@ const known = (fields: Readonly<Record<string, number | undefined>>) =>
 /** Where the `finish` part carries what a provider or a gateway says that the call has cost. @category constants @since 0.1.0 */
 export const costKey = "fastagentic"
 
+/** A cost that can be one: nobody pays us for a call. @category guards @since 0.1.0 */
+export const knownCost = (costUsd: unknown): number | undefined =>
+  typeof costUsd === "number" && Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : undefined
+
 /** A cost for the metadata of a `finish` part. @category constructors @since 0.1.0 */
 export const costMetadata = (costUsd: number | undefined): Response.ProviderMetadata =>
   costUsd === undefined ? {} : { [costKey]: { costUsd } }
 
 const costOf = (metadata: Response.ProviderMetadata) => {
   const told = metadata[costKey]
-  return Predicate.hasProperty(told, "costUsd") && typeof told.costUsd === "number" ? { costUsd: told.costUsd } : {}
+  const costUsd = Predicate.hasProperty(told, "costUsd") ? knownCost(told.costUsd) : undefined
+  return costUsd === undefined ? {} : { costUsd }
 }
 
 /** Tokens as events count them; nothing when the provider reported nothing. @category conversions @since 0.1.0 */

@@ -15,6 +15,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { OutputLimit } from "../adapter/OutputLimit.ts"
+import * as PartEvents from "../adapter/PartEvents.ts"
 import { toParts } from "./internal/answer.ts"
 import * as Chunks from "./internal/chunks.ts"
 import * as Failures from "./internal/failure.ts"
@@ -90,8 +91,8 @@ const decodeChunk = Schema.decodeUnknownEffect(Schema.fromJsonString(Wire.Chunk)
 
 /** What a gateway says that the call has cost. */
 const costIn = ({ headers }: HttpClientResponse.HttpClientResponse) => {
-  const costUsd = Number(headers["x-litellm-response-cost"] ?? "none")
-  return Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : undefined
+  const told = headers["x-litellm-response-cost"]?.trim() ?? ""
+  return told === "" ? undefined : PartEvents.knownCost(Number(told))
 }
 
 /** Where a stream of events ends: with the word of the server, or with the connection. */

@@ -46,16 +46,19 @@ describe("a cost", () => {
   it.live("is what the provider says, and before that what the gateway says", () =>
     Effect.gen(function*() {
       assert.notProperty((yield* call(answer, undefined)).usage, "costUsd")
-      const usage = {
-        ...Fake.usageChunk,
-        usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2, cost: 0.25 }
+      const saying = (cost: number) => {
+        const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2, cost }
+        return [Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop"), { ...Fake.usageChunk, usage }]
       }
-      const told = [Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop"), usage]
+      const told = saying(0.25)
       assert.strictEqual((yield* call(Fake.stream(told), undefined)).usage?.costUsd, 0.25)
       const gateway = Fake.stream(told)
       const headers = { ...gateway.headers, "x-litellm-response-cost": "0.5" }
       assert.strictEqual((yield* call({ ...gateway, headers }, undefined)).usage?.costUsd, 0.5)
-      const odd = { ...gateway.headers, "x-litellm-response-cost": "free" }
-      assert.strictEqual((yield* call({ ...gateway, headers: odd }, undefined)).usage?.costUsd, 0.25)
+      for (const odd of ["free", "", " ", "-1", "Infinity"]) {
+        const headers = { ...gateway.headers, "x-litellm-response-cost": odd }
+        assert.strictEqual((yield* call({ ...gateway, headers }, undefined)).usage?.costUsd, 0.25, odd)
+      }
+      assert.notProperty((yield* call(Fake.stream(saying(-0.25)), undefined)).usage, "costUsd")
     }))
 })
