@@ -49,9 +49,10 @@ export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["S
     for (const run of yield* find(query, dryRun ? sql`` : lock)) {
       const runId = String(run["runId"])
       for (let after: number | undefined = Number(run["compacted"]); after !== undefined;) {
-        const page: ReadonlyArray<Row> = yield* read(runId, after, left)
+        const seen: number = after
+        const page: ReadonlyArray<Row> = yield* read(runId, seen, left)
         // What is damaged stays as it is.
-        const groups = Result.getOrElse(Result.try(() => grouped(runId, page)), () => undefined)
+        const groups = Result.getOrElse(Result.try(() => grouped(runId, page, seen)), () => undefined)
         found.push({ runId, before: page.length, after: groups?.length ?? page.length })
         after = page.length < left || groups === undefined ? undefined : placeOf(page).last
         if (dryRun) continue
@@ -74,10 +75,12 @@ interface Group {
   readonly body: string | undefined
 }
 
-const grouped = (runId: string, page: ReadonlyArray<Row>): ReadonlyArray<Group> => {
+const grouped = (runId: string, page: ReadonlyArray<Row>, after: number): ReadonlyArray<Group> => {
   const groups: Array<Array<Row>> = []
-  let [events, characters] = [Infinity, Infinity]
+  let [events, characters, last] = [Infinity, Infinity, after]
   for (const row of page) {
+    if (Number(row["firstSeq"]) !== last + 1) throw new Error(`event ${last + 1} is missing`)
+    last = Number(row["lastSeq"])
     const [count, length] = [Number(row["lastSeq"]) - Number(row["firstSeq"]) + 1, String(row["body"]).length]
     if (events + count > chunkSize || characters + length > charactersInRow) {
       groups.push([])

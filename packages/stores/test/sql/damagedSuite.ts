@@ -98,6 +98,16 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         }))
     })
 
+    it.effect("is left as it is when journals are compacted", () =>
+      Effect.gen(function*() {
+        const { bad: { runId }, commit, sql, store } = yield* two
+        yield* store.write([commit, { ...commit, set: { state: "completed", finishedAt: 5 } }])
+        yield* sql`DELETE FROM run_events WHERE run_id = ${runId} AND last_seq = 3`
+        yield* store.compact({ finishedBefore: 10, limit: 100 })
+        assert.deepStrictEqual((yield* store.events(runId, 0, 2)).map(({ seq }) => seq), [1, 2])
+        assert.deepInclude(yield* Effect.flip(store.events(runId, 2, 5)), { _tag: "JournalDamaged", runId })
+      }))
+
     it.effect("is left out of lists, and others take its place", () =>
       Effect.gen(function*() {
         const { bad, good, store } = yield* two
