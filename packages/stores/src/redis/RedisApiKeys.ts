@@ -23,7 +23,7 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
     const change = redis.eval(changeScript)
     const insert = redis.eval(insertScript)
     const find = (operation: string, key: string) =>
-      redis.send("HGETALL", hash(key)).pipe(RedisClient.unavailable(operation), Effect.flatMap(decoded(operation)))
+      redis.send("HGETALL", hash(key)).pipe(RedisClient.answered(operation, decoded))
 
     return ApiKeyStore.of({
       find: (key) => find("find API key", key),
@@ -53,13 +53,9 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
         Effect.asVoid(RedisClient.unavailable("use API key")(change(hash(key), "lastUsedAt", `${at}`, "any"))),
 
       list: redis.send("SMEMBERS", index).pipe(
-        RedisClient.unavailable("list API keys"),
-        Effect.flatMap(decodePrefixes),
+        RedisClient.answered("list API keys", decodePrefixes),
         Effect.flatMap(Effect.forEach((key) => find("list API keys", key), { concurrency: 100 })),
-        Effect.map((keys) => keys.flatMap((key) => key === undefined ? [] : [key]).sort(byAge)),
-        Effect.mapError((cause) =>
-          cause._tag === "StoreUnavailable" ? cause : new StoreUnavailable({ operation: "list API keys", cause })
-        )
+        Effect.map((keys) => keys.flatMap((key) => key === undefined ? [] : [key]).sort(byAge))
       )
     })
   }
@@ -115,15 +111,14 @@ const decodeHash = Schema.decodeUnknownEffect(Schema.Struct({
 }))
 
 /** A hash comes as its fields and values in turn. */
-const decoded = (operation: string) => (reply: unknown): Effect.Effect<ApiKey | undefined, StoreUnavailable> =>
+const decoded = (reply: unknown): Effect.Effect<ApiKey | undefined, Schema.SchemaError> =>
   decodeTexts(reply).pipe(
     Effect.flatMap((texts) =>
       texts.length === 0
         ? Effect.undefined
         : decodeHash(Object.fromEntries(texts.flatMap((text, at) => at % 2 === 0 ? [[text, texts[at + 1]]] : [])))
     ),
-    Effect.map((hash) => hash === undefined ? undefined : new ApiKey({ ...hash.key, ...times(hash) })),
-    Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
+    Effect.map((hash) => hash === undefined ? undefined : new ApiKey({ ...hash.key, ...times(hash) }))
   )
 
 const times = ({ lastUsedAt, revokedAt }: { readonly lastUsedAt?: number; readonly revokedAt?: number }) => ({

@@ -31,11 +31,7 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
       operation: string,
       asked: Effect.Effect<unknown, RedisError>,
       decode: (reply: unknown) => Effect.Effect<A, Schema.SchemaError>
-    ): Effect.Effect<A, StoreUnavailable> =>
-      Effect.flatMap(
-        asked.pipe(RedisClient.unavailable(`audit: ${operation}`)),
-        (reply) => Effect.mapError(decode(reply), (cause) => RedisClient.unreadable(`audit: ${operation}`, cause))
-      )
+    ): Effect.Effect<A, StoreUnavailable> => RedisClient.answered(`audit: ${operation}`, decode)(asked)
     const tell = (operation: string, asked: Effect.Effect<unknown, RedisError>) =>
       ask(operation, asked, () => Effect.void)
 

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { type Answer, BudgetStore, type Row, summarize } from "@fastagentic/core/BudgetStore"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import type { StoreUnavailable } from "@fastagentic/core/RunError"
 import { Duration, Effect, Layer, Schema } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as Scripts from "./internal/budgetScripts.ts"
@@ -24,14 +24,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, RedisClient.Redi
       schema: S,
       reply: Effect.Effect<unknown, RedisError>
     ): Effect.Effect<S["Type"], StoreUnavailable> =>
-      Effect.flatMap(
-        RedisClient.unavailable(operation)(reply),
-        (reply) =>
-          Effect.mapError(
-            Schema.decodeUnknownEffect(schema)(reply),
-            (cause) => new StoreUnavailable({ operation, cause })
-          )
-      )
+      RedisClient.answered(operation, Schema.decodeUnknownEffect(schema))(reply)
     const millis = (lease: Duration.Duration) => `${Math.ceil(Duration.toMillis(lease))}`
     const [evalReserve, evalSettle, evalRelease, evalRenew, evalExpire] = [
       redis.eval(Scripts.reserve),

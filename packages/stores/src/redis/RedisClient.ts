@@ -111,6 +111,16 @@ export const unavailable =
       Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
     )
 
-/** The failure of an operation whose answer is not what it should be. @category errors @since 0.1.0 */
-export const unreadable = (operation: string, cause: unknown): StoreUnavailable =>
-  new StoreUnavailable({ operation, cause })
+/**
+ * What an operation answers, read; an answer that is not what it should be fails it as well.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const answered =
+  <A, E>(operation: string, decode: (reply: unknown) => Effect.Effect<A, E>) =>
+  (asked: Effect.Effect<unknown, Redis.RedisError>): Effect.Effect<A, StoreUnavailable> =>
+    Effect.flatMap(
+      unavailable(operation)(asked),
+      (reply) => Effect.mapError(decode(reply), (cause) => new StoreUnavailable({ operation, cause }))
+    )

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import { RateCounters } from "@fastagentic/core/RateCounters"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { Effect, Layer, Schema } from "effect"
 import { takeRates } from "./internal/takeRates.ts"
 import * as RedisClient from "./RedisClient.ts"
@@ -29,14 +28,9 @@ export const make: Effect.Effect<RateCounters["Service"], never, RedisClient.Red
           prefix,
           counters.flatMap(({ algorithm, key, limit, windowMillis }) => [key, `${limit}`, `${windowMillis}`, algorithm])
         ).pipe(
-          RedisClient.unavailable("rate limit"),
-          Effect.flatMap(decodeReply),
+          RedisClient.answered("rate limit", decodeReply),
           Effect.map((reply) =>
             reply.map(([allowed, used, resetMillis]) => ({ allowed: allowed === "1", used, resetMillis }))
-          ),
-          Effect.catchTag(
-            "SchemaError",
-            (cause) => Effect.fail(new StoreUnavailable({ operation: "rate limit", cause }))
           )
         )
     })

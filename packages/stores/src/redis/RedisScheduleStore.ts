@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import { StoreUnavailable } from "@fastagentic/core/RunError"
 import { type Mark, ScheduleStore } from "@fastagentic/core/ScheduleStore"
 import { Effect, Layer, Schema } from "effect"
 import * as Redis from "effect/persistence/Redis"
@@ -23,13 +22,7 @@ export const layerNoClient: Layer.Layer<ScheduleStore, never, RedisClient.RedisC
     return ScheduleStore.of({
       get: (key) =>
         redis.send("HGET", keyOf(key), "mark").pipe(
-          RedisClient.unavailable("read schedule"),
-          Effect.flatMap((text) =>
-            text === null ? Effect.undefined : Effect.mapError(
-              decode(text),
-              (cause) => new StoreUnavailable({ operation: "read schedule", cause })
-            )
-          )
+          RedisClient.answered("read schedule", (text) => text === null ? Effect.undefined : decode(text))
         ),
       set: (mark) =>
         Effect.map(

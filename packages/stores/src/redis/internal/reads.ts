@@ -1,9 +1,9 @@
-import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/RunError"
+import { JournalDamaged, type StoreUnavailable } from "@fastagentic/core/RunError"
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { ReadError } from "@fastagentic/core/RunStore"
 import { Effect, Result } from "effect"
 import { RedisError } from "effect/persistence/Redis"
-import { unavailable } from "../RedisClient.ts"
+import { answered, unavailable } from "../RedisClient.ts"
 import * as Values from "./values.ts"
 
 const logDamaged = (runId: string, what: string, cause: unknown) =>
@@ -39,10 +39,7 @@ export const answer = <A>(operation: string, decode: (reply: unknown) => A) =>
 (
   reply: Effect.Effect<unknown, RedisError>
 ): Effect.Effect<A, StoreUnavailable> =>
-  Effect.flatMap(
-    unavailable(operation)(reply),
-    (reply) => Effect.try({ try: () => decode(reply), catch: (cause) => new StoreUnavailable({ operation, cause }) })
-  )
+  answered(operation, (reply) => Effect.try({ try: () => decode(reply), catch: (cause) => cause }))(reply)
 
 /**
  * Reads up to so many runs, however many Redis has to look at: it never looks at many at once. Damaged ones are left out,
