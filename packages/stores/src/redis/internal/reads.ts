@@ -39,7 +39,7 @@ export const answer = <A>(operation: string, decode: (reply: unknown) => A) =>
 (
   reply: Effect.Effect<unknown, RedisError>
 ): Effect.Effect<A, StoreUnavailable> =>
-  answered(operation, (reply) => Effect.try({ try: () => decode(reply), catch: (cause) => cause }))(reply)
+  answered(operation, (reply) => Effect.fromResult(Result.try(() => decode(reply))))(reply)
 
 /**
  * Reads up to so many runs, however many Redis has to look at: it never looks at many at once. Damaged ones are left out,
