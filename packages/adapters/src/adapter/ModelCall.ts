@@ -74,6 +74,9 @@ export const open = Effect.fnUntraced(function*(options: Options) {
       changesTo: () => false
     }).pipe(Effect.provideService(CurrentRun, run))
 
+  // Nobody says how a call has ended when its run is over.
+  yield* Effect.addFinalizer(() => Effect.suspend(() => spending?.cut ?? Effect.void))
+
   const next = (changed: Hook.LlmCall) =>
     Stream.suspend((): Stream.Stream<Response.AnyPart, Thrown | HookBlocked> => {
       if (entered || changed !== call) return Stream.fail(Bracket.notEnforceable("llm"))

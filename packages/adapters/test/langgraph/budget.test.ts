@@ -1,13 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LangGraph } from "@fastagentic/adapters/langgraph"
 import { Budget, BudgetStore, Prices, Runtime } from "@fastagentic/core"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { FakeModel } from "./fakeModel.ts"
 import { Ask, ask, caller, input, journal, ofType, row, serve, start } from "./support.ts"
 
 class Limited extends FakeModel {
   override getLsParams() {
     return { ...super.getLsParams(), ls_max_tokens: 1_000 }
+  }
+}
+
+/** Says one thing and never comes to an end. */
+class Endless extends Limited {
+  override async *_streamResponseChunks(...args: Parameters<FakeModel["_streamResponseChunks"]>) {
+    for await (const chunk of super._streamResponseChunks(...args)) {
+      yield chunk
+      await new Promise(() => {})
+    }
   }
 }
 
@@ -49,6 +59,23 @@ describe("a budget on a graph", () => {
       assert.deepInclude((yield* run(model, {})).run.error, { tag: "OutputUnlimited", status: 500 })
       assert.strictEqual(model.calls, 0)
     }))
+
+  it.live("is charged what was heard of an answer when the run is cancelled", () =>
+    Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const runId = yield* start("?")
+      const pages = yield* runtime.follow(caller, runId, { after: 0, until: "final" })
+      yield* Stream.runHead(Stream.filter(pages, ({ events }) => events.some(({ type }) => type === "token")))
+      yield* runtime.cancel(caller, runId)
+      const { tenant } = yield* runtime.await(caller, runId)
+      const budget = yield* Budget.Budget
+      const [usage] = yield* Effect.repeat(
+        budget.usage({ tenant, from: "2000-01-01", to: "2999-12-31", by: [] }),
+        { until: (rows) => rows.length > 0 }
+      )
+      assert.deepInclude(usage, { calls: 1, outputTokens: 3 })
+      assert.isAbove(usage?.cost ?? 0, 0)
+    }).pipe(Effect.provide(served(new Endless(() => ({ texts: ["abc", "never"] })), {}))))
 
   it.live("pauses the run until somebody approves, and the graph starts again", () => {
     const model = new Limited(() => ({ texts: ["a ", "b"] }))
