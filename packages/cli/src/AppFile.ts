@@ -8,6 +8,7 @@ import { Effect, Schema } from "effect"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
+import * as Complaint from "./Complaint.ts"
 
 /** The file cannot be served. @category errors @since 0.1.0 */
 export class UnusableFile extends Schema.TaggedError<UnusableFile>()("UnusableFile", {
@@ -36,7 +37,7 @@ export const load = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
     catch: (cause) =>
       new UnusableFile({
         file,
-        problem: `cannot be loaded: ${firstLine(cause instanceof Error ? cause.message : String(cause))}`
+        problem: `cannot be loaded: ${Complaint.of(cause)}`
       })
   })
   const exported = typeof module === "object" && module !== null && "default" in module ? module.default : undefined
@@ -47,5 +48,3 @@ export const load = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
       problem: "exports no app; write `export default MyApp.provide(handlers)`"
     })
 })
-
-const firstLine = (text: string) => text.split("\n")[0] ?? text

@@ -47,8 +47,15 @@ const runsOf = ({ token, url }: { readonly token: Option.Option<Redacted.Redacte
     ({ runs }) => runs
   )
 
-const said = <A, R>(effect: Effect.Effect<A, Client.ClientError, R>) =>
-  Effect.mapError(effect, ({ message }) => new NotDecided({ problem: message }))
+const said = <A, R>(url: string, effect: Effect.Effect<A, Client.ClientError, R>) =>
+  Effect.mapError(
+    effect,
+    ({ message, reason }) =>
+      new NotDecided({ problem: reason._tag === "Disconnected" ? `no answer from ${placeOf(url)}` : message })
+  )
+
+/** Without a password, if there is one in it. */
+const placeOf = (url: string) => URL.canParse(url) ? new URL(url).origin : "--url, which is no URL"
 
 const list = Command.make(
   "list",
@@ -58,6 +65,7 @@ const list = Command.make(
     let after: string | null | undefined
     while (after !== null) {
       const page: { readonly items: ReadonlyArray<Interrupt.Interrupt>; readonly next: string | null } = yield* said(
+        options.url,
         runs.pending(after === undefined ? {} : { after })
       )
       for (const one of page.items) yield* Console.log(lineOf(one))
@@ -104,11 +112,14 @@ const decide = Effect.fnUntraced(function*(
   value: Option.Option<Schema.Json> = Option.none()
 ) {
   const runs = yield* runsOf(options)
-  const run = yield* said(runs.answer(runId, id, {
-    decision,
-    ...(Option.isNone(value) ? {} : { value: value.value }),
-    ...(Option.isNone(reason) ? {} : { reason: reason.value })
-  }))
+  const run = yield* said(
+    options.url,
+    runs.answer(runId, id, {
+      decision,
+      ...(Option.isNone(value) ? {} : { value: value.value }),
+      ...(Option.isNone(reason) ? {} : { reason: reason.value })
+    })
+  )
   yield* Console.log(`${run.runId} ${run.state}`)
 })
 

@@ -5,7 +5,7 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { Audit, AuditLog, AuditRetention, AuditSigner, AuditVerify, Caller } from "@fastagentic/core"
-import { Config, Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
+import { Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -41,10 +41,7 @@ const Anchor = Schema.Struct({ tenant: Schema.String, ...AuditLog.Head.fields })
 type Anchor = typeof Anchor.Type
 const decodeAnchor = Schema.decodeUnknownEffect(Schema.fromJsonString(Anchor))
 
-const store = Flag.String("store").pipe(
-  Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
-  Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
-)
+const store = Store.flag("store")
 const signer = Flag.String("signer").pipe(
   Flag.withSchema(Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))),
   Flag.withDescription(
@@ -68,7 +65,7 @@ type Services = Audit.Audit | AuditLog.AuditLog | AuditSigner.AuditSigner | Dige
 /** Whatever looks at a store does it here. */
 const inStore = <A, E>(value: string, use: (shown: string) => Effect.Effect<A, E, Services>) =>
   Effect.flatMap(
-    Store.parse(value),
+    Store.existing(value),
     ({ layer, shown }) => within(Layer.mergeAll(signing, layer, NodeCrypto.layer), use(shown))
   )
 

@@ -4,7 +4,14 @@
  * @since 0.1.0
  */
 import { BlobStore, RunError } from "@fastagentic/core"
-import { Config, Effect, Layer, Option } from "effect"
+import { Config, Effect, Layer, Option, Schema } from "effect"
+
+/** Neither a folder nor a bucket. @category errors @since 0.1.0 */
+export class UnknownPlace extends Schema.TaggedError<UnknownPlace>()("UnknownPlace", {}) {
+  override get message() {
+    return "it names a folder, or a bucket as s3://bucket/prefix"
+  }
+}
 
 /** @category models @since 0.1.0 */
 export interface Blobs {
@@ -22,9 +29,9 @@ export interface Blobs {
  */
 export const parse = Effect.fnUntraced(function*(
   file: string | undefined
-): Effect.fn.Return<Blobs, Config.ConfigError> {
+): Effect.fn.Return<Blobs, Config.ConfigError | UnknownPlace> {
   const place = yield* Config.withDefault(Config.String("FASTAGENTIC_BLOBS"), "")
-  if (place.startsWith("s3://")) return { blobs: yield* bucket(new URL(place)) }
+  if (place.startsWith("s3://")) return { blobs: yield* bucket(place) }
   if (place !== "") return { blobs: folder(place) }
   if (file === ":memory:") return { blobs: BlobStore.layerMemory }
   return file === undefined ? { blobs: nowhere, threshold: Infinity } : { blobs: folder(`${file}.blobs`) }
@@ -36,8 +43,9 @@ const folder = (folder: string) =>
       FileBlobStore.layer({ folder }))
   )
 
-const bucket = Effect.fnUntraced(function*({ hostname, pathname }: URL) {
-  const prefix = pathname.replace(/^\/+|\/+$/gu, "")
+const bucket = Effect.fnUntraced(function*(place: string) {
+  const { name, prefix } = yield* Effect.try({ try: () => bucketOf(new URL(place)), catch: () => new UnknownPlace() })
+  if (name === "") return yield* new UnknownPlace()
   const { endpoint, sessionToken, ...credentials } = yield* Config.all({
     region: Config.withDefault(Config.String("AWS_REGION"), "us-east-1"),
     accessKeyId: Config.String("AWS_ACCESS_KEY_ID"),
@@ -47,10 +55,10 @@ const bucket = Effect.fnUntraced(function*({ hostname, pathname }: URL) {
   })
   const options = {
     ...credentials,
-    bucket: hostname,
+    bucket: name,
     endpoint: Option.getOrUndefined(endpoint),
     sessionToken: Option.getOrUndefined(sessionToken),
-    ...(prefix === "" ? {} : { prefix: `${decodeURIComponent(prefix)}/` })
+    ...(prefix === "" ? {} : { prefix: `${prefix}/` })
   }
   return Layer.unwrap(
     Effect.map(
@@ -58,6 +66,11 @@ const bucket = Effect.fnUntraced(function*({ hostname, pathname }: URL) {
       ({ S3BlobStore }) => S3BlobStore.layer(options)
     )
   )
+})
+
+const bucketOf = ({ hostname, pathname }: URL) => ({
+  name: hostname,
+  prefix: decodeURIComponent(pathname.replace(/^\/+|\/+$/gu, ""))
 })
 
 /** Nodes of one store have no folder in common that we know of. */

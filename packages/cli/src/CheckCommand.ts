@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Replay } from "@fastagentic/core"
-import { Config, Console, Effect, Layer, Option, Schema } from "effect"
+import { Console, Effect, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -25,10 +25,7 @@ export const command = Command.make(
   "check",
   {
     file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
-    against: Flag.String("against").pipe(
-      Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
-      Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
-    ),
+    against: Store.flag("against"),
     limit: Flag.Int("limit").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
       Flag.withDescription("How many runs to look at, the newest first"),
@@ -42,7 +39,7 @@ export const command = Command.make(
   },
   Effect.fnUntraced(function*({ against, agent, file, finished, limit }) {
     const { app, handlers } = yield* AppFile.load(file)
-    const { reading } = yield* Store.parse(against)
+    const { reading } = yield* Store.existing(against)
     const services = Layer.mergeAll(handlers, reading)
     const options = { limit, finished, ...(Option.isNone(agent) ? {} : { agent: agent.value }) }
     const findings = yield* Effect.scoped(

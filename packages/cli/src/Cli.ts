@@ -12,6 +12,7 @@ import manifest from "../package.json" with { type: "json" }
 import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
+import * as Complaint from "./Complaint.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
 import * as RunCommand from "./RunCommand.ts"
@@ -33,7 +34,7 @@ const root = Command.make("fastagentic").pipe(
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Console.error(`fastagentic: ${event.errors.map((error) => firstLine(error.message)).join("; ")}`)
+      ? Console.error(`fastagentic: ${event.errors.map((error) => Complaint.firstLine(error.message)).join("; ")}`)
       : CliOutput.defaultPresenter.present(event)
 })
 
@@ -47,15 +48,11 @@ const main = Command.run(root, { version: manifest.version }).pipe(
   Effect.tapError((error) =>
     typeof error === "object" && error !== null && "_tag" in error && error._tag === "ShowHelp"
       ? Effect.void
-      : Console.error(`fastagentic: ${firstLine(messageOf(error))}`)
+      : Console.error(`fastagentic: ${Complaint.of(error)}`)
   ),
   Effect.tapDefect((defect) => Effect.logFatal("fastagentic failed unexpectedly", defect)),
   Effect.provide([NodeServices.layer, presenter, logging])
 )
-
-const messageOf = (error: unknown) => error instanceof Error && error.message !== "" ? error.message : String(error)
-
-const firstLine = (text: string) => text.split("\n")[0] ?? text
 
 /**
  * Exit codes: 0 when asked to stop or done, 1 for a defect and for an audit trail that is not whole or runs that would not go on, 2 when it was called

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { ApiKeys } from "@fastagentic/core"
-import { Clock, Config, Console, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Clock, Console, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -18,10 +18,7 @@ export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLas
   }
 }
 
-const store = Flag.String("store").pipe(
-  Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
-  Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
-)
+const store = Store.flag("store")
 const prefix = Argument.String("prefix").pipe(Argument.withDescription("As `keys list` shows it: fak_<prefix>_…"))
 const words = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.atLeast(0))
@@ -31,11 +28,11 @@ const time = (name: string, description: string) =>
 const durationOf = (flag: string, text: Option.Option<string>) =>
   Option.isNone(text) ? Effect.undefined : Time.parse(flag, text.value)
 
-const inStore = Effect.fnUntraced(function*<A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) {
-  const { lasts, layer, shown } = yield* Store.parse(value)
-  if (!lasts) return yield* new NothingLasts({ store: shown })
-  return yield* Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
-})
+const within = <A, E>({ layer }: Store.Store, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
+  Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
+
+const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
+  Effect.flatMap(Store.existing(value), (store) => within(store, effect))
 
 /** The one time that a secret is seen. */
 const show = ({ key, secret }: ApiKeys.Issued) =>
@@ -73,7 +70,10 @@ const create = Command.make(
   },
   Effect.fnUntraced(function*({ expires, id, roles, scopes, store, tenant }) {
     const expiresIn = yield* durationOf("expires", expires)
-    yield* Effect.flatMap(inStore(store, ApiKeys.create({ id, tenant, scopes, roles, expiresIn })), show)
+    // Keys may be made before the first start of the server that asks for them.
+    const opened = yield* Store.parse(store)
+    if (!opened.lasts) return yield* new NothingLasts({ store: opened.shown })
+    yield* show(yield* within(opened, ApiKeys.create({ id, tenant, scopes, roles, expiresIn })))
   })
 ).pipe(Command.withDescription("Make a key and print it once"))
 

@@ -26,6 +26,11 @@ export class KeysNeedAStore extends Schema.TaggedError<KeysNeedAStore>()("KeysNe
   }
 }
 
+/** As text, so that the variable is refused in the same words as the flag. */
+const Port = Schema.FiniteFromString.pipe(
+  Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
+)
+
 const flags = {
   file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
   mode: Flag.Literals("mode", ["hybrid", "http", "stdio"]).pipe(
@@ -37,11 +42,11 @@ const flags = {
     Flag.withFallbackConfig(Config.String("HOST")),
     Flag.withDefault("127.0.0.1")
   ),
-  port: Flag.Int("port").pipe(
-    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))),
+  port: Flag.String("port").pipe(
     Flag.withDescription("Port to listen on, 0 for a free one"),
-    Flag.withFallbackConfig(Config.Port("PORT")),
-    Flag.withDefault(8_000)
+    Flag.withFallbackConfig(Config.String("PORT")),
+    Flag.withDefault("8000"),
+    Flag.withSchema(Port)
   ),
   store: Flag.String("store").pipe(
     Flag.withDescription(

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Retention, type RunRecord, type RunStore } from "@fastagentic/core"
-import { Clock, Config, Console, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Console, Duration, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Keep from "./Keep.ts"
@@ -12,10 +12,7 @@ import * as Store from "./Store.ts"
 import * as Time from "./Time.ts"
 
 const flags = {
-  store: Flag.String("store").pipe(
-    Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
-    Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
-  ),
+  store: Store.flag("store"),
   olderThan: Flag.String("older-than").pipe(
     Flag.withDescription("Remove runs that have ended as long ago as this, such as 30d"),
     Flag.optional
@@ -92,7 +89,7 @@ const prune = Command.make(
     const removedBefore = yield* before("older-than", olderThan)
     const compactedBefore = yield* before("tokens-older-than", tokensOlderThan)
     const writtenBefore = yield* before("blobs-older-than", Option.some(blobsOlderThan))
-    const { layer } = yield* Store.parse(store)
+    const { layer } = yield* Store.existing(store)
     const work = Effect.gen(function*() {
       if (removedBefore !== undefined) {
         const states = state.length === 0 ? Keep.states : state

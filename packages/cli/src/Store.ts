@@ -15,7 +15,10 @@ import {
 } from "@fastagentic/core"
 import { Sqlite, SqliteClient, SqliteRunStore, SqliteWriter } from "@fastagentic/stores/sqlite"
 import { Config, Effect, Layer, Redacted, Schema } from "effect"
+import * as Flag from "effect/cli/Flag"
+import { existsSync } from "node:fs"
 import * as Blobs from "./Blobs.ts"
+import * as Complaint from "./Complaint.ts"
 import * as Defaults from "./Defaults.ts"
 
 /** A value that names no store. @category errors @since 0.1.0 */
@@ -68,6 +71,8 @@ export interface Store {
   readonly shown: string
   /** Whether it has anything at the next start. */
   readonly lasts: boolean
+  /** Whether there may be anything to look at; a server is asked when its layer is built. */
+  readonly isThere: () => boolean
   readonly layer: Layer.Layer<Services, StoreInUse | UnusableStore>
   /** Its runs, for who only looks at them: a file is not created, changed or kept from others. */
   readonly reading: Layer.Layer<RunStore.RunStore, StoreInUse | UnusableStore>
@@ -85,20 +90,49 @@ export const parse = (
 ): Effect.Effect<Store, UnknownStore | EngineNeedsSql> => {
   const spread = engine === "cluster"
   if (spread && (value === "memory" || /^rediss?:/iu.test(value))) return Effect.fail(new EngineNeedsSql())
-  if (value === "memory") return Effect.succeed({ shown: value, lasts: false, layer: memory, reading: memory })
+  if (value === "memory") {
+    return Effect.succeed({ shown: value, lasts: false, isThere: () => false, layer: memory, reading: memory })
+  }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
   if (scheme === undefined) {
     const blobs = blobsOf(value)
     const layer = Layer.provideMerge(blobs, sqlite(value, spread))
-    return Effect.succeed({ shown: value, lasts: true, layer, reading: Layer.provide(blobs, sqliteReading(value)) })
+    const reading = Layer.provide(blobs, sqliteReading(value))
+    return Effect.succeed({ shown: value, lasts: true, isThere: () => existsSync(value), layer, reading })
   }
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
   const shown = withoutPassword(new URL(value))
   const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value), spread)))
-  return Effect.succeed({ shown, lasts: true, layer, reading: layer })
+  return Effect.succeed({ shown, lasts: true, isThere: () => true, layer, reading: layer })
 }
+
+/**
+ * The store that a value names, if there is one: a path that is misspelt is not a new and empty store.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const existing = (value: string): Effect.Effect<Store, UnknownStore | EngineNeedsSql | UnusableStore> =>
+  Effect.filterOrFail(
+    parse(value),
+    ({ isThere }) => isThere(),
+    ({ lasts, shown }) =>
+      new UnusableStore({ store: shown, problem: lasts ? "there is no such file" : "nothing is kept there" })
+  )
+
+/**
+ * The flag `name` of a command that looks at what a server has kept.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const flag = (name: string): Flag.Flag<string> =>
+  Flag.String(name).pipe(
+    Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
+    Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
+  )
 
 /** Large values of runs go to `FASTAGENTIC_BLOBS`, or beside the file. */
 const blobsOf = (file: string | undefined): Layer.Layer<RunStore.RunStore, UnusableStore, RunStore.RunStore> => {
@@ -194,11 +228,12 @@ const missingPackage = (cause: unknown) => {
 /** What lies at the bottom of an error says most; some errors have nothing but a code. */
 const problemOf = (error: unknown): string => {
   if (typeof error !== "object" || error === null) return String(error)
+  if (error instanceof Config.ConfigError) return Complaint.fromConfig(error)
   const inner = "reason" in error ? error.reason : "cause" in error ? error.cause : undefined
   const deeper = inner === undefined ? "" : problemOf(inner)
   if (deeper !== "") return deeper
-  if ("message" in error && typeof error.message === "string" && error.message !== "") return firstLine(error.message)
+  if ("message" in error && typeof error.message === "string" && error.message !== "") {
+    return Complaint.firstLine(error.message)
+  }
   return "code" in error ? String(error.code) : ""
 }
-
-const firstLine = (text: string) => text.split("\n")[0] ?? text

@@ -138,6 +138,7 @@ describe("fastagentic audit", () => {
 
   it("refuses what proves nothing", async () => {
     const cwd = temporaryFolder()
+    writeFileSync(join(cwd, "none.db"), "")
     const empty = await audit(cwd, ["verify", "--store", "none.db"])
     assert.deepInclude(empty, { code: 2, stderr: "fastagentic: none.db has no audit trail" })
     const odd = await audit(cwd, ["verify", "--store", "none.db"], { FASTAGENTIC_AUDIT_KEY: "sesame" })

@@ -199,8 +199,8 @@ describe("fastagentic run", () => {
     assert.include(running.stderr(), "a line that a user's file prints")
   })
 
-  const oneLine = async (args: ReadonlyArray<string>, says: RegExp) => {
-    const running = fastagentic(args)
+  const oneLine = async (args: ReadonlyArray<string>, says: RegExp, env: Record<string, string> = {}) => {
+    const running = fastagentic(args, { env })
     assert.strictEqual(await running.exited, 2)
     assert.strictEqual(running.stdout(), "")
     assert.match(running.stderr(), says)
@@ -214,6 +214,17 @@ describe("fastagentic run", () => {
     await oneLine(["run"], /file/u)
     await oneLine(["run", app, "--store", "mysql://root:secret@localhost/x"], /--store mysql:\/\/…: a store is/u)
     await oneLine(["run", app, "--mode", "http", "--port", "0", "--store", "/proc/nope/x.db"], /\/proc\/nope\/x\.db/u)
+  })
+
+  it("names the variable that does not fit", async () => {
+    const serve = ["run", app, "--mode", "http", "--port", "0", "--store", "x.db"]
+    await oneLine(["run", app, "--store", "memory"], /flag --port: "abc"/u, { PORT: "abc" })
+    await oneLine(serve, /FASTAGENTIC_BLOBS cannot be used: it names a folder, or a bucket/u, {
+      FASTAGENTIC_BLOBS: "s3://["
+    })
+    await oneLine(serve, /FASTAGENTIC_BLOBS cannot be used: AWS_ACCESS_KEY_ID: /u, { FASTAGENTIC_BLOBS: "s3://b/x" })
+    await oneLine(serve, /x\.db cannot be used: FASTAGENTIC_AUDIT_KEY: /u, { FASTAGENTIC_AUDIT_KEY: "hush" })
+    await oneLine(["audit", "key"], /FASTAGENTIC_AUDIT_KEY: /u, { FASTAGENTIC_AUDIT_KEY: "hush" })
   })
 
   it("refuses a file that cannot be served in one line", async () => {

@@ -3,8 +3,10 @@ import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import * as RedisServer from "@fastagentic/stores/test/redis/server"
 import { Effect, Fiber, Redacted } from "effect"
 import { once } from "node:events"
+import { existsSync } from "node:fs"
 import { createServer } from "node:net"
-import { fastagentic, fixture, listening } from "./process.ts"
+import { join } from "node:path"
+import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 /** A store of its own, and its URL with a password: neither server asks for one. */
 const stores = {
@@ -172,7 +174,22 @@ describe("a store that cannot be used", () => {
     assert.include(await run("redis://me:hush@127.0.0.1:1/x"), "Invalid pathname")
     assert.include(await run("mysql://me:hush@127.0.0.1/x"), "--store mysql://…: a store is")
     assert.include(await run("postgres://me:hu/hush@127.0.0.1/x"), "is not a URL")
-    assert.include(await refusal(["keys", "list", "--store", "memory"]), "a store that lasts")
+    assert.include(await refusal(["keys", "create", "ci", "--store", "memory"]), "a store that lasts")
+  })
+
+  it("is one line when there is none to look at, and no file after it", async () => {
+    const looks = [
+      ["keys", "list", "--store"],
+      ["runs", "prune", "--older-than", "1d", "--store"],
+      ["audit", "verify", "--store"],
+      ["check", fixture("app.ts"), "--against"]
+    ]
+    for (const look of looks) {
+      const file = join(temporaryFolder(), "misspelt.db")
+      assert.include(await refusal([...look, file]), "misspelt.db cannot be used: there is no such file")
+      assert.isFalse(existsSync(file))
+      assert.include(await refusal([...look, "memory"]), "nothing is kept there")
+    }
   })
 
   it("is one line when a server takes connections and says nothing", async () => {

@@ -1,0 +1,24 @@
+/**
+ * What is wrong, in the one line that a terminal gets.
+ *
+ * @since 0.1.0
+ */
+import { Config, Schema } from "effect"
+import * as SchemaIssue from "effect/SchemaIssue"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** @category conversions @since 0.1.0 */
+export const firstLine = (text: string): string => text.split("\n")[0] ?? text
+
+/** A variable that does not fit, by its name; nothing is said of its value. @category conversions @since 0.1.0 */
+export const fromConfig = ({ cause, message }: Config.ConfigError): string =>
+  Schema.isSchemaError(cause)
+    ? format(cause.issue).issues.map(({ message, path = [] }) => `${path.join(".")}: ${firstLine(message)}`).join("; ")
+    : firstLine(message)
+
+/** @category conversions @since 0.1.0 */
+export const of = (error: unknown): string => {
+  if (error instanceof Config.ConfigError) return fromConfig(error)
+  return firstLine(error instanceof Error && error.message !== "" ? error.message : String(error))
+}
