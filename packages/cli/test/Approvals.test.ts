@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import * as HttpServer from "effect/http/HttpServer"
-import { Agent, App, Audit, Auth, Budget, Policy, Principal, RateLimit, Run, RunStore, Server } from "fastagentic"
+import { Agent, App, Auth, Policy, Principal, Run, Server } from "fastagentic"
+import { memory, urlOf } from "./serving.ts"
 
 const Refund = Tool.make("refund", {
   parameters: Schema.Struct({ amount: Schema.Int }),
@@ -44,18 +44,14 @@ const Services = Layer.mergeAll(
     person("dora", "acme"),
     person("eve", "other", "*")
   ]),
-  RunStore.RunStore.layerMemory,
-  Audit.layerMemory,
-  RateLimit.layerUnlimited,
-  Budget.layerUnlimited
+  memory
 )
 
 const serving = Effect.gen(function*() {
   const context = yield* Layer.build(Layer.fresh(
     Server.layer(Desk, { port: 0 }).pipe(Layer.provide(DeskLayer), Layer.provideMerge(Services))
   ))
-  const { address } = Context.get(context, HttpServer.HttpServer)
-  const url = `http://127.0.0.1:${"port" in address ? address.port : 0}`
+  const url = urlOf(context)
   const call = (who: string, method: "GET" | "POST", path: string, body?: unknown) =>
     Effect.promise(async () => {
       const response = await fetch(url + path, {

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpServer from "effect/http/HttpServer"
-import { ApiKeys, Audit, Auth, Budget, RateLimit, Roles, RunStore, Server } from "fastagentic"
+import { ApiKeys, Auth, Roles, Server } from "fastagentic"
 import { Oidc } from "fastagentic/oidc"
 import { generateKeyPairSync, sign } from "node:crypto"
 import { createServer } from "node:http"
 import { Guarded, GuardedLayer } from "./fixture/guarded.ts"
 import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { memory, urlOf } from "./serving.ts"
 
 const audience = "https://agents.test"
 
@@ -56,16 +56,12 @@ describe("a server with tokens, keys and roles", () => {
       )
       const services = Layer.mergeAll(
         auth,
-        RunStore.RunStore.layerMemory,
-        Audit.layerMemory,
-        RateLimit.layerUnlimited,
-        Budget.layerUnlimited
+        memory
       ).pipe(Layer.provideMerge(ApiKeys.ApiKeyStore.layerMemory))
       const context = yield* Layer.build(
         Server.layer(Guarded, { port: 0 }).pipe(Layer.provide(GuardedLayer), Layer.provideMerge(services))
       )
-      const { address } = Context.get(context, HttpServer.HttpServer)
-      const url = `http://127.0.0.1:${"port" in address ? address.port : 0}/agents/notes`
+      const url = `${urlOf(context)}/agents/notes`
       const challenge = { none: "Bearer, ApiKey realm=\"agents\"", bad: "error=\"invalid_token\"" }
 
       const nobody = yield* post(url, {})
@@ -149,6 +145,7 @@ describe("fastagentic keys", () => {
 
   it("refuses what it cannot do in one line", async () => {
     const cwd = temporaryFolder()
+    await ran(cwd, "create", "ci")
     const unknown = await ran(cwd, "revoke", "none")
     assert.deepStrictEqual(unknown, { code: 2, stdout: "", stderr: "fastagentic: there is no API key none\n" })
     const odd = await ran(cwd, "create", "ci", "--expires", "soon")

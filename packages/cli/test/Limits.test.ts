@@ -2,8 +2,7 @@ import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import * as RedisServer from "@fastagentic/stores/test/redis/server"
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
-import * as HttpServer from "effect/http/HttpServer"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import {
   Agent,
   App,
@@ -21,6 +20,7 @@ import {
 import { once } from "node:events"
 import { setTimeout } from "node:timers/promises"
 import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { urlOf } from "./serving.ts"
 
 class Ask extends Agent.make("ask", { description: "Answers", payload: { text: Schema.String } }) {}
 class Tell extends Agent.make("tell", { description: "Tells", payload: { text: Schema.String } }) {}
@@ -62,10 +62,7 @@ const build = (rules: ReadonlyArray<RateLimit.Rule>, take?: RateCounters.RateCou
   )
 
 const start = (rules: ReadonlyArray<RateLimit.Rule>, take?: RateCounters.RateCounters["Service"]["take"]) =>
-  Effect.map(build(rules, take), (context) => {
-    const { address } = Context.get(context, HttpServer.HttpServer)
-    return `http://127.0.0.1:${"port" in address ? address.port : 0}`
-  })
+  Effect.map(build(rules, take), urlOf)
 
 const send = (url: string, who: string, body: unknown, headers: Record<string, string> = {}) =>
   Effect.promise(async () => {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
-import * as HttpServer from "effect/http/HttpServer"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { Agent, App, Audit, Auth, Budget, PolicyRules, Principal, RateLimit, Run, RunStore, Server } from "fastagentic"
+import { urlOf } from "./serving.ts"
 
 class Refund extends Agent.make("refund", { description: "Refunds", payload: {} }) {}
 class Ask extends Agent.make("ask", { description: "Asks refund", payload: {} }) {}
@@ -50,8 +50,7 @@ describe("a rule", () => {
       const context = yield* Layer.build(
         Server.layer(Desk, { port: 0 }).pipe(Layer.provide(DeskLayer), Layer.provideMerge(Services))
       )
-      const { address } = Context.get(context, HttpServer.HttpServer)
-      const url = `http://127.0.0.1:${"port" in address ? address.port : 0}`
+      const url = urlOf(context)
       const post = (who: string, path: string, body: unknown = {}) =>
         Effect.promise(async () => {
           const response = await fetch(url + path, {

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Redacted } from "effect"
-import * as HttpServer from "effect/http/HttpServer"
-import { ApiKeys, Audit, Auth, Budget, Principal, RateLimit, RunStore, Server } from "fastagentic"
+import { Effect, Layer, Redacted } from "effect"
+import { ApiKeys, Auth, Principal, Server } from "fastagentic"
 import { ProxyIdentity } from "fastagentic/proxy"
 import * as Certificates from "./fixture/certificates.ts"
 import { Guarded, GuardedLayer } from "./fixture/guarded.ts"
+import { memory, urlOf } from "./serving.ts"
 
 const principal: ProxyIdentity.Options["principal"] = ({ uris: [uri, ...others] }) =>
   uri?.startsWith("spiffe://acme.dev/sa/") === true && others.length === 0
@@ -15,20 +15,16 @@ const serve = (options: Omit<ProxyIdentity.Options, "principal">) =>
   Effect.gen(function*() {
     const services = Layer.mergeAll(
       Auth.layerFirst(ProxyIdentity.layer({ ...options, principal }), ApiKeys.layer),
-      RunStore.RunStore.layerMemory,
-      Audit.layerMemory,
-      RateLimit.layerUnlimited,
-      Budget.layerUnlimited
+      memory
     ).pipe(Layer.provideMerge(ApiKeys.ApiKeyStore.layerMemory))
     const context = yield* Layer.build(
       Layer.fresh(Server.layer(Guarded, { port: 0 }).pipe(Layer.provide(GuardedLayer), Layer.provideMerge(services)))
     )
-    const { address } = Context.get(context, HttpServer.HttpServer)
     const { secret } = yield* Effect.provideContext(
       ApiKeys.create({ id: "ci", tenant: "acme", scopes: ["*"] }),
       context
     )
-    return { url: `http://127.0.0.1:${"port" in address ? address.port : 0}`, key: Redacted.value(secret) }
+    return { url: urlOf(context), key: Redacted.value(secret) }
   })
 
 const post = (url: string, headers: HeadersInit, body = "{}") =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Layer, Redacted } from "effect"
-import * as HttpServer from "effect/http/HttpServer"
-import { Agent, ApiKeys, App, Audit, Budget, Event, RateLimit, Run, RunStore, Server } from "fastagentic"
+import { Deferred, Effect, Layer, Redacted } from "effect"
+import { Agent, ApiKeys, App, Event, Run, Server } from "fastagentic"
+import { memory, urlOf } from "./serving.ts"
 
 class Talk extends Agent.make("talk", { description: "Talks for a while", payload: {} }) {}
 class Desk extends App.make("desk", { version: "1", agents: [Talk] }) {}
@@ -18,16 +18,12 @@ describe("a stream whose caller's key expires", () => {
       }))
       const services = Layer.mergeAll(
         ApiKeys.layer,
-        RunStore.RunStore.layerMemory,
-        Audit.layerMemory,
-        RateLimit.layerUnlimited,
-        Budget.layerUnlimited
+        memory
       ).pipe(Layer.provideMerge(ApiKeys.ApiKeyStore.layerMemory))
       const context = yield* Layer.build(
         Server.layer(Desk, { port: 0 }).pipe(Layer.provide(TalkLayer), Layer.provideMerge(services))
       )
-      const { address } = Context.get(context, HttpServer.HttpServer)
-      const url = `http://127.0.0.1:${"port" in address ? address.port : 0}`
+      const url = urlOf(context)
       const { key, secret } = yield* Effect.provideContext(
         ApiKeys.create({ id: "ann", tenant: "acme", scopes: [], roles: [] }),
         context
