@@ -55,6 +55,21 @@ describe("a client certificate that a proxy forwards", () => {
       assert.strictEqual((yield* post(`${url}/mcp`, json, JSON.stringify(call))).status, 401)
     }).pipe(Effect.scoped))
 
+  it.live("is not lent to a page of another site", () =>
+    Effect.gen(function*() {
+      const { key, url } = yield* serve({ addresses: ["127.0.0.1"] })
+      const forged = { origin: "https://evil.example", "content-type": "text/plain", ...clientCert(Certificates.ci) }
+      const refused = yield* post(url + agent, forged)
+      assert.strictEqual(refused.status, 403)
+      assert.include(refused.text, "\"rule\":\"origin\"")
+      assert.strictEqual((yield* post(`${url}/runs/x/cancel`, forged)).status, 403)
+      assert.strictEqual((yield* post(`${url}/a2a`, forged)).status, 415)
+      assert.strictEqual((yield* post(`${url}/mcp`, forged)).status, 403)
+      assert.strictEqual((yield* post(url + agent, { ...forged, origin: url })).status, 200)
+      // A page that has a key of its own may come from anywhere.
+      assert.strictEqual((yield* post(url + agent, { ...forged, "x-api-key": key })).status, 200)
+    }).pipe(Effect.scoped))
+
   it.live("is nothing from anybody else, whatever it says", () =>
     Effect.gen(function*() {
       const { key, url } = yield* serve({ addresses: ["10.0.0.0/24", "2001:db8::1"] })

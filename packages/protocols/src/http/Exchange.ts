@@ -5,7 +5,7 @@
  */
 import * as Caller from "@fastagentic/core/Caller"
 import * as Credentials from "@fastagentic/core/Credentials"
-import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/RunError"
+import { Forbidden, InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/RunError"
 import type { Runtime } from "@fastagentic/core/Runtime"
 import * as Tracing from "@fastagentic/core/Tracing"
 import { Cause, Effect, Option, Schema } from "effect"
@@ -17,6 +17,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
 import { issuesOf, summaryOf } from "./internal/issues.ts"
+import { isForeign } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 
 /** Largest request body, in bytes. @category constants @since 0.1.0 */
@@ -73,13 +74,24 @@ export const handle = (
           const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.keep })
           const exchange: Exchange = { runtime, request, caller, params, query: queryOf(request.url) }
           const about = { traceId: caller.traceId, runId: params["runId"] }
-          return handler(exchange).pipe(
+          return (isForged(request, credentials) ? foreignPage : handler(exchange)).pipe(
             Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
             Effect.catchCause((cause) => refuse(cause, about)),
             Effect.map((response) => labelled(limits.told(response), caller))
           )
         }))
   )
+
+/**
+ * A browser adds its client certificate to whatever a page asks for, and asks nobody before a plain `POST`; keys and
+ * tokens a page has to have itself.
+ */
+const isForged = (
+  { headers, method }: HttpServerRequest.HttpServerRequest,
+  { apiKey, bearer, forwarded }: Credentials.Credentials
+) => forwarded !== undefined && apiKey === undefined && bearer === undefined && method !== "GET" && isForeign(headers)
+
+const foreignPage = Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
 
 /** The answer to a request for which the router has no route. @category routes @since 0.1.0 */
 export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {

@@ -39,6 +39,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
 import { labelled } from "../internal/trace.ts"
 import type * as Exchange from "./Exchange.ts"
+import { isForeign } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 import * as SocketConnection from "./SocketConnection.ts"
 import { ClientFrame, ServerFrame } from "./SocketFrames.ts"
@@ -85,20 +86,10 @@ const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) 
 })
 
 /** A page of another site may not use the credentials, or the network, of whoever looks at it. */
-const checkOrigin = ({ headers }: HttpServerRequest.HttpServerRequest) => {
-  const origin = headers["origin"]
-  if (origin === undefined) return Effect.void
-  const from = hostOf(origin)
-  const to = hostOf(`http://${headers["host"] ?? ""}`)
-  const same = from !== undefined && to !== undefined &&
-    (from.host === to.host || (isLoopback(from.hostname) && isLoopback(to.hostname)))
-  return same ? Effect.void : Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
-}
-
-const hostOf = (url: string) => URL.canParse(url) ? new URL(url) : undefined
-
-const isLoopback = (hostname: string) =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(hostname)
+const checkOrigin = ({ headers }: HttpServerRequest.HttpServerRequest) =>
+  isForeign(headers)
+    ? Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
+    : Effect.void
 
 const isUpgrade = ({ headers }: HttpServerRequest.HttpServerRequest) =>
   headers["upgrade"]?.toLowerCase() === "websocket"
