@@ -228,6 +228,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     unfinished: Effect.flatMap(store.unfinished, toBeTaken),
     abandoned: Effect.flatMap(store.abandoned, toBeTaken),
     due: (query) => Effect.flatMap(store.due(query), toBeTaken),
+    countDue: store.countDue,
     remove,
     // A reference is data of an event like any other.
     compact: store.compact,

@@ -216,6 +216,8 @@ export class RunStore extends Context.Service<RunStore, {
   /** For who looks after the store as a whole: no caller sees what it answers. */
   readonly scan: (query: ScanQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** How many are due, with room or without: on Redis those of a node whose clock is ahead as well. */
+  readonly countDue: (query: Pick<DueQuery, "now" | "agents">) => Effect.Effect<number, StoreUnavailable>
   /** Removes runs with all that belongs to them, and says which. With `dryRun` it only says which. */
   readonly remove: (
     query: RemoveQuery & { readonly dryRun?: boolean }

@@ -151,18 +151,14 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
     abandoned: Effect.succeed([]),
     unfinished: Effect.sync(() => byId(runs.values(), (run) => run.state === "running")),
-    due: ({ agents, limit, now, within }) =>
+    due: ({ limit, within, ...query }) =>
       Effect.sync(() => {
         const fits = within === undefined ? () => true : makeFits(within)
-        return byId(
-          runs.values(),
-          (run) =>
-            (run.state === "queued" || run.state === "suspended") && agents.includes(run.agent) &&
-            run.wakeAt !== undefined && run.wakeAt <= now && (run.waitsFor === "interrupt" || fits(run))
-        )
+        return byId(runs.values(), (run) => isDue(run, query) && (run.waitsFor === "interrupt" || fits(run)))
           .sort((a, b) => b.priority - a.priority)
           .slice(0, limit)
       }),
+    countDue: (query) => Effect.sync(() => byId(runs.values(), (run) => isDue(run, query)).length),
     remove: (query) =>
       Effect.sync(() => {
         const found = byId(runs.values(), (run) =>
@@ -207,6 +203,11 @@ const eventsOf = (stored: Stored | undefined, after: number, limit: number): Rea
     .flatMap((entries, index) => PackedEvents.decode(entries, { runId, first: (first + index) * size + 1 }))
     .filter(({ seq }) => seq > after && seq <= after + limit)
 }
+
+const isDue = (
+  { agent, state, wakeAt = Infinity }: RunRecord,
+  { agents, now }: Pick<RunStore.DueQuery, "agents" | "now">
+) => (state === "queued" || state === "suspended") && agents.includes(agent) && wakeAt <= now
 
 const isOpen = (run: RunRecord) => !isFinal(run.state)
 

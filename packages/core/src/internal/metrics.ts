@@ -105,8 +105,8 @@ export class Metrics {
     this.labelled(streams, { protocol }).modifyUnsafe(change, this.services)
   }
 
-  waiting(of: { readonly state: "queued" | "suspended"; readonly durable: boolean }, count: number) {
-    this.update(waiting, { state: of.state, durable: String(of.durable) }, count)
+  waiting(durable: boolean, count: number) {
+    this.update(waiting, { durable: String(durable) }, count)
   }
 
   /** A transaction of a store that takes time. */

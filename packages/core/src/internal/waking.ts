@@ -13,9 +13,6 @@ import { earliest } from "./pauses.ts"
 /** How many runs of a line are looked at in one go. */
 const pageSize = 256
 
-/** Longer lines are said to be this long. */
-const countedAtMost = 1_000
-
 /** Lets go on whose time has come: queued starts, timers, decisions that nobody took, children that have ended. */
 export const makeWaking = (node: Node, callables: Callables) => {
   const all = [...callables.agent.values(), ...callables.tool.values()].map(({ callable }) => callable)
@@ -109,14 +106,8 @@ export const makeWaking = (node: Node, callables: Callables) => {
   /** Counts who stands in the lines of those that take only so many. */
   const count = Effect.fnUntraced(function*(store: RunStore["Service"]) {
     if (limited.length === 0) return
-    const standing = { queued: 0, suspended: 0 }
     const agents = limited.map(({ agent }) => agent)
-    for (const run of yield* store.due({ now: node.now(), agents, limit: countedAtMost })) {
-      if (!node.has(run.runId)) standing[run.state === "queued" ? "queued" : "suspended"]++
-    }
-    const durable = store === node.durable.store
-    node.metrics.waiting({ state: "queued", durable }, standing.queued)
-    node.metrics.waiting({ state: "suspended", durable }, standing.suspended)
+    node.metrics.waiting(store === node.durable.store, yield* store.countDue({ now: node.now(), agents }))
   })
 
   /** What follows when a run has ended or pauses. */

@@ -710,8 +710,11 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(yield* due(10, agent), [high, timer, low, first])
           assert.deepStrictEqual(yield* due(2, "nobody", agent), [high, timer])
           assert.deepStrictEqual(yield* due(10), [])
+          const count = (...agents: ReadonlyArray<string>) => store.countDue({ now: 100, agents })
+          assert.deepStrictEqual(yield* Effect.all([count(agent), count("nobody", agent), count()]), [4, 4, 0])
           yield* store.write([commit(high, { from: ["queued"], set: { state: "running" } })])
           assert.deepStrictEqual(yield* due(2, agent), [timer, low])
+          assert.strictEqual(yield* count(agent), 3)
         }))
     })
 

@@ -84,6 +84,7 @@ export const make = (
       unfinished: reads.unfinished.pipe(patiently("unfinished runs")),
       abandoned: reads.abandoned.pipe(patiently("abandoned runs")),
       due: (query) => reads.due(query).pipe(patiently("due runs")),
+      countDue: (query) => reads.countDue(query).pipe(patiently("count due runs")),
       remove: (query) => remove(query).pipe(patiently("remove runs")),
       // Who only looks has nobody wait, and looks at everything.
       compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(patiently("compact runs")),

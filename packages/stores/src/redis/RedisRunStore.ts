@@ -244,6 +244,20 @@ export const make = (
         return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
       }),
 
+      countDue: ({ agents, now }) =>
+        Effect.forEach(new Set(agents), (name) => {
+          const agent = JSON.stringify(name)
+          return Effect.all([
+            redis.send("ZCARD", `${prefix}ready:${agent}`),
+            redis.send("ZCOUNT", `${prefix}wake:${agent}`, "-inf", `${now}`)
+          ])
+        }).pipe(
+          Reads.answer(
+            "count due runs",
+            (counts: unknown) => [counts].flat(3).reduce((sum: number, one) => sum + Number(one), 0)
+          )
+        ),
+
       remove: Effect.fnUntraced(function*({ dryRun, runIds, ...query }) {
         const found = yield* runIds === undefined
           ? firstEnded(query)

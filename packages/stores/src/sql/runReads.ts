@@ -128,7 +128,17 @@ export const makeReads = (
           WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}
             AND ${withRoom(sql, agents, within)}
           ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
-        ) ORDER BY priority DESC, run_id`.pipe(rows("due runs")))
+        ) ORDER BY priority DESC, run_id`.pipe(rows("due runs"))),
+
+    countDue: ({ agents, now }) =>
+      agents.length === 0 ? Effect.succeed(0) : Effect.map(
+        sql`
+          SELECT COUNT(*) AS due FROM runs
+          WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}`.pipe(
+          rows("count due runs")
+        ),
+        ([counted]) => Number(counted?.["due"])
+      )
   }
 }
 
