@@ -345,6 +345,7 @@ describe("GET /usage", () => {
       const none = (yield* served.ask("/usage?from=2020-01-01&to=2020-02-01")).json
       assert.deepStrictEqual(none, { items: [], totalUsd: 0, budgets: [] })
       assert.strictEqual((yield* served.ask("/usage?by=planet")).status, 400)
+      assert.strictEqual((yield* served.ask("/usage?model=%00")).status, 400)
       assert.strictEqual((yield* served.ask("/usage", {}, "nobody")).status, 401)
       const document = (yield* served.ask("/openapi.json")).json
       assert.property(document.paths, "/usage")

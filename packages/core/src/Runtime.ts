@@ -43,6 +43,7 @@ import type { RunRecord } from "./RunRecord.ts"
 import { type Query, type ReadError, RunStore } from "./RunStore.ts"
 import type * as Schedule from "./Schedule.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "./ScheduleStore.ts"
+import * as Tracing from "./Tracing.ts"
 
 /** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
 export interface StartRequest {
@@ -285,7 +286,8 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeTrail(door, yield* Audit),
         ...makeOffers(fusion, door),
         usage: makeUsage(budget, door),
-        authenticate: (caller) => Effect.asVoid(door.authenticate(caller)),
+        // What follows is authenticated again, and traced then.
+        authenticate: (caller) => Effect.asVoid(Tracing.silently(door.authenticate(caller))),
         drain: node.drain,
         ready: Effect.sync(() => !node.closing)
       }

@@ -24,8 +24,7 @@ type Failure = A2aError.A2aError | RunError
  *
  * **Details**
  *
- * What this protocol refuses by itself is told to known callers only, so that nobody else learns more than that
- * credentials are required. A notification is carried out and gets 204.
+ * A body is read of known callers only, so that nobody else learns more than that credentials are required. A notification is carried out and gets 204.
  *
  * @category handlers
  * @since 0.1.0
@@ -38,6 +37,7 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   const { caller } = call
   let id: RequestId | undefined = null
   const answer = Effect.gen(function*() {
+    yield* runtime.authenticate(caller)
     const json = yield* readJson(request)
     id = idOf(json)
     const rpc = yield* readRequest(json)
@@ -52,7 +52,6 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
     return respond(yield* method(call, rpc.params), rpc.id, caller)
   })
   return answer.pipe(
-    Effect.catchTag("A2aError", (error) => Effect.andThen(runtime.authenticate(caller), Effect.fail(error))),
     Effect.catchCause((cause) => Effect.map(errorOf(cause, caller), (error) => refuse(error, id, caller)))
   )
 }

@@ -3,11 +3,10 @@
  *
  * @since 0.1.0
  */
-import { InvalidCursor, InvalidPayload, RunError } from "@fastagentic/core/RunError"
+import { InvalidCursor, RunError } from "@fastagentic/core/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Exchange from "./Exchange.ts"
-import { issuesOf } from "./internal/issues.ts"
 
 const optional = Schema.optionalKey
 
@@ -16,8 +15,6 @@ const Query = Schema.Struct({
   after: optional(Schema.String),
   limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
 })
-
-const decodeQuery = Schema.decodeUnknownEffect(Query, { errors: "all", onExcessProperty: "error" })
 
 /**
  * `GET /audit`: the entries of the caller's tenant, newest first unless asked otherwise; `after` is the number of the
@@ -38,11 +35,8 @@ export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 }))
 
 /** What is wrong with a query is for known callers only. */
-const queryOf = ({ caller, query, runtime }: Exchange.Exchange) =>
-  decodeQuery(Object.fromEntries(query)).pipe(
-    Effect.mapError((error) =>
-      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
-    ),
+const queryOf = (exchange: Exchange.Exchange) =>
+  Exchange.queryAs(exchange, Query).pipe(
     Effect.filterOrFail(
       ({ after = "0" }) => /^\d{1,15}$/u.test(after),
       ({ after = "" }) =>
@@ -53,5 +47,5 @@ const queryOf = ({ caller, query, runtime }: Exchange.Exchange) =>
       order,
       after: after === undefined ? undefined : Number(after)
     })),
-    Effect.tapError(() => runtime.authenticate(caller))
+    Effect.tapError(() => exchange.runtime.authenticate(exchange.caller))
   )

@@ -3,14 +3,14 @@
  *
  * @since 0.1.0
  */
-import { InvalidPayload, RunError } from "@fastagentic/core/RunError"
 import { Clock, Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Exchange from "./Exchange.ts"
-import { issuesOf } from "./internal/issues.ts"
 
 const optional = Schema.optionalKey
 const Day = Schema.String.check(Schema.isPattern(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/u))
+/** Not every store can look for U+0000. */
+const Name = Schema.String.check(Schema.isPattern(/^[^\0]*$/u))
 const dimensions = ["day", "user", "agent", "model"] as const
 
 const isDimension = (word: string): word is typeof dimensions[number] => dimensions.some((one) => one === word)
@@ -20,8 +20,8 @@ export const Query = Schema.Struct({
   of: optional(Schema.Literals(["me", "tenant"])),
   from: optional(Day),
   to: optional(Day),
-  agent: optional(Schema.String),
-  model: optional(Schema.String),
+  agent: optional(Name),
+  model: optional(Name),
   by: optional(Schema.String.check(Schema.isPattern(/^((day|user|agent|model)(,(day|user|agent|model))*)?$/u)))
 })
 
@@ -51,16 +51,10 @@ export const Report = Schema.Struct({
   }))
 }).annotate({ identifier: "UsageReport" })
 
-const decode = Schema.decodeUnknownEffect(Query, { errors: "all", onExcessProperty: "error" })
-
 /** `GET /usage`: one's own, of this month unless said otherwise. @category routes @since 0.1.0 */
-export const route = Exchange.handle(Effect.fnUntraced(function*({ caller, query, runtime }) {
-  const { agent, by = "day,agent,model", from, model, of = "me", to } = yield* decode(Object.fromEntries(query)).pipe(
-    Effect.mapError((error) =>
-      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
-    ),
-    Effect.tapError(() => runtime.authenticate(caller))
-  )
+export const route = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  const { caller, runtime } = exchange
+  const { agent, by = "day,agent,model", from, model, of = "me", to } = yield* Exchange.queryAs(exchange, Query)
   const today = new Date(yield* Clock.currentTimeMillis).toISOString().slice(0, 10)
   const report = yield* runtime.usage(caller, {
     of,

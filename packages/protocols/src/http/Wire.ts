@@ -51,7 +51,10 @@ export const Checkpoint = Schema.Struct({ name: Schema.String, seq: Schema.Int }
 /** Of the runs that wait in line the higher goes first; 0 unless said. @category schemas @since 0.1.0 */
 export const Priority = Schema.Int.check(Schema.isBetween({ minimum: -1_000, maximum: 1_000 }))
 
-const isInstant = (text: string) => /^\d{1,15}$/u.test(text) || (zoned.test(text) && !Number.isNaN(Date.parse(text)))
+const isInstant = (text: string) =>
+  /^\d{1,15}$/u.test(text) || (zoned.test(text) && !Number.isNaN(Date.parse(text)) && isDay(text.slice(0, 10)))
+/** `Date` takes the 30th of February for the 2nd of March. */
+const isDay = (day: string) => new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 const zoned = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/u
 
 /** A time as it is given by text: ISO 8601 with its offset, or Unix milliseconds. @category schemas @since 0.1.0 */

@@ -226,6 +226,8 @@ describe("The door", () => {
       }
       const silent = yield* post(url, { jsonrpc: "2.0", method: "SendMessage", params: request("hi") })
       assert.strictEqual(silent.status, 401)
+      const large = yield* post(url, rpc("SendMessage", request("x".repeat(2 ** 21))))
+      assert.strictEqual(large.status, 401)
     }).pipe(Effect.scoped))
 
   it.live("answers the cards without credentials", () =>

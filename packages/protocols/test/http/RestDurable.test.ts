@@ -60,7 +60,13 @@ describe("Starting later and in line, over REST", () => {
   it.live("refuses what is no time, no priority, or a time where the caller would wait for it", () =>
     Effect.gen(function*() {
       const { url } = yield* start
-      const wrong = ["startAt=tomorrow", "startAt=2026-01-01T00:00:00", "startAt=2026-02-30T25:00:00Z", "startAt=-1"]
+      const wrong = [
+        "startAt=tomorrow",
+        "startAt=2026-01-01T00:00:00",
+        "startAt=2026-02-30T25:00:00Z",
+        "startAt=2026-02-30T12:00:00Z",
+        "startAt=-1"
+      ]
       for (const query of [...wrong, "priority=high", "priority=1.5", "priority=1001", "at=1"]) {
         yield* refused(yield* post(`${url}/agents/nap/runs?${query}`, { millis: 0 }), 400, "InvalidPayload")
       }
