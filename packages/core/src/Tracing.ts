@@ -35,8 +35,11 @@ export const under = <A, E, R>(
 export const silently = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => traces(fiber) ? Effect.withTracerEnabled(effect, false) : effect)
 
+/** Prepared once: it is asked for in every span. */
+const provideParent = Effect.provideService(Tracer.ParentSpan)
+
 const provided = <A, E, R>(effect: Effect.Effect<A, E, R>, span: Tracer.AnySpan): Effect.Effect<A, E, R> =>
-  Effect.provideService(effect, Tracer.ParentSpan, span)
+  provideParent(effect, span)
 
 /** Reads a stream within a span of this name, and shows the span each of its parts. @category combinators @since 0.1.0 */
 export const streamWithin = <A, E, R>(

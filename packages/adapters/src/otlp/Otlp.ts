@@ -81,10 +81,15 @@ const layerTracer = (settings: Settings, description: Description) =>
     Effect.gen(function*() {
       const resource = yield* OtlpResource.fromConfig(description)
       const exporter = yield* Exporter.make<SpanTracer.EndedSpan>(settings, (spans) => {
-        const data = { resourceSpans: [{ resource, scopeSpans: [{ scope, spans: spans.map(SpanTracer.encode) }] }] }
+        const dataOf = <Time>(timeOf: (at: bigint) => Time) => ({
+          resourceSpans: [{
+            resource,
+            scopeSpans: [{ scope, spans: spans.map((span) => SpanTracer.encode(span, timeOf)) }]
+          }]
+        })
         return settings.json
-          ? HttpBody.jsonUnsafe(data)
-          : HttpBody.uint8Array(encodeTraces(data), "application/x-protobuf")
+          ? HttpBody.jsonUnsafe(dataOf(String))
+          : HttpBody.uint8Array(encodeTraces(dataOf((at) => at)), "application/x-protobuf")
       })
       return SpanTracer.make(exporter, yield* Sampler.fromConfig)
     })

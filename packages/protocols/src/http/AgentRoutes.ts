@@ -5,6 +5,7 @@
  */
 import type { RunRecord } from "@fastagentic/core/RunRecord"
 import type { Started } from "@fastagentic/core/Runtime"
+import * as Tracing from "@fastagentic/core/Tracing"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"
@@ -46,7 +47,8 @@ const start = Effect.fnUntraced(function*(
 export const call = (kind: "agent" | "tool") =>
   Exchange.handle(Effect.fnUntraced(function*(exchange) {
     const { run } = yield* start(exchange, kind, yield* Exchange.queryAs(exchange, CallQuery))
-    return yield* answer(exchange, yield* exchange.runtime.await(exchange.caller, run.runId))
+    // Who calls has been told; the same again is nothing to see.
+    return yield* answer(exchange, yield* Tracing.silently(exchange.runtime.await(exchange.caller, run.runId)))
   }))
 
 const answer = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {

@@ -82,29 +82,36 @@ export const make = Effect.fnUntraced(function*<A>(
         ? Effect.andThen(Effect.sleep(1_000 * 2 ** (attempt - 1)), offerAgain(attempt + 1))
         : Effect.fail(error))
 
-  /** Sends what waits, one batch after the other. */
-  const drain = (way: Effect.Effect<void, Refused>): Effect.Effect<void> =>
+  /** Makes a batch, when so many wait, and says how many there are in it. */
+  const take = (least: number) => {
+    if (batch.length === 0 && queue.length >= least) {
+      batch = queue.slice(0, settings.batchSize)
+      queue = queue.slice(settings.batchSize)
+    }
+    if (batch.length === 0) work.closeUnsafe()
+    return batch.length
+  }
+
+  /** Sends one batch after the other, as long as so many wait. */
+  const drain = (way: Effect.Effect<void, Refused>, least: number): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (batch.length === 0) {
-        batch = queue.slice(0, settings.batchSize)
-        queue = queue.slice(settings.batchSize)
-      }
-      if (batch.length === 0) return Effect.void
-      const count = batch.length
+      const count = take(least)
+      if (count === 0) return Effect.void
       return way.pipe(
         Effect.catch(({ reason }) => {
           batch = []
           return lose(count, reason)
         }),
-        Effect.andThen(Effect.suspend(() => drain(way)))
+        Effect.andThen(Effect.suspend(() => drain(way, least)))
       )
     })
 
   const worker = yield* Effect.forkDetach(Effect.withTracerEnabled(
     Effect.forever(
       Effect.timeoutOption(work.await, settings.delayMillis).pipe(
-        Effect.andThen(Effect.sync(() => work.closeUnsafe())),
-        Effect.andThen(drain(offerAgain(1)))
+        // What comes while a batch is posted is few, and a post costs as much as many spans: it waits for the next time.
+        Effect.andThen(Effect.sync(() => take(1))),
+        Effect.andThen(drain(offerAgain(1), settings.batchSize))
       )
     ),
     false
@@ -113,7 +120,7 @@ export const make = Effect.fnUntraced(function*<A>(
   yield* Effect.addFinalizer(() =>
     Fiber.interrupt(worker).pipe(
       Effect.andThen(Effect.suspend(() => posting === undefined ? Effect.void : Fiber.await(posting))),
-      Effect.andThen(drain(post)),
+      Effect.andThen(drain(post, 1)),
       Effect.forkDetach,
       Effect.flatMap((flushed) => Effect.timeoutOption(Effect.interruptible(Fiber.await(flushed)), farewell)),
       Effect.andThen(Effect.suspend(() => {

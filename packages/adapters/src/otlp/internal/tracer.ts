@@ -6,7 +6,13 @@ import type { TraceData } from "effect/observability/OtlpTracer"
 import type { Exporter } from "./exporter.ts"
 import type { Sampler } from "./sampler.ts"
 
-export type OtlpSpan = TraceData["resourceSpans"][number]["scopeSpans"][number]["spans"][number]
+type WireSpan = TraceData["resourceSpans"][number]["scopeSpans"][number]["spans"][number]
+
+/** A span as OTLP has it. Its times are strings in JSON; as text they would cost more than the rest of it in protobuf. */
+export interface OtlpSpan<Time = string | bigint> extends Omit<WireSpan, "startTimeUnixNano" | "endTimeUnixNano"> {
+  readonly startTimeUnixNano: Time
+  readonly endTimeUnixNano: Time
+}
 
 /** A tracer whose sampled spans are exported when they end. */
 export const make = (exporter: Exporter<EndedSpan>, sampler: Sampler): Tracer.Tracer =>
@@ -64,7 +70,7 @@ export class EndedSpan implements Tracer.Span {
 
 const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const
 
-export const encode = (span: EndedSpan): OtlpSpan => {
+export const encode = <Time>(span: EndedSpan, timeOf: (at: bigint) => Time): OtlpSpan<Time> => {
   const { status } = span
   const attributes = OtlpResource.entriesToAttributes(span.attributes)
   const error = status._tag === "Ended" ? Discretion.failureOf(status.exit) : undefined
@@ -77,8 +83,8 @@ export const encode = (span: EndedSpan): OtlpSpan => {
     parentSpanId: Option.getOrUndefined(span.parent)?.spanId,
     name: span.name,
     kind: kinds[span.kind],
-    startTimeUnixNano: String(status.startTime),
-    endTimeUnixNano: String(status._tag === "Ended" ? status.endTime : status.startTime),
+    startTimeUnixNano: timeOf(status.startTime),
+    endTimeUnixNano: timeOf(status._tag === "Ended" ? status.endTime : status.startTime),
     attributes,
     droppedAttributesCount: 0,
     events: span.events.map(([name, at, attributes]) => ({

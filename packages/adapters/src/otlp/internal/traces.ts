@@ -1,13 +1,22 @@
-import type { AnyValue, KeyValue } from "effect/observability/OtlpResource"
-import type { TraceData } from "effect/observability/OtlpTracer"
+import type { AnyValue, KeyValue, Resource } from "effect/observability/OtlpResource"
 import { Writer } from "./protobuf.ts"
 import type { OtlpSpan } from "./tracer.ts"
+
+interface Traces {
+  readonly resourceSpans: ReadonlyArray<{
+    readonly resource: Resource
+    readonly scopeSpans: ReadonlyArray<{
+      readonly scope: { readonly name: string; readonly version?: string }
+      readonly spans: ReadonlyArray<OtlpSpan>
+    }>
+  }>
+}
 
 /**
  * Spans as protobuf: the same bytes as those of effect's `OtlpSerialization`, which makes and joins an array for each field
  * of each span and so costs more than all the rest of tracing a call.
  */
-export const encodeTraces = ({ resourceSpans }: TraceData): Uint8Array => {
+export const encodeTraces = ({ resourceSpans }: Traces): Uint8Array => {
   const out = new Writer()
   for (const { resource, scopeSpans } of resourceSpans) {
     const start = out.begin(1)
