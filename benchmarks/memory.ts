@@ -1,4 +1,4 @@
-/** Resident memory of the server after 5,000 and after 50,000 runs: kept nowhere, kept in a SQLite file, and kept there for 5 seconds. */
+/** Resident memory of the server after 5,000 and after 50,000 runs: kept nowhere, kept in a SQLite file, and kept there for a second. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -30,7 +30,7 @@ const folder = mkdtempSync(join(tmpdir(), "bench-memory-"))
 try {
   await measure("in memory", "/agents/echo/stream", "memory")
   await measure("durable, SQLite", "/agents/kept/stream", join(folder, "bench.db"))
-  await measure("durable, SQLite, for 5 s", "/agents/kept/stream", join(folder, "short.db"), "completed=5s")
+  await measure("durable, SQLite, for 1 s", "/agents/kept/stream", join(folder, "short.db"), "completed=1s")
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
