@@ -133,6 +133,8 @@ describe("telemetry", () => {
         assert.includeMembers([...paths], called.map((path) => `${root} > ${path}`))
       }
     }
+    const shown = treeOf(collector.spans, rest.traceId).spans.filter(({ name }) => name === "authenticate")
+    assert.lengthOf(shown, 1)
     const { paths, spans } = treeOf(collector.spans, rest.traceId)
     assert.isAtMost(spans.filter(({ name }) => name === "store.commit").length, 12)
     assert.strictEqual(paths.has("POST > stream"), false)
