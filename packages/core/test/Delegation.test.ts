@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Event, Run, Runtime } from "@fastagentic/core"
+import { Agent, App, Audit, Event, Run, Runtime } from "@fastagentic/core"
 import { Deferred, Effect, Layer, Schedule, Schema } from "effect"
 import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, told } from "./support.ts"
 
@@ -31,7 +31,7 @@ interface World {
   readonly gate: Deferred.Deferred<void>
 }
 
-const layerIn = ({ calls, gate }: World) =>
+const layerIn = ({ calls, gate }: World, audit?: Layer.Layer<Audit.Audit>) =>
   layerRuntime(
     Acme,
     Layer.mergeAll(
@@ -103,13 +103,19 @@ const layerIn = ({ calls, gate }: World) =>
         )
         return Effect.orDie(Run.step("flaky", attempt, { timeout: "10 millis", retry: Schedule.recurs(5) }))
       })
-    )
+    ),
+    undefined,
+    undefined,
+    audit
   )
 
-const inWorld = <A, E>(test: (world: World) => Effect.Effect<A, E, Runtime.Runtime>) =>
+const inWorld = <A, E>(
+  test: (world: World) => Effect.Effect<A, E, Runtime.Runtime>,
+  audit?: Layer.Layer<Audit.Audit>
+) =>
   Effect.flatMap(Deferred.make<void>(), (gate) => {
     const inside = { calls: [], gate }
-    return Effect.provide(test(inside), layerIn(inside))
+    return Effect.provide(test(inside), layerIn(inside, audit))
   })
 
 const childrenOf = (runId: string) =>
@@ -162,6 +168,21 @@ describe("A run that has another work for it", () => {
         "done"
       ])
     })))
+
+  it.live("goes on after it also when the trail cannot be written", () =>
+    inWorld(
+      Effect.fnUntraced(function*() {
+        const run = yield* settle("parent", { mode: "ask" })
+        const [child] = yield* childrenOf(run.runId)
+        yield* answer(child?.runId ?? "", { decision: "approve", value: "mine" })
+        assert.strictEqual((yield* ended(run.runId)).output, "mine")
+      }),
+      Layer.succeed(Audit.Audit, {
+        record: () => Effect.die("the trail is full"),
+        page: () => Effect.succeed([]),
+        redact: () => Effect.succeed(0)
+      })
+    ))
 
   it.live("waits for several side by side", () =>
     inWorld(Effect.fnUntraced(function*() {

@@ -19,7 +19,8 @@ export const layerRuntime = <A extends App.Any, E, E2, R2>(
   app: A,
   handlers: Layer.Layer<App.Handlers<A>, E2, R2>,
   store: Layer.Layer<RunStore.RunStore, E> = RunStore.RunStore.layerMemory,
-  options: Runtime.Options = { grace: "50 millis" }
+  options: Runtime.Options = { grace: "50 millis" },
+  audit: Layer.Layer<Audit.Audit> = Audit.layerMemory
 ) =>
   Runtime.layer(app, options).pipe(
     Layer.provide(handlers),
@@ -28,7 +29,7 @@ export const layerRuntime = <A extends App.Any, E, E2, R2>(
       Auth.layerNone,
       RateLimit.layerUnlimited,
       Budget.layerUnlimited,
-      Audit.layerMemory
+      audit
     ))
   )
 

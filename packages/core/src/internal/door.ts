@@ -14,6 +14,7 @@ import type { Limiter } from "./limiter.ts"
 import type { Metrics } from "./metrics.ts"
 import type { Bound, Node } from "./node.ts"
 import type { Refusals } from "./refusals.ts"
+import { writeDown } from "./writeDown.ts"
 
 export interface Door {
   readonly authenticate: (caller: Caller) => Effect.Effect<Principal, RunError>
@@ -85,7 +86,7 @@ export const makeDoor = (options: {
     target: string,
     { decision = "allowed", ...about }: About
   ) =>
-    (decision === "allowed" ? options.audit : options.refusals).record({
+    writeDown(decision === "allowed" ? options.audit : options.refusals, {
       at: options.now(),
       tenant: principal.tenant,
       principal: principal.id,
@@ -94,12 +95,7 @@ export const makeDoor = (options: {
       decision,
       traceId: caller.traceId,
       ...about
-    }).pipe(
-      // What was decided has been done: a trail that cannot be written must not tell the caller otherwise.
-      Effect.catchCause((cause) =>
-        Effect.annotateLogs(Effect.logError("The audit trail misses an entry", cause), { action, target, decision })
-      )
-    )
+    })
 
   // Nobody is written down before it is known who they are: anybody could fill the trail. They are counted.
   const authenticate = (caller: Caller) =>

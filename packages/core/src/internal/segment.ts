@@ -10,6 +10,7 @@ import * as Tracing from "../Tracing.ts"
 import { refusalOf } from "./door.ts"
 import { failureOf, internalError } from "./failure.ts"
 import type { LiveRun } from "./liveRun.ts"
+import { writeDown } from "./writeDown.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -41,7 +42,7 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
       Effect.tap(() => stage(around.budget.settle(live.run, live.run.usage))),
-      Effect.flatMap((exit) => around.audit.record(entryOf(live, around.principal, exit))),
+      Effect.flatMap((exit) => writeDown(around.audit, entryOf(live, around.principal, exit))),
       Effect.andThen(around.rested)
     )
   })

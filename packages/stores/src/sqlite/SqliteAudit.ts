@@ -73,7 +73,7 @@ export const layerLog: Layer.Layer<AuditLog, MigrationError | SqlError, SqlClien
  *
  * **Gotchas**
  *
- * An entry that cannot be written is a defect: what cannot be audited does not go on.
+ * An entry that cannot be written is a defect, which the runtime logs: what was decided has been done.
  *
  * @category layers
  * @since 0.1.0
