@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Callable, Fusion } from "@fastagentic/core/Fusion"
+import type { Callable, Fusion } from "@fastagentic/core/app/Fusion"
 import type { Json } from "effect/Schema"
 
 /** @category models @since 0.1.0 */

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { BlobStore } from "@fastagentic/core/BlobStore"
+import { BlobStore } from "@fastagentic/core/store/BlobStore"
 import { S3BlobStore } from "@fastagentic/stores/blob"
 import * as S3 from "@fastagentic/stores/test/blob/server"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"

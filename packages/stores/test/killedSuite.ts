@@ -1,6 +1,6 @@
 /** What a process leaves that is killed while it writes to a run store: `killedSuite(…)` in a test file of the store. */
 import { assert, describe, it } from "@effect/vitest"
-import type { RunStore } from "@fastagentic/core/RunStore"
+import type { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
@@ -17,7 +17,7 @@ interface Shared {
 
 /** Writes batches forever and says what is committed: one commit of each run in some, two in others. */
 const writer = (module: string, runIds: ReadonlyArray<string>) => `
-  import { RunStore } from "@fastagentic/core/RunStore"
+  import { RunStore } from "@fastagentic/core/store/RunStore"
   import { Effect } from "effect"
   import { writeSync } from "node:fs"
   ${module}

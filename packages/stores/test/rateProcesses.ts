@@ -7,7 +7,7 @@ import { createInterface } from "node:readline"
 export const limitOf = 200
 
 const program = (imports: string, layer: string) => `
-  import { RateCounters } from "@fastagentic/core/RateCounters"
+  import { RateCounters } from "@fastagentic/core/door/RateCounters"
   import { Effect, Layer, Redacted } from "effect"
   import { once } from "node:events"
   ${imports}

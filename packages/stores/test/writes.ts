@@ -1,7 +1,7 @@
 /** Writes to run stores in few words, and what is left of them. */
 import { assert } from "@effect/vitest"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Admit, Commit, RunStore } from "@fastagentic/core/RunStore"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { Admit, Commit, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 
 export const token = (delta: string) => ({ type: "token", data: { delta } }) as const

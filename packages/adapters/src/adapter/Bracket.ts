@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Hook } from "@fastagentic/core"
-import { HookBlocked } from "@fastagentic/core/RunError"
+import { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Cause, Deferred, Effect, Exit, Fiber, Option } from "effect"
 
 /**

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import type { Event, Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/Run"
-import type { HookBlocked } from "@fastagentic/core/RunError"
+import { CurrentRun } from "@fastagentic/core/run/Run"
+import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Cause, Deferred, Effect, Exit, Fiber, Queue, Stream } from "effect"
 import type * as Response from "effect/ai/Response"
 import { Thrown } from "./AdapterError.ts"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { Budget, Event } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/Run"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Effect } from "effect"
 import type * as Response from "effect/ai/Response"
 import * as Tokens from "./Tokens.ts"

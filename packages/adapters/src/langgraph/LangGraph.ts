@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type { Agent, Event, Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/Run"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
 import { Effect, type Layer, type Scope } from "effect"
 import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"

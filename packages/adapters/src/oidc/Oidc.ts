@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { isApiKey } from "@fastagentic/core/ApiKeys"
-import { Auth } from "@fastagentic/core/Auth"
+import { isApiKey } from "@fastagentic/core/door/ApiKeys"
+import { Auth } from "@fastagentic/core/door/Auth"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import { type Claims, refused, toPrincipal } from "./internal/claims.ts"

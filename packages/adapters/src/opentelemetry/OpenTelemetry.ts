@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
-import * as Discretion from "@fastagentic/core/Discretion"
+import * as Discretion from "@fastagentic/core/telemetry/Discretion"
 import { trace, type TracerProvider } from "@opentelemetry/api"
 import { Effect, Layer, Tracer } from "effect"
 import manifest from "../../package.json" with { type: "json" }

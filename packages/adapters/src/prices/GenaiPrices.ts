@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Prices } from "@fastagentic/core"
-import type { Usage } from "@fastagentic/core/Event"
-import { PriceUnknown } from "@fastagentic/core/RunError"
+import type { Usage } from "@fastagentic/core/run/Event"
+import { PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Config, Effect, Layer, Option, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 

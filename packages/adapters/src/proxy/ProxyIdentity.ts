@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import { Auth } from "@fastagentic/core/Auth"
-import type { Forwarded } from "@fastagentic/core/Credentials"
-import type { Principal } from "@fastagentic/core/Principal"
-import { Unauthenticated } from "@fastagentic/core/RunError"
+import { Auth } from "@fastagentic/core/door/Auth"
+import type { Forwarded } from "@fastagentic/core/run/Credentials"
+import type { Principal } from "@fastagentic/core/run/Principal"
+import { Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Clock, Effect, Layer, Redacted, Schema } from "effect"
 import { timingSafeEqual } from "node:crypto"
 import { BlockList, isIP, isIPv6 } from "node:net"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Auth } from "@fastagentic/core/Auth"
-import * as Credentials from "@fastagentic/core/Credentials"
+import { Auth } from "@fastagentic/core/door/Auth"
+import * as Credentials from "@fastagentic/core/run/Credentials"
 import { Clock, Context, Effect, Fiber, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { TestClock } from "effect/testing"

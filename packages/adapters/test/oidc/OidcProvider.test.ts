@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Auth } from "@fastagentic/core/Auth"
+import { Auth } from "@fastagentic/core/door/Auth"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Oidc } from "../../src/oidc/index.ts"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
+import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Layer } from "effect"
 
 const makeKey = (prefix: string, fields: Partial<ApiKey> = {}) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Audit, type Entry } from "@fastagentic/core/Audit"
+import { Audit, type Entry } from "@fastagentic/core/audit/Audit"
 import { Effect, Layer, Struct } from "effect"
 
 export const makeEntry = (overrides: Partial<Entry> = {}): Entry => ({

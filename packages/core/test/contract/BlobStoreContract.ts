@@ -4,7 +4,7 @@
  * The store may be shared with earlier suites: every test has bytes of its own.
  */
 import { assert, layer } from "@effect/vitest"
-import { BlobStore, type Listed } from "@fastagentic/core/BlobStore"
+import { BlobStore, type Listed } from "@fastagentic/core/store/BlobStore"
 import { Effect, type Layer } from "effect"
 
 const uniquely = globalThis.crypto.randomUUID()

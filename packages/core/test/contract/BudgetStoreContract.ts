@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { BudgetStore, type Request, type Use } from "@fastagentic/core/BudgetStore"
+import { BudgetStore, type Request, type Use } from "@fastagentic/core/budget/BudgetStore"
 import { Duration, Effect, Layer, Random } from "effect"
 
 const minute = Duration.minutes(1)

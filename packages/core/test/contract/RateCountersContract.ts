@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Counter, RateCounters, type Taken } from "@fastagentic/core/RateCounters"
+import { type Counter, RateCounters, type Taken } from "@fastagentic/core/door/RateCounters"
 import { Context, Effect, Layer, type Scope } from "effect"
 
 type Counters = RateCounters["Service"]

@@ -4,9 +4,9 @@
  * The store may be shared with earlier suites: every test has run ids and tenants of its own.
  */
 import { assert, describe, layer } from "@effect/vitest"
-import * as Event from "@fastagentic/core/Event"
-import type { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
+import * as Event from "@fastagentic/core/run/Event"
+import type { Interrupt, Resolution } from "@fastagentic/core/run/Interrupt"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import {
   type Admit,
   type Commit,
@@ -16,7 +16,7 @@ import {
   RunStore,
   type ScanQuery,
   type Written
-} from "@fastagentic/core/RunStore"
+} from "@fastagentic/core/store/RunStore"
 import { Effect, type Layer, type Schema } from "effect"
 import { history } from "./runStoreHistory.ts"
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Mark, ScheduleStore } from "@fastagentic/core/ScheduleStore"
+import { type Mark, ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import { Effect, Layer } from "effect"
 
 const first: Mark = { key: "acme/żółw 🐢 '", version: 1, upto: 1_700_000_000_000, paused: false }

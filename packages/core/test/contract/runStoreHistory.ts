@@ -1,8 +1,8 @@
 import { assert } from "@effect/vitest"
-import * as Event from "@fastagentic/core/Event"
-import type { Interrupt } from "@fastagentic/core/Interrupt"
-import { RunRecord, type RunState, WaitsFor } from "@fastagentic/core/RunRecord"
-import { type Changes, type Limits, type Query, RunStore, type Write } from "@fastagentic/core/RunStore"
+import * as Event from "@fastagentic/core/run/Event"
+import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import { RunRecord, type RunState, WaitsFor } from "@fastagentic/core/run/RunRecord"
+import { type Changes, type Limits, type Query, RunStore, type Write } from "@fastagentic/core/store/RunStore"
 import { Context, Effect, Layer } from "effect"
 
 type Store = RunStore["Service"]

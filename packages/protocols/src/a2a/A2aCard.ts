@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type * as Auth from "@fastagentic/core/Auth"
-import type * as Fusion from "@fastagentic/core/Fusion"
+import type * as Fusion from "@fastagentic/core/app/Fusion"
+import type * as Auth from "@fastagentic/core/door/Auth"
 import type { AgentCard, AgentSkill, SecurityRequirement } from "./A2aSchema.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 

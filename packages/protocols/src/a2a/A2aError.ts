@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { asRule, type RunError } from "@fastagentic/core/RunError"
+import { asRule, type RunError } from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { challengeFor } from "../internal/challenge.ts"

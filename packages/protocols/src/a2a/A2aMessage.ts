@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Data } from "@fastagentic/core/Event"
-import * as Interrupt from "@fastagentic/core/Interrupt"
+import type { Data } from "@fastagentic/core/run/Event"
+import * as Interrupt from "@fastagentic/core/run/Interrupt"
 import { Effect, Predicate, Schema } from "effect"
 import * as A2aError from "./A2aError.ts"
 import type { Message, Part } from "./A2aSchema.ts"

@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import type { RunEvent } from "@fastagentic/core/Event"
-import type { Fusion } from "@fastagentic/core/Fusion"
-import type { RunError } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
-import type { Page, Runtime } from "@fastagentic/core/Runtime"
+import type { Fusion } from "@fastagentic/core/app/Fusion"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
+import type { RunEvent } from "@fastagentic/core/run/Event"
+import type { RunError } from "@fastagentic/core/run/RunError"
+import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, Stream } from "effect"
 import { untilSomebody } from "../internal/waiting.ts"
 import * as A2aError from "./A2aError.ts"

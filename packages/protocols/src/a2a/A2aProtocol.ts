@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Auth } from "@fastagentic/core/Auth"
-import * as Caller from "@fastagentic/core/Caller"
-import * as Credentials from "@fastagentic/core/Credentials"
-import type { Fusion } from "@fastagentic/core/Fusion"
-import { Runtime } from "@fastagentic/core/Runtime"
-import * as Tracing from "@fastagentic/core/Tracing"
+import type { Fusion } from "@fastagentic/core/app/Fusion"
+import { Auth } from "@fastagentic/core/door/Auth"
+import * as Caller from "@fastagentic/core/door/Caller"
+import { Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Credentials from "@fastagentic/core/run/Credentials"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"

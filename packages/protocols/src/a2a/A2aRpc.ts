@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import type { RunError } from "@fastagentic/core/RunError"
-import type { Runtime } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import type { RunError } from "@fastagentic/core/run/RunError"
 import { Cause, Effect, Option, Predicate, Schema, Stream } from "effect"
 import * as ByteSize from "effect/ByteSize"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type * as Fusion from "@fastagentic/core/Fusion"
+import type * as Fusion from "@fastagentic/core/app/Fusion"
 import { Effect, Predicate, type Schema } from "effect"
 import * as A2aError from "./A2aError.ts"
 import type { SendMessageRequest } from "./A2aSchema.ts"

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Data, RunEvent } from "@fastagentic/core/Event"
-import type { RunRecord, RunState } from "@fastagentic/core/RunRecord"
+import type { Data, RunEvent } from "@fastagentic/core/run/Event"
+import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import { DateTime, type Schema } from "effect"
 import * as A2aMessage from "./A2aMessage.ts"
 import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"

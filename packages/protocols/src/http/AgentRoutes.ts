@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Started } from "@fastagentic/core/Runtime"
-import * as Tracing from "@fastagentic/core/Tracing"
+import type { Started } from "@fastagentic/core/operations/Runtime"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"

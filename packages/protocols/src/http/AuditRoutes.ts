@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidCursor, RunError } from "@fastagentic/core/RunError"
+import { InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Exchange from "./Exchange.ts"

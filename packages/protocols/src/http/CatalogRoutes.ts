@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as Resource from "@fastagentic/core/Resource"
-import { NotDeclared, RunError } from "@fastagentic/core/RunError"
+import * as Resource from "@fastagentic/core/app/Resource"
+import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Exchange from "./Exchange.ts"

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Scheme } from "@fastagentic/core/Auth"
-import * as Credentials from "@fastagentic/core/Credentials"
+import type { Scheme } from "@fastagentic/core/door/Auth"
+import * as Credentials from "@fastagentic/core/run/Credentials"
 import { Effect } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"

@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { AnySchema } from "@fastagentic/core/Agent"
-import type { RunEvent } from "@fastagentic/core/Event"
-import type * as PromptTemplate from "@fastagentic/core/PromptTemplate"
-import * as Resource from "@fastagentic/core/Resource"
-import { InvalidPayload } from "@fastagentic/core/RunError"
-import { isSettled } from "@fastagentic/core/RunRecord"
+import type { AnySchema } from "@fastagentic/core/app/Agent"
+import type * as PromptTemplate from "@fastagentic/core/app/PromptTemplate"
+import * as Resource from "@fastagentic/core/app/Resource"
+import type { RunEvent } from "@fastagentic/core/run/Event"
+import { InvalidPayload } from "@fastagentic/core/run/RunError"
+import { isSettled } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, Stream } from "effect"
 import type { CallOptions, StartOptions } from "./Client.ts"
 import { ClientError, RunFailed, RunSuspended } from "./ClientError.ts"

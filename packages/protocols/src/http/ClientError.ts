@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as RunError from "@fastagentic/core/RunError"
+import * as RunError from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as Wire from "./Wire.ts"
 

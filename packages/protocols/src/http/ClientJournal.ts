@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Event from "@fastagentic/core/Event"
+import * as Event from "@fastagentic/core/run/Event"
 import { Duration, Effect, Schema, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
 import type { ClientError } from "./ClientError.ts"

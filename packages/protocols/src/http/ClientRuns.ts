@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Answer } from "@fastagentic/core/Interrupt"
+import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { Effect, Struct } from "effect"
 import type { RunFilter, Runs } from "./Client.ts"
 import * as ClientJournal from "./ClientJournal.ts"

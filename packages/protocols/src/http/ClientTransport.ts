@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { AnySchema } from "@fastagentic/core/Agent"
-import type { Credentials } from "@fastagentic/core/Credentials"
-import type { Failure } from "@fastagentic/core/Event"
-import * as RunError from "@fastagentic/core/RunError"
+import type { AnySchema } from "@fastagentic/core/app/Agent"
+import type { Credentials } from "@fastagentic/core/run/Credentials"
+import type { Failure } from "@fastagentic/core/run/Event"
+import * as RunError from "@fastagentic/core/run/RunError"
 import { Duration, Effect, Option, Redacted, Schedule, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"

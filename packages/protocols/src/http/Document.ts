@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Scheme } from "@fastagentic/core/Auth"
-import * as Event from "@fastagentic/core/Event"
-import type { Callable, Fusion, PromptEntry, ResourceEntry } from "@fastagentic/core/Fusion"
-import { Answer } from "@fastagentic/core/Interrupt"
-import * as Resource from "@fastagentic/core/Resource"
+import type { Callable, Fusion, PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
+import * as Resource from "@fastagentic/core/app/Resource"
+import type { Scheme } from "@fastagentic/core/door/Auth"
+import * as Event from "@fastagentic/core/run/Event"
+import { Answer } from "@fastagentic/core/run/Interrupt"
 import { Schema } from "effect"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { RunEvent } from "@fastagentic/core/Event"
-import type { Page } from "@fastagentic/core/Runtime"
+import type { Page } from "@fastagentic/core/operations/Runtime"
+import type { RunEvent } from "@fastagentic/core/run/Event"
 import { Effect, type Pull, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 

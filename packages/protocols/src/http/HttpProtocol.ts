@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Auth } from "@fastagentic/core/Auth"
-import { Runtime } from "@fastagentic/core/Runtime"
+import { Auth } from "@fastagentic/core/door/Auth"
+import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"

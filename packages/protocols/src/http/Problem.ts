@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import type { Failure } from "@fastagentic/core/Event"
-import { asRule, Reason, type RunError } from "@fastagentic/core/RunError"
+import type { Failure } from "@fastagentic/core/run/Event"
+import { asRule, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor } from "../internal/challenge.ts"

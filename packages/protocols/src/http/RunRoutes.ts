@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Answer } from "@fastagentic/core/Interrupt"
-import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord, RunState, WaitsFor } from "@fastagentic/core/RunRecord"
+import { Answer } from "@fastagentic/core/run/Interrupt"
+import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
+import { isFinal, type RunRecord, RunState, WaitsFor } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { accepted } from "./AgentRoutes.ts"

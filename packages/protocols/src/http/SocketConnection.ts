@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import { RunError, StoreUnavailable } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
-import type { ReadError } from "@fastagentic/core/RunStore"
-import type { Page, Runtime, Started } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Page, Runtime, Started } from "@fastagentic/core/operations/Runtime"
+import { RunError, StoreUnavailable } from "@fastagentic/core/run/RunError"
+import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { ReadError } from "@fastagentic/core/store/RunStore"
 import { Effect, FiberMap, Schema, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"

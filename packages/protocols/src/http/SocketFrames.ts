@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import * as Event from "@fastagentic/core/Event"
-import { Decision } from "@fastagentic/core/Interrupt"
-import { RunState } from "@fastagentic/core/RunRecord"
+import * as Event from "@fastagentic/core/run/Event"
+import { Decision } from "@fastagentic/core/run/Interrupt"
+import { RunState } from "@fastagentic/core/run/RunRecord"
 import { Effect, Option, Schema } from "effect"
 import { summaryOf } from "./internal/issues.ts"
 import { BadBody, BodyTooLarge, Problem } from "./Problem.ts"

@@ -28,11 +28,11 @@
  *
  * @since 0.1.0
  */
-import * as Caller from "@fastagentic/core/Caller"
-import * as Credentials from "@fastagentic/core/Credentials"
-import { Forbidden, RunError } from "@fastagentic/core/RunError"
-import { Runtime } from "@fastagentic/core/Runtime"
-import * as Tracing from "@fastagentic/core/Tracing"
+import * as Caller from "@fastagentic/core/door/Caller"
+import { Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Credentials from "@fastagentic/core/run/Credentials"
+import { Forbidden, RunError } from "@fastagentic/core/run/RunError"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Recorded } from "@fastagentic/core/Audit"
-import * as CoreInterrupt from "@fastagentic/core/Interrupt"
-import { RunRecord } from "@fastagentic/core/RunRecord"
+import { Recorded } from "@fastagentic/core/audit/Audit"
+import * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
+import { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Schema, Struct } from "effect"
 
 /**

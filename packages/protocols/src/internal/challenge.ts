@@ -1,6 +1,6 @@
-import type { Scheme } from "@fastagentic/core/Auth"
-import type { Credentials } from "@fastagentic/core/Credentials"
-import type { Forbidden } from "@fastagentic/core/RunError"
+import type { Scheme } from "@fastagentic/core/door/Auth"
+import type { Credentials } from "@fastagentic/core/run/Credentials"
+import type { Forbidden } from "@fastagentic/core/run/RunError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** One challenge of RFC 9110 for each way in; a bearer token that was shown was not good enough. */

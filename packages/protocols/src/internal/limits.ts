@@ -1,4 +1,4 @@
-import type { Standing } from "@fastagentic/core/RateLimit"
+import type { Standing } from "@fastagentic/core/door/RateLimit"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** Keeps what a call is told about its limits, for the headers of its answer. */

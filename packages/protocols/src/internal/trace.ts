@@ -1,5 +1,5 @@
-import * as Caller from "@fastagentic/core/Caller"
-import * as Tracing from "@fastagentic/core/Tracing"
+import * as Caller from "@fastagentic/core/door/Caller"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** An answer that says which trace it belongs to. */

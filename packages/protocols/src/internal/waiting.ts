@@ -1,7 +1,7 @@
-import type { Caller } from "@fastagentic/core/Caller"
-import { RunError } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord } from "@fastagentic/core/RunRecord"
-import type { Page, Runtime } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
+import { RunError } from "@fastagentic/core/run/RunError"
+import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Stream } from "effect"
 
 /** Whether a run pauses for something that comes by itself: a time, or the end of a run that it has started. */

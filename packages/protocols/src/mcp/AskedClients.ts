@@ -4,9 +4,9 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import { fail, InterruptNotFound, type RunError } from "@fastagentic/core/RunError"
-import type { Runtime } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import { fail, InterruptNotFound, type RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Deferred, Effect, Predicate, Schema } from "effect"
 import { type Ask, decide, type Question, questionOf, type Reply } from "./Elicitation.ts"

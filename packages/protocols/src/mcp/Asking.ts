@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import { isTerminal } from "@fastagentic/core/Event"
-import { RunError } from "@fastagentic/core/RunError"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Runtime, Target } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
+import { isTerminal } from "@fastagentic/core/run/Event"
+import { RunError } from "@fastagentic/core/run/RunError"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Option, Stream } from "effect"
 import { again, type Ask, decide, type Question, questionOf, type Reply } from "./Elicitation.ts"

@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import { type Answer, Decision, type Interrupt } from "@fastagentic/core/Interrupt"
-import type { RunError } from "@fastagentic/core/RunError"
-import type { Runtime } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
+import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { DateTime, Effect, Option, Predicate, Schema } from "effect"
 import * as ElicitationForm from "./ElicitationForm.ts"

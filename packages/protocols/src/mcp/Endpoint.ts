@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import * as Caller from "@fastagentic/core/Caller"
-import * as Credentials from "@fastagentic/core/Credentials"
-import type { RunError } from "@fastagentic/core/RunError"
-import type { Runtime } from "@fastagentic/core/Runtime"
-import * as Tracing from "@fastagentic/core/Tracing"
+import * as Caller from "@fastagentic/core/door/Caller"
+import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Credentials from "@fastagentic/core/run/Credentials"
+import type { RunError } from "@fastagentic/core/run/RunError"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Predicate, type Scope } from "effect"
 import * as ByteSize from "effect/ByteSize"

@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import type * as Fusion from "@fastagentic/core/Fusion"
-import * as Resource from "@fastagentic/core/Resource"
-import type { RunError } from "@fastagentic/core/RunError"
-import type { Runtime, Target } from "@fastagentic/core/Runtime"
+import type * as Fusion from "@fastagentic/core/app/Fusion"
+import * as Resource from "@fastagentic/core/app/Resource"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
+import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema } from "effect"
 

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { asRule, type ReadFailed, Reason, type RunError } from "@fastagentic/core/RunError"
+import { asRule, type ReadFailed, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Cause, Data, Effect, Option, Schema } from "effect"
 
 /** @category constants @since 0.1.0 */

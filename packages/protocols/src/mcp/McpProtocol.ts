@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Auth, type Scheme } from "@fastagentic/core/Auth"
-import * as Caller from "@fastagentic/core/Caller"
-import * as Credentials from "@fastagentic/core/Credentials"
-import type { RunError } from "@fastagentic/core/RunError"
-import { Runtime } from "@fastagentic/core/Runtime"
-import * as Tracing from "@fastagentic/core/Tracing"
+import { Auth, type Scheme } from "@fastagentic/core/door/Auth"
+import * as Caller from "@fastagentic/core/door/Caller"
+import { Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Credentials from "@fastagentic/core/run/Credentials"
+import type { RunError } from "@fastagentic/core/run/RunError"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"

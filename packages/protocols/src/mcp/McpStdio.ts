@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import * as Caller from "@fastagentic/core/Caller"
-import * as Credentials from "@fastagentic/core/Credentials"
-import type { RunError } from "@fastagentic/core/RunError"
-import { Runtime } from "@fastagentic/core/Runtime"
+import * as Caller from "@fastagentic/core/door/Caller"
+import { Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Credentials from "@fastagentic/core/run/Credentials"
+import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect } from "effect"
 import process from "node:process"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Data, RunEvent } from "@fastagentic/core/Event"
+import type { Data, RunEvent } from "@fastagentic/core/run/Event"
 
 /** @category models @since 0.1.0 */
 export interface Progress {

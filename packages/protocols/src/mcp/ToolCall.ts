@@ -3,11 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import type { Callable } from "@fastagentic/core/Fusion"
-import { RunError } from "@fastagentic/core/RunError"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Page, Runtime } from "@fastagentic/core/Runtime"
+import type { Callable } from "@fastagentic/core/app/Fusion"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
+import { RunError } from "@fastagentic/core/run/RunError"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
 import { goesOnByItself, untilSomebody } from "../internal/waiting.ts"

@@ -3,10 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { Failure } from "@fastagentic/core/Event"
-import type { Interrupt } from "@fastagentic/core/Interrupt"
-import { asRule, type RunError } from "@fastagentic/core/RunError"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
+import type { Failure } from "@fastagentic/core/run/Event"
+import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import { asRule, type RunError } from "@fastagentic/core/run/RunError"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import type { Schema } from "effect"
 

@@ -4,8 +4,8 @@
  *
  * @since 0.1.0
  */
-import type { Caller } from "@fastagentic/core/Caller"
-import type { Runtime } from "@fastagentic/core/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, Schema } from "effect"
 
 /** @category models @since 0.1.0 */

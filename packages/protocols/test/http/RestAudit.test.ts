@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal } from "@fastagentic/core"
-import { Recorded } from "@fastagentic/core/Audit"
+import { Recorded } from "@fastagentic/core/audit/Audit"
 import { Effect, Redacted, Schema } from "effect"
 import { by, startLab } from "./lab.ts"
 import { as, get, post, Problem, Suspended } from "./rest.ts"

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as BlobStore from "@fastagentic/core/BlobStore"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
+import * as BlobStore from "@fastagentic/core/store/BlobStore"
 import { Effect, FileSystem, Layer, Option } from "effect"
 import type { PlatformError } from "effect"
 

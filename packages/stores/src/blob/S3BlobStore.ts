@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as BlobStore from "@fastagentic/core/BlobStore"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
+import * as BlobStore from "@fastagentic/core/store/BlobStore"
 import { AwsV4Signer } from "aws4fetch"
 import { Data, type Duration, Effect, Layer, Redacted, Schedule } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"

@@ -7,7 +7,7 @@
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
-import { RunEngine } from "@fastagentic/core/RunEngine"
+import { RunEngine } from "@fastagentic/core/runtime/RunEngine"
 import { Effect, Layer, Option } from "effect"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
 import * as HttpRunner from "effect/cluster/HttpRunner"

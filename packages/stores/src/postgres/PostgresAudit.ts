@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import type { Audit } from "@fastagentic/core/Audit"
-import * as AuditChain from "@fastagentic/core/AuditChain"
-import { type Append, AuditLog } from "@fastagentic/core/AuditLog"
+import type { Audit } from "@fastagentic/core/audit/Audit"
+import * as AuditChain from "@fastagentic/core/audit/AuditChain"
+import { type Append, AuditLog } from "@fastagentic/core/audit/AuditLog"
 import { type Config, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Answer, BudgetStore, type Use } from "@fastagentic/core/BudgetStore"
+import { type Answer, BudgetStore, type Use } from "@fastagentic/core/budget/BudgetStore"
 import { Duration, Effect, Layer, Schema } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { PgTypes } from "@effect/sql-pg"
-import { RateCounters } from "@fastagentic/core/RateCounters"
+import { RateCounters } from "@fastagentic/core/door/RateCounters"
 import { Effect, Layer, Result, Schema, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"

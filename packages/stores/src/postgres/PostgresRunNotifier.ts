@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
-import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
+import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
 import { Effect, Layer, Schedule, Stream } from "effect"
 
 /**

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
-import { RunStore } from "@fastagentic/core/RunStore"
+import { RunStore } from "@fastagentic/core/store/RunStore"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"

@@ -3,13 +3,13 @@
  *
  * @since 0.1.0
  */
-import type { ApiKeyStore } from "@fastagentic/core/ApiKeys"
-import type { Audit } from "@fastagentic/core/Audit"
-import type { AuditLog } from "@fastagentic/core/AuditLog"
-import type { BudgetStore } from "@fastagentic/core/BudgetStore"
-import type { RateCounters } from "@fastagentic/core/RateCounters"
-import type { RunStore } from "@fastagentic/core/RunStore"
-import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
+import type { Audit } from "@fastagentic/core/audit/Audit"
+import type { AuditLog } from "@fastagentic/core/audit/AuditLog"
+import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
+import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
+import type { RateCounters } from "@fastagentic/core/door/RateCounters"
+import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { RunStore } from "@fastagentic/core/store/RunStore"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import { separate } from "../internal/separate.ts"

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect, Layer, Schema } from "effect"
 import * as Redis from "effect/persistence/Redis"
 import * as RedisClient from "./RedisClient.ts"

@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import type { Audit } from "@fastagentic/core/Audit"
-import * as AuditChain from "@fastagentic/core/AuditChain"
-import { AuditLog, genesis, Head, SubjectKey } from "@fastagentic/core/AuditLog"
-import type { StoreUnavailable } from "@fastagentic/core/RunError"
+import type { Audit } from "@fastagentic/core/audit/Audit"
+import * as AuditChain from "@fastagentic/core/audit/AuditChain"
+import { AuditLog, genesis, Head, SubjectKey } from "@fastagentic/core/audit/AuditLog"
+import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { type Config, Effect, Layer, Schema } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import { append, cut, destroyKeys, keysOf } from "./internal/auditScripts.ts"

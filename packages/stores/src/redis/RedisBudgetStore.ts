@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { type Answer, BudgetStore, type Row, summarize } from "@fastagentic/core/BudgetStore"
-import type { StoreUnavailable } from "@fastagentic/core/RunError"
+import { type Answer, BudgetStore, type Row, summarize } from "@fastagentic/core/budget/BudgetStore"
+import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Duration, Effect, Layer, Schema } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as Scripts from "./internal/budgetScripts.ts"

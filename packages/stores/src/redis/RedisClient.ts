@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as Redis from "effect/persistence/Redis"
 import { createClient } from "redis"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { RateCounters } from "@fastagentic/core/RateCounters"
+import { RateCounters } from "@fastagentic/core/door/RateCounters"
 import { Effect, Layer, Schema } from "effect"
 import { takeRates } from "./internal/takeRates.ts"
 import * as RedisClient from "./RedisClient.ts"

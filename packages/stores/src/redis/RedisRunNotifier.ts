@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
+import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
 import { Cause, Effect, Layer, Queue, Schedule, Stream } from "effect"
 import { ownConnection } from "./internal/ownConnection.ts"
 import * as RedisClient from "./RedisClient.ts"

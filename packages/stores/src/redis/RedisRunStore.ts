@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
-import { StoreUnavailable } from "@fastagentic/core/RunError"
-import { isFinal, type RunRecord, type RunState } from "@fastagentic/core/RunRecord"
-import { type RemoveQuery, RunStore, type ScanQuery, type Write, type Written } from "@fastagentic/core/RunStore"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
+import { isFinal, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
+import { type RemoveQuery, RunStore, type ScanQuery, type Write, type Written } from "@fastagentic/core/store/RunStore"
 import { Array as Arr, Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as CompactScript from "./internal/compactScript.ts"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Mark, ScheduleStore } from "@fastagentic/core/ScheduleStore"
+import { type Mark, ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import { Effect, Layer, Schema } from "effect"
 import * as Redis from "effect/persistence/Redis"
 import * as RedisClient from "./RedisClient.ts"

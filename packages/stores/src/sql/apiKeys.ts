@@ -1,4 +1,4 @@
-import { ApiKey, ApiKeyStore } from "@fastagentic/core/ApiKeys"
+import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Unavailable } from "./unavailable.ts"

@@ -1,5 +1,5 @@
-import { AuditLog, genesis, Head, type Place, SubjectKey } from "@fastagentic/core/AuditLog"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { AuditLog, genesis, Head, type Place, SubjectKey } from "@fastagentic/core/audit/AuditLog"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Unavailable } from "./unavailable.ts"

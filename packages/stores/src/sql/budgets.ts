@@ -1,4 +1,4 @@
-import type { BudgetStore, Counter, Query, Row } from "@fastagentic/core/BudgetStore"
+import type { BudgetStore, Counter, Query, Row } from "@fastagentic/core/budget/BudgetStore"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"

@@ -1,4 +1,4 @@
-import type { Limits } from "@fastagentic/core/RunStore"
+import type { Limits } from "@fastagentic/core/store/RunStore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 

@@ -1,5 +1,5 @@
-import { chunkSize } from "@fastagentic/core/PackedEvents"
-import type { Compacted, CompactQuery, RunStore } from "@fastagentic/core/RunStore"
+import { chunkSize } from "@fastagentic/core/run/PackedEvents"
+import type { Compacted, CompactQuery, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"

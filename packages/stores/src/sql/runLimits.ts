@@ -1,5 +1,5 @@
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Limits } from "@fastagentic/core/RunStore"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { Limits } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"

@@ -1,5 +1,5 @@
-import { isFinal, type RunState } from "@fastagentic/core/RunRecord"
-import type { RemoveQuery, RunStore } from "@fastagentic/core/RunStore"
+import { isFinal, type RunState } from "@fastagentic/core/run/RunRecord"
+import type { RemoveQuery, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"

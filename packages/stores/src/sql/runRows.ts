@@ -2,11 +2,11 @@
  * Rows to values: a row that is not what it should be throws, for `Effect.try`. Values to parameters: what is not JSON
  * throws, for `Result.try`.
  */
-import { type Event, Failure, RunEvent, Usage } from "@fastagentic/core/Event"
-import { Interrupt, Resolution } from "@fastagentic/core/Interrupt"
-import * as PackedEvents from "@fastagentic/core/PackedEvents"
-import { RunRecord } from "@fastagentic/core/RunRecord"
-import type { StoredStep } from "@fastagentic/core/RunStore"
+import { type Event, Failure, RunEvent, Usage } from "@fastagentic/core/run/Event"
+import { Interrupt, Resolution } from "@fastagentic/core/run/Interrupt"
+import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
+import { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { StoredStep } from "@fastagentic/core/store/RunStore"
 import { Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 

@@ -1,5 +1,5 @@
-import { StoreUnavailable } from "@fastagentic/core/RunError"
-import type { Commit, RunStore, Written } from "@fastagentic/core/RunStore"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
+import type { Commit, RunStore, Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Exit } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"

@@ -1,4 +1,4 @@
-import type { ScheduleStore } from "@fastagentic/core/ScheduleStore"
+import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Unavailable } from "./unavailable.ts"

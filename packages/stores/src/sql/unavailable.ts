@@ -1,4 +1,4 @@
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 
 /** Names an operation, and says of it whatever it fails with. */

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ApiKeyStore } from "@fastagentic/core/ApiKeys"
+import { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { BudgetStore, decide, type Request, type Settlement, type Use } from "@fastagentic/core/BudgetStore"
+import { BudgetStore, decide, type Request, type Settlement, type Use } from "@fastagentic/core/budget/BudgetStore"
 import { Clock, Duration, Effect, Layer, Schema } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"

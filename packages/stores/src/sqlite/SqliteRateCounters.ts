@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { type Counter, decide, endOf, RateCounters, type State } from "@fastagentic/core/RateCounters"
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { type Counter, decide, endOf, RateCounters, type State } from "@fastagentic/core/door/RateCounters"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Clock, Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"

@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import { stamp } from "@fastagentic/core/Event"
-import type { Interrupt } from "@fastagentic/core/Interrupt"
+import { stamp } from "@fastagentic/core/run/Event"
+import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import {
   type Admit,
   type Changes,
@@ -13,7 +13,7 @@ import {
   type Step,
   type Write,
   type Written
-} from "@fastagentic/core/RunStore"
+} from "@fastagentic/core/store/RunStore"
 import { Effect, Layer, Result } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"

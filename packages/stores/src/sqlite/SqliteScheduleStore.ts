@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { ScheduleStore } from "@fastagentic/core/ScheduleStore"
+import { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import { Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { BlobStore } from "@fastagentic/core/BlobStore"
+import { BlobStore } from "@fastagentic/core/store/BlobStore"
 import { suite } from "@fastagentic/core/test/contract/BlobStoreContract"
 import { Effect, Layer } from "effect"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs"

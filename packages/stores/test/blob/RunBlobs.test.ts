@@ -1,4 +1,4 @@
-import * as RunBlobs from "@fastagentic/core/RunBlobs"
+import * as RunBlobs from "@fastagentic/core/store/RunBlobs"
 import { suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"

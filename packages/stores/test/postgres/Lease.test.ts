@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import { RunStore } from "@fastagentic/core/RunStore"
+import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Layer } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"

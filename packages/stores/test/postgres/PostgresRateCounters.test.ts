@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import { RateCounters } from "@fastagentic/core/RateCounters"
+import { RateCounters } from "@fastagentic/core/door/RateCounters"
 import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
-import { type Commit, RunStore } from "@fastagentic/core/RunStore"
+import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
+import { type Commit, RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Queue, type Redacted, Stream } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"

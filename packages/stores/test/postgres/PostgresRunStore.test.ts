@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import { RunStore } from "@fastagentic/core/RunStore"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Redacted } from "effect"
 import * as TestClock from "effect/testing/TestClock"
@@ -494,7 +494,7 @@ describeWithServer("a process of a cluster", () => {
       const url = yield* database
       const { store } = yield* makeNode(url)
       const dying = `
-        import { RunStore } from "@fastagentic/core/RunStore"
+        import { RunStore } from "@fastagentic/core/store/RunStore"
         import { Postgres } from "@fastagentic/stores/postgres"
         import { Effect, Redacted } from "effect"
         const run = ${JSON.stringify(makeRun())}

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { RateCounters } from "@fastagentic/core/RateCounters"
+import { RateCounters } from "@fastagentic/core/door/RateCounters"
 import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { RedisClient, RedisRateCounters } from "../../src/redis/index.ts"

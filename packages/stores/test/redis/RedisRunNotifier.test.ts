@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
-import { type Notice, RunNotifier } from "@fastagentic/core/RunNotifier"
-import { RunStore } from "@fastagentic/core/RunStore"
+import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
+import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Context, Effect, Layer, Logger, Queue, Schedule, Stream } from "effect"
 import { Redis } from "../../src/redis/index.ts"

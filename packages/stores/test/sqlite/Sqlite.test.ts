@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Audit } from "@fastagentic/core/Audit"
-import { RunStore } from "@fastagentic/core/RunStore"
+import { Audit } from "@fastagentic/core/audit/Audit"
+import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"

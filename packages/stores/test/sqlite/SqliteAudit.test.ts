@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Audit } from "@fastagentic/core/Audit"
+import { Audit } from "@fastagentic/core/audit/Audit"
 import * as AuditContract from "@fastagentic/core/test/contract/AuditContract"
 import * as AuditLogContract from "@fastagentic/core/test/contract/AuditLogContract"
 import { Effect, Layer } from "effect"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RateCounters } from "@fastagentic/core/RateCounters"
+import { RateCounters } from "@fastagentic/core/door/RateCounters"
 import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
 import { Clock, Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RunStore } from "@fastagentic/core/RunStore"
+import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"

@@ -1,5 +1,5 @@
-import type { CurrentRun } from "@fastagentic/core/Run"
-import type { HookBlocked } from "@fastagentic/core/RunError"
+import type { CurrentRun } from "@fastagentic/core/run/Run"
+import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import type {
   BaseCallbackHandler,
   HandleLLMNewTokenCallbackFields,

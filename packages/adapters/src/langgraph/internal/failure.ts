@@ -1,5 +1,5 @@
 import type { Agent } from "@fastagentic/core"
-import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/RunError"
+import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { ModelError, type Thrown } from "../../adapter/AdapterError.ts"
 

@@ -1,5 +1,5 @@
 import type { Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/Run"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Clock, Effect, Exit } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import * as Bracket from "../../adapter/Bracket.ts"

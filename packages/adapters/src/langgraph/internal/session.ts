@@ -1,5 +1,5 @@
 import type { Event } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/Run"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseMessage } from "@langchain/core/messages"
 import { Effect } from "effect"
 import type { Library } from "./library.ts"

@@ -1,6 +1,6 @@
 import type { Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/Run"
-import type { HookBlocked } from "@fastagentic/core/RunError"
+import { CurrentRun } from "@fastagentic/core/run/Run"
+import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Clock, Effect, Exit } from "effect"
 import * as Bracket from "../../adapter/Bracket.ts"
 import { fromText, toJson } from "../../adapter/Json.ts"

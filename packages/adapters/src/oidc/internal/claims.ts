@@ -1,5 +1,5 @@
-import { Principal } from "@fastagentic/core/Principal"
-import { Unauthenticated } from "@fastagentic/core/RunError"
+import { Principal } from "@fastagentic/core/run/Principal"
+import { Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, type Schema } from "effect"
 
 /** What an issuer says about a caller. */

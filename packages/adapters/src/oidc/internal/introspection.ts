@@ -1,4 +1,4 @@
-import { StoreUnavailable, type Unauthenticated } from "@fastagentic/core/RunError"
+import { StoreUnavailable, type Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, Redacted, Schema, Semaphore } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"

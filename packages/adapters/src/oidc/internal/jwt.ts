@@ -1,4 +1,4 @@
-import { StoreUnavailable, Unauthenticated } from "@fastagentic/core/RunError"
+import { StoreUnavailable, Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Data, Effect, Schema } from "effect"
 import * as Jose from "jose"
 import { type Claims, refused } from "./claims.ts"

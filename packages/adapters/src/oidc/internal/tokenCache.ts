@@ -1,4 +1,4 @@
-import type { Principal } from "@fastagentic/core/Principal"
+import type { Principal } from "@fastagentic/core/run/Principal"
 
 /** Whom a token speaks for, until when. */
 interface Entry {

@@ -1,4 +1,4 @@
-import * as Discretion from "@fastagentic/core/Discretion"
+import * as Discretion from "@fastagentic/core/telemetry/Discretion"
 import { Cause, Logger, References } from "effect"
 import type { LogsData } from "effect/observability/OtlpLogger"
 import * as OtlpResource from "effect/observability/OtlpResource"

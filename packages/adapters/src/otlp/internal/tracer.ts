@@ -1,4 +1,4 @@
-import * as Discretion from "@fastagentic/core/Discretion"
+import * as Discretion from "@fastagentic/core/telemetry/Discretion"
 import { type Context, type Exit, Option, Tracer } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import * as OtlpResource from "effect/observability/OtlpResource"

@@ -1,4 +1,4 @@
-import type { Scheme } from "@fastagentic/core/Auth"
+import type { Scheme } from "@fastagentic/core/door/Auth"
 import type * as OpenApi from "effect/http-api/OpenApi"
 
 type Document = OpenApi.OpenAPISpec

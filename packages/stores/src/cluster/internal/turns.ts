@@ -1,4 +1,4 @@
-import type { Drive, Place, RunEngineShape, Turn } from "@fastagentic/core/RunEngine"
+import type { Drive, Place, RunEngineShape, Turn } from "@fastagentic/core/runtime/RunEngine"
 import { Clock, Effect, FiberSet, Layer, Schema } from "effect"
 import * as Workflow from "effect/workflow/Workflow"
 import { WorkflowEngine } from "effect/workflow/WorkflowEngine"

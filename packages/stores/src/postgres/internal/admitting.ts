@@ -1,5 +1,5 @@
-import { stamp } from "@fastagentic/core/Event"
-import type { Admit, Written } from "@fastagentic/core/RunStore"
+import { stamp } from "@fastagentic/core/run/Event"
+import type { Admit, Written } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"

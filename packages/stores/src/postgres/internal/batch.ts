@@ -1,4 +1,4 @@
-import { changed, type Write, type Written } from "@fastagentic/core/RunStore"
+import { changed, type Write, type Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"

@@ -1,5 +1,5 @@
-import type { Interrupt } from "@fastagentic/core/Interrupt"
-import type { Step } from "@fastagentic/core/RunStore"
+import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import type { Step } from "@fastagentic/core/store/RunStore"
 import * as Rows from "../../sql/runRows.ts"
 import type { Columns, Params } from "./params.ts"
 

@@ -1,5 +1,5 @@
 import { PgTypes } from "@effect/sql-pg"
-import type { Limits, Written } from "@fastagentic/core/RunStore"
+import type { Limits, Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"

@@ -1,4 +1,4 @@
-import { StoreUnavailable } from "@fastagentic/core/RunError"
+import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 import { type Unavailable, unavailable } from "../../sql/unavailable.ts"
 

@@ -1,6 +1,6 @@
 /** Names of keys: a text of a user is JSON in them, so that no two can meet. `script.ts` makes the same. */
-import type { RunRecord, RunState } from "@fastagentic/core/RunRecord"
-import type { Query } from "@fastagentic/core/RunStore"
+import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
+import type { Query } from "@fastagentic/core/store/RunStore"
 
 export const json = (value: unknown): string => {
   const text: string | undefined = JSON.stringify(value)

@@ -1,9 +1,9 @@
 /** What Redis keeps, to values: whatever is not what it should be throws, for `Effect.try`. */
-import { RunEvent } from "@fastagentic/core/Event"
-import { Interrupt } from "@fastagentic/core/Interrupt"
-import * as PackedEvents from "@fastagentic/core/PackedEvents"
-import { RunRecord } from "@fastagentic/core/RunRecord"
-import type { StoredStep } from "@fastagentic/core/RunStore"
+import { RunEvent } from "@fastagentic/core/run/Event"
+import { Interrupt } from "@fastagentic/core/run/Interrupt"
+import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
+import { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { StoredStep } from "@fastagentic/core/store/RunStore"
 import { Array as Arr, Schema } from "effect"
 
 const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))

@@ -1,8 +1,8 @@
 /** Writes to the arguments of the script, and its answers back. What is not JSON throws, for `Result.try`. */
-import { type Event, stamp } from "@fastagentic/core/Event"
-import type { Interrupt } from "@fastagentic/core/Interrupt"
-import type { RunRecord } from "@fastagentic/core/RunRecord"
-import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagentic/core/RunStore"
+import { type Event, stamp } from "@fastagentic/core/run/Event"
+import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagentic/core/store/RunStore"
 import { Schema } from "effect"
 import { json, keyOf, list } from "./keys.ts"
 

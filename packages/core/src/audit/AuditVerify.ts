@@ -1,0 +1,157 @@
+/**
+ * Proof that an audit trail is what was written: every entry is there, in its place and unchanged.
+ *
+ * @since 0.1.0
+ */
+import { Effect, Option } from "effect"
+import type { Digest } from "effect/crypto/Digest"
+import type { Signature } from "effect/crypto/Signature"
+import type { StoreUnavailable } from "../run/RunError.ts"
+import { AuditLog, genesis, type Head, type Link } from "./AuditLog.ts"
+import { isSigned } from "./AuditSigner.ts"
+import { decodeBody, hashOf } from "./internal/auditBody.ts"
+import { keyIdsIn, keysIn } from "./internal/auditKeys.ts"
+
+/**
+ * What is wrong, and with which entries: `seq` to `to`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Finding {
+  readonly kind: "changed" | "moved" | "missing" | "truncated" | "added" | "rewritten" | "signature" | "key"
+  readonly seq: number
+  readonly to: number
+  readonly detail: string
+}
+
+/**
+ * What was found in the trail of a tenant, whose entries `from` to `to` were looked at. `signedTo` is the last one that
+ * a signature covers; of more than 100 findings the first 100 are here.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Verdict {
+  readonly tenant: string
+  readonly from: number
+  readonly to: number
+  readonly signedTo: number
+  readonly findings: ReadonlyArray<Finding>
+}
+
+const PAGE = 1_000
+const FINDINGS = 100
+
+/**
+ * Checks the trail of one tenant.
+ *
+ * **Details**
+ *
+ * `signers` are the public keys that heads may be signed with; without any, each head is taken at its word.
+ * `anchors` are heads that were kept elsewhere: the chain has to agree with them too.
+ *
+ * **Gotchas**
+ *
+ * Who can write to the store can take away what no signed head covers, and, without `anchors`, the newest heads with it.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const verify = Effect.fn("AuditVerify.verify")(function*(
+  tenant: string,
+  options: { readonly signers?: ReadonlyArray<string>; readonly anchors?: ReadonlyArray<Head> } = {}
+): Effect.fn.Return<Verdict, StoreUnavailable, AuditLog | Digest | Signature> {
+  const log = yield* AuditLog
+  const findings: Array<Finding> = []
+  const found = (kind: Finding["kind"], seq: number, detail: string, to = seq) => {
+    if (findings.length < FINDINGS) findings.push({ kind, seq, to, detail })
+  }
+
+  const signers = options.signers ?? []
+  const heads: Array<Head> = []
+  for (const head of [...yield* log.heads(tenant), ...options.anchors ?? []]) {
+    const problem = yield* problemOf(tenant, head, signers)
+    if (problem === undefined) heads.push(head)
+    else found("signature", head.seq, `the ${head.kind} at ${head.seq} ${problem}`)
+  }
+  const headsAt = new Map<number, Array<Head>>()
+  for (const head of heads) headsAt.set(head.seq, [...headsAt.get(head.seq) ?? [], head])
+  const start = heads.filter(({ kind }) => kind === "cut").reduce((a, b) => b.seq > a.seq ? b : a, genesis)
+  const end = yield* log.place(tenant)
+  const range = { tenant, before: Number.MAX_SAFE_INTEGER, order: "oldest", limit: PAGE } as const
+
+  for (const { seq } of yield* log.links({ ...range, after: 0, before: start.seq + 1 })) {
+    found("added", seq, `entry ${seq} is there although everything up to ${start.seq} was cut off`)
+  }
+
+  const redacted = new Set<string>()
+  const lost = new Map<string, number>()
+  // Hashes that the next entry may build on: after a broken entry what it has as well as what it should have.
+  let before: Set<string> | undefined = new Set([start.hash])
+  let last = start.seq
+
+  const check = Effect.fnUntraced(function*({ body: text, hash, seq }: Link) {
+    if (seq > last + 1) {
+      found(
+        "missing",
+        last + 1,
+        seq === last + 2 ? `entry ${last + 1} is gone` : `entries ${last + 1} to ${seq - 1} are gone`,
+        seq - 1
+      )
+      before = undefined
+    }
+    last = seq
+    const body = Option.getOrUndefined(yield* Effect.option(decodeBody(text)))
+    const computed: Array<string> = []
+    for (const one of before ?? []) computed.push(yield* hashOf(one, text))
+    const follows = before === undefined || computed.includes(hash)
+    const problem = body === undefined
+      ? ["changed", `entry ${seq} cannot be read`] as const
+      : body.seq !== seq
+      ? ["moved", `in the place of entry ${seq} is entry ${body.seq}`] as const
+      : !follows || body.tenant !== tenant
+      ? ["changed", `entry ${seq} is not what was written after entry ${seq - 1}`] as const
+      : undefined
+    if (problem !== undefined) found(problem[0], seq, problem[1])
+    const displaced = body !== undefined && problem?.[0] === "moved"
+      ? yield* log.links({ ...range, after: body.seq - 1, before: body.seq + 1 })
+      : []
+    before = problem === undefined
+      ? new Set([hash])
+      : new Set([hash, ...displaced.map((link) => link.hash), ...computed, ...before ?? []].slice(0, 64))
+    if (body?.action === "redact") redacted.add(body.target.replace("principal/", ""))
+    if (headsAt.get(seq)?.some((head) => head.hash !== hash) === true) {
+      found("rewritten", seq, `the trail up to entry ${seq} is not the one that was signed`)
+    } else if (seq === end.seq && hash !== end.hash && problem === undefined) {
+      found("changed", seq, `entry ${seq} is not the last one that was written`)
+    }
+  })
+
+  while (true) {
+    const links = yield* log.links({ ...range, after: last })
+    const keys = yield* keysIn(log, tenant, links)
+    for (const link of links) {
+      for (const id of keyIdsIn([link])) if (!keys.has(id) && !lost.has(id)) lost.set(id, link.seq)
+      yield* check(link)
+    }
+    if (links.length < PAGE) break
+  }
+
+  const should = Math.max(end.seq, ...heads.map(({ seq }) => seq))
+  if (last < should) found("truncated", last + 1, `entries ${last + 1} to ${should} are gone from the end`, should)
+  // Somebody may be writing at this very moment.
+  const now = yield* log.place(tenant)
+  if (last > now.seq) found("added", now.seq + 1, `entries ${now.seq + 1} to ${last} were never recorded`, last)
+  for (const [id, seq] of lost) {
+    if (!redacted.has(id)) found("key", seq, `the key of entry ${seq} is gone, and no entry says who redacted it`)
+  }
+  const signedTo = Math.max(0, ...heads.filter(({ signer }) => signer !== "").map(({ seq }) => seq))
+  return { tenant, from: start.seq + 1, to: last, signedTo, findings: findings.sort((a, b) => a.seq - b.seq) }
+})
+
+const problemOf = Effect.fnUntraced(function*(tenant: string, head: Head, signers: ReadonlyArray<string>) {
+  if (head.signer === "") return signers.length === 0 ? undefined : "is not signed"
+  if (signers.length > 0 && !signers.includes(head.signer)) return "is signed with a key that nobody vouches for"
+  return (yield* isSigned(tenant, head)) ? undefined : "is not what was signed"
+})

@@ -1,0 +1,166 @@
+import { Cause, Deferred, Effect, Queue, type Scope } from "effect"
+import type { Aead } from "effect/crypto/Aead"
+import type { Digest } from "effect/crypto/Digest"
+import { StoreUnavailable } from "../../run/RunError.ts"
+import type { Entry } from "../Audit.ts"
+import { type Append, type AuditLog, genesis, type Place } from "../AuditLog.ts"
+import type { AuditSigner } from "../AuditSigner.ts"
+import { chain, newKey, type Opened, openKey, seal } from "./auditBody.ts"
+
+interface Pending {
+  readonly entry: Entry
+  readonly done: Deferred.Deferred<void, StoreUnavailable>
+}
+
+/** A head is signed after so many entries of a tenant, and after a minute. */
+const SIGN_AFTER = 256
+
+/** How long a key is used without asking whether it is still there. */
+const KEY_TRUST = 60_000
+
+/** How long a key is used for new entries, so that it is needed by none when they have been cut. */
+export const KEY_LIFE = 30 * 86_400_000
+
+/** How often a chain may be found to have grown, by other nodes, before an append gives up. */
+const ATTEMPTS = 50
+
+/** How many tenants and keys are remembered. */
+const MEMORY = 10_000
+
+type Crypto = Aead | Digest
+
+/** The one writer of a node: it seals and chains whatever waits, and appends it in one go. */
+export const makeWriter = Effect.fnUntraced(function*(
+  log: AuditLog["Service"],
+  signer: AuditSigner["Service"],
+  now: () => number
+): Effect.fn.Return<
+  {
+    readonly record: (entry: Entry) => Effect.Effect<void, StoreUnavailable>
+    readonly forget: (tenant: string, subject: string) => void
+  },
+  never,
+  Crypto | Scope.Scope
+> {
+  const queue = yield* Queue.unbounded<Pending>()
+  const places = new Map<string, Place>()
+  const unsigned = new Map<string, number>()
+  const keys = new Map<string, Opened & { readonly until: number }>()
+  const crypto = yield* Effect.context<Crypto>()
+  let closed = false
+
+  const keyFor = Effect.fnUntraced(function*(tenant: string, subject: string, fresh: Map<string, Opened>) {
+    const name = JSON.stringify([tenant, subject])
+    const [known, at] = [keys.get(name), now()]
+    if (known !== undefined && known.until > at) return known
+    const made = fresh.get(name)
+    if (made !== undefined) return made
+    const kept = (yield* log.keysOf(tenant, subject)).find(({ createdAt }) => createdAt > at - KEY_LIFE)
+    const opened = kept === undefined ? yield* newKey(subject, at) : yield* openKey(kept)
+    if (kept === undefined) fresh.set(name, opened)
+    else remember(keys, name, { ...opened, until: at + KEY_TRUST })
+    return opened
+  })
+
+  const write = Effect.fnUntraced(function*(batch: ReadonlyArray<Pending>) {
+    const fresh = new Map<string, Opened>()
+    const sealed = new Map<string, Array<string>>()
+    for (const { entry } of batch) {
+      const key = yield* keyFor(entry.tenant, entry.principal, fresh)
+      const bodies = sealed.get(entry.tenant) ?? []
+      bodies.push(yield* seal(entry, key))
+      sealed.set(entry.tenant, bodies)
+    }
+    const keysOf = (tenant: string) =>
+      [...fresh].filter(([name]) => JSON.parse(name)[0] === tenant).map(([, { kept }]) => kept)
+    let waiting = [...sealed]
+    for (let attempt = 0; waiting.length > 0; attempt++) {
+      if (attempt === ATTEMPTS) return yield* new StoreUnavailable({ operation: "append to the audit trail" })
+      const appends = yield* Effect.forEach(waiting, ([tenant, bodies]): Effect.Effect<Append, never, Digest> => {
+        const after = places.get(tenant) ?? genesis
+        return Effect.map(chain(after, bodies), (links) => ({ tenant, after, links, keys: keysOf(tenant) }))
+      })
+      const ends = yield* log.append(appends)
+      const behind = new Set<string>()
+      for (const [index, { links, tenant }] of appends.entries()) {
+        const end = ends[index] ?? genesis
+        remember(places, tenant, end)
+        if (end.hash === links.at(-1)?.hash) unsigned.set(tenant, (unsigned.get(tenant) ?? 0) + links.length)
+        else behind.add(tenant)
+      }
+      waiting = waiting.filter(([tenant]) => behind.has(tenant))
+    }
+    for (const [name, opened] of fresh) remember(keys, name, { ...opened, until: now() + KEY_TRUST })
+  })
+
+  const sign = Effect.fnUntraced(function*(tenant: string) {
+    const place = places.get(tenant)
+    unsigned.delete(tenant)
+    if (place === undefined || signer.publicKey === "") return
+    yield* Effect.flatMap(
+      signer.sign(tenant, { kind: "head", ...place, at: now() }),
+      (head) => log.addHead(tenant, head)
+    ).pipe(Effect.catchCause((cause) => Effect.logError("A head of the audit trail could not be kept", cause)))
+  })
+
+  const signAll = Effect.suspend(() => Effect.forEach([...unsigned.keys()], sign, { discard: true }))
+
+  const settle = (batch: ReadonlyArray<Pending>, exit: Effect.Effect<void, StoreUnavailable>) => {
+    for (const { done } of batch) Deferred.doneUnsafe(done, exit)
+  }
+
+  const flush = (batch: ReadonlyArray<Pending>) =>
+    batch.length === 0 ? Effect.void : write(batch).pipe(
+      Effect.matchCause({
+        onSuccess: () => settle(batch, Effect.void),
+        onFailure: (cause) => {
+          // What the store has now is not known.
+          for (const { entry } of batch) places.delete(entry.tenant)
+          settle(batch, Effect.fail(unavailable(cause)))
+        }
+      }),
+      Effect.andThen(Effect.suspend(() =>
+        Effect.forEach(
+          [...unsigned].filter(([, count]) => count >= SIGN_AFTER),
+          ([tenant]) => sign(tenant),
+          { discard: true }
+        )
+      )),
+      Effect.provideContext(crypto)
+    )
+
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      return Effect.andThen(Effect.flatMap(Queue.clear(queue), flush), signAll)
+    })
+  )
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(Queue.takeAll(queue)), flush)))
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 minute"), Effect.uninterruptible(signAll))))
+
+  return {
+    record: (entry) =>
+      Effect.suspend(() => {
+        if (closed) return Effect.fail(new StoreUnavailable({ operation: "record: the server has stopped" }))
+        const done = Deferred.makeUnsafe<void, StoreUnavailable>()
+        Queue.offerUnsafe(queue, { entry, done })
+        return Deferred.await(done)
+      }),
+    forget: (tenant, subject) => keys.delete(JSON.stringify([tenant, subject]))
+  }
+})
+
+/** Keeps the youngest. */
+const remember = <A>(map: Map<string, A>, name: string, value: A) => {
+  map.delete(name)
+  map.set(name, value)
+  const [oldest] = map.keys()
+  if (map.size > MEMORY && oldest !== undefined) map.delete(oldest)
+}
+
+const unavailable = (cause: Cause.Cause<StoreUnavailable>) => {
+  const error = Cause.squash(cause)
+  return error instanceof StoreUnavailable ? error : new StoreUnavailable({ operation: "record", cause: error })
+}

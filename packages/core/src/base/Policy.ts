@@ -1,0 +1,81 @@
+/**
+ * Policy that is written on a declaration.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Duration, Effect } from "effect"
+import type * as Interrupt from "../run/Interrupt.ts"
+
+/**
+ * The scopes a caller needs to call a tool: `Tool.make(…).annotate(Policy.Scopes, ["orders:read"])`.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const Scopes = Context.Reference<ReadonlyArray<string>>("@fastagentic/core/base/Policy/Scopes", {
+  defaultValue: () => []
+})
+
+/**
+ * What an approval of a tool's call is about: who may give it, how much is at stake, which rule asks for it, and how long
+ * it may take.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ApprovalOptions {
+  /** Who decides: callers of the tenant that hold these scopes, whoever's run it is. */
+  readonly scopes?: ReadonlyArray<string>
+  /** Nobody approves what they have asked for themselves. */
+  readonly notRequester?: boolean
+  readonly risk?: "low" | "medium" | "high"
+  readonly rule?: string
+  /** After this the call counts as denied. */
+  readonly expiresIn?: Duration.Input
+}
+
+/**
+ * How the calls of a tool with `needsApproval` are approved:
+ * `Tool.make(…).annotate(Policy.Approval, { scopes: ["refunds:approve"], notRequester: true })`.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const Approval = Context.Reference<ApprovalOptions>("@fastagentic/core/base/Policy/Approval", {
+  defaultValue: () => ({})
+})
+
+/** The part of an approval that goes with the interrupt. @category conversions @since 0.1.0 */
+export const asked = (
+  { expiresIn, notRequester = false, risk, rule, scopes = [] }: ApprovalOptions
+): Effect.Effect<Pick<Interrupt.Request, "approvers" | "expiresAt" | "risk" | "rule">> =>
+  Effect.map(Clock.currentTimeMillis, (now) => ({
+    ...(scopes.length === 0 && !notRequester ? {} : { approvers: { scopes, notRequester } }),
+    ...(risk === undefined ? {} : { risk }),
+    ...(rule === undefined ? {} : { rule }),
+    ...(expiresIn === undefined
+      ? {}
+      : { expiresAt: now + Duration.toMillis(Duration.fromInputUnsafe(expiresIn)) })
+  }))
+
+/**
+ * Whether scopes held include a scope needed.
+ *
+ * **Details**
+ *
+ * `"*"` holds everything. In a scope of several segments a `*` stands for one segment, and at the end for one or more:
+ * `orders:*` holds `orders:read` and `orders:read:own`, not `orders`; `orders:*:own` holds `orders:read:own` only.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const holds = (held: ReadonlyArray<string>, needed: string): boolean =>
+  held.includes(needed) || held.some((scope) => scope.includes("*") && covers(scope, needed))
+
+const covers = (pattern: string, needed: string) => {
+  const segments = pattern.split(":")
+  const wanted = needed.split(":")
+  const open = segments.at(-1) === "*"
+  return (open ? wanted.length >= segments.length : wanted.length === segments.length) &&
+    segments.every((segment, index) => segment === wanted[index] || (segment === "*" && wanted[index] !== ""))
+}

@@ -1,0 +1,191 @@
+/**
+ * The fifth stage of the door: what runs may cost. The price of every call of a model is reserved before it, and settled
+ * after it.
+ *
+ * @since 0.1.0
+ */
+import { Context, Duration, Effect, Layer } from "effect"
+import type { FusionError } from "../app/Fusion.ts"
+import { checkLimits } from "../app/internal/checkLimits.ts"
+import type { Event, Usage } from "../run/Event.ts"
+import type { Interrupt, Request, Resolution } from "../run/Interrupt.ts"
+import type { Principal } from "../run/Principal.ts"
+import type { BudgetExceeded, OutputUnlimited, PriceUnknown, StoreUnavailable } from "../run/RunError.ts"
+import type { RunRecord } from "../run/RunRecord.ts"
+import { BudgetStore, type Row } from "./BudgetStore.ts"
+import { makeSpending } from "./internal/spending.ts"
+import { Prices } from "./Prices.ts"
+
+/**
+ * Whose spending is counted together: `tree` is a run with all that it delegates, `user` a user of a tenant, `key` an API
+ * key, `app` everybody.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Subject = "run" | "tree" | "user" | "tenant" | "agent" | "key" | "app"
+
+/**
+ * One limit, in dollars.
+ *
+ * **Details**
+ *
+ * Several subjects count each combination: `["tenant", "agent"]` is each agent of each tenant. Days and months are
+ * those of UTC. A limit per key does not hold for callers without one.
+ *
+ * From `soft` on, the models that `atSoft` names are replaced by cheaper ones, where the agent can; at `hard` a run is
+ * refused, or waits for an approval, which lets this run spend up to `hard` once more.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limit {
+  readonly name: string
+  readonly per: Subject | ReadonlyArray<Subject>
+  readonly period: "day" | "month" | "total"
+  readonly soft?: number
+  readonly hard: number
+  readonly atSoft?: Readonly<Record<string, string>>
+  /** Default `"refuse"`. */
+  readonly atHard?: "refuse" | "suspend"
+}
+
+/** @category models @since 0.1.0 */
+export interface Options {
+  /** What a call may answer at most when it does not say so itself; default 4,096 tokens. */
+  readonly maxOutputTokens?: number
+  /** How long a reservation outlives the process that made it; default one minute. */
+  readonly lease?: Duration.Input
+}
+
+/** A call of a model that is about to be made. @category models @since 0.1.0 */
+export interface ModelRequest {
+  readonly callId: string
+  readonly model: string
+  readonly provider?: string | undefined
+  /** No fewer than the provider will count. */
+  readonly inputTokens: number
+  /** What the call limits its answer to. */
+  readonly maxOutputTokens?: number | undefined
+  /** Whether that can be made less. */
+  readonly clamps: boolean
+  /** Whether this model can be called in its place. */
+  readonly changesTo: (model: string) => boolean
+}
+
+/** A call that is paid for: this model, and no longer answer than this. @category models @since 0.1.0 */
+export interface Grant {
+  readonly model: string
+  readonly maxOutputTokens: number | undefined
+  /** Counts what was used and says what it cost; a provider that told nothing costs all that was reserved. */
+  readonly settle: (usage: Usage | undefined) => Effect.Effect<Usage | undefined>
+  /** Nothing was used. */
+  readonly release: Effect.Effect<void>
+}
+
+/** Why a call cannot be made. @category models @since 0.1.0 */
+export type Refusal = BudgetExceeded | PriceUnknown | OutputUnlimited | StoreUnavailable
+
+/** The run that a call is for. @category models @since 0.1.0 */
+export interface Spender {
+  readonly record: RunRecord
+  readonly tell: (event: Event) => Effect.Effect<void>
+  readonly interrupt: (request: Request) => Effect.Effect<Resolution>
+  /** What was asked in this run before. */
+  readonly past: () => Iterable<Interrupt>
+}
+
+/** How much of a limit is used, in dollars. @category models @since 0.1.0 */
+export interface Standing {
+  readonly name: string
+  readonly period: Limit["period"]
+  readonly softUsd?: number
+  readonly hardUsd: number
+  readonly settledUsd: number
+  readonly reservedUsd: number
+}
+
+/** @category services @since 0.1.0 */
+export class Budget extends Context.Service<Budget, {
+  /** Before a run starts or goes on: refuses when nothing is left. */
+  readonly reserve: (run: RunRecord) => Effect.Effect<void, BudgetExceeded>
+  /** After a run has ended or paused: what it has reserved is released. */
+  readonly settle: (run: RunRecord, usage: Usage | undefined) => Effect.Effect<void>
+  /** Before each call of a model. */
+  readonly spend: (spender: Spender, request: ModelRequest) => Effect.Effect<Grant, Refusal>
+  readonly usage: (query: Parameters<BudgetStore["Service"]["usage"]>[0]) => Effect.Effect<
+    ReadonlyArray<Row>,
+    StoreUnavailable
+  >
+  /** The limits that hold for a caller whatever they start. */
+  readonly standings: (principal: Principal) => Effect.Effect<ReadonlyArray<Standing>, StoreUnavailable>
+}>()("@fastagentic/core/budget/Budget") {}
+
+/** Runs may cost anything, and nothing is counted. @category constructors @since 0.1.0 */
+export const unlimited: Budget["Service"] = {
+  reserve: () => Effect.void,
+  settle: () => Effect.void,
+  spend: (_spender, { maxOutputTokens, model }) =>
+    Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, release: Effect.void }),
+  usage: () => Effect.succeed([]),
+  standings: () => Effect.succeed([])
+}
+
+/** Runs may cost anything, and nothing is counted. @category layers @since 0.1.0 */
+export const layerUnlimited: Layer.Layer<Budget> = Layer.succeed(Budget, unlimited)
+
+/** The limits of an app. @category models @since 0.1.0 */
+export interface Policy extends Options {
+  readonly limits: ReadonlyArray<Limit>
+}
+
+/** What `limits` sets; without it there are none. @category references @since 0.1.0 */
+export const CurrentPolicy: Context.Reference<Policy> = Context.Reference<Policy>(
+  "@fastagentic/core/budget/Budget/CurrentPolicy",
+  { defaultValue: () => ({ limits: [] }) }
+)
+
+/**
+ * Sets limits. Fails to start when two have the same name, or one could not hold.
+ *
+ * **Example** (A dollar a day for each user, and fifty cents for each run)
+ *
+ * ```ts
+ * import { Budget } from "@fastagentic/core"
+ *
+ * const Limits = Budget.limits([
+ *   { name: "daily", per: "user", period: "day", soft: 0.8, hard: 1, atSoft: { "gpt-4.1": "gpt-4.1-mini" } },
+ *   { name: "run", per: "tree", period: "total", hard: 0.5, atHard: "suspend" }
+ * ])
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const limits = (limits: ReadonlyArray<Limit>, options: Options = {}): Layer.Layer<never, FusionError> =>
+  Layer.effect(CurrentPolicy, Effect.as(checkLimits(limits, options), { ...options, limits }))
+
+/**
+ * Counts what calls of models use, and holds runs to the limits that are set.
+ *
+ * **Gotchas**
+ *
+ * A process that stands still for longer than the lease loses its reservations; what it then settles is counted, and can
+ * go beyond a limit.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<Budget, never, BudgetStore | Prices> = Layer.effect(
+  Budget,
+  Effect.gen(function*() {
+    const { lease = "1 minute", limits, maxOutputTokens = 4_096 } = yield* CurrentPolicy
+    return yield* makeSpending({
+      limits,
+      maxOutputTokens,
+      lease: Duration.fromInputUnsafe(lease),
+      store: yield* BudgetStore,
+      prices: yield* Prices
+    })
+  })
+)

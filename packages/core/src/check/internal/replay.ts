@@ -1,0 +1,251 @@
+import { Cause, Clock, Context, Effect, Exit, Fiber, type Schema } from "effect"
+import { canonical } from "../../base/internal/canonical.ts"
+import { unlimited } from "../../budget/Budget.ts"
+import type { Event, RunEvent } from "../../run/Event.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
+import * as Principal from "../../run/Principal.ts"
+import type { CurrentRun } from "../../run/Run.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
+import { Hub } from "../../runtime/internal/hub.ts"
+import { Journal } from "../../runtime/internal/journal.ts"
+import { LiveRun, separator } from "../../runtime/internal/liveRun.ts"
+import type { Bound } from "../../runtime/internal/node.ts"
+import { handle } from "../../runtime/internal/segment.ts"
+import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
+import type { StoredStep } from "../../store/RunStore.ts"
+import { Metrics } from "../../telemetry/internal/metrics.ts"
+import { Order } from "./replayOrder.ts"
+
+/** All that is known of a run; `complete` when its handler has come to its end. */
+export interface Recording {
+  readonly run: RunRecord
+  readonly complete: boolean
+  readonly steps: ReadonlyArray<StoredStep>
+  readonly interrupts: ReadonlyArray<Interrupt>
+  readonly events: ReadonlyArray<RunEvent>
+}
+
+/** Up to where a handler and a recording agree, and how they part, if they do. */
+export interface Replayed {
+  readonly place: string
+  readonly divergence: string | undefined
+}
+
+/** How often is looked whether a handler still moves, in milliseconds, and how long one may do something else. */
+const look = 20
+const patience = 5_000
+
+/** How long something is held that comes before its time, when nothing else moves. */
+const hold = 500
+
+/**
+ * Drives a handler with what is recorded, as a restart would, in a store that is thrown away. What is not recorded is not
+ * done: a step does not run, a run is not started, a model is not called, and the handler never hears of it again.
+ */
+export const replay = Effect.fnUntraced(function*(bound: Bound, recording: Recording) {
+  const watch = new Watch(recording)
+  const { finishedAt: _finishedAt, wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = recording.run
+  const run: RunRecord = { ...rest, state: "running", attempt: rest.attempt + 1 }
+  const store = { ...makeMemoryRunStore(1), transact: () => Effect.never }
+  store.writeNow([{ _tag: "Admit", run, events: [], steps: recording.steps, interrupts: recording.interrupts }])
+  const { claims, roles, scopes } = run.grants
+  const principal = new Principal.Principal({ id: run.owner, tenant: run.tenant, scopes, roles, claims })
+  const metrics = new Metrics("replay", Context.empty())
+  const live = new Replaying({
+    run,
+    principal,
+    children: { start: () => Effect.never, settled: () => Effect.never },
+    hub: new Hub(run),
+    journal: new Journal(store, metrics),
+    metrics,
+    traced: false,
+    past: {
+      steps: new Asked(
+        recording.steps.map(({ name, value }) => [name, value] as const),
+        (name, known) => watch.asked("step", name, known)
+      ),
+      interrupts: new Asked(
+        recording.interrupts.map((interrupt) => [interrupt.name, interrupt] as const),
+        (name, known) => watch.asked("interrupt", name, known)
+      )
+    },
+    // Who only watches would be told of a run that is none.
+    hooks: bound.hooks.filter(({ points }) => points !== undefined),
+    budget: {
+      ...unlimited,
+      spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
+    },
+    clock: yield* Clock.clockWith(Effect.succeed)
+  }, watch)
+  const call = { runId: run.runId, kind: run.kind, agent: run.agent, principal, payload: run.payload }
+  let exit: Exit.Exit<Schema.Json, unknown> | undefined
+  const handled = Effect.onExit(
+    handle(live, call, bound.invoke, restrained(live, watch)),
+    (ended) =>
+      Effect.sync(() => {
+        exit = ended
+      })
+  )
+  const fiber = yield* Effect.forkDetach(Effect.ignoreCause(handled))
+  live.fiber = fiber
+  yield* Effect.raceFirst(Fiber.await(fiber), watch.standsStill)
+  // A handler that does not let itself be stopped is left alone.
+  yield* Effect.timeoutOption(Fiber.interrupt(fiber), patience)
+  return watch.verdict(live.stop === undefined && !watch.still ? exit : undefined)
+})
+
+/** Notes what a handler asks for. */
+class Watch {
+  readonly steps = new Set<string>()
+  readonly interrupts = new Set<string>()
+  /** Whether the handler was stopped because it did not move any more. */
+  still = false
+  readonly order: Order
+  private readonly recording: Recording
+  private readonly missing: Array<string> = []
+  private last = "its start"
+  private moves = 0
+  private said = 0
+  private place = 0
+  private problem: string | undefined
+
+  constructor(recording: Recording) {
+    this.recording = recording
+    this.order = new Order(recording)
+  }
+
+  asked(kind: "step" | "interrupt", name: string, known: boolean) {
+    this.moves++
+    if (!known) return this.missing.push(`${kind} "${name}"`)
+    this[`${kind}s`].add(name)
+    this.last = `${kind} "${name}"`
+    this.order.ask(this.last)
+  }
+
+  blocked(by: string) {
+    this.moves++
+    this.missing.push(by)
+  }
+
+  /** What was emitted before is skipped at a restart by its number: it has to be the same. */
+  emitted({ type }: Event) {
+    this.moves++
+    if (this.said >= this.recording.run.emitted || this.problem !== undefined) return
+    this.said++
+    const { events } = this.recording
+    const next = events.findIndex((event, index) => index >= this.place && event.type === type)
+    if (next === -1) this.problem = `emits ${type} as its event ${this.said}, which the journal does not have there`
+    this.place = next + 1
+  }
+
+  wants({ kind, name, responseSchema = null }: Parameters<CurrentRun["Service"]["interrupt"]>[0]) {
+    const open = this.recording.interrupts.find((one) =>
+      one.state === "open" && one.name.replace(/#\d+$/u, "") === name && one.kind === kind
+    )
+    if (open !== undefined && canonical(open.responseSchema ?? null) !== canonical(responseSchema)) {
+      this.problem ??= `wants another answer to interrupt "${name}" than was asked for`
+    }
+  }
+
+  /** Returns when the handler waits for what it cannot get. */
+  readonly standsStill = Effect.gen({ self: this }, function*() {
+    for (let [still, seen] = [0, -1]; still < (this.missing.length > 0 ? 3 * look : patience);) {
+      yield* Effect.sleep(look)
+      still = seen === this.moves ? still + look : 0
+      seen = this.moves
+      if (!this.order.holds || still < (this.missing.length > 0 ? 2 * look : hold)) continue
+      this.order.giveUp()
+      this.moves++
+    }
+    this.still = true
+  })
+
+  verdict(exit: Exit.Exit<unknown, unknown> | undefined): Replayed {
+    return { place: this.missing[0] ?? (exit === undefined ? this.last : "its end"), divergence: this.divergence(exit) }
+  }
+
+  private divergence(exit: Exit.Exit<unknown, unknown> | undefined): string | undefined {
+    const problem = this.problem ?? this.order.problem
+    if (problem !== undefined) return problem
+    const { complete, run } = this.recording
+    const [wanted] = this.missing
+    const recorded = this.left()[0] ?? (complete ? `its end, ${run.state},` : undefined)
+    const defect = exit !== undefined && Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason) : undefined
+    if (defect !== undefined) return `fails after ${this.last}: ${firstLine(String(defect.defect))}`
+    if (wanted !== undefined) {
+      return recorded === undefined
+        ? undefined
+        : `wants ${wanted} where ${recorded} is recorded`
+    }
+    if (exit === undefined) {
+      return recorded === undefined ? undefined : `waits after ${this.last}, and ${recorded} is recorded`
+    }
+    if (this.left().length > 0) return `ends after ${this.last}, and ${recorded} is recorded`
+    return complete && run.state === "completed" && Exit.isFailure(exit)
+      ? `fails after ${this.last}: ${firstLine(String(Cause.squash(exit.cause)))}`
+      : undefined
+  }
+
+  /** What is recorded and was not asked for, oldest first. What was done inside of a step is not asked for again. */
+  private left(): ReadonlyArray<string> {
+    const { interrupts, steps } = this.recording
+    const outer = [...steps.map(({ name }) => `step "${name}`), ...this.missing.map((name) => name.slice(0, -1))]
+    const inside = (name: string) => outer.some((step) => `step "${name}`.startsWith(step + separator))
+    return [
+      ...steps.toSorted((a, b) => a.seq - b.seq).filter(({ name }) => !this.steps.has(name) && !inside(name)).map((
+        { name }
+      ) => `step "${name}"`),
+      ...interrupts.filter(({ name }) => !this.interrupts.has(name) && !inside(name)).map(({ name }) =>
+        `interrupt "${name}"`
+      )
+    ]
+  }
+}
+
+/** A part of what is known, that says when it is asked. */
+class Asked<Value> extends Map<string, Value> {
+  private readonly tell: (name: string, known: boolean) => void
+
+  constructor(known: ReadonlyArray<readonly [string, Value]>, tell: (name: string, known: boolean) => void) {
+    super(known)
+    this.tell = tell
+  }
+
+  override get(name: string) {
+    this.tell(name, this.has(name))
+    return super.get(name)
+  }
+}
+
+class Replaying extends LiveRun {
+  private readonly watch: Watch
+
+  constructor(options: ConstructorParameters<typeof LiveRun>[0], watch: Watch) {
+    super(options)
+    this.watch = watch
+  }
+
+  override emit(event: Event) {
+    this.watch.emitted(event)
+    return super.emit(event)
+  }
+}
+
+/** The run as ever, but for a step that is not recorded: it never ends. */
+const restrained = ({ service }: LiveRun, watch: Watch): CurrentRun["Service"] => {
+  const inTurn = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(effect, watch.order.turn)
+  return {
+    ...service,
+    step: (name, _effect, after) => inTurn(service.step(name, Effect.never, after)),
+    sideEffect: (name, effect) => inTurn(service.sideEffect(name, effect)),
+    sleep: (name, millis) => inTurn(service.sleep(name, millis)),
+    delegate: (agent, payload) => inTurn(service.delegate(agent, payload)),
+    interrupt: (request) =>
+      Effect.suspend(() => {
+        watch.wants(request)
+        return inTurn(service.interrupt(request))
+      })
+  }
+}
+
+const firstLine = (text: string) => text.split("\n")[0] ?? text

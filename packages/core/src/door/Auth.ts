@@ -1,0 +1,85 @@
+/**
+ * The first stage of the door: from credentials to a principal.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer, Redacted } from "effect"
+import { sameSecret } from "../base/internal/secrets.ts"
+import type { Credentials } from "../run/Credentials.ts"
+import * as Principal from "../run/Principal.ts"
+import { type StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
+
+/** How a caller may show who they are, for OpenAPI and the agent card. @category models @since 0.1.0 */
+export type Scheme = "bearer" | "apiKey" | "mutualTls"
+
+/**
+ * Says who a caller is. `open` means that callers need no credentials; such a server stays on the loopback interface.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Auth extends Context.Service<Auth, {
+  readonly open: boolean
+  readonly schemes: ReadonlyArray<Scheme>
+  /** Fails with `StoreUnavailable` when whoever knows the answer cannot be asked. */
+  readonly authenticate: (
+    credentials: Credentials
+  ) => Effect.Effect<Principal.Principal, Unauthenticated | StoreUnavailable>
+}>()("@fastagentic/core/door/Auth") {}
+
+/** Everybody is the local user: for work on one machine. @category layers @since 0.1.0 */
+export const layerNone: Layer.Layer<Auth> = Layer.succeed(Auth, {
+  open: true,
+  schemes: [],
+  authenticate: () => Effect.succeed(Principal.local)
+})
+
+/**
+ * A fixed set of keys, shown as `Authorization: Bearer …` or `X-API-Key`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerKeys = (
+  keys: ReadonlyArray<{ readonly key: Redacted.Redacted<string>; readonly principal: Principal.Principal }>
+): Layer.Layer<Auth> =>
+  Layer.succeed(Auth, {
+    open: false,
+    schemes: ["bearer", "apiKey"],
+    authenticate: (credentials) => {
+      const shown = credentials.apiKey ?? credentials.bearer
+      if (shown === undefined) return Effect.fail(new Unauthenticated({ reason: "credentials are required" }))
+      const match = keys.find(({ key }) => sameSecret(Redacted.value(key), Redacted.value(shown)))
+      return match === undefined
+        ? Effect.fail(new Unauthenticated({ reason: "the credentials are not valid" }))
+        : Effect.succeed(match.principal)
+    }
+  })
+
+/**
+ * Accepts what either layer accepts: the second is asked when the first does not know the caller.
+ *
+ * **Gotchas**
+ *
+ * When nobody knows the caller, the answer is the second layer's.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFirst = <E, R, E2, R2>(
+  first: Layer.Layer<Auth, E, R>,
+  second: Layer.Layer<Auth, E2, R2>
+): Layer.Layer<Auth, E | E2, R | R2> =>
+  Layer.effect(
+    Auth,
+    Effect.gen(function*() {
+      const one = Context.get(yield* Layer.build(first), Auth)
+      const other = Context.get(yield* Layer.build(second), Auth)
+      return {
+        open: one.open || other.open,
+        schemes: [...new Set([...one.schemes, ...other.schemes])],
+        authenticate: (credentials) =>
+          Effect.catchTag(one.authenticate(credentials), "Unauthenticated", () => other.authenticate(credentials))
+      }
+    })
+  )

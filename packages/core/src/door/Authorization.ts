@@ -1,0 +1,62 @@
+/**
+ * The second stage of the door: may this principal do this.
+ *
+ * @since 0.1.0
+ */
+import { Effect } from "effect"
+import * as Policy from "../base/Policy.ts"
+import type { Approvers } from "../run/Interrupt.ts"
+import type { Principal } from "../run/Principal.ts"
+import { Forbidden, RunNotFound } from "../run/RunError.ts"
+import type { RunRecord } from "../run/RunRecord.ts"
+
+/** A declaration's scopes must all be held. @category combinators @since 0.1.0 */
+export const requireScopes = (principal: Principal, needed: ReadonlyArray<string>): Effect.Effect<void, Forbidden> => {
+  const missing = needed.filter((scope) => !Policy.holds(principal.scopes, scope))
+  return missing.length === 0 ? Effect.void : Effect.fail(new Forbidden({ rule: "scopes", missing }))
+}
+
+/** Whether a run is this principal's to see: its owner's, and with scope `runs:tenant` the tenant's. @category predicates @since 0.1.0 */
+export const sees = (principal: Principal, run: RunRecord): boolean =>
+  run.tenant === principal.tenant && (run.owner === principal.id || Policy.holds(principal.scopes, "runs:tenant"))
+
+/**
+ * A run belongs to its owner in its tenant. Somebody else's run looks like no run.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const requireRun = (
+  principal: Principal,
+  runId: string,
+  run: RunRecord | undefined
+): Effect.Effect<RunRecord, RunNotFound> =>
+  run !== undefined && sees(principal, run) ? Effect.succeed(run) : Effect.fail(new RunNotFound({ runId }))
+
+/** Whether this principal is one of those who may decide. @category predicates @since 0.1.0 */
+export const approves = (principal: Principal, run: RunRecord, { notRequester, scopes }: Approvers): boolean =>
+  run.tenant === principal.tenant && scopes.every((scope) => Policy.holds(principal.scopes, scope)) &&
+  !(notRequester && run.owner === principal.id)
+
+/**
+ * Who may decide an interrupt that says who. For others it does not exist, unless the run is theirs to see.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const requireApprover = (
+  principal: Principal,
+  run: RunRecord,
+  approvers: Approvers
+): Effect.Effect<void, Forbidden | RunNotFound> => {
+  if (approves(principal, run, approvers)) return Effect.void
+  const missing = approvers.scopes.filter((scope) => !Policy.holds(principal.scopes, scope))
+  const refusal = new Forbidden({ rule: missing.length === 0 ? "not the requester" : "approvers", missing })
+  return Effect.andThen(requireRun(principal, run.runId, run), Effect.fail(refusal))
+}
+
+/** Whose runs a principal may list. @category accessors @since 0.1.0 */
+export const visibleRuns = (principal: Principal): { readonly tenant: string; readonly owner?: string } =>
+  Policy.holds(principal.scopes, "runs:tenant")
+    ? { tenant: principal.tenant }
+    : { tenant: principal.tenant, owner: principal.id }

@@ -1,0 +1,195 @@
+import { Effect } from "effect"
+import type { Audit, Entry } from "../../audit/Audit.ts"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
+import { writeDown } from "../../audit/internal/writeDown.ts"
+import { asRunError, notFound } from "../../run/internal/runErrors.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
+import type { Principal } from "../../run/Principal.ts"
+import { Forbidden, NotDeclared, RunError } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
+import type { Callables } from "../../runtime/internal/bind.ts"
+import type { Bound, Node } from "../../runtime/internal/node.ts"
+import type { Metrics } from "../../telemetry/internal/metrics.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+import type { Auth } from "../Auth.ts"
+import * as Authorization from "../Authorization.ts"
+import type { Caller } from "../Caller.ts"
+import { type PolicyRule, refusing } from "../PolicyRules.ts"
+import type { Limiter } from "./limiter.ts"
+import type { Refusals } from "./refusals.ts"
+
+export interface Door {
+  readonly authenticate: (caller: Caller) => Effect.Effect<Principal, RunError>
+  /** Authenticated, holding the scopes, and within the limits. */
+  readonly enter: (
+    caller: Caller,
+    target: string,
+    scopes: ReadonlyArray<string>
+  ) => Effect.Effect<Principal, RunError>
+  /** Holding the scopes, and within the limits. */
+  readonly admit: (
+    caller: Caller,
+    principal: Principal,
+    target: string,
+    scopes: ReadonlyArray<string>
+  ) => Effect.Effect<void, RunError>
+  /** The run, when it is this caller's to see. */
+  readonly run: (caller: Caller, node: Node, runId: string) => Effect.Effect<Entered, RunError>
+  /** The run, when this caller may let it work: what holds for starting it holds for letting it go on. */
+  readonly act: (caller: Caller, node: Node, runId: string, callables: Callables) => Effect.Effect<Acting, RunError>
+  /** The run whose interrupt this caller may decide, with all that it asks for. */
+  readonly decide: (
+    caller: Caller,
+    node: Node,
+    runId: string,
+    callables: Callables,
+    id: string
+  ) => Effect.Effect<Acting & { readonly interrupts: ReadonlyArray<Interrupt> }, RunError>
+  readonly audit: (
+    caller: Caller,
+    principal: Principal,
+    action: string,
+    target: string,
+    about?: About
+  ) => Effect.Effect<void>
+}
+
+/** What more there is to say; the decision is "allowed" unless said otherwise. */
+export type About = Partial<Pick<Entry, "decision" | "rule" | "reason" | "runId">>
+
+export interface Entered {
+  readonly principal: Principal
+  readonly run: RunRecord
+}
+
+export interface Acting extends Entered {
+  readonly bound: Bound
+}
+
+const kinds = ["agent", "tool", "resource", "prompt"] as const
+
+/** The stages that stand in front of everything. */
+export const makeDoor = (options: {
+  readonly auth: Auth["Service"]
+  readonly rules: ReadonlyArray<PolicyRule>
+  readonly limit: Limiter
+  readonly audit: Audit["Service"]
+  readonly refusals: Refusals
+  readonly metrics: Metrics
+  readonly now: () => number
+}): Door => {
+  const record = (
+    caller: Caller,
+    principal: Pick<Principal, "id" | "tenant">,
+    action: string,
+    target: string,
+    { decision = "allowed", ...about }: About
+  ) =>
+    writeDown(decision === "allowed" ? options.audit : options.refusals, {
+      at: options.now(),
+      tenant: principal.tenant,
+      principal: principal.id,
+      action,
+      target,
+      decision,
+      traceId: caller.traceId,
+      ...about
+    })
+
+  // Nobody is written down before it is known who they are: anybody could fill the trail. They are counted.
+  const authenticate = (caller: Caller) =>
+    asRunError(Effect.tapError(
+      Tracing.within(options.auth.authenticate(caller.credentials), "authenticate"),
+      (reason) =>
+        Effect.sync(() => {
+          options.metrics.refused(caller.protocol, reason._tag, "authenticate")
+          if (reason._tag === "Unauthenticated") options.refusals.unknown()
+        })
+    ))
+
+  const { rules } = options
+
+  const requireRules = (principal: Principal, target: string, { protocol }: Caller) => {
+    const kind = kinds.find((kind) => target.startsWith(`${kind}/`))
+    if (kind === undefined) return Effect.void
+    const identifier = target.slice(kind.length + 1)
+    const rule = refusing(rules, { principal, kind, identifier, protocol, at: options.now() })
+    return rule === undefined ? Effect.void : Effect.fail(new Forbidden({ rule: rule.name, missing: [] }))
+  }
+
+  const admit = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
+    asRunError(Effect.tapError(
+      Tracing.within(
+        Effect.andThen(
+          Authorization.requireScopes(principal, scopes),
+          rules.length === 0 ? Effect.void : Effect.suspend(() => requireRules(principal, target, caller))
+        ),
+        "authorize"
+      ).pipe(
+        Effect.andThen(Tracing.within(Tracing.silently(options.limit(principal, target, caller)), "limit"))
+      ),
+      (reason) => {
+        const refusal = refusalOf(reason)
+        options.metrics.refused(caller.protocol, reason._tag, refusal.rule)
+        return record(caller, principal, "call", target, refusal)
+      }
+    ))
+
+  const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {
+    const principal = yield* authenticate(caller)
+    yield* admit(caller, principal, target, scopes)
+    return principal
+  })
+
+  const run = Effect.fnUntraced(function*(caller: Caller, node: Node, runId: string) {
+    const principal = yield* authenticate(caller)
+    const found = yield* asRunError(node.get(runId))
+    return { principal, run: yield* asRunError(Authorization.requireRun(principal, runId, found)) }
+  })
+
+  const acting = Effect.fnUntraced(function*(
+    caller: Caller,
+    entered: Entered,
+    callables: Callables,
+    scopes?: ReadonlyArray<string>
+  ) {
+    const { agent: identifier, kind } = entered.run
+    const bound = callables[kind].get(identifier)
+    if (bound === undefined) return yield* asRunError(Effect.fail(new NotDeclared({ kind, identifier })))
+    yield* admit(caller, entered.principal, `${kind}/${identifier}`, scopes ?? bound.callable.scopes)
+    return { ...entered, bound }
+  })
+
+  const act = (caller: Caller, node: Node, runId: string, callables: Callables) =>
+    Effect.flatMap(run(caller, node, runId), (entered) => acting(caller, entered, callables))
+
+  const decide = Effect.fnUntraced(function*(
+    caller: Caller,
+    node: Node,
+    runId: string,
+    callables: Callables,
+    id: string
+  ) {
+    const principal = yield* authenticate(caller)
+    const found = yield* asRunError(node.get(runId))
+    if (found === undefined || found.tenant !== principal.tenant) return yield* Effect.fail(notFound(runId))
+    const interrupts = yield* asRunError(node.journalOf(found).store.interrupts(runId))
+    const asked = interrupts.find((interrupt) => interrupt.id === id)
+    if (asked?.approvers === undefined) return { ...(yield* act(caller, node, runId, callables)), interrupts }
+    yield* asRunError(Effect.tapError(
+      Authorization.requireApprover(principal, found, asked.approvers),
+      (reason) => record(caller, principal, "answer", `interrupt/${asked.name}`, { runId, ...refusalOf(reason) })
+    ))
+    return { ...(yield* acting(caller, { principal, run: found }, callables, [])), interrupts }
+  })
+
+  return {
+    authenticate,
+    admit,
+    enter,
+    run,
+    act,
+    decide,
+    audit: (caller, principal, action, target, about = {}) => record(caller, principal, action, target, about)
+  }
+}

@@ -1,0 +1,216 @@
+import { Cause, Effect, Exit, Stream } from "effect"
+import type * as Event from "../../run/Event.ts"
+import { internalError } from "../../run/internal/failure.ts"
+import { HookBlocked } from "../../run/RunError.ts"
+import type * as Hook from "../Hook.ts"
+import { failedItself, ownFailure } from "./hookFailure.ts"
+import { counting } from "./ownTime.ts"
+import { watching } from "./watching.ts"
+
+/** A hook with what it does. */
+export interface BoundHook extends Pick<Hook.Any, "identifier" | "timeoutMillis" | "onFailure"> {
+  readonly points: Hook.Points | undefined
+  readonly watch: Hook.Watch | undefined
+}
+
+/** Joins a hook with its handler. */
+export const boundHook = (
+  { identifier, onFailure, timeoutMillis }: Hook.Any,
+  handler: Hook.Points | Hook.Watch
+): BoundHook => ({
+  identifier,
+  onFailure,
+  timeoutMillis,
+  ...("offer" in handler ? { points: undefined, watch: handler } : { points: handler, watch: undefined })
+})
+
+export type Dispatch = Required<Omit<Hook.Points, "output">>
+
+export type Decided = (decision: Event.Data<"hook_decision">) => Effect.Effect<void>
+
+/** Calls nothing in between: the dispatch of an agent without hooks. */
+export const direct: Dispatch = {
+  request: (call, next) => next(call),
+  llm: (call, next) => next(call),
+  tool: (call, next) => next(call),
+  node: (call, next) => next(call),
+  checkpoint: (call, next) => next(call),
+  error: (failure) => Effect.succeed(failure)
+}
+
+/** What stands around a tool and can change nothing. */
+export const transparent = new WeakSet<Dispatch["tool"]>([direct.tool])
+
+/**
+ * All hooks around each point, first declared outermost; what they change or refuse is journaled by `decided`. Inside of
+ * all of them is `innermost`.
+ */
+export const dispatch = (
+  hooks: ReadonlyArray<BoundHook>,
+  runId: string,
+  decided: Decided,
+  innermost: Dispatch = direct
+): Dispatch =>
+  hooks.map((hook) => hook.watch === undefined ? intercepting(hook, decided) : watching(hook.watch, runId))
+    .reduceRight(inside, innermost)
+
+/** Puts one hook around another dispatch; a point that nobody stands at stays `direct`. */
+const inside = (inner: Dispatch, outer: Partial<Dispatch>): Dispatch => {
+  const { checkpoint, error, llm, node, request, tool } = outer
+  return {
+    request: request === undefined
+      ? inner.request
+      : (call, next) => request(call, (changed) => inner.request(changed, next)),
+    llm: llm === undefined ? inner.llm : (call, next) => llm(call, (changed) => inner.llm(changed, next)),
+    tool: tool === undefined ? inner.tool : (call, next) => tool(call, (changed) => inner.tool(changed, next)),
+    node: node === undefined ? inner.node : (call, next) => node(call, (changed) => inner.node(changed, next)),
+    checkpoint: checkpoint === undefined
+      ? inner.checkpoint
+      : (call, next) => checkpoint(call, (changed) => inner.checkpoint(changed, next)),
+    error: error === undefined
+      ? inner.error
+      : (failure, call) => Effect.flatMap(inner.error(failure, call), (seen) => error(seen, call))
+  }
+}
+
+/** The points of one hook, with its decisions journaled, its time limited and its failures handled as it declares. */
+const intercepting = (hook: BoundHook, decided: Decided): Partial<Dispatch> => {
+  const { checkpoint, error, llm, node, request, tool } = hook.points ?? {}
+  const over = { hook, decided }
+  return {
+    ...(request === undefined ? {} : {
+      request: (call, next) => intercept({ ...over, point: "request" }, call, next, request)
+    }),
+    ...(llm === undefined ? {} : { llm: (call, next) => interceptStream(over, call, next, llm) }),
+    ...(tool === undefined ? {} : { tool: (call, next) => intercept({ ...over, point: "tool" }, call, next, tool) }),
+    ...(node === undefined ? {} : { node: (call, next) => intercept({ ...over, point: "node" }, call, next, node) }),
+    ...(checkpoint === undefined ? {} : {
+      checkpoint: (call, next) => intercept({ ...over, point: "checkpoint" }, call, next, checkpoint)
+    }),
+    ...(error === undefined
+      ? {}
+      : { error: (failure, call) => interceptError(over, failure, () => error(failure, call)) })
+  }
+}
+
+interface Over {
+  readonly hook: BoundHook
+  readonly decided: Decided
+}
+
+/** A changed call is a modification, a second one a retry. */
+const admitting = <C>({ decided, hook: { identifier: hook } }: Over, point: Hook.Point, call: C) => {
+  let calls = 0
+  return (changed: C) =>
+    Effect.suspend(() => {
+      const retry = calls++ > 0 ? decided({ hook, point, decision: "retry" }) : Effect.void
+      return changed === call ? retry : Effect.andThen(retry, decided({ hook, point, decision: "modify" }))
+    })
+}
+
+const intercept = <C, A, E, R>(
+  over: Over & { readonly point: Hook.Point },
+  call: C,
+  next: (call: C) => Effect.Effect<A, E, R>,
+  around: (call: C, next: (call: C) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HookBlocked, R>
+): Effect.Effect<A, E | HookBlocked, R> =>
+  counting(over.hook.timeoutMillis, (time) => {
+    const admit = admitting(over, over.point, call)
+    const theirs = new Set<unknown>()
+    let running = 0
+    let last: Exit.Exit<A, E> | undefined
+    const admitted = (changed: C) =>
+      Effect.suspend(() => {
+        running++
+        time.pause()
+        return Effect.andThen(admit(changed), next(changed))
+      }).pipe(Effect.onExit((exit) =>
+        Effect.sync(() => {
+          running--
+          time.resume()
+          last = exit
+          if (Exit.isFailure(exit)) { for (const defect of defectsOf(exit.cause)) theirs.add(defect) }
+        })
+      ))
+    return Effect.catchCause(
+      time.within(Effect.suspend(() => around(call, admitted))),
+      (cause): Effect.Effect<A, E | HookBlocked, R> => {
+        const failure = ownFailure(cause, theirs)
+        if (failure === undefined) {
+          return Effect.andThen(refusing(over, over.point, cause), Effect.failCause(cause))
+        }
+        // What was let in and did not come back cannot be made up for: it is not known what it has done.
+        const way = running > 0 ? undefined : last ?? next(call)
+        return failedItself(over, over.point, failure, way)
+      }
+    )
+  })
+
+const defectsOf = (cause: Cause.Cause<unknown>) => cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect)
+
+/** Journals a refusal where it was made. */
+const refusing = ({ decided, hook }: Over, point: Hook.Point, cause: Cause.Cause<unknown>) => {
+  const refusal = cause.reasons.filter(Cause.isFailReason).map(({ error }) => error).find((error) =>
+    error instanceof HookBlocked && error.hook === hook.identifier && error.point === point
+  )
+  return refusal instanceof HookBlocked
+    ? decided({ hook: hook.identifier, point, decision: "block", reason: refusal.reason })
+    : Effect.void
+}
+
+/** The same for a stream: its hook's time runs only while somebody waits for the next parts. */
+const interceptStream = <C, A, E, R>(
+  over: Over,
+  call: C,
+  next: (call: C) => Stream.Stream<A, E, R>,
+  around: (call: C, next: (call: C) => Stream.Stream<A, E, R>) => Stream.Stream<A, E | HookBlocked, R>
+): Stream.Stream<A, E | HookBlocked, R> =>
+  Stream.unwrap(counting(over.hook.timeoutMillis, (time) => {
+    time.pause()
+    const admit = admitting(over, "llm", call)
+    const theirs = new Set<unknown>()
+    let entered = false
+    const admitted = (changed: C) => {
+      entered = true
+      return Stream.transformPull(Stream.unwrap(Effect.as(admit(changed), next(changed))), (pull) =>
+        Effect.succeed(Effect.andThen(
+          Effect.sync(() =>
+            time.pause()
+          ),
+          Effect.onExit(pull, (exit) =>
+            Effect.sync(() => {
+              time.resume()
+              if (Exit.isFailure(exit)) { for (const defect of defectsOf(exit.cause)) theirs.add(defect) }
+            }))
+        )))
+    }
+    const limited = Stream.transformPull(
+      Stream.suspend(() => around(call, admitted)),
+      (pull) =>
+        Effect.succeed(Effect.andThen(
+          Effect.sync(() => time.resume()),
+          Effect.ensuring(time.within(pull), Effect.sync(() => time.pause()))
+        ))
+    )
+    return Effect.succeed(Stream.catchCause(limited, (cause): Stream.Stream<A, E | HookBlocked, R> => {
+      const failure = ownFailure(cause, theirs)
+      if (failure === undefined) {
+        return Stream.unwrap(Effect.as(refusing(over, "llm", cause), Stream.failCause(cause)))
+      }
+      // The hook may have kept parts: an answer that has begun cannot go on without it.
+      const way = entered ? undefined : Effect.succeed(next(call))
+      return Stream.unwrap(failedItself(over, "llm", failure, way))
+    }))
+  }))
+
+/** A failure that its hook could not look at is shown as it is only when the hook says so. */
+const interceptError = (over: Over, failure: Event.Failure, shown: () => Effect.Effect<Event.Failure>) =>
+  counting(over.hook.timeoutMillis, (time) =>
+    Effect.catchCause(time.within(Effect.suspend(shown)), (cause) => {
+      const own = ownFailure(cause, new Set())
+      return own === undefined
+        ? Effect.failCause(cause)
+        : failedItself(over, "error", own, Effect.succeed(failure)).pipe(
+          Effect.orElseSucceed(() => internalError)
+        )
+    }))

@@ -1,0 +1,298 @@
+/**
+ * The runtime: the one door that protocols, schedules and delegation go through.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Duration, Effect, Layer, Option, type Schema, type Stream } from "effect"
+import type * as App from "../app/App.ts"
+import * as Fusion from "../app/Fusion.ts"
+import type * as PromptTemplate from "../app/PromptTemplate.ts"
+import type * as Schedule from "../app/Schedule.ts"
+import { Audit, type Query as AuditQuery, type Recorded } from "../audit/Audit.ts"
+import { Budget, type Standing } from "../budget/Budget.ts"
+import type { Query as UsageQuery, Row as UsageRow } from "../budget/BudgetStore.ts"
+import { Auth } from "../door/Auth.ts"
+import type { Caller } from "../door/Caller.ts"
+import { makeDoor } from "../door/internal/door.ts"
+import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
+import { makeRefusals } from "../door/internal/refusals.ts"
+import { PolicyRules } from "../door/PolicyRules.ts"
+import { makeMemory, RateCounters } from "../door/RateCounters.ts"
+import { RateLimit } from "../door/RateLimit.ts"
+import type * as Interrupt from "../run/Interrupt.ts"
+import type { ReadFailed, RunError, StoreUnavailable } from "../run/RunError.ts"
+import type { RunRecord } from "../run/RunRecord.ts"
+import { bind } from "../runtime/internal/bind.ts"
+import { makeDrive } from "../runtime/internal/driving.ts"
+import type { Page } from "../runtime/internal/hub.ts"
+import { attend } from "../runtime/internal/neighbours.ts"
+import { Node } from "../runtime/internal/node.ts"
+import { reconcile } from "../runtime/internal/reconcile.ts"
+import { compileSchedules, makeSchedules } from "../runtime/internal/schedules.ts"
+import { makeStart } from "../runtime/internal/start.ts"
+import { upgradeAll } from "../runtime/internal/upgradeAll.ts"
+import { makeWaking } from "../runtime/internal/waking.ts"
+import { RunEngine } from "../runtime/RunEngine.ts"
+import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
+import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
+import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
+import * as Tracing from "../telemetry/Tracing.ts"
+import { makeDecisions } from "./internal/decisions.ts"
+import { makeForks } from "./internal/forks.ts"
+import { makeOffers } from "./internal/offers.ts"
+import { makeReading } from "./internal/reading.ts"
+import { makeRuns } from "./internal/runs.ts"
+import { makeTrail } from "./internal/trail.ts"
+import { makeUsage } from "./internal/usage.ts"
+
+/** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
+export interface StartRequest {
+  readonly kind: "agent" | "tool"
+  readonly identifier: string
+  readonly payload: unknown
+  readonly idempotencyKey?: string | undefined
+  readonly threadId?: string | undefined
+  /** Unix milliseconds: the run is admitted now, and starts then. */
+  readonly startAt?: number | undefined
+  /** Of the runs that wait in line the higher goes first; 0 unless told otherwise. */
+  readonly priority?: number | undefined
+}
+
+/** A declaration of the app. @category models @since 0.1.0 */
+export interface Target {
+  readonly kind: "agent" | "tool" | "resource" | "prompt"
+  readonly identifier: string
+}
+
+/** A page of what waits for decisions; `before` is the `next` of the page before. @category models @since 0.1.0 */
+export interface PendingRequest {
+  readonly before?: string | undefined
+  readonly limit: number
+}
+
+/** From where to fork: after this event, by default after the last one. @category models @since 0.1.0 */
+export interface ForkRequest {
+  readonly after?: number | undefined
+  readonly idempotencyKey?: string | undefined
+}
+
+/** A step that was committed with an event of this number: a run can be forked after it. @category models @since 0.1.0 */
+export interface Checkpoint {
+  readonly name: string
+  readonly seq: number
+}
+
+/** `attached` says that the run was there before, under the same idempotency key. @category models @since 0.1.0 */
+export interface Started {
+  readonly run: RunRecord
+  readonly attached: boolean
+}
+
+/** Which runs to list; who may see them is not the caller's to say. @category models @since 0.1.0 */
+export type ListRequest = Omit<Query, "tenant" | "owner">
+
+/** Whose usage, and how it is told apart; the tenant's is for who holds scope `usage:tenant`. @category models @since 0.1.0 */
+export interface UsageRequest extends Omit<UsageQuery, "tenant" | "user"> {
+  readonly of: "me" | "tenant"
+}
+
+/** In dollars. @category models @since 0.1.0 */
+export interface UsageReport {
+  readonly items: ReadonlyArray<Omit<UsageRow, "cost"> & { readonly costUsd: number }>
+  readonly totalUsd: number
+  readonly budgets: ReadonlyArray<Standing>
+}
+
+/** The content of a resource, encoded. @category models @since 0.1.0 */
+export interface Content {
+  readonly uri: string
+  readonly mimeType: string
+  readonly content: Schema.Json
+}
+
+/** A schedule as it stands: when it starts a run next, and when it did last. @category models @since 0.1.0 */
+export interface ScheduleStatus {
+  readonly id: string
+  readonly agent: string
+  readonly cron: string
+  readonly timeZone: string
+  readonly missed: Schedule.Missed
+  readonly owner: string
+  readonly paused: boolean
+  readonly next?: number
+  readonly last?: number
+}
+
+/** A page of a journal, see `Runtime.follow`. @category models @since 0.1.0 */
+export type { Page }
+
+/**
+ * Every call names its caller, and every call is authenticated and authorised before anything else.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Runtime extends Context.Service<Runtime, {
+  readonly fusion: Fusion.Fusion
+  /** Starts a run and returns at once: the run is committed, and nothing the caller does ends it but `cancel`. */
+  readonly start: (caller: Caller, request: StartRequest) => Effect.Effect<Started, RunError>
+  readonly get: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
+  /** Newest first. */
+  readonly list: (caller: Caller, request: ListRequest) => Effect.Effect<ReadonlyArray<RunRecord>, RunError>
+  /** The run once it has ended or pauses. Interrupting the wait does not touch the run. */
+  readonly await: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
+  /**
+   * The journal after an event number: what is stored, then what comes, without gap or duplicate, until the run has
+   * ended (`"final"`) or also when it pauses (`"settled"`).
+   */
+  readonly follow: (caller: Caller, runId: string, options: {
+    readonly after: number
+    readonly until: "final" | "settled"
+  }) => Effect.Effect<Stream.Stream<Page, ReadError>, RunError>
+  /** One page of what is stored. */
+  readonly events: (caller: Caller, runId: string, options: {
+    readonly after: number
+    readonly limit: number
+  }) => Effect.Effect<Page["events"], RunError>
+  /** Ends a run. A run that has ended stays as it is and is the answer. */
+  readonly cancel: (caller: Caller, runId: string, reason?: string) => Effect.Effect<RunRecord, RunError>
+  /** Continues a run that waits for no decision; one that is running or has ended is the answer as it is. */
+  readonly resume: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
+  readonly interrupts: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+  /** What a run waits for that this caller may decide. */
+  readonly decidable: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+  /** What waits for a decision that this caller may take, on all runs of the tenant, newest first. */
+  readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<{
+    readonly items: ReadonlyArray<Interrupt.Interrupt>
+    readonly next: string | undefined
+  }, RunError>
+  /** Decides an interrupt; of several answers exactly one wins, and the run goes on when no other is open. */
+  readonly answer: (
+    caller: Caller,
+    runId: string,
+    id: string,
+    answer: Interrupt.Answer
+  ) => Effect.Effect<RunRecord, RunError>
+  /** What a run could be forked from, oldest first. */
+  readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>
+  /** Starts a run with the payload of another that goes on from what that one had committed by an event. */
+  readonly fork: (caller: Caller, runId: string, request: ForkRequest) => Effect.Effect<Started, RunError>
+  /** Forks a run that has failed or was cancelled from its last commit, once: who asks again gets the same run. */
+  readonly retry: (caller: Caller, runId: string) => Effect.Effect<Started, RunError>
+  /** Reads a resource by its URI. */
+  readonly read: (caller: Caller, uri: string) => Effect.Effect<Content, RunError | ReadFailed>
+  readonly render: (
+    caller: Caller,
+    identifier: string,
+    params: unknown
+  ) => Effect.Effect<ReadonlyArray<PromptTemplate.Message>, RunError>
+  /** The audit trail of the caller's tenant, for callers with the scope `audit:read`. */
+  readonly audit: (
+    caller: Caller,
+    query: Omit<AuditQuery, "tenant">
+  ) => Effect.Effect<ReadonlyArray<Recorded>, RunError>
+  /** What calls of models have used, and how far the caller's budgets go. */
+  readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
+  /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */
+  readonly schedules: (caller: Caller) => Effect.Effect<ReadonlyArray<ScheduleStatus>, RunError>
+  /** Starts the run of a schedule now; its ticks stay as they are. */
+  readonly runSchedule: (caller: Caller, id: string, idempotencyKey?: string) => Effect.Effect<Started, RunError>
+  /** Ticks that pass while a schedule is paused are not missed. */
+  readonly pauseSchedule: (caller: Caller, id: string, paused: boolean) => Effect.Effect<ScheduleStatus, RunError>
+  /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
+  readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
+  /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
+  readonly offered: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
+  /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
+  readonly permit: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
+  /** Turns new work away and ends all streams with the word that the server goes away. */
+  readonly drain: Effect.Effect<void>
+  /** Whether new work is admitted. */
+  readonly ready: Effect.Effect<boolean>
+}>()("@fastagentic/core/operations/Runtime") {}
+
+/** @category options @since 0.1.0 */
+export interface Options {
+  /** How long runs have to come to their next commit when the server stops, 5 seconds by default. */
+  readonly grace?: Duration.Input | undefined
+}
+
+/**
+ * Serves the declarations of an app. Fails to start when one of them cannot be served.
+ *
+ * **Details**
+ *
+ * Rate limits are counted in the `RateCounters` of the store, or in memory when the store brings none.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.Layer<
+  Runtime,
+  Fusion.FusionError | StoreUnavailable,
+  App.Handlers<A> | RunStore | Auth | RateLimit | Budget | Audit
+> =>
+  Layer.effect(
+    Runtime,
+    Effect.gen(function*() {
+      const fusion = yield* Fusion.compile(app)
+      const services = yield* Effect.context<never>()
+      const bound = yield* bind(fusion, services)
+      const timed = yield* compileSchedules(fusion.app, bound)
+      const budget = yield* Budget
+      const node = new Node({
+        app: fusion.app.identifier,
+        durable: yield* RunStore,
+        ephemeral: makeMemoryRunStore(1_000),
+        services,
+        budget,
+        audit: yield* Audit,
+        clock: yield* Effect.clockWith(Effect.succeed),
+        grace: options.grace ?? "5 seconds"
+      })
+      yield* node.run
+      const { rules } = yield* RateLimit
+      yield* checkRules(rules, fusion)
+      const limit = makeLimiter(rules, yield* counters)
+      const policy = yield* PolicyRules
+      const door = makeDoor({
+        auth: yield* Auth,
+        rules: policy,
+        limit,
+        audit: yield* Audit,
+        refusals: yield* makeRefusals(yield* Audit, () => node.now()),
+        metrics: node.metrics,
+        now: () => node.now()
+      })
+      const starts = makeStart(node, door, bound)
+      const waking = makeWaking(node, bound)
+      node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
+      node.rested = waking.rested
+      yield* upgradeAll(node, bound)
+      node.place = yield* (yield* RunEngine).join(makeDrive(node, bound))
+      yield* reconcile(node, bound, node.durable.store.unfinished)
+      yield* waking.wakeAll(node.durable.store)
+      yield* attend(node, bound, waking)
+      const schedules = makeSchedules(node, door, timed, yield* marks, starts)
+      yield* schedules.run
+      return {
+        fusion,
+        start: starts.start,
+        ...makeForks(node, door, bound, starts),
+        ...makeRuns(node, door),
+        ...makeDecisions(node, door, bound, fusion, waking),
+        ...makeReading(fusion, door, services),
+        ...schedules.calls,
+        ...makeTrail(door, yield* Audit),
+        ...makeOffers(fusion, door),
+        usage: makeUsage(budget, door),
+        // What follows is authenticated again, and traced then.
+        authenticate: (caller) => Effect.asVoid(Tracing.silently(door.authenticate(caller))),
+        drain: node.drain,
+        ready: Effect.sync(() => !node.closing)
+      }
+    })
+  )
+
+const marks = Effect.map(Effect.serviceOption(ScheduleStore), Option.getOrElse(makeMarks))
+const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

@@ -1,0 +1,185 @@
+import { Effect, Schema } from "effect"
+import type { Fusion } from "../../app/Fusion.ts"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
+import * as JsonSchema from "../../base/JsonSchema.ts"
+import * as Authorization from "../../door/Authorization.ts"
+import type { Caller } from "../../door/Caller.ts"
+import type { About, Door } from "../../door/internal/door.ts"
+import { issuesOf, nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
+import { asRunError, notFound } from "../../run/internal/runErrors.ts"
+import type { Answer, Interrupt, Resolution } from "../../run/Interrupt.ts"
+import type { Principal } from "../../run/Principal.ts"
+import {
+  DecisionPending,
+  InterruptNotFound,
+  InterruptResolved,
+  InvalidPayload,
+  NotDeclared,
+  type Reason,
+  RunError,
+  RunFinished
+} from "../../run/RunError.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { Callables } from "../../runtime/internal/bind.ts"
+import { release } from "../../runtime/internal/claim.ts"
+import type { Node } from "../../runtime/internal/node.ts"
+import type { Waking } from "../../runtime/internal/waking.ts"
+import type { PendingRequest } from "../Runtime.ts"
+
+/** How many waiting runs of a tenant one page of decisions looks at, the newest first, and how many at a time. */
+const lookedAt = 2_000
+const pageSize = 200
+
+const strict = { errors: "all", onExcessProperty: "error" } as const
+
+const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
+
+/** Pauses: what is asked, deciding it, and going on. */
+export const makeDecisions = (node: Node, door: Door, callables: Callables, fusion: Fusion, waking: Waking) => {
+  const interruptsOf = (run: RunRecord) => asRunError(node.journalOf(run).store.interrupts(run.runId))
+
+  /** All of a run that is the caller's to see; of another those that the caller may decide. */
+  const interrupts = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const principal = yield* door.authenticate(caller)
+    const run = yield* asRunError(node.get(runId))
+    if (run === undefined) return yield* Effect.fail(notFound(runId))
+    const all = yield* interruptsOf(run)
+    const theirs = all.filter((one) => mayDecide(principal, run, one))
+    if (theirs.length > 0 && !Authorization.sees(principal, run)) return theirs
+    return yield* asRunError(Effect.as(Authorization.requireRun(principal, runId, run), all))
+  })
+
+  const decidable = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const principal = yield* door.authenticate(caller)
+    const run = yield* asRunError(node.get(runId))
+    const theirs = run === undefined ? [] : (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
+    if (theirs.length === 0) yield* asRunError(Authorization.requireRun(principal, runId, run))
+    return theirs
+  })
+
+  /**
+   * What waits for a decision that the caller may take, newest first. The place to go on from is always a run of which
+   * something was shown: ids of others are not to be seen.
+   */
+  const pending = Effect.fnUntraced(function*(caller: Caller, { before, limit }: PendingRequest) {
+    const principal = yield* door.authenticate(caller)
+    const items: Array<Interrupt> = []
+    let cursor = before
+    for (let looked = 0; looked < lookedAt; looked += pageSize) {
+      const runs = yield* waitingRuns(principal.tenant, cursor)
+      for (const run of runs) {
+        const theirs = (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
+        if (theirs.length > 0 && items.length >= limit) return { items, next: items.at(-1)?.runId }
+        items.push(...theirs)
+      }
+      cursor = runs.at(-1)?.runId
+      if (runs.length < pageSize) break
+    }
+    return { items, next: undefined }
+  })
+
+  const waitingRuns = Effect.fnUntraced(function*(tenant: string, before: string | undefined) {
+    const query = {
+      tenant,
+      state: "suspended",
+      waitsFor: "interrupt",
+      limit: pageSize,
+      ...(before === undefined ? {} : { before })
+    } as const
+    const found = yield* asRunError(Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)]))
+    return found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, pageSize)
+  })
+
+  /** Who decided what is written down, and so is who came too late. */
+  const decided = (
+    caller: Caller,
+    principal: Principal,
+    run: RunRecord,
+    { name }: Interrupt,
+    { decision, reason }: Answer,
+    about: About = {}
+  ) =>
+    door.audit(caller, principal, decision, `interrupt/${name}`, {
+      runId: run.runId,
+      ...(reason === undefined ? {} : { reason }),
+      ...about
+    })
+
+  const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, given: Answer) {
+    const { bound, interrupts: all, principal, run } = yield* door.decide(caller, node, runId, callables, id)
+    const asked = all.find((interrupt) => interrupt.id === id)
+    if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
+    if (asked.resolution !== undefined) {
+      return yield* Effect.tapError(
+        late(run, asked, asked.resolution, given, principal),
+        ({ reason }) => decided(caller, principal, run, asked, given, refusalOf(reason))
+      )
+    }
+    if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
+    if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
+      // Too late, whoever looks first: the decision is the one that was agreed on beforehand.
+      yield* waking.wake(run, bound)
+      return yield* answer(caller, runId, id, given)
+    }
+    yield* asRunError(fits(fusion, asked, given))
+    const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
+    const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
+    const won = yield* release(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
+    if (!won) return yield* answer(caller, runId, id, given)
+    // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
+    if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
+      yield* release(node, bound, run, { goOn: true })
+    }
+    yield* decided(caller, principal, run, asked, given)
+    const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+    return Authorization.sees(principal, after) ? after : withoutContent(after)
+  }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
+
+  const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
+    if (run.state !== "suspended") return run
+    const open = (yield* interruptsOf(run)).filter((interrupt) => interrupt.state === "open")
+    if (open.length > 0) {
+      return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
+    }
+    yield* release(node, bound, run, { goOn: true })
+    yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId })
+    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+  })
+
+  return { interrupts, decidable, pending, answer, resume }
+}
+
+/** Who may decide about a run need not see more of it than what is asked. */
+const withoutContent = ({ error: _error, output: _output, ...run }: RunRecord): RunRecord => ({ ...run, payload: null })
+
+const mayDecide = (principal: Principal, run: RunRecord, { approvers, state }: Interrupt) =>
+  state === "open" && (approvers === undefined
+    ? Authorization.sees(principal, run)
+    : Authorization.approves(principal, run, approvers))
+
+/** The same decision of the same person again is no conflict. */
+const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, given: Answer, principal: Principal) =>
+  resolution.by === principal.id && resolution.decision === given.decision &&
+    JSON.stringify(resolution.value) === JSON.stringify(given.value)
+    ? Effect.succeed(run)
+    : refuse(new InterruptResolved({ runId: run.runId, id: asked.id, resolution }))
+
+/** A value has to fit what was asked for, before anything is decided. */
+const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, given: Answer) {
+  if (given.decision === "deny") return
+  if (tooDeep(given.value)) return yield* nestedTooDeeply(asked.name)
+  const invalid = (error: Schema.SchemaError) => new InvalidPayload({ target: asked.name, issues: issuesOf(error) })
+  if (asked.kind === "approval") {
+    if (given.decision === "approve") return
+    const tool = fusion.tools.get(asked.tool ?? "")
+    if (tool === undefined) return yield* new NotDeclared({ kind: "tool", identifier: asked.tool ?? "" })
+    yield* Effect.mapError(tool.payload.decode(given.value), invalid)
+    return
+  }
+  const schema = yield* Effect.try({
+    try: () => JsonSchema.toSchema(asked.responseSchema ?? {}),
+    catch: () => undefined
+  }).pipe(Effect.orElseSucceed(() => Schema.Unknown))
+  yield* Effect.mapError(Schema.decodeUnknownEffect(schema, strict)(given.value ?? null), invalid)
+})

@@ -1,0 +1,102 @@
+import { Effect } from "effect"
+import type { Caller } from "../../door/Caller.ts"
+import type { Acting, Door } from "../../door/internal/door.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
+import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/RunError.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { Inheritance } from "../../runtime/internal/admit.ts"
+import type { Callables } from "../../runtime/internal/bind.ts"
+import type { Node } from "../../runtime/internal/node.ts"
+import type { makeStart } from "../../runtime/internal/start.ts"
+import { upgradeOf } from "../../runtime/internal/upgrades.ts"
+import type { ForkRequest, Started } from "../Runtime.ts"
+
+/** New runs that go on from where another run was. */
+export const makeForks = (
+  node: Node,
+  door: Door,
+  callables: Callables,
+  { startFor }: Pick<ReturnType<typeof makeStart>, "startFor">
+) => {
+  const checkpoints = Effect.fnUntraced(function*(caller: Caller, runId: string) {
+    const { run } = yield* door.run(caller, node, runId)
+    const steps = yield* asRunError(node.journalOf(run).store.steps(runId))
+    return steps.map(({ name, seq }) => ({ name, seq })).sort((a, b) => a.seq - b.seq)
+  })
+
+  const fork = Effect.fnUntraced(function*(caller: Caller, runId: string, request: ForkRequest) {
+    const acting = yield* door.act(caller, node, runId, callables)
+    const { run } = acting
+    const { after = run.seq } = request
+    if (!Number.isSafeInteger(after) || after < 0 || after > run.seq) {
+      const reason = new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${run.seq}` })
+      return yield* Effect.fail(new RunError({ reason }))
+    }
+    return yield* forkAt(caller, acting, after, request.idempotencyKey)
+  })
+
+  /** However often it is asked for, a run is retried by one run. */
+  const retry = Effect.fnUntraced(function*(caller: Caller, runId: string): Effect.fn.Return<Started, RunError> {
+    const acting = yield* door.act(caller, node, runId, callables)
+    const { run } = acting
+    if (run.state === "completed") {
+      return yield* Effect.fail(new RunError({ reason: new RunFinished({ runId, state: run.state }) }))
+    }
+    if (!isFinal(run.state)) return { run, attached: true }
+    return yield* forkAt(caller, acting, run.seq, `retry ${runId}`)
+  })
+
+  const forkAt = Effect.fnUntraced(function*(
+    caller: Caller,
+    { bound, principal, run }: Acting,
+    seq: number,
+    idempotencyKey: string | undefined
+  ) {
+    const { agent: identifier, kind, priority, runId, threadId } = run
+    const stepsOf = Effect.suspend(() => node.journalOf(run).store.steps(runId))
+    const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf))
+    if (upgrade._tag === "Pinned") {
+      const issues = [{ path: [], message: `run ${runId} cannot go on with this definition: ${upgrade.why}` }]
+      return yield* Effect.fail(new RunError({ reason: new InvalidPayload({ target: identifier, issues }) }))
+    }
+    const { set: { payload = run.payload }, steps } = upgrade.parts
+    const request = { kind, identifier, payload, threadId, priority, idempotencyKey }
+    const more = { forkedFrom: { runId, seq } }
+    const inherited = yield* inheritance(run, seq)
+    const migrated = inherited.steps.map((step) => steps.find(({ name }) => name === step.name) ?? step)
+    return yield* startFor(caller, principal, request, bound, more, { ...inherited, steps: migrated })
+  })
+
+  /** The steps and decisions that were committed by an event. */
+  const inheritance = Effect.fnUntraced(
+    function*(run: RunRecord, seq: number): Effect.fn.Return<Inheritance, RunError> {
+      const { store } = node.journalOf(run)
+      const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
+      const resolved = interrupts.filter(({ state }) => state === "resolved")
+      // What the run was given when it was forked itself is in no event of its own.
+      const later = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedAfter(run, seq))
+      return {
+        steps: steps.filter((step) => step.seq <= seq).map(({ name, value }) => ({ name, value })),
+        interrupts: resolved.filter(({ id }) => !later.has(id))
+      }
+    }
+  )
+
+  const decidedAfter = Effect.fnUntraced(function*(run: RunRecord, seq: number) {
+    const { store } = node.journalOf(run)
+    const decided = new Set<Interrupt["id"]>()
+    let cursor = seq
+    while (true) {
+      const events = yield* store.events(run.runId, cursor, 512)
+      const last = events.at(-1)?.seq
+      if (last === undefined) return decided
+      for (const event of events) {
+        if (event.type === "interrupt_resolved") decided.add(event.data.id)
+      }
+      cursor = last
+    }
+  })
+
+  return { checkpoints, fork, retry }
+}

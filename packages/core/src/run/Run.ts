@@ -1,0 +1,288 @@
+/**
+ * What a handler can do inside its run: emit, journal a step, pause for a decision.
+ *
+ * @since 0.1.0
+ */
+import { type Cause, Context, Duration, Effect, type Schedule, Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { AnySchema, PayloadSchema } from "../app/Agent.ts"
+import * as JsonSchema from "../base/JsonSchema.ts"
+import { type ApprovalOptions, asked } from "../base/Policy.ts"
+import type { Grant, ModelRequest, Refusal } from "../budget/Budget.ts"
+import type { Points } from "../hook/Hook.ts"
+import type { Outcome } from "../runtime/internal/delegation.ts"
+import type { Data, Event } from "./Event.ts"
+import { Failure } from "./Event.ts"
+import type * as Interrupt from "./Interrupt.ts"
+import type { Principal } from "./Principal.ts"
+import type { RunError } from "./RunError.ts"
+import type { RunRecord } from "./RunRecord.ts"
+
+/**
+ * The run that a handler is in. Failures of the store end the run and never reach the handler's error channel.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class CurrentRun extends Context.Service<CurrentRun, {
+  readonly record: RunRecord
+  readonly principal: Principal
+  readonly emit: (event: Event) => Effect.Effect<void>
+  readonly step: <E, R>(
+    name: string,
+    run: Effect.Effect<Schema.Json, E, R>,
+    after?: (value: Schema.Json) => ReadonlyArray<Event>
+  ) => Effect.Effect<Schema.Json, E, R>
+  readonly sideEffect: <E, R>(
+    name: string,
+    run: Effect.Effect<Schema.Json, E, R | SqlClient>
+  ) => Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>>
+  readonly sleep: (name: string, millis: number) => Effect.Effect<void>
+  readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
+  readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
+  readonly idempotencyKey: string
+  /** Asks for a call of a language model: no adapter calls one without. */
+  readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
+  readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
+  /** Journals what a hook has decided. */
+  readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>
+}>()("@fastagentic/core/run/Run/CurrentRun") {}
+
+/** The answer to an interrupt was no. @category errors @since 0.1.0 */
+export class InterruptDenied extends Schema.TaggedError<InterruptDenied>()("InterruptDenied", {
+  name: Schema.String,
+  reason: Schema.optionalKey(Schema.String)
+}, { httpApiStatus: 403 }) {}
+
+/**
+ * Adds an event to the run's journal.
+ *
+ * **Gotchas**
+ *
+ * A resumed handler runs again from its top: events it has already emitted outside of steps are not emitted again, so
+ * a handler must emit the same events in the same order up to its last step.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const emit = (event: Event): Effect.Effect<void, never, CurrentRun> => CurrentRun.use((run) => run.emit(event))
+
+/**
+ * How a step is tried: again by a schedule when it fails, each time for so long at most.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface StepOptions<E> {
+  readonly retry?: Schedule.Schedule<unknown, E | Cause.TimeoutError>
+  readonly timeout?: Duration.Input
+}
+
+/**
+ * Runs an effect once per run: its result is journaled, and a resumed run gets the stored result.
+ *
+ * The result has to be JSON; `stepWith` stores any schema. Names are matched in order of use, so a loop may use one
+ * name many times. A failure is not stored.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const step: {
+  <A extends Schema.Json, E, R>(
+    name: string,
+    effect: Effect.Effect<A, E, R>,
+    options?: StepOptions<E> & { readonly timeout?: never }
+  ): Effect.Effect<A, E, R | CurrentRun>
+  <A extends Schema.Json, E, R>(
+    name: string,
+    effect: Effect.Effect<A, E, R>,
+    options: StepOptions<E>
+  ): Effect.Effect<A, E | Cause.TimeoutError, R | CurrentRun>
+} = <A extends Schema.Json, E, R>(
+  name: string,
+  effect: Effect.Effect<A, E, R>,
+  options: StepOptions<E> = {}
+): Effect.Effect<A, E, R | CurrentRun> =>
+  // makeProto: what comes out of the journal is what went in, and that was an `A`; only a timeout adds an error.
+  CurrentRun.use((run) => run.step(name, tried(effect, options))) as Effect.Effect<A, E, R | CurrentRun>
+
+const tried = <A, E, R>(effect: Effect.Effect<A, E, R>, { retry, timeout }: StepOptions<E>) => {
+  const timed: Effect.Effect<A, E | Cause.TimeoutError, R> = timeout === undefined
+    ? effect
+    : Effect.timeout(effect, timeout)
+  return retry === undefined ? timed : Effect.retry(timed, retry)
+}
+
+/**
+ * A key that is the same however often this step is tried, on whatever node, and like no other: for a call downstream that
+ * must not act twice. Outside of a step it is the run's.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const idempotencyKey: Effect.Effect<string, never, CurrentRun> = CurrentRun.useSync((run) => run.idempotencyKey)
+
+/**
+ * Steps that run side by side, at most `concurrency` at once (all of them unless told otherwise), each under the name that
+ * it has in the record.
+ *
+ * The first that fails stops the others; what was committed by then does not run again.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const all = <const Steps extends { readonly [name: string]: Effect.Effect<Schema.Json, unknown, unknown> }>(
+  steps: Steps,
+  options: { readonly concurrency?: number } = {}
+): Effect.Effect<
+  { readonly [Name in keyof Steps]: Effect.Success<Steps[Name]> },
+  Effect.Error<Steps[keyof Steps]>,
+  Effect.Services<Steps[keyof Steps]> | CurrentRun
+> =>
+  CurrentRun.use((run) =>
+    Effect.map(
+      Effect.forEach(
+        Object.entries(steps),
+        // No two have the same name, so it does not matter which comes first.
+        ([name, effect]) => Effect.map(run.step(name, effect), (value) => [name, value] as const),
+        { concurrency: options.concurrency ?? "unbounded" }
+      ),
+      Object.fromEntries
+    )
+    // makeProto: the entries are those of the record.
+  ) as never
+
+/**
+ * A step that is done exactly once: what it writes with the `SqlClient` that it gets, and the record that it is done, are
+ * one transaction in the store's own database.
+ *
+ * **Gotchas**
+ *
+ * It holds up the journal of this node: a few statements, and nothing else to wait for. It needs a durable run and a store
+ * that is a SQL database; elsewhere the run fails.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const sideEffect = <A extends Schema.Json, E, R>(
+  name: string,
+  effect: Effect.Effect<A, E, R | SqlClient>
+): Effect.Effect<A, E, Exclude<R, SqlClient> | CurrentRun> =>
+  // makeProto: what comes out of the journal is what went in, and that was an `A`.
+  CurrentRun.use((run) => run.sideEffect(name, effect)) as Effect.Effect<A, E, Exclude<R, SqlClient> | CurrentRun>
+
+/**
+ * Pauses the run for a time, over any restart. A run that sleeps is nobody's: it costs a row in the store.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const sleep = (duration: Duration.Input, name = "pause"): Effect.Effect<void, never, CurrentRun> =>
+  CurrentRun.use((run) => run.sleep(name, Duration.toMillis(Duration.fromInputUnsafe(duration))))
+
+/** A delegated run did not complete. @category errors @since 0.1.0 */
+export class DelegationFailed extends Schema.TaggedError<DelegationFailed>()("DelegationFailed", {
+  agent: Schema.String,
+  runId: Schema.String,
+  state: Schema.Literals(["failed", "cancelled", "rejected"]),
+  failure: Schema.optionalKey(Failure)
+}, { httpApiStatus: 502 }) {}
+
+/**
+ * Starts a run of another agent of the app and gives its answer. It is a run like any other, with this run's owner and
+ * rights, and passes the same door. When it pauses this run pauses, and when this run ends it is cancelled.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const delegate = Effect.fnUntraced(function*<
+  Payload extends PayloadSchema,
+  Success extends AnySchema,
+  Error extends AnySchema
+>(
+  agent: {
+    readonly identifier: string
+    readonly payloadSchema: Payload
+    readonly successSchema: Success
+    readonly errorSchema: Error
+  },
+  payload: Payload["Type"]
+): Effect.fn.Return<Success["Type"], Error["Type"] | DelegationFailed | RunError, CurrentRun> {
+  const run = yield* CurrentRun
+  const encoded = yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(agent.payloadSchema))(payload))
+  const { error, output, runId, state } = yield* run.delegate(agent.identifier, encoded)
+  if (state === "completed") {
+    return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(agent.successSchema))(output ?? null))
+  }
+  if (error?.declared === true) {
+    const declared = yield* Effect.orDie(
+      Schema.decodeUnknownEffect(Schema.toCodecJson(agent.errorSchema))(error.value ?? null)
+    )
+    return yield* Effect.fail(declared)
+  }
+  return yield* new DelegationFailed({
+    agent: agent.identifier,
+    runId,
+    state,
+    ...(error === undefined ? {} : { failure: error })
+  })
+})
+
+/**
+ * A `step` whose result is stored through a schema.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const stepWith = Effect.fnUntraced(function*<S extends Schema.ConstraintCodec<unknown, unknown>, E, R>(
+  name: string,
+  schema: S,
+  effect: Effect.Effect<S["Type"], E, R>
+) {
+  const run = yield* CurrentRun
+  const codec = Schema.toCodecJson(schema)
+  const stored = yield* run.step(
+    name,
+    Effect.flatMap(effect, (value) => Effect.orDie(Schema.encodeEffect(codec)(value)))
+  )
+  return yield* Effect.orDie(Schema.decodeUnknownEffect(codec)(stored))
+})
+
+/**
+ * Pauses the run until somebody answers, over any restart, and returns the answer's value.
+ *
+ * `schema` says what the value has to be; another value is refused at the wire and the run goes on waiting. After
+ * `expiresIn` without an answer the run goes on with `default`, or fails as if denied when there is none. With `scopes` or
+ * `notRequester` it is not up to the run's owner who may answer.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const interrupt = Effect.fnUntraced(function*<S extends Schema.ConstraintCodec<unknown, unknown>>(
+  name: string,
+  options: {
+    readonly schema: S
+    readonly message?: string
+    readonly arguments?: Schema.Json
+    readonly default?: S["Type"]
+  } & ApprovalOptions
+): Effect.fn.Return<S["Type"], InterruptDenied, CurrentRun> {
+  const run = yield* CurrentRun
+  const codec = Schema.toCodecJson(options.schema)
+  const resolution = yield* run.interrupt({
+    name,
+    kind: "input",
+    responseSchema: JsonSchema.fromSchema(options.schema, "input"),
+    ...(options.message === undefined ? {} : { message: options.message }),
+    ...(options.arguments === undefined ? {} : { arguments: options.arguments }),
+    ...(yield* asked(options)),
+    ...(options.default === undefined
+      ? {}
+      : { default: yield* Effect.orDie(Schema.encodeEffect(codec)(options.default)) })
+  })
+  const { decision, reason = decision === "expire" ? "expired" : undefined, value } = resolution
+  if (decision === "deny" || (decision === "expire" && value === undefined)) {
+    return yield* new InterruptDenied({ name, ...(reason === undefined ? {} : { reason }) })
+  }
+  return yield* Effect.orDie(Schema.decodeUnknownEffect(codec)(value ?? null))
+})

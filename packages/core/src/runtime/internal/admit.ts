@@ -1,0 +1,151 @@
+import { Effect, type Tracer } from "effect"
+import { canonical } from "../../base/internal/canonical.ts"
+import type { Started } from "../../operations/Runtime.ts"
+import type { Event } from "../../run/Event.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
+import type { Principal } from "../../run/Principal.ts"
+import { IdempotencyConflict, InvalidPayload, RunError, ThreadBusy } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
+import type { Admit, Step } from "../../store/RunStore.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+import { cancelRun } from "./cancel.ts"
+import { isPlaced, letGoOn } from "./claim.ts"
+import type { Bound, Node } from "./node.ts"
+
+/** What a fork takes with it from the run that it comes from. */
+export interface Inheritance {
+  readonly steps: ReadonlyArray<Step>
+  readonly interrupts: ReadonlyArray<Interrupt>
+}
+
+/**
+ * Writes a run down and launches it: at once, or, when it has a time of its own, its agent takes only so many or an engine
+ * says where, when it has its turn.
+ */
+export const admit = (
+  node: Node,
+  bound: Bound,
+  principal: Principal,
+  run: RunRecord,
+  inherited?: Inheritance
+): Effect.Effect<Started, RunError> => {
+  const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined ||
+    isPlaced(node, bound, run)
+  // A caller may leave at any moment: what is admitted is launched.
+  return Effect.uninterruptible(Effect.flatMap(Tracing.current, (span) =>
+    waits
+      ? enqueue(node, bound, run, inherited, span)
+      : enter(node, bound, principal, run, inherited, span)))
+}
+
+const enter = Effect.fnUntraced(function*(
+  node: Node,
+  bound: Bound,
+  principal: Principal,
+  { wakeAt: _wakeAt, ...run }: RunRecord,
+  inherited: Inheritance | undefined,
+  span: Tracer.AnySpan | undefined
+) {
+  const started = { agent: run.agent, ...originOf(run), ...placeIn(span) }
+  const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
+  return yield* node.arrive(
+    run.runId,
+    Effect.tap(written, ({ attached, run: admitted }) => {
+      if (attached) return Effect.void
+      node.metrics.started(admitted)
+      return Effect.sync(() =>
+        node.launch(admitted, principal, bound, inherited === undefined ? undefined : pastOf(inherited), {
+          parent: span
+        })
+      )
+    })
+  )
+})
+
+const enqueue = Effect.fnUntraced(function*(
+  node: Node,
+  bound: Bound,
+  run: RunRecord,
+  inherited: Inheritance | undefined,
+  span: Tracer.AnySpan | undefined
+) {
+  const { wakeAt = node.now() } = run
+  const event: Event = {
+    type: "run_queued",
+    data: { agent: run.agent, ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }), ...placeIn(span) }
+  }
+  const queued = { ...run, state: "queued", attempt: 0, wakeAt } as const
+  const started = yield* write(node, bound, queued, event, inherited)
+  if (started.attached) return started
+  node.metrics.started(started.run)
+  if (wakeAt > node.now()) {
+    yield* node.lookAt(wakeAt)
+    return started
+  }
+  yield* letGoOn(node, bound, started.run, { from: ["queued"] })
+  return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
+})
+
+/** Admits the run, after what its agent's policy does to the one that its thread is not through with. */
+const write = Effect.fnUntraced(function*(
+  node: Node,
+  bound: Bound,
+  run: RunRecord,
+  event: Event,
+  inherited: Inheritance | undefined
+): Effect.fn.Return<Started, RunError> {
+  yield* storable("idempotencyKey", run.idempotencyKey)
+  yield* storable("threadId", run.threadId)
+  const { threads } = bound.callable
+  const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
+  const admission: Admit = { _tag: "Admit", run, events: [event], ...inherited, ...(alone ? { alone } : {}) }
+  while (true) {
+    const written = yield* asRunError(Tracing.within(node.journalOf(run).write(admission), "admit", () => ({
+      attributes: { "fastagentic.run.id": run.runId }
+    })))
+    if (written._tag === "Admitted") return { run: written.run, attached: false }
+    if (written._tag === "Attached") return yield* attach(written.run, run)
+    if (written._tag !== "Busy") return yield* Effect.die(new Error("an admission is admitted, attached or refused"))
+    const { runId } = written.run
+    if (threads === "reject") {
+      return yield* Effect.fail(new RunError({ reason: new ThreadBusy({ threadId: run.threadId ?? "", runId }) }))
+    }
+    const ended = yield* asRunError(cancelRun(node, written.run, "a newer run of its thread takes its place"))
+    if (threads === "rollback" && ended !== undefined) yield* asRunError(node.forget(ended))
+  }
+})
+
+/** Names that callers choose are columns with an index, and no database takes every string there. */
+const storable = (target: string, name = "") =>
+  /^[^\0\p{Surrogate}]{0,512}$/u.test(name)
+    ? Effect.void
+    : Effect.fail(
+      new RunError({
+        reason: new InvalidPayload({
+          target,
+          issues: [{ path: [], message: "Expected at most 512 characters, well-formed and without U+0000" }]
+        })
+      })
+    )
+
+const attach = (holder: RunRecord, run: RunRecord) => {
+  const { idempotencyKey: key = "", payload, runId } = holder
+  return canonical(payload) === canonical(run.payload)
+    ? Effect.succeed({ run: holder, attached: true })
+    : Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
+}
+
+const originOf = ({ forkedFrom, parentRunId }: RunRecord) => ({
+  ...(parentRunId === undefined ? {} : { parentRunId }),
+  ...(forkedFrom === undefined ? {} : { forkedFrom })
+})
+
+/** Whoever goes on with the run, and wherever, goes on with this trace. */
+const placeIn = (span: Tracer.AnySpan | undefined) =>
+  span === undefined ? {} : { traceparent: Tracing.toTraceparent(span) }
+
+const pastOf = ({ interrupts, steps }: Inheritance) => ({
+  steps: new Map(steps.map(({ name, value }) => [name, value])),
+  interrupts: new Map(interrupts.map((interrupt) => [interrupt.name, interrupt]))
+})

@@ -1,0 +1,133 @@
+import { Cause, Effect, Stream } from "effect"
+import type { RunEvent } from "../../run/Event.ts"
+import { StoreUnavailable } from "../../run/RunError.ts"
+import { isFinal, isSettled, type RunRecord } from "../../run/RunRecord.ts"
+import type { ReadError, RunStore } from "../../store/RunStore.ts"
+
+/** How many committed events a hub keeps at hand for followers that are close behind. */
+export const recentCapacity = 1_024
+const pageSize = 512
+
+/** Events in order. A page without events says that the connection is alive; `closing`, that the server goes away. */
+export interface Page {
+  readonly events: ReadonlyArray<RunEvent>
+  readonly closing: boolean
+}
+
+/**
+ * Where the committed events of one run meet its followers.
+ *
+ * A follower has a place in the journal, not a queue: a slow one reads the store again and costs nothing meanwhile.
+ */
+export class Hub {
+  run: RunRecord
+  /** How many follow it or wait for it. */
+  holders = 0
+  closing = false
+  private version = 0
+  private recent: Array<RunEvent> = []
+  private readonly waiting = new Set<() => void>()
+
+  constructor(run: RunRecord) {
+    this.run = run
+  }
+
+  publish(run: RunRecord, events: ReadonlyArray<RunEvent>) {
+    // Another node has written in between.
+    if (events[0] !== undefined && events[0].seq !== this.run.seq + 1) this.recent = []
+    this.run = run
+    for (const event of events) this.recent.push(event)
+    if (this.recent.length > 2 * recentCapacity) this.recent = this.recent.slice(-recentCapacity)
+    this.wake()
+  }
+
+  /** Another node has moved the run on: what is at hand here no longer joins on. */
+  jump(run: RunRecord) {
+    this.run = run
+    this.recent = []
+    this.wake()
+  }
+
+  close() {
+    this.closing = true
+    this.wake()
+  }
+
+  wake() {
+    this.version++
+    const woken = [...this.waiting]
+    this.waiting.clear()
+    for (const resume of woken) resume()
+  }
+
+  /** Committed events after `seq`, or nothing when they are no longer at hand. */
+  after(seq: number): ReadonlyArray<RunEvent> | undefined {
+    const first = this.recent[0]
+    if (first === undefined || first.seq > seq + 1) return undefined
+    return this.recent.slice(seq + 1 - first.seq)
+  }
+
+  /** Runs the check again after each change, heartbeat or closing, until it has an answer. */
+  when<A, E>(check: (waited: boolean) => Effect.Effect<A, E> | undefined): Effect.Effect<A, E> {
+    const loop = (waited: boolean): Effect.Effect<A, E> =>
+      Effect.suspend(() => {
+        const version = this.version
+        return check(waited) ?? Effect.flatMap(this.changedSince(version), () => loop(true))
+      })
+    return loop(false)
+  }
+
+  private changedSince(version: number) {
+    return Effect.callback<void>((resume) => {
+      if (this.version !== version) return resume(Effect.void)
+      const notify = () => resume(Effect.void)
+      this.waiting.add(notify)
+      return Effect.sync(() => {
+        this.waiting.delete(notify)
+      })
+    })
+  }
+
+  /** Waits until the run has ended or pauses; when the server goes away first, the run as it is. */
+  readonly settled: Effect.Effect<RunRecord> = Effect.suspend(() =>
+    this.when(() => isSettled(this.run) || this.closing ? Effect.succeed(this.run) : undefined)
+  )
+}
+
+/** Reads a run's journal from `after` on, first what is stored, then live, until it ends or, if asked, pauses. */
+export const pages = (
+  hub: Hub,
+  store: RunStore["Service"],
+  after: number,
+  until: "final" | "settled"
+): Stream.Stream<Page, ReadError> => {
+  const over = until === "final" ? (run: RunRecord) => isFinal(run.state) : isSettled
+  return Stream.fromPull(Effect.sync(() => {
+    let cursor = after
+    let closed = false
+    const take = (events: ReadonlyArray<RunEvent>) => {
+      cursor = events.at(-1)?.seq ?? cursor
+      return Effect.succeed<[Page]>([{ events, closing: false }])
+    }
+    const read = Effect.flatMap(
+      Effect.suspend(() => store.events(hub.run.runId, cursor, pageSize)),
+      (events) =>
+        events[0]?.seq === cursor + 1
+          ? take(events)
+          : Effect.fail(new StoreUnavailable({ operation: `read the journal after ${cursor}` }))
+    )
+    return hub.when<[Page], ReadError | Cause.Done>((waited) => {
+      if (closed) return Cause.done()
+      if (cursor < hub.run.seq) {
+        const recent = hub.after(cursor)
+        return recent?.[0]?.seq === cursor + 1 ? take(recent) : read
+      }
+      if (over(hub.run)) return Cause.done()
+      if (hub.closing) {
+        closed = true
+        return Effect.succeed<[Page]>([{ events: [], closing: true }])
+      }
+      return waited ? Effect.succeed<[Page]>([{ events: [], closing: false }]) : undefined
+    })
+  }))
+}

@@ -1,0 +1,169 @@
+import { Cause, Effect, Exit, Fiber, type Schema, type Scope } from "effect"
+import type { Callable } from "../../app/Fusion.ts"
+import type { Audit, Entry } from "../../audit/Audit.ts"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
+import { writeDown } from "../../audit/internal/writeDown.ts"
+import type { Budget } from "../../budget/Budget.ts"
+import type * as Hook from "../../hook/Hook.ts"
+import { failureOf, internalError } from "../../run/internal/failure.ts"
+import type { Principal } from "../../run/Principal.ts"
+import { CurrentRun } from "../../run/Run.ts"
+import { BudgetExceeded, Forbidden, HookBlocked, RateLimited, RunError, ToolDenied } from "../../run/RunError.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+import type { LiveRun } from "./liveRun.ts"
+
+/** Runs the code behind a callable: encoded payload in, encoded answer out. */
+export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
+
+/** What stands around every handler and is the same for each run of a callable. */
+export interface Surroundings {
+  readonly callable: Callable
+  readonly principal: Principal
+  readonly budget: Budget["Service"]
+  readonly audit: Audit["Service"]
+  readonly rested: Effect.Effect<void>
+}
+
+/**
+ * Drives a run from its claim to its next rest, an end or a pause: budget, hooks, handler, settle, audit. What it
+ * leaves behind is in the store.
+ */
+export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effect.Effect<void> =>
+  Effect.uninterruptibleMask((restore) => {
+    const call: Hook.RequestCall = {
+      runId: live.run.runId,
+      kind: around.callable.kind,
+      agent: around.callable.identifier,
+      principal: around.principal,
+      payload: live.run.payload
+    }
+    const reserved = stage(Effect.suspend(() => around.budget.reserve(live.run)))
+    const body = Effect.andThen(reserved, handle(live, call, invoke))
+    return Effect.exit(restore(body)).pipe(
+      Effect.tap((exit) => conclude(live, around.callable, call, exit)),
+      Effect.tap(() => stage(around.budget.settle(live.run, live.run.usage))),
+      Effect.flatMap((exit) => writeDown(around.audit, entryOf(live, around.principal, exit))),
+      Effect.andThen(around.rested)
+    )
+  })
+
+/** One span, whatever a store does for it. */
+const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.silently(effect), "budget")
+
+/** The handler with its hooks and guards, in its run. */
+export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke, service = live.service) =>
+  Effect.suspend(() => live.dispatch.request(call, (admitted) => invoke(admitted.payload))).pipe(
+    Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
+    Effect.scoped,
+    Effect.provideService(CurrentRun, service)
+  )
+
+const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, unknown>): Entry => ({
+  at: live.now(),
+  tenant: live.run.tenant,
+  principal: principal.id,
+  action: "run",
+  target: `${live.run.kind}/${live.run.agent}`,
+  decision: live.run.state,
+  runId: live.run.runId,
+  traceId: live.run.traceId,
+  ...(Exit.isFailure(exit) ? ruleIn(exit.cause) : {}),
+  ...(live.run.usage?.costUsd === undefined ? {} : { costUsd: live.run.usage.costUsd })
+})
+
+const conclude = (
+  live: LiveRun,
+  callable: Callable,
+  call: Hook.RequestCall,
+  exit: Exit.Exit<Schema.Json, unknown>
+): Effect.Effect<void> => {
+  if (live.stop?._tag === "Suspended") return Effect.void
+  if (live.stop?._tag === "Lost") {
+    return Effect.annotateLogs(Effect.logWarning("A run was lost", live.stop.error), aboutOf(live))
+  }
+  if (live.stop?._tag === "Cut") return fail(live, callable, call, Cause.fail(live.stop.error))
+  if (Exit.isSuccess(exit)) return complete(live, exit.value)
+  if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason)
+  // Interrupted although nobody stopped it: the node is going away.
+  if (live.stop?._tag === "Drained" || Cause.hasInterruptsOnly(exit.cause)) {
+    return live.run.durable ? letGo(live) : cancel(live, "shutdown")
+  }
+  return fail(live, callable, call, exit.cause)
+}
+
+const complete = (live: LiveRun, output: Schema.Json) =>
+  live.conclude({
+    events: [{ type: "done", data: live.usage === undefined ? { output } : { output, usage: live.usage } }],
+    set: { state: "completed", output, finishedAt: live.now() }
+  })
+
+/** Whoever looks next goes on with it. */
+const letGo = (live: LiveRun) =>
+  live.conclude({
+    events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
+    set: { state: "suspended", wakeAt: live.now() }
+  })
+
+const cancel = (live: LiveRun, reason: string) =>
+  live.conclude({
+    events: [{ type: "run_cancelled", data: { reason } }],
+    set: { state: "cancelled", finishedAt: live.now() }
+  })
+
+const fail = Effect.fnUntraced(function*(
+  live: LiveRun,
+  callable: Callable,
+  call: Hook.RequestCall,
+  cause: Cause.Cause<unknown>
+) {
+  const found = yield* failureOf(callable, cause)
+  // The run is over: whatever happens here, it ends.
+  const shown = Effect.suspend(() => live.dispatch.error(found, call)).pipe(
+    Effect.flatMap((failure) => {
+      if (live.outlet === undefined) return Effect.succeed(failure)
+      const last = live.stop === undefined ? live.outlet.flush : Effect.void
+      return Effect.andThen(last, live.outlet.failure(failure))
+    }),
+    Effect.interruptible
+  )
+  // A run that was cut off has been interrupted already: its hooks get a fiber of their own.
+  const asked = live.stop === undefined ? shown : Effect.flatMap(Effect.forkChild(shown), Fiber.join)
+  const failure = yield* Effect.catchCause(
+    asked,
+    (cause) =>
+      Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", cause), aboutOf(live)), internalError)
+  )
+  if (failure.tag === "InternalError") {
+    yield* Effect.annotateLogs(Effect.logError("A run failed unexpectedly", cause), aboutOf(live))
+  }
+  yield* live.conclude({
+    events: [{ type: "error", data: failure }],
+    set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
+  })
+})
+
+const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })
+
+/** Policy said no before the handler could do anything, or a human did. */
+const refusalIn = (cause: Cause.Cause<unknown>) => {
+  for (const reason of cause.reasons) {
+    const error = Cause.isFailReason(reason) ? reason.error : undefined
+    if (error instanceof BudgetExceeded || error instanceof ToolDenied) return error
+    if (error instanceof HookBlocked && error.point === "request") return error
+  }
+  return undefined
+}
+
+const isPolicy = (error: unknown): error is BudgetExceeded | ToolDenied | HookBlocked | Forbidden | RateLimited =>
+  error instanceof BudgetExceeded || error instanceof ToolDenied || error instanceof HookBlocked ||
+  error instanceof Forbidden || error instanceof RateLimited
+
+/** Whose word it was: also when the handler had begun, and let the refusal be what it failed with. */
+const ruleIn = (cause: Cause.Cause<unknown>): Pick<Entry, "rule"> => {
+  for (const reason of cause.reasons) {
+    const error = Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : undefined
+    const refusal = error instanceof RunError ? error.reason : error
+    if (isPolicy(refusal)) return { rule: refusalOf(refusal).rule }
+  }
+  return {}
+}

@@ -1,0 +1,44 @@
+import { Effect, type Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { CurrentRun } from "../../run/Run.ts"
+import { StoreUnavailable } from "../../run/RunError.ts"
+import type { Journal } from "./journal.ts"
+import type { LiveRun } from "./liveRun.ts"
+
+/** Whatever else a run does waits for the journal, which waits for the side effect. */
+const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
+  const refuse = Effect.die(new Error("inside of Run.sideEffect a run can do nothing else"))
+  return {
+    ...run,
+    emit: () => refuse,
+    step: () => refuse,
+    sideEffect: () => refuse,
+    sleep: () => refuse,
+    interrupt: () => refuse,
+    delegate: () => refuse
+  }
+}
+
+/** A step whose work and whose record are one transaction of the store. */
+export const sideEffect = <E, R>(
+  live: LiveRun,
+  journal: Journal,
+  name: string,
+  effect: Effect.Effect<Schema.Json, E, R | SqlClient>
+): Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>> =>
+  Effect.suspend(() => {
+    const key = live.use("step", name)
+    const stored = live.past.steps.get(key)
+    if (stored !== undefined) return Effect.succeed(stored)
+    return journal.transact(
+      Effect.provideService(effect, CurrentRun, outOfReach(live.service)),
+      (value) => live.commitOf(live.stepped(key, value)),
+      (write, written) => live.accept(write, written)
+    ).pipe(
+      Effect.catchIf(
+        (error): error is StoreUnavailable => error instanceof StoreUnavailable,
+        (error) => Effect.andThen(Effect.sync(() => live.halt({ _tag: "Lost", error })), Effect.interrupt)
+      ),
+      Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
+    )
+  })

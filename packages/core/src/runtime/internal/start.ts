@@ -1,0 +1,129 @@
+import { Effect, Schema } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import { randomBytes } from "../../base/internal/entropy.ts"
+import * as Caller from "../../door/Caller.ts"
+import type { Door } from "../../door/internal/door.ts"
+import type { Started, StartRequest } from "../../operations/Runtime.ts"
+import { issuesOf, nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
+import { InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+import { admit, type Inheritance } from "./admit.ts"
+import type { Callables } from "./bind.ts"
+import type { Children } from "./delegation.ts"
+import type { Bound, Node } from "./node.ts"
+
+/** The way of every run into the system: enter, decode, admit, launch. */
+export const makeStart = (node: Node, door: Door, callables: Callables) => {
+  const random = SecureRandom.make(randomBytes)
+
+  const start = (caller: Caller.Caller, request: StartRequest): Effect.Effect<Started, RunError> =>
+    caller.span === undefined
+      // Nobody who calls from within has to have a trace: one begins here, if there are any.
+      ? Tracing.within(
+        Effect.flatMap(
+          Tracing.current,
+          (span) => startIn(span === undefined ? caller : { ...caller, traceId: span.traceId, span }, request)
+        ),
+        "start"
+      )
+      : Tracing.under(startIn(caller, request), caller.span)
+
+  const startIn = Effect.fnUntraced(function*(
+    caller: Caller.Caller,
+    request: StartRequest
+  ): Effect.fn.Return<Started, RunError> {
+    const bound = callables[request.kind].get(request.identifier)
+    // Names that nobody declared share one limit: there is no end to them.
+    const target = bound === undefined ? `${request.kind}/` : targetOf(bound)
+    const principal = yield* door.enter(caller, target, bound?.callable.scopes ?? [])
+    return yield* startFor(caller, principal, request, bound)
+  })
+
+  /** For a caller that has passed the door. */
+  const startFor = Effect.fnUntraced(function*(
+    caller: Caller.Caller,
+    principal: Principal,
+    request: StartRequest,
+    bound: Bound | undefined,
+    more: Partial<RunRecord> = {},
+    inherited?: Inheritance
+  ): Effect.fn.Return<Started, RunError> {
+    if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
+    if (node.closing) return yield* fail(new ShuttingDown())
+    const payload = yield* decode(bound, request.payload)
+    const runId = yield* random.uuidV7()
+    const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
+    const started = yield* admit(node, bound, principal, run, inherited)
+    yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), {
+      runId: started.run.runId
+    })
+    return started
+  })
+
+  /** A delegated run passes the same door as the run that it is started for. */
+  const startChild: Children["start"] = Effect.fnUntraced(function*(parent, principal, request) {
+    const { agent: identifier, idempotencyKey, payload } = request
+    const span = yield* Tracing.current
+    const caller: Caller.Caller = { ...Caller.make("delegation", { span }), traceId: parent.traceId }
+    const bound = callables.agent.get(identifier)
+    yield* door.admit(caller, principal, `agent/${bound === undefined ? "" : identifier}`, bound?.callable.scopes ?? [])
+    const started = yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, {
+      parentRunId: parent.runId,
+      rootRunId: parent.rootRunId ?? parent.runId,
+      priority: parent.priority,
+      ...(parent.threadId === undefined ? {} : { threadId: parent.threadId })
+    })
+    return started.run
+  })
+
+  return { start, startFor, startChild }
+}
+
+export const targetOf = ({ callable }: Bound) => `${callable.kind}/${callable.identifier}`
+
+const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
+
+/** The payload is kept as it came, once it is known to fit. */
+const decode = (bound: Bound, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
+  tooDeep(payload) ?
+    fail(nestedTooDeeply(bound.callable.identifier)) :
+    asRunError(
+      Effect.andThen(bound.callable.payload.decode(payload), Schema.decodeUnknownEffect(Schema.Json)(payload)).pipe(
+        Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: issuesOf(error) }))
+      )
+    )
+
+const recordOf = (
+  { callable }: Bound,
+  caller: Caller.Caller,
+  principal: Principal,
+  request: StartRequest,
+  payload: Schema.Json,
+  runId: string,
+  now: number
+): RunRecord => ({
+  runId,
+  kind: callable.kind,
+  agent: callable.identifier,
+  state: "running",
+  attempt: 1,
+  seq: 0,
+  emitted: 0,
+  crashes: 0,
+  priority: request.priority ?? 0,
+  durable: callable.durable,
+  tenant: principal.tenant,
+  owner: principal.id,
+  grants: { scopes: principal.scopes, roles: principal.roles, claims: principal.claims },
+  payload,
+  traceId: caller.traceId,
+  fingerprint: callable.fingerprint,
+  createdAt: now,
+  updatedAt: now,
+  ...(request.startAt === undefined ? {} : { wakeAt: request.startAt }),
+  ...(request.threadId === undefined ? {} : { threadId: request.threadId }),
+  ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey })
+})

@@ -1,0 +1,104 @@
+import { Effect } from "effect"
+import type { StoreUnavailable } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
+import type { Changes, Commit, ReadError } from "../../store/RunStore.ts"
+import type { Callables } from "./bind.ts"
+import type { Bound, Node } from "./node.ts"
+import { earliest } from "./pauses.ts"
+import { pinning, upgradeOf } from "./upgrades.ts"
+
+const pageSize = 256
+
+/** What has become of the runs of earlier definitions, or what will when they are taken up. */
+type Class = "compatible" | "migrated" | "pinned" | "undeclared"
+
+/**
+ * Looks at every run that waits or was running, and that another definition has started. What fits is written down as a
+ * run of this one; what does not is kept, and let go of when it fits again. What nobody declares any more stays as it is.
+ */
+export const upgradeAll = Effect.fnUntraced(function*(
+  node: Node,
+  callables: Callables
+): Effect.fn.Return<void, StoreUnavailable> {
+  const { store } = node.durable
+  const bounds = [...callables.agent.values(), ...callables.tool.values()]
+  const except = bounds.map(({ callable }) => callable.fingerprint)
+  const counts: Record<Class, number> = { compatible: 0, migrated: 0, pinned: 0, undeclared: 0 }
+  const look = (
+    run: RunRecord,
+    bringUp: (run: RunRecord, bound: Bound) => Effect.Effect<Class | undefined, ReadError>
+  ) => {
+    const bound = callables[run.kind].get(run.agent)
+    const found = bound === undefined ? Effect.succeed("undeclared" as const) : bringUp(run, bound)
+    return Effect.flatMap(
+      Effect.catchTag(found, "JournalDamaged", (error) =>
+        Effect.as(
+          Effect.annotateLogs(Effect.logError("A run of an earlier definition cannot be read", error), {
+            runId: run.runId
+          }),
+          undefined
+        )),
+      (found) =>
+        Effect.sync(() => {
+          if (found !== undefined) counts[found]++
+        })
+    )
+  }
+  const waiting = (run: RunRecord) => look(run, (run, bound) => bringUp(node, run, bound))
+  let page: ReadonlyArray<RunRecord>
+  let before = {}
+  do {
+    page = yield* store.scan({ states: ["suspended"], except, limit: pageSize, ...before })
+    yield* Effect.forEach(page, waiting, { concurrency: pageSize, discard: true })
+    before = { before: page.at(-1)?.runId }
+  } while (page.length === pageSize)
+  // These are written when they are claimed.
+  for (const run of yield* store.unfinished) {
+    if (!except.includes(run.fingerprint)) yield* look(run, (run, bound) => classOf(node, run, bound))
+  }
+  if (Object.values(counts).some((count) => count > 0)) {
+    yield* Effect.annotateLogs(Effect.logInfo("Runs of earlier definitions"), counts)
+  }
+})
+
+const stepsOf = (node: Node, run: RunRecord) => Effect.suspend(() => node.durable.store.steps(run.runId))
+
+const classOf = Effect.fnUntraced(function*(node: Node, run: RunRecord, { callable }: Bound) {
+  const { _tag } = yield* upgradeOf(callable, run, stepsOf(node, run))
+  return _tag === "Pinned" ? "pinned" : _tag === "Migrates" ? "migrated" : "compatible"
+})
+
+const bringUp = Effect.fnUntraced(function*(
+  node: Node,
+  run: RunRecord,
+  { callable }: Bound
+): Effect.fn.Return<Class, ReadError> {
+  const base: Commit = {
+    _tag: "Commit",
+    runId: run.runId,
+    attempt: run.attempt,
+    from: ["suspended"],
+    ts: node.now(),
+    events: []
+  }
+  const upgrade = yield* upgradeOf(callable, run, stepsOf(node, run))
+  if (upgrade._tag === "Pinned") {
+    // Somebody has to look at what ended its nodes, whatever the definition.
+    if (run.waitsFor !== "migration" && run.waitsFor !== "repair") {
+      yield* node.commit(run, pinning(base, run, upgrade.why))
+    }
+    return "pinned"
+  }
+  const { events, set, steps } = upgrade.parts
+  const freed = run.waitsFor === "migration" ? yield* waitsAgain(node, run) : {}
+  yield* node.commit(run, { ...base, events, set: { ...set, ...freed }, ...(steps.length === 0 ? {} : { steps }) })
+  return upgrade._tag === "Migrates" ? "migrated" : "compatible"
+})
+
+/** What a run that was kept waits for now: for a decision as before, or for its turn, in which it says so itself. */
+const waitsAgain = Effect.fnUntraced(function*(node: Node, run: RunRecord): Effect.fn.Return<Changes, ReadError> {
+  const interrupts = yield* node.durable.store.interrupts(run.runId)
+  if (interrupts.every(({ state }) => state === "resolved")) return { state: "suspended", wakeAt: node.now() }
+  const wakeAt = earliest(interrupts)
+  return { state: "suspended", waitsFor: "interrupt", ...(wakeAt === undefined ? {} : { wakeAt }) }
+})

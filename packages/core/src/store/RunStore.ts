@@ -1,0 +1,257 @@
+/**
+ * The port to where runs live. Every write is a batch that is committed as a whole.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Effect, Layer, type Schema } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { Event, Failure, RunEvent, Usage } from "../run/Event.ts"
+import type { Interrupt, Resolution } from "../run/Interrupt.ts"
+import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
+import type { RunRecord, RunState, WaitsFor } from "../run/RunRecord.ts"
+import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
+
+/**
+ * Admits a run with its first events. When another run of the same tenant, owner and agent holds the idempotency key,
+ * nothing is written and that run is the answer. A fork brings the steps and interrupts that it goes on from.
+ *
+ * With `alone`, nothing is written while another run of its thread is queued, running or suspended: that run is the
+ * answer. A thread is the owner's in its tenant.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Admit {
+  readonly _tag: "Admit"
+  readonly run: RunRecord
+  readonly events: ReadonlyArray<Event>
+  readonly steps?: ReadonlyArray<Step>
+  readonly interrupts?: ReadonlyArray<Interrupt>
+  readonly alone?: boolean
+}
+
+/**
+ * Appends to a run's journal and changes its record, if the run is still of this attempt and in one of the states
+ * `from`, and the interrupt to be resolved is open, and there is room for it `within` the limits. Otherwise nothing is
+ * written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Commit {
+  readonly _tag: "Commit"
+  readonly runId: string
+  readonly attempt: number
+  readonly from: ReadonlyArray<RunState>
+  readonly ts: number
+  readonly events: ReadonlyArray<Event>
+  readonly set?: Changes
+  readonly steps?: ReadonlyArray<Step>
+  readonly open?: ReadonlyArray<Interrupt>
+  readonly resolve?: { readonly id: string; readonly resolution: Resolution }
+  readonly within?: Limits
+}
+
+/**
+ * How many other runs may be running, of the same kind and agent, and of those in the same tenant. With `thread`, no other
+ * run of the thread may be running or suspended, nor an older one queued.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  readonly agent?: number
+  readonly tenant?: number
+  readonly thread?: boolean
+}
+
+/**
+ * What a commit may change in a record. Whoever changes the state also says anew what the run waits for: without
+ * `wakeAt` and `waitsFor` in the same change it waits for nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Changes {
+  readonly state?: RunState
+  readonly wakeAt?: number
+  readonly waitsFor?: WaitsFor
+  readonly crashes?: number
+  readonly fingerprint?: string
+  readonly payload?: Schema.Json
+  readonly attempt?: number
+  readonly emitted?: number
+  readonly output?: Schema.Json
+  readonly error?: Failure
+  readonly usage?: Usage
+  readonly finishedAt?: number
+}
+
+/** The stored result of a step. @category models @since 0.1.0 */
+export interface Step {
+  readonly name: string
+  readonly value: Schema.Json
+}
+
+/** A step as it is kept: `seq` is the number of the run's last event when it was committed. @category models @since 0.1.0 */
+export interface StoredStep extends Step {
+  readonly seq: number
+}
+
+/** @category models @since 0.1.0 */
+export type Write = Admit | Commit
+
+/** What became of one write; `events` carry the numbers that the store gave them. @category models @since 0.1.0 */
+export type Written =
+  | { readonly _tag: "Admitted"; readonly run: RunRecord; readonly events: ReadonlyArray<RunEvent> }
+  | { readonly _tag: "Attached"; readonly run: RunRecord }
+  | { readonly _tag: "Busy"; readonly run: RunRecord }
+  | { readonly _tag: "Committed"; readonly events: ReadonlyArray<RunEvent> }
+  | { readonly _tag: "Refused" }
+
+/** Runs newest first; `before` is the run id that the previous page ended with. @category models @since 0.1.0 */
+export interface Query {
+  readonly tenant: string
+  readonly owner?: string
+  readonly agent?: string
+  readonly kind?: "agent" | "tool"
+  readonly state?: RunState
+  readonly waitsFor?: WaitsFor
+  readonly threadId?: string
+  readonly parentRunId?: string
+  readonly before?: string
+  readonly limit: number
+}
+
+/**
+ * Runs of these agents, queued or suspended, whose time has come: the highest priority first, of the same priority the
+ * oldest first. Those for which there is no room `within` the limits of each agent are left out, so that a full line does
+ * not hide what stands behind it; what waits for a decision needs no room.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DueQuery {
+  readonly now: number
+  readonly agents: ReadonlyArray<string>
+  readonly limit: number
+  readonly within?: Limits
+}
+
+/**
+ * Runs of all tenants in these states, newest first; `before` is the run id that the previous page ended with. `except`
+ * leaves out runs with one of these fingerprints, unless they wait for a migration.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ScanQuery {
+  readonly states: ReadonlyArray<RunState>
+  readonly agent?: string
+  readonly except?: ReadonlyArray<string>
+  readonly before?: string
+  readonly limit: number
+}
+
+/**
+ * Runs that ended in one of these states before a time, oldest first: of these that are named, or of all whose parent is
+ * gone already. What a run has started is kept at least as long as the run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RemoveQuery {
+  readonly runIds?: ReadonlyArray<string>
+  readonly states: ReadonlyArray<RunState>
+  readonly tenant?: string
+  readonly exceptTenants?: ReadonlyArray<string>
+  readonly finishedBefore: number
+  readonly limit: number
+}
+
+/**
+ * Runs that ended before a time and whose journals are kept as they were written, those that ended first first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CompactQuery {
+  readonly finishedBefore: number
+  readonly limit: number
+}
+
+/** How many rows of a journal have become how many; a long journal has several. @category models @since 0.1.0 */
+export interface Compacted {
+  readonly runId: string
+  readonly before: number
+  readonly after: number
+}
+
+/** Blobs that nobody refers to, and their size. @category models @since 0.1.0 */
+export interface Swept {
+  readonly blobs: number
+  readonly bytes: number
+}
+
+/** What reading a run can fail with. @category models @since 0.1.0 */
+export type ReadError = StoreUnavailable | JournalDamaged
+
+/** @category services @since 0.1.0 */
+export class RunStore extends Context.Service<RunStore, {
+  /** Which store this is: the same over restarts and on all its nodes, and no other's. */
+  readonly identity: Effect.Effect<string, StoreUnavailable>
+  /** Commits all writes in one transaction, in order; the answers are in the same order. */
+  readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
+  readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>
+  /** What is damaged is left out of every list, and logged. */
+  readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** Events with `seq > after`, in order, at least one if there is one, about `limit` at most. */
+  readonly events: (runId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<RunEvent>, ReadError>
+  readonly steps: (runId: string) => Effect.Effect<ReadonlyArray<StoredStep>, ReadError>
+  readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ReadError>
+  /** Running runs that no other living node has, oldest first; those that this process drives included. */
+  readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** Those of the unfinished runs that another node had, which is gone; none where one process has the store. */
+  readonly abandoned: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** For who looks after the store as a whole: no caller sees what it answers. */
+  readonly scan: (query: ScanQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** How many are due, with room or without: on Redis those of a node whose clock is ahead as well. */
+  readonly countDue: (query: Pick<DueQuery, "now" | "agents">) => Effect.Effect<number, StoreUnavailable>
+  /** Removes runs with all that belongs to them, and says which. With `dryRun` it only says which. */
+  readonly remove: (
+    query: RemoveQuery & { readonly dryRun?: boolean }
+  ) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /**
+   * Keeps journals in less room, each once, and says which: whoever reads them gets every event as before, under the same
+   * number. Nothing is left to do when it says none. With `dryRun` it only says which.
+   */
+  readonly compact: (
+    query: CompactQuery & { readonly dryRun?: boolean }
+  ) => Effect.Effect<ReadonlyArray<Compacted>, StoreUnavailable>
+  /**
+   * Removes blobs written before a time that nothing of a run refers to; with `dryRun` it only says how many. Others may
+   * write meanwhile, if nobody needs longer than until that time from a blob to its commit. A store that keeps everything
+   * itself does not have it.
+   */
+  readonly sweepBlobs?: (
+    query: { readonly writtenBefore: number; readonly dryRun?: boolean }
+  ) => Effect.Effect<Swept, StoreUnavailable>
+  /**
+   * Runs an effect and commits what follows from it in one transaction of the store's own database: both are there
+   * afterwards, or neither. A store without SQL does not have it.
+   */
+  readonly transact?: <A, E, R>(
+    body: Effect.Effect<A, E, R | SqlClient>,
+    commit: (value: A) => Commit
+  ) => Effect.Effect<readonly [A, Written], E | StoreUnavailable, Exclude<R, SqlClient>>
+}>()("@fastagentic/core/store/RunStore") {
+  /** Everything in memory; of the finished runs the last 1,000 are kept. */
+  static readonly layerMemory: Layer.Layer<RunStore> = Layer.sync(RunStore, () => {
+    const { writeNow: _writeNow, ...store } = makeMemoryRunStore(1_000)
+    return store
+  })
+}
+
+/** A record after a commit. @category combinators @since 0.1.0 */
+export { changed } from "./internal/changed.ts"

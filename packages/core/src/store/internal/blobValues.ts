@@ -1,0 +1,138 @@
+import { Effect, Option, Schema } from "effect"
+import { JournalDamaged, type StoreUnavailable } from "../../run/RunError.ts"
+import type { BlobStore } from "../BlobStore.ts"
+import type { ReadError } from "../RunStore.ts"
+
+/** The only key of what stands for a value: where the value is, or the value, where it has such a key itself. */
+const mark = "@fastagentic/blob"
+
+const Mark = Schema.Struct({
+  [mark]: Schema.Union([Schema.Struct({ key: Schema.String }), Schema.Struct({ value: Schema.Json })])
+})
+const decodeMark = Schema.decodeUnknownEffect(Mark)
+
+/**
+ * A blob names its run and its store, and none is written twice: no two runs share one, so it goes when its run goes, and
+ * one that nothing refers to after a time never will be referred to.
+ */
+const decodeBlob = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Struct({ run: Schema.String, value: Schema.Json }))
+)
+
+/** What a blob begins with. */
+const Owner = Schema.fromJsonString(
+  Schema.Struct({ run: Schema.String, store: Schema.optionalKey(Schema.String) })
+)
+const decodeOwner = Schema.decodeUnknownOption(Owner)
+const ownerText = /^(\{"run":"(?:[^"\\]|\\.)*"(?:,"store":"(?:[^"\\]|\\.)*")?),/u
+
+/** How much text of blobs that were read is at hand. */
+const cacheSize = 8 * 1_048_576
+
+export const isMarked = (value: Schema.Json | undefined): boolean =>
+  typeof value === "object" && value !== null && Object.hasOwn(value, mark)
+
+/** Whether a value has more JSON than this, about; it is looked at only as far as that takes. */
+export const isLarger = (value: Schema.Json, limit: number): boolean => {
+  if (limit === Infinity) return false
+  const open: Array<Schema.Json> = [value]
+  let left = limit
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    left -= 2
+    if (typeof one === "string") left -= one.length
+    else if (Array.isArray(one)) {
+      if (one.length > left) return true
+      for (const member of one) open.push(member)
+    } else if (typeof one === "object" && one !== null) {
+      for (const [key, member] of Object.entries(one)) {
+        left -= key.length + 4
+        if (left < 0) return true
+        open.push(member)
+      }
+    }
+    if (left < 0) return true
+  }
+  return false
+}
+
+/** Values of runs, and what is kept for them. */
+export const makeValues = (
+  blobs: BlobStore["Service"],
+  identity: Effect.Effect<string, StoreUnavailable>,
+  threshold: number
+) => {
+  const cache = new Map<string, { readonly value: Schema.Json; readonly size: number }>()
+  let cached = 0
+
+  const remember = (key: string, value: Schema.Json, size: number) => {
+    if (size > cacheSize / 4 || cache.has(key)) return
+    cache.set(key, { value, size })
+    cached += size
+    for (const [oldest, { size }] of cache) {
+      if (cached <= cacheSize) return
+      cache.delete(oldest)
+      cached -= size
+    }
+  }
+
+  const needs = (value: Schema.Json | undefined): boolean =>
+    value !== undefined && (isMarked(value) || isLarger(value, threshold))
+
+  /** What is written for a value, once its blob is there. */
+  const keep = (runId: string, value: Schema.Json): Effect.Effect<Schema.Json, StoreUnavailable> =>
+    isLarger(value, threshold)
+      ? Effect.flatMap(identity, (store) =>
+        Effect.try({
+          try: () => JSON.stringify({ run: runId, store, id: globalThis.crypto.randomUUID(), value }),
+          catch: () => undefined
+        })).pipe(
+          Effect.flatMap((text) => blobs.put(new TextEncoder().encode(text))),
+          Effect.map((key) => ({ [mark]: { key } })),
+          // What has no JSON is for the store to refuse.
+          Effect.catchIf((error) => error === undefined, () => Effect.succeed(value))
+        )
+      : Effect.succeed(escape(value))
+
+  /** The value that something stands for. */
+  const take = (runId: string, what: string, kept: Schema.Json): Effect.Effect<Schema.Json, ReadError> => {
+    if (!isMarked(kept)) return Effect.succeed(kept)
+    const damaged = () => Effect.fail(new JournalDamaged({ runId, what }))
+    return Effect.gen(function*() {
+      const { [mark]: found } = yield* decodeMark(kept)
+      if ("value" in found) return found.value
+      const known = cache.get(found.key)
+      if (known !== undefined) return known.value
+      const bytes = yield* blobs.get(found.key)
+      const { run, value } = yield* decodeBlob(new TextDecoder().decode(bytes))
+      if (run !== runId) return yield* damaged()
+      remember(found.key, value, bytes.length)
+      return value
+    }).pipe(Effect.catchTag(["SchemaError", "BlobNotFound", "BlobDamaged"], damaged))
+  }
+
+  const remove = (keys: Iterable<string>) =>
+    Effect.forEach(keys, (key) => blobs.remove(key), { concurrency: 8, discard: true })
+
+  /** Whose a blob is, when it is one of ours. */
+  const ownerOf = (key: string) =>
+    Effect.map(blobs.start(key, 512), (bytes) => {
+      const [, text] = ownerText.exec(new TextDecoder().decode(bytes ?? new Uint8Array())) ?? []
+      return text === undefined ? undefined : Option.getOrUndefined(decodeOwner(`${text}}`))
+    })
+
+  return { needs, keep, take, remove, ownerOf }
+}
+
+export type Values = ReturnType<typeof makeValues>
+
+/** A value as it is kept beside its run. */
+export const escape = (value: Schema.Json): Schema.Json => isMarked(value) ? { [mark]: { value } } : value
+
+/** The key of the blob that something stands for, if it stands for one. */
+export const keyIn = (kept: Schema.Json | undefined): ReadonlyArray<string> => {
+  if (typeof kept !== "object" || kept === null || !(mark in kept)) return []
+  const found: unknown = kept[mark]
+  return typeof found === "object" && found !== null && "key" in found && typeof found.key === "string"
+    ? [found.key]
+    : []
+}

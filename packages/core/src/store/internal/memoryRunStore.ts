@@ -1,0 +1,247 @@
+import { Array as Arr, Effect } from "effect"
+import { type RunEvent, stamp } from "../../run/Event.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
+import * as PackedEvents from "../../run/PackedEvents.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type * as RunStore from "../RunStore.ts"
+import { changed } from "./changed.ts"
+
+interface Stored {
+  run: RunRecord
+  readonly events: Array<RunEvent>
+  /** What takes the place of the events once they are compacted. */
+  packed?: ReadonlyArray<ReadonlyArray<PackedEvents.Entry>>
+  readonly steps: Map<string, RunStore.StoredStep>
+  readonly interrupts: Map<string, Interrupt>
+}
+
+/** A store that can also be written without waiting. */
+export type MemoryRunStore = RunStore.RunStore["Service"] & {
+  readonly writeNow: (writes: ReadonlyArray<RunStore.Write>) => ReadonlyArray<RunStore.Written>
+}
+
+/** Keeps the last `retain` finished runs. */
+export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
+  const runs = new Map<string, Stored>()
+  const keys = new Map<string, string>()
+  const finished = new Set<string>()
+
+  const evict = () => {
+    for (const runId of finished) {
+      if (finished.size <= retain) return
+      const stored = runs.get(runId)
+      if (stored !== undefined) forget(stored.run)
+      else finished.delete(runId)
+    }
+  }
+
+  const forget = (run: RunRecord) => {
+    if (keys.get(keyOf(run)) === run.runId) keys.delete(keyOf(run))
+    finished.delete(run.runId)
+    runs.delete(run.runId)
+  }
+
+  const admit = (write: RunStore.Admit): RunStore.Written => {
+    const key = keyOf(write.run)
+    const holder = write.run.idempotencyKey === undefined ? undefined : runs.get(keys.get(key) ?? "")
+    if (holder !== undefined) return { _tag: "Attached", run: holder.run }
+    const { attempt, createdAt, runId, state } = write.run
+    if (runs.has(runId)) return { _tag: "Refused" }
+    const other = write.alone === true ? others(write.run, isOpen) : undefined
+    if (other !== undefined) return { _tag: "Busy", run: other }
+    const events = stamp(write.events, { runId, attempt, ts: createdAt, lastSeq: 0 })
+    const run = { ...write.run, seq: events.length }
+    const steps = (write.steps ?? []).map((step) => [step.name, { ...step, seq: events.length }] as const)
+    const interrupts = (write.interrupts ?? []).map((interrupt) => [interrupt.id, interrupt] as const)
+    runs.set(runId, { run, events: [...events], steps: new Map(steps), interrupts: new Map(interrupts) })
+    if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
+    if (isFinal(state)) finished.add(runId)
+    return { _tag: "Admitted", run, events }
+  }
+
+  const commit = (write: RunStore.Commit): RunStore.Written => {
+    const stored = runs.get(write.runId)
+    if (stored === undefined || stored.run.attempt !== write.attempt || !write.from.includes(stored.run.state)) {
+      return { _tag: "Refused" }
+    }
+    if (stored.packed !== undefined) return { _tag: "Refused" }
+    if (write.within !== undefined && !makeFits(write.within)(stored.run)) return { _tag: "Refused" }
+    if (write.resolve !== undefined) {
+      const open = stored.interrupts.get(write.resolve.id)
+      if (open?.state !== "open") return { _tag: "Refused" }
+      stored.interrupts.set(open.id, { ...open, state: "resolved", resolution: write.resolve.resolution })
+    }
+    for (const interrupt of write.open ?? []) stored.interrupts.set(interrupt.id, interrupt)
+    const { runId, ts } = write
+    const attempt = write.set?.attempt ?? write.attempt
+    const events = stamp(write.events, { runId, attempt, ts, lastSeq: stored.run.seq })
+    stored.events.push(...events)
+    stored.run = changed(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
+    for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
+    if (isFinal(stored.run.state)) {
+      finished.add(runId)
+      evict()
+    }
+    return { _tag: "Committed", events }
+  }
+
+  const others = (run: RunRecord, matches: (other: RunRecord) => boolean) => {
+    let first: RunRecord | undefined
+    for (const { run: other } of runs.values()) {
+      if (other.runId === run.runId || !sameThread(run, other) || !matches(other)) continue
+      if (first === undefined || other.runId < first.runId) first = other
+    }
+    return first
+  }
+
+  /** Whether there is room for a run beside all others, told by one look at them. */
+  const makeFits = ({ agent = Infinity, tenant = Infinity, thread = false }: RunStore.Limits) => {
+    const running = new Map<string, number>()
+    const threads = new Map<string, Array<RunRecord>>()
+    const add = (key: string) => running.set(key, (running.get(key) ?? 0) + 1)
+    for (const { run } of runs.values()) {
+      if (run.state === "running") placesOf(run).forEach(add)
+      if (!thread || run.threadId === undefined || isFinal(run.state)) continue
+      const key = threadOf(run)
+      const open = threads.get(key)
+      if (open === undefined) threads.set(key, [run])
+      else open.push(run)
+    }
+    return (run: RunRecord) => {
+      const itself = run.state === "running" ? 1 : 0
+      const [inAgent = 0, inTenant = 0] = placesOf(run).map((key) => (running.get(key) ?? 0) - itself)
+      if (inAgent >= agent || inTenant >= tenant) return false
+      return threads.get(threadOf(run))?.some((other) => other.runId !== run.runId && isBefore(other, run)) !== true
+    }
+  }
+
+  const hasParent = ({ parentRunId }: RunRecord) => parentRunId !== undefined && runs.has(parentRunId)
+
+  const byId = (runIds: Iterable<Stored>, matches: (run: RunRecord) => boolean) =>
+    Array.from(runIds, (stored) => stored.run).filter(matches).sort((a, b) => a.runId < b.runId ? -1 : 1)
+
+  const writeNow = (writes: ReadonlyArray<RunStore.Write>) =>
+    writes.map((write) => write._tag === "Admit" ? admit(write) : commit(write))
+
+  const identity = globalThis.crypto.randomUUID()
+
+  return {
+    writeNow,
+    identity: Effect.succeed(identity),
+    write: (writes) => Effect.sync(() => writeNow(writes)),
+    get: (runId) => Effect.sync(() => runs.get(runId)?.run),
+    list: (query) =>
+      Effect.sync(() =>
+        Array.from(runs.values(), (stored) => stored.run)
+          .filter((run) => matches(run, query))
+          .sort((a, b) => a.runId < b.runId ? 1 : -1)
+          .slice(0, query.limit)
+      ),
+    scan: ({ agent, before, except, limit, states }) =>
+      Effect.sync(() =>
+        byId(runs.values(), (run) =>
+          states.includes(run.state) && (agent === undefined || run.agent === agent) &&
+          (before === undefined || run.runId < before) &&
+          (except === undefined || run.waitsFor === "migration" || !except.includes(run.fingerprint)))
+          .reverse()
+          .slice(0, limit)
+      ),
+    events: (runId, after, limit) => Effect.sync(() => eventsOf(runs.get(runId), after, limit)),
+    steps: (runId) => Effect.sync(() => [...(runs.get(runId)?.steps.values() ?? [])]),
+    interrupts: (runId) => Effect.sync(() => [...(runs.get(runId)?.interrupts.values() ?? [])]),
+    abandoned: Effect.succeed([]),
+    unfinished: Effect.sync(() => byId(runs.values(), (run) => run.state === "running")),
+    due: ({ limit, within, ...query }) =>
+      Effect.sync(() => {
+        const fits = within === undefined ? () => true : makeFits(within)
+        return byId(runs.values(), (run) => isDue(run, query) && (run.waitsFor === "interrupt" || fits(run)))
+          .sort((a, b) => b.priority - a.priority)
+          .slice(0, limit)
+      }),
+    countDue: (query) => Effect.sync(() => byId(runs.values(), (run) => isDue(run, query)).length),
+    remove: (query) =>
+      Effect.sync(() => {
+        const found = byId(runs.values(), (run) =>
+          isRemovable(run, query) && (query.runIds !== undefined || !hasParent(run)))
+          .sort((a, b) =>
+            (a.finishedAt ?? 0) - (b.finishedAt ?? 0)
+          )
+          .slice(0, query.limit)
+        if (query.dryRun !== true) found.forEach(forget)
+        return found
+      }),
+    compact: ({ dryRun, finishedBefore, limit }) =>
+      Effect.sync(() =>
+        Array.from(runs.values())
+          .filter(({ packed, run }) =>
+            packed === undefined && isFinal(run.state) && (run.finishedAt ?? Infinity) < finishedBefore
+          )
+          .sort((a, b) => (a.run.finishedAt ?? 0) - (b.run.finishedAt ?? 0))
+          .slice(0, limit)
+          .map((stored) => {
+            const { events, run: { runId } } = stored
+            const packed = Arr.chunksOf(events, PackedEvents.chunkSize).map((chunk) =>
+              PackedEvents.pack(chunk.map(({ runId: _runId, seq: _seq, ...event }) => event))
+            )
+            const compacted = { runId, before: events.length, after: packed.flat().length }
+            if (dryRun !== true) {
+              stored.packed = packed
+              stored.events.length = 0
+            }
+            return compacted
+          })
+      )
+  }
+}
+
+const eventsOf = (stored: Stored | undefined, after: number, limit: number): ReadonlyArray<RunEvent> => {
+  if (stored?.packed === undefined) return stored?.events.slice(after, after + limit) ?? []
+  const { packed, run: { runId } } = stored
+  const size = PackedEvents.chunkSize
+  const first = Math.floor(after / size)
+  return packed.slice(first, Math.ceil((after + limit) / size))
+    .flatMap((entries, index) => PackedEvents.decode(entries, { runId, first: (first + index) * size + 1 }))
+    .filter(({ seq }) => seq > after && seq <= after + limit)
+}
+
+const isDue = (
+  { agent, state, wakeAt = Infinity }: RunRecord,
+  { agents, now }: Pick<RunStore.DueQuery, "agents" | "now">
+) => (state === "queued" || state === "suspended") && agents.includes(agent) && wakeAt <= now
+
+const isOpen = (run: RunRecord) => !isFinal(run.state)
+
+/** Whether a run of the same thread has its turn first. */
+const isBefore = (other: RunRecord, run: RunRecord) =>
+  other.state === "running" || other.state === "suspended" || (other.state === "queued" && other.runId < run.runId)
+
+const placesOf = ({ agent, kind, tenant }: RunRecord) => [
+  JSON.stringify([kind, agent]),
+  JSON.stringify([kind, agent, tenant])
+]
+
+const threadOf = ({ owner, tenant, threadId }: RunRecord) => JSON.stringify([tenant, owner, threadId])
+
+const sameThread = (a: RunRecord, b: RunRecord) =>
+  a.threadId !== undefined && a.threadId === b.threadId && a.tenant === b.tenant && a.owner === b.owner
+
+const isRemovable = (
+  run: RunRecord,
+  { exceptTenants, finishedBefore, runIds, states, tenant }: RunStore.RemoveQuery
+) =>
+  isFinal(run.state) && states.includes(run.state) && (tenant === undefined || run.tenant === tenant) &&
+  exceptTenants?.includes(run.tenant) !== true && runIds?.includes(run.runId) !== false &&
+  run.finishedAt !== undefined && run.finishedAt < finishedBefore
+
+const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])
+
+const matches = (run: RunRecord, query: RunStore.Query) =>
+  run.tenant === query.tenant &&
+  (query.owner === undefined || run.owner === query.owner) &&
+  (query.agent === undefined || run.agent === query.agent) &&
+  (query.kind === undefined || run.kind === query.kind) &&
+  (query.state === undefined || run.state === query.state) &&
+  (query.waitsFor === undefined || run.waitsFor === query.waitsFor) &&
+  (query.threadId === undefined || run.threadId === query.threadId) &&
+  (query.parentRunId === undefined || run.parentRunId === query.parentRunId) &&
+  (query.before === undefined || run.runId < query.before)

@@ -1,0 +1,128 @@
+import { type Context, Metric } from "effect"
+import type { Usage } from "../../run/Event.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+
+const started = Metric.counter("fastagentic_runs_started_total", {
+  description: "Runs admitted",
+  incremental: true
+})
+
+const finished = Metric.counter("fastagentic_runs_finished_total", {
+  description: "Runs that ended, by their state",
+  incremental: true
+})
+
+const duration = Metric.histogram("fastagentic_run_duration_seconds", {
+  description: "From the admission of a run to its end, pauses included",
+  boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600]
+})
+
+const active = Metric.gauge("fastagentic_runs_active", { description: "Runs that this process drives now" })
+
+const committed = Metric.counter("fastagentic_events_committed_total", {
+  description: "Events written to journals",
+  incremental: true
+})
+
+const tokens = Metric.counter("fastagentic_tokens_total", {
+  description: "Tokens that models have used, by their type: input or output",
+  incremental: true
+})
+
+const cost = Metric.counter("fastagentic_cost_usd_total", {
+  description: "What calls of models have cost, as far as prices are known",
+  incremental: true
+})
+
+const refused = Metric.counter("fastagentic_calls_refused_total", {
+  description: "Calls that were refused before they became runs, by what refused them",
+  incremental: true
+})
+
+const streams = Metric.gauge("fastagentic_streams_open", { description: "Streams of events that are open now" })
+
+const waiting = Metric.gauge("fastagentic_runs_waiting", {
+  description: "Runs whose time has come and that stand in line, in the whole store, when this node last counted"
+})
+
+const commitDuration = Metric.histogram("fastagentic_store_commit_duration_seconds", {
+  description: "How long a transaction of the writer of journals takes",
+  boundaries: [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+})
+
+const commitWrites = Metric.histogram("fastagentic_store_commit_writes", {
+  description: "How many writes share a transaction",
+  boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256]
+})
+
+/** What the runtime counts, under the name of its app: several may share a process. */
+export class Metrics {
+  private readonly app: string
+  private readonly services: Context.Context<never>
+  private readonly driven: Metric.Metric<number, unknown>
+  private readonly written: Metric.Metric<number, unknown>
+  private readonly known = new Map<string, Metric.Metric<number, unknown>>()
+
+  constructor(app: string, services: Context.Context<never>) {
+    this.app = app
+    this.services = services
+    this.driven = Metric.withAttributes(active, { app })
+    this.written = Metric.withAttributes(committed, { app })
+  }
+
+  started(run: RunRecord) {
+    this.update(started, { kind: run.kind, agent: run.agent })
+  }
+
+  /** Counts a run whose record says that it has ended. */
+  ended(run: RunRecord) {
+    if (!isFinal(run.state)) return
+    const { agent, createdAt, finishedAt = createdAt, kind, state } = run
+    this.update(finished, { kind, agent, state })
+    this.update(duration, { kind, agent }, (finishedAt - createdAt) / 1_000)
+  }
+
+  active(change: 1 | -1) {
+    this.driven.modifyUnsafe(change, this.services)
+  }
+
+  committed(events: number) {
+    this.written.updateUnsafe(events, this.services)
+  }
+
+  used({ agent, kind }: RunRecord, usage: Usage & { readonly model?: string | undefined }) {
+    const labels = { kind, agent, model: usage.model ?? "unknown" }
+    if (usage.inputTokens > 0) this.update(tokens, { ...labels, type: "input" }, usage.inputTokens)
+    if (usage.outputTokens > 0) this.update(tokens, { ...labels, type: "output" }, usage.outputTokens)
+    if (usage.costUsd !== undefined && usage.costUsd > 0) this.update(cost, labels, usage.costUsd)
+  }
+
+  refused(protocol: string, reason: string, rule: string) {
+    this.update(refused, { protocol, reason, rule })
+  }
+
+  streams(protocol: string, change: 1 | -1) {
+    this.labelled(streams, { protocol }).modifyUnsafe(change, this.services)
+  }
+
+  waiting(durable: boolean, count: number) {
+    this.update(waiting, { durable: String(durable) }, count)
+  }
+
+  /** A transaction of a store that takes time. */
+  transaction(writes: number, millis: number) {
+    this.update(commitDuration, {}, millis / 1_000)
+    this.update(commitWrites, {}, writes)
+  }
+
+  private update(metric: Metric.Metric<number, unknown>, labels: Record<string, string>, value = 1) {
+    this.labelled(metric, labels).updateUnsafe(value, this.services)
+  }
+
+  private labelled(metric: Metric.Metric<number, unknown>, labels: Record<string, string>) {
+    const key = `${metric.id} ${Object.values(labels).join(" ")}`
+    const known = this.known.get(key) ?? Metric.withAttributes(metric, { app: this.app, ...labels })
+    this.known.set(key, known)
+    return known
+  }
+}

@@ -1,4 +1,0 @@
-import * as BlobStore from "@fastagentic/core/BlobStore"
-import { suite } from "./contract/BlobStoreContract.ts"
-
-suite("BlobStore.layerMemory", BlobStore.layerMemory)

@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Audit, AuditChain, AuditLog } from "@fastagentic/core"
+import { ConfigProvider, Context, Effect, Layer } from "effect"
+import * as Aead from "effect/crypto/Aead"
+import * as Digest from "effect/crypto/Digest"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Signature from "effect/crypto/Signature"
+import * as TestClock from "effect/testing/TestClock"
+import * as AuditContract from "../contract/AuditContract.ts"
+import * as AuditLogContract from "../contract/AuditLogContract.ts"
+
+AuditContract.suite("Audit.layerMemory", Audit.layerMemory)
+
+AuditLogContract.suite(
+  "AuditLog.layerMemory",
+  Effect.map(Layer.build(Layer.fresh(AuditLog.AuditLog.layerMemory)), Layer.succeedContext)
+)
+
+const configured = Layer.provideMerge(AuditChain.layer, AuditLog.AuditLog.layerMemory).pipe(
+  Layer.provide(
+    Layer.mergeAll(Digest.layerWebCrypto, Aead.layerWebCrypto, Signature.layerWebCrypto).pipe(
+      Layer.provide(SecureRandom.layerWebCrypto)
+    )
+  ),
+  Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({
+    FASTAGENTIC_AUDIT_KEY: "0f".repeat(32),
+    FASTAGENTIC_AUDIT_RETENTION: "1 day"
+  })))
+)
+
+/** Hashes are made elsewhere, in real time. */
+const eventually = <A, E>(effect: Effect.Effect<A, E>, until: (value: A) => boolean): Effect.Effect<A, E> =>
+  Effect.flatMap(
+    Effect.andThen(Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve))), effect),
+    (value) => until(value) ? Effect.succeed(value) : eventually(effect, until)
+  )
+
+describe("AuditChain.layer", () => {
+  it.effect("signs after a minute, and lets go of what is too old", () =>
+    Effect.gen(function*() {
+      const context = yield* Layer.build(configured)
+      const [audit, log] = [Context.get(context, Audit.Audit), Context.get(context, AuditLog.AuditLog)]
+      const record = (at: number) => Effect.forkChild(audit.record(AuditContract.makeEntry({ at })))
+      const count = (limit: number) =>
+        eventually(audit.page({ tenant: "acme", limit }), (page) => page.length === limit)
+      yield* record(0)
+      yield* count(1)
+      yield* record(86_400_000)
+      yield* count(2)
+      yield* TestClock.adjust("1 minute")
+      const [head] = yield* eventually(log.heads("acme"), (heads) => heads.length > 0)
+      assert.deepInclude(head, { kind: "head", seq: 2, at: 60_000 })
+      yield* TestClock.adjust("25 hours")
+      yield* eventually(log.heads("acme"), (heads) => heads.some(({ kind }) => kind === "cut"))
+      assert.deepStrictEqual((yield* audit.page({ tenant: "acme", limit: 9 })).map(({ seq }) => seq), [2])
+    }).pipe(Effect.scoped))
+})

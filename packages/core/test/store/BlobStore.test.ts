@@ -1,0 +1,4 @@
+import * as BlobStore from "@fastagentic/core/store/BlobStore"
+import { suite } from "../contract/BlobStoreContract.ts"
+
+suite("BlobStore.layerMemory", BlobStore.layerMemory)
