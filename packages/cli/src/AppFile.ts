@@ -8,7 +8,7 @@ import { Effect, Schema } from "effect"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import * as Complaint from "./Complaint.ts"
+import * as ErrorText from "./ErrorText.ts"
 
 /** The file cannot be served. @category errors @since 0.1.0 */
 export class UnusableFile extends Schema.TaggedError<UnusableFile>()("UnusableFile", {
@@ -37,7 +37,7 @@ export const load = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
     catch: (cause) =>
       new UnusableFile({
         file,
-        problem: `cannot be loaded: ${Complaint.of(cause)}`
+        problem: `cannot be loaded: ${ErrorText.of(cause)}`
       })
   })
   const exported = typeof module === "object" && module !== null && "default" in module ? module.default : undefined

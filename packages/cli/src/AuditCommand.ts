@@ -11,8 +11,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import type { Digest } from "effect/crypto/Digest"
 import type { Signature } from "effect/crypto/Signature"
+import * as DurationFlag from "./DurationFlag.ts"
 import * as Store from "./Store.ts"
-import * as Time from "./Time.ts"
 
 /** What was printed says where. @category errors @since 0.1.0 */
 export class TrailBroken extends Schema.TaggedError<TrailBroken>()("TrailBroken", {
@@ -165,7 +165,7 @@ const cut = Command.make(
     store
   },
   Effect.fnUntraced(function*({ olderThan, store }) {
-    const keep = yield* Time.parse("older-than", olderThan)
+    const keep = yield* DurationFlag.parse("older-than", olderThan)
     yield* inStore(
       store,
       Effect.fnUntraced(function*() {

@@ -12,7 +12,7 @@ import manifest from "../package.json" with { type: "json" }
 import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
-import * as Complaint from "./Complaint.ts"
+import * as ErrorText from "./ErrorText.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
 import * as RunCommand from "./RunCommand.ts"
@@ -34,7 +34,7 @@ const root = Command.make("fastagentic").pipe(
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Console.error(`fastagentic: ${event.errors.map((error) => Complaint.firstLine(error.message)).join("; ")}`)
+      ? Console.error(`fastagentic: ${event.errors.map((error) => ErrorText.firstLine(error.message)).join("; ")}`)
       : CliOutput.defaultPresenter.present(event)
 })
 
@@ -48,7 +48,7 @@ const main = Command.run(root, { version: manifest.version }).pipe(
   Effect.tapError((error) =>
     typeof error === "object" && error !== null && "_tag" in error && error._tag === "ShowHelp"
       ? Effect.void
-      : Console.error(`fastagentic: ${Complaint.of(error)}`)
+      : Console.error(`fastagentic: ${ErrorText.of(error)}`)
   ),
   Effect.tapDefect((defect) => Effect.logFatal("fastagentic failed unexpectedly", defect)),
   Effect.provide([NodeServices.layer, presenter, logging])

@@ -8,8 +8,8 @@ import { Clock, Console, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as DurationFlag from "./DurationFlag.ts"
 import * as Store from "./Store.ts"
-import * as Time from "./Time.ts"
 
 /** There are no keys to be made where nothing is kept. @category errors @since 0.1.0 */
 export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLasts", { store: Schema.String }) {
@@ -26,7 +26,7 @@ const time = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
 const durationOf = (flag: string, text: Option.Option<string>) =>
-  Option.isNone(text) ? Effect.undefined : Time.parse(flag, text.value)
+  Option.isNone(text) ? Effect.undefined : DurationFlag.parse(flag, text.value)
 
 const within = <A, E>({ layer }: Store.Store, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
   Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))

@@ -15,7 +15,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as AppFile from "./AppFile.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
-import * as Keep from "./Keep.ts"
+import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
 import * as Store from "./Store.ts"
 
@@ -101,7 +101,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const place = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
     const store = yield* Store.parse(place, options.engine)
     if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
-    const retention = Layer.provide(Retention.layer(yield* Keep.parse(options.retention)), store.layer)
+    const retention = Layer.provide(Retention.layer(yield* RetentionFlag.parse(options.retention)), store.layer)
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
     const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, runnable.handlers)
     const budget = Layer.provide(Budget.layer, counted)

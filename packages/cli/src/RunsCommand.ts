@@ -7,9 +7,9 @@ import { Retention, type RunRecord, type RunStore } from "@fastagentic/core"
 import { Clock, Console, Duration, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as Keep from "./Keep.ts"
+import * as DurationFlag from "./DurationFlag.ts"
+import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Store from "./Store.ts"
-import * as Time from "./Time.ts"
 
 const flags = {
   store: Store.flag("store"),
@@ -27,7 +27,7 @@ const flags = {
     ),
     Flag.withDefault("1d")
   ),
-  state: Flag.Literals("state", Keep.states).pipe(
+  state: Flag.Literals("state", RetentionFlag.states).pipe(
     Flag.withDescription("How they have ended; may be given several times, default all"),
     Flag.atLeast(0)
   ),
@@ -41,7 +41,7 @@ const flags = {
 /** The time before which something has to have ended, if a flag says one. */
 const before = Effect.fnUntraced(function*(flag: string, age: Option.Option<string>) {
   if (Option.isNone(age)) return undefined
-  return (yield* Clock.currentTimeMillis) - Duration.toMillis(yield* Time.parse(flag, age.value))
+  return (yield* Clock.currentTimeMillis) - Duration.toMillis(yield* DurationFlag.parse(flag, age.value))
 })
 
 const remove = Effect.fnUntraced(function*(selection: Retention.Selection, dryRun: boolean) {
@@ -92,7 +92,7 @@ const prune = Command.make(
     const { layer } = yield* Store.existing(store)
     const work = Effect.gen(function*() {
       if (removedBefore !== undefined) {
-        const states = state.length === 0 ? Keep.states : state
+        const states = state.length === 0 ? RetentionFlag.states : state
         const selection = { states, finishedBefore: removedBefore }
         yield* remove(Option.isNone(tenant) ? selection : { ...selection, tenant: tenant.value }, dryRun)
       }

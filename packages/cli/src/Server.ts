@@ -29,7 +29,7 @@ export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
 }
 
 /** A server that asks nobody who they are stays on this machine. @category errors @since 0.1.0 */
-export class OpenToTheWorld extends Schema.TaggedError<OpenToTheWorld>()("OpenToTheWorld", { host: Schema.String }) {
+export class InsecureBind extends Schema.TaggedError<InsecureBind>()("OpenToTheWorld", { host: Schema.String }) {
   override get message() {
     return `without an auth layer the server binds to a loopback address only, not to ${this.host}`
   }
@@ -55,7 +55,7 @@ export type Requirements = RunStore.RunStore | Auth.Auth | RateLimit.RateLimit |
  */
 export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.Layer<
   Runtime.Runtime | HttpServer.HttpServer,
-  Fusion.FusionError | RunError.StoreUnavailable | PortInUse | OpenToTheWorld,
+  Fusion.FusionError | RunError.StoreUnavailable | PortInUse | InsecureBind,
   App.Handlers<A> | Requirements
 > => {
   const host = options.host ?? "127.0.0.1"
@@ -66,7 +66,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       HttpRouter.serve(Layer.merge(routes, LocalGuard.layer), { disableLogger: true, disableListenLog: true })
     ),
     Layer.provideMerge(listen(host, port)),
-    Layer.provideMerge(stayHome(host)),
+    Layer.provideMerge(requireLoopback(host)),
     Layer.provideMerge(Runtime.layer(app))
   )
 }
@@ -93,8 +93,8 @@ const listen = (host: string, port: number) =>
 const codeOf = (cause: unknown) =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown"
 
-const stayHome = (host: string) =>
+const requireLoopback = (host: string) =>
   Layer.effectDiscard(
     Effect.flatMap(Auth.Auth, (auth) =>
-      auth.open && !LocalGuard.isLoopback(host) ? Effect.fail(new OpenToTheWorld({ host })) : Effect.void)
+      auth.open && !LocalGuard.isLoopback(host) ? Effect.fail(new InsecureBind({ host })) : Effect.void)
   )

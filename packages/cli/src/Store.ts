@@ -18,8 +18,8 @@ import { Config, Effect, Layer, Redacted, Schema } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { existsSync } from "node:fs"
 import * as Blobs from "./Blobs.ts"
-import * as Complaint from "./Complaint.ts"
 import * as Defaults from "./Defaults.ts"
+import * as ErrorText from "./ErrorText.ts"
 
 /** A value that names no store. @category errors @since 0.1.0 */
 export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
@@ -228,12 +228,12 @@ const missingPackage = (cause: unknown) => {
 /** What lies at the bottom of an error says most; some errors have nothing but a code. */
 const problemOf = (error: unknown): string => {
   if (typeof error !== "object" || error === null) return String(error)
-  if (error instanceof Config.ConfigError) return Complaint.fromConfig(error)
+  if (error instanceof Config.ConfigError) return ErrorText.fromConfig(error)
   const inner = "reason" in error ? error.reason : "cause" in error ? error.cause : undefined
   const deeper = inner === undefined ? "" : problemOf(inner)
   if (deeper !== "") return deeper
   if ("message" in error && typeof error.message === "string" && error.message !== "") {
-    return Complaint.firstLine(error.message)
+    return ErrorText.firstLine(error.message)
   }
   return "code" in error ? String(error.code) : ""
 }

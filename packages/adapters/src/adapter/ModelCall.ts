@@ -9,9 +9,9 @@ import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Cause, Deferred, Effect, Exit, Fiber, Queue, Stream } from "effect"
 import type * as Response from "effect/ai/Response"
 import { Thrown } from "./AdapterError.ts"
-import * as Bracket from "./Bracket.ts"
+import * as HookBracket from "./HookBracket.ts"
+import * as ModelBudget from "./ModelBudget.ts"
 import * as PartEvents from "./PartEvents.ts"
-import * as Spending from "./Spending.ts"
 import * as Tokens from "./Tokens.ts"
 
 /**
@@ -61,10 +61,10 @@ export const open = Effect.fnUntraced(function*(options: Options) {
   const passed: Array<Response.AnyPart> = []
   let entered = false
   let spent: Event.Usage | undefined
-  let spending: Spending.Spending | undefined
+  let spending: ModelBudget.ModelBudget | undefined
 
   const pay = () =>
-    Spending.open({
+    ModelBudget.open({
       callId: call.callId,
       model: call.model,
       provider: options.provider,
@@ -79,7 +79,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
 
   const next = (changed: Hook.LlmCall) =>
     Stream.suspend((): Stream.Stream<Response.AnyPart, Thrown | HookBlocked> => {
-      if (entered || changed !== call) return Stream.fail(Bracket.notEnforceable("llm"))
+      if (entered || changed !== call) return Stream.fail(HookBracket.notEnforceable("llm"))
       entered = true
       const { provider } = options
       const start = emit({
@@ -101,18 +101,20 @@ export const open = Effect.fnUntraced(function*(options: Options) {
   /** The graph has the answer as it was: a part that is not the one we passed in was changed for us alone. */
   const take = (part: Response.AnyPart) =>
     Effect.suspend((): Effect.Effect<void, HookBlocked> => {
-      if (passed.shift() !== part) return Effect.fail(Bracket.notEnforceable("llm"))
+      if (passed.shift() !== part) return Effect.fail(HookBracket.notEnforceable("llm"))
       return tell(answer.events(part))
     })
 
   const fiber = yield* run.hooks.llm(call, next).pipe(
     Stream.runForEach(take),
     Effect.andThen(
-      Effect.suspend(() => entered && passed.length === 0 ? Effect.void : Effect.fail(Bracket.notEnforceable("llm")))
+      Effect.suspend(() =>
+        entered && passed.length === 0 ? Effect.void : Effect.fail(HookBracket.notEnforceable("llm"))
+      )
     ),
     Effect.onExit((exit) => {
       if (Exit.isSuccess(exit)) return Effect.void
-      const refusal = Bracket.refusalIn(exit.cause)
+      const refusal = HookBracket.refusalIn(exit.cause)
       return Effect.andThen(
         refusal === undefined
           ? Deferred.die(admitted, Cause.squash(exit.cause))
@@ -126,7 +128,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
   /** The hooks' word on the whole answer. */
   const verdict = Effect.flatMap(Fiber.await(fiber), (exit): Effect.Effect<void, HookBlocked> => {
     if (Exit.isSuccess(exit)) return Effect.void
-    const refusal = Bracket.refusalIn(exit.cause)
+    const refusal = HookBracket.refusalIn(exit.cause)
     return refusal === undefined ? Effect.die(Cause.squash(exit.cause)) : Effect.fail(refusal)
   })
 

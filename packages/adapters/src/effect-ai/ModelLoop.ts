@@ -97,7 +97,7 @@ export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<str
   E | TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>,
   R | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
 > {
-  // makeProto: names and parameters of calls come from a model; the toolkit itself checks them.
+  // cast: names and parameters of calls come from a model; the toolkit itself checks them.
   const toolkit = (yield* options.toolkit) as unknown as AnyTools
   const maxTurns = options.maxTurns ?? 16
   const answers: Array<Answer> = []
@@ -106,7 +106,7 @@ export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<str
   for (let number = 1;; number++) {
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
     const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, number, maxTurns, limits: options })).pipe(
-      // makeProto: `ToolCall` has forgotten which tools it calls; what fails is one of them, or effect/ai.
+      // cast: `ToolCall` has forgotten which tools it calls; what fails is one of them, or effect/ai.
       Effect.mapError((error) => error as TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>)
     )
     answers.push(turn.answer)

@@ -11,8 +11,8 @@ import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
 import { Effect, type Layer, type Scope } from "effect"
 import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
-import * as Foreign from "../adapter/Foreign.ts"
 import { toJson } from "../adapter/Json.ts"
+import * as PromiseScope from "../adapter/PromiseScope.ts"
 import * as Callbacks from "./internal/callbacks.ts"
 import { failureOf } from "./internal/failure.ts"
 import { library } from "./internal/library.ts"
@@ -131,11 +131,11 @@ export const layer = <
   source: Source<Input, State, R>,
   ...[options]: Rest<Options<Payload["Type"], Success["Type"], Input, State>>
 ): Layer.Layer<Agent.Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>> => {
-  // makeProto: where a mapping is left out, the types of the options have made sure that identity is one.
+  // cast: where a mapping is left out, the types of the options have made sure that identity is one.
   const mapping = (options ?? {}) as Mapping<Payload["Type"], Success["Type"], Input, State>
-  // makeProto: as above, the payload is an input.
+  // cast: as above, the payload is an input.
   const input = mapping.input ?? ((payload: Payload["Type"]) => payload as unknown as Input)
-  // makeProto: as above, a string is an answer.
+  // cast: as above, a string is an answer.
   const output = mapping.output ?? ((state: State) => answerOf(state) as Success["Type"])
   const handle = Effect.fnUntraced(function*(payload: Payload["Type"]) {
     return output(yield* drive(agent.errorSchema, source, input(payload)))
@@ -148,7 +148,7 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
   source: Source<Input, State, R>,
   input: Input
 ): Effect.Effect<State, Error["Type"], R | CurrentRun> =>
-  Effect.scoped(Foreign.host(Effect.fnUntraced(function*(host: Foreign.Host) {
+  Effect.scoped(PromiseScope.host(Effect.fnUntraced(function*(host: PromiseScope.Host) {
     const { emit, record } = yield* CurrentRun
     const loaded = yield* Effect.orDie(library)
     const { handler, modelFailures } = yield* Callbacks.make(loaded, host.signal)
@@ -174,7 +174,7 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
         })
       ),
       Effect.andThen(Effect.suspend(() =>
-        // makeProto: the last value of a graph is its state.
+        // cast: the last value of a graph is its state.
         isPaused(last)
           ? Effect.die(new Error("a graph that interrupts is not supported yet"))
           : Effect.succeed(last as State)

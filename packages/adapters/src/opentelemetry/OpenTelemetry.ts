@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
-import * as Discretion from "@fastagentic/core/telemetry/Discretion"
+import * as TelemetryRedaction from "@fastagentic/core/telemetry/TelemetryRedaction"
 import { trace, type TracerProvider } from "@opentelemetry/api"
 import { Effect, Layer, Tracer } from "effect"
 import manifest from "../../package.json" with { type: "json" }
 
 const layerOf = (provider: () => TracerProvider) =>
-  Layer.effect(Tracer.Tracer, Effect.map(OtelTracer.make, Discretion.discreet)).pipe(
+  Layer.effect(Tracer.Tracer, Effect.map(OtelTracer.make, TelemetryRedaction.discreet)).pipe(
     Layer.provide(
       Layer.sync(OtelTracer.OtelTracer, () => provider().getTracer("fastagentic", manifest.version))
     )

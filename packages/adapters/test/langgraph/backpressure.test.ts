@@ -58,7 +58,7 @@ describe("500 fast tokens", () => {
         idempotencyKey: record.runId,
         decided: () => Effect.void,
         spend: ({ maxOutputTokens, model }) =>
-          Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, release: Effect.void }),
+          Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, cancelReservation: Effect.void }),
         hooks: {
           llm: (call, next) => next(call),
           tool: (call, next) => next(call),

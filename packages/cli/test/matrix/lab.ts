@@ -143,7 +143,7 @@ const handlers = (armed: boolean) =>
       const run = yield* Run.CurrentRun
       const request = { callId: "call", model: "m", inputTokens: 10, maxOutputTokens: 10, clamps: false }
       const grant = yield* Effect.orDie(run.spend({ ...request, changesTo: () => false }))
-      yield* grant.release
+      yield* grant.cancelReservation
       return yield* work(asked)
     })),
     BossLayer,

@@ -212,7 +212,7 @@ const answerOf = Effect.fnUntraced(function*<E, R>(events: Stream.Stream<Event, 
 
 /** A payload may be given as a struct or as its fields. @category constructors @since 0.1.0 */
 export const structOf = <P extends { readonly [key: string]: AnySchema } | PayloadSchema>(payload: P): StructOf<P> =>
-  // makeProto: the two branches are the two cases of `StructOf`.
+  // cast: the two branches are the two cases of `StructOf`.
   (Schema.isSchema(payload) ? payload : Schema.Struct(payload as Schema.Struct.Fields)) as StructOf<P>
 
 const optionsOf = (agent: Options): Options => ({
@@ -236,7 +236,7 @@ const optionsOf = (agent: Options): Options => ({
 const makeProto = <A>(options: Options): A => {
   function Agent() {}
   Object.setPrototypeOf(Agent, Proto)
-  // makeProto: a declared value is a function object, so that a class can extend it.
+  // cast: a declared value is a function object, so that a class can extend it.
   return Object.assign(Agent, options) as unknown as A
 }
 

@@ -122,7 +122,7 @@ const Proto = {
 const makeProto = <A>(options: Options): A => {
   function App() {}
   Object.setPrototypeOf(App, Proto)
-  // makeProto: a declared value is a function object, so that a class can extend it.
+  // cast: a declared value is a function object, so that a class can extend it.
   return Object.assign(App, options) as unknown as A
 }
 

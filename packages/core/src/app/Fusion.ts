@@ -5,7 +5,7 @@
  */
 import { Context, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Tool from "effect/ai/Tool"
-import { placeWithoutJson } from "../base/internal/jsonForm.ts"
+import { placeWithoutJson } from "../base/internal/jsonSupport.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import { Scopes } from "../base/Policy.ts"
 import * as Hook from "../hook/Hook.ts"
@@ -176,7 +176,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
 const compileMigration = Effect.fnUntraced(function*(name: string, { from, payload, steps }: Agent.Migration) {
   return {
     from: typeof from === "string" ? from : yield* objectShape(name, "payload of a migration", from),
-    // makeProto: the declaration has checked that it takes what `from` reads; a version says nothing of what that is.
+    // cast: the declaration has checked that it takes what `from` reads; a version says nothing of what that is.
     payload: payload as Migration["payload"],
     steps
   } satisfies Migration

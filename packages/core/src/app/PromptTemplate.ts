@@ -83,7 +83,7 @@ export const make = <
 }): PromptTemplate<Identifier, Agent.StructOf<Params>> => {
   function PromptTemplate() {}
   Object.setPrototypeOf(PromptTemplate, Proto)
-  // makeProto: a declared value is a function object, so that a class can extend it.
+  // cast: a declared value is a function object, so that a class can extend it.
   return Object.assign(PromptTemplate, {
     identifier,
     description: options.description,

@@ -99,7 +99,7 @@ export const make = <
 }): Resource<Identifier, Agent.StructOf<Params>, Success, Error> => {
   function Resource() {}
   Object.setPrototypeOf(Resource, Proto)
-  // makeProto: a declared value is a function object, so that a class can extend it.
+  // cast: a declared value is a function object, so that a class can extend it.
   return Object.assign(Resource, {
     identifier,
     uriTemplate,

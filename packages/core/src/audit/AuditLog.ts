@@ -8,16 +8,16 @@ import type { StoreUnavailable } from "../run/RunError.ts"
 import { makeMemoryAuditLog } from "./internal/memoryAuditLog.ts"
 
 /** The last entry of a chain: its number and its hash. @category models @since 0.1.0 */
-export interface Place {
+export interface ChainHead {
   readonly seq: number
   readonly hash: string
 }
 
 /** Before the first entry. @category constants @since 0.1.0 */
-export const genesis: Place = { seq: 0, hash: "0".repeat(64) }
+export const genesis: ChainHead = { seq: 0, hash: "0".repeat(64) }
 
 /** An entry as it is kept: `hash` covers the hash before it and `body`. @category models @since 0.1.0 */
-export interface Link extends Place {
+export interface Link extends ChainHead {
   readonly body: string
 }
 
@@ -35,7 +35,7 @@ export type SubjectKey = typeof SubjectKey.Type
 /** Links that follow `after`, with the keys that they are the first to need. @category models @since 0.1.0 */
 export interface Append {
   readonly tenant: string
-  readonly after: Place
+  readonly after: ChainHead
   readonly links: ReadonlyArray<Link>
   readonly keys: ReadonlyArray<SubjectKey>
 }
@@ -82,9 +82,9 @@ export class AuditLog extends Context.Service<AuditLog, {
    * now: at the last link when it was appended, elsewhere when the chain did not end at `after`. A tenant is in one call
    * once.
    */
-  readonly append: (appends: ReadonlyArray<Append>) => Effect.Effect<ReadonlyArray<Place>, StoreUnavailable>
+  readonly append: (appends: ReadonlyArray<Append>) => Effect.Effect<ReadonlyArray<ChainHead>, StoreUnavailable>
   /** Where the chain ends, as the last append said. */
-  readonly place: (tenant: string) => Effect.Effect<Place, StoreUnavailable>
+  readonly place: (tenant: string) => Effect.Effect<ChainHead, StoreUnavailable>
   readonly links: (range: Range) => Effect.Effect<ReadonlyArray<Link>, StoreUnavailable>
   readonly tenants: Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** In the order of their numbers. */

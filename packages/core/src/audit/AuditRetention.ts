@@ -6,7 +6,7 @@
 import { Clock, Config, type Duration, Effect, Layer, Option } from "effect"
 import * as Dur from "effect/Duration"
 import type { StoreUnavailable } from "../run/RunError.ts"
-import { AuditLog, type Place } from "./AuditLog.ts"
+import { AuditLog, type ChainHead } from "./AuditLog.ts"
 import { AuditSigner } from "./AuditSigner.ts"
 import { decodeBody } from "./internal/auditBody.ts"
 import { KEY_LIFE } from "./internal/auditWriter.ts"
@@ -24,10 +24,10 @@ const DAY = 86_400_000
 export const cut = Effect.fn("AuditRetention.cut")(function*(
   tenant: string,
   before: number
-): Effect.fn.Return<Place | undefined, StoreUnavailable, AuditLog | AuditSigner> {
+): Effect.fn.Return<ChainHead | undefined, StoreUnavailable, AuditLog | AuditSigner> {
   const log = yield* AuditLog
   const signer = yield* AuditSigner
-  let last: Place | undefined
+  let last: ChainHead | undefined
   scan: while (true) {
     const after = last?.seq ?? 0
     const links = yield* log.links({ tenant, after, before: Number.MAX_SAFE_INTEGER, order: "oldest", limit: PAGE })
@@ -52,13 +52,13 @@ export const cut = Effect.fn("AuditRetention.cut")(function*(
  * @since 0.1.0
  */
 export const cutAll = Effect.fn("AuditRetention.cutAll")(function*(keep: Duration.Input): Effect.fn.Return<
-  ReadonlyArray<{ readonly tenant: string; readonly place: Place }>,
+  ReadonlyArray<{ readonly tenant: string; readonly place: ChainHead }>,
   StoreUnavailable,
   AuditLog | AuditSigner
 > {
   const log = yield* AuditLog
   const before = (yield* Clock.currentTimeMillis) - Dur.toMillis(keep)
-  const done: Array<{ readonly tenant: string; readonly place: Place }> = []
+  const done: Array<{ readonly tenant: string; readonly place: ChainHead }> = []
   for (const tenant of yield* log.tenants) {
     const place = yield* cut(tenant, before)
     if (place !== undefined) done.push({ tenant, place })

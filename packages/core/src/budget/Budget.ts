@@ -13,7 +13,7 @@ import type { Principal } from "../run/Principal.ts"
 import type { BudgetExceeded, OutputUnlimited, PriceUnknown, StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { BudgetStore, type Row } from "./BudgetStore.ts"
-import { makeSpending } from "./internal/spending.ts"
+import { makeBudgetService } from "./internal/budgetService.ts"
 import { Prices } from "./Prices.ts"
 
 /**
@@ -80,14 +80,14 @@ export interface Grant {
   /** Counts what was used and says what it cost; a provider that told nothing costs all that was reserved. */
   readonly settle: (usage: Usage | undefined) => Effect.Effect<Usage | undefined>
   /** Nothing was used. */
-  readonly release: Effect.Effect<void>
+  readonly cancelReservation: Effect.Effect<void>
 }
 
 /** Why a call cannot be made. @category models @since 0.1.0 */
 export type Refusal = BudgetExceeded | PriceUnknown | OutputUnlimited | StoreUnavailable
 
 /** The run that a call is for. @category models @since 0.1.0 */
-export interface Spender {
+export interface RunContext {
   readonly record: RunRecord
   readonly tell: (event: Event) => Effect.Effect<void>
   readonly interrupt: (request: Request) => Effect.Effect<Resolution>
@@ -96,7 +96,7 @@ export interface Spender {
 }
 
 /** How much of a limit is used, in dollars. @category models @since 0.1.0 */
-export interface Standing {
+export interface LimitUsage {
   readonly name: string
   readonly period: Limit["period"]
   readonly softUsd?: number
@@ -108,25 +108,25 @@ export interface Standing {
 /** @category services @since 0.1.0 */
 export class Budget extends Context.Service<Budget, {
   /** Before a run starts or goes on: refuses when nothing is left. */
-  readonly reserve: (run: RunRecord) => Effect.Effect<void, BudgetExceeded>
+  readonly check: (run: RunRecord) => Effect.Effect<void, BudgetExceeded>
   /** After a run has ended or paused: what it has reserved is released. */
-  readonly settle: (run: RunRecord, usage: Usage | undefined) => Effect.Effect<void>
+  readonly releaseAll: (run: RunRecord, usage: Usage | undefined) => Effect.Effect<void>
   /** Before each call of a model. */
-  readonly spend: (spender: Spender, request: ModelRequest) => Effect.Effect<Grant, Refusal>
+  readonly spend: (spender: RunContext, request: ModelRequest) => Effect.Effect<Grant, Refusal>
   readonly usage: (query: Parameters<BudgetStore["Service"]["usage"]>[0]) => Effect.Effect<
     ReadonlyArray<Row>,
     StoreUnavailable
   >
   /** The limits that hold for a caller whatever they start. */
-  readonly standings: (principal: Principal) => Effect.Effect<ReadonlyArray<Standing>, StoreUnavailable>
+  readonly standings: (principal: Principal) => Effect.Effect<ReadonlyArray<LimitUsage>, StoreUnavailable>
 }>()("@fastagentic/core/budget/Budget") {}
 
 /** Runs may cost anything, and nothing is counted. @category constructors @since 0.1.0 */
 export const unlimited: Budget["Service"] = {
-  reserve: () => Effect.void,
-  settle: () => Effect.void,
+  check: () => Effect.void,
+  releaseAll: () => Effect.void,
   spend: (_spender, { maxOutputTokens, model }) =>
-    Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, release: Effect.void }),
+    Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, cancelReservation: Effect.void }),
   usage: () => Effect.succeed([]),
   standings: () => Effect.succeed([])
 }
@@ -180,7 +180,7 @@ export const layer: Layer.Layer<Budget, never, BudgetStore | Prices> = Layer.eff
   Budget,
   Effect.gen(function*() {
     const { lease = "1 minute", limits, maxOutputTokens = 4_096 } = yield* CurrentPolicy
-    return yield* makeSpending({
+    return yield* makeBudgetService({
       limits,
       maxOutputTokens,
       lease: Duration.fromInputUnsafe(lease),

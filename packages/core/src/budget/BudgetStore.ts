@@ -115,7 +115,7 @@ export class BudgetStore extends Context.Service<BudgetStore, {
   readonly reserve: (request: Request) => Effect.Effect<Answer, StoreUnavailable>
   readonly renew: (ids: ReadonlyArray<string>, lease: Duration.Duration) => Effect.Effect<void, StoreUnavailable>
   readonly settle: (settlement: Settlement) => Effect.Effect<void, StoreUnavailable>
-  readonly release: (id: string) => Effect.Effect<void, StoreUnavailable>
+  readonly cancelReservation: (id: string) => Effect.Effect<void, StoreUnavailable>
   /** Releases what was not renewed in time, and says how many. */
   readonly expire: Effect.Effect<number, StoreUnavailable>
   /** Counters that were never used are not among them. */

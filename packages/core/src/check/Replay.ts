@@ -9,7 +9,7 @@ import * as Fusion from "../app/Fusion.ts"
 import type { RunEvent } from "../run/Event.ts"
 import type { StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
-import { bind, type Callables } from "../runtime/internal/bind.ts"
+import { type Callables, resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
 import { upgradeOf } from "../runtime/internal/upgrades.ts"
 import { type ReadError, RunStore } from "../store/RunStore.ts"
 import { replay } from "./internal/replay.ts"
@@ -61,7 +61,7 @@ export const check = <A extends App.Any>(
 > =>
   Effect.gen(function*() {
     const fusion = yield* Fusion.compile(app)
-    const callables = yield* bind(fusion, yield* Effect.context<never>())
+    const callables = yield* resolveHandlers(fusion, yield* Effect.context<never>())
     const store = yield* RunStore
     const { agent, finished = false, limit = 1_000 } = options
     const runs = yield* store.scan({

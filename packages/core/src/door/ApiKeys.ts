@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Clock, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
-import { randomHex } from "../base/internal/entropy.ts"
+import { randomHex } from "../base/internal/randomBytes.ts"
 import { sameSecret, sha256 } from "../base/internal/secrets.ts"
 import { Principal } from "../run/Principal.ts"
 import { StoreUnavailable, Unauthenticated } from "../run/RunError.ts"

@@ -4,10 +4,10 @@
  * @since 0.1.0
  */
 import type { Tracer } from "effect"
-import { randomHex } from "../base/internal/entropy.ts"
+import { randomHex } from "../base/internal/randomBytes.ts"
 import * as Credentials from "../run/Credentials.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
-import type { Standing } from "./RateLimit.ts"
+import type { LimitUsage } from "./RateLimit.ts"
 
 /** @category models @since 0.1.0 */
 export interface Caller {
@@ -18,7 +18,7 @@ export interface Caller {
   /** The span that the call is made in. */
   readonly span?: Tracer.AnySpan | undefined
   /** Told how the caller stands with each rule that a call was counted by, allowed or not. */
-  readonly onLimits?: ((standings: ReadonlyArray<Standing>) => void) | undefined
+  readonly onLimits?: ((standings: ReadonlyArray<LimitUsage>) => void) | undefined
 }
 
 /** @category constructors @since 0.1.0 */

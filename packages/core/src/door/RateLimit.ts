@@ -34,7 +34,7 @@ export interface Rule {
 }
 
 /** How a caller stands with one rule. @category models @since 0.1.0 */
-export interface Standing {
+export interface LimitUsage {
   readonly rule: string
   readonly limit: number
   readonly windowMillis: number

@@ -226,7 +226,7 @@ const declare = <A>(
   function Hook() {}
   Object.setPrototypeOf(Hook, proto)
   const handler = Context.Service(`@fastagentic/core/Hook/${identifier}`)
-  // makeProto: a declared value is a function object, so that a class can extend it.
+  // cast: a declared value is a function object, so that a class can extend it.
   return Object.assign(Hook, { identifier, handler, ...options }) as unknown as A
 }
 

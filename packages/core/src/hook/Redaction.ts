@@ -5,7 +5,7 @@
  */
 import { Effect, type Layer, type Schema } from "effect"
 import * as Hook from "./Hook.ts"
-import { holdFrom, shortened } from "./internal/holding.ts"
+import { holdFrom, shortened } from "./internal/redactionBuffer.ts"
 import { find } from "./internal/redactions.ts"
 
 /** Credentials that are known by their shape; all of them are redacted unless said otherwise. @category models @since 0.1.0 */

@@ -7,7 +7,7 @@ import { Clock, Context, Effect, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
-import { service } from "../base/internal/service.ts"
+import { handlerOf } from "../base/internal/handlerOf.ts"
 import * as Policy from "../base/Policy.ts"
 import { CurrentRun } from "../run/Run.ts"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
@@ -39,7 +39,7 @@ export interface Handlers {
 
 /** Forgets which tools a toolkit has. @category conversions @since 0.1.0 */
 export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Toolkit.WithHandler<Tools>): Handlers =>
-  // makeProto: names and parameters are checked by the toolkit itself, and its handlers carry their services.
+  // cast: names and parameters are checked by the toolkit itself, and its handlers carry their services.
   toolkit as unknown as Handlers
 
 /**
@@ -101,7 +101,7 @@ const hooksAround = Effect.fnUntraced(function*(handlers: Handlers, name: string
   const own = tool === undefined ? [] : Context.get(tool.annotations, ToolHooks)
   if (own.length === 0) return hooks.tool
   const services = yield* Effect.context<never>()
-  const bound = own.map((hook) => boundHook(hook, service(services, hook)))
+  const bound = own.map((hook) => boundHook(hook, handlerOf(services, hook)))
   const inner = dispatch(bound, record.runId, decided)
   const around: Dispatch["tool"] = (call, next) => hooks.tool(call, (changed) => inner.tool(changed, next))
   return around

@@ -9,41 +9,41 @@ import * as Fusion from "../app/Fusion.ts"
 import type * as PromptTemplate from "../app/PromptTemplate.ts"
 import type * as Schedule from "../app/Schedule.ts"
 import { Audit, type Query as AuditQuery, type Recorded } from "../audit/Audit.ts"
-import { Budget, type Standing } from "../budget/Budget.ts"
+import { Budget, type LimitUsage } from "../budget/Budget.ts"
 import type { Query as UsageQuery, Row as UsageRow } from "../budget/BudgetStore.ts"
 import { Auth } from "../door/Auth.ts"
 import type { Caller } from "../door/Caller.ts"
+import { makeAuditThrottle } from "../door/internal/auditThrottle.ts"
 import { makeDoor } from "../door/internal/door.ts"
 import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
-import { makeRefusals } from "../door/internal/refusals.ts"
 import { PolicyRules } from "../door/PolicyRules.ts"
 import { makeMemory, RateCounters } from "../door/RateCounters.ts"
 import { RateLimit } from "../door/RateLimit.ts"
 import type * as Interrupt from "../run/Interrupt.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
-import { bind } from "../runtime/internal/bind.ts"
-import { makeDrive } from "../runtime/internal/driving.ts"
+import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
+import { makeDueRuns } from "../runtime/internal/dueRuns.ts"
+import { makeEngineClaim } from "../runtime/internal/engineClaim.ts"
 import type { Page } from "../runtime/internal/hub.ts"
-import { attend } from "../runtime/internal/neighbours.ts"
-import { Node } from "../runtime/internal/node.ts"
 import { reconcile } from "../runtime/internal/reconcile.ts"
+import { resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
+import { RunSupervisor } from "../runtime/internal/runSupervisor.ts"
 import { compileSchedules, makeSchedules } from "../runtime/internal/schedules.ts"
 import { makeStart } from "../runtime/internal/start.ts"
 import { upgradeAll } from "../runtime/internal/upgradeAll.ts"
-import { makeWaking } from "../runtime/internal/waking.ts"
 import { RunEngine } from "../runtime/RunEngine.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
+import { makeAuditReads } from "./internal/auditReads.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeForks } from "./internal/forks.ts"
-import { makeOffers } from "./internal/offers.ts"
-import { makeReading } from "./internal/reading.ts"
+import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
-import { makeTrail } from "./internal/trail.ts"
 import { makeUsage } from "./internal/usage.ts"
+import { makeVisibleTo } from "./internal/visibleTo.ts"
 
 /** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
 export interface StartRequest {
@@ -100,7 +100,7 @@ export interface UsageRequest extends Omit<UsageQuery, "tenant" | "user"> {
 export interface UsageReport {
   readonly items: ReadonlyArray<Omit<UsageRow, "cost"> & { readonly costUsd: number }>
   readonly totalUsd: number
-  readonly budgets: ReadonlyArray<Standing>
+  readonly budgets: ReadonlyArray<LimitUsage>
 }
 
 /** The content of a resource, encoded. @category models @since 0.1.0 */
@@ -237,10 +237,10 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
     Effect.gen(function*() {
       const fusion = yield* Fusion.compile(app)
       const services = yield* Effect.context<never>()
-      const bound = yield* bind(fusion, services)
+      const bound = yield* resolveHandlers(fusion, services)
       const timed = yield* compileSchedules(fusion.app, bound)
       const budget = yield* Budget
-      const node = new Node({
+      const node = new RunSupervisor({
         app: fusion.app.identifier,
         durable: yield* RunStore,
         ephemeral: makeMemoryRunStore(1_000),
@@ -260,19 +260,19 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         rules: policy,
         limit,
         audit: yield* Audit,
-        refusals: yield* makeRefusals(yield* Audit, () => node.now()),
+        refusals: yield* makeAuditThrottle(yield* Audit, () => node.now()),
         metrics: node.metrics,
         now: () => node.now()
       })
       const starts = makeStart(node, door, bound)
-      const waking = makeWaking(node, bound)
+      const dueRuns = makeDueRuns(node, bound)
       node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
-      node.rested = waking.rested
+      node.onSettled = dueRuns.onSettled
       yield* upgradeAll(node, bound)
-      node.place = yield* (yield* RunEngine).join(makeDrive(node, bound))
+      node.engineSchedule = yield* (yield* RunEngine).join(makeEngineClaim(node, bound))
       yield* reconcile(node, bound, node.durable.store.unfinished)
-      yield* waking.wakeAll(node.durable.store)
-      yield* attend(node, bound, waking)
+      yield* dueRuns.wakeAll(node.durable.store)
+      yield* backgroundLoops(node, bound, dueRuns)
       const schedules = makeSchedules(node, door, timed, yield* marks, starts)
       yield* schedules.run
       return {
@@ -280,11 +280,11 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         start: starts.start,
         ...makeForks(node, door, bound, starts),
         ...makeRuns(node, door),
-        ...makeDecisions(node, door, bound, fusion, waking),
-        ...makeReading(fusion, door, services),
+        ...makeDecisions(node, door, bound, fusion, dueRuns),
+        ...makeResourceReads(fusion, door, services),
         ...schedules.calls,
-        ...makeTrail(door, yield* Audit),
-        ...makeOffers(fusion, door),
+        ...makeAuditReads(door, yield* Audit),
+        ...makeVisibleTo(fusion, door),
         usage: makeUsage(budget, door),
         // What follows is authenticated again, and traced then.
         authenticate: (caller) => Effect.asVoid(Tracing.silently(door.authenticate(caller))),

@@ -297,7 +297,7 @@ export const make = <const T extends Type>(
   path?: ReadonlyArray<string>
 ): Extract<Event, { readonly type: T }> => {
   const event = path === undefined ? { type, data } : { type, data, path }
-  // makeProto: `T` picks one member of the union, which the checker cannot see through the mapped type.
+  // cast: `T` picks one member of the union, which the checker cannot see through the mapped type.
   return event as unknown as Extract<Event, { readonly type: T }>
 }
 

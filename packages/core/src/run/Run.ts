@@ -103,7 +103,7 @@ export const step: {
   effect: Effect.Effect<A, E, R>,
   options: StepOptions<E> = {}
 ): Effect.Effect<A, E, R | CurrentRun> =>
-  // makeProto: what comes out of the journal is what went in, and that was an `A`; only a timeout adds an error.
+  // cast: what comes out of the journal is what went in, and that was an `A`; only a timeout adds an error.
   CurrentRun.use((run) => run.step(name, tried(effect, options))) as Effect.Effect<A, E, R | CurrentRun>
 
 const tried = <A, E, R>(effect: Effect.Effect<A, E, R>, { retry, timeout }: StepOptions<E>) => {
@@ -149,7 +149,7 @@ export const all = <const Steps extends { readonly [name: string]: Effect.Effect
       ),
       Object.fromEntries
     )
-    // makeProto: the entries are those of the record.
+    // cast: the entries are those of the record.
   ) as never
 
 /**
@@ -168,7 +168,7 @@ export const sideEffect = <A extends Schema.Json, E, R>(
   name: string,
   effect: Effect.Effect<A, E, R | SqlClient>
 ): Effect.Effect<A, E, Exclude<R, SqlClient> | CurrentRun> =>
-  // makeProto: what comes out of the journal is what went in, and that was an `A`.
+  // cast: what comes out of the journal is what went in, and that was an `A`.
   CurrentRun.use((run) => run.sideEffect(name, effect)) as Effect.Effect<A, E, Exclude<R, SqlClient> | CurrentRun>
 
 /**

@@ -18,10 +18,10 @@ export interface Turn {
  * @category models
  * @since 0.1.0
  */
-export type Drive = (turn: Turn) => Effect.Effect<void>
+export type EngineClaim = (turn: Turn) => Effect.Effect<void>
 
 /** Asks for a turn to be driven somewhere. With `false` whoever asked takes the run. @category models @since 0.1.0 */
-export type Place = (turn: Turn) => Effect.Effect<boolean>
+export type EngineSchedule = (turn: Turn) => Effect.Effect<boolean>
 
 /**
  * Spreads runs over nodes. A node joins with how it drives a run, until its scope closes, and gets how it asks for a run to
@@ -49,7 +49,7 @@ export const RunEngine: Context.Reference<RunEngineShape> = Context.Reference<Ru
 
 /** @category models @since 0.1.0 */
 export interface RunEngineShape {
-  readonly join: (drive: Drive) => Effect.Effect<Place | undefined, never, Scope.Scope>
+  readonly join: (drive: EngineClaim) => Effect.Effect<EngineSchedule | undefined, never, Scope.Scope>
 }
 
 const local: RunEngineShape = { join: () => Effect.succeed(undefined) }

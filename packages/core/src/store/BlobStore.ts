@@ -44,7 +44,7 @@ export class BlobStore extends Context.Service<BlobStore, {
  * @category models
  * @since 0.1.0
  */
-export interface Place {
+export interface Backend {
   /** Writes all or nothing, over whatever is there. */
   readonly write: (key: string, bytes: Uint8Array) => Effect.Effect<void, StoreUnavailable>
   readonly read: (key: string) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
@@ -64,7 +64,7 @@ export interface Place {
  * @category constructors
  * @since 0.1.0
  */
-export const make = (place: Place): BlobStore["Service"] =>
+export const make = (place: Backend): BlobStore["Service"] =>
   BlobStore.of({
     put: Effect.fnUntraced(function*(bytes) {
       // What the caller does with its array afterwards is not part of the blob.

@@ -254,4 +254,4 @@ export class RunStore extends Context.Service<RunStore, {
 }
 
 /** A record after a commit. @category combinators @since 0.1.0 */
-export { changed } from "./internal/changed.ts"
+export { applyChanges as changed } from "./internal/applyChanges.ts"

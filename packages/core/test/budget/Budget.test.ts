@@ -6,7 +6,7 @@ import { makeRun } from "../contract/RunStoreContract.ts"
 
 const run = makeRun({ tenant: "acme", owner: "ann" })
 
-const spender: Budget.Spender = {
+const spender: Budget.RunContext = {
   record: run,
   tell: () => Effect.void,
   interrupt: () => Effect.never,
@@ -59,7 +59,7 @@ describe("a reservation", () => {
       assert.deepInclude(refused, { _tag: "BudgetExceeded", budget: "run" })
       yield* grant.settle({ inputTokens: 0, outputTokens: 500 })
       yield* grant.settle({ inputTokens: 0, outputTokens: 500 })
-      yield* grant.release
+      yield* grant.cancelReservation
       assert.deepStrictEqual(yield* standing(store), [cent / 2, 0])
     }).pipe(Effect.scoped))
 
@@ -81,9 +81,9 @@ describe("a reservation", () => {
       const store = yield* memory
       const budget = yield* start(1, store)
       yield* budget.spend(spender, call)
-      yield* budget.settle(makeRun(), undefined)
+      yield* budget.releaseAll(makeRun(), undefined)
       assert.deepStrictEqual(yield* standing(store), [0, cent])
-      yield* budget.settle(run, undefined)
+      yield* budget.releaseAll(run, undefined)
       assert.deepStrictEqual(yield* standing(store), [0, 0])
     }).pipe(Effect.scoped))
 
@@ -126,7 +126,7 @@ describe("a store that is away", () => {
       yield* first.settle(usage)
       yield* second.settle(usage)
       // The end of the run gives nothing back that is owed.
-      yield* budget.settle(run, undefined)
+      yield* budget.releaseAll(run, undefined)
       assert.deepStrictEqual(yield* standing(store), [cent / 10, cent])
       yield* TestClock.adjust("11 seconds")
       assert.deepStrictEqual(yield* standing(store), [cent / 5, 0])

@@ -51,9 +51,9 @@ export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
           assert.deepStrictEqual(yield* standing(store, "a"), [0, 500])
           yield* store.settle({ id: "1", keys: ["a"], use: use(120), again: false })
           assert.deepStrictEqual(yield* standing(store, "a"), [120, 200])
-          yield* store.release("2")
-          yield* store.release("2")
-          yield* store.release("none")
+          yield* store.cancelReservation("2")
+          yield* store.cancelReservation("2")
+          yield* store.cancelReservation("none")
           assert.deepStrictEqual(yield* standing(store, "a"), [120, 0])
         })
       ))
@@ -95,7 +95,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
       withStore((store) =>
         Effect.gen(function*() {
           yield* store.reserve(ask("1", 100))
-          yield* store.release("1")
+          yield* store.cancelReservation("1")
           yield* store.settle({ id: "1", keys: ["a"], use: use(70), again: false })
           assert.deepStrictEqual(yield* standing(store, "a"), [70, 0])
           yield* store.settle({ id: "1", keys: ["a"], use: use(70), again: true })
@@ -109,7 +109,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
           for (const id of ["settled", "released"]) {
             assert.deepStrictEqual(yield* store.reserve(ask(id, 0)), { _tag: "Granted", amount: 0, key: "a" })
           }
-          yield* store.release("released")
+          yield* store.cancelReservation("released")
           yield* store.settle({ id: "settled", keys: ["a"], use: use(0), again: false })
           assert.deepStrictEqual(yield* standing(store, "a"), [0, 0])
           const [used] = yield* store.usage({ tenant: "acme", from: "2026-11-22", to: "2026-11-22", by: [] })
@@ -132,7 +132,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
           }
           assert.strictEqual(freed, 1)
           assert.deepStrictEqual(yield* standing(store, "a"), [0, 10])
-          yield* store.release("dead")
+          yield* store.cancelReservation("dead")
           assert.deepStrictEqual(yield* standing(store, "a"), [0, 10])
         })
       ))
@@ -190,7 +190,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
             granted++
             yield* Effect.yieldNow
             const cost = yield* Random.nextIntBetween(0, answer.amount)
-            if (index % 7 === 0) return yield* store.release(`${index}`)
+            if (index % 7 === 0) return yield* store.cancelReservation(`${index}`)
             spent += cost
             yield* store.settle({ id: `${index}`, keys: ["x", "y"], use: use(cost), again: false })
           })

@@ -167,7 +167,7 @@ describe("a stage that throws", () => {
           RateLimit.layerUnlimited,
           Layer.succeed(Budget.Budget, {
             ...Budget.unlimited,
-            reserve: () => {
+            check: () => {
               throw new Error("a budget that throws")
             }
           }),

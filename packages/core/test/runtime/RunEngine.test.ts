@@ -21,7 +21,7 @@ suite(
 suite(
   "an engine that loses everything, and says so when it is asked again",
   withEngine(() =>
-    Effect.sync((): RunEngine.Place => {
+    Effect.sync((): RunEngine.EngineSchedule => {
       const asked = new Set<string>()
       return ({ attempt, runId }) =>
         Effect.sync(() => {

@@ -9,30 +9,30 @@ import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"
-import * as Exchange from "./Exchange.ts"
 import * as Problem from "./Problem.ts"
-import * as Wire from "./Wire.ts"
+import * as RequestContext from "./RequestContext.ts"
+import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
-const priority = optional(Schema.FiniteFromString.pipe(Schema.decodeTo(Wire.Priority)))
+const priority = optional(Schema.FiniteFromString.pipe(Schema.decodeTo(Schemas.Priority)))
 
 /** What may be said about a start whose caller stays. @category schemas @since 0.1.0 */
 export const CallQuery = Schema.Struct({ priority })
 
 /** Only a start in the background can have a time: nobody holds a connection until then. @category schemas @since 0.1.0 */
-export const StartQuery = Schema.Struct({ priority, startAt: optional(Wire.Instant) })
+export const StartQuery = Schema.Struct({ priority, startAt: optional(Schemas.Instant) })
 
 const start = Effect.fnUntraced(function*(
-  exchange: Exchange.Exchange,
+  exchange: RequestContext.RequestContext,
   kind: "agent" | "tool",
   { priority, startAt }: typeof StartQuery.Type
 ) {
   return yield* exchange.runtime.start(exchange.caller, {
     kind,
     priority,
-    startAt: startAt === undefined ? undefined : Wire.millisOf(startAt),
-    identifier: Exchange.param(exchange, "identifier"),
-    payload: yield* Exchange.body(exchange),
+    startAt: startAt === undefined ? undefined : Schemas.millisOf(startAt),
+    identifier: RequestContext.param(exchange, "identifier"),
+    payload: yield* RequestContext.body(exchange),
     idempotencyKey: exchange.request.headers["idempotency-key"] || undefined,
     threadId: exchange.request.headers["x-thread-id"] || undefined
   })
@@ -45,13 +45,13 @@ const start = Effect.fnUntraced(function*(
  * @since 0.1.0
  */
 export const call = (kind: "agent" | "tool") =>
-  Exchange.handle(Effect.fnUntraced(function*(exchange) {
-    const { run } = yield* start(exchange, kind, yield* Exchange.queryAs(exchange, CallQuery))
+  RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+    const { run } = yield* start(exchange, kind, yield* RequestContext.queryAs(exchange, CallQuery))
     // Who calls has been told; the same again is nothing to see.
     return yield* answer(exchange, yield* Tracing.silently(exchange.runtime.await(exchange.caller, run.runId)))
   }))
 
-const answer = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {
+const answer = Effect.fnUntraced(function*(exchange: RequestContext.RequestContext, run: RunRecord) {
   const headers = { "x-run-id": run.runId }
   const about = { traceId: exchange.caller.traceId, runId: run.runId }
   if (run.state === "completed") return HttpServerResponse.jsonUnsafe(run.output ?? null, { headers })
@@ -66,11 +66,11 @@ const answer = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: Run
 })
 
 /** 202: a run that goes on or pauses, and where it is. @category conversions @since 0.1.0 */
-export const accepted = Effect.fnUntraced(function*(exchange: Exchange.Exchange, run: RunRecord) {
+export const accepted = Effect.fnUntraced(function*(exchange: RequestContext.RequestContext, run: RunRecord) {
   const interrupts = run.state === "suspended" ? yield* exchange.runtime.interrupts(exchange.caller, run.runId) : []
   const open = interrupts.filter((interrupt) => interrupt.state === "open")
   return HttpServerResponse.jsonUnsafe(
-    open.length === 0 ? Wire.runOf(run) : { ...Wire.runOf(run), interrupts: open },
+    open.length === 0 ? Schemas.runOf(run) : { ...Schemas.runOf(run), interrupts: open },
     { status: 202, headers: { "x-run-id": run.runId, location: `/runs/${run.runId}` } }
   )
 })
@@ -81,8 +81,8 @@ export const accepted = Effect.fnUntraced(function*(exchange: Exchange.Exchange,
  * @category routes
  * @since 0.1.0
  */
-export const background = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { run } = yield* start(exchange, "agent", yield* Exchange.queryAs(exchange, StartQuery))
+export const background = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const { run } = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, StartQuery))
   return yield* accepted(exchange, run)
 }))
 
@@ -92,8 +92,8 @@ export const background = Exchange.handle(Effect.fnUntraced(function*(exchange) 
  * @category routes
  * @since 0.1.0
  */
-export const stream = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { run }: Started = yield* start(exchange, "agent", yield* Exchange.queryAs(exchange, CallQuery))
+export const stream = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const { run }: Started = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, CallQuery))
   const pages = yield* exchange.runtime.follow(exchange.caller, run.runId, { after: 0, until: "settled" })
   return EventStream.response(pages, { "x-run-id": run.runId })
 }))

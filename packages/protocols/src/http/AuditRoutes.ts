@@ -6,7 +6,7 @@
 import { InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Exchange from "./Exchange.ts"
+import * as RequestContext from "./RequestContext.ts"
 
 const optional = Schema.optionalKey
 
@@ -23,7 +23,7 @@ const Query = Schema.Struct({
  * @category routes
  * @since 0.1.0
  */
-export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { after, limit, order } = yield* queryOf(exchange)
   const items = yield* exchange.runtime.audit(exchange.caller, {
     limit,
@@ -35,8 +35,8 @@ export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 }))
 
 /** What is wrong with a query is for known callers only. */
-const queryOf = (exchange: Exchange.Exchange) =>
-  Exchange.queryAs(exchange, Query).pipe(
+const queryOf = (exchange: RequestContext.RequestContext) =>
+  RequestContext.queryAs(exchange, Query).pipe(
     Effect.filterOrFail(
       ({ after = "0" }) => /^\d{1,15}$/u.test(after),
       ({ after = "" }) =>

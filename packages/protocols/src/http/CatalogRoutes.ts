@@ -7,7 +7,7 @@ import * as Resource from "@fastagentic/core/app/Resource"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Exchange from "./Exchange.ts"
+import * as RequestContext from "./RequestContext.ts"
 
 /**
  * `GET /resources/{identifier}/{param}/…`: parameters in the order of the URI template, each one path segment.
@@ -15,7 +15,7 @@ import * as Exchange from "./Exchange.ts"
  * @category routes
  * @since 0.1.0
  */
-export const readResource = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const readResource = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const path = exchange.request.url.split("?")[0] ?? ""
   const [, , identifier = "", ...segments] = path.split("/")
   const entry = exchange.runtime.fusion.resources.get(identifier)
@@ -35,7 +35,7 @@ export const readResource = Exchange.handle(Effect.fnUntraced(function*(exchange
 }))
 
 /** `GET /resources`. @category routes @since 0.1.0 */
-export const listResources = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const listResources = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { resources } = yield* exchange.runtime.offered(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
     items: Array.from(resources.values(), ({ params, resource }) => ({
@@ -50,7 +50,7 @@ export const listResources = Exchange.handle(Effect.fnUntraced(function*(exchang
 }))
 
 /** `GET /prompts`. @category routes @since 0.1.0 */
-export const listPrompts = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { prompts } = yield* exchange.runtime.offered(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
     items: Array.from(prompts.values(), ({ params, prompt }) => ({
@@ -63,15 +63,15 @@ export const listPrompts = Exchange.handle(Effect.fnUntraced(function*(exchange)
 }))
 
 /** `POST /prompts/{identifier}`. @category routes @since 0.1.0 */
-export const renderPrompt = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const params = yield* Exchange.body(exchange)
-  const messages = yield* exchange.runtime.render(exchange.caller, Exchange.param(exchange, "identifier"), params)
+export const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const params = yield* RequestContext.body(exchange)
+  const messages = yield* exchange.runtime.render(exchange.caller, RequestContext.param(exchange, "identifier"), params)
   return HttpServerResponse.jsonUnsafe({ messages })
 }))
 
 /** `GET /agents` and `GET /tools`: what the caller may call, with its schemas. @category routes @since 0.1.0 */
 export const listCallables = (kind: "agents" | "tools") =>
-  Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  RequestContext.handle(Effect.fnUntraced(function*(exchange) {
     const offered = yield* exchange.runtime.offered(exchange.caller)
     return HttpServerResponse.jsonUnsafe({
       items: Array.from(offered[kind].values(), (callable) => ({

@@ -9,7 +9,7 @@ import { Effect } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { asTaken, challengeOf } from "../internal/challenge.ts"
-import type { Route } from "./Exchange.ts"
+import type { Route } from "./RequestContext.ts"
 
 const HEADER = "www-authenticate"
 

@@ -20,7 +20,7 @@ import * as ClientCalls from "./ClientCalls.ts"
 import { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse } from "./ClientError.ts"
 import * as ClientRuns from "./ClientRuns.ts"
 import * as Transport from "./ClientTransport.ts"
-import type * as Wire from "./Wire.ts"
+import type * as Schemas from "./Schemas.ts"
 
 export { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse }
 
@@ -64,7 +64,7 @@ export interface AgentClient<A extends Agent.Any> {
   /** Does not wait. */
   readonly start: (
     ...args: Args<A["payloadSchema"]["Type"], [options?: StartOptions]>
-  ) => Effect.Effect<Wire.Run, ClientError>
+  ) => Effect.Effect<Schemas.Run, ClientError>
 }
 
 /** @category models @since 0.1.0 */
@@ -97,28 +97,28 @@ export interface RunFilter {
 
 /** Runs of any agent and tool, by their ids. @category models @since 0.1.0 */
 export interface Runs {
-  readonly get: (runId: string) => Effect.Effect<Wire.Run, ClientError>
+  readonly get: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
   readonly list: (filter?: RunFilter) => Effect.Effect<
-    { readonly items: ReadonlyArray<Wire.Run>; readonly next: string | null },
+    { readonly items: ReadonlyArray<Schemas.Run>; readonly next: string | null },
     ClientError
   >
   /** The journal after an event number until the run has ended, over broken connections. */
   readonly events: (runId: string, options?: { readonly after?: number }) => Stream.Stream<RunEvent, ClientError>
-  readonly cancel: (runId: string, reason?: string) => Effect.Effect<Wire.Run, ClientError>
-  readonly resume: (runId: string) => Effect.Effect<Wire.Run, ClientError>
+  readonly cancel: (runId: string, reason?: string) => Effect.Effect<Schemas.Run, ClientError>
+  readonly resume: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
   /** What the run can be forked after, oldest first. */
   readonly checkpoints: (runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, ClientError>
   /** Starts a run that goes on from where this one was. */
-  readonly fork: (runId: string, options?: ForkOptions) => Effect.Effect<Wire.Run, ClientError>
+  readonly fork: (runId: string, options?: ForkOptions) => Effect.Effect<Schemas.Run, ClientError>
   /** Starts the run that goes on from where this one failed, or finds it. */
-  readonly retry: (runId: string) => Effect.Effect<Wire.Run, ClientError>
+  readonly retry: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ClientError>
   /** What waits for a decision that this caller may take, on all runs of the tenant. */
   readonly pending: (page?: { readonly after?: string; readonly limit?: number }) => Effect.Effect<
     { readonly items: ReadonlyArray<Interrupt>; readonly next: string | null },
     ClientError
   >
-  readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Wire.Run, ClientError>
+  readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Schemas.Run, ClientError>
 }
 
 /** Everything that an app declares, to be called. @category models @since 0.1.0 */
@@ -171,7 +171,7 @@ export const make = <A extends App.Any>(
       prompts: byName(app.prompts, (prompt) => ClientCalls.prompt(transport, prompt)),
       runs: ClientRuns.make(transport)
     }
-    // makeProto: the declarations are erased here; each call decodes with the schemas that its type is made of.
+    // cast: the declarations are erased here; each call decodes with the schemas that its type is made of.
     return client as unknown as Client<A>
   })
 

@@ -15,7 +15,7 @@ import { ClientError, RunFailed, RunSuspended } from "./ClientError.ts"
 import * as ClientJournal from "./ClientJournal.ts"
 import * as ClientRuns from "./ClientRuns.ts"
 import * as Transport from "./ClientTransport.ts"
-import * as Wire from "./Wire.ts"
+import * as Schemas from "./Schemas.ts"
 
 /** What a call has to know of an agent or tool. @category models @since 0.1.0 */
 export interface Target {
@@ -36,7 +36,7 @@ export const agent = (transport: Transport.Transport, target: Target) => {
     start: (payload: unknown, options?: StartOptions) =>
       requestOf(target, `${path}/runs`, payload, options).pipe(
         Effect.flatMap(transport.send),
-        Effect.flatMap((answered) => Transport.readOk(answered, Wire.Run)),
+        Effect.flatMap((answered) => Transport.readOk(answered, Schemas.Run)),
         Effect.retry(transport.again)
       )
   })
@@ -74,7 +74,7 @@ const waiting = (transport: Transport.Transport, target: Target, path: string) =
     const answered = yield* transport.send(request)
     const { response: { headers, status } } = answered
     if (status === 200) return yield* Transport.read(answered, target.successSchema)
-    if (status === 202) return yield* outcome(transport, target, yield* Transport.read(answered, Wire.Run))
+    if (status === 202) return yield* outcome(transport, target, yield* Transport.read(answered, Schemas.Run))
     return yield* headers["x-run-id"] === undefined
       ? Transport.refusal(answered)
       : Transport.failure(answered, target.errorSchema)
@@ -87,7 +87,7 @@ const waiting = (transport: Transport.Transport, target: Target, path: string) =
 }
 
 /** What became of a run; one that goes on, because its server went away, is followed until it is known. */
-const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, target: Target, seen: Wire.Run) {
+const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, target: Target, seen: Schemas.Run) {
   const { runId } = seen
   const runs = ClientRuns.make(transport)
   if (!isSettled(seen)) {

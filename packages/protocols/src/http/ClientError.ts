@@ -5,7 +5,7 @@
  */
 import * as RunError from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
-import * as Wire from "./Wire.ts"
+import * as Schemas from "./Schemas.ts"
 
 /** No answer, or not all of it. `request` is method and path, `detail` what the transport says. @category errors @since 0.1.0 */
 export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnected", {
@@ -52,8 +52,8 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
 
 /** The run pauses until somebody decides `interrupts`. @category errors @since 0.1.0 */
 export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspended", {
-  run: Wire.Run,
-  interrupts: Schema.Array(Wire.Interrupt)
+  run: Schemas.Run,
+  interrupts: Schema.Array(Schemas.Interrupt)
 }) {}
 
 /** Whether the same call may go better a moment later. @category predicates @since 0.1.0 */

@@ -8,7 +8,7 @@ import { Duration, Effect, Schema, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
 import type { ClientError } from "./ClientError.ts"
 import * as Transport from "./ClientTransport.ts"
-import * as Wire from "./Wire.ts"
+import * as Schemas from "./Schemas.ts"
 
 /** Longer than the server's heartbeats are apart. */
 const silence = "60 seconds"
@@ -106,6 +106,9 @@ const arrive = Effect.fnUntraced(function*(
 
 /** A journal that is replayed can hold pauses that are over. */
 const stillPauses = Effect.fnUntraced(function*({ transport }: Options, event: Event.RunEvent) {
-  const run = yield* Transport.readOk(yield* transport.send({ method: "GET", path: `/runs/${event.runId}` }), Wire.Run)
+  const run = yield* Transport.readOk(
+    yield* transport.send({ method: "GET", path: `/runs/${event.runId}` }),
+    Schemas.Run
+  )
   return run.state === "suspended" && run.seq === event.seq
 })

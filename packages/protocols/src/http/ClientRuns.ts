@@ -8,11 +8,11 @@ import { Effect, Struct } from "effect"
 import type { RunFilter, Runs } from "./Client.ts"
 import * as ClientJournal from "./ClientJournal.ts"
 import * as Transport from "./ClientTransport.ts"
-import * as Wire from "./Wire.ts"
+import * as Schemas from "./Schemas.ts"
 
-const RunPage = Wire.pageOf(Wire.Run)
-const CheckpointPage = Wire.pageOf(Wire.Checkpoint)
-const InterruptPage = Wire.pageOf(Wire.Interrupt)
+const RunPage = Schemas.pageOf(Schemas.Run)
+const CheckpointPage = Schemas.pageOf(Schemas.Checkpoint)
+const InterruptPage = Schemas.pageOf(Schemas.Interrupt)
 
 /** @category constructors @since 0.1.0 */
 export const make = (transport: Transport.Transport): Runs => {
@@ -29,11 +29,11 @@ export const make = (transport: Transport.Transport): Runs => {
   ) =>
     Effect.flatMap(
       transport.send({ method: "POST", path, body, headers }),
-      (answered) => Transport.readOk(answered, Wire.Run)
+      (answered) => Transport.readOk(answered, Schemas.Run)
     )
 
   return {
-    get: (runId) => get(pathOf(runId), Wire.Run),
+    get: (runId) => get(pathOf(runId), Schemas.Run),
     list: (filter = {}) => get("/runs", RunPage, queryOf(filter)),
     events: (runId, { after = 0 } = {}) =>
       ClientJournal.events({ transport, source: { runId }, after, until: "final" }),

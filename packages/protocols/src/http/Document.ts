@@ -15,22 +15,22 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as AgentRoutes from "./AgentRoutes.ts"
-import { tidy } from "./internal/tidy.ts"
+import { openApiCleanup } from "./internal/openApiCleanup.ts"
 import { Problem } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as ScheduleRoutes from "./ScheduleRoutes.ts"
+import * as Schemas from "./Schemas.ts"
 import * as UsageRoute from "./UsageRoute.ts"
-import * as Wire from "./Wire.ts"
 
 const problem = Problem.pipe(HttpApiSchema.asJson({ contentType: "application/problem+json" }))
 const problems = (...statuses: ReadonlyArray<number>) =>
   [...new Set(statuses)].sort().map((status) => problem.annotate({ httpApiStatus: status }))
 
 const always = [400, 401, 403, 413, 415, 429, 500, 503] as const
-const run = Wire.Run
+const run = Schemas.Run
 const RunEvent = Event.RunEvent.annotate({ identifier: "RunEvent" })
-const suspended = Wire.SuspendedRun.annotate({ httpApiStatus: 202 })
-const accepted = Wire.Run.annotate({ httpApiStatus: 202 })
+const suspended = Schemas.SuspendedRun.annotate({ httpApiStatus: 202 })
+const accepted = Schemas.Run.annotate({ httpApiStatus: 202 })
 const journal = HttpApiSchema.StreamSse({
   events: Schema.Struct({ id: Schema.optionalKey(Schema.String), event: Schema.String, data: Schema.String })
 })
@@ -103,7 +103,7 @@ const promptEndpoint = (named: Named) => ({ params, prompt }: PromptEntry) =>
 
 const catalog = Schema.Struct({ identifier: Schema.String, description: Schema.String })
 const list = (name: string, summary: string, named: Named) =>
-  HttpApiEndpoint.get(named("list"), `/${name}`, { success: Wire.pageOf(catalog), error: problems(...always) })
+  HttpApiEndpoint.get(named("list"), `/${name}`, { success: Schemas.pageOf(catalog), error: problems(...always) })
     .annotateMerge(OpenApi.annotations({ summary }))
 
 const runId = { runId: Schema.String }
@@ -121,7 +121,7 @@ const runEndpoints = [
       after: Schema.optionalKey(Schema.String),
       limit: Schema.optionalKey(Schema.FiniteFromString)
     },
-    success: Wire.pageOf(run),
+    success: Schemas.pageOf(run),
     error: problems(...always)
   }),
   HttpApiEndpoint.get("get", "/runs/:runId", { params: runId, success: run, error: about }),
@@ -129,7 +129,7 @@ const runEndpoints = [
     params: runId,
     query: { after: Schema.optionalKey(Schema.String) },
     headers: { "last-event-id": Schema.optionalKey(Schema.String) },
-    success: [Wire.pageOf(RunEvent), journal, HttpApiSchema.NoContent],
+    success: [Schemas.pageOf(RunEvent), journal, HttpApiSchema.NoContent],
     error: about
   }),
   HttpApiEndpoint.post("cancel", "/runs/:runId/cancel", {
@@ -141,7 +141,7 @@ const runEndpoints = [
   HttpApiEndpoint.post("resume", "/runs/:runId/resume", { params: runId, success: [run, accepted], error: about }),
   HttpApiEndpoint.get("checkpoints", "/runs/:runId/checkpoints", {
     params: runId,
-    success: Wire.pageOf(Wire.Checkpoint),
+    success: Schemas.pageOf(Schemas.Checkpoint),
     error: about
   }),
   HttpApiEndpoint.post("fork", "/runs/:runId/fork", {
@@ -158,12 +158,12 @@ const runEndpoints = [
   }).annotateMerge(OpenApi.annotations({ summary: "A new run that goes on from where this one failed, once" })),
   HttpApiEndpoint.get("interrupts", "/runs/:runId/interrupts", {
     params: runId,
-    success: Wire.pageOf(Wire.Interrupt),
+    success: Schemas.pageOf(Schemas.Interrupt),
     error: about
   }),
   HttpApiEndpoint.get("interrupt", "/runs/:runId/interrupts/:id", {
     params: { ...runId, id: Schema.String },
-    success: Wire.Interrupt,
+    success: Schemas.Interrupt,
     error: about
   }),
   HttpApiEndpoint.post("answer", "/runs/:runId/interrupts/:id", {
@@ -176,7 +176,7 @@ const runEndpoints = [
 
 const pendingEndpoint = HttpApiEndpoint.get("pending", "/interrupts", {
   query: { after: Schema.optionalKey(Schema.String), limit: Schema.optionalKey(Schema.FiniteFromString) },
-  success: Wire.pageOf(Wire.Interrupt),
+  success: Schemas.pageOf(Schemas.Interrupt),
   error: problems(...always)
 }).annotateMerge(OpenApi.annotations({ summary: "What waits for a decision that the caller may take" }))
 
@@ -184,7 +184,7 @@ const id = { id: Schema.String }
 
 const scheduleEndpoints = [
   HttpApiEndpoint.get("list", "/schedules", {
-    success: Wire.pageOf(ScheduleRoutes.Status),
+    success: Schemas.pageOf(ScheduleRoutes.Status),
     error: problems(...always)
   }).annotateMerge(OpenApi.annotations({ summary: "What starts by the clock, with the scope schedules:manage" })),
   HttpApiEndpoint.post("run", "/schedules/:id/run", {
@@ -203,7 +203,7 @@ const auditEndpoint = HttpApiEndpoint.get("list", "/audit", {
     after: Schema.optionalKey(Schema.String),
     limit: Schema.optionalKey(Schema.FiniteFromString)
   },
-  success: Wire.pageOf(Wire.AuditEntry),
+  success: Schemas.pageOf(Schemas.AuditEntry),
   error: problems(...always)
 }).annotateMerge(OpenApi.annotations({ summary: "Who did what, for callers with the scope audit:read" }))
 
@@ -270,6 +270,6 @@ export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
     title: fusion.app.title,
     version: fusion.app.version,
     description: fusion.app.description === "" ? fusion.app.title : fusion.app.description,
-    transform: tidy(schemes)
+    transform: openApiCleanup(schemes)
   }))
 }

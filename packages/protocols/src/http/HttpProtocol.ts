@@ -12,9 +12,9 @@ import * as AgentRoutes from "./AgentRoutes.ts"
 import * as AuditRoutes from "./AuditRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as Challenge from "./Challenge.ts"
-import * as Exchange from "./Exchange.ts"
 import * as InterruptRoutes from "./InterruptRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
+import * as RequestContext from "./RequestContext.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as ScheduleRoutes from "./ScheduleRoutes.ts"
 import * as SystemRoutes from "./SystemRoutes.ts"
@@ -22,7 +22,7 @@ import * as UsageRoute from "./UsageRoute.ts"
 import * as WebSocketRoute from "./WebSocketRoute.ts"
 
 type Method = "GET" | "POST"
-type Route = readonly [method: Method, path: `/${string}`, route: Exchange.Route]
+type Route = readonly [method: Method, path: `/${string}`, route: RequestContext.Route]
 
 const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyArray<Route> => [
   ["GET", "/agents", CatalogRoutes.listCallables("agents")],
@@ -68,7 +68,7 @@ const makeNoRoute = (routes: ReadonlyArray<Route>) => {
     method,
     pattern: new RegExp(`^${path.replace("/*", "(/.*)?").replaceAll(/:\w+/gu, "[^/]+")}$`, "u")
   }))
-  return Exchange.handle(({ request: { method, url } }) => {
+  return RequestContext.handle(({ request: { method, url } }) => {
     const path = url.split("?")[0] ?? ""
     const allowed = patterns.filter(({ pattern }) => pattern.test(path)).map((served) => served.method)
     const isElsewhere = allowed.length > 0 && !allowed.some((one) => one === method)
@@ -99,6 +99,6 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     }
     const noRoute = makeNoRoute(routes)(runtime)
     for (const method of elsewhere) yield* router.add(method, "/*", noRoute)
-    yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, () => Exchange.noSuchAddress))
+    yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, () => RequestContext.noSuchAddress))
   })
 )

@@ -5,7 +5,7 @@
  */
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Exchange from "./Exchange.ts"
+import * as RequestContext from "./RequestContext.ts"
 
 const optional = Schema.optionalKey
 
@@ -21,9 +21,9 @@ const Query = Schema.Struct({
  * @category routes
  * @since 0.1.0
  */
-export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { caller, runtime } = exchange
-  const { after, limit = 50 } = yield* Exchange.queryAs(exchange, Query)
+  const { after, limit = 50 } = yield* RequestContext.queryAs(exchange, Query)
   const { items, next = null } = yield* runtime.pending(caller, { before: after, limit })
   return HttpServerResponse.jsonUnsafe({ items, next })
 }))

@@ -10,8 +10,8 @@ import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { accepted } from "./AgentRoutes.ts"
 import * as EventStream from "./EventStream.ts"
-import * as Exchange from "./Exchange.ts"
-import * as Wire from "./Wire.ts"
+import * as RequestContext from "./RequestContext.ts"
+import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
 
@@ -27,10 +27,10 @@ const ListQuery = Schema.Struct({
 })
 
 const runJson = (run: RunRecord, status = 200) =>
-  HttpServerResponse.jsonUnsafe(Wire.runOf(run), { status, headers: { "x-run-id": run.runId } })
+  HttpServerResponse.jsonUnsafe(Schemas.runOf(run), { status, headers: { "x-run-id": run.runId } })
 
 /** `GET /runs`: newest first. @category routes @since 0.1.0 */
-export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { after, limit = 50, ...filter } = yield* listQueryOf(exchange)
   const runs = yield* exchange.runtime.list(exchange.caller, {
     ...filter,
@@ -38,14 +38,14 @@ export const list = Exchange.handle(Effect.fnUntraced(function*(exchange) {
     ...(after === undefined ? {} : { before: after })
   })
   return HttpServerResponse.jsonUnsafe({
-    items: runs.map(Wire.runOf),
+    items: runs.map(Schemas.runOf),
     next: runs.length === limit ? runs.at(-1)?.runId ?? null : null
   })
 }))
 
 /** What is wrong with a query is for known callers only. */
-const listQueryOf = (exchange: Exchange.Exchange) =>
-  Exchange.queryAs(exchange, ListQuery).pipe(
+const listQueryOf = (exchange: RequestContext.RequestContext) =>
+  RequestContext.queryAs(exchange, ListQuery).pipe(
     Effect.filterOrFail(
       ({ after }) => after === undefined || isRunId(after),
       ({ after = "" }) =>
@@ -57,8 +57,8 @@ const listQueryOf = (exchange: Exchange.Exchange) =>
 const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
 
 /** `GET /runs/{runId}`. @category routes @since 0.1.0 */
-export const get = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  return runJson(yield* exchange.runtime.get(exchange.caller, Exchange.param(exchange, "runId")))
+export const get = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  return runJson(yield* exchange.runtime.get(exchange.caller, RequestContext.param(exchange, "runId")))
 }))
 
 /**
@@ -68,8 +68,8 @@ export const get = Exchange.handle(Effect.fnUntraced(function*(exchange) {
  * @category routes
  * @since 0.1.0
  */
-export const events = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const runId = Exchange.param(exchange, "runId")
+export const events = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const runId = RequestContext.param(exchange, "runId")
   const run = yield* exchange.runtime.get(exchange.caller, runId)
   const after = yield* cursorOf(exchange)
   if (wantsJson(exchange)) {
@@ -82,33 +82,33 @@ export const events = Exchange.handle(Effect.fnUntraced(function*(exchange) {
   return EventStream.response(pages, { "x-run-id": runId })
 }))
 
-const cursorOf = (exchange: Exchange.Exchange) => {
+const cursorOf = (exchange: RequestContext.RequestContext) => {
   const cursor = exchange.request.headers["last-event-id"] ?? exchange.query.get("after") ?? "0"
   return /^\d{1,15}$/u.test(cursor)
     ? Effect.succeed(Number(cursor))
     : Effect.fail(new RunError({ reason: new InvalidCursor({ cursor, reason: "a cursor is an event number" }) }))
 }
 
-const wantsJson = (exchange: Exchange.Exchange) => {
+const wantsJson = (exchange: RequestContext.RequestContext) => {
   const accept = exchange.request.headers["accept"] ?? ""
   return accept.includes("application/json") && !accept.includes("text/event-stream")
 }
 
 /** `POST /runs/{runId}/cancel`. @category routes @since 0.1.0 */
-export const cancel = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { reason } = yield* Exchange.bodyAs(exchange, Schema.Struct({ reason: optional(Schema.String) }))
-  return runJson(yield* exchange.runtime.cancel(exchange.caller, Exchange.param(exchange, "runId"), reason))
+export const cancel = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const { reason } = yield* RequestContext.bodyAs(exchange, Schema.Struct({ reason: optional(Schema.String) }))
+  return runJson(yield* exchange.runtime.cancel(exchange.caller, RequestContext.param(exchange, "runId"), reason))
 }))
 
 /** `POST /runs/{runId}/resume`: 202 while the run goes on. @category routes @since 0.1.0 */
-export const resume = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const run = yield* exchange.runtime.resume(exchange.caller, Exchange.param(exchange, "runId"))
+export const resume = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const run = yield* exchange.runtime.resume(exchange.caller, RequestContext.param(exchange, "runId"))
   return runJson(run, isFinal(run.state) ? 200 : 202)
 }))
 
 /** `GET /runs/{runId}/checkpoints`: what the run can be forked after, oldest first. @category routes @since 0.1.0 */
-export const checkpoints = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const items = yield* exchange.runtime.checkpoints(exchange.caller, Exchange.param(exchange, "runId"))
+export const checkpoints = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const items = yield* exchange.runtime.checkpoints(exchange.caller, RequestContext.param(exchange, "runId"))
   return HttpServerResponse.jsonUnsafe({ items, next: null })
 }))
 
@@ -116,10 +116,10 @@ export const checkpoints = Exchange.handle(Effect.fnUntraced(function*(exchange)
 export const Fork = Schema.Struct({ after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))) })
 
 /** `POST /runs/{runId}/fork`: 202 with the new run. @category routes @since 0.1.0 */
-export const fork = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const { after } = yield* Exchange.bodyAs(exchange, Fork)
+export const fork = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const { after } = yield* RequestContext.bodyAs(exchange, Fork)
   const idempotencyKey = exchange.request.headers["idempotency-key"] || undefined
-  const { run } = yield* exchange.runtime.fork(exchange.caller, Exchange.param(exchange, "runId"), {
+  const { run } = yield* exchange.runtime.fork(exchange.caller, RequestContext.param(exchange, "runId"), {
     after,
     idempotencyKey
   })
@@ -127,21 +127,21 @@ export const fork = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 }))
 
 /** `POST /runs/{runId}/retry`: 202 with the run that takes its place. @category routes @since 0.1.0 */
-export const retry = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  yield* Exchange.bodyAs(exchange, Schema.Struct({}))
-  const { run } = yield* exchange.runtime.retry(exchange.caller, Exchange.param(exchange, "runId"))
+export const retry = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  yield* RequestContext.bodyAs(exchange, Schema.Struct({}))
+  const { run } = yield* exchange.runtime.retry(exchange.caller, RequestContext.param(exchange, "runId"))
   return yield* accepted(exchange, run)
 }))
 
 /** `GET /runs/{runId}/interrupts`. @category routes @since 0.1.0 */
-export const interrupts = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const items = yield* exchange.runtime.interrupts(exchange.caller, Exchange.param(exchange, "runId"))
+export const interrupts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const items = yield* exchange.runtime.interrupts(exchange.caller, RequestContext.param(exchange, "runId"))
   return HttpServerResponse.jsonUnsafe({ items, next: null })
 }))
 
 /** `GET /runs/{runId}/interrupts/{id}`. @category routes @since 0.1.0 */
-export const interrupt = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const [runId, id] = [Exchange.param(exchange, "runId"), Exchange.param(exchange, "id")]
+export const interrupt = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const [runId, id] = [RequestContext.param(exchange, "runId"), RequestContext.param(exchange, "id")]
   const all = yield* exchange.runtime.interrupts(exchange.caller, runId)
   const found = all.find((one) => one.id === id)
   if (found === undefined) return yield* new RunError({ reason: new InterruptNotFound({ runId, id }) })
@@ -149,9 +149,9 @@ export const interrupt = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 }))
 
 /** `POST /runs/{runId}/interrupts/{id}`: decides; 202 while the run goes on. @category routes @since 0.1.0 */
-export const answer = Exchange.handle(Effect.fnUntraced(function*(exchange) {
-  const given = yield* Exchange.bodyAs(exchange, Answer)
-  const [runId, id] = [Exchange.param(exchange, "runId"), Exchange.param(exchange, "id")]
+export const answer = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
+  const given = yield* RequestContext.bodyAs(exchange, Answer)
+  const [runId, id] = [RequestContext.param(exchange, "runId"), RequestContext.param(exchange, "id")]
   const run = yield* exchange.runtime.answer(exchange.caller, runId, id, given)
   return runJson(run, isFinal(run.state) ? 200 : 202)
 }))

@@ -5,8 +5,8 @@
  */
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Exchange from "./Exchange.ts"
-import * as Wire from "./Wire.ts"
+import * as RequestContext from "./RequestContext.ts"
+import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
 
@@ -24,15 +24,15 @@ export const Status = Schema.Struct({
 }).annotate({ identifier: "Schedule" })
 
 /** `GET /schedules`: those of the tenant. @category routes @since 0.1.0 */
-export const list = Exchange.handle(Effect.fnUntraced(function*({ caller, runtime }) {
+export const list = RequestContext.handle(Effect.fnUntraced(function*({ caller, runtime }) {
   return HttpServerResponse.jsonUnsafe({ items: yield* runtime.schedules(caller), next: null })
 }))
 
 /** `POST /schedules/{id}/run`: 202 with a run that does not wait for the next tick. @category routes @since 0.1.0 */
-export const run = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const run = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const key = exchange.request.headers["idempotency-key"] || undefined
-  const { run } = yield* exchange.runtime.runSchedule(exchange.caller, Exchange.param(exchange, "id"), key)
-  return HttpServerResponse.jsonUnsafe(Wire.runOf(run), {
+  const { run } = yield* exchange.runtime.runSchedule(exchange.caller, RequestContext.param(exchange, "id"), key)
+  return HttpServerResponse.jsonUnsafe(Schemas.runOf(run), {
     status: 202,
     headers: { "x-run-id": run.runId, location: `/runs/${run.runId}` }
   })
@@ -40,7 +40,9 @@ export const run = Exchange.handle(Effect.fnUntraced(function*(exchange) {
 
 /** `POST /schedules/{id}/pause` and `…/resume`. @category routes @since 0.1.0 */
 export const pause = (paused: boolean) =>
-  Exchange.handle(Effect.fnUntraced(function*(exchange) {
+  RequestContext.handle(Effect.fnUntraced(function*(exchange) {
     const { caller, runtime } = exchange
-    return HttpServerResponse.jsonUnsafe(yield* runtime.pauseSchedule(caller, Exchange.param(exchange, "id"), paused))
+    return HttpServerResponse.jsonUnsafe(
+      yield* runtime.pauseSchedule(caller, RequestContext.param(exchange, "id"), paused)
+    )
   }))

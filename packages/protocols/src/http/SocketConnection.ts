@@ -12,16 +12,16 @@ import { Effect, FiberMap, Schema, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
 import * as Problem from "./Problem.ts"
+import * as Schemas from "./Schemas.ts"
 import type { ClientFrame, ServerFrame } from "./SocketFrames.ts"
 import * as SocketFrames from "./SocketFrames.ts"
-import { goingAway, type Goodbye, type Limits, type Outlet } from "./SocketOutlet.ts"
-import * as Wire from "./Wire.ts"
+import { goingAway, type Limits, type SocketClose, type SocketWriter } from "./SocketWriter.ts"
 
 /** Too many runs on one connection. @category errors @since 0.1.0 */
 export class TooManyRuns extends Schema.TaggedError<TooManyRuns>()("TooManyRuns", { limit: Schema.Int }) {}
 
 /** What ends a connection. @category models @since 0.1.0 */
-export type Ending = Goodbye | SocketError
+export type Ending = SocketClose | SocketError
 
 type Refusal = RunError | TooManyRuns
 type Op<K extends ClientFrame["op"]> = Extract<ClientFrame, { readonly op: K }>
@@ -38,14 +38,14 @@ export interface Connection {
 export const make = Effect.fnUntraced(function*(options: {
   readonly runtime: Runtime["Service"]
   readonly caller: Caller
-  readonly outlet: Outlet
+  readonly outlet: SocketWriter
   readonly limits: Limits
 }) {
   const { caller, limits, outlet, runtime } = options
   const working = yield* FiberMap.make<string, void, Ending>()
   const followKey = (runId: string) => `follow ${runId}`
 
-  const result = (id: string, run: RunRecord) => outlet.send({ id, type: "result", run: Wire.runOf(run) })
+  const result = (id: string, run: RunRecord) => outlet.send({ id, type: "result", run: Schemas.runOf(run) })
 
   const refuse = (id: string | undefined, reason: Refusal | SocketFrames.Rejected["reason"], runId?: string) =>
     Effect.flatMap(
@@ -75,7 +75,7 @@ export const make = Effect.fnUntraced(function*(options: {
         payload: frame.payload,
         idempotencyKey: frame.idempotencyKey,
         threadId: frame.threadId,
-        startAt: frame.startAt === undefined ? undefined : Wire.millisOf(frame.startAt),
+        startAt: frame.startAt === undefined ? undefined : Schemas.millisOf(frame.startAt),
         priority: frame.priority
       })
     )

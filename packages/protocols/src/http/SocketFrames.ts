@@ -9,7 +9,7 @@ import { RunState } from "@fastagentic/core/run/RunRecord"
 import { Effect, Option, Schema } from "effect"
 import { summaryOf } from "./internal/issues.ts"
 import { BadBody, BodyTooLarge, Problem } from "./Problem.ts"
-import * as Wire from "./Wire.ts"
+import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
 const id = Schema.String.check(Schema.isMaxLength(128))
@@ -21,8 +21,8 @@ const starting = {
   payload: optional(Schema.Unknown),
   idempotencyKey: optional(Schema.String),
   threadId: optional(Schema.String),
-  startAt: optional(Schema.Union([Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)), Wire.Instant])),
-  priority: optional(Wire.Priority),
+  startAt: optional(Schema.Union([Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)), Schemas.Instant])),
+  priority: optional(Schemas.Priority),
   follow: optional(Schema.Boolean)
 }
 
@@ -76,8 +76,8 @@ export type ClientFrame = typeof ClientFrame.Type
  * @since 0.1.0
  */
 export const ServerFrame = Schema.Union([
-  Schema.Struct({ id, type: Schema.Literal("result"), run: Wire.Run }),
-  Schema.Struct({ id, type: Schema.Literal("checkpoints"), runId, items: Schema.Array(Wire.Checkpoint) }),
+  Schema.Struct({ id, type: Schema.Literal("result"), run: Schemas.Run }),
+  Schema.Struct({ id, type: Schema.Literal("checkpoints"), runId, items: Schema.Array(Schemas.Checkpoint) }),
   Schema.Struct({ id, type: Schema.Literal("event"), event: Event.RunEvent }),
   Schema.Struct({ id, type: Schema.Literal("end"), runId, state: RunState }),
   Schema.Struct({ id: optional(id), type: Schema.Literal("error"), problem: Problem }),

@@ -12,13 +12,13 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Document from "./Document.ts"
-import * as Exchange from "./Exchange.ts"
+import * as RequestContext from "./RequestContext.ts"
 
 /** `GET /health`: the process answers. @category routes @since 0.1.0 */
-export const health = Exchange.handle(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
+export const health = RequestContext.handle(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
 
 /** `GET /ready`: new work is admitted; 503 once the server goes away. @category routes @since 0.1.0 */
-export const ready = Exchange.handle(({ runtime }) =>
+export const ready = RequestContext.handle(({ runtime }) =>
   Effect.map(
     runtime.ready,
     (admits) =>
@@ -27,7 +27,7 @@ export const ready = Exchange.handle(({ runtime }) =>
 )
 
 /** `GET /metrics` in Prometheus' text format. @category routes @since 0.1.0 */
-export const metrics = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const metrics = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   yield* exchange.runtime.authenticate(exchange.caller)
   const text = yield* PrometheusMetrics.format()
   return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })

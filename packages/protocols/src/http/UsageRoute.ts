@@ -5,7 +5,7 @@
  */
 import { Clock, Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as Exchange from "./Exchange.ts"
+import * as RequestContext from "./RequestContext.ts"
 
 const optional = Schema.optionalKey
 const Day = Schema.String.check(Schema.isPattern(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$/u))
@@ -52,9 +52,9 @@ export const Report = Schema.Struct({
 }).annotate({ identifier: "UsageReport" })
 
 /** `GET /usage`: one's own, of this month unless said otherwise. @category routes @since 0.1.0 */
-export const route = Exchange.handle(Effect.fnUntraced(function*(exchange) {
+export const route = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { caller, runtime } = exchange
-  const { agent, by = "day,agent,model", from, model, of = "me", to } = yield* Exchange.queryAs(exchange, Query)
+  const { agent, by = "day,agent,model", from, model, of = "me", to } = yield* RequestContext.queryAs(exchange, Query)
   const today = new Date(yield* Clock.currentTimeMillis).toISOString().slice(0, 10)
   const report = yield* runtime.usage(caller, {
     of,

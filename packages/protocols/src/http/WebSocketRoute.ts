@@ -38,21 +38,21 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
 import { labelled } from "../internal/trace.ts"
-import type * as Exchange from "./Exchange.ts"
 import { isForeign } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
+import type * as RequestContext from "./RequestContext.ts"
 import * as SocketConnection from "./SocketConnection.ts"
 import { ClientFrame, ServerFrame } from "./SocketFrames.ts"
-import * as SocketOutlet from "./SocketOutlet.ts"
+import * as SocketWriter from "./SocketWriter.ts"
 
 export { ClientFrame, ServerFrame }
 
 /** What one connection may use, and its defaults. @category references @since 0.1.0 */
-export const Limits = SocketOutlet.Limits
+export const Limits = SocketWriter.Limits
 
 /** @category routes @since 0.1.0 */
-export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> = Effect.gen(function*() {
-  const limits = yield* SocketOutlet.Limits
+export const make: Effect.Effect<RequestContext.Route, never, Scope.Scope | Runtime> = Effect.gen(function*() {
+  const limits = yield* SocketWriter.Limits
   const watch = yield* RcRef.make({ acquire: watchRuntime(yield* Runtime) })
   return (runtime) =>
     Effect.flatMap(Effect.all([HttpServerRequest.HttpServerRequest, Tracing.current]), ([request, span]) => {
@@ -75,11 +75,11 @@ export const make: Effect.Effect<Exchange.Route, never, Scope.Scope | Runtime> =
 
 /** Fails once the server goes away, which a connection without a run to follow learns from here. One for all of them. */
 const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) {
-  const watch = yield* Deferred.make<never, SocketOutlet.Goodbye>()
+  const watch = yield* Deferred.make<never, SocketWriter.SocketClose>()
   yield* Effect.sleep("1 second").pipe(
     Effect.andThen(ready),
     Effect.repeat({ while: (admits: boolean) => admits }),
-    Effect.andThen(Deferred.fail(watch, SocketOutlet.goingAway)),
+    Effect.andThen(Deferred.fail(watch, SocketWriter.goingAway)),
     Effect.forkScoped
   )
   return watch
@@ -104,13 +104,13 @@ const talk = ({ caller, limits, request, runtime, watch }: {
   readonly runtime: Runtime["Service"]
   readonly caller: Caller.Caller
   readonly request: HttpServerRequest.HttpServerRequest
-  readonly limits: SocketOutlet.Limits
-  readonly watch: RcRef.RcRef<Deferred.Deferred<never, SocketOutlet.Goodbye>>
+  readonly limits: SocketWriter.Limits
+  readonly watch: RcRef.RcRef<Deferred.Deferred<never, SocketWriter.SocketClose>>
 }) =>
   Effect.gen(function*() {
     const socket = yield* request.upgrade
     const { pull } = yield* socket.reader
-    const outlet = SocketOutlet.make(yield* socket.writer, request, limits)
+    const outlet = SocketWriter.make(yield* socket.writer, request, limits)
     const connection = yield* SocketConnection.make({ runtime, caller, outlet, limits })
     const listen = outlet.drained.pipe(
       Effect.andThen(pull),
@@ -118,7 +118,7 @@ const talk = ({ caller, limits, request, runtime, watch }: {
       Effect.forever
     )
     const beat = Effect.forever(Effect.andThen(Effect.sleep(limits.heartbeat), outlet.beat))
-    const parts: ReadonlyArray<Effect.Effect<void, SocketOutlet.Goodbye | SocketError>> = [
+    const parts: ReadonlyArray<Effect.Effect<void, SocketWriter.SocketClose | SocketError>> = [
       listen,
       beat,
       connection.ended,
@@ -126,7 +126,7 @@ const talk = ({ caller, limits, request, runtime, watch }: {
     ]
     yield* Effect.raceAllFirst(parts).pipe(
       Effect.catchTag("Goodbye", outlet.close),
-      Effect.onInterrupt(() => outlet.close(SocketOutlet.goingAway))
+      Effect.onInterrupt(() => outlet.close(SocketWriter.goingAway))
     )
   }).pipe(
     Effect.scoped,

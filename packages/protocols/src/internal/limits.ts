@@ -1,11 +1,11 @@
-import type { Standing } from "@fastagentic/core/door/RateLimit"
+import type { LimitUsage } from "@fastagentic/core/door/RateLimit"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** Keeps what a call is told about its limits, for the headers of its answer. */
 export class Limits {
-  private standings: ReadonlyArray<Standing> = []
+  private standings: ReadonlyArray<LimitUsage> = []
 
-  readonly keep = (standings: ReadonlyArray<Standing>) => {
+  readonly keep = (standings: ReadonlyArray<LimitUsage>) => {
     this.standings = standings
   }
 
@@ -23,7 +23,8 @@ export class Limits {
 const seconds = (millis: number) => Math.ceil(millis / 1_000)
 
 /** A window is whole seconds, or is not said. */
-const policyOf = ({ limit, rule, windowMillis }: Standing) =>
+const policyOf = ({ limit, rule, windowMillis }: LimitUsage) =>
   `"${rule}";q=${limit}${windowMillis % 1_000 === 0 ? `;w=${windowMillis / 1_000}` : ""}`
 
-const standingOf = ({ remaining, resetMillis, rule }: Standing) => `"${rule}";r=${remaining};t=${seconds(resetMillis)}`
+const standingOf = ({ remaining, resetMillis, rule }: LimitUsage) =>
+  `"${rule}";r=${remaining};t=${seconds(resetMillis)}`

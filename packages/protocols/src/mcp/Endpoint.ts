@@ -16,12 +16,12 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
 import { labelled } from "../internal/trace.ts"
-import { AskedClients, isResponse } from "./AskedClients.ts"
 import { canAsk } from "./Elicitation.ts"
+import { InFlightCalls, isCancellation } from "./InFlightCalls.ts"
 import { type Catalog, targetOf } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as McpServer from "./McpServer.ts"
-import { isCancellation, WaitingCalls } from "./WaitingCalls.ts"
+import { isResponse, PendingElicitations } from "./PendingElicitations.ts"
 import * as WebBridge from "./WebBridge.ts"
 
 /** Answers a request whose caller is known. @category models @since 0.1.0 */
@@ -56,8 +56,8 @@ export const make = Effect.fnUntraced(function*(
   catalog: Catalog
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
-  const calls = new WaitingCalls()
-  const clients = new AskedClients()
+  const calls = new InFlightCalls()
+  const clients = new PendingElicitations()
   const shown: Exchanges = new WeakMap()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
   // The SDK takes longer to load than all else here, and not every server is ever called over MCP.
@@ -122,8 +122,8 @@ const load = async (options: McpServer.Options, connect: (context: Sdk.McpReques
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,
   { calls, clients, shown }: {
-    readonly calls: WaitingCalls
-    readonly clients: AskedClients
+    readonly calls: InFlightCalls
+    readonly clients: PendingElicitations
     readonly shown: Exchanges
   }
 ): McpServer.Connection => {

@@ -16,7 +16,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor, challengeOf } from "../internal/challenge.ts"
 import { isLabelled, labelled } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
-import * as Gate from "./Gate.ts"
+import * as HostCheck from "./HostCheck.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 
@@ -24,7 +24,7 @@ import * as McpError from "./McpError.ts"
 export interface Options {
   /** Where it is mounted; `/mcp` unless said. */
   readonly path?: `/${string}`
-  /** Names that the server is reached by, besides those of the machine itself; see `Gate.make`. */
+  /** Names that the server is reached by, besides those of the machine itself; see `HostCheck.make`. */
   readonly hosts?: ReadonlyArray<string>
 }
 
@@ -40,7 +40,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const path = options.path ?? "/mcp"
       const runtime = yield* Runtime
       const catalog = McpCatalog.fromFusion(runtime.fusion)
-      const gate = yield* Gate.make(options.hosts ?? [])
+      const gate = yield* HostCheck.make(options.hosts ?? [])
       const { schemes } = yield* Auth
       const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, gate, schemes }, endpoint)
       yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
@@ -56,7 +56,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
 const guard = (
   { gate, runtime, schemes }: {
     readonly runtime: Runtime["Service"]
-    readonly gate: Gate.Gate
+    readonly gate: HostCheck.HostCheck
     readonly schemes: ReadonlyArray<Scheme>
   },
   endpoint: Endpoint.Endpoint

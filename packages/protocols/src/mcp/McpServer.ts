@@ -10,13 +10,13 @@ import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { type Context, Effect } from "effect"
-import type { Asking } from "./Asking.ts"
 import { type Ask, canAsk } from "./Elicitation.ts"
+import type { ElicitationFlow } from "./ElicitationFlow.ts"
+import type { WaitingCall } from "./InFlightCalls.ts"
 import { type Catalog, completionKey, offered } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
-import type { WaitingCall } from "./WaitingCalls.ts"
 
 /** Who is at the other end, and what the transport knows about them. @category models @since 0.1.0 */
 export interface Connection {
@@ -140,7 +140,7 @@ const askingOf = (
   server: Sdk.Server,
   context: Sdk.ServerContext,
   caller: Caller.Caller
-): Asking | undefined => {
+): ElicitationFlow | undefined => {
   const { envelope, inputResponses = {}, requestState } = context.mcpReq
   if (envelope !== undefined) {
     const { [capabilitiesKey]: capabilities } = { ...Object(envelope) }
@@ -181,7 +181,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
     params: Sdk.CallToolRequest["params"],
     { mcpReq }: Sdk.ServerContext,
     { asking, ...client }: Pick<ToolCall.ToolCall, "waiting" | "isCancelled"> & {
-      readonly asking: (caller: Caller.Caller) => Asking | undefined
+      readonly asking: (caller: Caller.Caller) => ElicitationFlow | undefined
     }
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
   (caller) =>

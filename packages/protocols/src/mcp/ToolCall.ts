@@ -11,18 +11,18 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
 import { goesOnByItself, untilSomebody } from "../internal/waiting.ts"
-import * as Asking from "./Asking.ts"
+import * as ElicitationFlow from "./ElicitationFlow.ts"
+import type { WaitingCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
 import { invalidParams, McpError } from "./McpError.ts"
 import * as Progress from "./Progress.ts"
 import * as ToolResult from "./ToolResult.ts"
-import type { WaitingCall } from "./WaitingCalls.ts"
 
 /**
  * How long a call waits on, in milliseconds, when its run pauses for a time or for another run: clients give up after a
  * minute, and a call that is given up cancels its run.
  */
-const patience = 20_000
+const waitLimitMillis = 20_000
 
 /** @category models @since 0.1.0 */
 export interface ToolCall {
@@ -38,7 +38,7 @@ export interface ToolCall {
   /** Whether the call was interrupted because the client wants the run to end. */
   readonly isCancelled: () => boolean
   /** How the client can be asked for decisions, if it can. */
-  readonly asking: Asking.Asking | undefined
+  readonly asking: ElicitationFlow.ElicitationFlow | undefined
 }
 
 /**
@@ -93,7 +93,7 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
 /** A call that brings answers goes on with the run that asked. */
 const begun = (runtime: Runtime["Service"], { identifier, kind }: Callable, call: ToolCall) =>
   call.asking?._tag === "Rounds" && call.asking.state !== undefined
-    ? Asking.resumed(runtime, call.caller, { kind, identifier }, call.asking.state)
+    ? ElicitationFlow.resumed(runtime, call.caller, { kind, identifier }, call.asking.state)
     : Effect.map(
       runtime.start(call.caller, {
         kind,
@@ -113,7 +113,7 @@ const outcome = Effect.fnUntraced(function*(
   stage: { isAsking: boolean }
 ) {
   const settle = (after: number) => settled(runtime, call, runId, after)
-  const { refusal, requests, run } = yield* Asking.ask(runtime, call, settle, stage)
+  const { refusal, requests, run } = yield* ElicitationFlow.ask(runtime, call, settle, stage)
   if (requests !== undefined) return requests
   return ToolResult.fromRun(run, {
     traceId: call.caller.traceId,
@@ -143,10 +143,10 @@ const settled = Effect.fnUntraced(function*(
 
 /** Over pauses that end by themselves and soon. */
 const waitOn = Effect.fnUntraced(function*(runtime: Runtime["Service"], call: ToolCall, run: RunRecord) {
-  const limit = (yield* Clock.currentTimeMillis) + patience
+  const limit = (yield* Clock.currentTimeMillis) + waitLimitMillis
   if (!goesOnByItself(run) || (run.waitsFor === "timer" && (run.wakeAt ?? 0) > limit)) return run
   const pages = yield* untilSomebody(runtime, call.caller, run.runId, run.seq)
-  yield* Effect.timeoutOption(report(pages, call, run.runId), patience)
+  yield* Effect.timeoutOption(report(pages, call, run.runId), waitLimitMillis)
   return yield* runtime.get(call.caller, run.runId)
 })
 

@@ -111,7 +111,7 @@ describe("SendStreamingMessage", () => {
     Effect.gen(function*() {
       const usedUp = Layer.succeed(Budget.Budget, {
         ...Budget.unlimited,
-        reserve: () => Effect.fail(new RunError.BudgetExceeded({ budget: "daily" }))
+        check: () => Effect.fail(new RunError.BudgetExceeded({ budget: "daily" }))
       })
       const client = yield* connect(yield* serveCounting(usedUp))
       const updates = yield* collect(sendStream(client, "go"))

@@ -27,7 +27,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { createServer } from "node:http"
 import { keepClean } from "./internal/cleaning.ts"
-import { makeJoin } from "./internal/turns.ts"
+import { makeJoin } from "./internal/turnWorkflow.ts"
 
 /**
  * Where the other nodes reach this one.

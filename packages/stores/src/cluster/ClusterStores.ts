@@ -7,7 +7,7 @@ import { type Config, Layer } from "effect"
 import type { ServeError } from "effect/http/HttpServerError"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import * as Sqlite from "../sqlite/Sqlite.ts"
 import * as SqliteClient from "../sqlite/SqliteClient.ts"
@@ -33,7 +33,7 @@ export const layerSqlite = (
 ): Layer.Layer<Sqlite.Stores, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   Layer.mergeAll(Sqlite.layerNoClient, ClusterEngine.layerEmbedded).pipe(
     Layer.provide(SqliteClient.layer({ ...options, exclusive: true })),
-    separate
+    freshLayer
   )
 
 /**
@@ -59,5 +59,5 @@ export const layerPostgres = (
 ): Layer.Layer<Sqlite.Stores, Config.ConfigError | MigrationError | SqlError | ServeError> =>
   Layer.mergeAll(Postgres.layerNoClient(options), ClusterEngine.layerCluster(node)).pipe(
     Layer.provide(Postgres.layerClient(options)),
-    separate
+    freshLayer
   )

@@ -16,7 +16,7 @@ import type { Config, Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
 import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
@@ -88,7 +88,7 @@ export const layer = (
 ): Layer.Layer<
   RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | MigrationError | SqlError
-> => separate(Layer.provide(layerNoClient(options), layerClient(options)))
+> => freshLayer(Layer.provide(layerNoClient(options), layerClient(options)))
 
 /**
  * The client of `layer`.

@@ -13,7 +13,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
 import { Params } from "./internal/params.ts"
-import { answered } from "./internal/patiently.ts"
+import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**

@@ -11,7 +11,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { makeBudgetReads } from "../sql/budgets.ts"
 import { conflicts } from "./internal/conflicts.ts"
 import { type Columns, Params } from "./internal/params.ts"
-import { answered } from "./internal/patiently.ts"
+import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -126,7 +126,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Eff
       return run(text, params).pipe(Effect.retry(conflicts), Effect.asVoid, answered("settle"))
     },
 
-    release: (id) =>
+    cancelReservation: (id) =>
       sql`
         WITH gone AS (DELETE FROM reservations WHERE id = ${id} RETURNING keys, amount),
         locked AS MATERIALIZED (

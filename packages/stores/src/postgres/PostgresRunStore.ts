@@ -15,7 +15,7 @@ import { makeRemove } from "../sql/runRemoval.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
 import { makeWrite } from "./internal/batch.ts"
 import { holdLease } from "./internal/lease.ts"
-import { answered, patiently } from "./internal/patiently.ts"
+import { answered, withTimeout } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**
@@ -56,7 +56,7 @@ export const make = (
 ): Effect.Effect<RunStore["Service"], SqlError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
-    const { node, steady } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
+    const { node, canTakeOver: steady } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
     const own = sql`(node IS NULL OR node = ${node})`
     const others = sql`(node <> ${node} AND NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
@@ -73,21 +73,21 @@ export const make = (
     const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
     const reads = makeReads(sql, orphans)
     return RunStore.of({
-      identity: reads.identity.pipe(patiently("identity of the store")),
+      identity: reads.identity.pipe(withTimeout("identity of the store")),
       write: (writes) => write(writes).pipe(answered("write")),
-      get: (runId) => reads.get(runId).pipe(patiently(`get run ${runId}`)),
-      list: (query) => reads.list(query).pipe(patiently("list runs")),
-      scan: (query) => reads.scan(query).pipe(patiently("scan runs")),
-      events: (runId, after, limit) => reads.events(runId, after, limit).pipe(patiently(`events of run ${runId}`)),
-      steps: (runId) => reads.steps(runId).pipe(patiently(`steps of run ${runId}`)),
-      interrupts: (runId) => reads.interrupts(runId).pipe(patiently(`interrupts of run ${runId}`)),
-      unfinished: reads.unfinished.pipe(patiently("unfinished runs")),
-      abandoned: reads.abandoned.pipe(patiently("abandoned runs")),
-      due: (query) => reads.due(query).pipe(patiently("due runs")),
-      countDue: (query) => reads.countDue(query).pipe(patiently("count due runs")),
-      remove: (query) => remove(query).pipe(patiently("remove runs")),
+      get: (runId) => reads.get(runId).pipe(withTimeout(`get run ${runId}`)),
+      list: (query) => reads.list(query).pipe(withTimeout("list runs")),
+      scan: (query) => reads.scan(query).pipe(withTimeout("scan runs")),
+      events: (runId, after, limit) => reads.events(runId, after, limit).pipe(withTimeout(`events of run ${runId}`)),
+      steps: (runId) => reads.steps(runId).pipe(withTimeout(`steps of run ${runId}`)),
+      interrupts: (runId) => reads.interrupts(runId).pipe(withTimeout(`interrupts of run ${runId}`)),
+      unfinished: reads.unfinished.pipe(withTimeout("unfinished runs")),
+      abandoned: reads.abandoned.pipe(withTimeout("abandoned runs")),
+      due: (query) => reads.due(query).pipe(withTimeout("due runs")),
+      countDue: (query) => reads.countDue(query).pipe(withTimeout("count due runs")),
+      remove: (query) => remove(query).pipe(withTimeout("remove runs")),
       // Who only looks has nobody wait, and looks at everything.
-      compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(patiently("compact runs")),
+      compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(withTimeout("compact runs")),
       transact: makeTransact(sql, (commit) =>
         writeOnce([commit]).pipe(
           Effect.map(([written = refused]) => written),

@@ -9,7 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeSchedules } from "../sql/schedules.ts"
-import { answered } from "./internal/patiently.ts"
+import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**

@@ -12,7 +12,7 @@ import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisBudgetStore from "./RedisBudgetStore.ts"
@@ -83,4 +83,4 @@ export const layer = (
 ): Layer.Layer<
   RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
   Config.ConfigError | RedisError
-> => separate(Layer.provide(layerNoClient(options), RedisClient.layer(options)))
+> => freshLayer(Layer.provide(layerNoClient(options), RedisClient.layer(options)))

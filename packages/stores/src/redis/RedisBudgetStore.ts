@@ -77,7 +77,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, RedisClient.Redi
         return Effect.asVoid(ask("settle", Schema.Unknown, evalSettle(prefix, args)))
       },
 
-      release: (id) => Effect.asVoid(ask("release", Schema.Unknown, evalRelease(prefix, [id]))),
+      cancelReservation: (id) => Effect.asVoid(ask("release", Schema.Unknown, evalRelease(prefix, [id]))),
 
       expire: Effect.suspend(() => ask("expire reservations", Schema.Int, evalExpire(prefix, []))),
 

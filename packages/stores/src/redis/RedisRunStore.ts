@@ -66,7 +66,10 @@ export const make = (
   Effect.gen(function*() {
     const client = yield* RedisClient.RedisClient
     const { prefix, redis } = client
-    const { node, steady } = yield* holdLease(client, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
+    const { node, canTakeOver: steady } = yield* holdLease(
+      client,
+      Duration.fromInputUnsafe(options.lease ?? "3 seconds")
+    )
     const collect = Reads.makeCollect()
     const evalWrite = redis.eval(WriteScript.write)
     const evalPage = redis.eval(ReadScripts.page)

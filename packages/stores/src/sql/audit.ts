@@ -1,4 +1,4 @@
-import { AuditLog, genesis, Head, type Place, SubjectKey } from "@fastagentic/core/audit/AuditLog"
+import { AuditLog, type ChainHead, genesis, Head, SubjectKey } from "@fastagentic/core/audit/AuditLog"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -35,7 +35,7 @@ export const makeAuditLog = (
     place: (tenant) =>
       Effect.map(
         rows(decodePlaces, sql`SELECT seq, hash FROM audit_chains WHERE tenant = ${nameOf(tenant)}`, "place"),
-        ([place]): Place => place ?? genesis
+        ([place]): ChainHead => place ?? genesis
       ),
     links: ({ after, before, limit, order, tenant }) =>
       rows(

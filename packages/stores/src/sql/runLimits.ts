@@ -5,7 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import { isBefore } from "./room.ts"
+import { isBefore } from "./concurrencySql.ts"
 import { selectRecords } from "./runReads.ts"
 
 /** Whether a run may start. Who asks must keep others from starting until its own start is committed. */

@@ -6,7 +6,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import { withRoom } from "./room.ts"
+import { withRoom } from "./concurrencySql.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 

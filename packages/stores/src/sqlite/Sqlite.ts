@@ -14,7 +14,7 @@ import { type Config, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import * as SqliteApiKeys from "./SqliteApiKeys.ts"
 import * as SqliteAudit from "./SqliteAudit.ts"
 import * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
@@ -64,4 +64,4 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
 export const layer = (
   options: Omit<SqliteClient.Options, "readonly">
 ): Layer.Layer<Stores, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  separate(Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true })))
+  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true })))

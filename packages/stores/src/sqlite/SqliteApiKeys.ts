@@ -8,7 +8,7 @@ import { Effect, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import { makeApiKeys } from "../sql/apiKeys.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
@@ -43,4 +43,4 @@ export const layerNoClient: Layer.Layer<ApiKeyStore, MigrationError | SqlError, 
 export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<ApiKeyStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  separate(Layer.provide(layerNoClient, SqliteClient.layer(options)))
+  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer(options)))

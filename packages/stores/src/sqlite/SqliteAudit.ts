@@ -12,7 +12,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
@@ -91,7 +91,7 @@ export const layerNoClient: Layer.Layer<
 export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<Audit | AuditLog, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  separate(Layer.provide(layerNoClient, SqliteClient.layer(options)))
+  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer(options)))
 
 // texts
 

@@ -9,7 +9,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import { makeBudgetReads } from "../sql/budgets.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
@@ -78,7 +78,8 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient.SqlCli
             WHERE id IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`
         }).pipe(unavailable("renew reservations")),
       settle: (settlement) => write((connection) => settleIn(connection, settlement)).pipe(unavailable("settle")),
-      release: (id) => write((connection) => free(connection, id, 0)).pipe(Effect.asVoid, unavailable("release")),
+      cancelReservation: (id) =>
+        write((connection) => free(connection, id, 0)).pipe(Effect.asVoid, unavailable("release")),
       expire: write(expireIn).pipe(unavailable("expire reservations"))
     })
   })
@@ -101,7 +102,7 @@ export const layerNoClient: Layer.Layer<BudgetStore, MigrationError | SqlError, 
 export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<BudgetStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  separate(Layer.provide(layerNoClient, SqliteClient.layer(options)))
+  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer(options)))
 
 const decodeKeys = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Array(Schema.String)))
 

@@ -10,7 +10,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import { makeConnection } from "./internal/connection.ts"
 import { SqliteLocked } from "./internal/locked.ts"
-import { open } from "./internal/opening.ts"
+import { openDatabase } from "./internal/openDatabase.ts"
 
 export { SqliteLocked }
 
@@ -60,7 +60,7 @@ export const make: (
   options: Options
 ) => Effect.Effect<SqlClient.SqlClient, SqlError | SqliteLocked, Scope.Scope | Reactivity.Reactivity> = Effect
   .fnUntraced(function*(options) {
-    const database = yield* open(options)
+    const database = yield* openDatabase(options)
     return yield* SqlClient.make({
       ...SqlClient.makeSqliteAcquirers({
         connection: Effect.succeed(makeConnection(database, options.statementCacheSize ?? 256)),

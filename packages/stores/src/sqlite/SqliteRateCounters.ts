@@ -10,7 +10,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteWriter from "./SqliteWriter.ts"
@@ -88,7 +88,7 @@ export const layerNoClient: Layer.Layer<RateCounters, MigrationError | SqlError,
 export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<RateCounters, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  separate(Layer.provide(layerNoClient, SqliteClient.layer(options)))
+  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer(options)))
 
 // texts
 

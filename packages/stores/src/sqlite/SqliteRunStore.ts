@@ -19,7 +19,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
-import { separate } from "../internal/separate.ts"
+import { freshLayer } from "../internal/freshLayer.ts"
 import { makeCompact } from "../sql/runCompaction.ts"
 import { hasRoom, selectBusy } from "../sql/runLimits.ts"
 import { another, isTaken, makeReads, notKept, refused } from "../sql/runReads.ts"
@@ -89,7 +89,7 @@ export const layerNoClient: Layer.Layer<RunStore, MigrationError | SqlError, Sql
 export const layer = (
   options: SqliteClient.Options
 ): Layer.Layer<RunStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  separate(Layer.provide(layerNoClient, SqliteClient.layer(options)))
+  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer(options)))
 
 // writing: nothing is written before it is certain that nothing will be refused
 

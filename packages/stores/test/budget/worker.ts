@@ -26,7 +26,7 @@ const SpenderLayer = Spender.toLayer(() =>
       const grant = yield* Effect.orDie(run.spend({ ...request, changesTo: () => false }))
       yield* Effect.sleep(`${yield* Random.nextIntBetween(5, 200)} millis`)
       if ((yield* Random.next) < 0.1) {
-        yield* grant.release
+        yield* grant.cancelReservation
         return "failed"
       }
       const outputTokens = yield* Random.nextIntBetween(0, grant.maxOutputTokens ?? 0)

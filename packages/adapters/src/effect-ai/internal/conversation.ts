@@ -2,7 +2,7 @@ import type * as Prompt from "effect/ai/Prompt"
 import { type Token, tokenize } from "./words.ts"
 
 /** One tool call of the conversation with what came of it. */
-export interface Exchange {
+export interface ToolExchange {
   readonly tool: string
   readonly params: unknown
   readonly status: "pending" | "success" | "failure"
@@ -15,7 +15,7 @@ export interface Exchange {
 export interface Conversation {
   readonly question: string
   readonly tokens: ReadonlyArray<Token>
-  readonly exchanges: ReadonlyArray<Exchange>
+  readonly exchanges: ReadonlyArray<ToolExchange>
   /** Length of everything said so far, in characters. */
   readonly size: number
 }
@@ -56,7 +56,7 @@ export const read = (prompt: Prompt.Prompt): Conversation => {
     message.role !== "assistant" ? [] : message.content.flatMap((part) => {
       if (part.type !== "tool-call") return []
       const result = results.get(part.id)
-      const status: Exchange["status"] = result === undefined ? "pending" : result.isFailure ? "failure" : "success"
+      const status: ToolExchange["status"] = result === undefined ? "pending" : result.isFailure ? "failure" : "success"
       return [{ tool: part.name, params: part.params, status, result: result?.result, current: index > asked }]
     })
   ).map((exchange, position) => ({ ...exchange, position }))

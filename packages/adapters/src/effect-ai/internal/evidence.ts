@@ -1,5 +1,5 @@
 import { Predicate } from "effect"
-import type { Conversation, Exchange } from "./conversation.ts"
+import type { Conversation, ToolExchange } from "./conversation.ts"
 import type { Intent } from "./intent.ts"
 import type { Filled } from "./slots.ts"
 import { isAmountWord, type Parameter, type ToolShape } from "./toolShape.ts"
@@ -7,10 +7,10 @@ import { wordsOfName } from "./words.ts"
 
 /** What earlier calls of a conversation tell, newest first. */
 export interface Evidence {
-  readonly exchanges: ReadonlyArray<Exchange>
+  readonly exchanges: ReadonlyArray<ToolExchange>
   /** Successful calls whose results no later change has outdated. */
-  readonly valid: ReadonlyArray<Exchange>
-  readonly shapeOf: (exchange: Exchange) => ToolShape | undefined
+  readonly valid: ReadonlyArray<ToolExchange>
+  readonly shapeOf: (exchange: ToolExchange) => ToolShape | undefined
 }
 
 export const read = (conversation: Conversation, shapes: ReadonlyArray<ToolShape>): Evidence => {

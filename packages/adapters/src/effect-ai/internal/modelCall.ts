@@ -8,9 +8,9 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
+import * as ModelBudget from "../../adapter/ModelBudget.ts"
 import { OutputLimit } from "../../adapter/OutputLimit.ts"
 import { usageOf } from "../../adapter/PartEvents.ts"
-import * as Spending from "../../adapter/Spending.ts"
 import * as Tokens from "../../adapter/Tokens.ts"
 import { argumentsOf, messageEvents } from "./messageEvents.ts"
 import { totalOf } from "./usage.ts"
@@ -129,7 +129,7 @@ const openRequests = Effect.fnUntraced(function*<R>(toolkit: AnyTools, { maxOutp
       count++
       const callId = count === 1 ? call.callId : `${call.callId}#${count}`
       const spending = yield* Effect.provideService(
-        Spending.open({
+        ModelBudget.open({
           callId,
           model: call.model,
           provider,

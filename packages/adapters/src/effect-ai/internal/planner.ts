@@ -1,5 +1,5 @@
 import { Equal } from "effect"
-import type { Conversation, Exchange } from "./conversation.ts"
+import type { Conversation, ToolExchange } from "./conversation.ts"
 import * as Evidence from "./evidence.ts"
 import * as Intent from "./intent.ts"
 import * as Slots from "./slots.ts"
@@ -8,9 +8,9 @@ import { conceptOf, displayWords, isPlural, stopWords, type Token } from "./word
 
 export type Plan =
   | { readonly _tag: "Call"; readonly tool: string; readonly params: Readonly<Record<string, unknown>> }
-  | { readonly _tag: "Report"; readonly shape: ToolShape; readonly exchange: Exchange }
-  | { readonly _tag: "Failed"; readonly exchange: Exchange }
-  | { readonly _tag: "Waiting"; readonly exchange: Exchange }
+  | { readonly _tag: "Report"; readonly shape: ToolShape; readonly exchange: ToolExchange }
+  | { readonly _tag: "Failed"; readonly exchange: ToolExchange }
+  | { readonly _tag: "Waiting"; readonly exchange: ToolExchange }
   | { readonly _tag: "Ask"; readonly shape: ToolShape; readonly missing: ReadonlyArray<Parameter> }
   | { readonly _tag: "Unable" }
 
@@ -92,7 +92,7 @@ const sourceFor = (goal: Candidate, situation: Situation): Candidate | undefined
 }
 
 /** The call that already did what the goal asks: never made twice for one question, nor a change ever. */
-const made = ({ params, shape }: Candidate, { evidence }: Situation): Exchange | undefined =>
+const made = ({ params, shape }: Candidate, { evidence }: Situation): ToolExchange | undefined =>
   evidence.exchanges.find((exchange) => exchange.current && exchange.tool === shape.name) ??
     evidence.exchanges.find((exchange) =>
       exchange.tool === shape.name && exchange.status === "success" && Equal.equals(exchange.params, params) &&

@@ -1,5 +1,5 @@
 import { Predicate } from "effect"
-import type { Conversation, Exchange } from "./conversation.ts"
+import type { Conversation, ToolExchange } from "./conversation.ts"
 import type { Plan } from "./planner.ts"
 import { isAmountWord, type JsonObject, type ToolShape } from "./toolShape.ts"
 import { wordsOfName } from "./words.ts"
@@ -137,7 +137,7 @@ const list = (items: ReadonlyArray<unknown>, noun: string, params: unknown): str
 
 const nounOf = (shape: ToolShape): string => shape.nouns.join(" ") || shape.nameWords.join(" ")
 
-const deed = (value: JsonObject, shape: ToolShape, exchange: Exchange, currency: string | undefined): string => {
+const deed = (value: JsonObject, shape: ToolShape, exchange: ToolExchange, currency: string | undefined): string => {
   const past = pastOf(shape.verb)
   const params = Predicate.isReadonlyObject(exchange.params) ? exchange.params : {}
   const subject = shape.parameters.find(({ role }) => role === "identifier")?.name ?? "id"
@@ -156,7 +156,7 @@ const currencyIn = ({ exchanges }: Conversation): string | undefined => {
   return found.findLast(Predicate.isString)
 }
 
-const success = (shape: ToolShape, exchange: Exchange, conversation: Conversation): string => {
+const success = (shape: ToolShape, exchange: ToolExchange, conversation: Conversation): string => {
   const { params, result } = exchange
   const noun = nounOf(shape)
   if (Array.isArray(result)) return list(result, noun, params)
@@ -193,7 +193,7 @@ const idIn = (params: unknown): string =>
     )[0] ?? ""
     : ""
 
-const failure = ({ params, result, tool }: Exchange): string => {
+const failure = ({ params, result, tool }: ToolExchange): string => {
   const deed = `${humanise(tool)}${idIn(params)}`
   const type = Predicate.isReadonlyObject(result) ? result.type : undefined
   const given = Predicate.isReadonlyObject(result) && typeof result.reason === "string" ? result.reason : ""

@@ -4,8 +4,8 @@ import { Effect, Predicate } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import * as ModelCall from "../../adapter/ModelCall.ts"
+import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
 import { finishOf, reasoningOf, toolCallsOf } from "./messages.ts"
-import { inside, type Place } from "./place.ts"
 import type { Session } from "./session.ts"
 
 /** A call that is under way, and what it has said so far. */
@@ -33,7 +33,7 @@ const limitNames = ["max_completion_tokens", "max_tokens", "max_output_tokens", 
 const isLimit = (value: unknown): value is number => typeof value === "number" && value > 0
 
 /** What a model says of its call: LangChain's integrations give their parameters as they send them. */
-const limitsOf = (parameters: unknown, place: Place) => {
+const limitsOf = (parameters: unknown, place: CallbackMetadata) => {
   const given = Predicate.isObject(parameters) ? parameters : {}
   const value = (name: string) => Predicate.hasProperty(given, name) ? given[name] : undefined
   const tools = value("tools")
@@ -49,7 +49,7 @@ const isVisible = (tags: ReadonlyArray<string>) => !tags.includes("nostream") &&
 export const make = (session: Session) => {
   const open = new Map<string, Answering>()
 
-  const start = Effect.fnUntraced(function*(runId: string, place: Place, options: {
+  const start = Effect.fnUntraced(function*(runId: string, place: CallbackMetadata, options: {
     readonly model: string
     readonly prompt: Prompt.Prompt
     readonly tags: ReadonlyArray<string>

@@ -2,20 +2,20 @@ import type { Hook } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Clock, Effect, Exit } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
-import * as Bracket from "../../adapter/Bracket.ts"
+import * as HookBracket from "../../adapter/HookBracket.ts"
+import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
 import { isAnswer, isFailure, messagesIn, resultOf } from "./messages.ts"
-import { inside, type Place } from "./place.ts"
 import type { Session } from "./session.ts"
 
 interface Node {
   readonly nodeId: string
-  readonly place: Place
+  readonly place: CallbackMetadata
   readonly startedAt: number
-  readonly bracket: Bracket.Bracket<void, Thrown>
+  readonly bracket: HookBracket.HookBracket<void, Thrown>
 }
 
 /** Of all chains that LangChain reports, those that are nodes of a graph. */
-export const isNode = (name: string | undefined, tags: ReadonlyArray<string>, place: Place) =>
+export const isNode = (name: string | undefined, tags: ReadonlyArray<string>, place: CallbackMetadata) =>
   name !== undefined && name === place.node && !tags.includes("langsmith:hidden") &&
   tags.some((tag) => tag.startsWith("graph:step:"))
 
@@ -24,11 +24,11 @@ const isGraphPause = (error: unknown) => error instanceof Error && /^(Graph|Node
 export const make = (session: Session) => {
   const open = new Map<string, Node>()
 
-  const start = Effect.fnUntraced(function*(runId: string, place: Place, input: unknown) {
+  const start = Effect.fnUntraced(function*(runId: string, place: CallbackMetadata, input: unknown) {
     const run = yield* CurrentRun
     const name = place.node ?? runId
     const nodeId = place.taskId ?? runId
-    const bracket = yield* Bracket.open<Hook.NodeCall, void, Thrown>(
+    const bracket = yield* HookBracket.open<Hook.NodeCall, void, Thrown>(
       "node",
       { nodeId, name, kind: "node" },
       run.hooks.node

@@ -2,17 +2,17 @@ import type { Hook } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Clock, Effect, Exit } from "effect"
-import * as Bracket from "../../adapter/Bracket.ts"
+import * as HookBracket from "../../adapter/HookBracket.ts"
 import { fromText, toJson } from "../../adapter/Json.ts"
+import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
 import { resultOf } from "./messages.ts"
-import { inside, type Place } from "./place.ts"
 import type { Session } from "./session.ts"
 
 interface ToolRun {
   readonly call: Hook.ToolCall
   readonly path: ReadonlyArray<string>
   readonly startedAt: number
-  readonly bracket: Bracket.Bracket<Hook.ToolOutcome, never>
+  readonly bracket: HookBracket.HookBracket<Hook.ToolOutcome, never>
 }
 
 /** The tool's own words stay with the model: they may say what no caller should read. */
@@ -32,7 +32,7 @@ export const make = (session: Session) => {
 
   const start = Effect.fnUntraced(function*(
     runId: string,
-    place: Place,
+    place: CallbackMetadata,
     tool: { readonly name: string; readonly input: unknown; readonly toolCallId: string | undefined }
   ) {
     const run = yield* CurrentRun
@@ -42,7 +42,7 @@ export const make = (session: Session) => {
     const call = { toolCallId, name, arguments: typeof input === "string" ? fromText(input) : toJson(input) }
     if (!session.asked.has(toolCallId)) yield* session.emit({ type: "tool_call", data: call }, path)
     session.asked.delete(toolCallId)
-    const bracket = yield* Bracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
+    const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
       Effect.tapError(deny(call, path))
     )
     open.set(runId, { call, path, bracket, startedAt: yield* Clock.currentTimeMillis })

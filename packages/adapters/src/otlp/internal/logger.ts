@@ -1,4 +1,4 @@
-import * as Discretion from "@fastagentic/core/telemetry/Discretion"
+import * as TelemetryRedaction from "@fastagentic/core/telemetry/TelemetryRedaction"
 import { Cause, Logger, References } from "effect"
 import type { LogsData } from "effect/observability/OtlpLogger"
 import * as OtlpResource from "effect/observability/OtlpResource"
@@ -25,7 +25,7 @@ export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void
     const attributes: Record<string, unknown> = { ...fiber.getRef(References.CurrentLogAnnotations) }
     const [error] = Cause.prettyErrors(cause)
     if (error !== undefined) {
-      attributes["exception.type"] = Discretion.kindOf(Cause.squash(cause))
+      attributes["exception.type"] = TelemetryRedaction.kindOf(Cause.squash(cause))
       attributes["exception.stacktrace"] = placesIn(error.stack)
     }
     const { span } = fiber.cache
@@ -42,6 +42,6 @@ export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void
     })
   })
 
-const told = (part: unknown) => part instanceof Error ? Discretion.kindOf(part) : part
+const told = (part: unknown) => part instanceof Error ? TelemetryRedaction.kindOf(part) : part
 
 const placesIn = (stack = "") => stack.split("\n").filter((line) => /^ {4}at .*:\d+:\d+\)?$/u.test(line)).join("\n")

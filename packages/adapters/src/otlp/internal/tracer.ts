@@ -1,4 +1,4 @@
-import * as Discretion from "@fastagentic/core/telemetry/Discretion"
+import * as TelemetryRedaction from "@fastagentic/core/telemetry/TelemetryRedaction"
 import { type Context, type Exit, Option, Tracer } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import * as OtlpResource from "effect/observability/OtlpResource"
@@ -43,7 +43,8 @@ export class EndedSpan implements Tracer.Span {
     this.links = options.links
     this.kind = options.kind
     this.traceId = parent === undefined ? Hex.random(32) : parent.traceId
-    this.sampled = options.sampled && !Discretion.isBackground(options) && sampler(this.traceId, parent?.sampled)
+    this.sampled = options.sampled && !TelemetryRedaction.isBackground(options) &&
+      sampler(this.traceId, parent?.sampled)
     this.status = { _tag: "Started", startTime: options.startTime }
     this.exporter = exporter
   }
@@ -55,11 +56,13 @@ export class EndedSpan implements Tracer.Span {
   }
 
   attribute(key: string, value: unknown) {
-    if (this.sampled && this.status._tag === "Started" && Discretion.isTold(key)) this.attributes.set(key, value)
+    if (this.sampled && this.status._tag === "Started" && TelemetryRedaction.isAllowed(key)) {
+      this.attributes.set(key, value)
+    }
   }
 
   event(name: string, startTime: bigint, attributes: Record<string, unknown> = {}) {
-    if (!this.sampled || this.status._tag === "Ended" || Discretion.isLogLine(attributes)) return
+    if (!this.sampled || this.status._tag === "Ended" || TelemetryRedaction.isLogLine(attributes)) return
     this.events.push([name, startTime, attributes])
   }
 
@@ -73,7 +76,7 @@ const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as
 export const encode = <Time>(span: EndedSpan, timeOf: (at: bigint) => Time): OtlpSpan<Time> => {
   const { status } = span
   const attributes = OtlpResource.entriesToAttributes(span.attributes)
-  const error = status._tag === "Ended" ? Discretion.failureOf(status.exit) : undefined
+  const error = status._tag === "Ended" ? TelemetryRedaction.failureOf(status.exit) : undefined
   if (error !== undefined && !span.attributes.has("error.type")) {
     attributes.push({ key: "error.type", value: { stringValue: error } })
   }

@@ -3,9 +3,9 @@ import * as Aead from "effect/crypto/Aead"
 import * as Digest from "effect/crypto/Digest"
 import * as Base64 from "effect/encoding/Base64"
 import * as Hex from "effect/encoding/Hex"
-import { randomBytes, randomHex } from "../../base/internal/entropy.ts"
+import { randomBytes, randomHex } from "../../base/internal/randomBytes.ts"
 import type { Entry, Recorded } from "../Audit.ts"
-import type { Link, Place, SubjectKey } from "../AuditLog.ts"
+import type { ChainHead, Link, SubjectKey } from "../AuditLog.ts"
 
 const optional = Schema.optionalKey
 
@@ -99,7 +99,7 @@ const openSealed = Effect.fnUntraced(function*(sealed: string, kept: SubjectKey)
 })
 
 /** Gives sealed entries the places that follow `after`. */
-export const chain = Effect.fnUntraced(function*(after: Place, sealed: ReadonlyArray<string>) {
+export const chain = Effect.fnUntraced(function*(after: ChainHead, sealed: ReadonlyArray<string>) {
   const links: Array<Link> = []
   let { hash, seq } = after
   for (const one of sealed) {

@@ -3,7 +3,7 @@ import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
 import { StoreUnavailable } from "../../run/RunError.ts"
 import type { Entry } from "../Audit.ts"
-import { type Append, type AuditLog, genesis, type Place } from "../AuditLog.ts"
+import { type Append, type AuditLog, type ChainHead, genesis } from "../AuditLog.ts"
 import type { AuditSigner } from "../AuditSigner.ts"
 import { chain, newKey, type Opened, openKey, seal } from "./auditBody.ts"
 
@@ -43,7 +43,7 @@ export const makeWriter = Effect.fnUntraced(function*(
   Crypto | Scope.Scope
 > {
   const queue = yield* Queue.unbounded<Pending>()
-  const places = new Map<string, Place>()
+  const places = new Map<string, ChainHead>()
   const unsigned = new Map<string, number>()
   const keys = new Map<string, Opened & { readonly until: number }>()
   const crypto = yield* Effect.context<Crypto>()

@@ -1,8 +1,8 @@
 import { Effect } from "effect"
-import type { Append, AuditLog, Head, Link, Place, SubjectKey } from "../AuditLog.ts"
+import type { Append, AuditLog, ChainHead, Head, Link, SubjectKey } from "../AuditLog.ts"
 
 interface Trail {
-  place: Place
+  place: ChainHead
   links: Array<Link>
   heads: Array<Head>
   keys: Array<SubjectKey>
@@ -10,7 +10,7 @@ interface Trail {
 
 export const makeMemoryAuditLog = (): AuditLog["Service"] => {
   const trails = new Map<string, Trail>()
-  const place: Place = { seq: 0, hash: "0".repeat(64) }
+  const place: ChainHead = { seq: 0, hash: "0".repeat(64) }
   const none = (): Trail => ({ place, links: [], heads: [], keys: [] })
   const read = <A>(tenant: string, use: (trail: Trail) => A) => Effect.sync(() => use(trails.get(tenant) ?? none()))
   const change = (tenant: string, use: (trail: Trail) => void) =>

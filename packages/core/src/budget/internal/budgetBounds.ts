@@ -61,10 +61,10 @@ const hold = (limits: ReadonlyArray<Limit>, names: Names, now: number): Readonly
   })
 
 /** The limits that hold for a run. */
-export const heldForRun = (limits: ReadonlyArray<Limit>, run: RunRecord, now: number) => hold(limits, ofRun(run), now)
+export const limitsForRun = (limits: ReadonlyArray<Limit>, run: RunRecord, now: number) => hold(limits, ofRun(run), now)
 
 /** The limits that hold for a caller, whatever they start. A limit for everybody is nobody's business. */
-export const heldForPrincipal = (limits: ReadonlyArray<Limit>, principal: Principal, now: number) =>
+export const limitsForPrincipal = (limits: ReadonlyArray<Limit>, principal: Principal, now: number) =>
   hold(limits, ofPrincipal(principal), now).filter(({ limit }) => ![limit.per].flat().every((one) => one === "app"))
 
 /** `raises` is how often somebody has approved to spend it once more. */

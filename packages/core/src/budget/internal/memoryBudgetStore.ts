@@ -64,7 +64,7 @@ export const makeMemoryBudgetStore = (): BudgetStore.BudgetStore["Service"] => {
         for (const key of held?.keys ?? keys) counter(key).settled += use.cost ?? 0
         write(use)
       }),
-    release: (id) => Effect.sync(() => void free(id)),
+    cancelReservation: (id) => Effect.sync(() => void free(id)),
     expire: Effect.map(Clock.currentTimeMillis, (now) => {
       const over = [...reservations].filter(([, { expiresAt }]) => expiresAt <= now)
       for (const [id] of over) free(id)

@@ -7,10 +7,10 @@ import * as Principal from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import { Hub } from "../../runtime/internal/hub.ts"
-import { Journal } from "../../runtime/internal/journal.ts"
 import { LiveRun, separator } from "../../runtime/internal/liveRun.ts"
-import type { Bound } from "../../runtime/internal/node.ts"
+import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts"
 import { handle } from "../../runtime/internal/segment.ts"
+import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
 import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
 import type { StoredStep } from "../../store/RunStore.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
@@ -33,7 +33,7 @@ export interface Replayed {
 
 /** How often is looked whether a handler still moves, in milliseconds, and how long one may do something else. */
 const look = 20
-const patience = 5_000
+const waitLimitMillis = 5_000
 
 /** How long something is held that comes before its time, when nothing else moves. */
 const hold = 500
@@ -42,7 +42,7 @@ const hold = 500
  * Drives a handler with what is recorded, as a restart would, in a store that is thrown away. What is not recorded is not
  * done: a step does not run, a run is not started, a model is not called, and the handler never hears of it again.
  */
-export const replay = Effect.fnUntraced(function*(bound: Bound, recording: Recording) {
+export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, recording: Recording) {
   const watch = new Watch(recording)
   const { finishedAt: _finishedAt, wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = recording.run
   const run: RunRecord = { ...rest, state: "running", attempt: rest.attempt + 1 }
@@ -56,7 +56,7 @@ export const replay = Effect.fnUntraced(function*(bound: Bound, recording: Recor
     principal,
     children: { start: () => Effect.never, settled: () => Effect.never },
     hub: new Hub(run),
-    journal: new Journal(store, metrics),
+    journal: new StoreWriter(store, metrics),
     metrics,
     traced: false,
     past: {
@@ -90,7 +90,7 @@ export const replay = Effect.fnUntraced(function*(bound: Bound, recording: Recor
   live.fiber = fiber
   yield* Effect.raceFirst(Fiber.await(fiber), watch.standsStill)
   // A handler that does not let itself be stopped is left alone.
-  yield* Effect.timeoutOption(Fiber.interrupt(fiber), patience)
+  yield* Effect.timeoutOption(Fiber.interrupt(fiber), waitLimitMillis)
   return watch.verdict(live.stop === undefined && !watch.still ? exit : undefined)
 })
 
@@ -149,7 +149,7 @@ class Watch {
 
   /** Returns when the handler waits for what it cannot get. */
   readonly standsStill = Effect.gen({ self: this }, function*() {
-    for (let [still, seen] = [0, -1]; still < (this.missing.length > 0 ? 3 * look : patience);) {
+    for (let [still, seen] = [0, -1]; still < (this.missing.length > 0 ? 3 * look : waitLimitMillis);) {
       yield* Effect.sleep(look)
       still = seen === this.moves ? still + look : 0
       seen = this.moves

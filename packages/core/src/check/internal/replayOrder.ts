@@ -2,7 +2,7 @@ import { Deferred, Effect, Fiber } from "effect"
 import { separator } from "../../runtime/internal/liveRun.ts"
 import type { Recording } from "./replay.ts"
 
-type Place = readonly [what: string, seq: number]
+type RecordedUse = readonly [what: string, seq: number]
 
 /**
  * Lets a handler have what is recorded in the order in which it was committed: what was asked for too early waits until
@@ -12,7 +12,7 @@ export class Order {
   /** What the handler does differently. */
   problem: string | undefined
   private readonly places: ReadonlyMap<string, number>
-  private readonly line: ReadonlyArray<Place>
+  private readonly line: ReadonlyArray<RecordedUse>
   private readonly asked = new Set<string>()
   private readonly askedBy = new WeakMap<object, string>()
   private readonly held = new Map<string, Deferred.Deferred<void>>()
@@ -23,8 +23,8 @@ export class Order {
   constructor({ events, interrupts, steps }: Recording) {
     const asked = new Map(events.flatMap((event) => event.type === "interrupt" ? [[event.data.id, event.seq]] : []))
     const places = [
-      ...steps.map(({ name, seq }): Place => [`step "${name}"`, seq]),
-      ...interrupts.flatMap(({ id, name }): ReadonlyArray<Place> => {
+      ...steps.map(({ name, seq }): RecordedUse => [`step "${name}"`, seq]),
+      ...interrupts.flatMap(({ id, name }): ReadonlyArray<RecordedUse> => {
         const seq = asked.get(id)
         return seq === undefined ? [] : [[`interrupt "${name}"`, seq]]
       })

@@ -7,16 +7,16 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { Forbidden, NotDeclared, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import type { Callables } from "../../runtime/internal/bind.ts"
-import type { Bound, Node } from "../../runtime/internal/node.ts"
+import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { Auth } from "../Auth.ts"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import { type PolicyRule, refusing } from "../PolicyRules.ts"
+import type { AuditThrottle } from "./auditThrottle.ts"
 import type { Limiter } from "./limiter.ts"
-import type { Refusals } from "./refusals.ts"
 
 export interface Door {
   readonly authenticate: (caller: Caller) => Effect.Effect<Principal, RunError>
@@ -34,13 +34,18 @@ export interface Door {
     scopes: ReadonlyArray<string>
   ) => Effect.Effect<void, RunError>
   /** The run, when it is this caller's to see. */
-  readonly run: (caller: Caller, node: Node, runId: string) => Effect.Effect<Entered, RunError>
+  readonly run: (caller: Caller, node: RunSupervisor, runId: string) => Effect.Effect<Entered, RunError>
   /** The run, when this caller may let it work: what holds for starting it holds for letting it go on. */
-  readonly act: (caller: Caller, node: Node, runId: string, callables: Callables) => Effect.Effect<Acting, RunError>
+  readonly act: (
+    caller: Caller,
+    node: RunSupervisor,
+    runId: string,
+    callables: Callables
+  ) => Effect.Effect<Acting, RunError>
   /** The run whose interrupt this caller may decide, with all that it asks for. */
   readonly decide: (
     caller: Caller,
-    node: Node,
+    node: RunSupervisor,
     runId: string,
     callables: Callables,
     id: string
@@ -63,7 +68,7 @@ export interface Entered {
 }
 
 export interface Acting extends Entered {
-  readonly bound: Bound
+  readonly bound: RegisteredCallable
 }
 
 const kinds = ["agent", "tool", "resource", "prompt"] as const
@@ -74,7 +79,7 @@ export const makeDoor = (options: {
   readonly rules: ReadonlyArray<PolicyRule>
   readonly limit: Limiter
   readonly audit: Audit["Service"]
-  readonly refusals: Refusals
+  readonly refusals: AuditThrottle
   readonly metrics: Metrics
   readonly now: () => number
 }): Door => {
@@ -141,7 +146,7 @@ export const makeDoor = (options: {
     return principal
   })
 
-  const run = Effect.fnUntraced(function*(caller: Caller, node: Node, runId: string) {
+  const run = Effect.fnUntraced(function*(caller: Caller, node: RunSupervisor, runId: string) {
     const principal = yield* authenticate(caller)
     const found = yield* asRunError(node.get(runId))
     return { principal, run: yield* asRunError(Authorization.requireRun(principal, runId, found)) }
@@ -160,12 +165,12 @@ export const makeDoor = (options: {
     return { ...entered, bound }
   })
 
-  const act = (caller: Caller, node: Node, runId: string, callables: Callables) =>
+  const act = (caller: Caller, node: RunSupervisor, runId: string, callables: Callables) =>
     Effect.flatMap(run(caller, node, runId), (entered) => acting(caller, entered, callables))
 
   const decide = Effect.fnUntraced(function*(
     caller: Caller,
-    node: Node,
+    node: RunSupervisor,
     runId: string,
     callables: Callables,
     id: string
@@ -173,7 +178,7 @@ export const makeDoor = (options: {
     const principal = yield* authenticate(caller)
     const found = yield* asRunError(node.get(runId))
     if (found === undefined || found.tenant !== principal.tenant) return yield* Effect.fail(notFound(runId))
-    const interrupts = yield* asRunError(node.journalOf(found).store.interrupts(runId))
+    const interrupts = yield* asRunError(node.writerOf(found).store.interrupts(runId))
     const asked = interrupts.find((interrupt) => interrupt.id === id)
     if (asked?.approvers === undefined) return { ...(yield* act(caller, node, runId, callables)), interrupts }
     yield* asRunError(Effect.tapError(

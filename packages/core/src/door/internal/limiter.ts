@@ -4,7 +4,7 @@ import type { Principal } from "../../run/Principal.ts"
 import { RateLimited, type StoreUnavailable } from "../../run/RunError.ts"
 import type { Caller } from "../Caller.ts"
 import type { Counter, RateCounters, Taken } from "../RateCounters.ts"
-import type { Dimension, Rule, Standing } from "../RateLimit.ts"
+import type { Dimension, LimitUsage, Rule } from "../RateLimit.ts"
 
 /** Takes a call from every rule that applies, or says which one refuses it. */
 export type Limiter = (
@@ -92,7 +92,7 @@ const counterOf = (
   }
 }
 
-const standingOf = ({ rule: { limit, name }, windowMillis }: Limit, taken: Taken | undefined): Standing => ({
+const standingOf = ({ rule: { limit, name }, windowMillis }: Limit, taken: Taken | undefined): LimitUsage => ({
   rule: name,
   limit,
   windowMillis,

@@ -4,11 +4,11 @@ import { internalError } from "../../run/internal/failure.ts"
 import { HookBlocked } from "../../run/RunError.ts"
 import type * as Hook from "../Hook.ts"
 import { failedItself, ownFailure } from "./hookFailure.ts"
-import { counting } from "./ownTime.ts"
-import { watching } from "./watching.ts"
+import { counting } from "./hookTimer.ts"
+import { observers } from "./observers.ts"
 
 /** A hook with what it does. */
-export interface BoundHook extends Pick<Hook.Any, "identifier" | "timeoutMillis" | "onFailure"> {
+export interface HookWithHandler extends Pick<Hook.Any, "identifier" | "timeoutMillis" | "onFailure"> {
   readonly points: Hook.Points | undefined
   readonly watch: Hook.Watch | undefined
 }
@@ -17,7 +17,7 @@ export interface BoundHook extends Pick<Hook.Any, "identifier" | "timeoutMillis"
 export const boundHook = (
   { identifier, onFailure, timeoutMillis }: Hook.Any,
   handler: Hook.Points | Hook.Watch
-): BoundHook => ({
+): HookWithHandler => ({
   identifier,
   onFailure,
   timeoutMillis,
@@ -46,12 +46,12 @@ export const transparent = new WeakSet<Dispatch["tool"]>([direct.tool])
  * all of them is `innermost`.
  */
 export const dispatch = (
-  hooks: ReadonlyArray<BoundHook>,
+  hooks: ReadonlyArray<HookWithHandler>,
   runId: string,
   decided: Decided,
   innermost: Dispatch = direct
 ): Dispatch =>
-  hooks.map((hook) => hook.watch === undefined ? intercepting(hook, decided) : watching(hook.watch, runId))
+  hooks.map((hook) => hook.watch === undefined ? intercepting(hook, decided) : observers(hook.watch, runId))
     .reduceRight(inside, innermost)
 
 /** Puts one hook around another dispatch; a point that nobody stands at stays `direct`. */
@@ -74,7 +74,7 @@ const inside = (inner: Dispatch, outer: Partial<Dispatch>): Dispatch => {
 }
 
 /** The points of one hook, with its decisions journaled, its time limited and its failures handled as it declares. */
-const intercepting = (hook: BoundHook, decided: Decided): Partial<Dispatch> => {
+const intercepting = (hook: HookWithHandler, decided: Decided): Partial<Dispatch> => {
   const { checkpoint, error, llm, node, request, tool } = hook.points ?? {}
   const over = { hook, decided }
   return {
@@ -94,7 +94,7 @@ const intercepting = (hook: BoundHook, decided: Decided): Partial<Dispatch> => {
 }
 
 interface Over {
-  readonly hook: BoundHook
+  readonly hook: HookWithHandler
   readonly decided: Decided
 }
 

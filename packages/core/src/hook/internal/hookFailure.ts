@@ -2,7 +2,7 @@ import { Cause, Effect } from "effect"
 import type { Data } from "../../run/Event.ts"
 import { HookBlocked } from "../../run/RunError.ts"
 import type * as Hook from "../Hook.ts"
-import { TookTooLong } from "./ownTime.ts"
+import { TookTooLong } from "./hookTimer.ts"
 
 /** What a hook itself died of: not what happened inside of it, and not that the run was stopped. */
 export const ownFailure = (

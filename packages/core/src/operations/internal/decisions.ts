@@ -20,10 +20,10 @@ import {
   RunFinished
 } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import type { Callables } from "../../runtime/internal/bind.ts"
-import { release } from "../../runtime/internal/claim.ts"
-import type { Node } from "../../runtime/internal/node.ts"
-import type { Waking } from "../../runtime/internal/waking.ts"
+import { suspendAsDue } from "../../runtime/internal/claim.ts"
+import type { DueRuns } from "../../runtime/internal/dueRuns.ts"
+import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { PendingRequest } from "../Runtime.ts"
 
 /** How many waiting runs of a tenant one page of decisions looks at, the newest first, and how many at a time. */
@@ -35,8 +35,14 @@ const strict = { errors: "all", onExcessProperty: "error" } as const
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 
 /** Pauses: what is asked, deciding it, and going on. */
-export const makeDecisions = (node: Node, door: Door, callables: Callables, fusion: Fusion, waking: Waking) => {
-  const interruptsOf = (run: RunRecord) => asRunError(node.journalOf(run).store.interrupts(run.runId))
+export const makeDecisions = (
+  node: RunSupervisor,
+  door: Door,
+  callables: Callables,
+  fusion: Fusion,
+  dueRuns: DueRuns
+) => {
+  const interruptsOf = (run: RunRecord) => asRunError(node.writerOf(run).store.interrupts(run.runId))
 
   /** All of a run that is the caller's to see; of another those that the caller may decide. */
   const interrupts = Effect.fnUntraced(function*(caller: Caller, runId: string) {
@@ -118,17 +124,17 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
       // Too late, whoever looks first: the decision is the one that was agreed on beforehand.
-      yield* waking.wake(run, bound)
+      yield* dueRuns.wake(run, bound)
       return yield* answer(caller, runId, id, given)
     }
     yield* asRunError(fits(fusion, asked, given))
     const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
     const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
-    const won = yield* release(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
+    const won = yield* suspendAsDue(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
     if (!won) return yield* answer(caller, runId, id, given)
     // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
     if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
-      yield* release(node, bound, run, { goOn: true })
+      yield* suspendAsDue(node, bound, run, { goOn: true })
     }
     yield* decided(caller, principal, run, asked, given)
     const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
@@ -142,7 +148,7 @@ export const makeDecisions = (node: Node, door: Door, callables: Callables, fusi
     if (open.length > 0) {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
-    yield* release(node, bound, run, { goOn: true })
+    yield* suspendAsDue(node, bound, run, { goOn: true })
     yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })

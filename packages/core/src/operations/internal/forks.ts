@@ -6,22 +6,22 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Inheritance } from "../../runtime/internal/admit.ts"
-import type { Callables } from "../../runtime/internal/bind.ts"
-import type { Node } from "../../runtime/internal/node.ts"
+import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { makeStart } from "../../runtime/internal/start.ts"
 import { upgradeOf } from "../../runtime/internal/upgrades.ts"
 import type { ForkRequest, Started } from "../Runtime.ts"
 
 /** New runs that go on from where another run was. */
 export const makeForks = (
-  node: Node,
+  node: RunSupervisor,
   door: Door,
   callables: Callables,
   { startFor }: Pick<ReturnType<typeof makeStart>, "startFor">
 ) => {
   const checkpoints = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const { run } = yield* door.run(caller, node, runId)
-    const steps = yield* asRunError(node.journalOf(run).store.steps(runId))
+    const steps = yield* asRunError(node.writerOf(run).store.steps(runId))
     return steps.map(({ name, seq }) => ({ name, seq })).sort((a, b) => a.seq - b.seq)
   })
 
@@ -54,7 +54,7 @@ export const makeForks = (
     idempotencyKey: string | undefined
   ) {
     const { agent: identifier, kind, priority, runId, threadId } = run
-    const stepsOf = Effect.suspend(() => node.journalOf(run).store.steps(runId))
+    const stepsOf = Effect.suspend(() => node.writerOf(run).store.steps(runId))
     const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf))
     if (upgrade._tag === "Pinned") {
       const issues = [{ path: [], message: `run ${runId} cannot go on with this definition: ${upgrade.why}` }]
@@ -71,7 +71,7 @@ export const makeForks = (
   /** The steps and decisions that were committed by an event. */
   const inheritance = Effect.fnUntraced(
     function*(run: RunRecord, seq: number): Effect.fn.Return<Inheritance, RunError> {
-      const { store } = node.journalOf(run)
+      const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
       const resolved = interrupts.filter(({ state }) => state === "resolved")
       // What the run was given when it was forked itself is in no event of its own.
@@ -84,7 +84,7 @@ export const makeForks = (
   )
 
   const decidedAfter = Effect.fnUntraced(function*(run: RunRecord, seq: number) {
-    const { store } = node.journalOf(run)
+    const { store } = node.writerOf(run)
     const decided = new Set<Interrupt["id"]>()
     let cursor = seq
     while (true) {

@@ -6,12 +6,12 @@ import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import { InvalidCursor, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import { cancelRun } from "../../runtime/internal/cancel.ts"
-import type { Node } from "../../runtime/internal/node.ts"
+import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { ListRequest } from "../Runtime.ts"
 
 /** Looking at runs, and ending them. */
-export const makeRuns = (node: Node, door: Door) => {
+export const makeRuns = (node: RunSupervisor, door: Door) => {
   const get = (caller: Caller, runId: string) => Effect.map(door.run(caller, node, runId), ({ run }) => run)
 
   const list = Effect.fnUntraced(function*(caller: Caller, request: ListRequest) {
@@ -58,7 +58,7 @@ export const makeRuns = (node: Node, door: Door) => {
   ) {
     const run = yield* get(caller, runId)
     const after = yield* cursorOf(run, options.after)
-    return yield* asRunError(node.journalOf(run).store.events(runId, after, options.limit))
+    return yield* asRunError(node.writerOf(run).store.events(runId, after, options.limit))
   })
 
   const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {

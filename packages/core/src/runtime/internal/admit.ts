@@ -10,8 +10,8 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Admit, Step } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { cancelRun } from "./cancel.ts"
-import { isPlaced, letGoOn } from "./claim.ts"
-import type { Bound, Node } from "./node.ts"
+import { isPlaced, resume } from "./claim.ts"
+import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** What a fork takes with it from the run that it comes from. */
 export interface Inheritance {
@@ -24,8 +24,8 @@ export interface Inheritance {
  * says where, when it has its turn.
  */
 export const admit = (
-  node: Node,
-  bound: Bound,
+  node: RunSupervisor,
+  bound: RegisteredCallable,
   principal: Principal,
   run: RunRecord,
   inherited?: Inheritance
@@ -40,8 +40,8 @@ export const admit = (
 }
 
 const enter = Effect.fnUntraced(function*(
-  node: Node,
-  bound: Bound,
+  node: RunSupervisor,
+  bound: RegisteredCallable,
   principal: Principal,
   { wakeAt: _wakeAt, ...run }: RunRecord,
   inherited: Inheritance | undefined,
@@ -49,7 +49,7 @@ const enter = Effect.fnUntraced(function*(
 ) {
   const started = { agent: run.agent, ...originOf(run), ...placeIn(span) }
   const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
-  return yield* node.arrive(
+  return yield* node.reserveClaim(
     run.runId,
     Effect.tap(written, ({ attached, run: admitted }) => {
       if (attached) return Effect.void
@@ -64,8 +64,8 @@ const enter = Effect.fnUntraced(function*(
 })
 
 const enqueue = Effect.fnUntraced(function*(
-  node: Node,
-  bound: Bound,
+  node: RunSupervisor,
+  bound: RegisteredCallable,
   run: RunRecord,
   inherited: Inheritance | undefined,
   span: Tracer.AnySpan | undefined
@@ -80,17 +80,17 @@ const enqueue = Effect.fnUntraced(function*(
   if (started.attached) return started
   node.metrics.started(started.run)
   if (wakeAt > node.now()) {
-    yield* node.lookAt(wakeAt)
+    yield* node.pollAt(wakeAt)
     return started
   }
-  yield* letGoOn(node, bound, started.run, { from: ["queued"] })
+  yield* resume(node, bound, started.run, { from: ["queued"] })
   return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
 })
 
 /** Admits the run, after what its agent's policy does to the one that its thread is not through with. */
 const write = Effect.fnUntraced(function*(
-  node: Node,
-  bound: Bound,
+  node: RunSupervisor,
+  bound: RegisteredCallable,
   run: RunRecord,
   event: Event,
   inherited: Inheritance | undefined
@@ -101,7 +101,7 @@ const write = Effect.fnUntraced(function*(
   const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
   const admission: Admit = { _tag: "Admit", run, events: [event], ...inherited, ...(alone ? { alone } : {}) }
   while (true) {
-    const written = yield* asRunError(Tracing.within(node.journalOf(run).write(admission), "admit", () => ({
+    const written = yield* asRunError(Tracing.within(node.writerOf(run).write(admission), "admit", () => ({
       attributes: { "fastagentic.run.id": run.runId }
     })))
     if (written._tag === "Admitted") return { run: written.run, attached: false }

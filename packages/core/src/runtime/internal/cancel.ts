@@ -2,14 +2,14 @@ import { Effect, Option, Stream } from "effect"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError } from "../../store/RunStore.ts"
-import type { Node } from "./node.ts"
+import type { RunSupervisor } from "./runSupervisor.ts"
 
 /** How many children are read in one go. */
 const pageSize = 256
 
 /** Ends a run, wherever it is, and those that it has started. One that has ended stays as it is and is the answer. */
 export const cancelRun = Effect.fnUntraced(function*(
-  node: Node,
+  node: RunSupervisor,
   run: RunRecord,
   reason: string
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
@@ -18,7 +18,7 @@ export const cancelRun = Effect.fnUntraced(function*(
     // A run that pauses or moves at this very moment takes another turn.
     if (!(yield* node.cancel(run.runId, reason))) {
       const ended = yield* node.commit(seen, cancellation(node, seen, reason))
-      if (ended !== undefined) yield* node.rested(ended, true)
+      if (ended !== undefined) yield* node.onSettled(ended, true)
     }
     seen = yield* node.get(run.runId)
   }
@@ -26,7 +26,7 @@ export const cancelRun = Effect.fnUntraced(function*(
 })
 
 /** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
-const cancellation = (node: Node, { attempt, runId }: RunRecord, reason: string) => {
+const cancellation = (node: RunSupervisor, { attempt, runId }: RunRecord, reason: string) => {
   const ts = node.now()
   return {
     _tag: "Commit",
@@ -40,7 +40,7 @@ const cancellation = (node: Node, { attempt, runId }: RunRecord, reason: string)
 }
 
 /** Ends what a run has started and that has not ended. */
-export const cancelChildren = (node: Node, parent: RunRecord) =>
+export const cancelChildren = (node: RunSupervisor, parent: RunRecord) =>
   Stream.runForEach(
     openChildren(node, parent),
     (child) => cancelRun(node, child, "the run that started it has ended")
@@ -48,7 +48,7 @@ export const cancelChildren = (node: Node, parent: RunRecord) =>
 
 /** What a run has started and that has not ended, the newest first. */
 export const openChildren = (
-  node: Node,
+  node: RunSupervisor,
   { runId: parentRunId, tenant }: RunRecord
 ): Stream.Stream<RunRecord, StoreUnavailable> =>
   Stream.fromArray([node.durable.store, node.ephemeral.store]).pipe(

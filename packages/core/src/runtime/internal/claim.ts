@@ -6,7 +6,7 @@ import type { JournalDamaged, RunError } from "../../run/RunError.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
 import type { Changes, Commit } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
-import type { Bound, Node } from "./node.ts"
+import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
 
 /** A decision that goes with what it lets happen. */
@@ -21,30 +21,32 @@ export interface Resolve {
  *
  * Returns false when somebody else was faster: nothing was written then.
  */
-export const release = Effect.fnUntraced(function*(node: Node, bound: Bound, run: RunRecord, options: {
-  readonly goOn: boolean
-  readonly resolve?: Resolve
-  readonly set?: Changes
-}): Effect.fn.Return<boolean, RunError> {
-  const { goOn, resolve, set } = options
-  if (goOn && bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
-    return yield* claim(node, bound, run, { from: ["suspended"], ...(resolve === undefined ? {} : { resolve }) })
+export const suspendAsDue = Effect.fnUntraced(
+  function*(node: RunSupervisor, bound: RegisteredCallable, run: RunRecord, options: {
+    readonly goOn: boolean
+    readonly resolve?: Resolve
+    readonly set?: Changes
+  }): Effect.fn.Return<boolean, RunError> {
+    const { goOn, resolve, set } = options
+    if (goOn && bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
+      return yield* claim(node, bound, run, { from: ["suspended"], ...(resolve === undefined ? {} : { resolve }) })
+    }
+    const queued = yield* asRunError(node.commit(run, {
+      ...commitOf(node, run, ["suspended"], resolve),
+      ...(goOn ? { set: { state: "queued", wakeAt: node.now() } } : set === undefined ? {} : { set })
+    }))
+    if (queued !== undefined && goOn) yield* resume(node, bound, queued, { from: ["queued"] })
+    return queued !== undefined
   }
-  const queued = yield* asRunError(node.commit(run, {
-    ...commitOf(node, run, ["suspended"], resolve),
-    ...(goOn ? { set: { state: "queued", wakeAt: node.now() } } : set === undefined ? {} : { set })
-  }))
-  if (queued !== undefined && goOn) yield* letGoOn(node, bound, queued, { from: ["queued"] })
-  return queued !== undefined
-})
+)
 
 /** Whether the engine says where a run is driven. */
-export const isPlaced = (node: Node, { callable }: Bound, run: RunRecord): boolean =>
-  node.place !== undefined && run.durable && callable.kind === "agent" && callable.limits === undefined
+export const isPlaced = (node: RunSupervisor, { callable }: RegisteredCallable, run: RunRecord): boolean =>
+  node.engineSchedule !== undefined && run.durable && callable.kind === "agent" && callable.limits === undefined
 
 /** Lets a run go on that nobody drives: where the engine says, or here. Returns false when there is no room for it. */
-export const letGoOn: typeof claim = Effect.fnUntraced(function*(node, bound, run, options) {
-  const { place } = node
+export const resume: typeof claim = Effect.fnUntraced(function*(node, bound, run, options) {
+  const { engineSchedule: place } = node
   if (place === undefined || !isPlaced(node, bound, run)) return yield* claim(node, bound, run, options)
   const { attempt, runId, wakeAt = Infinity } = run
   if (run.state !== "running" && wakeAt > node.now()) {
@@ -61,56 +63,58 @@ export const letGoOn: typeof claim = Effect.fnUntraced(function*(node, bound, ru
  *
  * Returns false when somebody else was faster or there is no room: nothing was written then.
  */
-export const claim = Effect.fnUntraced(function*(node: Node, bound: Bound, run: RunRecord, options: {
-  readonly from: ReadonlyArray<RunState>
-  readonly resolve?: Resolve
-  readonly crashes?: number
-}): Effect.fn.Return<boolean, RunError> {
-  const attempt = run.attempt + 1
-  const resumed = attempt > 1 ? { resumed: true } : {}
-  const base = commitOf(node, run, options.from, options.resolve)
-  const { limits } = bound.callable
-  const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf(node, run)))
-  if (upgrade._tag === "Pinned") return yield* pin(node, run, base, upgrade.why)
-  const { events, set, steps } = upgrade.parts
-  const crashes = options.crashes === undefined ? {} : { crashes: options.crashes }
-  const write: Commit = {
-    ...base,
-    events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }, ...events],
-    set: { ...set, ...crashes, state: "running", attempt },
-    ...(steps.length === 0 ? {} : { steps }),
-    // Who was running has its place already.
-    ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
+export const claim = Effect.fnUntraced(
+  function*(node: RunSupervisor, bound: RegisteredCallable, run: RunRecord, options: {
+    readonly from: ReadonlyArray<RunState>
+    readonly resolve?: Resolve
+    readonly crashes?: number
+  }): Effect.fn.Return<boolean, RunError> {
+    const attempt = run.attempt + 1
+    const resumed = attempt > 1 ? { resumed: true } : {}
+    const base = commitOf(node, run, options.from, options.resolve)
+    const { limits } = bound.callable
+    const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf(node, run)))
+    if (upgrade._tag === "Pinned") return yield* pin(node, run, base, upgrade.why)
+    const { events, set, steps } = upgrade.parts
+    const crashes = options.crashes === undefined ? {} : { crashes: options.crashes }
+    const write: Commit = {
+      ...base,
+      events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }, ...events],
+      set: { ...set, ...crashes, state: "running", attempt },
+      ...(steps.length === 0 ? {} : { steps }),
+      // Who was running has its place already.
+      ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
+    }
+    const taken = Effect.tap(
+      node.commit(run, write),
+      (claimed) => claimed === undefined ? Effect.void : takeOver(node, bound, claimed)
+    )
+    return (yield* asRunError(node.reserveClaim(run.runId, taken))) !== undefined
   }
-  const taken = Effect.tap(
-    node.commit(run, write),
-    (claimed) => claimed === undefined ? Effect.void : takeOver(node, bound, claimed)
-  )
-  return (yield* asRunError(node.arrive(run.runId, taken))) !== undefined
-})
+)
 
-const stepsOf = (node: Node, run: RunRecord) => Effect.suspend(() => node.journalOf(run).store.steps(run.runId))
+const stepsOf = (node: RunSupervisor, run: RunRecord) => Effect.suspend(() => node.writerOf(run).store.steps(run.runId))
 
-const pin = Effect.fnUntraced(function*(node: Node, run: RunRecord, base: Commit, why: string) {
+const pin = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, base: Commit, why: string) {
   if (run.waitsFor === "migration" && base.resolve === undefined) return true
   return (yield* asRunError(node.commit(run, pinning(base, run, why)))) !== undefined
 })
 
 /** Reads what there is to go on from only now: until it was fenced, the owner before could still commit a step. */
 const takeOver = Effect.fnUntraced(
-  function*(node: Node, bound: Bound, claimed: RunRecord) {
+  function*(node: RunSupervisor, bound: RegisteredCallable, claimed: RunRecord) {
     // From the store: the segment before may still be winding up here, and know of nothing that came after it.
-    const run = yield* node.journalOf(claimed).store.get(claimed.runId)
+    const run = yield* node.writerOf(claimed).store.get(claimed.runId)
     if (run?.attempt !== claimed.attempt || run.state !== "running") return
     node.launch(run, ownerOf(run), bound, yield* node.past(run), node.traced ? yield* originOf(node, run) : {})
   },
-  (effect, node: Node, _bound: Bound, claimed: RunRecord) =>
+  (effect, node: RunSupervisor, _bound: RegisteredCallable, claimed: RunRecord) =>
     Effect.catchTag(effect, "JournalDamaged", (error) => giveUp(node, claimed, error))
 )
 
 /** A run that goes on belongs to the trace that it was started in, and names the span that let it go on. */
-const originOf = Effect.fnUntraced(function*(node: Node, run: RunRecord) {
-  const [first] = yield* node.journalOf(run).store.events(run.runId, 0, 1)
+const originOf = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord) {
+  const [first] = yield* node.writerOf(run).store.events(run.runId, 0, 1)
   const { traceparent } = first?.type === "run_started" || first?.type === "run_queued" ? first.data : {}
   const { traceId } = run
   const by = yield* Tracing.current
@@ -122,7 +126,7 @@ const originOf = Effect.fnUntraced(function*(node: Node, run: RunRecord) {
 })
 
 /** What cannot be read cannot go on, and says so. */
-const giveUp = Effect.fnUntraced(function*(node: Node, run: RunRecord, error: JournalDamaged) {
+const giveUp = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, error: JournalDamaged) {
   const failure = { tag: error._tag, message: `stored ${error.what} is damaged`, status: 500, declared: false }
   const ts = node.now()
   yield* Effect.annotateLogs(Effect.logError("A run cannot go on", error), { runId: run.runId, agent: run.agent })
@@ -131,11 +135,11 @@ const giveUp = Effect.fnUntraced(function*(node: Node, run: RunRecord, error: Jo
     events: [{ type: "error", data: failure }],
     set: { state: "failed", error: failure, finishedAt: ts }
   })
-  if (ended !== undefined) yield* node.rested(ended, true)
+  if (ended !== undefined) yield* node.onSettled(ended, true)
 })
 
 const commitOf = (
-  node: Node,
+  node: RunSupervisor,
   run: RunRecord,
   from: ReadonlyArray<RunState>,
   resolve: Resolve | undefined

@@ -1,8 +1,8 @@
 import { Clock, Effect, type Fiber, type Schema } from "effect"
-import type { Budget, Spender } from "../../budget/Budget.ts"
-import { type BoundHook, direct, type Dispatch, dispatch } from "../../hook/internal/dispatch.ts"
-import { guardsOf, Outlet } from "../../hook/internal/outlet.ts"
-import { tracedPoints } from "../../hook/internal/tracedPoints.ts"
+import type { Budget, RunContext } from "../../budget/Budget.ts"
+import { direct, type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
+import { guardsOf, OutputGuards } from "../../hook/internal/outputGuards.ts"
+import { tracingHooks } from "../../hook/internal/tracingHooks.ts"
 import * as Event from "../../run/Event.ts"
 import type { Interrupt, Request } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
@@ -14,9 +14,9 @@ import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { type Children, delegate } from "./delegation.ts"
 import type { Hub } from "./hub.ts"
-import type { Journal } from "./journal.ts"
-import { interrupt, sleep } from "./pauses.ts"
 import { sideEffect } from "./sideEffect.ts"
+import type { StoreWriter } from "./storeWriter.ts"
+import { interrupt, sleep } from "./suspensions.ts"
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
@@ -55,7 +55,7 @@ export class LiveRun {
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
   /** Where what the handler says passes its guards; nothing when it has none. */
-  readonly outlet: Outlet | undefined
+  readonly outlet: OutputGuards | undefined
   readonly principal: Principal
   readonly children: Children
   readonly past: Past
@@ -63,7 +63,7 @@ export class LiveRun {
   hasChildren = false
   private draining = false
   private readonly hub: Hub
-  private readonly journal: Journal
+  private readonly journal: StoreWriter
   private readonly clock: Clock.Clock
   private readonly budget: Budget["Service"]
   private readonly metrics: Metrics
@@ -79,9 +79,9 @@ export class LiveRun {
     readonly principal: Principal
     readonly children: Children
     readonly hub: Hub
-    readonly journal: Journal
+    readonly journal: StoreWriter
     readonly past: Past
-    readonly hooks: ReadonlyArray<BoundHook>
+    readonly hooks: ReadonlyArray<HookWithHandler>
     readonly budget: Budget["Service"]
     readonly metrics: Metrics
     /** Whether anybody looks at spans. */
@@ -103,16 +103,16 @@ export class LiveRun {
     this.usage = options.run.usage
     const { kind, runId } = options.run
     const isPast = (toolCallId: string) => this.past.steps.has(`tool ${toolCallId}`)
-    const points = options.traced ? tracedPoints({ kind, isPast }) : undefined
+    const points = options.traced ? tracingHooks({ kind, isPast }) : undefined
     this.dispatch = dispatch(options.hooks, runId, (decision) => this.decided(decision), points)
     const guards = guardsOf(options.hooks)
     this.outlet = guards === undefined ? undefined : this.outletOf(guards)
     this.service = this.serviceIn("", this.outlet, (event) => this.emit(event))
   }
 
-  private outletOf(guards: ConstructorParameters<typeof Outlet>[0]["guards"]): Outlet {
+  private outletOf(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
     const { agent, kind, runId } = this.run
-    return new Outlet({
+    return new OutputGuards({
       guards,
       about: { runId, kind, agent, principal: this.principal },
       // What an earlier attempt has said was decided then.
@@ -125,14 +125,14 @@ export class LiveRun {
   /** The run as its handler sees it, or a step: inside of a step names are the step's own. */
   private serviceIn(
     place: string,
-    outlet: Outlet | undefined,
+    outlet: OutputGuards | undefined,
     emit: (event: Event.Event) => Effect.Effect<void>
   ): CurrentRun["Service"] {
     // What the handler says next comes after what it has said: nothing is held over a commit.
     const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
       outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
     const pause = (request: Request) => flushed(interrupt(this, { ...request, name: place + request.name }))
-    const spender: Spender = {
+    const spender: RunContext = {
       record: this.run,
       tell: (event) => Effect.suspend(() => this.append(event)),
       interrupt: pause,
@@ -156,7 +156,7 @@ export class LiveRun {
     }
   }
 
-  private spend(spender: Spender, request: Parameters<Budget["Service"]["spend"]>[1]) {
+  private spend(spender: RunContext, request: Parameters<Budget["Service"]["spend"]>[1]) {
     const granted = Effect.suspend(() => this.budget.spend(spender, request))
     if (!this.traced) return granted
     const { provider = "unknown" } = request
@@ -287,7 +287,7 @@ export class LiveRun {
     name: string,
     effect: Effect.Effect<Schema.Json, E, R>,
     after: ((value: Schema.Json) => ReadonlyArray<Event.Event>) | undefined,
-    outlet: Outlet | undefined
+    outlet: OutputGuards | undefined
   ): Effect.Effect<Schema.Json, E, R> {
     return Effect.suspend(() => {
       const key = this.use("step", name)

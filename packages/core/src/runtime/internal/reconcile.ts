@@ -2,9 +2,9 @@ import { Effect } from "effect"
 import type { RunError, StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { RunStore } from "../../store/RunStore.ts"
-import type { Callables } from "./bind.ts"
 import { claim } from "./claim.ts"
-import type { Node } from "./node.ts"
+import type { Callables } from "./resolveHandlers.ts"
+import type { RunSupervisor } from "./runSupervisor.ts"
 
 /** After so many owners that were lost before they committed a step, a run is held back: it may be what ended them. */
 const crashLimit = 3
@@ -14,7 +14,7 @@ const crashLimit = 3
  * often waits until somebody resumes it.
  */
 export const reconcile = Effect.fnUntraced(function*(
-  node: Node,
+  node: RunSupervisor,
   callables: Callables,
   runs: RunStore["Service"]["unfinished"],
   goOn: typeof claim = claim
@@ -38,7 +38,7 @@ export const reconcile = Effect.fnUntraced(function*(
   }
 })
 
-const hold = (node: Node, run: RunRecord) =>
+const hold = (node: RunSupervisor, run: RunRecord) =>
   node.commit(run, {
     _tag: "Commit",
     runId: run.runId,

@@ -8,17 +8,17 @@ import { asRunError } from "../../run/internal/runErrors.ts"
 import * as Principal from "../../run/Principal.ts"
 import { NotDeclared, RunError, StoreUnavailable } from "../../run/RunError.ts"
 import type { Mark, ScheduleStore } from "../ScheduleStore.ts"
-import type { Callables } from "./bind.ts"
-import type { Bound, Node } from "./node.ts"
+import { ticksAfter, toFire } from "./cronTicks.ts"
+import type { Callables } from "./resolveHandlers.ts"
+import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 import { type makeStart, targetOf } from "./start.ts"
-import { ticksAfter, toFire } from "./ticks.ts"
 
 /** A schedule that can be served. */
 interface Timed {
   readonly declared: Schedule.Any
   readonly cron: Cron.Cron
   readonly payload: Schema.Json
-  readonly bound: Bound
+  readonly bound: RegisteredCallable
   readonly key: string
   readonly principal: Principal.Principal
 }
@@ -56,7 +56,7 @@ export const compileSchedules = Effect.fnUntraced(function*(
 
 /** Starts runs by the clock, each tick once in all nodes, and lets callers look at what is to come. */
 export const makeSchedules = (
-  node: Node,
+  node: RunSupervisor,
   door: Door,
   schedules: ReadonlyMap<string, Timed>,
   store: ScheduleStore["Service"],

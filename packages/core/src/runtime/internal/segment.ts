@@ -21,14 +21,14 @@ export interface Surroundings {
   readonly principal: Principal
   readonly budget: Budget["Service"]
   readonly audit: Audit["Service"]
-  readonly rested: Effect.Effect<void>
+  readonly onSettled: Effect.Effect<void>
 }
 
 /**
  * Drives a run from its claim to its next rest, an end or a pause: budget, hooks, handler, settle, audit. What it
  * leaves behind is in the store.
  */
-export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effect.Effect<void> =>
+export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) => {
     const call: Hook.RequestCall = {
       runId: live.run.runId,
@@ -37,13 +37,13 @@ export const drive = (live: LiveRun, around: Surroundings, invoke: Invoke): Effe
       principal: around.principal,
       payload: live.run.payload
     }
-    const reserved = stage(Effect.suspend(() => around.budget.reserve(live.run)))
+    const reserved = stage(Effect.suspend(() => around.budget.check(live.run)))
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
-      Effect.tap(() => stage(around.budget.settle(live.run, live.run.usage))),
+      Effect.tap(() => stage(around.budget.releaseAll(live.run, live.run.usage))),
       Effect.flatMap((exit) => writeDown(around.audit, entryOf(live, around.principal, exit))),
-      Effect.andThen(around.rested)
+      Effect.andThen(around.onSettled)
     )
   })
 

@@ -2,8 +2,8 @@ import { Effect, type Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { CurrentRun } from "../../run/Run.ts"
 import { StoreUnavailable } from "../../run/RunError.ts"
-import type { Journal } from "./journal.ts"
 import type { LiveRun } from "./liveRun.ts"
+import type { StoreWriter } from "./storeWriter.ts"
 
 /** Whatever else a run does waits for the journal, which waits for the side effect. */
 const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
@@ -22,7 +22,7 @@ const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
 /** A step whose work and whose record are one transaction of the store. */
 export const sideEffect = <E, R>(
   live: LiveRun,
-  journal: Journal,
+  journal: StoreWriter,
   name: string,
   effect: Effect.Effect<Schema.Json, E, R | SqlClient>
 ): Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>> =>

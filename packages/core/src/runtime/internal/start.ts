@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import { randomBytes } from "../../base/internal/entropy.ts"
+import { randomBytes } from "../../base/internal/randomBytes.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started, StartRequest } from "../../operations/Runtime.ts"
@@ -11,12 +11,12 @@ import { InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../../run/R
 import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { admit, type Inheritance } from "./admit.ts"
-import type { Callables } from "./bind.ts"
 import type { Children } from "./delegation.ts"
-import type { Bound, Node } from "./node.ts"
+import type { Callables } from "./resolveHandlers.ts"
+import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** The way of every run into the system: enter, decode, admit, launch. */
-export const makeStart = (node: Node, door: Door, callables: Callables) => {
+export const makeStart = (node: RunSupervisor, door: Door, callables: Callables) => {
   const random = SecureRandom.make(randomBytes)
 
   const start = (caller: Caller.Caller, request: StartRequest): Effect.Effect<Started, RunError> =>
@@ -47,7 +47,7 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
     caller: Caller.Caller,
     principal: Principal,
     request: StartRequest,
-    bound: Bound | undefined,
+    bound: RegisteredCallable | undefined,
     more: Partial<RunRecord> = {},
     inherited?: Inheritance
   ): Effect.fn.Return<Started, RunError> {
@@ -82,12 +82,12 @@ export const makeStart = (node: Node, door: Door, callables: Callables) => {
   return { start, startFor, startChild }
 }
 
-export const targetOf = ({ callable }: Bound) => `${callable.kind}/${callable.identifier}`
+export const targetOf = ({ callable }: RegisteredCallable) => `${callable.kind}/${callable.identifier}`
 
 const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
 
 /** The payload is kept as it came, once it is known to fit. */
-const decode = (bound: Bound, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
+const decode = (bound: RegisteredCallable, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
   tooDeep(payload) ?
     fail(nestedTooDeeply(bound.callable.identifier)) :
     asRunError(
@@ -97,7 +97,7 @@ const decode = (bound: Bound, payload: unknown): Effect.Effect<Schema.Json, RunE
     )
 
 const recordOf = (
-  { callable }: Bound,
+  { callable }: RegisteredCallable,
   caller: Caller.Caller,
   principal: Principal,
   request: StartRequest,

@@ -2,9 +2,9 @@ import { Effect } from "effect"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Commit, ReadError } from "../../store/RunStore.ts"
-import type { Callables } from "./bind.ts"
-import type { Bound, Node } from "./node.ts"
-import { earliest } from "./pauses.ts"
+import type { Callables } from "./resolveHandlers.ts"
+import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
+import { earliest } from "./suspensions.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
 
 const pageSize = 256
@@ -17,7 +17,7 @@ type Class = "compatible" | "migrated" | "pinned" | "undeclared"
  * run of this one; what does not is kept, and let go of when it fits again. What nobody declares any more stays as it is.
  */
 export const upgradeAll = Effect.fnUntraced(function*(
-  node: Node,
+  node: RunSupervisor,
   callables: Callables
 ): Effect.fn.Return<void, StoreUnavailable> {
   const { store } = node.durable
@@ -26,7 +26,7 @@ export const upgradeAll = Effect.fnUntraced(function*(
   const counts: Record<Class, number> = { compatible: 0, migrated: 0, pinned: 0, undeclared: 0 }
   const look = (
     run: RunRecord,
-    bringUp: (run: RunRecord, bound: Bound) => Effect.Effect<Class | undefined, ReadError>
+    bringUp: (run: RunRecord, bound: RegisteredCallable) => Effect.Effect<Class | undefined, ReadError>
   ) => {
     const bound = callables[run.kind].get(run.agent)
     const found = bound === undefined ? Effect.succeed("undeclared" as const) : bringUp(run, bound)
@@ -61,17 +61,17 @@ export const upgradeAll = Effect.fnUntraced(function*(
   }
 })
 
-const stepsOf = (node: Node, run: RunRecord) => Effect.suspend(() => node.durable.store.steps(run.runId))
+const stepsOf = (node: RunSupervisor, run: RunRecord) => Effect.suspend(() => node.durable.store.steps(run.runId))
 
-const classOf = Effect.fnUntraced(function*(node: Node, run: RunRecord, { callable }: Bound) {
+const classOf = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, { callable }: RegisteredCallable) {
   const { _tag } = yield* upgradeOf(callable, run, stepsOf(node, run))
   return _tag === "Pinned" ? "pinned" : _tag === "Migrates" ? "migrated" : "compatible"
 })
 
 const bringUp = Effect.fnUntraced(function*(
-  node: Node,
+  node: RunSupervisor,
   run: RunRecord,
-  { callable }: Bound
+  { callable }: RegisteredCallable
 ): Effect.fn.Return<Class, ReadError> {
   const base: Commit = {
     _tag: "Commit",
@@ -96,9 +96,11 @@ const bringUp = Effect.fnUntraced(function*(
 })
 
 /** What a run that was kept waits for now: for a decision as before, or for its turn, in which it says so itself. */
-const waitsAgain = Effect.fnUntraced(function*(node: Node, run: RunRecord): Effect.fn.Return<Changes, ReadError> {
-  const interrupts = yield* node.durable.store.interrupts(run.runId)
-  if (interrupts.every(({ state }) => state === "resolved")) return { state: "suspended", wakeAt: node.now() }
-  const wakeAt = earliest(interrupts)
-  return { state: "suspended", waitsFor: "interrupt", ...(wakeAt === undefined ? {} : { wakeAt }) }
-})
+const waitsAgain = Effect.fnUntraced(
+  function*(node: RunSupervisor, run: RunRecord): Effect.fn.Return<Changes, ReadError> {
+    const interrupts = yield* node.durable.store.interrupts(run.runId)
+    if (interrupts.every(({ state }) => state === "resolved")) return { state: "suspended", wakeAt: node.now() }
+    const wakeAt = earliest(interrupts)
+    return { state: "suspended", waitsFor: "interrupt", ...(wakeAt === undefined ? {} : { wakeAt }) }
+  }
+)

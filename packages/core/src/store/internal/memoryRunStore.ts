@@ -4,7 +4,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import * as PackedEvents from "../../run/PackedEvents.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type * as RunStore from "../RunStore.ts"
-import { changed } from "./changed.ts"
+import { applyChanges } from "./applyChanges.ts"
 
 interface Stored {
   run: RunRecord
@@ -76,7 +76,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const attempt = write.set?.attempt ?? write.attempt
     const events = stamp(write.events, { runId, attempt, ts, lastSeq: stored.run.seq })
     stored.events.push(...events)
-    stored.run = changed(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
+    stored.run = applyChanges(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
     for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
     if (isFinal(stored.run.state)) {
       finished.add(runId)

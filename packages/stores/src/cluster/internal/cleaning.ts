@@ -2,7 +2,7 @@ import { Clock, Effect, type Scope } from "effect"
 import { MachineId } from "effect/cluster/MachineId"
 import * as Snowflake from "effect/cluster/Snowflake"
 import { SqlClient } from "effect/sql/SqlClient"
-import { entityType } from "./turns.ts"
+import { entityType } from "./turnWorkflow.ts"
 
 /**
  * Removes turns that are over, a few seconds later. Not one by one with `MessageStorage.clearAddress`: nobody would know of

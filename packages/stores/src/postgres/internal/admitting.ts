@@ -6,8 +6,8 @@ import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { another, refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
-import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./beside.ts"
 import { type Columns, Params } from "./params.ts"
+import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
 
 /** An admission with its rows. */
 export interface Admission {

@@ -7,8 +7,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import { refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
 import { channel } from "../PostgresRunNotifier.ts"
-import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./beside.ts"
 import { type Columns, Params } from "./params.ts"
+import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
 
 /** A commit with its rows. */
 export interface Commitment {

@@ -9,7 +9,7 @@ import { keepLease } from "../../lease/keepLease.ts"
 export const holdLease = Effect.fnUntraced(function*(
   sql: PgClient.PgClient,
   lease: Duration.Duration
-): Effect.fn.Return<{ readonly node: string; readonly steady: () => boolean }, SqlError, Scope.Scope> {
+): Effect.fn.Return<{ readonly node: string; readonly canTakeOver: () => boolean }, SqlError, Scope.Scope> {
   const node = globalThis.crypto.randomUUID()
   const params = [node, Duration.toMillis(lease)]
   const steady = yield* keepLease({
@@ -18,7 +18,7 @@ export const holdLease = Effect.fnUntraced(function*(
     forget: sql`DELETE FROM nodes WHERE node = ${node} OR lease_until < now()`,
     connect: Effect.map(PgConnection.make(sql.config), (connection) => connection.query(renew, params))
   })
-  return { node, steady }
+  return { node, canTakeOver: steady }
 })
 
 const renew = `

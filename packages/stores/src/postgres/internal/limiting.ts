@@ -15,7 +15,7 @@ export const isLimited = (entry: Entry): boolean =>
   entry._tag === "Admission" ? entry.write.alone === true : entry.write.within !== undefined
 
 /** What is counted for a run: no commit changes it. */
-interface Place {
+interface LimitKey {
   readonly kind: string
   readonly agent: string
   readonly tenant: string
@@ -50,7 +50,7 @@ export const makeLimited = (
   })
 
   return Effect.fnUntraced(function*(entries: ReadonlyArray<Entry>): Effect.fn.Return<Answers, SqlError> {
-    const places = new Map<string, Place>()
+    const places = new Map<string, LimitKey>()
     for (const { runId, write } of entries) if (write._tag === "Admit") places.set(runId, write.run)
     for (const { runId, ...place } of yield* lockRuns(sql, entries)) places.set(runId, place)
     yield* takeTurns(sql, entries, places)
@@ -76,7 +76,7 @@ export const makeLimited = (
 /** In the order in which commits lock them. */
 const lockRuns = (sql: SqlClient, entries: ReadonlyArray<Entry>) => {
   const ids = new Set(entries.filter(({ _tag }) => _tag === "Commitment").map(({ runId }) => runId))
-  return ids.size === 0 ? Effect.succeed([]) : sql<Place & { readonly runId: string }>`
+  return ids.size === 0 ? Effect.succeed([]) : sql<LimitKey & { readonly runId: string }>`
     SELECT asked.run_id AS "runId", run.* FROM (
       SELECT run_id FROM unnest(${texts(ids)}::text[]) AS run_id ORDER BY run_id
     ) AS asked, LATERAL (
@@ -84,7 +84,7 @@ const lockRuns = (sql: SqlClient, entries: ReadonlyArray<Entry>) => {
     ) AS run`
 }
 
-const takeTurns = (sql: SqlClient, entries: ReadonlyArray<Entry>, places: ReadonlyMap<string, Place>) => {
+const takeTurns = (sql: SqlClient, entries: ReadonlyArray<Entry>, places: ReadonlyMap<string, LimitKey>) => {
   const turns = new Set<string>()
   for (const { runId, write } of entries) {
     const place = places.get(runId)

@@ -10,7 +10,7 @@ import { ownConnection } from "./ownConnection.ts"
 export const holdLease = Effect.fnUntraced(function*(
   { duplicate, prefix, redis }: RedisClient["Service"],
   lease: Duration.Duration
-): Effect.fn.Return<{ readonly node: string; readonly steady: () => boolean }, RedisError, Scope.Scope> {
+): Effect.fn.Return<{ readonly node: string; readonly canTakeOver: () => boolean }, RedisError, Scope.Scope> {
   const node = globalThis.crypto.randomUUID()
   const key = `${prefix}node:${JSON.stringify(node)}`
   const renew = ["SET", key, "", "PX", `${Math.ceil(Duration.toMillis(lease))}`] as const
@@ -24,7 +24,7 @@ export const holdLease = Effect.fnUntraced(function*(
       return attempt(() => client.sendCommand([...renew]))
     })
   })
-  return { node, steady }
+  return { node, canTakeOver: steady }
 })
 
 const attempt = (use: () => Promise<unknown>) =>

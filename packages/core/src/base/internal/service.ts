@@ -1,9 +1,0 @@
-import { Context } from "effect"
-
-/** The service behind a declaration, which the types of the app have made sure of. */
-export const service = <A>(
-  services: Context.Context<never>,
-  declaration: { readonly handler?: Context.Key<never, A> } | object
-): A =>
-  // makeProto: declarations are erased here; every one of them carries its handler's key.
-  Context.getUnsafe(services, (declaration as { readonly handler: Context.Key<never, A> }).handler)

@@ -1,0 +1,45 @@
+import { Effect, type Scope, Stream } from "effect"
+import { RunNotifier } from "../../store/RunNotifier.ts"
+import { resume } from "./claim.ts"
+import type { DueRuns } from "./dueRuns.ts"
+import { reconcile } from "./reconcile.ts"
+import type { Callables } from "./resolveHandlers.ts"
+import type { RunSupervisor } from "./runSupervisor.ts"
+
+/**
+ * Keeps up with time and with whoever else writes to the store: lets runs go on whose time has come, continues those that
+ * nobody drives any more, hears of what others commit, and looks again every second in case a notice was lost.
+ */
+export const backgroundLoops = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  callables: Callables,
+  dueRuns: DueRuns
+): Effect.fn.Return<void, never, Scope.Scope> {
+  const { changes } = yield* RunNotifier
+  const { store } = node.durable
+  // A node's own live runs are many: those that it has lost itself are looked for less often.
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    Effect.sleep("5 seconds"),
+    Effect.ignore(Effect.all([
+      reconcile(node, callables, store.unfinished),
+      dueRuns.count(store),
+      dueRuns.count(node.ephemeral.store)
+    ], { discard: true }))
+  )))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    node.awaitPoll,
+    Effect.ignore(Effect.all([
+      reconcile(node, callables, store.abandoned, resume),
+      dueRuns.wakeAll(store),
+      dueRuns.wakeAll(node.ephemeral.store)
+    ], { discard: true }))
+  )))
+  if (changes === Stream.empty) return
+  yield* Effect.forkScoped(
+    Stream.runForEach(
+      changes,
+      (notice) => Effect.ignore(notice._tag === "Changed" ? node.refresh(notice.runId, notice.seq) : node.refreshAll)
+    )
+  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), Effect.ignore(node.refreshAll))))
+})

@@ -1,0 +1,151 @@
+import { Effect, Option, Stream } from "effect"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { RunError, StoreUnavailable } from "../../run/RunError.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { Limits, RunStore } from "../../store/RunStore.ts"
+import { cancelChildren, cancelRun, openChildren } from "./cancel.ts"
+import { resume, suspendAsDue } from "./claim.ts"
+import { lookAgain } from "./delegation.ts"
+import type { Callables } from "./resolveHandlers.ts"
+import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
+import { earliest } from "./suspensions.ts"
+
+/** How many runs of a line are looked at in one go. */
+const pageSize = 256
+
+/** Lets go on whose time has come: queued starts, timers, decisions that nobody took, children that have ended. */
+export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
+  const all = [...callables.agent.values(), ...callables.tool.values()].map(({ callable }) => callable)
+  // An agent that is busy has a line of its own, so that it does not stand before the others.
+  const limited = all.flatMap(({ identifier, limits }) => limits === undefined ? [] : [{ agent: identifier, limits }])
+  const unlimited = all.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier)
+
+  const wake = Effect.fnUntraced(
+    function*(run: RunRecord, bound: RegisteredCallable): Effect.fn.Return<boolean, RunError> {
+      if (run.parentRunId !== undefined && (yield* isOrphan(run.parentRunId))) {
+        yield* asRunError(cancelRun(node, run, orphaned))
+        return true
+      }
+      if (run.waitsFor === "interrupt" || run.waitsFor === "migration") return yield* expire(run, bound)
+      if (run.waitsFor === "child" && (yield* stillWaits(run))) return true
+      return yield* resume(node, bound, run, { from: [run.state] })
+    }
+  )
+
+  const isOrphan = (parentRunId: string) =>
+    Effect.map(asRunError(node.get(parentRunId)), (parent) => parent !== undefined && isFinal(parent.state))
+
+  /** Decides what nobody has decided in time. */
+  const expire = Effect.fnUntraced(function*(run: RunRecord, bound: RegisteredCallable) {
+    const now = node.now()
+    const all = yield* asRunError(node.writerOf(run).store.interrupts(run.runId))
+    let open = all.filter(({ state }) => state === "open")
+    for (const one of open.filter(({ expiresAt = Infinity }) => expiresAt <= now)) {
+      open = open.filter(({ id }) => id !== one.id)
+      const wakeAt = earliest(open)
+      const value = one.default === undefined ? {} : { value: one.default }
+      yield* suspendAsDue(node, bound, run, {
+        resolve: { id: one.id, resolution: { decision: "expire", by: "runtime", at: now, ...value } },
+        goOn: open.length === 0,
+        ...(wakeAt === undefined ? {} : { set: { wakeAt } })
+      })
+    }
+    return true
+  })
+
+  const hasOpenChildren = (run: RunRecord) => Effect.map(Stream.runHead(openChildren(node, run)), Option.isSome)
+
+  /** A run whose children have not ended is looked at again later, without a word in its journal. */
+  const stillWaits = Effect.fnUntraced(function*(run: RunRecord) {
+    if (!(yield* asRunError(hasOpenChildren(run)))) return false
+    const { attempt, runId } = run
+    const ts = node.now()
+    const set = { wakeAt: ts + lookAgain }
+    yield* asRunError(node.commit(run, { _tag: "Commit", runId, attempt, from: ["suspended"], ts, events: [], set }))
+    return true
+  })
+
+  const wakeOne = (run: RunRecord, bound: RegisteredCallable) =>
+    wake(run, bound).pipe(
+      Effect.catchTag("RunError", (error) =>
+        Effect.as(Effect.annotateLogs(Effect.logError("A run could not be woken", error), { runId: run.runId }), true))
+    )
+
+  const boundOf = (run: RunRecord) => node.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
+
+  /**
+   * Of a line in which there is only so much room the store gives what has room now, page by page: what one tenant has
+   * taken hides nothing of the others.
+   */
+  const wakeLine = Effect.fnUntraced(function*(
+    store: RunStore["Service"],
+    { agent, limits }: (typeof limited)[number]
+  ): Effect.fn.Return<void, StoreUnavailable> {
+    const tried = new Set<string>()
+    for (let more = true; more && !node.closing;) {
+      const page = yield* store.due({ now: node.now(), agents: [agent], within: limits, limit: pageSize })
+      const known = tried.size
+      // Where there was no room for one there is none for the next.
+      const full = new Set<string>()
+      for (const run of page) {
+        const bound = boundOf(run)
+        if (bound === undefined || tried.has(run.runId) || full.has(placeOf(limits, run))) continue
+        tried.add(run.runId)
+        if (!(yield* wakeOne(run, bound))) full.add(placeOf(limits, run))
+      }
+      more = page.length === pageSize && tried.size > known
+    }
+  })
+
+  const wakeAll = Effect.fnUntraced(function*(store: RunStore["Service"]): Effect.fn.Return<void, StoreUnavailable> {
+    for (const run of yield* store.due({ now: node.now(), agents: unlimited, limit: pageSize })) {
+      const bound = node.closing ? undefined : boundOf(run)
+      if (bound !== undefined) yield* wakeOne(run, bound)
+    }
+    for (const line of limited) yield* wakeLine(store, line)
+  })
+
+  /** Counts who stands in the lines of those that take only so many. */
+  const count = Effect.fnUntraced(function*(store: RunStore["Service"]) {
+    if (limited.length === 0) return
+    const agents = limited.map(({ agent }) => agent)
+    node.metrics.waiting(store === node.durable.store, yield* store.countDue({ now: node.now(), agents }))
+  })
+
+  /** What follows when a run has ended or pauses. */
+  const onSettled = Effect.fnUntraced(
+    function*(run: RunRecord, hasChildren: boolean) {
+      const bound = callables[run.kind].get(run.agent)
+      // Whether it ends or pauses, its place is free.
+      if (bound?.callable.limits !== undefined) yield* node.pollAt(0)
+      if (!isFinal(run.state)) {
+        // The other run may have ended while this one was on its way to wait for it.
+        if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
+          yield* resume(node, bound, run, { from: ["suspended"] })
+        } else if (run.wakeAt !== undefined) yield* node.pollAt(run.wakeAt)
+        return
+      }
+      if (hasChildren) yield* cancelChildren(node, run)
+      const parent = run.parentRunId === undefined ? undefined : yield* node.get(run.parentRunId)
+      const waiting = parent?.waitsFor === "child" ? callables[parent.kind].get(parent.agent) : undefined
+      if (parent === undefined || waiting === undefined) return
+      yield* resume(node, waiting, parent, { from: ["suspended"] })
+    },
+    (effect, run: RunRecord) =>
+      Effect.catch(
+        effect,
+        (error) =>
+          Effect.annotateLogs(Effect.logError("What follows a run could not be done now", error), { runId: run.runId })
+      )
+  )
+
+  return { wake, wakeAll, count, onSettled }
+}
+
+/** Of a thread comes only the run whose turn it is. */
+const placeOf = ({ agent, tenant }: Limits, run: RunRecord) =>
+  agent === undefined && tenant === undefined ? run.runId : run.tenant
+
+export type DueRuns = ReturnType<typeof makeDueRuns>
+
+const orphaned = "the run that started it has ended"

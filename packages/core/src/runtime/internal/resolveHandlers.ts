@@ -1,0 +1,66 @@
+import { type Context, Effect, Schema } from "effect"
+import type * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
+import type * as Agent from "../../app/Agent.ts"
+import type { Callable, Fusion } from "../../app/Fusion.ts"
+import { handlerOf } from "../../base/internal/handlerOf.ts"
+import type * as Hook from "../../hook/Hook.ts"
+import { boundHook, type HookWithHandler } from "../../hook/internal/dispatch.ts"
+import * as ToolCall from "../../hook/ToolCall.ts"
+import { issuesOf } from "../../run/internal/issues.ts"
+import { CurrentRun } from "../../run/Run.ts"
+import { InvalidPayload, ToolDenied } from "../../run/RunError.ts"
+import type { RegisteredCallable } from "./runSupervisor.ts"
+import type { Invoke } from "./segment.ts"
+
+/** Everything of an app that can be called, by kind and identifier. */
+export interface Callables {
+  readonly agent: ReadonlyMap<string, RegisteredCallable>
+  readonly tool: ReadonlyMap<string, RegisteredCallable>
+}
+
+/** Joins each declaration with its handler and its hooks. */
+export const resolveHandlers = Effect.fnUntraced(function*(fusion: Fusion, services: Context.Context<never>) {
+  const appHooks = hooksOf(services, fusion.app.hooks)
+  const agents = new Map<string, RegisteredCallable>()
+  for (const agent of fusion.app.agents) {
+    const callable = fusion.agents.get(agent.identifier)
+    if (callable === undefined) continue
+    const hooks = [...appHooks, ...hooksOf(services, agent.hooks)]
+    agents.set(agent.identifier, { callable, hooks, invoke: invokeAgent(callable, handlerOf(services, agent)) })
+  }
+  // cast: `App.Any` has forgotten which tools the kit has; their handlers are among the services.
+  const toolkit = fusion.app.tools as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>>
+  const handlers = ToolCall.handlersOf(yield* Effect.provideContext(toolkit, services))
+  const tools = new Map<string, RegisteredCallable>()
+  for (const [name, callable] of fusion.tools) {
+    tools.set(name, { callable, hooks: appHooks, invoke: invokeTool(callable, handlers) })
+  }
+  return { agent: agents, tool: tools } satisfies Callables
+})
+
+const hooksOf = (services: Context.Context<never>, hooks: ReadonlyArray<Hook.Any>): ReadonlyArray<HookWithHandler> =>
+  hooks.map((hook) => boundHook(hook, handlerOf<Hook.Points | Hook.Watch>(services, hook)))
+
+const invokeAgent = (callable: Callable, handle: Agent.Handle): Invoke => (payload) =>
+  callable.payload.decode(payload).pipe(
+    Effect.mapError((error) => new InvalidPayload({ target: callable.identifier, issues: issuesOf(error) })),
+    Effect.flatMap((decoded) => handle.run(decoded)),
+    Effect.flatMap((answer) => Effect.orDie(callable.success.encode(answer)))
+  )
+
+const invokeTool = (callable: Callable, handlers: ToolCall.Handlers): Invoke =>
+  Effect.fnUntraced(function*(payload: Schema.Json) {
+    const run = yield* CurrentRun
+    const call = { toolCallId: run.record.runId, name: callable.identifier, arguments: payload }
+    const outcome = yield* ToolCall.invoke(handlers, call)
+    if (outcome.denied) {
+      const reason = Schema.decodeUnknownOption(Schema.Struct({ reason: Schema.String }))(outcome.result)
+      return yield* new ToolDenied({
+        tool: callable.identifier,
+        ...(reason._tag === "Some" ? { reason: reason.value.reason } : {})
+      })
+    }
+    if (outcome.isError) return yield* Effect.fail(yield* Effect.orDie(callable.error.decode(outcome.result)))
+    return outcome.result
+  })

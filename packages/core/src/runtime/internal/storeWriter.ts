@@ -1,0 +1,209 @@
+import { Cause, type Context, Effect, type Scope, type Tracer } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { StoreUnavailable } from "../../run/RunError.ts"
+import type { MemoryRunStore } from "../../store/internal/memoryRunStore.ts"
+import type { Commit, RunStore, Write, Written } from "../../store/RunStore.ts"
+import type { Metrics } from "../../telemetry/internal/metrics.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+
+interface Pending {
+  readonly write: Write
+  readonly done: (written: Written | StoreUnavailable) => void
+  /** Who waits for it. */
+  readonly span: Tracer.AnySpan | undefined
+}
+
+/** Work of somebody else's that shares a transaction with a write. */
+interface Transaction {
+  readonly run: Effect.Effect<void>
+}
+
+/** How many writes may wait before whoever emits has to wait as well. */
+const backlogLimit = 256
+
+/**
+ * The one writer of a store: it commits whatever waits in one transaction, so a busy node pays for few commits.
+ *
+ * A store in memory has nothing to wait for: its writes are made at the end of the current task, without a fiber.
+ */
+export class StoreWriter {
+  readonly store: RunStore["Service"]
+  /** Grows when the waiting writes are taken: what was put in line under an older turn cannot be added to. */
+  turn = 0
+  private pending: Array<Pending | Transaction> = []
+  private wake: (() => void) | undefined
+  private closed = false
+  private readonly waitingForRoom = new Set<() => void>()
+  private readonly writeNow: MemoryRunStore["writeNow"] | undefined
+  private readonly metrics: Metrics
+
+  constructor(store: RunStore["Service"] | MemoryRunStore, metrics: Metrics) {
+    this.store = store
+    this.metrics = metrics
+    this.writeNow = "writeNow" in store ? store.writeNow : undefined
+  }
+
+  /** Puts a write in line. `done` is called after its commit, before that of any later write. */
+  enqueue(write: Write, done: Pending["done"], span?: Tracer.AnySpan) {
+    if (this.closed) return done(stopped)
+    this.pending.push({ write, done, span })
+    if (this.writeNow === undefined) this.wake?.()
+    else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
+  }
+
+  /** Writes and waits for the commit. */
+  write(write: Write, committed: (written: Written) => void = () => {}): Effect.Effect<Written, StoreUnavailable> {
+    return Effect.flatMap(Tracing.current, (span) =>
+      Effect.callback<Written, StoreUnavailable>((resume) => {
+        this.enqueue(write, (written) => {
+          if (written instanceof StoreUnavailable) return resume(Effect.fail(written))
+          committed(written)
+          resume(Effect.succeed(written))
+        }, span)
+      }))
+  }
+
+  /**
+   * Runs an effect and commits what follows from it in one transaction, after all that is in line already. Everything that
+   * comes later waits for it.
+   */
+  transact<A, E, R>(
+    body: Effect.Effect<A, E, R | SqlClient>,
+    commit: (value: A) => Commit,
+    done: (write: Commit, written: Written) => void
+  ): Effect.Effect<A, E | StoreUnavailable, Exclude<R, SqlClient>> {
+    const { transact } = this.store
+    if (transact === undefined) return Effect.die(new NoTransactions())
+    return Effect.contextWith((context: Context.Context<Exclude<R, SqlClient>>) =>
+      Effect.callback<A, E | StoreUnavailable>((resume) => {
+        if (this.closed) return resume(Effect.fail(stopped))
+        const run = transact(body, commit).pipe(
+          Effect.provideContext(context),
+          Effect.map(([value, written]) => {
+            done(commit(value), written)
+            return value
+          }),
+          Effect.exit,
+          Effect.map((exit) => resume(exit))
+        )
+        this.pending.push({ run })
+        this.wake?.()
+      })
+    )
+  }
+
+  /** Waits until the line is short. */
+  readonly room: Effect.Effect<void> = Effect.suspend(() =>
+    this.pending.length < backlogLimit ? Effect.void : Effect.callback<void>((resume) => {
+      const notify = () => resume(Effect.void)
+      this.waitingForRoom.add(notify)
+      return Effect.sync(() => {
+        this.waitingForRoom.delete(notify)
+      })
+    })
+  )
+
+  /** Runs the writer until the scope closes; what waits then is still written. */
+  readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
+    Effect.addFinalizer(() => this.close).pipe(
+      Effect.andThen(Effect.forkScoped(Effect.forever(Effect.andThen(this.awaitWork, this.flush)))),
+      Effect.asVoid
+    )
+  )
+
+  private readonly close = Effect.suspend(() => {
+    this.closed = true
+    return this.flush
+  })
+
+  private readonly awaitWork = Effect.callback<void>((resume) => {
+    if (this.pending.length > 0) return resume(Effect.void)
+    this.wake = () => {
+      this.wake = undefined
+      resume(Effect.void)
+    }
+  })
+
+  private readonly flush: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => {
+    const [first] = this.pending
+    if (first === undefined) return Effect.void
+    this.turn++
+    if ("run" in first) {
+      this.pending.shift()
+      return Effect.andThen(first.run, this.flush)
+    }
+    const batch = this.takeWrites()
+    const since = performance.now()
+    const counted = () => this.metrics.transaction(batch.length, performance.now() - since)
+    return Effect.matchCause(traced(this.store.write(batch.map((one) => one.write)), batch), {
+      onFailure: (cause) => {
+        counted()
+        this.settle(batch, () => unavailable(cause))
+      },
+      onSuccess: (written) => {
+        counted()
+        this.settle(batch, (index) => written[index] ?? missing)
+      }
+    })
+  }))
+
+  /** The writes in line, up to the first transaction. */
+  private takeWrites(): ReadonlyArray<Pending> {
+    const batch: Array<Pending> = []
+    for (const one of this.pending) {
+      if ("run" in one) break
+      batch.push(one)
+    }
+    this.pending = this.pending.slice(batch.length)
+    return batch
+  }
+
+  private flushNow() {
+    const batch = this.takeWrites()
+    if (batch.length === 0 || this.writeNow === undefined) return
+    this.turn++
+    const written = this.writeNow(batch.map((one) => one.write))
+    this.settle(batch, (index) => written[index] ?? missing)
+  }
+
+  private settle(batch: ReadonlyArray<Pending>, answer: (index: number) => Written | StoreUnavailable) {
+    let events = 0
+    for (const [index, one] of batch.entries()) {
+      const written = answer(index)
+      if ("events" in written) events += written.events.length
+      one.done(written)
+    }
+    if (events > 0) this.metrics.committed(events)
+    for (const notify of this.waitingForRoom) notify()
+    this.waitingForRoom.clear()
+  }
+}
+
+/** One span for a transaction that somebody waits for: it belongs to the first of them and names the others. */
+const traced = <A, E>(write: Effect.Effect<A, E>, batch: ReadonlyArray<Pending>): Effect.Effect<A, E> => {
+  const spans = new Set<Tracer.AnySpan>()
+  for (const { span } of batch) if (span !== undefined) spans.add(span)
+  const [parent, ...others] = spans
+  if (parent === undefined) return Tracing.silently(write)
+  return Tracing.within(Tracing.silently(write), "store.commit", () => ({
+    kind: "client",
+    parent,
+    links: others.slice(0, 32).map((span) => ({ span, attributes: {} })),
+    attributes: { "fastagentic.store.writes": batch.length }
+  }))
+}
+
+/** Whatever goes wrong in a store, its writer goes on. */
+const unavailable = (cause: Cause.Cause<StoreUnavailable>) => {
+  const error = Cause.squash(cause)
+  return error instanceof StoreUnavailable ? error : new StoreUnavailable({ operation: "write", cause: error })
+}
+
+/** Only a store that is a SQL database can take a run's side effect into its transaction. */
+class NoTransactions extends Error {
+  override readonly message = "Run.sideEffect needs a durable run and a store that is a SQL database"
+}
+
+const stopped = new StoreUnavailable({ operation: "write: the server has stopped" })
+
+const missing = new StoreUnavailable({ operation: "write: fewer answers than writes" })

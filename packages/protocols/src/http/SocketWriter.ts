@@ -1,0 +1,110 @@
+/**
+ * The sending side of a WebSocket: it never holds more than a bounded number of bytes for a client that does not read.
+ *
+ * @since 0.1.0
+ */
+import { Context, Duration, Effect, Schema } from "effect"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Socket from "effect/socket/Socket"
+import type { ServerFrame } from "./SocketFrames.ts"
+
+/**
+ * What one connection may use.
+ *
+ * `bufferedBytes` is where sending pauses, `drainTimeout` how long a client may take nothing before it is sent away.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  readonly frameBytes: number
+  readonly followedRuns: number
+  readonly bufferedBytes: number
+  readonly drainTimeout: Duration.Input
+  readonly heartbeat: Duration.Input
+}
+
+/**
+ * The limits of every connection; provide another value to change them.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/SocketOutlet/Limits", {
+  defaultValue: () => ({
+    frameBytes: 1_048_576,
+    followedRuns: 64,
+    bufferedBytes: 262_144,
+    drainTimeout: "30 seconds",
+    heartbeat: "15 seconds"
+  })
+})
+
+/** The server ends the connection: the close code, and what the last frame says. @category errors @since 0.1.0 */
+export class SocketClose extends Schema.TaggedError<SocketClose>()("Goodbye", {
+  code: Schema.Int,
+  reason: Schema.String,
+  retryMillis: Schema.optionalKey(Schema.Int)
+}) {}
+
+/** The server goes away. @category constants @since 0.1.0 */
+export const goingAway = new SocketClose({ code: 1001, reason: "the server is going away", retryMillis: 1_000 })
+
+const tooSlow = new SocketClose({ code: 1013, reason: "the client does not read; come back with after" })
+
+/** @category models @since 0.1.0 */
+export interface SocketWriter {
+  /** Waits while too much is unsent. */
+  readonly drained: Effect.Effect<void, SocketClose>
+  /** Waits while too much is unsent, then sends. */
+  readonly send: (frame: ServerFrame) => Effect.Effect<void, SocketClose | Socket.SocketError>
+  /** Says that the connection is alive, unless what is on its way says so. */
+  readonly beat: Effect.Effect<void, Socket.SocketError>
+  readonly close: (goodbye: SocketClose) => Effect.Effect<void>
+}
+
+const pollInterval = 20
+
+/** @category constructors @since 0.1.0 */
+export const make = (
+  writer: Socket.Writer,
+  request: HttpServerRequest.HttpServerRequest,
+  limits: Limits
+): SocketWriter => {
+  const unsent = unsentBytes(request)
+  const waitLimitMillis = Duration.toMillis(limits.drainTimeout)
+  const write = (frame: ServerFrame) => writer.write(JSON.stringify(frame))
+
+  const drain = Effect.fnUntraced(function*() {
+    let least = unsent()
+    let waited = 0
+    while (unsent() > limits.bufferedBytes) {
+      if (waited >= waitLimitMillis) return yield* tooSlow
+      yield* Effect.sleep(pollInterval)
+      waited = unsent() < least ? 0 : waited + pollInterval
+      least = Math.min(least, unsent())
+    }
+  })
+  const drained = Effect.suspend(() => unsent() > limits.bufferedBytes ? drain() : Effect.void)
+
+  return {
+    drained,
+    send: (frame) => Effect.andThen(drained, Effect.suspend(() => write(frame))),
+    beat: Effect.suspend(() => unsent() > 0 ? Effect.void : write({ type: "heartbeat" })),
+    close: ({ code, reason, retryMillis }) =>
+      Effect.ignore(Effect.andThen(
+        retryMillis === undefined ? Effect.void : write({ type: "closing", retryMillis }),
+        writer.write(new Socket.CloseEvent(code, reason))
+      ))
+  }
+}
+
+/**
+ * How many bytes wait in the connection under a request of Node's. Elsewhere that cannot be seen and counts as none.
+ */
+const unsentBytes = ({ source }: HttpServerRequest.HttpServerRequest): () => number => {
+  const socket = "socket" in source ? source.socket : undefined
+  return typeof socket === "object" && socket !== null && "writableLength" in socket
+    ? () => typeof socket.writableLength === "number" ? socket.writableLength : 0
+    : () => 0
+}

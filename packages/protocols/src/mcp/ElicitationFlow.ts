@@ -1,0 +1,172 @@
+/**
+ * A tool call whose run waits for a decision: asks the client, and goes on with what was decided, by whomever.
+ *
+ * @since 0.1.0
+ */
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
+import { isTerminal } from "@fastagentic/core/run/Event"
+import { RunError } from "@fastagentic/core/run/RunError"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type * as Sdk from "@modelcontextprotocol/server"
+import { Effect, Option, Stream } from "effect"
+import { again, type Ask, decide, type Question, questionOf, type Reply } from "./Elicitation.ts"
+import { invalidParams, McpError } from "./McpError.ts"
+import { Meta } from "./ToolResult.ts"
+
+/** How long a call stays open while somebody thinks. */
+const waitLimit = "10 minutes"
+
+/** How often a form is shown again that was filled in wrongly. */
+const attempts = 3
+
+/**
+ * How a client is asked: while its call waits (2025), or in rounds (2026-07-28), where the call is answered with the
+ * questions, and sent again with the answers and the `state`, which is the run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ElicitationFlow =
+  | { readonly _tag: "Push"; readonly ask: Ask }
+  | {
+    readonly _tag: "Rounds"
+    readonly state: string | undefined
+    readonly responses: { readonly [id: string]: unknown }
+  }
+
+/** @category models @since 0.1.0 */
+export interface Asked {
+  readonly run: RunRecord
+  /** Why an answer was not taken. */
+  readonly refusal?: RunError
+  /** What is to be asked in the next round. */
+  readonly requests?: Sdk.InputRequiredResult
+}
+
+interface Call {
+  readonly caller: Caller
+  readonly asking: ElicitationFlow | undefined
+}
+
+type Settle = (after: number) => Effect.Effect<RunRecord, RunError>
+
+/** The run that a round goes on with: the caller's own, and of what it calls. @category accessors @since 0.1.0 */
+export const resumed = (
+  runtime: Runtime["Service"],
+  caller: Caller,
+  { identifier, kind }: Target,
+  runId: string
+): Effect.Effect<RunRecord, McpError | RunError> => {
+  const unknown = new McpError({
+    code: invalidParams,
+    message: "Invalid or expired requestState",
+    data: { tag: "RunNotFound", reason: "invalid_request_state", traceId: caller.traceId }
+  })
+  return runtime.get(caller, runId).pipe(
+    Effect.catchReason("RunError", "RunNotFound", () => Effect.fail(unknown)),
+    Effect.filterOrFail((run) => run.kind === kind && run.agent === identifier, () => unknown)
+  )
+}
+
+/** Waits for a run and asks for what it waits for, as often as it asks and the client answers. @category running @since 0.1.0 */
+export const ask = (
+  runtime: Runtime["Service"],
+  call: Call,
+  settle: Settle,
+  stage: { isAsking: boolean }
+): Effect.Effect<Asked, RunError> => {
+  const { asking, caller } = call
+  if (asking === undefined) return Effect.map(settle(0), (run) => ({ run }))
+  return asking._tag === "Push"
+    ? pushed(runtime, caller, asking.ask, settle, stage)
+    : round(runtime, caller, asking, settle)
+}
+
+const pushed = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  caller: Caller,
+  put: Ask,
+  settle: Settle,
+  stage: { isAsking: boolean }
+): Effect.fn.Return<Asked, RunError> {
+  let run = yield* settle(0)
+  for (let attempt = 1; attempt <= attempts;) {
+    const [question] = yield* questions(runtime, caller, run)
+    if (question === undefined) break
+    stage.isAsking = true
+    const shown = attempt > 1 ? again(question) : question
+    const reply = yield* Effect.raceFirst(put(shown), decided(runtime, caller, run, question)).pipe(
+      Effect.timeoutOption(waitLimit),
+      Effect.map(Option.getOrElse((): Reply => "left")),
+      Effect.result
+    )
+    stage.isAsking = false
+    if (reply._tag === "Failure") return { run, refusal: reply.failure }
+    if (reply.success === "left") break
+    attempt = reply.success === "unclear" ? attempt + 1 : 1
+    if (reply.success === "decided") run = yield* settle(run.seq)
+  }
+  return { run }
+})
+
+/** Somebody has decided, over whatever protocol, or the run is over. A server that goes away decides nothing. */
+const decided = (
+  runtime: Runtime["Service"],
+  caller: Caller,
+  { runId, seq }: RunRecord,
+  { interrupt: { id } }: Question
+): Effect.Effect<Reply, RunError> =>
+  runtime.follow(caller, runId, { after: seq, until: "final" }).pipe(
+    Effect.flatMap((pages) =>
+      Stream.runHead(Stream.filter(pages, ({ events }) =>
+        events.some((event) =>
+          isTerminal(event) || (event.type === "interrupt_resolved" && event.data.id === id)
+        )))
+    ),
+    Effect.map(Option.match({
+      onNone: (): Reply =>
+        "left",
+      onSome: (): Reply => "decided"
+    })),
+    Effect.catchTag(
+      ["JournalDamaged", "StoreUnavailable"],
+      (reason) => Effect.fail(new RunError({ reason }))
+    )
+  )
+
+const round = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  caller: Caller,
+  { responses, state }: Extract<ElicitationFlow, { readonly _tag: "Rounds" }>,
+  settle: Settle
+): Effect.fn.Return<Asked, RunError> {
+  const unclear = new Set<string>()
+  const before = state === undefined ? [] : yield* runtime.interrupts(caller, state)
+  for (const interrupt of before) {
+    const question = interrupt.id in responses ? questionOf(runtime, interrupt) : undefined
+    if (question === undefined) continue
+    const reply = yield* Effect.result(decide(runtime, caller, question, responses[interrupt.id]))
+    if (reply._tag === "Failure") return { run: yield* runtime.get(caller, interrupt.runId), refusal: reply.failure }
+    if (reply.success === "left") return { run: yield* runtime.get(caller, interrupt.runId) }
+    if (reply.success === "unclear") unclear.add(interrupt.id)
+  }
+  const run = yield* settle(0)
+  const open = yield* questions(runtime, caller, run)
+  if (open.length === 0) return { run }
+  const inputRequests = Object.fromEntries(open.map((question) => {
+    const { params } = unclear.has(question.interrupt.id) ? again(question) : question
+    return [question.interrupt.id, { method: "elicitation/create" as const, params }]
+  }))
+  const _meta = { [Meta.runId]: run.runId, [Meta.traceId]: caller.traceId }
+  return { run, requests: { resultType: "input_required", inputRequests, requestState: run.runId, _meta } }
+})
+
+/** What the caller may decide and a form can ask for. */
+const questions = (runtime: Runtime["Service"], caller: Caller, run: RunRecord) =>
+  run.state === "suspended" && run.waitsFor === "interrupt"
+    ? Effect.map(
+      runtime.decidable(caller, run.runId),
+      (open) => open.flatMap((interrupt) => questionOf(runtime, interrupt) ?? [])
+    )
+    : Effect.succeed([])

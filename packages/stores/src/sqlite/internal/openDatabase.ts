@@ -1,0 +1,98 @@
+import { Duration, Effect, type Scope } from "effect"
+import * as SqlError from "effect/sql/SqlError"
+import { existsSync, mkdirSync } from "node:fs"
+import { dirname } from "node:path"
+import type { DatabaseSync } from "node:sqlite"
+import type { Options } from "../SqliteClient.ts"
+import { isBusy, isSqliteCause, toSqlError } from "./errors.ts"
+import { SqliteLocked } from "./locked.ts"
+
+const MAX_BUSY_TIMEOUT = 2 ** 31 - 1
+const EXCLUSIVE_PATIENCE = 250
+
+/** Opens a database and closes it with the scope. */
+export const openDatabase = (
+  options: Options
+): Effect.Effect<DatabaseSync, SqlError.SqlError | SqliteLocked, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => openUnsafe(options),
+      catch: (cause) => openError(options.filename, cause)
+    }),
+    (database) => Effect.sync(() => database.close())
+  )
+
+/**
+ * Clients that open a fresh file together can refuse each other at once, without SQLite waiting: whoever was refused
+ * lets go of the file and comes back.
+ */
+const openUnsafe = (options: Options): DatabaseSync => {
+  const busyTimeout = Math.min(Math.round(Duration.toMillis(options.busyTimeout ?? "5 seconds")), MAX_BUSY_TIMEOUT)
+  const deadline = performance.now() + (options.exclusive === true ? EXCLUSIVE_PATIENCE : busyTimeout)
+  if (options.readonly !== true && options.filename !== ":memory:") {
+    makeFolder(dirname(options.filename))
+  }
+  while (true) {
+    try {
+      return openOnce(options, busyTimeout)
+    } catch (cause) {
+      if (!isBusy(cause) || performance.now() >= deadline) throw cause
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1 + Math.random() * 20)
+    }
+  }
+}
+
+/** Not `recursive`, which tries for ever where no folder can be made, as under `/proc`. */
+const makeFolder = (folder: string): void => {
+  const parent = dirname(folder)
+  if (existsSync(folder) || parent === folder) return
+  makeFolder(parent)
+  try {
+    mkdirSync(folder)
+  } catch (cause) {
+    // Somebody else may have made it meanwhile.
+    if (!existsSync(folder)) throw cause
+  }
+}
+
+const openOnce = (options: Options, busyTimeout: number): DatabaseSync => {
+  const { DatabaseSync } = nodeSqlite()
+  const database = new DatabaseSync(options.filename, {
+    enableForeignKeyConstraints: true,
+    readOnly: options.readonly === true,
+    timeout: options.exclusive === true ? 0 : busyTimeout
+  })
+  try {
+    // Only a locking mode set before the first access covers the write-ahead log.
+    if (options.exclusive === true) database.exec("PRAGMA locking_mode=EXCLUSIVE")
+    if (options.readonly !== true) database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    database.exec(options.exclusive === true ? "BEGIN EXCLUSIVE; COMMIT" : "SELECT 1 FROM sqlite_schema")
+    database.exec(`PRAGMA busy_timeout=${busyTimeout}`)
+    return database
+  } catch (cause) {
+    database.close()
+    throw cause
+  }
+}
+
+const openError = (filename: string, cause: unknown): SqlError.SqlError | SqliteLocked => {
+  if (!isSqliteCause(cause)) {
+    const message = `Cannot open "${filename}"`
+    return new SqlError.SqlError({ reason: new SqlError.ConnectionError({ cause, message, operation: "open" }) })
+  }
+  return isBusy(cause) ? new SqliteLocked({ filename }) : toSqlError(cause, "open")
+}
+
+/** Node 22 warns that SQLite is experimental when the module loads: only that warning is dropped. */
+const nodeSqlite = () => {
+  const emitWarning = process.emitWarning
+  process.emitWarning = (warning: string | Error, ...rest: ReadonlyArray<unknown>) => {
+    if (rest[0] === "ExperimentalWarning" && String(warning).startsWith("SQLite")) return
+    Reflect.apply(emitWarning, process, [warning, ...rest])
+  }
+  try {
+    return process.getBuiltinModule("node:sqlite")
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}
