@@ -300,6 +300,27 @@ describe("a budget", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("is not credited by a provider that reports impossible numbers", () =>
+    Effect.gen(function*() {
+      const lie = (inputTokens: number, outputTokens: number) =>
+        ScriptedModel.text(["word"], { inputTokens, outputTokens })
+      const served = yield* serve({
+        limits: [daily({ hard: 0.025 })],
+        big: [lie(10, -1_000_000), lie(1e30, 10), says(0, 10)]
+      })
+      assert.strictEqual((yield* talk(served)).status, 200)
+      const once = yield* standing(served)
+      assert.isAbove(once[0], 0.01)
+      assert.strictEqual((yield* talk(served)).status, 200)
+      const twice = yield* standing(served)
+      assert.strictEqual(twice[0], 2 * once[0])
+      assert.strictEqual((yield* talk(served)).status, 402)
+      const { json } = yield* served.ask("/usage")
+      assert.isTrue(json.items.every((row: { inputTokens: number; outputTokens: number }) =>
+        row.outputTokens >= 0 && row.inputTokens < 1e6
+      ))
+    }).pipe(Effect.scoped))
+
   it.live("does not guess a price", () =>
     Effect.gen(function*() {
       const unknown = yield* serve({ limits: [daily({})], prices: GenaiPrices.layer(), big: [says(1, 1)] })

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Event } from "@fastagentic/core"
+import { Event } from "@fastagentic/core"
 import { Predicate } from "effect"
 import type * as Response from "effect/ai/Response"
 import { toJson } from "./Json.ts"
@@ -22,9 +22,6 @@ export interface Answer {
   readonly reason: () => string
 }
 
-const known = (fields: Readonly<Record<string, number | undefined>>) =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value > 0))
-
 /** Where the `finish` part carries what a provider or a gateway says that the call has cost. @category constants @since 0.1.0 */
 export const costKey = "fastagentic"
 
@@ -42,20 +39,18 @@ const costOf = (metadata: Response.ProviderMetadata) => {
   return costUsd === undefined ? {} : { costUsd }
 }
 
-/** Tokens as events count them; nothing when the provider reported nothing. @category conversions @since 0.1.0 */
+/** Tokens as events count them; nothing when the provider reported nothing that can be true. @category conversions @since 0.1.0 */
 export const usageOf = (
   { metadata, usage: { inputTokens, outputTokens } }: Pick<Response.FinishPart, "metadata" | "usage">
 ): Event.Usage | undefined =>
-  inputTokens.total === undefined && outputTokens.total === undefined ? undefined : {
+  Event.checkUsage({
     ...costOf(metadata),
-    inputTokens: inputTokens.total ?? 0,
-    outputTokens: outputTokens.total ?? 0,
-    ...known({
-      cacheReadTokens: inputTokens.cacheRead,
-      cacheWriteTokens: inputTokens.cacheWrite,
-      reasoningTokens: outputTokens.reasoning
-    })
-  }
+    inputTokens: inputTokens.total,
+    outputTokens: outputTokens.total,
+    cacheReadTokens: inputTokens.cacheRead,
+    cacheWriteTokens: inputTokens.cacheWrite,
+    reasoningTokens: outputTokens.reasoning
+  })
 
 /**
  * Translates one answer. The message has the id of the `response-metadata` part, and otherwise that of the call.

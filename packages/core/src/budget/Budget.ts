@@ -56,6 +56,8 @@ export interface Options {
   readonly maxOutputTokens?: number
   /** How long a reservation outlives the process that made it; default one minute. */
   readonly lease?: Duration.Input
+  /** Whether a gateway's word that a call has cost nothing is believed; default `false`: the price table says what it cost. */
+  readonly trustZeroCost?: boolean
 }
 
 /** A call of a model that is about to be made. @category models @since 0.1.0 */
@@ -179,10 +181,11 @@ export const limits = (limits: ReadonlyArray<Limit>, options: Options = {}): Lay
 export const layer: Layer.Layer<Budget, never, BudgetStore | Prices> = Layer.effect(
   Budget,
   Effect.gen(function*() {
-    const { lease = "1 minute", limits, maxOutputTokens = 4_096 } = yield* CurrentPolicy
+    const { lease = "1 minute", limits, maxOutputTokens = 4_096, trustZeroCost = false } = yield* CurrentPolicy
     return yield* makeBudgetService({
       limits,
       maxOutputTokens,
+      trustZeroCost,
       lease: Duration.fromInputUnsafe(lease),
       store: yield* BudgetStore,
       prices: yield* Prices

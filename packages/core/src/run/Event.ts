@@ -33,6 +33,37 @@ export const Usage = Schema.Struct({
  */
 export type Usage = typeof Usage.Type
 
+/** No call of a model has more tokens, or costs more dollars, than this: a larger number is an error of its source. */
+const maxTokens = 1e9
+const maxCostUsd = 1e6
+
+const countOf = (value: number | undefined): number | undefined =>
+  value !== undefined && value >= 0 && value <= maxTokens ? Math.ceil(value) : undefined
+
+/**
+ * Reported usage as whole numbers from 0 to a billion; nothing when either side is missing or impossible, so that the
+ * call is billed as reserved. Cached tokens are no more than input tokens; an impossible cost counts as not reported.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const checkUsage = (reported: { readonly [Key in keyof Usage]?: number | undefined }): Usage | undefined => {
+  const [inputTokens, outputTokens] = [countOf(reported.inputTokens), countOf(reported.outputTokens)]
+  if (inputTokens === undefined || outputTokens === undefined) return undefined
+  const cacheReadTokens = Math.min(countOf(reported.cacheReadTokens) ?? 0, inputTokens)
+  const cacheWriteTokens = Math.min(countOf(reported.cacheWriteTokens) ?? 0, inputTokens - cacheReadTokens)
+  const reasoningTokens = countOf(reported.reasoningTokens) ?? 0
+  const { costUsd } = reported
+  return {
+    inputTokens,
+    outputTokens,
+    ...(cacheReadTokens > 0 ? { cacheReadTokens } : {}),
+    ...(cacheWriteTokens > 0 ? { cacheWriteTokens } : {}),
+    ...(reasoningTokens > 0 ? { reasoningTokens } : {}),
+    ...(costUsd !== undefined && costUsd >= 0 && costUsd <= maxCostUsd ? { costUsd } : {})
+  }
+}
+
 /**
  * How a run failed: `declared` failures carry the agent's own typed error in `value`, all others only a safe message.
  * `rule` is what refused, when a policy did.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Budget, BudgetStore, Prices, RunError } from "@fastagentic/core"
+import { Budget, BudgetStore, type Event, Prices, RunError } from "@fastagentic/core"
 import { Context, Duration, Effect, Layer } from "effect"
 import * as TestClock from "effect/testing/TestClock"
 import { makeRun } from "../contract/RunStoreContract.ts"
@@ -26,12 +26,16 @@ const call: Budget.ModelRequest = {
 const cent = 10_000
 
 /** A process with a budget of so many dollars, on a store that others share. */
-const start = Effect.fnUntraced(function*(hard: number, store: BudgetStore.BudgetStore["Service"]) {
+const start = Effect.fnUntraced(function*(
+  hard: number,
+  store: BudgetStore.BudgetStore["Service"],
+  options: Budget.Options = {}
+) {
   const context = yield* Layer.build(Layer.fresh(
     Budget.layer.pipe(Layer.provide([
       Layer.succeed(BudgetStore.BudgetStore, store),
       Prices.layer({ m: { input: 1, output: 10 } }),
-      Budget.limits([{ name: "run", per: "run", period: "total", hard }], { lease: "30 seconds" })
+      Budget.limits([{ name: "run", per: "run", period: "total", hard }], { lease: "30 seconds", ...options })
     ]))
   ))
   return Context.get(context, Budget.Budget)
@@ -94,6 +98,52 @@ describe("a reservation", () => {
       assert.strictEqual((yield* grant.settle(undefined))?.costUsd, 0.01)
       assert.deepStrictEqual(yield* standing(store), [cent, 0])
     }).pipe(Effect.scoped))
+})
+
+describe("the numbers of a provider", () => {
+  const impossible: Readonly<Record<string, Event.Usage>> = {
+    "negative output": { inputTokens: 10, outputTokens: -1_000_000 },
+    "negative input": { inputTokens: -10, outputTokens: 10 },
+    "a number no counter can hold": { inputTokens: 1e30, outputTokens: 10 },
+    "not a number": { inputTokens: Number.NaN, outputTokens: 10 },
+    "infinity": { inputTokens: 10, outputTokens: Number.POSITIVE_INFINITY }
+  }
+
+  for (const [name, usage] of Object.entries(impossible)) {
+    it.effect(`are billed as reserved when they are impossible: ${name}`, () =>
+      Effect.gen(function*() {
+        const store = yield* memory
+        const grant = yield* (yield* start(1, store)).spend(spender, call)
+        assert.strictEqual((yield* grant.settle(usage))?.costUsd, 0.01)
+        assert.deepStrictEqual(yield* standing(store), [cent, 0])
+      }).pipe(Effect.scoped))
+  }
+
+  const settled = Effect.fnUntraced(function*(usage: Event.Usage, options?: Budget.Options) {
+    const store = yield* memory
+    const grant = yield* (yield* start(1, store, options)).spend(spender, call)
+    const { costUsd } = (yield* grant.settle(usage)) ?? {}
+    return costUsd
+  }, Effect.scoped)
+
+  it.effect("round fractions of tokens up", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* settled({ inputTokens: 0, outputTokens: 99.5 }), 0.001)
+    }))
+
+  it.effect("are priced by the table when a gateway says that a call cost nothing", () =>
+    Effect.gen(function*() {
+      const usage = { inputTokens: 0, outputTokens: 500, costUsd: 0 }
+      assert.strictEqual(yield* settled(usage), 0.005)
+      assert.strictEqual(yield* settled(usage, { trustZeroCost: true }), 0)
+    }))
+
+  it.effect("are priced by the table when the claimed cost is impossible", () =>
+    Effect.gen(function*() {
+      for (const costUsd of [-1, 1e30, Number.NaN]) {
+        assert.strictEqual(yield* settled({ inputTokens: 0, outputTokens: 500, costUsd }), 0.005)
+      }
+    }))
 })
 
 describe("a store that is away", () => {

@@ -35,6 +35,13 @@ export const finishReason = (reason: string | null | undefined, calls: number): 
   }
 }
 
+/** Some providers leave reasoning out of the completion and count it in the total only. */
+const outputTotal = (usage: Wire.Usage | undefined): number | undefined => {
+  const { completion_tokens: completion, prompt_tokens: prompt, total_tokens: total } = usage ?? {}
+  const rest = typeof total === "number" && typeof prompt === "number" ? total - prompt : undefined
+  return typeof completion === "number" ? Math.max(completion, rest ?? completion) : rest
+}
+
 export const toFinish = ({ costUsd, reason, usage }: Ending): Response.FinishPartEncoded => {
   const input = usage?.prompt_tokens_details
   const reasoning = usage?.completion_tokens_details?.reasoning_tokens
@@ -50,7 +57,7 @@ export const toFinish = ({ costUsd, reason, usage }: Ending): Response.FinishPar
         cacheWrite: input?.cache_write_tokens ?? undefined
       },
       outputTokens: {
-        total: usage?.completion_tokens ?? undefined,
+        total: outputTotal(usage),
         text: sum(usage?.completion_tokens, reasoning),
         reasoning: reasoning ?? undefined
       }

@@ -6,6 +6,7 @@ const count = Schema.optional(Schema.NullOr(Schema.Int))
 export const Usage = Schema.Struct({
   prompt_tokens: count,
   completion_tokens: count,
+  total_tokens: count,
   cost: Schema.optional(Schema.NullOr(Schema.Finite)),
   prompt_tokens_details: Schema.optional(Schema.NullOr(Schema.Struct({
     cached_tokens: count,

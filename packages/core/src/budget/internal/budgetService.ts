@@ -1,5 +1,5 @@
 import { Clock, Duration, Effect, Schedule, type Scope } from "effect"
-import type { Usage } from "../../run/Event.ts"
+import { checkUsage, type Usage } from "../../run/Event.ts"
 import { BudgetExceeded, OutputUnlimited, type PriceUnknown } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Budget, Grant, Limit, ModelRequest, Refusal, RunContext } from "../Budget.ts"
@@ -15,6 +15,7 @@ interface Options {
   readonly limits: ReadonlyArray<Limit>
   readonly maxOutputTokens: number
   readonly lease: Duration.Duration
+  readonly trustZeroCost: boolean
   readonly store: BudgetStore["Service"]
   readonly prices: Prices["Service"]
 }
@@ -92,9 +93,10 @@ export const makeBudgetService = Effect.fnUntraced(function*(
     const { amount, id, maxOutputTokens } = granted
     const keys = held.map(({ key }) => key)
     let over = false
-    const finish = Effect.fnUntraced(function*(usage: Usage | undefined) {
+    const finish = Effect.fnUntraced(function*(reported: Usage | undefined) {
+      const usage = reported === undefined ? undefined : checkUsage(reported)
       if (usage === undefined && amount === undefined) return undefined
-      const costUsd = usage === undefined ? toUsd(amount ?? 0) : usage.costUsd ?? (yield* priced(candidate, usage))
+      const costUsd = usage === undefined ? toUsd(amount ?? 0) : claimedCost(usage) ?? (yield* priced(candidate, usage))
       const cost = costUsd === undefined ? amount : toMicros(costUsd)
       const { model } = candidate
       if (cost !== undefined && amount !== undefined && cost > amount) {
@@ -120,6 +122,8 @@ export const makeBudgetService = Effect.fnUntraced(function*(
       cancelReservation: once(release(id), undefined)
     }
   }
+
+  const claimedCost = ({ costUsd }: Usage) => costUsd === 0 && !options.trustZeroCost ? undefined : costUsd
 
   const priced = ({ model, provider }: Candidate, usage: Usage) =>
     Effect.orElseSucceed(prices.costUsd({ model, provider }, usage), () => undefined)

@@ -193,7 +193,7 @@ export class LiveRun {
     if (this.stop !== undefined) return Effect.void
     if (event.type === "usage") {
       this.usage = add(this.usage, event.data)
-      this.metrics.used(this.run, event.data)
+      this.metrics.used(this.run, { ...event.data, ...pick(event.data) })
     }
     if (this.tail?.turn === this.journal.turn && this.tail.events.length < tailLimit) {
       this.tail.events.push(event)
@@ -353,13 +353,5 @@ const add = (total: Event.Usage | undefined, more: Event.Usage): Event.Usage => 
   return { ...total, ...sum }
 }
 
-const pick = (
-  { costUsd, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens }: Event.Usage
-): Event.Usage => ({
-  inputTokens,
-  outputTokens,
-  ...(cacheReadTokens === undefined ? {} : { cacheReadTokens }),
-  ...(cacheWriteTokens === undefined ? {} : { cacheWriteTokens }),
-  ...(reasoningTokens === undefined ? {} : { reasoningTokens }),
-  ...(costUsd === undefined ? {} : { costUsd })
-})
+/** A number that cannot be true counts as none: a handler, a hook or an adapter may report anything. */
+const pick = (usage: Event.Usage): Event.Usage => Event.checkUsage(usage) ?? { inputTokens: 0, outputTokens: 0 }
