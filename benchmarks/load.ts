@@ -31,18 +31,29 @@ const once = (agent: Agent, url: string, load: Load): Promise<void> =>
   })
 
 /** Sends `count` requests, `concurrency` at a time, and gives the seconds it took, and to `onEach` its milliseconds. */
-export const send = async (
+export const send = (
   url: string,
   load: Load,
   count: number,
   concurrency: number,
   onEach: (millis: number) => void = () => {}
 ): Promise<number> => {
+  let left = count
+  return sendWhile(url, load, () => left-- > 0, concurrency, onEach)
+}
+
+/** The same for as long as `more` says so. */
+export const sendWhile = async (
+  url: string,
+  load: Load,
+  more: () => boolean,
+  concurrency: number,
+  onEach: (millis: number) => void
+): Promise<number> => {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency })
   const startedAt = performance.now()
-  let left = count
   await Promise.all(Array.from({ length: concurrency }, async () => {
-    while (left-- > 0) {
+    while (more()) {
       const sentAt = performance.now()
       await once(agent, url, load)
       onEach(performance.now() - sentAt)

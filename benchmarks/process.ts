@@ -1,12 +1,15 @@
 /** Server processes as a benchmark sees them: started, asked for their CPU time and memory, stopped. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:net"
+import { resolve } from "node:path"
 
 export interface Measured {
   readonly url: string
   /** User and system time so far, in milliseconds. */
   readonly cpuMillis: () => number
+  /** The same to the microsecond, of the threads that live. */
+  readonly threadMillis: () => number
   /** Resident memory in MiB. */
   readonly rssMiB: () => number
   readonly stop: () => void
@@ -22,20 +25,18 @@ export const freePort = (): Promise<number> =>
     })
   })
 
-const path = (name: string) => new URL(name, import.meta.url).pathname
-
-/** The raw server, an app served by the real command, or an app behind a door. */
-export const commands = {
-  raw: [path("servers/raw.ts")],
-  door: [path("servers/door.ts")],
-  fastagentic: [
-    path("../node_modules/.bin/fastagentic"),
-    "run",
-    path("servers/fastagentic.ts"),
-    "--mode",
-    "http"
-  ]
+/** The raw server, an app served by the real command, an app behind a door, or durable steps. */
+const commands = {
+  raw: ["servers/raw.ts"],
+  door: ["servers/door.ts"],
+  durable: ["servers/durable.ts"],
+  fastagentic: ["../node_modules/.bin/fastagentic", "run", "servers/fastagentic.ts", "--mode", "http"]
 } as const
+
+export type Command = keyof typeof commands
+
+/** A word of a command that names a file of the checkout becomes its path. */
+const pathOf = (benchmarks: string, word: string) => word.includes("/") ? resolve(benchmarks, word) : word
 
 /** `CPU_PROF=folder` writes a profile of each server there. */
 const profiling = process.env["CPU_PROF"] === undefined
@@ -44,17 +45,20 @@ const profiling = process.env["CPU_PROF"] === undefined
 
 /**
  * `store` is what `--store` names, `retention` what `--retention` says, `env` what a server of ours reads besides; the raw
- * server keeps nothing anyway.
+ * server keeps nothing anyway. `benchmarks` is the folder of the checkout that is measured: this one, or a commit's.
  */
 export const start = async (
-  command: keyof typeof commands,
+  command: Command,
   store = "memory",
   retention = "",
-  env: Record<string, string> = {}
+  env: Record<string, string> = {},
+  benchmarks: string = import.meta.dirname
 ): Promise<Measured> => {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
-  const child = spawn(process.execPath, [...profiling, ...commands[command]], {
+  const words = commands[command].map((word) => pathOf(benchmarks, word))
+  const child = spawn(process.execPath, [...profiling, ...words], {
+    cwd: benchmarks,
     env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: retention, ...env },
     stdio: ["ignore", "ignore", "inherit"]
   })
@@ -62,6 +66,7 @@ export const start = async (
   return {
     url,
     cpuMillis: () => cpuMillis(child.pid),
+    threadMillis: () => threadMillis(child.pid),
     rssMiB: () => Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1_024,
     stop: () => child.kill(profiling.length === 0 ? "SIGKILL" : "SIGTERM")
   }
@@ -69,6 +74,12 @@ export const start = async (
 
 /** User and system time of a process so far, in milliseconds: fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms. */
 export const cpuMillis = (pid: number | undefined): number => sumOfTicks(pid, 2)
+
+/** From the scheduler's own count, in nanoseconds: a turn of a second is too short for ticks. */
+const threadMillis = (pid: number | undefined): number =>
+  readdirSync(`/proc/${pid}/task`)
+    .reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]), 0) /
+  1_000_000
 
 /** The same of a process and its children, also of those that have ended: a PostgreSQL has one for each connection. */
 export const cpuMillisOfTree = (pid: number | undefined): number =>

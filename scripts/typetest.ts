@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 
 const { status } = spawnSync("tstyche", process.argv.slice(2), {
   stdio: "inherit",
-  env: { ...process.env, TSTYCHE_TYPESCRIPT_MODULE: "@typescript/typescript6" }
+  env: { ...process.env, TSTYCHE_TYPESCRIPT_MODULE: "typescript6" }
 })
 
 process.exitCode = status ?? 1
