@@ -305,7 +305,7 @@ describe("a budget", () => {
       const lie = (inputTokens: number, outputTokens: number) =>
         ScriptedModel.text(["word"], { inputTokens, outputTokens })
       const served = yield* serve({
-        limits: [daily({ hard: 0.025 })],
+        limits: [daily({ hard: 0.0215 })],
         big: [lie(10, -1_000_000), lie(1e12, 10), says(0, 10)]
       })
       assert.strictEqual((yield* talk(served)).status, 200)
