@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Retention } from "@fastagentic/core"
+import { type Retention, RunRecord } from "@fastagentic/core"
 import { Effect, Schema } from "effect"
 import * as DurationFlag from "./DurationFlag.ts"
 
@@ -15,9 +15,6 @@ export class UnknownRetention extends Schema.TaggedError<UnknownRetention>()("Un
     return `--retention ${this.value}: it is completed=7d, failed, cancelled, rejected or all, acme:all=90d for a tenant, tokens=1h, blobs=1d`
   }
 }
-
-/** The states in which a run ends. @category models @since 0.1.0 */
-export const states = ["completed", "failed", "cancelled", "rejected"] as const
 
 /** `completed=7d,failed=30d,acme:all=90d,tokens=1h,blobs=1d`: what comes later counts. @category constructors @since 0.1.0 */
 export const parse = Effect.fnUntraced(function*(
@@ -31,7 +28,7 @@ export const parse = Effect.fnUntraced(function*(
       general = { ...general, [state]: yield* DurationFlag.parse("retention", time) }
       continue
     }
-    const named = states.filter((known) => state === "all" || state === known)
+    const named = RunRecord.finalStates.filter((known) => state === "all" || state === known)
     if (named.length === 0) return yield* new UnknownRetention({ value: one })
     const keep = yield* DurationFlag.parse("retention", time)
     const added = Object.fromEntries(named.map((state) => [state, keep]))

@@ -3,12 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Retention, type RunRecord, type RunStore } from "@fastagentic/core"
+import { Retention, RunRecord, type RunStore } from "@fastagentic/core"
 import { Clock, Console, Duration, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as DurationFlag from "./DurationFlag.ts"
-import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Store from "./Store.ts"
 
 const flags = {
@@ -27,7 +26,7 @@ const flags = {
     ),
     Flag.withDefault("1d")
   ),
-  state: Flag.Literals("state", RetentionFlag.states).pipe(
+  state: Flag.Literals("state", RunRecord.finalStates).pipe(
     Flag.withDescription("How they have ended; may be given several times, default all"),
     Flag.atLeast(0)
   ),
@@ -92,7 +91,7 @@ const prune = Command.make(
     const { layer } = yield* Store.existing(store)
     const work = Effect.gen(function*() {
       if (removedBefore !== undefined) {
-        const states = state.length === 0 ? RetentionFlag.states : state
+        const states = state.length === 0 ? RunRecord.finalStates : state
         const selection = { states, finishedBefore: removedBefore }
         yield* remove(Option.isNone(tenant) ? selection : { ...selection, tenant: tenant.value }, dryRun)
       }

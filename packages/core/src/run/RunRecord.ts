@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Schema } from "effect"
+import { Schema, Struct } from "effect"
 import * as Event from "./Event.ts"
 
 const optional = Schema.optionalKey
@@ -100,14 +100,44 @@ export const RunRecord = Schema.Struct({
  */
 export type RunRecord = typeof RunRecord.Type
 
+const { agent, kind, parentRunId, state, threadId, waitsFor } = RunRecord.fields
+
+/**
+ * The fields by which lists of runs are filtered: routes, their document, clients and stores take them from here.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RunFilter = Schema.Struct({
+  agent: optional(agent),
+  kind: optional(kind),
+  state: optional(state),
+  waitsFor,
+  threadId,
+  parentRunId
+})
+
+/** @category models @since 0.1.0 */
+export type RunFilter = typeof RunFilter.Type
+
+/** The names of the fields of a filter. @category constants @since 0.1.0 */
+export const filterFields = Struct.keys(RunFilter.fields)
+
+/** Whether a run has the value of every field that a filter names. @category guards @since 0.1.0 */
+export const matchesFilter = (run: RunRecord, filter: RunFilter): boolean =>
+  filterFields.every((field) => filter[field] === undefined || run[field] === filter[field])
+
+/** The states in which a run has ended. @category constants @since 0.1.0 */
+export const finalStates = ["completed", "failed", "cancelled", "rejected"] as const satisfies ReadonlyArray<RunState>
+
 /**
  * Whether nothing can happen to a run in this state any more.
  *
  * @category guards
  * @since 0.1.0
  */
-export const isFinal = (state: RunState): boolean =>
-  state === "completed" || state === "failed" || state === "cancelled" || state === "rejected"
+export const isFinal = (state: RunState): state is typeof finalStates[number] =>
+  finalStates.some((final) => final === state)
 
 /**
  * Whether a waiting caller gets its answer now: the run ended, or it pauses for something. A run that its node let go of

@@ -5,7 +5,7 @@
  */
 import { Clock, Duration, Effect, Layer } from "effect"
 import type { StoreUnavailable } from "../run/RunError.ts"
-import { isFinal, type RunRecord } from "../run/RunRecord.ts"
+import { finalStates, isFinal, type RunRecord } from "../run/RunRecord.ts"
 import { type Compacted, type RemoveQuery, RunStore, type Swept } from "./RunStore.ts"
 
 /**
@@ -36,8 +36,6 @@ export interface Options extends Keep {
 
 /** Which runs to remove, however many they are. @category models @since 0.1.0 */
 export type Selection = Omit<RemoveQuery, "limit" | "runIds">
-
-const states = ["completed", "failed", "cancelled", "rejected"] as const
 
 /** How many runs are removed in one go. */
 const batchSize = 200
@@ -189,7 +187,7 @@ const hour = 3_600_000
 
 const rulesOf = ({ tenants = {}, ...general }: Options) => {
   const own = Object.entries(tenants)
-  return states.flatMap((state) => {
+  return finalStates.flatMap((state) => {
     const kept = general[state]
     const exceptTenants = own.flatMap(([tenant, keep]) => keep[state] === undefined ? [] : [tenant])
     return [

@@ -8,7 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Event, Failure, RunEvent, Usage } from "../run/Event.ts"
 import type { Interrupt, Resolution } from "../run/Interrupt.ts"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
-import type { RunRecord, RunState, WaitsFor } from "../run/RunRecord.ts"
+import type { RunFilter, RunRecord, RunState, WaitsFor } from "../run/RunRecord.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 
 /**
@@ -110,15 +110,9 @@ export type Written =
   | { readonly _tag: "Refused" }
 
 /** Runs newest first; `before` is the run id that the previous page ended with. @category models @since 0.1.0 */
-export interface Query {
+export interface Query extends RunFilter {
   readonly tenant: string
   readonly owner?: string
-  readonly agent?: string
-  readonly kind?: "agent" | "tool"
-  readonly state?: RunState
-  readonly waitsFor?: WaitsFor
-  readonly threadId?: string
-  readonly parentRunId?: string
   readonly before?: string
   readonly limit: number
 }

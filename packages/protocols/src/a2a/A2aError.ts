@@ -1,8 +1,4 @@
-/**
- * Every refusal of this protocol, with its JSON-RPC code and its reason.
- *
- * @since 0.1.0
- */
+// Every refusal of this protocol, with its JSON-RPC code and its reason.
 import { asRule, type RunError } from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -11,15 +7,12 @@ import type { RequestId } from "./A2aSchema.ts"
 
 const Violation = Schema.Struct({ field: Schema.String, description: Schema.String })
 
-/** A field and what is wrong with it. @category models @since 0.1.0 */
+/** A field and what is wrong with it. */
 export type Violation = typeof Violation.Type
 
 /**
  * A refusal as a caller gets it. `status` is the HTTP status: what A2A and JSON-RPC have a code for travels with 200,
  * what the door refuses has the status that clients and proxies know.
- *
- * @category errors
- * @since 0.1.0
  */
 export class A2aError extends Schema.TaggedError<A2aError>()("A2aError", {
   code: Schema.Int,
@@ -39,46 +32,35 @@ const condition = (code: number, reason: string, status = 200) =>
   details: Partial<Pick<A2aError, "violations" | "metadata" | "retryAfterMillis" | "headers">> = {}
 ) => new A2aError({ code, reason, message, status, violations: [], metadata: {}, headers: {}, ...details })
 
-/** The body is not JSON. @category constructors @since 0.1.0 */
+/** The body is not JSON. */
 export const parseError = condition(-32700, "PARSE_ERROR")
 
-/** The JSON is not one JSON-RPC 2.0 request. @category constructors @since 0.1.0 */
+/** The JSON is not one JSON-RPC 2.0 request. */
 export const invalidRequest = condition(-32600, "INVALID_REQUEST")
 
-/** @category constructors @since 0.1.0 */
 export const bodyTooLarge = condition(-32600, "REQUEST_TOO_LARGE", 413)
 
-/** @category constructors @since 0.1.0 */
 export const notJson = condition(-32600, "UNSUPPORTED_MEDIA_TYPE", 415)
 
-/** @category constructors @since 0.1.0 */
 export const methodNotFound = condition(-32601, "METHOD_NOT_FOUND")
 
-/** @category constructors @since 0.1.0 */
 export const invalidParams = condition(-32602, "INVALID_PARAMS")
 
-/** @category constructors @since 0.1.0 */
 export const internal = condition(-32603, "INTERNAL_ERROR")
 
-/** @category constructors @since 0.1.0 */
 export const taskNotFound = condition(-32001, "TASK_NOT_FOUND")
 
-/** @category constructors @since 0.1.0 */
 export const taskNotCancelable = condition(-32002, "TASK_NOT_CANCELABLE")
 
-/** @category constructors @since 0.1.0 */
 export const pushNotSupported = condition(-32003, "PUSH_NOTIFICATION_NOT_SUPPORTED")
 
-/** @category constructors @since 0.1.0 */
 export const unsupportedOperation = condition(-32004, "UNSUPPORTED_OPERATION")
 
-/** @category constructors @since 0.1.0 */
 export const contentTypeNotSupported = condition(-32005, "CONTENT_TYPE_NOT_SUPPORTED")
 
-/** @category constructors @since 0.1.0 */
 export const versionNotSupported = condition(-32009, "VERSION_NOT_SUPPORTED")
 
-/** What the door says, in this protocol's words; no cause leaves the server. @category conversions @since 0.1.0 */
+/** What the door says, in this protocol's words; no cause leaves the server. */
 export const fromRunError = ({ reason }: RunError): A2aError => {
   switch (reason._tag) {
     case "InvalidPayload":
@@ -138,14 +120,13 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** @category conversions @since 0.1.0 */
 export const violationsOf = (error: Schema.SchemaError, under = ""): ReadonlyArray<Violation> =>
   issuesOf(error.issue).issues.map((issue) => {
     const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part))
     return { field: (under === "" ? path : [under, ...path]).join("."), description: issue.message }
   })
 
-/** The JSON-RPC response. @category conversions @since 0.1.0 */
+/** The JSON-RPC response. */
 export const toResponse = (error: A2aError, id: RequestId, traceId: string) => ({
   jsonrpc: "2.0",
   id,

@@ -1,8 +1,4 @@
-/**
- * What a message means: the payload of a new run, or the answer to what a suspended run asked.
- *
- * @since 0.1.0
- */
+// What a message means: the payload of a new run, or the answer to what a suspended run asked.
 import type { Data } from "@fastagentic/core/run/Event"
 import * as Interrupt from "@fastagentic/core/run/Interrupt"
 import { Effect, Predicate, Schema } from "effect"
@@ -19,9 +15,6 @@ type JsonObject = { readonly [key: string]: Schema.Json }
  *
  * A data part is the payload itself; of several, later ones win. Text fills the payload's only required string field,
  * bytes its only required field in base64, a URL its only required field of format `uri`.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const toPayload = Effect.fnUntraced(function*(
   skill: Skill,
@@ -69,7 +62,7 @@ const knownMediaTypes = (parts: ReadonlyArray<Part>) => {
     : Effect.fail(A2aError.contentTypeNotSupported(`a part of type "${odd.mediaType}" does not hold that`))
 }
 
-/** The message that would have led to a payload. @category conversions @since 0.1.0 */
+/** The message that would have led to a payload. */
 export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Part => {
   const field = skill?.fields.text
   if (field === undefined || !isObject(payload) || Object.keys(payload).length !== 1) return { data: payload }
@@ -77,10 +70,9 @@ export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Par
   return typeof text === "string" ? { text } : { data: payload }
 }
 
-/** What a run asks while it is suspended. @category models @since 0.1.0 */
+/** What a run asks while it is suspended. */
 export type Question = Data<"interrupt">
 
-/** @category models @since 0.1.0 */
 export interface Answered {
   readonly id: string
   readonly answer: Interrupt.Answer
@@ -96,9 +88,6 @@ const decodeDataAnswer = Schema.decodeUnknownEffect(DataAnswer, { errors: "all" 
  *
  * A data part is `{ decision, value?, reason?, id? }`, where `id` says which question is meant when there are several.
  * Text says approve or yes, deny or no; when the question is for a string, any text is the value.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const toAnswer = Effect.fnUntraced(function*(
   { parts }: Message,

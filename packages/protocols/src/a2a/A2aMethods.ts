@@ -1,8 +1,4 @@
-/**
- * The methods of A2A 1.0, each a view of runs or one call of the runtime.
- *
- * @since 0.1.0
- */
+// The methods of A2A 1.0, each a view of runs or one call of the runtime.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
@@ -17,7 +13,7 @@ import * as A2aSchema from "./A2aSchema.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 import { contextIdOf, TaskView } from "./A2aTask.ts"
 
-/** Who calls, and to which agent's path. @category models @since 0.1.0 */
+/** Who calls, and to which agent's path. */
 export interface Call {
   readonly caller: Caller
   readonly onPath: string | undefined
@@ -25,10 +21,10 @@ export interface Call {
   readonly card: ((offered: Fusion) => A2aSchema.AgentCard) | undefined
 }
 
-/** What a page of a journal changed; nothing changed means that the connection is alive. @category models @since 0.1.0 */
+/** What a page of a journal changed; nothing changed means that the connection is alive. */
 export type Updates = ReadonlyArray<A2aSchema.StreamResponse>
 
-/** One answer, or many. @category models @since 0.1.0 */
+/** One answer, or many. */
 export type Reply =
   | {
     readonly _tag: "Result"
@@ -44,10 +40,9 @@ interface Delivered {
   readonly view: TaskView
 }
 
-/** A method, given its params as they came in. @category models @since 0.1.0 */
+/** A method, given its params as they came in. */
 export type Method = (call: Call, params: unknown) => Effect.Effect<Reply, Failure>
 
-/** @category constructors @since 0.1.0 */
 export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): ReadonlyMap<string, Method> => {
   /** A task is a run of an agent; on an agent's own path, of that agent. */
   const find = Effect.fnUntraced(function*({ caller, onPath }: Call, id: string) {

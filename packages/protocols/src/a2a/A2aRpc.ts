@@ -1,8 +1,4 @@
-/**
- * JSON-RPC 2.0 over HTTP: one request in, one answer or a stream of answers out.
- *
- * @since 0.1.0
- */
+// JSON-RPC 2.0 over HTTP: one request in, one answer or a stream of answers out.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import type { RunError } from "@fastagentic/core/run/RunError"
@@ -25,9 +21,6 @@ type Failure = A2aError.A2aError | RunError
  * **Details**
  *
  * A body is read of known callers only, so that nobody else learns more than that credentials are required. A notification is carried out and gets 204.
- *
- * @category handlers
- * @since 0.1.0
  */
 export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
 (

@@ -1,17 +1,12 @@
-/**
- * An agent as an A2A skill: what a message to it may hold, and which one a message is for.
- *
- * @since 0.1.0
- */
+// An agent as an A2A skill: what a message to it may hold, and which one a message is for.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import { Effect, Predicate, type Schema } from "effect"
 import * as A2aError from "./A2aError.ts"
 import type { SendMessageRequest } from "./A2aSchema.ts"
 
-/** A content that fills a field by its kind rather than by its name. @category models @since 0.1.0 */
+/** A content that fills a field by its kind rather than by its name. */
 export type Filling = "text" | "raw" | "url"
 
-/** @category models @since 0.1.0 */
 export interface Skill {
   readonly agent: Fusion.Callable
   /** The field that the content of a part fills, for each content that the agent takes. */
@@ -22,10 +17,9 @@ export interface Skill {
   readonly answersText: boolean
 }
 
-/** @category models @since 0.1.0 */
 export type Skills = ReadonlyMap<string, Skill>
 
-/** The skills of an app, in the order of their declaration. @category constructors @since 0.1.0 */
+/** The skills of an app, in the order of their declaration. */
 export const fromFusion = ({ agents }: Fusion.Fusion): Skills =>
   new Map(Array.from(agents.values(), (agent) => [agent.identifier, make(agent)]))
 
@@ -79,12 +73,7 @@ const onlyOne = (fields: ReadonlyArray<Field>, matches: (json: Field["json"]) =>
   return found.length === 1 ? found[0]?.name : undefined
 }
 
-/**
- * The skill that gets messages which name none: the only one, else the first durable one, else the first.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** The skill that gets messages which name none: the only one, else the first durable one, else the first. */
 export const defaultOf = (skills: Skills): Skill | undefined => {
   const all = [...skills.values()]
   return all.find(({ agent }) => agent.durable) ?? all[0]
@@ -93,9 +82,6 @@ export const defaultOf = (skills: Skills): Skill | undefined => {
 /**
  * The skill that a message is for: the one of the path that it came to, else the one that its request or the message
  * itself names in its metadata as `skillId` or `skill`, else the default.
- *
- * @category accessors
- * @since 0.1.0
  */
 export const choose = (
   skills: Skills,

@@ -1,8 +1,4 @@
-/**
- * A run as an A2A task: its journal, read from the beginning, gives the task and every update of it.
- *
- * @since 0.1.0
- */
+// A run as an A2A task: its journal, read from the beginning, gives the task and every update of it.
 import type { Data, RunEvent } from "@fastagentic/core/run/Event"
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import { DateTime, type Schema } from "effect"
@@ -10,7 +6,7 @@ import * as A2aMessage from "./A2aMessage.ts"
 import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"
 import type { Skill } from "./A2aSkill.ts"
 
-/** The task's context: the run's thread, or the run itself when it has none. @category accessors @since 0.1.0 */
+/** The task's context: the run's thread, or the run itself when it has none. */
 export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
 
 /**
@@ -18,9 +14,6 @@ export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
  *
  * What the run says as it goes is the artifact `output` when the agent's answer is a string, `text` otherwise. An
  * answer that is not a string is the data part of the artifact `output`.
- *
- * @category models
- * @since 0.1.0
  */
 export class TaskView {
   seq = 0

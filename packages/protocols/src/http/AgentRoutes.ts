@@ -1,8 +1,4 @@
-/**
- * Starting agents and calling tools over REST.
- *
- * @since 0.1.0
- */
+// Starting agents and calling tools over REST.
 import type { Started } from "@fastagentic/core/operations/Runtime"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
@@ -16,10 +12,10 @@ import * as Schemas from "./Schemas.ts"
 const optional = Schema.optionalKey
 const priority = optional(Schema.FiniteFromString.pipe(Schema.decodeTo(Schemas.Priority)))
 
-/** What may be said about a start whose caller stays. @category schemas @since 0.1.0 */
+/** What may be said about a start whose caller stays. */
 export const CallQuery = Schema.Struct({ priority })
 
-/** Only a start in the background can have a time: nobody holds a connection until then. @category schemas @since 0.1.0 */
+/** Only a start in the background can have a time: nobody holds a connection until then. */
 export const StartQuery = Schema.Struct({ priority, startAt: optional(Schemas.Instant) })
 
 const start = Effect.fnUntraced(function*(
@@ -38,12 +34,7 @@ const start = Effect.fnUntraced(function*(
   })
 })
 
-/**
- * `POST /agents/{identifier}` and `POST /tools/{identifier}`: waits. 200 is the answer itself, 202 the run that pauses.
- *
- * @category routes
- * @since 0.1.0
- */
+/** `POST /agents/{identifier}` and `POST /tools/{identifier}`: waits. 200 is the answer itself, 202 the run that pauses. */
 export const call = (kind: "agent" | "tool") =>
   RequestContext.handle(Effect.fnUntraced(function*(exchange) {
     const { run } = yield* start(exchange, kind, yield* RequestContext.queryAs(exchange, CallQuery))
@@ -65,7 +56,7 @@ const answer = Effect.fnUntraced(function*(exchange: RequestContext.RequestConte
   return yield* accepted(exchange, run)
 })
 
-/** 202: a run that goes on or pauses, and where it is. @category conversions @since 0.1.0 */
+/** 202: a run that goes on or pauses, and where it is. */
 export const accepted = Effect.fnUntraced(function*(exchange: RequestContext.RequestContext, run: RunRecord) {
   const interrupts = run.state === "suspended" ? yield* exchange.runtime.interrupts(exchange.caller, run.runId) : []
   const open = interrupts.filter((interrupt) => interrupt.state === "open")
@@ -75,23 +66,13 @@ export const accepted = Effect.fnUntraced(function*(exchange: RequestContext.Req
   )
 })
 
-/**
- * `POST /agents/{identifier}/runs`: starts, now or at `?startAt=`, and returns at once.
- *
- * @category routes
- * @since 0.1.0
- */
+/** `POST /agents/{identifier}/runs`: starts, now or at `?startAt=`, and returns at once. */
 export const background = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { run } = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, StartQuery))
   return yield* accepted(exchange, run)
 }))
 
-/**
- * `POST /agents/{identifier}/stream`: the journal from its first event, until the run has ended or pauses.
- *
- * @category routes
- * @since 0.1.0
- */
+/** `POST /agents/{identifier}/stream`: the journal from its first event, until the run has ended or pauses. */
 export const stream = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { run }: Started = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, CallQuery))
   const pages = yield* exchange.runtime.follow(exchange.caller, run.runId, { after: 0, until: "settled" })

@@ -1,27 +1,18 @@
-/**
- * The audit trail over REST.
- *
- * @since 0.1.0
- */
+// The audit trail over REST.
 import { InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RequestContext from "./RequestContext.ts"
+import * as Schemas from "./Schemas.ts"
 
-const optional = Schema.optionalKey
-
-const Query = Schema.Struct({
-  order: optional(Schema.Literals(["newest", "oldest"])),
-  after: optional(Schema.String),
-  limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
+export const Query = Schema.Struct({
+  order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
+  ...Schemas.PageQuery.fields
 })
 
 /**
  * `GET /audit`: the entries of the caller's tenant, newest first unless asked otherwise; `after` is the number of the
  * last entry of the page before.
- *
- * @category routes
- * @since 0.1.0
  */
 export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { after, limit, order } = yield* queryOf(exchange)

@@ -1,20 +1,11 @@
-/**
- * Resources and prompts over REST.
- *
- * @since 0.1.0
- */
+// Resources and prompts over REST.
 import * as Resource from "@fastagentic/core/app/Resource"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RequestContext from "./RequestContext.ts"
 
-/**
- * `GET /resources/{identifier}/{param}/…`: parameters in the order of the URI template, each one path segment.
- *
- * @category routes
- * @since 0.1.0
- */
+/** `GET /resources/{identifier}/{param}/…`: parameters in the order of the URI template, each one path segment. */
 export const readResource = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const path = exchange.request.url.split("?")[0] ?? ""
   const [, , identifier = "", ...segments] = path.split("/")
@@ -34,7 +25,7 @@ export const readResource = RequestContext.handle(Effect.fnUntraced(function*(ex
     : HttpServerResponse.jsonUnsafe(content)
 }))
 
-/** `GET /resources`. @category routes @since 0.1.0 */
+/** `GET /resources`. */
 export const listResources = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { resources } = yield* exchange.runtime.offered(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
@@ -49,7 +40,7 @@ export const listResources = RequestContext.handle(Effect.fnUntraced(function*(e
   })
 }))
 
-/** `GET /prompts`. @category routes @since 0.1.0 */
+/** `GET /prompts`. */
 export const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { prompts } = yield* exchange.runtime.offered(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
@@ -62,14 +53,14 @@ export const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(exc
   })
 }))
 
-/** `POST /prompts/{identifier}`. @category routes @since 0.1.0 */
+/** `POST /prompts/{identifier}`. */
 export const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const params = yield* RequestContext.body(exchange)
   const messages = yield* exchange.runtime.render(exchange.caller, RequestContext.param(exchange, "identifier"), params)
   return HttpServerResponse.jsonUnsafe({ messages })
 }))
 
-/** `GET /agents` and `GET /tools`: what the caller may call, with its schemas. @category routes @since 0.1.0 */
+/** `GET /agents` and `GET /tools`: what the caller may call, with its schemas. */
 export const listCallables = (kind: "agents" | "tools") =>
   RequestContext.handle(Effect.fnUntraced(function*(exchange) {
     const offered = yield* exchange.runtime.offered(exchange.caller)

@@ -1,8 +1,4 @@
-/**
- * What a caller is told to show instead: the `WWW-Authenticate` header of RFC 9110.
- *
- * @since 0.1.0
- */
+// What a caller is told to show instead: the `WWW-Authenticate` header of RFC 9110.
 import type { Scheme } from "@fastagentic/core/door/Auth"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import { Effect } from "effect"
@@ -13,7 +9,7 @@ import type { Route } from "./RequestContext.ts"
 
 const HEADER = "www-authenticate"
 
-/** A route whose challenges say what this server takes. @category combinators @since 0.1.0 */
+/** A route whose challenges say what this server takes. */
 export const withSchemes = (schemes: ReadonlyArray<Scheme>, route: Route): Route => (runtime) =>
   Effect.flatMap(route(runtime), (response) =>
     response.status !== 401

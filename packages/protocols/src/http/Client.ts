@@ -12,7 +12,7 @@ import type { Checkpoint } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
-import type { RunState } from "@fastagentic/core/run/RunRecord"
+import type * as RunRecord from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, type Stream } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import * as HttpClient from "effect/http/HttpClient"
@@ -84,13 +84,8 @@ export type PromptClient<P extends PromptTemplate.Any> = (
   ...args: Args<P["paramsSchema"]["Type"], []>
 ) => Effect.Effect<ReadonlyArray<Message>, ClientError>
 
-/** Which runs to list, newest first; `after` is the `next` of the page before. @category models @since 0.1.0 */
-export interface RunFilter {
-  readonly agent?: string
-  readonly kind?: "agent" | "tool"
-  readonly state?: RunState
-  readonly threadId?: string
-  readonly parentRunId?: string
+/** The fields to list runs by, newest first; `after` is the `next` of the page before. @category models @since 0.1.0 */
+export interface RunFilter extends RunRecord.RunFilter {
   readonly after?: string
   readonly limit?: number
 }

@@ -1,8 +1,4 @@
-/**
- * Calls of what an app declares, over REST.
- *
- * @since 0.1.0
- */
+// Calls of what an app declares, over REST.
 import type { AnySchema } from "@fastagentic/core/app/Agent"
 import type * as PromptTemplate from "@fastagentic/core/app/PromptTemplate"
 import * as Resource from "@fastagentic/core/app/Resource"
@@ -17,7 +13,7 @@ import * as ClientRuns from "./ClientRuns.ts"
 import * as Transport from "./ClientTransport.ts"
 import * as Schemas from "./Schemas.ts"
 
-/** What a call has to know of an agent or tool. @category models @since 0.1.0 */
+/** What a call has to know of an agent or tool. */
 export interface Target {
   readonly identifier: string
   readonly payloadSchema: AnySchema
@@ -25,7 +21,6 @@ export interface Target {
   readonly errorSchema: AnySchema
 }
 
-/** @category constructors @since 0.1.0 */
 export const agent = (transport: Transport.Transport, target: Target) => {
   const path = `/agents/${target.identifier}`
   return Object.assign(waiting(transport, target, path), {
@@ -42,7 +37,6 @@ export const agent = (transport: Transport.Transport, target: Target) => {
   })
 }
 
-/** @category constructors @since 0.1.0 */
 export const tool = (transport: Transport.Transport, target: Target) =>
   waiting(transport, target, `/tools/${target.identifier}`)
 
@@ -138,7 +132,6 @@ const stream = (transport: Transport.Transport, target: Target, open: Transport.
   )
 }
 
-/** @category constructors @since 0.1.0 */
 export const resource = (transport: Transport.Transport, declared: Resource.Any) =>
   Effect.fnUntraced(function*(params?: unknown) {
     const { errorSchema, identifier, paramsSchema, successSchema, uriTemplate } = declared
@@ -157,7 +150,6 @@ const Messages = Schema.Struct({
   messages: Schema.Array(Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String }))
 })
 
-/** @category constructors @since 0.1.0 */
 export const prompt = (transport: Transport.Transport, { identifier, paramsSchema }: PromptTemplate.Any) =>
   Effect.fnUntraced(function*(params?: unknown) {
     const body = yield* encode(identifier, paramsSchema, params)

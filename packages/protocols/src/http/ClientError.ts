@@ -1,44 +1,33 @@
-/**
- * How a call over HTTP can fail on the side of its caller, besides the declared errors.
- *
- * @since 0.1.0
- */
+// How a call over HTTP can fail on the side of its caller, besides the declared errors.
 import * as RunError from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as Schemas from "./Schemas.ts"
 
-/** No answer, or not all of it. `request` is method and path, `detail` what the transport says. @category errors @since 0.1.0 */
+/** No answer, or not all of it. `request` is method and path, `detail` what the transport says. */
 export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnected", {
   request: Schema.String,
   detail: Schema.String
 }) {}
 
-/** An answer that is none of this protocol's. @category errors @since 0.1.0 */
+/** An answer that is none of this protocol's. */
 export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>()("UnexpectedResponse", {
   request: Schema.String,
   status: Schema.Int,
   detail: Schema.String
 }) {}
 
-/** The run came to an end that is no answer: it crashed, was cancelled, or policy ended it. @category errors @since 0.1.0 */
+/** The run came to an end that is no answer: it crashed, was cancelled, or policy ended it. */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   tag: Schema.String,
   status: Schema.Int,
   detail: Schema.String
 }) {}
 
-/** @category errors @since 0.1.0 */
 export const Reason = Schema.Union([...RunError.Reason.members, Disconnected, UnexpectedResponse, RunFailed])
 
-/** @category errors @since 0.1.0 */
 export type Reason = typeof Reason.Type
 
-/**
- * A call failed; recover with `Effect.catchReason("ClientError", "RateLimited", …)`. It never holds credentials.
- *
- * @category errors
- * @since 0.1.0
- */
+/** A call failed; recover with `Effect.catchReason("ClientError", "RateLimited", …)`. It never holds credentials. */
 export class ClientError extends Schema.TaggedError<ClientError>()("ClientError", {
   reason: Reason,
   traceId: Schema.optionalKey(Schema.String),
@@ -50,13 +39,13 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
   }
 }
 
-/** The run pauses until somebody decides `interrupts`. @category errors @since 0.1.0 */
+/** The run pauses until somebody decides `interrupts`. */
 export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspended", {
   run: Schemas.Run,
   interrupts: Schema.Array(Schemas.Interrupt)
 }) {}
 
-/** Whether the same call may go better a moment later. @category predicates @since 0.1.0 */
+/** Whether the same call may go better a moment later. */
 export const isTransient = (error: unknown): boolean => {
   if (!(error instanceof ClientError)) return false
   switch (error.reason._tag) {

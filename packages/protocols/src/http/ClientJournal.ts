@@ -1,8 +1,4 @@
-/**
- * A run's journal over server-sent events, in one piece however often the connection breaks.
- *
- * @since 0.1.0
- */
+// A run's journal over server-sent events, in one piece however often the connection breaks.
 import * as Event from "@fastagentic/core/run/Event"
 import { Duration, Effect, Schema, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
@@ -14,7 +10,6 @@ import * as Schemas from "./Schemas.ts"
 const silence = "60 seconds"
 const longestHint = Duration.seconds(10)
 
-/** @category models @since 0.1.0 */
 export interface Options {
   readonly transport: Transport.Transport
   /** The run, or the request that starts it. */
@@ -30,12 +25,7 @@ interface Cursor {
   seq: number
 }
 
-/**
- * The events after a number. A broken connection is opened again where it broke, a few times as long as nothing comes.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The events after a number. A broken connection is opened again where it broke, a few times as long as nothing comes. */
 export const events = (options: Options): Stream.Stream<Event.RunEvent, ClientError> =>
   Stream.suspend(() => {
     const cursor: Cursor = { runId: "runId" in options.source ? options.source.runId : undefined, seq: options.after }

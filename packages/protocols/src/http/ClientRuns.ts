@@ -1,8 +1,4 @@
-/**
- * Runs of an app over REST, by their ids.
- *
- * @since 0.1.0
- */
+// Runs of an app over REST, by their ids.
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { Effect, Struct } from "effect"
 import type { RunFilter, Runs } from "./Client.ts"
@@ -14,7 +10,6 @@ const RunPage = Schemas.pageOf(Schemas.Run)
 const CheckpointPage = Schemas.pageOf(Schemas.Checkpoint)
 const InterruptPage = Schemas.pageOf(Schemas.Interrupt)
 
-/** @category constructors @since 0.1.0 */
 export const make = (transport: Transport.Transport): Runs => {
   const get = <S extends Parameters<typeof Transport.readOk>[1]>(
     path: string,

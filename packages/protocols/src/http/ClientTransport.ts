@@ -1,8 +1,4 @@
-/**
- * Requests of a client and what their answers mean.
- *
- * @since 0.1.0
- */
+// Requests of a client and what their answers mean.
 import type { AnySchema } from "@fastagentic/core/app/Agent"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { Failure } from "@fastagentic/core/run/Event"
@@ -17,7 +13,6 @@ import { Problem } from "./Problem.ts"
 
 const longestPause = Duration.seconds(2)
 
-/** @category models @since 0.1.0 */
 export interface Request {
   readonly method: "GET" | "POST"
   readonly path: string
@@ -26,20 +21,18 @@ export interface Request {
   readonly query?: Record<string, string | undefined>
 }
 
-/** A response together with the name of its request. @category models @since 0.1.0 */
+/** A response together with the name of its request. */
 export interface Answered {
   readonly name: string
   readonly response: HttpClientResponse
 }
 
-/** @category models @since 0.1.0 */
 export interface Transport {
   readonly send: (request: Request) => Effect.Effect<Answered, ClientError>
   /** The schedule on which a broken call is tried again. */
   readonly again: Schedule.Schedule<unknown, unknown>
 }
 
-/** @category constructors @since 0.1.0 */
 export const make = (
   http: HttpClient.HttpClient,
   options: { readonly url: string; readonly credentials: Credentials; readonly retries: number }
@@ -90,11 +83,10 @@ const codeOf = (error: unknown): string | undefined => {
   return "cause" in error ? codeOf(error.cause) : undefined
 }
 
-/** @category accessors @since 0.1.0 */
 export const textOf = ({ name, response }: Answered): Effect.Effect<string, ClientError> =>
   Effect.mapError(response.text, (error) => disconnected(name, error))
 
-/** The JSON of a response. @category accessors @since 0.1.0 */
+/** The JSON of a response. */
 export const jsonOf = (answered: Answered): Effect.Effect<unknown, ClientError> =>
   Effect.flatMap(textOf(answered), (text) =>
     Effect.try({
@@ -102,11 +94,11 @@ export const jsonOf = (answered: Answered): Effect.Effect<unknown, ClientError> 
       catch: () => unexpected(answered, "the body is not JSON")
     }))
 
-/** The body of a response, by its schema. @category accessors @since 0.1.0 */
+/** The body of a response, by its schema. */
 export const read = <S extends AnySchema>(answered: Answered, schema: S): Effect.Effect<S["Type"], ClientError> =>
   Effect.flatMap(jsonOf(answered), (value) => decode(answered, schema, value))
 
-/** A value out of a response, by its schema. @category accessors @since 0.1.0 */
+/** A value out of a response, by its schema. */
 export const decode = <S extends AnySchema>(
   answered: Answered,
   schema: S,
@@ -117,24 +109,22 @@ export const decode = <S extends AnySchema>(
     (error) => unexpected(answered, error.message)
   )
 
-/** @category constructors @since 0.1.0 */
 export const unexpected = ({ name, response }: Answered, detail: string) =>
   new ClientError({ reason: new UnexpectedResponse({ request: name, status: response.status, detail }) })
 
-/** The body of a 2xx response; any other fails with what it says. @category accessors @since 0.1.0 */
+/** The body of a 2xx response; any other fails with what it says. */
 export const readOk = <S extends AnySchema>(answered: Answered, schema: S): Effect.Effect<S["Type"], ClientError> =>
   isOk(answered) ? read(answered, schema) : refusal(answered)
 
-/** @category predicates @since 0.1.0 */
 export const isOk = ({ response }: Answered) => response.status >= 200 && response.status < 300
 
 const decodeReason = Schema.decodeUnknownOption(Schema.toCodecJson(RunError.Reason))
 
-/** Fails as a problem says. @category accessors @since 0.1.0 */
+/** Fails as a problem says. */
 export const refusal = (answered: Answered): Effect.Effect<never, ClientError> =>
   Effect.flatMap(read(answered, Problem), (problem) => Effect.fail(errorOf(answered, problem, false)))
 
-/** Fails as the problem of a call says that can have failed by itself. @category accessors @since 0.1.0 */
+/** Fails as the problem of a call says that can have failed by itself. */
 export const failure = (answered: Answered, declared: AnySchema): Effect.Effect<never, unknown> =>
   Effect.flatMap(
     read(answered, Problem),
@@ -163,7 +153,7 @@ const failDeclared = (declared: AnySchema, error: unknown): Effect.Effect<void, 
     onSome: Effect.fail
   })
 
-/** Fails as a run did: with its declared error when it is one. @category accessors @since 0.1.0 */
+/** Fails as a run did: with its declared error when it is one. */
 export const failed = Effect.fnUntraced(function*(failure: Failure, declared: AnySchema, runId: string) {
   if (failure.declared) yield* failDeclared(declared, failure.value)
   const { message: detail, status, tag } = failure

@@ -1,8 +1,4 @@
-/**
- * The OpenAPI 3.1 document of an app, through `effect/http-api`.
- *
- * @since 0.1.0
- */
+// The OpenAPI 3.1 document of an app, through `effect/http-api`.
 import type { Callable, Fusion, PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import type { Scheme } from "@fastagentic/core/door/Auth"
@@ -15,6 +11,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as AgentRoutes from "./AgentRoutes.ts"
+import * as AuditRoutes from "./AuditRoutes.ts"
 import { openApiCleanup } from "./internal/openApiCleanup.ts"
 import { Problem } from "./Problem.ts"
 import * as RunRoutes from "./RunRoutes.ts"
@@ -111,16 +108,7 @@ const about = problems(...always, 404, 409)
 
 const runEndpoints = [
   HttpApiEndpoint.get("list", "/runs", {
-    query: {
-      agent: Schema.optionalKey(Schema.String),
-      kind: Schema.optionalKey(Schema.Literals(["agent", "tool"])),
-      state: Schema.optionalKey(Schema.String),
-      waitsFor: Schema.optionalKey(Schema.String),
-      threadId: Schema.optionalKey(Schema.String),
-      parentRunId: Schema.optionalKey(Schema.String),
-      after: Schema.optionalKey(Schema.String),
-      limit: Schema.optionalKey(Schema.FiniteFromString)
-    },
+    query: Schemas.RunQuery.fields,
     success: Schemas.pageOf(run),
     error: problems(...always)
   }),
@@ -175,7 +163,7 @@ const runEndpoints = [
 ] as const
 
 const pendingEndpoint = HttpApiEndpoint.get("pending", "/interrupts", {
-  query: { after: Schema.optionalKey(Schema.String), limit: Schema.optionalKey(Schema.FiniteFromString) },
+  query: Schemas.PageQuery.fields,
   success: Schemas.pageOf(Schemas.Interrupt),
   error: problems(...always)
 }).annotateMerge(OpenApi.annotations({ summary: "What waits for a decision that the caller may take" }))
@@ -198,11 +186,7 @@ const scheduleEndpoints = [
 ] as const
 
 const auditEndpoint = HttpApiEndpoint.get("list", "/audit", {
-  query: {
-    order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
-    after: Schema.optionalKey(Schema.String),
-    limit: Schema.optionalKey(Schema.FiniteFromString)
-  },
+  query: AuditRoutes.Query.fields,
   success: Schemas.pageOf(Schemas.AuditEntry),
   error: problems(...always)
 }).annotateMerge(OpenApi.annotations({ summary: "Who did what, for callers with the scope audit:read" }))
@@ -236,12 +220,7 @@ const distinct = () => {
 
 type Named = ReturnType<typeof distinct>
 
-/**
- * The API of an app as a value of `effect/http-api`, with the ways to show credentials that the server accepts.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** The API of an app as a value of `effect/http-api`, with the ways to show credentials that the server accepts. */
 export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
   const [agents, tools, resources, prompts] = [distinct(), distinct(), distinct(), distinct()]
   return HttpApi.make(fusion.app.identifier).add(

@@ -1,8 +1,4 @@
-/**
- * A run's journal as server-sent events.
- *
- * @since 0.1.0
- */
+// A run's journal as server-sent events.
 import type { Page } from "@fastagentic/core/operations/Runtime"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import { Effect, type Pull, Stream } from "effect"
@@ -11,7 +7,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 const encoder = new TextEncoder()
 const retry = "retry: 1000\n\n"
 
-/** `id` is the event's number, so that a client that reconnects goes on where it was. @category conversions @since 0.1.0 */
+/** `id` is the event's number, so that a client that reconnects goes on where it was. */
 export const frame = (event: RunEvent): string =>
   `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 
@@ -51,12 +47,7 @@ const encoded = <E>(pages: Stream.Stream<Page, E>): Stream.Stream<Uint8Array, E>
       return next
     }))
 
-/**
- * Streams pages: comments as heartbeats, `retry` when the server goes away or cannot go on.
- *
- * @category conversions
- * @since 0.1.0
- */
+/** Streams pages: comments as heartbeats, `retry` when the server goes away or cannot go on. */
 export const response = <E>(pages: Stream.Stream<Page, E>, headers: Record<string, string>) =>
   HttpServerResponse.stream(
     encoded(pages).pipe(

@@ -1,46 +1,37 @@
-/**
- * The one error envelope of REST: RFC 9457 problem details.
- *
- * @since 0.1.0
- */
+// The one error envelope of REST: RFC 9457 problem details.
 import type { Failure } from "@fastagentic/core/run/Event"
 import { asRule, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor } from "../internal/challenge.ts"
 
-/** A body that is not what a request may carry. @category errors @since 0.1.0 */
+/** A body that is not what a request may carry. */
 export class BadBody
   extends Schema.TaggedError<BadBody>()("BadBody", { detail: Schema.String }, { httpApiStatus: 400 })
 {}
 
-/** A body over the limit. @category errors @since 0.1.0 */
+/** A body over the limit. */
 export class BodyTooLarge
   extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", { limitBytes: Schema.Int }, { httpApiStatus: 413 })
 {}
 
-/** A body that is compressed: only plain ones are read. @category errors @since 0.1.0 */
+/** A body that is compressed: only plain ones are read. */
 export class UnsupportedEncoding extends Schema.TaggedError<UnsupportedEncoding>()("UnsupportedEncoding", {
   encoding: Schema.String
 }, { httpApiStatus: 415 }) {}
 
-/** Nothing is served at this path and method. @category errors @since 0.1.0 */
+/** Nothing is served at this path and method. */
 export class NoSuchRoute
   extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
 {}
 
-/** The path is served, with other methods. @category errors @since 0.1.0 */
+/** The path is served, with other methods. */
 export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("MethodNotAllowed", {
   method: Schema.String,
   allowed: Schema.Array(Schema.String)
 }, { httpApiStatus: 405 }) {}
 
-/**
- * Problem details as they travel; `error` is the typed error itself, by its `_tag`.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** Problem details as they travel; `error` is the typed error itself, by its `_tag`. */
 export const Problem = Schema.Struct({
   type: Schema.String,
   title: Schema.String,
@@ -51,10 +42,9 @@ export const Problem = Schema.Struct({
   error: Schema.Json
 }).annotate({ identifier: "Problem" })
 
-/** @category models @since 0.1.0 */
 export type Problem = typeof Problem.Type
 
-/** What a problem is about. @category models @since 0.1.0 */
+/** What a problem is about. */
 export interface About {
   readonly traceId: string
   readonly runId?: string | undefined
@@ -76,10 +66,8 @@ const statuses = new Map(Known.members.map((schema) => {
   return [schema.identifier, typeof status === "number" ? status : 500] as const
 }))
 
-/** @category conversions @since 0.1.0 */
 export const fromRunError = ({ reason }: RunError, about: About) => fromReason(reason, about)
 
-/** @category conversions @since 0.1.0 */
 export const fromReason = Effect.fnUntraced(function*(reason: Known, about: About) {
   const safe = reason._tag === "StoreUnavailable" ? { ...reason, cause: undefined } : reason
   const error = safe === reason
@@ -114,7 +102,7 @@ const headersOf = (reason: Known): Record<string, string> => {
   }
 }
 
-/** A failed run, or a resource that failed with its own error. @category conversions @since 0.1.0 */
+/** A failed run, or a resource that failed with its own error. */
 export const fromFailure = (failure: Failure, about: About) =>
   respond({
     type: `urn:fastagentic:error:${failure.tag}`,
@@ -129,7 +117,7 @@ export const fromFailure = (failure: Failure, about: About) =>
 const errorOf = ({ rule, tag, value }: Failure): Schema.Json =>
   value ?? (rule === undefined ? { _tag: tag } : { _tag: tag, rule })
 
-/** A defect: all that leaves the server is where to look. @category conversions @since 0.1.0 */
+/** A defect: all that leaves the server is where to look. */
 export const internal = (about: About) =>
   respond({
     type: "urn:fastagentic:error:InternalError",

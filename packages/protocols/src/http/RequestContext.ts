@@ -1,8 +1,4 @@
-/**
- * One HTTP exchange: who calls, what the request carries, and how every answer is labelled.
- *
- * @since 0.1.0
- */
+// One HTTP exchange: who calls, what the request carries, and how every answer is labelled.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -20,12 +16,12 @@ import { issuesOf, summaryOf } from "./internal/issues.ts"
 import { isForeign } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 
-/** Largest request body, in bytes. @category constants @since 0.1.0 */
+/** Largest request body, in bytes. */
 export const bodyLimit = 1_048_576
 
 const limit = ByteSize.bytes(bodyLimit)
 
-/** What a handler gets. @category models @since 0.1.0 */
+/** What a handler gets. */
 export interface RequestContext {
   readonly runtime: Runtime["Service"]
   readonly request: HttpServerRequest.HttpServerRequest
@@ -34,7 +30,7 @@ export interface RequestContext {
   readonly query: URLSearchParams
 }
 
-/** A route, once it knows the runtime behind it. @category models @since 0.1.0 */
+/** A route, once it knows the runtime behind it. */
 export type Route = (
   runtime: Runtime["Service"]
 ) => Effect.Effect<
@@ -55,9 +51,6 @@ type Refusal =
 /**
  * Turns a handler into a route: every failure becomes a problem, every answer carries the trace id and, when a limit
  * was counted for it, how much of it is left.
- *
- * @category constructors
- * @since 0.1.0
  */
 export const handle = (
   handler: (exchange: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
@@ -93,7 +86,7 @@ const isForged = (
 
 const foreignPage = Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
 
-/** The answer to a request for which the router has no route. @category routes @since 0.1.0 */
+/** The answer to a request for which the router has no route. */
 export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {
   const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
   return Effect.map(
@@ -129,12 +122,7 @@ const queryOf = (url: string) => {
   return new URLSearchParams(start === -1 ? "" : url.slice(start))
 }
 
-/**
- * The JSON body; an empty one is an object without fields. Nothing is read for a caller that is not known.
- *
- * @category accessors
- * @since 0.1.0
- */
+/** The JSON body; an empty one is an object without fields. Nothing is read for a caller that is not known. */
 export const body = (
   { caller, request, runtime }: RequestContext
 ): Effect.Effect<unknown, RunError | Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> =>
@@ -159,7 +147,7 @@ const parse = (text: string) =>
     catch: () => new Problem.BadBody({ detail: "the body is not JSON" })
   })
 
-/** A body of a known shape. @category accessors @since 0.1.0 */
+/** A body of a known shape. */
 export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(exchange: RequestContext, schema: S) =>
   Effect.flatMap(body(exchange), (value) =>
     Effect.mapError(
@@ -167,7 +155,7 @@ export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(excha
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
-/** The query by a shape; what is wrong with it is for known callers only. @category accessors @since 0.1.0 */
+/** The query by a shape; what is wrong with it is for known callers only. */
 export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
   { caller, query, runtime }: RequestContext,
   schema: S
@@ -179,5 +167,5 @@ export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
     Effect.tapError(() => runtime.authenticate(caller))
   )
 
-/** A path parameter that the route's pattern has. @category accessors @since 0.1.0 */
+/** A path parameter that the route's pattern has. */
 export const param = (exchange: RequestContext, name: string): string => exchange.params[name] ?? ""

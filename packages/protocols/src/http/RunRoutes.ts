@@ -1,11 +1,7 @@
-/**
- * Looking at runs, deciding and ending them over REST.
- *
- * @since 0.1.0
- */
+// Looking at runs, deciding and ending them over REST.
 import { Answer } from "@fastagentic/core/run/Interrupt"
 import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
-import { isFinal, type RunRecord, RunState, WaitsFor } from "@fastagentic/core/run/RunRecord"
+import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { accepted } from "./AgentRoutes.ts"
@@ -15,21 +11,10 @@ import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
 
-const ListQuery = Schema.Struct({
-  agent: optional(Schema.String),
-  kind: optional(Schema.Literals(["agent", "tool"])),
-  state: optional(RunState),
-  waitsFor: optional(WaitsFor),
-  threadId: optional(Schema.String),
-  parentRunId: optional(Schema.String),
-  after: optional(Schema.String),
-  limit: optional(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 })))
-})
-
 const runJson = (run: RunRecord, status = 200) =>
   HttpServerResponse.jsonUnsafe(Schemas.runOf(run), { status, headers: { "x-run-id": run.runId } })
 
-/** `GET /runs`: newest first. @category routes @since 0.1.0 */
+/** `GET /runs`: newest first. */
 export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { after, limit = 50, ...filter } = yield* listQueryOf(exchange)
   const runs = yield* exchange.runtime.list(exchange.caller, {
@@ -45,7 +30,7 @@ export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) 
 
 /** What is wrong with a query is for known callers only. */
 const listQueryOf = (exchange: RequestContext.RequestContext) =>
-  RequestContext.queryAs(exchange, ListQuery).pipe(
+  RequestContext.queryAs(exchange, Schemas.RunQuery).pipe(
     Effect.filterOrFail(
       ({ after }) => after === undefined || isRunId(after),
       ({ after = "" }) =>
@@ -56,7 +41,7 @@ const listQueryOf = (exchange: RequestContext.RequestContext) =>
 
 const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
 
-/** `GET /runs/{runId}`. @category routes @since 0.1.0 */
+/** `GET /runs/{runId}`. */
 export const get = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   return runJson(yield* exchange.runtime.get(exchange.caller, RequestContext.param(exchange, "runId")))
 }))
@@ -64,9 +49,6 @@ export const get = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
 /**
  * `GET /runs/{runId}/events`: the journal after `Last-Event-ID` or `?after=`, as a stream that stays open until the run
  * has ended; as one page when JSON is asked for. A reader that has seen the end gets 204, which tells an EventSource to stop.
- *
- * @category routes
- * @since 0.1.0
  */
 export const events = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const runId = RequestContext.param(exchange, "runId")
@@ -94,28 +76,28 @@ const wantsJson = (exchange: RequestContext.RequestContext) => {
   return accept.includes("application/json") && !accept.includes("text/event-stream")
 }
 
-/** `POST /runs/{runId}/cancel`. @category routes @since 0.1.0 */
+/** `POST /runs/{runId}/cancel`. */
 export const cancel = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { reason } = yield* RequestContext.bodyAs(exchange, Schema.Struct({ reason: optional(Schema.String) }))
   return runJson(yield* exchange.runtime.cancel(exchange.caller, RequestContext.param(exchange, "runId"), reason))
 }))
 
-/** `POST /runs/{runId}/resume`: 202 while the run goes on. @category routes @since 0.1.0 */
+/** `POST /runs/{runId}/resume`: 202 while the run goes on. */
 export const resume = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const run = yield* exchange.runtime.resume(exchange.caller, RequestContext.param(exchange, "runId"))
   return runJson(run, isFinal(run.state) ? 200 : 202)
 }))
 
-/** `GET /runs/{runId}/checkpoints`: what the run can be forked after, oldest first. @category routes @since 0.1.0 */
+/** `GET /runs/{runId}/checkpoints`: what the run can be forked after, oldest first. */
 export const checkpoints = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const items = yield* exchange.runtime.checkpoints(exchange.caller, RequestContext.param(exchange, "runId"))
   return HttpServerResponse.jsonUnsafe({ items, next: null })
 }))
 
-/** After which event; after the last one unless said. @category schemas @since 0.1.0 */
+/** After which event; after the last one unless said. */
 export const Fork = Schema.Struct({ after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))) })
 
-/** `POST /runs/{runId}/fork`: 202 with the new run. @category routes @since 0.1.0 */
+/** `POST /runs/{runId}/fork`: 202 with the new run. */
 export const fork = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { after } = yield* RequestContext.bodyAs(exchange, Fork)
   const idempotencyKey = exchange.request.headers["idempotency-key"] || undefined
@@ -126,20 +108,20 @@ export const fork = RequestContext.handle(Effect.fnUntraced(function*(exchange) 
   return yield* accepted(exchange, run)
 }))
 
-/** `POST /runs/{runId}/retry`: 202 with the run that takes its place. @category routes @since 0.1.0 */
+/** `POST /runs/{runId}/retry`: 202 with the run that takes its place. */
 export const retry = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   yield* RequestContext.bodyAs(exchange, Schema.Struct({}))
   const { run } = yield* exchange.runtime.retry(exchange.caller, RequestContext.param(exchange, "runId"))
   return yield* accepted(exchange, run)
 }))
 
-/** `GET /runs/{runId}/interrupts`. @category routes @since 0.1.0 */
+/** `GET /runs/{runId}/interrupts`. */
 export const interrupts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const items = yield* exchange.runtime.interrupts(exchange.caller, RequestContext.param(exchange, "runId"))
   return HttpServerResponse.jsonUnsafe({ items, next: null })
 }))
 
-/** `GET /runs/{runId}/interrupts/{id}`. @category routes @since 0.1.0 */
+/** `GET /runs/{runId}/interrupts/{id}`. */
 export const interrupt = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const [runId, id] = [RequestContext.param(exchange, "runId"), RequestContext.param(exchange, "id")]
   const all = yield* exchange.runtime.interrupts(exchange.caller, runId)
@@ -148,7 +130,7 @@ export const interrupt = RequestContext.handle(Effect.fnUntraced(function*(excha
   return HttpServerResponse.jsonUnsafe(found)
 }))
 
-/** `POST /runs/{runId}/interrupts/{id}`: decides; 202 while the run goes on. @category routes @since 0.1.0 */
+/** `POST /runs/{runId}/interrupts/{id}`: decides; 202 while the run goes on. */
 export const answer = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const given = yield* RequestContext.bodyAs(exchange, Answer)
   const [runId, id] = [RequestContext.param(exchange, "runId"), RequestContext.param(exchange, "id")]

@@ -1,8 +1,4 @@
-/**
- * Looking at schedules and steering them over REST, with the scope `schedules:manage`.
- *
- * @since 0.1.0
- */
+// Looking at schedules and steering them over REST, with the scope `schedules:manage`.
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RequestContext from "./RequestContext.ts"
@@ -10,7 +6,7 @@ import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
 
-/** A schedule as it stands; times are Unix milliseconds. @category schemas @since 0.1.0 */
+/** A schedule as it stands; times are Unix milliseconds. */
 export const Status = Schema.Struct({
   id: Schema.String,
   agent: Schema.String,
@@ -23,12 +19,12 @@ export const Status = Schema.Struct({
   last: optional(Schema.Int)
 }).annotate({ identifier: "Schedule" })
 
-/** `GET /schedules`: those of the tenant. @category routes @since 0.1.0 */
+/** `GET /schedules`: those of the tenant. */
 export const list = RequestContext.handle(Effect.fnUntraced(function*({ caller, runtime }) {
   return HttpServerResponse.jsonUnsafe({ items: yield* runtime.schedules(caller), next: null })
 }))
 
-/** `POST /schedules/{id}/run`: 202 with a run that does not wait for the next tick. @category routes @since 0.1.0 */
+/** `POST /schedules/{id}/run`: 202 with a run that does not wait for the next tick. */
 export const run = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const key = exchange.request.headers["idempotency-key"] || undefined
   const { run } = yield* exchange.runtime.runSchedule(exchange.caller, RequestContext.param(exchange, "id"), key)
@@ -38,7 +34,7 @@ export const run = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   })
 }))
 
-/** `POST /schedules/{id}/pause` and `…/resume`. @category routes @since 0.1.0 */
+/** `POST /schedules/{id}/pause` and `…/resume`. */
 export const pause = (paused: boolean) =>
   RequestContext.handle(Effect.fnUntraced(function*(exchange) {
     const { caller, runtime } = exchange

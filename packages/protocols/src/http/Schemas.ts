@@ -1,34 +1,23 @@
-/**
- * The shapes of REST that are the same for every app.
- *
- * @since 0.1.0
- */
+// The shapes of REST that are the same for every app.
 import { Recorded } from "@fastagentic/core/audit/Audit"
 import * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
-import { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { RunFilter, RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Schema, Struct } from "effect"
 
-/**
- * A run as callers see it. Times are Unix milliseconds.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** A run as callers see it. Times are Unix milliseconds. */
 export const Run = RunRecord.mapFields(
   Struct.omit(["crashes", "emitted", "tenant", "owner", "grants", "fingerprint", "idempotencyKey"])
 ).annotate({ identifier: "Run" })
 
-/** @category models @since 0.1.0 */
 export type Run = typeof Run.Type
 
-/** What a run waits for. @category schemas @since 0.1.0 */
+/** What a run waits for. */
 export const Interrupt = CoreInterrupt.Interrupt.annotate({ identifier: "Interrupt" })
 
-/** A run that pauses, with what it waits for. @category schemas @since 0.1.0 */
+/** A run that pauses, with what it waits for. */
 export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Array(Interrupt) })
   .annotate({ identifier: "SuspendedRun" })
 
-/** @category conversions @since 0.1.0 */
 export const runOf = (
   {
     crashes: _crashes,
@@ -42,13 +31,13 @@ export const runOf = (
   }: RunRecord
 ): Run => run
 
-/** An entry of the audit trail. Times are Unix milliseconds. @category schemas @since 0.1.0 */
+/** An entry of the audit trail. Times are Unix milliseconds. */
 export const AuditEntry = Recorded.annotate({ identifier: "AuditEntry" })
 
-/** A step that a run can be forked after: `seq` is the number of the event that it was committed with. @category schemas @since 0.1.0 */
+/** A step that a run can be forked after: `seq` is the number of the event that it was committed with. */
 export const Checkpoint = Schema.Struct({ name: Schema.String, seq: Schema.Int }).annotate({ identifier: "Checkpoint" })
 
-/** Of the runs that wait in line the higher goes first; 0 unless said. @category schemas @since 0.1.0 */
+/** Of the runs that wait in line the higher goes first; 0 unless said. */
 export const Priority = Schema.Int.check(Schema.isBetween({ minimum: -1_000, maximum: 1_000 }))
 
 const isInstant = (text: string) =>
@@ -57,15 +46,26 @@ const isInstant = (text: string) =>
 const isDay = (day: string) => new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 const zoned = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/u
 
-/** A time as it is given by text: ISO 8601 with its offset, or Unix milliseconds. @category schemas @since 0.1.0 */
+/** A time as it is given by text: ISO 8601 with its offset, or Unix milliseconds. */
 export const Instant = Schema.String.check(
   Schema.makeFilter(isInstant, { expected: "an ISO 8601 time with its offset, or Unix milliseconds" })
 )
 
-/** In Unix milliseconds. @category conversions @since 0.1.0 */
+/** In Unix milliseconds. */
 export const millisOf = (instant: string | number): number =>
   typeof instant === "number" || /^\d+$/u.test(instant) ? Number(instant) : Date.parse(instant)
 
-/** A page of a list; `next` goes into `?after=` for the page that follows. @category schemas @since 0.1.0 */
+/** How a page of a list is asked for: `after` is the `next` of the page before. */
+export const PageQuery = Schema.Struct({
+  after: Schema.optionalKey(Schema.String),
+  limit: Schema.optionalKey(
+    Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 }))
+  )
+})
+
+/** The query of `GET /runs`. */
+export const RunQuery = Schema.Struct({ ...RunFilter.fields, ...PageQuery.fields })
+
+/** A page of a list; `next` goes into `?after=` for the page that follows. */
 export const pageOf = <S extends Schema.Constraint>(item: S) =>
   Schema.Struct({ items: Schema.Array(item), next: Schema.NullOr(Schema.String) })

@@ -1,8 +1,4 @@
-/**
- * One WebSocket from its upgrade to its end: frames in, in order; runs followed, many at a time.
- *
- * @since 0.1.0
- */
+// One WebSocket from its upgrade to its end: frames in, in order; runs followed, many at a time.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, Runtime, Started } from "@fastagentic/core/operations/Runtime"
 import { RunError, StoreUnavailable } from "@fastagentic/core/run/RunError"
@@ -17,16 +13,15 @@ import type { ClientFrame, ServerFrame } from "./SocketFrames.ts"
 import * as SocketFrames from "./SocketFrames.ts"
 import { goingAway, type Limits, type SocketClose, type SocketWriter } from "./SocketWriter.ts"
 
-/** Too many runs on one connection. @category errors @since 0.1.0 */
+/** Too many runs on one connection. */
 export class TooManyRuns extends Schema.TaggedError<TooManyRuns>()("TooManyRuns", { limit: Schema.Int }) {}
 
-/** What ends a connection. @category models @since 0.1.0 */
+/** What ends a connection. */
 export type Ending = SocketClose | SocketError
 
 type Refusal = RunError | TooManyRuns
 type Op<K extends ClientFrame["op"]> = Extract<ClientFrame, { readonly op: K }>
 
-/** @category models @since 0.1.0 */
 export interface Connection {
   /** Does what a message of the client asks for. */
   readonly receive: (message: string | Uint8Array) => Effect.Effect<void, Ending>
@@ -34,7 +29,7 @@ export interface Connection {
   readonly ended: Effect.Effect<void, Ending>
 }
 
-/** Nothing that runs for a connection outlives its scope, and nothing of it is the run itself. @category constructors @since 0.1.0 */
+/** Nothing that runs for a connection outlives its scope, and nothing of it is the run itself. */
 export const make = Effect.fnUntraced(function*(options: {
   readonly runtime: Runtime["Service"]
   readonly caller: Caller

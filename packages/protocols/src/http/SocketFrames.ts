@@ -1,8 +1,4 @@
-/**
- * What travels over a WebSocket: JSON text frames, each with the `id` that the client gave it.
- *
- * @since 0.1.0
- */
+// What travels over a WebSocket: JSON text frames, each with the `id` that the client gave it.
 import * as Event from "@fastagentic/core/run/Event"
 import { Decision } from "@fastagentic/core/run/Interrupt"
 import { RunState } from "@fastagentic/core/run/RunRecord"
@@ -26,12 +22,7 @@ const starting = {
   follow: optional(Schema.Boolean)
 }
 
-/**
- * A frame of the client.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** A frame of the client. */
 export const ClientFrame = Schema.Union([
   Schema.Struct({ ...starting, agent: Schema.String }),
   Schema.Struct({ ...starting, tool: Schema.String }),
@@ -66,15 +57,9 @@ export const ClientFrame = Schema.Union([
   Schema.Struct({ id, op: Schema.Literal("ping") })
 ]).annotate({ identifier: "WebSocketClientFrame" })
 
-/** @category models @since 0.1.0 */
 export type ClientFrame = typeof ClientFrame.Type
 
-/**
- * A frame of the server.
- *
- * @category schemas
- * @since 0.1.0
- */
+/** A frame of the server. */
 export const ServerFrame = Schema.Union([
   Schema.Struct({ id, type: Schema.Literal("result"), run: Schemas.Run }),
   Schema.Struct({ id, type: Schema.Literal("checkpoints"), runId, items: Schema.Array(Schemas.Checkpoint) }),
@@ -86,10 +71,9 @@ export const ServerFrame = Schema.Union([
   Schema.Struct({ type: Schema.Literal("closing"), retryMillis: Schema.Int })
 ]).annotate({ identifier: "WebSocketServerFrame" })
 
-/** @category models @since 0.1.0 */
 export type ServerFrame = typeof ServerFrame.Type
 
-/** A frame that is none of ours, with its id as far as it can be told. @category models @since 0.1.0 */
+/** A frame that is none of ours, with its id as far as it can be told. */
 export interface Rejected {
   readonly id: string | undefined
   readonly reason: BadBody | BodyTooLarge
@@ -99,7 +83,7 @@ const encoder = new TextEncoder()
 const decode = Schema.decodeUnknownEffect(ClientFrame)
 const decodeId = Schema.decodeUnknownOption(Schema.Struct({ id }))
 
-/** Reads a frame of at most `limitBytes`. @category conversions @since 0.1.0 */
+/** Reads a frame of at most `limitBytes`. */
 export const parse = Effect.fnUntraced(function*(
   message: string | Uint8Array,
   limitBytes: number

@@ -1,8 +1,4 @@
-/**
- * The sending side of a WebSocket: it never holds more than a bounded number of bytes for a client that does not read.
- *
- * @since 0.1.0
- */
+// The sending side of a WebSocket: it never holds more than a bounded number of bytes for a client that does not read.
 import { Context, Duration, Effect, Schema } from "effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Socket from "effect/socket/Socket"
@@ -12,9 +8,6 @@ import type { ServerFrame } from "./SocketFrames.ts"
  * What one connection may use.
  *
  * `bufferedBytes` is where sending pauses, `drainTimeout` how long a client may take nothing before it is sent away.
- *
- * @category models
- * @since 0.1.0
  */
 export interface Limits {
   readonly frameBytes: number
@@ -24,12 +17,7 @@ export interface Limits {
   readonly heartbeat: Duration.Input
 }
 
-/**
- * The limits of every connection; provide another value to change them.
- *
- * @category references
- * @since 0.1.0
- */
+/** The limits of every connection; provide another value to change them. */
 export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/SocketOutlet/Limits", {
   defaultValue: () => ({
     frameBytes: 1_048_576,
@@ -40,19 +28,18 @@ export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/Soc
   })
 })
 
-/** The server ends the connection: the close code, and what the last frame says. @category errors @since 0.1.0 */
+/** The server ends the connection: the close code, and what the last frame says. */
 export class SocketClose extends Schema.TaggedError<SocketClose>()("Goodbye", {
   code: Schema.Int,
   reason: Schema.String,
   retryMillis: Schema.optionalKey(Schema.Int)
 }) {}
 
-/** The server goes away. @category constants @since 0.1.0 */
+/** The server goes away. */
 export const goingAway = new SocketClose({ code: 1001, reason: "the server is going away", retryMillis: 1_000 })
 
 const tooSlow = new SocketClose({ code: 1013, reason: "the client does not read; come back with after" })
 
-/** @category models @since 0.1.0 */
 export interface SocketWriter {
   /** Waits while too much is unsent. */
   readonly drained: Effect.Effect<void, SocketClose>
@@ -65,7 +52,6 @@ export interface SocketWriter {
 
 const pollInterval = 20
 
-/** @category constructors @since 0.1.0 */
 export const make = (
   writer: Socket.Writer,
   request: HttpServerRequest.HttpServerRequest,
@@ -99,9 +85,7 @@ export const make = (
   }
 }
 
-/**
- * How many bytes wait in the connection under a request of Node's. Elsewhere that cannot be seen and counts as none.
- */
+/** How many bytes wait in the connection under a request of Node's. Elsewhere that cannot be seen and counts as none. */
 const unsentBytes = ({ source }: HttpServerRequest.HttpServerRequest): () => number => {
   const socket = "socket" in source ? source.socket : undefined
   return typeof socket === "object" && socket !== null && "writableLength" in socket

@@ -1,8 +1,4 @@
-/**
- * What operators and newcomers look at: health, readiness, metrics, the OpenAPI document and its page.
- *
- * @since 0.1.0
- */
+// What operators and newcomers look at: health, readiness, metrics, the OpenAPI document and its page.
 import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect } from "effect"
@@ -14,10 +10,10 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Document from "./Document.ts"
 import * as RequestContext from "./RequestContext.ts"
 
-/** `GET /health`: the process answers. @category routes @since 0.1.0 */
+/** `GET /health`: the process answers. */
 export const health = RequestContext.handle(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
 
-/** `GET /ready`: new work is admitted; 503 once the server goes away. @category routes @since 0.1.0 */
+/** `GET /ready`: new work is admitted; 503 once the server goes away. */
 export const ready = RequestContext.handle(({ runtime }) =>
   Effect.map(
     runtime.ready,
@@ -26,14 +22,14 @@ export const ready = RequestContext.handle(({ runtime }) =>
   )
 )
 
-/** `GET /metrics` in Prometheus' text format. @category routes @since 0.1.0 */
+/** `GET /metrics` in Prometheus' text format. */
 export const metrics = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   yield* exchange.runtime.authenticate(exchange.caller)
   const text = yield* PrometheusMetrics.format()
   return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
 }))
 
-/** `GET /openapi.json` and `GET /docs`, both made when they are first asked for. @category routes @since 0.1.0 */
+/** `GET /openapi.json` and `GET /docs`, both made when they are first asked for. */
 export const makeDocs = Effect.gen(function*() {
   const { fusion } = yield* Runtime
   const { schemes } = yield* Auth

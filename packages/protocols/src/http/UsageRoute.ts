@@ -1,8 +1,4 @@
-/**
- * What calls of models have used, over REST.
- *
- * @since 0.1.0
- */
+// What calls of models have used, over REST.
 import { Clock, Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RequestContext from "./RequestContext.ts"
@@ -15,7 +11,7 @@ const dimensions = ["day", "user", "agent", "model"] as const
 
 const isDimension = (word: string): word is typeof dimensions[number] => dimensions.some((one) => one === word)
 
-/** `by` names what to tell apart, with commas between; days are those of UTC, inclusive. @category schemas @since 0.1.0 */
+/** `by` names what to tell apart, with commas between; days are those of UTC, inclusive. */
 export const Query = Schema.Struct({
   of: optional(Schema.Literals(["me", "tenant"])),
   from: optional(Day),
@@ -25,7 +21,6 @@ export const Query = Schema.Struct({
   by: optional(Schema.String.check(Schema.isPattern(/^((day|user|agent|model)(,(day|user|agent|model))*)?$/u)))
 })
 
-/** @category schemas @since 0.1.0 */
 export const Report = Schema.Struct({
   items: Schema.Array(Schema.Struct({
     day: optional(Schema.String),
@@ -51,7 +46,7 @@ export const Report = Schema.Struct({
   }))
 }).annotate({ identifier: "UsageReport" })
 
-/** `GET /usage`: one's own, of this month unless said otherwise. @category routes @since 0.1.0 */
+/** `GET /usage`: one's own, of this month unless said otherwise. */
 export const route = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { caller, runtime } = exchange
   const { agent, by = "day,agent,model", from, model, of = "me", to } = yield* RequestContext.queryAs(exchange, Query)

@@ -1,8 +1,4 @@
-/**
- * Decisions by elicitation: what a client is asked, and how its answer goes through the door.
- *
- * @since 0.1.0
- */
+// Decisions by elicitation: what a client is asked, and how its answer goes through the door.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
@@ -11,7 +7,6 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { DateTime, Effect, Option, Predicate, Schema } from "effect"
 import * as ElicitationForm from "./ElicitationForm.ts"
 
-/** @category models @since 0.1.0 */
 export interface Question {
   readonly interrupt: Interrupt
   readonly params: Sdk.ElicitRequestFormParams
@@ -19,19 +14,19 @@ export interface Question {
   readonly read: (content: ElicitationForm.Content) => Answer | undefined
 }
 
-/** What became of a question; one that was `left` is as open as before. @category models @since 0.1.0 */
+/** What became of a question; one that was `left` is as open as before. */
 export type Reply = "decided" | "left" | "unclear"
 
-/** Puts a question to a client whose call waits meanwhile. @category models @since 0.1.0 */
+/** Puts a question to a client whose call waits meanwhile. */
 export type Ask = (question: Question) => Effect.Effect<Reply, RunError>
 
-/** Whether a client can show forms; one that says nothing more about it can. @category predicates @since 0.1.0 */
+/** Whether a client can show forms; one that says nothing more about it can. */
 export const canAsk = (capabilities: unknown): boolean => {
   const elicitation = Predicate.hasProperty(capabilities, "elicitation") ? capabilities.elicitation : undefined
   return Predicate.isObject(elicitation) && ("form" in elicitation || !("url" in elicitation))
 }
 
-/** Nothing when a form cannot ask for it. @category constructors @since 0.1.0 */
+/** Nothing when a form cannot ask for it. */
 export const questionOf = (runtime: Runtime["Service"], interrupt: Interrupt): Question | undefined => {
   const form = interrupt.kind === "approval" ? approval(runtime, interrupt) : input(interrupt)
   return form === undefined ? undefined : {
@@ -106,7 +101,7 @@ const messageOf = (interrupt: Interrupt): string => {
   return lines.filter((line) => line !== undefined).join("\n")
 }
 
-/** The same form, with the word that what was filled in did not do. @category combinators @since 0.1.0 */
+/** The same form, with the word that what was filled in did not do. */
 export const again = (question: Question): Question => ({
   ...question,
   params: { ...question.params, message: `That did not fit what is asked for.\n${question.params.message}` }
@@ -118,12 +113,7 @@ const Result = Schema.Struct({
 })
 const decodeResult = Schema.decodeUnknownOption(Result)
 
-/**
- * Decides as the caller, or leaves it open. When somebody else was faster their decision stands.
- *
- * @category running
- * @since 0.1.0
- */
+/** Decides as the caller, or leaves it open. When somebody else was faster their decision stands. */
 export const decide = (
   runtime: Runtime["Service"],
   caller: Caller,

@@ -1,8 +1,4 @@
-/**
- * A tool call whose run waits for a decision: asks the client, and goes on with what was decided, by whomever.
- *
- * @since 0.1.0
- */
+// A tool call whose run waits for a decision: asks the client, and goes on with what was decided, by whomever.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import { isTerminal } from "@fastagentic/core/run/Event"
@@ -23,9 +19,6 @@ const attempts = 3
 /**
  * How a client is asked: while its call waits (2025), or in rounds (2026-07-28), where the call is answered with the
  * questions, and sent again with the answers and the `state`, which is the run.
- *
- * @category models
- * @since 0.1.0
  */
 export type ElicitationFlow =
   | { readonly _tag: "Push"; readonly ask: Ask }
@@ -35,7 +28,6 @@ export type ElicitationFlow =
     readonly responses: { readonly [id: string]: unknown }
   }
 
-/** @category models @since 0.1.0 */
 export interface Asked {
   readonly run: RunRecord
   /** Why an answer was not taken. */
@@ -51,7 +43,7 @@ interface Call {
 
 type Settle = (after: number) => Effect.Effect<RunRecord, RunError>
 
-/** The run that a round goes on with: the caller's own, and of what it calls. @category accessors @since 0.1.0 */
+/** The run that a round goes on with: the caller's own, and of what it calls. */
 export const resumed = (
   runtime: Runtime["Service"],
   caller: Caller,
@@ -69,7 +61,7 @@ export const resumed = (
   )
 }
 
-/** Waits for a run and asks for what it waits for, as often as it asks and the client answers. @category running @since 0.1.0 */
+/** Waits for a run and asks for what it waits for, as often as it asks and the client answers. */
 export const ask = (
   runtime: Runtime["Service"],
   call: Call,

@@ -1,27 +1,22 @@
-/**
- * A JSON Schema as the form that elicitation can show: a flat object of strings, numbers, booleans and choices.
- *
- * @since 0.1.0
- */
+// A JSON Schema as the form that elicitation can show: a flat object of strings, numbers, booleans and choices.
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Predicate, type Schema } from "effect"
 
-/** @category models @since 0.1.0 */
 export type Fields = Record<string, Sdk.PrimitiveSchemaDefinition>
 
-/** A form, and the value that what was filled in stands for. @category models @since 0.1.0 */
+/** A form, and the value that what was filled in stands for. */
 export interface Form {
   readonly fields: Fields
   readonly required: Array<string>
   readonly valueOf: (content: Content) => Schema.Json
 }
 
-/** What a client sends back. @category models @since 0.1.0 */
+/** What a client sends back. */
 export type Content = { readonly [field: string]: Schema.Json }
 
 type Node = { readonly [key: string]: unknown }
 
-/** Nothing when a form cannot ask for it; one value that is no object is asked for as `value`. @category constructors @since 0.1.0 */
+/** Nothing when a form cannot ask for it; one value that is no object is asked for as `value`. */
 export const fromJsonSchema = (schema: unknown): Form | undefined => {
   if (!Predicate.isObject(schema)) return undefined
   const root: Node = { ...schema }

@@ -1,8 +1,4 @@
-/**
- * The one path that MCP messages are posted to.
- *
- * @since 0.1.0
- */
+// The one path that MCP messages are posted to.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -24,13 +20,13 @@ import * as McpServer from "./McpServer.ts"
 import { isResponse, PendingElicitations } from "./PendingElicitations.ts"
 import * as WebBridge from "./WebBridge.ts"
 
-/** Answers a request whose caller is known. @category models @since 0.1.0 */
+/** Answers a request whose caller is known. */
 export type Endpoint = (
   request: HttpServerRequest.HttpServerRequest,
   caller: Caller.Caller
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, RunError>
 
-/** Largest request body, in bytes. @category constants @since 0.1.0 */
+/** Largest request body, in bytes. */
 export const bodyLimit = 1_048_576
 
 const limit = ByteSize.bytes(bodyLimit)
@@ -39,7 +35,7 @@ const sessionHeader = "mcp-session-id"
 /** What belongs to a request that the SDK has, and what it cannot carry itself. */
 type Exchanges = WeakMap<Request, { readonly limits: Limits; readonly credentials: Credentials.Credentials }>
 
-/** A refusal as a JSON-RPC error. @category constructors @since 0.1.0 */
+/** A refusal as a JSON-RPC error. */
 export const refused = (
   status: number,
   error: Pick<McpError.McpError, "code" | "message" | "data">,
@@ -50,7 +46,6 @@ export const refused = (
     { status, headers }
   )
 
-/** @category constructors @since 0.1.0 */
 export const make = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   catalog: Catalog

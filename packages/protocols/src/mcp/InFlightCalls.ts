@@ -1,14 +1,9 @@
-/**
- * The tool calls that 2025-era clients wait for over HTTP, so that a cancellation, which comes in a request of its own,
- * finds the call that it means.
- *
- * @since 0.1.0
- */
+// The tool calls that 2025-era clients wait for over HTTP, so that a cancellation, which comes in a request of its own,
+// finds the call that it means.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, Schema } from "effect"
 
-/** @category models @since 0.1.0 */
 export interface WaitingCall {
   readonly runId: string
   /** Whether its client is being asked for a decision. */
@@ -25,15 +20,11 @@ const Cancellation = Schema.Struct({
   })
 })
 
-/** @category guards @since 0.1.0 */
 export const isCancellation = Schema.is(Cancellation)
 
 /**
  * Calls by session and request id. They are those in flight on this server and nothing else: a session is only a name
  * that the server gave its client, to tell its request ids from those of others.
- *
- * @category models
- * @since 0.1.0
  */
 export class InFlightCalls {
   private readonly calls = new Map<string, WaitingCall>()

@@ -1,8 +1,4 @@
-/**
- * What an app offers over MCP, compiled once: the lists as they travel, and what stands behind each name.
- *
- * @since 0.1.0
- */
+// What an app offers over MCP, compiled once: the lists as they travel, and what stands behind each name.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import type { Caller } from "@fastagentic/core/door/Caller"
@@ -11,7 +7,6 @@ import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema } from "effect"
 
-/** @category models @since 0.1.0 */
 export interface Catalog {
   readonly server: Sdk.Implementation
   readonly capabilities: Sdk.ServerCapabilities
@@ -29,10 +24,10 @@ export interface Catalog {
   readonly resourceOf: (uri: string) => string | undefined
 }
 
-/** The key of `completions`; `owner` is the prompt's name or the resource's URI template. @category accessors @since 0.1.0 */
+/** The key of `completions`; `owner` is the prompt's name or the resource's URI template. */
 export const completionKey = (owner: string, argument: string): string => `${owner}\n${argument}`
 
-/** Compiles the catalog of an app; every list is in the order of its names. @category constructors @since 0.1.0 */
+/** Compiles the catalog of an app; every list is in the order of its names. */
 export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
   const callables = listed(fusion)
   const resources = inOrder([...fusion.resources.values()], ({ resource }) => resource.identifier)
@@ -71,7 +66,7 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
   }
 }
 
-/** As much of the catalog as the caller may call. @category accessors @since 0.1.0 */
+/** As much of the catalog as the caller may call. */
 export const offered = (
   runtime: Runtime["Service"],
   catalog: Catalog,
@@ -86,7 +81,7 @@ const Calling = Schema.Union([
 ])
 const isCalling = Schema.is(Calling)
 
-/** The declaration that a message calls, if it calls one. @category accessors @since 0.1.0 */
+/** The declaration that a message calls, if it calls one. */
 export const targetOf = (catalog: Catalog, message: unknown): Target | undefined => {
   if (!isCalling(message)) return undefined
   switch (message.method) {

@@ -1,21 +1,14 @@
-/**
- * Failures as JSON-RPC errors: a code, a message for people, and in `data` the typed error with its trace id.
- *
- * @since 0.1.0
- */
+// Failures as JSON-RPC errors: a code, a message for people, and in `data` the typed error with its trace id.
 import { asRule, type ReadFailed, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Cause, Data, Effect, Option, Schema } from "effect"
 
-/** @category constants @since 0.1.0 */
 export const parseError = -32700
-/** @category constants @since 0.1.0 */
 export const invalidRequest = -32600
-/** Also the code of a resource that is not there, see `notFound`. @category constants @since 0.1.0 */
+/** Also the code of a resource that is not there, see `notFound`. */
 export const invalidParams = -32602
-/** @category constants @since 0.1.0 */
 export const internalError = -32603
 
-/** What the wire layer reads of a thrown error. @category errors @since 0.1.0 */
+/** What the wire layer reads of a thrown error. */
 export class McpError extends Data.TaggedError("McpError")<{
   readonly code: number
   readonly message: string
@@ -29,15 +22,10 @@ const statuses = new Map(Reason.members.map((schema) => {
   return [schema.identifier, typeof status === "number" ? status : 500] as const
 }))
 
-/** The HTTP status of a refusal that is answered before anything is dispatched. @category accessors @since 0.1.0 */
+/** The HTTP status of a refusal that is answered before anything is dispatched. */
 export const statusOf = ({ reason }: RunError): number => statuses.get(reason._tag) ?? 500
 
-/**
- * A refusal of the runtime. Codes outside of JSON-RPC's own are HTTP statuses, so that 403 is 403 on every wire.
- *
- * @category conversions
- * @since 0.1.0
- */
+/** A refusal of the runtime. Codes outside of JSON-RPC's own are HTTP statuses, so that 403 is 403 on every wire. */
 export const fromRunError = Effect.fnUntraced(function*(error: RunError, traceId: string) {
   const typed = yield* encodeReason(error)
   return new McpError({ code: codeOf(error.reason), message: messageOf(error.reason), data: { ...typed, traceId } })
@@ -97,7 +85,7 @@ const messageOf = (reason: Reason): string => {
   }
 }
 
-/** No resource has this URI. @category constructors @since 0.1.0 */
+/** No resource has this URI. */
 export const resourceNotFound = (uri: string, traceId: string): McpError =>
   new McpError({
     code: invalidParams,
@@ -105,7 +93,7 @@ export const resourceNotFound = (uri: string, traceId: string): McpError =>
     data: { tag: "NotDeclared", uri, traceId }
   })
 
-/** The resource's own typed error; one that says "not found" is that here as well. @category conversions @since 0.1.0 */
+/** The resource's own typed error; one that says "not found" is that here as well. */
 export const fromReadFailed = ({ failure }: ReadFailed, uri: string, traceId: string): McpError =>
   new McpError({
     code: failure.status === 404 ? invalidParams : failure.status,
@@ -113,7 +101,7 @@ export const fromReadFailed = ({ failure }: ReadFailed, uri: string, traceId: st
     data: { tag: failure.tag, uri, traceId, ...(failure.value === undefined ? {} : { error: failure.value }) }
   })
 
-/** Any end of a request that is no result; all that a caller learns of a defect is where to look. @category conversions @since 0.1.0 */
+/** Any end of a request that is no result; all that a caller learns of a defect is where to look. */
 export const fromCause = Effect.fnUntraced(function*(cause: Cause.Cause<McpError | RunError>, traceId: string) {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error?._tag === "McpError") return error

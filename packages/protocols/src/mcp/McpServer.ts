@@ -1,8 +1,4 @@
-/**
- * The SDK's low-level server over a catalog: one for each HTTP request, or for each stdio connection.
- *
- * @since 0.1.0
- */
+// The SDK's low-level server over a catalog: one for each HTTP request, or for each stdio connection.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
@@ -18,7 +14,7 @@ import * as McpError from "./McpError.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
 
-/** Who is at the other end, and what the transport knows about them. @category models @since 0.1.0 */
+/** Who is at the other end, and what the transport knows about them. */
 export interface Connection {
   readonly credentials: Credentials
   readonly traceparent: string | undefined
@@ -31,7 +27,6 @@ export interface Connection {
   readonly isCancelled: (signal: AbortSignal) => boolean
 }
 
-/** @category models @since 0.1.0 */
 export interface Options {
   readonly runtime: Runtime["Service"]
   readonly catalog: Catalog
@@ -39,7 +34,7 @@ export interface Options {
   readonly services: Context.Context<never>
 }
 
-/** Makes the servers, once the SDK is loaded. @category constructors @since 0.1.0 */
+/** Makes the servers, once the SDK is loaded. */
 export const make = (sdk: typeof Sdk, options: Options): (connection: Connection) => Sdk.Server => {
   const { capabilities, server: info } = options.catalog
   const methods = makeMethods(options)

@@ -1,9 +1,5 @@
-/**
- * Elicitation over HTTP before 2026-07-28: the question goes out on the stream of the call, the answer comes in a request
- * of its own.
- *
- * @since 0.1.0
- */
+// Elicitation over HTTP before 2026-07-28: the question goes out on the stream of the call, the answer comes in a request
+// of its own.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { fail, InterruptNotFound, type RunError } from "@fastagentic/core/run/RunError"
@@ -22,21 +18,17 @@ const Response = Schema.Struct({
   error: Schema.optionalKey(Schema.Unknown)
 })
 
-/** A client's answer to a question of ours. @category models @since 0.1.0 */
+/** A client's answer to a question of ours. */
 export type Response = typeof Response.Type
 
 const isShaped = Schema.is(Response)
 
-/** @category guards @since 0.1.0 */
 export const isResponse = (body: unknown): body is Response =>
   isShaped(body) && !Predicate.hasProperty(body, "method") && (body.result !== undefined || body.error !== undefined)
 
 /**
  * The questions that calls wait with on this server. Their ids say what they are about, so an answer is good on any
  * server, and after a restart: it is one like any other, of whoever sends it.
- *
- * @category models
- * @since 0.1.0
  */
 export class PendingElicitations {
   private readonly waiting = new Map<string, Waiting>()

@@ -1,11 +1,6 @@
-/**
- * A run's journal as progress of a tool call.
- *
- * @since 0.1.0
- */
+// A run's journal as progress of a tool call.
 import type { Data, RunEvent } from "@fastagentic/core/run/Event"
 
-/** @category models @since 0.1.0 */
 export interface Progress {
   /** The number of the event in the journal, which only grows. */
   readonly progress: number
@@ -16,9 +11,6 @@ export interface Progress {
 /**
  * Events that were committed together, in order. Deltas of one kind that stand side by side are one message: a reader
  * that is slower than the run gets fewer and longer ones. What ends or pauses a run is its result, not progress.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progress> => {
   const progress: Array<Progress> = []

@@ -1,8 +1,4 @@
-/**
- * A tool call: starts a run, follows it, and answers with what became of it.
- *
- * @since 0.1.0
- */
+// A tool call: starts a run, follows it, and answers with what became of it.
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
@@ -24,7 +20,6 @@ import * as ToolResult from "./ToolResult.ts"
  */
 const waitLimitMillis = 20_000
 
-/** @category models @since 0.1.0 */
 export interface ToolCall {
   readonly caller: Caller
   readonly name: string
@@ -45,9 +40,6 @@ export interface ToolCall {
  * Calls a tool, or an agent that is listed as one.
  *
  * Arguments that do not fit are a result that the model can read and mend; refusals of the door are errors.
- *
- * @category running
- * @since 0.1.0
  */
 export const run = (
   runtime: Runtime["Service"],

@@ -1,8 +1,4 @@
-/**
- * What became of a run, as the result of a tool call.
- *
- * @since 0.1.0
- */
+// What became of a run, as the result of a tool call.
 import type { Failure } from "@fastagentic/core/run/Event"
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import { asRule, type RunError } from "@fastagentic/core/run/RunError"
@@ -10,7 +6,7 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import type { Schema } from "effect"
 
-/** The keys of ours in `_meta`. @category constants @since 0.1.0 */
+/** The keys of ours in `_meta`. */
 export const Meta = {
   runId: "fastagentic/runId",
   traceId: "fastagentic/traceId",
@@ -23,7 +19,6 @@ export const Meta = {
 
 type Json = { readonly [key: string]: Schema.Json }
 
-/** @category conversions @since 0.1.0 */
 export const fromRun = (
   run: RunRecord,
   options: {

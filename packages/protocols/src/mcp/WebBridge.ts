@@ -1,8 +1,4 @@
-/**
- * From an HTTP request of Effect to a web handler and back.
- *
- * @since 0.1.0
- */
+// From an HTTP request of Effect to a web handler and back.
 import { Cause, Effect, Exit, Stream } from "effect"
 import { ClientAbort } from "effect/http/HttpServerError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -11,9 +7,6 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
  * Answers with what a web handler answers. The body is not in the web request: whoever calls this has read it.
  *
  * The request's signal aborts when the client goes away, and not when the server does.
- *
- * @category conversions
- * @since 0.1.0
  */
 export const answer = (
   { headers, method }: { readonly headers: Readonly<Record<string, string>>; readonly method: string },

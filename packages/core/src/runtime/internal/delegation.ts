@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 import { type Event, Failure } from "../../run/Event.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { RunError } from "../../run/RunError.ts"
-import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import { finalStates, isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError } from "../../store/RunStore.ts"
 import type { LiveRun } from "./liveRun.ts"
 
@@ -20,7 +20,7 @@ export interface Children {
 /** How a delegated run ended. */
 export const Outcome = Schema.Struct({
   runId: Schema.String,
-  state: Schema.Literals(["completed", "failed", "cancelled", "rejected"]),
+  state: Schema.Literals(finalStates),
   output: Schema.optionalKey(Schema.Json),
   error: Schema.optionalKey(Failure)
 })

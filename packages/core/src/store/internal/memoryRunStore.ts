@@ -2,7 +2,7 @@ import { Array as Arr, Effect } from "effect"
 import { type RunEvent, stamp } from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import * as PackedEvents from "../../run/PackedEvents.ts"
-import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import { isFinal, matchesFilter, type RunRecord } from "../../run/RunRecord.ts"
 import type * as RunStore from "../RunStore.ts"
 import { applyChanges } from "./applyChanges.ts"
 
@@ -238,10 +238,5 @@ const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kin
 const matches = (run: RunRecord, query: RunStore.Query) =>
   run.tenant === query.tenant &&
   (query.owner === undefined || run.owner === query.owner) &&
-  (query.agent === undefined || run.agent === query.agent) &&
-  (query.kind === undefined || run.kind === query.kind) &&
-  (query.state === undefined || run.state === query.state) &&
-  (query.waitsFor === undefined || run.waitsFor === query.waitsFor) &&
-  (query.threadId === undefined || run.threadId === query.threadId) &&
-  (query.parentRunId === undefined || run.parentRunId === query.parentRunId) &&
+  matchesFilter(run, query) &&
   (query.before === undefined || run.runId < query.before)
