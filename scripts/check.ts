@@ -10,6 +10,7 @@ const steps = [
   "knip",
   "deps",
   "lock:check",
+  "docs",
   "typetest",
   "shape"
 ]

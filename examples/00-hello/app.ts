@@ -1,19 +1,26 @@
-// app.ts, served with: npx fastagentic run app.ts
-import { Effect, Schema } from "effect"
-import { Agent, App, Event, Run } from "fastagentic"
+import { Effect, Layer, Schema } from "effect"
+import { Tool, Toolkit } from "effect/ai"
+import { Agent, App } from "fastagentic"
+import { DefaultModel, ModelLoop } from "fastagentic/effect-ai"
 
-class Greeter extends Agent.make("greeter", {
-  description: "Greets a person, after asking whether it may",
-  payload: { name: Schema.NonEmptyString }
-}) {}
-
-const GreeterLayer = Greeter.toLayer(Effect.fn(function*({ name }) {
-  yield* Run.emit(Event.token(`Hello, ${name}. `))
-  const mood = yield* Run.step("mood", Effect.succeed("fine")) // journaled: never runs twice
-  const ok = yield* Effect.orDie(Run.interrupt("ok", { schema: Schema.Boolean })) // pauses, over any restart
-  return `${name} is ${mood}: ${ok}`
+const Tools = Toolkit.make(Tool.make("find_order", {
+  description: "Find one order by its id",
+  parameters: Schema.Struct({ orderId: Schema.Int }),
+  success: Schema.Struct({ id: Schema.Int, state: Schema.String, trackingCode: Schema.String })
 }))
+const ToolsLayer = Tools.toLayer({
+  find_order: ({ orderId }) => Effect.succeed({ id: orderId, state: "shipped", trackingCode: "AC-2210" })
+})
 
-class Hello extends App.make("hello", { version: "1.0.0", agents: [Greeter] }) {}
+class Support extends Agent.make("support", {
+  description: "Answers questions about orders",
+  payload: { question: Schema.NonEmptyString },
+  examples: ["Where is order 1042?"]
+}) {}
+const SupportLayer = Support.toLayer(({ question }) =>
+  ModelLoop.run({ prompt: question, toolkit: Tools }).pipe(Effect.map(({ text }) => text), Effect.orDie)
+)
 
-export default Hello.provide(GreeterLayer) // a handler too few does not compile
+class Shop extends App.make("shop", { version: "1.0.0", agents: [Support], tools: Tools }) {}
+
+export default Shop.provide(SupportLayer.pipe(Layer.provideMerge(ToolsLayer), Layer.provide(DefaultModel.layer)))

@@ -2,16 +2,28 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { AppTest } from "fastagentic/testing"
 import { readFileSync } from "node:fs"
-import hello from "./app.ts"
+import shop from "./app.ts"
+import hello from "./greeter.ts"
 
 const read = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8")
 
-describe("hello", () => {
-  it("is the app of the README", () => {
+describe("the documented apps", () => {
+  it("the README shows app.ts", () => {
     assert.include(read("../../README.md"), `\`\`\`ts\n${read("app.ts")}\`\`\``)
   })
 
-  it.effect("asks before it greets", () =>
+  it("docs/runs.md shows greeter.ts", () => {
+    assert.include(read("../../docs/runs.md"), `\`\`\`ts\n${read("greeter.ts")}\`\`\``)
+  })
+
+  it.effect("the README's agent gives the README's answer", () =>
+    Effect.gen(function*() {
+      const client = yield* AppTest.client(shop)
+      const answer = yield* client.agents.support({ question: "Where is order 1042?" })
+      assert.include(read("../../README.md"), `\`\`\`json\n${JSON.stringify(answer)}\n\`\`\``)
+    }))
+
+  it.effect("the greeter asks before it completes, and completes with the answer", () =>
     Effect.gen(function*() {
       const client = yield* AppTest.client(hello)
       const paused = yield* Effect.flip(client.agents.greeter({ name: "Ada" }))

@@ -1,0 +1,66 @@
+/**
+ * Type-checks every TypeScript code block of the documentation. A block that is no whole module is marked
+ * ` ```ts fragment ` and skipped; no other marker exists. Each block is compiled on its own, beside the README's app as
+ * `app.ts`.
+ */
+import { spawnSync } from "node:child_process"
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import { packages, root } from "./internal/workspace.ts"
+
+const folder = join(root, "build/docs")
+const pages = ["README.md", ...globSync("docs/*.md", { cwd: root }), ...globSync("packages/*/README.md", { cwd: root })]
+
+interface Block {
+  readonly page: string
+  readonly line: number
+  readonly info: string
+  readonly text: string
+}
+
+const blocksOf = (page: string): ReadonlyArray<Block> => {
+  const text = readFileSync(join(root, page), "utf8")
+  return [...text.matchAll(/^```(ts|typescript)\b(.*)\n([^]*?)^```/gmu)].map((
+    { 1: language, 2: rest, 3: code, index }
+  ) => ({
+    page,
+    line: text.slice(0, index).split("\n").length + 1,
+    info: `${language}${rest}`,
+    text: code ?? ""
+  }))
+}
+
+const blocks = pages.flatMap(blocksOf)
+const unknown = blocks.filter(({ info }) => info !== "ts" && info !== "ts fragment")
+for (const { info, line, page } of unknown) console.error(`docs: ${page}:${line} has the unknown marker "${info}"`)
+
+const checked = blocks.filter(({ info }) => info === "ts")
+rmSync(folder, { recursive: true, force: true })
+mkdirSync(folder, { recursive: true })
+
+/** The file of a block names its page; empty lines in front keep the line numbers of the page. */
+const places = new Map(checked.map((block) => {
+  const file = `${block.page.replaceAll("/", "-").replace(/\.md$/u, "")}-${block.line}.ts`
+  writeFileSync(join(folder, file), `${"\n".repeat(block.line - 1)}${block.text}\nexport {}\n`)
+  return [file, block.page]
+}))
+const app = checked.find(({ page, text }) => page === "README.md" && text.includes("export default"))
+writeFileSync(join(folder, "app.ts"), app?.text ?? "")
+writeFileSync(
+  join(folder, "tsconfig.json"),
+  JSON.stringify({
+    extends: "../../tsconfig.tests.json",
+    compilerOptions: { tsBuildInfoFile: "../../node_modules/.cache/docs.tsbuildinfo", noUnusedLocals: false },
+    include: ["*.ts"],
+    exclude: [],
+    references: packages().map((workspace) => ({ path: `../../${workspace.folder}` }))
+  })
+)
+
+const { status, stdout } = spawnSync("tsc", ["-p", folder, "--pretty", "false"], { cwd: folder, encoding: "utf8" })
+console.log(
+  stdout.replace(/^(?:\.\.\/)*(?:build\/docs\/)?([\w-]+-\d+\.ts)/gmu, (_, file) => places.get(basename(file)) ?? file)
+)
+
+if (status !== 0 || unknown.length > 0) process.exitCode = 1
+else console.log(`docs: ${checked.length} blocks compile, ${blocks.length - checked.length} fragments are skipped`)

@@ -1,0 +1,75 @@
+/**
+ * Follows the README's quickstart in an empty folder: installs the packed packages, serves the app of its first code
+ * block with its own command, sends its request and compares the answer. Run `tsc -b` first.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { freePort } from "./internal/freePort.ts"
+import { root } from "./internal/workspace.ts"
+import { stage } from "./stage.ts"
+
+const readme = readFileSync(join(root, "README.md"), "utf8")
+
+/** The README's first code block in a language whose text has `part`. */
+const block = (language: string, part: string): string => {
+  for (const [, text = ""] of readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gmsu"))) {
+    if (text.includes(part)) return text
+  }
+  throw new Error(`newcomer: README.md has no ${language} block with ${part}`)
+}
+
+const app = block("ts", "export default")
+const request = block("sh", "curl ").trim()
+const answer: unknown = JSON.parse(block("json", ""))
+
+/** A newcomer has neither the workspace's modules nor its `npm_*` variables. */
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("npm_")))
+
+const folder = mkdtempSync(join(tmpdir(), "fastagentic-newcomer-"))
+const home = join(folder, "shop")
+mkdirSync(home)
+
+const run = (command: string, args: ReadonlyArray<string>): string =>
+  execFileSync(command, args, { cwd: home, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
+
+const pack = (staged: string): string =>
+  join(folder, run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder, staged]).trim())
+
+const answers = async (server: ChildProcess, url: string): Promise<void> => {
+  for (const deadline = performance.now() + 20_000; performance.now() < deadline;) {
+    if (server.exitCode !== null) throw new Error(`newcomer: the server ended with code ${server.exitCode}`)
+    const response = await fetch(`${url}/health`).catch(() => undefined)
+    if (response?.status === 200) return
+    await sleep(100)
+  }
+  throw new Error("newcomer: GET /health did not answer 200 within 20 s")
+}
+
+try {
+  const tarballs = stage(join(folder, "staged")).map(pack)
+  run("npm", ["init", "-y"])
+  run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballs, "effect"])
+  writeFileSync(join(home, "app.mts"), app)
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const server = spawn(join(home, "node_modules/.bin/fastagentic"), ["run", "app.mts", "--port", String(port)], {
+    cwd: home,
+    env,
+    stdio: ["pipe", "ignore", "inherit"]
+  })
+  try {
+    await answers(server, url)
+    const received: unknown = JSON.parse(run("sh", ["-c", request.replace("http://127.0.0.1:8000", url)]))
+    if (received !== answer) throw new Error(`newcomer: the answer is ${JSON.stringify(received)}`)
+    console.log(`newcomer: the answer is ${JSON.stringify(received)}`)
+  } finally {
+    const ended = once(server, "exit")
+    if (server.kill("SIGTERM")) await ended
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
