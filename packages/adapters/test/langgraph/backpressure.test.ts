@@ -55,6 +55,7 @@ describe("500 fast tokens", () => {
         sideEffect: () => Effect.never,
         sleep: () => Effect.never,
         delegate: () => Effect.never,
+        scope: (_name, effect) => effect,
         idempotencyKey: record.runId,
         decided: () => Effect.void,
         spend: ({ maxOutputTokens, model }) =>

@@ -39,6 +39,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   ) => Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>>
   readonly sleep: (name: string, millis: number) => Effect.Effect<void>
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
+  /** Runs an effect in a place of its own: names in it are counted apart. */
+  readonly scope: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
   readonly idempotencyKey: string
   /** Asks for a call of a language model: no adapter calls one without. */
@@ -151,6 +153,16 @@ export const all = <const Steps extends { readonly [name: string]: Effect.Effect
     )
     // cast: the entries are those of the record.
   ) as never
+
+/**
+ * Runs an effect in a place of its own, so that branches that run side by side may use the same names in it:
+ * `Effect.forEach(orders, (order) => Run.scope(order.id)(check(order)), { concurrency: 4 })`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const scope = (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | CurrentRun> =>
+  CurrentRun.use((run) => run.scope(name, effect))
 
 /**
  * A step that is done exactly once: what it writes with the `SqlClient` that it gets, and the record that it is done, are

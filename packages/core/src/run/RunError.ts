@@ -121,6 +121,36 @@ export class JournalDamaged extends Schema.TaggedError<JournalDamaged>()("Journa
   what: Schema.String
 }, { httpApiStatus: 500 }) {}
 
+/**
+ * Two fibers that run at the same time have used one name in one place of a run: which of them a resumed run would give
+ * the stored result to would depend on scheduling. `place` is empty at the top of the handler.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AmbiguousName extends Schema.TaggedError<AmbiguousName>()("AmbiguousName", {
+  name: Schema.String,
+  place: Schema.String
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    const where = this.place === "" ? "" : ` in "${this.place}"`
+    return `two branches that run side by side use the name "${this.name}"${where}: give each branch a place of its ` +
+      "own with Run.all or Run.scope, or use names that differ"
+  }
+}
+
+/** A step came to a value that JSON would change; `path` is where in it. @category errors @since 0.1.0 */
+export class NotStorable extends Schema.TaggedError<NotStorable>()("NotStorable", {
+  step: Schema.String,
+  path: Schema.String,
+  found: Schema.String
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    const where = this.path === "" ? "" : ` at ${this.path}`
+    return `step "${this.step}" came to ${this.found}${where}, which JSON cannot hold: use Run.stepWith with a schema`
+  }
+}
+
 /** Another run of the thread has not ended, and its agent takes one at a time. @category errors @since 0.1.0 */
 export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
   threadId: Schema.String,

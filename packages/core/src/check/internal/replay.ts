@@ -7,7 +7,8 @@ import * as Principal from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import { Hub } from "../../runtime/internal/hub.ts"
-import { LiveRun, separator } from "../../runtime/internal/liveRun.ts"
+import { LiveRun } from "../../runtime/internal/liveRun.ts"
+import { separator } from "../../runtime/internal/names.ts"
 import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts"
 import { handle } from "../../runtime/internal/segment.ts"
 import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
@@ -71,6 +72,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     },
     // Who only watches would be told of a run that is none.
     hooks: bound.hooks.filter(({ points }) => points !== undefined),
+    errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
     budget: {
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)

@@ -1,5 +1,5 @@
 import { Deferred, Effect, Fiber } from "effect"
-import { separator } from "../../runtime/internal/liveRun.ts"
+import { separator } from "../../runtime/internal/names.ts"
 import type { Recording } from "./replay.ts"
 
 type RecordedUse = readonly [what: string, seq: number]

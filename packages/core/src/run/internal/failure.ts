@@ -18,7 +18,9 @@ const known: ReadonlyArray<{ readonly tag: string; readonly status: number }> = 
   RunError.OutputUnlimited,
   RunError.ToolDenied,
   RunError.InvalidPayload,
-  RunError.StoreUnavailable
+  RunError.StoreUnavailable,
+  RunError.AmbiguousName,
+  RunError.NotStorable
 ].map((schema) => ({ tag: schema.identifier, status: statusOf(schema) }))
 
 /** What a caller gets to see of a cause: the agent's declared error, a refusal of ours, or nothing but that it failed. */
@@ -57,6 +59,9 @@ const refusalOf = (error: unknown): Failure | undefined => {
   }
   if (error instanceof RunError.ToolDenied) {
     return refusal(error, error.reason ?? `the call of ${error.tool} was denied`)
+  }
+  if (error instanceof RunError.AmbiguousName || error instanceof RunError.NotStorable) {
+    return refusal(error, error.message)
   }
   if (error instanceof RunError.InvalidPayload) return refusal(error, "the stored payload no longer fits the agent")
   return undefined

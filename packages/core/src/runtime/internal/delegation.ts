@@ -5,6 +5,8 @@ import type { RunError } from "../../run/RunError.ts"
 import { finalStates, isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError } from "../../store/RunStore.ts"
 import type { LiveRun } from "./liveRun.ts"
+import type { Place } from "./names.ts"
+import { stepped } from "./stepOutcome.ts"
 
 /** The runs that a run starts. */
 export interface Children {
@@ -39,41 +41,41 @@ export const lookAgain = 60_000
  */
 export const delegate = (
   live: LiveRun,
+  place: Place,
   emit: (event: Event) => Effect.Effect<void>,
-  name: string,
   agent: string,
   payload: Schema.Json
 ): Effect.Effect<Outcome, RunError> =>
-  Effect.gen(function*() {
-    const key = live.use("step", name)
-    const stored = live.past.steps.get(key)
-    if (stored !== undefined) {
-      const outcome = yield* Effect.orDie(decode(stored))
-      yield* emit(entered(outcome.runId, agent))
-      return outcome
-    }
-    live.hasChildren = true
-    const idempotencyKey = `${live.run.runId}/${key}`
-    const child = yield* live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
-    yield* emit(entered(child.runId, agent))
-    // What has to wait in line may wait for the place that this run has. And where nodes are lost, a run that only waits must
-    // not be there to be lost with the next one.
-    const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
-    const run = atRest ? child : yield* Effect.orDie(settled(live.children, child))
-    const { runId } = run
-    if (isFinal(run.state)) {
-      const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
-      const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
-      const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status } }
-      yield* live.commit(live.stepped(key, yield* Effect.orDie(encode(outcome)), [exit]))
-      return outcome
-    }
-    yield* live.commit({
-      events: [{ type: "run_suspended", data: { reason: "child", interrupts: [] } }],
-      set: { state: "suspended", waitsFor: "child", wakeAt: live.now() + lookAgain }
-    })
-    return yield* Effect.interrupt
-  })
+  live.named("step", place, `delegate ${agent}`, (key) =>
+    Effect.gen(function*() {
+      const stored = live.past.steps.get(key)
+      if (stored !== undefined) {
+        const outcome = yield* Effect.orDie(decode(stored))
+        yield* emit(entered(outcome.runId, agent))
+        return outcome
+      }
+      live.hasChildren = true
+      const idempotencyKey = `${live.run.runId}/${key}`
+      const child = yield* live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
+      yield* emit(entered(child.runId, agent))
+      // What has to wait in line may wait for the place that this run has. And where nodes are lost, a run that only waits must
+      // not be there to be lost with the next one.
+      const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
+      const run = atRest ? child : yield* Effect.orDie(settled(live.children, child))
+      const { runId } = run
+      if (isFinal(run.state)) {
+        const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
+        const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
+        const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status } }
+        yield* live.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit]))
+        return outcome
+      }
+      yield* live.commit({
+        events: [{ type: "run_suspended", data: { reason: "child", interrupts: [] } }],
+        set: { state: "suspended", waitsFor: "child", wakeAt: live.now() + lookAgain }
+      })
+      return yield* Effect.interrupt
+    }), true)
 
 /** A run that is not even paused has lost its owner, or this node goes away and ends the wait. */
 const settled = (children: Children, child: RunRecord): Effect.Effect<RunRecord, ReadError> =>

@@ -1,27 +1,32 @@
-import { Clock, Effect, type Fiber, type Schema } from "effect"
-import type { Budget, RunContext } from "../../budget/Budget.ts"
-import { direct, type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
+// A run while this node owns it: one attempt, from its claim to its end or its pause. The supervisor makes it, segment.ts
+// drives it. Everything that it writes carries its attempt, so that nothing is written once another owner has the run.
+import { Cause, type Clock, Effect, Fiber, type Schema } from "effect"
+import type { Shape } from "../../app/Fusion.ts"
+import type { Budget } from "../../budget/Budget.ts"
+import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { guardsOf, OutputGuards } from "../../hook/internal/outputGuards.ts"
 import { tracingHooks } from "../../hook/internal/tracingHooks.ts"
-import * as Event from "../../run/Event.ts"
-import type { Interrupt, Request } from "../../run/Interrupt.ts"
+import type * as Event from "../../run/Event.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { CurrentRun } from "../../run/Run.ts"
-import { type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
+import type { CurrentRun } from "../../run/Run.ts"
+import { AmbiguousName, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import { changed, type Changes, type Commit, type Written } from "../../store/RunStore.ts"
+import { changed, type Changes, type Commit, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
-import * as Tracing from "../../telemetry/Tracing.ts"
-import { type Children, delegate } from "./delegation.ts"
+import { serviceIn } from "./currentRun.ts"
+import type { Children } from "./delegation.ts"
+import { EventTail } from "./eventTail.ts"
 import type { Hub } from "./hub.ts"
-import { sideEffect } from "./sideEffect.ts"
+import { type NameKind, Names, type Place, top } from "./names.ts"
+import { failedRow, forgotten, keep, type Outcome, outcomeOf, withdrawn } from "./outcome.ts"
 import type { StoreWriter } from "./storeWriter.ts"
-import { interrupt, sleep } from "./suspensions.ts"
+import { addUsage, countedUsage } from "./usageSum.ts"
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
   | { readonly _tag: "Suspended" }
-  /** The node goes away: another one, or the next start, goes on from here. */
+  /** The node shuts down: another one, or the next start, resumes from here. */
   | { readonly _tag: "Drained" }
   | { readonly _tag: "Cancelled"; readonly reason: string }
   /** A guard let nothing more out. */
@@ -37,42 +42,40 @@ export interface Past {
 
 export const noPast: Past = { steps: new Map(), interrupts: new Map() }
 
-/** Between the name of a step and what is inside of it. */
-export const separator = " › "
+export type Parts = Pick<Commit, "events" | "set" | "steps" | "open">
 
-/** How many events may wait in one write. */
-const tailLimit = 256
-
-type Parts = Pick<Commit, "events" | "set" | "steps" | "open">
-
-/**
- * A run while this node owns it: one attempt, from its claim to its end or its pause.
- */
 export class LiveRun {
   run: RunRecord
   stop: Stop | undefined
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
-  /** Where what the handler says passes its guards; nothing when it has none. */
+  /** The guards over what the handler says; nothing when it has none. */
   readonly outlet: OutputGuards | undefined
   readonly principal: Principal
   readonly children: Children
   readonly past: Past
+  /** Reads and writes the declared errors of the agent. */
+  readonly errors: Shape | undefined
+  readonly budget: Budget["Service"]
+  readonly journal: StoreWriter
+  readonly traced: boolean
   /** Whether the run has started others. */
   hasChildren = false
+  usage: Event.Usage | undefined
+  readonly top = top()
   private draining = false
   private readonly hub: Hub
-  private readonly journal: StoreWriter
   private readonly clock: Clock.Clock
-  private readonly budget: Budget["Service"]
   private readonly metrics: Metrics
-  private readonly traced: boolean
-  private readonly uses = new Map<string, number>()
+  private readonly names = new Names()
+  private readonly tail = new EventTail()
+  /** Outcomes that go with the next commit: by then the handler has gone on from them. */
+  private pending: Array<Step> = []
+  /** The failures that the handler was given, and what it has given up, in their order. */
+  private readonly given: Array<{ readonly key: string; readonly error: unknown }> = []
   private toSkip: number
   private emitted: number
-  usage: Event.Usage | undefined
-  private tail: { readonly turn: number; readonly events: Array<Event.Event>; set: Changes } | undefined
 
   constructor(options: {
     readonly run: RunRecord
@@ -82,6 +85,7 @@ export class LiveRun {
     readonly journal: StoreWriter
     readonly past: Past
     readonly hooks: ReadonlyArray<HookWithHandler>
+    readonly errors: Shape | undefined
     readonly budget: Budget["Service"]
     readonly metrics: Metrics
     /** Whether anybody looks at spans. */
@@ -94,6 +98,7 @@ export class LiveRun {
     this.hub = options.hub
     this.journal = options.journal
     this.past = options.past
+    this.errors = options.errors
     this.clock = options.clock
     this.budget = options.budget
     this.metrics = options.metrics
@@ -107,7 +112,12 @@ export class LiveRun {
     this.dispatch = dispatch(options.hooks, runId, (decision) => this.decided(decision), points)
     const guards = guardsOf(options.hooks)
     this.outlet = guards === undefined ? undefined : this.outletOf(guards)
-    this.service = this.serviceIn("", this.outlet, (event) => this.emit(event))
+    this.service = this.serviceIn(this.top, this.outlet, (event) => this.emit(event))
+  }
+
+  /** The run as its handler sees it in a place. */
+  serviceIn(place: Place, outlet: OutputGuards | undefined, emit: (event: Event.Event) => Effect.Effect<void>) {
+    return serviceIn(this, place, outlet, emit)
   }
 
   private outletOf(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
@@ -122,59 +132,8 @@ export class LiveRun {
     })
   }
 
-  /** The run as its handler sees it, or a step: inside of a step names are the step's own. */
-  private serviceIn(
-    place: string,
-    outlet: OutputGuards | undefined,
-    emit: (event: Event.Event) => Effect.Effect<void>
-  ): CurrentRun["Service"] {
-    // What the handler says next comes after what it has said: nothing is held over a commit.
-    const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
-    const pause = (request: Request) => flushed(interrupt(this, { ...request, name: place + request.name }))
-    const spender: RunContext = {
-      record: this.run,
-      tell: (event) => Effect.suspend(() => this.append(event)),
-      interrupt: pause,
-      past: () => this.past.interrupts.values()
-    }
-    return {
-      record: this.run,
-      principal: this.principal,
-      emit: outlet === undefined
-        ? (event) => Effect.suspend(() => emit(event))
-        : (event) => outlet.say(event),
-      idempotencyKey: place === "" ? this.run.runId : `${this.run.runId}/${place.slice(0, -separator.length)}`,
-      step: (name, effect, after) => flushed(this.step(place + name, effect, after, outlet)),
-      sideEffect: (name, effect) => flushed(sideEffect(this, this.journal, place + name, effect)),
-      sleep: (name, millis) => flushed(sleep(this, `${place}sleep ${name}`, millis)),
-      interrupt: pause,
-      delegate: (agent, payload) => flushed(delegate(this, emit, `${place}delegate ${agent}`, agent, payload)),
-      spend: (request) => this.spend(spender, request),
-      hooks: this.dispatch,
-      decided: (decision) => this.decided(decision)
-    }
-  }
-
-  private spend(spender: RunContext, request: Parameters<Budget["Service"]["spend"]>[1]) {
-    const granted = Effect.suspend(() => this.budget.spend(spender, request))
-    if (!this.traced) return granted
-    const { provider = "unknown" } = request
-    // What a call was and what it has cost belongs to the span of the call, in which this is asked.
-    return Tracing.note(() => ({ "gen_ai.provider.name": provider })).pipe(
-      Effect.andThen(Tracing.within(granted, "budget")),
-      Effect.map((grant) => ({
-        ...grant,
-        settle: (usage: Event.Usage | undefined) =>
-          Effect.tap(grant.settle(usage), (settled) =>
-            settled?.costUsd === undefined
-              ? Effect.void
-              : Tracing.note(() => ({ "gen_ai.usage.cost": settled.costUsd, "operation.cost": settled.costUsd })))
-      }))
-    )
-  }
-
-  private decided(decision: Event.Data<"hook_decision">): Effect.Effect<void> {
+  /** Journals what a hook has decided. */
+  decided(decision: Event.Data<"hook_decision">): Effect.Effect<void> {
     return Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
   }
 
@@ -192,17 +151,14 @@ export class LiveRun {
   append(event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
     if (event.type === "usage") {
-      this.usage = add(this.usage, event.data)
-      this.metrics.used(this.run, { ...event.data, ...pick(event.data) })
+      this.usage = addUsage(this.usage, event.data)
+      this.metrics.used(this.run, { ...event.data, ...countedUsage(event.data) })
     }
-    if (this.tail?.turn === this.journal.turn && this.tail.events.length < tailLimit) {
-      this.tail.events.push(event)
-      Object.assign(this.tail.set, this.progress())
-      return Effect.void
-    }
-    this.tail = { turn: this.journal.turn, events: [event], set: this.progress() }
-    const write = this.commitOf(this.tail)
-    this.journal.enqueue(write, (written) => this.accept(write, written))
+    // What is said after an outcome shows that the handler has gone on from it.
+    if (this.pending.length > 0) return this.post({ events: [event] })
+    const write = this.tail.add(event, this.progress(), this.journal.turn)
+    if (write === undefined) return Effect.void
+    this.enqueue(this.commitOf(write))
     return this.journal.room
   }
 
@@ -213,25 +169,29 @@ export class LiveRun {
   /** Commits and waits. What cannot be committed ends the segment and never returns to the handler. */
   commit(parts: Parts): Effect.Effect<void> {
     return Effect.andThen(
-      Effect.suspend(() => this.stop === undefined ? this.conclude(parts) : Effect.void),
+      Effect.suspend(() => this.stop === undefined ? this.conclude(this.withPending(parts)) : Effect.void),
       // A handler may be in a region that cannot be interrupted from outside.
       Effect.suspend(() => this.stop === undefined ? Effect.void : Effect.interrupt)
     )
   }
 
   /** Commits without waiting: for what would be lost with the process anyway. */
-  private post(parts: Parts) {
-    this.tail = undefined
-    const write = this.commitOf({ ...parts, set: { ...this.progress(), ...parts.set } })
-    this.journal.enqueue(write, (written) => this.accept(write, written))
+  post(parts: Parts): Effect.Effect<void> {
+    this.tail.close()
+    const whole = this.withPending(parts)
+    this.enqueue(this.commitOf({ ...whole, set: { ...this.progress(), ...whole.set } }))
     return this.journal.room
+  }
+
+  private enqueue(write: Commit) {
+    this.journal.enqueue(write, (written) => this.accept(write, written))
   }
 
   /** The commit of a segment that is over: there is nobody left to stop. */
   conclude(parts: Parts): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.tail = undefined
-      // Who brings a run to a rest was not lost: the row of those that were ends.
+      this.tail.close()
+      // A run that comes to rest was not lost: the row of lost owners ends.
       const rests = parts.set?.state !== undefined && this.run.crashes > 0
       const write = this.commitOf({
         ...parts,
@@ -246,7 +206,7 @@ export class LiveRun {
     })
   }
 
-  /** The next step is the last one of this segment, when the run can go on elsewhere. */
+  /** The next step is the last one of this segment, when the run can resume elsewhere. */
   drain() {
     this.draining = this.run.durable
   }
@@ -283,75 +243,77 @@ export class LiveRun {
     this.fiber?.interruptUnsafe()
   }
 
-  private step<E, R>(
+  /** Uses a name in a place; `use` gets its key. */
+  named<A, E, R>(
+    kind: NameKind,
+    place: Place,
     name: string,
-    effect: Effect.Effect<Schema.Json, E, R>,
-    after: ((value: Schema.Json) => ReadonlyArray<Event.Event>) | undefined,
-    outlet: OutputGuards | undefined
-  ): Effect.Effect<Schema.Json, E, R> {
+    use: (key: string) => Effect.Effect<A, E, R>,
+    implied = false
+  ): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
-      const key = this.use("step", name)
-      const stored = this.past.steps.get(key)
-      if (stored !== undefined) return Effect.succeed(stored)
-      // Nothing is skipped inside of a step: a stored step does not run at all.
-      const emit = (event: Event.Event) => this.append(event)
-      const within = outlet?.beside(emit)
-      const once = Effect.provideService(effect, CurrentRun, this.serviceIn(key + separator, within, emit))
-      return Effect.tap(once, (value) => {
-        const events = after?.(value) ?? []
-        const keep = (passed: ReadonlyArray<Event.Event>) => {
-          const parts = this.stepped(key, value, passed)
-          return this.checkpoint(key, value, this.run.durable ? this.commit(parts) : this.post(parts))
-        }
-        return within === undefined
-          ? keep(events)
-          : Effect.andThen(within.flush, Effect.flatMap(within.pass(events), keep))
+      const key = this.names.use(kind, place, name, implied)
+      return key instanceof AmbiguousName ? Effect.die(key) : use(key)
+    })
+  }
+
+  /** Runs what happens in a place, in the fiber that enters it. */
+  entering<A, E, R>(place: Place, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      place.fiber = Fiber.getCurrent()
+      return effect
+    })
+  }
+
+  /** What a step came to in an earlier attempt. */
+  outcome(key: string): Outcome | undefined {
+    const row = this.past.steps.get(key)
+    const outcome = row === undefined ? undefined : outcomeOf(row)
+    return outcome?._tag === "Forgotten" ? undefined : outcome
+  }
+
+  /** Notes how a step failed: it is stored with the next commit, by when the handler has gone on. */
+  failed(key: string, cause: Cause.Cause<unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.stop !== undefined) return Effect.void
+      if (Cause.hasInterruptsOnly(cause)) {
+        this.given.push({ key, error: undefined })
+        this.pending.push({ name: key, value: withdrawn })
+        return Effect.void
+      }
+      return Effect.map(keep(this.errors, cause), (failure) => {
+        this.seen(key, cause)
+        this.pending.push({ name: key, value: failedRow(failure) })
       })
     })
   }
 
-  /**
-   * A step to be committed, which shows that the run can be driven. Each has an event at least: its number says from where
-   * the run could be forked.
-   */
-  stepped(name: string, value: Schema.Json, told: ReadonlyArray<Event.Event> = []): Parts {
-    const events = told.length > 0 || !this.run.durable ? told : [checkpointOf(name, value)]
-    const steps = [{ name, value }]
-    return this.run.crashes === 0 ? { events, steps } : { events, steps, set: { crashes: 0 } }
+  /** Notes that the handler was given this failure of a step. */
+  seen(key: string, cause: Cause.Cause<unknown>) {
+    this.given.push({ key, error: Cause.squash(cause) })
   }
 
-  /** The commit of a step is what a run goes on from: hooks stand around it, and one that refuses ends the run. */
-  private checkpoint(step: string, value: Schema.Json, commit: Effect.Effect<void>): Effect.Effect<void> {
-    const traced = this.traced
-      ? Tracing.within(commit, "checkpoint", () => ({ attributes: { "fastagentic.step": step } }))
-      : commit
-    if (this.dispatch.checkpoint === direct.checkpoint) return traced
-    const call = checkpointOf(step, value).data
-    return Effect.orDie(this.dispatch.checkpoint(call, () => traced))
+  /** The failure that ends the run is tried again by a retry, and so is all that was given up because of it. */
+  forget(cause: Cause.Cause<unknown>): ReadonlyArray<Step> {
+    const waiting = new Set(this.pending.map(({ name }) => name))
+    const last = Cause.squash(cause)
+    const first = this.given.findIndex(({ error }) => error !== undefined && error === last)
+    const ended = first === -1 ? [] : this.given.slice(first)
+    this.pending = []
+    return ended
+      .filter(({ error, key }) => (error === undefined || error === last) && !waiting.has(key))
+      .map(({ key }) => ({ name: key, value: forgotten }))
   }
 
-  /** The name of this use of a name: the second `plan` of a run is `plan#2`, which nobody else can be called. */
-  use(kind: "step" | "interrupt", name: string) {
-    const count = (this.uses.get(`${kind} ${name}`) ?? 0) + 1
-    this.uses.set(`${kind} ${name}`, count)
-    return count === 1 && !/#\d+$/u.test(name) ? name : `${name}#${count}`
+  /** The parts of a commit with the outcomes that the handler has gone on from. */
+  withPending(parts: Parts): Parts {
+    if (this.pending.length === 0) return parts
+    const steps = [...this.pending, ...(parts.steps ?? [])]
+    this.pending = []
+    return { ...parts, steps }
   }
 
   now() {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
-
-const checkpointOf = (checkpointId: string, value: Schema.Json) =>
-  Event.make("checkpoint", { checkpointId, format: "step", bytes: JSON.stringify(value).length })
-
-/** Sums tokens and costs; what neither side reports stays unknown. */
-const add = (total: Event.Usage | undefined, more: Event.Usage): Event.Usage => {
-  if (total === undefined) return pick(more)
-  const sum: Record<string, number> = { ...total }
-  for (const [key, value] of Object.entries(pick(more))) sum[key] = (sum[key] ?? 0) + value
-  return { ...total, ...sum }
-}
-
-/** A number that cannot be true counts as none: a handler, a hook or an adapter may report anything. */
-const pick = (usage: Event.Usage): Event.Usage => Event.checkUsage(usage) ?? { inputTokens: 0, outputTokens: 0 }

@@ -139,6 +139,7 @@ export class RunSupervisor {
       past,
       journal: this.writerOf(run),
       hooks: bound.hooks,
+      errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
       budget: this.budget,
       metrics: this.metrics,
       traced: this.traced,

@@ -52,11 +52,12 @@ const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.sile
 
 /** The handler with its hooks and guards, in its run. */
 export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke, service = live.service) =>
-  Effect.suspend(() => live.dispatch.request(call, (admitted) => invoke(admitted.payload))).pipe(
-    Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
-    Effect.scoped,
-    Effect.provideService(CurrentRun, service)
-  )
+  Effect.suspend(() => live.dispatch.request(call, (admitted) => live.entering(live.top, invoke(admitted.payload))))
+    .pipe(
+      Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
+      Effect.scoped,
+      Effect.provideService(CurrentRun, service)
+    )
 
 const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, unknown>): Entry => ({
   at: live.now(),
@@ -92,10 +93,10 @@ const conclude = (
 }
 
 const complete = (live: LiveRun, output: Schema.Json) =>
-  live.conclude({
+  live.conclude(live.withPending({
     events: [{ type: "done", data: live.usage === undefined ? { output } : { output, usage: live.usage } }],
     set: { state: "completed", output, finishedAt: live.now() }
-  })
+  }))
 
 /** Whoever looks next goes on with it. */
 const letGo = (live: LiveRun) =>
@@ -136,8 +137,10 @@ const fail = Effect.fnUntraced(function*(
   if (failure.tag === "InternalError") {
     yield* Effect.annotateLogs(Effect.logError("A run failed unexpectedly", cause), aboutOf(live))
   }
+  const steps = live.forget(cause)
   yield* live.conclude({
     events: [{ type: "error", data: failure }],
+    ...(steps.length === 0 ? {} : { steps }),
     set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
   })
 })

@@ -3,7 +3,8 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { CurrentRun } from "../../run/Run.ts"
 import { StoreUnavailable } from "../../run/RunError.ts"
 import type { LiveRun } from "./liveRun.ts"
-import type { StoreWriter } from "./storeWriter.ts"
+import type { Place } from "./names.ts"
+import { replayed, stepped, storable } from "./stepOutcome.ts"
 
 /** Whatever else a run does waits for the journal, which waits for the side effect. */
 const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
@@ -15,30 +16,35 @@ const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
     sideEffect: () => refuse,
     sleep: () => refuse,
     interrupt: () => refuse,
-    delegate: () => refuse
+    delegate: () => refuse,
+    scope: () => refuse
   }
 }
 
 /** A step whose work and whose record are one transaction of the store. */
 export const sideEffect = <E, R>(
   live: LiveRun,
-  journal: StoreWriter,
+  place: Place,
   name: string,
   effect: Effect.Effect<Schema.Json, E, R | SqlClient>
 ): Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>> =>
-  Effect.suspend(() => {
-    const key = live.use("step", name)
-    const stored = live.past.steps.get(key)
-    if (stored !== undefined) return Effect.succeed(stored)
-    return journal.transact(
+  live.named("step", place, name, (key) => {
+    const known = live.outcome(key)
+    if (known !== undefined) return replayed<E>(live, key, known)
+    const body = Effect.flatMap(
       Effect.provideService(effect, CurrentRun, outOfReach(live.service)),
-      (value) => live.commitOf(live.stepped(key, value)),
+      (value) => storable(key, value)
+    )
+    return live.journal.transact(
+      body,
+      (value) => live.commitOf(stepped(live, key, value)),
       (write, written) => live.accept(write, written)
     ).pipe(
       Effect.catchIf(
         (error): error is StoreUnavailable => error instanceof StoreUnavailable,
         (error) => Effect.andThen(Effect.sync(() => live.halt({ _tag: "Lost", error })), Effect.interrupt)
       ),
+      Effect.onError((cause) => live.failed(key, cause)),
       Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
     )
   })

@@ -2,16 +2,14 @@ import { Effect } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import type { Interrupt, Request, Resolution } from "../../run/Interrupt.ts"
 import type { LiveRun } from "./liveRun.ts"
+import type { Place } from "./names.ts"
 
 /** Pauses the run until somebody decides, unless that has happened. */
-export const interrupt = (live: LiveRun, request: Request): Effect.Effect<Resolution> =>
-  Effect.suspend(() => {
-    let name = live.use("interrupt", request.name)
-    let known = live.past.interrupts.get(name)
-    while (known?.resolution !== undefined) {
-      if (isAbout(known, request)) return Effect.succeed(known.resolution)
-      name = live.use("interrupt", request.name)
-      known = live.past.interrupts.get(name)
+export const interrupt = (live: LiveRun, place: Place, request: Request): Effect.Effect<Resolution> =>
+  live.named("interrupt", place, request.name, (name) => {
+    const known = live.past.interrupts.get(name)
+    if (known?.resolution !== undefined) {
+      return isAbout(known, request) ? Effect.succeed(known.resolution) : interrupt(live, place, request)
     }
     const opened: Interrupt = known ?? {
       ...request,
@@ -48,9 +46,8 @@ const isAbout = (known: Interrupt, request: Request) =>
   (known.tool === request.tool && canonical(known.arguments ?? null) === canonical(request.arguments ?? null))
 
 /** Pauses the run until a time that is kept as a step, unless it is past. */
-export const sleep = (live: LiveRun, name: string, millis: number): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const key = live.use("step", name)
+export const sleep = (live: LiveRun, place: Place, name: string, millis: number): Effect.Effect<void> =>
+  live.named("step", place, `sleep ${name}`, (key) => {
     const stored = live.past.steps.get(key)
     const until = typeof stored === "number" ? stored : live.now() + millis
     if (stored !== undefined && until <= live.now()) return Effect.void
@@ -59,4 +56,4 @@ export const sleep = (live: LiveRun, name: string, millis: number): Effect.Effec
       ...(stored === undefined ? { steps: [{ name: key, value: until }] } : {}),
       set: { state: "suspended", waitsFor: "timer", wakeAt: until }
     }).pipe(Effect.andThen(Effect.interrupt))
-  })
+  }, name === "pause")

@@ -1,0 +1,72 @@
+// The run as its handler sees it, in one place: at the top, in a named branch, or inside of a step. LiveRun makes one for
+// each place; names and what is emitted belong to that place.
+import { Effect } from "effect"
+import type { Budget, RunContext } from "../../budget/Budget.ts"
+import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
+import type * as Event from "../../run/Event.ts"
+import type { Request } from "../../run/Interrupt.ts"
+import { CurrentRun } from "../../run/Run.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+import { delegate } from "./delegation.ts"
+import type { LiveRun } from "./liveRun.ts"
+import { insideScope, type Place } from "./names.ts"
+import { sideEffect } from "./sideEffect.ts"
+import { step } from "./steps.ts"
+import { interrupt, sleep } from "./suspensions.ts"
+
+export const serviceIn = (
+  live: LiveRun,
+  place: Place,
+  outlet: OutputGuards | undefined,
+  emit: (event: Event.Event) => Effect.Effect<void>
+): CurrentRun["Service"] => {
+  // What the handler says next comes after what it has said: nothing is held over a commit.
+  const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
+  const pause = (request: Request) => flushed(interrupt(live, place, request))
+  const spender: RunContext = {
+    record: live.run,
+    tell: (event) => Effect.suspend(() => live.append(event)),
+    interrupt: pause,
+    past: () => live.past.interrupts.values()
+  }
+  return {
+    record: live.run,
+    principal: live.principal,
+    emit: outlet === undefined
+      ? (event) => Effect.suspend(() => emit(event))
+      : (event) => outlet.say(event),
+    idempotencyKey: place.step === undefined ? live.run.runId : `${live.run.runId}/${place.step}`,
+    step: (name, effect, after) => flushed(step(live, place, outlet, name, effect, after)),
+    sideEffect: (name, effect) => flushed(sideEffect(live, place, name, effect)),
+    sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
+    interrupt: pause,
+    delegate: (agent, payload) => flushed(delegate(live, place, emit, agent, payload)),
+    scope: (name, effect) =>
+      live.named("step", place, name, (key) => {
+        const inside = insideScope(place, key)
+        return Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, outlet, emit))
+      }),
+    spend: (request) => spend(live, spender, request),
+    hooks: live.dispatch,
+    decided: (decision) => live.decided(decision)
+  }
+}
+
+const spend = (live: LiveRun, spender: RunContext, request: Parameters<Budget["Service"]["spend"]>[1]) => {
+  const granted = Effect.suspend(() => live.budget.spend(spender, request))
+  if (!live.traced) return granted
+  const { provider = "unknown" } = request
+  // What a call was and what it has cost belongs to the span of the call, in which this is asked.
+  return Tracing.note(() => ({ "gen_ai.provider.name": provider })).pipe(
+    Effect.andThen(Tracing.within(granted, "budget")),
+    Effect.map((grant) => ({
+      ...grant,
+      settle: (usage: Event.Usage | undefined) =>
+        Effect.tap(grant.settle(usage), (settled) =>
+          settled?.costUsd === undefined
+            ? Effect.void
+            : Tracing.note(() => ({ "gen_ai.usage.cost": settled.costUsd, "operation.cost": settled.costUsd })))
+    }))
+  )
+}

@@ -1,0 +1,102 @@
+// Gives each use of a name in a run its key: the place, the name, and a count when a place uses the name again. LiveRun
+// asks it for every step, pause and branch. A key never depends on scheduling: where it would, the use is refused.
+import { Fiber } from "effect"
+import { AmbiguousName } from "../../run/RunError.ts"
+
+/** Where in a run something happens: at its top, in a named branch, or inside of a step. */
+export interface Place {
+  /** The prefix of all keys in this place; empty at the top. */
+  readonly prefix: string
+  /** The key of the step around it, if there is one. */
+  readonly step: string | undefined
+  readonly parent: Place | undefined
+  /** The fiber that entered the place: it only waits for fibers that it has forked there. */
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+}
+
+export const top = (): Place => ({ prefix: "", step: undefined, parent: undefined, fiber: undefined })
+
+/** Between the key of a step and what is inside of it. */
+export const separator = " › "
+
+export const insideStep = (parent: Place, key: string): Place => ({
+  prefix: key + separator,
+  step: key,
+  parent,
+  fiber: undefined
+})
+
+export const insideScope = (parent: Place, key: string): Place => ({
+  prefix: `${key}/`,
+  step: parent.step,
+  parent,
+  fiber: undefined
+})
+
+interface Use {
+  count: number
+  readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
+  burst: number
+}
+
+export type NameKind = "step" | "interrupt"
+
+export class Names {
+  private readonly uses = new Map<string, Use>()
+  private burst = 0
+  private inBurst = false
+
+  /**
+   * The key of this use of a name: the second `plan` of a place is `plan#2`, and no other name has that key. A name that
+   * the runtime chose itself (`implied`) may be used by fibers that start at the same moment: their order is that of the
+   * code.
+   */
+  use(kind: NameKind, place: Place, name: string, implied = false): string | AmbiguousName {
+    const full = place.prefix + name
+    const known = this.uses.get(`${kind} ${full}`)
+    const fiber = Fiber.getCurrent()
+    const burst = implied ? this.currentBurst() : 0
+    if (known === undefined) {
+      const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+      if (fiber !== undefined) fibers.add(fiber)
+      this.uses.set(`${kind} ${full}`, { count: 1, fibers, burst })
+      return /#\d+$/u.test(full) ? `${full}#1` : full
+    }
+    if (fiber !== undefined && !(implied && known.burst === burst) && isShared(known, fiber, place)) {
+      return new AmbiguousName({ name, place: place.prefix })
+    }
+    known.count++
+    known.burst = burst
+    if (fiber !== undefined) known.fibers.add(fiber)
+    return `${full}#${known.count}`
+  }
+
+  /** A number that changes as soon as the code that runs now has given way. */
+  private currentBurst() {
+    if (!this.inBurst) {
+      this.inBurst = true
+      this.burst++
+      queueMicrotask(() => {
+        this.inBurst = false
+      })
+    }
+    return this.burst
+  }
+}
+
+/** Whether another fiber that is alive and does not wait for this one has used the name. */
+const isShared = ({ fibers }: Use, fiber: Fiber.Fiber<unknown, unknown>, place: Place) => {
+  for (const other of fibers) {
+    if (other === fiber || isAround(other, place)) continue
+    if (other.pollUnsafe() === undefined) return true
+    fibers.delete(other)
+  }
+  return false
+}
+
+const isAround = (fiber: Fiber.Fiber<unknown, unknown>, place: Place) => {
+  for (let around: Place | undefined = place; around !== undefined; around = around.parent) {
+    if (around.fiber === fiber) return true
+  }
+  return false
+}

@@ -1,0 +1,50 @@
+// The outcome of a step on its way into a commit and out of a replay: shared by steps, side effects and delegations.
+import { type Cause, Effect, type Schema } from "effect"
+import { readBack, Unstorable } from "../../base/internal/readBack.ts"
+import * as Event from "../../run/Event.ts"
+import { NotStorable } from "../../run/RunError.ts"
+import type { LiveRun, Parts } from "./liveRun.ts"
+import { type Outcome, revive, valueRow } from "./outcome.ts"
+
+/** The outcome of an earlier attempt: its value, its failure, or nothing ever when the handler had given it up. */
+export const replayed = <E>(live: LiveRun, key: string, outcome: Outcome): Effect.Effect<Schema.Json, E> => {
+  switch (outcome._tag) {
+    case "Value":
+      return Effect.succeed(outcome.value)
+    case "Failed":
+      return Effect.flatMap(revive(live.errors, outcome.failure), (cause) => {
+        live.seen(key, cause)
+        // cast: the failure of this step is what it has failed with before.
+        return Effect.failCause(cause as Cause.Cause<E>)
+      })
+    default:
+      return Effect.never
+  }
+}
+
+/** The value as a replay would give it. */
+export const storable = (key: string, value: Schema.Json): Effect.Effect<Schema.Json> => {
+  const back = readBack(value)
+  return back instanceof Unstorable
+    ? Effect.die(new NotStorable({ step: key, path: back.path, found: back.found }))
+    // cast: `readBack` gives JSON.
+    : Effect.succeed(back as Schema.Json)
+}
+
+/**
+ * A step to be committed, which shows that the run can be driven. Each has an event at least: its number says from where
+ * the run could be forked.
+ */
+export const stepped = (
+  live: LiveRun,
+  name: string,
+  value: Schema.Json,
+  recorded: ReadonlyArray<Event.Event> = []
+): Parts => {
+  const events = recorded.length > 0 || !live.run.durable ? recorded : [checkpointOf(name, value)]
+  const steps = [{ name, value: valueRow(value) }]
+  return live.run.crashes === 0 ? { events, steps } : { events, steps, set: { crashes: 0 } }
+}
+
+export const checkpointOf = (checkpointId: string, value: Schema.Json) =>
+  Event.make("checkpoint", { checkpointId, format: "step", bytes: JSON.stringify(value).length })

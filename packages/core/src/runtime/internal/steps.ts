@@ -1,0 +1,58 @@
+// Runs a step once per run: gives the stored outcome, or runs the body in a place of its own and commits what it came to.
+// The service of a run (currentRun.ts) calls it; a body whose outcome is stored never runs.
+import { Effect, type Schema } from "effect"
+import { direct } from "../../hook/internal/dispatch.ts"
+import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
+import type * as Event from "../../run/Event.ts"
+import { CurrentRun } from "../../run/Run.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
+import type { LiveRun } from "./liveRun.ts"
+import { insideStep, type Place } from "./names.ts"
+import { checkpointOf, replayed, stepped, storable } from "./stepOutcome.ts"
+
+export const step = <E, R>(
+  live: LiveRun,
+  place: Place,
+  outlet: OutputGuards | undefined,
+  name: string,
+  effect: Effect.Effect<Schema.Json, E, R>,
+  after: ((value: Schema.Json) => ReadonlyArray<Event.Event>) | undefined
+): Effect.Effect<Schema.Json, E, R> =>
+  live.named("step", place, name, (key) => {
+    const known = live.outcome(key)
+    if (known !== undefined) return replayed(live, key, known)
+    const inside = insideStep(place, key)
+    // Nothing is skipped inside of a step: a stored step does not run at all.
+    const emit = (event: Event.Event) => live.append(event)
+    const within = outlet?.beside(emit)
+    const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within, emit))
+    return once.pipe(
+      Effect.flatMap((value) => storable(key, value)),
+      Effect.tap((value) => {
+        const events = after?.(value) ?? []
+        const keep = (passed: ReadonlyArray<Event.Event>) => {
+          const parts = stepped(live, key, value, passed)
+          return checkpoint(live, key, value, live.run.durable ? live.commit(parts) : live.post(parts))
+        }
+        return within === undefined
+          ? keep(events)
+          : Effect.andThen(within.flush, Effect.flatMap(within.pass(events), keep))
+      }),
+      Effect.onError((cause) => live.failed(key, cause))
+    )
+  })
+
+/** Hooks stand around the commit of a step, from which a run resumes; one that refuses ends the run. */
+const checkpoint = (
+  live: LiveRun,
+  step: string,
+  value: Schema.Json,
+  commit: Effect.Effect<void>
+): Effect.Effect<void> => {
+  const traced = live.traced
+    ? Tracing.within(commit, "checkpoint", () => ({ attributes: { "fastagentic.step": step } }))
+    : commit
+  if (live.dispatch.checkpoint === direct.checkpoint) return traced
+  const call = checkpointOf(step, value).data
+  return Effect.orDie(live.dispatch.checkpoint(call, () => traced))
+}
