@@ -56,6 +56,7 @@ describe("Pins", () => {
         StoreUnavailable: 503,
         JournalDamaged: 500,
         ThreadBusy: 409,
+        ScheduleExists: 409,
         ShuttingDown: 503
       }
     )

@@ -9,13 +9,22 @@ import type { AnySchema, PayloadSchema } from "./Agent.ts"
 const TypeId = "~@fastagentic/core/Schedule"
 
 /**
- * What becomes of ticks that were missed, more than half a minute late: none of them, the last of them, or each of them, of
- * which the last 100.
+ * What becomes of ticks that were missed, more than half a minute late: no run, a run for the last of them, or a run for
+ * each of the last 100.
  *
  * @category models
  * @since 0.1.0
  */
 export type Missed = "skip" | "once" | "all"
+
+/**
+ * What becomes of a tick whose schedule still has a run that has not ended: nothing, it waits for the end of that run, or it
+ * starts its run beside it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Overlap = "skip" | "queue" | "allow"
 
 /** For whom the runs are, and what they may do. @category models @since 0.1.0 */
 export interface As {
@@ -33,15 +42,17 @@ export interface Any {
   readonly timeZone: string
   readonly payload: unknown
   readonly missed: Missed
+  readonly overlap: Overlap
   readonly as: As
 }
 
 /**
  * Declares a schedule; `App.make(…, { schedules: [nightly] })` serves it.
  *
- * `cron` has five fields, or six with seconds in front, in `timeZone` (UTC unless said). Each tick starts one run in the
- * whole cluster, `as` somebody (unless said the local user, without scopes), who passes the same door as any caller.
- * `missed` says what becomes of the ticks of a time when nothing ran, `"skip"` unless said.
+ * `cron` has five fields, or six with seconds in front, in `timeZone` (UTC by default). Each tick starts one run in the
+ * whole cluster, for the principal of `as` (by default the local user, without scopes), who passes the same door as any
+ * caller. `missed` decides about the ticks of a time when no server ran (`"skip"` by default), `overlap` about ticks that come
+ * before the run of an earlier one has ended (`"allow"` by default).
  *
  * **Example** (Reporting every night)
  *
@@ -65,6 +76,7 @@ export const make = <Payload extends PayloadSchema>(id: string, options: {
   readonly timeZone?: string
   readonly payload: Schema.Schema.Type<Payload>
   readonly missed?: Missed
+  readonly overlap?: Overlap
   readonly as?: As
 }): Any => ({
   [TypeId]: TypeId,
@@ -74,5 +86,6 @@ export const make = <Payload extends PayloadSchema>(id: string, options: {
   timeZone: options.timeZone ?? "UTC",
   payload: options.payload,
   missed: options.missed ?? "skip",
+  overlap: options.overlap ?? "allow",
   as: options.as ?? { principal: "local", tenant: "local", scopes: [] }
 })

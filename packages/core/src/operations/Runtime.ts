@@ -29,8 +29,10 @@ import type { Page } from "../runtime/internal/hub.ts"
 import { reconcile } from "../runtime/internal/reconcile.ts"
 import { resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
 import { RunSupervisor } from "../runtime/internal/runSupervisor.ts"
-import { compileSchedules, makeSchedules } from "../runtime/internal/schedules.ts"
+import { makeSchedules } from "../runtime/internal/schedules.ts"
+import { makeScheduleTicks } from "../runtime/internal/scheduleTicks.ts"
 import { makeStart } from "../runtime/internal/start.ts"
+import { compileSchedules } from "../runtime/internal/timedSchedules.ts"
 import { upgradeAll } from "../runtime/internal/upgradeAll.ts"
 import { RunEngine } from "../runtime/RunEngine.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
@@ -42,6 +44,7 @@ import { makeDecisions } from "./internal/decisions.ts"
 import { makeForks } from "./internal/forks.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
+import { makeScheduleCalls } from "./internal/scheduleCalls.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeVisibleTo } from "./internal/visibleTo.ts"
 
@@ -117,10 +120,47 @@ export interface ScheduleStatus {
   readonly cron: string
   readonly timeZone: string
   readonly missed: Schedule.Missed
+  readonly overlap: Schedule.Overlap
+  /** The principal that the runs act for. */
   readonly owner: string
+  /** Whether the app declares it: then callers cannot change or remove it. */
+  readonly declared: boolean
   readonly paused: boolean
   readonly next?: number
   readonly last?: number
+  readonly lastRunId?: string
+  /** How many ticks wait for the end of the last run. */
+  readonly waiting?: number
+  /** The reason why it can start no run. */
+  readonly problem?: string
+}
+
+/** A schedule with the payload of its runs and the scopes that they have. @category models @since 0.1.0 */
+export interface ScheduleDetails extends ScheduleStatus {
+  readonly payload: Schema.Json
+  readonly scopes: ReadonlyArray<string>
+}
+
+/**
+ * A schedule to make. Its runs act for the caller, with all scopes of the caller or with those named here.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ScheduleRequest {
+  readonly agent: string
+  readonly cron: string
+  readonly timeZone?: string
+  readonly payload: unknown
+  readonly missed?: Schedule.Missed
+  readonly overlap?: Schedule.Overlap
+  readonly scopes?: ReadonlyArray<string>
+}
+
+/** A schedule after it was written, and whether there was none before. @category models @since 0.1.0 */
+export interface WrittenSchedule {
+  readonly schedule: ScheduleDetails
+  readonly created: boolean
 }
 
 /** A page of a journal, see `Runtime.follow`. @category models @since 0.1.0 */
@@ -195,6 +235,21 @@ export class Runtime extends Context.Service<Runtime, {
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */
   readonly schedules: (caller: Caller) => Effect.Effect<ReadonlyArray<ScheduleStatus>, RunError>
+  readonly schedule: (caller: Caller, id: string) => Effect.Effect<ScheduleDetails, RunError>
+  /** Makes a schedule for the caller's tenant; the same request again changes nothing. */
+  readonly createSchedule: (
+    caller: Caller,
+    id: string,
+    request: ScheduleRequest
+  ) => Effect.Effect<WrittenSchedule, RunError>
+  /** Makes a schedule, or replaces one that a caller has made: its runs act for this caller then. */
+  readonly putSchedule: (
+    caller: Caller,
+    id: string,
+    request: ScheduleRequest
+  ) => Effect.Effect<WrittenSchedule, RunError>
+  /** Removes a schedule that a caller has made; its runs stay. */
+  readonly removeSchedule: (caller: Caller, id: string) => Effect.Effect<void, RunError>
   /** Starts the run of a schedule now; its ticks stay as they are. */
   readonly runSchedule: (caller: Caller, id: string, idempotencyKey?: string) => Effect.Effect<Started, RunError>
   /** Ticks that pass while a schedule is paused are not missed. */
@@ -273,7 +328,9 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* dueRuns.wakeAll(node.durable.store)
       yield* backgroundLoops(node, bound, dueRuns)
-      const schedules = makeSchedules(node, door, timed, yield* marks, starts)
+      const [name, store] = [fusion.app.identifier, yield* marks]
+      const ticks = makeScheduleTicks(node, door, name, store, starts)
+      const schedules = makeSchedules(node, name, bound, timed, store, ticks)
       yield* schedules.run
       return {
         fusion,
@@ -282,7 +339,7 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeRuns(node, door),
         ...makeDecisions(node, door, bound, fusion, dueRuns),
         ...makeResourceReads(fusion, door, services),
-        ...schedules.calls,
+        ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
         ...makeAuditReads(door, yield* Audit),
         ...makeVisibleTo(fusion, door),
         usage: makeUsage(budget, door),

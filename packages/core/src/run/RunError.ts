@@ -157,6 +157,12 @@ export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
   runId: Schema.String
 }, { httpApiStatus: 409 }) {}
 
+/** There is a schedule of this id already: another one that a caller made, or one that the app declares. @category errors @since 0.1.0 */
+export class ScheduleExists extends Schema.TaggedError<ScheduleExists>()("ScheduleExists", {
+  id: Schema.String,
+  declared: Schema.Boolean
+}, { httpApiStatus: 409 }) {}
+
 /** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {}
 
@@ -182,6 +188,7 @@ export const Reason = Schema.Union([
   StoreUnavailable,
   JournalDamaged,
   ThreadBusy,
+  ScheduleExists,
   ShuttingDown
 ])
 

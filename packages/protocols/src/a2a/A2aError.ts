@@ -112,6 +112,8 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
       return condition(-32000, "UNAVAILABLE", 503)("try again later", { headers: { "retry-after": "1" } })
     case "ThreadBusy":
       return unsupportedOperation(`task "${reason.runId}" of this context has not ended`)
+    case "ScheduleExists":
+      return unsupportedOperation(`there is a schedule "${reason.id}" already`)
     case "InvalidCursor":
     case "JournalDamaged":
       return internal("the task could not be read")

@@ -170,11 +170,31 @@ const pendingEndpoint = HttpApiEndpoint.get("pending", "/interrupts", {
 
 const id = { id: Schema.String }
 
+const createdSchedule = ScheduleRoutes.Details.annotate({ httpApiStatus: 201 })
+
 const scheduleEndpoints = [
   HttpApiEndpoint.get("list", "/schedules", {
     success: Schemas.pageOf(ScheduleRoutes.Status),
     error: problems(...always)
-  }).annotateMerge(OpenApi.annotations({ summary: "What starts by the clock, with the scope schedules:manage" })),
+  }).annotateMerge(OpenApi.annotations({ summary: "The schedules of the tenant, with the scope schedules:manage" })),
+  HttpApiEndpoint.get("get", "/schedules/:id", { params: id, success: ScheduleRoutes.Details, error: about }),
+  HttpApiEndpoint.post("create", "/schedules/:id", {
+    params: id,
+    payload: ScheduleRoutes.Request,
+    success: [ScheduleRoutes.Details, createdSchedule],
+    error: about
+  }).annotateMerge(OpenApi.annotations({ summary: "Make a schedule whose runs act for the caller" })),
+  HttpApiEndpoint.put("put", "/schedules/:id", {
+    params: id,
+    payload: ScheduleRoutes.Request,
+    success: [ScheduleRoutes.Details, createdSchedule],
+    error: about
+  }).annotateMerge(OpenApi.annotations({ summary: "Make or replace a schedule; its runs act for the caller then" })),
+  HttpApiEndpoint.delete("remove", "/schedules/:id", {
+    params: id,
+    success: HttpApiSchema.NoContent,
+    error: about
+  }).annotateMerge(OpenApi.annotations({ summary: "Remove a schedule; the runs that it has started stay" })),
   HttpApiEndpoint.post("run", "/schedules/:id/run", {
     params: id,
     headers: { "idempotency-key": Schema.optionalKey(Schema.String) },

@@ -21,7 +21,7 @@ import * as SystemRoutes from "./SystemRoutes.ts"
 import * as UsageRoute from "./UsageRoute.ts"
 import * as WebSocketRoute from "./WebSocketRoute.ts"
 
-type Method = "GET" | "POST"
+type Method = "GET" | "POST" | "PUT" | "DELETE"
 type Route = readonly [method: Method, path: `/${string}`, route: RequestContext.Route]
 
 const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyArray<Route> => [
@@ -48,6 +48,10 @@ const routesOf = (docs: Effect.Success<typeof SystemRoutes.makeDocs>): ReadonlyA
   ["GET", "/runs/:runId/interrupts/:id", RunRoutes.interrupt],
   ["POST", "/runs/:runId/interrupts/:id", RunRoutes.answer],
   ["GET", "/schedules", ScheduleRoutes.list],
+  ["GET", "/schedules/:id", ScheduleRoutes.get],
+  ["POST", "/schedules/:id", ScheduleRoutes.write("createSchedule")],
+  ["PUT", "/schedules/:id", ScheduleRoutes.write("putSchedule")],
+  ["DELETE", "/schedules/:id", ScheduleRoutes.remove],
   ["POST", "/schedules/:id/run", ScheduleRoutes.run],
   ["POST", "/schedules/:id/pause", ScheduleRoutes.pause(true)],
   ["POST", "/schedules/:id/resume", ScheduleRoutes.pause(false)],

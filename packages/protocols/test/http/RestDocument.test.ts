@@ -62,6 +62,8 @@ describe("The OpenAPI document", () => {
         "Run",
         "RunEvent",
         "Schedule",
+        "ScheduleDetails",
+        "ScheduleRequest",
         "SuspendedRun",
         "UsageReport"
       ])

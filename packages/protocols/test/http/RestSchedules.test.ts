@@ -65,7 +65,9 @@ describe("Schedules over REST", () => {
         cron: "0 0 1 1 *",
         timeZone: "UTC",
         missed: "skip",
+        overlap: "allow",
         owner: "reports",
+        declared: true,
         paused: false
       })
       assert.match(new Date(Number(next)).toISOString(), /^\d{4}-01-01T00:00:00\.000Z$/u)

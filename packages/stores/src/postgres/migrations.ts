@@ -276,6 +276,16 @@ const compacted = script(`
   INSERT INTO store_identity (id) VALUES (md5(random()::text || clock_timestamp()::text || pg_backend_pid()::text))
 `)
 
+/** Schedules that are made at run time are listed by their app; a key begins with it. */
+const scheduleDefinitions = script(`
+  ALTER TABLE schedules ADD COLUMN app text COLLATE "C";
+  ALTER TABLE schedules ADD COLUMN run_id text COLLATE "C";
+  ALTER TABLE schedules ADD COLUMN waiting text NOT NULL DEFAULT '[]';
+  ALTER TABLE schedules ADD COLUMN definition text;
+  UPDATE schedules SET app = split_part(id, '/', 1) WHERE position('/' in id) > 0;
+  CREATE INDEX schedules_by_app ON schedules (app)
+`)
+
 /**
  * Brings a database up to date; what has run before is recorded in the table `migrations`. Nodes that start together
  * take turns.
@@ -298,7 +308,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0007_waiting": waiting,
           "0008_suspended": suspended,
           "0009_schedules": schedules,
-          "0010_compacted": compacted
+          "0010_compacted": compacted,
+          "0011_schedule_definitions": scheduleDefinitions
         })
       )
     )

@@ -259,6 +259,16 @@ const compacted = script(`
   INSERT INTO store_identity (id) VALUES (lower(hex(randomblob(16))))
 `)
 
+/** Schedules that are made at run time are listed by their app; a key begins with it. */
+const scheduleDefinitions = script(`
+  ALTER TABLE schedules ADD COLUMN app TEXT;
+  ALTER TABLE schedules ADD COLUMN run_id TEXT;
+  ALTER TABLE schedules ADD COLUMN waiting TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE schedules ADD COLUMN definition TEXT;
+  UPDATE schedules SET app = substr(id, 1, instr(id, '/') - 1) WHERE instr(id, '/') > 0;
+  CREATE INDEX schedules_by_app ON schedules (app);
+`)
+
 /**
  * Brings a database up to date; what has run before is recorded in the table `migrations`.
  *
@@ -276,6 +286,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0007_waiting": waiting,
     "0008_suspended": suspended,
     "0009_schedules": schedules,
-    "0010_compacted": compacted
+    "0010_compacted": compacted,
+    "0011_schedule_definitions": scheduleDefinitions
   })
 )

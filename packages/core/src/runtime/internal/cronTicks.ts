@@ -1,40 +1,45 @@
-import { Cron } from "effect"
+// Which ticks of a schedule are due, and which of those start a run; schedules.ts decides by it.
 import type { Missed } from "../../app/Schedule.ts"
+import type { CronExpression } from "./cronExpression.ts"
 
-/** How many ticks are made up for at most. */
+/** How many missed ticks start a run at most. */
 const bound = 100
 /** A tick that is later than this was missed. */
 const grace = 30_000
+/** Ticks that are looked at: a missed hundred and those of the last half minute, of which there is one a second at most. */
+const enough = bound + grace / 1_000 + 1
+const most = 2 * enough
 
-const forward = (cron: Cron.Cron, after: number, now: number, limit: number) => {
+const forward = ({ next }: CronExpression, after: number, now: number): Array<number> => {
   const ticks: Array<number> = []
-  let tick = Cron.next(cron, new Date(after)).getTime()
-  while (tick <= now && ticks.length < limit) {
+  for (let tick = next(after); tick !== undefined && tick <= now && ticks.length < most; tick = next(tick)) {
     ticks.push(tick)
-    tick = Cron.next(cron, new Date(tick)).getTime()
   }
   return ticks
 }
 
 /** The ticks after a time up to now, in order: of very many the last ones. */
-export const ticksAfter = (cron: Cron.Cron, after: number, now: number): ReadonlyArray<number> => {
-  const ticks = forward(cron, after, now, 10 * bound)
-  if (ticks.length < 10 * bound) return ticks
-  let from = now
-  for (let count = 0; count <= bound; count++) from = Cron.prev(cron, new Date(from)).getTime()
-  return forward(cron, Math.max(after, from), now, 10 * bound)
+export const ticksAfter = (cron: CronExpression, after: number, now: number): ReadonlyArray<number> => {
+  let ticks = forward(cron, after, now)
+  for (let early = after, late = now; ticks.length === most && late - early > 1;) {
+    const middle = Math.floor((early + late) / 2)
+    const later = forward(cron, middle, now)
+    if (later.length < enough) late = middle
+    else [early, ticks] = [middle, later]
+  }
+  return ticks
 }
 
-/** Those that start a run: what is on time, and of what was missed as much as was agreed on. */
+/** The ticks that start a run: those on time, and as many of the missed ones as the schedule asks for. */
 export const toFire = (ticks: ReadonlyArray<number>, missed: Missed, now: number): ReadonlyArray<number> => {
   const onTime = ticks.filter((tick) => now - tick <= grace)
-  const past = ticks.slice(0, ticks.length - onTime.length)
+  const late = ticks.slice(0, ticks.length - onTime.length)
   switch (missed) {
     case "skip":
       return onTime
     case "once":
-      return [...past.slice(-1), ...onTime]
+      return [...late.slice(-1), ...onTime]
     case "all":
-      return [...past.slice(-bound), ...onTime]
+      return [...late.slice(-bound), ...onTime]
   }
 }

@@ -53,7 +53,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
   ): Effect.fn.Return<Started, RunError> {
     if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
     if (node.closing) return yield* fail(new ShuttingDown())
-    const payload = yield* decode(bound, request.payload)
+    const payload = yield* decodePayload(bound, request.payload)
     const runId = yield* random.uuidV7()
     const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
     const started = yield* admit(node, bound, principal, run, inherited)
@@ -87,7 +87,7 @@ export const targetOf = ({ callable }: RegisteredCallable) => `${callable.kind}/
 const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
 
 /** The payload is kept as it came, once it is known to fit. */
-const decode = (bound: RegisteredCallable, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
+export const decodePayload = (bound: RegisteredCallable, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
   tooDeep(payload) ?
     fail(nestedTooDeeply(bound.callable.identifier)) :
     asRunError(

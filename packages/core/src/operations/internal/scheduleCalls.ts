@@ -1,0 +1,219 @@
+// Calls that read and change the schedules of the caller's tenant, with the scope `schedules:manage`; Runtime.layer makes them.
+// The runs of a schedule act for the caller who wrote it last, with rights that this caller held then, and never with more.
+import { Effect, Result } from "effect"
+import { canonical } from "../../base/internal/canonical.ts"
+import * as Policy from "../../base/Policy.ts"
+import type { Caller } from "../../door/Caller.ts"
+import type { Door } from "../../door/internal/door.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
+import { fail, Forbidden, InvalidPayload, NotDeclared, type RunError, ScheduleExists } from "../../run/RunError.ts"
+import { parseCron } from "../../runtime/internal/cronExpression.ts"
+import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import type { Known, Schedules } from "../../runtime/internal/schedules.ts"
+import type { ScheduleTicks } from "../../runtime/internal/scheduleTicks.ts"
+import { decodePayload } from "../../runtime/internal/start.ts"
+import { keyOfMade, timedOf, type TimedSchedule } from "../../runtime/internal/timedSchedules.ts"
+import type { Definition, Mark, ScheduleStore } from "../../runtime/ScheduleStore.ts"
+import type { ScheduleDetails, ScheduleRequest, ScheduleStatus, Started, WrittenSchedule } from "../Runtime.ts"
+
+const scope = "schedules:manage"
+/** How many schedules a tenant can make: every node reads them all each second. */
+const most = 1_000
+
+export const makeScheduleCalls = (options: {
+  readonly node: RunSupervisor
+  readonly door: Door
+  readonly app: string
+  readonly callables: Callables
+  readonly declared: ReadonlyMap<string, TimedSchedule>
+  readonly store: ScheduleStore["Service"]
+  readonly schedules: Schedules
+  readonly ticks: ScheduleTicks
+}) => {
+  const { app, callables, declared, door, node, schedules, store, ticks } = options
+  // Ids that callers choose share one limit: there is no end to them.
+  const enter = (caller: Caller, id: string) => door.enter(caller, `schedule/${declared.has(id) ? id : ""}`, [scope])
+  const unknown = (id: string) => fail(new NotDeclared({ kind: "schedule", identifier: id }))
+
+  const statusOf = ({ mark, timed }: Known): ScheduleStatus => {
+    const { agent, bound, cron, declared, id, missed, overlap, principal, timeZone } = timed
+    const next = mark.paused ? undefined : timed.next(node.now())
+    return {
+      id,
+      agent,
+      cron,
+      timeZone,
+      missed,
+      overlap,
+      owner: principal.id,
+      declared,
+      paused: mark.paused,
+      ...(next === undefined ? {} : { next }),
+      ...(mark.fired === undefined ? {} : { last: mark.fired }),
+      ...(mark.runId === undefined ? {} : { lastRunId: mark.runId }),
+      ...(mark.waiting.length === 0 ? {} : { waiting: mark.waiting.length }),
+      ...(bound === undefined ? { problem: `the app has no agent "${agent}"` } : {})
+    }
+  }
+
+  const detailsOf = (known: Known): ScheduleDetails => ({
+    ...statusOf(known),
+    payload: known.timed.payload,
+    scopes: known.timed.principal.scopes
+  })
+
+  const find = Effect.fnUntraced(function*(caller: Caller, id: string) {
+    const principal = yield* enter(caller, id)
+    const known = yield* asRunError(schedules.find(principal.tenant, id))
+    return known === undefined ? yield* unknown(id) : { principal, known }
+  })
+
+  const list = Effect.fnUntraced(function*(caller: Caller) {
+    const { tenant } = yield* door.enter(caller, "schedules", [scope])
+    const all = yield* asRunError(schedules.all())
+    return all.filter(({ timed }) => timed.principal.tenant === tenant).map(statusOf)
+  })
+
+  const get = (caller: Caller, id: string) => Effect.map(find(caller, id), ({ known }) => detailsOf(known))
+
+  const runNow = Effect.fnUntraced(function*(
+    caller: Caller,
+    id: string,
+    key?: string
+  ): Effect.fn.Return<Started, RunError> {
+    const { known: { timed }, principal } = yield* find(caller, id)
+    const started = yield* ticks.begin(timed, key === undefined ? undefined : `schedule ${app}/${id} by ${key}`)
+    yield* door.audit(caller, principal, "run", `schedule/${id}`, { runId: started.run.runId })
+    return started
+  })
+
+  /** Ticks that pass during a pause are not missed. */
+  const pause = Effect.fnUntraced(function*(
+    caller: Caller,
+    id: string,
+    paused: boolean
+  ): Effect.fn.Return<ScheduleStatus, RunError> {
+    let { known, principal } = yield* find(caller, id)
+    while (known.mark.paused !== paused) {
+      const { mark } = known
+      const next = { ...mark, version: mark.version + 1, upto: Math.max(mark.upto, node.now()), paused }
+      if (yield* asRunError(store.set(next, mark.version))) known = { ...known, mark: next }
+      else known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
+    }
+    yield* door.audit(caller, principal, paused ? "pause" : "resume", `schedule/${id}`)
+    return statusOf(known)
+  })
+
+  /** A request that can be served, for a caller who may start the agent. */
+  const define = Effect.fnUntraced(function*(
+    caller: Caller,
+    principal: Principal,
+    id: string,
+    request: ScheduleRequest
+  ): Effect.fn.Return<Definition, RunError> {
+    const invalid = (path: string, message: string) =>
+      fail(new InvalidPayload({ target: "schedule", issues: [{ path: [path], message }] }))
+    if (!isId(id)) return yield* invalid("id", "Expected 1 to 128 letters, digits, dots, dashes and underscores")
+    const { agent, cron, missed = "skip", overlap = "allow", scopes = principal.scopes, timeZone = "UTC" } = request
+    const expression = parseCron(cron, timeZone)
+    if (Result.isFailure(expression)) return yield* invalid("cron", expression.failure)
+    const bound = callables.agent.get(agent)
+    if (bound === undefined) return yield* invalid("agent", `The app has no agent "${agent}"`)
+    const missing = [...bound.callable.scopes, ...scopes].filter((scope) => !Policy.holds(principal.scopes, scope))
+    if (missing.length > 0) {
+      yield* door.audit(caller, principal, "write", `schedule/${id}`, { decision: "Forbidden", rule: "scopes" })
+      return yield* fail(new Forbidden({ rule: "scopes", missing }))
+    }
+    const payload = yield* decodePayload(bound, request.payload)
+    const [at, { claims, roles, tenant }] = [node.now(), principal]
+    const holder = { id: principal.id, tenant, scopes, roles, claims }
+    return { id, agent, cron, timeZone, payload, missed, overlap, principal: holder, createdAt: at, updatedAt: at }
+  })
+
+  const write = Effect.fnUntraced(function*(
+    caller: Caller,
+    id: string,
+    request: ScheduleRequest,
+    replaces: boolean
+  ): Effect.fn.Return<WrittenSchedule, RunError> {
+    const principal = yield* enter(caller, id)
+    const definition = yield* define(caller, principal, id, request)
+    const key = keyOfMade(app, principal.tenant, id)
+    const written = (mark: Mark, created: boolean) =>
+      Effect.as(door.audit(caller, principal, created ? "create" : "change", `schedule/${id}`), {
+        schedule: detailsOf({ timed: timedOf(key, definition, callables), mark }),
+        created
+      })
+    while (true) {
+      const known = yield* asRunError(schedules.find(principal.tenant, id))
+      if (known?.timed.declared === true) return yield* fail(new ScheduleExists({ id, declared: true }))
+      const { mark } = known ?? {}
+      if (known === undefined || mark?.definition === undefined) {
+        if (yield* isFull(principal.tenant)) return yield* fail(new Forbidden({ rule: "schedules", missing: [] }))
+        // A version that none before of this id can have had: a node may still hold one that was removed.
+        const first: Mark = {
+          app,
+          key,
+          version: Math.max(definition.createdAt, 1),
+          upto: definition.createdAt,
+          waiting: [],
+          paused: false,
+          definition
+        }
+        if (yield* asRunError(store.set(first, 0))) return yield* written(first, true)
+        continue
+      }
+      if (isSame(mark.definition, definition)) return { schedule: detailsOf(known), created: false }
+      if (!replaces) return yield* fail(new ScheduleExists({ id, declared: false }))
+      const next = replacing(mark, { ...definition, createdAt: mark.definition.createdAt })
+      if (yield* asRunError(store.set(next, mark.version))) return yield* written(next, false)
+    }
+  })
+
+  const isFull = (tenant: string) =>
+    Effect.map(
+      asRunError(store.list(app)),
+      (marks) => marks.filter(({ definition }) => definition?.principal.tenant === tenant).length >= most
+    )
+
+  const remove = Effect.fnUntraced(function*(caller: Caller, id: string): Effect.fn.Return<void, RunError> {
+    let { known, principal } = yield* find(caller, id)
+    while (true) {
+      if (known.timed.declared) return yield* fail(new ScheduleExists({ id, declared: true }))
+      if (yield* asRunError(store.remove(known.mark.key, known.mark.version))) break
+      known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
+    }
+    yield* door.audit(caller, principal, "remove", `schedule/${id}`)
+  })
+
+  return {
+    schedules: list,
+    schedule: get,
+    runSchedule: runNow,
+    pauseSchedule: pause,
+    createSchedule: (caller: Caller, id: string, request: ScheduleRequest) => write(caller, id, request, false),
+    putSchedule: (caller: Caller, id: string, request: ScheduleRequest) => write(caller, id, request, true),
+    removeSchedule: remove
+  }
+}
+
+const isId = (id: string) => /^[A-Za-z0-9_.-]{1,128}$/u.test(id)
+
+/** Whether a caller has written what is there already, so that nothing changes. */
+const isSame = (
+  { createdAt: _a, updatedAt: _b, ...one }: Definition,
+  { createdAt: _c, updatedAt: _d, ...other }: Definition
+) => canonical(one) === canonical(other)
+
+/** Ticks that wait keep waiting, unless their runs would be of another agent or for somebody else. */
+const replacing = (mark: Mark, definition: Definition): Mark => ({
+  ...mark,
+  version: mark.version + 1,
+  upto: Math.max(mark.upto, definition.updatedAt),
+  waiting: mark.definition?.agent === definition.agent && mark.definition.principal.id === definition.principal.id
+    ? mark.waiting
+    : [],
+  definition
+})
