@@ -8,7 +8,7 @@ import { compare } from "./against/compare.ts"
 const { values } = parseArgs({
   options: {
     against: { type: "string" },
-    rounds: { type: "string", default: "10" },
+    rounds: { type: "string", default: "8" },
     only: { type: "string", default: "" }
   }
 })

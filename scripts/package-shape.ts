@@ -23,9 +23,11 @@ const subpaths = (staged: string): ReadonlyArray<string> => {
   return Object.entries(exports).flatMap(([subpath, target]) => {
     if (target === null || !subpath.includes("*")) return []
     const closed = Object.keys(exports).filter((key) => exports[key] === null)
-    return globSync(target, { cwd: staged })
+    return globSync(target.replace("*", "**/*"), { cwd: staged })
       .map((file) => subpath.replace("*", matched(target, `./${file}`)))
-      .filter((path) => !(path in exports) && path !== "./index" && !closed.some((key) => matchesGlob(path, key)))
+      .filter((path) =>
+        !(path in exports) && path !== "./index" && !closed.some((key) => matchesGlob(path, key.replace("*", "**")))
+      )
   })
 }
 

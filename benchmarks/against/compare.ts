@@ -24,7 +24,7 @@ type Pair = Readonly<Record<"commit" | "tree", Measured>>
 /** Two processes of the same code differ for as long as they live: each pair is a fresh one. */
 const pairs = 3
 /** That many rounds of each measure only warm up. */
-const warming = 3
+const warming = 2
 /** Short, so that the two turns of a round meet the same machine. */
 const turnMillis = 300
 

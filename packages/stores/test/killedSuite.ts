@@ -1,7 +1,7 @@
 /** What a process leaves that is killed while it writes to a run store: `killedSuite(…)` in a test file of the store. */
 import { assert, describe, it } from "@effect/vitest"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Audit, AuditChain, AuditLog } from "@fastagentic/core"
+import * as AuditContract from "@fastagentic/core/testing/contract/AuditContract"
+import * as AuditLogContract from "@fastagentic/core/testing/contract/AuditLogContract"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import * as Aead from "effect/crypto/Aead"
 import * as Digest from "effect/crypto/Digest"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Signature from "effect/crypto/Signature"
 import * as TestClock from "effect/testing/TestClock"
-import * as AuditContract from "../contract/AuditContract.ts"
-import * as AuditLogContract from "../contract/AuditLogContract.ts"
 
 AuditContract.suite("Audit.layerMemory", Audit.layerMemory)
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Budget, BudgetStore, type Event, Prices, RunError } from "@fastagentic/core"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Duration, Effect, Layer } from "effect"
 import * as TestClock from "effect/testing/TestClock"
-import { makeRun } from "../contract/RunStoreContract.ts"
 
 const run = makeRun({ tenant: "acme", owner: "ann" })
 

@@ -1,4 +1,4 @@
 import { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
-import { suite } from "../contract/BudgetStoreContract.ts"
+import { suite } from "@fastagentic/core/testing/contract/BudgetStoreContract"
 
 suite("BudgetStore.layerMemory", BudgetStore.layerMemory)

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ApiKeys, Auth, Principal } from "@fastagentic/core"
+import { suite } from "@fastagentic/core/testing/contract/ApiKeyStoreContract"
 import { Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { suite } from "../contract/ApiKeyStoreContract.ts"
 
 const Kept = Layer.provideMerge(ApiKeys.layer, ApiKeys.ApiKeyStore.layerMemory)
 

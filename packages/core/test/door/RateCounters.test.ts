@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { makeMemory, RateCounters } from "@fastagentic/core/door/RateCounters"
+import { suite } from "@fastagentic/core/testing/contract/RateCountersContract"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import { suite } from "../contract/RateCountersContract.ts"
 
 setFlagsFromString("--expose_gc")
 

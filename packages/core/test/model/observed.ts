@@ -156,5 +156,3 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
 
   return { books, lose, storeOf, audit }
 }
-
-export type Observed = ReturnType<typeof observe>

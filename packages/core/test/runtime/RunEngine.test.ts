@@ -1,6 +1,6 @@
 import { RunEngine, RunStore } from "@fastagentic/core"
+import { suite } from "@fastagentic/core/testing/contract/RunEngineContract"
 import { Effect, Layer } from "effect"
-import { suite } from "../contract/RunEngineContract.ts"
 
 const withEngine = (join: RunEngine.RunEngineShape["join"]) =>
   Layer.merge(RunStore.RunStore.layerMemory, Layer.succeed(RunEngine.RunEngine, { join }))

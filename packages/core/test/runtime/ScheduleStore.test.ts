@@ -1,4 +1,4 @@
 import { ScheduleStore } from "@fastagentic/core"
-import { suite } from "../contract/ScheduleStoreContract.ts"
+import { suite } from "@fastagentic/core/testing/contract/ScheduleStoreContract"
 
 suite("memory", ScheduleStore.ScheduleStore.layerMemory)

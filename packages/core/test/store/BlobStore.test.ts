@@ -1,4 +1,4 @@
 import * as BlobStore from "@fastagentic/core/store/BlobStore"
-import { suite } from "../contract/BlobStoreContract.ts"
+import { suite } from "@fastagentic/core/testing/contract/BlobStoreContract"
 
 suite("BlobStore.layerMemory", BlobStore.layerMemory)

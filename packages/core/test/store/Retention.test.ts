@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Retention, RunStore } from "@fastagentic/core"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
-import { makeRun } from "../contract/RunStoreContract.ts"
 
 const day = 86_400_000
 

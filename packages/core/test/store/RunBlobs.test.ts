@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, BlobStore, Event, Retention, Run, RunBlobs, RunError, RunStore, Runtime } from "@fastagentic/core"
+import { makeRun, suite } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { makeRun, suite } from "../contract/RunStoreContract.ts"
 import { caller, journal, layerRuntime, settle, start } from "../support.ts"
 
 const mark = "@fastagentic/blob"

@@ -1,4 +1,4 @@
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { suite } from "../contract/RunStoreContract.ts"
+import { suite } from "@fastagentic/core/testing/contract/RunStoreContract"
 
 suite("RunStore.layerMemory", RunStore.layerMemory)

@@ -1,5 +1,5 @@
 import * as RunBlobs from "@fastagentic/core/store/RunBlobs"
-import { suite } from "@fastagentic/core/test/contract/RunStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

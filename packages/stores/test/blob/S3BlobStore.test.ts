@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { BlobStore } from "@fastagentic/core/store/BlobStore"
-import { suite } from "@fastagentic/core/test/contract/BlobStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/BlobStoreContract"
 import { Effect, Layer, Redacted } from "effect"
 import { once } from "node:events"
 import { createServer, type RequestListener } from "node:http"

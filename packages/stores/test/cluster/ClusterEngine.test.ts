@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { suite } from "@fastagentic/core/test/contract/RunEngineContract"
+import { suite } from "@fastagentic/core/testing/contract/RunEngineContract"
 import { Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { join } from "node:path"

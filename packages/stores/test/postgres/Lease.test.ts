@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Layer } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"

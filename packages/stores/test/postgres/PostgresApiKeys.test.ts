@@ -1,4 +1,4 @@
-import { suite } from "@fastagentic/core/test/contract/ApiKeyStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/ApiKeyStoreContract"
 import { Effect, Layer } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithServer } from "./server.ts"

@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { suite } from "@fastagentic/core/test/contract/BudgetStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/BudgetStoreContract"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"
 import { crashes } from "../budget/crashes.ts"

@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { RateCounters } from "@fastagentic/core/door/RateCounters"
-import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
+import { suite } from "@fastagentic/core/testing/contract/RateCountersContract"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { PostgresRateCounters } from "../../src/postgres/index.ts"

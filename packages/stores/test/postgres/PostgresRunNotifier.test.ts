@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
 import { type Commit, RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Queue, type Redacted, Stream } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"

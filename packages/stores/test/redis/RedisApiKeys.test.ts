@@ -1,4 +1,4 @@
-import { suite } from "@fastagentic/core/test/contract/ApiKeyStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/ApiKeyStoreContract"
 import { Effect, Layer } from "effect"
 import { Redis } from "../../src/redis/index.ts"
 import { describeWithServer, options } from "./server.ts"

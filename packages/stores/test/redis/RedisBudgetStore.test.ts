@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { suite } from "@fastagentic/core/test/contract/BudgetStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/BudgetStoreContract"
 import { Effect, Layer, Redacted } from "effect"
 import { Redis } from "../../src/redis/index.ts"
 import { crashes } from "../budget/crashes.ts"

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { RateCounters } from "@fastagentic/core/door/RateCounters"
-import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
+import { suite } from "@fastagentic/core/testing/contract/RateCountersContract"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { RedisClient, RedisRateCounters } from "../../src/redis/index.ts"
 import { limitOf, raceProcesses } from "../rateProcesses.ts"

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Layer, Logger, Queue, Schedule, Stream } from "effect"
 import { Redis } from "../../src/redis/index.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { type Commit, RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun, suite } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Queue, Redacted, Schedule, Scope } from "effect"
 import type * as EffectRedis from "effect/persistence/Redis"
 import * as TestClock from "effect/testing/TestClock"

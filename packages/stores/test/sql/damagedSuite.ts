@@ -1,7 +1,7 @@
 /** What a damaged row does to its run and to others: `damagedSuite(layer)` in a test file of a store with SQL. */
 import { assert, describe, layer } from "@effect/vitest"
 import { type Commit, type Query, type ReadError, RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, type Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { token } from "../writes.ts"

@@ -1,7 +1,7 @@
 /** An effect and a commit, both or neither: `transactSuite(layer)` in a test file of a store with SQL. */
 import { assert, layer } from "@effect/vitest"
 import { type Commit, RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Deferred, Effect, Exit, Fiber, type Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { token } from "../writes.ts"

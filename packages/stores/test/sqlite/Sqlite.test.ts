@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Audit } from "@fastagentic/core/audit/Audit"
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { mkdtempSync, rmSync } from "node:fs"

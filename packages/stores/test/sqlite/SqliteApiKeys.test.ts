@@ -1,4 +1,4 @@
-import { suite } from "@fastagentic/core/test/contract/ApiKeyStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/ApiKeyStoreContract"
 import { SqliteApiKeys } from "../../src/sqlite/index.ts"
 
 suite("SqliteApiKeys", SqliteApiKeys.layer({ filename: ":memory:" }))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { suite } from "@fastagentic/core/test/contract/BudgetStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/BudgetStoreContract"
 import { Effect } from "effect"
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RateCounters } from "@fastagentic/core/door/RateCounters"
-import { suite } from "@fastagentic/core/test/contract/RateCountersContract"
+import { suite } from "@fastagentic/core/testing/contract/RateCountersContract"
 import { Clock, Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { TestClock } from "effect/testing"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { makeRun, suite } from "@fastagentic/core/test/contract/RunStoreContract"
+import { makeRun, suite } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"

@@ -1,4 +1,4 @@
-import { suite } from "@fastagentic/core/test/contract/ScheduleStoreContract"
+import { suite } from "@fastagentic/core/testing/contract/ScheduleStoreContract"
 import { Sqlite } from "../../src/sqlite/index.ts"
 
 suite("SqliteScheduleStore", Sqlite.layer({ filename: ":memory:" }))

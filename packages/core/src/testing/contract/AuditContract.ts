@@ -1,7 +1,14 @@
+// Contract of an `Audit`. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import { Audit, type Entry } from "@fastagentic/core/audit/Audit"
 import { Effect, Layer, Struct } from "effect"
+import { Audit, type Entry } from "../../audit/Audit.ts"
 
+/**
+ * Makes an audit entry.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeEntry = (overrides: Partial<Entry> = {}): Entry => ({
   at: 1_700_000_000_000,
   tenant: "acme",
@@ -15,7 +22,12 @@ export const makeEntry = (overrides: Partial<Entry> = {}): Entry => ({
 
 const odd = "żółw 🐢 ' \" {} , \\ \0 \ud800 /"
 
-/** What every audit trail does. */
+/**
+ * Declares the tests that every audit log passes, whatever it is kept in.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = (name: string, layer: Layer.Layer<Audit, unknown>) =>
   describe(name, () => {
     const withAudit = <A, E2>(use: (audit: Audit["Service"]) => Effect.Effect<A, E2>) =>

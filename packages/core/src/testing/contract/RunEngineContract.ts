@@ -1,19 +1,18 @@
+// Contract of a `RunEngine`. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Agent,
-  App,
-  Audit,
-  Auth,
-  Budget,
-  Caller,
-  Event,
-  RateLimit,
-  Run,
-  type RunRecord,
-  type RunStore,
-  Runtime
-} from "@fastagentic/core"
 import { Context, Effect, Layer, Ref, Schema, Stream } from "effect"
+import * as Agent from "../../app/Agent.ts"
+import * as App from "../../app/App.ts"
+import * as Audit from "../../audit/Audit.ts"
+import * as Budget from "../../budget/Budget.ts"
+import * as Auth from "../../door/Auth.ts"
+import * as Caller from "../../door/Caller.ts"
+import * as RateLimit from "../../door/RateLimit.ts"
+import * as Runtime from "../../operations/Runtime.ts"
+import * as Event from "../../run/Event.ts"
+import * as Run from "../../run/Run.ts"
+import type * as RunRecord from "../../run/RunRecord.ts"
+import type * as RunStore from "../../store/RunStore.ts"
 
 class Walker extends Agent.make("walker", {
   description: "Walks, naps and asks as it is told",
@@ -48,7 +47,12 @@ const handlersIn = (taken: Taken) =>
     Horse.toLayer(() => Effect.succeed("carried"))
   )
 
-/** What every engine does, on the store that its layer brings. */
+/**
+ * Declares the tests that every run engine passes, on the store that its layer brings.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = <E>(name: string, layer: Layer.Layer<RunStore.RunStore, E>) =>
   describe(name, () => {
     const onNode = <A, E2>(body: (node: Node) => Effect.Effect<A, E2>) =>

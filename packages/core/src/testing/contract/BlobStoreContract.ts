@@ -1,11 +1,8 @@
-/**
- * What every blob store has to do: `suite("FileBlobStore", layer)` in a test file of the store.
- *
- * The store may be shared with earlier suites: every test has bytes of its own.
- */
+// Contract of a `BlobStore`. A test file of the implementation calls `suite` once. The store may be shared with other
+// suites: every test has bytes of its own.
 import { assert, layer } from "@effect/vitest"
-import { BlobStore, type Listed } from "@fastagentic/core/store/BlobStore"
 import { Effect, type Layer } from "effect"
+import { BlobStore, type Listed } from "../../store/BlobStore.ts"
 
 const uniquely = globalThis.crypto.randomUUID()
 
@@ -19,6 +16,12 @@ const random = (length: number) => {
   return bytes
 }
 
+/**
+ * Declares the tests that every blob store passes, in a store that earlier suites may have used.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = (name: string, store: Layer.Layer<BlobStore, unknown>) =>
   layer(store, { excludeTestServices: true, timeout: "60 seconds" })(name, (it) => {
     it.effect("gives back what was put, under the hash of it", () =>

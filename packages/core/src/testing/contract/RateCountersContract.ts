@@ -1,6 +1,7 @@
+// Contract of `RateCounters`. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import { type Counter, RateCounters, type Taken } from "@fastagentic/core/door/RateCounters"
 import { Context, Effect, Layer, type Scope } from "effect"
+import { type Counter, RateCounters, type Taken } from "../../door/RateCounters.ts"
 
 type Counters = RateCounters["Service"]
 
@@ -22,7 +23,12 @@ const bucket = (key: string, limit: number, windowMillis: number): Counter => ({
 
 const isAllowed = (taken: ReadonlyArray<Taken>) => taken.every((one) => one.allowed)
 
-/** What every store of counters does. `makeLayer` gives a new store, whose layer is built once for each node. */
+/**
+ * Declares the tests that every store of rate counters passes; `makeLayer` gives a new store, whose layer is built once for each node.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = <E>(
   name: string,
   makeLayer: Effect.Effect<Layer.Layer<RateCounters, E>, never, Scope.Scope>,

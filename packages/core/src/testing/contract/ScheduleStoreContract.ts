@@ -1,6 +1,7 @@
+// Contract of a `ScheduleStore`. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import { type Definition, type Mark, ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import { Effect, Layer } from "effect"
+import { type Definition, type Mark, ScheduleStore } from "../../runtime/ScheduleStore.ts"
 
 const first: Mark = {
   app: "acme",
@@ -24,7 +25,12 @@ const definition: Definition = {
   updatedAt: 1_700_000_000_001
 }
 
-/** The behaviour that every store of schedules has. */
+/**
+ * Declares the tests that every store of schedules passes.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = <E>(name: string, layer: Layer.Layer<ScheduleStore, E>) =>
   describe(name, () => {
     const withStore = <A, E2>(use: (store: ScheduleStore["Service"]) => Effect.Effect<A, E2>) =>

@@ -1,12 +1,10 @@
-/**
- * What every run store has to do: `suite("SqliteRunStore", layer)` in a test file of the store.
- *
- * The store may be shared with earlier suites: every test has run ids and tenants of its own.
- */
+// Contract of a `RunStore`. A test file of the implementation calls `suite` once. The store may be shared with other
+// suites: every test has run ids and tenants of its own.
 import { assert, describe, layer } from "@effect/vitest"
-import * as Event from "@fastagentic/core/run/Event"
-import type { Interrupt, Resolution } from "@fastagentic/core/run/Interrupt"
-import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { Effect, type Layer, type Schema } from "effect"
+import * as Event from "../../run/Event.ts"
+import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import {
   type Admit,
   type Commit,
@@ -16,9 +14,8 @@ import {
   RunStore,
   type ScanQuery,
   type Written
-} from "@fastagentic/core/store/RunStore"
-import { Effect, type Layer, type Schema } from "effect"
-import { history } from "./runStoreHistory.ts"
+} from "../../store/RunStore.ts"
+import { history } from "./internal/runStoreHistory.ts"
 
 type Store = RunStore["Service"]
 
@@ -29,6 +26,12 @@ let counter = 0
 /** Sorts by creation, as every run id does. */
 const nextId = () => `${started}-${uniquely}-${String(++counter).padStart(6, "0")}`
 
+/**
+ * Makes the record of a running run with an id of its own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeRun = (overrides: Partial<RunRecord> = {}): RunRecord => {
   const runId = nextId()
   return {
@@ -133,6 +136,12 @@ const oddValues: Readonly<Record<string, Schema.Json>> = {
 
 const options = { excludeTestServices: true, timeout: "60 seconds" } as const
 
+/**
+ * Declares the tests that every run store passes, in a store that earlier suites may have used.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
   describe(name, () => {
     layer(store, options)("admit", (it) => {

@@ -1,9 +1,11 @@
+// A random history of writes and reads, done to a store and to a store in memory. Called by RunStoreContract.ts; both have to
+// answer the same.
 import { assert } from "@effect/vitest"
-import * as Event from "@fastagentic/core/run/Event"
-import type { Interrupt } from "@fastagentic/core/run/Interrupt"
-import { RunRecord, type RunState, WaitsFor } from "@fastagentic/core/run/RunRecord"
-import { type Changes, type Limits, type Query, RunStore, type Write } from "@fastagentic/core/store/RunStore"
 import { Context, Effect, Layer } from "effect"
+import * as Event from "../../../run/Event.ts"
+import type { Interrupt } from "../../../run/Interrupt.ts"
+import { RunRecord, type RunState, WaitsFor } from "../../../run/RunRecord.ts"
+import { type Changes, type Limits, type Query, RunStore, type Write } from "../../../store/RunStore.ts"
 
 type Store = RunStore["Service"]
 

@@ -1,6 +1,7 @@
+// Contract of a `BudgetStore`. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import { BudgetStore, type Request, type Use } from "@fastagentic/core/budget/BudgetStore"
 import { Duration, Effect, Layer, Random } from "effect"
+import { BudgetStore, type Request, type Use } from "../../budget/BudgetStore.ts"
 
 const minute = Duration.minutes(1)
 
@@ -27,7 +28,12 @@ const use = (cost: number | undefined, fields: Partial<Use> = {}): Use => ({
   ...fields
 })
 
-/** What every store of budgets does. */
+/**
+ * Declares the tests that every budget store passes.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = <E>(name: string, layer: Layer.Layer<BudgetStore, E>) =>
   describe(name, () => {
     const withStore = <A, E2>(run: (store: BudgetStore["Service"]) => Effect.Effect<A, E2>) =>

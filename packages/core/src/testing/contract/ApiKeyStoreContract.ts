@@ -1,6 +1,7 @@
+// Contract of an `ApiKeyStore`. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Layer } from "effect"
+import { ApiKey, ApiKeyStore } from "../../door/ApiKeys.ts"
 
 const makeKey = (prefix: string, fields: Partial<ApiKey> = {}) =>
   new ApiKey({
@@ -14,7 +15,12 @@ const makeKey = (prefix: string, fields: Partial<ApiKey> = {}) =>
     ...fields
   })
 
-/** What every store of API keys does. */
+/**
+ * Declares the tests that every store of API keys passes.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = <E>(name: string, layer: Layer.Layer<ApiKeyStore, E>) =>
   describe(name, () => {
     const withStore = <A, E2>(use: (store: ApiKeyStore["Service"]) => Effect.Effect<A, E2>) =>

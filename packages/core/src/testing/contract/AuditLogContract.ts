@@ -1,15 +1,16 @@
+// Contract of an `AuditLog` with its chain. A test file of the implementation calls `suite` once.
 import { assert, describe, it } from "@effect/vitest"
-import { Audit } from "@fastagentic/core/audit/Audit"
-import * as AuditChain from "@fastagentic/core/audit/AuditChain"
-import { AuditLog, genesis, type Link, type SubjectKey } from "@fastagentic/core/audit/AuditLog"
-import * as AuditRetention from "@fastagentic/core/audit/AuditRetention"
-import * as AuditSigner from "@fastagentic/core/audit/AuditSigner"
-import * as AuditVerify from "@fastagentic/core/audit/AuditVerify"
 import { Context, Effect, Layer, Redacted, type Scope } from "effect"
 import * as Aead from "effect/crypto/Aead"
 import * as Digest from "effect/crypto/Digest"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Signature from "effect/crypto/Signature"
+import { Audit } from "../../audit/Audit.ts"
+import * as AuditChain from "../../audit/AuditChain.ts"
+import { AuditLog, genesis, type Link, type SubjectKey } from "../../audit/AuditLog.ts"
+import * as AuditRetention from "../../audit/AuditRetention.ts"
+import * as AuditSigner from "../../audit/AuditSigner.ts"
+import * as AuditVerify from "../../audit/AuditVerify.ts"
 import { makeEntry } from "./AuditContract.ts"
 
 const crypto = Layer.mergeAll(Digest.layerWebCrypto, Aead.layerWebCrypto, Signature.layerWebCrypto).pipe(
@@ -43,7 +44,12 @@ const linkAt = (seq: number, hash = `h${seq}`): Link => ({ seq, hash, body: `{"s
 const all = { after: 0, before: Number.MAX_SAFE_INTEGER, order: "oldest", limit: 1_000 } as const
 const odd = "żółw 🐢 ' \" {} , \\ \0 %"
 
-/** What every audit log does, given how to make an empty one that nodes can share. */
+/**
+ * Declares the tests of the hash chain that every durable audit log passes; `makeStore` makes an empty log that nodes share.
+ *
+ * @category contracts
+ * @since 0.1.0
+ */
 export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Scope.Scope>) =>
   describe(name, () => {
     const withStore = <A, E>(use: (store: Store) => Effect.Effect<A, E, Scope.Scope>) =>
