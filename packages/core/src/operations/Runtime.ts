@@ -25,7 +25,7 @@ import type { RunRecord } from "../run/RunRecord.ts"
 import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
 import { makeDueRuns } from "../runtime/internal/dueRuns.ts"
 import { makeEngineClaim } from "../runtime/internal/engineClaim.ts"
-import type { Page } from "../runtime/internal/hub.ts"
+import type { Page, Until } from "../runtime/internal/hub.ts"
 import { reconcile } from "../runtime/internal/reconcile.ts"
 import { resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
 import { RunSupervisor } from "../runtime/internal/runSupervisor.ts"
@@ -38,7 +38,6 @@ import { RunEngine } from "../runtime/RunEngine.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
-import * as Tracing from "../telemetry/Tracing.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeForks } from "./internal/forks.ts"
@@ -85,9 +84,37 @@ export interface Checkpoint {
   readonly seq: number
 }
 
-/** `attached` says that the run was there before, under the same idempotency key. @category models @since 0.1.0 */
-export interface Started {
+/**
+ * A run that its caller was admitted to: following it authenticates and looks up nothing again, so a caller whose
+ * credentials expire meanwhile still sees the end of what it has begun.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunHandle {
+  /** The record as it was when the handle was made. */
   readonly run: RunRecord
+  /** The record as it stands. */
+  readonly current: Effect.Effect<RunRecord, RunError>
+  /** The run once it has ended or pauses. Interrupting the wait does not touch the run. */
+  readonly settled: Effect.Effect<RunRecord, RunError>
+  /**
+   * The journal after an event number: what is stored, then what comes, without gap or duplicate, until the run has
+   * ended (`"final"`), or also when it pauses (`"settled"`), or when it waits for somebody (`"somebody"`).
+   */
+  readonly follow: (
+    options: { readonly after: number; readonly until: Until }
+  ) => Effect.Effect<Stream.Stream<Page, ReadError>, RunError>
+  /** One page of what is stored. */
+  readonly events: (options: {
+    readonly after: number
+    readonly limit: number
+  }) => Effect.Effect<Page["events"], RunError>
+  readonly interrupts: Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+}
+
+/** `attached` says that the run was there before, under the same idempotency key. @category models @since 0.1.0 */
+export interface Started extends RunHandle {
   readonly attached: boolean
 }
 
@@ -163,8 +190,8 @@ export interface WrittenSchedule {
   readonly created: boolean
 }
 
-/** A page of a journal, see `Runtime.follow`. @category models @since 0.1.0 */
-export type { Page }
+/** A page of a journal, and when its reader has seen enough, see `RunHandle.follow`. @category models @since 0.1.0 */
+export type { Page, Until }
 
 /**
  * Every call names its caller, and every call is authenticated and authorised before anything else.
@@ -176,20 +203,16 @@ export class Runtime extends Context.Service<Runtime, {
   readonly fusion: Fusion.Fusion
   /** Starts a run and returns at once: the run is committed, and nothing the caller does ends it but `cancel`. */
   readonly start: (caller: Caller, request: StartRequest) => Effect.Effect<Started, RunError>
+  /** A run to be looked at more than once. `get`, `await`, `follow` and `events` each open it for one look. */
+  readonly open: (caller: Caller, runId: string) => Effect.Effect<RunHandle, RunError>
   readonly get: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   /** Newest first. */
   readonly list: (caller: Caller, request: ListRequest) => Effect.Effect<ReadonlyArray<RunRecord>, RunError>
-  /** The run once it has ended or pauses. Interrupting the wait does not touch the run. */
   readonly await: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
-  /**
-   * The journal after an event number: what is stored, then what comes, without gap or duplicate, until the run has
-   * ended (`"final"`) or also when it pauses (`"settled"`).
-   */
   readonly follow: (caller: Caller, runId: string, options: {
     readonly after: number
-    readonly until: "final" | "settled"
+    readonly until: Until
   }) => Effect.Effect<Stream.Stream<Page, ReadError>, RunError>
-  /** One page of what is stored. */
   readonly events: (caller: Caller, runId: string, options: {
     readonly after: number
     readonly limit: number
@@ -254,8 +277,11 @@ export class Runtime extends Context.Service<Runtime, {
   readonly runSchedule: (caller: Caller, id: string, idempotencyKey?: string) => Effect.Effect<Started, RunError>
   /** Ticks that pass while a schedule is paused are not missed. */
   readonly pauseSchedule: (caller: Caller, id: string, paused: boolean) => Effect.Effect<ScheduleStatus, RunError>
-  /** Only looks at the credentials: for lists and documents that need a known caller and nothing more. */
-  readonly authenticate: (caller: Caller) => Effect.Effect<void, RunError>
+  /**
+   * Looks at the credentials once for all calls of a request: the runtime knows the caller that it returns, and does not
+   * authenticate it again. A connection that lives on authenticates each of its requests.
+   */
+  readonly authenticate: (caller: Caller) => Effect.Effect<Caller, RunError>
   /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
   readonly offered: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
   /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
@@ -282,7 +308,7 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.Layer<
+export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer.Layer<
   Runtime,
   Fusion.FusionError | StoreUnavailable,
   App.Handlers<A> | RunStore | Auth | RateLimit | Budget | Audit
@@ -295,36 +321,42 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
       const bound = yield* resolveHandlers(fusion, services)
       const timed = yield* compileSchedules(fusion.app, bound)
       const budget = yield* Budget
-      const node = new RunSupervisor({
+      const { rules } = yield* RateLimit
+      yield* checkRules(rules, fusion)
+      const limit = makeLimiter(rules, yield* counters)
+      const auth = yield* Auth
+      const audit = yield* Audit
+      const policy = yield* PolicyRules
+      const engine = yield* RunEngine
+      const options = {
         app: fusion.app.identifier,
         durable: yield* RunStore,
         ephemeral: makeMemoryRunStore(1_000),
         services,
         budget,
-        audit: yield* Audit,
+        audit,
         clock: yield* Effect.clockWith(Effect.succeed),
-        grace: options.grace ?? "5 seconds"
-      })
-      yield* node.run
-      const { rules } = yield* RateLimit
-      yield* checkRules(rules, fusion)
-      const limit = makeLimiter(rules, yield* counters)
-      const policy = yield* PolicyRules
-      const door = makeDoor({
-        auth: yield* Auth,
-        rules: policy,
-        limit,
-        audit: yield* Audit,
-        refusals: yield* makeAuditThrottle(yield* Audit, () => node.now()),
-        metrics: node.metrics,
-        now: () => node.now()
-      })
-      const starts = makeStart(node, door, bound)
-      const dueRuns = makeDueRuns(node, bound)
-      node.children = { start: starts.startChild, settled: (run) => node.settled(run) }
-      node.onSettled = dueRuns.onSettled
-      yield* upgradeAll(node, bound)
-      node.engineSchedule = yield* (yield* RunEngine).join(makeEngineClaim(node, bound))
+        grace: grace ?? "5 seconds"
+      }
+      const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
+        options,
+        Effect.fnUntraced(function*(node) {
+          const now = () => node.now()
+          const refusals = yield* makeAuditThrottle(audit, now)
+          const door = makeDoor({ auth, rules: policy, limit, audit, refusals, metrics: node.metrics, now })
+          const starts = makeStart(node, door, bound)
+          const dueRuns = makeDueRuns(node, bound)
+          yield* upgradeAll(node, bound)
+          return {
+            door,
+            starts,
+            dueRuns,
+            children: { start: starts.startChild, settled: (run: RunRecord) => node.settled(run) },
+            onSettled: dueRuns.onSettled,
+            engineSchedule: yield* engine.join(makeEngineClaim(node, bound))
+          }
+        })
+      )
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* dueRuns.wakeAll(node.durable.store)
       yield* backgroundLoops(node, bound, dueRuns)
@@ -340,11 +372,10 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
         ...makeDecisions(node, door, bound, fusion, dueRuns),
         ...makeResourceReads(fusion, door, services),
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
-        ...makeAuditReads(door, yield* Audit),
+        ...makeAuditReads(door, audit),
         ...makeVisibleTo(fusion, door),
         usage: makeUsage(budget, door),
-        // What follows is authenticated again, and traced then.
-        authenticate: (caller) => Effect.asVoid(Tracing.silently(door.authenticate(caller))),
+        authenticate: door.identify,
         drain: node.drain,
         ready: Effect.sync(() => !node.closing)
       }

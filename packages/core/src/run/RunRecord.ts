@@ -140,6 +140,16 @@ export const isFinal = (state: RunState): state is typeof finalStates[number] =>
   finalStates.some((final) => final === state)
 
 /**
+ * Whether a run continues only when somebody acts: it waits for a decision, for a definition that it fits, or for repair.
+ * Timers, children and starts that are due end by themselves.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const needsSomebody = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsFor">): boolean =>
+  state === "suspended" && (waitsFor === "interrupt" || waitsFor === "migration" || waitsFor === "repair")
+
+/**
  * Whether a waiting caller gets its answer now: the run ended, or it pauses for something. A run that its node let go of
  * goes on at once elsewhere.
  *

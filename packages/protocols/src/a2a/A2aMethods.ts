@@ -1,12 +1,10 @@
 // The methods of A2A 1.0, each a view of runs or one call of the runtime.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
-import type { RunEvent } from "@fastagentic/core/run/Event"
+import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, Stream } from "effect"
-import { untilSomebody } from "../internal/waiting.ts"
 import * as A2aError from "./A2aError.ts"
 import * as A2aMessage from "./A2aMessage.ts"
 import * as A2aSchema from "./A2aSchema.ts"
@@ -36,6 +34,7 @@ type Failure = A2aError.A2aError | RunError
 
 /** A run with its view as far as it is known. */
 interface Delivered {
+  readonly handle: RunHandle
   readonly run: RunRecord
   readonly view: TaskView
 }
@@ -46,24 +45,21 @@ export type Method = (call: Call, params: unknown) => Effect.Effect<Reply, Failu
 export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): ReadonlyMap<string, Method> => {
   /** A task is a run of an agent; on an agent's own path, of that agent. */
   const find = Effect.fnUntraced(function*({ caller, onPath }: Call, id: string) {
-    const run = yield* runtime.get(caller, id)
-    if (run.kind === "agent" && (onPath === undefined || run.agent === onPath)) return run
+    const handle = yield* runtime.open(caller, id)
+    const { run } = handle
+    if (run.kind === "agent" && (onPath === undefined || run.agent === onPath)) return handle
     return yield* A2aError.taskNotFound(`there is no task "${id}"`)
   })
 
   const viewOf = (run: RunRecord) => new TaskView(run, skills.get(run.agent))
 
-  const advance = (caller: Caller, runId: string, view: TaskView, events: ReadonlyArray<RunEvent>) =>
-    events.some((event) => event.type === "error")
-      ? Effect.map(runtime.get(caller, runId), (run) => view.apply(events, run.state))
-      : Effect.sync(() => view.apply(events, undefined))
-
-  const load = Effect.fnUntraced(function*(caller: Caller, run: RunRecord) {
+  /** The task as of a record of its run. */
+  const load = Effect.fnUntraced(function*({ events }: RunHandle, run: RunRecord) {
     const view = viewOf(run)
     while (view.seq < run.seq) {
-      const events = yield* runtime.events(caller, run.runId, { after: view.seq, limit: 1_000 })
-      if (events.length === 0) break
-      yield* advance(caller, run.runId, view, events)
+      const page = yield* events({ after: view.seq, limit: Math.min(run.seq - view.seq, 1_000) })
+      if (page.length === 0) break
+      view.apply(page, run.state)
     }
     return view
   })
@@ -72,25 +68,26 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const { message } = request
     const skill = yield* A2aSkill.choose(skills, onPath, request)
     const payload = yield* A2aMessage.toPayload(skill, message)
-    const { run } = yield* runtime.start(caller, {
+    const handle = yield* runtime.start(caller, {
       kind: "agent",
       identifier: skill.agent.identifier,
       payload,
       idempotencyKey: `a2a:${message.messageId}`,
       threadId: message.contextId || globalThis.crypto.randomUUID()
     })
-    yield* sameContext(message, run)
-    return { run, view: viewOf(run) }
+    yield* sameContext(message, handle.run)
+    return { handle, run: handle.run, view: viewOf(handle.run) }
   })
 
   const answer = Effect.fnUntraced(function*(call: Call, taskId: string, message: A2aSchema.Message) {
-    const run = yield* find(call, taskId)
+    const handle = yield* find(call, taskId)
+    const { run } = handle
     yield* sameContext(message, run)
-    const { open } = yield* load(call.caller, run)
+    const { open } = yield* load(handle, run)
     const asked = A2aMessage.toAnswer(message, open)
     const given = yield* open.length > 0 ? asked : Effect.mapError(asked, () => takesNothing(run))
     const answered = yield* runtime.answer(call.caller, taskId, given.id, given.answer)
-    return { run: answered, view: yield* load(call.caller, answered) }
+    return { handle, run: answered, view: yield* load(handle, answered) }
   })
 
   /** Brings a message to its run: a new one is seen from its beginning, one that goes on from here. */
@@ -102,28 +99,23 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     return taskId === undefined ? start(call, request) : answer(call, taskId, request.message)
   }
 
-  const follow = Effect.fnUntraced(function*(
-    caller: Caller,
-    { run: { runId }, view }: Delivered,
-    until: "final" | "somebody"
-  ): Effect.fn.Return<Stream.Stream<Updates, A2aError.A2aError>, RunError> {
-    const pages: Stream.Stream<Page, unknown> = until === "final"
-      ? yield* runtime.follow(caller, runId, { after: view.seq, until })
-      : yield* untilSomebody(runtime, caller, runId, view.seq)
-    return pages.pipe(
-      Stream.mapEffect(({ events }) => advance(caller, runId, view, events)),
-      Stream.mapError(() => unavailable)
+  const follow = ({ handle, view }: Pick<Delivered, "handle" | "view">, until: "final" | "somebody") =>
+    Effect.map(
+      handle.follow({ after: view.seq, until }),
+      (pages): Stream.Stream<Updates, A2aError.A2aError> =>
+        pages.pipe(
+          Stream.map(({ events, run }) => view.apply(events, run.state)),
+          Stream.mapError(() => unavailable)
+        )
     )
-  })
 
   const streamed = Effect.fnUntraced(function*(
-    caller: Caller,
     delivered: Delivered,
     until: "final" | "somebody",
     historyLength?: number
   ) {
     const first: Updates = [{ task: delivered.view.task(historyLength) }]
-    const rest = yield* follow(caller, delivered, until)
+    const rest = yield* follow(delivered, until)
     return { _tag: "Updates", updates: Stream.concat(Stream.succeed(first), rest) } as const
   })
 
@@ -131,36 +123,38 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const { historyLength, returnImmediately } = request.configuration ?? {}
     const delivered = yield* deliver(call, request)
     if (returnImmediately === true) {
-      return result({ task: (yield* load(call.caller, delivered.run)).task(historyLength) })
+      return result({ task: (yield* load(delivered.handle, delivered.run)).task(historyLength) })
     }
-    yield* Stream.runDrain(yield* follow(call.caller, delivered, "somebody"))
+    yield* Stream.runDrain(yield* follow(delivered, "somebody"))
     return result({ task: delivered.view.task(historyLength) })
   })
 
   const sendStreamingMessage = (call: Call, request: A2aSchema.SendMessageRequest) =>
     Effect.flatMap(
       deliver(call, request),
-      (delivered) => streamed(call.caller, delivered, "somebody", request.configuration?.historyLength)
+      (delivered) => streamed(delivered, "somebody", request.configuration?.historyLength)
     )
 
   const getTask = Effect.fnUntraced(function*(call: Call, { historyLength, id }: typeof A2aSchema.GetTaskRequest.Type) {
-    const view = yield* load(call.caller, yield* find(call, id))
+    const handle = yield* find(call, id)
+    const view = yield* load(handle, handle.run)
     return result(view.task(historyLength))
   })
 
   const cancelTask = Effect.fnUntraced(function*(call: Call, { id }: typeof A2aSchema.TaskRequest.Type) {
-    yield* find(call, id)
+    const handle = yield* find(call, id)
     const run = yield* runtime.cancel(call.caller, id)
     if (isFinal(run.state) && run.state !== "cancelled") {
       return yield* A2aError.taskNotCancelable(`the task is ${run.state}`)
     }
-    return result((yield* load(call.caller, run)).task())
+    return result((yield* load(handle, run)).task())
   })
 
   const subscribeToTask = Effect.fnUntraced(function*(call: Call, { id }: typeof A2aSchema.TaskRequest.Type) {
-    const run = yield* find(call, id)
+    const handle = yield* find(call, id)
+    const { run } = handle
     if (isFinal(run.state)) return yield* A2aError.unsupportedOperation(`the task is ${run.state}`)
-    return yield* streamed(call.caller, { run, view: yield* load(call.caller, run) }, "final")
+    return yield* streamed({ handle, run, view: yield* load(handle, run) }, "final")
   })
 
   const extendedCard: Method = ({ caller, card }) =>

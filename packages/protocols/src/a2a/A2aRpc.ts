@@ -30,7 +30,8 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   const { caller } = call
   let id: RequestId | undefined = null
   const answer = Effect.gen(function*() {
-    yield* runtime.authenticate(caller)
+    // Once for all that the request does.
+    const known = { ...call, caller: yield* runtime.authenticate(caller) }
     const json = yield* readJson(request)
     id = idOf(json)
     const rpc = yield* readRequest(json)
@@ -39,10 +40,10 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
     const method = methods.get(rpc.method)
     if (method === undefined) return yield* A2aError.methodNotFound(`there is no method "${rpc.method}"`)
     if (rpc.id === undefined) {
-      yield* method(call, withoutWaiting(rpc.params))
+      yield* method(known, withoutWaiting(rpc.params))
       return HttpServerResponse.empty()
     }
-    return respond(yield* method(call, rpc.params), rpc.id, caller)
+    return respond(yield* method(known, rpc.params), rpc.id, caller)
   })
   return answer.pipe(
     Effect.catchCause((cause) => Effect.map(errorOf(cause, caller), (error) => refuse(error, id, caller)))

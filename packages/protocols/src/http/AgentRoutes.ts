@@ -1,5 +1,5 @@
 // Starting agents and calling tools over REST.
-import type { Started } from "@fastagentic/core/operations/Runtime"
+import type { RunHandle } from "@fastagentic/core/operations/Runtime"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, Schema } from "effect"
@@ -37,12 +37,15 @@ const start = Effect.fnUntraced(function*(
 /** `POST /agents/{identifier}` and `POST /tools/{identifier}`: waits. 200 is the answer itself, 202 the run that pauses. */
 export const call = (kind: "agent" | "tool") =>
   RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-    const { run } = yield* start(exchange, kind, yield* RequestContext.queryAs(exchange, CallQuery))
-    // Who calls has been told; the same again is nothing to see.
-    return yield* answer(exchange, yield* Tracing.silently(exchange.runtime.await(exchange.caller, run.runId)))
+    const started = yield* start(exchange, kind, yield* RequestContext.queryAs(exchange, CallQuery))
+    return yield* answer(exchange, started, yield* Tracing.silently(started.settled))
   }))
 
-const answer = Effect.fnUntraced(function*(exchange: RequestContext.RequestContext, run: RunRecord) {
+const answer = Effect.fnUntraced(function*(
+  exchange: RequestContext.RequestContext,
+  handle: RunHandle,
+  run: RunRecord
+) {
   const headers = { "x-run-id": run.runId }
   const about = { traceId: exchange.caller.traceId, runId: run.runId }
   if (run.state === "completed") return HttpServerResponse.jsonUnsafe(run.output ?? null, { headers })
@@ -53,12 +56,12 @@ const answer = Effect.fnUntraced(function*(exchange: RequestContext.RequestConte
       about
     )
   }
-  return yield* accepted(exchange, run)
+  return yield* accepted(handle, run)
 })
 
-/** 202: a run that goes on or pauses, and where it is. */
-export const accepted = Effect.fnUntraced(function*(exchange: RequestContext.RequestContext, run: RunRecord) {
-  const interrupts = run.state === "suspended" ? yield* exchange.runtime.interrupts(exchange.caller, run.runId) : []
+/** 202: a run that continues or pauses, and where it is. */
+export const accepted = Effect.fnUntraced(function*(handle: RunHandle, run: RunRecord) {
+  const interrupts = run.state === "suspended" ? yield* handle.interrupts : []
   const open = interrupts.filter((interrupt) => interrupt.state === "open")
   return HttpServerResponse.jsonUnsafe(
     open.length === 0 ? Schemas.runOf(run) : { ...Schemas.runOf(run), interrupts: open },
@@ -68,13 +71,12 @@ export const accepted = Effect.fnUntraced(function*(exchange: RequestContext.Req
 
 /** `POST /agents/{identifier}/runs`: starts, now or at `?startAt=`, and returns at once. */
 export const background = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { run } = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, StartQuery))
-  return yield* accepted(exchange, run)
+  const started = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, StartQuery))
+  return yield* accepted(started, started.run)
 }))
 
 /** `POST /agents/{identifier}/stream`: the journal from its first event, until the run has ended or pauses. */
 export const stream = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { run }: Started = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, CallQuery))
-  const pages = yield* exchange.runtime.follow(exchange.caller, run.runId, { after: 0, until: "settled" })
-  return EventStream.response(pages, { "x-run-id": run.runId })
+  const { follow, run } = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, CallQuery))
+  return EventStream.response(yield* follow({ after: 0, until: "settled" }), { "x-run-id": run.runId })
 }))

@@ -25,7 +25,6 @@ export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) 
   return HttpServerResponse.jsonUnsafe({ items, next: more ? String(last) : null })
 }))
 
-/** What is wrong with a query is for known callers only. */
 const queryOf = (exchange: RequestContext.RequestContext) =>
   RequestContext.queryAs(exchange, Query).pipe(
     Effect.filterOrFail(
@@ -37,6 +36,5 @@ const queryOf = (exchange: RequestContext.RequestContext) =>
       limit,
       order,
       after: after === undefined ? undefined : Number(after)
-    })),
-    Effect.tapError(() => exchange.runtime.authenticate(exchange.caller))
+    }))
   )

@@ -12,7 +12,6 @@ export const readResource = RequestContext.handle(Effect.fnUntraced(function*(ex
   const entry = exchange.runtime.fusion.resources.get(identifier)
   const names = entry === undefined ? [] : Resource.paramNames(entry.resource.uriTemplate)
   if (entry === undefined || names.length !== segments.length) {
-    yield* exchange.runtime.authenticate(exchange.caller)
     return yield* new RunError({
       reason: new NotDeclared({ kind: "resource", identifier: [identifier, ...segments].join("/") })
     })

@@ -72,7 +72,7 @@ const makeNoRoute = (routes: ReadonlyArray<Route>) => {
     method,
     pattern: new RegExp(`^${path.replace("/*", "(/.*)?").replaceAll(/:\w+/gu, "[^/]+")}$`, "u")
   }))
-  return RequestContext.handle(({ request: { method, url } }) => {
+  return RequestContext.open(({ request: { method, url } }) => {
     const path = url.split("?")[0] ?? ""
     const allowed = patterns.filter(({ pattern }) => pattern.test(path)).map((served) => served.method)
     const isElsewhere = allowed.length > 0 && !allowed.some((one) => one === method)

@@ -48,14 +48,22 @@ type Refusal =
   | Problem.NoSuchRoute
   | Problem.MethodNotAllowed
 
+type Handler = (exchange: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
+
 /**
- * Turns a handler into a route: every failure becomes a problem, every answer carries the trace id and, when a limit
- * was counted for it, how much of it is left.
+ * A route for known callers: each request is authenticated once, before anything of it is read, and the handler's calls of
+ * the runtime do not authenticate again.
  */
-export const handle = (
-  handler: (exchange: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
-): Route =>
-(runtime) =>
+export const handle = (handler: Handler): Route =>
+  open((exchange) =>
+    Effect.flatMap(exchange.runtime.authenticate(exchange.caller), (caller) => handler({ ...exchange, caller }))
+  )
+
+/**
+ * A route for everybody: every failure becomes a problem, every answer carries the trace id and, when a limit was counted for
+ * it, how much of it is left.
+ */
+export const open = (handler: Handler): Route => (runtime) =>
   Effect.flatMap(
     HttpServerRequest.HttpServerRequest,
     (request) =>
@@ -122,13 +130,11 @@ const queryOf = (url: string) => {
   return new URLSearchParams(start === -1 ? "" : url.slice(start))
 }
 
-/** The JSON body; an empty one is an object without fields. Nothing is read for a caller that is not known. */
+/** The JSON body; an empty one is an object without fields. */
 export const body = (
-  { caller, request, runtime }: RequestContext
-): Effect.Effect<unknown, RunError | Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> =>
-  Effect.andThen(runtime.authenticate(caller), textOf(request)).pipe(
-    Effect.flatMap((text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
-  )
+  { request }: RequestContext
+): Effect.Effect<unknown, Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> =>
+  Effect.flatMap(textOf(request), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
 
 const textOf = (
   { headers, text }: HttpServerRequest.HttpServerRequest
@@ -155,16 +161,15 @@ export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(excha
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
-/** The query by a shape; what is wrong with it is for known callers only. */
+/** The query by a shape. */
 export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
-  { caller, query, runtime }: RequestContext,
+  { query }: RequestContext,
   schema: S
 ): Effect.Effect<S["Type"], RunError> =>
   Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })(Object.fromEntries(query)).pipe(
     Effect.mapError((error) =>
       new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
-    ),
-    Effect.tapError(() => runtime.authenticate(caller))
+    )
   )
 
 /** A path parameter that the route's pattern has. */

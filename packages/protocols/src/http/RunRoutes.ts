@@ -28,15 +28,13 @@ export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) 
   })
 }))
 
-/** What is wrong with a query is for known callers only. */
 const listQueryOf = (exchange: RequestContext.RequestContext) =>
   RequestContext.queryAs(exchange, Schemas.RunQuery).pipe(
     Effect.filterOrFail(
       ({ after }) => after === undefined || isRunId(after),
       ({ after = "" }) =>
         new RunError({ reason: new InvalidCursor({ cursor: after, reason: "a cursor is the id of a run" }) })
-    ),
-    Effect.tapError(() => exchange.runtime.authenticate(exchange.caller))
+    )
   )
 
 const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
@@ -52,16 +50,15 @@ export const get = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
  */
 export const events = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const runId = RequestContext.param(exchange, "runId")
-  const run = yield* exchange.runtime.get(exchange.caller, runId)
+  const { events, follow, run } = yield* exchange.runtime.open(exchange.caller, runId)
   const after = yield* cursorOf(exchange)
   if (wantsJson(exchange)) {
-    const items = yield* exchange.runtime.events(exchange.caller, runId, { after, limit: 500 })
+    const items = yield* events({ after, limit: 500 })
     const last = items.at(-1)?.seq ?? after
     return HttpServerResponse.jsonUnsafe({ items, next: last < run.seq ? String(last) : null })
   }
   if (isFinal(run.state) && after === run.seq) return HttpServerResponse.empty({ status: 204 })
-  const pages = yield* exchange.runtime.follow(exchange.caller, runId, { after, until: "final" })
-  return EventStream.response(pages, { "x-run-id": runId })
+  return EventStream.response(yield* follow({ after, until: "final" }), { "x-run-id": runId })
 }))
 
 const cursorOf = (exchange: RequestContext.RequestContext) => {
@@ -101,18 +98,18 @@ export const Fork = Schema.Struct({ after: optional(Schema.Int.check(Schema.isGr
 export const fork = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   const { after } = yield* RequestContext.bodyAs(exchange, Fork)
   const idempotencyKey = exchange.request.headers["idempotency-key"] || undefined
-  const { run } = yield* exchange.runtime.fork(exchange.caller, RequestContext.param(exchange, "runId"), {
+  const forked = yield* exchange.runtime.fork(exchange.caller, RequestContext.param(exchange, "runId"), {
     after,
     idempotencyKey
   })
-  return yield* accepted(exchange, run)
+  return yield* accepted(forked, forked.run)
 }))
 
 /** `POST /runs/{runId}/retry`: 202 with the run that takes its place. */
 export const retry = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
   yield* RequestContext.bodyAs(exchange, Schema.Struct({}))
-  const { run } = yield* exchange.runtime.retry(exchange.caller, RequestContext.param(exchange, "runId"))
-  return yield* accepted(exchange, run)
+  const retried = yield* exchange.runtime.retry(exchange.caller, RequestContext.param(exchange, "runId"))
+  return yield* accepted(retried, retried.run)
 }))
 
 /** `GET /runs/{runId}/interrupts`. */

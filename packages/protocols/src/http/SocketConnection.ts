@@ -1,6 +1,6 @@
 // One WebSocket from its upgrade to its end: frames in, in order; runs followed, many at a time.
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Page, Runtime, Started } from "@fastagentic/core/operations/Runtime"
+import type { Page, RunHandle, Runtime, Started } from "@fastagentic/core/operations/Runtime"
 import { RunError, StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { ReadError } from "@fastagentic/core/store/RunStore"
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function*(options: {
     }
   })
 
-  const start = (frame: Op<"start">) =>
+  const start = (caller: Caller, frame: Op<"start">) =>
     launch(
       frame,
       runtime.start(caller, {
@@ -82,14 +82,15 @@ export const make = Effect.fnUntraced(function*(options: {
   ) {
     const follows = frame.follow ?? true
     if (follows) yield* room()
-    const { run } = yield* started
-    if (!follows) return yield* result(frame.id, run)
-    yield* follow({ id: frame.id, runId: run.runId }, run)
+    const handle = yield* started
+    if (!follows) return yield* result(frame.id, handle.run)
+    yield* follow({ id: frame.id }, handle)
   })
 
-  const follow = Effect.fnUntraced(function*(frame: Omit<Op<"follow">, "op">, run: RunRecord) {
-    const pages = yield* runtime.follow(caller, run.runId, { after: frame.after ?? 0, until: "final" })
-    yield* beside(followKey(run.runId), Effect.andThen(result(frame.id, run), deliver(frame.id, run.runId, pages)))
+  const follow = Effect.fnUntraced(function*({ after = 0, id }: Pick<Op<"follow">, "id" | "after">, handle: RunHandle) {
+    const { run } = handle
+    const pages = yield* handle.follow({ after, until: "final" })
+    yield* beside(followKey(run.runId), Effect.andThen(result(id, run), deliver(id, handle, pages)))
   })
 
   const sendPage = (id: string, page: Page): Effect.Effect<void, Ending | StoreUnavailable> =>
@@ -97,13 +98,16 @@ export const make = Effect.fnUntraced(function*(options: {
       ? closing
       : Effect.forEach(page.events, (event) => outlet.send({ id, type: "event", event }), { discard: true })
 
-  const deliver = (id: string, runId: string, pages: Stream.Stream<Page, ReadError>) =>
+  const deliver = (id: string, { current, run: { runId } }: RunHandle, pages: Stream.Stream<Page, ReadError>) =>
     pages.pipe(
       Stream.runForEach((page) => sendPage(id, page)),
-      Effect.andThen(Effect.flatMap(runtime.get(caller, runId), ({ state }) =>
-        isFinal(state) ? outlet.send({ id, type: "end", runId, state }) : Effect.void)),
-      Effect.catchTag(["StoreUnavailable", "JournalDamaged"], (reason) =>
-        refuse(id, new RunError({ reason }), runId)),
+      Effect.andThen(
+        Effect.flatMap(
+          current,
+          ({ state }) => isFinal(state) ? outlet.send({ id, type: "end", runId, state }) : Effect.void
+        )
+      ),
+      Effect.catchTag(["StoreUnavailable", "JournalDamaged"], (reason) => refuse(id, new RunError({ reason }), runId)),
       Effect.catchTag("RunError", (error) => refuse(id, error, runId))
     )
 
@@ -113,23 +117,26 @@ export const make = Effect.fnUntraced(function*(options: {
     (ready) => Effect.fail(ready ? new StoreUnavailable({ operation: "follow" }) : goingAway)
   )
 
-  const cancel = (frame: Op<"cancel">) =>
+  const cancel = (caller: Caller, frame: Op<"cancel">) =>
     runtime.cancel(caller, frame.runId, frame.reason).pipe(
       Effect.flatMap((run) => result(frame.id, run)),
       Effect.catchTag("RunError", (error) => refuse(frame.id, error, frame.runId))
     )
 
   const handle = Effect.fnUntraced(function*(frame: ClientFrame): Effect.fn.Return<void, Ending | Refusal> {
+    if (frame.op === "ping") return yield* outlet.send({ id: frame.id, type: "pong" })
+    // The connection may outlive its caller's credentials, so each frame is authenticated, once.
+    const caller = yield* runtime.authenticate(options.caller)
     switch (frame.op) {
       case "start":
-        return yield* start(frame)
+        return yield* start(caller, frame)
       case "follow":
-        return yield* follow(frame, yield* runtime.get(caller, frame.runId))
+        return yield* follow(frame, yield* runtime.open(caller, frame.runId))
       case "unfollow":
         yield* FiberMap.remove(working, followKey(frame.runId))
         return yield* result(frame.id, yield* runtime.get(caller, frame.runId))
       case "cancel":
-        return yield* beside(`cancel ${frame.runId} ${frame.id}`, cancel(frame))
+        return yield* beside(`cancel ${frame.runId} ${frame.id}`, cancel(caller, frame))
       case "answer": {
         const { decision, id, interruptId, reason, runId, value } = frame
         return yield* result(
@@ -153,8 +160,6 @@ export const make = Effect.fnUntraced(function*(options: {
         const { id, runId } = frame
         return yield* outlet.send({ id, type: "checkpoints", runId, items: yield* runtime.checkpoints(caller, runId) })
       }
-      case "ping":
-        return yield* outlet.send({ id: frame.id, type: "pong" })
     }
   })
 

@@ -11,10 +11,10 @@ import * as Document from "./Document.ts"
 import * as RequestContext from "./RequestContext.ts"
 
 /** `GET /health`: the process answers. */
-export const health = RequestContext.handle(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
+export const health = RequestContext.open(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
 
 /** `GET /ready`: new work is admitted; 503 once the server goes away. */
-export const ready = RequestContext.handle(({ runtime }) =>
+export const ready = RequestContext.open(({ runtime }) =>
   Effect.map(
     runtime.ready,
     (admits) =>
@@ -23,8 +23,7 @@ export const ready = RequestContext.handle(({ runtime }) =>
 )
 
 /** `GET /metrics` in Prometheus' text format. */
-export const metrics = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  yield* exchange.runtime.authenticate(exchange.caller)
+export const metrics = RequestContext.handle(Effect.fnUntraced(function*() {
   const text = yield* PrometheusMetrics.format()
   return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
 }))

@@ -1,6 +1,6 @@
 // A tool call whose run waits for a decision: asks the client, and goes on with what was decided, by whomever.
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
+import type { RunHandle, Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import { isTerminal } from "@fastagentic/core/run/Event"
 import { RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
@@ -49,15 +49,15 @@ export const resumed = (
   caller: Caller,
   { identifier, kind }: Target,
   runId: string
-): Effect.Effect<RunRecord, McpError | RunError> => {
+): Effect.Effect<RunHandle, McpError | RunError> => {
   const unknown = new McpError({
     code: invalidParams,
     message: "Invalid or expired requestState",
     data: { tag: "RunNotFound", reason: "invalid_request_state", traceId: caller.traceId }
   })
-  return runtime.get(caller, runId).pipe(
+  return runtime.open(caller, runId).pipe(
     Effect.catchReason("RunError", "RunNotFound", () => Effect.fail(unknown)),
-    Effect.filterOrFail((run) => run.kind === kind && run.agent === identifier, () => unknown)
+    Effect.filterOrFail(({ run }) => run.kind === kind && run.agent === identifier, () => unknown)
   )
 }
 
@@ -65,19 +65,21 @@ export const resumed = (
 export const ask = (
   runtime: Runtime["Service"],
   call: Call,
+  handle: RunHandle,
   settle: Settle,
   stage: { isAsking: boolean }
 ): Effect.Effect<Asked, RunError> => {
   const { asking, caller } = call
   if (asking === undefined) return Effect.map(settle(0), (run) => ({ run }))
   return asking._tag === "Push"
-    ? pushed(runtime, caller, asking.ask, settle, stage)
-    : round(runtime, caller, asking, settle)
+    ? pushed(runtime, caller, handle, asking.ask, settle, stage)
+    : round(runtime, caller, handle, asking, settle)
 }
 
 const pushed = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   caller: Caller,
+  handle: RunHandle,
   put: Ask,
   settle: Settle,
   stage: { isAsking: boolean }
@@ -88,7 +90,7 @@ const pushed = Effect.fnUntraced(function*(
     if (question === undefined) break
     stage.isAsking = true
     const shown = attempt > 1 ? again(question) : question
-    const reply = yield* Effect.raceFirst(put(shown), decided(runtime, caller, run, question)).pipe(
+    const reply = yield* Effect.raceFirst(put(shown), decided(handle, run.seq, question)).pipe(
       Effect.timeoutOption(waitLimit),
       Effect.map(Option.getOrElse((): Reply => "left")),
       Effect.result
@@ -104,12 +106,11 @@ const pushed = Effect.fnUntraced(function*(
 
 /** Somebody has decided, over whatever protocol, or the run is over. A server that goes away decides nothing. */
 const decided = (
-  runtime: Runtime["Service"],
-  caller: Caller,
-  { runId, seq }: RunRecord,
+  handle: RunHandle,
+  after: number,
   { interrupt: { id } }: Question
 ): Effect.Effect<Reply, RunError> =>
-  runtime.follow(caller, runId, { after: seq, until: "final" }).pipe(
+  handle.follow({ after, until: "final" }).pipe(
     Effect.flatMap((pages) =>
       Stream.runHead(Stream.filter(pages, ({ events }) =>
         events.some((event) =>
@@ -130,17 +131,18 @@ const decided = (
 const round = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   caller: Caller,
+  handle: RunHandle,
   { responses, state }: Extract<ElicitationFlow, { readonly _tag: "Rounds" }>,
   settle: Settle
 ): Effect.fn.Return<Asked, RunError> {
   const unclear = new Set<string>()
-  const before = state === undefined ? [] : yield* runtime.interrupts(caller, state)
+  const before = state === undefined ? [] : yield* handle.interrupts
   for (const interrupt of before) {
     const question = interrupt.id in responses ? questionOf(runtime, interrupt) : undefined
     if (question === undefined) continue
     const reply = yield* Effect.result(decide(runtime, caller, question, responses[interrupt.id]))
-    if (reply._tag === "Failure") return { run: yield* runtime.get(caller, interrupt.runId), refusal: reply.failure }
-    if (reply.success === "left") return { run: yield* runtime.get(caller, interrupt.runId) }
+    if (reply._tag === "Failure") return { run: yield* handle.current, refusal: reply.failure }
+    if (reply.success === "left") return { run: yield* handle.current }
     if (reply.success === "unclear") unclear.add(interrupt.id)
   }
   const run = yield* settle(0)

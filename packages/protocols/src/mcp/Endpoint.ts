@@ -33,7 +33,7 @@ const limit = ByteSize.bytes(bodyLimit)
 const sessionHeader = "mcp-session-id"
 
 /** What belongs to a request that the SDK has, and what it cannot carry itself. */
-type Exchanges = WeakMap<Request, { readonly limits: Limits; readonly credentials: Credentials.Credentials }>
+type Exchanges = WeakMap<Request, { readonly limits: Limits; readonly caller: Caller.Caller }>
 
 /** A refusal as a JSON-RPC error. */
 export const refused = (
@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function*(
     const answered = Effect.promise(open).pipe(
       Effect.flatMap((handler) =>
         WebBridge.answer(traced, (web) => {
-          shown.set(web, { limits, credentials: caller.credentials })
+          shown.set(web, { limits, caller })
           return handler.fetch(web, { parsedBody: body })
         })
       ),
@@ -126,7 +126,8 @@ const connectionOf = (
   const session = headers[sessionHeader]
   const exchange = requestInfo === undefined ? undefined : shown.get(requestInfo)
   return {
-    credentials: exchange?.credentials ?? Credentials.none,
+    credentials: exchange?.caller.credentials ?? Credentials.none,
+    authenticated: exchange?.caller.authenticated,
     traceparent: headers["traceparent"],
     onLimits: exchange?.limits.keep,
     ask: (server, { mcpReq }) => session?.endsWith(canBeAsked) ? clients.asker(server, mcpReq.id) : undefined,

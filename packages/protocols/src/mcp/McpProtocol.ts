@@ -70,7 +70,7 @@ const guard = (
     })
     const problem = gate(headers)
     const answered = problem === undefined
-      ? Effect.andThen(runtime.authenticate(caller), endpoint(request, caller)).pipe(
+      ? Effect.flatMap(runtime.authenticate(caller), (caller) => endpoint(request, caller)).pipe(
         Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
       )
       : Effect.succeed(forbidden(problem, caller.traceId))

@@ -17,6 +17,8 @@ import { Meta } from "./ToolResult.ts"
 /** Who is at the other end, and what the transport knows about them. */
 export interface Connection {
   readonly credentials: Credentials
+  /** Of the HTTP request that carries the message, which has been authenticated. */
+  readonly authenticated?: Caller.Caller["authenticated"]
   readonly traceparent: string | undefined
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Told which run a request waits for; what it returns is called when the request waits no more. */
@@ -37,6 +39,7 @@ export interface Options {
 /** Makes the servers, once the SDK is loaded. */
 export const make = (sdk: typeof Sdk, options: Options): (connection: Connection) => Sdk.Server => {
   const { capabilities, server: info } = options.catalog
+  const { runtime } = options
   const methods = makeMethods(options)
   const runPromise = Effect.runPromiseWith(options.services)
   return (connection) => {
@@ -48,7 +51,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
       const caller = callerOf(connection, context)
       const answered = (caller: Caller.Caller) =>
         Effect.catchCause(
-          method(caller),
+          Effect.flatMap(runtime.authenticate(caller), method),
           (cause) => Effect.flatMap(McpError.fromCause(cause, caller.traceId), Effect.fail)
         )
       const traced = Tracing.within(
@@ -122,11 +125,12 @@ const spanOf = ({ traceparent }: Connection, { mcpReq }: Sdk.ServerContext, { sp
 /** The request's own `_meta` says the trace, or else the transport does. */
 const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
   const own = mcpReq._meta?.["traceparent"]
-  return Caller.make("mcp", {
+  const caller = Caller.make("mcp", {
     credentials: connection.credentials,
     onLimits: connection.onLimits,
     traceparent: typeof own === "string" && Caller.traceIdOf(own) !== undefined ? own : connection.traceparent
   })
+  return { ...caller, authenticated: connection.authenticated }
 }
 
 /** Each request of 2026-07-28 says what its client can do; before, the transport knows. */

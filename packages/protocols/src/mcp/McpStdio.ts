@@ -78,7 +78,8 @@ const asked = (
     send({ method: "elicitation/create", params: question.params }, { signal, timeout: 86_400_000 })
   ).pipe(
     Effect.orElseSucceed(() => ({ action: "cancel" })),
-    Effect.flatMap((result) => decide(runtime, caller, question, result))
+    // The answer may come long after the call, so it is authenticated by itself.
+    Effect.flatMap((result) => decide(runtime, { ...caller, authenticated: undefined }, question, result))
   )
 
 let claimed: Writable | undefined

@@ -1,12 +1,13 @@
 // A tool call: starts a run, follows it, and answers with what became of it.
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Page, Runtime } from "@fastagentic/core/operations/Runtime"
+import type { Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { ReadError } from "@fastagentic/core/store/RunStore"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
-import { goesOnByItself, untilSomebody } from "../internal/waiting.ts"
+import { continuesByItself } from "../internal/waiting.ts"
 import * as ElicitationFlow from "./ElicitationFlow.ts"
 import type { WaitingCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
@@ -69,10 +70,11 @@ const unknownTool = ({ caller, name }: ToolCall) =>
  */
 const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) =>
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    const { runId } = yield* begun(runtime, callable, call)
+    const handle = yield* begun(runtime, callable, call)
+    const { runId } = handle.run
     const stage = { isAsking: false }
     const release = call.waiting({ runId, isAsking: () => stage.isAsking })
-    return yield* restore(outcome(runtime, callable, call, runId, stage)).pipe(
+    return yield* restore(outcome(runtime, callable, call, handle, stage)).pipe(
       Effect.onInterrupt(() =>
         call.isCancelled() && !stage.isAsking
           ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
@@ -82,73 +84,67 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
     )
   }))
 
-/** A call that brings answers goes on with the run that asked. */
-const begun = (runtime: Runtime["Service"], { identifier, kind }: Callable, call: ToolCall) =>
+/** A call that brings answers continues with the run that asked. */
+const begun = (
+  runtime: Runtime["Service"],
+  { identifier, kind }: Callable,
+  call: ToolCall
+): Effect.Effect<RunHandle, McpError | RunError> =>
   call.asking?._tag === "Rounds" && call.asking.state !== undefined
     ? ElicitationFlow.resumed(runtime, call.caller, { kind, identifier }, call.asking.state)
-    : Effect.map(
-      runtime.start(call.caller, {
-        kind,
-        identifier,
-        payload: call.arguments,
-        idempotencyKey: call.idempotencyKey,
-        threadId: call.threadId
-      }),
-      ({ run }) => run
-    )
+    : runtime.start(call.caller, {
+      kind,
+      identifier,
+      payload: call.arguments,
+      idempotencyKey: call.idempotencyKey,
+      threadId: call.threadId
+    })
 
 const outcome = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   callable: Callable,
   call: ToolCall,
-  runId: string,
+  handle: RunHandle,
   stage: { isAsking: boolean }
 ) {
-  const settle = (after: number) => settled(runtime, call, runId, after)
-  const { refusal, requests, run } = yield* ElicitationFlow.ask(runtime, call, settle, stage)
+  const settle = (after: number) => settled(call, handle, after)
+  const { refusal, requests, run } = yield* ElicitationFlow.ask(runtime, call, handle, settle, stage)
   if (requests !== undefined) return requests
   return ToolResult.fromRun(run, {
     traceId: call.caller.traceId,
     structured: isObject(callable.success.json),
-    interrupts: yield* openInterrupts(runtime, call.caller, run),
+    interrupts: yield* openInterrupts(handle, run),
     refusal
   })
 })
 
 /** The run at its next end or pause after an event, with what happens until then as progress. */
-const settled = Effect.fnUntraced(function*(
-  runtime: Runtime["Service"],
-  call: ToolCall,
-  runId: string,
-  after: number
-) {
+const settled = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, after: number) {
   if (call.report !== undefined) {
-    const pages = yield* runtime.follow(call.caller, runId, { after, until: "settled" })
-    yield* Effect.catchTag(
-      report(pages, call, runId),
-      ["JournalDamaged", "StoreUnavailable"],
-      (reason) => Effect.fail(new RunError({ reason }))
-    )
+    yield* asRunError(report(yield* handle.follow({ after, until: "settled" }), call, handle))
   }
-  return yield* waitOn(runtime, call, yield* runtime.await(call.caller, runId))
+  return yield* waitOn(call, handle, yield* handle.settled)
 })
 
 /** Over pauses that end by themselves and soon. */
-const waitOn = Effect.fnUntraced(function*(runtime: Runtime["Service"], call: ToolCall, run: RunRecord) {
+const waitOn = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, run: RunRecord) {
   const limit = (yield* Clock.currentTimeMillis) + waitLimitMillis
-  if (!goesOnByItself(run) || (run.waitsFor === "timer" && (run.wakeAt ?? 0) > limit)) return run
-  const pages = yield* untilSomebody(runtime, call.caller, run.runId, run.seq)
-  yield* Effect.timeoutOption(report(pages, call, run.runId), waitLimitMillis)
-  return yield* runtime.get(call.caller, run.runId)
+  if (!continuesByItself(run) || (run.waitsFor === "timer" && (run.wakeAt ?? 0) > limit)) return run
+  const pages = yield* handle.follow({ after: run.seq, until: "somebody" })
+  yield* asRunError(Effect.timeoutOption(report(pages, call, handle), waitLimitMillis))
+  return yield* handle.current
 })
 
-const report = <E>(pages: Stream.Stream<Page, E>, { report: tell }: ToolCall, runId: string) =>
-  Stream.runForEach(pages, ({ events }) =>
-    tell === undefined
-      ? Effect.void
-      : Effect.forEach(Progress.fromEvents(events), (progress) => tell(progress, runId), { discard: true }))
+const asRunError = <A>(effect: Effect.Effect<A, ReadError>) =>
+  Effect.mapError(effect, (reason) => new RunError({ reason }))
 
-const openInterrupts = (runtime: Runtime["Service"], caller: Caller, { runId, state }: RunRecord) =>
+const report = <E>(pages: Stream.Stream<Page, E>, { report: send }: ToolCall, { run: { runId } }: RunHandle) =>
+  Stream.runForEach(pages, ({ events }) =>
+    send === undefined
+      ? Effect.void
+      : Effect.forEach(Progress.fromEvents(events), (progress) => send(progress, runId), { discard: true }))
+
+const openInterrupts = ({ interrupts }: RunHandle, { state }: RunRecord) =>
   state !== "suspended"
     ? Effect.succeed([])
-    : Effect.map(runtime.interrupts(caller, runId), (all) => all.filter((interrupt) => interrupt.state === "open"))
+    : Effect.map(interrupts, (all) => all.filter((interrupt) => interrupt.state === "open"))

@@ -20,6 +20,8 @@ import type { Limiter } from "./limiter.ts"
 
 export interface Door {
   readonly authenticate: (caller: Caller) => Effect.Effect<Principal, RunError>
+  /** A caller that is authenticated now: `authenticate` knows it from then on. */
+  readonly identify: (caller: Caller) => Effect.Effect<Caller, RunError>
   /** Authenticated, holding the scopes, and within the limits. */
   readonly enter: (
     caller: Caller,
@@ -101,8 +103,24 @@ export const makeDoor = (options: {
       ...about
     })
 
-  // Nobody is written down before it is known who they are: anybody could fill the trail. They are counted.
+  /** Those that requests hold while they are served. Only the door adds to them. */
+  const known = new WeakMap<object, Principal>()
+
   const authenticate = (caller: Caller) =>
+    Effect.suspend(() => {
+      const principal = caller.authenticated === undefined ? undefined : known.get(caller.authenticated)
+      return principal === undefined ? lookUp(caller) : Effect.succeed(principal)
+    })
+
+  const identify = (caller: Caller) =>
+    Effect.map(authenticate(caller), (principal): Caller => {
+      const authenticated = {}
+      known.set(authenticated, principal)
+      return { ...caller, authenticated }
+    })
+
+  // Failed authentications are counted, not audited; otherwise anyone could flood the audit log.
+  const lookUp = (caller: Caller) =>
     asRunError(Effect.tapError(
       Tracing.within(options.auth.authenticate(caller.credentials), "authenticate"),
       (reason) =>
@@ -190,6 +208,7 @@ export const makeDoor = (options: {
 
   return {
     authenticate,
+    identify,
     admit,
     enter,
     run,

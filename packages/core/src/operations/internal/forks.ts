@@ -7,6 +7,7 @@ import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Inheritance } from "../../runtime/internal/admit.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { makeStart } from "../../runtime/internal/start.ts"
 import { upgradeOf } from "../../runtime/internal/upgrades.ts"
@@ -43,7 +44,7 @@ export const makeForks = (
     if (run.state === "completed") {
       return yield* Effect.fail(new RunError({ reason: new RunFinished({ runId, state: run.state }) }))
     }
-    if (!isFinal(run.state)) return { run, attached: true }
+    if (!isFinal(run.state)) return { ...makeHandle(node, caller, run), attached: true }
     return yield* forkAt(caller, acting, run.seq, `retry ${runId}`)
   })
 

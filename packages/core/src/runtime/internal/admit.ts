@@ -1,6 +1,5 @@
 import { Effect, type Tracer } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
-import type { Started } from "../../operations/Runtime.ts"
 import type { Event } from "../../run/Event.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
@@ -11,12 +10,20 @@ import type { Admit, Step } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { cancelRun } from "./cancel.ts"
 import { isPlaced, resume } from "./claim.ts"
+import type { Hub } from "./hub.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** What a fork takes with it from the run that it comes from. */
 export interface Inheritance {
   readonly steps: ReadonlyArray<Step>
   readonly interrupts: ReadonlyArray<Interrupt>
+}
+
+/** `attached` says that another run holds the idempotency key; `hub` is where a run is followed that was launched here. */
+export interface Admitted {
+  readonly run: RunRecord
+  readonly attached: boolean
+  readonly hub?: Hub | undefined
 }
 
 /**
@@ -29,7 +36,7 @@ export const admit = (
   principal: Principal,
   run: RunRecord,
   inherited?: Inheritance
-): Effect.Effect<Started, RunError> => {
+): Effect.Effect<Admitted, RunError> => {
   const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined ||
     isPlaced(node, bound, run)
   // A caller may leave at any moment: what is admitted is launched.
@@ -51,14 +58,11 @@ const enter = Effect.fnUntraced(function*(
   const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
   return yield* node.reserveClaim(
     run.runId,
-    Effect.tap(written, ({ attached, run: admitted }) => {
-      if (attached) return Effect.void
-      node.metrics.started(admitted)
-      return Effect.sync(() =>
-        node.launch(admitted, principal, bound, inherited === undefined ? undefined : pastOf(inherited), {
-          parent: span
-        })
-      )
+    Effect.map(written, (written): Admitted => {
+      if (written.attached) return written
+      node.metrics.started(written.run)
+      const past = inherited === undefined ? undefined : pastOf(inherited)
+      return { ...written, hub: node.launch(written.run, principal, bound, past, { parent: span }) }
     })
   )
 })
@@ -80,7 +84,7 @@ const enqueue = Effect.fnUntraced(function*(
   if (started.attached) return started
   node.metrics.started(started.run)
   if (wakeAt > node.now()) {
-    yield* node.pollAt(wakeAt)
+    yield* node.poll.at(wakeAt)
     return started
   }
   yield* resume(node, bound, started.run, { from: ["queued"] })
@@ -94,7 +98,7 @@ const write = Effect.fnUntraced(function*(
   run: RunRecord,
   event: Event,
   inherited: Inheritance | undefined
-): Effect.fn.Return<Started, RunError> {
+): Effect.fn.Return<Admitted, RunError> {
   yield* storable("idempotencyKey", run.idempotencyKey)
   yield* storable("threadId", run.threadId)
   const { threads } = bound.callable

@@ -27,7 +27,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
     ], { discard: true }))
   )))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
-    node.awaitPoll,
+    node.poll.wait,
     Effect.ignore(Effect.all([
       reconcile(node, callables, store.abandoned, resume),
       dueRuns.wakeAll(store),

@@ -117,12 +117,12 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
     function*(run: RunRecord, hasChildren: boolean) {
       const bound = callables[run.kind].get(run.agent)
       // Whether it ends or pauses, its place is free.
-      if (bound?.callable.limits !== undefined) yield* node.pollAt(0)
+      if (bound?.callable.limits !== undefined) yield* node.poll.at(0)
       if (!isFinal(run.state)) {
         // The other run may have ended while this one was on its way to wait for it.
         if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
           yield* resume(node, bound, run, { from: ["suspended"] })
-        } else if (run.wakeAt !== undefined) yield* node.pollAt(run.wakeAt)
+        } else if (run.wakeAt !== undefined) yield* node.poll.at(run.wakeAt)
         return
       }
       if (hasChildren) yield* cancelChildren(node, run)

@@ -9,6 +9,7 @@ import type { RunSupervisor } from "./runSupervisor.ts"
 export const makeEngineClaim = (node: RunSupervisor, callables: Callables): EngineClaim =>
   Effect.fnUntraced(
     function*({ attempt, runId }) {
+      yield* node.wired.await
       // What comes when this node goes away is left to the next one.
       if (node.closing) return yield* Effect.never
       const run = yield* node.durable.store.get(runId)

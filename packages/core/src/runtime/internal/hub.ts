@@ -1,17 +1,30 @@
 import { Cause, Effect, Stream } from "effect"
 import type { RunEvent } from "../../run/Event.ts"
 import { StoreUnavailable } from "../../run/RunError.ts"
-import { isFinal, isSettled, type RunRecord } from "../../run/RunRecord.ts"
+import { isFinal, isSettled, needsSomebody, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError, RunStore } from "../../store/RunStore.ts"
 
 /** How many committed events a hub keeps at hand for followers that are close behind. */
 export const recentCapacity = 1_024
 const pageSize = 512
 
-/** Events in order. A page without events says that the connection is alive; `closing`, that the server goes away. */
+/**
+ * Events in order, and the run's record when they were read, which is that of the last event once no more are stored. A page
+ * without events says that the connection is alive; `closing`, that the server goes away.
+ */
 export interface Page {
   readonly events: ReadonlyArray<RunEvent>
+  readonly run: RunRecord
   readonly closing: boolean
+}
+
+/** When a reader of a journal has seen enough: at the end, at any pause too, or at one that somebody has to end. */
+export type Until = "final" | "settled" | "somebody"
+
+const isOver: { readonly [K in Until]: (run: RunRecord) => boolean } = {
+  final: (run) => isFinal(run.state),
+  settled: isSettled,
+  somebody: (run) => isFinal(run.state) || needsSomebody(run)
 }
 
 /**
@@ -94,20 +107,20 @@ export class Hub {
   )
 }
 
-/** Reads a run's journal from `after` on, first what is stored, then live, until it ends or, if asked, pauses. */
+/** Reads a run's journal from `after` on, first what is stored, then live. */
 export const pages = (
   hub: Hub,
   store: RunStore["Service"],
   after: number,
-  until: "final" | "settled"
+  until: Until
 ): Stream.Stream<Page, ReadError> => {
-  const over = until === "final" ? (run: RunRecord) => isFinal(run.state) : isSettled
+  const over = isOver[until]
   return Stream.fromPull(Effect.sync(() => {
     let cursor = after
     let closed = false
     const take = (events: ReadonlyArray<RunEvent>) => {
       cursor = events.at(-1)?.seq ?? cursor
-      return Effect.succeed<[Page]>([{ events, closing: false }])
+      return Effect.succeed<[Page]>([{ events, run: hub.run, closing: false }])
     }
     const read = Effect.flatMap(
       Effect.suspend(() => store.events(hub.run.runId, cursor, pageSize)),
@@ -125,9 +138,9 @@ export const pages = (
       if (over(hub.run)) return Cause.done()
       if (hub.closing) {
         closed = true
-        return Effect.succeed<[Page]>([{ events: [], closing: true }])
+        return Effect.succeed<[Page]>([{ events: [], run: hub.run, closing: true }])
       }
-      return waited ? Effect.succeed<[Page]>([{ events: [], closing: false }]) : undefined
+      return waited ? Effect.succeed<[Page]>([{ events: [], run: hub.run, closing: false }]) : undefined
     })
   }))
 }

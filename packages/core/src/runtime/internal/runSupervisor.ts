@@ -1,3 +1,5 @@
+// The runs that this process drives, with what they need: writers, hubs, metrics and the clock. Everything that admits, claims
+// or decides a run goes through it; it is complete when it is made, so a run can be launched at any time after that.
 import { type Clock, Context, Duration, Effect, Fiber, Latch, References, type Scope, Stream, Tracer } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
@@ -13,9 +15,12 @@ import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { EngineSchedule } from "../RunEngine.ts"
+import { ClaimReservations } from "./claimReservations.ts"
 import type { Children } from "./delegation.ts"
-import { Hub, type Page, pages, recentCapacity } from "./hub.ts"
+import { type Hub, type Page, pages, type Until } from "./hub.ts"
+import { Hubs } from "./hubs.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
+import { PollLatch } from "./pollLatch.ts"
 import { type Invoke, runSegment } from "./segment.ts"
 import { StoreWriter } from "./storeWriter.ts"
 
@@ -26,28 +31,40 @@ export interface RegisteredCallable {
   readonly invoke: Invoke
 }
 
-/** How often a node looks for runs whose time has come, in milliseconds. */
-const pollIntervalMillis = 1_000
+/** What the supervisor calls and what itself needs the supervisor to be made. */
+export interface Wiring {
+  /** How runs start others. */
+  readonly children: Children
+  /** Work after a run has ended or paused, here or by this node's hand. */
+  readonly onSettled: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void>
+  /** Where runs are driven, when another service decides that. */
+  readonly engineSchedule: EngineSchedule | undefined
+}
 
-/**
- * This process: the runs it owns, the hubs of the runs that are followed here, one journal for each store.
- */
+export interface Options {
+  readonly app: string
+  readonly durable: RunStore["Service"]
+  readonly ephemeral: RunStore["Service"]
+  readonly services: Context.Context<never>
+  readonly budget: Budget["Service"]
+  readonly audit: Audit["Service"]
+  readonly clock: Clock.Clock
+  readonly grace: Duration.Input
+}
+
 export class RunSupervisor {
   closing = false
-  /** How runs start others. */
-  children: Children = noChildren
-  /** What follows when a run has ended or pauses, here or by this node's hand. */
-  onSettled: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void> = () => Effect.void
-  /** Where runs are driven, when that is not for this node to say. */
-  engineSchedule: EngineSchedule | undefined
-  private readonly reservedClaims = new Map<string, number>()
-  private readonly pollLatch = Latch.makeUnsafe(false)
   private stopped = false
   readonly durable: StoreWriter
   readonly ephemeral: StoreWriter
   readonly metrics: Metrics
+  readonly poll: PollLatch
+  /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
+  readonly wired = Latch.makeUnsafe(false)
   private readonly live = new Map<string, LiveRun>()
-  private readonly hubs = new Map<string, Hub>()
+  private readonly reservations = new ClaimReservations()
+  private readonly hubs: Hubs
+  private readonly wiring: () => Wiring
   private readonly services: Context.Context<never>
   private readonly budget: Budget["Service"]
   private readonly audit: Audit["Service"]
@@ -56,16 +73,33 @@ export class RunSupervisor {
   /** Whether anybody looks at spans. */
   readonly traced: boolean
 
-  constructor(options: {
-    readonly app: string
-    readonly durable: RunStore["Service"]
-    readonly ephemeral: RunStore["Service"]
-    readonly services: Context.Context<never>
-    readonly budget: Budget["Service"]
-    readonly audit: Audit["Service"]
-    readonly clock: Clock.Clock
-    readonly grace: Duration.Input
-  }) {
+  /**
+   * Starts the writers, then makes what needs them. `wire` may write, and nothing is launched before it is through. When the
+   * scope closes, runs stop first and what they wrote is flushed last.
+   */
+  static make<W extends Wiring, E, R>(
+    options: Options,
+    wire: (node: RunSupervisor) => Effect.Effect<W, E, R>
+  ): Effect.Effect<{ readonly node: RunSupervisor; readonly wired: W }, E, R | Scope.Scope> {
+    return Effect.suspend(() => {
+      let wiring: Wiring | undefined
+      const node = new RunSupervisor(options, () => {
+        if (wiring === undefined) throw new Error("a run was launched before its supervisor was complete")
+        return wiring
+      })
+      return node.run.pipe(
+        Effect.andThen(wire(node)),
+        Effect.map((wired) => {
+          wiring = wired
+          node.wired.openUnsafe()
+          return { node, wired }
+        })
+      )
+    })
+  }
+
+  private constructor(options: Options, wiring: () => Wiring) {
+    this.wiring = wiring
     this.metrics = new Metrics(options.app, options.services)
     this.durable = new StoreWriter(options.durable, this.metrics)
     this.ephemeral = new StoreWriter(options.ephemeral, this.metrics)
@@ -75,10 +109,19 @@ export class RunSupervisor {
     this.clock = options.clock
     this.grace = options.grace
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
+    this.poll = new PollLatch(() => this.now())
+    this.hubs = new Hubs((run) => this.writerOf(run).store)
   }
 
-  /** Starts the writers; when the scope closes, runs stop first and what they wrote is flushed last. */
-  readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
+  get onSettled(): Wiring["onSettled"] {
+    return this.wiring().onSettled
+  }
+
+  get engineSchedule(): EngineSchedule | undefined {
+    return this.wiring().engineSchedule
+  }
+
+  private readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
     this.durable.run.pipe(
       Effect.andThen(this.ephemeral.run),
       Effect.andThen(Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("15 seconds"), this.heartbeat)))),
@@ -86,21 +129,14 @@ export class RunSupervisor {
     )
   )
 
-  /** Whether this process drives the run, or is about to: then nobody else here takes it. */
+  /** Whether this process drives the run, or is about to: then nothing else here takes it. */
   has(runId: string): boolean {
-    return this.live.has(runId) || this.reservedClaims.has(runId)
+    return this.live.has(runId) || this.reservations.has(runId)
   }
 
-  /** Admits or claims a run: for the time that takes the store says that it is running, and it is not live yet. */
+  /** Admits or claims a run: until it is launched nothing else here takes it. */
   reserveClaim<A, E, R>(runId: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const count = (more: number) =>
-      Effect.sync(() => {
-        const left = (this.reservedClaims.get(runId) ?? 0) + more
-        if (left === 0) this.reservedClaims.delete(runId)
-        else this.reservedClaims.set(runId, left)
-      })
-    // Many may try, and one that is refused is not the last.
-    return Effect.uninterruptible(Effect.andThen(count(1), Effect.ensuring(effect, count(-1))))
+    return this.reservations.during(runId, effect)
   }
 
   writerOf(run: Pick<RunRecord, "durable">): StoreWriter {
@@ -119,22 +155,22 @@ export class RunSupervisor {
     })
   }
 
-  /** Takes a run that the store says is this node's, and drives it. */
+  /** Takes a run that the store says is this node's, and drives it. Returns where it is followed. */
   launch(
     run: RunRecord,
     principal: Principal,
     bound: RegisteredCallable,
     past: Past = noPast,
     origin: Pick<Tracer.SpanOptionsNoTrace, "parent" | "links"> = {}
-  ) {
-    // Its place in the store says what is left to do, for whoever starts next.
-    if (this.stopped) return
-    const hub = this.hubOf(run)
+  ): Hub | undefined {
+    // Its place in the store says what is left to do, for the process that starts next.
+    if (this.stopped) return undefined
+    const hub = this.hubs.hold(run)
     hub.run = run
     const live = new LiveRun({
       run,
       principal,
-      children: this.children,
+      children: this.wiring().children,
       hub,
       past,
       journal: this.writerOf(run),
@@ -164,7 +200,7 @@ export class RunSupervisor {
       Effect.sync(() => {
         this.metrics.active(-1)
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
-        this.dropHub(hub)
+        this.hubs.release(hub)
       })
     )
     // Every line that is logged for a run names it.
@@ -173,6 +209,7 @@ export class RunSupervisor {
     live.fiber = Effect.runForkWith(Context.add(this.services, References.CurrentLogAnnotations, annotations))(segment)
     // A run that ended at once, before its fiber was known, has nothing left to be stopped.
     if (live.stop !== undefined) live.fiber.interruptUnsafe()
+    return hub
   }
 
   /** What earlier attempts left behind. */
@@ -216,51 +253,14 @@ export class RunSupervisor {
     })
   }
 
-  follow(run: RunRecord, after: number, until: "final" | "settled"): Stream.Stream<Page, ReadError> {
-    return Stream.unwrap(Effect.map(this.hub(run), (hub) => pages(hub, this.writerOf(run).store, after, until)))
+  follow(run: RunRecord, after: number, until: Until, known?: Hub): Stream.Stream<Page, ReadError> {
+    return Stream.unwrap(
+      Effect.map(this.hubs.join(run, known), (hub) => pages(hub, this.writerOf(run).store, after, until))
+    )
   }
 
-  settled(run: RunRecord): Effect.Effect<RunRecord, ReadError> {
-    return Effect.scoped(Effect.flatMap(this.hub(run), (hub) => hub.settled))
-  }
-
-  /** The hub of a run, held until the scope closes. */
-  private hub(run: RunRecord): Effect.Effect<Hub, ReadError, Scope.Scope> {
-    return Effect.suspend(() => {
-      if (isFinal(run.state)) return Effect.succeed(new Hub(run))
-      const fresh = this.hubs.get(run.runId)
-      const hold = Effect.acquireRelease(
-        Effect.sync(() => {
-          const hub = this.hubOf(run)
-          hub.holders++
-          return hub
-        }),
-        (hub) =>
-          Effect.sync(() => {
-            hub.holders--
-            this.dropHub(hub)
-          })
-      )
-      return Effect.tap(hold, (hub) => hub === fresh ? Effect.void : this.refreshHub(hub))
-    })
-  }
-
-  /**
-   * A run may have moved on between its record was read and its hub was made, or on another node. What is new is read once
-   * for all who follow it here.
-   */
-  private refreshHub(hub: Hub): Effect.Effect<void, ReadError> {
-    return Effect.gen({ self: this }, function*() {
-      const { runId, seq } = hub.run
-      const { store } = this.writerOf(hub.run)
-      const stored = yield* store.get(runId)
-      if (stored === undefined || stored.seq <= seq) return
-      const missing = stored.seq - seq
-      const events = missing > recentCapacity ? [] : yield* store.events(runId, seq, missing)
-      // Somebody else has looked at the same time, or there is too much to keep at hand.
-      if (hub.run.seq !== seq || events.length < missing) return hub.run.seq < stored.seq ? hub.jump(stored) : undefined
-      hub.publish(stored, events.slice(0, missing))
-    })
+  settled(run: RunRecord, known?: Hub): Effect.Effect<RunRecord, ReadError> {
+    return Effect.scoped(Effect.flatMap(this.hubs.join(run, known), (hub) => hub.settled))
   }
 
   /**
@@ -272,7 +272,7 @@ export class RunSupervisor {
       const live = this.live.get(runId)
       if (live !== undefined) return this.confirm(live, seq)
       const hub = this.hubs.get(runId)
-      return hub === undefined || hub.run.seq >= seq ? Effect.void : this.refreshHub(hub)
+      return hub === undefined || hub.run.seq >= seq ? Effect.void : this.hubs.refresh(hub)
     })
   }
 
@@ -289,51 +289,15 @@ export class RunSupervisor {
 
   /** Reads everything again that is followed here and driven elsewhere. */
   readonly refreshAll: Effect.Effect<void, ReadError> = Effect.suspend(() =>
-    Effect.forEach(this.hubs.values(), (hub) => this.live.has(hub.run.runId) ? Effect.void : this.refreshHub(hub), {
-      discard: true
-    })
+    this.hubs.refreshAll((runId) => this.live.has(runId))
   )
 
-  /** A hub that had to close early is replaced: whoever comes back starts again from the store. */
-  private hubOf(run: RunRecord): Hub {
-    const known = this.hubs.get(run.runId)
-    if (known !== undefined && (!known.closing || this.closing)) return known
-    const hub = new Hub(run)
-    hub.closing = this.closing
-    this.hubs.set(run.runId, hub)
-    return hub
-  }
-
-  private dropHub(hub: Hub) {
-    const { runId } = hub.run
-    if (hub.holders === 0 && !this.live.has(runId) && this.hubs.get(runId) === hub) this.hubs.delete(runId)
-  }
-
-  /** Wakes whoever looks for runs whose time has come, at that time if it is near. */
-  pollAt(time: number): Effect.Effect<void> {
-    const wait = time - this.now()
-    if (wait <= 0) return Effect.sync(() => this.pollLatch.openUnsafe())
-    return wait > pollIntervalMillis
-      ? Effect.void
-      : Effect.asVoid(Effect.forkDetach(Effect.delay(this.pollLatch.open, wait)))
-  }
-
-  /** Returns after a while, or when there is something to look for. */
-  readonly awaitPoll: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.andThen(
-      Effect.timeoutOption(this.pollLatch.await, pollIntervalMillis),
-      Effect.sync(() => this.pollLatch.closeUnsafe())
-    )
-  )
-
-  private readonly heartbeat = Effect.sync(() => {
-    for (const hub of this.hubs.values()) hub.wake()
-  })
+  private readonly heartbeat = Effect.sync(() => this.hubs.beat())
 
   /** Ends all streams with the word that the server goes away, and admits nothing more. */
   readonly drain: Effect.Effect<void> = Effect.sync(() => {
     this.closing = true
-    for (const hub of this.hubs.values()) hub.close()
+    this.hubs.close()
   })
 
   /** Lets what runs come to its next commit, and stops the rest when the time is up. */
@@ -379,5 +343,3 @@ const realTime = (duration: Duration.Input) =>
     const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(Duration.fromInputUnsafe(duration)))
     return Effect.sync(() => clearTimeout(timer))
   })
-
-const noChildren: Children = { start: () => Effect.never, settled: () => Effect.never }

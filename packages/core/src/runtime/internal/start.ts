@@ -13,6 +13,7 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 import { admit, type Inheritance } from "./admit.ts"
 import type { Children } from "./delegation.ts"
 import type { Callables } from "./resolveHandlers.ts"
+import { makeHandle } from "./runHandle.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** The way of every run into the system: enter, decode, admit, launch. */
@@ -56,11 +57,9 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     const payload = yield* decodePayload(bound, request.payload)
     const runId = yield* random.uuidV7()
     const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
-    const started = yield* admit(node, bound, principal, run, inherited)
-    yield* door.audit(caller, principal, started.attached ? "attach" : "start", targetOf(bound), {
-      runId: started.run.runId
-    })
-    return started
+    const { attached, hub, run: admitted } = yield* admit(node, bound, principal, run, inherited)
+    yield* door.audit(caller, principal, attached ? "attach" : "start", targetOf(bound), { runId: admitted.runId })
+    return { ...makeHandle(node, caller, admitted, hub), attached }
   })
 
   /** A delegated run passes the same door as the run that it is started for. */

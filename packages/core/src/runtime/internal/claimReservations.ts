@@ -1,0 +1,22 @@
+// Runs that this node is about to drive: between the commit that makes it their owner and their launch the store says that
+// they are running, and nothing here drives them yet.
+import { Effect } from "effect"
+
+export class ClaimReservations {
+  private readonly counts = new Map<string, number>()
+
+  has(runId: string): boolean {
+    return this.counts.has(runId)
+  }
+
+  /** Several fibers may try at once, so a run is reserved until the last of them is through. */
+  during<A, E, R>(runId: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const count = (more: number) =>
+      Effect.sync(() => {
+        const left = (this.counts.get(runId) ?? 0) + more
+        if (left === 0) this.counts.delete(runId)
+        else this.counts.set(runId, left)
+      })
+    return Effect.uninterruptible(Effect.andThen(count(1), Effect.ensuring(effect, count(-1))))
+  }
+}
