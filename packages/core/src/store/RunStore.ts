@@ -5,11 +5,12 @@
  */
 import { Context, type Effect, Layer, type Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { Event, Failure, RunEvent, Usage } from "../run/Event.ts"
+import type { Event, RunEvent } from "../run/Event.ts"
 import type { Interrupt, Resolution } from "../run/Interrupt.ts"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
 import type { RunFilter, RunRecord, RunState, WaitsFor } from "../run/RunRecord.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
+import type { ChangeableField } from "./RecordFields.ts"
 
 /**
  * Admits a run with its first events. When another run of the same tenant, owner and agent holds the idempotency key,
@@ -66,26 +67,13 @@ export interface Limits {
 }
 
 /**
- * What a commit may change in a record. Whoever changes the state also says anew what the run waits for: without
- * `wakeAt` and `waitsFor` in the same change it waits for nothing.
+ * The changes that a commit makes to a record. A change of state clears `wakeAt` and `waitsFor` unless the same change
+ * sets them. `recordFields` says which fields a commit may change.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Changes {
-  readonly state?: RunState
-  readonly wakeAt?: number
-  readonly waitsFor?: WaitsFor
-  readonly crashes?: number
-  readonly fingerprint?: string
-  readonly payload?: Schema.Json
-  readonly attempt?: number
-  readonly emitted?: number
-  readonly output?: Schema.Json
-  readonly error?: Failure
-  readonly usage?: Usage
-  readonly finishedAt?: number
-}
+export type Changes = Partial<Pick<RunRecord, ChangeableField>>
 
 /** The stored result of a step. @category models @since 0.1.0 */
 export interface Step {

@@ -2,21 +2,17 @@
  * Rows to values: a row that is not what it should be throws, for `Effect.try`. Values to parameters: what is not JSON
  * throws, for `Result.try`.
  */
-import { type Event, Failure, RunEvent, Usage } from "@fastagentic/core/run/Event"
+import { type Event, RunEvent } from "@fastagentic/core/run/Event"
 import { Interrupt, Resolution } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
 import { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { StoredStep } from "@fastagentic/core/store/RunStore"
 import { Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
+import { columns, fieldsOf, json, parameterOf, plain, runColumns, valueColumns } from "./recordColumns.ts"
 
 /** The columns of a record by the names of its fields; `runs` and `run_values` are joined. */
-export const recordColumns = `
-  run_id AS "runId", kind, agent, state, attempt, seq, emitted, crashes, priority, wake_at AS "wakeAt",
-  waits_for AS "waitsFor", durable, tenant, owner, grants, payload, output, error, usage, thread_id AS "threadId",
-  parent_run_id AS "parentRunId", root_run_id AS "rootRunId", forked_from AS "forkedFrom",
-  idempotency_key AS "idempotencyKey",
-  trace_id AS "traceId", fingerprint, created_at AS "createdAt", updated_at AS "updatedAt", finished_at AS "finishedAt"`
+export const recordColumns = columns.map(({ column, name }) => `${column} AS "${name}"`).join(", ")
 
 export const eventColumns = `last_seq AS "lastSeq", first_seq AS "firstSeq", attempt, ts, body`
 
@@ -24,17 +20,6 @@ export const interruptColumns = `id, state, created_at AS "createdAt", expires_a
 
 const optional = Schema.optionalKey
 const fromJson = Schema.fromJsonString
-
-const RecordRow = Schema.Struct({
-  ...RunRecord.fields,
-  durable: Schema.BooleanFromBit,
-  grants: fromJson(RunRecord.fields.grants),
-  payload: fromJson(Schema.Json),
-  output: optional(fromJson(Schema.Json)),
-  error: optional(fromJson(Failure)),
-  usage: optional(fromJson(Usage)),
-  forkedFrom: optional(fromJson(RunRecord.fields.forkedFrom.schema))
-})
 
 const StepRow = Schema.Struct({ name: Schema.String, value: fromJson(Schema.Json), seq: Schema.Int })
 
@@ -59,7 +44,7 @@ const InterruptRow = Schema.Struct({
   resolution: optional(fromJson(Resolution))
 })
 
-const decodeRecord = Schema.decodeUnknownSync(RecordRow)
+const decodeRecord = Schema.decodeUnknownSync(RunRecord)
 const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
 const decodePacked = Schema.decodeUnknownSync(Schema.Struct({ packed: Schema.Array(Schema.Unknown) }))
 const decodeEntries = Schema.decodeUnknownSync(Schema.Array(Schema.StructWithRest(
@@ -72,7 +57,7 @@ const decodeStep = Schema.decodeUnknownSync(StepRow)
 
 export const toStep = (row: Row): StoredStep => decodeStep(present(row))
 
-export const toRecord = (row: Row): RunRecord => decodeRecord(present(row))
+export const toRecord = (row: Row): RunRecord => decodeRecord(fieldsOf(row))
 
 /**
  * The events of these rows that come after a number, when none of them is missing. One decoding for all: most rows have
@@ -130,85 +115,16 @@ const present = (row: Row) => {
   return values
 }
 
-/** Some drivers read every 64-bit integer as a bigint. */
-const plain = (value: unknown) => typeof value === "bigint" ? Number(value) : value
-
-export const json = (value: unknown): string => {
-  const text: string | undefined = JSON.stringify(value)
-  if (text === undefined) throw new TypeError(`${typeof value} is not JSON`)
-  return text
-}
-
 export const jsonOrNull = (value: unknown) => value === undefined ? null : json(value)
 
 export const bodyOf = (events: ReadonlyArray<Event>) => events.length === 0 ? null : json(events)
 
-/** The columns of `runs` that an admission fills in, in the order of `recordParams`. */
-export const runColumns = [
-  "run_id",
-  "tenant",
-  "owner",
-  "kind",
-  "agent",
-  "state",
-  "attempt",
-  "emitted",
-  "crashes",
-  "priority",
-  "wake_at",
-  "waits_for",
-  "durable",
-  "thread_id",
-  "parent_run_id",
-  "idempotency_key",
-  "trace_id",
-  "fingerprint",
-  "created_at",
-  "updated_at",
-  "finished_at",
-  "usage",
-  "error",
-  "seq"
-] as const
+/** The parameters of an admitted record, in the order of `runColumns`. */
+export const recordParams = (run: RunRecord, seq: number) =>
+  runColumns.map((column) => parameterOf(column, { ...run, seq }))
 
-export const recordParams = (run: RunRecord, seq: number) => [
-  run.runId,
-  run.tenant,
-  run.owner,
-  run.kind,
-  run.agent,
-  run.state,
-  run.attempt,
-  run.emitted,
-  run.crashes,
-  run.priority,
-  run.wakeAt ?? null,
-  run.waitsFor ?? null,
-  run.durable ? 1 : 0,
-  run.threadId ?? null,
-  run.parentRunId ?? null,
-  run.idempotencyKey ?? null,
-  run.traceId,
-  run.fingerprint,
-  run.createdAt,
-  run.updatedAt,
-  run.finishedAt ?? null,
-  jsonOrNull(run.usage),
-  jsonOrNull(run.error),
-  seq
-]
-
-/** The columns of `run_values`, in the order of `valueParams`. */
-export const valueColumns = ["run_id", "grants", "payload", "output", "root_run_id", "forked_from"] as const
-
-export const valueParams = (run: RunRecord) => [
-  run.runId,
-  json(run.grants),
-  json(run.payload),
-  jsonOrNull(run.output),
-  run.rootRunId ?? null,
-  jsonOrNull(run.forkedFrom)
-]
+/** The parameters of its values, in the order of `valueColumns`. */
+export const valueParams = (run: RunRecord) => valueColumns.map((column) => parameterOf(column, run))
 
 export const keyParams = (run: RunRecord) => [run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey ?? null]
 

@@ -7,7 +7,6 @@ import { stamp } from "@fastagentic/core/run/Event"
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import {
   type Admit,
-  type Changes,
   type Commit,
   RunStore,
   type Step,
@@ -20,6 +19,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
+import * as Columns from "../sql/recordColumns.ts"
 import { makeCompact } from "../sql/runCompaction.ts"
 import { hasRoom, selectBusy } from "../sql/runLimits.ts"
 import { another, isTaken, makeReads, notKept, refused } from "../sql/runReads.ts"
@@ -98,7 +98,7 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
   const { attempt, createdAt: ts, runId } = run
   const encoded = Result.try(() => ({
     record: Rows.recordParams(run, write.events.length),
-    values: Rows.valueParams(run),
+    values: [runId, ...Rows.valueParams(run)],
     body: Rows.bodyOf(write.events),
     others: othersOf({ runId, steps: write.steps, open: write.interrupts })
   }))
@@ -155,26 +155,14 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
 
 /** The compare-and-set. Without a change of state no index is touched. */
 const changeOf = ({ attempt, events, from, runId, set = {}, ts }: Commit) => {
-  const where = [ts, runId, attempt, ...from]
-  const emitted = set.emitted ?? null
-  if (!changesRun(set)) return { text: update(append, from.length), params: [events.length, emitted, ...where] }
-  const changed = [
-    ...(set.state === undefined ? [] : [set.state]),
-    set.wakeAt ?? null,
-    set.waitsFor ?? null,
-    set.attempt ?? null,
-    set.crashes ?? null,
-    set.fingerprint ?? null,
-    Rows.jsonOrNull(set.usage),
-    Rows.jsonOrNull(set.error),
-    set.finishedAt ?? null
-  ]
-  const text = update(set.state === undefined ? change : changeState, from.length)
-  return { text, params: [...changed, events.length, emitted, ...where] }
+  const valuesOf = (columns: ReadonlyArray<Columns.RecordColumn>) =>
+    columns.map((column) => Columns.parameterOf(column, set))
+  const changes = valuesOf(Columns.changeColumns)
+  const appends = [events.length, ...valuesOf(Columns.appendColumns), ts, runId, attempt, ...from]
+  const isAppend = changes.every((value) => value === null)
+  const text = isAppend ? append : `${set.state === undefined ? change : changeState}, ${append}`
+  return { text: update(text, from.length), params: isAppend ? appends : [...changes, ...appends] }
 }
-
-const changesRun = ({ emitted: _emitted, output: _output, payload: _payload, ...rest }: Changes) =>
-  Object.values(rest).some((value) => value !== undefined)
 
 /** A statement that is run once the number of the last event is known. */
 interface Prepared {
@@ -185,7 +173,7 @@ interface Prepared {
 const prepared = (text: string, ...params: ReadonlyArray<unknown>): Prepared => ({ text, params: () => params })
 
 const resolvedBy = ({ resolve, runId }: Commit): ReadonlyArray<Prepared> =>
-  resolve === undefined ? [] : [prepared(resolveInterrupt, Rows.json(resolve.resolution), runId, resolve.id)]
+  resolve === undefined ? [] : [prepared(resolveInterrupt, Columns.json(resolve.resolution), runId, resolve.id)]
 
 /** What is written beside a record and its events. */
 const othersOf = ({ open = [], runId, steps = [] }: {
@@ -195,15 +183,16 @@ const othersOf = ({ open = [], runId, steps = [] }: {
 }): ReadonlyArray<Prepared> => [
   ...open.map((interrupt) => prepared(upsertInterrupt, ...Rows.interruptParams(runId, interrupt))),
   ...steps.map(({ name, value }) => {
-    const text = Rows.json(value)
+    const text = Columns.json(value)
     return { text: upsertStep, params: (seq: number) => [runId, name, text, seq] }
   })
 ]
 
-const valuesOf = ({ runId, set: { output, payload } = {} }: Commit): ReadonlyArray<Prepared> => [
-  ...(output === undefined ? [] : [prepared(updateOutput, Rows.json(output), runId)]),
-  ...(payload === undefined ? [] : [prepared(updatePayload, Rows.json(payload), runId)])
-]
+const valuesOf = ({ runId, set = {} }: Commit): ReadonlyArray<Prepared> =>
+  Columns.changeableValues.flatMap((column) => {
+    const value = Columns.parameterOf(column, set)
+    return value === null ? [] : [prepared(`UPDATE run_values SET ${column.column} = ? WHERE run_id = ?`, value, runId)]
+  })
 
 // texts
 
@@ -214,12 +203,13 @@ const selectHolder = `
 
 const selectRun = "SELECT 1 FROM runs WHERE run_id = ?"
 
-const insertRun = `
-  INSERT INTO runs (${Rows.runColumns.join(", ")}) VALUES (?${", ?".repeat(Rows.runColumns.length - 1)})
-  ON CONFLICT (run_id) DO NOTHING RETURNING seq`
+const insert = (table: string, columns: ReadonlyArray<string>) =>
+  `INSERT INTO ${table} (${columns.join(", ")}) VALUES (?${", ?".repeat(columns.length - 1)})`
 
-const insertValues = `
-  INSERT INTO run_values (${Rows.valueColumns.join(", ")}) VALUES (?${", ?".repeat(Rows.valueColumns.length - 1)})`
+const insertRun = `
+  ${insert("runs", Columns.runColumns.map(({ column }) => column))} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
+
+const insertValues = insert("run_values", ["run_id", ...Columns.valueColumns.map(({ column }) => column)])
 
 /** A key whose run is gone has no holder: it is taken over. */
 const insertKey = `
@@ -228,23 +218,19 @@ const insertKey = `
 
 const insertEvents = "INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body) VALUES (?, ?, ?, ?, ?, ?)"
 
-const append = "seq = seq + ?, emitted = COALESCE(?, emitted), updated_at = ?"
+const keepUnlessGiven = ({ column }: Columns.RecordColumn) => `${column} = COALESCE(?, ${column})`
 
-const others = `
-  attempt = COALESCE(?, attempt), crashes = COALESCE(?, crashes), fingerprint = COALESCE(?, fingerprint),
-  usage = COALESCE(?, usage), error = COALESCE(?, error), finished_at = COALESCE(?, finished_at), ${append}`
+const append = ["seq = seq + ?", ...Columns.appendColumns.map(keepUnlessGiven), "updated_at = ?"].join(", ")
 
-const change = `wake_at = COALESCE(?, wake_at), waits_for = COALESCE(?, waits_for), ${others}`
+const change = Columns.changeColumns.map(keepUnlessGiven).join(", ")
 
-/** Whoever changes the state says anew what the run waits for. */
-const changeState = `state = ?, wake_at = ?, waits_for = ?, ${others}`
+/** A change of state clears the fields that say what the run waits for. */
+const changeState = Columns.changeColumns.map((column) =>
+  column.change === "wait" ? `${column.column} = ?` : keepUnlessGiven(column)
+).join(", ")
 
 const update = (set: string, states: number) =>
   `UPDATE runs SET ${set} WHERE run_id = ? AND attempt = ? AND state IN (?${", ?".repeat(states - 1)}) RETURNING seq`
-
-const updateOutput = "UPDATE run_values SET output = ? WHERE run_id = ?"
-
-const updatePayload = "UPDATE run_values SET payload = ? WHERE run_id = ?"
 
 const upsertStep = `
   INSERT INTO run_steps (run_id, name, value, seq) VALUES (?, ?, ?, ?)

@@ -1,17 +1,14 @@
+// The one place that applies a commit's changes to a record: the memory store and every reader of a later state call it.
+import { Struct } from "effect"
 import type { RunRecord } from "../../run/RunRecord.ts"
+import { waitFields } from "../RecordFields.ts"
 import type { Changes } from "../RunStore.ts"
 
-/** A record after a commit: whoever changes the state says anew what the run waits for. */
+/** A record after a commit: a change of state clears the fields that say what the run waits for, unless it sets them. */
 export const applyChanges = (run: RunRecord, set: Changes | undefined, at: {
   readonly seq: number
   readonly ts: number
 }): RunRecord => {
-  const after = { ...run, ...set, seq: at.seq, updatedAt: at.ts }
-  if (set?.state === undefined) return after
-  const { wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = after
-  return {
-    ...rest,
-    ...(set.wakeAt === undefined ? {} : { wakeAt: set.wakeAt }),
-    ...(set.waitsFor === undefined ? {} : { waitsFor: set.waitsFor })
-  }
+  const kept = set?.state === undefined ? run : Struct.omit(run, waitFields)
+  return { ...kept, ...set, seq: at.seq, updatedAt: at.ts }
 }

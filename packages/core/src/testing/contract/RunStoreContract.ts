@@ -7,6 +7,7 @@ import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import {
   type Admit,
+  type Changes,
   type Commit,
   type Compacted,
   type Limits,
@@ -56,6 +57,41 @@ export const makeRun = (overrides: Partial<RunRecord> = {}): RunRecord => {
     ...overrides
   }
 }
+
+/** A record with a value for every field: a field that is new does not compile until it has one. */
+const makeComplete = (): Required<RunRecord> => ({
+  ...makeRun(),
+  wakeAt: started + 5,
+  waitsFor: "timer",
+  priority: 3,
+  crashes: 2,
+  emitted: 4,
+  output: { answer: 42 },
+  error: { tag: "Declined", message: "no", status: 402, declared: true, value: { code: 7 } },
+  usage: { inputTokens: 3, outputTokens: 4 },
+  threadId: "thread",
+  parentRunId: "parent",
+  rootRunId: "root",
+  forkedFrom: { runId: "origin", seq: 3 },
+  idempotencyKey: nextId(),
+  finishedAt: started + 9
+})
+
+/** A change of every field that a commit may change: a field that is new does not compile until it has one. */
+const makeChanges = (): Required<Changes> => ({
+  state: "suspended",
+  wakeAt: started + 7,
+  waitsFor: "child",
+  attempt: 2,
+  emitted: 9,
+  crashes: 1,
+  fingerprint: "f2",
+  payload: { question: "when?" },
+  output: null,
+  error: { tag: "Declined", message: "no", status: 402, declared: true },
+  usage: { inputTokens: 5, outputTokens: 6 },
+  finishedAt: started + 8
+})
 
 const admit = (run: RunRecord, ...events: ReadonlyArray<Event.Event>): Admit => ({ _tag: "Admit", run, events })
 
@@ -1119,6 +1155,39 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: odd, value: 1, seq: 0 }])
           const repeat = yield* write(store, admit({ ...run, runId: nextId() }))
           assert.deepStrictEqual(repeat, { _tag: "Attached", run })
+        }))
+    })
+
+    layer(store, options)("fields of a record", (it) => {
+      it.effect("an admitted record keeps every field", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeComplete()
+          yield* store.write([admit(run)])
+          assert.deepStrictEqual(yield* store.get(run.runId), run)
+        }))
+
+      it.effect("a commit changes every field that it may change, and one without changes keeps them", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const set = makeChanges()
+          yield* store.write([admit(run), commit(run, { set })])
+          const changed = { ...run, ...set, updatedAt: started + 1 }
+          assert.deepStrictEqual(yield* store.get(run.runId), changed)
+          yield* store.write([commit(changed, { from: ["suspended"], ts: started + 2 })])
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...changed, updatedAt: started + 2 })
+          yield* store.write([commit(changed, { from: ["suspended"], set: { crashes: 4 }, ts: started + 3 })])
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...changed, crashes: 4, updatedAt: started + 3 })
+        }))
+
+      it.effect("a change of state clears what the run waits for and keeps every other field", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = { ...makeComplete(), state: "suspended" as const }
+          yield* store.write([admit(run), commit(run, { from: ["suspended"], set: { state: "running" } })])
+          const { wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = run
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...rest, state: "running", updatedAt: started + 1 })
         }))
     })
 

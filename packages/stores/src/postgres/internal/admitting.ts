@@ -4,9 +4,10 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Fields from "../../sql/recordColumns.ts"
 import { another, refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
-import { type Columns, Params } from "./params.ts"
+import { type Columns, Params, typesOf } from "./params.ts"
 import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
 
 /** An admission with its rows. */
@@ -30,7 +31,7 @@ export const admissionOf = (write: Admit, index: number): Admission => ({
   key: write.run.idempotencyKey === undefined ? undefined : JSON.stringify(Rows.keyParams(write.run)),
   write,
   record: Rows.recordParams(write.run, write.events.length),
-  values: [...Rows.valueParams(write.run).slice(1), Rows.bodyOf(write.events)],
+  values: [...Rows.valueParams(write.run), Rows.bodyOf(write.events)],
   steps: [...stepRows(write.run.runId, write.steps).values()],
   open: [...interruptRows(write.run.runId, write.interrupts).values()]
 })
@@ -151,28 +152,15 @@ const freeKeys = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
 const asked = (params: Params, admissions: ReadonlyArray<Admission>) =>
   params.table("asked", askedColumns, admissions.map(({ write }, place) => [place, ...Rows.keyParams(write.run)]))
 
-const numbers: ReadonlySet<string> = new Set([
-  "attempt",
-  "emitted",
-  "crashes",
-  "priority",
-  "wake_at",
-  "durable",
-  "created_at",
-  "updated_at",
-  "finished_at",
-  "seq"
-])
+const runColumns = Fields.runColumns.map(({ column }) => column).join(", ")
 
-const runColumns = Rows.runColumns.join(", ")
+const valueColumns = ["run_id", ...Fields.valueColumns.map(({ column }) => column)].join(", ")
 
-const valueColumns = Rows.valueColumns.join(", ")
-
-const admissionColumns: Columns = Object.fromEntries(
-  [...Rows.runColumns, ...Rows.valueColumns.slice(1), "body"].map((
-    name
-  ) => [name, numbers.has(name) ? "float8" : "text"])
-)
+const admissionColumns: Columns = {
+  ...typesOf(Fields.runColumns),
+  ...typesOf(Fields.valueColumns),
+  body: "text"
+}
 
 const askedColumns: Columns = {
   place: "float8",

@@ -4,10 +4,11 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Fields from "../../sql/recordColumns.ts"
 import { refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
 import { channel } from "../PostgresRunNotifier.ts"
-import { type Columns, Params } from "./params.ts"
+import { type Columns, Params, typesOf } from "./params.ts"
 import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
 
 /** A commit with its rows. */
@@ -38,20 +39,11 @@ export const commitmentOf = (write: Commit, index: number): Commitment => {
       ts,
       events: events.length,
       body: Rows.bodyOf(events),
-      new_emitted: set.emitted,
-      new_state: set.state,
-      new_attempt: set.attempt,
-      new_wake_at: set.wakeAt,
-      new_waits_for: set.waitsFor,
-      new_crashes: set.crashes,
-      new_fingerprint: set.fingerprint,
-      new_usage: Rows.jsonOrNull(set.usage),
-      new_error: Rows.jsonOrNull(set.error),
-      new_finished_at: set.finishedAt,
-      new_output: Rows.jsonOrNull(set.output),
-      new_payload: Rows.jsonOrNull(set.payload),
+      ...Object.fromEntries(
+        changeable.map((column) => [`new_${column.column}`, Fields.parameterOf(column, set)])
+      ),
       resolve_id: resolve?.id,
-      resolution: resolve === undefined || open.has(resolve.id) ? null : Rows.json(resolve.resolution)
+      resolution: resolve === undefined || open.has(resolve.id) ? null : Fields.json(resolve.resolution)
     },
     steps: [...steps.values()],
     open: [...open.values()]
@@ -106,7 +98,7 @@ const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitm
     changed AS (
       UPDATE runs SET
         seq = seq + events,
-        emitted = COALESCE(new_emitted, emitted),
+        ${Fields.appendColumns.map(keepUnlessGiven).join(", ")},
         updated_at = ts${changes ? changed(params.add(node)) : ""}
       FROM held
       WHERE runs.run_id = held.run_id AND held.attempt = if_attempt
@@ -140,24 +132,29 @@ const resolved = `
       WHERE interrupts.run_id = changed.run_id AND interrupts.id = resolve_id AND changed.resolution IS NOT NULL
     ),`
 
+/** The SQL that keeps the value of a column when the commit has none. */
+const keepIn = (table: string) => ({ column }: Fields.RecordColumn) =>
+  `${column} = COALESCE(new_${column}, ${table}.${column})`
+
+const keepUnlessGiven = keepIn("runs")
+
 const stored = `
     stored AS (
-      UPDATE run_values SET output = COALESCE(new_output, output), payload = COALESCE(new_payload, payload) FROM changed
-      WHERE run_values.run_id = changed.run_id AND (new_output IS NOT NULL OR new_payload IS NOT NULL)
+      UPDATE run_values SET ${Fields.changeableValues.map(keepIn("run_values")).join(", ")} FROM changed
+      WHERE run_values.run_id = changed.run_id
+        AND (${Fields.changeableValues.map(({ column }) => `new_${column} IS NOT NULL`).join(" OR ")})
     ),`
 
-/** Whoever changes the state says anew what the run waits for. */
+/** A change of state clears the fields that say what the run waits for. */
+const changeOf = (column: Fields.RecordColumn) =>
+  column.change === "wait"
+    ? `${column.column} = CASE WHEN new_state IS NULL
+        THEN COALESCE(new_${column.column}, runs.${column.column}) ELSE new_${column.column} END`
+    : keepUnlessGiven(column)
+
 const changed = (node: string) =>
   `,
-        state = COALESCE(new_state, held.state),
-        wake_at = CASE WHEN new_state IS NULL THEN COALESCE(new_wake_at, wake_at) ELSE new_wake_at END,
-        waits_for = CASE WHEN new_state IS NULL THEN COALESCE(new_waits_for, waits_for) ELSE new_waits_for END,
-        attempt = COALESCE(new_attempt, held.attempt),
-        crashes = COALESCE(new_crashes, crashes),
-        fingerprint = COALESCE(new_fingerprint, fingerprint),
-        usage = COALESCE(new_usage, usage),
-        error = COALESCE(new_error, error),
-        finished_at = COALESCE(new_finished_at, finished_at),
+        ${Fields.changeColumns.map(changeOf).join(",\n        ")},
         node = CASE WHEN new_attempt IS NULL THEN node ELSE ${node} END`
 
 const isGiven = (row: Commitment["row"], columns: Columns) =>
@@ -171,21 +168,13 @@ const appendColumns: Columns = {
   ts: "float8",
   events: "float8",
   body: "text",
-  new_emitted: "float8"
+  ...typesOf(Fields.appendColumns, "new_")
 }
 
-const changeColumns: Columns = {
-  new_state: "text",
-  new_attempt: "float8",
-  new_wake_at: "float8",
-  new_waits_for: "text",
-  new_crashes: "float8",
-  new_fingerprint: "text",
-  new_usage: "text",
-  new_error: "text",
-  new_finished_at: "float8"
-}
+const changeColumns = typesOf(Fields.changeColumns, "new_")
 
-const valueColumns: Columns = { new_output: "text", new_payload: "text" }
+const valueColumns = typesOf(Fields.changeableValues, "new_")
+
+const changeable = [...Fields.appendColumns, ...Fields.changeColumns, ...Fields.changeableValues]
 
 const resolveColumns: Columns = { resolve_id: "text", resolution: "text" }

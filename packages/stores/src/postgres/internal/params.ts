@@ -1,8 +1,17 @@
 import { PgTypes } from "@effect/sql-pg"
 import { Result } from "effect"
+import type { RecordColumn } from "../../sql/recordColumns.ts"
 
 /** Columns of rows that a statement is given, by the type of their values. */
 export type Columns = Readonly<Record<string, "text" | "float8">>
+
+/** The columns of a record's fields, each with a prefix. */
+export const typesOf = (fields: ReadonlyArray<RecordColumn>, prefix = ""): Columns =>
+  Object.fromEntries(
+    fields.map((
+      { column, value }
+    ) => [`${prefix}${column}`, value === "integer" || value === "boolean" ? "float8" : "text"])
+  )
 
 /**
  * The parameters of a statement. Rows go over column by column, so that a statement has the same text, and is prepared

@@ -1,5 +1,6 @@
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { Step } from "@fastagentic/core/store/RunStore"
+import { json } from "../../sql/recordColumns.ts"
 import * as Rows from "../../sql/runRows.ts"
 import type { Columns, Params } from "./params.ts"
 
@@ -7,7 +8,7 @@ type Table = ReadonlyArray<ReadonlyArray<unknown>>
 
 /** The last of a name is the one that stays: a row can be written only once by one statement. */
 export const stepRows = (runId: string, steps: ReadonlyArray<Step> = []): ReadonlyMap<string, ReadonlyArray<unknown>> =>
-  new Map(steps.map(({ name, value }) => [name, [runId, name, Rows.json(value)]]))
+  new Map(steps.map(({ name, value }) => [name, [runId, name, json(value)]]))
 
 /** As `stepRows`, by the ids of interrupts. */
 export const interruptRows = (

@@ -3,6 +3,7 @@ import { RunEvent } from "@fastagentic/core/run/Event"
 import { Interrupt } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
 import { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { missingFields } from "@fastagentic/core/store/RecordFields"
 import type { StoredStep } from "@fastagentic/core/store/RunStore"
 import { Array as Arr, Schema } from "effect"
 
@@ -24,12 +25,9 @@ const pairs = (reply: unknown): ReadonlyArray<readonly [field: string, value: st
 
 export const isEmpty = (reply: unknown): boolean => Array.isArray(reply) && reply.length === 0
 
-/** What records did not have at first. */
-const missing = { crashes: 0, priority: 0 }
-
 export const toRecord = (runId: string, reply: unknown): RunRecord => {
   const fields = Object.fromEntries(pairs(reply).map(([field, value]) => [field, parse(value)]))
-  const record = decodeRecord({ ...missing, ...fields })
+  const record = decodeRecord({ ...missingFields, ...fields })
   if (record.runId !== runId) throw new Error(`the record is of run ${record.runId}`)
   return record
 }

@@ -2,6 +2,7 @@
 import { type Event, stamp } from "@fastagentic/core/run/Event"
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { waitFields } from "@fastagentic/core/store/RecordFields"
 import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagentic/core/store/RunStore"
 import { Schema } from "effect"
 import { json, keyOf, list } from "./keys.ts"
@@ -49,16 +50,13 @@ const commitArguments = (
   ...limitsOf(within),
   flag(set.state !== undefined || set.wakeAt !== undefined || set.finishedAt !== undefined),
   ...list([...fields(set), "updatedAt", json(ts), ...(set.attempt === undefined ? [] : ["node", json(node)])]),
-  ...list(set.state === undefined ? [] : waiting.filter((field) => set[field] === undefined)),
+  ...list(set.state === undefined ? [] : waitFields.filter((field) => set[field] === undefined)),
   ...list(open.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
   ...list(steps.flatMap(({ name, value }) => [json(name), json(value)])),
   ...list(entries(events, { ts, attempt: set.attempt ?? attempt }))
 ]
 
 const flag = (value: boolean | undefined) => value === true ? "1" : ""
-
-/** What a change of state forgets. */
-const waiting = ["wakeAt", "waitsFor"] as const
 
 export const limitsOf = (within: Limits | undefined): ReadonlyArray<string> => {
   if (within === undefined) return list([])
