@@ -1,4 +1,4 @@
-/** What a process leaves that is killed while it writes to a run store: `killedSuite(…)` in a test file of the store. */
+/** Tests a run store whose writing process is killed: `killedSuite(…)` in a test file of the store. */
 import { assert, describe, it } from "@effect/vitest"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
@@ -9,13 +9,13 @@ import { createInterface } from "node:readline"
 import { admit, ids, wholeJournal } from "./writes.ts"
 
 interface Shared {
-  /** Lines of a module that make `layer`, for the process that is killed. */
+  /** Lines of a module that define `layer`, for the process that is killed. */
   readonly module: string
-  /** Looks at the same store from here, while nobody writes. */
+  /** Opens the same store in this process, while no process writes. */
   readonly look: <A, E>(use: (store: RunStore["Service"]) => Effect.Effect<A, E>) => Effect.Effect<A, unknown>
 }
 
-/** Writes batches forever and says what is committed: one commit of each run in some, two in others. */
+/** Writes batches forever and prints each commit: one commit per run in some batches, two in others. */
 const writer = (module: string, runIds: ReadonlyArray<string>) => `
   import { RunStore } from "@fastagentic/core/store/RunStore"
   import { Effect } from "effect"
@@ -40,7 +40,7 @@ const writer = (module: string, runIds: ReadonlyArray<string>) => `
   await Effect.runPromise(Effect.provide(write, layer))
 `
 
-/** Lets another process write until so many rounds are committed, then kills it in the middle of whatever. */
+/** Lets another process write until so many rounds are committed, then kills it at a random moment. */
 const killAfter = (script: string, rounds: number) =>
   Effect.promise(async () => {
     const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
@@ -59,7 +59,7 @@ const killAfter = (script: string, rounds: number) =>
 
 export const killedSuite = <E>(shared: Effect.Effect<Shared, E, Scope.Scope>) =>
   describe("a process that is killed", () => {
-    it.live("leaves whole journals with everything it was told is committed", () =>
+    it.live("leaves complete journals with everything that was reported as committed", () =>
       Effect.gen(function*() {
         const { look, module } = yield* shared
         const runs = Array.from({ length: 4 }, () => makeRun())
@@ -72,14 +72,14 @@ export const killedSuite = <E>(shared: Effect.Effect<Shared, E, Scope.Scope>) =>
               Effect.gen(function*() {
                 const events = yield* wholeJournal(store, runId)
                 const steps = yield* store.steps(runId)
-                // Each commit is all there or not at all: its events, its record, its step.
+                // Each commit is stored completely or not at all: its events, its record, its step.
                 const emitted = (yield* store.get(runId))?.emitted ?? 0
                 assert.deepStrictEqual(events.at(-1)?.data, { name: "round", value: emitted })
                 assert.isTrue(steps.some((step) => step.name === `step ${emitted}`))
                 return events.length / 2
               }))
           )
-          // All runs of a batch stand at the same commit.
+          // All runs of a batch have the same commits.
           assert.deepStrictEqual(new Set(totals).size, 1)
           const [total = 0] = totals
           assert.isAtLeast(total - before, committed)

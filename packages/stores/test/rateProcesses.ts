@@ -1,9 +1,10 @@
+// Rate limits under processes that are killed; the tests of each shared store call it.
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 
-/** What all processes together may take. */
+/** The limit of all processes together. */
 export const limitOf = 200
 
 const program = (imports: string, layer: string) => `
@@ -26,8 +27,8 @@ const program = (imports: string, layer: string) => `
 `
 
 /**
- * Lets four processes begin together, call as often as they can, and kills each once it was refused some times. Says up
- * to which number calls were allowed: each number is one process' only.
+ * Starts four processes together, lets each call as often as it can, and kills it after some refusals. Returns the
+ * numbers of the allowed calls; each number belongs to one process.
  */
 export const raceProcesses = (imports: string, layer: string): Effect.Effect<number> =>
   Effect.promise(async () => {

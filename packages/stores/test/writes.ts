@@ -1,4 +1,4 @@
-/** Writes to run stores in few words, and what is left of them. */
+/** Short constructors of writes, and readers of stored runs, for tests of run stores. */
 import { assert } from "@effect/vitest"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { Admit, Commit, RunStore } from "@fastagentic/core/store/RunStore"
@@ -26,7 +26,7 @@ export const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => wri
 
 export const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
 
-/** The events of a run, after making sure that they are numbered from 1 to the last that the record says. */
+/** The events of a run, after asserting that they are numbered from 1 to the record's `seq`. */
 export const wholeJournal = Effect.fnUntraced(function*(store: RunStore["Service"], runId: string) {
   const events = yield* store.events(runId, 0, 1_000_000)
   assert.deepStrictEqual(events.map((event) => event.seq), events.map((_, index) => index + 1))

@@ -19,12 +19,12 @@ export interface Options {
 }
 
 /**
- * A blob store on whatever `FileSystem` is there.
+ * A blob store on a given `FileSystem`.
  *
  * **Details**
  *
- * A blob is written beside its place, flushed to the disk, and renamed: its file is whole or not there. The first two
- * digits of a key name one of 256 folders. What a crash leaves unfinished is removed at a start an hour later.
+ * A blob is written to a temporary file, flushed to the disk, and renamed, so that its file is complete or absent. The
+ * first two digits of a key name one of 256 folders. A start removes unfinished files that are older than an hour.
  *
  * @category constructors
  * @since 0.1.0
@@ -110,7 +110,10 @@ const writeAndFlush = Effect.fnUntraced(function*(files: FileSystem.FileSystem, 
   yield* open.sync
 })
 
-/** A name is as durable as its folder. Where a folder cannot be opened, the system does this by itself. */
+/**
+ * Flushes a folder, because a file's name is durable only with it. Systems that cannot open a folder do this
+ * themselves.
+ */
 const flushFolder = (files: FileSystem.FileSystem, path: string) =>
   Effect.scoped(Effect.flatMap(files.open(path, { flag: "r" }), (open) => open.sync)).pipe(
     Effect.catchIf(

@@ -1,5 +1,5 @@
 /**
- * Blobs in a bucket of S3, or of anything that speaks its protocol.
+ * Blobs in a bucket of S3 or of a server that speaks its protocol.
  *
  * @since 0.1.0
  */
@@ -24,59 +24,62 @@ export interface Options {
   readonly accessKeyId: string
   readonly secretAccessKey: Redacted.Redacted
   readonly sessionToken?: Redacted.Redacted | undefined
-  /** What every key in the bucket begins with: `blobs/`. */
+  /** The prefix of every key in the bucket, for example `blobs/`. */
   readonly prefix?: string | undefined
   /** How long one attempt may take. Defaults to 30 seconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
 /**
- * A blob store on whatever `HttpClient` is there.
+ * A blob store on a given `HttpClient`.
  *
  * **Details**
  *
- * A key is the hash of its blob, which the signature covers: the server refuses bytes that changed on their way. What a
- * key holds never changes, so no request has a condition and each can be repeated. Attempts that end in a 5xx, a 429, a
- * timeout or a lost connection are repeated up to four times.
+ * A key is the hash of its blob, which the signature covers: the server refuses bytes that changed in transit. A blob
+ * never changes, so no request needs a condition and each can be repeated. Attempts that end in a 5xx, a 429, a timeout
+ * or a lost connection are repeated up to four times.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function*(options: Options) {
   const client = yield* HttpClient.HttpClient
-  const send = (asked: Asked) =>
-    Effect.flatMap(signed(options, asked), (request) => client.execute(request)).pipe(
+  const send = (object: ObjectRequest) =>
+    Effect.flatMap(signed(options, object), (request) => client.execute(request)).pipe(
       Effect.flatMap((response) => Effect.map(response.arrayBuffer, (body) => ({ status: response.status, body }))),
       Effect.provideService(Headers.CurrentRedactedNames, ["authorization", "x-amz-security-token"]),
-      // The request goes nowhere from here, and its credentials into no span.
+      // Drops the request from the error, so that its credentials get into no log or span.
       Effect.mapError((error) => error._tag === "Unanswered" ? error : new Unanswered({ message: error.reason._tag })),
       Effect.timeoutOrElse({
         duration: options.timeout ?? "30 seconds",
         orElse: () => Effect.fail(new Unanswered({ message: "no answer in time" }))
       }),
       Effect.flatMap((answer) =>
-        isTemporary(answer.status) ? Effect.fail(new Unanswered({ message: said(answer) })) : Effect.succeed(answer)
+        isTemporary(answer.status)
+          ? Effect.fail(new Unanswered({ message: errorCode(answer) }))
+          : Effect.succeed(answer)
       ),
-      Effect.retry({ schedule: again, times: 4 })
+      Effect.retry({ schedule: retryDelays, times: 4 })
     )
 
   /** The body of a success, or undefined where there is no such blob. */
-  const request = (operation: string, asked: Asked) =>
-    send(asked).pipe(
+  const request = (operation: string, object: ObjectRequest) =>
+    send(object).pipe(
       Effect.flatMap((answer) => {
         const { status } = answer
         if (status >= 200 && status < 300) return Effect.succeed(new Uint8Array(answer.body))
-        const isMissing = asked.name.length > 0 && asked.method !== "PUT" && !said(answer).includes("NoSuchBucket")
-        // There is no range in an empty object.
+        const isMissing = object.name.length > 0 && object.method !== "PUT" &&
+          !errorCode(answer).includes("NoSuchBucket")
+        // An empty object has no range.
         if (isMissing && (status === 404 || status === 416)) return Effect.undefined
-        return Effect.fail(new Unanswered({ message: said(answer) }))
+        return Effect.fail(new Unanswered({ message: errorCode(answer) }))
       }),
       Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
     )
   const prefix = options.prefix ?? ""
-  const object = (method: Method, key: string) => ({ method, name: `${encoded(prefix)}${key}` })
+  const toObject = (method: Method, key: string) => ({ method, name: `${encoded(prefix)}${key}` })
 
-  /** A page may have nothing but what is no blob. */
+  /** Reads on while a page contains no blob. */
   const list = Effect.fnUntraced(function*(after: string) {
     const page = { "list-type": "2", prefix, delimiter: "/" }
     for (let from: Record<string, string> = { "start-after": `${prefix}${after}` };;) {
@@ -92,14 +95,14 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   return BlobStore.make({
     write: (key, bytes) =>
       Effect.asVoid(
-        request(`put blob ${key}`, { ...object("PUT", key), bytes, headers: { "x-amz-content-sha256": key } })
+        request(`put blob ${key}`, { ...toObject("PUT", key), bytes, headers: { "x-amz-content-sha256": key } })
       ),
-    read: (key) => request(`get blob ${key}`, object("GET", key)),
+    read: (key) => request(`get blob ${key}`, toObject("GET", key)),
     start: (key, length) =>
-      request(`get the start of blob ${key}`, { ...object("GET", key), headers: { range: `bytes=0-${length - 1}` } }),
+      request(`get the start of blob ${key}`, { ...toObject("GET", key), headers: { range: `bytes=0-${length - 1}` } }),
     list,
-    has: (key) => Effect.map(request(`look for blob ${key}`, object("HEAD", key)), (found) => found !== undefined),
-    remove: (key) => Effect.asVoid(request(`remove blob ${key}`, object("DELETE", key)))
+    has: (key) => Effect.map(request(`look for blob ${key}`, toObject("HEAD", key)), (found) => found !== undefined),
+    remove: (key) => Effect.asVoid(request(`remove blob ${key}`, toObject("DELETE", key)))
   })
 })
 
@@ -135,8 +138,8 @@ export const layerNoClient = (options: Options): Layer.Layer<BlobStore.BlobStore
 
 type Method = "GET" | "HEAD" | "PUT" | "DELETE"
 
-/** What is asked of the bucket; without a name, of the bucket itself. */
-interface Asked {
+/** A request for an object; without a name, for the bucket itself. */
+interface ObjectRequest {
   readonly method: Method
   readonly name: string
   readonly search?: string
@@ -145,7 +148,7 @@ interface Asked {
 }
 
 const signed = Effect.fnUntraced(
-  function*(options: Options, { bytes, headers: own = {}, method, name, search = "" }: Asked) {
+  function*(options: Options, { bytes, headers: own = {}, method, name, search = "" }: ObjectRequest) {
     const { headers, url } = yield* Effect.tryPromise({
       try: () =>
         new AwsV4Signer({
@@ -167,7 +170,7 @@ const signed = Effect.fnUntraced(
 
 const encoded = (prefix: string) => prefix.split("/").map(encodeURIComponent).join("/")
 
-/** A certificate for all buckets does not cover names with a dot. */
+/** The URL of the bucket; a name with a dot goes into the path, because the wildcard certificate does not cover it. */
 const base = ({ bucket, endpoint, region }: Options) => {
   if (endpoint !== undefined) return `${endpoint.replace(/\/+$/, "")}/${bucket}`
   return bucket.includes(".")
@@ -182,15 +185,15 @@ interface Answer {
   readonly body: ArrayBuffer
 }
 
-/** Why there is no blob, in the server's word for it and nothing else of its answer. */
+/** A failed request; its message is the server's error code and nothing else of its answer. */
 class Unanswered extends Data.TaggedError("Unanswered")<{ readonly message: string }> {}
 
-const said = ({ body, status }: Answer) => {
+const errorCode = ({ body, status }: Answer) => {
   const [, code = ""] = /<Code>(\w+)<\/Code>/.exec(new TextDecoder().decode(body.slice(0, 2_048))) ?? []
   return `${status} ${code}`.trim()
 }
 
-/** The blobs of a list that begin with the prefix and have no folder behind it. */
+/** The blobs directly under the prefix. */
 const listed = (xml: string, prefix: string): ReadonlyArray<BlobStore.Listed> =>
   [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gsu)].flatMap(([, content = ""]) => {
     const name = fieldOf(content, "Key")
@@ -215,4 +218,4 @@ const unescaped = (text: string) =>
 
 const isTemporary = (status: number) => status >= 500 || status === 429
 
-const again = Schedule.exponential("100 millis").pipe(Schedule.jittered)
+const retryDelays = Schedule.exponential("100 millis").pipe(Schedule.jittered)

@@ -1,6 +1,6 @@
 /**
- * A `RunEngine` on `effect/workflow` and `effect/cluster`: every turn of a run is an execution that a shard decides the
- * node of.
+ * A `RunEngine` on `effect/workflow` and `effect/cluster`: every turn of a run is an execution, and its shard decides
+ * on which node it runs.
  *
  * @since 0.1.0
  */
@@ -30,7 +30,7 @@ import { keepClean } from "./internal/cleaning.ts"
 import { makeJoin } from "./internal/turnWorkflow.ts"
 
 /**
- * Where the other nodes reach this one.
+ * The address at which other nodes reach this one.
  *
  * @category options
  * @since 0.1.0
@@ -45,7 +45,7 @@ export interface Options {
 }
 
 /**
- * An engine on whatever workflow engine and tables are there.
+ * An engine on a given workflow engine and its tables.
  *
  * @category layers
  * @since 0.1.0
@@ -63,7 +63,7 @@ export const layerNoCluster: Layer.Layer<never, never, WorkflowEngine | SqlClien
  *
  * **Gotchas**
  *
- * The database belongs to this process alone, as a file of `SqliteClient` that is opened `exclusive` does.
+ * Only this process may use the database, as with a file that `SqliteClient` opens `exclusive`.
  *
  * @category layers
  * @since 0.1.0
@@ -84,13 +84,13 @@ export const layerEmbedded: Layer.Layer<never, never, SqlClient> = Layer.suspend
  *
  * **Details**
  *
- * Runs are spread over the nodes, wherever they were started. When a node is killed the others continue its runs within 5
- * seconds. What a node was asked for and has not taken after a second is taken by whoever looks.
+ * Runs are spread over the nodes, wherever they were started. When a node is killed, the others continue its runs
+ * within 5 seconds. A run that its node has not claimed after a second is claimed by the next node that polls.
  *
  * **Gotchas**
  *
- * All nodes on one database serve the same app. Nodes do not ask each other who they are: the port belongs into a network
- * that only they are in. A pooler that gives connections away between transactions cannot hold the locks of shards.
+ * All nodes on one database serve the same app. Nodes do not authenticate each other, so the port must be reachable
+ * only by them. A pooler that reassigns connections between transactions cannot hold the locks of shards.
  *
  * @category layers
  * @since 0.1.0
@@ -112,19 +112,19 @@ export const layerCluster = (options: Options = {}): Layer.Layer<never, ServeErr
   )
 }
 
-/** Beside the tables of the runs, and nobody's API. */
+/** The prefix of the engine's own tables, which are in the database of the runs and are not an API. */
 const prefix = "fastagentic_engine"
 
 const messages = Layer.provide(SqlMessageStorage.layerWith({ prefix }), NodeCrypto.layerDigest)
 
-/** A node that is gone loses its shards within a few seconds. */
+/** With these times a lost node loses its shards within a few seconds. */
 const timing = {
   shardLockExpiration: "9 seconds",
   shardLockRefreshInterval: "3 seconds",
   refreshAssignmentsInterval: "1 second",
   runnerHealthCheckInterval: "1 second",
   entityMessagePollInterval: "2 seconds",
-  // A turn is over when its run is taken: nothing takes long.
+  // A turn ends when its run is claimed, which is fast.
   entityTerminationTimeout: "1 second",
   maxResidentEntities: "unbounded"
 } as const

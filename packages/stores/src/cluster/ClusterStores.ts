@@ -18,7 +18,7 @@ import * as ClusterEngine from "./ClusterEngine.ts"
  * @since 0.1.0
  */
 export interface PostgresOptions extends Postgres.Options {
-  /** Where the other nodes reach this one. */
+  /** The address at which other nodes reach this one. */
   readonly node?: ClusterEngine.Options | undefined
 }
 

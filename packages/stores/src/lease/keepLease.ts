@@ -1,12 +1,12 @@
+// The heartbeat of a node on a shared store; `lease.ts` of PostgreSQL and of Redis call it.
 import { Duration, Effect, Schedule, type Scope } from "effect"
 
 /**
- * Says three times in the length of a lease that this node is alive, on a connection of its own: neither a busy pool
- * nor a long answer to somebody else holds it up. A connection that does not answer is given up while there is still
- * time for another.
+ * Renews a lease three times in its length, on a connection of its own, so that neither a busy pool nor a long query
+ * delays it. A connection that does not answer is closed while there is still time for another.
  *
- * The result says whether the leases of others mean something: after a time in which this node could not be heard,
- * they could not be heard either, and get one lease to come back.
+ * The result says whether this node may take over runs of nodes whose lease ended: after a time in which this node
+ * could not renew, other nodes could not either, and they get one lease to come back.
  */
 export const keepLease = Effect.fnUntraced(function*<E, E2 extends Error>(options: {
   readonly lease: Duration.Duration
@@ -37,7 +37,7 @@ export const keepLease = Effect.fnUntraced(function*<E, E2 extends Error>(option
     Effect.suspend(() => {
       if (warned) return Effect.void
       warned = true
-      return Effect.logWarning("This node cannot say that it is alive", error.message)
+      return Effect.logWarning("This node cannot renew its lease", error.message)
     })
 
   yield* Effect.timeout(options.connect, lease).pipe(

@@ -1,5 +1,5 @@
 /**
- * Everything that the nodes of a cluster share, in one PostgreSQL database.
+ * All stores that the nodes of a cluster share, in one PostgreSQL database.
  *
  * @since 0.1.0
  */
@@ -26,7 +26,7 @@ import * as PostgresRunStore from "./PostgresRunStore.ts"
 import * as PostgresScheduleStore from "./PostgresScheduleStore.ts"
 
 /**
- * Where the database is, and how to use it.
+ * The URL of the database, and how to use it.
  *
  * @category options
  * @since 0.1.0
@@ -40,7 +40,7 @@ export interface Options
 }
 
 /**
- * Every store on whatever client is there.
+ * Every store on a given client.
  *
  * @category layers
  * @since 0.1.0
@@ -63,13 +63,12 @@ export const layerNoClient = (
   )
 
 /**
- * Connects to the database, brings its tables up to date, and says `RunNotifier` what other nodes commit.
+ * Connects to the database, brings its tables up to date, and provides `RunNotifier` with the commits of other nodes.
  *
  * **Details**
  *
- * A pool of up to 10 connections unless told otherwise, at least 2, of which one listens; and one more that says that this
- * node is alive. A connection that hears nothing is probed every half minute, so that one that a network has silently
- * dropped is noticed.
+ * The pool has up to 10 connections unless the options say otherwise, at least 2, of which one listens; one more renews
+ * the node's lease. An idle connection is probed every half minute, so that a silently dropped one is noticed.
  *
  * **Example** (Keeping runs in PostgreSQL)
  *

@@ -13,7 +13,7 @@ import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**
- * Keys on whatever `SqlClient` is there; the table has to exist.
+ * Keys on a given `SqlClient`; the table must exist.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The audit trail in a PostgreSQL database.
+ * The audit log in a PostgreSQL database.
  *
  * @since 0.1.0
  */
@@ -17,8 +17,8 @@ import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**
- * A log on whatever `SqlClient` is there; the tables have to exist. The entries of one tenant are one statement, which
- * moves the end of its chain only from where the writer saw it: of many nodes exactly one does.
+ * A log on a given `SqlClient`; the tables must exist. The entries of one tenant are one statement. It
+ * appends only if the chain still ends where the writer read it, so that exactly one of several nodes succeeds.
  *
  * @category constructors
  * @since 0.1.0
@@ -79,11 +79,11 @@ export const layerLog: Layer.Layer<AuditLog, MigrationError | SqlError, SqlClien
 ).pipe(Layer.provide(migrations.layer))
 
 /**
- * The trail, and its log, on whatever `SqlClient` is there.
+ * The audit service and its log on a given `SqlClient`.
  *
  * **Gotchas**
  *
- * An entry that cannot be written is a defect, which the runtime logs: what was decided has been done.
+ * An entry that cannot be written is a defect that the runtime logs, because the action itself has already happened.
  *
  * @category layers
  * @since 0.1.0

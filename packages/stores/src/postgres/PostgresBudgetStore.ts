@@ -15,12 +15,12 @@ import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**
- * Budgets on whatever `SqlClient` is there; the tables have to exist.
+ * Budgets on a given `SqlClient`; the tables must exist.
  *
  * **Details**
  *
- * Each operation is one statement: it locks the counters it is about in the order of their keys, decides, and writes.
- * The clock of leases is the database's alone.
+ * Each operation is one statement: it locks its counters in the order of their keys, decides, and writes. Leases use
+ * the clock of the database.
  *
  * @category constructors
  * @since 0.1.0
@@ -28,7 +28,7 @@ import * as migrations from "./migrations.ts"
 export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient> = Effect.map(SqlClient, (sql) => {
   const run = (text: string, { values }: Params) => sql.unsafe(text, values)
 
-  /** A counter has to be there before it can be locked. */
+  /** Creates missing counters, because only an existing row can be locked. */
   const makeCounters = (keys: ReadonlyArray<string>) => {
     const params = new Params()
     const text = `

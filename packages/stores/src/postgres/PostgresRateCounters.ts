@@ -14,17 +14,17 @@ import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
 
 /**
- * Counters on whatever `SqlClient` is there; the tables have to exist.
+ * Counters on a given `SqlClient`; the tables must exist.
  *
  * **Details**
  *
- * A call is one way to the server and back: the function `take_rates` decides there, by the clock of the database.
- * Counters that are over are removed once a minute. What has no answer after 30 seconds is unavailable.
+ * A call is one round trip: the function `take_rates` decides in the database, by its clock. Expired counters are
+ * removed once a minute. A call without an answer after 30 seconds fails with `StoreUnavailable`.
  *
  * **Gotchas**
  *
- * A call does not wait for the disk of the database: a crash of the database itself can forget the calls of its last
- * moments, a crash of a node forgets none.
+ * A call does not wait for the disk of the database: a crash of the database can lose the calls of its last moments, a
+ * crash of a node loses none.
  *
  * @category constructors
  * @since 0.1.0
@@ -44,7 +44,7 @@ export const make: Effect.Effect<RateCounters["Service"], never, SqlClient | Sco
 
   return RateCounters.of({
     take: Effect.fnUntraced(function*(counters) {
-      // Everybody locks in the same order, so that no two wait for each other.
+      // All nodes lock in the same order, so that no two wait for each other.
       const sorted = counters.toSorted((a, b) => a.key < b.key ? -1 : 1)
       const params = [
         array("text", sorted.map(({ key }) => key)),

@@ -1,5 +1,5 @@
 /**
- * What other nodes commit, as PostgreSQL says it.
+ * The commits of other nodes, by `LISTEN` and `NOTIFY` of PostgreSQL.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { type Notice, RunNotifier } from "@fastagentic/core/store/RunNotifier"
 import { Effect, Layer, Schedule, Stream } from "effect"
 
 /**
- * Where `PostgresRunStore` says `"<run id> <seq>"` with each commit.
+ * The channel on which `PostgresRunStore` sends `"<run id> <seq>"` with each commit.
  *
  * @category models
  * @since 0.1.0
@@ -16,11 +16,11 @@ import { Effect, Layer, Schedule, Stream } from "effect"
 export const channel = "fastagentic_runs"
 
 /**
- * Listens while its stream is read, on a connection of its own, and comes back by itself when that is lost.
+ * Listens while its stream is read, on a connection of its own, and reconnects when that is lost.
  *
  * **Gotchas**
  *
- * A pooler that gives connections away between transactions cannot listen.
+ * A pooler that reassigns connections between transactions cannot listen.
  *
  * @category constructors
  * @since 0.1.0
@@ -36,7 +36,9 @@ export const make: Effect.Effect<typeof RunNotifier["Service"], never, PgClient.
     )
     return {
       changes: Stream.unwrap(notices).pipe(
-        Stream.tapError((error) => Effect.logWarning("Other nodes cannot be heard for now", error.message)),
+        Stream.tapError((error) =>
+          Effect.logWarning("The notices of other nodes cannot be received; retrying", error.message)
+        ),
         Stream.retry(again),
         Stream.orDie
       )

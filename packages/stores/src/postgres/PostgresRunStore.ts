@@ -24,9 +24,9 @@ import * as migrations from "./migrations.ts"
  */
 export interface Options {
   /**
-   * How long after its last sign of life a node still has its runs, 3 seconds by default. It gives three signs in that
-   * time. A node that closes gives its runs back at once. A longer lease suits agents that keep their process busy for
-   * seconds without a pause.
+   * How long a node keeps its runs after it last renewed its lease, 3 seconds by default. It renews three times in that
+   * time. A node that closes releases its runs at once. A longer lease suits agents that block the event loop for
+   * seconds.
    */
   readonly lease?: Duration.Input | undefined
 }
@@ -36,13 +36,13 @@ export interface Options {
  *
  * **Details**
  *
- * Writes to different runs are one statement and need no transaction around it; of others each further write to the
- * same run is one statement more, and all are one transaction. Deadlocks and serialization failures are tried again.
- * What has no answer after 30 seconds is cancelled and unavailable.
+ * Writes to different runs are one statement without a transaction around it. Each further write to the same run is one
+ * more statement, and all are one transaction. Deadlocks and serialization failures are retried. A call without an
+ * answer after 30 seconds is cancelled and fails with `StoreUnavailable`.
  *
- * `unfinished` are runs that no other node has: their node is this one, or gave no sign of life within its lease. Who
- * takes a run becomes its node with the commit that sets the attempt. After a time in which the database could not be
- * reached the others have one lease to come back before their runs are taken.
+ * `unfinished` are runs that no other living node owns: their node is this one, or its lease has ended. A node owns a
+ * run from the commit that sets the attempt. After a time in which the database could not be reached, the other nodes
+ * have one lease to come back before their runs are claimed.
  *
  * **Gotchas**
  *
@@ -56,14 +56,14 @@ export const make = (
 ): Effect.Effect<RunStore["Service"], SqlError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
-    const { node, canTakeOver: steady } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
+    const { canTakeOver, node } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
     const own = sql`(node IS NULL OR node = ${node})`
     const others = sql`(node <> ${node} AND NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()
     ))`
     const orphans = {
-      all: () => steady() ? sql`(${own} OR ${others})` : own,
-      others: () => steady() ? others : sql`FALSE`
+      all: () => canTakeOver() ? sql`(${own} OR ${others})` : own,
+      others: () => canTakeOver() ? others : sql`FALSE`
     }
     const { write, writeOnce } = makeWrite(sql, node)
     const remove = makeRemove(sql, {
@@ -86,7 +86,7 @@ export const make = (
       due: (query) => reads.due(query).pipe(withTimeout("due runs")),
       countDue: (query) => reads.countDue(query).pipe(withTimeout("count due runs")),
       remove: (query) => remove(query).pipe(withTimeout("remove runs")),
-      // Who only looks has nobody wait, and looks at everything.
+      // A dry run locks nothing and reads everything, so it has no time limit.
       compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(withTimeout("compact runs")),
       transact: makeTransact(sql, (commit) =>
         writeOnce([commit]).pipe(

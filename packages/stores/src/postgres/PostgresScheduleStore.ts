@@ -1,5 +1,5 @@
 /**
- * How far schedules have come, in a PostgreSQL database.
+ * The progress of schedules, in a PostgreSQL database.
  *
  * @since 0.1.0
  */

@@ -11,17 +11,17 @@ import { migrate, script } from "../sql/migrate.ts"
 import { createTakeRates } from "./internal/takeRates.ts"
 
 /**
- * A record is two rows: `runs` has what a commit changes and is small, since a changed row is written anew as a whole;
- * `run_values` has what may be large and is written at most twice. There is room on every page of `runs` so that a
- * commit that changes no state touches no index.
+ * A record is two rows: `runs` holds the fields that commits change and is small, because a changed row is rewritten as
+ * a whole; `run_values` holds fields that may be large and is written at most twice. Every page of `runs` keeps free
+ * space, so that a commit that changes no state updates no index.
  *
  * An event row is all events of one commit, and its key is the last of their numbers.
  *
  * JSON is text, as it was written: `jsonb` refuses the character U+0000, loses the order of keys and rewrites numbers;
- * `json` would be parsed again for each insert, and whatever is read is decoded anyway. Names are compared by their
- * bytes, whatever the language of the database, so that pages of runs are in the order of their ids.
+ * `json` would be parsed again for each insert, and the reader decodes the text anyway. Names are compared by their
+ * bytes in every locale, so that pages of runs are in the order of their ids.
  *
- * `runs.node` is whoever took the run last. It has the run while its row in `nodes` is not over.
+ * `runs.node` is the node that claimed the run last. It owns the run until its lease in `nodes` ends.
  */
 const runs = script(`
   CREATE TABLE runs (
@@ -119,9 +119,8 @@ const audit = script(`
 `)
 
 /**
- * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
- * have. What changes a state touches the indexes of what is open, due, running and finished; what only appends touches
- * none.
+ * Existing steps get the number of the last event, because the event that committed them is not known. Existing queued
+ * runs become due. A change of state updates the indexes of open, due, running and ended runs; an append updates none.
  */
 const waiting = script(`
   ALTER TABLE runs
@@ -159,7 +158,7 @@ const apiKeys = script(`
   )
 `)
 
-/** There is room on every page for rows to be written anew: a counter changes with every call, its key never. */
+/** Every page keeps free space for new versions of rows: a counter changes with every call, its key never. */
 const rateCounters = script(`
   CREATE TABLE rate_counters (
     key text COLLATE "C" PRIMARY KEY,
@@ -169,7 +168,7 @@ const rateCounters = script(`
   ) WITH (fillfactor = 50)
 `).pipe(Effect.andThen(SqlClient.use((sql) => sql.unsafe(createTakeRates).unprepared)))
 
-/** What was recorded before there were chains stays where nothing looks at it any more. */
+/** Entries from before the chain are kept in a table that is not read any more. */
 const auditChain = script(`
   ALTER TABLE audit RENAME TO audit_unchained;
 
@@ -210,7 +209,7 @@ const auditChain = script(`
   CREATE INDEX audit_keys_by_subject ON audit_keys (tenant, subject)
 `)
 
-/** `keys` are the counters that a reservation is in. */
+/** `keys` are the counters that a reservation belongs to. */
 const budgets = script(`
   CREATE TABLE budgets (
     key text COLLATE "C" PRIMARY KEY,
@@ -243,7 +242,7 @@ const budgets = script(`
   ) WITH (fillfactor = 70)
 `)
 
-/** What waits is looked through at each start, for what another definition has started. */
+/** Each start reads the suspended runs to find those of other definitions. */
 const suspended = script(`
   CREATE INDEX runs_suspended ON runs (run_id) WHERE state = 'suspended'
 `)
@@ -258,12 +257,12 @@ const schedules = script(`
   )
 `)
 
-/** Any number that nobody else locks. */
+/** The key of the advisory lock; no other code locks it. */
 const lockId = 7_025_411_392
 
 /**
- * `compacted` is how far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
- * would touch it.
+ * `compacted` is the number of the last event that compaction has read, or -1 once it is done. The index does not
+ * contain `seq`, because every append would update it.
  */
 const compacted = script(`
   ALTER TABLE runs ADD COLUMN compacted bigint NOT NULL DEFAULT 0;
@@ -287,8 +286,8 @@ const scheduleDefinitions = script(`
 `)
 
 /**
- * Brings a database up to date; what has run before is recorded in the table `migrations`. Nodes that start together
- * take turns.
+ * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
+ * start together migrate one after the other.
  *
  * @category layers
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Everything that the nodes of a cluster share, in one Redis.
+ * All stores that the nodes of a cluster share, in one Redis.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ import * as RedisRunStore from "./RedisRunStore.ts"
 import * as RedisScheduleStore from "./RedisScheduleStore.ts"
 
 /**
- * Where Redis is, and how to use it.
+ * The URL of Redis, and how to use it.
  *
  * @category options
  * @since 0.1.0
@@ -31,7 +31,7 @@ import * as RedisScheduleStore from "./RedisScheduleStore.ts"
 export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 
 /**
- * Every store on whatever `RedisClient` is there.
+ * Every store on a given `RedisClient`.
  *
  * @category layers
  * @since 0.1.0
@@ -54,17 +54,17 @@ export const layerNoClient = (
   )
 
 /**
- * Connects to a Redis of version 6.2 or newer, and says `RunNotifier` what other nodes commit.
+ * Connects to a Redis of version 6.2 or newer, and provides `RunNotifier` with the commits of other nodes.
  *
  * **Details**
  *
- * What is committed survives a crash only when Redis has `appendonly yes` and `appendfsync always`, and stays only when
- * it has `maxmemory-policy noeviction`. The log says at the start which of these is missing.
+ * Commits survive a crash only when Redis has `appendonly yes` and `appendfsync always`, and are never evicted only
+ * when it has `maxmemory-policy noeviction`. The log reports at the start which of these is missing.
  *
  * **Gotchas**
  *
- * One Redis, not a Redis Cluster: a batch of writes concerns many keys. A replica takes over without the commits that
- * had not reached it. All journals have to fit into memory: nothing but counters of rate limits goes by itself.
+ * One Redis, not a Redis Cluster, because a batch of writes concerns many keys. A replica takes over without the
+ * commits that had not reached it. All journals must fit into memory: only counters of rate limits expire.
  *
  * **Example** (Keeping runs in Redis)
  *

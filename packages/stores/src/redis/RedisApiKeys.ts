@@ -10,7 +10,7 @@ import * as Redis from "effect/persistence/Redis"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
- * Keys on whatever `RedisClient` is there.
+ * Keys on a given `RedisClient`.
  *
  * @category constructors
  * @since 0.1.0
@@ -82,7 +82,7 @@ const insertScript = Redis.script(
   }
 ).withReturnType<unknown>()
 
-/** Writes a time into a key, if there is such a key. */
+/** Writes a time into a key, if the key exists. */
 const changeScript = Redis.script(
   (key: string, field: string, at: string, which: "earlier" | "any") => [key, field, at, which],
   {

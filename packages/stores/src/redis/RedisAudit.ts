@@ -1,5 +1,5 @@
 /**
- * The audit trail in Redis: one stream for each tenant, whose ids are the numbers of the entries.
+ * The audit log in Redis: one stream for each tenant, whose ids are the numbers of the entries.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,8 @@ import { append, cut, destroyKeys, keysOf } from "./internal/auditScripts.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
- * A log on whatever `RedisClient` is there. Each tenant's append is one script, which adds to the chain only where the
- * writer saw its end: of many nodes exactly one does.
+ * A log on a given `RedisClient`. Each tenant's append is one script. It appends only if the chain still ends
+ * where the writer read it, so that exactly one of several nodes succeeds.
  *
  * @category constructors
  * @since 0.1.0
@@ -32,7 +32,7 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
       asked: Effect.Effect<unknown, RedisError>,
       decode: (reply: unknown) => Effect.Effect<A, Schema.SchemaError>
     ): Effect.Effect<A, StoreUnavailable> => RedisClient.answered(`audit: ${operation}`, decode)(asked)
-    const tell = (operation: string, asked: Effect.Effect<unknown, RedisError>) =>
+    const run = (operation: string, asked: Effect.Effect<unknown, RedisError>) =>
       ask(operation, asked, () => Effect.void)
 
     return AuditLog.of({
@@ -41,15 +41,15 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
           const last = links.at(-1) ?? after
           const args = [
             JSON.stringify(tenant),
-            placeOf(after),
-            placeOf(last),
+            textOf(after),
+            textOf(last),
             `${links.length}`,
             ...links.flatMap(({ body, hash, seq }) => [`${seq}-0`, hash, body]),
             ...keys.flatMap((key) => [JSON.stringify(key.subject), key.id, JSON.stringify(key)])
           ]
-          return ask("append", evalAppend(prefix, args), decodePlace)
+          return ask("append", evalAppend(prefix, args), decodeHead)
         }, { concurrency: "unbounded" }),
-      place: (tenant) => ask("place", redis.send("HGET", chains, JSON.stringify(tenant)), decodePlace),
+      place: (tenant) => ask("place", redis.send("HGET", chains, JSON.stringify(tenant)), decodeHead),
       links: ({ after, before, limit, order, tenant }) => {
         const [low, high] = [`(${after}-18446744073709551615`, `(${before}-0`]
         const range = order === "oldest" ? ["XRANGE", low, high] as const : ["XREVRANGE", high, low] as const
@@ -76,9 +76,9 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
           redis.send("LRANGE", named("heads", tenant), "0", "-1"),
           (reply) => Effect.map(decodeHeads(reply), (heads) => [...heads].sort((a, b) => a.seq - b.seq))
         ),
-      addHead: (tenant, head) => tell("add a head", redis.send("RPUSH", named("heads", tenant), JSON.stringify(head))),
+      addHead: (tenant, head) => run("add a head", redis.send("RPUSH", named("heads", tenant), JSON.stringify(head))),
       cut: (tenant, head, keysBefore) =>
-        tell(
+        run(
           "cut",
           redis.eval(cut)(prefix, [JSON.stringify(tenant), `${head.seq}`, JSON.stringify(head), `${keysBefore}`])
         ),
@@ -95,7 +95,7 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
           (reply) => Effect.map(decodeKeys(reply), (keys) => keys.filter((key) => key !== null))
         ),
       destroyKeys: (tenant, subject) =>
-        tell("destroy keys", redis.eval(destroyKeys)(prefix, [JSON.stringify(tenant), JSON.stringify(subject)]))
+        run("destroy keys", redis.eval(destroyKeys)(prefix, [JSON.stringify(tenant), JSON.stringify(subject)]))
     })
   }
 )
@@ -107,11 +107,11 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
 export const layerLog: Layer.Layer<AuditLog, never, RedisClient.RedisClient> = Layer.effect(AuditLog, makeLog)
 
 /**
- * The trail, and its log, on whatever `RedisClient` is there.
+ * The audit service and its log on a given `RedisClient`.
  *
  * **Gotchas**
  *
- * An entry that cannot be written is a defect, which the runtime logs: what was decided has been done.
+ * An entry that cannot be written is a defect that the runtime logs, because the action itself has already happened.
  *
  * @category layers
  * @since 0.1.0
@@ -122,9 +122,9 @@ export const layerNoClient: Layer.Layer<Audit | AuditLog, Config.ConfigError, Re
     Layer.provide(NodeCrypto.layer)
   )
 
-const placeOf = ({ hash, seq }: { readonly seq: number; readonly hash: string }) => `${seq} ${hash}`
+const textOf = ({ hash, seq }: { readonly seq: number; readonly hash: string }) => `${seq} ${hash}`
 
-const decodePlace = (reply: unknown) =>
+const decodeHead = (reply: unknown) =>
   reply === null ? Effect.succeed(genesis) : Effect.map(decodeText(reply), (text) => {
     const [seq = "", hash = ""] = text.split(" ")
     return { seq: Number(seq), hash }

@@ -11,7 +11,7 @@ import * as Scripts from "./internal/budgetScripts.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
- * Budgets on whatever `RedisClient` is there. The clock of leases is that of Redis alone.
+ * Budgets on a given `RedisClient`. Leases use the clock of Redis.
  *
  * @category constructors
  * @since 0.1.0
@@ -132,7 +132,7 @@ const decodeNames = Schema.decodeUnknownSync(
   Schema.fromJsonString(Schema.Tuple([Schema.String, Schema.String, Schema.String]))
 )
 
-/** A day is a hash: names as JSON, followed by what is counted under them. */
+/** Reads the hash of a day: each field is the names as JSON, followed by the name of a count. */
 const rowsOf = (day: string, texts: ReadonlyArray<string>): ReadonlyArray<Row> => {
   const rows = new Map<string, Record<string, number>>()
   for (let index = 0; index < texts.length; index += 2) {

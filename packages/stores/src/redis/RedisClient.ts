@@ -16,12 +16,12 @@ import { createClient } from "redis"
 export interface Options {
   /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. */
   readonly url: Redacted.Redacted
-  /** What every key begins with. Defaults to `fastagentic:`. */
+  /** The prefix of every key. Defaults to `fastagentic:`. */
   readonly prefix?: string | undefined
 }
 
 /**
- * Redis, and what our keys in it begin with.
+ * The connection to Redis, and the prefix of all keys.
  *
  * @category services
  * @since 0.1.0
@@ -29,17 +29,17 @@ export interface Options {
 export class RedisClient extends Context.Service<RedisClient, {
   readonly prefix: string
   readonly redis: Redis.Redis["Service"]
-  /** A further connection, not yet open, that comes back by itself once it was. */
+  /** Another connection, not yet open, that reconnects by itself. */
   readonly duplicate: () => ReturnType<NodeRedis.NodeRedis["Service"]["client"]["duplicate"]>
 }>()("@fastagentic/stores/redis/RedisClient") {}
 
 /**
- * Connects, says in the log what this Redis may lose, and comes back by itself when the connection is lost.
+ * Connects, logs which data this Redis may lose, and reconnects when the connection is lost.
  *
  * **Details**
  *
- * Without a connection every operation fails at once instead of waiting for it, and one that gets no answer fails after
- * 30 seconds: whether it was carried out is then unknown.
+ * Without a connection every operation fails at once. An operation without an answer fails after 30 seconds; it is then
+ * unknown whether Redis carried it out.
  *
  * @category layers
  * @since 0.1.0
@@ -60,7 +60,7 @@ const connection = (url: string) =>
     Effect.as(reachable(url), NodeRedis.layer({ url, RESP: 2, disableOfflineQueue: true }))
   )
 
-/** The client itself would wait for ever for a server that takes connections and says nothing. */
+/** Connects once with a time limit, because the client would wait for ever for a server that never answers. */
 const reachable = (url: string) =>
   Effect.acquireUseRelease(
     Effect.try(() => createClient({ url, RESP: 2, socket: { reconnectStrategy: false } }).on("error", () => {})),
@@ -68,7 +68,7 @@ const reachable = (url: string) =>
     (client) => Effect.sync(() => client.isOpen && client.destroy())
   ).pipe(Effect.mapError((cause) => new Redis.RedisError({ cause })))
 
-/** What a URL that cannot be read says about itself must not name the password. */
+/** Checks the URL; the error does not contain it, because it may contain a password. */
 const checked = (url: Redacted.Redacted) =>
   Effect.try({
     try: () => {
@@ -87,7 +87,7 @@ const warnAboutLoss = Effect.fnUntraced(function*(redis: Redis.Redis["Service"])
   for (const [setting, value] of Object.entries(needed)) {
     const found = yield* redis.send("CONFIG", "GET", setting).pipe(Effect.orElseSucceed(() => undefined))
     if (!Array.isArray(found) || found.length < 2) {
-      yield* Effect.logWarning(`Redis does not tell its ${setting}: runs are safe only when it is ${value}`)
+      yield* Effect.logWarning(`Redis does not report its ${setting}: runs are safe only if it is ${value}`)
     } else if (found[1] !== value) {
       yield* Effect.logWarning(
         `Redis has ${setting} ${String(found[1])}: committed runs can be lost unless it is ${value}`
@@ -99,7 +99,7 @@ const warnAboutLoss = Effect.fnUntraced(function*(redis: Redis.Redis["Service"])
 // operations
 
 /**
- * The failure of an operation that gets no answer, or a bad one.
+ * Turns a missing answer, or an error, into `StoreUnavailable`.
  *
  * @category combinators
  * @since 0.1.0
@@ -112,7 +112,7 @@ export const unavailable =
     )
 
 /**
- * What an operation answers, read; an answer that is not what it should be fails it as well.
+ * Decodes the answer of an operation; an answer that does not decode is `StoreUnavailable` as well.
  *
  * @category combinators
  * @since 0.1.0

@@ -9,11 +9,11 @@ import { takeRates } from "./internal/takeRates.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
- * Counters on whatever `RedisClient` is there.
+ * Counters on a given `RedisClient`.
  *
  * **Details**
  *
- * A call is one script, and Redis runs one script at a time. A counter is a hash that expires when it is over.
+ * A call is one script, and Redis runs one script at a time. A counter is a hash that expires with its window.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * What other nodes commit, as Redis says it.
+ * The commits of other nodes, by `PUBLISH` and `SUBSCRIBE` of Redis.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import { ownConnection } from "./internal/ownConnection.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
- * Listens while its stream is read, on a connection of its own, and comes back by itself when that is lost.
+ * Listens while its stream is read, on a connection of its own, and reconnects when that is lost.
  *
  * @category constructors
  * @since 0.1.0
@@ -19,18 +19,18 @@ export const make: Effect.Effect<typeof RunNotifier["Service"], never, RedisClie
   ({ duplicate, prefix }) => ({
     changes: Stream.callback<Notice, unknown>(Effect.fnUntraced(function*(queue) {
       const missed: Notice = { _tag: "Missed" }
-      // That Redis is away is logged by the client of every other store.
+      // The client of the other stores logs that Redis cannot be reached.
       const subscriber = yield* ownConnection(duplicate)
       yield* Effect.tryPromise(async () => {
         await subscriber.connect()
         await subscriber.subscribe(`${prefix}changes`, (message) => void Queue.offerUnsafe(queue, parse(message)))
       })
       Queue.offerUnsafe(queue, missed)
-      // It is ready again when it has subscribed again.
+      // The client emits `ready` again after it has subscribed again.
       subscriber.on("ready", () => void Queue.offerUnsafe(queue, missed))
       subscriber.on("terminated", (cause) => void Queue.failCauseUnsafe(queue, Cause.fail(cause)))
     })).pipe(
-      Stream.tapError((error) => Effect.logWarning("Other nodes cannot be heard for now", error)),
+      Stream.tapError((error) => Effect.logWarning("The notices of other nodes cannot be received; retrying", error)),
       Stream.retry(again),
       Stream.orDie
     )

@@ -25,37 +25,37 @@ import * as RedisClient from "./RedisClient.ts"
  */
 export interface Options {
   /**
-   * How long after its last sign of life a node still has its runs, 3 seconds by default. It gives three signs in that
-   * time. A node that closes gives its runs back at once. A longer lease suits agents that keep their process busy for
-   * seconds without a pause.
+   * How long a node keeps its runs after it last renewed its lease, 3 seconds by default. It renews three times in that
+   * time. A node that closes releases its runs at once. A longer lease suits agents that block the event loop for
+   * seconds.
    */
   readonly lease?: Duration.Input | undefined
 }
 
 /**
- * A run store on whatever `RedisClient` is there.
+ * A run store on a given `RedisClient`.
  *
  * **Details**
  *
- * A batch is one script, and Redis runs one script at a time: nobody sees half of it, and no other node comes between
- * its writes. With each commit the script publishes `"<run id> <seq>"` on the channel `<prefix>changes`.
+ * A batch is one script, and Redis runs one script at a time, so that a batch is atomic. With each commit the script
+ * publishes `"<run id> <seq>"` on the channel `<prefix>changes`.
  *
- * A journal is a list, and the place of an event in it is its number. Runs are listed from sorted sets, by parent,
- * thread, state, owner, agent or tenant, whichever a query names first in this order.
+ * A journal is a list; the index of an event in it gives its number. Runs are listed from sorted sets, by parent,
+ * thread, state, owner, agent or tenant: the first of these that a query names.
  *
- * `unfinished` are running runs that no other node has: their node is this one, or gave no sign of life within its
- * lease. Who takes a run becomes its node with the commit that sets the attempt. After a time in which Redis could not be
- * reached the others have one lease to come back before their runs are taken.
+ * `unfinished` are running runs that no other living node owns: their node is this one, or its lease has ended. A node
+ * owns a run from the commit that sets the attempt. After a time in which Redis could not be reached, the other nodes
+ * have one lease to come back before their runs are claimed.
  *
- * Waiting runs are kept by the time that they wait for. `due` moves those whose time has come to an index by priority,
- * and so looks at nothing that is not due. `remove` takes first what ended first.
+ * Waiting runs are indexed by the time that they wait for. `due` moves due runs to an index by priority, and so never
+ * reads runs that are not due. `remove` starts with the runs that ended first.
  *
  * **Gotchas**
  *
  * After `StoreUnavailable` a write may have been committed all the same: the connection can be lost before the answer.
  *
- * A run that a version before limits, timers and retention wrote is limited, due and removable from its next change of
- * state on, and its steps have the number 0. One that ended before journals were compacted is not.
+ * A run that was written by a version without limits, timers and retention is limited, due and removable from its next
+ * change of state on, and its steps have the number 0. A run that had ended before that version is not compacted.
  *
  * @category constructors
  * @since 0.1.0
@@ -66,7 +66,7 @@ export const make = (
   Effect.gen(function*() {
     const client = yield* RedisClient.RedisClient
     const { prefix, redis } = client
-    const { node, canTakeOver: steady } = yield* holdLease(
+    const { canTakeOver, node } = yield* holdLease(
       client,
       Duration.fromInputUnsafe(options.lease ?? "3 seconds")
     )
@@ -98,7 +98,7 @@ export const make = (
         Reads.part(runId, "record", (fields) => Values.isEmpty(fields) ? undefined : Values.toRecord(runId, fields))
       )
 
-    /** A run that a query names, if it is to be removed. */
+    /** A run that the query names, if it may be removed. */
     const ended = (runId: string, { exceptTenants, finishedBefore, states, tenant }: RemoveQuery) =>
       get(runId).pipe(
         Effect.catchTag("JournalDamaged", () => Effect.succeed(undefined)),
@@ -111,7 +111,7 @@ export const make = (
         )
       )
 
-    /** What ended before a time, by that time. */
+    /** The runs that ended before a time, the first to end first. */
     const firstEnded = ({ exceptTenants = [], finishedBefore, limit, states, tenant }: RemoveQuery) =>
       Effect.map(
         Effect.forEach(new Set(states.filter(isFinal)), (state) =>
@@ -146,7 +146,7 @@ export const make = (
           ])
       )
 
-    /** Where a journal is once it is compacted. */
+    /** Events of a compacted journal. */
     const packedEvents = (runId: string, after: number, limit: number) => {
       const { first, last } = Values.chunksWith(after, limit)
       return redis.send("LRANGE", `${prefix}packed:${runId}`, `${first}`, `${last}`).pipe(
@@ -154,7 +154,7 @@ export const make = (
       )
     }
 
-    /** Every tenant has an index of its own for each state. */
+    /** The indexes of these states; every tenant has one for each state. */
     const indexesOf = Effect.fnUntraced(function*(states: ReadonlyArray<RunState>) {
       const indexes = new Set<string>()
       for (const state of new Set(states)) {
@@ -232,9 +232,9 @@ export const make = (
           Reads.part(runId, "interrupts", (interrupts) => Values.toInterrupts(runId, interrupts))
         ),
 
-      unfinished: Effect.suspend(() => running(steady() ? "orphans" : "own")),
+      unfinished: Effect.suspend(() => running(canTakeOver() ? "orphans" : "own")),
 
-      abandoned: Effect.suspend(() => steady() ? running("others") : Effect.succeed([])),
+      abandoned: Effect.suspend(() => canTakeOver() ? running("others") : Effect.succeed([])),
 
       due: Effect.fnUntraced(function*({ agents, limit, now, within }) {
         const found = yield* Effect.forEach(new Set(agents), (agent) =>
@@ -282,9 +282,9 @@ export const make = (
       }),
 
       compact: Effect.fnUntraced(function*({ dryRun, finishedBefore, limit }) {
-        const place = ["0", `(${finishedBefore}`, "BYSCORE", "LIMIT", "0", `${Math.min(limit, 1_000_000)}`]
+        const range = ["0", `(${finishedBefore}`, "BYSCORE", "LIMIT", "0", `${Math.min(limit, 1_000_000)}`]
         const runIds = yield* Reads.answer("runs to compact", Values.toRunIds)(
-          redis.send("ZRANGE", `${prefix}uncompacted`, ...place)
+          redis.send("ZRANGE", `${prefix}uncompacted`, ...range)
         )
         return yield* Effect.forEach(runIds, (runId) =>
           redis.send("LRANGE", `${prefix}events:${runId}`, "0", "-1").pipe(
@@ -324,14 +324,16 @@ const toWritten = (
   if (tag === "Admitted" && write._tag === "Admit") return Effect.succeed(Writes.admitted(write))
   if (tag === "Committed" && write._tag === "Commit") return Effect.succeed(Writes.committed(write, Number(first)))
   if (tag === "Refused") return Effect.succeed(Writes.refused)
-  if (tag === "Attached") return other("Attached", first, rest)
-  if (tag === "Busy") return other("Busy", first, rest)
+  if (tag === "Attached") return another("Attached", first, rest)
+  if (tag === "Busy") return another("Busy", first, rest)
   if (tag === "Damaged") return notKept(write, first)
-  return Effect.fail(new StoreUnavailable({ operation: "write", cause: new Error("Redis answered something else") }))
+  return Effect.fail(
+    new StoreUnavailable({ operation: "write", cause: new Error("Redis gave an answer of an unknown kind") })
+  )
 }
 
-/** A run that cannot be read must not take the other writes of the batch with it. */
-const other = (
+/** Answers with the other run. If it cannot be read, only this write of the batch is refused. */
+const another = (
   tag: "Attached" | "Busy",
   runId: string,
   fields: ReadonlyArray<string>
@@ -341,7 +343,7 @@ const other = (
     Effect.orElseSucceed(() => Writes.refused)
   )
 
-/** A write that no store could keep, or that a damaged run cannot take, is the fault of its run alone. */
+/** Refuses one write that cannot be stored; the other writes of the batch are not affected. */
 const notKept = (write: Write, cause: unknown): Effect.Effect<Written> =>
   Effect.logError("A write is refused because it cannot be stored", cause).pipe(
     Effect.annotateLogs({ runId: write._tag === "Admit" ? write.run.runId : write.runId }),

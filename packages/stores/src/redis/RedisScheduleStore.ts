@@ -1,5 +1,5 @@
 /**
- * How far schedules have come, in Redis: one hash for each schedule, and one set for the schedules of an app.
+ * The progress of schedules, in Redis: one hash for each schedule, and one set for the schedules of an app.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Redis from "effect/persistence/Redis"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
- * Marks on whatever `RedisClient` is there.
+ * Marks on a given `RedisClient`.
  *
  * @category layers
  * @since 0.1.0

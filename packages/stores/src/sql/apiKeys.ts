@@ -1,9 +1,12 @@
+// The store of API keys for both SQL databases.
 import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Unavailable } from "./unavailable.ts"
 
-/** API keys in SQL that all databases of ours understand; `min` has another name in each, so it is spelled out. */
+/**
+ * API keys in SQL that SQLite and PostgreSQL share; their names for the smaller of two values differ, so it is a CASE.
+ */
 export const makeApiKeys = (sql: SqlClient, unavailable: Unavailable): ApiKeyStore["Service"] => {
   const keys = sql`
     SELECT prefix, hash, id, tenant, scopes, roles, created_at AS "createdAt", expires_at AS "expiresAt",

@@ -1,3 +1,4 @@
+// The audit log for both SQL databases; the chain itself is made in core.
 import { AuditLog, type ChainHead, genesis, Head, SubjectKey } from "@fastagentic/core/audit/AuditLog"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Schema } from "effect"
@@ -6,7 +7,7 @@ import type { Unavailable } from "./unavailable.ts"
 
 type Failing<A> = Effect.Effect<A, unknown>
 
-/** An audit log, given how a database appends. */
+/** An audit log; the database brings its own `append`. */
 export const makeAuditLog = (
   sql: SqlClient,
   unavailable: Unavailable,
@@ -62,7 +63,7 @@ export const makeAuditLog = (
         "heads"
       ),
     addHead: (tenant, head) => failing(addHead(sql, tenant, head), "add a head"),
-    // It may take as long as there is much to remove: nobody waits for it.
+    // Without a time limit: it runs in the background and may remove many rows.
     cut: (tenant, head, keysBefore) =>
       Effect.all([
         addHead(sql, tenant, head),
@@ -92,14 +93,14 @@ const addHead = (sql: SqlClient, tenant: string, { at, hash, kind, seq, signatur
     INSERT INTO audit_heads (tenant, kind, seq, hash, at, signer, signature)
     VALUES (${nameOf(tenant)}, ${kind}, ${seq}, ${hash}, ${at}, ${signer}, ${signature})`
 
-/** A name as every database takes it: what JSON escapes is escaped, whatever else it is stays as it is. */
+/** A name in a form that every database accepts: the characters that JSON escapes are escaped. */
 export const nameOf = (text: string): string => JSON.stringify(text).slice(1, -1)
 
-/** Names that somebody else has written are what they are. */
+/** The name that `nameOf` encoded; text that it did not encode is returned unchanged. */
 const textOf = (name: string): string =>
   Option.getOrElse(Schema.decodeUnknownOption(Schema.fromJsonString(Schema.String))(`"${name}"`), () => name)
 
-/** Some databases give integers as bigints. */
+/** Some drivers read integers as bigints. */
 const withNumbers = (row: object) =>
   Object.fromEntries(
     Object.entries(row).map(([name, value]) => [name, typeof value === "bigint" ? Number(value) : value])

@@ -1,3 +1,4 @@
+// The reading half of a budget store for both SQL databases; each writes with its own statements.
 import type { BudgetStore, Counter, Query, Row } from "@fastagentic/core/budget/BudgetStore"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -25,7 +26,7 @@ const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({
   cost: Count
 })))
 
-/** The dimensions of usage by their columns: `user` is a word of SQL. */
+/** The columns of the dimensions of usage; `user` is reserved in SQL, so its column is `owner`. */
 const columns = { day: "day", user: "owner", agent: "agent", model: "model" }
 
 const sums = `
@@ -34,7 +35,7 @@ const sums = `
   CAST(SUM(cache_read_tokens) AS bigint) AS "cacheReadTokens",
   CAST(SUM(cache_write_tokens) AS bigint) AS "cacheWriteTokens", CAST(SUM(cost) AS bigint) AS cost`
 
-/** What is read of budgets, in SQL that all databases of ours understand. */
+/** The queries of a budget store, in SQL that SQLite and PostgreSQL share. */
 export const makeBudgetReads = (
   sql: SqlClient,
   unavailable: Unavailable

@@ -1,15 +1,16 @@
+// Concurrency limits as conditions; `runReads.ts` uses them to find due runs, `runLimits.ts` to start one.
 import type { Limits } from "@fastagentic/core/store/RunStore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 
-/** Runs of the thread of `run` that have their turn before it. */
+/** Runs of the thread of `run` that must run before it. */
 export const isBefore = (sql: SqlClient) =>
   sql`SELECT 1 FROM runs AS other WHERE other.tenant = run.tenant AND other.owner = run.owner
     AND other.thread_id = run.thread_id AND other.run_id <> run.run_id
     AND other.state IN ('queued', 'running', 'suspended') AND (other.state <> 'queued' OR other.run_id < run.run_id)`
 
-/** That there is room for `run`, which is not running; what is full is counted once, however many wait for it. */
-export const withRoom = (sql: SqlClient, agents: ReadonlyArray<string>, limits: Limits): Fragment => {
+/** A condition that a free concurrency slot exists for `run`. Full agents and tenants are counted once per query. */
+export const hasFreeSlot = (sql: SqlClient, agents: ReadonlyArray<string>, limits: Limits): Fragment => {
   const { agent = Infinity, tenant = Infinity, thread = false } = limits
   const full = (columns: string, most: number) =>
     sql`(${sql.literal(columns)}) NOT IN (

@@ -1,9 +1,10 @@
+// Runs migrations; the `migrations.ts` of both SQL databases call it.
 import { Effect } from "effect"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 
-/** One migration, statement by statement: not every database takes more than one at a time. */
+/** One migration, statement by statement, because not every driver accepts more than one at a time. */
 export const script = (text: string): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   SqlClient.SqlClient.use((sql) =>
     Effect.forEach(
@@ -14,8 +15,8 @@ export const script = (text: string): Effect.Effect<void, SqlError, SqlClient.Sq
   )
 
 /**
- * Runs what has not run before, in order. A database that has more, or something else under the same number, belongs
- * to another version: nothing is changed there.
+ * Runs the pending migrations in order. A database with other migrations belongs to another version: it is refused and
+ * not changed.
  */
 export const migrate = (
   migrations: Readonly<Record<string, Effect.Effect<void, SqlError, SqlClient.SqlClient>>>

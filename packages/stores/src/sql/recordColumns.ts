@@ -1,4 +1,5 @@
-// The columns of a run's record, derived from `recordFields`: the SQL stores build every statement about records from them.
+// The columns of a run's record, derived from `recordFields`: the SQL stores build every statement about records from
+// them.
 import { type RecordField, recordFieldList, type RecordFieldName } from "@fastagentic/core/store/RecordFields"
 
 /** A field of the record with the column that holds it. */

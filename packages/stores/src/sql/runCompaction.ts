@@ -1,3 +1,4 @@
+// `RunStore.compact` for both SQL databases: journals of ended runs in fewer rows, with every event unchanged.
 import { chunkSize } from "@fastagentic/core/run/PackedEvents"
 import type { Compacted, CompactQuery, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect, Result } from "effect"
@@ -8,18 +9,18 @@ import { rows } from "./runReads.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 
-/** How many rows a transaction looks at, whatever is asked for: on SQLite everybody else waits for it. */
+/** The most rows that one transaction reads: on SQLite every other write waits for it. */
 const rowsAtOnce = 250
 
-/** About how many characters of JSON a row is made of. */
+/** About how many characters of JSON one row holds at most. */
 const charactersInRow = 65_536
 
 /**
- * Rows of journals to fewer rows. `runs.compacted` is the number of the last event that was looked at, since a long
- * journal takes several transactions, and -1 in the end. `lock` keeps a run from the nodes that compact as well.
+ * Merges the rows of journals. `runs.compacted` is the number of the last event that was read, since a long journal
+ * takes several transactions, and -1 in the end. `lock` keeps other nodes from compacting the same run.
  */
 export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["Service"]["compact"] => {
-  // Were the states named that are wanted, SQLite would look through all runs that ever ended.
+  // The open states are excluded: with the final states listed, SQLite would scan all ended runs.
   const find = ({ finishedBefore, limit }: CompactQuery, lock: Fragment) =>
     sql`
       SELECT run_id AS "runId", compacted FROM runs
@@ -34,7 +35,7 @@ export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["S
 
   const replace = (runId: string, { body, rows }: Group) => {
     if (body === undefined) return Effect.succeed([])
-    const { attempt, first, last, ts } = placeOf(rows)
+    const { attempt, first, last, ts } = spanOf(rows)
     return Effect.andThen(
       sql`DELETE FROM run_events WHERE run_id = ${runId} AND last_seq >= ${first} AND last_seq <= ${last}`,
       sql`
@@ -51,10 +52,10 @@ export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["S
       for (let after: number | undefined = Number(run["compacted"]); after !== undefined;) {
         const seen: number = after
         const page: ReadonlyArray<Row> = yield* read(runId, seen, left)
-        // What is damaged stays as it is.
+        // A damaged journal is not changed.
         const groups = Result.getOrElse(Result.try(() => grouped(runId, page, seen)), () => undefined)
         found.push({ runId, before: page.length, after: groups?.length ?? page.length })
-        after = page.length < left || groups === undefined ? undefined : placeOf(page).last
+        after = page.length < left || groups === undefined ? undefined : spanOf(page).last
         if (dryRun) continue
         for (const group of groups ?? []) yield* replace(runId, group)
         yield* sql`UPDATE runs SET compacted = ${after ?? -1} WHERE run_id = ${runId}`
@@ -69,7 +70,7 @@ export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["S
     (dryRun ? compact(query, true) : sql.withTransaction(compact(query, false))).pipe(unavailable("compact runs"))
 }
 
-/** Rows that become one with this body, or a row that stays as it is. */
+/** Rows that are merged into one with this body; without a body a row stays unchanged. */
 interface Group {
   readonly rows: ReadonlyArray<Row>
   readonly body: string | undefined
@@ -97,7 +98,7 @@ const grouped = (runId: string, page: ReadonlyArray<Row>, after: number): Readon
   })
 }
 
-const placeOf = (rows: ReadonlyArray<Row>) => ({
+const spanOf = (rows: ReadonlyArray<Row>) => ({
   first: Number(rows[0]?.["firstSeq"]),
   last: Number(rows.at(-1)?.["lastSeq"]),
   attempt: Number(rows.at(-1)?.["attempt"]),

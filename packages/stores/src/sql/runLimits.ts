@@ -1,3 +1,4 @@
+// Concurrency limits of one run, checked inside the transaction that starts it.
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { Limits } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
@@ -8,8 +9,8 @@ import type { Fragment } from "effect/sql/Statement"
 import { isBefore } from "./concurrencySql.ts"
 import { selectRecords } from "./runReads.ts"
 
-/** Whether a run may start. Who asks must keep others from starting until its own start is committed. */
-export const hasRoom = (sql: SqlClient, runId: string, limits: Limits): Effect.Effect<boolean, SqlError> => {
+/** Whether a run may start. The caller must keep other runs from starting until its own start is committed. */
+export const fitsLimits = (sql: SqlClient, runId: string, limits: Limits): Effect.Effect<boolean, SqlError> => {
   const { agent = Infinity, tenant = Infinity, thread = false } = limits
   const running = sql`SELECT COUNT(*) FROM runs AS other WHERE other.state = 'running' AND other.kind = run.kind
     AND other.agent = run.agent AND other.run_id <> run.run_id`
@@ -20,7 +21,7 @@ export const hasRoom = (sql: SqlClient, runId: string, limits: Limits): Effect.E
   return Effect.map(sql`SELECT 1 FROM runs AS run WHERE ${sql.and(conditions)}`, (rows) => rows.length > 0)
 }
 
-/** The oldest run of a thread that has not ended, unless it is this one. */
+/** The oldest other run of the thread that has not ended. */
 export const selectBusy = (sql: SqlClient, run: RunRecord): Effect.Effect<Row | undefined, SqlError> =>
   run.threadId === undefined ? Effect.undefined : Effect.map(
     sql<Row>`${selectRecords(sql)} WHERE run_id = (

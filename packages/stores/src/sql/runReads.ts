@@ -1,3 +1,4 @@
+// The reading half of a run store for both SQL databases, with the answers that both writers share.
 import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { RunStore, Written } from "@fastagentic/core/store/RunStore"
@@ -6,17 +7,17 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import { withRoom } from "./concurrencySql.ts"
+import { hasFreeSlot } from "./concurrencySql.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 
-/** Conditions on `runs`: what no living node has, and of that what another node had. */
+/** Conditions on `runs`: runs without a living owner, and those of them whose owner was another node. */
 export interface Orphans {
   readonly all: () => Fragment
   readonly others: () => Fragment
 }
 
-/** Every reading of a run store, in SQL that all databases of ours understand. */
+/** All reads of a run store, in SQL that SQLite and PostgreSQL share. */
 export const makeReads = (
   sql: SqlClient.SqlClient,
   orphans: Orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` }
@@ -69,7 +70,7 @@ export const makeReads = (
 
     scan: ({ agent, before, except = [], limit, states }) => {
       if (states.length === 0) return Effect.succeed([])
-      // Written out, so that an index of one state is found.
+      // The states are literals, so that the planner uses the partial index of a state.
       const filters: Array<Fragment> = [sql.or(states.map((state) => sql`state = ${sql.literal(`'${state}'`)}`))]
       if (agent !== undefined) filters.push(sql`agent = ${agent}`)
       if (except.length > 0) filters.push(sql`(NOT ${sql.in("fingerprint", except)} OR waits_for = 'migration')`)
@@ -83,7 +84,7 @@ export const makeReads = (
       )
     },
 
-    // Whole rows, up to the one that reaches the limit: the rest of a row would be read again for the next page.
+    // Reads whole rows up to the one that reaches the limit; a split row would be read again for the next page.
     events: (runId, after, limit) =>
       sql`
         SELECT ${sql.literal(Rows.eventColumns)} FROM run_events
@@ -116,7 +117,7 @@ export const makeReads = (
         ))
       ),
 
-    // What runs, and below what is due, is found by an index alone, however many runs there are.
+    // Running runs, and due runs below, are found by an index alone, however many runs there are.
     unfinished: running("unfinished runs", orphans.all),
 
     abandoned: running("abandoned runs", orphans.others),
@@ -126,7 +127,7 @@ export const makeReads = (
         sql`${records} WHERE run_id IN (
           SELECT run_id FROM runs AS run
           WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}
-            AND ${withRoom(sql, agents, within)}
+            AND ${hasFreeSlot(sql, agents, within)}
           ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
         ) ORDER BY priority DESC, run_id`.pipe(rows("due runs"))),
 
@@ -142,17 +143,17 @@ export const makeReads = (
   }
 }
 
-/** Records with all that belongs to them; a condition follows. */
+/** Selects whole records; the caller appends a condition. */
 export const selectRecords = (sql: SqlClient.SqlClient): Fragment =>
   sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
 
-/** The part of a list that `makeList` asks for. Most lists have one: that an offset may come makes a plan worse. */
+/** The page that `makeList` asks for. Most lists have one page; a possible offset would make a worse plan. */
 export const page = (sql: SqlClient.SqlClient, limit: number, offset: number): Fragment =>
   offset === 0 ? sql`LIMIT ${limit}` : sql`LIMIT ${limit} OFFSET ${offset}`
 
 /**
- * Lists of records without those that are damaged; others take their place, so that only the last page is a short one. A
- * damaged record is logged once.
+ * Lists records without damaged ones and reads on to replace them, so that only the last page is short. A damaged
+ * record is logged once.
  */
 export const makeList = () => {
   const known = new Set<string>()
@@ -180,14 +181,17 @@ export const makeList = () => {
   })
 }
 
-/** The five characters by which SQL names a condition. */
+/** The SQLSTATE of an error. */
 export const sqlState = ({ reason: { cause } }: SqlError): string =>
   Predicate.hasProperty(cause, "code") ? String(cause.code) : ""
 
-/** Something has the place of a row: another run, or what is left of a damaged one. */
+/** Whether a row with the same key exists: another run's, or the remains of a damaged one. */
 export const isTaken = ({ reason: { _tag } }: SqlError): boolean => _tag === "UniqueViolation"
 
-/** No row has a text that the database cannot write down. A number that is none of ours must not hide other rows. */
+/**
+ * Reads rows. A text that the database cannot store matches no row. Integers are read as bigints, so that one out of
+ * range does not hide other rows.
+ */
 export const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
   effect.pipe(
     Effect.provideService(SqlClient.SafeIntegers, true),
@@ -195,7 +199,7 @@ export const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArr
     unavailable(operation)
   )
 
-/** Whatever is wrong with a row, also what makes a decoder give up, is a damage of its run. */
+/** Every failure to decode a row, thrown ones included, is `JournalDamaged`. */
 const decoded = <A>(runId: string, what: string, decode: () => A): Result.Result<A, JournalDamaged> =>
   Result.try({ try: decode, catch: () => new JournalDamaged({ runId, what }) })
 
@@ -206,14 +210,17 @@ const recordOf = (row: Row): Result.Result<RunRecord, JournalDamaged> =>
 
 export const refused: Written = { _tag: "Refused" }
 
-/** The run of another is the answer. One that cannot be read must not take the other writes of the batch with it. */
+/** Answers with the other run. If it cannot be read, only this write of the batch is refused. */
 export const another = (tag: "Attached" | "Busy", row: Row): Effect.Effect<Written> => {
   const record = recordOf(row)
   if (Result.isSuccess(record)) return Effect.succeed({ _tag: tag, run: record.success })
-  return Effect.as(Effect.logError("The run that is in the way of another cannot be read", record.failure), refused)
+  return Effect.as(
+    Effect.logError("A run that holds an idempotency key or a thread cannot be read", record.failure),
+    refused
+  )
 }
 
-/** A write that no store could keep is the fault of its run alone. */
+/** Refuses one write that cannot be stored; the other writes of the batch are not affected. */
 export const notKept = (runId: string, cause: unknown): Effect.Effect<Written> =>
   Effect.logError("A write is refused because it cannot be stored", cause).pipe(
     Effect.annotateLogs({ runId }),

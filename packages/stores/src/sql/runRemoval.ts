@@ -1,3 +1,4 @@
+// `RunStore.remove` for both SQL databases: a run and everything that belongs to it, in one transaction.
 import { isFinal, type RunState } from "@fastagentic/core/run/RunRecord"
 import type { RemoveQuery, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
@@ -7,8 +8,8 @@ import { makeList, page, rows, selectRecords } from "./runReads.ts"
 import { unavailable } from "./unavailable.ts"
 
 /**
- * Removes runs that ended. `lock` keeps them from others while they are removed, `among` is a condition on `run_id`, given
- * the ids as JSON.
+ * Removes ended runs. `lock` keeps other nodes from removing the same runs, `among` makes a condition on `run_id` from
+ * ids as JSON.
  */
 export const makeRemove = (
   sql: SqlClient,
@@ -17,7 +18,7 @@ export const makeRemove = (
   const list = makeList()
   const withoutParent = sql`NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.run_id = runs.parent_run_id)`
 
-  /** State by state: those that are kept longer are not in the way. */
+  /** One query per state, so that runs of a state that is kept longer are not scanned. */
   const find = Effect.fnUntraced(function*(query: RemoveQuery, lock: Fragment) {
     const states = [...new Set(query.states)].filter(isFinal)
     const found = yield* Effect.forEach(states, (state) => findIn(state, query, lock))

@@ -1,7 +1,5 @@
-/**
- * Rows to values: a row that is not what it should be throws, for `Effect.try`. Values to parameters: what is not JSON
- * throws, for `Result.try`.
- */
+// Rows to values, which throw on a damaged row, for `Effect.try`; values to parameters, which throw on what is not
+// JSON, for `Result.try`.
 import { type Event, RunEvent } from "@fastagentic/core/run/Event"
 import { Interrupt, Resolution } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
@@ -11,7 +9,7 @@ import { Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 import { columns, fieldsOf, json, parameterOf, plain, runColumns, valueColumns } from "./recordColumns.ts"
 
-/** The columns of a record by the names of its fields; `runs` and `run_values` are joined. */
+/** The columns of a record under the names of its fields; `runs` and `run_values` are joined. */
 export const recordColumns = columns.map(({ column, name }) => `${column} AS "${name}"`).join(", ")
 
 export const eventColumns = `last_seq AS "lastSeq", first_seq AS "firstSeq", attempt, ts, body`
@@ -60,7 +58,7 @@ export const toStep = (row: Row): StoredStep => decodeStep(present(row))
 export const toRecord = (row: Row): RunRecord => decodeRecord(fieldsOf(row))
 
 /**
- * The events of these rows that come after a number, when none of them is missing. One decoding for all: most rows have
+ * The events of these rows after a number; throws when one is missing. All are decoded at once, because most rows hold
  * one event.
  */
 export const toEvents = (runId: string, rows: ReadonlyArray<Row>, after: number): ReadonlyArray<RunEvent> => {
@@ -80,7 +78,7 @@ const entriesOf = (runId: string, row: Row) => {
   return events
 }
 
-/** The events of a commit, with what the row says of all of them, or what `packedBody` has made of several rows. */
+/** The events of a commit with the row's time and attempt, or the events that `packedBody` merged. */
 const keptIn = ({ attempt, body, ts }: Row): ReadonlyArray<unknown> => {
   const kept: unknown = JSON.parse(String(body))
   if (Array.isArray(kept)) {
@@ -93,7 +91,7 @@ const keptIn = ({ attempt, body, ts }: Row): ReadonlyArray<unknown> => {
   return decodePacked(kept).packed
 }
 
-/** Rows that follow one another as the body of one. */
+/** The body of one row that replaces several consecutive rows. */
 export const packedBody = (runId: string, rows: ReadonlyArray<Row>): string =>
   json({
     packed: PackedEvents.pack(
@@ -106,7 +104,7 @@ export const toInterrupt = (runId: string, row: Row): Interrupt => {
   return { ...request, ...rest, runId }
 }
 
-/** A row without its NULLs: an absent value has no key. */
+/** A row without its NULLs, because an absent value has no key. */
 const present = (row: Row) => {
   const values: Record<string, unknown> = {}
   for (const [column, value] of Object.entries(row)) {

@@ -1,3 +1,4 @@
+// `RunStore.transact` for both SQL databases: the effect and its commit are stored together or not at all.
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import type { Commit, RunStore, Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Exit } from "effect"
@@ -5,7 +6,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { unavailable } from "./unavailable.ts"
 
-/** Somebody else's effect and a commit in one transaction; `write` is run inside of it. */
+/** Runs the caller's effect and a commit in one transaction; `write` runs inside it. */
 export const makeTransact = (
   sql: SqlClient,
   write: (commit: Commit) => Effect.Effect<Written, SqlError | StoreUnavailable>
@@ -24,7 +25,7 @@ export const makeTransact = (
     })
   )
 
-/** What comes out although the transaction is taken back. */
+/** The result of a transaction that is rolled back. */
 class Undone<A, E> {
   readonly exit: Exit.Exit<readonly [A, Written], E>
   constructor(exit: Exit.Exit<readonly [A, Written], E>) {

@@ -1,7 +1,8 @@
+// The error of a failed operation; every SQL store uses it.
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 
-/** Names an operation, and says of it whatever it fails with. */
+/** Turns every failure of a named operation into `StoreUnavailable`. */
 export type Unavailable = (
   operation: string
 ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, StoreUnavailable, R>

@@ -1,5 +1,5 @@
 /**
- * Everything that one server keeps, in one SQLite file.
+ * All stores of one server in one SQLite file.
  *
  * @since 0.1.0
  */
@@ -23,11 +23,11 @@ import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
 import * as SqliteScheduleStore from "./SqliteScheduleStore.ts"
 
-/** What a file has room for. @category models @since 0.1.0 */
+/** The services that a file provides. @category models @since 0.1.0 */
 export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore
 
 /**
- * Every store on whatever `SqlClient` is there.
+ * Every store on a given `SqlClient`.
  *
  * @category layers
  * @since 0.1.0
@@ -47,8 +47,8 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
  *
  * **Gotchas**
  *
- * The file is opened `exclusive` unless told otherwise: a second server on it fails with `SqliteLocked` instead of
- * taking over the runs of the first.
+ * The file is opened `exclusive` unless the options say otherwise: a second server on it fails with `SqliteLocked`
+ * instead of taking over the runs of the first.
  *
  * **Example** (Keeping runs in a file)
  *

@@ -15,7 +15,7 @@ import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 
 /**
- * Keys on whatever `SqlClient` is there; the table has to exist.
+ * Keys on a given `SqlClient`; the table must exist.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * The audit trail in a SQLite database.
+ * The audit log in a SQLite database.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteWriter from "./SqliteWriter.ts"
 
 /**
- * A log on whatever `SqlClient` is there; the tables have to exist.
+ * A log on a given `SqlClient`; the tables must exist.
  *
  * @category constructors
  * @since 0.1.0
@@ -69,11 +69,11 @@ export const layerLog: Layer.Layer<AuditLog, MigrationError | SqlError, SqlClien
 ).pipe(Layer.provide([migrations.layer, SqliteWriter.layer]))
 
 /**
- * The trail, and its log, on whatever `SqlClient` is there.
+ * The audit service and its log on a given `SqlClient`.
  *
  * **Gotchas**
  *
- * An entry that cannot be written is a defect, which the runtime logs: what was decided has been done.
+ * An entry that cannot be written is a defect that the runtime logs, because the action itself has already happened.
  *
  * @category layers
  * @since 0.1.0

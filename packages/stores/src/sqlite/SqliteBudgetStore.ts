@@ -17,7 +17,7 @@ import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteWriter from "./SqliteWriter.ts"
 
 /**
- * Budgets on whatever `SqlClient` is there; the tables have to exist. Each operation is as a whole or not at all.
+ * Budgets on a given `SqlClient`; the tables must exist. Each operation is atomic.
  *
  * @category constructors
  * @since 0.1.0
@@ -42,7 +42,7 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient.SqlCli
       return answer
     })
 
-    /** Takes a reservation back, settles what was used of it, and says what it was for. */
+    /** Removes a reservation, settles the used part of it, and answers with its counters. */
     const free = Effect.fnUntraced(function*(connection: Connection, id: string, cost: number) {
       const [row] = yield* connection.executeValues(removeReservation, [id])
       if (row === undefined) return undefined
@@ -62,9 +62,9 @@ export const make: Effect.Effect<BudgetStore["Service"], never, SqlClient.SqlCli
     })
 
     const expireIn = Effect.fnUntraced(function*(connection: Connection) {
-      const over = yield* connection.executeValues(selectOver, [yield* Clock.currentTimeMillis])
-      for (const [id] of over) yield* free(connection, String(id), 0)
-      return over.length
+      const expired = yield* connection.executeValues(selectExpired, [yield* Clock.currentTimeMillis])
+      for (const [id] of expired) yield* free(connection, String(id), 0)
+      return expired.length
     })
 
     return BudgetStore.of({
@@ -132,7 +132,7 @@ const insertReservation = "INSERT INTO reservations (id, keys, amount, expires_a
 
 const removeReservation = "DELETE FROM reservations WHERE id = ? RETURNING keys, amount"
 
-const selectOver = "SELECT id FROM reservations WHERE expires_at <= ?"
+const selectExpired = "SELECT id FROM reservations WHERE expires_at <= ?"
 
 const addUsage = `
   INSERT INTO usage (tenant, day, owner, agent, model, calls, unpriced, input_tokens, output_tokens, cache_read_tokens,

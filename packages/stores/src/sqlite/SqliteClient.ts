@@ -25,8 +25,8 @@ export interface Options {
   readonly filename: string
   readonly readonly?: boolean | undefined
   /**
-   * Refuses the file to everybody else until this client closes. Opening fails within a quarter of a second, whatever
-   * the `busyTimeout`, when somebody has it open.
+   * Keeps every other client from opening the file until this one closes. Opening fails within a quarter of a second,
+   * whatever the `busyTimeout`, when another client has it open.
    *
    * The lock is the operating system's: it ends with the process, however that ends. On POSIX it also ends when the
    * same process opens and closes the file by other means (`fs.readFile`, another SQLite library).
@@ -34,7 +34,7 @@ export interface Options {
   readonly exclusive?: boolean | undefined
   /** How long to wait for another process' lock, blocking the event loop. Defaults to 5 seconds. */
   readonly busyTimeout?: Duration.Input | undefined
-  /** How many prepared statements to keep, the least recently used leave first. Defaults to 256. */
+  /** How many prepared statements to keep, the least recently used are dropped first. Defaults to 256. */
   readonly statementCacheSize?: number | undefined
   readonly spanAttributes?: Readonly<Record<string, unknown>> | undefined
 }

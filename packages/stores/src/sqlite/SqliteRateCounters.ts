@@ -15,16 +15,16 @@ import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteWriter from "./SqliteWriter.ts"
 
-/** How often counters that are over are removed, and how many at once. */
+/** How often expired counters are removed, and how many at once. */
 const sweepMillis = 60_000
 const sweepRows = 1_000
 
 /**
- * Counters on whatever `SqlClient` is there; the table has to exist.
+ * Counters on a given `SqlClient`; the table must exist.
  *
  * **Details**
  *
- * Counters that are over are removed once a minute, by a call that comes then.
+ * Once a minute a call also removes the expired counters.
  *
  * @category constructors
  * @since 0.1.0

@@ -21,7 +21,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
 import * as Columns from "../sql/recordColumns.ts"
 import { makeCompact } from "../sql/runCompaction.ts"
-import { hasRoom, selectBusy } from "../sql/runLimits.ts"
+import { fitsLimits, selectBusy } from "../sql/runLimits.ts"
 import { another, isTaken, makeReads, notKept, refused } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
 import * as Rows from "../sql/runRows.ts"
@@ -32,11 +32,11 @@ import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteWriter from "./SqliteWriter.ts"
 
 /**
- * A run store on whatever `SqlClient` is there; the tables have to exist.
+ * A run store on a given `SqlClient`; the tables must exist.
  *
  * **Gotchas**
  *
- * There is one connection: while the effect of a `transact` runs, everything else that reads or writes the file waits.
+ * There is one connection, so all other reads and writes of the file wait while the effect of a `transact` runs.
  *
  * @category constructors
  * @since 0.1.0
@@ -49,7 +49,7 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
     const writeOne = (connection: Connection, write: Write) =>
       write._tag === "Admit" ? admit(sql, connection, write) : commit(sql, connection, write)
 
-    /** What a damaged run has in the way refuses the writes to it, the others are committed. */
+    /** Refuses the writes that conflict with the rows of a damaged run and commits the others. */
     const writeApart = (connection: Connection, write: Write) =>
       sql.withTransaction(writeOne(connection, write)).pipe(
         Effect.catchIf(isTaken, (error) => notKept(write._tag === "Admit" ? write.run.runId : write.runId, error))
@@ -91,7 +91,7 @@ export const layer = (
 ): Layer.Layer<RunStore, MigrationError | SqlError | SqliteClient.SqliteLocked> =>
   freshLayer(Layer.provide(layerNoClient, SqliteClient.layer(options)))
 
-// writing: nothing is written before it is certain that nothing will be refused
+// writing: every check is made before the first row is written
 
 const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: Connection, write: Admit) {
   const { run } = write
@@ -100,10 +100,10 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
     record: Rows.recordParams(run, write.events.length),
     values: [runId, ...Rows.valueParams(run)],
     body: Rows.bodyOf(write.events),
-    others: othersOf({ runId, steps: write.steps, open: write.interrupts })
+    details: detailsOf({ runId, steps: write.steps, open: write.interrupts })
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
-  const { body, others, record, values } = encoded.success
+  const { body, details, record, values } = encoded.success
   if (run.idempotencyKey !== undefined) {
     const [row] = yield* connection.execute(selectHolder, Rows.keyParams(run), undefined)
     if (row !== undefined) return yield* another("Attached", row)
@@ -120,7 +120,7 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
   if (run.idempotencyKey !== undefined) yield* connection.executeValues(insertKey, [...Rows.keyParams(run), runId])
   const events = stamp(write.events, { runId, attempt, ts, lastSeq: 0 })
   if (body !== null) yield* connection.executeValues(insertEvents, [runId, events.length, 1, attempt, ts, body])
-  for (const other of others) yield* connection.executeValues(other.text, other.params(events.length))
+  for (const detail of details) yield* connection.executeValues(detail.text, detail.params(events.length))
   const admitted: Written = { _tag: "Admitted", run: { ...run, seq: events.length }, events }
   return admitted
 })
@@ -131,15 +131,15 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
   const encoded = Result.try(() => ({
     change: changeOf(write),
     body: Rows.bodyOf(write.events),
-    others: [...resolvedBy(write), ...othersOf(write), ...valuesOf(write)]
+    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write)]
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
-  const { body, change, others } = encoded.success
+  const { body, change, details } = encoded.success
   if (resolve !== undefined) {
     const [open] = yield* connection.executeValues(selectOpen, [runId, resolve.id])
     if (open === undefined) return refused
   }
-  if (within !== undefined && !(yield* hasRoom(sql, runId, within))) return refused
+  if (within !== undefined && !(yield* fitsLimits(sql, runId, within))) return refused
   const [updated] = yield* connection.executeValues(change.text, change.params)
   if (updated === undefined) return refused
   const seq = Number(updated[0])
@@ -148,7 +148,7 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
   if (body !== null) {
     yield* connection.executeValues(insertEvents, [runId, seq, seq - events.length + 1, attempt, ts, body])
   }
-  for (const other of others) yield* connection.executeValues(other.text, other.params(seq))
+  for (const detail of details) yield* connection.executeValues(detail.text, detail.params(seq))
   const committed: Written = { _tag: "Committed", events }
   return committed
 })
@@ -164,7 +164,7 @@ const changeOf = ({ attempt, events, from, runId, set = {}, ts }: Commit) => {
   return { text: update(text, from.length), params: isAppend ? appends : [...changes, ...appends] }
 }
 
-/** A statement that is run once the number of the last event is known. */
+/** A statement whose parameters need the number of the last event. */
 interface Prepared {
   readonly text: string
   readonly params: (seq: number) => ReadonlyArray<unknown>
@@ -175,8 +175,8 @@ const prepared = (text: string, ...params: ReadonlyArray<unknown>): Prepared => 
 const resolvedBy = ({ resolve, runId }: Commit): ReadonlyArray<Prepared> =>
   resolve === undefined ? [] : [prepared(resolveInterrupt, Columns.json(resolve.resolution), runId, resolve.id)]
 
-/** What is written beside a record and its events. */
-const othersOf = ({ open = [], runId, steps = [] }: {
+/** The statements for the steps and interrupts of a write. */
+const detailsOf = ({ open = [], runId, steps = [] }: {
   readonly runId: string
   readonly open?: ReadonlyArray<Interrupt> | undefined
   readonly steps?: ReadonlyArray<Step> | undefined
@@ -211,7 +211,7 @@ const insertRun = `
 
 const insertValues = insert("run_values", ["run_id", ...Columns.valueColumns.map(({ column }) => column)])
 
-/** A key whose run is gone has no holder: it is taken over. */
+/** A key whose run was removed has no holder, so the new run takes it. */
 const insertKey = `
   INSERT INTO idempotency_keys (tenant, owner, kind, agent, key, run_id) VALUES (?, ?, ?, ?, ?, ?)
   ON CONFLICT (tenant, owner, kind, agent, key) DO UPDATE SET run_id = excluded.run_id`

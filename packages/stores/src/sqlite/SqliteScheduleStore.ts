@@ -1,5 +1,5 @@
 /**
- * How far schedules have come, in a SQLite database.
+ * The progress of schedules, in a SQLite database.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * Writes that share their commits: a flush of the disk costs more than all that is in it.
+ * Writes that share their commits, because flushing the disk costs more than the writes themselves.
  *
  * @since 0.1.0
  */
@@ -9,13 +9,13 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 
 /**
- * The one way in which the stores of a file write what comes with every call.
+ * The writer that all stores of a file use for what every call writes.
  *
  * **Details**
  *
- * Whatever waits is written in one transaction, in the order in which it came. Each write is a savepoint of its own: when
- * it fails it is taken back, and the others are not. Nobody is answered before the commit. Inside of a transaction that
- * somebody has begun, a write belongs to that.
+ * All waiting writes are one transaction, in the order of their arrival. Each write is a savepoint of its own: if it
+ * fails, it alone is rolled back. Callers get their answers after the commit. Inside a transaction of the caller, a
+ * write is part of that transaction.
  *
  * @category services
  * @since 0.1.0
@@ -24,7 +24,7 @@ export class SqliteWriter extends Context.Service<SqliteWriter, {
   readonly write: <A, E>(body: (connection: Connection) => Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError>
 }>()("@fastagentic/stores/sqlite/SqliteWriter") {}
 
-/** How many writes a transaction has at most: for as long as it takes, nothing else runs. */
+/** The most writes of one transaction: it blocks the event loop until it ends. */
 const most = 256
 
 interface Waiting {
@@ -65,14 +65,14 @@ export const make: Effect.Effect<SqliteWriter["Service"], never, SqlClient.SqlCl
     )
   })
 
-  /** Lets those come whom the last commit has answered. */
+  /** Yields first, so that callers that the last commit answered can write again. */
   const next = Effect.andThen(Effect.yieldNow, writeWaiting)
 
   const enqueue = (one: Waiting) => {
     waiting.push(one)
     if (writing) return
     writing = true
-    // In one go from its begin to its end: other clients of the file wait for a transaction with the thread standing still.
+    // A transaction runs without yielding: other clients of the file block their thread until it ends.
     run(Effect.provideService(Effect.uninterruptible(next), Scheduler.PreventSchedulerYield, true))
   }
 

@@ -10,8 +10,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import { migrate, script } from "../sql/migrate.ts"
 
 /**
- * A record is two rows: `runs` has what a commit changes and is small, since a changed row is written anew as a whole;
- * `run_values` has what may be large and is written at most twice.
+ * A record is two rows: `runs` holds the fields that commits change and is small, because a changed row is rewritten as
+ * a whole; `run_values` holds fields that may be large and is written at most twice.
  *
  * An event row is all events of one commit, and its key is the last of their numbers.
  */
@@ -129,7 +129,7 @@ const rateCounters = script(`
   CREATE INDEX rate_counters_by_end ON rate_counters (ends_at);
 `)
 
-/** What was recorded before there were chains stays where nothing looks at it any more. */
+/** Entries from before the chain are kept in a table that is not read any more. */
 const auditChain = script(`
   ALTER TABLE audit RENAME TO audit_unchained;
 
@@ -170,7 +170,7 @@ const auditChain = script(`
   CREATE INDEX audit_keys_by_subject ON audit_keys (tenant, subject);
 `)
 
-/** `keys` are the counters that a reservation is in, as a JSON list. */
+/** `keys` are the counters that a reservation belongs to, as a JSON list. */
 const budgets = script(`
   CREATE TABLE budgets (
     key TEXT PRIMARY KEY,
@@ -204,9 +204,8 @@ const budgets = script(`
 `)
 
 /**
- * Nobody knows when a step of before was committed: at the latest now. A run that was queued before goes on as it would
- * have. What changes a state touches the indexes of what is
- * open, due, running and finished; what only appends touches none.
+ * Existing steps get the number of the last event, because the event that committed them is not known. Existing queued
+ * runs become due. A change of state updates the indexes of open, due, running and ended runs; an append updates none.
  */
 const waiting = script(`
   ALTER TABLE runs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
@@ -229,7 +228,7 @@ const waiting = script(`
   CREATE INDEX runs_finished ON runs (finished_at, run_id) WHERE finished_at IS NOT NULL;
 `)
 
-/** What waits is looked through at each start, for what another definition has started. */
+/** Each start reads the suspended runs to find those of other definitions. */
 const suspended = script(`
   CREATE INDEX runs_suspended ON runs (run_id) WHERE state = 'suspended'
 `)
@@ -245,8 +244,8 @@ const schedules = script(`
 `)
 
 /**
- * `compacted` is how far a journal has been looked at by who keeps it in less room, or -1. The index does not name `seq`: what only appends
- * would touch it.
+ * `compacted` is the number of the last event that compaction has read, or -1 once it is done. The index does not
+ * contain `seq`, because every append would update it.
  */
 const compacted = script(`
   ALTER TABLE runs ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0;
@@ -270,7 +269,7 @@ const scheduleDefinitions = script(`
 `)
 
 /**
- * Brings a database up to date; what has run before is recorded in the table `migrations`.
+ * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
  * @category layers
  * @since 0.1.0

@@ -23,7 +23,7 @@ suite(
 )
 
 describe("FileBlobStore", () => {
-  it.effect("keeps each blob in a file of its key, over a restart, and nothing else", () =>
+  it.effect("stores each blob in a file of its key, over a restart, and nothing else", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       const key = yield* opened(folder, (store) => store.put(bytes))
@@ -33,7 +33,7 @@ describe("FileBlobStore", () => {
       assert.deepStrictEqual(Uint8Array.from(yield* opened(folder, (store) => store.get(key))), bytes)
     }))
 
-  it.effect("a damaged blob is BlobDamaged until it is put again", () =>
+  it.effect("a damaged blob is BlobDamaged until it is written again", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       yield* opened(folder, (store) =>
@@ -48,7 +48,7 @@ describe("FileBlobStore", () => {
         }))
     }))
 
-  it.effect("a blob that cannot be written leaves nothing and says so", () =>
+  it.effect("a blob that cannot be written fails and leaves no file", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       yield* opened(folder, (store) =>
@@ -65,7 +65,7 @@ describe("FileBlobStore", () => {
         }))
     }))
 
-  it.effect("removes what a crash left unfinished long ago", () =>
+  it.effect("removes old unfinished files of a crash", () =>
     Effect.gen(function*() {
       const folder = yield* temporaryFolder
       yield* opened(folder, () => Effect.void)

@@ -17,7 +17,7 @@ const files = Layer.unwrap(Effect.map(
   (folder) => FileBlobStore.layer({ folder })
 ))
 
-/** Nearly everything is a file. */
+/** A threshold so low that nearly every value is a file. */
 const store = RunBlobs.layer({ threshold: 20 }).pipe(
   Layer.provide(files),
   Layer.provideMerge(Layer.provideMerge(SqliteRunStore.layerNoClient, SqliteClient.layer({ filename: ":memory:" })))

@@ -22,7 +22,7 @@ describeWithServer("S3BlobStore", () => {
     Layer.unwrap(Effect.map(options, (options) => S3BlobStore.layer({ ...options, prefix: "a b/c+d/ż(1)/" })))
   )
 
-  it.live("is refused with another key, and does not say which", () =>
+  it.live("is refused with a wrong key, and the error does not contain it", () =>
     Effect.gen(function*() {
       const wrong = { ...(yield* options), secretAccessKey: Redacted.make("wrong-s3cret") }
       const error = yield* Effect.flip(withStore(wrong, (store) => store.put(bytes)))
@@ -33,7 +33,7 @@ describeWithServer("S3BlobStore", () => {
       assert.include(everythingIn(yield* Effect.flip(withStore(stranger, (store) => store.get("0".repeat(64))))), "403")
     }))
 
-  it.live("a bucket that is not there is not a blob that is not there", () =>
+  it.live("a missing bucket is an error, not a missing blob", () =>
     Effect.gen(function*() {
       const nowhere = { ...(yield* options), bucket: "nowhere" }
       const error = yield* Effect.flip(withStore(nowhere, (store) => store.get("0".repeat(64))))
@@ -41,7 +41,7 @@ describeWithServer("S3BlobStore", () => {
     }))
 })
 
-/** A server of our own that says what it was asked. */
+/** A server that records its requests. */
 const serving = (listener: RequestListener) =>
   Effect.map(
     Effect.acquireRelease(
@@ -61,8 +61,8 @@ const serving = (listener: RequestListener) =>
     })
   )
 
-describe("S3BlobStore and a server in trouble", () => {
-  it.live("tries again after 5xx, 429, a lost connection and silence", () =>
+describe("S3BlobStore with a failing server", () => {
+  it.live("retries after 5xx, 429, a lost connection and a timeout", () =>
     Effect.gen(function*() {
       const requests: Array<string> = []
       const options = yield* serving((request, response) => {
@@ -78,7 +78,7 @@ describe("S3BlobStore and a server in trouble", () => {
       assert.deepStrictEqual(requests, Array.from({ length: 5 }, () => "PUT unconditionally"))
     }))
 
-  it.live("gives up after five attempts, and at once when it is refused", () =>
+  it.live("fails after five attempts, and at once when it is refused", () =>
     Effect.gen(function*() {
       let requests = 0
       const options = yield* serving((request, response) => {
@@ -95,7 +95,7 @@ describe("S3BlobStore and a server in trouble", () => {
       assert.strictEqual(requests, 6)
     }))
 
-  it.live("lists what is a blob, over pages that have none", () =>
+  it.live("lists blobs over pages that contain none", () =>
     Effect.gen(function*() {
       const [first, second] = ["a".repeat(64), "b".repeat(64)]
       const object = (key: string) =>
@@ -118,7 +118,7 @@ describe("S3BlobStore and a server in trouble", () => {
       assert.deepStrictEqual(asked, ["a&b/", "x+y="])
     }))
 
-  it.live("bytes that changed are BlobDamaged", () =>
+  it.live("changed bytes are BlobDamaged", () =>
     Effect.gen(function*() {
       const options = yield* serving((_, response) => response.writeHead(200).end("something else"))
       const error = yield* Effect.flip(withStore(options, (store) => store.get("0".repeat(64))))

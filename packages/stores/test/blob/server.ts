@@ -1,6 +1,6 @@
 /**
- * An S3 for the tests of one file: SeaweedFS (`weed`, in PATH), which checks signatures and the hash of what it is
- * sent. Where it is not there, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
+ * An S3 for the tests of one file: SeaweedFS (`weed` in PATH), which checks signatures and the hash of each upload.
+ * Without it, tests are skipped, or fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
  */
 import { afterAll, describe } from "@effect/vitest"
 import { AwsClient } from "aws4fetch"
@@ -77,7 +77,7 @@ class Server {
     return server
   }
 
-  /** The first object takes seconds: there are no volumes before it. */
+  /** The first object takes seconds, because it creates the volumes. */
   private async isReady(): Promise<boolean> {
     const { accessKey: accessKeyId, secretKey: secretAccessKey } = credentials
     const client = new AwsClient({ accessKeyId, secretAccessKey, region, service: "s3", retries: 0 })
@@ -106,7 +106,7 @@ export const options = Effect.map(Effect.promise(() => shared ??= Server.make())
   secretAccessKey: Redacted.make(credentials.secretKey)
 }))
 
-/** Tests that need a server. */
+/** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) => {
   afterAll(async () => {
     const started = shared

@@ -1,3 +1,4 @@
+// A budget under processes that are killed; the tests of each shared budget store call it.
 import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -27,13 +28,13 @@ const until = async (node: Node, word: string) => {
   }
 }
 
-const told = (node: Node, word: string): ReadonlyArray<unknown> =>
+const reported = (node: Node, word: string): ReadonlyArray<unknown> =>
   node.said().split("\n").flatMap((line) =>
     line.startsWith(`${word} `) ? [JSON.parse(line.slice(word.length + 1))] : []
   )
 
 /**
- * 1,000 calls at once against a dollar, by so many processes, of which one after the other is killed at any moment and
+ * Makes 1,000 concurrent calls against a dollar in so many processes, each of which is killed at a random moment and
  * started again.
  */
 export const crashes = Effect.fnUntraced(function*(store: ReadonlyArray<string>, nodes: number, kills: number) {
@@ -60,18 +61,18 @@ export const crashes = Effect.fnUntraced(function*(store: ReadonlyArray<string>,
     }
     for (const node of running) await until(node, "settled")
     assert.isAbove(killed, 0)
-    const ends = running.flatMap((node) => told(node, "ended")).map((end) => decodeEnd(end))
+    const ends = running.flatMap((node) => reported(node, "ended")).map((end) => decodeEnd(end))
     assert.includeMembers(["answered", "failed", "BudgetExceeded"], ends.map(([end]) => end))
     assert.strictEqual(ends.reduce((sum, [, count]) => sum + count, 0), 1_000)
-    for (const node of all) assert.deepStrictEqual(told(node, "over"), [], node.said())
+    for (const node of all) assert.deepStrictEqual(reported(node, "over"), [], node.said())
   })
-  const sums = all.flatMap((node) => told(node, "settled"))
+  const sums = all.flatMap((node) => reported(node, "settled"))
   for (const sum of sums) assert.strictEqual(decode(sum).used, decode(sum).settled)
   return decode(sums.at(-1)).settled
 })
 
-/** How calls have ended, and how many. */
+/** The outcomes of calls, and how many had each. */
 const decodeEnd = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.Int]))
 
-/** What a node finds when nothing is reserved any more: the counter, and the sum of all uses. */
+/** The counter and the sum of all uses, as a node reads them once nothing is reserved. */
 const decode = Schema.decodeUnknownSync(Schema.Struct({ settled: Schema.Int, used: Schema.Int }))

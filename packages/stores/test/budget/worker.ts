@@ -1,6 +1,6 @@
 /**
- * A node that makes its share of 1,000 calls of a model against one budget of a dollar, and waits until every call has
- * ended and nothing is reserved any more: `worker.ts <store> <url> <prefix> <number of nodes> <which>`.
+ * A node that makes its share of 1,000 calls of a model against a budget of a dollar, and waits until every call has
+ * ended and nothing is reserved: `worker.ts <store> <url> <prefix> <number of nodes> <which>`.
  */
 import { Agent, App, Auth, Budget, BudgetStore, Caller, Prices, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Random, Redacted, Schema } from "effect"

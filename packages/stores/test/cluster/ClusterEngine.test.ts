@@ -11,7 +11,7 @@ import { Sqlite, SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 import { database, describeWithServer } from "../postgres/server.ts"
 import { isWalked, launch, until, witness } from "./processes.ts"
 
-/** The runs have ended, their journals have no gap, and the engine keeps nothing of them. */
+/** Asserts that the runs have ended, their journals have no gap, and the engine has no rows of them. */
 const isDone = Effect.fnUntraced(function*(runIds: ReadonlyArray<string>) {
   const store = yield* RunStore
   for (const runId of runIds) {
@@ -33,7 +33,7 @@ const rowsLeft = Effect.flatMap(SqlClient, (sql) =>
 
 const isSweptInTheEnd = Effect.repeat(Effect.delay(rowsLeft, "200 millis"), { until: (rows) => rows === 0 })
 
-/** Each of two nodes holds its half of the shards, by locks of its connection. */
+/** Waits until each of two nodes holds half of the shards, by locks of its connection. */
 const shardsAreShared = Effect.repeat(
   Effect.delay(
     Effect.flatMap(SqlClient, (sql) =>
@@ -54,7 +54,7 @@ describe("one process", () => {
   )
 
   it.live(
-    "goes on after SIGKILL, with the runs that it had and those that had not begun",
+    "continues after SIGKILL, with started and with queued runs",
     () =>
       Effect.gen(function*() {
         const { file: seen, folder, steps } = yield* witness
@@ -67,7 +67,7 @@ describe("one process", () => {
         const second = yield* launch(filename, seen)
         yield* second.ready
         yield* until(() => new Set(steps().filter(({ step }) => step === 30).map(({ runId }) => runId)).size === 20)
-        // Time to remove what is over.
+        // Waits until ended turns are removed.
         yield* Effect.sleep("6 seconds")
         yield* second.kill()
         const left = Effect.andThen(isDone(runIds), rowsLeft)
@@ -88,7 +88,7 @@ describeWithServer("many processes", () => {
   )
 
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-    it.live(`share the runs of one, and go on with those of one that ends by ${signal}`, () =>
+    it.live(`share the runs of one, and continue those of one that ends by ${signal}`, () =>
       Effect.gen(function*() {
         const url = yield* database
         const store = Redacted.value(url)

@@ -1,6 +1,6 @@
 /**
- * A node whose runs write down every step that they take: `node.ts <store> <witness>`. It says `ready`, reads how many runs
- * to start from its standard input, and says `started` with their ids.
+ * A node whose runs record every step in a file: `node.ts <store> <file>`. It prints `ready`, reads the number of runs
+ * to start from its standard input, and prints `started` with their ids.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { PgClient } from "@effect/sql-pg"

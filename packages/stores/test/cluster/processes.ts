@@ -1,3 +1,4 @@
+// Processes with one node each, for the tests of the cluster engine.
 import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -26,12 +27,12 @@ export class NodeProcess {
     return this.child.pid ?? 0
   }
 
-  readonly ready = Effect.suspend(() => this.told("ready"))
+  readonly ready = Effect.suspend(() => this.reported("ready"))
 
   start(runs: number) {
     return Effect.suspend(() => {
       this.child.stdin?.write(`${runs}\n`)
-      return Effect.map(this.told("started"), decodeIds)
+      return Effect.map(this.reported("started"), decodeIds)
     })
   }
 
@@ -44,7 +45,7 @@ export class NodeProcess {
     })
   }
 
-  private told(word: string): Effect.Effect<string> {
+  private reported(word: string): Effect.Effect<string> {
     return Effect.promise(async () => {
       while (true) {
         const line = this.said.split("\n").slice(0, -1).find((line) => line.startsWith(`${word} `))
@@ -60,7 +61,7 @@ export class NodeProcess {
 export const launch = (...args: ReadonlyArray<string>) =>
   Effect.acquireRelease(Effect.sync(() => new NodeProcess(args)), (node) => node.kill())
 
-/** A file in which every step that is taken leaves a line. */
+/** A file to which every executed step appends a line. */
 export const witness = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "cluster-"))),
@@ -88,7 +89,7 @@ const parse = (line: string): Step => {
 export const until = (condition: () => boolean) =>
   Effect.repeat(Effect.delay(Effect.sync(condition), "20 millis"), { until: (met) => met })
 
-/** All steps of a run were taken, and again only the one that was not committed when its node was killed. */
+/** Asserts that all steps ran, and that at most the one in progress at each kill ran again. */
 export const isWalked = (steps: ReadonlyArray<Step>, runId: string, killed: number) => {
   const own = steps.filter((step) => step.runId === runId)
   const last = own.filter(({ pid }) => pid === killed).at(-1)?.step

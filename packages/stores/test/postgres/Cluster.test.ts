@@ -22,7 +22,7 @@ class Walk extends App.make("walk", { version: "1", agents: [Walker] }) {}
 
 const caller = Caller.make("local")
 
-/** A node: its own connections, its own runtime. */
+/** A node with its own connections and runtime. */
 const node = Effect.fnUntraced(function*(url: Postgres.Options["url"]) {
   const scope = yield* Scope.make()
   const services = yield* Layer.buildWithScope(
@@ -52,7 +52,7 @@ const isWhole = (events: ReadonlyArray<Event.RunEvent>) =>
   assert.deepStrictEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1))
 
 describeWithServer("two nodes on one database", () => {
-  it.live("show each other's runs while they happen", () =>
+  it.live("stream each other's runs while they run", () =>
     Effect.gen(function*() {
       const url = yield* database
       const [a, b] = [yield* node(url), yield* node(url)]
@@ -63,7 +63,7 @@ describeWithServer("two nodes on one database", () => {
       assert.strictEqual((yield* b.runtime.await(caller, runId)).output, "there")
     }).pipe(Effect.scoped))
 
-  it.live("decide each other's questions", () =>
+  it.live("answer each other's interrupts", () =>
     Effect.gen(function*() {
       const url = yield* database
       const [a, b] = [yield* node(url), yield* node(url)]
@@ -78,7 +78,7 @@ describeWithServer("two nodes on one database", () => {
       assert.strictEqual(events.at(-1)?.type, "done")
     }).pipe(Effect.scoped))
 
-  it.live("continue a run whose node has gone, in the stream of whoever follows it", () =>
+  it.live("continue a run whose node was lost, in the streams of its followers", () =>
     Effect.gen(function*() {
       const url = yield* database
       const [a, b] = [yield* node(url), yield* node(url)]

@@ -6,7 +6,7 @@ import { Context, Effect, Layer } from "effect"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
 
-/** A node with few connections, and a run of its own. */
+/** A node with few connections, and its own run. */
 const makeNode = Effect.fnUntraced(function*(url: Postgres.Options["url"]) {
   const client = PgClient.layer({ url, maxConnections: 2 })
   const layer = Layer.provideMerge(Postgres.layerNoClient({ lease: "1 second" }), client)
@@ -36,7 +36,7 @@ describeWithServer("a node whose connections are all busy", () => {
 })
 
 describeWithOwnServer("nodes whose database was away for longer than a lease", () => {
-  it.live("keep their runs, since each could say as little as the other", () =>
+  it.live("keep their runs, since neither could renew its lease", () =>
     Effect.gen(function*() {
       const server = yield* Effect.acquireRelease(
         Effect.promise(() => Server.make()),

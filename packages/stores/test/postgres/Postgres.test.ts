@@ -19,7 +19,7 @@ const client = (url: Redacted.Redacted) =>
   Effect.map(Layer.build(Layer.fresh(PgClient.layer({ url }))), (context) => Context.get(context, PgClient.PgClient))
 
 describeWithServer("Postgres", () => {
-  it.live("is every store of one database, whoever comes first", () =>
+  it.live("provides every store of one database, when nodes start together", () =>
     Effect.gen(function*() {
       const url = yield* database
       const nodes = yield* Effect.all(Array.from({ length: 8 }, () => open({ url })), { concurrency: "unbounded" })
@@ -42,7 +42,7 @@ describeWithServer("Postgres", () => {
       ])
     }))
 
-  it.live("leaves a database of another version alone", () =>
+  it.live("does not change a database of another version", () =>
     Effect.gen(function*() {
       const url = yield* database
       const sql = yield* client(url)
@@ -57,7 +57,7 @@ describeWithServer("Postgres", () => {
       assert.deepStrictEqual(yield* sql`SELECT migration_id, name FROM migrations`.values, [[1, "theirs"]])
     }))
 
-  it.effect("is unavailable when the server says nothing for 30 seconds", () =>
+  it.effect("is StoreUnavailable after 30 seconds without an answer", () =>
     Effect.gen(function*() {
       const url = yield* database
       const stores = yield* open({ url })
@@ -95,7 +95,7 @@ describeWithOwnServer("a server that is stopped while it is written to", () => {
   const token = { type: "token", data: { delta: "a" } } as const
 
   for (const signal of ["SIGINT", "SIGQUIT"] as const) {
-    it.live(`has what was committed when it is back: ${signal}`, () =>
+    it.live(`keeps every commit over ${signal}`, () =>
       Effect.gen(function*() {
         const server = yield* Effect.acquireRelease(
           Effect.promise(() => Server.make()),
@@ -105,9 +105,9 @@ describeWithOwnServer("a server that is stopped while it is written to", () => {
         const runs = Array.from({ length: 6 }, () => makeRun())
         yield* store.write(runs.map((run) => ({ _tag: "Admit", run, events: [] })))
         const progress = { rounds: 0, failures: 0, down: 0, stop: false }
-        // Of the writers one in two makes transactions of several statements.
+        // Every second writer makes transactions of several statements.
         const write = Effect.fnUntraced(function*(runId: string, index: number) {
-          const told: Array<number> = []
+          const confirmed: Array<number> = []
           while (!progress.stop) {
             const round = ++progress.rounds
             const commit = (value: number) => ({
@@ -122,14 +122,14 @@ describeWithOwnServer("a server that is stopped while it is written to", () => {
             const written = yield* Effect.result(store.write(commits))
             if (written._tag === "Success") {
               assert.isTrue(written.success.every((one) => one._tag === "Committed"))
-              told.push(round)
+              confirmed.push(round)
             } else {
               assert.strictEqual(written.failure._tag, "StoreUnavailable")
               progress.failures++
               yield* Effect.sleep("10 millis")
             }
           }
-          return told
+          return confirmed
         })
         const operate = Effect.gen(function*() {
           for (let restart = 0; restart < 3; restart++) {
@@ -146,7 +146,7 @@ describeWithOwnServer("a server that is stopped while it is written to", () => {
           return progress.failures - failures
         })
         const writers = Effect.forEach(runs, ({ runId }, index) => write(runId, index), { concurrency: "unbounded" })
-        const [told] = yield* Effect.all([writers, operate], { concurrency: "unbounded" })
+        const [confirmed] = yield* Effect.all([writers, operate], { concurrency: "unbounded" })
         assert.isAtLeast(progress.failures, 3)
         for (const [index, { runId }] of runs.entries()) {
           const events = yield* store.events(runId, 0, 1_000_000)
@@ -155,8 +155,8 @@ describeWithOwnServer("a server that is stopped while it is written to", () => {
           const stored = events.flatMap((event) => event.type === "custom" ? [Number(event.data.value)] : [])
           const rounds = new Set(stored)
           assert.strictEqual(rounds.size, stored.length)
-          assert.isTrue(told[index]?.every((round) => rounds.has(round)))
-          // A transaction is there as a whole or not at all.
+          assert.isTrue(confirmed[index]?.every((round) => rounds.has(round)))
+          // A transaction is stored completely or not at all.
           if (index % 2 === 1) assert.isTrue(stored.every((round) => rounds.has(-round)))
         }
       }), 60_000)

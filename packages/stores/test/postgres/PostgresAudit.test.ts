@@ -23,7 +23,7 @@ describeWithServer("PostgresAudit", () => {
     Effect.map(database, (url) => Layer.provide(PostgresAudit.layerLog, PgClient.layer({ url })))
   )
 
-  it.live("entries of the same moment are one statement", () =>
+  it.live("concurrent entries are one statement", () =>
     Effect.gen(function*() {
       const { audit, sql } = yield* makeNode
       const entries = Array.from({ length: 50 }, (_, at) => makeEntry({ at }))

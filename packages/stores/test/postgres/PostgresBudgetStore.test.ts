@@ -9,13 +9,13 @@ import { database, describeWithServer } from "./server.ts"
 describeWithServer("PostgresBudgetStore", () => {
   suite("Postgres", Layer.unwrap(Effect.map(database, (url) => Postgres.layer({ url }))))
 
-  describe("1,000 calls against a dollar, by three processes that are killed", () => {
-    it.live("never pass it, and leave nothing reserved", () =>
+  describe("1,000 calls against a budget of a dollar, by three processes that are killed", () => {
+    it.live("never exceed it, and leave nothing reserved", () =>
       Effect.gen(function*() {
         const url = yield* database
         const client = yield* Layer.build(PgClient.layer({ url }))
         const sql = Context.get(client, PgClient.PgClient)
-        // The tables, and a witness: every value that the counter has ever had.
+        // The tables, and a log of every value that the counter has had.
         yield* Effect.scoped(Layer.build(Layer.fresh(Postgres.layer({ url }))))
         yield* sql`CREATE TABLE witness (total bigint NOT NULL)`
         yield* sql`

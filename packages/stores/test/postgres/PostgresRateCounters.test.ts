@@ -35,7 +35,7 @@ describeWithServer("PostgresRateCounters", () => {
     { nodes: 2 }
   )
 
-  it.live("processes that are killed in the middle let no more than the limit pass", () =>
+  it.live("processes that are killed allow no more calls than the limit", () =>
     Effect.gen(function*() {
       const url = Redacted.value(yield* database)
       const layer =
@@ -49,7 +49,7 @@ describeWithServer("PostgresRateCounters", () => {
       assert.strictEqual(allowed, limitOf)
     }), 60_000)
 
-  it.live("a counter that is swept while it is asked for is made again", () =>
+  it.live("a counter that is removed while a call waits for it is created again", () =>
     Effect.gen(function*() {
       const { counters, sql } = yield* makeNode(yield* database)
       const sweeping = Effect.forever(
@@ -66,7 +66,7 @@ describeWithServer("PostgresRateCounters", () => {
       ))
     }), 30_000)
 
-  it.effect("removes what is over, and nothing else", () =>
+  it.effect("removes expired counters, and nothing else", () =>
     Effect.gen(function*() {
       const { counters, sql } = yield* makeNode(yield* database)
       yield* Effect.forEach(Array.from({ length: 50 }, (_, index) => once(`short ${index}`, 1)), (counter) =>
@@ -84,7 +84,7 @@ describeWithServer("PostgresRateCounters", () => {
       assert.deepStrictEqual(yield* names, ["long"])
     }), 30_000)
 
-  it.live("a function that is gone is unavailable", () =>
+  it.live("a missing function is StoreUnavailable", () =>
     Effect.gen(function*() {
       const { counters, sql } = yield* makeNode(yield* database)
       yield* sql`DROP TABLE rate_counters`
@@ -93,7 +93,7 @@ describeWithServer("PostgresRateCounters", () => {
 })
 
 describeWithOwnServer("PostgresRateCounters without its server", () => {
-  it.live("is unavailable, and counts on when the server is back", () =>
+  it.live("fails while the server is away, and counts on when it is back", () =>
     Effect.gen(function*() {
       const server = yield* Effect.acquireRelease(Effect.promise(() => Server.make()), (server) =>
         Effect.promise(() => server.remove()))

@@ -30,7 +30,7 @@ const missed: Notice = { _tag: "Missed" }
 const changed = (runId: string, seq: number): Notice => ({ _tag: "Changed", runId, seq })
 
 describeWithServer("PostgresRunNotifier", () => {
-  it.live("says everywhere what was committed, and nothing else", () =>
+  it.live("notifies every node of each commit, and of nothing else", () =>
     Effect.gen(function*() {
       const url = yield* database
       const [writer, follower] = [yield* makeNode(url), yield* makeNode(url)]
@@ -47,14 +47,14 @@ describeWithServer("PostgresRunNotifier", () => {
       for (const { notices, store } of [follower, writer]) {
         for (const notice of expected) {
           assert.deepStrictEqual(yield* Queue.take(notices), notice)
-          // What is said to be there can be read.
+          // A noticed commit can be read.
           if (notice._tag === "Changed") assert.isAtLeast((yield* store.get(notice.runId))?.seq ?? 0, notice.seq)
         }
       }
       assert.strictEqual(yield* Queue.size(follower.notices), 0)
     }))
 
-  it.live("gives its connection back when nobody listens", () =>
+  it.live("returns its connection to the pool when its stream is not read", () =>
     Effect.gen(function*() {
       const { listening, notices, store } = yield* makeNode(yield* database)
       assert.deepStrictEqual(yield* Queue.take(notices), missed)
@@ -64,7 +64,7 @@ describeWithServer("PostgresRunNotifier", () => {
 })
 
 describeWithOwnServer("PostgresRunNotifier", () => {
-  it.live("comes back after its server, and says that something may have been missed", () =>
+  it.live("reconnects after its server, and reports that notices may have been missed", () =>
     Effect.gen(function*() {
       const server = yield* Effect.acquireRelease(
         Effect.promise(() => Server.make()),

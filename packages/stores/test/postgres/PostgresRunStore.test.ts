@@ -26,7 +26,7 @@ const WithSql = Layer.unwrap(
   )
 )
 
-/** A node of a cluster until the scope closes: connections of its own, a name of its own. */
+/** A node of a cluster until the scope closes, with its own connections and name. */
 const makeNode = Effect.fnUntraced(function*(url: Redacted.Redacted, options: PostgresRunStore.Options = {}) {
   const client = PgClient.layer({ url, maxConnections: 4 })
   const layer = Layer.provideMerge(PostgresRunStore.layerNoClient(options), client)
@@ -36,7 +36,7 @@ const makeNode = Effect.fnUntraced(function*(url: Redacted.Redacted, options: Po
 
 const oneNode = Effect.flatMap(database, (url) => makeNode(url))
 
-/** Four nodes of one database; `at` takes them in turns. */
+/** Four nodes of one database; `at` picks one by index. */
 const cluster = Effect.gen(function*() {
   const url = yield* database
   const first = yield* makeNode(url)
@@ -57,7 +57,7 @@ describeWithServer("PostgresRunStore", () => {
   transactSuite(WithSql)
   sideEffectSuite(WithSql)
 
-  it.live("keeps everything when it is closed and opened again", () =>
+  it.live("keeps everything over a close and a new start", () =>
     Effect.gen(function*() {
       const url = yield* database
       const run = makeRun({ idempotencyKey: "key" })
@@ -121,7 +121,7 @@ describeWithServer("PostgresRunStore", () => {
           }
         }
       }))
-      // What a connection did is counted when it closes.
+      // The statistics of a connection are counted when it closes.
       const counted = Effect.scoped(Effect.flatMap(makeNode(url), ({ sql }) =>
         sql<{ seq_scan: bigint }>`SELECT relname, seq_scan FROM pg_stat_user_tables WHERE seq_scan > 0
           AND relname NOT IN ('migrations', 'nodes') ORDER BY relname`))
@@ -133,7 +133,7 @@ describeWithServer("PostgresRunStore", () => {
       assert.deepStrictEqual(yield* counted, before)
     }))
 
-  it.live("a write that cannot be kept is refused alone", () =>
+  it.live("a write that cannot be stored is refused alone", () =>
     Effect.gen(function*() {
       const { store } = yield* oneNode
       const run = makeRun({ idempotencyKey: "key" })
@@ -164,7 +164,7 @@ describeWithServer("PostgresRunStore", () => {
       assert.deepStrictEqual(tagsOf(yield* store.write([step("\0", 1)])), ["Refused"])
     }))
 
-  it.live("nothing is found under a name that cannot be kept", () =>
+  it.live("a name that cannot be stored matches nothing", () =>
     Effect.gen(function*() {
       const { store } = yield* oneNode
       assert.isUndefined(yield* store.get("\0"))
@@ -174,7 +174,7 @@ describeWithServer("PostgresRunStore", () => {
       assert.deepStrictEqual(yield* store.interrupts("\0"), [])
     }))
 
-  it.live("a batch that cannot be committed leaves nothing and says so", () =>
+  it.live("a batch that cannot be committed fails and stores nothing", () =>
     Effect.gen(function*() {
       const { sql, store } = yield* oneNode
       const run = makeRun()
@@ -195,7 +195,7 @@ describeWithServer("PostgresRunStore", () => {
       assert.containSubset(written, [{ _tag: "Committed", events: [{ seq: 2 }] }])
     }))
 
-  it.effect("is unavailable when the server says nothing for 30 seconds", () =>
+  it.effect("is StoreUnavailable after 30 seconds without an answer", () =>
     Effect.gen(function*() {
       const url = yield* database
       const { store } = yield* makeNode(url)
@@ -217,7 +217,7 @@ describeWithServer("PostgresRunStore", () => {
       assert.deepStrictEqual(tagsOf(yield* store.write([change])), ["Committed"])
     }))
 
-  it.live("a key whose run is gone is free", () =>
+  it.live("a key whose run was removed is free", () =>
     Effect.gen(function*() {
       const { sql, store } = yield* oneNode
       const gone = makeRun({ idempotencyKey: "key" })
@@ -252,7 +252,7 @@ describeWithServer("nodes of a cluster", () => {
       assert.deepStrictEqual(listed.map((runs) => runs.length), [5, 5, 5, 5])
     }))
 
-  it.live("admit a run id once, whatever its keys", () =>
+  it.live("admit a run id once with any keys", () =>
     Effect.gen(function*() {
       const { at, nodes } = yield* cluster
       for (const _ of times(20)) {
@@ -261,7 +261,7 @@ describeWithServer("nodes of a cluster", () => {
         const race = (_: unknown, index: number) => at(index).write([admit(makeRun({ runId, ...keyed(index) }), "a")])
         const answers = (yield* Effect.forEach(nodes, race, inParallel)).flat()
         assert.deepStrictEqual(tagsOf(answers).sort(), ["Admitted", "Refused", "Refused", "Refused"])
-        // The keys of those that were refused are free.
+        // The keys of refused admissions are free.
         const others = yield* at(0).write(times(4).map((index) => admit(makeRun(keyed(index)))))
         assert.deepStrictEqual(tagsOf(others).sort(), ["Admitted", "Admitted", "Admitted", "Attached"])
       }
@@ -286,7 +286,7 @@ describeWithServer("nodes of a cluster", () => {
       const { runId } = run
       const interrupt = { id: "i1", runId, name: "n", kind: "input", createdAt: 1, state: "open" } as const
       yield* at(0).write([admit(run), commit(run, { open: [interrupt], set: { state: "suspended" } })])
-      // The state stays: only the interrupt itself can tell who was first.
+      // The state does not change, so that only the interrupt decides the winner.
       const decide = (index: number) => {
         const by = `user ${index}`
         const resolve = { id: "i1", resolution: { decision: "approve", by, at: 1 } } as const
@@ -301,7 +301,7 @@ describeWithServer("nodes of a cluster", () => {
       }
     }))
 
-  it.live("never wait for each other in a circle", () =>
+  it.live("never deadlock", () =>
     Effect.gen(function*() {
       const { at, first: { sql, store } } = yield* cluster
       const { tenant } = makeRun()
@@ -329,14 +329,14 @@ describeWithServer("nodes of a cluster", () => {
       assert.strictEqual(journals.flat().length, committed.reduce((sum, count) => sum + count, 0))
       const admitted = (yield* store.list({ tenant, limit: 10_000 })).filter((run) => run.idempotencyKey !== undefined)
       assert.strictEqual(new Set(admitted.map((run) => run.idempotencyKey)).size, admitted.length)
-      // Connections count about once in a second.
+      // Connections report their statistics about once a second.
       yield* Effect.sleep("1500 millis")
       yield* store.write([commit(runs[0] ?? makeRun())])
       const counted = sql`SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`
       assert.deepStrictEqual(yield* counted, [{ deadlocks: 0 }])
     }), 60_000)
 
-  it.live("try again when somebody else makes them wait in a circle", () =>
+  it.live("retry after a deadlock with another client", () =>
     Effect.gen(function*() {
       const url = yield* database
       const { store } = yield* makeNode(url)
@@ -345,7 +345,7 @@ describeWithServer("nodes of a cluster", () => {
       yield* store.write(runs.map((run) => admit(run)))
       const lock = (run: RunRecord | undefined) => sql`SELECT 1 FROM runs WHERE run_id = ${run?.runId ?? ""} FOR UPDATE`
       const writing = yield* sql.withTransaction(Effect.gen(function*() {
-        // Who looks for a circle first has to give way.
+        // The session that detects the deadlock first is cancelled.
         yield* sql`SET LOCAL deadlock_timeout = '1min'`.unprepared
         yield* lock(runs[1])
         const writing = yield* Effect.forkDetach(store.write(runs.map((run) => commit(run, { events: [token("a")] }))))
@@ -357,7 +357,7 @@ describeWithServer("nodes of a cluster", () => {
       for (const run of runs) assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 1)
     }))
 
-  it.live("start as many as there is room for", () =>
+  it.live("start as many runs as the limits allow", () =>
     Effect.gen(function*() {
       const { at, first: { sql, store } } = yield* cluster
       const prefix = makeRun().runId
@@ -368,7 +368,7 @@ describeWithServer("nodes of a cluster", () => {
       yield* store.write(runs.map((run) => admit(run)))
       const within = { agent: 5, tenant: 3 }
       const start = (run: RunRecord) => commit(run, { from: ["queued"], within, set: { state: "running" } })
-      // Batches of runs of both agents in any order, some with others that have no limits.
+      // Batches of runs of both agents in any order, some together with unlimited writes.
       const other = makeRun()
       yield* store.write([admit(other)])
       const race = (index: number) => {
@@ -394,7 +394,7 @@ describeWithServer("nodes of a cluster", () => {
       assert.deepStrictEqual(yield* counted, [{ deadlocks: 0 }])
     }), 60_000)
 
-  it.live("admit one of 40 that want a thread alone, and start one at a time", () =>
+  it.live("admit one of 40 runs that require an idle thread, and start one at a time", () =>
     Effect.gen(function*() {
       const { at, first: { store } } = yield* cluster
       const { tenant } = makeRun()
@@ -423,7 +423,7 @@ describeWithServer("nodes of a cluster", () => {
       }
     }), 60_000)
 
-  it.live("remove what ended once", () =>
+  it.live("remove each ended run once", () =>
     Effect.gen(function*() {
       const { first: { sql, store }, nodes } = yield* cluster
       const { tenant } = makeRun()
@@ -445,7 +445,7 @@ describeWithServer("nodes of a cluster", () => {
       }
     }))
 
-  it.live("have their own runs and those that nobody has", () =>
+  it.live("own their runs and those without an owner", () =>
     Effect.gen(function*() {
       const url = yield* database
       const options = { lease: "1 second" } as const
@@ -457,14 +457,14 @@ describeWithServer("nodes of a cluster", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const { store: other } = yield* makeNode(url, options)
         assert.deepStrictEqual([yield* seen(alive), yield* seen(other)], [[run.runId], []])
-        // Who takes a run has it, as long as there are signs of life.
+        // A node that claims a run owns it while it renews its lease.
         const resumed = { from: ["suspended"], set: { state: "running", attempt: 2 } } as const
         yield* other.write([commit(suspended, resumed)])
         assert.deepStrictEqual([yield* seen(alive), yield* seen(other)], [[run.runId], [suspended.runId]])
         yield* Effect.sleep("2 seconds")
         assert.deepStrictEqual([yield* seen(alive), yield* seen(other)], [[run.runId], [suspended.runId]])
       }))
-      // A node that closes gives its runs back at once.
+      // A node that closes releases its runs at once.
       assert.deepStrictEqual(yield* seen(alive), [run.runId, suspended.runId])
       assert.deepStrictEqual(yield* Effect.map(alive.abandoned, ids), [suspended.runId])
     }))
@@ -484,12 +484,12 @@ describeWithServer("a process of a cluster", () => {
         import { Redacted } from "effect"
         const url = Redacted.make(${JSON.stringify(Redacted.value(url))})
         const layer = Postgres.layer({ url, lease: "1 second" })`,
-      // What it was doing when it died ends before long.
+      // The killed connection's statement ends after a while.
       look: (use) => Effect.andThen(quiet, use(store))
     }
   }))
 
-  it.live("gives its runs to others when its lease is over", () =>
+  it.live("loses its runs to others when its lease has ended", () =>
     Effect.gen(function*() {
       const url = yield* database
       const { store } = yield* makeNode(url)

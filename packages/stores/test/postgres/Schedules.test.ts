@@ -23,7 +23,7 @@ describeWithServer("Schedules of two nodes on one PostgreSQL", () => {
       )
       const during = (millis: number) =>
         Effect.scoped(Effect.andThen(Layer.build(Layer.fresh(node)), Effect.sleep(millis)))
-      // Both are there at first, then each goes in turn: for a while there is none.
+      // Both nodes run at first, then each stops in turn: for a while no node runs.
       yield* Effect.all([during(5_000), Effect.delay(during(2_000), 500)], { concurrency: 2 })
       yield* Effect.sleep("2 seconds")
       yield* Effect.all([during(3_000), during(4_000)], { concurrency: 2 })

@@ -1,7 +1,6 @@
 /**
- * A PostgreSQL for the tests of one file: its own, started on a free port of this machine, or the one that
- * `FASTAGENTIC_TEST_POSTGRES_URL` names. Where there is neither, tests are skipped, and fail when
- * `FASTAGENTIC_REQUIRE_SERVICES` is 1.
+ * A PostgreSQL for the tests of one file: its own on a free port, or the one that `FASTAGENTIC_TEST_POSTGRES_URL`
+ * names. Without either, tests are skipped, or fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
  */
 import { PgConnection } from "@effect/sql-pg"
 import { afterAll, describe } from "@effect/vitest"
@@ -31,7 +30,7 @@ const binaries = (): string | undefined => {
 const folder = binaries()
 const noServer = "there is no installed PostgreSQL server"
 
-/** PostgreSQL refuses to run as root: somebody else does. */
+/** PostgreSQL refuses to run as root, so another user runs it. */
 const identity = (): { readonly uid?: number; readonly gid?: number } => {
   if (process.getuid?.() !== 0) return {}
   const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"))
@@ -52,7 +51,7 @@ const freePort = async (): Promise<number> => {
 const execute = (url: Redacted.Redacted, statement: string) =>
   Effect.scoped(Effect.flatMap(PgConnection.make({ url }), (connection) => connection.query(statement)))
 
-/** A server of its own: it can be stopped and started again. */
+/** A server that can be stopped and started again. */
 export class Server {
   readonly url: Redacted.Redacted
   private readonly data: string
@@ -76,7 +75,7 @@ export class Server {
         ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", ...options],
         { ...identity(), cwd: data, encoding: "utf8" }
       )
-    // A collation that is not the order of the bytes, where there is one: nothing may depend on it.
+    // A collation other than the order of bytes, if the build has one: no result may depend on it.
     const localised = init("--locale-provider=icu", "--icu-locale=en-US", "--locale=C")
     const plain = localised.status === 0 ? localised : init("--locale=C")
     if (plain.status !== 0) throw new Error(`initdb: ${plain.stderr}`)
@@ -126,7 +125,7 @@ export const server: Effect.Effect<Server> = Effect.promise(() => shared ??= Ser
 
 let databases = 0
 
-/** A database of its own, gone with the scope. */
+/** A new database, dropped with the scope. */
 export const database = Effect.gen(function*() {
   const url = given === undefined ? (yield* server).url : Redacted.make(given)
   const name = `fastagentic_test_${process.pid}_${Date.now()}_${++databases}`
@@ -150,7 +149,7 @@ const describeUnless = (reason: string | undefined, name: string, body: () => vo
   describe.skip(name, body)
 }
 
-/** Tests that need a server. */
+/** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) => {
   describeUnless(missing, name, body)
   afterAll(async () => {
@@ -160,6 +159,6 @@ export const describeWithServer = (name: string, body: () => void) => {
   })
 }
 
-/** Tests that stop their server. */
+/** Registers tests that stop their server. */
 export const describeWithOwnServer = (name: string, body: () => void) =>
   describeUnless(folder === undefined ? noServer : undefined, name, body)

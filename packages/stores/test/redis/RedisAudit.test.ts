@@ -21,7 +21,7 @@ describeWithServer("RedisAudit", () => {
     Effect.map(options, (given) => Layer.provide(RedisAudit.layerLog, RedisClient.layer(given)))
   )
 
-  it.effect("an entry that cannot be written is a defect, one that cannot be read a failure", () =>
+  it.effect("an entry that cannot be written is a defect, one that cannot be read is a failure", () =>
     Effect.gen(function*() {
       const { audit, prefix, redis } = yield* connect
       yield* redis.send("SET", `${prefix}audit:trail:"acme"`, "text")

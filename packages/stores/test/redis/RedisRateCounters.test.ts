@@ -21,7 +21,7 @@ const once = (key: string, windowMillis = 60_000) =>
 describeWithServer("RedisRateCounters", () => {
   suite("as every store", Effect.map(options, layerOf), { nodes: 3 })
 
-  it.live("processes that are killed in the middle let no more than the limit pass", () =>
+  it.live("processes that are killed allow no more calls than the limit", () =>
     Effect.gen(function*() {
       const { prefix, url } = yield* options
       const allowed = yield* raceProcesses(
@@ -33,19 +33,19 @@ describeWithServer("RedisRateCounters", () => {
       assert.strictEqual(allowed, limitOf)
     }), 60_000)
 
-  it.live("counters leave when they are over", () =>
+  it.live("counters expire with their window", () =>
     Effect.gen(function*() {
       const { counters, prefix, redis } = yield* makeNode(yield* options)
       const keys = redis.send("KEYS", `${prefix}rate:*`)
       const bucket = { key: "bucket", limit: 1_000, windowMillis: 50_000, algorithm: "token-bucket" } as const
       yield* counters.take([once("short", 40), once("long"), bucket])
       assert.strictEqual(Object(yield* keys).length, 3)
-      // One call of the bucket is given back after 50 ms.
+      // The bucket allows one more call after 50 ms.
       yield* Effect.sleep("200 millis")
       assert.deepStrictEqual(yield* keys, [`${prefix}rate:long`])
     }))
 
-  it.live("a counter that is something else is unavailable", () =>
+  it.live("a counter of another type is StoreUnavailable", () =>
     Effect.gen(function*() {
       const { counters, prefix, redis } = yield* makeNode(yield* options)
       yield* redis.send("SET", `${prefix}rate:a`, "text")
@@ -55,7 +55,7 @@ describeWithServer("RedisRateCounters", () => {
 })
 
 describeWithOwnServer("RedisRateCounters without its server", () => {
-  it.live("is unavailable, and counts on when the server is back", () =>
+  it.live("fails while the server is away, and counts on when it is back", () =>
     Effect.gen(function*() {
       const server = yield* ownServer()
       const { counters } = yield* makeNode({ url: server.url })

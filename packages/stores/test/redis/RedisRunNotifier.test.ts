@@ -6,7 +6,7 @@ import { Context, Effect, Layer, Logger, Queue, Schedule, Stream } from "effect"
 import { Redis } from "../../src/redis/index.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
 
-/** One node: its store, and what it hears. */
+/** One node: its store, and the notices that it receives. */
 const connect = Effect.fnUntraced(function*(options: Redis.Options) {
   const context = yield* Layer.build(Layer.fresh(Redis.layer(options)))
   const heard = yield* Queue.unbounded<Notice>()
@@ -28,7 +28,7 @@ const commit = (runId: string) =>
   }) as const
 
 describeWithServer("RedisRunNotifier", () => {
-  it.live("every node hears every commit, and can read it", () =>
+  it.live("every node receives a notice of every commit, and can read it", () =>
     Effect.gen(function*() {
       const shared = yield* options
       const one = yield* connect(shared)
@@ -48,7 +48,7 @@ describeWithServer("RedisRunNotifier", () => {
 })
 
 describeWithOwnServer("RedisRunNotifier and a Redis that is restarted", () => {
-  it.live("says that it missed something, and hears again", () =>
+  it.live("reports that it may have missed notices, and receives new ones", () =>
     Effect.gen(function*() {
       const server = yield* ownServer()
       const { heard, store } = yield* connect({ url: server.url })

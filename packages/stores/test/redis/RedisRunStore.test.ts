@@ -15,7 +15,7 @@ type Client = EffectRedis.Redis["Service"]
 
 const commit = (run: RunRecord, parts: Partial<Commit> = {}) => plainCommit(run, { events: [token("b")], ...parts })
 
-/** A client with a connection of its own; it closes with the scope. */
+/** A client with its own connection; it closes with the scope. */
 const connect = (options: RedisClient.Options) =>
   Effect.map(
     Layer.build(Layer.fresh(Layer.provideMerge(RedisRunStore.layerNoClient(), RedisClient.layer(options)))),
@@ -44,7 +44,7 @@ describeWithServer("RedisRunStore", () => {
     }
   }))
 
-  it.effect("two clients that race leave whole journals and one winner", () =>
+  it.effect("two clients that race leave complete journals and one winner", () =>
     Effect.gen(function*() {
       const shared = yield* options
       const { store: one } = yield* connect(shared)
@@ -98,7 +98,7 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("says each commit, and nothing else, on its channel", () =>
+  it.effect("publishes each commit, and nothing else, on its channel", () =>
     connected((store, redis, prefix) =>
       Effect.gen(function*() {
         const run = makeRun()
@@ -115,7 +115,7 @@ describeWithServer("RedisRunStore", () => {
       }).pipe(Effect.scoped)
     ))
 
-  it.effect("looks through more runs than it reads at once", () =>
+  it.effect("lists more runs than one page reads", () =>
     connected((store) =>
       Effect.gen(function*() {
         const { tenant } = makeRun()
@@ -138,7 +138,7 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("runs of another node are unfinished for it alone, until it closes or gives no sign of life", () =>
+  it.effect("runs of another node are unfinished for that node alone, until it closes or its lease ends", () =>
     Effect.gen(function*() {
       const shared = yield* options
       const one = yield* connect(shared)
@@ -151,7 +151,7 @@ describeWithServer("RedisRunStore", () => {
       yield* other.store.write([admit(theirs)])
       assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId])
       assert.deepStrictEqual(yield* unfinished(other.store), [theirs.runId])
-      // An append is nobody's claim, a new attempt is.
+      // An append claims nothing, a new attempt does.
       yield* other.store.write([commit(mine), commit(theirs)])
       assert.deepStrictEqual(yield* unfinished(one.store), [mine.runId])
       yield* one.store.write([commit(theirs, { set: { attempt: 2 } })])
@@ -169,7 +169,7 @@ describeWithServer("RedisRunStore", () => {
       assert.deepStrictEqual(yield* unfinished(third), [mine.runId, theirs.runId])
     }))
 
-  it.effect("keeps a commit of many thousand events and steps", () =>
+  it.effect("stores a commit of many thousand events and steps", () =>
     connected((store) =>
       Effect.gen(function*() {
         const run = makeRun()
@@ -181,7 +181,7 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("texts that UTF-8 cannot tell apart are not mixed up", () =>
+  it.effect("texts that UTF-8 encodes alike are kept apart", () =>
     connected((store) =>
       Effect.gen(function*() {
         const one = makeRun({ tenant: "t\uD800", idempotencyKey: "key" })
@@ -216,7 +216,7 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("names the run whose values are damaged, and refuses writes to it alone", () =>
+  it.effect("reports the run whose values are damaged, and refuses writes to it alone", () =>
     connected((store, redis, prefix) =>
       Effect.gen(function*() {
         const good = makeRun()
@@ -264,7 +264,7 @@ describeWithServer("RedisRunStore", () => {
           read: Effect.Effect<ReadonlyArray<RunRecord>, E>,
           ...damage: readonly [command: string, key: string, ...ReadonlyArray<string>]
         ) => {
-          // The key of a run that is not there is free.
+          // The key of a run that does not exist is free.
           const found = Effect.map(read, (runs) => ids(runs).filter((runId) => runId !== "again").sort())
           return whileDamaged(
             Effect.map(found, (found) => assert.deepStrictEqual(found, [good.runId, runId])),
@@ -292,7 +292,7 @@ describeWithServer("RedisRunStore", () => {
         yield* leftOut(list, "SET", "run", "text")
         yield* leftOut(store.unfinished, "HSET", "run", "kind", "\"\"")
         yield* leftOut(store.unfinished, "DEL", "run")
-        // A journal that lost its end is not continued as if nothing had happened.
+        // A journal that lost its end is not continued.
         yield* redis.send("RPOP", `${prefix}events:${runId}`)
         assert.deepStrictEqual(tagsOf(yield* store.write([commit(bad), commit(good)])), ["Refused", "Committed"])
         yield* wholeJournal(store, good.runId)
@@ -302,14 +302,14 @@ describeWithServer("RedisRunStore", () => {
   const waiting = (agent: string, overrides: Partial<RunRecord> = {}) =>
     makeRun({ agent, state: "queued", wakeAt: 5, ...overrides })
 
-  it.effect("finds the most urgent of many that are due, and looks at nothing that is not", () =>
+  it.effect("finds the most urgent of many due runs, and reads no others", () =>
     connected((store, redis, prefix) =>
       Effect.gen(function*() {
         const { tenant } = makeRun()
         const due = Array.from({ length: 1_203 }, (_, index) => waiting("busy", { tenant, priority: index % 3 - 1 }))
         const later = Array.from({ length: 600 }, () => waiting("busy", { tenant, wakeAt: 50, priority: 9 }))
         yield* store.write([...due, ...later].map((run) => admit(run)))
-        // However urgent, what cannot be read stands in nobody's way.
+        // A damaged run of any priority does not block others.
         yield* Effect.forEach(
           later,
           (run) => redis.send("HSET", `${prefix}run:${run.runId}`, "owner", "?"),
@@ -337,7 +337,7 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("two clients that race for room get no more than there is", () =>
+  it.effect("two clients that race for slots start no more runs than the limit", () =>
     Effect.gen(function*() {
       const shared = yield* options
       const { store: one } = yield* connect(shared)
@@ -369,7 +369,7 @@ describeWithServer("RedisRunStore", () => {
       assert.deepStrictEqual(admitted.flat().sort(), ["Admitted", ...Array.from({ length: 39 }, () => "Busy")])
     }))
 
-  it.effect("removes a run without a trace, and leaves what is damaged", () =>
+  it.effect("removes everything of a run, and leaves damaged ones", () =>
     connected((store, redis, prefix) =>
       Effect.gen(function*() {
         const { tenant } = makeRun()
@@ -423,7 +423,7 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("refuses what would go to an index that is none, and nothing else", () =>
+  it.effect("refuses only writes whose index has another type", () =>
     connected((store, redis, prefix) =>
       Effect.gen(function*() {
         const bad = makeRun({ agent: "bad" })
@@ -453,13 +453,13 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
-  it.effect("reads what was written before runs waited, and goes on with it", () =>
+  it.effect("reads and continues runs from a version without waiting", () =>
     connected((store, redis, prefix) =>
       Effect.gen(function*() {
         const run = makeRun({ state: "queued" })
         const { runId } = run
         yield* store.write([admit(run, "a"), commit(run, { from: ["queued"], steps: [{ name: "s", value: ["\n"] }] })])
-        // As it was: no such fields, no numbers of steps, and queued runs were unfinished.
+        // The earlier format: without these fields and numbers of steps, and with queued runs among the unfinished.
         yield* redis.send("HDEL", `${prefix}run:${runId}`, "crashes", "priority")
         yield* redis.send("HSET", `${prefix}steps:${runId}`, "\"s\"", "[\"\\n\"]")
         yield* redis.send("ZADD", `${prefix}unfinished`, "0", runId)
@@ -484,7 +484,7 @@ describeWithOwnServer("a Redis that is restarted", () => {
   const again = { schedule: Schedule.spaced("20 millis"), times: 500 }
 
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    it.live(`has lost nothing that was committed before ${signal}, and is found again`, () =>
+    it.live(`keeps every commit from before ${signal}, and reconnects`, () =>
       Effect.gen(function*() {
         const server = yield* ownServer()
         const { store } = yield* connect({ url: server.url })
@@ -542,13 +542,13 @@ describeWithOwnServer("a Redis that is restarted", () => {
         yield* Fiber.join(load)
         assert.isAbove(failures, 0)
         const lengths = yield* Effect.forEach(runs, (run) => wholeJournal(store, run.runId))
-        // All runs of a batch stand at the same commit.
+        // All runs of a batch have the same commits.
         assert.strictEqual(new Set(lengths.map((events) => events.length)).size, 1)
         assert.isAtLeast(lengths[0]?.length ?? 0, known[0] ?? 0)
       }).pipe(Effect.provideService(Logger.CurrentLoggers, new Set())), 60_000)
   }
 
-  it.effect("has nothing of a batch that Redis refuses, and goes on when it can", () =>
+  it.effect("stores nothing of a batch that Redis refuses, and writes again when it can", () =>
     Effect.gen(function*() {
       const { redis, store } = yield* connect({ url: (yield* ownServer()).url })
       const run = makeRun()
@@ -572,7 +572,7 @@ describeWithOwnServer("a Redis that is restarted", () => {
       assert.strictEqual((yield* wholeJournal(store, run.runId)).length, 2)
     }))
 
-  it.effect("makes room by removing when it has no memory left", () =>
+  it.effect("frees memory by removing runs when Redis is full", () =>
     Effect.gen(function*() {
       const { redis, store } = yield* connect({ url: (yield* ownServer()).url })
       const run = makeRun({ state: "completed", finishedAt: 1 })
@@ -584,7 +584,7 @@ describeWithOwnServer("a Redis that is restarted", () => {
       assert.deepStrictEqual(yield* store.list({ tenant: run.tenant, limit: 5 }), [])
     }))
 
-  it.effect("is unavailable when it says nothing for 30 seconds", () =>
+  it.effect("is StoreUnavailable after 30 seconds without an answer", () =>
     Effect.gen(function*() {
       const server = yield* ownServer()
       const { redis, store } = yield* connect({ url: server.url })
@@ -595,7 +595,7 @@ describeWithOwnServer("a Redis that is restarted", () => {
       yield* Effect.promise(() => server.stop("SIGKILL"))
     }).pipe(Effect.provideService(Logger.CurrentLoggers, new Set())))
 
-  it.effect("says at its start what it can lose, and never its password", () =>
+  it.effect("logs at its start which data it can lose, and never its password", () =>
     Effect.gen(function*() {
       const server = yield* ownServer(["--appendfsync", "everysec", "--maxmemory-policy", "allkeys-lru"])
       const lines: Array<string> = []

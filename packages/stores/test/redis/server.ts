@@ -1,7 +1,6 @@
 /**
- * A Redis for the tests of one file: its own, started on a free port of this machine, or the one that
- * `FASTAGENTIC_TEST_REDIS_URL` names. Where there is neither, tests are skipped, and fail when
- * `FASTAGENTIC_REQUIRE_SERVICES` is 1.
+ * A Redis for the tests of one file: its own on a free port, or the one that `FASTAGENTIC_TEST_REDIS_URL` names.
+ * Without either, tests are skipped, or fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
  */
 import { afterAll, describe } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
@@ -30,7 +29,7 @@ const freePort = async (): Promise<number> => {
   return typeof address === "object" && address !== null ? address.port : 0
 }
 
-/** Whether a Redis answers there, and has read its files. */
+/** Whether a Redis answers there and has loaded its files. */
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"))
@@ -41,7 +40,7 @@ const answers = (port: number): Promise<boolean> =>
     socket.once("error", () => resolve(false))
   })
 
-/** A server of its own: it can be stopped and started again. */
+/** A server that can be stopped and started again. */
 export class Server {
   readonly url: Redacted.Redacted
   private readonly folder: string
@@ -97,7 +96,7 @@ export const ownServer = (settings?: ReadonlyArray<string>) =>
 let shared: Promise<Server> | undefined
 let prefixes = 0
 
-/** The server of this file, and a prefix that nobody else has. */
+/** The server of this file, and a unique prefix. */
 export const options = Effect.map(
   given === undefined ? Effect.promise(() => shared ??= Server.make()) : Effect.succeed({ url: Redacted.make(given) }),
   ({ url }) => ({ url, prefix: `test-${process.pid}-${Date.now()}-${++prefixes}:` })
@@ -110,7 +109,7 @@ const describeUnless = (reason: string | undefined, name: string, body: () => vo
   describe.skip(name, body)
 }
 
-/** Tests that need a server. */
+/** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) => {
   describeUnless(
     given === undefined && binary === undefined
@@ -126,6 +125,6 @@ export const describeWithServer = (name: string, body: () => void) => {
   })
 }
 
-/** Tests that stop their server. */
+/** Registers tests that stop their server. */
 export const describeWithOwnServer = (name: string, body: () => void) =>
   describeUnless(binary === undefined ? noServer : undefined, name, body)

@@ -1,4 +1,4 @@
-/** What a damaged row does to its run and to others: `damagedSuite(layer)` in a test file of a store with SQL. */
+/** Tests that a damaged row affects its run alone: `damagedSuite(layer)` in a test file of a store with SQL. */
 import { assert, describe, layer } from "@effect/vitest"
 import { type Commit, type Query, type ReadError, RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
@@ -6,7 +6,7 @@ import { Effect, type Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import { token } from "../writes.ts"
 
-/** A run with a row in every table, and one beside it. */
+/** A run with a row in every table, and another run. */
 const two = Effect.gen(function*() {
   const store = yield* RunStore
   const agent = `agent ${makeRun().runId}`
@@ -27,8 +27,8 @@ const two = Effect.gen(function*() {
 })
 
 export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) =>
-  layer(store, { excludeTestServices: true, timeout: "60 seconds" })("what is damaged", (it) => {
-    /** Breaks a value, looks, and puts back what was there. */
+  layer(store, { excludeTestServices: true, timeout: "60 seconds" })("a damaged row", (it) => {
+    /** Damages a value, checks, and restores it. */
     const damaged = Effect.fnUntraced(function*<A, E, R>(
       { runId, table, column, where = "1 = 1" }: {
         readonly runId: string
@@ -48,7 +48,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
       return seen
     })
 
-    describe("is said of its run", () => {
+    describe("is JournalDamaged for its run", () => {
       const parts = [
         ["run_steps", "value", "{not json", "step second", "name = 'second'"],
         ["run_steps", "value", "", "step first", "name = 'first'"],
@@ -70,7 +70,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         ["run_values", "run_id", "gone", "record"]
       ] as const
       for (const [table, column, value, what, where = "1 = 1"] of parts) {
-        it.effect(`${table}.${column} = ${value}`, () =>
+        it.effect(`when ${table}.${column} is ${value}`, () =>
           Effect.gen(function*() {
             const { bad, good, sql, store } = yield* two
             const { runId } = bad
@@ -87,7 +87,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
           }))
       }
 
-      it.effect("an event that is gone", () =>
+      it.effect("when an event is missing", () =>
         Effect.gen(function*() {
           const { bad: { runId }, commit, sql, store } = yield* two
           yield* store.write([commit])
@@ -98,7 +98,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         }))
     })
 
-    it.effect("is left as it is when journals are compacted", () =>
+    it.effect("is not changed when journals are compacted", () =>
       Effect.gen(function*() {
         const { bad: { runId }, commit, sql, store } = yield* two
         yield* store.write([commit, { ...commit, set: { state: "completed", finishedAt: 5 } }])
@@ -108,7 +108,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         assert.deepInclude(yield* Effect.flip(store.events(runId, 2, 5)), { _tag: "JournalDamaged", runId })
       }))
 
-    it.effect("is left out of lists, and others take its place", () =>
+    it.effect("is left out of lists, whose pages stay full", () =>
       Effect.gen(function*() {
         const { bad, good, store } = yield* two
         const { agent, runId, tenant } = bad
@@ -141,7 +141,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         assert.deepStrictEqual((yield* lists).remove.map((run) => run.runId), [runId])
       }))
 
-    it.effect("does not keep others from writing", () =>
+    it.effect("does not block writes to other runs", () =>
       Effect.gen(function*() {
         const { bad, commit, good, sql, store } = yield* two
         yield* sql`UPDATE run_values SET grants = '7' WHERE run_id = ${bad.runId}`
@@ -153,7 +153,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         assert.deepStrictEqual(written.map((one) => one._tag), ["Refused", "Refused", "Committed"])
       }))
 
-    it.effect("does not keep others from writing when it is in the place of what would be written", () =>
+    it.effect("does not block writes to other runs when it has the key of a new row", () =>
       Effect.gen(function*() {
         const { bad, commit, good, sql, store } = yield* two
         const fresh = makeRun({ tenant: bad.tenant })

@@ -1,3 +1,4 @@
+// The promises of `Run.sideEffect`; the tests of each SQL store call it.
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Audit, Auth, Budget, Caller, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Deferred, Effect, Layer, Schema } from "effect"
@@ -55,7 +56,7 @@ const start = (item: string) =>
 
 const settled = (runId: string) => Runtime.Runtime.use((runtime) => runtime.await(caller, runId))
 
-/** What `Run.sideEffect` promises on a store that is a SQL database. */
+/** Tests the promises of `Run.sideEffect` on a SQL store. */
 export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient, unknown>) =>
   describe("a side effect", () => {
     const inShop = Effect.gen(function*() {
@@ -72,7 +73,7 @@ export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient
       return { store: Context.get(services, RunStore.RunStore), booked, packed, gate, calls, handler }
     })
 
-    it.live("is done once, over a restart", () =>
+    it.live("happens once, over a restart", () =>
       Effect.gen(function*() {
         const { booked, calls, gate, handler, packed, store } = yield* inShop
         const runId = yield* during(store, handler, Effect.tap(start("book"), () => Deferred.await(packed)))
@@ -83,7 +84,7 @@ export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient
         assert.deepStrictEqual([calls, yield* booked], [["book"], ["book"]])
       }).pipe(Effect.scoped))
 
-    it.live("leaves nothing when it fails, and its error is the handler's", () =>
+    it.live("is rolled back when it fails, and the handler gets its error", () =>
       Effect.gen(function*() {
         const { booked, handler, store } = yield* inShop
         const run = yield* during(store, handler, Effect.flatMap(start("nothing"), settled))
@@ -92,7 +93,7 @@ export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient
         assert.deepStrictEqual(yield* booked, [])
       }).pipe(Effect.scoped))
 
-    it.live("leaves nothing when its run is not its owner's any more", () =>
+    it.live("is rolled back when another node owns its run by then", () =>
       Effect.gen(function*() {
         const { booked, handler, packed, store } = yield* inShop
         const { transact } = store
@@ -116,7 +117,7 @@ export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient
         assert.deepStrictEqual(yield* booked, [])
       }).pipe(Effect.scoped))
 
-    it.live("may do nothing else with its run", () =>
+    it.live("cannot call Run itself", () =>
       Effect.gen(function*() {
         const { booked, handler, store } = yield* inShop
         const run = yield* during(store, handler, Effect.flatMap(start("nested"), settled))

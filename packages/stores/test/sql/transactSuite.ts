@@ -1,4 +1,7 @@
-/** An effect and a commit, both or neither: `transactSuite(layer)` in a test file of a store with SQL. */
+/**
+ * Tests that `transact` stores an effect and its commit together: `transactSuite(layer)` in a test file of a store with
+ * SQL.
+ */
 import { assert, layer } from "@effect/vitest"
 import { type Commit, RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
@@ -41,13 +44,13 @@ const nothing = { paid: 0, steps: 0, events: 1, seq: 1 }
 const both = { paid: 1, steps: 1, events: 2, seq: 2 }
 
 export const transactSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) =>
-  layer(store, { excludeTestServices: true, timeout: "60 seconds" })("an effect and a commit", (it) => {
-    it.effect("make the table", () =>
+  layer(store, { excludeTestServices: true, timeout: "60 seconds" })("an effect and its commit", (it) => {
+    it.effect("have a table to write to", () =>
       SqlClient.use((sql) =>
         sql`CREATE TABLE payments (run_id text NOT NULL, amount integer NOT NULL CHECK (amount > 0))`.unprepared
       ))
 
-    it.effect("are both there", () =>
+    it.effect("are both stored", () =>
       Effect.gen(function*() {
         const { commit, pay, state, transact } = yield* started
         const [value, written] = yield* transact(pay, (value) => ({ ...commit, events: [token(`${value}`)] }))
@@ -56,7 +59,7 @@ export const transactSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>)
         assert.deepStrictEqual(yield* state, both)
       }))
 
-    it.effect("are neither there when the effect fails, with its own error", () =>
+    it.effect("are both rolled back when the effect fails, with its own error", () =>
       Effect.gen(function*() {
         const { commit, pay, state, transact } = yield* started
         const error = yield* Effect.flip(transact(Effect.andThen(pay, Effect.fail("no money" as const)), () => commit))
@@ -67,7 +70,7 @@ export const transactSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>)
         assert.deepStrictEqual(yield* state, nothing)
       }))
 
-    it.effect("are neither there when the commit is refused", () =>
+    it.effect("are both rolled back when the commit is refused", () =>
       Effect.gen(function*() {
         const { commit, pay, state, transact } = yield* started
         const refused = [
@@ -83,7 +86,7 @@ export const transactSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>)
         }
       }))
 
-    it.effect("are neither there after a defect", () =>
+    it.effect("are both rolled back after a defect", () =>
       Effect.gen(function*() {
         const { commit, pay, state, transact } = yield* started
         const inBody = yield* Effect.exit(transact(Effect.andThen(pay, Effect.die("defect")), () => commit))
@@ -95,7 +98,7 @@ export const transactSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>)
         assert.deepStrictEqual(yield* state, nothing)
       }))
 
-    it.effect("are neither there when they are interrupted", () =>
+    it.effect("are both rolled back when they are interrupted", () =>
       Effect.gen(function*() {
         const { commit, pay, state, transact } = yield* started
         const paid = yield* Deferred.make<void>()
@@ -106,7 +109,7 @@ export const transactSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>)
         assert.deepStrictEqual(yield* state, nothing)
       }))
 
-    it.effect("of many on one run each is whole", () =>
+    it.effect("are atomic when many run on one run", () =>
       Effect.gen(function*() {
         const { commit, pay, state, transact } = yield* started
         const answers = yield* Effect.forEach(Array.from({ length: 20 }), (_, index) =>

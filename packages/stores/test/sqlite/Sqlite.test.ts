@@ -19,7 +19,7 @@ const temporaryFile = Effect.map(
 )
 
 describe("Sqlite", () => {
-  it.effect("is every store of one file, which is its own", () =>
+  it.effect("provides every store of one file, and locks it", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const read = Effect.gen(function*() {
@@ -34,7 +34,7 @@ describe("Sqlite", () => {
       yield* again
     }))
 
-  it.effect("shares its file when it is told to", () =>
+  it.effect("shares its file when the options say so", () =>
     Effect.gen(function*() {
       const options = { filename: yield* temporaryFile, exclusive: false }
       const read = RunStore.use((store) => store.unfinished)
@@ -45,7 +45,7 @@ describe("Sqlite", () => {
       )
     }))
 
-  it.effect("keeps two files of one process apart, also of single stores", () =>
+  it.effect("keeps two files of one process apart, for single stores too", () =>
     Effect.gen(function*() {
       const [one, other, trail] = yield* Effect.all([temporaryFile, temporaryFile, temporaryFile])
       const write = (runId: string) =>
@@ -78,7 +78,7 @@ describe("Sqlite", () => {
       assert.strictEqual((yield* rows(trail)).length, 1)
     }))
 
-  it.effect("leaves a file of another version alone", () =>
+  it.effect("does not change a file of another version", () =>
     Effect.gen(function*() {
       const options = { filename: yield* temporaryFile, exclusive: false }
       const use = Effect.provide(RunStore.use((store) => store.unfinished), Sqlite.layer(options), { local: true })

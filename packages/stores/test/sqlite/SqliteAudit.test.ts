@@ -26,7 +26,7 @@ const withAudit = <A, E>(use: (audit: Audit["Service"], sql: SqlClient.SqlClient
   }).pipe(Effect.provide(Stored, { local: true }))
 
 describe("SqliteAudit", () => {
-  it.live("entries of the same moment share a transaction", () =>
+  it.live("concurrent entries share a transaction", () =>
     withAudit((audit, sql) =>
       Effect.gen(function*() {
         const entries = Array.from({ length: 50 }, (_, at) => makeEntry({ at }))

@@ -9,8 +9,8 @@ import { crashes } from "../budget/crashes.ts"
 
 suite("SqliteBudgetStore", SqliteBudgetStore.layer({ filename: ":memory:" }))
 
-describe("1,000 calls against a dollar, by a process that is killed", () => {
-  it.live("never pass it, and leave nothing reserved", () =>
+describe("1,000 calls against a budget of a dollar, by a process that is killed", () => {
+  it.live("never exceed it, and leave nothing reserved", () =>
     Effect.gen(function*() {
       const file = join(mkdtempSync(join(tmpdir(), "fastagentic-")), "budget.db")
       assert.isAtMost(yield* crashes(["sqlite", file, "-"], 1, 4), 1_000_000)

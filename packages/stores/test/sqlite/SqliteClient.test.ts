@@ -20,7 +20,7 @@ const temporaryFile = Effect.map(
   (folder) => join(folder, "nested", "folder", "store.db")
 )
 
-/** Runs an effect with a client of its own, closed afterwards. */
+/** Runs an effect with its own client, closed afterwards. */
 const withClient = <A, E>(
   options: SqliteClient.Options,
   f: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>
@@ -28,7 +28,7 @@ const withClient = <A, E>(
 
 const source = fileURLToPath(new URL("../../src/sqlite/SqliteClient.ts", import.meta.url))
 
-/** A program for another process: opens the file, says what happened, and stays when told to. */
+/** A program for another process: opens the file, prints the result, and keeps it open if asked. */
 const opener = (options: SqliteClient.Options, stay: boolean) => [
   "--input-type=module",
   "--eval",
@@ -63,7 +63,7 @@ const holdElsewhere = (options: SqliteClient.Options) =>
   )
 
 layer(Memory)("values", (it) => {
-  it.effect("come back as they went in", () =>
+  it.effect("are read as they were written", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       yield* sql`CREATE TABLE kinds (id TEXT PRIMARY KEY, i INTEGER, r REAL, t TEXT, b BLOB, f INTEGER, n ANY, d TEXT) STRICT`
@@ -106,7 +106,7 @@ layer(Memory)("values", (it) => {
 })
 
 layer(Memory)("statements", (it) => {
-  it.effect("raw answers with what changed", () =>
+  it.effect("raw answers with the number of changes", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       yield* sql`CREATE TABLE changed (id INTEGER PRIMARY KEY, state TEXT)`
@@ -117,7 +117,7 @@ layer(Memory)("statements", (it) => {
       assert.containSubset(yield* sql`DELETE FROM changed RETURNING id`.raw, [{ id: 1 }, { id: 2 }])
     }))
 
-  it.effect("values are arrays, for the same text too", () =>
+  it.effect("are arrays in executeValues, for the same text too", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const select = sql`SELECT 1 AS a, 2 AS a, 'x' AS b`
@@ -190,7 +190,7 @@ layer(Memory)("errors", (it) => {
       assert.strictEqual((yield* reasonOf("INSERT INTO strict VALUES (2, NULL, NULL, NULL)"))._tag, "ConstraintError")
     }))
 
-  it.effect("tell bad text from a full disk", () =>
+  it.effect("distinguish bad SQL from a full disk", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       assert.containSubset(yield* reasonOf("SELEC 1"), { _tag: "SqlSyntaxError", operation: "prepare" })
@@ -362,7 +362,7 @@ describe("files", () => {
         }))
     }))
 
-  it.effect("that cannot be opened fail typed", () =>
+  it.effect("that cannot be opened fail with a typed error", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const missing = yield* Effect.flip(withClient({ filename, readonly: true }, Effect.succeed))
@@ -375,7 +375,7 @@ describe("files", () => {
       assert.containSubset(letter, { _tag: "SqlError", message: "file is not a database" })
     }))
 
-  it.effect("fail typed and at once where no folder can be made", () =>
+  it.effect("fail at once with a typed error where no folder can be made", () =>
     Effect.gen(function*() {
       const above = yield* temporaryFile
       yield* withClient({ filename: above }, Effect.succeed)
@@ -441,7 +441,7 @@ describe("exclusive", () => {
       assert.instanceOf(yield* withClient({ filename }, () => Effect.flip(second)), SqliteClient.SqliteLocked)
     }))
 
-  it.effect("is won by one of those that start together", () =>
+  it.effect("admits one of several clients that start together", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const holders = yield* Effect.all(Array.from({ length: 4 }, () => holdElsewhere({ filename, exclusive: true })), {
@@ -487,7 +487,7 @@ describe("Migrator", () => {
     Effect.andThen(sql`CREATE TABLE half (id TEXT)`, Effect.asVoid(sql`CREATE TABLE runs (id TEXT)`))
   )
 
-  it.effect("runs what is pending, once", () =>
+  it.effect("runs pending migrations once", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const run = (migrations: Record<string, typeof first>) =>

@@ -18,7 +18,7 @@ const Acme = App.make("acme", { version: "1", agents: [Steps] })
 
 const caller = Caller.make("local")
 
-/** A runtime on a file of its own, what it has done, and the way to its database. */
+/** A runtime on its own file, its recorded work, and access to its database. */
 const make = Effect.gen(function*() {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "sqlite-"))),
@@ -74,7 +74,7 @@ const make = Effect.gen(function*() {
 
 describe("A store that cannot be written", () => {
   it.live(
-    "refuses what it has no room for with a typed error, and goes on when there is room",
+    "refuses a write with a typed error when the disk is full, and continues when it is not",
     () =>
       Effect.gen(function*() {
         const { approve, ended, runtime, sound, sql, start, whole } = yield* make
@@ -82,14 +82,14 @@ describe("A store that cannot be written", () => {
         yield* runtime.await(caller, runId)
         const pages = Number((yield* sql.unsafe("PRAGMA page_count").values)[0]?.[0])
         yield* sql.unsafe(`PRAGMA max_page_count = ${pages}`)
-        // There is room for the answer perhaps, and none for a step of this size.
+        // The disk may have space for the answer, but not for a step of this size.
         const refused = yield* Effect.flip(Effect.forever(start(1)))
         assert.strictEqual(refused.reason._tag, "StoreUnavailable")
         yield* Effect.ignore(approve(runId))
         yield* Effect.sleep("200 millis")
         assert.notStrictEqual((yield* runtime.get(caller, runId)).state, "completed")
         yield* sql.unsafe("PRAGMA max_page_count = 1000000")
-        // The answer may have been taken before.
+        // The answer may have been stored before.
         yield* Effect.ignore(approve(runId))
         assert.deepInclude(yield* ended(runId), { state: "completed", output: "there" })
         const first = yield* runtime.events(caller, runId, { after: 0, limit: 1_000 })
@@ -102,7 +102,7 @@ describe("A store that cannot be written", () => {
   )
 
   it.live(
-    "is read all the same when it is read-only, and is written when it is not any more",
+    "can still be read when it is read-only, and is written again when it is not",
     () =>
       Effect.gen(function*() {
         const { approve, ended, runtime, sound, sql, start, whole } = yield* make
@@ -124,7 +124,7 @@ describe("A store that cannot be written", () => {
 })
 
 describe("A clock that is set back", () => {
-  it.effect("loses nothing and runs nothing twice: a nap ends when it has caught up", () =>
+  it.effect("loses nothing and runs nothing twice; a sleep ends when the clock has caught up", () =>
     Effect.gen(function*() {
       const hour = 3_600_000
       yield* TestClock.setTime(10 * hour)
@@ -137,7 +137,7 @@ describe("A clock that is set back", () => {
       const asleep = yield* runtime.await(caller, runId)
       assert.deepInclude(asleep, { state: "suspended", waitsFor: "timer" })
       assert.deepStrictEqual(done, ["one", "one", "two"])
-      // Once more, while it sleeps.
+      // The clock is set back again while the run sleeps.
       yield* TestClock.setTime(8 * hour)
       yield* TestClock.adjust("10 seconds")
       assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "timer" })

@@ -44,7 +44,7 @@ const opened = <A, E>(
 const once = (key: string) => ({ key, limit: 1, windowMillis: 30_000, algorithm: "fixed-window" }) as const
 
 describe("SqliteRateCounters", () => {
-  it.effect("counts on after the file was closed and opened again", () =>
+  it.effect("continues its counts over a close and a new start", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const allowed = Effect.flatMap(
@@ -56,10 +56,10 @@ describe("SqliteRateCounters", () => {
       assert.deepStrictEqual(yield* allowed, [true, false])
     }))
 
-  it.live("processes that are killed in the middle let no more than the limit pass", () =>
+  it.live("processes that are killed allow no more calls than the limit", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
-      // Processes that make the tables together would be refused.
+      // The tables exist first: processes that create them together would be refused.
       yield* opened(filename, () => Effect.void)
       const allowed = yield* raceProcesses(
         `import { SqliteRateCounters } from "${import.meta.resolve("../../src/sqlite/index.ts")}"`,
@@ -68,7 +68,7 @@ describe("SqliteRateCounters", () => {
       assert.strictEqual(allowed, limitOf)
     }), 60_000)
 
-  it.effect("removes what is over, however much it is, and nothing else", () =>
+  it.effect("removes all expired counters, and nothing else", () =>
     opened(":memory:", (store, sql) =>
       Effect.gen(function*() {
         const names = sql<{ key: string }>`SELECT key FROM rate_counters ORDER BY key`
@@ -87,14 +87,14 @@ describe("SqliteRateCounters", () => {
         )
       })))
 
-  it.effect("a file that cannot be written is unavailable", () =>
+  it.effect("a file that cannot be written is StoreUnavailable", () =>
     opened(":memory:", (store, sql) =>
       Effect.gen(function*() {
         yield* sql`DROP TABLE rate_counters`
         assert.strictEqual((yield* Effect.flip(store.take([once("a")])))._tag, "StoreUnavailable")
       })))
 
-  it.live("tells the time as the clock does", () =>
+  it.live("uses the time of the Clock service", () =>
     opened(":memory:", (store) =>
       Effect.gen(function*() {
         const before = yield* Clock.currentTimeMillis

@@ -7,7 +7,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { withRoom } from "../../src/sql/concurrencySql.ts"
+import { hasFreeSlot } from "../../src/sql/concurrencySql.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
@@ -50,7 +50,7 @@ const inMemory = <A, E>(use: (store: RunStore["Service"], sql: SqlClient.SqlClie
   opened(":memory:", use)
 
 describe("SqliteRunStore", () => {
-  it.effect("keeps everything when it is closed and opened again", () =>
+  it.effect("keeps everything over a close and a new start", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const run = makeRun({ idempotencyKey: "key" })
@@ -109,7 +109,9 @@ describe("SqliteRunStore", () => {
         assert.include(dueIds, "COVERING INDEX runs_due")
         const inLine = yield* planOf(
           sql`SELECT run_id FROM runs AS run WHERE wake_at <= 5 AND state IN ('queued', 'suspended') AND agent = 'a'
-            AND ${withRoom(sql, ["a"], { agent: 1, tenant: 1, thread: true })} ORDER BY priority DESC, run_id LIMIT 5`
+            AND ${
+            hasFreeSlot(sql, ["a"], { agent: 1, tenant: 1, thread: true })
+          } ORDER BY priority DESC, run_id LIMIT 5`
         )
         for (const index of ["runs_due", "runs_running", "runs_open_in_thread"]) {
           assert.include(inLine, `INDEX ${index}`)
@@ -137,7 +139,7 @@ describe("SqliteRunStore", () => {
             events: [token(`${index}`), token("")]
           }) as const)
         yield* store.write(commits)
-        // A row that cannot be read shows whether it was.
+        // A damaged row shows whether it was read.
         yield* sql`UPDATE run_events SET body = '{' WHERE last_seq < 3999`
         assert.strictEqual((yield* store.events(run.runId, 3_999, 1)).length, 1)
         yield* sql`UPDATE run_events SET body = '[{"type":"log","data":{"level":"a","message":"b"}}]', first_seq = 2
@@ -180,7 +182,7 @@ describe("SqliteRunStore", () => {
       })
     ))
 
-  it.effect("a batch that cannot be committed leaves nothing and says so", () =>
+  it.effect("a batch that cannot be committed fails and stores nothing", () =>
     inMemory((store, sql) =>
       Effect.gen(function*() {
         const run = makeRun()

@@ -12,7 +12,7 @@ const temporaryFile = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
 ).pipe(Effect.map((folder) => join(folder, "notes.db")))
 
-/** A table of notes: one is there once, and its topic has to be there when the transaction ends. */
+/** A table of notes: each is unique, and its topic must exist when the transaction ends. */
 const open = Effect.fnUntraced(function*(filename: string) {
   const services = yield* Layer.build(Layer.provideMerge(SqliteWriter.layer, SqliteClient.layer({ filename })))
   const sql = Context.get(services, SqlClient.SqlClient)
@@ -34,7 +34,7 @@ const insert = (text: string, topic: string | null) => (connection: Connection) 
 const together = { concurrency: "unbounded" } as const
 
 describe("SqliteWriter", () => {
-  it.live("commits what waits in one transaction", () =>
+  it.live("commits all waiting writes in one transaction", () =>
     Effect.gen(function*() {
       let transactions = 0
       const counting = Tracer.make({
@@ -49,7 +49,7 @@ describe("SqliteWriter", () => {
       assert.strictEqual(transactions, 1)
     }))
 
-  it.live("takes back what fails, and that alone", () =>
+  it.live("rolls back a write that fails, and no other", () =>
     Effect.gen(function*() {
       const { note, notes, write } = yield* open(yield* temporaryFile)
       const exits = yield* Effect.forEach(
@@ -69,7 +69,7 @@ describe("SqliteWriter", () => {
       assert.deepStrictEqual(yield* notes, ["five", "one"])
     }))
 
-  it.live("tells everybody that waited of a commit that fails, and goes on", () =>
+  it.live("fails every write of a commit that fails, and continues", () =>
     Effect.gen(function*() {
       const { note, notes } = yield* open(yield* temporaryFile)
       const exits = yield* Effect.forEach([note("one"), note("two", "nowhere"), note("three")], Effect.exit, together)
@@ -79,7 +79,7 @@ describe("SqliteWriter", () => {
       assert.deepStrictEqual(yield* notes, ["four"])
     }))
 
-  it.live("writes into a transaction that has begun", () =>
+  it.live("writes into the transaction of the caller", () =>
     Effect.gen(function*() {
       const { note, notes, sql } = yield* open(yield* temporaryFile)
       const exit = yield* note("one").pipe(Effect.andThen(Effect.fail("no more")), sql.withTransaction, Effect.exit)
@@ -89,7 +89,7 @@ describe("SqliteWriter", () => {
       assert.deepStrictEqual(yield* notes, ["two"])
     }))
 
-  it.live("holds up no other client of the file, however many write", () =>
+  it.live("blocks no other client of the file, however many write", () =>
     Effect.gen(function*() {
       const filename = yield* temporaryFile
       const clients = [yield* open(filename), yield* open(filename), yield* open(filename)]
@@ -102,7 +102,7 @@ describe("SqliteWriter", () => {
       for (const { notes } of clients) assert.lengthOf(yield* notes, 3_000)
     }))
 
-  it.live("writes what somebody asked for who does not wait any more", () =>
+  it.live("writes for a caller that was interrupted", () =>
     Effect.gen(function*() {
       const { note, notes } = yield* open(yield* temporaryFile)
       const fiber = yield* Effect.forkChild(note("one"), { startImmediately: true })

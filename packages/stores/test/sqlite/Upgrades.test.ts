@@ -9,7 +9,7 @@ import { join } from "node:path"
 const caller = Caller.make("local")
 const about = { description: "Takes an order" }
 
-/** What the world outside has seen. */
+/** The effects that happened outside. */
 const done: Array<string> = []
 const act = (what: string) => Effect.sync(() => done.push(what)).pipe(Effect.as(what))
 
@@ -67,7 +67,7 @@ const without = deploy(Other, Other.toLayer(() => Effect.succeed("")))
 
 const store = () => {
   const filename = join(mkdtempSync(join(tmpdir(), "fastagentic-")), "runs.db")
-  /** A process from its start to its end: the file is opened anew. */
+  /** One process from start to end; it opens the file anew. */
   const on = <A extends App.Any, B, E>(
     { app, handler }: { readonly app: A; readonly handler: EffectLayer.Layer<App.Handlers<A>> },
     use: (runtime: Runtime.Runtime["Service"]) => Effect.Effect<B, E, RunStore.RunStore>
@@ -105,7 +105,7 @@ const logs = Effect.fnUntraced(function*(runtime: Runtime.Runtime["Service"], ru
 })
 
 describe("A new definition", () => {
-  it.live("goes on with the runs that fit it, and owns them from its start on", () =>
+  it.live("continues the runs that fit it, and owns them from its start on", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const { fingerprint, runId } = yield* order("a chair")
@@ -123,7 +123,7 @@ describe("A new definition", () => {
       assert.strictEqual(done.filter((what) => what === "price of a chair").length, 1)
     }))
 
-  it.live("keeps what does not fit: listed, cancellable, and going on when the old one is back", () =>
+  it.live("holds runs that do not fit: they are listed, can be cancelled, and continue when the old definition is back", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const [cancelled, answered, untouched] = [yield* order("a"), yield* order("b"), yield* order("c")]
@@ -144,13 +144,13 @@ describe("A new definition", () => {
             "this run waits for a migration: its payload does not fit any more (item, sku)"
           ])
           assert.strictEqual((yield* runtime.cancel(caller, cancelled.runId)).state, "cancelled")
-          // The decision is kept, and waits with its run.
+          // The decision is stored, and waits with its run.
           assert.deepInclude(yield* allow(runtime, answered.runId), pinned)
           assert.deepInclude(yield* runtime.resume(caller, asleep.runId), pinned)
           const refused = yield* Effect.flip(runtime.fork(caller, untouched.runId, {}))
           assert.strictEqual(refused.reason._tag, "InvalidPayload")
         }))
-      // A second start with the same changes nothing.
+      // A second start of the same definition changes nothing.
       const { seq } = yield* on(renamed, (runtime) => runtime.get(caller, untouched.runId))
       yield* on(v1, (runtime) =>
         Effect.gen(function*() {
@@ -167,7 +167,7 @@ describe("A new definition", () => {
       assert.strictEqual(done.filter((what) => what === "ship b" || what === "price of later").length, 2)
     }))
 
-  it.live("migrates payloads and steps by what it declares, at its start and when it forks", () =>
+  it.live("migrates payloads and steps as declared, at its start and when it forks", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const { runId } = yield* order("a desk")
@@ -194,7 +194,7 @@ describe("A new definition", () => {
         }))
     }))
 
-  it.live("keeps the runs of another version, unless a migration names it", () =>
+  it.live("holds the runs of another version, unless a migration names it", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const { runId } = yield* order("a lamp")
@@ -215,7 +215,7 @@ describe("A new definition", () => {
         }))
     }))
 
-  it.live("keeps a run whose migration fails, and says so", () =>
+  it.live("holds a run whose migration fails, and reports it", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const { runId } = yield* order("a pen")
@@ -226,7 +226,7 @@ describe("A new definition", () => {
         }))
     }))
 
-  it.live("takes up a queued run when it is its turn", () =>
+  it.live("claims a queued run when it is due", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const soon = Date.now() + 500
@@ -249,7 +249,7 @@ describe("A new definition", () => {
         }))
     }))
 
-  it.live("that leaves an agent out leaves its runs as they are, and they can be cancelled", () =>
+  it.live("without an agent does not change that agent's runs, and they can be cancelled", () =>
     Effect.gen(function*() {
       const { on, order } = store()
       const { runId, seq } = yield* order("a box")

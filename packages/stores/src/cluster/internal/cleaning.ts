@@ -1,3 +1,4 @@
+// Keeps the engine's tables small; `ClusterEngine` runs it on every node.
 import { Clock, Effect, type Scope } from "effect"
 import { MachineId } from "effect/cluster/MachineId"
 import * as Snowflake from "effect/cluster/Snowflake"
@@ -5,8 +6,8 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { entityType } from "./turnWorkflow.ts"
 
 /**
- * Removes turns that are over, a few seconds later. Not one by one with `MessageStorage.clearAddress`: nobody would know of
- * those that a killed node has left behind, and one statement for all is a fraction of the work.
+ * Deletes the rows of ended turns after a few seconds. One statement deletes all of them: it costs a fraction of
+ * `MessageStorage.clearAddress` for each turn, and it finds the rows that a killed node left behind.
  */
 export const keepClean = Effect.fnUntraced(function*(
   prefix: string

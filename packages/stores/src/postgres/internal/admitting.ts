@@ -1,3 +1,4 @@
+// Admissions of a batch as one SQL statement; `batch.ts` groups them so that no two share a run or a key.
 import { stamp } from "@fastagentic/core/run/Event"
 import type { Admit, Written } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
@@ -23,7 +24,7 @@ export interface Admission {
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
 }
 
-/** Throws when it is not JSON. */
+/** Throws when a value is not JSON. */
 export const admissionOf = (write: Admit, index: number): Admission => ({
   _tag: "Admission",
   index,
@@ -46,10 +47,12 @@ export const admit = (
     const admitted = new Set(Array.from(yield* insert(sql, node, admissions), (row) => row["run_id"]))
     const answers = new Map<Admission, Written>()
     for (const one of admissions) answers.set(one, admitted.has(one.runId) ? admittedOf(one) : refused)
-    const asking = admissions.filter(({ key, runId }) => key !== undefined && !admitted.has(runId))
-    if (asking.length === 0) return answers
-    for (const row of yield* selectHolders(sql, asking)) answers.set(at(asking, row), yield* another("Attached", row))
-    const unheld = asking.filter((one) => answers.get(one) === refused)
+    const unanswered = admissions.filter(({ key, runId }) => key !== undefined && !admitted.has(runId))
+    if (unanswered.length === 0) return answers
+    for (const row of yield* selectHolders(sql, unanswered)) {
+      answers.set(at(unanswered, row), yield* another("Attached", row))
+    }
+    const unheld = unanswered.filter((one) => answers.get(one) === refused)
     if (unheld.length === 0) return answers
     const freed = Array.from(yield* freeKeys(sql, unheld), (row) => at(unheld, row))
     if (freed.length === 0) return answers
@@ -57,8 +60,8 @@ export const admit = (
   })
 
 const at = (admissions: ReadonlyArray<Admission>, row: Row): Admission => {
-  const admission = admissions[Number(row["place"])]
-  if (admission === undefined) throw new Error("the database answers what it was not asked")
+  const admission = admissions[Number(row["position"])]
+  if (admission === undefined) throw new Error("the database answered for an admission that was not in the query")
   return admission
 }
 
@@ -72,8 +75,9 @@ const admittedOf = ({ write: { events, run } }: Admission): Written => {
 }
 
 /**
- * Who inserts a key has it; whoever comes second waits until the first has committed, and inserts nothing. Two that have
- * the same run id at the same moment violate its uniqueness: one of them starts again, and sees that it is taken.
+ * The first insert of an idempotency key wins; a second one waits until the first has committed, and inserts nothing.
+ * Two admissions of the same run id at the same moment violate its uniqueness: one of them is retried and finds it
+ * taken.
  */
 const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admission>) => {
   const params = new Params()
@@ -108,7 +112,7 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
 
 const fresh = "(SELECT run_id, seq FROM admission JOIN admitted USING (run_id)) AS run"
 
-/** Keys are taken in their order, so that two batches cannot wait for each other. */
+/** Keys are inserted in sorted order, so that two batches cannot wait for each other. */
 const claimed = `
     claimed AS (
       INSERT INTO idempotency_keys (tenant, owner, kind, agent, key, run_id)
@@ -118,39 +122,45 @@ const claimed = `
       ON CONFLICT DO NOTHING RETURNING run_id
     ),`
 
-/** The runs that hold the keys of these admissions, by their `place` among them. */
+/** The runs that hold the keys of these admissions; `position` is the index of the admission. */
 export const selectHolders = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
   const params = new Params()
   return sql.unsafe<Row>(
-    `WITH ${asked(params, admissions)},
+    `WITH ${requested(params, admissions)},
     holder AS (
-      SELECT place, run_id FROM asked, LATERAL (
-        SELECT run_id FROM idempotency_keys AS held WHERE held.tenant = asked.tenant AND held.owner = asked.owner
-          AND held.kind = asked.kind AND held.agent = asked.agent AND held.key = asked.key LIMIT 1
+      SELECT position, run_id FROM requested, LATERAL (
+        SELECT run_id FROM idempotency_keys AS held WHERE held.tenant = requested.tenant AND held.owner = requested.owner
+          AND held.kind = requested.kind AND held.agent = requested.agent AND held.key = requested.key LIMIT 1
       ) AS key
     )
-    SELECT place, ${Rows.recordColumns}
+    SELECT position, ${Rows.recordColumns}
     FROM holder JOIN runs USING (run_id) LEFT JOIN run_values USING (run_id)`,
     params.values
   )
 }
 
-/** A key whose run is gone has no holder: it is free. A run becomes visible with its key, so it cannot be on its way. */
+/**
+ * Deletes keys whose run was removed. A run becomes visible together with its key, so it cannot be still in progress.
+ */
 const freeKeys = (sql: SqlClient, admissions: ReadonlyArray<Admission>) => {
   const params = new Params()
   return sql.unsafe<Row>(
-    `WITH ${asked(params, admissions)}
-    DELETE FROM idempotency_keys AS held USING asked
-    WHERE held.tenant = asked.tenant AND held.owner = asked.owner AND held.kind = asked.kind
-      AND held.agent = asked.agent AND held.key = asked.key
+    `WITH ${requested(params, admissions)}
+    DELETE FROM idempotency_keys AS held USING requested
+    WHERE held.tenant = requested.tenant AND held.owner = requested.owner AND held.kind = requested.kind
+      AND held.agent = requested.agent AND held.key = requested.key
       AND NOT EXISTS (SELECT FROM runs WHERE runs.run_id = held.run_id)
-    RETURNING place`,
+    RETURNING position`,
     params.values
   )
 }
 
-const asked = (params: Params, admissions: ReadonlyArray<Admission>) =>
-  params.table("asked", askedColumns, admissions.map(({ write }, place) => [place, ...Rows.keyParams(write.run)]))
+const requested = (params: Params, admissions: ReadonlyArray<Admission>) =>
+  params.table(
+    "requested",
+    requestedColumns,
+    admissions.map(({ write }, position) => [position, ...Rows.keyParams(write.run)])
+  )
 
 const runColumns = Fields.runColumns.map(({ column }) => column).join(", ")
 
@@ -162,8 +172,8 @@ const admissionColumns: Columns = {
   body: "text"
 }
 
-const askedColumns: Columns = {
-  place: "float8",
+const requestedColumns: Columns = {
+  position: "float8",
   tenant: "text",
   owner: "text",
   kind: "text",

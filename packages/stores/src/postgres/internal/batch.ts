@@ -1,3 +1,4 @@
+// The write path of the PostgreSQL run store: a batch becomes as few statements as its order allows.
 import { changed, type Write, type Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -9,8 +10,8 @@ import { again, conflicts } from "./conflicts.ts"
 import { type Entry, isLimited, makeLimited } from "./limiting.ts"
 
 /**
- * Commits writes as if one came after the other. Writes to different runs are one statement: when there is no more than
- * that, it needs no transaction around it and costs one way to the server and back.
+ * Commits writes as if one came after the other. Writes to different runs are one statement; a batch of one statement
+ * needs no transaction around it and costs one round trip.
  */
 export const makeWrite = (sql: SqlClient, node: string) => {
   const unlimited = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyMap<Entry, Written>, SqlError> => {
@@ -23,12 +24,12 @@ export const makeWrite = (sql: SqlClient, node: string) => {
         for (const [one, answer] of yield* admit(sql, node, round)) answers.set(one, answer)
       }
       for (const round of commitments) {
-        const [early, inTime] = partition(round, (one) => admittedAfter(one, answers))
+        const [early, inTime] = partition(round, (one) => precedesAdmission(one, answers))
         for (const one of early) answers.set(one, refused)
         if (inTime.length === 0) continue
         for (const [one, answer] of yield* commit(sql, node, inTime)) answers.set(one, answer)
       }
-      return inOrder(answers)
+      return withEarlierCommits(answers)
     })
     return admissions.length + commitments.length > 1 ? sql.withTransaction(rounds) : rounds
   }
@@ -38,12 +39,12 @@ export const makeWrite = (sql: SqlClient, node: string) => {
   const whole = (entries: ReadonlyArray<Entry>) =>
     entries.some(isLimited) ? sql.withTransaction(limited(entries)) : unlimited(entries)
 
-  /** What the database cannot keep, or has no place for, is refused; the others are committed. */
+  /** Refuses the writes that the database cannot store, or whose key exists, and commits the others. */
   const oneByOne = (entries: ReadonlyArray<Entry>) =>
     Effect.forEach(entries, (entry) =>
       sql.withTransaction(whole([entry])).pipe(
         Effect.map((answers) => answers.get(entry) ?? refused),
-        Effect.catchIf((error) => isUnkeepable(error) || isTaken(error), (error) => notKept(entry.runId, error)),
+        Effect.catchIf((error) => isUnstorable(error) || isTaken(error), (error) => notKept(entry.runId, error)),
         Effect.map((answer) => [entry, answer] as const)
       )).pipe(sql.withTransaction, Effect.map((answers) => new Map(answers)))
 
@@ -64,18 +65,18 @@ export const makeWrite = (sql: SqlClient, node: string) => {
   return {
     write: answering((entries) =>
       whole(entries).pipe(
-        Effect.catchIf(isUnkeepable, () => oneByOne(entries)),
+        Effect.catchIf(isUnstorable, () => oneByOne(entries)),
         Effect.catchDefect((defect) => isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
-        // Two that admit the same run meet once; what a damaged run has in the way stays.
+        // Two admissions of the same run conflict once; the rows of a damaged run conflict each time.
         Effect.retry({ while: isTaken, schedule: again, times: 3 }),
         Effect.catchIf(isTaken, () => oneByOne(entries)),
         Effect.retry(conflicts)
       )
     ),
-    /** In somebody's transaction, which goes no further when the database cannot keep this. */
+    /** Inside the caller's transaction, which cannot continue once the database has refused a value. */
     writeOnce: answering((entries) =>
       whole(entries).pipe(
-        Effect.catchIf(isUnkeepable, (error) =>
+        Effect.catchIf(isUnstorable, (error) =>
           Effect.as(notKept(entries[0]?.runId ?? "", error), new Map<Entry, Written>())),
         Effect.catchDefect((defect) =>
           isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)
@@ -86,9 +87,9 @@ export const makeWrite = (sql: SqlClient, node: string) => {
 }
 
 /** Data exceptions (a character that text cannot have) and limits (a name too long for an index). */
-const isUnkeepable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
+const isUnstorable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
 
-/** Groups without two of the same run or key, each write as early as the order of the writes allows. */
+/** Groups in which no two writes share a run or a key; each write is as early as the order of the writes allows. */
 const roundsOf = <A extends Entry>(entries: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
   const rounds: Array<Array<A>> = []
   const next = new Map<string, number>()
@@ -107,16 +108,18 @@ const partition = <A>(values: ReadonlyArray<A>, first: (value: A) => boolean) =>
     values.filter((value) => !first(value))
   ] as const
 
-/** A commit that came before the run was there, although it is made after. */
-const admittedAfter = (one: Commitment, answers: ReadonlyMap<Entry, Written>) => {
+/** Whether a commit was requested before its run was admitted; admissions of a batch are made first. */
+const precedesAdmission = (one: Commitment, answers: ReadonlyMap<Entry, Written>) => {
   for (const [{ index, runId }, { _tag }] of answers) {
     if (_tag === "Admitted" && runId === one.runId && index > one.index) return true
   }
   return false
 }
 
-/** Runs were read for the admissions that attached to them before the commits that came first were made. */
-const inOrder = (answers: Map<Entry, Written>): ReadonlyMap<Entry, Written> => {
+/**
+ * Adds the earlier commits of the batch to the runs that admissions attached to, which were read before those commits.
+ */
+const withEarlierCommits = (answers: Map<Entry, Written>): ReadonlyMap<Entry, Written> => {
   for (const [entry, answer] of answers) {
     if (answer._tag !== "Attached") continue
     let { run } = answer

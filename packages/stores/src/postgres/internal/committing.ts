@@ -1,3 +1,4 @@
+// Commits of a batch as one SQL statement; `batch.ts` groups them so that no two share a run.
 import { stamp } from "@fastagentic/core/run/Event"
 import type { Commit, Written } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
@@ -22,7 +23,7 @@ export interface Commitment {
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
 }
 
-/** Throws when it is not JSON. */
+/** Throws when a value is not JSON. */
 export const commitmentOf = (write: Commit, index: number): Commitment => {
   const { attempt, events, from, resolve, runId, set = {}, ts } = write
   const steps = stepRows(runId, write.steps)
@@ -50,7 +51,7 @@ export const commitmentOf = (write: Commit, index: number): Commitment => {
   }
 }
 
-/** Commits to runs that differ. */
+/** Makes commits to different runs. */
 export const commit = (
   sql: SqlClient,
   node: string,
@@ -69,9 +70,9 @@ const committedOf = ({ write }: Commitment, seq: number | undefined): Written =>
 }
 
 /**
- * The compare-and-set of many runs and all that follows from it, as one statement. Rows are locked in the order of
- * their ids, so that two batches cannot wait for each other, and compared as they are once locked. Whoever follows is
- * told when this is committed.
+ * The compare-and-set of many runs and all rows that depend on it, as one statement. Rows are locked in the order of
+ * their ids, so that two batches cannot wait for each other, and compared once they are locked. Followers are notified
+ * when the statement commits.
  */
 const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitment>) => {
   const params = new Params()
@@ -160,7 +161,7 @@ const changed = (node: string) =>
 const isGiven = (row: Commitment["row"], columns: Columns) =>
   Object.keys(columns).some((name) => row[name] !== undefined && row[name] !== null)
 
-/** What every commit has, and what some have: a statement takes what one of its commits has. */
+/** The columns of every commit; the further columns below are in a statement only if one of its commits uses them. */
 const appendColumns: Columns = {
   run_id: "text",
   if_attempt: "float8",

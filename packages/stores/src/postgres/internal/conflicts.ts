@@ -1,11 +1,12 @@
+// The retry policy of conflicting transactions; all PostgreSQL stores use it.
 import { Schedule } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 
-/** Nothing of it was committed, and it can succeed when it is tried again. */
+/** Whether nothing was committed and a retry can succeed. */
 const isConflict = ({ reason: { _tag } }: SqlError) =>
   _tag === "DeadlockError" || _tag === "SerializationError" || _tag === "LockTimeoutError"
 
-/** When conflicting transactions are tried again. */
+/** The delays between retries of conflicting transactions. */
 export const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(
   Schedule.jittered
 )

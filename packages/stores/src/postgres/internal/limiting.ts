@@ -1,20 +1,21 @@
+// Writes that concurrency limits apply to; `batch.ts` sends a batch here when it contains one.
 import { PgTypes } from "@effect/sql-pg"
 import type { Limits, Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Result } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { hasRoom, selectBusy } from "../../sql/runLimits.ts"
+import { fitsLimits, selectBusy } from "../../sql/runLimits.ts"
 import { another, refused } from "../../sql/runReads.ts"
 import { type Admission, selectHolders } from "./admitting.ts"
 import type { Commitment } from "./committing.ts"
 
 export type Entry = Admission | Commitment
 
-/** Whether what becomes of a write depends on other runs. */
+/** Whether the answer to a write depends on other runs. */
 export const isLimited = (entry: Entry): boolean =>
   entry._tag === "Admission" ? entry.write.alone === true : entry.write.within !== undefined
 
-/** What is counted for a run: no commit changes it. */
+/** The fields of a run by which limits count it; no commit changes them. */
 interface LimitKey {
   readonly kind: string
   readonly agent: string
@@ -26,9 +27,9 @@ interface LimitKey {
 type Answers = ReadonlyMap<Entry, Written>
 
 /**
- * Makes writes of which some are limited, inside a transaction. Nodes that count the same runs take turns: whoever comes
- * second counts after the first has committed. All rows first, in the order of their ids, then all turns in theirs, so
- * that no two wait for each other.
+ * Makes writes of which some are limited, inside a transaction. Advisory locks make nodes that count the same runs do
+ * so one after the other. All rows are locked first, in the order of their ids, then all advisory locks in theirs, so
+ * that no two transactions wait for each other.
  */
 export const makeLimited = (
   sql: SqlClient,
@@ -46,14 +47,14 @@ export const makeLimited = (
   })
 
   const commitWithin = Effect.fnUntraced(function*(entry: Commitment): Effect.fn.Return<Written, SqlError> {
-    return (yield* hasRoom(sql, entry.runId, entry.write.within ?? {})) ? yield* one(entry) : refused
+    return (yield* fitsLimits(sql, entry.runId, entry.write.within ?? {})) ? yield* one(entry) : refused
   })
 
   return Effect.fnUntraced(function*(entries: ReadonlyArray<Entry>): Effect.fn.Return<Answers, SqlError> {
-    const places = new Map<string, LimitKey>()
-    for (const { runId, write } of entries) if (write._tag === "Admit") places.set(runId, write.run)
-    for (const { runId, ...place } of yield* lockRuns(sql, entries)) places.set(runId, place)
-    yield* takeTurns(sql, entries, places)
+    const limitKeys = new Map<string, LimitKey>()
+    for (const { runId, write } of entries) if (write._tag === "Admit") limitKeys.set(runId, write.run)
+    for (const { runId, ...key } of yield* lockRuns(sql, entries)) limitKeys.set(runId, key)
+    yield* lockLimits(sql, entries, limitKeys)
 
     const answers = new Map<Entry, Written>()
     let rest: ReadonlyArray<Entry> = entries
@@ -65,36 +66,38 @@ export const makeLimited = (
       }
       const entry = rest[before.length]
       if (entry?._tag === "Admission") answers.set(entry, yield* admitAlone(entry))
-      // A run that was not there when turns were taken is admitted after this.
-      else if (entry !== undefined) answers.set(entry, places.has(entry.runId) ? yield* commitWithin(entry) : refused)
+      // A run that did not exist when the locks were taken is admitted later.
+      else if (entry !== undefined) {
+        answers.set(entry, limitKeys.has(entry.runId) ? yield* commitWithin(entry) : refused)
+      }
       rest = rest.slice(before.length + 1)
     }
     return answers
   })
 }
 
-/** In the order in which commits lock them. */
+/** Locks runs in the order in which commits lock them. */
 const lockRuns = (sql: SqlClient, entries: ReadonlyArray<Entry>) => {
   const ids = new Set(entries.filter(({ _tag }) => _tag === "Commitment").map(({ runId }) => runId))
   return ids.size === 0 ? Effect.succeed([]) : sql<LimitKey & { readonly runId: string }>`
-    SELECT asked.run_id AS "runId", run.* FROM (
+    SELECT requested.run_id AS "runId", run.* FROM (
       SELECT run_id FROM unnest(${texts(ids)}::text[]) AS run_id ORDER BY run_id
-    ) AS asked, LATERAL (
-      SELECT kind, agent, tenant, owner, thread_id AS "threadId" FROM runs WHERE runs.run_id = asked.run_id FOR UPDATE
+    ) AS requested, LATERAL (
+      SELECT kind, agent, tenant, owner, thread_id AS "threadId" FROM runs WHERE runs.run_id = requested.run_id FOR UPDATE
     ) AS run`
 }
 
-const takeTurns = (sql: SqlClient, entries: ReadonlyArray<Entry>, places: ReadonlyMap<string, LimitKey>) => {
-  const turns = new Set<string>()
+const lockLimits = (sql: SqlClient, entries: ReadonlyArray<Entry>, limitKeys: ReadonlyMap<string, LimitKey>) => {
+  const locks = new Set<string>()
   for (const { runId, write } of entries) {
-    const place = places.get(runId)
+    const key = limitKeys.get(runId)
     const { agent, tenant, thread } = limitsOf(write)
-    if (place === undefined) continue
-    if (agent !== undefined || tenant !== undefined) turns.add(JSON.stringify([place.kind, place.agent]))
-    if (thread === true) turns.add(JSON.stringify([place.tenant, place.owner, place.threadId]))
+    if (key === undefined) continue
+    if (agent !== undefined || tenant !== undefined) locks.add(JSON.stringify([key.kind, key.agent]))
+    if (thread === true) locks.add(JSON.stringify([key.tenant, key.owner, key.threadId]))
   }
-  return turns.size === 0 ? Effect.void : sql`
-    SELECT pg_advisory_xact_lock(hashtextextended(turn, 0)) FROM unnest(${texts([...turns].sort())}::text[]) AS turn`
+  return locks.size === 0 ? Effect.void : sql`
+    SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(${texts([...locks].sort())}::text[]) AS name`
 }
 
 const limitsOf = (write: Entry["write"]): { readonly [Name in keyof Limits]?: Limits[Name] | undefined } =>

@@ -1,8 +1,9 @@
+// Parameters of PostgreSQL statements that write many rows at once.
 import { PgTypes } from "@effect/sql-pg"
 import { Result } from "effect"
 import type { RecordColumn } from "../../sql/recordColumns.ts"
 
-/** Columns of rows that a statement is given, by the type of their values. */
+/** The columns of rows that a statement takes as parameters, with the types of their values. */
 export type Columns = Readonly<Record<string, "text" | "float8">>
 
 /** The columns of a record's fields, each with a prefix. */
@@ -14,19 +15,19 @@ export const typesOf = (fields: ReadonlyArray<RecordColumn>, prefix = ""): Colum
   )
 
 /**
- * The parameters of a statement. Rows go over column by column, so that a statement has the same text, and is prepared
- * once, for any number of them. Numbers are what they are in JavaScript; a column of the table makes them integers.
+ * The parameters of a statement. Rows are sent column by column, so that a statement has the same text, and is prepared
+ * once, for any number of rows. Numbers are sent as `float8`; the columns of the table make them integers.
  */
 export class Params {
   readonly values: Array<unknown> = []
 
-  /** Adds a value and says how the text refers to it. */
+  /** Adds a value and returns its placeholder. */
   add(value: unknown): string {
     this.values.push(value)
     return `$${this.values.length}`
   }
 
-  /** Adds rows and says how the text has them as a table. */
+  /** Adds rows and returns a common table expression of them. */
   table(name: string, columns: Columns, rows: ReadonlyArray<ReadonlyArray<unknown>>): string {
     const arrays = Object.values(columns).map((type, index) => {
       const values = rows.map((row) => row[index] ?? null)

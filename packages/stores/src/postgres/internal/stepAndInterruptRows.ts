@@ -1,3 +1,4 @@
+// Rows of steps and interrupts; admissions and commits add them to their statement.
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { Step } from "@fastagentic/core/store/RunStore"
 import { json } from "../../sql/recordColumns.ts"
@@ -6,18 +7,18 @@ import type { Columns, Params } from "./params.ts"
 
 type Table = ReadonlyArray<ReadonlyArray<unknown>>
 
-/** The last of a name is the one that stays: a row can be written only once by one statement. */
+/** Keeps the last step of each name, because one statement can write a row only once. */
 export const stepRows = (runId: string, steps: ReadonlyArray<Step> = []): ReadonlyMap<string, ReadonlyArray<unknown>> =>
   new Map(steps.map(({ name, value }) => [name, [runId, name, json(value)]]))
 
-/** As `stepRows`, by the ids of interrupts. */
+/** Keeps the last interrupt of each id, as `stepRows` does. */
 export const interruptRows = (
   runId: string,
   interrupts: ReadonlyArray<Interrupt> = []
 ): ReadonlyMap<string, ReadonlyArray<unknown>> =>
   new Map(interrupts.map((interrupt) => [interrupt.id, Rows.interruptParams(runId, interrupt)]))
 
-/** A part of a statement: the steps of the runs that `runs` has with the number of their last event. */
+/** Part of a statement: writes the steps of the runs in `runs`, with the number of their last event. */
 export const upsertSteps = (params: Params, rows: Table, runs: string): string =>
   rows.length === 0 ? "" : `
     ${params.table("step", stepColumns, rows)},
@@ -26,7 +27,7 @@ export const upsertSteps = (params: Params, rows: Table, runs: string): string =
       ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value, seq = excluded.seq
     ),`
 
-/** A part of a statement: the interrupts of the runs that `runs` has. */
+/** Part of a statement: writes the interrupts of the runs in `runs`. */
 export const upsertInterrupts = (params: Params, rows: Table, runs: string): string =>
   rows.length === 0 ? "" : `
     ${params.table("opening", interruptColumns, rows)},

@@ -1,8 +1,9 @@
+// The function `take_rates` of the database, created by a migration; `PostgresRateCounters` calls it.
 /**
- * What `decide` of core decides, in the database: all counters of a call or none, each locked from its reading to the
- * end of the statement. A counter that is swept while it is waited for is made again.
+ * The decision of core's `decide` in the database: all counters of a call or none, each locked from its reading to the
+ * end of the statement. A counter that is removed while the statement waits for its lock is created again.
  *
- * The disk is not waited for: nobody is let in by a commit that is lost with the server, only counted too low.
+ * The commit does not wait for the disk: a crash of the server only makes the last counts too low.
  */
 export const createTakeRates = `
   CREATE FUNCTION take_rates(keys text[], limits float8[], windows float8[], algorithms text[])

@@ -1,8 +1,9 @@
+// The time limit of every operation on PostgreSQL.
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 import { type Unavailable, unavailable } from "../../sql/unavailable.ts"
 
-/** A network can lose a server without a word. */
+/** Fails an operation without an answer after 30 seconds, because a network can drop a server silently. */
 export const withTimeout =
   (operation: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R> =>
     Effect.timeoutOrElse(effect, {

@@ -1,6 +1,7 @@
+// Lua scripts of the audit log; `RedisAudit` calls them.
 import * as Redis from "effect/persistence/Redis"
 
-/** Every script gets the prefix of all keys and the name of the tenant first. */
+/** The first arguments of every script are the prefix of all keys and the name of the tenant. */
 const script = (lua: string) =>
   Redis.script((prefix: string, args: ReadonlyArray<string>) => [prefix, ...args], {
     lua: `
@@ -17,10 +18,9 @@ const script = (lua: string) =>
   }).withReturnType<unknown>()
 
 /**
- * Where the chain was seen, where it goes, how many links, and these; then keys. Says where the chain ends.
- *
- * The first link is the first to be written: Redis refuses it when anything has that number already, or when it is out
- * of memory.
+ * Takes the end of the chain as the writer read it, the new end, the number of links, the links, and keys; returns the
+ * end of the chain. The first link is the first write, because Redis refuses it when the number exists or memory is
+ * full.
  */
 export const append = script(`
   local chains = prefix .. 'audit:chains'
@@ -53,7 +53,7 @@ export const destroyKeys = script(`
   return 0
 `)
 
-/** How far to cut, the head that says so, and how old a key may be at least. */
+/** Takes the last number to remove, the head that records the cut, and the time before which keys are removed. */
 export const cut = script(`
   local upTo, before = tonumber(ARGV[3]), tonumber(ARGV[5])
   redis.call('RPUSH', named('heads'), ARGV[4])

@@ -1,3 +1,4 @@
+// Lua scripts of budgets; `RedisBudgetStore` calls them.
 import { prelude as reading, script } from "./script.ts"
 
 /** A reservation is a hash `reservation:<id>` and a member of `reservations`, ordered by the end of its lease. */
@@ -16,13 +17,13 @@ const prelude = `${reading}
     local keys = cjson.decode(redis.call('HGET', name, 'keys'))
     redis.call('DEL', name)
     redis.call('ZREM', prefix .. 'reservations', id)
-    -- Redis knows no -0.
+    -- Not -amount, because Redis refuses -0.
     for _, key in ipairs(keys) do redis.call('HINCRBY', prefix .. 'budget:' .. key, 'reserved', number(0 - amount)) end
     return keys
   end
 `
 
-/** The first bound that refuses, or what is granted. */
+/** Returns the first bound that refuses, or the granted amount. */
 export const reserve = script(`${prelude}
   local id, lease, least, most, bounds = take(), tonumber(take()), tonumber(take()), tonumber(take()), many()
   local amount, binding, keys = most, bounds[1] or '', {}

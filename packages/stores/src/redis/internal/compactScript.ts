@@ -1,8 +1,9 @@
+// The Lua script of compaction; `RedisRunStore` calls it for each run.
 import { prelude, script } from "./script.ts"
 
 /**
- * Chunks of events in the place of a journal, if it is still as long as it was and its run has ended; without chunks the
- * journal stays as it is. Either way nobody looks at the run again.
+ * Replaces a journal by chunks of events, if its length is unchanged and its run has ended. Without chunks the journal
+ * is not changed. Either way the run leaves the index of uncompacted runs.
  */
 export const compact = script(`${prelude}
   local runId, length, chunks = take(), tonumber(take()), many()

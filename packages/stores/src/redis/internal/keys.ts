@@ -1,4 +1,5 @@
-/** Names of keys: a text of a user is JSON in them, so that no two can meet. `script.ts` makes the same. */
+// Names of keys. Texts of users are JSON in them, so that no two names are equal; `script.ts` makes the same names in
+// Lua.
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import type { Query } from "@fastagentic/core/store/RunStore"
 
@@ -14,7 +15,7 @@ export const list = (values: ReadonlyArray<string>): ReadonlyArray<string> => [`
 export const keyOf = (prefix: string, run: RunRecord) =>
   `${prefix}key:${json([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])}`
 
-/** The index that leaves the fewest runs to look at. */
+/** The index with the fewest runs to read. */
 export const indexFor = (
   prefix: string,
   { agent, owner, parentRunId, state, tenant, threadId }: Query

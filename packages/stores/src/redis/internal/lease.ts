@@ -1,12 +1,11 @@
+// The lease of a node in Redis; other nodes may claim its runs once it has ended.
 import { Duration, Effect, type Scope } from "effect"
 import { RedisError } from "effect/persistence/Redis"
 import { keepLease } from "../../lease/keepLease.ts"
 import type { RedisClient } from "../RedisClient.ts"
 import { ownConnection } from "./ownConnection.ts"
 
-/**
- * Gives this node a name and says, until the scope closes, that it is alive. The clock is that of Redis alone.
- */
+/** Gives this node a name and renews its lease until the scope closes, by the clock of Redis. */
 export const holdLease = Effect.fnUntraced(function*(
   { duplicate, prefix, redis }: RedisClient["Service"],
   lease: Duration.Duration
@@ -14,7 +13,7 @@ export const holdLease = Effect.fnUntraced(function*(
   const node = globalThis.crypto.randomUUID()
   const key = `${prefix}node:${JSON.stringify(node)}`
   const renew = ["SET", key, "", "PX", `${Math.ceil(Duration.toMillis(lease))}`] as const
-  const steady = yield* keepLease({
+  const canTakeOver = yield* keepLease({
     lease,
     renew: redis.send(...renew),
     forget: redis.send("DEL", key),
@@ -24,7 +23,7 @@ export const holdLease = Effect.fnUntraced(function*(
       return attempt(() => client.sendCommand([...renew]))
     })
   })
-  return { node, canTakeOver: steady }
+  return { node, canTakeOver }
 })
 
 const attempt = (use: () => Promise<unknown>) =>

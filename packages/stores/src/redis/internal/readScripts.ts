@@ -1,8 +1,6 @@
-/**
- * Scripts that look at one page of an index. They answer where the next page begins, or nothing when there is none, and
- * the runs found, each as its id and the fields of its hash. A damaged run comes as well as it can be read.
- */
-import { indexes, prelude, room, script } from "./script.ts"
+// Lua scripts that read one page of an index. They return where the next page begins, or nothing at the end, and the
+// runs, each as its id and the fields of its hash. Damaged runs are returned as far as they can be read.
+import { concurrency, indexes, prelude, script } from "./script.ts"
 
 const pages = `${prelude}
   local chunk = 500
@@ -13,8 +11,10 @@ const pages = `${prelude}
   end
 `
 
-/** The runs that have these values, by run id. `orphans` leaves out runs of other living nodes, `own` those of all other nodes, and
- * `others` this node's besides those of living ones. */
+/**
+ * The runs with these values, by run id. `orphans` leaves out runs of other living nodes, `own` those of all other
+ * nodes, and `others` those of this and of living nodes.
+ */
 export const page = script(`${pages}
   local name, order, bound, limit, node = take(), take(), take(), tonumber(take()), take()
   local whose, filters = take(), many()
@@ -48,10 +48,10 @@ export const page = script(`${pages}
 `)
 
 /**
- * Waiting runs whose time has come. Each moves once from the index by time to the one by priority: what is not due is
- * never looked at, and what is due never twice to find the first of it.
+ * Due runs. Each moves once from the index by time to the one by priority, so that a call reads neither runs that are
+ * not due nor all due runs to find the first.
  */
-export const due = script(`${pages}${indexes}${room}
+export const due = script(`${pages}${indexes}${concurrency}
   local agent, now, offset, limit = take(), take(), tonumber(take()), tonumber(take())
   local within = many()
   local wake, ready = prefix .. 'wake:' .. agent, prefix .. 'ready:' .. agent
@@ -68,8 +68,8 @@ export const due = script(`${pages}${indexes}${room}
   local runs = redis.call('ZRANGE', ready, offset, offset + chunk - 1)
   local full, passed = {}, {}
 
-  -- Of a tenant that has no room there may be many: they are found together.
-  local function passOver(tenant)
+  -- A tenant without a free slot may have many queued runs: they are skipped together.
+  local function skipTenant(tenant)
     full[tenant] = (full[tenant] or 0) + 1
     if full[tenant] ~= 3 then return end
     local scores = redis.pcall('ZMSCORE', prefix .. 'state:"queued":' .. tenant, unpack(runs))
@@ -78,18 +78,18 @@ export const due = script(`${pages}${indexes}${room}
     end
   end
 
-  local function hasRoom(runId, run)
+  local function hasSlot(runId, run)
     if #within == 0 or run.waitsFor == '"interrupt"' then return true end
     local most, each, alone = unpack(within)
-    if fitsBeside(runId, run, most, each) then return hasTurn(runId, run, alone) end
-    passOver(run.tenant)
+    if fitsLimits(runId, run, most, each) then return mayRunInThread(runId, run, alone) end
+    skipTenant(run.tenant)
     return false
   end
 
-  -- Another node's clock may be ahead of this one. What cannot be read is told.
+  -- Another node's clock may be ahead of this one. Damaged runs are returned, so that they are logged.
   local function isDue(runId)
-    local run = placed(prefix .. 'run:' .. runId)
-    return not run or ((tonumber(run.wakeAt or 'none') or math.huge) <= tonumber(now) and hasRoom(runId, run))
+    local run = indexed(prefix .. 'run:' .. runId)
+    return not run or ((tonumber(run.wakeAt or 'none') or math.huge) <= tonumber(now) and hasSlot(runId, run))
   end
 
   local found = {}
@@ -100,7 +100,9 @@ export const due = script(`${pages}${indexes}${room}
   return { #runs == chunk and number(offset + chunk) or '', found }
 `)
 
-/** Runs of an index that ended before a time, by that time, of other tenants than these and without a parent that is there. */
+/**
+ * Runs of an index that ended before a time, in that order, except those of some tenants and those whose parent exists.
+ */
 export const ended = script(`${pages}
   local name, before, offset, limit = take(), take(), tonumber(take()), tonumber(take())
   local except = {}

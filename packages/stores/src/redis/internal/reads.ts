@@ -1,3 +1,4 @@
+// Reads of the Redis run store with their errors: `JournalDamaged` for one run, `StoreUnavailable` otherwise.
 import { JournalDamaged, type StoreUnavailable } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { ReadError } from "@fastagentic/core/store/RunStore"
@@ -9,7 +10,7 @@ import * as Values from "./values.ts"
 const logDamaged = (runId: string, what: string, cause: unknown) =>
   Effect.annotateLogs(Effect.logError(`The ${what} of a run cannot be read`, cause), { runId })
 
-/** The log has the reason: the failure itself goes to callers, and says nothing of what is stored. */
+/** Logs the reason; the failure itself reaches callers and must not contain stored data. */
 const damaged = (runId: string, what: string, cause: unknown): Effect.Effect<never, JournalDamaged> =>
   Effect.andThen(logDamaged(runId, what, cause), Effect.fail(new JournalDamaged({ runId, what })))
 
@@ -21,11 +22,11 @@ const decoded = <A>(runId: string, what: string, decode: () => A): Effect.Effect
 export const record = (runId: string, fields: unknown): Effect.Effect<RunRecord, JournalDamaged> =>
   decoded(runId, "record", () => Values.toRecord(runId, fields))
 
-/** What is not of the type that it should be is there, and cannot be read. */
+/** Whether a key exists with another type than expected. */
 const isWrongType = ({ cause }: StoreUnavailable) =>
   cause instanceof RedisError && cause.cause instanceof Error && cause.cause.message.startsWith("WRONGTYPE")
 
-/** Reads a part of one run. */
+/** Decodes a part of one run; what does not decode is `JournalDamaged`. */
 export const part =
   <A>(runId: string, what: string, decode: (reply: unknown) => A) =>
   (reply: Effect.Effect<unknown, RedisError>): Effect.Effect<A, ReadError> =>
@@ -34,7 +35,7 @@ export const part =
       Effect.flatMap((reply) => decoded(runId, what, () => decode(reply)))
     )
 
-/** An answer that is about no single run. */
+/** Decodes an answer that concerns no single run. */
 export const answer = <A>(operation: string, decode: (reply: unknown) => A) =>
 (
   reply: Effect.Effect<unknown, RedisError>
@@ -42,8 +43,8 @@ export const answer = <A>(operation: string, decode: (reply: unknown) => A) =>
   answered(operation, (reply) => Effect.fromResult(Result.try(() => decode(reply))))(reply)
 
 /**
- * Reads up to so many runs, however many Redis has to look at: it never looks at many at once. Damaged ones are left out,
- * and logged once.
+ * Reads up to `limit` runs in pages, so that no script scans many runs at once. Damaged runs are left out and logged
+ * once.
  */
 export const makeCollect = () => {
   const known = new Set<string>()

@@ -1,17 +1,18 @@
+// The Lua script of removal; `RedisRunStore` calls it with up to 100 runs.
 import { indexes, prelude, script } from "./script.ts"
 
-/** Removes those of these runs that ended before a time, with all that belongs to them, and answers which. */
+/** Removes those of the runs that ended before a time, with everything that belongs to them, and returns their ids. */
 export const remove = script(`${prelude}${indexes}
   local function remove(runId, endedBefore)
     local key = prefix .. 'run:' .. runId
-    local run = placed(key)
+    local run = indexed(key)
     if not run then return false end
     local open = run.state == '"queued"' or run.state == '"running"' or run.state == '"suspended"'
     if open or not integer(run.finishedAt) or tonumber(run.finishedAt) >= endedBefore then return false end
-    local left, always = leaving(run), lasting(run)
+    local left, always = previousIndexes(run), fixedIndexes(run)
     if not intact(left) or not intact(always) then return false end
-    displace(runId, left)
-    displace(runId, always)
+    removeFrom(runId, left)
+    removeFrom(runId, always)
     if run.idempotencyKey then
       local held = prefix .. 'key:' .. array(run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey)
       if redis.pcall('GET', held) == runId then redis.call('DEL', held) end

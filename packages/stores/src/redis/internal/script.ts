@@ -1,16 +1,17 @@
+// The shared parts of the Lua scripts of runs: arguments, indexes and concurrency limits.
 import * as Redis from "effect/persistence/Redis"
 
 /**
- * Every script gets the prefix of all keys first.
+ * The first argument of every script is the prefix of all keys.
  *
- * Redis does not roll back: nothing is written before it is certain that nothing of the write can fail, and the first
- * command that writes is one that Redis refuses when it is out of memory, out of disk or a replica.
+ * Redis does not roll back, so a script checks everything that can fail before it writes, and its first write is a
+ * command that Redis refuses when it is out of memory, out of disk or a replica.
  */
 export const script = (lua: string) =>
   Redis.script((prefix: string, args: ReadonlyArray<string>) => [prefix, ...args], { lua, numberOfKeys: 0 })
     .withReturnType<unknown>()
 
-/** The arguments are read one after the other; a list is its length and its members. */
+/** Reads the arguments one after the other; a list is its length and its members. */
 export const prelude = `
   local prefix = ARGV[1]
   local at = 1
@@ -30,11 +31,11 @@ export const prelude = `
 `
 
 /**
- * The indexes, all of them sorted sets, and which of them a run is in. A run here is a table of the JSON texts of its
- * fields, and the name of an index ends with such a text or a JSON array of them.
+ * The indexes, all of them sorted sets, and the rules by which a run is in them. A run here is a table of the JSON
+ * texts of its fields, and the name of an index ends with such a text or a JSON array of them.
  */
 export const indexes = `
-  local placing = {
+  local indexedFields = {
     'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor', 'finishedAt'
   }
 
@@ -48,19 +49,19 @@ export const indexes = `
     return values
   end
 
-  -- What of a stored run decides about its indexes, or nothing when that is damaged.
-  local function placed(key)
-    local values = redis.pcall('HMGET', key, unpack(placing))
+  -- The fields of a stored run that decide its indexes, or nothing when it is damaged.
+  local function indexed(key)
+    local values = redis.pcall('HMGET', key, unpack(indexedFields))
     if values.err then return nil end
     local run = {}
-    for one, field in ipairs(placing) do run[field] = values[one] end
+    for one, field in ipairs(indexedFields) do run[field] = values[one] end
     return run.state and run.tenant and run.owner and run.kind and run.agent and run or nil
   end
 
   local function threadOf(run) return run.threadId and array(run.tenant, run.owner, run.threadId) end
 
-  -- Where a run is for as long as it is there.
-  local function lasting(run)
+  -- The indexes that a run is in until it is removed.
+  local function fixedIndexes(run)
     local keys = {
       prefix .. 'tenant:' .. run.tenant,
       prefix .. 'owner:' .. array(run.tenant, run.owner),
@@ -71,8 +72,8 @@ export const indexes = `
     return keys
   end
 
-  -- Where a run is because of its state, with the scores.
-  local function passing(run)
+  -- The indexes that a run is in because of its state, with the scores.
+  local function stateIndexes(run)
     local keys, scores = {}, {}
     local function add(key, score)
       keys[#keys + 1] = prefix .. key
@@ -98,9 +99,9 @@ export const indexes = `
     return keys, scores
   end
 
-  -- All places that a run may be in because of its state as it was.
-  local function leaving(run)
-    local keys = passing(run)
+  -- All indexes that a run may be in because of its previous state.
+  local function previousIndexes(run)
+    local keys = stateIndexes(run)
     keys[#keys + 1] = prefix .. 'ready:' .. run.agent
     keys[#keys + 1] = prefix .. 'unfinished'
     return keys
@@ -114,29 +115,32 @@ export const indexes = `
     return true
   end
 
-  local function place(runId, keys, scores)
+  local function addTo(runId, keys, scores)
     for one, key in ipairs(keys) do redis.call('ZADD', key, scores and scores[one] or '0', runId) end
   end
 
-  local function displace(runId, keys)
+  local function removeFrom(runId, keys)
     for _, key in ipairs(keys) do redis.call('ZREM', key, runId) end
   end
 `
 
-/** Whether there is room for a run within limits, and whether it has its turn; limits are texts, an empty one is none. */
-export const room = `
-  -- How many members an index has besides this one.
+/**
+ * Whether a run fits the concurrency limits, and whether its thread lets it run; limits are texts, an empty one is
+ * none.
+ */
+export const concurrency = `
+  -- The number of other members of an index.
   local function others(key, runId)
     return redis.call('ZCARD', key) - (redis.call('ZSCORE', key, runId) and 1 or 0)
   end
 
-  local function fitsBeside(runId, run, agent, tenant)
+  local function fitsLimits(runId, run, agent, tenant)
     local running = prefix .. 'running:'
     if agent ~= '' and others(running .. array(run.kind, run.agent), runId) >= tonumber(agent) then return false end
     return tenant == '' or others(running .. array(run.kind, run.agent, run.tenant), runId) < tonumber(tenant)
   end
 
-  local function hasTurn(runId, run, alone)
+  local function mayRunInThread(runId, run, alone)
     local thread = alone ~= '' and threadOf(run)
     if not thread then return true end
     local open, queued = prefix .. 'open:' .. thread, prefix .. 'queued:' .. thread

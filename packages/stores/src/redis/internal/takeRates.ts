@@ -1,6 +1,7 @@
+// The Lua script of rate limits; `RedisRateCounters` calls it.
 import * as Redis from "effect/persistence/Redis"
 
-/** What `decide` of core decides, in Redis: all counters of a call or none, by the clock of Redis. */
+/** The decision of core's `decide` in Redis: all counters of a call or none, by the clock of Redis. */
 export const takeRates = Redis.script(
   (prefix: string, counters: ReadonlyArray<string>) => [prefix, ...counters],
   {

@@ -1,4 +1,4 @@
-/** What Redis keeps, to values: whatever is not what it should be throws, for `Effect.try`. */
+// Replies of Redis to values; a damaged one throws, for `Result.try`.
 import { RunEvent } from "@fastagentic/core/run/Event"
 import { Interrupt } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
@@ -17,7 +17,7 @@ const decodeStep = Schema.decodeUnknownSync(
 
 const parse = (text = ""): unknown => JSON.parse(text)
 
-/** A hash comes as its fields and values in turn. */
+/** The reply for a hash is its fields and values in turn. */
 const pairs = (reply: unknown): ReadonlyArray<readonly [field: string, value: string]> => {
   const texts = decodeTexts(reply)
   return texts.flatMap((field, index) => index % 2 === 0 ? [[field, texts[index + 1] ?? ""] as const] : [])
@@ -32,27 +32,27 @@ export const toRecord = (runId: string, reply: unknown): RunRecord => {
   return record
 }
 
-/** The place of an event in its list is its number. */
+/** The index of an event in its list gives its number. */
 export const toEvents = (runId: string, reply: unknown, after: number): ReadonlyArray<RunEvent> =>
   decodeEvents(
     decodeTexts(reply).map((text, index) => ({ ...Object(parse(text)), runId, seq: after + 1 + index }))
   )
 
-/** An event as it is kept, for `toChunks`. */
+/** A stored event, for `toChunks`. */
 const decodeEntry = Schema.decodeUnknownSync(
   Schema.StructWithRest(Schema.Struct({ ts: Schema.Int, attempt: Schema.Int }), [
     Schema.Record(Schema.String, Schema.Unknown)
   ])
 )
 
-/** A journal as it is kept when it is compacted: the place of a chunk says which events it has. */
+/** A journal as chunks, for compaction; the index of a chunk gives the numbers of its events. */
 export const toChunks = (reply: unknown): { readonly before: number; readonly chunks: ReadonlyArray<string> } => {
   const entries = decodeTexts(reply).map((text) => decodeEntry(parse(text)))
   const chunks = Arr.chunksOf(entries, PackedEvents.chunkSize).map(PackedEvents.pack)
   return { before: entries.length, chunks: chunks.map((chunk) => JSON.stringify(chunk)) }
 }
 
-/** The chunks that have the events after a number, up to a limit, and the events of these chunks. */
+/** The indexes of the chunks that hold up to `limit` events after a number. */
 export const chunksWith = (after: number, limit: number) => ({
   first: Math.floor(after / PackedEvents.chunkSize),
   last: Math.ceil((after + Math.max(limit, 1)) / PackedEvents.chunkSize) - 1
@@ -83,7 +83,7 @@ export const toSteps = (reply: unknown): ReadonlyArray<StoredStep> =>
     .map(([name, lines]) => toStep(name, lines))
     .sort((a, b) => a.name < b.name ? -1 : 1)
 
-/** The number of the commit on a line of its own; at first there was none. */
+/** A step is the number of its commit, a line break, and its value; earlier versions wrote the value alone. */
 const toStep = (name: string, lines: string) => {
   const end = lines.indexOf("\n")
   const seq = end < 0 ? 0 : parse(lines.slice(0, end))
@@ -105,7 +105,7 @@ export const toRunIds = decodeTexts
 
 const decodeScan = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 
-/** Keys that match a pattern, and where to go on. */
+/** Keys that match a pattern, and the cursor of the next page. */
 export const toScan = (reply: unknown) => {
   const [next, found] = decodeScan(reply)
   return { next, found }
@@ -115,7 +115,7 @@ const decodePage = Schema.decodeUnknownSync(
   Schema.Tuple([Schema.String, Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Schema.String]))])
 )
 
-/** A page of an index: where the next one begins, if there is one, and the fields of the runs found. */
+/** A page of an index: where the next one begins, if there is one, and the fields of its runs. */
 export const toPage = (reply: unknown) => {
   const [next, runs] = decodePage(reply)
   return { next, runs: runs.map(([runId, ...fields]) => ({ runId, fields })) }

@@ -1,7 +1,8 @@
-import { indexes, prelude, room, script } from "./script.ts"
+// The Lua script of all writes to runs; `RedisRunStore` calls it once for each batch.
+import { concurrency, indexes, prelude, script } from "./script.ts"
 
-/** What `writes.ts` encodes; the answer has one list for each write. */
-export const write = script(`${prelude}${indexes}${room}
+/** Takes the arguments that `writes.ts` encodes; the answer has one list for each write. */
+export const write = script(`${prelude}${indexes}${concurrency}
   local function contains(values, value)
     for _, one in ipairs(values) do
       if one == value then return true end
@@ -9,7 +10,7 @@ export const write = script(`${prelude}${indexes}${room}
     return false
   end
 
-  -- Lua cannot pass more than some thousand arguments at once.
+  -- Lua passes only some thousand arguments at once.
   local function send(command, key, values)
     for first = 1, #values, 1000 do
       redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
@@ -18,7 +19,7 @@ export const write = script(`${prelude}${indexes}${room}
 
   local badIndex = { 'Damaged', 'an index is no sorted set' }
 
-  -- The answer that is another run; nothing when nobody has that run.
+  -- An answer with another run; nothing when that run does not exist.
   local function holder(tag, runId)
     local held = redis.pcall('HGETALL', prefix .. 'run:' .. runId)
     if held.err then return { 'Damaged', held.err } end
@@ -28,32 +29,32 @@ export const write = script(`${prelude}${indexes}${room}
   local function admit()
     local runId, key, alone = take(), take(), take()
     local fields, events, steps, interrupts = many(), many(), many(), many()
-    local run, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
+    local hash, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
     if key ~= '' then
       local held = redis.pcall('GET', key)
       if type(held) == 'table' then return { 'Damaged', 'idempotency key' } end
       local answer = held and holder('Attached', held)
       if answer then return answer end
     end
-    if redis.call('EXISTS', run, journal, prefix .. 'steps:' .. runId, prefix .. 'interrupts:' .. runId) > 0 then
+    if redis.call('EXISTS', hash, journal, prefix .. 'steps:' .. runId, prefix .. 'interrupts:' .. runId) > 0 then
       return { 'Refused' }
     end
-    local placed = asTable(fields)
-    local keys, scores = passing(placed)
-    local always, thread = lasting(placed), threadOf(placed)
+    local run = asTable(fields)
+    local keys, scores = stateIndexes(run)
+    local always, thread = fixedIndexes(run), threadOf(run)
     if not intact(keys) or not intact(always) then return badIndex end
     if alone ~= '' and thread then
       for _, other in ipairs(redis.call('ZRANGE', prefix .. 'open:' .. thread, 0, 0)) do
-        return holder('Busy', other) or { 'Damaged', 'a run of the thread is not there' }
+        return holder('Busy', other) or { 'Damaged', 'a run of the thread does not exist' }
       end
     end
 
-    send('HSET', run, fields)
+    send('HSET', hash, fields)
     send('RPUSH', journal, events)
     send('HSET', prefix .. 'steps:' .. runId, steps)
     send('HSET', prefix .. 'interrupts:' .. runId, interrupts)
-    place(runId, always)
-    place(runId, keys, scores)
+    addTo(runId, always)
+    addTo(runId, keys, scores)
     if key ~= '' then redis.call('SET', key, runId) end
     return { 'Admitted' }
   end
@@ -82,7 +83,7 @@ export const write = script(`${prelude}${indexes}${room}
     if stored[1] ~= attempt or not contains(from, stored[2]) then return { 'Refused' } end
     local length = redis.pcall('LLEN', journal)
     if not stored[4] or type(length) ~= 'number' or number(length) ~= stored[3] then
-      return { 'Damaged', 'the journal is not as long as its run says' }
+      return { 'Damaged', 'the length of the journal differs from its record' }
     end
     for _, hash in ipairs({ interrupts, prefix .. 'steps:' .. runId }) do
       local size = redis.pcall('HLEN', hash)
@@ -90,19 +91,19 @@ export const write = script(`${prelude}${indexes}${room}
     end
     local before, left, keys, scores = nil, {}, {}, {}
     if moves ~= '' or #within > 0 then
-      before = placed(run)
+      before = indexed(run)
       if not before then return { 'Damaged', 'the record is not whole' } end
     end
     if #within > 0 then
       if not intact(limiting(before)) then return badIndex end
       local agent, tenant, alone = unpack(within)
-      if not fitsBeside(runId, before, agent, tenant) or not hasTurn(runId, before, alone) then return { 'Refused' } end
+      if not fitsLimits(runId, before, agent, tenant) or not mayRunInThread(runId, before, alone) then return { 'Refused' } end
     end
     if moves ~= '' then
-      left = leaving(before)
+      left = previousIndexes(before)
       for _, field in ipairs(forgotten) do before[field] = false end
       for field, value in pairs(asTable(changes)) do before[field] = value end
-      keys, scores = passing(before)
+      keys, scores = stateIndexes(before)
       if not intact(left) or not intact(keys) then return badIndex end
     end
     local opened = nil
@@ -122,8 +123,8 @@ export const write = script(`${prelude}${indexes}${room}
     send('HSET', interrupts, open)
     for value = 2, #steps, 2 do steps[value] = seq .. '\\n' .. steps[value] end
     send('HSET', prefix .. 'steps:' .. runId, steps)
-    displace(runId, left)
-    place(runId, keys, scores)
+    removeFrom(runId, left)
+    addTo(runId, keys, scores)
     redis.call('PUBLISH', prefix .. 'changes', runId .. ' ' .. seq)
     return { 'Committed', seq }
   end

@@ -1,4 +1,4 @@
-/** Writes to the arguments of the script, and its answers back. What is not JSON throws, for `Result.try`. */
+// Writes to the arguments of the script and its answers back; a value that is not JSON throws, for `Result.try`.
 import { type Event, stamp } from "@fastagentic/core/run/Event"
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
@@ -7,18 +7,18 @@ import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagenti
 import { Schema } from "effect"
 import { json, keyOf, list } from "./keys.ts"
 
-/** Every value of a hash is the JSON of the record's field of that name. */
+/** The fields of a hash: the JSON of the record's field of the same name. */
 const fields = (values: Changes | RunRecord) =>
   Object.entries(values).flatMap(([field, value]) => value === undefined ? [] : [field, json(value)])
 
 const entries = (events: ReadonlyArray<Event>, stamp: { readonly ts: number; readonly attempt: number }) =>
   events.map((event) => json({ ...stamp, ...event }))
 
-/** Three lines at most: JSON has no line break of its own. */
+/** Up to three lines, because JSON contains no line break. */
 const interruptLines = ({ resolution, state, ...rest }: Interrupt) =>
   [state, json(rest), ...(resolution === undefined ? [] : [json(resolution)])].join("\n")
 
-/** Who admits a run or gives it an attempt has it. */
+/** The arguments of one write. The node that admits a run or sets its attempt becomes its owner. */
 export const argumentsOf = (prefix: string, node: string, write: Write): ReadonlyArray<string> =>
   write._tag === "Admit" ? admitArguments(prefix, node, write) : commitArguments(node, write)
 

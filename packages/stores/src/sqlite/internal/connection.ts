@@ -1,3 +1,4 @@
+// Effect's `Connection` over one `DatabaseSync`; `SqliteClient` makes one for each file.
 import { Array as Arr, Cause, Effect, Stream } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
@@ -8,7 +9,7 @@ import { all, iterate, makeStatementCache, prepare, run, script, take, values } 
 
 const STREAM_CHUNK = 128
 
-/** The one connection that every fiber shares. */
+/** The connection that all fibers share. */
 export const makeConnection = (database: DatabaseSync, cacheSize: number): Connection => {
   const cached = makeStatementCache(database, cacheSize)
   return {
@@ -30,7 +31,7 @@ export const makeConnection = (database: DatabaseSync, cacheSize: number): Conne
         return transformRows === undefined ? rows : transformRows(rows)
       }),
     executeStream: (sql, params, transformRows) => {
-      // A statement of its own: the cached one may be run again between two rows.
+      // A statement of its own, because the cached one may run again between two rows.
       const cursor = Effect.acquireRelease(
         attempt((bigints) => iterate(prepare(database, sql), params, bigints)),
         (cursor) => Effect.sync(() => cursor.return())

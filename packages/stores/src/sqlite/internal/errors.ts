@@ -1,3 +1,4 @@
+// The errors of `node:sqlite` as `SqlError`s.
 import { Predicate } from "effect"
 import * as SqlError from "effect/sql/SqlError"
 
@@ -38,6 +39,6 @@ const toReason = (cause: unknown, operation: Operation): SqlError.SqlErrorReason
   })
 }
 
-/** A taken primary key is a unique violation here as it is in every other database. */
+/** Reports a duplicate primary key as a unique violation, as other databases do. */
 const uniqueCode = (code: number): number =>
   code === SQLITE_CONSTRAINT_PRIMARYKEY || code === SQLITE_CONSTRAINT_ROWID ? SQLITE_CONSTRAINT_UNIQUE : code

@@ -1,3 +1,4 @@
+// The error of a file that is in use; `SqliteClient` exports it.
 import { Schema } from "effect"
 
 /**

@@ -1,3 +1,4 @@
+// Opens a SQLite file with the pragmas that the stores rely on; `SqliteClient` calls it.
 import { Duration, Effect, type Scope } from "effect"
 import * as SqlError from "effect/sql/SqlError"
 import { existsSync, mkdirSync } from "node:fs"
@@ -8,7 +9,7 @@ import { isBusy, isSqliteCause, toSqlError } from "./errors.ts"
 import { SqliteLocked } from "./locked.ts"
 
 const MAX_BUSY_TIMEOUT = 2 ** 31 - 1
-const EXCLUSIVE_PATIENCE = 250
+const EXCLUSIVE_WAIT_MILLIS = 250
 
 /** Opens a database and closes it with the scope. */
 export const openDatabase = (
@@ -23,12 +24,12 @@ export const openDatabase = (
   )
 
 /**
- * Clients that open a fresh file together can refuse each other at once, without SQLite waiting: whoever was refused
- * lets go of the file and comes back.
+ * Retries while the file is busy: clients that open a new file at the same time can refuse each other at once, without
+ * SQLite waiting.
  */
 const openUnsafe = (options: Options): DatabaseSync => {
   const busyTimeout = Math.min(Math.round(Duration.toMillis(options.busyTimeout ?? "5 seconds")), MAX_BUSY_TIMEOUT)
-  const deadline = performance.now() + (options.exclusive === true ? EXCLUSIVE_PATIENCE : busyTimeout)
+  const deadline = performance.now() + (options.exclusive === true ? EXCLUSIVE_WAIT_MILLIS : busyTimeout)
   if (options.readonly !== true && options.filename !== ":memory:") {
     makeFolder(dirname(options.filename))
   }
@@ -42,7 +43,7 @@ const openUnsafe = (options: Options): DatabaseSync => {
   }
 }
 
-/** Not `recursive`, which tries for ever where no folder can be made, as under `/proc`. */
+/** Makes parents itself, because `recursive` loops for ever where no folder can be made, as under `/proc`. */
 const makeFolder = (folder: string): void => {
   const parent = dirname(folder)
   if (existsSync(folder) || parent === folder) return
@@ -50,7 +51,7 @@ const makeFolder = (folder: string): void => {
   try {
     mkdirSync(folder)
   } catch (cause) {
-    // Somebody else may have made it meanwhile.
+    // Another process may have made it meanwhile.
     if (!existsSync(folder)) throw cause
   }
 }
@@ -83,7 +84,7 @@ const openError = (filename: string, cause: unknown): SqlError.SqlError | Sqlite
   return isBusy(cause) ? new SqliteLocked({ filename }) : toSqlError(cause, "open")
 }
 
-/** Node 22 warns that SQLite is experimental when the module loads: only that warning is dropped. */
+/** Loads `node:sqlite` without the warning of Node 22 that it is experimental. */
 const nodeSqlite = () => {
   const emitWarning = process.emitWarning
   process.emitWarning = (warning: string | Error, ...rest: ReadonlyArray<unknown>) => {

@@ -1,3 +1,4 @@
+// Values as parameters of `node:sqlite`; `statements.ts` binds them.
 import type { SQLInputValue } from "node:sqlite"
 
 export const toInputs = (params: ReadonlyArray<unknown>): ReadonlyArray<SQLInputValue> =>

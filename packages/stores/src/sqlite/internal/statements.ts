@@ -1,3 +1,4 @@
+// Runs statements of `node:sqlite` and caches prepared ones; `connection.ts` calls it.
 import * as SqlError from "effect/sql/SqlError"
 import type { DatabaseSync, StatementSync } from "node:sqlite"
 import { toSqlError } from "./errors.ts"
@@ -16,7 +17,7 @@ export const all = (prepared: Prepared, params: ReadonlyArray<unknown>, bigints:
 export const run = (prepared: Prepared, params: ReadonlyArray<unknown>, bigints: boolean) =>
   withModes(prepared, bigints, false).run(...toInputs(params))
 
-// Asked once more after its last row, Node 22's own iterator starts again: a generator does not.
+// A generator, because the iterator of Node 22 starts again when it is read after its last row.
 export const iterate = function*(prepared: Prepared, params: ReadonlyArray<unknown>, bigints: boolean) {
   yield* withModes(prepared, bigints, false).iterate(...toInputs(params))
 }
@@ -49,7 +50,7 @@ export const take = (cursor: Iterator<object>, count: number): ReadonlyArray<obj
   return rows
 }
 
-/** Setting a mode is a native call: most statements never change theirs. */
+/** Sets a mode only when it changes, because setting it is a native call. */
 const withModes = (prepared: Prepared, bigints: boolean, arrays: boolean): StatementSync => {
   if (prepared.bigints !== bigints) {
     prepared.statement.setReadBigInts(bigints)
@@ -67,8 +68,8 @@ const areArrays = (rows: ReadonlyArray<unknown>): rows is ReadonlyArray<Readonly
   rows.length === 0 || Array.isArray(rows[0])
 
 /**
- * Two generations instead of a strict order: a hit in the young one costs a single lookup, and what was not used while
- * the young one filled up is dropped with the old one.
+ * A cache of two generations: a hit in the young one costs a single lookup, and statements that were not used while the
+ * young one filled up are dropped with the old one.
  */
 export const makeStatementCache = (database: DatabaseSync, size: number) => {
   const half = Math.max(1, Math.ceil(size / 2))
@@ -87,7 +88,7 @@ export const makeStatementCache = (database: DatabaseSync, size: number) => {
   }
 }
 
-/** `node:sqlite` silently ignores whatever follows the first statement. */
+/** Prepares one statement and refuses text with more, which `node:sqlite` would silently ignore. */
 export const prepare = (database: DatabaseSync, sql: string): Prepared => {
   const prepared = prepareFirst(database, sql)
   if (tail(prepared, sql) === "") return prepared
@@ -106,6 +107,6 @@ const prepareFirst = (database: DatabaseSync, sql: string): Prepared => {
   }
 }
 
-/** What follows the prepared statement, without blanks and comments in front of it. */
+/** The text after the prepared statement, without leading blanks and comments. */
 const tail = ({ statement }: Prepared, sql: string): string =>
   sql.slice(statement.sourceSQL.length).replace(/^(?:[\s;]|--[^\n]*|\/\*[^]*?(?:\*\/|$))*/u, "")
