@@ -8,7 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Event, RunEvent } from "../run/Event.ts"
 import type { Interrupt, Resolution } from "../run/Interrupt.ts"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
-import type { RunFilter, RunRecord, RunState, WaitsFor } from "../run/RunRecord.ts"
+import type { RunFilter, RunRecord, RunState } from "../run/RunRecord.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import type { ChangeableField } from "./RecordFields.ts"
 
