@@ -177,7 +177,7 @@ describe("a budget", () => {
       assert.strictEqual(refused.status, 402)
       assert.deepInclude(refused.json, {
         error: { _tag: "BudgetExceeded", rule: "budget: daily" },
-        detail: "budget \"daily\" is used up"
+        detail: "The budget \"daily\" is used up. Wait for its next period, or ask for a higher one."
       })
       assert.deepInclude(of(refused.events, "budget").at(-1)?.data, { decision: "refuse" })
       assert.deepStrictEqual(of(refused.events, "llm_start"), [])
@@ -203,7 +203,7 @@ describe("a budget", () => {
         body: JSON.stringify(send),
         headers: { "a2a-version": "1.0" }
       })
-      assert.include(a2a.text, "budget \\\"daily\\\" is used up")
+      assert.include(a2a.text, "The budget \\\"daily\\\" is used up.")
       assert.include(a2a.text, "TASK_STATE_FAILED")
     }).pipe(Effect.scoped))
 

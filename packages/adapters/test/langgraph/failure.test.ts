@@ -9,7 +9,7 @@ const secret = "password=hunter2"
 
 const silent = {
   tag: "InternalError",
-  message: "the agent failed",
+  message: "The server failed unexpectedly. Its log has the cause under the trace id.",
   status: 500,
   declared: false
 }

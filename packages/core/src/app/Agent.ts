@@ -6,7 +6,7 @@
 import { Context, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
-import { CurrentRun } from "../run/Run.ts"
+import { CurrentRun, type InterruptDenied } from "../run/Run.ts"
 
 const TypeId = "~@fastagentic/core/Agent"
 
@@ -123,13 +123,14 @@ export interface Agent<
 
   /**
    * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
-   * the answer.
+   * the answer. It may fail with the declared error, and with `InterruptDenied`.
    */
   toLayer<R>(
-    handler: (payload: Payload["Type"]) => Effect.Effect<Success["Type"], Error["Type"], R>
+    handler: (payload: Payload["Type"]) => Effect.Effect<Success["Type"], Error["Type"] | InterruptDenied, R>
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
   toLayer<R>(
-    handler: string extends Success["Type"] ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"], R>
+    handler: string extends Success["Type"]
+      ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"] | InterruptDenied, R>
       : never
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
 }

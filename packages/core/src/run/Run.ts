@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Cause, Context, Duration, Effect, type Schedule, Schema } from "effect"
+import { type Cause, Context, Duration, Effect, Option, type Schedule, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { AnySchema, PayloadSchema } from "../app/Agent.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
@@ -50,11 +50,22 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>
 }>()("@fastagentic/core/run/Run/CurrentRun") {}
 
-/** The answer to an interrupt was no. @category errors @since 0.1.0 */
+/**
+ * The answer to an interrupt was no, or none came in time. Every agent may fail with it without declaring it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class InterruptDenied extends Schema.TaggedError<InterruptDenied>()("InterruptDenied", {
   name: Schema.String,
   reason: Schema.optionalKey(Schema.String)
-}, { httpApiStatus: 403 }) {}
+}, { httpApiStatus: 403 }) {
+  override get message() {
+    return this.reason === undefined
+      ? `The request "${this.name}" was denied.`
+      : `The request "${this.name}" was denied: ${this.reason}`
+  }
+}
 
 /**
  * Adds an event to the run's journal.
@@ -198,7 +209,14 @@ export class DelegationFailed extends Schema.TaggedError<DelegationFailed>()("De
   runId: Schema.String,
   state: Schema.Literals(["failed", "cancelled", "rejected"]),
   failure: Schema.optionalKey(Failure)
-}, { httpApiStatus: 502 }) {}
+}, { httpApiStatus: 502 }) {
+  override get message() {
+    const why = this.failure === undefined ? "" : `: ${this.failure.message}`
+    return `The run "${this.runId}" of the agent "${this.agent}" is ${this.state}${why}`
+  }
+}
+
+const decodeDenial = Schema.decodeUnknownOption(Schema.toCodecJson(InterruptDenied))
 
 /**
  * Starts a run of another agent of the app and gives its answer. It is a run like any other, with this run's owner and
@@ -219,7 +237,7 @@ export const delegate = Effect.fnUntraced(function*<
     readonly errorSchema: Error
   },
   payload: Payload["Type"]
-): Effect.fn.Return<Success["Type"], Error["Type"] | DelegationFailed | RunError, CurrentRun> {
+): Effect.fn.Return<Success["Type"], Error["Type"] | InterruptDenied | DelegationFailed | RunError, CurrentRun> {
   const run = yield* CurrentRun
   const encoded = yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(agent.payloadSchema))(payload))
   const { error, output, runId, state } = yield* run.delegate(agent.identifier, encoded)
@@ -232,6 +250,8 @@ export const delegate = Effect.fnUntraced(function*<
     )
     return yield* Effect.fail(declared)
   }
+  const denial = decodeDenial(error?.value)
+  if (Option.isSome(denial)) return yield* denial.value
   return yield* new DelegationFailed({
     agent: agent.identifier,
     runId,

@@ -8,70 +8,136 @@ import { Failure } from "./Event.ts"
 import { Resolution } from "./Interrupt.ts"
 import { RunState } from "./RunRecord.ts"
 
+const listed = 5
+
+/** The first problems of an input, each with its path, in one line. */
+const problemsOf = (issues: ReadonlyArray<{ readonly path: ReadonlyArray<string>; readonly message: string }>) => {
+  const shown = issues.slice(0, listed).map(({ message, path }) =>
+    path.length === 0 ? message : `${path.join(".")}: ${message}`
+  )
+  return [...shown, ...(issues.length > listed ? [`${issues.length - listed} more`] : [])].join("; ")
+}
+
+const seconds = (millis: number) => `${Math.ceil(millis / 1_000)} s`
+
+/**
+ * The only words that a caller gets about a defect: its cause is in the server's log.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const internalMessage = "The server failed unexpectedly. Its log has the cause under the trace id."
+
 /** @category errors @since 0.1.0 */
 export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
   target: Schema.String,
   issues: Schema.Array(Schema.Struct({ path: Schema.Array(Schema.String), message: Schema.String }))
-}, { httpApiStatus: 400 }) {}
+}, { httpApiStatus: 400 }) {
+  override get message() {
+    return `The input for "${this.target}" is invalid: ${problemsOf(this.issues)}. Correct it and send it again.`
+  }
+}
 
 /** @category errors @since 0.1.0 */
 export class InvalidCursor extends Schema.TaggedError<InvalidCursor>()("InvalidCursor", {
   cursor: Schema.String,
   reason: Schema.String
-}, { httpApiStatus: 400 }) {}
+}, { httpApiStatus: 400 }) {
+  override get message() {
+    return `The cursor "${this.cursor}" is invalid: ${this.reason}.`
+  }
+}
 
 /** @category errors @since 0.1.0 */
 export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {
   reason: Schema.String
-}, { httpApiStatus: 401 }) {}
+}, { httpApiStatus: 401 }) {
+  override get message() {
+    return `Authentication failed: ${this.reason}. Send valid credentials.`
+  }
+}
 
 /** A refusal names the rule that refused. @category errors @since 0.1.0 */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
   rule: Schema.String,
   missing: Schema.Array(Schema.String)
-}, { httpApiStatus: 403 }) {}
+}, { httpApiStatus: 403 }) {
+  override get message() {
+    return this.missing.length === 0
+      ? `The rule "${this.rule}" does not allow this.`
+      : `The rule "${this.rule}" does not allow this: the caller lacks the scopes ${this.missing.join(", ")}.`
+  }
+}
 
 /** `kind` is the declaration's word. @category errors @since 0.1.0 */
 export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", {
   kind: Schema.Literals(["agent", "tool", "resource", "prompt", "schedule"]),
   identifier: Schema.String
-}, { httpApiStatus: 404 }) {}
+}, { httpApiStatus: 404 }) {
+  override get message() {
+    return `There is no ${this.kind} "${this.identifier}" here. Check its name.`
+  }
+}
 
 /** Also the answer for somebody else's run. @category errors @since 0.1.0 */
 export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
   runId: Schema.String
-}, { httpApiStatus: 404 }) {}
+}, { httpApiStatus: 404 }) {
+  override get message() {
+    return `There is no run "${this.runId}", or it belongs to somebody else. Check its id.`
+  }
+}
 
 /** @category errors @since 0.1.0 */
 export class InterruptNotFound extends Schema.TaggedError<InterruptNotFound>()("InterruptNotFound", {
   runId: Schema.String,
   id: Schema.String
-}, { httpApiStatus: 404 }) {}
+}, { httpApiStatus: 404 }) {
+  override get message() {
+    return `The run "${this.runId}" has no interrupt "${this.id}". Read the interrupts of the run.`
+  }
+}
 
 /** Somebody else decided first; `resolution` is what they decided. @category errors @since 0.1.0 */
 export class InterruptResolved extends Schema.TaggedError<InterruptResolved>()("InterruptResolved", {
   runId: Schema.String,
   id: Schema.String,
   resolution: Resolution
-}, { httpApiStatus: 409 }) {}
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return `The interrupt "${this.id}" was resolved before (${this.resolution.decision}). That decision stands.`
+  }
+}
 
 /** The run waits for these decisions. @category errors @since 0.1.0 */
 export class DecisionPending extends Schema.TaggedError<DecisionPending>()("DecisionPending", {
   runId: Schema.String,
   interrupts: Schema.Array(Schema.String)
-}, { httpApiStatus: 409 }) {}
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return `The run "${this.runId}" waits for a decision about ${this.interrupts.join(", ")}. Resolve it first.`
+  }
+}
 
 /** @category errors @since 0.1.0 */
 export class RunFinished extends Schema.TaggedError<RunFinished>()("RunFinished", {
   runId: Schema.String,
   state: RunState
-}, { httpApiStatus: 409 }) {}
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return `The run "${this.runId}" is ${this.state}, so it cannot be changed any more.`
+  }
+}
 
 /** The key was used before with another payload, by the run named here. @category errors @since 0.1.0 */
 export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
   key: Schema.String,
   runId: Schema.String
-}, { httpApiStatus: 409 }) {}
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return `The run "${this.runId}" has used this idempotency key with another input. Send a new key.`
+  }
+}
 
 /** `rule` is the rule that refused: `limit` calls in `windowMillis`. @category errors @since 0.1.0 */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
@@ -79,47 +145,83 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   limit: Schema.Int,
   windowMillis: Schema.Int,
   retryAfterMillis: Schema.Int
-}, { httpApiStatus: 429 }) {}
+}, { httpApiStatus: 429 }) {
+  override get message() {
+    return `The limit "${this.rule}" allows ${this.limit} calls in ${seconds(this.windowMillis)}. Try again in ${
+      seconds(this.retryAfterMillis)
+    }.`
+  }
+}
 
 /** @category errors @since 0.1.0 */
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
   budget: Schema.String
-}, { httpApiStatus: 402 }) {}
+}, { httpApiStatus: 402 }) {
+  override get message() {
+    return `The budget "${this.budget}" is used up. Wait for its next period, or ask for a higher one.`
+  }
+}
 
 /** A budget is in force and nobody knows what this model costs. @category errors @since 0.1.0 */
 export class PriceUnknown extends Schema.TaggedError<PriceUnknown>()("PriceUnknown", {
   model: Schema.String
-}, { httpApiStatus: 500 }) {}
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    return `A budget is in force, and the price of the model "${this.model}" is unknown. Add the price, or use a model that has one.`
+  }
+}
 
 /** A budget is in force and nothing limits what this call may answer. @category errors @since 0.1.0 */
 export class OutputUnlimited extends Schema.TaggedError<OutputUnlimited>()("OutputUnlimited", {
   model: Schema.String
-}, { httpApiStatus: 500 }) {}
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    return `A budget is in force, and the model "${this.model}" has no limit on its output tokens. Set one.`
+  }
+}
 
 /** A hook refused; `reason` is what the hook says to the caller. @category errors @since 0.1.0 */
 export class HookBlocked extends Schema.TaggedError<HookBlocked>()("HookBlocked", {
   hook: Schema.String,
   point: Schema.String,
   reason: Schema.String
-}, { httpApiStatus: 403 }) {}
+}, { httpApiStatus: 403 }) {
+  override get message() {
+    return this.reason
+  }
+}
 
 /** Somebody who may decide said no to a tool call. @category errors @since 0.1.0 */
 export class ToolDenied extends Schema.TaggedError<ToolDenied>()("ToolDenied", {
   tool: Schema.String,
   reason: Schema.optionalKey(Schema.String)
-}, { httpApiStatus: 403 }) {}
+}, { httpApiStatus: 403 }) {
+  override get message() {
+    return this.reason === undefined
+      ? `The call of the tool "${this.tool}" was denied.`
+      : `The call of the tool "${this.tool}" was denied: ${this.reason}`
+  }
+}
 
 /** @category errors @since 0.1.0 */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
   operation: Schema.String,
   cause: Schema.optionalKey(Schema.Defect())
-}, { httpApiStatus: 503 }) {}
+}, { httpApiStatus: 503 }) {
+  override get message() {
+    return "The store is not available. Try again in a moment."
+  }
+}
 
 /** What is stored of a run is not what was written; `what` says which part. @category errors @since 0.1.0 */
 export class JournalDamaged extends Schema.TaggedError<JournalDamaged>()("JournalDamaged", {
   runId: Schema.String,
   what: Schema.String
-}, { httpApiStatus: 500 }) {}
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    return `The stored data of the run "${this.runId}" is damaged (${this.what}). An operator has to look at it.`
+  }
+}
 
 /**
  * Two fibers that run at the same time have used one name in one place of a run: which of them a resumed run would give
@@ -155,7 +257,11 @@ export class NotStorable extends Schema.TaggedError<NotStorable>()("NotStorable"
 export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
   threadId: Schema.String,
   runId: Schema.String
-}, { httpApiStatus: 409 }) {}
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return `The run "${this.runId}" of the thread "${this.threadId}" has not ended. Wait for its end, or cancel it.`
+  }
+}
 
 /** There is a schedule of this id already: another one that a caller made, or one that the app declares. @category errors @since 0.1.0 */
 export class ScheduleExists extends Schema.TaggedError<ScheduleExists>()("ScheduleExists", {
@@ -164,7 +270,11 @@ export class ScheduleExists extends Schema.TaggedError<ScheduleExists>()("Schedu
 }, { httpApiStatus: 409 }) {}
 
 /** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
-export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {}
+export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {
+  override get message() {
+    return "The server is shutting down. Try again in a moment."
+  }
+}
 
 /**
  * @category errors
@@ -206,7 +316,7 @@ export type Reason = typeof Reason.Type
  */
 export class RunError extends Schema.TaggedError<RunError>()("RunError", { reason: Reason }) {
   override get message() {
-    return this.reason._tag
+    return this.reason.message
   }
 }
 
@@ -219,7 +329,11 @@ export class RunError extends Schema.TaggedError<RunError>()("RunError", { reaso
 export const fail = (reason: Reason): Effect.Effect<never, RunError> => Effect.fail(new RunError({ reason }))
 
 /** A resource failed with its own declared error. @category errors @since 0.1.0 */
-export class ReadFailed extends Schema.TaggedError<ReadFailed>()("ReadFailed", { failure: Failure }) {}
+export class ReadFailed extends Schema.TaggedError<ReadFailed>()("ReadFailed", { failure: Failure }) {
+  override get message() {
+    return this.failure.message
+  }
+}
 
 /**
  * The rule that a refusal goes by, in the same words on every protocol; nothing for what is no refusal.

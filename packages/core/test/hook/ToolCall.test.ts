@@ -129,7 +129,11 @@ describe("ToolCall", () => {
       const run = yield* settle("always", { amount: 5 }, "tool")
       const denied = yield* answer(run.runId, { decision: "deny", reason: "no money" })
       assert.deepInclude(denied, { state: "rejected" })
-      assert.deepInclude(denied.error, { tag: "ToolDenied", message: "no money", status: 403 })
+      assert.deepInclude(denied.error, {
+        tag: "ToolDenied",
+        message: "The call of the tool \"refund\" was denied: no money",
+        status: 403
+      })
       assert.deepStrictEqual(paid, [])
       const events = yield* journal(run.runId)
       assert.notInclude(told(events), "tool_start")
@@ -180,7 +184,7 @@ describe("ToolCall", () => {
       const run = yield* settle("broken", {}, "tool")
       assert.deepStrictEqual(run.error, {
         tag: "InternalError",
-        message: "the agent failed",
+        message: "The server failed unexpectedly. Its log has the cause under the trace id.",
         status: 500,
         declared: false
       })

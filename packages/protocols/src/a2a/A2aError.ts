@@ -60,40 +60,37 @@ export const contentTypeNotSupported = condition(-32005, "CONTENT_TYPE_NOT_SUPPO
 
 export const versionNotSupported = condition(-32009, "VERSION_NOT_SUPPORTED")
 
-/** What the door says, in this protocol's words; no cause leaves the server. */
-export const fromRunError = ({ reason }: RunError): A2aError => {
+/** A refusal of the runtime: its own message, with the code and reason of this protocol. */
+export const fromRunError = ({ message, reason }: RunError): A2aError => {
   switch (reason._tag) {
     case "InvalidPayload":
-      return invalidParams(`the message does not fit "${reason.target}"`, {
+      return invalidParams(message, {
         violations: reason.issues.map((issue) => ({ field: issue.path.join("."), description: issue.message }))
       })
     case "NotDeclared":
-      return invalidParams(`there is no ${reason.kind} "${reason.identifier}"`)
     case "InterruptNotFound":
-      return invalidParams(`the task asks for no decision "${reason.id}"`)
+      return invalidParams(message)
     case "RunNotFound":
-      return taskNotFound(`there is no task "${reason.runId}"`)
+      return taskNotFound(message)
     case "RunFinished":
-      return unsupportedOperation(`the task is ${reason.state} and takes no more messages`)
     case "InterruptResolved":
-      return unsupportedOperation(`this was decided before: ${reason.resolution.decision}`)
     case "DecisionPending":
-      return unsupportedOperation("the task waits for a decision")
+    case "ThreadBusy":
+    case "ScheduleExists":
+      return unsupportedOperation(message)
     case "Unauthenticated":
-      return condition(-32000, "UNAUTHENTICATED", 401)(reason.reason)
+      return condition(-32000, "UNAUTHENTICATED", 401)(message)
     case "Forbidden":
-      return condition(-32000, "FORBIDDEN", 403)(`refused by rule "${reason.rule}"`, {
+      return condition(-32000, "FORBIDDEN", 403)(message, {
         metadata: { rule: reason.rule, missing: reason.missing.join(" ") },
         headers: challengeFor(reason)
       })
     case "HookBlocked":
-      return condition(-32000, "FORBIDDEN", 403)(reason.reason, { metadata: { ...asRule(reason) } })
+      return condition(-32000, "FORBIDDEN", 403)(message, { metadata: { ...asRule(reason) } })
     case "IdempotencyConflict":
-      return condition(-32000, "MESSAGE_ID_CONFLICT", 409)("this messageId was used before with another message", {
-        metadata: { taskId: reason.runId }
-      })
+      return condition(-32000, "MESSAGE_ID_CONFLICT", 409)(message, { metadata: { taskId: reason.runId } })
     case "RateLimited":
-      return condition(-32000, "RATE_LIMITED", 429)(`too many requests: refused by rule "${reason.rule}"`, {
+      return condition(-32000, "RATE_LIMITED", 429)(message, {
         metadata: {
           rule: reason.rule,
           limit: String(reason.limit),
@@ -104,19 +101,13 @@ export const fromRunError = ({ reason }: RunError): A2aError => {
         headers: { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
       })
     case "BudgetExceeded":
-      return condition(-32000, "BUDGET_EXCEEDED", 402)(`budget "${reason.budget}" is used up`, {
-        metadata: { ...asRule(reason) }
-      })
+      return condition(-32000, "BUDGET_EXCEEDED", 402)(message, { metadata: { ...asRule(reason) } })
     case "ShuttingDown":
     case "StoreUnavailable":
-      return condition(-32000, "UNAVAILABLE", 503)("try again later", { headers: { "retry-after": "1" } })
-    case "ThreadBusy":
-      return unsupportedOperation(`task "${reason.runId}" of this context has not ended`)
-    case "ScheduleExists":
-      return unsupportedOperation(`there is a schedule "${reason.id}" already`)
+      return condition(-32000, "UNAVAILABLE", 503)(message, { headers: { "retry-after": "1" } })
     case "InvalidCursor":
     case "JournalDamaged":
-      return internal("the task could not be read")
+      return internal(message)
   }
 }
 

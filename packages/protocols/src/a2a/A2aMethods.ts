@@ -2,7 +2,7 @@
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
-import type { RunError } from "@fastagentic/core/run/RunError"
+import { RunError, RunNotFound } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, Stream } from "effect"
 import * as A2aError from "./A2aError.ts"
@@ -48,7 +48,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const handle = yield* runtime.open(caller, id)
     const { run } = handle
     if (run.kind === "agent" && (onPath === undefined || run.agent === onPath)) return handle
-    return yield* A2aError.taskNotFound(`there is no task "${id}"`)
+    return yield* new RunError({ reason: new RunNotFound({ runId: id }) })
   })
 
   const viewOf = (run: RunRecord) => new TaskView(run, skills.get(run.agent))

@@ -1,7 +1,7 @@
 // JSON-RPC 2.0 over HTTP: one request in, one answer or a stream of answers out.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
-import type { RunError } from "@fastagentic/core/run/RunError"
+import { internalMessage, type RunError } from "@fastagentic/core/run/RunError"
 import { Cause, Effect, Option, Predicate, Schema, Stream } from "effect"
 import * as ByteSize from "effect/ByteSize"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
@@ -138,7 +138,7 @@ const errorOf = (cause: Cause.Cause<Failure>, caller: Caller): Effect.Effect<A2a
   if (error !== undefined) return Effect.succeed(error._tag === "RunError" ? A2aError.fromRunError(error) : error)
   return Effect.logError("An A2A request failed unexpectedly", cause).pipe(
     Effect.annotateLogs({ traceId: caller.traceId }),
-    Effect.as(A2aError.internal("internal error"))
+    Effect.as(A2aError.internal(internalMessage))
   )
 }
 

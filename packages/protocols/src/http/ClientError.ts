@@ -1,4 +1,5 @@
 // How a call over HTTP can fail on the side of its caller, besides the declared errors.
+import { InterruptDenied } from "@fastagentic/core/run/Run"
 import * as RunError from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as Schemas from "./Schemas.ts"
@@ -7,23 +8,41 @@ import * as Schemas from "./Schemas.ts"
 export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnected", {
   request: Schema.String,
   detail: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `The request ${this.request} got no answer: ${this.detail}`
+  }
+}
 
 /** An answer that is none of this protocol's. */
 export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>()("UnexpectedResponse", {
   request: Schema.String,
   status: Schema.Int,
   detail: Schema.String
-}) {}
+}) {
+  override get message() {
+    return `The request ${this.request} got an unexpected answer (${this.status}): ${this.detail}`
+  }
+}
 
 /** The run came to an end that is no answer: it crashed, was cancelled, or policy ended it. */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   tag: Schema.String,
   status: Schema.Int,
   detail: Schema.String
-}) {}
+}) {
+  override get message() {
+    return this.detail
+  }
+}
 
-export const Reason = Schema.Union([...RunError.Reason.members, Disconnected, UnexpectedResponse, RunFailed])
+export const Reason = Schema.Union([
+  ...RunError.Reason.members,
+  InterruptDenied,
+  Disconnected,
+  UnexpectedResponse,
+  RunFailed
+])
 
 export type Reason = typeof Reason.Type
 
@@ -34,8 +53,7 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
   runId: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    const { _tag, ...fields } = this.reason
-    return `${_tag} ${JSON.stringify(fields)}`
+    return this.reason.message
   }
 }
 
@@ -43,7 +61,12 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
 export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspended", {
   run: Schemas.Run,
   interrupts: Schema.Array(Schemas.Interrupt)
-}) {}
+}) {
+  override get message() {
+    const names = this.interrupts.map(({ name }) => name).join(", ")
+    return `The run "${this.run.runId}" waits for a decision about ${names}. Answer it, then follow the run.`
+  }
+}
 
 /** Whether the same call may go better a moment later. */
 export const isTransient = (error: unknown): boolean => {

@@ -2,6 +2,7 @@
 import type { AnySchema } from "@fastagentic/core/app/Agent"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { Failure } from "@fastagentic/core/run/Event"
+import { InterruptDenied } from "@fastagentic/core/run/Run"
 import * as RunError from "@fastagentic/core/run/RunError"
 import { Duration, Effect, Option, Redacted, Schedule, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -118,7 +119,9 @@ export const readOk = <S extends AnySchema>(answered: Answered, schema: S): Effe
 
 export const isOk = ({ response }: Answered) => response.status >= 200 && response.status < 300
 
-const decodeReason = Schema.decodeUnknownOption(Schema.toCodecJson(RunError.Reason))
+const decodeReason = Schema.decodeUnknownOption(
+  Schema.toCodecJson(Schema.Union([...RunError.Reason.members, InterruptDenied]))
+)
 
 /** Fails as a problem says. */
 export const refusal = (answered: Answered): Effect.Effect<never, ClientError> =>
@@ -156,6 +159,7 @@ const failDeclared = (declared: AnySchema, error: unknown): Effect.Effect<void, 
 /** Fails as a run did: with its declared error when it is one. */
 export const failed = Effect.fnUntraced(function*(failure: Failure, declared: AnySchema, runId: string) {
   if (failure.declared) yield* failDeclared(declared, failure.value)
-  const { message: detail, status, tag } = failure
-  return yield* new ClientError({ reason: new RunFailed({ tag, status, detail }), runId })
+  const { message: detail, status, tag, value } = failure
+  const reason = Option.getOrElse(decodeReason(value), () => new RunFailed({ tag, status, detail }))
+  return yield* new ClientError({ reason, runId })
 })

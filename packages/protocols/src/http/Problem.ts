@@ -1,6 +1,6 @@
 // The one error envelope of REST: RFC 9457 problem details.
 import type { Failure } from "@fastagentic/core/run/Event"
-import { asRule, Reason, type RunError } from "@fastagentic/core/run/RunError"
+import { asRule, internalMessage, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor } from "../internal/challenge.ts"
@@ -8,28 +8,48 @@ import { challengeFor } from "../internal/challenge.ts"
 /** A body that is not what a request may carry. */
 export class BadBody
   extends Schema.TaggedError<BadBody>()("BadBody", { detail: Schema.String }, { httpApiStatus: 400 })
-{}
+{
+  override get message() {
+    return `The body is not valid: ${this.detail}`
+  }
+}
 
 /** A body over the limit. */
 export class BodyTooLarge
   extends Schema.TaggedError<BodyTooLarge>()("BodyTooLarge", { limitBytes: Schema.Int }, { httpApiStatus: 413 })
-{}
+{
+  override get message() {
+    return `The body is over the limit of ${this.limitBytes} bytes. Send less.`
+  }
+}
 
 /** A body that is compressed: only plain ones are read. */
 export class UnsupportedEncoding extends Schema.TaggedError<UnsupportedEncoding>()("UnsupportedEncoding", {
   encoding: Schema.String
-}, { httpApiStatus: 415 }) {}
+}, { httpApiStatus: 415 }) {
+  override get message() {
+    return `The body is encoded as "${this.encoding}". Send it without compression.`
+  }
+}
 
 /** Nothing is served at this path and method. */
 export class NoSuchRoute
   extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
-{}
+{
+  override get message() {
+    return "Nothing is served at this path. /openapi.json lists the paths."
+  }
+}
 
 /** The path is served, with other methods. */
 export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("MethodNotAllowed", {
   method: Schema.String,
   allowed: Schema.Array(Schema.String)
-}, { httpApiStatus: 405 }) {}
+}, { httpApiStatus: 405 }) {
+  override get message() {
+    return `This path does not take ${this.method}. It takes ${this.allowed.join(", ")}.`
+  }
+}
 
 /** Problem details as they travel; `error` is the typed error itself, by its `_tag`. */
 export const Problem = Schema.Struct({
@@ -77,6 +97,7 @@ export const fromReason = Effect.fnUntraced(function*(reason: Known, about: Abou
     type: `urn:fastagentic:error:${reason._tag}`,
     title: reason._tag,
     status: statuses.get(reason._tag) ?? 500,
+    detail: reason.message,
     error,
     ...about
   }, headersOf(reason))
@@ -123,6 +144,7 @@ export const internal = (about: About) =>
     type: "urn:fastagentic:error:InternalError",
     title: "InternalError",
     status: 500,
+    detail: internalMessage,
     error: { _tag: "InternalError" },
     ...about
   })

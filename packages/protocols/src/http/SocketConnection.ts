@@ -14,7 +14,11 @@ import * as SocketFrames from "./SocketFrames.ts"
 import { goingAway, type Limits, type SocketClose, type SocketWriter } from "./SocketWriter.ts"
 
 /** Too many runs on one connection. */
-export class TooManyRuns extends Schema.TaggedError<TooManyRuns>()("TooManyRuns", { limit: Schema.Int }) {}
+export class TooManyRuns extends Schema.TaggedError<TooManyRuns>()("TooManyRuns", { limit: Schema.Int }) {
+  override get message() {
+    return `One connection follows at most ${this.limit} runs. Stop following one, or open another connection.`
+  }
+}
 
 /** What ends a connection. */
 export type Ending = SocketClose | SocketError
@@ -205,7 +209,7 @@ const problemOf = (
         type: "urn:fastagentic:error:TooManyRuns",
         title: "TooManyRuns",
         status: 429,
-        detail: `one connection follows at most ${reason.limit} runs`,
+        detail: reason.message,
         error: { _tag: reason._tag, limit: reason.limit },
         traceId: about.traceId,
         ...(about.runId === undefined ? {} : { runId: about.runId })

@@ -1,5 +1,5 @@
 // Failures as JSON-RPC errors: a code, a message for people, and in `data` the typed error with its trace id.
-import { asRule, type ReadFailed, Reason, type RunError } from "@fastagentic/core/run/RunError"
+import { asRule, internalMessage, type ReadFailed, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Cause, Data, Effect, Option, Schema } from "effect"
 
 export const parseError = -32700
@@ -28,7 +28,7 @@ export const statusOf = ({ reason }: RunError): number => statuses.get(reason._t
 /** A refusal of the runtime. Codes outside of JSON-RPC's own are HTTP statuses, so that 403 is 403 on every wire. */
 export const fromRunError = Effect.fnUntraced(function*(error: RunError, traceId: string) {
   const typed = yield* encodeReason(error)
-  return new McpError({ code: codeOf(error.reason), message: messageOf(error.reason), data: { ...typed, traceId } })
+  return new McpError({ code: codeOf(error.reason), message: error.message, data: { ...typed, traceId } })
 })
 
 /** The typed error as data, under `tag`; the cause of a failed store stays on the server. */
@@ -50,38 +50,6 @@ const codeOf = (reason: Reason): number => {
       return internalError
     default:
       return statuses.get(reason._tag) ?? internalError
-  }
-}
-
-const messageOf = (reason: Reason): string => {
-  switch (reason._tag) {
-    case "InvalidPayload":
-      return `Invalid arguments for ${reason.target}: ${
-        reason.issues.map(({ message, path }) => [path.join("."), message].filter((part) => part !== "").join(": "))
-          .join("; ")
-      }`
-    case "NotDeclared":
-      return `Unknown ${reason.kind}: ${reason.identifier}`
-    case "Unauthenticated":
-      return `Unauthenticated: ${reason.reason}`
-    case "Forbidden":
-      return `Forbidden: ${reason.rule}`
-    case "RateLimited":
-      return `Rate limited by "${reason.rule}": try again in ${reason.retryAfterMillis} ms`
-    case "HookBlocked":
-      return `Refused: ${reason.reason}`
-    case "BudgetExceeded":
-      return `Budget "${reason.budget}" is used up`
-    case "IdempotencyConflict":
-      return "The idempotency key was used before with other arguments"
-    case "ThreadBusy":
-      return `Run ${reason.runId} of thread "${reason.threadId}" has not ended`
-    case "RunFinished":
-      return `The run is ${reason.state}`
-    case "ShuttingDown":
-      return "The server is shutting down"
-    default:
-      return reason._tag
   }
 }
 
@@ -109,5 +77,5 @@ export const fromCause = Effect.fnUntraced(function*(cause: Cause.Cause<McpError
   if (!Cause.hasInterruptsOnly(cause)) {
     yield* Effect.annotateLogs(Effect.logError("An MCP request failed unexpectedly", cause), { traceId })
   }
-  return new McpError({ code: internalError, message: "Internal error", data: { tag: "InternalError", traceId } })
+  return new McpError({ code: internalError, message: internalMessage, data: { tag: "InternalError", traceId } })
 })

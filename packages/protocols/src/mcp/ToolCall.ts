@@ -2,7 +2,7 @@
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
-import { RunError } from "@fastagentic/core/run/RunError"
+import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { ReadError } from "@fastagentic/core/store/RunStore"
 import type * as Sdk from "@modelcontextprotocol/server"
@@ -52,15 +52,17 @@ export const run = (
     start(runtime, callable, call),
     "RunError",
     "InvalidPayload",
-    ({ _tag, issues, target }) =>
-      Effect.succeed(ToolResult.refused({ _tag, target, issues }, { [ToolResult.Meta.traceId]: call.caller.traceId }))
+    ({ _tag, issues, message, target }) =>
+      Effect.succeed(
+        ToolResult.refused({ _tag, message, target, issues }, { [ToolResult.Meta.traceId]: call.caller.traceId })
+      )
   )
 }
 
 const unknownTool = ({ caller, name }: ToolCall) =>
   new McpError({
     code: invalidParams,
-    message: `Unknown tool: ${name}`,
+    message: new NotDeclared({ kind: "tool", identifier: name }).message,
     data: { tag: "NotDeclared", kind: "tool", identifier: name, traceId: caller.traceId }
   })
 

@@ -44,8 +44,13 @@ const completed = (output: Schema.Json, structured: boolean, meta: Json): Sdk.Ca
     : { content, _meta: meta }
 }
 
-const failed = ({ message, rule, tag, value }: Failure, meta: Json): Sdk.CallToolResult =>
-  refused(value ?? { _tag: tag, message, ...(rule === undefined ? {} : { rule }) }, meta)
+const failed = ({ declared, message, rule, tag, value }: Failure, meta: Json): Sdk.CallToolResult =>
+  refused(
+    declared && value !== undefined
+      ? value
+      : { ...Object(value), _tag: tag, message, ...(rule === undefined ? {} : { rule }) },
+    meta
+  )
 
 /** A pause is told with everything that is needed to decide it. */
 const suspended = (
@@ -76,7 +81,9 @@ const suspended = (
       message: "The run waits for a decision.",
       runId: run.runId,
       interrupts: open,
-      ...(refusal === undefined ? {} : { refused: { _tag: refusal.reason._tag, ...asRule(refusal.reason) } })
+      ...(refusal === undefined
+        ? {}
+        : { refused: { _tag: refusal.reason._tag, message: refusal.message, ...asRule(refusal.reason) } })
     },
     { ...meta, [Meta.interrupts]: open }
   )

@@ -66,7 +66,9 @@ describe("SendMessage", () => {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "crash")
       assert.strictEqual(task.status.state, "TASK_STATE_FAILED")
-      assert.deepStrictEqual(task.status.message?.parts, [{ text: "the agent failed" }, {
+      assert.deepStrictEqual(task.status.message?.parts, [{
+        text: "The server failed unexpectedly. Its log has the cause under the trace id."
+      }, {
         data: { _tag: "InternalError" }
       }])
       assert.notInclude(JSON.stringify(yield* getTask(client, task.id)), "postgres")
@@ -113,7 +115,7 @@ describe("SendMessage", () => {
       const now = { messageId: "same", configuration: { returnImmediately: true } }
       assert.deepStrictEqual(yield* send(client, "Where is order 1042?", now), first)
       const conflict = yield* sendFails(client, "Where is order 1043?", { messageId: "same" })
-      assert.include(conflict.message, "messageId was used before")
+      assert.include(conflict.message, "has used this idempotency key with another input")
       assert.notStrictEqual((yield* send(client, "Where is order 1042?", { messageId: "other" })).id, first.id)
     }).pipe(Effect.scoped))
 })

@@ -118,7 +118,9 @@ describe("SendStreamingMessage", () => {
       assert.strictEqual(states(updates).at(-1), "TASK_STATE_REJECTED")
       const { status } = yield* getTask(client, taskOf(updates).id)
       assert.strictEqual(status.state, "TASK_STATE_REJECTED")
-      assert.deepStrictEqual(status.message?.parts, [{ text: "budget \"daily\" is used up" }, {
+      assert.deepStrictEqual(status.message?.parts, [{
+        text: "The budget \"daily\" is used up. Wait for its next period, or ask for a higher one."
+      }, {
         data: { _tag: "BudgetExceeded", rule: "budget: daily" }
       }])
     }).pipe(Effect.scoped))

@@ -54,7 +54,8 @@ describe("A task that waits", () => {
       assert.deepInclude(yield* refusal(answer), {
         status: 200,
         code: -32004,
-        message: `task "${first.id}" of this context has not ended`
+        message:
+          `The run "${first.id}" of the thread "${first.contextId}" has not ended. Wait for its end, or cancel it.`
       })
     }).pipe(Effect.scoped))
 })

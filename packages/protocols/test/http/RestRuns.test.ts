@@ -273,7 +273,11 @@ describe("REST decisions", () => {
       })
       yield* until(url, run.runId, "rejected")
       const repeated = yield* json(yield* get(`${url}/runs/${run.runId}`))
-      assert.deepInclude(repeated["error"], { tag: "ToolDenied", message: "too much", status: 403 })
+      assert.deepInclude(repeated["error"], {
+        tag: "ToolDenied",
+        message: "The call of the tool \"refund_order\" was denied: too much",
+        status: 403
+      })
     }).pipe(Effect.scoped))
 
   it.live("goes on by itself after the last of several, and resume has nothing to do before", () =>

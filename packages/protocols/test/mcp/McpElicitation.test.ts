@@ -89,7 +89,11 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       const edited = yield* Effect.promise(() => peer.callTool("refund", args))
       assert.deepStrictEqual(edited.structured, { orderId: 1042, refunded: 5 })
       const denied = yield* Effect.promise(() => peer.callTool("refund", args))
-      assert.deepInclude(JSON.parse(denied.text), { _tag: "ToolDenied", message: "too much", rule: "approval: refund" })
+      assert.deepInclude(JSON.parse(denied.text), {
+        _tag: "ToolDenied",
+        message: "The call of the tool \"refund\" was denied: too much",
+        rule: "approval: refund"
+      })
       const declined = yield* Effect.promise(() => peer.callTool("ship", { to: { city: "Rome" } }))
       assert.deepInclude(JSON.parse(declined.text), { _tag: "ToolDenied", rule: "approval: ship" })
     }).pipe(Effect.scoped))
@@ -165,7 +169,10 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       yield* rest(url, "ann", `/runs/${runId}/interrupts/${body.items[0].id}`, { decision: "deny", reason: "by REST" })
       yield* Deferred.succeed(over, undefined)
       const result = yield* Effect.promise(() => calling)
-      assert.deepInclude(JSON.parse(result.text), { _tag: "ToolDenied", message: "by REST" })
+      assert.deepInclude(JSON.parse(result.text), {
+        _tag: "ToolDenied",
+        message: "The call of the tool \"refund\" was denied: by REST"
+      })
     }).pipe(Effect.scoped))
 
   it.live("waits on when the client gives up its call", () =>
