@@ -9,7 +9,7 @@ class Greeter extends Agent.make("greeter", {
 const GreeterLayer = Greeter.toLayer(Effect.fn(function*({ name }) {
   yield* Run.emit(Event.token(`Hello, ${name}. `))
   const mood = yield* Run.step("mood", Effect.succeed("fine")) // journaled: never runs twice
-  const ok = yield* Effect.orDie(Run.interrupt("ok", { schema: Schema.Boolean })) // pauses, over any restart
+  const ok = yield* Run.interrupt("ok", { schema: Schema.Boolean }) // pauses over any restart; a denial answers 403
   return `${name} is ${mood}: ${ok}`
 }))
 
