@@ -88,6 +88,7 @@ describe("Pins", () => {
       new E.StoreUnavailable({ operation: "commit", cause: new Error("password=secret") }),
       new E.JournalDamaged({ runId: "r1", what: "event 3" }),
       new E.ThreadBusy({ threadId: "t1", runId: "r1" }),
+      new E.ScheduleExists({ id: "nightly", declared: true }),
       new E.ShuttingDown()
     ]
     assert.sameMembers(reasons.map(({ _tag }) => _tag), [
@@ -113,6 +114,7 @@ describe("Pins", () => {
       "The store is not available. Try again in a moment.",
       "The stored data of the run \"r1\" is damaged (event 3). An operator has to look at it.",
       "The run \"r1\" of the thread \"t1\" has not ended. Wait for its end, or cancel it.",
+      "There is a schedule \"nightly\" already, which the app declares. Choose another id.",
       "The server is shutting down. Try again in a moment."
     ])
     const others = [

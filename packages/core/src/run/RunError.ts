@@ -236,7 +236,7 @@ export class AmbiguousName extends Schema.TaggedError<AmbiguousName>()("Ambiguou
 }, { httpApiStatus: 500 }) {
   override get message() {
     const where = this.place === "" ? "" : ` in "${this.place}"`
-    return `two branches that run side by side use the name "${this.name}"${where}: give each branch a place of its ` +
+    return `Two branches that run side by side use the name "${this.name}"${where}: give each branch a place of its ` +
       "own with Run.all or Run.scope, or use names that differ"
   }
 }
@@ -249,7 +249,7 @@ export class NotStorable extends Schema.TaggedError<NotStorable>()("NotStorable"
 }, { httpApiStatus: 500 }) {
   override get message() {
     const where = this.path === "" ? "" : ` at ${this.path}`
-    return `step "${this.step}" came to ${this.found}${where}, which JSON cannot hold: use Run.stepWith with a schema`
+    return `Step "${this.step}" came to ${this.found}${where}, which JSON cannot hold: use Run.stepWith with a schema`
   }
 }
 
@@ -267,7 +267,13 @@ export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
 export class ScheduleExists extends Schema.TaggedError<ScheduleExists>()("ScheduleExists", {
   id: Schema.String,
   declared: Schema.Boolean
-}, { httpApiStatus: 409 }) {}
+}, { httpApiStatus: 409 }) {
+  override get message() {
+    return `There is a schedule "${this.id}" already${
+      this.declared ? ", which the app declares" : ""
+    }. Choose another id.`
+  }
+}
 
 /** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {
