@@ -189,7 +189,7 @@ export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, 
             Effect.gen(function*() {
               const { error, state } = yield* settle("lab")
               assert.deepStrictEqual([state, error?.tag], ["failed", "NotStorable"])
-              assert.match(error?.message ?? "", new RegExp(`step "value" came to ${found}.*Run\\.stepWith`, "u"))
+              assert.match(error?.message ?? "", new RegExp(`Step "value" came to ${found}.*Run\\.stepWith`, "u"))
             })
           )
         ))

@@ -20,14 +20,15 @@ export const makeHandle = (node: RunSupervisor, { protocol }: Caller, run: RunRe
     (found) => found === undefined ? Effect.fail(notFound(runId)) : Effect.succeed(found)
   )
 
-  /** The run may have moved on since the handle was made. */
-  const checkCursor = (after: number): Effect.Effect<void, RunError> =>
-    within(run, after) ? Effect.void : Effect.flatMap(current, (now) =>
-      within(now, after) ? Effect.void : Effect.fail(
-        new RunError({
-          reason: new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${now.seq}` })
-        })
-      ))
+  /** Asks the store, which may hold an event a moment before the node that drives the run knows of its commit. */
+  const checkCursor = Effect.fnUntraced(function*(after: number) {
+    if (within(run, after)) return
+    const stored = yield* asRunError(store.get(runId))
+    if (stored === undefined) return yield* Effect.fail(notFound(runId))
+    if (within(stored, after)) return
+    const reason = new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${stored.seq}` })
+    return yield* Effect.fail(new RunError({ reason }))
+  })
 
   return {
     run,
