@@ -1,6 +1,6 @@
 /**
- * CPU that the whole door adds to a call: everything on beside everything off, in turn, in the same run. With `TRACED=yes`
- * what telemetry adds to that: everything on and told to a collector beside everything on.
+ * CPU that the whole door adds to a call: everything on against everything off, alternating in one run. With `TRACED=yes`,
+ * the CPU that telemetry adds: everything on with a collector against everything on without.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
@@ -20,7 +20,7 @@ const only = process.env["ONLY"] ?? ""
 const concurrency = 16
 const traced = process.env["TRACED"] === "yes"
 const [what, atMostMillis] = traced ? ["telemetry", 0.15] : ["the door", 0.25]
-/** A process is as fast as it gets after so many rounds. */
+/** Rounds that warm a process up. */
 const warming = 3
 
 const agents = [
@@ -50,7 +50,7 @@ try {
   rmSync(folder, { recursive: true })
 }
 
-/** Two processes differ for as long as they live, whatever is on in them: each pair is a fresh one. */
+/** Two processes differ for as long as they live, so each pair is a fresh one. */
 async function compare(name: string, store: string, durable: boolean) {
   const costs = agents.map(() => ({ off: new Array<number>(), on: new Array<number>() }))
   for (let pair = 0; pair < pairs; pair++) await measurePair(costs, join(folder, `${name}-${pair}`), store, durable)

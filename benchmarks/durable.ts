@@ -1,4 +1,4 @@
-/** Durable runs beside their peers: how long, how many, at what cost, how soon after a kill. See README.md. */
+/** Durable runs compared with peers: latency, throughput, CPU, and the time to resume after a kill. See README.md. */
 import { type Contender, gather, type Name } from "./durable/contender.ts"
 import { describeMachine } from "./durable/machine.ts"
 import { type Continuation, continuation, firstEvent, median, overHttp, underLoad } from "./durable/measure.ts"
@@ -19,8 +19,8 @@ interface Live {
 }
 
 /**
- * Asks everybody once in each round, so that whatever else happens on the machine happens to all. What is asked for may
- * be several numbers: one row of medians for each.
+ * Measures every contender once per round, so that a disturbance of the machine affects all of them. A measurement may
+ * return several numbers: one row of medians for each.
  */
 const inTurn = async (
   among: ReadonlyArray<Live>,
@@ -42,7 +42,7 @@ const measureLatency = async (report: Report, live: ReadonlyArray<Live>, place: 
   const among = place === "over HTTP" ? live : live.filter(({ contender }) => contender.name !== "restate")
   const ask = ({ app, contender }: Live, steps: number) =>
     place === "over HTTP" ? overHttp(contender, runs, steps) : app.inside(runs, steps)
-  // Only warms up.
+  // The first round only warms up.
   for (const one of among) await ask(one, 10)
   const [one = {}, ten = {}, fifty = {}] = await inTurn(
     among,

@@ -1,4 +1,4 @@
-/** Our two engines beside each other, on SQLite and on PostgreSQL with one node. See README.md. */
+/** Our two engines compared, on SQLite and on PostgreSQL with one node. See README.md. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

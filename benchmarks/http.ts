@@ -1,4 +1,4 @@
-/** CPU per request of the hot paths, beside a raw node:http server in the same run. */
+/** CPU per request of the hot paths, compared with a raw node:http server in the same run. */
 import { type Load, send } from "./load.ts"
 import { start } from "./process.ts"
 

@@ -4,7 +4,7 @@ import { Agent, request } from "node:http"
 export interface Load {
   readonly path: string
   readonly body: unknown
-  /** What every answer must contain; a benchmark of wrong answers measures nothing. */
+  /** The text that every answer must contain; a benchmark of wrong answers measures nothing. */
   readonly expect: string
   readonly headers?: Record<string, string>
 }
@@ -30,7 +30,7 @@ const once = (agent: Agent, url: string, load: Load): Promise<void> =>
     outgoing.end(body)
   })
 
-/** Sends `count` requests, `concurrency` at a time, and gives the seconds it took, and to `onEach` its milliseconds. */
+/** Sends `count` requests, `concurrency` at a time; returns the seconds, and gives each request's milliseconds to `onEach`. */
 export const send = (
   url: string,
   load: Load,

@@ -1,4 +1,4 @@
-/** Resident memory of the server after 5,000 and after 50,000 runs: kept nowhere, kept in a SQLite file, and kept there for a second. */
+/** Resident memory of the server after 5,000 and after 50,000 runs: in memory, in a SQLite file, and in one with a retention of a second. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { loadavg, tmpdir } from "node:os"
 import { join } from "node:path"

@@ -1,4 +1,4 @@
-/** Server processes as a benchmark sees them: started, asked for their CPU time and memory, stopped. */
+/** Server processes of a benchmark: started, read for their CPU time and memory, stopped. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { createServer } from "node:net"
@@ -46,6 +46,8 @@ const profiling = process.env["CPU_PROF"] === undefined
 /**
  * `store` is what `--store` names, `retention` what `--retention` says, `env` what a server of ours reads besides; the raw
  * server keeps nothing anyway. `benchmarks` is the folder of the checkout that is measured: this one, or a commit's.
+ * `store` is the value of `--store`, `retention` that of `--retention`, `env` further variables of our server; the raw
+ * server keeps nothing.
  */
 export const start = async (
   command: Command,
@@ -75,13 +77,13 @@ export const start = async (
 /** User and system time of a process so far, in milliseconds: fields 14 and 15 of /proc/PID/stat, in ticks of 10 ms. */
 export const cpuMillis = (pid: number | undefined): number => sumOfTicks(pid, 2)
 
-/** From the scheduler's own count, in nanoseconds: a turn of a second is too short for ticks. */
+/** CPU time from the scheduler, in nanoseconds: a turn of a second is too short for ticks. */
 const threadMillis = (pid: number | undefined): number =>
   readdirSync(`/proc/${pid}/task`)
     .reduce((sum, task) => sum + Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]), 0) /
   1_000_000
 
-/** The same of a process and its children, also of those that have ended: a PostgreSQL has one for each connection. */
+/** The same for a process and its children, including ended ones: a PostgreSQL has one for each connection. */
 export const cpuMillisOfTree = (pid: number | undefined): number =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter((child) => child !== "")
     .reduce((sum, child) => sum + cpuMillisOfTree(Number(child)), sumOfTicks(pid, 4))

@@ -1,6 +1,6 @@
 /**
- * Kills real servers while they run agents, and says what is left: on SQLite one process, on PostgreSQL and on Redis three. `CHAOS_SEED`
- * repeats the same blows; `CHAOS_RUNS`, `CHAOS_AT_ONCE` and `CHAOS_SECONDS` say how much for each store.
+ * Kills real servers while they run agents and checks the result: one process on SQLite, three on PostgreSQL and on Redis. `CHAOS_SEED`
+ * repeats the same kills; `CHAOS_RUNS`, `CHAOS_AT_ONCE` and `CHAOS_SECONDS` set the amount for each store.
  */
 import { Redacted } from "effect"
 import { chaos, isBroken, lineOf, type Options } from "../packages/cli/test/chaos/chaos.ts"

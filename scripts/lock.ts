@@ -1,5 +1,5 @@
 /**
- * Completes package-lock.json with the packages of other platforms, which npm leaves out when it cannot see them; `npm ci`
+ * Adds the packages of other platforms to package-lock.json, which npm omits when they are not installed; `npm ci`
  * refuses a lock file without them. With `--check`, fails when some are missing.
  */
 import { readFileSync, writeFileSync } from "node:fs"
@@ -29,7 +29,7 @@ const resolves = (path: string, name: string): boolean => {
   return path !== "" && resolves(path.slice(0, Math.max(0, path.lastIndexOf("node_modules/") - 1)), name)
 }
 
-/** Platform packages say in their names what they are for. */
+/** Platform packages name their platform. */
 const platformEntry = (name: string, version: string, dependent: Entry): Entry | undefined => {
   const words = name.split(/[-/@]/)
   const os = words.filter((word) => systems.includes(word))

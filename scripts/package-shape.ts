@@ -17,7 +17,7 @@ const pack = (staged: string): string => {
   return join(folder, filename)
 }
 
-/** The subpaths that a wildcard of `exports` stands for; attw does not look behind wildcards by itself. */
+/** The subpaths that match a wildcard of `exports`; attw does not expand wildcards. */
 const subpaths = (staged: string): ReadonlyArray<string> => {
   const { exports } = JSON.parse(readFileSync(join(staged, "package.json"), "utf8")) as Exports
   return Object.entries(exports).flatMap(([subpath, target]) => {

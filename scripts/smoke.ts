@@ -1,4 +1,4 @@
-/** The README's start command, asked over real sockets what the example promises, stopped and started again. */
+/** Runs the README's start command, checks the example over real sockets, stops it and starts it again. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync } from "node:fs"
@@ -20,7 +20,7 @@ const healthy = async (server: ChildProcess, url: string): Promise<void> => {
   throw new Error("GET /health did not answer 200 within 20 s")
 }
 
-/** npm and the server it started are one process group, led by the pid we started. */
+/** npm and the server are one process group, led by the pid that we started. */
 const signal = (server: ChildProcess, name: NodeJS.Signals): void => {
   if (server.pid === undefined || exited(server)) return
   process.kill(-server.pid, name)
@@ -37,7 +37,7 @@ const stop = async (server: ChildProcess): Promise<void> => {
 
 const store = join(mkdtempSync(join(tmpdir(), "fastagentic-smoke-")), "acme.db")
 
-/** `npm start` as a newcomer would, on a store of its own. */
+/** Runs `npm start` on a store of its own. */
 const serve = async (use: (url: string) => Promise<void>): Promise<void> => {
   const port = await freePort()
   const server = spawn("npm", ["start"], {
@@ -87,7 +87,7 @@ await serve(async (url) => {
   const card = await (await fetch(`${url}/.well-known/agent-card.json`)).json()
   expect("the first skill of the card", card.skills[0].id, "support")
   const schema = await (await fetch(`${url}/mcp/schema`)).json()
-  expect("that MCP lists find_order", schema.tools.some((tool: { name: string }) => tool.name === "find_order"), true)
+  expect("MCP lists find_order", schema.tools.some((tool: { name: string }) => tool.name === "find_order"), true)
   expect("the page of documents", (await fetch(`${url}/docs`)).status, 200)
 })
 

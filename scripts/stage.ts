@@ -1,7 +1,7 @@
 /**
- * Copies each public package, as it is to be published, to a folder: `node scripts/stage.ts <folder>`.
+ * Copies each public package, ready to publish, to a folder: `node scripts/stage.ts <folder>`.
  *
- * npm ignores `publishConfig.exports`, so the staged package.json has it merged in; development fields are gone.
+ * npm ignores `publishConfig.exports`, so the staged package.json has it merged in; development fields are removed.
  * Run `tsc -b` first. A release publishes the staged folders.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"

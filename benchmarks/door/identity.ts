@@ -1,4 +1,4 @@
-/** An identity provider on loopback, and the token of one caller. */
+// An identity provider on loopback, and the token of one caller.
 import { generateKeyPairSync, sign } from "node:crypto"
 import { createServer } from "node:http"
 

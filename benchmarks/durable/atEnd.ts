@@ -1,4 +1,4 @@
-/** What has to be undone when the benchmark ends, however it ends, in reverse order. */
+// Cleanup that runs when the benchmark ends for any reason, in reverse order.
 const undo: Array<() => void> = []
 
 export const atEnd = (one: () => void) => void undo.push(one)

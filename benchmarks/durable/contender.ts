@@ -1,4 +1,4 @@
-/** Who is measured: our server on two stores, DBOS on the same PostgreSQL, Restate behind its own server. */
+// The measured systems: our server on two stores, DBOS on the same PostgreSQL, Restate behind its own server.
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -15,13 +15,13 @@ export type Name = "sqlite" | "postgres" | "dbos" | "restate"
 
 export interface Contender {
   readonly name: Name
-  /** What clients speak to. */
+  /** The URL for clients. */
   readonly url: string
-  /** A run of so many steps, each of which takes so many milliseconds. */
+  /** A run of `steps` steps of `millis` milliseconds. */
   readonly walk: (steps: number, millis: number) => Load
-  /** Starts a process that runs handlers: on the contender's own port, or as one more node. */
+  /** Starts a process that runs handlers: on the contender's own port, or as another node. */
   readonly spawn: (environment?: Readonly<Record<string, string>>, port?: number) => ServerProcess
-  /** CPU time of whatever it needs besides its process: the database, the Restate server. */
+  /** CPU time of its other processes: the database, the Restate server. */
   readonly cpuBehind: () => number
 }
 
@@ -61,7 +61,7 @@ export const dbos = async ({ database, pid }: Postgres): Promise<Contender> => {
   }
 }
 
-/** The server as it comes: its own settings, of which only the places and the ports are ours. */
+/** The server with its default settings; only paths and ports are ours. */
 export const restate = async (program: string): Promise<Contender> => {
   const folder = mkdtempSync(join(tmpdir(), "bench-restate-"))
   const [ingress = 0, admin = 0, fabric = 0, port = 0] = [
@@ -113,7 +113,7 @@ const register = async (url: string, uri: string) => {
   }
 }
 
-/** Whoever can take part, and why others cannot. */
+/** The contenders that can run here, and the reasons why others cannot. */
 export const gather = async (postgres: Postgres | string) => {
   const missing = peers.install()
   const absent: Array<string> = []

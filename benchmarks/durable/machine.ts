@@ -1,4 +1,4 @@
-/** Where the numbers come from: they mean nothing without it. */
+// Describes the machine; the numbers mean nothing without it.
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs"
 import { cpus, loadavg, tmpdir } from "node:os"
 import { join } from "node:path"
@@ -8,7 +8,7 @@ export const describeMachine = (): string =>
   `${cpus().length} x ${cpus()[0]?.model}, node ${process.version}, 4 KiB written and flushed to ${tmpdir()} in ` +
   `${flushMillis().toFixed(2)} ms, load before ${loadavg().map((one) => one.toFixed(1)).join(" ")}`
 
-/** What a commit costs at the least: the databases lie in the same folder. */
+/** The least cost of a commit: the databases are in the same folder. */
 const flushMillis = () => {
   const folder = mkdtempSync(join(tmpdir(), "bench-flush-"))
   const file = openSync(join(folder, "file"), "w")

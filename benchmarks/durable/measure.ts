@@ -1,4 +1,4 @@
-/** What is measured, one function for each question. */
+// The measurements, one function for each question.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { Agent, request } from "node:http"
 import { tmpdir } from "node:os"
@@ -12,14 +12,14 @@ import type { ServerProcess } from "./serverProcess.ts"
 export const median = (values: ReadonlyArray<number>) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN
 
-/** Milliseconds of each of so many runs over HTTP, one after the other on one connection, until the whole answer is in. */
+/** Milliseconds of each run over HTTP, one after the other on one connection, until the whole answer is received. */
 export const overHttp = async (contender: Contender, count: number, steps: number): Promise<ReadonlyArray<number>> => {
   const millis: Array<number> = []
   await send(contender.url, contender.walk(steps, 0), count, 1, (one) => millis.push(one))
   return millis
 }
 
-/** Runs for each second and CPU milliseconds for each step, with so many clients at once. */
+/** Runs per second and CPU milliseconds per step, with `clients` clients at once. */
 export const underLoad = async (
   contender: Contender,
   app: ServerProcess,
@@ -33,7 +33,7 @@ export const underLoad = async (
   return { runsPerSecond: load.runs / seconds, ownPerStep: own / steps, allPerStep: (own + behind) / steps }
 }
 
-/** Milliseconds from the request to the first byte of a durable stream's first event, which is committed by then. */
+/** Milliseconds from the request to the first byte of a durable stream's first event, which is already committed. */
 export const firstEvent = async (contender: Contender, count: number): Promise<ReadonlyArray<number>> => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const { body, path } = contender.walk(10, 0)
@@ -67,13 +67,13 @@ const firstOf = (agent: Agent, url: string, body: unknown): Promise<number> =>
 
 export interface Continuation {
   readonly millis: number
-  /** Steps that had been committed and were run again all the same. */
+  /** Committed steps that ran again. */
   readonly repeated: number
 }
 
 /**
- * Kills the process in the middle of a run and waits until another takes up the run's next step: one that is started at
- * the moment of the kill, or one that is there already.
+ * Kills the process in the middle of a run and waits until another process begins the run's next step: one that starts at
+ * the moment of the kill, or one that is already running.
  */
 export const continuation = async (contender: Contender, how: "restart" | "other node"): Promise<Continuation> => {
   const folder = mkdtempSync(join(tmpdir(), "bench-witness-"))
@@ -84,7 +84,7 @@ export const continuation = async (contender: Contender, how: "restart" | "other
   const standby = how === "restart" ? undefined : await contender.spawn(environment, await freePort()).ready()
   let heir = standby
   try {
-    // The connection is lost with the process; where it is not, the answer is of no interest.
+    // The connection breaks with the process; any answer is ignored.
     send(contender.url, contender.walk(30, 50), 1, 1).catch(() => {})
     const by = (process: ServerProcess | undefined) => stepsSeen(witness).filter(({ pid }) => pid === process?.pid)
     await until(() => by(victim).some(({ step }) => step === 5))
@@ -95,7 +95,7 @@ export const continuation = async (contender: Contender, how: "restart" | "other
     await until(() => by(heir).some(({ step }) => step === 30))
     await sleep(200)
     const after = by(heir)
-    // The last step of the victim was under way: to run it again is no fault.
+    // The victim's last step was not committed, so running it again is correct.
     const committed = new Set(by(victim).slice(0, -1).map(({ step }) => step))
     return {
       millis: (after[0]?.at ?? NaN) - killedAt,

@@ -1,4 +1,4 @@
-/** A PostgreSQL of the benchmark's own, with the settings it is installed with: a commit is on the disk. */
+// A PostgreSQL of the benchmark's own with its default settings: a commit is on disk.
 import { spawn, spawnSync } from "node:child_process"
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -10,7 +10,7 @@ import { atEnd } from "./atEnd.ts"
 export interface Postgres {
   readonly version: string
   readonly pid: number | undefined
-  /** Makes a database and gives its URL. */
+  /** Creates a database and returns its URL. */
   readonly database: (name: string) => string
 }
 
@@ -21,7 +21,7 @@ const folder = () => {
   return versions.map((version) => join(root, version, "bin")).find((bin) => existsSync(join(bin, "initdb")))
 }
 
-/** PostgreSQL refuses to run as root: somebody else does. */
+/** PostgreSQL refuses to run as root, so another user runs it. */
 const identity = () => {
   if (process.getuid?.() !== 0) return {}
   const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"))
@@ -29,7 +29,7 @@ const identity = () => {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-/** Starts it, or says why not. */
+/** Starts it, or returns the reason why it cannot. */
 export const startPostgres = async (): Promise<Postgres | string> => {
   const bin = folder()
   if (bin === undefined) return "PostgreSQL is not installed under /usr/lib/postgresql"

@@ -1,4 +1,4 @@
-/** A table that is written while it is measured, and what of it misses its target. */
+// A table that is printed during the measurement, and the targets it misses.
 import { loadavg } from "node:os"
 import type { Name } from "./contender.ts"
 
@@ -11,7 +11,7 @@ interface Target {
 
 const names = ["sqlite", "postgres", "dbos", "restate"] as const
 
-/** A row from what is known of each; what is not known, or not a number, leaves its cell empty. */
+/** A row of values; a missing value or one that is no number leaves its cell empty. */
 export const cellsOf = (of: (name: Name) => number | undefined): Cells =>
   Object.fromEntries(names.map((name) => [name, of(name)]).filter(([, value]) => Number.isFinite(value)))
 

@@ -1,4 +1,4 @@
-/** A process under measurement: one of `servers/` or of `peers/`, told by its environment what to serve. */
+// A measured process: one of `servers/` or of `peers/`, configured by its environment.
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { atEnd } from "./atEnd.ts"
@@ -12,7 +12,7 @@ export class ServerProcess {
     this.port = port
   }
 
-  /** Starts the process without waiting until it answers. */
+  /** Starts the process without waiting for it. */
   static spawn(script: string, port: number, environment: Readonly<Record<string, string>>): ServerProcess {
     const child = spawn(process.execPath, ["--disable-warning=DeprecationWarning", ...profiling, script], {
       env: { ...process.env, ...environment, PORT: `${port}` },
@@ -26,13 +26,13 @@ export class ServerProcess {
     return this.child.pid
   }
 
-  /** Waits until it serves. */
+  /** Waits until it answers. */
   async ready(): Promise<this> {
     await this.message()
     return this
   }
 
-  /** Runs that take no HTTP, and their milliseconds. */
+  /** The milliseconds of runs without HTTP. */
   async inside(count: number, steps: number): Promise<ReadonlyArray<number>> {
     this.child.send({ count, steps })
     return Array.from(Object(await this.message()), Number)

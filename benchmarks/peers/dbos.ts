@@ -1,4 +1,4 @@
-/** The same walk as a DBOS workflow, behind the plainest HTTP server there is. */
+/** The same workflow in DBOS, behind a bare HTTP server. */
 import { DBOS } from "@dbos-inc/dbos-sdk"
 import { createServer } from "node:http"
 import { answerInside } from "../servers/inside.ts"

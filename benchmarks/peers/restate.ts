@@ -1,4 +1,4 @@
-/** The same walk as a Restate handler. The Restate server calls it, clients call the Restate server. */
+/** The same workflow as a Restate handler. The Restate server calls it, clients call the Restate server. */
 import * as restate from "@restatedev/restate-sdk"
 import { createServer } from "node:http2"
 import { work } from "../servers/work.ts"

@@ -1,5 +1,5 @@
 /**
- * An app behind a door where everything is on, or nothing: `DOOR` says which, `STORE` names a SQLite file or nothing. With
+ * An app behind a door with everything on or everything off: `DOOR` says which, `STORE` names a SQLite file or nothing. With
  * `OTEL_*` variables it is traced.
  */
 import { Effect, Layer, Schema } from "effect"
@@ -42,7 +42,7 @@ class Paid extends Agent.make("paid", { description: "The same after a call of a
 const Declared = App.make("door", { version: "1.0.0", agents: [Echo, Paid] })
 const Door = on ? Declared.hook(Nothing) : Declared
 
-/** Reserves and settles, as adapters do around each call of a model. */
+/** Reserves and settles, as adapters do around each model call. */
 const callModel = Effect.gen(function*() {
   const run = yield* Run.CurrentRun
   const grant = yield* run.spend({
@@ -90,7 +90,7 @@ const Silent = Layer.succeed(Audit.Audit, {
 
 const Open = Layer.mergeAll(Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited, Silent)
 
-// An ordinary end, with the profile that may be asked for.
+// A normal exit writes the profile that `CPU_PROF` requests.
 process.on("SIGTERM", () => process.exit())
 
 const port = Number(process.env["PORT"])

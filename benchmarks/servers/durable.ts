@@ -1,4 +1,4 @@
-/** Our side of the durable runs: one agent that walks in steps, on the store that `STORE` names. */
+/** Our side of the durable runs: one agent with several steps, on the store that `STORE` names. */
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { Agent, App, Caller, Defaults, Run, Runtime, Server, Sqlite } from "fastagentic"
 import { ClusterStores } from "fastagentic/cluster"

@@ -1,4 +1,4 @@
-/** The measured app, served by `fastagentic run`: nothing is switched on that is not by default. */
+/** The measured app, served by `fastagentic run` with its defaults. */
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"

@@ -1,4 +1,4 @@
-/** The harness asks a server process for runs that take no HTTP: one after the other, timed in the process. */
+/** Runs without HTTP: the harness asks a server process for them, one after the other, timed in the process. */
 
 /** Answers each request for `count` runs of `steps` steps with their milliseconds. */
 export const answerInside = (run: (steps: number) => Promise<unknown>) => {
@@ -12,7 +12,7 @@ export const answerInside = (run: (steps: number) => Promise<unknown>) => {
     }
     process.send?.(millis)
   })
-  // An ordinary end, with the profile that may be asked for.
+  // A normal exit writes the profile that `CPU_PROF` requests.
   process.on("SIGTERM", () => process.exit())
   process.send?.("ready")
 }

@@ -19,15 +19,15 @@ interface Search {
 }
 
 /**
- * The shop's orders and what was paid back of them.
+ * The shop's orders and their refunds.
  *
- * Orders come from a file, refunds are kept in memory: a restart forgets them, while the runs that asked for them keep
- * what they were told. A shop has a database here.
+ * Orders come from a file, refunds are kept in memory: a restart forgets them, while the runs that made them keep their
+ * results. A real shop has a database here.
  */
 export class Orders extends Context.Service<Orders, {
   readonly find: (orderId: number) => Effect.Effect<Order, OrderNotFound>
   readonly search: (search: Search) => Effect.Effect<typeof OrderPage.Type>
-  /** Pays back once for each key, however often it is asked. */
+  /** Refunds once for each key, however often it is called. */
   readonly refund: (request: {
     readonly key: string
     readonly orderId: number

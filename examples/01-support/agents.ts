@@ -39,7 +39,7 @@ export const EchoLayer = Echo.toLayer(({ text }) =>
 const One = Schema.Union([Schema.Struct({ id: OrderId }), Schema.Struct({ orderId: OrderId })])
 const Found = Schema.decodeUnknownOption(Schema.Union([One, Schema.Struct({ items: Schema.Array(One) })]))
 
-/** The orders that the tools have spoken of. */
+/** The orders in the tools' results. */
 const orderIds = (results: ReadonlyArray<ModelLoop.ToolResult>): ReadonlyArray<number> => {
   const ids = results.flatMap(({ isError, result }) => {
     const found = isError ? undefined : Option.getOrUndefined(Found(result))

@@ -27,7 +27,7 @@ const TriageLayer = Triage.toLayer(({ severity }) =>
     : "A customer has a question. Find the order and answer in one sentence."
 )
 
-/** All that the app does, with the model left open. */
+/** The whole app except the model. */
 export const Handlers = Layer.mergeAll(SupportLayer, EchoLayer, HandbookLayer, TriageLayer).pipe(
   Layer.provideMerge(SupportToolsLayer),
   Layer.provide(Orders.layer)

@@ -23,7 +23,7 @@ export const Order = Schema.Struct({
 
 export type Order = typeof Order.Type
 
-/** `next` is where the following page starts. */
+/** `next` is the cursor of the following page. */
 export const OrderPage = Schema.Struct({ items: Schema.Array(Order), next: Schema.NullOr(Schema.String) })
 
 export const Refund = Schema.Struct({
@@ -47,7 +47,7 @@ export class PageNotFound
   extends Schema.TaggedError<PageNotFound>()("PageNotFound", { topic: Schema.String }, { httpApiStatus: 404 })
 {}
 
-/** What can still be paid back, to the cent. */
+/** The amount that can still be refunded, to the cent. */
 export const left = (order: Order): number =>
   order.state === "paid" || order.state === "shipped" || order.state === "delivered"
     ? cents(order.amount - (order.refunded ?? 0))

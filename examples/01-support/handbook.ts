@@ -12,7 +12,7 @@ export class Handbook extends Resource.make("handbook", "handbook://{topic}", {
 
 const folder = new URL("handbook/", import.meta.url)
 
-/** Pages are read once, at the start: a topic is a key and never becomes a path. */
+/** Pages are read once, at the start: a topic is a key and never a path. */
 const pages = Effect.gen(function*() {
   const files = yield* Effect.promise(() => readdir(folder))
   const read = Effect.fnUntraced(function*(file: string) {

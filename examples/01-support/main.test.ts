@@ -35,9 +35,9 @@ const openInterrupt = Effect.fnUntraced(function*(runId: string) {
   return all.find(({ state }) => state === "open")
 })
 
-const answer = Effect.fnUntraced(function*(runId: string, given: Interrupt.Answer) {
+const answer = Effect.fnUntraced(function*(runId: string, decision: Interrupt.Answer) {
   const runtime = yield* Runtime.Runtime
-  yield* runtime.answer(caller, runId, (yield* openInterrupt(runId))?.id ?? "", given)
+  yield* runtime.answer(caller, runId, (yield* openInterrupt(runId))?.id ?? "", decision)
   return yield* runtime.await(caller, runId)
 })
 
@@ -50,11 +50,11 @@ const tokens = Effect.fnUntraced(function*(runId: string) {
 const amount = 84.7
 
 describe("the orders", () => {
-  it("are what the generator makes", () => {
+  it("orders.json is the generator's output", () => {
     assert.deepStrictEqual<unknown>(data, generate())
   })
 
-  it("add up", () => {
+  it("every order's amount is the sum of its lines", () => {
     const orders = Schema.decodeUnknownSync(Schema.Array(Order))(data)
     assert.isAtLeast(orders.length, 240)
     assert.strictEqual(new Set(orders.map(({ state }) => state)).size, 6)
@@ -66,7 +66,7 @@ describe("the orders", () => {
     }
   })
 
-  it.effect("are paid back once for each key, and no cent too much", () =>
+  it.effect("a refund is made once for each key and never exceeds the order's amount", () =>
     Effect.gen(function*() {
       const orders = yield* Orders
       const once = yield* orders.refund({ key: "a", orderId: 1042, amount: 80 })
@@ -79,9 +79,9 @@ describe("the orders", () => {
 })
 
 describe("support", () => {
-  it("is an app", () => assert.isTrue(App.isRunnable(app)))
+  it("the file exports a runnable app", () => assert.isTrue(App.isRunnable(app)))
 
-  it.effect("finds an order", () =>
+  it.effect("the agent finds an order", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 1042?")
       assert.strictEqual(run.state, "completed")
@@ -92,7 +92,7 @@ describe("support", () => {
       assert.isAbove(run.usage?.outputTokens ?? 0, 0)
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("fails with its own error", () =>
+  it.effect("an unknown order fails with OrderNotFound", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 999999?")
       assert.strictEqual(run.state, "failed")
@@ -100,7 +100,7 @@ describe("support", () => {
       assert.deepStrictEqual(run.error?.value, { _tag: "OrderNotFound", orderId: 999999 })
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("asks before it refunds, and remembers it", () =>
+  it.effect("a refund waits for an approval and is visible afterwards", () =>
     Effect.gen(function*() {
       const paused = yield* ask("Refund order 1042 in full")
       assert.strictEqual(paused.state, "suspended")
@@ -119,7 +119,7 @@ describe("support", () => {
       assert.include(Object((yield* ask("Where is order 1042?")).output).answer, "is refunded")
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("refunds what was approved, not what was asked", () =>
+  it.effect("an edited approval refunds the edited amount", () =>
     Effect.gen(function*() {
       const paused = yield* ask("Refund order 1042 in full")
       const run = yield* answer(paused.runId, { decision: "edit", value: { orderId: 1042, amount: 10 } })
@@ -127,7 +127,7 @@ describe("support", () => {
       assert.deepInclude(yield* find(1042), { state: "shipped", refunded: 10 })
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("does not refund what was denied, nor more than is left", () =>
+  it.effect("a denied refund and one above the remaining amount are not made", () =>
     Effect.gen(function*() {
       const paused = yield* ask("Refund order 1042 in full")
       const denied = yield* answer(paused.runId, { decision: "deny", reason: "ask me tomorrow" })
@@ -138,7 +138,7 @@ describe("support", () => {
       assert.include(Object(refused.output).answer, "left 84.70")
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("lists orders", () =>
+  it.effect("the agent lists orders, and search pages through them", () =>
     Effect.gen(function*() {
       const run = yield* ask("List 3 delivered orders")
       const { answer, orders } = Object(run.output)
@@ -154,15 +154,15 @@ describe("support", () => {
     }).pipe(Effect.provide(TestLayer)))
 })
 
-describe("the rest", () => {
-  it.effect("echoes word by word", () =>
+describe("echo, handbook and prompt", () => {
+  it.effect("echo streams its text word by word", () =>
     Effect.gen(function*() {
       const run = yield* call("agent", "echo", { text: "to be or not" })
       assert.strictEqual(run.output, "to be or not")
       assert.deepStrictEqual(yield* tokens(run.runId), ["to ", "be ", "or ", "not"])
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("reads the handbook and nothing beside it", () =>
+  it.effect("the handbook serves its pages and no other path", () =>
     Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime
       for (const topic of ["returns", "shipping", "refunds", "warranty"]) {
@@ -180,7 +180,7 @@ describe("the rest", () => {
       }
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("renders its prompt", () =>
+  it.effect("the prompt renders by severity and refuses an unknown one", () =>
     Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime
       const [high] = yield* runtime.render(caller, "triage", { severity: "high" })

@@ -27,7 +27,7 @@ const RefundOrder = Tool.make("refund_order", {
   parameters: Schema.Struct({ orderId: OrderId, amount: Schema.Finite.check(Schema.isGreaterThan(0)) }),
   success: Refund,
   failure: Schema.Union([OrderNotFound, RefundTooHigh]),
-  // The model is told why, and says it in its own words.
+  // The model receives the reason and can explain it.
   failureMode: "return",
   needsApproval: true
 }).annotate(Tool.Destructive, true).annotate(Tool.Idempotent, false).annotate(Tool.OpenWorld, false)

@@ -25,7 +25,7 @@ const ask = Effect.fnUntraced(function*(topic: string) {
 })
 
 describe("research", () => {
-  it.live("searches, then answers with what it found", () =>
+  it.live("the graph searches, then answers with the result", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("tides")
       assert.strictEqual(run.output, "I found this: Tides follow the moon, twice a day.")
@@ -40,7 +40,7 @@ describe("research", () => {
       assert.isAbove(run.usage?.outputTokens ?? 0, 0)
     }).pipe(Effect.provide(TestLayer)))
 
-  it.live("fails with its own error when there is nothing to find", () =>
+  it.live("a search without results fails with NothingFound", () =>
     Effect.gen(function*() {
       const { run } = yield* ask("dragons")
       assert.deepInclude(run.error, { status: 404, declared: true, value: { _tag: "NothingFound", topic: "dragons" } })

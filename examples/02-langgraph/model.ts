@@ -3,7 +3,7 @@ import { BaseChatModel, type BaseChatModelCallOptions } from "@langchain/core/la
 import { AIMessageChunk, type BaseMessage } from "@langchain/core/messages"
 import { ChatGenerationChunk, type ChatResult } from "@langchain/core/outputs"
 
-/** Stands in for a provider, so that the example runs without a key: it searches once and quotes what was found. */
+/** A fake provider, so that the example runs without a key: it searches once and quotes the result. */
 export class OfflineModel extends BaseChatModel {
   constructor() {
     super({})

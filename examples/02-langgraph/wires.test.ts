@@ -14,10 +14,10 @@ const ServerLayer = Server.layer(research.app, { port: 0 }).pipe(
 
 const answer = "I found this: Tides follow the moon, twice a day."
 
-/** What is said on the way there is streamed as well. */
+/** Text that nodes emit before the answer is streamed as well. */
 const spoken = `Let me search.${answer}`
 
-/** One test against the graph on a real port. */
+/** Runs one test against the graph on a real port. */
 const onTheWire = (name: string, test: (url: string) => Effect.Effect<void>) =>
   it.live(name, () =>
     Effect.gen(function*() {

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http"
 
-/** Remembers which node answered, so that the demo knows which one has the run. */
+/** Remembers which node answered, so that the demo knows which one runs it. */
 export interface Balancer {
   readonly handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void
   readonly last: () => string | undefined
 }
 
-/** Takes the nodes in turn. One that cannot be reached is passed over; a stream that breaks is broken for the client too. */
+/** Round robin over the nodes. An unreachable node is skipped; a broken stream is broken for the client too. */
 export const makeBalancer = (nodes: ReadonlyArray<string>): Balancer => {
   let turn = 0
   let last: string | undefined
@@ -18,7 +18,7 @@ export const makeBalancer = (nodes: ReadonlyArray<string>): Balancer => {
       last = node
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
       outgoing.flushHeaders()
-      // What was said by then is out: only the reader knows how far it has come.
+      // The response has begun: only the reader knows how much it received.
       answer.on("error", () => outgoing.destroy())
       answer.pipe(outgoing)
     })

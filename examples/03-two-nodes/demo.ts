@@ -1,4 +1,4 @@
-/** Two nodes on one PostgreSQL, and a reader who does not notice that one of them is killed. */
+/** Two nodes on one PostgreSQL, and a reader that does not notice the kill of one of them. */
 import { Effect, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Client, type Event } from "fastagentic"
@@ -11,13 +11,13 @@ const killAfter = 3
 
 const say = (text: string) => Effect.sync(() => console.log(text))
 
-/** What the reader sees: the number of each event, whose attempt it is, and what it says. */
+/** What the reader receives: the number of each event, its attempt, and its text. */
 const line = (event: Event.RunEvent) => {
   const detail = event.type === "token" ? event.data.delta : event.type === "done" ? String(event.data.output) : ""
   return `  ${String(event.seq).padStart(3)}  attempt ${event.attempt}  ${event.type.padEnd(12)} ${detail}`
 }
 
-/** Why this was not one whole story, if it was not. */
+/** The reason why the stream was not whole, if it was not. */
 const flaws = (events: ReadonlyArray<Event.RunEvent>): ReadonlyArray<string> => {
   const told = events.flatMap((event) => event.type === "token" ? [/^chapter \d+/u.exec(event.data.delta)?.[0]] : [])
   const steps = events.flatMap((event) => event.type === "checkpoint" ? [event.data.checkpointId] : [])

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 
 const file = fileURLToPath(new URL("demo.ts", import.meta.url))
 
-/** The command of the README, on a database of its own. */
+/** Runs the README's command on a database of its own. */
 const demo = (url: string) =>
   Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
     const child = spawn(process.execPath, [file], {
@@ -21,7 +21,7 @@ const demo = (url: string) =>
   })
 
 describeWithServer("two nodes", () => {
-  it.live("a reader's one stream goes on when the node that has the run is killed", () =>
+  it.live("a reader's stream continues when the node that runs it is killed", () =>
     Effect.gen(function*() {
       const { code, output } = yield* demo(Redacted.value(yield* database))
       assert.strictEqual(code, 0, output)

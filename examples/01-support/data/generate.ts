@@ -1,4 +1,4 @@
-/** Makes the shop's orders: `node data/generate.ts` writes the same `orders.json` on every machine. */
+/** Generates the shop's orders: `node data/generate.ts` writes the same `orders.json` on every machine. */
 import { writeFileSync } from "node:fs"
 
 const products = [
@@ -43,7 +43,7 @@ const randomFrom = (seed: number) => {
 
 const plain = (name: string) => name.normalize("NFD").replaceAll(/[^A-Za-z]/gu, "").toLowerCase()
 
-/** Young orders wait or travel, old ones have arrived. */
+/** New orders are placed or paid, old ones have arrived. */
 const stateAt = (age: number, chance: number) => {
   if (chance < 0.05) return "cancelled"
   if (chance < 0.12) return age > 0.1 ? "refunded" : "paid"
@@ -52,7 +52,7 @@ const stateAt = (age: number, chance: number) => {
   return age < 0.2 && chance < 0.6 ? "shipped" : "delivered"
 }
 
-/** Orders as they are written: 1042 is on its way, whatever chance says. */
+/** The orders as written to the file: 1042 is always shipped. */
 export const generate = () => {
   const random = randomFrom(20_260_803)
   const pick = <A>(items: ReadonlyArray<A>): A => {

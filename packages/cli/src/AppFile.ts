@@ -1,5 +1,5 @@
 /**
- * The file that a user points the command line at.
+ * Loads the file that a user passes to the command line.
  *
  * @since 0.1.0
  */
@@ -20,11 +20,11 @@ export class UnusableFile extends Schema.TaggedError<UnusableFile>()("UnusableFi
   }
 }
 
-/** An app whose handlers are with it, whatever they are. @category models @since 0.1.0 */
+/** An app with its handlers, of any type. @category models @since 0.1.0 */
 export type AnyRunnable = App.Runnable<App.Any, never, unknown>
 
 /**
- * Imports a file and takes its default export, which has to be `App.provide(…)`.
+ * Imports a file and returns its default export, which has to be `App.provide(…)`.
  *
  * @category constructors
  * @since 0.1.0

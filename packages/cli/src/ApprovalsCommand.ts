@@ -1,5 +1,5 @@
 /**
- * `fastagentic approvals`: what waits for a decision on a running server, and deciding it.
+ * `fastagentic approvals`: lists open decisions of a running server, and takes them.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 
-/** The server said no, or did not answer. @category errors @since 0.1.0 */
+/** The server refused the request or did not answer. @category errors @since 0.1.0 */
 export class NotDecided extends Schema.TaggedError<NotDecided>()("NotDecided", { problem: Schema.String }) {
   override get message() {
     return this.problem
@@ -31,7 +31,7 @@ const server = {
   )
 }
 
-/** Whatever the server serves: runs are decided by their ids. */
+/** A client for any app: runs are addressed by their ids. */
 const Anything = App.make("anything", { version: "0.0.0" })
 
 const runsOf = ({ token, url }: { readonly token: Option.Option<Redacted.Redacted>; readonly url: string }) =>
@@ -54,7 +54,7 @@ const said = <A, R>(url: string, effect: Effect.Effect<A, Client.ClientError, R>
       new NotDecided({ problem: reason._tag === "Disconnected" ? `no answer from ${placeOf(url)}` : message })
   )
 
-/** Without a password, if there is one in it. */
+/** The URL without its password. */
 const placeOf = (url: string) => URL.canParse(url) ? new URL(url).origin : "--url, which is no URL"
 
 const list = Command.make(
@@ -90,7 +90,10 @@ const subject = {
   ...server,
   runId: Argument.String("runId"),
   id: Argument.String("interrupt"),
-  reason: Flag.String("reason").pipe(Flag.withDescription("What the run and the audit trail are told"), Flag.optional)
+  reason: Flag.String("reason").pipe(
+    Flag.withDescription("A reason, recorded by the run and the audit log"),
+    Flag.optional
+  )
 }
 
 const value = Flag.String("value").pipe(

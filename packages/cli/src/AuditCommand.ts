@@ -1,5 +1,5 @@
 /**
- * `fastagentic audit`: proof, redaction and retention of the audit trail in a store.
+ * `fastagentic audit`: verification, redaction and retention of the audit log in a store.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import type { Signature } from "effect/crypto/Signature"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as Store from "./Store.ts"
 
-/** What was printed says where. @category errors @since 0.1.0 */
+/** The verification failed; the printed lines say where. @category errors @since 0.1.0 */
 export class TrailBroken extends Schema.TaggedError<TrailBroken>()("TrailBroken", {
   tenants: Schema.Array(Schema.String)
 }) {
@@ -23,14 +23,14 @@ export class TrailBroken extends Schema.TaggedError<TrailBroken>()("TrailBroken"
   }
 }
 
-/** Nothing proves nothing. @category errors @since 0.1.0 */
+/** The store has no audit log to verify. @category errors @since 0.1.0 */
 export class NoTrail extends Schema.TaggedError<NoTrail>()("NoTrail", { store: Schema.String }) {
   override get message() {
     return `${this.store} has no audit trail`
   }
 }
 
-/** A file that does not have what `audit heads` prints. @category errors @since 0.1.0 */
+/** The file does not contain the output of `audit heads`. @category errors @since 0.1.0 */
 export class BadAnchors extends Schema.TaggedError<BadAnchors>()("BadAnchors", { file: Schema.String }) {
   override get message() {
     return `--anchors ${this.file}: not lines that \`fastagentic audit heads\` has printed`
@@ -62,7 +62,7 @@ const within = <A, E, R, E2>(layer: Layer.Layer<R, E2>, effect: Effect.Effect<A,
 
 type Services = Audit.Audit | AuditLog.AuditLog | AuditSigner.AuditSigner | Digest | Signature
 
-/** Whatever looks at a store does it here. */
+/** Opens the store of a command that reads the audit log. */
 const inStore = <A, E>(value: string, use: (shown: string) => Effect.Effect<A, E, Services>) =>
   Effect.flatMap(
     Store.existing(value),
@@ -165,11 +165,11 @@ const cut = Command.make(
     store
   },
   Effect.fnUntraced(function*({ olderThan, store }) {
-    const keep = yield* DurationFlag.parse("older-than", olderThan)
+    const keptTime = yield* DurationFlag.parse("older-than", olderThan)
     yield* inStore(
       store,
       Effect.fnUntraced(function*() {
-        for (const { place, tenant } of yield* AuditRetention.cutAll(keep)) {
+        for (const { place, tenant } of yield* AuditRetention.cutAll(keptTime)) {
           yield* Console.log(`${tenant}: entries up to ${place.seq} are gone`)
         }
       })

@@ -1,5 +1,5 @@
 /**
- * What a server says once it answers: lines that work as printed.
+ * The lines that a server prints once it is ready; each can be used as printed.
  *
  * @since 0.1.0
  */
@@ -37,7 +37,7 @@ const curl = (agent: Callable, url: string, open: boolean) => {
   return `curl -sN ${url}/agents/${agent.identifier}/stream -H 'content-type: application/json'${authorization} -d ${body}`
 }
 
-/** A payload that fits: the agent's first example in its text field, and the least that other fields take. */
+/** A valid payload: the agent's first example in its text field, and the smallest value of every other required field. */
 const sample = ({ examples, payload }: Callable): Json => {
   const properties = payload.json["properties"]
   const required = payload.json["required"]

@@ -1,12 +1,12 @@
 /**
- * Where large values of runs are kept: what the variable `FASTAGENTIC_BLOBS` says, as a layer.
+ * Where large values of runs are kept: the variable `FASTAGENTIC_BLOBS`, as a layer.
  *
  * @since 0.1.0
  */
 import { BlobStore, RunError } from "@fastagentic/core"
 import { Config, Effect, Layer, Option, Schema } from "effect"
 
-/** Neither a folder nor a bucket. @category errors @since 0.1.0 */
+/** The value is neither a folder nor a bucket. @category errors @since 0.1.0 */
 export class UnknownPlace extends Schema.TaggedError<UnknownPlace>()("UnknownPlace", {}) {
   override get message() {
     return "it names a folder, or a bucket as s3://bucket/prefix"
@@ -16,13 +16,13 @@ export class UnknownPlace extends Schema.TaggedError<UnknownPlace>()("UnknownPla
 /** @category models @since 0.1.0 */
 export interface Blobs {
   readonly blobs: Layer.Layer<BlobStore.BlobStore, unknown>
-  /** From how many characters on a value is kept there. */
+  /** The size in characters from which a value is kept there. */
   readonly threshold?: number
 }
 
 /**
- * A folder, `s3://bucket/prefix` with the credentials where Amazon's own tools look for them in the environment, or, when
- * nothing is said, a folder beside the file of the store. Without a file values stay in the store.
+ * A folder; `s3://bucket/prefix`, with the credentials of Amazon's standard environment variables; or, when the variable is
+ * unset, a folder beside the store's file. A store without a file keeps values itself.
  *
  * @category constructors
  * @since 0.1.0
@@ -73,7 +73,7 @@ const bucketOf = ({ hostname, pathname }: URL) => ({
   prefix: decodeURIComponent(pathname.replace(/^\/+|\/+$/gu, ""))
 })
 
-/** Nodes of one store have no folder in common that we know of. */
+/** The nodes of one store share no known folder. */
 const unset = Effect.fail(
   new RunError.StoreUnavailable({ operation: "a value of this run is a blob, and FASTAGENTIC_BLOBS is not set" })
 )
@@ -83,7 +83,7 @@ const nowhere = Layer.succeed(
     write: () => unset,
     read: () => unset,
     start: () => unset,
-    // There is nothing to sweep here.
+    // A store without blobs has nothing to sweep.
     list: () => Effect.succeed([]),
     has: () => unset,
     remove: () => unset

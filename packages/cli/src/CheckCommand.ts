@@ -1,5 +1,5 @@
 /**
- * `fastagentic check <file> --against <store>`: whether the runs of a store go on with the code of a file.
+ * `fastagentic check <file> --against <store>`: checks whether the runs of a store can resume with the code of a file.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ import * as Flag from "effect/cli/Flag"
 import * as AppFile from "./AppFile.ts"
 import * as Store from "./Store.ts"
 
-/** What was printed says which. @category errors @since 0.1.0 */
+/** Some runs would not resume; the printed lines name them. @category errors @since 0.1.0 */
 export class RunsStranded extends Schema.TaggedError<RunsStranded>()("RunsStranded", { count: Schema.Int }) {
   override get message() {
     return `${this.count} ${this.count === 1 ? "run does" : "runs do"} not go on with this code`

@@ -30,7 +30,7 @@ const root = Command.make("fastagentic").pipe(
   ])
 )
 
-/** A wrong call is one line on stderr, not a page of help. */
+/** A wrong call prints one line on stderr, not a page of help. */
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -38,7 +38,7 @@ const presenter = CliOutput.layerPresenter({
       : CliOutput.defaultPresenter.present(event)
 })
 
-/** Logs never go to stdout: in stdio mode it belongs to the protocol, elsewhere to the banner. */
+/** Logs never go to stdout: in stdio mode it belongs to the protocol, otherwise to the banner. */
 const logging = Layer.merge(
   Logger.layer([process.stderr.isTTY ? Logger.consolePretty() : Logger.withConsoleError(LogLine.logger)]),
   Layer.succeed(Logger.LogToStderr, true)
@@ -55,8 +55,8 @@ const main = Command.run(root, { version: manifest.version }).pipe(
 )
 
 /**
- * Exit codes: 0 when asked to stop or done, 1 for a defect and for an audit trail that is not whole or runs that would not go on, 2 when it was called
- * or set up wrongly. The first signal stops in order, the second at once, whichever they are.
+ * Exit codes: 0 for success or a requested stop, 1 for a defect, a broken audit log or runs that would not resume, 2 for
+ * wrong usage or configuration. The first signal stops the server gracefully, a second one of any kind at once.
  *
  * @category running
  * @since 0.1.0
@@ -75,7 +75,7 @@ export const run = (): void => {
   })
 }
 
-/** What a command was asked, answered with no. */
+/** A check that found what it was asked to look for. */
 const isNegative = (error: unknown) =>
   error instanceof AuditCommand.TrailBroken || error instanceof CheckCommand.RunsStranded
 

@@ -1,5 +1,5 @@
 /**
- * What an app gets when it says nothing else: the local user may do everything, without limits or budgets.
+ * The services of an app that provides none: the local user may do everything, without limits or budgets.
  *
  * @since 0.1.0
  */

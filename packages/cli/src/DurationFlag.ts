@@ -1,11 +1,11 @@
 /**
- * Times as they are written on the command line.
+ * Durations on the command line.
  *
  * @since 0.1.0
  */
 import { Duration, Effect, Schema } from "effect"
 
-/** Not a time such as `90 days`. @category errors @since 0.1.0 */
+/** The text is not a duration such as `90 days`. @category errors @since 0.1.0 */
 export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("UnknownDuration", {
   flag: Schema.String,
   value: Schema.String
@@ -15,7 +15,7 @@ export class UnknownDuration extends Schema.TaggedError<UnknownDuration>()("Unkn
   }
 }
 
-/** The time that a flag says. @category constructors @since 0.1.0 */
+/** Parses the duration of a flag. @category constructors @since 0.1.0 */
 export const parse = (flag: string, value: string): Effect.Effect<Duration.Duration, UnknownDuration> => {
   const [, count, unit = ""] = /^(\d{1,6}) ?([smhdw]|(?:second|minute|hour|day|week)s?)$/u.exec(value.trim()) ?? []
   const make = units[unit.slice(0, 1)]

@@ -1,5 +1,5 @@
 /**
- * What is wrong, in the one line that a terminal gets.
+ * Formats an error as the one line that a terminal shows.
  *
  * @since 0.1.0
  */
@@ -11,7 +11,7 @@ const format = SchemaIssue.makeFormatterStandardSchemaV1()
 /** @category conversions @since 0.1.0 */
 export const firstLine = (text: string): string => text.split("\n")[0] ?? text
 
-/** A variable that does not fit, by its name; nothing is said of its value. @category conversions @since 0.1.0 */
+/** A variable that does not fit, by its name; its value is not printed. @category conversions @since 0.1.0 */
 export const fromConfig = ({ cause, message }: Config.ConfigError): string =>
   Schema.isSchemaError(cause)
     ? format(cause.issue).issues.map(({ message, path = [] }) => `${path.join(".")}: ${firstLine(message)}`).join("; ")

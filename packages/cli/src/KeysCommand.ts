@@ -11,7 +11,7 @@ import * as Flag from "effect/cli/Flag"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as Store from "./Store.ts"
 
-/** There are no keys to be made where nothing is kept. @category errors @since 0.1.0 */
+/** A memory store cannot keep keys. @category errors @since 0.1.0 */
 export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLasts", { store: Schema.String }) {
   override get message() {
     return `--store ${this.store}: keys are of use only in a store that lasts`
@@ -34,7 +34,7 @@ const within = <A, E>({ layer }: Store.Store, effect: Effect.Effect<A, E, ApiKey
 const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
   Effect.flatMap(Store.existing(value), (store) => within(store, effect))
 
-/** The one time that a secret is seen. */
+/** Prints the secret, which is shown only once. */
 const show = ({ key, secret }: ApiKeys.Issued) =>
   Effect.andThen(
     Console.error(`This is the only time the key is shown. ${describe(key)}`),
@@ -70,7 +70,7 @@ const create = Command.make(
   },
   Effect.fnUntraced(function*({ expires, id, roles, scopes, store, tenant }) {
     const expiresIn = yield* durationOf("expires", expires)
-    // Keys may be made before the first start of the server that asks for them.
+    // Keys can be created before the server that requires them starts for the first time.
     const opened = yield* Store.parse(store)
     if (!opened.lasts) return yield* new NothingLasts({ store: opened.shown })
     yield* show(yield* within(opened, ApiKeys.create({ id, tenant, scopes, roles, expiresIn })))

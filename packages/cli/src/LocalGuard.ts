@@ -1,5 +1,5 @@
 /**
- * Keeps web pages away from a server that asks nobody who they are.
+ * Keeps web pages away from a server without authentication.
  *
  * @since 0.1.0
  */
@@ -9,12 +9,12 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
-/** Whether only this machine reaches an address. @category predicates @since 0.1.0 */
+/** Whether an address can be reached from this machine only. @category predicates @since 0.1.0 */
 export const isLoopback = (host: string): boolean =>
   host === "localhost" || host === "::1" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(host)
 
 /**
- * Without an auth layer a request is the local user's, so it has to come from this machine's own programs and pages: a
+ * Without an auth layer a request acts as the local user, so it has to come from this machine's own programs and pages: a
  * foreign `Host` (a name that was rebound to this address) or a foreign `Origin` is refused with 403.
  *
  * @category layers

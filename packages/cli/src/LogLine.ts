@@ -1,11 +1,11 @@
 /**
- * How a line of the log looks to a machine.
+ * Formats log lines for machines.
  *
  * @since 0.1.0
  */
 import { Logger, References } from "effect"
 
-/** logfmt, with the trace and the span that the line was logged in. @category loggers @since 0.1.0 */
+/** logfmt, with the trace and the span of the line. @category loggers @since 0.1.0 */
 export const logger: Logger.Logger<unknown, string> = Logger.make((options) => {
   const line = Logger.formatLogFmt.log(options)
   const { span, tracer } = options.fiber.cache

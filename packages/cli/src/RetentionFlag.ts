@@ -1,5 +1,5 @@
 /**
- * How long runs are kept, as it is written on the command line.
+ * How long runs are kept, as written on the command line.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { type Retention, RunRecord } from "@fastagentic/core"
 import { Effect, Schema } from "effect"
 import * as DurationFlag from "./DurationFlag.ts"
 
-/** Not a list such as `completed=7d,failed=30d`. @category errors @since 0.1.0 */
+/** The text is not a list such as `completed=7d,failed=30d`. @category errors @since 0.1.0 */
 export class UnknownRetention extends Schema.TaggedError<UnknownRetention>()("UnknownRetention", {
   value: Schema.String
 }) {
@@ -16,7 +16,7 @@ export class UnknownRetention extends Schema.TaggedError<UnknownRetention>()("Un
   }
 }
 
-/** `completed=7d,failed=30d,acme:all=90d,tokens=1h,blobs=1d`: what comes later counts. @category constructors @since 0.1.0 */
+/** Parses `completed=7d,failed=30d,acme:all=90d,tokens=1h,blobs=1d`; later entries override earlier ones. @category constructors @since 0.1.0 */
 export const parse = Effect.fnUntraced(function*(
   text: string
 ): Effect.fn.Return<Retention.Options, UnknownRetention | DurationFlag.UnknownDuration> {

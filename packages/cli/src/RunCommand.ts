@@ -19,14 +19,14 @@ import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
 import * as Store from "./Store.ts"
 
-/** Nobody can have a key of a store that is empty at each start. @category errors @since 0.1.0 */
+/** A memory store has no keys, so no caller could authenticate. @category errors @since 0.1.0 */
 export class KeysNeedAStore extends Schema.TaggedError<KeysNeedAStore>()("KeysNeedAStore", {}) {
   override get message() {
     return "--auth keys needs a store that lasts: see `fastagentic keys`"
   }
 }
 
-/** As text, so that the variable is refused in the same words as the flag. */
+/** Text, so that the variable and the flag are refused with the same message. */
 const Port = Schema.FiniteFromString.pipe(
   Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
 )
@@ -105,7 +105,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
     const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, runnable.handlers)
     const budget = Layer.provide(Budget.layer, counted)
-    // What the app's own layer provides comes last, so it takes the place of a default.
+    // The app's own layer comes last, so that it overrides the defaults.
     const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, retention, runnable.handlers)
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
     const overStdio = McpStdio.run({ credentials: yield* environment })
@@ -117,21 +117,21 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     }
     const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
     const served = onStdio
-      ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(Effect.catch(overStdio, notKnown))), http)
+      ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(Effect.catch(overStdio, refuseStdio))), http)
       : http
     return yield* Layer.launch(served.pipe(Layer.provide(services), Layer.provide(telemetry)))
   })
 
-const notKnown = ({ reason }: RunError.RunError) =>
-  Console.error(`fastagentic: MCP is not served on stdin, FASTAGENTIC_TOKEN is not good for it: ${reason._tag}`)
+const refuseStdio = ({ reason }: RunError.RunError) =>
+  Console.error(`fastagentic: MCP is not served on stdin because FASTAGENTIC_TOKEN was refused: ${reason._tag}`)
 
-/** Who is on standard input has no headers to show credentials in. */
+/** A caller on standard input has no headers, so its credentials are in a variable. */
 const environment = Effect.map(
   Config.option(Config.Redacted("FASTAGENTIC_TOKEN")),
   Option.match({ onNone: () => Credentials.none, onSome: (bearer): Credentials.Credentials => ({ bearer }) })
 )
 
-/** On stdout, unless that belongs to the protocol. */
+/** Prints to stdout, unless stdout belongs to the protocol. */
 const announce = (store: string, onStdio: boolean) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const { fusion } = yield* Runtime.Runtime

@@ -37,7 +37,7 @@ const flags = {
   )
 }
 
-/** The time before which something has to have ended, if a flag says one. */
+/** The time before which a run has to have ended, if a flag sets one. */
 const before = Effect.fnUntraced(function*(flag: string, age: Option.Option<string>) {
   if (Option.isNone(age)) return undefined
   return (yield* Clock.currentTimeMillis) - Duration.toMillis(yield* DurationFlag.parse(flag, age.value))

@@ -1,5 +1,5 @@
 /**
- * An app on a port: REST, SSE, WebSocket, MCP and A2A over one HTTP server.
+ * Serves an app on a port: REST, SSE, WebSocket, MCP and A2A over one HTTP server.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
 import * as LocalGuard from "./LocalGuard.ts"
 
-/** The address cannot be had. @category errors @since 0.1.0 */
+/** The address is not available. @category errors @since 0.1.0 */
 export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
   host: Schema.String,
   port: Schema.Int,
@@ -28,7 +28,7 @@ export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
   }
 }
 
-/** A server that asks nobody who they are stays on this machine. @category errors @since 0.1.0 */
+/** A server without authentication must listen on loopback. @category errors @since 0.1.0 */
 export class InsecureBind extends Schema.TaggedError<InsecureBind>()("OpenToTheWorld", { host: Schema.String }) {
   override get message() {
     return `without an auth layer the server binds to a loopback address only, not to ${this.host}`
@@ -43,12 +43,12 @@ export interface Options {
   readonly port?: number
 }
 
-/** What a server needs besides its app's handlers. @category models @since 0.1.0 */
+/** The services of a server besides its app's handlers. @category models @since 0.1.0 */
 export type Requirements = RunStore.RunStore | Auth.Auth | RateLimit.RateLimit | Budget.Budget | Audit.Audit
 
 /**
  * Serves an app. When the scope closes, streams end with a retry hint, runs stop at their last commit, then the port is
- * let go.
+ * closed.
  *
  * @category layers
  * @since 0.1.0
@@ -81,7 +81,7 @@ const listen = (host: string, port: number) =>
     host,
     port,
     gracefulShutdownTimeout: "5 seconds",
-    // Frames over 1 MiB are refused by the route; this is only what a socket may hold before it is cut.
+    // The route refuses frames over 1 MiB; this only limits what a socket buffers before it is closed.
     websocket: { maxPayload: 4 * 1_048_576 }
   }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>

@@ -1,5 +1,5 @@
 /**
- * Where a server keeps everything: what `--store` or the variable `FASTAGENTIC_STORE` says, as layers.
+ * The store of a server: `--store` or the variable `FASTAGENTIC_STORE`, as layers.
  *
  * @since 0.1.0
  */
@@ -21,28 +21,28 @@ import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
 import * as ErrorText from "./ErrorText.ts"
 
-/** A value that names no store. @category errors @since 0.1.0 */
+/** The value names no store. @category errors @since 0.1.0 */
 export class UnknownStore extends Schema.TaggedError<UnknownStore>()("UnknownStore", { store: Schema.String }) {
   override get message() {
     return `--store ${this.store}: a store is "memory", the path of a SQLite file, or a postgres:// or redis:// URL`
   }
 }
 
-/** Only a SQL database has room for the engine that spreads runs. @category errors @since 0.1.0 */
+/** The cluster engine needs a SQL database. @category errors @since 0.1.0 */
 export class EngineNeedsSql extends Schema.TaggedError<EngineNeedsSql>()("EngineNeedsSql", {}) {
   override get message() {
     return "--engine cluster needs a store that is the path of a SQLite file or a postgres:// URL"
   }
 }
 
-/** The file has another owner. @category errors @since 0.1.0 */
+/** Another process owns the file. @category errors @since 0.1.0 */
 export class StoreInUse extends Schema.TaggedError<StoreInUse>()("StoreInUse", { store: Schema.String }) {
   override get message() {
     return `${this.store} is in use: stop the server first`
   }
 }
 
-/** There is no using this store now. @category errors @since 0.1.0 */
+/** The store is unavailable. @category errors @since 0.1.0 */
 export class UnusableStore extends Schema.TaggedError<UnusableStore>()("UnusableStore", {
   store: Schema.String,
   problem: Schema.String
@@ -52,7 +52,7 @@ export class UnusableStore extends Schema.TaggedError<UnusableStore>()("Unusable
   }
 }
 
-/** What every store has. @category models @since 0.1.0 */
+/** The services of every store. @category models @since 0.1.0 */
 export type Services =
   | RunStore.RunStore
   | Audit.Audit
@@ -62,24 +62,24 @@ export type Services =
   | RateCounters.RateCounters
   | ScheduleStore.ScheduleStore
 
-/** Who says where runs are driven: the node that has them, or shards. @category models @since 0.1.0 */
+/** The engine that places runs: this node, or shards of a cluster. @category models @since 0.1.0 */
 export type Engine = "local" | "cluster"
 
 /** @category models @since 0.1.0 */
 export interface Store {
-  /** What may be printed and logged: there is no password in it. */
+  /** The name of the store without its password, for printing and logging. */
   readonly shown: string
-  /** Whether it has anything at the next start. */
+  /** Whether the store keeps data over a restart. */
   readonly lasts: boolean
-  /** Whether there may be anything to look at; a server is asked when its layer is built. */
+  /** Whether the store may contain data; a server is asked when its layer is built. */
   readonly isThere: () => boolean
   readonly layer: Layer.Layer<Services, StoreInUse | UnusableStore>
-  /** Its runs, for who only looks at them: a file is not created, changed or kept from others. */
+  /** Its runs, read only: a file is not created, changed or locked. */
   readonly reading: Layer.Layer<RunStore.RunStore, StoreInUse | UnusableStore>
 }
 
 /**
- * The store that a value names; nothing is opened or loaded before its layer is built.
+ * The store that a value names; it is opened when its layer is built.
  *
  * @category constructors
  * @since 0.1.0
@@ -109,7 +109,7 @@ export const parse = (
 }
 
 /**
- * The store that a value names, if there is one: a path that is misspelt is not a new and empty store.
+ * The store that a value names, if it exists: a misspelt path does not create an empty store.
  *
  * @category constructors
  * @since 0.1.0
@@ -123,7 +123,7 @@ export const existing = (value: string): Effect.Effect<Store, UnknownStore | Eng
   )
 
 /**
- * The flag `name` of a command that looks at what a server has kept.
+ * The flag `name` of a command that reads the data of a server.
  *
  * @category constructors
  * @since 0.1.0
@@ -181,7 +181,7 @@ const clustered = Effect.map(
   (module) => module.ClusterStores
 )
 
-/** Where the other nodes reach this one. */
+/** The address at which the other nodes reach this one. */
 const place = Config.all({
   host: Config.withDefault(Config.String("FASTAGENTIC_CLUSTER_HOST"), "127.0.0.1"),
   listen: Config.withDefault(Config.String("FASTAGENTIC_CLUSTER_LISTEN"), undefined),
@@ -225,7 +225,7 @@ const missingPackage = (cause: unknown) => {
   return name === undefined ? undefined : `it needs a package: npm install ${name}`
 }
 
-/** What lies at the bottom of an error says most; some errors have nothing but a code. */
+/** The innermost cause of an error is the most specific; some errors have only a code. */
 const problemOf = (error: unknown): string => {
   if (typeof error !== "object" || error === null) return String(error)
   if (error instanceof Config.ConfigError) return ErrorText.fromConfig(error)

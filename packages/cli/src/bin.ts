@@ -8,7 +8,7 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.exit(2)
 }
 module.enableCompileCache()
-// Old space is collected when it has grown by 40 %, not when it has doubled: the same CPU, and memory stays flat.
+// The old generation is collected once it has grown by 40 %, not doubled: the same CPU, and memory stays flat.
 v8.setFlagsFromString("--heap-growing-percent=40")
 const { run } = await import("./Cli.ts")
 run()

@@ -1,5 +1,5 @@
 /**
- * All that an app needs: declare it, provide its handlers, serve it.
+ * Everything an app needs: declare it, provide its handlers, serve it.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * For an app's own tests: its whole pipeline without a port, and models that follow a script.
+ * For an app's own tests: the whole pipeline without a port, and scripted models.
  *
  * @since 0.1.0
  */

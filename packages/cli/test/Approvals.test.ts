@@ -86,7 +86,7 @@ const decodePage = Schema.decodeUnknownSync(Schema.Struct({
 const approve = { decision: "approve" }
 
 describe("an approval", () => {
-  it.live("is up to those who hold its scopes, and never to who asked for it", () =>
+  it.live("an approval needs its scopes and is refused to its requester", () =>
     Effect.gen(function*() {
       const { call, ended, pending } = yield* serving
       const asked = yield* call("ann", "POST", "/tools/refund", { amount: 12 })
@@ -113,7 +113,7 @@ describe("an approval", () => {
       assert.deepStrictEqual(yield* pending("bob"), [])
     }).pipe(Effect.scoped))
 
-  it.live("cannot be given by an administrator who asked for it", () =>
+  it.live("an approval is refused to an administrator who requested it", () =>
     Effect.gen(function*() {
       const { call, pending } = yield* serving
       yield* call("carl", "POST", "/tools/refund", { amount: 1 })
@@ -122,14 +122,14 @@ describe("an approval", () => {
       assert.deepInclude(refused.body["error"], { _tag: "Forbidden", rule: "not the requester" })
     }).pipe(Effect.scoped))
 
-  it.live("that nobody gives in time counts as denied", () =>
+  it.live("an approval that expires counts as denied", () =>
     Effect.gen(function*() {
       const { call, ended } = yield* serving
       const { body } = yield* call("ann", "POST", "/tools/brief", {})
       assert.strictEqual((yield* ended("ann", String(body["runId"])))["state"], "rejected")
     }).pipe(Effect.scoped))
 
-  it.live("an agent asks for goes to whom it names", () =>
+  it.live("an approval that an agent requests goes to the named approvers", () =>
     Effect.gen(function*() {
       const { call, ended, pending } = yield* serving
       yield* call("ann", "POST", "/agents/plan", { secret: "s3cret" })

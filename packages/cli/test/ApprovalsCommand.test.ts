@@ -8,7 +8,7 @@ const command = async (...args: ReadonlyArray<string>) => {
 }
 
 describe("fastagentic approvals", () => {
-  it("lists what waits for a decision and decides it", async () => {
+  it("open decisions are listed and decided", async () => {
     const server = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"])
     try {
       const url = await listening(server)
@@ -52,7 +52,7 @@ describe("fastagentic approvals", () => {
     }
   })
 
-  it("says in one line that nobody answers", async () => {
+  it("an unreachable server is reported in one line", async () => {
     const { code, stderr } = await command("list", "--url", "http://me:hush@127.0.0.1:9")
     assert.strictEqual(code, 2)
     assert.strictEqual(stderr, "fastagentic: no answer from http://127.0.0.1:9\n")

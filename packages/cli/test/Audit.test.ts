@@ -15,7 +15,7 @@ const audit = async (cwd: string, args: ReadonlyArray<string>, environment: Reco
   return { code, stdout: running.stdout().trim().split("\n"), stderr: running.stderr().trim() }
 }
 
-/** How many entries there are: a run is written down after its caller has the answer. */
+/** The number of entries: a run's entry is written after its caller has the answer. */
 const countIn = (cwd: string) => {
   const database = new DatabaseSync(join(cwd, "trail.db"))
   const row = database.prepare("SELECT max(seq) AS last FROM audit").get()
@@ -23,7 +23,7 @@ const countIn = (cwd: string) => {
   return Number(row?.["last"])
 }
 
-/** A server that has answered three calls and was asked to stop. */
+/** A server that answered three calls and was stopped. */
 const served = async (cwd: string, store = "trail.db") => {
   const args = ["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store]
   const server = fastagentic(args, { cwd, env })
@@ -41,7 +41,7 @@ const served = async (cwd: string, store = "trail.db") => {
 }
 
 describe("fastagentic audit", () => {
-  it("proves a trail, and names every row that somebody touched with SQL", async () => {
+  it("verify accepts an intact log, and names every row that was changed with SQL", async () => {
     const cwd = temporaryFolder()
     const { items } = await served(cwd)
     assert.containSubset(items, [{ seq: 1, principal: "local", action: "start", target: "agent/greeter" }])
@@ -97,7 +97,7 @@ describe("fastagentic audit", () => {
       "local: key: the key of entry 1 is gone, and no entry says who redacted it"
     ])
 
-    // The heads are gone as well: only who kept one elsewhere can tell.
+    // Deleted heads are detected only with a head kept elsewhere.
     const heads = await audit(cwd, ["heads", "--store", "trail.db"])
     writeFileSync(join(cwd, "anchors"), heads.stdout.join("\n"))
     const forget = `${shorten}; DELETE FROM audit_heads`
@@ -114,7 +114,7 @@ describe("fastagentic audit", () => {
     assert.deepStrictEqual(await after("", ["--signer", key.stdout[0] ?? ""], other), [])
   }, 120_000)
 
-  it("forgets who acted, cuts off what is old, and can still prove the rest", async () => {
+  it("redact and cut leave a log that verify accepts", async () => {
     const cwd = temporaryFolder()
     await served(cwd)
     const { code } = await audit(cwd, ["redact", "local", "--tenant", "local", "--store", "trail.db"])
@@ -136,7 +136,7 @@ describe("fastagentic audit", () => {
     ])
   })
 
-  it("refuses what proves nothing", async () => {
+  it("verify refuses stores without a log and unusable anchors", async () => {
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, "none.db"), "")
     const empty = await audit(cwd, ["verify", "--store", "none.db"])
@@ -157,14 +157,14 @@ const servers = {
 
 for (const [name, { describeWithServer, open }] of Object.entries(servers)) {
   describeWithServer(`fastagentic audit on ${name}`, () => {
-    it.live("proves what two servers have written together", () =>
+    it.live("verify accepts the entries of two concurrent servers", () =>
       Effect.gen(function*() {
         const store = Redacted.value(yield* open)
         const cwd = temporaryFolder()
         yield* Effect.promise(() => Promise.all([served(cwd, store), served(cwd, store)]))
         const verdict = yield* Effect.promise(() => audit(cwd, ["verify", "--store", store]))
         assert.strictEqual(verdict.code, 0)
-        // Two servers, three calls each: every one has started and has come to rest, and each trail was read.
+        // Two servers, three calls each: each has a start and an end, and each log was read.
         assert.deepStrictEqual(verdict.stdout, ["local: whole, entries 1 to 14, signed up to 14"])
       }).pipe(Effect.scoped), 120_000)
   })

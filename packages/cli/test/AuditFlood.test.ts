@@ -16,7 +16,7 @@ const times = (count: number, call: () => Promise<unknown>) =>
   Effect.forEach(Array.from({ length: count }), () => Effect.promise(call), { concurrency: 8, discard: true })
 
 describe("a flood of refusals", () => {
-  it.live("fills no disk, and none is forgotten", () =>
+  it.live("a flood of refusals writes bounded entries, and their counts add up", () =>
     Effect.gen(function*() {
       const lasting = yield* kept
       const statuses = new Map<number, number>()

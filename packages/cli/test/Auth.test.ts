@@ -47,7 +47,7 @@ const post = (url: string, headers: Record<string, string>) =>
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
 describe("a server with tokens, keys and roles", () => {
-  it.live("lets in who may, over a socket", () =>
+  it.live("callers with valid tokens, keys and roles are accepted over a socket", () =>
     Effect.gen(function*() {
       const { issuer, token } = yield* startIssuer
       const auth = Roles.layer({ desk: { includes: ["reader"] }, reader: { scopes: ["notes:*"] } }).pipe(
@@ -98,7 +98,7 @@ describe("fastagentic keys", () => {
     return { code, stdout: running.stdout().trim(), stderr: running.stderr() }
   }
 
-  it("makes, lists, rotates and revokes keys that a server takes", async () => {
+  it("created, rotated and revoked keys take effect on a server", async () => {
     const cwd = temporaryFolder()
     const made = await ran(
       cwd,
@@ -143,7 +143,7 @@ describe("fastagentic keys", () => {
     assert.match(second, /^[0-9a-f]{12} revoked id=ci tenant=acme scopes=a:\*,b roles=- .* used=never$/u)
   })
 
-  it("refuses what it cannot do in one line", async () => {
+  it("an impossible command is refused in one line", async () => {
     const cwd = temporaryFolder()
     await ran(cwd, "create", "ci")
     const unknown = await ran(cwd, "revoke", "none")

@@ -144,7 +144,7 @@ const daily = (limit: Partial<Budget.Limit>): Budget.Limit => ({
 })
 
 describe("a budget", () => {
-  it.live("counts what calls really cost, and says it in the journal", () =>
+  it.live("a call's real cost is counted and journaled", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: [daily({})], big: [says(1_000, 100)] })
       const { events, status } = yield* talk(served)
@@ -158,7 +158,7 @@ describe("a budget", () => {
       assert.deepStrictEqual(yield* standing(served), [0.002, 0])
     }).pipe(Effect.scoped))
 
-  it.live("cuts the answer to what is left, and refuses with 402 when nothing is", () =>
+  it.live("an answer is clamped to the rest of the budget, and an exhausted budget answers 402", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: [daily({ hard: 0.01 })], big: [says(0, 5_000), says(0, 1)] })
       const cut = yield* talk(served)
@@ -181,11 +181,11 @@ describe("a budget", () => {
       })
       assert.deepInclude(of(refused.events, "budget").at(-1)?.data, { decision: "refuse" })
       assert.deepStrictEqual(of(refused.events, "llm_start"), [])
-      // Somebody else has a day of their own.
+      // Another user has a separate daily limit.
       assert.strictEqual((yield* talk(served, "ben")).status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("refuses over MCP and A2A with the same error", () =>
+  it.live("an exhausted budget is the same error over MCP and A2A", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: [daily({ hard: 0.000_001 })], big: [] })
       const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "talker", arguments: {} } }
@@ -207,7 +207,7 @@ describe("a budget", () => {
       assert.include(a2a.text, "TASK_STATE_FAILED")
     }).pipe(Effect.scoped))
 
-  it.live("takes the cheaper model from the soft limit on", () =>
+  it.live("the cheaper model is used from the soft limit on", () =>
     Effect.gen(function*() {
       const limit = daily({ soft: 0.001, atSoft: { big: "small" } })
       const served = yield* serve({ limits: [limit], big: [says(0, 200)], small: [says(100, 10)] })
@@ -224,7 +224,7 @@ describe("a budget", () => {
       assert.strictEqual(of(events, "usage")[0]?.data.costUsd, 0.000_02)
     }).pipe(Effect.scoped))
 
-  it.live("tells of the soft limit when there is no cheaper model, and takes it when only that can be paid", () =>
+  it.live("the soft limit is journaled without a cheaper model, and the cheaper model is used when only it is affordable", () =>
     Effect.gen(function*() {
       const told = yield* serve({ limits: [daily({ soft: 0 })], big: [says(0, 1)] })
       assert.deepInclude(of((yield* talk(told)).events, "budget")[0]?.data, { decision: "soft", model: "big" })
@@ -237,7 +237,7 @@ describe("a budget", () => {
       assert.deepInclude(of(events, "budget")[0]?.data, { decision: "downgrade", to: "small" })
     }).pipe(Effect.scoped))
 
-  it.live("waits for an approval, which pays for this run once more", () =>
+  it.live("a suspended run continues after an approval, which covers this run once more", () =>
     Effect.gen(function*() {
       const limit = daily({ hard: 0.01, atHard: "suspend" })
       const served = yield* serve({ limits: [limit], big: [says(0, 1_000), says(0, 500)] })
@@ -262,7 +262,7 @@ describe("a budget", () => {
       assert.deepInclude(of(refused, "error")[0]?.data, { tag: "BudgetExceeded", status: 402 })
     }).pipe(Effect.scoped))
 
-  it.live("is one for a run and all that it delegates", () =>
+  it.live("a tree limit covers a run and its delegated runs", () =>
     Effect.gen(function*() {
       const tree: Budget.Limit = { name: "tree", per: "tree", period: "total", hard: 0.01 }
       const served = yield* serve({ limits: [tree], big: [says(0, 600), says(0, 600), says(0, 600)] })
@@ -270,14 +270,14 @@ describe("a budget", () => {
       assert.strictEqual(status, 200)
       const [first = 0, second = 0] = text.replaceAll("\"", "").split(" ").map(Number)
       assert.strictEqual(first, 5 * 600)
-      // What was left of a cent.
+      // The rest of a cent.
       assert.isBelow(second, 4 * 400)
       assert.isAbove(second, 4 * 256)
       const another = yield* talk(served)
       assert.isAbove(of(another.events, "budget")[0]?.data.maxOutputTokens ?? 1_000, 900)
     }).pipe(Effect.scoped))
 
-  it.live("is not used by a call that fails before it answers, and by one that is cut for what was heard", () =>
+  it.live("a call that fails before its answer costs nothing, and an interrupted one costs the received part", () =>
     Effect.gen(function*() {
       const reason = new AiError.UnknownError({ description: "no" })
       const served = yield* serve({
@@ -321,7 +321,7 @@ describe("a budget", () => {
       ))
     }).pipe(Effect.scoped))
 
-  it.live("does not guess a price", () =>
+  it.live("a model without a price is refused under a limit", () =>
     Effect.gen(function*() {
       const unknown = yield* serve({ limits: [daily({})], prices: GenaiPrices.layer(), big: [says(1, 1)] })
       const { json, status } = yield* talk(unknown)
@@ -343,7 +343,7 @@ const ended = Effect.fnUntraced(function*({ journal }: Served, runId: string) {
 })
 
 describe("GET /usage", () => {
-  it.live("is one's own, and the tenant's for who may see it", () =>
+  it.live("usage is the caller's own, and the tenant's with the scope", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: [], big: [says(100, 10), says(100, 10), says(100, 10)] })
       yield* talk(served, "ann")
@@ -399,9 +399,9 @@ describe("fastagentic run", () => {
     }
   }
 
-  it("keeps an app to its limits, over a restart, at the prices of a file", async () => {
+  it("limits hold over a restart, with prices from a file", async () => {
     const cwd = temporaryFolder()
-    // Ten cents for a token: the first answer costs more than a dollar, when it is asked for again.
+    // Ten cents for a token: the first answer costs more than a dollar.
     const dear = "{ \"offline-planner\": { \"input\": 0, \"output\": 3000 } }"
     let spent = 0
     await serving(cwd, dear, async (url, running) => {
@@ -426,7 +426,7 @@ describe("fastagentic run", () => {
     })
   })
 
-  it("does not start with prices that cannot be read", async () => {
+  it("the server does not start with an unreadable price file", async () => {
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, "prices.json"), "{")
     const args = ["run", fixture("budgeted.ts"), "--mode", "http", "--port", "0", "--store", "memory"]

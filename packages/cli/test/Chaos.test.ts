@@ -16,11 +16,15 @@ const holds = async (name: string, options: Pick<Options, "nodes" | "store">) =>
 }
 
 describe("Real servers that are killed", () => {
-  it("lose nothing, run nothing twice and keep whole journals on SQLite", () => holds("sqlite", { nodes: 1 }), 120_000)
+  it(
+    "killed servers lose nothing, run nothing twice and keep whole journals on SQLite",
+    () => holds("sqlite", { nodes: 1 }),
+    120_000
+  )
 })
 
 PostgresServer.describeWithServer("Real servers that are killed on PostgreSQL", () => {
-  it.live("lose nothing, run nothing twice and keep whole journals", () =>
+  it.live("killed servers lose nothing, run nothing twice and keep whole journals", () =>
     Effect.gen(function*() {
       const url = Redacted.value(yield* PostgresServer.database)
       yield* Effect.promise(() => holds("postgres", { nodes: 3, store: url }))
@@ -28,7 +32,7 @@ PostgresServer.describeWithServer("Real servers that are killed on PostgreSQL", 
 })
 
 RedisServer.describeWithOwnServer("Real servers that are killed on Redis", () => {
-  it.live("lose nothing, run nothing twice and keep whole journals", () =>
+  it.live("killed servers lose nothing, run nothing twice and keep whole journals", () =>
     Effect.gen(function*() {
       const { url } = yield* RedisServer.ownServer()
       yield* Effect.promise(() => holds("redis", { nodes: 3, store: Redacted.value(url) }))
@@ -46,18 +50,18 @@ describe("The verdict", () => {
   const begun = (step: string, attempt: number, at: number) => ({ runId: "r", step, attempt, at })
   const clean = { gaps: 0, duplicates: 0, again: 0, late: 0 }
 
-  it("finds nothing in what is whole, and a step that was begun before its commit is no fault", () => {
+  it("an intact journal has no finding, and a step begun before its commit is no fault", () => {
     const seen = [begun("one", 1, 15), begun("two", 1, 25), begun("two", 2, 28)]
     assert.deepStrictEqual(examine(journal, 4, seen), clean)
   })
 
-  it("finds a step that is begun after its commit, by the next owner or by the same one", () => {
+  it("a step begun after its commit is found, by the next owner or the same one", () => {
     const seen = [begun("one", 1, 15), begun("one", 2, 25), begun("two", 2, 28), begun("two", 2, 29)]
     assert.deepStrictEqual(examine(journal, 4, seen), { ...clean, again: 2 })
     assert.deepStrictEqual(examine(journal, 4, [begun("two", 1, 35)]), { ...clean, late: 1 })
   })
 
-  it("finds gaps, numbers that come twice, and commits that come twice", () => {
+  it("gaps, duplicate numbers and duplicate commits are found", () => {
     assert.deepStrictEqual(examine(journal.filter(({ seq }) => seq !== 2), 4, []), { ...clean, gaps: 1 })
     assert.deepStrictEqual(examine(journal, 5, []), { ...clean, gaps: 1 })
     const [started, one, two, done] = journal

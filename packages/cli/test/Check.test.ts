@@ -5,7 +5,7 @@ import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 type Variant = "compatible" | "diverging" | "renamed" | "migrated"
 
-/** A server, for as long as it is used. */
+/** A server that runs for the length of an effect. */
 const serve = async (
   store: string,
   variant: Variant | undefined,
@@ -49,7 +49,7 @@ const waiting = async (url: string) => {
 }
 
 describe("fastagentic check", () => {
-  it("says before a deployment what the deployment then does", async () => {
+  it("the check predicts what the deployment does", async () => {
     const store = join(temporaryFolder(), "runs.db")
     let runId = ""
     await serve(store, undefined, async (url) => {
@@ -100,7 +100,7 @@ describe("fastagentic check", () => {
     assert.deepStrictEqual([done.code, done.out], [0, `${runId} greeter completed: ok, up to its end\n1 ok\n`])
   }, 180_000)
 
-  it("does not make a store that is not there", async () => {
+  it("a missing store is not created", async () => {
     const store = join(temporaryFolder(), "none.db")
     const none = await check(store, "compatible")
     assert.strictEqual(none.code, 2)

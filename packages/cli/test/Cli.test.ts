@@ -13,7 +13,7 @@ const post = async (url: string, body: unknown) => {
 }
 const get = async (url: string) => (await fetch(url)).json()
 
-/** Runs what a test does with a server and never leaves one behind. */
+/** Runs a test with a server and always stops it. */
 const withServer = async (use: (url: string, running: Running) => Promise<void>, cwd = temporaryFolder()) => {
   const running = fastagentic(serveArgs, { cwd })
   try {
@@ -24,7 +24,7 @@ const withServer = async (use: (url: string, running: Running) => Promise<void>,
 }
 
 describe("fastagentic run", () => {
-  it("prints lines that work as printed", () =>
+  it("the printed commands work", () =>
     withServer(async (url, running) => {
       assert.include(running.stdout(), `${url}/docs`)
       assert.include(running.stdout(), `${url}/.well-known/agent-card.json`)
@@ -40,7 +40,7 @@ describe("fastagentic run", () => {
       assert.include(await response.text(), "event: run_suspended")
     }))
 
-  it("prints lines that work with a token when callers need one", async () => {
+  it("the printed commands include a token when callers need one", async () => {
     const cwd = temporaryFolder()
     const keys = fastagentic(["keys", "create", "ci", "--store", "runs.db"], { cwd })
     assert.strictEqual(await keys.exited, 0)
@@ -54,7 +54,7 @@ describe("fastagentic run", () => {
         url: `${url}/mcp`,
         headers: { Authorization: "Bearer ${FASTAGENTIC_TOKEN}" }
       })
-      // What a shell makes of the line, one argument a line.
+      // The arguments that a shell reads from the line, one a line.
       const line = /Try\s+curl (.*)$/mu.exec(running.stdout())?.[1] ?? ""
       const shell = spawnSync("sh", ["-c", `printf '%s\\n' ${line}`], {
         encoding: "utf8",
@@ -75,7 +75,7 @@ describe("fastagentic run", () => {
     }
   })
 
-  it("keeps a run that waits for a decision over a restart", async () => {
+  it("a run that waits for a decision survives a restart", async () => {
     const cwd = temporaryFolder()
     let [runId, id] = ["", ""]
     await withServer(async (url, running) => {
@@ -106,7 +106,7 @@ describe("fastagentic run", () => {
     }, cwd)
   })
 
-  it("goes on after SIGKILL with what was committed", async () => {
+  it("a run resumes after SIGKILL from its last commit", async () => {
     const cwd = temporaryFolder()
     let runId = ""
     await withServer(async (url, running) => {
@@ -126,7 +126,7 @@ describe("fastagentic run", () => {
     }, cwd)
   })
 
-  it("ends open streams with a retry hint on SIGTERM, and exits 0", () =>
+  it("SIGTERM ends open streams with a retry hint and exits 0", () =>
     withServer(async (url, running) => {
       const stream = fetch(`${url}/agents/greeter/stream`, { method: "POST", body: JSON.stringify({ name: "slow" }) })
         .then((response) => response.text())
@@ -136,7 +136,7 @@ describe("fastagentic run", () => {
       assert.strictEqual(await running.exited, 0)
     }))
 
-  it("stops at once on the second signal, and keeps the run", async () => {
+  it("a second signal stops at once and keeps the run", async () => {
     const cwd = temporaryFolder()
     await withServer(async (url, running) => {
       await post(`${url}/agents/greeter/runs`, { name: "slow" })
@@ -150,9 +150,9 @@ describe("fastagentic run", () => {
     }, cwd)
   })
 
-  it("stops at once when the second signal is another one", () =>
+  it("a second signal of another kind stops at once", () =>
     withServer(async (url, running) => {
-      // A request that is never complete holds an orderly stop up.
+      // An incomplete request delays a graceful stop.
       const socket = connect(Number(new URL(url).port), "127.0.0.1")
       await once(socket, "connect")
       socket.on("error", () => {}).write(
@@ -167,7 +167,7 @@ describe("fastagentic run", () => {
       socket.destroy()
     }))
 
-  it("lets a second server on the same store fail in one line", async () => {
+  it("a second server on the same store fails in one line", async () => {
     const cwd = temporaryFolder()
     await withServer(async () => {
       const second = fastagentic(serveArgs, { cwd })
@@ -176,7 +176,7 @@ describe("fastagentic run", () => {
     }, cwd)
   })
 
-  it("speaks MCP on stdout and nothing else, and ends with stdin", async () => {
+  it("stdout carries only MCP, and the process ends with stdin", async () => {
     const running = fastagentic(["run", fixture("chatty.ts"), "--mode", "stdio", "--store", "memory"], {
       stdin: "pipe"
     })
@@ -207,7 +207,7 @@ describe("fastagentic run", () => {
     assert.strictEqual(running.stderr().trimEnd().split("\n").length, 1, running.stderr())
   }
 
-  it("refuses a wrong call in one line", async () => {
+  it("a wrong call is refused in one line", async () => {
     await oneLine(["run", app, "--mode", "sideways"], /mode/u)
     await oneLine(["run", app, "--port", "99999"], /port/u)
     await oneLine(["run", app, "--colour", "red"], /colour/u)
@@ -216,7 +216,7 @@ describe("fastagentic run", () => {
     await oneLine(["run", app, "--mode", "http", "--port", "0", "--store", "/proc/nope/x.db"], /\/proc\/nope\/x\.db/u)
   })
 
-  it("names the variable that does not fit", async () => {
+  it("an invalid variable is named", async () => {
     const serve = ["run", app, "--mode", "http", "--port", "0", "--store", "x.db"]
     await oneLine(["run", app, "--store", "memory"], /flag --port: "abc"/u, { PORT: "abc" })
     await oneLine(serve, /FASTAGENTIC_BLOBS cannot be used: it names a folder, or a bucket/u, {
@@ -227,13 +227,13 @@ describe("fastagentic run", () => {
     await oneLine(["audit", "key"], /FASTAGENTIC_AUDIT_KEY: /u, { FASTAGENTIC_AUDIT_KEY: "hush" })
   })
 
-  it("refuses a file that cannot be served in one line", async () => {
+  it("an unusable file is refused in one line", async () => {
     await oneLine(["run", "nowhere.ts"], /nowhere\.ts: there is no such file/u)
     await oneLine(["run", fixture("noApp.ts")], /exports no app/u)
     await oneLine(["run", fixture("broken.ts")], /this file is broken/u)
   })
 
-  it("refuses a port in use and a public address without an auth layer in one line", async () => {
+  it("a port in use and a public address without auth are refused in one line", async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", () => resolve()))
     const address = taken.address()

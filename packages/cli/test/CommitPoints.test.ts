@@ -18,7 +18,7 @@ const sides = ["before", "during", "after"] as const
 
 const caller = Caller.make("local")
 
-/** Starts a journey, or finds it again, and answers it to its end. */
+/** Starts or finds a journey, and answers its questions to the end. */
 const journey = Effect.gen(function*() {
   const runtime = yield* Runtime.Runtime
   const request = { kind: "agent", identifier: "journey", payload: { number: 1 }, idempotencyKey: "j" } as const
@@ -33,7 +33,7 @@ const journey = Effect.gen(function*() {
   }
 })
 
-/** A process over a file; with a death, it writes and reads nothing more from then on. */
+/** A process on a file; after its simulated death it neither writes nor reads. */
 const life = (filename: string, death?: Pick<Death, "at" | "when">) =>
   Effect.gen(function*() {
     const died = yield* Deferred.make<"died">()
@@ -70,7 +70,7 @@ const events = (runtime: Runtime.Runtime["Service"], { runId }: RunRecord.RunRec
 
 describe("A process that ends at any of its writes", () => {
   for (const when of sides) {
-    it.live(`leaves a run that goes on to the same end: ${when} each`, () =>
+    it.live(`a run resumes to the same end after death: ${when} each`, () =>
       Effect.gen(function*() {
         const log = join(temporaryFolder(), "begun.jsonl")
         process.env["CHAOS_LOG"] = log
@@ -151,7 +151,7 @@ describe("A process that is killed at a write", () => {
 })
 
 PostgresServer.describeWithServer("Three processes on PostgreSQL that are each killed at a write", () => {
-  it.live("again and again lose nothing", () =>
+  it.live("repeated kills lose nothing", () =>
     Effect.gen(function*() {
       const url = Redacted.value(yield* PostgresServer.database)
       yield* Effect.promise(() => killedAgainAndAgain(url, 3))

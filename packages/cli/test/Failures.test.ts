@@ -33,7 +33,7 @@ const start = async (node: Node | undefined, agent: string, payload: unknown): P
   return started?.body.runId
 }
 
-/** Looks at a run again and again until it is as it should be. */
+/** Polls a run until it matches. */
 const becomes = async (node: Node | undefined, runId: string, is: (run: Answer["body"]) => boolean) => {
   let seen: Answer | undefined
   for (let looks = 0; looks < 1_200; looks++) {
@@ -92,7 +92,7 @@ RedisServer.describeWithOwnServer("A process on Redis that stands still for long
     }).pipe(Effect.scoped), 120_000)
 })
 
-/** Runs are started and finished while the database is restarted again and again. */
+/** Runs start and finish while the database restarts repeatedly. */
 const keepsUp = async (store: string, restart: () => Promise<void>) =>
   withNodes(store, 2, async (nodes) => {
     const wrong: Array<string> = []
@@ -136,7 +136,7 @@ const keepsUp = async (store: string, restart: () => Promise<void>) =>
   })
 
 PostgresServer.describeWithOwnServer("A PostgreSQL that is restarted under load", () => {
-  it("loses nothing that was admitted, and what it cannot take is refused with 503", async () => {
+  it("no admitted run is lost, and other requests are refused with 503", async () => {
     const server = await PostgresServer.Server.make()
     try {
       await keepsUp(Redacted.value(server.url), async () => {
@@ -151,7 +151,7 @@ PostgresServer.describeWithOwnServer("A PostgreSQL that is restarted under load"
 })
 
 RedisServer.describeWithOwnServer("A Redis that is restarted under load", () => {
-  it("loses nothing that was admitted, and what it cannot take is refused with 503", async () => {
+  it("no admitted run is lost, and other requests are refused with 503", async () => {
     const server = await RedisServer.Server.make()
     try {
       await keepsUp(Redacted.value(server.url), async () => {
@@ -166,7 +166,7 @@ RedisServer.describeWithOwnServer("A Redis that is restarted under load", () => 
 })
 
 describe("A run that ends its process", () => {
-  it("is held back after the fourth, and goes on when somebody resumes it", async () => {
+  it("the run is held after the fourth loss, and continues when it is resumed", async () => {
     const folder = temporaryFolder()
     const poison = join(folder, "poison")
     const node = new Node("trials.ts", join(folder, "runs.db"), { POISON: poison })
@@ -177,7 +177,7 @@ describe("A run that ends its process", () => {
       const key = { "idempotency-key": "poison" }
       await ask(node.url, "/agents/poison/runs", post({}, key))
       let deaths = 0
-      // It may take its process with it before that says that it answers.
+      // The run may kill its process before the process reports that it is ready.
       for (let alive = false; !alive; deaths++) {
         await Promise.race([node.exited, sleep(1_000)])
         alive = await node.start().then(() => true, () => false) && (await ask(node.url, "/health"))?.status === 200
@@ -200,7 +200,7 @@ describe("A run that ends its process", () => {
 })
 
 describe("A row that is damaged by hand", () => {
-  it("ends its run with JournalDamaged, and nothing else", async () => {
+  it("the row's run ends with JournalDamaged, and other runs are unaffected", async () => {
     const file = join(temporaryFolder(), "runs.db")
     const node = new Node("trials.ts", file)
     try {
@@ -218,7 +218,7 @@ describe("A row that is damaged by hand", () => {
       const failed = await becomes(node, step, ({ state }) => state === "failed")
       assert.deepInclude(failed.error, { tag: "JournalDamaged", status: 500 })
       assert.deepInclude(await becomes(node, whole, completed), { output: 4 })
-      // Its steps are whole, so it goes on; who reads what is damaged is told so.
+      // Its steps are intact, so it continues; readers of the damaged event get the error.
       await becomes(node, event, completed)
       const read = await ask(node.url, `/runs/${event}/events`)
       assert.deepStrictEqual([read?.status, read?.body.error._tag], [500, "JournalDamaged"])
@@ -247,7 +247,7 @@ describe("Fifty subscribers", () => {
           let [text, events, ended] = ["", 0, false]
           for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
             ended ||= (text + chunk).includes("event: done")
-            // What is kept is shorter than what is counted.
+            // The kept list is shorter than the count.
             text = text.slice(-13) + chunk
             events += text.split("\nevent: token\n").length - 1
           }
@@ -265,7 +265,7 @@ describe("Fifty subscribers", () => {
 })
 
 describe("Ten thousand runs that wait", () => {
-  it("are nobody's: none is active, and a process that starts on them is as small as an empty one", async () => {
+  it("waiting runs are not active, and a process that starts on them is as small as an empty one", async () => {
     const folder = temporaryFolder()
     const active = async (node: Node) => {
       const metrics = await (await fetch(`${node.url}/metrics`)).text()
@@ -302,7 +302,7 @@ describe("Ten thousand runs that wait", () => {
   }, 120_000)
 })
 
-/** Makes so many of each run, in a file that nobody has open. */
+/** Creates copies of each run in a closed file. */
 const multiply = (file: string, times: number) => {
   const database = new DatabaseSync(file)
   for (const table of ["runs", "run_values", "run_events", "interrupts"]) {

@@ -62,7 +62,7 @@ const prune = async (store: string, env: Record<string, string>, ...args: Readon
 }
 
 describe("large values and a SQLite file", () => {
-  it("are kept beside it, over a crash, until the run is removed", async () => {
+  it("large values are kept beside the file, over a crash, until the run is removed", async () => {
     const folder = temporaryFolder()
     const store = join(folder, "app.db")
     const blobs = `${store}.blobs`
@@ -86,7 +86,7 @@ describe("large values and a SQLite file", () => {
     const found = await prune(store, {}, "--older-than", "0s", "--dry-run")
     assert.match(found[0] ?? "", /^\S+ greeter completed 2$/u)
     assert.strictEqual(found[1], "2 runs would be removed")
-    // A blob that is lost is the trouble of its run.
+    // A lost blob affects its own run only.
     const [lost = ""] = filesIn(blobs)
     rmSync(lost)
     const third = serve({ FASTAGENTIC_STORE: store })
@@ -99,7 +99,7 @@ describe("large values and a SQLite file", () => {
     assert.deepStrictEqual(filesIn(blobs), [])
   }, 120_000)
 
-  it("that nothing refers to are swept by a server, and by hand", async () => {
+  it("unreferenced values are swept by a server, and by the command", async () => {
     const folder = temporaryFolder()
     const blobs = join(folder, "elsewhere")
     const env = { FASTAGENTIC_STORE: join(folder, "app.db"), FASTAGENTIC_BLOBS: blobs }
@@ -132,7 +132,7 @@ describe("large values and a SQLite file", () => {
     assert.deepStrictEqual(filesIn(blobs), [used])
   }, 120_000)
 
-  it("of a server that keeps nothing for long leave nothing behind", async () => {
+  it("a short retention leaves no values behind", async () => {
     const folder = temporaryFolder()
     const blobs = join(folder, "elsewhere")
     const env = { FASTAGENTIC_STORE: join(folder, "app.db"), FASTAGENTIC_BLOBS: blobs }
@@ -142,12 +142,12 @@ describe("large values and a SQLite file", () => {
     assert.isFalse(existsSync(`${env.FASTAGENTIC_STORE}.blobs`))
     await gone(url, runId)
     assert.deepStrictEqual(filesIn(blobs), [])
-    // The key has gone with its run.
+    // The key was removed with its run.
     assert.notStrictEqual(await finished(url, "another", "key"), runId)
     await stop(running, "SIGTERM")
   }, 120_000)
 
-  it("what cannot be understood is one line", async () => {
+  it("an invalid retention is refused in one line", async () => {
     for (const [flag, value] of [["--retention", "finished=7d"], ["--retention", "failed=soon"]] as const) {
       const running = serve({ FASTAGENTIC_STORE: "memory" }, flag, value)
       assert.strictEqual(await running.exited, 2)
@@ -168,7 +168,7 @@ const tales = (env: Record<string, string>, ...args: ReadonlyArray<string>) =>
 const rows = /^(\d+) rows of the journals of 1 run would become (\d+)$/u
 
 describe("journals of a SQLite file", () => {
-  it("take less room and say the same", async () => {
+  it("compacted journals take less room and read the same", async () => {
     const store = join(temporaryFolder(), "app.db")
     const first = tales({ FASTAGENTIC_STORE: store })
     const before = await listening(first)
@@ -196,58 +196,62 @@ describe("journals of a SQLite file", () => {
 })
 
 S3.describeWithServer("large values in a bucket", () => {
-  it.live("are kept by the environment alone, read whole, and go with their run", () =>
-    Effect.gen(function*() {
-      const { accessKeyId, bucket, endpoint, region, secretAccessKey } = yield* S3.options
-      const prefix = "acme/blobs of tales"
-      const env = {
-        FASTAGENTIC_STORE: join(temporaryFolder(), "app.db"),
-        FASTAGENTIC_BLOBS: `s3://${bucket}/${encodeURI(prefix)}`,
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: Redacted.value(secretAccessKey),
-        AWS_REGION: region,
-        AWS_ENDPOINT_URL_S3: endpoint
-      }
-      const inBucket = <A, E>(use: (blobs: BlobStore["Service"]) => Effect.Effect<A, E>) =>
-        BlobStore.use(use).pipe(Effect.provide(
-          S3BlobStore.layer({ accessKeyId, bucket, endpoint, region, secretAccessKey, prefix: `${prefix}/` }),
-          { local: true }
-        ))
-      const count = Effect.map(inBucket((blobs) => blobs.list("")), (found) => found.length)
-      const first = serve(env)
-      const runId = yield* Effect.promise(async () => {
-        const url = await listening(first)
-        const { body: { runId } } = await post(`${url}/agents/greeter/runs`, { name })
-        while ((await json(`${url}/runs/${runId}`)).body.state !== "suspended") await setTimeout(50)
-        await stop(first, "SIGKILL")
-        return String(runId)
-      })
-      assert.strictEqual(yield* count, 1)
-      assert.isFalse(existsSync(`${env.FASTAGENTIC_STORE}.blobs`))
-      yield* Effect.promise(async () => {
-        const second = serve(env)
-        const url = await listening(second)
-        await answered(url, runId)
-        assert.include(JSON.stringify((await json(`${url}/runs/${runId}`)).body), `${name} is fine: true`)
-        assert.include(await (await fetch(`${url}/runs/${runId}/events`)).text(), `${name} is fine: true`)
-        await stop(second, "SIGTERM")
-      })
-      assert.strictEqual(yield* count, 2)
-      const text = (run: string) => new TextEncoder().encode(JSON.stringify({ run, value: "x".repeat(100) }))
-      yield* inBucket((blobs) => Effect.all([blobs.put(text(runId)), blobs.put(text("a run of somebody else"))]))
-      const runs = (...args: ReadonlyArray<string>) =>
-        Effect.promise(() =>
-          prune(env.FASTAGENTIC_STORE, env, "--older-than", "0s", "--blobs-older-than", "0s", ...args)
-        )
-      const foreseen = yield* runs("--dry-run")
-      assert.strictEqual(foreseen[1], "1 run would be removed")
-      assert.match(foreseen[2] ?? "", /^1 unused blob with 1\d\d bytes would be removed$/u)
-      assert.strictEqual(yield* count, 4)
-      const [, done] = yield* Effect.promise(() => prune(env.FASTAGENTIC_STORE, env, "--blobs-older-than", "0s"))
-        .pipe(Effect.andThen(runs()))
-      assert.strictEqual(done, "1 run removed")
-      assert.strictEqual(yield* count, 1)
-    }), 180_000)
+  it.live(
+    "blobs configured by the environment are read whole and removed with their run",
+    () =>
+      Effect.gen(function*() {
+        const { accessKeyId, bucket, endpoint, region, secretAccessKey } = yield* S3.options
+        const prefix = "acme/blobs of tales"
+        const env = {
+          FASTAGENTIC_STORE: join(temporaryFolder(), "app.db"),
+          FASTAGENTIC_BLOBS: `s3://${bucket}/${encodeURI(prefix)}`,
+          AWS_ACCESS_KEY_ID: accessKeyId,
+          AWS_SECRET_ACCESS_KEY: Redacted.value(secretAccessKey),
+          AWS_REGION: region,
+          AWS_ENDPOINT_URL_S3: endpoint
+        }
+        const inBucket = <A, E>(use: (blobs: BlobStore["Service"]) => Effect.Effect<A, E>) =>
+          BlobStore.use(use).pipe(Effect.provide(
+            S3BlobStore.layer({ accessKeyId, bucket, endpoint, region, secretAccessKey, prefix: `${prefix}/` }),
+            { local: true }
+          ))
+        const count = Effect.map(inBucket((blobs) => blobs.list("")), (found) => found.length)
+        const first = serve(env)
+        const runId = yield* Effect.promise(async () => {
+          const url = await listening(first)
+          const { body: { runId } } = await post(`${url}/agents/greeter/runs`, { name })
+          while ((await json(`${url}/runs/${runId}`)).body.state !== "suspended") await setTimeout(50)
+          await stop(first, "SIGKILL")
+          return String(runId)
+        })
+        assert.strictEqual(yield* count, 1)
+        assert.isFalse(existsSync(`${env.FASTAGENTIC_STORE}.blobs`))
+        yield* Effect.promise(async () => {
+          const second = serve(env)
+          const url = await listening(second)
+          await answered(url, runId)
+          assert.include(JSON.stringify((await json(`${url}/runs/${runId}`)).body), `${name} is fine: true`)
+          assert.include(await (await fetch(`${url}/runs/${runId}/events`)).text(), `${name} is fine: true`)
+          await stop(second, "SIGTERM")
+        })
+        assert.strictEqual(yield* count, 2)
+        const text = (run: string) => new TextEncoder().encode(JSON.stringify({ run, value: "x".repeat(100) }))
+        yield* inBucket((blobs) => Effect.all([blobs.put(text(runId)), blobs.put(text("a run of somebody else"))]))
+        const runs = (...args: ReadonlyArray<string>) =>
+          Effect.promise(() =>
+            prune(env.FASTAGENTIC_STORE, env, "--older-than", "0s", "--blobs-older-than", "0s", ...args)
+          )
+        const foreseen = yield* runs("--dry-run")
+        assert.strictEqual(foreseen[1], "1 run would be removed")
+        assert.match(foreseen[2] ?? "", /^1 unused blob with 1\d\d bytes would be removed$/u)
+        assert.strictEqual(yield* count, 4)
+        const [, done] = yield* Effect.promise(() => prune(env.FASTAGENTIC_STORE, env, "--blobs-older-than", "0s"))
+          .pipe(Effect.andThen(runs()))
+        assert.strictEqual(done, "1 run removed")
+        assert.strictEqual(yield* count, 1)
+      }),
+    180_000
+  )
 })
 
 const stores = {
@@ -260,7 +264,7 @@ const stores = {
 
 for (const [kind, { describeWithServer, open }] of Object.entries(stores)) {
   describeWithServer(`journals on ${kind}`, () => {
-    it.live("are compacted by two servers while readers come and go", () =>
+    it.live("journals are compacted by two servers while readers come and go", () =>
       Effect.gen(function*() {
         const store = Redacted.value(yield* open)
         const env = { FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: "tokens=1s" }
@@ -273,7 +277,7 @@ for (const [kind, { describeWithServer, open }] of Object.entries(stores)) {
             const runId = headers.get("x-run-id") ?? ""
             const told = await journal(one, runId)
             assert.isAbove(told.length, 400)
-            // One reader after the other, from ever later in the journal, until nothing is left to compact.
+            // Readers start one after the other, each later in the journal, until nothing is left to compact.
             for (let seq = 0, left = "1"; left !== "0"; seq = (seq + 37) % 400) {
               assert.deepStrictEqual(await journal(seq % 2 === 0 ? one : other, runId, seq), told.slice(seq))
               const [line = ""] = await prune(store, env, "--tokens-older-than", "0s", "--dry-run")
@@ -290,7 +294,7 @@ for (const [kind, { describeWithServer, open }] of Object.entries(stores)) {
   })
 
   describeWithServer(`old runs on ${kind}`, () => {
-    it.live("are removed beside two servers, with the blobs that these share", () =>
+    it.live("runs are removed beside two servers, with their shared blobs", () =>
       Effect.gen(function*() {
         const store = Redacted.value(yield* open)
         const blobs = temporaryFolder()

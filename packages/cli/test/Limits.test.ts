@@ -112,7 +112,7 @@ const a2a = (url: string, who: string, method = "SendMessage") =>
     params: { message: { messageId: `m${++messages}`, role: "ROLE_USER", parts: [{ text: "?" }] } }
   }, { "a2a-version": "1.0" })
 
-/** What a socket is answered to one frame. */
+/** The answer of a socket to one frame. */
 const webSocket = (url: string, who: string) =>
   Effect.promise(async () => {
     const socket = new NodeWS.WebSocket(`${url.replace("http", "ws")}/ws`, { headers: { "x-api-key": who } })
@@ -143,7 +143,7 @@ const members = (headers: Headers, name: string) =>
 const exhausted = /^The limit "shared" allows 5 calls in 3600 s\. Try again in \d+ s\.$/u
 
 describe("limits over a socket", () => {
-  it.live("one limit is shared by all protocols, and each says in its own way that it is used up", () =>
+  it.live("one limit is shared by all protocols, and each has its own refusal", () =>
     Effect.gen(function*() {
       const url = yield* start([one({ name: "shared", limit: 5 })])
       const first = yield* ask(url, "ann")
@@ -198,19 +198,19 @@ describe("limits over a socket", () => {
       assert.strictEqual((yield* ask(url, "ben")).status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("counts by who is known to call, never by what a request says", () =>
+  it.live("calls are counted by the authenticated caller, never by headers", () =>
     Effect.gen(function*() {
       const url = yield* start([one()])
       const forged = { "x-forwarded-for": "10.0.0.1", "x-tenant-id": "t", "x-user-id": "u", "forwarded": "for=1.2.3.4" }
       assert.deepStrictEqual(yield* statuses([ask(url, "ann"), ask(url, "ann", forged)]), [200, 429])
-      // Users of two tenants are two users, whatever they are called.
+      // Users of two tenants are two users, even with the same id.
       assert.deepStrictEqual(yield* statuses([ask(url, "ann@other"), ask(url, "ann@other")]), [200, 429])
       const nobody = yield* ask(url, "nobody")
       assert.strictEqual(nobody.status, 401)
       assert.isNull(nobody.headers.get("ratelimit"))
     }).pipe(Effect.scoped))
 
-  it.live("all rules that apply have to allow, and a refusal uses up none of them", () =>
+  it.live("all applicable rules have to allow, and a refusal uses up none of them", () =>
     Effect.gen(function*() {
       const url = yield* start([
         { name: "tenant", by: ["tenant"], limit: 5, window: "1 day" },
@@ -227,11 +227,11 @@ describe("limits over a socket", () => {
       })
       assert.deepStrictEqual(yield* statuses([ask(url, "ben"), ask(url, "ben"), ask(url, "ben")]), [200, 200, 429])
       assert.deepStrictEqual(yield* statuses([ask(url, "dan"), ask(url, "dan")]), [200, 200])
-      // Six of everybody are used: who is refused by both is told of the longer wait.
+      // Six calls in total are used: a refusal by both rules names the longer wait.
       assert.deepInclude((yield* ask(url, "dan")).body.error, { rule: "everybody" })
     }).pipe(Effect.scoped))
 
-  it.live("a rule can be for some endpoints, protocols or tenants", () =>
+  it.live("a rule can be limited to endpoints, protocols or tenants", () =>
     Effect.gen(function*() {
       const url = yield* start([
         one({ name: "ask", endpoints: ["agent/ask", "resource/handbook"], by: ["user", "endpoint"] }),
@@ -247,7 +247,7 @@ describe("limits over a socket", () => {
       assert.deepStrictEqual(yield* statuses([read, read]), [200, 429])
     }).pipe(Effect.scoped))
 
-  it.live("counters that cannot be reached let nobody in", () =>
+  it.live("unreachable counters refuse every call", () =>
     Effect.gen(function*() {
       const url = yield* start([one()], () => Effect.fail(new RunError.StoreUnavailable({ operation: "rate limit" })))
       const { body, headers, status } = yield* ask(url, "ann")
@@ -259,7 +259,7 @@ describe("limits over a socket", () => {
       assert.deepInclude((yield* webSocket(url, "ann")).problem, { title: "StoreUnavailable", status: 503 })
     }).pipe(Effect.scoped))
 
-  it.live("a rule that cannot hold stops the start, and is named", () =>
+  it.live("the server does not start with an invalid rule, and names it", () =>
     Effect.gen(function*() {
       const problems: ReadonlyArray<readonly [ReadonlyArray<RateLimit.Rule>, RegExp]> = [
         [[one({ endpoints: ["agent/aks"] })], /rate limit "one".*"agent\/aks".*agent\/ask/u],
@@ -278,7 +278,7 @@ describe("limits over a socket", () => {
 })
 
 describe("fastagentic run", () => {
-  it("an app's own limits hold, and outlast a server that is killed", async () => {
+  it("an app's own limits hold, and survive a killed server", async () => {
     const cwd = temporaryFolder()
     const args = ["run", fixture("limited.ts"), "--mode", "http", "--port", "0", "--store", "runs.db"]
     const call = async (url: string) => {
@@ -304,7 +304,7 @@ describe("fastagentic run", () => {
 })
 
 describe("fastagentic run --mode stdio", () => {
-  it("says over MCP which limit is used up", async () => {
+  it("a refusal over MCP names the exhausted limit", async () => {
     const running = fastagentic(["run", fixture("limited.ts"), "--mode", "stdio", "--store", "memory"], {
       stdin: "pipe"
     })
@@ -340,7 +340,7 @@ const servers = {
 
 for (const [name, { describeWithServer, url }] of Object.entries(servers)) {
   describeWithServer(`two processes on ${name}`, () => {
-    it.live("let no more calls in than one would", () =>
+    it.live("two servers together allow no more calls than one", () =>
       Effect.gen(function*() {
         const env = { FASTAGENTIC_STORE: Redacted.value(yield* url) }
         const nodes = yield* Effect.forEach([1, 2], () =>

@@ -14,7 +14,7 @@ const answer = (url: string, headers: Record<string, string>) =>
 const status = async (url: string, headers: Record<string, string>) => (await answer(url, headers)).statusCode
 
 describe("a server without an auth layer", () => {
-  it("serves this machine's own programs and pages, and no other page", async () => {
+  it("programs and pages of this machine are served, and no other page", async () => {
     const running = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"])
     try {
       const url = await listening(running)

@@ -10,14 +10,14 @@ import { fastagentic, fixture } from "./process.ts"
 
 type By = Person | "nobody" | "wrong" | "expired"
 
-/** A policy, and what every transport has to make of it. */
+/** A policy, and its expected result on every transport. */
 interface Case {
   readonly name: string
   readonly by: By
   readonly agent: string
   readonly tag: string
   readonly rule?: string
-  /** What the trail says of it; nothing when there is nobody known to write it down of, or nothing was decided. */
+  /** The decision in the audit log; absent when the caller is unknown or nothing was decided. */
   readonly audit?: readonly [decision: string, rule?: string] | undefined
   readonly payload?: (mark: string) => unknown
   /** Cells that do not apply, and why. */
@@ -140,7 +140,7 @@ const callOf = (lab: Served, { agent, by, payload = (mark) => ({ mark }) }: Case
 
 const newTrace = () => globalThis.crypto.randomUUID().replaceAll("-", "")
 
-/** What the trail says of one trace, once what it has to say is there. */
+/** The audit entries of one trace, once the expected ones are there. */
 const decisions = Effect.fn(function*({ audit }: Served, traceId: string, [wanted, rule]: NonNullable<Case["audit"]>) {
   for (let tries = 0;; tries++) {
     const trail = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 10_000 }))
@@ -151,7 +151,7 @@ const decisions = Effect.fn(function*({ audit }: Served, traceId: string, [wante
   }
 })
 
-/** Runs that wait since before the restart, one for each case that can be resumed. */
+/** Runs that have waited since before the restart, one for each case that can be resumed. */
 const paused = Effect.fnUntraced(function*(lab: Served) {
   const runs = new Map<string, { readonly runId: string; readonly mark: string; readonly traceId: string }>()
   for (const one of cases) {
@@ -191,7 +191,7 @@ const resumed = async (lab: Served, one: Case, runId: string, traceId: string): 
 }
 
 describe("one door", () => {
-  it.live("decides the same on every transport: the matrix", () =>
+  it.live("the matrix of policies has the same decision on every transport", () =>
     Effect.gen(function*() {
       const kept = yield* lasting
       const before = yield* Effect.scoped(Effect.flatMap(serve(kept, false), paused))
@@ -240,14 +240,14 @@ describe("one door", () => {
         if (waiting === undefined) continue
         const traceId = newTrace()
         const { rule, tag } = yield* Effect.promise(() => resumed(lab, one, waiting.runId, traceId))
-        // What was refused at the door is of the answer's trace, what the run came to of its own.
+        // A refusal at the door belongs to the answer's trace, the end of a run to its own.
         const atDoor = one.tag === "Forbidden" || one.tag === "RateLimited"
         yield* check(one, resume, waiting.mark, atDoor ? traceId : waiting.traceId, { rule, tag })
       }
       assert.deepStrictEqual(differences, [])
     }).pipe(Effect.scoped, Effect.orDie), 60_000)
 
-  it.live("a key of a caller's own is for one run, on every transport", () =>
+  it.live("an idempotency key of a caller is for one run, on every transport", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
       const plain = { name: "", by: "ann", agent: "plain", tag: "" } as const
@@ -259,14 +259,14 @@ describe("one door", () => {
         const other = { ...call, payload: { mark: `${mark}-other` } }
         assert.strictEqual((yield* Effect.promise(() => start(other))).tag, "IdempotencyConflict", name)
         assert.isUndefined(done.get(`${mark}-other`), name)
-        // Somebody else's key is another key.
+        // Another caller's key is another key.
         const theirs = { ...call, headers: headersOf(lab, "eve"), reader: headersOf(lab, "eve") }
         assert.strictEqual((yield* Effect.promise(() => start(theirs))).tag, "completed", name)
         assert.strictEqual(done.get(mark), 2, name)
       }
     }).pipe(Effect.scoped), 60_000)
 
-  it.live("nothing new is let in by a server that goes away, on any transport", () =>
+  it.live("a stopping server admits nothing new, on any transport", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
       yield* lab.runtime.drain
@@ -334,7 +334,7 @@ describe("one door", () => {
           assert.deepStrictEqual(own, { tag: "Forbidden", rule: "not the requester" }, answer.name)
           const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester"])
           assert.include(said, "Forbidden not the requester", answer.name)
-          // Tasks of A2A and rounds of MCP are their owner's alone: an approver of another's run answers elsewhere.
+          // A2A tasks and MCP rounds belong to their owner: an approver of another's run answers elsewhere.
           const deny = answer === a2aAnswer || answer === mcpRound ? restAnswer : answer
           yield* Effect.promise(() => deny(lab, headersOf(lab, "lead"), runId, id, "deny"))
           const end = yield* Effect.promise(() => Transports.settled(lab.url, runId, headersOf(lab, "boss")))
@@ -346,12 +346,12 @@ describe("one door", () => {
   )
 })
 
-/** What a process on standard input can be asked; what it knows of callers is its one caller. */
+/** The cases that apply to a process on standard input, which has one caller. */
 const speakers = ["ann", "desk", "spent", "boss"] as const
 const onStdio = "MCP on stdio"
 
 describe("one door on standard input", () => {
-  it.live("decides the same: the matrix", () =>
+  it.live("the matrix of policies has the same decision on stdio", () =>
     Effect.gen(function*() {
       const differences: Array<string> = []
       const same = (cell: string, seen: unknown, wanted: unknown) => {
@@ -427,7 +427,7 @@ describe("one door on standard input", () => {
       assert.deepStrictEqual(differences, [])
     }).pipe(Effect.scoped), 180_000)
 
-  it.live("serves nobody whose token is not good for anything", () =>
+  it.live("a process with an invalid token serves nothing", () =>
     Effect.promise(async () => {
       for (const token of [{}, { FASTAGENTIC_TOKEN: "wrong" }]) {
         const args = ["run", fixture("lab.ts"), "--mode", "stdio", "--store", "memory"]
@@ -472,7 +472,7 @@ const a2aAnswer: Answer = async (lab, headers, taskId, id, decision) => {
     : Transports.a2aRefusal(body.error)
 }
 
-/** MCP before 2026-07-28: what a client sends back to `elicitation/create`. */
+/** MCP before 2026-07-28: a client's answer to `elicitation/create`. */
 const mcpAnswer: Answer = async (lab, headers, runId, id, decision) => {
   const content = { decision }
   const { body, status } = await Transports.request(`${lab.url}/mcp`, {
@@ -571,7 +571,7 @@ const everything = async (lab: Served, by: By, runId: string, id: string): Promi
 const Paths = Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown))
 
 describe("nobody", () => {
-  it.live("is answered by health, readiness, documents and cards, and by nothing else", () =>
+  it.live("only health, readiness, documents and cards answer without credentials", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
       const isOpen = (path: string) => ["/health", "/ready", "/openapi.json", "/docs"].includes(path)
@@ -659,7 +659,7 @@ const a2aMethods = [
 ]
 
 describe("lists", () => {
-  it.live("show what their reader may call", () =>
+  it.live("lists show what their reader may call", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
       const mcp = (method: string, headers: Record<string, string>) =>

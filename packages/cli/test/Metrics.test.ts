@@ -67,7 +67,7 @@ const post = (url: string) =>
   })
 
 describe("GET /metrics", () => {
-  it.live("counts runs, tokens, cost, refusals, lines, streams and commits", () =>
+  it.live("runs, tokens, cost, refusals, queues, streams and commits are counted", () =>
     Effect.gen(function*() {
       const url = yield* start
       assert.strictEqual((yield* post(`${url}/agents/asker`)).status, 200)

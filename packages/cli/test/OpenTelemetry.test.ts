@@ -42,7 +42,7 @@ const post = (url: string, body: unknown, traceparent: string) =>
   })
 
 describe("OpenTelemetry", () => {
-  it.live("gives every span to the SDK that the app runs, in the trace of the caller, and none of what was said", () =>
+  it.live("the app's SDK receives every span in the caller's trace, without content", () =>
     Effect.gen(function*() {
       const exporter = new InMemorySpanExporter()
       const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
@@ -66,7 +66,7 @@ describe("OpenTelemetry", () => {
       const answered = yield* post(`${url}/agents/asker`, { text: "?" }, traceparent)
       assert.strictEqual(answered.status, 200, answered.text)
       yield* post(`${url}/agents/broken`, {}, traceparent)
-      // Long enough for a node to look around by itself.
+      // Long enough for a node to poll by itself.
       yield* Effect.promise(() => setTimeout(1_200))
       const spans = exporter.getFinishedSpans()
       assert.deepStrictEqual([...new Set(spans.map((span) => span.spanContext().traceId))], [traceId])
@@ -97,7 +97,7 @@ describe("OpenTelemetry", () => {
       assert.notInclude(JSON.stringify(told), "secret")
     }))
 
-  it("is what an app of the command line provides, before any variable", async () => {
+  it("an app's own layer takes precedence over the variables", async () => {
     const server = fastagentic(["run", fixture("sdk.ts"), "--mode", "http", "--port", "0", "--store", "memory"], {
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" }
     })

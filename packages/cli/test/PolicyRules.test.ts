@@ -45,7 +45,7 @@ const Services = Layer.mergeAll(
 )
 
 describe("a rule", () => {
-  it.live("refuses on every way in, is named, and nothing runs", () =>
+  it.live("a rule refuses on every protocol, is named, and nothing runs", () =>
     Effect.gen(function*() {
       const context = yield* Layer.build(
         Server.layer(Desk, { port: 0 }).pipe(Layer.provide(DeskLayer), Layer.provideMerge(Services))

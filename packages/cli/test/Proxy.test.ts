@@ -38,7 +38,7 @@ const clientCert = (der: Buffer) => ({ "client-cert": `:${der.toString("base64")
 const xfcc = (value: string) => ({ "x-forwarded-client-cert": value })
 
 describe("a client certificate that a proxy forwards", () => {
-  it.live("is believed from the addresses of proxies, on every protocol", () =>
+  it.live("a certificate is accepted from proxy addresses, on every protocol", () =>
     Effect.gen(function*() {
       const { url } = yield* serve({ addresses: ["127.0.0.0/8", "fd00::/8"] })
       const shown = clientCert(Certificates.ci)
@@ -55,7 +55,7 @@ describe("a client certificate that a proxy forwards", () => {
       assert.strictEqual((yield* post(`${url}/mcp`, json, JSON.stringify(call))).status, 401)
     }).pipe(Effect.scoped))
 
-  it.live("is not lent to a page of another site", () =>
+  it.live("a page of another site cannot use a certificate", () =>
     Effect.gen(function*() {
       const { key, url } = yield* serve({ addresses: ["127.0.0.1"] })
       const forged = { origin: "https://evil.example", "content-type": "text/plain", ...clientCert(Certificates.ci) }
@@ -66,22 +66,22 @@ describe("a client certificate that a proxy forwards", () => {
       assert.strictEqual((yield* post(`${url}/a2a`, forged)).status, 415)
       assert.strictEqual((yield* post(`${url}/mcp`, forged)).status, 403)
       assert.strictEqual((yield* post(url + agent, { ...forged, origin: url })).status, 200)
-      // A page that has a key of its own may come from anywhere.
+      // A page with its own key may come from any origin.
       assert.strictEqual((yield* post(url + agent, { ...forged, "x-api-key": key })).status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("is nothing from anybody else, whatever it says", () =>
+  it.live("a certificate header from another peer is ignored", () =>
     Effect.gen(function*() {
       const { key, url } = yield* serve({ addresses: ["10.0.0.0/24", "2001:db8::1"] })
       const forwarded = { "x-forwarded-for": "10.0.0.7", forwarded: "for=10.0.0.7", ...clientCert(Certificates.ci) }
       const refused = yield* post(url + agent, forwarded)
       assert.strictEqual(refused.status, 401)
       assert.include(refused.challenge ?? "", "ClientCertificate")
-      // Whoever has other credentials is still known by those.
+      // A caller with other credentials is identified by those.
       assert.strictEqual((yield* post(url + agent, { ...forwarded, "x-api-key": key })).status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("is believed with the proxy's secret only, when there is one", () =>
+  it.live("a certificate needs the proxy's secret when one is configured", () =>
     Effect.gen(function*() {
       const secret = "a long secret of the proxy"
       const { url } = yield* serve({ addresses: ["127.0.0.1"], secret: Redacted.make(secret) })
@@ -91,7 +91,7 @@ describe("a client certificate that a proxy forwards", () => {
       assert.strictEqual((yield* post(url + agent, shown)).status, 401)
     }).pipe(Effect.scoped))
 
-  it.live("is refused when it is over, damaged, doubled or nobody's", () =>
+  it.live("an expired, damaged, duplicate or unmapped certificate is refused", () =>
     Effect.gen(function*() {
       const { url } = yield* serve({ addresses: ["127.0.0.1"] })
       const ci = clientCert(Certificates.ci)
@@ -111,7 +111,7 @@ describe("a client certificate that a proxy forwards", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is read as Envoy writes it", () =>
+  it.live("Envoy's header format is parsed", () =>
     Effect.gen(function*() {
       const { url } = yield* serve({ addresses: ["127.0.0.1"], header: "x-forwarded-client-cert" })
       const status = (value: string) => Effect.map(post(url + agent, xfcc(value)), ({ status }) => status)
@@ -137,7 +137,7 @@ describe("a client certificate that a proxy forwards", () => {
       assert.strictEqual((yield* post(url + agent, clientCert(Certificates.ci))).status, 401)
     }).pipe(Effect.scoped))
 
-  it.effect("needs a proxy that can be known", () =>
+  it.effect("options that identify no proxy are refused", () =>
     Effect.gen(function*() {
       const problem = (options: Omit<ProxyIdentity.Options, "principal">) =>
         Effect.map(

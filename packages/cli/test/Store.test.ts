@@ -51,7 +51,7 @@ const post = (url: string, body: unknown) => json(url, { method: "POST", body: J
 
 for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
   describeWithServer(`fastagentic on ${name}`, () => {
-    it.live("serves a run of one process from the other", () =>
+    it.live("a process serves a run of the other", () =>
       Effect.gen(function*() {
         const store = yield* open
         const [one, other] = [yield* serve(store), yield* serve(store)]
@@ -67,7 +67,7 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
         assert.include(journal, "Ada is fine: true")
       }).pipe(Effect.scoped))
 
-    it.live("finishes a run whose process is killed, in the stream of whoever follows it elsewhere", () =>
+    it.live("a killed process's run is finished by the other, in the same stream", () =>
       Effect.gen(function*() {
         const store = yield* open
         const [one, other] = [yield* serve(store), yield* serve(store)]
@@ -88,7 +88,7 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
         assert.deepInclude((yield* json(`${b}/runs/${runId}`)).body, { state: "completed", attempt: 2 })
       }).pipe(Effect.scoped))
 
-    it.live("keeps keys beside a running server, and never prints the password", () =>
+    it.live("keys are managed beside a running server, and the password is never printed", () =>
       Effect.gen(function*() {
         const store = yield* open
         const server = yield* serve(store, "--auth", "keys")
@@ -115,7 +115,7 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
 }
 
 stores.postgres.describeWithServer("fastagentic with the engine that spreads runs", () => {
-  it.live("drives runs of one process in both", () =>
+  it.live("runs of one process are driven by both", () =>
     Effect.gen(function*() {
       const store = yield* stores.postgres.open
       const [one, other] = [yield* serve(store, "--engine", "cluster"), yield* serve(store, "--engine", "cluster")]
@@ -153,7 +153,7 @@ describe("a store that cannot be used", () => {
   }
   const run = (store: string) => refusal(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store])
 
-  it("is one line when the engine that spreads runs has no room in it", async () => {
+  it("a store without support for the cluster engine is refused in one line", async () => {
     const spread = ["run", fixture("app.ts"), "--engine", "cluster", "--store"]
     assert.include(await refusal([...spread, "memory"]), "--engine cluster needs a store that is")
     assert.include(
@@ -166,7 +166,7 @@ describe("a store that cannot be used", () => {
     )
   })
 
-  it("is one line without the password", async () => {
+  it("an unreachable store is one line without the password", async () => {
     const refused = /(postgres|redis):\/\/me:\*\*\*@127\.0\.0\.1:1\/\w* cannot be used: .*ECONNREFUSED/u
     assert.match(await run("postgres://me:hush@127.0.0.1:1/x"), refused)
     assert.match(await run("redis://me:hush@127.0.0.1:1/3"), refused)
@@ -177,7 +177,7 @@ describe("a store that cannot be used", () => {
     assert.include(await refusal(["keys", "create", "ci", "--store", "memory"]), "a store that lasts")
   })
 
-  it("is one line when there is none to look at, and no file after it", async () => {
+  it("a missing store is one line, and no file is created", async () => {
     const looks = [
       ["keys", "list", "--store"],
       ["runs", "prune", "--older-than", "1d", "--store"],
@@ -192,7 +192,7 @@ describe("a store that cannot be used", () => {
     }
   })
 
-  it("is one line when a server takes connections and says nothing", async () => {
+  it("a store that accepts connections without answering is one line", async () => {
     const silent = createServer(() => {}).listen(0, "127.0.0.1")
     await once(silent, "listening")
     const address = silent.address()

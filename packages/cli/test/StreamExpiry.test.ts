@@ -7,7 +7,7 @@ class Talk extends Agent.make("talk", { description: "Talks for a while", payloa
 class Desk extends App.make("desk", { version: "1", agents: [Talk] }) {}
 
 describe("a stream whose caller's key expires", () => {
-  it.live("goes on to its end, and the key opens nothing more", () =>
+  it.live("the stream continues to its end, and the key is refused for new calls", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       const TalkLayer = Talk.toLayer(Effect.fn(function*() {

@@ -43,7 +43,7 @@ const until = async (condition: () => Promise<boolean>) => {
 
 let traces = 0
 
-/** Where a client is in a trace of its own. */
+/** The client's position in a trace of its own. */
 const place = () => {
   const traceId = (++traces).toString(16).padStart(32, "a")
   const spanId = "b7ad6b7169203331"
@@ -73,7 +73,7 @@ const called = [
 ]
 
 describe("telemetry", () => {
-  it("is one trace from the caller to the store, over REST, MCP, A2A and WebSocket", async () => {
+  it("a call is one trace from the caller to the store, over REST, MCP, A2A and WebSocket", async () => {
     const collector = await collect()
     const server = await serve({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -204,14 +204,14 @@ describe("telemetry", () => {
         assert.deepStrictEqual(segments.map(({ attributes }) => Number(attributes["fastagentic.run.attempt"])), [1, 2])
         assert.strictEqual(segments[0]?.parentSpanId, segments[1]?.parentSpanId)
       }
-      // The request that let the child go on has a trace of its own.
+      // The request that resumed the child has a trace of its own.
       const [, goesOn] = spans.filter(({ name }) => name === "invoke_agent waiter")
       assert.deepStrictEqual(goesOn?.links.map(({ traceId }) => traceId), [answering.traceId])
     },
     60_000
   )
 
-  it("tells nothing of what was asked, said, answered or shown", async () => {
+  it("no content of requests, answers or credentials is exported", async () => {
     const collector = await collect()
     const server = await serve({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
     const shown = {
@@ -240,7 +240,7 @@ describe("telemetry", () => {
     assert.deepStrictEqual(collector.raw.join("").match(/.{0,60}secret.{0,60}/gu) ?? [], [])
   }, 60_000)
 
-  it("says of a failure what kind it was and nothing more, and logs with the trace", async () => {
+  it("a failure is exported by kind only, and logs carry the trace", async () => {
     const collector = await collect()
     const server = await serve({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
     const asked = place()
@@ -264,7 +264,7 @@ describe("telemetry", () => {
     assert.include(printed, `runId=`)
   }, 60_000)
 
-  it("records what its caller records, and what a sampler lets through", async () => {
+  it("the caller's decision and the sampler select the recorded traces", async () => {
     const collector = await collect()
     const off = await serve({
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
@@ -302,7 +302,7 @@ describe("telemetry", () => {
         const metrics = await (await fetch(`${server.url}/metrics`)).text()
         const lost = /^fastagentic_telemetry_lost_total\{signal="traces"\} (\d+)$/mu.exec(metrics)?.[1]
         assert.isAbove(Number(lost), 100)
-        // Refused or hanging, the farewell is bounded: the process ends by itself.
+        // With a refusing or hanging collector the last export is bounded: the process exits.
         assert.strictEqual(await server.stop(), 0)
         assert.include(server.stderr(), "Telemetry is lost")
         collector.close()

@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { lasting, type Person, serve, type Served } from "./matrix/lab.ts"
 import * as Transports from "./matrix/transports.ts"
 
-/** Two of one tenant, and one of another who may do everything there. */
+/** Two users of one tenant, and one of another tenant with all scopes. */
 const parties = ["ann", "bob", "eve"] as const satisfies ReadonlyArray<Person>
 type Party = typeof parties[number]
 
@@ -23,7 +23,7 @@ const random = (from: number) => {
 
 const Paths = Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown))
 
-/** What the document says that there is: a new route is fuzzed from the day it is described. */
+/** The documented routes: a new route is fuzzed as soon as it is documented. */
 const routesOf = async (lab: Served) => {
   const { body } = await Transports.request(`${lab.url}/openapi.json`)
   return Object.entries(Schema.decodeUnknownSync(Paths)(body.paths)).flatMap(([path, methods]) =>
@@ -35,7 +35,7 @@ const headersOf = (party: Party) => ({ "x-api-key": `key-of-${party}` })
 
 const uuids = (text: string) => text.match(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gu) ?? []
 
-/** All that a stream says in a while. */
+/** The content of a stream within a time limit. */
 const said = async (url: string, init: RequestInit) => {
   const controller = new AbortController()
   const timer = setTimeout(() => controller.abort(), 250)
@@ -54,7 +54,7 @@ const said = async (url: string, init: RequestInit) => {
 }
 
 describe("two tenants at once", () => {
-  it.live("see nothing of each other, and no user anything of another's", () =>
+  it.live("tenants and users see nothing of each other", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
       const routes = yield* Effect.promise(() => routesOf(lab))
@@ -63,13 +63,13 @@ describe("two tenants at once", () => {
       const ids: Array<string> = [globalThis.crypto.randomUUID()]
       const leaks: Array<string> = []
       const own: Record<Party, number> = { ann: 0, bob: 0, eve: 0 }
-      /** Names that parties have given to contexts of theirs, some of which are ids of others. */
+      /** Context names that parties chose, some of which are ids of others. */
       const named = { ann: new Set<string>(), bob: new Set<string>(), eve: new Set<string>() }
       const seenRoutes = new Set<string>()
       let operations = 0
       let marks = 0
 
-      /** Whatever an answer says has to be the reader's; what was asked for by its id is allowed to be repeated. */
+      /** An answer may contain only the reader's data; requested ids may be repeated. */
       const search = (party: Party, asked: string, text: string) => {
         operations++
         for (const [mark, owner] of text.matchAll(/of-(ann|bob|eve)-\d+/gu)) {
@@ -86,7 +86,7 @@ describe("two tenants at once", () => {
         if (others.test(text)) leaks.push(`${party} saw who is there in ${asked}: ${text.slice(0, 300)}`)
       }
 
-      /** Runs and interrupts that somebody has been told of are theirs, unless they have asked for them. */
+      /** Runs and interrupts in an answer belong to the reader, unless the reader named them. */
       const learn = (party: Party, asked: string, text: string) => {
         for (const [, id = ""] of text.matchAll(/"(?:runId|id)":"([0-9a-f-]{36})"/gu)) {
           if (owners.has(id) || asked.includes(id)) continue
@@ -210,7 +210,7 @@ describe("two tenants at once", () => {
           })
         ))
       )
-      // What there is by now, all of it at once.
+      // Every resource that exists by now.
       for (const party of parties) {
         for (const path of ["/runs?limit=100", "/interrupts", "/audit?limit=200", "/usage", "/usage?of=tenant"]) {
           search(party, path, yield* Effect.promise(() => said(lab.url + path, { headers: headersOf(party) })))
@@ -222,7 +222,7 @@ describe("two tenants at once", () => {
       for (const party of parties) assert.isAbove(own[party], 0, `${party} has seen nothing at all`)
     }).pipe(Effect.scoped), 60_000)
 
-  it.live("cannot tell another's run from none", () =>
+  it.live("another owner's run is indistinguishable from a missing one", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
       const { body: asked } = yield* Effect.promise(() =>

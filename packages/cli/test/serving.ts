@@ -2,7 +2,7 @@ import { Context, Layer } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
 import { Audit, Budget, RateLimit, RunStore } from "fastagentic"
 
-/** What a server needs besides who may call: nothing lasts, and nothing is limited. */
+/** The services of a server besides auth: in memory and without limits. */
 export const memory = Layer.mergeAll(
   RunStore.RunStore.layerMemory,
   Audit.layerMemory,

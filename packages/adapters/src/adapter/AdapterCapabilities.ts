@@ -1,10 +1,10 @@
 /**
- * What an adapter can do for its framework, as data: policy that it cannot enforce is refused, not ignored.
+ * The abilities of an adapter, as data; a policy that the adapter cannot enforce is refused, not ignored.
  *
  * @since 0.1.0
  */
 
-/** How far a hook reaches: it sees, it may refuse, or it may change the call and what comes back. @category models @since 0.1.0 */
+/** How far a hook reaches: observe the call, refuse it, or change it and its result. @category models @since 0.1.0 */
 export type Reach = "none" | "observe" | "block" | "modify"
 
 /**
@@ -22,7 +22,7 @@ export interface AdapterCapabilities {
   readonly commit: "barrier" | "best-effort" | "none"
   /** Whether the framework can pause for a decision and go on after a restart. */
   readonly interrupts: boolean
-  /** `cooperative`: running code has to look at the signal; `abort`: the framework stops waiting for it. */
+  /** `cooperative`: running code has to check the signal; `abort`: the framework stops waiting for it. */
   readonly cancel: "cooperative" | "abort" | "kill"
   readonly hooks: { readonly llm: Reach; readonly tool: Reach; readonly node: Reach }
   /** How the framework gets tools of the runtime. */

@@ -1,13 +1,13 @@
 /**
- * How an adapter fails.
+ * Errors of adapters.
  *
- * These are defects of a run: a caller sees that the agent failed, the log has the cause.
+ * They are defects of a run: a caller sees that the agent failed, the log has the cause.
  *
  * @since 0.1.0
  */
 import { Schema } from "effect"
 
-/** The framework could not be loaded, mostly because it is not installed. @category errors @since 0.1.0 */
+/** The framework could not be loaded, usually because it is not installed. @category errors @since 0.1.0 */
 export class AdapterLoadError extends Schema.TaggedError<AdapterLoadError>()("AdapterLoadError", {
   adapter: Schema.String,
   module: Schema.String,
@@ -18,7 +18,7 @@ export class AdapterLoadError extends Schema.TaggedError<AdapterLoadError>()("Ad
   }
 }
 
-/** A language model failed inside of a framework. @category errors @since 0.1.0 */
+/** A language model failed inside a framework. @category errors @since 0.1.0 */
 export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
   model: Schema.String,
   retryable: Schema.Boolean,
@@ -29,5 +29,5 @@ export class ModelError extends Schema.TaggedError<ModelError>()("ModelError", {
   }
 }
 
-/** What adapted code threw, before the adapter knows what it means. @category errors @since 0.1.0 */
+/** A value thrown by adapted code, before the adapter has classified it. @category errors @since 0.1.0 */
 export class Thrown extends Schema.TaggedError<Thrown>()("Thrown", { cause: Schema.Defect() }) {}

@@ -1,5 +1,5 @@
 /**
- * A hook stands around a call; a framework only tells when a call starts and when it has ended. A bracket joins the two.
+ * A hook wraps a call, but a framework only reports the start and the end of a call. A bracket joins the two.
  *
  * @since 0.1.0
  */
@@ -8,19 +8,19 @@ import { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Cause, Deferred, Effect, Exit, Fiber, Option } from "effect"
 
 /**
- * A call that the hooks have let in.
+ * A call that the hooks have allowed.
  *
  * @category models
  * @since 0.1.0
  */
 export interface HookBracket<A, E> {
-  /** Tells the hooks how the call ended; fails when they refuse what came back. */
+  /** Reports the end of the call to the hooks; fails when they refuse the result. */
   readonly end: (exit: Exit.Exit<A, E>) => Effect.Effect<void, HookBlocked>
 }
 
 /**
- * The refusal of a wish that cannot be granted: a framework that runs its own calls lets us stop them, not change, skip
- * or repeat them.
+ * The refusal of a hook decision that cannot be applied: a framework that runs its own calls can be stopped, but its calls
+ * cannot be changed, skipped or repeated.
  *
  * @category constructors
  * @since 0.1.0
@@ -29,7 +29,7 @@ export const notEnforceable = (point: keyof Hook.Points): HookBlocked =>
   new HookBlocked({
     hook: "adapter",
     point,
-    reason: "a hook asked for more than allowing or refusing this call, and this agent can do no more"
+    reason: "a hook tried to change, skip or repeat this call, but this agent only supports allowing or refusing it"
   })
 
 /** The refusal in a cause. @category getters @since 0.1.0 */
@@ -39,7 +39,7 @@ export const refusalIn = <E>(cause: Cause.Cause<E>): HookBlocked | undefined => 
 }
 
 /**
- * Opens a bracket: succeeds when the hooks let the call in, fails when they refuse it.
+ * Opens a bracket: succeeds when the hooks allow the call, fails when they refuse it.
  *
  * @category constructors
  * @since 0.1.0
@@ -47,7 +47,7 @@ export const refusalIn = <E>(cause: Cause.Cause<E>): HookBlocked | undefined => 
 export const open = Effect.fnUntraced(function*<Call, A, E>(
   point: keyof Hook.Points,
   call: Call,
-  around: (
+  hooks: (
     call: Call,
     next: (call: Call) => Effect.Effect<A, E | HookBlocked>
   ) => Effect.Effect<A, E | HookBlocked>
@@ -63,7 +63,7 @@ export const open = Effect.fnUntraced(function*<Call, A, E>(
       return Effect.andThen(Deferred.succeed(admitted, undefined), Deferred.await(ended))
     })
 
-  const fiber = yield* around(call, next).pipe(
+  const fiber = yield* hooks(call, next).pipe(
     Effect.onExit((exit) => {
       if (entered) return Effect.void
       if (Exit.isSuccess(exit)) return Deferred.fail(admitted, notEnforceable(point))

@@ -1,5 +1,5 @@
 /**
- * Values of a framework as JSON.
+ * Converts a framework's values to JSON.
  *
  * @since 0.1.0
  */
@@ -15,9 +15,9 @@ const write = (value: unknown): string | undefined => {
   }
 }
 
-/** What can be written of a value; `null` when nothing can. @category conversions @since 0.1.0 */
+/** The serialisable part of a value; `null` when there is none. @category conversions @since 0.1.0 */
 export const toJson = (value: unknown): Schema.Json => Option.getOrElse(decode(write(value) ?? "null"), () => null)
 
-/** The object or list behind a JSON text; any other text is itself. @category conversions @since 0.1.0 */
+/** Parses a JSON text that holds an object or an array; returns any other text unchanged. @category conversions @since 0.1.0 */
 export const fromText = (text: string): Schema.Json =>
   /^\s*[[{]/.test(text) ? Option.getOrElse(decode(text), () => text) : text

@@ -1,5 +1,5 @@
 /**
- * The money side of a call of a language model: asked for before it, settled after it.
+ * The budget of a language model call: reserved before the call, settled after it.
  *
  * @since 0.1.0
  */
@@ -9,19 +9,19 @@ import { Effect } from "effect"
 import type * as Response from "effect/ai/Response"
 import * as Tokens from "./Tokens.ts"
 
-/** A call that is paid for. @category models @since 0.1.0 */
+/** A call whose cost is reserved. @category models @since 0.1.0 */
 export interface ModelBudget {
   readonly model: string
   readonly maxOutputTokens: number | undefined
   readonly see: (part: Response.AnyPart) => void
-  /** What the provider has told, with its cost; a whole answer without a word about tokens costs all that was reserved. */
+  /** Settles the reported usage; a complete answer without usage costs the whole reservation. */
   readonly end: (usage: Event.Usage | undefined) => Effect.Effect<Event.Usage | undefined>
-  /** A call that was cut short costs what was heard of it, and nothing when that was nothing. */
+  /** Settles an interrupted call: it costs the output received so far, or nothing when there was none. */
   readonly cut: Effect.Effect<void>
 }
 
 /**
- * Asks for a call. It is refused as a defect: that ends the run with its own typed error, whatever the agent declares.
+ * Reserves a call. A refusal is a defect: it ends the run with its own typed error, whatever the agent declares.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * A call of a language model that a framework makes itself and reports piece by piece.
+ * A language model call that a framework makes itself and reports piece by piece.
  *
  * @since 0.1.0
  */
@@ -15,13 +15,13 @@ import * as PartEvents from "./PartEvents.ts"
 import * as Tokens from "./Tokens.ts"
 
 /**
- * A model call that the hooks have let in. Its parts go through the hooks before anybody sees them.
+ * A model call that the hooks have allowed. Its parts pass the hooks before they are journaled.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ModelCall {
-  /** Adds parts in their order; waits while hooks and journal are behind. */
+  /** Adds parts in order; waits while the hooks and the journal are behind. */
   readonly add: (parts: ReadonlyArray<Response.AnyPart>) => Effect.Effect<void, HookBlocked>
   readonly end: Effect.Effect<void, HookBlocked>
   readonly fail: (cause: unknown) => Effect.Effect<void>
@@ -37,17 +37,17 @@ export interface Options {
   readonly emit: (event: Event.Event) => Effect.Effect<void>
   /** `false` keeps the answer itself out of the journal. */
   readonly visible: boolean
-  /** What the call limits its answer to; a budget needs it. */
+  /** The output limit of the call; required by a budget. */
   readonly maxOutputTokens?: number | undefined
-  /** What the model is told of its tools. */
+  /** The tool declarations sent to the model. */
   readonly tools?: ReadonlyArray<unknown> | undefined
 }
 
-/** How many parts may wait for hooks and journal. */
+/** The number of parts that may wait for the hooks and the journal. */
 const window = 16
 
 /**
- * Opens a model call: succeeds when the hooks let it in, fails when they refuse it.
+ * Opens a model call: succeeds when the hooks allow it, fails when they refuse it.
  *
  * @category constructors
  * @since 0.1.0
@@ -74,7 +74,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
       changesTo: () => false
     }).pipe(Effect.provideService(CurrentRun, run))
 
-  // Nobody says how a call has ended when its run is over.
+  // The end of a call is not reported once its run is over.
   yield* Effect.addFinalizer(() => Effect.suspend(() => spending?.cut ?? Effect.void))
 
   const next = (changed: Hook.LlmCall) =>
@@ -95,14 +95,14 @@ export const open = Effect.fnUntraced(function*(options: Options) {
       )
     })
 
-  const tell = (events: ReadonlyArray<Event.Event>) =>
+  const emitAll = (events: ReadonlyArray<Event.Event>) =>
     options.visible ? Effect.forEach(events, emit, { discard: true }) : Effect.void
 
-  /** The graph has the answer as it was: a part that is not the one we passed in was changed for us alone. */
+  /** The graph received the original answer: a part that differs from the one passed in was changed for the journal only. */
   const take = (part: Response.AnyPart) =>
     Effect.suspend((): Effect.Effect<void, HookBlocked> => {
       if (passed.shift() !== part) return Effect.fail(HookBracket.notEnforceable("llm"))
-      return tell(answer.events(part))
+      return emitAll(answer.events(part))
     })
 
   const fiber = yield* run.hooks.llm(call, next).pipe(
@@ -125,19 +125,19 @@ export const open = Effect.fnUntraced(function*(options: Options) {
     Effect.forkScoped
   )
 
-  /** The hooks' word on the whole answer. */
+  /** The hooks' decision on the whole answer. */
   const verdict = Effect.flatMap(Fiber.await(fiber), (exit): Effect.Effect<void, HookBlocked> => {
     if (Exit.isSuccess(exit)) return Effect.void
     const refusal = HookBracket.refusalIn(exit.cause)
     return refusal === undefined ? Effect.die(Cause.squash(exit.cause)) : Effect.fail(refusal)
   })
 
-  const close = (reason: string, told: Event.Usage | undefined) =>
+  const close = (reason: string, reported: Event.Usage | undefined) =>
     Effect.gen(function*() {
       const { callId, model } = call
       if (reason === "error") yield* spending?.cut ?? Effect.void
-      const usage = reason === "error" || spending === undefined ? told : yield* spending.end(told)
-      yield* tell(answer.cut(reason))
+      const usage = reason === "error" || spending === undefined ? reported : yield* spending.end(reported)
+      yield* emitAll(answer.cut(reason))
       yield* emit({
         type: "llm_end",
         data: { callId, finishReason: reason, ...(usage === undefined ? {} : { usage }) }
@@ -149,7 +149,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
     for (const part of parts) {
       if (part.type === "finish") spent = PartEvents.usageOf(part)
       spending?.see(part)
-      // A queue that takes no more was shut down by the hooks.
+      // A closed queue was shut down by the hooks.
       if (!(yield* Queue.offer(queue, part))) yield* verdict
     }
   })

@@ -1,5 +1,5 @@
 /**
- * The parts of a model's answer as the events of a run.
+ * Converts the parts of a model's answer to the events of a run.
  *
  * @since 0.1.0
  */
@@ -9,23 +9,23 @@ import type * as Response from "effect/ai/Response"
 import { toJson } from "./Json.ts"
 
 /**
- * What one answer came to.
+ * The totals of one answer.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Answer {
   readonly events: (part: Response.AnyPart) => ReadonlyArray<Event.Event>
-  /** What closes an answer that stopped before its `finish` part. */
+  /** Events that close an answer which stopped before its `finish` part. */
   readonly cut: (reason: string) => ReadonlyArray<Event.Event>
-  /** Why it ended; known after the `finish` part. */
+  /** The finish reason; known after the `finish` part. */
   readonly reason: () => string
 }
 
-/** Where the `finish` part carries what a provider or a gateway says that the call has cost. @category constants @since 0.1.0 */
+/** The metadata key of a `finish` part that holds the cost reported by a provider or a gateway. @category constants @since 0.1.0 */
 export const costKey = "fastagentic"
 
-/** A cost that can be one: nobody pays us for a call. @category guards @since 0.1.0 */
+/** Accepts a cost that is a finite number and not negative. @category guards @since 0.1.0 */
 export const knownCost = (costUsd: unknown): number | undefined =>
   typeof costUsd === "number" && Number.isFinite(costUsd) && costUsd >= 0 ? costUsd : undefined
 
@@ -34,12 +34,12 @@ export const costMetadata = (costUsd: number | undefined): Response.ProviderMeta
   costUsd === undefined ? {} : { [costKey]: { costUsd } }
 
 const costOf = (metadata: Response.ProviderMetadata) => {
-  const told = metadata[costKey]
-  const costUsd = Predicate.hasProperty(told, "costUsd") ? knownCost(told.costUsd) : undefined
+  const reported = metadata[costKey]
+  const costUsd = Predicate.hasProperty(reported, "costUsd") ? knownCost(reported.costUsd) : undefined
   return costUsd === undefined ? {} : { costUsd }
 }
 
-/** Tokens as events count them; nothing when the provider reported nothing that can be true. @category conversions @since 0.1.0 */
+/** Converts token counts to those of events; undefined when the provider reported none or impossible ones. @category conversions @since 0.1.0 */
 export const usageOf = (
   { metadata, usage: { inputTokens, outputTokens } }: Pick<Response.FinishPart, "metadata" | "usage">
 ): Event.Usage | undefined =>
@@ -53,7 +53,7 @@ export const usageOf = (
   })
 
 /**
- * Translates one answer. The message has the id of the `response-metadata` part, and otherwise that of the call.
+ * Translates one answer. The message has the id of the `response-metadata` part, or else that of the call.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,5 @@
 /**
- * Promises and async iterables of a framework as Effects: aborted when their fiber is interrupted, then waited for.
+ * Runs a framework's promises and async iterables as Effects: aborted when their fiber is interrupted, then awaited.
  *
  * @since 0.1.0
  */
@@ -7,24 +7,24 @@ import { type Duration, Effect } from "effect"
 import { Thrown } from "./AdapterError.ts"
 
 /**
- * The ground that foreign code stands on.
+ * The scope in which foreign code runs.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Host {
-  /** Aborts when the work ends, in whatever way. */
+  /** Aborts when the work ends for any reason. */
   readonly signal: AbortSignal
   /** Waits for a promise. */
   readonly call: <A>(start: () => PromiseLike<A>) => Effect.Effect<A, Thrown>
-  /** Takes the next item only when the one before has been handled, so nothing is buffered here. */
+  /** Takes the next item only after the previous one has been handled, so nothing is buffered here. */
   readonly forEach: <A, E, R>(
     items: AsyncIterable<A>,
     handle: (item: A) => Effect.Effect<void, E, R>
   ) => Effect.Effect<void, E | Thrown, R>
 }
 
-/** What the signal says to code that is still running. @category errors @since 0.1.0 */
+/** The abort reason seen by code that is still running. @category errors @since 0.1.0 */
 export class Stopped extends Error {
   override readonly name = "AbortError"
   constructor() {
@@ -35,11 +35,11 @@ export class Stopped extends Error {
 const ignore = () => {}
 
 /**
- * Runs foreign code. When it ends or is interrupted the signal aborts, and what is still pending gets `grace` to settle.
+ * Runs foreign code. When it ends or is interrupted the signal aborts, and pending promises get `grace` to settle.
  *
  * **Gotchas**
  *
- * JavaScript cannot be stopped from outside: code that ignores the signal runs on after the grace period.
+ * JavaScript cannot be stopped from outside: code that ignores the signal keeps running after the grace period.
  *
  * @category combinators
  * @since 0.1.0

@@ -1,8 +1,8 @@
 /**
- * How many tokens a call can have at most, before anybody has counted them.
+ * Upper bounds for the tokens of a call, before a provider has counted them.
  *
- * A token of a byte-level tokenizer stands for one byte or more, so a text has no more tokens than UTF-8 bytes. What
- * providers add around messages and tools is counted with the most that they are known to add.
+ * A token of a byte-level tokenizer stands for one byte or more, so a text has no more tokens than UTF-8 bytes. The
+ * overhead that providers add around messages and tools is counted with its known maximum.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ const encoder = new TextEncoder()
 const perMessage = 16
 const perPart = 16
 const forTools = 1_000
-/** The dearest way in which a model of today looks at one image; what is behind a URL is counted as one as well. */
+/** The highest known token cost of one image; content behind a URL is counted as an image too. */
 const perImage = 50_000
 
 /** Bytes of a text in UTF-8. @category accessors @since 0.1.0 */

@@ -1,5 +1,5 @@
 /**
- * The language model of a machine: a provider when there is a key, the offline model when there is none.
+ * The default language model: a provider when a key is configured, the offline model otherwise.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * An agent as a language model that calls tools until it has an answer.
+ * Implements an agent as a language model that calls tools until it has an answer.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import { answerCall, resultPart } from "./internal/toolAnswer.ts"
 import { totalOf } from "./internal/usage.ts"
 
 /**
- * The model still asked for tools in its last turn. Those calls were not made.
+ * The model still requested tools in its last turn. Those calls were not made.
  *
  * @category errors
  * @since 0.1.0
@@ -27,7 +27,7 @@ export class TurnLimitReached extends Schema.TaggedError<TurnLimitReached>()("Tu
 }, { httpApiStatus: 500 }) {}
 
 /**
- * What to answer, and with what.
+ * The prompt, the tools and the limits of a loop.
  *
  * @category models
  * @since 0.1.0
@@ -37,11 +37,11 @@ export interface Options<Tools extends Record<string, Tool.Any>, E, R> {
   readonly prompt: Prompt.RawInput
   /** A `Toolkit`, or an effect that makes one. */
   readonly toolkit: Effect.Effect<Toolkit.WithHandler<Tools>, E, R>
-  /** How often the model may be asked; 16 unless said. */
+  /** The most turns of the model; 16 by default. */
   readonly maxTurns?: number
-  /** What each answer may have at most, reasoning included. */
+  /** The most tokens of each answer, reasoning included. */
   readonly maxOutputTokens?: number
-  /** Models that a budget may call instead, by the names that its limits and the prices know them by. */
+  /** Models that a budget may call instead, by the names that its limits and the prices use. */
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
 }
 
@@ -61,7 +61,7 @@ export interface ToolResult {
 }
 
 /**
- * What came of a loop: `text` is everything the model said, `finishReason` that of its last turn.
+ * The result of a loop: `text` is the model's whole text, `finishReason` that of its last turn.
  *
  * @category models
  * @since 0.1.0
@@ -75,17 +75,17 @@ export interface Result {
 }
 
 /**
- * Asks the model, makes the tool calls it asks for one after the other, and asks again, until it calls no more tools.
+ * Calls the model, makes the tool calls it requests one after the other, and calls it again, until it requests no more tools.
  *
  * **Details**
  *
- * Each answer of the model and each tool call is a step of the run: after a pause or a crash neither is repeated. What
- * the model says is emitted as it arrives. Calls that are denied, blocked by a hook, of an unknown tool or with wrong
- * parameters are told to the model; a tool with the failure mode `"error"` ends the loop with its failure.
+ * Each answer of the model and each tool call is a step of the run: after a pause or a crash neither is repeated. The
+ * answer is emitted as it arrives. A call that is denied, blocked by a hook, of an unknown tool or with wrong parameters
+ * is reported to the model; a tool with the failure mode `"error"` ends the loop with its failure.
  *
  * **Gotchas**
  *
- * An answer that a crash cut off is asked for again: its first tokens stay in the journal, under another `messageId`.
+ * An answer that a crash cut off is requested again: its first tokens stay in the journal, under another `messageId`.
  *
  * @category combinators
  * @since 0.1.0
@@ -106,7 +106,7 @@ export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<str
   for (let number = 1;; number++) {
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
     const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, number, maxTurns, limits: options })).pipe(
-      // cast: `ToolCall` has forgotten which tools it calls; what fails is one of them, or effect/ai.
+      // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or effect/ai's.
       Effect.mapError((error) => error as TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>)
     )
     answers.push(turn.answer)
@@ -128,19 +128,19 @@ const takeTurn = Effect.fnUntraced(function*<R>(options: {
   if (answer.calls.length > 0 && number >= maxTurns) return yield* new TurnLimitReached({ maxTurns })
   const prompt = Prompt.concat(options.prompt, answer.said)
   const toolResults: Array<ToolResult> = []
-  const told: Array<Prompt.ToolResultPart> = []
+  const resultParts: Array<Prompt.ToolResultPart> = []
   for (const call of answer.calls) {
     const { arguments: params, ...outcome } = yield* answerCall(toolkit, call, prompt.content)
     toolResults.push({ toolCallId: call.toolCallId, name: call.name, params, ...outcome })
-    told.push(yield* resultPart(toolkit.tools[call.name], call, outcome))
+    resultParts.push(yield* resultPart(toolkit.tools[call.name], call, outcome))
   }
-  const answered = told.length === 0 ? [] : [Prompt.toolMessage({ content: told })]
+  const answered = resultParts.length === 0 ? [] : [Prompt.toolMessage({ content: resultParts })]
   return { answer, toolResults, prompt: Prompt.fromMessages([...prompt.content, ...answered]) }
 })
 
 const promptOf = ({ prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string }) => {
-  const asked = Prompt.make(prompt)
-  return system === undefined ? asked : Prompt.setSystem(asked, system)
+  const base = Prompt.make(prompt)
+  return system === undefined ? base : Prompt.setSystem(base, system)
 }
 
 const resultOf = (answers: ReadonlyArray<Answer>, toolResults: ReadonlyArray<ToolResult>, last: Answer): Result => ({

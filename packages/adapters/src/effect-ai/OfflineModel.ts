@@ -32,7 +32,7 @@ export type Services = LanguageModel.LanguageModel | Model.ProviderName | Model.
  * @since 0.1.0
  */
 export interface Options {
-  /** Pause before each streamed part, to watch streaming or to have time to cancel. */
+  /** The pause before each streamed part, to watch streaming or to have time to cancel. */
   readonly pause?: Duration.Input | undefined
 }
 
@@ -123,8 +123,8 @@ export const layerWith = (options: Options): Layer.Layer<Services> =>
  *
  * **Gotchas**
  *
- * It repeats no successful call: a lookup is made again only after something was changed, and a change with the same
- * arguments is never made a second time.
+ * It repeats no successful call: it makes a lookup again only after a change, and never makes a change with the same
+ * arguments a second time.
  *
  * @category layers
  * @since 0.1.0

@@ -42,7 +42,7 @@ export interface Ending {
  *
  * **Details**
  *
- * `Answer`, `Fail` and `Hang` each serve one request. A `Delay` holds back the request that the next step serves.
+ * `Answer`, `Fail` and `Hang` each serve one request. A `Delay` delays the request that the next step serves.
  *
  * @category models
  * @since 0.1.0
@@ -143,7 +143,7 @@ export interface Request {
   readonly tools: ReadonlyArray<string>
   readonly toolChoice: LanguageModel.ProviderOptions["toolChoice"]
   readonly responseFormat: LanguageModel.ProviderOptions["responseFormat"]
-  /** What the answer was limited to, in tokens: a longer one is cut. */
+  /** The output limit of the request, in tokens: a longer answer is cut. */
   readonly outputLimit: number | undefined
 }
 

@@ -1,5 +1,5 @@
 /**
- * The HTTP client for URLs that a caller or a model has a say in.
+ * An HTTP client for URLs that a caller or a model can influence.
  *
  * @since 0.1.0
  */
@@ -26,26 +26,26 @@ export class UnknownNetwork extends Schema.TaggedError<UnknownNetwork>()("Unknow
 
 /** @category options @since 0.1.0 */
 export interface Options {
-  /** Addresses and networks that may be reached although they are not public. */
+  /** Addresses and networks that may be reached even though they are not public. */
   readonly allow?: ReadonlyArray<string> | undefined
-  /** For one exchange, from the connection to the last byte. Default 30 seconds; each redirect has its own. */
+  /** The time limit of one exchange, from the connection to the last byte. Default 30 seconds; each redirect has its own. */
   readonly timeout?: Duration.Input | undefined
-  /** Bytes of a response body as they come over the wire. Default 10 MiB. */
+  /** The most bytes of a response body on the wire. Default 10 MiB. */
   readonly maxResponseSize?: number | undefined
-  /** Default 5. */
+  /** The most redirects. Default 5. */
   readonly maxRedirects?: number | undefined
-  /** All addresses of a name. Default: what the system says. */
+  /** Resolves all addresses of a name. Default: the system's resolver. */
   readonly resolve?: ((hostname: string) => Promise<ReadonlyArray<LookupAddress>>) | undefined
 }
 
 /**
- * A client that reaches the public network and nothing else: no private, loopback, link-local, shared or reserved
- * address, however it is written, named or redirected to.
+ * A client that reaches only the public network: no private, loopback, link-local, shared or reserved address, in any
+ * notation, by name or by redirect.
  *
  * **Details**
  *
- * What is refused fails as `HttpClientError` with an `EgressRefused` as the cause of its reason. Another origin that a
- * redirect leads to sees neither credentials nor a body. Nothing is decompressed, and the proxies of the environment
+ * A refused request fails as `HttpClientError` with an `EgressRefused` as the cause of its reason. Another origin that a
+ * redirect leads to receives neither credentials nor a body. Nothing is decompressed, and the proxies of the environment
  * are not used.
  *
  * @category layers
@@ -68,7 +68,7 @@ export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient,
         NodeHttpClient.Dispatcher,
         dispatcher
       )
-      // Strangers learn nothing of our traces.
+      // Trace headers are not sent to third parties.
       return HttpClient.transformResponse(
         followSafely(client, options.maxRedirects ?? 5),
         Effect.provideService(HttpClient.TracerPropagationEnabled, false)

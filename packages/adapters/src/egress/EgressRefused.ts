@@ -1,13 +1,13 @@
 /**
- * Why a request was not made, or not to its end.
+ * The reason why a request was refused or cut off.
  *
  * @since 0.1.0
  */
 import { Schema } from "effect"
 
 /**
- * What `HttpClientError` has as its cause. It names the rule and the origin, and nothing of the network behind it, so
- * that a caller or a model may see it.
+ * The cause of an `HttpClientError`. It names the rule and the origin, and nothing of the network behind it, so that a
+ * caller or a model may see it.
  *
  * @category errors
  * @since 0.1.0

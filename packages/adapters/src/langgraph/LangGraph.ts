@@ -1,8 +1,8 @@
 /**
- * A graph of LangGraph.js as the handler of an agent.
+ * Implements an agent with a LangGraph.js graph.
  *
- * Events come from LangChain's awaited callbacks and not from its streams: a stream buffers whatever the graph produces,
- * a callback makes the graph wait for the journal and lets hooks refuse.
+ * Events come from LangChain's awaited callbacks, not from its streams: a stream buffers the graph's output, a callback
+ * makes the graph wait for the journal and lets hooks refuse.
  *
  * @since 0.1.0
  */
@@ -19,12 +19,12 @@ import { library } from "./internal/library.ts"
 import { answerOf, isPaused, readChunk } from "./internal/state.ts"
 
 /**
- * What can be enforced on a compiled graph from outside.
+ * The policy that can be enforced on a compiled graph from outside.
  *
  * **Details**
  *
- * A refused model call fails its node before the model is called. A refused tool call becomes an error that the model is
- * told. A hook that changes a call or its result is refused as well: the change could not reach the graph.
+ * A refused model call fails its node before the model is called. A refused tool call becomes an error message for the
+ * model. A hook that changes a call or its result is refused as well: the change could not reach the graph.
  *
  * @category capabilities
  * @since 0.1.0
@@ -40,7 +40,7 @@ export const capabilities: AdapterCapabilities = {
   backpressure: "waits"
 }
 
-/** How a graph is asked to run. @category models @since 0.1.0 */
+/** Options of a graph's execution. @category models @since 0.1.0 */
 export interface StreamOptions {
   streamMode: Array<"values" | "custom">
   subgraphs: true
@@ -50,7 +50,7 @@ export interface StreamOptions {
 }
 
 /**
- * What is needed of a compiled graph.
+ * The part of a compiled graph that the adapter uses.
  *
  * @category models
  * @since 0.1.0
@@ -69,12 +69,12 @@ export interface Graph<Input, State> {
 export interface Runtime {
   readonly runId: string
   readonly threadId: string
-  /** Aborts when the run ends, in whatever way. */
+  /** Aborts when the run ends for any reason. */
   readonly signal: AbortSignal
 }
 
 /**
- * A compiled graph, or what makes one for each run.
+ * A compiled graph, or a function that makes one for each run.
  *
  * @category models
  * @since 0.1.0
@@ -87,8 +87,8 @@ type Field<Name extends string, Mapping, Optional> = true extends Optional ? { r
   : { readonly [K in Name]: Mapping }
 
 /**
- * How payload and answer become the graph's state. Each may be left out where the types say it is not needed: a payload
- * that is the graph's input, an answer that is the text of the last message.
+ * Maps payload and answer to the graph's state. A mapping may be omitted where the types match: a payload that is the
+ * graph's input, an answer that is the text of the last message.
  *
  * @category models
  * @since 0.1.0
@@ -107,11 +107,11 @@ interface Mapping<Payload, Success, Input, State> {
 /**
  * Implements an agent with a graph.
  *
- * An error that a node throws and the agent declares arrives as that error; any other is a defect.
+ * A declared error that a node throws arrives as that error; any other is a defect.
  *
  * **Gotchas**
  *
- * An interrupted run aborts the graph's `signal` and no further node starts; a node that ignores the signal runs to its
+ * Interrupting a run aborts the graph's `signal`, and no further node starts; a node that ignores the signal runs to its
  * own end.
  *
  * @category layers
@@ -131,7 +131,7 @@ export const layer = <
   source: Source<Input, State, R>,
   ...[options]: Rest<Options<Payload["Type"], Success["Type"], Input, State>>
 ): Layer.Layer<Agent.Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>> => {
-  // cast: where a mapping is left out, the types of the options have made sure that identity is one.
+  // cast: the option types allow omitting a mapping only when identity fits.
   const mapping = (options ?? {}) as Mapping<Payload["Type"], Success["Type"], Input, State>
   // cast: as above, the payload is an input.
   const input = mapping.input ?? ((payload: Payload["Type"]) => payload as unknown as Input)

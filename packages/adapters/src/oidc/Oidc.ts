@@ -1,5 +1,5 @@
 /**
- * Callers who show access tokens of an OAuth 2 or OpenID Connect issuer.
+ * Authenticates callers by access tokens of an OAuth 2 or OpenID Connect issuer.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import { OidcUnavailable } from "./OidcUnavailable.ts"
 
 export { OidcUnavailable }
 
-/** Ways to sign for which everybody may know the key that checks. @category models @since 0.1.0 */
+/** Signature algorithms whose verification key is public. @category models @since 0.1.0 */
 export type Algorithm =
   | "RS256"
   | "RS384"
@@ -33,36 +33,36 @@ export type Algorithm =
 
 /** @category options @since 0.1.0 */
 export interface Options {
-  /** As the issuer calls itself: its tokens carry this text. */
+  /** The issuer's identifier, exactly as its tokens carry it. */
   readonly issuer: string
-  /** What tokens for this server are made out to; one of several is enough. */
+  /** The audience of tokens for this server; one of several is enough. */
   readonly audience: string | ReadonlyArray<string>
   /** Default RS256, PS256, ES256, EdDSA. */
   readonly algorithms?: ReadonlyArray<Algorithm> | undefined
-  /** How far the issuer's clock may be from ours. Default 5 seconds. */
+  /** The tolerated difference between the clocks. Default 5 seconds. */
   readonly clockTolerance?: Duration.Input | undefined
-  /** The claim that names the tenant. A token without it is refused; unless named, everybody is of tenant `default`. */
+  /** The claim that names the tenant. A token without it is refused; without a claim name every caller is of tenant `default`. */
   readonly tenantClaim?: string | undefined
   /** Default `scope`, or else `scp`. */
   readonly scopeClaim?: string | undefined
   /** A claim or a path into one, such as `realm_access.roles`. Default `roles`. */
   readonly rolesClaim?: string | undefined
-  /** Asks the issuer about tokens that are no JWT. */
+  /** Introspects tokens that are not JWTs at the issuer. */
   readonly introspection?: {
     readonly clientId: string
     readonly clientSecret: Redacted.Redacted<string>
-    /** How long an answer holds, and so how long a revoked token may live on. Default 30 seconds. */
+    /** How long an answer is cached, and so how long a revoked token may still be accepted. Default 30 seconds. */
     readonly timeToLive?: Duration.Input | undefined
   } | undefined
-  /** How often the issuer's keys are read again. Default 5 minutes. */
+  /** How often the issuer's keys are refreshed. Default 5 minutes. */
   readonly refreshInterval?: Duration.Input | undefined
-  /** How often they are read at most when tokens name unknown keys. Default 2 seconds. */
+  /** The least time between refreshes caused by tokens with unknown keys. Default 2 seconds. */
   readonly refreshSpacing?: Duration.Input | undefined
 }
 
 const DEFAULT_ALGORITHMS: ReadonlyArray<Algorithm> = ["RS256", "PS256", "ES256", "EdDSA"]
 
-/** Longer tokens are not looked at. */
+/** Longer tokens are refused unread. */
 const TOKEN_LIMIT = 16_384
 
 const CACHE_CAPACITY = 10_000
@@ -72,9 +72,9 @@ const CACHE_CAPACITY = 10_000
  *
  * **Details**
  *
- * A JWT has to be signed by a key of the issuer with one of the algorithms, be made out to the audience, and be within
- * its times. One that was found good is remembered until it expires, or until the issuer withdraws a key. Keys are read
- * again in the background and when a token names an unknown one; while the issuer is away, the last good keys stay.
+ * A JWT has to be signed by a key of the issuer with one of the algorithms, name the audience, and be within
+ * its validity period. A valid token is cached until it expires, or until the issuer withdraws a key. Keys are refreshed
+ * in the background and when a token names an unknown one; while the issuer is unavailable, the last keys stay in use.
  *
  * **Gotchas**
  *
@@ -125,7 +125,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const introspect = yield* introspector(metadata, options, rules)
   const opaqueTimeToLive = Duration.toMillis(options.introspection?.timeToLive ?? "30 seconds")
 
-  /** The claims, and for how long they may be remembered. */
+  /** The claims, and how long they may be cached. */
   const read = (token: string) =>
     Jwt.isJwt(token)
       ? Effect.map(Jwt.verify(token, keys, rules), (claims) => ({ claims, until: expiryOf(claims) + tolerance }))
@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     authenticate: ({ bearer }) => {
       if (bearer === undefined) return refused("credentials are required")
       const token = Redacted.value(bearer)
-      // What belongs to us is nobody else's to see.
+      // Our API keys are not sent to the issuer.
       if (token.length > TOKEN_LIMIT || isApiKey(token)) return refused("the token is not valid")
       const known = cache.get(token, now())
       return known === undefined ? check(token) : Effect.succeed(known)

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** What the issuer publishes cannot be had or cannot be used. @category errors @since 0.1.0 */
+/** The issuer's configuration or keys cannot be read or are invalid. @category errors @since 0.1.0 */
 export class OidcUnavailable extends Schema.TaggedError<OidcUnavailable>()("OidcUnavailable", {
   issuer: Schema.String,
   problem: Schema.String

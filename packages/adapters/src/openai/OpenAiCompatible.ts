@@ -39,7 +39,7 @@ export const defaultBaseUrl = "https://api.openai.com/v1"
 export const defaultModel = "gpt-4.1-mini"
 
 /**
- * Fields of the request body beside messages and tools, such as `temperature` or `max_completion_tokens`.
+ * Fields of the request body besides messages and tools, such as `temperature` or `max_completion_tokens`.
  *
  * @category models
  * @since 0.1.0
@@ -49,7 +49,7 @@ export interface Parameters {
 }
 
 /**
- * Where the server is and what it is asked for.
+ * The server and its request defaults.
  *
  * @category models
  * @since 0.1.0
@@ -70,11 +70,11 @@ export interface Options {
 export type Services = LanguageModel.LanguageModel | Model.ProviderName | Model.ModelName
 
 /**
- * Fields that override the request body of all calls in a scope, `model` among them.
+ * Fields that override the request body of all calls in a scope, including `model`.
  *
  * **When to use**
  *
- * Use to clamp the output or to take a smaller model for one run.
+ * Use to limit the output or to choose a smaller model for one run.
  *
  * @category services
  * @since 0.1.0
@@ -89,13 +89,13 @@ const provider = "openai"
 const decodeCompletion = Schema.decodeUnknownEffect(Schema.fromJsonString(Wire.Completion))
 const decodeChunk = Schema.decodeUnknownEffect(Schema.fromJsonString(Wire.Chunk))
 
-/** What a gateway says that the call has cost. */
+/** The cost of the call as a gateway reports it. */
 const costIn = ({ headers }: HttpClientResponse.HttpClientResponse) => {
-  const told = headers["x-litellm-response-cost"]?.trim() ?? ""
-  return told === "" ? undefined : PartEvents.knownCost(Number(told))
+  const reported = headers["x-litellm-response-cost"]?.trim() ?? ""
+  return reported === "" ? undefined : PartEvents.knownCost(Number(reported))
 }
 
-/** Where a stream of events ends: with the word of the server, or with the connection. */
+/** How a stream of events ended: with the server's end marker, or with the connection. */
 const done = "[DONE]"
 const ended = Symbol.for("@fastagentic/adapters/openai/ended")
 
@@ -136,8 +136,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const fail = (reason: AiError.AiErrorReason) => failures.fail(method, reason)
     const body = yield* Effect.mapError(toBody(request), fail)
     const streaming = method === "streamText" ? { stream: true, stream_options: { include_usage: true } } : {}
-    const asked = { model: options.model, ...options.parameters, ...overrides }
-    const fields = { ...asked, ...limitOf(asked, baseUrl, yield* OutputLimit), ...body, ...streaming }
+    const defaults = { model: options.model, ...options.parameters, ...overrides }
+    const fields = { ...defaults, ...limitOf(defaults, baseUrl, yield* OutputLimit), ...body, ...streaming }
     Telemetry.addGenAIAnnotations(request.span, {
       provider: { name: provider },
       operation: { name: "chat" },
@@ -242,7 +242,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
 export const layer = (options: Options): Layer.Layer<Services, never, HttpClient.HttpClient> =>
   Model.make(provider, options.model, Layer.effect(LanguageModel.LanguageModel, make(options)))
 
-/** A variable that is set to nothing counts as not set. */
+/** An empty variable counts as not set. */
 const textOr = (name: string, fallback: string): Config.Config<string> =>
   Config.map(Config.withDefault(Config.String(name), fallback), (text) => text === "" ? fallback : text)
 

@@ -1,5 +1,5 @@
 /**
- * Spans for an app that runs an OpenTelemetry SDK already.
+ * Spans for an app that already runs an OpenTelemetry SDK.
  *
  * @since 0.1.0
  */
@@ -17,13 +17,13 @@ const layerOf = (provider: () => TracerProvider) =>
   )
 
 /**
- * Spans go to a provider of tracers, and from there wherever its SDK sends them: sampling, queues and exporters are its
- * business. They tell no more than those of `fastagentic/otlp`.
+ * Sends spans to a tracer provider, whose SDK decides about sampling, queues and exporters. They reveal no more than
+ * those of `fastagentic/otlp`.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (provider: TracerProvider): Layer.Layer<never> => layerOf(() => provider)
 
-/** Spans go to the provider that is registered globally when the server starts. @category layers @since 0.1.0 */
+/** Sends spans to the provider that is registered globally when the server starts. @category layers @since 0.1.0 */
 export const layerGlobal: Layer.Layer<never> = layerOf(() => trace.getTracerProvider())

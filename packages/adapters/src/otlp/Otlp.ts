@@ -1,5 +1,5 @@
 /**
- * Traces, metrics and logs to a collector over OTLP/HTTP, as the `OTEL_*` variables say.
+ * Exports traces, metrics and logs to a collector over OTLP/HTTP, configured by the `OTEL_*` variables.
  *
  * @since 0.1.0
  */
@@ -22,19 +22,19 @@ import { encodeTraces } from "./internal/traces.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options {
-  /** What the service is called when neither `OTEL_SERVICE_NAME` nor `OTEL_RESOURCE_ATTRIBUTES` says. */
+  /** The service name, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` is set. */
   readonly serviceName: string
   readonly serviceVersion?: string | undefined
 }
 
 /**
- * Exports what `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal, asks for; does nothing when there is none.
+ * Exports to `OTEL_EXPORTER_OTLP_ENDPOINT`, or to a signal's own endpoint; does nothing without one.
  *
  * **Details**
  *
- * Nothing ever waits for the collector: spans and log lines wait in a bounded queue, what finds no room or no collector
- * is lost and counted in `fastagentic_telemetry_lost_total`, and stopping takes three seconds at most. Spans carry the
- * kind of a failure, never its message.
+ * Nothing ever waits for the collector: spans and log lines wait in a bounded queue, those that find no room or no
+ * collector are lost and counted in `fastagentic_telemetry_lost_total`, and stopping takes three seconds at most. Spans
+ * carry the kind of a failure, never its message.
  *
  * @category layers
  * @since 0.1.0
@@ -108,7 +108,7 @@ const layerLogger = (settings: Settings, description: Description) =>
     })
   ], { mergeWithExisting: true })
 
-/** Metrics are sums: what one export misses, the next one has. */
+/** Metrics are cumulative: the next export contains the data of a failed one. */
 const layerMetrics = (settings: Settings, description: Description) =>
   Layer.effectDiscard(OtlpMetrics.make({
     url: settings.url,

@@ -1,5 +1,5 @@
 /**
- * Prices of the models of 34 providers, from `@pydantic/genai-prices`, and those of a file that goes first.
+ * Prices of models of 34 providers, from `@pydantic/genai-prices`, and overrides from a file.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ export class PriceFileInvalid extends Schema.TaggedError<PriceFileInvalid>()("Pr
 export interface Options {
   /** Dollars per million tokens, by `model` or `provider/model`. */
   readonly overrides?: Prices.Table | undefined
-  /** A JSON file of the same shape; the overrides given here go before it. */
+  /** A JSON file of the same shape; the overrides given here take precedence. */
   readonly filename?: string | undefined
 }
 
@@ -31,7 +31,7 @@ export interface Options {
 const own: Prices.Table = { "offline-planner": { input: 0, output: 0 } }
 
 /**
- * Prices that are part of the package: nothing is fetched. The table is loaded when the first price is asked for.
+ * Prices that are part of the package: nothing is fetched. The table is loaded when a price is first requested.
  *
  * @category layers
  * @since 0.1.0
@@ -58,7 +58,7 @@ export const layer = (options: Options = {}): Layer.Layer<Prices.Prices, PriceFi
   )
 
 /**
- * Takes the override file that `FASTAGENTIC_PRICES` names, if it names one.
+ * Uses the override file that `FASTAGENTIC_PRICES` names, if any.
  *
  * @category layers
  * @since 0.1.0

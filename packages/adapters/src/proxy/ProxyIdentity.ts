@@ -1,5 +1,5 @@
 /**
- * Callers that a proxy in front knows by their TLS client certificates.
+ * Authenticates callers by the TLS client certificates that a proxy forwards.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import type { Certificate } from "./Certificate.ts"
 import { fromClientCert } from "./internal/clientCert.ts"
 import { fromXfcc } from "./internal/xfcc.ts"
 
-/** The proxy cannot be known by what the options say. @category errors @since 0.1.0 */
+/** The options do not identify the proxy. @category errors @since 0.1.0 */
 export class UnknownProxy extends Schema.TaggedError<UnknownProxy>()("UnknownProxy", { problem: Schema.String }) {
   override get message() {
     return `the proxy that forwards client certificates: ${this.problem}`
@@ -22,7 +22,7 @@ export class UnknownProxy extends Schema.TaggedError<UnknownProxy>()("UnknownPro
 }
 
 /**
- * How the proxy is known: by its address, by a secret that it adds as `X-Proxy-Secret`, or, with both, by both.
+ * How the proxy is identified: by its address, by a secret that it adds as `X-Proxy-Secret`, or, with both, by both.
  *
  * @category options
  * @since 0.1.0
@@ -32,19 +32,19 @@ export interface Options {
   readonly addresses?: ReadonlyArray<string> | undefined
   /** At least 16 characters. */
   readonly secret?: Redacted.Redacted<string> | undefined
-  /** The one header that the proxy sets, whatever the client has sent. Default `client-cert`. */
+  /** The one header that the proxy sets, replacing any value of the client. Default `client-cert`. */
   readonly header?: "client-cert" | "x-forwarded-client-cert" | undefined
-  /** Whom a certificate speaks for; a certificate that is nobody's is refused. */
+  /** Maps a certificate to a principal; `undefined` refuses it. */
   readonly principal: (certificate: Certificate) => Principal | undefined
 }
 
 /**
- * Believes the client certificate that a known proxy forwards, `Client-Cert` of RFC 9440 or Envoy's
- * `X-Forwarded-Client-Cert`; from anybody else the header is as if it were not there.
+ * Accepts the client certificate that a known proxy forwards, `Client-Cert` of RFC 9440 or Envoy's
+ * `X-Forwarded-Client-Cert`; from any other peer the header is ignored.
  *
  * **Gotchas**
  *
- * The proxy has to check certificates against its authorities, and to remove the header from what clients send.
+ * The proxy has to verify certificates against its authorities, and to remove the header from clients' requests.
  *
  * @category layers
  * @since 0.1.0
@@ -73,7 +73,7 @@ export const layer = (options: Options): Layer.Layer<Auth, UnknownProxy> =>
             return yield* new Unauthenticated({ reason: "the client certificate cannot be read or is not in force" })
           }
           const principal = options.principal(certificate)
-          return principal ?? (yield* new Unauthenticated({ reason: "the client certificate is nobody's here" }))
+          return principal ?? (yield* new Unauthenticated({ reason: "no principal matches this client certificate" }))
         })
       }
     })

@@ -3,7 +3,7 @@ import { PromiseScope } from "@fastagentic/adapters/adapter"
 import { Effect, Fiber } from "effect"
 
 describe("PromiseScope.host", () => {
-  it.live("takes an item only after the one before was handled", () =>
+  it.live("an item is taken only after the previous one was handled", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const items = async function*() {
@@ -18,7 +18,7 @@ describe("PromiseScope.host", () => {
       assert.deepStrictEqual(seen, ["made 1", "took 1", "made 2", "took 2", "made 3", "took 3"])
     }))
 
-  it.live("aborts when it is interrupted, and waits for what is pending", () =>
+  it.live("interruption aborts the signal and waits for pending promises", () =>
     Effect.gen(function*() {
       let cleaned = false
       let started = () => {}
@@ -42,7 +42,7 @@ describe("PromiseScope.host", () => {
       assert.isTrue(cleaned)
     }))
 
-  it.live("does not wait longer than its grace", () =>
+  it.live("the wait ends after the grace period", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(
         PromiseScope.host((host) => host.call(() => new Promise<void>(() => {})), { grace: "20 millis" })
@@ -51,7 +51,7 @@ describe("PromiseScope.host", () => {
       yield* Fiber.interrupt(fiber)
     }))
 
-  it.live("closes an iterable whose item could not be handled", () =>
+  it.live("an iterable is closed when handling its item fails", () =>
     Effect.gen(function*() {
       let closed = false
       const items = async function*() {
@@ -66,7 +66,7 @@ describe("PromiseScope.host", () => {
       assert.isTrue(closed)
     }))
 
-  it.live("wraps what is thrown, also before a promise is made", () =>
+  it.live("a thrown value is wrapped, also before a promise is made", () =>
     Effect.gen(function*() {
       const boom = new Error("boom")
       const error = yield* Effect.flip(PromiseScope.host((host) =>

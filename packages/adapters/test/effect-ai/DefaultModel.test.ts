@@ -15,7 +15,7 @@ const answer = (env: Record<string, string>) =>
   )
 
 describe("DefaultModel", () => {
-  it.effect("works offline without a key", () =>
+  it.effect("the offline model answers without a key", () =>
     Effect.gen(function*() {
       for (const env of [{}, { OPENAI_API_KEY: "" }]) {
         const [provider, text] = yield* answer(env)
@@ -24,7 +24,7 @@ describe("DefaultModel", () => {
       }
     }))
 
-  it.effect("asks the provider with a key", () =>
+  it.effect("the provider is called with a key", () =>
     Effect.gen(function*() {
       const { baseUrl } = yield* Fake.FakeOpenAi
       assert.deepStrictEqual(yield* answer({ OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: baseUrl }), ["openai", "Hi"])

@@ -58,14 +58,14 @@ class Desk extends Agent.make("desk", {
   error: Schema.Union([OrderNotFound, ModelLoop.TurnLimitReached])
 }) {}
 
-/** Talks twice: the second conversation knows nothing of the first. */
+/** Runs two loops: the second conversation knows nothing of the first. */
 class Twice extends Agent.make("twice", { description: "Answers twice", payload: { question: Schema.String } }) {}
 
 class Watch extends Hook.make("watch") {}
 
 class Acme extends App.make("acme", { version: "1", agents: [Desk, Twice], tools: Tools }).hook(Watch) {}
 
-/** What the tools really did. */
+/** The calls that the tools received. */
 class Ledger extends Context.Service<Ledger, {
   readonly entries: Ref.Ref<ReadonlyArray<string>>
   readonly entered: Deferred.Deferred<void>
@@ -87,7 +87,7 @@ const ToolsLayer = Tools.toLayer(Effect.gen(function*() {
     find_order: Effect.fnUntraced(function*({ orderId }) {
       const entries = yield* write(`find ${orderId}`)
       if (orderId > 9000) return yield* new OrderNotFound({ orderId })
-      // The first look at order 7 never comes back.
+      // The first lookup of order 7 never returns.
       if (orderId === 7 && entries.filter((entry) => entry === "find 7").length === 1) {
         yield* Deferred.succeed(ledger.entered, undefined)
         return yield* Effect.never
@@ -128,7 +128,7 @@ const TwiceLayer = Twice.toLayer(({ question }) =>
   }).pipe(Effect.orDie)
 )
 
-/** All that outlives a runtime. */
+/** The state that outlives a runtime. */
 const services = (model: Layer.Layer<LanguageModel.LanguageModel | ScriptedModel.Requests>) =>
   Layer.mergeAll(
     RunStore.RunStore.layerMemory,
@@ -190,7 +190,7 @@ const find = (orderId: number) => ScriptedModel.call("find_order", { orderId })
 const refund = (orderId: number, amount: number) => ScriptedModel.call("refund", { orderId, amount })
 
 describe("ModelLoop", () => {
-  it.effect("tells a run in order, and its tokens are its text", () =>
+  it.effect("events of a run are in order, and its tokens are its text", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 1?")
       assert.deepStrictEqual(run.output, {
@@ -262,7 +262,7 @@ describe("ModelLoop", () => {
       ScriptedModel.text("It is shipped.")
     ]))))
 
-  it.effect("counts what the provider reports", () =>
+  it.effect("usage is the sum of the provider's reports", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 1?")
       assert.deepInclude(run.usage, { inputTokens: 30, outputTokens: 5 })
@@ -276,7 +276,7 @@ describe("ModelLoop", () => {
       ScriptedModel.text("Shipped.", { inputTokens: 20, outputTokens: 3 })
     ]))))
 
-  it.effect("ends with the tool's own failure", () =>
+  it.effect("a tool failure with mode error ends the run with that failure", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 9001?")
       assert.strictEqual(run.state, "failed")
@@ -290,7 +290,7 @@ describe("ModelLoop", () => {
       assert.strictEqual(events.find((event) => event.type === "node_exit")?.data?.status, "error")
     }).pipe(Effect.provide(TestLayer([find(9001)]))))
 
-  it.effect("tells the model of failures it can deal with", () =>
+  it.effect("the model receives failures that it can correct", () =>
     Effect.gen(function*() {
       const run = yield* ask("Do it all wrong")
       assert.strictEqual(run.state, "completed")
@@ -314,7 +314,7 @@ describe("ModelLoop", () => {
       ScriptedModel.text("Sorry.")
     ]))))
 
-  it.effect("gives back what a tool returns as a failure, and what it shows to the model", () =>
+  it.effect("a returned failure is in the result, and its encoding goes to the model", () =>
     Effect.gen(function*() {
       const runId = yield* start("Refund 500 of order 1")
       yield* settle(runId)
@@ -341,7 +341,7 @@ describe("ModelLoop", () => {
       ["deny", { decision: "deny", reason: "no" }, ["find 1"], { type: "execution-denied", reason: "no" }]
     ] as const
   ) {
-    it.effect(`pauses for approval, and goes on after: ${decision}`, () =>
+    it.effect(`an approval pauses the run, and the run resumes after: ${decision}`, () =>
       Effect.gen(function*() {
         const runId = yield* start("Refund 10 of order 1")
         assert.strictEqual((yield* settle(runId)).state, "suspended")
@@ -367,7 +367,7 @@ describe("ModelLoop", () => {
       }).pipe(Effect.provide(TestLayer([find(1), refund(1, 10), ScriptedModel.text("All done.")]))))
   }
 
-  it.effect("asks for each approval, also when a provider counts its calls anew", () =>
+  it.effect("each approval is requested, also when a provider reuses call ids", () =>
     Effect.gen(function*() {
       const runId = yield* start("Refund 10 of order 1", "twice")
       yield* settle(runId)
@@ -383,7 +383,7 @@ describe("ModelLoop", () => {
       ScriptedModel.text("Not done.")
     ]))))
 
-  it.effect("goes on after a crash in a tool without asking the model again", () =>
+  it.effect("a crash in a tool does not call the model again", () =>
     Effect.gen(function*() {
       const outlives = yield* Layer.build(services(ScriptedModel.layer([
         ScriptedModel.calls([
@@ -412,7 +412,7 @@ describe("ModelLoop", () => {
       }).pipe(Effect.provide(boot))
     }))
 
-  it.effect("asks the model again when a crash cut its answer off", () =>
+  it.effect("a crash in an answer calls the model again", () =>
     Effect.gen(function*() {
       const outlives = yield* Layer.build(services(ScriptedModel.layer([
         find(1),
@@ -440,14 +440,14 @@ describe("ModelLoop", () => {
       }).pipe(Effect.provide(boot))
     }))
 
-  it.effect("does not make the calls of its last turn", () =>
+  it.effect("tool calls of the last turn are not made", () =>
     Effect.gen(function*() {
       const run = yield* ask("Look on and on")
       assert.deepInclude(run.error, { tag: "TurnLimitReached", declared: true })
       assert.deepStrictEqual(yield* entries, ["find 1", "find 2", "find 3"])
     }).pipe(Effect.provide(TestLayer([find(1), find(2), find(3), find(4), find(5)]))))
 
-  it.effect("fails with the model's error, after a balanced journal", () =>
+  it.effect("a model error fails the run, and the journal is balanced", () =>
     Effect.gen(function*() {
       const run = yield* ask("Hello")
       assert.deepInclude(run.error, { tag: "InternalError", declared: false })
@@ -472,7 +472,7 @@ describe("ModelLoop hooks", () => {
     events.map((event) => event.type === "hook_decision" ? `${event.data.point} ${event.data.decision}` : "")
       .filter((one) => one !== "")
 
-  it.effect("llm: changes what is asked, once per turn", () =>
+  it.effect("an llm hook changes the prompt once per turn", () =>
     Effect.gen(function*() {
       const runId = yield* start("Refund 10 of order 1")
       yield* settle(runId)
@@ -484,7 +484,7 @@ describe("ModelLoop hooks", () => {
       llm: (call, next) => next({ ...call, prompt: Prompt.setSystem(call.prompt, "Be kind.") })
     }))))
 
-  it.effect("llm: what it changes of the answer is what is said", () =>
+  it.effect("an llm hook changes the answer that is emitted", () =>
     Effect.gen(function*() {
       const run = yield* ask("Hello")
       assert.strictEqual(tokens(yield* journal(run.runId)), "MY SECRET")
@@ -497,7 +497,7 @@ describe("ModelLoop hooks", () => {
         )
     }))))
 
-  it.effect("llm: a refusal ends the run", () =>
+  it.effect("a refusal of an llm hook ends the run", () =>
     Effect.gen(function*() {
       const run = yield* ask("Hello")
       assert.deepInclude(run.error, { tag: "HookBlocked", message: "not today", status: 403 })
@@ -507,7 +507,7 @@ describe("ModelLoop hooks", () => {
       llm: () => Stream.unwrap(Hook.block(Watch, "llm", "not today"))
     }))))
 
-  it.effect("tool: a refusal is told to the model", () =>
+  it.effect("a refusal of a tool hook is reported to the model", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 1?")
       assert.strictEqual(run.state, "completed")
@@ -523,7 +523,7 @@ describe("ModelLoop hooks", () => {
       tool: () => Hook.block(Watch, "tool", "not today")
     }))))
 
-  it.effect("tool: changes arguments and result", () =>
+  it.effect("a tool hook changes arguments and result", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 1?")
       assert.deepStrictEqual(yield* entries, ["find 2"])
@@ -541,7 +541,7 @@ describe("ModelLoop hooks", () => {
         }))
     }))))
 
-  it.effect("tool: answers itself", () =>
+  it.effect("a tool hook answers without calling the tool", () =>
     Effect.gen(function*() {
       const run = yield* ask("Where is order 1?")
       assert.deepStrictEqual(yield* entries, [])
@@ -556,7 +556,7 @@ describe("ModelLoop hooks", () => {
       tool: () => Effect.succeed({ result: { cached: true }, isError: false })
     }))))
 
-  it.effect("node: a refusal ends the run before the model is asked", () =>
+  it.effect("a refusal of a node hook ends the run before the model is called", () =>
     Effect.gen(function*() {
       const run = yield* ask("Hello")
       assert.deepInclude(run.error, { tag: "HookBlocked", message: "no turn" })
@@ -565,7 +565,7 @@ describe("ModelLoop hooks", () => {
       node: () => Hook.block(Watch, "node", "no turn")
     }))))
 
-  it.effect("says no secret, in no piece of any event, and the model still gets the real thing", () =>
+  it.effect("no event contains a redacted secret, and the model still receives it", () =>
     Effect.gen(function*() {
       const paused = yield* ask("?")
       assert.strictEqual(paused.state, "suspended")
@@ -584,7 +584,7 @@ describe("ModelLoop hooks", () => {
       ScriptedModel.text([" and ag", "ain ", key.slice(0, 30), `${key.slice(30)}.`])
     ], { output: Redaction.guard() }))))
 
-  it.effect("is cut off where a guard says so, and the turn is not kept", () =>
+  it.effect("a guard cuts the run off, and the turn is not stored", () =>
     Effect.gen(function*() {
       const run = yield* ask("?")
       assert.deepInclude(run, { state: "failed" })

@@ -42,7 +42,7 @@ describe("OfflineModel", () => {
   ]
 
   for (const [question, calls] of planned) {
-    it.effect(`plans: ${question}`, () =>
+    it.effect(`the model plans: ${question}`, () =>
       Effect.gen(function*() {
         const loop = yield* ask(question)
         assert.deepStrictEqual([...loop.calls], calls)
@@ -51,7 +51,7 @@ describe("OfflineModel", () => {
       }))
   }
 
-  it.effect("says what the tools returned, word by word and with usage", () =>
+  it.effect("the answer states the tools' results, word by word and with usage", () =>
     Effect.gen(function*() {
       const loop = yield* ask("Where is order 1042?")
       assert.strictEqual(
@@ -66,7 +66,7 @@ describe("OfflineModel", () => {
       }
     }))
 
-  it.effect("reports a refund, a list, an empty list, a typed failure and a refusal", () =>
+  it.effect("the answer reports a refund, a list, an empty list, a typed failure and a refusal", () =>
     Effect.gen(function*() {
       const texts = yield* Effect.forEach([
         "Refund order 1042 in full",
@@ -88,7 +88,7 @@ describe("OfflineModel", () => {
       ])
     }))
 
-  it.effect("names what it can do when no tool fits", () =>
+  it.effect("the answer lists the tools when none fits", () =>
     Effect.gen(function*() {
       const { text } = yield* ask("Tell me a joke")
       assert.include(text, "find order (Find one order by its number)")
@@ -98,7 +98,7 @@ describe("OfflineModel", () => {
       assert.strictEqual(bare.finishReason, "stop")
     }))
 
-  it.effect("uses what an earlier turn found, looks again after a change, and repeats no change", () =>
+  it.effect("results of earlier turns are reused, lookups repeat after a change, and changes never repeat", () =>
     Effect.gen(function*() {
       const first = yield* converse("Where is order 1042?")
       const second = yield* converse("Refund it in full", first.prompt)
@@ -113,7 +113,7 @@ describe("OfflineModel", () => {
       assert.deepStrictEqual(fifth.calls, [])
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("takes the amount from the order that is meant, not from another one", () =>
+  it.effect("an amount comes from the order of the question", () =>
     Effect.gen(function*() {
       const first = yield* converse("Where is order 1042?")
       const second = yield* converse("Where is order 1044?", first.prompt)
@@ -123,7 +123,7 @@ describe("OfflineModel", () => {
       assert.deepStrictEqual(fourth.calls, [find(1042), refund(1042, 84.5)])
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("says that a call was denied, and does not try it again", () =>
+  it.effect("a denied call is reported and not repeated", () =>
     Effect.gen(function*() {
       const prompt = Prompt.make([
         { role: "user", content: "Refund 10 of order 1042" },
@@ -147,7 +147,7 @@ describe("OfflineModel", () => {
       assert.deepStrictEqual(response.toolCalls, [])
     }).pipe(Effect.provide(OfflineModel.layer)))
 
-  it.effect("chains tools by the fields of their results", () =>
+  it.effect("tools are chained by the fields of their results", () =>
     Effect.gen(function*() {
       const Ticket = Schema.Struct({ id: Schema.Int, customerId: Schema.String })
       const toolkit = Toolkit.make(
@@ -175,7 +175,7 @@ describe("OfflineModel", () => {
       assert.deepStrictEqual(called, [["get_ticket", { ticketId: 12 }], ["get_customer", { customerId: "c-7" }]])
     }).pipe(Effect.provide(OfflineModel.layer)))
 
-  it.effect("fits runtime tools, tool choice and structured output", () =>
+  it.effect("runtime tools, tool choice and structured output work", () =>
     Effect.gen(function*() {
       const toolkit = Toolkit.make(Tool.dynamic("search_docs", {
         description: "Search the handbook",
@@ -202,7 +202,7 @@ describe("OfflineModel", () => {
       assert.deepStrictEqual(value, { name: "Ada Lovelace", priority: "urgent", tags: [], open: false })
     }).pipe(Effect.provide(OfflineModel.layer)))
 
-  it.effect("pauses between parts on request", () =>
+  it.effect("parts are delayed on request", () =>
     Effect.gen(function*() {
       const fiber = yield* LanguageModel.streamText({ prompt: "Hello" }).pipe(
         Stream.runCollect,

@@ -12,7 +12,7 @@ const deltas = (prompt: string) =>
   )
 
 describe("ScriptedModel", () => {
-  it.effect("answers turn by turn and keeps what it was asked", () =>
+  it.effect("answers follow the script, and requests are recorded", () =>
     Effect.gen(function*() {
       const loop = yield* converse("Where is order 1042?")
       assert.deepStrictEqual(loop.calls, [{ name: "find_order", params: { orderId: 1042 } }])
@@ -31,7 +31,7 @@ describe("ScriptedModel", () => {
       ]))
     ))
 
-  it.effect("streams the chunks it was given, with the usage it was given", () =>
+  it.effect("scripted chunks are streamed with the scripted usage", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* deltas("one"), "|ab|c d")
       const response = yield* LanguageModel.generateText({ prompt: "two" })
@@ -43,13 +43,13 @@ describe("ScriptedModel", () => {
       ScriptedModel.text("cut", { reason: "length", inputTokens: 7, outputTokens: 9 })
     ]))))
 
-  it.effect("generates an object", () =>
+  it.effect("a scripted object is generated", () =>
     Effect.gen(function*() {
       const response = yield* LanguageModel.generateObject({ prompt: "?", schema: Schema.Struct({ n: Schema.Int }) })
       assert.deepStrictEqual(response.value, { n: 3 })
     }).pipe(Effect.provide(ScriptedModel.layer([ScriptedModel.object({ n: 3 })]))))
 
-  it.effect("fails with the reason of the turn, after the text that came first", () =>
+  it.effect("a scripted failure comes after the scripted text", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const error = yield* LanguageModel.streamText({ prompt: "one" }).pipe(
@@ -65,7 +65,7 @@ describe("ScriptedModel", () => {
       ScriptedModel.fail(new AiError.ContentPolicyError({ description: "no" }))
     ]))))
 
-  it.effect("delays and hangs", () =>
+  it.effect("scripted delays and hangs take effect", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(deltas("one"), { startImmediately: true })
       yield* TestClock.adjust("59 seconds")
@@ -87,7 +87,7 @@ describe("ScriptedModel", () => {
       ScriptedModel.hang({ after: ["so far"] })
     ]))))
 
-  it.effect("says clearly that the script is over", () =>
+  it.effect("a request after the script fails with a clear error", () =>
     Effect.gen(function*() {
       yield* deltas("one")
       const error = yield* Effect.flip(deltas("two"))

@@ -43,20 +43,20 @@ const run = Effect.fnUntraced(function*(question: string, allows: (tool: string)
 const TestLayer = Layer.merge(OfflineModel.layer, SupportToolsLayer)
 
 describe("a tool loop with its own execution", () => {
-  it.effect("runs the tools that are allowed", () =>
+  it.effect("allowed tools run", () =>
     Effect.gen(function*() {
       const { roles, text } = yield* run("Refund order 1042 in full", () => true)
       assert.strictEqual(text, "Done: I refunded 84.50 EUR of order 1042. It is now refunded.")
       assert.deepStrictEqual(roles, ["user", "assistant", "tool", "assistant", "tool", "assistant"])
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("tells the model what was denied", () =>
+  it.effect("a denied call is reported to the model", () =>
     Effect.gen(function*() {
       const { text } = yield* run("Refund order 1042 in full", (tool) => tool !== "refund_order")
       assert.strictEqual(text, "I did not refund order 1042: the call was denied (not today).")
     }).pipe(Effect.provide(TestLayer)))
 
-  it.effect("tells the model what failed", () =>
+  it.effect("a failed call is reported to the model", () =>
     Effect.gen(function*() {
       const { text } = yield* run("Where is order 999999?", () => true)
       assert.strictEqual(text, "There is no order 999999.")

@@ -112,7 +112,7 @@ export interface Loop {
   readonly prompt: Prompt.Prompt
 }
 
-/** Asks again until the model stops calling tools, with the tools resolved by effect/ai. */
+/** Calls the model until it stops calling tools, with the tools resolved by effect/ai. */
 export const converse = Effect.fnUntraced(function*(question: string, earlier: Prompt.Prompt = Prompt.empty) {
   const toolkit = yield* SupportTools
   let prompt = Prompt.concat(earlier, Prompt.make(question))

@@ -5,7 +5,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { Egress } from "../../src/egress/index.ts"
 
-/** A server on a loopback address, and every request that it has seen. */
+/** A server on a loopback address, and every request that it has received. */
 const serve = (answer: (request: IncomingMessage, response: ServerResponse, port: number) => void) =>
   Effect.gen(function*() {
     const seen: Array<IncomingMessage> = []
@@ -28,7 +28,7 @@ const connect = (options: Egress.Options) =>
     (context) => Context.get(context, HttpClient.HttpClient)
   )
 
-/** Names that mean whatever a list says, an answer for each question; the last one stays. */
+/** Names that resolve to the entries of a list, one for each lookup; the last one repeats. */
 const resolver = (names: Record<string, ReadonlyArray<ReadonlyArray<string>>>) => {
   const asked: Array<string> = []
   const resolve = (hostname: string) => {
@@ -47,7 +47,7 @@ const ruleOf = (error: unknown): string | undefined => {
   return ruleOf("reason" in error ? error.reason : "cause" in error ? error.cause : undefined)
 }
 
-/** The body, or the rule that stood against it. */
+/** The body, or the rule that refused the request. */
 const fetched = (client: HttpClient.HttpClient, request: HttpClientRequest.HttpClientRequest) =>
   client.execute(request).pipe(
     Effect.flatMap((response) => response.text),
@@ -59,7 +59,7 @@ const get = (client: HttpClient.HttpClient, url: string) => fetched(client, Http
 const loopback = { allow: ["127.0.0.1"] }
 
 describe("Egress", () => {
-  it.live("reaches no address of this house, however it is written", () =>
+  it.live("no local address is reached, in any notation", () =>
     Effect.gen(function*() {
       const { port, seen } = yield* serve((_, response) => response.end("secret"))
       const client = yield* connect({})
@@ -109,7 +109,7 @@ describe("Egress", () => {
       assert.strictEqual(seen.length, 0)
     }).pipe(Effect.scoped))
 
-  it.live("goes to the address that was looked at, and looks again for the next connection", () =>
+  it.live("a connection goes to the checked address, and the next one is checked again", () =>
     Effect.gen(function*() {
       const { port, seen } = yield* serve((_, response) => response.setHeader("connection", "close").end("fine"))
       const { asked, resolve } = resolver({
@@ -127,7 +127,7 @@ describe("Egress", () => {
       assert.deepStrictEqual(seen.map(({ headers }) => headers.host), [`rebinding.test:${port}`])
     }).pipe(Effect.scoped))
 
-  it.live("asks every hop of a redirect the same questions", () =>
+  it.live("every hop of a redirect passes the same rules", () =>
     Effect.gen(function*() {
       const { port, seen } = yield* serve(({ url = "" }, response, port) => {
         const [, status = "", target = ""] = /^\/(\d+)\/(.*)$/u.exec(url) ?? []
@@ -150,7 +150,7 @@ describe("Egress", () => {
       assert.strictEqual(seen.length - before, 4)
     }).pipe(Effect.scoped))
 
-  it.live("gives another origin neither credentials nor a body", () =>
+  it.live("another origin receives neither credentials nor a body", () =>
     Effect.gen(function*() {
       const { port, seen } = yield* serve(({ url = "" }, response, port) => {
         const status = Number(/^\/(\d+)/u.exec(url)?.[1] ?? 200)
@@ -182,7 +182,7 @@ describe("Egress", () => {
       assert.notProperty(seen.at(-1)?.headers, "content-length")
     }).pipe(Effect.scoped))
 
-  it.live("takes no more and no longer than it is told", () =>
+  it.live("size and time limits end a response", () =>
     Effect.gen(function*() {
       const gone: Array<string> = []
       const { port } = yield* serve(({ url = "" }, response) => {
@@ -200,7 +200,7 @@ describe("Egress", () => {
       yield* Effect.repeat(Effect.sleep("10 millis"), { until: () => gone.length === 4 })
     }).pipe(Effect.scoped))
 
-  it.effect("says which network it does not know", () =>
+  it.effect("an unreadable network in the options is named", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(connect({ allow: ["10.0.0.0/8", "cache.internal"] })))
       assert.include(error.message, "cache.internal")

@@ -9,7 +9,7 @@ import { FakeModel } from "./fakeModel.ts"
 import { Ask, ask, input, lookup, ofType, serve, types } from "./support.ts"
 
 describe("LangGraph", () => {
-  it.live("tells nodes, tokens, tools and usage in the order they happen", () =>
+  it.live("events of nodes, tokens, tools and usage are in order", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("Where is order 7?")
       assert.strictEqual(run.state, "completed")
@@ -48,7 +48,7 @@ describe("LangGraph", () => {
       assert.deepStrictEqual(run.usage, { inputTokens: 4, outputTokens: 5 })
     }).pipe(Effect.provide(serve(LangGraph.layer(Ask, lookup().graph, input)))))
 
-  it.live("pairs what starts with what ends", () =>
+  it.live("every start has an end", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("Where is order 7?")
       const entered = ofType(events, "node_enter").map(({ data }) => [data.nodeId, data.name])
@@ -84,7 +84,7 @@ describe("LangGraph", () => {
     .addEdge(START, "research")
     .compile()
 
-  it.live("names the graphs around an event", () =>
+  it.live("an event names the graphs around it", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("Where is order 7?")
       assert.strictEqual(run.output, "It is order 7.")
@@ -112,7 +112,7 @@ describe("LangGraph", () => {
     .addEdge("model", "plain")
     .compile()
 
-  it.live("hears models that nodes stream themselves, nodes that answer without one, and what they write", () =>
+  it.live("models streamed by nodes, answers without a model and custom writes become events", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("?")
       assert.strictEqual(run.output, "without a model")
@@ -139,7 +139,7 @@ describe("LangGraph", () => {
     .addEdge("direct", "tools")
     .compile()
 
-  it.live("announces every tool call before its result, whoever calls it", () =>
+  it.live("every tool call is announced before its result", () =>
     Effect.gen(function*() {
       const { events } = yield* ask("?")
       const results = ofType(events, "tool_result")
@@ -161,7 +161,7 @@ describe("LangGraph", () => {
     .addEdge(START, "only")
     .compile()
 
-  it.live("tells every attempt of a node that the graph retries", () =>
+  it.live("every attempt of a retried node has events", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("?")
       assert.strictEqual(run.output, "at last")
@@ -169,7 +169,7 @@ describe("LangGraph", () => {
       assert.strictEqual(new Set(ofType(events, "node_enter").map(({ data }) => data.nodeId)).size, 1)
     }).pipe(Effect.provide(serve(LangGraph.layer(Ask, stubborn, input)))))
 
-  it.live("makes a graph for each run, which knows its run", () =>
+  it.live("a graph is made for each run and receives it", () =>
     Effect.gen(function*() {
       const first = yield* ask("?")
       const second = yield* ask("?")
@@ -186,7 +186,7 @@ describe("LangGraph", () => {
 
   const shared = lookup().graph
 
-  it.live("keeps concurrent runs of one graph apart", () =>
+  it.live("concurrent runs of one graph do not mix", () =>
     Effect.gen(function*() {
       const alone = yield* ask("one")
       const both = yield* Effect.all([ask("one"), ask("two"), ask("three")], { concurrency: "unbounded" })

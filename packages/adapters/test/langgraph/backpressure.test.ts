@@ -15,7 +15,7 @@ const fast = () => {
   return { model, layer: LangGraph.layer(Ask, graph, input) }
 }
 
-/** More than the parts in the window, far less than the answer. */
+/** More than the window, far less than the answer. */
 const few = 32
 
 describe("500 fast tokens", () => {

@@ -11,7 +11,7 @@ class Limited extends FakeModel {
   }
 }
 
-/** Says one thing and never comes to an end. */
+/** Emits one token and never ends. */
 class Endless extends Limited {
   override async *_streamResponseChunks(...args: Parameters<FakeModel["_streamResponseChunks"]>) {
     for await (const chunk of super._streamResponseChunks(...args)) {
@@ -36,15 +36,15 @@ const served = (model: FakeModel, limit: Partial<Budget.Limit>) => {
 const run = (model: FakeModel, limit: Partial<Budget.Limit>) => Effect.provide(ask("?"), served(model, limit))
 
 describe("a budget on a graph", () => {
-  it.live("is reserved and settled around each call of a model", () =>
+  it.live("each model call is reserved and settled", () =>
     Effect.gen(function*() {
       const { events, run: ended } = yield* run(new Limited(() => ({ texts: ["a ", "b"] })), {})
       assert.strictEqual(ended.state, "completed")
-      // One token in and two out, as the model says.
+      // One token in and two out, as the model reports.
       assert.deepInclude(ofType(events, "usage")[0]?.data, { inputTokens: 1, outputTokens: 2, costUsd: 0.000_021 })
     }))
 
-  it.live("refuses a call before the model is called", () =>
+  it.live("a refusal comes before the model is called", () =>
     Effect.gen(function*() {
       const model = new Limited(() => ({ texts: ["never"] }))
       const { events, run: ended } = yield* run(model, { hard: 0.009 })
@@ -53,14 +53,14 @@ describe("a budget on a graph", () => {
       assert.strictEqual(model.calls, 0)
     }))
 
-  it.live("refuses a model whose answers may have any length", () =>
+  it.live("a model without an output limit is refused", () =>
     Effect.gen(function*() {
       const model = new FakeModel(() => ({ texts: ["never"] }))
       assert.deepInclude((yield* run(model, {})).run.error, { tag: "OutputUnlimited", status: 500 })
       assert.strictEqual(model.calls, 0)
     }))
 
-  it.live("is charged what was heard of an answer when the run is cancelled", () =>
+  it.live("a cancelled run is charged the output received so far", () =>
     Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime
       const runId = yield* start("?")
@@ -77,7 +77,7 @@ describe("a budget on a graph", () => {
       assert.isAbove(usage?.cost ?? 0, 0)
     }).pipe(Effect.provide(served(new Endless(() => ({ texts: ["abc", "never"] })), {}))))
 
-  it.live("pauses the run until somebody approves, and the graph starts again", () => {
+  it.live("the run pauses until an approval, and the graph starts again", () => {
     const model = new Limited(() => ({ texts: ["a ", "b"] }))
     return Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { FakeModel } from "./fakeModel.ts"
 import { Ask, caller, input, journal, ofType, row, serve, start } from "./support.ts"
 
-/** Something in a graph that a test waits for, or lets go on. */
+/** A gate in a graph that a test awaits or opens. */
 const gate = () => {
   let open = () => {}
   const promise = new Promise<void>((resolve) => {
@@ -35,7 +35,7 @@ const cancelled = Effect.fnUntraced(function*(runId: string) {
 describe("a cancelled run", () => {
   const polite = { started: gate(), finished: false, next: false, aborted: false }
 
-  it.live("stops the node that looks at its signal, and starts no other", () =>
+  it.live("the node that checks its signal stops, and no other starts", () =>
     Effect.gen(function*() {
       const runId = yield* start("?")
       yield* polite.started.isOpen
@@ -63,7 +63,7 @@ describe("a cancelled run", () => {
 
   const deaf = { started: gate(), next: false }
 
-  it.live("starts nothing after a node that does not look", () =>
+  it.live("no node starts after one that ignores the signal", () =>
     Effect.gen(function*() {
       const runId = yield* start("?")
       yield* deaf.started.isOpen
@@ -95,7 +95,7 @@ describe("a cancelled run", () => {
     .addEdge(START, "model")
     .compile()
 
-  it.live("stops a model in the middle of its answer", () =>
+  it.live("a model is stopped in the middle of its answer", () =>
     Effect.gen(function*() {
       const runId = yield* start("?")
       yield* told.isOpen

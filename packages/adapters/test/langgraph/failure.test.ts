@@ -17,7 +17,7 @@ const silent = {
 const fails = (error: unknown) => LangGraph.layer(Ask, row({ only: () => Promise.reject(error) }), input)
 
 describe("a failing node", () => {
-  it.live("ends the run with the agent's own error", () =>
+  it.live("the run ends with the agent's declared error", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("?")
       assert.deepInclude(run.error, {
@@ -30,20 +30,20 @@ describe("a failing node", () => {
       assert.strictEqual(events.at(-1)?.type, "error")
     }).pipe(Effect.provide(serve(fails(new NotFound({ id: 3 }))))))
 
-  it.live("may throw the declared error as a plain value, or wrap it", () =>
+  it.live("a declared error may be plain or wrapped", () =>
     Effect.gen(function*() {
       const { run } = yield* ask("?")
       assert.deepInclude(run.error, { declared: true, value: { _tag: "NotFound", id: 4 } })
     }).pipe(Effect.provide(serve(fails(new Error(secret, { cause: { _tag: "NotFound", id: 4 } }))))))
 
-  it.live("keeps the text of any other error inside", () =>
+  it.live("the text of another error is not shown", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("?")
       assert.deepStrictEqual(run.error, silent)
       assert.notInclude(JSON.stringify(events), "hunter2")
     }).pipe(Effect.provide(serve(fails(new Error(secret))))))
 
-  it.live("keeps an error inside that has a tag but is not the declared one", () =>
+  it.live("an undeclared tagged error is not shown", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* ask("?")).run.error, silent)
     }).pipe(Effect.provide(serve(fails(Object.assign(new Error(secret), { _tag: "NotFound", id: "x" }))))))
@@ -56,7 +56,7 @@ describe("a failing model", () => {
     .addEdge(START, "model")
     .compile()
 
-  it.live("closes its call and tells nothing else", () =>
+  it.live("its call is closed and nothing else is emitted", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("?")
       assert.deepStrictEqual(run.error, silent)
@@ -72,7 +72,7 @@ describe("a failing tool", () => {
     throw new Error(secret)
   })
 
-  it.live("is told to the model, and to callers without its words", () =>
+  it.live("the model gets the error, and callers only the fact", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("?")
       assert.strictEqual(run.state, "completed")
@@ -93,7 +93,7 @@ describe("a tool that is not there", () => {
     .addEdge("model", "tools")
     .compile()
 
-  it.live("still has a result", () =>
+  it.live("the call still has a result", () =>
     Effect.gen(function*() {
       const { events } = yield* ask("?")
       const [result] = ofType(events, "tool_result")

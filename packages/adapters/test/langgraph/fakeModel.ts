@@ -9,7 +9,7 @@ export interface Reply {
   readonly fails?: unknown
 }
 
-/** Streams what the script says to a conversation, one chunk per text, and counts its calls and chunks. */
+/** Streams the scripted answer to a conversation, one chunk per text, and counts its calls and chunks. */
 export class FakeModel extends BaseChatModel {
   calls = 0
   chunks = 0

@@ -13,7 +13,7 @@ const answered = (points: Hook.Points) => {
 const refusal = { tag: "HookBlocked", status: 403, declared: false }
 
 describe("a hook around models", () => {
-  it.live("refuses before the model is called", () =>
+  it.live("a refusal comes before the model is called", () =>
     Effect.gen(function*() {
       const { events, model, run } = yield* answered({
         llm: () => Stream.unwrap(Hook.block(Watched, "llm", "not today"))
@@ -23,7 +23,7 @@ describe("a hook around models", () => {
       assert.deepStrictEqual(types(events), ["run_started", "node_enter", "hook_decision", "node_exit", "error"])
     }))
 
-  it.live("refuses an answer before anybody has seen the part that it refuses", () =>
+  it.live("a refused part of an answer is not emitted", () =>
     Effect.gen(function*() {
       const { events, run } = yield* answered({
         llm: (call, next) =>
@@ -38,7 +38,7 @@ describe("a hook around models", () => {
       assert.strictEqual(ofType(events, "tool_start").length, 0)
     }))
 
-  it.live("sees the conversation and all parts", () =>
+  it.live("the hook receives the conversation and all parts", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const { run } = yield* answered({
@@ -63,7 +63,7 @@ describe("a hook around models", () => {
       assert.include(seen, "user,assistant,tool")
     }))
 
-  it.live("cannot change what the graph gets, and is not ignored when it tries", () =>
+  it.live("an attempt to change the graph's input is refused", () =>
     Effect.gen(function*() {
       const redacted = yield* answered({
         llm: (call, next) =>
@@ -78,7 +78,7 @@ describe("a hook around models", () => {
 })
 
 describe("a hook around tools", () => {
-  it.live("refuses, and the model is told", () =>
+  it.live("a refused tool call is reported to the model", () =>
     Effect.gen(function*() {
       let found = 0
       const { graph } = lookup(() => String(found++))
@@ -103,7 +103,7 @@ describe("a hook around tools", () => {
       ])
     }))
 
-  it.live("refuses a result before the model reads it", () =>
+  it.live("a refused result does not reach the model", () =>
     Effect.gen(function*() {
       const { events, run } = yield* answered({
         tool: (call, next) =>
@@ -113,7 +113,7 @@ describe("a hook around tools", () => {
       assert.deepInclude(ofType(events, "tool_result")[0]?.data, { denied: true })
     }))
 
-  it.live("cannot change arguments, skip the tool or repeat it", () =>
+  it.live("an attempt to change, skip or repeat a tool call is refused", () =>
     Effect.gen(function*() {
       const changes: ReadonlyArray<Required<Hook.Points>["tool"]> = [
         (call, next) => next({ ...call, arguments: { id: 8 } }),
@@ -129,7 +129,7 @@ describe("a hook around tools", () => {
 })
 
 describe("a hook around nodes", () => {
-  it.live("refuses before the node runs", () =>
+  it.live("a refusal comes before the node runs", () =>
     Effect.gen(function*() {
       const { events, model, run } = yield* answered({
         node: (call, next) => call.name === "tools" ? Hook.block(Watched, "node", "no tools") : next(call)

@@ -97,7 +97,7 @@ export const lookup = (find: (id: number) => string = (id) => `order ${id}`) => 
   return { graph, model }
 }
 
-/** A graph of nodes in a row that do as they are told. */
+/** A graph of the given nodes in a row. */
 export const row = (nodes: Record<string, (signal: AbortSignal | undefined) => unknown>) => {
   const names = Object.keys(nodes)
   const graph = new StateGraph<

@@ -34,7 +34,7 @@ const refusal = (authenticate: Authenticate, token: string) =>
 const part = (value: unknown) => Jose.base64url.encode(JSON.stringify(value))
 
 describe("Oidc", () => {
-  it.live("makes a principal of the claims", () =>
+  it.live("the principal comes from the claims", () =>
     Effect.gen(function*() {
       const { authenticate, issuer, key } = yield* start({ tenantClaim: "org", rolesClaim: "realm_access.roles" })
       const token = yield* Effect.promise(() =>
@@ -55,7 +55,7 @@ describe("Oidc", () => {
       assert.strictEqual(yield* refusal(authenticate, stateless), "the token names no tenant")
     }).pipe(Effect.scoped))
 
-  it.live("takes scp lists, a client for a subject, and tokens of type JWT or of none", () =>
+  it.live("scp lists, client subjects, and tokens of type JWT or none are accepted", () =>
     Effect.gen(function*() {
       const { authenticate, issuer, key } = yield* start()
       for (const typ of ["JWT", "application/at+jwt", undefined]) {
@@ -69,7 +69,7 @@ describe("Oidc", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("refuses every token that is not the issuer's for this audience now", () =>
+  it.live("a token of another issuer, audience or time is refused", () =>
     Effect.gen(function*() {
       const { authenticate, issuer, key, state } = yield* start()
       const stranger = yield* Effect.promise(() => makeKey("one"))
@@ -119,7 +119,7 @@ describe("Oidc", () => {
       assert.deepInclude(nothing, { _tag: "Unauthenticated", reason: "credentials are required" })
     }).pipe(Effect.scoped))
 
-  it.effect("goes by the clock, with some tolerance, also for tokens it remembers", () =>
+  it.effect("expiry follows the clock with tolerance, also for cached tokens", () =>
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.now())
       const key = yield* Effect.promise(() => makeKey("one"))
@@ -134,7 +134,7 @@ describe("Oidc", () => {
       assert.strictEqual(yield* refusal(authenticate, token), "the token has expired")
     }).pipe(Effect.scoped))
 
-  it.live("fails no valid token while keys rotate under load", () =>
+  it.live("no valid token fails while keys rotate under load", () =>
     Effect.gen(function*() {
       const { authenticate, issuer, key, state } = yield* start()
       const next = yield* Effect.promise(() => makeKey("two"))
@@ -164,7 +164,7 @@ describe("Oidc", () => {
       assert.isBelow(state.reads - before, 6)
     }).pipe(Effect.scoped))
 
-  it.live("forgets the tokens of a key that the issuer withdrew", () =>
+  it.live("tokens of a withdrawn key are refused", () =>
     Effect.gen(function*() {
       const { authenticate, issuer, key, state } = yield* start({ refreshInterval: "50 millis" })
       const token = yield* Effect.promise(() => sign(issuer, key))
@@ -174,7 +174,7 @@ describe("Oidc", () => {
       assert.strictEqual(yield* refusal(authenticate, token), "the token is signed with an unknown key")
     }).pipe(Effect.scoped))
 
-  it.live("goes on with the last good keys while the issuer is down, and takes no new ones", () =>
+  it.live("the last keys stay in use while the issuer is down, and unknown keys are refused", () =>
     Effect.gen(function*() {
       const { authenticate, issuer, key, state } = yield* start({ refreshInterval: "50 millis" })
       state.down = true
@@ -189,7 +189,7 @@ describe("Oidc", () => {
       yield* authenticate(shown(fresh))
     }).pipe(Effect.scoped))
 
-  it.live("does not start without its issuer, or with one of another name", () =>
+  it.live("the layer fails without its issuer, or when the issuer has another name", () =>
     Effect.gen(function*() {
       const { issuer, state } = yield* start()
       const fails = (issuer: string) => Effect.flip(startAuth({ issuer, audience }))

@@ -35,7 +35,7 @@ const startAuth = (options: Oidc.Options) =>
 const shown = (token: string) => ({ bearer: Redacted.make(token) })
 
 describe("Oidc with a certified issuer", () => {
-  it.live("takes its JWT access tokens", () =>
+  it.live("its JWT access tokens are accepted", () =>
     Effect.gen(function*() {
       const { issuer } = yield* startProvider(client, "jwt")
       const { authenticate } = yield* startAuth({ issuer, audience })
@@ -48,7 +48,7 @@ describe("Oidc with a certified issuer", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("asks it about opaque tokens, and remembers the answer for a while", () =>
+  it.live("opaque tokens are introspected, and the answer is cached", () =>
     Effect.gen(function*() {
       const { issuer, stop } = yield* startProvider(client, "opaque")
       const { authenticate } = yield* startAuth({

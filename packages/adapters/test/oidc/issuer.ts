@@ -4,7 +4,7 @@ import { createServer } from "node:http"
 
 export const audience = "https://agents.test"
 
-/** A key pair of the issuer, with what it publishes. */
+/** A key pair of the issuer, with its published key. */
 export const makeKey = async (kid: string, alg = "ES256") => {
   const { privateKey, publicKey } = await Jose.generateKeyPair(alg, { extractable: true })
   return { kid, alg, privateKey, publicKey, jwk: { ...(await Jose.exportJWK(publicKey)), kid, alg, use: "sig" } }
@@ -12,7 +12,7 @@ export const makeKey = async (kid: string, alg = "ES256") => {
 
 export type Key = Awaited<ReturnType<typeof makeKey>>
 
-/** An issuer whose published keys and moods are the test's to change. */
+/** An issuer whose published keys and failures the test controls. */
 export const startIssuer = Effect.fnUntraced(function*(...keys: ReadonlyArray<Key>) {
   const state = { keys: [...keys], down: false, reads: 0, delay: 0 }
   let issuer = ""
@@ -43,7 +43,7 @@ export interface Wish {
   readonly header?: Record<string, unknown>
 }
 
-/** A token as the issuer would sign it, but for what is wished. */
+/** A token signed by the issuer, with overrides. */
 export const sign = (issuer: string, key: Key, { claims = {}, header = {} }: Wish = {}) => {
   const now = Math.floor(Date.now() / 1_000)
   const payload = { iss: issuer, aud: audience, sub: "ada", iat: now, exp: now + 300, scope: "orders:read", ...claims }

@@ -61,7 +61,7 @@ const call = (
 })
 
 describe("OpenAiCompatible", () => {
-  it.effect("generates text, with usage and metadata", () =>
+  it.effect("text is generated with usage and metadata", () =>
     Effect.gen(function*() {
       const response = yield* LanguageModel.generateText({ prompt: "Hi" })
       assert.strictEqual(response.text, "Grüße 👋")
@@ -82,7 +82,7 @@ describe("OpenAiCompatible", () => {
       assert.deepStrictEqual(request, { path: "/v1/chat/completions", authorization: `Bearer ${key}`, body: expected })
     }).pipe(Effect.provide(TestLayer([Fake.completion({ content: "Grüße 👋" })], { parameters: { temperature: 0 } }))))
 
-  it.effect("writes every kind of message, tools and tool choice", () =>
+  it.effect("every kind of message, tools and tool choice are encoded", () =>
     Effect.gen(function*() {
       const prompt = Prompt.make([
         { role: "system", content: "Be brief." },
@@ -161,7 +161,7 @@ describe("OpenAiCompatible", () => {
       assert.strictEqual(error.reason._tag, "InvalidUserInputError")
     }).pipe(Effect.provide(TestLayer([Fake.completion({ content: "1" }), Fake.completion({ content: "2" })]))))
 
-  it.effect("streams text across odd chunk boundaries", () =>
+  it.effect("text is streamed across odd chunk boundaries", () =>
     Effect.gen(function*() {
       const parts = yield* Stream.runCollect(stream("Hi"))
       assert.deepStrictEqual(parts.map(shape), [
@@ -191,7 +191,7 @@ describe("OpenAiCompatible", () => {
       ])
     ]))))
 
-  it.effect("puts streamed tool calls together, and lets effect/ai run them", () =>
+  it.effect("streamed tool calls are assembled and run by effect/ai", () =>
     Effect.gen(function*() {
       const parts = yield* LanguageModel.streamText({ prompt: "Weather?", toolkit: Weather }).pipe(Stream.runCollect)
       assert.deepStrictEqual(parts.filter((part) => part.type !== "tool-result").map(shape), [
@@ -227,7 +227,7 @@ describe("OpenAiCompatible", () => {
       ])
     ]))))
 
-  it.effect("returns tool calls of a whole answer, and refuses arguments that are not JSON", () =>
+  it.effect("tool calls of a complete answer are returned, and arguments that are not JSON are refused", () =>
     Effect.gen(function*() {
       const options = { prompt: "Weather?", toolkit: Weather, disableToolCallResolution: true } as const
       const response = yield* LanguageModel.generateText(options)
@@ -254,7 +254,7 @@ describe("OpenAiCompatible", () => {
       ])
     ]))))
 
-  it.effect("generates objects through a strict schema, and reports a refusal", () =>
+  it.effect("objects use a strict schema, and a refusal is reported", () =>
     Effect.gen(function*() {
       const options = {
         prompt: "Who?",
@@ -293,7 +293,7 @@ describe("OpenAiCompatible", () => {
       Fake.completion({ content: "{\"name\":1}" })
     ]))))
 
-  it.effect("maps finish reasons", () =>
+  it.effect("finish reasons are mapped", () =>
     Effect.gen(function*() {
       for (const expected of ["stop", "length", "tool-calls", "content-filter", "content-filter"]) {
         const response = yield* LanguageModel.generateText({ prompt: "Hi" })
@@ -400,7 +400,7 @@ describe("OpenAiCompatible", () => {
       }).pipe(Effect.provide(TestLayer([answer]))))
   }
 
-  it.effect("hangs up when the stream is left", () =>
+  it.effect("the connection closes when the stream is abandoned", () =>
     Effect.gen(function*() {
       const first = yield* stream("Hi").pipe(Stream.filter((part) => part.type === "text-delta"), Stream.runHead)
       assert.isTrue(Option.isSome(first))
@@ -410,7 +410,7 @@ describe("OpenAiCompatible", () => {
       Fake.stream([Fake.chunk({ content: "so far" })], { end: "", hangs: true })
     ]))))
 
-  it.effect("takes a finished answer without the final word", () =>
+  it.effect("a finished answer without the end marker is accepted", () =>
     Effect.gen(function*() {
       const parts = yield* Stream.runCollect(stream("Hi"))
       assert.strictEqual(parts.at(-1)?.type, "finish")
@@ -418,7 +418,7 @@ describe("OpenAiCompatible", () => {
       Fake.stream([Fake.chunk({ content: "whole" }), Fake.chunk({}, "stop")], { end: "" })
     ]))))
 
-  it.effect("says what is wrong when the answer is no completion and no stream", () =>
+  it.effect("an answer that is neither a completion nor a stream fails with a clear error", () =>
     Effect.gen(function*() {
       const whole = yield* Effect.flip(LanguageModel.generateText({ prompt: "Hi" }))
       assert.strictEqual(whole.reason._tag, "InvalidResponseError")
@@ -426,7 +426,7 @@ describe("OpenAiCompatible", () => {
       assert.include(streamed.message, "expected an event stream, and got application/json")
     }).pipe(Effect.provide(TestLayer([{ body: "{\"hello\":1}" }, { body: "{}" }]))))
 
-  it.effect("says that nobody answers, without the key", () =>
+  it.effect("an unreachable server is reported without the key", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(LanguageModel.generateText({ prompt: "Hi" }))
       assert.strictEqual(error.reason._tag, "NetworkError")
@@ -442,7 +442,7 @@ describe("OpenAiCompatible", () => {
       Effect.provide(FetchHttpClient.layer)
     ))
 
-  it.effect("reads its configuration", () =>
+  it.effect("the configuration is read from variables", () =>
     Effect.gen(function*() {
       const { baseUrl } = yield* Fake.FakeOpenAi
       const env = { OPENAI_API_KEY: key, OPENAI_BASE_URL: baseUrl, FASTAGENTIC_MODEL: "from-env" }

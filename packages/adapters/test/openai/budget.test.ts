@@ -8,7 +8,7 @@ import * as Fake from "./fakeOpenAi.ts"
 
 const answer = Fake.stream([Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop"), Fake.usageChunk])
 
-/** What one call of a model with these parameters sent, and what its last part says. */
+/** The request of one model call with these parameters, and its last part. */
 const call = (
   given: Fake.Answer,
   limit: number | undefined,
@@ -31,7 +31,7 @@ const call = (
   }).pipe(Effect.provide(Fake.FakeOpenAi.layer([given])))
 
 describe("an output limit", () => {
-  it.live("is told to the server, under the name that it knows, and makes nothing longer", () =>
+  it.live("the limit is sent under the server's field name, and never raises a lower one", () =>
     Effect.gen(function*() {
       assert.deepInclude((yield* call(answer, 300)).body, { max_tokens: 300 })
       assert.deepInclude((yield* call(answer, 300, { max_tokens: 100 })).body, { max_tokens: 100 })
@@ -43,7 +43,7 @@ describe("an output limit", () => {
 })
 
 describe("a cost", () => {
-  it.live("is what the provider says, and before that what the gateway says", () =>
+  it.live("the gateway's cost comes before the provider's", () =>
     Effect.gen(function*() {
       assert.notProperty((yield* call(answer, undefined)).usage, "costUsd")
       const saying = (cost: number) => {

@@ -11,7 +11,7 @@ const client = Effect.map(
 const messages = [{ role: "user", content: "Hi" }] as const
 
 describe("the fake server, read by the vendor's client", () => {
-  it.effect("answers with a completion", () =>
+  it.effect("it answers with a completion", () =>
     Effect.gen(function*() {
       const openai = yield* client
       const answer = yield* Effect.promise(() =>
@@ -21,7 +21,7 @@ describe("the fake server, read by the vendor's client", () => {
       assert.deepStrictEqual(answer.usage, Fake.usage)
     }).pipe(Effect.provide(Fake.FakeOpenAi.layer([Fake.completion({ content: "Grüße 👋" })]))))
 
-  it.effect("streams text and tool calls that the client puts together", () =>
+  it.effect("it streams text and tool calls that the client assembles", () =>
     Effect.gen(function*() {
       const openai = yield* client
       const answer = yield* Effect.promise(() =>
@@ -57,7 +57,7 @@ describe("the fake server, read by the vendor's client", () => {
       ])
     ]))))
 
-  it.effect("fails as the vendor does", () =>
+  it.effect("it fails like the vendor's API", () =>
     Effect.gen(function*() {
       const openai = yield* client
       const error = yield* Effect.promise(() =>

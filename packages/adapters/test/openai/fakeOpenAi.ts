@@ -5,7 +5,7 @@ import type OpenAI from "openai"
 export type Completion = OpenAI.Chat.Completions.ChatCompletion
 export type Chunk = OpenAI.Chat.Completions.ChatCompletionChunk
 
-/** What the fake answers to one request. */
+/** The fake's answer to one request. */
 export interface Answer {
   readonly status?: number | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
@@ -87,7 +87,7 @@ export const failure = (
   body: JSON.stringify({ error: { message: "", type: "error", param: null, code: null, ...error } })
 })
 
-/** Cuts bytes at places that no event, line or character respects. */
+/** Cuts bytes at arbitrary places inside events, lines and characters. */
 const pieces = (body: string): ReadonlyArray<Buffer> => {
   const bytes = Buffer.from(body, "utf8")
   const sizes = [1, 2, 3, 5, 7, 11, 64, 2]

@@ -16,7 +16,7 @@ const settings = {
   queueSize: 16
 } as const
 
-/** A collector that answers when it is let. */
+/** A collector that answers when the test releases it. */
 const collect = async () => {
   const batches: Array<string> = []
   const held: Array<ServerResponse> = []
@@ -37,7 +37,7 @@ const collect = async () => {
 }
 
 describe("exporter", () => {
-  it("keeps what comes while a batch is posted for the next whole batch, and sends the rest when it stops", async () => {
+  it("items that arrive during a post go into the next full batch, and a stop sends the rest", async () => {
     const collector = await collect()
     const scope = Scope.makeUnsafe()
     const exporter = await Exporter.make<number>({ ...settings, url: collector.url }, HttpBody.jsonUnsafe).pipe(

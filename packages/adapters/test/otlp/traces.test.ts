@@ -80,7 +80,7 @@ const cases: Record<string, TraceData> = {
 
 describe("encodeTraces", () => {
   for (const [name, data] of Object.entries(cases)) {
-    it.effect(`says ${name} as effect does, byte by byte`, () =>
+    it.effect(`${name} has the same bytes as effect's encoding`, () =>
       Effect.gen(function*() {
         const { traces } = yield* OtlpSerialization.OtlpSerialization
         const body = traces(data)

@@ -16,7 +16,7 @@ const cost = (model: string, provider?: string, usage: Event.Usage = { inputToke
   Prices.Prices.use((prices) => prices.costUsd({ model, provider }, usage))
 
 describe("GenaiPrices", () => {
-  it.effect("knows the models of today, with or without their provider, and their caches", () =>
+  it.effect("current models have prices, with and without their provider, and for caches", () =>
     Effect.gen(function*() {
       assert.isAbove(yield* cost("gpt-4.1-mini", "openai"), 0)
       assert.strictEqual(yield* cost("gpt-4.1-mini", "a provider of one's own"), yield* cost("gpt-4.1-mini", "openai"))
@@ -30,13 +30,13 @@ describe("GenaiPrices", () => {
       assert.strictEqual(yield* cost("offline-planner", "offline"), 0)
     }).pipe(Effect.provide(GenaiPrices.layer())))
 
-  it.effect("does not know what nobody sells", () =>
+  it.effect("an unknown model has no price", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(cost("gpt-nothing"))
       assert.deepInclude(error, { _tag: "PriceUnknown", model: "gpt-nothing" })
     }).pipe(Effect.provide(GenaiPrices.layer())))
 
-  it.effect("lets a file go first, and what is given in code before that", () => {
+  it.effect("prices in code override those of a file, which override the table", () => {
     const filename = write(`{ "gpt-4.1-mini": { "input": 7, "output": 0 }, "acme/own": { "input": 3, "output": 0 } }`)
     const config = ConfigProvider.layer(ConfigProvider.fromUnknown({ FASTAGENTIC_PRICES: filename }))
     return Effect.gen(function*() {
@@ -48,7 +48,7 @@ describe("GenaiPrices", () => {
     })
   })
 
-  it.effect("refuses a file that says something else", () =>
+  it.effect("an invalid file is refused", () =>
     Effect.gen(function*() {
       for (
         const filename of [write("{ \"m\": { \"input\": -1, \"output\": 0 } }"), write("no"), "/nowhere/prices.json"]

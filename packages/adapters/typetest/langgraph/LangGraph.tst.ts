@@ -22,19 +22,19 @@ const counter = new StateGraph(Annotation.Root({ n: Annotation<number>() }))
   .compile()
 
 describe("LangGraph.layer", () => {
-  test("gives what the agent's own layer gives", () => {
+  test("provides the agent's handler", () => {
     const layer = LangGraph.layer(Ask, chat, { input: ({ question }) => ({ messages: [question] }) })
     expect(layer).type.toBe<Layer.Layer<Agent.Handler<"ask">>>()
   })
 
-  test("asks for a mapping where the types do not fit", () => {
+  test("requires a mapping where the types differ", () => {
     expect(LangGraph.layer).type.not.toBeCallableWith(Ask, chat)
     expect(LangGraph.layer).type.not.toBeCallableWith(Count, counter)
     expect(LangGraph.layer).type.toBeCallableWith(Count, counter, { output: ({ n }: { n: number }) => n })
     expect(LangGraph.layer).type.not.toBeCallableWith(Count, counter, { output: ({ n }: { n: number }) => String(n) })
   })
 
-  test("needs what makes the graph", () => {
+  test("requires the services that make the graph", () => {
     const layer = LangGraph.layer(Count, () => Effect.as(Steps, counter), { output: ({ n }) => n })
     expect(layer).type.toBe<Layer.Layer<Agent.Handler<"count">, never, Steps>>()
   })

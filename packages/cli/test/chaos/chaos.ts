@@ -1,4 +1,4 @@
-/** Real servers, real kills, and a verdict on what is left. */
+// Kills and stops real servers while they run journeys, and gathers the verdict on every run.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,15 +10,15 @@ import { askAny } from "./requests.ts"
 import { begunIn, examineRun } from "./verdict.ts"
 
 export interface Options {
-  /** What `--store` names; nothing makes a SQLite file. */
+  /** The value of `--store`; a SQLite file when absent. */
   readonly store?: string
-  /** How many processes share the store. */
+  /** The number of processes on the store. */
   readonly nodes: number
   readonly runs: number
-  /** How many runs are under way at once. */
+  /** The number of concurrent runs. */
   readonly atOnce: number
   readonly seed: number
-  /** After so many seconds the blows end, and what is not done a minute later is lost. */
+  /** The seconds of kills; a run that has not ended a minute later counts as lost. */
   readonly seconds: number
 }
 
@@ -46,7 +46,7 @@ export const chaos = async (options: Options): Promise<Verdict> => {
   try {
     await Promise.all(nodes.map((node) => node.start()))
     const { arrivals, blows } = await storm(nodes, options)
-    // Whoever was stopped gets the time to find out that its runs have gone on.
+    // A stopped process gets the time to notice that its runs were continued.
     await sleep(1_000)
     const verdict = await judge(nodes, options, arrivals, log)
     return { ...verdict, ...blows }
@@ -64,7 +64,7 @@ const storm = async (nodes: ReadonlyArray<Node>, options: Options) => {
   let done = false
   const over = () => done || passed(options.seconds)
   const striking = [kill(nodes, makeRandom(options.seed), blows, over)]
-  // Where nobody can take its runs, a process that stands still is only late.
+  // With one process, a stop only delays its runs.
   if (nodes.length > 1) striking.push(stop(nodes, makeRandom(options.seed + 2), blows, over))
   const arrivals: Array<Arrival> = []
   let next = 0

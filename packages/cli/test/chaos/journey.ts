@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Answer, post } from "./requests.ts"
 
-/** What became of a run that was asked for. */
+/** The result of a requested run. */
 export interface Arrival {
   runId: string | undefined
   state: string
   output: unknown
   repairs: number
-  /** Answers that nobody may get. */
+  /** Answers that are always faults. */
   readonly wrong: Array<string>
 }
 

@@ -6,7 +6,7 @@ import type { Random } from "./random.ts"
 export class Node {
   url: string | undefined
   stopped = false
-  /** What all processes here have said on stderr. */
+  /** The stderr of all processes. */
   stderr = ""
   private running: Running | undefined
   private readonly args: ReadonlyArray<string>
@@ -56,7 +56,7 @@ export interface Blows {
   stops: number
 }
 
-/** Kills one process after the other until it is told to end, and starts the next in its place. */
+/** Kills one process after the other until it is interrupted, and starts the next in its place. */
 export const kill = async (nodes: ReadonlyArray<Node>, random: Random, blows: Blows, until: () => boolean) => {
   while (!until()) {
     await sleep(random.between(200, 1_200))

@@ -1,4 +1,4 @@
-/** What looks like chance and is the same for the same seed. */
+// Pseudo-random numbers from a seed.
 export interface Random {
   /** From 0 to below 1. */
   readonly next: () => number

@@ -3,7 +3,7 @@ import type { Random } from "./random.ts"
 
 export interface Answer {
   readonly status: number
-  // The server's own tests say what its answers are like.
+  // The server's own tests check its answers.
   readonly body: ReturnType<typeof JSON.parse>
 }
 
@@ -23,7 +23,7 @@ export const ask = async (
   }
 }
 
-/** Asks any node that is there. */
+/** Calls any reachable node. */
 export const askAny = (nodes: ReadonlyArray<Node>, random: Random, path: string, init?: RequestInit) =>
   ask(random.pick(nodes.filter(({ url }) => url !== undefined))?.url, path, init)
 

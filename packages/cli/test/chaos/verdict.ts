@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { type Answer, journalOf } from "./requests.ts"
 
-/** That a step was begun, as the world outside knows it. */
+/** The begin of a step, as seen from outside. */
 interface Begun {
   readonly runId: string
   readonly step: string
@@ -12,7 +12,7 @@ interface Begun {
 export const begunIn = (log: string): ReadonlyArray<Begun> =>
   readFileSync(log, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
 
-/** What is wrong with one run; a clean one has only zeros. */
+/** The findings of one run; an intact one has only zeros. */
 export interface Findings {
   gaps: number
   duplicates: number
@@ -25,7 +25,7 @@ export interface Findings {
   late: number
 }
 
-/** Looks at a journal and at what the world outside has seen. */
+/** Compares a journal with the begins seen from outside. */
 export const examine = (
   events: ReadonlyArray<Answer["body"]>,
   lastSeq: number,

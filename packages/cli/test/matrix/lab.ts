@@ -78,7 +78,7 @@ export class Lab extends App.make("lab", {
   prompts: [Greeting]
 }) {}
 
-/** How often the work behind a cell was done. */
+/** How often the work of a cell was done. */
 export const done = new Map<string, number>()
 
 const work = ({ mark }: { readonly mark: string }) =>
@@ -178,7 +178,7 @@ const auth = (armed: boolean) =>
           principal: new Principal.Principal({
             id,
             tenant: person.tenant,
-            // What is taken from them later they have before the restart.
+            // Rights that are revoked later are granted before the restart.
             scopes: armed || id !== "ann" ? person.scopes : ["secret:read"],
             roles: "roles" in person ? person.roles : [],
             claims: {}
@@ -207,7 +207,7 @@ const budget = (armed: boolean) =>
 /** The app with all its policies in force, as `fastagentic run` takes it. */
 export const runnable = Lab.provide(Layer.mergeAll(handlers(true), auth(true), budget(true), RateLimit.layer(rules)))
 
-/** What outlives a server. */
+/** State that outlives a server. */
 export const lasting = Layer.build(Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory))
 
 /** The app on a port. Before the restart nothing is in force (`armed`); after it everything is. */

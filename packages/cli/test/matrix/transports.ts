@@ -8,11 +8,11 @@ export interface Call {
   readonly agent: string
   readonly payload: unknown
   readonly key: string
-  /** Whose credentials find out how a run ended that nobody waits for. */
+  /** The credentials that read the end of a run without a waiting caller. */
   readonly reader: Record<string, string>
 }
 
-/** What a caller learns of it: the tag of an error, or the state of the run. */
+/** The caller's result: the tag of an error, or the state of the run. */
 export interface Outcome {
   readonly tag: string
   readonly rule: string | undefined
@@ -133,7 +133,7 @@ export const mcpRequest = (method: string, params: Record<string, unknown>, head
   body: JSON.stringify(mcpMessage(1, method, params))
 })
 
-/** A request of 2026-07-28, on whatever it travels. */
+/** A request of 2026-07-28, on any transport. */
 export const mcpMessage = (id: number, method: string, params: Record<string, unknown>) => ({
   jsonrpc: "2.0",
   id,
@@ -156,7 +156,7 @@ const mcp = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome
   return mcpOutcome(body)
 }
 
-/** What comes back of a call over MCP, on whatever it travels. */
+/** The result of a call over MCP, on any transport. */
 export interface McpAnswer {
   readonly error?: { readonly data: { readonly rule?: string; readonly tag: string } }
   readonly result: {
@@ -202,7 +202,7 @@ export const frames = async (url: string, headers: Record<string, string>, frame
   }
 }
 
-/** How A2A says what the runtime calls otherwise. */
+/** A2A's names for the runtime's conditions. */
 const a2aReasons: Record<string, string> = {
   UNAUTHENTICATED: "Unauthenticated",
   FORBIDDEN: "Forbidden",

@@ -1,13 +1,14 @@
+// Reads a prompt as a conversation: the open question and the tool calls made so far. The planner and the renderer use it.
 import type * as Prompt from "effect/ai/Prompt"
 import { type Token, tokenize } from "./words.ts"
 
-/** One tool call of the conversation with what came of it. */
+/** One tool call of the conversation and its result. */
 export interface ToolExchange {
   readonly tool: string
   readonly params: unknown
   readonly status: "pending" | "success" | "failure"
   readonly result: unknown
-  /** Whether it belongs to the question that is open now. */
+  /** Whether the call belongs to the question that is open now. */
   readonly current: boolean
   readonly position: number
 }
@@ -16,7 +17,7 @@ export interface Conversation {
   readonly question: string
   readonly tokens: ReadonlyArray<Token>
   readonly exchanges: ReadonlyArray<ToolExchange>
-  /** Length of everything said so far, in characters. */
+  /** The length of the whole conversation, in characters. */
   readonly size: number
 }
 

@@ -1,3 +1,4 @@
+// Collects the results of earlier calls that are still valid. The planner fills missing parameters from it.
 import { Predicate } from "effect"
 import type { Conversation, ToolExchange } from "./conversation.ts"
 import type { Intent } from "./intent.ts"
@@ -5,7 +6,7 @@ import type { Filled } from "./slots.ts"
 import { isAmountWord, type Parameter, type ToolShape } from "./toolShape.ts"
 import { wordsOfName } from "./words.ts"
 
-/** What earlier calls of a conversation tell, newest first. */
+/** The results of earlier calls of a conversation, newest first. */
 export interface Evidence {
   readonly exchanges: ReadonlyArray<ToolExchange>
   /** Successful calls whose results no later change has outdated. */
@@ -26,7 +27,7 @@ export const read = (conversation: Conversation, shapes: ReadonlyArray<ToolShape
   }
 }
 
-/** The values that say which object a call is about. */
+/** The values that identify the object of a call. */
 export const idsOf = (shape: ToolShape | undefined, params: unknown): ReadonlyArray<unknown> =>
   shape === undefined || !Predicate.isReadonlyObject(params)
     ? []
@@ -54,7 +55,7 @@ const fieldFor = (result: unknown, parameter: Parameter): unknown => {
   return (exact ?? amount)?.value
 }
 
-/** Whether a tool's result has a field for a parameter, as far as its schema tells. */
+/** Whether a tool's result schema has a field for a parameter. */
 export const mayYield = (shape: ToolShape, parameter: Parameter): boolean =>
   shape.yields.some((words) => names(words, parameter) || (parameter.role === "amount" && words.some(isAmountWord)))
 
@@ -68,17 +69,17 @@ const lookUp = (
   const { shapeOf, valid } = evidence
   if (parameter.role === "amount") {
     if (!intent.wantsAll) return undefined
-    const about = valid.filter((exchange) => idsOf(shapeOf(exchange), exchange.params).some((id) => ids.includes(id)))
-    return about.map(({ result }) => fieldFor(result, parameter)).find(Predicate.isNotUndefined)
+    const related = valid.filter((exchange) => idsOf(shapeOf(exchange), exchange.params).some((id) => ids.includes(id)))
+    return related.map(({ result }) => fieldFor(result, parameter)).find(Predicate.isNotUndefined)
   }
   if (shape.effect !== "reads" && !intent.refersBack) return undefined
   return valid.map(({ params, result }) => {
-    const asked = Predicate.isReadonlyObject(params) && intent.refersBack ? params[parameter.name] : undefined
-    return asked ?? fieldFor(result, parameter)
+    const referred = Predicate.isReadonlyObject(params) && intent.refersBack ? params[parameter.name] : undefined
+    return referred ?? fieldFor(result, parameter)
   }).find(Predicate.isNotUndefined)
 }
 
-/** Fills what the question left open from what is known; an amount only from the object it is about. */
+/** Fills parameters that the question left open from known results; an amount only from the object of the call. */
 export const complete = (shape: ToolShape, filled: Filled, evidence: Evidence, intent: Intent): Filled => {
   const params: Record<string, unknown> = { ...filled.params }
   const inOrder = filled.missing.toSorted((left, right) =>

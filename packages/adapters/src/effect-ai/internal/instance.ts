@@ -1,3 +1,4 @@
+// Builds a value of a JSON schema, for structured output of the offline model.
 import { Predicate } from "effect"
 import type { Conversation } from "./conversation.ts"
 import * as Slots from "./slots.ts"
@@ -30,7 +31,7 @@ const text = (node: JsonObject, question: string): string => {
   return value.padEnd(number(node.minLength, 0), ".").slice(0, number(node.maxLength, Infinity))
 }
 
-/** The smallest value of a JSON schema, with what the question says put in its place. */
+/** Builds the smallest value of a JSON schema, using the words of the question where they fit. */
 export const instanceOf = (root: unknown, conversation: Conversation): unknown => {
   const definitions = object(object(root).$defs)
   const build = (schema: unknown, depth: number): unknown => {

@@ -1,13 +1,14 @@
+// Reads the intent of a question from its words: the verb, references to earlier objects, and whether it is an order.
 import type { ToolShape } from "./toolShape.ts"
 import { changingConcepts, conceptOf, isVerb, type Token } from "./words.ts"
 
-/** What the wording of a question asks for, whatever the tools are. */
+/** The intent of a question, independent of the tools. */
 export interface Intent {
-  /** "in full", "everything". */
+  /** The question says "in full" or "everything". */
   readonly wantsAll: boolean
-  /** "it", "that". */
+  /** The question says "it" or "that". */
   readonly refersBack: boolean
-  /** Whether it orders what the verb says, instead of asking about it: "refund order 7", not "was my refund paid". */
+  /** Whether the question orders the action instead of asking about it: "refund order 7", not "was my refund paid". */
   readonly orders: (verb: Pick<ToolShape, "effect" | "verb">) => boolean
 }
 
@@ -37,7 +38,7 @@ export const read = (tokens: ReadonlyArray<Token>): Intent => {
   }
 }
 
-/** Whether it orders a change that no tool can make. */
+/** Whether the question orders a change that no tool can make. */
 export const isOutOfReach = (intent: Intent, shapes: ReadonlyArray<ToolShape>): boolean =>
   changingConcepts.some((verb) =>
     intent.orders({ effect: "writes", verb }) && !shapes.some((shape) => shape.verb === verb)

@@ -1,3 +1,4 @@
+// Converts the parts of one message to events; a model call uses one instance for each message.
 import type { Event } from "@fastagentic/core"
 import { Schema } from "effect"
 import * as Response from "effect/ai/Response"
@@ -51,8 +52,10 @@ export const messageEvents = (messageId: string, toolCallIdOf: (id: string) => s
 
   const called = (part: Response.ToolCallPart<string, unknown>): ReadonlyArray<Event.Event> => {
     const call = { toolCallId: toolCallIdOf(part.id), name: part.name, arguments: argumentsOf(part) }
-    const asked = { type: "tool_call", data: call } as const
-    return part.providerExecuted ? [asked, { type: "tool_start", data: { ...call, origin: "provider" } }] : [asked]
+    const requested = { type: "tool_call", data: call } as const
+    return part.providerExecuted
+      ? [requested, { type: "tool_start", data: { ...call, origin: "provider" } }]
+      : [requested]
   }
 
   return {
@@ -73,5 +76,5 @@ const said = (
   place: { readonly messageId: string; readonly blockId?: string }
 ): ReadonlyArray<Event.Event> => delta === "" ? [] : [{ type, data: { delta, ...place } }]
 
-/** What a model gave as arguments, unchecked; no arguments are an empty object. */
+/** The arguments that a model gave, unchecked; missing arguments are an empty object. */
 export const argumentsOf = (part: { readonly params: unknown }): Schema.Json => toJson(part.params ?? {})

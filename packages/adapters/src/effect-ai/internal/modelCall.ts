@@ -1,3 +1,5 @@
+// Makes one call of a language model for a loop: hooks, budget, events, and a step that stores the answer.
+// A call runs once per run; a resumed run reads the stored answer.
 import type { Hook } from "@fastagentic/core"
 import { Event, Run } from "@fastagentic/core"
 import { Context, Effect, Exit, Layer, Option, Schema, Stream } from "effect"
@@ -17,7 +19,7 @@ import { totalOf } from "./usage.ts"
 
 type AnySchema = Schema.Codec<unknown, unknown>
 
-/** A tool of any kind, when it no longer matters which. */
+/** A tool of any kind, where its type does not matter. */
 export type AnyTool = Tool.Tool<string, {
   readonly parameters: AnySchema
   readonly success: AnySchema
@@ -27,7 +29,7 @@ export type AnyTool = Tool.Tool<string, {
 
 export type AnyTools = Toolkit.WithHandler<Record<string, AnyTool>>
 
-/** A tool call that is ours to make: `id` is the provider's and lives in the prompt, `toolCallId` is unique anywhere. */
+/** A tool call that the loop has to make: `id` is the provider's and stays in the prompt, `toolCallId` is globally unique. */
 export const Call = Schema.Struct({
   id: Schema.String,
   toolCallId: Schema.String,
@@ -37,7 +39,7 @@ export const Call = Schema.Struct({
 
 export type Call = typeof Call.Type
 
-/** What the journal keeps of a call of the model: all that the rest of the run is made from. */
+/** The part of a model call that the journal stores; the rest of the run is computed from it. */
 export const Answer = Schema.Struct({
   said: Prompt.Prompt,
   text: Schema.String,
@@ -48,11 +50,11 @@ export const Answer = Schema.Struct({
 
 export type Answer = typeof Answer.Type
 
-/** Asks the model once per run: what it said in a committed step is what it says again. */
+/** Calls the model once per run: a committed answer is not requested again. */
 export const askModel = <R>(prompt: Prompt.Prompt, toolkit: AnyTools, limits: Limits<R>) =>
   Run.stepWith("model", Answer, answer(prompt, toolkit, limits))
 
-/** Models that may be called instead of the app's own, by name. */
+/** Models that a budget may choose instead of the app's own, by name. */
 export interface Limits<R> {
   readonly maxOutputTokens?: number
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
@@ -107,8 +109,8 @@ const emitAll = (events: ReadonlyArray<Event.Event>) =>
   Run.CurrentRun.use((run) => Effect.forEach(events, run.emit, { discard: true }))
 
 /**
- * The requests to the provider behind one call: none when a hook answers itself, several when it asks again. What is to
- * be said of their ends waits until the message is through.
+ * The provider requests behind one call: none when a hook answers itself, several when it repeats the call. Their end
+ * events are emitted after the message is complete.
  */
 const openRequests = Effect.fnUntraced(function*<R>(toolkit: AnyTools, { maxOutputTokens, models = {} }: Limits<R>) {
   const run = yield* Run.CurrentRun
@@ -141,7 +143,7 @@ const openRequests = Effect.fnUntraced(function*<R>(toolkit: AnyTools, { maxOutp
         Run.CurrentRun,
         run
       )
-      // A budget that has named another model has been told that it is here.
+      // A budget names another model only when that model is available here.
       const other = spending.model === call.model ? undefined : models[spending.model]
       let model = spending.model
       let last: Response.FinishPart | undefined
@@ -155,9 +157,9 @@ const openRequests = Effect.fnUntraced(function*<R>(toolkit: AnyTools, { maxOutp
         })
       const end = <A, E>(exit: Exit.Exit<A, E>) =>
         Effect.gen(function*() {
-          const told = last === undefined ? undefined : usageOf(last)
-          const isCut = told === undefined && Exit.isFailure(exit)
-          const usage = isCut ? yield* Effect.as(spending.cut, undefined) : yield* spending.end(told)
+          const reported = last === undefined ? undefined : usageOf(last)
+          const isCut = reported === undefined && Exit.isFailure(exit)
+          const usage = isCut ? yield* Effect.as(spending.cut, undefined) : yield* spending.end(reported)
           if (usage !== undefined) spent.push(usage)
           said = [...said, ...endOf(callId, model, last?.reason, usage, exit)]
         })

@@ -1,8 +1,9 @@
+// Runs one node of an agent with its hooks and events; the model loop uses it for each turn.
 import type { Hook } from "@fastagentic/core"
 import { Run, RunError } from "@fastagentic/core"
 import { Cause, Clock, Effect, Exit } from "effect"
 
-/** Runs a node of an agent: its hooks, and `node_enter` and `node_exit` around it. A pause is no exit. */
+/** Runs a node of an agent inside its hooks, between `node_enter` and `node_exit`. A pause emits no `node_exit`. */
 export const within = Effect.fnUntraced(function*<A, E, R>(call: Hook.NodeCall, effect: Effect.Effect<A, E, R>) {
   const run = yield* Run.CurrentRun
   const entered = ({ kind, name, nodeId }: Hook.NodeCall) =>

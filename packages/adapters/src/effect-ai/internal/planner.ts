@@ -1,3 +1,4 @@
+// Decides the next action of the offline model from the question, the tools and earlier results. It is deterministic.
 import { Equal } from "effect"
 import type { Conversation, ToolExchange } from "./conversation.ts"
 import * as Evidence from "./evidence.ts"
@@ -19,13 +20,13 @@ interface Candidate extends Slots.Filled {
   readonly score: number
 }
 
-/** Everything a decision looks at. */
+/** The inputs of a decision. */
 interface Situation {
   readonly tokens: ReadonlyArray<Token>
   readonly shapes: ReadonlyArray<ToolShape>
   readonly intent: Intent.Intent
   readonly evidence: Evidence.Evidence
-  /** The first thing the question names that some tool deals with. */
+  /** The first object of the question that a tool handles. */
   readonly subject: string | undefined
 }
 
@@ -48,7 +49,7 @@ const score = (shape: ToolShape, filled: Slots.Filled, { subject, tokens }: Situ
   return filled.named + overlap + (plural === many ? 1 : 0) + (ofSubject ? 2 : 0)
 }
 
-/** Whether the question has anything to do with a tool. */
+/** Whether the question concerns a tool at all. */
 const touches = (shape: ToolShape, tokens: ReadonlyArray<Token>, { named }: Slots.Filled): boolean => {
   const verbSays = shape.nouns.length === 0 || shape.effect !== "reads" || named > 0
   return tokens.some(({ word }) =>
@@ -72,7 +73,7 @@ const candidates = (situation: Situation): ReadonlyArray<Candidate> => {
   }))
 }
 
-/** A reading tool that can be called now and may hold what the goal lacks. */
+/** A reading tool that can be called now and may return the missing parameter. */
 const sourceFor = (goal: Candidate, situation: Situation): Candidate | undefined => {
   const { evidence, intent, shapes, tokens } = situation
   const wanted = goal.missing.filter((parameter) => parameter.role !== "amount" || intent.wantsAll)
@@ -83,15 +84,15 @@ const sourceFor = (goal: Candidate, situation: Situation): Candidate | undefined
   return byScore(shapes.flatMap((shape) => {
     if (shape.effect !== "reads" || shape === goal.shape || tried(shape)) return []
     const filled = Slots.fill(shape, tokens)
-    const about = ids.length === 0 || Evidence.idsOf(shape, filled.params).some((id) => ids.includes(id))
-    if (!about || filled.missing.length > 0 || filled.named === 0) return []
+    const matches = ids.length === 0 || Evidence.idsOf(shape, filled.params).some((id) => ids.includes(id))
+    if (!matches || filled.missing.length > 0 || filled.named === 0) return []
     const yields = wanted.some((parameter) => Evidence.mayYield(shape, parameter))
     if (!yields && shape.yields.length > 0) return []
     return [{ ...filled, shape, score: score(shape, filled, situation) + (yields ? 10 : 0) }]
   }))[0]
 }
 
-/** The call that already did what the goal asks: never made twice for one question, nor a change ever. */
+/** The call that already did the requested work: a call is not repeated for one question, and a change never is. */
 const made = ({ params, shape }: Candidate, { evidence }: Situation): ToolExchange | undefined =>
   evidence.exchanges.find((exchange) => exchange.current && exchange.tool === shape.name) ??
     evidence.exchanges.find((exchange) =>
@@ -108,7 +109,7 @@ const pursue = (goal: Candidate, situation: Situation): Plan => {
     : { _tag: "Call", tool: next.shape.name, params: next.params }
 }
 
-/** Decides what to do next from the question, the tools and what earlier calls returned. */
+/** Decides the next action from the question, the tools and earlier results. */
 export const plan = (conversation: Conversation, shapes: ReadonlyArray<ToolShape>): Plan => {
   const { exchanges, tokens } = conversation
   const stopped = exchanges.findLast((exchange) => exchange.current && exchange.status !== "success")

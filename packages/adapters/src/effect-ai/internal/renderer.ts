@@ -1,3 +1,4 @@
+// Renders the offline model's plan and the tool results as prose.
 import { Predicate } from "effect"
 import type { Conversation, ToolExchange } from "./conversation.ts"
 import type { Plan } from "./planner.ts"
@@ -31,7 +32,7 @@ const dateOf = (value: string): string => /^\d{4}-\d{2}-\d{2}T/.test(value) ? va
 const scalar = (value: string | number | boolean): string =>
   typeof value === "number" ? amount(value) : typeof value === "boolean" ? (value ? "yes" : "no") : dateOf(value)
 
-/** The parts of an object that prose names by role; whatever has no role stays in `rest`. */
+/** The parts of an object that have a role in prose; fields without a role stay in `rest`. */
 interface Portrait {
   readonly id: string | undefined
   readonly person: string | undefined
@@ -138,17 +139,17 @@ const list = (items: ReadonlyArray<unknown>, noun: string, params: unknown): str
 const nounOf = (shape: ToolShape): string => shape.nouns.join(" ") || shape.nameWords.join(" ")
 
 const deed = (value: JsonObject, shape: ToolShape, exchange: ToolExchange, currency: string | undefined): string => {
-  const past = pastOf(shape.verb)
+  const pastTense = pastOf(shape.verb)
   const params = Predicate.isReadonlyObject(exchange.params) ? exchange.params : {}
   const subject = shape.parameters.find(({ role }) => role === "identifier")?.name ?? "id"
   const id = params[subject] ?? value.id
   const { price, state } = portray(value, nounOf(shape))
-  const given = [value[past], params.amount].find((field) => typeof field === "number")
-  const what = typeof given === "number" ? amount(given) + (currency === undefined ? "" : ` ${currency}`) : price
+  const refunded = [value[pastTense], params.amount].find((field) => typeof field === "number")
+  const what = typeof refunded === "number" ? amount(refunded) + (currency === undefined ? "" : ` ${currency}`) : price
   const object = isScalar(id) ? `${nounOf(shape)} ${id}` : `the ${nounOf(shape)}`
-  const sentence = what === undefined ? `Done: I ${past} ${object}.` : `Done: I ${past} ${what} of ${object}.`
+  const sentence = what === undefined ? `Done: I ${pastTense} ${object}.` : `Done: I ${pastTense} ${what} of ${object}.`
   if (state === undefined) return sentence
-  return `${sentence} ${state === past ? "It is now" : "Its state is"} ${state}.`
+  return `${sentence} ${state === pastTense ? "It is now" : "Its state is"} ${state}.`
 }
 
 const currencyIn = ({ exchanges }: Conversation): string | undefined => {
@@ -175,9 +176,9 @@ const reasonOf = (result: unknown, params: unknown): string => {
   const nested = Predicate.isReadonlyObject(result.reason) ? reasonOf(result.reason, params) : undefined
   const said = [result.message, nested, result.description].find((text) => typeof text === "string" && text !== "")
   if (typeof said === "string") return said
-  const asked: ReadonlyArray<unknown> = Predicate.isReadonlyObject(params) ? Object.values(params) : []
+  const argumentValues: ReadonlyArray<unknown> = Predicate.isReadonlyObject(params) ? Object.values(params) : []
   const details = Object.entries(result).flatMap(([key, value]) =>
-    ["_tag", "type", "code"].includes(key) || !isScalar(value) || asked.includes(value)
+    ["_tag", "type", "code"].includes(key) || !isScalar(value) || argumentValues.includes(value)
       ? []
       : [`${humanise(key)} ${scalar(value)}`]
   )
@@ -196,8 +197,10 @@ const idIn = (params: unknown): string =>
 const failure = ({ params, result, tool }: ToolExchange): string => {
   const deed = `${humanise(tool)}${idIn(params)}`
   const type = Predicate.isReadonlyObject(result) ? result.type : undefined
-  const given = Predicate.isReadonlyObject(result) && typeof result.reason === "string" ? result.reason : ""
-  if (type === "execution-denied") return `I did not ${deed}: the call was denied${given === "" ? "" : ` (${given})`}.`
+  const denial = Predicate.isReadonlyObject(result) && typeof result.reason === "string" ? result.reason : ""
+  if (type === "execution-denied") {
+    return `I did not ${deed}: the call was denied${denial === "" ? "" : ` (${denial})`}.`
+  }
   if (type === "execution-interrupted") return `I did not ${deed}: the call was interrupted.`
   const reason = reasonOf(result, params).replace(/\.$/, "")
   const absent = /^(.+) not found$/.exec(reason)?.[1]
@@ -213,7 +216,7 @@ const offer = (shapes: ReadonlyArray<ToolShape>): string =>
       ).join("; ")
     }.`
 
-/** Says in words what came of a plan. */
+/** Renders the result of a plan as text. */
 export const render = (
   plan: Exclude<Plan, { readonly _tag: "Call" }>,
   conversation: Conversation,

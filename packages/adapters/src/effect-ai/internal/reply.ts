@@ -1,3 +1,4 @@
+// Converts a finished answer to the parts of `generateText` and `streamText`; the offline and the scripted model use it.
 import type * as Response from "effect/ai/Response"
 import * as Arr from "effect/Array"
 
@@ -7,7 +8,7 @@ export interface ReplyCall {
   readonly params: unknown
 }
 
-/** One finished answer of a model that has no wire of its own. */
+/** One finished answer of a model without a wire format of its own. */
 export interface Reply {
   readonly id: string
   readonly modelId: string

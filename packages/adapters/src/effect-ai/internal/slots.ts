@@ -1,10 +1,11 @@
+// Fills a tool's parameters from the words of a question; the planner calls it for each candidate tool.
 import type { Parameter, ToolShape } from "./toolShape.ts"
 import { conceptOf, currencies, isPlural, isVerb, stopWords, type Token } from "./words.ts"
 
 export interface Filled {
   readonly params: Readonly<Record<string, unknown>>
   readonly missing: ReadonlyArray<Parameter>
-  /** How many parameters the question itself named. */
+  /** The number of parameters that the question itself named. */
   readonly named: number
 }
 
@@ -102,7 +103,7 @@ const claimValues = (tokens: ReadonlyArray<Token>, shape: ToolShape, params: Map
 
 const isCapital = (token: Token | undefined): boolean => token !== undefined && /^\p{Lu}/u.test(token.text)
 
-/** A capitalised word, which at the start of a sentence says little unless its neighbours agree. */
+/** A capitalised word; at the start of a sentence it counts only when its neighbours are capitalised too. */
 const isName = (token: Token, next: Token | undefined, shape: ToolShape): boolean => {
   if (!isCapital(token) || currencies.has(token.word) || shape.nouns.includes(token.word)) return false
   if (!token.startsSentence) return true

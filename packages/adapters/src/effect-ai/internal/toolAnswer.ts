@@ -1,10 +1,11 @@
+// Makes one tool call of a model loop as a step: hooks, approval and handler run once per run.
 import { Run, RunError, ToolCall } from "@fastagentic/core"
 import { Effect, Schema } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
 import type { AnyTool, AnyTools, Call } from "./modelCall.ts"
 
-/** What came of a tool call, as the journal keeps it. */
+/** The outcome of a tool call, as the journal stores it. */
 export const ToolAnswer = Schema.Struct({
   arguments: Schema.Json,
   result: Schema.Json,
@@ -14,13 +15,13 @@ export const ToolAnswer = Schema.Struct({
 
 export type ToolAnswer = typeof ToolAnswer.Type
 
-/** Makes a call once per run, its hooks and its approval included: what was decided and done is not done again. */
+/** Makes a call once per run, its hooks and its approval included: neither a decision nor the work is repeated. */
 export const answerCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) =>
   Run.stepWith(`call ${call.name}`, ToolAnswer, makeCall(toolkit, call, messages))
 
 const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) => {
   const { name, toolCallId } = call
-  const tell = (result: Schema.Json, denied: boolean) =>
+  const outcomeOf = (result: Schema.Json, denied: boolean) =>
     Effect.as(
       Run.emit({
         type: "tool_result",
@@ -30,18 +31,18 @@ const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.
     )
   return ToolCall.invoke(ToolCall.handlersOf(toolkit), { toolCallId, name, arguments: call.arguments }, messages).pipe(
     Effect.catch((error) => {
-      if (error instanceof RunError.HookBlocked) return tell({ denied: true, reason: error.reason }, true)
+      if (error instanceof RunError.HookBlocked) return outcomeOf({ denied: true, reason: error.reason }, true)
       const mistake = mistakeOf(error)
-      if (mistake !== undefined) return tell(mistake, false)
+      if (mistake !== undefined) return outcomeOf(mistake, false)
       return Effect.andThen(
-        Effect.flatMap(encodeFailure(toolkit.tools[name], error), (result) => tell(result, false)),
+        Effect.flatMap(encodeFailure(toolkit.tools[name], error), (result) => outcomeOf(result, false)),
         Effect.fail(error)
       )
     })
   )
 }
 
-/** A call that could not be made as asked: for the model to do better. */
+/** An invalid call: the model gets the reason and can correct it. */
 const mistakeOf = (error: unknown): Schema.Json | undefined => {
   if (!AiError.isAiError(error)) return undefined
   const { reason } = error
@@ -57,7 +58,7 @@ const encodeFailure = Effect.fnUntraced(function*(tool: AnyTool | undefined, err
   return yield* Effect.orElseSucceed(encode(error), () => opaque)
 })
 
-/** What the model is told of an answer. */
+/** The message that the model gets for an outcome. */
 export const resultPart = Effect.fnUntraced(function*(
   tool: AnyTool | undefined,
   call: Call,

@@ -1,3 +1,4 @@
+// Reads the planner's view of a tool from its name, description and schemas.
 import { Context, Predicate } from "effect"
 import * as Tool from "effect/ai/Tool"
 import { conceptOf, wordsOfName, wordsOfText } from "./words.ts"
@@ -26,9 +27,9 @@ export interface ToolShape {
   readonly hints: ReadonlyArray<string>
   readonly description: string | undefined
   readonly parameters: ReadonlyArray<Parameter>
-  /** Whether a call only looks, changes something, or cannot be told by the name. */
+  /** Whether the tool reads or changes data, or whether its name does not show it. */
   readonly effect: "reads" | "writes" | "unknown"
-  /** Words of the fields its result has, one list per path. */
+  /** Words of the result's fields, one list per path. */
   readonly yields: ReadonlyArray<ReadonlyArray<string>>
 }
 
@@ -160,7 +161,7 @@ const build = (tool: Tool.Any): ToolShape => {
 
 const shapes = new WeakMap<Tool.Any, ToolShape>()
 
-/** What the planner knows of a tool, read once from its schemas. */
+/** Reads the planner's view of a tool from its schemas. */
 export const shapeOf = (tool: Tool.Any): ToolShape => {
   const known = shapes.get(tool)
   if (known !== undefined) return known

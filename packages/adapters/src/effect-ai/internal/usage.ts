@@ -1,6 +1,7 @@
+// Sums the usage of several model answers.
 import type { Event } from "@fastagentic/core"
 
-/** The sum; what no part reports stays unknown. */
+/** Sums usage; a count that no part reports stays undefined. */
 export const totalOf = (parts: ReadonlyArray<Event.Usage>): Event.Usage => {
   const total: Record<string, number> = {}
   for (const part of parts) {

@@ -1,3 +1,4 @@
+// Splits text into words and folds them, for the offline model's planner.
 export interface Token {
   /** As written, without quotes and trailing punctuation. */
   readonly text: string
@@ -46,7 +47,7 @@ export const isVerb = (word: string): boolean => concepts.has(word) || displayWo
 /** The verbs that change something, whether or not there is a tool for them. */
 export const changingConcepts: ReadonlyArray<string> = ["create", "update", "delete", "cancel", "refund", "send"]
 
-/** Words that ask to see something, and fit finding as well as searching. */
+/** Words that ask to see something; they fit finding as well as searching. */
 export const displayWords: ReadonlySet<string> = new Set(["show", "display", "give", "tell", "see", "print"])
 
 export const stopWords: ReadonlySet<string> = new Set(

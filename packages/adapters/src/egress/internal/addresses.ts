@@ -1,17 +1,18 @@
+// Decides whether an address is on the public network; the dispatcher asks before each connection.
 import ipaddr from "ipaddr.js"
 
-/** Azure's platform address is the one that metadata services have outside of reserved networks. */
+/** Azure's platform address, the one metadata address outside the reserved networks. */
 const platform = new Set(["168.63.129.16"])
 
-/** IPv6 that is given out; whatever else there is leads elsewhere than it says or stays in the house. */
+/** Allocated IPv6 addresses; all others are reserved, local or lead to another address. */
 const global = ipaddr.IPv6.parseCIDR("2000::/3")
 
-/** Whether an address is on the public network: neither of this house nor a way to write one that is. */
+/** Whether an address is on the public network, in any notation. */
 const isPublic = (address: ipaddr.IPv4 | ipaddr.IPv6): boolean =>
   address.range() === "unicast" && !platform.has(address.toString()) &&
   (address instanceof ipaddr.IPv4 || address.match(global))
 
-/** Networks that may be reached although they are not public. `undefined` when one of them cannot be read. */
+/** Networks that may be reached even though they are not public; `undefined` when one of them is malformed. */
 export const makeAllowed = (allow: ReadonlyArray<string>): ((address: string) => boolean) | undefined => {
   const networks: Array<[ipaddr.IPv4 | ipaddr.IPv6, number]> = []
   for (const entry of allow) {

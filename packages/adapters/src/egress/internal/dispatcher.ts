@@ -1,3 +1,4 @@
+// Opens connections to allowed addresses only; the egress client sends every request through it.
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import type * as Undici from "@effect/platform-node/Undici"
 import { Effect, type Scope } from "effect"
@@ -13,8 +14,8 @@ interface Rules {
 }
 
 /**
- * Connections to what is allowed only. A name is resolved once for a connection, and the connection goes to an address
- * of that answer, all of which have to be allowed: what the name means a moment later does not matter.
+ * Connects to allowed addresses only. A name is resolved once per connection, every address of the answer has to be
+ * allowed, and the connection uses that answer, so a later change of the name has no effect.
  */
 export const makeDispatcher = (rules: Rules): Effect.Effect<Undici.Dispatcher, never, Scope.Scope> =>
   Effect.map(
@@ -31,7 +32,7 @@ export const makeDispatcher = (rules: Rules): Effect.Effect<Undici.Dispatcher, n
       })
   )
 
-/** A URL with an address in it is never looked up. The URL parser has made one of whatever else means an address. */
+/** A URL with a literal address is never looked up. The URL parser has normalised every notation of an address. */
 const refusalOf = (origin: string, { isAllowed }: Rules): EgressRefused | undefined => {
   if (!/^https?:\/\//u.test(origin) || !URL.canParse(origin)) {
     return new EgressRefused({ origin, rule: "scheme", problem: "is not http or https" })
@@ -56,7 +57,7 @@ const lookupOf = ({ isAllowed, resolve }: Rules): LookupFunction => (hostname, o
   }, refuse)
 }
 
-/** Ends an exchange that takes too long, however busily it goes on. */
+/** Ends an exchange at its time limit, even while data arrives. */
 class Deadline implements Undici.Dispatcher.DispatchHandler {
   private readonly handler: Undici.Dispatcher.DispatchHandler
   private readonly origin: string

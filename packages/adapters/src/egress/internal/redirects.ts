@@ -1,3 +1,4 @@
+// Follows redirects for the egress client; each hop passes the same rules.
 import { Effect, Option, Stream } from "effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpBody from "effect/http/HttpBody"
@@ -8,7 +9,7 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import { EgressRefused } from "../EgressRefused.ts"
 
-/** What another origin may see: headers that say how to answer and nothing of whom. */
+/** Headers that another origin may receive: content negotiation, never credentials. */
 const harmless = new Set(["accept", "accept-language", "user-agent"])
 
 /** Follows redirects, each as a request of its own that has to pass the same rules. */
@@ -62,6 +63,6 @@ const redirected = (
   )
 }
 
-/** Gives the connection back, or gives it up when there is more than a word on it. */
+/** Releases the connection, or closes it when a large body is still to come. */
 const discard = (response: HttpClientResponse) =>
   Effect.ignore(Effect.timeout(Stream.runDrain(response.stream), "1 second"))

@@ -1,3 +1,4 @@
+// Reads the metadata that LangGraph attaches to callbacks: the node, its task and its path.
 import { Option, Schema } from "effect"
 
 const optional = Schema.optionalKey
@@ -11,7 +12,7 @@ const Metadata = Schema.Struct({
   ls_max_tokens: optional(Schema.NullOr(Schema.Int))
 })
 
-/** Where in a graph something happens. */
+/** The position of a callback in a graph. */
 export interface CallbackMetadata {
   readonly node: string | undefined
   /** The graph's own id of the node's task. */
@@ -42,6 +43,6 @@ export const placeOf = (metadata: unknown): CallbackMetadata => {
   }
 }
 
-/** The path of what happens inside of a node. */
+/** The path of events inside a node. */
 export const inside = (place: CallbackMetadata): ReadonlyArray<string> =>
   place.node === undefined ? place.graph : [...place.graph, place.node]

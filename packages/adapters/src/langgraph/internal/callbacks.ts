@@ -1,3 +1,4 @@
+// The LangChain callbacks of one run: they forward to models, tools and nodes, and make the graph wait for the journal.
 import type { CurrentRun } from "@fastagentic/core/run/Run"
 import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import type {
@@ -18,11 +19,11 @@ import * as Nodes from "./nodes.ts"
 import * as Session from "./session.ts"
 import * as Tools from "./tools.ts"
 
-/** How a refusal looks to LangChain: an error whose message a model may read. */
+/** A refusal as a LangChain error; a model may read its message. */
 class Refused extends Error {
   override readonly name = "Refused"
 
-  /** LangChain prints this; the reason may quote what nobody else should read. */
+  /** LangChain prints this error; the reason may contain private text. */
   override toString() {
     return "refused by a hook"
   }
@@ -33,8 +34,8 @@ type Extra = Record<string, unknown> | undefined
 const nameOf = (what: Serialized, fallback: string) => what.id.at(-1) ?? fallback
 
 /**
- * The callbacks of one run. LangChain waits for each of them (`awaitHandlers`), so whoever produces tokens waits for the
- * journal, and stops at an error of theirs (`raiseError`), so hooks can refuse.
+ * The callbacks of one run. LangChain awaits each of them (`awaitHandlers`), so a producer of tokens waits for the
+ * journal, and an error of theirs stops the graph (`raiseError`), so hooks can refuse.
  */
 export const make = Effect.fnUntraced(function*(library: Library, signal: AbortSignal) {
   const session = yield* Session.make(library)
@@ -46,10 +47,10 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
   const perform = (effect: Effect.Effect<void, HookBlocked, CurrentRun | Scope.Scope>) =>
     run(Effect.mapError(effect, (cause) => new Refused(cause.reason, { cause })))
 
-  /** Nothing begins after the end of the run. */
+  /** Ignores starts after the end of the run. */
   const begin: typeof perform = (effect) => signal.aborted ? Promise.reject(signal.reason) : perform(effect)
 
-  /** What ends after the end of the run is not told any more. */
+  /** Ignores ends after the end of the run. */
   const finish: typeof perform = (effect) => signal.aborted ? Promise.resolve() : perform(effect)
 
   const startModel = (
@@ -69,7 +70,7 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
     override readonly name = "fastagentic"
     override awaitHandlers = true
     override raiseError = true
-    /** Makes `invoke` stream without changing the messages that nodes see. */
+    /** Makes `invoke` stream without changing the messages that nodes receive. */
     readonly lc_prefer_streaming = true
 
     override handleChainStart(

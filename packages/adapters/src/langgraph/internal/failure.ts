@@ -1,16 +1,17 @@
+// Classifies an error thrown inside a graph as a declared error, a refusal, a model failure or a defect.
 import type { Agent } from "@fastagentic/core"
 import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { ModelError, type Thrown } from "../../adapter/AdapterError.ts"
 
-/** An error with what it wraps, outermost first. */
+/** An error and its causes, outermost first. */
 const chainOf = (error: unknown, depth = 5): ReadonlyArray<unknown> => {
   if (depth === 0 || !(error instanceof Error)) return [error]
   const inner = error instanceof AggregateError ? error.errors : "cause" in error ? [error.cause] : []
   return [error, ...inner.flatMap((one: unknown) => chainOf(one, depth - 1))]
 }
 
-/** The agent's declared error, when this is one: the class itself, or a tagged value that fits it. */
+/** The agent's declared error, if the value is one: the class itself, or a tagged value that fits it. */
 const declared = <E extends Agent.AnySchema>(schema: E, error: unknown): Option.Option<E["Type"]> => {
   if (!Predicate.hasProperty(error, "_tag")) return Option.none()
   return Schema.is(schema)(error) ? Option.some(error) : Schema.decodeUnknownOption(schema)(error)
@@ -23,18 +24,18 @@ const statusOf = (error: unknown): unknown =>
     ? statusOf(error.response)
     : undefined
 
-/** What a caller is told as it is. */
+/** Failures that a caller may see unchanged. */
 const refusals = [HookBlocked, BudgetExceeded, PriceUnknown, OutputUnlimited]
 
-/** A provider that is busy, or that could not be reached, may answer the next time. */
+/** A busy or unreachable provider may answer the next time. */
 const isRetryable = (error: unknown) => {
   const status = statusOf(error)
   return typeof status !== "number" || status === 408 || status === 429 || status >= 500
 }
 
 /**
- * What an error thrown inside of a graph is to the run: the agent's own error, a refusal by a hook, a failure of a
- * model, or a defect.
+ * Classifies an error thrown inside a graph: the agent's own error, a refusal by a hook, a failure of a model, or a
+ * defect.
  */
 export const failureOf = <E extends Agent.AnySchema>(
   schema: E,

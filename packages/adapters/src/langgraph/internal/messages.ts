@@ -1,3 +1,4 @@
+// Converts LangChain messages to prompts, finish parts and JSON.
 import type { BaseMessage, UsageMetadata } from "@langchain/core/messages"
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
@@ -10,7 +11,7 @@ interface ToolCall {
   readonly args: unknown
 }
 
-/** What only answers of a model have. */
+/** The fields that only a model's answers have. */
 interface Answer {
   readonly tool_calls?: ReadonlyArray<ToolCall> | undefined
   readonly usage_metadata?: UsageMetadata | undefined
@@ -21,7 +22,7 @@ export const isAnswer = (message: BaseMessage): message is BaseMessage & Answer 
 export const toolCallsOf = (message: BaseMessage): ReadonlyArray<ToolCall> =>
   isAnswer(message) ? message.tool_calls ?? [] : []
 
-/** The thoughts of a model in the shapes that LangChain knows. */
+/** A model's reasoning in the formats that LangChain supports. */
 export const reasoningOf = (message: BaseMessage): string => {
   if (typeof message.content === "string") return ""
   return message.content.map((block) => {
@@ -30,7 +31,7 @@ export const reasoningOf = (message: BaseMessage): string => {
   }).join("")
 }
 
-/** All messages in what a node takes or gives: one, a list, a state, or commands that update one. */
+/** All messages in a node's input or output: one, a list, a state, or commands that update one. */
 export const messagesIn = (library: Library, value: unknown): ReadonlyArray<BaseMessage> => {
   const isMessage = (one: unknown) => library.messages.BaseMessage.isInstance(one)
   if (isMessage(value)) return [value]
@@ -124,7 +125,7 @@ export const finishOf = (message: BaseMessage | undefined): Response.FinishPart 
   })
 }
 
-/** What a tool gave back, as JSON: the content of its message or the bare value. */
+/** The result of a tool as JSON: the content of its message or the bare value. */
 export const resultOf = (library: Library, output: unknown) =>
   library.messages.BaseMessage.isInstance(output)
     ? { result: contentOf(output), isError: isFailure(output) }

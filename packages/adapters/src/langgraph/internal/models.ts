@@ -1,3 +1,4 @@
+// Reports the model calls of a graph: events, hooks and budget for each call.
 import type { BaseMessage } from "@langchain/core/messages"
 import type { LLMResult } from "@langchain/core/outputs"
 import { Effect, Predicate } from "effect"
@@ -8,13 +9,13 @@ import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
 import { finishOf, reasoningOf, toolCallsOf } from "./messages.ts"
 import type { Session } from "./session.ts"
 
-/** A call that is under way, and what it has said so far. */
+/** A call in progress and the text received so far. */
 interface Answering {
   readonly call: ModelCall.ModelCall
   readonly model: string
   text: string
   messageId: string | undefined
-  /** Ids of the tool calls whose arguments are streaming, by their index. */
+  /** Ids of the tool calls whose arguments are streaming, by index. */
   readonly calls: Map<number, string>
 }
 
@@ -32,10 +33,10 @@ const limitNames = ["max_completion_tokens", "max_tokens", "max_output_tokens", 
 
 const isLimit = (value: unknown): value is number => typeof value === "number" && value > 0
 
-/** What a model says of its call: LangChain's integrations give their parameters as they send them. */
+/** The parameters of a model call: LangChain's integrations report them as they send them. */
 const limitsOf = (parameters: unknown, place: CallbackMetadata) => {
-  const given = Predicate.isObject(parameters) ? parameters : {}
-  const value = (name: string) => Predicate.hasProperty(given, name) ? given[name] : undefined
+  const fields = Predicate.isObject(parameters) ? parameters : {}
+  const value = (name: string) => Predicate.hasProperty(fields, name) ? fields[name] : undefined
   const tools = value("tools")
   return {
     maxOutputTokens: limitNames.map(value).find(isLimit) ?? place.maxOutputTokens,
@@ -43,7 +44,7 @@ const limitsOf = (parameters: unknown, place: CallbackMetadata) => {
   }
 }
 
-/** The tags by which LangGraph's users keep a model out of the stream. */
+/** The tags that LangGraph uses to exclude a model from the stream. */
 const isVisible = (tags: ReadonlyArray<string>) => !tags.includes("nostream") && !tags.includes("langsmith:nostream")
 
 export const make = (session: Session) => {
@@ -119,7 +120,7 @@ export const make = (session: Session) => {
       : undefined
     if (message !== undefined) session.see([message])
     const text = message?.text ?? generation?.text ?? ""
-    // A model that does not stream, or only in part, says here what was not heard before.
+    // A model that does not stream, or only in part, reports the remaining text here.
     const rest = text.startsWith(answering.text) ? text.slice(answering.text.length) : ""
     const parts: Array<Response.AnyPart> = [
       ...identified(runId, answering, message),
@@ -131,7 +132,7 @@ export const make = (session: Session) => {
       const { args, id = call.name, name } = call
       parts.push(Response.makePart("tool-call", { id, name, params: args, providerExecuted: false }))
     }
-    // Parts are refused only when the hooks have refused the answer, and then so is its end.
+    // Parts are refused only when the hooks have refused the answer; its end is refused then, too.
     yield* Effect.andThen(Effect.ignore(answering.call.add([...parts, finishOf(message)])), answering.call.end)
   })
 

@@ -1,3 +1,4 @@
+// Reports the nodes of a graph: `node_enter`, `node_exit`, and messages that a node returns without a model.
 import type { Hook } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Clock, Effect, Exit } from "effect"
@@ -14,7 +15,7 @@ interface Node {
   readonly bracket: HookBracket.HookBracket<void, Thrown>
 }
 
-/** Of all chains that LangChain reports, those that are nodes of a graph. */
+/** Selects the nodes of a graph from all chains that LangChain reports. */
 export const isNode = (name: string | undefined, tags: ReadonlyArray<string>, place: CallbackMetadata) =>
   name !== undefined && name === place.node && !tags.includes("langsmith:hidden") &&
   tags.some((tag) => tag.startsWith("graph:step:"))
@@ -48,7 +49,7 @@ export const make = (session: Session) => {
     )
   })
 
-  /** What a node says without a model: answers of its own, and results of tools that never started. */
+  /** The output of a node without a model: its own messages, and results of tools that never started. */
   const speak = Effect.fnUntraced(function*(node: Node, output: unknown) {
     const path = inside(node.place)
     const messages = messagesIn(session.library, output).filter(session.isNew)
@@ -61,9 +62,9 @@ export const make = (session: Session) => {
         yield* session.emit({ type: "message_end", data: { messageId } }, path)
       }
       const toolCallId = "tool_call_id" in message ? String(message.tool_call_id) : undefined
-      const name = toolCallId === undefined ? undefined : session.asked.get(toolCallId)
+      const name = toolCallId === undefined ? undefined : session.requested.get(toolCallId)
       if (toolCallId !== undefined && name !== undefined) {
-        session.asked.delete(toolCallId)
+        session.requested.delete(toolCallId)
         const { result } = resultOf(session.library, message)
         const data = { toolCallId, name, result, isError: isFailure(message) }
         yield* session.emit({ type: "tool_result", data }, path)

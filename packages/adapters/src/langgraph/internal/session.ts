@@ -1,3 +1,4 @@
+// The state that the callbacks of one run share.
 import type { Event } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseMessage } from "@langchain/core/messages"
@@ -8,9 +9,9 @@ import type { Library } from "./library.ts"
 export interface Session {
   readonly library: Library
   readonly emit: (event: Event.Event, path: ReadonlyArray<string>) => Effect.Effect<void>
-  /** Calls that a model has asked for and no tool has answered, with their names. */
-  readonly asked: Map<string, string>
-  /** What models have thrown: their failures are told from those of nodes by identity. */
+  /** Calls that a model has requested and no tool has answered, with their names. */
+  readonly requested: Map<string, string>
+  /** Errors thrown by models: their identity distinguishes them from errors of nodes. */
   readonly modelFailures: WeakMap<object, string>
   readonly see: (messages: ReadonlyArray<BaseMessage>) => void
   readonly isNew: (message: BaseMessage) => boolean
@@ -18,13 +19,13 @@ export interface Session {
 
 export const make = Effect.fnUntraced(function*(library: Library) {
   const run = yield* CurrentRun
-  const asked = new Map<string, string>()
+  const requested = new Map<string, string>()
   const objects = new WeakSet<object>()
   const ids = new Set<string>()
 
   const emit = (event: Event.Event, path: ReadonlyArray<string>) =>
     Effect.suspend(() => {
-      if (event.type === "tool_call") asked.set(event.data.toolCallId, event.data.name)
+      if (event.type === "tool_call") requested.set(event.data.toolCallId, event.data.name)
       return run.emit(path.length === 0 ? event : { ...event, path })
     })
 
@@ -37,5 +38,5 @@ export const make = Effect.fnUntraced(function*(library: Library) {
 
   const isNew = (message: BaseMessage) => !objects.has(message) && (message.id === undefined || !ids.has(message.id))
 
-  return { library, emit, asked, modelFailures: new WeakMap(), see, isNew } satisfies Session
+  return { library, emit, requested, modelFailures: new WeakMap(), see, isNew } satisfies Session
 })

@@ -1,3 +1,4 @@
+// Reads a graph's streamed items and its final state.
 import { Predicate } from "effect"
 
 /** One item of `graph.stream` with several modes and subgraphs. */

@@ -1,3 +1,4 @@
+// Reports the tool calls of a graph, with their hooks.
 import type { Hook } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { HookBlocked } from "@fastagentic/core/run/RunError"
@@ -15,7 +16,7 @@ interface ToolRun {
   readonly bracket: HookBracket.HookBracket<Hook.ToolOutcome, never>
 }
 
-/** The tool's own words stay with the model: they may say what no caller should read. */
+/** A tool's error text stays with the model: it may contain text that no caller should read. */
 const failed: Hook.ToolOutcome = { result: "the tool failed", isError: true }
 
 export const make = (session: Session) => {
@@ -40,8 +41,8 @@ export const make = (session: Session) => {
     const { input, name } = tool
     const toolCallId = tool.toolCallId ?? runId
     const call = { toolCallId, name, arguments: typeof input === "string" ? fromText(input) : toJson(input) }
-    if (!session.asked.has(toolCallId)) yield* session.emit({ type: "tool_call", data: call }, path)
-    session.asked.delete(toolCallId)
+    if (!session.requested.has(toolCallId)) yield* session.emit({ type: "tool_call", data: call }, path)
+    session.requested.delete(toolCallId)
     const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
       Effect.tapError(deny(call, path))
     )

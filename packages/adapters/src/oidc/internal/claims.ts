@@ -1,20 +1,21 @@
+// Converts an issuer's claims to a principal.
 import { Principal } from "@fastagentic/core/run/Principal"
 import { Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, type Schema } from "effect"
 
-/** What an issuer says about a caller. */
+/** The issuer's statements about a caller. */
 export interface Claims {
   readonly [name: string]: Schema.Json
 }
 
-/** Which claims say what. */
+/** The names of the claims to read. */
 export interface Names {
   readonly tenant: string | undefined
   readonly scope: string
   readonly roles: string
 }
 
-/** The caller whom claims describe. A client that speaks for itself is known by its own id. */
+/** The principal that claims describe. A client that acts for itself is identified by its own id. */
 export const toPrincipal = (claims: Claims, names: Names): Effect.Effect<Principal, Unauthenticated> => {
   const id = firstText(claims["sub"], claims["client_id"], claims["azp"])
   const tenant = names.tenant === undefined ? "default" : firstText(find(claims, names.tenant))
@@ -50,7 +51,7 @@ const isClaims = (value: Schema.Json | undefined): value is Claims =>
 const firstText = (...values: ReadonlyArray<Schema.Json | undefined>) =>
   values.find((value): value is string => typeof value === "string" && value !== "")
 
-/** Scopes are words in one text (RFC 6749) or a list. */
+/** Scopes are a space-separated text (RFC 6749) or a list. */
 const words = (value: Schema.Json | undefined): ReadonlyArray<string> => {
   if (typeof value === "string") return value.split(" ").filter((word) => word !== "")
   return Array.isArray(value) ? value.filter((word) => typeof word === "string") : []

@@ -1,3 +1,4 @@
+// Introspects opaque tokens at the issuer (RFC 7662); answers are cached.
 import { StoreUnavailable, type Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, Redacted, Schema, Semaphore } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -7,12 +8,12 @@ import { type Claims, refused } from "./claims.ts"
 
 const Claimed = Schema.Record(Schema.String, Schema.Json)
 
-/** How many questions are open at the same time: callers do not decide how busy the issuer is. */
+/** The most requests in flight, so that callers cannot overload the issuer. */
 const CONCURRENCY = 16
 
 const PATIENCE = "5 seconds"
 
-/** Asks the issuer about opaque tokens (RFC 7662). */
+/** Introspects opaque tokens (RFC 7662). */
 export const make = Effect.fnUntraced(function*(endpoint: string, rules: {
   readonly clientId: string
   readonly clientSecret: Redacted.Redacted<string>

@@ -1,3 +1,4 @@
+// Reads the issuer's metadata and keys over HTTP.
 import { Effect, Option, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -10,7 +11,7 @@ const Metadata = Schema.Struct({
   introspection_endpoint: Schema.optionalKey(Schema.String)
 })
 
-/** What an issuer says about itself. */
+/** The issuer's metadata. */
 export type Metadata = typeof Metadata.Type
 
 const Key = Schema.Struct({
@@ -79,7 +80,7 @@ const oauthAddress = (issuer: string) => {
   return `${origin}/.well-known/oauth-authorization-server${pathname === "/" ? "" : pathname}`
 }
 
-/** The public keys; whatever else is published beside them is left out. */
+/** The public keys; other published keys are ignored. */
 export const readKeys = Effect.fnUntraced(function*({ issuer, jwks_uri }: Metadata) {
   const published = yield* read(issuer, jwks_uri, Keys)
   const keys = (published?.keys ?? []).flatMap((key) => Option.toArray(decodeKey(key)))

@@ -1,3 +1,4 @@
+// Verifies a JWT: signature, issuer, audience, times and type.
 import { StoreUnavailable, Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Data, Effect, Schema } from "effect"
 import * as Jose from "jose"
@@ -8,7 +9,7 @@ const decodeClaims = Schema.decodeUnknownEffect(Schema.Record(Schema.String, Sch
 
 export const isJwt = (token: string): boolean => token.split(".", 4).length === 3
 
-/** The claims of a token, once its signature, issuer, audience and times are as they should be. */
+/** The claims of a token whose signature, issuer, audience and times are valid. */
 export const verify = Effect.fnUntraced(function*(token: string, keys: KeySet, rules: {
   readonly issuer: string
   readonly audience: string | ReadonlyArray<string>
@@ -44,11 +45,11 @@ class Refused extends Data.TaggedError("Refused")<{ readonly cause: unknown }> {
 
 const isUnknownKey = ({ cause }: Refused) => cause instanceof Jose.errors.JWKSNoMatchingKey
 
-/** RFC 9068 has a type of its own for access tokens; many issuers say `JWT` or nothing. */
+/** RFC 9068 defines a type for access tokens; many issuers send `JWT` or none. */
 const isAccessToken = (typ: string | undefined) =>
   typ === undefined || /^(?:application\/)?(?:at\+jwt|jwt)$/iu.test(typ)
 
-/** Nothing of the token is in a reason. */
+/** A reason never contains text of the token. */
 const reasonOf = (error: Refused) => {
   const { cause } = error
   if (cause instanceof Jose.errors.JWTExpired) return "the token has expired"

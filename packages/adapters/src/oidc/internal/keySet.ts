@@ -1,3 +1,4 @@
+// Keeps the issuer's keys fresh; callers cannot make it ask more often than once per `spacing`.
 import { Deferred, Duration, Effect, Schedule } from "effect"
 import * as Jose from "jose"
 import * as Issuer from "./issuer.ts"
@@ -5,20 +6,20 @@ import * as Issuer from "./issuer.ts"
 /** The issuer's keys, as last seen. */
 export interface KeySet {
   readonly resolve: Jose.JWTVerifyGetKey
-  /** Whether the issuer answered when it was last asked. */
+  /** Whether the issuer answered the last request. */
   readonly reachable: () => boolean
-  /** Asks the issuer once more; everybody who wants it asked before it is asked shares the answer. */
+  /** Requests the keys again; callers that wait for the same request share its answer. */
   readonly refresh: Effect.Effect<void>
 }
 
 /**
- * Keeps the keys fresh. When the issuer does not answer, the last good keys stay. It is asked once in `spacing` at most,
- * whatever callers show.
+ * Keeps the keys fresh. When the issuer does not answer, the last keys stay in use. Requests are at least `spacing`
+ * apart, whatever callers send.
  */
 export const make = Effect.fnUntraced(function*(metadata: Issuer.Metadata, options: {
   readonly interval: Duration.Input
   readonly spacing: Duration.Input
-  /** A key that was there is gone. */
+  /** A known key has been withdrawn. */
   readonly onRemoved: () => void
 }) {
   const services = yield* Effect.context<Effect.Services<ReturnType<typeof Issuer.readKeys>>>()
@@ -62,7 +63,7 @@ export const make = Effect.fnUntraced(function*(metadata: Issuer.Metadata, optio
       })),
       Effect.ensuring(Deferred.succeed(answer, undefined))
     )
-    // Not the caller's fiber: others wait for it as well.
+    // The request runs in its own fiber: other callers wait for it as well.
     return Effect.andThen(Effect.forkIn(asking, scope), Deferred.await(answer))
   })
 

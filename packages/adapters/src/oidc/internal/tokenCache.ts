@@ -1,6 +1,7 @@
+// Caches valid tokens until they expire; invalidated as a whole when the issuer withdraws a key.
 import type { Principal } from "@fastagentic/core/run/Principal"
 
-/** Whom a token speaks for, until when. */
+/** The principal of a token, and its expiry. */
 interface Entry {
   readonly principal: Principal
   readonly until: number
@@ -9,7 +10,7 @@ interface Entry {
 /** Longer tokens are checked each time. */
 const TOKEN_LIMIT = 4_096
 
-/** Remembers tokens that were found good; the oldest leave first. */
+/** Caches valid tokens; the oldest are evicted first. */
 export class TokenCache {
   readonly #entries = new Map<string, Entry>()
   readonly #capacity: number
@@ -19,7 +20,7 @@ export class TokenCache {
     this.#capacity = capacity
   }
 
-  /** Changes whenever everything is forgotten. */
+  /** Changes whenever the cache is cleared. */
   get generation(): number {
     return this.#generation
   }
@@ -32,7 +33,7 @@ export class TokenCache {
     return undefined
   }
 
-  /** Does nothing when everything was forgotten since the check began. */
+  /** Does nothing when the cache was cleared since the check began. */
   set(token: string, entry: Entry, generation: number): void {
     if (token.length > TOKEN_LIMIT || generation !== this.#generation) return
     if (this.#entries.size >= this.#capacity) {

@@ -1,3 +1,4 @@
+// Converts a complete chat completion to parts.
 import { Effect } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
@@ -5,11 +6,11 @@ import * as Tool from "effect/ai/Tool"
 import { costMetadata } from "../../adapter/PartEvents.ts"
 import type * as Wire from "./wire.ts"
 
-/** What both ways of answering end with. */
+/** The common end of a complete and of a streamed answer. */
 export interface Ending {
   readonly reason: Response.FinishReason
   readonly usage: Wire.Usage | undefined
-  /** What the gateway has told beside the answer. */
+  /** Metadata that a gateway reported beside the answer. */
   readonly costUsd: number | undefined
 }
 
@@ -81,7 +82,7 @@ export const toCall = (
       new AiError.ToolParameterValidationError({ toolName: name, description: "the arguments are not valid JSON" })
   })
 
-/** The parts of an answer that came as a whole. */
+/** The parts of a complete answer. */
 export const toParts = Effect.fnUntraced(function*(
   { choices: [choice], id, model, usage }: Wire.Completion,
   costUsd: number | undefined

@@ -1,3 +1,4 @@
+// Assembles a streamed chat completion from its chunks.
 import { Effect } from "effect"
 import type * as AiError from "effect/ai/AiError"
 import type * as Response from "effect/ai/Response"
@@ -10,7 +11,7 @@ interface OpenCall {
   readonly text: string
 }
 
-/** What has been said so far of an answer that comes in chunks. */
+/** The state of an answer that arrives in chunks. */
 export interface Progress {
   readonly id: string | undefined
   readonly open: "nothing" | "text" | "reasoning"
@@ -54,7 +55,7 @@ const write = (progress: Progress, kind: "text" | "reasoning", delta: string | n
   return [{ ...closed, open: kind }, [...ending, { type: `${kind}-start`, id }, { type: `${kind}-delta`, id, delta }]]
 }
 
-/** Servers that leave out the index repeat the id, or send a new id for a new call. */
+/** Servers that omit the index repeat the id, or send a new id for a new call. */
 const indexOf = ({ calls }: Progress, delta: Wire.ToolCallDelta): number => {
   if (delta.index !== undefined && delta.index !== null) return delta.index
   const known = delta.id ? [...calls].find(([, { id }]) => id === delta.id)?.[0] : calls.size - 1
@@ -91,7 +92,7 @@ const open = (progress: Progress, { id, model }: Wire.Chunk): Step =>
 export const take = (progress: Progress, chunk: Wire.Chunk): Effect.Effect<Step, AiError.AiErrorReason> => {
   const [choice] = chunk.choices ?? []
   const delta = choice?.delta
-  const [told, parts] = run(progress, [
+  const [started, parts] = run(progress, [
     (progress) => open(progress, chunk),
     (progress) => write(progress, "reasoning", delta?.reasoning_content),
     (progress) => write(progress, "text", delta?.content),
@@ -99,7 +100,7 @@ export const take = (progress: Progress, chunk: Wire.Chunk): Effect.Effect<Step,
     (progress) => (delta?.tool_calls?.length ?? 0) > 0 ? close(progress) : [progress, []],
     (progress) => run(progress, (delta?.tool_calls ?? []).map((call) => (progress) => callDelta(progress, call)))
   ])
-  const known: Progress = { ...told, usage: chunk.usage ?? told.usage }
+  const known: Progress = { ...started, usage: chunk.usage ?? started.usage }
   const reason = choice?.finish_reason
   if (!reason || known.reason !== undefined) return Effect.succeed([known, parts])
   return Effect.map(closeCalls({ ...known, reason }), ([closed, ending]) => [closed, [...parts, ...ending]])
@@ -115,7 +116,7 @@ const closeCalls = (progress: Progress): Effect.Effect<Step, AiError.AiErrorReas
   )
 }
 
-/** The last part, once the answer is known to be complete. */
+/** The last part, emitted once the answer is known to be complete. */
 export const finish = (progress: Progress): Step => {
   const reason = progress.refused ? "content-filter" : finishReason(progress.reason, progress.calls.size)
   return [{ ...progress, finished: true }, [toFinish({ costUsd: progress.costUsd, reason, usage: progress.usage })]]

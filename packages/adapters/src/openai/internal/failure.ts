@@ -1,3 +1,4 @@
+// Maps HTTP failures to `AiError`, with the API key removed from every text.
 import { Clock, Duration, Effect, Option, Redacted, Schema } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as HttpClientError from "effect/http/HttpClientError"
@@ -6,7 +7,7 @@ import * as Wire from "./wire.ts"
 
 export type Method = "generateText" | "streamText"
 
-/** Turns what went wrong into `AiError`, with the key cut out of every text that came from outside. */
+/** Maps failures to `AiError`, with the key removed from every text that came from outside. */
 export interface Failures {
   readonly fail: (method: Method, reason: AiError.AiErrorReason) => AiError.AiError
   readonly fromResponse: (
@@ -68,11 +69,11 @@ const retryAfter = (
 ): Duration.Duration | undefined => {
   const millis = Number(headers["retry-after-ms"] ?? Number.NaN)
   if (Number.isFinite(millis)) return Duration.millis(Math.max(0, millis))
-  const given = headers["retry-after"]
-  if (given === undefined) return undefined
-  const seconds = Number(given)
+  const header = headers["retry-after"]
+  if (header === undefined) return undefined
+  const seconds = Number(header)
   if (Number.isFinite(seconds)) return Duration.seconds(Math.max(0, seconds))
-  const date = Date.parse(given)
+  const date = Date.parse(header)
   return Number.isNaN(date) ? undefined : Duration.millis(Math.max(0, date - now))
 }
 
@@ -96,16 +97,16 @@ export const make = (apiKey: Redacted.Redacted, baseUrl: string): Failures => {
     const { code, message, param, type } = typeof failure === "string"
       ? { message: failure, code: undefined, param: undefined, type: undefined }
       : failure
-    const told = typeof code === "number" ? String(code) : code ?? undefined
+    const codeText = typeof code === "number" ? String(code) : code ?? undefined
     const kind = type ?? undefined
     const fallback = rest.status === undefined ? "the provider reported an error" : `HTTP ${rest.status}`
     return {
       ...rest,
       message: scrub(message === undefined || message === null || message === "" ? fallback : message),
-      code: told === undefined ? undefined : scrub(told),
+      code: codeText === undefined ? undefined : scrub(codeText),
       type: kind === undefined ? undefined : scrub(kind),
       parameter: param === undefined || param === null ? undefined : scrub(param),
-      metadata: { openai: { code: scrub(told ?? ""), type: scrub(kind ?? "") } }
+      metadata: { openai: { code: scrub(codeText ?? ""), type: scrub(kind ?? "") } }
     }
   }
 

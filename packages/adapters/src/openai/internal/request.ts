@@ -1,3 +1,4 @@
+// Builds the body of a chat completions request.
 import { Effect, Predicate } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
@@ -119,12 +120,12 @@ const responseFormat = (
   })
 }
 
-/** The limit of the answer, under the name that the server knows: the newer one is the vendor's alone. */
-export const limitOf = (asked: Body, baseUrl: string, limit: number | undefined): Body => {
+/** The output limit, under the field name that the server supports: the newer one is OpenAI's only. */
+export const limitOf = (fields: Body, baseUrl: string, limit: number | undefined): Body => {
   if (limit === undefined) return {}
-  const name = ["max_completion_tokens", "max_tokens"].find((name) => name in asked) ??
+  const name = ["max_completion_tokens", "max_tokens"].find((name) => name in fields) ??
     (new URL(baseUrl).hostname === "api.openai.com" ? "max_completion_tokens" : "max_tokens")
-  const own = asked[name]
+  const own = fields[name]
   return { [name]: typeof own === "number" ? Math.min(own, limit) : limit }
 }
 

@@ -1,3 +1,4 @@
+// Schemas of the Chat Completions wire format; lenient where servers differ.
 import { Schema } from "effect"
 
 const text = Schema.optional(Schema.NullOr(Schema.String))
@@ -49,7 +50,7 @@ export const Failure = Schema.Struct({
 })
 export type Failure = typeof Failure.Type
 
-/** An error body of the vendor, or of the many servers that only resemble it. */
+/** An error body of OpenAI, or of servers that resemble it. */
 export const FailureBody = Schema.Struct({ error: Schema.Union([Failure, Schema.String]) })
 
 export const Chunk = Schema.Struct({

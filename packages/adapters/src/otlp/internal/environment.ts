@@ -1,8 +1,9 @@
+// Reads the `OTEL_*` variables of one signal.
 import { Config, Effect, Option, Schema } from "effect"
 
 export type Signal = "TRACES" | "METRICS" | "LOGS"
 
-/** Where a signal goes and how. */
+/** The destination of a signal and its options. */
 export interface Settings {
   readonly signal: Signal
   readonly url: string
@@ -37,7 +38,7 @@ const endpointOf = (signal: Signal) =>
       })
   ))
 
-/** What the environment says of a signal; nothing when it is not to be exported. */
+/** The configuration of a signal; none when it is not exported. */
 export const settingsOf = Effect.fnUntraced(function*(
   signal: Signal
 ): Effect.fn.Return<Settings | undefined, Config.ConfigError> {
@@ -50,7 +51,7 @@ export const settingsOf = Effect.fnUntraced(function*(
   const protocol = Option.getOrElse(yield* ofSignal(signal, "PROTOCOL", Config.String), () => "http/protobuf")
   if (protocol !== "http/protobuf" && protocol !== "http/json") {
     yield* Effect.annotateLogs(
-      Effect.logWarning("Telemetry stays off: OTLP is spoken over http/protobuf and http/json"),
+      Effect.logWarning("Telemetry stays off: OTLP is supported over http/protobuf and http/json"),
       { signal, protocol }
     )
     return undefined

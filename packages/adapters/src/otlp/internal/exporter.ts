@@ -1,10 +1,11 @@
+// Posts spans and log lines in batches from a bounded queue; it never blocks a caller.
 import { Effect, Fiber, Latch, Metric, Schema } from "effect"
 import type { HttpBody } from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { Settings, Signal } from "./environment.ts"
 
-/** Takes what is to be told and never makes anybody wait: what there is no room for is lost, and counted. */
+/** Accepts items without blocking the caller: an item that finds no room is lost and counted. */
 export interface Exporter<A> {
   readonly push: (item: A) => void
 }
@@ -35,13 +36,13 @@ export const countersOf = (signal: Signal) => {
   }
 }
 
-/** How often a batch is offered, while what comes meanwhile waits. */
+/** The retries of a batch, while new items wait. */
 const tries = 4
 
-/** How long a server that stops waits for its collector. */
+/** How long a stopping server waits for its collector. */
 const farewell = "3 seconds"
 
-/** Posts what is pushed in batches, from a bounded queue; flushes when the scope closes. */
+/** Posts pushed items in batches from a bounded queue; flushes when the scope closes. */
 export const make = Effect.fnUntraced(function*<A>(
   settings: Settings,
   encode: (items: ReadonlyArray<A>) => HttpBody
@@ -59,13 +60,13 @@ export const make = Effect.fnUntraced(function*<A>(
   const lose = (count: number, reason: string) => {
     lost.updateUnsafe(count, services)
     const now = performance.now()
-    // A collector that is away for long is one line a minute.
+    // A collector that stays unavailable is logged once a minute.
     if (now - warnedAt < 60_000) return Effect.void
     warnedAt = now
     return Effect.annotateLogs(Effect.logWarning("Telemetry is lost"), { signal: settings.signal, reason })
   }
 
-  // What the collector has taken is never offered again: a stop waits for its answer.
+  // An accepted batch is never sent again: a stop waits for its answer.
   const post = Effect.suspend(() =>
     Effect.forkDetach(Effect.map(offer(client, settings, encode(batch)), () => {
       sent.updateUnsafe(batch.length, services)
@@ -82,7 +83,7 @@ export const make = Effect.fnUntraced(function*<A>(
         ? Effect.andThen(Effect.sleep(1_000 * 2 ** (attempt - 1)), offerAgain(attempt + 1))
         : Effect.fail(error))
 
-  /** Makes a batch, when so many wait, and says how many there are in it. */
+  /** Makes a batch once enough items wait, and returns its size. */
   const take = (least: number) => {
     if (batch.length === 0 && queue.length >= least) {
       batch = queue.slice(0, settings.batchSize)
@@ -92,7 +93,7 @@ export const make = Effect.fnUntraced(function*<A>(
     return batch.length
   }
 
-  /** Sends one batch after the other, as long as so many wait. */
+  /** Sends one batch after the other, while full batches wait. */
   const drain = (way: Effect.Effect<void, Refused>, least: number): Effect.Effect<void> =>
     Effect.suspend(() => {
       const count = take(least)
@@ -109,7 +110,7 @@ export const make = Effect.fnUntraced(function*<A>(
   const worker = yield* Effect.forkDetach(Effect.withTracerEnabled(
     Effect.forever(
       Effect.timeoutOption(work.await, settings.delayMillis).pipe(
-        // What comes while a batch is posted is few, and a post costs as much as many spans: it waits for the next time.
+        // Items that arrive during a post wait for the next one: they are few, and a post costs as much as many spans.
         Effect.andThen(Effect.sync(() => take(1))),
         Effect.andThen(drain(offerAgain(1), settings.batchSize))
       )

@@ -1,3 +1,4 @@
+// A logger that exports each line with its span.
 import * as TelemetryRedaction from "@fastagentic/core/telemetry/TelemetryRedaction"
 import { Cause, Logger, References } from "effect"
 import type { LogsData } from "effect/observability/OtlpLogger"
@@ -16,8 +17,8 @@ const severities: Readonly<Record<string, LogRecord["severityNumber"]>> = {
 }
 
 /**
- * A logger that exports each line, with the span that it was logged in. Of a failure it tells the kind and the places in the
- * code; what a failure says can be a secret or a payload, and is on stderr.
+ * Exports each line with the span it was logged in. Of a failure it exports the kind and the source positions; the
+ * message of a failure may contain a secret or a payload, and stays on stderr.
  */
 export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void> =>
   Logger.make(({ cause, date, fiber, logLevel, message }) => {
@@ -36,12 +37,12 @@ export const make = (exporter: Exporter<LogRecord>): Logger.Logger<unknown, void
       timeUnixNano: at,
       observedTimeUnixNano: at,
       attributes: OtlpResource.entriesToAttributes(Object.entries(attributes)),
-      body: OtlpResource.unknownToAttributeValue(parts.length === 1 ? told(parts[0]) : parts.map(told)),
+      body: OtlpResource.unknownToAttributeValue(parts.length === 1 ? redacted(parts[0]) : parts.map(redacted)),
       droppedAttributesCount: 0,
       ...(span === undefined ? {} : { traceId: span.traceId.padStart(32, "0"), spanId: span.spanId })
     })
   })
 
-const told = (part: unknown) => part instanceof Error ? TelemetryRedaction.kindOf(part) : part
+const redacted = (part: unknown) => part instanceof Error ? TelemetryRedaction.kindOf(part) : part
 
 const placesIn = (stack = "") => stack.split("\n").filter((line) => /^ {4}at .*:\d+:\d+\)?$/u.test(line)).join("\n")

@@ -1,15 +1,15 @@
-/** Protobuf, written once from front to back into one growing buffer; the length of a message is put in when it ends. */
+// Writes protobuf front to back into one growing buffer; a message's length is inserted when it ends.
 export class Writer {
   private bytes = new Uint8Array(1 << 16)
   private view = new DataView(this.bytes.buffer)
   private at = 0
 
-  /** What was written. */
+  /** The bytes written so far. */
   get written(): Uint8Array {
     return this.bytes.slice(0, this.at)
   }
 
-  /** Begins a message within the one that is written; `end` wants the place it returns. */
+  /** Begins a nested message; `end` takes the position that it returns. */
   begin(field: number): number {
     this.tag(field, 2)
     this.bytes[this.at++] = 0
@@ -46,7 +46,7 @@ export class Writer {
     this.end(start)
   }
 
-  /** Bytes that are given in hex. */
+  /** Writes bytes given as hex. */
   hex(field: number, hex: string) {
     const start = this.begin(field)
     this.room(hex.length)

@@ -1,6 +1,7 @@
+// Decides whether a trace is recorded, as `OTEL_TRACES_SAMPLER` says.
 import { Config, Effect } from "effect"
 
-/** Whether a trace is recorded: by its id, when nobody has decided before. */
+/** Decides by the trace id when no caller has decided before. */
 export type Sampler = (traceId: string, parent: boolean | undefined) => boolean
 
 const kinds = ["always_on", "always_off", "traceidratio"] as const
@@ -18,6 +19,6 @@ export const fromConfig = Effect.gen(function*() {
   return sampler
 })
 
-/** The same trace is decided alike everywhere. */
+/** Every node decides the same for one trace. */
 const isWithin = (traceId: string, share: number) =>
   share >= 1 || Number.parseInt(traceId.slice(-8), 16) < share * 2 ** 32

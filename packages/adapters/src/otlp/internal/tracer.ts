@@ -1,3 +1,4 @@
+// A tracer whose sampled spans are exported when they end.
 import * as TelemetryRedaction from "@fastagentic/core/telemetry/TelemetryRedaction"
 import { type Context, type Exit, Option, Tracer } from "effect"
 import * as Hex from "effect/encoding/Hex"
@@ -8,7 +9,7 @@ import type { Sampler } from "./sampler.ts"
 
 type WireSpan = TraceData["resourceSpans"][number]["scopeSpans"][number]["spans"][number]
 
-/** A span as OTLP has it. Its times are strings in JSON; as text they would cost more than the rest of it in protobuf. */
+/** A span as OTLP defines it. Its times are strings in JSON; as text they would cost more than the rest of it in protobuf. */
 export interface OtlpSpan<Time = string | bigint> extends Omit<WireSpan, "startTimeUnixNano" | "endTimeUnixNano"> {
   readonly startTimeUnixNano: Time
   readonly endTimeUnixNano: Time

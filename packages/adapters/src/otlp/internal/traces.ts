@@ -1,3 +1,4 @@
+// Encodes spans as protobuf.
 import type { AnyValue, KeyValue, Resource } from "effect/observability/OtlpResource"
 import { Writer } from "./protobuf.ts"
 import type { OtlpSpan } from "./tracer.ts"
@@ -13,8 +14,8 @@ interface Traces {
 }
 
 /**
- * Spans as protobuf: the same bytes as those of effect's `OtlpSerialization`, which makes and joins an array for each field
- * of each span and so costs more than all the rest of tracing a call.
+ * Spans as protobuf: the same bytes as effect's `OtlpSerialization`, which makes and joins an array for each field of
+ * each span and so costs more than the rest of tracing a call.
  */
 export const encodeTraces = ({ resourceSpans }: Traces): Uint8Array => {
   const out = new Writer()

@@ -1,3 +1,4 @@
+// Parses `Client-Cert` (RFC 9440) and checks that the certificate is in force.
 import { X509Certificate } from "node:crypto"
 import type { Certificate } from "../Certificate.ts"
 
@@ -7,7 +8,7 @@ export const fromClientCert = (header: string, now: number): Certificate | undef
   return base64 === undefined ? undefined : fromX509(Buffer.from(base64, "base64"), now)
 }
 
-/** A certificate, DER or PEM, that is in force. */
+/** Parses a certificate, DER or PEM, that is in force. */
 export const fromX509 = (bytes: Buffer | string, now: number): Certificate | undefined => {
   try {
     const certificate = new X509Certificate(bytes)

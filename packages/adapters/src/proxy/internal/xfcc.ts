@@ -1,9 +1,10 @@
+// Parses Envoy's `X-Forwarded-Client-Cert`; a header about more than one client is refused.
 import type { Certificate } from "../Certificate.ts"
 import { fromX509 } from "./clientCert.ts"
 
 /**
- * The value of `X-Forwarded-Client-Cert` as Envoy writes it, `Key=value;Key="quoted value"`. It has to be about one
- * client: with `APPEND_FORWARD` what the client sent itself would come first.
+ * The value of `X-Forwarded-Client-Cert` as Envoy writes it, `Key=value;Key="quoted value"`. It has to describe one
+ * client: with `APPEND_FORWARD` the client's own value would come first.
  */
 export const fromXfcc = (header: string, now: number): Certificate | undefined => {
   if (!/^(?:[A-Za-z]+=(?:"(?:[^"\\]|\\.)*"|[^",;]*)(?:;|$))+$/u.test(header)) return undefined
