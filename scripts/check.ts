@@ -11,6 +11,7 @@ const steps = [
   "deps",
   "lock:check",
   "docs",
+  "words",
   "typetest",
   "shape"
 ]

@@ -7,7 +7,7 @@ import { answerInside } from "./inside.ts"
 import { work } from "./work.ts"
 
 class Walker extends Agent.make("walker", {
-  description: "Takes as many steps as it is told to",
+  description: "Takes the requested number of steps",
   payload: { steps: Schema.Int, millis: Schema.Int },
   success: Schema.Struct({ walked: Schema.Int })
 }) {}

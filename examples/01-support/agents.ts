@@ -6,7 +6,7 @@ import { Orders } from "./Orders.ts"
 import { SupportTools } from "./tools.ts"
 
 export class Support extends Agent.make("support", {
-  description: "Answers questions about orders, and refunds them when somebody approves",
+  description: "Answers questions about orders, and refunds them after an approval",
   payload: { question: Schema.NonEmptyString },
   success: Schema.Struct({ answer: Schema.String, orders: Schema.Array(Order) }),
   error: OrderNotFound,

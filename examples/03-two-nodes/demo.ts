@@ -11,7 +11,7 @@ const killAfter = 3
 
 const say = (text: string) => Effect.sync(() => console.log(text))
 
-/** What the reader receives: the number of each event, its attempt, and its text. */
+/** One received event: its number, its attempt, and its text. */
 const line = (event: Event.RunEvent) => {
   const detail = event.type === "token" ? event.data.delta : event.type === "done" ? String(event.data.output) : ""
   return `  ${String(event.seq).padStart(3)}  attempt ${event.attempt}  ${event.type.padEnd(12)} ${detail}`
@@ -19,14 +19,16 @@ const line = (event: Event.RunEvent) => {
 
 /** The reason why the stream was not whole, if it was not. */
 const flaws = (events: ReadonlyArray<Event.RunEvent>): ReadonlyArray<string> => {
-  const told = events.flatMap((event) => event.type === "token" ? [/^chapter \d+/u.exec(event.data.delta)?.[0]] : [])
+  const streamed = events.flatMap((event) =>
+    event.type === "token" ? [/^chapter \d+/u.exec(event.data.delta)?.[0]] : []
+  )
   const steps = events.flatMap((event) => event.type === "checkpoint" ? [event.data.checkpointId] : [])
   const expected = Array.from({ length: chapters }, (_, index) => `chapter ${index + 1}`)
   const last = events.at(-1)
   const writers = last?.type === "done" ? String(last.data.output).split(",") : []
   return [
     ...(events.every(({ seq }, index) => seq === index + 1) ? [] : ["an event is missing or came twice"]),
-    ...(told.join() === expected.join() ? [] : [`these chapters were told: ${told.join()}`]),
+    ...(streamed.join() === expected.join() ? [] : [`these chapters were streamed: ${streamed.join()}`]),
     ...(steps.join() === expected.join() ? [] : [`these steps were committed: ${steps.join()}`]),
     ...(last?.type === "done" ? [] : ["the run did not complete"]),
     ...(writers.length === chapters && new Set(writers).size === 2 ? [] : ["it was not written by two processes"])

@@ -101,7 +101,7 @@ const verify = Command.make(
         const tenants = [...new Set([...yield* log.tenants, ...kept.map(({ tenant }) => tenant)])]
         if (tenants.length === 0) return yield* new NoTrail({ store: shown })
         if (signers.length === 0) {
-          yield* Console.error("Neither FASTAGENTIC_AUDIT_KEY nor --signer: whoever signed is taken at their word")
+          yield* Console.error("Neither FASTAGENTIC_AUDIT_KEY nor --signer is set: any signer is accepted")
         }
         const broken: Array<string> = []
         for (const tenant of tenants) {

@@ -1,5 +1,5 @@
 /**
- * Where large values of runs are kept: the variable `FASTAGENTIC_BLOBS`, as a layer.
+ * The place of large values of runs: the variable `FASTAGENTIC_BLOBS`, as a layer.
  *
  * @since 0.1.0
  */

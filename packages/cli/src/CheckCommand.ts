@@ -51,8 +51,8 @@ export const command = Command.make(
     const counts = verdicts.map((verdict) =>
       [verdict, findings.filter((one) => one.verdict === verdict).length] as const
     )
-    const told = counts.filter(([, count]) => count > 0).map(([verdict, count]) => `${count} ${verdict}`)
-    yield* Console.log(told.length === 0 ? "no runs to check" : told.join(", "))
+    const parts = counts.filter(([, count]) => count > 0).map(([verdict, count]) => `${count} ${verdict}`)
+    yield* Console.log(parts.length === 0 ? "no runs to check" : parts.join(", "))
     const stranded = findings.filter(({ verdict }) => verdict !== "ok" && verdict !== "migrates").length
     if (stranded > 0) return yield* new RunsStranded({ count: stranded })
   })

@@ -44,11 +44,15 @@ describe("a flood of refusals", () => {
       const audit = Context.get(lasting, Audit.Audit)
       const trail = yield* audit.page({ tenant: "acme", after: 0, limit: 1_000 })
       const refused = trail.filter(({ decision }) => decision !== "allowed" && decision !== "completed")
-      const told = (principal: string) => {
+      const countsOf = (principal: string) => {
         const entries = refused.filter((entry) => entry.principal === principal)
         return [entries.length, entries.reduce((sum, { count = 1 }) => sum + count, 0), entries.at(-1)?.count]
       }
-      assert.deepStrictEqual([told("ann"), told("bob"), told("spent")], [[21, 300, 280], [21, 30, 10], [21, 200, 180]])
+      assert.deepStrictEqual([countsOf("ann"), countsOf("bob"), countsOf("spent")], [[21, 300, 280], [21, 30, 10], [
+        21,
+        200,
+        180
+      ]])
       assert.strictEqual(refused.length, 63)
       const verdict = yield* Effect.provideContext(AuditVerify.verify("acme"), lasting)
       assert.deepStrictEqual(verdict.findings, [])

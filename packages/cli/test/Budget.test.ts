@@ -226,8 +226,8 @@ describe("a budget", () => {
 
   it.live("the soft limit is journaled without a cheaper model, and the cheaper model is used when only it is affordable", () =>
     Effect.gen(function*() {
-      const told = yield* serve({ limits: [daily({ soft: 0 })], big: [says(0, 1)] })
-      assert.deepInclude(of((yield* talk(told)).events, "budget")[0]?.data, { decision: "soft", model: "big" })
+      const softOnly = yield* serve({ limits: [daily({ soft: 0 })], big: [says(0, 1)] })
+      assert.deepInclude(of((yield* talk(softOnly)).events, "budget")[0]?.data, { decision: "soft", model: "big" })
       const poor = yield* serve({
         limits: [daily({ hard: 0.002, atSoft: { big: "small" } })],
         small: [says(0, 1)]

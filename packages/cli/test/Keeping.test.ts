@@ -174,8 +174,8 @@ describe("journals of a SQLite file", () => {
     const before = await listening(first)
     const { headers } = await fetch(`${before}/agents/teller`, { method: "POST", body: JSON.stringify({ words: 300 }) })
     const runId = headers.get("x-run-id") ?? ""
-    const told = await journal(before, runId)
-    assert.isAbove(told.length, 300)
+    const recorded = await journal(before, runId)
+    assert.isAbove(recorded.length, 300)
     await stop(first, "SIGTERM")
     const [asked = ""] = await prune(store, {}, "--tokens-older-than", "0s", "--dry-run")
     const [, many, few] = rows.exec(asked) ?? []
@@ -189,7 +189,7 @@ describe("journals of a SQLite file", () => {
     const second = tales({ FASTAGENTIC_STORE: store })
     const after = await listening(second)
     for (const seq of [0, 1, 150, 299]) {
-      assert.deepStrictEqual(await journal(after, runId, seq), told.slice(seq))
+      assert.deepStrictEqual(await journal(after, runId, seq), recorded.slice(seq))
     }
     await stop(second, "SIGTERM")
   }, 120_000)
@@ -275,16 +275,16 @@ for (const [kind, { describeWithServer, open }] of Object.entries(stores)) {
             const body = JSON.stringify({ words: 400 })
             const { headers } = await fetch(`${one}/agents/teller`, { method: "POST", body })
             const runId = headers.get("x-run-id") ?? ""
-            const told = await journal(one, runId)
-            assert.isAbove(told.length, 400)
+            const recorded = await journal(one, runId)
+            assert.isAbove(recorded.length, 400)
             // Readers start one after the other, each later in the journal, until nothing is left to compact.
             for (let seq = 0, left = "1"; left !== "0"; seq = (seq + 37) % 400) {
-              assert.deepStrictEqual(await journal(seq % 2 === 0 ? one : other, runId, seq), told.slice(seq))
+              assert.deepStrictEqual(await journal(seq % 2 === 0 ? one : other, runId, seq), recorded.slice(seq))
               const [line = ""] = await prune(store, env, "--tokens-older-than", "0s", "--dry-run")
               left = line.split(" ")[0] ?? ""
             }
             for (const seq of [0, 1, 200, 255, 399]) {
-              assert.deepStrictEqual(await journal(other, runId, seq), told.slice(seq))
+              assert.deepStrictEqual(await journal(other, runId, seq), recorded.slice(seq))
             }
           } finally {
             await Promise.all(servers.map((server) => stop(server, "SIGKILL")))

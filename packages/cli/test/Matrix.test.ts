@@ -26,7 +26,7 @@ interface Case {
 
 const [delegation, resume] = ["delegation", "resumed after a restart"]
 const asParent = "a delegated run acts for who started the run that it is delegated by"
-const decoded = "a run that goes on was decoded when it was admitted"
+const decoded = "a resumed run was decoded when it was admitted"
 
 const cases: ReadonlyArray<Case> = [
   { name: "no credentials", by: "nobody", agent: "plain", tag: "Unauthenticated", without: { [delegation]: asParent } },
@@ -96,7 +96,7 @@ const cases: ReadonlyArray<Case> = [
     audit: ["failed", "approval: peek"]
   },
   {
-    name: "an agent that nobody declared",
+    name: "an undeclared agent",
     by: "ann",
     agent: "nothing",
     tag: "NotDeclared",
@@ -279,7 +279,7 @@ describe("one door", () => {
     }).pipe(Effect.scoped), 60_000)
 
   it.live(
-    "somebody else's run is no run, whatever is done to it and over which transport",
+    "another caller's run is no run, for every operation and transport",
     () =>
       Effect.gen(function*() {
         const lab = yield* serve(yield* lasting, true)
@@ -300,9 +300,9 @@ describe("one door", () => {
           ]] as const
         ) {
           for (const run of [runId, globalThis.crypto.randomUUID()]) {
-            const told = yield* Effect.promise(() => everything(lab, by, run, id))
+            const reported = yield* Effect.promise(() => everything(lab, by, run, id))
             assert.deepStrictEqual(
-              Object.fromEntries(Object.entries(told).filter(([, seen]) => seen !== tag)),
+              Object.fromEntries(Object.entries(reported).filter(([, seen]) => seen !== tag)),
               {},
               `${by} and ${run === runId ? "a run of ann's" : "no run"}`
             )
@@ -415,7 +415,7 @@ describe("one door on standard input", () => {
             const mark = `mark-${++marks}`
             const waits = await ask("tools/call", { name: "pays", arguments: { mark }, _meta: ableToAsk })
             const { runId = "", tag } = Transports.mcpOutcome(waits)
-            same(`nobody is asked who may not decide / ${onStdio}`, tag, "suspended")
+            same(`only callers who may decide are asked / ${onStdio}`, tag, "suspended")
             const id = await openInterrupt({ url }, runId, "boss")
             const round = roundOf("pays", mark, runId, id, { decision: "approve" })
             const { rule, tag: own } = Transports.mcpOutcome(await ask("tools/call", round))
@@ -528,7 +528,7 @@ const frameOf = async (lab: Served, headers: Record<string, string>, frame: Reco
 /** All that can be done to a run, with what each was answered. */
 const everything = async (lab: Served, by: By, runId: string, id: string): Promise<Record<string, string>> => {
   const headers = headersOf(lab, by)
-  const told: Record<string, string> = {}
+  const reported: Record<string, string> = {}
   const approve = JSON.stringify({ decision: "approve", value: true })
   const rest = [
     ["GET", `/runs/${runId}`],
@@ -549,28 +549,28 @@ const everything = async (lab: Served, by: By, runId: string, id: string): Promi
         headers: { ...Transports.json, ...headers, accept },
         ...(body === undefined ? {} : { body })
       }
-      told[`${method} ${path} ${accept}`] = (await Transports.request(lab.url + path, init)).body?.title
+      reported[`${method} ${path} ${accept}`] = (await Transports.request(lab.url + path, init)).body?.title
     }
   }
   for (const op of ["follow", "unfollow", "cancel", "answer", "resume", "fork", "retry", "checkpoints"]) {
     const more = op === "answer" ? { interruptId: id, decision: "approve", value: true } : {}
-    told[`WebSocket ${op}`] = (await frameOf(lab, headers, { op, runId, ...more })).problem?.title
+    reported[`WebSocket ${op}`] = (await frameOf(lab, headers, { op, runId, ...more })).problem?.title
   }
   const message = { messageId: "m", taskId: runId, role: "ROLE_USER", parts: [{ data: { id, decision: "approve" } }] }
   for (const method of ["GetTask", "CancelTask", "SubscribeToTask", "SendMessage", "SendStreamingMessage"]) {
     const params = method.startsWith("Send") ? { message } : { id: runId }
     const { body } = await Transports.request(`${lab.url}/a2a`, Transports.a2aRequest(method, params, headers))
-    told[`A2A ${method}`] = Transports.a2aRefusal(body.error).tag
+    reported[`A2A ${method}`] = Transports.a2aRefusal(body.error).tag
   }
-  told["MCP elicitation"] = (await mcpAnswer(lab, headers, runId, id, "approve")).tag
+  reported["MCP elicitation"] = (await mcpAnswer(lab, headers, runId, id, "approve")).tag
   const round = Transports.mcpRequest("tools/call", roundOf("plain", "", runId, id, { value: true }), headers)
-  told["MCP round"] = Transports.mcpOutcome((await Transports.request(`${lab.url}/mcp`, round)).body).tag
-  return told
+  reported["MCP round"] = Transports.mcpOutcome((await Transports.request(`${lab.url}/mcp`, round)).body).tag
+  return reported
 }
 
 const Paths = Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Unknown))
 
-describe("nobody", () => {
+describe("a caller without credentials", () => {
   it.live("only health, readiness, documents and cards answer without credentials", () =>
     Effect.gen(function*() {
       const lab = yield* serve(yield* lasting, true)
@@ -584,9 +584,9 @@ describe("nobody", () => {
       const answered: Array<string> = []
       for (const headers of [{}, { authorization: "Bearer wrong" }, { "x-api-key": "wrong" }]) {
         const seen = async (name: string, path: string, init: RequestInit) => {
-          const { headers: told, status } = await Transports.request(lab.url + path, init)
+          const { headers: reported, status } = await Transports.request(lab.url + path, init)
           if (status !== 401) answered.push(`${status} ${name}`)
-          else if (!told.get("www-authenticate")?.includes("ApiKey realm=\"agents\"")) {
+          else if (!reported.get("www-authenticate")?.includes("ApiKey realm=\"agents\"")) {
             answered.push(`no challenge ${name}`)
           }
         }

@@ -87,14 +87,14 @@ describe("OpenTelemetry", () => {
       const broken = spans.find(({ name }) => name === "invoke_agent broken")
       assert.deepInclude(broken?.attributes, { "error.type": "InternalError", "fastagentic.run.state": "failed" })
       assert.strictEqual(broken?.status.message, "InternalError")
-      const told = spans.map(({ attributes, events, links, name, status }) => ({
+      const exported = spans.map(({ attributes, events, links, name, status }) => ({
         attributes,
         events,
         links,
         name,
         status
       }))
-      assert.notInclude(JSON.stringify(told), "secret")
+      assert.notInclude(JSON.stringify(exported), "secret")
     }))
 
   it("an app's own layer takes precedence over the variables", async () => {

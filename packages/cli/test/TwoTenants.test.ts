@@ -241,7 +241,7 @@ describe("two tenants at once", () => {
           .replaceAll(/\["date","[^"]*"\]/gu, "")
       for (const party of ["bob", "eve"] as const) {
         const answers = async (runId: string) => {
-          const told: Array<string> = []
+          const answers: Array<string> = []
           for (const { method, path } of routes) {
             const filled = path.replace("{runId}", runId).replaceAll(/\{\w+\}/gu, interrupt)
             const body = path.endsWith("}") && method === "POST" ? { decision: "approve", value: true } : {}
@@ -250,17 +250,17 @@ describe("two tenants at once", () => {
               headers: { ...Transports.json, ...headersOf(party) },
               ...(method === "GET" ? {} : { body: JSON.stringify(body) })
             }
-            told.push(`${method} ${path}: ${shape(runId, await said(lab.url + filled, init))}`)
+            answers.push(`${method} ${path}: ${shape(runId, await said(lab.url + filled, init))}`)
           }
           for (const op of ["follow", "unfollow", "cancel", "resume", "fork", "retry", "checkpoints"]) {
             const frame = { op, runId }
-            told.push(`${op}: ${shape(runId, await Transports.frames(lab.url, headersOf(party), frame, 100))}`)
+            answers.push(`${op}: ${shape(runId, await Transports.frames(lab.url, headersOf(party), frame, 100))}`)
           }
           for (const method of ["GetTask", "CancelTask", "SubscribeToTask"]) {
             const init = Transports.a2aRequest(method, { id: runId }, headersOf(party))
-            told.push(`${method}: ${shape(runId, await said(`${lab.url}/a2a`, init))}`)
+            answers.push(`${method}: ${shape(runId, await said(`${lab.url}/a2a`, init))}`)
           }
-          return told
+          return answers
         }
         const [real, none] = yield* Effect.promise(async () =>
           [await answers(theirs), await answers(globalThis.crypto.randomUUID())] as const

@@ -16,7 +16,7 @@ export type Reach = "none" | "observe" | "block" | "modify"
 export interface AdapterCapabilities {
   /** Whether answers arrive token by token. */
   readonly tokens: boolean
-  /** What `node_enter` and `node_exit` stand around. */
+  /** The unit between `node_enter` and `node_exit`. */
   readonly boundary: "node" | "step" | "turn" | "task" | "none"
   /** Whether the framework waits for our commit, and stops when it fails. */
   readonly commit: "barrier" | "best-effort" | "none"

@@ -21,7 +21,7 @@ export interface ModelBudget {
 }
 
 /**
- * Reserves a call. A refusal is a defect: it ends the run with its own typed error, whatever the agent declares.
+ * Reserves a call. A refusal is a defect: it ends the run with its own typed error, also when the agent does not declare it.
  *
  * @category constructors
  * @since 0.1.0

@@ -132,7 +132,7 @@ export const hang = (options: { readonly after?: string | ReadonlyArray<string> 
 })
 
 /**
- * What the model was asked in one request.
+ * One request that the model received.
  *
  * @category models
  * @since 0.1.0

@@ -294,12 +294,12 @@ describe("ModelLoop", () => {
     Effect.gen(function*() {
       const run = yield* ask("Do it all wrong")
       assert.strictEqual(run.state, "completed")
-      const told = (yield* requests).flatMap(({ prompt }) => {
+      const reported = (yield* requests).flatMap(({ prompt }) => {
         const message = prompt.content.at(-1)
         return message?.role === "tool" ? message.content : []
       })
       assert.deepStrictEqual(
-        told.map((part) => part.type === "tool-result" && part.isFailure && Object(part.result)._tag),
+        reported.map((part) => part.type === "tool-result" && part.isFailure && Object(part.result)._tag),
         ["ToolNotFoundError", "ToolParameterValidationError", "AiError"]
       )
       const results = (yield* journal(run.runId)).filter((event) => event.type === "tool_result")
@@ -335,7 +335,7 @@ describe("ModelLoop", () => {
     ]))))
 
   for (
-    const [decision, given, did, told] of [
+    const [decision, given, did, reported] of [
       ["approve", { decision: "approve" }, ["find 1", "refund 1 10"], { refunded: 10 }],
       ["edit", { decision: "edit", value: { orderId: 1, amount: 4 } }, ["find 1", "refund 1 4"], { refunded: 4 }],
       ["deny", { decision: "deny", reason: "no" }, ["find 1"], { type: "execution-denied", reason: "no" }]
@@ -351,7 +351,7 @@ describe("ModelLoop", () => {
         assert.strictEqual(run.state, "completed")
         assert.strictEqual((yield* requests).length, 3)
         assert.deepStrictEqual(yield* entries, [...did])
-        assert.deepStrictEqual((yield* lastResult)?.result, told)
+        assert.deepStrictEqual((yield* lastResult)?.result, reported)
         const events = yield* journal(runId)
         assert.strictEqual(tokens(events), "All done.")
         assert.deepStrictEqual(
@@ -574,8 +574,8 @@ describe("ModelLoop hooks", () => {
       assert.notInclude(JSON.stringify([events, run.output]), "aB3aB3")
       assert.strictEqual(tokens(events), "the key [redacted: api-key] and again [redacted: api-key].")
       assert.deepInclude(run.output, { text: tokens(events) })
-      const told = (yield* requests).at(-1)?.prompt.content.map((message) => JSON.stringify(message)).join("")
-      assert.include(told ?? "", key)
+      const reported = (yield* requests).at(-1)?.prompt.content.map((message) => JSON.stringify(message)).join("")
+      assert.include(reported ?? "", key)
       assert.deepStrictEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1))
     }).pipe(Effect.provide(TestLayer([
       ScriptedModel.calls([{ name: "refund", params: { orderId: 1, amount: 5 } }], {

@@ -32,8 +32,8 @@ const run = Effect.fnUntraced(function*(question: string, allows: (tool: string)
       })
     )
     const answer = Prompt.fromResponseParts(parts)
-    const told = results.length === 0 ? [] : [Prompt.toolMessage({ content: results })]
-    prompt = Prompt.fromMessages([...prompt.content, ...answer.content, ...told])
+    const resultMessages = results.length === 0 ? [] : [Prompt.toolMessage({ content: results })]
+    prompt = Prompt.fromMessages([...prompt.content, ...answer.content, ...resultMessages])
     const finish = parts.find((part) => part.type === "finish")
     const text = parts.map((part) => part.type === "text-delta" ? part.delta : "").join("")
     if (finish?.reason !== "tool-calls") return { text, roles: prompt.content.map(({ role }) => role) }

@@ -85,11 +85,11 @@ describe("a cancelled run", () => {
       input
     )))))
 
-  const told = gate()
+  const answering = gate()
   const endless = new FakeModel(() => ({ texts: Array.from({ length: 100_000 }, () => "x") }))
   const streaming = new StateGraph(MessagesAnnotation)
     .addNode("model", async ({ messages }) => {
-      setTimeout(told.open, 20)
+      setTimeout(answering.open, 20)
       return { messages: [await endless.invoke(messages)] }
     })
     .addEdge(START, "model")
@@ -98,7 +98,7 @@ describe("a cancelled run", () => {
   it.live("a model is stopped in the middle of its answer", () =>
     Effect.gen(function*() {
       const runId = yield* start("?")
-      yield* told.isOpen
+      yield* answering.isOpen
       yield* cancelled(runId)
       const soFar = endless.chunks
       yield* Effect.sleep("50 millis")

@@ -85,7 +85,7 @@ describe("Oidc", () => {
       yield* refused(signed({ exp: now - 60 }), "the token has expired")
       yield* refused(signed({ exp: undefined }), "the token is not valid")
       yield* refused(signed({ nbf: now + 60 }), "the token is not valid yet")
-      yield* refused(signed({ sub: undefined }), "the token names nobody")
+      yield* refused(signed({ sub: undefined }), "the token names no subject")
       yield* refused(signed({}, { typ: "logout+jwt" }), "the token is not an access token")
       yield* refused(sign(issuer, stranger), "the token is not valid")
       yield* refused(sign(issuer, { ...stranger, kid: "unheard-of" }), "the token is signed with an unknown key")

@@ -50,9 +50,9 @@ describe("a cost", () => {
         const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2, cost }
         return [Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop"), { ...Fake.usageChunk, usage }]
       }
-      const told = saying(0.25)
-      assert.strictEqual((yield* call(Fake.stream(told), undefined)).usage?.costUsd, 0.25)
-      const gateway = Fake.stream(told)
+      const frames = saying(0.25)
+      assert.strictEqual((yield* call(Fake.stream(frames), undefined)).usage?.costUsd, 0.25)
+      const gateway = Fake.stream(frames)
       const headers = { ...gateway.headers, "x-litellm-response-cost": "0.5" }
       assert.strictEqual((yield* call({ ...gateway, headers }, undefined)).usage?.costUsd, 0.5)
       for (const odd of ["free", "", " ", "-1", "Infinity"]) {

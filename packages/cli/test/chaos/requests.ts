@@ -33,7 +33,7 @@ export const post = (body: unknown, headers: Record<string, string> = {}): Reque
   headers: { "content-type": "application/json", ...headers }
 })
 
-/** The whole journal, or nothing when somebody cannot give all of it now. */
+/** The whole journal, or nothing when a node cannot give all of it now. */
 export const journalOf = async (request: (path: string) => Promise<Answer | undefined>, runId: string) => {
   const events: Array<Answer["body"]> = []
   for (let after: string | null = "0"; after !== null;) {

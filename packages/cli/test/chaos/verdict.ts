@@ -20,7 +20,7 @@ export interface Findings {
   again: number
   /**
    * Steps that an owner began after another had taken the run and committed them: it was stopped and did not know yet. Its
-   * commits are refused; that it begins cannot be told from outside of its process.
+   * commits are refused; that it begins cannot be detected from outside its process.
    */
   late: number
 }

@@ -36,7 +36,7 @@ export const followSafely = (client: HttpClient.HttpClient, limit: number): Http
       const to = new URL(location, from)
       if (from.protocol === "https:" && to.protocol !== "https:") return refuse("leads away from https")
       const next = redirected(request, response.status, to, from.origin === to.origin)
-      if (next === undefined) return refuse("leads a request with a body to somebody else")
+      if (next === undefined) return refuse("leads a request with a body to another origin")
       return Effect.andThen(discard(response), follow(next, hops + 1))
     })
   return HttpClient.makeWith(Effect.flatMap((request) => follow(request, 0)), client.preprocess)

@@ -5,7 +5,7 @@ import type { BaseMessage } from "@langchain/core/messages"
 import { Effect } from "effect"
 import type { Library } from "./library.ts"
 
-/** What the parts of one run share. */
+/** The shared state of one run's callbacks. */
 export interface Session {
   readonly library: Library
   readonly emit: (event: Event.Event, path: ReadonlyArray<string>) => Effect.Effect<void>

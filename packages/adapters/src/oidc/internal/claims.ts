@@ -19,7 +19,7 @@ export interface Names {
 export const toPrincipal = (claims: Claims, names: Names): Effect.Effect<Principal, Unauthenticated> => {
   const id = firstText(claims["sub"], claims["client_id"], claims["azp"])
   const tenant = names.tenant === undefined ? "default" : firstText(find(claims, names.tenant))
-  if (id === undefined) return refused("the token names nobody")
+  if (id === undefined) return refused("the token names no subject")
   if (tenant === undefined) return refused("the token names no tenant")
   return Effect.succeed(
     new Principal({

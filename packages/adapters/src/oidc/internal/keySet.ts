@@ -14,7 +14,7 @@ export interface KeySet {
 
 /**
  * Keeps the keys fresh. When the issuer does not answer, the last keys stay in use. Requests are at least `spacing`
- * apart, whatever callers send.
+ * apart, for any tokens that callers send.
  */
 export const make = Effect.fnUntraced(function*(metadata: Issuer.Metadata, options: {
   readonly interval: Duration.Input

@@ -1,0 +1,34 @@
+/**
+ * Refuses comments that begin with a free relative or an indefinite pronoun as their subject (What, Who, Nobody, …): a
+ * reader has to read them twice. Internal files have to begin with a `//` comment that states their job.
+ */
+import { globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { root } from "./internal/workspace.ts"
+
+/** Folders whose comments are not rewritten yet. */
+const pending = ["packages/core", "packages/protocols", "packages/stores"]
+
+const subject = /(?:^\s*(?:\/\*\*|\*|\/\/)|\s\/\/)\s+(?:What|Who|Whom|Whose|Whoever|Whatever|Nobody|Where)\b/u
+
+const files = globSync([
+  "packages/*/{src,test,typetest}/**/*.ts",
+  "examples/**/*.ts",
+  "benchmarks/**/*.ts",
+  "scripts/**/*.ts"
+], { cwd: root, exclude: ["**/node_modules", "**/dist"] }).filter((file) =>
+  !pending.some((folder) => file.startsWith(`${folder}/`))
+)
+
+const findings = files.flatMap((file) => {
+  const lines = readFileSync(join(root, file), "utf8").split("\n")
+  const isInternal = file.split("/").includes("internal")
+  return [
+    ...(isInternal && !lines[0]?.startsWith("// ") ? [`${file}: does not begin with a // comment`] : []),
+    ...lines.flatMap((line, index) => subject.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])
+  ]
+})
+
+for (const finding of findings) console.error(`words: ${finding}`)
+if (findings.length > 0) process.exitCode = 1
+else console.log(`words: ${files.length} files`)
