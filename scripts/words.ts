@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { root } from "./internal/workspace.ts"
 
 /** Folders whose comments are not rewritten yet. */
-const pending = ["packages/core", "packages/protocols", "packages/stores"]
+const pending = ["packages/core", "packages/protocols"]
 
 const subject = /(?:^\s*(?:\/\*\*|\*|\/\/)|\s\/\/)\s+(?:What|Who|Whom|Whose|Whoever|Whatever|Nobody|Where)\b/u
 

@@ -24,9 +24,9 @@ export const checkDoor = async (url: string, tokens: { readonly good: string; re
   const remaining = Number(/r=(\d+)/u.exec(answer.headers.get("ratelimit") ?? "")?.[1])
   same("calls that the limit counted", limit - remaining, done.calls + 1)
   same("a call without the role", (await call(tokens.idle)).status, 403)
-  const trail = Object(await (await ask(tokens.good, "/audit?limit=1")).json())
+  const log = Object(await (await ask(tokens.good, "/audit?limit=1")).json())
   // A start and an end for each call, and one refusal.
-  same("entries of the trail", trail.items?.[0]?.seq, 2 * (done.calls + 1) + 1)
+  same("entries of the audit log", log.items?.[0]?.seq, 2 * (done.calls + 1) + 1)
   const usage = Object(await (await ask(tokens.good, "/usage?by=model")).json())
   same("calls of a model that were paid for", usage.items?.[0]?.calls ?? 0, done.paid)
 }

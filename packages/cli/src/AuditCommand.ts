@@ -19,14 +19,14 @@ export class TrailBroken extends Schema.TaggedError<TrailBroken>()("TrailBroken"
   tenants: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `the audit trail is not whole: ${this.tenants.join(", ")}`
+    return `the audit log is not whole: ${this.tenants.join(", ")}`
   }
 }
 
 /** The store has no audit log to verify. @category errors @since 0.1.0 */
 export class NoTrail extends Schema.TaggedError<NoTrail>()("NoTrail", { store: Schema.String }) {
   override get message() {
-    return `${this.store} has no audit trail`
+    return `${this.store} has no audit log`
   }
 }
 
@@ -50,7 +50,7 @@ const signer = Flag.String("signer").pipe(
   Flag.atLeast(0)
 )
 const anchors = Flag.String("anchors").pipe(
-  Flag.withDescription("A file with what `audit heads` printed earlier: the trail has to agree with it"),
+  Flag.withDescription("A file with what `audit heads` printed earlier: the log has to agree with it"),
   Flag.optional
 )
 const tenant = Flag.String("tenant").pipe(Flag.withDescription("Default \"default\""), Flag.withDefault("default"))
@@ -191,6 +191,6 @@ const key = Command.make(
 
 /** @category commands @since 0.1.0 */
 export const command = Command.make("audit").pipe(
-  Command.withDescription("The audit trail of a store. A SQLite file belongs to one process: stop the server first"),
+  Command.withDescription("The audit log of a store. A SQLite file belongs to one process: stop the server first"),
   Command.withSubcommands([verify, heads, redact, cut, key])
 )

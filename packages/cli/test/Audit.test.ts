@@ -17,14 +17,14 @@ const audit = async (cwd: string, args: ReadonlyArray<string>, environment: Reco
 
 /** The number of entries: a run's entry is written after its caller has the answer. */
 const countIn = (cwd: string) => {
-  const database = new DatabaseSync(join(cwd, "trail.db"))
+  const database = new DatabaseSync(join(cwd, "acme.db"))
   const row = database.prepare("SELECT max(seq) AS last FROM audit").get()
   database.close()
   return Number(row?.["last"])
 }
 
 /** A server that answered three calls and was stopped. */
-const served = async (cwd: string, store = "trail.db") => {
+const served = async (cwd: string, store = "acme.db") => {
   const args = ["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store]
   const server = fastagentic(args, { cwd, env })
   try {
@@ -47,7 +47,7 @@ describe("fastagentic audit", () => {
     assert.containSubset(items, [{ seq: 1, principal: "local", action: "start", target: "agent/greeter" }])
     const last = countIn(cwd)
     assert.isAtLeast(last, 7)
-    const whole = await audit(cwd, ["verify", "--store", "trail.db"])
+    const whole = await audit(cwd, ["verify", "--store", "acme.db"])
     assert.deepStrictEqual(whole, {
       code: 0,
       stdout: [`local: whole, entries 1 to ${last}, signed up to ${last}`],
@@ -55,13 +55,13 @@ describe("fastagentic audit", () => {
     })
 
     const after = async (sql: string, args: ReadonlyArray<string> = [], environment = env) => {
-      copyFileSync(join(cwd, "trail.db"), join(cwd, "copy.db"))
+      copyFileSync(join(cwd, "acme.db"), join(cwd, "copy.db"))
       const database = new DatabaseSync(join(cwd, "copy.db"))
       database.exec(sql)
       database.close()
       const { code, stderr, stdout } = await audit(cwd, ["verify", "--store", "copy.db", ...args], environment)
       assert.strictEqual(code, stdout.length === 1 ? 0 : 1, sql)
-      assert.strictEqual(stderr, code === 0 ? "" : "fastagentic: the audit trail is not whole: local")
+      assert.strictEqual(stderr, code === 0 ? "" : "fastagentic: the audit log is not whole: local")
       return stdout.slice(1)
     }
     const change = "UPDATE audit SET body = replace(body, 'greeter', 'cleaner') WHERE seq = 3"
@@ -98,7 +98,7 @@ describe("fastagentic audit", () => {
     ])
 
     // Deleted heads are detected only with a head kept elsewhere.
-    const heads = await audit(cwd, ["heads", "--store", "trail.db"])
+    const heads = await audit(cwd, ["heads", "--store", "acme.db"])
     writeFileSync(join(cwd, "anchors"), heads.stdout.join("\n"))
     const forget = `${shorten}; DELETE FROM audit_heads`
     assert.deepStrictEqual(await after(forget), [])
@@ -117,19 +117,19 @@ describe("fastagentic audit", () => {
   it("redact and cut leave a log that verify accepts", async () => {
     const cwd = temporaryFolder()
     await served(cwd)
-    const { code } = await audit(cwd, ["redact", "local", "--tenant", "local", "--store", "trail.db"])
+    const { code } = await audit(cwd, ["redact", "local", "--tenant", "local", "--store", "acme.db"])
     assert.strictEqual(code, 0)
     const { items } = await served(cwd)
     assert.strictEqual(items[0].principal, null)
     assert.containSubset(items, [{ principal: "cli", action: "redact" }])
     assert.strictEqual(items.at(-1).principal, "local")
-    assert.strictEqual((await audit(cwd, ["verify", "--store", "trail.db"])).code, 0)
+    assert.strictEqual((await audit(cwd, ["verify", "--store", "acme.db"])).code, 0)
     const count = countIn(cwd)
-    const cut = await audit(cwd, ["cut", "--older-than", "0 days", "--store", "trail.db"])
+    const cut = await audit(cwd, ["cut", "--older-than", "0 days", "--store", "acme.db"])
     assert.deepStrictEqual(cut.stdout, [`local: entries up to ${count} are gone`])
     const rest = await served(cwd)
     assert.strictEqual(rest.items[0].seq, count + 1)
-    const verdict = await audit(cwd, ["verify", "--store", "trail.db"])
+    const verdict = await audit(cwd, ["verify", "--store", "acme.db"])
     const last = countIn(cwd)
     assert.deepStrictEqual(verdict.stdout, [
       `local: whole, entries ${count + 1} to ${last}, signed up to ${last}`
@@ -140,7 +140,7 @@ describe("fastagentic audit", () => {
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, "none.db"), "")
     const empty = await audit(cwd, ["verify", "--store", "none.db"])
-    assert.deepInclude(empty, { code: 2, stderr: "fastagentic: none.db has no audit trail" })
+    assert.deepInclude(empty, { code: 2, stderr: "fastagentic: none.db has no audit log" })
     const odd = await audit(cwd, ["verify", "--store", "none.db"], { FASTAGENTIC_AUDIT_KEY: "sesame" })
     assert.strictEqual(odd.code, 2)
     assert.match(odd.stderr, /^fastagentic: [^\n]+$/u)

@@ -42,8 +42,8 @@ describe("a flood of refusals", () => {
       assert.deepStrictEqual([...statuses].sort(([a], [b]) => a - b), [[200, 1], [401, 300], [403, 330], [429, 200]])
 
       const audit = Context.get(lasting, Audit.Audit)
-      const trail = yield* audit.page({ tenant: "acme", after: 0, limit: 1_000 })
-      const refused = trail.filter(({ decision }) => decision !== "allowed" && decision !== "completed")
+      const entries = yield* audit.page({ tenant: "acme", after: 0, limit: 1_000 })
+      const refused = entries.filter(({ decision }) => decision !== "allowed" && decision !== "completed")
       const countsOf = (principal: string) => {
         const entries = refused.filter((entry) => entry.principal === principal)
         return [entries.length, entries.reduce((sum, { count = 1 }) => sum + count, 0), entries.at(-1)?.count]

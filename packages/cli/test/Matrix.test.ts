@@ -143,8 +143,8 @@ const newTrace = () => globalThis.crypto.randomUUID().replaceAll("-", "")
 /** The audit entries of one trace, once the expected ones are there. */
 const decisions = Effect.fn(function*({ audit }: Served, traceId: string, [wanted, rule]: NonNullable<Case["audit"]>) {
   for (let tries = 0;; tries++) {
-    const trail = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 10_000 }))
-    const found = trail.filter((entry) => entry.traceId === traceId)
+    const entries = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 10_000 }))
+    const found = entries.filter((entry) => entry.traceId === traceId)
     const isThere = found.some((entry) => entry.decision === wanted && entry.rule === rule)
     if (isThere || tries > 100) return found.map((entry) => [entry.decision, entry.rule].join(" ").trim())
     yield* Effect.sleep("10 millis")
@@ -366,7 +366,7 @@ describe("one door on standard input", () => {
       }
       for (const who of speakers) {
         const { ask, isDone, url } = yield* startStdio(`key-of-${who}`)
-        const trail = async (traceId: string) => {
+        const auditOf = async (traceId: string) => {
           const { body } = await Transports.request(`${url}/audit?limit=200`, {
             headers: { "x-api-key": "key-of-lead" }
           })
@@ -388,7 +388,7 @@ describe("one door on standard input", () => {
             same(`${cell} / rule`, rule, one.rule)
             same(`${cell} / work done`, isDone(mark), one.tag === "completed")
             if (one.audit === undefined) continue
-            const said = await trail(traceId)
+            const said = await auditOf(traceId)
             if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
           }
           if (who === "ann") {

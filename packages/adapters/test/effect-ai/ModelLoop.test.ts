@@ -170,10 +170,10 @@ const journal = Effect.fnUntraced(function*(runId: string) {
 const tokens = (events: ReadonlyArray<Event.Event>) =>
   events.map((event) => event.type === "token" ? event.data.delta : "").join("")
 
-const answer = Effect.fnUntraced(function*(runId: string, given: Interrupt.Answer) {
+const answer = Effect.fnUntraced(function*(runId: string, decision: Interrupt.Answer) {
   const runtime = yield* Runtime.Runtime
   const open = (yield* runtime.interrupts(caller, runId)).find(({ state }) => state === "open")
-  yield* runtime.answer(caller, runId, open?.id ?? "", given)
+  yield* runtime.answer(caller, runId, open?.id ?? "", decision)
   return yield* settle(runId)
 })
 
@@ -335,7 +335,7 @@ describe("ModelLoop", () => {
     ]))))
 
   for (
-    const [decision, given, did, reported] of [
+    const [decision, reply, did, reported] of [
       ["approve", { decision: "approve" }, ["find 1", "refund 1 10"], { refunded: 10 }],
       ["edit", { decision: "edit", value: { orderId: 1, amount: 4 } }, ["find 1", "refund 1 4"], { refunded: 4 }],
       ["deny", { decision: "deny", reason: "no" }, ["find 1"], { type: "execution-denied", reason: "no" }]
@@ -347,7 +347,7 @@ describe("ModelLoop", () => {
         assert.strictEqual((yield* settle(runId)).state, "suspended")
         const [open] = yield* (yield* Runtime.Runtime).interrupts(caller, runId)
         assert.deepInclude(open, { tool: "refund", arguments: { orderId: 1, amount: 10 }, kind: "approval" })
-        const run = yield* answer(runId, given)
+        const run = yield* answer(runId, reply)
         assert.strictEqual(run.state, "completed")
         assert.strictEqual((yield* requests).length, 3)
         assert.deepStrictEqual(yield* entries, [...did])

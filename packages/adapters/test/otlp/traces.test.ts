@@ -8,7 +8,7 @@ type Span = TraceData["resourceSpans"][number]["scopeSpans"][number]["spans"][nu
 
 const text = (key: string, stringValue: string) => ({ key, value: { stringValue } })
 
-const span = (over: Partial<Span>): Span => ({
+const span = (fields: Partial<Span>): Span => ({
   traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
   spanId: "00f067aa0ba902b7",
   parentSpanId: undefined,
@@ -23,7 +23,7 @@ const span = (over: Partial<Span>): Span => ({
   status: { code: 0 },
   links: [],
   droppedLinksCount: 0,
-  ...over
+  ...fields
 })
 
 const of = (spans: Array<Span>): TraceData => ({

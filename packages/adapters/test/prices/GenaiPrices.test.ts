@@ -43,8 +43,8 @@ describe("GenaiPrices", () => {
       const named = Effect.all([cost("gpt-4.1-mini", "openai"), cost("own", "acme")])
       assert.deepStrictEqual(yield* Effect.provide(named, Layer.provide(GenaiPrices.layerConfig, config)), [7, 3])
       const overrides = { own: { input: 1, output: 0 }, "acme/own": { input: 2, output: 0 } }
-      const given = GenaiPrices.layer({ filename, overrides })
-      assert.deepStrictEqual(yield* Effect.provide(named, given), [7, 2])
+      const inCode = GenaiPrices.layer({ filename, overrides })
+      assert.deepStrictEqual(yield* Effect.provide(named, inCode), [7, 2])
     })
   })
 

@@ -62,10 +62,10 @@ const storm = async (nodes: ReadonlyArray<Node>, options: Options) => {
   const passed = (seconds: number) => performance.now() - startedAt > seconds * 1_000
   const asking = makeRandom(options.seed + 1)
   let done = false
-  const over = () => done || passed(options.seconds)
-  const striking = [kill(nodes, makeRandom(options.seed), blows, over)]
+  const finished = () => done || passed(options.seconds)
+  const striking = [kill(nodes, makeRandom(options.seed), blows, finished)]
   // With one process, a stop only delays its runs.
-  if (nodes.length > 1) striking.push(stop(nodes, makeRandom(options.seed + 2), blows, over))
+  if (nodes.length > 1) striking.push(stop(nodes, makeRandom(options.seed + 2), blows, finished))
   const arrivals: Array<Arrival> = []
   let next = 0
   const traveller = async () => {
