@@ -17,12 +17,14 @@ import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
+import * as StoreCommand from "./StoreCommand.ts"
 
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
   Command.withSubcommands([
     RunCommand.command,
     RunsCommand.command,
+    StoreCommand.command,
     ApprovalsCommand.command,
     CheckCommand.command,
     KeysCommand.command,

@@ -13,6 +13,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as HttpServer from "effect/http/HttpServer"
 import * as AppFile from "./AppFile.ts"
+import * as BackupSocket from "./BackupSocket.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
@@ -102,11 +103,22 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const store = yield* Store.parse(place, options.engine)
     if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
     const retention = Layer.provide(Retention.layer(yield* RetentionFlag.parse(options.retention)), store.layer)
+    const backups = store.file === undefined || store.file === ":memory:"
+      ? Layer.empty
+      : Layer.provide(BackupSocket.layer(store.file), store.layer)
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
     const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, runnable.handlers)
     const budget = Layer.provide(Budget.layer, counted)
     // The app's own layer comes last, so that it overrides the defaults.
-    const services = Layer.mergeAll(Defaults.layerOpen, auth, budget, store.layer, retention, runnable.handlers)
+    const services = Layer.mergeAll(
+      Defaults.layerOpen,
+      auth,
+      budget,
+      store.layer,
+      retention,
+      backups,
+      runnable.handlers
+    )
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
     const overStdio = McpStdio.run({ credentials: yield* environment })
     if (options.mode === "stdio") {

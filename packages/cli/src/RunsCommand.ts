@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Retention, RunRecord, type RunStore } from "@fastagentic/core"
+import { SqliteFile } from "@fastagentic/stores/sqlite"
 import { Clock, Console, Duration, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -81,6 +82,15 @@ const sweepBlobs = Effect.fnUntraced(function*(writtenBefore: number, dryRun: bo
   yield* Console.log(`${what} ${dryRun ? "would be removed" : "removed"}`)
 })
 
+/** A SQLite file becomes shorter; databases look after themselves. */
+const giveRoomBack = Effect.flatMap(
+  Effect.serviceOption(SqliteFile.SqliteFile),
+  Option.match({
+    onNone: () => Effect.void,
+    onSome: ({ shrink }) => Effect.asVoid(shrink({ keep: 0, most: Infinity }))
+  })
+)
+
 const prune = Command.make(
   "prune",
   flags,
@@ -97,6 +107,7 @@ const prune = Command.make(
       }
       if (compactedBefore !== undefined) yield* compact(compactedBefore, dryRun)
       if (writtenBefore !== undefined) yield* sweepBlobs(writtenBefore, dryRun)
+      if (!dryRun) yield* giveRoomBack
     })
     yield* Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(work, context)))
   })

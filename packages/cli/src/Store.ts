@@ -69,6 +69,8 @@ export type Engine = "local" | "cluster"
 export interface Store {
   /** The name of the store without its password, for printing and logging. */
   readonly shown: string
+  /** The path of a SQLite file. */
+  readonly file?: string
   /** Whether the store keeps data over a restart. */
   readonly lasts: boolean
   /** Whether the store may contain data; a server is asked when its layer is built. */
@@ -98,7 +100,7 @@ export const parse = (
     const blobs = blobsOf(value)
     const layer = Layer.provideMerge(blobs, sqlite(value, spread))
     const reading = Layer.provide(blobs, sqliteReading(value))
-    return Effect.succeed({ shown: value, lasts: true, isThere: () => existsSync(value), layer, reading })
+    return Effect.succeed({ shown: value, file: value, lasts: true, isThere: () => existsSync(value), layer, reading })
   }
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
@@ -131,6 +133,13 @@ export const existing = (value: string): Effect.Effect<Store, UnknownStore | Eng
 export const flag = (name: string): Flag.Flag<string> =>
   Flag.String(name).pipe(
     Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
+    Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
+  )
+
+/** The flag of a command that may be called while the server of a file runs. @category constructors @since 0.1.0 */
+export const fileFlag = (name: string): Flag.Flag<string> =>
+  Flag.String(name).pipe(
+    Flag.withDescription("The SQLite file, whether its server runs or not"),
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
   )
 

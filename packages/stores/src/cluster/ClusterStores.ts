@@ -11,6 +11,7 @@ import { freshLayer } from "../internal/freshLayer.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import * as Sqlite from "../sqlite/Sqlite.ts"
 import * as SqliteClient from "../sqlite/SqliteClient.ts"
+import * as SqliteFile from "../sqlite/SqliteFile.ts"
 import * as ClusterEngine from "./ClusterEngine.ts"
 
 /**
@@ -30,8 +31,11 @@ export interface PostgresOptions extends Postgres.Options {
  */
 export const layerSqlite = (
   options: Omit<SqliteClient.Options, "readonly" | "exclusive">
-): Layer.Layer<Sqlite.Stores, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  Layer.mergeAll(Sqlite.layerNoClient, ClusterEngine.layerEmbedded).pipe(
+): Layer.Layer<
+  Sqlite.Stores | SqliteFile.SqliteFile,
+  Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked
+> =>
+  Layer.mergeAll(Sqlite.layerNoClient, ClusterEngine.layerEmbedded, SqliteFile.layerShrinking).pipe(
     Layer.provide(SqliteClient.layer({ ...options, exclusive: true })),
     freshLayer
   )

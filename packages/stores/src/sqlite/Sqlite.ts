@@ -19,6 +19,7 @@ import * as SqliteApiKeys from "./SqliteApiKeys.ts"
 import * as SqliteAudit from "./SqliteAudit.ts"
 import * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
 import * as SqliteClient from "./SqliteClient.ts"
+import * as SqliteFile from "./SqliteFile.ts"
 import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
 import * as SqliteScheduleStore from "./SqliteScheduleStore.ts"
@@ -63,5 +64,11 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
  */
 export const layer = (
   options: Omit<SqliteClient.Options, "readonly">
-): Layer.Layer<Stores, Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked> =>
-  freshLayer(Layer.provide(layerNoClient, SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true })))
+): Layer.Layer<
+  Stores | SqliteFile.SqliteFile,
+  Config.ConfigError | MigrationError | SqlError | SqliteClient.SqliteLocked
+> =>
+  Layer.merge(layerNoClient, SqliteFile.layerShrinking).pipe(
+    Layer.provide(SqliteClient.layer({ ...options, exclusive: options.exclusive ?? true })),
+    freshLayer
+  )

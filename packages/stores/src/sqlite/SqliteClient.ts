@@ -3,14 +3,18 @@
  *
  * @since 0.1.0
  */
-import { Config, type Duration, Effect, Layer, type Scope, Semaphore } from "effect"
+import { Config, Context, type Duration, Effect, Layer, type Scope, Semaphore } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
+import type { DatabaseSync } from "node:sqlite"
+import { makeBackup } from "./internal/backup.ts"
 import { makeConnection } from "./internal/connection.ts"
 import { SqliteLocked } from "./internal/locked.ts"
 import { openDatabase } from "./internal/openDatabase.ts"
+import { makeShrink } from "./internal/shrink.ts"
+import { SqliteFile } from "./SqliteFile.ts"
 
 export { SqliteLocked }
 
@@ -58,30 +62,41 @@ export interface Options {
  */
 export const make: (
   options: Options
-) => Effect.Effect<SqlClient.SqlClient, SqlError | SqliteLocked, Scope.Scope | Reactivity.Reactivity> = Effect
-  .fnUntraced(function*(options) {
-    const database = yield* openDatabase(options)
-    return yield* SqlClient.make({
-      ...SqlClient.makeSqliteAcquirers({
-        connection: Effect.succeed(makeConnection(database, options.statementCacheSize ?? 256)),
-        semaphore: yield* Semaphore.make(1),
-        isTransaction: () => database.isTransaction
-      }),
-      compiler: Statement.makeCompilerSqlite(),
-      driver: "node-sqlite",
-      prepareTransactionControls: true,
-      beginTransaction: "BEGIN IMMEDIATE",
-      releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
-      spanAttributes: [...Object.entries(options.spanAttributes ?? {}), ["db.system.name", "sqlite"]]
-    })
+) => Effect.Effect<SqlClient.SqlClient, SqlError | SqliteLocked, Scope.Scope | Reactivity.Reactivity> = (options) =>
+  Effect.flatMap(openDatabase(options), (database) => makeClient(database, options))
+
+const makeClient = Effect.fnUntraced(function*(database: DatabaseSync, options: Options) {
+  return yield* SqlClient.make({
+    ...SqlClient.makeSqliteAcquirers({
+      connection: Effect.succeed(makeConnection(database, options.statementCacheSize ?? 256)),
+      semaphore: yield* Semaphore.make(1),
+      isTransaction: () => database.isTransaction
+    }),
+    compiler: Statement.makeCompilerSqlite(),
+    driver: "node-sqlite",
+    prepareTransactionControls: true,
+    beginTransaction: "BEGIN IMMEDIATE",
+    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
+    spanAttributes: [...Object.entries(options.spanAttributes ?? {}), ["db.system.name", "sqlite"]]
   })
+})
+
+const makeContext = Effect.fnUntraced(function*(options: Options) {
+  const database = yield* openDatabase(options)
+  const sql = yield* makeClient(database, options)
+  return Context.make(SqlClient.SqlClient, sql).pipe(
+    Context.add(SqliteFile, { copyTo: makeBackup(database), shrink: makeShrink(sql) })
+  )
+})
 
 /**
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlError | SqliteLocked> =>
-  Layer.effect(SqlClient.SqlClient, make(options)).pipe(Layer.provide(Reactivity.layer))
+export const layer = (
+  options: Options
+): Layer.Layer<SqlClient.SqlClient | SqliteFile, SqlError | SqliteLocked> =>
+  Layer.effectContext(makeContext(options)).pipe(Layer.provide(Reactivity.layer))
 
 /**
  * @category layers
@@ -89,5 +104,5 @@ export const layer = (options: Options): Layer.Layer<SqlClient.SqlClient, SqlErr
  */
 export const layerConfig = (
   config: Config.Wrap<Options>
-): Layer.Layer<SqlClient.SqlClient, Config.ConfigError | SqlError | SqliteLocked> =>
-  Layer.effect(SqlClient.SqlClient, Effect.flatMap(Config.unwrap(config), make)).pipe(Layer.provide(Reactivity.layer))
+): Layer.Layer<SqlClient.SqlClient | SqliteFile, Config.ConfigError | SqlError | SqliteLocked> =>
+  Layer.effectContext(Effect.flatMap(Config.unwrap(config), makeContext)).pipe(Layer.provide(Reactivity.layer))

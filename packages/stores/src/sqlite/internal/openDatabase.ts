@@ -10,6 +10,7 @@ import { SqliteLocked } from "./locked.ts"
 
 const MAX_BUSY_TIMEOUT = 2 ** 31 - 1
 const EXCLUSIVE_WAIT_MILLIS = 250
+const SMALL_BYTES = 64 * 1_048_576
 
 /** Opens a database and closes it with the scope. */
 export const openDatabase = (
@@ -66,14 +67,25 @@ const openOnce = (options: Options, busyTimeout: number): DatabaseSync => {
   try {
     // Only a locking mode set before the first access covers the write-ahead log.
     if (options.exclusive === true) database.exec("PRAGMA locking_mode=EXCLUSIVE")
-    if (options.readonly !== true) database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    // A new file can give room back: that has to be said before anything is written.
+    if (options.readonly !== true) {
+      database.exec("PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    }
     database.exec(options.exclusive === true ? "BEGIN EXCLUSIVE; COMMIT" : "SELECT 1 FROM sqlite_schema")
+    if (options.exclusive === true && options.readonly !== true) rewriteSmall(database)
     database.exec(`PRAGMA busy_timeout=${busyTimeout}`)
     return database
   } catch (cause) {
     database.close()
     throw cause
   }
+}
+
+/** A small file of a version that could not give room back is written anew once; that takes well under a second. */
+const rewriteSmall = (database: DatabaseSync): void => {
+  const pragma = (name: string) => Number(database.prepare(`PRAGMA ${name}`).get()?.[name])
+  if (pragma("auto_vacuum") !== 0 || pragma("page_count") * pragma("page_size") > SMALL_BYTES) return
+  database.exec("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
 }
 
 const openError = (filename: string, cause: unknown): SqlError.SqlError | SqliteLocked => {
