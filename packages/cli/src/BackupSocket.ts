@@ -60,7 +60,7 @@ const answer = (copyTo: SqliteFile.SqliteFile["Service"]["copyTo"], text: string
     Effect.flatMap((reply) => Effect.orDie(Schema.encodeEffect(Answer)(reply)))
   )
 
-/** What a process that was killed has left there is nobody's: the file is this server's. */
+/** Removes the socket that a killed process has left: only the server that holds the file gets here. */
 const listen = (path: string, onRequest: (socket: Socket, text: string) => void) =>
   Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createServer>, Error>((resume) => {
