@@ -5,7 +5,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { App, Audit, Budget, Fusion, RateLimit, RunError, RunStore } from "@fastagentic/core"
-import { Auth, Runtime } from "@fastagentic/core"
+import { Auth, Runtime, Timings } from "@fastagentic/core"
 import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { HttpProtocol } from "@fastagentic/protocols/http"
 import { McpProtocol } from "@fastagentic/protocols/mcp"
@@ -29,7 +29,7 @@ export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
 }
 
 /** A server without authentication must listen on loopback. @category errors @since 0.1.0 */
-export class InsecureBind extends Schema.TaggedError<InsecureBind>()("OpenToTheWorld", { host: Schema.String }) {
+export class InsecureBind extends Schema.TaggedError<InsecureBind>()("InsecureBind", { host: Schema.String }) {
   override get message() {
     return `without an auth layer the server binds to a loopback address only, not to ${this.host}`
   }
@@ -80,7 +80,7 @@ const listen = (host: string, port: number) =>
   NodeHttpServer.layer(() => createServer(), {
     host,
     port,
-    gracefulShutdownTimeout: "5 seconds",
+    gracefulShutdownTimeout: Timings.graceMillis,
     // The route refuses frames over 1 MiB; this only limits what a socket buffers before it is closed.
     websocket: { maxPayload: 4 * 1_048_576 }
   }).pipe(

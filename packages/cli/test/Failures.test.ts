@@ -9,7 +9,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Node } from "./chaos/nodes.ts"
-import { type Answer, ask, journalOf, post } from "./chaos/requests.ts"
+import { type Answer, ask, eventsOf, post } from "./chaos/requests.ts"
 import { temporaryFolder } from "./process.ts"
 
 const withNodes = async (
@@ -47,7 +47,7 @@ const becomes = async (node: Node | undefined, runId: string, is: (run: Answer["
 const completed = (run: Answer["body"]) => run.state === "completed"
 
 const journal = async (node: Node | undefined, runId: string) => {
-  const events = await journalOf((path) => ask(node?.url, path), runId) ?? []
+  const events = await eventsOf((path) => ask(node?.url, path), runId) ?? []
   assert.deepStrictEqual(events.map(({ seq }) => seq), events.map((_, index) => index + 1))
   return events
 }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as core from "@fastagentic/core"
 import { Schema } from "effect"
 
-/** What others build on. A change here is a change for them. */
+/** The names and messages that users build on. A change here is a change for them. */
 describe("Pins", () => {
   it("the modules of core, to which others may be added", () => {
     assert.includeMembers(Object.keys(core), [

@@ -58,7 +58,7 @@ export const journal = Effect.fnUntraced(function*(runId: string) {
   return (yield* Stream.runCollect(pages)).flatMap((page) => page.events)
 })
 
-/** What a run has journaled, as `type` or as `type detail`. */
+/** The journal of a run, as `type` or as `type detail`. */
 export const told = (events: ReadonlyArray<Event.RunEvent>) =>
   events.map((event) => {
     switch (event.type) {

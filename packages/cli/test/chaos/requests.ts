@@ -34,7 +34,7 @@ export const post = (body: unknown, headers: Record<string, string> = {}): Reque
 })
 
 /** The whole journal, or nothing when a node cannot give all of it now. */
-export const journalOf = async (request: (path: string) => Promise<Answer | undefined>, runId: string) => {
+export const eventsOf = async (request: (path: string) => Promise<Answer | undefined>, runId: string) => {
   const events: Array<Answer["body"]> = []
   for (let after: string | null = "0"; after !== null;) {
     const page = await request(`/runs/${runId}/events?after=${after}`)

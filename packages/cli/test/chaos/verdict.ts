@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { type Answer, journalOf } from "./requests.ts"
+import { type Answer, eventsOf } from "./requests.ts"
 
 /** The begin of a step, as seen from outside. */
 interface Begun {
@@ -59,7 +59,7 @@ export const examineRun = async (
   begun: ReadonlyArray<Begun>
 ): Promise<Findings | undefined> => {
   const run = await request(`/runs/${runId}`)
-  const events = await journalOf(request, runId)
+  const events = await eventsOf(request, runId)
   if (run?.status !== 200 || events === undefined) return undefined
   return examine(events, run.body.seq, begun.filter((one) => one.runId === runId))
 }

@@ -42,7 +42,7 @@ export interface DeclaredError {
   readonly status: number
 }
 
-/** What agents and tools have in common: something that can be called and becomes a run. @category models @since 0.1.0 */
+/** The common form of agents and tools: a declaration that can be called and becomes a run. @category models @since 0.1.0 */
 export interface Callable {
   readonly kind: "agent" | "tool"
   readonly identifier: string
@@ -50,7 +50,7 @@ export interface Callable {
   readonly scopes: ReadonlyArray<string>
   readonly durable: boolean
   readonly threads: Agent.Threads
-  /** What has to hold before a queued run starts; absent when nothing has to. */
+  /** The conditions under which a queued run starts; absent when there are none. */
   readonly limits: Limits | undefined
   readonly payload: Shape
   readonly success: Shape

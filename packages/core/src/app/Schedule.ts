@@ -9,7 +9,7 @@ import type { AnySchema, PayloadSchema } from "./Agent.ts"
 const TypeId = "~@fastagentic/core/Schedule"
 
 /**
- * What becomes of ticks that were missed, more than half a minute late: no run, a run for the last of them, or a run for
+ * The policy for ticks that were missed by more than half a minute: no run, a run for the last of them, or a run for
  * each of the last 100.
  *
  * @category models
@@ -18,7 +18,7 @@ const TypeId = "~@fastagentic/core/Schedule"
 export type Missed = "skip" | "once" | "all"
 
 /**
- * What becomes of a tick whose schedule still has a run that has not ended: nothing, it waits for the end of that run, or it
+ * The policy for a tick whose schedule still has an unfinished run: it is skipped, it waits for the end of that run, or it
  * starts its run beside it.
  *
  * @category models

@@ -59,7 +59,7 @@ export const Recorded = Schema.Struct({
 export type Recorded = typeof Recorded.Type
 
 /**
- * A page of a tenant's trail: with `after` the entries that follow that number, oldest first; otherwise those below
+ * A page of a tenant's audit log: with `after` the entries that follow that number, oldest first; otherwise those below
  * `before`, newest first.
  *
  * @category models
@@ -72,7 +72,7 @@ export interface Query {
   readonly limit: number
 }
 
-/** Whom to forget, and who says so. @category models @since 0.1.0 */
+/** The principal to forget, and the one who requested it. @category models @since 0.1.0 */
 export interface Redaction {
   readonly tenant: string
   readonly principal: string
@@ -107,7 +107,7 @@ export const layerMemory: Layer.Layer<Audit> = Layer.sync(Audit, () => {
       next = (next + 1) % capacity
     })
 
-  const trail = (tenant: string) =>
+  const entriesOf = (tenant: string) =>
     [...ring.slice(next), ...ring.slice(0, next)].filter((entry) => entry.tenant === tenant)
 
   return {
@@ -115,8 +115,8 @@ export const layerMemory: Layer.Layer<Audit> = Layer.sync(Audit, () => {
     page: ({ after, before = Infinity, limit, tenant }) =>
       Effect.sync(() =>
         after === undefined
-          ? trail(tenant).filter(({ seq }) => seq < before).reverse().slice(0, limit)
-          : trail(tenant).filter(({ seq }) => seq > after && seq < before).slice(0, limit)
+          ? entriesOf(tenant).filter(({ seq }) => seq < before).reverse().slice(0, limit)
+          : entriesOf(tenant).filter(({ seq }) => seq > after && seq < before).slice(0, limit)
       ),
     redact: Effect.fnUntraced(function*({ by, principal, tenant, traceId }) {
       let found = 0
@@ -126,8 +126,8 @@ export const layerMemory: Layer.Layer<Audit> = Layer.sync(Audit, () => {
         ring[index] = { ...kept, principal: null }
         found = 1
       }
-      const about = { action: "redact", target: "principal", decision: "allowed", traceId }
-      if (found > 0) yield* record({ at: yield* Clock.currentTimeMillis, tenant, principal: by, ...about })
+      const fields = { action: "redact", target: "principal", decision: "allowed", traceId }
+      if (found > 0) yield* record({ at: yield* Clock.currentTimeMillis, tenant, principal: by, ...fields })
       return found
     })
   }

@@ -1,5 +1,5 @@
 /**
- * The audit trail over a log: each entry carries the hash of everything before it in its tenant, who acted is sealed
+ * The audit log over a log: each entry carries the hash of everything before it in its tenant, who acted is sealed
  * with a key that can be destroyed, and heads of the chain are signed.
  *
  * @since 0.1.0
@@ -49,7 +49,7 @@ export const make = Effect.gen(function*() {
       })
       const keys = yield* keysIn(log, tenant, links)
       return yield* Effect.forEach(links, (link) => unseal(link, keys)).pipe(
-        Effect.mapError((cause) => new StoreUnavailable({ operation: "read the audit trail", cause })),
+        Effect.mapError((cause) => new StoreUnavailable({ operation: "read the audit log", cause })),
         Effect.provideContext(crypto)
       )
     }),
@@ -58,8 +58,8 @@ export const make = Effect.gen(function*() {
       const at = yield* Clock.currentTimeMillis
       // First the entry, then the deed: a key that is gone without an entry looks like tampering.
       for (const { id } of keys) {
-        const about = { action: "redact", target: `principal/${id}`, decision: "allowed" }
-        yield* writer.record({ at, tenant, principal: by, ...about, traceId })
+        const fields = { action: "redact", target: `principal/${id}`, decision: "allowed" }
+        yield* writer.record({ at, tenant, principal: by, ...fields, traceId })
       }
       writer.forget(tenant, principal)
       yield* log.destroyKeys(tenant, principal)
@@ -69,7 +69,7 @@ export const make = Effect.gen(function*() {
 })
 
 /**
- * The trail over whatever log is there. `FASTAGENTIC_AUDIT_KEY` is the private key that heads are signed with,
+ * The audit log over whatever log is there. `FASTAGENTIC_AUDIT_KEY` is the private key that heads are signed with,
  * `FASTAGENTIC_AUDIT_RETENTION` ("365 days") how long entries are kept.
  *
  * @category layers

@@ -21,7 +21,7 @@ export interface Link extends ChainHead {
   readonly body: string
 }
 
-/** What opens the sealed part of the entries of one principal. @category models @since 0.1.0 */
+/** The key that opens the sealed part of the entries of one principal. @category models @since 0.1.0 */
 export const SubjectKey = Schema.Struct({
   id: Schema.String,
   subject: Schema.String,
@@ -83,7 +83,7 @@ export class AuditLog extends Context.Service<AuditLog, {
    * once.
    */
   readonly append: (appends: ReadonlyArray<Append>) => Effect.Effect<ReadonlyArray<ChainHead>, StoreUnavailable>
-  /** Where the chain ends, as the last append said. */
+  /** The end of the chain, as the last append reported it. */
   readonly place: (tenant: string) => Effect.Effect<ChainHead, StoreUnavailable>
   readonly links: (range: Range) => Effect.Effect<ReadonlyArray<Link>, StoreUnavailable>
   readonly tenants: Effect.Effect<ReadonlyArray<string>, StoreUnavailable>

@@ -15,7 +15,7 @@ const PAGE = 1_000
 const DAY = 86_400_000
 
 /**
- * Cuts off what a tenant's trail has from before a time, and says how far. It stops at the first entry that is younger,
+ * Cuts off what a tenant's audit log has from before a time, and says how far. It stops at the first entry that is younger,
  * and at one that cannot be read.
  *
  * @category combinators
@@ -76,7 +76,7 @@ export const layerConfig: Layer.Layer<never, Config.ConfigError, AuditLog | Audi
         Layer.effectDiscard(Effect.forkScoped(Effect.forever(
           Effect.sleep("10 minutes").pipe(
             Effect.andThen(cutAll(keep)),
-            Effect.catchCause((cause) => Effect.logError("The audit trail could not be cut", cause))
+            Effect.catchCause((cause) => Effect.logError("The audit log could not be cut", cause))
           )
         )))
     })

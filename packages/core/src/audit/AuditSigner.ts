@@ -8,7 +8,7 @@ import * as Signature from "effect/crypto/Signature"
 import * as Hex from "effect/encoding/Hex"
 import type { Head } from "./AuditLog.ts"
 
-/** What a head says; its signature is made over this and the tenant. @category models @since 0.1.0 */
+/** The content of a head; its signature covers this and the tenant. @category models @since 0.1.0 */
 export type Statement = Omit<Head, "signer" | "signature">
 
 /** @category services @since 0.1.0 */

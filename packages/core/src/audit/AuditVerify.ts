@@ -1,5 +1,5 @@
 /**
- * Proof that an audit trail is what was written: every entry is there, in its place and unchanged.
+ * Proof that an audit log is what was written: every entry is there, in its place and unchanged.
  *
  * @since 0.1.0
  */
@@ -13,7 +13,7 @@ import { decodeBody, hashOf } from "./internal/auditBody.ts"
 import { keyIdsIn, keysIn } from "./internal/auditKeys.ts"
 
 /**
- * What is wrong, and with which entries: `seq` to `to`.
+ * A fault in the audit log, and its entries: `seq` to `to`.
  *
  * @category models
  * @since 0.1.0
@@ -26,7 +26,7 @@ export interface Finding {
 }
 
 /**
- * What was found in the trail of a tenant, whose entries `from` to `to` were looked at. `signedTo` is the last one that
+ * The findings about a tenant's audit log, whose entries `from` to `to` were read. `signedTo` is the last one that
  * a signature covers; of more than 100 findings the first 100 are here.
  *
  * @category models
@@ -44,7 +44,7 @@ const PAGE = 1_000
 const FINDINGS = 100
 
 /**
- * Checks the trail of one tenant.
+ * Checks the audit log of one tenant.
  *
  * **Details**
  *
@@ -53,7 +53,7 @@ const FINDINGS = 100
  *
  * **Gotchas**
  *
- * Who can write to the store can take away what no signed head covers, and, without `anchors`, the newest heads with it.
+ * A person who can write to the store can remove entries that no signed head covers, and, without `anchors`, the newest heads too.
  *
  * @category combinators
  * @since 0.1.0

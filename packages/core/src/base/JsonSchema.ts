@@ -13,7 +13,7 @@ const toJsonObject = Schema.decodeUnknownSync(JsonObject)
 /**
  * A self-contained JSON Schema of what a schema looks like on the wire: the root is inlined, the rest is in `$defs`.
  *
- * What comes in is closed, a field that is not declared is an error; what goes out is open, so that fields can be added.
+ * Inputs are closed: an undeclared field is an error. Outputs are open, so that fields can be added.
  * Throws for a schema that has no JSON form.
  *
  * @category conversions

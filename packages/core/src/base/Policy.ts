@@ -17,16 +17,16 @@ export const Scopes = Context.Reference<ReadonlyArray<string>>("@fastagentic/cor
 })
 
 /**
- * What an approval of a tool's call is about: who may give it, how much is at stake, which rule asks for it, and how long
+ * The terms of an approval of a tool's call: who may give it, how much is at stake, which rule asks for it, and how long
  * it may take.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ApprovalOptions {
-  /** Who decides: callers of the tenant that hold these scopes, whoever's run it is. */
+  /** The approvers: callers of the tenant that hold these scopes, for every owner's runs. */
   readonly scopes?: ReadonlyArray<string>
-  /** Nobody approves what they have asked for themselves. */
+  /** Callers cannot approve their own requests. */
   readonly notRequester?: boolean
   readonly risk?: "low" | "medium" | "high"
   readonly rule?: string

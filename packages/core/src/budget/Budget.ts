@@ -7,6 +7,7 @@
 import { Context, Duration, Effect, Layer } from "effect"
 import type { FusionError } from "../app/Fusion.ts"
 import { checkLimits } from "../app/internal/checkLimits.ts"
+import * as Timings from "../base/Timings.ts"
 import type { Event, Usage } from "../run/Event.ts"
 import type { Interrupt, Request, Resolution } from "../run/Interrupt.ts"
 import type { Principal } from "../run/Principal.ts"
@@ -17,7 +18,7 @@ import { makeBudgetService } from "./internal/budgetService.ts"
 import { Prices } from "./Prices.ts"
 
 /**
- * Whose spending is counted together: `tree` is a run with all that it delegates, `user` a user of a tenant, `key` an API
+ * The spending that is counted together: `tree` is a run with all that it delegates, `user` a user of a tenant, `key` an API
  * key, `app` everybody.
  *
  * @category models
@@ -52,7 +53,7 @@ export interface Limit {
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** What a call may answer at most when it does not say so itself; default 4,096 tokens. */
+  /** The longest answer of a call that sets no limit itself; default 4,096 tokens. */
   readonly maxOutputTokens?: number
   /** How long a reservation outlives the process that made it; default one minute. */
   readonly lease?: Duration.Input
@@ -67,7 +68,7 @@ export interface ModelRequest {
   readonly provider?: string | undefined
   /** No fewer than the provider will count. */
   readonly inputTokens: number
-  /** What the call limits its answer to. */
+  /** The limit that the call sets for its answer. */
   readonly maxOutputTokens?: number | undefined
   /** Whether that can be made less. */
   readonly clamps: boolean
@@ -81,7 +82,7 @@ export interface Grant {
   readonly maxOutputTokens: number | undefined
   /** Counts what was used and says what it cost; a provider that told nothing costs all that was reserved. */
   readonly settle: (usage: Usage | undefined) => Effect.Effect<Usage | undefined>
-  /** Nothing was used. */
+  /** Releases the reservation without a charge. */
   readonly cancelReservation: Effect.Effect<void>
 }
 
@@ -93,7 +94,7 @@ export interface RunContext {
   readonly record: RunRecord
   readonly tell: (event: Event) => Effect.Effect<void>
   readonly interrupt: (request: Request) => Effect.Effect<Resolution>
-  /** What was asked in this run before. */
+  /** The model requests of this run so far. */
   readonly past: () => Iterable<Interrupt>
 }
 
@@ -141,7 +142,7 @@ export interface Policy extends Options {
   readonly limits: ReadonlyArray<Limit>
 }
 
-/** What `limits` sets; without it there are none. @category references @since 0.1.0 */
+/** The policy that `limits` sets; the default has no limits. @category references @since 0.1.0 */
 export const CurrentPolicy: Context.Reference<Policy> = Context.Reference<Policy>(
   "@fastagentic/core/budget/Budget/CurrentPolicy",
   { defaultValue: () => ({ limits: [] }) }
@@ -181,7 +182,8 @@ export const limits = (limits: ReadonlyArray<Limit>, options: Options = {}): Lay
 export const layer: Layer.Layer<Budget, never, BudgetStore | Prices> = Layer.effect(
   Budget,
   Effect.gen(function*() {
-    const { lease = "1 minute", limits, maxOutputTokens = 4_096, trustZeroCost = false } = yield* CurrentPolicy
+    const { lease = Timings.budgetLeaseMillis, limits, maxOutputTokens = 4_096, trustZeroCost = false } =
+      yield* CurrentPolicy
     return yield* makeBudgetService({
       limits,
       maxOutputTokens,

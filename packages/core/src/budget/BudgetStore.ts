@@ -1,5 +1,5 @@
 /**
- * Where budgets are counted: what is spent, what is reserved, and what was used. Amounts are whole micro-dollars.
+ * The store that counts budgets: spent, reserved and used amounts. Amounts are whole micro-dollars.
  *
  * @since 0.1.0
  */
@@ -55,7 +55,7 @@ export interface Use {
 }
 
 /**
- * What became of a reservation. One that is gone is counted all the same, since the money is spent, unless this is said
+ * The outcome of a reservation. One that is gone is counted all the same, since the money is spent, unless this is said
  * `again`: then the first time has been heard.
  *
  * @category models
@@ -75,7 +75,7 @@ export interface Counter {
   readonly reserved: number
 }
 
-/** What usage can be told apart by. @category models @since 0.1.0 */
+/** The dimensions by which usage is grouped. @category models @since 0.1.0 */
 export type Dimension = "day" | "user" | "agent" | "model"
 
 /** Days are inclusive. @category models @since 0.1.0 */

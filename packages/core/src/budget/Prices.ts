@@ -1,5 +1,5 @@
 /**
- * What a call of a language model costs.
+ * The cost of a call of a language model.
  *
  * @since 0.1.0
  */
@@ -20,7 +20,7 @@ export class Prices extends Context.Service<Prices, {
 
 const Rate = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
-/** Dollars per million tokens. What reads or writes a cache costs what input costs unless told otherwise. @category schemas @since 0.1.0 */
+/** Dollars per million tokens. Cache reads and writes cost as much as input unless they have their own price. @category schemas @since 0.1.0 */
 export const Price = Schema.Struct({
   input: Rate,
   output: Rate,
@@ -43,7 +43,7 @@ export const find = (table: Table, { model, provider }: Model): Price | undefine
   return Object.hasOwn(table, full) ? table[full] : Object.hasOwn(table, model) ? table[model] : undefined
 }
 
-/** What tokens cost at a price: those of caches are among the input tokens. @category accessors @since 0.1.0 */
+/** The cost of tokens at a price; cache tokens are among the input tokens. @category accessors @since 0.1.0 */
 export const costOf = (price: Price, usage: Usage): number => {
   const { cacheReadTokens = 0, cacheWriteTokens = 0, inputTokens, outputTokens } = usage
   const { cacheRead = price.input, cacheWrite = price.input, input, output } = price

@@ -15,7 +15,7 @@ import { type ReadError, RunStore } from "../store/RunStore.ts"
 import { replay } from "./internal/replay.ts"
 
 /**
- * What would become of a run: it goes on, as it is or migrated; it is kept; its handler does something else than is
+ * The fate of a run: it resumes, as it is or migrated; it is pinned; its handler does something else than is
  * recorded; or nobody declares it any more, or it cannot be read.
  *
  * @category models
@@ -45,7 +45,7 @@ export interface Options {
  * **Details**
  *
  * A handler runs as it would at a restart, and gets what is recorded. At the first step, pause, sleep, delegation or call of
- * a model that is not recorded it stops: nothing of that kind is done. What a handler or a hook does outside of steps is
+ * a model that is not recorded it stops: nothing of that kind is done. Work of a handler or a hook outside of steps is
  * done, as at any restart.
  *
  * @category combinators
@@ -72,7 +72,7 @@ export const check = <A extends App.Any>(
     return yield* Effect.forEach(
       runs,
       (run) =>
-        Effect.catchTag(lookAt(store, callables, run), "JournalDamaged", ({ what }) =>
+        Effect.catchTag(checkOne(store, callables, run), "JournalDamaged", ({ what }) =>
           Effect.succeed(finding(run, "damaged", `its ${what} cannot be read`))),
       { concurrency: 8 }
     )
@@ -84,7 +84,7 @@ const finding = (
   detail: string
 ): Finding => ({ runId, agent, state, verdict, detail })
 
-const lookAt = Effect.fnUntraced(function*(
+const checkOne = Effect.fnUntraced(function*(
   store: RunStore["Service"],
   callables: Callables,
   run: RunRecord
@@ -93,7 +93,7 @@ const lookAt = Effect.fnUntraced(function*(
   if (bound === undefined) return finding(run, "undeclared", `there is no ${run.kind} "${run.agent}" any more`)
   const stored = yield* store.steps(run.runId)
   const upgrade = yield* upgradeOf(bound.callable, run, Effect.succeed(stored))
-  // What has ended is nobody's to go on with: only its steps are of interest.
+  // A finished run is never resumed: only its steps matter.
   const complete = run.state === "completed"
   if (upgrade._tag === "Pinned") return finding(run, complete ? "ok" : "pinned", upgrade.why)
   const { set, steps: changed } = upgrade.parts

@@ -71,7 +71,7 @@ export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKey
   }
 }
 
-/** Whom a key speaks for and what it may do. @category models @since 0.1.0 */
+/** The principal of a key, and its rights. @category models @since 0.1.0 */
 export interface Grant {
   readonly id: string
   readonly tenant: string

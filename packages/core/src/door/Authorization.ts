@@ -39,7 +39,7 @@ export const approves = (principal: Principal, run: RunRecord, { notRequester, s
   !(notRequester && run.owner === principal.id)
 
 /**
- * Who may decide an interrupt that says who. For others it does not exist, unless the run is theirs to see.
+ * Checks the approvers of an interrupt. For other callers the interrupt does not exist, unless they may see its run.
  *
  * @category combinators
  * @since 0.1.0
@@ -55,7 +55,7 @@ export const requireApprover = (
   return Effect.andThen(requireRun(principal, run.runId, run), Effect.fail(refusal))
 }
 
-/** Whose runs a principal may list. @category accessors @since 0.1.0 */
+/** The owners whose runs a principal may list. @category accessors @since 0.1.0 */
 export const visibleRuns = (principal: Principal): { readonly tenant: string; readonly owner?: string } =>
   Policy.holds(principal.scopes, "runs:tenant")
     ? { tenant: principal.tenant }

@@ -15,7 +15,7 @@ export interface Caller {
   readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local" | "delegation" | "schedule"
   /** 32 lower-case hex digits, the W3C trace id. */
   readonly traceId: string
-  /** What `Runtime.authenticate` gave: the runtime knows who this is and does not look at the credentials again. */
+  /** The principal from `Runtime.authenticate`: the runtime does not check the credentials again. */
   readonly authenticated?: object | undefined
   /** The span that the call is made in. */
   readonly span?: Tracer.AnySpan | undefined

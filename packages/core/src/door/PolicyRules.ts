@@ -1,5 +1,5 @@
 /**
- * What scopes cannot say: pure rules about who calls what, asked at the door on every protocol.
+ * Pure rules about who may call what, for conditions that scopes cannot express; every protocol applies them at the door.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import { Context, Layer } from "effect"
 import type { Principal } from "../run/Principal.ts"
 import type { Caller } from "./Caller.ts"
 
-/** What is asked: `kind` and `identifier` are the declaration's, `at` is Unix milliseconds. @category models @since 0.1.0 */
+/** One call to judge: `kind` and `identifier` are the declaration's, `at` is Unix milliseconds. @category models @since 0.1.0 */
 export interface Question {
   readonly principal: Principal
   readonly kind: "agent" | "tool" | "resource" | "prompt"
@@ -16,7 +16,7 @@ export interface Question {
   readonly at: number
 }
 
-/** A refusal names the rule, and so does the audit trail. @category models @since 0.1.0 */
+/** A refusal names the rule, and so does the audit log. @category models @since 0.1.0 */
 export interface PolicyRule {
   readonly name: string
   /** Whether the call may go on as far as this rule is concerned. A rule that throws refuses. */

@@ -7,7 +7,7 @@ import { Context, Effect, Layer } from "effect"
 import type { StoreUnavailable } from "../run/RunError.ts"
 
 /**
- * One counter of a call. Whoever asks for the same key always asks with the same window and algorithm.
+ * One counter of a call. All requests for one key use the same window and algorithm.
  *
  * @category models
  * @since 0.1.0
@@ -28,7 +28,7 @@ export interface Taken {
   readonly resetMillis: number
 }
 
-/** What a store keeps of a counter: how much was used, at the start of a window or when a bucket was last touched. @category models @since 0.1.0 */
+/** The state of a counter in its store: how much was used, at the start of a window or when a bucket was last touched. @category models @since 0.1.0 */
 export interface State {
   readonly used: number
   readonly since: number

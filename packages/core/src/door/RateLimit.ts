@@ -6,7 +6,7 @@
 import { Context, type Duration, Layer } from "effect"
 import type { Caller } from "./Caller.ts"
 
-/** Whose calls are counted together. @category models @since 0.1.0 */
+/** The callers whose calls are counted together. @category models @since 0.1.0 */
 export type Dimension = "tenant" | "user" | "endpoint" | "protocol"
 
 /**
@@ -16,7 +16,7 @@ export type Dimension = "tenant" | "user" | "endpoint" | "protocol"
  * @since 0.1.0
  */
 export interface Rule {
-  /** What a refusal names, and the `RateLimit` headers. */
+  /** The name that refusals and the `RateLimit` headers show. */
   readonly name: string
   /**
    * `["tenant"]` gives each tenant a limit of its own, `["user", "endpoint"]` each user one for each endpoint, `[]`

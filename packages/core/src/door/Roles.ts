@@ -7,7 +7,7 @@ import { Effect, Layer, Result, Schema } from "effect"
 import { Principal } from "../run/Principal.ts"
 import { Auth } from "./Auth.ts"
 
-/** What a role grants: its own scopes and all that other roles grant. @category models @since 0.1.0 */
+/** The grants of a role: its own scopes and all that other roles grant. @category models @since 0.1.0 */
 export interface Definition {
   readonly scopes?: ReadonlyArray<string>
   readonly includes?: ReadonlyArray<string>

@@ -8,6 +8,7 @@ import { type Cause, Context, Duration, Effect, Layer, Metric, Queue, Schema, ty
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
+import * as Timings from "../base/Timings.ts"
 import type { Failure, Type as EventType } from "../run/Event.ts"
 import type { Principal } from "../run/Principal.ts"
 import { CurrentRun } from "../run/Run.ts"
@@ -38,7 +39,7 @@ export interface ToolCall {
   readonly arguments: Schema.Json
 }
 
-/** What a tool call gave back. @category models @since 0.1.0 */
+/** The result of a tool call. @category models @since 0.1.0 */
 export interface ToolOutcome {
   readonly result: Schema.Json
   readonly isError: boolean
@@ -51,14 +52,14 @@ export interface NodeCall {
   readonly kind: "node" | "step" | "turn" | "task" | "method"
 }
 
-/** What a run could go on from, about to be committed: the result of a step, by its name. @category models @since 0.1.0 */
+/** A checkpoint about to be committed: the result of a step, by its name. @category models @since 0.1.0 */
 export interface CheckpointCall {
   readonly checkpointId: string
   readonly format: string
   readonly bytes: number
 }
 
-/** What is about to leave a run. @category models @since 0.1.0 */
+/** An output about to leave a run. @category models @since 0.1.0 */
 export interface OutputCall {
   readonly runId: string
   readonly kind: "agent" | "tool"
@@ -68,7 +69,7 @@ export interface OutputCall {
   readonly type: EventType
 }
 
-/** What may leave of a text now, and what has to wait for more of it. @category models @since 0.1.0 */
+/** The part of a text that may leave now, and the part that waits for more text. @category models @since 0.1.0 */
 export interface Passed {
   readonly out: string
   readonly held: string
@@ -137,7 +138,7 @@ interface Observed {
 }
 
 /**
- * What an observer sees: a call as it goes in, what came back, or why nothing did. A pause or a cancellation is a
+ * An observation: a call as it goes in, its result, or its failure. A pause or a cancellation is a
  * failure whose cause is an interruption.
  *
  * @category models
@@ -248,7 +249,7 @@ export const make = <const Identifier extends string>(identifier: Identifier, op
   readonly suspends?: boolean
 } = {}): Hook<Identifier> =>
   declare(Proto, identifier, {
-    timeoutMillis: Duration.toMillis(options.timeout ?? "10 seconds"),
+    timeoutMillis: Duration.toMillis(options.timeout ?? Timings.hookMillis),
     onFailure: options.onFailure ?? "closed",
     suspends: options.suspends ?? false
   })
@@ -291,7 +292,7 @@ const ObserverProto = {
 /**
  * Declares an observer: it sees every point as a hook at its place would, and can neither change, delay nor fail a run.
  *
- * What it has no time for waits in a queue of `capacity` (1,024); what does not fit is dropped and counted as
+ * Observations wait in a queue of `capacity` (1,024); those that do not fit are dropped and counted as
  * `fastagentic_observations_dropped_total`.
  *
  * @category constructors

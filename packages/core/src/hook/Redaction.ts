@@ -21,7 +21,7 @@ export type Secret =
 export type Pii = "email" | "phone" | "card" | "iban" | "ssn" | "ip"
 
 /**
- * What to redact. `patterns` are your own, by name; one of a streamed text has to be free of white space.
+ * The kinds of data to redact. `patterns` are your own, by name; one of a streamed text has to be free of white space.
  *
  * @category models
  * @since 0.1.0

@@ -14,7 +14,7 @@ import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
 import { boundHook, type Dispatch, dispatch, transparent } from "./internal/dispatch.ts"
 
 /**
- * What a call came to. A denied call never reached the tool; `arguments` are those it ran with, after hooks and edits.
+ * The outcome of a call. A denied call never reached the tool; `arguments` are those it ran with, after hooks and edits.
  *
  * @category models
  * @since 0.1.0
@@ -57,11 +57,11 @@ export const invoke = Effect.fnUntraced(function*(
   messages: ReadonlyArray<Prompt.Message> = []
 ) {
   const run = yield* CurrentRun
-  const around = yield* hooksAround(handlers, call.name)
-  // Where nobody can change the result, it is told in the very commit that keeps it.
-  const final = transparent.has(around)
+  const wrapped = yield* hooksAround(handlers, call.name)
+  // A result that no hook can change is reported in the commit that stores it.
+  const final = transparent.has(wrapped)
   let ran: Performed | undefined
-  const { isError, result } = yield* around(
+  const { isError, result } = yield* wrapped(
     call,
     (admitted) =>
       perform(handlers, admitted, admitted !== call, messages, final).pipe(
@@ -75,8 +75,8 @@ export const invoke = Effect.fnUntraced(function*(
   const { arguments: args, denied } = ran?.outcome ?? { arguments: call.arguments, denied: false }
   const durationMs = ran?.durationMs
   const { name, toolCallId } = call
-  // What the hooks have made of it is what is told, once.
-  const told = yield* run.step(
+  // The result is reported once, as the hooks have changed it.
+  const reported = yield* run.step(
     `told ${toolCallId}`,
     Effect.succeed({ result, isError, denied }),
     () => [{
@@ -91,7 +91,7 @@ export const invoke = Effect.fnUntraced(function*(
       }
     }]
   )
-  return { ...decodeStored(told), arguments: args } satisfies Outcome
+  return { ...decodeStored(reported), arguments: args } satisfies Outcome
 })
 
 /** The hooks around a tool: the app's and the agent's, and inside of them its own. */
@@ -103,8 +103,8 @@ const hooksAround = Effect.fnUntraced(function*(handlers: Handlers, name: string
   const services = yield* Effect.context<never>()
   const bound = own.map((hook) => boundHook(hook, handlerOf(services, hook)))
   const inner = dispatch(bound, record.runId, decided)
-  const around: Dispatch["tool"] = (call, next) => hooks.tool(call, (changed) => inner.tool(changed, next))
-  return around
+  const wrapped: Dispatch["tool"] = (call, next) => hooks.tool(call, (changed) => inner.tool(changed, next))
+  return wrapped
 })
 
 interface Performed {

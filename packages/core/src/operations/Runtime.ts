@@ -9,6 +9,7 @@ import * as Fusion from "../app/Fusion.ts"
 import type * as PromptTemplate from "../app/PromptTemplate.ts"
 import type * as Schedule from "../app/Schedule.ts"
 import { Audit, type Query as AuditQuery, type Recorded } from "../audit/Audit.ts"
+import * as Timings from "../base/Timings.ts"
 import { Budget, type LimitUsage } from "../budget/Budget.ts"
 import type { Query as UsageQuery, Row as UsageRow } from "../budget/BudgetStore.ts"
 import { Auth } from "../door/Auth.ts"
@@ -47,7 +48,7 @@ import { makeScheduleCalls } from "./internal/scheduleCalls.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeVisibleTo } from "./internal/visibleTo.ts"
 
-/** What to start: an agent or a tool of the app, with its payload as it came in. @category models @since 0.1.0 */
+/** A request to start an agent or a tool of the app, with its payload as received. @category models @since 0.1.0 */
 export interface StartRequest {
   readonly kind: "agent" | "tool"
   readonly identifier: string
@@ -121,7 +122,7 @@ export interface Started extends RunHandle {
 /** Which runs to list; who may see them is not the caller's to say. @category models @since 0.1.0 */
 export type ListRequest = Omit<Query, "tenant" | "owner">
 
-/** Whose usage, and how it is told apart; the tenant's is for who holds scope `usage:tenant`. @category models @since 0.1.0 */
+/** A request for usage and its grouping; the tenant's usage needs the scope `usage:tenant`. @category models @since 0.1.0 */
 export interface UsageRequest extends Omit<UsageQuery, "tenant" | "user"> {
   readonly of: "me" | "tenant"
 }
@@ -222,9 +223,9 @@ export class Runtime extends Context.Service<Runtime, {
   /** Continues a run that waits for no decision; one that is running or has ended is the answer as it is. */
   readonly resume: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   readonly interrupts: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
-  /** What a run waits for that this caller may decide. */
+  /** The open interrupts of a run that this caller may decide. */
   readonly decidable: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
-  /** What waits for a decision that this caller may take, on all runs of the tenant, newest first. */
+  /** The open interrupts that this caller may decide, on all runs of the tenant, newest first. */
   readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<{
     readonly items: ReadonlyArray<Interrupt.Interrupt>
     readonly next: string | undefined
@@ -236,7 +237,7 @@ export class Runtime extends Context.Service<Runtime, {
     id: string,
     answer: Interrupt.Answer
   ) => Effect.Effect<RunRecord, RunError>
-  /** What a run could be forked from, oldest first. */
+  /** The checkpoints of a run from which it can be forked, oldest first. */
   readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>
   /** Starts a run with the payload of another that goes on from what that one had committed by an event. */
   readonly fork: (caller: Caller, runId: string, request: ForkRequest) => Effect.Effect<Started, RunError>
@@ -249,12 +250,12 @@ export class Runtime extends Context.Service<Runtime, {
     identifier: string,
     params: unknown
   ) => Effect.Effect<ReadonlyArray<PromptTemplate.Message>, RunError>
-  /** The audit trail of the caller's tenant, for callers with the scope `audit:read`. */
+  /** The audit log of the caller's tenant, for callers with the scope `audit:read`. */
   readonly audit: (
     caller: Caller,
     query: Omit<AuditQuery, "tenant">
   ) => Effect.Effect<ReadonlyArray<Recorded>, RunError>
-  /** What calls of models have used, and how far the caller's budgets go. */
+  /** The usage of model calls, and the state of the caller's budgets. */
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */
   readonly schedules: (caller: Caller) => Effect.Effect<ReadonlyArray<ScheduleStatus>, RunError>
@@ -283,9 +284,9 @@ export class Runtime extends Context.Service<Runtime, {
    */
   readonly authenticate: (caller: Caller) => Effect.Effect<Caller, RunError>
   /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
-  readonly offered: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
+  readonly visibleTo: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
   /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
-  readonly permit: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
+  readonly checkScopes: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
   /** Turns new work away and ends all streams with the word that the server goes away. */
   readonly drain: Effect.Effect<void>
   /** Whether new work is admitted. */
@@ -336,14 +337,14 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         budget,
         audit,
         clock: yield* Effect.clockWith(Effect.succeed),
-        grace: grace ?? "5 seconds"
+        grace: grace ?? Timings.graceMillis
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
         options,
         Effect.fnUntraced(function*(node) {
           const now = () => node.now()
-          const refusals = yield* makeAuditThrottle(audit, now)
-          const door = makeDoor({ auth, rules: policy, limit, audit, refusals, metrics: node.metrics, now })
+          const throttle = yield* makeAuditThrottle(audit, now)
+          const door = makeDoor({ auth, rules: policy, limit, audit, throttle, metrics: node.metrics, now })
           const starts = makeStart(node, door, bound)
           const dueRuns = makeDueRuns(node, bound)
           yield* upgradeAll(node, bound)

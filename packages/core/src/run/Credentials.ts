@@ -1,5 +1,5 @@
 /**
- * What a caller showed at the door, before anybody has looked at it.
+ * The credentials of a caller, before they are checked.
  *
  * @since 0.1.0
  */
@@ -18,14 +18,14 @@ export interface Credentials {
 }
 
 /**
- * What a proxy says about the TLS client that it has checked. Anybody can send the same: only an auth layer that knows
+ * A proxy's statement about the TLS client that it checked. Any client can send the same: only an auth layer that knows
  * the proxy may believe it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Forwarded {
-  /** Who is at the other end of the connection. */
+  /** The peer address of the connection. */
   readonly peer: string | undefined
   /** `X-Proxy-Secret`. */
   readonly secret: Redacted.Redacted<string> | undefined

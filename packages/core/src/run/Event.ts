@@ -87,7 +87,7 @@ export const Failure = Schema.Struct({
 export type Failure = typeof Failure.Type
 
 /**
- * A pause as it is announced to whoever may decide.
+ * A pause as it is announced to its approvers.
  *
  * @category models
  * @since 0.1.0
@@ -118,7 +118,7 @@ export const schemas = {
     parentRunId: optional(Id),
     forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int })),
     resumed: optional(Schema.Boolean),
-    /** Where in a trace the run was started, when somebody traces. */
+    /** The span that started the run, when tracing is on. */
     traceparent: optional(Schema.String)
   }),
   done: Schema.Struct({ output: Schema.Json, usage: optional(Usage) }),

@@ -8,7 +8,7 @@ import { Schema } from "effect"
 const optional = Schema.optionalKey
 
 /**
- * What may be decided: `edit` approves with other arguments or another value.
+ * The possible decisions: `edit` approves with other arguments or another value.
  *
  * @category models
  * @since 0.1.0
@@ -54,8 +54,8 @@ export const Resolution = Schema.Struct({
 export type Resolution = typeof Resolution.Type
 
 /**
- * Who may decide: callers of the tenant that hold all these scopes, whoever's run it is; with `notRequester` nobody decides
- * about a run of their own.
+ * The approvers: callers of the tenant that hold all these scopes, for every owner's runs; with `notRequester` callers cannot
+ * decide about their own runs.
  *
  * @category models
  * @since 0.1.0
@@ -69,7 +69,7 @@ export const Approvers = Schema.Struct({ scopes: Schema.Array(Schema.String), no
 export type Approvers = typeof Approvers.Type
 
 /**
- * How much is at stake, for whoever decides.
+ * The risk of the call, as information for the approver.
  *
  * @category models
  * @since 0.1.0
@@ -79,8 +79,8 @@ export const Risk = Schema.Literals(["low", "medium", "high"])
 /**
  * An interrupt: `tool` and `arguments` are exactly what will run when it is approved.
  *
- * `name` is unique in its run and is how a resumed run finds its answer again. What nobody has decided by `expiresAt`
- * expires: the run goes on with `default`, or as if denied when there is none. Without `approvers` whoever may see the
+ * `name` is unique in its run and is how a resumed run finds its answer again. An interrupt that is open at `expiresAt`
+ * expires: the run resumes with `default`, or as if denied when there is none. Without `approvers` every caller who may see the
  * run and call its agent decides. `rule` names what asked for a decision. Times are Unix milliseconds.
  *
  * @category models
@@ -113,7 +113,7 @@ export const Interrupt = Schema.Struct({
 export type Interrupt = typeof Interrupt.Type
 
 /**
- * What a run asks for when it pauses.
+ * The question of a run that pauses.
  *
  * @category models
  * @since 0.1.0

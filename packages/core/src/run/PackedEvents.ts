@@ -45,7 +45,7 @@ export const pack = (events: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {
     if (open !== undefined) entries.push(...merged(open.events))
     open = undefined
   }
-  // Whoever emits may have put anything beside the data.
+  // A handler may have put other fields beside the data.
   for (const { cuts: _cuts, ...event } of events) {
     const kind = kindOf(event)
     if (kind !== open?.kind) close()
@@ -86,8 +86,8 @@ const decodeEvents = Schema.decodeUnknownSync(Schema.Array(RunEvent))
 const kindOf = (event: Entry) => {
   if (!deltas.includes(event["type"])) return undefined
   const { data, ts: _ts, ...rest } = event
-  const { delta, ...about } = Object(data)
-  return typeof delta === "string" ? JSON.stringify([rest, about]) : undefined
+  const { delta, ...others } = Object(data)
+  return typeof delta === "string" ? JSON.stringify([rest, others]) : undefined
 }
 
 const merged = (events: ReadonlyArray<Entry>): ReadonlyArray<Entry> => {

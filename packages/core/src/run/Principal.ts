@@ -1,5 +1,5 @@
 /**
- * Who is calling: the identity that every policy decision is made about.
+ * The caller's identity, on which every policy decision is based.
  *
  * @since 0.1.0
  */

@@ -1,5 +1,5 @@
 /**
- * What a handler can do inside its run: emit, journal a step, pause for a decision.
+ * The operations of a handler inside its run: emit, journal a step, pause for a decision.
  *
  * @since 0.1.0
  */

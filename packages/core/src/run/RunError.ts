@@ -79,7 +79,7 @@ export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared"
   }
 }
 
-/** Also the answer for somebody else's run. @category errors @since 0.1.0 */
+/** The run does not exist, or belongs to somebody else. @category errors @since 0.1.0 */
 export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
   runId: Schema.String
 }, { httpApiStatus: 404 }) {
@@ -98,7 +98,7 @@ export class InterruptNotFound extends Schema.TaggedError<InterruptNotFound>()("
   }
 }
 
-/** Somebody else decided first; `resolution` is what they decided. @category errors @since 0.1.0 */
+/** The interrupt was decided before; `resolution` is that decision. @category errors @since 0.1.0 */
 export class InterruptResolved extends Schema.TaggedError<InterruptResolved>()("InterruptResolved", {
   runId: Schema.String,
   id: Schema.String,
@@ -162,7 +162,7 @@ export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("Budget
   }
 }
 
-/** A budget is in force and nobody knows what this model costs. @category errors @since 0.1.0 */
+/** A budget is in force, and the price of this model is unknown. @category errors @since 0.1.0 */
 export class PriceUnknown extends Schema.TaggedError<PriceUnknown>()("PriceUnknown", {
   model: Schema.String
 }, { httpApiStatus: 500 }) {
@@ -171,7 +171,7 @@ export class PriceUnknown extends Schema.TaggedError<PriceUnknown>()("PriceUnkno
   }
 }
 
-/** A budget is in force and nothing limits what this call may answer. @category errors @since 0.1.0 */
+/** A budget is in force, and the answer of this call has no limit. @category errors @since 0.1.0 */
 export class OutputUnlimited extends Schema.TaggedError<OutputUnlimited>()("OutputUnlimited", {
   model: Schema.String
 }, { httpApiStatus: 500 }) {
@@ -180,7 +180,7 @@ export class OutputUnlimited extends Schema.TaggedError<OutputUnlimited>()("Outp
   }
 }
 
-/** A hook refused; `reason` is what the hook says to the caller. @category errors @since 0.1.0 */
+/** A hook refused; `reason` is its message to the caller. @category errors @since 0.1.0 */
 export class HookBlocked extends Schema.TaggedError<HookBlocked>()("HookBlocked", {
   hook: Schema.String,
   point: Schema.String,
@@ -191,7 +191,7 @@ export class HookBlocked extends Schema.TaggedError<HookBlocked>()("HookBlocked"
   }
 }
 
-/** Somebody who may decide said no to a tool call. @category errors @since 0.1.0 */
+/** An approver denied a tool call. @category errors @since 0.1.0 */
 export class ToolDenied extends Schema.TaggedError<ToolDenied>()("ToolDenied", {
   tool: Schema.String,
   reason: Schema.optionalKey(Schema.String)
@@ -213,7 +213,7 @@ export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("St
   }
 }
 
-/** What is stored of a run is not what was written; `what` says which part. @category errors @since 0.1.0 */
+/** The stored data of a run is not the data that was written; `what` names the part. @category errors @since 0.1.0 */
 export class JournalDamaged extends Schema.TaggedError<JournalDamaged>()("JournalDamaged", {
   runId: Schema.String,
   what: Schema.String

@@ -31,7 +31,7 @@ export const RunState = Schema.Literals([
 export type RunState = typeof RunState.Type
 
 /**
- * What a suspended run waits for: a decision, a time, a run that it started, an agent that fits it, or somebody who looks
+ * The reason why a run is suspended: a decision, a time, a run that it started, an agent that fits it, or somebody who looks
  * at why it ended its node again and again. A run that a node let go of in order waits for nothing.
  *
  * @category models

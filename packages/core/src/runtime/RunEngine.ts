@@ -5,7 +5,7 @@
  */
 import { Context, Effect, Layer, type Scope } from "effect"
 
-/** What is to be driven: a run, and the attempt that it has now. @category models @since 0.1.0 */
+/** A run to drive, and its attempt. @category models @since 0.1.0 */
 export interface Turn {
   readonly runId: string
   readonly attempt: number
@@ -31,7 +31,7 @@ export type EngineSchedule = (turn: Turn) => Effect.Effect<boolean>
  *
  * An engine says where, never whether: a run is taken by a compare-and-set on its attempt in the `RunStore`, which stays
  * the truth about states, timers, decisions and owners. So an engine may ask twice, late, or the wrong node, and the same
- * turn is asked for again, by any node, as long as it is due. What an engine forgets or cannot place has to come back as
+ * turn is asked for again, by any node, as long as it is due. A turn that an engine forgets or cannot place has to come back as
  * `false` in the end.
  *
  * Durable runs of agents without limits are placed. Those with limits are taken in the order of their line by whichever

@@ -6,12 +6,12 @@
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { StoreUnavailable } from "../run/RunError.ts"
 
-/** Nothing is kept under this key. @category errors @since 0.1.0 */
+/** The store has no blob under this key. @category errors @since 0.1.0 */
 export class BlobNotFound extends Schema.TaggedError<BlobNotFound>()("BlobNotFound", {
   key: Schema.String
 }, { httpApiStatus: 404 }) {}
 
-/** What is kept under this key is not what was put there. @category errors @since 0.1.0 */
+/** The bytes under this key are not the bytes that were stored. @category errors @since 0.1.0 */
 export class BlobDamaged extends Schema.TaggedError<BlobDamaged>()("BlobDamaged", {
   key: Schema.String
 }, { httpApiStatus: 500 }) {}
@@ -32,14 +32,14 @@ export class BlobStore extends Context.Service<BlobStore, {
   /** The first bytes of a blob, unchecked; nothing when it is not there. */
   readonly start: (key: string, length: number) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
   readonly has: (key: string) => Effect.Effect<boolean, StoreUnavailable>
-  /** Blobs in the order of their keys, those behind `after`; none at the end. What is no blob is not listed. */
+  /** Blobs in the order of their keys, those behind `after`; none at the end. Other files are not listed. */
   readonly list: (after: string) => Effect.Effect<ReadonlyArray<Listed>, StoreUnavailable>
   /** It does not matter whether it was there. */
   readonly remove: (key: string) => Effect.Effect<void, StoreUnavailable>
 }>()("@fastagentic/core/store/BlobStore") {}
 
 /**
- * Where a store keeps its blobs. The keys that come here are well formed, and bytes need not be checked.
+ * The storage for a store's blobs. The keys that come here are well formed, and bytes need not be checked.
  *
  * @category models
  * @since 0.1.0
@@ -59,7 +59,7 @@ export interface Backend {
  *
  * **Details**
  *
- * A key is the SHA-256 of the bytes in 64 hexadecimal digits. Nothing else is ever looked for.
+ * A key is the SHA-256 of the bytes in 64 hexadecimal digits. No other key is ever read.
  *
  * @category constructors
  * @since 0.1.0
@@ -67,7 +67,7 @@ export interface Backend {
 export const make = (place: Backend): BlobStore["Service"] =>
   BlobStore.of({
     put: Effect.fnUntraced(function*(bytes) {
-      // What the caller does with its array afterwards is not part of the blob.
+      // The caller may change its array afterwards, so the blob gets a copy.
       const own = bytes.slice()
       const key = yield* keyOf(own)
       yield* place.write(key, own)

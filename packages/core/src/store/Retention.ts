@@ -30,7 +30,7 @@ export interface Options extends Keep {
   readonly tokens?: Duration.Input
   /** How long blobs that nothing refers to are kept, an hour or more: those of commits that a crash prevented. */
   readonly blobs?: Duration.Input
-  /** What a tenant has of its own; of a state that is not named here the general word counts. */
+  /** The retention of single tenants; the general one applies to states that are not named here. */
   readonly tenants?: Readonly<Record<string, Keep>>
 }
 
@@ -41,28 +41,28 @@ export type Selection = Omit<RemoveQuery, "limit" | "runIds">
 const batchSize = 200
 
 /**
- * Removes runs with their journals, steps, blobs and idempotency keys, a batch at a time; `told` hears of each. What a run
- * has started goes after the run itself.
+ * Removes runs with their journals, steps, blobs and idempotency keys, a batch at a time; `onBatch` receives each
+ * batch. A child is removed after its parent.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const removeAll = Effect.fn("Retention.removeAll")(function*(
   selection: Selection,
-  told: (runs: ReadonlyArray<RunRecord>) => void = () => {}
+  onBatch: (runs: ReadonlyArray<RunRecord>) => void = () => {}
 ): Effect.fn.Return<void, StoreUnavailable, RunStore> {
   const store = yield* RunStore
   while (true) {
     const removed = yield* store.remove({ ...selection, limit: batchSize })
     if (removed.length === 0) return
-    told(removed)
+    onBatch(removed)
     // Runs that are driven meanwhile need the store as well.
     yield* Effect.sleep("5 millis")
   }
 })
 
 /**
- * What `removeAll` would remove.
+ * The runs that `removeAll` would remove.
  *
  * @category combinators
  * @since 0.1.0
@@ -85,22 +85,22 @@ export const findAll = Effect.fn("Retention.findAll")(function*(
 })
 
 /**
- * Keeps the journals of runs that ended before a time in less room, some at a time; `told` hears of each. What is read of
- * them stays as it was. With `dryRun` it only tells.
+ * Keeps the journals of runs that ended before a time in less room, some at a time; `onBatch` receives each
+ * batch. Their events read as before. With `dryRun` it only reports.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const compactAll = Effect.fn("Retention.compactAll")(function*(
   selection: { readonly finishedBefore: number; readonly dryRun?: boolean },
-  told: (compacted: ReadonlyArray<Compacted>) => void = () => {}
+  onBatch: (compacted: ReadonlyArray<Compacted>) => void = () => {}
 ): Effect.fn.Return<void, StoreUnavailable, RunStore> {
   const store = yield* RunStore
   const limit = selection.dryRun === true ? Number.MAX_SAFE_INTEGER : batchSize
   while (true) {
     const compacted = yield* store.compact({ ...selection, limit })
     if (compacted.length === 0) return
-    told(compacted)
+    onBatch(compacted)
     if (selection.dryRun === true) return
     yield* Effect.sleep("5 millis")
   }

@@ -37,7 +37,7 @@ export interface Options {
  * **Details**
  *
  * A blob is written before the commit that refers to it, and names its run: runs share no blobs, so those of a run are
- * removed just before it. Whoever reads gets the values whole. A value that cannot be read, because its blob is missing
+ * removed just before it. Readers get whole values. A value that cannot be read, because its blob is missing
  * or is not what was written, makes its run `JournalDamaged` and no other.
  *
  * **Gotchas**
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
 
   // writing
 
-  /** What a write has come to. The run of another is read here; its trouble must not be that of the batch. */
+  /** The outcome of a write. A run of another writer is read here; its failure must not fail the batch. */
   const answer = (write: Write, kept: Write, written: Written): Effect.Effect<Written> => {
     if (written._tag === "Refused") return Effect.succeed(written)
     if (written._tag === "Committed") {
@@ -173,11 +173,11 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     if (lost.size > 0) yield* Effect.logError("Runs are held up because their blobs cannot be written", [...lost])
     yield* inTime(startedAt)
     const answers = yield* store.write(batch.map(({ kept }) => kept))
-    const told = new Map<number, Written>()
+    const outcomes = new Map<number, Written>()
     for (const [at, { index, kept, write }] of batch.entries()) {
-      told.set(index, yield* answer(write, kept, answers[at] ?? refused))
+      outcomes.set(index, yield* answer(write, kept, answers[at] ?? refused))
     }
-    return writes.map((_, index) => told.get(index) ?? refused)
+    return writes.map((_, index) => outcomes.get(index) ?? refused)
   })
 
   const write: RunStore["Service"]["write"] = (writes) =>
@@ -273,7 +273,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
 export const layer = (options: Options = {}): Layer.Layer<RunStore, never, RunStore | BlobStore> =>
   Layer.effect(RunStore, make(options))
 
-/** Whoever was stopped for long must not refer to a blob that may be gone. */
+/** A writer that was stopped for long must not refer to a blob that may be gone. */
 const inTime = (startedAt: number) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     now - startedAt <= 600_000

@@ -17,7 +17,7 @@ export type Notice =
   | { readonly _tag: "Missed" }
 
 /**
- * What is committed in a store that many nodes share, this node's own commits included. The journal has the data: a
+ * Notices of the commits in a store that many nodes share, this node's own commits included. The journal has the data: a
  * notice says only where to look.
  *
  * **Details**

@@ -89,7 +89,7 @@ export interface StoredStep extends Step {
 /** @category models @since 0.1.0 */
 export type Write = Admit | Commit
 
-/** What became of one write; `events` carry the numbers that the store gave them. @category models @since 0.1.0 */
+/** The outcome of one write; `events` carry the numbers that the store gave them. @category models @since 0.1.0 */
 export type Written =
   | { readonly _tag: "Admitted"; readonly run: RunRecord; readonly events: ReadonlyArray<RunEvent> }
   | { readonly _tag: "Attached"; readonly run: RunRecord }
@@ -137,7 +137,7 @@ export interface ScanQuery {
 
 /**
  * Runs that ended in one of these states before a time, oldest first: of these that are named, or of all whose parent is
- * gone already. What a run has started is kept at least as long as the run.
+ * gone already. The children of a run are kept at least as long as the run.
  *
  * @category models
  * @since 0.1.0
@@ -175,7 +175,7 @@ export interface Swept {
   readonly bytes: number
 }
 
-/** What reading a run can fail with. @category models @since 0.1.0 */
+/** The errors of reading a run. @category models @since 0.1.0 */
 export type ReadError = StoreUnavailable | JournalDamaged
 
 /** @category services @since 0.1.0 */
@@ -185,7 +185,7 @@ export class RunStore extends Context.Service<RunStore, {
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
   readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>
-  /** What is damaged is left out of every list, and logged. */
+  /** Lists leave out damaged runs and log them. */
   readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Events with `seq > after`, in order, at least one if there is one, about `limit` at most. */
   readonly events: (runId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<RunEvent>, ReadError>
@@ -206,7 +206,7 @@ export class RunStore extends Context.Service<RunStore, {
   ) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /**
    * Keeps journals in less room, each once, and says which: whoever reads them gets every event as before, under the same
-   * number. Nothing is left to do when it says none. With `dryRun` it only says which.
+   * number. The work is done when it returns none. With `dryRun` it only says which.
    */
   readonly compact: (
     query: CompactQuery & { readonly dryRun?: boolean }

@@ -1,5 +1,5 @@
 /**
- * What telemetry does not tell of its own accord: what was asked, said and answered, and what callers show of themselves.
+ * Keeps the content of calls and the credentials of callers out of telemetry unless the app allows them.
  *
  * @since 0.1.0
  */
@@ -44,7 +44,7 @@ export const isBackground = ({ kind, name, parent }: Pick<SpanOptions, "kind" | 
   Option.isNone(parent) && (kind === "client" || name === "sql.transaction")
 
 /**
- * What kind of failure something is, by its tag or its name: what a failure says may be a secret, or somebody's data.
+ * The kind of a failure, by its tag or its name: its message may hold a secret or personal data.
  *
  * @category accessors
  * @since 0.1.0

@@ -5,7 +5,7 @@
  */
 import { Effect, type Fiber, Stream, Tracer } from "effect"
 
-/** What a span is about; none of it is made when nobody traces. @category models @since 0.1.0 */
+/** The details of a span; they are computed only when tracing is on. @category models @since 0.1.0 */
 export type About = () => Tracer.SpanOptionsNoTrace
 
 const traces = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unknown>) =>
@@ -17,10 +17,14 @@ export const current: Effect.Effect<Tracer.AnySpan | undefined> = Effect.withFib
 )
 
 /** Works within a span of this name. @category combinators @since 0.1.0 */
-export const within = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string, about?: About): Effect.Effect<A, E, R> =>
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  name: string,
+  details?: About
+): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
     traces(fiber)
-      ? Effect.useSpan(name, about?.() ?? {}, (span) => provided(effect, span))
+      ? Effect.useSpan(name, details?.() ?? {}, (span) => provided(effect, span))
       : effect
   )
 
@@ -45,12 +49,12 @@ const provided = <A, E, R>(effect: Effect.Effect<A, E, R>, span: Tracer.AnySpan)
 export const streamWithin = <A, E, R>(
   stream: Stream.Stream<A, E, R>,
   name: string,
-  about?: About,
+  details?: About,
   see?: (part: A, span: Tracer.Span) => void
 ): Stream.Stream<A, E, R> =>
   Stream.unwrap(Effect.withFiber((fiber) =>
     traces(fiber)
-      ? Effect.map(Effect.makeSpanScoped(name, about?.() ?? {}), (span) => {
+      ? Effect.map(Effect.makeSpanScoped(name, details?.() ?? {}), (span) => {
         const read = Stream.provideService(stream, Tracer.ParentSpan, span)
         return see === undefined ? read : Stream.map(read, (part) => {
           see(part, span)

@@ -9,7 +9,7 @@ const Travel = App.make("travel", { version: "1", agents: [Trip, Guide] })
 
 type Handler = (payload: { readonly to: string }) => Effect.Effect<Schema.Json, never, Run.CurrentRun>
 
-/** What the world outside has seen. */
+/** The effects that the outside has seen. */
 const done: Array<string> = []
 const act = (what: string) => Effect.sync(() => done.push(what)).pipe(Effect.as(what))
 const ask = (name: string) => Effect.orDie(Run.interrupt(name, { schema: Schema.String }))
@@ -95,7 +95,7 @@ describe("A replay", () => {
       const [one, two, three] = [step("one"), step("two"), step("three")]
       const swapped = "diverges, comes to step \"two\" before step \"one\", which was committed before it"
       assert.strictEqual(yield* upgrade(inOrder(one, two, three), inOrder(two, one, three)), swapped)
-      // What comes twice is in its place by its number.
+      // A repeated step is placed by its number.
       assert.strictEqual(
         yield* upgrade(inOrder(one, two, one), inOrder(one, one, two)),
         "diverges, comes to step \"one#2\" before step \"two\", which was committed before it"

@@ -54,7 +54,7 @@ export const killed = <A, E>(
 
 const ask = Effect.orDie(Run.interrupt("ask", { schema: Schema.String }))
 
-/** What a replay has to answer, on a store. */
+/** The expected answers of a replay, on a store. */
 export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, unknown>) => {
   const withStore = <A, E>(use: (store: RunStore.RunStore["Service"]) => Effect.Effect<A, E>) =>
     Effect.scoped(

@@ -65,7 +65,7 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
       resolved.set(id, JSON.stringify(resolution.value))
     }
     if (set?.attempt !== undefined) {
-      // What a process claims while it is suspected may be taken from it as well.
+      // Runs that a suspected process claims may be taken from it as well.
       if (run.state === "running" && owners.get(runId)?.suspected === true) bump(losses, runId)
       owners.set(runId, process)
       if (run.state === "running") {
@@ -96,7 +96,7 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
         }
         return answers
       })
-    /** Whoever does not know what became of a write of a run gives the run up. */
+    /** A node that does not know the outcome of a write of a run gives the run up. */
     const lost = (writes: ReadonlyArray<RunStore.Write>) => {
       for (const write of writes) bump(losses, write._tag === "Admit" ? write.run.runId : write.runId)
     }
@@ -106,7 +106,7 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
       ...base,
       due: (query) => Effect.map(base.due(query), inOrder),
       list: (query) => Effect.map(base.list(query), inOrder),
-      // Whoever goes on with what was read before others could no longer write is found out by what they write meanwhile.
+      // A node that resumes from data read before the fence is detected by the writes in between.
       steps: (runId) => Effect.tap(base.steps(runId), slowly),
       write: (writes) =>
         alive(Effect.andThen(

@@ -1,4 +1,4 @@
-/** What a program of the model agent has to come to, told without a runtime. */
+/** The expected outcome of a program of the model agent, computed without a runtime. */
 
 /** `step:N` takes N milliseconds, `sleep:N` pauses, `ask` waits for an answer, `child:a+b` has another run do it. */
 export type Program = ReadonlyArray<string>
@@ -51,5 +51,5 @@ export const resultOf = (program: Program, answers: ReadonlyArray<string>, child
   return said.join()
 }
 
-/** What is told outside of steps, in order. */
+/** The events emitted outside of steps, in order. */
 export const tokensOf = (program: Program) => program.flatMap((op, index) => op === "emit" ? [`e${index}`] : [])

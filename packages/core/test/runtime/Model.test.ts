@@ -151,7 +151,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
     return (yield* base.interrupts(runId)).filter(({ state }) => state === "open")
   })
 
-  /** Whoever follows a run: what was seen under a number is what the journal has there, whatever happens then. */
+  /** A follower of a run: an event seen under a number is the journal's event of that number, after any failure. */
   const follow = Effect.fnUntraced(function*(node: Node, runId: string) {
     const pages = yield* node.runtime.follow(caller, runId, { after: 0, until: "final" })
     yield* Stream.runForEach(pages, ({ events }) =>

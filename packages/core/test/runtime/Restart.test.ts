@@ -14,7 +14,7 @@ const Steps = Agent.make("steps", { description: "Names", payload: {}, success: 
 
 const Acme = App.make("acme", { version: "1", agents: [Work, Brief, Ask, Steps] })
 
-/** What the world outside has seen, and where an attempt stops. */
+/** The effects that the outside has seen, and the point at which an attempt stops. */
 interface World {
   readonly done: Array<string>
   readonly stopAt: string | undefined
@@ -87,7 +87,7 @@ const during = <A, E>(
           killed ? Effect.fail(new RunError.StoreUnavailable({ operation: "killed" })) : store.write(writes)
         )
     }
-    // What was said by then is written by then.
+    // Everything emitted so far is written by then.
     const kill = Effect.andThen(
       Effect.sleep("20 millis"),
       Effect.sync(() => {

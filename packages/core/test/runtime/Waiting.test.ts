@@ -17,7 +17,7 @@ const Undo = Agent.make("undo", { description: "Undo", payload: { name: Schema.S
 
 const Acme = App.make("acme", { version: "1", agents: [Nap, Offer, Slow, Turn, Single, Newest, Undo] })
 
-/** What has started, and what lets it end. */
+/** The runs that have started, and the latch that lets them end. */
 interface World {
   readonly started: Array<string>
   readonly gate: Deferred.Deferred<void>

@@ -267,7 +267,7 @@ describe("RunBlobs", () => {
       ])
       const due = yield* fresh.due({ now: 9, agents: [tenant], limit: 9 })
       assert.deepStrictEqual(due.map(({ payload }) => payload), [null, null, large("c"), large("d")])
-      // Who repeats a key of a damaged run is refused, and the others of its batch are not.
+      // A write that repeats a key of a damaged run is refused, and the others of its batch are not.
       const written = yield* fresh.write(["a", "c"].map((letter) =>
         admit(makeRun({ tenant, agent: tenant, payload: large(letter), idempotencyKey: letter }))
       ))
@@ -300,7 +300,7 @@ describe("RunBlobs", () => {
       assert.strictEqual(away._tag, "StoreUnavailable")
       state.away = false
       assert.deepStrictEqual((yield* store.write([step])).map(({ _tag }) => _tag), ["Committed"])
-      // What is half removed is removed at the next try.
+      // A half-removed run is removed at the next try.
       yield* store.write([commit(one, { set: { state: "completed", finishedAt: 5 } })])
       state.away = true
       assert.strictEqual((yield* Effect.flip(store.remove(everything)))._tag, "StoreUnavailable")

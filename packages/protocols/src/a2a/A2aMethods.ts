@@ -160,7 +160,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
   const extendedCard: Method = ({ caller, card }) =>
     card === undefined
       ? Effect.fail(A2aError.unsupportedOperation("there is no extended card"))
-      : Effect.map(runtime.offered(caller), (some) => result(card(some)))
+      : Effect.map(runtime.visibleTo(caller), (some) => result(card(some)))
 
   return new Map([
     ["SendMessage", method(A2aSchema.SendMessageRequest, sendMessage)],

@@ -26,7 +26,7 @@ export const readResource = RequestContext.handle(Effect.fnUntraced(function*(ex
 
 /** `GET /resources`. */
 export const listResources = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { resources } = yield* exchange.runtime.offered(exchange.caller)
+  const { resources } = yield* exchange.runtime.visibleTo(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
     items: Array.from(resources.values(), ({ params, resource }) => ({
       identifier: resource.identifier,
@@ -41,7 +41,7 @@ export const listResources = RequestContext.handle(Effect.fnUntraced(function*(e
 
 /** `GET /prompts`. */
 export const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { prompts } = yield* exchange.runtime.offered(exchange.caller)
+  const { prompts } = yield* exchange.runtime.visibleTo(exchange.caller)
   return HttpServerResponse.jsonUnsafe({
     items: Array.from(prompts.values(), ({ params, prompt }) => ({
       identifier: prompt.identifier,
@@ -62,7 +62,7 @@ export const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(ex
 /** `GET /agents` and `GET /tools`: what the caller may call, with its schemas. */
 export const listCallables = (kind: "agents" | "tools") =>
   RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-    const offered = yield* exchange.runtime.offered(exchange.caller)
+    const offered = yield* exchange.runtime.visibleTo(exchange.caller)
     return HttpServerResponse.jsonUnsafe({
       items: Array.from(offered[kind].values(), (callable) => ({
         identifier: callable.identifier,

@@ -1,4 +1,5 @@
 // A run's journal over server-sent events, in one piece however often the connection breaks.
+import * as Timings from "@fastagentic/core/base/Timings"
 import * as Event from "@fastagentic/core/run/Event"
 import { Duration, Effect, Schema, Stream } from "effect"
 import * as Sse from "effect/encoding/Sse"
@@ -6,8 +7,6 @@ import type { ClientError } from "./ClientError.ts"
 import * as Transport from "./ClientTransport.ts"
 import * as Schemas from "./Schemas.ts"
 
-/** Longer than the server's heartbeats are apart. */
-const silence = "60 seconds"
 const longestHint = Duration.seconds(10)
 
 export interface Options {
@@ -61,7 +60,7 @@ const frames = (answered: Transport.Answered): Stream.Stream<Event.RunEvent, Cli
   const broken = (detail: string) => Transport.disconnected(answered.name, detail)
   return answered.response.stream.pipe(
     Stream.mapError((error) => Transport.disconnected(answered.name, error)),
-    Stream.timeoutOrElse({ duration: silence, orElse: () => Stream.fail(broken("nothing was heard")) }),
+    Stream.timeoutOrElse({ duration: Timings.silenceMillis, orElse: () => Stream.fail(broken("nothing was heard")) }),
     Stream.decodeText,
     Stream.pipeThroughChannel(Sse.decode()),
     Stream.catchIf(

@@ -1,4 +1,5 @@
 // The sending side of a WebSocket: it never holds more than a bounded number of bytes for a client that does not read.
+import * as Timings from "@fastagentic/core/base/Timings"
 import { Context, Duration, Effect, Schema } from "effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Socket from "effect/socket/Socket"
@@ -23,8 +24,8 @@ export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/Soc
     frameBytes: 1_048_576,
     followedRuns: 64,
     bufferedBytes: 262_144,
-    drainTimeout: "30 seconds",
-    heartbeat: "15 seconds"
+    drainTimeout: Timings.socketDrainMillis,
+    heartbeat: Timings.heartbeatMillis
   })
 })
 

@@ -1,4 +1,5 @@
 // A tool call whose run waits for a decision: asks the client, and goes on with what was decided, by whomever.
+import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import { isTerminal } from "@fastagentic/core/run/Event"
@@ -11,7 +12,7 @@ import { invalidParams, McpError } from "./McpError.ts"
 import { Meta } from "./ToolResult.ts"
 
 /** How long a call stays open while somebody thinks. */
-const waitLimit = "10 minutes"
+const waitLimit = Timings.elicitationMillis
 
 /** How often a form is shown again that was filled in wrongly. */
 const attempts = 3

@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function*(
         const target = targetOf(catalog, body)
         return target === undefined
           ? dispatch(request, caller, body)
-          : Effect.andThen(runtime.permit(caller, target), dispatch(request, caller, body))
+          : Effect.andThen(runtime.checkScopes(caller, target), dispatch(request, caller, body))
       }
     })
 })

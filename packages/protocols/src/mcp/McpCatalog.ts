@@ -72,7 +72,7 @@ export const offered = (
   catalog: Catalog,
   caller: Caller
 ): Effect.Effect<Catalog, RunError> =>
-  Effect.map(runtime.offered(caller), (some) => some === runtime.fusion ? catalog : fromFusion(some))
+  Effect.map(runtime.visibleTo(caller), (some) => some === runtime.fusion ? catalog : fromFusion(some))
 
 const Calling = Schema.Union([
   Schema.Struct({ method: Schema.Literal("tools/call"), params: Schema.Struct({ name: Schema.String }) }),

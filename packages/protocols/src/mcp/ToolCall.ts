@@ -1,5 +1,6 @@
 // A tool call: starts a run, follows it, and answers with what became of it.
 import type { Callable } from "@fastagentic/core/app/Fusion"
+import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
@@ -19,7 +20,7 @@ import * as ToolResult from "./ToolResult.ts"
  * How long a call waits on, in milliseconds, when its run pauses for a time or for another run: clients give up after a
  * minute, and a call that is given up cancels its run.
  */
-const waitLimitMillis = 20_000
+const waitLimitMillis = Timings.mcpCallMillis
 
 export interface ToolCall {
   readonly caller: Caller

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Timings from "@fastagentic/core/base/Timings"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import * as BlobStore from "@fastagentic/core/store/BlobStore"
 import { AwsV4Signer } from "aws4fetch"
@@ -51,7 +52,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       // Drops the request from the error, so that its credentials get into no log or span.
       Effect.mapError((error) => error._tag === "Unanswered" ? error : new Unanswered({ message: error.reason._tag })),
       Effect.timeoutOrElse({
-        duration: options.timeout ?? "30 seconds",
+        duration: options.timeout ?? Timings.storeRequestMillis,
         orElse: () => Effect.fail(new Unanswered({ message: "no answer in time" }))
       }),
       Effect.flatMap((answer) =>

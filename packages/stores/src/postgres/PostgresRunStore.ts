@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
+import * as Timings from "@fastagentic/core/base/Timings"
 import { RunStore } from "@fastagentic/core/store/RunStore"
 import { Duration, Effect, Layer, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
@@ -56,7 +57,7 @@ export const make = (
 ): Effect.Effect<RunStore["Service"], SqlError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function*() {
     const sql = yield* PgClient.PgClient
-    const { canTakeOver, node } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? "3 seconds"))
+    const { canTakeOver, node } = yield* holdLease(sql, Duration.fromInputUnsafe(options.lease ?? Timings.leaseMillis))
     const own = sql`(node IS NULL OR node = ${node})`
     const others = sql`(node <> ${node} AND NOT EXISTS (
       SELECT FROM nodes WHERE nodes.node = runs.node AND lease_until > now()

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
+import * as Timings from "@fastagentic/core/base/Timings"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Context, Effect, Layer, Redacted } from "effect"
 import * as Redis from "effect/persistence/Redis"
@@ -107,7 +108,7 @@ const warnAboutLoss = Effect.fnUntraced(function*(redis: Redis.Redis["Service"])
 export const unavailable =
   (operation: string) => <A>(effect: Effect.Effect<A, Redis.RedisError>): Effect.Effect<A, StoreUnavailable> =>
     effect.pipe(
-      Effect.timeout("30 seconds"),
+      Effect.timeout(Timings.storeRequestMillis),
       Effect.mapError((cause) => new StoreUnavailable({ operation, cause }))
     )
 

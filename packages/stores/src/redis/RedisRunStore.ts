@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Timings from "@fastagentic/core/base/Timings"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
 import { type RemoveQuery, RunStore, type ScanQuery, type Write, type Written } from "@fastagentic/core/store/RunStore"
@@ -68,7 +69,7 @@ export const make = (
     const { prefix, redis } = client
     const { canTakeOver, node } = yield* holdLease(
       client,
-      Duration.fromInputUnsafe(options.lease ?? "3 seconds")
+      Duration.fromInputUnsafe(options.lease ?? Timings.leaseMillis)
     )
     const collect = Reads.makeCollect()
     const evalWrite = redis.eval(WriteScript.write)

@@ -11,7 +11,7 @@ const Claimed = Schema.Record(Schema.String, Schema.Json)
 /** The most requests in flight, so that callers cannot overload the issuer. */
 const CONCURRENCY = 16
 
-const PATIENCE = "5 seconds"
+const TIMEOUT = "5 seconds"
 
 /** Introspects opaque tokens (RFC 7662). */
 export const make = Effect.fnUntraced(function*(endpoint: string, rules: {
@@ -38,7 +38,7 @@ export const make = Effect.fnUntraced(function*(endpoint: string, rules: {
     client.execute(HttpClientRequest.bodyUrlParams(base, { token, token_type_hint: "access_token" })).pipe(
       Effect.flatMap(HttpClientResponse.filterStatusOk),
       Effect.flatMap(HttpClientResponse.schemaBodyJson(Claimed)),
-      Effect.timeout(PATIENCE),
+      Effect.timeout(TIMEOUT),
       semaphore.withPermits(1),
       Effect.catch(unavailable)
     )

@@ -33,7 +33,7 @@ export type Key = typeof Key.Type
 const Keys = Schema.Struct({ keys: Schema.Array(Schema.Json) })
 const decodeKey = Schema.decodeUnknownOption(Key)
 
-const PATIENCE = "5 seconds"
+const TIMEOUT = "5 seconds"
 
 /** A document of the issuer, or `undefined` when there is none at this address. */
 const read = Effect.fnUntraced(function*<A>(
@@ -55,7 +55,7 @@ const read = Effect.fnUntraced(function*<A>(
         : Effect.fail(fail(`${url} answers ${response.status}`))
     }),
     Effect.timeoutOrElse({
-      duration: PATIENCE,
+      duration: TIMEOUT,
       orElse: () => Effect.fail(fail(`${url} does not answer in time`))
     })
   )

@@ -1,8 +1,9 @@
+// Checks declared budget limits when a budget is built. An invalid limit stops the start.
 import { Effect } from "effect"
 import type { Limit, Options } from "../../budget/Budget.ts"
 import { FusionError } from "../Fusion.ts"
 
-/** A limit that is wrong would be one that does not hold. */
+/** Rejects invalid limits at start; an invalid limit would silently limit nothing. */
 export const checkLimits = Effect.fnUntraced(function*(limits: ReadonlyArray<Limit>, { maxOutputTokens = 1 }: Options) {
   const refuse = (declaration: string, problem: string) => new FusionError({ declaration, problem })
   const names = new Set<string>()

@@ -1,3 +1,4 @@
+// Seals and opens the personal part of audit entries; the writer and the readers use it. Deleting a key forgets a person.
 import { Effect, Schema } from "effect"
 import * as Aead from "effect/crypto/Aead"
 import * as Digest from "effect/crypto/Digest"
@@ -9,7 +10,7 @@ import type { ChainHead, Link, SubjectKey } from "../AuditLog.ts"
 
 const optional = Schema.optionalKey
 
-/** What is kept of an entry, in the clear but for `sealed`: who acted and what they said, under the key `key`. */
+/** The stored form of an entry: plain text, except for `sealed` (actor and content), which is encrypted under `key`. */
 export const Body = Schema.Struct({
   seq: Schema.Int,
   at: Schema.Finite,
@@ -43,7 +44,7 @@ export interface Opened {
   readonly kept: SubjectKey
   readonly key: Aead.Key
   /**
-   * Who acted, sealed: the same text for each entry that says nothing more. That they are of one principal is known from
+   * The sealed actor: the same text for each entry without further content. That entries are of one principal is known from
    * the id of the key.
    */
   sealed?: string
@@ -80,7 +81,7 @@ const sealText = Effect.fnUntraced(function*(
   return Base64.encode(whole)
 })
 
-/** The entry that a link keeps; without its key, or with one that does not fit, nobody knows who acted. */
+/** The entry of a link; without its key, or with a wrong one, its actor is unknown. */
 export const unseal = Effect.fnUntraced(function*({ body, hash }: Link, keys: ReadonlyMap<string, SubjectKey>) {
   const { key: id, sealed, ...open } = yield* decodeBody(body)
   const kept = keys.get(id)

@@ -1,7 +1,8 @@
+// Finds the keys that open a list of audit links; reads and verification use it.
 import { Effect } from "effect"
 import type { AuditLog, Link } from "../AuditLog.ts"
 
-/** The ids of the keys that links were sealed with; what cannot be read has none. */
+/** The ids of the keys that sealed these links; an unreadable link has none. */
 export const keyIdsIn = (links: ReadonlyArray<Link>): ReadonlySet<string> =>
   new Set(links.flatMap(({ body }) => /"key":"([0-9a-f]{16})","sealed":"[^"]*"\}$/u.exec(body)?.[1] ?? []))
 

@@ -1,3 +1,4 @@
+// Appends entries to a tenant's hash chain and signs its heads; Audit.layer uses it. Entries of a tenant keep their order.
 import { Cause, Deferred, Effect, Queue, type Scope } from "effect"
 import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
@@ -15,10 +16,10 @@ interface Pending {
 /** A head is signed after so many entries of a tenant, and after a minute. */
 const SIGN_AFTER = 256
 
-/** How long a key is used without asking whether it is still there. */
+/** The time for which a key is used without checking that it still exists. */
 const KEY_TRUST = 60_000
 
-/** How long a key is used for new entries, so that it is needed by none when they have been cut. */
+/** The time for which a key is used for new entries, so that no entry needs it once they are cut. */
 export const KEY_LIFE = 30 * 86_400_000
 
 /** How often a chain may be found to have grown, by other nodes, before an append gives up. */
@@ -75,7 +76,7 @@ export const makeWriter = Effect.fnUntraced(function*(
       [...fresh].filter(([name]) => JSON.parse(name)[0] === tenant).map(([, { kept }]) => kept)
     let waiting = [...sealed]
     for (let attempt = 0; waiting.length > 0; attempt++) {
-      if (attempt === ATTEMPTS) return yield* new StoreUnavailable({ operation: "append to the audit trail" })
+      if (attempt === ATTEMPTS) return yield* new StoreUnavailable({ operation: "append to the audit log" })
       const appends = yield* Effect.forEach(waiting, ([tenant, bodies]): Effect.Effect<Append, never, Digest> => {
         const after = places.get(tenant) ?? genesis
         return Effect.map(chain(after, bodies), (links) => ({ tenant, after, links, keys: keysOf(tenant) }))
@@ -100,7 +101,7 @@ export const makeWriter = Effect.fnUntraced(function*(
     yield* Effect.flatMap(
       signer.sign(tenant, { kind: "head", ...place, at: now() }),
       (head) => log.addHead(tenant, head)
-    ).pipe(Effect.catchCause((cause) => Effect.logError("A head of the audit trail could not be kept", cause)))
+    ).pipe(Effect.catchCause((cause) => Effect.logError("A head of the audit log could not be kept", cause)))
   })
 
   const signAll = Effect.suspend(() => Effect.forEach([...unsigned.keys()], sign, { discard: true }))
@@ -114,7 +115,7 @@ export const makeWriter = Effect.fnUntraced(function*(
       Effect.matchCause({
         onSuccess: () => settle(batch, Effect.void),
         onFailure: (cause) => {
-          // What the store has now is not known.
+          // The state of the store is unknown now.
           for (const { entry } of batch) places.delete(entry.tenant)
           settle(batch, Effect.fail(unavailable(cause)))
         }

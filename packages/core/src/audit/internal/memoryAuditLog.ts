@@ -1,3 +1,4 @@
+// The audit log in memory, for tests and for apps without a store.
 import { Effect } from "effect"
 import type { Append, AuditLog, ChainHead, Head, Link, SubjectKey } from "../AuditLog.ts"
 
@@ -9,51 +10,51 @@ interface Trail {
 }
 
 export const makeMemoryAuditLog = (): AuditLog["Service"] => {
-  const trails = new Map<string, Trail>()
+  const chains = new Map<string, Trail>()
   const place: ChainHead = { seq: 0, hash: "0".repeat(64) }
   const none = (): Trail => ({ place, links: [], heads: [], keys: [] })
-  const read = <A>(tenant: string, use: (trail: Trail) => A) => Effect.sync(() => use(trails.get(tenant) ?? none()))
-  const change = (tenant: string, use: (trail: Trail) => void) =>
+  const read = <A>(tenant: string, use: (chain: Trail) => A) => Effect.sync(() => use(chains.get(tenant) ?? none()))
+  const change = (tenant: string, use: (chain: Trail) => void) =>
     Effect.sync(() => {
-      const trail = trails.get(tenant) ?? none()
-      trails.set(tenant, trail)
-      use(trail)
+      const chain = chains.get(tenant) ?? none()
+      chains.set(tenant, chain)
+      use(chain)
     })
 
   const append = ({ after, keys, links, tenant }: Append) =>
     Effect.map(
-      change(tenant, (trail) => {
-        if (trail.place.seq !== after.seq || trail.place.hash !== after.hash) return
+      change(tenant, (chain) => {
+        if (chain.place.seq !== after.seq || chain.place.hash !== after.hash) return
         const { hash, seq } = links.at(-1) ?? after
-        trail.links.push(...links)
-        trail.keys.push(...keys)
-        trail.place = { seq, hash }
+        chain.links.push(...links)
+        chain.keys.push(...keys)
+        chain.place = { seq, hash }
       }),
-      () => trails.get(tenant)?.place ?? place
+      () => chains.get(tenant)?.place ?? place
     )
 
   return {
     append: (appends) => Effect.forEach(appends, append),
-    place: (tenant) => read(tenant, (trail) => trail.place),
+    place: (tenant) => read(tenant, (chain) => chain.place),
     links: ({ after, before, limit, order, tenant }) =>
       read(tenant, ({ links }) => {
         const found = links.filter(({ seq }) => seq > after && seq < before)
         return (order === "oldest" ? found : found.reverse()).slice(0, limit)
       }),
-    tenants: Effect.sync(() => [...trails.keys()].sort()),
+    tenants: Effect.sync(() => [...chains.keys()].sort()),
     heads: (tenant) => read(tenant, ({ heads }) => [...heads].sort((a, b) => a.seq - b.seq)),
     addHead: (tenant, head) => change(tenant, ({ heads }) => void heads.push(head)),
     cut: (tenant, head, keysBefore) =>
-      change(tenant, (trail) => {
-        trail.links = trail.links.filter(({ seq }) => seq > head.seq)
-        trail.heads = [...trail.heads.filter(({ seq }) => seq >= head.seq), head]
-        trail.keys = trail.keys.filter(({ createdAt }) => createdAt >= keysBefore)
+      change(tenant, (chain) => {
+        chain.links = chain.links.filter(({ seq }) => seq > head.seq)
+        chain.heads = [...chain.heads.filter(({ seq }) => seq >= head.seq), head]
+        chain.keys = chain.keys.filter(({ createdAt }) => createdAt >= keysBefore)
       }),
     keys: (tenant, ids) => read(tenant, ({ keys }) => keys.filter(({ id }) => ids.includes(id))),
     keysOf: (tenant, subject) => read(tenant, ({ keys }) => keys.filter((key) => key.subject === subject)),
     destroyKeys: (tenant, subject) =>
-      change(tenant, (trail) => {
-        trail.keys = trail.keys.filter((key) => key.subject !== subject)
+      change(tenant, (chain) => {
+        chain.keys = chain.keys.filter((key) => key.subject !== subject)
       })
   }
 }

@@ -1,9 +1,10 @@
+// Records an action after it is done; segments and operations call it. It never fails and never delays its caller.
 import { Effect } from "effect"
 import type { Audit, Entry } from "../Audit.ts"
 
-/** Writes down what has been done: a trail that cannot be written must not tell the caller otherwise, or hold up what follows. */
-export const writeDown = (trail: Pick<Audit["Service"], "record">, entry: Entry): Effect.Effect<void> =>
-  Effect.catchCause(trail.record(entry), (cause) => {
+/** Records an action that is done: a failing audit log must neither change the caller's answer nor delay later work. */
+export const writeDown = (audit: Pick<Audit["Service"], "record">, entry: Entry): Effect.Effect<void> =>
+  Effect.catchCause(audit.record(entry), (cause) => {
     const { action, decision, target } = entry
-    return Effect.annotateLogs(Effect.logError("The audit trail misses an entry", cause), { action, target, decision })
+    return Effect.annotateLogs(Effect.logError("The audit log misses an entry", cause), { action, target, decision })
   })

@@ -1,3 +1,4 @@
+// JSON text with sorted keys, for hashes and comparisons.
 import type { Schema } from "effect"
 
 /** JSON with its keys in order. */

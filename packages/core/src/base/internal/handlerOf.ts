@@ -1,3 +1,4 @@
+// Reads the handler of a declaration from the context; the types of App.provide guarantee that it is there.
 import { Context } from "effect"
 
 /** The service behind a declaration, which the types of the app have made sure of. */

@@ -1,7 +1,8 @@
+// Finds parts of a schema that JSON cannot carry; Fusion and JsonSchema refuse such schemas.
 import { Predicate, SchemaAST } from "effect"
 
 /**
- * Where a schema has a part that JSON cannot carry, or undefined: such a part would be described as any value, and
+ * The path of a part of a schema that JSON cannot carry, or undefined: such a part would be described as any value, and
  * no value would ever fit it.
  */
 export const placeWithoutJson = (ast: SchemaAST.AST): string | undefined => {

@@ -1,3 +1,4 @@
+// Random bytes and ids from the Web Crypto API; the core may not import node:crypto.
 /** Random bytes from a block that is filled rarely: asking the system costs more than the bytes. */
 const block = new Uint8Array(4_096)
 let used = block.length

@@ -1,3 +1,4 @@
+// Comparing and hashing secrets without node:crypto; ApiKeys and Auth use it.
 import { Effect } from "effect"
 
 /** Compares in time that depends on the lengths only. */

@@ -1,3 +1,4 @@
+// Computes which limits apply to a run or a caller, and their periods; the budget service asks it. It is pure.
 import type { Principal } from "../../run/Principal.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Limit, Subject } from "../Budget.ts"
@@ -63,7 +64,7 @@ const hold = (limits: ReadonlyArray<Limit>, names: Names, now: number): Readonly
 /** The limits that hold for a run. */
 export const limitsForRun = (limits: ReadonlyArray<Limit>, run: RunRecord, now: number) => hold(limits, ofRun(run), now)
 
-/** The limits that hold for a caller, whatever they start. A limit for everybody is nobody's business. */
+/** The limits of one caller, for whatever they start. Limits shared by all callers are left out. */
 export const limitsForPrincipal = (limits: ReadonlyArray<Limit>, principal: Principal, now: number) =>
   hold(limits, ofPrincipal(principal), now).filter(({ limit }) => ![limit.per].flat().every((one) => one === "app"))
 

@@ -1,3 +1,4 @@
+// The budget of a process: reserves before each model call, renews, settles after it. Spending never passes a hard limit.
 import { Clock, Duration, Effect, Schedule, type Scope } from "effect"
 import { checkUsage, type Usage } from "../../run/Event.ts"
 import { BudgetExceeded, OutputUnlimited, type PriceUnknown } from "../../run/RunError.ts"
@@ -8,7 +9,7 @@ import type { Prices } from "../Prices.ts"
 import { boundOf, dayOf, type Held, limitsForPrincipal, limitsForRun } from "./budgetBounds.ts"
 import { toMicros, toUsd } from "./money.ts"
 
-/** An answer that would be cut shorter than this is not asked for. */
+/** A call whose answer would be shorter than this is not made. */
 const leastOutputTokens = 256
 
 interface Options {
@@ -20,7 +21,7 @@ interface Options {
   readonly prices: Prices["Service"]
 }
 
-/** A reservation of this process; what the store could not be told yet is `owed`. */
+/** A reservation of this process; `owed` is the amount not yet reported to the store. */
 interface Open {
   readonly runId: string
   owed?: Settlement
@@ -31,7 +32,7 @@ interface Candidate {
   readonly provider: string | undefined
 }
 
-/** The budget of a process: reserves, keeps alive what is reserved, settles. */
+/** The budget of a process: it reserves, renews reservations and settles them. */
 export const makeBudgetService = Effect.fnUntraced(function*(
   options: Options
 ): Effect.fn.Return<Budget["Service"], never, Scope.Scope> {
@@ -51,10 +52,10 @@ export const makeBudgetService = Effect.fnUntraced(function*(
   yield* tick.pipe(Effect.repeat(Schedule.spaced(Duration.divideUnsafe(lease, 3))), Effect.forkScoped)
 
   const settle = Effect.fnUntraced(function*(settlement: Settlement, runId: string) {
-    const told = yield* Effect.exit(store.settle(settlement))
-    if (told._tag === "Success") return void open.delete(settlement.id)
+    const reported = yield* Effect.exit(store.settle(settlement))
+    if (reported._tag === "Success") return void open.delete(settlement.id)
     open.set(settlement.id, { runId, owed: { ...settlement, again: true } })
-    yield* Effect.logWarning("The cost of a call could not be written down yet", told.cause)
+    yield* Effect.logWarning("The cost of a call could not be written down yet", reported.cause)
   }, Effect.uninterruptible)
 
   const release = (id: string) =>
@@ -92,7 +93,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
   }): Grant => {
     const { amount, id, maxOutputTokens } = granted
     const keys = held.map(({ key }) => key)
-    let over = false
+    let finished = false
     const finish = Effect.fnUntraced(function*(reported: Usage | undefined) {
       const usage = reported === undefined ? undefined : checkUsage(reported)
       if (usage === undefined && amount === undefined) return undefined
@@ -111,8 +112,8 @@ export const makeBudgetService = Effect.fnUntraced(function*(
     })
     const once = <A>(effect: Effect.Effect<A>, otherwise: A) =>
       Effect.suspend(() => {
-        if (over) return Effect.succeed(otherwise)
-        over = true
+        if (finished) return Effect.succeed(otherwise)
+        finished = true
         return effect
       })
     return {
@@ -128,7 +129,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
   const priced = ({ model, provider }: Candidate, usage: Usage) =>
     Effect.orElseSucceed(prices.costUsd({ model, provider }, usage), () => undefined)
 
-  /** What a call costs at most: nobody knows before it what the provider will write into a cache. */
+  /** The highest possible cost of a call: the provider's cache writes are unknown before it. */
   const ceiling =
     (candidate: Candidate, inputTokens: number) => (outputTokens: number): Effect.Effect<number, PriceUnknown> =>
       Effect.map(
@@ -197,23 +198,23 @@ export const makeBudgetService = Effect.fnUntraced(function*(
       const answer: Answer = yield* reserve({ id, bounds, lease, least: atLeast, most: atMost }, record.runId)
       const at = held.find(({ key }) => key === answer.key)
       if (at === undefined) return yield* Effect.die(new Error("a budget that was not asked has answered"))
-      const about = { budget: at.limit.name, callId, model: candidate.model }
+      const fields = { budget: at.limit.name, callId, model: candidate.model }
       if (answer._tag === "Granted") {
         const payable = answer.amount >= atMost ? most : yield* longest(costOf, least, most, answer.amount)
         if (payable < most) {
-          yield* tell({ type: "budget", data: { ...about, decision: "clamp", maxOutputTokens: payable } })
+          yield* tell({ type: "budget", data: { ...fields, decision: "clamp", maxOutputTokens: payable } })
         }
         return grantOf(record, candidate, held, { id, maxOutputTokens: payable, amount: answer.amount })
       }
       if (answer.at === "soft") {
         softened.add(at.limit)
-        if (!(yield* cheaper(at))) yield* tell({ type: "budget", data: { ...about, decision: "soft" } })
+        if (!(yield* cheaper(at))) yield* tell({ type: "budget", data: { ...fields, decision: "soft" } })
         continue
       }
       if (yield* cheaper(at)) continue
       const resolution = at.limit.atHard === "suspend" ? yield* ask(spender, at.limit, candidate.model) : undefined
       if (resolution?.decision === "approve" || resolution?.decision === "edit") continue
-      yield* tell({ type: "budget", data: { ...about, decision: "refuse" } })
+      yield* tell({ type: "budget", data: { ...fields, decision: "refuse" } })
       return yield* new BudgetExceeded({ budget: at.limit.name })
     }
   })

@@ -1,3 +1,4 @@
+// Arithmetic of budget reservations and usage rows, shared by all budget stores. It is pure.
 import type { Answer, Dimension, Request, Row, Use } from "../BudgetStore.ts"
 
 /**

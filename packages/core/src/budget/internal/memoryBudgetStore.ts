@@ -1,3 +1,4 @@
+// The budget store in memory, for tests and single processes. Each operation is atomic.
 import { Clock, Duration, Effect } from "effect"
 import type * as BudgetStore from "../BudgetStore.ts"
 import { decide, rowOf, summarize } from "./budgetSums.ts"
@@ -8,7 +9,7 @@ interface Reservation {
   expiresAt: number
 }
 
-/** Nothing here waits, so whatever happens in one step is atomic. */
+/** No operation here waits, so each one is atomic. */
 export const makeMemoryBudgetStore = (): BudgetStore.BudgetStore["Service"] => {
   const counters = new Map<string, { settled: number; reserved: number }>()
   const reservations = new Map<string, Reservation>()
@@ -66,9 +67,9 @@ export const makeMemoryBudgetStore = (): BudgetStore.BudgetStore["Service"] => {
       }),
     cancelReservation: (id) => Effect.sync(() => void free(id)),
     expire: Effect.map(Clock.currentTimeMillis, (now) => {
-      const over = [...reservations].filter(([, { expiresAt }]) => expiresAt <= now)
-      for (const [id] of over) free(id)
-      return over.length
+      const expired = [...reservations].filter(([, { expiresAt }]) => expiresAt <= now)
+      for (const [id] of expired) free(id)
+      return expired.length
     }),
     counters: (keys) =>
       Effect.sync(() =>

@@ -1,3 +1,4 @@
+// Drives a handler with recorded steps in a throwaway store; Replay calls it. Nothing outside of the recording is done.
 import { Cause, Clock, Context, Effect, Exit, Fiber, type Schema } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import { unlimited } from "../../budget/Budget.ts"
@@ -40,7 +41,7 @@ const waitLimitMillis = 5_000
 const hold = 500
 
 /**
- * Drives a handler with what is recorded, as a restart would, in a store that is thrown away. What is not recorded is not
+ * Drives a handler with what is recorded, as a restart would, in a store that is thrown away. Work that is not recorded is not
  * done: a step does not run, a run is not started, a model is not called, and the handler never hears of it again.
  */
 export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, recording: Recording) {
@@ -70,7 +71,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
         (name, known) => watch.asked("interrupt", name, known)
       )
     },
-    // Who only watches would be told of a run that is none.
+    // Observers are left out: this is no real run.
     hooks: bound.hooks.filter(({ points }) => points !== undefined),
     errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
     budget: {
@@ -129,7 +130,7 @@ class Watch {
     this.missing.push(by)
   }
 
-  /** What was emitted before is skipped at a restart by its number: it has to be the same. */
+  /** A restart skips earlier events by their number, so they have to be the same. */
   emitted({ type }: Event) {
     this.moves++
     if (this.said >= this.recording.run.emitted || this.problem !== undefined) return
@@ -188,7 +189,7 @@ class Watch {
       : undefined
   }
 
-  /** What is recorded and was not asked for, oldest first. What was done inside of a step is not asked for again. */
+  /** The recorded steps that were not requested, oldest first. Work inside of a step is not requested again. */
   private left(): ReadonlyArray<string> {
     const { interrupts, steps } = this.recording
     const outer = [...steps.map(({ name }) => `step "${name}`), ...this.missing.map((name) => name.slice(0, -1))]

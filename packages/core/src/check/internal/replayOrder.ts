@@ -1,3 +1,4 @@
+// Releases recorded steps in the order of their commits; replay uses it, so parallel steps count as unchanged.
 import { Deferred, Effect, Fiber } from "effect"
 import { separator } from "../../runtime/internal/names.ts"
 import type { Recording } from "./replay.ts"
@@ -9,14 +10,14 @@ type RecordedUse = readonly [what: string, seq: number]
  * what comes before it has been asked for. So what goes on side by side is no change, and what has changed places is one.
  */
 export class Order {
-  /** What the handler does differently. */
+  /** The difference of the handler. */
   problem: string | undefined
   private readonly places: ReadonlyMap<string, number>
   private readonly line: ReadonlyArray<RecordedUse>
   private readonly asked = new Set<string>()
   private readonly askedBy = new WeakMap<object, string>()
   private readonly held = new Map<string, Deferred.Deferred<void>>()
-  /** What was let go although something before it had not been asked for. */
+  /** The step that was released although an earlier one had not been requested. */
   private early: ReadonlyArray<string> | undefined
   private next = 0
 
@@ -28,7 +29,7 @@ export class Order {
         const seq = asked.get(id)
         return seq === undefined ? [] : [[`interrupt "${name}"`, seq]]
       })
-      // What was done inside of a step is not asked for again.
+      // Work inside of a step is not requested again.
     ].filter(([what]) => !what.includes(separator))
     this.line = places.toSorted(([, a], [, b]) => a - b)
     this.places = new Map(places)
@@ -57,7 +58,7 @@ export class Order {
     return this.held.size > 0
   }
 
-  /** Nobody else asks for anything: from here on the order is the handler's. */
+  /** No other request is open: from here on the handler decides the order. */
   giveUp() {
     this.early = [...this.held.keys()]
     for (const [one, turn] of this.held) this.letGo(one, turn)
@@ -75,7 +76,7 @@ export class Order {
     return this.placeOf(what) <= first
   }
 
-  /** What has no place, because it was inherited or nobody knows, is in nobody's way. */
+  /** A step without a place, because it was inherited or is unknown, blocks nothing. */
   private placeOf(what: string) {
     return this.places.get(what) ?? -1
   }

@@ -1,11 +1,12 @@
+// Bounds the audit entries about repeated refusals; the door records refusals through it. No refusal goes uncounted.
 import { Effect, type Scope } from "effect"
 import type { Audit, Entry } from "../../audit/Audit.ts"
 
-/** How long refusals are taken together, and how many that say the same are written down one by one meanwhile. */
+/** The window in which equal refusals are counted together, and how many of them get an entry each. */
 const windowMillis = 60_000
 const oneByOne = 20
 
-/** How many kinds of refusals are counted at a time. */
+/** The largest number of kinds of refusals that are counted at a time. */
 const memory = 10_000
 
 interface Counted {
@@ -24,7 +25,7 @@ export interface AuditThrottle {
 }
 
 /**
- * Whoever is refused can try again as often as they like, so what they can fill the trail with is bounded: for each
+ * A refused caller can repeat the call at will, so the audit log takes a bounded number of entries about it: for each
  * principal, action, target and rule so many entries in a window, and at its end one with the count of all others.
  */
 export const makeAuditThrottle = Effect.fnUntraced(function*(
@@ -41,8 +42,8 @@ export const makeAuditThrottle = Effect.fnUntraced(function*(
 
   const sweep = (until: number) =>
     Effect.suspend(() => {
-      const over = [...counted].filter(([, one]) => one.until <= until)
-      return Effect.forEach(over, ([key, one]) => close(key, one), { discard: true, concurrency: "unbounded" })
+      const finished = [...counted].filter(([, one]) => one.until <= until)
+      return Effect.forEach(finished, ([key, one]) => close(key, one), { discard: true, concurrency: "unbounded" })
     })
 
   const tell = Effect.suspend(() => {
@@ -55,7 +56,7 @@ export const makeAuditThrottle = Effect.fnUntraced(function*(
 
   yield* Effect.addFinalizer(() => Effect.ignoreCause(sweep(Infinity)))
   yield* Effect.andThen(tell, Effect.suspend(() => sweep(now()))).pipe(
-    Effect.catchCause((cause) => Effect.logError("The audit trail misses a count of refusals", cause)),
+    Effect.catchCause((cause) => Effect.logError("The audit log misses a count of refusals", cause)),
     Effect.uninterruptible,
     Effect.delay(windowMillis / 2),
     Effect.forever,

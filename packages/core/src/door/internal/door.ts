@@ -1,3 +1,5 @@
+// The door: the authorization boundary that every operation of Runtime passes (authenticate, authorize, limit, audit).
+// Nothing is read or written for a caller before it has let the call in.
 import { Effect } from "effect"
 import type { Audit, Entry } from "../../audit/Audit.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
@@ -57,11 +59,11 @@ export interface Door {
     principal: Principal,
     action: string,
     target: string,
-    about?: About
+    details?: About
   ) => Effect.Effect<void>
 }
 
-/** What more there is to say; the decision is "allowed" unless said otherwise. */
+/** Further fields of an audit entry; the decision is "allowed" by default. */
 export type About = Partial<Pick<Entry, "decision" | "rule" | "reason" | "runId">>
 
 export interface Entered {
@@ -75,13 +77,13 @@ export interface Acting extends Entered {
 
 const kinds = ["agent", "tool", "resource", "prompt"] as const
 
-/** The stages that stand in front of everything. */
+/** The checks that every operation passes before it does anything. */
 export const makeDoor = (options: {
   readonly auth: Auth["Service"]
   readonly rules: ReadonlyArray<PolicyRule>
   readonly limit: Limiter
   readonly audit: Audit["Service"]
-  readonly refusals: AuditThrottle
+  readonly throttle: AuditThrottle
   readonly metrics: Metrics
   readonly now: () => number
 }): Door => {
@@ -90,9 +92,9 @@ export const makeDoor = (options: {
     principal: Pick<Principal, "id" | "tenant">,
     action: string,
     target: string,
-    { decision = "allowed", ...about }: About
+    { decision = "allowed", ...details }: About
   ) =>
-    writeDown(decision === "allowed" ? options.audit : options.refusals, {
+    writeDown(decision === "allowed" ? options.audit : options.throttle, {
       at: options.now(),
       tenant: principal.tenant,
       principal: principal.id,
@@ -100,7 +102,7 @@ export const makeDoor = (options: {
       target,
       decision,
       traceId: caller.traceId,
-      ...about
+      ...details
     })
 
   /** Those that requests hold while they are served. Only the door adds to them. */
@@ -126,7 +128,7 @@ export const makeDoor = (options: {
       (reason) =>
         Effect.sync(() => {
           options.metrics.refused(caller.protocol, reason._tag, "authenticate")
-          if (reason._tag === "Unauthenticated") options.refusals.unknown()
+          if (reason._tag === "Unauthenticated") options.throttle.unknown()
         })
     ))
 
@@ -214,6 +216,6 @@ export const makeDoor = (options: {
     run,
     act,
     decide,
-    audit: (caller, principal, action, target, about = {}) => record(caller, principal, action, target, about)
+    audit: (caller, principal, action, target, details = {}) => record(caller, principal, action, target, details)
   }
 }

@@ -1,3 +1,4 @@
+// Counts a call against every rate limit that applies; the door calls it. A refused call takes nothing from any rule.
 import { Duration, Effect } from "effect"
 import { type Fusion, FusionError } from "../../app/Fusion.ts"
 import type { Principal } from "../../run/Principal.ts"
@@ -19,7 +20,7 @@ interface Limit {
   readonly algorithm: Counter["algorithm"]
 }
 
-/** A rule that is wrong would be one that does not hold. */
+/** Rejects invalid rules at start; an invalid rule would silently limit nothing. */
 export const checkRules = Effect.fnUntraced(function*(rules: ReadonlyArray<Rule>, fusion: Fusion) {
   const endpoints = endpointsOf(fusion)
   const names = new Set<string>()
@@ -74,7 +75,7 @@ const applies = (rule: Rule, principal: Principal, target: string, caller: Calle
   (rule.protocols?.includes(caller.protocol) ?? true) &&
   (rule.tenants?.includes(principal.tenant) ?? true)
 
-/** A rule whose window or algorithm changes begins anew: what was counted means something else. */
+/** A rule whose window or algorithm changes starts at zero, because the old count has another meaning. */
 const counterOf = (
   { algorithm, rule, windowMillis }: Limit,
   principal: Principal,

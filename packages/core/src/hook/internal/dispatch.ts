@@ -1,3 +1,4 @@
+// Runs the hooks of a callable around each point, outermost first; LiveRun and Replay build it.
 import { Cause, Effect, Exit, Stream } from "effect"
 import type * as Event from "../../run/Event.ts"
 import { internalError } from "../../run/internal/failure.ts"
@@ -38,7 +39,7 @@ export const direct: Dispatch = {
   error: (failure) => Effect.succeed(failure)
 }
 
-/** What stands around a tool and can change nothing. */
+/** A tool's hooks that observe and cannot change anything. */
 export const transparent = new WeakSet<Dispatch["tool"]>([direct.tool])
 
 /**
@@ -76,30 +77,30 @@ const inside = (inner: Dispatch, outer: Partial<Dispatch>): Dispatch => {
 /** The points of one hook, with its decisions journaled, its time limited and its failures handled as it declares. */
 const intercepting = (hook: HookWithHandler, decided: Decided): Partial<Dispatch> => {
   const { checkpoint, error, llm, node, request, tool } = hook.points ?? {}
-  const over = { hook, decided }
+  const context = { hook, decided }
   return {
     ...(request === undefined ? {} : {
-      request: (call, next) => intercept({ ...over, point: "request" }, call, next, request)
+      request: (call, next) => intercept({ ...context, point: "request" }, call, next, request)
     }),
-    ...(llm === undefined ? {} : { llm: (call, next) => interceptStream(over, call, next, llm) }),
-    ...(tool === undefined ? {} : { tool: (call, next) => intercept({ ...over, point: "tool" }, call, next, tool) }),
-    ...(node === undefined ? {} : { node: (call, next) => intercept({ ...over, point: "node" }, call, next, node) }),
+    ...(llm === undefined ? {} : { llm: (call, next) => interceptStream(context, call, next, llm) }),
+    ...(tool === undefined ? {} : { tool: (call, next) => intercept({ ...context, point: "tool" }, call, next, tool) }),
+    ...(node === undefined ? {} : { node: (call, next) => intercept({ ...context, point: "node" }, call, next, node) }),
     ...(checkpoint === undefined ? {} : {
-      checkpoint: (call, next) => intercept({ ...over, point: "checkpoint" }, call, next, checkpoint)
+      checkpoint: (call, next) => intercept({ ...context, point: "checkpoint" }, call, next, checkpoint)
     }),
     ...(error === undefined
       ? {}
-      : { error: (failure, call) => interceptError(over, failure, () => error(failure, call)) })
+      : { error: (failure, call) => interceptError(context, failure, () => error(failure, call)) })
   }
 }
 
-interface Over {
+interface HookContext {
   readonly hook: HookWithHandler
   readonly decided: Decided
 }
 
 /** A changed call is a modification, a second one a retry. */
-const admitting = <C>({ decided, hook: { identifier: hook } }: Over, point: Hook.Point, call: C) => {
+const admitting = <C>({ decided, hook: { identifier: hook } }: HookContext, point: Hook.Point, call: C) => {
   let calls = 0
   return (changed: C) =>
     Effect.suspend(() => {
@@ -109,13 +110,13 @@ const admitting = <C>({ decided, hook: { identifier: hook } }: Over, point: Hook
 }
 
 const intercept = <C, A, E, R>(
-  over: Over & { readonly point: Hook.Point },
+  context: HookContext & { readonly point: Hook.Point },
   call: C,
   next: (call: C) => Effect.Effect<A, E, R>,
-  around: (call: C, next: (call: C) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HookBlocked, R>
+  handler: (call: C, next: (call: C) => Effect.Effect<A, E, R>) => Effect.Effect<A, E | HookBlocked, R>
 ): Effect.Effect<A, E | HookBlocked, R> =>
-  counting(over.hook.timeoutMillis, (time) => {
-    const admit = admitting(over, over.point, call)
+  counting(context.hook.timeoutMillis, (time) => {
+    const admit = admitting(context, context.point, call)
     const theirs = new Set<unknown>()
     let running = 0
     let last: Exit.Exit<A, E> | undefined
@@ -133,15 +134,15 @@ const intercept = <C, A, E, R>(
         })
       ))
     return Effect.catchCause(
-      time.within(Effect.suspend(() => around(call, admitted))),
+      time.within(Effect.suspend(() => handler(call, admitted))),
       (cause): Effect.Effect<A, E | HookBlocked, R> => {
         const failure = ownFailure(cause, theirs)
         if (failure === undefined) {
-          return Effect.andThen(refusing(over, over.point, cause), Effect.failCause(cause))
+          return Effect.andThen(refusing(context, context.point, cause), Effect.failCause(cause))
         }
-        // What was let in and did not come back cannot be made up for: it is not known what it has done.
+        // A call that entered and did not return cannot be repeated: its effect is unknown.
         const way = running > 0 ? undefined : last ?? next(call)
-        return failedItself(over, over.point, failure, way)
+        return failedItself(context, context.point, failure, way)
       }
     )
   })
@@ -149,7 +150,7 @@ const intercept = <C, A, E, R>(
 const defectsOf = (cause: Cause.Cause<unknown>) => cause.reasons.filter(Cause.isDieReason).map(({ defect }) => defect)
 
 /** Journals a refusal where it was made. */
-const refusing = ({ decided, hook }: Over, point: Hook.Point, cause: Cause.Cause<unknown>) => {
+const refusing = ({ decided, hook }: HookContext, point: Hook.Point, cause: Cause.Cause<unknown>) => {
   const refusal = cause.reasons.filter(Cause.isFailReason).map(({ error }) => error).find((error) =>
     error instanceof HookBlocked && error.hook === hook.identifier && error.point === point
   )
@@ -160,14 +161,14 @@ const refusing = ({ decided, hook }: Over, point: Hook.Point, cause: Cause.Cause
 
 /** The same for a stream: its hook's time runs only while somebody waits for the next parts. */
 const interceptStream = <C, A, E, R>(
-  over: Over,
+  context: HookContext,
   call: C,
   next: (call: C) => Stream.Stream<A, E, R>,
-  around: (call: C, next: (call: C) => Stream.Stream<A, E, R>) => Stream.Stream<A, E | HookBlocked, R>
+  handler: (call: C, next: (call: C) => Stream.Stream<A, E, R>) => Stream.Stream<A, E | HookBlocked, R>
 ): Stream.Stream<A, E | HookBlocked, R> =>
-  Stream.unwrap(counting(over.hook.timeoutMillis, (time) => {
+  Stream.unwrap(counting(context.hook.timeoutMillis, (time) => {
     time.pause()
-    const admit = admitting(over, "llm", call)
+    const admit = admitting(context, "llm", call)
     const theirs = new Set<unknown>()
     let entered = false
     const admitted = (changed: C) => {
@@ -185,7 +186,7 @@ const interceptStream = <C, A, E, R>(
         )))
     }
     const limited = Stream.transformPull(
-      Stream.suspend(() => around(call, admitted)),
+      Stream.suspend(() => handler(call, admitted)),
       (pull) =>
         Effect.succeed(Effect.andThen(
           Effect.sync(() => time.resume()),
@@ -195,22 +196,22 @@ const interceptStream = <C, A, E, R>(
     return Effect.succeed(Stream.catchCause(limited, (cause): Stream.Stream<A, E | HookBlocked, R> => {
       const failure = ownFailure(cause, theirs)
       if (failure === undefined) {
-        return Stream.unwrap(Effect.as(refusing(over, "llm", cause), Stream.failCause(cause)))
+        return Stream.unwrap(Effect.as(refusing(context, "llm", cause), Stream.failCause(cause)))
       }
       // The hook may have kept parts: an answer that has begun cannot go on without it.
       const way = entered ? undefined : Effect.succeed(next(call))
-      return Stream.unwrap(failedItself(over, "llm", failure, way))
+      return Stream.unwrap(failedItself(context, "llm", failure, way))
     }))
   }))
 
-/** A failure that its hook could not look at is shown as it is only when the hook says so. */
-const interceptError = (over: Over, failure: Event.Failure, shown: () => Effect.Effect<Event.Failure>) =>
-  counting(over.hook.timeoutMillis, (time) =>
+/** A failure whose error hook failed is shown unchanged only when the hook is open. */
+const interceptError = (context: HookContext, failure: Event.Failure, shown: () => Effect.Effect<Event.Failure>) =>
+  counting(context.hook.timeoutMillis, (time) =>
     Effect.catchCause(time.within(Effect.suspend(shown)), (cause) => {
       const own = ownFailure(cause, new Set())
       return own === undefined
         ? Effect.failCause(cause)
-        : failedItself(over, "error", own, Effect.succeed(failure)).pipe(
+        : failedItself(context, "error", own, Effect.succeed(failure)).pipe(
           Effect.orElseSucceed(() => internalError)
         )
     }))

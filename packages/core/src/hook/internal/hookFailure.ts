@@ -1,10 +1,11 @@
+// Decides how a failed hook ends its point: open continues, closed refuses. dispatch and outputGuards call it.
 import { Cause, Effect } from "effect"
 import type { Data } from "../../run/Event.ts"
 import { HookBlocked } from "../../run/RunError.ts"
 import type * as Hook from "../Hook.ts"
 import { TookTooLong } from "./hookTimer.ts"
 
-/** What a hook itself died of: not what happened inside of it, and not that the run was stopped. */
+/** The failure of a hook itself: no failure from inside its call, and no stop of the run. */
 export const ownFailure = (
   cause: Cause.Cause<unknown>,
   theirs: ReadonlySet<unknown>
@@ -13,7 +14,7 @@ export const ownFailure = (
   return own.length === 0 ? undefined : Cause.fromReasons(own)
 }
 
-/** A hook has failed: goes the way without it when it is open and there is one, and refuses otherwise. */
+/** Handles a failed hook: continues without it when it is open and a way exists, and refuses otherwise. */
 export const failedItself = <A, E, R>(
   { decided, hook }: {
     readonly hook: Pick<Hook.Any, "identifier" | "onFailure">

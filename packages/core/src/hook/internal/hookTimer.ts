@@ -1,6 +1,7 @@
+// Measures the time that a hook takes for its own work; dispatch uses it. It stands still while the wrapped call runs.
 import { Clock, Effect } from "effect"
 
-/** What a hook dies of when its time is up. */
+/** The failure of a hook whose time is up. */
 export class TookTooLong extends Error {}
 
 /**
@@ -34,20 +35,20 @@ export class HookTimer {
   /** Runs a part of the hook; when its time is up first, it is stopped and dies of it. */
   readonly within = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Number.isFinite(this.limitMillis)
-      ? Effect.raceFirst(effect, Effect.andThen(this.over, tookTooLong))
+      ? Effect.raceFirst(effect, Effect.andThen(this.expired, tookTooLong))
       : effect
 
-  private readonly over: Effect.Effect<void> = Effect.suspend(() => {
+  private readonly expired: Effect.Effect<void> = Effect.suspend(() => {
     if (this.outside > 0) {
       return Effect.andThen(
         Effect.callback<void>((resume) => {
           this.back = () => resume(Effect.void)
         }),
-        this.over
+        this.expired
       )
     }
     const left = this.limitMillis - this.spent - (this.clock.currentTimeMillisUnsafe() - this.since)
-    return left <= 0 ? Effect.void : Effect.andThen(Effect.sleep(left), this.over)
+    return left <= 0 ? Effect.void : Effect.andThen(Effect.sleep(left), this.expired)
   })
 }
 

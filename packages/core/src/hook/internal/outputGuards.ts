@@ -1,3 +1,4 @@
+// Passes a handler's output through its guards before it is committed; LiveRun uses it. No byte leaves unguarded.
 import { Cause, Effect, Exit, type Schema, Semaphore } from "effect"
 import type { Event, Failure, Type } from "../../run/Event.ts"
 import { HookBlocked } from "../../run/RunError.ts"
@@ -20,7 +21,7 @@ interface Posted {
   readonly guard: Hook.Guard
 }
 
-/** What guards see of the other events: where their content is. */
+/** The content of the other events that guards see. */
 const contents: Partial<Record<Type, ReadonlyArray<string>>> = {
   node_enter: ["input"],
   node_exit: ["output", "error"],
@@ -39,7 +40,7 @@ const contents: Partial<Record<Type, ReadonlyArray<string>>> = {
   raw: ["event"]
 }
 
-/** What may overtake a text that waits: it says nothing about its end. */
+/** Events that may overtake a waiting text, because they do not depend on its end. */
 const beside: ReadonlySet<Type> = new Set([
   "custom",
   "hook_decision",
@@ -59,7 +60,7 @@ export const guardsOf = (hooks: ReadonlyArray<HookWithHandler>): ReadonlyArray<P
 }
 
 /**
- * Where what a handler says passes its guards, in one order, before anything else happens to it.
+ * Passes a handler's output through its guards, in one order, before anything else happens to it.
  *
  * All that it does follows from what was said: a resumed run that says the same again gets the same events.
  */
@@ -117,8 +118,8 @@ export class OutputGuards {
   failure(failure: Failure): Effect.Effect<Failure> {
     return Effect.gen({ self: this }, function*() {
       const message = yield* this.value(failure.message, "error")
-      const told = { ...failure, message: typeof message === "string" ? message : failure.message }
-      return failure.value === undefined ? told : { ...told, value: yield* this.value(failure.value, "error") }
+      const guarded = { ...failure, message: typeof message === "string" ? message : failure.message }
+      return failure.value === undefined ? guarded : { ...guarded, value: yield* this.value(failure.value, "error") }
     }).pipe(Effect.catchTag("HookBlocked", (error) => Effect.succeed(refusal(error))))
   }
 

@@ -1,10 +1,11 @@
+// Decides how much of a streamed text has to wait because it may become a match; Redaction uses it. It is pure.
 import type { Found } from "./redactions.ts"
 
-/** How much of one word is held before what cannot become a match any more is let go. */
+/** The length of a word that is held before the part that cannot match any more is released. */
 const longest = 8_192
 const overlap = 1_024
 
-/** What may become a match although there is white space in it. */
+/** Text that may become a match although it contains white space. */
 const openings = [/-----BEGIN[A-Z0-9 ]{0,60}-{0,4}$/, /\bbearer\s{1,4}[!-~]{0,512}$/i]
 
 /** Phones and cards in groups, and IBANs. */
@@ -16,18 +17,18 @@ export const holdFrom = (text: string, found: ReadonlyArray<Found>, grouped: boo
   let from = Math.min(wordAt(text), ...openings.map((opening) => indexIn(text, opening, longest)))
   if (text.length - from > longest) from = text.length - overlap
   if (grouped) from = Math.min(from, ...groups.map((group) => indexIn(text, group, longestGroup)))
-  // What reaches the end may go on, and what begins before the cut is not torn.
+  // A match that reaches the end may continue, and one that begins before the cut is not torn.
   for (const { end, start } of found) {
     if (end === text.length || (start < from && end > from)) from = Math.min(from, start)
   }
   return from
 }
 
-/** Of a key that does not end, its first line and the place where its end could be are enough to find it. */
+/** An unfinished key is found by its first line and the earliest position of its end. */
 export const shortened = (held: string): string =>
   held.length > 2 * longest && held.startsWith("-----BEGIN ") ? held.slice(0, overlap) + held.slice(-overlap) : held
 
-/** Where the word begins that is being said. Letters outside of ASCII are in no secret. */
+/** The start of the unfinished word. Letters outside of ASCII are in no secret. */
 const wordAt = (text: string) => {
   let at = text.length
   while (at > 0) {
@@ -38,7 +39,7 @@ const wordAt = (text: string) => {
   return at
 }
 
-/** Where an opening stands, searched near the end only: it is anchored there. */
+/** The index of an opening, searched near the end only: it is anchored there. */
 const indexIn = (text: string, opening: RegExp, reach: number) => {
   const base = Math.max(0, text.length - reach)
   const at = text.slice(base).search(opening)

@@ -1,3 +1,4 @@
+// Finds secrets and personal data in a text; Redaction and redactionBuffer use it. It is pure.
 import type { Options } from "../Redaction.ts"
 
 /** A place in a text that is to be redacted. */
@@ -10,7 +11,7 @@ export interface Found {
 interface Kind {
   readonly name: string
   readonly pattern: RegExp
-  /** What the shape alone does not tell. */
+  /** A check beyond the shape. */
   readonly check?: (match: string) => boolean
   /** Groups of it may be something else: numbers that happen to stand beside it. */
   readonly grouped?: boolean
@@ -60,7 +61,7 @@ const secrets: ReadonlyArray<Kind> = [
   },
   { name: "api-key", pattern: new RegExp(`${before}(?:${apiKeys.join("|")})`, "g") },
   { name: "aws-key", pattern: new RegExp(`${before}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])`, "g") },
-  // What stands between the user and the host.
+  // The password, between the user and the host.
   {
     name: "url-password",
     pattern: /(?<=\b[a-z][a-z0-9+.-]{1,30}:\/\/[^\s/:@"'<>]{0,256}:)[^\s/@"'<>]{1,512}(?=@)/gi

@@ -1,9 +1,10 @@
+// Spans around model and tool calls, innermost of all hooks; LiveRun places them when tracing is on.
 import { Effect } from "effect"
 import { chatAttributes, noteAnswer, toolAttributes } from "../../telemetry/internal/genAiAttributes.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { direct, type Dispatch, transparent } from "./dispatch.ts"
 
-/** What is known of the run whose calls are traced. */
+/** The run whose calls are traced. */
 interface Traced {
   /** A tool that is called directly is the run itself, which has its span. */
   readonly kind: "agent" | "tool"

@@ -1,14 +1,15 @@
+// Reads the audit log for callers with its scope; Runtime builds it. Each read is audited.
 import { Effect } from "effect"
 import type { Audit, Query } from "../../audit/Audit.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 
-/** Reading the audit trail, which is itself written down. */
-export const makeAuditReads = (door: Door, trail: Audit["Service"]) => ({
+/** Reads the audit log; each read is audited itself. */
+export const makeAuditReads = (door: Door, audit: Audit["Service"]) => ({
   audit: Effect.fnUntraced(function*(caller: Caller, query: Omit<Query, "tenant">) {
     const principal = yield* door.enter(caller, "audit", ["audit:read"])
-    const entries = yield* asRunError(trail.page({ ...query, tenant: principal.tenant }))
+    const entries = yield* asRunError(audit.page({ ...query, tenant: principal.tenant }))
     yield* door.audit(caller, principal, "read", "audit")
     return entries
   })

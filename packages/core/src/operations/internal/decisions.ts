@@ -1,3 +1,4 @@
+// Lists and decides interrupts and resumes their runs; Runtime builds it. Of several decisions exactly one wins.
 import { Effect, Schema } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
@@ -26,7 +27,7 @@ import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { PendingRequest } from "../Runtime.ts"
 
-/** How many waiting runs of a tenant one page of decisions looks at, the newest first, and how many at a time. */
+/** The number of waiting runs of a tenant that one page of decisions reads, the newest first, and the batch size. */
 const lookedAt = 2_000
 const pageSize = 200
 
@@ -34,7 +35,7 @@ const strict = { errors: "all", onExcessProperty: "error" } as const
 
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 
-/** Pauses: what is asked, deciding it, and going on. */
+/** Operations on interrupts: list them, decide them, resume their runs. */
 export const makeDecisions = (
   node: RunSupervisor,
   door: Door,
@@ -64,8 +65,8 @@ export const makeDecisions = (
   })
 
   /**
-   * What waits for a decision that the caller may take, newest first. The place to go on from is always a run of which
-   * something was shown: ids of others are not to be seen.
+   * The open interrupts that the caller may decide, newest first. The cursor is always a run of which an interrupt was
+   * shown, so that it never names a run that the caller may not see.
    */
   const pending = Effect.fnUntraced(function*(caller: Caller, { before, limit }: PendingRequest) {
     const principal = yield* door.authenticate(caller)
@@ -96,50 +97,50 @@ export const makeDecisions = (
     return found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, pageSize)
   })
 
-  /** Who decided what is written down, and so is who came too late. */
+  /** Audits every decision, also one that came too late. */
   const decided = (
     caller: Caller,
     principal: Principal,
     run: RunRecord,
     { name }: Interrupt,
     { decision, reason }: Answer,
-    about: About = {}
+    details: About = {}
   ) =>
     door.audit(caller, principal, decision, `interrupt/${name}`, {
       runId: run.runId,
       ...(reason === undefined ? {} : { reason }),
-      ...about
+      ...details
     })
 
-  const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, given: Answer) {
+  const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, submitted: Answer) {
     const { bound, interrupts: all, principal, run } = yield* door.decide(caller, node, runId, callables, id)
     const asked = all.find((interrupt) => interrupt.id === id)
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
     if (asked.resolution !== undefined) {
       return yield* Effect.tapError(
-        late(run, asked, asked.resolution, given, principal),
-        ({ reason }) => decided(caller, principal, run, asked, given, refusalOf(reason))
+        late(run, asked, asked.resolution, submitted, principal),
+        ({ reason }) => decided(caller, principal, run, asked, submitted, refusalOf(reason))
       )
     }
     if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
-      // Too late, whoever looks first: the decision is the one that was agreed on beforehand.
+      // The interrupt has expired: its declared default is the decision, whichever path notices it first.
       yield* dueRuns.wake(run, bound)
-      return yield* answer(caller, runId, id, given)
+      return yield* answer(caller, runId, id, submitted)
     }
-    yield* asRunError(fits(fusion, asked, given))
-    const resolution: Resolution = { ...given, by: principal.id, at: node.now() }
+    yield* asRunError(fits(fusion, asked, submitted))
+    const resolution: Resolution = { ...submitted, by: principal.id, at: node.now() }
     const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
     const won = yield* suspendAsDue(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
-    if (!won) return yield* answer(caller, runId, id, given)
-    // Two answers at once may each have seen the other's interrupt open: who comes last lets the run go on.
+    if (!won) return yield* answer(caller, runId, id, submitted)
+    // Two answers at once may each have seen the other's interrupt open: the later one resumes the run.
     if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
       yield* suspendAsDue(node, bound, run, { goOn: true })
     }
-    yield* decided(caller, principal, run, asked, given)
+    yield* decided(caller, principal, run, asked, submitted)
     const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
-  }) as (caller: Caller, runId: string, id: string, given: Answer) => Effect.Effect<RunRecord, RunError>
+  }) as (caller: Caller, runId: string, id: string, submitted: Answer) => Effect.Effect<RunRecord, RunError>
 
   const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
@@ -156,7 +157,7 @@ export const makeDecisions = (
   return { interrupts, decidable, pending, answer, resume }
 }
 
-/** Who may decide about a run need not see more of it than what is asked. */
+/** An approver sees of the run only the question, unless the run is theirs. */
 const withoutContent = ({ error: _error, output: _output, ...run }: RunRecord): RunRecord => ({ ...run, payload: null })
 
 const mayDecide = (principal: Principal, run: RunRecord, { approvers, state }: Interrupt) =>
@@ -164,28 +165,28 @@ const mayDecide = (principal: Principal, run: RunRecord, { approvers, state }: I
     ? Authorization.sees(principal, run)
     : Authorization.approves(principal, run, approvers))
 
-/** The same decision of the same person again is no conflict. */
-const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, given: Answer, principal: Principal) =>
-  resolution.by === principal.id && resolution.decision === given.decision &&
-    JSON.stringify(resolution.value) === JSON.stringify(given.value)
+/** A repeated decision of the same person is no conflict. */
+const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, submitted: Answer, principal: Principal) =>
+  resolution.by === principal.id && resolution.decision === submitted.decision &&
+    JSON.stringify(resolution.value) === JSON.stringify(submitted.value)
     ? Effect.succeed(run)
     : refuse(new InterruptResolved({ runId: run.runId, id: asked.id, resolution }))
 
-/** A value has to fit what was asked for, before anything is decided. */
-const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, given: Answer) {
-  if (given.decision === "deny") return
-  if (tooDeep(given.value)) return yield* nestedTooDeeply(asked.name)
+/** Checks the value against the question's schema before anything is decided. */
+const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submitted: Answer) {
+  if (submitted.decision === "deny") return
+  if (tooDeep(submitted.value)) return yield* nestedTooDeeply(asked.name)
   const invalid = (error: Schema.SchemaError) => new InvalidPayload({ target: asked.name, issues: issuesOf(error) })
   if (asked.kind === "approval") {
-    if (given.decision === "approve") return
+    if (submitted.decision === "approve") return
     const tool = fusion.tools.get(asked.tool ?? "")
     if (tool === undefined) return yield* new NotDeclared({ kind: "tool", identifier: asked.tool ?? "" })
-    yield* Effect.mapError(tool.payload.decode(given.value), invalid)
+    yield* Effect.mapError(tool.payload.decode(submitted.value), invalid)
     return
   }
   const schema = yield* Effect.try({
     try: () => JsonSchema.toSchema(asked.responseSchema ?? {}),
     catch: () => undefined
   }).pipe(Effect.orElseSucceed(() => Schema.Unknown))
-  yield* Effect.mapError(Schema.decodeUnknownEffect(schema, strict)(given.value ?? null), invalid)
+  yield* Effect.mapError(Schema.decodeUnknownEffect(schema, strict)(submitted.value ?? null), invalid)
 })

@@ -1,3 +1,4 @@
+// Forks and retries runs; Runtime builds it. The new run passes the door like any start.
 import { Effect } from "effect"
 import type { Caller } from "../../door/Caller.ts"
 import type { Acting, Door } from "../../door/internal/door.ts"
@@ -13,7 +14,7 @@ import type { makeStart } from "../../runtime/internal/start.ts"
 import { upgradeOf } from "../../runtime/internal/upgrades.ts"
 import type { ForkRequest, Started } from "../Runtime.ts"
 
-/** New runs that go on from where another run was. */
+/** Starts runs that continue from a checkpoint of another run. */
 export const makeForks = (
   node: RunSupervisor,
   door: Door,
@@ -75,7 +76,7 @@ export const makeForks = (
       const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
       const resolved = interrupts.filter(({ state }) => state === "resolved")
-      // What the run was given when it was forked itself is in no event of its own.
+      // The steps that a run inherited when it was forked are in none of its own events.
       const later = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedAfter(run, seq))
       return {
         steps: steps.filter((step) => step.seq <= seq).map(({ name, value }) => ({ name, value })),

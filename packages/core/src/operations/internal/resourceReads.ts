@@ -1,3 +1,4 @@
+// Reads resources and renders prompts through the door; Runtime builds it. Neither becomes a run.
 import { type Context, Effect, type Schema } from "effect"
 import type { Fusion, ResourceEntry } from "../../app/Fusion.ts"
 import type * as PromptTemplate from "../../app/PromptTemplate.ts"

@@ -1,3 +1,4 @@
+// Reads usage and budgets; Runtime builds it. Callers see their own usage, or the tenant's with its scope.
 import { Effect } from "effect"
 import type { Budget } from "../../budget/Budget.ts"
 import { toUsd } from "../../budget/internal/money.ts"
@@ -7,7 +8,7 @@ import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { UsageReport, UsageRequest } from "../Runtime.ts"
 
-/** What calls of models have used, for whoever may know. */
+/** Reads the usage of model calls, for callers who may see it. */
 export const makeUsage = (budget: Budget["Service"], door: Door) =>
   Effect.fnUntraced(function*(caller: Caller, { of, ...request }: UsageRequest) {
     const principal = yield* door.authenticate(caller)

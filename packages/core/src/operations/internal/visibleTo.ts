@@ -1,3 +1,4 @@
+// Filters the declarations that a caller may call, for catalogs of every protocol; Runtime builds it.
 import { Effect } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
@@ -8,7 +9,7 @@ import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Target } from "../Runtime.ts"
 
-/** What a caller may call at all, whatever limits and budgets say of it. */
+/** The declarations that a caller may call, before limits and budgets. */
 export const makeVisibleTo = (fusion: Fusion, door: Door) => {
   const scopesOf = ({ identifier, kind }: Target): ReadonlyArray<string> => {
     switch (kind) {
@@ -44,7 +45,7 @@ export const makeVisibleTo = (fusion: Fusion, door: Door) => {
     ))
   })
 
-  return { offered: visibleTo, permit: checkScopes }
+  return { visibleTo, checkScopes }
 }
 
 const keep = <A>(all: ReadonlyMap<string, A>, may: (value: A) => boolean): ReadonlyMap<string, A> =>

@@ -1,17 +1,18 @@
+// Turns schema failures into the issues of InvalidPayload, and bounds the nesting of inputs; every edge uses it.
 import type { Schema } from "effect"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidPayload } from "../RunError.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** What is wrong with a value, place by place, in words for whoever sent it. */
+/** The faults of a value, each with its path, in words for its sender. */
 export const issuesOf = (error: Schema.SchemaError) =>
   format(error.issue).issues.map((issue) => ({
     path: (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)),
     message: issue.message
   }))
 
-/** How deep a value from outside may nest: everything that reads or writes it later does so by recursion. */
+/** The deepest nesting of a value from outside: later readers and writers recurse into it. */
 const depthLimit = 256
 
 export const tooDeep = (value: unknown): boolean => {

@@ -1,4 +1,6 @@
+// The loops of a node: poll for due runs, reconcile lost ones, refresh followed ones. Runtime.layer starts them.
 import { Effect, type Scope, Stream } from "effect"
+import * as Timings from "../../base/Timings.ts"
 import { RunNotifier } from "../../store/RunNotifier.ts"
 import { resume } from "./claim.ts"
 import type { DueRuns } from "./dueRuns.ts"
@@ -19,7 +21,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
   const { store } = node.durable
   // A node's own live runs are many: those that it has lost itself are looked for less often.
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
-    Effect.sleep("5 seconds"),
+    Effect.sleep(Timings.reconcileMillis),
     Effect.ignore(Effect.all([
       reconcile(node, callables, store.unfinished),
       dueRuns.count(store),
@@ -41,5 +43,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       (notice) => Effect.ignore(notice._tag === "Changed" ? node.refresh(notice.runId, notice.seq) : node.refreshAll)
     )
   )
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 second"), Effect.ignore(node.refreshAll))))
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.andThen(Effect.sleep(Timings.pollMillis), Effect.ignore(node.refreshAll)))
+  )
 })

@@ -1,3 +1,4 @@
+// Cancels a run wherever it is, and its unfinished children; Runtime and onSettled call it.
 import { Effect, Option, Stream } from "effect"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
@@ -39,14 +40,14 @@ const cancellation = (node: RunSupervisor, { attempt, runId }: RunRecord, reason
   } as const
 }
 
-/** Ends what a run has started and that has not ended. */
+/** Cancels the unfinished children of a run. */
 export const cancelChildren = (node: RunSupervisor, parent: RunRecord) =>
   Stream.runForEach(
     openChildren(node, parent),
     (child) => cancelRun(node, child, "the run that started it has ended")
   )
 
-/** What a run has started and that has not ended, the newest first. */
+/** The unfinished children of a run, the newest first. */
 export const openChildren = (
   node: RunSupervisor,
   { runId: parentRunId, tenant }: RunRecord

@@ -1,3 +1,4 @@
+// Resumes runs whose time has come, on poll or on notice; backgroundLoops and the operations call it.
 import { Effect, Option, Stream } from "effect"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { RunError, StoreUnavailable } from "../../run/RunError.ts"
@@ -85,7 +86,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
     for (let more = true; more && !node.closing;) {
       const page = yield* store.due({ now: node.now(), agents: [agent], within: limits, limit: pageSize })
       const known = tried.size
-      // Where there was no room for one there is none for the next.
+      // When there is no room for one run, there is none for the next.
       const full = new Set<string>()
       for (const run of page) {
         const bound = boundOf(run)
@@ -112,7 +113,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
     node.metrics.waiting(store === node.durable.store, yield* store.countDue({ now: node.now(), agents }))
   })
 
-  /** What follows when a run has ended or pauses. */
+  /** The work that follows when a run has ended or pauses. */
   const onSettled = Effect.fnUntraced(
     function*(run: RunRecord, hasChildren: boolean) {
       const bound = callables[run.kind].get(run.agent)

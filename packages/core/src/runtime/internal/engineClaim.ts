@@ -1,3 +1,4 @@
+// The callback an engine uses to claim a run on this node; Runtime.layer passes it to the engine.
 import { Effect } from "effect"
 import { isFinal } from "../../run/RunRecord.ts"
 import type { EngineClaim } from "../RunEngine.ts"
@@ -5,12 +6,12 @@ import { claim } from "./claim.ts"
 import type { Callables } from "./resolveHandlers.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
-/** What an engine asks this node for: to take a run that is still where it was when its turn was placed. */
+/** The callback an engine uses to claim a run on this node, unless the run has moved on since it was scheduled. */
 export const makeEngineClaim = (node: RunSupervisor, callables: Callables): EngineClaim =>
   Effect.fnUntraced(
     function*({ attempt, runId }) {
       yield* node.wired.await
-      // What comes when this node goes away is left to the next one.
+      // A node that shuts down leaves the run to the next one.
       if (node.closing) return yield* Effect.never
       const run = yield* node.durable.store.get(runId)
       const bound = run === undefined ? undefined : callables[run.kind].get(run.agent)

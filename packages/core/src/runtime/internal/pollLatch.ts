@@ -1,7 +1,8 @@
 // When the background loop looks again for runs that are due: each second, and at once when this node knows of one.
 import { Effect, Latch } from "effect"
+import * as Timings from "../../base/Timings.ts"
 
-const intervalMillis = 1_000
+const intervalMillis = Timings.pollMillis
 
 export class PollLatch {
   private readonly latch = Latch.makeUnsafe(false)

@@ -1,4 +1,6 @@
+// Resumes running runs whose node is lost; backgroundLoops calls it. It never takes a run that this node drives.
 import { Effect } from "effect"
+import * as Timings from "../../base/Timings.ts"
 import type { RunError, StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { RunStore } from "../../store/RunStore.ts"
@@ -6,12 +8,9 @@ import { claim } from "./claim.ts"
 import type { Callables } from "./resolveHandlers.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
-/** After so many owners that were lost before they committed a step, a run is held back: it may be what ended them. */
-const crashLimit = 3
-
 /**
- * Continues runs that nobody drives, on this node unless told otherwise. What this app does not declare any more stays as it is; what has ended its node too
- * often waits until somebody resumes it.
+ * Resumes runs that no node drives, on this node unless an engine is set. A run whose agent the app does not declare stays as it is; a run that
+ * was lost with its node too often is held until a caller resumes it.
  */
 export const reconcile = Effect.fnUntraced(function*(
   node: RunSupervisor,
@@ -21,14 +20,14 @@ export const reconcile = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* runs) {
     if (node.closing || node.has(run.runId)) continue
-    const about = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
+    const annotate = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) continue
     const crashes = run.crashes + 1
-    const next: Effect.Effect<unknown, RunError | StoreUnavailable> = crashes > crashLimit
+    const next: Effect.Effect<unknown, RunError | StoreUnavailable> = crashes >= Timings.lossesUntilHeld
       ? Effect.andThen(Effect.logError("A run was lost with its node too often and waits for repair"), hold(node, run))
       : goOn(node, bound, run, { from: ["running"], crashes })
-    yield* about(
+    yield* annotate(
       Effect.catchTag(
         next,
         ["RunError", "StoreUnavailable"],

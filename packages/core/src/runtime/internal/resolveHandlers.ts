@@ -1,3 +1,4 @@
+// Joins each declared agent and tool with its handler and hooks; Runtime.layer calls it once, at start.
 import { type Context, Effect, Schema } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"

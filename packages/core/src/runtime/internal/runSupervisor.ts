@@ -3,6 +3,7 @@
 import { type Clock, Context, Duration, Effect, Fiber, Latch, References, type Scope, Stream, Tracer } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
+import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
@@ -124,7 +125,9 @@ export class RunSupervisor {
   private readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
     this.durable.run.pipe(
       Effect.andThen(this.ephemeral.run),
-      Effect.andThen(Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("15 seconds"), this.heartbeat)))),
+      Effect.andThen(
+        Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Timings.heartbeatMillis), this.heartbeat)))
+      ),
       Effect.andThen(Effect.addFinalizer(() => this.stop))
     )
   )

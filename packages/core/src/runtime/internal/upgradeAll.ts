@@ -1,3 +1,4 @@
+// Moves all waiting runs of earlier definitions to the present one at start; backgroundLoops calls it.
 import { Effect } from "effect"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
@@ -9,12 +10,12 @@ import { pinning, upgradeOf } from "./upgrades.ts"
 
 const pageSize = 256
 
-/** What has become of the runs of earlier definitions, or what will when they are taken up. */
+/** The fate of the runs of earlier definitions, now or when they are claimed. */
 type Class = "compatible" | "migrated" | "pinned" | "undeclared"
 
 /**
- * Looks at every run that waits or was running, and that another definition has started. What fits is written down as a
- * run of this one; what does not is kept, and let go of when it fits again. What nobody declares any more stays as it is.
+ * Looks at every run that waits or was running, and that another definition has started. A run that fits is recorded as a
+ * run of this one; another is pinned, and released when it fits again. A run that no app declares stays as it is.
  */
 export const upgradeAll = Effect.fnUntraced(function*(
   node: RunSupervisor,
@@ -95,7 +96,7 @@ const bringUp = Effect.fnUntraced(function*(
   return upgrade._tag === "Migrates" ? "migrated" : "compatible"
 })
 
-/** What a run that was kept waits for now: for a decision as before, or for its turn, in which it says so itself. */
+/** The wait of a run that was pinned: a decision as before, or its turn. */
 const waitsAgain = Effect.fnUntraced(
   function*(node: RunSupervisor, run: RunRecord): Effect.fn.Return<Changes, ReadError> {
     const interrupts = yield* node.durable.store.interrupts(run.runId)

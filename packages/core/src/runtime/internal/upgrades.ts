@@ -1,3 +1,4 @@
+// Decides whether a run of an earlier definition fits the present one; claim, admit and Replay ask it. It writes nothing.
 import { Effect, type Schema } from "effect"
 import type { Callable, Migration } from "../../app/Fusion.ts"
 import type { Event } from "../../run/Event.ts"
@@ -6,14 +7,14 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Commit, Step, StoredStep } from "../../store/RunStore.ts"
 
 /**
- * What becomes of a run under the definition that is here now: it goes on, with or without something to be written first,
+ * The fate of a run under the present definition: it resumes, with or without something to be written first,
  * or it stays where it is until a definition comes that fits it.
  */
 export type Upgrade =
   | { readonly _tag: "Same" | "Compatible" | "Migrates"; readonly parts: UpgradeParts }
   | { readonly _tag: "Pinned"; readonly why: string }
 
-/** What goes into the commit that lets the run go on. */
+/** The parts of the commit that resumes the run. */
 export interface UpgradeParts {
   readonly events: ReadonlyArray<Event>
   readonly set: Changes
@@ -22,7 +23,7 @@ export interface UpgradeParts {
 
 const unchanged: Upgrade = { _tag: "Same", parts: { events: [], set: {}, steps: [] } }
 
-/** Where everything that goes on with a run asks whether it may. */
+/** Every path that resumes a run asks here whether it may. */
 export const upgradeOf = <E = never>(
   callable: Callable,
   run: RunRecord,
@@ -69,7 +70,7 @@ const versionOf = (fingerprint: string) => {
 
 const named = (version: string | undefined) => version === undefined ? "no version" : `version "${version}"`
 
-/** What keeps a stored payload from being one of this definition. It says no values: whoever reads logs may not see them. */
+/** Says why a stored payload does not fit this definition. It names no values, because readers of logs may not see them. */
 const misfit = (callable: Callable, payload: Schema.Json) =>
   Effect.match(callable.payload.decode(payload), {
     onFailure: (error) => {

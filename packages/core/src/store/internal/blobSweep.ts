@@ -1,3 +1,4 @@
+// Removes blobs that no run refers to; RunBlobs runs it. It never removes a blob that a commit may still refer to.
 import { Effect } from "effect"
 import type { BlobStore, Listed } from "../BlobStore.ts"
 import type { RunStore } from "../RunStore.ts"
@@ -21,7 +22,7 @@ const usedBy = Effect.fnUntraced(
 )
 
 /**
- * What is old enough and not referred to will not be: a blob is written once, just before the commit that refers to it.
+ * An old blob without a reference never gets one: a blob is written once, just before the commit that refers to it.
  * Runs that are not there are asked for by this store alone: others may keep their blobs in the same place.
  */
 export const sweepBlobs = Effect.fnUntraced(function*(

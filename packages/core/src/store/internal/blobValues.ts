@@ -1,3 +1,4 @@
+// Stores and reads single large values as blobs; RunBlobs uses it. Each blob belongs to one run.
 import { Effect, Option, Schema } from "effect"
 import { JournalDamaged, type StoreUnavailable } from "../../run/RunError.ts"
 import type { BlobStore } from "../BlobStore.ts"
@@ -19,7 +20,7 @@ const decodeBlob = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ run: Schema.String, value: Schema.Json }))
 )
 
-/** What a blob begins with. */
+/** The first bytes of a blob. */
 const Owner = Schema.fromJsonString(
   Schema.Struct({ run: Schema.String, store: Schema.optionalKey(Schema.String) })
 )
@@ -78,7 +79,7 @@ export const makeValues = (
   const needs = (value: Schema.Json | undefined): boolean =>
     value !== undefined && (isMarked(value) || isLarger(value, threshold))
 
-  /** What is written for a value, once its blob is there. */
+  /** The stored form of a value, once its blob is written. */
   const keep = (runId: string, value: Schema.Json): Effect.Effect<Schema.Json, StoreUnavailable> =>
     isLarger(value, threshold)
       ? Effect.flatMap(identity, (store) =>
@@ -88,7 +89,7 @@ export const makeValues = (
         })).pipe(
           Effect.flatMap((text) => blobs.put(new TextEncoder().encode(text))),
           Effect.map((key) => ({ [mark]: { key } })),
-          // What has no JSON is for the store to refuse.
+          // The store refuses a value without a JSON form.
           Effect.catchIf((error) => error === undefined, () => Effect.succeed(value))
         )
       : Effect.succeed(escape(value))
@@ -113,7 +114,7 @@ export const makeValues = (
   const remove = (keys: Iterable<string>) =>
     Effect.forEach(keys, (key) => blobs.remove(key), { concurrency: 8, discard: true })
 
-  /** Whose a blob is, when it is one of ours. */
+  /** The run that a blob of this store belongs to. */
   const ownerOf = (key: string) =>
     Effect.map(blobs.start(key, 512), (bytes) => {
       const [, text] = ownerText.exec(new TextDecoder().decode(bytes ?? new Uint8Array())) ?? []

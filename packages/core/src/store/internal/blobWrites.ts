@@ -1,3 +1,4 @@
+// Replaces large values of a write by references to blobs; RunBlobs calls it before each commit.
 import { Effect, type Schema } from "effect"
 import type { Event, RunEvent } from "../../run/Event.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
@@ -43,11 +44,11 @@ const keepValues = Effect.fnUntraced(function*(
     ...(payload === undefined ? {} : { payload: yield* keep(runId, payload) }),
     ...(output === undefined ? {} : { output: yield* keep(runId, output) })
   }
-  const told = (said: Schema.Json) => said === output && kept.output !== undefined ? kept.output : escape(said)
+  const recorded = (said: Schema.Json) => said === output && kept.output !== undefined ? kept.output : escape(said)
   return [
     kept,
     events.map((event) =>
-      event.type === "done" ? { ...event, data: { ...event.data, output: told(event.data.output) } } : event
+      event.type === "done" ? { ...event, data: { ...event.data, output: recorded(event.data.output) } } : event
     )
   ] as const
 })
@@ -64,8 +65,8 @@ export const keysOf = (write: Write): ReadonlyArray<string> => {
 }
 
 /** Events with their numbers, and with the values that they were written with. */
-export const restored = (told: ReadonlyArray<RunEvent>, events: ReadonlyArray<Event>): ReadonlyArray<RunEvent> =>
-  told.map((one, index) => {
+export const restored = (recorded: ReadonlyArray<RunEvent>, events: ReadonlyArray<Event>): ReadonlyArray<RunEvent> =>
+  recorded.map((one, index) => {
     const event = events[index]
     return one.type === "done" && event?.type === "done" ? { ...one, data: event.data } : one
   })

@@ -1,3 +1,4 @@
+// The run store in memory, for runs that are not durable and for tests. Each write is atomic.
 import { Array as Arr, Effect } from "effect"
 import { type RunEvent, stamp } from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
@@ -9,7 +10,7 @@ import { applyChanges } from "./applyChanges.ts"
 interface Stored {
   run: RunRecord
   readonly events: Array<RunEvent>
-  /** What takes the place of the events once they are compacted. */
+  /** The compact form that replaces the events. */
   packed?: ReadonlyArray<ReadonlyArray<PackedEvents.Entry>>
   readonly steps: Map<string, RunStore.StoredStep>
   readonly interrupts: Map<string, Interrupt>

@@ -1,3 +1,4 @@
+// Span names and attributes of OpenTelemetry's GenAI conventions; the runtime and the tracing hooks use them.
 import type { Tracer } from "effect"
 import type * as Response from "effect/ai/Response"
 import type { RunRecord } from "../../run/RunRecord.ts"
@@ -6,21 +7,21 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 
 /** The span of a segment of a run. */
 export const spanOf = ({ agent, attempt, kind, owner, runId, tenant, threadId }: RunRecord) => {
-  const about = {
+  const shared = {
     "fastagentic.run.id": runId,
     "fastagentic.run.attempt": attempt,
     "fastagentic.tenant": tenant,
     "user.id": owner
   }
   return kind === "tool"
-    ? { name: `execute_tool ${agent}`, attributes: { ...toolAttributes(agent), ...about } }
+    ? { name: `execute_tool ${agent}`, attributes: { ...toolAttributes(agent), ...shared } }
     : {
       name: `invoke_agent ${agent}`,
       attributes: {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": agent,
         ...(threadId === undefined ? {} : { "gen_ai.conversation.id": threadId }),
-        ...about
+        ...shared
       }
     }
 }
@@ -36,7 +37,7 @@ export const chatAttributes = (model: string) => ({
   "gen_ai.request.model": model
 })
 
-/** What parts of an answer say about the call, and nothing of what they say. */
+/** The metadata of an answer's parts, without their content. */
 export const noteAnswer = (part: Response.AnyPart, span: Tracer.Span) => {
   if (part.type === "response-metadata") {
     if (part.modelId !== undefined) span.attribute("gen_ai.response.model", part.modelId)

@@ -1,3 +1,4 @@
+// The counters and histograms of a runtime; supervisor, writers and budgets update them. Labels hold no user data.
 import { type Context, Metric } from "effect"
 import type { Usage } from "../../run/Event.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
@@ -55,7 +56,7 @@ const commitWrites = Metric.histogram("fastagentic_store_commit_writes", {
   boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256]
 })
 
-/** What the runtime counts, under the name of its app: several may share a process. */
+/** The metrics of a runtime, labelled with its app, because several apps may share a process. */
 export class Metrics {
   private readonly app: string
   private readonly services: Context.Context<never>

@@ -28,7 +28,7 @@ const chainOn = (store: Store) =>
 /** A node on a store; it signs when the scope closes. */
 const node = (store: Store) => Layer.build(Layer.fresh(chainOn(store)))
 
-/** What is left when a node has recorded and gone. */
+/** The state that a node leaves behind after it has recorded and stopped. */
 const recorded = (store: Store, count: number, tenant = "acme") =>
   Effect.scoped(Effect.flatMap(node(store), (context) => {
     const audit = Context.get(context, Audit)
@@ -154,7 +154,7 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
           assert.deepStrictEqual(yield* over([]), ["truncated 1-9"])
           assert.include(yield* over([...links, { ...at(9), seq: 10 }]), "added 10-10")
 
-          // Whoever shortens the chain in every place cannot take back what was signed.
+          // A person who shortens the chain everywhere cannot take back a signature.
           const shortened = { place: () => Effect.succeed(at(7)) }
           assert.deepStrictEqual(yield* over(links.slice(0, 7), shortened), ["truncated 8-9"])
           const heads = yield* log.heads("acme")

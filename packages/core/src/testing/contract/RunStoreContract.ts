@@ -780,7 +780,7 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           yield* store.write(queued.map((run) => admit(run)))
           const tags = tagsOf(yield* store.write([a1, a2, a3, b1, b2].map((run) => start(run, within))))
           assert.deepStrictEqual(tags, ["Committed", "Committed", "Refused", "Committed", "Refused"])
-          // Who pauses makes room; who is refused has changed nothing.
+          // A run that pauses makes room; a refused run has changed nothing.
           yield* store.write([commit(a1, { set: { state: "suspended" } })])
           assert.deepStrictEqual(yield* store.get(b2.runId), b2)
           assert.deepStrictEqual(tagsOf(yield* store.write([start(b2, within)])), ["Committed"])
@@ -973,7 +973,7 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(ids(yield* store.remove(all)), ids([grandchild]))
           assert.deepStrictEqual(yield* store.remove(all), [])
           assert.deepStrictEqual(yield* store.get(awaited.runId), awaited)
-          // Who is named goes.
+          // The named runs are removed.
           const named = { ...all, runIds: [awaited.runId, waiting.runId] }
           assert.deepStrictEqual(ids(yield* store.remove(named)), ids([awaited]))
         }))

@@ -1,4 +1,5 @@
 // The time limit of every operation on PostgreSQL.
+import * as Timings from "@fastagentic/core/base/Timings"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
 import { type Unavailable, unavailable } from "../../sql/unavailable.ts"
@@ -7,7 +8,7 @@ import { type Unavailable, unavailable } from "../../sql/unavailable.ts"
 export const withTimeout =
   (operation: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R> =>
     Effect.timeoutOrElse(effect, {
-      duration: "30 seconds",
+      duration: Timings.storeRequestMillis,
       orElse: () => Effect.fail(new StoreUnavailable({ operation: `${operation}: no answer` }))
     })
 

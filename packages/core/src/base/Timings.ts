@@ -1,0 +1,44 @@
+/**
+ * The timings and limits of the runtime in one place: docs/timings.md is checked against this module.
+ *
+ * @since 0.1.0
+ */
+
+/** A node looks for due runs, lost runs and commits of other nodes this often. @category constants @since 0.1.0 */
+export const pollMillis = 1_000
+
+/** A node looks for its own unfinished runs and counts waiting ones this often. @category constants @since 0.1.0 */
+export const reconcileMillis = 5_000
+
+/** A node's lease on its runs in a shared store; it is renewed three times in that time. @category constants @since 0.1.0 */
+export const leaseMillis = 3_000
+
+/** A stream without events gets a heartbeat this often. @category constants @since 0.1.0 */
+export const heartbeatMillis = 15_000
+
+/** A client takes a stream that has been silent for this long as broken. @category constants @since 0.1.0 */
+export const silenceMillis = 60_000
+
+/** A stopping server gives its runs and connections this long. @category constants @since 0.1.0 */
+export const graceMillis = 5_000
+
+/** A client of a WebSocket that reads nothing for this long is disconnected. @category constants @since 0.1.0 */
+export const socketDrainMillis = 30_000
+
+/** A hook may take this long for its own work unless it declares another time. @category constants @since 0.1.0 */
+export const hookMillis = 10_000
+
+/** A budget reservation expires this long after its process was lost. @category constants @since 0.1.0 */
+export const budgetLeaseMillis = 60_000
+
+/** A request to a store or a blob store fails after this long. @category constants @since 0.1.0 */
+export const storeRequestMillis = 30_000
+
+/** An MCP call waits this long for its run before it answers that the run continues. @category constants @since 0.1.0 */
+export const mcpCallMillis = 20_000
+
+/** An MCP elicitation waits this long for its answer. @category constants @since 0.1.0 */
+export const elicitationMillis = 600_000
+
+/** A run is held for repair when its node was lost this many times in a row before it committed a step. @category constants @since 0.1.0 */
+export const lossesUntilHeld = 4
