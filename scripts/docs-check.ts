@@ -1,11 +1,11 @@
 /**
  * Type-checks every TypeScript code block of the documentation. A block that is no whole module is marked
  * ` ```ts fragment ` and skipped; no other marker exists. Each block is compiled on its own, beside the README's app as
- * `app.ts`.
+ * `app.ts`. Links between pages and paths of the repository have to exist.
  */
 import { spawnSync } from "node:child_process"
-import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { basename, join } from "node:path"
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
 import { packages, root } from "./internal/workspace.ts"
 
 const folder = join(root, "build/docs")
@@ -33,6 +33,15 @@ const blocksOf = (page: string): ReadonlyArray<Block> => {
 const blocks = pages.flatMap(blocksOf)
 const unknown = blocks.filter(({ info }) => info !== "ts" && info !== "ts fragment")
 for (const { info, line, page } of unknown) console.error(`docs: ${page}:${line} has the unknown marker "${info}"`)
+
+const guides = ["AGENTS.md", "CONTRIBUTING.md", "DESIGN.md", "REVIEW.md", "SECURITY.md", "benchmarks/README.md"]
+const missing = [...pages, ...guides].flatMap((page) => {
+  const text = readFileSync(join(root, page), "utf8")
+  const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/gu)].map(({ 1: link = "" }) => join(dirname(page), link))
+  const paths = [...text.matchAll(/`((?:packages|examples|scripts|docs)\/[\w./-]+)`/gu)].map(({ 1: path = "" }) => path)
+  return [...links, ...paths].filter((path) => !existsSync(join(root, path))).map((path) => `${page}: ${path}`)
+})
+for (const path of missing) console.error(`docs: ${path} does not exist`)
 
 const checked = blocks.filter(({ info }) => info === "ts")
 rmSync(folder, { recursive: true, force: true })
@@ -62,5 +71,5 @@ console.log(
   stdout.replace(/^(?:\.\.\/)*(?:build\/docs\/)?([\w-]+-\d+\.ts)/gmu, (_, file) => places.get(basename(file)) ?? file)
 )
 
-if (status !== 0 || unknown.length > 0) process.exitCode = 1
+if (status !== 0 || unknown.length + missing.length > 0) process.exitCode = 1
 else console.log(`docs: ${checked.length} blocks compile, ${blocks.length - checked.length} fragments are skipped`)
