@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { root } from "./internal/workspace.ts"
 
 /** Folders whose comments are not rewritten yet. */
-const pending = ["packages/core/src/runtime/internal", "packages/core/test/runtime/internal", "packages/protocols"]
+const pending = ["packages/protocols"]
 
 const subject = /(?:^\s*(?:\/\*\*|\*|\/\/)|\s\/\/)\s+(?:What|Who|Whom|Whose|Whoever|Whatever|Nobody|Where)\b/u
 

@@ -1,3 +1,4 @@
+// Writes a new run in one commit, or attaches to the run that has its idempotency key; start and forks call it.
 import { Effect, type Tracer } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import type { Event } from "../../run/Event.ts"
@@ -13,7 +14,7 @@ import { isPlaced, resume } from "./claim.ts"
 import type { Hub } from "./hub.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
-/** What a fork takes with it from the run that it comes from. */
+/** The history that a fork inherits from its origin. */
 export interface Inheritance {
   readonly steps: ReadonlyArray<Step>
   readonly interrupts: ReadonlyArray<Interrupt>
@@ -145,7 +146,7 @@ const originOf = ({ forkedFrom, parentRunId }: RunRecord) => ({
   ...(forkedFrom === undefined ? {} : { forkedFrom })
 })
 
-/** Whoever goes on with the run, and wherever, goes on with this trace. */
+/** Every later segment of the run, on any node, continues this trace. */
 const placeIn = (span: Tracer.AnySpan | undefined) =>
   span === undefined ? {} : { traceparent: Tracing.toTraceparent(span) }
 

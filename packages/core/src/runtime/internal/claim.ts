@@ -1,3 +1,4 @@
+// Makes this node the owner of a run by compare-and-set, under a new attempt, and launches it. Losing the race writes nothing.
 import { Effect, Tracer } from "effect"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Resolution } from "../../run/Interrupt.ts"
@@ -82,7 +83,7 @@ export const claim = Effect.fnUntraced(
       events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }, ...events],
       set: { ...set, ...crashes, state: "running", attempt },
       ...(steps.length === 0 ? {} : { steps }),
-      // Who was running has its place already.
+      // A run that was running holds its concurrency slot already.
       ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
     }
     const taken = Effect.tap(
@@ -125,7 +126,7 @@ const originOf = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord
   }
 })
 
-/** What cannot be read cannot go on, and says so. */
+/** Ends a run whose stored data cannot be read. */
 const giveUp = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, error: JournalDamaged) {
   const failure = { tag: error._tag, message: `stored ${error.what} is damaged`, status: 500, declared: false }
   const ts = node.now()

@@ -20,7 +20,7 @@ export const serviceIn = (
   outlet: OutputGuards | undefined,
   emit: (event: Event.Event) => Effect.Effect<void>
 ): CurrentRun["Service"] => {
-  // What the handler says next comes after what it has said: nothing is held over a commit.
+  // Later output follows earlier output, so held text is flushed before a commit.
   const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
   const pause = (request: Request) => flushed(interrupt(live, place, request))
@@ -57,7 +57,7 @@ const spend = (live: LiveRun, spender: RunContext, request: Parameters<Budget["S
   const granted = Effect.suspend(() => live.budget.spend(spender, request))
   if (!live.traced) return granted
   const { provider = "unknown" } = request
-  // What a call was and what it has cost belongs to the span of the call, in which this is asked.
+  // The model and the cost of a call belong to the span of the call, which is current here.
   return Tracing.note(() => ({ "gen_ai.provider.name": provider })).pipe(
     Effect.andThen(Tracing.within(granted, "budget")),
     Effect.map((grant) => ({

@@ -1,3 +1,4 @@
+// Starts a child run for Run.delegate and waits for it; LiveRun calls it. A replay finds the same child by its key.
 import { Effect, Schema } from "effect"
 import { type Event, Failure } from "../../run/Event.ts"
 import type { Principal } from "../../run/Principal.ts"
@@ -58,7 +59,7 @@ export const delegate = (
       const idempotencyKey = `${live.run.runId}/${key}`
       const child = yield* live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
       yield* emit(entered(child.runId, agent))
-      // What has to wait in line may wait for the place that this run has. And where nodes are lost, a run that only waits must
+      // A queued child may need this run's concurrency slot, so the parent is suspended. And where nodes are lost, a run that only waits must
       // not be there to be lost with the next one.
       const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
       const run = atRest ? child : yield* Effect.orDie(settled(live.children, child))

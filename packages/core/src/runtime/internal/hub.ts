@@ -1,3 +1,4 @@
+// Delivers the committed events of one run to its followers on this node; the supervisor keeps one hub for each followed run.
 import { Cause, Effect, Stream } from "effect"
 import type { RunEvent } from "../../run/Event.ts"
 import { StoreUnavailable } from "../../run/RunError.ts"
@@ -28,7 +29,7 @@ const isOver: { readonly [K in Until]: (run: RunRecord) => boolean } = {
 }
 
 /**
- * Where the committed events of one run meet its followers.
+ * Delivers the committed events of one run to its followers.
  *
  * A follower has a place in the journal, not a queue: a slow one reads the store again and costs nothing meanwhile.
  */

@@ -34,7 +34,7 @@ export type Stop =
   /** The store refused this owner or cannot be reached: nothing more can be written. */
   | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
 
-/** What is known from earlier attempts. */
+/** The recorded history of earlier attempts. */
 export interface Past {
   readonly steps: ReadonlyMap<string, Schema.Json>
   readonly interrupts: ReadonlyMap<string, Interrupt>
@@ -125,7 +125,7 @@ export class LiveRun {
     return new OutputGuards({
       guards,
       about: { runId, kind, agent, principal: this.principal },
-      // What an earlier attempt has said was decided then.
+      // The output of an earlier attempt was decided then.
       decided: (decision) => Effect.suspend(() => this.toSkip > 0 ? Effect.void : this.decided(decision)),
       write: (event) => this.emit(event),
       cut: (error) => Effect.andThen(Effect.sync(() => this.halt({ _tag: "Cut", error })), Effect.interrupt)
@@ -154,7 +154,7 @@ export class LiveRun {
       this.usage = addUsage(this.usage, event.data)
       this.metrics.used(this.run, { ...event.data, ...countedUsage(event.data) })
     }
-    // What is said after an outcome shows that the handler has gone on from it.
+    // Output after an outcome shows that the handler continued from it.
     if (this.pending.length > 0) return this.post({ events: [event] })
     const write = this.tail.add(event, this.progress(), this.journal.turn)
     if (write === undefined) return Effect.void
@@ -231,7 +231,7 @@ export class LiveRun {
       else if (this.draining && write.steps !== undefined) this.halt({ _tag: "Drained" })
       return
     }
-    // What comes after a pause belongs to the next attempt.
+    // Everything after a pause belongs to the next attempt.
     if (this.run.state === "suspended") return
     this.halt({ _tag: "Lost", error: written instanceof StoreUnavailable ? written : undefined })
     this.hub.close()
@@ -265,7 +265,7 @@ export class LiveRun {
     })
   }
 
-  /** What a step came to in an earlier attempt. */
+  /** The outcome of a step in an earlier attempt. */
   outcome(key: string): Outcome | undefined {
     const row = this.past.steps.get(key)
     const outcome = row === undefined ? undefined : outcomeOf(row)

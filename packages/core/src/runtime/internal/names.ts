@@ -3,7 +3,7 @@
 import { Fiber } from "effect"
 import { AmbiguousName } from "../../run/RunError.ts"
 
-/** Where in a run something happens: at its top, in a named branch, or inside of a step. */
+/** A position in a run: at its top, in a named branch, or inside of a step. */
 export interface Place {
   /** The prefix of all keys in this place; empty at the top. */
   readonly prefix: string

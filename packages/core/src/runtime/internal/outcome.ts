@@ -74,7 +74,7 @@ const known = new Map<string, Schema.ConstraintCodec<unknown, unknown>>(
   ].map((schema) => [schema.identifier, schema])
 )
 
-/** What is kept of a failure. Whatever it is, something is: its tag, its message and the fields that JSON can hold. */
+/** The stored form of any failure: its tag, its message and the fields that JSON can hold. */
 export const keep = Effect.fnUntraced(function*(errors: Shape | undefined, cause: Cause.Cause<unknown>) {
   const found = Cause.findErrorOption(cause)
   if (Option.isNone(found)) return { kind: "defect", value: String(Cause.squash(cause)) } satisfies KeptFailure

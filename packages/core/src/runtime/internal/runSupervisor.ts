@@ -32,13 +32,13 @@ export interface RegisteredCallable {
   readonly invoke: Invoke
 }
 
-/** What the supervisor calls and what itself needs the supervisor to be made. */
+/** The functions that the supervisor calls and that are made from the supervisor. */
 export interface Wiring {
   /** How runs start others. */
   readonly children: Children
   /** Work after a run has ended or paused, here or by this node's hand. */
   readonly onSettled: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void>
-  /** Where runs are driven, when another service decides that. */
+  /** The engine that decides where runs are driven, if there is one. */
   readonly engineSchedule: EngineSchedule | undefined
 }
 
@@ -215,7 +215,7 @@ export class RunSupervisor {
     return hub
   }
 
-  /** What earlier attempts left behind. */
+  /** The recorded history of earlier attempts. */
   past(run: RunRecord): Effect.Effect<Past, ReadError> {
     const { store } = this.writerOf(run)
     return Effect.map(

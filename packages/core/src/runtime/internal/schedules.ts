@@ -25,7 +25,7 @@ export const makeSchedules = (
   store: ScheduleStore["Service"],
   { attend }: Pick<ScheduleTicks, "attend">
 ) => {
-  /** What was made of definitions before, for as long as they stay as they are. */
+  /** The compiled definitions, kept while the definitions stay the same. */
   let made = new Map<string, TimedSchedule & { readonly definition: Mark["definition"] }>()
 
   /** The mark of a declared schedule; the first node that serves it begins it. */

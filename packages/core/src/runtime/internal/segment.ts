@@ -1,3 +1,4 @@
+// One segment: runs a handler from its claim to an end or a pause; the supervisor launches it. It always concludes the run.
 import { Cause, Effect, Exit, Fiber, type Schema, type Scope } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit, Entry } from "../../audit/Audit.ts"
@@ -15,7 +16,7 @@ import type { LiveRun } from "./liveRun.ts"
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
 
-/** What stands around every handler and is the same for each run of a callable. */
+/** The surroundings of a handler, the same for each run of a callable. */
 export interface Surroundings {
   readonly callable: Callable
   readonly principal: Principal
@@ -98,7 +99,7 @@ const complete = (live: LiveRun, output: Schema.Json) =>
     set: { state: "completed", output, finishedAt: live.now() }
   }))
 
-/** Whoever looks next goes on with it. */
+/** Suspends the run as due now; the next node to poll resumes it. */
 const letGo = (live: LiveRun) =>
   live.conclude({
     events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
@@ -161,7 +162,7 @@ const isPolicy = (error: unknown): error is BudgetExceeded | ToolDenied | HookBl
   error instanceof BudgetExceeded || error instanceof ToolDenied || error instanceof HookBlocked ||
   error instanceof Forbidden || error instanceof RateLimited
 
-/** Whose word it was: also when the handler had begun, and let the refusal be what it failed with. */
+/** The rule that refused, also when the handler had begun and failed with the refusal. */
 const ruleIn = (cause: Cause.Cause<unknown>): Pick<Entry, "rule"> => {
   for (const reason of cause.reasons) {
     const error = Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : undefined

@@ -1,3 +1,4 @@
+// Run.sideEffect: work in the transaction that records it; LiveRun calls it. It is exactly once.
 import { Effect, type Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { CurrentRun } from "../../run/Run.ts"
@@ -6,7 +7,7 @@ import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
 import { replayed, stepped, storable } from "./stepOutcome.ts"
 
-/** Whatever else a run does waits for the journal, which waits for the side effect. */
+/** All other work of a run waits for the journal, which waits for the side effect. */
 const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
   const refuse = Effect.die(new Error("inside of Run.sideEffect a run can do nothing else"))
   return {

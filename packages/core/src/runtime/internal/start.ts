@@ -1,3 +1,4 @@
+// Admits a new run through the door and launches or schedules it; Runtime, schedules and delegation call it.
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { randomBytes } from "../../base/internal/randomBytes.ts"
@@ -22,7 +23,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
 
   const start = (caller: Caller.Caller, request: StartRequest): Effect.Effect<Started, RunError> =>
     caller.span === undefined
-      // Nobody who calls from within has to have a trace: one begins here, if there are any.
+      // An internal caller may have no trace: a new one begins here when tracing is on.
       ? Tracing.within(
         Effect.flatMap(
           Tracing.current,

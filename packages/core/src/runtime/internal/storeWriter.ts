@@ -1,3 +1,4 @@
+// Commits the waiting writes of a node in batches, in order; one writer for each store. A write is answered after its commit.
 import { Cause, type Context, Effect, type Scope, type Tracer } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { StoreUnavailable } from "../../run/RunError.ts"
@@ -9,7 +10,7 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 interface Pending {
   readonly write: Write
   readonly done: (written: Written | StoreUnavailable) => void
-  /** Who waits for it. */
+  /** The span of the caller that waits for the write. */
   readonly span: Tracer.AnySpan | undefined
 }
 
@@ -193,7 +194,7 @@ const traced = <A, E>(write: Effect.Effect<A, E>, batch: ReadonlyArray<Pending>)
   }))
 }
 
-/** Whatever goes wrong in a store, its writer goes on. */
+/** A writer survives every failure of its store. */
 const unavailable = (cause: Cause.Cause<StoreUnavailable>) => {
   const error = Cause.squash(cause)
   return error instanceof StoreUnavailable ? error : new StoreUnavailable({ operation: "write", cause: error })

@@ -1,3 +1,4 @@
+// Suspends a run for a time, a decision or a child; LiveRun calls it. A suspended run needs no process.
 import { Effect } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import type { Interrupt, Request, Resolution } from "../../run/Interrupt.ts"

@@ -1,3 +1,4 @@
+// The hub alone, on a test clock.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"

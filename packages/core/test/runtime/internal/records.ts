@@ -1,3 +1,4 @@
+// Run records for the tests of this folder.
 import type { Event } from "../../../src/run/Event.ts"
 import type { RunRecord } from "../../../src/run/RunRecord.ts"
 import type { Commit } from "../../../src/store/RunStore.ts"

@@ -1,3 +1,4 @@
+// The store writer alone, on a store under the control of the test.
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
