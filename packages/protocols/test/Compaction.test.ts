@@ -12,21 +12,21 @@ import { connect } from "./http/socket.ts"
 class Teller extends Agent.make("teller", {
   description: "Tells",
   payload: { text: Schema.String },
-  success: Schema.Struct({ told: Schema.Int })
+  success: Schema.Struct({ words: Schema.Int })
 }) {}
 class Tales extends App.make("tales", { version: "1.0.0", agents: [Teller] }) {}
 
 const words = 1_200
-const told = Array.from({ length: words }, (_, index) => `word ${index} `)
+const tokens = Array.from({ length: words }, (_, index) => `word ${index} `)
 
 const tell = Effect.gen(function*() {
-  for (const word of told.slice(0, 700)) yield* Run.emit(Event.token(word, "m"))
+  for (const word of tokens.slice(0, 700)) yield* Run.emit(Event.token(word, "m"))
   yield* Run.step("half", Effect.succeed("half"))
-  for (const word of told.slice(700)) yield* Run.emit(Event.token(word, "m"))
-  return { told: words }
+  for (const word of tokens.slice(700)) yield* Run.emit(Event.token(word, "m"))
+  return { words }
 })
 
-/** The tales, and how to have their journals compacted just after somebody has read a first page. */
+/** The tales, with a way to compact their journals just after a reader has read a first page. */
 const start = Effect.gen(function*() {
   const inner = Context.get(yield* Layer.build(RunStore.RunStore.layerMemory), RunStore.RunStore)
   const compact = Effect.gen(function*() {
@@ -67,7 +67,7 @@ const start = Effect.gen(function*() {
   return { url, client, runId, journal, compact, arm: () => void (armed = true) }
 })
 
-/** Events with all that is said of them. */
+/** Events with all their fields. */
 const AnyEvent = Schema.StructWithRest(Schema.Struct({ seq: Schema.Int, ts: Schema.Int, type: Schema.String }), [
   Schema.Record(Schema.String, Schema.Json)
 ])
@@ -93,8 +93,8 @@ const pages = Effect.fnUntraced(function*(url: string, runId: string, from: numb
   return items
 })
 
-describe("A journal that is compacted", () => {
-  it.live("while it is read says the same to its end", () =>
+describe("A compacted journal", () => {
+  it.live("gives the same events to a reader that started before", () =>
     Effect.gen(function*() {
       const { arm, compact, journal, runId, url } = yield* start
       assert.isAbove(journal.length, words)
@@ -104,7 +104,7 @@ describe("A journal that is compacted", () => {
       assert.strictEqual(yield* compact, 0)
     }).pipe(Effect.scoped))
 
-  it.live("is read on from anywhere inside of what is one text now", () =>
+  it.live("can be read after any event that is now part of one text", () =>
     Effect.gen(function*() {
       const { client, compact, journal, runId, url } = yield* start
       assert.isAbove(yield* compact, words - 100)
@@ -123,13 +123,13 @@ describe("A journal that is compacted", () => {
       assert.deepStrictEqual(JSON.parse(JSON.stringify(events)), journal.slice(301))
     }).pipe(Effect.scoped))
 
-  it.live("is the same task over A2A, and forks where it did", () =>
+  it.live("is the same task over A2A, and forks at the same events", () =>
     Effect.gen(function*() {
       const { compact, journal, runId, url } = yield* start
       const rpc = { jsonrpc: "2.0", id: 1, method: "GetTask", params: { id: runId } }
       const task = Effect.flatMap(post(`${url}/a2a`, rpc), json)
       const before = yield* task
-      assert.include(JSON.stringify(before), told.slice(0, 20).join(""))
+      assert.include(JSON.stringify(before), tokens.slice(0, 20).join(""))
       const half = journal.find(({ type }) => type === "checkpoint")?.seq ?? 0
       yield* compact
       assert.deepStrictEqual(yield* task, before)

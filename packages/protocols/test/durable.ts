@@ -3,30 +3,30 @@ import { Deferred, Duration, Effect, Layer, Schema } from "effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import { serve } from "./fixture.ts"
 
-/** Sleeps that long and says so. */
+/** Sleeps for the given time. */
 export class Nap extends Agent.make("nap", {
   description: "Sleeps",
   payload: { millis: Schema.Int },
   success: Schema.Struct({ slept: Schema.Int })
 }) {}
 
-/** Lets `nap` sleep for it. */
+/** Delegates its sleep to `nap`. */
 export class Boss extends Agent.make("boss", { description: "Delegates", payload: { millis: Schema.Int } }) {}
 
-/** Takes one step, and then fails while the world is broken. */
+/** Makes one step, and then fails while `broken` is set. */
 export class Flaky extends Agent.make("flaky", { description: "May fail", payload: { name: Schema.String } }) {}
 
-/** One at a time, until the gate is open. */
+/** Runs one at a time, each until the gate is open. */
 export class Line extends Agent.make("line", {
   description: "Waits in line",
   payload: { name: Schema.String },
   concurrency: { total: 1 }
 }) {}
 
-/** One run of a thread, and no other beside it. */
+/** Allows one run of a thread at a time. */
 export class Single extends Agent.make("single", { description: "One", payload: {}, threads: "reject" }) {}
 
-/** Asks before it waits in line again. */
+/** Asks for a decision, and then is queued again. */
 export class Asks extends Agent.make("asks", {
   description: "Asks, one at a time",
   payload: {},
@@ -35,7 +35,7 @@ export class Asks extends Agent.make("asks", {
 
 export class Works extends App.make("works", { version: "1.0.0", agents: [Nap, Boss, Flaky, Line, Single, Asks] }) {}
 
-/** What the handlers see and what they have done. */
+/** The state that the handlers read, and their effects. */
 export interface World {
   broken: boolean
   steps: number
@@ -81,7 +81,7 @@ const layerWorks = (world: World) =>
     ))
   )
 
-/** Serves the works; what waits at the gate does not hold up the end of the test. */
+/** Serves the app; runs that wait at the gate do not delay the end of the test. */
 export const serveWorks = <E>(routes: Layer.Layer<never, E, HttpRouter.HttpRouter | Runtime.Runtime | Auth.Auth>) =>
   Effect.gen(function*() {
     const world = yield* makeWorld

@@ -37,7 +37,7 @@ export class Echo extends Agent.make("echo", {
   durable: false
 }) {}
 
-/** Finds an order; "refund …" pauses for a boolean; an id from 2000 up is not there; "crash" is a defect; "wait" never ends. */
+/** Finds an order; "refund …" asks for a boolean; ids from 2000 are unknown; "crash" is a defect; "wait" never ends. */
 export class Support extends Agent.make("support", {
   description: "Answers questions about an order",
   payload: { question: Schema.NonEmptyString },
@@ -120,7 +120,7 @@ const TriageLayer = Triage.toLayer(({ severity }) => `Sort this complaint; treat
 
 export const Handlers = Layer.mergeAll(EchoLayer, SupportLayer, ToolsLayer, HandbookLayer, TriageLayer)
 
-/** The runtime of the fixture in memory, with an auth layer of one's choice. */
+/** The runtime of the fixture in memory, with the given auth layer. */
 export const layerRuntime = (auth: Layer.Layer<Auth.Auth> = Auth.layerNone) =>
   Runtime.layer(Acme).pipe(
     Layer.provide(Handlers),

@@ -1,5 +1,5 @@
 /**
- * The agent card: what an app offers over A2A, made from the same table as every other protocol.
+ * The agent card: the agents of an app as skills, from the same declarations as every other protocol.
  *
  * @since 0.1.0
  */
@@ -19,7 +19,7 @@ const securitySchemes = {
  *
  * **Details**
  *
- * Prompts belong to an app and not to an agent, so the skill that gets messages which name none describes them.
+ * Prompts belong to an app and not to an agent, so the default skill describes them.
  *
  * @category constructors
  * @since 0.1.0
@@ -27,17 +27,17 @@ const securitySchemes = {
 export const make = (options: {
   readonly fusion: Fusion.Fusion
   readonly skills: A2aSkill.Skills
-  /** What a known caller may call of it, for the extended card; everything unless said. */
-  readonly offered?: Fusion.Fusion | undefined
+  /** The declarations that the caller may call, for the extended card; everything by default. */
+  readonly visible?: Fusion.Fusion | undefined
   readonly schemes: ReadonlyArray<Auth.Scheme>
-  /** Where JSON-RPC is served. */
+  /** The address of JSON-RPC. */
   readonly url: string
   /** Only this agent. */
   readonly only?: A2aSkill.Skill | undefined
 }): AgentCard => {
-  const { fusion, offered = fusion, only, schemes, skills, url } = options
+  const { fusion, only, schemes, skills, url, visible = fusion } = options
   const listed = (only === undefined ? [...skills.values()] : [only])
-    .filter(({ agent }) => offered.agents.has(agent.identifier))
+    .filter(({ agent }) => visible.agents.has(agent.identifier))
   return {
     name: only === undefined ? fusion.app.title : only.agent.identifier,
     description: only === undefined ? fusion.app.description : only.agent.description,
@@ -50,7 +50,7 @@ export const make = (options: {
     }),
     defaultInputModes: ["text/plain", "application/json"],
     defaultOutputModes: ["text/plain", "application/json"],
-    skills: listed.map((skill) => skillOf(skill, offered, schemes, skill === A2aSkill.defaultOf(skills)))
+    skills: listed.map((skill) => skillOf(skill, visible, schemes, skill === A2aSkill.defaultOf(skills)))
   }
 }
 
@@ -76,7 +76,7 @@ const skillOf = (
   }
 }
 
-/** Any one of the schemes will do. */
+/** One requirement for each scheme, of which the caller meets one. */
 const requirements = (
   schemes: ReadonlyArray<Auth.Scheme>,
   scopes: ReadonlyArray<string>

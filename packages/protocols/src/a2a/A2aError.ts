@@ -1,4 +1,4 @@
-// Every refusal of this protocol, with its JSON-RPC code and its reason.
+// The refusals of A2A, each with its JSON-RPC code and its reason.
 import { asRule, type RunError } from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as SchemaIssue from "effect/SchemaIssue"
@@ -7,12 +7,12 @@ import type { RequestId } from "./A2aSchema.ts"
 
 const Violation = Schema.Struct({ field: Schema.String, description: Schema.String })
 
-/** A field and what is wrong with it. */
+/** A field and the problem with it. */
 export type Violation = typeof Violation.Type
 
 /**
- * A refusal as a caller gets it. `status` is the HTTP status: what A2A and JSON-RPC have a code for travels with 200,
- * what the door refuses has the status that clients and proxies know.
+ * A refusal on the wire. `status` is the HTTP status: errors with a code in A2A or JSON-RPC are sent with 200, refusals of
+ * the door with the status that clients and proxies know.
  */
 export class A2aError extends Schema.TaggedError<A2aError>()("A2aError", {
   code: Schema.Int,
@@ -21,7 +21,7 @@ export class A2aError extends Schema.TaggedError<A2aError>()("A2aError", {
   status: Schema.Int,
   violations: Schema.Array(Violation),
   metadata: Schema.Record(Schema.String, Schema.String),
-  /** When it makes sense to try again. */
+  /** The time after which a retry may succeed. */
   retryAfterMillis: Schema.optionalKey(Schema.Int),
   headers: Schema.Record(Schema.String, Schema.String)
 }) {}

@@ -1,4 +1,4 @@
-// What a message means: the payload of a new run, or the answer to what a suspended run asked.
+// Reads a message as the payload of a new run, or as the answer to a question of a suspended run.
 import type { Data } from "@fastagentic/core/run/Event"
 import * as Interrupt from "@fastagentic/core/run/Interrupt"
 import { Effect, Predicate, Schema } from "effect"
@@ -62,7 +62,7 @@ const knownMediaTypes = (parts: ReadonlyArray<Part>) => {
     : Effect.fail(A2aError.contentTypeNotSupported(`a part of type "${odd.mediaType}" does not hold that`))
 }
 
-/** The message that would have led to a payload. */
+/** The message part that carries a payload. */
 export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Part => {
   const field = skill?.fields.text
   if (field === undefined || !isObject(payload) || Object.keys(payload).length !== 1) return { data: payload }
@@ -70,7 +70,7 @@ export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Par
   return typeof text === "string" ? { text } : { data: payload }
 }
 
-/** What a run asks while it is suspended. */
+/** A question of a suspended run. */
 export type Question = Data<"interrupt">
 
 export interface Answered {
@@ -86,8 +86,8 @@ const decodeDataAnswer = Schema.decodeUnknownEffect(DataAnswer, { errors: "all" 
  *
  * **Details**
  *
- * A data part is `{ decision, value?, reason?, id? }`, where `id` says which question is meant when there are several.
- * Text says approve or yes, deny or no; when the question is for a string, any text is the value.
+ * A data part is `{ decision, value?, reason?, id? }`, where `id` names the question when there are several. Text is
+ * approve or yes, deny or no; if the question asks for a string, any text is the value.
  */
 export const toAnswer = Effect.fnUntraced(function*(
   { parts }: Message,

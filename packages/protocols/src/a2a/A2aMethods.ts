@@ -1,4 +1,4 @@
-// The methods of A2A 1.0, each a view of runs or one call of the runtime.
+// The methods of A2A 1.0: each reads runs or makes one call of the runtime.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
@@ -11,18 +11,18 @@ import * as A2aSchema from "./A2aSchema.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 import { contextIdOf, TaskView } from "./A2aTask.ts"
 
-/** Who calls, and to which agent's path. */
+/** The caller, and the agent of the path that was called. */
 export interface Call {
   readonly caller: Caller
   readonly onPath: string | undefined
-  /** The card of what a caller may call; absent on a server that knows nobody, whose card says all. */
-  readonly card: ((offered: Fusion) => A2aSchema.AgentCard) | undefined
+  /** The extended card; absent on an open server, whose public card is complete. */
+  readonly card: ((visible: Fusion) => A2aSchema.AgentCard) | undefined
 }
 
-/** What a page of a journal changed; nothing changed means that the connection is alive. */
+/** The updates of a page of the journal; an empty page is a heartbeat. */
 export type Updates = ReadonlyArray<A2aSchema.StreamResponse>
 
-/** One answer, or many. */
+/** One answer, or a stream of updates. */
 export type Reply =
   | {
     readonly _tag: "Result"
@@ -32,18 +32,18 @@ export type Reply =
 
 type Failure = A2aError.A2aError | RunError
 
-/** A run with its view as far as it is known. */
+/** A run with its view so far. */
 interface Delivered {
   readonly handle: RunHandle
   readonly run: RunRecord
   readonly view: TaskView
 }
 
-/** A method, given its params as they came in. */
+/** A method, called with undecoded params. */
 export type Method = (call: Call, params: unknown) => Effect.Effect<Reply, Failure>
 
 export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): ReadonlyMap<string, Method> => {
-  /** A task is a run of an agent; on an agent's own path, of that agent. */
+  /** The run of a task: one of an agent, and on an agent's own path one of that agent. */
   const find = Effect.fnUntraced(function*({ caller, onPath }: Call, id: string) {
     const handle = yield* runtime.open(caller, id)
     const { run } = handle
@@ -84,13 +84,13 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const { run } = handle
     yield* sameContext(message, run)
     const { open } = yield* load(handle, run)
-    const asked = A2aMessage.toAnswer(message, open)
-    const given = yield* open.length > 0 ? asked : Effect.mapError(asked, () => takesNothing(run))
-    const answered = yield* runtime.answer(call.caller, taskId, given.id, given.answer)
+    const reading = A2aMessage.toAnswer(message, open)
+    const { answer, id } = yield* open.length > 0 ? reading : Effect.mapError(reading, () => takesNoMessage(run))
+    const answered = yield* runtime.answer(call.caller, taskId, id, answer)
     return { handle, run: answered, view: yield* load(handle, answered) }
   })
 
-  /** Brings a message to its run: a new one is seen from its beginning, one that goes on from here. */
+  /** Delivers a message to a new run, or as an answer to the run of its task. */
   const deliver = (call: Call, request: A2aSchema.SendMessageRequest) => {
     if (request.configuration?.taskPushNotificationConfig !== undefined) {
       return Effect.fail(A2aError.pushNotSupported("push notifications are not served"))
@@ -197,9 +197,9 @@ const result = (value: Extract<Reply, { readonly _tag: "Result" }>["result"]): R
   result: value
 })
 
-const unavailable = A2aError.internal("the task could not be read on; get it or subscribe to it again")
+const unavailable = A2aError.internal("the rest of the task could not be read; get it or subscribe to it again")
 
-const takesNothing = (run: RunRecord) =>
+const takesNoMessage = (run: RunRecord) =>
   A2aError.unsupportedOperation(`the task is ${run.state} and takes no message now`)
 
 const sameContext = ({ contextId }: A2aSchema.Message, run: RunRecord) =>

@@ -13,9 +13,9 @@ import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { asTaken, challengeOf } from "../internal/challenge.ts"
+import { challengeOf, withoutUnusedChallenge } from "../internal/challenge.ts"
 import { Limits } from "../internal/limits.ts"
-import { labelled } from "../internal/trace.ts"
+import { withTrace } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
 import * as A2aMethods from "./A2aMethods.ts"
 import * as A2aRpc from "./A2aRpc.ts"
@@ -23,9 +23,9 @@ import * as A2aSkill from "./A2aSkill.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Where JSON-RPC is served, `/a2a` by default. */
+  /** The path of JSON-RPC, `/a2a` by default. */
   readonly path?: HttpRouter.PathInput & `/${string}`
-  /** How the server is reached from outside, without a slash at its end; by default as the request's host says. */
+  /** The server's public address, without a slash at its end; by default from the request's host. */
   readonly publicUrl?: string
 }
 
@@ -50,27 +50,27 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const runtime = yield* Runtime
       const { open, schemes } = yield* Auth
       const { path = "/a2a", publicUrl } = options
-      const shown = open ? runtime.fusion : withoutScopes(runtime.fusion)
+      const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
       const skills = A2aSkill.fromFusion(runtime.fusion)
       const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills))
 
-      const cardOf = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined, offered?: Fusion) =>
+      const cardOf = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined, visible?: Fusion) =>
         A2aCard.make({
           fusion: runtime.fusion,
-          offered,
+          visible,
           skills,
           schemes,
           url: `${publicUrl ?? originOf(request)}${path}${agent === undefined ? "" : `/${agent}`}`,
           only: skills.get(agent ?? "")
         })
 
-      const extended = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined) => (offered: Fusion) =>
-        cardOf(request, agent, offered)
+      const extended = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined) => (visible: Fusion) =>
+        cardOf(request, agent, visible)
 
       const challenged = (response: HttpServerResponse.HttpServerResponse, { credentials }: Caller.Caller) =>
         response.status === 401
           ? HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
-          : asTaken(schemes, response)
+          : withoutUnusedChallenge(schemes, response)
 
       const rpc = traced((request, caller) =>
         request.method === "POST"
@@ -89,10 +89,10 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const card = traced(Effect.fnUntraced(function*(request) {
         const { agent } = yield* HttpRouter.params
         const only = agent === undefined ? undefined : skills.get(agent)
-        if (agent !== undefined && (only === undefined || !shown.agents.has(agent))) {
+        if (agent !== undefined && (only === undefined || !listed.agents.has(agent))) {
           return HttpServerResponse.empty({ status: 404 })
         }
-        return yield* cached(request, JSON.stringify(cardOf(request, agent, shown)))
+        return yield* cached(request, JSON.stringify(cardOf(request, agent, listed)))
       }))
 
       for (const name of ["agent-card.json", "agent.json"]) {
@@ -104,14 +104,14 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
     })
   )
 
-/** What everybody may know of an app that not everybody may call. */
+/** The declarations that need no scopes, which the public card may show. */
 const withoutScopes = (fusion: Fusion): Fusion => ({
   ...fusion,
   agents: new Map([...fusion.agents].filter(([, { scopes }]) => scopes.length === 0)),
   prompts: new Map([...fusion.prompts].filter(([, { prompt }]) => prompt.scopes.length === 0))
 })
 
-/** Every answer says its trace, and how much is left of the limits that it was counted by. */
+/** Adds the trace, and the rest of the limits that counted the request, to every answer. */
 const traced = <R>(
   handler: (
     request: HttpServerRequest.HttpServerRequest,
@@ -126,9 +126,9 @@ const traced = <R>(
       credentials,
       traceparent: request.headers["traceparent"],
       span,
-      onLimits: limits.keep
+      onLimits: limits.record
     })
-    return Effect.map(handler(request, caller), (response) => labelled(limits.told(response), caller))
+    return Effect.map(handler(request, caller), (response) => withTrace(limits.addHeaders(response), caller))
   })
 
 const originOf = (request: HttpServerRequest.HttpServerRequest) =>

@@ -1,4 +1,4 @@
-// JSON-RPC 2.0 over HTTP: one request in, one answer or a stream of answers out.
+// JSON-RPC 2.0 over HTTP: one request, answered once or by a stream of answers.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { internalMessage, type RunError } from "@fastagentic/core/run/RunError"
@@ -20,7 +20,8 @@ type Failure = A2aError.A2aError | RunError
  *
  * **Details**
  *
- * A body is read of known callers only, so that nobody else learns more than that credentials are required. A notification is carried out and gets 204.
+ * The body is read after the caller is authenticated, so others learn only that credentials are required. A notification
+ * is carried out and gets 204.
  */
 export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
 (
@@ -30,7 +31,7 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   const { caller } = call
   let id: RequestId | undefined = null
   const answer = Effect.gen(function*() {
-    // Once for all that the request does.
+    // Authenticated once for everything that the request does.
     const known = { ...call, caller: yield* runtime.authenticate(caller) }
     const json = yield* readJson(request)
     id = idOf(json)
@@ -81,7 +82,7 @@ const readRequest = (json: unknown) =>
     : Effect.mapError(decodeRequest(json), (error) =>
       A2aError.invalidRequest("the body is not a JSON-RPC 2.0 request", { violations: A2aError.violationsOf(error) }))
 
-/** No version means 0.3, as the specification says. */
+/** No version means 0.3, by the specification. */
 const knownVersion = (request: HttpServerRequest) => {
   const version = request.headers["a2a-version"] || versionInQuery(request.url) || "0.3"
   return /^1\.0(\.\d+)?$/u.test(version.trim()) ? Effect.void : Effect.fail(
@@ -112,7 +113,7 @@ const respond = (reply: Reply, id: RequestId, caller: Caller) =>
 
 const encoder = new TextEncoder()
 
-/** A stream that cannot go on ends with an error as its last event. */
+/** A stream that cannot continue ends with an error as its last event. */
 const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller: Caller) => {
   const prefix = `data: {"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`
   return updates.pipe(
@@ -131,7 +132,7 @@ const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller:
   )
 }
 
-/** What a caller gets to see of a cause. */
+/** The error that a caller gets for a cause. */
 const errorOf = (cause: Cause.Cause<Failure>, caller: Caller): Effect.Effect<A2aError.A2aError> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))

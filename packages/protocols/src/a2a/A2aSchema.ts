@@ -1,7 +1,5 @@
 /**
- * What A2A 1.0 puts on the wire, as JSON.
- *
- * Fields that are not named here are ignored.
+ * The JSON of A2A 1.0. Fields that are not named here are ignored.
  *
  * @since 0.1.0
  */
@@ -10,10 +8,10 @@ import { Schema } from "effect"
 const optional = Schema.optionalKey
 const Metadata = Schema.Record(Schema.String, Schema.Json)
 const Id = Schema.NonEmptyString.check(Schema.isMaxLength(512))
-/** In protocol buffers an empty string is none. */
+/** An empty string means none, as in protocol buffers. */
 const OptionalId = optional(Schema.String.check(Schema.isMaxLength(512)))
 
-/** What a part may hold. @category constants @since 0.1.0 */
+/** The fields of a part, of which it has one. @category constants @since 0.1.0 */
 export const contents = ["text", "raw", "url", "data"] as const
 
 /** A piece of a message or an artifact: text, bytes in base64, a URL or any JSON. @category models @since 0.1.0 */
@@ -150,7 +148,7 @@ export const GetTaskRequest = Schema.Struct({ id: Id, historyLength: optional(Hi
 /** Params of `CancelTask` and `SubscribeToTask`. @category schemas @since 0.1.0 */
 export const TaskRequest = Schema.Struct({ id: Id })
 
-/** Without an id it is a notification and gets no answer. @category models @since 0.1.0 */
+/** A request without an id is a notification and gets no answer. @category models @since 0.1.0 */
 export const RequestId = Schema.NullOr(Schema.Union([Schema.String, Schema.Finite]))
 
 /** @category models @since 0.1.0 */
@@ -175,7 +173,7 @@ export const SecurityRequirement = Schema.Struct({ schemes: Schema.Record(Schema
 /** @category models @since 0.1.0 */
 export type SecurityRequirement = typeof SecurityRequirement.Type
 
-/** The two ways of ours to show who is calling. @category models @since 0.1.0 */
+/** The security schemes of this server. @category models @since 0.1.0 */
 export const SecurityScheme = Schema.Union([
   Schema.Struct({ httpAuthSecurityScheme: Schema.Struct({ scheme: Schema.String }) }),
   Schema.Struct({ apiKeySecurityScheme: Schema.Struct({ location: Schema.Literal("header"), name: Schema.String }) }),

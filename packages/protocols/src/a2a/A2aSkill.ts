@@ -1,19 +1,19 @@
-// An agent as an A2A skill: what a message to it may hold, and which one a message is for.
+// An agent as an A2A skill: the parts that a message to it may hold, and the choice of a message's skill.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import { Effect, Predicate, type Schema } from "effect"
 import * as A2aError from "./A2aError.ts"
 import type { SendMessageRequest } from "./A2aSchema.ts"
 
-/** A content that fills a field by its kind rather than by its name. */
+/** A kind of part whose content fills a field of the payload. */
 export type Filling = "text" | "raw" | "url"
 
 export interface Skill {
   readonly agent: Fusion.Callable
-  /** The field that the content of a part fills, for each content that the agent takes. */
+  /** The field that each kind of part fills, for the kinds that the agent accepts. */
   readonly fields: { readonly [content in Filling]: string | undefined }
-  /** The payload's fields that must be there, with their types. */
+  /** The required fields of the payload, with their types. */
   readonly required: ReadonlyArray<{ readonly name: string; readonly type: string }>
-  /** The answer is a string, so what is streamed is the answer. */
+  /** The answer is a string, so the streamed text is the answer. */
   readonly answersText: boolean
 }
 
@@ -73,15 +73,15 @@ const onlyOne = (fields: ReadonlyArray<Field>, matches: (json: Field["json"]) =>
   return found.length === 1 ? found[0]?.name : undefined
 }
 
-/** The skill that gets messages which name none: the only one, else the first durable one, else the first. */
+/** The skill of messages that name none: the first durable one, else the first. */
 export const defaultOf = (skills: Skills): Skill | undefined => {
   const all = [...skills.values()]
   return all.find(({ agent }) => agent.durable) ?? all[0]
 }
 
 /**
- * The skill that a message is for: the one of the path that it came to, else the one that its request or the message
- * itself names in its metadata as `skillId` or `skill`, else the default.
+ * The skill of a message: the one of its path, else the one that the request or the message names in its metadata as
+ * `skillId` or `skill`, else the default.
  */
 export const choose = (
   skills: Skills,

@@ -1,4 +1,4 @@
-// A run as an A2A task: its journal, read from the beginning, gives the task and every update of it.
+// A run as an A2A task: its journal, applied from the beginning, gives the task and every update of it.
 import type { Data, RunEvent } from "@fastagentic/core/run/Event"
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import { DateTime, type Schema } from "effect"
@@ -6,28 +6,28 @@ import * as A2aMessage from "./A2aMessage.ts"
 import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"
 import type { Skill } from "./A2aSkill.ts"
 
-/** The task's context: the run's thread, or the run itself when it has none. */
+/** The task's context: the run's thread, or the run's id without one. */
 export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
 
 /**
  * A task as of `seq`.
  *
- * What the run says as it goes is the artifact `output` when the agent's answer is a string, `text` otherwise. An
- * answer that is not a string is the data part of the artifact `output`.
+ * Streamed text is the artifact `output` if the agent's answer is a string, and `text` otherwise. An answer that is not a
+ * string is the data part of the artifact `output`.
  */
 export class TaskView {
   seq = 0
   private status: TaskStatus
   private readonly history: Array<Message>
   private readonly questions = new Map<string, A2aMessage.Question>()
-  /** Everything is decided, and so the task works on, if only in line. */
+  /** All questions are decided, so the task is working, even while it is queued. */
   private isContinuing = false
   private text: string | undefined
   private output: Part | undefined
   private readonly run: RunRecord
   private readonly streamed: "output" | "text"
 
-  /** The task of a run before anything has happened. */
+  /** The task of a run before its first event. */
   constructor(run: RunRecord, skill: Skill | undefined) {
     this.run = run
     this.streamed = skill?.answersText === true ? "output" : "text"
@@ -36,12 +36,12 @@ export class TaskView {
     this.history = [this.message(messageId, "ROLE_USER", [A2aMessage.fromPayload(skill, run.payload)])]
   }
 
-  /** What the run waits for. */
+  /** The open questions of the run. */
   get open(): ReadonlyArray<A2aMessage.Question> {
     return [...this.questions.values()]
   }
 
-  /** The task with its last messages, all of them when no number is given. */
+  /** The task with its last messages, all of them by default. */
   task(historyLength?: number): Task {
     const artifacts = this.artifacts()
     const history = historyLength === undefined
@@ -64,7 +64,7 @@ export class TaskView {
     return artifacts
   }
 
-  /** Takes the next events, and gives what changed. `ended` is how the run ended, if it did. */
+  /** Applies the next events and returns the updates. `ended` is the final state of the run, if it has ended. */
   apply(events: ReadonlyArray<RunEvent>, ended: RunState | undefined): ReadonlyArray<StreamResponse> {
     const updates: Array<StreamResponse> = []
     let text = ""
@@ -126,7 +126,7 @@ export class TaskView {
     return { statusUpdate: { taskId: this.run.runId, contextId: contextIdOf(this.run), status: this.status } }
   }
 
-  /** What was said last becomes history once something else happens. */
+  /** Moves the last message of the status to the history before the next change. */
   private remember() {
     const { message, ...rest } = this.status
     if (message === undefined) return
@@ -166,7 +166,7 @@ export class TaskView {
     return this.artifact(this.streamed, { text: delta }, append, false)
   }
 
-  /** The answer itself; text that was streamed already is only closed. */
+  /** The answer itself; an artifact whose text was streamed already is only closed. */
   private finish(output: Schema.Json): ReadonlyArray<StreamResponse> {
     const part = typeof output === "string" ? { text: output } : { data: output }
     if (this.streamed === "output" && typeof output === "string") {

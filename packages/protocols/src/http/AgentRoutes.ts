@@ -1,65 +1,68 @@
 // Starting agents and calling tools over REST.
+import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { RunHandle } from "@fastagentic/core/operations/Runtime"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, Schema } from "effect"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as EventStream from "./EventStream.ts"
 import * as Problem from "./Problem.ts"
 import * as RequestContext from "./RequestContext.ts"
+import * as Responses from "./Responses.ts"
+import * as Route from "./Route.ts"
 import * as Schemas from "./Schemas.ts"
 
-const optional = Schema.optionalKey
-const priority = optional(Schema.FiniteFromString.pipe(Schema.decodeTo(Schemas.Priority)))
+const priority = Schema.optionalKey(Schema.FiniteFromString.pipe(Schema.decodeTo(Schemas.Priority)))
 
-/** What may be said about a start whose caller stays. */
-export const CallQuery = Schema.Struct({ priority })
+/** The query of a call that waits for its answer. */
+const CallQuery = Schema.Struct({ priority })
 
-/** Only a start in the background can have a time: nobody holds a connection until then. */
-export const StartQuery = Schema.Struct({ priority, startAt: optional(Schemas.Instant) })
+/** Only a background start can have a time, because no connection stays open until then. */
+const StartQuery = Schema.Struct({ priority, startAt: Schema.optionalKey(Schemas.Instant) })
 
 const start = Effect.fnUntraced(function*(
-  exchange: RequestContext.RequestContext,
+  context: RequestContext.RequestContext,
   kind: "agent" | "tool",
   { priority, startAt }: typeof StartQuery.Type
 ) {
-  return yield* exchange.runtime.start(exchange.caller, {
+  return yield* context.runtime.start(context.caller, {
     kind,
     priority,
     startAt: startAt === undefined ? undefined : Schemas.millisOf(startAt),
-    identifier: RequestContext.param(exchange, "identifier"),
-    payload: yield* RequestContext.body(exchange),
-    idempotencyKey: exchange.request.headers["idempotency-key"] || undefined,
-    threadId: exchange.request.headers["x-thread-id"] || undefined
+    identifier: RequestContext.param(context, "identifier"),
+    payload: yield* RequestContext.body(context),
+    idempotencyKey: context.request.headers["idempotency-key"] || undefined,
+    threadId: context.request.headers["x-thread-id"] || undefined
   })
 })
 
-/** `POST /agents/{identifier}` and `POST /tools/{identifier}`: waits. 200 is the answer itself, 202 the run that pauses. */
-export const call = (kind: "agent" | "tool") =>
-  RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-    const started = yield* start(exchange, kind, yield* RequestContext.queryAs(exchange, CallQuery))
-    return yield* answer(exchange, started, yield* Tracing.silently(started.settled))
+/** Waits for the run: 200 is the answer itself, 202 the run that is suspended. */
+const call = (kind: "agent" | "tool") =>
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const started = yield* start(context, kind, yield* RequestContext.queryAs(context, CallQuery))
+    return yield* answer(context, started, yield* Tracing.silently(started.settled))
   }))
 
 const answer = Effect.fnUntraced(function*(
-  exchange: RequestContext.RequestContext,
+  context: RequestContext.RequestContext,
   handle: RunHandle,
   run: RunRecord
 ) {
   const headers = { "x-run-id": run.runId }
-  const about = { traceId: exchange.caller.traceId, runId: run.runId }
+  const subject = { traceId: context.caller.traceId, runId: run.runId }
   if (run.state === "completed") return HttpServerResponse.jsonUnsafe(run.output ?? null, { headers })
-  if (run.error !== undefined) return Problem.fromFailure(run.error, about)
+  if (run.error !== undefined) return Problem.fromFailure(run.error, subject)
   if (run.state === "cancelled") {
     return Problem.fromFailure(
       { tag: "RunCancelled", message: "the run was cancelled", status: 409, declared: false },
-      about
+      subject
     )
   }
   return yield* accepted(handle, run)
 })
 
-/** 202: a run that continues or pauses, and where it is. */
+/** 202: a run that continues or is suspended, and its address. */
 export const accepted = Effect.fnUntraced(function*(handle: RunHandle, run: RunRecord) {
   const interrupts = run.state === "suspended" ? yield* handle.interrupts : []
   const open = interrupts.filter((interrupt) => interrupt.state === "open")
@@ -69,14 +72,70 @@ export const accepted = Effect.fnUntraced(function*(handle: RunHandle, run: RunR
   )
 })
 
-/** `POST /agents/{identifier}/runs`: starts, now or at `?startAt=`, and returns at once. */
-export const background = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const started = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, StartQuery))
+/** Starts a run, now or at `?startAt=`, and answers at once. */
+const background = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const started = yield* start(context, "agent", yield* RequestContext.queryAs(context, StartQuery))
   return yield* accepted(started, started.run)
 }))
 
-/** `POST /agents/{identifier}/stream`: the journal from its first event, until the run has ended or pauses. */
-export const stream = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { follow, run } = yield* start(exchange, "agent", yield* RequestContext.queryAs(exchange, CallQuery))
+/** The journal from its first event, until the run has ended or is suspended. */
+const stream = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const { follow, run } = yield* start(context, "agent", yield* RequestContext.queryAs(context, CallQuery))
   return EventStream.response(yield* follow({ after: 0, until: "settled" }), { "x-run-id": run.runId })
 }))
+
+const shared = ({ errors, payload }: Callable) => ({
+  payload: payload.schema,
+  headers: Responses.startHeaders,
+  error: Responses.problems(...Responses.refusals, 404, 409, ...errors.map(({ status }) => status))
+})
+
+const describeCall = (name: string, path: `/${string}`, callable: Callable) =>
+  HttpApiEndpoint.post(name, path, {
+    ...shared(callable),
+    query: CallQuery.fields,
+    success: [callable.success.schema, Responses.suspended]
+  }).annotateMerge(Responses.summary(callable.description))
+
+const agents = {
+  group: "agents",
+  method: "POST",
+  declarations: ({ agents }: { readonly agents: ReadonlyMap<string, Callable> }) => agents.values(),
+  identifierOf: ({ identifier }: Callable) => identifier
+} as const
+
+export const routes: ReadonlyArray<Route.Route> = [
+  Route.forEach({ ...agents, path: "/agents/:identifier", handler: call("agent"), describe: describeCall }),
+  Route.forEach({
+    ...agents,
+    path: "/agents/:identifier/stream",
+    name: (identifier) => `${identifier}.stream`,
+    handler: stream,
+    describe: (name, path, callable) =>
+      HttpApiEndpoint.post(name, path, {
+        ...shared(callable),
+        query: CallQuery.fields,
+        success: Responses.journal
+      }).annotateMerge(Responses.summary(`${callable.description}, as a stream of events`))
+  }),
+  Route.forEach({
+    ...agents,
+    path: "/agents/:identifier/runs",
+    name: (identifier) => `${identifier}.runs`,
+    handler: background,
+    describe: (name, path, callable) =>
+      HttpApiEndpoint.post(name, path, {
+        ...shared(callable),
+        query: StartQuery.fields,
+        success: [Responses.accepted, Responses.suspended]
+      }).annotateMerge(Responses.summary(`${callable.description}, in the background`))
+  }),
+  Route.forEach({
+    ...agents,
+    group: "tools",
+    declarations: ({ tools }) => tools.values(),
+    path: "/tools/:identifier",
+    handler: call("tool"),
+    describe: describeCall
+  })
+]

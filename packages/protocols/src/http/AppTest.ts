@@ -24,9 +24,9 @@ import * as Client from "./Client.ts"
 import * as HttpProtocol from "./HttpProtocol.ts"
 
 /**
- * What stands behind the app; each can be replaced.
+ * The services behind the app; each can be replaced.
  *
- * Runs and audit are in memory, everybody is let in, and nothing is limited.
+ * By default runs and audit are in memory, no credentials are needed, and nothing is limited.
  *
  * @category models
  * @since 0.1.0
@@ -54,11 +54,11 @@ export interface ClientOptions extends Options {
   readonly credentials?: Credentials
 }
 
-/** Where the app seems to be. @category constants @since 0.1.0 */
+/** The address of the app in its requests. @category constants @since 0.1.0 */
 export const url = "http://app.test"
 
 /**
- * The app with a client that sends its requests straight to the router, and everything behind it.
+ * The app's services, and an HTTP client that sends its requests to the router without a socket.
  *
  * @category layers
  * @since 0.1.0
@@ -115,9 +115,9 @@ const layerHttp = Layer.effect(
   })
 )
 
-/** A typed client with what is under it. @category models @since 0.1.0 */
+/** A typed client, with the HTTP client and services it uses. @category models @since 0.1.0 */
 export interface TestClient<A extends App.Any> extends Client.Client<A> {
-  /** Sends to the same app, by path. */
+  /** Sends requests to the same app, by path. */
   readonly http: HttpClient.HttpClient
   readonly runtime: Runtime.Runtime["Service"]
   readonly audit: Audit.Audit["Service"]
@@ -128,7 +128,7 @@ export interface TestClient<A extends App.Any> extends Client.Client<A> {
  *
  * **Details**
  *
- * Under `it.effect` the app runs on the test's clock: a run that sleeps two hours is over when the clock is moved.
+ * Under `it.effect` the app runs on the test's clock: a run that sleeps two hours ends when the clock is adjusted.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,15 +1,21 @@
-// Resources and prompts over REST.
+// Lists of declarations, and reading resources and rendering prompts, over REST.
+import type { PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RequestContext from "./RequestContext.ts"
+import * as Responses from "./Responses.ts"
+import * as Route from "./Route.ts"
+import * as Schemas from "./Schemas.ts"
 
-/** `GET /resources/{identifier}/{param}/…`: parameters in the order of the URI template, each one path segment. */
-export const readResource = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const path = exchange.request.url.split("?")[0] ?? ""
+/** Reads a resource; its parameters are path segments, in the order of the URI template. */
+const readResource = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const path = context.request.url.split("?")[0] ?? ""
   const [, , identifier = "", ...segments] = path.split("/")
-  const entry = exchange.runtime.fusion.resources.get(identifier)
+  const entry = context.runtime.fusion.resources.get(identifier)
   const names = entry === undefined ? [] : Resource.paramNames(entry.resource.uriTemplate)
   if (entry === undefined || names.length !== segments.length) {
     return yield* new RunError({
@@ -18,15 +24,14 @@ export const readResource = RequestContext.handle(Effect.fnUntraced(function*(ex
   }
   let uri = entry.resource.uriTemplate
   for (const [index, name] of names.entries()) uri = uri.replace(`{${name}}`, () => segments[index] ?? "")
-  const { content, mimeType } = yield* exchange.runtime.read(exchange.caller, uri)
+  const { content, mimeType } = yield* context.runtime.read(context.caller, uri)
   return typeof content === "string"
     ? HttpServerResponse.text(content, { contentType: `${mimeType}; charset=utf-8` })
     : HttpServerResponse.jsonUnsafe(content)
 }))
 
-/** `GET /resources`. */
-export const listResources = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { resources } = yield* exchange.runtime.visibleTo(exchange.caller)
+const listResources = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const { resources } = yield* context.runtime.visibleTo(context.caller)
   return HttpServerResponse.jsonUnsafe({
     items: Array.from(resources.values(), ({ params, resource }) => ({
       identifier: resource.identifier,
@@ -39,9 +44,8 @@ export const listResources = RequestContext.handle(Effect.fnUntraced(function*(e
   })
 }))
 
-/** `GET /prompts`. */
-export const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { prompts } = yield* exchange.runtime.visibleTo(exchange.caller)
+const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const { prompts } = yield* context.runtime.visibleTo(context.caller)
   return HttpServerResponse.jsonUnsafe({
     items: Array.from(prompts.values(), ({ params, prompt }) => ({
       identifier: prompt.identifier,
@@ -52,19 +56,18 @@ export const listPrompts = RequestContext.handle(Effect.fnUntraced(function*(exc
   })
 }))
 
-/** `POST /prompts/{identifier}`. */
-export const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const params = yield* RequestContext.body(exchange)
-  const messages = yield* exchange.runtime.render(exchange.caller, RequestContext.param(exchange, "identifier"), params)
+const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const params = yield* RequestContext.body(context)
+  const messages = yield* context.runtime.render(context.caller, RequestContext.param(context, "identifier"), params)
   return HttpServerResponse.jsonUnsafe({ messages })
 }))
 
-/** `GET /agents` and `GET /tools`: what the caller may call, with its schemas. */
-export const listCallables = (kind: "agents" | "tools") =>
-  RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-    const offered = yield* exchange.runtime.visibleTo(exchange.caller)
+/** Agents or tools that the caller may call, with their schemas. */
+const listCallables = (kind: "agents" | "tools") =>
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const visible = yield* context.runtime.visibleTo(context.caller)
     return HttpServerResponse.jsonUnsafe({
-      items: Array.from(offered[kind].values(), (callable) => ({
+      items: Array.from(visible[kind].values(), (callable) => ({
         identifier: callable.identifier,
         description: callable.description,
         payload: callable.payload.json,
@@ -75,3 +78,62 @@ export const listCallables = (kind: "agents" | "tools") =>
       next: null
     })
   }))
+
+const Declaration = Schema.Struct({ identifier: Schema.String, description: Schema.String })
+
+const listOf = (kind: "agents" | "tools" | "resources" | "prompts", summary: string, handler: RequestContext.Handler) =>
+  Route.make(
+    kind,
+    HttpApiEndpoint.get("list", `/${kind}`, {
+      success: Schemas.pageOf(Declaration),
+      error: Responses.problems(...Responses.refusals)
+    }).annotateMerge(Responses.summary(summary)),
+    handler
+  )
+
+const Messages = Schema.Struct({
+  messages: Schema.Array(Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String }))
+})
+
+const describeResource = (name: string, path: `/${string}`, { errors, resource, success }: ResourceEntry) => {
+  const names = Resource.paramNames(resource.uriTemplate)
+  const withParams: `/${string}` = `/${path.slice(1).replace("/*", "")}${names.map((one) => `/:${one}`).join("")}`
+  return HttpApiEndpoint.get(name, withParams, {
+    params: Object.fromEntries(names.map((one) => [one, Schema.String])),
+    // A string is sent as text with the resource's own type, everything else as JSON.
+    success: success.json["type"] === "string"
+      ? Schema.String.pipe(HttpApiSchema.asText({ contentType: resource.mimeType }))
+      : success.schema,
+    error: Responses.problems(...Responses.refusals, 404, ...errors.map(({ status }) => status))
+  }).annotateMerge(Responses.summary(resource.description))
+}
+
+export const routes: ReadonlyArray<Route.Route> = [
+  listOf("agents", "The agents", listCallables("agents")),
+  listOf("tools", "The tools", listCallables("tools")),
+  listOf("resources", "The resources", listResources),
+  Route.forEach({
+    group: "resources",
+    method: "GET",
+    path: "/resources/:identifier/*",
+    handler: readResource,
+    declarations: ({ resources }) => resources.values(),
+    identifierOf: ({ resource }) => resource.identifier,
+    describe: describeResource
+  }),
+  listOf("prompts", "The prompts", listPrompts),
+  Route.forEach({
+    group: "prompts",
+    method: "POST",
+    path: "/prompts/:identifier",
+    handler: renderPrompt,
+    declarations: ({ prompts }) => prompts.values(),
+    identifierOf: ({ prompt }: PromptEntry) => prompt.identifier,
+    describe: (name, path, { params, prompt }) =>
+      HttpApiEndpoint.post(name, path, {
+        payload: params.schema,
+        success: Messages,
+        error: Responses.problems(...Responses.refusals, 404)
+      }).annotateMerge(Responses.summary(prompt.description))
+  })
+]

@@ -1,19 +1,19 @@
-// What a caller is told to show instead: the `WWW-Authenticate` header of RFC 9110.
+// Adds the `WWW-Authenticate` challenges of the server to refusals; HttpProtocol wraps every route with it.
 import type { Scheme } from "@fastagentic/core/door/Auth"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import { Effect } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { asTaken, challengeOf } from "../internal/challenge.ts"
-import type { Route } from "./RequestContext.ts"
+import { challengeOf, withoutUnusedChallenge } from "../internal/challenge.ts"
+import type { Handler } from "./RequestContext.ts"
 
 const HEADER = "www-authenticate"
 
-/** A route whose challenges say what this server takes. */
-export const withSchemes = (schemes: ReadonlyArray<Scheme>, route: Route): Route => (runtime) =>
-  Effect.flatMap(route(runtime), (response) =>
+/** Wraps a handler so that its refusals name the credentials that this server accepts. */
+export const withSchemes = (schemes: ReadonlyArray<Scheme>, handler: Handler): Handler => (runtime) =>
+  Effect.flatMap(handler(runtime), (response) =>
     response.status !== 401
-      ? Effect.succeed(asTaken(schemes, response))
+      ? Effect.succeed(withoutUnusedChallenge(schemes, response))
       : Effect.map(
         HttpServerRequest.HttpServerRequest,
         ({ headers }) =>

@@ -28,40 +28,40 @@ export { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse 
 export interface CallOptions {
   readonly idempotencyKey?: string
   readonly threadId?: string
-  /** Of the runs that wait in line the higher goes first; 0 unless said. */
+  /** Queued runs with a higher priority start first; 0 by default. */
   readonly priority?: number
 }
 
 /** @category models @since 0.1.0 */
 export interface StartOptions extends CallOptions {
-  /** The run is admitted now, and starts then; a number is Unix milliseconds. */
+  /** The run is admitted now and starts at this time; a number is Unix milliseconds. */
   readonly startAt?: Date | number
 }
 
 /** @category models @since 0.1.0 */
 export interface ForkOptions {
-  /** The number of an event; the last one unless said. */
+  /** The number of an event; the last one by default. */
   readonly after?: number
   readonly idempotencyKey?: string
 }
 
-/** Fields that may all be left out may be left out together. */
+/** The input can be left out when all its fields are optional. */
 type Args<Input, Options extends ReadonlyArray<unknown>> = {} extends Input ? [input?: Input, ...Options]
   : [input: Input, ...Options]
 
 /** @category models @since 0.1.0 */
 export interface AgentClient<A extends Agent.Any> {
-  /** Waits for the answer. A run that pauses is a `RunSuspended`. */
+  /** Waits for the answer. A suspended run is a `RunSuspended`. */
   (...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>): Effect.Effect<
     A["successSchema"]["Type"],
     A["errorSchema"]["Type"] | RunSuspended | ClientError
   >
-  /** The run's journal until it ends or pauses, over broken connections as if there were none. */
+  /** The run's journal until it ends or is suspended; broken connections are reopened. */
   readonly stream: (...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>) => Stream.Stream<
     RunEvent,
     A["errorSchema"]["Type"] | ClientError
   >
-  /** Does not wait. */
+  /** Starts a run and does not wait for it. */
   readonly start: (
     ...args: Args<A["payloadSchema"]["Type"], [options?: StartOptions]>
   ) => Effect.Effect<Schemas.Run, ClientError>
@@ -97,18 +97,18 @@ export interface Runs {
     { readonly items: ReadonlyArray<Schemas.Run>; readonly next: string | null },
     ClientError
   >
-  /** The journal after an event number until the run has ended, over broken connections. */
+  /** The journal after an event number until the run has ended; broken connections are reopened. */
   readonly events: (runId: string, options?: { readonly after?: number }) => Stream.Stream<RunEvent, ClientError>
   readonly cancel: (runId: string, reason?: string) => Effect.Effect<Schemas.Run, ClientError>
   readonly resume: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
-  /** What the run can be forked after, oldest first. */
+  /** The steps after which the run can be forked, oldest first. */
   readonly checkpoints: (runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, ClientError>
-  /** Starts a run that goes on from where this one was. */
+  /** Starts a run that continues from a step of this one. */
   readonly fork: (runId: string, options?: ForkOptions) => Effect.Effect<Schemas.Run, ClientError>
-  /** Starts the run that goes on from where this one failed, or finds it. */
+  /** Starts the run that continues where this one failed, or finds it. */
   readonly retry: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ClientError>
-  /** What waits for a decision that this caller may take, on all runs of the tenant. */
+  /** The open decisions that this caller may take, of all runs of the tenant. */
   readonly pending: (page?: { readonly after?: string; readonly limit?: number }) => Effect.Effect<
     { readonly items: ReadonlyArray<Interrupt>; readonly next: string | null },
     ClientError
@@ -116,7 +116,7 @@ export interface Runs {
   readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Schemas.Run, ClientError>
 }
 
-/** Everything that an app declares, to be called. @category models @since 0.1.0 */
+/** Calls for everything that an app declares. @category models @since 0.1.0 */
 export interface Client<A extends App.Any> {
   readonly agents: { readonly [One in A["agents"][number] as One["identifier"]]: AgentClient<One> }
   readonly tools: { readonly [Name in keyof A["tools"]["tools"]]: ToolClient<A["tools"]["tools"][Name]> }
@@ -126,7 +126,7 @@ export interface Client<A extends App.Any> {
 }
 
 /**
- * Where the app is served and who calls it.
+ * The address of the app and the caller's credentials.
  *
  * @category models
  * @since 0.1.0
@@ -134,7 +134,7 @@ export interface Client<A extends App.Any> {
 export interface Options {
   readonly url: string
   readonly credentials?: Credentials.Credentials
-  /** How often in a row a broken connection is opened again; 6 unless said. */
+  /** How often in a row a broken connection is reopened; 6 by default. */
   readonly retries?: number
 }
 
@@ -143,8 +143,8 @@ export interface Options {
  *
  * **Details**
  *
- * A call whose connection breaks, or whose server goes away, is repeated under its idempotency key (one is made up when
- * none is given), so it attaches to its run and never starts a second one.
+ * A call whose connection breaks, or whose server shuts down, is repeated under its idempotency key (a random one by
+ * default), so it attaches to its run and never starts a second one.
  *
  * @category constructors
  * @since 0.1.0
@@ -182,5 +182,5 @@ const toolTarget = (tool: Tool.Any): ClientCalls.Target => ({
   errorSchema: pure(tool.failureSchema)
 })
 
-// Declarations only take schemas without services; effect/ai's tools say so at their handlers.
+// Declarations take schemas without services only; the types of effect/ai's tools say it at their handlers.
 const pure = (schema: Schema.Constraint) => Schema.make<Schema.Codec<unknown>>(schema.ast)

@@ -1,4 +1,4 @@
-// Calls of what an app declares, over REST.
+// A client's calls of declared agents, tools, resources and prompts.
 import type { AnySchema } from "@fastagentic/core/app/Agent"
 import type * as PromptTemplate from "@fastagentic/core/app/PromptTemplate"
 import * as Resource from "@fastagentic/core/app/Resource"
@@ -13,7 +13,7 @@ import * as ClientRuns from "./ClientRuns.ts"
 import * as Transport from "./ClientTransport.ts"
 import * as Schemas from "./Schemas.ts"
 
-/** What a call has to know of an agent or tool. */
+/** The schemas of an agent or tool. */
 export interface Target {
   readonly identifier: string
   readonly payloadSchema: AnySchema
@@ -23,7 +23,7 @@ export interface Target {
 
 export const agent = (transport: Transport.Transport, target: Target) => {
   const path = `/agents/${target.identifier}`
-  return Object.assign(waiting(transport, target, path), {
+  return Object.assign(waitingCall(transport, target, path), {
     stream: (payload: unknown, options?: CallOptions) =>
       Stream.unwrap(
         Effect.map(requestOf(target, `${path}/stream`, payload, options), (open) => stream(transport, target, open))
@@ -38,9 +38,9 @@ export const agent = (transport: Transport.Transport, target: Target) => {
 }
 
 export const tool = (transport: Transport.Transport, target: Target) =>
-  waiting(transport, target, `/tools/${target.identifier}`)
+  waitingCall(transport, target, `/tools/${target.identifier}`)
 
-/** One request, with one key however often it is sent. */
+/** One request, whose idempotency key stays the same when it is repeated. */
 const requestOf = (target: Target, path: string, payload: unknown, options: StartOptions = {}) =>
   Effect.map(encode(target.identifier, target.payloadSchema, payload), (body): Transport.Request => ({
     method: "POST",
@@ -63,7 +63,7 @@ const encode = (target: string, schema: AnySchema, value: unknown = {}): Effect.
       new ClientError({ reason: new InvalidPayload({ target, issues: [{ path: [], message: error.message }] }) })
   )
 
-const waiting = (transport: Transport.Transport, target: Target, path: string) => {
+const waitingCall = (transport: Transport.Transport, target: Target, path: string) => {
   const attempt = Effect.fnUntraced(function*(request: Transport.Request) {
     const answered = yield* transport.send(request)
     const { response: { headers, status } } = answered
@@ -80,7 +80,7 @@ const waiting = (transport: Transport.Transport, target: Target, path: string) =
     )
 }
 
-/** What became of a run; one that goes on, because its server went away, is followed until it is known. */
+/** The result of a run; a run that continues because its server shut down is followed until it settles. */
 const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, target: Target, seen: Schemas.Run) {
   const { runId } = seen
   const runs = ClientRuns.make(transport)
@@ -116,7 +116,7 @@ const cancelled = (runId: string) =>
     runId
   })
 
-/** The journal of a new run. What ended the run, if it is no answer, ends the stream after its last event. */
+/** The journal of a new run. The stream fails after the last event when the run ended without an answer. */
 const stream = (transport: Transport.Transport, target: Target, open: Transport.Request) => {
   let last: RunEvent | undefined
   return ClientJournal.events({ transport, source: { open }, after: 0, until: "settled" }).pipe(
@@ -139,7 +139,7 @@ export const resource = (transport: Transport.Transport, declared: Resource.Any)
     const segments = Resource.paramNames(uriTemplate).map((name) => encodeURIComponent(String(encoded.get(name))))
     const answered = yield* transport.send({ method: "GET", path: ["/resources", identifier, ...segments].join("/") })
     if (!Transport.isOk(answered)) return yield* Transport.failure(answered, errorSchema)
-    // The server sends what is a string as it is, and everything else as JSON.
+    // The server sends a string as text, and everything else as JSON.
     const content = answered.response.headers["content-type"] === "application/json"
       ? Transport.jsonOf(answered)
       : Transport.textOf(answered)

@@ -1,10 +1,10 @@
-// How a call over HTTP can fail on the side of its caller, besides the declared errors.
+// The errors of a client's calls, besides the declared ones.
 import { InterruptDenied } from "@fastagentic/core/run/Run"
 import * as RunError from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
 import * as Schemas from "./Schemas.ts"
 
-/** No answer, or not all of it. `request` is method and path, `detail` what the transport says. */
+/** No answer, or only a part of it. `request` is method and path, `detail` is the transport's error. */
 export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnected", {
   request: Schema.String,
   detail: Schema.String
@@ -14,7 +14,7 @@ export class Disconnected extends Schema.TaggedError<Disconnected>()("Disconnect
   }
 }
 
-/** An answer that is none of this protocol's. */
+/** An answer that this protocol does not define. */
 export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>()("UnexpectedResponse", {
   request: Schema.String,
   status: Schema.Int,
@@ -25,7 +25,7 @@ export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>()
   }
 }
 
-/** The run came to an end that is no answer: it crashed, was cancelled, or policy ended it. */
+/** The run ended without an answer: it crashed, was cancelled, or policy ended it. */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   tag: Schema.String,
   status: Schema.Int,
@@ -57,7 +57,7 @@ export class ClientError extends Schema.TaggedError<ClientError>()("ClientError"
   }
 }
 
-/** The run pauses until somebody decides `interrupts`. */
+/** The run is suspended until `interrupts` are decided. */
 export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspended", {
   run: Schemas.Run,
   interrupts: Schema.Array(Schemas.Interrupt)
@@ -68,7 +68,7 @@ export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspend
   }
 }
 
-/** Whether the same call may go better a moment later. */
+/** Whether the same call may succeed a moment later. */
 export const isTransient = (error: unknown): boolean => {
   if (!(error instanceof ClientError)) return false
   switch (error.reason._tag) {

@@ -1,4 +1,4 @@
-// A run's journal over server-sent events, in one piece however often the connection breaks.
+// A run's journal over server-sent events as one stream, reopened whenever the connection breaks.
 import * as Timings from "@fastagentic/core/base/Timings"
 import * as Event from "@fastagentic/core/run/Event"
 import { Duration, Effect, Schema, Stream } from "effect"
@@ -14,17 +14,17 @@ export interface Options {
   /** The run, or the request that starts it. */
   readonly source: { readonly runId: string } | { readonly open: Transport.Request }
   readonly after: number
-  /** `"final"`: until the run has ended; `"settled"`: also until it pauses. */
+  /** `"final"`: until the run has ended; `"settled"`: also until it is suspended. */
   readonly until: "final" | "settled"
 }
 
-/** How far a reader has come; `runId` is known with the first answer. */
+/** The reader's position; `runId` is known with the first answer. */
 interface Cursor {
   runId: string | undefined
   seq: number
 }
 
-/** The events after a number. A broken connection is opened again where it broke, a few times as long as nothing comes. */
+/** The events after a number. A broken connection is reopened after the last event; `retries` bounds attempts without one. */
 export const events = (options: Options): Stream.Stream<Event.RunEvent, ClientError> =>
   Stream.suspend(() => {
     const cursor: Cursor = { runId: "runId" in options.source ? options.source.runId : undefined, seq: options.after }
@@ -36,11 +36,11 @@ const connection = (options: Options, cursor: Cursor) =>
     const answered = yield* options.transport.send(requestOf(options, cursor))
     if (!Transport.isOk(answered)) return Stream.fromEffect(Transport.refusal(answered))
     cursor.runId ??= answered.response.headers["x-run-id"]
-    // The run has ended, and its end has been read.
+    // 204: the run has ended, and the reader has its last event.
     if (answered.response.status === 204) return Stream.empty
     return frames(answered).pipe(
       Stream.filter((event) => event.seq > cursor.seq),
-      Stream.mapEffect((event) => arrive(options, cursor, answered, event)),
+      Stream.mapEffect((event) => accept(options, cursor, answered, event)),
       Stream.concat(Stream.fail(Transport.disconnected(answered.name, "the stream ended before the run"))),
       Stream.takeUntil(({ last }) => last),
       Stream.map(({ event }) => event)
@@ -60,14 +60,14 @@ const frames = (answered: Transport.Answered): Stream.Stream<Event.RunEvent, Cli
   const broken = (detail: string) => Transport.disconnected(answered.name, detail)
   return answered.response.stream.pipe(
     Stream.mapError((error) => Transport.disconnected(answered.name, error)),
-    Stream.timeoutOrElse({ duration: Timings.silenceMillis, orElse: () => Stream.fail(broken("nothing was heard")) }),
+    Stream.timeoutOrElse({ duration: Timings.silenceMillis, orElse: () => Stream.fail(broken("no heartbeat came")) }),
     Stream.decodeText,
     Stream.pipeThroughChannel(Sse.decode()),
     Stream.catchIf(
       Sse.Retry.is,
       ({ duration }) =>
         Stream.fromEffect(
-          Effect.delay(Effect.fail(broken("the server goes away")), Duration.min(duration, longestHint))
+          Effect.delay(Effect.fail(broken("the server shuts down")), Duration.min(duration, longestHint))
         )
     ),
     Stream.catchTag("SseError", (error) => Stream.fail(broken(error.message))),
@@ -77,8 +77,8 @@ const frames = (answered: Transport.Answered): Stream.Stream<Event.RunEvent, Cli
   )
 }
 
-/** Takes the event that is next, and knows whether it is the last one that is waited for. */
-const arrive = Effect.fnUntraced(function*(
+/** Accepts the next event, and finds out whether it is the last one to wait for. */
+const accept = Effect.fnUntraced(function*(
   options: Options,
   cursor: Cursor,
   answered: Transport.Answered,
@@ -87,14 +87,14 @@ const arrive = Effect.fnUntraced(function*(
   if (event.seq !== cursor.seq + 1) {
     return yield* Effect.fail(Transport.disconnected(answered.name, `event ${event.seq} came after ${cursor.seq}`))
   }
-  const pauses = options.until === "settled" && event.type === "run_suspended" && event.data.reason !== "drain"
-  const last = Event.isTerminal(event) || (pauses && (yield* stillPauses(options, event)))
+  const isPause = options.until === "settled" && event.type === "run_suspended" && event.data.reason !== "drain"
+  const last = Event.isTerminal(event) || (isPause && (yield* isStillSuspended(options, event)))
   cursor.seq = event.seq
   return { event, last }
 })
 
-/** A journal that is replayed can hold pauses that are over. */
-const stillPauses = Effect.fnUntraced(function*({ transport }: Options, event: Event.RunEvent) {
+/** Whether the run is still suspended by this event: a journal also holds pauses that have ended. */
+const isStillSuspended = Effect.fnUntraced(function*({ transport }: Options, event: Event.RunEvent) {
   const run = yield* Transport.readOk(
     yield* transport.send({ method: "GET", path: `/runs/${event.runId}` }),
     Schemas.Run

@@ -1,4 +1,4 @@
-// Runs of an app over REST, by their ids.
+// A client's calls about runs, by their ids.
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { Effect, Struct } from "effect"
 import type { RunFilter, Runs } from "./Client.ts"

@@ -1,4 +1,4 @@
-// Requests of a client and what their answers mean.
+// Sends a client's requests and reads their answers and refusals.
 import type { AnySchema } from "@fastagentic/core/app/Agent"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { Failure } from "@fastagentic/core/run/Event"
@@ -30,7 +30,7 @@ export interface Answered {
 
 export interface Transport {
   readonly send: (request: Request) => Effect.Effect<Answered, ClientError>
-  /** The schedule on which a broken call is tried again. */
+  /** The schedule on which a broken call is repeated. */
   readonly again: Schedule.Schedule<unknown, unknown>
 }
 
@@ -40,14 +40,14 @@ export const make = (
 ): Transport => {
   const { apiKey, bearer } = options.credentials
   const base = options.url.replace(/\/+$/u, "")
-  const shown = {
+  const sent = {
     ...(bearer === undefined ? {} : { authorization: `Bearer ${Redacted.value(bearer)}` }),
     ...(apiKey === undefined ? {} : { "x-api-key": Redacted.value(apiKey) })
   }
   return {
     send: ({ body, headers, method, path, query }) => {
       const bare = HttpClientRequest.make(method)(base + path, {
-        headers: { ...shown, ...defined(headers) },
+        headers: { ...sent, ...defined(headers) },
         urlParams: defined(query)
       })
       const name = `${method} ${path}`
@@ -69,7 +69,7 @@ const defined = (fields: Record<string, string | undefined> = {}): Record<string
   return some
 }
 
-/** Says what kind of failure it was. Its cause can hold the request with its headers, so no more of it than a code. */
+/** The kind of failure. Its cause can hold the request with its headers, so only a code of it is kept. */
 export const disconnected = (request: string, error: HttpClientError | string) =>
   new ClientError({
     reason: new Disconnected({
@@ -95,11 +95,11 @@ export const jsonOf = (answered: Answered): Effect.Effect<unknown, ClientError> 
       catch: () => unexpected(answered, "the body is not JSON")
     }))
 
-/** The body of a response, by its schema. */
+/** The body of a response, decoded by a schema. */
 export const read = <S extends AnySchema>(answered: Answered, schema: S): Effect.Effect<S["Type"], ClientError> =>
   Effect.flatMap(jsonOf(answered), (value) => decode(answered, schema, value))
 
-/** A value out of a response, by its schema. */
+/** A value of a response, decoded by a schema. */
 export const decode = <S extends AnySchema>(
   answered: Answered,
   schema: S,
@@ -113,7 +113,7 @@ export const decode = <S extends AnySchema>(
 export const unexpected = ({ name, response }: Answered, detail: string) =>
   new ClientError({ reason: new UnexpectedResponse({ request: name, status: response.status, detail }) })
 
-/** The body of a 2xx response; any other fails with what it says. */
+/** The body of a 2xx response; any other response fails with its problem. */
 export const readOk = <S extends AnySchema>(answered: Answered, schema: S): Effect.Effect<S["Type"], ClientError> =>
   isOk(answered) ? read(answered, schema) : refusal(answered)
 
@@ -123,11 +123,11 @@ const decodeReason = Schema.decodeUnknownOption(
   Schema.toCodecJson(Schema.Union([...RunError.Reason.members, InterruptDenied]))
 )
 
-/** Fails as a problem says. */
+/** Fails with the problem of a response. */
 export const refusal = (answered: Answered): Effect.Effect<never, ClientError> =>
   Effect.flatMap(read(answered, Problem), (problem) => Effect.fail(errorOf(answered, problem, false)))
 
-/** Fails as the problem of a call says that can have failed by itself. */
+/** Fails with the problem of a call, which may be a declared error. */
 export const failure = (answered: Answered, declared: AnySchema): Effect.Effect<never, unknown> =>
   Effect.flatMap(
     read(answered, Problem),
@@ -136,18 +136,19 @@ export const failure = (answered: Answered, declared: AnySchema): Effect.Effect<
 
 const errorOf = (answered: Answered, problem: Problem, ran: boolean) =>
   new ClientError({
-    reason: Option.getOrElse(reasonOf(answered, problem), () => ran ? runFailed(problem) : unlike(answered, problem)),
+    reason: Option.getOrElse(reasonOf(answered, problem), () =>
+      ran ? runFailed(problem) : unexpectedProblem(answered, problem)),
     traceId: problem.traceId,
     ...(problem.runId === undefined ? {} : { runId: problem.runId })
   })
 
-/** What went wrong with a store stays on the server. */
+/** The cause of a store's failure stays on the server. */
 const reasonOf = ({ name }: Answered, { error, title }: Problem) =>
   title === "StoreUnavailable" ? Option.some(new RunError.StoreUnavailable({ operation: name })) : decodeReason(error)
 
 const runFailed = ({ detail, status, title }: Problem) => new RunFailed({ tag: title, status, detail: detail ?? title })
 
-const unlike = ({ name }: Answered, { detail, status, title }: Problem) =>
+const unexpectedProblem = ({ name }: Answered, { detail, status, title }: Problem) =>
   new UnexpectedResponse({ request: name, status, detail: detail === undefined ? title : `${title}: ${detail}` })
 
 const failDeclared = (declared: AnySchema, error: unknown): Effect.Effect<void, unknown> =>
@@ -156,7 +157,7 @@ const failDeclared = (declared: AnySchema, error: unknown): Effect.Effect<void, 
     onSome: Effect.fail
   })
 
-/** Fails as a run did: with its declared error when it is one. */
+/** Fails as the run did: with its declared error if it has one. */
 export const failed = Effect.fnUntraced(function*(failure: Failure, declared: AnySchema, runId: string) {
   if (failure.declared) yield* failDeclared(declared, failure.value)
   const { message: detail, status, tag, value } = failure

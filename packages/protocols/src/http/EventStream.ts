@@ -7,11 +7,11 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 const encoder = new TextEncoder()
 const retry = "retry: 1000\n\n"
 
-/** `id` is the event's number, so that a client that reconnects goes on where it was. */
+/** `id` is the event's number, from which a client that reconnects continues. */
 export const frame = (event: RunEvent): string =>
   `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
 
-/** About how much of a page is made into text at once: a reader that does not read holds no more than this. */
+/** The approximate size of a chunk: a slow reader makes the server hold no more text than this. */
 const chunkSize = 65_536
 
 const chunks = function*({ closing, events }: Page): Generator<Uint8Array> {
@@ -27,7 +27,7 @@ const chunks = function*({ closing, events }: Page): Generator<Uint8Array> {
   if (text !== "") yield encoder.encode(text)
 }
 
-/** Makes the next chunk when it is asked for. */
+/** Encodes the next chunk only when the reader pulls it. */
 const encoded = <E>(pages: Stream.Stream<Page, E>): Stream.Stream<Uint8Array, E> =>
   Stream.transformPull(pages, (pull) =>
     Effect.sync(() => {
@@ -39,15 +39,15 @@ const encoded = <E>(pages: Stream.Stream<Page, E>): Stream.Stream<Uint8Array, E>
           waiting.shift()
           return next
         }
-        return Effect.flatMap(pull, (taken) => {
-          waiting = taken.map(chunks)
+        return Effect.flatMap(pull, (pulled) => {
+          waiting = pulled.map(chunks)
           return next
         })
       })
       return next
     }))
 
-/** Streams pages: comments as heartbeats, `retry` when the server goes away or cannot go on. */
+/** Streams pages: a comment as heartbeat, `retry` when the server shuts down or cannot continue. */
 export const response = <E>(pages: Stream.Stream<Page, E>, headers: Record<string, string>) =>
   HttpServerResponse.stream(
     encoded(pages).pipe(

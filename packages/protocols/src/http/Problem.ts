@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor } from "../internal/challenge.ts"
 
-/** A body that is not what a request may carry. */
+/** A body that is not JSON or does not fit its schema. */
 export class BadBody
   extends Schema.TaggedError<BadBody>()("BadBody", { detail: Schema.String }, { httpApiStatus: 400 })
 {
@@ -23,7 +23,7 @@ export class BodyTooLarge
   }
 }
 
-/** A body that is compressed: only plain ones are read. */
+/** A compressed body; only plain bodies are read. */
 export class UnsupportedEncoding extends Schema.TaggedError<UnsupportedEncoding>()("UnsupportedEncoding", {
   encoding: Schema.String
 }, { httpApiStatus: 415 }) {
@@ -32,7 +32,7 @@ export class UnsupportedEncoding extends Schema.TaggedError<UnsupportedEncoding>
   }
 }
 
-/** Nothing is served at this path and method. */
+/** No route has this path and method. */
 export class NoSuchRoute
   extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
 {
@@ -41,7 +41,7 @@ export class NoSuchRoute
   }
 }
 
-/** The path is served, with other methods. */
+/** The path exists with other methods only. */
 export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("MethodNotAllowed", {
   method: Schema.String,
   allowed: Schema.Array(Schema.String)
@@ -51,7 +51,7 @@ export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("Me
   }
 }
 
-/** Problem details as they travel; `error` is the typed error itself, by its `_tag`. */
+/** Problem details on the wire; `error` is the typed error itself, by its `_tag`. */
 export const Problem = Schema.Struct({
   type: Schema.String,
   title: Schema.String,
@@ -64,8 +64,8 @@ export const Problem = Schema.Struct({
 
 export type Problem = typeof Problem.Type
 
-/** What a problem is about. */
-export interface About {
+/** The trace and run that a problem belongs to. */
+export interface Subject {
   readonly traceId: string
   readonly runId?: string | undefined
 }
@@ -86,9 +86,9 @@ const statuses = new Map(Known.members.map((schema) => {
   return [schema.identifier, typeof status === "number" ? status : 500] as const
 }))
 
-export const fromRunError = ({ reason }: RunError, about: About) => fromReason(reason, about)
+export const fromRunError = ({ reason }: RunError, subject: Subject) => fromReason(reason, subject)
 
-export const fromReason = Effect.fnUntraced(function*(reason: Known, about: About) {
+export const fromReason = Effect.fnUntraced(function*(reason: Known, subject: Subject) {
   const safe = reason._tag === "StoreUnavailable" ? { ...reason, cause: undefined } : reason
   const error = safe === reason
     ? { ...Object(yield* Effect.orDie(encode(reason))), ...asRule(reason) }
@@ -99,7 +99,7 @@ export const fromReason = Effect.fnUntraced(function*(reason: Known, about: Abou
     status: statuses.get(reason._tag) ?? 500,
     detail: reason.message,
     error,
-    ...about
+    ...subject
   }, headersOf(reason))
 })
 
@@ -124,32 +124,32 @@ const headersOf = (reason: Known): Record<string, string> => {
 }
 
 /** A failed run, or a resource that failed with its own error. */
-export const fromFailure = (failure: Failure, about: About) =>
+export const fromFailure = (failure: Failure, subject: Subject) =>
   respond({
     type: `urn:fastagentic:error:${failure.tag}`,
     title: failure.tag,
     status: failure.status,
     detail: failure.message,
     error: errorOf(failure),
-    ...about
+    ...subject
   })
 
-/** The agent's own typed error, or what is known of one of ours. */
+/** The agent's own typed error, or the tag and rule of one of the runtime. */
 const errorOf = ({ rule, tag, value }: Failure): Schema.Json =>
   value ?? (rule === undefined ? { _tag: tag } : { _tag: tag, rule })
 
-/** A defect: all that leaves the server is where to look. */
-export const internal = (about: About) =>
+/** A defect: only the trace id leaves the server. */
+export const internal = (subject: Subject) =>
   respond({
     type: "urn:fastagentic:error:InternalError",
     title: "InternalError",
     status: 500,
     detail: internalMessage,
     error: { _tag: "InternalError" },
-    ...about
+    ...subject
   })
 
-const respond = (problem: Problem | (Omit<Problem, "runId"> & About), headers: Record<string, string> = {}) =>
+const respond = (problem: Problem | (Omit<Problem, "runId"> & Subject), headers: Record<string, string> = {}) =>
   HttpServerResponse.jsonUnsafe(problem, {
     status: problem.status,
     contentType: "application/problem+json",
@@ -160,5 +160,5 @@ const respond = (problem: Problem | (Omit<Problem, "runId"> & About), headers: R
     }
   })
 
-/** A path can ask for a run by a name that no header can carry. */
+/** A run id in a path can hold characters that no header can carry. */
 const isPrintable = (text: string) => /^[\x21-\x7e]+$/u.test(text)

@@ -1,4 +1,4 @@
-// One HTTP exchange: who calls, what the request carries, and how every answer is labelled.
+// One request of REST: its caller, body and query for a handler, and trace, limits and problem details on its answer.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -11,9 +11,9 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
-import { labelled } from "../internal/trace.ts"
+import { withTrace } from "../internal/trace.ts"
 import { issuesOf, summaryOf } from "./internal/issues.ts"
-import { isForeign } from "./internal/origin.ts"
+import { isCrossOrigin } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 
 /** Largest request body, in bytes. */
@@ -21,7 +21,7 @@ export const bodyLimit = 1_048_576
 
 const limit = ByteSize.bytes(bodyLimit)
 
-/** What a handler gets. */
+/** The request and its caller, as a handler gets them. */
 export interface RequestContext {
   readonly runtime: Runtime["Service"]
   readonly request: HttpServerRequest.HttpServerRequest
@@ -30,8 +30,8 @@ export interface RequestContext {
   readonly query: URLSearchParams
 }
 
-/** A route, once it knows the runtime behind it. */
-export type Route = (
+/** Answers a request with a runtime; its failures are answers already. */
+export type Handler = (
   runtime: Runtime["Service"]
 ) => Effect.Effect<
   HttpServerResponse.HttpServerResponse,
@@ -48,22 +48,22 @@ type Refusal =
   | Problem.NoSuchRoute
   | Problem.MethodNotAllowed
 
-type Handler = (exchange: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
+type Answer = (context: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
 
 /**
- * A route for known callers: each request is authenticated once, before anything of it is read, and the handler's calls of
- * the runtime do not authenticate again.
+ * A handler that authenticates each request once, before it is read; the answer's calls of the runtime do not authenticate
+ * again.
  */
-export const handle = (handler: Handler): Route =>
-  open((exchange) =>
-    Effect.flatMap(exchange.runtime.authenticate(exchange.caller), (caller) => handler({ ...exchange, caller }))
+export const handle = (answer: Answer): Handler =>
+  open((context) =>
+    Effect.flatMap(context.runtime.authenticate(context.caller), (caller) => answer({ ...context, caller }))
   )
 
 /**
- * A route for everybody: every failure becomes a problem, every answer carries the trace id and, when a limit was counted for
- * it, how much of it is left.
+ * A handler without authentication: every failure becomes a problem, every answer carries the trace id and, when a limit
+ * counted the request, the rest of that limit.
  */
-export const open = (handler: Handler): Route => (runtime) =>
+export const open = (answer: Answer): Handler => (runtime) =>
   Effect.flatMap(
     HttpServerRequest.HttpServerRequest,
     (request) =>
@@ -72,56 +72,57 @@ export const open = (handler: Handler): Route => (runtime) =>
           const traceparent = request.headers["traceparent"]
           const limits = new Limits()
           const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
-          const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.keep })
-          const exchange: RequestContext = { runtime, request, caller, params, query: queryOf(request.url) }
-          const about = { traceId: caller.traceId, runId: params["runId"] }
-          return (isForged(request, credentials) ? foreignPage : handler(exchange)).pipe(
+          const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.record })
+          const context: RequestContext = { runtime, request, caller, params, query: queryOf(request.url) }
+          const subject = { traceId: caller.traceId, runId: params["runId"] }
+          return (isForged(request, credentials) ? crossOrigin : answer(context)).pipe(
             Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
-            Effect.catchCause((cause) => refuse(cause, about)),
-            Effect.map((response) => labelled(limits.told(response), caller))
+            Effect.catchCause((cause) => refuse(cause, subject)),
+            Effect.map((response) => withTrace(limits.addHeaders(response), caller))
           )
         }))
   )
 
 /**
- * A browser adds its client certificate to whatever a page asks for, and asks nobody before a plain `POST`; keys and
- * tokens a page has to have itself.
+ * Whether a page of another site may have made the request: a browser sends a client certificate with every request and
+ * needs no preflight for a plain `POST`, whereas a page must know a key or token to send it.
  */
 const isForged = (
   { headers, method }: HttpServerRequest.HttpServerRequest,
   { apiKey, bearer, forwarded }: Credentials.Credentials
-) => forwarded !== undefined && apiKey === undefined && bearer === undefined && method !== "GET" && isForeign(headers)
+) =>
+  forwarded !== undefined && apiKey === undefined && bearer === undefined && method !== "GET" && isCrossOrigin(headers)
 
-const foreignPage = Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
+const crossOrigin = Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
 
-/** The answer to a request for which the router has no route. */
+/** The answer to a request for which the router has no route at all. */
 export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {
   const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
   return Effect.map(
     Problem.fromReason(new Problem.NoSuchRoute({ method }), { traceId: caller.traceId }),
-    (response) => labelled(response, caller)
+    (response) => withTrace(response, caller)
   )
 })
 
 const refuse = (
   cause: Cause.Cause<Refusal>,
-  about: Problem.About
+  subject: Problem.Subject
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error === undefined) {
     return Effect.as(
-      Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), { traceId: about.traceId }),
-      Problem.internal(about)
+      Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), { traceId: subject.traceId }),
+      Problem.internal(subject)
     )
   }
   switch (error._tag) {
     case "RunError":
-      return Problem.fromRunError(error, about)
+      return Problem.fromRunError(error, subject)
     case "ReadFailed":
-      return Effect.succeed(Problem.fromFailure(error.failure, about))
+      return Effect.succeed(Problem.fromFailure(error.failure, subject))
     default:
-      return Problem.fromReason(error, about)
+      return Problem.fromReason(error, subject)
   }
 }
 
@@ -153,15 +154,15 @@ const parse = (text: string) =>
     catch: () => new Problem.BadBody({ detail: "the body is not JSON" })
   })
 
-/** A body of a known shape. */
-export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(exchange: RequestContext, schema: S) =>
-  Effect.flatMap(body(exchange), (value) =>
+/** The body, decoded by a schema. */
+export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(context: RequestContext, schema: S) =>
+  Effect.flatMap(body(context), (value) =>
     Effect.mapError(
       Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(value),
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
-/** The query by a shape. */
+/** The query, decoded by a schema. */
 export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
   { query }: RequestContext,
   schema: S
@@ -172,5 +173,5 @@ export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
     )
   )
 
-/** A path parameter that the route's pattern has. */
-export const param = (exchange: RequestContext, name: string): string => exchange.params[name] ?? ""
+/** A path parameter that the pattern of the route has. */
+export const param = (context: RequestContext, name: string): string => context.params[name] ?? ""

@@ -1,35 +1,53 @@
-// Looking at runs, deciding and ending them over REST.
+// Reading runs, deciding about them and ending them over REST.
 import { Answer } from "@fastagentic/core/run/Interrupt"
 import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema } from "effect"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { accepted } from "./AgentRoutes.ts"
 import * as EventStream from "./EventStream.ts"
 import * as RequestContext from "./RequestContext.ts"
+import * as Responses from "./Responses.ts"
+import * as Route from "./Route.ts"
 import * as Schemas from "./Schemas.ts"
 
 const optional = Schema.optionalKey
+const params = { runId: Schema.String }
+const error = Responses.aboutOne
 
 const runJson = (run: RunRecord, status = 200) =>
   HttpServerResponse.jsonUnsafe(Schemas.runOf(run), { status, headers: { "x-run-id": run.runId } })
 
-/** `GET /runs`: newest first. */
-export const list = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { after, limit = 50, ...filter } = yield* listQueryOf(exchange)
-  const runs = yield* exchange.runtime.list(exchange.caller, {
-    ...filter,
-    limit,
-    ...(after === undefined ? {} : { before: after })
-  })
-  return HttpServerResponse.jsonUnsafe({
-    items: runs.map(Schemas.runOf),
-    next: runs.length === limit ? runs.at(-1)?.runId ?? null : null
-  })
-}))
+/** 202 while the run continues. */
+const changedRun = (run: RunRecord) => runJson(run, isFinal(run.state) ? 200 : 202)
 
-const listQueryOf = (exchange: RequestContext.RequestContext) =>
-  RequestContext.queryAs(exchange, Schemas.RunQuery).pipe(
+const runIdOf = (context: RequestContext.RequestContext) => RequestContext.param(context, "runId")
+
+const list = Route.make(
+  "runs",
+  HttpApiEndpoint.get("list", "/runs", {
+    query: Schemas.RunQuery.fields,
+    success: Schemas.pageOf(Schemas.Run),
+    error: Responses.problems(...Responses.refusals)
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const { after, limit = 50, ...filter } = yield* listQueryOf(context)
+    const runs = yield* context.runtime.list(context.caller, {
+      ...filter,
+      limit,
+      ...(after === undefined ? {} : { before: after })
+    })
+    return HttpServerResponse.jsonUnsafe({
+      items: runs.map(Schemas.runOf),
+      next: runs.length === limit ? runs.at(-1)?.runId ?? null : null
+    })
+  }))
+)
+
+const listQueryOf = (context: RequestContext.RequestContext) =>
+  RequestContext.queryAs(context, Schemas.RunQuery).pipe(
     Effect.filterOrFail(
       ({ after }) => after === undefined || isRunId(after),
       ({ after = "" }) =>
@@ -39,98 +57,180 @@ const listQueryOf = (exchange: RequestContext.RequestContext) =>
 
 const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
 
-/** `GET /runs/{runId}`. */
-export const get = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  return runJson(yield* exchange.runtime.get(exchange.caller, RequestContext.param(exchange, "runId")))
-}))
+const get = Route.make(
+  "runs",
+  HttpApiEndpoint.get("get", "/runs/:runId", { params, success: Schemas.Run, error }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    return runJson(yield* context.runtime.get(context.caller, runIdOf(context)))
+  }))
+)
 
 /**
- * `GET /runs/{runId}/events`: the journal after `Last-Event-ID` or `?after=`, as a stream that stays open until the run
- * has ended; as one page when JSON is asked for. A reader that has seen the end gets 204, which tells an EventSource to stop.
+ * The journal after `Last-Event-ID` or `?after=`: a stream that stays open until the run has ended, or one page when JSON
+ * is accepted only. A reader that has seen the end gets 204, which makes an EventSource stop.
  */
-export const events = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const runId = RequestContext.param(exchange, "runId")
-  const { events, follow, run } = yield* exchange.runtime.open(exchange.caller, runId)
-  const after = yield* cursorOf(exchange)
-  if (wantsJson(exchange)) {
-    const items = yield* events({ after, limit: 500 })
-    const last = items.at(-1)?.seq ?? after
-    return HttpServerResponse.jsonUnsafe({ items, next: last < run.seq ? String(last) : null })
-  }
-  if (isFinal(run.state) && after === run.seq) return HttpServerResponse.empty({ status: 204 })
-  return EventStream.response(yield* follow({ after, until: "final" }), { "x-run-id": runId })
-}))
+const events = Route.make(
+  "runs",
+  HttpApiEndpoint.get("events", "/runs/:runId/events", {
+    params,
+    query: { after: optional(Schema.String) },
+    headers: { "last-event-id": optional(Schema.String) },
+    success: [Schemas.pageOf(Responses.RunEvent), Responses.journal, HttpApiSchema.NoContent],
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const runId = runIdOf(context)
+    const { events, follow, run } = yield* context.runtime.open(context.caller, runId)
+    const after = yield* cursorOf(context)
+    if (wantsJson(context)) {
+      const items = yield* events({ after, limit: 500 })
+      const last = items.at(-1)?.seq ?? after
+      return HttpServerResponse.jsonUnsafe({ items, next: last < run.seq ? String(last) : null })
+    }
+    if (isFinal(run.state) && after === run.seq) return HttpServerResponse.empty({ status: 204 })
+    return EventStream.response(yield* follow({ after, until: "final" }), { "x-run-id": runId })
+  }))
+)
 
-const cursorOf = (exchange: RequestContext.RequestContext) => {
-  const cursor = exchange.request.headers["last-event-id"] ?? exchange.query.get("after") ?? "0"
+const cursorOf = (context: RequestContext.RequestContext) => {
+  const cursor = context.request.headers["last-event-id"] ?? context.query.get("after") ?? "0"
   return /^\d{1,15}$/u.test(cursor)
     ? Effect.succeed(Number(cursor))
     : Effect.fail(new RunError({ reason: new InvalidCursor({ cursor, reason: "a cursor is an event number" }) }))
 }
 
-const wantsJson = (exchange: RequestContext.RequestContext) => {
-  const accept = exchange.request.headers["accept"] ?? ""
+const wantsJson = (context: RequestContext.RequestContext) => {
+  const accept = context.request.headers["accept"] ?? ""
   return accept.includes("application/json") && !accept.includes("text/event-stream")
 }
 
-/** `POST /runs/{runId}/cancel`. */
-export const cancel = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { reason } = yield* RequestContext.bodyAs(exchange, Schema.Struct({ reason: optional(Schema.String) }))
-  return runJson(yield* exchange.runtime.cancel(exchange.caller, RequestContext.param(exchange, "runId"), reason))
-}))
+const Cancel = Schema.Struct({ reason: optional(Schema.String) })
 
-/** `POST /runs/{runId}/resume`: 202 while the run goes on. */
-export const resume = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const run = yield* exchange.runtime.resume(exchange.caller, RequestContext.param(exchange, "runId"))
-  return runJson(run, isFinal(run.state) ? 200 : 202)
-}))
+const cancel = Route.make(
+  "runs",
+  HttpApiEndpoint.post("cancel", "/runs/:runId/cancel", { params, payload: Cancel, success: Schemas.Run, error }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const { reason } = yield* RequestContext.bodyAs(context, Cancel)
+    return runJson(yield* context.runtime.cancel(context.caller, runIdOf(context), reason))
+  }))
+)
 
-/** `GET /runs/{runId}/checkpoints`: what the run can be forked after, oldest first. */
-export const checkpoints = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const items = yield* exchange.runtime.checkpoints(exchange.caller, RequestContext.param(exchange, "runId"))
-  return HttpServerResponse.jsonUnsafe({ items, next: null })
-}))
+const resume = Route.make(
+  "runs",
+  HttpApiEndpoint.post("resume", "/runs/:runId/resume", {
+    params,
+    success: [Schemas.Run, Responses.accepted],
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    return changedRun(yield* context.runtime.resume(context.caller, runIdOf(context)))
+  }))
+)
 
-/** After which event; after the last one unless said. */
-export const Fork = Schema.Struct({ after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))) })
+/** Commits after which the run can be forked, oldest first. */
+const checkpoints = Route.make(
+  "runs",
+  HttpApiEndpoint.get("checkpoints", "/runs/:runId/checkpoints", {
+    params,
+    success: Schemas.pageOf(Schemas.Checkpoint),
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const items = yield* context.runtime.checkpoints(context.caller, runIdOf(context))
+    return HttpServerResponse.jsonUnsafe({ items, next: null })
+  }))
+)
 
-/** `POST /runs/{runId}/fork`: 202 with the new run. */
-export const fork = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const { after } = yield* RequestContext.bodyAs(exchange, Fork)
-  const idempotencyKey = exchange.request.headers["idempotency-key"] || undefined
-  const forked = yield* exchange.runtime.fork(exchange.caller, RequestContext.param(exchange, "runId"), {
-    after,
-    idempotencyKey
-  })
-  return yield* accepted(forked, forked.run)
-}))
+/** The event to fork after; the last one unless given. */
+const Fork = Schema.Struct({ after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))) })
 
-/** `POST /runs/{runId}/retry`: 202 with the run that takes its place. */
-export const retry = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  yield* RequestContext.bodyAs(exchange, Schema.Struct({}))
-  const retried = yield* exchange.runtime.retry(exchange.caller, RequestContext.param(exchange, "runId"))
-  return yield* accepted(retried, retried.run)
-}))
+const fork = Route.make(
+  "runs",
+  HttpApiEndpoint.post("fork", "/runs/:runId/fork", {
+    params,
+    payload: Fork,
+    headers: Responses.idempotencyKey,
+    success: [Responses.accepted, Responses.suspended],
+    error
+  }).annotateMerge(Responses.summary("A new run that continues from a commit of this one")),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const { after } = yield* RequestContext.bodyAs(context, Fork)
+    const idempotencyKey = context.request.headers["idempotency-key"] || undefined
+    const forked = yield* context.runtime.fork(context.caller, runIdOf(context), { after, idempotencyKey })
+    return yield* accepted(forked, forked.run)
+  }))
+)
 
-/** `GET /runs/{runId}/interrupts`. */
-export const interrupts = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const items = yield* exchange.runtime.interrupts(exchange.caller, RequestContext.param(exchange, "runId"))
-  return HttpServerResponse.jsonUnsafe({ items, next: null })
-}))
+const retry = Route.make(
+  "runs",
+  HttpApiEndpoint.post("retry", "/runs/:runId/retry", {
+    params,
+    success: [Responses.accepted, Responses.suspended],
+    error
+  }).annotateMerge(Responses.summary("A new run that continues where this one failed; a run has one retry")),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    yield* RequestContext.bodyAs(context, Schema.Struct({}))
+    const retried = yield* context.runtime.retry(context.caller, runIdOf(context))
+    return yield* accepted(retried, retried.run)
+  }))
+)
 
-/** `GET /runs/{runId}/interrupts/{id}`. */
-export const interrupt = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const [runId, id] = [RequestContext.param(exchange, "runId"), RequestContext.param(exchange, "id")]
-  const all = yield* exchange.runtime.interrupts(exchange.caller, runId)
-  const found = all.find((one) => one.id === id)
-  if (found === undefined) return yield* new RunError({ reason: new InterruptNotFound({ runId, id }) })
-  return HttpServerResponse.jsonUnsafe(found)
-}))
+const interrupts = Route.make(
+  "runs",
+  HttpApiEndpoint.get("interrupts", "/runs/:runId/interrupts", {
+    params,
+    success: Schemas.pageOf(Schemas.Interrupt),
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const items = yield* context.runtime.interrupts(context.caller, runIdOf(context))
+    return HttpServerResponse.jsonUnsafe({ items, next: null })
+  }))
+)
 
-/** `POST /runs/{runId}/interrupts/{id}`: decides; 202 while the run goes on. */
-export const answer = RequestContext.handle(Effect.fnUntraced(function*(exchange) {
-  const given = yield* RequestContext.bodyAs(exchange, Answer)
-  const [runId, id] = [RequestContext.param(exchange, "runId"), RequestContext.param(exchange, "id")]
-  const run = yield* exchange.runtime.answer(exchange.caller, runId, id, given)
-  return runJson(run, isFinal(run.state) ? 200 : 202)
-}))
+const interruptParams = { ...params, id: Schema.String }
+
+const interrupt = Route.make(
+  "runs",
+  HttpApiEndpoint.get("interrupt", "/runs/:runId/interrupts/:id", {
+    params: interruptParams,
+    success: Schemas.Interrupt,
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const [runId, id] = [runIdOf(context), RequestContext.param(context, "id")]
+    const all = yield* context.runtime.interrupts(context.caller, runId)
+    const found = all.find((one) => one.id === id)
+    if (found === undefined) return yield* new RunError({ reason: new InterruptNotFound({ runId, id }) })
+    return HttpServerResponse.jsonUnsafe(found)
+  }))
+)
+
+const answer = Route.make(
+  "runs",
+  HttpApiEndpoint.post("answer", "/runs/:runId/interrupts/:id", {
+    params: interruptParams,
+    payload: Answer,
+    success: [Schemas.Run, Responses.accepted],
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const decision = yield* RequestContext.bodyAs(context, Answer)
+    const id = RequestContext.param(context, "id")
+    return changedRun(yield* context.runtime.answer(context.caller, runIdOf(context), id, decision))
+  }))
+)
+
+export const routes: ReadonlyArray<Route.Route> = [
+  list,
+  get,
+  events,
+  cancel,
+  resume,
+  checkpoints,
+  fork,
+  retry,
+  interrupts,
+  interrupt,
+  answer
+]

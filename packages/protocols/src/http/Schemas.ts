@@ -1,4 +1,4 @@
-// The shapes of REST that are the same for every app.
+// The shapes of REST that are the same for every app, used by routes, document and client.
 import { Recorded } from "@fastagentic/core/audit/Audit"
 import * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
 import { RunFilter, RunRecord } from "@fastagentic/core/run/RunRecord"
@@ -11,10 +11,10 @@ export const Run = RunRecord.mapFields(
 
 export type Run = typeof Run.Type
 
-/** What a run waits for. */
+/** A decision that a run waits for. */
 export const Interrupt = CoreInterrupt.Interrupt.annotate({ identifier: "Interrupt" })
 
-/** A run that pauses, with what it waits for. */
+/** A suspended run with its open decisions. */
 export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Array(Interrupt) })
   .annotate({ identifier: "SuspendedRun" })
 
@@ -31,31 +31,31 @@ export const runOf = (
   }: RunRecord
 ): Run => run
 
-/** An entry of the audit trail. Times are Unix milliseconds. */
+/** An entry of the audit log. Times are Unix milliseconds. */
 export const AuditEntry = Recorded.annotate({ identifier: "AuditEntry" })
 
-/** A step that a run can be forked after: `seq` is the number of the event that it was committed with. */
+/** A step after which a run can be forked: `seq` is the number of the event that it was committed with. */
 export const Checkpoint = Schema.Struct({ name: Schema.String, seq: Schema.Int }).annotate({ identifier: "Checkpoint" })
 
-/** Of the runs that wait in line the higher goes first; 0 unless said. */
+/** Queued runs with a higher priority start first; 0 by default. */
 export const Priority = Schema.Int.check(Schema.isBetween({ minimum: -1_000, maximum: 1_000 }))
 
 const isInstant = (text: string) =>
   /^\d{1,15}$/u.test(text) || (zoned.test(text) && !Number.isNaN(Date.parse(text)) && isDay(text.slice(0, 10)))
-/** `Date` takes the 30th of February for the 2nd of March. */
+/** Refuses days that do not exist: `Date` reads the 30th of February as the 2nd of March. */
 const isDay = (day: string) => new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)
 const zoned = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/u
 
-/** A time as it is given by text: ISO 8601 with its offset, or Unix milliseconds. */
+/** A time as text: ISO 8601 with its offset, or Unix milliseconds. */
 export const Instant = Schema.String.check(
   Schema.makeFilter(isInstant, { expected: "an ISO 8601 time with its offset, or Unix milliseconds" })
 )
 
-/** In Unix milliseconds. */
+/** An instant in Unix milliseconds. */
 export const millisOf = (instant: string | number): number =>
   typeof instant === "number" || /^\d+$/u.test(instant) ? Number(instant) : Date.parse(instant)
 
-/** How a page of a list is asked for: `after` is the `next` of the page before. */
+/** The query of a page; `after` is the `next` of the page before. */
 export const PageQuery = Schema.Struct({
   after: Schema.optionalKey(Schema.String),
   limit: Schema.optionalKey(

@@ -1,4 +1,4 @@
-// One WebSocket from its upgrade to its end: frames in, in order; runs followed, many at a time.
+// One WebSocket from its upgrade to its end: handles frames in order and follows many runs at a time.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, RunHandle, Runtime, Started } from "@fastagentic/core/operations/Runtime"
 import { RunError, StoreUnavailable } from "@fastagentic/core/run/RunError"
@@ -13,55 +13,55 @@ import type { ClientFrame, ServerFrame } from "./SocketFrames.ts"
 import * as SocketFrames from "./SocketFrames.ts"
 import { goingAway, type Limits, type SocketClose, type SocketWriter } from "./SocketWriter.ts"
 
-/** Too many runs on one connection. */
+/** The connection follows its maximum number of runs. */
 export class TooManyRuns extends Schema.TaggedError<TooManyRuns>()("TooManyRuns", { limit: Schema.Int }) {
   override get message() {
     return `One connection follows at most ${this.limit} runs. Stop following one, or open another connection.`
   }
 }
 
-/** What ends a connection. */
+/** The reasons for which a connection ends. */
 export type Ending = SocketClose | SocketError
 
 type Refusal = RunError | TooManyRuns
 type Op<K extends ClientFrame["op"]> = Extract<ClientFrame, { readonly op: K }>
 
 export interface Connection {
-  /** Does what a message of the client asks for. */
+  /** Handles a message of the client. */
   readonly receive: (message: string | Uint8Array) => Effect.Effect<void, Ending>
-  /** Fails when a followed run has found that the connection has to end. */
+  /** Fails when a follower finds that the connection must end. */
   readonly ended: Effect.Effect<void, Ending>
 }
 
-/** Nothing that runs for a connection outlives its scope, and nothing of it is the run itself. */
+/** All work of a connection ends with its scope; the runs themselves continue. */
 export const make = Effect.fnUntraced(function*(options: {
   readonly runtime: Runtime["Service"]
   readonly caller: Caller
-  readonly outlet: SocketWriter
+  readonly writer: SocketWriter
   readonly limits: Limits
 }) {
-  const { caller, limits, outlet, runtime } = options
+  const { caller, limits, runtime, writer } = options
   const working = yield* FiberMap.make<string, void, Ending>()
   const followKey = (runId: string) => `follow ${runId}`
 
-  const result = (id: string, run: RunRecord) => outlet.send({ id, type: "result", run: Schemas.runOf(run) })
+  const result = (id: string, run: RunRecord) => writer.send({ id, type: "result", run: Schemas.runOf(run) })
 
   const refuse = (id: string | undefined, reason: Refusal | SocketFrames.Rejected["reason"], runId?: string) =>
     Effect.flatMap(
       problemOf(reason, { traceId: caller.traceId, ...(runId === undefined ? {} : { runId }) }),
       (problem): Effect.Effect<void, Ending> =>
-        outlet.send(id === undefined ? { type: "error", problem } : { id, type: "error", problem })
+        writer.send(id === undefined ? { type: "error", problem } : { id, type: "error", problem })
     )
 
-  /** Works beside the frames that come after, for as long as the connection lives. */
-  const beside = Effect.fnUntraced(function*(key: string, work: Effect.Effect<void, Ending>) {
-    yield* room(key)
+  /** Runs work concurrently with later frames, as long as the connection lives. */
+  const fork = Effect.fnUntraced(function*(key: string, work: Effect.Effect<void, Ending>) {
+    yield* checkCapacity(key)
     yield* FiberMap.run(working, key, work)
   })
 
-  const room = Effect.fnUntraced(function*(key?: string) {
-    const known = key !== undefined && (yield* FiberMap.has(working, key))
-    if (!known && (yield* FiberMap.size(working)) >= limits.followedRuns) {
+  const checkCapacity = Effect.fnUntraced(function*(key?: string) {
+    const isReplaced = key !== undefined && (yield* FiberMap.has(working, key))
+    if (!isReplaced && (yield* FiberMap.size(working)) >= limits.followedRuns) {
       return yield* new TooManyRuns({ limit: limits.followedRuns })
     }
   })
@@ -79,13 +79,13 @@ export const make = Effect.fnUntraced(function*(options: {
       })
     )
 
-  /** Starts a run and follows it unless told otherwise. */
+  /** Starts a run and follows it unless the frame says otherwise. */
   const launch = Effect.fnUntraced(function*(
     frame: Op<"start" | "fork" | "retry">,
     started: Effect.Effect<Started, RunError>
   ) {
     const follows = frame.follow ?? true
-    if (follows) yield* room()
+    if (follows) yield* checkCapacity()
     const handle = yield* started
     if (!follows) return yield* result(frame.id, handle.run)
     yield* follow({ id: frame.id }, handle)
@@ -94,13 +94,13 @@ export const make = Effect.fnUntraced(function*(options: {
   const follow = Effect.fnUntraced(function*({ after = 0, id }: Pick<Op<"follow">, "id" | "after">, handle: RunHandle) {
     const { run } = handle
     const pages = yield* handle.follow({ after, until: "final" })
-    yield* beside(followKey(run.runId), Effect.andThen(result(id, run), deliver(id, handle, pages)))
+    yield* fork(followKey(run.runId), Effect.andThen(result(id, run), deliver(id, handle, pages)))
   })
 
   const sendPage = (id: string, page: Page): Effect.Effect<void, Ending | StoreUnavailable> =>
     page.closing
       ? closing
-      : Effect.forEach(page.events, (event) => outlet.send({ id, type: "event", event }), { discard: true })
+      : Effect.forEach(page.events, (event) => writer.send({ id, type: "event", event }), { discard: true })
 
   const deliver = (id: string, { current, run: { runId } }: RunHandle, pages: Stream.Stream<Page, ReadError>) =>
     pages.pipe(
@@ -108,14 +108,14 @@ export const make = Effect.fnUntraced(function*(options: {
       Effect.andThen(
         Effect.flatMap(
           current,
-          ({ state }) => isFinal(state) ? outlet.send({ id, type: "end", runId, state }) : Effect.void
+          ({ state }) => isFinal(state) ? writer.send({ id, type: "end", runId, state }) : Effect.void
         )
       ),
       Effect.catchTag(["StoreUnavailable", "JournalDamaged"], (reason) => refuse(id, new RunError({ reason }), runId)),
       Effect.catchTag("RunError", (error) => refuse(id, error, runId))
     )
 
-  /** The end of a journal that has not come to its end: the server goes away, or has lost this run alone. */
+  /** The journal stopped before the run's end: the server shuts down, or has lost only this run. */
   const closing = Effect.flatMap(
     runtime.ready,
     (ready) => Effect.fail(ready ? new StoreUnavailable({ operation: "follow" }) : goingAway)
@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function*(options: {
     )
 
   const handle = Effect.fnUntraced(function*(frame: ClientFrame): Effect.fn.Return<void, Ending | Refusal> {
-    if (frame.op === "ping") return yield* outlet.send({ id: frame.id, type: "pong" })
+    if (frame.op === "ping") return yield* writer.send({ id: frame.id, type: "pong" })
     // The connection may outlive its caller's credentials, so each frame is authenticated, once.
     const caller = yield* runtime.authenticate(options.caller)
     switch (frame.op) {
@@ -140,7 +140,7 @@ export const make = Effect.fnUntraced(function*(options: {
         yield* FiberMap.remove(working, followKey(frame.runId))
         return yield* result(frame.id, yield* runtime.get(caller, frame.runId))
       case "cancel":
-        return yield* beside(`cancel ${frame.runId} ${frame.id}`, cancel(caller, frame))
+        return yield* fork(`cancel ${frame.runId} ${frame.id}`, cancel(caller, frame))
       case "answer": {
         const { decision, id, interruptId, reason, runId, value } = frame
         return yield* result(
@@ -162,7 +162,7 @@ export const make = Effect.fnUntraced(function*(options: {
         return yield* launch(frame, runtime.retry(caller, frame.runId))
       case "checkpoints": {
         const { id, runId } = frame
-        return yield* outlet.send({ id, type: "checkpoints", runId, items: yield* runtime.checkpoints(caller, runId) })
+        return yield* writer.send({ id, type: "checkpoints", runId, items: yield* runtime.checkpoints(caller, runId) })
       }
     }
   })
@@ -178,7 +178,7 @@ export const make = Effect.fnUntraced(function*(options: {
           Effect.annotateLogs(Effect.logError("A frame failed unexpectedly", defect), { traceId: caller.traceId }),
           Effect.flatMap(
             problemIn(Problem.internal({ traceId: caller.traceId })),
-            (problem) => outlet.send({ id: frame.id, type: "error", problem })
+            (problem) => writer.send({ id: frame.id, type: "error", problem })
           )
         )
       )
@@ -199,11 +199,11 @@ const runIdOf = (frame: ClientFrame) => "runId" in frame ? frame.runId : undefin
 
 const problemOf = (
   reason: Refusal | SocketFrames.Rejected["reason"],
-  about: Problem.About
+  subject: Problem.Subject
 ): Effect.Effect<Extract<ServerFrame, { readonly type: "error" }>["problem"]> => {
   switch (reason._tag) {
     case "RunError":
-      return Effect.flatMap(Problem.fromRunError(reason, about), problemIn)
+      return Effect.flatMap(Problem.fromRunError(reason, subject), problemIn)
     case "TooManyRuns":
       return Effect.succeed({
         type: "urn:fastagentic:error:TooManyRuns",
@@ -211,16 +211,16 @@ const problemOf = (
         status: 429,
         detail: reason.message,
         error: { _tag: reason._tag, limit: reason.limit },
-        traceId: about.traceId,
-        ...(about.runId === undefined ? {} : { runId: about.runId })
+        traceId: subject.traceId,
+        ...(subject.runId === undefined ? {} : { runId: subject.runId })
       })
     default:
-      return Effect.flatMap(Problem.fromReason(reason, about), problemIn)
+      return Effect.flatMap(Problem.fromReason(reason, subject), problemIn)
   }
 }
 
 const decodeProblem = Schema.decodeUnknownEffect(Problem.Problem)
 
-/** The problem that a response carries: REST and WebSocket say the same. */
+/** The problem in a response, so that a WebSocket reports the same as REST. */
 const problemIn = (response: HttpServerResponse.HttpServerResponse) =>
   Effect.orDie(Effect.flatMap(HttpServerResponse.toClientResponse(response).json, decodeProblem))

@@ -1,4 +1,4 @@
-// What travels over a WebSocket: JSON text frames, each with the `id` that the client gave it.
+// The frames of a WebSocket and their parser: JSON text, each with the `id` that the client gave it.
 import * as Event from "@fastagentic/core/run/Event"
 import { Decision } from "@fastagentic/core/run/Interrupt"
 import { RunState } from "@fastagentic/core/run/RunRecord"
@@ -73,7 +73,7 @@ export const ServerFrame = Schema.Union([
 
 export type ServerFrame = typeof ServerFrame.Type
 
-/** A frame that is none of ours, with its id as far as it can be told. */
+/** An invalid frame, with its id if that could be read. */
 export interface Rejected {
   readonly id: string | undefined
   readonly reason: BadBody | BodyTooLarge
@@ -98,11 +98,11 @@ export const parse = Effect.fnUntraced(function*(
   return yield* Effect.catch(decode(json), (error) =>
     refuse(
       new BadBody({ detail: summaryOf(error) }),
-      Option.getOrUndefined(Option.map(decodeId(json), (known) => known.id))
+      Option.getOrUndefined(Option.map(decodeId(json), ({ id }) => id))
     ))
 })
 
-/** A UTF-16 unit takes one to three bytes, so most texts need no counting. */
+/** A UTF-16 unit takes one to three bytes, so most texts need not be encoded to know their size. */
 const isLonger = (message: string | Uint8Array, limitBytes: number) => {
   if (typeof message !== "string" || message.length > limitBytes) return message.length > limitBytes
   return message.length * 3 > limitBytes && encoder.encode(message).byteLength > limitBytes

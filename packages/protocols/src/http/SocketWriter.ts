@@ -1,4 +1,4 @@
-// The sending side of a WebSocket: it never holds more than a bounded number of bytes for a client that does not read.
+// The sending side of a WebSocket, which holds a bounded number of bytes for a client that does not read.
 import * as Timings from "@fastagentic/core/base/Timings"
 import { Context, Duration, Effect, Schema } from "effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -6,9 +6,9 @@ import * as Socket from "effect/socket/Socket"
 import type { ServerFrame } from "./SocketFrames.ts"
 
 /**
- * What one connection may use.
+ * The limits of a connection.
  *
- * `bufferedBytes` is where sending pauses, `drainTimeout` how long a client may take nothing before it is sent away.
+ * Sending pauses above `bufferedBytes` of unsent data; a client that reads nothing for `drainTimeout` is disconnected.
  */
 export interface Limits {
   readonly frameBytes: number
@@ -19,7 +19,7 @@ export interface Limits {
 }
 
 /** The limits of every connection; provide another value to change them. */
-export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/SocketOutlet/Limits", {
+export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/SocketWriter/Limits", {
   defaultValue: () => ({
     frameBytes: 1_048_576,
     followedRuns: 64,
@@ -29,26 +29,26 @@ export const Limits = Context.Reference<Limits>("@fastagentic/protocols/http/Soc
   })
 })
 
-/** The server ends the connection: the close code, and what the last frame says. */
-export class SocketClose extends Schema.TaggedError<SocketClose>()("Goodbye", {
+/** The server ends the connection with this close code and reason. */
+export class SocketClose extends Schema.TaggedError<SocketClose>()("SocketClose", {
   code: Schema.Int,
   reason: Schema.String,
   retryMillis: Schema.optionalKey(Schema.Int)
 }) {}
 
-/** The server goes away. */
+/** The server shuts down. */
 export const goingAway = new SocketClose({ code: 1001, reason: "the server is going away", retryMillis: 1_000 })
 
 const tooSlow = new SocketClose({ code: 1013, reason: "the client does not read; come back with after" })
 
 export interface SocketWriter {
-  /** Waits while too much is unsent. */
+  /** Waits while more than `bufferedBytes` are unsent. */
   readonly drained: Effect.Effect<void, SocketClose>
-  /** Waits while too much is unsent, then sends. */
+  /** Waits as `drained` does, then sends. */
   readonly send: (frame: ServerFrame) => Effect.Effect<void, SocketClose | Socket.SocketError>
-  /** Says that the connection is alive, unless what is on its way says so. */
+  /** Sends a heartbeat unless other data is still unsent. */
   readonly beat: Effect.Effect<void, Socket.SocketError>
-  readonly close: (goodbye: SocketClose) => Effect.Effect<void>
+  readonly close: (ending: SocketClose) => Effect.Effect<void>
 }
 
 const pollInterval = 20
@@ -86,7 +86,7 @@ export const make = (
   }
 }
 
-/** How many bytes wait in the connection under a request of Node's. Elsewhere that cannot be seen and counts as none. */
+/** The unsent bytes of the connection under a request of Node.js; other platforms do not report them, so they count as 0. */
 const unsentBytes = ({ source }: HttpServerRequest.HttpServerRequest): () => number => {
   const socket = "socket" in source ? source.socket : undefined
   return typeof socket === "object" && socket !== null && "writableLength" in socket

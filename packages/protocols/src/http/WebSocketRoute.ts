@@ -1,7 +1,7 @@
 /**
  * `GET /ws`: many runs over one WebSocket.
  *
- * Frames are JSON text. The client chooses an `id` for each of its frames, and whatever belongs to it carries that id.
+ * Frames are JSON text. The client chooses an `id` for each of its frames, and every answer to it carries that id.
  *
  * | client frame | fields | is answered by |
  * | --- | --- | --- |
@@ -15,16 +15,16 @@
  * | server frame | fields |
  * | --- | --- |
  * | `result` | `id`, `run` |
- * | `event` | `id`, `event`, whose `seq` is what a later `after` goes on from |
+ * | `event` | `id`, `event`; a later `after` continues from its `seq` |
  * | `end` | `id`, `runId`, `state` |
  * | `error` | `id?`, `problem`, as REST's problem details |
  * | `pong` | `id` |
  * | `heartbeat` | |
- * | `closing` | `retryMillis`: the server goes away and closes with 1001 |
+ * | `closing` | `retryMillis`: the server shuts down and closes with 1001 |
  *
  * Frames are handled one after the other; only `cancel` lets later ones pass while it waits. A connection follows a run
- * once: following it again takes the place of the earlier one. What is not a frame is answered by an `error` and the
- * connection lives on. A client that reads nothing for long is closed with 1013 and misses nothing: the journal has it.
+ * once: following it again replaces the earlier follower. An invalid frame is answered by an `error`, and the connection
+ * stays open. A client that reads nothing for `drainTimeout` is closed with 1013 and can continue from the journal.
  *
  * @since 0.1.0
  */
@@ -37,8 +37,8 @@ import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
-import { labelled } from "../internal/trace.ts"
-import { isForeign } from "./internal/origin.ts"
+import { withTrace } from "../internal/trace.ts"
+import { isCrossOrigin } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 import type * as RequestContext from "./RequestContext.ts"
 import * as SocketConnection from "./SocketConnection.ts"
@@ -47,11 +47,11 @@ import * as SocketWriter from "./SocketWriter.ts"
 
 export { ClientFrame, ServerFrame }
 
-/** What one connection may use, and its defaults. @category references @since 0.1.0 */
+/** The limits of every connection and their defaults. @category references @since 0.1.0 */
 export const Limits = SocketWriter.Limits
 
 /** @category routes @since 0.1.0 */
-export const make: Effect.Effect<RequestContext.Route, never, Scope.Scope | Runtime> = Effect.gen(function*() {
+export const make: Effect.Effect<RequestContext.Handler, never, Scope.Scope | Runtime> = Effect.gen(function*() {
   const limits = yield* SocketWriter.Limits
   const watch = yield* RcRef.make({ acquire: watchRuntime(yield* Runtime) })
   return (runtime) =>
@@ -65,15 +65,15 @@ export const make: Effect.Effect<RequestContext.Route, never, Scope.Scope | Runt
         Effect.andThen(runtime.authenticate(caller)),
         Effect.andThen(
           isUpgrade(request)
-            ? talk({ runtime, caller, request, limits, watch })
-            : Effect.succeed(labelled(upgradeRequired, caller))
+            ? serveConnection({ runtime, caller, request, limits, watch })
+            : Effect.succeed(withTrace(upgradeRequired, caller))
         ),
         Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
       )
     })
 })
 
-/** Fails once the server goes away, which a connection without a run to follow learns from here. One for all of them. */
+/** Fails once the server shuts down, for connections that follow no run. All connections share one. */
 const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) {
   const watch = yield* Deferred.make<never, SocketWriter.SocketClose>()
   yield* Effect.sleep("1 second").pipe(
@@ -85,9 +85,9 @@ const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) 
   return watch
 })
 
-/** A page of another site may not use the credentials, or the network, of whoever looks at it. */
+/** Refuses pages of other sites, which would use the credentials and the network of their visitors. */
 const checkOrigin = ({ headers }: HttpServerRequest.HttpServerRequest) =>
-  isForeign(headers)
+  isCrossOrigin(headers)
     ? Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
     : Effect.void
 
@@ -99,8 +99,8 @@ const upgradeRequired = HttpServerResponse.empty({
   headers: { upgrade: "websocket", connection: "Upgrade" }
 })
 
-/** The connection from its upgrade to its end. Runs go on without it. */
-const talk = ({ caller, limits, request, runtime, watch }: {
+/** The connection from its upgrade to its end. Its runs do not depend on it. */
+const serveConnection = ({ caller, limits, request, runtime, watch }: {
   readonly runtime: Runtime["Service"]
   readonly caller: Caller.Caller
   readonly request: HttpServerRequest.HttpServerRequest
@@ -110,14 +110,14 @@ const talk = ({ caller, limits, request, runtime, watch }: {
   Effect.gen(function*() {
     const socket = yield* request.upgrade
     const { pull } = yield* socket.reader
-    const outlet = SocketWriter.make(yield* socket.writer, request, limits)
-    const connection = yield* SocketConnection.make({ runtime, caller, outlet, limits })
-    const listen = outlet.drained.pipe(
+    const writer = SocketWriter.make(yield* socket.writer, request, limits)
+    const connection = yield* SocketConnection.make({ runtime, caller, writer, limits })
+    const listen = writer.drained.pipe(
       Effect.andThen(pull),
       Effect.flatMap((messages) => Effect.forEach(messages, connection.receive, { discard: true })),
       Effect.forever
     )
-    const beat = Effect.forever(Effect.andThen(Effect.sleep(limits.heartbeat), outlet.beat))
+    const beat = Effect.forever(Effect.andThen(Effect.sleep(limits.heartbeat), writer.beat))
     const parts: ReadonlyArray<Effect.Effect<void, SocketWriter.SocketClose | SocketError>> = [
       listen,
       beat,
@@ -125,13 +125,13 @@ const talk = ({ caller, limits, request, runtime, watch }: {
       Deferred.await(yield* RcRef.get(watch))
     ]
     yield* Effect.raceAllFirst(parts).pipe(
-      Effect.catchTag("Goodbye", outlet.close),
-      Effect.onInterrupt(() => outlet.close(SocketWriter.goingAway))
+      Effect.catchTag("SocketClose", writer.close),
+      Effect.onInterrupt(() => writer.close(SocketWriter.goingAway))
     )
   }).pipe(
     Effect.scoped,
     Effect.catchTags({
-      // The client has left, which is how most connections end.
+      // The client has disconnected, as most connections end.
       SocketError: () => Effect.void,
       HttpServerError: (error) => Effect.logDebug("A WebSocket could not be opened", error)
     }),

@@ -1,30 +1,30 @@
+// Rate limit headers of an answer, shared by REST and A2A.
 import type { LimitUsage } from "@fastagentic/core/door/RateLimit"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
-/** Keeps what a call is told about its limits, for the headers of its answer. */
+/** Collects the usage of the limits that a call was counted by, for the headers of its answer. */
 export class Limits {
-  private standings: ReadonlyArray<LimitUsage> = []
+  private usage: ReadonlyArray<LimitUsage> = []
 
-  readonly keep = (standings: ReadonlyArray<LimitUsage>) => {
-    this.standings = standings
+  readonly record = (usage: ReadonlyArray<LimitUsage>) => {
+    this.usage = usage
   }
 
   /**
-   * `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, one member for each rule. Names of rules
-   * are what a structured field takes as a string.
+   * `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers, one member for each rule. The name
+   * of a rule is valid as a string of a structured field.
    */
-  readonly told = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
-    this.standings.length === 0 ? response : HttpServerResponse.setHeaders(response, {
-      "ratelimit-policy": this.standings.map(policyOf).join(", "),
-      "ratelimit": this.standings.map(standingOf).join(", ")
+  readonly addHeaders = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
+    this.usage.length === 0 ? response : HttpServerResponse.setHeaders(response, {
+      "ratelimit-policy": this.usage.map(policyOf).join(", "),
+      "ratelimit": this.usage.map(stateOf).join(", ")
     })
 }
 
 const seconds = (millis: number) => Math.ceil(millis / 1_000)
 
-/** A window is whole seconds, or is not said. */
+/** A window that is not whole seconds is left out. */
 const policyOf = ({ limit, rule, windowMillis }: LimitUsage) =>
   `"${rule}";q=${limit}${windowMillis % 1_000 === 0 ? `;w=${windowMillis / 1_000}` : ""}`
 
-const standingOf = ({ remaining, resetMillis, rule }: LimitUsage) =>
-  `"${rule}";r=${remaining};t=${seconds(resetMillis)}`
+const stateOf = ({ remaining, resetMillis, rule }: LimitUsage) => `"${rule}";r=${remaining};t=${seconds(resetMillis)}`

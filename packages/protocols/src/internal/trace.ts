@@ -1,9 +1,10 @@
+// The trace id and `traceparent` on every answer of REST, MCP and A2A.
 import * as Caller from "@fastagentic/core/door/Caller"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
-/** An answer that says which trace it belongs to. */
-export const labelled = (
+/** Adds the headers that name the trace of an answer. */
+export const withTrace = (
   response: HttpServerResponse.HttpServerResponse,
   { span, traceId }: Pick<Caller.Caller, "span" | "traceId">
 ) =>
@@ -12,5 +13,5 @@ export const labelled = (
     traceparent: span?._tag === "Span" ? Tracing.toTraceparent(span) : Caller.toTraceparent(traceId)
   })
 
-export const isLabelled = ({ headers }: HttpServerResponse.HttpServerResponse): boolean =>
+export const hasTrace = ({ headers }: HttpServerResponse.HttpServerResponse): boolean =>
   headers["x-trace-id"] !== undefined

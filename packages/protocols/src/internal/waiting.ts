@@ -1,6 +1,6 @@
-// Runs whose caller waits: shared by MCP and A2A, which answer with a paused run only when somebody has to act.
+// Runs whose caller waits, for MCP: a call is answered with a suspended run when a person must act.
 import { needsSomebody, type RunRecord } from "@fastagentic/core/run/RunRecord"
 
-/** Whether a run pauses for something that comes by itself: a time, or the end of a run that it has started. */
+/** Whether a suspended run resumes without a decision: at a time, or when a child run ends. */
 export const continuesByItself = (run: Pick<RunRecord, "state" | "waitsFor">): boolean =>
   run.state === "suspended" && !needsSomebody(run)

@@ -1,4 +1,4 @@
-// Decisions by elicitation: what a client is asked, and how its answer goes through the door.
+// Decisions by elicitation: the question for a client, and its answer as a decision of the caller.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
@@ -10,23 +10,23 @@ import * as ElicitationForm from "./ElicitationForm.ts"
 export interface Question {
   readonly interrupt: Interrupt
   readonly params: Sdk.ElicitRequestFormParams
-  /** Nothing when a form was sent that decides nothing. */
+  /** The decision in a form's content; nothing when it holds none. */
   readonly read: (content: ElicitationForm.Content) => Answer | undefined
 }
 
-/** What became of a question; one that was `left` is as open as before. */
+/** The outcome of a question; a question that was `left` is still open. */
 export type Reply = "decided" | "left" | "unclear"
 
-/** Puts a question to a client whose call waits meanwhile. */
+/** Asks a client whose call waits for the answer. */
 export type Ask = (question: Question) => Effect.Effect<Reply, RunError>
 
-/** Whether a client can show forms; one that says nothing more about it can. */
+/** Whether a client can show forms; a client that names no mode can. */
 export const canAsk = (capabilities: unknown): boolean => {
   const elicitation = Predicate.hasProperty(capabilities, "elicitation") ? capabilities.elicitation : undefined
   return Predicate.isObject(elicitation) && ("form" in elicitation || !("url" in elicitation))
 }
 
-/** Nothing when a form cannot ask for it. */
+/** The question of an interrupt; nothing when a form cannot ask it. */
 export const questionOf = (runtime: Runtime["Service"], interrupt: Interrupt): Question | undefined => {
   const form = interrupt.kind === "approval" ? approval(runtime, interrupt) : input(interrupt)
   return form === undefined ? undefined : {
@@ -40,9 +40,9 @@ export const questionOf = (runtime: Runtime["Service"], interrupt: Interrupt): Q
   }
 }
 
-interface Asking extends Pick<ElicitationForm.Form, "fields" | "required">, Pick<Question, "read"> {}
+interface FormQuestion extends Pick<ElicitationForm.Form, "fields" | "required">, Pick<Question, "read"> {}
 
-const input = ({ responseSchema }: Interrupt): Asking | undefined => {
+const input = ({ responseSchema }: Interrupt): FormQuestion | undefined => {
   const form = ElicitationForm.fromJsonSchema(responseSchema)
   return form === undefined
     ? undefined
@@ -51,8 +51,8 @@ const input = ({ responseSchema }: Interrupt): Asking | undefined => {
 
 const isDecision = Schema.is(Decision)
 
-/** Arguments can be changed where a form can hold them. */
-const approval = (runtime: Runtime["Service"], { arguments: exact, tool }: Interrupt): Asking => {
+/** The arguments are editable if a form can hold them. */
+const approval = (runtime: Runtime["Service"], { arguments: exact, tool }: Interrupt): FormQuestion => {
   const form = ElicitationForm.fromJsonSchema(runtime.fusion.tools.get(tool ?? "")?.payload.json)
   const changes = form === undefined || "decision" in form.fields || "reason" in form.fields ? {} : form.fields
   const now: ElicitationForm.Content = { ...Object(exact) }
@@ -60,7 +60,7 @@ const approval = (runtime: Runtime["Service"], { arguments: exact, tool }: Inter
   const decision = {
     type: "string" as const,
     title: "Decision",
-    ...(editable ? { description: "edit: with the arguments as they stand below" } : {}),
+    ...(editable ? { description: "edit: call it with the arguments below" } : {}),
     enum: editable ? ["approve", "edit", "deny"] : ["approve", "deny"]
   }
   return {
@@ -86,7 +86,7 @@ const approval = (runtime: Runtime["Service"], { arguments: exact, tool }: Inter
 const defaultOf = (value: Schema.Json | undefined) =>
   value === undefined || value === null || typeof value === "object" ? {} : { default: value }
 
-/** Whoever decides sees exactly what will be done, how much is at stake, who wants it decided, and until when. */
+/** Shows the exact action, its risk, the rule that asks for a decision, and the time until which it is open. */
 const messageOf = (interrupt: Interrupt): string => {
   const { arguments: exact, expiresAt, message, name, risk, rule, runId, tool } = interrupt
   const lines = [
@@ -101,10 +101,10 @@ const messageOf = (interrupt: Interrupt): string => {
   return lines.filter((line) => line !== undefined).join("\n")
 }
 
-/** The same form, with the word that what was filled in did not do. */
+/** The same form, with a notice that the last content did not fit. */
 export const again = (question: Question): Question => ({
   ...question,
-  params: { ...question.params, message: `That did not fit what is asked for.\n${question.params.message}` }
+  params: { ...question.params, message: `The last answer did not fit the form.\n${question.params.message}` }
 })
 
 const Result = Schema.Struct({
@@ -113,16 +113,16 @@ const Result = Schema.Struct({
 })
 const decodeResult = Schema.decodeUnknownOption(Result)
 
-/** Decides as the caller, or leaves it open. When somebody else was faster their decision stands. */
+/** Decides as the caller, or leaves it open. An earlier decision of another caller stands. */
 export const decide = (
   runtime: Runtime["Service"],
   caller: Caller,
   { interrupt: { id, runId }, read }: Question,
   result: unknown
 ): Effect.Effect<Reply, RunError> => {
-  const given = Option.getOrUndefined(decodeResult(result))
-  if (given === undefined || given.action === "cancel") return Effect.succeed("left")
-  const answer: Answer | undefined = given.action === "decline" ? { decision: "deny" } : read(given.content ?? {})
+  const reply = Option.getOrUndefined(decodeResult(result))
+  if (reply === undefined || reply.action === "cancel") return Effect.succeed("left")
+  const answer: Answer | undefined = reply.action === "decline" ? { decision: "deny" } : read(reply.content ?? {})
   if (answer === undefined) return Effect.succeed("unclear")
   return runtime.answer(caller, runId, id, answer).pipe(
     Effect.as<Reply>("decided"),

@@ -1,4 +1,4 @@
-// A tool call whose run waits for a decision: asks the client, and goes on with what was decided, by whomever.
+// A tool call whose run waits for a decision: asks the client, and continues after the decision of any caller.
 import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime, Target } from "@fastagentic/core/operations/Runtime"
@@ -11,14 +11,14 @@ import { again, type Ask, decide, type Question, questionOf, type Reply } from "
 import { invalidParams, McpError } from "./McpError.ts"
 import { Meta } from "./ToolResult.ts"
 
-/** How long a call stays open while somebody thinks. */
+/** The time that a call stays open for a decision. */
 const waitLimit = Timings.elicitationMillis
 
-/** How often a form is shown again that was filled in wrongly. */
+/** The number of times that a form is shown when its content does not fit. */
 const attempts = 3
 
 /**
- * How a client is asked: while its call waits (2025), or in rounds (2026-07-28), where the call is answered with the
+ * The way to ask a client: while its call waits (2025), or in rounds (2026-07-28), where the call is answered with the
  * questions, and sent again with the answers and the `state`, which is the run.
  */
 export type ElicitationFlow =
@@ -31,20 +31,20 @@ export type ElicitationFlow =
 
 export interface Asked {
   readonly run: RunRecord
-  /** Why an answer was not taken. */
+  /** The reason for which an answer was refused. */
   readonly refusal?: RunError
-  /** What is to be asked in the next round. */
+  /** The questions of the next round. */
   readonly requests?: Sdk.InputRequiredResult
 }
 
 interface Call {
   readonly caller: Caller
-  readonly asking: ElicitationFlow | undefined
+  readonly elicitation: ElicitationFlow | undefined
 }
 
 type Settle = (after: number) => Effect.Effect<RunRecord, RunError>
 
-/** The run that a round goes on with: the caller's own, and of what it calls. */
+/** The run of a round, which must be the caller's own and of the called tool. */
 export const resumed = (
   runtime: Runtime["Service"],
   caller: Caller,
@@ -62,7 +62,7 @@ export const resumed = (
   )
 }
 
-/** Waits for a run and asks for what it waits for, as often as it asks and the client answers. */
+/** Waits for a run and asks for each decision that it needs, as long as the client answers. */
 export const ask = (
   runtime: Runtime["Service"],
   call: Call,
@@ -70,11 +70,11 @@ export const ask = (
   settle: Settle,
   stage: { isAsking: boolean }
 ): Effect.Effect<Asked, RunError> => {
-  const { asking, caller } = call
-  if (asking === undefined) return Effect.map(settle(0), (run) => ({ run }))
-  return asking._tag === "Push"
-    ? pushed(runtime, caller, handle, asking.ask, settle, stage)
-    : round(runtime, caller, handle, asking, settle)
+  const { caller, elicitation } = call
+  if (elicitation === undefined) return Effect.map(settle(0), (run) => ({ run }))
+  return elicitation._tag === "Push"
+    ? pushed(runtime, caller, handle, elicitation.ask, settle, stage)
+    : round(runtime, caller, handle, elicitation, settle)
 }
 
 const pushed = Effect.fnUntraced(function*(
@@ -105,7 +105,7 @@ const pushed = Effect.fnUntraced(function*(
   return { run }
 })
 
-/** Somebody has decided, over whatever protocol, or the run is over. A server that goes away decides nothing. */
+/** Waits for a decision over any protocol, or the run's end. A server that shuts down decides nothing. */
 const decided = (
   handle: RunHandle,
   after: number,
@@ -157,7 +157,7 @@ const round = Effect.fnUntraced(function*(
   return { run, requests: { resultType: "input_required", inputRequests, requestState: run.runId, _meta } }
 })
 
-/** What the caller may decide and a form can ask for. */
+/** The questions that the caller may decide and a form can ask. */
 const questions = (runtime: Runtime["Service"], caller: Caller, run: RunRecord) =>
   run.state === "suspended" && run.waitsFor === "interrupt"
     ? Effect.map(

@@ -1,22 +1,22 @@
-// A JSON Schema as the form that elicitation can show: a flat object of strings, numbers, booleans and choices.
+// A JSON Schema as a form of elicitation: a flat object of strings, numbers, booleans and choices.
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Predicate, type Schema } from "effect"
 
 export type Fields = Record<string, Sdk.PrimitiveSchemaDefinition>
 
-/** A form, and the value that what was filled in stands for. */
+/** A form, and the value that its content stands for. */
 export interface Form {
   readonly fields: Fields
   readonly required: Array<string>
   readonly valueOf: (content: Content) => Schema.Json
 }
 
-/** What a client sends back. */
+/** The content of a form that a client sends back. */
 export type Content = { readonly [field: string]: Schema.Json }
 
 type Node = { readonly [key: string]: unknown }
 
-/** Nothing when a form cannot ask for it; one value that is no object is asked for as `value`. */
+/** Nothing when a form cannot hold the value; a value that is not an object has the field `value`. */
 export const fromJsonSchema = (schema: unknown): Form | undefined => {
   if (!Predicate.isObject(schema)) return undefined
   const root: Node = { ...schema }
@@ -57,39 +57,39 @@ const fieldOf = (root: Node, schema: unknown): Field | undefined => {
   const options = Array.isArray(node["anyOf"]) ? node["anyOf"].map((one) => resolved(root, one)) : []
   const some = options.filter(({ type }) => type !== "null")
   if (options.length === 2 && some.length === 1) {
-    const field = fieldOf(root, { ...some[0], ...about(node) })
+    const field = fieldOf(root, { ...some[0], ...labelsOf(node) })
     return field && { ...field, nullable: true }
   }
   const definition = definitionOf(node)
   return definition && { definition, nullable: false }
 }
 
-/** Only what every revision has words for: what else has to hold is checked when the answer comes. */
+/** Uses the keywords that every revision has; the answer is checked against the whole schema later. */
 const definitionOf = (node: Node): Sdk.PrimitiveSchemaDefinition | undefined => {
   const choices = node["enum"]
   switch (node["type"]) {
     case "boolean":
-      return { type: "boolean", ...about(node) }
+      return { type: "boolean", ...labelsOf(node) }
     case "integer":
     case "number":
       return choices === undefined
-        ? { type: node["type"], ...about(node), ...numbersOf(node, "minimum", "maximum") }
+        ? { type: node["type"], ...labelsOf(node), ...numbersOf(node, "minimum", "maximum") }
         : undefined
     case "string":
       return Array.isArray(choices)
-        ? { type: "string", ...about(node), enum: choices.filter(Predicate.isString) }
-        : { type: "string", ...about(node), ...numbersOf(node, "minLength", "maxLength") }
+        ? { type: "string", ...labelsOf(node), enum: choices.filter(Predicate.isString) }
+        : { type: "string", ...labelsOf(node), ...numbersOf(node, "minLength", "maxLength") }
     default:
       return undefined
   }
 }
 
-const about = ({ description, title }: Node) => ({
+const labelsOf = ({ description, title }: Node) => ({
   ...(typeof title === "string" ? { title } : {}),
   ...(typeof description === "string" ? { description } : {})
 })
 
-/** Bounds that say no more than that a number is one are not worth showing. */
+/** Leaves out the bounds of safe integers, which any number has. */
 const numbersOf = (node: Node, ...names: ReadonlyArray<"minimum" | "maximum" | "minLength" | "maxLength">) =>
   Object.fromEntries(names.flatMap((name) => {
     const bound = node[name]
@@ -100,5 +100,5 @@ const resolved = (root: Node, schema: unknown): Node => {
   if (!Predicate.isObject(schema)) return {}
   const node: Node = { ...schema }
   const name = typeof node["$ref"] === "string" ? node["$ref"].replace("#/$defs/", "") : undefined
-  return name === undefined ? node : { ...Object(Object(root["$defs"])[name]), ...about(node) }
+  return name === undefined ? node : { ...Object(Object(root["$defs"])[name]), ...labelsOf(node) }
 }

@@ -1,4 +1,4 @@
-// The one path that MCP messages are posted to.
+// The POST endpoint of MCP: reads a message, checks scopes, and passes it to the SDK's server.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -11,7 +11,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
-import { labelled } from "../internal/trace.ts"
+import { withTrace } from "../internal/trace.ts"
 import { canAsk } from "./Elicitation.ts"
 import { InFlightCalls, isCancellation } from "./InFlightCalls.ts"
 import { type Catalog, targetOf } from "./McpCatalog.ts"
@@ -20,7 +20,7 @@ import * as McpServer from "./McpServer.ts"
 import { isResponse, PendingElicitations } from "./PendingElicitations.ts"
 import * as WebBridge from "./WebBridge.ts"
 
-/** Answers a request whose caller is known. */
+/** Answers a request whose caller is authenticated. */
 export type Endpoint = (
   request: HttpServerRequest.HttpServerRequest,
   caller: Caller.Caller
@@ -32,8 +32,8 @@ export const bodyLimit = 1_048_576
 const limit = ByteSize.bytes(bodyLimit)
 const sessionHeader = "mcp-session-id"
 
-/** What belongs to a request that the SDK has, and what it cannot carry itself. */
-type Exchanges = WeakMap<Request, { readonly limits: Limits; readonly caller: Caller.Caller }>
+/** The limits and credentials of each request that the SDK handles, because its request cannot carry them. */
+type RequestStates = WeakMap<Request, { readonly limits: Limits; readonly caller: Caller.Caller }>
 
 /** A refusal as a JSON-RPC error. */
 export const refused = (
@@ -52,12 +52,12 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
   const calls = new InFlightCalls()
-  const clients = new PendingElicitations()
-  const shown: Exchanges = new WeakMap()
+  const elicitations = new PendingElicitations()
+  const states: RequestStates = new WeakMap()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
-  // The SDK takes longer to load than all else here, and not every server is ever called over MCP.
+  // The SDK is loaded at the first request, because it loads slowly and many servers get no MCP request.
   const open = () =>
-    opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, { calls, clients, shown }))
+    opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, { calls, elicitations, states }))
   yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
 
   const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function*(
       return Effect.as(calls.cancel(runtime, caller, session, body), HttpServerResponse.empty({ status: 202 }))
     }
     if (isResponse(body)) {
-      return Effect.as(clients.answered(runtime, caller, body), HttpServerResponse.empty({ status: 202 }))
+      return Effect.as(elicitations.answered(runtime, caller, body), HttpServerResponse.empty({ status: 202 }))
     }
     const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
     const traced = {
@@ -80,11 +80,13 @@ export const make = Effect.fnUntraced(function*(
     const answered = Effect.promise(open).pipe(
       Effect.flatMap((handler) =>
         WebBridge.answer(traced, (web) => {
-          shown.set(web, { limits, caller })
+          states.set(web, { limits, caller })
           return handler.fetch(web, { parsedBody: body })
         })
       ),
-      Effect.map((response) => labelled(limits.told(response), caller.traceId === traceId ? caller : { traceId }))
+      Effect.map((response) =>
+        withTrace(limits.addHeaders(response), caller.traceId === traceId ? caller : { traceId })
+      )
     )
     return methodOf(body) === "initialize"
       ? Effect.map(answered, HttpServerResponse.setHeader(sessionHeader, sessionFor(body)))
@@ -94,7 +96,7 @@ export const make = Effect.fnUntraced(function*(
   return (request, caller) =>
     Effect.matchEffect(bodyOf(request, caller.traceId), {
       onFailure: Effect.succeed,
-      // A call for which scopes are missing is answered with a status, which has to be known before the SDK begins.
+      // A call with missing scopes is refused with an HTTP status, before the SDK begins its answer.
       onSuccess: (body) => {
         const target = targetOf(catalog, body)
         return target === undefined
@@ -111,33 +113,33 @@ const load = async (options: McpServer.Options, connect: (context: Sdk.McpReques
 }
 
 /**
- * In 2026-07-28 a client that closes its request takes it back. Before, a closed connection means nothing, and a
- * cancellation is a message of its own.
+ * In 2026-07-28 a client cancels its request by closing it. Before, a closed connection has no meaning, and a cancellation
+ * is a message of its own.
  */
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,
-  { calls, clients, shown }: {
+  { calls, elicitations, states }: {
     readonly calls: InFlightCalls
-    readonly clients: PendingElicitations
-    readonly shown: Exchanges
+    readonly elicitations: PendingElicitations
+    readonly states: RequestStates
   }
 ): McpServer.Connection => {
   const headers = Object.fromEntries(requestInfo?.headers ?? [])
   const session = headers[sessionHeader]
-  const exchange = requestInfo === undefined ? undefined : shown.get(requestInfo)
+  const state = requestInfo === undefined ? undefined : states.get(requestInfo)
   return {
-    credentials: exchange?.caller.credentials ?? Credentials.none,
-    authenticated: exchange?.caller.authenticated,
+    credentials: state?.caller.credentials ?? Credentials.none,
+    authenticated: state?.caller.authenticated,
     traceparent: headers["traceparent"],
-    onLimits: exchange?.limits.keep,
-    ask: (server, { mcpReq }) => session?.endsWith(canBeAsked) ? clients.asker(server, mcpReq.id) : undefined,
+    onLimits: state?.limits.record,
+    ask: (server, { mcpReq }) => session?.endsWith(canBeAsked) ? elicitations.asker(server, mcpReq.id) : undefined,
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
-    waiting: (requestId, call) =>
+    register: (requestId, call) =>
       era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
   }
 }
 
-/** A session is only a name: what the client has said about itself is part of it, so that every server knows it. */
+/** The id of a session. It holds the client's capability for elicitation, so that every server knows it. */
 const sessionFor = (body: unknown) => {
   const params = Predicate.hasProperty(body, "params") ? body.params : undefined
   const capabilities = Predicate.hasProperty(params, "capabilities") ? params.capabilities : undefined
@@ -171,7 +173,7 @@ const malformed = (message: string, traceId: string) =>
 
 const methodOf = (body: unknown) => Predicate.hasProperty(body, "method") ? body.method : undefined
 
-/** The message's own `_meta` says the trace before the header does. */
+/** The trace in the message's own `_meta`, which is preferred to the header's. */
 const traceparentIn = (body: unknown): string | undefined => {
   const params = Predicate.hasProperty(body, "params") ? body.params : undefined
   const meta = Predicate.hasProperty(params, "_meta") ? params._meta : undefined

@@ -1,15 +1,14 @@
-// What stands in front of MCP over HTTP: which page may call it, under which name it may be reached.
+// The check of `Host` and `Origin` in front of MCP over HTTP.
 import { Effect, Option } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
 import * as NetAddress from "effect/net/NetAddress"
 
-/** Says why a request may not pass, from its `Host` and `Origin`. */
+/** The reason to refuse a request with these headers, if any. */
 export type HostCheck = (headers: { readonly [name: string]: string | undefined }) => string | undefined
 
 /**
- * A page in a browser may call a server of its own host, or one that is on the same machine as the page. A server that
- * listens on the loopback interface answers to local names only, so that no other name can be pointed at it; `hosts`
- * are further names that it is known by, such as those of a proxy.
+ * A page may call a server of its own host, or one on its own machine. A server that listens on the loopback interface
+ * answers to local names only, which prevents DNS rebinding; `hosts` are further names, such as those of a proxy.
  */
 export const make = (hosts: ReadonlyArray<string>): Effect.Effect<HostCheck> =>
   Effect.map(Effect.serviceOption(HttpServer.HttpServer), (server) => {

@@ -1,14 +1,14 @@
-// The tool calls that 2025-era clients wait for over HTTP, so that a cancellation, which comes in a request of its own,
-// finds the call that it means.
+// The tool calls that clients of 2025 wait for over HTTP, so that a cancellation, which is a request of its own,
+// finds its call.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, Schema } from "effect"
 
-export interface WaitingCall {
+export interface InFlightCall {
   readonly runId: string
-  /** Whether its client is being asked for a decision. */
+  /** Whether the call waits for a decision of its client. */
   readonly isAsking: () => boolean
-  /** Ends the request that waits, without an answer. */
+  /** Ends the waiting request without an answer. */
   readonly close: () => Promise<void>
 }
 
@@ -23,13 +23,13 @@ const Cancellation = Schema.Struct({
 export const isCancellation = Schema.is(Cancellation)
 
 /**
- * Calls by session and request id. They are those in flight on this server and nothing else: a session is only a name
- * that the server gave its client, to tell its request ids from those of others.
+ * The calls in flight on this server, by session and request id. A session is only a name that the server gave its client,
+ * which keeps the request ids of clients apart.
  */
 export class InFlightCalls {
-  private readonly calls = new Map<string, WaitingCall>()
+  private readonly calls = new Map<string, InFlightCall>()
 
-  add(session: string, requestId: string | number, call: WaitingCall): () => void {
+  add(session: string, requestId: string | number, call: InFlightCall): () => void {
     const key = keyOf(session, requestId)
     this.calls.set(key, call)
     return () => {
@@ -38,8 +38,8 @@ export class InFlightCalls {
   }
 
   /**
-   * Cancels the run that a request waits for, unless it is the run that waits for a decision. A request that nobody knows,
-   * or somebody else's, is left alone.
+   * Cancels the run of a waiting request, unless the run waits for a decision. Unknown requests and requests of other
+   * callers are ignored.
    */
   cancel(
     runtime: Runtime["Service"],

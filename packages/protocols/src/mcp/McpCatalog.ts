@@ -1,4 +1,4 @@
-// What an app offers over MCP, compiled once: the lists as they travel, and what stands behind each name.
+// The MCP lists of an app and the declaration behind each name, compiled once and filtered per caller.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import type { Caller } from "@fastagentic/core/door/Caller"
@@ -14,13 +14,13 @@ export interface Catalog {
   readonly resources: Array<Sdk.Resource>
   readonly resourceTemplates: Array<Sdk.ResourceTemplateType>
   readonly prompts: Array<Sdk.Prompt>
-  /** Behind each tool name: a tool, or an agent that is listed as one. */
+  /** The tool, or the agent listed as a tool, of each tool name. */
   readonly callables: ReadonlyMap<string, Fusion.Callable>
-  /** The values that a prompt's argument or a template's variable may have, when it is an enumeration. */
+  /** The values of a prompt's argument or a template's variable that is an enumeration. */
   readonly completions: ReadonlyMap<string, ReadonlyArray<string>>
-  /** Whether what this URI names is text in base64 that stands for bytes. */
+  /** Whether the resource of this URI is bytes, as text in base64. */
   readonly isBinary: (uri: string) => boolean
-  /** Which resource this URI names. */
+  /** The resource that this URI names. */
   readonly resourceOf: (uri: string) => string | undefined
 }
 
@@ -51,11 +51,11 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     tools: Array.from(callables, ([name, callable]) => toolOf(name, callable)),
     resources: resources.filter((entry) => !isTemplate(entry)).map(({ resource }) => ({
       uri: resource.uriTemplate,
-      ...aboutResource(resource)
+      ...descriptionOf(resource)
     })),
     resourceTemplates: resources.filter(isTemplate).map(({ resource }) => ({
       uriTemplate: resource.uriTemplate,
-      ...aboutResource(resource)
+      ...descriptionOf(resource)
     })),
     prompts: prompts.map(promptOf),
     callables,
@@ -66,8 +66,8 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
   }
 }
 
-/** As much of the catalog as the caller may call. */
-export const offered = (
+/** The part of the catalog that the caller may call. */
+export const visibleTo = (
   runtime: Runtime["Service"],
   catalog: Catalog,
   caller: Caller
@@ -81,7 +81,7 @@ const Calling = Schema.Union([
 ])
 const isCalling = Schema.is(Calling)
 
-/** The declaration that a message calls, if it calls one. */
+/** The declaration that a message calls, if any. */
 export const targetOf = (catalog: Catalog, message: unknown): Target | undefined => {
   if (!isCalling(message)) return undefined
   switch (message.method) {
@@ -121,17 +121,17 @@ const toolOf = (name: string, { annotations, description, payload, success }: Fu
   }
 })
 
-/** A tool without arguments says that it takes none. */
+/** The schema of a tool without arguments refuses all arguments. */
 const inputSchemaOf = (json: Fusion.Document): Sdk.Tool["inputSchema"] =>
   Object.keys(propertiesOf(json)).length === 0
     ? { type: "object", properties: {}, additionalProperties: false }
     : { ...json, type: "object" }
 
-/** Whether what a schema describes can be structured content: one object, not a choice of shapes. */
+/** Whether a value of the schema can be structured content: one object, not a choice of shapes. */
 export const isObject = (json: Fusion.Document): boolean =>
   json["type"] === "object" && json["anyOf"] === undefined && json["oneOf"] === undefined && json["allOf"] === undefined
 
-const aboutResource = (resource: Resource.Any) => ({
+const descriptionOf = (resource: Resource.Any) => ({
   name: resource.identifier,
   description: resource.description,
   mimeType: resource.mimeType

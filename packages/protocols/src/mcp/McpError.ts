@@ -4,11 +4,11 @@ import { Cause, Data, Effect, Option, Schema } from "effect"
 
 export const parseError = -32700
 export const invalidRequest = -32600
-/** Also the code of a resource that is not there, see `notFound`. */
+/** Also the code of a missing resource, see `resourceNotFound`. */
 export const invalidParams = -32602
 export const internalError = -32603
 
-/** What the wire layer reads of a thrown error. */
+/** A JSON-RPC error, in the shape that the SDK reads from a thrown error. */
 export class McpError extends Data.TaggedError("McpError")<{
   readonly code: number
   readonly message: string
@@ -22,10 +22,10 @@ const statuses = new Map(Reason.members.map((schema) => {
   return [schema.identifier, typeof status === "number" ? status : 500] as const
 }))
 
-/** The HTTP status of a refusal that is answered before anything is dispatched. */
+/** The HTTP status of a refusal that is answered before dispatch. */
 export const statusOf = ({ reason }: RunError): number => statuses.get(reason._tag) ?? 500
 
-/** A refusal of the runtime. Codes outside of JSON-RPC's own are HTTP statuses, so that 403 is 403 on every wire. */
+/** A refusal of the runtime. Codes outside of JSON-RPC's own are HTTP statuses, so that 403 is 403 on every protocol. */
 export const fromRunError = Effect.fnUntraced(function*(error: RunError, traceId: string) {
   const typed = yield* encodeReason(error)
   return new McpError({ code: codeOf(error.reason), message: error.message, data: { ...typed, traceId } })
@@ -61,7 +61,7 @@ export const resourceNotFound = (uri: string, traceId: string): McpError =>
     data: { tag: "NotDeclared", uri, traceId }
   })
 
-/** The resource's own typed error; one that says "not found" is that here as well. */
+/** The resource's own typed error; a status of 404 is the protocol's own error for a missing resource. */
 export const fromReadFailed = ({ failure }: ReadFailed, uri: string, traceId: string): McpError =>
   new McpError({
     code: failure.status === 404 ? invalidParams : failure.status,
@@ -69,7 +69,7 @@ export const fromReadFailed = ({ failure }: ReadFailed, uri: string, traceId: st
     data: { tag: failure.tag, uri, traceId, ...(failure.value === undefined ? {} : { error: failure.value }) }
   })
 
-/** Any end of a request that is no result; all that a caller learns of a defect is where to look. */
+/** The error of any failed request; of a defect only the trace id leaves the server. */
 export const fromCause = Effect.fnUntraced(function*(cause: Cause.Cause<McpError | RunError>, traceId: string) {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error?._tag === "McpError") return error

@@ -14,7 +14,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor, challengeOf } from "../internal/challenge.ts"
-import { isLabelled, labelled } from "../internal/trace.ts"
+import { hasTrace, withTrace } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as HostCheck from "./HostCheck.ts"
 import * as McpCatalog from "./McpCatalog.ts"
@@ -22,9 +22,9 @@ import * as McpError from "./McpError.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Where it is mounted; `/mcp` unless said. */
+  /** The path that it is mounted at; `/mcp` by default. */
   readonly path?: `/${string}`
-  /** Names that the server is reached by, besides those of the machine itself; see `HostCheck.make`. */
+  /** Host names of the server, besides those of the machine itself; see `HostCheck.make`. */
   readonly hosts?: ReadonlyArray<string>
 }
 
@@ -40,23 +40,23 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const path = options.path ?? "/mcp"
       const runtime = yield* Runtime
       const catalog = McpCatalog.fromFusion(runtime.fusion)
-      const gate = yield* HostCheck.make(options.hosts ?? [])
+      const hostCheck = yield* HostCheck.make(options.hosts ?? [])
       const { schemes } = yield* Auth
-      const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, gate, schemes }, endpoint)
+      const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, hostCheck, schemes }, endpoint)
       yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
       yield* router.add("GET", path, guarded(notAllowed))
       yield* router.add("DELETE", path, guarded(notAllowed))
       const schema: Endpoint.Endpoint = (_, caller) =>
-        Effect.map(McpCatalog.offered(runtime, catalog, caller), schemaOf)
+        Effect.map(McpCatalog.visibleTo(runtime, catalog, caller), schemaOf)
       yield* router.add("GET", `${path}/schema`, guarded(schema))
     })
   )
 
-/** Nothing is read of a request, and nothing told, before it is known where it comes from and whose it is. */
+/** Checks the origin and the credentials of a request before its body is read. */
 const guard = (
-  { gate, runtime, schemes }: {
+  { hostCheck, runtime, schemes }: {
     readonly runtime: Runtime["Service"]
-    readonly gate: HostCheck.HostCheck
+    readonly hostCheck: HostCheck.HostCheck
     readonly schemes: ReadonlyArray<Scheme>
   },
   endpoint: Endpoint.Endpoint
@@ -68,13 +68,13 @@ const guard = (
       traceparent: headers["traceparent"],
       span
     })
-    const problem = gate(headers)
+    const problem = hostCheck(headers)
     const answered = problem === undefined
       ? Effect.flatMap(runtime.authenticate(caller), (caller) => endpoint(request, caller)).pipe(
         Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
       )
       : Effect.succeed(forbidden(problem, caller.traceId))
-    return Effect.map(answered, (response) => isLabelled(response) ? response : labelled(response, caller))
+    return Effect.map(answered, (response) => hasTrace(response) ? response : withTrace(response, caller))
   })
 
 const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, schemes: ReadonlyArray<Scheme>) =>
@@ -85,17 +85,17 @@ const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, schem
 
 const challenged = (
   { reason }: RunError,
-  shown: Credentials.Credentials,
+  sent: Credentials.Credentials,
   schemes: ReadonlyArray<Scheme>
 ): Record<string, string> => {
-  if (reason._tag === "Unauthenticated") return { "www-authenticate": challengeOf(schemes, shown) }
+  if (reason._tag === "Unauthenticated") return { "www-authenticate": challengeOf(schemes, sent) }
   return reason._tag === "Forbidden" && schemes.includes("bearer") ? challengeFor(reason) : {}
 }
 
 const forbidden = (message: string, traceId: string) =>
   Endpoint.refused(403, { code: McpError.invalidRequest, message, data: { tag: "Forbidden", traceId } })
 
-/** There are no streams to open and no sessions to end. */
+/** GET and DELETE, because there are no streams to open and no sessions to end. */
 const notAllowed: Endpoint.Endpoint = (_, { traceId }) =>
   Effect.succeed(
     Endpoint.refused(

@@ -1,4 +1,4 @@
-// The SDK's low-level server over a catalog: one for each HTTP request, or for each stdio connection.
+// The SDK's low-level server with the methods of an app: one for each HTTP request or stdio connection.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
@@ -8,31 +8,31 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { type Context, Effect } from "effect"
 import { type Ask, canAsk } from "./Elicitation.ts"
 import type { ElicitationFlow } from "./ElicitationFlow.ts"
-import type { WaitingCall } from "./InFlightCalls.ts"
-import { type Catalog, completionKey, offered } from "./McpCatalog.ts"
+import type { InFlightCall } from "./InFlightCalls.ts"
+import { type Catalog, completionKey, visibleTo } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
 
-/** Who is at the other end, and what the transport knows about them. */
+/** The client's credentials and the abilities of its transport. */
 export interface Connection {
   readonly credentials: Credentials
-  /** Of the HTTP request that carries the message, which has been authenticated. */
+  /** The identity of the HTTP request that carries the message, which is authenticated. */
   readonly authenticated?: Caller.Caller["authenticated"]
   readonly traceparent: string | undefined
   readonly onLimits?: Caller.Caller["onLimits"]
-  /** Told which run a request waits for; what it returns is called when the request waits no more. */
-  readonly waiting: (requestId: Sdk.RequestId, call: WaitingCall) => () => void
-  /** How a client of 2025 can be asked while its call waits; nothing when it has not said that it can be. */
+  /** Registers the run that a request waits for; the result removes it when the request ends. */
+  readonly register: (requestId: Sdk.RequestId, call: InFlightCall) => () => void
+  /** The way to ask a client of 2025 while its call waits; nothing when the client has not declared the capability. */
   readonly ask: (server: Sdk.Server, context: Sdk.ServerContext, caller: Caller.Caller) => Ask | undefined
-  /** Whether this abort means that the client wants the run to end, and not only that the connection did. */
+  /** Whether an abort cancels the run, or only ends the connection. */
   readonly isCancelled: (signal: AbortSignal) => boolean
 }
 
 export interface Options {
   readonly runtime: Runtime["Service"]
   readonly catalog: Catalog
-  /** Where handlers run: loggers, tracers, references. */
+  /** The loggers, tracers and references of the handlers. */
   readonly services: Context.Context<never>
 }
 
@@ -73,8 +73,8 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
         answer(
           context,
           methods.call(params, context, {
-            waiting: (call) => connection.waiting(context.mcpReq.id, { ...call, close: () => server.close() }),
-            asking: (caller) => askingOf(connection, server, context, caller),
+            register: (call) => connection.register(context.mcpReq.id, { ...call, close: () => server.close() }),
+            elicitation: (caller) => elicitationOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
           })
         ))
@@ -111,18 +111,18 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
   }
 }
 
-/** What a message says of its trace goes before what the transport says, which is linked. */
+/** The trace of a message is the parent of its span; the trace of the transport is linked. */
 const spanOf = ({ traceparent }: Connection, { mcpReq }: Sdk.ServerContext, { span }: Caller.Caller) => {
-  const around = Tracing.fromTraceparent(traceparent)
+  const transport = Tracing.fromTraceparent(traceparent)
   return {
     kind: "server",
     ...(span === undefined ? {} : { parent: span }),
-    links: around === undefined || around.spanId === span?.spanId ? [] : [{ span: around, attributes: {} }],
+    links: transport === undefined || transport.spanId === span?.spanId ? [] : [{ span: transport, attributes: {} }],
     attributes: { "mcp.method.name": mcpReq.method, "jsonrpc.request.id": String(mcpReq.id) }
   } as const
 }
 
-/** The request's own `_meta` says the trace, or else the transport does. */
+/** The trace comes from the request's own `_meta`, or else from the transport. */
 const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
   const own = mcpReq._meta?.["traceparent"]
   const caller = Caller.make("mcp", {
@@ -133,8 +133,8 @@ const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
   return { ...caller, authenticated: connection.authenticated }
 }
 
-/** Each request of 2026-07-28 says what its client can do; before, the transport knows. */
-const askingOf = (
+/** A request of 2026-07-28 carries its client's capabilities; before, the transport knows them. */
+const elicitationOf = (
   connection: Connection,
   server: Sdk.Server,
   context: Sdk.ServerContext,
@@ -158,14 +158,14 @@ type Method<A> = (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError |
 
 /** Each method of the protocol as an effect on the runtime. */
 const makeMethods = ({ catalog, runtime }: Options) => {
-  /** Lists are one page, so no cursor was ever given out. */
+  /** A list is one page, so every cursor is invalid. */
   const list = <A>(
     params: { readonly cursor?: string | undefined } | undefined,
     pageOf: (catalog: Catalog) => A
   ): Method<A> =>
   (caller) =>
     Effect.flatMap(
-      offered(runtime, catalog, caller),
+      visibleTo(runtime, catalog, caller),
       (some) =>
         params?.cursor === undefined ? Effect.succeed(pageOf(some)) : Effect.fail(
           new McpError.McpError({
@@ -179,8 +179,8 @@ const makeMethods = ({ catalog, runtime }: Options) => {
   const call = (
     params: Sdk.CallToolRequest["params"],
     { mcpReq }: Sdk.ServerContext,
-    { asking, ...client }: Pick<ToolCall.ToolCall, "waiting" | "isCancelled"> & {
-      readonly asking: (caller: Caller.Caller) => ElicitationFlow | undefined
+    { elicitation, ...client }: Pick<ToolCall.ToolCall, "register" | "isCancelled"> & {
+      readonly elicitation: (caller: Caller.Caller) => ElicitationFlow | undefined
     }
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
   (caller) =>
@@ -191,7 +191,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
       idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
       threadId: textOf(mcpReq._meta, Meta.threadId),
       report: reporter(mcpReq),
-      asking: asking(caller),
+      elicitation: elicitation(caller),
       ...client
     })
 
@@ -216,7 +216,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
 
   const complete = ({ argument, ref }: Sdk.CompleteRequest["params"]): Method<Sdk.CompleteResult> => (caller) => {
     const owner = ref.type === "ref/prompt" ? ref.name : ref.uri
-    return Effect.map(offered(runtime, catalog, caller), ({ completions }) => {
+    return Effect.map(visibleTo(runtime, catalog, caller), ({ completions }) => {
       const all = completions.get(completionKey(owner, argument.name)) ?? []
       const values = all.filter((value) => value.startsWith(argument.value))
       return { completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 } }
@@ -231,7 +231,7 @@ const textOf = (meta: Sdk.RequestMeta | undefined, key: string): string | undefi
   return typeof value === "string" ? value : undefined
 }
 
-/** Progress that no longer reaches anybody is nobody's failure. */
+/** Sends progress; a failed send is ignored, because the client may have disconnected. */
 const reporter = ({ _meta, notify }: Sdk.ServerContext["mcpReq"]): ToolCall.ToolCall["report"] => {
   const progressToken = _meta?.progressToken
   if (progressToken === undefined) return undefined

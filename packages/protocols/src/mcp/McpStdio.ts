@@ -17,12 +17,12 @@ import * as McpServer from "./McpServer.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
-  /** Who the client is; a process has no headers, so its environment has to say it. */
+  /** The credentials of the client, from the environment, because a process has no headers. */
   readonly credentials?: Credentials.Credentials
 }
 
 /**
- * Serves until standard input ends. Fails at once when the credentials are not good for anything.
+ * Serves until standard input ends. Fails at once when the credentials are invalid.
  *
  * @category running
  * @since 0.1.0
@@ -53,7 +53,7 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
     })
   })
 
-/** A request is cancelled by a message about it; a connection that ends takes nothing back. */
+/** A message cancels a request; the end of the connection cancels none. */
 const connectionOf = (
   sdk: typeof Sdk,
   runtime: Runtime["Service"],
@@ -61,13 +61,13 @@ const connectionOf = (
 ): McpServer.Connection => ({
   credentials,
   traceparent: undefined,
-  waiting: () => () => {},
+  register: () => () => {},
   ask: (server, { mcpReq }, caller) =>
     canAsk(server.getClientCapabilities()) ? (question) => asked(runtime, caller, mcpReq, question) : undefined,
   isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
 })
 
-/** A client that cannot show the form after all leaves it open. The SDK has a limit of its own; the call has one. */
+/** A client that fails to show the form leaves the question open. The call has a time limit, so the SDK's is a day. */
 const asked = (
   runtime: Runtime["Service"],
   caller: Caller.Caller,
@@ -85,9 +85,9 @@ const asked = (
 let claimed: Writable | undefined
 
 /**
- * Standard output for the protocol alone, from now on: what anything else prints goes to standard error instead.
+ * Reserves standard output for the protocol: all other output goes to standard error.
  *
- * `run` claims it; a program that prints while it starts claims it before.
+ * `run` does it; a program that prints while it starts does it earlier.
  *
  * @category resources
  * @since 0.1.0

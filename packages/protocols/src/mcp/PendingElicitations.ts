@@ -1,5 +1,5 @@
-// Elicitation over HTTP before 2026-07-28: the question goes out on the stream of the call, the answer comes in a request
-// of its own.
+// Elicitation over HTTP before 2026-07-28: the question is sent on the stream of the call, and the answer is a request of
+// its own.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { fail, InterruptNotFound, type RunError } from "@fastagentic/core/run/RunError"
@@ -7,7 +7,7 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { Deferred, Effect, Predicate, Schema } from "effect"
 import { type Ask, decide, type Question, questionOf, type Reply } from "./Elicitation.ts"
 
-interface Waiting {
+interface Pending {
   readonly reply: Deferred.Deferred<Reply, RunError>
   answered: boolean
 }
@@ -18,7 +18,7 @@ const Response = Schema.Struct({
   error: Schema.optionalKey(Schema.Unknown)
 })
 
-/** A client's answer to a question of ours. */
+/** A client's answer to a question. */
 export type Response = typeof Response.Type
 
 const isShaped = Schema.is(Response)
@@ -27,20 +27,20 @@ export const isResponse = (body: unknown): body is Response =>
   isShaped(body) && !Predicate.hasProperty(body, "method") && (body.result !== undefined || body.error !== undefined)
 
 /**
- * The questions that calls wait with on this server. Their ids say what they are about, so an answer is good on any
- * server, and after a restart: it is one like any other, of whoever sends it.
+ * The questions of the calls that wait on this server. Their ids name run and interrupt, so an answer is valid on any
+ * server, and after a restart; it is a decision of the caller that sends it.
  */
 export class PendingElicitations {
-  private readonly waiting = new Map<string, Waiting>()
+  private readonly waiting = new Map<string, Pending>()
 
-  /** Asks on the stream of a call; a question that is no longer one is taken back. */
+  /** Asks on the stream of a call; a question that needs no answer any more is cancelled. */
   asker(server: Sdk.Server, relatedRequestId: Sdk.RequestId): Ask {
     const send = (message: Sdk.JSONRPCMessage) =>
       Effect.promise(async () => server.transport?.send(message, { relatedRequestId }).catch(() => {}))
     return ({ interrupt, params }) =>
       Effect.suspend(() => {
         const id = idOf(interrupt.runId, interrupt.id)
-        const waiting: Waiting = { reply: Deferred.makeUnsafe(), answered: false }
+        const waiting: Pending = { reply: Deferred.makeUnsafe(), answered: false }
         this.waiting.set(id, waiting)
         return send({ jsonrpc: "2.0", id, method: "elicitation/create", params }).pipe(
           Effect.andThen(Deferred.await(waiting.reply)),
@@ -54,16 +54,17 @@ export class PendingElicitations {
       })
   }
 
-  /** What was answered is decided as whoever answered, whether or not a call waits for it here. */
+  /** Decides as the caller that answers, whether or not a call waits for it on this server. */
   answered(runtime: Runtime["Service"], caller: Caller, { id, result }: Response): Effect.Effect<void, RunError> {
     const waiting = this.waiting.get(id)
     if (waiting !== undefined) waiting.answered = true
-    const told = result === undefined
+    const reply = result === undefined
       ? Effect.as(runtime.authenticate(caller), "left" as const)
       : Effect.flatMap(asked(runtime, caller, id), (question) => decide(runtime, caller, question, result))
-    return Effect.onExit(told, (exit) => waiting === undefined ? Effect.void : Deferred.done(waiting.reply, exit)).pipe(
-      Effect.asVoid
-    )
+    return Effect.onExit(reply, (exit) => waiting === undefined ? Effect.void : Deferred.done(waiting.reply, exit))
+      .pipe(
+        Effect.asVoid
+      )
   }
 }
 

@@ -9,8 +9,8 @@ export interface Progress {
 }
 
 /**
- * Events that were committed together, in order. Deltas of one kind that stand side by side are one message: a reader
- * that is slower than the run gets fewer and longer ones. What ends or pauses a run is its result, not progress.
+ * Events that were committed together, in order. Adjacent deltas of one kind are one message, so a reader that is slower
+ * than the run gets fewer and longer ones. The end or pause of a run is its result, not progress.
  */
 export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progress> => {
   const progress: Array<Progress> = []
@@ -27,7 +27,7 @@ export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progr
 
 const isDelta = (event: RunEvent) => event.type === "token" || event.type === "reasoning_delta"
 
-/** A pause that ends by itself is progress. */
+/** The messages of pauses that end by themselves, which are progress. */
 const pauses: Partial<Record<Data<"run_suspended">["reason"], string>> = {
   timer: "waits for a time",
   child: "waits for another run"

@@ -1,4 +1,4 @@
-// A tool call: starts a run, follows it, and answers with what became of it.
+// A tool call: starts a run, follows it, and answers with its result.
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
@@ -10,15 +10,15 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
 import { continuesByItself } from "../internal/waiting.ts"
 import * as ElicitationFlow from "./ElicitationFlow.ts"
-import type { WaitingCall } from "./InFlightCalls.ts"
+import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
 import { invalidParams, McpError } from "./McpError.ts"
 import * as Progress from "./Progress.ts"
 import * as ToolResult from "./ToolResult.ts"
 
 /**
- * How long a call waits on, in milliseconds, when its run pauses for a time or for another run: clients give up after a
- * minute, and a call that is given up cancels its run.
+ * The time, in milliseconds, that a call waits for a run that is suspended until a time or until another run ends: clients
+ * give up after a minute, and giving up cancels the run.
  */
 const waitLimitMillis = Timings.mcpCallMillis
 
@@ -28,20 +28,20 @@ export interface ToolCall {
   readonly arguments: unknown
   readonly idempotencyKey: string | undefined
   readonly threadId: string | undefined
-  /** Sends progress; `undefined` when the caller did not ask for any. */
+  /** Sends progress; `undefined` when the caller did not ask for it. */
   readonly report: ((progress: Progress.Progress, runId: string) => Effect.Effect<void>) | undefined
-  /** Told which run the call waits for; what it returns is called when the call waits no more. */
-  readonly waiting: (call: Omit<WaitingCall, "close">) => () => void
-  /** Whether the call was interrupted because the client wants the run to end. */
+  /** Registers the run that the call waits for; the result removes it when the call ends. */
+  readonly register: (call: Omit<InFlightCall, "close">) => () => void
+  /** Whether the client interrupted the call in order to end the run. */
   readonly isCancelled: () => boolean
-  /** How the client can be asked for decisions, if it can. */
-  readonly asking: ElicitationFlow.ElicitationFlow | undefined
+  /** The way to ask the client for decisions, if it can be asked. */
+  readonly elicitation: ElicitationFlow.ElicitationFlow | undefined
 }
 
 /**
  * Calls a tool, or an agent that is listed as one.
  *
- * Arguments that do not fit are a result that the model can read and mend; refusals of the door are errors.
+ * Invalid arguments are a result, which the model can read and correct; refusals of the door are errors.
  */
 export const run = (
   runtime: Runtime["Service"],
@@ -68,33 +68,33 @@ const unknownTool = ({ caller, name }: ToolCall) =>
   })
 
 /**
- * From its admission on, a run is either waited for or, if the client so wishes, cancelled. One that waits for a decision
- * of its client goes on waiting when nobody looks any more: people take longer than clients have patience.
+ * After its admission, a run is awaited or, if the client cancels the call, cancelled. A run that waits for a decision of
+ * its client keeps waiting, because people take longer than the time limits of clients.
  */
 const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) =>
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    const handle = yield* begun(runtime, callable, call)
+    const handle = yield* startOrResume(runtime, callable, call)
     const { runId } = handle.run
     const stage = { isAsking: false }
-    const release = call.waiting({ runId, isAsking: () => stage.isAsking })
+    const unregister = call.register({ runId, isAsking: () => stage.isAsking })
     return yield* restore(outcome(runtime, callable, call, handle, stage)).pipe(
       Effect.onInterrupt(() =>
         call.isCancelled() && !stage.isAsking
           ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
           : Effect.void
       ),
-      Effect.ensuring(Effect.sync(release))
+      Effect.ensuring(Effect.sync(unregister))
     )
   }))
 
-/** A call that brings answers continues with the run that asked. */
-const begun = (
+/** A call with answers continues the run that asked. */
+const startOrResume = (
   runtime: Runtime["Service"],
   { identifier, kind }: Callable,
   call: ToolCall
 ): Effect.Effect<RunHandle, McpError | RunError> =>
-  call.asking?._tag === "Rounds" && call.asking.state !== undefined
-    ? ElicitationFlow.resumed(runtime, call.caller, { kind, identifier }, call.asking.state)
+  call.elicitation?._tag === "Rounds" && call.elicitation.state !== undefined
+    ? ElicitationFlow.resumed(runtime, call.caller, { kind, identifier }, call.elicitation.state)
     : runtime.start(call.caller, {
       kind,
       identifier,
@@ -121,7 +121,7 @@ const outcome = Effect.fnUntraced(function*(
   })
 })
 
-/** The run at its next end or pause after an event, with what happens until then as progress. */
+/** The run at its next end or pause after an event; the events until then are progress. */
 const settled = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, after: number) {
   if (call.report !== undefined) {
     yield* asRunError(report(yield* handle.follow({ after, until: "settled" }), call, handle))
@@ -129,7 +129,7 @@ const settled = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, a
   return yield* waitOn(call, handle, yield* handle.settled)
 })
 
-/** Over pauses that end by themselves and soon. */
+/** Waits through pauses that end by themselves within the limit. */
 const waitOn = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, run: RunRecord) {
   const limit = (yield* Clock.currentTimeMillis) + waitLimitMillis
   if (!continuesByItself(run) || (run.waitsFor === "timer" && (run.wakeAt ?? 0) > limit)) return run

@@ -1,4 +1,4 @@
-// What became of a run, as the result of a tool call.
+// The state of a run as the result of a tool call.
 import type { Failure } from "@fastagentic/core/run/Event"
 import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import { asRule, type RunError } from "@fastagentic/core/run/RunError"
@@ -6,7 +6,7 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import type { Schema } from "effect"
 
-/** The keys of ours in `_meta`. */
+/** The keys of this protocol in `_meta`. */
 export const Meta = {
   runId: "fastagentic/runId",
   traceId: "fastagentic/traceId",
@@ -25,7 +25,7 @@ export const fromRun = (
     readonly traceId: string
     readonly structured: boolean
     readonly interrupts: ReadonlyArray<Interrupt>
-    /** Why the client's answer was not taken. */
+    /** The reason for which the client's answer was refused. */
     readonly refusal?: RunError | undefined
   }
 ): Sdk.CallToolResult => {
@@ -52,7 +52,7 @@ const failed = ({ declared, message, rule, tag, value }: Failure, meta: Json): S
     meta
   )
 
-/** A pause is told with everything that is needed to decide it. */
+/** A suspended run, with everything that is needed to decide. */
 const suspended = (
   run: RunRecord,
   { interrupts, refusal }: { readonly interrupts: ReadonlyArray<Interrupt>; readonly refusal?: RunError | undefined },
@@ -89,11 +89,11 @@ const suspended = (
   )
 }
 
-/** A run that is not over: where to ask for it, and how to wait for it again. */
+/** A run that continues, with the requests that read it and wait for it again. */
 const continues = ({ idempotencyKey, runId, state, waitsFor, wakeAt }: RunRecord, meta: Json) =>
   refused({
     _tag: "RunContinues",
-    message: "The run is not over yet and goes on by itself.",
+    message: "The run has not ended and continues by itself.",
     runId,
     state,
     ...(waitsFor === undefined ? {} : { waitsFor }),

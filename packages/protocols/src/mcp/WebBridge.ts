@@ -1,12 +1,12 @@
-// From an HTTP request of Effect to a web handler and back.
+// Calls a web handler with an HTTP request of Effect and converts its response; Endpoint uses it for the SDK.
 import { Cause, Effect, Exit, Stream } from "effect"
 import { ClientAbort } from "effect/http/HttpServerError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /**
- * Answers with what a web handler answers. The body is not in the web request: whoever calls this has read it.
+ * Answers with the response of a web handler. The web request has no body, because the caller has read it.
  *
- * The request's signal aborts when the client goes away, and not when the server does.
+ * The request's signal aborts when the client disconnects, and not when the server shuts down.
  */
 export const answer = (
   { headers, method }: { readonly headers: Readonly<Record<string, string>>; readonly method: string },
@@ -47,7 +47,7 @@ const fromWeb = (response: Response, client: AbortController) => {
   )
 }
 
-/** The signal aborts before the body is cancelled, so that whoever writes the body can tell why it ends. */
+/** The signal aborts before the body is cancelled, so that the writer of the body knows the reason. */
 const streamOf = (body: ReadableStream<Uint8Array>, client: AbortController) =>
   Stream.fromReadableStream({ evaluate: () => body, onError: (cause) => cause, releaseLockOnEnd: true }).pipe(
     Stream.onExit((exit) =>

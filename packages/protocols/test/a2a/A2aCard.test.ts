@@ -15,7 +15,7 @@ const card = (url: string) =>
   })
 
 describe("A2A card", () => {
-  it.live("says what the app offers", () =>
+  it.live("lists the agents of the app", () =>
     Effect.gen(function*() {
       const url = yield* start()
       assert.deepStrictEqual(yield* card(`${url}/.well-known/agent-card.json`), {
@@ -61,7 +61,7 @@ describe("A2A card", () => {
       assert.deepStrictEqual(resolved.skills.map((skill) => skill.id), ["echo", "support"])
     }).pipe(Effect.scoped))
 
-  it.live("is not sent twice", () =>
+  it.live("is answered with 304 when its ETag matches", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/.well-known/agent-card.json`
       const first = yield* get(url)
@@ -74,7 +74,7 @@ describe("A2A card", () => {
       assert.strictEqual((yield* get(url, { "if-none-match": "\"other\"" })).status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("names the ways to show who is calling", () =>
+  it.live("names the accepted credentials", () =>
     Effect.gen(function*() {
       const url = yield* start(Auth.layerKeys([]))
       const { securityRequirements, securitySchemes } = yield* card(`${url}/.well-known/agent-card.json`)
@@ -88,7 +88,7 @@ describe("A2A card", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("is there for each agent alone", () =>
+  it.live("exists for each agent", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const echo = yield* card(`${url}/a2a/echo/.well-known/agent-card.json`)
@@ -98,7 +98,7 @@ describe("A2A card", () => {
       assert.strictEqual((yield* get(`${url}/a2a/nobody/.well-known/agent-card.json`)).status, 404)
     }).pipe(Effect.scoped))
 
-  it.live("says where the server is reached from outside", () =>
+  it.live("has the public address of the server", () =>
     Effect.gen(function*() {
       const url = yield* serve(
         A2aProtocol.layer({ path: "/rpc", publicUrl: "https://agents.example.com/acme" }).pipe(

@@ -5,7 +5,7 @@ import { Effect, Layer, Schema } from "effect"
 import { serve } from "../fixture.ts"
 import { connect, partsText, post, refusal, request, send, sendFails, start } from "./support.ts"
 
-/** Takes one field of each content, and asks for whatever `ask` says. */
+/** Has one field for each kind of part, and asks the question in `ask`. */
 class Intake extends Agent.make("intake", {
   description: "Takes what a message can hold",
   payload: {
@@ -53,7 +53,7 @@ const sendParts = (url: string, parts: ReadonlyArray<unknown>) =>
   })
 
 describe("A payload", () => {
-  it.live("is put together from the parts that its fields take", () =>
+  it.live("is assembled from the parts that its fields accept", () =>
     Effect.gen(function*() {
       const response = yield* sendParts(yield* serve(routes), [
         { data: { count: 1 } },
@@ -67,7 +67,7 @@ describe("A payload", () => {
       assert.include(body, JSON.stringify({ note: "one\ntwo", bytes: 3, link: "https://example.com/", count: 2 }))
     }).pipe(Effect.scoped))
 
-  it.live("has to fit the agent", () =>
+  it.live("must fit the agent's schema", () =>
     Effect.gen(function*() {
       const url = yield* serve(routes)
       const missing = yield* refusal(yield* sendParts(url, [{ text: "one" }, { data: { count: "x" } }]))
@@ -91,13 +91,13 @@ describe("A payload", () => {
       assert.include(refused.message, "\"survey\" wants first, second")
     }).pipe(Effect.scoped))
 
-  it.live("is for a skill that is there", () =>
+  it.live("is refused for an unknown skill", () =>
     Effect.gen(function*() {
       const refused = yield* sendFails(yield* connect(yield* start()), "hello", { skill: "nobody" })
       assert.include(refused, { code: -32602, message: "there is no skill \"nobody\" here, but echo, support" })
     }).pipe(Effect.scoped))
 
-  it.live("takes no content that the agent has no field for", () =>
+  it.live("is refused with a part for which the agent has no field", () =>
     Effect.gen(function*() {
       const url = yield* start()
       for (const part of [{ raw: "AAEC" }, { url: "https://example.com/" }, { text: "x", mediaType: "image/png" }]) {
@@ -108,7 +108,7 @@ describe("A payload", () => {
 })
 
 describe("An answer", () => {
-  it.live("to a question for text is the text, to others a data part", () =>
+  it.live("to a question for text is the text, to other questions a data part", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* serve(routes))
       const { contextId, id } = yield* send(client, { first: "a", second: "b" }, { skill: "survey" })
@@ -124,7 +124,7 @@ describe("An answer", () => {
       assert.strictEqual(partsText(done.artifacts?.[0]), "No, 40")
     }).pipe(Effect.scoped))
 
-  it.live("continues a suspended task, and shows what it asked", () =>
+  it.live("continues a suspended task, whose history has the question", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const asked = yield* send(client, "refund order 1042")
@@ -138,7 +138,7 @@ describe("An answer", () => {
       assert.deepInclude(done.artifacts?.[1]?.parts[0]?.data, { answer: "refunded" })
     }).pipe(Effect.scoped))
 
-  it.live("that names its question may be given twice", () =>
+  it.live("that names its question may be repeated", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const asked = yield* send(client, "refund order 1042")
@@ -151,7 +151,7 @@ describe("An answer", () => {
       assert.include(yield* sendFails(client, other, { taskId: asked.id }), { code: -32004 })
     }).pipe(Effect.scoped))
 
-  it.live("to a task that asks nothing is refused", () =>
+  it.live("to a task without a question is refused", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const ended = yield* send(client, "hello", { skill: "echo" })

@@ -35,7 +35,7 @@ describe("SendMessage", () => {
       }])
     }).pipe(Effect.scoped))
 
-  it.live("goes to the first durable agent when no skill is named", () =>
+  it.live("reaches the first durable agent when no skill is named", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "Where is order 1042?")
@@ -46,14 +46,14 @@ describe("SendMessage", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("takes the payload as a data part", () =>
+  it.live("accepts the payload as a data part", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const task = yield* send(client, { question: "Where is order 1042?" })
       assert.deepStrictEqual(task.artifacts?.[1]?.parts, [{ data: answer }])
     }).pipe(Effect.scoped))
 
-  it.live("gives a declared error with its type", () =>
+  it.live("answers with a declared error and its type", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "Where is order 2042?")
@@ -61,7 +61,7 @@ describe("SendMessage", () => {
       assert.deepStrictEqual(task.status.message?.parts[1], { data: { _tag: "OrderNotFound", orderId: 2042 } })
     }).pipe(Effect.scoped))
 
-  it.live("tells nothing about a defect", () =>
+  it.live("reveals nothing about a defect", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "crash")
@@ -85,7 +85,7 @@ describe("SendMessage", () => {
       assert.include(yield* sendFails(echo, "hello", { skill: "support" }), { code: -32602 })
     }).pipe(Effect.scoped))
 
-  it.live("keeps the client's context, and makes one when there is none", () =>
+  it.live("keeps the client's context, and creates one otherwise", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "hello", { skill: "echo", contextId: "conversation" })
@@ -95,7 +95,7 @@ describe("SendMessage", () => {
       assert.notStrictEqual(other.contextId, other.id)
     }).pipe(Effect.scoped))
 
-  it.live("does not wait when it is asked to return at once", () =>
+  it.live("does not wait with returnImmediately", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const task = yield* send(client, "wait", { configuration: { returnImmediately: true, historyLength: 0 } })
@@ -104,7 +104,7 @@ describe("SendMessage", () => {
       yield* cancelTask(client, task.id)
     }).pipe(Effect.scoped))
 
-  it.live("knows a message again", () =>
+  it.live("recognises a repeated message", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const first = yield* send(client, "Where is order 1042?", { messageId: "same" })
@@ -121,7 +121,7 @@ describe("SendMessage", () => {
 })
 
 describe("GetTask", () => {
-  it.live("gives as much history as is asked for", () =>
+  it.live("answers with the requested length of history", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const suspended = yield* send(client, "refund order 1042")
@@ -138,7 +138,7 @@ describe("GetTask", () => {
       assert.isUndefined((yield* getTask(client, id, 0)).history)
     }).pipe(Effect.scoped))
 
-  it.live("knows no task that is not there", () =>
+  it.live("refuses an unknown task", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const gone = { code: -32001, name: "TaskNotFoundError" }
@@ -163,7 +163,7 @@ describe("CancelTask", () => {
       assert.strictEqual((yield* cancelTask(client, id)).status.state, "TASK_STATE_CANCELED")
     }).pipe(Effect.scoped))
 
-  it.live("does not cancel what has ended", () =>
+  it.live("refuses a task that has ended", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const { id } = yield* send(client, "hello", { skill: "echo" })

@@ -9,7 +9,7 @@ import { connect, failing, json, post, refusal, request, send, sendFails, start 
 const rpc = (method: string, params?: unknown, id: unknown = 1) => ({ jsonrpc: "2.0", method, id, params })
 
 describe("JSON-RPC", () => {
-  it.live("says what is wrong with a request", () =>
+  it.live("explains an invalid request", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const cases: ReadonlyArray<readonly [unknown, number, string | number | null]> = [
@@ -36,7 +36,7 @@ describe("JSON-RPC", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("says the trace of every answer", () =>
+  it.live("names the trace in every answer", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const traceId = "0af7651916cd43dd8448eb211c80319c"
@@ -58,7 +58,7 @@ describe("JSON-RPC", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("names the fields of a message that are wrong", () =>
+  it.live("names the invalid fields of a message", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const { message } = request("hello")
@@ -81,7 +81,7 @@ describe("JSON-RPC", () => {
       assert.strictEqual((yield* refusal(yield* post(url, push))).code, -32003)
     }).pipe(Effect.scoped))
 
-  it.live("takes messages from users only", () =>
+  it.live("accepts messages of users only", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const message = { ...request("hello").message, role: "ROLE_AGENT" }
@@ -89,7 +89,7 @@ describe("JSON-RPC", () => {
       assert.deepInclude(refused, { code: -32602, fields: ["message.role"] })
     }).pipe(Effect.scoped))
 
-  it.live("ignores fields that it does not know", () =>
+  it.live("ignores unknown fields", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const { message } = request("hello")
@@ -98,7 +98,7 @@ describe("JSON-RPC", () => {
       assert.property(yield* json(response), "result")
     }).pipe(Effect.scoped))
 
-  it.live("tells the trace of a refusal and nothing of its cause", () =>
+  it.live("names the trace of a refusal and not its cause", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -107,7 +107,7 @@ describe("JSON-RPC", () => {
       assert.deepStrictEqual((yield* refusal(response)).metadata, { traceId: "4bf92f3577b34da6a3ce929d0e0e4736" })
     }).pipe(Effect.scoped))
 
-  it.live("serves version 1.0 and says so", () =>
+  it.live("serves version 1.0 and refuses others", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const body = rpc("SendMessage", { ...request("hello"), metadata: { skillId: "echo" } })
@@ -120,7 +120,7 @@ describe("JSON-RPC", () => {
       assert.property(yield* json(yield* post(`${url}?A2A-Version=1.0`, body, { "a2a-version": "" })), "result")
     }).pipe(Effect.scoped))
 
-  it.live("carries out a notification and answers nothing", () =>
+  it.live("carries out a notification without an answer", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const client = yield* connect(url)
@@ -135,7 +135,7 @@ describe("JSON-RPC", () => {
       assert.strictEqual((yield* post(`${url}/a2a`, { ...cancel, method: "Nothing" })).status, 204)
     }).pipe(Effect.scoped))
 
-  it.live("takes JSON of up to a mebibyte by POST", () =>
+  it.live("accepts JSON of up to 1 MiB by POST", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const large = rpc("SendMessage", { ...request("x".repeat(1_048_576)), metadata: { skillId: "echo" } })
@@ -148,7 +148,7 @@ describe("JSON-RPC", () => {
       assert.deepStrictEqual([get.status, get.headers.get("allow")], [405, "POST"])
     }).pipe(Effect.scoped))
 
-  it.live("streams with heartbeats in mind and refuses in plain JSON", () =>
+  it.live("streams with the headers of an event stream, and refuses in plain JSON", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const stream = yield* post(
@@ -180,7 +180,7 @@ describe("A stream", () => {
     return { runtime: yield* Effect.provideContext(Runtime.Runtime, context), read, seen: () => text }
   })
 
-  it.effect("says every now and then that it is alive", () =>
+  it.effect("sends heartbeats", () =>
     Effect.gen(function*() {
       const { read, runtime, seen } = yield* subscription
       yield* TestClock.adjust("16 seconds")
@@ -190,7 +190,7 @@ describe("A stream", () => {
       while (!(yield* read)) continue
     }).pipe(Effect.scoped))
 
-  it.effect("ends when the server goes away", () =>
+  it.effect("ends when the server shuts down", () =>
     Effect.gen(function*() {
       const { read, runtime, seen } = yield* subscription
       yield* runtime.drain
@@ -206,7 +206,7 @@ describe("The door", () => {
     { key: Redacted.make("key-of-bob"), principal: principal("bob") }
   ])
 
-  it.live("answers nobody unknown, whatever they ask", () =>
+  it.live("refuses every request of unknown callers", () =>
     Effect.gen(function*() {
       const url = `${yield* start(keys)}/a2a`
       const bodies = [

@@ -17,7 +17,7 @@ import {
   textOf
 } from "./support.ts"
 
-/** Counts to a hundred, slowly enough to be interrupted. */
+/** Counts to 100, slowly enough to be interrupted. */
 class Count extends Agent.make("count", { description: "Counts", payload: { text: Schema.String } }) {}
 
 const counted = Array.from({ length: 100 }, (_, index) => `${index} `).join("")
@@ -72,14 +72,14 @@ describe("SendStreamingMessage", () => {
       assert.strictEqual(partsText(task.artifacts?.[0]), "one two three ")
     }).pipe(Effect.scoped))
 
-  it.live("streams as it goes", () =>
+  it.live("streams while the run works", () =>
     Effect.gen(function*() {
       const updates = yield* collect(sendStream(yield* connect(yield* counting), "go"))
       assert.isAbove(updates.filter(isText).length, 20)
       assert.strictEqual(textOf(updates, "output"), counted)
     }).pipe(Effect.scoped))
 
-  it.live("replaces what was said when the answer is another", () =>
+  it.live("replaces streamed text that differs from the answer", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* counting)
       const updates = yield* collect(sendStream(client, "the answer", { skill: "draft" }))
@@ -87,7 +87,7 @@ describe("SendStreamingMessage", () => {
       assert.strictEqual(partsText((yield* getTask(client, taskOf(updates).id)).artifacts?.[0]), "the answer")
     }).pipe(Effect.scoped))
 
-  it.live("gives an object as data beside what was said", () =>
+  it.live("sends an object as data besides the streamed text", () =>
     Effect.gen(function*() {
       const updates = yield* collect(sendStream(yield* connect(yield* start()), "Where is order 1042?"))
       assert.strictEqual(textOf(updates, "text"), "Looking at your order… ")
@@ -107,7 +107,7 @@ describe("SendStreamingMessage", () => {
       assert.include(JSON.stringify(last), "{\"data\":{\"_tag\":\"OrderNotFound\",\"orderId\":2042}}")
     }).pipe(Effect.scoped))
 
-  it.live("tells a refusal from a failure", () =>
+  it.live("distinguishes a refusal from a failure", () =>
     Effect.gen(function*() {
       const usedUp = Layer.succeed(Budget.Budget, {
         ...Budget.unlimited,
@@ -125,7 +125,7 @@ describe("SendStreamingMessage", () => {
       }])
     }).pipe(Effect.scoped))
 
-  it.live("closes when input is required, and goes on with the answer", () =>
+  it.live("closes when input is required, and continues with the answer", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const asked = yield* collect(sendStream(client, "refund order 1042"))
@@ -137,7 +137,7 @@ describe("SendStreamingMessage", () => {
       assert.strictEqual(textOf(updates, "text"), "Looking at your order… Done.")
     }).pipe(Effect.scoped))
 
-  it.live("replays a message that was sent before", () =>
+  it.live("replays a repeated message", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* start())
       const first = yield* collect(sendStream(client, "one two three", { skill: "echo", messageId: "same" }))
@@ -166,7 +166,7 @@ describe("SubscribeToTask", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("loses nothing over a dropped connection, which ends no run", () =>
+  it.live("loses no event over a dropped connection, which ends no run", () =>
     Effect.gen(function*() {
       const client = yield* connect(yield* counting)
       let seen = 0

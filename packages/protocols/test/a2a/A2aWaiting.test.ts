@@ -32,7 +32,7 @@ describe("A task that waits", () => {
       assert.strictEqual(seen.status.state, "TASK_STATE_WORKING")
     }).pipe(Effect.scoped))
 
-  it.live("in line is submitted, and once it is answered working", () =>
+  it.live("for a free slot is submitted, and working once it is answered", () =>
     Effect.gen(function*() {
       const { client } = yield* start
       const holder = yield* send(client, { name: "first" }, { skill: "line", configuration })
@@ -45,7 +45,7 @@ describe("A task that waits", () => {
       assert.strictEqual(answered.status.state, "TASK_STATE_COMPLETED")
     }).pipe(Effect.scoped))
 
-  it.live("is told of in its own words when its context is busy", () =>
+  it.live("is refused with an A2A error when its context is busy", () =>
     Effect.gen(function*() {
       const { client, url } = yield* start
       const first = yield* send(client, {}, { skill: "single", contextId: "c", configuration })

@@ -57,7 +57,7 @@ export const request = (content: string | Record<string, unknown>, options: Opti
 const decodeTask = Schema.decodeUnknownEffect(A2aSchema.Task)
 const decodeUpdate = Schema.decodeUnknownEffect(A2aSchema.StreamResponse)
 
-/** Sends through the SDK; what comes back is checked against the schema of the wire. */
+/** Sends through the SDK, and checks the answer against the schema of the wire. */
 export const send = (client: Client, content: string | Record<string, unknown>, options: Options = {}) =>
   Effect.flatMap(
     Effect.promise(() => client.sendMessage(SendMessageRequest.fromJSON(request(content, options)))),
@@ -67,7 +67,7 @@ export const send = (client: Client, content: string | Record<string, unknown>, 
 export const sendFails = (client: Client, content: string | Record<string, unknown>, options: Options = {}) =>
   failing(() => client.sendMessage(SendMessageRequest.fromJSON(request(content, options))))
 
-/** What a call was refused with. */
+/** The refusal of a call. */
 export const failing = (call: () => Promise<unknown>) =>
   Effect.flip(Effect.tryPromise({
     try: call,
@@ -89,7 +89,7 @@ export const cancelTask = (client: Client, id: string) =>
     (task) => decodeTask(Task.toJSON(task))
   )
 
-/** All events of a stream of the SDK, or those up to the one that is the last to be wanted. */
+/** The events of a stream of the SDK, all or up to a given one. */
 export const collect = (
   stream: AsyncGenerator<StreamResponse, void, undefined>,
   until: (update: A2aSchema.StreamResponse) => boolean = () => false
@@ -119,7 +119,7 @@ export const states = (updates: ReadonlyArray<A2aSchema.StreamResponse>) =>
     return "statusUpdate" in update ? [update.statusUpdate.status.state] : []
   })
 
-/** An artifact's text as a client of the stream has put it together. */
+/** An artifact's text, assembled from the stream. */
 export const textOf = (updates: ReadonlyArray<A2aSchema.StreamResponse>, artifactId: string) => {
   let text = ""
   for (const update of updates) {
@@ -141,7 +141,7 @@ export const taskOf = (updates: ReadonlyArray<A2aSchema.StreamResponse>) => {
   return first.task
 }
 
-/** A request as bytes, past the SDK. */
+/** A request without the SDK. */
 export const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
   Effect.promise(() =>
     fetch(url, {
@@ -172,7 +172,7 @@ const ErrorResponse = Schema.Struct({
   })
 })
 
-/** The refusal in a response, in brief. */
+/** The code and reason of a refusal. */
 export const refusal = (response: Response) =>
   Effect.gen(function*() {
     const { error, id } = yield* Schema.decodeUnknownEffect(ErrorResponse)(yield* json(response))

@@ -20,7 +20,7 @@ const TalkLayer = Talk.toLayer(({ text }) =>
   LanguageModel.generateText({ prompt: text }).pipe(Effect.map((answer) => answer.text), Effect.orDie)
 )
 
-/** A model that says what it was scripted to say. */
+/** A model with scripted answers. */
 const scripted = (...lines: ReadonlyArray<string>) =>
   Layer.effect(
     LanguageModel.LanguageModel,
@@ -36,7 +36,7 @@ const scripted = (...lines: ReadonlyArray<string>) =>
 const night = Night.provide(Layer.merge(SlowLayer, TalkLayer).pipe(Layer.provide(scripted("Hello.", "Good night."))))
 
 describe("AppTest", () => {
-  it.effect("a run that takes two hours is over when the clock says so", () =>
+  it.effect("ends a run of two hours when the test clock is adjusted", () =>
     Effect.gen(function*() {
       const app = yield* AppTest.client(night)
       const answer = yield* Effect.forkChild(app.agents.slow())
@@ -50,14 +50,14 @@ describe("AppTest", () => {
       assert.strictEqual((seen[2]?.ts ?? 0) - (seen[0]?.ts ?? 0), 2 * 3_600_000)
     }))
 
-  it.effect("a model says what it is told to say", () =>
+  it.effect("answers with a scripted model", () =>
     Effect.gen(function*() {
       const app = yield* AppTest.client(night)
       assert.strictEqual(yield* app.agents.talk({ text: "hi" }), "Hello.")
       assert.strictEqual(yield* app.agents.talk({ text: "bye" }), "Good night.")
     }))
 
-  it.effect("goes through routes, errors and documents as over a port", () =>
+  it.effect("has the routes, errors and documents of a real server", () =>
     Effect.gen(function*() {
       const app = yield* AppTest.client(Acme)
       const health = yield* app.http.get("/health")
@@ -70,7 +70,7 @@ describe("AppTest", () => {
       assert.strictEqual(yield* app.resources.handbook({ topic: "returns" }), "# Returns\n30 days.")
     }).pipe(Effect.provide(Handlers)))
 
-  it.effect("gives the runtime and the audit trail behind the routes", () =>
+  it.effect("gives the runtime and the audit log behind the routes", () =>
     Effect.gen(function*() {
       const app = yield* AppTest.client(Acme.provide(Handlers))
       const run = yield* app.agents.echo.start({ text: "a b" })
@@ -80,7 +80,7 @@ describe("AppTest", () => {
       assert.isTrue(trail.some(({ action, runId }) => action === "start" && runId === run.runId))
     }))
 
-  it.effect("each part can be replaced", () =>
+  it.effect("replaces each service", () =>
     Effect.gen(function*() {
       const principal = new Principal.Principal({ id: "ada", tenant: "acme", scopes: ["*"], roles: [], claims: {} })
       const options = {
@@ -101,7 +101,7 @@ describe("AppTest", () => {
       yield* ada.agents.echo({ text: "three" })
     }))
 
-  it.effect("as a layer", () =>
+  it.effect("is available as a layer", () =>
     Effect.gen(function*() {
       const app = yield* Client.make(Acme, { url: AppTest.url })
       assert.deepStrictEqual(yield* app.prompts.triage({ severity: "high" }), [

@@ -73,7 +73,7 @@ describe("Client", () => {
       assert.strictEqual(tag, "InternalError 500")
     }).pipe(Effect.scoped))
 
-  it.live("a pause is a failure that names what is waited for, and goes on when it is decided", () =>
+  it.live("fails with the open interrupts of a suspended run, which resumes when they are decided", () =>
     Effect.gen(function*() {
       const acme = yield* connect()
       const paused = yield* Effect.flip(acme.agents.support({ question: "refund order 1042" }))
@@ -94,7 +94,7 @@ describe("Client", () => {
       assert.deepInclude(tool.interrupts[0], { kind: "approval", tool: "refund_order" })
     }).pipe(Effect.scoped))
 
-  it.live("streams events until the run ends or pauses", () =>
+  it.live("streams events until the run ends or is suspended", () =>
     Effect.gen(function*() {
       const acme = yield* connect()
       const events = yield* Stream.runCollect(acme.agents.echo.stream({ text: "one two" }))
@@ -129,7 +129,7 @@ describe("Client", () => {
       assert.isNull(second.next)
     }).pipe(Effect.scoped))
 
-  it.live("shows credentials to the server and to nobody else", () =>
+  it.live("sends credentials to its server and to no other", () =>
     Effect.gen(function*() {
       const auth = Auth.layerKeys([{
         key: Redacted.make("key-of-ada"),

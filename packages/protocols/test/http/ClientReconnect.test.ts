@@ -49,7 +49,7 @@ describe("A client behind a connection that breaks", () => {
   it.live("streams every event once and in order", () =>
     Effect.gen(function*() {
       const app = yield* makeApp
-      // In the headers, in the middle of events, right after a few, and not at all while the run goes on.
+      // Breaks in the headers, within an event, between events, and never while the run continues.
       const proxy = yield* cuttingProxy(app.url, [20, 700, 3_000, 150, 5_000, 901])
       const client = yield* clientOf(proxy.url)
       const events = yield* Stream.runCollect(client.agents.count.stream({ to: 100, pauseMillis: 5 }))
@@ -63,7 +63,7 @@ describe("A client behind a connection that breaks", () => {
       assert.strictEqual(proxy.connections(), 7)
     }).pipe(Effect.scoped))
 
-  it.live("follows a run it has not started in the same way, every time it is run", () =>
+  it.live("follows a run that another client started, each time the stream is run", () =>
     Effect.gen(function*() {
       const app = yield* makeApp
       const proxy = yield* cuttingProxy(app.url, [5_000, 800, 2_000])
@@ -77,7 +77,7 @@ describe("A client behind a connection that breaks", () => {
       assert.deepStrictEqual(second, first)
     }).pipe(Effect.scoped))
 
-  it.live("waits for the same run again", () =>
+  it.live("waits again for the same run", () =>
     Effect.gen(function*() {
       const app = yield* makeApp
       const proxy = yield* cuttingProxy(app.url, [])
@@ -89,7 +89,7 @@ describe("A client behind a connection that breaks", () => {
       assert.strictEqual(app.started(), 1)
     }).pipe(Effect.scoped))
 
-  it.live("gives up after a while", () =>
+  it.live("fails after its last retry", () =>
     Effect.gen(function*() {
       const app = yield* makeApp
       const proxy = yield* cuttingProxy(app.url, [2_000, 0, 0, 0, 0])
@@ -108,7 +108,7 @@ describe("A client behind a connection that breaks", () => {
       assert.deepInclude(gone.reason, { _tag: "Disconnected", request: "GET /runs/x" })
     }).pipe(Effect.scoped))
 
-  it.live("comes back to another node when its server goes away", () =>
+  it.live("continues on another node when its server shuts down", () =>
     Effect.gen(function*() {
       const app = yield* makeApp
       const client = yield* clientOf(app.url)

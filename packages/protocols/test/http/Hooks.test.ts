@@ -35,10 +35,10 @@ const Pay = Hook.on(
 )
 const Tools = Toolkit.make(Pay)
 
-/** Says the pieces one by one; "|" is a step, "?" waits for a decision, "(wait)" takes time. */
+/** Emits the pieces one by one; "|" is a step, "?" waits for a decision, "(wait)" takes time. */
 class Say extends Agent.make("say", { description: "Says", payload: { pieces: Schema.Array(Schema.String) } }) {}
 
-/** Pays and tells the receipt. */
+/** Pays and returns the receipt. */
 class Payer extends Agent.make("payer", { description: "Pays", payload: { to: Schema.String } }) {}
 
 const Desk = App.make("desk", { version: "1", agents: [Say, Payer.hook(Inner)], tools: Tools })
@@ -75,7 +75,7 @@ interface Doing {
   readonly store?: Layer.Layer<RunStore.RunStore>
 }
 
-/** The desk on a socket, with what its hooks do and a list of what its tool has done. */
+/** The desk on a socket, with its hooks and a list of its tool's effects. */
 const startDesk = Effect.fnUntraced(function*({ inner = {}, outer = {}, own = {}, redaction, see, store }: Doing) {
   const paid: Array<string> = []
   const ToolsLayer = Tools.toLayer({
@@ -153,8 +153,8 @@ const adding = (word: string): Hook.Points => ({
 const To = Schema.Struct({ to: Schema.String })
 const Receipt = Schema.Struct({ receipt: Schema.String })
 
-describe("Hooks at the wire", () => {
-  it.live("stand around a tool: the app's, the agent's, then the tool's own", () =>
+describe("Hooks over HTTP", () => {
+  it.live("run around a tool in this order: the app's, the agent's, the tool's own", () =>
     Effect.gen(function*() {
       const { paid, url } = yield* startDesk({ outer: adding("app"), inner: adding("agent"), own: adding("tool") })
       const { events } = yield* stream(url, "payer", { to: "ann" })
@@ -162,7 +162,7 @@ describe("Hooks at the wire", () => {
       assert.deepInclude(dataOf(events, "done"), {
         output: JSON.stringify({ receipt: "paid ann>app>agent>tool<tool<agent<app" })
       })
-      // What is told of a result is what the hooks have made of it.
+      // The event of a result holds the result of the hooks.
       assert.deepInclude(dataOf(events, "tool_result"), {
         result: { receipt: "paid ann>app>agent>tool<tool<agent<app" }
       })
@@ -171,7 +171,7 @@ describe("Hooks at the wire", () => {
       assert.isTrue(isWhole(events))
     }))
 
-  it.live("answer before anything further in is asked", () =>
+  it.live("answer without calling inner hooks and the tool", () =>
     Effect.gen(function*() {
       const { paid, url } = yield* startDesk({
         outer: { tool: () => Effect.succeed({ result: { receipt: "cached" }, isError: false }) },
@@ -182,7 +182,7 @@ describe("Hooks at the wire", () => {
       assert.deepStrictEqual([paid, decisions(events)], [[], []])
     }))
 
-  it.live("that take too long are closed: nothing runs, and the caller is told by whom", () =>
+  it.live("that time out closed run nothing, and the refusal names the hook", () =>
     Effect.gen(function*() {
       const { paid, url } = yield* startDesk({ outer: { request: () => Effect.never } })
       const response = yield* post(`${url}/agents/payer`, { to: "ann" })
@@ -193,7 +193,7 @@ describe("Hooks at the wire", () => {
       assert.deepStrictEqual(decisions(events), ["outer request block"])
     }))
 
-  it.live("that take too long are left out when they are open", () =>
+  it.live("that time out open are skipped", () =>
     Effect.gen(function*() {
       const { paid, url } = yield* startDesk({ inner: { tool: () => Effect.never } })
       const { events } = yield* stream(url, "payer", { to: "ann" })
@@ -201,14 +201,14 @@ describe("Hooks at the wire", () => {
       assert.deepStrictEqual([paid, decisions(events)], [["ann"], ["inner tool allow"]])
     }))
 
-  it.live("have their time stand still while they wait for what is inside", () =>
+  it.live("have no running timeout while an inner hook or the tool runs", () =>
     Effect.gen(function*() {
       const { url } = yield* startDesk({ outer: { request: (call, next) => next(call) } })
       const { events } = yield* stream(url, "say", { pieces: ["a ", "(wait)", "b"] })
       assert.deepStrictEqual([tokens(events).join(""), decisions(events)], ["a b", []])
     }))
 
-  it.live("that break are closed or left out, and what ran is not run again", () =>
+  it.live("that fail are closed or skipped, and the tool does not run twice", () =>
     Effect.gen(function*() {
       const breaking: Hook.Points = {
         tool: (call, next) => Effect.andThen(next(call), Effect.die(new Error("secret of the hook")))
@@ -224,7 +224,7 @@ describe("Hooks at the wire", () => {
       assert.notInclude(passed.body + refused.body, "secret of the hook")
     }))
 
-  it.live("do not take what breaks inside for their own failure", () =>
+  it.live("do not count a failure of an inner call as their own", () =>
     Effect.gen(function*() {
       const { url } = yield* startDesk({
         outer: { request: (call) => Effect.die(new Error(call.agent)) },
@@ -234,7 +234,7 @@ describe("Hooks at the wire", () => {
       assert.deepStrictEqual(decisions(events), ["outer request block"])
     }))
 
-  it.live("ask a human about one call with its exact arguments, who approves, edits or denies", () =>
+  it.live("ask for one decision with the exact arguments, which approves, edits or denies", () =>
     Effect.gen(function*() {
       const { paid, url } = yield* startDesk({
         own: { tool: (call, next) => Effect.flatMap(Hook.suspend(Own, call, { message: "Pay?" }), next) }
@@ -271,7 +271,7 @@ describe("Hooks at the wire", () => {
       }
     }))
 
-  it.live("observe without delaying or failing a run, and what they miss is counted", () =>
+  it.live("observe without delaying or failing a run, and dropped events are counted", () =>
     Effect.gen(function*() {
       const slow = yield* startDesk({ see: () => Effect.never })
       for (let turn = 0; turn < 5; turn++) {
@@ -295,8 +295,8 @@ describe("Hooks at the wire", () => {
     }))
 })
 
-describe("What leaves a run", () => {
-  it.live("has no secret in it, at the wire and in the store, however it was split", () =>
+describe("The output of a run", () => {
+  it.live("contains no secret, on the wire and in the store, however the text was split", () =>
     Effect.gen(function*() {
       const { store, url } = yield* startDesk({})
       for (const size of [1, 5, 20]) {
@@ -320,14 +320,14 @@ describe("What leaves a run", () => {
       }
     }))
 
-  it.live("goes out word by word, not at the end", () =>
+  it.live("is streamed word by word, not at the end", () =>
     Effect.gen(function*() {
       const { url } = yield* startDesk({})
       const { events } = yield* stream(url, "say", { pieces: ["one ", "two ", "thr", "ee "] })
       assert.deepStrictEqual(tokens(events), ["one ", "two ", "three "])
     }))
 
-  it.live("is redacted in arguments and results of tools, which get the real thing", () =>
+  it.live("is redacted in arguments and results of tools, which get the original values", () =>
     Effect.gen(function*() {
       const { paid, url } = yield* startDesk({})
       const { body, events } = yield* stream(url, "payer", { to: key })
@@ -339,7 +339,7 @@ describe("What leaves a run", () => {
       assert.notInclude(direct, "aB3aB3")
     }))
 
-  it.live("keeps personal data unless asked", () =>
+  it.live("keeps personal data unless the app redacts it", () =>
     Effect.gen(function*() {
       const pieces = ["card 4111 11", "11 1111 1", "111 and ann@exa", "mple.com."]
       const plain = yield* startDesk({})
@@ -351,7 +351,7 @@ describe("What leaves a run", () => {
       )
     }))
 
-  it.live("is said once by a run that pauses in the middle", () =>
+  it.live("is emitted once by a run that is suspended in the middle", () =>
     Effect.gen(function*() {
       const { url } = yield* startDesk({})
       const pieces = ["a ", "half", "?", ` ${key.slice(0, 9)}`, key.slice(9), " b", "|", "c ", "?", "end"]
@@ -370,13 +370,13 @@ describe("What leaves a run", () => {
       assert.deepStrictEqual(events.filter(({ type }) => type === "custom").length, 1)
       assert.deepStrictEqual(decisions(events).filter((line) => line.startsWith("redaction")), [
         "redaction output modify",
-        // The mark of the step, and the answer.
+        // The event of the step, and the answer.
         "redaction output modify",
         "redaction output modify"
       ])
     }))
 
-  it.live("can be cut off in the middle: the rest is never said, and the run has failed by name", () =>
+  it.live("can be cut off by a guard: the rest is never emitted, and the failure names the guard", () =>
     Effect.gen(function*() {
       let said = 0
       const { store, url } = yield* startDesk({
@@ -403,7 +403,7 @@ describe("What leaves a run", () => {
       assert.notInclude(JSON.stringify(yield* store.events(runId, 0, 100)), "den")
     }))
 
-  it.live("stops at a closed guard that breaks or hangs, and passes an open one", () =>
+  it.live("stops at a closed guard that fails or hangs, and passes an open one", () =>
     Effect.gen(function*() {
       for (const text of [() => Effect.never, () => Effect.die(new Error("no"))]) {
         const closed = yield* startDesk({ outer: { output: { text } } })
@@ -421,7 +421,7 @@ describe("What leaves a run", () => {
       assert.include(decisions(events), "inner output allow")
     }))
 
-  it.live("is guarded in failures too", () =>
+  it.live("is guarded in failures as well", () =>
     Effect.gen(function*() {
       const { url } = yield* startDesk({
         outer: { error: (failure) => Effect.succeed({ ...failure, message: `it was ${key}` }) },

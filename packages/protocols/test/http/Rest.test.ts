@@ -118,7 +118,7 @@ describe("REST", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("calls what takes no fields with any empty body", () =>
+  it.live("calls a tool without fields with any empty body", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       for (const body of [undefined, "", " ", "{}"]) {
@@ -146,7 +146,7 @@ describe("REST", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("lists what there is, with closed schemas for what goes in", () =>
+  it.live("lists declarations, with closed schemas of their inputs", () =>
     Effect.gen(function*() {
       const url = yield* start()
       assert.deepInclude(yield* json(yield* get(`${url}/agents`)), { next: null })
@@ -162,7 +162,7 @@ describe("REST", () => {
       assert.deepStrictEqual(prompts.items[0].params.required, ["severity"])
     }).pipe(Effect.scoped))
 
-  it.live("takes back any JSON as it was given", () =>
+  it.live("returns any JSON unchanged", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const values = [
@@ -188,7 +188,7 @@ describe("REST", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("tells an operator how it is", () =>
+  it.live("serves health, readiness and metrics", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       assert.deepStrictEqual(yield* json(yield* get(`${url}/health`)), { status: "ok" })
@@ -223,7 +223,7 @@ describe("REST", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("counts each app of a process by itself", () =>
+  it.live("counts each app of a process separately", () =>
     Effect.gen(function*() {
       const [lab, acme] = [(yield* startLab()).url, yield* start()]
       const linesOf = (url: string, app: string) =>
@@ -242,7 +242,7 @@ describe("REST", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("answers HEAD as it answers GET", () =>
+  it.live("answers HEAD like GET", () =>
     Effect.gen(function*() {
       const url = yield* start()
       for (const path of ["/health", "/agents", "/openapi.json", "/runs"]) {

@@ -10,7 +10,7 @@ const person = (id: string, tenant: string, scopes: ReadonlyArray<string>) => ({
   principal: new Principal.Principal({ id, tenant, scopes, roles: [], claims: {} })
 })
 
-/** Ann works, Ida looks at what was done, Dan may do everything elsewhere. */
+/** Ann starts runs, Ida reads the audit log, Dan may do everything in another tenant. */
 const auth = Auth.layerKeys([
   person("ann", "acme", []),
   person("ida", "acme", ["audit:read"]),
@@ -20,7 +20,7 @@ const auth = Auth.layerKeys([
 const AuditPage = Schema.Struct({ items: Schema.Array(Recorded), next: Schema.NullOr(Schema.String) })
 
 describe("GET /audit", () => {
-  it.live("says who did what, what was decided and by which rule, to whom may know", () =>
+  it.live("lists actions with caller, decision and rule, for callers with the scope", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth })
       const read = (query = "", who = "ida") => Effect.flatMap(get(`${url}/audit${query}`, by(who)), as(AuditPage))
@@ -41,10 +41,10 @@ describe("GET /audit", () => {
 
       const { items, next } = yield* read("?order=oldest")
       assert.isNull(next)
-      const told = items.map(({ action, decision, principal, reason, rule, target }) =>
+      const summary = items.map(({ action, decision, principal, reason, rule, target }) =>
         [principal, action, target, decision, rule, reason].filter((word) => word !== undefined).join(" ")
       )
-      assert.includeMembers(told, [
+      assert.includeMembers(summary, [
         "ann start tool/ping allowed",
         "ann run tool/ping completed",
         "ann call agent/vault Forbidden scopes: vault:open vault:see",
@@ -57,7 +57,7 @@ describe("GET /audit", () => {
       assert.deepStrictEqual(items.map(({ seq }) => seq), items.map((_, index) => index + 1))
       assert.isTrue(items.every(({ tenant, traceId }) => tenant === "acme" && /^[0-9a-f]{32}$/u.test(traceId)))
 
-      // Somebody of another tenant, who may do everything there, sees what is theirs.
+      // A caller of another tenant with every scope sees that tenant's entries.
       const theirs = yield* read("", "dan")
       assert.isNotEmpty(theirs.items)
       assert.isTrue(theirs.items.every(({ tenant }) => tenant === "other"))
@@ -75,7 +75,7 @@ describe("GET /audit", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("goes page by page, in both directions, while others write", () =>
+  it.live("pages in both directions while others write", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth })
       yield* Effect.forEach(Array.from({ length: 12 }), () => post(`${url}/tools/ping`, {}, by("ann")))

@@ -50,7 +50,7 @@ describe("The OpenAPI document", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("names everything it describes, once", () =>
+  it.live("names every operation and schema once", () =>
     Effect.gen(function*() {
       const document = yield* documentOf(yield* start())
       assert.deepStrictEqual(document.info, { title: "Acme", version: "1.0.0", description: "A support desk" })
@@ -120,7 +120,7 @@ describe("The OpenAPI document", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("carries no keys of the generator and no loose ends", () =>
+  it.live("has no keys of the generator and no dangling references", () =>
     Effect.gen(function*() {
       const body = yield* text(yield* get(`${yield* start()}/openapi.json`))
       assert.notInclude(body, "x-effect")
@@ -130,7 +130,7 @@ describe("The OpenAPI document", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is what is served: every path and method leads somewhere", () =>
+  it.live("lists only paths and methods that are served", () =>
     Effect.gen(function*() {
       for (const url of [yield* start(), (yield* startLab()).url]) {
         for (const { method, path } of operations(yield* documentOf(url))) {
@@ -145,7 +145,7 @@ describe("The OpenAPI document", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("answers with the statuses and types that it promises", () =>
+  it.live("lists the statuses and content types of real answers", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const document = yield* documentOf(url)
@@ -172,7 +172,7 @@ describe("The OpenAPI document", () => {
       check(yield* get(`${url}/metrics`), "get", "/metrics")
     }).pipe(Effect.scoped))
 
-  it.live("says how to show credentials, except where none are needed", () =>
+  it.live("names the accepted credentials, except where none are needed", () =>
     Effect.gen(function*() {
       const open = yield* documentOf((yield* startLab()).url)
       assert.deepStrictEqual([open.security, open.components.securitySchemes], [[], {}])
@@ -184,7 +184,7 @@ describe("The OpenAPI document", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.effect("gives agents whose names look like ours ids of their own", () =>
+  it.effect("gives unique ids to agents with names of built-in operations", () =>
     Effect.gen(function*() {
       const agent = (identifier: string) => Agent.make(identifier, { description: identifier, payload: {} })
       const app = App.make("odd", {
@@ -197,7 +197,7 @@ describe("The OpenAPI document", () => {
       assert.strictEqual(new Set(ids).size, ids.length)
     }))
 
-  it.effect("keeps a schema of the app apart from ours of the same name", () =>
+  it.effect("keeps an app's schema apart from a built-in one of the same name", () =>
     Effect.gen(function*() {
       const Problem = Schema.Struct({ mine: Schema.String }).annotate({ identifier: "Problem" })
       const app = App.make("same", {
@@ -211,7 +211,7 @@ describe("The OpenAPI document", () => {
       assert.include(schemas, "\"traceId\"")
     }))
 
-  it.live("has a page that needs nothing from elsewhere", () =>
+  it.live("has a page without resources of other hosts", () =>
     Effect.gen(function*() {
       const page = yield* get(`${yield* start()}/docs`)
       assert.strictEqual(page.status, 200)

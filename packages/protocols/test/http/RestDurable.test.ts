@@ -32,15 +32,15 @@ const refused = Effect.fnUntraced(function*(response: Response, status: number, 
   return problem
 })
 
-/** A run that has failed after its first step. */
+/** A run that failed after its first step. */
 const broken = Effect.fnUntraced(function*(url: string) {
   const failed = yield* post(`${url}/agents/flaky`, { name: "a" })
   assert.strictEqual(failed.status, 500)
   return failed.headers.get("x-run-id") ?? ""
 })
 
-describe("Starting later and in line, over REST", () => {
-  it.live("admits now and starts at the time, in either notation", () =>
+describe("Delayed and queued starts over REST", () => {
+  it.live("admits a run now and starts it at the given time, in either notation", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       for (const toText of [String, (millis: number) => new Date(millis).toISOString()]) {
@@ -53,11 +53,11 @@ describe("Starting later and in line, over REST", () => {
         assert.deepStrictEqual((yield* until(url, run.runId, "completed")).output, { slept: 0 })
         assert.isAtLeast(Date.now(), at)
       }
-      const past = yield* post(`${url}/agents/nap/runs?startAt=1`, { millis: 0 })
-      yield* until(url, (yield* as(Run)(past)).runId, "completed")
+      const earlier = yield* post(`${url}/agents/nap/runs?startAt=1`, { millis: 0 })
+      yield* until(url, (yield* as(Run)(earlier)).runId, "completed")
     }).pipe(Effect.scoped))
 
-  it.live("refuses what is no time, no priority, or a time where the caller would wait for it", () =>
+  it.live("refuses an invalid time or priority, and a start time on a call that waits", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const wrong = [
@@ -76,7 +76,7 @@ describe("Starting later and in line, over REST", () => {
       assert.deepStrictEqual((yield* as(RunPage)(yield* get(`${url}/runs`))).items, [])
     }).pipe(Effect.scoped))
 
-  it.live("lets the higher priority go first", () =>
+  it.live("starts the run with the higher priority first", () =>
     Effect.gen(function*() {
       const { url, world } = yield* start
       const ids: Array<string> = []
@@ -92,7 +92,7 @@ describe("Starting later and in line, over REST", () => {
 })
 
 describe("Waiting runs over REST", () => {
-  it.live("a sleeping run is 202 with what it waits for and until when", () =>
+  it.live("answer 202 with the reason and the end of their sleep", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const response = yield* post(`${url}/agents/nap`, { millis: 300 })
@@ -104,7 +104,7 @@ describe("Waiting runs over REST", () => {
       yield* until(url, run.runId, "completed")
     }).pipe(Effect.scoped))
 
-  it.live("a child names its parent, and is found by it", () =>
+  it.live("name their parent and are listed by it", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const { runId } = yield* as(Run)(yield* post(`${url}/agents/boss/runs`, { millis: 100 }))
@@ -114,7 +114,7 @@ describe("Waiting runs over REST", () => {
       assert.deepStrictEqual(items.map(({ parentRunId, rootRunId }) => [parentRunId, rootRunId]), [[runId, runId]])
     }).pipe(Effect.scoped))
 
-  it.live("a thread that is busy is 409, and says with which run", () =>
+  it.live("make a start on their thread 409, which names the run", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const thread = { "x-thread-id": "t" }
@@ -125,7 +125,7 @@ describe("Waiting runs over REST", () => {
 })
 
 describe("Forks over REST", () => {
-  it.live("a retry goes on after the last step, and there is one of it however often it is asked for", () =>
+  it.live("a retry continues after the last step, and repeated requests return the same retry", () =>
     Effect.gen(function*() {
       const { url, world } = yield* start
       const runId = yield* broken(url)
@@ -147,7 +147,7 @@ describe("Forks over REST", () => {
       yield* refused(yield* post(`${url}/runs/${retried}/retry`), 409, "RunFinished")
     }).pipe(Effect.scoped))
 
-  it.live("a fork goes on after the event that it names", () =>
+  it.live("a fork continues after the event that it names", () =>
     Effect.gen(function*() {
       const { url, world } = yield* start
       const runId = yield* broken(url)
@@ -170,7 +170,7 @@ describe("Forks over REST", () => {
       assert.strictEqual(one?.runId, two?.runId)
     }).pipe(Effect.scoped))
 
-  it.live("refuses what cannot be forked", () =>
+  it.live("a run that cannot be forked is refused", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const runId = yield* broken(url)
@@ -186,7 +186,7 @@ describe("Forks over REST", () => {
 })
 
 describe("Durable runs over WebSocket", () => {
-  it.live("start later, sleep and go on, on one stream", () =>
+  it.live("start later, sleep and resume on one stream", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const socket = yield* connect(url)
@@ -224,7 +224,7 @@ describe("Durable runs over WebSocket", () => {
       assert.strictEqual(Object((yield* socket.frame("error", "not"))["problem"]).title, "RunFinished")
     }).pipe(Effect.scoped))
 
-  it.live("resumes a run; one that sleeps goes back to sleep until its time", () =>
+  it.live("resumes a run; a sleeping run sleeps again until its time", () =>
     Effect.gen(function*() {
       const { url } = yield* start
       const { runId } = yield* as(Run)(yield* post(`${url}/agents/nap`, { millis: 3_600_000 }))
@@ -256,7 +256,7 @@ describe("The typed client", () => {
       assert.strictEqual(none.reason._tag, "InvalidCursor")
     }).pipe(Effect.scoped))
 
-  it.live("a stream ends where its run goes to sleep, and a call says so", () =>
+  it.live("a stream ends when its run sleeps, and a call fails with the reason", () =>
     Effect.gen(function*() {
       const { client } = yield* startWithClient
       const events = yield* Stream.runCollect(client.agents.nap.stream({ millis: 3_600_000 }))
@@ -266,7 +266,7 @@ describe("The typed client", () => {
       assert.deepStrictEqual([paused.run.waitsFor, paused.interrupts], ["timer", []])
     }).pipe(Effect.scoped))
 
-  it.live("a busy thread is a typed reason", () =>
+  it.live("a start on a busy thread fails with a typed reason", () =>
     Effect.gen(function*() {
       const { client } = yield* startWithClient
       yield* client.agents.single.start({}, { threadId: "t" })

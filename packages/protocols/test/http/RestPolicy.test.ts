@@ -34,7 +34,7 @@ const call = (url: string, [method, path]: readonly ["GET" | "POST", string], he
   method === "GET" ? get(url + path, headers) : post(url + path, "{ no json", headers)
 
 describe("REST policy", () => {
-  it.live("knows nobody without credentials, whatever they send", () =>
+  it.live("refuses every request without credentials", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth: people })
       for (const route of routes) {
@@ -65,7 +65,7 @@ describe("REST policy", () => {
       assert.strictEqual((yield* get(`${url}/agents`, { authorization: "Bearer key-of-ann" })).status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("shows nobody's run to others of the tenant or outside of it", () =>
+  it.live("hides a run from other callers and other tenants", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth: people })
       const run = yield* as(Suspended)(yield* post(`${url}/agents/two`, {}, by("ann")))
@@ -103,7 +103,7 @@ describe("REST policy", () => {
       assert.include(events, "\"by\":\"cleo\"")
     }).pipe(Effect.scoped))
 
-  it.live("keeps one key of two callers apart", () =>
+  it.live("keeps equal idempotency keys of two callers apart", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth: people })
       const ids = yield* Effect.forEach(["ann", "ben", "dan"], (who) =>
@@ -115,7 +115,7 @@ describe("REST policy", () => {
       assert.isTrue(ids.every((id) => id.startsWith("200")))
     }).pipe(Effect.scoped))
 
-  it.live("asks for every scope of an agent and names the rule", () =>
+  it.live("requires every scope of an agent and names the rule", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth: people })
       for (const path of ["/agents/vault", "/agents/vault/stream", "/agents/vault/runs"]) {
@@ -135,7 +135,7 @@ describe("REST policy", () => {
       assert.deepStrictEqual((yield* as(RunPage)(yield* get(`${url}/runs`, by("ann")))).items, [])
     }).pipe(Effect.scoped))
 
-  it.live("limits how often, for each caller and target", () =>
+  it.live("limits the rate for each caller and target", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({
         auth: people,
@@ -154,7 +154,7 @@ describe("REST policy", () => {
       assert.strictEqual((yield* as(RunPage)(yield* get(`${url}/runs?kind=tool`, by("ann")))).items.length, 3)
     }).pipe(Effect.scoped))
 
-  it.live("labels every answer with the trace it belongs to", () =>
+  it.live("names the trace in every answer", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab({ auth: people })
       const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -184,7 +184,7 @@ describe("REST policy", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("keeps a run's own journal to the caller's decisions", () =>
+  it.live("hides the scopes of a caller from the run's journal", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* as(Run)(yield* post(`${url}/agents/two`, {}))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { as, follow, get, isWhole, json, post, Problem, raw, Run, start, Suspended, text } from "./rest.ts"
 
-/** The server still works, and what it did before is still whole. */
+/** The server still works, and a new run has a complete journal. */
 const alive = Effect.fnUntraced(function*(url: string) {
   const response = yield* post(`${url}/agents/support`, { question: "Where is order 1042?" })
   assert.strictEqual(response.status, 200)
@@ -60,7 +60,7 @@ describe("REST refuses", () => {
     }
   }
 
-  it.live("says where a payload does not fit, all at once", () =>
+  it.live("a payload that does not fit, with all its issues at once", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const problem = yield* refused(
@@ -74,7 +74,7 @@ describe("REST refuses", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("a key or a thread whose name no store takes", () =>
+  it.live("idempotency keys and threads with U+0000", () =>
     Effect.gen(function*() {
       const url = yield* start()
       for (const [header, target] of [["idempotency-key", "idempotencyKey"], ["x-thread-id", "threadId"]] as const) {
@@ -85,7 +85,7 @@ describe("REST refuses", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("what is not declared or not there", () =>
+  it.live("undeclared targets and unknown runs", () =>
     Effect.gen(function*() {
       const url = yield* start()
       yield* refused(yield* post(`${url}/agents/nobody`, {}), 404, "NotDeclared")
@@ -120,7 +120,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("paths and methods that are not served", () =>
+  it.live("paths and methods without a route", () =>
     Effect.gen(function*() {
       const url = yield* start()
       yield* refused(yield* get(`${url}/nothing`), 404, "NoSuchRoute")
@@ -144,7 +144,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("a body of more than one MiB, announced or not", () =>
+  it.live("a body over 1 MiB, with and without Content-Length", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const big = JSON.stringify({ question: "x".repeat(1_048_577) })
@@ -155,7 +155,7 @@ describe("REST refuses", () => {
         }
       })
       const init = { method: "POST", body: chunks, duplex: "half" }
-      // A server that answers before it has read everything may also just hang up.
+      // The server may also close the connection before it has read the whole body.
       const endless = yield* Effect.promise(() =>
         fetch(`${url}/agents/support`, init).then((response) => response.status, () => 413)
       )
@@ -165,7 +165,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("a body that is encoded", () =>
+  it.live("a body with a content encoding", () =>
     Effect.gen(function*() {
       const url = yield* start()
       for (const encoding of ["gzip", "br", "identity, gzip", "x"]) {
@@ -181,7 +181,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("resource parameters that lead elsewhere", () =>
+  it.live("resource parameters that name another path", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const attempts = [
@@ -212,7 +212,7 @@ describe("REST refuses", () => {
         if (expected === 404) assert.strictEqual(answer.headers["content-type"], "application/problem+json", attempt)
         assert.notInclude(answer.body, "root:")
       }
-      // Decoded once: what the handler sees is text, and no path.
+      // Decoded once: the handler gets text, not a path.
       const twice = yield* raw(url, "/resources/handbook/%252e%252e%252fetc")
       assert.deepInclude(JSON.parse(twice.body), { error: { _tag: "PageNotFound", topic: "%2e%2e%2fetc" } })
       const once = yield* raw(url, "/resources/handbook/%72eturns")
@@ -220,7 +220,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("cursors that are no event number of the run", () =>
+  it.live("cursors that are not an event number of the run", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const response = yield* post(`${url}/agents/echo`, { text: "a b" })
@@ -233,7 +233,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("filters that say nothing", () =>
+  it.live("invalid and unknown filters", () =>
     Effect.gen(function*() {
       const url = yield* start()
       for (
@@ -274,7 +274,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("decisions and reasons that are none", () =>
+  it.live("invalid decisions and reasons", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const run = yield* as(Suspended)(yield* post(`${url}/agents/support`, { question: "refund 1042" }))
@@ -298,7 +298,7 @@ describe("REST refuses", () => {
       yield* alive(url)
     }).pipe(Effect.scoped))
 
-  it.live("prompt parameters that do not fit", () =>
+  it.live("invalid prompt parameters", () =>
     Effect.gen(function*() {
       const url = yield* start()
       yield* refused(yield* post(`${url}/prompts/triage`, "{"), 400, "BadBody")
@@ -307,7 +307,7 @@ describe("REST refuses", () => {
       yield* refused(yield* post(`${url}/prompts/triage`, { severity: "low", x: 1 }), 400, "InvalidPayload")
     }).pipe(Effect.scoped))
 
-  it.live("to say more than a defect's trace id", () =>
+  it.live("to reveal more of a defect than its trace id", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const response = yield* post(`${url}/agents/support`, { question: "crash" })

@@ -41,7 +41,7 @@ describe("REST idempotency", () => {
       assert.strictEqual((yield* as(RunPage)(yield* get(`${url}/runs`))).items.length, 1)
     }).pipe(Effect.scoped))
 
-  it.live("does not mind the order of fields, but another payload is a conflict", () =>
+  it.live("ignores the order of fields, and refuses another payload as a conflict", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const key = { "idempotency-key": "k2" }
@@ -57,7 +57,7 @@ describe("REST idempotency", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("belongs to one agent; an empty key is no key", () =>
+  it.live("is per agent; an empty key is no key", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const key = { "idempotency-key": "k3" }
@@ -88,7 +88,7 @@ describe("REST idempotency", () => {
 })
 
 describe("REST cancel", () => {
-  it.live("ends a running run, and says so to who waits and who follows", () =>
+  it.live("ends a running run for its waiting caller and its followers", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* as(Run)(yield* post(`${url}/agents/stay/runs`, {}))
@@ -114,7 +114,7 @@ describe("REST cancel", () => {
       assert.strictEqual((yield* as(Problem)(answer)).title, "RunCancelled")
     }).pipe(Effect.scoped))
 
-  it.live("ends a suspended run, whose interrupt can then not be answered", () =>
+  it.live("ends a suspended run, whose interrupt then refuses answers", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const { answerUrl, runId } = yield* refund(url)
@@ -127,7 +127,7 @@ describe("REST cancel", () => {
       assert.deepStrictEqual(typesOf(events).slice(-2), ["run_suspended", "run_cancelled"])
     }).pipe(Effect.scoped))
 
-  it.live("leaves a finished run as it is, and 20 cancels at once are one", () =>
+  it.live("leaves a finished run unchanged, and 20 concurrent cancels are one", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const runId = (yield* post(`${url}/agents/echo`, { text: "a" })).headers.get("x-run-id") ?? ""
@@ -145,7 +145,7 @@ describe("REST cancel", () => {
       assert.strictEqual(events.filter((event) => event.type === "run_cancelled").length, 1)
     }).pipe(Effect.scoped))
 
-  it.live("is never lost on a run that pauses at the same moment", () =>
+  it.live("is never lost on a run that is suspended at the same moment", () =>
     Effect.gen(function*() {
       const url = yield* start()
       yield* Effect.forEach(
@@ -161,7 +161,7 @@ describe("REST cancel", () => {
 })
 
 describe("REST decisions", () => {
-  it.live("pauses with 202 and what it waits for", () =>
+  it.live("suspend with 202 and the open interrupt", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const response = yield* post(`${url}/agents/support`, { question: "refund 1042" })
@@ -179,7 +179,7 @@ describe("REST decisions", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("shows one decision, before and after", () =>
+  it.live("are readable one by one, before and after", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const { answerUrl, runId } = yield* refund(url)
@@ -192,7 +192,7 @@ describe("REST decisions", () => {
       assert.notStrictEqual(resolved["state"], "open")
     }).pipe(Effect.scoped))
 
-  it.live("takes the same answer of the same person again, and no other", () =>
+  it.live("accept a repeated answer of the same caller, and no other", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const { answerUrl, runId } = yield* refund(url)
@@ -212,7 +212,7 @@ describe("REST decisions", () => {
       assert.deepInclude(finished, { state: "completed", attempt: 2 })
     }).pipe(Effect.scoped))
 
-  it.live("has one winner among 100 answers", () =>
+  it.live("have one winner among 100 answers", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const { answerUrl, runId } = yield* refund(url)
@@ -234,13 +234,13 @@ describe("REST decisions", () => {
       assert.strictEqual(run.attempt, 2)
       const value = Schema.decodeUnknownSync(Schema.Struct({ value: Schema.Boolean }))(resolved[0]?.data).value
       assert.deepInclude(run.output, { answer: value ? "refunded" : "not refunded" })
-      // Who said the same as the winner was not too late, everybody else was.
+      // An answer equal to the winner's is accepted, every other is refused.
       for (const [index, answer] of answers.entries()) {
         assert.strictEqual(answer.status === 409, (index % 2 === 0) !== value, String(answer.status))
       }
     }).pipe(Effect.scoped))
 
-  it.live("has one winner among answers and cancels", () =>
+  it.live("have one winner among answers and cancels", () =>
     Effect.gen(function*() {
       const url = yield* start()
       yield* Effect.forEach(
@@ -280,7 +280,7 @@ describe("REST decisions", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("goes on by itself after the last of several, and resume has nothing to do before", () =>
+  it.live("resume the run after the last of several, and an earlier resume does nothing", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const answer = Effect.fnUntraced(function*(runId: string, value: string) {
@@ -307,7 +307,7 @@ describe("REST decisions", () => {
       ])
     }).pipe(Effect.scoped))
 
-  it.live("shows a running run as it is when it is asked to resume", () =>
+  it.live("leave a running run unchanged on resume", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* as(Run)(yield* post(`${url}/agents/stay/runs`, {}))
@@ -318,7 +318,7 @@ describe("REST decisions", () => {
 })
 
 describe("REST lists", () => {
-  it.live("pages over 120 runs without gap or duplicate while new ones start", () =>
+  it.live("page over 120 runs without gap or duplicate while new ones start", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const ids = yield* Effect.forEach(
@@ -348,7 +348,7 @@ describe("REST lists", () => {
       assert.strictEqual(tools.items.length, 60)
     }).pipe(Effect.scoped))
 
-  it.live("groups by thread and pages events as JSON", () =>
+  it.live("group by thread, and page events as JSON", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const response = yield* post(`${url}/agents/count`, { tokens: 1_200, pause: 400 }, { "x-thread-id": "t1" })

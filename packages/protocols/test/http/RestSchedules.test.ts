@@ -53,7 +53,7 @@ const refused = Effect.fnUntraced(function*(response: Response, status: number, 
 })
 
 describe("Schedules over REST", () => {
-  it.live("are listed with what is next, and start runs by themselves", () =>
+  it.live("are listed with their next time, and start runs at it", () =>
     Effect.gen(function*() {
       const url = yield* start
       const { items } = yield* as(Page)(yield* get(`${url}/schedules`, by("olga")))
@@ -79,7 +79,7 @@ describe("Schedules over REST", () => {
       assert.strictEqual(runs[0]?.output, "of a second")
     }).pipe(Effect.scoped))
 
-  it.live("run now, once for a key, and pause and go on", () =>
+  it.live("run now, once per key, and pause and resume", () =>
     Effect.gen(function*() {
       const url = yield* start
       const key = { ...by("olga"), "idempotency-key": "now" }
@@ -100,7 +100,7 @@ describe("Schedules over REST", () => {
       assert.isNumber(going["next"])
     }).pipe(Effect.scoped))
 
-  it.live("are for those who may, in their tenant", () =>
+  it.live("need their scope, and belong to a tenant", () =>
     Effect.gen(function*() {
       const url = yield* start
       yield* refused(yield* get(`${url}/schedules`), 401, "Unauthenticated")

@@ -11,7 +11,7 @@ const count = (url: string, payload: { readonly tokens: number; readonly pause?:
   Effect.flatMap(post(`${url}/agents/count/runs`, payload), as(Run))
 
 setFlagsFromString("--expose_gc")
-/** What is left after everything that can go has gone. */
+/** The memory in use after a garbage collection. */
 const usedMemory = Effect.gen(function*() {
   for (let turn = 0; turn < 5; turn++) {
     runInNewContext("gc")()
@@ -20,7 +20,7 @@ const usedMemory = Effect.gen(function*() {
   return process.memoryUsage()
 })
 
-/** Reads a body as it comes. */
+/** Reads a body chunk by chunk. */
 const reading = (response: Response) => {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
   return {
@@ -33,7 +33,7 @@ const reading = (response: Response) => {
 }
 
 describe("REST events", () => {
-  it.live("resumes from every event with exactly the rest", () =>
+  it.live("resume after any event with exactly the rest", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* count(url, { tokens: 60, pause: 5 })
@@ -64,7 +64,7 @@ describe("REST events", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.live("prefers the header, which a client that reconnects sends, to the query it started with", () =>
+  it.live("prefer the Last-Event-ID header to the query", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* count(url, { tokens: 5 })
@@ -73,7 +73,7 @@ describe("REST events", () => {
       assert.deepStrictEqual(frames(yield* text(response)).map(({ id }) => id), [6, 7])
     }).pipe(Effect.scoped))
 
-  it.live("reaches 40 followers that join at any moment of a run of 2,000 tokens, whole", () =>
+  it.live("reach 40 followers that join at any moment of a run of 2,000 tokens, complete", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* count(url, { tokens: 2_000, pause: 20 })
@@ -96,7 +96,7 @@ describe("REST events", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("survives clients that go away mid-stream", () =>
+  it.live("survive clients that disconnect mid-stream", () =>
     Effect.gen(function*() {
       const { runtime, url } = yield* startLab()
       const responses = yield* Effect.forEach(
@@ -119,7 +119,7 @@ describe("REST events", () => {
       assert.isTrue(yield* runtime.ready)
     }).pipe(Effect.scoped))
 
-  it.live("survives a caller that goes away while it waits for an answer", () =>
+  it.live("survive a caller that disconnects while it waits for an answer", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       for (let turn = 0; turn < 20; turn++) {
@@ -137,7 +137,7 @@ describe("REST events", () => {
       for (const end of ends) assert.strictEqual(end.status, 200)
     }).pipe(Effect.scoped))
 
-  it.live("does not wait for a subscriber that never reads, nor keep what it does not read", () =>
+  it.live("do not wait for a follower that never reads, nor keep its unread events", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const { hostname, port } = new URL(url)
@@ -160,7 +160,7 @@ describe("REST events", () => {
       )
       assert.strictEqual(idle.length, 20)
       yield* until(url, run.runId, "completed")
-      // The journal itself is 40 MB of text; what waits for readers are buffers.
+      // The journal itself is 40 MB of text; only buffers wait for readers.
       const after = yield* usedMemory
       assert.isBelow(after.external - before.external, 40_000_000)
       assert.isBelow(after.heapUsed - before.heapUsed, 300_000_000)
@@ -168,7 +168,7 @@ describe("REST events", () => {
       assert.strictEqual(events.length, 4_002)
     }).pipe(Effect.scoped))
 
-  it.effect("sends a comment every 15 seconds when nothing happens", () =>
+  it.effect("contain a comment every 15 seconds without events", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* Effect.flatMap(post(`${url}/agents/stay/runs`, {}), as(Run))
@@ -182,7 +182,7 @@ describe("REST events", () => {
       yield* reader.leave
     }).pipe(Effect.scoped))
 
-  it.live("tells followers to come back when the server goes away, and starts nothing more", () =>
+  it.live("tell followers to reconnect when the server shuts down, which refuses new runs", () =>
     Effect.gen(function*() {
       const { runtime, url } = yield* startLab()
       const run = yield* Effect.flatMap(post(`${url}/agents/stay/runs`, {}), as(Run))
@@ -206,12 +206,12 @@ describe("REST events", () => {
         assert.strictEqual((yield* as(Problem)(refused)).title, "ShuttingDown")
       }
       assert.strictEqual((yield* post(`${url}/tools/ping`)).status, 503)
-      // What is there can still be looked at and ended.
+      // Existing runs can still be read and cancelled.
       assert.strictEqual((yield* text(yield* get(`${url}/runs/${run.runId}/events`))).endsWith("retry: 1000\n\n"), true)
       assert.strictEqual((yield* as(Run)(yield* post(`${url}/runs/${run.runId}/cancel`))).state, "cancelled")
     }).pipe(Effect.scoped))
 
-  it.live("stays open over a pause when followed, and ends there when started", () =>
+  it.live("stay open over a pause for a follower, and end there for the stream of a start", () =>
     Effect.gen(function*() {
       const url = yield* start()
       const started = yield* post(`${url}/agents/support/stream`, { question: "refund 1042" })

@@ -40,7 +40,7 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(socket.seqs("later"), [3])
     }).pipe(Effect.scoped))
 
-  it.live("answers an interrupt and goes on following", () =>
+  it.live("answers an interrupt and continues to follow", () =>
     Effect.gen(function*() {
       const socket = yield* connect(yield* start)
       socket.send({ id: "a", op: "start", agent: "support", payload: { question: "refund order 1042" } })
@@ -57,7 +57,7 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(seqs, seqs.map((_, index) => index + 1))
     }).pipe(Effect.scoped))
 
-  it.live("cancels, and lets other frames pass meanwhile", () =>
+  it.live("cancels a run, and handles other frames meanwhile", () =>
     Effect.gen(function*() {
       const socket = yield* connect(yield* start)
       socket.send({ id: "a", op: "start", agent: "support", payload: { question: "wait" } })
@@ -69,7 +69,7 @@ describe("WebSocket", () => {
       assert.strictEqual((yield* socket.frame("end", "a"))["state"], "cancelled")
     }).pipe(Effect.scoped))
 
-  it.live("stops following when asked to", () =>
+  it.live("stops following on unfollow", () =>
     Effect.gen(function*() {
       const socket = yield* connect(yield* start)
       socket.send({ id: "a", op: "start", agent: "support", payload: { question: "wait" } })
@@ -83,7 +83,7 @@ describe("WebSocket", () => {
       assert.isFalse(socket.frames.some((frame) => frame.id === "a" && frame.type === "end"))
     }).pipe(Effect.scoped))
 
-  it.live("a client that vanishes ends nothing", () =>
+  it.live("a disconnected client ends no run", () =>
     Effect.gen(function*() {
       const url = yield* start
       const runId = yield* Effect.scoped(Effect.gen(function*() {
@@ -97,7 +97,7 @@ describe("WebSocket", () => {
       assert.deepInclude(Object((yield* socket.frame("result", "b"))["run"]), { state: "running" })
     }).pipe(Effect.scoped))
 
-  it.live("answers what is no frame, and lives on", () =>
+  it.live("answers an invalid frame with an error and stays open", () =>
     Effect.gen(function*() {
       const socket = yield* connect(yield* start)
       socket.ws.send("{")
@@ -127,7 +127,7 @@ describe("WebSocket", () => {
       assert.strictEqual(socket.frames.filter((frame) => frame.type === "error").length, 7)
     }).pipe(Effect.scoped))
 
-  it.live("follows 64 runs and no more", () =>
+  it.live("refuses to follow a 65th run", () =>
     Effect.gen(function*() {
       const socket = yield* connect(yield* start)
       for (let index = 0; index <= 64; index++) {
@@ -140,7 +140,7 @@ describe("WebSocket", () => {
       yield* socket.frame("end", "on")
     }).pipe(Effect.scoped))
 
-  it.live("the same key attaches to the same run", () =>
+  it.live("a repeated key attaches to the same run", () =>
     Effect.gen(function*() {
       const socket = yield* connect(yield* start)
       const frame = { op: "start", agent: "echo", payload: { text: "once" }, idempotencyKey: "k" } as const
@@ -152,7 +152,7 @@ describe("WebSocket", () => {
       assert.deepStrictEqual(socket.seqs("b"), socket.seqs("a"))
     }).pipe(Effect.scoped))
 
-  it.live("refuses strangers and other sites before upgrading", () =>
+  it.live("refuses unknown callers and other sites before the upgrade", () =>
     Effect.gen(function*() {
       const open = yield* start
       const evil = yield* Effect.flip(connect(open, { origin: "https://evil.example" }))
@@ -176,7 +176,7 @@ describe("WebSocket", () => {
       yield* ada.frame("end", "a")
     }).pipe(Effect.scoped))
 
-  it.live("says that the server goes away, to followers at once and to others soon", () =>
+  it.live("announces a shutdown, to followers at once and to others within a second", () =>
     Effect.gen(function*() {
       const context = yield* Layer.build(layerRuntime())
       const runtime = yield* Effect.provideContext(Runtime.Runtime, context)
@@ -191,7 +191,7 @@ describe("WebSocket", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("says so too when the server is stopped without a word before", () =>
+  it.live("announces a shutdown when the scope closes without a drain", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const socket = yield* connect(yield* Scope.provide(start, scope))

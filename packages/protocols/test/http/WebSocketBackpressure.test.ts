@@ -30,7 +30,7 @@ const FloodRuntime = Runtime.layer(App.make("floods", { version: "1.0.0", agents
 )
 
 describe("A client that never reads", () => {
-  it.live("costs a bounded buffer, is sent away, and has missed nothing when it comes back", () =>
+  it.live("costs a bounded buffer, is disconnected, and misses no event when it reconnects", () =>
     Effect.gen(function*() {
       const sockets = new Set<Socket>()
       const context = yield* Layer.build(FloodRuntime)

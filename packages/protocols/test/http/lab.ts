@@ -18,13 +18,13 @@ import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
 
-/** Says 0, 1, 2, … and lets others run after every `pause` of them. */
+/** Emits 0, 1, 2, … and yields to other fibers after every `pause` of them. */
 export class Count extends Agent.make("count", {
   description: "Counts",
   payload: { tokens: Schema.Int, pause: Schema.optionalKey(Schema.Int), filler: Schema.optionalKey(Schema.Int) }
 }) {}
 
-/** Says one token and then waits for two decisions, one after the other. */
+/** Emits one token and then waits for two decisions, one after the other. */
 export class Two extends Agent.make("two", { description: "Asks twice", payload: {}, success: Schema.String }) {}
 
 export class Vault
@@ -80,7 +80,7 @@ const Handlers = Layer.mergeAll(
   Rules.toLayer(() => Effect.succeed(["be kind"]))
 )
 
-/** The lab over REST, with its runtime at hand. */
+/** The lab over REST, with its runtime. */
 export const startLab = Effect.fnUntraced(function*(options: {
   readonly auth?: Layer.Layer<Auth.Auth>
   readonly limit?: Layer.Layer<RateLimit.RateLimit>
@@ -106,7 +106,7 @@ const person = (id: string, tenant: string, scopes: ReadonlyArray<string> = []) 
   principal: new Principal.Principal({ id, tenant, scopes, roles: [], claims: {} })
 })
 
-/** Ann and Ben share a tenant, Cleo sees all of it, Dan is elsewhere. */
+/** Ann and Ben share a tenant, Cleo sees all runs of it, Dan is in another tenant. */
 export const people = Auth.layerKeys([
   person("ann", "acme"),
   person("ben", "acme", ["vault:open"]),

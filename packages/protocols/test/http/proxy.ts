@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { connect, createServer, type Socket } from "node:net"
 
-/** What each connection in turn lets through of the response, in bytes; after the last one, everything. */
+/** The number of bytes of the response that each connection lets through; later connections let everything through. */
 export const cuttingProxy = (target: string, cuts: ReadonlyArray<number>) =>
   Effect.gen(function*() {
     const to = new URL(target)

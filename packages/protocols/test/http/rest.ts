@@ -27,7 +27,7 @@ export const json = (response: Response): Effect.Effect<Record<string, unknown>>
 
 export const text = (response: Response) => Effect.promise(() => response.text())
 
-/** Reads an answer that should have a shape. */
+/** Decodes the body of an answer. */
 export const as = <S extends Schema.ConstraintCodec<unknown, unknown>>(schema: S) => (response: Response) =>
   Effect.flatMap(json(response), (body) => Effect.orDie(Schema.decodeUnknownEffect(schema)(body)))
 
@@ -69,7 +69,7 @@ export const frames = (body: string) =>
     return { id: Number(field("id")), event: field("event"), data: decodeEvent(field("data")) }
   })
 
-/** The journal of a run over SSE, from a place to its end. */
+/** The journal of a run over SSE, after an event to its end. */
 export const follow = (url: string, runId: string, after = 0) =>
   Effect.map(
     Effect.flatMap(get(`${url}/runs/${runId}/events`, { "last-event-id": String(after) }), text),
@@ -92,7 +92,7 @@ export interface Raw {
   readonly body: string
 }
 
-/** A request whose path reaches the server as it is: `fetch` tidies it. */
+/** A request whose path is sent unchanged, unlike that of `fetch`. */
 export const raw = (url: string, path: string, options: { method?: string; body?: string; headers?: Headers } = {}) =>
   Effect.callback<Raw>((resume) => {
     const { hostname, port } = new URL(url)
@@ -112,6 +112,6 @@ export const raw = (url: string, path: string, options: { method?: string; body?
     request.end(body)
   })
 
-/** Whether a run's journal is whole: numbered from 1, without gap or duplicate. */
+/** Whether a journal is complete: numbered from 1, without gap or duplicate. */
 export const isWhole = (events: ReadonlyArray<{ readonly seq: number }>) =>
   events.every((event, index) => event.seq === index + 1)

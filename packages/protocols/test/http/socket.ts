@@ -2,7 +2,7 @@ import { NodeWS } from "@effect/platform-node"
 import type { WebSocketRoute } from "@fastagentic/protocols/http"
 import { Effect } from "effect"
 
-/** Frames as a client sees them, before anything has been decoded. */
+/** Frames of the server, undecoded. */
 export type Frame = Record<string, unknown> & { readonly type: string; readonly id?: string }
 
 export class TestSocket {
@@ -69,7 +69,7 @@ export class TestSocket {
   }
 }
 
-/** Opens a WebSocket that is gone with its scope. */
+/** Opens a WebSocket that is closed with its scope. */
 export const connect = (url: string, headers: Record<string, string> = {}) =>
   Effect.acquireRelease(
     Effect.callback<TestSocket, { readonly status: number }>((resume) => {

@@ -22,7 +22,7 @@ import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
 import { headers, modern, type Reply, send } from "./wire.ts"
 
-/** Every shape that MCP treats in a way of its own. */
+/** Every kind of schema that MCP treats differently. */
 class Slow extends Agent.make("slow", { description: "Takes its time", payload: { text: Schema.String } }) {}
 
 class Hidden extends Agent.make("hidden", { description: "No tool", payload: {}, mcpTool: false }) {}
@@ -106,7 +106,7 @@ interface Schemas {
 }
 
 describe("McpCatalog", () => {
-  it.live("describes each shape as MCP can carry it", () =>
+  it.live("describes each schema in the form that MCP can carry", () =>
     Effect.gen(function*() {
       const { url } = yield* start()
       const schema = yield* Effect.promise(async (): Promise<Schemas> => (await fetch(`${url}/schema`)).json())
@@ -130,7 +130,7 @@ describe("McpCatalog", () => {
       }])
     }))
 
-  it.live("answers in text what is no object, and with bytes what is bytes", () =>
+  it.live("answers with text for a value that is not an object, and with bytes for bytes", () =>
     Effect.gen(function*() {
       const { url } = yield* start()
       const now = yield* send(url, "tools/call", { name: "now", arguments: {} })
@@ -154,7 +154,7 @@ describe("McpCatalog", () => {
       assert.deepInclude(completed.result, { completion: { values: ["old", "new"], total: 2, hasMore: false } })
     }))
 
-  it.live("refuses a cursor that it never gave out", () =>
+  it.live("refuses every cursor", () =>
     Effect.gen(function*() {
       const { url } = yield* start()
       const { error } = yield* send(url, "tools/list", { cursor: "x" })
@@ -186,7 +186,7 @@ describe("McpError", () => {
       assert.notInclude(JSON.stringify(result), "\"secret\"")
     }))
 
-  it.live("says when to come again", () =>
+  it.live("names the time of the next attempt", () =>
     Effect.gen(function*() {
       const { url } = yield* start({
         take: () => Effect.succeed([{ allowed: false, used: 1, resetMillis: 500 }])
@@ -202,7 +202,7 @@ describe("McpError", () => {
       })
     }))
 
-  it.live("keeps to itself what a store has to say", () =>
+  it.live("hides the cause of a failed store", () =>
     Effect.gen(function*() {
       const { url } = yield* start({
         take: () => Effect.fail(new RunError.StoreUnavailable({ operation: "x", cause: new Error("host secret") }))
@@ -213,7 +213,7 @@ describe("McpError", () => {
       assert.notInclude(JSON.stringify(error), "secret")
     }))
 
-  it.live("answers a waiting call when the server goes away, with the run that goes on", () =>
+  it.live("answers a waiting call with the continuing run when the server shuts down", () =>
     Effect.gen(function*() {
       const { runtime, url } = yield* start()
       const calling = fetch(url, {

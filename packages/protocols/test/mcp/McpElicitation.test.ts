@@ -11,7 +11,7 @@ const transports = ["HTTP", "stdio"] as const
 
 const cells = kinds.flatMap((kind) => transports.map((transport) => [kind, transport] as const))
 
-/** A client with a person in front of it, and where its server is over REST. */
+/** A client with a scripted user, and the REST address of its server. */
 const meet = Effect.fnUntraced(function*(
   kind: Kind,
   transport: (typeof transports)[number],
@@ -23,12 +23,12 @@ const meet = Effect.fnUntraced(function*(
     return { url, peer: yield* connect(kind, { _tag: "Http", url: `${url}/mcp`, headers: by(who) }, person) }
   }
   const peer = yield* connect(kind, { _tag: "Stdio", script, env: { KEY: `key-of-${who}` } }, person)
-  let told = ""
+  let printed = ""
   peer.stderr?.on("data", (chunk) => {
-    told += String(chunk)
+    printed += String(chunk)
   })
-  while (!/url \S+ /u.test(told)) yield* Effect.sleep("10 millis")
-  return { url: /url (\S+) /u.exec(told)?.[1] ?? "", peer }
+  while (!/url \S+ /u.test(printed)) yield* Effect.sleep("10 millis")
+  return { url: /url (\S+) /u.exec(printed)?.[1] ?? "", peer }
 })
 
 const rest = (url: string, who: string, path: string, body?: unknown) =>
@@ -38,7 +38,7 @@ const rest = (url: string, who: string, path: string, body?: unknown) =>
     return { status: response.status, headers: response.headers, body: await response.json() }
   })
 
-/** How a run has ended, once it has. */
+/** The final state of a run, once it has ended. */
 const end = Effect.fnUntraced(function*(url: string, runId: string) {
   while (true) {
     const { body } = yield* rest(url, "ann", `/runs/${runId}`)
@@ -49,7 +49,7 @@ const end = Effect.fnUntraced(function*(url: string, runId: string) {
 
 const args = { orderId: 1042, amount: 12.5 }
 
-/** Answers in turn, and keeps what was asked. */
+/** Gives the answers in turn, and keeps the questions. */
 const person = (...answers: ReadonlyArray<Awaited<ReturnType<Person>>>) => {
   const questions: Array<Question> = []
   const answer: Person = async (question) => {
@@ -60,7 +60,7 @@ const person = (...answers: ReadonlyArray<Awaited<ReturnType<Person>>>) => {
 }
 
 describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) => {
-  it.live("shows all there is to know, and approves", () =>
+  it.live("shows every detail, and approves", () =>
     Effect.gen(function*() {
       const { answer, questions } = person({ action: "accept", content: { decision: "approve", reason: "fine" } })
       const { peer, url } = yield* meet(kind, transport, answer)
@@ -78,7 +78,7 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       assert.deepInclude(body.items[0].resolution, { decision: "approve", by: "ann", reason: "fine" })
     }).pipe(Effect.scoped))
 
-  it.live("edits, and denies", () =>
+  it.live("edits arguments, and denies", () =>
     Effect.gen(function*() {
       const { answer } = person(
         { action: "accept", content: { decision: "edit", amount: 5 } },
@@ -98,7 +98,7 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       assert.deepInclude(JSON.parse(declined.text), { _tag: "ToolDenied", rule: "approval: ship" })
     }).pipe(Effect.scoped))
 
-  it.live("asks again for what does not fit, and for one thing after the other", () =>
+  it.live("asks again after an invalid answer, and asks several questions in turn", () =>
     Effect.gen(function*() {
       const parcel = { size: "large", count: 3, gift: true }
       const { answer, questions } = person(
@@ -119,11 +119,11 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
         },
         required: ["size", "count", "gift"]
       })
-      assert.strictEqual(second?.message, `That did not fit what is asked for.\n${first?.message}`)
+      assert.strictEqual(second?.message, `The last answer did not fit the form.\n${first?.message}`)
       assert.deepStrictEqual(third?.requestedSchema.properties, { value: { type: "boolean" } })
     }).pipe(Effect.scoped))
 
-  it.live("never takes a form without a decision for a yes, and leaves it open", () =>
+  it.live("leaves a question open when the form holds no decision", () =>
     Effect.gen(function*() {
       const { answer, questions } = person(...Array(20).fill({ action: "accept", content: {} }))
       const { peer, url } = yield* meet(kind, transport, answer)
@@ -134,7 +134,7 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       if (result !== undefined) assert.strictEqual(JSON.parse(result.text)._tag, "RunSuspended")
     }).pipe(Effect.scoped))
 
-  it.live("leaves open what is cancelled, and what it has no form or no right for", () =>
+  it.live("leaves a question open that is cancelled, has no form, or that the caller may not decide", () =>
     Effect.gen(function*() {
       const { answer, questions } = person()
       const { peer, url } = yield* meet(kind, transport, answer, "boss")
@@ -142,15 +142,15 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       assert.strictEqual(cancelled._tag, "RunSuspended")
       assert.strictEqual(questions.length, 1)
       for (const [name, payload] of [["deep", {}], ["pay", { amount: 3 }]] as const) {
-        const told = JSON.parse((yield* Effect.promise(() => peer.callTool(name, payload))).text)
-        assert.strictEqual(told._tag, "RunSuspended", name)
+        const result = JSON.parse((yield* Effect.promise(() => peer.callTool(name, payload))).text)
+        assert.strictEqual(result._tag, "RunSuspended", name)
       }
       assert.strictEqual(questions.length, 1)
       const { path } = cancelled.interrupts[0].answer
       assert.strictEqual((yield* rest(url, "boss", path, { decision: "approve" })).status, 202)
     }).pipe(Effect.scoped))
 
-  it.live("goes on with what somebody else has decided meanwhile", () =>
+  it.live("continues after another caller's decision", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<string>()
       const over = yield* Deferred.make<void>()
@@ -175,7 +175,7 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       })
     }).pipe(Effect.scoped))
 
-  it.live("waits on when the client gives up its call", () =>
+  it.live("keeps the run waiting when the client gives up its call", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<string>()
       const gone = new AbortController()
@@ -188,7 +188,7 @@ describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) 
       gone.abort()
       // In rounds no request is open now, and the client of 2.x never settles a call that it gives up between two.
       if (kind !== "client 2.x, 2026-07-28") assert.strictEqual(yield* Effect.promise(() => calling), "gone")
-      // Whatever the client has sent about it has been heard before this is answered.
+      // The server has handled the client's earlier messages before it answers this one.
       yield* Effect.promise(() => peer.listTools())
       const { body } = yield* rest(url, "ann", `/runs/${runId}/interrupts`)
       const approved = yield* rest(url, "ann", `/runs/${runId}/interrupts/${body.items[0].id}`, { decision: "approve" })
@@ -214,7 +214,7 @@ const initialize = Effect.fnUntraced(function*(url: string) {
   return { "mcp-session-id": response.headers.get("mcp-session-id") ?? "", "mcp-protocol-version": "2025-06-18" }
 })
 
-/** A call of 2025-06-18 up to the question on its stream, after which its reader goes away. */
+/** A call of 2025-06-18 up to the question on its stream, after which its reader disconnects. */
 const askedOnce = Effect.fnUntraced(function*(url: string, name: string, who: string) {
   const session = yield* initialize(url)
   return yield* Effect.promise(async () => {
@@ -252,7 +252,7 @@ const capable = (request: ReturnType<typeof modern>) => ({
 describe("A question", () => {
   const approve = { action: "accept", content: { decision: "approve" } }
 
-  it.live("of 2025-06-18 is answered after a broken stream and another start of the server, by who may", () =>
+  it.live("of 2025-06-18 is answered by a permitted caller after a broken stream and a restart of the server", () =>
     Effect.gen(function*() {
       const kept = yield* lasting
       const { question, session } = yield* Effect.scoped(
@@ -266,12 +266,12 @@ describe("A question", () => {
       assert.strictEqual((yield* answerTo(url, "nobody", session, question.id, approve)).status, 401)
       assert.strictEqual((yield* answerTo(url, "ann", session, question.id, approve)).status, 202)
       assert.deepInclude(yield* end(url, runId), { state: "completed", output: { orderId: 1042, refunded: 12.5 } })
-      // Who comes too late is told nothing else, and changes nothing.
+      // A late answer gets the same response and changes nothing.
       assert.strictEqual((yield* answerTo(url, "ann", session, question.id, { action: "decline" })).status, 202)
       assert.deepInclude(yield* end(url, runId), { state: "completed" })
     }).pipe(Effect.scoped))
 
-  it.live("of 2026-07-28 goes on after another start of the server, for its caller and its tool alone", () =>
+  it.live("of 2026-07-28 continues after a restart of the server, only for its caller and its tool", () =>
     Effect.gen(function*() {
       const kept = yield* lasting
       const post = (url: string, request: ReturnType<typeof modern>, who = "ann") =>
@@ -298,11 +298,11 @@ describe("A question", () => {
       for (const { error } of wrong) assert.strictEqual(error.code, -32602)
       const done = yield* post(url, round("refund", requestState))
       assert.deepStrictEqual(done.result.structuredContent, { orderId: 1042, refunded: 12.5 })
-      // The same answer once more has the same result, and nothing is done again.
+      // A repeated answer has the same result, and nothing runs twice.
       const twice = yield* post(url, round("refund", requestState))
       assert.deepStrictEqual(twice.result.structuredContent, done.result.structuredContent)
       assert.strictEqual((yield* rest(url, "ann", "/runs")).body.items.length, 1)
-      // A round without an answer is asked anew, one from a client that says that it cannot be asked is told.
+      // A round without an answer asks again; a client without the capability gets the pause as a result.
       const next = yield* post(url, call)
       const silent = modern("tools/call", { name: "refund", arguments: args, requestState: next.result.requestState })
       const repeated = yield* post(url, capable(silent))
@@ -311,7 +311,7 @@ describe("A question", () => {
       assert.include(result?.content?.[0]?.text, "RunSuspended")
     }).pipe(Effect.scoped))
 
-  it.live("is not for who has asked, and an answer of theirs is refused and written down", () =>
+  it.live("refuses and audits an answer of the run's own caller", () =>
     Effect.gen(function*() {
       const { audit, url } = yield* serveAsking(yield* lasting)
       const { session } = yield* askedOnce(url, "refund", "boss")
@@ -323,9 +323,9 @@ describe("A question", () => {
       assert.deepInclude(refused.error.data, { tag: "Forbidden", rule: "not the requester" })
       assert.strictEqual((yield* answerTo(url, "lead", session, answerId, approve)).status, 202)
       const trail = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 100 }))
-      const told = trail.filter(({ target }) => target.startsWith("interrupt/")).map((entry) =>
+      const entries = trail.filter(({ target }) => target.startsWith("interrupt/")).map((entry) =>
         [entry.principal, entry.action, entry.decision, entry.rule].join(" ").trim()
       )
-      assert.deepStrictEqual(told, ["lead approve allowed", "boss answer Forbidden not the requester"])
+      assert.deepStrictEqual(entries, ["lead approve allowed", "boss answer Forbidden not the requester"])
     }).pipe(Effect.scoped))
 })

@@ -10,7 +10,7 @@ import { headers, modern } from "./wire.ts"
 
 const caller = Caller.make("local")
 
-/** The fixture on a socket of its own, with its runtime at hand. */
+/** The fixture on its own socket, with its runtime. */
 const start = (auth?: Layer.Layer<Auth.Auth>, options: McpProtocol.Options = {}) =>
   Effect.orDie(Effect.gen(function*() {
     const context = yield* Layer.build(layerRuntime(auth))
@@ -57,7 +57,7 @@ const ping = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" })
 for (const kind of kinds) suite("McpProtocol", kind, server)
 
 describe("McpProtocol", () => {
-  it.live("asks for credentials before anything else", () =>
+  it.live("requires credentials before it reads a request", () =>
     Effect.gen(function*() {
       const { url } = yield* start(keys)
       for (const extra of [{}, { authorization: "Bearer wrong" }]) {
@@ -73,7 +73,7 @@ describe("McpProtocol", () => {
       assert.strictEqual(list.status, 401)
     }))
 
-  it.live("says the trace of every answer", () =>
+  it.live("names the trace in every answer", () =>
     Effect.gen(function*() {
       const { url } = yield* start(keys)
       const [outer, inner] = ["0af7651916cd43dd8448eb211c80319c", "4bf92f3577b34da6a3ce929d0e0e4736"]
@@ -105,7 +105,7 @@ describe("McpProtocol", () => {
         assert.strictEqual(headers.get("x-trace-id"), traceId)
         assert.match(headers.get("traceparent") ?? "", new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`, "u"))
       }
-      // Without one that was sent, the header and the error still agree.
+      // Without a sent trace, the header and the error still agree.
       const refused = yield* post(url, sent.body, { ...sent.headers, "x-api-key": "right" })
       assert.match(refused.headers.get("x-trace-id") ?? "", /^[0-9a-f]{32}$/u)
       assert.strictEqual(refused.body.error.data["traceId"], refused.headers.get("x-trace-id"))
@@ -121,7 +121,7 @@ describe("McpProtocol", () => {
       }))
   }
 
-  it.live("describes everything under /schema", () =>
+  it.live("describes all declarations under /schema", () =>
     Effect.gen(function*() {
       const { url } = yield* start(undefined, { path: "/tools/mcp" })
       const response = yield* Effect.promise(() => fetch(`${url}/schema`))
@@ -149,7 +149,7 @@ describe("McpProtocol", () => {
       assert.strictEqual(broken.body.error.code, -32700)
     }))
 
-  it.live("refuses pages and names that are not its own", () =>
+  it.live("refuses pages and host names of others", () =>
     Effect.gen(function*() {
       const { url } = yield* start(undefined, { hosts: ["agents.example"] })
       for (const origin of ["https://evil.example", "null", "not an origin"]) {
@@ -168,7 +168,7 @@ describe("McpProtocol", () => {
       assert.strictEqual(yield* withHost(`${url}/schema`, "localhost"), 200)
     }))
 
-  it.live("has no streams to open and no sessions to end", () =>
+  it.live("refuses GET and DELETE, because it has no streams and no sessions", () =>
     Effect.gen(function*() {
       const { url } = yield* start()
       for (const method of ["GET", "DELETE"]) {
@@ -210,7 +210,7 @@ describe("McpProtocol", () => {
       assert.isTrue(yield* becomes(statesOf(runtime), "running"))
     }))
 
-  it.live("leaves the run alone when the server goes away", () =>
+  it.live("leaves the run alone when the server shuts down", () =>
     Effect.gen(function*() {
       const context = yield* Layer.build(layerRuntime())
       const states = statesOf(Context.get(context, Runtime.Runtime))
@@ -229,7 +229,7 @@ describe("McpProtocol", () => {
       assert.deepStrictEqual(yield* states, ["running"])
     }).pipe(Effect.orDie))
 
-  it.live("cancels nobody else's call", () =>
+  it.live("cancels no call of another caller", () =>
     Effect.gen(function*() {
       const someone = new Principal.Principal({ id: "someone", tenant: "local", scopes: [], roles: [], claims: {} })
       const { runtime, url } = yield* start(Auth.layerKeys([

@@ -8,7 +8,7 @@ import { suite } from "./suite.ts"
 
 const script = fileURLToPath(new URL("stdioServer.ts", import.meta.url))
 
-/** The child says what becomes of its runs; identifiers of runs are in the order of their start. */
+/** The child reports the state of its runs; ids of runs are in the order of their start. */
 const server = Effect.sync(() => {
   const runs = new Map<string, string>()
   let heard = false
@@ -34,7 +34,7 @@ const server = Effect.sync(() => {
 
 for (const kind of kinds) suite("McpStdio", kind, server)
 
-/** A server process of its own, and what it has printed when it ends. */
+/** A server process, and its output when it ends. */
 const launch = (env: Record<string, string> = {}) => {
   const child = spawn(process.execPath, [script], { env: { PATH: process.env["PATH"], ...env } })
   const printed = { stdout: "", stderr: "" }
@@ -67,7 +67,7 @@ const answered = (printed: { readonly stdout: string }, id: number) =>
   })
 
 describe("McpStdio", () => {
-  it.live("survives lines that are no messages, prints nothing else, and ends with its input", () =>
+  it.live("survives invalid lines, prints only messages, and ends with its input", () =>
     Effect.gen(function*() {
       const { child, ended, printed } = launch()
       send(child, "not json", "{\"jsonrpc\":\"2.0\"}", "[]", initialize)
@@ -113,7 +113,7 @@ describe("McpStdio", () => {
       assert.isTrue(progress.every(({ _meta }) => _meta["fastagentic/runId"] === runId))
     }))
 
-  it.live("ends with its input also while a call waits", () =>
+  it.live("ends with its input while a call waits", () =>
     Effect.gen(function*() {
       const { child, ended, printed } = launch()
       send(child, initialize)
@@ -132,7 +132,7 @@ describe("McpStdio", () => {
       assert.strictEqual((yield* Effect.promise(() => ended)).code, 0)
     }))
 
-  it.live("serves nobody without the right credentials", () =>
+  it.live("does not start without valid credentials", () =>
     Effect.gen(function*() {
       const { child, ended } = launch({ KEY: "wrong" })
       send(child, initialize)

@@ -10,20 +10,20 @@ describe.each(kinds)("A call whose run waits: %s", (kind) => {
     ({ url }) => connect(kind, { _tag: "Http", url: `${url}/mcp` })
   )
 
-  it.live("waits on over a short sleep and another run", () =>
+  it.live("waits through a short sleep and a child run", () =>
     Effect.gen(function*() {
       const peer = yield* open
       const rested = yield* Effect.promise(() => peer.callTool("nap", { millis: 150 }))
       assert.deepStrictEqual([rested.isError, rested.structured], [false, { slept: 150 }])
       const messages: Array<string | undefined> = []
-      const told = yield* Effect.promise(() =>
+      const answer = yield* Effect.promise(() =>
         peer.callTool("boss", { millis: 150 }, { onprogress: ({ message }) => void messages.push(message) })
       )
-      assert.deepStrictEqual([told.isError, told.text], [false, "somebody slept 150"])
+      assert.deepStrictEqual([answer.isError, answer.text], [false, "somebody slept 150"])
       assert.include(messages, "waits for another run")
     }).pipe(Effect.scoped))
 
-  it.live("says where to find a run that sleeps for long, and leaves it alone", () =>
+  it.live("answers with the address of a run that sleeps for long, and leaves the run alone", () =>
     Effect.gen(function*() {
       const peer = yield* open
       const meta = { "fastagentic/idempotencyKey": "k" }

@@ -27,7 +27,7 @@ const Refund = Tool.make("refund", {
   needsApproval: true
 }).annotate(Policy.Approval, { risk: "high", rule: "refunds are looked at", expiresIn: "1 day" })
 
-/** Takes what no form can hold. */
+/** Has a payload that no form can hold. */
 const Ship = Tool.make("ship", {
   description: "Ships",
   parameters: Schema.Struct({ to: Schema.Struct({ city: Schema.String }) }),
@@ -51,10 +51,10 @@ const Parcel = Schema.Struct({
   note: Schema.optionalKey(Schema.String)
 })
 
-/** Asks for a parcel, then for a yes. */
+/** Asks for a parcel, then for a boolean. */
 class Pack extends Agent.make("pack", { description: "Packs", payload: {}, success: Schema.String }) {}
 
-/** Asks for what no form can hold. */
+/** Asks for a value that no form can hold. */
 class Deep extends Agent.make("deep", { description: "Asks much", payload: {}, success: Schema.String }) {}
 
 class Asking extends App.make("asking", { version: "1", agents: [Pack, Deep], tools: Tools }) {}
@@ -86,10 +86,10 @@ const people = Auth.layerKeys(
 
 export const by = (id: string) => ({ "x-api-key": `key-of-${id}` })
 
-/** What outlives a server. */
+/** The services that outlive a server. */
 export const lasting = Layer.build(Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory))
 
-/** The app over MCP and REST on a port, and its runtime at hand. */
+/** The app over MCP and REST on a port, with its runtime. */
 export const serveAsking = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>) {
   const context = yield* Layer.build(
     Runtime.layer(Asking, { grace: "100 millis" }).pipe(

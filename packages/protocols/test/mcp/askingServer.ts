@@ -1,4 +1,4 @@
-/** The app that asks, on standard input and output and on a port that it tells on standard error. */
+/** The app that asks, on standard input and output, and on a port that it prints on standard error. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Credentials } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"

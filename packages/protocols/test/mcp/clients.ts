@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import process from "node:process"
 import { Readable } from "node:stream"
 
-/** Where a client finds its server. */
+/** The address of a client's server. */
 export type Target =
   | { readonly _tag: "Http"; readonly url: string; readonly headers?: Record<string, string> }
   | { readonly _tag: "Stdio"; readonly script: string; readonly env?: Record<string, string> }
@@ -19,7 +19,7 @@ export interface CallOptions {
   readonly onprogress?: (progress: { progress: number; message?: string | undefined }) => void
 }
 
-/** What the tests do with either client. */
+/** The operations of a client in the tests. */
 export interface Peer {
   readonly protocolVersion: string | undefined
   readonly stderr: Readable | undefined
@@ -40,7 +40,7 @@ export interface CallResult {
   readonly meta: Record<string, unknown>
 }
 
-/** Each official client, in each way that it speaks to a server. */
+/** Each official client, in each of its protocol revisions. */
 export const kinds = ["sdk 1.x", "client 2.x, 2026-07-28", "client 2.x, 2025-11-25"] as const
 export type Kind = (typeof kinds)[number]
 
@@ -48,19 +48,19 @@ export const versionOf = (kind: Kind) => kind === "client 2.x, 2026-07-28" ? "20
 
 const info = { name: "test", version: "1.0.0" }
 
-/** What a client is asked. */
+/** A question to a client. */
 export interface Question {
   readonly message: string
   readonly requestedSchema: { readonly properties: Record<string, unknown>; readonly required?: ReadonlyArray<string> }
 }
 
-/** What the person in front of a client makes of a question; `signal` says that it is taken back. */
+/** The scripted user's answer to a question; `signal` aborts when the question is cancelled. */
 export type Person = (question: Question, signal: AbortSignal) => Promise<{
   readonly action: "accept" | "decline" | "cancel"
   readonly content?: Record<string, string | number | boolean>
 }>
 
-/** A client; with a person in front of it, it says that it can be asked. */
+/** A client; with a scripted user it declares the elicitation capability. */
 export const connect = (kind: Kind, target: Target, person?: Person) =>
   Effect.acquireRelease(
     Effect.promise(() => kind === "sdk 1.x" ? connect1(target, person) : connect2(kind, target, person)),

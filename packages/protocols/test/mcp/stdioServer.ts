@@ -1,4 +1,4 @@
-/** The fixture on standard input and output. What it prints besides goes to standard error, or a test fails. */
+/** The fixture on standard input and output; other output goes to standard error, or a test fails. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Auth, Caller, Principal, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"

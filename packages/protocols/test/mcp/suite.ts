@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { type CallOptions, connect, type Kind, type Peer, type Target, versionOf } from "./clients.ts"
 
-/** A server to test, and the states of the runs of `support`, newest first. */
+/** A server to test, with the states of the runs of `support`, newest first. */
 export interface Server {
   readonly target: Target
   readonly states: (peer: Peer) => Effect.Effect<ReadonlyArray<string>>
@@ -23,7 +23,7 @@ const layer = (kind: Kind, open: Effect.Effect<Server, never, Scope.Scope>) =>
     })
   )
 
-/** Whether the newest state is this one, soon. */
+/** Whether the newest state becomes this one within a few seconds. */
 export const becomes = Effect.fnUntraced(function*(states: Effect.Effect<ReadonlyArray<string>>, state: string) {
   for (let attempt = 0; attempt < 500; attempt++) {
     if ((yield* states)[0] === state) return true
@@ -40,7 +40,7 @@ const failure = (call: () => Promise<unknown>) =>
     )
   )
 
-/** What every client sees of the fixture over every transport. */
+/** The behaviour that every client sees over every transport. */
 export const suite = (name: string, kind: Kind, open: Effect.Effect<Server, never, Scope.Scope>) =>
   it.layer(layer(kind, open), { excludeTestServices: true, timeout: "30 seconds" })(`${name}: ${kind}`, (it) => {
     const test = (title: string, body: (peer: Peer, connected: Connected["Service"]) => Effect.Effect<void>) =>
@@ -139,7 +139,7 @@ export const suite = (name: string, kind: Kind, open: Effect.Effect<Server, neve
         assert.strictEqual(result.text, "one two three ")
         assert.isUndefined(result.structured)
         assert.isTrue(seen.every(({ progress }, index) => index === 0 || progress > (seen[index - 1]?.progress ?? 0)))
-        // The clients drop the progress that they read in one piece with the result, which happens on a pipe.
+        // The clients drop progress that they read together with the result, as happens on a pipe.
         const whole = seen.map(({ message }) => message).join("")
         assert.isTrue(name === "McpStdio" ? "echoone two three ".startsWith(whole) : whole === "echoone two three ")
       }))
@@ -149,13 +149,13 @@ export const suite = (name: string, kind: Kind, open: Effect.Effect<Server, neve
         const args = { orderId: 1042, amount: 5 }
         const result = yield* call(peer, "refund_order", args)
         assert.isTrue(result.isError)
-        const told = JSON.parse(result.text)
-        assert.strictEqual(told._tag, "RunSuspended")
-        assert.strictEqual(told.runId, result.meta["fastagentic/runId"])
-        const [interrupt] = told.interrupts
+        const suspended = JSON.parse(result.text)
+        assert.strictEqual(suspended._tag, "RunSuspended")
+        assert.strictEqual(suspended.runId, result.meta["fastagentic/runId"])
+        const [interrupt] = suspended.interrupts
         assert.deepInclude(interrupt, { kind: "approval", tool: "refund_order", arguments: args })
-        assert.strictEqual(interrupt.answer.path, `/runs/${told.runId}/interrupts/${interrupt.id}`)
-        assert.deepStrictEqual(result.meta["fastagentic/interrupts"], told.interrupts)
+        assert.strictEqual(interrupt.answer.path, `/runs/${suspended.runId}/interrupts/${interrupt.id}`)
+        assert.deepStrictEqual(result.meta["fastagentic/interrupts"], suspended.interrupts)
       }))
 
     test("reads a resource by its template", (peer) =>

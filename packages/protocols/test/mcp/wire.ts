@@ -1,9 +1,9 @@
 import { Effect } from "effect"
 
-/** What every POST carries. */
+/** The headers of every POST. */
 export const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" }
 
-/** A request of 2026-07-28 as it travels. */
+/** A request of 2026-07-28 on the wire. */
 export const modern = (method: string, params: Record<string, unknown>) => ({
   headers: {
     ...headers,

@@ -1,8 +1,9 @@
+// Cleans the generated OpenAPI document; Document calls it as the last step.
 import type { Scheme } from "@fastagentic/core/door/Auth"
 import type * as OpenApi from "effect/http-api/OpenApi"
 
 type Document = OpenApi.OpenAPISpec
-/** The generator promises no more. */
+/** The generator's own type for its result. */
 type Generated = Readonly<Record<string, unknown>>
 type Schemas = Document["components"]["schemas"]
 
@@ -12,17 +13,17 @@ const securitySchemes = {
   mutualTls: { type: "mutualTLS" }
 } as const
 
-/** Paths that are open to everybody. */
+/** Paths that need no credentials. */
 const open = new Set(["/health", "/ready"])
 
 /**
- * Makes a generated document fit for readers: no keys of the generator's own, each component once, the ways to show
- * credentials where they are needed.
+ * Removes the generator's own keys and duplicate components, and adds the security schemes to the operations that need
+ * credentials.
  */
 export const openApiCleanup = (schemes: ReadonlyArray<Scheme>) => (document: Generated): Document => {
-  let tidied = withoutVendorKeys(document)
-  for (let next = merged(tidied); next !== undefined; next = merged(tidied)) tidied = next
-  return secured(pruned(tidied), schemes)
+  let cleaned = withoutVendorKeys(document)
+  for (let next = merged(cleaned); next !== undefined; next = merged(cleaned)) cleaned = next
+  return secured(pruned(cleaned), schemes)
 }
 
 const copied = (
@@ -35,7 +36,7 @@ const withoutVendorKeys = (document: Generated) =>
 
 const refTo = (name: string) => `#/components/schemas/${name}`
 
-/** One schema with several statuses comes out as `Problem`, `Problem_1`, …; equal ones become one again. */
+/** The generator writes a schema with several statuses as `Problem`, `Problem_1`, …; equal ones are merged. */
 const merged = (document: Document): Document | undefined => {
   const { schemas } = document.components
   const kept = new Map<string, string>()
@@ -51,7 +52,7 @@ const merged = (document: Document): Document | undefined => {
   return withSchemas(left, (name) => !renamed.has(refTo(name)))
 }
 
-/** Components that nothing leads to are left out. */
+/** Removes components that no path refers to. */
 const pruned = (document: Document): Document => {
   const used = new Set<string>()
   const visit = (value: unknown) => {
@@ -79,7 +80,7 @@ const secured = (document: Document, schemes: ReadonlyArray<Scheme>): Document =
     if (!open.has(path) || schemes.length === 0) continue
     for (const operation of Object.values(operations)) Object.assign(operation, { security: [] })
   }
-  // The generator's type has not heard of mutual TLS.
+  // The generator's type does not know mutual TLS.
   return copied({
     ...left,
     security,

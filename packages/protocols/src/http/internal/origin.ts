@@ -1,7 +1,8 @@
+// The check of a browser's `Origin` against the host that it called, for REST and WebSocket.
 type Headers = { readonly [name: string]: string | undefined }
 
-/** Whether a request comes from a page of another site than this one. */
-export const isForeign = ({ host = "", origin }: Headers): boolean => {
+/** Whether a request comes from a page of another site. */
+export const isCrossOrigin = ({ host = "", origin }: Headers): boolean => {
   if (origin === undefined) return false
   const [from, to] = [urlOf(origin), urlOf(`http://${host}`)]
   if (from === undefined || to === undefined) return true
