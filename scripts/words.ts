@@ -6,9 +6,6 @@ import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./internal/workspace.ts"
 
-/** Folders whose comments are not rewritten yet. */
-const pending = ["packages/protocols"]
-
 const subject = /(?:^\s*(?:\/\*\*|\*|\/\/)|\s\/\/)\s+(?:What|Who|Whom|Whose|Whoever|Whatever|Nobody|Where)\b/u
 
 /** Names that the field's terms replaced; CHANGELOG may keep them. */
@@ -20,9 +17,7 @@ const files = globSync([
   "examples/**/*.ts",
   "benchmarks/**/*.ts",
   "scripts/**/*.ts"
-], { cwd: root, exclude: ["**/node_modules", "**/dist"] }).filter((file) =>
-  !pending.some((folder) => file.startsWith(`${folder}/`))
-)
+], { cwd: root, exclude: ["**/node_modules", "**/dist"] })
 
 const findings = files.flatMap((file) => {
   const lines = readFileSync(join(root, file), "utf8").split("\n")

@@ -131,7 +131,7 @@ describe("ToolCall", () => {
       assert.deepInclude(denied, { state: "rejected" })
       assert.deepInclude(denied.error, {
         tag: "ToolDenied",
-        message: "The call of the tool \"refund\" was denied: no money",
+        message: "The call of the tool \"always\" was denied: no money",
         status: 403
       })
       assert.deepStrictEqual(paid, [])
