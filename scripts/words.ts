@@ -1,6 +1,7 @@
 /**
  * Refuses comments that begin with a free relative or an indefinite pronoun as their subject (What, Who, Nobody, …): a
- * reader has to read them twice. Refuses names that were replaced by the field's term as well. Internal files have to begin with a `//` comment that states their job.
+ * reader has to read them twice. Refuses names that the field's terms replaced. Internal files have to begin with a `//`
+ * comment that states their job.
  */
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
