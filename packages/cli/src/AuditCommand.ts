@@ -9,6 +9,7 @@ import { Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
 import type { Signature } from "effect/crypto/Signature"
 import * as DurationFlag from "./DurationFlag.ts"
@@ -20,6 +21,15 @@ export class TrailBroken extends Schema.TaggedError<TrailBroken>()("TrailBroken"
 }) {
   override get message() {
     return `the audit log is not whole: ${this.tenants.join(", ")}`
+  }
+}
+
+/** No fault was found, and no signature proves that there is none. @category errors @since 0.1.0 */
+export class TrailUnproven extends Schema.TaggedError<TrailUnproven>()("TrailUnproven", {
+  tenants: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `the audit log cannot be proven: ${this.tenants.join(", ")}`
   }
 }
 
@@ -60,7 +70,7 @@ const signing = Layer.provide(AuditSigner.layerConfig, NodeCrypto.layer)
 const within = <A, E, R, E2>(layer: Layer.Layer<R, E2>, effect: Effect.Effect<A, E, R>) =>
   Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
 
-type Services = Audit.Audit | AuditLog.AuditLog | AuditSigner.AuditSigner | Digest | Signature
+type Services = Audit.Audit | AuditLog.AuditLog | AuditSigner.AuditSigner | Aead | Digest | Signature
 
 /** Opens the store of a command that reads the audit log. */
 const inStore = <A, E>(value: string, use: (shown: string) => Effect.Effect<A, E, Services>) =>
@@ -80,43 +90,59 @@ const anchorsIn = Effect.fnUntraced(function*(file: Option.Option<string>) {
   )
 })
 
-const show = Effect.fnUntraced(function*({ findings, from, signedTo, tenant, to }: AuditVerify.Verdict) {
+const show = Effect.fnUntraced(function*({ findings, from, signedTo, tenant, to, unproven }: AuditVerify.Verdict) {
   const entries = to < from ? "no entries" : `entries ${from} to ${to}`
   const signed = signedTo === 0 ? "nothing signed" : `signed up to ${signedTo}`
-  yield* Console.log(`${tenant}: ${findings.length === 0 ? "whole" : "BROKEN"}, ${entries}, ${signed}`)
+  const verdict = findings.length > 0 ? "BROKEN" : unproven === undefined ? "whole" : `CANNOT BE PROVEN (${unproven})`
+  yield* Console.log(`${tenant}: ${verdict}, ${entries}, ${signed}`)
   for (const { detail, kind } of findings) yield* Console.log(`${tenant}: ${kind}: ${detail}`)
 })
 
+const unsignedWithin = Flag.String("unsigned-within").pipe(
+  Flag.withDescription(
+    "Accept entries that no signature covers yet when they are younger, such as \"2 minutes\"; default none"
+  ),
+  Flag.optional
+)
+const maxAge = Flag.String("max-age").pipe(
+  Flag.withDescription("How old the newest signature may be, such as \"2 hours\"; a running server signs each hour"),
+  Flag.optional
+)
+
+const durationOf = (flag: string, value: Option.Option<string>) =>
+  Option.isNone(value) ? Effect.succeed(undefined) : DurationFlag.parse(flag, value.value)
+
 const verify = Command.make(
   "verify",
-  { anchors, signer, store },
-  Effect.fnUntraced(function*({ anchors, signer, store }) {
+  { anchors, maxAge, signer, store, unsignedWithin },
+  Effect.fnUntraced(function*({ anchors, maxAge, signer, store, unsignedWithin }) {
     const kept: ReadonlyArray<Anchor> = yield* anchorsIn(anchors)
+    const youngest = yield* durationOf("unsigned-within", unsignedWithin)
+    const oldest = yield* durationOf("max-age", maxAge)
     yield* inStore(
       store,
       Effect.fnUntraced(function*(shown) {
-        const log = yield* AuditLog.AuditLog
         const { publicKey } = yield* AuditSigner.AuditSigner
-        const signers = [...signer, ...publicKey === "" ? [] : [publicKey]]
-        const tenants = [...new Set([...yield* log.tenants, ...kept.map(({ tenant }) => tenant)])]
-        if (tenants.length === 0) return yield* new NoTrail({ store: shown })
-        if (signers.length === 0) {
-          yield* Console.error("Neither FASTAGENTIC_AUDIT_KEY nor --signer is set: any signer is accepted")
-        }
-        const broken: Array<string> = []
-        for (const tenant of tenants) {
-          const verdict = yield* AuditVerify.verify(tenant, {
-            signers,
-            anchors: kept.filter((anchor) => anchor.tenant === tenant)
-          })
-          yield* show(verdict)
-          if (verdict.findings.length > 0) broken.push(tenant)
-        }
+        const verdicts = yield* AuditVerify.verifyAll({
+          signers: [...signer, ...publicKey === "" ? [] : [publicKey]],
+          anchors: kept,
+          maxAge: oldest,
+          ...(youngest === undefined ? {} : { unsignedWithin: youngest })
+        })
+        if (verdicts.length === 0) return yield* new NoTrail({ store: shown })
+        yield* Effect.forEach(verdicts, show, { discard: true })
+        const broken = verdicts.filter(({ findings }) => findings.length > 0).map(({ tenant }) => tenant)
         if (broken.length > 0) return yield* new TrailBroken({ tenants: broken })
+        const unproven = verdicts.filter((verdict) => verdict.unproven !== undefined).map(({ tenant }) => tenant)
+        if (unproven.length > 0) return yield* new TrailUnproven({ tenants: unproven })
       })
     )
   })
-).pipe(Command.withDescription("Prove that no entry was changed, moved, dropped or added; exit code 1 when one was"))
+).pipe(
+  Command.withDescription(
+    "Prove that no entry was changed, moved, dropped or added; exit code 1 when one was, and when nothing proves it"
+  )
+)
 
 const heads = Command.make(
   "heads",

@@ -79,7 +79,8 @@ export const run = (): void => {
 
 /** A check that found what it was asked to look for. */
 const isNegative = (error: unknown) =>
-  error instanceof AuditCommand.TrailBroken || error instanceof CheckCommand.RunsStranded
+  error instanceof AuditCommand.TrailBroken || error instanceof AuditCommand.TrailUnproven ||
+  error instanceof CheckCommand.RunsStranded
 
 const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0

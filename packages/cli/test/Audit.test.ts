@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import * as RedisServer from "@fastagentic/stores/test/redis/server"
 import { Effect, Redacted } from "effect"
+import { createHash } from "node:crypto"
 import { copyFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -54,28 +55,38 @@ describe("fastagentic audit", () => {
       stderr: ""
     })
 
-    const after = async (sql: string, args: ReadonlyArray<string> = [], environment = env) => {
+    const tamper = (sql: string) => {
       copyFileSync(join(cwd, "acme.db"), join(cwd, "copy.db"))
       const database = new DatabaseSync(join(cwd, "copy.db"))
       database.exec(sql)
       database.close()
+    }
+
+    const after = async (sql: string, args: ReadonlyArray<string> = [], environment = env) => {
+      tamper(sql)
       const { code, stderr, stdout } = await audit(cwd, ["verify", "--store", "copy.db", ...args], environment)
       assert.strictEqual(code, stdout.length === 1 ? 0 : 1, sql)
-      assert.strictEqual(stderr, code === 0 ? "" : "fastagentic: the audit log is not whole: local")
+      assert.match(
+        stderr,
+        code === 0 ? /^$/u : /^fastagentic: the audit log is not whole: local/u,
+        `${sql} ${stderr}`
+      )
       return stdout.slice(1)
     }
-    const change = "UPDATE audit SET body = replace(body, 'greeter', 'cleaner') WHERE seq = 3"
+    const change = "UPDATE audit SET body = replace(body, 'greeter', 'cleaner') WHERE seq = 3 AND tenant = 'local'"
     assert.deepStrictEqual(await after(change), [
       "local: changed: entry 3 is not what was written after entry 2"
     ])
-    assert.deepStrictEqual(await after("DELETE FROM audit WHERE seq = 3"), ["local: missing: entry 3 is gone"])
-    assert.deepStrictEqual(await after("DELETE FROM audit WHERE seq < 3"), [
+    assert.deepStrictEqual(await after("DELETE FROM audit WHERE seq = 3 AND tenant = 'local'"), [
+      "local: missing: entry 3 is gone"
+    ])
+    assert.deepStrictEqual(await after("DELETE FROM audit WHERE seq < 3 AND tenant = 'local'"), [
       "local: missing: entries 1 to 2 are gone"
     ])
     assert.deepStrictEqual(
       await after(`
-        UPDATE audit SET seq = 1000 WHERE seq = 2;
-        UPDATE audit SET seq = 2 WHERE seq = 3;
+        UPDATE audit SET seq = 1000 WHERE seq = 2 AND tenant = 'local';
+        UPDATE audit SET seq = 2 WHERE seq = 3 AND tenant = 'local';
         UPDATE audit SET seq = 3 WHERE seq = 1000`),
       [
         "local: moved: in the place of entry 2 is entry 3",
@@ -83,33 +94,101 @@ describe("fastagentic audit", () => {
       ]
     )
     const gone = `local: truncated: entries 4 to ${last} are gone from the end`
-    const truncate = "DELETE FROM audit WHERE seq > 3"
+    const truncate = "DELETE FROM audit WHERE seq > 3 AND tenant = 'local'"
     assert.deepStrictEqual(await after(truncate), [gone])
     const shorten = `${truncate};
-      UPDATE audit_chains SET seq = 3, hash = (SELECT hash FROM audit WHERE seq = 3)`
+      UPDATE audit_chains SET seq = 3, hash = (SELECT hash FROM audit WHERE seq = 3 AND tenant = 'local')
+        WHERE tenant = 'local'`
     assert.deepStrictEqual(await after(shorten), [gone])
-    assert.deepStrictEqual(await after("INSERT INTO audit SELECT tenant, 99, hash, body FROM audit WHERE seq = 3"), [
-      `local: missing: entries ${last + 1} to 98 are gone`,
-      `local: added: entries ${last + 1} to 99 were never recorded`,
-      "local: moved: in the place of entry 99 is entry 3"
-    ])
+    assert.deepStrictEqual(
+      await after("INSERT INTO audit SELECT tenant, 99, hash, body FROM audit WHERE seq = 3 AND tenant = 'local'"),
+      [
+        `local: missing: entries ${last + 1} to 98 are gone`,
+        `local: added: entries ${last + 1} to 99 were never recorded`,
+        "local: moved: in the place of entry 99 is entry 3"
+      ]
+    )
     assert.deepStrictEqual(await after("DELETE FROM audit_keys"), [
       "local: key: the key of entry 1 is gone, and no entry says who redacted it"
     ])
 
-    // Deleted heads are detected only with a head kept elsewhere.
+    // The index lists what was signed, so heads, tails and tenants that are removed together are missed.
     const heads = await audit(cwd, ["heads", "--store", "acme.db"])
     writeFileSync(join(cwd, "anchors"), heads.stdout.join("\n"))
-    const forget = `${shorten}; DELETE FROM audit_heads`
-    assert.deepStrictEqual(await after(forget), [])
-    assert.deepStrictEqual(await after(forget, ["--anchors", "anchors"]), [gone])
-    assert.deepStrictEqual(await after("UPDATE audit_heads SET seq = 3", []), [
-      `local: signature: the head at 3 is not what was signed`
+    const own = "WHERE tenant = 'local'"
+    assert.deepStrictEqual(await after(`${shorten}; DELETE FROM audit_heads ${own}`), [
+      gone,
+      `local: signature: the head at ${last} is gone`
     ])
+    assert.deepStrictEqual(await after(`DELETE FROM audit_heads ${own}`), [
+      `local: signature: the head at ${last} is gone`
+    ])
+    const erase = ["audit", "audit_chains", "audit_heads", "audit_keys"].map((table) => `DELETE FROM ${table} ${own};`)
+    assert.deepStrictEqual(await after(erase.join("")), [
+      `local: truncated: entries 1 to ${last} are gone from the end`,
+      `local: signature: the head at ${last} is gone`
+    ])
+    assert.deepStrictEqual(await after(`${shorten}; DELETE FROM audit_heads`, ["--anchors", "anchors"]), [gone])
+    assert.deepStrictEqual(await after(`UPDATE audit_heads SET seq = 3 ${own}`), [
+      "local: signature: the head at 3 is not what was signed",
+      `local: signature: the head at ${last} is gone`
+    ])
+    assert.deepStrictEqual(
+      await after("UPDATE audit_keys SET key = replace(key, 'a', 'b')"),
+      [
+        "local: key: the key of entry 1 does not open it"
+      ].concat(
+        Array.from({ length: last - 1 }, (_, index) => `local: key: the key of entry ${index + 2} does not open it`)
+      )
+    )
     const other = { FASTAGENTIC_AUDIT_KEY: "aa".repeat(32) }
-    assert.deepStrictEqual(await after("", [], other), [
+    assert.include(
+      (await after("", [], other))[0],
       `local: signature: the head at ${last} is signed with a key that nobody vouches for`
+    )
+
+    // Nothing is broken, and nothing proves it.
+    const unproven = async (
+      sql: string,
+      args: ReadonlyArray<string> = [],
+      environment: Record<string, string> = env,
+      then: () => void = () => {}
+    ) => {
+      tamper(sql)
+      then()
+      const { code, stderr, stdout } = await audit(cwd, ["verify", "--store", "copy.db", ...args], environment)
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /^fastagentic: the audit log cannot be proven: /u)
+      return stdout.map((line) => line.replace(/\), .*/u, ")"))
+    }
+    assert.deepStrictEqual(await unproven("DELETE FROM audit_heads; DELETE FROM audit WHERE tenant <> 'local'"), [
+      "local: CANNOT BE PROVEN (nothing is signed)"
     ])
+    assert.deepStrictEqual(await unproven("DELETE FROM audit_heads WHERE tenant <> 'local'"), [
+      `local: whole, entries 1 to ${last}, signed up to ${last}`,
+      "the index of tenants: CANNOT BE PROVEN (there is no signed index of tenants)"
+    ])
+    assert.deepStrictEqual(await unproven("", [], {}), [
+      "local: CANNOT BE PROVEN (no public key was given to check signatures with)"
+    ])
+    assert.include((await unproven("", ["--max-age", "0 seconds"])).at(-1), "the newest signature is from")
+    const forge = () => {
+      const database = new DatabaseSync(join(cwd, "copy.db"))
+      const end = database.prepare(`SELECT hash, body FROM audit ${own} AND seq = ${last}`).get()
+      const body = String(end?.["body"]).replace(`"seq":${last}`, `"seq":${last + 1}`)
+      const hash = createHash("sha256").update(`${String(end?.["hash"])}\n${body}`).digest("hex")
+      database.prepare("INSERT INTO audit (tenant, seq, hash, body) VALUES ('local', ?, ?, ?)").run(
+        last + 1,
+        hash,
+        body
+      )
+      database.prepare(`UPDATE audit_chains SET seq = ?, hash = ? ${own}`).run(last + 1, hash)
+      database.close()
+    }
+    assert.deepStrictEqual(await unproven("", [], env, forge), [
+      `local: CANNOT BE PROVEN (entries ${last + 1} to ${last + 1} are not signed)`
+    ])
+
     const key = await audit(cwd, ["key"])
     assert.deepStrictEqual(await after("", ["--signer", key.stdout[0] ?? ""], other), [])
   }, 120_000)

@@ -9,6 +9,7 @@ import type { StoreUnavailable } from "../run/RunError.ts"
 import { AuditLog, type ChainHead } from "./AuditLog.ts"
 import { AuditSigner } from "./AuditSigner.ts"
 import { decodeBody } from "./internal/auditBody.ts"
+import { tenantsOf } from "./internal/auditIndex.ts"
 import { KEY_LIFE } from "./internal/auditWriter.ts"
 
 const PAGE = 1_000
@@ -59,7 +60,7 @@ export const cutAll = Effect.fn("AuditRetention.cutAll")(function*(keep: Duratio
   const log = yield* AuditLog
   const before = (yield* Clock.currentTimeMillis) - Dur.toMillis(keep)
   const done: Array<{ readonly tenant: string; readonly place: ChainHead }> = []
-  for (const tenant of yield* log.tenants) {
+  for (const tenant of yield* tenantsOf(log)) {
     const place = yield* cut(tenant, before)
     if (place !== undefined) done.push({ tenant, place })
   }

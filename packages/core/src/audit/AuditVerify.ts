@@ -3,14 +3,17 @@
  *
  * @since 0.1.0
  */
-import { Effect, Option } from "effect"
+import { Clock, Duration, Effect, Option } from "effect"
+import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
 import type { Signature } from "effect/crypto/Signature"
 import type { StoreUnavailable } from "../run/RunError.ts"
-import { AuditLog, genesis, type Head, type Link } from "./AuditLog.ts"
+import { AuditLog, type ChainHead, genesis, type Head, type Link } from "./AuditLog.ts"
 import { isSigned } from "./AuditSigner.ts"
 import { decodeBody, hashOf } from "./internal/auditBody.ts"
+import { INDEX, readIndex, tenantsOf } from "./internal/auditIndex.ts"
 import { keyIdsIn, keysIn } from "./internal/auditKeys.ts"
+import { misfitOf, unprovenBy } from "./internal/auditProof.ts"
 
 /**
  * A fault in the audit log, and its entries: `seq` to `to`.
@@ -38,6 +41,28 @@ export interface Verdict {
   readonly to: number
   readonly signedTo: number
   readonly findings: ReadonlyArray<Finding>
+  /** The reason why nobody can say whether the log is whole; without it and without findings the log is whole. */
+  readonly unproven?: string
+}
+
+/**
+ * What verification may rely on.
+ *
+ * **Details**
+ *
+ * `signers` are the public keys that heads may be signed with; without any, nothing is proven. `anchors` are heads that
+ * were kept elsewhere: the chain has to agree with them too. Entries that no signature covers yet are accepted when
+ * they are younger than `unsignedWithin`, which is nothing by default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly signers?: ReadonlyArray<string>
+  readonly anchors?: ReadonlyArray<Head>
+  readonly unsignedWithin?: Duration.Input
+  /** The end of the chain that the signed index lists. */
+  readonly indexed?: ChainHead | undefined
 }
 
 const PAGE = 1_000
@@ -46,22 +71,13 @@ const FINDINGS = 100
 /**
  * Checks the audit log of one tenant.
  *
- * **Details**
- *
- * `signers` are the public keys that heads may be signed with; without any, each head is taken at its word.
- * `anchors` are heads that were kept elsewhere: the chain has to agree with them too.
- *
- * **Gotchas**
- *
- * A person who can write to the store can remove entries that no signed head covers, and, without `anchors`, the newest heads too.
- *
  * @category combinators
  * @since 0.1.0
  */
 export const verify = Effect.fn("AuditVerify.verify")(function*(
   tenant: string,
-  options: { readonly signers?: ReadonlyArray<string>; readonly anchors?: ReadonlyArray<Head> } = {}
-): Effect.fn.Return<Verdict, StoreUnavailable, AuditLog | Digest | Signature> {
+  options: Options = {}
+): Effect.fn.Return<Verdict, StoreUnavailable, AuditLog | Aead | Digest | Signature> {
   const log = yield* AuditLog
   const findings: Array<Finding> = []
   const found = (kind: Finding["kind"], seq: number, detail: string, to = seq) => {
@@ -85,6 +101,8 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
     found("added", seq, `entry ${seq} is there although everything up to ${start.seq} was cut off`)
   }
 
+  const signedTo = Math.max(0, ...heads.filter(({ signer }) => signer !== "").map(({ seq }) => seq))
+  let oldestUnsigned = Number.POSITIVE_INFINITY
   const redacted = new Set<string>()
   const lost = new Map<string, number>()
   // Hashes that the next entry may build on: after a broken entry what it has as well as what it should have.
@@ -121,6 +139,10 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
       ? new Set([hash])
       : new Set([hash, ...displaced.map((link) => link.hash), ...computed, ...before ?? []].slice(0, 64))
     if (body?.action === "redact") redacted.add(body.target.replace("principal/", ""))
+    if (seq > signedTo && body !== undefined) oldestUnsigned = Math.min(oldestUnsigned, body.at)
+    if (options.indexed?.seq === seq && options.indexed.hash !== hash) {
+      found("rewritten", seq, `the log up to entry ${seq} is not the one that the index lists`)
+    }
     if (headsAt.get(seq)?.some((head) => head.hash !== hash) === true) {
       found("rewritten", seq, `the trail up to entry ${seq} is not the one that was signed`)
     } else if (seq === end.seq && hash !== end.hash && problem === undefined) {
@@ -134,11 +156,13 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
     for (const link of links) {
       for (const id of keyIdsIn([link])) if (!keys.has(id) && !lost.has(id)) lost.set(id, link.seq)
       yield* check(link)
+      const misfit = yield* misfitOf(link, keys)
+      if (misfit !== undefined) found("key", link.seq, misfit)
     }
     if (links.length < PAGE) break
   }
 
-  const should = Math.max(end.seq, ...heads.map(({ seq }) => seq))
+  const should = Math.max(end.seq, options.indexed?.seq ?? 0, ...heads.map(({ seq }) => seq))
   if (last < should) found("truncated", last + 1, `entries ${last + 1} to ${should} are gone from the end`, should)
   // Somebody may be writing at this very moment.
   const now = yield* log.place(tenant)
@@ -146,8 +170,82 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
   for (const [id, seq] of lost) {
     if (!redacted.has(id)) found("key", seq, `the key of entry ${seq} is gone, and no entry says who redacted it`)
   }
-  const signedTo = Math.max(0, ...heads.filter(({ signer }) => signer !== "").map(({ seq }) => seq))
-  return { tenant, from: start.seq + 1, to: last, signedTo, findings: findings.sort((a, b) => a.seq - b.seq) }
+  if (options.indexed !== undefined && signedTo < options.indexed.seq) {
+    found("signature", options.indexed.seq, `the head at ${options.indexed.seq} is gone`)
+  }
+  const unproven = yield* unprovenBy(options, { from: start.seq + 1, to: last, signedTo, oldestUnsigned })
+  return {
+    tenant,
+    from: start.seq + 1,
+    to: last,
+    signedTo,
+    findings: findings.sort((a, b) => a.seq - b.seq),
+    ...(findings.length > 0 || unproven === undefined ? {} : { unproven })
+  }
+})
+
+/**
+ * Checks every tenant of a log, and that the signed index lists no tenant, head or entry that is gone.
+ *
+ * `maxAge` is how old the newest signature may be; a running server signs at least once an hour.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
+  options: Omit<Options, "anchors" | "indexed"> & {
+    readonly anchors?: ReadonlyArray<Head & { readonly tenant: string }>
+    readonly maxAge?: Duration.Input | undefined
+  } = {}
+): Effect.fn.Return<ReadonlyArray<Verdict>, StoreUnavailable, AuditLog | Aead | Digest | Signature> {
+  const log = yield* AuditLog
+  const { anchors = [], maxAge, signers = [], ...rest } = options
+  const [anchored, kept] = [
+    anchors.filter((one) => one.tenant === INDEX),
+    anchors.filter((one) => one.tenant !== INDEX)
+  ]
+  const stored = [...yield* log.heads(INDEX), ...anchored]
+  const checked = yield* Effect.filter(
+    stored,
+    (head) => Effect.map(problemOf(INDEX, head, signers), (problem) => problem === undefined && head.signer !== "")
+  )
+  const index = yield* readIndex(log, checked)
+  const tenants = new Set([...yield* tenantsOf(log), ...index.last.keys(), ...kept.map(({ tenant }) => tenant)])
+  const verdicts = yield* Effect.forEach(
+    [...tenants].sort(),
+    (tenant) =>
+      verify(tenant, {
+        ...rest,
+        signers,
+        anchors: kept.filter((anchor) => anchor.tenant === tenant),
+        indexed: index.last.get(tenant)
+      })
+  )
+  const age = (yield* Clock.currentTimeMillis) - (index.signedAt ?? 0)
+  const findings: ReadonlyArray<Finding> = [
+    ...stored.length > checked.length && signers.length > 0
+      ? [{ kind: "signature" as const, seq: 0, to: 0, detail: "a head of the index is not what was signed" }]
+      : [],
+    ...index.brokenAt === undefined
+      ? []
+      : [{
+        kind: "changed" as const,
+        seq: index.brokenAt,
+        to: index.brokenAt,
+        detail: `row ${index.brokenAt} of the index is not what was written`
+      }]
+  ]
+  const unproven = verdicts.every(({ unproven }) => unproven !== undefined) || tenants.size === 0
+    ? undefined
+    : index.signedAt === undefined
+    ? "there is no signed index of tenants"
+    : maxAge !== undefined && age > Duration.toMillis(Duration.fromInputUnsafe(maxAge))
+    ? `the newest signature is from ${new Date(index.signedAt).toISOString()}`
+    : undefined
+  if (findings.length === 0 && unproven === undefined) return verdicts
+  const signedTo = Math.max(0, ...checked.map(({ seq }) => seq))
+  const about = { tenant: "the index of tenants", from: 1, to: index.rows, signedTo, findings }
+  return [...verdicts, findings.length > 0 || unproven === undefined ? about : { ...about, unproven }]
 })
 
 const problemOf = Effect.fnUntraced(function*(tenant: string, head: Head, signers: ReadonlyArray<string>) {

@@ -7,6 +7,7 @@ import type { Entry } from "../Audit.ts"
 import { type Append, type AuditLog, type ChainHead, genesis } from "../AuditLog.ts"
 import type { AuditSigner } from "../AuditSigner.ts"
 import { chain, newKey, type Opened, openKey, seal } from "./auditBody.ts"
+import { appendIndex, type Listed } from "./auditIndex.ts"
 
 interface Pending {
   readonly entry: Entry
@@ -24,6 +25,9 @@ export const KEY_LIFE = 30 * 86_400_000
 
 /** How often a chain may be found to have grown, by other nodes, before an append gives up. */
 const ATTEMPTS = 50
+
+/** The index is signed again after this time without entries, so that its last signature is never older. */
+const INDEX_LIFE = 3_600_000
 
 /** How many tenants and keys are remembered. */
 const MEMORY = 10_000
@@ -48,6 +52,7 @@ export const makeWriter = Effect.fnUntraced(function*(
   const unsigned = new Map<string, number>()
   const keys = new Map<string, Opened & { readonly until: number }>()
   const crypto = yield* Effect.context<Crypto>()
+  let indexedAt = now()
   let closed = false
 
   const keyFor = Effect.fnUntraced(function*(tenant: string, subject: string, fresh: Map<string, Opened>) {
@@ -94,17 +99,25 @@ export const makeWriter = Effect.fnUntraced(function*(
     for (const [name, opened] of fresh) remember(keys, name, { ...opened, until: now() + KEY_TRUST })
   })
 
-  const sign = Effect.fnUntraced(function*(tenant: string) {
-    const place = places.get(tenant)
-    unsigned.delete(tenant)
-    if (place === undefined || signer.publicKey === "") return
-    yield* Effect.flatMap(
-      signer.sign(tenant, { kind: "head", ...place, at: now() }),
-      (head) => log.addHead(tenant, head)
-    ).pipe(Effect.catchCause((cause) => Effect.logError("A head of the audit log could not be kept", cause)))
-  })
+  /** Signs the ends of these chains and lists them in the index. */
+  const sign = Effect.fnUntraced(function*(tenants: ReadonlyArray<string>) {
+    for (const tenant of tenants) unsigned.delete(tenant)
+    if (signer.publicKey === "") return
+    const at = now()
+    const listed: Array<Listed> = []
+    for (const tenant of tenants) {
+      const place = places.get(tenant)
+      if (place === undefined) continue
+      const head = yield* signer.sign(tenant, { kind: "head", ...place, at })
+      yield* log.addHead(tenant, head)
+      listed.push({ tenant, head })
+    }
+    if (listed.length === 0 && at - indexedAt < INDEX_LIFE) return
+    yield* appendIndex(log, signer, listed, at)
+    indexedAt = at
+  }, Effect.catchCause((cause) => Effect.logError("A head of the audit log could not be kept", cause)))
 
-  const signAll = Effect.suspend(() => Effect.forEach([...unsigned.keys()], sign, { discard: true }))
+  const signAll = Effect.suspend(() => sign([...unsigned.keys()]))
 
   const settle = (batch: ReadonlyArray<Pending>, exit: Effect.Effect<void, StoreUnavailable>) => {
     for (const { done } of batch) Deferred.doneUnsafe(done, exit)
@@ -120,13 +133,9 @@ export const makeWriter = Effect.fnUntraced(function*(
           settle(batch, Effect.fail(unavailable(cause)))
         }
       }),
-      Effect.andThen(Effect.suspend(() =>
-        Effect.forEach(
-          [...unsigned].filter(([, count]) => count >= SIGN_AFTER),
-          ([tenant]) => sign(tenant),
-          { discard: true }
-        )
-      )),
+      Effect.andThen(
+        Effect.suspend(() => sign([...unsigned].flatMap(([tenant, count]) => count >= SIGN_AFTER ? [tenant] : [])))
+      ),
       Effect.provideContext(crypto)
     )
 

@@ -160,6 +160,10 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
           const heads = yield* log.heads("acme")
           const unsigned = { ...shortened, heads: () => Effect.succeed([]) }
           assert.deepStrictEqual(yield* over(links.slice(0, 7), unsigned), [])
+          assert.deepStrictEqual(
+            yield* over(links.slice(0, 7), unsigned, { indexed: { seq: 9, hash: at(9).hash } }),
+            ["truncated 8-9", "signature 9-9"]
+          )
           assert.deepStrictEqual(yield* over(links.slice(0, 7), unsigned, { anchors: heads }), ["truncated 8-9"])
           const forged = heads.map((head) => ({ ...head, seq: 7, hash: at(7).hash }))
           assert.deepStrictEqual(
