@@ -144,7 +144,7 @@ describe("fastagentic audit", () => {
     const other = { FASTAGENTIC_AUDIT_KEY: "aa".repeat(32) }
     assert.include(
       (await after("", [], other))[0],
-      `local: signature: the head at ${last} is signed with a key that nobody vouches for`
+      `local: signature: the head at ${last} is signed with a key that was not given`
     )
 
     // Nothing is broken, and nothing proves it.

@@ -46,7 +46,7 @@ export interface Verdict {
 }
 
 /**
- * What verification may rely on.
+ * The keys, anchors and tolerances that verification uses.
  *
  * **Details**
  *
@@ -250,6 +250,6 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
 
 const problemOf = Effect.fnUntraced(function*(tenant: string, head: Head, signers: ReadonlyArray<string>) {
   if (head.signer === "") return signers.length === 0 ? undefined : "is not signed"
-  if (signers.length > 0 && !signers.includes(head.signer)) return "is signed with a key that nobody vouches for"
+  if (signers.length > 0 && !signers.includes(head.signer)) return "is signed with a key that was not given"
   return (yield* isSigned(tenant, head)) ? undefined : "is not what was signed"
 })
