@@ -352,7 +352,11 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
             door,
             starts,
             dueRuns,
-            children: { start: starts.startChild, settled: (run: RunRecord) => node.settled(run) },
+            children: {
+              start: starts.startChild,
+              settled: (run: RunRecord) => node.settled(run),
+              ended: (run: RunRecord) => node.ended(run)
+            },
             onSettled: dueRuns.onSettled,
             engineSchedule: yield* engine.join(makeEngineClaim(node, bound))
           }

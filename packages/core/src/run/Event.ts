@@ -197,7 +197,7 @@ export const schemas = {
   interrupt: InterruptNotice,
   interrupt_resolved: Schema.Struct({
     id: Id,
-    decision: Schema.Literals(["approve", "deny", "edit", "expire"]),
+    decision: Schema.Literals(["approve", "deny", "edit", "expire", "withdraw"]),
     by: Schema.String,
     value: optional(Schema.Json),
     reason: optional(Schema.String)

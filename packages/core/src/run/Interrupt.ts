@@ -34,13 +34,13 @@ export const Answer = Schema.Struct({
 export type Answer = typeof Answer.Type
 
 /**
- * How an interrupt ended.
+ * How an interrupt ended. `withdraw`: the run itself has given the question up, such as a branch that lost a race.
  *
  * @category models
  * @since 0.1.0
  */
 export const Resolution = Schema.Struct({
-  decision: Schema.Literals(["approve", "deny", "edit", "expire"]),
+  decision: Schema.Literals(["approve", "deny", "edit", "expire", "withdraw"]),
   value: optional(Schema.Json),
   reason: optional(Schema.String),
   by: Schema.String,

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
-import { answer, caller, layerRuntime, settle } from "../support.ts"
+import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start } from "../support.ts"
 
 export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { reason: Schema.String }) {}
 
@@ -11,7 +11,12 @@ export const Lab = Agent.make("lab", {
   success: Schema.Json,
   error: CardDeclined
 })
-const Other = Agent.make("other", { description: "Is delegated to", payload: {}, success: Schema.String })
+const Other = Agent.make("other", {
+  description: "Is delegated to, two at a time",
+  payload: {},
+  success: Schema.String,
+  concurrency: { total: 2 }
+})
 
 export const Acme = App.make("acme", { version: "1", agents: [Lab, Other] })
 
@@ -25,7 +30,7 @@ export const processOf = <A, E>(
 ) => {
   const handlers = Layer.mergeAll(
     Lab.toLayer(() => handler),
-    Other.toLayer(() => Effect.succeed("done"))
+    Other.toLayer(() => Effect.delay(Effect.succeed("done"), "50 millis"))
   )
   const runtime = Layer.build(layerRuntime(Acme, handlers, Layer.succeed(RunStore.RunStore, store)))
   return Effect.scoped(Effect.flatMap(runtime, (context) => Effect.provideContext(effect, context)))
@@ -231,5 +236,266 @@ export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, 
           })
         )
       }))
+  })
+}
+
+const parallel = { concurrency: "unbounded" } as const
+
+/** A step that takes a while, and counts how often it has begun. */
+const counted = () => {
+  let begun = 0
+  return {
+    begun: () => begun,
+    work: (name: string, millis: number) =>
+      Run.step(
+        name,
+        Effect.suspend(() => {
+          begun++
+          return Effect.delay(Effect.succeed(name), millis)
+        })
+      )
+  }
+}
+
+const openOf = (runId: string) =>
+  Effect.map(
+    Runtime.Runtime.use((runtime) => runtime.interrupts(caller, runId)),
+    (all) => all.filter(({ state }) => state === "open")
+  )
+
+const resolve = (runId: string, id: string, value: string) =>
+  Runtime.Runtime.use((runtime) => runtime.answer(caller, runId, id, { decision: "approve", value }))
+
+/** Waits until a run asks for so many decisions. */
+const untilAsks = Effect.fnUntraced(function*(runId: string, count: number) {
+  while (true) {
+    const open = yield* openOf(runId)
+    if (open.length >= count) return open.toSorted((a, b) => a.name < b.name ? -1 : 1)
+    yield* Effect.sleep("5 millis")
+  }
+})
+
+const took = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const since = Date.now()
+  return [yield* effect, Date.now() - since] as const
+})
+
+const wordsOf = (runId: string) =>
+  Effect.map(journal(runId), (events) => {
+    assert.isTrue(isWhole(events))
+    return events.flatMap((event) => event.type === "token" ? [event.data.delta] : [])
+  })
+
+/** What branches of a run that wait do to those that work: nothing. On a store. */
+export const branchesSuite = (name: string, layer: Layer.Layer<RunStore.RunStore, unknown>) => {
+  const withStore = <A, E>(use: (store: RunStore.RunStore["Service"]) => Effect.Effect<A, E>) =>
+    Effect.scoped(
+      Effect.flatMap(Layer.build(Layer.fresh(layer)), (built) => use(Context.get(built, RunStore.RunStore)))
+    )
+  const inProcess = <A, E>(handler: Handler, effect: Effect.Effect<A, E, Runtime.Runtime>) =>
+    withStore((store) => processOf(store, handler, effect))
+  const run = Effect.flatMap(start("lab"), ({ runId }) => ended(runId))
+
+  describe(`A pause parks its own branch, ${name}`, () => {
+    it.live("five sleeps in sequence leave the step beside them alone", () => {
+      const { begun, work } = counted()
+      const naps = Effect.repeat(Run.sleep("60 millis"), { times: 4 })
+      const handler = Effect.map(Effect.all([naps, work("work", 400)], parallel), ([, worked]) => worked)
+      return inProcess(
+        handler,
+        Effect.gen(function*() {
+          const { output } = yield* run
+          assert.deepStrictEqual([output, begun()], ["work", 1])
+        })
+      )
+    })
+
+    it.live("the step wins a race with a sleep that is longer, and the sleep is taken back", () => {
+      const { begun, work } = counted()
+      const handler = Effect.race(work("work", 100), Effect.as(Run.sleep("400 millis"), "timed out"))
+      return withStore((store) =>
+        processOf(
+          store,
+          handler,
+          Effect.gen(function*() {
+            const [{ output, runId }, millis] = yield* took(run)
+            assert.deepStrictEqual([output, begun()], ["work", 1])
+            assert.isBelow(millis, 350)
+            const sleeps = (yield* store.steps(runId)).filter(({ name }) => name.startsWith("sleep"))
+            assert.deepStrictEqual(sleeps.map(({ value }) => value), [{ "~withdrawn": true }])
+          })
+        )
+      )
+    })
+
+    it.live("the sleep wins a race with a step that is longer, once and again on replay", () => {
+      const { begun, work } = counted()
+      const handler = Effect.gen(function*() {
+        const won = yield* Effect.race(work("work", 400), Effect.as(Run.sleep("50 millis"), "timed out"))
+        return `${won} ${yield* ask}`
+      })
+      return withStore((store) =>
+        Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, Effect.tap(start("lab"), ({ runId }) => untilAsks(runId, 1)))
+          const { output } = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "yes" }))
+          assert.deepStrictEqual([output, begun()], ["timed out yes", 1])
+        })
+      )
+    })
+
+    it.live("ten children that stand in line leave the step beside them alone", () => {
+      const { begun, work } = counted()
+      const children = Effect.all(Array.from({ length: 10 }, () => Effect.orDie(Run.delegate(Other, {}))), parallel)
+      const handler = Effect.map(Effect.all([children, work("work", 500)], parallel), ([done, worked]) => [
+        ...done,
+        worked
+      ])
+      return inProcess(
+        handler,
+        Effect.gen(function*() {
+          const { output } = yield* run
+          assert.deepStrictEqual([output, begun()], [[...Array.from({ length: 10 }, () => "done"), "work"], 1])
+        })
+      )
+    })
+
+    it.live("a question in Run.all leaves the work beside it alone, in memory and over a kill", () => {
+      const { begun, work } = counted()
+      const handler = Effect.map(Run.all({ a: ask, b: work("inner", 30) }), ({ a, b }) => `${a} ${b}`)
+      return withStore((store) =>
+        Effect.gen(function*() {
+          const warm = yield* processOf(
+            store,
+            handler,
+            Effect.flatMap(settle("lab"), ({ runId }) => answer(runId, { decision: "approve", value: "yes" }))
+          )
+          assert.deepStrictEqual([warm.output, begun()], ["yes inner", 1])
+          const { runId } = yield* killed(store, handler, settle("lab"))
+          const cold = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "yes" }))
+          assert.deepStrictEqual([cold.output, begun()], ["yes inner", 2])
+        })
+      )
+    })
+
+    it.live("three sleeps side by side take as long as one", () =>
+      inProcess(
+        Effect.as(Effect.all([Run.sleep(200), Run.sleep(200), Run.sleep(200)], parallel), "rested"),
+        Effect.gen(function*() {
+          const [{ output }, millis] = yield* took(run)
+          assert.strictEqual(output, "rested")
+          assert.isBelow(millis, 390)
+        })
+      ))
+
+    it.live("three questions that expire are listed at once and take as long as one", () => {
+      const question = (name: string) =>
+        Effect.orDie(Run.interrupt(name, { schema: Schema.String, expiresIn: "300 millis", default: `no ${name}` }))
+      return inProcess(
+        Effect.all([question("a"), question("b"), question("c")], parallel),
+        Effect.gen(function*() {
+          const { runId } = yield* settle("lab")
+          assert.strictEqual((yield* openOf(runId)).length, 3)
+          const [{ output }, millis] = yield* took(ended(runId))
+          assert.deepStrictEqual(output, ["no a", "no b", "no c"])
+          assert.isBelow(millis, 550)
+        })
+      )
+    })
+
+    it.live("several questions may be answered in any order, while others work", () => {
+      const { begun, work } = counted()
+      const question = (name: string) => Effect.orDie(Run.interrupt(name, { schema: Schema.String }))
+      const handler = Effect.all([
+        Effect.flatMap(question("a"), (value) => Run.step("after a", Effect.succeed(value))),
+        Effect.flatMap(question("b"), (value) => Run.step("after b", Effect.succeed(value))),
+        work("work", 150)
+      ], parallel)
+      return withStore((store) =>
+        Effect.gen(function*() {
+          const runId = yield* killed(
+            store,
+            handler,
+            Effect.gen(function*() {
+              const { runId } = yield* start("lab")
+              const [, b] = yield* untilAsks(runId, 2)
+              // The run works: its owner takes the decision.
+              yield* resolve(runId, b?.id ?? "", "B")
+              const runtime = yield* Runtime.Runtime
+              const rests = yield* runtime.await(caller, runId)
+              assert.deepInclude(rests, { state: "suspended", waitsFor: "interrupt" })
+              return runId
+            })
+          )
+          const { output } = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "A" }))
+          assert.deepStrictEqual([output, begun()], [["A", "B", "work"], 1])
+        })
+      )
+    })
+
+    it.live("a question whose branch lost its race is taken back, and nobody can answer it", () => {
+      const handler = Effect.gen(function*() {
+        const won = yield* Effect.race(ask, Run.step("work", Effect.delay(Effect.succeed("worked"), 60)))
+        yield* Run.sleep("60 millis")
+        return won
+      })
+      return withStore((store) =>
+        processOf(
+          store,
+          handler,
+          Effect.gen(function*() {
+            const { runId } = yield* start("lab")
+            const [asked] = yield* untilAsks(runId, 1)
+            const { output } = yield* ended(runId)
+            assert.strictEqual(output, "worked")
+            const [one] = yield* store.interrupts(runId)
+            assert.deepInclude(one?.resolution, { decision: "withdraw", by: "runtime" })
+            const late = yield* Effect.flip(resolve(runId, asked?.id ?? "", "late"))
+            assert.strictEqual(late.reason._tag, "InterruptResolved")
+          })
+        )
+      )
+    })
+
+    it.live("tokens beside a question are each said once, over the pause and over a kill", () => {
+      const words = Array.from({ length: 20 }, (_, index) => `w${index} `)
+      const talk = Effect.forEach(words, (word) => Effect.andThen(Run.emit(Event.token(word)), Effect.sleep(2)), {
+        discard: true
+      })
+      const handler = Effect.map(Effect.all([ask, talk], parallel), ([answered]) => answered)
+      return withStore((store) =>
+        Effect.gen(function*() {
+          const { runId } = yield* killed(
+            store,
+            handler,
+            Effect.tap(start("lab"), ({ runId }) => Effect.andThen(untilAsks(runId, 1), Effect.sleep("25 millis")))
+          )
+          yield* processOf(
+            store,
+            handler,
+            Effect.gen(function*() {
+              yield* answer(runId, { decision: "approve", value: "yes" })
+              assert.deepStrictEqual((yield* ended(runId)).output, "yes")
+              assert.deepStrictEqual(yield* wordsOf(runId), words)
+            })
+          )
+        })
+      )
+    })
+
+    it.live("a run that rests leaves memory and goes on from the store", () => {
+      let begun = 0
+      const handler = Effect.suspend(() => {
+        begun++
+        return Effect.map(ask, (value) => `${value} ${begun}`)
+      })
+      return inProcess(
+        handler,
+        Effect.gen(function*() {
+          const { runId } = yield* settle("lab")
+          yield* Effect.sleep("2500 millis")
+          assert.strictEqual((yield* answer(runId, { decision: "approve", value: "yes" })).output, "yes 2")
+        })
+      )
+    })
   })
 }

@@ -232,6 +232,8 @@ describe("An approval", () => {
       yield* fresh
       const run = yield* settle("fickle")
       wanted = 999
+      // Once it has left memory, its handler runs again.
+      yield* Effect.sleep("2200 millis")
       const again = yield* answer(run.runId, { decision: "approve" })
       assert.strictEqual(again.state, "suspended")
       assert.deepStrictEqual(paid, [])
@@ -296,12 +298,12 @@ describe("An interrupt", () => {
       assert.deepInclude(yield* answer(run.runId, { decision: "approve", value: { n: 1 } }), { output: 1 })
     }).pipe(Effect.provide(AskLayer)))
 
-  it.live("of two at once, one is asked after the other", () =>
+  it.live("of two at once is asked at once", () =>
     Effect.gen(function*() {
       const runtime = yield* Runtime.Runtime
       const run = yield* settle("pair")
       assert.strictEqual(run.state, "suspended")
-      assert.strictEqual((yield* runtime.interrupts(caller, run.runId)).length, 1)
+      assert.strictEqual((yield* runtime.interrupts(caller, run.runId)).length, 2)
       assert.strictEqual((yield* answer(run.runId, { decision: "approve", value: "l" })).state, "suspended")
       const done = yield* answer(run.runId, { decision: "approve", value: "r" })
       assert.deepStrictEqual(done.output, ["l", "r"])

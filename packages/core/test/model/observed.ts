@@ -1,5 +1,5 @@
 import { Event, RunError, RunRecord, RunStore } from "@fastagentic/core"
-import { Effect } from "effect"
+import { Effect, type Schema } from "effect"
 import type { Random } from "./reference.ts"
 
 /** A process as the store sees it. */
@@ -8,6 +8,10 @@ export interface Process {
   /** Has been declared dead although it lives: others may take its runs. */
   suspected: boolean
 }
+
+/** What became of a sleep, or of a step that was given up. */
+const isLater = (value: Schema.Json) =>
+  ["~elapsed", "~withdrawn", "~forgotten"].some((mark) => typeof value === "object" && value !== null && mark in value)
 
 const down = (operation: string) => Effect.fail(new RunError.StoreUnavailable({ operation }))
 
@@ -51,9 +55,9 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
     if (write.set?.attempt === undefined && write.steps !== undefined && owners.get(runId) !== process) {
       flaws.push(`a step of ${runId} was committed by who does not own it`)
     }
-    for (const { name } of write.steps ?? []) {
+    for (const { name, value } of write.steps ?? []) {
       const names = committed.get(runId)
-      if (names?.has(name) === true) flaws.push(`step ${name} of ${runId} was committed twice`)
+      if (names?.has(name) === true && !isLater(value)) flaws.push(`step ${name} of ${runId} was committed twice`)
       names?.add(name)
     }
     for (const [index, event] of written.events.entries()) {

@@ -1,4 +1,7 @@
-import { replaySuite } from "@fastagentic/core/test/contract/BranchesContract"
+import { branchesSuite, replaySuite } from "@fastagentic/core/test/contract/BranchesContract"
 import { SqliteRunStore } from "../../src/sqlite/index.ts"
 
-replaySuite("on SQLite", SqliteRunStore.layer({ filename: ":memory:" }))
+const store = SqliteRunStore.layer({ filename: ":memory:" })
+
+replaySuite("on SQLite", store)
+branchesSuite("on SQLite", store)

@@ -143,7 +143,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
   const raisesOf = (spender: RunContext, limit: Limit) => {
     let raises = 0
     for (const { kind, name, resolution, tool } of spender.past()) {
-      const isOurs = kind === "approval" && tool === undefined && nameOf(name) === interruptOf(limit)
+      const isOurs = kind === "approval" && tool === undefined && isAbout(name, interruptOf(limit))
       if (isOurs && (resolution?.decision === "approve" || resolution?.decision === "edit")) raises++
     }
     return raises
@@ -263,8 +263,11 @@ export const makeBudgetService = Effect.fnUntraced(function*(
 
 const interruptOf = ({ name }: Limit) => `budget ${name}`
 
-/** The name that was asked under, without the step around it and the count behind it. */
-const nameOf = (name: string) => name.split(" › ").at(-1)?.replace(/#\d+$/u, "")
+/** Whether an interrupt was asked under this name, in whatever step or branch, and however often. */
+const isAbout = (key: string, name: string) => {
+  const plain = key.replace(/#\d+$/u, "")
+  return plain === name || plain.endsWith(` › ${name}`) || plain.endsWith(`/${name}`)
+}
 
 const ask = ({ interrupt }: RunContext, limit: Limit, model: string) =>
   interrupt({

@@ -56,7 +56,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
   const live = new Replaying({
     run,
     principal,
-    children: { start: () => Effect.never, settled: () => Effect.never },
+    children: { start: () => Effect.never, settled: () => Effect.never, ended: () => Effect.never },
     hub: new Hub(run),
     journal: new StoreWriter(store, metrics),
     metrics,
@@ -78,7 +78,13 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
     },
-    clock: yield* Clock.clockWith(Effect.succeed)
+    clock: yield* Clock.clockWith(Effect.succeed),
+    rest: {
+      idleMillis: 0,
+      fork: Effect.runForkWith(yield* Effect.context<never>()),
+      rested: () => Effect.void,
+      reclaimed: () => {}
+    }
   }, watch)
   const call = { runId: run.runId, kind: run.kind, agent: run.agent, principal, payload: run.payload }
   let exit: Exit.Exit<Schema.Json, unknown> | undefined

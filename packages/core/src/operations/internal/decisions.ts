@@ -125,18 +125,12 @@ export const makeDecisions = (
     if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
       // The interrupt has expired: its declared default is the decision, whichever path notices it first.
-      yield* dueRuns.wake(run, bound)
+      yield* dueRuns.expire(run, bound)
       return yield* answer(caller, runId, id, submitted)
     }
     yield* asRunError(fits(fusion, asked, submitted))
     const resolution: Resolution = { ...submitted, by: principal.id, at: node.now() }
-    const othersOpen = all.some((interrupt) => interrupt.id !== id && interrupt.state === "open")
-    const won = yield* suspendAsDue(node, bound, run, { resolve: { id, resolution }, goOn: !othersOpen })
-    if (!won) return yield* answer(caller, runId, id, submitted)
-    // Two answers at once may each have seen the other's interrupt open: the later one resumes the run.
-    if (othersOpen && (yield* interruptsOf(run)).every((interrupt) => interrupt.state === "resolved")) {
-      yield* suspendAsDue(node, bound, run, { goOn: true })
-    }
+    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }))) return yield* answer(caller, runId, id, submitted)
     yield* decided(caller, principal, run, asked, submitted)
     const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
@@ -149,7 +143,7 @@ export const makeDecisions = (
     if (open.length > 0) {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
-    yield* suspendAsDue(node, bound, run, { goOn: true })
+    yield* suspendAsDue(node, bound, run)
     yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })

@@ -1,42 +1,42 @@
 // Makes this node the owner of a run by compare-and-set, under a new attempt, and launches it. Losing the race writes nothing.
 import { Effect, Tracer } from "effect"
 import { asRunError } from "../../run/internal/runErrors.ts"
-import type { Resolution } from "../../run/Interrupt.ts"
 import * as Principal from "../../run/Principal.ts"
 import type { JournalDamaged, RunError } from "../../run/RunError.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
-import type { Changes, Commit } from "../../store/RunStore.ts"
+import type { Commit } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
+import type { Resolve } from "./resting.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
 
-/** A decision that goes with what it lets happen. */
-export interface Resolve {
-  readonly id: string
-  readonly resolution: Resolution
-}
-
 /**
- * Decides an interrupt, and lets the run go on when nothing else holds it up: at once, or in its turn when its agent takes
- * only so many.
+ * Lets a suspended run resume, with the decision that it waits for: where it is in memory its branch wakes; elsewhere it is
+ * claimed at once, or in its turn when its agent takes only so many. A run that moves or stands in line only gets the
+ * decision.
  *
  * Returns false when somebody else was faster: nothing was written then.
  */
 export const suspendAsDue = Effect.fnUntraced(
-  function*(node: RunSupervisor, bound: RegisteredCallable, run: RunRecord, options: {
-    readonly goOn: boolean
-    readonly resolve?: Resolve
-    readonly set?: Changes
-  }): Effect.fn.Return<boolean, RunError> {
-    const { goOn, resolve, set } = options
-    if (goOn && bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
+  function*(
+    node: RunSupervisor,
+    bound: RegisteredCallable,
+    run: RunRecord,
+    resolve?: Resolve
+  ): Effect.fn.Return<boolean, RunError> {
+    const woken = node.wake(run.runId, resolve)
+    if (woken !== undefined) return yield* woken
+    if (run.state !== "suspended") {
+      return (yield* asRunError(node.commit(run, commitOf(node, run, [run.state], resolve)))) !== undefined
+    }
+    if (bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
       return yield* claim(node, bound, run, { from: ["suspended"], ...(resolve === undefined ? {} : { resolve }) })
     }
     const queued = yield* asRunError(node.commit(run, {
       ...commitOf(node, run, ["suspended"], resolve),
-      ...(goOn ? { set: { state: "queued", wakeAt: node.now() } } : set === undefined ? {} : { set })
+      set: { state: "queued", wakeAt: node.now() }
     }))
-    if (queued !== undefined && goOn) yield* resume(node, bound, queued, { from: ["queued"] })
+    if (queued !== undefined) yield* resume(node, bound, queued, { from: ["queued"] })
     return queued !== undefined
   }
 )
@@ -70,6 +70,8 @@ export const claim = Effect.fnUntraced(
     readonly resolve?: Resolve
     readonly crashes?: number
   }): Effect.fn.Return<boolean, RunError> {
+    const woken = options.from.includes("suspended") ? node.wake(run.runId, options.resolve) : undefined
+    if (woken !== undefined) return yield* woken
     const attempt = run.attempt + 1
     const resumed = attempt > 1 ? { resumed: true } : {}
     const base = commitOf(node, run, options.from, options.resolve)

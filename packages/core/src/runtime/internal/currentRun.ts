@@ -1,7 +1,7 @@
 // The run as its handler sees it, in one place: at the top, in a named branch, or inside of a step. LiveRun makes one for
 // each place; names and what is emitted belong to that place.
 import { Effect } from "effect"
-import type { Budget, RunContext } from "../../budget/Budget.ts"
+import type { Budget, Grant, RunContext } from "../../budget/Budget.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
 import type { Request } from "../../run/Interrupt.ts"
@@ -28,7 +28,7 @@ export const serviceIn = (
     record: live.run,
     tell: (event) => Effect.suspend(() => live.append(event)),
     interrupt: pause,
-    past: () => live.past.interrupts.values()
+    past: () => [...live.past.interrupts.values(), ...live.resting.decided]
   }
   return {
     record: live.run,
@@ -47,10 +47,29 @@ export const serviceIn = (
         const inside = insideScope(place, key)
         return Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, outlet, emit))
       }),
-    spend: (request) => spend(live, spender, request),
+    spend: (request) => tracked(live, place, spend(live, spender, request)),
     hooks: live.dispatch,
     decided: (decision) => live.decided(decision)
   }
+}
+
+/** A call of a model moves until it is settled; in a step the step says so already. */
+const tracked = <E>(live: LiveRun, place: Place, spent: Effect.Effect<Grant, E>): Effect.Effect<Grant, E> => {
+  if (place.step !== undefined) return spent
+  const { activity } = live.resting
+  return Effect.map(spent, (grant) => {
+    activity.begin()
+    let isOver = false
+    const over = Effect.sync(() => {
+      if (!isOver) activity.end()
+      isOver = true
+    })
+    return {
+      ...grant,
+      settle: (usage) => Effect.ensuring(grant.settle(usage), over),
+      cancelReservation: Effect.ensuring(grant.cancelReservation, over)
+    }
+  })
 }
 
 const spend = (live: LiveRun, spender: RunContext, request: Parameters<Budget["Service"]["spend"]>[1]) => {

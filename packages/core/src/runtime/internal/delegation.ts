@@ -17,7 +17,10 @@ export interface Children {
     readonly payload: Schema.Json
     readonly idempotencyKey: string
   }) => Effect.Effect<RunRecord, RunError>
+  /** Waits until a run has ended or pauses. */
   readonly settled: (run: RunRecord) => Effect.Effect<RunRecord, ReadError>
+  /** Waits until a run has ended. */
+  readonly ended: (run: RunRecord) => Effect.Effect<RunRecord, ReadError>
 }
 
 /** How a delegated run ended. */
@@ -37,8 +40,8 @@ const encode = Schema.encodeEffect(Outcome)
 export const lookAgain = 60_000
 
 /**
- * Starts a run and waits for its end, which is journaled. When the other run pauses, this one pauses with it, and goes on
- * when it has ended.
+ * Starts a run and waits for its end, which is journaled. When the other run pauses or stands in line, the branch that
+ * waits for it is parked.
  */
 export const delegate = (
   live: LiveRun,
@@ -47,36 +50,60 @@ export const delegate = (
   agent: string,
   payload: Schema.Json
 ): Effect.Effect<Outcome, RunError> =>
-  live.named("step", place, `delegate ${agent}`, (key) =>
-    Effect.gen(function*() {
-      const stored = live.past.steps.get(key)
-      if (stored !== undefined) {
-        const outcome = yield* Effect.orDie(decode(stored))
-        yield* emit(entered(outcome.runId, agent))
-        return outcome
-      }
-      live.hasChildren = true
-      const idempotencyKey = `${live.run.runId}/${key}`
-      const child = yield* live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
-      yield* emit(entered(child.runId, agent))
-      // A queued child may need this run's concurrency slot, so the parent is suspended. And where nodes are lost, a run that only waits must
-      // not be there to be lost with the next one.
-      const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
-      const run = atRest ? child : yield* Effect.orDie(settled(live.children, child))
-      const { runId } = run
-      if (isFinal(run.state)) {
-        const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
-        const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
-        const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status } }
-        yield* live.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit]))
-        return outcome
-      }
-      yield* live.commit({
-        events: [{ type: "run_suspended", data: { reason: "child", interrupts: [] } }],
-        set: { state: "suspended", waitsFor: "child", wakeAt: live.now() + lookAgain }
-      })
-      return yield* Effect.interrupt
-    }), true)
+  live.named("step", place, `delegate ${agent}`, (key) => {
+    const known = live.outcome(key)
+    if (known?._tag === "Withdrawn") return Effect.never
+    return known?._tag === "Value"
+      ? Effect.tap(
+        live.handOut(key, Effect.orDie(decode(known.value))),
+        ({ runId }) => emit(entered(runId, agent))
+      )
+      : Effect.andThen(live.caughtUp, begin(live, place, emit, key, agent, payload))
+  }, true)
+
+const begin = Effect.fnUntraced(function*(
+  live: LiveRun,
+  place: Place,
+  emit: (event: Event) => Effect.Effect<void>,
+  key: string,
+  agent: string,
+  payload: Schema.Json
+): Effect.fn.Return<Outcome, RunError> {
+  const { activity } = live.resting
+  const idempotencyKey = `${live.run.runId}/${key}`
+  live.hasChildren = true
+  const child = yield* activity.during(
+    live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
+  )
+  yield* emit(entered(child.runId, agent))
+  // A queued child may need this run's concurrency slot. And where nodes are lost, a run that only waits must not be there
+  // to be lost with the next one.
+  const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
+  const seen = atRest ? child : yield* activity.during(Effect.orDie(settled(live.children, child)))
+  const run = isFinal(seen.state) ? seen : yield* ended(live, place, key, seen)
+  const { runId } = run
+  const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
+  const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
+  const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status } }
+  yield* activity.during(live.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit])))
+  return outcome
+})
+
+/** Waits for the end of a run that pauses or stands in line, parked. */
+const ended = (live: LiveRun, place: Place, key: string, child: RunRecord): Effect.Effect<RunRecord> =>
+  live.resting.park(
+    place,
+    { kind: "child", wakeAt: live.now() + lookAgain },
+    Effect.orDie(untilEnded(live.children, child)),
+    live.giveUp(key)
+  )
+
+/** The wait ends early when this node goes away. */
+const untilEnded = (children: Children, child: RunRecord): Effect.Effect<RunRecord, ReadError> =>
+  Effect.flatMap(
+    children.ended(child),
+    (run) => isFinal(run.state) ? Effect.succeed(run) : Effect.delay(untilEnded(children, run), "1 second")
+  )
 
 /** A run that is not even paused has lost its owner, or this node goes away and ends the wait. */
 const settled = (children: Children, child: RunRecord): Effect.Effect<RunRecord, ReadError> =>

@@ -9,7 +9,6 @@ import { resume, suspendAsDue } from "./claim.ts"
 import { lookAgain } from "./delegation.ts"
 import type { Callables } from "./resolveHandlers.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
-import { earliest } from "./suspensions.ts"
 
 /** How many runs of a line are looked at in one go. */
 const pageSize = 256
@@ -27,7 +26,11 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
         yield* asRunError(cancelRun(node, run, orphaned))
         return true
       }
-      if (run.waitsFor === "interrupt" || run.waitsFor === "migration") return yield* expire(run, bound)
+      if (run.waitsFor === "migration" || run.waitsFor === "interrupt") {
+        // A branch of a run that waits for a decision may wait for something else that has happened.
+        const decided = yield* expire(run, bound)
+        if (decided || run.waitsFor === "migration") return true
+      }
       if (run.waitsFor === "child" && (yield* stillWaits(run))) return true
       return yield* resume(node, bound, run, { from: [run.state] })
     }
@@ -40,18 +43,15 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
   const expire = Effect.fnUntraced(function*(run: RunRecord, bound: RegisteredCallable) {
     const now = node.now()
     const all = yield* asRunError(node.writerOf(run).store.interrupts(run.runId))
-    let open = all.filter(({ state }) => state === "open")
-    for (const one of open.filter(({ expiresAt = Infinity }) => expiresAt <= now)) {
-      open = open.filter(({ id }) => id !== one.id)
-      const wakeAt = earliest(open)
+    const late = all.filter(({ expiresAt = Infinity, state }) => state === "open" && expiresAt <= now)
+    for (const one of late) {
       const value = one.default === undefined ? {} : { value: one.default }
-      yield* suspendAsDue(node, bound, run, {
-        resolve: { id: one.id, resolution: { decision: "expire", by: "runtime", at: now, ...value } },
-        goOn: open.length === 0,
-        ...(wakeAt === undefined ? {} : { set: { wakeAt } })
-      })
+      const resolution = { decision: "expire", by: "runtime", at: now, ...value } as const
+      const seen = yield* asRunError(node.get(run.runId))
+      if (seen === undefined || isFinal(seen.state)) return true
+      yield* suspendAsDue(node, bound, seen, { id: one.id, resolution })
     }
-    return true
+    return late.length > 0
   })
 
   const hasOpenChildren = (run: RunRecord) => Effect.map(Stream.runHead(openChildren(node, run)), Option.isSome)
@@ -128,8 +128,9 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
       }
       if (hasChildren) yield* cancelChildren(node, run)
       const parent = run.parentRunId === undefined ? undefined : yield* node.get(run.parentRunId)
-      const waiting = parent?.waitsFor === "child" ? callables[parent.kind].get(parent.agent) : undefined
-      if (parent === undefined || waiting === undefined) return
+      if (parent?.state !== "suspended" || !waitsForBranches.has(parent.waitsFor)) return
+      const waiting = callables[parent.kind].get(parent.agent)
+      if (waiting === undefined) return
       yield* resume(node, waiting, parent, { from: ["suspended"] })
     },
     (effect, run: RunRecord) =>
@@ -140,8 +141,11 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
       )
   )
 
-  return { wake, wakeAll, count, onSettled }
+  return { expire, wakeAll, count, onSettled }
 }
+
+/** What a run that another branch of it has started a child for may wait for. */
+const waitsForBranches: ReadonlySet<RunRecord["waitsFor"]> = new Set(["child", "interrupt", "timer"])
 
 /** Of a thread comes only the run whose turn it is. */
 const placeOf = ({ agent, tenant }: Limits, run: RunRecord) =>

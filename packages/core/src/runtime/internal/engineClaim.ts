@@ -17,7 +17,7 @@ export const makeEngineClaim = (node: RunSupervisor, callables: Callables): Engi
       const bound = run === undefined ? undefined : callables[run.kind].get(run.agent)
       if (run?.attempt !== attempt || bound === undefined || isFinal(run.state)) return
       // An owner that was only slow has paused it since: it waits for its answer.
-      if (run.waitsFor === "interrupt") return
+      if (run.waitsFor === "interrupt" && (run.wakeAt ?? Infinity) > node.now()) return
       const lost = run.state === "running"
       if (lost && node.has(runId)) return
       yield* claim(node, bound, run, { from: [run.state], ...(lost ? { crashes: run.crashes + 1 } : {}) })

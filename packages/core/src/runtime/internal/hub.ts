@@ -106,6 +106,11 @@ export class Hub {
   readonly settled: Effect.Effect<RunRecord> = Effect.suspend(() =>
     this.when(() => isSettled(this.run) || this.closing ? Effect.succeed(this.run) : undefined)
   )
+
+  /** Waits until the run has ended; when the server goes away first, the run as it is. */
+  readonly ended: Effect.Effect<RunRecord> = Effect.suspend(() =>
+    this.when(() => isFinal(this.run.state) || this.closing ? Effect.succeed(this.run) : undefined)
+  )
 }
 
 /** Reads a run's journal from `after` on, first what is stored, then live. */

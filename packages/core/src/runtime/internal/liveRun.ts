@@ -1,6 +1,6 @@
 // A run while this node owns it: one attempt, from its claim to its end or its pause. The supervisor makes it, segment.ts
 // drives it. Everything that it writes carries its attempt, so that nothing is written once another owner has the run.
-import { Cause, type Clock, Effect, Fiber, type Schema } from "effect"
+import { Cause, type Clock, Duration, Effect, Fiber, type Schema } from "effect"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -11,21 +11,25 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import { AmbiguousName, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
-import type { RunRecord } from "../../run/RunRecord.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import { changed, type Changes, type Commit, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
 import { EventTail } from "./eventTail.ts"
+import { Handout } from "./handout.ts"
 import type { Hub } from "./hub.ts"
 import { type NameKind, Names, type Place, top } from "./names.ts"
 import { failedRow, forgotten, keep, type Outcome, outcomeOf, withdrawn } from "./outcome.ts"
+import { Resting, type RestOptions } from "./resting.ts"
 import type { StoreWriter } from "./storeWriter.ts"
 import { addUsage, countedUsage } from "./usageSum.ts"
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
+  /** It rests and leaves memory. */
   | { readonly _tag: "Suspended" }
+  | { readonly _tag: "Ended" }
   /** The node shuts down: another one, or the next start, resumes from here. */
   | { readonly _tag: "Drained" }
   | { readonly _tag: "Cancelled"; readonly reason: string }
@@ -38,6 +42,8 @@ export type Stop =
 export interface Past {
   readonly steps: ReadonlyMap<string, Schema.Json>
   readonly interrupts: ReadonlyMap<string, Interrupt>
+  /** The recorded outcomes in the order of their commits. */
+  readonly order?: ReadonlyMap<string, number>
 }
 
 export const noPast: Past = { steps: new Map(), interrupts: new Map() }
@@ -64,7 +70,10 @@ export class LiveRun {
   hasChildren = false
   usage: Event.Usage | undefined
   readonly top = top()
+  readonly resting: Resting
   private draining = false
+  private isLeaving = false
+  private readonly handout: Handout | undefined
   private readonly hub: Hub
   private readonly clock: Clock.Clock
   private readonly metrics: Metrics
@@ -91,6 +100,7 @@ export class LiveRun {
     /** Whether anybody looks at spans. */
     readonly traced: boolean
     readonly clock: Clock.Clock
+    readonly rest: RestOptions
   }) {
     this.run = options.run
     this.principal = options.principal
@@ -106,6 +116,11 @@ export class LiveRun {
     this.toSkip = options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
+    this.resting = new Resting(this, options.rest)
+    const { order } = options.past
+    this.handout = order === undefined || order.size === 0
+      ? undefined
+      : new Handout(order, { moves: () => this.resting.activity.moves, fork: options.rest.fork })
     const { kind, runId } = options.run
     const isPast = (toolCallId: string) => this.past.steps.has(`tool ${toolCallId}`)
     const points = options.traced ? tracingHooks({ kind, isPast }) : undefined
@@ -150,6 +165,10 @@ export class LiveRun {
   /** Adds to the events that wait for their commit; waits only when too much is in line. */
   append(event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
+    if (this.resting.phase !== "running") {
+      return Effect.andThen(this.resting.awake, Effect.suspend(() => this.append(event)))
+    }
+    this.resting.activity.moves++
     if (event.type === "usage") {
       this.usage = addUsage(this.usage, event.data)
       this.metrics.used(this.run, { ...event.data, ...countedUsage(event.data) })
@@ -206,9 +225,11 @@ export class LiveRun {
     })
   }
 
-  /** The next step is the last one of this segment, when the run can resume elsewhere. */
+  /** The next step is the last one of this segment, when the run can resume elsewhere. What rests leaves at once. */
   drain() {
     this.draining = this.run.durable
+    this.isLeaving = true
+    if (this.resting.phase === "suspended") this.halt({ _tag: "Suspended" })
   }
 
   commitOf(parts: Parts): Commit {
@@ -224,15 +245,14 @@ export class LiveRun {
 
   accept(write: Commit, written: Written | StoreUnavailable) {
     if (!(written instanceof StoreUnavailable) && written._tag === "Committed") {
-      const seq = this.run.seq + written.events.length
+      // Another node may have written in between.
+      const seq = written.events.at(-1)?.seq ?? this.run.seq
       this.run = changed(this.run, write.set, { seq, ts: write.ts })
       this.hub.publish(this.run, written.events)
-      if (this.run.state === "suspended") this.halt({ _tag: "Suspended" })
-      else if (this.draining && write.steps !== undefined) this.halt({ _tag: "Drained" })
+      if (this.draining && write.steps !== undefined) this.halt({ _tag: "Drained" })
       return
     }
-    // Everything after a pause belongs to the next attempt.
-    if (this.run.state === "suspended") return
+    if (isFinal(this.run.state)) return
     this.halt({ _tag: "Lost", error: written instanceof StoreUnavailable ? written : undefined })
     this.hub.close()
   }
@@ -252,6 +272,10 @@ export class LiveRun {
     implied = false
   ): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
+      if (this.resting.phase !== "running") {
+        return Effect.andThen(this.resting.awake, this.named(kind, place, name, use, implied))
+      }
+      this.resting.activity.moves++
       const key = this.names.use(kind, place, name, implied)
       return key instanceof AmbiguousName ? Effect.die(key) : use(key)
     })
@@ -311,6 +335,41 @@ export class LiveRun {
     const steps = [...this.pending, ...(parts.steps ?? [])]
     this.pending = []
     return { ...parts, steps }
+  }
+
+  /** Gives a recorded outcome in its turn. */
+  handOut<A, E, R>(key: string, outcome: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.handout === undefined ? outcome : this.handout.give(key, outcome)
+  }
+
+  /** Work that is not recorded begins once all that is recorded has been given out. */
+  get caughtUp(): Effect.Effect<void> {
+    return this.handout === undefined ? Effect.void : this.handout.over
+  }
+
+  /** Notes an outcome that is stored with the next commit. */
+  settle(key: string, row: Schema.Json): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.pending.push({ name: key, value: row })
+    })
+  }
+
+  /** Stores that the handler itself has given up what it waited for. */
+  giveUp(key: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.given.push({ key, error: undefined })
+      return this.post({ events: [], steps: [{ name: key, value: withdrawn }] })
+    })
+  }
+
+  /** Waits until a time. */
+  until(time: number): Effect.Effect<void> {
+    return Effect.suspend(() => this.clock.sleep(Duration.millis(Math.max(0, time - this.now()))))
+  }
+
+  /** Waits for so long, unless the node goes away. */
+  pause(millis: number): Effect.Effect<void> {
+    return Effect.suspend(() => this.isLeaving ? Effect.void : this.clock.sleep(Duration.millis(millis)))
   }
 
   now() {

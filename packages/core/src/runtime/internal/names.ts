@@ -12,9 +12,15 @@ export interface Place {
   readonly parent: Place | undefined
   /** The fiber that entered the place: it only waits for fibers that it has forked there. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** Whether it is a step whose body runs. */
+  isRunning: boolean
+  /** How many pauses are parked in it. */
+  parks: number
 }
 
-export const top = (): Place => ({ prefix: "", step: undefined, parent: undefined, fiber: undefined })
+const fresh = { fiber: undefined, isRunning: false, parks: 0 }
+
+export const top = (): Place => ({ prefix: "", step: undefined, parent: undefined, ...fresh })
 
 /** Between the key of a step and what is inside of it. */
 export const separator = " › "
@@ -23,14 +29,14 @@ export const insideStep = (parent: Place, key: string): Place => ({
   prefix: key + separator,
   step: key,
   parent,
-  fiber: undefined
+  ...fresh
 })
 
 export const insideScope = (parent: Place, key: string): Place => ({
   prefix: `${key}/`,
   step: parent.step,
   parent,
-  fiber: undefined
+  ...fresh
 })
 
 interface Use {

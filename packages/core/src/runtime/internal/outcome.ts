@@ -25,6 +25,7 @@ export type Outcome =
   | { readonly _tag: "Forgotten" }
 
 export const withdrawn: Schema.Json = { "~withdrawn": true }
+export const elapsed: Schema.Json = { "~elapsed": true }
 export const forgotten: Schema.Json = { "~forgotten": true }
 
 export const valueRow = (value: Schema.Json): Schema.Json => markOf(value) === undefined ? value : { "~value": value }

@@ -11,7 +11,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import { changed, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
+import { changed, type Commit, type ReadError, type RunStore, type StoredStep } from "../../store/RunStore.ts"
 import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
@@ -21,8 +21,10 @@ import type { Children } from "./delegation.ts"
 import { type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
+import { outcomeOf } from "./outcome.ts"
 import { PollLatch } from "./pollLatch.ts"
-import { type Invoke, runSegment } from "./segment.ts"
+import type { Resolve } from "./resting.ts"
+import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
 import { StoreWriter } from "./storeWriter.ts"
 
 /** A callable with what it needs to run. */
@@ -52,6 +54,10 @@ export interface Options {
   readonly clock: Clock.Clock
   readonly grace: Duration.Input
 }
+
+/** How long a run that rests stays in memory, in milliseconds: what wakes it by then needs no replay. */
+const idleMillis = 2_000
+
 
 export class RunSupervisor {
   closing = false
@@ -170,6 +176,21 @@ export class RunSupervisor {
     if (this.stopped) return undefined
     const hub = this.hubs.hold(run)
     hub.run = run
+    // Every line that is logged for a run names it.
+    const { runId, traceId } = run
+    const annotations = { ...Context.get(this.services, References.CurrentLogAnnotations), runId, traceId }
+    const fork = Effect.runForkWith(Context.add(this.services, References.CurrentLogAnnotations, annotations))
+    const around: Surroundings = {
+      callable: bound.callable,
+      principal,
+      budget: this.budget,
+      audit: this.audit,
+      onSettled: (live) =>
+        Effect.suspend(() => {
+          this.metrics.ended(live.run)
+          return this.onSettled(live.run, live.hasChildren)
+        })
+    }
     const live = new LiveRun({
       run,
       principal,
@@ -182,34 +203,31 @@ export class RunSupervisor {
       budget: this.budget,
       metrics: this.metrics,
       traced: this.traced,
-      clock: this.clock
+      clock: this.clock,
+      rest: {
+        // A run that has to wait for its turn, or for an engine, is taken back in the store alone.
+        idleMillis: bound.callable.limits === undefined && this.engineSchedule === undefined ? idleMillis : 0,
+        fork,
+        rested: (live) => {
+          this.metrics.active(-1)
+          return settle(live, around)
+        },
+        reclaimed: () => this.metrics.active(1)
+      }
     })
     this.live.set(run.runId, live)
     this.metrics.active(1)
-    const around = {
-      callable: bound.callable,
-      principal,
-      budget: this.budget,
-      audit: this.audit,
-      onSettled: Effect.suspend(() => {
-        this.metrics.ended(live.run)
-        return this.onSettled(live.run, live.hasChildren)
-      })
-    }
     const segment = Effect.ensuring(
       this.traced
         ? traced(live, runSegment(live, around, bound.invoke), origin)
         : runSegment(live, around, bound.invoke),
       Effect.sync(() => {
-        this.metrics.active(-1)
+        if (live.resting.phase !== "suspended") this.metrics.active(-1)
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
         this.hubs.release(hub)
       })
     )
-    // Every line that is logged for a run names it.
-    const { runId, traceId } = run
-    const annotations = { ...Context.get(this.services, References.CurrentLogAnnotations), runId, traceId }
-    live.fiber = Effect.runForkWith(Context.add(this.services, References.CurrentLogAnnotations, annotations))(segment)
+    live.fiber = fork(segment)
     // A run that ended at once, before its fiber was known, has nothing left to be stopped.
     if (live.stop !== undefined) live.fiber.interruptUnsafe()
     return hub
@@ -222,6 +240,7 @@ export class RunSupervisor {
       Effect.all([store.steps(run.runId), store.interrupts(run.runId)]),
       ([steps, interrupts]) => ({
         steps: new Map(steps.map((step) => [step.name, step.value])),
+        order: orderOf(steps),
         interrupts: new Map(interrupts.map((interrupt: Interrupt) => [interrupt.name, interrupt]))
       })
     )
@@ -251,9 +270,27 @@ export class RunSupervisor {
     return Effect.suspend(() => {
       const live = this.live.get(runId)
       if (live === undefined) return Effect.succeed(false)
-      live.halt({ _tag: "Cancelled", reason })
-      return live.fiber === undefined ? Effect.succeed(true) : Effect.as(Fiber.await(live.fiber), true)
+      const ended = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
+      return Effect.flatMap(live.resting.evict, (rested) => {
+        if (rested) return Effect.as(ended, false)
+        live.halt({ _tag: "Cancelled", reason })
+        return Effect.as(ended, true)
+      })
     })
+  }
+
+  /**
+   * Lets a run that is in memory here resume, with the decision that it waits for. Nothing when it is not here; false when
+   * somebody else was faster.
+   */
+  wake(runId: string, resolve: Resolve | undefined): Effect.Effect<boolean> | undefined {
+    const live = this.live.get(runId)
+    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve)
+  }
+
+  /** Waits until a run has ended. */
+  ended(run: RunRecord): Effect.Effect<RunRecord, ReadError> {
+    return Effect.scoped(Effect.flatMap(this.hubs.join(run), (hub) => hub.ended))
   }
 
   follow(run: RunRecord, after: number, until: Until, known?: Hub): Stream.Stream<Page, ReadError> {
@@ -280,19 +317,23 @@ export class RunSupervisor {
   }
 
   private confirm(live: LiveRun, seq: number): Effect.Effect<void, ReadError> {
-    if (live.run.seq >= seq || live.run.durable === false) return Effect.void
+    if (live.run.seq >= seq || !live.run.durable) return Effect.void
     return Effect.gen({ self: this }, function*() {
       // The notice of a commit can be faster than the answer to it.
       yield* Effect.sleep("50 millis")
       if (live.run.seq >= seq) return
       const stored = yield* this.durable.store.get(live.run.runId)
       if (stored?.attempt !== live.run.attempt || isFinal(stored.state)) live.halt({ _tag: "Lost", error: undefined })
+      else yield* live.resting.refresh
     })
   }
 
   /** Reads everything again that is followed here and driven elsewhere. */
   readonly refreshAll: Effect.Effect<void, ReadError> = Effect.suspend(() =>
-    this.hubs.refreshAll((runId) => this.live.has(runId))
+    Effect.andThen(
+      this.hubs.refreshAll((runId) => this.live.has(runId)),
+      Effect.forEach(this.live.values(), ({ resting }) => resting.refresh, { discard: true })
+    )
   )
 
   private readonly heartbeat = Effect.sync(() => this.hubs.beat())
@@ -313,13 +354,26 @@ export class RunSupervisor {
     }
     return this.drain.pipe(
       Effect.andThen(Effect.race(Fiber.awaitAll(fibers), realTime(this.grace))),
-      Effect.andThen(Fiber.interruptAll(fibers))
+      Effect.andThen(Effect.sync(() => {
+        for (const live of this.live.values()) live.halt({ _tag: "Drained" })
+      })),
+      Effect.andThen(Effect.suspend(() => Fiber.awaitAll(fibers)))
     )
   })
 
   now() {
     return this.clock.currentTimeMillisUnsafe()
   }
+}
+
+/** The outcomes of steps by when they were committed; what a handler had given up is not given to it. */
+const orderOf = (steps: ReadonlyArray<StoredStep>): ReadonlyMap<string, number> => {
+  const order = new Map<string, number>()
+  for (const { name, seq, value } of steps) {
+    const { _tag } = outcomeOf(value)
+    if (_tag !== "Withdrawn" && _tag !== "Forgotten") order.set(name, seq)
+  }
+  return order
 }
 
 /** A segment within its span, which says how the run stands at its end. */

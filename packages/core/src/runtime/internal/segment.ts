@@ -22,7 +22,7 @@ export interface Surroundings {
   readonly principal: Principal
   readonly budget: Budget["Service"]
   readonly audit: Audit["Service"]
-  readonly onSettled: Effect.Effect<void>
+  readonly onSettled: (live: LiveRun) => Effect.Effect<void>
 }
 
 /**
@@ -42,11 +42,25 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
-      Effect.tap(() => stage(around.budget.releaseAll(live.run, live.run.usage))),
-      Effect.flatMap((exit) => writeDown(around.audit, entryOf(live, around.principal, exit))),
-      Effect.andThen(around.onSettled)
+      // What rests has settled when it came to rest.
+      Effect.flatMap((exit) => {
+        if (live.stop?._tag === "Suspended") return Effect.void
+        live.stop ??= { _tag: "Ended" }
+        return settle(live, around, exit)
+      })
     )
   })
+
+/** Follows an end or a rest of a run: its budget, its line in the audit log, the runs that wait for it. */
+export const settle = (
+  live: LiveRun,
+  around: Surroundings,
+  exit: Exit.Exit<unknown, unknown> = Exit.void
+): Effect.Effect<void> =>
+  stage(around.budget.releaseAll(live.run, live.run.usage)).pipe(
+    Effect.andThen(Effect.suspend(() => writeDown(around.audit, entryOf(live, around.principal, exit)))),
+    Effect.andThen(around.onSettled(live))
+  )
 
 /** One span, whatever a store does for it. */
 const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.silently(effect), "budget")

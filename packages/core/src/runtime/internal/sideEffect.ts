@@ -36,7 +36,7 @@ export const sideEffect = <E, R>(
       Effect.provideService(effect, CurrentRun, outOfReach(live.service)),
       (value) => storable(key, value)
     )
-    return live.journal.transact(
+    const transacted = live.journal.transact(
       body,
       (value) => live.commitOf(stepped(live, key, value)),
       (write, written) => live.accept(write, written)
@@ -48,4 +48,5 @@ export const sideEffect = <E, R>(
       Effect.onError((cause) => live.failed(key, cause)),
       Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
     )
+    return Effect.andThen(live.caughtUp, live.resting.activity.during(transacted))
   })

@@ -10,9 +10,9 @@ import { type Outcome, revive, valueRow } from "./outcome.ts"
 export const replayed = <E>(live: LiveRun, key: string, outcome: Outcome): Effect.Effect<Schema.Json, E> => {
   switch (outcome._tag) {
     case "Value":
-      return Effect.succeed(outcome.value)
+      return live.handOut(key, Effect.succeed(outcome.value))
     case "Failed":
-      return Effect.flatMap(revive(live.errors, outcome.failure), (cause) => {
+      return Effect.flatMap(live.handOut(key, revive(live.errors, outcome.failure)), (cause) => {
         live.seen(key, cause)
         // cast: the failure of this step is what it has failed with before.
         return Effect.failCause(cause as Cause.Cause<E>)

@@ -1,6 +1,6 @@
 // Runs a step once per run: gives the stored outcome, or runs the body in a place of its own and commits what it came to.
 // The service of a run (currentRun.ts) calls it; a body whose outcome is stored never runs.
-import { Effect, type Schema } from "effect"
+import { Effect, Exit, type Schema } from "effect"
 import { direct } from "../../hook/internal/dispatch.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
@@ -26,7 +26,12 @@ export const step = <E, R>(
     const emit = (event: Event.Event) => live.append(event)
     const within = outlet?.beside(emit)
     const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within, emit))
-    return once.pipe(
+    const { activity } = live.resting
+    return live.caughtUp.pipe(
+      Effect.andThen(Effect.suspend(() => {
+        activity.enter(inside)
+        return once
+      })),
       Effect.flatMap((value) => storable(key, value)),
       Effect.tap((value) => {
         const events = after?.(value) ?? []
@@ -38,7 +43,10 @@ export const step = <E, R>(
           ? keep(events)
           : Effect.andThen(within.flush, Effect.flatMap(within.pass(events), keep))
       }),
-      Effect.onError((cause) => live.failed(key, cause))
+      Effect.onExit((exit) => {
+        if (inside.isRunning) activity.leave(inside)
+        return Exit.isSuccess(exit) ? Effect.void : live.failed(key, exit.cause)
+      })
     )
   })
 

@@ -1,16 +1,22 @@
-// Suspends a run for a time, a decision or a child; LiveRun calls it. A suspended run needs no process.
-import { Effect } from "effect"
+// The pauses that a handler asks for: a decision and a time. Each commits at once what it waits for and parks its own
+// fiber; currentRun.ts calls them, resting.ts wakes them.
+import { Deferred, Effect } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import type { Interrupt, Request, Resolution } from "../../run/Interrupt.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
+import { elapsed } from "./outcome.ts"
+import type { Pause } from "./resting.ts"
 
-/** Pauses the run until somebody decides, unless that has happened. */
+/** Waits until somebody decides, unless that has happened. */
 export const interrupt = (live: LiveRun, place: Place, request: Request): Effect.Effect<Resolution> =>
   live.named("interrupt", place, request.name, (name) => {
     const known = live.past.interrupts.get(name)
     if (known?.resolution !== undefined) {
-      return isAbout(known, request) ? Effect.succeed(known.resolution) : interrupt(live, place, request)
+      if (known.resolution.decision === "withdraw") return Effect.never
+      return isAbout(known, request)
+        ? live.handOut(name, Effect.succeed(known.resolution))
+        : interrupt(live, place, request)
     }
     const opened: Interrupt = known ?? {
       ...request,
@@ -20,17 +26,51 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
       createdAt: live.now(),
       state: "open"
     }
-    const { approvers: _approvers, createdAt: _createdAt, default: _default, runId: _runId, state: _state, ...notice } =
-      opened
-    const wakeAt = earliest([opened, ...live.past.interrupts.values()])
-    return live.commit({
-      events: [
-        { type: "interrupt", data: notice },
-        { type: "run_suspended", data: { reason: "interrupt", interrupts: [opened.id] } }
-      ],
-      ...(known === undefined ? { open: [opened] } : {}),
-      set: { state: "suspended", waitsFor: "interrupt", ...(wakeAt === undefined ? {} : { wakeAt }) }
-    }).pipe(Effect.andThen(Effect.interrupt))
+    return Effect.andThen(
+      known === undefined
+        ? Effect.andThen(live.caughtUp, live.resting.activity.during(announce(live, opened)))
+        : Effect.void,
+      awaitDecision(live, place, opened)
+    )
+  })
+
+const announce = (live: LiveRun, opened: Interrupt) => {
+  const { approvers: _approvers, createdAt: _createdAt, default: _default, runId: _runId, state: _state, ...notice } =
+    opened
+  return live.commit({ events: [{ type: "interrupt", data: notice }], open: [opened] })
+}
+
+const awaitDecision = (live: LiveRun, place: Place, opened: Interrupt): Effect.Effect<Resolution> =>
+  Effect.suspend(() => {
+    const { expiresAt } = opened
+    const decided = Deferred.makeUnsafe<Resolution>()
+    const pause: Pause = { kind: "interrupt", interrupt: opened, decided, wakeAt: expiresAt }
+    const wait = expiresAt === undefined
+      ? Deferred.await(decided)
+      : Effect.raceFirst(Deferred.await(decided), Effect.andThen(live.until(expiresAt), expire(live, opened)))
+    return live.resting.park(place, pause, wait, withdraw(live, opened))
+  })
+
+/** Decides what nobody has decided in time; whoever was faster has the last word. */
+const expire = (live: LiveRun, opened: Interrupt): Effect.Effect<never> =>
+  Effect.suspend(() => {
+    const value = opened.default === undefined ? {} : { value: opened.default }
+    const resolution = { decision: "expire", by: "runtime", at: live.now(), ...value } as const
+    return live.resting.reclaim({ id: opened.id, resolution }).pipe(
+      Effect.flatMap((won) => won ? Effect.void : Effect.ignore(live.resting.refresh)),
+      Effect.andThen(Effect.never)
+    )
+  })
+
+/** Takes back a question that its own branch has given up: nobody can answer it any more. */
+const withdraw = (live: LiveRun, opened: Interrupt) =>
+  Effect.suspend(() => {
+    const resolution = { decision: "withdraw", by: "runtime", at: live.now() } as const
+    const { at: _at, ...decision } = resolution
+    return live.post({
+      events: [{ type: "interrupt_resolved", data: { id: opened.id, ...decision } }],
+      open: [{ ...opened, state: "resolved", resolution }]
+    })
   })
 
 /** When the first of those that are open expires. */
@@ -46,15 +86,31 @@ const isAbout = (known: Interrupt, request: Request) =>
   request.kind !== "approval" ||
   (known.tool === request.tool && canonical(known.arguments ?? null) === canonical(request.arguments ?? null))
 
-/** Pauses the run until a time that is kept as a step, unless it is past. */
+/** Waits until a time that is kept as a step, unless it is past. */
 export const sleep = (live: LiveRun, place: Place, name: string, millis: number): Effect.Effect<void> =>
   live.named("step", place, `sleep ${name}`, (key) => {
-    const stored = live.past.steps.get(key)
-    const until = typeof stored === "number" ? stored : live.now() + millis
-    if (stored !== undefined && until <= live.now()) return Effect.void
-    return live.commit({
-      events: [{ type: "run_suspended", data: { reason: "timer", interrupts: [], until } }],
-      ...(stored === undefined ? { steps: [{ name: key, value: until }] } : {}),
-      set: { state: "suspended", waitsFor: "timer", wakeAt: until }
-    }).pipe(Effect.andThen(Effect.interrupt))
+    const known = live.outcome(key)
+    if (known?._tag === "Withdrawn") return Effect.never
+    if (known?._tag === "Elapsed") return live.handOut(key, Effect.void)
+    const stored = known?._tag === "Value" && typeof known.value === "number" ? known.value : undefined
+    const until = stored ?? live.now() + millis
+    const passed = live.settle(key, elapsed)
+    const wait = live.resting.park(
+      place,
+      { kind: "timer", wakeAt: until },
+      live.until(until),
+      live.giveUp(key)
+    )
+    if (stored === undefined) {
+      const kept = live.commit({ events: [], steps: [{ name: key, value: until }] })
+      return live.caughtUp.pipe(
+        Effect.andThen(live.resting.activity.during(kept)),
+        Effect.andThen(wait),
+        Effect.andThen(passed)
+      )
+    }
+    return live.caughtUp.pipe(
+      Effect.andThen(Effect.suspend(() => until <= live.now() ? Effect.void : wait)),
+      Effect.andThen(passed)
+    )
   }, name === "pause")

@@ -1,0 +1,222 @@
+// When a run rests and how it wakes. LiveRun has one: pauses park their own fibers in it; once nothing moves, the run is
+// suspended in the store and stays in memory for a short while; a decision, a timer or the end of a child then takes it
+// back under a new attempt, without a replay. Changes of the phase happen one at a time.
+import { Deferred, Effect, Exit, type Fiber, Semaphore } from "effect"
+import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
+import type { ReadError, Written } from "../../store/RunStore.ts"
+import { Activity } from "./activity.ts"
+import type { LiveRun, Parts } from "./liveRun.ts"
+import type { Place } from "./names.ts"
+
+/** A decision that goes with what it lets happen. */
+export interface Resolve {
+  readonly id: string
+  readonly resolution: Resolution
+}
+
+/** What a branch of a run waits for. */
+export type Pause =
+  | {
+    readonly kind: "interrupt"
+    readonly interrupt: Interrupt
+    readonly decided: Deferred.Deferred<Resolution>
+    readonly wakeAt: number | undefined
+  }
+  | { readonly kind: "timer" | "child"; readonly wakeAt: number }
+
+/** What a run has to do when it comes to rest or is taken back, and how. */
+export interface RestOptions {
+  /** How long a run that rests stays in memory, in milliseconds; not at all with 0. */
+  readonly idleMillis: number
+  readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
+  readonly rested: (live: LiveRun) => Effect.Effect<void>
+  readonly reclaimed: () => void
+}
+
+export class Resting {
+  phase: "running" | "resting" | "suspended" = "running"
+  readonly activity = new Activity(() => this.check())
+  /** What was decided while the run was in memory. */
+  readonly decided: Array<Interrupt> = []
+  private readonly pauses = new Set<Pause>()
+  private readonly turn = Semaphore.makeUnsafe(1)
+  private readonly live: LiveRun
+  private readonly options: RestOptions
+  private checking = false
+  private rests = 0
+
+  constructor(live: LiveRun, options: RestOptions) {
+    this.live = live
+    this.options = options
+  }
+
+  /** Whether something in the run waits for a decision. */
+  get asks() {
+    for (const { kind } of this.pauses) if (kind === "interrupt") return true
+    return false
+  }
+
+  /** Parks the fiber that pauses. When its own code interrupts it, `withdraw` takes the pause back. */
+  park<A>(place: Place, pause: Pause, wait: Effect.Effect<A>, withdraw: Effect.Effect<void>): Effect.Effect<A> {
+    return Effect.suspend(() => {
+      this.pauses.add(pause)
+      this.activity.park(place)
+      return wait.pipe(
+        Effect.onExit((exit) =>
+          Effect.suspend(() => {
+            this.pauses.delete(pause)
+            this.activity.unpark(place)
+            return Exit.isSuccess(exit) || this.live.stop !== undefined
+              ? Effect.void
+              : Effect.andThen(this.awake, withdraw)
+          })
+        ),
+        Effect.tap(this.awake)
+      )
+    })
+  }
+
+  /** Before anything in the run moves: takes the run back when it rests. */
+  readonly awake: Effect.Effect<void> = Effect.suspend(() =>
+    this.phase === "running"
+      ? Effect.void
+      : Effect.flatMap(this.reclaim(), (taken) => taken ? Effect.void : Effect.interrupt)
+  )
+
+  /**
+   * Takes the run back when it rests, with the decision that wakes it. Returns false when somebody else was faster: nothing
+   * was written then.
+   */
+  reclaim(resolve?: Resolve): Effect.Effect<boolean> {
+    return this.turn.withPermit(Effect.suspend(() => {
+      const { live } = this
+      if (live.stop !== undefined) return Effect.succeed(false)
+      if (this.phase === "running") return resolve === undefined ? Effect.succeed(true) : this.decide(resolve)
+      const { agent, attempt } = live.run
+      const parts: Parts = {
+        events: [...resolvedBy(resolve), { type: "run_started", data: { agent, resumed: true } }],
+        set: { state: "running", attempt: attempt + 1 }
+      }
+      return Effect.map(this.write(parts, "suspended", resolve), (written) => {
+        if (written?._tag === "Committed") {
+          this.phase = "running"
+          this.options.reclaimed()
+          this.wake(resolve)
+          // What was taken back and does not move rests again.
+          this.activity.moved()
+          return true
+        }
+        // Who only lost the race for a decision still has the run.
+        if (resolve === undefined || written === undefined) live.halt({ _tag: "Suspended" })
+        return false
+      })
+    }))
+  }
+
+  private decide(resolve: Resolve) {
+    return Effect.map(this.write({ events: resolvedBy(resolve) }, "running", resolve), (written) => {
+      if (written?._tag !== "Committed") return false
+      this.wake(resolve)
+      return true
+    })
+  }
+
+  private write(
+    parts: Parts,
+    from: "running" | "suspended",
+    resolve: Resolve | undefined
+  ): Effect.Effect<Written | undefined> {
+    const write = { ...this.live.commitOf(parts), from: [from], ...(resolve === undefined ? {} : { resolve }) }
+    return Effect.orElseSucceed(
+      this.live.journal.write(write, (written) => {
+        if (written._tag === "Committed") this.live.accept(write, written)
+      }),
+      () => undefined
+    )
+  }
+
+  /** Gives a decision to the branch that waits for it. */
+  private wake(resolve: Resolve | undefined) {
+    if (resolve === undefined) return
+    for (const pause of this.pauses) {
+      if (pause.kind !== "interrupt" || pause.interrupt.id !== resolve.id) continue
+      this.decided.push({ ...pause.interrupt, state: "resolved", resolution: resolve.resolution })
+      Deferred.doneUnsafe(pause.decided, Exit.succeed(resolve.resolution))
+    }
+  }
+
+  /** Reads the decisions that another node has committed. */
+  readonly refresh: Effect.Effect<void, ReadError> = Effect.suspend(() => {
+    if (!this.asks) return Effect.void
+    const { runId } = this.live.run
+    return Effect.map(this.live.journal.store.interrupts(runId), (stored) => {
+      for (const { id, resolution } of stored) if (resolution !== undefined) this.wake({ id, resolution })
+    })
+  })
+
+  /** Rests once all that could move has had its turn. */
+  private check() {
+    if (this.checking || this.phase !== "running" || this.live.stop !== undefined) return
+    this.checking = true
+    this.options.fork(this.restWhenQuiet)
+  }
+
+  private readonly restWhenQuiet: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    let seen = -1
+    while (seen !== this.activity.moves) {
+      seen = this.activity.moves
+      yield* Effect.yieldNow
+      yield* Effect.yieldNow
+    }
+    this.checking = false
+    if (!(yield* this.turn.withPermit(this.rest))) return
+    const rest = ++this.rests
+    yield* this.options.rested(this.live)
+    // Another node may have decided while this one thought that the run was running.
+    if (this.live.run.durable) yield* Effect.ignore(this.refresh)
+    if (this.options.idleMillis > 0) yield* this.live.pause(this.options.idleMillis)
+    yield* this.turn.withPermit(Effect.sync(() => {
+      if (this.phase === "suspended" && this.rests === rest) this.live.halt({ _tag: "Suspended" })
+    }))
+  })
+
+  private readonly rest: Effect.Effect<boolean> = Effect.suspend(() => {
+    const { live } = this
+    if (live.stop !== undefined || this.phase !== "running" || !this.activity.isQuiet) return Effect.succeed(false)
+    this.phase = "resting"
+    return Effect.map(live.conclude(live.withPending(suspensionBy([...this.pauses]))), () => {
+      // Otherwise the commit was refused, and the segment stops.
+      const isSuspended = live.run.state === "suspended"
+      this.phase = isSuspended ? "suspended" : "running"
+      return isSuspended
+    })
+  })
+
+  /** Leaves memory if it rests. Returns whether it did. */
+  readonly evict: Effect.Effect<boolean> = this.turn.withPermit(Effect.sync(() => {
+    if (this.phase !== "suspended") return false
+    this.live.halt({ _tag: "Suspended" })
+    return true
+  }))
+}
+
+/** How a run that waits for all of these is suspended. */
+const suspensionBy = (pauses: ReadonlyArray<Pause>): Parts => {
+  const asked = pauses.flatMap((pause) => pause.kind === "interrupt" ? [pause.interrupt.id] : [])
+  const wakeAt = Math.min(...pauses.map((pause) => pause.wakeAt ?? Infinity))
+  const reason = asked.length > 0 ? "interrupt" : pauses.some(({ kind }) => kind === "timer") ? "timer" : "child"
+  const isTimed = Number.isFinite(wakeAt)
+  return {
+    events: [{
+      type: "run_suspended",
+      data: { reason, interrupts: asked, ...(isTimed && reason === "timer" ? { until: wakeAt } : {}) }
+    }],
+    set: { state: "suspended", waitsFor: reason, ...(isTimed ? { wakeAt } : {}) }
+  }
+}
+
+const resolvedBy = (resolve: Resolve | undefined): Parts["events"] => {
+  if (resolve === undefined) return []
+  const { at: _at, ...decision } = resolve.resolution
+  return [{ type: "interrupt_resolved", data: { id: resolve.id, ...decision } }]
+}
