@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import type { Event, Run } from "@fastagentic/core"
+import { type Event, Run } from "@fastagentic/core"
 import { Effect, type Layer, Schema } from "effect"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
@@ -75,7 +75,7 @@ export interface Result {
 }
 
 /**
- * Calls the model, makes the tool calls it requests one after the other, and calls it again, until it requests no more tools.
+ * Calls the model, makes the tool calls of its message concurrently, and calls it again, until it requests no more tools.
  *
  * **Details**
  *
@@ -91,6 +91,19 @@ export interface Result {
  * @since 0.1.0
  */
 export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<string, Tool.Any>, E = never, R = never>(
+  options: Options<Tools, E, R>
+): Effect.fn.Return<
+  Result,
+  E | TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>,
+  R | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
+> {
+  const current = yield* Run.CurrentRun
+  const answered = untilAnswered(options)
+  // Loops side by side have places of their own.
+  return yield* current.places ? current.scope("model loop", answered, true) : answered
+})
+
+const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, Tool.Any>, E, R>(
   options: Options<Tools, E, R>
 ): Effect.fn.Return<
   Result,
@@ -127,16 +140,30 @@ const takeTurn = Effect.fnUntraced(function*<R>(options: {
   const answer = yield* askModel(options.prompt, toolkit, options.limits)
   if (answer.calls.length > 0 && number >= maxTurns) return yield* new TurnLimitReached({ maxTurns })
   const prompt = Prompt.concat(options.prompt, answer.said)
-  const toolResults: Array<ToolResult> = []
-  const resultParts: Array<Prompt.ToolResultPart> = []
-  for (const call of answer.calls) {
-    const { arguments: params, ...outcome } = yield* answerCall(toolkit, call, prompt.content)
-    toolResults.push({ toolCallId: call.toolCallId, name: call.name, params, ...outcome })
-    resultParts.push(yield* resultPart(toolkit.tools[call.name], call, outcome))
-  }
+  const { places } = yield* Run.CurrentRun
+  const made = yield* Effect.forEach(answer.calls, (call, index) =>
+    Effect.gen(function*() {
+      const { arguments: params, ...outcome } = yield* answerCall(
+        toolkit,
+        call,
+        prompt.content,
+        places ? nameOf(answer.calls, index) : `call ${call.name}`
+      )
+      const part = yield* resultPart(toolkit.tools[call.name], call, outcome)
+      return { result: { toolCallId: call.toolCallId, name: call.name, params, ...outcome }, part }
+    }), { concurrency: places ? "unbounded" : 1 })
+  const toolResults: ReadonlyArray<ToolResult> = made.map(({ result }) => result)
+  const resultParts = made.map(({ part }) => part)
   const answered = resultParts.length === 0 ? [] : [Prompt.toolMessage({ content: resultParts })]
   return { answer, toolResults, prompt: Prompt.fromMessages([...prompt.content, ...answered]) }
 })
+
+/** The step of a call: where a message calls a tool again, its place among these calls. */
+const nameOf = (calls: Answer["calls"], index: number) => {
+  const name = calls[index]?.name ?? ""
+  const before = calls.slice(0, index).filter((call) => call.name === name).length
+  return before === 0 ? `call ${name}` : `call ${name} (${before + 1})`
+}
 
 const promptOf = ({ prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string }) => {
   const base = Prompt.make(prompt)

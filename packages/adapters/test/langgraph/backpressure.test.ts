@@ -56,6 +56,7 @@ describe("500 fast tokens", () => {
         sleep: () => Effect.never,
         delegate: () => Effect.never,
         scope: (_name, effect) => effect,
+        places: true,
         idempotencyKey: record.runId,
         decided: () => Effect.void,
         spend: ({ maxOutputTokens, model }) =>

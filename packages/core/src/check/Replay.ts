@@ -97,16 +97,21 @@ const checkOne = Effect.fnUntraced(function*(
   const complete = run.state === "completed"
   if (upgrade._tag === "Pinned") return finding(run, complete ? "ok" : "pinned", upgrade.why)
   const { set, steps: changed } = upgrade.parts
+  const events = yield* eventsOf(store, run.runId)
   const replayed = yield* replay(bound, {
     run: { ...run, ...set },
     complete,
+    places: hasPlaces(events),
     steps: stored.map((step) => ({ ...step, ...changed.find(({ name }) => name === step.name) })),
     interrupts: yield* store.interrupts(run.runId),
-    events: yield* eventsOf(store, run.runId)
+    events
   })
   if (replayed.divergence !== undefined) return finding(run, "diverges", replayed.divergence)
   return finding(run, upgrade._tag === "Migrates" ? "migrates" : "ok", `up to ${replayed.place}`)
 })
+
+const hasPlaces = ([first]: ReadonlyArray<RunEvent>) =>
+  (first?.type === "run_started" || first?.type === "run_queued") && first.data.places === true
 
 const eventsOf = Effect.fnUntraced(function*(store: RunStore["Service"], runId: string) {
   const events: Array<RunEvent> = []

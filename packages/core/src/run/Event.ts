@@ -119,13 +119,16 @@ export const schemas = {
     forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int })),
     resumed: optional(Schema.Boolean),
     /** The span that started the run, when tracing is on. */
-    traceparent: optional(Schema.String)
+    traceparent: optional(Schema.String),
+    /** Whether the names of its branches are kept apart; runs of earlier versions do not have it. */
+    places: optional(Schema.Boolean)
   }),
   done: Schema.Struct({ output: Schema.Json, usage: optional(Usage) }),
   run_queued: Schema.Struct({
     agent: Schema.String,
     startAt: optional(Schema.Int),
-    traceparent: optional(Schema.String)
+    traceparent: optional(Schema.String),
+    places: optional(Schema.Boolean)
   }),
   run_suspended: Schema.Struct({
     reason: Schema.Literals(["interrupt", "timer", "child", "migration", "repair", "drain"]),

@@ -39,8 +39,13 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   ) => Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>>
   readonly sleep: (name: string, millis: number) => Effect.Effect<void>
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
-  /** Runs an effect in a place of its own: names in it are counted apart. */
-  readonly scope: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /**
+   * Runs an effect in a place of its own: names in it are counted apart. An adapter chooses the name itself (`implied`):
+   * the first of such places is the one that it is in, and several that begin at the same moment are no conflict.
+   */
+  readonly scope: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>, implied?: boolean) => Effect.Effect<A, E, R>
+  /** Whether the names of branches are kept apart: a run of an earlier version replays as it was recorded. */
+  readonly places: boolean
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
   readonly idempotencyKey: string
   /** Asks for a call of a language model: no adapter calls one without. */

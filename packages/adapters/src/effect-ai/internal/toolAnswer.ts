@@ -16,8 +16,8 @@ export const ToolAnswer = Schema.Struct({
 export type ToolAnswer = typeof ToolAnswer.Type
 
 /** Makes a call once per run, its hooks and its approval included: neither a decision nor the work is repeated. */
-export const answerCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) =>
-  Run.stepWith(`call ${call.name}`, ToolAnswer, makeCall(toolkit, call, messages))
+export const answerCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>, step: string) =>
+  Run.stepWith(step, ToolAnswer, makeCall(toolkit, call, messages))
 
 const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) => {
   const { name, toolCallId } = call

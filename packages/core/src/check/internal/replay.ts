@@ -22,6 +22,8 @@ import { Order } from "./replayOrder.ts"
 export interface Recording {
   readonly run: RunRecord
   readonly complete: boolean
+  /** Whether the names of its branches were kept apart. */
+  readonly places: boolean
   readonly steps: ReadonlyArray<StoredStep>
   readonly interrupts: ReadonlyArray<Interrupt>
   readonly events: ReadonlyArray<RunEvent>
@@ -62,6 +64,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     metrics,
     traced: false,
     past: {
+      places: recording.places,
       steps: new Asked(
         recording.steps.map(({ name, value }) => [name, value] as const),
         (name, known) => watch.asked("step", name, known)

@@ -7,6 +7,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Inheritance } from "../../runtime/internal/admit.ts"
+import { isValue } from "../../runtime/internal/outcome.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -24,7 +25,9 @@ export const makeForks = (
   const checkpoints = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const { run } = yield* door.run(caller, node, runId)
     const steps = yield* asRunError(node.writerOf(run).store.steps(runId))
-    return steps.map(({ name, seq }) => ({ name, seq })).sort((a, b) => a.seq - b.seq)
+    return steps.filter(({ value }) => isValue(value)).map(({ name, seq }) => ({ name, seq })).sort((a, b) =>
+      a.seq - b.seq
+    )
   })
 
   const fork = Effect.fnUntraced(function*(caller: Caller, runId: string, request: ForkRequest) {
@@ -75,11 +78,19 @@ export const makeForks = (
     function*(run: RunRecord, seq: number): Effect.fn.Return<Inheritance, RunError> {
       const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
-      const resolved = interrupts.filter(({ state }) => state === "resolved")
+      const places = yield* asRunError(node.hasPlaces(run))
+      // A question that a branch gave up is no decision: a retry may have to ask it.
+      const resolved = interrupts.filter(({ resolution }) =>
+        resolution !== undefined && resolution.decision !== "withdraw"
+      )
       // The steps that a run inherited when it was forked are in none of its own events.
       const later = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedAfter(run, seq))
       return {
-        steps: steps.filter((step) => step.seq <= seq).map(({ name, value }) => ({ name, value })),
+        places,
+        steps: steps.filter((step) => step.seq <= seq).sort((a, b) => a.seq - b.seq).map(({ name, value }) => ({
+          name,
+          value
+        })),
         interrupts: resolved.filter(({ id }) => !later.has(id))
       }
     }

@@ -12,12 +12,15 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 import { cancelRun } from "./cancel.ts"
 import { isPlaced, resume } from "./claim.ts"
 import type { Hub } from "./hub.ts"
+import { orderOf } from "./outcome.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** The history that a fork inherits from its origin. */
 export interface Inheritance {
   readonly steps: ReadonlyArray<Step>
   readonly interrupts: ReadonlyArray<Interrupt>
+  /** Whether that run kept the names of its branches apart. */
+  readonly places: boolean
 }
 
 /** `attached` says that another run holds the idempotency key; `hub` is where a run is followed that was launched here. */
@@ -55,7 +58,7 @@ const enter = Effect.fnUntraced(function*(
   inherited: Inheritance | undefined,
   span: Tracer.AnySpan | undefined
 ) {
-  const started = { agent: run.agent, ...originOf(run), ...placeIn(span) }
+  const started = { agent: run.agent, ...originOf(run), ...placeIn(span), ...recordedAs(inherited) }
   const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
   return yield* node.reserveClaim(
     run.runId,
@@ -78,7 +81,12 @@ const enqueue = Effect.fnUntraced(function*(
   const { wakeAt = node.now() } = run
   const event: Event = {
     type: "run_queued",
-    data: { agent: run.agent, ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }), ...placeIn(span) }
+    data: {
+      agent: run.agent,
+      ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }),
+      ...placeIn(span),
+      ...recordedAs(inherited)
+    }
   }
   const queued = { ...run, state: "queued", attempt: 0, wakeAt } as const
   const started = yield* write(node, bound, queued, event, inherited)
@@ -104,7 +112,15 @@ const write = Effect.fnUntraced(function*(
   yield* storable("threadId", run.threadId)
   const { threads } = bound.callable
   const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
-  const admission: Admit = { _tag: "Admit", run, events: [event], ...inherited, ...(alone ? { alone } : {}) }
+  const { interrupts, steps } = inherited ?? {}
+  const admission: Admit = {
+    _tag: "Admit",
+    run,
+    events: [event],
+    ...(steps === undefined ? {} : { steps }),
+    ...(interrupts === undefined ? {} : { interrupts }),
+    ...(alone ? { alone } : {})
+  }
   while (true) {
     const written = yield* asRunError(Tracing.within(node.writerOf(run).write(admission), "admit", () => ({
       attributes: { "fastagentic.run.id": run.runId }
@@ -150,7 +166,12 @@ const originOf = ({ forkedFrom, parentRunId }: RunRecord) => ({
 const placeIn = (span: Tracer.AnySpan | undefined) =>
   span === undefined ? {} : { traceparent: Tracing.toTraceparent(span) }
 
-const pastOf = ({ interrupts, steps }: Inheritance) => ({
+/** A fork of a run that was recorded by an earlier version is recorded as that run was. */
+const recordedAs = (inherited: Inheritance | undefined) => inherited?.places === false ? {} : { places: true }
+
+const pastOf = ({ interrupts, places, steps }: Inheritance) => ({
+  places,
   steps: new Map(steps.map(({ name, value }) => [name, value])),
+  order: orderOf(steps.map((step, seq) => ({ ...step, seq }))),
   interrupts: new Map(interrupts.map((interrupt) => [interrupt.name, interrupt]))
 })

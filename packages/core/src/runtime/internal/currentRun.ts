@@ -42,11 +42,13 @@ export const serviceIn = (
     sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
     interrupt: pause,
     delegate: (agent, payload) => flushed(delegate(live, place, emit, agent, payload)),
-    scope: (name, effect) =>
+    places: live.past.places,
+    scope: (name, effect, implied) =>
       live.named("step", place, name, (key) => {
+        if (implied === true && key === place.prefix + name) return effect
         const inside = insideScope(place, key)
         return Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, outlet, emit))
-      }),
+      }, implied),
     spend: (request) => tracked(live, place, spend(live, spender, request)),
     hooks: live.dispatch,
     decided: (decision) => live.decided(decision)

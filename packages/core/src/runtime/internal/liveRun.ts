@@ -42,11 +42,13 @@ export type Stop =
 export interface Past {
   readonly steps: ReadonlyMap<string, Schema.Json>
   readonly interrupts: ReadonlyMap<string, Interrupt>
+  /** Whether the names of its branches were kept apart; earlier versions did not. */
+  readonly places: boolean
   /** The recorded outcomes in the order of their commits. */
   readonly order?: ReadonlyMap<string, number>
 }
 
-export const noPast: Past = { steps: new Map(), interrupts: new Map() }
+export const noPast: Past = { places: true, steps: new Map(), interrupts: new Map() }
 
 export type Parts = Pick<Commit, "events" | "set" | "steps" | "open">
 

@@ -5,6 +5,7 @@ import type { Shape } from "../../app/Fusion.ts"
 import { readBack, Unstorable } from "../../base/internal/readBack.ts"
 import * as Run from "../../run/Run.ts"
 import * as RunError from "../../run/RunError.ts"
+import type { StoredStep } from "../../store/RunStore.ts"
 
 /** A failure as it is kept: the agent's own declared error, one of ours, or what can be kept of any other. */
 export const KeptFailure = Schema.Struct({
@@ -52,12 +53,25 @@ export const outcomeOf = (row: Schema.Json): Outcome => {
   }
 }
 
+/** Whether a row is the value that a step came to, from which a run could be forked. */
+export const isValue = (row: Schema.Json): boolean => outcomeOf(row)._tag === "Value"
+
 const decodeFailure = Schema.decodeUnknownSync(KeptFailure)
 
 const markOf = (row: Schema.Json) => {
   if (typeof row !== "object" || row === null || Array.isArray(row)) return undefined
   const [only, ...others] = Object.entries(row)
   return only !== undefined && others.length === 0 && only[0].startsWith("~") ? only : undefined
+}
+
+/** The outcomes of steps by when they were committed; what a handler had given up is not given to it. */
+export const orderOf = (steps: ReadonlyArray<StoredStep>): ReadonlyMap<string, number> => {
+  const order = new Map<string, number>()
+  for (const { name, seq, value } of steps) {
+    const { _tag } = outcomeOf(value)
+    if (_tag !== "Withdrawn" && _tag !== "Forgotten") order.set(name, seq)
+  }
+  return order
 }
 
 /** Errors of ours that a handler can recover from by class. */

@@ -11,7 +11,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import { changed, type Commit, type ReadError, type RunStore, type StoredStep } from "../../store/RunStore.ts"
+import { changed, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
@@ -21,7 +21,7 @@ import type { Children } from "./delegation.ts"
 import { type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
-import { outcomeOf } from "./outcome.ts"
+import { orderOf } from "./outcome.ts"
 import { PollLatch } from "./pollLatch.ts"
 import type { Resolve } from "./resting.ts"
 import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
@@ -237,13 +237,25 @@ export class RunSupervisor {
   past(run: RunRecord): Effect.Effect<Past, ReadError> {
     const { store } = this.writerOf(run)
     return Effect.map(
-      Effect.all([store.steps(run.runId), store.interrupts(run.runId)]),
-      ([steps, interrupts]) => ({
+      Effect.all([store.steps(run.runId), store.interrupts(run.runId), this.hasPlaces(run)]),
+      ([steps, interrupts, places]) => ({
+        places,
         steps: new Map(steps.map((step) => [step.name, step.value])),
         order: orderOf(steps),
         interrupts: new Map(interrupts.map((interrupt: Interrupt) => [interrupt.name, interrupt]))
       })
     )
+  }
+
+  /** Whether a run was recorded with the names of its branches kept apart. */
+  hasPlaces(run: RunRecord): Effect.Effect<boolean, StoreUnavailable> {
+    const first = Effect.map(
+      this.writerOf(run).store.events(run.runId, 0, 1),
+      ([event]) =>
+        event === undefined ||
+        ((event.type === "run_started" || event.type === "run_queued") && event.data.places === true)
+    )
+    return Effect.catchTag(first, "JournalDamaged", () => Effect.succeed(true))
   }
 
   /** Writes to a run that nobody owns; its followers here see it. */
@@ -364,16 +376,6 @@ export class RunSupervisor {
   now() {
     return this.clock.currentTimeMillisUnsafe()
   }
-}
-
-/** The outcomes of steps by when they were committed; what a handler had given up is not given to it. */
-const orderOf = (steps: ReadonlyArray<StoredStep>): ReadonlyMap<string, number> => {
-  const order = new Map<string, number>()
-  for (const { name, seq, value } of steps) {
-    const { _tag } = outcomeOf(value)
-    if (_tag !== "Withdrawn" && _tag !== "Forgotten") order.set(name, seq)
-  }
-  return order
 }
 
 /** A segment within its span, which says how the run stands at its end. */
