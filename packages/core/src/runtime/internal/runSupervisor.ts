@@ -58,7 +58,6 @@ export interface Options {
 /** How long a run that rests stays in memory, in milliseconds: what wakes it by then needs no replay. */
 const idleMillis = 2_000
 
-
 export class RunSupervisor {
   closing = false
   private stopped = false
