@@ -286,7 +286,7 @@ const wordsOf = (runId: string) =>
     return events.flatMap((event) => event.type === "token" ? [event.data.delta] : [])
   })
 
-/** What branches of a run that wait do to those that work: nothing. On a store. */
+/** The branches of a run that wait leave those that work alone, on a store. */
 export const branchesSuite = (name: string, layer: Layer.Layer<RunStore.RunStore, unknown>) => {
   const withStore = <A, E>(use: (store: RunStore.RunStore["Service"]) => Effect.Effect<A, E>) =>
     Effect.scoped(

@@ -9,7 +9,7 @@ export interface Process {
   suspected: boolean
 }
 
-/** What became of a sleep, or of a step that was given up. */
+/** The rows that replace an earlier one: a sleep that is over, a step that was given up. */
 const isLater = (value: Schema.Json) =>
   ["~elapsed", "~withdrawn", "~forgotten"].some((mark) => typeof value === "object" && value !== null && mark in value)
 

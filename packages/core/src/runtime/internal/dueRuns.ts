@@ -144,7 +144,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
   return { expire, wakeAll, count, onSettled }
 }
 
-/** What a run that another branch of it has started a child for may wait for. */
+/** The reasons to wait of a run that a child of another branch may wake. */
 const waitsForBranches: ReadonlySet<RunRecord["waitsFor"]> = new Set(["child", "interrupt", "timer"])
 
 /** Of a thread comes only the run whose turn it is. */

@@ -20,7 +20,7 @@ export class Handout {
     recorded: ReadonlyMap<string, number>,
     options: { readonly moves: () => number; readonly fork: (effect: Effect.Effect<unknown>) => unknown }
   ) {
-    // What was done inside of a committed step is not asked for again.
+    // A replay does not run a committed step again, so nothing inside of it is asked for.
     this.left = new Map([...recorded].filter(([key]) => !isInside(key, recorded)))
     this.line = [...this.left].sort(([, a], [, b]) => a - b)
     this.isOver = this.left.size === 0

@@ -14,7 +14,7 @@ export interface Resolve {
   readonly resolution: Resolution
 }
 
-/** What a branch of a run waits for. */
+/** The reason that a branch of a run waits. */
 export type Pause =
   | {
     readonly kind: "interrupt"
@@ -24,7 +24,7 @@ export type Pause =
   }
   | { readonly kind: "timer" | "child"; readonly wakeAt: number }
 
-/** What a run has to do when it comes to rest or is taken back, and how. */
+/** The work of the supervisor when a run comes to rest or is taken back. */
 export interface RestOptions {
   /** How long a run that rests stays in memory, in milliseconds; not at all with 0. */
   readonly idleMillis: number
@@ -36,7 +36,7 @@ export interface RestOptions {
 export class Resting {
   phase: "running" | "resting" | "suspended" = "running"
   readonly activity = new Activity(() => this.check())
-  /** What was decided while the run was in memory. */
+  /** The decisions that were taken while the run was in memory. */
   readonly decided: Array<Interrupt> = []
   private readonly pauses = new Set<Pause>()
   private readonly turn = Semaphore.makeUnsafe(1)
@@ -102,11 +102,11 @@ export class Resting {
           this.phase = "running"
           this.options.reclaimed()
           this.wake(resolve)
-          // What was taken back and does not move rests again.
+          // A run that was taken back and does not move rests again.
           this.activity.moved()
           return true
         }
-        // Who only lost the race for a decision still has the run.
+        // An owner that only lost the race for a decision still has the run.
         if (resolve === undefined || written === undefined) live.halt({ _tag: "Suspended" })
         return false
       })

@@ -42,7 +42,7 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(restore(body)).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
-      // What rests has settled when it came to rest.
+      // A run that rests has settled when it came to rest.
       Effect.flatMap((exit) => {
         if (live.stop?._tag === "Suspended") return Effect.void
         live.stop ??= { _tag: "Ended" }
