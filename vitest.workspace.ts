@@ -1,16 +1,44 @@
 import { readdirSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
-const timeouts = { testTimeout: 30_000, hookTimeout: 30_000, teardownTimeout: 30_000 }
+const pathOf = (name: string) => new URL(name, import.meta.url).pathname
 
-const packages = readdirSync(new URL("packages", import.meta.url), { withFileTypes: true })
+export const shared = {
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+  teardownTimeout: 30_000,
+  // Processes that tests start read their modules as they were compiled the time before.
+  env: { NODE_COMPILE_CACHE: pathOf("build/compile-cache") }
+}
+
+/** Starts a PostgreSQL and a Redis for all files. */
+export const withServices = { globalSetup: [pathOf("packages/stores/test/services.ts")] }
+
+const names = readdirSync(pathOf("packages"), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
-  .map((entry) => ({
-    test: { name: entry.name, root: `packages/${entry.name}`, include: ["test/**/*.test.ts"], ...timeouts }
-  }))
+  .map((entry) => entry.name)
 
-const examples = { test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...timeouts } }
+const usesServices = new Set(["stores", "cli"])
+
+const packages = names.map((name) => ({
+  test: {
+    name,
+    root: `packages/${name}`,
+    include: ["test/**/*.test.ts"],
+    // Files share what they import: it takes as long to load as most files take to run. The others start servers and
+    // processes, whose handlers and variables would outlive a file.
+    isolate: usesServices.has(name),
+    ...(usesServices.has(name) ? withServices : {}),
+    ...shared
+  }
+}))
+
+const examples = {
+  test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...withServices, ...shared }
+}
 
 export default defineConfig({
-  test: { projects: [...packages, examples] }
+  // Tests wait for sockets, timers and processes: with one file at a time a core would be idle.
+  test: { projects: [...packages, examples], maxWorkers: Math.max(2, availableParallelism()) }
 })

@@ -1,4 +1,7 @@
-/** Runs the README's start command, checks the example over real sockets, stops it and starts it again. */
+/**
+ * Runs the README's start command, checks the example over real sockets, stops it and starts it again. Words after the
+ * script's name are another command to start.
+ */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync } from "node:fs"
@@ -12,7 +15,7 @@ const exited = (server: ChildProcess): boolean => server.exitCode !== null || se
 const healthy = async (server: ChildProcess, url: string): Promise<void> => {
   const deadline = performance.now() + 20_000
   while (performance.now() < deadline) {
-    if (exited(server)) throw new Error(`npm start ended with code ${server.exitCode}`)
+    if (exited(server)) throw new Error(`${[command, ...words].join(" ")} ended with code ${server.exitCode}`)
     const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) }).catch(() => undefined)
     if (response?.status === 200) return
     await sleep(100)
@@ -37,10 +40,12 @@ const stop = async (server: ChildProcess): Promise<void> => {
 
 const store = join(mkdtempSync(join(tmpdir(), "fastagentic-smoke-")), "acme.db")
 
-/** Runs `npm start` on a store of its own. */
+const [command = "npm", ...words] = process.argv.length > 2 ? process.argv.slice(2) : ["npm", "start"]
+
+/** Runs the command on a store of its own. */
 const serve = async (use: (url: string) => Promise<void>): Promise<void> => {
   const port = await freePort()
-  const server = spawn("npm", ["start"], {
+  const server = spawn(command, words, {
     detached: true,
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store }

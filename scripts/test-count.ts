@@ -1,4 +1,7 @@
-/** Prints `N passed, N failed, N skipped` from Vitest's JSON report, and fails when nothing passed or anything failed. */
+/**
+ * Prints `N passed, N failed, N skipped` from Vitest's JSON reports, and fails when in one of them nothing passed or anything
+ * failed.
+ */
 import { existsSync, readFileSync } from "node:fs"
 
 interface Report {
@@ -12,9 +15,14 @@ interface Report {
 /** Vitest writes no report when it could not start. */
 const none: Report = { success: false, numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 }
 
-const file = process.argv[2] ?? "build/tests.json"
-const report: Report = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : none
-const skipped = report.numPendingTests + report.numTodoTests
+const files = process.argv.length > 2 ? process.argv.slice(2) : ["build/tests.json", "build/trials.json"]
+const reports = files.map((file): Report => existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : none)
+const sum = (count: (report: Report) => number) => reports.reduce((all, report) => all + count(report), 0)
+const skipped = sum((report) => report.numPendingTests + report.numTodoTests)
 
-console.log(`${report.numPassedTests} passed, ${report.numFailedTests} failed, ${skipped} skipped`)
-if (!report.success || report.numPassedTests === 0) process.exitCode = 1
+console.log(
+  `${sum((report) => report.numPassedTests)} passed, ${
+    sum((report) => report.numFailedTests)
+  } failed, ${skipped} skipped`
+)
+if (reports.some(({ numPassedTests, success }) => !success || numPassedTests === 0)) process.exitCode = 1

@@ -1,133 +1,19 @@
-/**
- * A PostgreSQL for the tests of one file: its own on a free port, or the one that `FASTAGENTIC_TEST_POSTGRES_URL`
- * names. Without either, tests are skipped, or fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
- */
-import { PgConnection } from "@effect/sql-pg"
-import { afterAll, describe } from "@effect/vitest"
-import { Effect, Redacted, Schedule } from "effect"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
-import { tmpdir } from "node:os"
-import { delimiter, dirname, join } from "node:path"
+// PostgreSQL for the tests: the server that `FASTAGENTIC_TEST_POSTGRES_URL` names, which is the one of the test run unless
+// it was set before. Without a server, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
+import { describe } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { execute, isInstalled, noServer } from "./process.ts"
+
+export { Server } from "./process.ts"
 
 const given = process.env["FASTAGENTIC_TEST_POSTGRES_URL"]
 const required = process.env["FASTAGENTIC_REQUIRE_SERVICES"] === "1"
-
-/** The folder with `initdb` and `postgres`, the newest version first. */
-const binaries = (): string | undefined => {
-  const installed = "/usr/lib/postgresql"
-  const versions = existsSync(installed) ? readdirSync(installed).sort((a, b) => Number(b) - Number(a)) : []
-  const folders = [
-    ...versions.map((version) => join(installed, version, "bin")),
-    ...(process.env["PATH"] ?? "").split(delimiter)
-  ]
-  const folder = folders.find((folder) => ["initdb", "postgres"].every((name) => existsSync(join(folder, name))))
-  return folder === undefined ? undefined : dirname(realpathSync(join(folder, "postgres")))
-}
-
-const folder = binaries()
-const noServer = "there is no installed PostgreSQL server"
-
-/** PostgreSQL refuses to run as root, so another user runs it. */
-const identity = (): { readonly uid?: number; readonly gid?: number } => {
-  if (process.getuid?.() !== 0) return {}
-  const users = readFileSync("/etc/passwd", "utf8").split("\n").map((line) => line.split(":"))
-  const [, , uid, gid] = users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody") ?? []
-  return { uid: Number(uid), gid: Number(gid) }
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  return typeof address === "object" && address !== null ? address.port : 0
-}
-
-/** Runs one statement on a connection of its own. */
-const execute = (url: Redacted.Redacted, statement: string) =>
-  Effect.scoped(Effect.flatMap(PgConnection.make({ url }), (connection) => connection.query(statement)))
-
-/** A server that can be stopped and started again. */
-export class Server {
-  readonly url: Redacted.Redacted
-  private readonly data: string
-  private readonly port: number
-  private child: ChildProcess | undefined
-
-  private constructor(data: string, port: number) {
-    this.data = data
-    this.port = port
-    this.url = Redacted.make(`postgres://postgres@127.0.0.1:${port}/postgres`)
-  }
-
-  static async make(): Promise<Server> {
-    if (folder === undefined) throw new Error(noServer)
-    const data = mkdtempSync(join(tmpdir(), "postgres-"))
-    const { gid, uid } = identity()
-    if (uid !== undefined && gid !== undefined) chownSync(data, uid, gid)
-    const init = (...options: ReadonlyArray<string>) =>
-      spawnSync(
-        join(folder ?? "", "initdb"),
-        ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", ...options],
-        { ...identity(), cwd: data, encoding: "utf8" }
-      )
-    // A collation other than the order of bytes, if the build has one: no result may depend on it.
-    const localised = init("--locale-provider=icu", "--icu-locale=en-US", "--locale=C")
-    const plain = localised.status === 0 ? localised : init("--locale=C")
-    if (plain.status !== 0) throw new Error(`initdb: ${plain.stderr}`)
-    const server = new Server(data, await freePort())
-    await server.start()
-    return server
-  }
-
-  async start(): Promise<void> {
-    const settings = [
-      "fsync=off",
-      "unix_socket_directories=",
-      "listen_addresses=127.0.0.1",
-      "max_connections=100"
-    ]
-    const flags = settings.flatMap((setting) => ["-c", setting])
-    this.child = spawn(join(folder ?? "", "postgres"), ["-D", this.data, "-p", `${this.port}`, ...flags], {
-      ...identity(),
-      cwd: this.data,
-      stdio: "ignore"
-    })
-    await Effect.runPromise(
-      Effect.retry(execute(this.url, "SELECT 1"), { schedule: Schedule.spaced("50 millis"), times: 400 })
-    )
-  }
-
-  /** `SIGINT` closes all connections first, `SIGQUIT` leaves them to be recovered from. */
-  async stop(signal: "SIGINT" | "SIGQUIT"): Promise<void> {
-    const { child } = this
-    if (child === undefined) return
-    this.child = undefined
-    const exited = once(child, "exit")
-    child.kill(signal)
-    await exited
-  }
-
-  async remove(): Promise<void> {
-    await this.stop("SIGQUIT")
-    rmSync(this.data, { recursive: true, force: true })
-  }
-}
-
-let shared: Promise<Server> | undefined
-
-/** The server of this file. */
-export const server: Effect.Effect<Server> = Effect.promise(() => shared ??= Server.make())
 
 let databases = 0
 
 /** A new database, dropped with the scope. */
 export const database = Effect.gen(function*() {
-  const url = given === undefined ? (yield* server).url : Redacted.make(given)
+  const url = Redacted.make(given ?? "")
   const name = `fastagentic_test_${process.pid}_${Date.now()}_${++databases}`
   yield* Effect.acquireRelease(
     Effect.orDie(execute(url, `CREATE DATABASE ${name}`)),
@@ -138,10 +24,6 @@ export const database = Effect.gen(function*() {
   return Redacted.make(own.href)
 })
 
-const missing = given === undefined && folder === undefined
-  ? "no PostgreSQL: there is neither FASTAGENTIC_TEST_POSTGRES_URL nor an installed server"
-  : undefined
-
 const describeUnless = (reason: string | undefined, name: string, body: () => void) => {
   if (reason === undefined) return describe(name, body)
   if (required) throw new Error(`${name}: ${reason}`)
@@ -150,15 +32,15 @@ const describeUnless = (reason: string | undefined, name: string, body: () => vo
 }
 
 /** Registers tests that need a server. */
-export const describeWithServer = (name: string, body: () => void) => {
-  describeUnless(missing, name, body)
-  afterAll(async () => {
-    const started = shared
-    shared = undefined
-    if (started !== undefined) await (await started).remove()
-  })
-}
+export const describeWithServer = (name: string, body: () => void) =>
+  describeUnless(
+    given === undefined
+      ? "no PostgreSQL: there is neither FASTAGENTIC_TEST_POSTGRES_URL nor an installed server"
+      : undefined,
+    name,
+    body
+  )
 
 /** Registers tests that stop their server. */
 export const describeWithOwnServer = (name: string, body: () => void) =>
-  describeUnless(folder === undefined ? noServer : undefined, name, body)
+  describeUnless(isInstalled ? undefined : noServer, name, body)

@@ -1,0 +1,26 @@
+// Vitest's global setup of the projects whose tests need a database: one server of each kind for the whole run, in the
+// variables that a user may set instead. Every file has databases or prefixes of its own in it.
+import { Redacted } from "effect"
+import * as Postgres from "./postgres/process.ts"
+import * as Redis from "./redis/process.ts"
+
+const services = [
+  { variable: "FASTAGENTIC_TEST_POSTGRES_URL", ...Postgres },
+  { variable: "FASTAGENTIC_TEST_REDIS_URL", ...Redis }
+]
+
+export const setup = async () => {
+  const started = await Promise.all(
+    services.filter(({ isInstalled, variable }) => isInstalled && process.env[variable] === undefined)
+      .map(async ({ Server, variable }) => {
+        const server = await Server.make()
+        process.env[variable] = Redacted.value(server.url)
+        return { server, variable }
+      })
+  )
+  return () =>
+    Promise.all(started.map(({ server, variable }) => {
+      delete process.env[variable]
+      return server.remove()
+    }))
+}
