@@ -135,7 +135,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
   })
 
 const refuseStdio = ({ reason }: RunError.RunError) =>
-  Console.error(`fastagentic: MCP is not served on stdin because FASTAGENTIC_TOKEN was refused: ${reason._tag}`)
+  Console.error(`fastagentic: MCP is not served on stdin. ${reason.message}`)
 
 /** A caller on standard input has no headers, so its credentials are in a variable. */
 const environment = Effect.map(
