@@ -158,7 +158,7 @@ const parse = (text: string) =>
 export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(context: RequestContext, schema: S) =>
   Effect.flatMap(body(context), (value) =>
     Effect.mapError(
-      Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(value),
+      Schema.decodeUnknownEffect(Schema.toCodecJson(schema), strict)(value),
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
@@ -167,11 +167,13 @@ export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
   { query }: RequestContext,
   schema: S
 ): Effect.Effect<S["Type"], RunError> =>
-  Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })(Object.fromEntries(query)).pipe(
+  Schema.decodeUnknownEffect(schema, strict)(Object.fromEntries(query)).pipe(
     Effect.mapError((error) =>
       new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
     )
   )
+
+const strict = { errors: "all", onExcessProperty: "error" } as const
 
 /** A path parameter that the pattern of the route has. */
 export const param = (context: RequestContext, name: string): string => context.params[name] ?? ""

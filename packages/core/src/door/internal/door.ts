@@ -105,21 +105,25 @@ export const makeDoor = (options: {
       ...details
     })
 
-  /** Those that requests hold while they are served. Only the door adds to them. */
-  const known = new WeakMap<object, Principal>()
+  /** Of a request while it is served. The class is this door's alone, so nothing else makes a caller known. */
+  class Authenticated {
+    readonly principal: Principal
+    constructor(principal: Principal) {
+      this.principal = principal
+    }
+  }
 
   const authenticate = (caller: Caller) =>
     Effect.suspend(() => {
-      const principal = caller.authenticated === undefined ? undefined : known.get(caller.authenticated)
-      return principal === undefined ? lookUp(caller) : Effect.succeed(principal)
+      const { authenticated } = caller
+      return authenticated instanceof Authenticated ? Effect.succeed(authenticated.principal) : lookUp(caller)
     })
 
   const identify = (caller: Caller) =>
-    Effect.map(authenticate(caller), (principal): Caller => {
-      const authenticated = {}
-      known.set(authenticated, principal)
-      return { ...caller, authenticated }
-    })
+    Effect.map(authenticate(caller), (principal): Caller => ({
+      ...caller,
+      authenticated: new Authenticated(principal)
+    }))
 
   // Failed authentications are counted, not audited; otherwise anyone could flood the audit log.
   const lookUp = (caller: Caller) =>

@@ -11,7 +11,7 @@ import type { ListRequest, RunHandle } from "../Runtime.ts"
 
 export const makeRuns = (node: RunSupervisor, door: Door) => {
   const open = (caller: Caller, runId: string) =>
-    Effect.map(door.run(caller, node, runId), ({ run }) => makeHandle(node, caller, run))
+    Effect.map(door.run(caller, node, runId), ({ run }): RunHandle => makeHandle(node, caller, { run, attached: true }))
 
   const get = (caller: Caller, runId: string) => Effect.map(door.run(caller, node, runId), ({ run }) => run)
 

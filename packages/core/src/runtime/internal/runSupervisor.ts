@@ -151,16 +151,15 @@ export class RunSupervisor {
     return run.durable ? this.durable : this.ephemeral
   }
 
-  /** A run's record, from memory when it is live here. */
+  /**
+   * A run's record as its store has it. What this process knows of a run that it drives is behind its own commits, and behind
+   * all that another node has written since this one lost the run.
+   */
   get(runId: string): Effect.Effect<RunRecord | undefined, ReadError> {
-    return Effect.suspend(() => {
-      const live = this.live.get(runId)
-      if (live !== undefined) return Effect.succeed(live.run)
-      return Effect.flatMap(
-        this.ephemeral.store.get(runId),
-        (run) => run === undefined ? this.durable.store.get(runId) : Effect.succeed(run)
-      )
-    })
+    return Effect.flatMap(
+      this.ephemeral.store.get(runId),
+      (run) => run === undefined ? this.durable.store.get(runId) : Effect.succeed(run)
+    )
   }
 
   /** Takes a run that the store says is this node's, and drives it. Returns where it is followed. */

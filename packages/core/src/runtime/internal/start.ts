@@ -58,9 +58,10 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     const payload = yield* decodePayload(bound, request.payload)
     const runId = yield* random.uuidV7()
     const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
-    const { attached, hub, run: admitted } = yield* admit(node, bound, principal, run, inherited)
-    yield* door.audit(caller, principal, attached ? "attach" : "start", targetOf(bound), { runId: admitted.runId })
-    return { ...makeHandle(node, caller, admitted, hub), attached }
+    const admitted = yield* admit(node, bound, principal, run, inherited)
+    const action = admitted.attached ? "attach" : "start"
+    yield* door.audit(caller, principal, action, targetOf(bound), { runId: admitted.run.runId })
+    return makeHandle(node, caller, admitted)
   })
 
   /** A delegated run passes the same door as the run that it is started for. */
@@ -86,12 +87,14 @@ export const targetOf = ({ callable }: RegisteredCallable) => `${callable.kind}/
 
 const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
 
+const decodeJson = Schema.decodeUnknownEffect(Schema.Json)
+
 /** The payload is kept as it came, once it is known to fit. */
 export const decodePayload = (bound: RegisteredCallable, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
   tooDeep(payload) ?
     fail(nestedTooDeeply(bound.callable.identifier)) :
     asRunError(
-      Effect.andThen(bound.callable.payload.decode(payload), Schema.decodeUnknownEffect(Schema.Json)(payload)).pipe(
+      Effect.andThen(bound.callable.payload.decode(payload), decodeJson(payload)).pipe(
         Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: issuesOf(error) }))
       )
     )
