@@ -34,11 +34,27 @@ const packages = names.map((name) => ({
   }
 }))
 
+/**
+ * The suites of the protocols a second time, on a store that takes a while to commit and is ahead of the process then.
+ * Without those that store nothing, or whose server is another process.
+ */
+const sqlite = {
+  test: {
+    name: "protocols-sqlite",
+    root: "packages/protocols",
+    include: ["test/**/*.test.ts"],
+    exclude: ["**/A2aCard.test.ts", "**/AppTest.test.ts", "**/McpStdio.test.ts", "**/RestDocument.test.ts"],
+    isolate: false,
+    ...shared,
+    env: { ...shared.env, TEST_STORE: "sqlite" }
+  }
+}
+
 const examples = {
   test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...withServices, ...shared }
 }
 
 export default defineConfig({
   // Tests wait for sockets, timers and processes: with one file at a time a core would be idle.
-  test: { projects: [...packages, examples], maxWorkers: Math.max(2, availableParallelism()) }
+  test: { projects: [...packages, sqlite, examples], maxWorkers: Math.max(2, availableParallelism()) }
 })

@@ -8,6 +8,7 @@ import { post } from "./a2a/support.ts"
 import { serve } from "./fixture.ts"
 import { as, get, json, text } from "./http/rest.ts"
 import { connect } from "./http/socket.ts"
+import { layerStores } from "./stores.ts"
 
 class Teller extends Agent.make("teller", {
   description: "Tells",
@@ -28,7 +29,7 @@ const tell = Effect.gen(function*() {
 
 /** The tales, with a way to compact their journals just after a reader has read a first page. */
 const start = Effect.gen(function*() {
-  const inner = Context.get(yield* Layer.build(RunStore.RunStore.layerMemory), RunStore.RunStore)
+  const inner = Context.get(yield* Layer.build(layerStores), RunStore.RunStore)
   const compact = Effect.gen(function*() {
     let rows = 0
     yield* Retention.compactAll({ finishedBefore: Infinity }, (found) => {

@@ -1,7 +1,8 @@
-import { Agent, App, Audit, Auth, Budget, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { Deferred, Duration, Effect, Layer, Schema } from "effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import { serve } from "./fixture.ts"
+import { layerStores } from "./stores.ts"
 
 /** Sleeps for the given time. */
 export class Nap extends Agent.make("nap", {
@@ -73,11 +74,10 @@ const layerWorks = (world: World) =>
   Runtime.layer(Works).pipe(
     Layer.provide(handlers(world)),
     Layer.provideMerge(Layer.mergeAll(
-      RunStore.RunStore.layerMemory,
+      layerStores,
       Auth.layerNone,
       RateLimit.layerUnlimited,
-      Budget.layerUnlimited,
-      Audit.layerMemory
+      Budget.layerUnlimited
     ))
   )
 

@@ -1,24 +1,12 @@
 import { NodeHttpServer } from "@effect/platform-node"
-import {
-  Agent,
-  App,
-  Audit,
-  Auth,
-  Budget,
-  Event,
-  PromptTemplate,
-  RateLimit,
-  Resource,
-  Run,
-  RunStore,
-  Runtime
-} from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Event, PromptTemplate, RateLimit, Resource, Run, Runtime } from "@fastagentic/core"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
+import { layerStores } from "./stores.ts"
 
 export const Order = Schema.Struct({ id: Schema.Int, state: Schema.String, amount: Schema.Finite })
 
@@ -125,11 +113,10 @@ export const layerRuntime = (auth: Layer.Layer<Auth.Auth> = Auth.layerNone) =>
   Runtime.layer(Acme).pipe(
     Layer.provide(Handlers),
     Layer.provideMerge(Layer.mergeAll(
-      RunStore.RunStore.layerMemory,
+      layerStores,
       auth,
       RateLimit.layerUnlimited,
-      Budget.layerUnlimited,
-      Audit.layerMemory
+      Budget.layerUnlimited
     ))
   )
 

@@ -17,6 +17,9 @@ const optional = Schema.optionalKey
 const params = { runId: Schema.String }
 const error = Responses.aboutOne
 
+/** How many events one page of JSON has. */
+const pageSize = 500
+
 const runJson = (run: RunRecord, status = 200) =>
   HttpServerResponse.jsonUnsafe(Schemas.runOf(run), { status, headers: { "x-run-id": run.runId } })
 
@@ -83,9 +86,12 @@ const events = Route.make(
     const { events, follow, run } = yield* context.runtime.open(context.caller, runId)
     const after = yield* cursorOf(context)
     if (wantsJson(context)) {
-      const items = yield* events({ after, limit: 500 })
+      const items = yield* events({ after, limit: pageSize })
       const last = items.at(-1)?.seq ?? after
-      return HttpServerResponse.jsonUnsafe({ items, next: last < run.seq ? String(last) : null })
+      return HttpServerResponse.jsonUnsafe({
+        items,
+        next: last < run.seq || items.length === pageSize ? String(last) : null
+      })
     }
     if (isFinal(run.state) && after === run.seq) return HttpServerResponse.empty({ status: 204 })
     return EventStream.response(yield* follow({ after, until: "final" }), { "x-run-id": runId })

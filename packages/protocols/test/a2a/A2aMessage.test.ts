@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import { connect, partsText, post, refusal, request, send, sendFails, start } from "./support.ts"
 
 /** Has one field for each kind of part, and asks the question in `ask`. */
@@ -36,11 +37,10 @@ const routes = A2aProtocol.layer().pipe(
     }))
   ]),
   Layer.provide(Layer.mergeAll(
-    RunStore.RunStore.layerMemory,
+    layerStores,
     Auth.layerNone,
     RateLimit.layerUnlimited,
-    Budget.layerUnlimited,
-    Audit.layerMemory
+    Budget.layerUnlimited
   ))
 )
 

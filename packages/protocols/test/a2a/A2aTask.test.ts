@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Event, RateLimit, Run, RunError, Runtime } from "@fastagentic/core"
 import { A2aProtocol, type A2aSchema } from "@fastagentic/protocols/a2a"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import {
   collect,
   connect,
@@ -43,11 +44,10 @@ const serveCounting = (budget: Layer.Layer<Budget.Budget>) =>
         Draft.toLayer(({ text }) => Effect.as(Run.emit(Event.token("thinking")), text))
       ]),
       Layer.provide(Layer.mergeAll(
-        RunStore.RunStore.layerMemory,
+        layerStores,
         Auth.layerNone,
         RateLimit.layerUnlimited,
-        budget,
-        Audit.layerMemory
+        budget
       ))
     )
   )

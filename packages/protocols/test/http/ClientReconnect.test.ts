@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Event, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { Client, HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import { cuttingProxy } from "./proxy.ts"
 
 const Count = Agent.make("count", {
@@ -27,11 +28,10 @@ const makeApp = Effect.gen(function*() {
     Runtime.layer(Counting).pipe(
       Layer.provide(layer),
       Layer.provideMerge(Layer.mergeAll(
-        RunStore.RunStore.layerMemory,
+        layerStores,
         Auth.layerNone,
         RateLimit.layerUnlimited,
-        Budget.layerUnlimited,
-        Audit.layerMemory
+        Budget.layerUnlimited
       ))
     )
   )

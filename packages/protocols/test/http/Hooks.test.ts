@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Agent,
   App,
-  Audit,
   Auth,
   Budget,
   Event,
@@ -19,6 +18,7 @@ import { Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import { as, frames, get, isWhole, json, post, Run as RunBody, text, until } from "./rest.ts"
 
 class Outer extends Hook.make("outer", { timeout: "50 millis" }) {}
@@ -72,11 +72,10 @@ interface Doing {
   readonly own?: Hook.Points
   readonly see?: (observation: Hook.Observation) => Effect.Effect<void>
   readonly redaction?: Redaction.Options
-  readonly store?: Layer.Layer<RunStore.RunStore>
 }
 
 /** The desk on a socket, with its hooks and a list of its tool's effects. */
-const startDesk = Effect.fnUntraced(function*({ inner = {}, outer = {}, own = {}, redaction, see, store }: Doing) {
+const startDesk = Effect.fnUntraced(function*({ inner = {}, outer = {}, own = {}, redaction, see }: Doing) {
   const paid: Array<string> = []
   const ToolsLayer = Tools.toLayer({
     pay: ({ to }) =>
@@ -98,11 +97,10 @@ const startDesk = Effect.fnUntraced(function*({ inner = {}, outer = {}, own = {}
         Own.toLayer(own)
       )),
       Layer.provideMerge(Layer.mergeAll(
-        store ?? RunStore.RunStore.layerMemory,
+        layerStores,
         Auth.layerNone,
         RateLimit.layerUnlimited,
-        Budget.layerUnlimited,
-        Audit.layerMemory
+        Budget.layerUnlimited
       ))
     )
   )

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Principal, RateLimit, RunStore, Runtime, Schedule } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Principal, RateLimit, Runtime, Schedule } from "@fastagentic/core"
 import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import { as, get, json, post, Problem, Run, RunPage } from "./rest.ts"
 
 class Report extends Agent.make("report", {
@@ -33,15 +34,14 @@ const start = serve(HttpProtocol.layer.pipe(
   Layer.provide(Runtime.layer(Acme)),
   Layer.provide(Report.toLayer(({ of }) => Effect.succeed(`of ${of}`))),
   Layer.provide(Layer.mergeAll(
-    RunStore.RunStore.layerMemory,
+    layerStores,
     Auth.layerKeys([
       person("olga", "acme", ["schedules:manage", "runs:tenant"]),
       person("ann", "acme", ["reports:write"]),
       person("dan", "other", ["*"])
     ]),
     RateLimit.layerUnlimited,
-    Budget.layerUnlimited,
-    Audit.layerMemory
+    Budget.layerUnlimited
   ))
 ))
 

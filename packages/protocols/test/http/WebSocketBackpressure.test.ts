@@ -1,12 +1,13 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Audit, Auth, Budget, Caller, Event, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Caller, Event, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { HttpProtocol, WebSocketRoute } from "@fastagentic/protocols/http"
 import { Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
+import { layerStores } from "../stores.ts"
 import { connect, runIdIn } from "./socket.ts"
 
 const Flood = Agent.make("flood", { description: "Says too much", payload: { events: Schema.Int }, durable: false })
@@ -21,11 +22,10 @@ const FloodLayer = Flood.toLayer(Effect.fn(function*({ events }) {
 const FloodRuntime = Runtime.layer(App.make("floods", { version: "1.0.0", agents: [Flood] })).pipe(
   Layer.provide(FloodLayer),
   Layer.provideMerge(Layer.mergeAll(
-    RunStore.RunStore.layerMemory,
+    layerStores,
     Auth.layerNone,
     RateLimit.layerUnlimited,
-    Budget.layerUnlimited,
-    Audit.layerMemory
+    Budget.layerUnlimited
   ))
 )
 

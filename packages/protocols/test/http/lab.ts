@@ -1,22 +1,10 @@
-import {
-  Agent,
-  App,
-  Audit,
-  Auth,
-  Budget,
-  Event,
-  Principal,
-  RateLimit,
-  Resource,
-  Run,
-  RunStore,
-  Runtime
-} from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Event, Principal, RateLimit, Resource, Run, Runtime } from "@fastagentic/core"
 import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Layer, Redacted, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 
 /** Emits 0, 1, 2, … and yields to other fibers after every `pause` of them. */
 export class Count extends Agent.make("count", {
@@ -89,11 +77,10 @@ export const startLab = Effect.fnUntraced(function*(options: {
     Runtime.layer(Lab).pipe(
       Layer.provide(Handlers),
       Layer.provideMerge(Layer.mergeAll(
-        RunStore.RunStore.layerMemory,
+        layerStores,
         options.auth ?? Auth.layerNone,
         options.limit ?? RateLimit.layerUnlimited,
-        Budget.layerUnlimited,
-        Audit.layerMemory
+        Budget.layerUnlimited
       ))
     )
   )

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Agent,
   App,
-  Audit,
   Auth,
   Budget,
   Policy,
@@ -12,7 +11,6 @@ import {
   RateLimit,
   Resource,
   RunError,
-  RunStore,
   Runtime
 } from "@fastagentic/core"
 import { McpProtocol } from "@fastagentic/protocols/mcp"
@@ -20,6 +18,7 @@ import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import { headers, modern, type Reply, send } from "./wire.ts"
 
 /** Every kind of schema that MCP treats differently. */
@@ -88,11 +87,10 @@ const start = (services: {
       Runtime.layer(Shapes).pipe(
         Layer.provide(Handlers),
         Layer.provide([
-          RunStore.RunStore.layerMemory,
+          layerStores,
           Layer.succeed(RateCounters.RateCounters, { take: services.take ?? (() => Effect.succeed([])) }),
           RateLimit.layer([{ name: "each", by: ["user"], limit: 1, window: "2 seconds" }]),
-          Budget.layerUnlimited,
-          Audit.layerMemory
+          Budget.layerUnlimited
         ]),
         Layer.provideMerge(services.auth ?? Auth.layerNone)
       )

@@ -1,22 +1,11 @@
-import {
-  Agent,
-  App,
-  Audit,
-  Auth,
-  Budget,
-  Policy,
-  Principal,
-  RateLimit,
-  Run,
-  RunStore,
-  Runtime
-} from "@fastagentic/core"
+import { Agent, App, Audit, Auth, Budget, Policy, Principal, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { HttpProtocol } from "@fastagentic/protocols/http"
 import { McpProtocol } from "@fastagentic/protocols/mcp"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import { serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 
 const Paid = Schema.Struct({ orderId: Schema.Int, refunded: Schema.Finite })
 
@@ -87,7 +76,7 @@ const people = Auth.layerKeys(
 export const by = (id: string) => ({ "x-api-key": `key-of-${id}` })
 
 /** The services that outlive a server. */
-export const lasting = Layer.build(Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory))
+export const lasting = Layer.build(layerStores)
 
 /** The app over MCP and REST on a port, with its runtime. */
 export const serveAsking = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>) {

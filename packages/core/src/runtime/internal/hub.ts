@@ -128,8 +128,10 @@ export const pages = (
       cursor = events.at(-1)?.seq ?? cursor
       return Effect.succeed<[Page]>([{ events, run: hub.run, closing: false }])
     }
+    // The store may hold more than the hub knows of. A page ends where its record does: its reader would else see the end of
+    // a run beside a record that is still running.
     const read = Effect.flatMap(
-      Effect.suspend(() => store.events(hub.run.runId, cursor, pageSize)),
+      Effect.suspend(() => store.events(hub.run.runId, cursor, Math.min(pageSize, hub.run.seq - cursor))),
       (events) =>
         events[0]?.seq === cursor + 1
           ? take(events)

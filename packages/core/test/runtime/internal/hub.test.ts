@@ -83,6 +83,24 @@ describe("A hub", () => {
       assert.deepStrictEqual(numbers(yield* read(hub, store)), upTo(6))
     }))
 
+  it.effect("gives no event that is stored before its record is known here", () =>
+    Effect.gen(function*() {
+      const { hub, store } = make(3)
+      const after = yield* commit(store, undefined, 1, { state: "failed" })
+      const seen: Array<Page> = []
+      const reading = yield* Effect.forkChild(
+        Stream.runForEach(pages(hub, store, 0, "final"), (page) => Effect.sync(() => seen.push(page)))
+      )
+      yield* Effect.yieldNow
+      assert.deepStrictEqual(numbers(seen), upTo(3))
+      hub.publish(after, yield* store.events("one", 3, 1))
+      yield* Fiber.join(reading)
+      assert.deepStrictEqual(numbers(seen), upTo(4))
+      for (const { events, run } of seen) {
+        assert.strictEqual(events.some(({ seq }) => seq === 4), run.state === "failed")
+      }
+    }))
+
   it.effect("gives what a jump leaves out from the store", () =>
     Effect.gen(function*() {
       const { hub, store } = make(1)

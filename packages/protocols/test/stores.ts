@@ -1,0 +1,24 @@
+// The stores behind every suite of protocols: the projects of vitest.workspace.ts run each suite on memory and on SQLite,
+// which answers later than memory and has a record that is ahead of what the process knows.
+import { Audit, RunStore } from "@fastagentic/core"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import { Effect, Layer } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "protocols-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const sqlite = Layer.orDie(
+  Layer.unwrap(Effect.map(folder, (path) => Sqlite.layer({ filename: join(path, "test.db") })))
+)
+
+const memory = Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory)
+
+/** A file of its own for each time that it is built, or memory. */
+export const layerStores: Layer.Layer<RunStore.RunStore | Audit.Audit> = process.env["TEST_STORE"] === "sqlite"
+  ? sqlite
+  : memory
