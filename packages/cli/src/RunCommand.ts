@@ -16,8 +16,10 @@ import * as AppFile from "./AppFile.ts"
 import * as BackupSocket from "./BackupSocket.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
+import * as DurationFlag from "./DurationFlag.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
+import * as SizeFlag from "./SizeFlag.ts"
 import * as Store from "./Store.ts"
 
 /** A memory store has no keys, so no caller could authenticate. @category errors @since 0.1.0 */
@@ -67,6 +69,22 @@ const flags = {
     Flag.withDescription("cluster spreads runs over all nodes of a postgres:// store, see docs/engine.md"),
     Flag.withDefault("local")
   ),
+  grace: Flag.String("grace").pipe(
+    Flag.withDescription("How long runs and connections have to end when the server stops"),
+    Flag.withDefault("5s")
+  ),
+  lease: Flag.String("lease").pipe(
+    Flag.withDescription("How long a node of a shared store keeps its runs when nothing is heard of it"),
+    Flag.withDefault("3s")
+  ),
+  bodyLimit: Flag.String("body-limit").pipe(
+    Flag.withDescription("The largest body of a request"),
+    Flag.withDefault("1 MiB")
+  ),
+  wait: Flag.String("wait").pipe(
+    Flag.withDescription("How long a POST waits for its run before it answers 202 with it; without a limit by default"),
+    Flag.optional
+  ),
   auth: Flag.Literals("auth", ["none", "keys"]).pipe(
     Flag.withDescription("keys asks callers for API keys of the store, see `fastagentic keys`"),
     Flag.withDefault("none")
@@ -81,6 +99,10 @@ interface Options {
   readonly store: string
   readonly retention: string
   readonly engine: Store.Engine
+  readonly grace: string
+  readonly lease: string
+  readonly bodyLimit: string
+  readonly wait: Option.Option<string>
   readonly auth: "none" | "keys"
 }
 
@@ -100,7 +122,16 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
   Effect.gen(function*() {
     const { app } = runnable
     const place = options.store === "" ? `.fastagentic/${app.identifier}.db` : options.store
-    const store = yield* Store.parse(place, options.engine)
+    const lease = yield* DurationFlag.parse("lease", options.lease)
+    const grace = yield* DurationFlag.parse("grace", options.grace)
+    const store = yield* Store.parse(place, { engine: options.engine, lease })
+    const server: Server.Options = {
+      host: options.host,
+      port: options.port,
+      grace,
+      bodyLimit: yield* SizeFlag.parse("body-limit", options.bodyLimit),
+      ...(Option.isNone(options.wait) ? {} : { wait: yield* DurationFlag.parse("wait", options.wait.value) })
+    }
     if (options.auth === "keys" && !store.lasts) return yield* new KeysNeedAStore()
     const retention = Layer.provide(Retention.layer(yield* RetentionFlag.parse(options.retention)), store.layer)
     const backups = store.file === undefined || store.file === ":memory:"
@@ -122,12 +153,12 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
     const overStdio = McpStdio.run({ credentials: yield* environment })
     if (options.mode === "stdio") {
-      const untilStdinEnds = Layer.effectDiscard(overStdio).pipe(Layer.provide(Runtime.layer(app)))
+      const untilStdinEnds = Layer.effectDiscard(overStdio).pipe(Layer.provide(Runtime.layer(app, { grace })))
       return yield* Effect.asVoid(
         Effect.scoped(Layer.build(untilStdinEnds.pipe(Layer.provide(services), Layer.provide(telemetry))))
       )
     }
-    const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, options)))
+    const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, server)))
     const served = onStdio
       ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(Effect.catch(overStdio, refuseStdio))), http)
       : http

@@ -7,9 +7,9 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { App, Audit, Budget, Fusion, RateLimit, RunError, RunStore } from "@fastagentic/core"
 import { Auth, Runtime, Timings } from "@fastagentic/core"
 import { A2aProtocol } from "@fastagentic/protocols/a2a"
-import { HttpProtocol } from "@fastagentic/protocols/http"
+import { HttpProtocol, WebSocketRoute } from "@fastagentic/protocols/http"
 import { McpProtocol } from "@fastagentic/protocols/mcp"
-import { Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
@@ -41,6 +41,12 @@ export interface Options {
   readonly host?: string
   /** Default 8000; 0 takes a free one. */
   readonly port?: number
+  /** How long runs and connections have to end when the server stops, 5 seconds by default. */
+  readonly grace?: Duration.Input
+  /** The largest body of a request and frame of a WebSocket, in bytes; 1 MiB by default. */
+  readonly bodyLimit?: number
+  /** How long a `POST` waits for its run before it answers 202 with the run; without a limit by default. */
+  readonly wait?: Duration.Input
 }
 
 /** The services of a server besides its app's handlers. @category models @since 0.1.0 */
@@ -60,14 +66,22 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
 > => {
   const host = options.host ?? "127.0.0.1"
   const port = options.port ?? 8_000
-  const routes = Layer.mergeAll(HttpProtocol.layer, McpProtocol.layer(), A2aProtocol.layer())
+  const { bodyLimit: bodyBytes = 1_048_576, grace = Timings.graceMillis, wait = Infinity } = options
+  const limits = { bodyBytes, waitMillis: Duration.toMillis(Duration.fromInputUnsafe(wait)) }
+  const frames = Layer.effect(
+    WebSocketRoute.Limits,
+    Effect.map(WebSocketRoute.Limits, (limits) => ({ ...limits, frameBytes: bodyBytes }))
+  )
+  const routes = Layer.mergeAll(HttpProtocol.layer, McpProtocol.layer(), A2aProtocol.layer()).pipe(
+    Layer.provide([Layer.succeed(HttpProtocol.Limits, limits), frames])
+  )
   return drainFirst.pipe(
     Layer.provideMerge(
       HttpRouter.serve(Layer.merge(routes, LocalGuard.layer), { disableLogger: true, disableListenLog: true })
     ),
-    Layer.provideMerge(listen(host, port)),
+    Layer.provideMerge(listen(host, port, { grace, bodyBytes })),
     Layer.provideMerge(requireLoopback(host)),
-    Layer.provideMerge(Runtime.layer(app))
+    Layer.provideMerge(Runtime.layer(app, { grace }))
   )
 }
 
@@ -76,13 +90,17 @@ const drainFirst = Layer.effectDiscard(
   Effect.flatMap(Runtime.Runtime, (runtime) => Effect.addFinalizer(() => runtime.drain))
 )
 
-const listen = (host: string, port: number) =>
+const listen = (
+  host: string,
+  port: number,
+  { bodyBytes, grace }: { readonly bodyBytes: number; readonly grace: Duration.Input }
+) =>
   NodeHttpServer.layer(() => createServer(), {
     host,
     port,
-    gracefulShutdownTimeout: Timings.graceMillis,
-    // The route refuses frames over 1 MiB; this only limits what a socket buffers before it is closed.
-    websocket: { maxPayload: 4 * 1_048_576 }
+    gracefulShutdownTimeout: grace,
+    // The route refuses frames over the limit; this only limits what a socket buffers before it is closed.
+    websocket: { maxPayload: 4 * bodyBytes }
   }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext<HttpServer.HttpServer, PortInUse, never>(

@@ -14,7 +14,7 @@ import {
   ScheduleStore
 } from "@fastagentic/core"
 import { Sqlite, SqliteClient, SqliteRunStore, SqliteWriter } from "@fastagentic/stores/sqlite"
-import { Config, Effect, Layer, Redacted, Schema } from "effect"
+import { Config, type Duration, Effect, Layer, Redacted, Schema } from "effect"
 import * as Flag from "effect/cli/Flag"
 import { existsSync } from "node:fs"
 import * as Blobs from "./Blobs.ts"
@@ -66,6 +66,13 @@ export type Services =
 export type Engine = "local" | "cluster"
 
 /** @category models @since 0.1.0 */
+export interface NodeOptions {
+  readonly engine?: Engine
+  /** How long a node of a shared store keeps its runs after it was last heard of. */
+  readonly lease?: Duration.Input | undefined
+}
+
+/** @category models @since 0.1.0 */
 export interface Store {
   /** The name of the store without its password, for printing and logging. */
   readonly shown: string
@@ -88,7 +95,7 @@ export interface Store {
  */
 export const parse = (
   value: string,
-  engine: Engine = "local"
+  { engine = "local", lease }: NodeOptions = {}
 ): Effect.Effect<Store, UnknownStore | EngineNeedsSql> => {
   const spread = engine === "cluster"
   if (spread && (value === "memory" || /^rediss?:/iu.test(value))) return Effect.fail(new EngineNeedsSql())
@@ -106,7 +113,7 @@ export const parse = (
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
   const shown = withoutPassword(new URL(value))
-  const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value), spread)))
+  const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value), spread, lease)))
   return Effect.succeed({ shown, lasts: true, isThere: () => true, layer, reading: layer })
 }
 
@@ -180,10 +187,14 @@ const sqliteReading = (filename: string): Layer.Layer<RunStore.RunStore, StoreIn
 const unusableFile = (store: string, error: { readonly _tag: string }) =>
   error._tag === "SqliteLocked" ? new StoreInUse({ store }) : new UnusableStore({ store, problem: problemOf(error) })
 
-const postgres = async (url: Redacted.Redacted, spread: boolean): Promise<Layer.Layer<Services, unknown>> =>
+const postgres = async (
+  url: Redacted.Redacted,
+  spread: boolean,
+  lease: Duration.Input | undefined
+): Promise<Layer.Layer<Services, unknown>> =>
   spread
-    ? Layer.unwrap(Effect.zipWith(clustered, place, (stores, node) => stores.layerPostgres({ url, node })))
-    : (await import("@fastagentic/stores/postgres")).Postgres.layer({ url })
+    ? Layer.unwrap(Effect.zipWith(clustered, place, (stores, node) => stores.layerPostgres({ url, node, lease })))
+    : (await import("@fastagentic/stores/postgres")).Postgres.layer({ url, lease })
 
 const clustered = Effect.map(
   Effect.promise(() => import("@fastagentic/stores/cluster")),
@@ -197,8 +208,11 @@ const place = Config.all({
   port: Config.withDefault(Config.Port("FASTAGENTIC_CLUSTER_PORT"), 0)
 })
 
-const redis = async (url: Redacted.Redacted): Promise<Layer.Layer<Services, unknown>> =>
-  (await import("@fastagentic/stores/redis")).Redis.layer({ url })
+const redis = async (
+  url: Redacted.Redacted,
+  _spread: boolean,
+  lease: Duration.Input | undefined
+): Promise<Layer.Layer<Services, unknown>> => (await import("@fastagentic/stores/redis")).Redis.layer({ url, lease })
 
 const servers: Readonly<Record<string, typeof postgres | undefined>> = {
   postgres,

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Schema, type Scope, Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
 import { CurrentRun, type InterruptDenied } from "../run/Run.ts"
@@ -93,6 +93,7 @@ export interface Agent<
   readonly durable: boolean
   readonly concurrency: Concurrency
   readonly threads: Threads
+  readonly timeout: Duration.Input | undefined
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
@@ -146,6 +147,7 @@ export interface Any {
   readonly durable: boolean
   readonly concurrency: Concurrency
   readonly threads: Threads
+  readonly timeout: Duration.Input | undefined
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
@@ -225,6 +227,7 @@ const optionsOf = (agent: Options): Options => ({
   durable: agent.durable,
   concurrency: agent.concurrency,
   threads: agent.threads,
+  timeout: agent.timeout,
   mcpTool: agent.mcpTool,
   scopes: agent.scopes,
   examples: agent.examples,
@@ -265,6 +268,7 @@ export const make = <
   readonly durable?: boolean
   readonly concurrency?: Concurrency
   readonly threads?: Threads
+  readonly timeout?: Duration.Input
   readonly mcpTool?: boolean
   readonly scopes?: ReadonlyArray<string>
   readonly examples?: ReadonlyArray<string>
@@ -284,6 +288,7 @@ export const make = <
     durable: options.durable ?? true,
     concurrency: options.concurrency ?? {},
     threads: options.threads ?? "parallel",
+    timeout: options.timeout,
     mcpTool: options.mcpTool ?? true,
     scopes: options.scopes ?? [],
     examples: options.examples ?? [],

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Option, Schema, SchemaAST } from "effect"
+import { Context, Duration, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Tool from "effect/ai/Tool"
 import { placeWithoutJson } from "../base/internal/jsonSupport.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
@@ -50,6 +50,8 @@ export interface Callable {
   readonly scopes: ReadonlyArray<string>
   readonly durable: boolean
   readonly threads: Agent.Threads
+  /** How long a run may take from its start to its end, in milliseconds; absent when there is no limit. */
+  readonly timeoutMillis: number | undefined
   /** The conditions under which a queued run starts; absent when there are none. */
   readonly limits: Limits | undefined
   readonly payload: Shape
@@ -159,6 +161,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     scopes: agent.scopes,
     durable: agent.durable,
     threads: agent.threads,
+    timeoutMillis: yield* timeoutOf(agent, name),
     limits: limitsOf(agent),
     payload,
     success,
@@ -182,6 +185,14 @@ const compileMigration = Effect.fnUntraced(function*(name: string, { from, paylo
   } satisfies Migration
 })
 
+const timeoutOf = ({ timeout }: Agent.Any, declaration: string) => {
+  if (timeout === undefined) return Effect.undefined
+  const millis = Math.ceil(Duration.toMillis(Duration.fromInputUnsafe(timeout)))
+  return Number.isSafeInteger(millis) && millis > 0
+    ? Effect.succeed(millis)
+    : Effect.fail(new FusionError({ declaration, problem: "its timeout is not a finite time above 0" }))
+}
+
 const limitsOf = ({ concurrency: { perTenant, total }, threads }: Agent.Any): Limits | undefined =>
   total === undefined && perTenant === undefined && threads !== "enqueue" ? undefined : {
     ...(total === undefined ? {} : { agent: total }),
@@ -200,6 +211,7 @@ const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string, ap
     description: Tool.getDescription(tool) ?? tool.name,
     scopes: Context.get(tool.annotations, Scopes),
     threads: "parallel",
+    timeoutMillis: undefined,
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.
     durable: (tool.needsApproval !== undefined && tool.needsApproval !== false) || hooks.some((hook) => hook.suspends),

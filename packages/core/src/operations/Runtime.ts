@@ -59,6 +59,8 @@ export interface StartRequest {
   readonly startAt?: number | undefined
   /** Of the runs that wait in line the higher goes first; 0 unless told otherwise. */
   readonly priority?: number | undefined
+  /** How long the run may take at most, in milliseconds from its start; the agent's own timeout may be shorter. */
+  readonly timeout?: number | undefined
 }
 
 /** A declaration of the app. @category models @since 0.1.0 */

@@ -275,6 +275,15 @@ export class ScheduleExists extends Schema.TaggedError<ScheduleExists>()("Schedu
   }
 }
 
+/** The run had not ended by its deadline, in Unix milliseconds. @category errors @since 0.1.0 */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
+  deadline: Schema.Int
+}, { httpApiStatus: 504 }) {
+  override get message() {
+    return `The run had not ended by its deadline, ${new Date(this.deadline).toISOString()}.`
+  }
+}
+
 /** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {
   override get message() {

@@ -53,7 +53,7 @@ export type WaitsFor = typeof WaitsFor.Type
  * with no more and no less. `emitted` counts the events that the handler itself emitted outside of steps, so
  * that a resumed handler does not emit them again. A queued or suspended run goes on by itself at `wakeAt`, of those that
  * are due the one with the highest `priority` first. `crashes` counts the owners in a row that were lost before they
- * committed a step. `rootRunId` is the first of the runs that led to this one by delegation, unless it is that itself.
+ * committed a step. A run that has not ended by its `deadline` fails then. `rootRunId` is the first of the runs that led to this one by delegation, unless it is that itself.
  *
  * @category models
  * @since 0.1.0
@@ -69,6 +69,7 @@ export const RunRecord = Schema.Struct({
   crashes: Schema.Int,
   priority: Schema.Int,
   wakeAt: optional(Schema.Int),
+  deadline: optional(Schema.Int),
   waitsFor: optional(WaitsFor),
   durable: Schema.Boolean,
   tenant: Schema.String,

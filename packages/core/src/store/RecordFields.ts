@@ -42,6 +42,7 @@ export const recordFields = {
   priority: { value: "integer", row: "runs", missing: 0 },
   wakeAt: { value: "integer", row: "runs", change: "wait" },
   waitsFor: { value: "text", row: "runs", change: "wait" },
+  deadline: { value: "integer", row: "runs" },
   durable: { value: "boolean", row: "runs" },
   tenant: { value: "text", row: "runs" },
   owner: { value: "text", row: "runs" },

@@ -229,6 +229,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     abandoned: Effect.flatMap(store.abandoned, toBeTaken),
     due: (query) => Effect.flatMap(store.due(query), toBeTaken),
     countDue: store.countDue,
+    overdue: (query) => Effect.flatMap(store.overdue(query), toBeTaken),
     remove,
     // A reference is data of an event like any other.
     compact: store.compact,

@@ -200,6 +200,10 @@ export class RunStore extends Context.Service<RunStore, {
   readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** How many are due, with room or without: on Redis those of a node whose clock is ahead as well. */
   readonly countDue: (query: Pick<DueQuery, "now" | "agents">) => Effect.Effect<number, StoreUnavailable>
+  /** Queued and suspended runs whose deadline has come, the earliest first. */
+  readonly overdue: (
+    query: { readonly now: number; readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Removes runs with all that belongs to them, and says which. With `dryRun` it only says which. */
   readonly remove: (
     query: RemoveQuery & { readonly dryRun?: boolean }

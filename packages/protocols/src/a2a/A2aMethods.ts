@@ -5,6 +5,7 @@ import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError, RunNotFound } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, Stream } from "effect"
+import * as Timeouts from "../internal/timeouts.ts"
 import * as A2aError from "./A2aError.ts"
 import * as A2aMessage from "./A2aMessage.ts"
 import * as A2aSchema from "./A2aSchema.ts"
@@ -68,12 +69,14 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const { message } = request
     const skill = yield* A2aSkill.choose(skills, onPath, request)
     const payload = yield* A2aMessage.toPayload(skill, message)
+    const { timeout = message.metadata?.["timeout"] } = request.metadata ?? {}
     const handle = yield* runtime.start(caller, {
       kind: "agent",
       identifier: skill.agent.identifier,
       payload,
       idempotencyKey: `a2a:${message.messageId}`,
-      threadId: message.contextId || globalThis.crypto.randomUUID()
+      threadId: message.contextId || globalThis.crypto.randomUUID(),
+      timeout: yield* Timeouts.timeoutIn("metadata.timeout", timeout)
     })
     yield* sameContext(message, handle.run)
     return { handle, run: handle.run, view: viewOf(handle.run) }

@@ -15,6 +15,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeOf, withoutUnusedChallenge } from "../internal/challenge.ts"
 import { Limits } from "../internal/limits.ts"
+import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
 import * as A2aMethods from "./A2aMethods.ts"
@@ -52,7 +53,7 @@ export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRout
       const { path = "/a2a", publicUrl } = options
       const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
       const skills = A2aSkill.fromFusion(runtime.fusion)
-      const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills))
+      const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), (yield* RequestLimits).bodyBytes)
 
       const cardOf = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined, visible?: Fusion) =>
         A2aCard.make({

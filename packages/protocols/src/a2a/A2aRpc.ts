@@ -11,8 +11,6 @@ import * as A2aError from "./A2aError.ts"
 import type { Call, Method, Reply, Updates } from "./A2aMethods.ts"
 import { JsonRpcRequest, RequestId } from "./A2aSchema.ts"
 
-const bodyLimit = ByteSize.mebibytes(1)
-
 type Failure = A2aError.A2aError | RunError
 
 /**
@@ -23,7 +21,7 @@ type Failure = A2aError.A2aError | RunError
  * The body is read after the caller is authenticated, so others learn only that credentials are required. A notification
  * is carried out and gets 204.
  */
-export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>) =>
+export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>, bodyBytes: number) =>
 (
   request: HttpServerRequest,
   call: Call
@@ -33,7 +31,7 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   const answer = Effect.gen(function*() {
     // Authenticated once for everything that the request does.
     const known = { ...call, caller: yield* runtime.authenticate(caller) }
-    const json = yield* readJson(request)
+    const json = yield* readJson(request, bodyBytes)
     id = idOf(json)
     const rpc = yield* readRequest(json)
     id = rpc.id
@@ -51,15 +49,15 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   )
 }
 
-const readJson = (request: HttpServerRequest): Effect.Effect<unknown, A2aError.A2aError> => {
+const readJson = (request: HttpServerRequest, bodyBytes: number): Effect.Effect<unknown, A2aError.A2aError> => {
   if (!/^application\/(.+\+)?json *(;|$)/iu.test(request.headers["content-type"] ?? "")) {
     return Effect.fail(A2aError.notJson("the body has to be application/json"))
   }
   return request.text.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, bodyLimit),
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes)),
     Effect.mapError(({ reason }) =>
       reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-        ? A2aError.bodyTooLarge("the body is larger than 1 MiB")
+        ? A2aError.bodyTooLarge(`the body is larger than ${bodyBytes} bytes`)
         : A2aError.parseError("the body could not be read")
     ),
     Effect.flatMap((text) =>

@@ -3,9 +3,11 @@ import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { RunHandle } from "@fastagentic/core/operations/Runtime"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { RequestLimits } from "../internal/requestLimits.ts"
+import * as Timeouts from "../internal/timeouts.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Problem from "./Problem.ts"
 import * as RequestContext from "./RequestContext.ts"
@@ -15,34 +17,57 @@ import * as Schemas from "./Schemas.ts"
 
 const priority = Schema.optionalKey(Schema.FiniteFromString.pipe(Schema.decodeTo(Schemas.Priority)))
 
+const timeout = Schema.optionalKey(Timeouts.Timeout)
+
 /** The query of a call that waits for its answer. */
-const CallQuery = Schema.Struct({ priority })
+const CallQuery = Schema.Struct({ priority, timeout })
 
 /** Only a background start can have a time, because no connection stays open until then. */
-const StartQuery = Schema.Struct({ priority, startAt: Schema.optionalKey(Schemas.Instant) })
+const StartQuery = Schema.Struct({ priority, timeout, startAt: Schema.optionalKey(Schemas.Instant) })
 
 const start = Effect.fnUntraced(function*(
   context: RequestContext.RequestContext,
   kind: "agent" | "tool",
-  { priority, startAt }: typeof StartQuery.Type
+  { priority, startAt, timeout }: typeof StartQuery.Type
 ) {
+  const { headers } = context.request
   return yield* context.runtime.start(context.caller, {
     kind,
     priority,
     startAt: startAt === undefined ? undefined : Schemas.millisOf(startAt),
+    timeout: Timeouts.millisOf(timeout) ?? (yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])),
     identifier: RequestContext.param(context, "identifier"),
     payload: yield* RequestContext.body(context),
-    idempotencyKey: context.request.headers["idempotency-key"] || undefined,
-    threadId: context.request.headers["x-thread-id"] || undefined
+    idempotencyKey: headers["idempotency-key"] || undefined,
+    threadId: headers["x-thread-id"] || undefined
   })
 })
 
-/** Waits for the run: 200 is the answer itself, 202 the run that is suspended. */
+/**
+ * Waits for the run: 200 is the answer itself, 202 the run that is suspended, or that has not ended in the time that the
+ * server or `Prefer: wait=` allows.
+ */
 const call = (kind: "agent" | "tool") =>
   RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const { waitMillis } = yield* RequestLimits
+    const preferred = preferredWait(context.request.headers["prefer"])
     const started = yield* start(context, kind, yield* RequestContext.queryAs(context, CallQuery))
-    return yield* answer(context, started, yield* Tracing.silently(started.settled))
+    const wait = Math.min(waitMillis, preferred === undefined ? Infinity : preferred * 1_000)
+    const settled = Tracing.silently(started.settled)
+    const run = Number.isFinite(wait) ? yield* Effect.timeoutOption(settled, wait) : Option.some(yield* settled)
+    const response = Option.isSome(run)
+      ? yield* answer(context, started, run.value)
+      : yield* accepted(started, yield* started.current)
+    return preferred === undefined
+      ? response
+      : HttpServerResponse.setHeader(response, "preference-applied", `wait=${preferred}`)
   }))
+
+/** The seconds of `Prefer: wait=`, by RFC 7240. */
+const preferredWait = (prefer = ""): number | undefined => {
+  const seconds = /(?:^|[,;])\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:$|[,;])/iu.exec(prefer)?.[1]
+  return seconds === undefined ? undefined : Number(seconds)
+}
 
 const answer = Effect.fnUntraced(function*(
   context: RequestContext.RequestContext,
@@ -94,6 +119,7 @@ const describeCall = (name: string, path: `/${string}`, callable: Callable) =>
   HttpApiEndpoint.post(name, path, {
     ...shared(callable),
     query: CallQuery.fields,
+    headers: { ...Responses.startHeaders, prefer: Schema.optionalKey(Schema.String) },
     success: [callable.success.schema, Responses.suspended]
   }).annotateMerge(Responses.summary(callable.description))
 

@@ -30,6 +30,8 @@ export interface CallOptions {
   readonly threadId?: string
   /** Queued runs with a higher priority start first; 0 by default. */
   readonly priority?: number
+  /** The run may take this long from its start: milliseconds, or text such as `30s`. */
+  readonly timeout?: number | string
 }
 
 /** @category models @since 0.1.0 */

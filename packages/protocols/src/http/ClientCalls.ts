@@ -52,6 +52,7 @@ const requestOf = (target: Target, path: string, payload: unknown, options: Star
     },
     query: {
       priority: options.priority?.toString(),
+      timeout: options.timeout?.toString(),
       startAt: options.startAt === undefined ? undefined : String(Number(options.startAt))
     }
   }))

@@ -8,6 +8,7 @@ import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
+import { RequestLimits } from "../internal/requestLimits.ts"
 import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
@@ -36,6 +37,9 @@ const makeNoRoute = (routes: ReadonlyArray<Served>) => {
 const isUnreadable = (error: unknown) =>
   HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
+/** The limits of requests on every protocol, and their defaults. @category references @since 0.1.0 */
+export const Limits = RequestLimits
+
 /**
  * Mounts all REST routes on the router.
  *
@@ -51,10 +55,11 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       ...yield* DocsRoutes.make,
       { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make }
     ]
+    const limited = Effect.provideService(RequestLimits, yield* RequestLimits)
     for (const { handler, method, path } of routes) {
-      yield* router.add(method, path, Challenge.withSchemes(schemes, handler)(runtime))
+      yield* router.add(method, path, limited(Challenge.withSchemes(schemes, handler)(runtime)))
     }
-    const noRoute = makeNoRoute(routes)(runtime)
+    const noRoute = limited(makeNoRoute(routes)(runtime))
     for (const method of otherMethods) yield* router.add(method, "/*", noRoute)
     yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, () => RequestContext.noSuchAddress))
   })

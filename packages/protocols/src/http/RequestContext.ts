@@ -11,15 +11,11 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
+import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import { issuesOf, summaryOf } from "./internal/issues.ts"
 import { isCrossOrigin } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
-
-/** Largest request body, in bytes. */
-export const bodyLimit = 1_048_576
-
-const limit = ByteSize.bytes(bodyLimit)
 
 /** The request and its caller, as a handler gets them. */
 export interface RequestContext {
@@ -76,11 +72,17 @@ export const open = (answer: Answer): Handler => (runtime) =>
           const context: RequestContext = { runtime, request, caller, params, query: queryOf(request.url) }
           const subject = { traceId: caller.traceId, runId: params["runId"] }
           return (isForged(request, credentials) ? crossOrigin : answer(context)).pipe(
-            Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
+            withBodyLimit,
             Effect.catchCause((cause) => refuse(cause, subject)),
             Effect.map((response) => withTrace(limits.addHeaders(response), caller))
           )
         }))
+  )
+
+const withBodyLimit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(
+    RequestLimits,
+    ({ bodyBytes }) => Effect.provideService(effect, HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes))
   )
 
 /**
@@ -142,10 +144,14 @@ const textOf = (
 ): Effect.Effect<string, Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> => {
   const encoding = headers["content-encoding"] ?? "identity"
   if (!/^\s*(identity)?\s*$/iu.test(encoding)) return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
-  return Effect.mapError(text, ({ reason }) =>
-    reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-      ? new Problem.BodyTooLarge({ limitBytes: bodyLimit })
-      : new Problem.BadBody({ detail: "the body could not be read" }))
+  return Effect.flatMap(
+    RequestLimits,
+    ({ bodyBytes }) =>
+      Effect.mapError(text, ({ reason }) =>
+        reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+          ? new Problem.BodyTooLarge({ limitBytes: bodyBytes })
+          : new Problem.BadBody({ detail: "the body could not be read" }))
+  )
 }
 
 const parse = (text: string) =>

@@ -34,6 +34,10 @@ export const journal = HttpApiSchema.StreamSse({
 export const idempotencyKey = { "idempotency-key": Schema.optionalKey(Schema.String) }
 
 /** The headers of a request that starts a run. */
-export const startHeaders = { ...idempotencyKey, "x-thread-id": Schema.optionalKey(Schema.String) }
+export const startHeaders = {
+  ...idempotencyKey,
+  "x-thread-id": Schema.optionalKey(Schema.String),
+  "x-timeout": Schema.optionalKey(Schema.String)
+}
 
 export const summary = (text: string) => OpenApi.annotations({ summary: text })

@@ -7,6 +7,7 @@ import type { ReadError } from "@fastagentic/core/store/RunStore"
 import { Effect, FiberMap, Schema, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
+import * as Timeouts from "../internal/timeouts.ts"
 import * as Problem from "./Problem.ts"
 import * as Schemas from "./Schemas.ts"
 import type { ClientFrame, ServerFrame } from "./SocketFrames.ts"
@@ -75,7 +76,8 @@ export const make = Effect.fnUntraced(function*(options: {
         idempotencyKey: frame.idempotencyKey,
         threadId: frame.threadId,
         startAt: frame.startAt === undefined ? undefined : Schemas.millisOf(frame.startAt),
-        priority: frame.priority
+        priority: frame.priority,
+        timeout: Timeouts.millisOf(frame.timeout)
       })
     )
 

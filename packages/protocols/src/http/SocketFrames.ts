@@ -3,6 +3,7 @@ import * as Event from "@fastagentic/core/run/Event"
 import { Decision } from "@fastagentic/core/run/Interrupt"
 import { RunState } from "@fastagentic/core/run/RunRecord"
 import { Effect, Option, Schema } from "effect"
+import * as Timeouts from "../internal/timeouts.ts"
 import { summaryOf } from "./internal/issues.ts"
 import { BadBody, BodyTooLarge, Problem } from "./Problem.ts"
 import * as Schemas from "./Schemas.ts"
@@ -19,6 +20,7 @@ const starting = {
   threadId: optional(Schema.String),
   startAt: optional(Schema.Union([Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)), Schemas.Instant])),
   priority: optional(Schemas.Priority),
+  timeout: optional(Timeouts.Timeout),
   follow: optional(Schema.Boolean)
 }
 

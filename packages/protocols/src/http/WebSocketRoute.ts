@@ -5,7 +5,7 @@
  *
  * | client frame | fields | is answered by |
  * | --- | --- | --- |
- * | `start` | `agent` or `tool`, `payload`, `idempotencyKey?`, `threadId?`, `follow?` (default `true`) | `result`, then as `follow` |
+ * | `start` | `agent` or `tool`, `payload`, `idempotencyKey?`, `threadId?`, `priority?`, `startAt?`, `timeout?`, `follow?` (default `true`) | `result`, then as `follow` |
  * | `follow` | `runId`, `after?` (default 0) | `result`, an `event` each, `end` once the run has ended |
  * | `unfollow` | `runId` | `result` |
  * | `cancel` | `runId`, `reason?` | `result`, once the run has ended |

@@ -11,6 +11,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
+import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import { canAsk } from "./Elicitation.ts"
 import { InFlightCalls, isCancellation } from "./InFlightCalls.ts"
@@ -26,10 +27,6 @@ export type Endpoint = (
   caller: Caller.Caller
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, RunError>
 
-/** Largest request body, in bytes. */
-export const bodyLimit = 1_048_576
-
-const limit = ByteSize.bytes(bodyLimit)
 const sessionHeader = "mcp-session-id"
 
 /** The limits and credentials of each request that the SDK handles, because its request cannot carry them. */
@@ -51,6 +48,7 @@ export const make = Effect.fnUntraced(function*(
   catalog: Catalog
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
+  const { bodyBytes } = yield* RequestLimits
   const calls = new InFlightCalls()
   const elicitations = new PendingElicitations()
   const states: RequestStates = new WeakMap()
@@ -94,7 +92,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   return (request, caller) =>
-    Effect.matchEffect(bodyOf(request, caller.traceId), {
+    Effect.matchEffect(bodyOf(request, bodyBytes, caller.traceId), {
       onFailure: Effect.succeed,
       // A call with missing scopes is refused with an HTTP status, before the SDK begins its answer.
       onSuccess: (body) => {
@@ -148,15 +146,15 @@ const sessionFor = (body: unknown) => {
 
 const canBeAsked = ".elicitation"
 
-const bodyOf = (request: HttpServerRequest.HttpServerRequest, traceId: string) =>
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, bodyBytes: number, traceId: string) =>
   request.text.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, limit),
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes)),
     Effect.mapError(({ reason }) =>
       reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
         ? refused(413, {
           code: McpError.invalidRequest,
-          message: `The body is over ${bodyLimit} bytes`,
-          data: { tag: "BodyTooLarge", limitBytes: bodyLimit, traceId }
+          message: `The body is over ${bodyBytes} bytes`,
+          data: { tag: "BodyTooLarge", limitBytes: bodyBytes, traceId }
         })
         : malformed("The body could not be read", traceId)
     ),

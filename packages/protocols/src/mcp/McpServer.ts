@@ -190,6 +190,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
       arguments: params.arguments ?? {},
       idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
       threadId: textOf(mcpReq._meta, Meta.threadId),
+      timeout: mcpReq._meta?.[Meta.timeout],
       report: reporter(mcpReq),
       elicitation: elicitation(caller),
       ...client

@@ -8,6 +8,7 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { ReadError } from "@fastagentic/core/store/RunStore"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
+import * as Timeouts from "../internal/timeouts.ts"
 import { continuesByItself } from "../internal/waiting.ts"
 import * as ElicitationFlow from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
@@ -28,6 +29,8 @@ export interface ToolCall {
   readonly arguments: unknown
   readonly idempotencyKey: string | undefined
   readonly threadId: string | undefined
+  /** The value of `_meta`, as it came. */
+  readonly timeout: unknown
   /** Sends progress; `undefined` when the caller did not ask for it. */
   readonly report: ((progress: Progress.Progress, runId: string) => Effect.Effect<void>) | undefined
   /** Registers the run that the call waits for; the result removes it when the call ends. */
@@ -95,13 +98,18 @@ const startOrResume = (
 ): Effect.Effect<RunHandle, McpError | RunError> =>
   call.elicitation?._tag === "Rounds" && call.elicitation.state !== undefined
     ? ElicitationFlow.resumed(runtime, call.caller, { kind, identifier }, call.elicitation.state)
-    : runtime.start(call.caller, {
-      kind,
-      identifier,
-      payload: call.arguments,
-      idempotencyKey: call.idempotencyKey,
-      threadId: call.threadId
-    })
+    : Effect.flatMap(
+      Timeouts.timeoutIn(ToolResult.Meta.timeout, call.timeout),
+      (timeout) =>
+        runtime.start(call.caller, {
+          kind,
+          identifier,
+          payload: call.arguments,
+          idempotencyKey: call.idempotencyKey,
+          threadId: call.threadId,
+          timeout
+        })
+    )
 
 const outcome = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],

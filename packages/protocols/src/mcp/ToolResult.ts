@@ -12,6 +12,7 @@ export const Meta = {
   traceId: "fastagentic/traceId",
   idempotencyKey: "fastagentic/idempotencyKey",
   threadId: "fastagentic/threadId",
+  timeout: "fastagentic/timeout",
   event: "fastagentic/event",
   error: "fastagentic/error",
   interrupts: "fastagentic/interrupts"

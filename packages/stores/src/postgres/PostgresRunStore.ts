@@ -86,6 +86,7 @@ export const make = (
       abandoned: reads.abandoned.pipe(withTimeout("abandoned runs")),
       due: (query) => reads.due(query).pipe(withTimeout("due runs")),
       countDue: (query) => reads.countDue(query).pipe(withTimeout("count due runs")),
+      overdue: (query) => reads.overdue(query).pipe(withTimeout("overdue runs")),
       remove: (query) => remove(query).pipe(withTimeout("remove runs")),
       // A dry run locks nothing and reads everything, so it has no time limit.
       compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(withTimeout("compact runs")),

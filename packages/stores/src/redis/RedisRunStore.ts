@@ -75,6 +75,7 @@ export const make = (
     const evalWrite = redis.eval(WriteScript.write)
     const evalPage = redis.eval(ReadScripts.page)
     const evalDue = redis.eval(ReadScripts.due)
+    const evalOverdue = redis.eval(ReadScripts.overdue)
     const evalEnded = redis.eval(ReadScripts.ended)
     const evalRemove = redis.eval(RemoveScript.remove)
     const evalCompact = redis.eval(CompactScript.compact)
@@ -247,6 +248,13 @@ export const make = (
           ), { concurrency: "unbounded" })
         return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
       }),
+
+      overdue: ({ limit, now }) =>
+        collect(
+          "overdue runs",
+          { first: "0", limit },
+          (at, limit) => evalOverdue(prefix, [`${now}`, at, `${limit}`])
+        ),
 
       countDue: ({ agents, now }) =>
         Effect.forEach(new Set(agents), (name) => {

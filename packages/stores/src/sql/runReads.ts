@@ -131,6 +131,14 @@ export const makeReads = (
           ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
         ) ORDER BY priority DESC, run_id`.pipe(rows("due runs"))),
 
+    overdue: ({ limit, now }) =>
+      list(limit, (limit, offset) =>
+        sql`${records} WHERE run_id IN (
+          SELECT run_id FROM runs
+          WHERE deadline <= ${now} AND state IN ('queued', 'suspended')
+          ORDER BY deadline, run_id ${page(sql, limit, offset)}
+        ) ORDER BY deadline, run_id`.pipe(rows("overdue runs"))),
+
     countDue: ({ agents, now }) =>
       agents.length === 0 ? Effect.succeed(0) : Effect.map(
         sql`

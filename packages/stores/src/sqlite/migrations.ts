@@ -268,6 +268,12 @@ const scheduleDefinitions = script(`
   CREATE INDEX schedules_by_app ON schedules (app);
 `)
 
+/** A run has to end by its deadline; runs that wait are looked up by it. */
+const deadlines = script(`
+  ALTER TABLE runs ADD COLUMN deadline INTEGER;
+  CREATE INDEX runs_by_deadline ON runs (deadline, run_id) WHERE deadline IS NOT NULL AND state IN ('queued', 'suspended')
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -286,6 +292,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0008_suspended": suspended,
     "0009_schedules": schedules,
     "0010_compacted": compacted,
-    "0011_schedule_definitions": scheduleDefinitions
+    "0011_schedule_definitions": scheduleDefinitions,
+    "0012_deadlines": deadlines
   })
 )

@@ -18,6 +18,7 @@ const Refusal = Schema.Union([
   RunError.InvalidPayload,
   RunError.AmbiguousName,
   RunError.NotStorable,
+  RunError.DeadlineExceeded,
   InterruptDenied
 ])
 type Refusal = typeof Refusal.Type
@@ -50,7 +51,8 @@ export const failureOf = Effect.fnUntraced(function*(callable: Callable, cause: 
   return refusal === undefined ? internalError : refused(refusal)
 })
 
-const refused = (error: Refusal): Failure => ({
+/** A refusal as it is stored and shown. */
+export const refused = (error: Refusal): Failure => ({
   tag: error._tag,
   message: error.message,
   status: statuses.get(error._tag) ?? 500,

@@ -3,6 +3,7 @@ import { Effect, type Scope, Stream } from "effect"
 import * as Timings from "../../base/Timings.ts"
 import { RunNotifier } from "../../store/RunNotifier.ts"
 import { resume } from "./claim.ts"
+import { endOverdue } from "./deadlines.ts"
 import type { DueRuns } from "./dueRuns.ts"
 import { reconcile } from "./reconcile.ts"
 import type { Callables } from "./resolveHandlers.ts"
@@ -32,6 +33,8 @@ export const backgroundLoops = Effect.fnUntraced(function*(
     node.poll.wait,
     Effect.ignore(Effect.all([
       reconcile(node, callables, store.abandoned, resume),
+      endOverdue(node, store),
+      endOverdue(node, node.ephemeral.store),
       dueRuns.wakeAll(store),
       dueRuns.wakeAll(node.ephemeral.store)
     ], { discard: true }))

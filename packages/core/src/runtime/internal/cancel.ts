@@ -1,24 +1,34 @@
-// Cancels a run wherever it is, and its unfinished children; Runtime and onSettled call it.
+// Ends a run wherever it is: cancels it with its unfinished children, or fails it at its deadline. Runtime, onSettled and
+// deadlines.ts call it.
 import { Effect, Option, Stream } from "effect"
+import { refused } from "../../run/internal/failure.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import type { ReadError } from "../../store/RunStore.ts"
+import type { Commit, ReadError } from "../../store/RunStore.ts"
+import type { Stop } from "./liveRun.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
 /** How many children are read in one go. */
 const pageSize = 256
 
-/** Ends a run, wherever it is, and those that it has started. One that has ended stays as it is and is the answer. */
-export const cancelRun = Effect.fnUntraced(function*(
+/** How a run is ended from outside of its handler. */
+export type Ending = Extract<Stop, { readonly _tag: "Cancelled" | "Cut" }>
+
+/** Cancels a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer. */
+export const cancelRun = (node: RunSupervisor, run: RunRecord, reason: string) =>
+  endRun(node, run, { _tag: "Cancelled", reason })
+
+/** Ends a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer. */
+export const endRun = Effect.fnUntraced(function*(
   node: RunSupervisor,
   run: RunRecord,
-  reason: string
+  ending: Ending
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
   let seen: RunRecord | undefined = run
   while (seen !== undefined && !isFinal(seen.state)) {
     // A run that pauses or moves at this very moment takes another turn.
-    if (!(yield* node.cancel(run.runId, reason))) {
-      const ended = yield* node.commit(seen, cancellation(node, seen, reason))
+    if (!(yield* node.end(run.runId, ending))) {
+      const ended = yield* node.commit(seen, commitOf(node, seen, ending))
       if (ended !== undefined) yield* node.onSettled(ended, true)
     }
     seen = yield* node.get(run.runId)
@@ -27,17 +37,19 @@ export const cancelRun = Effect.fnUntraced(function*(
 })
 
 /** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
-const cancellation = (node: RunSupervisor, { attempt, runId }: RunRecord, reason: string) => {
+const commitOf = (node: RunSupervisor, { attempt, runId }: RunRecord, ending: Ending): Commit => {
   const ts = node.now()
-  return {
-    _tag: "Commit",
-    runId,
-    attempt,
-    from: ["queued", "running", "suspended"],
-    ts,
-    events: [{ type: "run_cancelled", data: { reason } }],
-    set: { state: "cancelled", finishedAt: ts }
-  } as const
+  const base = { _tag: "Commit", runId, attempt, from: ["queued", "running", "suspended"], ts } as const
+  if (ending._tag === "Cancelled") {
+    const { reason } = ending
+    return {
+      ...base,
+      events: [{ type: "run_cancelled", data: { reason } }],
+      set: { state: "cancelled", finishedAt: ts }
+    }
+  }
+  const error = refused(ending.error)
+  return { ...base, events: [{ type: "error", data: error }], set: { state: "failed", error, finishedAt: ts } }
 }
 
 /** Cancels the unfinished children of a run. */

@@ -10,7 +10,7 @@ import type * as Event from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
-import { AmbiguousName, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
+import { AmbiguousName, type DeadlineExceeded, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import { changed, type Changes, type Commit, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
@@ -34,7 +34,7 @@ export type Stop =
   | { readonly _tag: "Drained" }
   | { readonly _tag: "Cancelled"; readonly reason: string }
   /** A guard let nothing more out. */
-  | { readonly _tag: "Cut"; readonly error: HookBlocked }
+  | { readonly _tag: "Cut"; readonly error: HookBlocked | DeadlineExceeded }
   /** The store refused this owner or cannot be reached: nothing more can be written. */
   | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
 

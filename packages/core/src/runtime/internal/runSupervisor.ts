@@ -16,6 +16,7 @@ import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { EngineSchedule } from "../RunEngine.ts"
+import type { Ending } from "./cancel.ts"
 import { ClaimReservations } from "./claimReservations.ts"
 import type { Children } from "./delegation.ts"
 import { type Hub, type Page, pages, type Until } from "./hub.ts"
@@ -276,14 +277,14 @@ export class RunSupervisor {
   }
 
   /** Stops a run if it is live here, and waits until it has stopped. */
-  cancel(runId: string, reason: string): Effect.Effect<boolean> {
+  end(runId: string, ending: Ending): Effect.Effect<boolean> {
     return Effect.suspend(() => {
       const live = this.live.get(runId)
       if (live === undefined) return Effect.succeed(false)
       const ended = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
       return Effect.flatMap(live.resting.evict, (rested) => {
         if (rested) return Effect.as(ended, false)
-        live.halt({ _tag: "Cancelled", reason })
+        live.halt(ending)
         return Effect.as(ended, true)
       })
     })

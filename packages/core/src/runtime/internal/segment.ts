@@ -11,6 +11,7 @@ import type { Principal } from "../../run/Principal.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { BudgetExceeded, Forbidden, HookBlocked, RateLimited, RunError, ToolDenied } from "../../run/RunError.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
+import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
@@ -40,7 +41,7 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
     }
     const reserved = stage(Effect.suspend(() => around.budget.check(live.run)))
     const body = Effect.andThen(reserved, handle(live, call, invoke))
-    return Effect.exit(restore(body)).pipe(
+    return Effect.exit(untilDeadline(live, restore(body))).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),
       // A run that rests has settled when it came to rest.
       Effect.flatMap((exit) => {

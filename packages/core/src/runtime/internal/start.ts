@@ -1,6 +1,7 @@
 // Admits a new run through the door and launches or schedules it; Runtime, schedules and delegation call it.
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
+import type { Callable } from "../../app/Fusion.ts"
 import { randomBytes } from "../../base/internal/randomBytes.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
@@ -57,7 +58,8 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     if (node.closing) return yield* fail(new ShuttingDown())
     const payload = yield* decodePayload(bound, request.payload)
     const runId = yield* random.uuidV7()
-    const run = { ...recordOf(bound, caller, principal, request, payload, runId, node.now()), ...more }
+    const own = recordOf(bound, caller, principal, request, payload, runId, node.now())
+    const run = { ...own, ...more, ...earliest(own.deadline, more.deadline) }
     const admitted = yield* admit(node, bound, principal, run, inherited)
     const action = admitted.attached ? "attach" : "start"
     yield* door.audit(caller, principal, action, targetOf(bound), { runId: admitted.run.runId })
@@ -75,6 +77,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
       parentRunId: parent.runId,
       rootRunId: parent.rootRunId ?? parent.runId,
       priority: parent.priority,
+      ...(parent.deadline === undefined ? {} : { deadline: parent.deadline }),
       ...(parent.threadId === undefined ? {} : { threadId: parent.threadId })
     })
     return started.run
@@ -127,6 +130,20 @@ const recordOf = (
   createdAt: now,
   updatedAt: now,
   ...(request.startAt === undefined ? {} : { wakeAt: request.startAt }),
+  ...deadlineOf(callable, request, now),
   ...(request.threadId === undefined ? {} : { threadId: request.threadId }),
   ...(request.idempotencyKey === undefined ? {} : { idempotencyKey: request.idempotencyKey })
 })
+
+/** A run that starts later has its whole time from then on. */
+const deadlineOf = (
+  { timeoutMillis = Infinity }: Callable,
+  { startAt = 0, timeout = Infinity }: StartRequest,
+  now: number
+) => earliest(Math.max(now, startAt) + Math.min(timeoutMillis, timeout))
+
+/** The first of the deadlines that there are: no run may take longer than the run that has started it. */
+const earliest = (...deadlines: ReadonlyArray<number | undefined>): { readonly deadline?: number } => {
+  const deadline = Math.min(...deadlines.map((one = Infinity) => one))
+  return Number.isFinite(deadline) ? { deadline } : {}
+}

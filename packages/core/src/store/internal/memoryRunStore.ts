@@ -160,6 +160,15 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
           .slice(0, limit)
       }),
     countDue: (query) => Effect.sync(() => byId(runs.values(), (run) => isDue(run, query)).length),
+    overdue: ({ limit, now }) =>
+      Effect.sync(() =>
+        byId(
+          runs.values(),
+          (run) => (run.state === "queued" || run.state === "suspended") && (run.deadline ?? Infinity) <= now
+        )
+          .sort((a, b) => (a.deadline ?? 0) - (b.deadline ?? 0))
+          .slice(0, limit)
+      ),
     remove: (query) =>
       Effect.sync(() => {
         const found = byId(runs.values(), (run) =>

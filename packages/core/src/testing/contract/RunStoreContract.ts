@@ -62,6 +62,7 @@ export const makeRun = (overrides: Partial<RunRecord> = {}): RunRecord => {
 const makeComplete = (): Required<RunRecord> => ({
   ...makeRun(),
   wakeAt: started + 5,
+  deadline: started + 6,
   waitsFor: "timer",
   priority: 3,
   crashes: 2,
@@ -760,6 +761,48 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           yield* store.write([commit(high, { from: ["queued"], set: { state: "running" } })])
           assert.deepStrictEqual(yield* due(2, agent), [timer, low])
           assert.strictEqual(yield* count(agent), 3)
+        }))
+    })
+
+    layer(store, options)("deadlines", (it) => {
+      it.effect("find runs that wait beyond theirs, the earliest first, and no other run", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const make = (deadline: number, overrides: Partial<RunRecord> = {}) =>
+            makeRun({ state: "suspended", deadline, ...overrides })
+          const [third, first, second] = [make(30), make(10), make(20, { state: "queued", wakeAt: 5_000 })]
+          const others = [
+            make(101),
+            make(10, { state: "running" }),
+            make(10, { state: "completed", finishedAt: 9 }),
+            makeRun({ state: "suspended" })
+          ]
+          const all = [third, first, second, ...others]
+          yield* store.write(all.map((run) => admit(run)))
+          const ids = new Set(all.map(({ runId }) => runId))
+          const overdue = (limit: number) =>
+            Effect.map(
+              store.overdue({ now: 100, limit: 1_000 }),
+              (runs) => runs.filter(({ runId }) => ids.has(runId)).slice(0, limit)
+            )
+          assert.deepStrictEqual(yield* overdue(10), [first, second, third])
+          assert.isAtMost((yield* store.overdue({ now: 100, limit: 2 })).length, 2)
+          // A run leaves and comes back with its state.
+          yield* store.write([
+            commit(first, { from: ["suspended"], set: { state: "running", attempt: 2 } }),
+            commit(second, { from: ["queued"], set: { state: "cancelled", finishedAt: 50 } })
+          ])
+          assert.deepStrictEqual((yield* overdue(10)).map(({ runId }) => runId), [third.runId])
+          yield* store.write([commit({ ...first, attempt: 2 }, { set: { state: "suspended" } })])
+          assert.deepStrictEqual((yield* overdue(10)).map(({ runId }) => runId), [first.runId, third.runId])
+          assert.deepInclude(yield* store.get(first.runId), { state: "suspended", deadline: 10 })
+          // The runs of this test end, so that no other reader of the store finds them.
+          yield* store.write([first, third].map((run) =>
+            commit({ ...run, attempt: run === first ? 2 : run.attempt }, {
+              from: ["suspended"],
+              set: { state: "failed", finishedAt: 100 }
+            })
+          ))
         }))
     })
 

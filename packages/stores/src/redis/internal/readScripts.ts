@@ -100,6 +100,15 @@ export const due = script(`${pages}${indexes}${concurrency}
   return { #runs == chunk and number(offset + chunk) or '', found }
 `)
 
+/** Runs that wait and whose deadline has come, the earliest first. */
+export const overdue = script(`${pages}
+  local now, offset, limit = take(), tonumber(take()), tonumber(take())
+  local runs = redis.call('ZRANGE', prefix .. 'deadlines', '-inf', now, 'BYSCORE', 'LIMIT', offset, math.min(chunk, limit))
+  local found = {}
+  for index, runId in ipairs(runs) do found[index] = runOf(runId) end
+  return { #runs == chunk and number(offset + chunk) or '', found }
+`)
+
 /**
  * Runs of an index that ended before a time, in that order, except those of some tenants and those whose parent exists.
  */

@@ -36,7 +36,7 @@ export const prelude = `
  */
 export const indexes = `
   local indexedFields = {
-    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor', 'finishedAt'
+    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor', 'deadline', 'finishedAt'
   }
 
   local function array(...) return '[' .. table.concat({ ... }, ',') .. ']' end
@@ -91,6 +91,7 @@ export const indexes = `
     if thread and (waiting or running) then add('open:' .. thread) end
     if thread and state == '"queued"' then add('queued:' .. thread) end
     if waiting and integer(run.wakeAt) then add('wake:' .. run.agent, run.wakeAt) end
+    if waiting and integer(run.deadline) then add('deadlines', run.deadline) end
     if not waiting and not running and integer(run.finishedAt) then
       add('finished:' .. state, run.finishedAt)
       add('finished:' .. state .. ':' .. run.tenant, run.finishedAt)

@@ -1,0 +1,43 @@
+// Ends runs at their deadlines: segment.ts stops its own, backgroundLoops.ts looks each second for runs that wait.
+import { Effect, Fiber } from "effect"
+import { DeadlineExceeded, type StoreUnavailable } from "../../run/RunError.ts"
+import type { RunStore } from "../../store/RunStore.ts"
+import { endRun } from "./cancel.ts"
+import type { LiveRun } from "./liveRun.ts"
+import type { RunSupervisor } from "./runSupervisor.ts"
+
+/** How many runs are read in one go. */
+const pageSize = 256
+
+/** How long the end of a run that rests is left to those who look for runs that wait, in milliseconds. */
+const again = 1_000
+
+/** Stops a segment when the deadline of its run comes, unless the run rests then. */
+export const untilDeadline = <A, E, R>(live: LiveRun, segment: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const { deadline } = live.run
+  if (deadline === undefined) return segment
+  const stop: Effect.Effect<void> = Effect.suspend(() => {
+    if (live.resting.phase !== "running") return Effect.delay(stop, again)
+    return Effect.sync(() => live.halt({ _tag: "Cut", error: new DeadlineExceeded({ deadline }) }))
+  })
+  const timer = Effect.interruptible(Effect.delay(stop, Math.max(0, deadline - live.now())))
+  return Effect.flatMap(Effect.forkChild(timer), (fiber) => Effect.ensuring(segment, Fiber.interrupt(fiber)))
+}
+
+/** Ends the queued and suspended runs of a store whose deadline has come, wherever they are. */
+export const endOverdue = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  store: RunStore["Service"]
+): Effect.fn.Return<void, StoreUnavailable> {
+  while (!node.closing) {
+    const runs = yield* store.overdue({ now: node.now(), limit: pageSize })
+    for (const run of runs) {
+      const { deadline = 0, runId } = run
+      yield* Effect.catch(
+        endRun(node, run, { _tag: "Cut", error: new DeadlineExceeded({ deadline }) }),
+        (error) => Effect.annotateLogs(Effect.logError("A run could not be ended at its deadline", error), { runId })
+      )
+    }
+    if (runs.length < pageSize) return
+  }
+})
