@@ -232,12 +232,13 @@ export class Runtime extends Context.Service<Runtime, {
     readonly items: ReadonlyArray<Interrupt.Interrupt>
     readonly next: string | undefined
   }, RunError>
-  /** Decides an interrupt; of several answers exactly one wins, and the run goes on when no other is open. */
+  /** Decides an interrupt; of several answers exactly one wins, and a repeat under its key decides nothing else. */
   readonly answer: (
     caller: Caller,
     runId: string,
     id: string,
-    answer: Interrupt.Answer
+    answer: Interrupt.Answer,
+    idempotencyKey?: string
   ) => Effect.Effect<RunRecord, RunError>
   /** The checkpoints of a run from which it can be forked, oldest first. */
   readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>

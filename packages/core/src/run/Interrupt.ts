@@ -34,7 +34,8 @@ export const Answer = Schema.Struct({
 export type Answer = typeof Answer.Type
 
 /**
- * How an interrupt ended. `withdraw`: the run itself has given the question up, such as a branch that lost a race.
+ * How an interrupt ended. `withdraw`: the run itself has given the question up, such as a branch that lost a race. A
+ * decision with an `idempotencyKey` is taken once: a repeat decides no other interrupt of the run.
  *
  * @category models
  * @since 0.1.0
@@ -44,7 +45,8 @@ export const Resolution = Schema.Struct({
   value: optional(Schema.Json),
   reason: optional(Schema.String),
   by: Schema.String,
-  at: Schema.Int
+  at: Schema.Int,
+  idempotencyKey: optional(Schema.String)
 })
 
 /**

@@ -86,10 +86,14 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const handle = yield* find(call, taskId)
     const { run } = handle
     yield* sameContext(message, run)
+    const key = `a2a:${message.messageId}`
+    // A message that comes twice decides what it decided the first time, and not the next question.
+    const decided = (yield* handle.interrupts).filter(({ resolution }) => resolution?.idempotencyKey === key)
     const { open } = yield* load(handle, run)
-    const reading = A2aMessage.toAnswer(message, open)
-    const { answer, id } = yield* open.length > 0 ? reading : Effect.mapError(reading, () => takesNoMessage(run))
-    const answered = yield* runtime.answer(call.caller, taskId, id, answer)
+    const asked = decided.length > 0 ? decided : open
+    const reading = A2aMessage.toAnswer(message, asked)
+    const { answer, id } = yield* asked.length > 0 ? reading : Effect.mapError(reading, () => takesNoMessage(run))
+    const answered = yield* runtime.answer(call.caller, taskId, id, answer, key)
     return { handle, run: answered, view: yield* load(handle, answered) }
   })
 

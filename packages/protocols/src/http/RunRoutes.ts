@@ -216,6 +216,7 @@ const answer = Route.make(
   "runs",
   HttpApiEndpoint.post("answer", "/runs/:runId/interrupts/:id", {
     params: interruptParams,
+    headers: Responses.idempotencyKey,
     payload: Answer,
     success: [Schemas.Run, Responses.accepted],
     error
@@ -223,7 +224,8 @@ const answer = Route.make(
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const decision = yield* RequestContext.bodyAs(context, Answer)
     const id = RequestContext.param(context, "id")
-    return changedRun(yield* context.runtime.answer(context.caller, runIdOf(context), id, decision))
+    const key = context.request.headers["idempotency-key"] || undefined
+    return changedRun(yield* context.runtime.answer(context.caller, runIdOf(context), id, decision, key))
   }))
 )
 

@@ -144,14 +144,14 @@ export const make = Effect.fnUntraced(function*(options: {
       case "cancel":
         return yield* fork(`cancel ${frame.runId} ${frame.id}`, cancel(caller, frame))
       case "answer": {
-        const { decision, id, interruptId, reason, runId, value } = frame
+        const { decision, id, idempotencyKey, interruptId, reason, runId, value } = frame
         return yield* result(
           id,
           yield* runtime.answer(caller, runId, interruptId, {
             decision,
             ...(value === undefined ? {} : { value }),
             ...(reason === undefined ? {} : { reason })
-          })
+          }, idempotencyKey)
         )
       }
       case "resume":

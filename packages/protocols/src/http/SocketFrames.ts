@@ -54,7 +54,8 @@ export const ClientFrame = Schema.Union([
     interruptId: Schema.String,
     decision: Decision,
     value: optional(Schema.Json),
-    reason: optional(Schema.String)
+    reason: optional(Schema.String),
+    idempotencyKey: optional(Schema.String)
   }),
   Schema.Struct({ id, op: Schema.Literal("ping") })
 ]).annotate({ identifier: "WebSocketClientFrame" })

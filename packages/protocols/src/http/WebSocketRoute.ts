@@ -9,7 +9,7 @@
  * | `follow` | `runId`, `after?` (default 0) | `result`, an `event` each, `end` once the run has ended |
  * | `unfollow` | `runId` | `result` |
  * | `cancel` | `runId`, `reason?` | `result`, once the run has ended |
- * | `answer` | `runId`, `interruptId`, `decision`, `value?`, `reason?` | `result` |
+ * | `answer` | `runId`, `interruptId`, `decision`, `value?`, `reason?`, `idempotencyKey?` | `result` |
  * | `ping` | | `pong` |
  *
  * | server frame | fields |

@@ -12,6 +12,7 @@ import type { Answer, Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import {
   DecisionPending,
+  IdempotencyConflict,
   InterruptNotFound,
   InterruptResolved,
   InvalidPayload,
@@ -25,7 +26,7 @@ import { suspendAsDue } from "../../runtime/internal/claim.ts"
 import type { DueRuns } from "../../runtime/internal/dueRuns.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
-import type { PendingRequest } from "../Runtime.ts"
+import type { PendingRequest, Runtime } from "../Runtime.ts"
 
 /** The number of waiting runs of a tenant that one page of decisions reads, the newest first, and the batch size. */
 const lookedAt = 2_000
@@ -112,8 +113,21 @@ export const makeDecisions = (
       ...details
     })
 
-  const answer = Effect.fnUntraced(function*(caller: Caller, runId: string, id: string, submitted: Answer) {
+  const answer = Effect.fnUntraced(function*(
+    caller: Caller,
+    runId: string,
+    id: string,
+    submitted: Answer,
+    idempotencyKey?: string
+  ) {
     const { bound, interrupts: all, principal, run } = yield* door.decide(caller, node, runId, callables, id)
+    const repeated = all.find(({ resolution }) =>
+      idempotencyKey !== undefined && resolution?.idempotencyKey === idempotencyKey && resolution.by === principal.id
+    )
+    if (repeated?.resolution !== undefined) {
+      if (isSame(repeated.resolution, submitted)) return run
+      return yield* refuse(new IdempotencyConflict({ key: idempotencyKey ?? "", runId }))
+    }
     const asked = all.find((interrupt) => interrupt.id === id)
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
     if (asked.resolution !== undefined) {
@@ -126,15 +140,18 @@ export const makeDecisions = (
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
       // The interrupt has expired: its declared default is the decision, whichever path notices it first.
       yield* dueRuns.expire(run, bound)
-      return yield* answer(caller, runId, id, submitted)
+      return yield* answer(caller, runId, id, submitted, idempotencyKey)
     }
     yield* asRunError(fits(fusion, asked, submitted))
-    const resolution: Resolution = { ...submitted, by: principal.id, at: node.now() }
-    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }))) return yield* answer(caller, runId, id, submitted)
+    const key = idempotencyKey === undefined ? {} : { idempotencyKey }
+    const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...key }
+    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }))) {
+      return yield* answer(caller, runId, id, submitted, idempotencyKey)
+    }
     yield* decided(caller, principal, run, asked, submitted)
     const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
-  }) as (caller: Caller, runId: string, id: string, submitted: Answer) => Effect.Effect<RunRecord, RunError>
+  }) as Runtime["Service"]["answer"]
 
   const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
@@ -161,10 +178,13 @@ const mayDecide = (principal: Principal, run: RunRecord, { approvers, state }: I
 
 /** A repeated decision of the same person is no conflict. */
 const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, submitted: Answer, principal: Principal) =>
-  resolution.by === principal.id && resolution.decision === submitted.decision &&
-    JSON.stringify(resolution.value) === JSON.stringify(submitted.value)
+  resolution.by === principal.id && isSame(resolution, submitted)
     ? Effect.succeed(run)
     : refuse(new InterruptResolved({ runId: run.runId, id: asked.id, resolution }))
+
+const isSame = (resolution: Resolution, submitted: Answer) =>
+  resolution.decision === submitted.decision &&
+  JSON.stringify(resolution.value) === JSON.stringify(submitted.value)
 
 /** Checks the value against the question's schema before anything is decided. */
 const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submitted: Answer) {

@@ -157,7 +157,7 @@ const commitOf = (
 })
 
 const resolvedEvent = ({ id, resolution }: Resolve) => {
-  const { at: _at, ...decision } = resolution
+  const { at: _at, idempotencyKey: _key, ...decision } = resolution
   return { type: "interrupt_resolved", data: { id, ...decision } } as const
 }
 

@@ -217,6 +217,6 @@ const suspensionBy = (pauses: ReadonlyArray<Pause>): Parts => {
 
 const resolvedBy = (resolve: Resolve | undefined): Parts["events"] => {
   if (resolve === undefined) return []
-  const { at: _at, ...decision } = resolve.resolution
+  const { at: _at, idempotencyKey: _key, ...decision } = resolve.resolution
   return [{ type: "interrupt_resolved", data: { id: resolve.id, ...decision } }]
 }

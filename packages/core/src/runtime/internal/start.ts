@@ -74,6 +74,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     const bound = callables.agent.get(identifier)
     yield* door.admit(caller, principal, `agent/${bound === undefined ? "" : identifier}`, bound?.callable.scopes ?? [])
     const started = yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, {
+      durable: parent.durable || (bound?.callable.durable ?? false),
       parentRunId: parent.runId,
       rootRunId: parent.rootRunId ?? parent.runId,
       priority: parent.priority,
@@ -120,7 +121,8 @@ const recordOf = (
   emitted: 0,
   crashes: 0,
   priority: request.priority ?? 0,
-  durable: callable.durable,
+  // A key makes the record durable, whatever the kind: a repeat finds it after a restart and on every node.
+  durable: callable.durable || request.idempotencyKey !== undefined,
   tenant: principal.tenant,
   owner: principal.id,
   grants: { scopes: principal.scopes, roles: principal.roles, claims: principal.claims },

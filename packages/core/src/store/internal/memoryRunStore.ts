@@ -21,24 +21,45 @@ export type MemoryRunStore = RunStore.RunStore["Service"] & {
   readonly writeNow: (writes: ReadonlyArray<RunStore.Write>) => ReadonlyArray<RunStore.Written>
 }
 
-/** Keeps the last `retain` finished runs. */
+/** Keeps `retain` finished runs; beyond that the tenant with the most of them loses its oldest. */
 export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const runs = new Map<string, Stored>()
   const keys = new Map<string, string>()
-  const finished = new Set<string>()
+  const finished = new Map<string, Set<string>>()
+  let count = 0
 
-  const evict = () => {
-    for (const runId of finished) {
-      if (finished.size <= retain) return
-      const stored = runs.get(runId)
-      if (stored !== undefined) forget(stored.run)
-      else finished.delete(runId)
+  const finish = ({ runId, tenant }: RunRecord) => {
+    const own = finished.get(tenant) ?? new Set()
+    finished.set(tenant, own)
+    if (own.has(runId)) return
+    own.add(runId)
+    count++
+    while (count > retain) {
+      const [oldest = ""] = largest(own)
+      const stored = runs.get(oldest)
+      if (stored === undefined) return
+      forget(stored.run)
     }
+  }
+
+  /** The tenant of the new run pays when it has more than its share, so that most calls look at one tenant only. */
+  const largest = (own: Set<string>) => {
+    if (own.size * finished.size > retain) return own
+    let most = own
+    for (const other of finished.values()) if (other.size > most.size) most = other
+    return most
+  }
+
+  const unfinish = ({ runId, tenant }: RunRecord) => {
+    const own = finished.get(tenant)
+    if (own?.delete(runId) !== true) return
+    count--
+    if (own.size === 0) finished.delete(tenant)
   }
 
   const forget = (run: RunRecord) => {
     if (keys.get(keyOf(run)) === run.runId) keys.delete(keyOf(run))
-    finished.delete(run.runId)
+    unfinish(run)
     runs.delete(run.runId)
   }
 
@@ -56,7 +77,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const interrupts = (write.interrupts ?? []).map((interrupt) => [interrupt.id, interrupt] as const)
     runs.set(runId, { run, events: [...events], steps: new Map(steps), interrupts: new Map(interrupts) })
     if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
-    if (isFinal(state)) finished.add(runId)
+    if (isFinal(state)) finish(run)
     return { _tag: "Admitted", run, events }
   }
 
@@ -80,8 +101,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     stored.run = applyChanges(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
     for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
     if (isFinal(stored.run.state)) {
-      finished.add(runId)
-      evict()
+      finish(stored.run)
     }
     return { _tag: "Committed", events }
   }
