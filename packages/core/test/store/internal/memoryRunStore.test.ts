@@ -1,3 +1,4 @@
+// The memory store of runs that are not durable: how it forgets.
 import { assert, describe, it } from "@effect/vitest"
 import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { makeMemoryRunStore } from "../../../src/store/internal/memoryRunStore.ts"
