@@ -29,10 +29,20 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       dueRuns.count(node.ephemeral.store)
     ], { discard: true }))
   )))
+  // This process may have been stopped, or cut off from its store, for longer than its lease.
+  let reached = performance.now()
+  const stillOurs = Effect.suspend(() => {
+    const gap = performance.now() - reached
+    return gap < Timings.leaseMillis - Timings.pollMillis ? Effect.void : node.confirmAll
+  })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     node.poll.wait,
     Effect.ignore(Effect.all([
+      stillOurs,
       reconcile(node, callables, store.abandoned, resume),
+      Effect.sync(() => {
+        reached = performance.now()
+      }),
       endOverdue(node, store),
       endOverdue(node, node.ephemeral.store),
       dueRuns.wakeAll(store),
@@ -43,7 +53,12 @@ export const backgroundLoops = Effect.fnUntraced(function*(
   yield* Effect.forkScoped(
     Stream.runForEach(
       changes,
-      (notice) => Effect.ignore(notice._tag === "Changed" ? node.refresh(notice.runId, notice.seq) : node.refreshAll)
+      (notice) =>
+        Effect.ignore(
+          notice._tag === "Changed"
+            ? node.refresh(notice.runId, notice.seq)
+            : Effect.andThen(node.confirmAll, node.refreshAll)
+        )
     )
   )
   yield* Effect.forkScoped(

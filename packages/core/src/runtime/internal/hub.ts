@@ -131,7 +131,14 @@ export const pages = (
     // The store may hold more than the hub knows of. A page ends where its record does: its reader would else see the end of
     // a run beside a record that is still running.
     const read = Effect.flatMap(
-      Effect.suspend(() => store.events(hub.run.runId, cursor, Math.min(pageSize, hub.run.seq - cursor))),
+      Effect.suspend(() => {
+        const { runId, seq } = hub.run
+        // A store may answer with more than it was asked for.
+        return Effect.map(
+          store.events(runId, cursor, Math.min(pageSize, seq - cursor)),
+          (events) => events.filter((event) => event.seq <= seq)
+        )
+      }),
       (events) =>
         events[0]?.seq === cursor + 1
           ? take(events)

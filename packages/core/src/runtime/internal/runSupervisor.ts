@@ -327,6 +327,28 @@ export class RunSupervisor {
     })
   }
 
+  /**
+   * Stops what is driven here and was taken or ended by another node. Called after a time in which this node could not tell:
+   * its lease may have ended then, and its runs may have been claimed.
+   */
+  readonly confirmAll: Effect.Effect<void, ReadError> = Effect.suspend(() =>
+    Effect.forEach([...this.live.values()].filter(({ run }) => run.durable), (live) => this.isStillOurs(live), {
+      concurrency: 16,
+      discard: true
+    })
+  )
+
+  private isStillOurs(live: LiveRun): Effect.Effect<void, ReadError> {
+    return Effect.gen({ self: this }, function*() {
+      const stored = yield* this.durable.store.get(live.run.runId)
+      // The store can be ahead by a commit of our own.
+      yield* Effect.sleep("50 millis")
+      const { attempt, state } = live.run
+      if (stored !== undefined && stored.attempt <= attempt && (!isFinal(stored.state) || isFinal(state))) return
+      live.halt({ _tag: "Lost", error: undefined })
+    })
+  }
+
   private confirm(live: LiveRun, seq: number): Effect.Effect<void, ReadError> {
     if (live.run.seq >= seq || !live.run.durable) return Effect.void
     return Effect.gen({ self: this }, function*() {

@@ -1,0 +1,73 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, App, RunError, RunStore, Runtime } from "@fastagentic/core"
+import { Deferred, Effect, Layer } from "effect"
+import { caller, layerRuntime, start } from "../support.ts"
+
+class Slow extends Agent.make("slow", { description: "Never ends by itself", payload: {} }) {}
+class Acme extends App.make("acme", { version: "1", agents: [Slow] }) {}
+
+/** A store in memory that a node can be cut off from, while others still write to it. */
+const make = Effect.gen(function*() {
+  const inner = yield* Effect.provide(RunStore.RunStore, RunStore.RunStore.layerMemory)
+  const link = { isCut: false }
+  const through = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.suspend((): Effect.Effect<A, E | RunError.StoreUnavailable> =>
+      link.isCut ? Effect.fail(new RunError.StoreUnavailable({ operation: "reach" })) : effect
+    )
+  const store: RunStore.RunStore["Service"] = {
+    ...inner,
+    write: (writes) => through(inner.write(writes)),
+    get: (runId) => through(inner.get(runId)),
+    due: (query) => through(inner.due(query)),
+    unfinished: through(inner.unfinished),
+    abandoned: through(inner.abandoned)
+  }
+  return { inner, link, layer: Layer.succeed(RunStore.RunStore, store) }
+})
+
+/** What another node does to a run that it takes: it fails it. */
+const takenElsewhere = (inner: RunStore.RunStore["Service"], runId: string) =>
+  inner.write([{
+    _tag: "Commit",
+    runId,
+    attempt: 1,
+    from: ["running"],
+    ts: 1,
+    events: [{ type: "error", data: { tag: "Gone", message: "gone", status: 500, declared: false } }],
+    set: {
+      state: "failed",
+      attempt: 2,
+      error: { tag: "Gone", message: "gone", status: 500, declared: false },
+      finishedAt: 1
+    }
+  }])
+
+describe("A node whose run was taken while it could not reach its store", () => {
+  it.live(
+    "stops the run when it is back, and answers and retries by what the store says",
+    () =>
+      Effect.gen(function*() {
+        const { inner, layer, link } = yield* make
+        const stopped = yield* Deferred.make<void>()
+        const handlers = Slow.toLayer(() =>
+          Effect.onInterrupt(Effect.never, () => Deferred.succeed(stopped, undefined))
+        )
+        yield* Effect.gen(function*() {
+          const runtime = yield* Runtime.Runtime
+          const { runId } = yield* start("slow")
+          link.isCut = true
+          yield* takenElsewhere(inner, runId)
+          yield* Effect.sleep("2500 millis")
+          assert.strictEqual((yield* Effect.flip(runtime.get(caller, runId))).reason._tag, "StoreUnavailable")
+          assert.isFalse(yield* Deferred.isDone(stopped))
+          link.isCut = false
+          assert.strictEqual((yield* runtime.get(caller, runId)).state, "failed")
+          const { attached, run } = yield* runtime.retry(caller, runId)
+          assert.isFalse(attached)
+          assert.notStrictEqual(run.runId, runId)
+          yield* Deferred.await(stopped)
+        }).pipe(Effect.provide(layerRuntime(Acme, handlers, layer)))
+      }).pipe(Effect.scoped),
+    20_000
+  )
+})
