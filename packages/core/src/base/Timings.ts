@@ -42,3 +42,6 @@ export const elicitationMillis = 600_000
 
 /** A run is held for repair when its node was lost this many times in a row before it committed a step. @category constants @since 0.1.0 */
 export const lossesUntilHeld = 4
+
+/** A run that could be held after its next loss is resumed alone for this long, or until it commits a step. @category constants @since 0.1.0 */
+export const probationMillis = 30_000

@@ -1,29 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, RunError, RunStore, Runtime } from "@fastagentic/core"
-import { Deferred, Effect, Layer } from "effect"
+import { Agent, App, type RunStore, Runtime } from "@fastagentic/core"
+import { Deferred, Effect } from "effect"
 import { caller, layerRuntime, start } from "../support.ts"
+import { cutStore } from "./cutStore.ts"
 
 class Slow extends Agent.make("slow", { description: "Never ends by itself", payload: {} }) {}
 class Acme extends App.make("acme", { version: "1", agents: [Slow] }) {}
-
-/** A store in memory that a node can be cut off from, while others still write to it. */
-const make = Effect.gen(function*() {
-  const inner = yield* Effect.provide(RunStore.RunStore, RunStore.RunStore.layerMemory)
-  const link = { isCut: false }
-  const through = <A, E>(effect: Effect.Effect<A, E>) =>
-    Effect.suspend((): Effect.Effect<A, E | RunError.StoreUnavailable> =>
-      link.isCut ? Effect.fail(new RunError.StoreUnavailable({ operation: "reach" })) : effect
-    )
-  const store: RunStore.RunStore["Service"] = {
-    ...inner,
-    write: (writes) => through(inner.write(writes)),
-    get: (runId) => through(inner.get(runId)),
-    due: (query) => through(inner.due(query)),
-    unfinished: through(inner.unfinished),
-    abandoned: through(inner.abandoned)
-  }
-  return { inner, link, layer: Layer.succeed(RunStore.RunStore, store) }
-})
 
 /** What another node does to a run that it takes: it fails it. */
 const takenElsewhere = (inner: RunStore.RunStore["Service"], runId: string) =>
@@ -47,7 +29,7 @@ describe("A node whose run was taken while it could not reach its store", () => 
     "stops the run when it is back, and answers and retries by what the store says",
     () =>
       Effect.gen(function*() {
-        const { inner, layer, link } = yield* make
+        const { inner, layer, link } = yield* cutStore
         const stopped = yield* Deferred.make<void>()
         const handlers = Slow.toLayer(() =>
           Effect.onInterrupt(Effect.never, () => Deferred.succeed(stopped, undefined))

@@ -12,6 +12,7 @@ import type { LiveRun } from "./liveRun.ts"
 import { insideScope, type Place } from "./names.ts"
 import { sideEffect } from "./sideEffect.ts"
 import { step } from "./steps.ts"
+import { untilStored } from "./storeAway.ts"
 import { interrupt, sleep } from "./suspensions.ts"
 
 export const serviceIn = (
@@ -75,7 +76,7 @@ const tracked = <E>(live: LiveRun, place: Place, spent: Effect.Effect<Grant, E>)
 }
 
 const spend = (live: LiveRun, spender: RunContext, request: Parameters<Budget["Service"]["spend"]>[1]) => {
-  const granted = Effect.suspend(() => live.budget.spend(spender, request))
+  const granted = untilStored(Effect.suspend(() => live.budget.spend(spender, request)))
   if (!live.traced) return granted
   const { provider = "unknown" } = request
   // The model and the cost of a call belong to the span of the call, which is current here.

@@ -8,6 +8,7 @@ import type { ReadError } from "../../store/RunStore.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
 import { stepped } from "./stepOutcome.ts"
+import { orDrained, untilStored } from "./storeAway.ts"
 
 /** The runs that a run starts. */
 export interface Children {
@@ -73,7 +74,7 @@ const begin = Effect.fnUntraced(function*(
   const idempotencyKey = `${live.run.runId}/${key}`
   live.hasChildren = true
   const child = yield* activity.during(
-    live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
+    orDrained(live, untilStored(live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })))
   )
   yield* emit(entered(child.runId, agent))
   // A queued child may need this run's concurrency slot. And where nodes are lost, a run that only waits must not be there
@@ -101,14 +102,14 @@ const ended = (live: LiveRun, place: Place, key: string, child: RunRecord): Effe
 /** The wait ends early when this node goes away. */
 const untilEnded = (children: Children, child: RunRecord): Effect.Effect<RunRecord, ReadError> =>
   Effect.flatMap(
-    children.ended(child),
+    untilStored(children.ended(child)),
     (run) => isFinal(run.state) ? Effect.succeed(run) : Effect.delay(untilEnded(children, run), "1 second")
   )
 
 /** A run that is not even paused has lost its owner, or this node goes away and ends the wait. */
 const settled = (children: Children, child: RunRecord): Effect.Effect<RunRecord, ReadError> =>
   Effect.flatMap(
-    children.settled(child),
+    untilStored(children.settled(child)),
     (run) => run.state === "running" ? Effect.delay(settled(children, run), "1 second") : Effect.succeed(run)
   )
 

@@ -61,6 +61,7 @@ export class LiveRun {
   /** The guards over what the handler says; nothing when it has none. */
   readonly outlet: OutputGuards | undefined
   readonly principal: Principal
+  readonly launchedAt: number
   readonly children: Children
   readonly past: Past
   /** Reads and writes the declared errors of the agent. */
@@ -112,6 +113,7 @@ export class LiveRun {
     this.past = options.past
     this.errors = options.errors
     this.clock = options.clock
+    this.launchedAt = this.now()
     this.budget = options.budget
     this.metrics = options.metrics
     this.traced = options.traced

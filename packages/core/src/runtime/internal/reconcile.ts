@@ -23,7 +23,10 @@ export const reconcile = Effect.fnUntraced(function*(
     const annotate = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) continue
-    const crashes = run.crashes + 1
+    const crashes = node.lossesOf(run)
+    // Runs that were lost too often are resumed one at a time: the next loss then says which of them ends its node, and the
+    // others were only present.
+    if (crashes === Timings.lossesUntilHeld - 1 && node.isOnProbation) continue
     const next: Effect.Effect<unknown, RunError | StoreUnavailable> = crashes >= Timings.lossesUntilHeld
       ? Effect.andThen(Effect.logError("A run was lost with its node too often and waits for repair"), hold(node, run))
       : goOn(node, bound, run, { from: ["running"], crashes })

@@ -69,6 +69,8 @@ export class RunSupervisor {
   /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
   readonly wired = Latch.makeUnsafe(false)
   private readonly live = new Map<string, LiveRun>()
+  /** Runs that stopped here for their store, until they are resumed. */
+  private readonly lostHere = new Set<string>()
   private readonly reservations = new ClaimReservations()
   private readonly hubs: Hubs
   private readonly wiring: () => Wiring
@@ -137,6 +139,22 @@ export class RunSupervisor {
       Effect.andThen(Effect.addFinalizer(() => this.stop))
     )
   )
+
+  /** Whether a run that may be what ended its nodes has not shown yet that it can be driven. */
+  get isOnProbation(): boolean {
+    const since = this.now() - Timings.probationMillis
+    return [...this.live.values()].some(({ launchedAt, run }) =>
+      run.crashes >= Timings.lossesUntilHeld - 1 && launchedAt > since
+    )
+  }
+
+  /**
+   * How often the node of a run was lost, with this time. A run that stopped here because its store was away was not lost with
+   * its node: this process is still there.
+   */
+  lossesOf({ crashes, runId }: RunRecord): number {
+    return this.lostHere.delete(runId) ? crashes : crashes + 1
+  }
 
   /** Whether this process drives the run, or is about to: then nothing else here takes it. */
   has(runId: string): boolean {
@@ -223,6 +241,7 @@ export class RunSupervisor {
       Effect.sync(() => {
         if (live.resting.phase !== "suspended") this.metrics.active(-1)
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
+        if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
         this.hubs.release(hub)
       })
     )

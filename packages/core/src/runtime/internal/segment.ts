@@ -13,6 +13,7 @@ import { BudgetExceeded, Forbidden, HookBlocked, RateLimited, RunError, ToolDeni
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
+import { untilStored } from "./storeAway.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -39,7 +40,7 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
       principal: around.principal,
       payload: live.run.payload
     }
-    const reserved = stage(Effect.suspend(() => around.budget.check(live.run)))
+    const reserved = stage(untilStored(Effect.suspend(() => around.budget.check(live.run))))
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(untilDeadline(live, restore(body))).pipe(
       Effect.tap((exit) => conclude(live, around.callable, call, exit)),

@@ -1,0 +1,22 @@
+// What Run.* does while the store is away: it waits. A run never fails for a store that comes back, as a commit does not.
+import { Effect, Schedule } from "effect"
+import { RunError, StoreUnavailable } from "../../run/RunError.ts"
+import type { LiveRun } from "./liveRun.ts"
+
+const isAway = (error: unknown) =>
+  error instanceof StoreUnavailable || (error instanceof RunError && error.reason instanceof StoreUnavailable)
+
+/** Every 100 milliseconds at first, and every 5 seconds when it takes long. */
+const again = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")])
+
+/** Asks again until the store answers. The run may be taken by another node meanwhile, which interrupts it here. */
+export const untilStored = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, { while: isAway, schedule: again })
+
+/** A durable run whose node goes away resumes elsewhere instead of failing with the refusal of new work. */
+export const orDrained = <A, R>(live: LiveRun, effect: Effect.Effect<A, RunError, R>): Effect.Effect<A, RunError, R> =>
+  Effect.catchIf(
+    effect,
+    ({ reason }) => reason._tag === "ShuttingDown" && live.run.durable,
+    () => Effect.andThen(Effect.sync(() => live.halt({ _tag: "Drained" })), Effect.interrupt)
+  )
