@@ -7,7 +7,7 @@ import { cutStore } from "./cutStore.ts"
 class Slow extends Agent.make("slow", { description: "Never ends by itself", payload: {} }) {}
 class Acme extends App.make("acme", { version: "1", agents: [Slow] }) {}
 
-/** What another node does to a run that it takes: it fails it. */
+/** Another node takes the run and fails it. */
 const takenElsewhere = (inner: RunStore.RunStore["Service"], runId: string) =>
   inner.write([{
     _tag: "Commit",

@@ -1,4 +1,4 @@
-// What Run.* does while the store is away: it waits. A run never fails for a store that comes back, as a commit does not.
+// Waiting for a store that is away, for every call of Run.* that needs it: a run never fails for a store that comes back.
 import { Effect, Schedule } from "effect"
 import { RunError, StoreUnavailable } from "../../run/RunError.ts"
 import type { LiveRun } from "./liveRun.ts"
