@@ -9,6 +9,7 @@ import * as Fusion from "../app/Fusion.ts"
 import type { RunEvent } from "../run/Event.ts"
 import type { StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
+import { hasPlaces } from "../runtime/internal/past.ts"
 import { type Callables, resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
 import { upgradeOf } from "../runtime/internal/upgrades.ts"
 import { type ReadError, RunStore } from "../store/RunStore.ts"
@@ -109,9 +110,6 @@ const checkOne = Effect.fnUntraced(function*(
   if (replayed.divergence !== undefined) return finding(run, "diverges", replayed.divergence)
   return finding(run, upgrade._tag === "Migrates" ? "migrates" : "ok", `up to ${replayed.place}`)
 })
-
-const hasPlaces = ([first]: ReadonlyArray<RunEvent>) =>
-  (first?.type === "run_started" || first?.type === "run_queued") && first.data.places === true
 
 const eventsOf = Effect.fnUntraced(function*(store: RunStore["Service"], runId: string) {
   const events: Array<RunEvent> = []

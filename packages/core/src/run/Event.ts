@@ -222,6 +222,11 @@ export const schemas = {
     to: optional(Schema.String),
     maxOutputTokens: optional(Schema.Int)
   }),
+  /**
+   * An attempt said other words in a place than the attempt before it: the events of `place` from `from` to `to` do not
+   * count any more, whatever they said. The words that stand in their place follow.
+   */
+  superseded: Schema.Struct({ place: Schema.String, from: Schema.Int, to: Schema.Int }),
   log: Schema.Struct({ level: Schema.String, message: Schema.String }),
   custom: Schema.Struct({ name: Schema.String, value: Schema.Json }),
   raw: Schema.Struct({ source: Schema.String, event: Schema.Json })
@@ -244,13 +249,19 @@ export type Data<T extends Type> = (typeof schemas)[T]["Type"]
 /**
  * Something that happened in a run, before the journal has given it a place.
  *
- * `path` names the nested graph, sub-agent or node that it happened in, outermost first.
+ * `path` names the nested graph, sub-agent or node that it happened in, outermost first. `place` is the branch or step of
+ * the run that said it; at the top of the handler there is none.
  *
  * @category models
  * @since 0.1.0
  */
 export type Event = {
-  readonly [T in Type]: { readonly type: T; readonly data: Data<T>; readonly path?: ReadonlyArray<string> }
+  readonly [T in Type]: {
+    readonly type: T
+    readonly data: Data<T>
+    readonly path?: ReadonlyArray<string>
+    readonly place?: string
+  }
 }[Type]
 
 /**
@@ -271,7 +282,8 @@ const envelope = {
   seq: Schema.Int,
   ts: Schema.Int,
   attempt: Schema.Int,
-  path: optional(Schema.Array(Schema.String))
+  path: optional(Schema.Array(Schema.String)),
+  place: optional(Schema.String)
 }
 
 const entry = <const T extends Type>(type: T) =>
@@ -316,6 +328,7 @@ export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("state_delta"),
   entry("hook_decision"),
   entry("budget"),
+  entry("superseded"),
   entry("log"),
   entry("custom"),
   entry("raw")
@@ -366,6 +379,51 @@ export const log = (level: string, message: string): Event => make("log", { leve
  */
 export const isTerminal = (event: Event): boolean =>
   event.type === "done" || event.type === "error" || event.type === "run_cancelled"
+
+/**
+ * The events without those that a later attempt has superseded: the words of a run as they stand.
+ *
+ * Costs are facts and stay: a `usage` event is never superseded.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const visible = (events: ReadonlyArray<RunEvent>): ReadonlyArray<RunEvent> => {
+  const superseded = events.filter((event) => event.type === "superseded")
+  return superseded.length === 0
+    ? events
+    : events.filter((event) => event.type !== "superseded" && !superseded.some(({ data }) => covers(data, event)))
+}
+
+/** Whether an event is one of those that were superseded. @category guards @since 0.1.0 */
+export const covers = ({ from, place, to }: Data<"superseded">, event: RunEvent): boolean =>
+  event.seq >= from && event.seq <= to && (event.place ?? "") === place && event.type !== "usage" && isSaid(event)
+
+/** The types of events that only the runtime writes. */
+const ofRuntime: ReadonlySet<Type> = new Set([
+  "run_started",
+  "run_queued",
+  "run_suspended",
+  "run_cancelled",
+  "done",
+  "error",
+  "checkpoint",
+  "interrupt",
+  "interrupt_resolved",
+  "hook_decision",
+  "budget",
+  "superseded"
+])
+
+/**
+ * Whether the handler said this, and not the runtime. An event of the runtime's types that a handler emits has a `place`,
+ * also at the top.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSaid = ({ place, type }: Pick<Event, "place" | "type">): boolean =>
+  place !== undefined || !ofRuntime.has(type)
 
 /** Gives the events of a write their places in the journal. @category constructors @since 0.1.0 */
 export const stamp = (

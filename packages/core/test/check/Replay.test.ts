@@ -173,7 +173,7 @@ describe("A replay", () => {
       })
       assert.strictEqual(
         yield* upgrade(before, other),
-        "diverges, emits log as its event 1, which the journal does not have there"
+        "diverges, emits log, which the journal does not have there"
       )
     }))
 

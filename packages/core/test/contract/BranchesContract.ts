@@ -217,6 +217,106 @@ export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, 
         )
       }))
 
+    it.live("shows the words of the last attempt only, and says what it repeats once", () =>
+      withStore((store) => {
+        let attempt = 0
+        const handler = Effect.suspend(() => {
+          const mine = ++attempt === 1 ? "first" : "second"
+          return Effect.gen(function*() {
+            yield* Run.emit(Event.token("Hello. "))
+            for (let word = 0; word < 8; word++) {
+              yield* Run.emit(Event.token(`${mine}${word} `))
+              yield* Effect.sleep("4 millis")
+            }
+            return "done"
+          })
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, Effect.tap(start("lab"), () => Effect.sleep("20 millis")))
+          yield* processOf(
+            store,
+            handler,
+            Effect.gen(function*() {
+              yield* ended(runId)
+              const events = yield* journal(runId)
+              assert.isTrue(isWhole(events))
+              const words = (all: ReadonlyArray<Event.RunEvent>) =>
+                all.flatMap((event) => event.type === "token" ? [event.data.delta] : [])
+              const said = Array.from({ length: 8 }, (_, word) => `second${word} `)
+              assert.deepStrictEqual(words(Event.visible(events)), ["Hello. ", ...said])
+              assert.include(words(events), "first0 ")
+              assert.strictEqual(events.filter(({ type }) => type === "superseded").length, 1)
+            })
+          )
+        })
+      }))
+
+    it.live("supersedes the words of a step that was cut off, and of that step only", () =>
+      withStore((store) => {
+        let attempt = 0
+        const handler = Effect.suspend(() => {
+          const mine = ++attempt
+          const answer = Effect.gen(function*() {
+            yield* Run.emit(Event.token(`answer ${mine} `))
+            if (mine === 1) return yield* Effect.never
+            return "answered"
+          })
+          return Effect.gen(function*() {
+            yield* Run.emit(Event.token("before "))
+            const answered = yield* Run.step("answer", answer)
+            yield* Run.emit(Event.token("after"))
+            return answered
+          })
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, Effect.tap(start("lab"), () => Effect.sleep("40 millis")))
+          yield* processOf(
+            store,
+            handler,
+            Effect.gen(function*() {
+              assert.strictEqual((yield* ended(runId)).output, "answered")
+              const events = Event.visible(yield* journal(runId))
+              const words = events.flatMap((event) => event.type === "token" ? [event.data.delta] : [])
+              assert.deepStrictEqual(words, ["before ", "answer 2 ", "after"])
+            })
+          )
+        })
+      }))
+
+    it.live("says the words of branches once each, whatever their order was and is", () =>
+      withStore((store) => {
+        let attempt = 0
+        const handler = Effect.suspend(() => {
+          const [one, other] = ++attempt === 1 ? [2, 3] : [5, 1]
+          const talk = (who: string, millis: number) =>
+            Effect.forEach([0, 1, 2, 3, 4], (word) =>
+              Effect.andThen(Run.emit(Event.token(`${who}${word} `)), Effect.sleep(millis)), { discard: true })
+          return Effect.as(Effect.all([talk("a", one), talk("b", other), ask], { concurrency: 3 }), "done")
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* killed(
+            store,
+            handler,
+            Effect.tap(start("lab"), () =>
+              Effect.sleep("60 millis"))
+          )
+          yield* processOf(
+            store,
+            handler,
+            Effect.gen(function*() {
+              yield* answer(runId, { decision: "approve", value: "yes" })
+              yield* ended(runId)
+              const events = yield* journal(runId)
+              const words = events.flatMap((event) =>
+                event.type === "token" ? [event.data.delta.trim()] : []
+              )
+              assert.deepStrictEqual(words.toSorted(), ["a0", "a1", "a2", "a3", "a4", "b0", "b1", "b2", "b3", "b4"])
+              assert.deepStrictEqual(words.filter((word) => word.startsWith("a")), ["a0", "a1", "a2", "a3", "a4"])
+            })
+          )
+        })
+      }))
+
     it.live("does not keep the failure that ended the run: a retry tries it again", () =>
       withStore((store) => {
         let tries = 0

@@ -129,7 +129,6 @@ describe("A restart", () => {
             "1 token loop 2",
             "1 token in 2",
             "2 run_started",
-            "2 token in 2",
             "2 checkpoint",
             "2 token loop 3",
             "2 token in 3",

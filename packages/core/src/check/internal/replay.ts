@@ -2,14 +2,15 @@
 import { Cause, Clock, Context, Effect, Exit, Fiber, type Schema } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import { unlimited } from "../../budget/Budget.ts"
-import type { Event, RunEvent } from "../../run/Event.ts"
+import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
+import { type Event, isSaid, type RunEvent, visible } from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import * as Principal from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import { Hub } from "../../runtime/internal/hub.ts"
 import { LiveRun } from "../../runtime/internal/liveRun.ts"
-import { separator } from "../../runtime/internal/names.ts"
+import { type Place, separator } from "../../runtime/internal/names.ts"
 import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts"
 import { handle } from "../../runtime/internal/segment.ts"
 import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
@@ -92,7 +93,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
   const call = { runId: run.runId, kind: run.kind, agent: run.agent, principal, payload: run.payload }
   let exit: Exit.Exit<Schema.Json, unknown> | undefined
   const handled = Effect.onExit(
-    handle(live, call, bound.invoke, restrained(live, watch)),
+    handle(live, call, bound.invoke),
     (ended) =>
       Effect.sync(() => {
         exit = ended
@@ -117,8 +118,7 @@ class Watch {
   private readonly missing: Array<string> = []
   private last = "its start"
   private moves = 0
-  private said = 0
-  private place = 0
+  private readonly said = new Map<string, Array<Event["type"]>>()
   private problem: string | undefined
 
   constructor(recording: Recording) {
@@ -139,15 +139,25 @@ class Watch {
     this.missing.push(by)
   }
 
-  /** A restart skips earlier events by their number, so they have to be the same. */
-  emitted({ type }: Event) {
+  /** A restart says again in each place what was said there, so it has to be the same. */
+  emitted({ address }: Place, { type }: Event) {
     this.moves++
-    if (this.said >= this.recording.run.emitted || this.problem !== undefined) return
-    this.said++
-    const { events } = this.recording
-    const next = events.findIndex((event, index) => index >= this.place && event.type === type)
-    if (next === -1) this.problem = `emits ${type} as its event ${this.said}, which the journal does not have there`
-    this.place = next + 1
+    if (this.problem !== undefined) return
+    const left = this.said.get(address) ?? this.saidIn(address)
+    this.said.set(address, left)
+    if (left.length === 0) return
+    const index = left.indexOf(type)
+    if (index === -1) this.problem = `emits ${type}, which the journal does not have there`
+    else left.splice(0, this.recording.places ? 1 : index + 1)
+  }
+
+  private saidIn(address: string) {
+    const { events, places, run } = this.recording
+    if (places) {
+      return visible(events).filter((event) => isSaid(event) && (event.place ?? "") === address).map(({ type }) => type)
+    }
+    // Earlier versions only counted what was said, all in one place.
+    return address === "" ? events.slice(0, run.emitted === 0 ? 0 : undefined).map(({ type }) => type) : []
   }
 
   wants({ kind, name, responseSchema = null }: Parameters<CurrentRun["Service"]["interrupt"]>[0]) {
@@ -237,15 +247,19 @@ class Replaying extends LiveRun {
     this.watch = watch
   }
 
-  override emit(event: Event) {
-    this.watch.emitted(event)
-    return super.emit(event)
+  override emit(place: Place, event: Event) {
+    this.watch.emitted(place, event)
+    return super.emit(place, event)
+  }
+
+  override serviceIn(place: Place, outlet: OutputGuards | undefined) {
+    return restrained(super.serviceIn(place, outlet), () => this.watch)
   }
 }
 
 /** The run as ever, but for a step that is not recorded: it never ends. */
-const restrained = ({ service }: LiveRun, watch: Watch): CurrentRun["Service"] => {
-  const inTurn = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(effect, watch.order.turn)
+const restrained = (service: CurrentRun["Service"], watch: () => Watch): CurrentRun["Service"] => {
+  const inTurn = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(effect, () => watch().order.turn)
   return {
     ...service,
     step: (name, _effect, after) => inTurn(service.step(name, Effect.never, after)),
@@ -254,7 +268,7 @@ const restrained = ({ service }: LiveRun, watch: Watch): CurrentRun["Service"] =
     delegate: (agent, payload) => inTurn(service.delegate(agent, payload)),
     interrupt: (request) =>
       Effect.suspend(() => {
-        watch.wants(request)
+        watch().wants(request)
         return inTurn(service.interrupt(request))
       })
   }

@@ -8,6 +8,7 @@ import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Inheritance } from "../../runtime/internal/admit.ts"
 import { isValue } from "../../runtime/internal/outcome.ts"
+import { hasPlaces } from "../../runtime/internal/past.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -78,7 +79,7 @@ export const makeForks = (
     function*(run: RunRecord, seq: number): Effect.fn.Return<Inheritance, RunError> {
       const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
-      const places = yield* asRunError(node.hasPlaces(run))
+      const places = hasPlaces(yield* asRunError(store.events(run.runId, 0, 1)))
       // A question that a branch gave up is no decision: a retry may have to ask it.
       const resolved = interrupts.filter(({ resolution }) =>
         resolution !== undefined && resolution.decision !== "withdraw"

@@ -18,8 +18,7 @@ import { interrupt, sleep } from "./suspensions.ts"
 export const serviceIn = (
   live: LiveRun,
   place: Place,
-  outlet: OutputGuards | undefined,
-  emit: (event: Event.Event) => Effect.Effect<void>
+  outlet: OutputGuards | undefined
 ): CurrentRun["Service"] => {
   // Later output follows earlier output, so held text is flushed before a commit.
   const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -35,20 +34,22 @@ export const serviceIn = (
     record: live.run,
     principal: live.principal,
     emit: outlet === undefined
-      ? (event) => Effect.suspend(() => emit(event))
+      ? (event) => Effect.suspend(() => live.emit(place, event))
       : (event) => outlet.say(event),
     idempotencyKey: place.step === undefined ? live.run.runId : `${live.run.runId}/${place.step}`,
     step: (name, effect, after) => flushed(step(live, place, outlet, name, effect, after)),
     sideEffect: (name, effect) => flushed(sideEffect(live, place, name, effect)),
     sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
     interrupt: pause,
-    delegate: (agent, payload) => flushed(delegate(live, place, emit, agent, payload)),
+    delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
     places: live.past.places,
     scope: (name, effect, implied) =>
       live.named("step", place, name, (key) => {
         if (implied === true && key === place.prefix + name) return effect
         const inside = insideScope(place, key)
-        return Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, outlet, emit))
+        const within = outlet?.beside((event) => live.emit(inside, event))
+        const entered = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
+        return within === undefined ? entered : Effect.tap(entered, within.flush)
       }, implied),
     spend: (request) => tracked(live, place, spend(live, spender, request)),
     hooks: live.dispatch,

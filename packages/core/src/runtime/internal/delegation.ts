@@ -47,7 +47,6 @@ export const lookAgain = 60_000
 export const delegate = (
   live: LiveRun,
   place: Place,
-  emit: (event: Event) => Effect.Effect<void>,
   agent: string,
   payload: Schema.Json
 ): Effect.Effect<Outcome, RunError> =>
@@ -57,15 +56,14 @@ export const delegate = (
     return known?._tag === "Value"
       ? Effect.tap(
         live.handOut(key, Effect.orDie(decode(known.value))),
-        ({ runId }) => emit(entered(runId, agent))
+        ({ runId }) => live.emit(place, entered(runId, agent))
       )
-      : Effect.andThen(live.caughtUp, begin(live, place, emit, key, agent, payload))
+      : Effect.andThen(live.caughtUp, begin(live, place, key, agent, payload))
   }, true)
 
 const begin = Effect.fnUntraced(function*(
   live: LiveRun,
   place: Place,
-  emit: (event: Event) => Effect.Effect<void>,
   key: string,
   agent: string,
   payload: Schema.Json
@@ -76,7 +74,7 @@ const begin = Effect.fnUntraced(function*(
   const child = yield* activity.during(
     orDrained(live, untilStored(live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })))
   )
-  yield* emit(entered(child.runId, agent))
+  yield* live.emit(place, entered(child.runId, agent))
   // A queued child may need this run's concurrency slot. And where nodes are lost, a run that only waits must not be there
   // to be lost with the next one.
   const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
@@ -85,7 +83,7 @@ const begin = Effect.fnUntraced(function*(
   const { runId } = run
   const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
   const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
-  const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status } }
+  const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status }, place: key }
   yield* activity.during(live.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit])))
   return outcome
 })

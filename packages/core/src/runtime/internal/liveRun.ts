@@ -6,7 +6,7 @@ import type { Budget } from "../../budget/Budget.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { guardsOf, OutputGuards } from "../../hook/internal/outputGuards.ts"
 import { tracingHooks } from "../../hook/internal/tracingHooks.ts"
-import type * as Event from "../../run/Event.ts"
+import * as Event from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
@@ -16,6 +16,7 @@ import { changed, type Changes, type Commit, type Step, type Written } from "../
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
+import type { EarlierWords, Range } from "./earlierWords.ts"
 import { EventTail } from "./eventTail.ts"
 import { Handout } from "./handout.ts"
 import type { Hub } from "./hub.ts"
@@ -44,6 +45,8 @@ export interface Past {
   readonly interrupts: ReadonlyMap<string, Interrupt>
   /** Whether the names of its branches were kept apart; earlier versions did not. */
   readonly places: boolean
+  /** The words that earlier attempts said, by place. */
+  readonly words?: ReadonlyMap<string, EarlierWords>
   /** The recorded outcomes in the order of their commits. */
   readonly order?: ReadonlyMap<string, number>
 }
@@ -117,7 +120,8 @@ export class LiveRun {
     this.budget = options.budget
     this.metrics = options.metrics
     this.traced = options.traced
-    this.toSkip = options.run.emitted
+    // Runs of earlier versions only say how many events they have emitted.
+    this.toSkip = options.past.places ? 0 : options.run.emitted
     this.emitted = options.run.emitted
     this.usage = options.run.usage
     this.resting = new Resting(this, options.rest)
@@ -131,12 +135,12 @@ export class LiveRun {
     this.dispatch = dispatch(options.hooks, runId, (decision) => this.decided(decision), points)
     const guards = guardsOf(options.hooks)
     this.outlet = guards === undefined ? undefined : this.outletOf(guards)
-    this.service = this.serviceIn(this.top, this.outlet, (event) => this.emit(event))
+    this.service = this.serviceIn(this.top, this.outlet)
   }
 
   /** The run as its handler sees it in a place. */
-  serviceIn(place: Place, outlet: OutputGuards | undefined, emit: (event: Event.Event) => Effect.Effect<void>) {
-    return serviceIn(this, place, outlet, emit)
+  serviceIn(place: Place, outlet: OutputGuards | undefined) {
+    return serviceIn(this, place, outlet)
   }
 
   private outletOf(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
@@ -145,8 +149,8 @@ export class LiveRun {
       guards,
       about: { runId, kind, agent, principal: this.principal },
       // The output of an earlier attempt was decided then.
-      decided: (decision) => Effect.suspend(() => this.toSkip > 0 ? Effect.void : this.decided(decision)),
-      write: (event) => this.emit(event),
+      decided: (decision) => Effect.suspend(() => this.isRepeating ? Effect.void : this.decided(decision)),
+      write: (event) => this.emit(this.top, event),
       cut: (error) => Effect.andThen(Effect.sync(() => this.halt({ _tag: "Cut", error })), Effect.interrupt)
     })
   }
@@ -156,14 +160,44 @@ export class LiveRun {
     return Effect.suspend(() => this.append({ type: "hook_decision", data: decision }))
   }
 
-  /** Emits unless an earlier attempt has emitted this very event. */
-  emit(event: Event.Event): Effect.Effect<void> {
-    if (this.toSkip > 0) {
+  /** Whether the handler says at its top what an earlier attempt has said. */
+  private get isRepeating() {
+    return this.toSkip > 0 || this.past.words?.get("")?.isOpen === true
+  }
+
+  /** Emits in a place, unless an earlier attempt has said this there. The first event that differs supersedes the rest. */
+  emit(place: Place, event: Event.Event): Effect.Effect<void> {
+    if (this.stop !== undefined) return Effect.void
+    const isInStep = place.step !== undefined
+    if (this.toSkip > 0 && !isInStep) {
       this.toSkip--
       return Effect.void
     }
-    this.emitted++
-    return this.append(event)
+    const earlier = this.past.words?.get(place.address)
+    if (earlier === undefined || !earlier.isOpen || (isInStep && event.type === "usage")) return this.say(place, event)
+    const superseded = earlier.say(event, Fiber.getCurrent())
+    if (superseded === undefined) {
+      this.resting.activity.moves++
+      return Effect.void
+    }
+    return Effect.andThen(
+      Effect.forEach(supersededBy(place.address, superseded), (one) => this.append(one), { discard: true }),
+      Effect.suspend(() => this.say(place, event))
+    )
+  }
+
+  private say(place: Place, event: Event.Event) {
+    if (place.step === undefined) this.emitted++
+    if (place.address !== "") return this.append({ ...event, place: place.address })
+    return this.append(Event.isSaid(event) ? event : { ...event, place: "" })
+  }
+
+  /** Supersedes the words of earlier attempts that this one does not say, in all places that begin like this. */
+  unsaid(prefix: string, address?: string): ReadonlyArray<Event.Event> {
+    if (this.past.words === undefined) return []
+    return [...this.past.words].flatMap(([place, words]) =>
+      place === address || place.startsWith(prefix) ? supersededBy(place, words.end()) : []
+    )
   }
 
   /** Adds to the events that wait for their commit; waits only when too much is in line. */
@@ -380,3 +414,6 @@ export class LiveRun {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+const supersededBy = (place: string, ranges: ReadonlyArray<Range>): ReadonlyArray<Event.Event> =>
+  ranges.map(({ from, to }) => ({ type: "superseded", data: { place, from, to } }))

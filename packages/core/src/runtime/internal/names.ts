@@ -5,8 +5,9 @@ import { AmbiguousName } from "../../run/RunError.ts"
 
 /** A position in a run: at its top, in a named branch, or inside of a step. */
 export interface Place {
-  /** The prefix of all keys in this place; empty at the top. */
+  /** The prefix of all keys in this place, and the name of the place in events; both are empty at the top. */
   readonly prefix: string
+  readonly address: string
   /** The key of the step around it, if there is one. */
   readonly step: string | undefined
   readonly parent: Place | undefined
@@ -20,13 +21,14 @@ export interface Place {
 
 const fresh = { fiber: undefined, isRunning: false, parks: 0 }
 
-export const top = (): Place => ({ prefix: "", step: undefined, parent: undefined, ...fresh })
+export const top = (): Place => ({ prefix: "", address: "", step: undefined, parent: undefined, ...fresh })
 
 /** Between the key of a step and what is inside of it. */
 export const separator = " › "
 
 export const insideStep = (parent: Place, key: string): Place => ({
   prefix: key + separator,
+  address: key,
   step: key,
   parent,
   ...fresh
@@ -34,6 +36,7 @@ export const insideStep = (parent: Place, key: string): Place => ({
 
 export const insideScope = (parent: Place, key: string): Place => ({
   prefix: `${key}/`,
+  address: key,
   step: parent.step,
   parent,
   ...fresh

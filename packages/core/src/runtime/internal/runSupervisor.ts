@@ -7,7 +7,6 @@ import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
-import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
@@ -22,7 +21,7 @@ import type { Children } from "./delegation.ts"
 import { type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
-import { orderOf } from "./outcome.ts"
+import { readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
 import type { Resolve } from "./resting.ts"
 import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
@@ -253,27 +252,7 @@ export class RunSupervisor {
 
   /** The recorded history of earlier attempts. */
   past(run: RunRecord): Effect.Effect<Past, ReadError> {
-    const { store } = this.writerOf(run)
-    return Effect.map(
-      Effect.all([store.steps(run.runId), store.interrupts(run.runId), this.hasPlaces(run)]),
-      ([steps, interrupts, places]) => ({
-        places,
-        steps: new Map(steps.map((step) => [step.name, step.value])),
-        order: orderOf(steps),
-        interrupts: new Map(interrupts.map((interrupt: Interrupt) => [interrupt.name, interrupt]))
-      })
-    )
-  }
-
-  /** Whether a run was recorded with the names of its branches kept apart. */
-  hasPlaces(run: RunRecord): Effect.Effect<boolean, StoreUnavailable> {
-    const first = Effect.map(
-      this.writerOf(run).store.events(run.runId, 0, 1),
-      ([event]) =>
-        event === undefined ||
-        ((event.type === "run_started" || event.type === "run_queued") && event.data.places === true)
-    )
-    return Effect.catchTag(first, "JournalDamaged", () => Effect.succeed(true))
+    return readPast(this.writerOf(run).store, run)
   }
 
   /** Writes to a run that nobody owns; its followers here see it. */

@@ -68,12 +68,12 @@ export const settle = (
 const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.silently(effect), "budget")
 
 /** The handler with its hooks and guards, in its run. */
-export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke, service = live.service) =>
+export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
   Effect.suspend(() => live.dispatch.request(call, (admitted) => live.entering(live.top, invoke(admitted.payload))))
     .pipe(
       Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
       Effect.scoped,
-      Effect.provideService(CurrentRun, service)
+      Effect.provideService(CurrentRun, live.service)
     )
 
 const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, unknown>): Entry => ({
@@ -111,7 +111,10 @@ const conclude = (
 
 const complete = (live: LiveRun, output: Schema.Json) =>
   live.conclude(live.withPending({
-    events: [{ type: "done", data: live.usage === undefined ? { output } : { output, usage: live.usage } }],
+    events: [...live.unsaid(""), {
+      type: "done",
+      data: live.usage === undefined ? { output } : { output, usage: live.usage }
+    }],
     set: { state: "completed", output, finishedAt: live.now() }
   }))
 
@@ -156,7 +159,7 @@ const fail = Effect.fnUntraced(function*(
   }
   const steps = live.forget(cause)
   yield* live.conclude({
-    events: [{ type: "error", data: failure }],
+    events: [...live.unsaid(""), { type: "error", data: failure }],
     ...(steps.length === 0 ? {} : { steps }),
     set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
   })

@@ -4,6 +4,7 @@ import { readBack, Unstorable } from "../../base/internal/readBack.ts"
 import * as Event from "../../run/Event.ts"
 import { NotStorable } from "../../run/RunError.ts"
 import type { LiveRun, Parts } from "./liveRun.ts"
+import { separator } from "./names.ts"
 import { type Outcome, revive, valueRow } from "./outcome.ts"
 
 /** The outcome of an earlier attempt: its value, its failure, or nothing ever when the handler had given it up. */
@@ -41,7 +42,9 @@ export const stepped = (
   value: Schema.Json,
   recorded: ReadonlyArray<Event.Event> = []
 ): Parts => {
-  const events = recorded.length > 0 || !live.run.durable ? recorded : [checkpointOf(name, value)]
+  const unsaid = live.unsaid(name + separator, name)
+  const own = recorded.length > 0 || !live.run.durable ? recorded : [checkpointOf(name, value)]
+  const events = unsaid.length === 0 ? own : [...unsaid, ...own]
   const steps = [{ name, value: valueRow(value) }]
   return live.run.crashes === 0 ? { events, steps } : { events, steps, set: { crashes: 0 } }
 }

@@ -22,10 +22,8 @@ export const step = <E, R>(
     const known = live.outcome(key)
     if (known !== undefined) return replayed(live, key, known)
     const inside = insideStep(place, key)
-    // Nothing is skipped inside of a step: a stored step does not run at all.
-    const emit = (event: Event.Event) => live.append(event)
-    const within = outlet?.beside(emit)
-    const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within, emit))
+    const within = outlet?.beside((event) => live.emit(inside, event))
+    const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
     const { activity } = live.resting
     return live.caughtUp.pipe(
       Effect.andThen(Effect.suspend(() => {
@@ -36,7 +34,7 @@ export const step = <E, R>(
       Effect.tap((value) => {
         const events = after?.(value) ?? []
         const keep = (passed: ReadonlyArray<Event.Event>) => {
-          const parts = stepped(live, key, value, passed)
+          const parts = stepped(live, key, value, passed.map((event) => ({ ...event, place: key })))
           return checkpoint(live, key, value, live.run.durable ? live.commit(parts) : live.post(parts))
         }
         return within === undefined

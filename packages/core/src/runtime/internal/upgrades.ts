@@ -57,7 +57,7 @@ const goesOn = (
 ): Upgrade => ({
   _tag,
   parts: {
-    events: [{ type: "log", data: { level: "info", message: `this run goes on ${how}` } }],
+    events: [{ type: "log", data: { level: "info", message: `this run goes on ${how}` }, place: "upgrade" }],
     set: { ...set, fingerprint },
     steps
   }
@@ -120,7 +120,7 @@ export const pinning = (base: Commit, run: RunRecord, why: string): Commit => ({
   ...base,
   events: [
     ...base.events,
-    { type: "log", data: { level: "warn", message: `this run waits for a migration: ${why}` } },
+    { type: "log", data: { level: "warn", message: `this run waits for a migration: ${why}` }, place: "upgrade" },
     { type: "run_suspended", data: { reason: "migration", interrupts: [] } }
   ],
   // The attempt grows, so that whoever had it can write no more.
