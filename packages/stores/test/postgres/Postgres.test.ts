@@ -38,7 +38,9 @@ describeWithServer("Postgres", () => {
         [7, "waiting"],
         [8, "suspended"],
         [9, "schedules"],
-        [10, "compacted"]
+        [10, "compacted"],
+        [11, "schedule_definitions"],
+        [12, "deadlines"]
       ])
     }))
 
