@@ -8,6 +8,7 @@ import * as Tool from "effect/ai/Tool"
 import { placeWithoutJson } from "../base/internal/jsonSupport.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import { Scopes } from "../base/Policy.ts"
+import * as Validation from "../base/Validation.ts"
 import * as Hook from "../hook/Hook.ts"
 import type { Limits } from "../store/RunStore.ts"
 import type * as Agent from "./Agent.ts"
@@ -301,10 +302,7 @@ const shape = (
       return {
         schema: pure,
         json: JsonSchema.fromSchema(pure, direction),
-        decode: Schema.decodeUnknownEffect(codec, {
-          errors: "all",
-          onExcessProperty: direction === "input" ? "error" : "ignore"
-        }),
+        decode: Validation.decoder(codec, direction === "input" ? "error" : "ignore"),
         encode: Schema.encodeUnknownEffect(codec)
       }
     },

@@ -45,3 +45,12 @@ export const lossesUntilHeld = 4
 
 /** A run that could be held after its next loss is resumed alone for this long, or until it commits a step. @category constants @since 0.1.0 */
 export const probationMillis = 30_000
+
+/** A refusal of an input lists this many problems at most. @category constants @since 0.1.0 */
+export const problemPlaces = 100
+
+/** An input with more entries is refused at its first problem. @category constants @since 0.1.0 */
+export const problemEntries = 10_000
+
+/** JSON work over a text with more characters yields to the event loop between its steps. @category constants @since 0.1.0 */
+export const jsonYieldChars = 65_536

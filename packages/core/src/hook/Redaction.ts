@@ -5,8 +5,9 @@
  */
 import { Effect, type Layer, type Schema } from "effect"
 import * as Hook from "./Hook.ts"
-import { holdFrom, shortened } from "./internal/redactionBuffer.ts"
+import { holdFrom, isOneWord } from "./internal/redactionBuffer.ts"
 import { find } from "./internal/redactions.ts"
+import * as Swallowing from "./internal/swallowing.ts"
 
 /** Credentials that are known by their shape; all of them are redacted unless said otherwise. @category models @since 0.1.0 */
 export type Secret =
@@ -61,12 +62,36 @@ export const redactJson = (value: Schema.Json, options: Options = {}): Schema.Js
 export const guard = (options: Options = {}): Hook.Guard => {
   const search = find(options)
   const grouped = options.pii !== undefined && options.pii !== false
+  const text = (text: string, ended: boolean): Hook.Passed => {
+    const swallowing = Swallowing.fromHeld(text)
+    if (swallowing !== undefined && search.names.has(swallowing.name)) {
+      const rest = Swallowing.after(swallowing)
+      const redacted = `[redacted: ${swallowing.name}]`
+      if (rest === undefined) {
+        return ended
+          ? { out: redacted, held: "" }
+          : { out: "", held: Swallowing.toHeld(swallowing) }
+      }
+      const passed = look(rest, ended)
+      return { out: redacted + passed.out, held: passed.held }
+    }
+    return look(text, ended)
+  }
+  const look = (text: string, ended: boolean): Hook.Passed => {
+    if (!ended && isOneWord(text)) return { out: "", held: text }
+    const found = search(text)
+    const open = ended ? undefined : Swallowing.openMatch(text, found)
+    if (open !== undefined) {
+      return {
+        out: redactTo(text, open.start, found),
+        held: Swallowing.toHeld({ name: open.name, text: text.slice(open.start) })
+      }
+    }
+    const until = ended ? text.length : holdFrom(text, found, grouped)
+    return { out: redactTo(text, until, found), held: text.slice(until) }
+  }
   return {
-    text: (text, { ended }) => {
-      const found = search(text)
-      const until = ended ? text.length : holdFrom(text, found, grouped)
-      return Effect.succeed({ out: redactTo(text, until, found), held: shortened(text.slice(until)) })
-    },
+    text: (piece, { ended }) => Effect.succeed(text(piece, ended)),
     value: (value) => Effect.succeed(inJson(value, search))
   }
 }
@@ -99,12 +124,47 @@ const redactTo = (text: string, until: number, found: ReturnType<ReturnType<type
   return at === 0 && until === text.length ? text : out + text.slice(at, until)
 }
 
+/** A secret that is split among the neighbouring texts of a list, or of the parts of a message. */
+const joined = (items: ReadonlyArray<Schema.Json>, search: ReturnType<typeof find>): ReadonlyArray<Schema.Json> => {
+  const texts = items.map(textOf)
+  if (texts.filter((text) => text !== undefined).length < 2) return items
+  const whole = texts.map((text) => text ?? "\n").join("")
+  const found = search(whole)
+  if (found.length === 0) return items
+  let at = 0
+  return items.map((item, index) => {
+    const text = texts[index]
+    const start = at
+    at += text?.length ?? 1
+    if (text === undefined) return item
+    const end = at
+    const split = found.filter((one) => one.start < end && one.end > start && (one.start < start || one.end > end))
+    if (split.length === 0) return item
+    let out = ""
+    let from = start
+    for (const one of split) {
+      out += `${whole.slice(from, Math.max(from, one.start))}[redacted: ${one.name}]`
+      from = Math.min(end, one.end)
+    }
+    out += whole.slice(from, end)
+    return typeof item === "string" ? out : { ...Object(item), text: out }
+  })
+}
+
+const textOf = (item: Schema.Json): string | undefined =>
+  typeof item === "string"
+    ? item
+    : item !== null && typeof item === "object" && "text" in item && typeof item["text"] === "string"
+    ? item["text"]
+    : undefined
+
 const inJson = (value: Schema.Json, search: ReturnType<typeof find>): Schema.Json => {
   if (typeof value === "string") return redactTo(value, value.length, search(value))
   if (value === null || typeof value !== "object") return value
   if (Array.isArray(value)) {
     const items: ReadonlyArray<Schema.Json> = value
-    const passed = items.map((item) => inJson(item, search))
+    const whole = joined(items, search)
+    const passed = whole.map((item) => inJson(item, search))
     return passed.every((item, index) => item === items[index]) ? value : passed
   }
   const entries = Object.entries(value)

@@ -1,7 +1,7 @@
 // The refusals of A2A, each with its JSON-RPC code and its reason.
+import { problemsOf } from "@fastagentic/core/base/Validation"
 import { asRule, type RunError } from "@fastagentic/core/run/RunError"
 import { Schema } from "effect"
-import * as SchemaIssue from "effect/SchemaIssue"
 import { challengeFor } from "../internal/challenge.ts"
 import type { RequestId } from "./A2aSchema.ts"
 
@@ -111,13 +111,11 @@ export const fromRunError = ({ message, reason }: RunError): A2aError => {
   }
 }
 
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
-
 export const violationsOf = (error: Schema.SchemaError, under = ""): ReadonlyArray<Violation> =>
-  issuesOf(error.issue).issues.map((issue) => {
-    const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part))
-    return { field: (under === "" ? path : [under, ...path]).join("."), description: issue.message }
-  })
+  problemsOf(error).map(({ message, path }) => ({
+    field: (under === "" ? path : [under, ...path]).join("."),
+    description: message
+  }))
 
 /** The JSON-RPC response. */
 export const toResponse = (error: A2aError, id: RequestId, traceId: string) => ({

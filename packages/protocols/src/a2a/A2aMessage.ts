@@ -1,4 +1,5 @@
 // Reads a message as the payload of a new run, or as the answer to a question of a suspended run.
+import { decoder } from "@fastagentic/core/base/Validation"
 import type { Data } from "@fastagentic/core/run/Event"
 import * as Interrupt from "@fastagentic/core/run/Interrupt"
 import { Effect, Predicate, Schema } from "effect"
@@ -79,7 +80,7 @@ export interface Answered {
 }
 
 const DataAnswer = Schema.Struct({ id: Schema.optionalKey(Schema.String), ...Interrupt.Answer.fields })
-const decodeDataAnswer = Schema.decodeUnknownEffect(DataAnswer, { errors: "all" })
+const decodeDataAnswer = decoder(DataAnswer, "ignore")
 
 /**
  * The answer that a message to a suspended task gives.

@@ -1,5 +1,6 @@
 // The methods of A2A 1.0: each reads runs or makes one call of the runtime.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
+import { decoder } from "@fastagentic/core/base/Validation"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError, RunNotFound } from "@fastagentic/core/run/RunError"
@@ -186,7 +187,7 @@ const method = <S extends Schema.ConstraintCodec<unknown, unknown>>(
   schema: S,
   run: (call: Call, request: S["Type"]) => Effect.Effect<Reply, Failure>
 ): Method => {
-  const decode = Schema.decodeUnknownEffect(schema, { errors: "all" })
+  const decode = decoder(schema, "ignore")
   return (call, params) =>
     Effect.matchEffect(decode(params ?? {}), {
       onFailure: (error) =>

@@ -1,4 +1,5 @@
 // JSON-RPC 2.0 over HTTP: one request, answered once or by a stream of answers.
+import { decoder, yieldFor } from "@fastagentic/core/base/Validation"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { internalMessage, type RunError } from "@fastagentic/core/run/RunError"
@@ -60,6 +61,7 @@ const readJson = (request: HttpServerRequest, bodyBytes: number): Effect.Effect<
         ? A2aError.bodyTooLarge(`the body is larger than ${bodyBytes} bytes`)
         : A2aError.parseError("the body could not be read")
     ),
+    Effect.tap(({ length }) => yieldFor(length)),
     Effect.flatMap((text) =>
       Effect.try({
         try: (): unknown => JSON.parse(text),
@@ -72,7 +74,7 @@ const readJson = (request: HttpServerRequest, bodyBytes: number): Effect.Effect<
 const isId = Schema.is(RequestId)
 const idOf = (json: unknown): RequestId => Predicate.hasProperty(json, "id") && isId(json.id) ? json.id : null
 
-const decodeRequest = Schema.decodeUnknownEffect(JsonRpcRequest, { errors: "all" })
+const decodeRequest = decoder(JsonRpcRequest, "ignore")
 
 const readRequest = (json: unknown) =>
   Array.isArray(json)

@@ -1,4 +1,5 @@
 // One request of REST: its caller, body and query for a handler, and trace, limits and problem details on its answer.
+import { decoder, problemsOf, yieldFor } from "@fastagentic/core/base/Validation"
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -13,7 +14,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
-import { issuesOf, summaryOf } from "./internal/issues.ts"
+import { summaryOf } from "./internal/issues.ts"
 import { isCrossOrigin } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 
@@ -137,7 +138,10 @@ const queryOf = (url: string) => {
 export const body = (
   { request }: RequestContext
 ): Effect.Effect<unknown, Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> =>
-  Effect.flatMap(textOf(request), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
+  Effect.flatMap(
+    textOf(request),
+    (text) => text.trim() === "" ? Effect.succeed({}) : Effect.andThen(yieldFor(text.length), parse(text))
+  )
 
 const textOf = (
   { headers, text }: HttpServerRequest.HttpServerRequest
@@ -164,7 +168,7 @@ const parse = (text: string) =>
 export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(context: RequestContext, schema: S) =>
   Effect.flatMap(body(context), (value) =>
     Effect.mapError(
-      Schema.decodeUnknownEffect(Schema.toCodecJson(schema), strict)(value),
+      decoder(Schema.toCodecJson(schema))(value),
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
@@ -173,13 +177,11 @@ export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
   { query }: RequestContext,
   schema: S
 ): Effect.Effect<S["Type"], RunError> =>
-  Schema.decodeUnknownEffect(schema, strict)(Object.fromEntries(query)).pipe(
+  decoder(schema)(Object.fromEntries(query)).pipe(
     Effect.mapError((error) =>
-      new RunError({ reason: new InvalidPayload({ target: "query", issues: issuesOf(error) }) })
+      new RunError({ reason: new InvalidPayload({ target: "query", issues: problemsOf(error) }) })
     )
   )
-
-const strict = { errors: "all", onExcessProperty: "error" } as const
 
 /** A path parameter that the pattern of the route has. */
 export const param = (context: RequestContext, name: string): string => context.params[name] ?? ""

@@ -1,4 +1,5 @@
 // The frames of a WebSocket and their parser: JSON text, each with the `id` that the client gave it.
+import { yieldFor } from "@fastagentic/core/base/Validation"
 import * as Event from "@fastagentic/core/run/Event"
 import { Decision } from "@fastagentic/core/run/Interrupt"
 import { RunState } from "@fastagentic/core/run/RunRecord"
@@ -94,6 +95,7 @@ export const parse = Effect.fnUntraced(function*(
   const refuse = (reason: Rejected["reason"], id?: string) => Effect.fail({ id, reason })
   if (isLonger(message, limitBytes)) return yield* refuse(new BodyTooLarge({ limitBytes }))
   if (typeof message !== "string") return yield* refuse(new BadBody({ detail: "frames are text, not binary" }))
+  yield* yieldFor(message.length)
   const json = yield* Effect.try({
     try: (): unknown => JSON.parse(message),
     catch: (): Rejected => ({ id: undefined, reason: new BadBody({ detail: "the frame is not JSON" }) })

@@ -1,4 +1,5 @@
 // The POST endpoint of MCP: reads a message, checks scopes, and passes it to the SDK's server.
+import { yieldFor } from "@fastagentic/core/base/Validation"
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -158,6 +159,7 @@ const bodyOf = (request: HttpServerRequest.HttpServerRequest, bodyBytes: number,
         })
         : malformed("The body could not be read", traceId)
     ),
+    Effect.tap(({ length }) => yieldFor(length)),
     Effect.flatMap((text) =>
       Effect.try({
         try: (): unknown => JSON.parse(text),

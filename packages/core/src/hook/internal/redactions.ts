@@ -1,5 +1,6 @@
 // Finds secrets and personal data in a text; Redaction and redactionBuffer use it. It is pure.
 import type { Options } from "../Redaction.ts"
+import { fold } from "./foldedText.ts"
 
 /** A place in a text that is to be redacted. */
 export interface Found {
@@ -10,6 +11,7 @@ export interface Found {
 
 interface Kind {
   readonly name: string
+  /** A group `lead` in a lookbehind belongs to the match. */
   readonly pattern: RegExp
   /** A check beyond the shape. */
   readonly check?: (match: string) => boolean
@@ -17,12 +19,10 @@ interface Kind {
   readonly grouped?: boolean
 }
 
-const before = String.raw`(?<![A-Za-z0-9_-])`
+const word = "[A-Za-z0-9_-]"
 
 /** Keys whose issuers gave them a prefix to be found by. */
 const apiKeys = [
-  // OpenAI, Anthropic, OpenRouter and others that follow them
-  String.raw`sk-[A-Za-z0-9_-]{20,}`,
   // Stripe
   String.raw`(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}`,
   String.raw`whsec_[A-Za-z0-9+/=]{24,}`,
@@ -57,10 +57,18 @@ const secrets: ReadonlyArray<Kind> = [
   },
   {
     name: "jwt",
-    pattern: new RegExp(String.raw`${before}eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`, "g")
+    // The lookahead reads the run once, so that a run of many beginnings without a dot takes no more than one reading.
+    pattern: new RegExp(
+      `(?<!${word})(?=${word}+\\.${word}{8,}\\.)${word}*?eyJ${word}{8,}\\.${word}{8,}\\.${word}*`,
+      "g"
+    )
   },
-  { name: "api-key", pattern: new RegExp(`${before}(?:${apiKeys.join("|")})`, "g") },
-  { name: "aws-key", pattern: new RegExp(`${before}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])`, "g") },
+  // The prefixes of issuers are found inside a longer word too.
+  { name: "api-key", pattern: new RegExp(`(?:${apiKeys.join("|")})`, "g") },
+  // OpenAI, Anthropic, OpenRouter and others that follow them; inside a word it may be the end of "task" or "risk".
+  { name: "api-key", pattern: new RegExp(`(?<!${word})sk-${word}{20,}`, "g") },
+  { name: "api-key", pattern: new RegExp(`(?<=${word})sk-${word}{20,}`, "g"), check: isRandom },
+  { name: "aws-key", pattern: /(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])/g },
   // The password, between the user and the host.
   {
     name: "url-password",
@@ -70,30 +78,40 @@ const secrets: ReadonlyArray<Kind> = [
 ]
 
 const pii: ReadonlyArray<Kind> = [
+  // Searched from its @, so that a long word before it is read once.
   {
     name: "email",
-    pattern: /(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}/g
+    pattern: /(?<=(?<lead>[A-Za-z0-9._%+-]{1,64}))@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}/g
   },
   {
     name: "iban",
-    pattern: /(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])/g,
+    pattern: /[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])/g,
     check: isIban,
     grouped: true
   },
-  { name: "card", pattern: /(?<![A-Za-z0-9])\d(?:[ -]?\d){12,18}(?![A-Za-z0-9])/g, check: isCard, grouped: true },
-  { name: "ssn", pattern: /(?<![A-Za-z0-9-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![A-Za-z0-9-])/g },
+  { name: "card", pattern: /(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)/g, check: isCard, grouped: true },
+  {
+    name: "ssn",
+    pattern: /(?<!\d|\d-)(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?!\d|-\d)/g
+  },
+  // A "v" before it makes it a version.
   {
     name: "ip",
-    pattern: /(?<![A-Za-z0-9.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![A-Za-z0-9]|\.\d)/g
+    pattern: /(?<![0-9.vV])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)/g
   },
   // With a country code, or in groups: digits alone are mostly something else.
   {
     name: "phone",
     pattern:
-      /(?<![A-Za-z0-9])(?:\+\d{1,3}(?:[ ./-]?\(?\d{1,5}\)?){2,5}|\(\d{2,5}\)[ ./-]?\d{2,5}(?:[ ./-]?\d{2,5}){0,3}|\d{3}[ .-]\d{3}[ .-]\d{4})(?![A-Za-z0-9])/g,
+      /(?:(?<!\d)\+\d(?:[ ./()-]{0,2}\d){6,14}|(?<![A-Za-z0-9])\(\d{2,5}\)(?:[ ./-]?\d){5,10}|(?<![A-Za-z0-9])\d{3}[ .-]\d{3}[ .-]\d{4})(?![A-Za-z0-9])/g,
     check: (match) => within(match.replaceAll(/\D/g, "").length, 7, 15)
   }
 ]
+
+/** Letters of both cases and digits after the prefix: no words that hyphens join. */
+function isRandom(match: string) {
+  return /\d/.test(match) && /[A-Z]/.test(match) && /[a-z]/.test(match.slice(3))
+}
 
 const within = (n: number, least: number, most: number) => n >= least && n <= most
 
@@ -148,27 +166,35 @@ const narrowed = (match: string, check: (part: string) => boolean): string => {
 const chosen = (kinds: ReadonlyArray<Kind>, choice: boolean | ReadonlyArray<string>) =>
   typeof choice === "boolean" ? (choice ? kinds : []) : kinds.filter(({ name }) => choice.includes(name))
 
-/** Everything to redact in a text, in order and without overlap. */
-export const find = (options: Options): (text: string) => ReadonlyArray<Found> => {
+/** Everything to redact in a text, in order and without overlap; `names` are the kinds that it finds. */
+export interface Search {
+  (text: string): ReadonlyArray<Found>
+  readonly names: ReadonlySet<string>
+}
+
+export const find = (options: Options): Search => {
   const own = Object.entries(options.patterns ?? {}).map(([name, { flags, source }]): Kind => ({
     name,
     pattern: new RegExp(source, flags.includes("g") ? flags : `${flags}g`)
   }))
   const kinds = [...own, ...chosen(secrets, options.secrets ?? true), ...chosen(pii, options.pii ?? false)]
-  return (text) => {
+  const search = (text: string) => {
+    const { at, folded } = fold(text)
     const found: Array<Found> = []
     for (const { check, grouped = false, name, pattern } of kinds) {
-      for (const match of text.matchAll(pattern)) {
-        const [matched] = match
+      for (const match of folded.matchAll(pattern)) {
+        const lead = match.groups?.["lead"]?.length ?? 0
+        const matched = lead === 0 ? match[0] : folded.slice(match.index - lead, match.index) + match[0]
         if (matched === "") continue
         const part = check === undefined ? matched : grouped ? narrowed(matched, check) : check(matched) ? matched : ""
         if (part === "") continue
-        const start = match.index + matched.indexOf(part)
-        found.push({ start, end: start + part.length, name })
+        const start = match.index - lead + matched.indexOf(part)
+        found.push({ start: at(start), end: at(start + part.length), name })
       }
     }
     return found.length < 2 ? found : apart(found)
   }
+  return Object.assign(search, { names: new Set(kinds.map(({ name }) => name)) })
 }
 
 const apart = (found: Array<Found>) => {

@@ -3,10 +3,11 @@ import { Effect, Schema } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import * as JsonSchema from "../../base/JsonSchema.ts"
+import { decoder, problemsOf } from "../../base/Validation.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { About, Door } from "../../door/internal/door.ts"
-import { issuesOf, nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
+import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import type { Answer, Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
@@ -31,8 +32,6 @@ import type { PendingRequest, Runtime } from "../Runtime.ts"
 /** The number of waiting runs of a tenant that one page of decisions reads, the newest first, and the batch size. */
 const lookedAt = 2_000
 const pageSize = 200
-
-const strict = { errors: "all", onExcessProperty: "error" } as const
 
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 
@@ -190,7 +189,7 @@ const isSame = (resolution: Resolution, submitted: Answer) =>
 const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submitted: Answer) {
   if (submitted.decision === "deny") return
   if (tooDeep(submitted.value)) return yield* nestedTooDeeply(asked.name)
-  const invalid = (error: Schema.SchemaError) => new InvalidPayload({ target: asked.name, issues: issuesOf(error) })
+  const invalid = (error: Schema.SchemaError) => new InvalidPayload({ target: asked.name, issues: problemsOf(error) })
   if (asked.kind === "approval") {
     if (submitted.decision === "approve") return
     const tool = fusion.tools.get(asked.tool ?? "")
@@ -202,5 +201,5 @@ const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submi
     try: () => JsonSchema.toSchema(asked.responseSchema ?? {}),
     catch: () => undefined
   }).pipe(Effect.orElseSucceed(() => Schema.Unknown))
-  yield* Effect.mapError(Schema.decodeUnknownEffect(schema, strict)(submitted.value ?? null), invalid)
+  yield* Effect.mapError(decoder(schema)(submitted.value ?? null), invalid)
 })

@@ -4,9 +4,9 @@ import type { Fusion, ResourceEntry } from "../../app/Fusion.ts"
 import type * as PromptTemplate from "../../app/PromptTemplate.ts"
 import * as Resource from "../../app/Resource.ts"
 import { handlerOf } from "../../base/internal/handlerOf.ts"
+import { problemsOf } from "../../base/Validation.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
-import { issuesOf } from "../../run/internal/issues.ts"
 import { InvalidPayload, NotDeclared, ReadFailed, RunError } from "../../run/RunError.ts"
 
 /** Resources and prompts: read through the door, without becoming a run. */
@@ -53,7 +53,7 @@ const undeclared = (kind: "resource" | "prompt", identifier: string) =>
 const decode = (target: string, decoding: Effect.Effect<unknown, Schema.SchemaError>) =>
   Effect.mapError(
     decoding,
-    (error) => new RunError({ reason: new InvalidPayload({ target, issues: issuesOf(error) }) })
+    (error) => new RunError({ reason: new InvalidPayload({ target, issues: problemsOf(error) }) })
   )
 
 /** The resource's own typed error, encoded; anything else is a defect. */

@@ -1,16 +1,5 @@
-// Turns schema failures into the issues of InvalidPayload, and bounds the nesting of inputs; every edge uses it.
-import type { Schema } from "effect"
-import * as SchemaIssue from "effect/SchemaIssue"
+// Bounds the nesting of inputs; every edge uses it.
 import { InvalidPayload } from "../RunError.ts"
-
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** The faults of a value, each with its path, in words for its sender. */
-export const issuesOf = (error: Schema.SchemaError) =>
-  format(error.issue).issues.map((issue) => ({
-    path: (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)),
-    message: issue.message
-  }))
 
 /** The deepest nesting of a value from outside: later readers and writers recurse into it. */
 const depthLimit = 256

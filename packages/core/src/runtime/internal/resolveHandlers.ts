@@ -5,10 +5,10 @@ import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Agent from "../../app/Agent.ts"
 import type { Callable, Fusion } from "../../app/Fusion.ts"
 import { handlerOf } from "../../base/internal/handlerOf.ts"
+import { problemsOf } from "../../base/Validation.ts"
 import type * as Hook from "../../hook/Hook.ts"
 import { boundHook, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import * as ToolCall from "../../hook/ToolCall.ts"
-import { issuesOf } from "../../run/internal/issues.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { InvalidPayload, ToolDenied } from "../../run/RunError.ts"
 import type { RegisteredCallable } from "./runSupervisor.ts"
@@ -45,7 +45,7 @@ const hooksOf = (services: Context.Context<never>, hooks: ReadonlyArray<Hook.Any
 
 const invokeAgent = (callable: Callable, handle: Agent.Handle): Invoke => (payload) =>
   callable.payload.decode(payload).pipe(
-    Effect.mapError((error) => new InvalidPayload({ target: callable.identifier, issues: issuesOf(error) })),
+    Effect.mapError((error) => new InvalidPayload({ target: callable.identifier, issues: problemsOf(error) })),
     Effect.flatMap((decoded) => handle.run(decoded)),
     Effect.flatMap((answer) => Effect.orDie(callable.success.encode(answer)))
   )

@@ -3,10 +3,11 @@ import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import type { Callable } from "../../app/Fusion.ts"
 import { randomBytes } from "../../base/internal/randomBytes.ts"
+import { problemsOf } from "../../base/Validation.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started, StartRequest } from "../../operations/Runtime.ts"
-import { issuesOf, nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
+import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../../run/RunError.ts"
@@ -99,7 +100,7 @@ export const decodePayload = (bound: RegisteredCallable, payload: unknown): Effe
     fail(nestedTooDeeply(bound.callable.identifier)) :
     asRunError(
       Effect.andThen(bound.callable.payload.decode(payload), decodeJson(payload)).pipe(
-        Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: issuesOf(error) }))
+        Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: problemsOf(error) }))
       )
     )
 

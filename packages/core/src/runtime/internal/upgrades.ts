@@ -1,8 +1,8 @@
 // Decides whether a run of an earlier definition fits the present one; claim, admit and Replay ask it. It writes nothing.
 import { Effect, type Schema } from "effect"
 import type { Callable, Migration } from "../../app/Fusion.ts"
+import { problemsOf } from "../../base/Validation.ts"
 import type { Event } from "../../run/Event.ts"
-import { issuesOf } from "../../run/internal/issues.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Commit, Step, StoredStep } from "../../store/RunStore.ts"
 
@@ -74,7 +74,7 @@ const named = (version: string | undefined) => version === undefined ? "no versi
 const misfit = (callable: Callable, payload: Schema.Json) =>
   Effect.match(callable.payload.decode(payload), {
     onFailure: (error) => {
-      const places = issuesOf(error).map(({ path }) => path.join(".") || "the payload")
+      const places = problemsOf(error).map(({ path }) => path.join(".") || "the payload")
       return `its payload does not fit any more (${[...new Set(places)].join(", ")})`
     },
     onSuccess: () => undefined
