@@ -109,6 +109,11 @@ export class Server {
     await exited
   }
 
+  /** Stops the server when the process that started it exits: nothing can be awaited then. */
+  abandon(): void {
+    this.child?.kill("SIGQUIT")
+  }
+
   async remove(): Promise<void> {
     await this.stop("SIGQUIT")
     rmSync(this.data, { recursive: true, force: true })

@@ -80,6 +80,11 @@ export class Server {
     await exited
   }
 
+  /** Stops the server when the process that started it exits: nothing can be awaited then. */
+  abandon(): void {
+    this.child?.kill("SIGKILL")
+  }
+
   async remove(): Promise<void> {
     await this.stop("SIGKILL")
     rmSync(this.folder, { recursive: true, force: true })
