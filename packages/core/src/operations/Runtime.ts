@@ -33,6 +33,7 @@ import { RunSupervisor } from "../runtime/internal/runSupervisor.ts"
 import { makeSchedules } from "../runtime/internal/schedules.ts"
 import { makeScheduleTicks } from "../runtime/internal/scheduleTicks.ts"
 import { makeStart } from "../runtime/internal/start.ts"
+import { makeStoreWatch, type Readiness } from "../runtime/internal/storeWatch.ts"
 import { compileSchedules } from "../runtime/internal/timedSchedules.ts"
 import { upgradeAll } from "../runtime/internal/upgradeAll.ts"
 import { RunEngine } from "../runtime/RunEngine.ts"
@@ -196,6 +197,9 @@ export interface WrittenSchedule {
 /** A page of a journal, and when its reader has seen enough, see `RunHandle.follow`. @category models @since 0.1.0 */
 export type { Page, Until }
 
+/** Why a server takes no new work, if it takes none. @category models @since 0.1.0 */
+export type { Readiness }
+
 /**
  * Every call names its caller, and every call is authenticated and authorised before anything else.
  *
@@ -294,6 +298,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly drain: Effect.Effect<void>
   /** Whether new work is admitted. */
   readonly ready: Effect.Effect<boolean>
+  /** Whether new work is admitted and could be stored; looks at the store at most once a second. */
+  readonly readiness: Effect.Effect<Readiness>
 }>()("@fastagentic/core/operations/Runtime") {}
 
 /** @category options @since 0.1.0 */
@@ -368,6 +374,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* dueRuns.wakeAll(node.durable.store)
       yield* backgroundLoops(node, bound, dueRuns)
+      const watch = makeStoreWatch(node.durable)
+      yield* watch.run
       const [name, store] = [fusion.app.identifier, yield* marks]
       const ticks = makeScheduleTicks(node, door, name, store, starts)
       const schedules = makeSchedules(node, name, bound, timed, store, ticks)
@@ -385,7 +393,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         usage: makeUsage(budget, door),
         authenticate: door.identify,
         drain: node.drain,
-        ready: Effect.sync(() => !node.closing)
+        ready: Effect.sync(() => !node.closing),
+        readiness: Effect.suspend(() => node.closing ? Effect.succeed("shutting down" as const) : watch.readiness)
       }
     })
   )

@@ -17,15 +17,14 @@ const health = Route.make(
   RequestContext.open(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
 )
 
-/** 200 while new work is admitted, 503 once the server shuts down. */
+/** 200 while new work is admitted; 503 once the server shuts down, and while its store cannot be written. */
 const ready = Route.make(
   "system",
   HttpApiEndpoint.get("ready", "/ready", { success: Status, error: Responses.problems(503) }),
   RequestContext.open(({ runtime }) =>
     Effect.map(
-      runtime.ready,
-      (admits) =>
-        HttpServerResponse.jsonUnsafe({ status: admits ? "ready" : "shutting down" }, { status: admits ? 200 : 503 })
+      runtime.readiness,
+      (status) => HttpServerResponse.jsonUnsafe({ status }, { status: status === "ready" ? 200 : 503 })
     )
   )
 )

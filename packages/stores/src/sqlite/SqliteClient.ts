@@ -13,6 +13,7 @@ import { makeBackup } from "./internal/backup.ts"
 import { makeConnection } from "./internal/connection.ts"
 import { SqliteLocked } from "./internal/locked.ts"
 import { openDatabase } from "./internal/openDatabase.ts"
+import { makeSameFile } from "./internal/sameFile.ts"
 import { makeShrink } from "./internal/shrink.ts"
 import { SqliteFile } from "./SqliteFile.ts"
 
@@ -68,7 +69,9 @@ export const make: (
 const makeClient = Effect.fnUntraced(function*(database: DatabaseSync, options: Options) {
   return yield* SqlClient.make({
     ...SqlClient.makeSqliteAcquirers({
-      connection: Effect.succeed(makeConnection(database, options.statementCacheSize ?? 256)),
+      connection: Effect.succeed(
+        makeConnection(database, options.statementCacheSize ?? 256, makeSameFile(options.filename))
+      ),
       semaphore: yield* Semaphore.make(1),
       isTransaction: () => database.isTransaction
     }),

@@ -58,13 +58,17 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
     const writeAll = (writes: ReadonlyArray<Write>, one: typeof writeOne) =>
       writer.write((connection) => Effect.forEach(writes, (write) => one(connection, write)))
 
+    const reads = makeReads(sql)
+
     return RunStore.of({
       write: (writes) =>
         writes.length === 0 ? Effect.succeed([]) : writeAll(writes, writeOne).pipe(
           Effect.catchIf(isTaken, () => writeAll(writes, writeApart)),
           unavailable("write")
         ),
-      ...makeReads(sql),
+      ...reads,
+      // In a transaction that could write: it fails when the file is another one, is gone or is read-only.
+      identity: unavailable("identity of the store")(sql.withTransaction(reads.identity)),
       compact: makeCompact(sql),
       remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
       transact: makeTransact(sql, (write) => writer.write((connection) => writeOne(connection, write)))

@@ -19,6 +19,9 @@ interface Transaction {
   readonly run: Effect.Effect<void>
 }
 
+/** How long a commit that failed keeps a node from being ready, in milliseconds. */
+const failureMillis = 10_000
+
 /** How many writes may wait before whoever emits has to wait as well. */
 const backlogLimit = 256
 
@@ -34,6 +37,9 @@ export class StoreWriter {
   private pending: Array<Pending | Transaction> = []
   private wake: (() => void) | undefined
   private closed = false
+  /** Set while the store is not the one that was opened: nothing is written to another one. */
+  private refusal: StoreUnavailable | undefined
+  private failedAt: number | undefined
   private readonly waitingForRoom = new Set<() => void>()
   private readonly writeNow: MemoryRunStore["writeNow"] | undefined
   private readonly metrics: Metrics
@@ -47,6 +53,7 @@ export class StoreWriter {
   /** Puts a write in line. `done` is called after its commit, before that of any later write. */
   enqueue(write: Write, done: Pending["done"], span?: Tracer.AnySpan) {
     if (this.closed) return done(stopped)
+    if (this.refusal !== undefined) return done(this.refusal)
     this.pending.push({ write, done, span })
     if (this.writeNow === undefined) this.wake?.()
     else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
@@ -78,6 +85,7 @@ export class StoreWriter {
     return Effect.contextWith((context: Context.Context<Exclude<R, SqlClient>>) =>
       Effect.callback<A, E | StoreUnavailable>((resume) => {
         if (this.closed) return resume(Effect.fail(stopped))
+        if (this.refusal !== undefined) return resume(Effect.fail(this.refusal))
         const run = transact(body, commit).pipe(
           Effect.provideContext(context),
           Effect.map(([value, written]) => {
@@ -91,6 +99,17 @@ export class StoreWriter {
         this.wake?.()
       })
     )
+  }
+
+  /** Refuses all writes from now on, or takes them again. */
+  refuse(reason: StoreUnavailable | undefined) {
+    this.refusal = reason
+  }
+
+  /** Whether the last commit failed, and not long ago: without a commit to try, a store has to be trusted again. */
+  get isFailing(): boolean {
+    return this.refusal !== undefined ||
+      (this.failedAt !== undefined && performance.now() - this.failedAt < failureMillis)
   }
 
   /** Waits until the line is short. */
@@ -139,10 +158,12 @@ export class StoreWriter {
     return Effect.matchCause(traced(this.store.write(batch.map((one) => one.write)), batch), {
       onFailure: (cause) => {
         counted()
+        this.failedAt = performance.now()
         this.settle(batch, () => unavailable(cause))
       },
       onSuccess: (written) => {
         counted()
+        this.failedAt = undefined
         this.settle(batch, (index) => written[index] ?? missing)
       }
     })

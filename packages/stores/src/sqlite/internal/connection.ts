@@ -10,8 +10,16 @@ import { all, iterate, makeStatementCache, prepare, run, script, take, values } 
 const STREAM_CHUNK = 128
 
 /** The connection that all fibers share. */
-export const makeConnection = (database: DatabaseSync, cacheSize: number): Connection => {
-  const cached = makeStatementCache(database, cacheSize)
+export const makeConnection = (
+  database: DatabaseSync,
+  cacheSize: number,
+  sameFile: () => void = () => {}
+): Connection => {
+  const statements = makeStatementCache(database, cacheSize)
+  const cached = (sql: string) => {
+    if (sql.startsWith("BEGIN")) sameFile()
+    return statements(sql)
+  }
   return {
     execute: (sql, params, transformRows) =>
       attempt((bigints) => {
@@ -27,6 +35,7 @@ export const makeConnection = (database: DatabaseSync, cacheSize: number): Conne
     executeValuesUnprepared: (sql, params) => attempt((bigints) => values(prepare(database, sql), params, bigints)),
     executeUnprepared: (sql, params, transformRows) =>
       attempt((bigints) => {
+        if (sql.startsWith("BEGIN")) sameFile()
         const rows = script(database, sql, params, bigints)
         return transformRows === undefined ? rows : transformRows(rows)
       }),
