@@ -18,9 +18,9 @@ const folder = Effect.acquireRelease(
 
 const answer = (url: string, body?: string) =>
   Effect.promise(async () => {
-    const response = await fetch(url, {
-      ...(body === undefined ? {} : { method: "POST", body, headers: { "content-type": "application/json" } })
-    })
+    const response = await (body === undefined
+      ? fetch(url)
+      : fetch(url, { method: "POST", body, headers: { "content-type": "application/json" } }))
     return { status: response.status, body: await response.json() }
   })
 
