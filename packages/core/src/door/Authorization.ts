@@ -34,9 +34,25 @@ export const requireRun = (
   run !== undefined && sees(principal, run) ? Effect.succeed(run) : Effect.fail(new RunNotFound({ runId }))
 
 /** Whether this principal is one of those who may decide. @category predicates @since 0.1.0 */
-export const approves = (principal: Principal, run: RunRecord, { notRequester, scopes }: Approvers): boolean =>
+export const approves = (
+  principal: Principal,
+  run: RunRecord,
+  { except = [], notRequester, scopes }: Approvers
+): boolean =>
   run.tenant === principal.tenant && scopes.every((scope) => Policy.holds(principal.scopes, scope)) &&
-  !(notRequester && run.owner === principal.id)
+  !(notRequester && causesOf(run).includes(principal.id)) && !except.includes(principal.id)
+
+/** Everybody who caused a run: its owner, and who triggered, forked, retried or resumed it. @category accessors @since 0.1.0 */
+export const causesOf = ({ causes = [], owner }: RunRecord): ReadonlyArray<string> => [owner, ...causes]
+
+/** The causes of a run that these people have caused as well. @category accessors @since 0.1.0 */
+export const withCauses = (
+  owner: string,
+  ...ids: ReadonlyArray<string>
+): { readonly causes?: ReadonlyArray<string> } => {
+  const causes = [...new Set(ids)].filter((id) => id !== owner)
+  return causes.length === 0 ? {} : { causes }
+}
 
 /**
  * Checks the approvers of an interrupt. For other callers the interrupt does not exist, unless they may see its run.

@@ -8,11 +8,13 @@ import { type Cause, Context, Duration, Effect, Layer, Metric, Queue, Schema, ty
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
+import { canonical } from "../base/internal/canonical.ts"
 import * as Timings from "../base/Timings.ts"
 import type { Failure, Type as EventType } from "../run/Event.ts"
 import type { Principal } from "../run/Principal.ts"
 import { CurrentRun } from "../run/Run.ts"
 import { HookBlocked } from "../run/RunError.ts"
+import { CurrentEdits } from "./internal/callEdits.ts"
 
 const TypeId = "~@fastagentic/core/Hook"
 
@@ -320,7 +322,7 @@ export const block = (hook: Any, point: Point, reason: string): Effect.Effect<ne
 
 /**
  * Pauses the run until a human has decided about this very call, over any restart. Gives the call to go on with, whose
- * arguments may have been edited; a call that was denied is refused.
+ * arguments may have been edited; a call that was denied is refused. All hooks see an edited tool call again.
  *
  * @category combinators
  * @since 0.1.0
@@ -333,9 +335,20 @@ export const suspend = Effect.fnUntraced(function*<Call extends ToolCall | Reque
   if (!hook.suspends) return yield* Effect.die(new Error(`declare the hook "${hook.identifier}" with suspends: true`))
   const run = Context.getUnsafe(yield* Effect.context<never>(), CurrentRun)
   const point = "toolCallId" in call ? "tool" : "request"
+  const edits = yield* CurrentEdits
+  const name = `${hook.identifier} ${"toolCallId" in call ? call.toolCallId : "request"}`
+  if ("toolCallId" in call) {
+    const edit = edits.get(hook.identifier)
+    if (edit !== undefined && canonical(edit) === canonical(call.arguments)) return call
+    // The call is made: the approval that permitted it was used up, and nobody is asked again.
+    if (run.isRecorded(`tool ${call.toolCallId}`)) {
+      const value = run.recall(name)?.resolution?.value
+      return value === undefined ? call : { ...call, arguments: value }
+    }
+  }
   const asked = "toolCallId" in call
-    ? { name: call.toolCallId, tool: call.name, toolCallId: call.toolCallId, arguments: call.arguments }
-    : { name: "request", arguments: call.payload }
+    ? { tool: call.name, toolCallId: call.toolCallId, arguments: call.arguments }
+    : { arguments: call.payload }
   const message = options.message ?? `${hook.identifier} asks for approval`
   yield* run.emit({
     type: "hook_decision",
@@ -344,7 +357,7 @@ export const suspend = Effect.fnUntraced(function*<Call extends ToolCall | Reque
   const { expiresAt } = options
   const resolution = yield* run.interrupt({
     ...asked,
-    name: `${hook.identifier} ${asked.name}`,
+    name,
     kind: "approval",
     message,
     ...(expiresAt === undefined ? {} : { expiresAt })
@@ -352,6 +365,7 @@ export const suspend = Effect.fnUntraced(function*<Call extends ToolCall | Reque
   if (resolution.decision === "approve") return call
   if (resolution.decision !== "edit") return yield* block(hook, point, resolution.reason ?? "denied")
   const value = resolution.value ?? null
+  edits.set(hook.identifier, value)
   return "toolCallId" in call ? { ...call, arguments: value } : { ...call, payload: value }
 })
 

@@ -7,10 +7,13 @@ import { Clock, Context, Effect, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
+import { canonical } from "../base/internal/canonical.ts"
 import { handlerOf } from "../base/internal/handlerOf.ts"
 import * as Policy from "../base/Policy.ts"
+import type { Approvers } from "../run/Interrupt.ts"
 import { CurrentRun } from "../run/Run.ts"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
+import { type CallEdits, CurrentEdits } from "./internal/callEdits.ts"
 import { boundHook, type Dispatch, dispatch, transparent } from "./internal/dispatch.ts"
 
 /**
@@ -24,7 +27,13 @@ export interface Outcome extends ToolOutcome {
   readonly denied: boolean
 }
 
-const Stored = Schema.Struct({ result: Schema.Json, isError: Schema.Boolean, denied: Schema.Boolean })
+/** `arguments` are kept of a call that an approver has edited. */
+const Stored = Schema.Struct({
+  result: Schema.Json,
+  isError: Schema.Boolean,
+  denied: Schema.Boolean,
+  arguments: Schema.optionalKey(Schema.Json)
+})
 const Denial = Schema.Struct({ denied: Schema.Literal(true), reason: Schema.optionalKey(Schema.String) })
 
 /** Tools of any kind with their handlers. @category models @since 0.1.0 */
@@ -46,7 +55,7 @@ export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Tool
  * Calls a tool.
  *
  * Fails as the tool's handler fails, when its failure mode is `"error"`: no result is journaled then, that is for whoever
- * goes on. An approval suspends the run; an edited call runs with the edited arguments.
+ * goes on. An approval suspends the run; a call that the approver edits is a new call, which hooks and policies see again.
  *
  * @category combinators
  * @since 0.1.0
@@ -60,20 +69,31 @@ export const invoke = Effect.fnUntraced(function*(
   const wrapped = yield* hooksAround(handlers, call.name)
   // A result that no hook can change is reported in the commit that stores it.
   const final = transparent.has(wrapped)
-  let ran: Performed | undefined
-  const { isError, result } = yield* wrapped(
-    call,
-    (admitted) =>
-      perform(handlers, admitted, admitted !== call, messages, final).pipe(
-        Effect.map((performed) => {
+  const through: Through = (call, edited, known) =>
+    Effect.suspend(() => {
+      const edits: CallEdits = new Map(known)
+      let ran: Performed | undefined
+      const next = (admitted: ToolCall) => {
+        const modified = admitted !== call || edited !== undefined || edits.size > 0
+        const isNew = [...edits].some(([hook, value]) => known.get(hook) !== value)
+        const attempt = { call: admitted, modified, edited, edits, isNew, messages, tell: final }
+        const performed = perform(handlers, attempt, through)
+        return Effect.map(performed, (performed) => {
           ran = performed
           return performed.outcome
         })
+      }
+      return Effect.map(
+        Effect.provideService(wrapped(call, next), CurrentEdits, edits),
+        ({ isError, result }): Performed => {
+          const { arguments: args, denied } = ran?.outcome ?? { arguments: call.arguments, denied: false }
+          return { outcome: { result, isError, denied, arguments: args }, durationMs: ran?.durationMs }
+        }
       )
-  )
-  if (final && ran !== undefined) return ran.outcome
-  const { arguments: args, denied } = ran?.outcome ?? { arguments: call.arguments, denied: false }
-  const durationMs = ran?.durationMs
+    })
+  const { durationMs, outcome } = yield* through(call, undefined, new Map())
+  if (final) return outcome
+  const { arguments: args, denied, isError, result } = outcome
   const { name, toolCallId } = call
   // The result is reported once, as the hooks have changed it.
   const reported = yield* run.step(
@@ -112,95 +132,171 @@ interface Performed {
   readonly durationMs: number | undefined
 }
 
+/** The approver's edit that made a call, and the terms on which it was approved. */
+interface Edited {
+  readonly by: string
+  readonly arguments: Schema.Json
+  readonly approvers: Approvers | undefined
+}
+
+interface Attempt {
+  readonly call: ToolCall
+  readonly modified: boolean
+  readonly edited: Edited | undefined
+  /** The arguments that approvers of hooks have written, and whether one of them did so on the way to here. */
+  readonly edits: CallEdits
+  readonly isNew: boolean
+  readonly messages: ReadonlyArray<Prompt.Message>
+  /** Whether the result is reported with the commit that stores it. */
+  readonly tell: boolean
+}
+
+type Through = (
+  call: ToolCall,
+  edited: Edited | undefined,
+  edits: CallEdits
+) => Effect.Effect<Performed, unknown, CurrentRun>
+
 const perform = Effect.fnUntraced(function*(
   handlers: Handlers,
-  asked: ToolCall,
-  modified: boolean,
-  messages: ReadonlyArray<Prompt.Message>,
-  tell: boolean
+  attempt: Attempt,
+  through: Through
 ): Effect.fn.Return<Performed, unknown, CurrentRun> {
   const run = yield* CurrentRun
-  const decision = yield* decide(handlers, asked, messages)
-  if (decision._tag === "Denied") {
-    const { reason } = decision
-    const result = yield* Effect.orDie(
-      Schema.encodeEffect(Denial)({ denied: true, ...(reason === undefined ? {} : { reason }) })
-    )
-    const { name, toolCallId } = asked
-    if (tell) {
-      yield* run.emit({ type: "tool_result", data: { toolCallId, name, result, isError: true, denied: true } })
-    }
-    const outcome = { result, isError: true, denied: true, arguments: asked.arguments }
-    return { outcome, durationMs: undefined }
+  if (run.isRecorded(stepOf(attempt.call))) return yield* recorded(attempt)
+  if (attempt.isNew) return yield* through(attempt.call, attempt.edited, attempt.edits)
+  const decision = yield* decide(handlers, attempt)
+  switch (decision._tag) {
+    case "Denied":
+      return yield* deny(attempt, decision.reason)
+    case "Edited":
+      return yield* through(decision.call, decision.edited, attempt.edits)
+    case "Go":
+      return yield* act(handlers, attempt)
   }
-  const call = decision.call
+})
+
+const stepOf = ({ toolCallId }: ToolCall) => `tool ${toolCallId}`
+
+/** A call whose outcome is stored is not decided again: what permitted it was used up. */
+const recorded = Effect.fnUntraced(function*({ call }: Attempt) {
+  const run = yield* CurrentRun
+  const edits = recallEdits(run, call)
+  const { arguments: args = edits, ...stored } = decodeStored(yield* run.step(stepOf(call), Effect.succeed(null)))
+  const made = { ...call, arguments: args }
+  if (!stored.denied) yield* run.emit({ type: "tool_start", data: { ...made, origin: "runtime" } })
+  return { outcome: { ...stored, arguments: args }, durationMs: undefined }
+})
+
+/** Uses the decisions about this call up, so that the next call of its id finds none of them. */
+const recallEdits = (run: CurrentRun["Service"], call: ToolCall): Schema.Json => {
+  let args = call.arguments
+  for (let name = approvalOf(call, false);;) {
+    const known = run.recall(name)
+    if (known?.resolution === undefined) return args
+    if (canonical(known.arguments ?? null) !== canonical(args)) continue
+    if (known.resolution.decision !== "edit") return args
+    args = known.resolution.value ?? {}
+    name = approvalOf(call, true)
+  }
+}
+
+const deny = Effect.fnUntraced(function*({ call, tell }: Attempt, reason: string | undefined) {
+  const run = yield* CurrentRun
+  const result = yield* Effect.orDie(
+    Schema.encodeEffect(Denial)({ denied: true, ...(reason === undefined ? {} : { reason }) })
+  )
+  const { name, toolCallId } = call
+  const stored: typeof Stored.Type = { result, isError: true, denied: true }
+  yield* run.step(
+    stepOf(call),
+    Effect.succeed(stored),
+    () => tell ? [{ type: "tool_result", data: { toolCallId, name, result, isError: true, denied: true } }] : []
+  )
+  return { outcome: { result, isError: true, denied: true, arguments: call.arguments }, durationMs: undefined }
+})
+
+const act = Effect.fnUntraced(function*(handlers: Handlers, { call, edited, modified, tell }: Attempt) {
+  const run = yield* CurrentRun
   yield* run.emit({
     type: "tool_start",
-    data: { ...call, origin: "runtime", ...(modified || call !== asked ? { modified: true } : {}) }
+    data: { ...call, origin: "runtime", ...(modified ? { modified: true } : {}) }
   })
   const startedAt = yield* Clock.currentTimeMillis
   let durationMs: number | undefined
-  const stored = yield* run.step(
-    `tool ${call.toolCallId}`,
-    execute(handlers, call).pipe(
-      Effect.tap(() =>
-        Effect.map(Clock.currentTimeMillis, (now) => {
-          durationMs = now - startedAt
-        })
-      )
-    ),
-    (value) => {
-      if (!tell) return []
-      const { isError, result } = decodeStored(value)
-      return [{
-        type: "tool_result",
-        data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs: durationMs ?? 0 }
-      }]
-    }
-  )
+  const executed = Effect.gen(function*() {
+    const outcome = yield* execute(handlers, call)
+    durationMs = (yield* Clock.currentTimeMillis) - startedAt
+    return edited === undefined ? outcome : { ...outcome, arguments: call.arguments }
+  })
+  const stored = yield* run.step(stepOf(call), executed, (value) => {
+    if (!tell) return []
+    const { isError, result } = decodeStored(value)
+    return [{
+      type: "tool_result",
+      data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs: durationMs ?? 0 }
+    }]
+  })
   return { outcome: { ...decodeStored(stored), arguments: call.arguments }, durationMs }
 })
 
 const decodeStored = Schema.decodeUnknownSync(Stored)
 
 type Decided =
-  | { readonly _tag: "Go"; readonly call: ToolCall }
+  | { readonly _tag: "Go" }
   | { readonly _tag: "Denied"; readonly reason: string | undefined }
+  | { readonly _tag: "Edited"; readonly call: ToolCall; readonly edited: Edited }
 
 const decide = Effect.fnUntraced(function*(
   handlers: Handlers,
-  call: ToolCall,
-  messages: ReadonlyArray<Prompt.Message>
+  { call, edited, messages }: Attempt
 ): Effect.fn.Return<Decided, never, CurrentRun> {
   const tool = toolOf(handlers, call.name)
-  if (tool === undefined) return { _tag: "Go", call }
+  if (tool === undefined) return { _tag: "Go" }
   const run = yield* CurrentRun
   const missing = Context.get(tool.annotations, Policy.Scopes).filter((scope) =>
     !Policy.holds(run.principal.scopes, scope)
   )
   // An agent reaches a tool for its caller: what the caller may not do, the agent may not do for them.
   if (missing.length > 0) return { _tag: "Denied", reason: `the caller lacks scope ${missing.join(", ")}` }
-  if (!(yield* needsApproval(tool, call, messages))) return { _tag: "Go", call }
+  if (!(yield* needsApproval(tool, call, messages))) return { _tag: "Go" }
+  const terms = yield* Policy.asked(Context.get(tool.annotations, Policy.Approval))
+  if (edited !== undefined && covers(edited, call, terms.approvers)) return { _tag: "Go" }
   const resolution = yield* run.interrupt({
-    name: `approve ${call.toolCallId}`,
+    name: approvalOf(call, edited !== undefined),
     kind: "approval",
     message: `${call.name} asks for approval`,
     tool: call.name,
     toolCallId: call.toolCallId,
     arguments: call.arguments,
-    ...(yield* Policy.asked(Context.get(tool.annotations, Policy.Approval)))
+    ...terms,
+    // The editor has asked for what was edited.
+    ...(edited === undefined || terms.approvers === undefined
+      ? {}
+      : { approvers: { ...terms.approvers, except: [edited.by] } })
   })
   switch (resolution.decision) {
     case "approve":
-      return { _tag: "Go", call }
+      return { _tag: "Go" }
     case "edit":
-      return { _tag: "Go", call: { ...call, arguments: resolution.value ?? {} } }
+      return {
+        _tag: "Edited",
+        call: { ...call, arguments: resolution.value ?? {} },
+        edited: { by: resolution.by, arguments: resolution.value ?? {}, approvers: terms.approvers }
+      }
     case "expire":
       return { _tag: "Denied", reason: resolution.reason ?? "nobody decided in time" }
     default:
       return { _tag: "Denied", reason: resolution.reason }
   }
 })
+
+const approvalOf = ({ toolCallId }: ToolCall, isEdited: boolean) => `approve ${isEdited ? "edited " : ""}${toolCallId}`
+
+/** The editor has approved the very call, where the same people decide about it and no hook has changed it. */
+const covers = (edited: Edited, call: ToolCall, approvers: Approvers | undefined) =>
+  JSON.stringify(edited.approvers ?? null) === JSON.stringify(approvers ?? null) &&
+  canonical(edited.arguments) === canonical(call.arguments)
 
 const needsApproval = Effect.fnUntraced(function*(
   tool: Tool.Any,

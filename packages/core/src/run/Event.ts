@@ -116,7 +116,7 @@ export const schemas = {
   run_started: Schema.Struct({
     agent: Schema.String,
     parentRunId: optional(Id),
-    forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int })),
+    forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int, toolCallId: optional(Id) })),
     resumed: optional(Schema.Boolean),
     /** The span that started the run, when tracing is on. */
     traceparent: optional(Schema.String),

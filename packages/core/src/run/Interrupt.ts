@@ -57,12 +57,17 @@ export type Resolution = typeof Resolution.Type
 
 /**
  * The approvers: callers of the tenant that hold all these scopes, for every owner's runs; with `notRequester` callers cannot
- * decide about their own runs.
+ * decide about runs that they have caused: as owner, by triggering a schedule, by forking, retrying or resuming. `except` are
+ * the ids of further callers who cannot, such as the one who edited the call.
  *
  * @category models
  * @since 0.1.0
  */
-export const Approvers = Schema.Struct({ scopes: Schema.Array(Schema.String), notRequester: Schema.Boolean })
+export const Approvers = Schema.Struct({
+  scopes: Schema.Array(Schema.String),
+  notRequester: Schema.Boolean,
+  except: optional(Schema.Array(Schema.String))
+})
 
 /**
  * @category models

@@ -39,6 +39,10 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   ) => Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>>
   readonly sleep: (name: string, millis: number) => Effect.Effect<void>
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
+  /** Whether the next step of this name has an outcome already: what led to it is not decided again. */
+  readonly isRecorded: (name: string) => boolean
+  /** The decision that was taken under the next use of this name, which counts as used then. Nothing is asked. */
+  readonly recall: (name: string) => Interrupt.Interrupt | undefined
   /**
    * Runs an effect in a place of its own: names in it are counted apart. An adapter chooses the name itself (`implied`):
    * the first of such places is the one that it is in, and several that begin at the same moment are no conflict.

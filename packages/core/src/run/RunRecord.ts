@@ -53,7 +53,10 @@ export type WaitsFor = typeof WaitsFor.Type
  * with no more and no less. `emitted` counts the events that the handler itself emitted outside of steps, so
  * that a resumed handler does not emit them again. A queued or suspended run goes on by itself at `wakeAt`, of those that
  * are due the one with the highest `priority` first. `crashes` counts the owners in a row that were lost before they
- * committed a step. A run that has not ended by its `deadline` fails then. `rootRunId` is the first of the runs that led to this one by delegation, unless it is that itself.
+ * committed a step. A run that has not ended by its `deadline` fails then. `rootRunId` is the first of the runs that led to
+ * this one by delegation, unless it is that itself. A fork of a tool's run makes the call `forkedFrom.toolCallId` of the first
+ * run, whose result it may have. `causes` are the ids of the others who caused the run: they triggered its schedule, started
+ * the run that it was forked from, or resumed it.
  *
  * @category models
  * @since 0.1.0
@@ -86,7 +89,10 @@ export const RunRecord = Schema.Struct({
   threadId: optional(Schema.String),
   parentRunId: optional(Schema.String),
   rootRunId: optional(Schema.String),
-  forkedFrom: optional(Schema.Struct({ runId: Schema.String, seq: Schema.Int })),
+  forkedFrom: optional(
+    Schema.Struct({ runId: Schema.String, seq: Schema.Int, toolCallId: optional(Schema.String) })
+  ),
+  causes: optional(Schema.Array(Schema.String)),
   idempotencyKey: optional(Schema.String),
   traceId: Schema.String,
   fingerprint: Schema.String,

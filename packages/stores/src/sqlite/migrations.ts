@@ -274,6 +274,11 @@ const deadlines = script(`
   CREATE INDEX runs_by_deadline ON runs (deadline, run_id) WHERE deadline IS NOT NULL AND state IN ('queued', 'suspended')
 `)
 
+/** The others who caused a run. */
+const causes = script(`
+  ALTER TABLE run_values ADD COLUMN causes TEXT
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -293,6 +298,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0009_schedules": schedules,
     "0010_compacted": compacted,
     "0011_schedule_definitions": scheduleDefinitions,
-    "0012_deadlines": deadlines
+    "0012_deadlines": deadlines,
+    "0013_causes": causes
   })
 )

@@ -159,7 +159,8 @@ export const makeDecisions = (
     if (open.length > 0) {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
-    yield* suspendAsDue(node, bound, run)
+    const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), principal.id)
+    yield* suspendAsDue(node, bound, run, undefined, causes)
     yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })

@@ -1,5 +1,7 @@
-// Forks and retries runs; Runtime builds it. The new run passes the door like any start.
+// Forks and retries runs; Runtime builds it. The new run passes the door like any start, and inherits results and answers,
+// never permissions: an approval belongs to one run and one call.
 import { Effect } from "effect"
+import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Acting, Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
@@ -39,7 +41,7 @@ export const makeForks = (
       const reason = new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${run.seq}` })
       return yield* Effect.fail(new RunError({ reason }))
     }
-    return yield* forkAt(caller, acting, after, request.idempotencyKey)
+    return yield* forkAt(caller, acting, after, { action: "fork", idempotencyKey: request.idempotencyKey })
   })
 
   /** However often it is asked for, a run is retried by one run. */
@@ -50,14 +52,14 @@ export const makeForks = (
       return yield* Effect.fail(new RunError({ reason: new RunFinished({ runId, state: run.state }) }))
     }
     if (!isFinal(run.state)) return makeHandle(node, caller, { run, attached: true })
-    return yield* forkAt(caller, acting, run.seq, `retry ${runId}`)
+    return yield* forkAt(caller, acting, run.seq, { action: "retry", idempotencyKey: `retry ${runId}` })
   })
 
   const forkAt = Effect.fnUntraced(function*(
     caller: Caller,
     { bound, principal, run }: Acting,
     seq: number,
-    idempotencyKey: string | undefined
+    { action, idempotencyKey }: { readonly action: "fork" | "retry"; readonly idempotencyKey: string | undefined }
   ) {
     const { agent: identifier, kind, priority, runId, threadId } = run
     const stepsOf = Effect.suspend(() => node.writerOf(run).store.steps(runId))
@@ -68,10 +70,15 @@ export const makeForks = (
     }
     const { set: { payload = run.payload }, steps } = upgrade.parts
     const request = { kind, identifier, payload, threadId, priority, idempotencyKey }
-    const more = { forkedFrom: { runId, seq } }
+    const causes = Authorization.withCauses(principal.id, ...Authorization.causesOf(run))
+    const { toolCallId = runId } = run.forkedFrom ?? {}
+    const more = { forkedFrom: { runId, seq, ...(kind === "tool" ? { toolCallId } : {}) }, ...causes }
     const inherited = yield* inheritance(run, seq)
     const migrated = inherited.steps.map((step) => steps.find(({ name }) => name === step.name) ?? step)
-    return yield* startFor(caller, principal, request, bound, more, { ...inherited, steps: migrated })
+    const started = yield* startFor(caller, principal, request, bound, more, { ...inherited, steps: migrated })
+    const reason = `run ${runId} of ${run.owner}, event ${seq}`
+    yield* door.audit(caller, principal, action, `run/${runId}`, { runId: started.run.runId, reason })
+    return started
   })
 
   /** The steps and decisions that were committed by an event. */
@@ -80,10 +87,7 @@ export const makeForks = (
       const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
       const places = hasPlaces(yield* asRunError(store.events(run.runId, 0, 1)))
-      // A question that a branch gave up is no decision: a retry may have to ask it.
-      const resolved = interrupts.filter(({ resolution }) =>
-        resolution !== undefined && resolution.decision !== "withdraw"
-      )
+      const resolved = interrupts.filter(isInherited)
       // The steps that a run inherited when it was forked are in none of its own events.
       const later = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedAfter(run, seq))
       return {
@@ -113,4 +117,16 @@ export const makeForks = (
   })
 
   return { checkpoints, fork, retry }
+}
+
+/**
+ * Whether a fork inherits what was decided. A question that a branch gave up is no decision: a retry may have to ask it. An
+ * approval was used up by its call, of which the fork has the result or none. A denial grants nothing.
+ */
+const isInherited = ({ approvers, kind, resolution }: Interrupt): boolean => {
+  if (resolution === undefined || resolution.decision === "withdraw") return false
+  const permits = kind === "approval" || approvers !== undefined
+  const isDenial = resolution.decision === "deny" ||
+    (resolution.decision === "expire" && resolution.value === undefined)
+  return !permits || isDenial
 }

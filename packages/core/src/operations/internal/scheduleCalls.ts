@@ -84,7 +84,8 @@ export const makeScheduleCalls = (options: {
     key?: string
   ): Effect.fn.Return<Started, RunError> {
     const { known: { timed }, principal } = yield* find(caller, id)
-    const started = yield* ticks.begin(timed, key === undefined ? undefined : `schedule ${app}/${id} by ${key}`)
+    const idempotencyKey = key === undefined ? undefined : `schedule ${app}/${id} by ${key}`
+    const started = yield* ticks.begin(timed, idempotencyKey, [principal.id])
     yield* door.audit(caller, principal, "run", `schedule/${id}`, { runId: started.run.runId })
     return started
   })

@@ -4,7 +4,7 @@ import { asRunError } from "../../run/internal/runErrors.ts"
 import * as Principal from "../../run/Principal.ts"
 import type { JournalDamaged, RunError } from "../../run/RunError.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
-import type { Commit } from "../../store/RunStore.ts"
+import type { Changes, Commit } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { Resolve } from "./resting.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
@@ -22,19 +22,20 @@ export const suspendAsDue = Effect.fnUntraced(
     node: RunSupervisor,
     bound: RegisteredCallable,
     run: RunRecord,
-    resolve?: Resolve
+    resolve?: Resolve,
+    set: Changes = {}
   ): Effect.fn.Return<boolean, RunError> {
-    const woken = node.wake(run.runId, resolve)
+    const woken = node.wake(run.runId, resolve, set)
     if (woken !== undefined) return yield* woken
     if (run.state !== "suspended") {
       return (yield* asRunError(node.commit(run, commitOf(node, run, [run.state], resolve)))) !== undefined
     }
     if (bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
-      return yield* claim(node, bound, run, { from: ["suspended"], ...(resolve === undefined ? {} : { resolve }) })
+      return yield* claim(node, bound, run, { from: ["suspended"], set, ...(resolve === undefined ? {} : { resolve }) })
     }
     const queued = yield* asRunError(node.commit(run, {
       ...commitOf(node, run, ["suspended"], resolve),
-      set: { state: "queued", wakeAt: node.now() }
+      set: { ...set, state: "queued", wakeAt: node.now() }
     }))
     if (queued !== undefined) yield* resume(node, bound, queued, { from: ["queued"] })
     return queued !== undefined
@@ -69,8 +70,9 @@ export const claim = Effect.fnUntraced(
     readonly from: ReadonlyArray<RunState>
     readonly resolve?: Resolve
     readonly crashes?: number
+    readonly set?: Changes
   }): Effect.fn.Return<boolean, RunError> {
-    const woken = options.from.includes("suspended") ? node.wake(run.runId, options.resolve) : undefined
+    const woken = options.from.includes("suspended") ? node.wake(run.runId, options.resolve, options.set) : undefined
     if (woken !== undefined) return yield* woken
     const attempt = run.attempt + 1
     const resumed = attempt > 1 ? { resumed: true } : {}
@@ -83,7 +85,7 @@ export const claim = Effect.fnUntraced(
     const write: Commit = {
       ...base,
       events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }, ...events],
-      set: { ...set, ...crashes, state: "running", attempt },
+      set: { ...options.set, ...set, ...crashes, state: "running", attempt },
       ...(steps.length === 0 ? {} : { steps }),
       // A run that was running holds its concurrency slot already.
       ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })

@@ -41,6 +41,8 @@ export const serviceIn = (
     sideEffect: (name, effect) => flushed(sideEffect(live, place, name, effect)),
     sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
     interrupt: pause,
+    isRecorded: (name) => live.isRecorded(place, name),
+    recall: (name) => live.recall(place, name),
     delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
     places: live.past.places,
     scope: (name, effect, implied) =>

@@ -334,6 +334,18 @@ export class LiveRun {
     return outcome?._tag === "Forgotten" ? undefined : outcome
   }
 
+  /** Whether the next step of this name has an outcome from an earlier attempt. */
+  isRecorded(place: Place, name: string): boolean {
+    return this.outcome(this.names.next("step", place, name)) !== undefined
+  }
+
+  /** The decision that an earlier attempt got under this name, which is then used; nothing is asked. */
+  recall(place: Place, name: string): Interrupt | undefined {
+    const known = this.past.interrupts.get(this.names.next("interrupt", place, name))
+    if (known?.resolution !== undefined) this.names.use("interrupt", place, name)
+    return known?.resolution === undefined ? undefined : known
+  }
+
   /** Notes how a step failed: it is stored with the next commit, by when the handler has gone on. */
   failed(key: string, cause: Cause.Cause<unknown>): Effect.Effect<void> {
     return Effect.suspend(() => {

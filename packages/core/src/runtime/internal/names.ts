@@ -80,6 +80,14 @@ export class Names {
     return `${full}#${known.count}`
   }
 
+  /** The key that the next use of a name will get. */
+  next(kind: NameKind, place: Place, name: string): string {
+    const full = place.prefix + name
+    const known = this.uses.get(`${kind} ${full}`)
+    if (known !== undefined) return `${full}#${known.count + 1}`
+    return /#\d+$/u.test(full) ? `${full}#1` : full
+  }
+
   /** A number that changes as soon as the code that runs now has given way. */
   private currentBurst() {
     if (!this.inBurst) {

@@ -53,7 +53,8 @@ const invokeAgent = (callable: Callable, handle: Agent.Handle): Invoke => (paylo
 const invokeTool = (callable: Callable, handlers: ToolCall.Handlers): Invoke =>
   Effect.fnUntraced(function*(payload: Schema.Json) {
     const run = yield* CurrentRun
-    const call = { toolCallId: run.record.runId, name: callable.identifier, arguments: payload }
+    const { forkedFrom, runId } = run.record
+    const call = { toolCallId: forkedFrom?.toolCallId ?? runId, name: callable.identifier, arguments: payload }
     const outcome = yield* ToolCall.invoke(handlers, call)
     if (outcome.denied) {
       const reason = Schema.decodeUnknownOption(Schema.Struct({ reason: Schema.String }))(outcome.result)

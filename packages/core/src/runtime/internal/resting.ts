@@ -3,7 +3,7 @@
 // back under a new attempt, without a replay. Changes of the phase happen one at a time.
 import { Deferred, Effect, Exit, type Fiber, Semaphore } from "effect"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
-import type { ReadError, Written } from "../../store/RunStore.ts"
+import type { Changes, ReadError, Written } from "../../store/RunStore.ts"
 import { Activity } from "./activity.ts"
 import type { LiveRun, Parts } from "./liveRun.ts"
 import type { Place } from "./names.ts"
@@ -87,7 +87,7 @@ export class Resting {
    * Takes the run back when it rests, with the decision that wakes it. Returns false when somebody else was faster: nothing
    * was written then.
    */
-  reclaim(resolve?: Resolve): Effect.Effect<boolean> {
+  reclaim(resolve?: Resolve, set: Changes = {}): Effect.Effect<boolean> {
     return this.turn.withPermit(Effect.suspend(() => {
       const { live } = this
       if (live.stop !== undefined) return Effect.succeed(false)
@@ -95,7 +95,7 @@ export class Resting {
       const { agent, attempt } = live.run
       const parts: Parts = {
         events: [...resolvedBy(resolve), { type: "run_started", data: { agent, resumed: true } }],
-        set: { state: "running", attempt: attempt + 1 }
+        set: { ...set, state: "running", attempt: attempt + 1 }
       }
       return Effect.map(this.write(parts, "suspended", resolve), (written) => {
         if (written?._tag === "Committed") {

@@ -10,7 +10,7 @@ import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import { changed, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
+import { changed, type Changes, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
@@ -292,9 +292,9 @@ export class RunSupervisor {
    * Lets a run that is in memory here resume, with the decision that it waits for. Nothing when it is not here; false when
    * somebody else was faster.
    */
-  wake(runId: string, resolve: Resolve | undefined): Effect.Effect<boolean> | undefined {
+  wake(runId: string, resolve: Resolve | undefined, set?: Changes): Effect.Effect<boolean> | undefined {
     const live = this.live.get(runId)
-    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve)
+    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set)
   }
 
   /** Waits until a run has ended. */

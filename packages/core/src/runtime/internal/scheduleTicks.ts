@@ -1,6 +1,7 @@
 // The life of a tick: it is decided in one compare-and-set of the schedule's mark, then it starts its run, then it leaves the
 // mark. schedules.ts calls this on every node; the mark and the run's idempotency key let each tick start one run.
 import { Effect } from "effect"
+import * as Authorization from "../../door/Authorization.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started } from "../../operations/Runtime.ts"
@@ -25,14 +26,16 @@ export const makeScheduleTicks = (
   store: ScheduleStore["Service"],
   { startFor }: Pick<ReturnType<typeof makeStart>, "startFor">
 ) => {
-  /** Starts a run of the schedule for its principal, who passes the door like any caller. */
+  /** Starts a run of the schedule for its principal, who passes the door like any caller; `by` is who triggered it. */
   const begin = Effect.fnUntraced(function*(
     { agent: identifier, bound, payload, principal }: TimedSchedule,
-    idempotencyKey: string | undefined
+    idempotencyKey: string | undefined,
+    by: ReadonlyArray<string> = []
   ): Effect.fn.Return<Started, RunError> {
     const caller = Caller.make("schedule")
     if (bound !== undefined) yield* door.admit(caller, principal, targetOf(bound), bound.callable.scopes)
-    return yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound)
+    const causes = Authorization.withCauses(principal.id, ...by)
+    return yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, causes)
   })
 
   /** The run of a tick; nothing when it was refused, which decides the tick as well. */

@@ -80,6 +80,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
       rootRunId: parent.rootRunId ?? parent.runId,
       priority: parent.priority,
       ...(parent.deadline === undefined ? {} : { deadline: parent.deadline }),
+      ...(parent.causes === undefined ? {} : { causes: parent.causes }),
       ...(parent.threadId === undefined ? {} : { threadId: parent.threadId })
     })
     return started.run

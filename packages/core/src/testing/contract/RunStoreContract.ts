@@ -74,6 +74,7 @@ const makeComplete = (): Required<RunRecord> => ({
   parentRunId: "parent",
   rootRunId: "root",
   forkedFrom: { runId: "origin", seq: 3 },
+  causes: ["ann", "bob"],
   idempotencyKey: nextId(),
   finishedAt: started + 9
 })
@@ -87,6 +88,8 @@ const makeChanges = (): Required<Changes> => ({
   emitted: 9,
   crashes: 1,
   fingerprint: "f2",
+  grants: { scopes: ["orders:read"], roles: [], claims: {} },
+  causes: ["carl"],
   payload: { question: "when?" },
   output: null,
   error: { tag: "Declined", message: "no", status: 402, declared: true },
