@@ -244,6 +244,13 @@ export class Runtime extends Context.Service<Runtime, {
     answer: Interrupt.Answer,
     idempotencyKey?: string
   ) => Effect.Effect<RunRecord, RunError>
+  /** Decides several interrupts of a run; nothing is decided when one of them cannot be. */
+  readonly answerAll: (
+    caller: Caller,
+    runId: string,
+    answers: ReadonlyArray<Interrupt.Answer & { readonly id: string }>,
+    idempotencyKey?: string
+  ) => Effect.Effect<RunRecord, RunError>
   /** The checkpoints of a run from which it can be forked, oldest first. */
   readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>
   /** Starts a run with the payload of another that goes on from what that one had committed by an event. */

@@ -116,6 +116,11 @@ export interface Runs {
     ClientError
   >
   readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Schemas.Run, ClientError>
+  /** Decides several interrupts of a run in one request. */
+  readonly answerAll: (
+    runId: string,
+    answers: ReadonlyArray<Answer & { readonly id: string }>
+  ) => Effect.Effect<Schemas.Run, ClientError>
 }
 
 /** Calls for everything that an app declares. @category models @since 0.1.0 */

@@ -1,6 +1,6 @@
 // A client's calls about runs, by their ids.
 import type { Answer } from "@fastagentic/core/run/Interrupt"
-import { Effect, Struct } from "effect"
+import { Effect, type Schema, Struct } from "effect"
 import type { RunFilter, Runs } from "./Client.ts"
 import * as ClientJournal from "./ClientJournal.ts"
 import * as Transport from "./ClientTransport.ts"
@@ -19,7 +19,7 @@ export const make = (transport: Transport.Transport): Runs => {
 
   const post = (
     path: string,
-    body: { readonly reason?: string } | { readonly after?: number } | Answer,
+    body: Schema.Json | Answer | ReadonlyArray<Answer & { readonly id: string }>,
     headers: Transport.Request["headers"] = {}
   ) =>
     Effect.flatMap(
@@ -44,7 +44,8 @@ export const make = (transport: Transport.Transport): Runs => {
     interrupts: (runId) => Effect.map(get(`${pathOf(runId)}/interrupts`, InterruptPage), Struct.get("items")),
     pending: (page = {}) => get("/interrupts", InterruptPage, queryOf(page)),
     answer: (runId, interruptId, answer) =>
-      post(`${pathOf(runId)}/interrupts/${encodeURIComponent(interruptId)}`, answer)
+      post(`${pathOf(runId)}/interrupts/${encodeURIComponent(interruptId)}`, answer),
+    answerAll: (runId, answers) => post(`${pathOf(runId)}/interrupts`, answers)
   }
 }
 

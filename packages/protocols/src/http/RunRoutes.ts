@@ -229,6 +229,25 @@ const answer = Route.make(
   }))
 )
 
+const Answers = Schema.NonEmptyArray(Schema.Struct({ id: Schema.String, ...Answer.fields }))
+
+/** Several decisions of one run in one request. */
+const answerAll = Route.make(
+  "runs",
+  HttpApiEndpoint.post("answerAll", "/runs/:runId/interrupts", {
+    params,
+    headers: Responses.idempotencyKey,
+    payload: Answers,
+    success: [Schemas.Run, Responses.accepted],
+    error
+  }),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const answers = yield* RequestContext.bodyAs(context, Answers)
+    const key = context.request.headers["idempotency-key"] || undefined
+    return changedRun(yield* context.runtime.answerAll(context.caller, runIdOf(context), answers, key))
+  }))
+)
+
 export const routes: ReadonlyArray<Route.Route> = [
   list,
   get,
@@ -240,5 +259,6 @@ export const routes: ReadonlyArray<Route.Route> = [
   retry,
   interrupts,
   interrupt,
-  answer
+  answer,
+  answerAll
 ]

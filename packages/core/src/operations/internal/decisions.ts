@@ -43,7 +43,12 @@ export const makeDecisions = (
   fusion: Fusion,
   dueRuns: DueRuns
 ) => {
-  const interruptsOf = (run: RunRecord) => asRunError(node.writerOf(run).store.interrupts(run.runId))
+  /** In the order in which they were asked. */
+  const interruptsOf = (run: RunRecord) =>
+    Effect.map(
+      asRunError(node.writerOf(run).store.interrupts(run.runId)),
+      (all) => all.toSorted((a, b) => a.createdAt - b.createdAt)
+    )
 
   /** All of a run that is the caller's to see; of another those that the caller may decide. */
   const interrupts = Effect.fnUntraced(function*(caller: Caller, runId: string) {
@@ -152,6 +157,28 @@ export const makeDecisions = (
     return Authorization.sees(principal, after) ? after : withoutContent(after)
   }) as Runtime["Service"]["answer"]
 
+  /** Looks at all of them before the first is decided: a list that does not fit decides nothing. */
+  const answerAll: Runtime["Service"]["answerAll"] = Effect.fnUntraced(
+    function*(caller, runId, answers, idempotencyKey) {
+      const twice = answers.find(({ id }, index) => answers.findIndex((other) => other.id === id) !== index)
+      if (twice !== undefined || answers.length === 0) {
+        const message = twice === undefined ? "names no interrupt" : `names interrupt ${twice.id} twice`
+        return yield* refuse(new InvalidPayload({ target: "interrupts", issues: [{ path: [], message }] }))
+      }
+      for (const { id, ...submitted } of answers) {
+        const { interrupts: all } = yield* door.decide(caller, node, runId, callables, id)
+        const asked = all.find((interrupt) => interrupt.id === id)
+        if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
+        if (asked.state === "open") yield* asRunError(fits(fusion, asked, submitted))
+      }
+      const decisions = answers.map(({ id, ...submitted }) =>
+        answer(caller, runId, id, submitted, idempotencyKey === undefined ? undefined : `${idempotencyKey} ${id}`)
+      )
+      const runs = yield* Effect.all(decisions)
+      return runs.at(-1) ?? (yield* Effect.fail(notFound(runId)))
+    }
+  )
+
   const resume = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     if (run.state !== "suspended") return run
@@ -165,7 +192,7 @@ export const makeDecisions = (
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })
 
-  return { interrupts, decidable, pending, answer, resume }
+  return { interrupts, decidable, pending, answer, answerAll, resume }
 }
 
 /** An approver sees of the run only the question, unless the run is theirs. */

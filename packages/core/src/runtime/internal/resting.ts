@@ -44,6 +44,7 @@ export class Resting {
   private readonly options: RestOptions
   private checking = false
   private rests = 0
+  private lastAsked = 0
 
   constructor(live: LiveRun, options: RestOptions) {
     this.live = live
@@ -54,6 +55,12 @@ export class Resting {
   get asks() {
     for (const { kind } of this.pauses) if (kind === "interrupt") return true
     return false
+  }
+
+  /** The time of a question: questions of one run are listed in the order in which they were asked. */
+  asksAt() {
+    this.lastAsked = Math.max(this.live.now(), this.lastAsked + 1)
+    return this.lastAsked
   }
 
   /** Parks the fiber that pauses. When its own code interrupts it, `withdraw` takes the pause back. */

@@ -23,7 +23,7 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
       name,
       id: globalThis.crypto.randomUUID(),
       runId: live.run.runId,
-      createdAt: live.now(),
+      createdAt: live.resting.asksAt(),
       state: "open"
     }
     return Effect.andThen(
