@@ -7,6 +7,7 @@ import { Otlp } from "@fastagentic/adapters/otlp"
 import { GenaiPrices } from "@fastagentic/adapters/prices"
 import { ApiKeys, Auth, Budget, Credentials, Retention, type RunError, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
+import type { Mount } from "@fastagentic/protocols/mount"
 import { Config, Console, Effect, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -17,6 +18,7 @@ import * as BackupSocket from "./BackupSocket.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
 import * as DurationFlag from "./DurationFlag.ts"
+import * as MountFlags from "./MountFlags.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
 import * as SizeFlag from "./SizeFlag.ts"
@@ -51,6 +53,7 @@ const flags = {
     Flag.withDefault("8000"),
     Flag.withSchema(Port)
   ),
+  ...MountFlags.flags,
   store: Flag.String("store").pipe(
     Flag.withDescription(
       "\"memory\", the path of a SQLite file, or a postgres:// or redis:// URL; default .fastagentic/<app>.db"
@@ -91,7 +94,7 @@ const flags = {
   )
 }
 
-interface Options {
+interface Options extends MountFlags.Values {
   readonly file: string
   readonly mode: "hybrid" | "http" | "stdio"
   readonly host: string
@@ -126,6 +129,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const grace = yield* DurationFlag.parse("grace", options.grace)
     const store = yield* Store.parse(place, { engine: options.engine, lease })
     const server: Server.Options = {
+      ...MountFlags.optionsOf(options),
       host: options.host,
       port: options.port,
       grace,
@@ -158,7 +162,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
         Effect.scoped(Layer.build(untilStdinEnds.pipe(Layer.provide(services), Layer.provide(telemetry))))
       )
     }
-    const http = announce(store.shown, onStdio).pipe(Layer.provideMerge(Server.layer(app, server)))
+    const http = announce(store.shown, onStdio, server).pipe(Layer.provideMerge(Server.layer(app, server)))
     const served = onStdio
       ? Layer.provideMerge(Layer.effectDiscard(Effect.forkScoped(Effect.catch(overStdio, refuseStdio))), http)
       : http
@@ -175,11 +179,12 @@ const environment = Effect.map(
 )
 
 /** Prints to stdout, unless stdout belongs to the protocol. */
-const announce = (store: string, onStdio: boolean) =>
+const announce = (store: string, onStdio: boolean, { prefix = "", publicUrl }: Mount.Options) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const { fusion } = yield* Runtime.Runtime
     const { address } = yield* HttpServer.HttpServer
-    const url = "port" in address ? `http://${hostOf(address)}:${address.port}` : "a socket"
+    const own = "port" in address ? `http://${hostOf(address)}:${address.port}${prefix}` : "a socket"
+    const url = (publicUrl ?? own).replace(/\/+$/u, "")
     const { open } = yield* Auth.Auth
     const banner = Banner.render(fusion, { url, store, open })
     yield* onStdio ? Console.error(banner) : Console.log(banner)

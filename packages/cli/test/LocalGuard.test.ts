@@ -14,13 +14,14 @@ const answer = (url: string, headers: Record<string, string>) =>
 const status = async (url: string, headers: Record<string, string>) => (await answer(url, headers)).statusCode
 
 describe("a server without an auth layer", () => {
-  it("programs and pages of this machine are served, and no other page", async () => {
+  it("programs of this machine and the server's own pages are served, and no other page", async () => {
     const running = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"])
     try {
       const url = await listening(running)
       const { host } = new URL(url)
       assert.strictEqual(await status(url, {}), 200)
-      assert.strictEqual(await status(url, { origin: "http://localhost:3000" }), 200)
+      assert.strictEqual(await status(url, { origin: url }), 200)
+      assert.strictEqual(await status(url, { origin: "http://localhost:3000" }), 403)
       assert.strictEqual(await status(url, { host, origin: "https://evil.example" }), 403)
       assert.strictEqual(await status(url, { host, origin: "null" }), 403)
       assert.strictEqual(await status(url, { host: "rebound.example" }), 403)

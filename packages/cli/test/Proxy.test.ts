@@ -63,11 +63,11 @@ describe("a client certificate that a proxy forwards", () => {
       assert.strictEqual(refused.status, 403)
       assert.include(refused.text, "\"rule\":\"origin\"")
       assert.strictEqual((yield* post(`${url}/runs/x/cancel`, forged)).status, 403)
-      assert.strictEqual((yield* post(`${url}/a2a`, forged)).status, 415)
+      assert.strictEqual((yield* post(`${url}/a2a`, forged)).status, 403)
       assert.strictEqual((yield* post(`${url}/mcp`, forged)).status, 403)
       assert.strictEqual((yield* post(url + agent, { ...forged, origin: url })).status, 200)
-      // A page with its own key may come from any origin.
-      assert.strictEqual((yield* post(url + agent, { ...forged, "x-api-key": key })).status, 200)
+      // A page needs its origin in the list, also with its own key.
+      assert.strictEqual((yield* post(url + agent, { ...forged, "x-api-key": key })).status, 403)
     }).pipe(Effect.scoped))
 
   it.live("a certificate header from another peer is ignored", () =>

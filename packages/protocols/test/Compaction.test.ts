@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Retention, Run, RunStore, Runtime } from "@fastagentic/core"
-import { A2aProtocol } from "@fastagentic/protocols/a2a"
-import { Client, HttpProtocol } from "@fastagentic/protocols/http"
+import { Client } from "@fastagentic/protocols/http"
 import { Context, Effect, Layer, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { post } from "./a2a/support.ts"
-import { serve } from "./fixture.ts"
+import { mounted, serve } from "./fixture.ts"
 import { as, get, json, text } from "./http/rest.ts"
 import { connect } from "./http/socket.ts"
 import { layerStores } from "./stores.ts"
@@ -60,7 +59,7 @@ const start = Effect.gen(function*() {
     )
   )
   const url = yield* serve(
-    Layer.merge(HttpProtocol.layer, A2aProtocol.layer()).pipe(Layer.provide(Layer.succeedContext(runtime)))
+    mounted("rest", "a2a").pipe(Layer.provide(Layer.succeedContext(runtime)))
   )
   const client = yield* Effect.provide(Client.make(Tales, { url }), FetchHttpClient.layer)
   const { runId } = yield* client.agents.teller.start({ text: "go" })

@@ -6,6 +6,9 @@ import * as Toolkit from "effect/ai/Toolkit"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
+import { mountRoutes } from "../src/mount/internal/mountRoutes.ts"
+import { type Protocol, protocolRoutes } from "../src/mount/internal/protocolRoutes.ts"
+import type * as Mount from "../src/mount/Mount.ts"
 import { layerStores } from "./stores.ts"
 
 export const Order = Schema.Struct({ id: Schema.Int, state: Schema.String, amount: Schema.Finite })
@@ -119,6 +122,12 @@ export const layerRuntime = (auth: Layer.Layer<Auth.Auth> = Auth.layerNone) =>
       Budget.layerUnlimited
     ))
   )
+
+/** The routes of protocols, mounted as an app mounts them. */
+export const mountedWith = (options: Mount.Options, ...protocols: ReadonlyArray<Protocol>) =>
+  mountRoutes(protocolRoutes(protocols), options)
+
+export const mounted = (...protocols: ReadonlyArray<Protocol>) => mountedWith({}, ...protocols)
 
 /** Serves routes on a free loopback port and gives their base URL, without a slash at its end. */
 export const serve = <E, R>(routes: Layer.Layer<never, E, R>) =>

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Context, type Duration, Effect, Layer, Option, type Schema, type Stream } from "effect"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as App from "../app/App.ts"
 import * as Fusion from "../app/Fusion.ts"
 import type * as PromptTemplate from "../app/PromptTemplate.ts"
@@ -303,6 +304,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly checkScopes: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
   /** Turns new work away and ends all streams with the word that the server goes away. */
   readonly drain: Effect.Effect<void>
+  /** The metrics of the process in Prometheus' text format, for callers with the scope `metrics:read`. */
+  readonly metrics: (caller: Caller) => Effect.Effect<string, RunError>
   /** Whether new work is admitted. */
   readonly ready: Effect.Effect<boolean>
   /** Whether new work is admitted and could be stored; looks at the store at most once a second. */
@@ -400,6 +403,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         usage: makeUsage(budget, door),
         authenticate: door.identify,
         drain: node.drain,
+        metrics: (caller) =>
+          Effect.andThen(door.enter(caller, "metrics", ["metrics:read"]), PrometheusMetrics.format()),
         ready: Effect.sync(() => !node.closing),
         readiness: Effect.suspend(() => node.closing ? Effect.succeed("shutting down" as const) : watch.readiness)
       }

@@ -1,8 +1,4 @@
-/**
- * A2A 1.0 over JSON-RPC.
- *
- * @since 0.1.0
- */
+// A2A 1.0 over JSON-RPC: its routes and agent cards. Mount serves them.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import { Auth } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
@@ -11,24 +7,17 @@ import * as Credentials from "@fastagentic/core/run/Credentials"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeOf, withoutUnusedChallenge } from "../internal/challenge.ts"
 import { Limits } from "../internal/limits.ts"
+import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
 import * as A2aMethods from "./A2aMethods.ts"
 import * as A2aRpc from "./A2aRpc.ts"
 import * as A2aSkill from "./A2aSkill.ts"
-
-/** @category models @since 0.1.0 */
-export interface Options {
-  /** The path of JSON-RPC, `/a2a` by default. */
-  readonly path?: HttpRouter.PathInput & `/${string}`
-  /** The server's public address, without a slash at its end; by default from the request's host. */
-  readonly publicUrl?: string
-}
 
 /**
  * Serves the agents of an app as skills, and runs as tasks.
@@ -41,69 +30,66 @@ export interface Options {
  *
  * A message to `/a2a` is for the skill that the request's or the message's metadata names as `skillId` or `skill`;
  * when they name none, for the only agent, else for the first durable one, else for the first.
- *
- * @category layers
- * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
-  HttpRouter.use((router) =>
-    Effect.gen(function*() {
-      const runtime = yield* Runtime
-      const { open, schemes } = yield* Auth
-      const { path = "/a2a", publicUrl } = options
-      const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
-      const skills = A2aSkill.fromFusion(runtime.fusion)
-      const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), (yield* RequestLimits).bodyBytes)
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
+  Effect.gen(function*() {
+    const runtime = yield* Runtime
+    const { open, schemes } = yield* Auth
+    const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
+    const skills = A2aSkill.fromFusion(runtime.fusion)
+    const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), (yield* RequestLimits).bodyBytes)
 
-      const cardOf = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined, visible?: Fusion) =>
-        A2aCard.make({
-          fusion: runtime.fusion,
-          visible,
-          skills,
-          schemes,
-          url: `${publicUrl ?? originOf(request)}${path}${agent === undefined ? "" : `/${agent}`}`,
-          only: skills.get(agent ?? "")
-        })
+    const cardOf = (address: PublicAddress, agent: string | undefined, visible?: Fusion) =>
+      A2aCard.make({
+        fusion: runtime.fusion,
+        visible,
+        skills,
+        schemes,
+        url: `${urlOf(address)}${path}${agent === undefined ? "" : `/${agent}`}`,
+        only: skills.get(agent ?? "")
+      })
 
-      const extended = (request: HttpServerRequest.HttpServerRequest, agent: string | undefined) => (visible: Fusion) =>
-        cardOf(request, agent, visible)
+    const extended = (address: PublicAddress, agent: string | undefined) => (visible: Fusion) =>
+      cardOf(address, agent, visible)
 
-      const challenged = (response: HttpServerResponse.HttpServerResponse, { credentials }: Caller.Caller) =>
-        response.status === 401
-          ? HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
-          : withoutUnusedChallenge(schemes, response)
+    const challenged = (response: HttpServerResponse.HttpServerResponse, { credentials }: Caller.Caller) =>
+      response.status === 401
+        ? HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
+        : withoutUnusedChallenge(schemes, response)
 
-      const rpc = traced((request, caller) =>
-        request.method === "POST"
-          ? Effect.map(
-            Effect.flatMap(HttpRouter.params, ({ agent }) =>
-              answer(request, {
-                caller,
-                onPath: agent,
-                card: schemes.length === 0 ? undefined : extended(request, agent)
-              })),
-            (response) => challenged(response, caller)
-          )
-          : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
-      )
+    const rpc = traced((request, caller) =>
+      request.method === "POST"
+        ? Effect.map(
+          Effect.flatMap(Effect.all([HttpRouter.params, PublicAddress]), ([{ agent }, address]) =>
+            answer(request, {
+              caller,
+              onPath: agent,
+              card: schemes.length === 0 ? undefined : extended(address, agent)
+            })),
+          (response) => challenged(response, caller)
+        )
+        : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
+    )
 
-      const card = traced(Effect.fnUntraced(function*(request) {
-        const { agent } = yield* HttpRouter.params
-        const only = agent === undefined ? undefined : skills.get(agent)
-        if (agent !== undefined && (only === undefined || !listed.agents.has(agent))) {
-          return HttpServerResponse.empty({ status: 404 })
-        }
-        return yield* cached(request, JSON.stringify(cardOf(request, agent, listed)))
-      }))
-
-      for (const name of ["agent-card.json", "agent.json"]) {
-        yield* router.add("GET", `/.well-known/${name}`, card)
-        yield* router.add("GET", `${path}/:agent/.well-known/${name}`, card)
+    const card = traced(Effect.fnUntraced(function*(request) {
+      const { agent } = yield* HttpRouter.params
+      const only = agent === undefined ? undefined : skills.get(agent)
+      if (agent !== undefined && (only === undefined || !listed.agents.has(agent))) {
+        return HttpServerResponse.empty({ status: 404 })
       }
-      yield* router.add("*", path, rpc)
-      yield* router.add("*", `${path}/:agent`, rpc)
-    })
-  )
+      return yield* cached(request, JSON.stringify(cardOf(yield* PublicAddress, agent, listed)))
+    }))
+
+    for (const name of ["agent-card.json", "agent.json"]) {
+      yield* router.add("GET", `/.well-known/${name}`, card)
+      yield* router.add("GET", `${path}/:agent/.well-known/${name}`, card)
+    }
+    yield* router.add("*", path, rpc)
+    yield* router.add("*", `${path}/:agent`, rpc)
+  })
+)
+
+const path = "/a2a"
 
 /** The declarations that need no scopes, which the public card may show. */
 const withoutScopes = (fusion: Fusion): Fusion => ({
@@ -131,9 +117,6 @@ const traced = <R>(
     })
     return Effect.map(handler(request, caller), (response) => withTrace(limits.addHeaders(response), caller))
   })
-
-const originOf = (request: HttpServerRequest.HttpServerRequest) =>
-  Option.match(HttpServerRequest.toURL(request), { onNone: () => "http://localhost", onSome: (url) => url.origin })
 
 const cached = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, body: string) {
   const etag = yield* etagOf(body)

@@ -108,7 +108,7 @@ const respond = (reply: Reply, id: RequestId, caller: Caller) =>
     ? HttpServerResponse.jsonUnsafe({ jsonrpc: "2.0", id, result: reply.result })
     : HttpServerResponse.stream(Stream.map(frames(reply.updates, id, caller), (text) => encoder.encode(text)), {
       contentType: "text/event-stream",
-      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
+      headers: { "x-accel-buffering": "no" }
     })
 
 const encoder = new TextEncoder()

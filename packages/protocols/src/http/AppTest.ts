@@ -20,8 +20,9 @@ import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { mountRoutes } from "../mount/internal/mountRoutes.ts"
+import { protocolRoutes } from "../mount/internal/protocolRoutes.ts"
 import * as Client from "./Client.ts"
-import * as HttpProtocol from "./HttpProtocol.ts"
 
 /**
  * The services behind the app; each can be replaced.
@@ -92,11 +93,18 @@ const layerOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, option
   )
 }
 
+const { host } = new URL(url)
+
+/** Requests in memory have no peer. */
+const routes = Layer.orDie(
+  mountRoutes(protocolRoutes(["rest"]), { guards: { hosts: [host], unknownPeers: "accept" } })
+)
+
 const layerHttp = Layer.effect(
   HttpClient.HttpClient,
   Effect.gen(function*() {
     const scope = yield* Effect.scope
-    const handler = yield* HttpRouter.toHttpEffect(HttpProtocol.layer)
+    const handler = yield* HttpRouter.toHttpEffect(routes)
     return HttpClient.make((request) => {
       const requestScope = Scope.forkUnsafe(scope)
       let streams = false
@@ -105,7 +113,10 @@ const layerHttp = Layer.effect(
           streams = response.body._tag === "Stream"
           return HttpServerResponse.toClientResponse(HttpEffect.scopeTransferToStream(response), { request })
         }),
-        Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromClientRequest(request)),
+        Effect.provideService(
+          HttpServerRequest.HttpServerRequest,
+          HttpServerRequest.fromClientRequest(HttpClientRequest.setHeader(request, "host", host))
+        ),
         Effect.provideService(Scope.Scope, requestScope),
         // The routes answer every failure themselves.
         Effect.orDie,

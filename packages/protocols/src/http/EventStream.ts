@@ -57,6 +57,6 @@ export const response = <E>(pages: Stream.Stream<Page, E>, headers: Record<strin
     ),
     {
       contentType: "text/event-stream",
-      headers: { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no", ...headers }
+      headers: { "x-accel-buffering": "no", ...headers }
     }
   )

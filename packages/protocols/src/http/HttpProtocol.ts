@@ -1,13 +1,8 @@
-/**
- * REST, server-sent events, WebSocket and the OpenAPI document.
- *
- * @since 0.1.0
- */
+// REST, server-sent events, WebSocket and the OpenAPI document on a router. Mount serves them.
 import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerError from "effect/http/HttpServerError"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
@@ -33,19 +28,7 @@ const makeNoRoute = (routes: ReadonlyArray<Served>) => {
   })
 }
 
-/** A path with invalid percent-encoding reaches no route. */
-const isUnreadable = (error: unknown) =>
-  HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
-
-/** The limits of requests on every protocol, and their defaults. @category references @since 0.1.0 */
-export const Limits = RequestLimits
-
-/**
- * Mounts all REST routes on the router.
- *
- * @category layers
- * @since 0.1.0
- */
+/** Adds all REST routes to the router. */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
   Effect.gen(function*() {
     const runtime = yield* Runtime
@@ -61,6 +44,5 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     }
     const noRoute = limited(makeNoRoute(routes)(runtime))
     for (const method of otherMethods) yield* router.add(method, "/*", noRoute)
-    yield* router.addGlobalMiddleware(Effect.catchIf(isUnreadable, () => RequestContext.noSuchAddress))
   })
 )

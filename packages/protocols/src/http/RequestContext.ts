@@ -3,7 +3,7 @@ import { decoder, problemsOf, yieldFor } from "@fastagentic/core/base/Validation
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
-import { Forbidden, InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/run/RunError"
+import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Cause, Effect, Option, Schema } from "effect"
 import * as ByteSize from "effect/ByteSize"
@@ -15,7 +15,6 @@ import { Limits } from "../internal/limits.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import { summaryOf } from "./internal/issues.ts"
-import { isCrossOrigin } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 
 /** The request and its caller, as a handler gets them. */
@@ -72,7 +71,7 @@ export const open = (answer: Answer): Handler => (runtime) =>
           const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.record })
           const context: RequestContext = { runtime, request, caller, params, query: queryOf(request.url) }
           const subject = { traceId: caller.traceId, runId: params["runId"] }
-          return (isForged(request, credentials) ? crossOrigin : answer(context)).pipe(
+          return answer(context).pipe(
             withBodyLimit,
             Effect.catchCause((cause) => refuse(cause, subject)),
             Effect.map((response) => withTrace(limits.addHeaders(response), caller))
@@ -85,18 +84,6 @@ const withBodyLimit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     RequestLimits,
     ({ bodyBytes }) => Effect.provideService(effect, HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes))
   )
-
-/**
- * Whether a page of another site may have made the request: a browser sends a client certificate with every request and
- * needs no preflight for a plain `POST`, whereas a page must know a key or token to send it.
- */
-const isForged = (
-  { headers, method }: HttpServerRequest.HttpServerRequest,
-  { apiKey, bearer, forwarded }: Credentials.Credentials
-) =>
-  forwarded !== undefined && apiKey === undefined && bearer === undefined && method !== "GET" && isCrossOrigin(headers)
-
-const crossOrigin = Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
 
 /** The answer to a request for which the router has no route at all. */
 export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers, method }) => {

@@ -3,7 +3,6 @@ import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as RequestContext from "./RequestContext.ts"
 import * as Responses from "./Responses.ts"
 import * as Route from "./Route.ts"
@@ -29,15 +28,15 @@ const ready = Route.make(
   )
 )
 
-/** Prometheus' text format. */
+/** Prometheus' text format, with the scope `metrics:read`. */
 const metrics = Route.make(
   "system",
   HttpApiEndpoint.get("metrics", "/metrics", {
     success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain" })),
-    error: Responses.problems(401)
+    error: Responses.problems(401, 403)
   }),
-  RequestContext.handle(Effect.fnUntraced(function*() {
-    const text = yield* PrometheusMetrics.format()
+  RequestContext.handle(Effect.fnUntraced(function*({ caller, runtime }) {
+    const text = yield* runtime.metrics(caller)
     return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
   }))
 )

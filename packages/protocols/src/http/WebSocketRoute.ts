@@ -31,14 +31,12 @@
 import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
-import { Forbidden, RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
 import { withTrace } from "../internal/trace.ts"
-import { isCrossOrigin } from "./internal/origin.ts"
 import * as Problem from "./Problem.ts"
 import type * as RequestContext from "./RequestContext.ts"
 import * as SocketConnection from "./SocketConnection.ts"
@@ -61,8 +59,7 @@ export const make: Effect.Effect<RequestContext.Handler, never, Scope.Scope | Ru
         traceparent: request.headers["traceparent"],
         span
       })
-      return checkOrigin(request).pipe(
-        Effect.andThen(runtime.authenticate(caller)),
+      return runtime.authenticate(caller).pipe(
         Effect.andThen(
           isUpgrade(request)
             ? serveConnection({ runtime, caller, request, limits, watch })
@@ -84,12 +81,6 @@ const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) 
   )
   return watch
 })
-
-/** Refuses pages of other sites, which would use the credentials and the network of their visitors. */
-const checkOrigin = ({ headers }: HttpServerRequest.HttpServerRequest) =>
-  isCrossOrigin(headers)
-    ? Effect.fail(new RunError({ reason: new Forbidden({ rule: "origin", missing: [] }) }))
-    : Effect.void
 
 const isUpgrade = ({ headers }: HttpServerRequest.HttpServerRequest) =>
   headers["upgrade"]?.toLowerCase() === "websocket"

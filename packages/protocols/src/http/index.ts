@@ -1,4 +1,3 @@
 export * as AppTest from "./AppTest.ts"
 export * as Client from "./Client.ts"
-export * as HttpProtocol from "./HttpProtocol.ts"
 export * as WebSocketRoute from "./WebSocketRoute.ts"

@@ -12,6 +12,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { Limits } from "../internal/limits.ts"
+import { PublicAddress } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import { canAsk } from "./Elicitation.ts"
@@ -31,7 +32,10 @@ export type Endpoint = (
 const sessionHeader = "mcp-session-id"
 
 /** The limits and credentials of each request that the SDK handles, because its request cannot carry them. */
-type RequestStates = WeakMap<Request, { readonly limits: Limits; readonly caller: Caller.Caller }>
+type RequestStates = WeakMap<
+  Request,
+  { readonly limits: Limits; readonly caller: Caller.Caller; readonly path: string }
+>
 
 /** A refusal as a JSON-RPC error. */
 export const refused = (
@@ -76,10 +80,10 @@ export const make = Effect.fnUntraced(function*(
       }
     }
     const limits = new Limits()
-    const answered = Effect.promise(open).pipe(
-      Effect.flatMap((handler) =>
+    const answered = Effect.all([Effect.promise(open), PublicAddress]).pipe(
+      Effect.flatMap(([handler, { path }]) =>
         WebBridge.answer(traced, (web) => {
-          states.set(web, { limits, caller })
+          states.set(web, { limits, caller, path })
           return handler.fetch(web, { parsedBody: body })
         })
       ),
@@ -130,6 +134,7 @@ const connectionOf = (
     credentials: state?.caller.credentials ?? Credentials.none,
     authenticated: state?.caller.authenticated,
     traceparent: headers["traceparent"],
+    path: state?.path ?? "",
     onLimits: state?.limits.record,
     ask: (server, { mcpReq }) => session?.endsWith(canBeAsked) ? elicitations.asker(server, mcpReq.id) : undefined,
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,

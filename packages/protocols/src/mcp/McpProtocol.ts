@@ -1,8 +1,4 @@
-/**
- * MCP over Streamable HTTP: every request by itself, 2026-07-28 and the revisions of 2025 on one path.
- *
- * @since 0.1.0
- */
+// MCP over Streamable HTTP: each request by itself, 2026-07-28 and the revisions of 2025 on one path. Mount serves it.
 import { Auth, type Scheme } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
@@ -16,47 +12,31 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor, challengeOf } from "../internal/challenge.ts"
 import { hasTrace, withTrace } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
-import * as HostCheck from "./HostCheck.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 
-/** @category models @since 0.1.0 */
-export interface Options {
-  /** The path that it is mounted at; `/mcp` by default. */
-  readonly path?: `/${string}`
-  /** Host names of the server, besides those of the machine itself; see `HostCheck.make`. */
-  readonly hosts?: ReadonlyArray<string>
-}
+const path = "/mcp"
 
-/**
- * Mounts MCP, and its lists as one document under `/schema`, on the router.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layer = (options: Options = {}): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
-  HttpRouter.use((router) =>
-    Effect.gen(function*() {
-      const path = options.path ?? "/mcp"
-      const runtime = yield* Runtime
-      const catalog = McpCatalog.fromFusion(runtime.fusion)
-      const hostCheck = yield* HostCheck.make(options.hosts ?? [])
-      const { schemes } = yield* Auth
-      const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, hostCheck, schemes }, endpoint)
-      yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
-      yield* router.add("GET", path, guarded(notAllowed))
-      yield* router.add("DELETE", path, guarded(notAllowed))
-      const schema: Endpoint.Endpoint = (_, caller) =>
-        Effect.map(McpCatalog.visibleTo(runtime, catalog, caller), schemaOf)
-      yield* router.add("GET", `${path}/schema`, guarded(schema))
-    })
-  )
+/** The endpoint of MCP, and its lists as one document under `/schema`. */
+export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
+  Effect.gen(function*() {
+    const runtime = yield* Runtime
+    const catalog = McpCatalog.fromFusion(runtime.fusion)
+    const { schemes } = yield* Auth
+    const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, schemes }, endpoint)
+    yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
+    yield* router.add("GET", path, guarded(notAllowed))
+    yield* router.add("DELETE", path, guarded(notAllowed))
+    const schema: Endpoint.Endpoint = (_, caller) =>
+      Effect.map(McpCatalog.visibleTo(runtime, catalog, caller), schemaOf)
+    yield* router.add("GET", `${path}/schema`, guarded(schema))
+  })
+)
 
-/** Checks the origin and the credentials of a request before its body is read. */
+/** Authenticates a request before its body is read. */
 const guard = (
-  { hostCheck, runtime, schemes }: {
+  { runtime, schemes }: {
     readonly runtime: Runtime["Service"]
-    readonly hostCheck: HostCheck.HostCheck
     readonly schemes: ReadonlyArray<Scheme>
   },
   endpoint: Endpoint.Endpoint
@@ -68,12 +48,9 @@ const guard = (
       traceparent: headers["traceparent"],
       span
     })
-    const problem = hostCheck(headers)
-    const answered = problem === undefined
-      ? Effect.flatMap(runtime.authenticate(caller), (caller) => endpoint(request, caller)).pipe(
-        Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
-      )
-      : Effect.succeed(forbidden(problem, caller.traceId))
+    const answered = Effect.flatMap(runtime.authenticate(caller), (caller) => endpoint(request, caller)).pipe(
+      Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
+    )
     return Effect.map(answered, (response) => hasTrace(response) ? response : withTrace(response, caller))
   })
 
@@ -91,9 +68,6 @@ const challenged = (
   if (reason._tag === "Unauthenticated") return { "www-authenticate": challengeOf(schemes, sent) }
   return reason._tag === "Forbidden" && schemes.includes("bearer") ? challengeFor(reason) : {}
 }
-
-const forbidden = (message: string, traceId: string) =>
-  Endpoint.refused(403, { code: McpError.invalidRequest, message, data: { tag: "Forbidden", traceId } })
 
 /** GET and DELETE, because there are no streams to open and no sessions to end. */
 const notAllowed: Endpoint.Endpoint = (_, { traceId }) =>

@@ -20,6 +20,8 @@ export interface Connection {
   /** The identity of the HTTP request that carries the message, which is authenticated. */
   readonly authenticated?: Caller.Caller["authenticated"]
   readonly traceparent: string | undefined
+  /** The public path of the app, which the results of calls name. */
+  readonly path: string
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Registers the run that a request waits for; the result removes it when the request ends. */
   readonly register: (requestId: Sdk.RequestId, call: InFlightCall) => () => void
@@ -73,6 +75,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
         answer(
           context,
           methods.call(params, context, {
+            path: connection.path,
             register: (call) => connection.register(context.mcpReq.id, { ...call, close: () => server.close() }),
             elicitation: (caller) => elicitationOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
@@ -179,7 +182,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
   const call = (
     params: Sdk.CallToolRequest["params"],
     { mcpReq }: Sdk.ServerContext,
-    { elicitation, ...client }: Pick<ToolCall.ToolCall, "register" | "isCancelled"> & {
+    { elicitation, ...client }: Pick<ToolCall.ToolCall, "path" | "register" | "isCancelled"> & {
       readonly elicitation: (caller: Caller.Caller) => ElicitationFlow | undefined
     }
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>

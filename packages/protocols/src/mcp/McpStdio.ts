@@ -61,6 +61,7 @@ const connectionOf = (
 ): McpServer.Connection => ({
   credentials,
   traceparent: undefined,
+  path: "",
   register: () => () => {},
   ask: (server, { mcpReq }, caller) =>
     canAsk(server.getClientCapabilities()) ? (question) => asked(runtime, caller, mcpReq, question) : undefined,

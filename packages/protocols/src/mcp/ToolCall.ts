@@ -25,6 +25,8 @@ const waitLimitMillis = Timings.mcpCallMillis
 
 export interface ToolCall {
   readonly caller: Caller
+  /** The public path of the app. */
+  readonly path: string
   readonly name: string
   readonly arguments: unknown
   readonly idempotencyKey: string | undefined
@@ -123,6 +125,7 @@ const outcome = Effect.fnUntraced(function*(
   if (requests !== undefined) return requests
   return ToolResult.fromRun(run, {
     traceId: call.caller.traceId,
+    path: call.path,
     structured: isObject(callable.success.json),
     interrupts: yield* openInterrupts(handle, run),
     refusal

@@ -26,6 +26,8 @@ export const fromRun = (
     readonly traceId: string
     readonly structured: boolean
     readonly interrupts: ReadonlyArray<Interrupt>
+    /** The public path of the app, which the paths of requests begin with. */
+    readonly path: string
     /** The reason for which the client's answer was refused. */
     readonly refusal?: RunError | undefined
   }
@@ -35,7 +37,7 @@ export const fromRun = (
   if (run.error !== undefined) return failed(run.error, meta)
   if (run.state === "cancelled") return refused({ _tag: "RunCancelled", runId: run.runId }, meta)
   if (run.state === "suspended" && options.interrupts.length > 0) return suspended(run, options, meta)
-  return continues(run, meta)
+  return continues(run, options.path, meta)
 }
 
 const completed = (output: Schema.Json, structured: boolean, meta: Json): Sdk.CallToolResult => {
@@ -56,7 +58,11 @@ const failed = ({ declared, message, rule, tag, value }: Failure, meta: Json): S
 /** A suspended run, with everything that is needed to decide. */
 const suspended = (
   run: RunRecord,
-  { interrupts, refusal }: { readonly interrupts: ReadonlyArray<Interrupt>; readonly refusal?: RunError | undefined },
+  { interrupts, path, refusal }: {
+    readonly interrupts: ReadonlyArray<Interrupt>
+    readonly path: string
+    readonly refusal?: RunError | undefined
+  },
   meta: Json
 ): Sdk.CallToolResult => {
   const open = interrupts.map((interrupt) => ({
@@ -70,7 +76,7 @@ const suspended = (
     ...(interrupt.expiresAt === undefined ? {} : { expiresAt: interrupt.expiresAt }),
     answer: {
       method: "POST",
-      path: `/runs/${run.runId}/interrupts/${interrupt.id}`,
+      path: `${path}/runs/${run.runId}/interrupts/${interrupt.id}`,
       body: interrupt.kind === "approval"
         ? { decision: "approve | deny | edit", value: "other arguments, with edit" }
         : { decision: "approve | deny", value: "what responseSchema asks for, with approve" }
@@ -91,7 +97,7 @@ const suspended = (
 }
 
 /** A run that continues, with the requests that read it and wait for it again. */
-const continues = ({ idempotencyKey, runId, state, waitsFor, wakeAt }: RunRecord, meta: Json) =>
+const continues = ({ idempotencyKey, runId, state, waitsFor, wakeAt }: RunRecord, path: string, meta: Json) =>
   refused({
     _tag: "RunContinues",
     message: "The run has not ended and continues by itself.",
@@ -99,7 +105,7 @@ const continues = ({ idempotencyKey, runId, state, waitsFor, wakeAt }: RunRecord
     state,
     ...(waitsFor === undefined ? {} : { waitsFor }),
     ...(wakeAt === undefined || waitsFor === "child" ? {} : { wakeAt }),
-    follow: { method: "GET", path: `/runs/${runId}` },
+    follow: { method: "GET", path: `${path}/runs/${runId}` },
     ...(idempotencyKey === undefined ? {} : { again: { _meta: { [Meta.idempotencyKey]: idempotencyKey } } })
   }, meta)
 

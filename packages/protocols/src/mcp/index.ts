@@ -1,2 +1,1 @@
-export * as McpProtocol from "./McpProtocol.ts"
 export * as McpStdio from "./McpStdio.ts"

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth } from "@fastagentic/core"
-import { A2aProtocol, A2aSchema } from "@fastagentic/protocols/a2a"
+import { A2aSchema } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mountedWith, serve } from "../fixture.ts"
 import { connect, start } from "./support.ts"
 
 const get = (url: string, headers: Record<string, string> = {}) => Effect.promise(() => fetch(url, { headers }))
@@ -101,11 +101,11 @@ describe("A2A card", () => {
   it.live("has the public address of the server", () =>
     Effect.gen(function*() {
       const url = yield* serve(
-        A2aProtocol.layer({ path: "/rpc", publicUrl: "https://agents.example.com/acme" }).pipe(
+        mountedWith({ publicUrl: "https://agents.example.com/acme" }, "a2a").pipe(
           Layer.provide(layerRuntime())
         )
       )
       const { supportedInterfaces } = yield* card(`${url}/.well-known/agent-card.json`)
-      assert.strictEqual(supportedInterfaces[0]?.url, "https://agents.example.com/acme/rpc")
+      assert.strictEqual(supportedInterfaces[0]?.url, "https://agents.example.com/acme/a2a")
     }).pipe(Effect.scoped))
 })

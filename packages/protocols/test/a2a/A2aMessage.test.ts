@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Budget, RateLimit, Run, Runtime } from "@fastagentic/core"
-import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { connect, partsText, post, refusal, request, send, sendFails, start } from "./support.ts"
 
@@ -26,7 +25,7 @@ class Survey extends Agent.make("survey", {
 
 class Acme extends App.make("acme", { version: "1.0.0", title: "Acme", agents: [Intake, Survey] }) {}
 
-const routes = A2aProtocol.layer().pipe(
+const routes = mounted("a2a").pipe(
   Layer.provide(Runtime.layer(Acme)),
   Layer.provide([
     Intake.toLayer(({ count, link, note, scan }) => Effect.succeed({ note, bytes: scan.length, link, count })),

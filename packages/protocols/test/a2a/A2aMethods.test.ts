@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Caller, Runtime } from "@fastagentic/core"
-import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { Effect, Layer } from "effect"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mounted, serve } from "../fixture.ts"
 import {
   cancelTask,
   collect,
@@ -153,7 +152,7 @@ describe("CancelTask", () => {
   it.live("cancels the run", () =>
     Effect.gen(function*() {
       const context = yield* Layer.build(layerRuntime())
-      const url = yield* serve(A2aProtocol.layer().pipe(Layer.provide(Layer.succeedContext(context))))
+      const url = yield* serve(mounted("a2a").pipe(Layer.provide(Layer.succeedContext(context))))
       const runtime = yield* Effect.provideContext(Runtime.Runtime, context)
       const client = yield* connect(url)
       const { id } = yield* send(client, "wait", { configuration: { returnImmediately: true } })

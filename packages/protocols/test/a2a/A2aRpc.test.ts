@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal, Runtime } from "@fastagentic/core"
-import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Redacted } from "effect"
 import * as TestClock from "effect/testing/TestClock"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mounted, serve } from "../fixture.ts"
 import { connect, failing, json, post, refusal, request, send, sendFails, start } from "./support.ts"
 
 const rpc = (method: string, params?: unknown, id: unknown = 1) => ({ jsonrpc: "2.0", method, id, params })
@@ -168,7 +167,7 @@ describe("JSON-RPC", () => {
 describe("A stream", () => {
   const subscription = Effect.gen(function*() {
     const context = yield* Layer.build(layerRuntime())
-    const url = `${yield* serve(A2aProtocol.layer().pipe(Layer.provide(Layer.succeedContext(context))))}/a2a`
+    const url = `${yield* serve(mounted("a2a").pipe(Layer.provide(Layer.succeedContext(context))))}/a2a`
     const { body } = yield* post(url, rpc("SendStreamingMessage", request("wait")))
     const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
     let text = ""

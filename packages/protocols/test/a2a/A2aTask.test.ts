@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Budget, Event, RateLimit, Run, RunError, Runtime } from "@fastagentic/core"
-import { A2aProtocol, type A2aSchema } from "@fastagentic/protocols/a2a"
+import { type A2aSchema } from "@fastagentic/protocols/a2a"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import {
   collect,
@@ -32,7 +32,7 @@ class Acme extends App.make("acme", { version: "1.0.0", title: "Acme", agents: [
 
 const serveCounting = (budget: Layer.Layer<Budget.Budget>) =>
   serve(
-    A2aProtocol.layer().pipe(
+    mounted("a2a").pipe(
       Layer.provide(Runtime.layer(Acme)),
       Layer.provide([
         Count.toLayer(() =>

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { Effect } from "effect"
 import { serveWorks } from "../durable.ts"
+import { mounted } from "../fixture.ts"
 import { collect, connect, getTask, post, refusal, request, send, sendStream, states } from "./support.ts"
 
 const start = Effect.gen(function*() {
-  const { url } = yield* serveWorks(A2aProtocol.layer())
+  const { url } = yield* serveWorks(mounted("a2a"))
   return { client: yield* connect(url), url }
 })
 

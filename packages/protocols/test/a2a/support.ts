@@ -7,12 +7,11 @@ import {
   JsonRpcTransportFactory
 } from "@a2a-js/sdk/client"
 import type { Auth } from "@fastagentic/core"
-import { A2aProtocol, A2aSchema } from "@fastagentic/protocols/a2a"
+import { A2aSchema } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mounted, serve } from "../fixture.ts"
 
-export const start = (auth?: Layer.Layer<Auth.Auth>) =>
-  serve(A2aProtocol.layer().pipe(Layer.provide(layerRuntime(auth))))
+export const start = (auth?: Layer.Layer<Auth.Auth>) => serve(mounted("a2a").pipe(Layer.provide(layerRuntime(auth))))
 
 /** The SDK's client for a card; `headers` are sent with every request. */
 export const connect = (url: string, path?: string, headers: Record<string, string> = {}) => {

@@ -1,14 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal } from "@fastagentic/core"
-import { Client, HttpProtocol } from "@fastagentic/protocols/http"
+import { Client } from "@fastagentic/protocols/http"
 import { Effect, Layer, Redacted, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { inspect } from "node:util"
-import { Acme, layerRuntime, OrderNotFound, PageNotFound, serve } from "../fixture.ts"
+import { Acme, layerRuntime, mounted, OrderNotFound, PageNotFound, serve } from "../fixture.ts"
 
 const connect = (auth?: Layer.Layer<Auth.Auth>, options: Partial<Client.Options> = {}) =>
   Effect.flatMap(
-    serve(HttpProtocol.layer.pipe(Layer.provide(layerRuntime(auth)))),
+    serve(mounted("rest").pipe(Layer.provide(layerRuntime(auth)))),
     (url) => Client.make(Acme, { url, ...options })
   ).pipe(Effect.provide(FetchHttpClient.layer))
 

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Budget, Event, RateLimit, Run, Runtime } from "@fastagentic/core"
-import { Client, HttpProtocol } from "@fastagentic/protocols/http"
+import { Client } from "@fastagentic/protocols/http"
 import { Effect, Fiber, Layer, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { cuttingProxy } from "./proxy.ts"
 
@@ -36,7 +36,7 @@ const makeApp = Effect.gen(function*() {
     )
   )
   const runtime = yield* Effect.provideContext(Runtime.Runtime, context)
-  const url = yield* serve(HttpProtocol.layer.pipe(Layer.provide(Layer.succeedContext(context))))
+  const url = yield* serve(mounted("rest").pipe(Layer.provide(Layer.succeedContext(context))))
   return { runtime, url, started: () => started }
 })
 

@@ -13,11 +13,10 @@ import {
   Runtime,
   ToolCall
 } from "@fastagentic/core"
-import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { as, frames, get, isWhole, json, post, Run as RunBody, text, until } from "./rest.ts"
 
@@ -104,7 +103,7 @@ const startDesk = Effect.fnUntraced(function*({ inner = {}, outer = {}, own = {}
       ))
     )
   )
-  const url = yield* serve(HttpProtocol.layer.pipe(Layer.provide(Layer.succeedContext(context))))
+  const url = yield* serve(mounted("rest").pipe(Layer.provide(Layer.succeedContext(context))))
   return { url, paid, store: yield* Effect.provideContext(RunStore.RunStore, context) }
 })
 

@@ -53,7 +53,7 @@ describe("REST", () => {
       const url = yield* start()
       const response = yield* post(`${url}/agents/echo/stream`, { text: "one two three" })
       assert.strictEqual(response.headers.get("content-type"), "text/event-stream")
-      assert.strictEqual(response.headers.get("cache-control"), "no-cache, no-transform")
+      assert.strictEqual(response.headers.get("cache-control"), "no-store, no-transform")
       assert.strictEqual(response.headers.get("x-accel-buffering"), "no")
       const events = frames(yield* text(response))
       assert.deepStrictEqual(events.map(({ event, id }) => `${id} ${event}`), [

@@ -113,7 +113,11 @@ describe("The OpenAPI document", () => {
       )
       for (const { operation } of operations(document)) {
         const schema = operation.requestBody?.content["application/json"].schema
-        if (schema !== undefined) assert.strictEqual(schema["additionalProperties"], false, operation.operationId)
+        if (schema !== undefined) {
+          const name = String(schema["$ref"] ?? "").replace("#/components/schemas/", "")
+          const resolved = Object(document.components.schemas[name] ?? schema)
+          assert.strictEqual(resolved["additionalProperties"], false, operation.operationId)
+        }
         for (const [status, response] of Object.entries(operation.responses)) {
           if (Number(status) >= 400) {
             assert.deepStrictEqual(response.content, {

@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Client, HttpProtocol } from "@fastagentic/protocols/http"
+import { Client } from "@fastagentic/protocols/http"
 import { Deferred, Effect, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { serveWorks, Works } from "../durable.ts"
+import { mounted } from "../fixture.ts"
 import { as, get, json, post, Problem, Run, RunPage, until } from "./rest.ts"
 import { connect, runIdIn } from "./socket.ts"
 
-const start = serveWorks(HttpProtocol.layer)
+const start = serveWorks(mounted("rest"))
 
 const startWithClient = Effect.gen(function*() {
   const started = yield* start

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Budget, Principal, RateLimit, Runtime, Schedule } from "@fastagentic/core"
-import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Layer, Redacted, Schema } from "effect"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { as, get, json, post, Problem, Run, RunPage } from "./rest.ts"
 
@@ -30,20 +29,22 @@ const person = (id: string, tenant: string, scopes: ReadonlyArray<string>) => ({
 
 const by = (id: string) => ({ "x-api-key": `key-of-${id}` })
 
-const start = serve(HttpProtocol.layer.pipe(
-  Layer.provide(Runtime.layer(Acme)),
-  Layer.provide(Report.toLayer(({ of }) => Effect.succeed(`of ${of}`))),
-  Layer.provide(Layer.mergeAll(
-    layerStores,
-    Auth.layerKeys([
-      person("olga", "acme", ["schedules:manage", "runs:tenant"]),
-      person("ann", "acme", ["reports:write"]),
-      person("dan", "other", ["*"])
-    ]),
-    RateLimit.layerUnlimited,
-    Budget.layerUnlimited
-  ))
-))
+const start = serve(
+  mounted("rest").pipe(
+    Layer.provide(Runtime.layer(Acme)),
+    Layer.provide(Report.toLayer(({ of }) => Effect.succeed(`of ${of}`))),
+    Layer.provide(Layer.mergeAll(
+      layerStores,
+      Auth.layerKeys([
+        person("olga", "acme", ["schedules:manage", "runs:tenant"]),
+        person("ann", "acme", ["reports:write"]),
+        person("dan", "other", ["*"])
+      ]),
+      RateLimit.layerUnlimited,
+      Budget.layerUnlimited
+    ))
+  )
+)
 
 const Page = Schema.Struct({ items: Schema.Array(Schema.Record(Schema.String, Schema.Json)), next: Schema.Null })
 

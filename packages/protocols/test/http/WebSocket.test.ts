@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal, Runtime } from "@fastagentic/core"
-import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Exit, Layer, Redacted, Scope } from "effect"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mounted, serve } from "../fixture.ts"
 import { connect, type Frame, runIdIn } from "./socket.ts"
 
-const start = serve(HttpProtocol.layer.pipe(Layer.provide(layerRuntime())))
+const start = serve(mounted("rest").pipe(Layer.provide(layerRuntime())))
 
 const problemIn = (frame: Frame) => Object(frame["problem"])
 
@@ -158,7 +157,7 @@ describe("WebSocket", () => {
       const evil = yield* Effect.flip(connect(open, { origin: "https://evil.example" }))
       assert.strictEqual(evil.status, 403)
       assert.strictEqual((yield* Effect.flip(connect(open, { origin: "null" }))).status, 403)
-      yield* connect(open, { origin: "http://localhost:5173" })
+      assert.strictEqual((yield* Effect.flip(connect(open, { origin: "http://localhost:5173" }))).status, 403)
       yield* connect(open, { origin: open })
       const plain = yield* Effect.promise(() => fetch(`${open}/ws`))
       assert.strictEqual(plain.status, 426)
@@ -168,7 +167,7 @@ describe("WebSocket", () => {
         key: Redacted.make("key-of-ada"),
         principal: new Principal.Principal({ id: "ada", tenant: "acme", scopes: ["*"], roles: [], claims: {} })
       }])
-      const url = yield* serve(HttpProtocol.layer.pipe(Layer.provide(layerRuntime(auth))))
+      const url = yield* serve(mounted("rest").pipe(Layer.provide(layerRuntime(auth))))
       assert.strictEqual((yield* Effect.flip(connect(url))).status, 401)
       assert.strictEqual((yield* Effect.flip(connect(url, { "x-api-key": "guess" }))).status, 401)
       const ada = yield* connect(url, { authorization: "Bearer key-of-ada" })
@@ -180,7 +179,7 @@ describe("WebSocket", () => {
     Effect.gen(function*() {
       const context = yield* Layer.build(layerRuntime())
       const runtime = yield* Effect.provideContext(Runtime.Runtime, context)
-      const url = yield* serve(HttpProtocol.layer.pipe(Layer.provide(Layer.succeedContext(context))))
+      const url = yield* serve(mounted("rest").pipe(Layer.provide(Layer.succeedContext(context))))
       const [following, idle] = [yield* connect(url), yield* connect(url)]
       following.send({ id: "a", op: "start", agent: "support", payload: { question: "wait" } })
       yield* following.frame("result", "a")

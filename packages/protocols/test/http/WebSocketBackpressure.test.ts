@@ -1,12 +1,13 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Budget, Caller, Event, RateLimit, Run, Runtime } from "@fastagentic/core"
-import { HttpProtocol, WebSocketRoute } from "@fastagentic/protocols/http"
+import { WebSocketRoute } from "@fastagentic/protocols/http"
 import { Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
+import { mounted } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { connect, runIdIn } from "./socket.ts"
 
@@ -38,7 +39,7 @@ describe("A client that never reads", () => {
       const limits = { ...WebSocketRoute.Limits.defaultValue(), drainTimeout: "500 millis" } as const
       const server = yield* Layer.build(
         HttpRouter.serve(
-          HttpProtocol.layer.pipe(
+          mounted("rest").pipe(
             Layer.provide(Layer.succeedContext(context)),
             Layer.provide(Layer.succeed(WebSocketRoute.Limits, limits))
           ),

@@ -1,9 +1,8 @@
 import { Agent, App, Auth, Budget, Event, Principal, RateLimit, Resource, Run, Runtime } from "@fastagentic/core"
-import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Layer, Redacted, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 
 /** Emits 0, 1, 2, … and yields to other fibers after every `pause` of them. */
@@ -84,7 +83,7 @@ export const startLab = Effect.fnUntraced(function*(options: {
       ))
     )
   )
-  const url = yield* serve(HttpProtocol.layer.pipe(Layer.provide(Layer.succeedContext(context))))
+  const url = yield* serve(mounted("rest").pipe(Layer.provide(Layer.succeedContext(context))))
   return { url, runtime: yield* Effect.provideContext(Runtime.Runtime, context) }
 })
 

@@ -1,12 +1,11 @@
 import { Auth } from "@fastagentic/core"
-import { HttpProtocol } from "@fastagentic/protocols/http"
 import { Effect, Layer, Schema } from "effect"
 import { request as rawRequest } from "node:http"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mounted, serve } from "../fixture.ts"
 
 /** The fixture app over REST. */
 export const start = (auth: Layer.Layer<Auth.Auth> = Auth.layerNone) =>
-  serve(HttpProtocol.layer.pipe(Layer.provide(layerRuntime(auth))))
+  serve(mounted("rest").pipe(Layer.provide(layerRuntime(auth))))
 
 type Headers = Record<string, string>
 

@@ -13,11 +13,10 @@ import {
   RunError,
   Runtime
 } from "@fastagentic/core"
-import { McpProtocol } from "@fastagentic/protocols/mcp"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { headers, modern, type Reply, send } from "./wire.ts"
 
@@ -95,7 +94,7 @@ const start = (services: {
         Layer.provideMerge(services.auth ?? Auth.layerNone)
       )
     )
-    const url = yield* serve(Layer.provide(McpProtocol.layer(), Layer.succeedContext(context)))
+    const url = yield* serve(Layer.provide(mounted("mcp"), Layer.succeedContext(context)))
     return { url: `${url}/mcp`, runtime: Context.get(context, Runtime.Runtime) }
   }))
 

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Caller, Principal, Runtime } from "@fastagentic/core"
-import { McpProtocol } from "@fastagentic/protocols/mcp"
+import type { Mount } from "@fastagentic/protocols/mount"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { request } from "node:http"
-import { layerRuntime, serve } from "../fixture.ts"
+import { layerRuntime, mounted, mountedWith, serve } from "../fixture.ts"
 import { connect, kinds } from "./clients.ts"
 import { becomes, suite } from "./suite.ts"
 import { headers, modern } from "./wire.ts"
@@ -11,11 +11,11 @@ import { headers, modern } from "./wire.ts"
 const caller = Caller.make("local")
 
 /** The fixture on its own socket, with its runtime. */
-const start = (auth?: Layer.Layer<Auth.Auth>, options: McpProtocol.Options = {}) =>
+const start = (auth?: Layer.Layer<Auth.Auth>, options: Mount.Options = {}) =>
   Effect.orDie(Effect.gen(function*() {
     const context = yield* Layer.build(layerRuntime(auth))
-    const url = yield* serve(Layer.provide(McpProtocol.layer(options), Layer.succeedContext(context)))
-    return { url: `${url}${options.path ?? "/mcp"}`, runtime: Context.get(context, Runtime.Runtime) }
+    const url = yield* serve(Layer.provide(mountedWith(options, "mcp"), Layer.succeedContext(context)))
+    return { url: `${url}${options.prefix ?? ""}/mcp`, runtime: Context.get(context, Runtime.Runtime) }
   }))
 
 const statesOf = (runtime: Runtime.Runtime["Service"], as: Caller.Caller = caller) =>
@@ -123,7 +123,7 @@ describe("McpProtocol", () => {
 
   it.live("describes all declarations under /schema", () =>
     Effect.gen(function*() {
-      const { url } = yield* start(undefined, { path: "/tools/mcp" })
+      const { url } = yield* start(undefined, { prefix: "/tools" })
       const response = yield* Effect.promise(() => fetch(`${url}/schema`))
       const { server: info, ...schema }: Record<string, ReadonlyArray<{ readonly name: string }>> = yield* Effect
         .promise(() => response.json())
@@ -151,12 +151,15 @@ describe("McpProtocol", () => {
 
   it.live("refuses pages and host names of others", () =>
     Effect.gen(function*() {
-      const { url } = yield* start(undefined, { hosts: ["agents.example"] })
-      for (const origin of ["https://evil.example", "null", "not an origin"]) {
+      const { url } = yield* start(undefined, {
+        guards: { hosts: ["agents.example"] },
+        cors: ["http://localhost:6274"]
+      })
+      for (const origin of ["https://evil.example", "null", "not an origin", "http://localhost:3000"]) {
         const answer = yield* post(url, ping, { origin })
         assert.strictEqual(answer.status, 403, origin)
       }
-      for (const origin of ["http://localhost:6274", new URL(url).origin, "https://agents.example"]) {
+      for (const origin of ["http://localhost:6274", new URL(url).origin]) {
         const response = yield* Effect.promise(() =>
           fetch(url, { method: "POST", headers: { ...headers, origin }, body: ping })
         )
@@ -217,14 +220,14 @@ describe("McpProtocol", () => {
       const { body, headers: sent } = modern("tools/call", { name: "support", arguments: { question: "wait" } })
       let calling = Promise.resolve("not called")
       yield* Effect.scoped(Effect.gen(function*() {
-        const url = yield* serve(Layer.provide(McpProtocol.layer(), Layer.succeedContext(context)))
+        const url = yield* serve(Layer.provide(mounted("mcp"), Layer.succeedContext(context)))
         calling = fetch(`${url}/mcp`, { method: "POST", headers: sent, body }).then(
           (response) => `answered ${response.status}`,
           () => "cut"
         )
         assert.isTrue(yield* becomes(states, "running"))
       }))
-      assert.include(["answered 503", "cut"], yield* Effect.promise(() => calling))
+      assert.include(["answered 200", "answered 503", "cut"], yield* Effect.promise(() => calling))
       yield* Effect.sleep("100 millis")
       assert.deepStrictEqual(yield* states, ["running"])
     }).pipe(Effect.orDie))

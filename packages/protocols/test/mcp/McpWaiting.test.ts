@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { McpProtocol } from "@fastagentic/protocols/mcp"
 import { Effect } from "effect"
 import { serveWorks } from "../durable.ts"
+import { mounted } from "../fixture.ts"
 import { connect, kinds } from "./clients.ts"
 
 describe.each(kinds)("A call whose run waits: %s", (kind) => {
   const open = Effect.flatMap(
-    serveWorks(McpProtocol.layer()),
+    serveWorks(mounted("mcp")),
     ({ url }) => connect(kind, { _tag: "Http", url: `${url}/mcp` })
   )
 

@@ -1,10 +1,8 @@
 import { Agent, App, Audit, Auth, Budget, Policy, Principal, RateLimit, Run, Runtime } from "@fastagentic/core"
-import { HttpProtocol } from "@fastagentic/protocols/http"
-import { McpProtocol } from "@fastagentic/protocols/mcp"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 
 const Paid = Schema.Struct({ orderId: Schema.Int, refunded: Schema.Finite })
@@ -92,7 +90,7 @@ export const serveAsking = Effect.fnUntraced(function*(kept: Effect.Success<type
     )
   )
   const url = yield* serve(
-    Layer.mergeAll(McpProtocol.layer(), HttpProtocol.layer).pipe(Layer.provide(Layer.succeedContext(context)))
+    mounted("mcp", "rest").pipe(Layer.provide(Layer.succeedContext(context)))
   )
   return { url, context, runtime: Context.get(context, Runtime.Runtime), audit: Context.get(kept, Audit.Audit) }
 })

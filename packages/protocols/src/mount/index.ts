@@ -1,0 +1,1 @@
+export * as Mount from "./Mount.ts"

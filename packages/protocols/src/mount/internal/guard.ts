@@ -1,0 +1,62 @@
+// Decides whether a request may reach the app at all, before authentication: who is connected to an open app, which host
+// name was called, and which page calls.
+import { Option } from "effect"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as NetAddress from "effect/net/NetAddress"
+import type { PublicAddress } from "../../internal/publicAddress.ts"
+import { hostOf } from "./addressOf.ts"
+import { addressOf, type Settings } from "./settings.ts"
+
+/** The rule that refuses a request; `local` is the rule of an app without an auth layer. */
+export type Rule = "local" | "host" | "origin"
+
+interface Options {
+  readonly settings: Settings
+  /** The app has no auth layer, so every caller is the local user. */
+  readonly open: boolean
+  /** The server under the mount listens on a loopback address. */
+  readonly onLoopback: boolean
+  readonly acceptsUnknownPeers: boolean
+}
+
+export const makeGuard = ({ acceptsUnknownPeers, onLoopback, open, settings }: Options) => {
+  const isKnownHost = (host: string) => isLoopbackName(host) || settings.hosts.has(host)
+  const checksHost = open || onLoopback
+  return (request: HttpServerRequest, address: PublicAddress): Rule | undefined => {
+    const { headers } = request
+    const peer = Option.getOrUndefined(request.peerAddress)
+    if (open && !isLocal(peer, headers["x-forwarded-for"], acceptsUnknownPeers)) return "local"
+    const host = hostOf(headers["host"])
+    if (checksHost && !(host !== undefined && isKnownHost(nameOf(host))) && (open || !settings.isProxy(peer))) {
+      return open ? "local" : "host"
+    }
+    const { origin } = headers
+    if (origin === undefined || settings.corsOrigins.has(origin)) return undefined
+    return isOwn(origin, host, address) ? undefined : "origin"
+  }
+}
+
+export const peerOf = ({ peerAddress }: HttpServerRequest): string | undefined => Option.getOrUndefined(peerAddress)
+
+/** Whether a request for an open app comes from its own machine, through no proxy that serves others. */
+const isLocal = (peer: string | undefined, forwardedFor: string | undefined, acceptsUnknownPeers: boolean): boolean =>
+  (peer === undefined ? acceptsUnknownPeers : isLoopback(peer)) &&
+  (forwardedFor === undefined || forwardedFor.split(",").every((one) => isLoopback(one.trim())))
+
+export const isLoopback = (peer: string): boolean => {
+  const address = addressOf(peer)
+  return address !== undefined && NetAddress.isLoopback(address)
+}
+
+const isLoopbackName = (name: string) => name === "localhost" || name === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(name)
+
+const nameOf = (host: string) => new URL(`http://${host}`).hostname
+
+/**
+ * A page is the app's own if its host is the one that was called. The scheme is not compared, because a proxy may end TLS.
+ * An opaque origin (`null`) is no page of the app.
+ */
+const isOwn = (origin: string, host: string | undefined, address: PublicAddress): boolean => {
+  if (!URL.canParse(origin) || new URL(origin).origin !== origin) return false
+  return new URL(origin).host === host || origin === address.origin
+}

@@ -1,0 +1,131 @@
+// Mounts routes under a prefix of the caller's router behind the guard, CORS and the security headers. Mount uses it for
+// the protocols; it is the only way in which they are served.
+import { Auth } from "@fastagentic/core/door/Auth"
+import * as Caller from "@fastagentic/core/door/Caller"
+import { Runtime } from "@fastagentic/core/operations/Runtime"
+import { Forbidden } from "@fastagentic/core/run/RunError"
+import { Effect, Layer, Option, Schema } from "effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import { type HttpServerError, isHttpServerError, type RouteNotFound } from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Problem from "../../http/Problem.ts"
+import * as RequestContext from "../../http/RequestContext.ts"
+import { Limits as SocketLimits } from "../../http/SocketWriter.ts"
+import { PublicAddress } from "../../internal/publicAddress.ts"
+import { RequestLimits } from "../../internal/requestLimits.ts"
+import { withTrace } from "../../internal/trace.ts"
+import type { Options } from "../Mount.ts"
+import { makeAddressOf } from "./addressOf.ts"
+import * as Cors from "./cors.ts"
+import { makeDrainOnClose } from "./drainOnClose.ts"
+import { makeGuard, peerOf, type Rule } from "./guard.ts"
+import { withSecurityHeaders } from "./securityHeaders.ts"
+import { type InvalidMount, type Settings, settingsOf } from "./settings.ts"
+
+/** A server without authentication must listen on loopback. @category errors @since 0.1.0 */
+export class InsecureBind extends Schema.TaggedError<InsecureBind>()("InsecureBind", { host: Schema.String }) {
+  override get message() {
+    return `without an auth layer the server binds to a loopback address only, not to ${this.host}`
+  }
+}
+
+type Routes<E, R> = Layer.Layer<never, E, R | HttpRouter.HttpRouter>
+
+/** The checked options of a mount and the guard that they make. */
+export interface Prepared {
+  readonly settings: Settings
+  readonly guard: ReturnType<typeof makeGuard>
+}
+
+/** Checks the options, and that an app without an auth layer listens on loopback. */
+export const prepare = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<Prepared, InvalidMount | InsecureBind, Auth> {
+  const settings = yield* settingsOf(options)
+  const { open } = yield* Auth
+  const onLoopback = yield* listensOnLoopback(open)
+  const acceptsUnknownPeers = options.guards?.unknownPeers === "accept"
+  return { settings, guard: makeGuard({ settings, open, onLoopback, acceptsUnknownPeers }) }
+})
+
+/** Checks the options and mounts the routes. */
+export const mountRoutes = <E, R>(routes: Routes<E, R>, options: Options = {}) =>
+  Layer.unwrap(Effect.map(prepare(options), (prepared) => mountPrepared(routes, prepared)))
+
+/** Mounts the routes with checked options. */
+export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: Prepared) =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const router = yield* HttpRouter.HttpRouter
+    const runtime = yield* Runtime
+    const addressOf = makeAddressOf(settings)
+    // A router of its own keeps the app's routes and failures apart from the router's other routes.
+    const inner = yield* HttpRouter.make
+    const { limits } = settings
+    const surroundings = Layer.mergeAll(
+      Layer.succeed(HttpRouter.HttpRouter, inner),
+      Layer.succeed(RequestLimits, limits),
+      Layer.succeed(SocketLimits, { ...yield* SocketLimits, frameBytes: limits.bodyBytes })
+    )
+    yield* Layer.build(Layer.fresh(Layer.provide(routes, surroundings)))
+    const answer = inner.asHttpEffect()
+    const drainOnClose = yield* makeDrainOnClose(runtime.drain)
+    yield* Effect.addFinalizer(() => runtime.drain)
+
+    const handler = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const address = addressOf(request, peerOf(request))
+      const rule = guard(request, address)
+      const preflight = rule === undefined ? Cors.preflightOf(settings, request) : undefined
+      const answered = rule !== undefined
+        ? refusal(rule, request)
+        : preflight !== undefined
+        ? Effect.succeed(preflight)
+        : Effect.provideService(Effect.catch(answer, noAnswer), PublicAddress, address)
+      return Effect.map(
+        Effect.andThen(drainOnClose(request), answered),
+        (response) => withSecurityHeaders(Cors.withCors(settings, request, withLocation(response, address)))
+      )
+    })
+    yield* (settings.prefix === "/" ? router : router.prefixed(settings.prefix)).add("*", "/*", handler)
+    // The router fails before any route when a path has invalid percent-encoding.
+    yield* router.addGlobalMiddleware(Effect.catchIf(
+      (error) => isRouteNotFound(error) && isUnder(settings.prefix, error.reason.request.url),
+      () => handler
+    ))
+  }))
+
+/** Server.layer binds before its routes are mounted; a mount of another server may not know the server at all. */
+const listensOnLoopback = (open: boolean) =>
+  Effect.flatMap(Effect.serviceOption(HttpServer.HttpServer), (server) => {
+    if (Option.isNone(server) || !NetAddress.isInetAddress(server.value.address)) return Effect.succeed(false)
+    const { address } = server.value.address
+    if (NetAddress.isLoopback(address)) return Effect.succeed(true)
+    return open ? Effect.fail(new InsecureBind({ host: NetAddress.formatIp(address) })) : Effect.succeed(false)
+  })
+
+const isRouteNotFound = (error: unknown): error is HttpServerError & { readonly reason: RouteNotFound } =>
+  isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+
+const isUnder = (prefix: string, url: string) =>
+  prefix === "/" || url === prefix || ["/", "?"].some((end) => url.startsWith(`${prefix}${end}`))
+
+/** Every route answers its failures itself, so the router fails only for want of a route. */
+const noAnswer = (error: unknown) => isRouteNotFound(error) ? RequestContext.noSuchAddress : Effect.die(error)
+
+const refusal = (rule: Rule, { headers }: HttpServerRequest.HttpServerRequest) => {
+  const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
+  return Effect.map(
+    Problem.fromReason(new Forbidden({ rule, missing: [] }), { traceId: caller.traceId }),
+    (response) => withTrace(response, caller)
+  )
+}
+
+/** Handlers name their own paths; the client needs the path that it can reach. */
+const withLocation = (response: HttpServerResponse.HttpServerResponse, { path }: PublicAddress) => {
+  const { location } = response.headers
+  return location?.startsWith("/") === true
+    ? HttpServerResponse.setHeader(response, "location", `${path}${location}`)
+    : response
+}
