@@ -430,10 +430,11 @@ export const stamp = (
   events: ReadonlyArray<Event>,
   at: { readonly runId: string; readonly attempt: number; readonly ts: number; readonly lastSeq: number }
 ): ReadonlyArray<RunEvent> =>
+  // The fields are in the order of stored events, so that a replayed stream has the same bytes.
   events.map((event, index) => ({
-    ...event,
     runId: at.runId,
     seq: at.lastSeq + 1 + index,
     ts: at.ts,
-    attempt: at.attempt
+    attempt: at.attempt,
+    ...event
   }))

@@ -51,7 +51,7 @@ const Request = Schema.Struct({
   missed: optional(Missed),
   overlap: optional(Overlap),
   scopes: optional(Schema.Array(Schema.String))
-}).annotate({ identifier: "ScheduleRequest" })
+})
 
 const list = Route.make(
   "schedules",
