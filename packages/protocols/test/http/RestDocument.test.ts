@@ -63,7 +63,6 @@ describe("The OpenAPI document", () => {
         "RunEvent",
         "Schedule",
         "ScheduleDetails",
-        "ScheduleRequest",
         "SuspendedRun",
         "UsageReport"
       ])
