@@ -64,7 +64,7 @@ const list = Command.make(
     const runs = yield* runsOf(options)
     let after: string | null | undefined
     while (after !== null) {
-      const page: { readonly items: ReadonlyArray<Interrupt.Interrupt>; readonly next: string | null } = yield* said(
+      const page: { readonly items: ReadonlyArray<Interrupt.Summary>; readonly next: string | null } = yield* said(
         options.url,
         runs.pending(after === undefined ? {} : { after })
       )
@@ -74,7 +74,7 @@ const list = Command.make(
   })
 ).pipe(Command.withDescription("List what you may decide: run, interrupt, what is asked"))
 
-const lineOf = (one: Interrupt.Interrupt) =>
+const lineOf = (one: Interrupt.Summary) =>
   [
     one.runId,
     one.id,
@@ -83,7 +83,8 @@ const lineOf = (one: Interrupt.Interrupt) =>
     ...(one.rule === undefined ? [] : [`rule=${JSON.stringify(one.rule)}`]),
     ...(one.expiresAt === undefined ? [] : [`expires=${new Date(one.expiresAt).toISOString()}`]),
     ...(one.message === undefined ? [] : [JSON.stringify(one.message)]),
-    ...(one.arguments === undefined ? [] : [JSON.stringify(one.arguments)])
+    ...(one.arguments === undefined ? [] : [JSON.stringify(one.arguments)]),
+    ...(one.omitted === undefined ? [] : [`omitted=${one.omitted.join()}`])
   ].join(" ")
 
 const subject = {

@@ -24,7 +24,7 @@ export const commit = (run: RunRecord, parts: Partial<Commit> = {}): Commit => (
 
 export const tagsOf = (written: ReadonlyArray<{ readonly _tag: string }>) => written.map((one) => one._tag)
 
-export const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+export const ids = (runs: ReadonlyArray<Pick<RunRecord, "runId">>) => runs.map((run) => run.runId)
 
 /** The events of a run, after asserting that they are numbered from 1 to the record's `seq`. */
 export const wholeJournal = Effect.fnUntraced(function*(store: RunStore["Service"], runId: string) {

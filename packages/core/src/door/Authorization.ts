@@ -16,8 +16,11 @@ export const requireScopes = (principal: Principal, needed: ReadonlyArray<string
   return missing.length === 0 ? Effect.void : Effect.fail(new Forbidden({ rule: "scopes", missing }))
 }
 
+/** The fields of a run that decide who may see it and act on it. @category models @since 0.1.0 */
+export type Owned = Pick<RunRecord, "causes" | "owner" | "runId" | "tenant">
+
 /** Whether a run is this principal's to see: its owner's, and with scope `runs:tenant` the tenant's. @category predicates @since 0.1.0 */
-export const sees = (principal: Principal, run: RunRecord): boolean =>
+export const sees = (principal: Principal, run: Owned): boolean =>
   run.tenant === principal.tenant && (run.owner === principal.id || Policy.holds(principal.scopes, "runs:tenant"))
 
 /**
@@ -36,14 +39,16 @@ export const requireRun = (
 /** Whether this principal is one of those who may decide. @category predicates @since 0.1.0 */
 export const approves = (
   principal: Principal,
-  run: RunRecord,
+  run: Owned,
   { except = [], notRequester, scopes }: Approvers
 ): boolean =>
   run.tenant === principal.tenant && scopes.every((scope) => Policy.holds(principal.scopes, scope)) &&
   !(notRequester && causesOf(run).includes(principal.id)) && !except.includes(principal.id)
 
 /** Everybody who caused a run: its owner, and who triggered, forked, retried or resumed it. @category accessors @since 0.1.0 */
-export const causesOf = ({ causes = [], owner }: RunRecord): ReadonlyArray<string> => [owner, ...causes]
+export const causesOf = (
+  { causes = [], owner }: Pick<RunRecord, "causes" | "owner">
+): ReadonlyArray<string> => [owner, ...causes]
 
 /** The causes of a run that these people have caused as well. @category accessors @since 0.1.0 */
 export const withCauses = (

@@ -40,6 +40,7 @@ import { upgradeAll } from "../runtime/internal/upgradeAll.ts"
 import { RunEngine } from "../runtime/RunEngine.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
+import type { LargeField, RunSummary } from "../store/RecordFields.ts"
 import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
 import { makeDecisions } from "./internal/decisions.ts"
@@ -75,6 +76,8 @@ export interface Target {
 export interface PendingRequest {
   readonly before?: string | undefined
   readonly limit: number
+  /** Fields whose values are shown even if they are large. */
+  readonly fields?: ReadonlyArray<typeof Interrupt.largeFields[number]> | undefined
 }
 
 /** From where to fork: after this event, by default after the last one. @category models @since 0.1.0 */
@@ -123,8 +126,27 @@ export interface Started extends RunHandle {
   readonly attached: boolean
 }
 
-/** Which runs to list; who may see them is not the caller's to say. @category models @since 0.1.0 */
-export type ListRequest = Omit<Query, "tenant" | "owner">
+/**
+ * The runs to list: those that the caller may see. `fields` names fields that are left out otherwise because they may be
+ * large.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListRequest extends Omit<Query, "tenant" | "owner"> {
+  readonly fields?: ReadonlyArray<LargeField> | undefined
+}
+
+/**
+ * A page of a list; `next` is the `before` of the page that follows, if there is one. A page ends early once it is large.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ListPage<Item> {
+  readonly items: ReadonlyArray<Item>
+  readonly next: string | undefined
+}
 
 /** A request for usage and its grouping; the tenant's usage needs the scope `usage:tenant`. @category models @since 0.1.0 */
 export interface UsageRequest extends Omit<UsageQuery, "tenant" | "user"> {
@@ -215,7 +237,7 @@ export class Runtime extends Context.Service<Runtime, {
   readonly open: (caller: Caller, runId: string) => Effect.Effect<RunHandle, RunError>
   readonly get: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   /** Newest first. */
-  readonly list: (caller: Caller, request: ListRequest) => Effect.Effect<ReadonlyArray<RunRecord>, RunError>
+  readonly list: (caller: Caller, request: ListRequest) => Effect.Effect<ListPage<RunSummary>, RunError>
   readonly await: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   readonly follow: (caller: Caller, runId: string, options: {
     readonly after: number
@@ -233,10 +255,7 @@ export class Runtime extends Context.Service<Runtime, {
   /** The open interrupts of a run that this caller may decide. */
   readonly decidable: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
   /** The open interrupts that this caller may decide, on all runs of the tenant, newest first. */
-  readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<{
-    readonly items: ReadonlyArray<Interrupt.Interrupt>
-    readonly next: string | undefined
-  }, RunError>
+  readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<ListPage<Interrupt.Summary>, RunError>
   /** Decides an interrupt; of several answers exactly one wins, and a repeat under its key decides nothing else. */
   readonly answer: (
     caller: Caller,

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Schema } from "effect"
+import { Option, Schema } from "effect"
 
 const optional = Schema.optionalKey
 
@@ -118,6 +118,50 @@ export const Interrupt = Schema.Struct({
  * @since 0.1.0
  */
 export type Interrupt = typeof Interrupt.Type
+
+/**
+ * The key under which stores index who may decide: the approvers as JSON, or "" for those who see the run.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const audienceOf = ({ approvers }: Pick<Interrupt, "approvers">): string =>
+  approvers === undefined ? "" : JSON.stringify([approvers.scopes, approvers.notRequester])
+
+/**
+ * The approvers of an audience, or undefined for "" and for text that `audienceOf` did not make.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const approversOf = (audience: string): Approvers | undefined =>
+  Option.getOrUndefined(
+    Option.map(decodeAudience(audience), ([scopes, notRequester]) => ({ scopes, notRequester }))
+  )
+
+const decodeAudience = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Tuple([Schema.Array(Schema.String), Schema.Boolean]))
+)
+
+/** The fields of an interrupt that may be large. @category models @since 0.1.0 */
+export const largeFields = ["arguments", "default", "responseSchema"] as const
+
+/**
+ * An interrupt as lists show it: large values are left out unless they were asked for, and `omitted` names them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Summary = Schema.Struct({
+  ...Interrupt.fields,
+  omitted: optional(Schema.Array(Schema.Literals(largeFields)))
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Summary = typeof Summary.Type
 
 /**
  * The question of a run that pauses.

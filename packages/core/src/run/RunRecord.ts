@@ -131,7 +131,7 @@ export type RunFilter = typeof RunFilter.Type
 export const filterFields = Struct.keys(RunFilter.fields)
 
 /** Whether a run has the value of every field that a filter names. @category guards @since 0.1.0 */
-export const matchesFilter = (run: RunRecord, filter: RunFilter): boolean =>
+export const matchesFilter = (run: RunFilter, filter: RunFilter): boolean =>
   filterFields.every((field) => filter[field] === undefined || run[field] === filter[field])
 
 /** The states in which a run has ended. @category constants @since 0.1.0 */

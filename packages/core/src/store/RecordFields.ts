@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { Struct } from "effect"
 import type { RunRecord } from "../run/RunRecord.ts"
 
 /**
@@ -12,7 +13,8 @@ import type { RunRecord } from "../run/RunRecord.ts"
  * a record holds it: `runs` is small and rewritten as a whole by each change, `run_values` holds what may be large or never
  * changes. `change` says whether a commit may change the field: `set` keeps the old value when the commit has none,
  * `append` is `set` for what changes with most commits (it must be in no index), and `wait` is `set` except that a change
- * of state clears it. `missing` is the value in records that were written before the field existed.
+ * of state clears it. `missing` is the value in records that were written before the field existed. A `large` field is left
+ * out of summaries.
  *
  * @category models
  * @since 0.1.0
@@ -22,6 +24,7 @@ export interface RecordField {
   readonly row: "runs" | "run_values"
   readonly change?: "set" | "append" | "wait"
   readonly missing?: number | boolean | string
+  readonly large?: true
 }
 
 /**
@@ -47,15 +50,15 @@ export const recordFields = {
   tenant: { value: "text", row: "runs" },
   owner: { value: "text", row: "runs" },
   grants: { value: "json", row: "run_values", change: "set" },
-  payload: { value: "json", row: "run_values", change: "set" },
-  output: { value: "json", row: "run_values", change: "set" },
+  payload: { value: "json", row: "run_values", change: "set", large: true },
+  output: { value: "json", row: "run_values", change: "set", large: true },
   error: { value: "json", row: "runs", change: "set" },
   usage: { value: "json", row: "runs", change: "set" },
   threadId: { value: "text", row: "runs" },
   parentRunId: { value: "text", row: "runs" },
-  rootRunId: { value: "text", row: "run_values" },
-  forkedFrom: { value: "json", row: "run_values" },
-  causes: { value: "json", row: "run_values", change: "set" },
+  rootRunId: { value: "text", row: "runs" },
+  forkedFrom: { value: "json", row: "runs" },
+  causes: { value: "json", row: "runs", change: "set" },
   idempotencyKey: { value: "text", row: "runs" },
   traceId: { value: "text", row: "runs" },
   fingerprint: { value: "text", row: "runs", change: "set" },
@@ -86,6 +89,24 @@ type WithChange<Change> = {
  */
 export type ChangeableField = WithChange<string>
 
+/**
+ * The name of a field that may be large.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LargeField = {
+  [Name in RecordFieldName]: Fields[Name] extends { readonly large: true } ? Name : never
+}[RecordFieldName]
+
+/**
+ * A record without the fields that may be large, or with those of them that were asked for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RunSummary = Omit<RunRecord, LargeField> & Partial<Pick<RunRecord, LargeField>>
+
 const isField = (name: string): name is RecordFieldName => Object.hasOwn(recordFields, name)
 
 const isWaitField = (name: string): name is WithChange<"wait"> => {
@@ -112,6 +133,27 @@ export const recordFieldList: ReadonlyArray<RecordField & { readonly name: Recor
  * @since 0.1.0
  */
 export const waitFields: ReadonlyArray<WithChange<"wait">> = Object.keys(recordFields).filter(isWaitField)
+
+const isLargeField = (name: string): name is LargeField => {
+  const field: RecordField | undefined = isField(name) ? recordFields[name] : undefined
+  return field?.large === true
+}
+
+/**
+ * The fields that may be large.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const largeFields: ReadonlyArray<LargeField> = Object.keys(recordFields).filter(isLargeField)
+
+/**
+ * A record without the fields that may be large.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const toSummary = (run: RunRecord): RunSummary => Struct.omit(run, largeFields)
 
 /**
  * The values of fields that records of earlier versions lack.

@@ -221,6 +221,8 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     write,
     get: (runId) => Effect.flatMap(store.get(runId), (run) => run === undefined ? Effect.undefined : whole(run)),
     list: paged(store.list),
+    summaries: store.summaries,
+    pending: store.pending,
     scan: paged(store.scan),
     events,
     steps,

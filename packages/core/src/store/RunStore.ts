@@ -10,7 +10,7 @@ import type { Interrupt, Resolution } from "../run/Interrupt.ts"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
 import type { RunFilter, RunRecord, RunState } from "../run/RunRecord.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
-import type { ChangeableField } from "./RecordFields.ts"
+import type { ChangeableField, RunSummary } from "./RecordFields.ts"
 
 /**
  * Admits a run with its first events. When another run of the same tenant, owner and agent holds the idempotency key,
@@ -106,6 +106,36 @@ export interface Query extends RunFilter {
 }
 
 /**
+ * The runs of a list: those of a query, or of these only those that are named.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SummaryQuery extends Query {
+  readonly runIds?: ReadonlyArray<string>
+}
+
+/**
+ * Runs of a tenant with an open interrupt that a principal may decide, newest first; `before` is the run id that the
+ * previous page ended with. Runs that have ended have none.
+ *
+ * An interrupt without approvers is decided by those who see its run: of `owner`, or of every owner when there is none. For
+ * one with approvers, `decides` says whether the principal holds their scopes, and `requester` is left out as the owner of
+ * a run whose interrupt excludes its requester.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PendingQuery {
+  readonly tenant: string
+  readonly owner?: string
+  readonly decides: (scopes: ReadonlyArray<string>) => boolean
+  readonly requester: string
+  readonly before?: string
+  readonly limit: number
+}
+
+/**
  * Runs of these agents, queued or suspended, whose time has come: the highest priority first, of the same priority the
  * oldest first. Those for which there is no room `within` the limits of each agent are left out, so that a full line does
  * not hide what stands behind it; what waits for a decision needs no room.
@@ -187,6 +217,10 @@ export class RunStore extends Context.Service<RunStore, {
   readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>
   /** Lists leave out damaged runs and log them. */
   readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
+  /** As `list`, without the fields that may be large, which are not read either. */
+  readonly summaries: (query: SummaryQuery) => Effect.Effect<ReadonlyArray<RunSummary>, StoreUnavailable>
+  /** The ids of the runs. They are found by an index, however many runs there are. */
+  readonly pending: (query: PendingQuery) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** Events with `seq > after`, in order, at least one if there is one, about `limit` at most. */
   readonly events: (runId: string, after: number, limit: number) => Effect.Effect<ReadonlyArray<RunEvent>, ReadError>
   readonly steps: (runId: string) => Effect.Effect<ReadonlyArray<StoredStep>, ReadError>

@@ -129,11 +129,11 @@ describe("A run with a deadline", () => {
       Effect.gen(function*() {
         const { runId } = yield* start(runtime, "boss", { timeout: 5_000 })
         yield* passes(1_000)
-        const [child] = yield* runtime.list(caller, { parentRunId: runId, limit: 10 })
+        const { items: [child] } = yield* runtime.list(caller, { parentRunId: runId, limit: 10 })
         assert.strictEqual(child?.deadline, 5_000)
         yield* passes(6_000)
         exceeded(yield* runtime.get(caller, runId))
-        const [ended] = yield* runtime.list(caller, { parentRunId: runId, limit: 10 })
+        const { items: [ended] } = yield* runtime.list(caller, { parentRunId: runId, limit: 10 })
         assert.include(["failed", "cancelled"], ended?.state)
       })
     ))

@@ -119,7 +119,9 @@ const inWorld = <A, E>(
   })
 
 const childrenOf = (runId: string) =>
-  Runtime.Runtime.use((runtime) => runtime.list(caller, { parentRunId: runId, limit: 10 }))
+  Runtime.Runtime.use((runtime) =>
+    Effect.map(runtime.list(caller, { parentRunId: runId, limit: 10 }), ({ items }) => items)
+  )
 
 describe("A run that has another work for it", () => {
   it.live("gets its typed answer, once", () =>
@@ -215,7 +217,7 @@ describe("A run that has another work for it", () => {
       assert.deepInclude(run, { state: "suspended", waitsFor: "child" })
       yield* Effect.sleep("50 millis")
       assert.strictEqual(calls.filter((call) => call === "crowd").length, 1)
-      const waiting = yield* runtime.list(caller, { parentRunId: run.runId, state: "suspended", limit: 10 })
+      const { items: waiting } = yield* runtime.list(caller, { parentRunId: run.runId, state: "suspended", limit: 10 })
       yield* runtime.cancel(caller, run.runId)
       assert.strictEqual((yield* runtime.get(caller, waiting[0]?.runId ?? "")).state, "cancelled")
     })))

@@ -166,7 +166,7 @@ describe("A slow store", () => {
         yield* Fiber.interrupt(leaving)
       }
       yield* Effect.sleep("100 millis")
-      const runs = yield* runtime.list(caller, { limit: 100 })
+      const { items: runs } = yield* runtime.list(caller, { limit: 100 })
       assert.isAbove(runs.length, 0)
       assert.deepStrictEqual([...new Set(runs.map(({ state }) => state))], ["completed"])
     }).pipe(withStore({ delay: 5 })))
@@ -195,7 +195,7 @@ describe("Runs in memory", () => {
       const kept = yield* Effect.filter(ids, (runId) => Effect.isSuccess(runtime.get(caller, runId)))
       assert.isTrue(kept.length >= 100 && kept.length <= 1_000, String(kept.length))
       assert.deepStrictEqual(kept, ids.slice(-kept.length))
-      const listed = yield* runtime.list(caller, { limit: 2_000 })
+      const { items: listed } = yield* runtime.list(caller, { limit: 2_000 })
       assert.deepStrictEqual(listed.map(({ runId }) => runId), kept.toReversed())
     }).pipe(withStore({})))
 })

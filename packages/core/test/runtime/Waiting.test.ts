@@ -223,7 +223,7 @@ describe("A thread that is not through", () => {
       const second = yield* startIn("undo", "second", "t")
       assert.strictEqual((yield* Effect.flip(get(first.runId))).reason._tag, "RunNotFound")
       const runtime = yield* Runtime.Runtime
-      const listed = yield* runtime.list(caller, { threadId: "t", limit: 10 })
+      const { items: listed } = yield* runtime.list(caller, { threadId: "t", limit: 10 })
       assert.deepStrictEqual(listed.map(({ runId }) => runId), [second.runId])
     })))
 

@@ -12,7 +12,9 @@ import type { Checkpoint } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
+import type * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
 import type * as RunRecord from "@fastagentic/core/run/RunRecord"
+import type * as RecordFields from "@fastagentic/core/store/RecordFields"
 import { Effect, Schema, type Stream } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import * as HttpClient from "effect/http/HttpClient"
@@ -90,13 +92,15 @@ export type PromptClient<P extends PromptTemplate.Any> = (
 export interface RunFilter extends RunRecord.RunFilter {
   readonly after?: string
   readonly limit?: number
+  /** Fields that are left out otherwise because they may be large. */
+  readonly fields?: ReadonlyArray<RecordFields.LargeField>
 }
 
 /** Runs of any agent and tool, by their ids. @category models @since 0.1.0 */
 export interface Runs {
   readonly get: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
   readonly list: (filter?: RunFilter) => Effect.Effect<
-    { readonly items: ReadonlyArray<Schemas.Run>; readonly next: string | null },
+    { readonly items: ReadonlyArray<Schemas.RunSummary>; readonly next: string | null },
     ClientError
   >
   /** The journal after an event number until the run has ended; broken connections are reopened. */
@@ -111,8 +115,13 @@ export interface Runs {
   readonly retry: (runId: string) => Effect.Effect<Schemas.Run, ClientError>
   readonly interrupts: (runId: string) => Effect.Effect<ReadonlyArray<Interrupt>, ClientError>
   /** The open decisions that this caller may take, of all runs of the tenant. */
-  readonly pending: (page?: { readonly after?: string; readonly limit?: number }) => Effect.Effect<
-    { readonly items: ReadonlyArray<Interrupt>; readonly next: string | null },
+  readonly pending: (page?: {
+    readonly after?: string
+    readonly limit?: number
+    /** Fields whose values are shown even if they are large. */
+    readonly fields?: ReadonlyArray<typeof CoreInterrupt.largeFields[number]>
+  }) => Effect.Effect<
+    { readonly items: ReadonlyArray<CoreInterrupt.Summary>; readonly next: string | null },
     ClientError
   >
   readonly answer: (runId: string, interruptId: string, answer: Answer) => Effect.Effect<Schemas.Run, ClientError>

@@ -1,14 +1,15 @@
 // A client's calls about runs, by their ids.
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { Effect, type Schema, Struct } from "effect"
-import type { RunFilter, Runs } from "./Client.ts"
+import type { Runs } from "./Client.ts"
 import * as ClientJournal from "./ClientJournal.ts"
 import * as Transport from "./ClientTransport.ts"
 import * as Schemas from "./Schemas.ts"
 
-const RunPage = Schemas.pageOf(Schemas.Run)
+const RunPage = Schemas.pageOf(Schemas.RunSummary)
 const CheckpointPage = Schemas.pageOf(Schemas.Checkpoint)
 const InterruptPage = Schemas.pageOf(Schemas.Interrupt)
+const PendingPage = Schemas.pageOf(Schemas.InterruptSummary)
 
 export const make = (transport: Transport.Transport): Runs => {
   const get = <S extends Parameters<typeof Transport.readOk>[1]>(
@@ -42,7 +43,7 @@ export const make = (transport: Transport.Transport): Runs => {
       ),
     retry: (runId) => Effect.retry(post(`${pathOf(runId)}/retry`, {}), transport.again),
     interrupts: (runId) => Effect.map(get(`${pathOf(runId)}/interrupts`, InterruptPage), Struct.get("items")),
-    pending: (page = {}) => get("/interrupts", InterruptPage, queryOf(page)),
+    pending: (page = {}) => get("/interrupts", PendingPage, queryOf(page)),
     answer: (runId, interruptId, answer) =>
       post(`${pathOf(runId)}/interrupts/${encodeURIComponent(interruptId)}`, answer),
     answerAll: (runId, answers) => post(`${pathOf(runId)}/interrupts`, answers)
@@ -51,4 +52,10 @@ export const make = (transport: Transport.Transport): Runs => {
 
 const pathOf = (runId: string) => `/runs/${encodeURIComponent(runId)}`
 
-const queryOf = ({ limit, ...filter }: RunFilter) => limit === undefined ? filter : { ...filter, limit: String(limit) }
+const queryOf = <Query extends { readonly limit?: number; readonly fields?: ReadonlyArray<string> }>(
+  { fields, limit, ...filter }: Query
+) => ({
+  ...filter,
+  ...(limit === undefined ? {} : { limit: String(limit) }),
+  ...(fields === undefined || fields.length === 0 ? {} : { fields: fields.join() })
+})

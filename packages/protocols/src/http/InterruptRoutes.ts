@@ -1,4 +1,5 @@
 // Open decisions of a tenant, over REST.
+import { largeFields } from "@fastagentic/core/run/Interrupt"
 import { Effect } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -8,20 +9,24 @@ import * as Route from "./Route.ts"
 import * as Schemas from "./Schemas.ts"
 
 /**
- * The decisions that the caller may take, those of the newest runs first; all of a run are on one page. The newest 2,000
- * waiting runs are read.
+ * The decisions that the caller may take, those of the newest runs first; all of a run are on one page. Large values are
+ * left out unless `?fields=` asks for them.
  */
 const pending = Route.make(
   "interrupts",
   HttpApiEndpoint.get("pending", "/interrupts", {
-    query: Schemas.PageQuery.fields,
-    success: Schemas.pageOf(Schemas.Interrupt),
+    query: Schemas.InterruptQuery.fields,
+    success: Schemas.pageOf(Schemas.InterruptSummary),
     error: Responses.problems(...Responses.refusals)
   }).annotateMerge(Responses.summary("The open decisions that the caller may take")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const { caller, runtime } = context
-    const { after, limit = 50 } = yield* RequestContext.queryAs(context, Schemas.PageQuery)
-    const { items, next = null } = yield* runtime.pending(caller, { before: after, limit })
+    const { after, fields, limit = 50 } = yield* RequestContext.queryAs(context, Schemas.InterruptQuery)
+    const { items, next = null } = yield* runtime.pending(caller, {
+      before: after,
+      limit,
+      fields: Schemas.namedIn(largeFields, fields)
+    })
     return HttpServerResponse.jsonUnsafe({ items, next })
   }))
 )

@@ -2,6 +2,7 @@
 import { Answer } from "@fastagentic/core/run/Interrupt"
 import { InterruptNotFound, InvalidCursor, RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
+import { largeFields } from "@fastagentic/core/store/RecordFields"
 import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
@@ -32,20 +33,18 @@ const list = Route.make(
   "runs",
   HttpApiEndpoint.get("list", "/runs", {
     query: Schemas.RunQuery.fields,
-    success: Schemas.pageOf(Schemas.Run),
+    success: Schemas.pageOf(Schemas.RunSummary),
     error: Responses.problems(...Responses.refusals)
   }),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
-    const { after, limit = 50, ...filter } = yield* listQueryOf(context)
-    const runs = yield* context.runtime.list(context.caller, {
+    const { after, fields, limit = 50, ...filter } = yield* listQueryOf(context)
+    const { items, next = null } = yield* context.runtime.list(context.caller, {
       ...filter,
       limit,
+      fields: Schemas.namedIn(largeFields, fields),
       ...(after === undefined ? {} : { before: after })
     })
-    return HttpServerResponse.jsonUnsafe({
-      items: runs.map(Schemas.runOf),
-      next: runs.length === limit ? runs.at(-1)?.runId ?? null : null
-    })
+    return HttpServerResponse.jsonUnsafe({ items: items.map(Schemas.summaryOf), next })
   }))
 )
 

@@ -2,6 +2,7 @@
 import { Recorded } from "@fastagentic/core/audit/Audit"
 import * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
 import { RunFilter, RunRecord } from "@fastagentic/core/run/RunRecord"
+import * as RecordFields from "@fastagentic/core/store/RecordFields"
 import { Schema, Struct } from "effect"
 
 /** A run as callers see it. Times are Unix milliseconds. */
@@ -11,8 +12,19 @@ export const Run = RunRecord.mapFields(
 
 export type Run = typeof Run.Type
 
+/** A run in a list: without the fields that may be large, unless they were asked for. */
+export const RunSummary = Schema.Struct({
+  ...Run.fields,
+  payload: Schema.optionalKey(Run.fields.payload)
+}).annotate({ identifier: "RunSummary" })
+
+export type RunSummary = typeof RunSummary.Type
+
 /** A decision that a run waits for. */
 export const Interrupt = CoreInterrupt.Interrupt.annotate({ identifier: "Interrupt" })
+
+/** An open interrupt in a list: `omitted` names the large values that were left out. */
+export const InterruptSummary = CoreInterrupt.Summary.annotate({ identifier: "InterruptSummary" })
 
 /** A suspended run with its open decisions. */
 export const SuspendedRun = Schema.Struct({ ...Run.fields, interrupts: Schema.Array(Interrupt) })
@@ -30,6 +42,19 @@ export const runOf = (
     ...run
   }: RunRecord
 ): Run => run
+
+export const summaryOf = (
+  {
+    crashes: _crashes,
+    emitted: _emitted,
+    fingerprint: _fingerprint,
+    grants: _grants,
+    idempotencyKey: _key,
+    owner: _owner,
+    tenant: _tenant,
+    ...run
+  }: RecordFields.RunSummary
+): RunSummary => run
 
 /** An entry of the audit log. Times are Unix milliseconds. */
 export const AuditEntry = Recorded.annotate({ identifier: "AuditEntry" })
@@ -63,8 +88,30 @@ export const PageQuery = Schema.Struct({
   )
 })
 
+/** The parameter that asks for fields that lists leave out because they may be large, as names with commas between them. */
+const fieldsOf = (names: ReadonlyArray<string>) => {
+  const name = `(${names.join("|")})`
+  return Schema.optionalKey(Schema.String.check(Schema.isPattern(new RegExp(`^${name}(,${name})*$`, "u"))))
+}
+
 /** The query of `GET /runs`. */
-export const RunQuery = Schema.Struct({ ...RunFilter.fields, ...PageQuery.fields })
+export const RunQuery = Schema.Struct({
+  ...RunFilter.fields,
+  ...PageQuery.fields,
+  fields: fieldsOf(RecordFields.largeFields)
+})
+
+/** The query of `GET /interrupts`. */
+export const InterruptQuery = Schema.Struct({
+  ...PageQuery.fields,
+  fields: fieldsOf(CoreInterrupt.largeFields)
+})
+
+/** Those of the names that a parameter asks for. */
+export const namedIn = <Name extends string>(names: ReadonlyArray<Name>, asked = ""): ReadonlyArray<Name> => {
+  const found = new Set(asked.split(","))
+  return names.filter((name) => found.has(name))
+}
 
 /** A page of a list; `next` goes into `?after=` for the page that follows. */
 export const pageOf = <S extends Schema.Constraint>(item: S) =>

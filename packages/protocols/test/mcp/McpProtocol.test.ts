@@ -20,7 +20,7 @@ const start = (auth?: Layer.Layer<Auth.Auth>, options: Mount.Options = {}) =>
 
 const statesOf = (runtime: Runtime.Runtime["Service"], as: Caller.Caller = caller) =>
   Effect.map(
-    Effect.orDie(runtime.list(as, { limit: 10, agent: "support" })),
+    Effect.orDie(Effect.map(runtime.list(as, { limit: 10, agent: "support" }), ({ items }) => items)),
     (runs) => runs.map(({ state }) => state)
   )
 

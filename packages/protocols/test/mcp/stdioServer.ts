@@ -19,7 +19,7 @@ const watch = Effect.gen(function*() {
   const runtime = yield* Runtime.Runtime
   const seen = new Map<string, string>()
   while (true) {
-    for (const run of yield* runtime.list(Caller.make("local", { credentials }), { limit: 50 })) {
+    for (const run of (yield* runtime.list(Caller.make("local", { credentials }), { limit: 50 })).items) {
       if (seen.get(run.runId) !== run.state) console.log(`run ${run.runId} ${run.agent} ${run.state}`)
       seen.set(run.runId, run.state)
     }

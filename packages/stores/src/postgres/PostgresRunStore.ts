@@ -72,12 +72,15 @@ export const make = (
       lock: sql`FOR UPDATE OF runs SKIP LOCKED`
     })
     const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
-    const reads = makeReads(sql, orphans)
+    // An expression has no index. The planner would choose another one for a table that it has no statistics of yet.
+    const reads = makeReads(sql, { orphans, unindexed: (column) => `(${column} || '')` })
     return RunStore.of({
       identity: reads.identity.pipe(withTimeout("identity of the store")),
       write: (writes) => write(writes).pipe(answered("write")),
       get: (runId) => reads.get(runId).pipe(withTimeout(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(withTimeout("list runs")),
+      summaries: (query) => reads.summaries(query).pipe(withTimeout("list runs")),
+      pending: (query) => reads.pending(query).pipe(withTimeout("pending interrupts")),
       scan: (query) => reads.scan(query).pipe(withTimeout("scan runs")),
       events: (runId, after, limit) => reads.events(runId, after, limit).pipe(withTimeout(`events of run ${runId}`)),
       steps: (runId) => reads.steps(runId).pipe(withTimeout(`steps of run ${runId}`)),

@@ -297,6 +297,44 @@ const causes = script(`
 `)
 
 /**
+ * Lists by each filter have an index, for all runs of a tenant and for those of one owner, so that other runs cost them
+ * nothing. `pending_interrupts` has the open interrupts of runs that have not ended, by who may decide them.
+ */
+const lists = script(`
+  CREATE INDEX runs_by_state ON runs (tenant, state, run_id);
+  CREATE INDEX runs_by_owner_state ON runs (tenant, owner, state, run_id);
+  CREATE INDEX runs_by_agent ON runs (tenant, agent, run_id);
+  CREATE INDEX runs_by_owner_agent ON runs (tenant, owner, agent, run_id);
+  CREATE INDEX runs_by_kind ON runs (tenant, kind, run_id);
+  CREATE INDEX runs_by_owner_kind ON runs (tenant, owner, kind, run_id);
+  CREATE INDEX runs_by_wait ON runs (tenant, waits_for, run_id) WHERE waits_for IS NOT NULL;
+
+  CREATE TABLE pending_interrupts (
+    run_id text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    audience text COLLATE "C" NOT NULL,
+    PRIMARY KEY (run_id, id)
+  );
+  CREATE INDEX pending_by_audience ON pending_interrupts (tenant, audience, run_id, owner);
+  CREATE INDEX pending_by_owner ON pending_interrupts (tenant, owner, run_id) WHERE audience = '';
+  INSERT INTO pending_interrupts (run_id, id, tenant, owner, audience)
+    SELECT run_id, id, tenant, owner, CASE WHEN request::json -> 'approvers' IS NULL THEN '' ELSE
+      '[' || (request::json #> '{approvers,scopes}')::text || ',' || (request::json #> '{approvers,notRequester}')::text
+        || ']' END
+    FROM interrupts JOIN runs USING (run_id)
+    WHERE interrupts.state = 'open' AND runs.state IN ('queued', 'running', 'suspended');
+
+  ALTER TABLE runs ADD COLUMN root_run_id text COLLATE "C", ADD COLUMN forked_from text, ADD COLUMN causes text;
+  UPDATE runs SET root_run_id = run_values.root_run_id, forked_from = run_values.forked_from, causes = run_values.causes
+    FROM run_values
+    WHERE run_values.run_id = runs.run_id AND COALESCE(run_values.root_run_id, run_values.forked_from, run_values.causes)
+      IS NOT NULL;
+  ALTER TABLE run_values DROP COLUMN root_run_id, DROP COLUMN forked_from, DROP COLUMN causes
+`)
+
+/**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
  *
@@ -321,7 +359,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0010_compacted": compacted,
           "0011_schedule_definitions": scheduleDefinitions,
           "0012_deadlines": deadlines,
-          "0013_causes": causes
+          "0013_causes": causes,
+          "0014_lists": lists
         })
       )
     )

@@ -4,9 +4,17 @@
  * @since 0.1.0
  */
 import * as Timings from "@fastagentic/core/base/Timings"
+import { approversOf } from "@fastagentic/core/run/Interrupt"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
-import { isFinal, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
-import { type RemoveQuery, RunStore, type ScanQuery, type Write, type Written } from "@fastagentic/core/store/RunStore"
+import { isFinal, matchesFilter, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
+import {
+  type Query,
+  type RemoveQuery,
+  RunStore,
+  type ScanQuery,
+  type Write,
+  type Written
+} from "@fastagentic/core/store/RunStore"
 import { Array as Arr, Duration, Effect, Layer, Result, type Scope } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import * as CompactScript from "./internal/compactScript.ts"
@@ -14,6 +22,7 @@ import * as Keys from "./internal/keys.ts"
 import { holdLease } from "./internal/lease.ts"
 import * as Reads from "./internal/reads.ts"
 import * as ReadScripts from "./internal/readScripts.ts"
+import { reindex } from "./internal/reindex.ts"
 import * as RemoveScript from "./internal/removeScript.ts"
 import * as Values from "./internal/values.ts"
 import * as Writes from "./internal/writes.ts"
@@ -71,7 +80,11 @@ export const make = (
       client,
       Duration.fromInputUnsafe(options.lease ?? Timings.leaseMillis)
     )
-    const collect = Reads.makeCollect()
+    yield* reindex(client)
+    const collect = Reads.makeCollect(Values.toRecord)
+    const collectSummaries = Reads.makeCollect(Values.toSummary)
+    const evalNamed = redis.eval(ReadScripts.named)
+    const evalPending = redis.eval(ReadScripts.pending)
     const evalWrite = redis.eval(WriteScript.write)
     const evalPage = redis.eval(ReadScripts.page)
     const evalDue = redis.eval(ReadScripts.due)
@@ -132,19 +145,34 @@ export const make = (
         (found) => found.flat().sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || byId(a, b))
       )
 
+    const firstOf = ({ before, limit }: Query) => ({ first: before === undefined ? "+" : `(${before}`, limit })
+
+    const listPage = (query: Query, fields: ReadonlyArray<string>) => (at: string, limit: number) =>
+      evalPage(prefix, [
+        ...Keys.list(Keys.indexesFor(prefix, query)),
+        "newest",
+        at,
+        `${limit}`,
+        "",
+        "all",
+        ...Keys.filtersOf(query),
+        ...Keys.list(fields)
+      ])
+
     const running = (whose: "orphans" | "own" | "others") =>
       collect(
         "unfinished runs",
         { first: "-", limit: Number.MAX_SAFE_INTEGER },
         (at, limit) =>
           evalPage(prefix, [
-            `${prefix}unfinished`,
+            ...Keys.list([`${prefix}unfinished`]),
             "oldest",
             at,
             `${limit}`,
             JSON.stringify(node),
             whose,
-            ...Keys.list(["state", JSON.stringify("running")])
+            ...Keys.list(["state", JSON.stringify("running")]),
+            ...Keys.list([])
           ])
       )
 
@@ -180,7 +208,17 @@ export const make = (
           const page = yield* collect(
             "scan runs",
             { first, limit: scanned },
-            (at, limit) => evalPage(prefix, [index, "newest", at, `${limit}`, "", "all", ...Keys.list([])])
+            (at, limit) =>
+              evalPage(prefix, [
+                ...Keys.list([index]),
+                "newest",
+                at,
+                `${limit}`,
+                "",
+                "all",
+                ...Keys.list([]),
+                ...Keys.list([])
+              ])
           )
           const wanted = page.filter((run) =>
             (agent === undefined || run.agent === agent) &&
@@ -204,21 +242,40 @@ export const make = (
       get,
       scan,
 
-      list: (query) =>
-        collect(
-          "list runs",
-          { first: query.before === undefined ? "+" : `(${query.before}`, limit: query.limit },
-          (at, limit) =>
-            evalPage(prefix, [
-              Keys.indexFor(prefix, query),
-              "newest",
-              at,
-              `${limit}`,
-              "",
-              "all",
-              ...Keys.filtersOf(query)
-            ])
-        ),
+      list: (query) => collect("list runs", firstOf(query), listPage(query, [])),
+
+      summaries: ({ runIds, ...query }) =>
+        runIds === undefined
+          ? collectSummaries("list runs", firstOf(query), listPage(query, Values.summaryFields))
+          : Effect.map(
+            collectSummaries(
+              "list runs",
+              { first: "+", limit: runIds.length },
+              () => evalNamed(prefix, [...Keys.list(runIds), ...Keys.list(Values.summaryFields)])
+            ),
+            (runs) =>
+              runs.filter((run) =>
+                run.tenant === query.tenant && (query.owner === undefined || run.owner === query.owner) &&
+                matchesFilter(run, query)
+              ).sort((a, b) => byId(b, a)).slice(0, query.limit)
+          ),
+
+      pending: Effect.fnUntraced(function*({ before, decides, limit, owner, requester, tenant }) {
+        const operation = "pending interrupts"
+        const known = yield* Reads.answer(operation, Values.toRunIds)(
+          redis.send("SMEMBERS", `${prefix}audiences:${JSON.stringify(tenant)}`)
+        )
+        const found = yield* Effect.forEach(known.map(Values.toText), (audience) => {
+          const approvers = approversOf(audience)
+          if (approvers === undefined ? audience !== "" : !decides(approvers.scopes)) return Effect.succeed([])
+          const index = Keys.pendingIndex(prefix, tenant, audience, audience === "" ? owner : undefined)
+          const except = approvers?.notRequester === true ? JSON.stringify(requester) : ""
+          return Reads.answer(operation, Values.toRunIds)(
+            evalPending(prefix, [index, before === undefined ? "+" : `(${before}`, `${limit}`, except])
+          )
+        })
+        return [...new Set(found.flat())].sort().reverse().slice(0, limit)
+      }),
 
       events: (runId, after, limit) =>
         redis.send("LRANGE", `${prefix}events:${runId}`, `${after}`, `${after + Math.max(limit, 1) - 1}`).pipe(
@@ -322,7 +379,7 @@ export const layerNoClient = (options: Options = {}): Layer.Layer<RunStore, Redi
 /** How many runs a scan reads at once. */
 const scanned = 500
 
-const byId = (a: RunRecord, b: RunRecord) => a.runId < b.runId ? -1 : 1
+const byId = (a: Pick<RunRecord, "runId">, b: Pick<RunRecord, "runId">) => a.runId < b.runId ? -1 : 1
 
 // answers
 

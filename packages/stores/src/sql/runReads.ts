@@ -1,13 +1,17 @@
 // The reading half of a run store for both SQL databases, with the answers that both writers share.
+import { approversOf } from "@fastagentic/core/run/Interrupt"
 import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
-import type { RunStore, Written } from "@fastagentic/core/store/RunStore"
+import type { RunSummary } from "@fastagentic/core/store/RecordFields"
+import type { RunStore, SummaryQuery, Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Predicate, Result } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { hasFreeSlot } from "./concurrencySql.ts"
+import { conditionsOf } from "./listFilters.ts"
+import { selectAudiences } from "./pendingInterrupts.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -17,13 +21,42 @@ export interface Orphans {
   readonly others: () => Fragment
 }
 
-/** All reads of a run store, in SQL that SQLite and PostgreSQL share. */
+/**
+ * All reads of a run store, in SQL that SQLite and PostgreSQL share. `unindexed` makes a column that the planner finds no
+ * index for.
+ */
 export const makeReads = (
   sql: SqlClient.SqlClient,
-  orphans: Orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` }
+  { orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` }, unindexed = (column) => column }: {
+    readonly orphans?: Orphans
+    readonly unindexed?: (column: string) => string
+  } = {}
 ): Omit<RunStore["Service"], "write" | "remove" | "compact" | "transact"> => {
   const records = selectRecords(sql)
-  const list = makeList()
+  const summaries = sql`SELECT ${sql.literal(Rows.summaryColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
+  const known = new Set<string>()
+  const list = makeList(recordOf, known)
+
+  const listWith = <A>(
+    select: Fragment,
+    decode: (row: Row) => Result.Result<A, JournalDamaged>,
+    { before, limit, owner, runIds, tenant, ...filter }: SummaryQuery
+  ) => {
+    const filters: Array<Fragment> = [sql`tenant = ${tenant}`, ...conditionsOf(sql, filter, unindexed)]
+    if (owner !== undefined) filters.push(sql`owner = ${owner}`)
+    if (before !== undefined) filters.push(sql`run_id < ${before}`)
+    if (runIds !== undefined) {
+      if (runIds.length === 0) return Effect.succeed([])
+      filters.push(sql.in("run_id", runIds))
+    }
+    return makeList(decode, known)(
+      limit,
+      (limit, offset) =>
+        sql`${select} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
+          rows("list runs")
+        )
+    )
+  }
 
   const running = (operation: string, condition: () => Fragment) =>
     list(
@@ -49,24 +82,32 @@ export const makeReads = (
         Effect.flatMap(([row]) => row === undefined ? Effect.undefined : Effect.fromResult(recordOf(row)))
       ),
 
-    list: (query) => {
-      const filters: Array<Fragment> = [sql`tenant = ${query.tenant}`]
-      if (query.owner !== undefined) filters.push(sql`owner = ${query.owner}`)
-      if (query.agent !== undefined) filters.push(sql`agent = ${query.agent}`)
-      if (query.kind !== undefined) filters.push(sql`kind = ${query.kind}`)
-      if (query.state !== undefined) filters.push(sql`state = ${query.state}`)
-      if (query.waitsFor !== undefined) filters.push(sql`waits_for = ${query.waitsFor}`)
-      if (query.threadId !== undefined) filters.push(sql`thread_id = ${query.threadId}`)
-      if (query.parentRunId !== undefined) filters.push(sql`parent_run_id = ${query.parentRunId}`)
-      if (query.before !== undefined) filters.push(sql`run_id < ${query.before}`)
-      return list(
-        query.limit,
-        (limit, offset) =>
-          sql`${records} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
-            rows("list runs")
-          )
-      )
-    },
+    list: (query) => listWith(records, recordOf, query),
+
+    summaries: (query) => listWith(summaries, summaryOf, query),
+
+    pending: Effect.fnUntraced(function*(query) {
+      const { limit, owner, requester, tenant } = query
+      const before = query.before === undefined ? sql`TRUE` : sql`run_id < ${query.before}`
+      const idsWhere = (condition: Fragment) =>
+        sql`
+          SELECT DISTINCT run_id AS "runId" FROM pending_interrupts
+          WHERE tenant = ${tenant} AND ${condition} AND ${before} ORDER BY run_id DESC LIMIT ${limit}`.pipe(
+          rows("pending interrupts")
+        )
+      const audiences = yield* selectAudiences(sql, tenant).pipe(rows("pending interrupts"))
+      const conditions = audiences.flatMap((row): ReadonlyArray<Fragment> => {
+        const audience = String(row["audience"])
+        // The empty audience is a literal, so that the planner uses its partial index.
+        if (audience === "") return [owner === undefined ? sql`audience = ''` : sql`audience = '' AND owner = ${owner}`]
+        const approvers = approversOf(audience)
+        if (approvers === undefined || !query.decides(approvers.scopes)) return []
+        const all = sql`audience = ${audience}`
+        return [approvers.notRequester ? sql`${all} AND owner <> ${requester}` : all]
+      })
+      const found = yield* Effect.forEach(conditions, idsWhere)
+      return [...new Set(found.flat().map((row) => String(row["runId"])))].sort().reverse().slice(0, limit)
+    }),
 
     scan: ({ agent, before, except = [], limit, states }) => {
       if (states.length === 0) return Effect.succeed([])
@@ -163,8 +204,10 @@ export const page = (sql: SqlClient.SqlClient, limit: number, offset: number): F
  * Lists records without damaged ones and reads on to replace them, so that only the last page is short. A damaged
  * record is logged once.
  */
-export const makeList = () => {
-  const known = new Set<string>()
+export const makeList = <A>(
+  decode: (row: Row) => Result.Result<A, JournalDamaged>,
+  known: Set<string> = new Set()
+) => {
   const log = ({ runId, what }: JournalDamaged) => {
     if (known.has(runId)) return Effect.void
     known.add(runId)
@@ -173,13 +216,13 @@ export const makeList = () => {
   return Effect.fnUntraced(function*<E>(
     limit: number,
     read: (limit: number, offset: number) => Effect.Effect<ReadonlyArray<Row>, E>
-  ): Effect.fn.Return<ReadonlyArray<RunRecord>, E> {
-    const found: Array<RunRecord> = []
+  ): Effect.fn.Return<ReadonlyArray<A>, E> {
+    const found: Array<A> = []
     for (let offset = 0;;) {
       const asked = limit - found.length
       const rows = yield* read(asked, offset)
       for (const row of rows) {
-        const record = recordOf(row)
+        const record = decode(row)
         if (Result.isSuccess(record)) found.push(record.success)
         else yield* log(record.failure)
       }
@@ -211,7 +254,10 @@ export const rows = (operation: string) => <A>(effect: Effect.Effect<ReadonlyArr
 const decoded = <A>(runId: string, what: string, decode: () => A): Result.Result<A, JournalDamaged> =>
   Result.try({ try: decode, catch: () => new JournalDamaged({ runId, what }) })
 
-const recordOf = (row: Row): Result.Result<RunRecord, JournalDamaged> =>
+const summaryOf = (row: Row): Result.Result<RunSummary, JournalDamaged> =>
+  decoded(String(row["runId"]), "record", () => Rows.toSummary(row))
+
+export const recordOf = (row: Row): Result.Result<RunRecord, JournalDamaged> =>
   decoded(String(row["runId"]), "record", () => Rows.toRecord(row))
 
 // answers

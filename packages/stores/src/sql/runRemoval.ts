@@ -4,7 +4,7 @@ import type { RemoveQuery, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import { makeList, page, rows, selectRecords } from "./runReads.ts"
+import { makeList, page, recordOf, rows, selectRecords } from "./runReads.ts"
 import { unavailable } from "./unavailable.ts"
 
 /**
@@ -15,7 +15,7 @@ export const makeRemove = (
   sql: SqlClient,
   { among, lock = sql`` }: { readonly among: (ids: string) => Fragment; readonly lock?: Fragment }
 ): RunStore["Service"]["remove"] => {
-  const list = makeList()
+  const list = makeList(recordOf)
   const withoutParent = sql`NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.run_id = runs.parent_run_id)`
 
   /** One query per state, so that runs of a state that is kept longer are not scanned. */

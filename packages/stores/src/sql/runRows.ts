@@ -4,13 +4,18 @@ import { type Event, RunEvent } from "@fastagentic/core/run/Event"
 import { Interrupt, Resolution } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
 import { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { RunSummary } from "@fastagentic/core/store/RecordFields"
 import type { StoredStep } from "@fastagentic/core/store/RunStore"
-import { Schema } from "effect"
+import { Schema, Struct } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 import { columns, fieldsOf, json, parameterOf, plain, runColumns, valueColumns } from "./recordColumns.ts"
 
 /** The columns of a record under the names of its fields; `runs` and `run_values` are joined. */
 export const recordColumns = columns.map(({ column, name }) => `${column} AS "${name}"`).join(", ")
+
+/** The columns of a summary, as `recordColumns`. */
+export const summaryColumns = columns.filter(({ large }) => large !== true)
+  .map(({ column, name }) => `${column} AS "${name}"`).join(", ")
 
 export const eventColumns = `last_seq AS "lastSeq", first_seq AS "firstSeq", attempt, ts, body`
 
@@ -56,6 +61,10 @@ const decodeStep = Schema.decodeUnknownSync(StepRow)
 export const toStep = (row: Row): StoredStep => decodeStep(present(row))
 
 export const toRecord = (row: Row): RunRecord => decodeRecord(fieldsOf(row))
+
+const decodeSummary = Schema.decodeUnknownSync(RunRecord.mapFields(Struct.omit(["payload", "output"])))
+
+export const toSummary = (row: Row): RunSummary => decodeSummary(fieldsOf(row))
 
 /**
  * The events of these rows after a number; throws when one is missing. All are decoded at once, because most rows hold

@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import { stamp } from "@fastagentic/core/run/Event"
-import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import { audienceOf, type Interrupt } from "@fastagentic/core/run/Interrupt"
+import { isFinal } from "@fastagentic/core/run/RunRecord"
 import {
   type Admit,
   type Commit,
@@ -58,7 +59,8 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
     const writeAll = (writes: ReadonlyArray<Write>, one: typeof writeOne) =>
       writer.write((connection) => Effect.forEach(writes, (write) => one(connection, write)))
 
-    const reads = makeReads(sql)
+    // A unary plus keeps SQLite, which has no statistics, from using the index of a column.
+    const reads = makeReads(sql, { unindexed: (column) => `+${column}` })
 
     return RunStore.of({
       write: (writes) =>
@@ -135,7 +137,7 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
   const encoded = Result.try(() => ({
     change: changeOf(write),
     body: Rows.bodyOf(write.events),
-    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write)]
+    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write), ...endedBy(write)]
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
   const { body, change, details } = encoded.success
@@ -177,7 +179,14 @@ interface Prepared {
 const prepared = (text: string, ...params: ReadonlyArray<unknown>): Prepared => ({ text, params: () => params })
 
 const resolvedBy = ({ resolve, runId }: Commit): ReadonlyArray<Prepared> =>
-  resolve === undefined ? [] : [prepared(resolveInterrupt, Columns.json(resolve.resolution), runId, resolve.id)]
+  resolve === undefined ? [] : [
+    prepared(resolveInterrupt, Columns.json(resolve.resolution), runId, resolve.id),
+    prepared(removePending, runId, resolve.id)
+  ]
+
+/** An ended run has nothing to decide. */
+const endedBy = ({ runId, set }: Commit): ReadonlyArray<Prepared> =>
+  set?.state !== undefined && isFinal(set.state) ? [prepared(removeAllPending, runId)] : []
 
 /** The statements for the steps and interrupts of a write. */
 const detailsOf = ({ open = [], runId, steps = [] }: {
@@ -185,7 +194,12 @@ const detailsOf = ({ open = [], runId, steps = [] }: {
   readonly open?: ReadonlyArray<Interrupt> | undefined
   readonly steps?: ReadonlyArray<Step> | undefined
 }): ReadonlyArray<Prepared> => [
-  ...open.map((interrupt) => prepared(upsertInterrupt, ...Rows.interruptParams(runId, interrupt))),
+  ...open.flatMap((interrupt) => [
+    prepared(upsertInterrupt, ...Rows.interruptParams(runId, interrupt)),
+    interrupt.state === "open"
+      ? prepared(upsertPending, interrupt.id, audienceOf(interrupt), runId)
+      : prepared(removePending, runId, interrupt.id)
+  ]),
   ...steps.map(({ name, value }) => {
     const text = Columns.json(value)
     return { text: upsertStep, params: (seq: number) => [runId, name, text, seq] }
@@ -243,6 +257,16 @@ const upsertStep = `
 const selectOpen = "SELECT 1 FROM interrupts WHERE run_id = ? AND id = ? AND state = 'open'"
 
 const resolveInterrupt = "UPDATE interrupts SET state = 'resolved', resolution = ? WHERE run_id = ? AND id = ?"
+
+/** Only for a run that has not ended: a fork may bring open interrupts of its origin. */
+const upsertPending = `
+  INSERT INTO pending_interrupts (id, audience, run_id, tenant, owner)
+  SELECT ?, ?, run_id, tenant, owner FROM runs WHERE run_id = ? AND state IN ('queued', 'running', 'suspended')
+  ON CONFLICT (run_id, id) DO UPDATE SET audience = excluded.audience`
+
+const removePending = "DELETE FROM pending_interrupts WHERE run_id = ? AND id = ?"
+
+const removeAllPending = "DELETE FROM pending_interrupts WHERE run_id = ?"
 
 const upsertInterrupt = `
   INSERT INTO interrupts (run_id, id, state, created_at, expires_at, request, resolution) VALUES (?, ?, ?, ?, ?, ?, ?)

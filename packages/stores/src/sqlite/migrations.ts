@@ -280,6 +280,48 @@ const causes = script(`
 `)
 
 /**
+ * Lists by each filter have an index, for all runs of a tenant and for those of one owner, so that other runs cost them
+ * nothing. `pending_interrupts` has the open interrupts of runs that have not ended, by who may decide them.
+ *
+ * Three small fields move to `runs`, because a list that reads them after a large payload reads the payload's pages too.
+ */
+const lists = script(`
+  CREATE INDEX runs_by_state ON runs (tenant, state, run_id);
+  CREATE INDEX runs_by_owner_state ON runs (tenant, owner, state, run_id);
+  CREATE INDEX runs_by_agent ON runs (tenant, agent, run_id);
+  CREATE INDEX runs_by_owner_agent ON runs (tenant, owner, agent, run_id);
+  CREATE INDEX runs_by_kind ON runs (tenant, kind, run_id);
+  CREATE INDEX runs_by_owner_kind ON runs (tenant, owner, kind, run_id);
+  CREATE INDEX runs_by_wait ON runs (tenant, waits_for, run_id) WHERE waits_for IS NOT NULL;
+
+  CREATE TABLE pending_interrupts (
+    run_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    PRIMARY KEY (run_id, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX pending_by_audience ON pending_interrupts (tenant, audience, run_id, owner);
+  CREATE INDEX pending_by_owner ON pending_interrupts (tenant, owner, run_id) WHERE audience = '';
+  INSERT INTO pending_interrupts (run_id, id, tenant, owner, audience)
+    SELECT run_id, id, tenant, owner, CASE WHEN json_extract(request, '$.approvers') IS NULL THEN '' ELSE
+      '[' || json_extract(request, '$.approvers.scopes') || ',' ||
+        CASE json_extract(request, '$.approvers.notRequester') WHEN 1 THEN 'true' ELSE 'false' END || ']' END
+    FROM interrupts JOIN runs USING (run_id)
+    WHERE interrupts.state = 'open' AND runs.state IN ('queued', 'running', 'suspended') AND json_valid(request);
+
+  ALTER TABLE runs ADD COLUMN root_run_id TEXT;
+  ALTER TABLE runs ADD COLUMN forked_from TEXT;
+  ALTER TABLE runs ADD COLUMN causes TEXT;
+  UPDATE runs SET (root_run_id, forked_from, causes) =
+    (SELECT root_run_id, forked_from, causes FROM run_values WHERE run_values.run_id = runs.run_id);
+  ALTER TABLE run_values DROP COLUMN causes;
+  ALTER TABLE run_values DROP COLUMN root_run_id;
+  ALTER TABLE run_values DROP COLUMN forked_from
+`)
+
+/**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
  * @category layers
@@ -299,6 +341,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0010_compacted": compacted,
     "0011_schedule_definitions": scheduleDefinitions,
     "0012_deadlines": deadlines,
-    "0013_causes": causes
+    "0013_causes": causes,
+    "0014_lists": lists
   })
 )

@@ -10,6 +10,7 @@ import { once } from "node:events"
 import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
 import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
+import { listSuite } from "../sql/listSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
 import { admit, commit, ids, tagsOf, token, wholeJournal } from "../writes.ts"
@@ -56,6 +57,7 @@ describeWithServer("PostgresRunStore", () => {
   damagedSuite(WithSql)
   transactSuite(WithSql)
   sideEffectSuite(WithSql)
+  listSuite(WithSql)
 
   it.live("keeps everything over a close and a new start", () =>
     Effect.gen(function*() {

@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { type Commit, RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun, suite } from "@fastagentic/core/testing/contract/RunStoreContract"
@@ -422,6 +423,71 @@ describeWithServer("RedisRunStore", () => {
         ])
       })
     ))
+
+  it.effect(
+    "lists beside ended runs with one script, and adds runs of an earlier version to its indexes",
+    () =>
+      Effect.gen(function*() {
+        const given = yield* options
+        const { prefix, redis, store } = yield* connect(given)
+        const target = makeRun({ kind: "tool", agent: "refund", state: "failed", threadId: "t", parentRunId: "p" })
+        const { owner, tenant } = target
+        const asking = makeRun({ tenant, state: "suspended", waitsFor: "interrupt" })
+        const approvers = { scopes: ["a/b"], notRequester: true }
+        const interrupt = {
+          id: "i",
+          runId: asking.runId,
+          name: "n",
+          kind: "approval",
+          createdAt: 1,
+          state: "open"
+        } as const
+        yield* store.write([
+          admit(target),
+          admit(asking),
+          commit(asking, { from: ["suspended"], open: [{ ...interrupt, approvers }] })
+        ])
+        for (let batch = 0; batch < 5; batch++) {
+          yield* store.write(Array.from({ length: 1_000 }, () => admit(makeRun({ tenant, state: "completed" }))))
+        }
+        const calls = Effect.map(
+          redis.send<string>("INFO", "commandstats"),
+          (info) => Number(/cmdstat_evalsha:calls=(\d+)/u.exec(info)?.[1] ?? 0)
+        )
+        const once = Effect.fnUntraced(function*<A>(effect: Effect.Effect<A, StoreUnavailable>) {
+          const before = yield* calls
+          const found = yield* effect
+          assert.strictEqual((yield* calls) - before, 1)
+          return found
+        })
+        const check = Effect.gen(function*() {
+          for (const field of ["kind", "agent", "state", "threadId", "parentRunId"] as const) {
+            for (const whose of [{}, { owner }]) {
+              const query = { tenant, ...whose, [field]: target[field], limit: 50 }
+              assert.deepStrictEqual(ids(yield* once(store.summaries(query))), [target.runId], field)
+            }
+          }
+          const waiting = { tenant, waitsFor: "interrupt", limit: 50 } as const
+          assert.deepStrictEqual(ids(yield* once(store.summaries(waiting))), [asking.runId])
+          const pending = { tenant, decides: () => true, requester: "bob", limit: 50 }
+          assert.deepStrictEqual(yield* once(store.pending(pending)), [asking.runId])
+          assert.deepStrictEqual(yield* store.pending({ ...pending, requester: owner }), [])
+        })
+        yield* check
+
+        // The earlier format: without the new indexes.
+        for (const pattern of ["kind:*", "owner-*", "wait:*", "pending:*", "audiences:*"]) {
+          const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", `${prefix}${pattern}`)
+          yield* redis.send("DEL", ...keys)
+        }
+        yield* redis.send("HDEL", `${prefix}run:${asking.runId}`, "audiences")
+        yield* redis.send("DEL", `${prefix}list-indexes`)
+        assert.deepStrictEqual(yield* store.summaries({ tenant, kind: "tool", limit: 5 }), [])
+        yield* Effect.scoped(connect(given))
+        yield* check
+      }),
+    60_000
+  )
 
   it.effect("refuses only writes whose index has another type", () =>
     connected((store, redis, prefix) =>

@@ -66,7 +66,7 @@ export const damagedSuite = (store: Layer.Layer<RunStore | SqlClient, unknown>) 
         ["runs", "error", "{}", "record"],
         ["runs", "priority", 2 ** 60, "record"],
         ["run_values", "payload", "{not json", "record"],
-        ["run_values", "forked_from", "{}", "record"],
+        ["runs", "forked_from", "{}", "record"],
         ["run_values", "run_id", "gone", "record"]
       ] as const
       for (const [table, column, value, what, where = "1 = 1"] of parts) {

@@ -11,6 +11,7 @@ import { hasFreeSlot } from "../../src/sql/concurrencySql.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
+import { listSuite } from "../sql/listSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
 import { token } from "../writes.ts"
@@ -33,6 +34,7 @@ describe("SqliteRunStore with SQL", () => {
   damagedSuite(store)
   transactSuite(store)
   sideEffectSuite(store)
+  listSuite(store)
 })
 
 /** Opens a file, uses it, closes it. */

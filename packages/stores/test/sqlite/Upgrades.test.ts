@@ -131,7 +131,7 @@ describe("A new definition", () => {
       assert.deepInclude(asleep, { state: "suspended", waitsFor: "timer" })
       yield* on(renamed, (runtime) =>
         Effect.gen(function*() {
-          const listed = yield* runtime.list(caller, { waitsFor: "migration", limit: 10 })
+          const { items: listed } = yield* runtime.list(caller, { waitsFor: "migration", limit: 10 })
           assert.deepStrictEqual(
             listed.map(({ runId }) => runId),
             [asleep, untouched, answered, cancelled].map(({ runId }) => runId)
@@ -209,7 +209,7 @@ describe("A new definition", () => {
         }))
       yield* on(third, (runtime) =>
         Effect.gen(function*() {
-          const [newest, oldest] = yield* runtime.list(caller, { limit: 10 })
+          const { items: [newest, oldest] } = yield* runtime.list(caller, { limit: 10 })
           assert.deepInclude(oldest, { runId, ...pinned })
           assert.deepInclude(newest, { waitsFor: "interrupt", payload: { item: "from the second" } })
         }))

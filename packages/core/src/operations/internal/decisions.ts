@@ -1,15 +1,16 @@
 // Lists and decides interrupts and resumes their runs; Runtime builds it. Of several decisions exactly one wins.
-import { Effect, Schema } from "effect"
+import { Effect, Schema, Struct } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import * as JsonSchema from "../../base/JsonSchema.ts"
+import * as Policy from "../../base/Policy.ts"
 import { decoder, problemsOf } from "../../base/Validation.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { About, Door } from "../../door/internal/door.ts"
 import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
-import type { Answer, Interrupt, Resolution } from "../../run/Interrupt.ts"
+import { type Answer, type Interrupt, largeFields, type Resolution, type Summary } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import {
   DecisionPending,
@@ -27,11 +28,17 @@ import { suspendAsDue } from "../../runtime/internal/claim.ts"
 import type { DueRuns } from "../../runtime/internal/dueRuns.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import { isLarger } from "../../store/internal/blobValues.ts"
+import type { PendingQuery } from "../../store/RunStore.ts"
 import type { PendingRequest, Runtime } from "../Runtime.ts"
+import { makePageSize } from "./pages.ts"
 
-/** The number of waiting runs of a tenant that one page of decisions reads, the newest first, and the batch size. */
-const lookedAt = 2_000
-const pageSize = 200
+/** How many runs are read at a time, and for one page at most: those that the caller's own requests exclude are skipped. */
+const pageSize = 50
+const readLimit = 1_000
+
+/** About how many characters of JSON a value has at most that a list shows without being asked for. */
+const largeValue = 8_192
 
 const refuse = (reason: Reason) => Effect.fail(new RunError({ reason }))
 
@@ -44,7 +51,7 @@ export const makeDecisions = (
   dueRuns: DueRuns
 ) => {
   /** In the order in which they were asked. */
-  const interruptsOf = (run: RunRecord) =>
+  const interruptsOf = (run: Pick<RunRecord, "durable" | "runId">) =>
     Effect.map(
       asRunError(node.writerOf(run).store.interrupts(run.runId)),
       (all) => all.toSorted((a, b) => a.createdAt - b.createdAt)
@@ -70,36 +77,48 @@ export const makeDecisions = (
   })
 
   /**
-   * The open interrupts that the caller may decide, newest first. The cursor is always a run of which an interrupt was
-   * shown, so that it never names a run that the caller may not see.
+   * Open interrupts that the caller may decide, those of the newest runs first; all of a run are on one page. The stores
+   * find the runs by who may decide, so that every page costs the same.
    */
-  const pending = Effect.fnUntraced(function*(caller: Caller, { before, limit }: PendingRequest) {
+  const pending = Effect.fnUntraced(function*(caller: Caller, { before, fields = [], limit }: PendingRequest) {
     const principal = yield* door.authenticate(caller)
-    const items: Array<Interrupt> = []
+    const items: Array<Summary> = []
+    const size = makePageSize()
     let cursor = before
-    for (let looked = 0; looked < lookedAt; looked += pageSize) {
-      const runs = yield* waitingRuns(principal.tenant, cursor)
-      for (const run of runs) {
-        const theirs = (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
-        if (theirs.length > 0 && items.length >= limit) return { items, next: items.at(-1)?.runId }
+    for (let read = 0; read < readLimit; read += pageSize) {
+      const runs = yield* pendingRuns(principal, cursor)
+      const found = yield* Effect.forEach(
+        runs,
+        (run) => Effect.map(interruptsOf(run), (all) => [run, all] as const),
+        { concurrency: 8 }
+      )
+      for (const [run, all] of found) {
+        const theirs = all.filter((one) => mayDecide(principal, run, one)).map((one) => toSummary(one, fields))
+        if (theirs.length > 0 && (items.length >= limit || size.isFull())) return { items, next: cursor }
+        for (const one of theirs) size.add(largeFields.map((field) => one[field]))
         items.push(...theirs)
+        cursor = run.runId
       }
-      cursor = runs.at(-1)?.runId
-      if (runs.length < pageSize) break
+      if (runs.length < pageSize) return { items, next: undefined }
     }
-    return { items, next: undefined }
+    return { items, next: cursor }
   })
 
-  const waitingRuns = Effect.fnUntraced(function*(tenant: string, before: string | undefined) {
-    const query = {
-      tenant,
-      state: "suspended",
-      waitsFor: "interrupt",
+  const pendingRuns = Effect.fnUntraced(function*(principal: Principal, before: string | undefined) {
+    const query: PendingQuery = {
+      ...Authorization.visibleRuns(principal),
+      decides: (scopes) => scopes.every((scope) => Policy.holds(principal.scopes, scope)),
+      requester: principal.id,
       limit: pageSize,
       ...(before === undefined ? {} : { before })
-    } as const
-    const found = yield* asRunError(Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)]))
-    return found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, pageSize)
+    }
+    const stores = [node.durable.store, node.ephemeral.store]
+    const found = yield* asRunError(Effect.forEach(stores, (store) => store.pending(query)))
+    const runIds = found.flat().sort().reverse().slice(0, pageSize)
+    const runs = yield* asRunError(
+      Effect.forEach(stores, (store) => store.summaries({ tenant: principal.tenant, runIds, limit: pageSize }))
+    )
+    return runs.flat().sort((a, b) => a.runId < b.runId ? 1 : -1)
   })
 
   /** Audits every decision, also one that came too late. */
@@ -195,10 +214,19 @@ export const makeDecisions = (
   return { interrupts, decidable, pending, answer, answerAll, resume }
 }
 
+/** An interrupt as a list shows it: `omitted` names the large values that were not asked for. */
+const toSummary = (interrupt: Interrupt, fields: ReadonlyArray<typeof largeFields[number]>): Summary => {
+  const omitted = largeFields.filter((field) => {
+    const value = interrupt[field]
+    return value !== undefined && !fields.includes(field) && isLarger(value, largeValue)
+  })
+  return omitted.length === 0 ? interrupt : { ...Struct.omit(interrupt, omitted), omitted }
+}
+
 /** An approver sees of the run only the question, unless the run is theirs. */
 const withoutContent = ({ error: _error, output: _output, ...run }: RunRecord): RunRecord => ({ ...run, payload: null })
 
-const mayDecide = (principal: Principal, run: RunRecord, { approvers, state }: Interrupt) =>
+const mayDecide = (principal: Principal, run: Authorization.Owned, { approvers, state }: Interrupt) =>
   state === "open" && (approvers === undefined
     ? Authorization.sees(principal, run)
     : Authorization.approves(principal, run, approvers))

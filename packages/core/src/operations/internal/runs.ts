@@ -1,13 +1,16 @@
 // Looking at runs and cancelling them, for the runtime: every call passes the door first.
-import { Effect } from "effect"
+import { Effect, Struct } from "effect"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import { cancelRun } from "../../runtime/internal/cancel.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import type { LargeField, RunSummary } from "../../store/RecordFields.ts"
 import type { ListRequest, RunHandle } from "../Runtime.ts"
+import { makePageSize } from "./pages.ts"
 
 export const makeRuns = (node: RunSupervisor, door: Door) => {
   const open = (caller: Caller, runId: string) =>
@@ -17,10 +20,38 @@ export const makeRuns = (node: RunSupervisor, door: Door) => {
 
   const list = Effect.fnUntraced(function*(caller: Caller, request: ListRequest) {
     const principal = yield* door.authenticate(caller)
-    const query = { ...request, ...Authorization.visibleRuns(principal) }
-    const found = yield* asRunError(Effect.all([node.durable.store.list(query), node.ephemeral.store.list(query)]))
-    return found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, request.limit)
+    const { fields = [], ...filter } = request
+    const query = { ...filter, ...Authorization.visibleRuns(principal) }
+    const stores = [node.durable.store, node.ephemeral.store]
+    const found = yield* asRunError(Effect.forEach(stores, (store) => store.summaries(query)))
+    const summaries = found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, request.limit)
+    const items = yield* withFields(summaries, fields)
+    const isLast = items.length === summaries.length && items.length < request.limit
+    return { items, next: isLast ? undefined : items.at(-1)?.runId }
   })
+
+  /** Adds large fields run by run and stops once the page is full. */
+  const withFields = Effect.fnUntraced(function*(runs: ReadonlyArray<RunSummary>, fields: ReadonlyArray<LargeField>) {
+    const items: Array<RunSummary> = []
+    const size = makePageSize()
+    for (const run of runs) {
+      if (size.isFull()) break
+      // A run that cannot be read, or was removed meanwhile, is shown without its values.
+      const whole = fields.length === 0 ? undefined : yield* valuesOf(run)
+      const values: Partial<Pick<RunRecord, LargeField>> = whole === undefined
+        ? {}
+        : Struct.pick(whole, fields.filter((field) => whole[field] !== undefined))
+      size.add([run.error?.value, values.payload, values.output])
+      items.push({ ...run, ...values })
+    }
+    return items
+  })
+
+  const valuesOf = ({ durable, runId }: RunSummary) =>
+    (durable ? node.durable : node.ephemeral).store.get(runId).pipe(
+      Effect.catchTag("JournalDamaged", () => Effect.undefined),
+      asRunError
+    )
 
   const settled = (caller: Caller, runId: string) => Effect.flatMap(open(caller, runId), ({ settled }) => settled)
 

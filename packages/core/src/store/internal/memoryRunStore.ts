@@ -4,8 +4,10 @@ import { type RunEvent, stamp } from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import * as PackedEvents from "../../run/PackedEvents.ts"
 import { isFinal, matchesFilter, type RunRecord } from "../../run/RunRecord.ts"
+import { toSummary } from "../RecordFields.ts"
 import type * as RunStore from "../RunStore.ts"
 import { applyChanges } from "./applyChanges.ts"
+import { makeRunIndex } from "./runIndex.ts"
 
 interface Stored {
   run: RunRecord
@@ -24,6 +26,7 @@ export type MemoryRunStore = RunStore.RunStore["Service"] & {
 /** Keeps `retain` finished runs; beyond that the tenant with the most of them loses its oldest. */
 export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const runs = new Map<string, Stored>()
+  const index = makeRunIndex()
   const keys = new Map<string, string>()
   const finished = new Map<string, Set<string>>()
   let count = 0
@@ -61,6 +64,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (keys.get(keyOf(run)) === run.runId) keys.delete(keyOf(run))
     unfinish(run)
     runs.delete(run.runId)
+    index.remove(run)
   }
 
   const admit = (write: RunStore.Admit): RunStore.Written => {
@@ -76,6 +80,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const steps = (write.steps ?? []).map((step) => [step.name, { ...step, seq: events.length }] as const)
     const interrupts = (write.interrupts ?? []).map((interrupt) => [interrupt.id, interrupt] as const)
     runs.set(runId, { run, events: [...events], steps: new Map(steps), interrupts: new Map(interrupts) })
+    index.add(run, write.interrupts ?? [])
     if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
     if (isFinal(state)) finish(run)
     return { _tag: "Admitted", run, events }
@@ -99,6 +104,11 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const events = stamp(write.events, { runId, attempt, ts, lastSeq: stored.run.seq })
     stored.events.push(...events)
     stored.run = applyChanges(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
+    const { set = {} } = write
+    const moves = set.state !== undefined || set.waitsFor !== undefined
+    if (moves || write.resolve !== undefined || write.open !== undefined) {
+      index.update(stored.run, stored.interrupts.values())
+    }
     for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
     if (isFinal(stored.run.state)) {
       finish(stored.run)
@@ -144,6 +154,16 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const writeNow = (writes: ReadonlyArray<RunStore.Write>) =>
     writes.map((write) => write._tag === "Admit" ? admit(write) : commit(write))
 
+  const recordsOf = (runIds: Iterable<string>) =>
+    Array.from(runIds, (runId) => runs.get(runId)?.run).filter((run) => run !== undefined)
+
+  /** The runs of a list, newest first, from the smallest index that a query names. */
+  const listed = (query: RunStore.SummaryQuery) =>
+    recordsOf(query.runIds ?? index.smallest(query))
+      .filter((run) => isListed(run, query))
+      .sort((a, b) => a.runId < b.runId ? 1 : -1)
+      .slice(0, query.limit)
+
   const identity = globalThis.crypto.randomUUID()
 
   return {
@@ -151,11 +171,15 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     identity: Effect.succeed(identity),
     write: (writes) => Effect.sync(() => writeNow(writes)),
     get: (runId) => Effect.sync(() => runs.get(runId)?.run),
-    list: (query) =>
+    list: (query) => Effect.sync(() => listed(query)),
+    summaries: (query) => Effect.sync(() => listed(query).map(toSummary)),
+    pending: (query) =>
       Effect.sync(() =>
-        Array.from(runs.values(), (stored) => stored.run)
-          .filter((run) => matches(run, query))
-          .sort((a, b) => a.runId < b.runId ? 1 : -1)
+        Array.from(index.pending(query), (runId) => runs.get(runId))
+          .filter((stored) => stored !== undefined)
+          .filter((stored) => isPending(stored, query))
+          .map(({ run }) => run.runId)
+          .sort((a, b) => a < b ? 1 : -1)
           .slice(0, query.limit)
       ),
     scan: ({ agent, before, except, limit, states }) =>
@@ -265,7 +289,15 @@ const isRemovable = (
 
 const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])
 
-const matches = (run: RunRecord, query: RunStore.Query) =>
+const isPending = ({ interrupts, run }: Stored, { before, decides, owner, requester, tenant }: RunStore.PendingQuery) =>
+  run.tenant === tenant && !isFinal(run.state) && (before === undefined || run.runId < before) &&
+  [...interrupts.values()].some(({ approvers, state }) =>
+    state === "open" && (approvers === undefined
+      ? owner === undefined || run.owner === owner
+      : decides(approvers.scopes) && !(approvers.notRequester && run.owner === requester))
+  )
+
+const isListed = (run: RunRecord, query: RunStore.Query) =>
   run.tenant === query.tenant &&
   (query.owner === undefined || run.owner === query.owner) &&
   matchesFilter(run, query) &&

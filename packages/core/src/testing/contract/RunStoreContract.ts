@@ -4,13 +4,14 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, type Layer, type Schema } from "effect"
 import * as Event from "../../run/Event.ts"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
-import type { RunRecord } from "../../run/RunRecord.ts"
+import { filterFields, type RunRecord } from "../../run/RunRecord.ts"
 import {
   type Admit,
   type Changes,
   type Commit,
   type Compacted,
   type Limits,
+  type PendingQuery,
   type Query,
   RunStore,
   type ScanQuery,
@@ -154,7 +155,7 @@ const readAll = Effect.fnUntraced(function*(store: Store, runId: string, limit: 
 
 const withoutWake = ({ wakeAt: _wakeAt, waitsFor: _waitsFor, ...run }: RunRecord) => run
 
-const ids = (runs: ReadonlyArray<RunRecord>) => runs.map((run) => run.runId)
+const ids = (runs: ReadonlyArray<Pick<RunRecord, "runId">>) => runs.map((run) => run.runId)
 
 const oddValues: Readonly<Record<string, Schema.Json>> = {
   "null": null,
@@ -673,6 +674,152 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(yield* store.list({ tenant, limit: 10, threadId: "t" }), [])
           assert.deepStrictEqual(yield* store.list({ tenant: "", limit: 10 }), [])
           assert.deepStrictEqual(yield* store.list({ tenant: `${tenant}%`, limit: 10 }), [])
+        }))
+    })
+
+    layer(store, options)("summaries", (it) => {
+      it.effect("have every field but those that may be large", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeComplete()
+          yield* store.write([admit(run)])
+          const { output: _output, payload: _payload, ...summary } = run
+          const { runId, tenant } = run
+          assert.deepStrictEqual(yield* store.summaries({ tenant, limit: 5 }), [summary])
+          assert.deepStrictEqual(yield* store.summaries({ tenant, runIds: [runId, "none"], limit: 5 }), [summary])
+          assert.deepStrictEqual(yield* store.summaries({ tenant: "another", runIds: [runId], limit: 5 }), [])
+          assert.deepStrictEqual(yield* store.summaries({ tenant, owner: "x", runIds: [runId], limit: 5 }), [])
+          assert.deepStrictEqual(yield* store.summaries({ tenant, runIds: [], limit: 5 }), [])
+        }))
+
+      it.effect("are listed by each filter, for a tenant and for one owner", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const { tenant } = makeRun()
+          const target = makeRun({
+            tenant,
+            owner: "o",
+            agent: "a",
+            kind: "tool",
+            state: "suspended",
+            waitsFor: "timer",
+            threadId: "t",
+            parentRunId: "p"
+          })
+          const others = Array.from({ length: 4 }, () => makeRun({ tenant, owner: "o", state: "completed" }))
+          yield* store.write([target, ...others].map((run) => admit(run)))
+          for (const field of filterFields) {
+            for (const owner of [{}, { owner: "o" }]) {
+              const query = { tenant, ...owner, [field]: target[field], limit: 5 }
+              assert.deepStrictEqual(ids(yield* store.summaries(query)), [target.runId], field)
+              assert.deepStrictEqual(yield* store.summaries({ ...query, [field]: "none" }), [], field)
+            }
+          }
+        }))
+    })
+
+    layer(store, options)("pending interrupts", (it) => {
+      const ask = (run: RunRecord, scopes: ReadonlyArray<string> = []): PendingQuery => ({
+        tenant: run.tenant,
+        decides: (needed: ReadonlyArray<string>) => needed.every((scope) => scopes.includes(scope)),
+        requester: "carol",
+        limit: 10
+      })
+      const open = (run: RunRecord, ...interrupts: ReadonlyArray<Interrupt>) => [
+        admit(run),
+        commit(run, { open: interrupts, set: { state: "suspended", waitsFor: "interrupt" } })
+      ]
+      const approvers = (scopes: ReadonlyArray<string>, notRequester = false) => ({
+        approvers: { scopes, notRequester }
+      })
+      const question = (run: RunRecord): Interrupt => {
+        const { approvers: _approvers, ...rest } = makeInterrupt(run)
+        return rest
+      }
+
+      it.effect("are found by those who hold the scopes of their approvers, newest run first, in pages", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const first = makeRun()
+          const { tenant } = first
+          const second = makeRun({ tenant })
+          const third = makeRun({ tenant })
+          yield* store.write([
+            ...open(
+              first,
+              makeInterrupt(first, approvers(["a"])),
+              makeInterrupt(first, { id: "i2", ...approvers(["a", "b"]) })
+            ),
+            ...open(second, makeInterrupt(second, approvers(["b", "ż"]))),
+            ...open(third, makeInterrupt(third, approvers([])))
+          ])
+          assert.deepStrictEqual(yield* store.pending(ask(first)), [third.runId])
+          assert.deepStrictEqual(yield* store.pending(ask(first, ["a"])), [third.runId, first.runId])
+          const all = ["a", "b", "ż"]
+          const runIds = [third.runId, second.runId, first.runId]
+          assert.deepStrictEqual(yield* store.pending(ask(first, all)), runIds)
+          const query = { ...ask(first, all), limit: 2 }
+          assert.deepStrictEqual(yield* store.pending(query), runIds.slice(0, 2))
+          assert.deepStrictEqual(yield* store.pending({ ...query, before: second.runId }), runIds.slice(2))
+          assert.deepStrictEqual(yield* store.pending(ask(makeRun(), all)), [])
+        }))
+
+      it.effect("without approvers are found by those who see the run", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const other = makeRun({ tenant: run.tenant, owner: "bob" })
+          yield* store.write([...open(run, question(run)), ...open(other, question(other))])
+          assert.deepStrictEqual(yield* store.pending(ask(run)), [other.runId, run.runId])
+          assert.deepStrictEqual(yield* store.pending({ ...ask(run), owner: "alice" }), [run.runId])
+          assert.deepStrictEqual(yield* store.pending({ ...ask(run), owner: "carol" }), [])
+        }))
+
+      it.effect("that exclude their requester are not found by the owner of the run", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          yield* store.write(open(run, makeInterrupt(run, approvers(["a"], true))))
+          assert.deepStrictEqual(yield* store.pending({ ...ask(run, ["a"]), requester: "alice" }), [])
+          assert.deepStrictEqual(yield* store.pending(ask(run, ["a"])), [run.runId])
+        }))
+
+      it.effect("are not found once they are resolved, withdrawn or their run has ended", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const { tenant } = run
+          const [withdrawn, ended, endedAtOnce] = [makeRun({ tenant }), makeRun({ tenant }), makeRun({ tenant })]
+          const two = [makeInterrupt(run, approvers([])), makeInterrupt(run, { id: "i2", ...approvers([]) })]
+          const one = makeInterrupt(withdrawn, approvers([]))
+          const from = ["suspended"] as const
+          yield* store.write([
+            ...open(run, ...two),
+            ...open(withdrawn, one),
+            ...open(ended, makeInterrupt(ended, approvers([]))),
+            admit(endedAtOnce),
+            commit(endedAtOnce, { open: [makeInterrupt(endedAtOnce, approvers([]))], set: { state: "cancelled" } })
+          ])
+          assert.deepStrictEqual(yield* store.pending(ask(run)), [ended.runId, withdrawn.runId, run.runId])
+          yield* store.write([commit(withdrawn, { from, open: [{ ...one, state: "resolved", resolution }] })])
+          yield* store.write([commit(ended, { from, set: { state: "cancelled", finishedAt: started } })])
+          yield* store.write([commit(run, { from, resolve: { id: "i1", resolution } })])
+          assert.deepStrictEqual(yield* store.pending(ask(run)), [run.runId])
+          yield* store.write([commit(run, { from, resolve: { id: "i2", resolution }, set: { state: "running" } })])
+          assert.deepStrictEqual(yield* store.pending(ask(run)), [])
+        }))
+
+      it.effect("of a fork and of a running run are found too", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const fork = makeRun({ tenant: run.tenant, state: "queued" })
+          yield* store.write([
+            admit(run),
+            commit(run, { open: [makeInterrupt(run, approvers([]))] }),
+            { ...admit(fork), interrupts: [makeInterrupt(fork, approvers([]))] }
+          ])
+          assert.deepStrictEqual(yield* store.pending(ask(run)), [fork.runId, run.runId])
         }))
     })
 

@@ -99,7 +99,14 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
       INSERT INTO run_values (${valueColumns}) SELECT ${valueColumns} FROM admission JOIN admitted USING (run_id)
     ),
     ${upsertSteps(params, admissions.flatMap(({ steps }) => steps), fresh)}
-    ${upsertInterrupts(params, admissions.flatMap(({ open }) => open), fresh)}
+    ${
+      upsertInterrupts(
+        params,
+        admissions.flatMap(({ open }) => open),
+        fresh,
+        "run.state IN ('queued', 'running', 'suspended')"
+      )
+    }
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, 1, attempt, created_at, body FROM admission JOIN admitted USING (run_id)
@@ -110,7 +117,7 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
   )
 }
 
-const fresh = "(SELECT run_id, seq FROM admission JOIN admitted USING (run_id)) AS run"
+const fresh = "(SELECT run_id, seq, state, tenant, owner FROM admission JOIN admitted USING (run_id)) AS run"
 
 /** Keys are inserted in sorted order, so that two batches cannot wait for each other. */
 const claimed = `

@@ -1,5 +1,6 @@
 // Commits of a batch as one SQL statement; `batch.ts` groups them so that no two share a run.
 import { stamp } from "@fastagentic/core/run/Event"
+import { finalStates, isFinal } from "@fastagentic/core/run/RunRecord"
 import type { Commit, Written } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -85,9 +86,16 @@ const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitm
     ...(values ? valueColumns : {}),
     ...(resolves ? resolveColumns : {})
   }
-  const rows = commitments.map(({ row }) => Object.keys(columns).map((name) => row[name]))
   const steps = commitments.flatMap(({ steps }) => steps)
   const open = commitments.flatMap(({ open }) => open)
+  const closes = [
+    ...(resolves ? ["(pending.id = resolve_id AND changed.resolution IS NOT NULL)"] : []),
+    ...(commitments.some(({ write }) => write.set?.state !== undefined && isFinal(write.set.state))
+      ? [`new_state IN (${finalList})`]
+      : []),
+    ...(open.some(([, , state]) => state !== "open") ? [closedInterrupt] : [])
+  ]
+  const rows = commitments.map(({ row }) => Object.keys(columns).map((name) => row[name]))
   return sql.unsafe<Row>(
     `WITH ${params.table("change", columns, rows)},
     held AS (
@@ -105,12 +113,20 @@ const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitm
       WHERE runs.run_id = held.run_id AND held.attempt = if_attempt
         AND held.state = ANY (string_to_array(if_states, ','))
         ${resolves ? "AND (resolve_id IS NULL OR held.run_id IN (SELECT run_id FROM resolvable))" : ""}
-      RETURNING seq, runs.attempt AS new, held.*
+      RETURNING seq, runs.attempt AS new, runs.tenant, runs.owner, held.*
     ),
     ${resolves ? resolved : ""}
     ${values ? stored : ""}
     ${upsertSteps(params, steps, "changed")}
-    ${upsertInterrupts(params, open, "changed")}
+    ${
+      upsertInterrupts(
+        params,
+        open,
+        "changed",
+        `${changes ? "COALESCE(new_state, changed.state)" : "changed.state"} NOT IN (${finalList})`
+      )
+    }
+    ${closes.length === 0 ? "" : closed(closes)}
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, seq - events + 1, new, ts, body FROM changed WHERE body IS NOT NULL
@@ -138,6 +154,19 @@ const keepIn = (table: string) => ({ column }: Fields.RecordColumn) =>
   `${column} = COALESCE(new_${column}, ${table}.${column})`
 
 const keepUnlessGiven = keepIn("runs")
+
+const finalList = finalStates.map((state) => `'${state}'`).join(", ")
+
+const closedInterrupt = `EXISTS (
+        SELECT FROM opening WHERE opening.run_id = pending.run_id AND opening.id = pending.id AND opening.state <> 'open'
+      )`
+
+/** Removes the interrupts that are not open any more, or whose run ends, from the index of open ones. */
+const closed = (conditions: ReadonlyArray<string>) =>
+  `closed AS (
+      DELETE FROM pending_interrupts AS pending USING changed
+      WHERE pending.run_id = changed.run_id AND (${conditions.join(" OR ")})
+    ),`
 
 const stored = `
     stored AS (

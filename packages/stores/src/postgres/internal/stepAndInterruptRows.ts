@@ -1,5 +1,5 @@
 // Rows of steps and interrupts; admissions and commits add them to their statement.
-import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import { audienceOf, type Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { Step } from "@fastagentic/core/store/RunStore"
 import { json } from "../../sql/recordColumns.ts"
 import * as Rows from "../../sql/runRows.ts"
@@ -16,7 +16,9 @@ export const interruptRows = (
   runId: string,
   interrupts: ReadonlyArray<Interrupt> = []
 ): ReadonlyMap<string, ReadonlyArray<unknown>> =>
-  new Map(interrupts.map((interrupt) => [interrupt.id, Rows.interruptParams(runId, interrupt)]))
+  new Map(
+    interrupts.map((interrupt) => [interrupt.id, [...Rows.interruptParams(runId, interrupt), audienceOf(interrupt)]])
+  )
 
 /** Part of a statement: writes the steps of the runs in `runs`, with the number of their last event. */
 export const upsertSteps = (params: Params, rows: Table, runs: string): string =>
@@ -27,10 +29,19 @@ export const upsertSteps = (params: Params, rows: Table, runs: string): string =
       ON CONFLICT (run_id, name) DO UPDATE SET value = excluded.value, seq = excluded.seq
     ),`
 
-/** Part of a statement: writes the interrupts of the runs in `runs`. */
-export const upsertInterrupts = (params: Params, rows: Table, runs: string): string =>
+/**
+ * Part of a statement: writes the interrupts of the runs in `runs`, with `tenant` and `owner`, and the index of those that
+ * are open. `isOpen` is the condition that the run does not end with this statement.
+ */
+export const upsertInterrupts = (params: Params, rows: Table, runs: string, isOpen: string): string =>
   rows.length === 0 ? "" : `
     ${params.table("opening", interruptColumns, rows)},
+    pending AS (
+      INSERT INTO pending_interrupts (run_id, id, tenant, owner, audience)
+      SELECT run_id, id, tenant, owner, audience FROM opening JOIN ${runs} USING (run_id)
+      WHERE opening.state = 'open' AND ${isOpen}
+      ON CONFLICT (run_id, id) DO UPDATE SET audience = excluded.audience
+    ),
     opened AS (
       INSERT INTO interrupts (run_id, id, state, created_at, expires_at, request, resolution)
       SELECT run_id, id, opening.state, opening.created_at, expires_at, request, opening.resolution
@@ -48,5 +59,6 @@ const interruptColumns: Columns = {
   created_at: "float8",
   expires_at: "float8",
   request: "text",
-  resolution: "text"
+  resolution: "text",
+  audience: "text"
 }

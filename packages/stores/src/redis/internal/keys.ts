@@ -15,22 +15,38 @@ export const list = (values: ReadonlyArray<string>): ReadonlyArray<string> => [`
 export const keyOf = (prefix: string, run: RunRecord) =>
   `${prefix}key:${json([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])}`
 
-/** The index with the fewest runs to read. */
-export const indexFor = (
+/** The indexes that have all runs of a query; a script reads the smallest. */
+export const indexesFor = (
   prefix: string,
-  { agent, owner, parentRunId, state, tenant, threadId }: Query
-): string => {
-  if (parentRunId !== undefined) return `${prefix}parent:${json([tenant, parentRunId])}`
-  if (threadId !== undefined) return `${prefix}thread:${json([tenant, threadId])}`
-  if (state !== undefined) return `${prefix}state:${json(state)}:${json(tenant)}`
-  if (owner !== undefined) return `${prefix}owner:${json([tenant, owner])}`
-  if (agent !== undefined) return `${prefix}agent:${json([tenant, agent])}`
-  return `${prefix}tenant:${json(tenant)}`
+  { agent, kind, owner, parentRunId, state, tenant, threadId, waitsFor }: Query
+): ReadonlyArray<string> => {
+  const names: Array<string> = []
+  const add = (name: string, ...parts: ReadonlyArray<string>) => names.push(`${prefix}${name}:${json(parts)}`)
+  if (parentRunId !== undefined) add("parent", tenant, parentRunId)
+  if (threadId !== undefined) add("thread", tenant, threadId)
+  if (waitsFor !== undefined) add("wait", tenant, waitsFor)
+  if (state !== undefined) names.push(`${prefix}state:${json(state)}:${json(tenant)}`)
+  if (agent !== undefined) add("agent", tenant, agent)
+  if (kind !== undefined) add("kind", tenant, kind)
+  if (owner === undefined) return names.length === 0 ? [`${prefix}tenant:${json(tenant)}`] : names
+  if (state !== undefined) add("owner-state", tenant, owner, state)
+  if (agent !== undefined) add("owner-agent", tenant, owner, agent)
+  if (kind !== undefined) add("owner-kind", tenant, owner, kind)
+  add("owner", tenant, owner)
+  return names
 }
 
+/** The index of runs with open interrupts for an audience; without an owner, of all owners. */
+export const pendingIndex = (prefix: string, tenant: string, audience: string, owner?: string): string =>
+  `${prefix}pending:${json(owner === undefined ? [tenant, audience] : [tenant, audience, owner])}`
+
+const escaped = (prefix: string) => prefix.replaceAll(/[*?[\]\\^]/gu, "\\$&")
+
 /** A pattern of the indexes of one state, one for each tenant. */
-export const stateIndexes = (prefix: string, state: RunState): string =>
-  `${prefix.replaceAll(/[*?[\]\\^]/gu, "\\$&")}state:${json(state)}:*`
+export const stateIndexes = (prefix: string, state: RunState): string => `${escaped(prefix)}state:${json(state)}:*`
+
+/** A pattern of the records of runs. */
+export const runsPattern = (prefix: string): string => `${escaped(prefix)}run:*`
 
 export const finishedIndex = (prefix: string, state: RunState, tenant: string | undefined): string =>
   `${prefix}finished:${json(state)}${tenant === undefined ? "" : `:${json(tenant)}`}`

@@ -5,19 +5,39 @@ import { concurrency, indexes, prelude, script } from "./script.ts"
 const pages = `${prelude}
   local chunk = 500
 
-  local function runOf(runId)
-    local fields = redis.pcall('HGETALL', prefix .. 'run:' .. runId)
-    return fields.err and { runId } or { runId, unpack(fields) }
+  -- The id and fields of a run: those that are named, or all.
+  local function runOf(runId, names)
+    local key = prefix .. 'run:' .. runId
+    if not names or #names == 0 then
+      local fields = redis.pcall('HGETALL', key)
+      return fields.err and { runId } or { runId, unpack(fields) }
+    end
+    local values = redis.pcall('HMGET', key, unpack(names))
+    local found = { runId }
+    if values.err then return found end
+    for one, value in ipairs(values) do
+      if value then
+        found[#found + 1] = names[one]
+        found[#found + 1] = value
+      end
+    end
+    return found
   end
 `
 
 /**
- * The runs with these values, by run id. `orphans` leaves out runs of other living nodes, `own` those of all other
+ * The runs with these values, by run id, from the smallest of some indexes. `orphans` leaves out runs of other living nodes, `own` those of all other
  * nodes, and `others` those of this and of living nodes.
  */
 export const page = script(`${pages}
-  local name, order, bound, limit, node = take(), take(), take(), tonumber(take()), take()
-  local whose, filters = take(), many()
+  local candidates, order, bound, limit, node = many(), take(), take(), tonumber(take()), take()
+  local whose, filters, wanted = take(), many(), many()
+  local name = candidates[1]
+  local size = #candidates > 1 and redis.call('ZCARD', name)
+  for one = 2, #candidates do
+    local other = redis.call('ZCARD', candidates[one])
+    if other < size then name, size = candidates[one], other end
+  end
   local runs
   if order == 'newest' then
     runs = redis.call('ZRANGE', name, bound, '-', 'BYLEX', 'REV', 'LIMIT', 0, chunk)
@@ -41,10 +61,62 @@ export const page = script(`${pages}
 
   local found = {}
   for _, runId in ipairs(runs) do
-    if matches(prefix .. 'run:' .. runId) then found[#found + 1] = runOf(runId) end
+    if matches(prefix .. 'run:' .. runId) then found[#found + 1] = runOf(runId, wanted) end
     if #found == limit then return { '(' .. runId, found } end
   end
   return { #runs == chunk and '(' .. runs[chunk] or '', found }
+`)
+
+/** These runs, each with the wanted fields. */
+export const named = script(`${pages}
+  local runIds, wanted, found = many(), many(), {}
+  for _, runId in ipairs(runIds) do
+    local run = runOf(runId, wanted)
+    if #run > 1 then found[#found + 1] = run end
+  end
+  return { '', found }
+`)
+
+/** The runs of an index of pending interrupts, newest first, except those of one owner. */
+export const pending = script(`${prelude}
+  local name, bound, limit, except = take(), take(), tonumber(take()), take()
+  local found = {}
+  while #found < limit do
+    local runs = redis.call('ZRANGE', name, bound, '-', 'BYLEX', 'REV', 'LIMIT', 0, 500)
+    for _, runId in ipairs(runs) do
+      if except == '' or redis.call('HGET', prefix .. 'run:' .. runId, 'owner') ~= except then
+        found[#found + 1] = runId
+      end
+      if #found == limit then break end
+    end
+    if #runs < 500 then break end
+    bound = '(' .. runs[#runs]
+  end
+  return found
+`)
+
+/** Adds runs of an earlier version to the indexes of lists, with the audiences of their open interrupts. */
+export const reindex = script(`${prelude}${indexes}
+  while at < #ARGV do
+    local runId, changes = take(), many()
+    local run = indexed(prefix .. 'run:' .. runId)
+    if run then
+      run.audiences = withAudiences(run.audiences, changes)
+      if run.audiences then redis.call('HSET', prefix .. 'run:' .. runId, 'audiences', run.audiences) end
+      local keys = fixedIndexes(run)
+      for _, key in ipairs((stateIndexes(run))) do
+        local name = string.sub(key, #prefix + 1)
+        if string.find(name, '^owner%-state:') or string.find(name, '^wait:') or string.find(name, '^pending:') then
+          keys[#keys + 1] = key
+        end
+      end
+      if intact(keys) then
+        addTo(runId, keys)
+        noteAudiences(run.tenant, run.audiences)
+      end
+    end
+  end
+  return 0
 `)
 
 /**

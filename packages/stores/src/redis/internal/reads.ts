@@ -46,19 +46,19 @@ export const answer = <A>(operation: string, decode: (reply: unknown) => A) =>
  * Reads up to `limit` runs in pages, so that no script scans many runs at once. Damaged runs are left out and logged
  * once.
  */
-export const makeCollect = () => {
+export const makeCollect = <A>(decode: (runId: string, fields: unknown) => A) => {
   const known = new Set<string>()
   return Effect.fnUntraced(function*(
     operation: string,
     { first, limit }: { readonly first: string; readonly limit: number },
     page: (at: string, limit: number) => Effect.Effect<unknown, RedisError>
   ) {
-    const found: Array<RunRecord> = []
+    const found: Array<A> = []
     let at = first
     while (found.length < limit && at !== "") {
       const { next, runs } = yield* answer(operation, Values.toPage)(page(at, limit - found.length))
       for (const { fields, runId } of runs) {
-        const run = Result.try(() => Values.toRecord(runId, fields))
+        const run = Result.try(() => decode(runId, fields))
         if (Result.isSuccess(run)) found.push(run.success)
         else if (!known.has(runId)) yield* logDamaged(runId, "record", run.failure)
         if (Result.isFailure(run)) known.add(runId)

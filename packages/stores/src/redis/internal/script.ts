@@ -36,7 +36,8 @@ export const prelude = `
  */
 export const indexes = `
   local indexedFields = {
-    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor', 'deadline', 'finishedAt'
+    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor',
+    'deadline', 'finishedAt', 'audiences'
   }
 
   local function array(...) return '[' .. table.concat({ ... }, ',') .. ']' end
@@ -65,11 +66,30 @@ export const indexes = `
     local keys = {
       prefix .. 'tenant:' .. run.tenant,
       prefix .. 'owner:' .. array(run.tenant, run.owner),
-      prefix .. 'agent:' .. array(run.tenant, run.agent)
+      prefix .. 'agent:' .. array(run.tenant, run.agent),
+      prefix .. 'owner-agent:' .. array(run.tenant, run.owner, run.agent),
+      prefix .. 'kind:' .. array(run.tenant, run.kind),
+      prefix .. 'owner-kind:' .. array(run.tenant, run.owner, run.kind)
     }
     if run.threadId then keys[#keys + 1] = prefix .. 'thread:' .. array(run.tenant, run.threadId) end
     if run.parentRunId then keys[#keys + 1] = prefix .. 'parent:' .. array(run.tenant, run.parentRunId) end
     return keys
+  end
+
+  -- A line for each open interrupt of a run: its id, a tab, and its audience.
+  local function audiencesOf(lines) return string.gmatch(lines or '', '\\t([^\\n]+)') end
+
+  -- The lines after interrupts were opened or closed, an audience of '' being a closed one.
+  local function withAudiences(lines, changes)
+    local kept = {}
+    local changed = asTable(changes)
+    for line, id in string.gmatch(lines or '', '(([^\\t\\n]+)\\t[^\\n]+)') do
+      if not changed[id] then kept[#kept + 1] = line end
+    end
+    for id, audience in pairs(changed) do
+      if audience ~= '' then kept[#kept + 1] = id .. '\\t' .. audience end
+    end
+    return #kept > 0 and table.concat(kept, '\\n') or false
   end
 
   -- The indexes that a run is in because of its state, with the scores.
@@ -83,6 +103,14 @@ export const indexes = `
     local waiting = state == '"queued"' or state == '"suspended"'
     local running = state == '"running"'
     add('state:' .. state .. ':' .. run.tenant)
+    add('owner-state:' .. array(run.tenant, run.owner, state))
+    if run.waitsFor then add('wait:' .. array(run.tenant, run.waitsFor)) end
+    if waiting or running then
+      for audience in audiencesOf(run.audiences) do
+        add('pending:' .. array(run.tenant, audience))
+        if audience == '""' then add('pending:' .. array(run.tenant, audience, run.owner)) end
+      end
+    end
     if running then
       add('unfinished')
       add('running:' .. array(run.kind, run.agent))
@@ -118,6 +146,14 @@ export const indexes = `
 
   local function addTo(runId, keys, scores)
     for one, key in ipairs(keys) do redis.call('ZADD', key, scores and scores[one] or '0', runId) end
+  end
+
+  -- Keeps the set of a tenant's audiences, which readers of pending interrupts go through, as long as one has a run.
+  local function noteAudiences(tenant, lines)
+    for audience in audiencesOf(lines) do
+      local found = redis.call('EXISTS', prefix .. 'pending:' .. array(tenant, audience)) == 1
+      redis.pcall(found and 'SADD' or 'SREM', prefix .. 'audiences:' .. tenant, audience)
+    end
   end
 
   local function removeFrom(runId, keys)

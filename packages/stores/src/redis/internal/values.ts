@@ -3,9 +3,9 @@ import { RunEvent } from "@fastagentic/core/run/Event"
 import { Interrupt } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
 import { RunRecord } from "@fastagentic/core/run/RunRecord"
-import { missingFields } from "@fastagentic/core/store/RecordFields"
+import { missingFields, recordFieldList, recordFields, type RunSummary } from "@fastagentic/core/store/RecordFields"
 import type { StoredStep } from "@fastagentic/core/store/RunStore"
-import { Array as Arr, Schema } from "effect"
+import { Array as Arr, Schema, Struct } from "effect"
 
 const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))
 const decodeRecord = Schema.decodeUnknownSync(RunRecord)
@@ -25,11 +25,29 @@ const pairs = (reply: unknown): ReadonlyArray<readonly [field: string, value: st
 
 export const isEmpty = (reply: unknown): boolean => Array.isArray(reply) && reply.length === 0
 
+/** The fields of a record; its hash has other fields too, for the scripts. */
+const fieldsOf = (reply: unknown): Record<string, unknown> => ({
+  ...missingFields,
+  ...Object.fromEntries(
+    pairs(reply).flatMap(([field, value]) => Object.hasOwn(recordFields, field) ? [[field, parse(value)]] : [])
+  )
+})
+
 export const toRecord = (runId: string, reply: unknown): RunRecord => {
-  const fields = Object.fromEntries(pairs(reply).map(([field, value]) => [field, parse(value)]))
-  const record = decodeRecord({ ...missingFields, ...fields })
+  const record = decodeRecord(fieldsOf(reply))
   if (record.runId !== runId) throw new Error(`the record is of run ${record.runId}`)
   return record
+}
+
+const decodeSummary = Schema.decodeUnknownSync(RunRecord.mapFields(Struct.omit(["payload", "output"])))
+
+/** The fields of a summary, which are all that is read for it. */
+export const summaryFields = recordFieldList.flatMap(({ large, name }) => large === true ? [] : [name])
+
+export const toSummary = (runId: string, reply: unknown): RunSummary => {
+  const summary = decodeSummary(fieldsOf(reply))
+  if (summary.runId !== runId) throw new Error(`the record is of run ${summary.runId}`)
+  return summary
 }
 
 /** The index of an event in its list gives its number. */
@@ -102,6 +120,10 @@ const toInterrupt = (runId: string, lines: string) => {
 }
 
 export const toRunIds = decodeTexts
+
+const decodeText = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.String))
+
+export const toText = (text: string): string => decodeText(text)
 
 const decodeScan = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 

@@ -28,7 +28,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
 
   local function admit()
     local runId, key, alone = take(), take(), take()
-    local fields, events, steps, interrupts = many(), many(), many(), many()
+    local fields, events, steps, interrupts, audiences = many(), many(), many(), many(), many()
     local hash, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
     if key ~= '' then
       local held = redis.pcall('GET', key)
@@ -40,6 +40,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       return { 'Refused' }
     end
     local run = asTable(fields)
+    run.audiences = withAudiences(nil, audiences)
     local keys, scores = stateIndexes(run)
     local always, thread = fixedIndexes(run), threadOf(run)
     if not intact(keys) or not intact(always) then return badIndex end
@@ -50,11 +51,13 @@ export const write = script(`${prelude}${indexes}${concurrency}
     end
 
     send('HSET', hash, fields)
+    if run.audiences then redis.call('HSET', hash, 'audiences', run.audiences) end
     send('RPUSH', journal, events)
     send('HSET', prefix .. 'steps:' .. runId, steps)
     send('HSET', prefix .. 'interrupts:' .. runId, interrupts)
     addTo(runId, always)
     addTo(runId, keys, scores)
+    noteAudiences(run.tenant, run.audiences)
     if key ~= '' then redis.call('SET', key, runId) end
     return { 'Admitted' }
   end
@@ -75,7 +78,9 @@ export const write = script(`${prelude}${indexes}${concurrency}
   local function commit()
     local runId, attempt, from, resolve, resolution = take(), take(), many(), take(), take()
     local within, moves = many(), take()
-    local changes, forgotten, open, steps, events = many(), many(), many(), many(), many()
+    local changes, forgotten, open, audiences = many(), many(), many(), many()
+    local steps, events = many(), many()
+    if #audiences > 0 then moves = '1' end
     local run, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
     local interrupts = prefix .. 'interrupts:' .. runId
     local stored = redis.pcall('HMGET', run, 'attempt', 'state', 'seq', 'tenant')
@@ -89,7 +94,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       local size = redis.pcall('HLEN', hash)
       if type(size) ~= 'number' then return { 'Damaged', size.err } end
     end
-    local before, left, keys, scores = nil, {}, {}, {}
+    local before, previous, left, keys, scores = nil, nil, {}, {}, {}
     if moves ~= '' or #within > 0 then
       before = indexed(run)
       if not before then return { 'Damaged', 'the record is not whole' } end
@@ -100,9 +105,11 @@ export const write = script(`${prelude}${indexes}${concurrency}
       if not fitsLimits(runId, before, agent, tenant) or not mayRunInThread(runId, before, alone) then return { 'Refused' } end
     end
     if moves ~= '' then
+      previous = before.audiences
       left = previousIndexes(before)
       for _, field in ipairs(forgotten) do before[field] = false end
       for field, value in pairs(asTable(changes)) do before[field] = value end
+      before.audiences = withAudiences(before.audiences, audiences)
       keys, scores = stateIndexes(before)
       if not intact(left) or not intact(keys) then return badIndex end
     end
@@ -121,10 +128,18 @@ export const write = script(`${prelude}${indexes}${concurrency}
       redis.call('HSET', interrupts, resolve, 'resolved' .. string.sub(opened, 5) .. '\\n' .. resolution)
     end
     send('HSET', interrupts, open)
+    if #audiences > 0 then
+      if before.audiences then redis.call('HSET', run, 'audiences', before.audiences)
+      else redis.call('HDEL', run, 'audiences') end
+    end
     for value = 2, #steps, 2 do steps[value] = seq .. '\\n' .. steps[value] end
     send('HSET', prefix .. 'steps:' .. runId, steps)
     removeFrom(runId, left)
     addTo(runId, keys, scores)
+    if moves ~= '' then
+      noteAudiences(before.tenant, previous)
+      noteAudiences(before.tenant, before.audiences)
+    end
     redis.call('PUBLISH', prefix .. 'changes', runId .. ' ' .. seq)
     return { 'Committed', seq }
   end

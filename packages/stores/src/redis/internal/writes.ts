@@ -1,6 +1,6 @@
 // Writes to the arguments of the script and its answers back; a value that is not JSON throws, for `Result.try`.
 import { type Event, stamp } from "@fastagentic/core/run/Event"
-import type { Interrupt } from "@fastagentic/core/run/Interrupt"
+import { audienceOf, type Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { waitFields } from "@fastagentic/core/store/RecordFields"
 import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagentic/core/store/RunStore"
@@ -34,7 +34,8 @@ const admitArguments = (
   ...list([...fields({ ...run, seq: events.length }), "node", json(node)]),
   ...list(entries(events, { ts: run.createdAt, attempt: run.attempt })),
   ...list(steps.flatMap(({ name, value }) => [json(name), `${events.length}\n${json(value)}`])),
-  ...list(interrupts.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)]))
+  ...list(interrupts.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
+  ...list(audiences(interrupts))
 ]
 
 const commitArguments = (
@@ -48,13 +49,21 @@ const commitArguments = (
   resolve === undefined ? "" : json(resolve.id),
   resolve === undefined ? "" : json(resolve.resolution),
   ...limitsOf(within),
-  flag(set.state !== undefined || set.wakeAt !== undefined || set.finishedAt !== undefined),
+  flag([set.state, set.wakeAt, set.waitsFor, set.finishedAt].some((value) => value !== undefined)),
   ...list([...fields(set), "updatedAt", json(ts), ...(set.attempt === undefined ? [] : ["node", json(node)])]),
   ...list(set.state === undefined ? [] : waitFields.filter((field) => set[field] === undefined)),
   ...list(open.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
+  ...list([...(resolve === undefined ? [] : [json(resolve.id), ""]), ...audiences(open)]),
   ...list(steps.flatMap(({ name, value }) => [json(name), json(value)])),
   ...list(entries(events, { ts, attempt: set.attempt ?? attempt }))
 ]
+
+/** Who may decide each interrupt, as JSON; "" for one that is not open. */
+export const audiences = (interrupts: ReadonlyArray<Interrupt>) =>
+  interrupts.flatMap((interrupt) => [
+    json(interrupt.id),
+    interrupt.state === "open" ? json(audienceOf(interrupt)) : ""
+  ])
 
 const flag = (value: boolean | undefined) => value === true ? "1" : ""
 

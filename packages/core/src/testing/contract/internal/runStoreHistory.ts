@@ -5,10 +5,18 @@ import { Context, Effect, Layer } from "effect"
 import * as Event from "../../../run/Event.ts"
 import type { Interrupt } from "../../../run/Interrupt.ts"
 import { RunRecord, type RunState, WaitsFor } from "../../../run/RunRecord.ts"
-import { type Changes, type Limits, type Query, RunStore, type Write } from "../../../store/RunStore.ts"
+import {
+  type Changes,
+  type Limits,
+  type PendingQuery,
+  type Query,
+  RunStore,
+  type Write
+} from "../../../store/RunStore.ts"
 
 type Store = RunStore["Service"]
 
+const open = ["queued", "running", "suspended"] as const
 const states = RunRecord.fields.state.literals
 const waits = WaitsFor.literals
 
@@ -101,20 +109,38 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
     kind: pick(["approval", "input"], "input"),
     createdAt: now,
     state: "open",
-    ...(chance(0.5) ? { arguments: { text: text() } } : {})
+    ...(chance(0.5) ? { arguments: { text: text() } } : {}),
+    ...(chance(0.5)
+      ? { approvers: { scopes: pick([[], ["a"], ["a", "b"]], []), notRequester: chance(0.5) } }
+      : {})
   })
+
+  const pending = (): PendingQuery => {
+    const held = pick([[], ["a"], ["a", "b"]], [])
+    return {
+      tenant: `${prefix}-${below(2)}`,
+      ...(chance(0.5) ? { owner: pick(["alice", "bob"], "alice") } : {}),
+      decides: (scopes) => scopes.every((scope) => held.includes(scope)),
+      requester: pick(["alice", "bob"], "alice"),
+      ...(chance(0.3) ? { before: pick(runs, makeRun({})).runId } : {}),
+      limit: 1 + below(10)
+    }
+  }
 
   const commit = (): Write => {
     const { attempt: first, runId } = pick(runs, makeRun({}))
     const attempt = chance(0.9) ? attempts.get(runId) ?? first : below(4)
+    const set = chance(0.8) ? changes(runId, attempt) : {}
+    // A run that has ended never gets another state.
+    const any = () => set.state === undefined ? state() : pick(open, "running")
     return {
       _tag: "Commit",
       runId,
       attempt,
-      from: chance(0.9) ? ["queued", "running", "suspended"] : many(4, state),
+      from: chance(0.9) ? open : many(4, any),
       ts: now,
       events: many(5, event),
-      ...(chance(0.8) ? { set: changes(runId, attempt) } : {}),
+      set,
       ...(chance(0.3) ? { steps: many(4, () => ({ name: `s${below(5)}`, value: { text: text() } })) } : {}),
       ...(chance(0.2) ? { within: limits() } : {}),
       ...(chance(0.3) ? { open: many(3, () => interrupt(runId)) } : {}),
@@ -135,13 +161,14 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
     ...(chance(0.3) ? { agent: pick(agents, "a") } : {}),
     ...(chance(0.3) ? { kind: pick(["agent", "tool"], "agent") } : {}),
     ...(chance(0.3) ? { state: state() } : {}),
+    ...(chance(0.1) ? { waitsFor: pick(waits, "timer") } : {}),
     ...(chance(0.3) ? { threadId: `thread-${below(3)}` } : {}),
     ...(chance(0.1) ? { parentRunId: pick(runs, makeRun({})).runId } : {}),
     ...(chance(0.5) ? { before: pick(runs, makeRun({})).runId } : {}),
     limit: 1 + below(10)
   })
 
-  return { batch, query, runIds: () => new Set(runs.map((run) => run.runId)) }
+  return { batch, query, pending, runIds: () => new Set(runs.map((run) => run.runId)) }
 }
 
 const byKey = <A, K extends keyof A>(values: ReadonlyArray<A>, key: K) =>
@@ -176,12 +203,15 @@ export const history = Effect.fnUntraced(
     const says = `RUN_STORE_SEED=${seed}`
     const store = yield* RunStore
     const model = Context.get(yield* Layer.build(Layer.fresh(RunStore.layerMemory)), RunStore)
-    const { batch, query, runIds } = makeWrites(makeRandom(seed), prefix, makeRun)
+    const { batch, pending, query, runIds } = makeWrites(makeRandom(seed), prefix, makeRun)
     for (let round = 1; round <= 200; round++) {
       const writes = batch()
       assert.deepStrictEqual(yield* store.write(writes), yield* model.write(writes), `${says}, write ${round}`)
       const asked = query()
       assert.deepStrictEqual(yield* store.list(asked), yield* model.list(asked), `${says}, list ${round}`)
+      assert.deepStrictEqual(yield* store.summaries(asked), yield* model.summaries(asked), `${says}, list ${round}`)
+      const waiting = pending()
+      assert.deepStrictEqual(yield* store.pending(waiting), yield* model.pending(waiting), `${says}, pending ${round}`)
       if (round % 50 > 0) continue
       assert.deepStrictEqual(
         yield* known(store, runIds()),
