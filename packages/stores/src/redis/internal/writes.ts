@@ -58,7 +58,7 @@ const commitArguments = (
   ...list(entries(events, { ts, attempt: set.attempt ?? attempt }))
 ]
 
-/** Who may decide each interrupt, as JSON; "" for one that is not open. */
+/** The audience of each interrupt, as JSON; "" for one that is not open. */
 export const audiences = (interrupts: ReadonlyArray<Interrupt>) =>
   interrupts.flatMap((interrupt) => [
     json(interrupt.id),
