@@ -1,8 +1,10 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schema } from "effect"
-import { Agent, App, Audit, Auth, Budget, RateLimit, Server, Sqlite } from "fastagentic"
+import { HttpProtocol } from "@fastagentic/protocols/http"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { Agent, App, Audit, Auth, Budget, OpenLimits, Principal, RateLimit, Server, Sqlite } from "fastagentic"
 import { once } from "node:events"
+import { connect } from "node:net"
 import { join } from "node:path"
 import { temporaryFolder } from "./process.ts"
 import { urlOf } from "./serving.ts"
@@ -13,25 +15,35 @@ class Echo extends Agent.make("echo", {
   success: Schema.Struct({ text: Schema.String })
 }) {}
 
-class Lab extends App.make("lab", { version: "1", agents: [Echo] }) {}
+class Waits extends Agent.make("waits", { description: "Never ends", payload: {} }) {}
 
-const EchoLayer = Echo.toLayer(({ text }) => Effect.succeed({ text }))
+class Lab extends App.make("lab", { version: "1", agents: [Echo, Waits] }) {}
 
-const start = Effect.suspend(() =>
+const handlers = Layer.merge(Echo.toLayer(({ text }) => Effect.succeed({ text })), Waits.toLayer(() => Effect.never))
+
+const principal = (id: string) => new Principal.Principal({ id, tenant: "acme", scopes: ["*"], roles: [], claims: {} })
+
+const people = Auth.layerKeys(
+  ["ann", "bob"].map((id) => ({ key: Redacted.make(`key-of-${id}`), principal: principal(id) }))
+)
+
+const start = Effect.suspend(() => serve(Auth.layerNone))
+
+const serve = (auth: Layer.Layer<Auth.Auth>, limits: Layer.Layer<never> = Layer.empty) =>
   Effect.map(
     Layer.build(
       Server.layer(Lab, { port: 0 }).pipe(Layer.provide([
-        EchoLayer,
-        Auth.layerNone,
+        handlers,
+        auth,
         Sqlite.layer({ filename: join(temporaryFolder(), "lab.db") }),
         Audit.layerMemory,
         Budget.layerUnlimited,
-        RateLimit.layerUnlimited
+        RateLimit.layerUnlimited,
+        limits
       ]))
     ),
     urlOf
   )
-)
 
 /** An object with fields that nobody declares. */
 const excess = (count: number) =>
@@ -110,4 +122,109 @@ describe("a value with very many faults", () => {
       assert.isBelow(text.length, 2_000)
       assert.isBelow(process.cpuUsage(before).user / 1_000, 500)
     }).pipe(Effect.scoped))
+})
+
+const as = (id: string) => ({ "x-api-key": `key-of-${id}` })
+
+/** A WebSocket of a caller, or the refusal. */
+const socket = (url: string, id: string) =>
+  Effect.promise(async () => {
+    const ws = new NodeWS.WebSocket(`${url.replace("http", "ws")}/ws`, { headers: as(id) })
+    return new Promise<{ readonly ws: NodeWS.WebSocket; readonly refusal: string | undefined }>((resolve) => {
+      ws.on("error", () => {})
+      ws.on("open", () => resolve({ ws, refusal: undefined }))
+      ws.on("unexpected-response", (_, response) => {
+        let text = ""
+        response.setEncoding("utf8").on("data", (chunk: string) => text += chunk)
+        response.on("end", () => resolve({ ws, refusal: `${response.statusCode} ${text}` }))
+      })
+    })
+  })
+
+const limited = Layer.succeed(OpenLimits.OpenLimits, { runs: 3, streams: 2, sockets: 2 })
+
+describe("what one caller holds open", () => {
+  it.live("a third WebSocket of a caller is refused by its rule, and one of another caller or after an end is not", () =>
+    Effect.gen(function*() {
+      const url = yield* serve(people, limited)
+      const first = yield* socket(url, "ann")
+      yield* socket(url, "ann")
+      const third = yield* socket(url, "ann")
+      assert.match(third.refusal ?? "", /^429 .*"_tag":"TooManyOpen","rule":"open-sockets","limit":2/u)
+      assert.isUndefined((yield* socket(url, "bob")).refusal)
+      first.ws.close()
+      yield* Effect.promise(() => once(first.ws, "close"))
+      yield* Effect.sleep("100 millis")
+      assert.isUndefined((yield* socket(url, "ann")).refusal)
+    }).pipe(Effect.scoped))
+
+  it.live("a third stream and a fourth run of a caller are refused by their rules on every protocol", () =>
+    Effect.gen(function*() {
+      const url = yield* serve(people, limited)
+      const controller = new AbortController()
+      const headers = { ...json, ...as("ann") }
+      const stream = () =>
+        fetch(`${url}/agents/waits/stream`, { method: "POST", headers, body: "{}", signal: controller.signal })
+      yield* Effect.promise(stream)
+      const second = yield* Effect.promise(stream)
+      const runId = second.headers.get("x-run-id")
+      const third = yield* Effect.promise(() =>
+        fetch(`${url}/runs/${runId}/events`, { headers: { ...as("ann"), accept: "text/event-stream" } })
+      )
+      assert.strictEqual(third.status, 429)
+      assert.include(yield* Effect.promise(() => third.text()), "\"rule\":\"open-streams\",\"limit\":2")
+      yield* post(`${url}/agents/waits/runs`, {}, as("ann"))
+      const fourth = yield* post(`${url}/agents/waits/runs`, {}, as("ann"))
+      assert.strictEqual(fourth.status, 429)
+      assert.include(fourth.text, "\"rule\":\"open-runs\",\"limit\":3")
+      assert.strictEqual((yield* post(`${url}/agents/echo`, { text: "x" }, as("bob"))).status, 200)
+      const message = { messageId: "m1", role: "ROLE_USER", parts: [{ text: "x" }] }
+      const rpc = { jsonrpc: "2.0", id: 1 }
+      const a2a = yield* post(`${url}/a2a`, { ...rpc, method: "SendMessage", params: { message } }, {
+        ...as("ann"),
+        "a2a-version": "1.0"
+      })
+      assert.strictEqual(a2a.status, 429, a2a.text)
+      assert.include(a2a.text, "open-runs")
+      const call = { name: "echo", arguments: { text: "x" } }
+      const accept = "application/json, text/event-stream"
+      const mcp = yield* post(`${url}/mcp`, { ...rpc, method: "tools/call", params: call }, { ...as("ann"), accept })
+      assert.include(mcp.text, "open-runs")
+      controller.abort()
+    }).pipe(Effect.scoped))
+})
+
+/** The head of a POST and a piece of its body, and the answer until the server closes the connection. */
+const trickle = (url: string, path: string, headers: Record<string, string>) =>
+  Effect.promise(async () => {
+    const { hostname, port } = new URL(url)
+    const connection = connect(Number(port), hostname)
+    const head = Object.entries({ host: `${hostname}:${port}`, "content-length": "100", ...json, ...headers })
+      .map(([name, value]) => `${name}: ${value}\r\n`).join("")
+    connection.write(`POST ${path} HTTP/1.1\r\n${head}\r\n{`)
+    const timer = setInterval(() => connection.write(" "), 50)
+    let text = ""
+    connection.setEncoding("utf8").on("data", (chunk: string) => text += chunk)
+    connection.on("error", () => {})
+    await once(connection, "close")
+    clearInterval(timer)
+    return text
+  })
+
+describe("a body that trickles", () => {
+  const routes = [["/agents/echo", {}], ["/mcp", { accept: "application/json, text/event-stream" }], ["/a2a", {
+    "a2a-version": "1.0"
+  }]] as const
+  for (const [path, headers] of routes) {
+    it.live(`it is refused with 408 at ${path} when its time is up, and its connection is closed`, () =>
+      Effect.gen(function*() {
+        const limits = Layer.effect(
+          HttpProtocol.Limits,
+          Effect.map(HttpProtocol.Limits, (limits) => ({ ...limits, bodyMillis: 300 }))
+        )
+        const url = yield* serve(Auth.layerNone, limits)
+        const answer = yield* trickle(url, path, headers)
+        assert.match(answer, /^HTTP\/1\.1 408 /u)
+      }).pipe(Effect.scoped))
+  }
 })

@@ -54,3 +54,15 @@ export const problemEntries = 10_000
 
 /** JSON work over a text with more characters yields to the event loop between its steps. @category constants @since 0.1.0 */
 export const jsonYieldChars = 65_536
+
+/** One principal may have this many runs in memory of one node. @category constants @since 0.1.0 */
+export const openRuns = 2_000
+
+/** One principal may follow this many journals at a time on one node. @category constants @since 0.1.0 */
+export const openStreams = 1_000
+
+/** One principal may hold this many WebSockets open on one node. @category constants @since 0.1.0 */
+export const openSockets = 100
+
+/** The body of a request has to arrive within this time. @category constants @since 0.1.0 */
+export const bodyMillis = 30_000

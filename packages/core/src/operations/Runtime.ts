@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer, Option, type Schema, type Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Option, type Schema, type Scope, type Stream } from "effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as App from "../app/App.ts"
 import * as Fusion from "../app/Fusion.ts"
@@ -18,6 +18,7 @@ import type { Caller } from "../door/Caller.ts"
 import { makeAuditThrottle } from "../door/internal/auditThrottle.ts"
 import { makeDoor } from "../door/internal/door.ts"
 import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
+import { OpenLimits } from "../door/OpenLimits.ts"
 import { PolicyRules } from "../door/PolicyRules.ts"
 import { makeMemory, RateCounters } from "../door/RateCounters.ts"
 import { RateLimit } from "../door/RateLimit.ts"
@@ -43,6 +44,7 @@ import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
 import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
+import { makeConnect } from "./internal/connections.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeForks } from "./internal/forks.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
@@ -317,6 +319,8 @@ export class Runtime extends Context.Service<Runtime, {
    * authenticate it again. A connection that lives on authenticates each of its requests.
    */
   readonly authenticate: (caller: Caller) => Effect.Effect<Caller, RunError>
+  /** Authenticates the caller of a connection that lives on, and counts it until the scope closes. */
+  readonly connect: (caller: Caller) => Effect.Effect<Caller, RunError, Scope.Scope>
   /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
   readonly visibleTo: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
   /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
@@ -375,7 +379,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         budget,
         audit,
         clock: yield* Effect.clockWith(Effect.succeed),
-        grace: grace ?? Timings.graceMillis
+        grace: grace ?? Timings.graceMillis,
+        open: yield* OpenLimits
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
         options,
@@ -421,6 +426,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         ...makeVisibleTo(fusion, door),
         usage: makeUsage(budget, door),
         authenticate: door.identify,
+        connect: makeConnect(door, options.open),
         drain: node.drain,
         metrics: (caller) =>
           Effect.andThen(door.enter(caller, "metrics", ["metrics:read"]), PrometheusMetrics.format()),

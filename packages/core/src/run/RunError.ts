@@ -153,6 +153,16 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   }
 }
 
+/** The caller holds as much open as one principal may at a time. @category errors @since 0.1.0 */
+export class TooManyOpen extends Schema.TaggedError<TooManyOpen>()("TooManyOpen", {
+  rule: Schema.String,
+  limit: Schema.Int
+}, { httpApiStatus: 429 }) {
+  override get message() {
+    return `The rule "${this.rule}" allows one caller ${this.limit} at a time. Close one, or wait until one has ended.`
+  }
+}
+
 /** @category errors @since 0.1.0 */
 export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
   budget: Schema.String
@@ -308,6 +318,7 @@ export const Reason = Schema.Union([
   RunFinished,
   IdempotencyConflict,
   RateLimited,
+  TooManyOpen,
   BudgetExceeded,
   HookBlocked,
   StoreUnavailable,
@@ -357,7 +368,7 @@ export class ReadFailed extends Schema.TaggedError<ReadFailed>()("ReadFailed", {
  * @since 0.1.0
  */
 export const ruleOf = (error: { readonly _tag: string }): string | undefined => {
-  if (error instanceof Forbidden || error instanceof RateLimited) return error.rule
+  if (error instanceof Forbidden || error instanceof RateLimited || error instanceof TooManyOpen) return error.rule
   if (error instanceof BudgetExceeded) return `budget: ${error.budget}`
   if (error instanceof HookBlocked) return `hook: ${error.hook}`
   if (error instanceof ToolDenied) return `approval: ${error.tool}`

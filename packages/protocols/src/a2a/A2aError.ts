@@ -40,6 +40,8 @@ export const invalidRequest = condition(-32600, "INVALID_REQUEST")
 
 export const bodyTooLarge = condition(-32600, "REQUEST_TOO_LARGE", 413)
 
+export const bodyTooSlow = condition(-32600, "REQUEST_TOO_SLOW", 408)
+
 export const notJson = condition(-32600, "UNSUPPORTED_MEDIA_TYPE", 415)
 
 export const methodNotFound = condition(-32601, "METHOD_NOT_FOUND")
@@ -99,6 +101,11 @@ export const fromRunError = ({ message, reason }: RunError): A2aError => {
         },
         retryAfterMillis: reason.retryAfterMillis,
         headers: { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
+      })
+    case "TooManyOpen":
+      return condition(-32000, "RATE_LIMITED", 429)(message, {
+        metadata: { rule: reason.rule, limit: String(reason.limit) },
+        headers: { "retry-after": "1" }
       })
     case "BudgetExceeded":
       return condition(-32000, "BUDGET_EXCEEDED", 402)(message, { metadata: { ...asRule(reason) } })

@@ -37,7 +37,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const { open, schemes } = yield* Auth
     const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
     const skills = A2aSkill.fromFusion(runtime.fusion)
-    const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), (yield* RequestLimits).bodyBytes)
+    const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), yield* RequestLimits)
 
     const cardOf = (address: PublicAddress, agent: string | undefined, visible?: Fusion) =>
       A2aCard.make({

@@ -1,13 +1,13 @@
 // JSON-RPC 2.0 over HTTP: one request, answered once or by a stream of answers.
-import { decoder, yieldFor } from "@fastagentic/core/base/Validation"
+import { decoder } from "@fastagentic/core/base/Validation"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { internalMessage, type RunError } from "@fastagentic/core/run/RunError"
 import { Cause, Effect, Option, Predicate, Schema, Stream } from "effect"
-import * as ByteSize from "effect/ByteSize"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { bodyText, closing } from "../internal/bodyText.ts"
+import type { RequestLimits } from "../internal/requestLimits.ts"
 import * as A2aError from "./A2aError.ts"
 import type { Call, Method, Reply, Updates } from "./A2aMethods.ts"
 import { JsonRpcRequest, RequestId } from "./A2aSchema.ts"
@@ -22,7 +22,11 @@ type Failure = A2aError.A2aError | RunError
  * The body is read after the caller is authenticated, so others learn only that credentials are required. A notification
  * is carried out and gets 204.
  */
-export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string, Method>, bodyBytes: number) =>
+export const handle = (
+  runtime: Runtime["Service"],
+  methods: ReadonlyMap<string, Method>,
+  limits: Pick<RequestLimits, "bodyBytes" | "bodyMillis">
+) =>
 (
   request: HttpServerRequest,
   call: Call
@@ -32,7 +36,7 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   const answer = Effect.gen(function*() {
     // Authenticated once for everything that the request does.
     const known = { ...call, caller: yield* runtime.authenticate(caller) }
-    const json = yield* readJson(request, bodyBytes)
+    const json = yield* readJson(request, limits)
     id = idOf(json)
     const rpc = yield* readRequest(json)
     id = rpc.id
@@ -50,18 +54,24 @@ export const handle = (runtime: Runtime["Service"], methods: ReadonlyMap<string,
   )
 }
 
-const readJson = (request: HttpServerRequest, bodyBytes: number): Effect.Effect<unknown, A2aError.A2aError> => {
+const readJson = (
+  request: HttpServerRequest,
+  limits: Pick<RequestLimits, "bodyBytes" | "bodyMillis">
+): Effect.Effect<unknown, A2aError.A2aError> => {
   if (!/^application\/(.+\+)?json *(;|$)/iu.test(request.headers["content-type"] ?? "")) {
     return Effect.fail(A2aError.notJson("the body has to be application/json"))
   }
-  return request.text.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes)),
-    Effect.mapError(({ reason }) =>
-      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-        ? A2aError.bodyTooLarge(`the body is larger than ${bodyBytes} bytes`)
-        : A2aError.parseError("the body could not be read")
-    ),
-    Effect.tap(({ length }) => yieldFor(length)),
+  return bodyText(request, limits).pipe(
+    Effect.mapError((unread) => {
+      switch (unread) {
+        case "TooLarge":
+          return A2aError.bodyTooLarge(`the body is larger than ${limits.bodyBytes} bytes`)
+        case "TooSlow":
+          return A2aError.bodyTooSlow(`the body did not arrive within ${limits.bodyMillis} ms`, { headers: closing })
+        case "Unreadable":
+          return A2aError.parseError("the body could not be read")
+      }
+    }),
     Effect.flatMap((text) =>
       Effect.try({
         try: (): unknown => JSON.parse(text),

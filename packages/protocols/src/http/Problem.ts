@@ -3,6 +3,7 @@ import type { Failure } from "@fastagentic/core/run/Event"
 import { asRule, internalMessage, Reason, type RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { closing } from "../internal/bodyText.ts"
 import { challengeFor } from "../internal/challenge.ts"
 
 /** A body that is not JSON or does not fit its schema. */
@@ -20,6 +21,15 @@ export class BodyTooLarge
 {
   override get message() {
     return `The body is over the limit of ${this.limitBytes} bytes. Send less.`
+  }
+}
+
+/** A body that did not arrive in time. */
+export class BodyTooSlow
+  extends Schema.TaggedError<BodyTooSlow>()("BodyTooSlow", { limitMillis: Schema.Int }, { httpApiStatus: 408 })
+{
+  override get message() {
+    return `The body did not arrive within ${this.limitMillis} ms. Send it again, or less of it.`
   }
 }
 
@@ -74,6 +84,7 @@ const Known = Schema.Union([
   ...Reason.members,
   BadBody,
   BodyTooLarge,
+  BodyTooSlow,
   UnsupportedEncoding,
   NoSuchRoute,
   MethodNotAllowed
@@ -113,8 +124,11 @@ const headersOf = (reason: Known): Record<string, string> => {
       return { allow: reason.allowed.join(", ") }
     case "UnsupportedEncoding":
       return { "accept-encoding": "identity" }
+    case "BodyTooSlow":
+      return closing
     case "RateLimited":
       return { "retry-after": String(Math.ceil(reason.retryAfterMillis / 1_000)) }
+    case "TooManyOpen":
     case "ShuttingDown":
     case "StoreUnavailable":
       return { "retry-after": "1" }

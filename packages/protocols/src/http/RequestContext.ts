@@ -1,5 +1,5 @@
 // One request of REST: its caller, body and query for a handler, and trace, limits and problem details on its answer.
-import { decoder, problemsOf, yieldFor } from "@fastagentic/core/base/Validation"
+import { decoder, problemsOf } from "@fastagentic/core/base/Validation"
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -11,6 +11,7 @@ import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { bodyText } from "../internal/bodyText.ts"
 import { Limits } from "../internal/limits.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
@@ -40,6 +41,7 @@ type Refusal =
   | ReadFailed
   | Problem.BadBody
   | Problem.BodyTooLarge
+  | Problem.BodyTooSlow
   | Problem.UnsupportedEncoding
   | Problem.NoSuchRoute
   | Problem.MethodNotAllowed
@@ -122,26 +124,27 @@ const queryOf = (url: string) => {
 }
 
 /** The JSON body; an empty one is an object without fields. */
-export const body = (
-  { request }: RequestContext
-): Effect.Effect<unknown, Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> =>
-  Effect.flatMap(
-    textOf(request),
-    (text) => text.trim() === "" ? Effect.succeed({}) : Effect.andThen(yieldFor(text.length), parse(text))
-  )
+export const body = ({ request }: RequestContext): Effect.Effect<unknown, BodyRefusal> =>
+  Effect.flatMap(textOf(request), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
 
-const textOf = (
-  { headers, text }: HttpServerRequest.HttpServerRequest
-): Effect.Effect<string, Problem.BadBody | Problem.BodyTooLarge | Problem.UnsupportedEncoding> => {
-  const encoding = headers["content-encoding"] ?? "identity"
+type BodyRefusal = Problem.BadBody | Problem.BodyTooLarge | Problem.BodyTooSlow | Problem.UnsupportedEncoding
+
+const textOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string, BodyRefusal> => {
+  const encoding = request.headers["content-encoding"] ?? "identity"
   if (!/^\s*(identity)?\s*$/iu.test(encoding)) return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
   return Effect.flatMap(
     RequestLimits,
-    ({ bodyBytes }) =>
-      Effect.mapError(text, ({ reason }) =>
-        reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-          ? new Problem.BodyTooLarge({ limitBytes: bodyBytes })
-          : new Problem.BadBody({ detail: "the body could not be read" }))
+    (limits) =>
+      Effect.mapError(bodyText(request, limits), (unread) => {
+        switch (unread) {
+          case "TooLarge":
+            return new Problem.BodyTooLarge({ limitBytes: limits.bodyBytes })
+          case "TooSlow":
+            return new Problem.BodyTooSlow({ limitMillis: limits.bodyMillis })
+          case "Unreadable":
+            return new Problem.BadBody({ detail: "the body could not be read" })
+        }
+      })
   )
 }
 

@@ -59,12 +59,13 @@ export const make: Effect.Effect<RequestContext.Handler, never, Scope.Scope | Ru
         traceparent: request.headers["traceparent"],
         span
       })
-      return runtime.authenticate(caller).pipe(
+      return runtime.connect(caller).pipe(
         Effect.andThen(
           isUpgrade(request)
             ? serveConnection({ runtime, caller, request, limits, watch })
             : Effect.succeed(withTrace(upgradeRequired, caller))
         ),
+        Effect.scoped,
         Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
       )
     })

@@ -1,5 +1,4 @@
 // The POST endpoint of MCP: reads a message, checks scopes, and passes it to the SDK's server.
-import { yieldFor } from "@fastagentic/core/base/Validation"
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -7,10 +6,9 @@ import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Predicate, type Scope } from "effect"
-import * as ByteSize from "effect/ByteSize"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { bodyText, closing } from "../internal/bodyText.ts"
 import { Limits } from "../internal/limits.ts"
 import { PublicAddress } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
@@ -53,7 +51,7 @@ export const make = Effect.fnUntraced(function*(
   catalog: Catalog
 ): Effect.fn.Return<Endpoint, never, Scope.Scope> {
   const services = yield* Effect.context<never>()
-  const { bodyBytes } = yield* RequestLimits
+  const limits = yield* RequestLimits
   const calls = new InFlightCalls()
   const elicitations = new PendingElicitations()
   const states: RequestStates = new WeakMap()
@@ -97,7 +95,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   return (request, caller) =>
-    Effect.matchEffect(bodyOf(request, bodyBytes, caller.traceId), {
+    Effect.matchEffect(bodyOf(request, limits, caller.traceId), {
       onFailure: Effect.succeed,
       // A call with missing scopes is refused with an HTTP status, before the SDK begins its answer.
       onSuccess: (body) => {
@@ -152,19 +150,27 @@ const sessionFor = (body: unknown) => {
 
 const canBeAsked = ".elicitation"
 
-const bodyOf = (request: HttpServerRequest.HttpServerRequest, bodyBytes: number, traceId: string) =>
-  request.text.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes)),
-    Effect.mapError(({ reason }) =>
-      reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
-        ? refused(413, {
-          code: McpError.invalidRequest,
-          message: `The body is over ${bodyBytes} bytes`,
-          data: { tag: "BodyTooLarge", limitBytes: bodyBytes, traceId }
-        })
-        : malformed("The body could not be read", traceId)
-    ),
-    Effect.tap(({ length }) => yieldFor(length)),
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, limits: RequestLimits, traceId: string) =>
+  bodyText(request, limits).pipe(
+    Effect.mapError((unread) => {
+      const { bodyBytes: limitBytes, bodyMillis: limitMillis } = limits
+      switch (unread) {
+        case "TooLarge":
+          return refused(413, {
+            code: McpError.invalidRequest,
+            message: `The body is over ${limitBytes} bytes`,
+            data: { tag: "BodyTooLarge", limitBytes, traceId }
+          })
+        case "TooSlow":
+          return refused(408, {
+            code: McpError.invalidRequest,
+            message: `The body did not arrive within ${limitMillis} ms`,
+            data: { tag: "BodyTooSlow", limitMillis, traceId }
+          }, closing)
+        case "Unreadable":
+          return malformed("The body could not be read", traceId)
+      }
+    }),
     Effect.flatMap((text) =>
       Effect.try({
         try: (): unknown => JSON.parse(text),

@@ -51,7 +51,7 @@ export const makeForks = (
     if (run.state === "completed") {
       return yield* Effect.fail(new RunError({ reason: new RunFinished({ runId, state: run.state }) }))
     }
-    if (!isFinal(run.state)) return makeHandle(node, caller, { run, attached: true })
+    if (!isFinal(run.state)) return makeHandle(node, caller, { run, attached: true }, acting.principal)
     return yield* forkAt(caller, acting, run.seq, { action: "retry", idempotencyKey: `retry ${runId}` })
   })
 

@@ -14,7 +14,10 @@ import { makePageSize } from "./pages.ts"
 
 export const makeRuns = (node: RunSupervisor, door: Door) => {
   const open = (caller: Caller, runId: string) =>
-    Effect.map(door.run(caller, node, runId), ({ run }): RunHandle => makeHandle(node, caller, { run, attached: true }))
+    Effect.map(
+      door.run(caller, node, runId),
+      ({ principal, run }): RunHandle => makeHandle(node, caller, { run, attached: true }, principal)
+    )
 
   const get = (caller: Caller, runId: string) => Effect.map(door.run(caller, node, runId), ({ run }) => run)
 

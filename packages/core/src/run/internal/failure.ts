@@ -10,6 +10,7 @@ import * as RunError from "../RunError.ts"
 const Refusal = Schema.Union([
   RunError.Forbidden,
   RunError.RateLimited,
+  RunError.TooManyOpen,
   RunError.HookBlocked,
   RunError.BudgetExceeded,
   RunError.PriceUnknown,

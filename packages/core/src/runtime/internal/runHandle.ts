@@ -4,6 +4,7 @@ import { Effect, Stream } from "effect"
 import type { Caller } from "../../door/Caller.ts"
 import type { Started } from "../../operations/Runtime.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
 import { InvalidCursor, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError } from "../../store/RunStore.ts"
@@ -16,7 +17,8 @@ import type { RunSupervisor } from "./runSupervisor.ts"
 export const makeHandle = (
   node: RunSupervisor,
   { protocol }: Caller,
-  { attached, hub, run }: Admitted
+  { attached, hub, run }: Admitted,
+  principal: Principal
 ): Started => ({
   run,
   attached,
@@ -31,9 +33,9 @@ export const makeHandle = (
   },
   follow: ({ after, until }) =>
     Effect.andThen(
-      checkCursor(node, run, after),
+      Effect.andThen(withinLimit(node, principal), checkCursor(node, run, after)),
       Effect.map(Tracing.current, (parent) =>
-        Tracing.streamWithin(counted(node, protocol, node.follow(run, after, until, hub)), "stream", () => ({
+        Tracing.streamWithin(counted(node, protocol, principal, node.follow(run, after, until, hub)), "stream", () => ({
           ...(parent === undefined ? {} : { parent }),
           attributes: { "fastagentic.run.id": run.runId }
         })))
@@ -64,8 +66,26 @@ const checkCursor = (node: RunSupervisor, run: RunRecord, after: number): Effect
 
 const within = ({ seq }: RunRecord, after: number) => Number.isSafeInteger(after) && after >= 0 && after <= seq
 
-const counted = (node: RunSupervisor, protocol: Caller["protocol"], pages: Stream.Stream<Page, ReadError>) =>
+const withinLimit = (node: RunSupervisor, principal: Principal) =>
+  Effect.suspend(() => {
+    const reason = node.openStreams.refusal(principal)
+    return reason === undefined ? Effect.void : Effect.fail(new RunError({ reason }))
+  })
+
+const counted = (
+  node: RunSupervisor,
+  protocol: Caller["protocol"],
+  principal: Principal,
+  pages: Stream.Stream<Page, ReadError>
+) =>
   Stream.suspend(() => {
     node.metrics.streams(protocol, 1)
-    return Stream.ensuring(pages, Effect.sync(() => node.metrics.streams(protocol, -1)))
+    const release = node.openStreams.take(principal)
+    return Stream.ensuring(
+      pages,
+      Effect.sync(() => {
+        node.metrics.streams(protocol, -1)
+        release()
+      })
+    )
   })

@@ -5,6 +5,7 @@ import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
+import { OpenCount, type OpenLimits } from "../../door/OpenLimits.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
 import type { Principal } from "../../run/Principal.ts"
@@ -53,6 +54,7 @@ export interface Options {
   readonly audit: Audit["Service"]
   readonly clock: Clock.Clock
   readonly grace: Duration.Input
+  readonly open: OpenLimits
 }
 
 /** How long a run that rests stays in memory, in milliseconds: what wakes it by then needs no replay. */
@@ -64,6 +66,8 @@ export class RunSupervisor {
   readonly durable: StoreWriter
   readonly ephemeral: StoreWriter
   readonly metrics: Metrics
+  readonly openRuns: OpenCount
+  readonly openStreams: OpenCount
   readonly poll: PollLatch
   /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
   readonly wired = Latch.makeUnsafe(false)
@@ -116,6 +120,8 @@ export class RunSupervisor {
     this.audit = options.audit
     this.clock = options.clock
     this.grace = options.grace
+    this.openRuns = new OpenCount("open-runs", options.open.runs)
+    this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
     this.poll = new PollLatch(() => this.now())
     this.hubs = new Hubs((run) => this.writerOf(run).store)
@@ -232,6 +238,7 @@ export class RunSupervisor {
       }
     })
     this.live.set(run.runId, live)
+    const release = this.openRuns.take(principal)
     this.metrics.active(1)
     const segment = Effect.ensuring(
       this.traced
@@ -240,6 +247,7 @@ export class RunSupervisor {
       Effect.sync(() => {
         if (live.resting.phase !== "suspended") this.metrics.active(-1)
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
+        release()
         if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
         this.hubs.release(hub)
       })

@@ -10,7 +10,7 @@ import type { Started, StartRequest } from "../../operations/Runtime.ts"
 import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { InvalidPayload, NotDeclared, RunError, ShuttingDown } from "../../run/RunError.ts"
+import { InvalidPayload, NotDeclared, RunError, ShuttingDown, type TooManyOpen } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { admit, type Inheritance } from "./admit.ts"
@@ -57,6 +57,9 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
   ): Effect.fn.Return<Started, RunError> {
     if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
     if (node.closing) return yield* fail(new ShuttingDown())
+    // A child belongs to the run that started it: refusing it would fail a run that was admitted.
+    const refusal = more.parentRunId === undefined ? node.openRuns.refusal(principal) : undefined
+    if (refusal !== undefined) return yield* fail(refusal)
     const payload = yield* decodePayload(bound, request.payload)
     const runId = yield* random.uuidV7()
     const own = recordOf(bound, caller, principal, request, payload, runId, node.now())
@@ -64,7 +67,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     const admitted = yield* admit(node, bound, principal, run, inherited)
     const action = admitted.attached ? "attach" : "start"
     yield* door.audit(caller, principal, action, targetOf(bound), { runId: admitted.run.runId })
-    return makeHandle(node, caller, admitted)
+    return makeHandle(node, caller, admitted, principal)
   })
 
   /** A delegated run passes the same door as the run that it is started for. */
@@ -91,7 +94,8 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
 
 export const targetOf = ({ callable }: RegisteredCallable) => `${callable.kind}/${callable.identifier}`
 
-const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload) => Effect.fail(new RunError({ reason }))
+const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload | TooManyOpen) =>
+  Effect.fail(new RunError({ reason }))
 
 const decodeJson = Schema.decodeUnknownEffect(Schema.Json)
 

@@ -29,7 +29,7 @@ export const settingsOf = Effect.fnUntraced(function*(options: Options): Effect.
   const { hosts = [], proxies = [] } = options.guards ?? {}
   const prefix = yield* prefixOf(options.prefix ?? "/")
   const publicUrl = options.publicUrl === undefined ? undefined : yield* publicUrlOf(options.publicUrl)
-  const { bodyBytes, waitMillis } = yield* RequestLimits
+  const { bodyBytes, bodyMillis, waitMillis } = yield* RequestLimits
   const networks = yield* Effect.forEach(proxies, networkOf)
   return {
     prefix,
@@ -41,6 +41,7 @@ export const settingsOf = Effect.fnUntraced(function*(options: Options): Effect.
     ]),
     limits: {
       bodyBytes: options.bodyLimit ?? bodyBytes,
+      bodyMillis,
       waitMillis: options.wait === undefined ? waitMillis : Duration.toMillis(Duration.fromInputUnsafe(options.wait))
     },
     isProxy: (peer) => {
