@@ -1,7 +1,6 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { HttpProtocol } from "@fastagentic/protocols/http"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { type Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Agent, App, Audit, Auth, Budget, OpenLimits, Principal, RateLimit, Server, Sqlite } from "fastagentic"
 import { once } from "node:events"
 import { connect } from "node:net"
@@ -29,10 +28,10 @@ const people = Auth.layerKeys(
 
 const start = Effect.suspend(() => serve(Auth.layerNone))
 
-const serve = (auth: Layer.Layer<Auth.Auth>, limits: Layer.Layer<never> = Layer.empty) =>
+const serve = (auth: Layer.Layer<Auth.Auth>, limits: Layer.Layer<never> = Layer.empty, bodyTimeout?: Duration.Input) =>
   Effect.map(
     Layer.build(
-      Server.layer(Lab, { port: 0 }).pipe(Layer.provide([
+      Server.layer(Lab, { port: 0, bodyTimeout }).pipe(Layer.provide([
         handlers,
         auth,
         Sqlite.layer({ filename: join(temporaryFolder(), "lab.db") }),
@@ -218,11 +217,7 @@ describe("a body that trickles", () => {
   for (const [path, headers] of routes) {
     it.live(`it is refused with 408 at ${path} when its time is up, and its connection is closed`, () =>
       Effect.gen(function*() {
-        const limits = Layer.effect(
-          HttpProtocol.Limits,
-          Effect.map(HttpProtocol.Limits, (limits) => ({ ...limits, bodyMillis: 300 }))
-        )
-        const url = yield* serve(Auth.layerNone, limits)
+        const url = yield* serve(Auth.layerNone, Layer.empty, "300 millis")
         const answer = yield* trickle(url, path, headers)
         assert.match(answer, /^HTTP\/1\.1 408 /u)
       }).pipe(Effect.scoped))

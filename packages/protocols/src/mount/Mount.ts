@@ -43,6 +43,8 @@ export interface Options {
   readonly protocols?: ReadonlyArray<Protocol> | undefined
   /** The largest body of a request and frame of a WebSocket, in bytes; 1 MiB by default. */
   readonly bodyLimit?: number | undefined
+  /** How long the body of a request may take to arrive; 30 seconds by default. */
+  readonly bodyTimeout?: Duration.Input | undefined
   /** How long a `POST` waits for its run before it answers 202 with the run; without a limit by default. */
   readonly wait?: Duration.Input | undefined
   /** How long runs have to come to their next commit when the mount ends, 5 seconds by default. */

@@ -41,7 +41,9 @@ export const settingsOf = Effect.fnUntraced(function*(options: Options): Effect.
     ]),
     limits: {
       bodyBytes: options.bodyLimit ?? bodyBytes,
-      bodyMillis,
+      bodyMillis: options.bodyTimeout === undefined
+        ? bodyMillis
+        : Duration.toMillis(Duration.fromInputUnsafe(options.bodyTimeout)),
       waitMillis: options.wait === undefined ? waitMillis : Duration.toMillis(Duration.fromInputUnsafe(options.wait))
     },
     isProxy: (peer) => {
