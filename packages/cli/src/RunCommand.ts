@@ -179,12 +179,12 @@ const environment = Effect.map(
 )
 
 /** Prints to stdout, unless stdout belongs to the protocol. */
-const announce = (store: string, onStdio: boolean, { prefix = "", publicUrl }: Mount.Options) =>
+const announce = (store: string, onStdio: boolean, { prefix = "" }: Mount.Options) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const { fusion } = yield* Runtime.Runtime
     const { address } = yield* HttpServer.HttpServer
-    const own = "port" in address ? `http://${hostOf(address)}:${address.port}${prefix}` : "a socket"
-    const url = (publicUrl ?? own).replace(/\/+$/u, "")
+    const path = prefix === "/" ? "" : prefix
+    const url = "port" in address ? `http://${hostOf(address)}:${address.port}${path}` : "a socket"
     const { open } = yield* Auth.Auth
     const banner = Banner.render(fusion, { url, store, open })
     yield* onStdio ? Console.error(banner) : Console.log(banner)

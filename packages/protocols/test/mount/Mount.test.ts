@@ -131,6 +131,19 @@ describe("A mounted app", () => {
     }).pipe(Effect.scoped))
 })
 
+describe("The limits of a mounted app", () => {
+  it.live("hold under a router of the host: bodies on every protocol, and the wait of a call", () =>
+    Effect.gen(function*() {
+      const url = yield* serveDesk({ prefix: "/desk", bodyLimit: 1_000, wait: "100 millis" })
+      const large = JSON.stringify({ text: "x".repeat(2_000) })
+      for (const path of ["/desk/agents/echo", "/desk/mcp", "/desk/a2a"]) {
+        const headers = { accept: "application/json, text/event-stream" }
+        assert.strictEqual((yield* post(url + path, large, headers)).status, 413, path)
+      }
+      assert.strictEqual((yield* post(`${url}/desk/agents/stay`, {})).status, 202)
+    }).pipe(Effect.scoped))
+})
+
 describe("The guard of a mounted app", () => {
   it.live("refuses foreign hosts and origins, and leaves the host's own routes alone", () =>
     Effect.gen(function*() {
@@ -286,7 +299,9 @@ describe("Metrics", () => {
       const { body, status } = yield* raw(url, "/metrics", { headers: { "x-api-key": "key-of-ops" } })
       assert.strictEqual(status, 200)
       assert.include(body, "fastagentic_runs_started_total")
-      assert.notMatch(body, /tenant|acme|ada/u)
+      const own = body.split("\n").filter((line) => line.includes("app=\"desk\""))
+      assert.isAbove(own.length, 5)
+      for (const line of own) assert.notMatch(line, /tenant|acme|ada/u)
       assert.strictEqual(yield* statusOf(yield* serveDesk(), "/metrics"), 200)
     }).pipe(Effect.scoped))
 })
