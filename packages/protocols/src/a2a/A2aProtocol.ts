@@ -118,9 +118,12 @@ const traced = <R>(
     return Effect.map(handler(request, caller), (response) => withTrace(limits.addHeaders(response), caller))
   })
 
+/** The request headers that the address in a card can come from. */
+const vary = "Host, X-Forwarded-Host, X-Forwarded-Prefix, X-Forwarded-Proto"
+
 const cached = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, body: string) {
   const etag = yield* etagOf(body)
-  const headers = { etag, "cache-control": "public, max-age=300", vary: "Host" }
+  const headers = { etag, "cache-control": "public, max-age=300", vary }
   const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//u, ""))
   if (known.includes(etag) || known.includes("*")) return HttpServerResponse.empty({ status: 304, headers })
   return HttpServerResponse.text(body, { contentType: "application/json", headers })

@@ -96,18 +96,28 @@ export const noSuchAddress = Effect.flatMap(HttpServerRequest.HttpServerRequest,
   )
 })
 
+/** The answer to a request whose route died. */
+export const noAnswer = (
+  cause: Cause.Cause<unknown>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
+    const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
+    return Effect.map(internal(cause, { traceId: caller.traceId }), (response) => withTrace(response, caller))
+  })
+
+const internal = (cause: Cause.Cause<unknown>, subject: Problem.Subject) =>
+  Effect.as(
+    Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), { traceId: subject.traceId }),
+    Problem.internal(subject)
+  )
+
 const refuse = (
   cause: Cause.Cause<Refusal>,
   subject: Problem.Subject
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-  if (error === undefined) {
-    return Effect.as(
-      Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), { traceId: subject.traceId }),
-      Problem.internal(subject)
-    )
-  }
+  if (error === undefined) return internal(cause, subject)
   switch (error._tag) {
     case "RunError":
       return Problem.fromRunError(error, subject)

@@ -1,15 +1,17 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal } from "@fastagentic/core"
+import { Client } from "@fastagentic/protocols/http"
 import { Mount } from "@fastagentic/protocols/mount"
-import { Cause, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as NetAddress from "effect/net/NetAddress"
 import { createServer } from "node:http"
 import { get, json, post, raw, text } from "../http/rest.ts"
 import { modern } from "../mcp/wire.ts"
-import { hostRoutes, mountDesk, serveDesk, serveHost, statusOf } from "./support.ts"
+import { Desk, hostRoutes, mountDesk, serveDesk, serveHost, statusOf } from "./support.ts"
 
 const principal = (id: string, scopes: ReadonlyArray<string>) =>
   new Principal.Principal({ id, tenant: "acme", scopes: [...scopes], roles: [], claims: {} })
@@ -73,6 +75,15 @@ describe("A mounted app", () => {
       const { body, headers } = modern("tools/call", { name: "ask", arguments: {} })
       const called = yield* text(yield* post(`${url}/desk/mcp`, body, headers))
       assert.match(called, /"path":"\/desk\/runs\/[^"]+\/interrupts\//u)
+    }).pipe(Effect.scoped))
+
+  it.live("is called under its prefix by the typed client", () =>
+    Effect.gen(function*() {
+      const url = yield* serveDesk({ prefix: "/desk" })
+      const client = yield* Effect.provide(Client.make(Desk, { url: `${url}/desk` }), FetchHttpClient.layer)
+      const started = yield* client.agents.echo.start({ text: "hello" })
+      const events = yield* Stream.runCollect(client.runs.events(started.runId))
+      assert.strictEqual(events.at(-1)?.type, "done")
     }).pipe(Effect.scoped))
 
   it.live("names its public URL, which a request's host cannot change", () =>

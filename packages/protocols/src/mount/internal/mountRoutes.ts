@@ -4,7 +4,7 @@ import { Auth } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Forbidden } from "@fastagentic/core/run/RunError"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Cause, Effect, Layer, Option, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { type HttpServerError, isHttpServerError, type RouteNotFound } from "effect/http/HttpServerError"
@@ -82,7 +82,7 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
         ? refusal(rule, request)
         : preflight !== undefined
         ? Effect.succeed(preflight)
-        : Effect.provideService(Effect.catch(answer, noAnswer), PublicAddress, address)
+        : Effect.provideService(Effect.catchCause(answer, noAnswer), PublicAddress, address)
       return Effect.map(
         Effect.andThen(drainOnClose(request), answered),
         (response) => withSecurityHeaders(Cors.withCors(settings, request, withLocation(response, address)))
@@ -111,8 +111,12 @@ const isRouteNotFound = (error: unknown): error is HttpServerError & { readonly 
 const isUnder = (prefix: string, url: string) =>
   prefix === "/" || url === prefix || ["/", "?"].some((end) => url.startsWith(`${prefix}${end}`))
 
-/** Every route answers its failures itself, so the router fails only for want of a route. */
-const noAnswer = (error: unknown) => isRouteNotFound(error) ? RequestContext.noSuchAddress : Effect.die(error)
+/** A route answers its own failures; the rest are requests without a route, and defects of a protocol. */
+const noAnswer = (cause: Cause.Cause<unknown>): typeof RequestContext.noSuchAddress => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  return isRouteNotFound(error) ? RequestContext.noSuchAddress : RequestContext.noAnswer(cause)
+}
 
 const refusal = (rule: Rule, { headers }: HttpServerRequest.HttpServerRequest) => {
   const caller = Caller.make("rest", { traceparent: headers["traceparent"] })
