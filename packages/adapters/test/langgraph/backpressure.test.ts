@@ -53,6 +53,12 @@ describe("500 fast tokens", () => {
         step: (_name, effect) => effect,
         interrupt: () => Effect.never,
         isRecorded: () => false,
+        tools: {
+          authorize: () => Effect.succeed(undefined),
+          admit: () => Effect.succeed(undefined),
+          audit: () => Effect.void,
+          judge: ({ declared }) => Effect.succeed(declared)
+        },
         recall: () => undefined,
         sideEffect: () => Effect.never,
         sleep: () => Effect.never,

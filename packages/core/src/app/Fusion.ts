@@ -106,20 +106,23 @@ export interface Fusion {
 }
 
 /**
- * Compiles the table of an app.
+ * Compiles the table of an app. With `asksAnything` any tool may wait for an approval.
  *
  * Fails when two declarations would share a name on some wire, or when one protocol cannot express a schema.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const compile = Effect.fnUntraced(function*(app: App.Any): Effect.fn.Return<Fusion, FusionError> {
+export const compile = Effect.fnUntraced(function*(
+  app: App.Any,
+  { asksAnything = false }: { readonly asksAnything?: boolean } = {}
+): Effect.fn.Return<Fusion, FusionError> {
   const agents = yield* unique("agent", app.agents, (agent) => agent.identifier, compileAgent)
   const tools = yield* unique(
     "tool",
     Object.values(app.tools.tools),
     (tool) => tool.name,
-    (tool, name) => compileTool(tool, name, app.hooks)
+    (tool, name) => compileTool(tool, name, app.hooks, asksAnything)
   )
   const resources = yield* unique("resource", app.resources, (resource) => resource.identifier, compileResource)
   const prompts = yield* unique("prompt", app.prompts, (prompt) => prompt.identifier, compilePrompt)
@@ -201,7 +204,12 @@ const limitsOf = ({ concurrency: { perTenant, total }, threads }: Agent.Any): Li
     ...(threads === "enqueue" ? { thread: true } : {})
   }
 
-const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string, appHooks: ReadonlyArray<Hook.Any>) {
+const compileTool = Effect.fnUntraced(function*(
+  tool: Tool.Any,
+  name: string,
+  appHooks: ReadonlyArray<Hook.Any>,
+  asksAnything: boolean
+) {
   const hooks = [...appHooks, ...Context.get(tool.annotations, Hook.ToolHooks)]
   const payload = yield* objectShape(name, "parameters", tool.parametersSchema)
   const success = yield* shape(name, "success", tool.successSchema)
@@ -215,7 +223,8 @@ const compileTool = Effect.fnUntraced(function*(tool: Tool.Any, name: string, ap
     timeoutMillis: undefined,
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.
-    durable: (tool.needsApproval !== undefined && tool.needsApproval !== false) || hooks.some((hook) => hook.suspends),
+    durable: asksAnything || (tool.needsApproval !== undefined && tool.needsApproval !== false) ||
+      hooks.some((hook) => hook.suspends),
     payload,
     success,
     error,

@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, Schema, Stream } from "effect"
+import { Clock, Context, Effect, Fiber, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import { canonical } from "../base/internal/canonical.ts"
 import { handlerOf } from "../base/internal/handlerOf.ts"
 import * as Policy from "../base/Policy.ts"
+import type { Answer, Hints } from "../door/ToolPolicy.ts"
 import type { Approvers } from "../run/Interrupt.ts"
 import { CurrentRun } from "../run/Run.ts"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
@@ -171,20 +172,33 @@ const perform = Effect.fnUntraced(function*(
       return yield* deny(attempt, decision.reason)
     case "Edited":
       return yield* through(decision.call, decision.edited, attempt.edits)
-    case "Go":
-      return yield* act(handlers, attempt)
+    case "Go": {
+      const tool = toolOf(handlers, attempt.call.name)
+      if (tool === undefined) return yield* act(handlers, attempt)
+      const asked = askedTool(tool)
+      const refusal = yield* run.tools.admit(asked)
+      if (refusal !== undefined) return yield* deny(attempt, refusal)
+      const { approved } = decision
+      // The entry is written while the tool works, and is there before anybody sees the result.
+      const entry = yield* Effect.forkChild(
+        run.tools.audit(asked, approved === undefined ? undefined : `approved by ${approved}`)
+      )
+      return yield* Effect.onExit(act(handlers, attempt), () => Fiber.join(entry))
+    }
   }
 })
 
 const stepOf = ({ toolCallId }: ToolCall) => `tool ${toolCallId}`
 
 /** A call whose outcome is stored is not decided again: what permitted it was used up. */
-const recorded = Effect.fnUntraced(function*({ call }: Attempt) {
+const recorded = Effect.fnUntraced(function*({ call, modified }: Attempt) {
   const run = yield* CurrentRun
   const edits = recallEdits(run, call)
   const { arguments: args = edits, ...stored } = decodeStored(yield* run.step(stepOf(call), Effect.succeed(null)))
-  const made = { ...call, arguments: args }
-  if (!stored.denied) yield* run.emit({ type: "tool_start", data: { ...made, origin: "runtime" } })
+  if (!stored.denied) {
+    const changed = modified || canonical(args) !== canonical(call.arguments) ? { modified: true } : {}
+    yield* run.emit({ type: "tool_start", data: { ...call, arguments: args, origin: "runtime", ...changed } })
+  }
   return { outcome: { ...stored, arguments: args }, durationMs: undefined }
 })
 
@@ -243,7 +257,7 @@ const act = Effect.fnUntraced(function*(handlers: Handlers, { call, edited, modi
 const decodeStored = Schema.decodeUnknownSync(Stored)
 
 type Decided =
-  | { readonly _tag: "Go" }
+  | { readonly _tag: "Go"; readonly approved: string | undefined }
   | { readonly _tag: "Denied"; readonly reason: string | undefined }
   | { readonly _tag: "Edited"; readonly call: ToolCall; readonly edited: Edited }
 
@@ -252,16 +266,18 @@ const decide = Effect.fnUntraced(function*(
   { call, edited, messages }: Attempt
 ): Effect.fn.Return<Decided, never, CurrentRun> {
   const tool = toolOf(handlers, call.name)
-  if (tool === undefined) return { _tag: "Go" }
+  if (tool === undefined) return { _tag: "Go", approved: undefined }
   const run = yield* CurrentRun
-  const missing = Context.get(tool.annotations, Policy.Scopes).filter((scope) =>
-    !Policy.holds(run.principal.scopes, scope)
-  )
-  // An agent reaches a tool for its caller: what the caller may not do, the agent may not do for them.
-  if (missing.length > 0) return { _tag: "Denied", reason: `the caller lacks scope ${missing.join(", ")}` }
-  if (!(yield* needsApproval(tool, call, messages))) return { _tag: "Go" }
-  const terms = yield* Policy.asked(Context.get(tool.annotations, Policy.Approval))
-  if (edited !== undefined && covers(edited, call, terms.approvers)) return { _tag: "Go" }
+  const declared = yield* declaredAnswer(tool, call, messages)
+  const { arguments: args, name, toolCallId } = call
+  const answer = yield* run.tools.judge({ tool: name, toolCallId, arguments: args, hints: hintsOf(tool), declared })
+  if (answer.decision === "deny") return { _tag: "Denied", reason: answer.reason ?? "the tool policy denies this call" }
+  if (answer.decision === "allow") return { _tag: "Go", approved: undefined }
+  // An agent reaches a tool for its caller: what the caller may not do, nobody is asked to approve.
+  const refusal = yield* run.tools.authorize(askedTool(tool))
+  if (refusal !== undefined) return { _tag: "Denied", reason: refusal }
+  const terms = yield* Policy.asked(answer)
+  if (edited !== undefined && covers(edited, call, terms.approvers)) return { _tag: "Go", approved: edited.by }
   const resolution = yield* run.interrupt({
     name: approvalOf(call, edited !== undefined),
     kind: "approval",
@@ -277,7 +293,7 @@ const decide = Effect.fnUntraced(function*(
   })
   switch (resolution.decision) {
     case "approve":
-      return { _tag: "Go" }
+      return { _tag: "Go", approved: resolution.by }
     case "edit":
       return {
         _tag: "Edited",
@@ -298,20 +314,31 @@ const covers = (edited: Edited, call: ToolCall, approvers: Approvers | undefined
   JSON.stringify(edited.approvers ?? null) === JSON.stringify(approvers ?? null) &&
   canonical(edited.arguments) === canonical(call.arguments)
 
-const needsApproval = Effect.fnUntraced(function*(
+const askedTool = (tool: Tool.Any) => ({ name: tool.name, scopes: Context.get(tool.annotations, Policy.Scopes) })
+
+const hintsOf = ({ annotations }: Tool.Any): Hints => ({
+  readOnly: Context.get(annotations, Tool.Readonly),
+  destructive: Context.get(annotations, Tool.Destructive),
+  idempotent: Context.get(annotations, Tool.Idempotent),
+  openWorld: Context.get(annotations, Tool.OpenWorld)
+})
+
+/** The answer of the tool's declaration: `needsApproval` on the terms of `Policy.Approval`. */
+const declaredAnswer = Effect.fnUntraced(function*(
   tool: Tool.Any,
   call: ToolCall,
   messages: ReadonlyArray<Prompt.Message>
-) {
+): Effect.fn.Return<Answer> {
   const rule = tool.needsApproval
-  if (rule === undefined || rule === false) return false
+  if (rule === undefined || rule === false) return { decision: "allow" }
   const parameters = Schema.isSchema(tool.parametersSchema) ? pure(tool.parametersSchema) : Schema.Unknown
   const decoded = yield* Effect.option(Schema.decodeUnknownEffect(Schema.toCodecJson(parameters))(call.arguments))
   // Arguments that do not fit are refused by the tool itself, before it acts: there is nothing to approve.
-  if (decoded._tag === "None") return false
-  if (rule === true) return true
-  const answer = rule(decoded.value, { toolCallId: call.toolCallId, messages })
-  return typeof answer === "boolean" ? answer : yield* answer
+  if (decoded._tag === "None") return { decision: "allow" }
+  const asked = typeof rule === "boolean" ? rule : rule(decoded.value, { toolCallId: call.toolCallId, messages })
+  return (typeof asked === "boolean" ? asked : yield* asked)
+    ? { decision: "ask", ...Context.get(tool.annotations, Policy.Approval) }
+    : { decision: "allow" }
 })
 
 const execute = Effect.fnUntraced(function*(handlers: Handlers, call: ToolCall) {

@@ -18,10 +18,12 @@ import type { Caller } from "../door/Caller.ts"
 import { makeAuditThrottle } from "../door/internal/auditThrottle.ts"
 import { makeDoor } from "../door/internal/door.ts"
 import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
+import { makeToolDoor } from "../door/internal/toolDoor.ts"
 import { OpenLimits } from "../door/OpenLimits.ts"
 import { PolicyRules } from "../door/PolicyRules.ts"
 import { makeMemory, RateCounters } from "../door/RateCounters.ts"
 import { RateLimit } from "../door/RateLimit.ts"
+import { CurrentToolPolicy } from "../door/ToolPolicy.ts"
 import type * as Interrupt from "../run/Interrupt.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
@@ -359,7 +361,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
   Layer.effect(
     Runtime,
     Effect.gen(function*() {
-      const fusion = yield* Fusion.compile(app)
+      const toolPolicy = yield* CurrentToolPolicy
+      const fusion = yield* Fusion.compile(app, { asksAnything: toolPolicy !== undefined })
       const services = yield* Effect.context<never>()
       const bound = yield* resolveHandlers(fusion, services)
       const timed = yield* compileSchedules(fusion.app, bound)
@@ -395,6 +398,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
             door,
             starts,
             dueRuns,
+            tools: makeToolDoor(door, toolPolicy),
             children: {
               start: starts.startChild,
               settled: (run: RunRecord) => node.settled(run),

@@ -9,6 +9,7 @@ import type { AnySchema, PayloadSchema } from "../app/Agent.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import { type ApprovalOptions, asked } from "../base/Policy.ts"
 import type { Grant, ModelRequest, Refusal } from "../budget/Budget.ts"
+import type { RunTools } from "../door/internal/toolDoor.ts"
 import type { Points } from "../hook/Hook.ts"
 import type { Outcome } from "../runtime/internal/delegation.ts"
 import type { Data, Event } from "./Event.ts"
@@ -55,6 +56,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   /** Asks for a call of a language model: no adapter calls one without. */
   readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
+  /** The door for calls of tools: `ToolCall` and the adapters pass it before each. */
+  readonly tools: RunTools
   /** Journals what a hook has decided. */
   readonly decided: (decision: Data<"hook_decision">) => Effect.Effect<void>
 }>()("@fastagentic/core/run/Run/CurrentRun") {}

@@ -40,7 +40,8 @@ describeWithServer("Postgres", () => {
         [9, "schedules"],
         [10, "compacted"],
         [11, "schedule_definitions"],
-        [12, "deadlines"]
+        [12, "deadlines"],
+        [13, "causes"]
       ])
     }))
 

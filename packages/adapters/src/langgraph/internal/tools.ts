@@ -1,7 +1,8 @@
 // Reports the tool calls of a graph, with their hooks.
 import type { Hook } from "@fastagentic/core"
+import { noHints } from "@fastagentic/core/door/ToolPolicy"
 import { CurrentRun } from "@fastagentic/core/run/Run"
-import type { HookBlocked } from "@fastagentic/core/run/RunError"
+import { HookBlocked } from "@fastagentic/core/run/RunError"
 import { Clock, Effect, Exit } from "effect"
 import * as HookBracket from "../../adapter/HookBracket.ts"
 import { fromText, toJson } from "../../adapter/Json.ts"
@@ -43,11 +44,26 @@ export const make = (session: Session) => {
     const call = { toolCallId, name, arguments: typeof input === "string" ? fromText(input) : toJson(input) }
     if (!session.requested.has(toolCallId)) yield* session.emit({ type: "tool_call", data: call }, path)
     session.requested.delete(toolCallId)
+    yield* Effect.tapError(admitted(call), deny(call, path))
     const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
       Effect.tapError(deny(call, path))
     )
     open.set(runId, { call, path, bracket, startedAt: yield* Clock.currentTimeMillis })
     yield* session.emit({ type: "tool_start", data: { ...call, origin: "framework" } }, path)
+  })
+
+  /** A graph runs its own tools: the door can refuse a call, and nobody can be asked about it. */
+  const admitted = Effect.fnUntraced(function*({ name, ...call }: Hook.ToolCall) {
+    const { tools } = yield* CurrentRun
+    const answer = yield* tools.judge({ ...call, tool: name, hints: noHints, declared: { decision: "allow" } })
+    const tool = { name, scopes: [] }
+    const refusal = answer.decision === "allow"
+      ? yield* tools.admit(tool)
+      : answer.decision === "deny"
+      ? answer.reason ?? "the tool policy denies this call"
+      : "the tool policy asks for an approval, which this agent cannot wait for"
+    if (refusal !== undefined) return yield* new HookBlocked({ hook: "tool policy", point: "tool", reason: refusal })
+    yield* tools.audit(tool, undefined)
   })
 
   const progress = Effect.fnUntraced(function*(runId: string, chunk: unknown) {

@@ -2,6 +2,7 @@
 import { Cause, Clock, Context, Effect, Exit, Fiber, type Schema } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import { unlimited } from "../../budget/Budget.ts"
+import { openToolDoor } from "../../door/internal/toolDoor.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import { type Event, isSaid, type RunEvent, visible } from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
@@ -59,6 +60,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
   const live = new Replaying({
     run,
     principal,
+    tools: openToolDoor,
     children: { start: () => Effect.never, settled: () => Effect.never, ended: () => Effect.never },
     hub: new Hub(run),
     journal: new StoreWriter(store, metrics),

@@ -7,7 +7,7 @@ import { writeDown } from "../../audit/internal/writeDown.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { Forbidden, NotDeclared, RunError } from "../../run/RunError.ts"
+import { Forbidden, NotDeclared, type Reason, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -30,6 +30,13 @@ export interface Door {
     target: string,
     scopes: ReadonlyArray<string>
   ) => Effect.Effect<Principal, RunError>
+  /** Holding the scopes, and allowed by the rules. */
+  readonly authorize: (
+    caller: Caller,
+    principal: Principal,
+    target: string,
+    scopes: ReadonlyArray<string>
+  ) => Effect.Effect<void, RunError>
   /** Holding the scopes, and within the limits. */
   readonly admit: (
     caller: Caller,
@@ -146,23 +153,41 @@ export const makeDoor = (options: {
     return rule === undefined ? Effect.void : Effect.fail(new Forbidden({ rule: rule.name, missing: [] }))
   }
 
-  const admit = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
-    asRunError(Effect.tapError(
-      Tracing.within(
-        Effect.andThen(
-          Authorization.requireScopes(principal, scopes),
-          rules.length === 0 ? Effect.void : Effect.suspend(() => requireRules(principal, target, caller))
-        ),
-        "authorize"
-      ).pipe(
-        Effect.andThen(Tracing.within(Tracing.silently(options.limit(principal, target, caller)), "limit"))
+  const permitted = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
+    Tracing.within(
+      Effect.andThen(
+        Authorization.requireScopes(principal, scopes),
+        rules.length === 0 ? Effect.void : Effect.suspend(() => requireRules(principal, target, caller))
       ),
-      (reason) => {
-        const refusal = refusalOf(reason)
-        options.metrics.refused(caller.protocol, reason._tag, refusal.rule)
-        return record(caller, principal, "call", target, refusal)
-      }
-    ))
+      "authorize"
+    )
+
+  /** A refusal is counted and audited. */
+  const checked = <E extends Reason>(
+    caller: Caller,
+    principal: Principal,
+    target: string,
+    check: Effect.Effect<void, E>
+  ) =>
+    asRunError(Effect.tapError(check, (reason) => {
+      const refusal = refusalOf(reason)
+      options.metrics.refused(caller.protocol, reason._tag, refusal.rule)
+      return record(caller, principal, "call", target, refusal)
+    }))
+
+  const authorize: Door["authorize"] = (caller, principal, target, scopes) =>
+    checked(caller, principal, target, permitted(caller, principal, target, scopes))
+
+  const admit: Door["admit"] = (caller, principal, target, scopes) =>
+    checked(
+      caller,
+      principal,
+      target,
+      Effect.andThen(
+        permitted(caller, principal, target, scopes),
+        Tracing.within(Tracing.silently(options.limit(principal, target, caller)), "limit")
+      )
+    )
 
   const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {
     const principal = yield* authenticate(caller)
@@ -215,6 +240,7 @@ export const makeDoor = (options: {
   return {
     authenticate,
     identify,
+    authorize,
     admit,
     enter,
     run,

@@ -55,6 +55,7 @@ export const serviceIn = (
       }, implied),
     spend: (request) => tracked(live, place, spend(live, spender, request)),
     hooks: live.dispatch,
+    tools: live.tools,
     decided: (decision) => live.decided(decision)
   }
 }

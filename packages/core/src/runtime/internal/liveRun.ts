@@ -3,6 +3,7 @@
 import { Cause, type Clock, Duration, Effect, Fiber, type Schema } from "effect"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Budget } from "../../budget/Budget.ts"
+import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { guardsOf, OutputGuards } from "../../hook/internal/outputGuards.ts"
 import { tracingHooks } from "../../hook/internal/tracingHooks.ts"
@@ -66,6 +67,7 @@ export class LiveRun {
   readonly principal: Principal
   readonly launchedAt: number
   readonly children: Children
+  readonly tools: RunTools
   readonly past: Past
   /** Reads and writes the declared errors of the agent. */
   readonly errors: Shape | undefined
@@ -96,6 +98,7 @@ export class LiveRun {
     readonly run: RunRecord
     readonly principal: Principal
     readonly children: Children
+    readonly tools: ToolDoor
     readonly hub: Hub
     readonly journal: StoreWriter
     readonly past: Past
@@ -111,6 +114,7 @@ export class LiveRun {
     this.run = options.run
     this.principal = options.principal
     this.children = options.children
+    this.tools = options.tools(() => this.run, options.principal)
     this.hub = options.hub
     this.journal = options.journal
     this.past = options.past

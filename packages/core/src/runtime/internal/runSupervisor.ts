@@ -5,6 +5,7 @@ import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
+import type { ToolDoor } from "../../door/internal/toolDoor.ts"
 import { OpenCount, type OpenLimits } from "../../door/OpenLimits.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
@@ -39,6 +40,8 @@ export interface RegisteredCallable {
 export interface Wiring {
   /** How runs start others. */
   readonly children: Children
+  /** The door for the tool calls of runs. */
+  readonly tools: ToolDoor
   /** Work after a run has ended or paused, here or by this node's hand. */
   readonly onSettled: (run: RunRecord, hasChildren: boolean) => Effect.Effect<void>
   /** The engine that decides where runs are driven, if there is one. */
@@ -217,6 +220,7 @@ export class RunSupervisor {
       run,
       principal,
       children: this.wiring().children,
+      tools: this.wiring().tools,
       hub,
       past,
       journal: this.writerOf(run),

@@ -1,0 +1,78 @@
+// The door for tool calls inside of runs: the same scopes, rules, limits and audit log as for a direct call. CurrentRun offers
+// it to ToolCall and to adapters. A direct call has been counted and audited when its run was admitted.
+import { Effect } from "effect"
+import { type Principal } from "../../run/Principal.ts"
+import { RunError } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
+import * as Caller from "../Caller.ts"
+import type { Answer, Question, ToolPolicy } from "../ToolPolicy.ts"
+import type { Door } from "./door.ts"
+
+/** A tool as the door sees it. */
+export interface AskedTool {
+  readonly name: string
+  readonly scopes: ReadonlyArray<string>
+}
+
+/** The door for the tool calls of one run. An answer that is text refuses. */
+export interface RunTools {
+  /** Scopes and rules: before a human is asked. */
+  readonly authorize: (tool: AskedTool) => Effect.Effect<string | undefined>
+  /** Scopes, rules and limits: before the call is made. */
+  readonly admit: (tool: AskedTool) => Effect.Effect<string | undefined>
+  /** Writes an admitted call into the audit log; `reason` names who approved it. */
+  readonly audit: (tool: AskedTool, reason: string | undefined) => Effect.Effect<void>
+  /** The answer of the app's policy. */
+  readonly judge: (question: Omit<Question, "principal" | "run">) => Effect.Effect<Answer>
+}
+
+export type ToolDoor = (run: () => RunRecord, principal: Principal) => RunTools
+
+export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDoor => (run, principal) => {
+  const caller = (): Caller.Caller => ({ ...Caller.make("delegation"), traceId: run().traceId })
+  const isDirect = ({ name }: AskedTool) => run().kind === "tool" && run().agent === name
+  const refusal = (checked: Effect.Effect<void, RunError>) =>
+    Effect.match(checked, {
+      onSuccess: () => undefined,
+      onFailure: ({ reason }) =>
+        reason._tag === "Forbidden" && reason.missing.length > 0
+          ? `the caller lacks scope ${reason.missing.join(", ")}`
+          : reason.message
+    })
+  const authorize = (tool: AskedTool) =>
+    refusal(Effect.suspend(() => door.authorize(caller(), principal, `tool/${tool.name}`, tool.scopes)))
+  return {
+    authorize,
+    admit: (tool) =>
+      Effect.suspend(() =>
+        isDirect(tool)
+          ? authorize(tool)
+          : refusal(door.admit(caller(), principal, `tool/${tool.name}`, tool.scopes))
+      ),
+    audit: (tool, reason) =>
+      Effect.suspend(() => {
+        if (isDirect(tool)) return Effect.void
+        const about = { runId: run().runId, ...(reason === undefined ? {} : { reason }) }
+        return door.audit(caller(), principal, "call", `tool/${tool.name}`, about)
+      }),
+    judge: (question) =>
+      policy === undefined
+        ? Effect.succeed(question.declared)
+        : Effect.catchCause(
+          Effect.suspend(() => policy({ ...question, principal, run: run() })),
+          (cause) =>
+            Effect.as(Effect.logError("The tool policy failed", cause), {
+              decision: "deny",
+              reason: "the tool policy failed"
+            })
+        )
+  }
+}
+
+/** Admits every call: for runs that are only replayed. */
+export const openToolDoor: ToolDoor = () => ({
+  authorize: () => Effect.succeed(undefined),
+  admit: () => Effect.succeed(undefined),
+  audit: () => Effect.void,
+  judge: ({ declared }) => Effect.succeed(declared)
+})
