@@ -36,7 +36,7 @@ export const subjects = (token: string): ReadonlyArray<Subject> => [
   {
     name: "http, SQLite",
     command: "fastagentic",
-    environment: (file) => ({ FASTAGENTIC_STORE: `sqlite:${file}` }),
+    environment: (file) => ({ FASTAGENTIC_STORE: file }),
     measures: [
       { name: "durable run, streamed", load: { path: "/agents/kept/stream", body: { text }, expect: "event: done" } },
       { name: "durable run, waited for", load: { path: "/agents/kept", body: { text }, expect: "word19" } },
