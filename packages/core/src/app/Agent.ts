@@ -7,6 +7,7 @@ import { Context, type Duration, Effect, Layer, Schema, type Scope, Stream } fro
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
 import { CurrentRun, type InterruptDenied } from "../run/Run.ts"
+import type { SideEffectTimeout } from "../run/RunError.ts"
 
 const TypeId = "~@fastagentic/core/Agent"
 
@@ -124,14 +125,16 @@ export interface Agent<
 
   /**
    * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
-   * the answer. It may fail with the declared error, and with `InterruptDenied`.
+   * the answer. It may fail with the declared error, and with `InterruptDenied` and `SideEffectTimeout`.
    */
   toLayer<R>(
-    handler: (payload: Payload["Type"]) => Effect.Effect<Success["Type"], Error["Type"] | InterruptDenied, R>
+    handler: (
+      payload: Payload["Type"]
+    ) => Effect.Effect<Success["Type"], Error["Type"] | InterruptDenied | SideEffectTimeout, R>
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
   toLayer<R>(
     handler: string extends Success["Type"]
-      ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"] | InterruptDenied, R>
+      ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"] | InterruptDenied | SideEffectTimeout, R>
       : never
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
 }

@@ -28,6 +28,9 @@ export const socketDrainMillis = 30_000
 /** A hook may take this long for its own work unless it declares another time. @category constants @since 0.1.0 */
 export const hookMillis = 10_000
 
+/** A side effect of a run is rolled back after this long unless it says another time. @category constants @since 0.1.0 */
+export const sideEffectMillis = 1_000
+
 /** A budget reservation expires this long after its process was lost. @category constants @since 0.1.0 */
 export const budgetLeaseMillis = 60_000
 

@@ -8,6 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { AnySchema, PayloadSchema } from "../app/Agent.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import { type ApprovalOptions, asked } from "../base/Policy.ts"
+import * as Timings from "../base/Timings.ts"
 import type { Grant, ModelRequest, Refusal } from "../budget/Budget.ts"
 import type { RunTools } from "../door/internal/toolDoor.ts"
 import type { Points } from "../hook/Hook.ts"
@@ -16,7 +17,7 @@ import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type { Principal } from "./Principal.ts"
-import type { RunError } from "./RunError.ts"
+import type { RunError, SideEffectTimeout } from "./RunError.ts"
 import type { RunRecord } from "./RunRecord.ts"
 
 /**
@@ -36,8 +37,9 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   ) => Effect.Effect<Schema.Json, E, R>
   readonly sideEffect: <E, R>(
     name: string,
-    run: Effect.Effect<Schema.Json, E, R | SqlClient>
-  ) => Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>>
+    run: Effect.Effect<Schema.Json, E, R | SqlClient>,
+    timeoutMillis?: number
+  ) => Effect.Effect<Schema.Json, E | SideEffectTimeout, Exclude<R, SqlClient>>
   readonly sleep: (name: string, millis: number) => Effect.Effect<void>
   readonly interrupt: (request: Interrupt.Request) => Effect.Effect<Interrupt.Resolution>
   /** Whether the next step of this name has an outcome already: what led to it is not decided again. */
@@ -193,18 +195,26 @@ export const scope = (name: string) => <A, E, R>(effect: Effect.Effect<A, E, R>)
  *
  * **Gotchas**
  *
- * It holds up the journal of this node: a few statements, and nothing else to wait for. It needs a durable run and a store
- * that is a SQL database; elsewhere the run fails.
+ * It is for a few statements, and nothing else to wait for: on SQLite every other write of this process waits meanwhile.
+ * After `timeout`, one second by default, it is rolled back and fails with `SideEffectTimeout`. It needs a durable run and a
+ * store that is a SQL database; elsewhere the run fails.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const sideEffect = <A extends Schema.Json, E, R>(
   name: string,
-  effect: Effect.Effect<A, E, R | SqlClient>
-): Effect.Effect<A, E, Exclude<R, SqlClient> | CurrentRun> =>
-  // cast: what comes out of the journal is what went in, and that was an `A`.
-  CurrentRun.use((run) => run.sideEffect(name, effect)) as Effect.Effect<A, E, Exclude<R, SqlClient> | CurrentRun>
+  effect: Effect.Effect<A, E, R | SqlClient>,
+  options: { readonly timeout?: Duration.Input } = {}
+): Effect.Effect<A, E | SideEffectTimeout, Exclude<R, SqlClient> | CurrentRun> =>
+  CurrentRun.use((run) =>
+    run.sideEffect(
+      name,
+      effect,
+      Duration.toMillis(Duration.fromInputUnsafe(options.timeout ?? Timings.sideEffectMillis))
+    )
+    // cast: what comes out of the journal is what went in, and that was an `A`.
+  ) as Effect.Effect<A, E | SideEffectTimeout, Exclude<R, SqlClient> | CurrentRun>
 
 /**
  * Pauses the run for a time, over any restart. A run that sleeps is nobody's: it costs a row in the store.

@@ -263,6 +263,21 @@ export class NotStorable extends Schema.TaggedError<NotStorable>()("NotStorable"
   }
 }
 
+/**
+ * A side effect took longer than its time limit and was rolled back. Every agent may fail with it without declaring it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SideEffectTimeout extends Schema.TaggedError<SideEffectTimeout>()("SideEffectTimeout", {
+  name: Schema.String,
+  millis: Schema.Finite
+}, { httpApiStatus: 504 }) {
+  override get message() {
+    return `The side effect "${this.name}" took longer than ${this.millis} ms and was rolled back`
+  }
+}
+
 /** Another run of the thread has not ended, and its agent takes one at a time. @category errors @since 0.1.0 */
 export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
   threadId: Schema.String,

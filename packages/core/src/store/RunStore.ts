@@ -261,6 +261,8 @@ export class RunStore extends Context.Service<RunStore, {
    * Runs an effect and commits what follows from it in one transaction of the store's own database: both are there
    * afterwards, or neither. A store without SQL does not have it.
    */
+  /** Whether `transact` has a connection of its own, so that other writes need not wait for it. */
+  readonly transactsApart?: boolean
   readonly transact?: <A, E, R>(
     body: Effect.Effect<A, E, R | SqlClient>,
     commit: (value: A) => Commit

@@ -93,6 +93,7 @@ export const make = (
       remove: (query) => remove(query).pipe(withTimeout("remove runs")),
       // A dry run locks nothing and reads everything, so it has no time limit.
       compact: (query) => query.dryRun === true ? compact(query) : compact(query).pipe(withTimeout("compact runs")),
+      transactsApart: true,
       transact: makeTransact(sql, (commit) =>
         writeOnce([commit]).pipe(
           Effect.map(([written = refused]) => written),

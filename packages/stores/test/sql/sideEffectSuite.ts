@@ -22,12 +22,17 @@ const booking = (item: string, calls: Array<string>) =>
     calls.push(item)
     yield* Effect.orDie(sql`INSERT INTO bookings (item) VALUES (${item})`)
     if (item === "nothing") return yield* new NoStock()
+    if (item.startsWith("slow")) yield* Effect.sleep("6 seconds")
     return item
   })
 
 const handlerIn = (calls: Array<string>, packed: Deferred.Deferred<void>, gate: Deferred.Deferred<void>) =>
   Order.toLayer(Effect.fn(function*({ item }) {
-    const booked = yield* Run.sideEffect("book", booking(item, calls))
+    const limit = item === "slow but allowed" ? { timeout: "10 seconds" } as const : {}
+    const book = Run.sideEffect("book", booking(item, calls), limit)
+    const booked = yield* item === "slow and caught"
+      ? Effect.catchTag(book, "SideEffectTimeout", ({ millis }) => Effect.succeed(`not within ${millis} ms`))
+      : book
     if (item === "nested") yield* Run.sideEffect("nested", Run.step("inner", Effect.succeed(1)))
     yield* Deferred.succeed(packed, undefined)
     yield* Run.step("ship", Effect.as(Deferred.await(gate), "shipped"))
@@ -92,6 +97,41 @@ export const sideEffectSuite = (store: Layer.Layer<RunStore.RunStore | SqlClient
         assert.strictEqual(run.error?.tag, "NoStock")
         assert.deepStrictEqual(yield* booked, [])
       }).pipe(Effect.scoped))
+
+    it.live(
+      "that takes longer than a second is rolled back and fails alone, with a typed error",
+      () =>
+        Effect.gen(function*() {
+          const { booked, gate, handler, store } = yield* inShop
+          yield* Deferred.succeed(gate, undefined)
+          yield* during(
+            store,
+            handler,
+            Effect.gen(function*() {
+              const slow = yield* start("slow")
+              yield* Effect.sleep("50 millis")
+              const since = performance.now()
+              const other = yield* start("other")
+              // On SQLite it waits for the limit of the slow one, on PostgreSQL for nothing.
+              const limit = store.transactsApart === true ? 900 : 2_500
+              assert.isBelow(performance.now() - since, limit)
+              assert.deepInclude(yield* settled(other), { state: "completed", output: "other" })
+              const run = yield* settled(slow)
+              assert.strictEqual(run.state, "failed")
+              assert.deepInclude(run.error, { tag: "SideEffectTimeout", status: 504 })
+              const caught = yield* settled(yield* start("slow and caught"))
+              assert.deepInclude(caught, { state: "completed", output: "not within 1000 ms" })
+              const allowed = yield* start("slow but allowed")
+              const followed = yield* Effect.repeat(Effect.delay(settled(allowed), "100 millis"), {
+                until: ({ state }) => state === "completed"
+              })
+              assert.strictEqual(followed.output, "slow but allowed")
+            })
+          )
+          assert.deepStrictEqual(yield* booked, ["other", "slow but allowed"])
+        }).pipe(Effect.scoped),
+      30_000
+    )
 
     it.live("is rolled back when another node owns its run by then", () =>
       Effect.gen(function*() {

@@ -20,6 +20,7 @@ const Refusal = Schema.Union([
   RunError.AmbiguousName,
   RunError.NotStorable,
   RunError.DeadlineExceeded,
+  RunError.SideEffectTimeout,
   InterruptDenied
 ])
 type Refusal = typeof Refusal.Type

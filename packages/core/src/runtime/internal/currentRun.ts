@@ -38,7 +38,7 @@ export const serviceIn = (
       : (event) => outlet.say(event),
     idempotencyKey: place.step === undefined ? live.run.runId : `${live.run.runId}/${place.step}`,
     step: (name, effect, after) => flushed(step(live, place, outlet, name, effect, after)),
-    sideEffect: (name, effect) => flushed(sideEffect(live, place, name, effect)),
+    sideEffect: (name, effect, timeoutMillis) => flushed(sideEffect(live, place, name, effect, timeoutMillis)),
     sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
     interrupt: pause,
     isRecorded: (name) => live.isRecorded(place, name),

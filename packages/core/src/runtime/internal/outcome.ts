@@ -82,6 +82,7 @@ const known = new Map<string, Schema.ConstraintCodec<unknown, unknown>>(
     RunError.RunError,
     RunError.HookBlocked,
     RunError.ToolDenied,
+    RunError.SideEffectTimeout,
     RunError.BudgetExceeded,
     RunError.Forbidden,
     RunError.RateLimited,

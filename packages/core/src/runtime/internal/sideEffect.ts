@@ -1,8 +1,9 @@
 // Run.sideEffect: work in the transaction that records it; LiveRun calls it. It is exactly once.
 import { Effect, type Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import * as Timings from "../../base/Timings.ts"
 import { CurrentRun } from "../../run/Run.ts"
-import { StoreUnavailable } from "../../run/RunError.ts"
+import { SideEffectTimeout, StoreUnavailable } from "../../run/RunError.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
 import { replayed, stepped, storable } from "./stepOutcome.ts"
@@ -27,14 +28,18 @@ export const sideEffect = <E, R>(
   live: LiveRun,
   place: Place,
   name: string,
-  effect: Effect.Effect<Schema.Json, E, R | SqlClient>
-): Effect.Effect<Schema.Json, E, Exclude<R, SqlClient>> =>
+  effect: Effect.Effect<Schema.Json, E, R | SqlClient>,
+  timeoutMillis: number = Timings.sideEffectMillis
+): Effect.Effect<Schema.Json, E | SideEffectTimeout, Exclude<R, SqlClient>> =>
   live.named("step", place, name, (key) => {
     const known = live.outcome(key)
-    if (known !== undefined) return replayed<E>(live, key, known)
-    const body = Effect.flatMap(
-      Effect.provideService(effect, CurrentRun, outOfReach(live.service)),
-      (value) => storable(key, value)
+    if (known !== undefined) return replayed<E | SideEffectTimeout>(live, key, known)
+    const body = Effect.provideService(effect, CurrentRun, outOfReach(live.service)).pipe(
+      Effect.timeoutOrElse({
+        duration: timeoutMillis,
+        orElse: () => Effect.fail(new SideEffectTimeout({ name: key, millis: timeoutMillis }))
+      }),
+      Effect.flatMap((value) => storable(key, value))
     )
     const transacted = live.journal.transact(
       body,

@@ -1,5 +1,5 @@
 // Commits the waiting writes of a node in batches, in order; one writer for each store. A write is answered after its commit.
-import { Cause, type Context, Effect, type Scope, type Tracer } from "effect"
+import { Cause, type Context, Effect, type Scope, Semaphore, type Tracer } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { StoreUnavailable } from "../../run/RunError.ts"
 import type { MemoryRunStore } from "../../store/internal/memoryRunStore.ts"
@@ -40,6 +40,8 @@ export class StoreWriter {
   /** Set while the store is not the one that was opened: nothing is written to another one. */
   private refusal: StoreUnavailable | undefined
   private failedAt: number | undefined
+  /** The connections that side effects may take, so that the line always finds one. */
+  private readonly apart = Semaphore.makeUnsafe(4)
   private readonly waitingForRoom = new Set<() => void>()
   private readonly writeNow: MemoryRunStore["writeNow"] | undefined
   private readonly metrics: Metrics
@@ -82,6 +84,7 @@ export class StoreWriter {
   ): Effect.Effect<A, E | StoreUnavailable, Exclude<R, SqlClient>> {
     const { transact } = this.store
     if (transact === undefined) return Effect.die(new NoTransactions())
+    if (this.store.transactsApart === true) return this.transactApart(transact, body, commit, done)
     return Effect.contextWith((context: Context.Context<Exclude<R, SqlClient>>) =>
       Effect.callback<A, E | StoreUnavailable>((resume) => {
         if (this.closed) return resume(Effect.fail(stopped))
@@ -100,6 +103,31 @@ export class StoreWriter {
       })
     )
   }
+
+  /** The same beside the line, on a connection of its own, once all that was in line before is written. */
+  private transactApart<A, E, R>(
+    transact: NonNullable<RunStore["Service"]["transact"]>,
+    body: Effect.Effect<A, E, R | SqlClient>,
+    commit: (value: A) => Commit,
+    done: (write: Commit, written: Written) => void
+  ): Effect.Effect<A, E | StoreUnavailable, Exclude<R, SqlClient>> {
+    const refusal = this.closed ? stopped : this.refusal
+    if (refusal !== undefined) return Effect.fail(refusal)
+    // The commit and the news of it belong together; the body can be interrupted.
+    const transacted = Effect.uninterruptibleMask((restore) =>
+      Effect.map(transact(restore(body), commit), ([value, written]) => {
+        done(commit(value), written)
+        return value
+      })
+    )
+    return this.apart.withPermits(1)(Effect.andThen(this.written, transacted))
+  }
+
+  /** Waits until everything is written that is in line now. */
+  private readonly written: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    this.pending.push({ run: Effect.sync(() => resume(Effect.void)) })
+    this.wake?.()
+  })
 
   /** Refuses all writes from now on, or takes them again. */
   refuse(reason: StoreUnavailable | undefined) {
