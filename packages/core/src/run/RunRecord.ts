@@ -56,7 +56,7 @@ export type WaitsFor = typeof WaitsFor.Type
  * committed a step. A run that has not ended by its `deadline` fails then. `rootRunId` is the first of the runs that led to
  * this one by delegation, unless it is that itself. A fork of a tool's run makes the call `forkedFrom.toolCallId` of the first
  * run, whose result it may have. `causes` are the ids of the others who caused the run: they triggered its schedule, started
- * the run that it was forked from, or resumed it.
+ * the run that it was forked from, or resumed it. `retriedAs` is the run in place of one that was retried.
  *
  * @category models
  * @since 0.1.0
@@ -93,6 +93,7 @@ export const RunRecord = Schema.Struct({
     Schema.Struct({ runId: Schema.String, seq: Schema.Int, toolCallId: optional(Schema.String) })
   ),
   causes: optional(Schema.Array(Schema.String)),
+  retriedAs: optional(Schema.String),
   idempotencyKey: optional(Schema.String),
   traceId: Schema.String,
   fingerprint: Schema.String,

@@ -59,6 +59,7 @@ export const recordFields = {
   rootRunId: { value: "text", row: "runs" },
   forkedFrom: { value: "json", row: "runs" },
   causes: { value: "json", row: "runs", change: "set" },
+  retriedAs: { value: "text", row: "runs", change: "set" },
   idempotencyKey: { value: "text", row: "runs" },
   traceId: { value: "text", row: "runs" },
   fingerprint: { value: "text", row: "runs", change: "set" },

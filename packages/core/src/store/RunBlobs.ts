@@ -237,6 +237,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     compact: store.compact,
     sweepBlobs: (query) => sweepBlobs({ store, blobs, values }, query),
     ...(transact === undefined ? {} : {
+      transactsApart: store.transactsApart === true,
       transact: (body, commit) =>
         Effect.flatMap(
           transact(

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
-import { answer, caller, isWhole, journal, layerRuntime, settle, told } from "../support.ts"
+import { answer, caller, isWhole, journal, layerRuntime, settle, start, told } from "../support.ts"
 
 const Work = Agent.make("work", { description: "Works in steps", payload: {}, success: Schema.Array(Schema.String) })
 const Break = Agent.make("break", { description: "Breaks once", payload: {} })
@@ -118,6 +118,25 @@ describe("A retry", () => {
       assert.strictEqual(done.output, "mended")
       assert.deepStrictEqual(done.forkedFrom, { runId: failed.runId, seq: failed.seq })
       assert.deepStrictEqual(calls, ["first", "break", "break"])
+    })))
+
+  it.live("is what the record of the failed run and its idempotency key lead to", () =>
+    inWorld(Effect.fnUntraced(function*() {
+      const runtime = yield* Runtime.Runtime
+      const started = yield* start("break", {}, "agent", "order 7")
+      assert.strictEqual((yield* runtime.await(caller, started.runId)).state, "failed")
+      assert.deepInclude(yield* start("break", {}, "agent", "order 7"), { runId: started.runId, state: "failed" })
+      const { run } = yield* runtime.retry(caller, started.runId)
+      assert.deepInclude(yield* runtime.get(caller, started.runId), { state: "failed", retriedAs: run.runId })
+      assert.strictEqual((yield* runtime.await(caller, run.runId)).output, "mended")
+      const again = yield* runtime.start(caller, {
+        kind: "agent",
+        identifier: "break",
+        payload: {},
+        idempotencyKey: "order 7"
+      })
+      assert.deepInclude(again.run, { runId: run.runId, state: "completed" })
+      assert.isTrue(again.attached)
     })))
 
   it.live("is for what has failed", () =>

@@ -334,6 +334,9 @@ const lists = script(`
   ALTER TABLE run_values DROP COLUMN root_run_id, DROP COLUMN forked_from, DROP COLUMN causes
 `)
 
+/** A run that was retried names the run that took its place. */
+const retries = script("ALTER TABLE runs ADD COLUMN retried_as text")
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -360,7 +363,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0011_schedule_definitions": scheduleDefinitions,
           "0012_deadlines": deadlines,
           "0013_causes": causes,
-          "0014_lists": lists
+          "0014_lists": lists,
+          "0015_retries": retries
         })
       )
     )

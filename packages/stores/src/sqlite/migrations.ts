@@ -321,6 +321,9 @@ const lists = script(`
   ALTER TABLE run_values DROP COLUMN forked_from
 `)
 
+/** A run that was retried names the run that took its place. */
+const retries = script("ALTER TABLE runs ADD COLUMN retried_as TEXT")
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -342,6 +345,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0011_schedule_definitions": scheduleDefinitions,
     "0012_deadlines": deadlines,
     "0013_causes": causes,
-    "0014_lists": lists
+    "0014_lists": lists,
+    "0015_retries": retries
   })
 )

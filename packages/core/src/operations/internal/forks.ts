@@ -7,7 +7,7 @@ import type { Acting, Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/RunError.ts"
-import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import { finalStates, isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Inheritance } from "../../runtime/internal/admit.ts"
 import { isValue } from "../../runtime/internal/outcome.ts"
 import { hasPlaces } from "../../runtime/internal/past.ts"
@@ -52,8 +52,22 @@ export const makeForks = (
       return yield* Effect.fail(new RunError({ reason: new RunFinished({ runId, state: run.state }) }))
     }
     if (!isFinal(run.state)) return makeHandle(node, caller, { run, attached: true }, acting.principal)
-    return yield* forkAt(caller, acting, run.seq, { action: "retry", idempotencyKey: `retry ${runId}` })
+    const retried = yield* forkAt(caller, acting, run.seq, { action: "retry", idempotencyKey: `retry ${runId}` })
+    if (run.retriedAs === undefined) yield* asRunError(recordRetry(run, retried.run.runId))
+    return retried
   })
+
+  /** A change of a run that has ended, which is no event of it. */
+  const recordRetry = (run: RunRecord, retriedAs: string) =>
+    node.writerOf(run).write({
+      _tag: "Commit",
+      runId: run.runId,
+      attempt: run.attempt,
+      from: finalStates,
+      ts: run.updatedAt,
+      events: [],
+      set: { retriedAs }
+    })
 
   const forkAt = Effect.fnUntraced(function*(
     caller: Caller,

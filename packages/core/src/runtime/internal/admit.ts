@@ -126,7 +126,7 @@ const write = Effect.fnUntraced(function*(
       attributes: { "fastagentic.run.id": run.runId }
     })))
     if (written._tag === "Admitted") return { run: written.run, attached: false }
-    if (written._tag === "Attached") return yield* attach(written.run, run)
+    if (written._tag === "Attached") return yield* attach(node, written.run, run)
     if (written._tag !== "Busy") return yield* Effect.die(new Error("an admission is admitted, attached or refused"))
     const { runId } = written.run
     if (threads === "reject") {
@@ -150,12 +150,29 @@ const storable = (target: string, name = "") =>
       })
     )
 
-const attach = (holder: RunRecord, run: RunRecord) => {
+const attach = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  holder: RunRecord,
+  run: RunRecord
+): Effect.fn.Return<Admitted, RunError> {
   const { idempotencyKey: key = "", payload, runId } = holder
-  return canonical(payload) === canonical(run.payload)
-    ? Effect.succeed({ run: holder, attached: true })
-    : Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
-}
+  if (canonical(payload) === canonical(run.payload)) return { run: yield* replacing(node, holder), attached: true }
+  return yield* Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
+})
+
+/** The key of a run that was retried leads to the run in its place, when that is of the same owner. */
+const replacing = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  holder: RunRecord
+): Effect.fn.Return<RunRecord, RunError> {
+  let last = holder
+  while (last.retriedAs !== undefined) {
+    const next: RunRecord | undefined = yield* asRunError(node.get(last.retriedAs))
+    if (next === undefined || next.owner !== holder.owner || next.tenant !== holder.tenant) break
+    last = next
+  }
+  return last
+})
 
 const originOf = ({ forkedFrom, parentRunId }: RunRecord) => ({
   ...(parentRunId === undefined ? {} : { parentRunId }),

@@ -91,7 +91,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (stored === undefined || stored.run.attempt !== write.attempt || !write.from.includes(stored.run.state)) {
       return { _tag: "Refused" }
     }
-    if (stored.packed !== undefined) return { _tag: "Refused" }
+    if (stored.packed !== undefined && write.events.length > 0) return { _tag: "Refused" }
     if (write.within !== undefined && !makeFits(write.within)(stored.run)) return { _tag: "Refused" }
     if (write.resolve !== undefined) {
       const open = stored.interrupts.get(write.resolve.id)

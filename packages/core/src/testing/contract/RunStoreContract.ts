@@ -76,6 +76,7 @@ const makeComplete = (): Required<RunRecord> => ({
   rootRunId: "root",
   forkedFrom: { runId: "origin", seq: 3 },
   causes: ["ann", "bob"],
+  retriedAs: "replacement",
   idempotencyKey: nextId(),
   finishedAt: started + 9
 })
@@ -91,6 +92,7 @@ const makeChanges = (): Required<Changes> => ({
   fingerprint: "f2",
   grants: { scopes: ["orders:read"], roles: [], claims: {} },
   causes: ["carl"],
+  retriedAs: "another",
   payload: { question: "when?" },
   output: null,
   error: { tag: "Declined", message: "no", status: 402, declared: true },
@@ -1100,6 +1102,31 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 2 })
           assert.deepStrictEqual(yield* store.steps(run.runId), [{ name: "s", value: { n: 1 }, seq: 2 }])
           assert.deepStrictEqual(yield* store.interrupts(run.runId), [answered])
+        }))
+    })
+
+    layer(store, options)("retries", (it) => {
+      it.effect("of a run that has ended are recorded without an event, also once its journal is compacted", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun({ state: "failed", finishedAt: started })
+          yield* store.write([admit(run, Event.token("a"), Event.token("b"))])
+          const record = (retriedAs: string) =>
+            store.write([{
+              _tag: "Commit",
+              runId: run.runId,
+              attempt: run.attempt,
+              from: ["completed", "failed", "cancelled", "rejected"],
+              ts: run.updatedAt,
+              events: [],
+              set: { retriedAs }
+            }])
+          assert.deepStrictEqual(tagsOf(yield* record("one")), ["Committed"])
+          assert.deepStrictEqual(yield* store.get(run.runId), { ...run, seq: 2, retriedAs: "one" })
+          yield* store.compact({ finishedBefore: Infinity, limit: 1_000 })
+          assert.deepStrictEqual(tagsOf(yield* record("two")), ["Committed"])
+          assert.strictEqual((yield* store.get(run.runId))?.retriedAs, "two")
+          assert.lengthOf(yield* store.events(run.runId, 0, 10), 2)
         }))
     })
 

@@ -87,7 +87,9 @@ export const write = script(`${prelude}${indexes}${concurrency}
     if stored.err then return { 'Damaged', stored.err } end
     if stored[1] ~= attempt or not contains(from, stored[2]) then return { 'Refused' } end
     local length = redis.pcall('LLEN', journal)
-    if not stored[4] or type(length) ~= 'number' or number(length) ~= stored[3] then
+    -- A change without an event can be made once the journal is compacted.
+    local compacted = #events == 0 and redis.call('EXISTS', prefix .. 'packed:' .. runId) == 1
+    if not stored[4] or type(length) ~= 'number' or (number(length) ~= stored[3] and not compacted) then
       return { 'Damaged', 'the length of the journal differs from its record' }
     end
     for _, hash in ipairs({ interrupts, prefix .. 'steps:' .. runId }) do
@@ -119,7 +121,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       if not opened or string.sub(opened, 1, 5) ~= 'open\\n' then return { 'Refused' } end
     end
 
-    local seq = number(length + #events)
+    local seq = compacted and stored[3] or number(length + #events)
     send('HSET', run, changes)
     redis.call('HSET', run, 'seq', seq)
     send('HDEL', run, forgotten)
