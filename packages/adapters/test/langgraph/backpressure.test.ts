@@ -60,6 +60,7 @@ describe("500 fast tokens", () => {
           judge: ({ declared }) => Effect.succeed(declared)
         },
         recall: () => undefined,
+        receive: () => Effect.never,
         sideEffect: () => Effect.never,
         sleep: () => Effect.never,
         delegate: () => Effect.never,

@@ -6,7 +6,7 @@
 import { Context, type Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
-import { CurrentRun, type InterruptDenied } from "../run/Run.ts"
+import { CurrentRun, type InterruptDenied, type Signals } from "../run/Run.ts"
 import type { SideEffectTimeout } from "../run/RunError.ts"
 
 const TypeId = "~@fastagentic/core/Agent"
@@ -82,7 +82,8 @@ export interface Agent<
   Payload extends PayloadSchema,
   Success extends AnySchema,
   Error extends AnySchema,
-  Hooks extends Hook.Any = never
+  Hooks extends Hook.Any = never,
+  Messages extends Signals = {}
 > {
   new(_: never): {}
   readonly [TypeId]: typeof TypeId
@@ -95,6 +96,7 @@ export interface Agent<
   readonly concurrency: Concurrency
   readonly threads: Threads
   readonly timeout: Duration.Input | undefined
+  readonly signals: Messages
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
@@ -106,7 +108,7 @@ export interface Agent<
   /** Adds hooks inside of those already there: the first declared is the outermost. */
   hook<H extends ReadonlyArray<Hook.Any>>(
     ...hooks: H
-  ): Agent<Identifier, Payload, Success, Error, Hooks | H[number]>
+  ): Agent<Identifier, Payload, Success, Error, Hooks | H[number], Messages>
 
   /**
    * Lets runs go on that an earlier definition has started: those of that version, or those whose payload was of that
@@ -116,12 +118,12 @@ export interface Agent<
     readonly from: Old
     readonly payload: (old: StructOf<Old>["Type"]) => Payload["Type"]
     readonly steps?: MigratedSteps
-  }): Agent<Identifier, Payload, Success, Error, Hooks>
+  }): Agent<Identifier, Payload, Success, Error, Hooks, Messages>
   migrate(migration: {
     readonly from: string
     readonly payload: (old: Schema.Json) => Payload["Type"]
     readonly steps?: MigratedSteps
-  }): Agent<Identifier, Payload, Success, Error, Hooks>
+  }): Agent<Identifier, Payload, Success, Error, Hooks, Messages>
 
   /**
    * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
@@ -151,6 +153,7 @@ export interface Any {
   readonly concurrency: Concurrency
   readonly threads: Threads
   readonly timeout: Duration.Input | undefined
+  readonly signals: Signals
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
@@ -160,12 +163,12 @@ export interface Any {
 }
 
 /** The services that an agent needs to be served. @category utility types @since 0.1.0 */
-export type Handlers<A> = A extends Agent<infer I, infer _P, infer _S, infer _E, infer H>
+export type Handlers<A> = A extends Agent<infer I, infer _P, infer _S, infer _E, infer H, infer _M>
   ? Handler<I> | (H extends Hook.Any ? Hook.HandlersOf<H> : never)
   : never
 
 type Options = Omit<
-  Agent<string, PayloadSchema, AnySchema, AnySchema, Hook.Any>,
+  Agent<string, PayloadSchema, AnySchema, AnySchema, Hook.Any, Signals>,
   "hook" | "migrate" | "toLayer" | typeof TypeId
 >
 
@@ -231,6 +234,7 @@ const optionsOf = (agent: Options): Options => ({
   concurrency: agent.concurrency,
   threads: agent.threads,
   timeout: agent.timeout,
+  signals: agent.signals,
   mcpTool: agent.mcpTool,
   scopes: agent.scopes,
   examples: agent.examples,
@@ -253,7 +257,9 @@ const makeProto = <A>(options: Options): A => {
  * `success` is a string unless said otherwise. A durable agent (the default) survives restarts; one that is not keeps
  * its runs in memory. Starts beyond `concurrency` wait in line, those of the same priority in order of arrival. `threads`
  * says what becomes of a message to a thread that is not through with the one before. Runs of another `version` do not go
- * on with this one unless a migration says how: change it when the handler no longer does the same steps. `mcpTool: false` hides it from MCP's tool list. `examples` show callers what to ask.
+ * on with this one unless a migration says how: change it when the handler no longer does the same steps. `timeout` is how
+ * long a run may take. `signals` are the messages that a run takes while it works (`Run.receive`). `mcpTool: false` hides it
+ * from MCP's tool list. `examples` show callers what to ask.
  *
  * @category constructors
  * @since 0.1.0
@@ -262,7 +268,8 @@ export const make = <
   const Identifier extends string,
   const Payload extends { readonly [key: string]: AnySchema } | PayloadSchema,
   Success extends AnySchema = typeof Schema.String,
-  Error extends AnySchema = typeof Schema.Never
+  Error extends AnySchema = typeof Schema.Never,
+  const Messages extends Signals = {}
 >(identifier: Identifier, options: {
   readonly description: string
   readonly payload: Payload
@@ -272,6 +279,7 @@ export const make = <
   readonly concurrency?: Concurrency
   readonly threads?: Threads
   readonly timeout?: Duration.Input
+  readonly signals?: Messages
   readonly mcpTool?: boolean
   readonly scopes?: ReadonlyArray<string>
   readonly examples?: ReadonlyArray<string>
@@ -280,7 +288,9 @@ export const make = <
   Identifier,
   StructOf<Payload>,
   Success,
-  Error
+  Error,
+  never,
+  Messages
 > =>
   makeProto({
     identifier,
@@ -292,6 +302,7 @@ export const make = <
     concurrency: options.concurrency ?? {},
     threads: options.threads ?? "parallel",
     timeout: options.timeout,
+    signals: options.signals ?? {},
     mcpTool: options.mcpTool ?? true,
     scopes: options.scopes ?? [],
     examples: options.examples ?? [],

@@ -53,6 +53,8 @@ export interface Callable {
   readonly threads: Agent.Threads
   /** How long a run may take from its start to its end, in milliseconds; absent when there is no limit. */
   readonly timeoutMillis: number | undefined
+  /** The messages that a run takes while it works. */
+  readonly signals: ReadonlyMap<string, Shape>
   /** The conditions under which a queued run starts; absent when there are none. */
   readonly limits: Limits | undefined
   readonly payload: Shape
@@ -166,6 +168,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     durable: agent.durable,
     threads: agent.threads,
     timeoutMillis: yield* timeoutOf(agent, name),
+    signals: yield* compileSignals(agent, name),
     limits: limitsOf(agent),
     payload,
     success,
@@ -187,6 +190,20 @@ const compileMigration = Effect.fnUntraced(function*(name: string, { from, paylo
     payload: payload as Migration["payload"],
     steps
   } satisfies Migration
+})
+
+const compileSignals = Effect.fnUntraced(function*({ signals }: Agent.Any, declaration: string) {
+  const compiled = new Map<string, Shape>()
+  for (const [name, schema] of Object.entries(signals)) {
+    if (!/^[A-Za-z0-9_.-]{1,128}$/u.test(name)) {
+      return yield* new FusionError({
+        declaration,
+        problem: `its signal "${name}" is not named with 1 to 128 letters, digits, dots, dashes and underscores`
+      })
+    }
+    compiled.set(name, yield* shape(declaration, `signal ${name}`, schema))
+  }
+  return compiled
 })
 
 const timeoutOf = ({ timeout }: Agent.Any, declaration: string) => {
@@ -221,6 +238,7 @@ const compileTool = Effect.fnUntraced(function*(
     scopes: Context.get(tool.annotations, Scopes),
     threads: "parallel",
     timeoutMillis: undefined,
+    signals: new Map(),
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.
     durable: asksAnything || (tool.needsApproval !== undefined && tool.needsApproval !== false) ||

@@ -11,6 +11,7 @@ import type { StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { hasPlaces } from "../runtime/internal/past.ts"
 import { type Callables, resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
+import { isMessage } from "../runtime/internal/signals.ts"
 import { upgradeOf } from "../runtime/internal/upgrades.ts"
 import { type ReadError, RunStore } from "../store/RunStore.ts"
 import { replay } from "./internal/replay.ts"
@@ -104,7 +105,7 @@ const checkOne = Effect.fnUntraced(function*(
     complete,
     places: hasPlaces(events),
     steps: stored.map((step) => ({ ...step, ...changed.find(({ name }) => name === step.name) })),
-    interrupts: yield* store.interrupts(run.runId),
+    interrupts: (yield* store.interrupts(run.runId)).filter((row) => !isMessage(row)),
     events
   })
   if (replayed.divergence !== undefined) return finding(run, "diverges", replayed.divergence)

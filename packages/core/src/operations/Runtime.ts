@@ -52,6 +52,7 @@ import { makeForks } from "./internal/forks.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeScheduleCalls } from "./internal/scheduleCalls.ts"
+import { makeSignals } from "./internal/signals.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeVisibleTo } from "./internal/visibleTo.ts"
 
@@ -87,6 +88,13 @@ export interface PendingRequest {
 /** From where to fork: after this event, by default after the last one. @category models @since 0.1.0 */
 export interface ForkRequest {
   readonly after?: number | undefined
+  readonly idempotencyKey?: string | undefined
+}
+
+/** A message for a run, by the name that its agent declares. @category models @since 0.1.0 */
+export interface SignalRequest {
+  readonly signal: string
+  readonly payload: unknown
   readonly idempotencyKey?: string | undefined
 }
 
@@ -275,6 +283,11 @@ export class Runtime extends Context.Service<Runtime, {
     answers: ReadonlyArray<Interrupt.Answer & { readonly id: string }>,
     idempotencyKey?: string
   ) => Effect.Effect<RunRecord, RunError>
+  /**
+   * Sends a message to a run that has not ended: it is kept until the run takes it, and a run that waits for it resumes. A
+   * repeated key is the same message.
+   */
+  readonly signal: (caller: Caller, runId: string, request: SignalRequest) => Effect.Effect<RunRecord, RunError>
   /** The checkpoints of a run from which it can be forked, oldest first. */
   readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>
   /** Starts a run with the payload of another that goes on from what that one had committed by an event. */
@@ -424,6 +437,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         ...makeForks(node, door, bound, starts),
         ...makeRuns(node, door),
         ...makeDecisions(node, door, bound, fusion, dueRuns),
+        ...makeSignals(node, door, bound),
         ...makeResourceReads(fusion, door, services),
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
         ...makeAuditReads(door, audit),

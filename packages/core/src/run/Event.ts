@@ -131,7 +131,7 @@ export const schemas = {
     places: optional(Schema.Boolean)
   }),
   run_suspended: Schema.Struct({
-    reason: Schema.Literals(["interrupt", "timer", "child", "migration", "repair", "drain"]),
+    reason: Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "drain"]),
     interrupts: Schema.Array(Schema.String),
     until: optional(Schema.Int)
   }),
@@ -205,6 +205,9 @@ export const schemas = {
     value: optional(Schema.Json),
     reason: optional(Schema.String)
   }),
+  /** A caller has sent a message to the run, which is kept until a receive takes it. */
+  signal: Schema.Struct({ id: Id, signal: Schema.String, by: Schema.String }),
+  signal_received: Schema.Struct({ id: Id, signal: Schema.String, message: Id }),
   usage: Schema.Struct({ callId: optional(Id), model: optional(Schema.String), ...Usage.fields }),
   state_snapshot: Schema.Struct({ state: Schema.Json }),
   state_delta: Schema.Struct({ patch: Schema.Array(Schema.Json) }),
@@ -323,6 +326,8 @@ export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("checkpoint"),
   entry("interrupt"),
   entry("interrupt_resolved"),
+  entry("signal"),
+  entry("signal_received"),
   entry("usage"),
   entry("state_snapshot"),
   entry("state_delta"),

@@ -108,6 +108,8 @@ export const Interrupt = Schema.Struct({
   approvers: optional(Approvers),
   risk: optional(Risk),
   rule: optional(Schema.String),
+  /** The name of the signal, of a message to the run and of a receive that takes one: neither is a question. */
+  signal: optional(Schema.String),
   createdAt: Schema.Int,
   state: Schema.Literals(["open", "resolved"]),
   resolution: optional(Resolution)
@@ -120,13 +122,16 @@ export const Interrupt = Schema.Struct({
 export type Interrupt = typeof Interrupt.Type
 
 /**
- * The key under which stores index who may decide: the approvers as JSON, or "" for those who see the run.
+ * The key under which stores index who may decide: the approvers as JSON, or "" for those who see the run. A receive of a
+ * signal has a key that finds nobody.
  *
  * @category accessors
  * @since 0.1.0
  */
-export const audienceOf = ({ approvers }: Pick<Interrupt, "approvers">): string =>
-  approvers === undefined ? "" : JSON.stringify([approvers.scopes, approvers.notRequester])
+export const audienceOf = ({ approvers, signal }: Pick<Interrupt, "approvers" | "signal">): string => {
+  if (signal !== undefined) return "signal"
+  return approvers === undefined ? "" : JSON.stringify([approvers.scopes, approvers.notRequester])
+}
 
 /**
  * The approvers of an audience, or undefined for "" and for text that `audienceOf` did not make.

@@ -46,6 +46,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly isRecorded: (name: string) => boolean
   /** The decision that was taken under the next use of this name, which counts as used then. Nothing is asked. */
   readonly recall: (name: string) => Interrupt.Interrupt | undefined
+  /** The next message of a signal; without waiting none when there is none. */
+  readonly receive: (signal: string, waits: boolean) => Effect.Effect<Option.Option<unknown>>
   /**
    * Runs an effect in a place of its own: names in it are counted apart. An adapter chooses the name itself (`implied`):
    * the first of such places is the one that it is in, and several that begin at the same moment are no conflict.
@@ -340,3 +342,63 @@ export const interrupt = Effect.fnUntraced(function*<S extends Schema.Constraint
   }
   return yield* Effect.orDie(Schema.decodeUnknownEffect(codec)(value ?? null))
 })
+
+/** The messages that an agent declares. @category models @since 0.1.0 */
+export interface Signals {
+  readonly [name: string]: AnySchema
+}
+
+interface Receives<S extends Signals> {
+  readonly signals: S
+}
+
+/**
+ * Waits for the next message of a signal that the agent declares, over any restart, and gives it. Messages come in the order
+ * in which they were sent, each to one receive; a message that comes before its receive is kept until then.
+ *
+ * **Example** (Steering an agent while it works)
+ *
+ * ```ts
+ * class Writer extends Agent.make("writer", {
+ *   description: "Writes",
+ *   payload: {},
+ *   signals: { steer: Schema.String }
+ * }) {}
+ *
+ * const wish = Run.receive(Writer, "steer")
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const receive: {
+  <S extends Signals, Name extends keyof S & string>(
+    agent: Receives<S>,
+    name: Name
+  ): Effect.Effect<S[Name]["Type"], never, CurrentRun>
+  (name: string): Effect.Effect<unknown, never, CurrentRun>
+} = (...args: readonly [Receives<Signals>, string] | readonly [string]) =>
+  Effect.flatMap(
+    taken(args, true),
+    (message) => Option.isNone(message) ? Effect.never : Effect.succeed(message.value)
+  )
+
+/**
+ * Gives the next message of a signal if one has come, without waiting. A replay gives the same answer.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const poll: {
+  <S extends Signals, Name extends keyof S & string>(
+    agent: Receives<S>,
+    name: Name
+  ): Effect.Effect<Option.Option<S[Name]["Type"]>, never, CurrentRun>
+  (name: string): Effect.Effect<Option.Option<unknown>, never, CurrentRun>
+} = (...args: readonly [Receives<Signals>, string] | readonly [string]) => taken(args, false)
+
+const taken = (
+  args: readonly [Receives<Signals>, string] | readonly [string],
+  waits: boolean
+): Effect.Effect<Option.Option<unknown>, never, CurrentRun> =>
+  CurrentRun.use((run) => run.receive(args.length === 1 ? args[0] : args[1], waits))

@@ -71,7 +71,7 @@ export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
 
 /** `kind` is the declaration's word. @category errors @since 0.1.0 */
 export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", {
-  kind: Schema.Literals(["agent", "tool", "resource", "prompt", "schedule"]),
+  kind: Schema.Literals(["agent", "tool", "resource", "prompt", "schedule", "signal"]),
   identifier: Schema.String
 }, { httpApiStatus: 404 }) {
   override get message() {

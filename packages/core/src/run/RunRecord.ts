@@ -37,7 +37,7 @@ export type RunState = typeof RunState.Type
  * @category models
  * @since 0.1.0
  */
-export const WaitsFor = Schema.Literals(["interrupt", "timer", "child", "migration", "repair"])
+export const WaitsFor = Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair"])
 
 /**
  * @category models
@@ -155,7 +155,8 @@ export const isFinal = (state: RunState): state is typeof finalStates[number] =>
  * @since 0.1.0
  */
 export const needsSomebody = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsFor">): boolean =>
-  state === "suspended" && (waitsFor === "interrupt" || waitsFor === "migration" || waitsFor === "repair")
+  state === "suspended" &&
+  (waitsFor === "interrupt" || waitsFor === "signal" || waitsFor === "migration" || waitsFor === "repair")
 
 /**
  * Whether a waiting caller gets its answer now: the run ended, or it pauses for something. A run that its node let go of

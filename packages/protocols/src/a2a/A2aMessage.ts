@@ -71,6 +71,37 @@ export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Par
   return typeof text === "string" ? { text } : { data: payload }
 }
 
+/** A message that the agent of a task declares. */
+interface Signal {
+  readonly name: string
+  readonly isText: boolean
+}
+
+/**
+ * The signal that a message to a task is: the one that its metadata names as `signal`, else the only one of the agent unless
+ * the task asks something.
+ */
+export const signalOf = ({ agent: { signals } }: Skill, { metadata }: Message, asks: boolean): Signal | undefined => {
+  const named = metadata?.["signal"]
+  const only = asks || signals.size !== 1 ? undefined : [...signals.keys()][0]
+  const name = typeof named === "string" ? named : only
+  return name === undefined ? undefined : { name, isText: signals.get(name)?.json["type"] === "string" }
+}
+
+/** The payload of a signal: its only data part, or its text when the signal is a string. */
+export const toSignal = Effect.fnUntraced(function*(
+  { isText, name }: Signal,
+  { parts }: Message
+): Effect.fn.Return<Schema.Json, A2aError.A2aError> {
+  yield* knownMediaTypes(parts)
+  const data = parts.flatMap((part) => part.data === undefined ? [] : [part.data])
+  const text = parts.flatMap((part) => part.text ?? [])
+  const [first] = data
+  if (first !== undefined && data.length === 1 && text.length === 0) return first
+  if (isText && text.length > 0 && data.length === 0) return text.join("\n")
+  return yield* A2aError.invalidParams(`the signal "${name}" is ${isText ? "text or " : ""}one data part`)
+})
+
 /** A question of a suspended run. */
 export type Question = Data<"interrupt">
 

@@ -92,6 +92,14 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     const decided = (yield* handle.interrupts).filter(({ resolution }) => resolution?.idempotencyKey === key)
     const { open } = yield* load(handle, run)
     const asked = decided.length > 0 ? decided : open
+    const skill = skills.get(run.agent)
+    const signal = skill === undefined ? undefined : A2aMessage.signalOf(skill, message, asked.length > 0)
+    if (signal !== undefined) {
+      const payload = yield* A2aMessage.toSignal(signal, message)
+      const { name } = signal
+      const after = yield* runtime.signal(call.caller, taskId, { signal: name, payload, idempotencyKey: key })
+      return { handle, run: after, view: yield* load(handle, after) }
+    }
     const reading = A2aMessage.toAnswer(message, asked)
     const { answer, id } = yield* asked.length > 0 ? reading : Effect.mapError(reading, () => takesNoMessage(run))
     const answered = yield* runtime.answer(call.caller, taskId, id, answer, key)

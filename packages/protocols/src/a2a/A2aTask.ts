@@ -96,6 +96,9 @@ export class TaskView {
         break
       case "run_suspended":
         if (event.data.reason === "interrupt") updates.push(this.ask(event))
+        if (event.data.reason === "signal") {
+          updates.push(this.enter("TASK_STATE_INPUT_REQUIRED", event, [{ text: "The task waits for a message." }]))
+        }
         break
       case "interrupt_resolved":
         this.resolve(event, event.data)

@@ -130,6 +130,13 @@ export interface Runs {
     runId: string,
     answers: ReadonlyArray<Answer & { readonly id: string }>
   ) => Effect.Effect<Schemas.Run, ClientError>
+  /** Sends a message that the run's agent declares; one call sends it once, however often it is tried. */
+  readonly signal: (
+    runId: string,
+    name: string,
+    payload: Schema.Json,
+    options?: { readonly idempotencyKey?: string }
+  ) => Effect.Effect<Schemas.Run, ClientError>
 }
 
 /** Calls for everything that an app declares. @category models @since 0.1.0 */

@@ -46,7 +46,12 @@ export const make = (transport: Transport.Transport): Runs => {
     pending: (page = {}) => get("/interrupts", PendingPage, queryOf(page)),
     answer: (runId, interruptId, answer) =>
       post(`${pathOf(runId)}/interrupts/${encodeURIComponent(interruptId)}`, answer),
-    answerAll: (runId, answers) => post(`${pathOf(runId)}/interrupts`, answers)
+    answerAll: (runId, answers) => post(`${pathOf(runId)}/interrupts`, answers),
+    signal: (runId, name, payload, { idempotencyKey = globalThis.crypto.randomUUID() } = {}) =>
+      Effect.retry(
+        post(`${pathOf(runId)}/signals/${encodeURIComponent(name)}`, payload, { "idempotency-key": idempotencyKey }),
+        transport.again
+      )
   }
 }
 

@@ -247,6 +247,26 @@ const answerAll = Route.make(
   }))
 )
 
+/** 202: the message is kept until the run takes it. */
+const signal = Route.make(
+  "runs",
+  HttpApiEndpoint.post("signal", "/runs/:runId/signals/:name", {
+    params: { ...params, name: Schema.String },
+    headers: Responses.idempotencyKey,
+    payload: Schema.Json,
+    success: Responses.accepted,
+    error
+  }).annotateMerge(Responses.summary("Send a message that the run's agent declares")),
+  RequestContext.handle(Effect.fnUntraced(function*(context) {
+    const run = yield* context.runtime.signal(context.caller, runIdOf(context), {
+      signal: RequestContext.param(context, "name"),
+      payload: yield* RequestContext.body(context),
+      idempotencyKey: context.request.headers["idempotency-key"] || undefined
+    })
+    return runJson(run, 202)
+  }))
+)
+
 export const routes: ReadonlyArray<Route.Route> = [
   list,
   get,
@@ -259,5 +279,6 @@ export const routes: ReadonlyArray<Route.Route> = [
   interrupts,
   interrupt,
   answer,
-  answerAll
+  answerAll,
+  signal
 ]

@@ -154,6 +154,10 @@ export const make = Effect.fnUntraced(function*(options: {
           }, idempotencyKey)
         )
       }
+      case "signal": {
+        const { id, idempotencyKey, name, payload = null, runId } = frame
+        return yield* result(id, yield* runtime.signal(caller, runId, { signal: name, payload, idempotencyKey }))
+      }
       case "resume":
         return yield* result(frame.id, yield* runtime.resume(caller, frame.runId))
       case "fork": {

@@ -58,6 +58,14 @@ export const ClientFrame = Schema.Union([
     reason: optional(Schema.String),
     idempotencyKey: optional(Schema.String)
   }),
+  Schema.Struct({
+    id,
+    op: Schema.Literal("signal"),
+    runId,
+    name: Schema.String,
+    payload: optional(Schema.Json),
+    idempotencyKey: optional(Schema.String)
+  }),
   Schema.Struct({ id, op: Schema.Literal("ping") })
 ]).annotate({ identifier: "WebSocketClientFrame" })
 

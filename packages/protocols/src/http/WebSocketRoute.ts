@@ -10,6 +10,7 @@
  * | `unfollow` | `runId` | `result` |
  * | `cancel` | `runId`, `reason?` | `result`, once the run has ended |
  * | `answer` | `runId`, `interruptId`, `decision`, `value?`, `reason?`, `idempotencyKey?` | `result` |
+ * | `signal` | `runId`, `name`, `payload`, `idempotencyKey?` | `result` |
  * | `ping` | | `pong` |
  *
  * | server frame | fields |

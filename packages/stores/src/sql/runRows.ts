@@ -42,7 +42,8 @@ const InterruptRow = Schema.Struct({
     default: Interrupt.fields.default,
     approvers: Interrupt.fields.approvers,
     risk: Interrupt.fields.risk,
-    rule: Interrupt.fields.rule
+    rule: Interrupt.fields.rule,
+    signal: Interrupt.fields.signal
   })),
   resolution: optional(fromJson(Resolution))
 })

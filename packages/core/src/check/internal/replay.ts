@@ -80,6 +80,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     // Observers are left out: this is no real run.
     hooks: bound.hooks.filter(({ points }) => points !== undefined),
     errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
+    signals: bound.callable.signals,
     budget: {
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)

@@ -227,7 +227,9 @@ export const makeDoor = (options: {
     const principal = yield* authenticate(caller)
     const found = yield* asRunError(node.get(runId))
     if (found === undefined || found.tenant !== principal.tenant) return yield* Effect.fail(notFound(runId))
-    const interrupts = yield* asRunError(node.writerOf(found).store.interrupts(runId))
+    const rows = yield* asRunError(node.writerOf(found).store.interrupts(runId))
+    // Messages are no questions.
+    const interrupts = rows.filter(({ signal }) => signal === undefined)
     const asked = interrupts.find((interrupt) => interrupt.id === id)
     if (asked?.approvers === undefined) return { ...(yield* act(caller, node, runId, callables)), interrupts }
     yield* asRunError(Effect.tapError(

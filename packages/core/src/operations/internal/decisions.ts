@@ -28,6 +28,7 @@ import { suspendAsDue } from "../../runtime/internal/claim.ts"
 import type { DueRuns } from "../../runtime/internal/dueRuns.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import { isSignal } from "../../runtime/internal/signals.ts"
 import { isLarger } from "../../store/internal/blobValues.ts"
 import type { PendingQuery } from "../../store/RunStore.ts"
 import type { PendingRequest, Runtime } from "../Runtime.ts"
@@ -54,7 +55,7 @@ export const makeDecisions = (
   const interruptsOf = (run: Pick<RunRecord, "durable" | "runId">) =>
     Effect.map(
       asRunError(node.writerOf(run).store.interrupts(run.runId)),
-      (all) => all.toSorted((a, b) => a.createdAt - b.createdAt)
+      (rows) => rows.filter((row) => !isSignal(row)).sort((a, b) => a.createdAt - b.createdAt)
     )
 
   /** All of a run that is the caller's to see; of another those that the caller may decide. */

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Acting, Door } from "../../door/internal/door.ts"
+import type { RunEvent } from "../../run/Event.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import { InvalidCursor, InvalidPayload, RunError, RunFinished } from "../../run/RunError.ts"
@@ -124,7 +125,7 @@ export const makeForks = (
       const last = events.at(-1)?.seq
       if (last === undefined) return decided
       for (const event of events) {
-        if (event.type === "interrupt_resolved") decided.add(event.data.id)
+        if (isDecision(event)) decided.add(event.data.id)
       }
       cursor = last
     }
@@ -144,3 +145,6 @@ const isInherited = ({ approvers, kind, resolution }: Interrupt): boolean => {
     (resolution.decision === "expire" && resolution.value === undefined)
   return !permits || isDenial
 }
+/** Whether an event reports a decision, a message, or that a message was taken. */
+const isDecision = (event: RunEvent) =>
+  event.type === "interrupt_resolved" || event.type === "signal" || event.type === "signal_received"

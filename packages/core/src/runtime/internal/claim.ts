@@ -6,7 +6,7 @@ import type { JournalDamaged, RunError } from "../../run/RunError.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
 import type { Changes, Commit } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
-import type { Resolve } from "./resting.ts"
+import { committed, type Resolve, resolvedBy } from "./resting.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
 
@@ -28,7 +28,7 @@ export const suspendAsDue = Effect.fnUntraced(
     const woken = node.wake(run.runId, resolve, set)
     if (woken !== undefined) return yield* woken
     if (run.state !== "suspended") {
-      return (yield* asRunError(node.commit(run, commitOf(node, run, [run.state], resolve)))) !== undefined
+      return (yield* asRunError(node.commit(run, { ...commitOf(node, run, [run.state], resolve), set }))) !== undefined
     }
     if (bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
       return yield* claim(node, bound, run, { from: ["suspended"], set, ...(resolve === undefined ? {} : { resolve }) })
@@ -154,14 +154,9 @@ const commitOf = (
   attempt: run.attempt,
   from,
   ts: node.now(),
-  events: resolve === undefined ? [] : [resolvedEvent(resolve)],
-  ...(resolve === undefined ? {} : { resolve })
+  events: resolvedBy(resolve),
+  ...committed(resolve)
 })
-
-const resolvedEvent = ({ id, resolution }: Resolve) => {
-  const { at: _at, idempotencyKey: _key, ...decision } = resolution
-  return { type: "interrupt_resolved", data: { id, ...decision } } as const
-}
 
 /** A resumed run acts for its owner, with what the owner was allowed when it was admitted. */
 const ownerOf = ({ grants, owner, tenant }: RunRecord) => new Principal.Principal({ id: owner, tenant, ...grants })

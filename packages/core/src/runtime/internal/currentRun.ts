@@ -1,16 +1,18 @@
 // The run as its handler sees it, in one place: at the top, in a named branch, or inside of a step. LiveRun makes one for
 // each place; names and what is emitted belong to that place.
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import type { Budget, Grant, RunContext } from "../../budget/Budget.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
 import type { Request } from "../../run/Interrupt.ts"
 import { CurrentRun } from "../../run/Run.ts"
+import { NotDeclared } from "../../run/RunError.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { delegate } from "./delegation.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { insideScope, type Place } from "./names.ts"
 import { sideEffect } from "./sideEffect.ts"
+import { receive } from "./signals.ts"
 import { step } from "./steps.ts"
 import { untilStored } from "./storeAway.ts"
 import { interrupt, sleep } from "./suspensions.ts"
@@ -43,6 +45,7 @@ export const serviceIn = (
     interrupt: pause,
     isRecorded: (name) => live.isRecorded(place, name),
     recall: (name) => live.recall(place, name),
+    receive: (signal, waits) => flushed(received(live, place, signal, waits)),
     delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
     places: live.past.places,
     scope: (name, effect, implied) =>
@@ -58,6 +61,22 @@ export const serviceIn = (
     tools: live.tools,
     decided: (decision) => live.decided(decision)
   }
+}
+
+/** A message as its agent declares it. A name that the agent does not declare is a mistake of the handler. */
+const received = (
+  live: LiveRun,
+  place: Place,
+  signal: string,
+  waits: boolean
+): Effect.Effect<Option.Option<unknown>> => {
+  const shape = live.signals.get(signal)
+  if (shape === undefined) return Effect.die(new NotDeclared({ kind: "signal", identifier: signal }))
+  return Effect.flatMap(
+    receive(live, place, signal, waits),
+    (message): Effect.Effect<Option.Option<unknown>> =>
+      Option.isNone(message) ? Effect.succeedNone : Effect.orDie(Effect.asSome(shape.decode(message.value)))
+  )
 }
 
 /** A call of a model moves until it is settled; in a step the step says so already. */

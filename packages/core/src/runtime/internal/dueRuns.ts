@@ -145,7 +145,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
 }
 
 /** The reasons to wait of a run that a child of another branch may wake. */
-const waitsForBranches: ReadonlySet<RunRecord["waitsFor"]> = new Set(["child", "interrupt", "timer"])
+const waitsForBranches: ReadonlySet<RunRecord["waitsFor"]> = new Set(["child", "interrupt", "signal", "timer"])
 
 /** Of a thread comes only the run whose turn it is. */
 const placeOf = ({ agent, tenant }: Limits, run: RunRecord) =>

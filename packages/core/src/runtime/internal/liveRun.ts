@@ -1,6 +1,6 @@
 // A run while this node owns it: one attempt, from its claim to its end or its pause. The supervisor makes it, segment.ts
 // drives it. Everything that it writes carries its attempt, so that nothing is written once another owner has the run.
-import { Cause, type Clock, Duration, Effect, Fiber, type Schema } from "effect"
+import { Cause, type Clock, Duration, Effect, Fiber, type Schema, Semaphore } from "effect"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
@@ -78,6 +78,10 @@ export class LiveRun {
   hasChildren = false
   usage: Event.Usage | undefined
   readonly top = top()
+  /** The declared messages of the agent. */
+  readonly signals: ReadonlyMap<string, Shape>
+  /** Messages are taken one after the other. */
+  readonly mailbox = Semaphore.makeUnsafe(1)
   readonly resting: Resting
   private draining = false
   private isLeaving = false
@@ -104,6 +108,7 @@ export class LiveRun {
     readonly past: Past
     readonly hooks: ReadonlyArray<HookWithHandler>
     readonly errors: Shape | undefined
+    readonly signals: ReadonlyMap<string, Shape>
     readonly budget: Budget["Service"]
     readonly metrics: Metrics
     /** Whether anybody looks at spans. */
@@ -119,6 +124,7 @@ export class LiveRun {
     this.journal = options.journal
     this.past = options.past
     this.errors = options.errors
+    this.signals = options.signals
     this.clock = options.clock
     this.launchedAt = this.now()
     this.budget = options.budget

@@ -3,15 +3,20 @@
 // back under a new attempt, without a replay. Changes of the phase happen one at a time.
 import { Deferred, Effect, Exit, type Fiber, Semaphore } from "effect"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
-import type { Changes, ReadError, Written } from "../../store/RunStore.ts"
+import type { Changes, Commit, ReadError, Written } from "../../store/RunStore.ts"
 import { Activity } from "./activity.ts"
 import type { LiveRun, Parts } from "./liveRun.ts"
 import type { Place } from "./names.ts"
+import { delivery, isSignal, waitingMessages } from "./signals.ts"
 
 /** A decision that goes with what it lets happen. */
 export interface Resolve {
   readonly id: string
   readonly resolution: Resolution
+  /** The events that report it, instead of a resolved interrupt. */
+  readonly events?: Parts["events"]
+  /** Rows that go into the same commit. */
+  readonly open?: ReadonlyArray<Interrupt>
 }
 
 /** The reason that a branch of a run waits. */
@@ -98,7 +103,7 @@ export class Resting {
     return this.turn.withPermit(Effect.suspend(() => {
       const { live } = this
       if (live.stop !== undefined) return Effect.succeed(false)
-      if (this.phase === "running") return resolve === undefined ? Effect.succeed(true) : this.decide(resolve)
+      if (this.phase === "running") return resolve === undefined ? Effect.succeed(true) : this.decide(resolve, set)
       const { agent, attempt } = live.run
       const parts: Parts = {
         events: [...resolvedBy(resolve), { type: "run_started", data: { agent, resumed: true } }],
@@ -120,8 +125,8 @@ export class Resting {
     }))
   }
 
-  private decide(resolve: Resolve) {
-    return Effect.map(this.write({ events: resolvedBy(resolve) }, "running", resolve), (written) => {
+  private decide(resolve: Resolve, set: Changes) {
+    return Effect.map(this.write({ events: resolvedBy(resolve), set }, "running", resolve), (written) => {
       if (written?._tag !== "Committed") return false
       this.wake(resolve)
       return true
@@ -133,7 +138,7 @@ export class Resting {
     from: "running" | "suspended",
     resolve: Resolve | undefined
   ): Effect.Effect<Written | undefined> {
-    const write = { ...this.live.commitOf(parts), from: [from], ...(resolve === undefined ? {} : { resolve }) }
+    const write: Commit = { ...this.live.commitOf(parts), from: [from], ...committed(resolve) }
     return Effect.orElseSucceed(
       this.live.journal.write(write, (written) => {
         if (written._tag === "Committed") this.live.accept(write, written)
@@ -158,8 +163,35 @@ export class Resting {
     const { runId } = this.live.run
     return Effect.map(this.live.journal.store.interrupts(runId), (stored) => {
       for (const { id, resolution } of stored) if (resolution !== undefined) this.wake({ id, resolution })
-    })
+    }).pipe(
+      Effect.andThen(Effect.suspend(() => this.receives ? this.live.mailbox.withPermit(this.deliver) : Effect.void))
+    )
   })
+
+  /** Gives messages that wait to the receives that wait for them. */
+  private readonly deliver: Effect.Effect<void, ReadError> = Effect.suspend(() =>
+    Effect.flatMap(
+      this.live.journal.store.interrupts(this.live.run.runId),
+      (stored): Effect.Effect<void, ReadError> => {
+        for (const pause of this.pauses) {
+          if (pause.kind !== "interrupt" || Deferred.isDoneUnsafe(pause.decided)) continue
+          const [message] = waitingMessages(stored, pause.interrupt.signal)
+          if (message === undefined) continue
+          // One at a time: the next look knows which message was taken.
+          return Effect.flatMap(
+            this.reclaim(delivery(pause.interrupt, message)),
+            (won) => won ? this.deliver : Effect.void
+          )
+        }
+        return Effect.void
+      }
+    )
+  )
+
+  private get receives() {
+    for (const pause of this.pauses) if (pause.kind === "interrupt" && isSignal(pause.interrupt)) return true
+    return false
+  }
 
   /** Rests once all that could move has had its turn. */
   private check() {
@@ -209,9 +241,11 @@ export class Resting {
 
 /** How a run that waits for all of these is suspended. */
 const suspensionBy = (pauses: ReadonlyArray<Pause>): Parts => {
-  const asked = pauses.flatMap((pause) => pause.kind === "interrupt" ? [pause.interrupt.id] : [])
+  const parked = pauses.flatMap((pause) => pause.kind === "interrupt" ? [pause.interrupt] : [])
+  const asked = parked.flatMap((one) => isSignal(one) ? [] : [one.id])
   const wakeAt = Math.min(...pauses.map((pause) => pause.wakeAt ?? Infinity))
-  const reason = asked.length > 0 ? "interrupt" : pauses.some(({ kind }) => kind === "timer") ? "timer" : "child"
+  const other = pauses.some(({ kind }) => kind === "timer") ? "timer" : "child"
+  const reason = asked.length > 0 ? "interrupt" : parked.length > 0 ? "signal" : other
   const isTimed = Number.isFinite(wakeAt)
   return {
     events: [{
@@ -222,8 +256,17 @@ const suspensionBy = (pauses: ReadonlyArray<Pause>): Parts => {
   }
 }
 
-const resolvedBy = (resolve: Resolve | undefined): Parts["events"] => {
+/** The parts of a commit that a decision is. */
+export const committed = (resolve: Resolve | undefined): Pick<Commit, "resolve" | "open"> => {
+  if (resolve === undefined) return {}
+  const { id, open, resolution } = resolve
+  return { resolve: { id, resolution }, ...(open === undefined ? {} : { open }) }
+}
+
+/** The events that report a decision. */
+export const resolvedBy = (resolve: Resolve | undefined): Parts["events"] => {
   if (resolve === undefined) return []
+  if (resolve.events !== undefined) return resolve.events
   const { at: _at, idempotencyKey: _key, ...decision } = resolve.resolution
   return [{ type: "interrupt_resolved", data: { id: resolve.id, ...decision } }]
 }

@@ -12,6 +12,7 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 import type { Admitted } from "./admit.ts"
 import type { Page } from "./hub.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
+import { isSignal } from "./signals.ts"
 
 /** `hub` is the one that the run was launched with, when it was launched here. Most requests use one of its effects, once. */
 export const makeHandle = (
@@ -29,7 +30,10 @@ export const makeHandle = (
     return asRunError(node.settled(run, hub))
   },
   get interrupts() {
-    return asRunError(Effect.suspend(() => node.writerOf(run).store.interrupts(run.runId)))
+    return Effect.map(
+      asRunError(Effect.suspend(() => node.writerOf(run).store.interrupts(run.runId))),
+      (rows) => rows.filter((row) => !isSignal(row))
+    )
   },
   follow: ({ after, until }) =>
     Effect.andThen(

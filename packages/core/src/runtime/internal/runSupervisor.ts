@@ -226,6 +226,7 @@ export class RunSupervisor {
       journal: this.writerOf(run),
       hooks: bound.hooks,
       errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
+      signals: bound.callable.signals,
       budget: this.budget,
       metrics: this.metrics,
       traced: this.traced,
@@ -307,6 +308,14 @@ export class RunSupervisor {
   wake(runId: string, resolve: Resolve | undefined, set?: Changes): Effect.Effect<boolean> | undefined {
     const live = this.live.get(runId)
     return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set)
+  }
+
+  /** Sends to a run while nothing takes its messages, when it is in memory here. */
+  withMailbox<A, E>(runId: string, send: (isHere: boolean) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      return live === undefined || live.stop !== undefined ? send(false) : live.mailbox.withPermit(send(true))
+    })
   }
 
   /** Waits until a run has ended. */

@@ -1,7 +1,7 @@
 // Admits a new run through the door and launches or schedules it; Runtime, schedules and delegation call it.
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import type { Callable } from "../../app/Fusion.ts"
+import type { Callable, Shape } from "../../app/Fusion.ts"
 import { randomBytes } from "../../base/internal/randomBytes.ts"
 import { problemsOf } from "../../base/Validation.ts"
 import * as Caller from "../../door/Caller.ts"
@@ -100,12 +100,16 @@ const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload | TooManyOpen)
 const decodeJson = Schema.decodeUnknownEffect(Schema.Json)
 
 /** The payload is kept as it came, once it is known to fit. */
-export const decodePayload = (bound: RegisteredCallable, payload: unknown): Effect.Effect<Schema.Json, RunError> =>
-  tooDeep(payload) ?
-    fail(nestedTooDeeply(bound.callable.identifier)) :
-    asRunError(
-      Effect.andThen(bound.callable.payload.decode(payload), decodeJson(payload)).pipe(
-        Effect.mapError((error) => new InvalidPayload({ target: bound.callable.identifier, issues: problemsOf(error) }))
+export const decodePayload = ({ callable: { identifier, payload } }: RegisteredCallable, value: unknown) =>
+  decodeInput(identifier, payload, value)
+
+/** An input is kept as it came, once it is known to fit. */
+export const decodeInput = (target: string, shape: Shape, value: unknown): Effect.Effect<Schema.Json, RunError> =>
+  tooDeep(value)
+    ? fail(nestedTooDeeply(target))
+    : asRunError(
+      Effect.andThen(shape.decode(value), decodeJson(value)).pipe(
+        Effect.mapError((error) => new InvalidPayload({ target, issues: problemsOf(error) }))
       )
     )
 

@@ -291,8 +291,8 @@ const keyOf = (run: RunRecord) => JSON.stringify([run.tenant, run.owner, run.kin
 
 const isPending = ({ interrupts, run }: Stored, { before, decides, owner, requester, tenant }: RunStore.PendingQuery) =>
   run.tenant === tenant && !isFinal(run.state) && (before === undefined || run.runId < before) &&
-  [...interrupts.values()].some(({ approvers, state }) =>
-    state === "open" && (approvers === undefined
+  [...interrupts.values()].some(({ approvers, signal, state }) =>
+    state === "open" && signal === undefined && (approvers === undefined
       ? owner === undefined || run.owner === owner
       : decides(approvers.scopes) && !(approvers.notRequester && run.owner === requester))
   )

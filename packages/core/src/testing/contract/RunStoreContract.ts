@@ -516,6 +516,45 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepStrictEqual(interrupt, { ...makeInterrupt(run), state: "resolved", resolution })
         }))
 
+      it.effect("keep a message and give it to a receive in one commit, or do neither", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const run = makeRun()
+          const receive: Interrupt = {
+            id: "r1",
+            runId: run.runId,
+            name: "signal steer",
+            kind: "input",
+            signal: "steer",
+            createdAt: started,
+            state: "open"
+          }
+          const message: Interrupt = {
+            ...receive,
+            id: "signal/steer/żółw 🐢 '",
+            name: "signal/steer/żółw 🐢 '",
+            createdAt: started + 1,
+            state: "resolved",
+            resolution: { ...resolution, value: { to: ["left", 1.5, null] } }
+          }
+          const taken = { ...resolution, value: { to: ["left", 1.5, null] }, reason: message.id }
+          const deliver = commit(run, {
+            from: ["suspended"],
+            open: [message],
+            resolve: { id: receive.id, resolution: taken },
+            set: { state: "running", attempt: 2 }
+          })
+          yield* store.write([admit(run), commit(run, { open: [receive], set: { state: "suspended" } })])
+          const pending = store.pending({ tenant: run.tenant, decides: () => true, requester: "eve", limit: 10 })
+          assert.deepStrictEqual(yield* pending, [])
+          const other = yield* write(store, { ...deliver, resolve: { id: "none", resolution: taken } })
+          assert.deepStrictEqual(other, { _tag: "Refused" })
+          assert.deepStrictEqual(yield* store.interrupts(run.runId), [receive])
+          assert.deepStrictEqual(tagsOf(yield* store.write([deliver, deliver])), ["Committed", "Refused"])
+          const resolved = { ...receive, state: "resolved", resolution: taken } as const
+          assert.deepStrictEqual(yield* store.interrupts(run.runId), [resolved, message])
+        }))
+
       it.effect("of 50 racing decisions one wins", () =>
         Effect.gen(function*() {
           const store = yield* RunStore

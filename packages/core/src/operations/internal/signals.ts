@@ -1,0 +1,116 @@
+// Sends a message to a run that has not ended; Runtime builds it. In one commit the message is kept and, when the run waits
+// for it, the run is woken. A key makes a repeated message the same message.
+import { Effect } from "effect"
+import { canonical } from "../../base/internal/canonical.ts"
+import * as Authorization from "../../door/Authorization.ts"
+import type { Caller } from "../../door/Caller.ts"
+import type { Door } from "../../door/internal/door.ts"
+import { asRunError, notFound } from "../../run/internal/runErrors.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
+import {
+  fail,
+  IdempotencyConflict,
+  InvalidPayload,
+  NotDeclared,
+  type RunError,
+  RunFinished
+} from "../../run/RunError.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import { suspendAsDue } from "../../runtime/internal/claim.ts"
+import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import { delivery, messageIdOf, messageOf, openReceive, sent, waitingMessages } from "../../runtime/internal/signals.ts"
+import { decodeInput } from "../../runtime/internal/start.ts"
+import type { SignalRequest } from "../Runtime.ts"
+
+interface Sender {
+  readonly by: string
+  readonly key: string
+}
+
+export const makeSignals = (node: RunSupervisor, door: Door, callables: Callables) => {
+  const signal = Effect.fnUntraced(function*(
+    caller: Caller,
+    runId: string,
+    { idempotencyKey, payload, signal }: SignalRequest
+  ): Effect.fn.Return<RunRecord, RunError> {
+    const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
+    const shape = bound.callable.signals.get(signal)
+    if (shape === undefined) return yield* fail(new NotDeclared({ kind: "signal", identifier: signal }))
+    const value = yield* decodeInput(signal, shape, payload)
+    const key = yield* keyOf(idempotencyKey)
+    const resolution = { decision: "approve", by: principal.id, at: node.now(), value } as const
+    const message = messageOf(runId, signal, messageIdOf(signal, key), resolution)
+    yield* keep(bound, run, message, { key, by: principal.id })
+    yield* door.audit(caller, principal, "signal", `signal/${signal}`, { runId })
+    return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+  })
+
+  /** Keeps the message, whatever the run does meanwhile. */
+  const keep = Effect.fnUntraced(function*(
+    bound: RegisteredCallable,
+    run: RunRecord,
+    message: Interrupt,
+    sender: Sender
+  ): Effect.fn.Return<void, RunError> {
+    for (let seen: RunRecord | undefined = run; seen !== undefined; seen = yield* asRunError(node.get(run.runId))) {
+      if (yield* node.withMailbox(run.runId, (isHere) => tryToKeep(bound, seen, message, sender, isHere))) return
+    }
+    return yield* Effect.fail(notFound(run.runId))
+  })
+
+  /** Returns false when the run has moved on: nothing was written then. */
+  const tryToKeep = Effect.fnUntraced(function*(
+    bound: RegisteredCallable,
+    run: RunRecord,
+    message: Interrupt,
+    { by, key }: Sender,
+    isHere: boolean
+  ): Effect.fn.Return<boolean, RunError> {
+    const { attempt, runId, state } = run
+    const rows = yield* asRunError(node.writerOf(run).store.interrupts(runId))
+    const known = rows.find(({ id }) => id === message.id)
+    if (known !== undefined) {
+      return canonical(known.resolution?.value ?? null) === canonical(message.resolution?.value ?? null)
+        ? true
+        : yield* fail(new IdempotencyConflict({ key, runId }))
+    }
+    if (isFinal(state)) return yield* fail(new RunFinished({ runId, state }))
+    const { signal = "" } = message
+    // A person who has steered a run does not approve what it does then.
+    const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), by)
+    // A run that another node drives takes its messages itself.
+    const receive = isHere || state === "suspended" ? openReceive(rows, signal) : undefined
+    if (receive !== undefined) {
+      const { events = [], ...decision } = delivery(receive, waitingMessages([...rows, message], signal)[0] ?? message)
+      const both = { ...decision, events: [sent(message), ...events], open: [message] }
+      return yield* suspendAsDue(node, bound, run, both, causes)
+    }
+    const written = yield* asRunError(node.commit(run, {
+      _tag: "Commit",
+      runId,
+      attempt,
+      from: [state],
+      ts: node.now(),
+      events: [sent(message)],
+      open: [message],
+      set: causes
+    }))
+    return written !== undefined
+  })
+
+  return { signal }
+}
+
+/** A key is part of an id, which no database takes as any text. */
+const keyOf = (key: string | undefined): Effect.Effect<string, RunError> =>
+  key === undefined
+    ? Effect.sync(() => globalThis.crypto.randomUUID())
+    : /^[^\0\p{Surrogate}]{1,300}$/u.test(key)
+    ? Effect.succeed(key)
+    : fail(
+      new InvalidPayload({
+        target: "idempotencyKey",
+        issues: [{ path: [], message: "Expected 1 to 300 characters, well-formed and without U+0000" }]
+      })
+    )
