@@ -1,5 +1,5 @@
 // A run as an A2A task: its journal, applied from the beginning, gives the task and every update of it.
-import type { Data, RunEvent } from "@fastagentic/core/run/Event"
+import { covers, type Data, type RunEvent } from "@fastagentic/core/run/Event"
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import { DateTime, type Schema } from "effect"
 import * as A2aMessage from "./A2aMessage.ts"
@@ -23,6 +23,8 @@ export class TaskView {
   /** All questions are decided, so the task is working, even while it is queued. */
   private isContinuing = false
   private text: string | undefined
+  /** The tokens of the text, until a later attempt of the run supersedes some of them. */
+  private tokens: ReadonlyArray<RunEvent> = []
   private output: Part | undefined
   private readonly run: RunRecord
   private readonly streamed: "output" | "text"
@@ -67,11 +69,19 @@ export class TaskView {
   /** Applies the next events and returns the updates. `ended` is the final state of the run, if it has ended. */
   apply(events: ReadonlyArray<RunEvent>, ended: RunState | undefined): ReadonlyArray<StreamResponse> {
     const updates: Array<StreamResponse> = []
+    const said: Array<RunEvent> = []
     let text = ""
     for (const event of events) {
       this.seq = event.seq
       if (event.type === "token") {
         text += event.data.delta
+        said.push(event)
+        continue
+      }
+      if (event.type === "superseded") {
+        if (text !== "") updates.push(this.say(text))
+        text = ""
+        updates.push(...this.supersede([...this.tokens, ...said.splice(0)], event.data))
         continue
       }
       const isChange = changes.has(event.type)
@@ -82,7 +92,16 @@ export class TaskView {
       if (isChange) this.change(event, ended, updates)
     }
     if (text !== "") updates.push(this.say(text))
+    this.tokens = [...this.tokens, ...said]
     return updates
+  }
+
+  /** Replaces the text by what is left of it. */
+  private supersede(tokens: ReadonlyArray<RunEvent>, range: Data<"superseded">): ReadonlyArray<StreamResponse> {
+    this.tokens = tokens.filter((token) => !covers(range, token))
+    if (this.tokens.length === tokens.length) return []
+    this.text = this.tokens.map((token) => token.type === "token" ? token.data.delta : "").join("")
+    return [this.artifact(this.streamed, { text: this.text }, false, false)]
   }
 
   private change(event: RunEvent, ended: RunState | undefined, updates: Array<StreamResponse>) {
@@ -154,7 +173,7 @@ export class TaskView {
   private resolve(event: RunEvent, { by: _by, ...answer }: Data<"interrupt_resolved">) {
     this.questions.delete(answer.id)
     this.remember()
-    if (answer.decision !== "expire") {
+    if (answer.decision !== "expire" && answer.decision !== "withdraw") {
       this.history.push(this.message(`${this.run.runId}-${event.seq}`, "ROLE_USER", [{ data: answer }]))
     }
   }

@@ -40,6 +40,8 @@ const messageOf = (event: RunEvent): string | undefined => {
       return event.data.delta
     case "log":
       return event.data.message
+    case "superseded":
+      return "an earlier part is superseded by what follows"
     case "run_started":
       return event.data.agent
     case "node_enter":
