@@ -70,6 +70,8 @@ export const invoke = Effect.fnUntraced(function*(
   const wrapped = yield* hooksAround(handlers, call.name)
   // A result that no hook can change is reported in the commit that stores it.
   const final = transparent.has(wrapped)
+  // Hooks decide about work that is still to do: what they made of a call that is over is stored.
+  if (!final && run.isRecorded(reportOf(call))) return yield* recalled(call)
   const through: Through = (call, edited, known) =>
     Effect.suspend(() => {
       const edits: CallEdits = new Map(known)
@@ -98,7 +100,7 @@ export const invoke = Effect.fnUntraced(function*(
   const { name, toolCallId } = call
   // The result is reported once, as the hooks have changed it.
   const reported = yield* run.step(
-    `told ${toolCallId}`,
+    reportOf(call),
     Effect.succeed({ result, isError, denied }),
     () => [{
       type: "tool_result",
@@ -164,7 +166,7 @@ const perform = Effect.fnUntraced(function*(
   through: Through
 ): Effect.fn.Return<Performed, unknown, CurrentRun> {
   const run = yield* CurrentRun
-  if (run.isRecorded(stepOf(attempt.call))) return yield* recorded(attempt)
+  if (run.isRecorded(stepOf(attempt.call))) return yield* recorded(attempt.call, attempt.modified)
   if (attempt.isNew) return yield* through(attempt.call, attempt.edited, attempt.edits)
   const decision = yield* decide(handlers, attempt)
   switch (decision._tag) {
@@ -190,8 +192,18 @@ const perform = Effect.fnUntraced(function*(
 
 const stepOf = ({ toolCallId }: ToolCall) => `tool ${toolCallId}`
 
+const reportOf = ({ toolCallId }: ToolCall) => `told ${toolCallId}`
+
+/** A call that is over, as its hooks left it. A hook may have answered it without the tool. */
+const recalled = Effect.fnUntraced(function*(call: ToolCall) {
+  const run = yield* CurrentRun
+  const args = run.isRecorded(stepOf(call)) ? (yield* recorded(call, false)).outcome.arguments : call.arguments
+  const reported = decodeStored(yield* run.step(reportOf(call), Effect.succeed(null)))
+  return { ...reported, arguments: args } satisfies Outcome
+})
+
 /** A call whose outcome is stored is not decided again: what permitted it was used up. */
-const recorded = Effect.fnUntraced(function*({ call, modified }: Attempt) {
+const recorded = Effect.fnUntraced(function*(call: ToolCall, modified: boolean) {
   const run = yield* CurrentRun
   const edits = recallEdits(run, call)
   const { arguments: args = edits, ...stored } = decodeStored(yield* run.step(stepOf(call), Effect.succeed(null)))
@@ -230,7 +242,7 @@ const deny = Effect.fnUntraced(function*({ call, tell }: Attempt, reason: string
   return { outcome: { result, isError: true, denied: true, arguments: call.arguments }, durationMs: undefined }
 })
 
-const act = Effect.fnUntraced(function*(handlers: Handlers, { call, edited, modified, tell }: Attempt) {
+const act = Effect.fnUntraced(function*(handlers: Handlers, { call, modified, tell }: Attempt) {
   const run = yield* CurrentRun
   yield* run.emit({
     type: "tool_start",
@@ -241,7 +253,7 @@ const act = Effect.fnUntraced(function*(handlers: Handlers, { call, edited, modi
   const executed = Effect.gen(function*() {
     const outcome = yield* execute(handlers, call)
     durationMs = (yield* Clock.currentTimeMillis) - startedAt
-    return edited === undefined ? outcome : { ...outcome, arguments: call.arguments }
+    return modified ? { ...outcome, arguments: call.arguments } : outcome
   })
   const stored = yield* run.step(stepOf(call), executed, (value) => {
     if (!tell) return []

@@ -22,7 +22,17 @@ import { EventTail } from "./eventTail.ts"
 import { Handout } from "./handout.ts"
 import type { Hub } from "./hub.ts"
 import { type NameKind, Names, type Place, top } from "./names.ts"
-import { failedRow, forgotten, keep, type Outcome, outcomeOf, withdrawn } from "./outcome.ts"
+import {
+  changedPayload,
+  failedRow,
+  forgotten,
+  keep,
+  type Outcome,
+  outcomeOf,
+  payloadKey,
+  payloadRow,
+  withdrawn
+} from "./outcome.ts"
 import { Resting, type RestOptions } from "./resting.ts"
 import type { StoreWriter } from "./storeWriter.ts"
 import { addUsage, countedUsage } from "./usageSum.ts"
@@ -354,6 +364,14 @@ export class LiveRun {
     const known = this.past.interrupts.get(this.names.next("interrupt", place, name))
     if (known?.resolution !== undefined) this.names.use("interrupt", place, name)
     return known?.resolution === undefined ? undefined : known
+  }
+
+  /** The payload for the handler: as its hooks changed it in the first attempt, whatever they would say now. */
+  admit(payload: Schema.Json, admitted: Schema.Json): Schema.Json {
+    const known = this.past.steps.has(payloadKey) ? this.past.steps.get(payloadKey) : undefined
+    if (known !== undefined) return changedPayload(known) ?? admitted
+    if (admitted !== payload) this.pending.push({ name: payloadKey, value: payloadRow(admitted) })
+    return admitted
   }
 
   /** Notes how a step failed: it is stored with the next commit, by when the handler has gone on. */

@@ -22,6 +22,8 @@ export type Outcome =
   | { readonly _tag: "Withdrawn" }
   /** A sleep that is over. */
   | { readonly _tag: "Elapsed" }
+  /** The payload that a hook has changed. */
+  | { readonly _tag: "Payload" }
   /** A failure that ended its run, which is tried again. */
   | { readonly _tag: "Forgotten" }
 
@@ -32,6 +34,15 @@ export const forgotten: Schema.Json = { "~forgotten": true }
 export const valueRow = (value: Schema.Json): Schema.Json => markOf(value) === undefined ? value : { "~value": value }
 
 export const failedRow = (failure: KeptFailure): Schema.Json => ({ "~failed": { ...failure } })
+
+/** The row of a payload that a hook has changed. No step has its name, and a run cannot be forked from it. */
+export const payloadKey = "~payload"
+export const payloadRow = (payload: Schema.Json): Schema.Json => ({ [payloadKey]: payload })
+
+export const changedPayload = (row: Schema.Json): Schema.Json | undefined => {
+  const [key, payload] = markOf(row) ?? []
+  return key === payloadKey ? payload : undefined
+}
 
 export const outcomeOf = (row: Schema.Json): Outcome => {
   const mark = markOf(row)
@@ -46,6 +57,8 @@ export const outcomeOf = (row: Schema.Json): Outcome => {
       return { _tag: "Withdrawn" }
     case "~elapsed":
       return { _tag: "Elapsed" }
+    case payloadKey:
+      return { _tag: "Payload" }
     case "~forgotten":
       return { _tag: "Forgotten" }
     default:
@@ -69,7 +82,7 @@ export const orderOf = (steps: ReadonlyArray<StoredStep>): ReadonlyMap<string, n
   const order = new Map<string, number>()
   for (const { name, seq, value } of steps) {
     const { _tag } = outcomeOf(value)
-    if (_tag !== "Withdrawn" && _tag !== "Forgotten") order.set(name, seq)
+    if (_tag !== "Withdrawn" && _tag !== "Forgotten" && _tag !== "Payload") order.set(name, seq)
   }
   return order
 }

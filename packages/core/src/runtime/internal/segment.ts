@@ -69,7 +69,12 @@ const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.sile
 
 /** The handler with its hooks and guards, in its run. */
 export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
-  Effect.suspend(() => live.dispatch.request(call, (admitted) => live.entering(live.top, invoke(admitted.payload))))
+  Effect.suspend(() =>
+    live.dispatch.request(
+      call,
+      (admitted) => live.entering(live.top, invoke(live.admit(call.payload, admitted.payload)))
+    )
+  )
     .pipe(
       Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
       Effect.scoped,
