@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Audit, Auth, Budget, Event, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
-import { A2aProtocol } from "@fastagentic/protocols/a2a"
 import { Context, Effect, Layer, Schema } from "effect"
-import { serve } from "../fixture.ts"
+import { mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { collect, connect, getTask, sendStream } from "./support.ts"
 
@@ -30,7 +29,7 @@ describe("An A2A task whose run began again on another process", () => {
         )
       })
       const server = serve(
-        A2aProtocol.layer().pipe(
+        mounted("a2a").pipe(
           Layer.provide(Runtime.layer(Acme, { grace: 0 })),
           Layer.provide(Talk.toLayer(() => talk)),
           Layer.provide(Layer.mergeAll(
