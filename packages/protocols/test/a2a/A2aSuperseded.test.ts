@@ -18,7 +18,7 @@ describe("An A2A task whose run began again on another process", () => {
       const stores = yield* Layer.build(layerStores)
       let attempts = 0
       const talk = Effect.suspend(() => {
-        const [word, pause] = ++attempts === 1 ? ["first", 20] : ["second", 1]
+        const [word, pause] = ++attempts === 1 ? ["first", 200] : ["second", 1]
         return Effect.as(
           Effect.forEach(
             [0, 1, 2, 3, 4, 5],
@@ -44,9 +44,16 @@ describe("An A2A task whose run began again on another process", () => {
       const taskId = yield* Effect.scoped(Effect.gen(function*() {
         const client = yield* connect(yield* server)
         yield* Effect.forkScoped(Effect.ignoreCause(collect(sendStream(client, "talk"))))
-        yield* Effect.sleep("70 millis")
         const store = Context.get(stores, RunStore.RunStore)
-        const [run] = yield* store.scan({ states: ["running"], limit: 1 })
+        const said = Effect.gen(function*() {
+          while (true) {
+            yield* Effect.sleep("5 millis")
+            const [run] = yield* store.scan({ states: ["running"], limit: 1 })
+            const events = run === undefined ? [] : yield* store.events(run.runId, 0, 100)
+            if (events.some(({ type }) => type === "token")) return run
+          }
+        })
+        const run = yield* said
         return run?.runId ?? ""
       }))
       const client = yield* connect(yield* server)
