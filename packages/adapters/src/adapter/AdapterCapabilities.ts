@@ -1,5 +1,5 @@
 /**
- * The abilities of an adapter, as data; a policy that the adapter cannot enforce is refused, not ignored.
+ * The abilities of an adapter, as data for its documentation. `HookBracket` refuses what the framework cannot enforce.
  *
  * @since 0.1.0
  */

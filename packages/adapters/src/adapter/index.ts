@@ -1,3 +1,4 @@
+// The seam for frameworks. Read PromiseScope (abort), HookBracket (hooks), PartEvents (events), ModelCall and ModelBudget.
 export * as AdapterCapabilities from "./AdapterCapabilities.ts"
 export * as AdapterError from "./AdapterError.ts"
 export * as HookBracket from "./HookBracket.ts"

@@ -1,6 +1,6 @@
 /**
- * Middleware around the six points of a run: request, llm, tool, node, checkpoint and error. A guard stands where what
- * the run says leaves it; an observer only watches.
+ * Hooks wrap the points of a run: request, llm, tool, node, checkpoint and error. `output` is a guard over what leaves the
+ * run; an observer only sees it.
  *
  * @since 0.1.0
  */

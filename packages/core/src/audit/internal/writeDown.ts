@@ -1,4 +1,4 @@
-// Records an action after it is done; segments and operations call it. It never fails and never delays its caller.
+// Records an action after it is done; segment.ts and the door call it. It never fails and never delays its caller.
 import { Effect } from "effect"
 import type { Audit, Entry } from "../Audit.ts"
 

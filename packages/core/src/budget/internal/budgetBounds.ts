@@ -13,8 +13,16 @@ export interface Held {
 
 export const dayOf = (now: number) => new Date(now).toISOString().slice(0, 10)
 
-const periodOf = ({ period }: Limit, now: number) =>
-  period === "total" ? "" : dayOf(now).slice(0, period === "day" ? 10 : 7)
+const periodOf = ({ period }: Limit, now: number): string => {
+  switch (period) {
+    case "day":
+      return dayOf(now)
+    case "month":
+      return dayOf(now).slice(0, 7)
+    case "total":
+      return ""
+  }
+}
 
 type Names = (subject: Subject) => ReadonlyArray<string> | undefined
 

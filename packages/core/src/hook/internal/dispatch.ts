@@ -1,4 +1,4 @@
-// Runs the hooks of a callable around each point, outermost first; LiveRun and Replay build it.
+// Runs the hooks of a callable around each point, outermost first; LiveRun and ToolCall build it.
 import { Cause, Effect, Exit, Stream } from "effect"
 import type * as Event from "../../run/Event.ts"
 import { internalError } from "../../run/internal/failure.ts"
@@ -26,6 +26,9 @@ export const boundHook = (
 })
 
 export type Dispatch = Required<Omit<Hook.Points, "output">>
+
+/** The points at which one hook stands; every point is named, so that none is forgotten. */
+type Points = { readonly [Point in keyof Dispatch]: Dispatch[Point] | undefined }
 
 export type Decided = (decision: Event.Data<"hook_decision">) => Effect.Effect<void>
 
@@ -56,7 +59,7 @@ export const dispatch = (
     .reduceRight(inside, innermost)
 
 /** Puts one hook around another dispatch; a point that nobody stands at stays `direct`. */
-const inside = (inner: Dispatch, outer: Partial<Dispatch>): Dispatch => {
+const inside = (inner: Dispatch, outer: Points): Dispatch => {
   const { checkpoint, error, llm, node, request, tool } = outer
   return {
     request: request === undefined
@@ -75,22 +78,16 @@ const inside = (inner: Dispatch, outer: Partial<Dispatch>): Dispatch => {
 }
 
 /** The points of one hook, with its decisions journaled, its time limited and its failures handled as it declares. */
-const intercepting = (hook: HookWithHandler, decided: Decided): Partial<Dispatch> => {
+const intercepting = (hook: HookWithHandler, decided: Decided): Points => {
   const { checkpoint, error, llm, node, request, tool } = hook.points ?? {}
   const context = { hook, decided }
   return {
-    ...(request === undefined ? {} : {
-      request: (call, next) => intercept({ ...context, point: "request" }, call, next, request)
-    }),
-    ...(llm === undefined ? {} : { llm: (call, next) => interceptStream(context, call, next, llm) }),
-    ...(tool === undefined ? {} : { tool: (call, next) => intercept({ ...context, point: "tool" }, call, next, tool) }),
-    ...(node === undefined ? {} : { node: (call, next) => intercept({ ...context, point: "node" }, call, next, node) }),
-    ...(checkpoint === undefined ? {} : {
-      checkpoint: (call, next) => intercept({ ...context, point: "checkpoint" }, call, next, checkpoint)
-    }),
-    ...(error === undefined
-      ? {}
-      : { error: (failure, call) => interceptError(context, failure, () => error(failure, call)) })
+    request: request && ((call, next) => intercept({ ...context, point: "request" }, call, next, request)),
+    llm: llm && ((call, next) => interceptStream(context, call, next, llm)),
+    tool: tool && ((call, next) => intercept({ ...context, point: "tool" }, call, next, tool)),
+    node: node && ((call, next) => intercept({ ...context, point: "node" }, call, next, node)),
+    checkpoint: checkpoint && ((call, next) => intercept({ ...context, point: "checkpoint" }, call, next, checkpoint)),
+    error: error && ((failure, call) => interceptError(context, failure, () => error(failure, call)))
   }
 }
 

@@ -1,4 +1,4 @@
-// Starts a child run for Run.delegate and waits for it; LiveRun calls it. A replay finds the same child by its key.
+// Starts a child run for Run.delegate and waits for it; currentRun.ts calls it. A replay finds the same child by its key.
 import { Effect, Schema } from "effect"
 import { type Event, Failure } from "../../run/Event.ts"
 import type { Principal } from "../../run/Principal.ts"

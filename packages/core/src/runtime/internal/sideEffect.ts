@@ -1,4 +1,4 @@
-// Run.sideEffect: work in the transaction that records it; LiveRun calls it. It is exactly once.
+// Run.sideEffect: work in the transaction that records it; currentRun.ts calls it. It is exactly once.
 import { Effect, type Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Timings from "../../base/Timings.ts"

@@ -1,4 +1,4 @@
-// Moves all waiting runs of earlier definitions to the present one at start; backgroundLoops calls it.
+// Moves all waiting runs of earlier definitions to the present one at start; Runtime.layer calls it.
 import { Effect } from "effect"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"

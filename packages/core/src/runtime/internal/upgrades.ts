@@ -1,4 +1,4 @@
-// Decides whether a run of an earlier definition fits the present one; claim, admit and Replay ask it. It writes nothing.
+// Decides whether a run of an earlier definition fits the present one; claim, upgradeAll, forks and Replay ask it. It writes nothing.
 import { Effect, type Schema } from "effect"
 import type { Callable, Migration } from "../../app/Fusion.ts"
 import { problemsOf } from "../../base/Validation.ts"
