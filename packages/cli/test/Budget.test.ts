@@ -52,6 +52,8 @@ const person = (id: string, tenant: string, scopes: ReadonlyArray<string> = []) 
 const people = Auth.layerKeys([
   person("ann", "acme"),
   person("ben", "acme", ["usage:tenant"]),
+  person("fin", "acme", ["budgets:raise"]),
+  person("all", "acme", ["*"]),
   person("dan", "other", ["*"])
 ])
 
@@ -247,7 +249,9 @@ describe("a budget", () => {
       const [interrupt] = paused.json.interrupts
       assert.deepInclude(interrupt, { kind: "approval", arguments: { budget: "daily", model: "big", hardUsd: 0.01 } })
       const path = `/runs/${paused.runId}/interrupts/${interrupt.id}`
-      yield* served.post(path, { decision: "approve" })
+      assert.strictEqual((yield* served.post(path, { decision: "approve" })).status, 403)
+      assert.strictEqual((yield* served.post(path, { decision: "approve" }, "ben")).status, 404)
+      yield* served.post(path, { decision: "approve" }, "fin")
       const events = yield* ended(served, paused.runId)
       assert.strictEqual(events.at(-1)?.type, "done")
       const [settled, reserved] = yield* standing(served)
@@ -257,9 +261,29 @@ describe("a budget", () => {
       // The approval was for that run alone.
       const next = yield* talk(served)
       assert.strictEqual(next.status, 202)
-      yield* served.post(`/runs/${next.runId}/interrupts/${next.json.interrupts[0].id}`, { decision: "deny" })
+      yield* served.post(`/runs/${next.runId}/interrupts/${next.json.interrupts[0].id}`, { decision: "deny" }, "fin")
       const refused = yield* ended(served, next.runId)
       assert.deepInclude(of(refused, "error")[0]?.data, { tag: "BudgetExceeded", status: 402 })
+    }).pipe(Effect.scoped))
+
+  it.live("a limit is raised by nobody who caused the run, and by the requester where it says so", () =>
+    Effect.gen(function*() {
+      const limit = daily({ hard: 0.01, per: "tenant", atHard: "suspend" })
+      const served = yield* serve({ limits: [limit], big: [says(0, 1_000), says(0, 500)] })
+      yield* talk(served)
+      const answer = yield* served.post("/agents/talker", {}, "all")
+      const runId = answer.headers.get("x-run-id") ?? ""
+      const path = `/runs/${runId}/interrupts/${answer.json.interrupts[0].id}`
+      const own = yield* served.post(path, { decision: "approve" }, "all")
+      assert.deepInclude(own.json.error, { _tag: "Forbidden", rule: "not the requester" })
+
+      const mine = { ...limit, raise: { scopes: [], requester: true } }
+      const lenient = yield* serve({ limits: [mine], big: [says(0, 1_000), says(0, 500)] })
+      yield* talk(lenient)
+      const paused = yield* talk(lenient)
+      const interrupt = `/runs/${paused.runId}/interrupts/${paused.json.interrupts[0].id}`
+      assert.strictEqual((yield* lenient.post(interrupt, { decision: "approve" })).status, 202)
+      assert.strictEqual((yield* ended(lenient, paused.runId)).at(-1)?.type, "done")
     }).pipe(Effect.scoped))
 
   it.live("a tree limit covers a run and its delegated runs", () =>

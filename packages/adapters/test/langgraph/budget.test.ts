@@ -89,6 +89,6 @@ describe("a budget on a graph", () => {
       const events = yield* journal(runId)
       assert.strictEqual(events.at(-1)?.type, "done")
       assert.strictEqual(model.calls, 1)
-    }).pipe(Effect.provide(served(model, { hard: 0.009, atHard: "suspend" })))
+    }).pipe(Effect.provide(served(model, { hard: 0.009, atHard: "suspend", raise: { requester: true } })))
   })
 })

@@ -49,6 +49,20 @@ export interface Limit {
   readonly atSoft?: Readonly<Record<string, string>>
   /** Default `"refuse"`. */
   readonly atHard?: "refuse" | "suspend"
+  /** Who may raise a limit that suspends; default: callers with the scope `budgets:raise`, never those who caused the run. */
+  readonly raise?: Raise
+}
+
+/**
+ * Who may let a run spend more than a limit: callers of the tenant that hold these scopes, `["budgets:raise"]` by default.
+ * With `requester` also those who caused the run; the default is `false`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Raise {
+  readonly scopes?: ReadonlyArray<string>
+  readonly requester?: boolean
 }
 
 /** @category models @since 0.1.0 */

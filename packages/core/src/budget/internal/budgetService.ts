@@ -274,7 +274,8 @@ const ask = ({ interrupt }: RunContext, limit: Limit, model: string) =>
     name: interruptOf(limit),
     kind: "approval",
     message: `the budget "${limit.name}" is used up: approve to spend up to $${limit.hard} more in this run`,
-    arguments: { budget: limit.name, model, hardUsd: limit.hard }
+    arguments: { budget: limit.name, model, hardUsd: limit.hard },
+    approvers: { scopes: limit.raise?.scopes ?? ["budgets:raise"], notRequester: limit.raise?.requester !== true }
   })
 
 /** The longest answer that an amount pays for. */
