@@ -83,7 +83,7 @@ const office = Effect.fnUntraced(function*(policy: Layer.Layer<never>, limit: nu
       Layer.provide([
         Auth.layerKeys([
           person("ann"),
-          person("lead", "audit:read", "tools:approve", "schedules:manage", "runs:tenant")
+          person("lead", "audit:read", "tools:approve", "schedules:manage", "runs:act:tenant")
         ]),
         Budget.layerUnlimited,
         RateLimit.layer([{ name: "letters", by: ["user"], limit, window: "1 hour", endpoints: ["tool/send"] }]),

@@ -28,15 +28,18 @@ const Small = Hook.make("small amounts")
 /** Money moves once for each call that was approved, and never in amounts that a hook forbids. */
 const Pay = Tool.make("pay", { parameters: Amount, success: Schema.String, needsApproval: true })
   .annotate(Policy.Approval, { scopes: ["pay:approve"], notRequester: true })
-const Tools = Toolkit.make(Pay)
+const Open = Tool.make("open", { parameters: Schema.Struct({}), success: Schema.String })
+  .annotate(Policy.Scopes, ["vault:open"])
+const Tools = Toolkit.make(Pay, Open)
 
 class Payer extends Agent.make("payer", { description: "Pays, then fails once", payload: { amount: Schema.Int } }) {}
 class Planner extends Agent.make("planner", { description: "Asks a lead, then a user", payload: {} }) {}
+class Keeper extends Agent.make("keeper", { description: "Asks, then opens the vault", payload: {} }) {}
 class Boss extends Agent.make("boss", { description: "Lets the payer work", payload: { amount: Schema.Int } }) {}
 
 class Desk extends App.make("desk", {
   version: "1",
-  agents: [Payer, Planner, Boss],
+  agents: [Payer, Planner, Keeper, Boss],
   tools: Tools,
   schedules: [
     Schedule.make("rent", {
@@ -66,6 +69,12 @@ const DeskLayer = (paid: Array<number>, state: { isBroken: boolean }) =>
       if (state.isBroken) return yield* Effect.die(new Error("broken"))
       return `${permitted} ${color}`
     })),
+    Keeper.toLayer(Effect.fn(function*() {
+      yield* Effect.orDie(Run.interrupt("open?", { schema: Schema.Boolean }))
+      const handlers = ToolCall.handlersOf(yield* Tools)
+      const { result } = yield* ToolCall.invoke(handlers, { toolCallId: "call", name: "open", arguments: {} })
+      return JSON.stringify(result)
+    }, Effect.orDie)),
     Boss.toLayer(({ amount }) => Effect.orDie(Run.delegate(Payer, { amount }))),
     Small.toLayer({
       tool: (call, next) =>
@@ -74,6 +83,7 @@ const DeskLayer = (paid: Array<number>, state: { isBroken: boolean }) =>
           : next(call)
     })
   ).pipe(Layer.provideMerge(Tools.toLayer({
+    open: () => Effect.succeed("open"),
     pay: ({ amount }) =>
       Effect.sync(() => {
         paid.push(amount)
@@ -86,12 +96,14 @@ const person = (id: string, ...scopes: ReadonlyArray<string>) => ({
   principal: new Principal.Principal({ id, tenant: "acme", scopes, roles: [], claims: {} })
 })
 
-/** `ann` asks, `bob` and `carl` approve, `olga` runs schedules and approves too; the last two see all runs of the tenant. */
+/** `ann` asks, `bob` and `carl` approve, `olga` runs schedules and approves too. `rita` reads all runs, `abe` acts on them. */
 const people = Auth.layerKeys([
-  person("ann"),
+  person("ann", "vault:*"),
+  person("rita", "runs:read:tenant", "vault:open"),
+  person("abe", "runs:act:tenant"),
   person("bob", "pay:approve"),
-  person("carl", "pay:approve", "runs:tenant"),
-  person("olga", "pay:approve", "schedules:manage", "runs:tenant", "audit:read")
+  person("carl", "pay:approve", "runs:act:tenant"),
+  person("olga", "pay:approve", "schedules:manage", "runs:act:tenant", "audit:read")
 ])
 
 /** A server on a SQLite file where money moves, and the ways to reach it. */

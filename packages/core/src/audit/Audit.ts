@@ -10,7 +10,7 @@ const optional = Schema.optionalKey
 
 /**
  * One decision. `at` is Unix milliseconds; `rule` is what refused, `reason` what a person said, `costUsd` what a run
- * has cost as far as it is known. With a `count` it stands for so many refusals, of which it is the last.
+ * has cost as far as it is known, `onBehalfOf` the owner of the run when somebody else acts on it. With a `count` it stands for so many refusals, of which it is the last.
  *
  * @category models
  * @since 0.1.0
@@ -24,6 +24,7 @@ export interface Entry {
   readonly decision: string
   readonly rule?: string
   readonly reason?: string
+  readonly onBehalfOf?: string
   readonly costUsd?: number
   readonly count?: number
   readonly runId?: string
@@ -49,6 +50,7 @@ export const Recorded = Schema.Struct({
   decision: Schema.String,
   rule: optional(Schema.String),
   reason: optional(Schema.String),
+  onBehalfOf: optional(Schema.String),
   costUsd: optional(Schema.Finite),
   count: optional(Schema.Int),
   runId: optional(Schema.String),

@@ -19,9 +19,42 @@ export const requireScopes = (principal: Principal, needed: ReadonlyArray<string
 /** The fields of a run that decide who may see it and act on it. @category models @since 0.1.0 */
 export type Owned = Pick<RunRecord, "causes" | "owner" | "runId" | "tenant">
 
-/** Whether a run is this principal's to see: its owner's, and with scope `runs:tenant` the tenant's. @category predicates @since 0.1.0 */
+/** The scope to act on every run of the tenant: to answer, cancel, resume, fork and retry it. It includes reading. */
+const acting = "runs:act:tenant"
+
+/** Whether a principal reads every run of its tenant: with scope `runs:read:tenant` or `runs:act:tenant`. */
+const readsAll = ({ scopes }: Principal) => Policy.holds(scopes, "runs:read:tenant") || Policy.holds(scopes, acting)
+
+/** Whether a run is this principal's to see: its owner's, and with scope `runs:read:tenant` the tenant's. @category predicates @since 0.1.0 */
 export const sees = (principal: Principal, run: Owned): boolean =>
-  run.tenant === principal.tenant && (run.owner === principal.id || Policy.holds(principal.scopes, "runs:tenant"))
+  run.tenant === principal.tenant && (run.owner === principal.id || readsAll(principal))
+
+/** Whether this principal may act on a run: its owner, and with scope `runs:act:tenant` on those of the tenant. @category predicates @since 0.1.0 */
+export const acts = (principal: Principal, run: Owned): boolean =>
+  run.tenant === principal.tenant && (run.owner === principal.id || Policy.holds(principal.scopes, acting))
+
+/** The owner that a principal acts for, when that is somebody else. @category accessors @since 0.1.0 */
+export const onBehalf = (principal: Principal, { owner }: Owned): { readonly onBehalfOf?: string } =>
+  owner === principal.id ? {} : { onBehalfOf: owner }
+
+/**
+ * What a run may do once a principal has acted on it for its owner: no more than both hold.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const narrowed = (
+  principal: Principal,
+  { grants, owner }: Pick<RunRecord, "grants" | "owner">
+): { readonly grants?: RunRecord["grants"] } => {
+  if (owner === principal.id) return {}
+  const both = [
+    ...grants.scopes.filter((scope) => Policy.holds(principal.scopes, scope)),
+    ...principal.scopes.filter((scope) => Policy.holds(grants.scopes, scope))
+  ]
+  const roles = grants.roles.filter((role) => principal.roles.includes(role))
+  return { grants: { ...grants, scopes: [...new Set(both)], roles } }
+}
 
 /**
  * A run belongs to its owner in its tenant. Somebody else's run looks like no run.
@@ -35,6 +68,23 @@ export const requireRun = (
   run: RunRecord | undefined
 ): Effect.Effect<RunRecord, RunNotFound> =>
   run !== undefined && sees(principal, run) ? Effect.succeed(run) : Effect.fail(new RunNotFound({ runId }))
+
+/**
+ * A run that this principal may act on. A run that it may only read is refused for the missing scope.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const requireActor = (
+  principal: Principal,
+  runId: string,
+  run: RunRecord | undefined
+): Effect.Effect<RunRecord, RunNotFound | Forbidden> =>
+  Effect.flatMap(
+    requireRun(principal, runId, run),
+    (run) =>
+      acts(principal, run) ? Effect.succeed(run) : Effect.fail(new Forbidden({ rule: "scopes", missing: [acting] }))
+  )
 
 /** Whether this principal is one of those who may decide. @category predicates @since 0.1.0 */
 export const approves = (
@@ -78,6 +128,6 @@ export const requireApprover = (
 
 /** The owners whose runs a principal may list. @category accessors @since 0.1.0 */
 export const visibleRuns = (principal: Principal): { readonly tenant: string; readonly owner?: string } =>
-  Policy.holds(principal.scopes, "runs:tenant")
+  readsAll(principal)
     ? { tenant: principal.tenant }
     : { tenant: principal.tenant, owner: principal.id }

@@ -62,7 +62,7 @@ describe("Roles", () => {
     Effect.gen(function*() {
       const auth = yield* Auth.Auth
       const ada = yield* auth.authenticate({ apiKey: Redacted.make("key") })
-      yield* Authorization.requireScopes(ada, ["orders:read", "runs:tenant"])
+      yield* Authorization.requireScopes(ada, ["orders:read", "runs:act:tenant"])
       assert.deepInclude(yield* Effect.flip(Authorization.requireScopes(ada, ["orders:write"])), {
         _tag: "Forbidden",
         missing: ["orders:write"]

@@ -36,7 +36,7 @@ const start = serve(
     Layer.provide(Layer.mergeAll(
       layerStores,
       Auth.layerKeys([
-        person("olga", "acme", ["schedules:manage", "runs:tenant"]),
+        person("olga", "acme", ["schedules:manage", "runs:act:tenant"]),
         person("ann", "acme", ["reports:write"]),
         person("dan", "other", ["*"])
       ]),

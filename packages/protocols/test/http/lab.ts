@@ -96,7 +96,7 @@ const person = (id: string, tenant: string, scopes: ReadonlyArray<string> = []) 
 export const people = Auth.layerKeys([
   person("ann", "acme"),
   person("ben", "acme", ["vault:open"]),
-  person("cleo", "acme", ["runs:tenant", "vault:open", "vault:see"]),
+  person("cleo", "acme", ["runs:act:tenant", "vault:open", "vault:see"]),
   person("dan", "other", ["*"])
 ])
 

@@ -33,7 +33,8 @@ export const decodeBody = Schema.decodeUnknownEffect(Schema.fromJsonString(Body)
 
 const decodePersonal = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({
   principal: Schema.String,
-  reason: optional(Schema.String)
+  reason: optional(Schema.String),
+  onBehalfOf: optional(Schema.String)
 })))
 
 const text = new TextEncoder()
@@ -61,15 +62,23 @@ export const openKey = (kept: SubjectKey): Effect.Effect<Opened> =>
 
 /** The body of an entry, but for its place: that is known only when its turn has come. */
 export const seal = Effect.fnUntraced(function*(entry: Entry, opened: Opened) {
-  const { principal, reason, ...open } = entry
-  const sealed = reason === undefined
+  const { onBehalfOf, principal, reason, ...open } = entry
+  const isPlain = reason === undefined && onBehalfOf === undefined
+  const sealed = isPlain
     ? opened.sealed ??= yield* sealText({ principal }, opened)
-    : yield* sealText({ principal, reason }, opened)
+    : yield* sealText(
+      {
+        principal,
+        ...(reason === undefined ? {} : { reason }),
+        ...(onBehalfOf === undefined ? {} : { onBehalfOf })
+      },
+      opened
+    )
   return JSON.stringify({ ...open, key: opened.kept.id, sealed })
 })
 
 const sealText = Effect.fnUntraced(function*(
-  personal: { readonly principal: string; readonly reason?: string },
+  personal: Pick<Entry, "onBehalfOf" | "principal" | "reason">,
   { key }: Opened
 ) {
   const nonce = randomBytes(algorithm.nonceLength)

@@ -46,6 +46,8 @@ export interface Door {
   ) => Effect.Effect<void, RunError>
   /** The run, when it is this caller's to see. */
   readonly run: (caller: Caller, node: RunSupervisor, runId: string) => Effect.Effect<Entered, RunError>
+  /** The run, when this caller may act on it. */
+  readonly actor: (caller: Caller, node: RunSupervisor, runId: string) => Effect.Effect<Entered, RunError>
   /** The run, when this caller may let it work: what holds for starting it holds for letting it go on. */
   readonly act: (
     caller: Caller,
@@ -71,7 +73,7 @@ export interface Door {
 }
 
 /** Further fields of an audit entry; the decision is "allowed" by default. */
-export type About = Partial<Pick<Entry, "decision" | "rule" | "reason" | "runId">>
+export type About = Partial<Pick<Entry, "decision" | "rule" | "reason" | "runId" | "onBehalfOf">>
 
 export interface Entered {
   readonly principal: Principal
@@ -201,6 +203,19 @@ export const makeDoor = (options: {
     return { principal, run: yield* asRunError(Authorization.requireRun(principal, runId, found)) }
   })
 
+  const actor = Effect.fnUntraced(function*(caller: Caller, node: RunSupervisor, runId: string) {
+    const principal = yield* authenticate(caller)
+    const found = yield* asRunError(node.get(runId))
+    const run = yield* asRunError(Effect.tapError(
+      Authorization.requireActor(principal, runId, found),
+      (reason) =>
+        reason._tag === "Forbidden"
+          ? record(caller, principal, "call", `run/${runId}`, { runId, ...refusalOf(reason) })
+          : Effect.void
+    ))
+    return { principal, run }
+  })
+
   const acting = Effect.fnUntraced(function*(
     caller: Caller,
     entered: Entered,
@@ -215,7 +230,7 @@ export const makeDoor = (options: {
   })
 
   const act = (caller: Caller, node: RunSupervisor, runId: string, callables: Callables) =>
-    Effect.flatMap(run(caller, node, runId), (entered) => acting(caller, entered, callables))
+    Effect.flatMap(actor(caller, node, runId), (entered) => acting(caller, entered, callables))
 
   const decide = Effect.fnUntraced(function*(
     caller: Caller,
@@ -246,6 +261,7 @@ export const makeDoor = (options: {
     admit,
     enter,
     run,
+    actor,
     act,
     decide,
     audit: (caller, principal, action, target, details = {}) => record(caller, principal, action, target, details)

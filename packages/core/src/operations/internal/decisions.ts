@@ -127,13 +127,14 @@ export const makeDecisions = (
     caller: Caller,
     principal: Principal,
     run: RunRecord,
-    { name }: Interrupt,
+    { approvers, name }: Interrupt,
     { decision, reason }: Answer,
     details: About = {}
   ) =>
     door.audit(caller, principal, decision, `interrupt/${name}`, {
       runId: run.runId,
       ...(reason === undefined ? {} : { reason }),
+      ...(approvers === undefined ? Authorization.onBehalf(principal, run) : {}),
       ...details
     })
 
@@ -169,7 +170,9 @@ export const makeDecisions = (
     yield* asRunError(fits(fusion, asked, submitted))
     const key = idempotencyKey === undefined ? {} : { idempotencyKey }
     const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...key }
-    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }))) {
+    // An approver decides in their own name; others act for the owner.
+    const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
+    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set))) {
       return yield* answer(caller, runId, id, submitted, idempotencyKey)
     }
     yield* decided(caller, principal, run, asked, submitted)
@@ -207,8 +210,8 @@ export const makeDecisions = (
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
     const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), principal.id)
-    yield* suspendAsDue(node, bound, run, undefined, causes)
-    yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId })
+    yield* suspendAsDue(node, bound, run, undefined, { ...causes, ...Authorization.narrowed(principal, run) })
+    yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId, ...Authorization.onBehalf(principal, run) })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   })
 
@@ -229,7 +232,7 @@ const withoutContent = ({ error: _error, output: _output, ...run }: RunRecord): 
 
 const mayDecide = (principal: Principal, run: Authorization.Owned, { approvers, state }: Interrupt) =>
   state === "open" && (approvers === undefined
-    ? Authorization.sees(principal, run)
+    ? Authorization.acts(principal, run)
     : Authorization.approves(principal, run, approvers))
 
 /** A repeated decision of the same person is no conflict. */

@@ -92,7 +92,8 @@ export const makeForks = (
     const migrated = inherited.steps.map((step) => steps.find(({ name }) => name === step.name) ?? step)
     const started = yield* startFor(caller, principal, request, bound, more, { ...inherited, steps: migrated })
     const reason = `run ${runId} of ${run.owner}, event ${seq}`
-    yield* door.audit(caller, principal, action, `run/${runId}`, { runId: started.run.runId, reason })
+    const about = { runId: started.run.runId, reason, ...Authorization.onBehalf(principal, run) }
+    yield* door.audit(caller, principal, action, `run/${runId}`, about)
     return started
   })
 

@@ -65,8 +65,9 @@ export const makeRuns = (node: RunSupervisor, door: Door) => {
     Effect.flatMap(open(caller, runId), ({ events }) => events(options))
 
   const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {
-    const { principal, run } = yield* door.run(caller, node, runId)
-    yield* door.audit(caller, principal, "cancel", `run/${runId}`, { runId, reason })
+    const { principal, run } = yield* door.actor(caller, node, runId)
+    const about = { runId, reason, ...Authorization.onBehalf(principal, run) }
+    yield* door.audit(caller, principal, "cancel", `run/${runId}`, about)
     const ended = yield* asRunError(cancelRun(node, run, reason))
     return ended ?? (yield* Effect.fail(notFound(runId)))
   })

@@ -25,6 +25,8 @@ export const suspendAsDue = Effect.fnUntraced(
     resolve?: Resolve,
     set: Changes = {}
   ): Effect.fn.Return<boolean, RunError> {
+    // Rights hold from a claim on: a run that rests in memory leaves it first.
+    if (set.grants !== undefined) yield* node.evict(run.runId)
     const woken = node.wake(run.runId, resolve, set)
     if (woken !== undefined) return yield* woken
     if (run.state !== "suspended") {

@@ -301,6 +301,16 @@ export class RunSupervisor {
     })
   }
 
+  /** Takes a run that rests out of memory, and waits until it has left. */
+  evict(runId: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      if (live === undefined) return Effect.void
+      const left = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
+      return Effect.flatMap(live.resting.evict, (rested) => rested ? Effect.asVoid(left) : Effect.void)
+    })
+  }
+
   /**
    * Lets a run that is in memory here resume, with the decision that it waits for. Nothing when it is not here; false when
    * somebody else was faster.
