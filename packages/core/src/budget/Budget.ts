@@ -49,12 +49,12 @@ export interface Limit {
   readonly atSoft?: Readonly<Record<string, string>>
   /** Default `"refuse"`. */
   readonly atHard?: "refuse" | "suspend"
-  /** Who may raise a limit that suspends; default: callers with the scope `budgets:raise`, never those who caused the run. */
+  /** The callers who may raise a limit that suspends; default: those with the scope `budgets:raise`, never anybody who caused the run. */
   readonly raise?: Raise
 }
 
 /**
- * Who may let a run spend more than a limit: callers of the tenant that hold these scopes, `["budgets:raise"]` by default.
+ * The callers who may let a run spend more than a limit: those of the tenant that hold these scopes, `["budgets:raise"]` by default.
  * With `requester` also those who caused the run; the default is `false`.
  *
  * @category models

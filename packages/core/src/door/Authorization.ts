@@ -38,7 +38,7 @@ export const onBehalf = (principal: Principal, { owner }: Owned): { readonly onB
   owner === principal.id ? {} : { onBehalfOf: owner }
 
 /**
- * What a run may do once a principal has acted on it for its owner: no more than both hold.
+ * The grants of a run once a principal has acted on it for its owner: no more than both hold.
  *
  * @category conversions
  * @since 0.1.0
