@@ -18,6 +18,7 @@ import * as BackupSocket from "./BackupSocket.ts"
 import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
 import * as DurationFlag from "./DurationFlag.ts"
+import * as UnhandledRejections from "./internal/unhandledRejections.ts"
 import * as MountFlags from "./MountFlags.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
@@ -157,7 +158,10 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
     const overStdio = McpStdio.run({ credentials: yield* environment })
     if (options.mode === "stdio") {
-      const untilStdinEnds = Layer.effectDiscard(overStdio).pipe(Layer.provide(Runtime.layer(app, { grace })))
+      const untilStdinEnds = Layer.effectDiscard(overStdio).pipe(
+        Layer.merge(UnhandledRejections.layer),
+        Layer.provide(Runtime.layer(app, { grace }))
+      )
       return yield* Effect.asVoid(
         Effect.scoped(Layer.build(untilStdinEnds.pipe(Layer.provide(services), Layer.provide(telemetry))))
       )

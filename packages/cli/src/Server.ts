@@ -11,6 +11,7 @@ import { type Duration, Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { createServer } from "node:http"
+import * as UnhandledRejections from "./internal/unhandledRejections.ts"
 
 /** The address is not available. @category errors @since 0.1.0 */
 export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
@@ -48,7 +49,8 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
   const { bodyLimit = Mount.defaultBodyLimit, grace = Timings.graceMillis, host = "127.0.0.1", port = 8_000 } = options
   const served = HttpRouter.serve(Mount.layer(app, options), { disableLogger: true, disableListenLog: true })
   // cast: HttpRouter.serve separates requirements by conditional types, which stay open for the handlers of any app.
-  return (served as Served<A>).pipe(Layer.provideMerge(listen(host, port, { grace, bodyBytes: bodyLimit })))
+  const whole = (served as Served<A>).pipe(Layer.provideMerge(listen(host, port, { grace, bodyBytes: bodyLimit })))
+  return Layer.provideMerge(UnhandledRejections.layer, whole)
 }
 
 type Served<A extends App.Any> = Layer.Layer<

@@ -344,6 +344,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly drain: Effect.Effect<void>
   /** The metrics of the process in Prometheus' text format, for callers with the scope `metrics:read`. */
   readonly metrics: (caller: Caller) => Effect.Effect<string, RunError>
+  /** For the process that serves: runs whose code may have caused what it just observed, the likeliest first. */
+  readonly suspects: Effect.Effect<ReadonlyArray<Pick<RunRecord, "runId" | "agent">>>
   /** Whether new work is admitted. */
   readonly ready: Effect.Effect<boolean>
   /** Whether new work is admitted and could be stored; looks at the store at most once a second. */
@@ -448,6 +450,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         drain: node.drain,
         metrics: (caller) =>
           Effect.andThen(door.enter(caller, "metrics", ["metrics:read"]), PrometheusMetrics.format()),
+        suspects: Effect.sync(() => node.suspects.map(({ agent, runId }) => ({ agent, runId }))),
         ready: Effect.sync(() => !node.closing),
         readiness: Effect.suspend(() => node.closing ? Effect.succeed("shutting down" as const) : watch.readiness)
       }

@@ -77,6 +77,7 @@ export class RunSupervisor {
   private readonly live = new Map<string, LiveRun>()
   /** Runs that stopped here for their store, until they are resumed. */
   private readonly lostHere = new Set<string>()
+  private justEnded: ReadonlyArray<RunRecord> = []
   private readonly reservations = new ClaimReservations()
   private readonly hubs: Hubs
   private readonly wiring: () => Wiring
@@ -154,6 +155,13 @@ export class RunSupervisor {
     return [...this.live.values()].some(({ launchedAt, run }) =>
       run.crashes >= Timings.lossesUntilHeld - 1 && launchedAt > since
     )
+  }
+
+  /** Runs whose code may have done what just happened, the likeliest first: those driven here, and those that ended just now. */
+  get suspects(): ReadonlyArray<RunRecord> {
+    const since = this.now() - suspectMillis
+    const ended = this.justEnded.filter(({ updatedAt }) => updatedAt >= since)
+    return [...this.live.values()].map(({ run }) => run).concat(ended).sort((a, b) => b.updatedAt - a.updatedAt)
   }
 
   /**
@@ -254,6 +262,7 @@ export class RunSupervisor {
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
         release()
         if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
+        this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
         this.hubs.release(hub)
       })
     )
@@ -427,6 +436,10 @@ export class RunSupervisor {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+/** For how long, and how many of them, runs that have ended are remembered as suspects. */
+const suspectMillis = 1_000
+const suspectsKept = 16
 
 /** A segment within its span, which says how the run stands at its end. */
 const traced = (
