@@ -2,6 +2,7 @@
 // request's own host. Headers of other peers are ignored, because anyone can send them.
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import type { PublicAddress } from "../../internal/publicAddress.ts"
+import { memoized } from "./memoized.ts"
 import type { Settings } from "./settings.ts"
 
 export const makeAddressOf = ({ isProxy, prefix, publicUrl }: Settings) =>
@@ -45,11 +46,18 @@ const forwardedOf = (headers: Headers): Forwarded | undefined => {
 }
 
 /** A host with its port, in the form of a URL; nothing for any other text. */
-export const hostOf = (text: string | undefined): string | undefined => {
-  if (text === undefined || !/^[\w.:[\]-]+$/u.test(text)) return undefined
+export const hostOf = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : parseHost(text).host || undefined
+
+/** A host's name without its port; empty for a text that is no host. */
+export const hostnameOf = (host: string): string => parseHost(host).hostname
+
+const parseHost = memoized((text) => {
   const url = `http://${text}`
-  return URL.canParse(url) ? new URL(url).host : undefined
-}
+  const isHost = /^[\w.:[\]-]+$/u.test(text) && URL.canParse(url)
+  const { host, hostname } = isHost ? new URL(url) : { host: "", hostname: "" }
+  return { host, hostname }
+})
 
 /** Whether the request came over TLS, as far as its platform shows it. */
 const isEncrypted = ({ source }: HttpServerRequest): boolean => {

@@ -4,7 +4,8 @@ import { Option } from "effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as NetAddress from "effect/net/NetAddress"
 import type { PublicAddress } from "../../internal/publicAddress.ts"
-import { hostOf } from "./addressOf.ts"
+import { hostnameOf, hostOf } from "./addressOf.ts"
+import { memoized } from "./memoized.ts"
 import { addressOf, type Settings } from "./settings.ts"
 
 /** The rule that refuses a request; `local` is the rule of an app without an auth layer. */
@@ -27,7 +28,7 @@ export const makeGuard = ({ acceptsUnknownPeers, onLoopback, open, settings }: O
     const peer = Option.getOrUndefined(request.peerAddress)
     if (open && !isLocal(peer, headers["x-forwarded-for"], acceptsUnknownPeers)) return "local"
     const host = hostOf(headers["host"])
-    if (checksHost && !(host !== undefined && isKnownHost(nameOf(host))) && (open || !settings.isProxy(peer))) {
+    if (checksHost && !(host !== undefined && isKnownHost(hostnameOf(host))) && (open || !settings.isProxy(peer))) {
       return open ? "local" : "host"
     }
     const { origin } = headers
@@ -43,20 +44,24 @@ const isLocal = (peer: string | undefined, forwardedFor: string | undefined, acc
   (peer === undefined ? acceptsUnknownPeers : isLoopback(peer)) &&
   (forwardedFor === undefined || forwardedFor.split(",").every((one) => isLoopback(one.trim())))
 
-export const isLoopback = (peer: string): boolean => {
+const isLoopback = memoized((peer) => {
   const address = addressOf(peer)
   return address !== undefined && NetAddress.isLoopback(address)
-}
+})
 
 const isLoopbackName = (name: string) => name === "localhost" || name === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(name)
-
-const nameOf = (host: string) => new URL(`http://${host}`).hostname
 
 /**
  * A page is the app's own if its host is the one that was called. The scheme is not compared, because a proxy may end TLS.
  * An opaque origin (`null`) is no page of the app.
  */
 const isOwn = (origin: string, host: string | undefined, address: PublicAddress): boolean => {
-  if (!URL.canParse(origin) || new URL(origin).origin !== origin) return false
-  return new URL(origin).host === host || origin === address.origin
+  const own = hostOfOrigin(origin)
+  return own !== "" && (own === host || origin === address.origin)
 }
+
+/** The host of an origin; empty for a text that is not an origin. */
+const hostOfOrigin = memoized((origin) => {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined
+  return url?.origin === origin ? url.host : ""
+})

@@ -22,9 +22,7 @@ export const withSecurityHeaders = (
     ("contentType" in response.body ? response.body.contentType : undefined) ?? ""
   return HttpServerResponse.setHeaders(response, {
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
-    "x-frame-options": "DENY",
     "content-security-policy": policy ?? inert,
     "cache-control": cacheControl.startsWith("public") ? cacheControl : cacheControlOf(contentType),
     ...(policy === undefined && isActive(contentType) ? { "content-disposition": "attachment" } : {})

@@ -4,6 +4,7 @@ import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import { RequestLimits } from "../../internal/requestLimits.ts"
 import type { Options } from "../Mount.ts"
+import { memoized } from "./memoized.ts"
 
 /** An option of a mount is invalid. @category errors @since 0.1.0 */
 export class InvalidMount extends Schema.TaggedError<InvalidMount>()("InvalidMount", {
@@ -31,6 +32,10 @@ export const settingsOf = Effect.fnUntraced(function*(options: Options): Effect.
   const publicUrl = options.publicUrl === undefined ? undefined : yield* publicUrlOf(options.publicUrl)
   const { bodyBytes, bodyMillis, waitMillis } = yield* RequestLimits
   const networks = yield* Effect.forEach(proxies, networkOf)
+  const isListed = memoized((peer) => {
+    const address = addressOf(peer)
+    return address !== undefined && networks.some((network) => IpNetwork.contains(network, address))
+  })
   return {
     prefix,
     publicUrl,
@@ -46,10 +51,7 @@ export const settingsOf = Effect.fnUntraced(function*(options: Options): Effect.
         : Duration.toMillis(Duration.fromInputUnsafe(options.bodyTimeout)),
       waitMillis: options.wait === undefined ? waitMillis : Duration.toMillis(Duration.fromInputUnsafe(options.wait))
     },
-    isProxy: (peer) => {
-      const address = peer === undefined ? undefined : addressOf(peer)
-      return address !== undefined && networks.some((network) => IpNetwork.contains(network, address))
-    }
+    isProxy: (peer) => peer !== undefined && isListed(peer)
   }
 })
 
