@@ -104,6 +104,8 @@ export const parse = (
   }
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//iu.exec(value)?.[1]?.toLowerCase()
   if (scheme === undefined) {
+    // A URL whose scheme is misspelt or missing: a file of this name would be made, and its password printed.
+    if (looksLikeUrl(value)) return Effect.fail(new UnknownStore({ store: "…" }))
     const blobs = blobsOf(value)
     const layer = Layer.provideMerge(blobs, sqlite(value, spread))
     const reading = Layer.provide(blobs, sqliteReading(value))
@@ -112,7 +114,13 @@ export const parse = (
   const open = servers[scheme]
   if (open === undefined) return Effect.fail(new UnknownStore({ store: `${scheme}://…` }))
   if (!URL.canParse(value)) return Effect.fail(new UnknownStore({ store: `${scheme}://… is not a URL` }))
-  const shown = withoutPassword(new URL(value))
+  const url = new URL(value)
+  // The rest of a password with one of # / ? would be in the path or after it, and be printed.
+  const isCut = url.hash !== "" || [url.pathname, url.search].some((part) => part.includes("@"))
+  if (isCut) {
+    return Effect.fail(new UnknownStore({ store: `${scheme}://… has a password whose @ / ? # are not encoded` }))
+  }
+  const shown = withoutPassword(url)
   const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value), spread, lease)))
   return Effect.succeed({ shown, lasts: true, isThere: () => true, layer, reading: layer })
 }
@@ -236,6 +244,9 @@ const or = <E, E2>(make: (error: E) => E2) => <S>(layer: Layer.Layer<S, E>): Lay
   Layer.catch(layer, (error) => Layer.effectContext<S, E2, never>(Effect.fail(make(error))))
 
 // words
+
+/** Whether a value has a scheme of a server, or a user with a password. A Windows path has a single letter before its colon. */
+const looksLikeUrl = (value: string) => /^[a-z][a-z0-9+.-]+:/iu.test(value) || /:[^@]*@/u.test(value)
 
 const withoutPassword = ({ host, password, pathname, protocol, username }: URL) => {
   const user = password === "" ? username : `${username}:***`

@@ -6,6 +6,7 @@ import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
+import * as Store from "../src/Store.ts"
 import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 /** A store of its own, and its URL with a password: neither server asks for one. */
@@ -171,10 +172,33 @@ describe("a store that cannot be used", () => {
     assert.match(await run("postgres://me:hush@127.0.0.1:1/x"), refused)
     assert.match(await run("redis://me:hush@127.0.0.1:1/3"), refused)
     assert.match(await refusal(["keys", "list", "--store", "redis://me:hush@127.0.0.1:1/3"]), refused)
-    assert.include(await run("redis://me:hush@127.0.0.1:1/x"), "Invalid pathname")
+    assert.include(await run("redis://me:hush@127.0.0.1:1/x"), "its path is not the number of a database")
     assert.include(await run("mysql://me:hush@127.0.0.1/x"), "--store mysql://…: a store is")
     assert.include(await run("postgres://me:hu/hush@127.0.0.1/x"), "is not a URL")
+    assert.include(await run("postgres://me:hush@db.internal/x?ssl=true"), "its option \"ssl\" is not understood")
+    assert.include(await run("redis://me:hush@127.0.0.1/0?timeout=1"), "its option \"timeout\" is not understood")
     assert.include(await refusal(["keys", "create", "ci", "--store", "memory"]), "a store that lasts")
+  })
+
+  it("a mistyped URL shows nothing of its password, and is no file", async () => {
+    const values = [
+      "postgress://me:hush@127.0.0.1/x",
+      "postgres:/me:hush@127.0.0.1/x",
+      "postgres:me:hush@127.0.0.1/x",
+      "redis:/me:hush@127.0.0.1",
+      "me:hush@127.0.0.1/x",
+      "//me:hush@127.0.0.1/x",
+      "postgres://me:12#hush@127.0.0.1/x",
+      "postgres://me:12?hush@127.0.0.1/x",
+      "postgres://me:12/hush@127.0.0.1/x",
+      "redis://me:12/hush@127.0.0.1"
+    ]
+    for (const value of values) {
+      const error = await Effect.runPromise(Effect.flip(Store.parse(value)))
+      assert.notInclude(`${error.message}${JSON.stringify(error)}`, "hush", value)
+    }
+    await run("postgres:/me:hush@127.0.0.1/x")
+    assert.isFalse(existsSync("postgres:"))
   })
 
   it("a missing store is one line, and no file is created", async () => {

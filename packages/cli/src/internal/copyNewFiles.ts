@@ -12,7 +12,7 @@ export const copyNewFiles = Effect.fnUntraced(function*(from: string, to: string
     const [source, target] = [join(from, path), join(to, path)]
     const info = yield* orMissing(files.stat(source))
     if (info?.type !== "File" || (yield* files.exists(target))) continue
-    yield* files.makeDirectory(dirname(target), { recursive: true })
+    yield* files.makeDirectory(dirname(target), { recursive: true, mode: 0o700 })
     const partial = `${target}.partial`
     if ((yield* orMissing(Effect.as(files.copyFile(source, partial), true))) !== true) continue
     yield* files.rename(partial, target)

@@ -378,6 +378,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
     Effect.gen(function*() {
       const toolPolicy = yield* CurrentToolPolicy
       const fusion = yield* Fusion.compile(app, { asksAnything: toolPolicy !== undefined })
+      yield* bindStore(fusion.app.identifier)
       const services = yield* Effect.context<never>()
       const bound = yield* resolveHandlers(fusion, services)
       const timed = yield* compileSchedules(fusion.app, bound)
@@ -456,6 +457,16 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
       }
     })
   )
+
+/** Two apps in one store would read each other's runs, accept each other's keys and run each other's queued work. */
+const bindStore = Effect.fnUntraced(function*(app: string) {
+  const { bind } = yield* RunStore
+  const other = yield* bind(app)
+  if (other === app) return
+  const problem =
+    `the store belongs to the app "${other}": use another database, ?schema= on PostgreSQL or ?prefix= on Redis`
+  return yield* new Fusion.FusionError({ declaration: `app "${app}"`, problem })
+})
 
 const marks = Effect.map(Effect.serviceOption(ScheduleStore), Option.getOrElse(makeMarks))
 const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

@@ -218,6 +218,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
   // Each named, so that a new operation of the port has to be thought of here.
   return RunStore.of({
     identity: store.identity,
+    bind: store.bind,
     write,
     get: (runId) => Effect.flatMap(store.get(runId), (run) => run === undefined ? Effect.undefined : whole(run)),
     list: paged(store.list),

@@ -212,6 +212,8 @@ export type ReadError = StoreUnavailable | JournalDamaged
 export class RunStore extends Context.Service<RunStore, {
   /** Which store this is: the same over restarts and on all its nodes, and no other's. */
   readonly identity: Effect.Effect<string, StoreUnavailable>
+  /** Binds the store to an app, unless it is bound already, and answers with the app that it is bound to. */
+  readonly bind: (app: string) => Effect.Effect<string, StoreUnavailable>
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
   readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>

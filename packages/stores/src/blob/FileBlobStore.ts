@@ -35,12 +35,12 @@ export const make = Effect.fnUntraced(function*({ folder }: Options) {
   const shard = (key: string) => `${folder}/${key.slice(0, 2)}`
   const file = (key: string) => `${shard(key)}/${key}`
 
-  yield* files.makeDirectory(unfinished, { recursive: true })
+  yield* files.makeDirectory(unfinished, { recursive: true, mode: 0o700 })
   yield* removeOld(files, unfinished)
 
   const write = Effect.fnUntraced(function*(key: string, bytes: Uint8Array) {
     const temporary = `${unfinished}/${globalThis.crypto.randomUUID()}`
-    yield* files.makeDirectory(shard(key), { recursive: true })
+    yield* files.makeDirectory(shard(key), { recursive: true, mode: 0o700 })
     yield* Effect.gen(function*() {
       yield* Effect.scoped(writeAndFlush(files, temporary, bytes))
       yield* files.rename(temporary, file(key))

@@ -11,12 +11,12 @@ import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
-import { Layer } from "effect"
-import type { Config, Redacted } from "effect"
+import { type Config, Effect, Layer, type Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import { SqlClient } from "effect/sql/SqlClient"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
+import { settingsOf } from "./internal/connection.ts"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
 import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
@@ -36,7 +36,14 @@ export interface Options
     Omit<PgClient.PgPoolConfig, "transformJson" | "transformQueryNames" | "transformResultNames" | "types">,
     PostgresRunStore.Options
 {
+  /**
+   * `postgres://user:password@host/database`, with the options of a libpq URL. Off this machine the connection is
+   * encrypted and the certificate verified, unless `sslmode=disable` says otherwise; `sslrootcert` is the file of a
+   * certificate authority. An option that is not understood is refused.
+   */
   readonly url: Redacted.Redacted
+  /** The schema of all tables, created when missing, which keeps apps in one database apart. Also `?schema=` in the URL. */
+  readonly schema?: string | undefined
 }
 
 /**
@@ -98,4 +105,25 @@ export const layer = (
 export const layerClient = (
   options: Options
 ): Layer.Layer<PgClient.PgClient | SqlClient, Config.ConfigError | SqlError> =>
-  PgClient.layer({ applicationName: "fastagentic", keepAlive: "30 seconds", maxMessageSize: 2 ** 30, ...options })
+  Layer.unwrap(
+    Effect.map(Effect.mapError(Effect.fromResult(settingsOf(options.url, options)), unusableUrl), (settings) => {
+      const { schema, ...connection } = settings
+      const client = PgClient.layer({
+        applicationName: "fastagentic",
+        keepAlive: "30 seconds",
+        maxMessageSize: 2 ** 30,
+        ...options,
+        ...connection
+      })
+      return schema === undefined ? client : Layer.provideMerge(Layer.effectDiscard(createSchema(schema)), client)
+    })
+  )
+
+const unusableUrl = (problem: string) => {
+  const message = `The URL of PostgreSQL cannot be used: ${problem}`
+  return new SqlError({ reason: new ConnectionError({ cause: new Error(message), message, operation: "connect" }) })
+}
+
+/** Nodes that start together may both try to create it: the one that comes second finds it. */
+const createSchema = (schema: string) =>
+  Effect.flatMap(SqlClient, (sql) => sql`CREATE SCHEMA IF NOT EXISTS ${sql(schema)}`).pipe(Effect.retry({ times: 3 }))

@@ -16,6 +16,17 @@ import { Effect, Layer, Schedule, Stream } from "effect"
 export const channel = "fastagentic_runs"
 
 /**
+ * The channel of a client's schema: apps in one database do not see each other's notices.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const channelOf = ({ config }: PgClient.PgClient): string => {
+  const schema = config.startupParameters?.["search_path"]
+  return schema === undefined ? channel : `${channel}_${schema}`
+}
+
+/**
  * Listens while its stream is read, on a connection of its own, and reconnects when that is lost.
  *
  * **Gotchas**
@@ -30,7 +41,7 @@ export const make: Effect.Effect<typeof RunNotifier["Service"], never, PgClient.
   (client) => {
     const missed: Notice = { _tag: "Missed" }
     const notices = Effect.map(
-      client.listen(channel),
+      client.listen(channelOf(client)),
       (queue) =>
         Stream.concat(Stream.succeed(missed), Stream.map(Stream.fromQueue(queue), ({ payload }) => parse(payload)))
     )

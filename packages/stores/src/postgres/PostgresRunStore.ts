@@ -18,6 +18,7 @@ import { makeWrite } from "./internal/batch.ts"
 import { holdLease } from "./internal/lease.ts"
 import { answered, withTimeout } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
+import { channelOf } from "./PostgresRunNotifier.ts"
 
 /**
  * @category options
@@ -66,7 +67,7 @@ export const make = (
       all: () => canTakeOver() ? sql`(${own} OR ${others})` : own,
       others: () => canTakeOver() ? others : sql`FALSE`
     }
-    const { write, writeOnce } = makeWrite(sql, node)
+    const { write, writeOnce } = makeWrite(sql, node, channelOf(sql))
     const remove = makeRemove(sql, {
       among: (ids) => sql`run_id = ANY (ARRAY(SELECT json_array_elements_text(${ids}::text::json)))`,
       lock: sql`FOR UPDATE OF runs SKIP LOCKED`
@@ -76,6 +77,7 @@ export const make = (
     const reads = makeReads(sql, { orphans, unindexed: (column) => `(${column} || '')` })
     return RunStore.of({
       identity: reads.identity.pipe(withTimeout("identity of the store")),
+      bind: (app) => reads.bind(app).pipe(withTimeout("app of the store")),
       write: (writes) => write(writes).pipe(answered("write")),
       get: (runId) => reads.get(runId).pipe(withTimeout(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(withTimeout("list runs")),

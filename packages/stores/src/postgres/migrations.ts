@@ -337,6 +337,11 @@ const lists = script(`
 /** A run that was retried names the run that took its place. */
 const retries = script("ALTER TABLE runs ADD COLUMN retried_as text")
 
+/** A store belongs to one app: the first that uses it. */
+const app = script(`
+  ALTER TABLE store_identity ADD COLUMN app text
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -364,7 +369,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0012_deadlines": deadlines,
           "0013_causes": causes,
           "0014_lists": lists,
-          "0015_retries": retries
+          "0015_retries": retries,
+          "0016_app": app
         })
       )
     )

@@ -6,18 +6,26 @@
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import * as Timings from "@fastagentic/core/base/Timings"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { type Cause, Context, Effect, Layer, Redacted } from "effect"
 import * as Redis from "effect/persistence/Redis"
+import type { ConnectionOptions } from "node:tls"
 import { createClient } from "redis"
+import { type Settings, settingsOf } from "./internal/connection.ts"
 
 /**
  * @category options
  * @since 0.1.0
  */
 export interface Options {
-  /** `redis://user:password@host:6379/0`, or `rediss://` for TLS. */
+  /**
+   * `redis://user:password@host:6379/0`. Off this machine, and with `rediss://`, the connection is encrypted and the
+   * certificate verified, unless `?tls=disable` says otherwise; `cacert` is the file of a certificate authority. An option
+   * that is not understood is refused.
+   */
   readonly url: Redacted.Redacted
-  /** The prefix of every key. Defaults to `fastagentic:`. */
+  /** Whether to use TLS, and how; takes precedence over the URL. */
+  readonly tls?: boolean | ConnectionOptions | undefined
+  /** The prefix of every key, which keeps apps in one Redis apart. Also `?prefix=` in the URL. Defaults to `fastagentic:`. */
   readonly prefix?: string | undefined
 }
 
@@ -45,40 +53,55 @@ export class RedisClient extends Context.Service<RedisClient, {
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({ prefix = "fastagentic:", url }: Options): Layer.Layer<RedisClient, Redis.RedisError> =>
-  Layer.effect(
-    RedisClient,
-    Effect.gen(function*() {
-      const redis = yield* Redis.Redis
-      const { client } = yield* NodeRedis.NodeRedis
-      yield* warnAboutLoss(redis)
-      return { prefix, redis, duplicate: () => client.duplicate() }
-    })
-  ).pipe(Layer.provide(Layer.unwrap(Effect.map(checked(url), connection))))
+export const layer = (options: Options): Layer.Layer<RedisClient, Redis.RedisError> =>
+  Layer.unwrap(Effect.map(
+    Effect.mapError(Effect.fromResult(settingsOf(Redacted.value(options.url), options.tls)), unusableUrl),
+    (settings) =>
+      Layer.effect(
+        RedisClient,
+        Effect.gen(function*() {
+          const redis = yield* Redis.Redis
+          const { client } = yield* NodeRedis.NodeRedis
+          yield* warnAboutLoss(redis)
+          const prefix = options.prefix ?? settings.prefix ?? "fastagentic:"
+          return { prefix, redis, duplicate: () => client.duplicate() }
+        })
+      ).pipe(Layer.provide(connection(settings)))
+  ))
 
-const connection = (url: string) =>
+const unusableUrl = (problem: string) =>
+  new Redis.RedisError({ cause: new Error(`The URL of Redis cannot be used: ${problem}`) })
+
+const connection = (settings: Settings) =>
   Layer.unwrap(
-    Effect.as(reachable(url), NodeRedis.layer({ url, RESP: 2, disableOfflineQueue: true }))
+    Effect.as(reachable(settings), NodeRedis.layer({ ...clientOptions(settings), disableOfflineQueue: true }))
   )
 
+const clientOptions = ({ tls, url }: Settings) => ({
+  url,
+  RESP: 2 as const,
+  ...(tls === undefined ? {} : { socket: { ...tls, tls: true as const } })
+})
+
 /** Connects once with a time limit, because the client would wait for ever for a server that never answers. */
-const reachable = (url: string) =>
-  Effect.acquireUseRelease(
-    Effect.try(() => createClient({ url, RESP: 2, socket: { reconnectStrategy: false } }).on("error", () => {})),
+const reachable = (settings: Settings) => {
+  const { socket, ...options } = clientOptions(settings)
+  return Effect.acquireUseRelease(
+    Effect.try(() =>
+      createClient({ ...options, socket: { ...socket, reconnectStrategy: false } }).on("error", () => {})
+    ),
     (client) => Effect.tryPromise(() => client.connect()).pipe(Effect.timeout("5 seconds")),
     (client) => Effect.sync(() => client.isOpen && client.destroy())
-  ).pipe(Effect.mapError((cause) => new Redis.RedisError({ cause })))
+  ).pipe(
+    Effect.mapError((cause) => new Redis.RedisError({ cause: settings.tls === undefined ? cause : withoutTls(cause) }))
+  )
+}
 
-/** Checks the URL; the error does not contain it, because it may contain a password. */
-const checked = (url: Redacted.Redacted) =>
-  Effect.try({
-    try: () => {
-      const { password, protocol, username } = new URL(Redacted.value(url))
-      if (protocol !== "redis:" && protocol !== "rediss:") throw new Error(protocol)
-      return [decodeURIComponent(username), decodeURIComponent(password)]
-    },
-    catch: () => new Redis.RedisError({ cause: new Error("The URL of Redis is not a redis: or rediss: URL") })
-  }).pipe(Effect.as(Redacted.value(url)))
+/** A server without TLS only closes the connection, or never answers. */
+const withoutTls = (cause: Cause.UnknownError | Cause.TimeoutError) => {
+  const { message } = cause.cause instanceof Error ? cause.cause : cause
+  return new Error(`${message} (over TLS; in a trusted network, ?tls=disable does without)`, { cause })
+}
 
 // durability
 

@@ -238,6 +238,11 @@ export const make = (
         redis.send("SET", `${prefix}identity`, node, "NX"),
         redis.send("GET", `${prefix}identity`)
       ).pipe(Reads.answer("identity of the store", String)),
+      bind: (app) =>
+        Effect.andThen(
+          redis.send("SET", `${prefix}app`, app, "NX"),
+          redis.send("GET", `${prefix}app`)
+        ).pipe(Reads.answer("app of the store", String)),
       write,
       get,
       scan,

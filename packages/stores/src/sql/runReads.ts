@@ -76,6 +76,14 @@ export const makeReads = (
       )
     ),
 
+    // Of nodes that start together one writes; a bound store is only read.
+    bind: (app) =>
+      sql`UPDATE store_identity SET app = ${app} WHERE app IS NULL`.pipe(
+        Effect.andThen(sql`SELECT app FROM store_identity`),
+        rows("app of the store"),
+        Effect.map(([row]) => String(row?.["app"]))
+      ),
+
     get: (runId) =>
       sql`${records} WHERE run_id = ${runId}`.pipe(
         rows(`get run ${runId}`),

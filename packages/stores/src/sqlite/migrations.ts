@@ -324,6 +324,11 @@ const lists = script(`
 /** A run that was retried names the run that took its place. */
 const retries = script("ALTER TABLE runs ADD COLUMN retried_as TEXT")
 
+/** A store belongs to one app: the first that uses it. */
+const app = script(`
+  ALTER TABLE store_identity ADD COLUMN app TEXT
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -346,6 +351,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0012_deadlines": deadlines,
     "0013_causes": causes,
     "0014_lists": lists,
-    "0015_retries": retries
+    "0015_retries": retries,
+    "0016_app": app
   })
 )

@@ -6,9 +6,10 @@ import { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
 import { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import { RunNotifier } from "@fastagentic/core/store/RunNotifier"
 import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
-import { Context, Effect, Fiber, Layer, Redacted } from "effect"
+import { Context, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
@@ -41,8 +42,43 @@ describeWithServer("Postgres", () => {
         [10, "compacted"],
         [11, "schedule_definitions"],
         [12, "deadlines"],
-        [13, "causes"]
+        [13, "causes"],
+        [14, "lists"],
+        [15, "retries"],
+        [16, "app"]
       ])
+    }))
+
+  it.live("keeps apps in schemas of one database apart, and what they tell their nodes", () =>
+    Effect.gen(function*() {
+      const url = yield* database
+      const [desk, shop] = yield* Effect.all(["desk", "shop"].map((schema) => open({ url, schema })))
+      const inUrl = Redacted.make(`${Redacted.value(url)}?schema=desk`)
+      const node = yield* open({ url: inUrl })
+      if (desk === undefined || shop === undefined) return assert.fail()
+      const [first, second, third] = [desk, shop, node].map((context) => Context.get(context, RunStore))
+      const notices = yield* Effect.forEach([shop, node], (context) =>
+        Effect.gen(function*() {
+          const seen: Array<string> = []
+          yield* Context.get(context, RunNotifier).changes.pipe(
+            Stream.runForEach((notice) => Effect.sync(() => void seen.push(notice._tag))),
+            Effect.forkScoped
+          )
+          while (seen.length === 0) yield* Effect.sleep("20 millis")
+          return seen
+        }))
+      const run = makeRun()
+      const change = { _tag: "Commit", runId: run.runId, attempt: 1, from: ["running"], ts: 1, events: [] } as const
+      yield* first?.write([{ _tag: "Admit", run, events: [] }, change]) ?? Effect.void
+      assert.strictEqual((yield* third?.get(run.runId) ?? Effect.undefined)?.runId, run.runId)
+      assert.isUndefined(yield* second?.get(run.runId) ?? Effect.undefined)
+      assert.deepStrictEqual(yield* second?.list({ tenant: run.tenant, limit: 5 }) ?? Effect.succeed([]), [])
+      const [ofShop = [], ofDesk = []] = notices
+      while (!ofDesk.includes("Changed")) yield* Effect.sleep("20 millis")
+      assert.notInclude(ofShop, "Changed")
+      assert.strictEqual(yield* first?.bind("desk") ?? Effect.succeed(""), "desk")
+      assert.strictEqual(yield* second?.bind("shop") ?? Effect.succeed(""), "shop")
+      assert.strictEqual(yield* third?.bind("shop") ?? Effect.succeed(""), "desk")
     }))
 
   it.live("does not change a database of another version", () =>

@@ -51,7 +51,7 @@ export const execute = (url: Redacted.Redacted, statement: string) =>
 /** A server that can be stopped and started again. */
 export class Server {
   readonly url: Redacted.Redacted
-  private readonly data: string
+  readonly data: string
   private readonly port: number
   private child: ChildProcess | undefined
 

@@ -4,10 +4,10 @@ import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Effect, Layer } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
-import { mkdtempSync, rmSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { Sqlite, SqliteAudit, SqliteClient } from "../../src/sqlite/index.ts"
+import { dirname, join } from "node:path"
+import { Sqlite, SqliteAudit, SqliteClient, SqliteFile } from "../../src/sqlite/index.ts"
 import { admit } from "../writes.ts"
 
 const temporaryFile = Effect.map(
@@ -32,6 +32,23 @@ describe("Sqlite", () => {
         assert.strictEqual((yield* Effect.flip(again))._tag, "SqliteLocked")
       }).pipe(Effect.provide(Sqlite.layer({ filename }), { local: true }))
       yield* again
+    }))
+
+  it.effect("keeps its files and folders for its user alone, also those of an earlier version", () =>
+    Effect.gen(function*() {
+      const filename = join(dirname(yield* temporaryFile), "data", "acme.db")
+      const modes = () =>
+        [dirname(filename), filename, `${filename}-wal`].map((path) => (statSync(path).mode & 0o777).toString(8))
+      const use = RunStore.use((store) => store.write([admit(makeRun())]).pipe(Effect.as(modes())))
+      const once = Effect.provide(use, Sqlite.layer({ filename }), { local: true })
+      assert.deepStrictEqual(yield* once, ["700", "600", "600"])
+      chmodSync(filename, 0o644)
+      assert.deepStrictEqual(yield* once, ["700", "600", "600"])
+      const copied = join(dirname(filename), "copy.db")
+      yield* SqliteFile.SqliteFile.use(({ copyTo }) => copyTo(copied)).pipe(
+        Effect.provide(SqliteClient.layer({ filename }), { local: true })
+      )
+      assert.strictEqual((statSync(copied).mode & 0o777).toString(8), "600")
     }))
 
   it.effect("shares its file when the options say so", () =>

@@ -165,10 +165,12 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
       .slice(0, query.limit)
 
   const identity = globalThis.crypto.randomUUID()
+  let boundTo: string | undefined
 
   return {
     writeNow,
     identity: Effect.succeed(identity),
+    bind: (app) => Effect.sync(() => boundTo ??= app),
     write: (writes) => Effect.sync(() => writeNow(writes)),
     get: (runId) => Effect.sync(() => runs.get(runId)?.run),
     list: (query) => Effect.sync(() => listed(query)),

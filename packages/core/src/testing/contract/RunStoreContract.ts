@@ -1238,6 +1238,18 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
         }))
     })
 
+    layer(store, options)("bind", (it) => {
+      it.effect("the first of many apps has the store, and keeps it", () =>
+        Effect.gen(function*() {
+          const { bind } = yield* RunStore
+          const apps = Array.from({ length: 20 }, (_, index) => `app ${index} '"`)
+          const bound = new Set(yield* Effect.forEach(apps, bind, { concurrency: "unbounded" }))
+          assert.strictEqual(bound.size, 1)
+          assert.include(apps, [...bound][0])
+          assert.deepStrictEqual(yield* bind("another"), [...bound][0])
+        }))
+    })
+
     layer(store, options)("identity", (it) => {
       it.effect("is the same each time, and a name", () =>
         Effect.gen(function*() {

@@ -13,7 +13,7 @@ import { type Entry, isLimited, makeLimited } from "./limiting.ts"
  * Commits writes as if one came after the other. Writes to different runs are one statement; a batch of one statement
  * needs no transaction around it and costs one round trip.
  */
-export const makeWrite = (sql: SqlClient, node: string) => {
+export const makeWrite = (sql: SqlClient, node: string, channel: string) => {
   const unlimited = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyMap<Entry, Written>, SqlError> => {
     const admissions = roundsOf(entries.filter((entry) => entry._tag === "Admission"))
     const commitments = roundsOf(entries.filter((entry) => entry._tag === "Commitment"))
@@ -27,7 +27,7 @@ export const makeWrite = (sql: SqlClient, node: string) => {
         const [early, inTime] = partition(round, (one) => precedesAdmission(one, answers))
         for (const one of early) answers.set(one, refused)
         if (inTime.length === 0) continue
-        for (const [one, answer] of yield* commit(sql, node, inTime)) answers.set(one, answer)
+        for (const [one, answer] of yield* commit(sql, node, channel, inTime)) answers.set(one, answer)
       }
       return withEarlierCommits(answers)
     })

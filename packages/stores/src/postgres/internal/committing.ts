@@ -9,7 +9,6 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Fields from "../../sql/recordColumns.ts"
 import { refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
-import { channel } from "../PostgresRunNotifier.ts"
 import { type Columns, Params, typesOf } from "./params.ts"
 import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
 
@@ -56,9 +55,10 @@ export const commitmentOf = (write: Commit, index: number): Commitment => {
 export const commit = (
   sql: SqlClient,
   node: string,
+  channel: string,
   commitments: ReadonlyArray<Commitment>
 ): Effect.Effect<ReadonlyMap<Commitment, Written>, SqlError> =>
-  Effect.map(update(sql, node, commitments), (rows) => {
+  Effect.map(update(sql, node, channel, commitments), (rows) => {
     const seqs = new Map(rows.map((row) => [row["run_id"], Number(row["seq"])]))
     return new Map(commitments.map((one) => [one, committedOf(one, seqs.get(one.runId))]))
   })
@@ -75,7 +75,7 @@ const committedOf = ({ write }: Commitment, seq: number | undefined): Written =>
  * their ids, so that two batches cannot wait for each other, and compared once they are locked. Followers are notified
  * when the statement commits.
  */
-const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitment>) => {
+const update = (sql: SqlClient, node: string, channel: string, commitments: ReadonlyArray<Commitment>) => {
   const params = new Params()
   const resolves = commitments.some(({ write }) => write.resolve !== undefined)
   const changes = commitments.some(({ row }) => isGiven(row, changeColumns))
@@ -131,7 +131,7 @@ const update = (sql: SqlClient, node: string, commitments: ReadonlyArray<Commitm
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, seq - events + 1, new, ts, body FROM changed WHERE body IS NOT NULL
     )
-    SELECT run_id, seq, pg_notify('${channel}', run_id || ' ' || seq) FROM changed`,
+    SELECT run_id, seq, pg_notify(${params.add(channel)}, run_id || ' ' || seq) FROM changed`,
     params.values
   )
 }

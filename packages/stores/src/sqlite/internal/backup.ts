@@ -2,7 +2,7 @@
 // Its steps run in a thread beside this one. SQLite refuses a step while the connection has an open transaction, so that the
 // copy is of one commit; what is committed meanwhile is copied again.
 import { Effect, Schedule } from "effect"
-import { existsSync, renameSync, rmSync, statSync } from "node:fs"
+import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import type { DatabaseSync } from "node:sqlite"
 import { BackupFailed } from "../SqliteFile.ts"
 
@@ -14,7 +14,9 @@ export const makeBackup = (database: DatabaseSync) => (target: string): Effect.E
   const partial = `${target}.partial`
   const remove = Effect.sync(() => rmSync(partial, { force: true }))
   if (existsSync(target)) return Effect.fail(failed("the file exists"))
-  return copy(database, partial).pipe(
+  // Only its user may read the copy.
+  return Effect.try(() => closeSync(openSync(partial, "w", 0o600))).pipe(
+    Effect.andThen(copy(database, partial)),
     Effect.andThen(Effect.try(() => {
       renameSync(partial, target)
       return statSync(target).size

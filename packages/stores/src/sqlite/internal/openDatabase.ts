@@ -1,7 +1,7 @@
 // Opens a SQLite file with the pragmas that the stores rely on; `SqliteClient` calls it.
 import { Duration, Effect, type Scope } from "effect"
 import * as SqlError from "effect/sql/SqlError"
-import { existsSync, mkdirSync } from "node:fs"
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import type { DatabaseSync } from "node:sqlite"
 import type { Options } from "../SqliteClient.ts"
@@ -33,6 +33,7 @@ const openUnsafe = (options: Options): DatabaseSync => {
   const deadline = performance.now() + (options.exclusive === true ? EXCLUSIVE_WAIT_MILLIS : busyTimeout)
   if (options.readonly !== true && options.filename !== ":memory:") {
     makeFolder(dirname(options.filename))
+    keepPrivate(options.filename)
   }
   while (true) {
     try {
@@ -50,10 +51,30 @@ const makeFolder = (folder: string): void => {
   if (existsSync(folder) || parent === folder) return
   makeFolder(parent)
   try {
-    mkdirSync(folder)
+    mkdirSync(folder, { mode: 0o700 })
   } catch (cause) {
     // Another process may have made it meanwhile.
     if (!existsSync(folder)) throw cause
+  }
+}
+
+/**
+ * Makes the file, which only its user may read, and takes the rights of others from one that exists. SQLite gives its other
+ * files the rights of this one. A file that exists is not opened here: closing it would end the locks of this process.
+ */
+const keepPrivate = (filename: string): void => {
+  try {
+    closeSync(openSync(filename, "wx", 0o600))
+  } catch {
+    for (const file of [filename, `${filename}-wal`, `${filename}-shm`]) restrict(file)
+  }
+}
+
+const restrict = (file: string): void => {
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+  } catch {
+    // A file that is missing, or another user's, cannot be restricted: opening it fails if it must.
   }
 }
 

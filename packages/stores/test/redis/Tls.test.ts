@@ -1,0 +1,49 @@
+import { assert, it } from "@effect/vitest"
+import { RunStore } from "@fastagentic/core/store/RunStore"
+import { Effect, Exit, Layer, Redacted } from "effect"
+import { createServer } from "node:net"
+import { Redis } from "../../src/redis/index.ts"
+import { certificates } from "../certificates.ts"
+import { describeWithOwnServer, ownServer } from "./server.ts"
+
+const freePort = Effect.promise(() =>
+  new Promise<number>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+)
+
+const open = (url: string) =>
+  Effect.scoped(Effect.flatMap(
+    Layer.build(Layer.fresh(Redis.layer({ url: Redacted.make(url) }))),
+    (context) => Effect.provideContext(RunStore.use(({ identity }) => identity), context)
+  ))
+
+const failure = (url: string) =>
+  Effect.map(Effect.exit(open(url)), (exit) => {
+    assert.isTrue(Exit.isFailure(exit), url)
+    return String(Exit.isFailure(exit) ? exit.cause : "")
+  })
+
+describeWithOwnServer("Redis over TLS", () => {
+  it.live("is used and verified by default off this machine, and on it when asked for", () =>
+    Effect.gen(function*() {
+      const { ca, cert, key, other } = yield* certificates
+      const port = yield* freePort
+      const files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca]
+      const server = yield* ownServer(["--tls-port", `${port}`, ...files, "--tls-auth-clients", "no"])
+      const { port: plain } = new URL(Redacted.value(server.url))
+      // LOCALHOST is this machine, but is not recognised as such.
+      const identity = yield* open(`redis://LOCALHOST:${port}/0?cacert=${ca}`)
+      assert.strictEqual(yield* open(`rediss://localhost:${port}?cacert=${ca}`), identity)
+      assert.strictEqual(yield* open(`redis://localhost:${port}?tls=verify&cacert=${ca}`), identity)
+      assert.strictEqual(yield* open(`redis://LOCALHOST:${plain}?tls=disable`), identity)
+      assert.strictEqual(yield* open(`redis://127.0.0.1:${plain}`), identity)
+      assert.match(yield* failure(`redis://LOCALHOST:${port}`), /certificate/u)
+      assert.match(yield* failure(`rediss://localhost:${port}?cacert=${other}`), /certificate/u)
+      assert.match(yield* failure(`rediss://127.0.0.1:${port}?cacert=${ca}`), /altnames/u)
+      yield* failure(`redis://acme:opensesame@LOCALHOST:${plain}`)
+    }).pipe(Effect.scoped), 60_000)
+})
