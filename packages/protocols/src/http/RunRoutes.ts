@@ -241,6 +241,8 @@ const answerAll = Route.make(
     error
   }),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
+    // A run of somebody else looks like no run, whatever the list is.
+    yield* context.runtime.interrupts(context.caller, runIdOf(context))
     const answers = yield* RequestContext.bodyAs(context, Answers)
     const key = context.request.headers["idempotency-key"] || undefined
     return changedRun(yield* context.runtime.answerAll(context.caller, runIdOf(context), answers, key))

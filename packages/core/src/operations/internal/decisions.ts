@@ -172,11 +172,12 @@ export const makeDecisions = (
     const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...key }
     // An approver decides in their own name; others act for the owner.
     const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
+    const lastDecided = node.lastDecided(runId)
     if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set))) {
       return yield* answer(caller, runId, id, submitted, idempotencyKey)
     }
     yield* decided(caller, principal, run, asked, submitted)
-    const after = (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
+    const after = lastDecided() ?? (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
   }) as Runtime["Service"]["answer"]
 

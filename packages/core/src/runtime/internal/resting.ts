@@ -3,6 +3,7 @@
 // back under a new attempt, without a replay. Changes of the phase happen one at a time.
 import { Deferred, Effect, Exit, type Fiber, Semaphore } from "effect"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Commit, ReadError, Written } from "../../store/RunStore.ts"
 import { Activity } from "./activity.ts"
 import type { LiveRun, Parts } from "./liveRun.ts"
@@ -48,6 +49,8 @@ export class Resting {
   private readonly live: LiveRun
   private readonly options: RestOptions
   private checking = false
+  /** The record as the last decision left it: a woken branch may be faster than the answer to who decided. */
+  lastDecided: RunRecord | undefined
   private rests = 0
   private lastAsked = 0
 
@@ -141,7 +144,9 @@ export class Resting {
     const write: Commit = { ...this.live.commitOf(parts), from: [from], ...committed(resolve) }
     return Effect.orElseSucceed(
       this.live.journal.write(write, (written) => {
-        if (written._tag === "Committed") this.live.accept(write, written)
+        if (written._tag !== "Committed") return
+        this.live.accept(write, written)
+        if (resolve !== undefined) this.lastDecided = this.live.run
       }),
       () => undefined
     )

@@ -329,6 +329,12 @@ export class RunSupervisor {
     return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set)
   }
 
+  /** The record of a run in memory as the last decision left it, also when the run has moved on since. */
+  lastDecided(runId: string): () => RunRecord | undefined {
+    const live = this.live.get(runId)
+    return () => live?.resting.lastDecided
+  }
+
   /** Sends to a run while nothing takes its messages, when it is in memory here. */
   withMailbox<A, E>(runId: string, send: (isHere: boolean) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
