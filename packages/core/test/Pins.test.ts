@@ -57,7 +57,8 @@ describe("Pins", () => {
         JournalDamaged: 500,
         ThreadBusy: 409,
         ScheduleExists: 409,
-        ShuttingDown: 503
+        ShuttingDown: 503,
+        TooManyOpen: 429
       }
     )
     assert.deepStrictEqual([status(core.RunError.ToolDenied), status(core.Run.InterruptDenied)], [403, 403])
@@ -83,6 +84,7 @@ describe("Pins", () => {
       new E.RunFinished({ runId: "r1", state: "completed" }),
       new E.IdempotencyConflict({ key: "k", runId: "r1" }),
       new E.RateLimited({ rule: "daily", limit: 5, windowMillis: 60_000, retryAfterMillis: 1_200 }),
+      new E.TooManyOpen({ rule: "open runs", limit: 5 }),
       new E.BudgetExceeded({ budget: "daily" }),
       new E.HookBlocked({ hook: "topics", point: "request", reason: "no politics" }),
       new E.StoreUnavailable({ operation: "commit", cause: new Error("password=secret") }),
@@ -109,6 +111,7 @@ describe("Pins", () => {
       "The run \"r1\" is completed, so it cannot be changed any more.",
       "The run \"r1\" has used this idempotency key with another input. Send a new key.",
       "The limit \"daily\" allows 5 calls in 60 s. Try again in 2 s.",
+      "The rule \"open runs\" allows one caller 5 at a time. Close one, or wait until one has ended.",
       "The budget \"daily\" is used up. Wait for its next period, or ask for a higher one.",
       "no politics",
       "The store is not available. Try again in a moment.",

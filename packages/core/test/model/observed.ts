@@ -50,7 +50,9 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
     const run = runs.get(runId)
     if (run === undefined) return
     if (process.dead) flaws.push(`a dead process wrote to ${runId}`)
-    if (RunRecord.isFinal(run.state)) flaws.push(`${runId} was written after its end`)
+    // The record of a run that has ended gets the name of the run that retries it, and nothing else.
+    const isRetryNote = write.events.length === 0 && set !== undefined && Object.keys(set).join() === "retriedAs"
+    if (RunRecord.isFinal(run.state) && !isRetryNote) flaws.push(`${runId} was written after its end`)
     if (run.attempt !== write.attempt) flaws.push(`attempt ${write.attempt} of ${runId} wrote during ${run.attempt}`)
     if (write.set?.attempt === undefined && write.steps !== undefined && owners.get(runId) !== process) {
       flaws.push(`a step of ${runId} was committed by who does not own it`)

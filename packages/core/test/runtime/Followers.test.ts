@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Event, Run, RunNotifier, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Event, OpenLimits, Run, RunNotifier, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Deferred, Effect, Fiber, Layer, PubSub, Stream } from "effect"
 import { caller, isWhole, layerRuntime } from "../support.ts"
 
@@ -51,7 +51,8 @@ describe("Followers on another node", () => {
       const other = Context.get(
         yield* Layer.build(
           layerRuntime(Acme, talk, Layer.succeed(RunStore.RunStore, counting)).pipe(
-            Layer.provide(Layer.succeed(RunNotifier.RunNotifier, { changes }))
+            Layer.provide(Layer.succeed(RunNotifier.RunNotifier, { changes })),
+            Layer.provide(Layer.succeed(OpenLimits.OpenLimits, { runs: 10, streams: followers, sockets: 10 }))
           )
         ),
         Runtime.Runtime

@@ -160,6 +160,12 @@ const history = Effect.fnUntraced(function*(seed: number) {
       }))
   })
 
+  /** The key of a failed run leads to the run that retries it. */
+  const replaces = (runId: string, known: string): boolean => {
+    const origin = runs.get(runId)?.forkedFrom?.runId
+    return runId === known || (origin !== undefined && replaces(origin, known))
+  }
+
   const startOne = (node: Node, key: string | undefined, program: Program) =>
     Effect.tap(
       node.runtime.start(caller, { kind: "agent", identifier: "model", payload: { program }, idempotencyKey: key }),
@@ -167,7 +173,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
         Effect.sync(() => {
           if (key === undefined) return
           const known = admittedAs.get(key) ?? run.runId
-          if (known !== run.runId) flaws.push(`key ${key} has two runs`)
+          if (!replaces(run.runId, known)) flaws.push(`key ${key} has two runs`)
           admittedAs.set(key, known)
         })
     )
