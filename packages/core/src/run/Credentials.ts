@@ -15,6 +15,8 @@ export interface Credentials {
   readonly bearer?: Redacted.Redacted<string>
   readonly apiKey?: Redacted.Redacted<string>
   readonly forwarded?: Forwarded
+  /** The peer address of the connection. */
+  readonly peer?: string
 }
 
 /**
@@ -59,7 +61,8 @@ export const fromHeaders = (
   return {
     ...(bearer === undefined ? {} : { bearer: Redacted.make(bearer) }),
     ...(apiKey === undefined ? {} : { apiKey: Redacted.make(apiKey) }),
-    ...(forwarded === undefined ? {} : { forwarded })
+    ...(forwarded === undefined ? {} : { forwarded }),
+    ...(peer === undefined ? {} : { peer })
   }
 }
 

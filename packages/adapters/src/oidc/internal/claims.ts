@@ -32,6 +32,19 @@ export const toPrincipal = (claims: Claims, names: Names): Effect.Effect<Princip
   )
 }
 
+/**
+ * What holds for tokens of both kinds: a token that is bound to a key (RFC 7800) is not a bearer token, and one that lives
+ * longer than the limit is refused.
+ */
+export const checkBounds = (
+  { cnf, exp }: Claims,
+  rules: { readonly now: () => number; readonly toleranceSeconds: number; readonly lifetimeSeconds: number }
+): Effect.Effect<void, Unauthenticated> => {
+  if (cnf !== undefined) return refused("the token is bound to a key, and this server does not check the binding")
+  const limit = rules.now() / 1_000 + rules.lifetimeSeconds + rules.toleranceSeconds
+  return typeof exp === "number" && exp > limit ? refused("the token is valid for too long") : Effect.void
+}
+
 export const refused = (reason: string) => Effect.fail(new Unauthenticated({ reason }))
 
 /** A claim by its name, or by a path into nested claims such as `realm_access.roles`. */

@@ -2,8 +2,8 @@
 import { Effect, Option, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { OidcUnavailable } from "../OidcUnavailable.ts"
+import * as Bounded from "./bounded.ts"
 
 const Metadata = Schema.Struct({
   issuer: Schema.String,
@@ -43,13 +43,13 @@ const read = Effect.fnUntraced(function*<A>(
 ): Effect.fn.Return<A | undefined, OidcUnavailable, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
   const fail = (problem: string) => new OidcUnavailable({ issuer, problem })
-  return yield* client.execute(HttpClientRequest.get(url, { acceptJson: true })).pipe(
+  return yield* Bounded.send(client, HttpClientRequest.get(url, { acceptJson: true })).pipe(
     Effect.mapError(() => fail(`${url} does not answer`)),
     Effect.flatMap((response) => {
       if (response.status === 404) return Effect.undefined
       return response.status === 200
         ? Effect.mapError(
-          HttpClientResponse.schemaBodyJson(schema)(response),
+          Bounded.json(response, schema),
           () => fail(`${url} is not what it should be`)
         )
         : Effect.fail(fail(`${url} answers ${response.status}`))

@@ -15,6 +15,8 @@ export const verify = Effect.fnUntraced(function*(token: string, keys: KeySet, r
   readonly audience: string | ReadonlyArray<string>
   readonly algorithms: ReadonlyArray<string>
   readonly toleranceSeconds: number
+  /** Whether a token has to call itself an access token. */
+  readonly accessTokenType: boolean
   readonly now: () => number
 }): Effect.fn.Return<Claims, Unauthenticated | StoreUnavailable> {
   const check = Effect.tryPromise({
@@ -37,7 +39,9 @@ export const verify = Effect.fnUntraced(function*(token: string, keys: KeySet, r
         : new Unauthenticated({ reason: reasonOf(error) })
     )
   )
-  if (!isAccessToken(protectedHeader.typ)) return yield* refused("the token is not an access token")
+  if (!isAccessToken(protectedHeader.typ, rules.accessTokenType)) {
+    return yield* refused("the token is not an access token")
+  }
   return yield* Effect.catchTag(decodeClaims(payload), "SchemaError", () => refused("the token is not valid"))
 })
 
@@ -46,8 +50,10 @@ class Refused extends Data.TaggedError("Refused")<{ readonly cause: unknown }> {
 const isUnknownKey = ({ cause }: Refused) => cause instanceof Jose.errors.JWKSNoMatchingKey
 
 /** RFC 9068 defines a type for access tokens; many issuers send `JWT` or none. */
-const isAccessToken = (typ: string | undefined) =>
-  typ === undefined || /^(?:application\/)?(?:at\+jwt|jwt)$/iu.test(typ)
+const isAccessToken = (typ: string | undefined, isRequired: boolean) =>
+  isRequired
+    ? /^(?:application\/)?at\+jwt$/iu.test(typ ?? "")
+    : typ === undefined || /^(?:application\/)?(?:at\+jwt|jwt)$/iu.test(typ)
 
 /** A reason never contains text of the token. */
 const reasonOf = (error: Refused) => {
