@@ -8,7 +8,7 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { RunEngine } from "@fastagentic/core/runtime/RunEngine"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option, type Redacted } from "effect"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
 import * as HttpRunner from "effect/cluster/HttpRunner"
 import * as RunnerAddress from "effect/cluster/RunnerAddress"
@@ -27,6 +27,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
 import { createServer } from "node:http"
 import { keepClean } from "./internal/cleaning.ts"
+import * as NodeAuth from "./internal/nodeAuth.ts"
 import { makeJoin } from "./internal/turnWorkflow.ts"
 
 /**
@@ -89,28 +90,34 @@ export const layerEmbedded: Layer.Layer<never, never, SqlClient> = Layer.suspend
  *
  * **Gotchas**
  *
- * All nodes on one database serve the same app. Nodes do not authenticate each other, so the port must be reachable
- * only by them. A pooler that reassigns connections between transactions cannot hold the locks of shards.
+ * All nodes on one database serve the same app. Nodes authenticate each other with a secret in their database, within a
+ * minute of their clocks. What they say to each other, such as ids of runs, is not encrypted: keep the port in a private
+ * network. A pooler that reassigns connections between transactions cannot hold the locks of shards.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layerCluster = (options: Options = {}): Layer.Layer<never, ServeError, SqlClient> => {
-  const { host = "127.0.0.1", listen = host, port = 0 } = options
-  return layerNoCluster.pipe(
+export const layerCluster = (options: Options = {}): Layer.Layer<never, ServeError, SqlClient> =>
+  Layer.unwrap(Effect.map(Effect.orDie(NodeAuth.readSecret(prefix)), (secret) => clustered(options, secret)))
+
+const clustered = (
+  { host = "127.0.0.1", listen = host, port = 0 }: Options,
+  secret: Redacted.Redacted<string>
+): Layer.Layer<never, ServeError, SqlClient> =>
+  layerNoCluster.pipe(
     Layer.provide(ClusterWorkflowEngine.layer),
     Layer.provide(HttpRouter.serve(HttpRunner.layerWebsocketOptions({ path: "/" }), {
       disableListenLog: true,
-      disableLogger: true
+      disableLogger: true,
+      middleware: NodeAuth.guard(secret)
     })),
     Layer.provide(Layer.provide(RunnerHealth.layerPing, Runners.layerRpc)),
     Layer.provide(HttpRunner.layerClientProtocolWebsocketDefault),
     Layer.provide([messages, Layer.orDie(SqlRunnerStorage.layerWith({ prefix }))]),
-    Layer.provide(NodeSocket.layerWebSocketConstructor),
+    Layer.provide(Layer.provide(NodeAuth.layerConstructor(secret), NodeSocket.layerWebSocketConstructor)),
     Layer.provide([RpcSerialization.layerSchemaBinary({}), configured(host)]),
     Layer.provide(NodeHttpServer.layer(() => createServer(), { host: listen, port }))
   )
-}
 
 /** The prefix of the engine's own tables, which are in the database of the runs and are not an API. */
 const prefix = "fastagentic_engine"
