@@ -399,7 +399,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         audit,
         clock: yield* Effect.clockWith(Effect.succeed),
         grace: grace ?? Timings.graceMillis,
-        open: yield* OpenLimits
+        open: yield* OpenLimits,
+        hooksOf: ({ agent, kind }: Pick<RunRecord, "agent" | "kind">) => bound[kind].get(agent)?.hooks ?? []
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
         options,

@@ -6,9 +6,13 @@
  *
  * @since 0.1.0
  */
-import { Schema } from "effect"
+import { Schema, type SchemaAST } from "effect"
 
-const Id = Schema.String
+const structuralKey = "@fastagentic/core/run/Event/structural"
+
+/** An identifier, or a word of a declaration or a framework: no text that guards look at. */
+const Id = Schema.String.annotate({ [structuralKey]: true })
+const Word = Id
 const optional = Schema.optionalKey
 const Status = Schema.Literals(["ok", "error", "interrupted", "cancelled"])
 
@@ -114,25 +118,25 @@ export const InterruptNotice = Schema.Struct({
  */
 export const schemas = {
   run_started: Schema.Struct({
-    agent: Schema.String,
+    agent: Word,
     parentRunId: optional(Id),
     forkedFrom: optional(Schema.Struct({ runId: Id, seq: Schema.Int, toolCallId: optional(Id) })),
     resumed: optional(Schema.Boolean),
     /** The span that started the run, when tracing is on. */
-    traceparent: optional(Schema.String),
+    traceparent: optional(Word),
     /** Whether the names of its branches are kept apart; runs of earlier versions do not have it. */
     places: optional(Schema.Boolean)
   }),
   done: Schema.Struct({ output: Schema.Json, usage: optional(Usage) }),
   run_queued: Schema.Struct({
-    agent: Schema.String,
+    agent: Word,
     startAt: optional(Schema.Int),
-    traceparent: optional(Schema.String),
+    traceparent: optional(Word),
     places: optional(Schema.Boolean)
   }),
   run_suspended: Schema.Struct({
     reason: Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "drain"]),
-    interrupts: Schema.Array(Schema.String),
+    interrupts: Schema.Array(Id),
     until: optional(Schema.Int)
   }),
   run_cancelled: Schema.Struct({ reason: Schema.String }),
@@ -154,18 +158,18 @@ export const schemas = {
   }),
   agent_enter: Schema.Struct({ agentRunId: Id, name: Schema.String, parentToolCallId: optional(Id) }),
   agent_exit: Schema.Struct({ agentRunId: Id, name: Schema.String, status: Status, output: optional(Schema.Json) }),
-  llm_start: Schema.Struct({ callId: Id, model: Schema.String, provider: optional(Schema.String) }),
+  llm_start: Schema.Struct({ callId: Id, model: Word, provider: optional(Word) }),
   llm_end: Schema.Struct({
     callId: Id,
-    finishReason: Schema.String,
+    finishReason: Word,
     usage: optional(Usage),
     error: optional(Schema.String)
   }),
-  message_start: Schema.Struct({ messageId: Id, role: Schema.String }),
+  message_start: Schema.Struct({ messageId: Id, role: Word }),
   token: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
   reasoning_delta: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
-  message_end: Schema.Struct({ messageId: Id, finishReason: optional(Schema.String) }),
-  message: Schema.Struct({ messageId: Id, role: Schema.String, parts: Schema.Array(Schema.Json) }),
+  message_end: Schema.Struct({ messageId: Id, finishReason: optional(Word) }),
+  message: Schema.Struct({ messageId: Id, role: Word, parts: Schema.Array(Schema.Json) }),
   content: Schema.Struct({
     messageId: optional(Id),
     kind: Schema.Literals(["file", "image", "source", "citation", "data"]),
@@ -194,7 +198,7 @@ export const schemas = {
     checkpointId: Id,
     parentId: optional(Id),
     node: optional(Schema.String),
-    format: Schema.String,
+    format: Word,
     bytes: Schema.Int
   }),
   interrupt: InterruptNotice,
@@ -208,21 +212,21 @@ export const schemas = {
   /** A caller has sent a message to the run, which is kept until a receive takes it. */
   signal: Schema.Struct({ id: Id, signal: Schema.String, by: Schema.String }),
   signal_received: Schema.Struct({ id: Id, signal: Schema.String, message: Id }),
-  usage: Schema.Struct({ callId: optional(Id), model: optional(Schema.String), ...Usage.fields }),
+  usage: Schema.Struct({ callId: optional(Id), model: optional(Word), ...Usage.fields }),
   state_snapshot: Schema.Struct({ state: Schema.Json }),
   state_delta: Schema.Struct({ patch: Schema.Array(Schema.Json) }),
   hook_decision: Schema.Struct({
-    hook: Schema.String,
-    point: Schema.String,
+    hook: Word,
+    point: Word,
     decision: Schema.Literals(["allow", "modify", "block", "retry", "suspend"]),
     reason: optional(Schema.String)
   }),
   budget: Schema.Struct({
-    budget: Schema.String,
+    budget: Word,
     decision: Schema.Literals(["soft", "downgrade", "clamp", "refuse"]),
     callId: Id,
-    model: Schema.String,
-    to: optional(Schema.String),
+    model: Word,
+    to: optional(Word),
     maxOutputTokens: optional(Schema.Int)
   }),
   /**
@@ -230,9 +234,9 @@ export const schemas = {
    * count any more, whatever they said. The words that stand in their place follow.
    */
   superseded: Schema.Struct({ place: Schema.String, from: Schema.Int, to: Schema.Int }),
-  log: Schema.Struct({ level: Schema.String, message: Schema.String }),
+  log: Schema.Struct({ level: Word, message: Schema.String }),
   custom: Schema.Struct({ name: Schema.String, value: Schema.Json }),
-  raw: Schema.Struct({ source: Schema.String, event: Schema.Json })
+  raw: Schema.Struct({ source: Word, event: Schema.Json })
 } as const
 
 /**
@@ -240,6 +244,40 @@ export const schemas = {
  * @since 0.1.0
  */
 export type Type = keyof typeof schemas
+
+const hasText = (ast: SchemaAST.AST): boolean => {
+  if (ast.annotations?.[structuralKey] === true) return false
+  switch (ast._tag) {
+    case "Boolean":
+    case "Number":
+    case "Literal":
+    case "Null":
+    case "Undefined":
+    case "Never":
+      return false
+    case "Union":
+      return ast.types.some(hasText)
+    case "Objects":
+      return ast.indexSignatures.length > 0 || ast.propertySignatures.some(({ type }) => hasText(type))
+    case "Arrays":
+      return [...ast.elements, ...ast.rest].some(hasText)
+    default:
+      return true
+  }
+}
+
+/**
+ * The fields of each event type that hold text, which guards see: all that the schema does not mark as structural.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const textFields: ReadonlyMap<string, ReadonlyArray<string>> = new Map(
+  Object.entries(schemas).map(([type, { fields }]) => [
+    type,
+    Object.entries(fields).filter(([, field]) => hasText(field.ast)).map(([name]) => name)
+  ])
+)
 
 /**
  * The data of one event type.

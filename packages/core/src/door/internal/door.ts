@@ -249,7 +249,11 @@ export const makeDoor = (options: {
     if (asked?.approvers === undefined) return { ...(yield* act(caller, node, runId, callables)), interrupts }
     yield* asRunError(Effect.tapError(
       Authorization.requireApprover(principal, found, asked.approvers),
-      (reason) => record(caller, principal, "answer", `interrupt/${asked.name}`, { runId, ...refusalOf(reason) })
+      (reason) =>
+        Effect.flatMap(
+          node.shownText(found, asked.name, "interrupt"),
+          (name) => record(caller, principal, "answer", `interrupt/${name}`, { runId, ...refusalOf(reason) })
+        )
     ))
     return { ...(yield* acting(caller, { principal, run: found }, callables, [])), interrupts }
   })

@@ -1,6 +1,6 @@
 // Passes a handler's output through its guards before it is committed; LiveRun uses it. No byte leaves unguarded.
 import { Cause, Effect, Exit, type Schema, Semaphore } from "effect"
-import type { Event, Failure, Type } from "../../run/Event.ts"
+import { type Event, type Failure, textFields, type Type } from "../../run/Event.ts"
 import { HookBlocked } from "../../run/RunError.ts"
 import type * as Hook from "../Hook.ts"
 import type { Decided, HookWithHandler } from "./dispatch.ts"
@@ -19,25 +19,6 @@ type TextEvent = Extract<Event, { readonly type: "token" | "reasoning_delta" | "
 interface Posted {
   readonly hook: HookWithHandler
   readonly guard: Hook.Guard
-}
-
-/** The content of the other events that guards see. */
-const contents: Partial<Record<Type, ReadonlyArray<string>>> = {
-  node_enter: ["input"],
-  node_exit: ["output", "error"],
-  agent_exit: ["output"],
-  llm_end: ["error"],
-  message: ["parts"],
-  content: ["part"],
-  tool_call: ["arguments"],
-  tool_start: ["arguments"],
-  tool_progress: ["data"],
-  tool_result: ["result"],
-  state_snapshot: ["state"],
-  state_delta: ["patch"],
-  log: ["message"],
-  custom: ["value"],
-  raw: ["event"]
 }
 
 /** Events that may overtake a waiting text, because they do not depend on its end. */
@@ -66,6 +47,7 @@ export const guardsOf = (hooks: ReadonlyArray<HookWithHandler>): ReadonlyArray<P
  */
 export class OutputGuards {
   private readonly texts = new Map<string, Text>()
+  private readonly paths = new Map<string, ReadonlyArray<string>>()
   private readonly turn = Semaphore.makeUnsafe(1)
   private readonly guards: ReadonlyArray<Posted>
   private readonly about: Omit<Hook.OutputCall, "type">
@@ -94,10 +76,23 @@ export class OutputGuards {
 
   say(event: Event): Effect.Effect<void> {
     return this.inTurn(Effect.suspend(() => {
-      if (isText(event)) return this.add(event)
+      if (isText(event)) return Effect.flatMap(this.placed(event), (event) => this.add(event))
       const said = Effect.flatMap(this.guarded(event), this.write)
       return beside.has(event.type) || this.texts.size === 0 ? said : Effect.andThen(this.flushAll, said)
     }))
+  }
+
+  /** The event with the names on its path as they may leave. */
+  private placed<E extends Event>(event: E): Effect.Effect<E, HookBlocked> {
+    const { path } = event
+    if (path === undefined) return Effect.succeed(event)
+    const known = this.paths.get(path.join("\0"))
+    if (known !== undefined) return Effect.succeed({ ...event, path: known })
+    return Effect.map(this.value([...path], "node_enter"), (passed) => {
+      const names = Array.isArray(passed) ? passed.map(String) : [JSON.stringify(passed)]
+      this.paths.set(path.join("\0"), names)
+      return { ...event, path: names }
+    })
   }
 
   /** Lets go of what is held: the texts are over. */
@@ -164,9 +159,13 @@ export class OutputGuards {
   }
 
   private guarded(event: Event): Effect.Effect<Event, HookBlocked> {
-    const keys = contents[event.type]
-    if (keys === undefined) return Effect.succeed(event)
-    // cast: `contents` says which fields of the event are JSON; what comes back stands in their place.
+    return Effect.flatMap(this.placed(event), (event) => this.withTexts(event))
+  }
+
+  private withTexts(event: Event): Effect.Effect<Event, HookBlocked> {
+    const keys = textFields.get(event.type) ?? []
+    if (keys.length === 0) return Effect.succeed(event)
+    // cast: `textFields` are fields of the event whose values are JSON; what comes back stands in their place.
     const data = event.data as unknown as Record<string, Schema.Json | undefined>
     return Effect.map(
       Effect.forEach(keys, (key) => {

@@ -29,6 +29,8 @@ import type { DueRuns } from "../../runtime/internal/dueRuns.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { isSignal } from "../../runtime/internal/signals.ts"
+
+import { shownInterrupts, shownResolution, shownText } from "../../runtime/internal/shownTexts.ts"
 import { isLarger } from "../../store/internal/blobValues.ts"
 import type { PendingQuery } from "../../store/RunStore.ts"
 import type { PendingRequest, Runtime } from "../Runtime.ts"
@@ -65,8 +67,9 @@ export const makeDecisions = (
     if (run === undefined) return yield* Effect.fail(notFound(runId))
     const all = yield* interruptsOf(run)
     const theirs = all.filter((one) => mayDecide(principal, run, one))
-    if (theirs.length > 0 && !Authorization.sees(principal, run)) return theirs
-    return yield* asRunError(Effect.as(Authorization.requireRun(principal, runId, run), all))
+    if (theirs.length > 0 && !Authorization.sees(principal, run)) return yield* shownInterrupts(node, run, theirs)
+    yield* asRunError(Authorization.requireRun(principal, runId, run))
+    return yield* shownInterrupts(node, run, all)
   })
 
   const decidable = Effect.fnUntraced(function*(caller: Caller, runId: string) {
@@ -74,7 +77,7 @@ export const makeDecisions = (
     const run = yield* asRunError(node.get(runId))
     const theirs = run === undefined ? [] : (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
     if (theirs.length === 0) yield* asRunError(Authorization.requireRun(principal, runId, run))
-    return theirs
+    return run === undefined ? theirs : yield* shownInterrupts(node, run, theirs)
   })
 
   /**
@@ -94,7 +97,8 @@ export const makeDecisions = (
         { concurrency: 8 }
       )
       for (const [run, all] of found) {
-        const theirs = all.filter((one) => mayDecide(principal, run, one)).map((one) => toSummary(one, fields))
+        const mine = all.filter((one) => mayDecide(principal, run, one))
+        const theirs = (yield* shownInterrupts(node, run, mine)).map((one) => toSummary(one, fields))
         if (theirs.length > 0 && (items.length >= limit || size.isFull())) return { items, next: cursor }
         for (const one of theirs) size.add(largeFields.map((field) => one[field]))
         items.push(...theirs)
@@ -123,20 +127,27 @@ export const makeDecisions = (
   })
 
   /** Audits every decision, also one that came too late. */
-  const decided = (
+  const decided = Effect.fnUntraced(function*(
     caller: Caller,
     principal: Principal,
     run: RunRecord,
     { approvers, name }: Interrupt,
     { decision, reason }: Answer,
     details: About = {}
-  ) =>
-    door.audit(caller, principal, decision, `interrupt/${name}`, {
-      runId: run.runId,
-      ...(reason === undefined ? {} : { reason }),
-      ...(approvers === undefined ? Authorization.onBehalf(principal, run) : {}),
-      ...details
-    })
+  ) {
+    yield* door.audit(
+      caller,
+      principal,
+      decision,
+      `interrupt/${yield* shownText(node, run, name, "interrupt")}`,
+      {
+        runId: run.runId,
+        ...(reason === undefined ? {} : { reason: yield* shownText(node, run, reason, "interrupt_resolved") }),
+        ...(approvers === undefined ? Authorization.onBehalf(principal, run) : {}),
+        ...details
+      }
+    )
+  })
 
   const answer = Effect.fnUntraced(function*(
     caller: Caller,
@@ -157,7 +168,7 @@ export const makeDecisions = (
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
     if (asked.resolution !== undefined) {
       return yield* Effect.tapError(
-        late(run, asked, asked.resolution, submitted, principal),
+        late(node, run, asked, asked.resolution, submitted, principal),
         ({ reason }) => decided(caller, principal, run, asked, submitted, refusalOf(reason))
       )
     }
@@ -237,10 +248,20 @@ const mayDecide = (principal: Principal, run: Authorization.Owned, { approvers, 
     : Authorization.approves(principal, run, approvers))
 
 /** A repeated decision of the same person is no conflict. */
-const late = (run: RunRecord, asked: Interrupt, resolution: Resolution, submitted: Answer, principal: Principal) =>
+const late = (
+  node: RunSupervisor,
+  run: RunRecord,
+  asked: Interrupt,
+  resolution: Resolution,
+  submitted: Answer,
+  principal: Principal
+) =>
   resolution.by === principal.id && isSame(resolution, submitted)
     ? Effect.succeed(run)
-    : refuse(new InterruptResolved({ runId: run.runId, id: asked.id, resolution }))
+    : Effect.flatMap(
+      shownResolution(node, run, resolution),
+      (resolution) => refuse(new InterruptResolved({ runId: run.runId, id: asked.id, resolution }))
+    )
 
 const isSame = (resolution: Resolution, submitted: Answer) =>
   resolution.decision === submitted.decision &&

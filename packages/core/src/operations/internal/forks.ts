@@ -15,6 +15,7 @@ import { hasPlaces } from "../../runtime/internal/past.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import { shownText } from "../../runtime/internal/shownTexts.ts"
 import type { makeStart } from "../../runtime/internal/start.ts"
 import { upgradeOf } from "../../runtime/internal/upgrades.ts"
 import type { ForkRequest, Started } from "../Runtime.ts"
@@ -29,8 +30,10 @@ export const makeForks = (
   const checkpoints = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const { run } = yield* door.run(caller, node, runId)
     const steps = yield* asRunError(node.writerOf(run).store.steps(runId))
-    return steps.filter(({ value }) => isValue(value)).map(({ name, seq }) => ({ name, seq })).sort((a, b) =>
-      a.seq - b.seq
+    const values = steps.filter(({ value }) => isValue(value)).sort((a, b) => a.seq - b.seq)
+    return yield* Effect.forEach(
+      values,
+      ({ name, seq }) => Effect.map(shownText(node, run, name, "checkpoint"), (name) => ({ name, seq }))
     )
   })
 

@@ -8,6 +8,7 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import { cancelRun } from "../../runtime/internal/cancel.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import { shownText } from "../../runtime/internal/shownTexts.ts"
 import type { LargeField, RunSummary } from "../../store/RecordFields.ts"
 import type { ListRequest, RunHandle } from "../Runtime.ts"
 import { makePageSize } from "./pages.ts"
@@ -66,7 +67,8 @@ export const makeRuns = (node: RunSupervisor, door: Door) => {
 
   const cancel = Effect.fnUntraced(function*(caller: Caller, runId: string, reason = "cancelled by the caller") {
     const { principal, run } = yield* door.actor(caller, node, runId)
-    const about = { runId, reason, ...Authorization.onBehalf(principal, run) }
+    const shown = yield* shownText(node, run, reason, "run_cancelled")
+    const about = { runId, reason: shown, ...Authorization.onBehalf(principal, run) }
     yield* door.audit(caller, principal, "cancel", `run/${runId}`, about)
     const ended = yield* asRunError(cancelRun(node, run, reason))
     return ended ?? (yield* Effect.fail(notFound(runId)))

@@ -161,4 +161,5 @@ const commitOf = (
 })
 
 /** A resumed run acts for its owner, with what the owner was allowed when it was admitted. */
-const ownerOf = ({ grants, owner, tenant }: RunRecord) => new Principal.Principal({ id: owner, tenant, ...grants })
+export const ownerOf = ({ grants, owner, tenant }: Pick<RunRecord, "grants" | "owner" | "tenant">) =>
+  new Principal.Principal({ id: owner, tenant, ...grants })

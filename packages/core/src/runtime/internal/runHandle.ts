@@ -14,6 +14,8 @@ import type { Page } from "./hub.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 import { isSignal } from "./signals.ts"
 
+import { shownEvents, shownInterrupts } from "./shownTexts.ts"
+
 /** `hub` is the one that the run was launched with, when it was launched here. Most requests use one of its effects, once. */
 export const makeHandle = (
   node: RunSupervisor,
@@ -30,24 +32,31 @@ export const makeHandle = (
     return asRunError(node.settled(run, hub))
   },
   get interrupts() {
-    return Effect.map(
+    return Effect.flatMap(
       asRunError(Effect.suspend(() => node.writerOf(run).store.interrupts(run.runId))),
-      (rows) => rows.filter((row) => !isSignal(row))
+      (rows) => shownInterrupts(node, run, rows.filter((row) => !isSignal(row)))
     )
   },
   follow: ({ after, until }) =>
     Effect.andThen(
       Effect.andThen(withinLimit(node, principal), checkCursor(node, run, after)),
       Effect.map(Tracing.current, (parent) =>
-        Tracing.streamWithin(counted(node, protocol, principal, node.follow(run, after, until, hub)), "stream", () => ({
-          ...(parent === undefined ? {} : { parent }),
-          attributes: { "fastagentic.run.id": run.runId }
-        })))
+        Tracing.streamWithin(
+          counted(node, protocol, principal, shownPages(node, run, node.follow(run, after, until, hub))),
+          "stream",
+          () => ({
+            ...(parent === undefined ? {} : { parent }),
+            attributes: { "fastagentic.run.id": run.runId }
+          })
+        ))
     ),
   events: ({ after, limit }) =>
     Effect.andThen(
       checkCursor(node, run, after),
-      asRunError(Effect.suspend(() => node.writerOf(run).store.events(run.runId, after, limit)))
+      Effect.flatMap(
+        asRunError(Effect.suspend(() => node.writerOf(run).store.events(run.runId, after, limit))),
+        shownEvents(node, run) ?? Effect.succeed
+      )
     )
 })
 
@@ -69,6 +78,13 @@ const checkCursor = (node: RunSupervisor, run: RunRecord, after: number): Effect
       ))
 
 const within = ({ seq }: RunRecord, after: number) => Number.isSafeInteger(after) && after >= 0 && after <= seq
+
+/** The pages as they may leave. */
+const shownPages = (node: RunSupervisor, run: RunRecord, pages: Stream.Stream<Page, ReadError>) => {
+  const shown = shownEvents(node, run)
+  if (shown === undefined) return pages
+  return Stream.mapEffect(pages, (page) => Effect.map(shown(page.events), (events) => ({ ...page, events })))
+}
 
 const withinLimit = (node: RunSupervisor, principal: Principal) =>
   Effect.suspend(() => {

@@ -8,6 +8,7 @@ import type { Budget } from "../../budget/Budget.ts"
 import type { ToolDoor } from "../../door/internal/toolDoor.ts"
 import { OpenCount, type OpenLimits } from "../../door/OpenLimits.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
+import type { Type } from "../../run/Event.ts"
 import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
@@ -27,6 +28,7 @@ import { readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
 import type { Resolve } from "./resting.ts"
 import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
+import { shownText, type Subject } from "./shownTexts.ts"
 import { StoreWriter } from "./storeWriter.ts"
 
 /** A callable with what it needs to run. */
@@ -58,6 +60,8 @@ export interface Options {
   readonly clock: Clock.Clock
   readonly grace: Duration.Input
   readonly open: OpenLimits
+  /** The hooks of the callable behind a run. */
+  readonly hooksOf: (run: Pick<RunRecord, "agent" | "kind">) => ReadonlyArray<HookWithHandler>
 }
 
 /** How long a run that rests stays in memory, in milliseconds: what wakes it by then needs no replay. */
@@ -69,6 +73,7 @@ export class RunSupervisor {
   readonly durable: StoreWriter
   readonly ephemeral: StoreWriter
   readonly metrics: Metrics
+  readonly hooksOf: Options["hooksOf"]
   readonly openRuns: OpenCount
   readonly openStreams: OpenCount
   readonly poll: PollLatch
@@ -124,6 +129,7 @@ export class RunSupervisor {
     this.audit = options.audit
     this.clock = options.clock
     this.grace = options.grace
+    this.hooksOf = options.hooksOf
     this.openRuns = new OpenCount("open-runs", options.open.runs)
     this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
@@ -294,6 +300,11 @@ export class RunSupervisor {
   forget({ durable, runId, state, tenant }: RunRecord): Effect.Effect<void, StoreUnavailable> {
     const query = { runIds: [runId], tenant, states: [state], finishedBefore: Number.MAX_SAFE_INTEGER, limit: 1 }
     return Effect.asVoid(this.writerOf({ durable }).store.remove(query))
+  }
+
+  /** A reason or a name as it may leave. */
+  shownText(run: Subject, text: string, type: Type): Effect.Effect<string> {
+    return shownText(this, run, text, type)
   }
 
   /** Stops a run if it is live here, and waits until it has stopped. */
