@@ -33,7 +33,7 @@ export const toPrincipal = (claims: Claims, names: Names): Effect.Effect<Princip
 }
 
 /**
- * What holds for tokens of both kinds: a token that is bound to a key (RFC 7800) is not a bearer token, and one that lives
+ * Checks tokens of both kinds: a token that is bound to a key (RFC 7800) is not a bearer token, and one that lives
  * longer than the limit is refused.
  */
 export const checkBounds = (

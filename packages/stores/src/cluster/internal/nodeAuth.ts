@@ -31,7 +31,7 @@ export const readSecret = (prefix: string): Effect.Effect<Redacted.Redacted<stri
 const proofOf = (secret: Redacted.Redacted<string>, at: number, nonce: string) =>
   createHmac("sha256", Redacted.value(secret)).update(`${at} ${nonce}`).digest("hex")
 
-/** What a node sends when it connects to another. */
+/** The headers of a node that connects to another. */
 export const credentials = (secret: Redacted.Redacted<string>, at: number): Record<string, string> => {
   const nonce = randomBytes(16).toString("hex")
   return { [header]: `${at}.${nonce}.${proofOf(secret, at, nonce)}` }
