@@ -151,9 +151,15 @@ const decisions = Effect.fn(function*({ audit }: Served, traceId: string, [wante
   }
 })
 
+interface Waiting {
+  readonly runId: string
+  readonly mark: string
+  readonly traceId: string
+}
+
 /** Runs that have waited since before the restart, one for each case that can be resumed. */
 const paused = Effect.fnUntraced(function*(lab: Served) {
-  const runs = new Map<string, { readonly runId: string; readonly mark: string; readonly traceId: string }>()
+  const runs = new Map<string, Waiting>()
   for (const one of cases) {
     if (one.without?.[resume] !== undefined) continue
     const [mark, traceId] = [`mark-${++marks}`, newTrace()]
@@ -190,11 +196,44 @@ const resumed = async (lab: Served, one: Case, runId: string, traceId: string): 
   return Transports.settled(lab.url, runId, headersOf(lab, owner))
 }
 
+/** The person who started the run of a case before the restart. */
+const ownerOf = ({ by }: Case): Person => by === "nobody" || by === "wrong" || by === "expired" ? "ann" : by
+
+/** A run that goes on from a waiting one, once its question is answered. */
+const goingOn = async (lab: Served, one: Case, runId: string, way: "fork" | "retry", traceId: string) => {
+  const { body, status } = await Transports.request(`${lab.url}/runs/${runId}/${way}`, {
+    method: "POST",
+    headers: { ...Transports.json, ...headersOf(lab, one.by, traceId) },
+    body: "{}"
+  })
+  if (status >= 300) return { tag: body.title, rule: body.error.rule, runId }
+  const started = await Transports.settled(lab.url, body.runId, headersOf(lab, ownerOf(one)))
+  return started.tag === "suspended" ? resumed(lab, one, body.runId, traceId) : started
+}
+
+const forked = (lab: Served, one: Case, { runId }: Waiting, traceId: string) =>
+  goingOn(lab, one, runId, "fork", traceId)
+
+const retried = async (lab: Served, one: Case, { runId }: Waiting, traceId: string) => {
+  await Transports.request(`${lab.url}/runs/${runId}/cancel`, {
+    method: "POST",
+    headers: { ...Transports.json, ...headersOf(lab, ownerOf(one)) },
+    body: "{}"
+  })
+  return goingOn(lab, one, runId, "retry", traceId)
+}
+
+const paths = { forked, retried }
+
 describe("one door", () => {
   it.live("the matrix of policies has the same decision on every transport", () =>
     Effect.gen(function*() {
       const kept = yield* lasting
-      const before = yield* Effect.scoped(Effect.flatMap(serve(kept, false), paused))
+      const [before, toFork, toRetry] = yield* Effect.scoped(Effect.flatMap(
+        serve(kept, false),
+        (lab) => Effect.all([paused(lab), paused(lab), paused(lab)])
+      ))
+      const origins = { forked: toFork, retried: toRetry }
       const lab = yield* serve(kept, true)
       const differences: Array<string> = []
       const same = (cell: string, seen: unknown, wanted: unknown) => {
@@ -243,6 +282,13 @@ describe("one door", () => {
         // A refusal at the door belongs to the answer's trace, the end of a run to its own.
         const atDoor = one.tag === "Forbidden" || one.tag === "RateLimited"
         yield* check(one, resume, waiting.mark, atDoor ? traceId : waiting.traceId, { rule, tag })
+        for (const path of ["forked", "retried"] as const) {
+          const origin = origins[path].get(one.name)
+          if (origin === undefined) continue
+          const traceId = newTrace()
+          const outcome = yield* Effect.promise(() => paths[path](lab, one, origin, traceId))
+          yield* check(one, path, origin.mark, traceId, outcome)
+        }
       }
       assert.deepStrictEqual(differences, [])
     }).pipe(Effect.scoped, Effect.orDie), 60_000)
