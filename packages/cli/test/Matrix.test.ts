@@ -2,7 +2,7 @@ import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { once } from "node:events"
-import { done, lasting, type Person, serve, type Served } from "./matrix/lab.ts"
+import { done, lasting, lastingOnDisk, type Person, serve, type Served } from "./matrix/lab.ts"
 import { startStdio } from "./matrix/stdio.ts"
 import * as Transports from "./matrix/transports.ts"
 import type { Outcome } from "./matrix/transports.ts"
@@ -226,72 +226,76 @@ const retried = async (lab: Served, one: Case, { runId }: Waiting, traceId: stri
 const paths = { forked, retried }
 
 describe("one door", () => {
-  it.live("the matrix of policies has the same decision on every transport", () =>
-    Effect.gen(function*() {
-      const kept = yield* lasting
-      const [before, toFork, toRetry] = yield* Effect.scoped(Effect.flatMap(
-        serve(kept, false),
-        (lab) => Effect.all([paused(lab), paused(lab), paused(lab)])
-      ))
-      const origins = { forked: toFork, retried: toRetry }
-      const lab = yield* serve(kept, true)
-      const differences: Array<string> = []
-      const same = (cell: string, seen: unknown, wanted: unknown) => {
-        if (JSON.stringify(seen) !== JSON.stringify(wanted)) {
-          differences.push(`${cell}: ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`)
+  it.live.each([["memory", lasting], ["SQLite", lastingOnDisk]] as const)(
+    "the matrix of policies has the same decision on every transport and path, on %s",
+    ([_, store]) =>
+      Effect.gen(function*() {
+        const kept = yield* store
+        const [before, toFork, toRetry] = yield* Effect.scoped(Effect.flatMap(
+          serve(kept, false),
+          (lab) => Effect.all([paused(lab), paused(lab), paused(lab)])
+        ))
+        const origins = { forked: toFork, retried: toRetry }
+        const lab = yield* serve(kept, true)
+        const differences: Array<string> = []
+        const same = (cell: string, seen: unknown, wanted: unknown) => {
+          if (JSON.stringify(seen) !== JSON.stringify(wanted)) {
+            differences.push(`${cell}: ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`)
+          }
         }
-      }
-      const check = Effect.fn(function*(
-        one: Case,
-        transport: string,
-        mark: string,
-        traceId: string,
-        { rule, tag }: Pick<Outcome, "tag" | "rule">
-      ) {
-        const cell = `${one.name} / ${transport}`
-        same(cell, tag, one.tag)
-        same(`${cell} / rule`, rule, one.rule)
-        same(`${cell} / work done`, done.get(mark) ?? 0, one.tag === "completed" ? 1 : 0)
-        if (one.audit === undefined) return
-        const said = yield* decisions(lab, traceId, one.audit)
-        if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
-      })
-      for (const agent of ["few", "daily"]) {
-        const used = { by: "spent", agent, name: "", tag: "" } as const
-        yield* Effect.promise(() =>
-          Transports.request(`${lab.url}/agents/${agent}`, {
-            method: "POST",
-            headers: headersOf(lab, "spent"),
-            body: JSON.stringify(callOf(lab, used).call.payload)
-          })
-        )
-      }
+        const check = Effect.fn(function*(
+          one: Case,
+          transport: string,
+          mark: string,
+          traceId: string,
+          { rule, tag }: Pick<Outcome, "tag" | "rule">
+        ) {
+          const cell = `${one.name} / ${transport}`
+          same(cell, tag, one.tag)
+          same(`${cell} / rule`, rule, one.rule)
+          same(`${cell} / work done`, done.get(mark) ?? 0, one.tag === "completed" ? 1 : 0)
+          if (one.audit === undefined) return
+          const said = yield* decisions(lab, traceId, one.audit)
+          if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
+        })
+        for (const agent of ["few", "daily"]) {
+          const used = { by: "spent", agent, name: "", tag: "" } as const
+          yield* Effect.promise(() =>
+            Transports.request(`${lab.url}/agents/${agent}`, {
+              method: "POST",
+              headers: headersOf(lab, "spent"),
+              body: JSON.stringify(callOf(lab, used).call.payload)
+            })
+          )
+        }
 
-      for (const one of cases) {
-        for (const [name, start] of starting) {
-          if (one.without?.[name] !== undefined) continue
+        for (const one of cases) {
+          for (const [name, start] of starting) {
+            if (one.without?.[name] !== undefined) continue
+            const traceId = newTrace()
+            const { call, mark } = callOf(lab, one, traceId)
+            const { rule, tag } = yield* Effect.promise(() => start(call))
+            yield* check(one, name, mark, traceId, { rule, tag })
+          }
+          const waiting = before.get(one.name)
+          if (waiting === undefined) continue
           const traceId = newTrace()
-          const { call, mark } = callOf(lab, one, traceId)
-          const { rule, tag } = yield* Effect.promise(() => start(call))
-          yield* check(one, name, mark, traceId, { rule, tag })
+          const { rule, tag } = yield* Effect.promise(() => resumed(lab, one, waiting.runId, traceId))
+          // A refusal at the door belongs to the answer's trace, the end of a run to its own.
+          const atDoor = one.tag === "Forbidden" || one.tag === "RateLimited"
+          yield* check(one, resume, waiting.mark, atDoor ? traceId : waiting.traceId, { rule, tag })
+          for (const path of ["forked", "retried"] as const) {
+            const origin = origins[path].get(one.name)
+            if (origin === undefined) continue
+            const traceId = newTrace()
+            const outcome = yield* Effect.promise(() => paths[path](lab, one, origin, traceId))
+            yield* check(one, path, origin.mark, traceId, outcome)
+          }
         }
-        const waiting = before.get(one.name)
-        if (waiting === undefined) continue
-        const traceId = newTrace()
-        const { rule, tag } = yield* Effect.promise(() => resumed(lab, one, waiting.runId, traceId))
-        // A refusal at the door belongs to the answer's trace, the end of a run to its own.
-        const atDoor = one.tag === "Forbidden" || one.tag === "RateLimited"
-        yield* check(one, resume, waiting.mark, atDoor ? traceId : waiting.traceId, { rule, tag })
-        for (const path of ["forked", "retried"] as const) {
-          const origin = origins[path].get(one.name)
-          if (origin === undefined) continue
-          const traceId = newTrace()
-          const outcome = yield* Effect.promise(() => paths[path](lab, one, origin, traceId))
-          yield* check(one, path, origin.mark, traceId, outcome)
-        }
-      }
-      assert.deepStrictEqual(differences, [])
-    }).pipe(Effect.scoped, Effect.orDie), 60_000)
+        assert.deepStrictEqual(differences, [])
+      }).pipe(Effect.scoped, Effect.orDie),
+    60_000
+  )
 
   it.live("an idempotency key of a caller is for one run, on every transport", () =>
     Effect.gen(function*() {

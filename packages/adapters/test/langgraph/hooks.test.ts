@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LangGraph } from "@fastagentic/adapters/langgraph"
-import { Hook } from "@fastagentic/core"
-import { Effect, Stream } from "effect"
+import { Audit, Hook, PolicyRules, ToolPolicy } from "@fastagentic/core"
+import { Effect, Layer, Stream } from "effect"
 import { Ask, ask, input, lookup, ofType, serve, types, Watched } from "./support.ts"
 
 const answered = (points: Hook.Points) => {
@@ -137,5 +137,38 @@ describe("a hook around nodes", () => {
       assert.deepInclude(run.error, { ...refusal, message: "no tools" })
       assert.strictEqual(model.calls, 1)
       assert.deepStrictEqual(ofType(events, "node_enter").map(({ data }) => data.name), ["model"])
+    }))
+})
+
+describe("the door around tools of a graph", () => {
+  const refusedBy = Effect.fnUntraced(function*(services: Layer.Layer<never>) {
+    let found = 0
+    const { graph } = lookup(() => String(found++))
+    const { events } = yield* ask("?").pipe(
+      Effect.provide(serve(LangGraph.layer(Ask, graph, input)).pipe(Layer.provide(services)))
+    )
+    return { found, result: ofType(events, "tool_result")[0]?.data.result }
+  })
+
+  it.live("a rule and the tool policy of the app refuse a call of a graph", () =>
+    Effect.gen(function*() {
+      const rules = PolicyRules.layer([{ name: "no finding", allows: ({ kind }) => kind !== "tool" }])
+      const reason = "The rule \"no finding\" does not allow this."
+      assert.deepStrictEqual(yield* refusedBy(rules), { found: 0, result: { denied: true, reason } })
+      const policy = ToolPolicy.layer(() => Effect.succeed({ decision: "deny", reason: "not now" }))
+      assert.deepStrictEqual(yield* refusedBy(policy), { found: 0, result: { denied: true, reason: "not now" } })
+      const asks = yield* refusedBy(ToolPolicy.layer(() => Effect.succeed({ decision: "ask" })))
+      assert.strictEqual(asks.found, 0)
+    }))
+
+  it.live("a call of a graph is in the audit log", () =>
+    Effect.gen(function*() {
+      const { graph } = lookup()
+      const entries = yield* Effect.andThen(
+        ask("?"),
+        Audit.Audit.use((audit) => audit.page({ tenant: "local", limit: 10 }))
+      ).pipe(Effect.provide(serve(LangGraph.layer(Ask, graph, input))))
+      const call = entries.find(({ target }) => target === "tool/find")
+      assert.deepInclude(call, { action: "call", decision: "allowed", principal: "local" })
     }))
 })

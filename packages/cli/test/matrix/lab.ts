@@ -1,3 +1,4 @@
+import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -25,7 +26,9 @@ import {
   Server,
   ToolCall
 } from "fastagentic"
+import { join } from "node:path"
 import process from "node:process"
+import { temporaryFolder } from "../process.ts"
 
 /** `mark` names the cell that a call belongs to; `pause` asks for a go-ahead before anything else is done. */
 const payload = { mark: Schema.String, pause: Schema.optionalKey(Schema.Boolean) }
@@ -209,6 +212,11 @@ export const runnable = Lab.provide(Layer.mergeAll(handlers(true), auth(true), b
 
 /** State that outlives a server. */
 export const lasting = Layer.build(Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory))
+
+/** The same in a SQLite file. */
+export const lastingOnDisk = Effect.suspend(() =>
+  Layer.build(Sqlite.layer({ filename: join(temporaryFolder(), "lab.sqlite") }))
+).pipe(Effect.map((context) => Context.pick(RunStore.RunStore, Audit.Audit)(context)))
 
 /** The app on a port. Before the restart nothing is in force (`armed`); after it everything is. */
 export const serve = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>, armed: boolean) {
