@@ -228,7 +228,7 @@ const paths = { forked, retried }
 describe("one door", () => {
   it.live.each([["memory", lasting], ["SQLite", lastingOnDisk]] as const)(
     "the matrix of policies has the same decision on every transport and path, on %s",
-    ([_, store]) =>
+    ([, store]) =>
       Effect.gen(function*() {
         const kept = yield* store
         const [before, toFork, toRetry] = yield* Effect.scoped(Effect.flatMap(

@@ -268,6 +268,24 @@ describe("Hooks over HTTP", () => {
       }
     }))
 
+  it.live("see a call that an approver of another hook has edited, on each path", () =>
+    Effect.gen(function*() {
+      const { paid, url } = yield* startDesk({
+        outer: {
+          tool: (call, next) =>
+            JSON.stringify(call.arguments).includes("ben") ? Hook.block(Outer, "tool", "not ben") : next(call)
+        },
+        own: { tool: (call, next) => Effect.flatMap(Hook.suspend(Own, call, { message: "Pay?" }), next) }
+      })
+      for (const path of ["/agents/payer", "/tools/pay"]) {
+        const asked = yield* Effect.flatMap(post(`${url}${path}`, { to: "ann" }), as(Asked))
+        const answer = { decision: "edit", value: { to: "ben" } }
+        yield* post(`${url}/runs/${asked.runId}/interrupts/${asked.interrupts[0]?.id}`, answer)
+        yield* until(url, asked.runId, "failed")
+        assert.deepStrictEqual(paid, [], path)
+      }
+    }))
+
   it.live("observe without delaying or failing a run, and dropped events are counted", () =>
     Effect.gen(function*() {
       const slow = yield* startDesk({ see: () => Effect.never })
