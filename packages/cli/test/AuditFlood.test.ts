@@ -35,7 +35,7 @@ describe("a flood of refusals", () => {
         yield* times(30, call("key-of-bob", "secret"))
         yield* times(201, call("key-of-spent", "few"))
         const metrics = yield* Effect.promise(() =>
-          Transports.request(`${url}/metrics`, { headers: { "x-api-key": "key-of-ann" } })
+          Transports.request(`${url}/metrics`, { headers: { "x-api-key": "key-of-eve" } })
         )
         assert.match(metrics.text, /fastagentic_calls_refused_total\{[^}]*Unauthenticated[^}]*\} 300/u)
       }))
