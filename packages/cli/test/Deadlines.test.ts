@@ -1,12 +1,11 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Sqlite } from "@fastagentic/stores/sqlite"
-import { Effect, Exit, Layer, Schema, Scope } from "effect"
-import { Agent, App, Auth, Budget, RateLimit, Run, Server } from "fastagentic"
+import { Effect, Layer, Schema } from "effect"
+import { Agent, App, Run, type Server } from "fastagentic"
 import { once } from "node:events"
 import { join } from "node:path"
 import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
-import { urlOf } from "./serving.ts"
+import { onSqlite } from "./serving.ts"
 
 const payload = { text: Schema.optionalKey(Schema.String) }
 class Slow extends Agent.make("slow", { description: "Never ends", payload, timeout: "1 minute" }) {}
@@ -20,23 +19,7 @@ const handlers = Layer.mergeAll(
   Says.toLayer(({ text = "" }) => Effect.succeed(String(text.length)))
 )
 
-const serve = Effect.fnUntraced(function*(filename: string, options: Server.Options = {}) {
-  const scope = yield* Scope.make()
-  const context = yield* Layer.buildWithScope(
-    Layer.fresh(Server.layer(Acme, { port: 0, grace: "200 millis", ...options })).pipe(
-      Layer.provide([
-        handlers,
-        Auth.layerNone,
-        Budget.layerUnlimited,
-        RateLimit.layerUnlimited,
-        Sqlite.layer({ filename })
-      ])
-    ),
-    scope
-  )
-  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  return { url: urlOf(context), stop: Scope.close(scope, Exit.void) }
-})
+const serve = (filename: string, options: Server.Options = {}) => onSqlite(Acme, handlers, filename, options)
 
 const file = () => join(temporaryFolder(), "acme.db")
 

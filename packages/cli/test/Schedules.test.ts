@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Sqlite } from "@fastagentic/stores/sqlite"
-import { Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
-import { Agent, App, Auth, Budget, Principal, RateLimit, Schedule, Server } from "fastagentic"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import { Agent, App, Auth, Principal, Schedule } from "fastagentic"
 import { join } from "node:path"
 import { temporaryFolder } from "./process.ts"
-import { urlOf } from "./serving.ts"
+import { onSqlite } from "./serving.ts"
 
 class Report extends Agent.make("report", {
   description: "Reports",
@@ -39,25 +38,12 @@ const people = Auth.layerKeys([
   person("dan", "other", ["*"])
 ])
 
-/** The server on a file, and stopping it. */
-const serve = Effect.fnUntraced(function*(filename: string) {
-  const scope = yield* Scope.make()
-  const context = yield* Layer.buildWithScope(
-    Layer.fresh(Server.layer(Acme, { port: 0 })).pipe(
-      Layer.provide([
-        Report.toLayer(({ of }) => Effect.succeed(`of ${of}`)),
-        Wipe.toLayer(() => Effect.succeed("wiped")),
-        people,
-        Budget.layerUnlimited,
-        RateLimit.layerUnlimited,
-        Sqlite.layer({ filename })
-      ])
-    ),
-    scope
-  )
-  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  return { url: urlOf(context), stop: Scope.close(scope, Exit.void) }
-})
+const handlers = Layer.mergeAll(
+  Report.toLayer(({ of }) => Effect.succeed(`of ${of}`)),
+  Wipe.toLayer(() => Effect.succeed("wiped"))
+)
+
+const serve = (filename: string) => onSqlite(Acme, handlers, filename, { auth: people })
 
 const Body = Schema.Record(Schema.String, Schema.Json)
 

@@ -1,14 +1,13 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Client } from "@fastagentic/protocols/http"
-import { Sqlite } from "@fastagentic/stores/sqlite"
-import { Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { Agent, App, Auth, Budget, Principal, RateLimit, Run, Server } from "fastagentic"
+import { Agent, App, Auth, Principal, Run } from "fastagentic"
 import { once } from "node:events"
 import { join } from "node:path"
 import { temporaryFolder } from "./process.ts"
-import { urlOf } from "./serving.ts"
+import { onSqlite } from "./serving.ts"
 
 class Writer extends Agent.make("writer", {
   description: "Writes what it is told until it is told to stop",
@@ -61,23 +60,7 @@ const people = Auth.layerKeys([
   person("eve", "other", ["*"])
 ])
 
-const serve = Effect.fnUntraced(function*(filename: string) {
-  const scope = yield* Scope.make()
-  const context = yield* Layer.buildWithScope(
-    Layer.fresh(Server.layer(Acme, { port: 0, grace: "200 millis" })).pipe(
-      Layer.provide([
-        handlers,
-        people,
-        Budget.layerUnlimited,
-        RateLimit.layerUnlimited,
-        Sqlite.layer({ filename })
-      ])
-    ),
-    scope
-  )
-  yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-  return { url: urlOf(context), stop: Scope.close(scope, Exit.void) }
-})
+const serve = (filename: string) => onSqlite(Acme, handlers, filename, { auth: people })
 
 const file = () => join(temporaryFolder(), "acme.db")
 

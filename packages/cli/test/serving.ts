@@ -1,6 +1,7 @@
-import { Context, Layer } from "effect"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
-import { Audit, Budget, RateLimit, RunStore } from "fastagentic"
+import { type App, Audit, Auth, Budget, RateLimit, RunStore, Server } from "fastagentic"
 
 /** The services of a server besides auth: in memory and without limits. */
 export const memory = Layer.mergeAll(
@@ -14,3 +15,23 @@ export const urlOf = (context: Context.Context<HttpServer.HttpServer>): string =
   const { address } = Context.get(context, HttpServer.HttpServer)
   return `http://127.0.0.1:${"port" in address ? address.port : 0}`
 }
+
+/** A server of an app on a SQLite file until the scope closes, and the effect that stops it before. */
+export const onSqlite = Effect.fnUntraced(function*<A extends App.Any>(
+  app: A,
+  handlers: Layer.Layer<App.Handlers<A>>,
+  filename: string,
+  options: Server.Options & { readonly auth?: Layer.Layer<Auth.Auth> } = {}
+) {
+  const { auth = Auth.layerNone, ...more } = options
+  const scope = yield* Scope.make()
+  const context = yield* Layer.buildWithScope(
+    Layer.fresh(Server.layer(app, { port: 0, grace: "200 millis", ...more })).pipe(
+      Layer.provide([handlers, auth, Budget.layerUnlimited, RateLimit.layerUnlimited, Sqlite.layer({ filename })])
+    ),
+    scope
+  )
+  const stop = Scope.close(scope, Exit.void)
+  yield* Effect.addFinalizer(() => stop)
+  return { url: urlOf(context), stop }
+})
