@@ -55,8 +55,8 @@ const person = (id: string, tenant: string, scopes: ReadonlyArray<string>) => ({
 const people = Auth.layerKeys([
   person("ann", "acme", ["write"]),
   person("bob", "acme", ["write"]),
-  person("sue", "acme", ["runs:tenant"]),
-  person("tom", "acme", ["runs:tenant"]),
+  person("sue", "acme", ["runs:act:tenant"]),
+  person("tom", "acme", ["runs:act:tenant"]),
   person("eve", "other", ["*"])
 ])
 
