@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { App, Credentials, type Interrupt } from "@fastagentic/core"
+import { App, Credentials, type Interrupt, VisibleText } from "@fastagentic/core"
 import { Client } from "@fastagentic/protocols/http"
 import { Config, Console, Effect, Option, Redacted, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
@@ -68,7 +68,7 @@ const list = Command.make(
         options.url,
         runs.pending(after === undefined ? {} : { after })
       )
-      for (const one of page.items) yield* Console.log(lineOf(one))
+      for (const one of page.items) yield* Console.log(VisibleText.escapeUnseen(lineOf(one)))
       after = page.next
     }
   })

@@ -22,8 +22,9 @@ const readResource = RequestContext.handle(Effect.fnUntraced(function*(context) 
       reason: new NotDeclared({ kind: "resource", identifier: [identifier, ...segments].join("/") })
     })
   }
-  let uri = entry.resource.uriTemplate
-  for (const [index, name] of names.entries()) uri = uri.replace(`{${name}}`, () => segments[index] ?? "")
+  // One pass over the template: a value that looks like a parameter takes no other value in.
+  let index = 0
+  const uri = entry.resource.uriTemplate.replaceAll(/\{[^{}]*\}/gu, () => segments[index++] ?? "")
   const { content, mimeType } = yield* context.runtime.read(context.caller, uri)
   return typeof content === "string"
     ? HttpServerResponse.text(content, { contentType: `${mimeType}; charset=utf-8` })

@@ -1,4 +1,5 @@
 // Open decisions of a tenant, over REST.
+import { escapeUnseen } from "@fastagentic/core/base/VisibleText"
 import { largeFields } from "@fastagentic/core/run/Interrupt"
 import { Effect } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -27,7 +28,9 @@ const pending = Route.make(
       limit,
       fields: Schemas.namedIn(largeFields, fields)
     })
-    return HttpServerResponse.jsonUnsafe({ items, next })
+    // Escapes are the same JSON, and a page that shows the text of the answer hides nothing.
+    const text = escapeUnseen(JSON.stringify({ items, next }))
+    return HttpServerResponse.text(text, { contentType: "application/json" })
   }))
 )
 

@@ -1,4 +1,5 @@
 // Decisions by elicitation: the question for a client, and its answer as a decision of the caller.
+import { escapeUnseen } from "@fastagentic/core/base/VisibleText"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
@@ -98,7 +99,7 @@ const messageOf = (interrupt: Interrupt): string => {
     expiresAt === undefined ? undefined : `Expires: ${DateTime.formatIso(DateTime.makeUnsafe(expiresAt))}`,
     `Run: ${runId}`
   ]
-  return lines.filter((line) => line !== undefined).join("\n")
+  return escapeUnseen(lines.filter((line) => line !== undefined).join("\n"))
 }
 
 /** The same form, with a notice that the last content did not fit. */

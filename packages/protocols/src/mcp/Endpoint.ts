@@ -134,7 +134,8 @@ const connectionOf = (
     traceparent: headers["traceparent"],
     path: state?.path ?? "",
     onLimits: state?.limits.record,
-    ask: (server, { mcpReq }) => session?.endsWith(canBeAsked) ? elicitations.asker(server, mcpReq.id) : undefined,
+    ask: (server, { mcpReq }, caller) =>
+      session?.endsWith(canBeAsked) ? elicitations.asker(server, mcpReq.id, caller) : undefined,
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
     register: (requestId, call) =>
       era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)

@@ -204,7 +204,12 @@ const makeMethods = ({ catalog, runtime }: Options) => {
       Effect.map(({ content, mimeType }) => {
         const text = typeof content === "string" ? content : JSON.stringify(content)
         return {
-          contents: [catalog.isBinary(uri) ? { uri, mimeType, blob: text } : { uri, mimeType, text }],
+          contents: [{
+            uri,
+            mimeType,
+            ...(catalog.isBinary(uri) ? { blob: text } : { text }),
+            _meta: { [Meta.untrusted]: true }
+          }],
           _meta: { [Meta.traceId]: caller.traceId }
         }
       }),

@@ -9,6 +9,8 @@ import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect } from "effect"
+import fs from "node:fs"
+import { syncBuiltinESMExports } from "node:module"
 import process from "node:process"
 import { Writable } from "node:stream"
 import { canAsk, decide, type Question } from "./Elicitation.ts"
@@ -86,6 +88,22 @@ const asked = (
 let claimed: Writable | undefined
 
 /**
+ * Writes of `node:fs` to descriptor 1 go to descriptor 2. The stream of standard output, which the protocol uses, has its
+ * own functions by now. Native code and child processes that inherit the descriptor are not reached.
+ */
+const redirectDescriptor = () => {
+  const names = ["writeSync", "write", "writevSync", "writev", "writeFileSync", "appendFileSync"] as const
+  for (const name of names) {
+    const original: unknown = fs[name]
+    if (typeof original !== "function") continue
+    const redirected = (fd: unknown, ...rest: ReadonlyArray<unknown>): unknown =>
+      Reflect.apply(original, fs, [fd === 1 ? 2 : fd, ...rest])
+    Object.assign(fs, { [name]: redirected })
+  }
+  syncBuiltinESMExports()
+}
+
+/**
  * Reserves standard output for the protocol: all other output goes to standard error.
  *
  * `run` does it; a program that prints while it starts does it earlier.
@@ -97,6 +115,7 @@ export const claimStdout: Effect.Effect<Writable> = Effect.sync(() => {
   if (claimed !== undefined) return claimed
   const write = process.stdout.write.bind(process.stdout)
   process.stdout.write = process.stderr.write.bind(process.stderr)
+  redirectDescriptor()
   return claimed = new Writable({
     decodeStrings: false,
     write: (chunk: string | Uint8Array, _, done) => void write(chunk, done)

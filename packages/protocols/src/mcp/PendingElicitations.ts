@@ -4,12 +4,14 @@ import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { fail, InterruptNotFound, type RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Deferred, Effect, Predicate, Schema } from "effect"
+import { Deferred, Effect, Predicate, Redacted, Schema } from "effect"
 import { type Ask, decide, type Question, questionOf, type Reply } from "./Elicitation.ts"
 
 interface Pending {
   readonly reply: Deferred.Deferred<Reply, RunError>
   answered: boolean
+  /** The caller of the call that waits. */
+  readonly caller: Caller
 }
 
 const Response = Schema.Struct({
@@ -34,13 +36,13 @@ export class PendingElicitations {
   private readonly waiting = new Map<string, Pending>()
 
   /** Asks on the stream of a call; a question that needs no answer any more is cancelled. */
-  asker(server: Sdk.Server, relatedRequestId: Sdk.RequestId): Ask {
+  asker(server: Sdk.Server, relatedRequestId: Sdk.RequestId, caller: Caller): Ask {
     const send = (message: Sdk.JSONRPCMessage) =>
       Effect.promise(async () => server.transport?.send(message, { relatedRequestId }).catch(() => {}))
     return ({ interrupt, params }) =>
       Effect.suspend(() => {
         const id = idOf(interrupt.runId, interrupt.id)
-        const waiting: Pending = { reply: Deferred.makeUnsafe(), answered: false }
+        const waiting: Pending = { reply: Deferred.makeUnsafe(), answered: false, caller }
         this.waiting.set(id, waiting)
         return send({ jsonrpc: "2.0", id, method: "elicitation/create", params }).pipe(
           Effect.andThen(Deferred.await(waiting.reply)),
@@ -54,9 +56,13 @@ export class PendingElicitations {
       })
   }
 
-  /** Decides as the caller that answers, whether or not a call waits for it on this server. */
+  /**
+   * Decides as the caller that answers, whether or not a call waits for it on this server. Only the caller of the call ends
+   * its wait: a decision of another one is seen in the journal, and an answer without permission changes nothing.
+   */
   answered(runtime: Runtime["Service"], caller: Caller, { id, result }: Response): Effect.Effect<void, RunError> {
-    const waiting = this.waiting.get(id)
+    const pending = this.waiting.get(id)
+    const waiting = pending !== undefined && isSame(pending.caller, caller) ? pending : undefined
     if (waiting !== undefined) waiting.answered = true
     const reply = result === undefined
       ? Effect.as(runtime.authenticate(caller), "left" as const)
@@ -67,6 +73,14 @@ export class PendingElicitations {
       )
   }
 }
+
+/** Whether two callers have shown the same credentials. */
+const isSame = ({ credentials: a }: Caller, { credentials: b }: Caller) =>
+  textOf(a.bearer) === textOf(b.bearer) && textOf(a.apiKey) === textOf(b.apiKey) &&
+  a.forwarded?.clientCert === b.forwarded?.clientCert && a.forwarded?.xfcc === b.forwarded?.xfcc
+
+const textOf = (secret: Redacted.Redacted<string> | undefined) =>
+  secret === undefined ? undefined : Redacted.value(secret)
 
 const idOf = (runId: string, interruptId: string) =>
   `elicitation:${runId}:${globalThis.crypto.randomUUID()}:${interruptId}` as const

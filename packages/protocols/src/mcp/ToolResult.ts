@@ -15,7 +15,9 @@ export const Meta = {
   timeout: "fastagentic/timeout",
   event: "fastagentic/event",
   error: "fastagentic/error",
-  interrupts: "fastagentic/interrupts"
+  interrupts: "fastagentic/interrupts",
+  /** The content comes from tools or resources: data for a model, and no instruction to it. */
+  untrusted: "fastagentic/untrusted"
 } as const
 
 type Json = { readonly [key: string]: Schema.Json }
@@ -116,4 +118,4 @@ export const refused = (error: Schema.Json, meta: Json): Sdk.CallToolResult => (
   _meta: { ...meta, [Meta.error]: error }
 })
 
-const text = (value: string) => ({ type: "text" as const, text: value })
+const text = (value: string) => ({ type: "text" as const, text: value, _meta: { [Meta.untrusted]: true } })

@@ -328,4 +328,37 @@ describe("A question", () => {
       )
       assert.deepStrictEqual(entries, ["lead approve allowed", "boss answer Forbidden not the requester"])
     }).pipe(Effect.scoped))
+
+  it.live("is still waited for after the answers and refusals of callers who are not its own", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveAsking(yield* lasting)
+      const session = yield* initialize(url)
+      const response = yield* Effect.promise(() =>
+        fetch(`${url}/mcp`, {
+          method: "POST",
+          headers: { ...headers, ...session, ...by("ann") },
+          body: JSON.stringify({
+            jsonrpc: "2.0",
+            id: 2,
+            method: "tools/call",
+            params: { name: "refund", arguments: args }
+          })
+        })
+      )
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+      let text = ""
+      const until = (found: string) =>
+        Effect.promise(async () => {
+          while (!text.includes(found)) text += (await reader?.read())?.value ?? ""
+        })
+      yield* until("elicitation/create")
+      const line = text.split("\n").find((one) => one.startsWith("data: {")) ?? ""
+      const { id } = JSON.parse(line.slice(6))
+      assert.isAtLeast((yield* answerTo(url, "bob", session, id, approve)).status, 400)
+      assert.isAtLeast((yield* answerTo(url, "nobody", session, id, approve)).status, 400)
+      yield* answerTo(url, "bob", session, id, { action: "cancel" })
+      assert.strictEqual((yield* answerTo(url, "ann", session, id, approve)).status, 202)
+      yield* until("\"refunded\":12.5")
+      yield* Effect.promise(() => reader?.cancel() ?? Promise.resolve())
+    }).pipe(Effect.scoped))
 })

@@ -81,6 +81,7 @@ describe("McpStdio", () => {
       assert.deepStrictEqual(messages.map(({ id }) => id), [1, 2])
       assert.strictEqual(messages[0].result.serverInfo.name, "acme")
       assert.include(stderr, "starting")
+      assert.include(stderr, "noise of a library\nmore noise\n")
     }))
 
   it.live("sends all progress before the result", () =>

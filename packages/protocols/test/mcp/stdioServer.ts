@@ -3,6 +3,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Auth, Caller, Principal, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
 import { Effect, Layer, Redacted } from "effect"
+import fs, { writeSync } from "node:fs"
 import process from "node:process"
 import { layerRuntime } from "../fixture.ts"
 
@@ -35,5 +36,7 @@ const Main = Layer.effectDiscard(Effect.gen(function*() {
 Effect.scoped(Effect.gen(function*() {
   yield* McpStdio.claimStdout
   yield* Effect.log("starting")
+  writeSync(1, "noise of a library\n")
+  fs.writeSync(1, "more noise\n")
   yield* Layer.build(Layer.provide(Main, layerRuntime(auth)))
 })).pipe(NodeRuntime.runMain)

@@ -62,12 +62,12 @@ export const makeValues = (
   identity: Effect.Effect<string, StoreUnavailable>,
   threshold: number
 ) => {
-  const cache = new Map<string, { readonly value: Schema.Json; readonly size: number }>()
+  const cache = new Map<string, { readonly run: string; readonly value: Schema.Json; readonly size: number }>()
   let cached = 0
 
-  const remember = (key: string, value: Schema.Json, size: number) => {
+  const remember = (key: string, run: string, value: Schema.Json, size: number) => {
     if (size > cacheSize / 4 || cache.has(key)) return
-    cache.set(key, { value, size })
+    cache.set(key, { run, value, size })
     cached += size
     for (const [oldest, { size }] of cache) {
       if (cached <= cacheSize) return
@@ -102,11 +102,12 @@ export const makeValues = (
       const { [mark]: found } = yield* decodeMark(kept)
       if ("value" in found) return found.value
       const known = cache.get(found.key)
-      if (known !== undefined) return known.value
+      // A cached value answers only the run that owns it, as the blob itself would.
+      if (known !== undefined) return known.run === runId ? known.value : yield* damaged()
       const bytes = yield* blobs.get(found.key)
       const { run, value } = yield* decodeBlob(new TextDecoder().decode(bytes))
       if (run !== runId) return yield* damaged()
-      remember(found.key, value, bytes.length)
+      remember(found.key, run, value, bytes.length)
       return value
     }).pipe(Effect.catchTag(["SchemaError", "BlobNotFound", "BlobDamaged"], damaged))
   }
