@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Random, Schema } from "effect"
 import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start } from "../support.ts"
 
 export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { reason: Schema.String }) {}
@@ -215,6 +215,34 @@ export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, 
             assert.deepStrictEqual((yield* settle("lab")).output, { count: 1 })
           })
         )
+      }))
+
+    it.live("draws the same random numbers outside of steps, others in each branch, and real ones inside", () =>
+      withStore((store) => {
+        const drawn: Array<ReadonlyArray<number>> = []
+        const inSteps: Array<number> = []
+        const handler = Effect.gen(function*() {
+          const at = [
+            yield* Random.next,
+            yield* Run.scope("branch")(Random.next),
+            yield* Random.nextIntBetween(0, 1_000_000)
+          ]
+          drawn.push(at)
+          yield* Run.step("real", Effect.map(Random.next, (number) => (inSteps.push(number), number)))
+          return `${at.join()} ${yield* ask}`
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* processOf(store, handler, settle("lab"))
+          const { output } = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "yes" }))
+          const [first, again] = drawn
+          assert.deepStrictEqual(first, again)
+          assert.notStrictEqual(first?.[0], first?.[1])
+          assert.strictEqual(output, `${first?.join()} yes`)
+          const other = yield* processOf(store, handler, settle("lab"))
+          assert.notStrictEqual(other.runId, runId)
+          assert.notDeepEqual(drawn[2], first)
+          assert.strictEqual(new Set(inSteps).size, 2)
+        })
       }))
 
     it.live("shows the words of the last attempt only, and says what it repeats once", () =>

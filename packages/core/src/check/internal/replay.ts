@@ -1,5 +1,5 @@
 // Drives a handler with recorded steps in a throwaway store; Replay calls it. Nothing outside of the recording is done.
-import { Cause, Clock, Context, Effect, Exit, Fiber, type Schema } from "effect"
+import { Cause, Clock, Context, Effect, Exit, Fiber, Random, type Schema } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import { unlimited } from "../../budget/Budget.ts"
 import { openToolDoor } from "../../door/internal/toolDoor.ts"
@@ -86,6 +86,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
     },
     clock: yield* Clock.clockWith(Effect.succeed),
+    random: yield* Random.Random,
     rest: {
       idleMillis: 0,
       fork: Effect.runForkWith(yield* Effect.context<never>()),

@@ -1,6 +1,6 @@
 // A run while this node owns it: one attempt, from its claim to its end or its pause. The supervisor makes it, segment.ts
 // drives it. Everything that it writes carries its attempt, so that nothing is written once another owner has the run.
-import { Cause, type Clock, Duration, Effect, Fiber, type Schema, Semaphore } from "effect"
+import { Cause, type Clock, Duration, Effect, Fiber, Random, type Schema, Semaphore } from "effect"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
@@ -34,6 +34,7 @@ import {
   withdrawn
 } from "./outcome.ts"
 import { Resting, type RestOptions } from "./resting.ts"
+import { seededRandom } from "./seededRandom.ts"
 import type { StoreWriter } from "./storeWriter.ts"
 import { addUsage, countedUsage } from "./usageSum.ts"
 
@@ -98,6 +99,7 @@ export class LiveRun {
   private readonly handout: Handout | undefined
   private readonly hub: Hub
   private readonly clock: Clock.Clock
+  private readonly random: Random.Random
   private readonly metrics: Metrics
   private readonly names = new Names()
   private readonly tail = new EventTail()
@@ -124,6 +126,7 @@ export class LiveRun {
     /** Whether anybody looks at spans. */
     readonly traced: boolean
     readonly clock: Clock.Clock
+    readonly random: Random.Random
     readonly rest: RestOptions
   }) {
     this.run = options.run
@@ -136,6 +139,7 @@ export class LiveRun {
     this.errors = options.errors
     this.signals = options.signals
     this.clock = options.clock
+    this.random = options.random
     this.launchedAt = this.now()
     this.budget = options.budget
     this.metrics = options.metrics
@@ -343,7 +347,9 @@ export class LiveRun {
   entering<A, E, R>(place: Place, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       place.fiber = Fiber.getCurrent()
-      return effect
+      // A step runs once, so its random numbers are the real ones.
+      const random = place.step === undefined ? seededRandom(`${this.run.runId}/${place.address}`) : this.random
+      return Effect.provideService(effect, Random.Random, random)
     })
   }
 

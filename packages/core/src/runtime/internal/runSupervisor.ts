@@ -1,6 +1,18 @@
 // The runs that this process drives, with what they need: writers, hubs, metrics and the clock. Everything that admits, claims
 // or decides a run goes through it; it is complete when it is made, so a run can be launched at any time after that.
-import { type Clock, Context, Duration, Effect, Fiber, Latch, References, type Scope, Stream, Tracer } from "effect"
+import {
+  type Clock,
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  Latch,
+  Random,
+  References,
+  type Scope,
+  Stream,
+  Tracer
+} from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
 import * as Timings from "../../base/Timings.ts"
@@ -245,6 +257,7 @@ export class RunSupervisor {
       metrics: this.metrics,
       traced: this.traced,
       clock: this.clock,
+      random: Context.get(this.services, Random.Random),
       rest: {
         // A run that has to wait for its turn, or for an engine, is taken back in the store alone.
         idleMillis: bound.callable.limits === undefined && this.engineSchedule === undefined ? idleMillis : 0,
