@@ -1,6 +1,6 @@
 /** The expected outcome of a program of the model agent, computed without a runtime. */
 
-/** `step:N` takes N milliseconds, `sleep:N` pauses, `ask` waits for an answer, `child:a+b` has another run do it. */
+/** `step:N` takes N milliseconds, `sleep:N` pauses, `branch:N` does both side by side, `race:N` races a step with a sleep, `ask` waits for an answer, `child:a+b` has another run do it. */
 export type Program = ReadonlyArray<string>
 
 export const parse = (op: string) => {
@@ -34,7 +34,9 @@ export const programOf = (random: Random, depth = 1): Program =>
     if (kind === 5) return `sleep:${500 + random.below(4_000)}`
     if (kind < 8) return "ask"
     if (kind === 8 && depth > 0) return `child:${programOf(random, depth - 1).join("+")}`
-    return random.chance(0.3) ? "fail" : "step:0"
+    if (random.chance(0.3)) return "fail"
+    const millis = random.below(3) * 250
+    return random.chance(0.5) ? `branch:${millis}` : `race:${millis}`
   })
 
 /** The result of a program that got these answers, or nothing when it must not complete. */
@@ -44,7 +46,8 @@ export const resultOf = (program: Program, answers: ReadonlyArray<string>, child
   for (const [index, op] of program.entries()) {
     const [kind] = parse(op)
     if (kind === "fail") return undefined
-    if (kind === "step") said.push(`s${index}`)
+    if (kind === "step" || kind === "race") said.push(`s${index}`)
+    if (kind === "branch") said.push(`a${index}/work+b${index}/work`)
     if (kind === "ask") said.push(answers[asked++] ?? "?")
     if (kind === "child") said.push(children[started++] ?? "?")
   }

@@ -53,6 +53,27 @@ const history = Effect.fnUntraced(function*(seed: number) {
     Model.toLayer(Effect.fn(function*({ program }) {
       const { record: { attempt, runId } } = yield* Run.CurrentRun
       const said: Array<string> = []
+      const work = (name: string, stored: string, millis: number) =>
+        Run.step(
+          name,
+          Effect.suspend(() => {
+            const current = runs.get(runId)
+            if (current?.attempt === attempt && books.committed.get(runId)?.has(stored) === true) {
+              flaws.push(`step ${stored} of ${runId} runs although it is committed`)
+            }
+            const key = `${runId} ${attempt} ${stored}`
+            if (executed.has(key)) flaws.push(`step ${stored} of ${runId} runs twice in attempt ${attempt}`)
+            executed.add(key)
+            return Effect.delay(Effect.succeed(stored), millis)
+          })
+        )
+      /** Two branches that use the same names, one of which sleeps first. */
+      const branches = (index: number, millis: number) =>
+        Effect.forEach(["a", "b"], (who) =>
+          Run.scope(`${who}${index}`)(Effect.gen(function*() {
+            if (who === "b") yield* Run.sleep(millis, "nap")
+            return yield* work("work", `${who}${index}/work`, millis)
+          })), { concurrency: 2 })
       for (const [index, op] of program.entries()) {
         const [kind, about] = parse(op)
         if (process.dead) return yield* Effect.never
@@ -63,23 +84,13 @@ const history = Effect.fnUntraced(function*(seed: number) {
         if (kind === "child") {
           said.push(`(${yield* Effect.orDie(Run.delegate(Model, { program: about.split("+") }))})`)
         }
-        if (kind !== "step") continue
-        const name = `s${index}`
-        said.push(
-          yield* Run.step(
-            name,
-            Effect.suspend(() => {
-              const current = runs.get(runId)
-              if (current?.attempt === attempt && books.committed.get(runId)?.has(name) === true) {
-                flaws.push(`step ${name} of ${runId} runs although it is committed`)
-              }
-              const key = `${runId} ${attempt} ${name}`
-              if (executed.has(key)) flaws.push(`step ${name} of ${runId} runs twice in attempt ${attempt}`)
-              executed.add(key)
-              return Effect.delay(Effect.succeed(name), Number(about))
-            })
-          )
-        )
+        if (kind === "step") said.push(yield* work(`s${index}`, `s${index}`, Number(about)))
+        if (kind === "branch") said.push((yield* branches(index, Number(about))).join("+"))
+        if (kind === "race") {
+          // Who wins depends on when processes end, and has to be the same on every replay.
+          const late = Effect.as(Run.sleep(300, `late ${index}`), `s${index}`)
+          said.push(yield* Effect.race(work(`s${index}`, `s${index}`, Number(about)), late))
+        }
       }
       return said.join()
     }))
