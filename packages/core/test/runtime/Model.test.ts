@@ -87,7 +87,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
         if (kind === "step") said.push(yield* work(`s${index}`, `s${index}`, Number(about)))
         if (kind === "branch") said.push((yield* branches(index, Number(about))).join("+"))
         if (kind === "race") {
-          // Who wins depends on when processes end, and has to be the same on every replay.
+          // The winner depends on when processes end, and has to be the same on every replay.
           const late = Effect.as(Run.sleep(300, `late ${index}`), `s${index}`)
           said.push(yield* Effect.race(work(`s${index}`, `s${index}`, Number(about)), late))
         }
