@@ -162,7 +162,12 @@ export const suite = (name: string, kind: Kind, open: Effect.Effect<Server, neve
       Effect.gen(function*() {
         const contents = yield* Effect.promise(() => peer.readResource("handbook://returns"))
         assert.deepStrictEqual(contents, [
-          { uri: "handbook://returns", mimeType: "text/markdown", text: "# Returns\n30 days." }
+          {
+            uri: "handbook://returns",
+            mimeType: "text/markdown",
+            text: "# Returns\n30 days.",
+            _meta: { "fastagentic/untrusted": true }
+          }
         ])
       }))
 
