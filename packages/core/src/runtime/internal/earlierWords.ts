@@ -41,18 +41,19 @@ export class EarlierWords {
       return undefined
     }
     this.last.set(fiber, after)
-    return this.drop(this.last.size === 1 ? -1 : after)
+    // Where several branches speak, the words that are left may be those of another one, which has yet to say them again.
+    return this.last.size === 1 ? this.drop() : []
   }
 
   /** Supersedes all that was not said again. */
   end(): ReadonlyArray<Range> {
-    return this.drop(-1)
+    return this.drop()
   }
 
-  private drop(after: number): ReadonlyArray<Range> {
+  private drop(): ReadonlyArray<Range> {
     const ranges: Array<Range> = []
     let open = false
-    for (let index = Math.max(this.first, after + 1); index < this.events.length; index++) {
+    for (let index = this.first; index < this.events.length; index++) {
       const seq = this.events[index]?.seq ?? 0
       const previous = ranges.at(-1)
       if (this.isDone[index] === true) open = false
