@@ -41,7 +41,7 @@ export class EarlierWords {
       return undefined
     }
     this.last.set(fiber, after)
-    // Where several branches speak, the words that are left may be those of another one, which has yet to say them again.
+    // Several branches may speak here: the words that are left can belong to one that has yet to say them again.
     return this.last.size === 1 ? this.drop() : []
   }
 
