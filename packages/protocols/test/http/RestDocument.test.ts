@@ -120,6 +120,8 @@ describe("The OpenAPI document", () => {
           const name = String(schema["$ref"] ?? "").replace("#/components/schemas/", "")
           const resolved = Object(document.components.schemas[name] ?? schema)
           const body = resolved["type"] === "array" ? Object(resolved["items"]) : resolved
+          // The body of a signal is any JSON: its agent says what it has to be.
+          if (operation.operationId === "runs.signal") continue
           assert.strictEqual(body["additionalProperties"], false, operation.operationId)
         }
         for (const [status, response] of Object.entries(operation.responses)) {
