@@ -30,7 +30,7 @@ describe("fastagentic approvals", () => {
 
       const wrong = await command("approve", first.runId, waiting.get(first.runId) ?? "", "--value", "12", "--url", url)
       assert.strictEqual(wrong.code, 2)
-      assert.match(wrong.stderr, /^fastagentic: InvalidPayload .*\n$/u)
+      assert.match(wrong.stderr, /^fastagentic: The input for "ok" is invalid: .*\n$/u)
       const yes = await command("approve", first.runId, waiting.get(first.runId) ?? "", "--value", "true", "--url", url)
       assert.deepStrictEqual([yes.code, yes.stderr], [0, ""])
       const no = await command(
