@@ -76,7 +76,9 @@ describe("a LangGraph graph over every wire", () => {
       const client = new McpClient({ name: "test", version: "1.0.0" })
       await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`)))
       const result = await client.callTool({ name: "researcher", arguments: { topic: "tides" } })
-      assert.deepStrictEqual(result.content, [{ type: "text", text: answer }])
+      assert.deepStrictEqual(result.content, [
+        { type: "text", text: answer, _meta: { "fastagentic/untrusted": true } }
+      ])
       const failed = await client.callTool({ name: "researcher", arguments: { topic: "dragons" } })
       assert.isTrue(failed.isError)
       await client.close()

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
-import { Agent, App, Auth, Budget, Principal, RateLimit, Run, Server, Sqlite } from "fastagentic"
+import { Agent, App, Auth, Budget, OpenLimits, Principal, RateLimit, Run, Server, Sqlite } from "fastagentic"
 import { memory, urlOf } from "./serving.ts"
 
 class Echo extends Agent.make("echo", {
@@ -31,6 +31,9 @@ const stores = {
   SQLite: Layer.mergeAll(Sqlite.layer({ filename: ":memory:" }), RateLimit.layerUnlimited, Budget.layerUnlimited)
 }
 
+/** One caller starts more runs here than stay in memory by default. */
+const manyRuns = Layer.succeed(OpenLimits.OpenLimits, { runs: 5_000, streams: 100, sockets: 100 })
+
 const Page = Schema.Struct({
   items: Schema.Array(Schema.Record(Schema.String, Schema.Json)),
   next: Schema.NullOr(Schema.String)
@@ -39,7 +42,9 @@ const decodePage = Schema.decodeUnknownSync(Schema.fromJsonString(Page))
 
 for (const [name, store] of Object.entries(stores)) {
   const serve = Effect.gen(function*() {
-    const server = Server.layer(Desk, { port: 0 }).pipe(Layer.provide([DeskLayer, Layer.mergeAll(auth, store)]))
+    const server = Server.layer(Desk, { port: 0 }).pipe(
+      Layer.provide([DeskLayer, Layer.mergeAll(auth, store), manyRuns])
+    )
     const url = urlOf(yield* Layer.build(Layer.fresh(server)))
     const call = (who: string, path: string, body?: unknown) =>
       Effect.promise(async () => {
