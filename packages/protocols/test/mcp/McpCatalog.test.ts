@@ -37,6 +37,8 @@ const Secret = Tool.make("secret", { description: "Not for all" }).annotate(Poli
 
 const Tools = Toolkit.make(Secret, Now, Either)
 
+const untrusted = { "fastagentic/untrusted": true }
+
 const Logo = Resource.make("logo", "app://logo", {
   description: "A picture",
   success: Schema.Uint8Array,
@@ -138,10 +140,12 @@ describe("McpCatalog", () => {
       assert.notProperty(either.result, "structuredContent")
       const read = (uri: string) => send(url, "resources/read", { uri, name: uri })
       assert.deepInclude((yield* read("app://logo")).result, {
-        contents: [{ uri: "app://logo", mimeType: "image/png", blob: "AQID" }]
+        contents: [{ uri: "app://logo", mimeType: "image/png", blob: "AQID", _meta: untrusted }]
       })
       assert.deepInclude((yield* read("app://facts/old")).result, {
-        contents: [{ uri: "app://facts/old", mimeType: "application/json", text: "{\"count\":1}" }]
+        contents: [
+          { uri: "app://facts/old", mimeType: "application/json", text: "{\"count\":1}", _meta: untrusted }
+        ]
       })
       assert.deepInclude((yield* read("app://facts/other")).error, { code: -32602 })
       const completed = yield* send(url, "completion/complete", {
