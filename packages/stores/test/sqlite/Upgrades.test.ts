@@ -131,7 +131,11 @@ describe("A new definition", () => {
       assert.deepInclude(asleep, { state: "suspended", waitsFor: "timer" })
       yield* on(renamed, (runtime) =>
         Effect.gen(function*() {
-          const { items: listed } = yield* runtime.list(caller, { waitsFor: "migration", limit: 10 })
+          const { items: listed } = yield* runtime.list(caller, {
+            waitsFor: "migration",
+            limit: 10,
+            fields: ["payload"]
+          })
           assert.deepStrictEqual(
             listed.map(({ runId }) => runId),
             [asleep, untouched, answered, cancelled].map(({ runId }) => runId)
