@@ -213,7 +213,7 @@ describe("A new definition", () => {
         }))
       yield* on(third, (runtime) =>
         Effect.gen(function*() {
-          const { items: [newest, oldest] } = yield* runtime.list(caller, { limit: 10 })
+          const { items: [newest, oldest] } = yield* runtime.list(caller, { limit: 10, fields: ["payload"] })
           assert.deepInclude(oldest, { runId, ...pinned })
           assert.deepInclude(newest, { waitsFor: "interrupt", payload: { item: "from the second" } })
         }))
