@@ -107,7 +107,8 @@ describe("A compacted journal", () => {
   it.live("can be read after any event that is now part of one text", () =>
     Effect.gen(function*() {
       const { client, compact, journal, runId, url } = yield* start
-      assert.isAbove(yield* compact, 0)
+      // Tokens that wait together share a row of SQLite when they are written; memory has a row for each.
+      assert.isAbove(yield* compact, process.env["TEST_STORE"] === "sqlite" ? 0 : words - 100)
       for (const after of [0, 1, 137, 255, 256, 257, 700, 1_000, journal.length - 1]) {
         assert.deepStrictEqual(yield* follow(url, runId, after), journal.slice(after))
         assert.deepStrictEqual(yield* pages(url, runId, after), journal.slice(after))
