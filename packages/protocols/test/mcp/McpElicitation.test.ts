@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Context, Deferred, Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
 import { by, lasting, serveAsking } from "./asking.ts"
 import { connect, type Kind, kinds, type Person, type Question } from "./clients.ts"
@@ -11,7 +11,7 @@ const transports = ["HTTP", "stdio"] as const
 
 const cells = kinds.flatMap((kind) => transports.map((transport) => [kind, transport] as const))
 
-/** A client with a scripted user, and the REST address of its server. */
+/** A client of the caller `who` with a scripted user, and the REST address of its server. */
 const meet = Effect.fnUntraced(function*(
   kind: Kind,
   transport: (typeof transports)[number],
@@ -47,6 +47,31 @@ const end = Effect.fnUntraced(function*(url: string, runId: string) {
   }
 })
 
+/** One client and server for the tests of a cell; each test has a scripted user of its own. */
+class Meeting extends Context.Service<Meeting, {
+  readonly url: string
+  readonly peer: Effect.Success<ReturnType<typeof meet>>["peer"]
+  user: Person
+}>()("@fastagentic/protocols/test/mcp/McpElicitation.test/Meeting") {
+  static readonly layer = (kind: Kind, transport: (typeof transports)[number]) =>
+    Layer.effect(
+      Meeting,
+      Effect.gen(function*() {
+        const meeting = { user: person().answer }
+        const { peer, url } = yield* meet(kind, transport, (question, signal) => meeting.user(question, signal))
+        return Object.assign(meeting, { peer, url })
+      })
+    )
+
+  static readonly with = (user: Person) =>
+    Meeting.use((meeting) =>
+      Effect.sync(() => {
+        meeting.user = user
+        return meeting
+      })
+    )
+}
+
 const args = { orderId: 1042, amount: 12.5 }
 
 /** Gives the answers in turn, and keeps the questions. */
@@ -59,143 +84,153 @@ const person = (...answers: ReadonlyArray<Awaited<ReturnType<Person>>>) => {
   return { questions, answer }
 }
 
-describe.each(cells)("A decision by elicitation: %s over %s", (kind, transport) => {
-  it.live("shows every detail, and approves", () =>
-    Effect.gen(function*() {
-      const { answer, questions } = person({ action: "accept", content: { decision: "approve", reason: "fine" } })
-      const { peer, url } = yield* meet(kind, transport, answer)
-      const result = yield* Effect.promise(() => peer.callTool("refund", args))
-      assert.deepStrictEqual([result.isError, result.structured], [false, { orderId: 1042, refunded: 12.5 }])
-      const [{ message, requestedSchema } = { message: "", requestedSchema: { properties: {} } }] = questions
-      assert.match(
-        message,
-        /^refund asks for approval\nTool: refund\nArguments: \{"orderId":1042,"amount":12.5\}\nRisk: high\nRule: refunds are looked at\nExpires: 20\S+Z\nRun: \S+$/u
-      )
-      assert.deepStrictEqual(Object.keys(requestedSchema.properties), ["decision", "reason", "orderId", "amount"])
-      assert.deepInclude(requestedSchema.properties["amount"], { type: "number", default: 12.5 })
-      assert.deepStrictEqual(requestedSchema.required, ["decision"])
-      const { body } = yield* rest(url, "ann", `/runs/${result.meta["fastagentic/runId"]}/interrupts`)
-      assert.deepInclude(body.items[0].resolution, { decision: "approve", by: "ann", reason: "fine" })
-    }).pipe(Effect.scoped))
+for (const [kind, transport] of cells) {
+  layer(Meeting.layer(kind, transport), { excludeTestServices: true, timeout: "30 seconds" })(
+    `A decision by elicitation: ${kind} over ${transport}`,
+    (it) => {
+      it.effect("shows every detail, and approves", () =>
+        Effect.gen(function*() {
+          const { answer, questions } = person({ action: "accept", content: { decision: "approve", reason: "fine" } })
+          const { peer, url } = yield* Meeting.with(answer)
+          const result = yield* Effect.promise(() => peer.callTool("refund", args))
+          assert.deepStrictEqual([result.isError, result.structured], [false, { orderId: 1042, refunded: 12.5 }])
+          const [{ message, requestedSchema } = { message: "", requestedSchema: { properties: {} } }] = questions
+          assert.match(
+            message,
+            /^refund asks for approval\nTool: refund\nArguments: \{"orderId":1042,"amount":12.5\}\nRisk: high\nRule: refunds are looked at\nExpires: 20\S+Z\nRun: \S+$/u
+          )
+          assert.deepStrictEqual(Object.keys(requestedSchema.properties), ["decision", "reason", "orderId", "amount"])
+          assert.deepInclude(requestedSchema.properties["amount"], { type: "number", default: 12.5 })
+          assert.deepStrictEqual(requestedSchema.required, ["decision"])
+          const { body } = yield* rest(url, "ann", `/runs/${result.meta["fastagentic/runId"]}/interrupts`)
+          assert.deepInclude(body.items[0].resolution, { decision: "approve", by: "ann", reason: "fine" })
+        }).pipe(Effect.scoped))
 
-  it.live("edits arguments, and denies", () =>
-    Effect.gen(function*() {
-      const { answer } = person(
-        { action: "accept", content: { decision: "edit", amount: 5 } },
-        { action: "accept", content: { decision: "deny", reason: "too much" } },
-        { action: "decline" }
-      )
-      const { peer } = yield* meet(kind, transport, answer)
-      const edited = yield* Effect.promise(() => peer.callTool("refund", args))
-      assert.deepStrictEqual(edited.structured, { orderId: 1042, refunded: 5 })
-      const denied = yield* Effect.promise(() => peer.callTool("refund", args))
-      assert.deepInclude(JSON.parse(denied.text), {
-        _tag: "ToolDenied",
-        message: "The call of the tool \"refund\" was denied: too much",
-        rule: "approval: refund"
-      })
-      const declined = yield* Effect.promise(() => peer.callTool("ship", { to: { city: "Rome" } }))
-      assert.deepInclude(JSON.parse(declined.text), { _tag: "ToolDenied", rule: "approval: ship" })
-    }).pipe(Effect.scoped))
+      it.effect("edits arguments, and denies", () =>
+        Effect.gen(function*() {
+          const { answer } = person(
+            { action: "accept", content: { decision: "edit", amount: 5 } },
+            { action: "accept", content: { decision: "deny", reason: "too much" } },
+            { action: "decline" }
+          )
+          const { peer } = yield* Meeting.with(answer)
+          const edited = yield* Effect.promise(() => peer.callTool("refund", args))
+          assert.deepStrictEqual(edited.structured, { orderId: 1042, refunded: 5 })
+          const denied = yield* Effect.promise(() => peer.callTool("refund", args))
+          assert.deepInclude(JSON.parse(denied.text), {
+            _tag: "ToolDenied",
+            message: "The call of the tool \"refund\" was denied: too much",
+            rule: "approval: refund"
+          })
+          const declined = yield* Effect.promise(() => peer.callTool("ship", { to: { city: "Rome" } }))
+          assert.deepInclude(JSON.parse(declined.text), { _tag: "ToolDenied", rule: "approval: ship" })
+        }).pipe(Effect.scoped))
 
-  it.live("asks again after an invalid answer, and asks several questions in turn", () =>
-    Effect.gen(function*() {
-      const parcel = { size: "large", count: 3, gift: true }
-      const { answer, questions } = person(
-        { action: "accept", content: parcel },
-        { action: "accept", content: { ...parcel, count: 4 } },
-        { action: "accept", content: { value: true } }
-      )
-      const { peer } = yield* meet(kind, transport, answer)
-      const result = yield* Effect.promise(() => peer.callTool("pack", {}))
-      assert.deepStrictEqual([result.isError, result.text], [false, "4 large true true"])
-      const [first, second, third] = questions
-      assert.deepStrictEqual(first?.requestedSchema, {
-        properties: {
-          size: { type: "string", enum: ["small", "large"] },
-          count: { type: "integer" },
-          gift: { type: "boolean" },
-          note: { type: "string" }
-        },
-        required: ["size", "count", "gift"]
-      })
-      assert.strictEqual(second?.message, `The last answer did not fit the form.\n${first?.message}`)
-      assert.deepStrictEqual(third?.requestedSchema.properties, { value: { type: "boolean" } })
-    }).pipe(Effect.scoped))
+      it.effect("asks again after an invalid answer, and asks several questions in turn", () =>
+        Effect.gen(function*() {
+          const parcel = { size: "large", count: 3, gift: true }
+          const { answer, questions } = person(
+            { action: "accept", content: parcel },
+            { action: "accept", content: { ...parcel, count: 4 } },
+            { action: "accept", content: { value: true } }
+          )
+          const { peer } = yield* Meeting.with(answer)
+          const result = yield* Effect.promise(() => peer.callTool("pack", {}))
+          assert.deepStrictEqual([result.isError, result.text], [false, "4 large true true"])
+          const [first, second, third] = questions
+          assert.deepStrictEqual(first?.requestedSchema, {
+            properties: {
+              size: { type: "string", enum: ["small", "large"] },
+              count: { type: "integer" },
+              gift: { type: "boolean" },
+              note: { type: "string" }
+            },
+            required: ["size", "count", "gift"]
+          })
+          assert.strictEqual(second?.message, `The last answer did not fit the form.\n${first?.message}`)
+          assert.deepStrictEqual(third?.requestedSchema.properties, { value: { type: "boolean" } })
+        }).pipe(Effect.scoped))
 
-  it.live("leaves a question open when the form holds no decision", () =>
-    Effect.gen(function*() {
-      const { answer, questions } = person(...Array(20).fill({ action: "accept", content: {} }))
-      const { peer, url } = yield* meet(kind, transport, answer)
-      const result = yield* Effect.promise(() => peer.callTool("refund", args).catch(() => undefined))
-      assert.isAbove(questions.length, 2)
-      const { body } = yield* rest(url, "ann", "/runs")
-      assert.strictEqual(body.items[0].state, "suspended")
-      if (result !== undefined) assert.strictEqual(JSON.parse(result.text)._tag, "RunSuspended")
-    }).pipe(Effect.scoped))
+      it.effect("leaves a question open when the form holds no decision", () =>
+        Effect.gen(function*() {
+          const { answer, questions } = person(...Array(20).fill({ action: "accept", content: {} }))
+          const { peer, url } = yield* Meeting.with(answer)
+          const result = yield* Effect.promise(() => peer.callTool("refund", args).catch(() => undefined))
+          assert.isAbove(questions.length, 2)
+          const { body } = yield* rest(url, "ann", "/runs")
+          assert.strictEqual(body.items[0].state, "suspended")
+          if (result !== undefined) assert.strictEqual(JSON.parse(result.text)._tag, "RunSuspended")
+        }).pipe(Effect.scoped))
 
-  it.live("leaves a question open that is cancelled, has no form, or that the caller may not decide", () =>
-    Effect.gen(function*() {
-      const { answer, questions } = person()
-      const { peer, url } = yield* meet(kind, transport, answer, "boss")
-      const cancelled = JSON.parse((yield* Effect.promise(() => peer.callTool("refund", args))).text)
-      assert.strictEqual(cancelled._tag, "RunSuspended")
-      assert.strictEqual(questions.length, 1)
-      for (const [name, payload] of [["deep", {}], ["pay", { amount: 3 }]] as const) {
-        const result = JSON.parse((yield* Effect.promise(() => peer.callTool(name, payload))).text)
-        assert.strictEqual(result._tag, "RunSuspended", name)
-      }
-      assert.strictEqual(questions.length, 1)
-      const { path } = cancelled.interrupts[0].answer
-      assert.strictEqual((yield* rest(url, "boss", path, { decision: "approve" })).status, 202)
-    }).pipe(Effect.scoped))
+      it.effect("leaves a question open that is cancelled, has no form, or that the caller may not decide", () =>
+        Effect.gen(function*() {
+          const { answer, questions } = person()
+          const { peer, url } = yield* meet(kind, transport, answer, "boss")
+          const cancelled = JSON.parse((yield* Effect.promise(() => peer.callTool("refund", args))).text)
+          assert.strictEqual(cancelled._tag, "RunSuspended")
+          assert.strictEqual(questions.length, 1)
+          for (const [name, payload] of [["deep", {}], ["pay", { amount: 3 }]] as const) {
+            const result = JSON.parse((yield* Effect.promise(() => peer.callTool(name, payload))).text)
+            assert.strictEqual(result._tag, "RunSuspended", name)
+          }
+          assert.strictEqual(questions.length, 1)
+          const { path } = cancelled.interrupts[0].answer
+          assert.strictEqual((yield* rest(url, "boss", path, { decision: "approve" })).status, 202)
+        }).pipe(Effect.scoped))
 
-  it.live("continues after another caller's decision", () =>
-    Effect.gen(function*() {
-      const asked = yield* Deferred.make<string>()
-      const over = yield* Deferred.make<void>()
-      const isTakenBack = kind !== "client 2.x, 2026-07-28"
-      const { peer, url } = yield* meet(kind, transport, async ({ message }, signal) => {
-        Deferred.doneUnsafe(asked, Effect.succeed(/Run: (\S+)/u.exec(message)?.[1] ?? ""))
-        await new Promise((resolve) => {
-          if (isTakenBack) signal.addEventListener("abort", resolve)
-          else void Effect.runPromise(Deferred.await(over)).then(resolve)
-        })
-        return { action: "accept", content: { decision: "approve" } }
-      })
-      const calling = peer.callTool("refund", args)
-      const runId = yield* Deferred.await(asked)
-      const { body } = yield* rest(url, "ann", `/runs/${runId}/interrupts`)
-      yield* rest(url, "ann", `/runs/${runId}/interrupts/${body.items[0].id}`, { decision: "deny", reason: "by REST" })
-      yield* Deferred.succeed(over, undefined)
-      const result = yield* Effect.promise(() => calling)
-      assert.deepInclude(JSON.parse(result.text), {
-        _tag: "ToolDenied",
-        message: "The call of the tool \"refund\" was denied: by REST"
-      })
-    }).pipe(Effect.scoped))
+      it.effect("continues after another caller's decision", () =>
+        Effect.gen(function*() {
+          const asked = yield* Deferred.make<string>()
+          const over = yield* Deferred.make<void>()
+          const isTakenBack = kind !== "client 2.x, 2026-07-28"
+          const { peer, url } = yield* Meeting.with(async ({ message }, signal) => {
+            Deferred.doneUnsafe(asked, Effect.succeed(/Run: (\S+)/u.exec(message)?.[1] ?? ""))
+            await new Promise((resolve) => {
+              if (isTakenBack) signal.addEventListener("abort", resolve)
+              else void Effect.runPromise(Deferred.await(over)).then(resolve)
+            })
+            return { action: "accept", content: { decision: "approve" } }
+          })
+          const calling = peer.callTool("refund", args)
+          const runId = yield* Deferred.await(asked)
+          const { body } = yield* rest(url, "ann", `/runs/${runId}/interrupts`)
+          yield* rest(url, "ann", `/runs/${runId}/interrupts/${body.items[0].id}`, {
+            decision: "deny",
+            reason: "by REST"
+          })
+          yield* Deferred.succeed(over, undefined)
+          const result = yield* Effect.promise(() => calling)
+          assert.deepInclude(JSON.parse(result.text), {
+            _tag: "ToolDenied",
+            message: "The call of the tool \"refund\" was denied: by REST"
+          })
+        }).pipe(Effect.scoped))
 
-  it.live("keeps the run waiting when the client gives up its call", () =>
-    Effect.gen(function*() {
-      const asked = yield* Deferred.make<string>()
-      const gone = new AbortController()
-      const { peer, url } = yield* meet(kind, transport, ({ message }) => {
-        Deferred.doneUnsafe(asked, Effect.succeed(/Run: (\S+)/u.exec(message)?.[1] ?? ""))
-        return new Promise((_, reject) => gone.signal.addEventListener("abort", () => reject(new Error("gone"))))
-      })
-      const calling = peer.callTool("refund", args, { signal: gone.signal }).catch(() => "gone")
-      const runId = yield* Deferred.await(asked)
-      gone.abort()
-      // In rounds no request is open now, and the client of 2.x never settles a call that it gives up between two.
-      if (kind !== "client 2.x, 2026-07-28") assert.strictEqual(yield* Effect.promise(() => calling), "gone")
-      // The server has handled the client's earlier messages before it answers this one.
-      yield* Effect.promise(() => peer.listTools())
-      const { body } = yield* rest(url, "ann", `/runs/${runId}/interrupts`)
-      const approved = yield* rest(url, "ann", `/runs/${runId}/interrupts/${body.items[0].id}`, { decision: "approve" })
-      assert.strictEqual(approved.status, 202)
-      assert.deepInclude(yield* end(url, runId), { state: "completed" })
-    }).pipe(Effect.scoped))
-})
+      it.effect("keeps the run waiting when the client gives up its call", () =>
+        Effect.gen(function*() {
+          const asked = yield* Deferred.make<string>()
+          const gone = new AbortController()
+          const { peer, url } = yield* Meeting.with(({ message }) => {
+            Deferred.doneUnsafe(asked, Effect.succeed(/Run: (\S+)/u.exec(message)?.[1] ?? ""))
+            return new Promise((_, reject) => gone.signal.addEventListener("abort", () => reject(new Error("gone"))))
+          })
+          const calling = peer.callTool("refund", args, { signal: gone.signal }).catch(() => "gone")
+          const runId = yield* Deferred.await(asked)
+          gone.abort()
+          // In rounds no request is open now, and the client of 2.x never settles a call that it gives up between two.
+          if (kind !== "client 2.x, 2026-07-28") assert.strictEqual(yield* Effect.promise(() => calling), "gone")
+          // The server has handled the client's earlier messages before it answers this one.
+          yield* Effect.promise(() => peer.listTools())
+          const { body } = yield* rest(url, "ann", `/runs/${runId}/interrupts`)
+          const approved = yield* rest(url, "ann", `/runs/${runId}/interrupts/${body.items[0].id}`, {
+            decision: "approve"
+          })
+          assert.strictEqual(approved.status, 202)
+          assert.deepInclude(yield* end(url, runId), { state: "completed" })
+        }).pipe(Effect.scoped))
+    }
+  )
+}
 
 const initialize = Effect.fnUntraced(function*(url: string) {
   const params = {

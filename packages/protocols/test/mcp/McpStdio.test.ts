@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
-import { connect, kinds, type Peer } from "./clients.ts"
+import { childEnvironment, connect, kinds, type Peer } from "./clients.ts"
 import { suite } from "./suite.ts"
 
 const script = fileURLToPath(new URL("stdioServer.ts", import.meta.url))
@@ -36,7 +36,7 @@ for (const kind of kinds) suite("McpStdio", kind, server)
 
 /** A server process, and its output when it ends. */
 const launch = (env: Record<string, string> = {}) => {
-  const child = spawn(process.execPath, [script], { env: { PATH: process.env["PATH"], ...env } })
+  const child = spawn(process.execPath, [script], { env: childEnvironment(env) })
   const printed = { stdout: "", stderr: "" }
   child.stdout.on("data", (chunk) => {
     printed.stdout += String(chunk)

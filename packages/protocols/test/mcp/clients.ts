@@ -67,10 +67,19 @@ export const connect = (kind: Kind, target: Target, person?: Person) =>
     (peer) => Effect.promise(() => peer.close())
   )
 
+/** The environment of a server process: as little as it needs, the store of the suite, and modules compiled before. */
+export const childEnvironment = (env: Record<string, string> = {}): Record<string, string> => {
+  const kept = ["PATH", "TEST_STORE", "NODE_COMPILE_CACHE"].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  })
+  return { ...Object.fromEntries(kept), ...env }
+}
+
 const stdioOf = (target: Extract<Target, { _tag: "Stdio" }>) => ({
   command: process.execPath,
   args: [target.script],
-  env: { PATH: process.env["PATH"] ?? "", ...target.env },
+  env: childEnvironment(target.env),
   stderr: "pipe" as const
 })
 

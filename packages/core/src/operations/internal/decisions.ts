@@ -1,4 +1,5 @@
-// Lists and decides interrupts and resumes their runs; Runtime builds it. Of several decisions exactly one wins.
+// Lists and decides interrupts and resumes their runs; Runtime builds it. Of several decisions exactly one wins. A caller that
+// disconnects does not stop a decision half way: a run would wait for recovery, and the audit log would lack the decision.
 import { Effect, Schema, Struct } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
@@ -190,7 +191,7 @@ export const makeDecisions = (
     yield* decided(caller, principal, run, asked, submitted)
     const after = lastDecided() ?? (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
-  }) as Runtime["Service"]["answer"]
+  }, Effect.uninterruptible) as Runtime["Service"]["answer"]
 
   /** Looks at all of them before the first is decided: a list that does not fit decides nothing. */
   const answerAll: Runtime["Service"]["answerAll"] = Effect.fnUntraced(
@@ -225,7 +226,7 @@ export const makeDecisions = (
     yield* suspendAsDue(node, bound, run, undefined, { ...causes, ...Authorization.narrowed(principal, run) })
     yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId, ...Authorization.onBehalf(principal, run) })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
-  })
+  }, Effect.uninterruptible)
 
   return { interrupts, decidable, pending, answer, answerAll, resume }
 }

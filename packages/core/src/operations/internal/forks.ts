@@ -59,7 +59,7 @@ export const makeForks = (
     const retried = yield* forkAt(caller, acting, run.seq, { action: "retry", idempotencyKey: `retry ${runId}` })
     if (run.retriedAs === undefined) yield* asRunError(recordRetry(run, retried.run.runId))
     return retried
-  })
+  }, Effect.uninterruptible)
 
   /** A change of a run that has ended, which is no event of it. */
   const recordRetry = (run: RunRecord, retriedAs: string) =>
@@ -98,7 +98,7 @@ export const makeForks = (
     const about = { runId: started.run.runId, reason, ...Authorization.onBehalf(principal, run) }
     yield* door.audit(caller, principal, action, `run/${runId}`, about)
     return started
-  })
+  }, Effect.uninterruptible)
 
   /** The steps and decisions that were committed by an event. */
   const inheritance = Effect.fnUntraced(

@@ -88,7 +88,7 @@ export const makeScheduleCalls = (options: {
     const started = yield* ticks.begin(timed, idempotencyKey, [principal.id])
     yield* door.audit(caller, principal, "run", `schedule/${id}`, { runId: started.run.runId })
     return started
-  })
+  }, Effect.uninterruptible)
 
   /** Ticks that pass during a pause are not missed. */
   const pause = Effect.fnUntraced(function*(
@@ -105,7 +105,7 @@ export const makeScheduleCalls = (options: {
     }
     yield* door.audit(caller, principal, paused ? "pause" : "resume", `schedule/${id}`)
     return statusOf(known)
-  })
+  }, Effect.uninterruptible)
 
   /** A request that can be served, for a caller who may start the agent. */
   const define = Effect.fnUntraced(function*(
@@ -171,7 +171,7 @@ export const makeScheduleCalls = (options: {
       const next = replacing(mark, { ...definition, createdAt: mark.definition.createdAt })
       if (yield* asRunError(store.set(next, mark.version))) return yield* written(next, false)
     }
-  })
+  }, Effect.uninterruptible)
 
   const isFull = (tenant: string) =>
     Effect.map(
@@ -187,7 +187,7 @@ export const makeScheduleCalls = (options: {
       known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
     }
     yield* door.audit(caller, principal, "remove", `schedule/${id}`)
-  })
+  }, Effect.uninterruptible)
 
   return {
     schedules: list,

@@ -44,7 +44,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     yield* keep(bound, run, message, { key, by: principal.id })
     yield* door.audit(caller, principal, "signal", `signal/${signal}`, { runId })
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
-  })
+  }, Effect.uninterruptible)
 
   /** Keeps the message, whatever the run does meanwhile. */
   const keep = Effect.fnUntraced(function*(

@@ -27,14 +27,18 @@ export const endRun = Effect.fnUntraced(function*(
   let seen: RunRecord | undefined = run
   while (seen !== undefined && !isFinal(seen.state)) {
     // A run that pauses or moves at this very moment takes another turn.
-    if (!(yield* node.end(run.runId, ending))) {
-      const ended = yield* node.commit(seen, commitOf(node, seen, ending))
-      if (ended !== undefined) yield* node.onSettled(ended, true)
-    }
+    if (!(yield* node.end(run.runId, ending))) yield* endInStore(node, seen, ending)
     seen = yield* node.get(run.runId)
   }
   return seen
 })
+
+/** With what follows an end: a caller that disconnects does not keep the run's children alive. */
+const endInStore = (node: RunSupervisor, run: RunRecord, ending: Ending) =>
+  Effect.uninterruptible(Effect.flatMap(
+    node.commit(run, commitOf(node, run, ending)),
+    (ended) => ended === undefined ? Effect.void : node.onSettled(ended, true)
+  ))
 
 /** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
 const commitOf = (node: RunSupervisor, { attempt, runId }: RunRecord, ending: Ending): Commit => {
