@@ -12,23 +12,37 @@ const optional = Schema.optionalKey
  * One decision. `at` is Unix milliseconds; `rule` is what refused, `reason` what a person said, `costUsd` what a run
  * has cost as far as it is known, `onBehalfOf` the owner of the run when somebody else acts on it. With a `count` it stands for so many refusals, of which it is the last.
  *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Entry = Schema.Struct({
+  at: Schema.Finite,
+  tenant: Schema.String,
+  principal: Schema.String,
+  action: Schema.String,
+  target: Schema.String,
+  decision: Schema.String,
+  rule: optional(Schema.String),
+  reason: optional(Schema.String),
+  onBehalfOf: optional(Schema.String),
+  costUsd: optional(Schema.Finite),
+  count: optional(Schema.Int),
+  runId: optional(Schema.String),
+  traceId: Schema.String
+})
+
+/** @category models @since 0.1.0 */
+export type Entry = typeof Entry.Type
+
+/**
+ * An entry about a change, which the store has kept with that change under `id` until it is in the audit log.
+ *
  * @category models
  * @since 0.1.0
  */
-export interface Entry {
-  readonly at: number
-  readonly tenant: string
-  readonly principal: string
-  readonly action: string
-  readonly target: string
-  readonly decision: string
-  readonly rule?: string
-  readonly reason?: string
-  readonly onBehalfOf?: string
-  readonly costUsd?: number
-  readonly count?: number
-  readonly runId?: string
-  readonly traceId: string
+export interface Noted {
+  readonly id: string
+  readonly entry: Entry
 }
 
 /**
@@ -42,19 +56,8 @@ export interface Entry {
 export const Recorded = Schema.Struct({
   seq: Schema.Int,
   hash: optional(Schema.String),
-  at: Schema.Finite,
-  tenant: Schema.String,
-  principal: Schema.NullOr(Schema.String),
-  action: Schema.String,
-  target: Schema.String,
-  decision: Schema.String,
-  rule: optional(Schema.String),
-  reason: optional(Schema.String),
-  onBehalfOf: optional(Schema.String),
-  costUsd: optional(Schema.Finite),
-  count: optional(Schema.Int),
-  runId: optional(Schema.String),
-  traceId: Schema.String
+  ...Entry.fields,
+  principal: Schema.NullOr(Schema.String)
 })
 
 /** @category models @since 0.1.0 */
@@ -86,6 +89,16 @@ export interface Redaction {
 export class Audit extends Context.Service<Audit, {
   /** Returns when the entry is committed; one that cannot be is a defect. */
   readonly record: (entry: Entry) => Effect.Effect<void>
+  /**
+   * Records entries that the run store has noted, each once: one whose id is in the log already is left out. Returns when
+   * they are committed. `mayBeThere` says that they may have been entered before, by this process or another.
+   *
+   * A log without this method lives no longer than its process, so the stores keep nothing for it.
+   */
+  readonly enter?: (
+    noted: ReadonlyArray<Noted>,
+    mayBeThere: boolean
+  ) => Effect.Effect<void, StoreUnavailable>
   readonly page: (query: Query) => Effect.Effect<ReadonlyArray<Recorded>, StoreUnavailable>
   /**
    * Destroys the keys of a principal: nobody can read any more who acted in its entries, which stay in their place. It

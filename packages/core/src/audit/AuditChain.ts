@@ -39,6 +39,7 @@ export const make = Effect.gen(function*() {
 
   return Audit.of({
     record: (entry) => Effect.orDie(writer.record(entry)),
+    enter: writer.enter,
     page: Effect.fnUntraced(function*({ after, before, limit, tenant }) {
       const links = yield* log.links({
         tenant,

@@ -16,9 +16,16 @@ export interface ChainHead {
 /** Before the first entry. @category constants @since 0.1.0 */
 export const genesis: ChainHead = { seq: 0, hash: "0".repeat(64) }
 
-/** An entry as it is kept: `hash` covers the hash before it and `body`. @category models @since 0.1.0 */
+/**
+ * An entry as it is kept: `hash` covers the hash before it and `body`. One that enters a fact of an outbox is appended with
+ * the id of that fact, which reading it does not give back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Link extends ChainHead {
   readonly body: string
+  readonly fact?: string
 }
 
 /** The key that opens the sealed part of the entries of one principal. @category models @since 0.1.0 */
@@ -83,6 +90,11 @@ export class AuditLog extends Context.Service<AuditLog, {
    * once.
    */
   readonly append: (appends: ReadonlyArray<Append>) => Effect.Effect<ReadonlyArray<ChainHead>, StoreUnavailable>
+  /** Those of these facts that a tenant's chain has entered already. */
+  readonly entered: (
+    tenant: string,
+    facts: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** The end of the chain, as the last append reported it. */
   readonly place: (tenant: string) => Effect.Effect<ChainHead, StoreUnavailable>
   readonly links: (range: Range) => Effect.Effect<ReadonlyArray<Link>, StoreUnavailable>

@@ -220,6 +220,8 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     identity: store.identity,
     bind: store.bind,
     write,
+    facts: store.facts,
+    removeFacts: store.removeFacts,
     get: (runId) => Effect.flatMap(store.get(runId), (run) => run === undefined ? Effect.undefined : whole(run)),
     list: paged(store.list),
     summaries: store.summaries,

@@ -29,6 +29,26 @@ export interface Admit {
   readonly steps?: ReadonlyArray<Step>
   readonly interrupts?: ReadonlyArray<Interrupt>
   readonly alone?: boolean
+  readonly facts?: ReadonlyArray<Fact>
+}
+
+/**
+ * Text for the audit log that is kept with the change that it records, in the same transaction, until it is entered there.
+ * When nothing is written, no fact is kept. `at` is Unix milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Fact {
+  readonly id: string
+  readonly at: number
+  readonly body: string
+}
+
+/** Facts from before a time, oldest first. @category models @since 0.1.0 */
+export interface FactQuery {
+  readonly before: number
+  readonly limit: number
 }
 
 /**
@@ -51,6 +71,7 @@ export interface Commit {
   readonly open?: ReadonlyArray<Interrupt>
   readonly resolve?: { readonly id: string; readonly resolution: Resolution }
   readonly within?: Limits
+  readonly facts?: ReadonlyArray<Fact>
 }
 
 /**
@@ -216,6 +237,10 @@ export class RunStore extends Context.Service<RunStore, {
   readonly bind: (app: string) => Effect.Effect<string, StoreUnavailable>
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
+  /** The facts of all tenants that wait to be entered into the audit log. */
+  readonly facts: (query: FactQuery) => Effect.Effect<ReadonlyArray<Fact>, StoreUnavailable>
+  /** Removes facts that are in the audit log; of those that are gone already nothing is said. */
+  readonly removeFacts: (ids: ReadonlyArray<string>) => Effect.Effect<void, StoreUnavailable>
   readonly get: (runId: string) => Effect.Effect<RunRecord | undefined, ReadError>
   /** Lists leave out damaged runs and log them. */
   readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>

@@ -49,8 +49,8 @@ const statementOf = ({ after, keys, links, tenant }: Append): [text: string, val
         WHERE tenant = ${name} AND seq = ${params.add(after.seq)} AND hash = ${params.add(after.hash)}`
   const link = params.table(
     "link",
-    { seq: "float8", hash: "text", body: "text" },
-    links.map((one) => [one.seq, one.hash, one.body])
+    { seq: "float8", hash: "text", body: "text", fact: "text" },
+    links.map((one) => [one.seq, one.hash, one.body, one.fact])
   )
   const key = params.table(
     "fresh",
@@ -59,7 +59,7 @@ const statementOf = ({ after, keys, links, tenant }: Append): [text: string, val
   )
   const text = `
     WITH moved AS (${moved} RETURNING tenant), ${link}, ${key},
-    added AS (INSERT INTO audit (tenant, seq, hash, body) SELECT moved.tenant, link.* FROM moved, link),
+    added AS (INSERT INTO audit (tenant, seq, hash, body, fact) SELECT moved.tenant, link.* FROM moved, link),
     kept AS (
       INSERT INTO audit_keys (tenant, id, subject, key, created_at) SELECT moved.tenant, fresh.* FROM moved, fresh
     )

@@ -79,6 +79,13 @@ export const make = (
       identity: reads.identity.pipe(withTimeout("identity of the store")),
       bind: (app) => reads.bind(app).pipe(withTimeout("app of the store")),
       write: (writes) => write(writes).pipe(answered("write")),
+      facts: (query) => reads.facts(query).pipe(withTimeout("facts that wait")),
+      // In the order of the ids, so that two nodes that remove the same facts do not wait for each other.
+      removeFacts: (ids) =>
+        sql`
+          DELETE FROM audit_outbox WHERE id IN (
+            SELECT id FROM audit_outbox WHERE ${sql.in("id", ids)} ORDER BY id FOR UPDATE
+          )`.pipe(answered("remove facts"), Effect.asVoid),
       get: (runId) => reads.get(runId).pipe(withTimeout(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(withTimeout("list runs")),
       summaries: (query) => reads.summaries(query).pipe(withTimeout("list runs")),

@@ -342,6 +342,18 @@ const app = script(`
   ALTER TABLE store_identity ADD COLUMN app text
 `)
 
+/** Facts wait in `audit_outbox` until they are entries; an entry of a fact has its id, so that none is entered twice. */
+const outbox = script(`
+  CREATE TABLE audit_outbox (
+    id text COLLATE "C" PRIMARY KEY,
+    at bigint NOT NULL,
+    body text NOT NULL
+  );
+  CREATE INDEX audit_outbox_by_time ON audit_outbox (at, id);
+  ALTER TABLE audit ADD COLUMN fact text COLLATE "C";
+  CREATE UNIQUE INDEX audit_by_fact ON audit (tenant, fact) WHERE fact IS NOT NULL
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -370,7 +382,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0013_causes": causes,
           "0014_lists": lists,
           "0015_retries": retries,
-          "0016_app": app
+          "0016_app": app,
+          "0017_audit_outbox": outbox
         })
       )
     )

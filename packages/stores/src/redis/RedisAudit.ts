@@ -44,11 +44,17 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
             textOf(after),
             textOf(last),
             `${links.length}`,
-            ...links.flatMap(({ body, hash, seq }) => [`${seq}-0`, hash, body]),
+            ...links.flatMap(({ body, fact = "", hash, seq }) => [`${seq}-0`, hash, body, fact]),
             ...keys.flatMap((key) => [JSON.stringify(key.subject), key.id, JSON.stringify(key)])
           ]
           return ask("append", evalAppend(prefix, args), decodeHead)
         }, { concurrency: "unbounded" }),
+      entered: (tenant, facts) =>
+        ask(
+          "entered facts",
+          redis.send("SMISMEMBER", named("facts", tenant), ...facts),
+          (reply) => Effect.map(decodeFlags(reply), (flags) => facts.filter((_, index) => flags[index] === 1))
+        ),
       place: (tenant) => ask("place", redis.send("HGET", chains, JSON.stringify(tenant)), decodeHead),
       links: ({ after, before, limit, order, tenant }) => {
         const [low, high] = [`(${after}-18446744073709551615`, `(${before}-0`]
@@ -134,6 +140,7 @@ const decodeText = Schema.decodeUnknownEffect(Schema.String)
 const decodeEntries = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 )
+const decodeFlags = Schema.decodeUnknownEffect(Schema.Array(Schema.Int))
 const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Schema.String)))
 const decodeHeads = Schema.decodeUnknownEffect(Schema.Array(Schema.fromJsonString(Head)))
 const decodeKeys = Schema.decodeUnknownEffect(Schema.Array(Schema.NullOr(Schema.fromJsonString(SubjectKey))))

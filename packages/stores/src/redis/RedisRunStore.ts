@@ -91,6 +91,8 @@ export const make = (
     const evalOverdue = redis.eval(ReadScripts.overdue)
     const evalEnded = redis.eval(ReadScripts.ended)
     const evalRemove = redis.eval(RemoveScript.remove)
+    const evalFacts = redis.eval(ReadScripts.facts)
+    const evalRemoveFacts = redis.eval(RemoveScript.removeFacts)
     const evalCompact = redis.eval(CompactScript.compact)
 
     const write = Effect.fnUntraced(function*(writes: ReadonlyArray<Write>) {
@@ -244,6 +246,10 @@ export const make = (
           redis.send("GET", `${prefix}app`)
         ).pipe(Reads.answer("app of the store", String)),
       write,
+      facts: ({ before, limit }) =>
+        Reads.answer("facts that wait", Values.toFacts)(evalFacts(prefix, [`${before}`, `${limit}`])),
+      removeFacts: (ids) =>
+        Reads.answer("remove facts", (reply) => reply)(evalRemoveFacts(prefix, ids)).pipe(Effect.asVoid),
       get,
       scan,
 

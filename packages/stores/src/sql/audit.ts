@@ -33,6 +33,15 @@ export const makeAuditLog = (
 
   return AuditLog.of({
     append,
+    entered: (tenant, facts) =>
+      Effect.map(
+        rows(
+          decodeFacts,
+          sql`SELECT fact FROM audit WHERE tenant = ${nameOf(tenant)} AND ${sql.in("fact", facts)}`,
+          "entered facts"
+        ),
+        (found) => found.map(({ fact }) => fact)
+      ),
     place: (tenant) =>
       Effect.map(
         rows(decodePlaces, sql`SELECT seq, hash FROM audit_chains WHERE tenant = ${nameOf(tenant)}`, "place"),
@@ -114,4 +123,5 @@ const decodeLinks = Schema.decodeUnknownEffect(
 )
 const decodeHeads = Schema.decodeUnknownEffect(Schema.Array(Head))
 const decodeKeys = Schema.decodeUnknownEffect(Schema.Array(SubjectKey))
+const decodeFacts = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ fact: Schema.String })))
 const decodeTenants = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ tenant: Schema.String })))

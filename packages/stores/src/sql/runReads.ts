@@ -31,7 +31,7 @@ export const makeReads = (
     readonly orphans?: Orphans
     readonly unindexed?: (column: string) => string
   } = {}
-): Omit<RunStore["Service"], "write" | "remove" | "compact" | "transact"> => {
+): Omit<RunStore["Service"], "write" | "removeFacts" | "remove" | "compact" | "transact"> => {
   const records = selectRecords(sql)
   const summaries = sql`SELECT ${sql.literal(Rows.summaryColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
   const known = new Set<string>()
@@ -82,6 +82,12 @@ export const makeReads = (
         Effect.andThen(sql`SELECT app FROM store_identity`),
         rows("app of the store"),
         Effect.map(([row]) => String(row?.["app"]))
+      ),
+
+    facts: ({ before, limit }) =>
+      sql`SELECT id, at, body FROM audit_outbox WHERE at < ${before} ORDER BY at, id LIMIT ${limit}`.pipe(
+        rows("facts that wait"),
+        Effect.map((found) => found.map(({ at, body, id }) => ({ id: String(id), at: Number(at), body: String(body) })))
       ),
 
     get: (runId) =>

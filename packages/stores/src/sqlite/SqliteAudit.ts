@@ -39,7 +39,9 @@ export const makeLog: Effect.Effect<
       ? yield* connection.executeValues(begin, [name, seq, hash])
       : yield* connection.executeValues(move, [seq, hash, name, after.seq, after.hash])
     if (moved === undefined) return yield* log.place(tenant)
-    for (const { body, hash, seq } of links) yield* connection.executeValues(insertLink, [name, seq, hash, body])
+    for (const { body, fact = null, hash, seq } of links) {
+      yield* connection.executeValues(insertLink, [name, seq, hash, body, fact])
+    }
     for (const { createdAt, id, key, subject } of keys) {
       yield* connection.executeValues(insertKey, [name, id, nameOf(subject), key, createdAt])
     }
@@ -99,6 +101,6 @@ const begin = "INSERT INTO audit_chains (tenant, seq, hash) VALUES (?, ?, ?) ON 
 
 const move = "UPDATE audit_chains SET seq = ?, hash = ? WHERE tenant = ? AND seq = ? AND hash = ? RETURNING seq"
 
-const insertLink = "INSERT INTO audit (tenant, seq, hash, body) VALUES (?, ?, ?, ?)"
+const insertLink = "INSERT INTO audit (tenant, seq, hash, body, fact) VALUES (?, ?, ?, ?, ?)"
 
 const insertKey = "INSERT INTO audit_keys (tenant, id, subject, key, created_at) VALUES (?, ?, ?, ?, ?)"

@@ -69,6 +69,11 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
           unavailable("write")
         ),
       ...reads,
+      removeFacts: (ids) =>
+        writer.write((connection) => connection.executeValues(removeFacts, [JSON.stringify(ids)])).pipe(
+          unavailable("remove facts"),
+          Effect.asVoid
+        ),
       // In a transaction that could write: it fails when the file is another one, is gone or is read-only.
       identity: unavailable("identity of the store")(sql.withTransaction(reads.identity)),
       compact: makeCompact(sql),
@@ -106,7 +111,7 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
     record: Rows.recordParams(run, write.events.length),
     values: [runId, ...Rows.valueParams(run)],
     body: Rows.bodyOf(write.events),
-    details: detailsOf({ runId, steps: write.steps, open: write.interrupts })
+    details: [...detailsOf({ runId, steps: write.steps, open: write.interrupts }), ...factsOf(write)]
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
   const { body, details, record, values } = encoded.success
@@ -137,7 +142,7 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
   const encoded = Result.try(() => ({
     change: changeOf(write),
     body: Rows.bodyOf(write.events),
-    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write), ...endedBy(write)]
+    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write), ...endedBy(write), ...factsOf(write)]
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
   const { body, change, details } = encoded.success
@@ -187,6 +192,9 @@ const resolvedBy = ({ resolve, runId }: Commit): ReadonlyArray<Prepared> =>
 /** An ended run has nothing to decide. */
 const endedBy = ({ runId, set }: Commit): ReadonlyArray<Prepared> =>
   set?.state !== undefined && isFinal(set.state) ? [prepared(removeAllPending, runId)] : []
+
+const factsOf = ({ facts }: Write): ReadonlyArray<Prepared> =>
+  facts === undefined ? [] : facts.map(({ at, body, id }) => prepared(insertFact, id, at, body))
 
 /** The statements for the steps and interrupts of a write. */
 const detailsOf = ({ open = [], runId, steps = [] }: {
@@ -263,6 +271,11 @@ const upsertPending = `
   INSERT INTO pending_interrupts (id, audience, run_id, tenant, owner)
   SELECT ?, ?, run_id, tenant, owner FROM runs WHERE run_id = ? AND state IN ('queued', 'running', 'suspended')
   ON CONFLICT (run_id, id) DO UPDATE SET audience = excluded.audience`
+
+/** A write that is tried again after an unknown outcome brings the same fact. */
+const insertFact = "INSERT INTO audit_outbox (id, at, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
+
+const removeFacts = "DELETE FROM audit_outbox WHERE id IN (SELECT value FROM json_each(?))"
 
 const removePending = "DELETE FROM pending_interrupts WHERE run_id = ? AND id = ?"
 

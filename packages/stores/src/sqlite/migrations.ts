@@ -329,6 +329,18 @@ const app = script(`
   ALTER TABLE store_identity ADD COLUMN app TEXT
 `)
 
+/** Facts wait in `audit_outbox` until they are entries; an entry of a fact has its id, so that none is entered twice. */
+const outbox = script(`
+  CREATE TABLE audit_outbox (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX audit_outbox_by_time ON audit_outbox (at, id);
+  ALTER TABLE audit ADD COLUMN fact TEXT;
+  CREATE UNIQUE INDEX audit_by_fact ON audit (tenant, fact) WHERE fact IS NOT NULL
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -352,6 +364,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0013_causes": causes,
     "0014_lists": lists,
     "0015_retries": retries,
-    "0016_app": app
+    "0016_app": app,
+    "0017_audit_outbox": outbox
   })
 )

@@ -3,7 +3,7 @@ import { Cause, Deferred, Effect, Queue, type Scope } from "effect"
 import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
 import { StoreUnavailable } from "../../run/RunError.ts"
-import type { Entry } from "../Audit.ts"
+import type { Entry, Noted } from "../Audit.ts"
 import { type Append, type AuditLog, type ChainHead, genesis } from "../AuditLog.ts"
 import type { AuditSigner } from "../AuditSigner.ts"
 import { chain, newKey, type Opened, openKey, seal } from "./auditBody.ts"
@@ -11,6 +11,10 @@ import { appendIndex, type Listed } from "./auditIndex.ts"
 
 interface Pending {
   readonly entry: Entry
+  /** The id of the fact that it enters. */
+  readonly fact?: string
+  /** Whether that may be in the log already. */
+  readonly mayBeThere?: boolean
   readonly done: Deferred.Deferred<void, StoreUnavailable>
 }
 
@@ -34,6 +38,15 @@ const MEMORY = 10_000
 
 type Crypto = Aead | Digest
 
+/** An entry that waits for its place in a chain. */
+interface Sealed {
+  readonly body: string
+  readonly fact: string | undefined
+}
+
+/** How many facts are looked up in one go. */
+const LOOK_UP = 500
+
 /** The one writer of a node: it seals and chains whatever waits, and appends it in one go. */
 export const makeWriter = Effect.fnUntraced(function*(
   log: AuditLog["Service"],
@@ -42,6 +55,7 @@ export const makeWriter = Effect.fnUntraced(function*(
 ): Effect.fn.Return<
   {
     readonly record: (entry: Entry) => Effect.Effect<void, StoreUnavailable>
+    readonly enter: (noted: ReadonlyArray<Noted>, mayBeThere: boolean) => Effect.Effect<void, StoreUnavailable>
     readonly forget: (tenant: string, subject: string) => void
   },
   never,
@@ -68,24 +82,56 @@ export const makeWriter = Effect.fnUntraced(function*(
     return opened
   })
 
+  /**
+   * Leaves out the facts that the log has. An append after this goes to the end of the chain as it was known before, so that
+   * it is refused when somebody else has entered one of them meanwhile.
+   */
+  const withoutEntered = Effect.fnUntraced(function*(tenant: string, sealed: ReadonlyArray<Sealed>) {
+    const ids = sealed.flatMap(({ fact }) => fact === undefined ? [] : [fact])
+    const there = new Set<string>()
+    for (let at = 0; at < ids.length; at += LOOK_UP) {
+      for (const id of yield* log.entered(tenant, ids.slice(at, at + LOOK_UP))) there.add(id)
+    }
+    return there.size === 0 ? sealed : sealed.filter(({ fact }) => fact === undefined || !there.has(fact))
+  })
+
   const write = Effect.fnUntraced(function*(batch: ReadonlyArray<Pending>) {
     const fresh = new Map<string, Opened>()
-    const sealed = new Map<string, Array<string>>()
-    for (const { entry } of batch) {
+    const sealed = new Map<string, Array<Sealed>>()
+    const doubtful = new Set<string>()
+    const facts = new Set<string>()
+    for (const { entry, fact, mayBeThere } of batch) {
+      if (fact !== undefined) {
+        if (facts.has(fact)) continue
+        facts.add(fact)
+      }
       const key = yield* keyFor(entry.tenant, entry.principal, fresh)
-      const bodies = sealed.get(entry.tenant) ?? []
-      bodies.push(yield* seal(entry, key))
-      sealed.set(entry.tenant, bodies)
+      const waiting = sealed.get(entry.tenant) ?? []
+      waiting.push({ body: yield* seal(entry, key), fact })
+      sealed.set(entry.tenant, waiting)
+      if (mayBeThere === true) doubtful.add(entry.tenant)
     }
     const keysOf = (tenant: string) =>
       [...fresh].filter(([name]) => JSON.parse(name)[0] === tenant).map(([, { kept }]) => kept)
-    let waiting = [...sealed]
+    let waiting: ReadonlyArray<readonly [tenant: string, sealed: ReadonlyArray<Sealed>]> = [...sealed]
     for (let attempt = 0; waiting.length > 0; attempt++) {
       if (attempt === ATTEMPTS) return yield* new StoreUnavailable({ operation: "append to the audit log" })
-      const appends = yield* Effect.forEach(waiting, ([tenant, bodies]): Effect.Effect<Append, never, Digest> => {
-        const after = places.get(tenant) ?? genesis
-        return Effect.map(chain(after, bodies), (links) => ({ tenant, after, links, keys: keysOf(tenant) }))
-      })
+      const found = yield* Effect.forEach(
+        waiting,
+        Effect.fnUntraced(function*([tenant, sealed]): Effect.fn.Return<Append | undefined, StoreUnavailable, Digest> {
+          const after = places.get(tenant) ?? genesis
+          const left = doubtful.has(tenant) ? yield* withoutEntered(tenant, sealed) : sealed
+          if (left.length === 0) return undefined
+          const links = yield* chain(after, left.map(({ body }) => body))
+          const named = links.map((link, at) => {
+            const fact = left[at]?.fact
+            return fact === undefined ? link : { ...link, fact }
+          })
+          return { tenant, after, links: named, keys: keysOf(tenant) }
+        })
+      )
+      const appends = found.filter((append) => append !== undefined)
+      if (appends.length === 0) break
       const ends = yield* log.append(appends)
       const behind = new Set<string>()
       for (const [index, { links, tenant }] of appends.entries()) {
@@ -94,6 +140,8 @@ export const makeWriter = Effect.fnUntraced(function*(
         if (end.hash === links.at(-1)?.hash) unsigned.set(tenant, (unsigned.get(tenant) ?? 0) + links.length)
         else behind.add(tenant)
       }
+      // Those who were faster may have entered the same facts.
+      for (const tenant of behind) doubtful.add(tenant)
       waiting = waiting.filter(([tenant]) => behind.has(tenant))
     }
     for (const [name, opened] of fresh) remember(keys, name, { ...opened, until: now() + KEY_TRUST })
@@ -150,17 +198,25 @@ export const makeWriter = Effect.fnUntraced(function*(
   )
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep("1 minute"), Effect.uninterruptible(signAll))))
 
+  const put = (pending: Omit<Pending, "done">) => {
+    const done = Deferred.makeUnsafe<void, StoreUnavailable>()
+    Queue.offerUnsafe(queue, { ...pending, done })
+    return done
+  }
+
   return {
-    record: (entry) =>
+    record: (entry) => Effect.suspend(() => closed ? Effect.fail(stopped) : Deferred.await(put({ entry }))),
+    enter: (noted, mayBeThere) =>
       Effect.suspend(() => {
-        if (closed) return Effect.fail(new StoreUnavailable({ operation: "record: the server has stopped" }))
-        const done = Deferred.makeUnsafe<void, StoreUnavailable>()
-        Queue.offerUnsafe(queue, { entry, done })
-        return Deferred.await(done)
+        if (closed) return Effect.fail(stopped)
+        const waits = noted.map(({ entry, id }) => put({ entry, fact: id, mayBeThere }))
+        return Effect.forEach(waits, (done) => Deferred.await(done), { discard: true })
       }),
     forget: (tenant, subject) => keys.delete(JSON.stringify([tenant, subject]))
   }
 })
+
+const stopped = new StoreUnavailable({ operation: "record: the server has stopped" })
 
 /** Keeps the youngest. */
 const remember = <A>(map: Map<string, A>, name: string, value: A) => {

@@ -5,6 +5,8 @@ import type { Append, AuditLog, ChainHead, Head, Link, SubjectKey } from "../Aud
 interface Trail {
   place: ChainHead
   links: Array<Link>
+  /** The number of the entry of each fact. */
+  facts: Map<string, number>
   heads: Array<Head>
   keys: Array<SubjectKey>
 }
@@ -12,7 +14,7 @@ interface Trail {
 export const makeMemoryAuditLog = (): AuditLog["Service"] => {
   const chains = new Map<string, Trail>()
   const place: ChainHead = { seq: 0, hash: "0".repeat(64) }
-  const none = (): Trail => ({ place, links: [], heads: [], keys: [] })
+  const none = (): Trail => ({ place, links: [], facts: new Map(), heads: [], keys: [] })
   const read = <A>(tenant: string, use: (chain: Trail) => A) => Effect.sync(() => use(chains.get(tenant) ?? none()))
   const change = (tenant: string, use: (chain: Trail) => void) =>
     Effect.sync(() => {
@@ -26,7 +28,10 @@ export const makeMemoryAuditLog = (): AuditLog["Service"] => {
       change(tenant, (chain) => {
         if (chain.place.seq !== after.seq || chain.place.hash !== after.hash) return
         const { hash, seq } = links.at(-1) ?? after
-        chain.links.push(...links)
+        for (const { fact, ...link } of links) {
+          chain.links.push(link)
+          if (fact !== undefined) chain.facts.set(fact, link.seq)
+        }
         chain.keys.push(...keys)
         chain.place = { seq, hash }
       }),
@@ -35,6 +40,7 @@ export const makeMemoryAuditLog = (): AuditLog["Service"] => {
 
   return {
     append: (appends) => Effect.forEach(appends, append),
+    entered: (tenant, facts) => read(tenant, (chain) => facts.filter((fact) => chain.facts.has(fact))),
     place: (tenant) => read(tenant, (chain) => chain.place),
     links: ({ after, before, limit, order, tenant }) =>
       read(tenant, ({ links }) => {
@@ -47,6 +53,7 @@ export const makeMemoryAuditLog = (): AuditLog["Service"] => {
     cut: (tenant, head, keysBefore) =>
       change(tenant, (chain) => {
         chain.links = chain.links.filter(({ seq }) => seq > head.seq)
+        chain.facts = new Map([...chain.facts].filter(([, seq]) => seq > head.seq))
         chain.heads = [...chain.heads.filter(({ seq }) => seq >= head.seq), head]
         chain.keys = chain.keys.filter(({ createdAt }) => createdAt >= keysBefore)
       }),

@@ -28,6 +28,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const runs = new Map<string, Stored>()
   const index = makeRunIndex()
   const keys = new Map<string, string>()
+  const facts = new Map<string, RunStore.Fact>()
   const finished = new Map<string, Set<string>>()
   let count = 0
 
@@ -83,6 +84,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     index.add(run, write.interrupts ?? [])
     if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
     if (isFinal(state)) finish(run)
+    for (const fact of write.facts ?? []) facts.set(fact.id, fact)
     return { _tag: "Admitted", run, events }
   }
 
@@ -113,6 +115,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (isFinal(stored.run.state)) {
       finish(stored.run)
     }
+    for (const fact of write.facts ?? []) facts.set(fact.id, fact)
     return { _tag: "Committed", events }
   }
 
@@ -172,6 +175,12 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     identity: Effect.succeed(identity),
     bind: (app) => Effect.sync(() => boundTo ??= app),
     write: (writes) => Effect.sync(() => writeNow(writes)),
+    facts: ({ before, limit }) =>
+      Effect.sync(() =>
+        [...facts.values()].filter(({ at }) => at < before).sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+          .slice(0, limit)
+      ),
+    removeFacts: (ids) => Effect.sync(() => ids.forEach((id) => facts.delete(id))),
     get: (runId) => Effect.sync(() => runs.get(runId)?.run),
     list: (query) => Effect.sync(() => listed(query)),
     summaries: (query) => Effect.sync(() => listed(query).map(toSummary)),

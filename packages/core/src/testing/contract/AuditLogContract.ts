@@ -91,6 +91,52 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
         })
       ))
 
+    it.live("knows the facts that it has entered, by tenant, until their entries are cut", () =>
+      withLog((log) =>
+        Effect.gen(function*() {
+          const links = [1, 2, 3].map((seq) => ({ ...linkAt(seq), ...(seq === 2 ? {} : { fact: `fact ${seq}` }) }))
+          yield* log.append([{ tenant: odd, after: genesis, links, keys: [] }])
+          yield* log.append([{ tenant: odd, after: genesis, links: [{ ...linkAt(1), fact: "late" }], keys: [] }])
+          const facts = ["late", "fact 3", "fact 2", "fact 1"]
+          assert.deepStrictEqual([...yield* log.entered(odd, facts)].sort(), ["fact 1", "fact 3"])
+          assert.deepStrictEqual(yield* log.entered("other", facts), [])
+          assert.deepStrictEqual(yield* log.links({ tenant: odd, ...all }), [linkAt(1), linkAt(2), linkAt(3)])
+          const cut = { kind: "cut", seq: 2, hash: "h2", at: 1, signer: "", signature: "" } as const
+          yield* log.cut(odd, cut, 0)
+          assert.deepStrictEqual(yield* log.entered(odd, facts), ["fact 3"])
+        })
+      ))
+
+    it.live("enters a fact once, whoever enters it and however often", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          const facts = Array.from({ length: 30 }, (_, at) => ({
+            id: `fact-${at}`,
+            entry: makeEntry({ at, principal: `p${at % 3}`, reason: `${at}` })
+          }))
+          const nodes = yield* Effect.forEach([1, 2, 3], () => node(store))
+          const audits = nodes.map((context) => Context.get(context, Audit))
+          const enter = (audit: Audit["Service"], some: typeof facts, isOld: boolean) =>
+            audit.enter?.(some, isOld) ?? Effect.die("the chain enters facts")
+          yield* Effect.forEach(
+            audits.flatMap((audit, at) => [
+              enter(audit, facts.slice(at * 10, at * 10 + 10), false),
+              audit.record(makeEntry({ reason: "beside" })),
+              enter(audit, facts.slice(0, 20), true)
+            ]),
+            (one) => one,
+            { concurrency: "unbounded" }
+          )
+          // A process that has lost sight of what it has entered tries again.
+          for (const audit of audits) yield* enter(audit, facts, true)
+          const [audit] = audits
+          const page = yield* audit?.page({ tenant: "acme", after: 0, limit: 100 }) ?? Effect.succeed([])
+          const entered = page.flatMap(({ reason }) => reason === "beside" ? [] : [Number(reason)])
+          assert.deepStrictEqual(entered.sort((a, b) => a - b), facts.map((_, at) => at))
+          assert.lengthOf(page, 33)
+        })
+      ))
+
     it.live("of many that append at once one wins each time", () =>
       withLog((log) =>
         Effect.gen(function*() {

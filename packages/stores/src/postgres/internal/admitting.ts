@@ -9,7 +9,14 @@ import * as Fields from "../../sql/recordColumns.ts"
 import { another, refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
 import { type Columns, Params, typesOf } from "./params.ts"
-import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
+import {
+  factRows,
+  insertFacts,
+  interruptRows,
+  stepRows,
+  upsertInterrupts,
+  upsertSteps
+} from "./stepAndInterruptRows.ts"
 
 /** An admission with its rows. */
 export interface Admission {
@@ -22,6 +29,7 @@ export interface Admission {
   readonly values: ReadonlyArray<unknown>
   readonly steps: ReadonlyArray<ReadonlyArray<unknown>>
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
+  readonly facts: ReadonlyArray<ReadonlyArray<unknown>>
 }
 
 /** Throws when a value is not JSON. */
@@ -34,7 +42,8 @@ export const admissionOf = (write: Admit, index: number): Admission => ({
   record: Rows.recordParams(write.run, write.events.length),
   values: [...Rows.valueParams(write.run), Rows.bodyOf(write.events)],
   steps: [...stepRows(write.run.runId, write.steps).values()],
-  open: [...interruptRows(write.run.runId, write.interrupts).values()]
+  open: [...interruptRows(write.run.runId, write.interrupts).values()],
+  facts: factRows(write.run.runId, write.facts)
 })
 
 /** Admits runs that differ in id and key. */
@@ -107,6 +116,7 @@ const insert = (sql: SqlClient, node: string, admissions: ReadonlyArray<Admissio
         "run.state IN ('queued', 'running', 'suspended')"
       )
     }
+    ${insertFacts(params, admissions.flatMap(({ facts }) => facts), "admitted")}
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, 1, attempt, created_at, body FROM admission JOIN admitted USING (run_id)

@@ -10,7 +10,14 @@ import * as Fields from "../../sql/recordColumns.ts"
 import { refused } from "../../sql/runReads.ts"
 import * as Rows from "../../sql/runRows.ts"
 import { type Columns, Params, typesOf } from "./params.ts"
-import { interruptRows, stepRows, upsertInterrupts, upsertSteps } from "./stepAndInterruptRows.ts"
+import {
+  factRows,
+  insertFacts,
+  interruptRows,
+  stepRows,
+  upsertInterrupts,
+  upsertSteps
+} from "./stepAndInterruptRows.ts"
 
 /** A commit with its rows. */
 export interface Commitment {
@@ -21,6 +28,7 @@ export interface Commitment {
   readonly row: Readonly<Record<string, unknown>>
   readonly steps: ReadonlyArray<ReadonlyArray<unknown>>
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
+  readonly facts: ReadonlyArray<ReadonlyArray<unknown>>
 }
 
 /** Throws when a value is not JSON. */
@@ -47,7 +55,8 @@ export const commitmentOf = (write: Commit, index: number): Commitment => {
       resolution: resolve === undefined || open.has(resolve.id) ? null : Fields.json(resolve.resolution)
     },
     steps: [...steps.values()],
-    open: [...open.values()]
+    open: [...open.values()],
+    facts: factRows(runId, write.facts)
   }
 }
 
@@ -127,6 +136,7 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
       )
     }
     ${closes.length === 0 ? "" : closed(closes)}
+    ${insertFacts(params, commitments.flatMap(({ facts }) => facts), "changed")}
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, seq - events + 1, new, ts, body FROM changed WHERE body IS NOT NULL

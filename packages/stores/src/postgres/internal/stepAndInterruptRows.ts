@@ -1,6 +1,6 @@
-// Rows of steps and interrupts; admissions and commits add them to their statement.
+// Rows of steps, interrupts and facts; admissions and commits add them to their statement.
 import { audienceOf, type Interrupt } from "@fastagentic/core/run/Interrupt"
-import type { Step } from "@fastagentic/core/store/RunStore"
+import type { Fact, Step } from "@fastagentic/core/store/RunStore"
 import { json } from "../../sql/recordColumns.ts"
 import * as Rows from "../../sql/runRows.ts"
 import type { Columns, Params } from "./params.ts"
@@ -19,6 +19,19 @@ export const interruptRows = (
   new Map(
     interrupts.map((interrupt) => [interrupt.id, [...Rows.interruptParams(runId, interrupt), audienceOf(interrupt)]])
   )
+
+/** The facts of a write, which are kept when their run is written. */
+export const factRows = (runId: string, facts: ReadonlyArray<Fact> = []): Table =>
+  facts.map(({ at, body, id }) => [runId, id, at, body])
+
+/** Part of a statement: keeps the facts of the runs in `runs`. */
+export const insertFacts = (params: Params, rows: Table, runs: string): string =>
+  rows.length === 0 ? "" : `
+    ${params.table("fact", factColumns, rows)},
+    noted AS (
+      INSERT INTO audit_outbox (id, at, body) SELECT fact_id, fact_at, fact_body FROM fact JOIN ${runs} USING (run_id)
+      ON CONFLICT (id) DO NOTHING
+    ),`
 
 /** Part of a statement: writes the steps of the runs in `runs`, with the number of their last event. */
 export const upsertSteps = (params: Params, rows: Table, runs: string): string =>
@@ -49,6 +62,8 @@ export const upsertInterrupts = (params: Params, rows: Table, runs: string, isOp
       ON CONFLICT (run_id, id) DO UPDATE SET state = excluded.state, created_at = excluded.created_at,
         expires_at = excluded.expires_at, request = excluded.request, resolution = excluded.resolution
     ),`
+
+const factColumns: Columns = { run_id: "text", fact_id: "text", fact_at: "float8", fact_body: "text" }
 
 const stepColumns: Columns = { run_id: "text", name: "text", value: "text" }
 

@@ -28,8 +28,13 @@ export const append = script(`
   if (ends or '0 ' .. string.rep('0', 64)) ~= ARGV[3] then return ends end
   local at = 6
   for index = 1, tonumber(ARGV[5]) do
-    redis.call('XADD', named('trail'), ARGV[at], 'hash', ARGV[at + 1], 'body', ARGV[at + 2])
-    at = at + 3
+    local hash, body, fact = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    if fact == '' then redis.call('XADD', named('trail'), ARGV[at], 'hash', hash, 'body', body)
+    else
+      redis.call('XADD', named('trail'), ARGV[at], 'hash', hash, 'body', body, 'fact', fact)
+      redis.call('SADD', named('facts'), fact)
+    end
+    at = at + 4
   end
   while at < #ARGV do
     local subject, id = ARGV[at], ARGV[at + 1]
@@ -57,6 +62,14 @@ export const destroyKeys = script(`
 export const cut = script(`
   local upTo, before = tonumber(ARGV[3]), tonumber(ARGV[5])
   redis.call('RPUSH', named('heads'), ARGV[4])
+  local first = '-'
+  while first do
+    local entries = redis.call('XRANGE', named('trail'), first, string.format('%d-0', upTo), 'COUNT', 1000)
+    for _, entry in ipairs(entries) do
+      if entry[2][6] then redis.call('SREM', named('facts'), entry[2][6]) end
+    end
+    first = #entries == 1000 and '(' .. entries[1000][1]
+  end
   redis.call('XTRIM', named('trail'), 'MINID', '=', string.format('%d-0', upTo + 1))
   for _, head in ipairs(redis.call('LRANGE', named('heads'), 0, -1)) do
     if cjson.decode(head).seq < upTo then redis.call('LREM', named('heads'), 0, head) end

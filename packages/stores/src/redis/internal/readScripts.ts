@@ -206,3 +206,14 @@ export const ended = script(`${pages}
   end
   return { #runs == chunk and number(offset + chunk) or '', found }
 `)
+
+/** Facts from before a time, the oldest first: of each its id, its time and its text. */
+export const facts = script(`${prelude}
+  local before, limit, found = take(), take(), {}
+  local times = redis.call('ZRANGE', prefix .. 'outbox:times', '-inf', '(' .. before, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+  for one = 1, #times, 2 do
+    local body = redis.call('HGET', prefix .. 'outbox', times[one])
+    if body then found[#found + 1] = { times[one], times[one + 1], body } end
+  end
+  return found
+`)

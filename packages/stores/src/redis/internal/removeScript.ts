@@ -1,4 +1,4 @@
-// The Lua script of removal; `RedisRunStore` calls it with up to 100 runs.
+// The Lua scripts of removal; `RedisRunStore` calls the first with up to 100 runs, the second with facts that are entered.
 import { indexes, prelude, script } from "./script.ts"
 
 /** Removes those of the runs that ended before a time, with everything that belongs to them, and returns their ids. */
@@ -29,4 +29,13 @@ export const remove = script(`${prelude}${indexes}
     if remove(runId, endedBefore) then removed[#removed + 1] = runId end
   end
   return removed
+`)
+
+export const removeFacts = script(`${prelude}
+  while at < #ARGV do
+    local id = take()
+    redis.call('HDEL', prefix .. 'outbox', id)
+    redis.call('ZREM', prefix .. 'outbox:times', id)
+  end
+  return 0
 `)

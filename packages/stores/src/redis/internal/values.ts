@@ -4,7 +4,7 @@ import { Interrupt } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
 import { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { missingFields, recordFieldList, recordFields, type RunSummary } from "@fastagentic/core/store/RecordFields"
-import type { StoredStep } from "@fastagentic/core/store/RunStore"
+import type { Fact, StoredStep } from "@fastagentic/core/store/RunStore"
 import { Array as Arr, Schema, Struct } from "effect"
 
 const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))
@@ -142,3 +142,11 @@ export const toPage = (reply: unknown) => {
   const [next, runs] = decodePage(reply)
   return { next, runs: runs.map(([runId, ...fields]) => ({ runId, fields })) }
 }
+
+const decodeFacts = Schema.decodeUnknownSync(
+  Schema.Array(Schema.Tuple([Schema.String, Schema.String, Schema.String]))
+)
+
+/** Facts of the outbox, each as its id, its time and its text. */
+export const toFacts = (reply: unknown): ReadonlyArray<Fact> =>
+  decodeFacts(reply).map(([id, at, body]) => ({ id, at: Number(at), body }))

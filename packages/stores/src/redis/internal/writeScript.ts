@@ -17,6 +17,22 @@ export const write = script(`${prelude}${indexes}${concurrency}
     end
   end
 
+  -- Facts wait in a hash by their ids, and in an index by their times.
+  local function note(facts)
+    for at = 1, #facts, 3 do
+      redis.call('HSET', prefix .. 'outbox', facts[at], facts[at + 2])
+      redis.call('ZADD', prefix .. 'outbox:times', facts[at + 1], facts[at])
+    end
+  end
+
+  local badOutbox = { 'Damaged', 'the outbox of the audit log is not what it was' }
+
+  local function keeps(facts)
+    if #facts == 0 then return true end
+    local kind = redis.call('TYPE', prefix .. 'outbox').ok
+    return (kind == 'hash' or kind == 'none') and intact({ prefix .. 'outbox:times' })
+  end
+
   local badIndex = { 'Damaged', 'an index is no sorted set' }
 
   -- An answer with another run; nothing when that run does not exist.
@@ -28,7 +44,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
 
   local function admit()
     local runId, key, alone = take(), take(), take()
-    local fields, events, steps, interrupts, audiences = many(), many(), many(), many(), many()
+    local fields, events, steps, interrupts, audiences, facts = many(), many(), many(), many(), many(), many()
     local hash, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
     if key ~= '' then
       local held = redis.pcall('GET', key)
@@ -44,6 +60,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
     local keys, scores = stateIndexes(run)
     local always, thread = fixedIndexes(run), threadOf(run)
     if not intact(keys) or not intact(always) then return badIndex end
+    if not keeps(facts) then return badOutbox end
     if alone ~= '' and thread then
       for _, other in ipairs(redis.call('ZRANGE', prefix .. 'open:' .. thread, 0, 0)) do
         return holder('Busy', other) or { 'Damaged', 'a run of the thread does not exist' }
@@ -59,6 +76,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
     addTo(runId, keys, scores)
     noteAudiences(run.tenant, run.audiences)
     if key ~= '' then redis.call('SET', key, runId) end
+    note(facts)
     return { 'Admitted' }
   end
 
@@ -79,7 +97,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
     local runId, attempt, from, resolve, resolution = take(), take(), many(), take(), take()
     local within, moves = many(), take()
     local changes, forgotten, open, audiences = many(), many(), many(), many()
-    local steps, events = many(), many()
+    local steps, events, facts = many(), many(), many()
     if #audiences > 0 then moves = '1' end
     local run, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
     local interrupts = prefix .. 'interrupts:' .. runId
@@ -115,6 +133,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       keys, scores = stateIndexes(before)
       if not intact(left) or not intact(keys) then return badIndex end
     end
+    if not keeps(facts) then return badOutbox end
     local opened = nil
     if resolve ~= '' then
       opened = redis.call('HGET', interrupts, resolve)
@@ -142,6 +161,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       noteAudiences(before.tenant, previous)
       noteAudiences(before.tenant, before.audiences)
     end
+    note(facts)
     redis.call('PUBLISH', prefix .. 'changes', runId .. ' ' .. seq)
     return { 'Committed', seq }
   end

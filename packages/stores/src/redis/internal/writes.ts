@@ -3,7 +3,7 @@ import { type Event, stamp } from "@fastagentic/core/run/Event"
 import { audienceOf, type Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { waitFields } from "@fastagentic/core/store/RecordFields"
-import type { Admit, Changes, Commit, Limits, Write, Written } from "@fastagentic/core/store/RunStore"
+import type { Admit, Changes, Commit, Fact, Limits, Write, Written } from "@fastagentic/core/store/RunStore"
 import { Schema } from "effect"
 import { json, keyOf, list } from "./keys.ts"
 
@@ -25,7 +25,7 @@ export const argumentsOf = (prefix: string, node: string, write: Write): Readonl
 const admitArguments = (
   prefix: string,
   node: string,
-  { alone, events, interrupts = [], run, steps = [] }: Admit
+  { alone, events, facts, interrupts = [], run, steps = [] }: Admit
 ) => [
   "Admit",
   run.runId,
@@ -35,12 +35,13 @@ const admitArguments = (
   ...list(entries(events, { ts: run.createdAt, attempt: run.attempt })),
   ...list(steps.flatMap(({ name, value }) => [json(name), `${events.length}\n${json(value)}`])),
   ...list(interrupts.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
-  ...list(audiences(interrupts))
+  ...list(audiences(interrupts)),
+  ...list(factsOf(facts))
 ]
 
 const commitArguments = (
   node: string,
-  { attempt, events, from, open = [], resolve, runId, set = {}, steps = [], ts, within }: Commit
+  { attempt, events, facts, from, open = [], resolve, runId, set = {}, steps = [], ts, within }: Commit
 ) => [
   "Commit",
   runId,
@@ -55,8 +56,13 @@ const commitArguments = (
   ...list(open.flatMap((interrupt) => [json(interrupt.id), interruptLines(interrupt)])),
   ...list([...(resolve === undefined ? [] : [json(resolve.id), ""]), ...audiences(open)]),
   ...list(steps.flatMap(({ name, value }) => [json(name), json(value)])),
-  ...list(entries(events, { ts, attempt: set.attempt ?? attempt }))
+  ...list(entries(events, { ts, attempt: set.attempt ?? attempt })),
+  ...list(factsOf(facts))
 ]
+
+/** Of each fact its id, its time and its text. */
+const factsOf = (facts: ReadonlyArray<Fact> | undefined) =>
+  facts === undefined ? [] : facts.flatMap(({ at, body, id }) => [id, `${at}`, body])
 
 /** The audience of each interrupt, as JSON; "" for one that is not open. */
 export const audiences = (interrupts: ReadonlyArray<Interrupt>) =>
