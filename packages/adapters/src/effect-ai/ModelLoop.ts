@@ -4,27 +4,40 @@
  * @since 0.1.0
  */
 import { type Event, Run } from "@fastagentic/core"
-import { Effect, type Layer, Schema } from "effect"
-import type * as AiError from "effect/ai/AiError"
+import { type ModelEnd, TurnLimitReached } from "@fastagentic/core/run/ModelEnd"
+import { type Context, Effect, type Layer } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
-import { type Answer, type AnyTools, askModel, type Limits } from "./internal/modelCall.ts"
+import type { Answer, AnyTools } from "./internal/answer.ts"
+import { type Plan, planOf } from "./internal/attempts.ts"
+import { endOf } from "./internal/ends.ts"
+import { askModel, type Calling } from "./internal/modelCall.ts"
 import * as Node from "./internal/node.ts"
-import { answerCall, resultPart } from "./internal/toolAnswer.ts"
+import * as ToolLine from "./internal/toolLine.ts"
+import { makeCalls } from "./internal/turn.ts"
+import type * as Turn from "./internal/turn.ts"
 import { totalOf } from "./internal/usage.ts"
 
+export {
+  /**
+   * The model still requested tools in its last turn. Those calls were not made.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  TurnLimitReached
+}
 /**
- * The model still requested tools in its last turn. Those calls were not made.
+ * The annotation of a tool whose calls may work side by side with other calls of their message. Without it those of a
+ * read-only tool do (`Tool.Readonly`): `Tool.make(…).annotate(ModelLoop.Concurrent, true)`.
  *
- * @category errors
+ * @category annotations
  * @since 0.1.0
  */
-export class TurnLimitReached extends Schema.TaggedError<TurnLimitReached>()("TurnLimitReached", {
-  maxTurns: Schema.Int
-}, { httpApiStatus: 500 }) {}
+export const Concurrent: Context.Reference<boolean | undefined> = ToolLine.Concurrent
 
 /**
  * The prompt, the tools and the limits of a loop.
@@ -32,7 +45,7 @@ export class TurnLimitReached extends Schema.TaggedError<TurnLimitReached>()("Tu
  * @category models
  * @since 0.1.0
  */
-export interface Options<Tools extends Record<string, Tool.Any>, E, R> {
+export interface Options<Tools extends Record<string, Tool.Any>, E, R, P = Run.CurrentRun> {
   readonly system?: string
   readonly prompt: Prompt.RawInput
   /** A `Toolkit`, or an effect that makes one. */
@@ -43,7 +56,23 @@ export interface Options<Tools extends Record<string, Tool.Any>, E, R> {
   readonly maxOutputTokens?: number
   /** Models that a budget may call instead, by the names that its limits and the prices use. */
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
+  /** The models to ask, and how often, see `plan`; by default the model of the layer, four times. */
+  readonly plan?: Plan<P>
 }
+
+/**
+ * The models of a loop in the order in which they are asked: the first four times, each other one twice, when the failure
+ * is the provider's. Waits are the provider's own where it names one, of a minute at most. Any `ExecutionPlan` will do.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const plan: <R = never>(
+  ...models: readonly [
+    Layer.Layer<LanguageModel.LanguageModel, never, R>,
+    ...ReadonlyArray<Layer.Layer<LanguageModel.LanguageModel, never, R>>
+  ]
+) => Plan<R | Run.CurrentRun> = (...models) => planOf(models)
 
 /**
  * A tool call that was answered: `params` are the arguments that it ran with.
@@ -51,14 +80,7 @@ export interface Options<Tools extends Record<string, Tool.Any>, E, R> {
  * @category models
  * @since 0.1.0
  */
-export interface ToolResult {
-  readonly toolCallId: string
-  readonly name: string
-  readonly params: Schema.Json
-  readonly result: Schema.Json
-  readonly isError: boolean
-  readonly denied: boolean
-}
+export interface ToolResult extends Turn.Result {}
 
 /**
  * The result of a loop: `text` is the model's whole text, `finishReason` that of its last turn.
@@ -75,27 +97,35 @@ export interface Result {
 }
 
 /**
- * Calls the model, makes the tool calls of its message concurrently, and calls it again, until it requests no more tools.
+ * Calls the model, makes the tool calls of its message, and calls it again, until it requests no more tools.
  *
  * **Details**
  *
  * Each answer of the model and each tool call is a step of the run: after a pause or a crash neither is repeated. The
- * answer is emitted as it arrives. A call that is denied, blocked by a hook, of an unknown tool or with wrong parameters
- * is reported to the model; a tool with the failure mode `"error"` ends the loop with its failure.
+ * answer is emitted as it arrives. Calls of read-only tools work side by side, others in the order of the message, and the
+ * results go back in that order. A call that is denied, blocked by a hook, of an unknown tool or with wrong or incomplete
+ * arguments is reported to the model, and so is a tool that throws or takes longer than its `Policy.Timeout`; a declared
+ * failure of a tool with the failure mode `"error"` ends the loop.
  *
  * **Gotchas**
  *
- * An answer that a crash cut off is requested again: its first tokens stay in the journal, under another `messageId`.
+ * An answer that a crash or a failing provider cut off is requested again: its first tokens stay in the journal, under
+ * another `messageId`.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<string, Tool.Any>, E = never, R = never>(
-  options: Options<Tools, E, R>
+export const run = Effect.fn("ModelLoop.run")(function*<
+  Tools extends Record<string, Tool.Any>,
+  E = never,
+  R = never,
+  P = Run.CurrentRun
+>(
+  options: Options<Tools, E, R, P>
 ): Effect.fn.Return<
   Result,
-  E | TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>,
-  R | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
+  E | ModelEnd | Tool.HandlerError<Tools[keyof Tools]>,
+  R | P | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
 > {
   const current = yield* Run.CurrentRun
   const answered = untilAnswered(options)
@@ -103,12 +133,12 @@ export const run = Effect.fn("ModelLoop.run")(function*<Tools extends Record<str
   return yield* current.places ? current.scope("model loop", answered, true) : answered
 })
 
-const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, Tool.Any>, E, R>(
-  options: Options<Tools, E, R>
+const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, Tool.Any>, E, R, P>(
+  options: Options<Tools, E, R, P>
 ): Effect.fn.Return<
   Result,
-  E | TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>,
-  R | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
+  E | ModelEnd | Tool.HandlerError<Tools[keyof Tools]>,
+  R | P | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
 > {
   // cast: names and parameters of calls come from a model; the toolkit itself checks them.
   const toolkit = (yield* options.toolkit) as unknown as AnyTools
@@ -118,52 +148,32 @@ const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, T
   let prompt = promptOf(options)
   for (let number = 1;; number++) {
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
-    const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, number, maxTurns, limits: options })).pipe(
-      // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or effect/ai's.
-      Effect.mapError((error) => error as TurnLimitReached | AiError.AiError | Tool.HandlerError<Tools[keyof Tools]>)
-    )
+    const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, isLast: number >= maxTurns, maxTurns, options }))
+      .pipe(
+        // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or of the model's.
+        Effect.mapError((error) => error as ModelEnd | Tool.HandlerError<Tools[keyof Tools]>)
+      )
     answers.push(turn.answer)
-    toolResults.push(...turn.toolResults)
+    toolResults.push(...turn.results)
     prompt = turn.prompt
     if (turn.answer.calls.length === 0) return resultOf(answers, toolResults, turn.answer)
   }
 })
 
-const takeTurn = Effect.fnUntraced(function*<R>(options: {
+const takeTurn = Effect.fnUntraced(function*<R, P>({ isLast, maxTurns, options, prompt, toolkit }: {
   readonly prompt: Prompt.Prompt
   readonly toolkit: AnyTools
-  readonly number: number
+  readonly isLast: boolean
   readonly maxTurns: number
-  readonly limits: Limits<R>
+  readonly options: Calling<R, P>
 }) {
-  const { maxTurns, number, toolkit } = options
-  const answer = yield* askModel(options.prompt, toolkit, options.limits)
-  if (answer.calls.length > 0 && number >= maxTurns) return yield* new TurnLimitReached({ maxTurns })
-  const prompt = Prompt.concat(options.prompt, answer.said)
-  const { places } = yield* Run.CurrentRun
-  const made = yield* Effect.forEach(answer.calls, (call, index) =>
-    Effect.gen(function*() {
-      const { arguments: params, ...outcome } = yield* answerCall(
-        toolkit,
-        call,
-        prompt.content,
-        places ? nameOf(answer.calls, index) : `call ${call.name}`
-      )
-      const part = yield* resultPart(toolkit.tools[call.name], call, outcome)
-      return { result: { toolCallId: call.toolCallId, name: call.name, params, ...outcome }, part }
-    }), { concurrency: places ? "unbounded" : 1 })
-  const toolResults: ReadonlyArray<ToolResult> = made.map(({ result }) => result)
-  const resultParts = made.map(({ part }) => part)
-  const answered = resultParts.length === 0 ? [] : [Prompt.toolMessage({ content: resultParts })]
-  return { answer, toolResults, prompt: Prompt.fromMessages([...prompt.content, ...answered]) }
+  const answer = yield* askModel(prompt, toolkit, options)
+  yield* endOf(answer)
+  if (answer.calls.length > 0 && isLast) return yield* new TurnLimitReached({ maxTurns })
+  const said = Prompt.concat(prompt, answer.said)
+  const { messages, results } = yield* makeCalls(toolkit, answer.calls, said.content)
+  return { answer, results, prompt: Prompt.fromMessages([...said.content, ...messages]) }
 })
-
-/** The step of a call: where a message calls a tool again, its place among these calls. */
-const nameOf = (calls: Answer["calls"], index: number) => {
-  const name = calls[index]?.name ?? ""
-  const before = calls.slice(0, index).filter((call) => call.name === name).length
-  return before === 0 ? `call ${name}` : `call ${name} (${before + 1})`
-}
 
 const promptOf = ({ prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string }) => {
   const base = Prompt.make(prompt)

@@ -450,7 +450,7 @@ describe("ModelLoop", () => {
   it.effect("a model error fails the run, and the journal is balanced", () =>
     Effect.gen(function*() {
       const run = yield* ask("Hello")
-      assert.deepInclude(run.error, { tag: "InternalError", declared: false })
+      assert.deepInclude(run.error, { tag: "ModelFailed", status: 502, declared: false })
       assert.deepStrictEqual((yield* journal(run.runId)).map(({ type }) => type), [
         "run_started",
         "node_enter",
@@ -463,7 +463,7 @@ describe("ModelLoop", () => {
         "error"
       ])
     }).pipe(Effect.provide(TestLayer([
-      ScriptedModel.fail(new AiError.InternalProviderError({ description: "down" }), { after: ["Well"] })
+      ScriptedModel.fail(new AiError.InvalidRequestError({ description: "no" }), { after: ["Well"] })
     ]))))
 })
 

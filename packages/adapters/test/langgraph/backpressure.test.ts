@@ -65,6 +65,7 @@ describe("500 fast tokens", () => {
         sleep: () => Effect.never,
         delegate: () => Effect.never,
         scope: (_name, effect) => effect,
+        idle: (wait) => wait,
         places: true,
         idempotencyKey: record.runId,
         decided: () => Effect.void,

@@ -6,6 +6,7 @@
 import { Context, type Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
+import type { ModelEnd } from "../run/ModelEnd.ts"
 import { CurrentRun, type InterruptDenied, type Signals } from "../run/Run.ts"
 import type { SideEffectTimeout } from "../run/RunError.ts"
 
@@ -65,6 +66,9 @@ export interface Migration {
 
 /** Stored values of steps, by the name of the step, and what becomes of them. @category models @since 0.1.0 */
 export type MigratedSteps = Readonly<Record<string, (value: Schema.Json) => Schema.Json>>
+
+/** The failures of every agent, declared or not: each ends the run with its own status and words. @category models @since 0.1.0 */
+export type Undeclared = InterruptDenied | SideEffectTimeout | ModelEnd
 
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {
@@ -127,16 +131,16 @@ export interface Agent<
 
   /**
    * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
-   * the answer. It may fail with the declared error, and with `InterruptDenied` and `SideEffectTimeout`.
+   * the answer. It may fail with the declared error, and with those that every agent may have.
    */
   toLayer<R>(
     handler: (
       payload: Payload["Type"]
-    ) => Effect.Effect<Success["Type"], Error["Type"] | InterruptDenied | SideEffectTimeout, R>
+    ) => Effect.Effect<Success["Type"], Error["Type"] | Undeclared, R>
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
   toLayer<R>(
     handler: string extends Success["Type"]
-      ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"] | InterruptDenied | SideEffectTimeout, R>
+      ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"] | Undeclared, R>
       : never
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
 }

@@ -45,6 +45,17 @@ export const Approval = Context.Reference<ApprovalOptions>("@fastagentic/core/ba
   defaultValue: () => ({})
 })
 
+/**
+ * The longest that one call of a tool may take once it has begun; without it a call may take as long as its run:
+ * `Tool.make(…).annotate(Policy.Timeout, "30 seconds")`.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const Timeout = Context.Reference<Duration.Input | undefined>("@fastagentic/core/base/Policy/Timeout", {
+  defaultValue: () => undefined
+})
+
 /** The part of an approval that goes with the interrupt. @category conversions @since 0.1.0 */
 export const asked = (
   { expiresIn, notRequester = false, risk, rule, scopes = [] }: ApprovalOptions

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Effect, Fiber, Schema, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
@@ -13,6 +13,7 @@ import * as Policy from "../base/Policy.ts"
 import type { Answer, Hints } from "../door/ToolPolicy.ts"
 import type { Approvers } from "../run/Interrupt.ts"
 import { CurrentRun } from "../run/Run.ts"
+import { ToolTimedOut } from "../run/RunError.ts"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
 import { type CallEdits, CurrentEdits } from "./internal/callEdits.ts"
 import { boundHook, type Dispatch, dispatch, transparent } from "./internal/dispatch.ts"
@@ -47,6 +48,20 @@ export interface Handlers {
   ) => Effect.Effect<Stream.Stream<Tool.HandlerResult<Tool.Any>, unknown>, unknown>
 }
 
+/**
+ * The place of a call among the calls that run beside it: `asks` comes before somebody is asked about the call, and the
+ * call begins to work once `acts` is through.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Turn {
+  readonly asks: Effect.Effect<void>
+  readonly acts: Effect.Effect<void>
+}
+
+const alone: Turn = { asks: Effect.void, acts: Effect.void }
+
 /** Forgets which tools a toolkit has. @category conversions @since 0.1.0 */
 export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Toolkit.WithHandler<Tools>): Handlers =>
   // cast: names and parameters are checked by the toolkit itself, and its handlers carry their services.
@@ -64,7 +79,8 @@ export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Tool
 export const invoke = Effect.fnUntraced(function*(
   handlers: Handlers,
   call: ToolCall,
-  messages: ReadonlyArray<Prompt.Message> = []
+  messages: ReadonlyArray<Prompt.Message> = [],
+  turn: Turn = alone
 ) {
   const run = yield* CurrentRun
   const wrapped = yield* hooksAround(handlers, call.name)
@@ -79,7 +95,7 @@ export const invoke = Effect.fnUntraced(function*(
       const next = (admitted: ToolCall) => {
         const modified = admitted !== call || edited !== undefined || edits.size > 0
         const isNew = [...edits].some(([hook, value]) => known.get(hook) !== value)
-        const attempt = { call: admitted, modified, edited, edits, isNew, messages, tell: final }
+        const attempt = { call: admitted, modified, edited, edits, isNew, messages, turn, tell: final }
         const performed = perform(handlers, attempt, through)
         return Effect.map(performed, (performed) => {
           ran = performed
@@ -150,6 +166,7 @@ interface Attempt {
   readonly edits: CallEdits
   readonly isNew: boolean
   readonly messages: ReadonlyArray<Prompt.Message>
+  readonly turn: Turn
   /** Whether the result is reported with the commit that stores it. */
   readonly tell: boolean
 }
@@ -242,8 +259,9 @@ const deny = Effect.fnUntraced(function*({ call, tell }: Attempt, reason: string
   return { outcome: { result, isError: true, denied: true, arguments: call.arguments }, durationMs: undefined }
 })
 
-const act = Effect.fnUntraced(function*(handlers: Handlers, { call, modified, tell }: Attempt) {
+const act = Effect.fnUntraced(function*(handlers: Handlers, { call, modified, tell, turn }: Attempt) {
   const run = yield* CurrentRun
+  if (turn !== alone) yield* run.idle(turn.acts)
   yield* run.emit({
     type: "tool_start",
     data: { ...call, origin: "runtime", ...(modified ? { modified: true } : {}) }
@@ -251,7 +269,7 @@ const act = Effect.fnUntraced(function*(handlers: Handlers, { call, modified, te
   const startedAt = yield* Clock.currentTimeMillis
   let durationMs: number | undefined
   const executed = Effect.gen(function*() {
-    const outcome = yield* execute(handlers, call)
+    const outcome = yield* inTime(toolOf(handlers, call.name), execute(handlers, call))
     durationMs = (yield* Clock.currentTimeMillis) - startedAt
     return modified ? { ...outcome, arguments: call.arguments } : outcome
   })
@@ -275,7 +293,7 @@ type Decided =
 
 const decide = Effect.fnUntraced(function*(
   handlers: Handlers,
-  { call, edited, messages }: Attempt
+  { call, edited, messages, turn }: Attempt
 ): Effect.fn.Return<Decided, never, CurrentRun> {
   const tool = toolOf(handlers, call.name)
   if (tool === undefined) return { _tag: "Go", approved: undefined }
@@ -290,6 +308,7 @@ const decide = Effect.fnUntraced(function*(
   if (refusal !== undefined) return { _tag: "Denied", reason: refusal }
   const terms = yield* Policy.asked(answer)
   if (edited !== undefined && covers(edited, call, terms.approvers)) return { _tag: "Go", approved: edited.by }
+  yield* turn.asks
   const resolution = yield* run.interrupt({
     name: approvalOf(call, edited !== undefined),
     kind: "approval",
@@ -371,6 +390,16 @@ const execute = Effect.fnUntraced(function*(handlers: Handlers, call: ToolCall) 
   const result = last === undefined ? null : yield* toJson(tool, last)
   return { result, isError: last?.isFailure ?? false, denied: false }
 })
+
+const inTime = <A, E, R>(tool: Tool.Any | undefined, effect: Effect.Effect<A, E, R>) => {
+  const timeout = tool === undefined ? undefined : Context.get(tool.annotations, Policy.Timeout)
+  if (tool === undefined || timeout === undefined) return effect
+  const millis = Duration.toMillis(Duration.fromInputUnsafe(timeout))
+  return Effect.timeoutOrElse(effect, {
+    duration: millis,
+    orElse: () => Effect.fail(new ToolTimedOut({ tool: tool.name, millis }))
+  })
+}
 
 const toolOf = ({ tools }: Handlers, name: string) => Object.hasOwn(tools, name) ? tools[name] : undefined
 

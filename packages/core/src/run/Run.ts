@@ -53,6 +53,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
    * the first of such places is the one that it is in, and several that begin at the same moment are no conflict.
    */
   readonly scope: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>, implied?: boolean) => Effect.Effect<A, E, R>
+  /** Waits for other work of the run itself, which may rest meanwhile. */
+  readonly idle: <A>(wait: Effect.Effect<A>) => Effect.Effect<A>
   /** Whether the names of branches are kept apart: a run of an earlier version replays as it was recorded. */
   readonly places: boolean
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>

@@ -213,6 +213,16 @@ export class ToolDenied extends Schema.TaggedError<ToolDenied>()("ToolDenied", {
   }
 }
 
+/** A tool did not answer in the time that its declaration allows. @category errors @since 0.1.0 */
+export class ToolTimedOut extends Schema.TaggedError<ToolTimedOut>()("ToolTimedOut", {
+  tool: Schema.String,
+  millis: Schema.Finite
+}, { httpApiStatus: 504 }) {
+  override get message() {
+    return `The tool "${this.tool}" did not answer within ${this.millis} ms. Its work may still have been done.`
+  }
+}
+
 /** @category errors @since 0.1.0 */
 export class StoreUnavailable extends Schema.TaggedError<StoreUnavailable>()("StoreUnavailable", {
   operation: Schema.String,
@@ -395,3 +405,16 @@ export const asRule = (error: { readonly _tag: string }): { readonly rule?: stri
   const rule = ruleOf(error)
   return rule === undefined ? {} : { rule }
 }
+
+const Ending = Schema.Union([
+  RunError,
+  AmbiguousName,
+  NotStorable,
+  DeadlineExceeded,
+  PriceUnknown,
+  OutputUnlimited,
+  ...Reason.members
+])
+
+/** Whether an error is the runtime's own: it ends the run also where a handler's defects do not. @category guards @since 0.1.0 */
+export const endsRun: (error: unknown) => boolean = Schema.is(Ending)

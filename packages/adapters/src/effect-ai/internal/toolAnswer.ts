@@ -3,7 +3,8 @@ import { Run, RunError, ToolCall } from "@fastagentic/core"
 import { Effect, Schema } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
-import type { AnyTool, AnyTools, Call } from "./modelCall.ts"
+import type { AnyTool, AnyTools, Call } from "./answer.ts"
+import { sturdy, ToolFailed } from "./sturdyTools.ts"
 
 /** The outcome of a tool call, as the journal stores it. */
 export const ToolAnswer = Schema.Struct({
@@ -15,12 +16,19 @@ export const ToolAnswer = Schema.Struct({
 
 export type ToolAnswer = typeof ToolAnswer.Type
 
-/** Makes a call once per run, its hooks and its approval included: neither a decision nor the work is repeated. */
-export const answerCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>, step: string) =>
-  Run.stepWith(step, ToolAnswer, makeCall(toolkit, call, messages))
+/** The surroundings of a call. */
+export interface Surroundings {
+  readonly toolkit: AnyTools
+  readonly messages: ReadonlyArray<Prompt.Message>
+  readonly turn: ToolCall.Turn | undefined
+}
 
-const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.Message>) => {
-  const { name, toolCallId } = call
+/** Makes a call once per run, its hooks and its approval included: neither a decision nor the work is repeated. */
+export const answerCall = (call: Call, step: string, around: Surroundings) =>
+  Run.stepWith(step, ToolAnswer, makeCall(call, around))
+
+const makeCall = (call: Call, { messages, toolkit, turn }: Surroundings) => {
+  const { broken, name, toolCallId } = call
   const outcomeOf = (result: Schema.Json, denied: boolean) =>
     Effect.as(
       Run.emit({
@@ -29,7 +37,15 @@ const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.
       }),
       { arguments: call.arguments, result, isError: true, denied } satisfies ToolAnswer
     )
-  return ToolCall.invoke(ToolCall.handlersOf(toolkit), { toolCallId, name, arguments: call.arguments }, messages).pipe(
+  if (broken !== undefined) return outcomeOf({ _tag: "ToolParameterValidationError", message: broken }, false)
+  return Run.CurrentRun.use(({ record }) =>
+    ToolCall.invoke(
+      sturdy(toolkit, record.runId),
+      { toolCallId, name, arguments: call.arguments },
+      messages,
+      turn
+    )
+  ).pipe(
     Effect.catch((error) => {
       if (error instanceof RunError.HookBlocked) return outcomeOf({ denied: true, reason: error.reason }, true)
       const mistake = mistakeOf(error)
@@ -42,8 +58,11 @@ const makeCall = (toolkit: AnyTools, call: Call, messages: ReadonlyArray<Prompt.
   )
 }
 
-/** An invalid call: the model gets the reason and can correct it. */
+/** A call that did not work: the model gets the reason, and can correct it or do without. */
 const mistakeOf = (error: unknown): Schema.Json | undefined => {
+  if (error instanceof ToolFailed || error instanceof RunError.ToolTimedOut) {
+    return { _tag: error._tag, message: error.message }
+  }
   if (!AiError.isAiError(error)) return undefined
   const { reason } = error
   return reason._tag === "ToolNotFoundError" || reason._tag === "ToolParameterValidationError"

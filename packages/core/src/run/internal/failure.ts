@@ -1,8 +1,10 @@
 // How the cause of a failed run becomes the failure that is stored and shown. Segments and hooks call it; nothing of a
 // defect leaves the server.
 import { Cause, Effect, Option, Schema } from "effect"
+import * as AiError from "effect/ai/AiError"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Failure } from "../Event.ts"
+import { ModelEnd } from "../ModelEnd.ts"
 import { InterruptDenied } from "../Run.ts"
 import * as RunError from "../RunError.ts"
 
@@ -16,11 +18,13 @@ const Refusal = Schema.Union([
   RunError.PriceUnknown,
   RunError.OutputUnlimited,
   RunError.ToolDenied,
+  RunError.ToolTimedOut,
   RunError.InvalidPayload,
   RunError.AmbiguousName,
   RunError.NotStorable,
   RunError.DeadlineExceeded,
   RunError.SideEffectTimeout,
+  ...ModelEnd.members,
   InterruptDenied
 ])
 type Refusal = typeof Refusal.Type
@@ -46,11 +50,22 @@ export const failureOf = Effect.fnUntraced(function*(callable: Callable, cause: 
       value: declared.value
     } satisfies Failure
   }
-  const refusal = [error, ...cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)]
+  const errors = [error, ...cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)]
+  const refusal = errors
     // The door may refuse something to a run, such as a delegation; that refusal is then the run's own.
     .map((one) => one instanceof RunError.RunError ? one.reason : one)
     .find(isRefusal)
-  return refusal === undefined ? internalError : refused(refusal)
+  if (refusal !== undefined) return refused(refusal)
+  const failed = errors.find(AiError.isAiError)
+  return failed === undefined ? internalError : modelFailed(failed)
+})
+
+/** The kind of a provider's failure; its words may hold what no caller should read, and are in the log. */
+const modelFailed = ({ reason }: AiError.AiError): Failure => ({
+  tag: "ModelFailed",
+  message: `The language model failed (${reason._tag}). The server's log has its words under the trace id.`,
+  status: 502,
+  declared: false
 })
 
 /** A refusal as it is stored and shown. */

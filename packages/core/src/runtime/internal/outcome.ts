@@ -95,6 +95,7 @@ const known = new Map<string, Schema.ConstraintCodec<unknown, unknown>>(
     RunError.RunError,
     RunError.HookBlocked,
     RunError.ToolDenied,
+    RunError.ToolTimedOut,
     RunError.SideEffectTimeout,
     RunError.BudgetExceeded,
     RunError.Forbidden,

@@ -91,6 +91,17 @@ export class Resting {
     })
   }
 
+  /** Waits for another branch of the run, which may pause: the run rests then. */
+  idle<A>(place: Place, wait: Effect.Effect<A>): Effect.Effect<A> {
+    return Effect.suspend(() => {
+      this.activity.park(place)
+      return wait.pipe(
+        Effect.ensuring(Effect.sync(() => this.activity.unpark(place))),
+        Effect.tap(this.awake)
+      )
+    })
+  }
+
   /** Before anything in the run moves: takes the run back when it rests. */
   readonly awake: Effect.Effect<void> = Effect.suspend(() =>
     this.phase === "running"
@@ -226,7 +237,9 @@ export class Resting {
 
   private readonly rest: Effect.Effect<boolean> = Effect.suspend(() => {
     const { live } = this
-    if (live.stop !== undefined || this.phase !== "running" || !this.activity.isQuiet) return Effect.succeed(false)
+    if (live.stop !== undefined || this.phase !== "running" || !this.activity.isQuiet || this.pauses.size === 0) {
+      return Effect.succeed(false)
+    }
     this.phase = "resting"
     return Effect.map(live.conclude(live.withPending(suspensionBy([...this.pauses]))), () => {
       // Otherwise the commit was refused, and the segment stops.

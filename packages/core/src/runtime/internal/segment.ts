@@ -159,7 +159,7 @@ const fail = Effect.fnUntraced(function*(
     (cause) =>
       Effect.as(Effect.annotateLogs(Effect.logError("An error hook failed", cause), aboutOf(live)), internalError)
   )
-  if (failure.tag === "InternalError") {
+  if (failure.tag === "InternalError" || failure.tag === "ModelFailed") {
     yield* Effect.annotateLogs(Effect.logError("A run failed unexpectedly", cause), aboutOf(live))
   }
   const steps = live.forget(cause)

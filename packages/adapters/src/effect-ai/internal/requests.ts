@@ -1,0 +1,124 @@
+// The provider requests behind one model call: budget, output limit, usage and the events of each. modelCall.ts sends them;
+// every request that was begun ends in the journal.
+import type { Hook } from "@fastagentic/core"
+import { type Event, Run } from "@fastagentic/core"
+import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
+import * as AiError from "effect/ai/AiError"
+import * as LanguageModel from "effect/ai/LanguageModel"
+import * as Model from "effect/ai/Model"
+import type * as Response from "effect/ai/Response"
+import * as Tool from "effect/ai/Tool"
+import * as ModelBudget from "../../adapter/ModelBudget.ts"
+import { OutputLimit } from "../../adapter/OutputLimit.ts"
+import { usageOf } from "../../adapter/PartEvents.ts"
+import * as Tokens from "../../adapter/Tokens.ts"
+import type { AnyTool, AnyTools } from "./answer.ts"
+
+/** The longest answer, and models that a budget may choose instead of the app's own, by name. */
+export interface Limits<R> {
+  readonly maxOutputTokens?: number
+  readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
+}
+
+/**
+ * The provider requests behind one call: none when a hook answers itself, several when it repeats the call. Their end
+ * events are emitted after the message is complete, and `spent` gets what they used.
+ */
+export const openRequests = Effect.fnUntraced(function*<R>(
+  toolkit: AnyTools,
+  { maxOutputTokens, models = {} }: Limits<R>,
+  spent: Array<Event.Usage>
+) {
+  const run = yield* Run.CurrentRun
+  const tools = Object.values(toolkit.tools).map(describe)
+  const provider = Option.getOrUndefined(yield* Effect.serviceOption(Model.ProviderName))
+  let said: ReadonlyArray<Event.Event> = []
+  let count = 0
+
+  const ended = () => {
+    const events = said
+    said = []
+    return events
+  }
+
+  const send = (call: Hook.LlmCall) =>
+    Stream.unwrap(Effect.gen(function*() {
+      count++
+      const callId = count === 1 ? call.callId : `${call.callId}#${count}`
+      const spending = yield* Effect.provideService(
+        ModelBudget.open({
+          callId,
+          model: call.model,
+          provider,
+          inputTokens: Tokens.ofPrompt(call.prompt, tools),
+          maxOutputTokens,
+          clamps: true,
+          changesTo: (model) => Object.hasOwn(models, model)
+        }),
+        Run.CurrentRun,
+        run
+      )
+      // A budget names another model only when that model is available here.
+      const other = spending.model === call.model ? undefined : models[spending.model]
+      let model = spending.model
+      let last: Response.FinishPart | undefined
+      const start = provider === undefined || other !== undefined ? { callId, model } : { callId, model, provider }
+      yield* emitAll([...ended(), { type: "llm_start", data: start }])
+      const watch = (part: Response.AnyPart) =>
+        Effect.sync(() => {
+          if (part.type === "response-metadata") model = part.modelId ?? model
+          if (part.type === "finish") last = part
+          spending.see(part)
+        })
+      const end = <A, E>(exit: Exit.Exit<A, E>) =>
+        Effect.gen(function*() {
+          const reported = last === undefined ? undefined : usageOf(last)
+          const isCut = reported === undefined && Exit.isFailure(exit)
+          const usage = isCut ? yield* Effect.as(spending.cut, undefined) : yield* spending.end(reported)
+          if (usage !== undefined) spent.push(usage)
+          said = [...said, ...endOf(callId, model, last?.reason, usage, exit)]
+        })
+      const language = other === undefined
+        ? yield* LanguageModel.LanguageModel
+        : Context.get(yield* Layer.build(other), LanguageModel.LanguageModel)
+      return language.streamText({
+        prompt: call.prompt,
+        toolkit,
+        disableToolCallResolution: true,
+        toolCallValidation: "deferred"
+      }).pipe(
+        Stream.provideService(OutputLimit, spending.maxOutputTokens),
+        Stream.tap(watch),
+        Stream.onExit(end)
+      )
+    }))
+
+  return { send, ended }
+})
+
+const endOf = (
+  callId: string,
+  model: string,
+  reason: string | undefined,
+  usage: Event.Usage | undefined,
+  exit: Exit.Exit<unknown, unknown>
+): ReadonlyArray<Event.Event> => {
+  const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
+  const data = {
+    callId,
+    finishReason: reason ?? (failure === undefined ? "unknown" : "error"),
+    ...(AiError.isAiError(failure) ? { error: failure.reason._tag } : {})
+  }
+  return usage === undefined
+    ? [{ type: "llm_end", data }]
+    : [{ type: "llm_end", data: { ...data, usage } }, { type: "usage", data: { callId, model, ...usage } }]
+}
+
+const describe = (tool: AnyTool) => ({
+  name: tool.name,
+  description: Tool.getDescription(tool),
+  parameters: Tool.getJsonSchema(tool)
+})
+
+export const emitAll = (events: ReadonlyArray<Event.Event>) =>
+  Run.CurrentRun.use((run) => Effect.forEach(events, run.emit, { discard: true }))
