@@ -3,7 +3,7 @@ import { DefaultModel } from "@fastagentic/adapters/effect-ai"
 import { ConfigProvider, Effect } from "effect"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
-import * as Fake from "../openai/fakeOpenAi.ts"
+import * as Fake from "../models/fakeOpenAi.ts"
 
 const answer = (env: Record<string, string>) =>
   Effect.gen(function*() {

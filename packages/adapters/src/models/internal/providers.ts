@@ -1,0 +1,202 @@
+// The providers that a name can mention: their packages, their variables, and how their models are made. Packages are
+// optional peers, and imported when a model of theirs is made.
+import { toCodecAnthropic } from "effect/ai/AnthropicStructuredOutput"
+import type { Options, ProviderModel, Settings } from "../ProviderModel.ts"
+import { baseOf } from "./baseUrl.ts"
+import { type Fetch, mendedFetch } from "./wire/mendedFetch.ts"
+
+/** The values that a package needs to make a model. */
+export interface Access {
+  readonly model: string
+  readonly fetch: Fetch
+  readonly baseUrl: string | undefined
+  /** The value of one of the provider's variables. */
+  readonly value: (name: string) => string | undefined
+}
+
+export interface Provider {
+  readonly package: string
+  /** The variables that have to be set; of alternatives in one entry, the first that is. */
+  readonly needs: ReadonlyArray<ReadonlyArray<string>>
+  /** Further variables. */
+  readonly reads?: ReadonlyArray<string>
+  readonly defaultBaseUrl?: string
+  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer"> & { readonly settings?: Settings }
+  readonly make: (access: Access) => Promise<ProviderModel>
+}
+
+/** A setting that is left out when it has no value. */
+const given = <Name extends string>(name: Name, value: string | undefined) =>
+  // cast: a computed key of a literal type.
+  (value === undefined ? {} : { [name]: value }) as { readonly [Key in Name]?: string }
+
+const base = ({ baseUrl }: Access) => given("baseURL", baseUrl)
+
+const compatible = (name: string, key: string | undefined): Provider["make"] => async (access) => {
+  const { createOpenAICompatible } = await import("@ai-sdk/openai-compatible")
+  const { query, url } = baseOf(access.baseUrl ?? "") ?? { url: access.baseUrl ?? "", query: {} }
+  const provider = createOpenAICompatible({
+    name,
+    baseURL: url,
+    queryParams: { ...query },
+    includeUsage: true,
+    supportsStructuredOutputs: true,
+    fetch: mendedFetch(access.fetch),
+    ...given("apiKey", key === undefined ? undefined : access.value(key))
+  })
+  return provider.chatModel(access.model)
+}
+
+const local = (name: string, defaultBaseUrl: string): Provider => {
+  const key = `${name.toUpperCase()}_API_KEY`
+  return {
+    package: "@ai-sdk/openai-compatible",
+    needs: [],
+    reads: [key],
+    defaultBaseUrl,
+    options: { gatewayCost: true },
+    make: compatible(name, key)
+  }
+}
+
+const openai = (access: Access) =>
+  import("@ai-sdk/openai").then(({ createOpenAI }) =>
+    createOpenAI({ ...base(access), ...given("apiKey", access.value("OPENAI_API_KEY")), fetch: access.fetch })
+  )
+
+/** A server of one's own in place of OpenAI's: any server with the chat completions API. */
+export const openaiServer: Provider = {
+  package: "@ai-sdk/openai-compatible",
+  needs: [],
+  reads: ["OPENAI_API_KEY"],
+  options: { gatewayCost: true },
+  make: compatible("openai", "OPENAI_API_KEY")
+}
+
+/** The provider keeps no answers: a run may resume long after the provider would have removed them. */
+const stateless: Settings = { providerOptions: { openai: { store: false }, azure: { store: false } } }
+
+export const providers: { readonly [name: string]: Provider } = {
+  openai: {
+    package: "@ai-sdk/openai",
+    needs: [["OPENAI_API_KEY"]],
+    options: { settings: stateless },
+    make: async (access) => (await openai(access)).responses(access.model)
+  },
+  "openai-chat": {
+    package: "@ai-sdk/openai",
+    needs: [["OPENAI_API_KEY"]],
+    make: async (access) => (await openai(access)).chat(access.model)
+  },
+  anthropic: {
+    package: "@ai-sdk/anthropic",
+    needs: [["ANTHROPIC_API_KEY"]],
+    options: { codecTransformer: toCodecAnthropic },
+    make: async (access) => {
+      const { createAnthropic } = await import("@ai-sdk/anthropic")
+      const key = given("apiKey", access.value("ANTHROPIC_API_KEY"))
+      return createAnthropic({ ...base(access), ...key, fetch: access.fetch })(access.model)
+    }
+  },
+  google: {
+    package: "@ai-sdk/google",
+    needs: [["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"]],
+    make: async (access) => {
+      const { createGoogleGenerativeAI } = await import("@ai-sdk/google")
+      const key = access.value("GOOGLE_GENERATIVE_AI_API_KEY") ?? access.value("GEMINI_API_KEY")
+      return createGoogleGenerativeAI({ ...base(access), ...given("apiKey", key), fetch: access.fetch })(access.model)
+    }
+  },
+  mistral: {
+    package: "@ai-sdk/mistral",
+    needs: [["MISTRAL_API_KEY"]],
+    make: async (access) => {
+      const { createMistral } = await import("@ai-sdk/mistral")
+      const key = given("apiKey", access.value("MISTRAL_API_KEY"))
+      return createMistral({ ...base(access), ...key, fetch: access.fetch })(access.model)
+    }
+  },
+  groq: {
+    package: "@ai-sdk/groq",
+    needs: [["GROQ_API_KEY"]],
+    make: async (access) => {
+      const { createGroq } = await import("@ai-sdk/groq")
+      const key = given("apiKey", access.value("GROQ_API_KEY"))
+      return createGroq({ ...base(access), ...key, fetch: access.fetch })(access.model)
+    }
+  },
+  deepseek: {
+    package: "@ai-sdk/deepseek",
+    needs: [["DEEPSEEK_API_KEY"]],
+    make: async (access) => {
+      const { createDeepSeek } = await import("@ai-sdk/deepseek")
+      const key = given("apiKey", access.value("DEEPSEEK_API_KEY"))
+      return createDeepSeek({ ...base(access), ...key, fetch: access.fetch })(access.model)
+    }
+  },
+  xai: {
+    package: "@ai-sdk/xai",
+    needs: [["XAI_API_KEY"]],
+    options: { settings: { providerOptions: { xai: { store: false } } } },
+    make: async (access) => {
+      const { createXai } = await import("@ai-sdk/xai")
+      const key = given("apiKey", access.value("XAI_API_KEY"))
+      return createXai({ ...base(access), ...key, fetch: access.fetch })(access.model)
+    }
+  },
+  azure: {
+    package: "@ai-sdk/azure",
+    needs: [["AZURE_API_KEY"], ["AZURE_RESOURCE_NAME", "AZURE_BASE_URL"]],
+    reads: ["AZURE_API_VERSION"],
+    options: { settings: stateless },
+    make: async (access) => {
+      const { createAzure } = await import("@ai-sdk/azure")
+      const azure = createAzure({
+        ...(access.baseUrl === undefined
+          ? given("resourceName", access.value("AZURE_RESOURCE_NAME"))
+          : { baseURL: access.baseUrl }),
+        ...given("apiKey", access.value("AZURE_API_KEY")),
+        ...given("apiVersion", access.value("AZURE_API_VERSION")),
+        fetch: access.fetch
+      })
+      return azure(access.model)
+    }
+  },
+  bedrock: {
+    package: "@ai-sdk/amazon-bedrock",
+    needs: [["AWS_REGION", "AWS_DEFAULT_REGION"], ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"]],
+    reads: ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+    make: async (access) => {
+      const { createAmazonBedrock } = await import("@ai-sdk/amazon-bedrock")
+      const bedrock = createAmazonBedrock({
+        ...base(access),
+        ...given("region", access.value("AWS_REGION") ?? access.value("AWS_DEFAULT_REGION")),
+        ...given("apiKey", access.value("AWS_BEARER_TOKEN_BEDROCK")),
+        ...given("accessKeyId", access.value("AWS_ACCESS_KEY_ID")),
+        ...given("secretAccessKey", access.value("AWS_SECRET_ACCESS_KEY")),
+        ...given("sessionToken", access.value("AWS_SESSION_TOKEN")),
+        fetch: access.fetch
+      })
+      return bedrock(access.model)
+    }
+  },
+  openrouter: {
+    package: "@openrouter/ai-sdk-provider",
+    needs: [["OPENROUTER_API_KEY"]],
+    options: { gatewayCost: true },
+    make: async (access) => {
+      const { createOpenRouter } = await import("@openrouter/ai-sdk-provider")
+      const key = given("apiKey", access.value("OPENROUTER_API_KEY"))
+      const openrouter = createOpenRouter({ ...base(access), ...key, compatibility: "strict", fetch: access.fetch })
+      return openrouter.chat(access.model, { usage: { include: true } })
+    }
+  },
+  ollama: local("ollama", "http://127.0.0.1:11434/v1"),
+  lmstudio: local("lmstudio", "http://127.0.0.1:1234/v1"),
+  vllm: local("vllm", "http://127.0.0.1:8000/v1"),
+  litellm: local("litellm", "http://127.0.0.1:4000/v1")
+}
+
+/** The variable that holds another base URL for a provider. */
+export const baseUrlVariable = (provider: string): string =>
+  `${provider === "openai-chat" ? "OPENAI" : provider.toUpperCase()}_BASE_URL`

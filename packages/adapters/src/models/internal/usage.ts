@@ -1,0 +1,62 @@
+// The finish part of an answer: its reason, its token counts and a gateway's price.
+import type { LanguageModelV4FinishReason, LanguageModelV4Usage } from "@ai-sdk/provider"
+import type * as Response from "effect/ai/Response"
+import { costMetadata, knownCost } from "../../adapter/PartEvents.ts"
+import { fieldsOf, numberOf } from "./fields.ts"
+
+/** Effect's counts are whole numbers; a count that cannot be true is not reported. */
+const count = (value: unknown): number | undefined => {
+  const number = numberOf(value)
+  return number === undefined || number < 0 ? undefined : Math.min(Math.ceil(number), Number.MAX_SAFE_INTEGER)
+}
+
+/** Some providers count reasoning in the total only. */
+const outputOf = ({ inputTokens, outputTokens, raw }: LanguageModelV4Usage): number | undefined => {
+  const output = count(outputTokens.total)
+  const { total_tokens, totalTokenCount, totalTokens } = fieldsOf(raw)
+  const total = count(total_tokens ?? totalTokens ?? totalTokenCount)
+  const input = count(inputTokens.total)
+  const rest = total === undefined || input === undefined ? undefined : Math.max(0, total - input)
+  return output === undefined ? rest : Math.max(output, rest ?? output)
+}
+
+const cacheWrites = (raw: unknown): unknown => {
+  const { cache_creation_input_tokens, prompt_tokens_details } = fieldsOf(raw)
+  return fieldsOf(prompt_tokens_details).cache_write_tokens ?? cache_creation_input_tokens
+}
+
+/** The price of the call as a gateway states it, beside the answer or in its usage. */
+export const costOf = (headers: Readonly<Record<string, string | undefined>>, raw: unknown): number | undefined => {
+  const { cost } = fieldsOf(raw)
+  const { total, total_cost } = fieldsOf(cost)
+  return knownCost(numberOf(headers["x-litellm-response-cost"])) ?? knownCost(numberOf(cost ?? total_cost ?? total)) ??
+    knownCost(numberOf(total_cost ?? total))
+}
+
+export const reasonOf = ({ unified }: LanguageModelV4FinishReason, calls: number): Response.FinishReason => {
+  if (unified === "stop" && calls > 0) return "tool-calls"
+  return unified === "interrupted" ? "unknown" : unified
+}
+
+export const toFinish = (
+  reason: Response.FinishReason,
+  usage: LanguageModelV4Usage,
+  costUsd: number | undefined
+): Response.FinishPartEncoded => ({
+  type: "finish",
+  reason,
+  metadata: costMetadata(costUsd),
+  usage: {
+    inputTokens: {
+      uncached: count(usage.inputTokens.noCache),
+      total: count(usage.inputTokens.total),
+      cacheRead: count(usage.inputTokens.cacheRead),
+      cacheWrite: count(usage.inputTokens.cacheWrite ?? cacheWrites(usage.raw))
+    },
+    outputTokens: {
+      total: outputOf(usage),
+      text: count(usage.outputTokens.text),
+      reasoning: count(usage.outputTokens.reasoning)
+    }
+  }
+})

@@ -1,1 +1,0 @@
-export * as OpenAiCompatible from "./OpenAiCompatible.ts"
