@@ -8,6 +8,7 @@ import {
   type Audit,
   AuditLog,
   BudgetStore,
+  Files,
   RateCounters,
   RunBlobs,
   RunStore,
@@ -55,12 +56,16 @@ export class UnusableStore extends Schema.TaggedError<UnusableStore>()("Unusable
 /** The services of every store. @category models @since 0.1.0 */
 export type Services =
   | RunStore.RunStore
+  | Files.Files
   | Audit.Audit
   | AuditLog.AuditLog
   | ApiKeys.ApiKeyStore
   | BudgetStore.BudgetStore
   | RateCounters.RateCounters
   | ScheduleStore.ScheduleStore
+
+/** The services of a database; large values and files are kept beside it. */
+type Database = Exclude<Services, Files.Files>
 
 /** The engine that places runs: this node, or shards of a cluster. @category models @since 0.1.0 */
 export type Engine = "local" | "cluster"
@@ -159,19 +164,26 @@ export const fileFlag = (name: string): Flag.Flag<string> =>
   )
 
 /** Large values of runs go to `FASTAGENTIC_BLOBS`, or beside the file. */
-const blobsOf = (file: string | undefined): Layer.Layer<RunStore.RunStore, UnusableStore, RunStore.RunStore> => {
+const blobsOf = (
+  file: string | undefined
+): Layer.Layer<RunStore.RunStore | Files.Files, UnusableStore, RunStore.RunStore> => {
   const unusable = (error: unknown) => new UnusableStore({ store: "FASTAGENTIC_BLOBS", problem: problemOf(error) })
   return Layer.unwrap(Effect.map(
     Effect.mapError(Blobs.parse(file), unusable),
     ({ blobs, threshold }) =>
-      RunBlobs.layer({ threshold }).pipe(
-        Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error)))))
+      Layer.merge(
+        RunBlobs.layer({ threshold }).pipe(
+          Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error)))))
+        ),
+        // A store that keeps large values itself has no place for files.
+        threshold === undefined ? Layer.empty : Files.layerNone
       )
   ))
 }
 
 const memory = Layer.mergeAll(
   RunStore.RunStore.layerMemory,
+  Files.layerMemory,
   ApiKeys.ApiKeyStore.layerMemory,
   BudgetStore.BudgetStore.layerMemory,
   RateCounters.RateCounters.layerMemory,
@@ -180,7 +192,7 @@ const memory = Layer.mergeAll(
   AuditLog.AuditLog.layerMemory
 )
 
-const sqlite = (filename: string, spread: boolean): Layer.Layer<Services, StoreInUse | UnusableStore> =>
+const sqlite = (filename: string, spread: boolean): Layer.Layer<Database, StoreInUse | UnusableStore> =>
   (spread
     ? Layer.unwrap(Effect.map(clustered, (stores) => stores.layerSqlite({ filename })))
     : Sqlite.layer({ filename })).pipe(or((error) => unusableFile(filename, error)))
@@ -199,7 +211,7 @@ const postgres = async (
   url: Redacted.Redacted,
   spread: boolean,
   lease: Duration.Input | undefined
-): Promise<Layer.Layer<Services, unknown>> =>
+): Promise<Layer.Layer<Database, unknown>> =>
   spread
     ? Layer.unwrap(Effect.zipWith(clustered, place, (stores, node) => stores.layerPostgres({ url, node, lease })))
     : (await import("@fastagentic/stores/postgres")).Postgres.layer({ url, lease })
@@ -220,7 +232,7 @@ const redis = async (
   url: Redacted.Redacted,
   _spread: boolean,
   lease: Duration.Input | undefined
-): Promise<Layer.Layer<Services, unknown>> => (await import("@fastagentic/stores/redis")).Redis.layer({ url, lease })
+): Promise<Layer.Layer<Database, unknown>> => (await import("@fastagentic/stores/redis")).Redis.layer({ url, lease })
 
 const servers: Readonly<Record<string, typeof postgres | undefined>> = {
   postgres,
@@ -231,8 +243,8 @@ const servers: Readonly<Record<string, typeof postgres | undefined>> = {
 
 const server = (
   store: string,
-  load: () => Promise<Layer.Layer<Services, unknown>>
-): Layer.Layer<Services, UnusableStore> => {
+  load: () => Promise<Layer.Layer<Database, unknown>>
+): Layer.Layer<Database, UnusableStore> => {
   const loaded = Effect.tryPromise({
     try: load,
     catch: (cause) => new UnusableStore({ store, problem: missingPackage(cause) ?? problemOf(cause) })

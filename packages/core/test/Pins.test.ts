@@ -57,6 +57,8 @@ describe("Pins", () => {
         JournalDamaged: 500,
         ThreadBusy: 409,
         ScheduleExists: 409,
+        FileNotFound: 404,
+        FilesUnavailable: 501,
         ShuttingDown: 503,
         TooManyOpen: 429
       }
@@ -91,6 +93,8 @@ describe("Pins", () => {
       new E.JournalDamaged({ runId: "r1", what: "event 3" }),
       new E.ThreadBusy({ threadId: "t1", runId: "r1" }),
       new E.ScheduleExists({ id: "nightly", declared: true }),
+      new E.FileNotFound({ fileId: "f1" }),
+      new E.FilesUnavailable(),
       new E.ShuttingDown()
     ]
     assert.sameMembers(reasons.map(({ _tag }) => _tag), [
@@ -118,6 +122,8 @@ describe("Pins", () => {
       "The stored data of the run \"r1\" is damaged (event 3). An operator has to look at it.",
       "The run \"r1\" of the thread \"t1\" has not ended. Wait for its end, or cancel it.",
       "There is a schedule \"nightly\" already, which the app declares. Choose another id.",
+      "There is no file \"f1\", or it belongs to somebody else. Check its id.",
+      "This server keeps no files. Send the bytes in base64 with the call.",
       "The server is shutting down. Try again in a moment."
     ])
     const others = [

@@ -60,6 +60,11 @@ describe("500 fast tokens", () => {
           judge: ({ declared }) => Effect.succeed(declared)
         },
         recall: () => undefined,
+        files: {
+          read: () => Effect.never,
+          save: () => Effect.never,
+          resolve: (_places, value) => Effect.succeed(value)
+        },
         receive: () => Effect.never,
         sideEffect: () => Effect.never,
         sleep: () => Effect.never,

@@ -8,7 +8,7 @@ import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
 import type { ModelEnd } from "../run/ModelEnd.ts"
 import { CurrentRun, type InterruptDenied, type Signals } from "../run/Run.ts"
-import type { SideEffectTimeout } from "../run/RunError.ts"
+import type { FileNotFound, SideEffectTimeout } from "../run/RunError.ts"
 
 const TypeId = "~@fastagentic/core/Agent"
 
@@ -68,7 +68,7 @@ export interface Migration {
 export type MigratedSteps = Readonly<Record<string, (value: Schema.Json) => Schema.Json>>
 
 /** The failures of every agent, declared or not: each ends the run with its own status and words. @category models @since 0.1.0 */
-export type Undeclared = InterruptDenied | SideEffectTimeout | ModelEnd
+export type Undeclared = InterruptDenied | SideEffectTimeout | FileNotFound | ModelEnd
 
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {

@@ -10,6 +10,7 @@ import * as JsonSchema from "../base/JsonSchema.ts"
 import { Scopes } from "../base/Policy.ts"
 import * as Validation from "../base/Validation.ts"
 import * as Hook from "../hook/Hook.ts"
+import { answersContent, filePlaces, type Places } from "../run/internal/filePlaces.ts"
 import type { Limits } from "../store/RunStore.ts"
 import type * as Agent from "./Agent.ts"
 import type * as App from "./App.ts"
@@ -33,6 +34,10 @@ export type Document = { readonly [key: string]: Schema.Json }
 export interface Shape {
   readonly schema: Schema.Codec<unknown>
   readonly json: Document
+  /** The places of files in its values; absent when there are none. */
+  readonly files: Places | undefined
+  /** Whether its values are content, or may be. */
+  readonly hasContent: boolean
   readonly decode: (value: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   readonly encode: (value: unknown) => Effect.Effect<Schema.Json, Schema.SchemaError>
 }
@@ -329,6 +334,8 @@ const shape = (
       return {
         schema: pure,
         json: JsonSchema.fromSchema(pure, direction),
+        files: filePlaces(pure.ast),
+        hasContent: answersContent(pure.ast),
         decode: Validation.decoder(codec, direction === "input" ? "error" : "ignore"),
         encode: Schema.encodeUnknownEffect(codec)
       }

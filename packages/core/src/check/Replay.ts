@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import type * as App from "../app/App.ts"
 import * as Fusion from "../app/Fusion.ts"
 import type { RunEvent } from "../run/Event.ts"
@@ -13,6 +13,7 @@ import { hasPlaces } from "../runtime/internal/past.ts"
 import { type Callables, resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
 import { isMessage } from "../runtime/internal/signals.ts"
 import { upgradeOf } from "../runtime/internal/upgrades.ts"
+import * as Files from "../store/Files.ts"
 import { type ReadError, RunStore } from "../store/RunStore.ts"
 import { replay } from "./internal/replay.ts"
 
@@ -65,6 +66,8 @@ export const check = <A extends App.Any>(
     const fusion = yield* Fusion.compile(app)
     const callables = yield* resolveHandlers(fusion, yield* Effect.context<never>())
     const store = yield* RunStore
+    const kept = Option.getOrElse(yield* Effect.serviceOption(Files.Files), () => Files.none)
+    const files = Files.readOnly(kept, store.identity)
     const { agent, finished = false, limit = 1_000 } = options
     const runs = yield* store.scan({
       states: ["queued", "running", "suspended", ...(finished ? ["completed" as const] : [])],
@@ -74,7 +77,7 @@ export const check = <A extends App.Any>(
     return yield* Effect.forEach(
       runs,
       (run) =>
-        Effect.catchTag(checkOne(store, callables, run), "JournalDamaged", ({ what }) =>
+        Effect.catchTag(checkOne(store, files, callables, run), "JournalDamaged", ({ what }) =>
           Effect.succeed(finding(run, "damaged", `its ${what} cannot be read`))),
       { concurrency: 8 }
     )
@@ -88,6 +91,7 @@ const finding = (
 
 const checkOne = Effect.fnUntraced(function*(
   store: RunStore["Service"],
+  files: Files.Files["Service"],
   callables: Callables,
   run: RunRecord
 ): Effect.fn.Return<Finding, ReadError> {
@@ -106,7 +110,8 @@ const checkOne = Effect.fnUntraced(function*(
     places: hasPlaces(events),
     steps: stored.map((step) => ({ ...step, ...changed.find(({ name }) => name === step.name) })),
     interrupts: (yield* store.interrupts(run.runId)).filter((row) => !isMessage(row)),
-    events
+    events,
+    files
   })
   if (replayed.divergence !== undefined) return finding(run, "diverges", replayed.divergence)
   return finding(run, upgrade._tag === "Migrates" ? "migrates" : "ok", `up to ${replayed.place}`)

@@ -26,7 +26,7 @@ const acting = "runs:act:tenant"
 const readsAll = ({ scopes }: Principal) => Policy.holds(scopes, "runs:read:tenant") || Policy.holds(scopes, acting)
 
 /** Whether a run is this principal's to see: its owner's, and with scope `runs:read:tenant` the tenant's. @category predicates @since 0.1.0 */
-export const sees = (principal: Principal, run: Owned): boolean =>
+export const sees = (principal: Principal, run: Pick<Owned, "owner" | "tenant">): boolean =>
   run.tenant === principal.tenant && (run.owner === principal.id || readsAll(principal))
 
 /** Whether this principal may act on a run: its owner, and with scope `runs:act:tenant` on those of the tenant. @category predicates @since 0.1.0 */

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Duration, Effect, Fiber, Schema, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, identity, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
@@ -11,9 +11,10 @@ import { canonical } from "../base/internal/canonical.ts"
 import { handlerOf } from "../base/internal/handlerOf.ts"
 import * as Policy from "../base/Policy.ts"
 import type { Answer, Hints } from "../door/ToolPolicy.ts"
+import { filePlaces } from "../run/internal/filePlaces.ts"
 import type { Approvers } from "../run/Interrupt.ts"
 import { CurrentRun } from "../run/Run.ts"
-import { ToolTimedOut } from "../run/RunError.ts"
+import { FileNotFound, ToolTimedOut } from "../run/RunError.ts"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
 import { type CallEdits, CurrentEdits } from "./internal/callEdits.ts"
 import { boundHook, type Dispatch, dispatch, transparent } from "./internal/dispatch.ts"
@@ -375,7 +376,15 @@ const declaredAnswer = Effect.fnUntraced(function*(
 const execute = Effect.fnUntraced(function*(handlers: Handlers, call: ToolCall) {
   const run = yield* CurrentRun
   const tool = toolOf(handlers, call.name)
-  const results = yield* handlers.handle(call.name, yield* fromJson(tool, call.arguments), call.toolCallId)
+  const places = tool === undefined ? undefined : cachedWireOf(tool).files
+  const args = places === undefined
+    ? call.arguments
+    : yield* Effect.match(run.files.resolve(places, call.arguments), { onSuccess: identity, onFailure: identity })
+  if (args instanceof FileNotFound) {
+    const { _tag, fileId, message } = args
+    return { result: { _tag, fileId, message }, isError: true, denied: false }
+  }
+  const results = yield* handlers.handle(call.name, yield* fromJson(tool, args), call.toolCallId)
   let last: Tool.HandlerResult<Tool.Any> | undefined
   yield* Stream.runForEach(results, (result) => {
     if (!result.preliminary) {
@@ -410,6 +419,7 @@ const pure = (schema: Schema.Constraint) => Schema.make<Schema.Codec<unknown>>(s
 const codecOf = (schema: Schema.Constraint) => Schema.toCodecJson(pure(Schema.toEncoded(schema)))
 
 const wireOf = (tool: Tool.Any) => ({
+  files: Schema.isSchema(tool.parametersSchema) ? filePlaces(tool.parametersSchema.ast) : undefined,
   parameters: Schema.decodeUnknownEffect(
     Schema.isSchema(tool.parametersSchema) ? codecOf(tool.parametersSchema) : Schema.Unknown
   ),
@@ -427,7 +437,7 @@ const cachedWireOf = (tool: Tool.Any) => {
 }
 
 /** Arguments that do not fit are left to the toolkit to refuse, in the way that the tool's failure mode asks for. */
-const fromJson = (tool: Tool.Any | undefined, args: Schema.Json): Effect.Effect<unknown> =>
+const fromJson = (tool: Tool.Any | undefined, args: unknown): Effect.Effect<unknown> =>
   tool === undefined
     ? Effect.succeed(args)
     : Effect.orElseSucceed(cachedWireOf(tool).parameters(args), () => args)

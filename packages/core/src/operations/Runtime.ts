@@ -24,6 +24,7 @@ import { PolicyRules } from "../door/PolicyRules.ts"
 import { makeMemory, RateCounters } from "../door/RateCounters.ts"
 import { RateLimit } from "../door/RateLimit.ts"
 import { CurrentToolPolicy } from "../door/ToolPolicy.ts"
+import type { NewFile } from "../run/File.ts"
 import type * as Interrupt from "../run/Interrupt.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
@@ -42,12 +43,14 @@ import { compileSchedules } from "../runtime/internal/timedSchedules.ts"
 import { upgradeAll } from "../runtime/internal/upgradeAll.ts"
 import { RunEngine } from "../runtime/RunEngine.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
+import * as Files from "../store/Files.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
 import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
 import { makeConnect } from "./internal/connections.ts"
 import { makeDecisions } from "./internal/decisions.ts"
+import { makeFiles } from "./internal/files.ts"
 import { makeForks } from "./internal/forks.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
@@ -179,6 +182,11 @@ export interface Content {
   readonly content: Schema.Json
 }
 
+/** A stored file with its bytes. @category models @since 0.1.0 */
+export interface FileContent extends Files.Stored {
+  readonly bytes: Uint8Array
+}
+
 /** A schedule as it stands: when it starts a run next, and when it did last. @category models @since 0.1.0 */
 export interface ScheduleStatus {
   readonly id: string
@@ -294,6 +302,10 @@ export class Runtime extends Context.Service<Runtime, {
   readonly fork: (caller: Caller, runId: string, request: ForkRequest) => Effect.Effect<Started, RunError>
   /** Forks a run that has failed or was cancelled from its last commit, once: who asks again gets the same run. */
   readonly retry: (caller: Caller, runId: string) => Effect.Effect<Started, RunError>
+  /** Stores a file for the caller. It is kept while a run holds it, and for some time when none does (`Retention`). */
+  readonly upload: (caller: Caller, file: NewFile) => Effect.Effect<Files.Stored, RunError>
+  /** A stored file of the caller, or of the tenant when the caller may see all of its runs. */
+  readonly file: (caller: Caller, fileId: string) => Effect.Effect<FileContent, RunError>
   /** Reads a resource by its URI. */
   readonly read: (caller: Caller, uri: string) => Effect.Effect<Content, RunError | ReadFailed>
   readonly render: (
@@ -400,6 +412,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         clock: yield* Effect.clockWith(Effect.succeed),
         grace: grace ?? Timings.graceMillis,
         open: yield* OpenLimits,
+        files: yield* files,
         hooksOf: ({ agent, kind }: Pick<RunRecord, "agent" | "kind">) => bound[kind].get(agent)?.hooks ?? []
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
@@ -446,6 +459,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
         ...makeAuditReads(door, audit),
         ...makeVisibleTo(fusion, door),
+        ...makeFiles(door, node.files),
         usage: makeUsage(budget, door),
         authenticate: door.identify,
         connect: makeConnect(door, options.open),
@@ -470,4 +484,5 @@ const bindStore = Effect.fnUntraced(function*(app: string) {
 })
 
 const marks = Effect.map(Effect.serviceOption(ScheduleStore), Option.getOrElse(makeMarks))
+const files = Effect.map(Effect.serviceOption(Files.Files), Option.getOrElse(() => Files.none))
 const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

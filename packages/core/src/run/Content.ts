@@ -8,6 +8,7 @@
  */
 import { Result, Schema } from "effect"
 import * as Base64 from "effect/encoding/Base64"
+import { contentKey, fileKey } from "./internal/filePlaces.ts"
 
 const optional = Schema.optionalKey
 
@@ -65,6 +66,9 @@ const hasOneSource = Schema.makeFilter(
     (content.bytes === undefined) !== (content.fileId === undefined) || "Expected exactly one of bytes and fileId"
 )
 
+/** Marks a schema whose value has bytes that the runtime stores as a file. */
+const stored = { [fileKey]: true }
+
 /** @category models @since 0.1.0 */
 export const Text = Schema.Struct({
   type: Schema.Literal("text"),
@@ -75,15 +79,15 @@ export const Text = Schema.Struct({
 
 /** @category models @since 0.1.0 */
 export const Image = Schema.Struct({ type: Schema.Literal("image"), ...source }).check(hasOneSource)
-  .annotate({ identifier: "ImageContent" })
+  .annotate({ identifier: "ImageContent", ...stored })
 
 /** @category models @since 0.1.0 */
 export const Audio = Schema.Struct({ type: Schema.Literal("audio"), ...source }).check(hasOneSource)
-  .annotate({ identifier: "AudioContent" })
+  .annotate({ identifier: "AudioContent", ...stored })
 
 /** Bytes of any other kind. @category models @since 0.1.0 */
 export const File = Schema.Struct({ type: Schema.Literal("file"), ...source }).check(hasOneSource)
-  .annotate({ identifier: "FileContent" })
+  .annotate({ identifier: "FileContent", ...stored })
 
 /** Schemes that run code, or carry the bytes themselves, where a reader follows the link. */
 const unsafeScheme = /^\s*(javascript|vbscript|data|blob)\s*:/iu
@@ -125,7 +129,10 @@ export type Link = typeof Link.Type
 export type Data = typeof Data.Type
 
 /** One piece of content. @category models @since 0.1.0 */
-export const Content = Schema.Union([Text, Image, Audio, File, Link, Data]).annotate({ identifier: "Content" })
+export const Content = Schema.Union([Text, Image, Audio, File, Link, Data]).annotate({
+  identifier: "Content",
+  [contentKey]: true
+})
 
 /** @category models @since 0.1.0 */
 export type Content = typeof Content.Type
@@ -180,9 +187,17 @@ export const file = (from: Source, mediaType: string, options: Description = {})
 })
 
 /** An image, audio or a file, as the media type says. @category constructors @since 0.1.0 */
-export const binary = (from: Source, mediaType: string, options: Description = {}): Binary => {
-  if (/^image\//iu.test(mediaType)) return image(from, mediaType, options)
-  return /^audio\//iu.test(mediaType) ? audio(from, mediaType, options) : file(from, mediaType, options)
+export const binary = (from: Source, mediaType: string, options: Description = {}): Binary => ({
+  type: kindOf(mediaType),
+  mediaType,
+  ...sourceOf(from),
+  ...options
+})
+
+/** The kind of content that bytes of a media type are. @category accessors @since 0.1.0 */
+export const kindOf = (mediaType: string): Binary["type"] => {
+  if (/^image\//iu.test(mediaType)) return "image"
+  return /^audio\//iu.test(mediaType) ? "audio" : "file"
 }
 
 /** @category constructors @since 0.1.0 */

@@ -13,6 +13,7 @@ import type { Grant, ModelRequest, Refusal } from "../budget/Budget.ts"
 import type { RunTools } from "../door/internal/toolDoor.ts"
 import type { Points } from "../hook/Hook.ts"
 import type { Outcome } from "../runtime/internal/delegation.ts"
+import type { RunFiles } from "../runtime/internal/runFiles.ts"
 import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
 import type * as Interrupt from "./Interrupt.ts"
@@ -59,6 +60,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly places: boolean
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
   readonly idempotencyKey: string
+  /** The stored files that the owner of the run may read. */
+  readonly files: RunFiles
   /** Asks for a call of a language model: no adapter calls one without. */
   readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>

@@ -319,6 +319,24 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("De
   }
 }
 
+/** The file does not exist, or belongs to somebody else. @category errors @since 0.1.0 */
+export class FileNotFound extends Schema.TaggedError<FileNotFound>()("FileNotFound", {
+  fileId: Schema.String
+}, { httpApiStatus: 404 }) {
+  override get message() {
+    return `There is no file "${this.fileId}", or it belongs to somebody else. Check its id.`
+  }
+}
+
+/** The server has no place for files. @category errors @since 0.1.0 */
+export class FilesUnavailable extends Schema.TaggedError<FilesUnavailable>()("FilesUnavailable", {}, {
+  httpApiStatus: 501
+}) {
+  override get message() {
+    return "This server keeps no files. Send the bytes in base64 with the call."
+  }
+}
+
 /** The server is shutting down and admits nothing new. @category errors @since 0.1.0 */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}, { httpApiStatus: 503 }) {
   override get message() {
@@ -350,6 +368,8 @@ export const Reason = Schema.Union([
   JournalDamaged,
   ThreadBusy,
   ScheduleExists,
+  FileNotFound,
+  FilesUnavailable,
   ShuttingDown
 ])
 

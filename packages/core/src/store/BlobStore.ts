@@ -91,7 +91,10 @@ export const make = (place: Backend): BlobStore["Service"] =>
  * @category layers
  * @since 0.1.0
  */
-export const layerMemory: Layer.Layer<BlobStore> = Layer.sync(BlobStore, () => {
+export const layerMemory: Layer.Layer<BlobStore> = Layer.sync(BlobStore, () => makeMemory())
+
+/** @category constructors @since 0.1.0 */
+export const makeMemory = (): BlobStore["Service"] => {
   const blobs = new Map<string, { readonly bytes: Uint8Array; readonly at: number }>()
   return make({
     write: (key, bytes) => Effect.map(Clock.currentTimeMillis, (at) => void blobs.set(key, { bytes, at })),
@@ -106,7 +109,7 @@ export const layerMemory: Layer.Layer<BlobStore> = Layer.sync(BlobStore, () => {
     has: (key) => Effect.sync(() => blobs.has(key)),
     remove: (key) => Effect.sync(() => void blobs.delete(key))
   })
-})
+}
 
 /** Whether a name is one that a blob can have. @category guards @since 0.1.0 */
 export const isKey = (key: string): boolean => /^[0-9a-f]{64}$/.test(key)

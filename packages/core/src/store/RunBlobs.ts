@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import { Clock, Effect, Layer, Result, type Schema } from "effect"
+import { Clock, Context, Effect, Layer, Result, type Schema } from "effect"
 import type { RunEvent } from "../run/Event.ts"
 import { type JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { BlobStore } from "./BlobStore.ts"
+import * as Files from "./Files.ts"
 import { sweepBlobs } from "./internal/blobSweep.ts"
 import { isMarked, keyIn, makeValues } from "./internal/blobValues.ts"
 import { concerns, keepCommit, keepWrite, keysOf, restored } from "./internal/blobWrites.ts"
@@ -258,7 +259,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
 })
 
 /**
- * Puts itself before the run store that is there.
+ * Puts itself before the run store that is there, and keeps the files of its callers and runs (`Files`).
  *
  * **Example** (Keeping large values in files)
  *
@@ -277,8 +278,12 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options = {}): Layer.Layer<RunStore, never, RunStore | BlobStore> =>
-  Layer.effect(RunStore, make(options))
+export const layer = (options: Options = {}): Layer.Layer<RunStore | Files.Files, never, RunStore | BlobStore> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const blobs = yield* BlobStore
+    const store = yield* make(options)
+    return Context.make(RunStore, store).pipe(Context.add(Files.Files, Files.make(blobs, store.identity)))
+  }))
 
 /** A writer that was stopped for long must not refer to a blob that may be gone. */
 const inTime = (startedAt: number) =>

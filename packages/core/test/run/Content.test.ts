@@ -59,6 +59,8 @@ describe("Content", () => {
   })
 
   it.prop("decodes and encodes to itself", [Content.Content], ([content]) => {
-    assert.deepStrictEqual(Schema.decodeUnknownSync(Content.Content)(JSON.parse(JSON.stringify(content))), content)
+    // JSON has no -0.
+    const text = JSON.stringify(content)
+    assert.strictEqual(JSON.stringify(Schema.decodeUnknownSync(Content.Content)(JSON.parse(text))), text)
   })
 })

@@ -71,6 +71,7 @@ export const fromRunError = ({ message, reason }: RunError): A2aError => {
       })
     case "NotDeclared":
     case "InterruptNotFound":
+    case "FileNotFound":
       return invalidParams(message)
     case "RunNotFound":
       return taskNotFound(message)
@@ -79,6 +80,7 @@ export const fromRunError = ({ message, reason }: RunError): A2aError => {
     case "DecisionPending":
     case "ThreadBusy":
     case "ScheduleExists":
+    case "FilesUnavailable":
       return unsupportedOperation(message)
     case "Unauthenticated":
       return condition(-32000, "UNAUTHENTICATED", 401)(message)

@@ -45,6 +45,7 @@ const codeOf = (reason: Reason): number => {
     case "InvalidPayload":
     case "InvalidCursor":
     case "NotDeclared":
+    case "FileNotFound":
       return invalidParams
     case "StoreUnavailable":
       return internalError

@@ -15,6 +15,7 @@ import { type Place, separator } from "../../runtime/internal/names.ts"
 import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts"
 import { handle } from "../../runtime/internal/segment.ts"
 import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
+import type { Files } from "../../store/Files.ts"
 import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
 import type { StoredStep } from "../../store/RunStore.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
@@ -29,6 +30,7 @@ export interface Recording {
   readonly steps: ReadonlyArray<StoredStep>
   readonly interrupts: ReadonlyArray<Interrupt>
   readonly events: ReadonlyArray<RunEvent>
+  readonly files: Files["Service"]
 }
 
 /** Up to where a handler and a recording agree, and how they part, if they do. */
@@ -64,6 +66,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     children: { start: () => Effect.never, settled: () => Effect.never, ended: () => Effect.never },
     hub: new Hub(run),
     journal: new StoreWriter(store, metrics),
+    files: recording.files,
     metrics,
     traced: false,
     past: {

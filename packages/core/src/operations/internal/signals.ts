@@ -17,10 +17,10 @@ import {
 } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import { suspendAsDue } from "../../runtime/internal/claim.ts"
+import { admitFiles } from "../../runtime/internal/payloadFiles.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { delivery, messageIdOf, messageOf, openReceive, sent, waitingMessages } from "../../runtime/internal/signals.ts"
-import { decodeInput } from "../../runtime/internal/start.ts"
 import type { SignalRequest } from "../Runtime.ts"
 
 interface Sender {
@@ -37,7 +37,9 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     const shape = bound.callable.signals.get(signal)
     if (shape === undefined) return yield* fail(new NotDeclared({ kind: "signal", identifier: signal }))
-    const value = yield* decodeInput(signal, shape, payload)
+    const { owner, tenant } = run
+    const given = { principal, owner: { tenant, owner }, runId, target: signal, shape, value: payload }
+    const value = yield* admitFiles(node.files, given)
     const key = yield* keyOf(idempotencyKey)
     const resolution = { decision: "approve", by: principal.id, at: node.now(), value } as const
     const message = messageOf(runId, signal, messageIdOf(signal, key), resolution)

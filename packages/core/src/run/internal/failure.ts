@@ -25,6 +25,7 @@ const Refusal = Schema.Union([
   RunError.DeadlineExceeded,
   RunError.SideEffectTimeout,
   ...ModelEnd.members,
+  RunError.FileNotFound,
   InterruptDenied
 ])
 type Refusal = typeof Refusal.Type

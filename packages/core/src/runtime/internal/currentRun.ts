@@ -35,6 +35,9 @@ export const serviceIn = (
   return {
     record: live.run,
     principal: live.principal,
+    get files() {
+      return live.files
+    },
     emit: outlet === undefined
       ? (event) => Effect.suspend(() => live.emit(place, event))
       : (event) => outlet.say(event),

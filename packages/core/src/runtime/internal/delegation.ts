@@ -82,6 +82,8 @@ const begin = Effect.fnUntraced(function*(
   const run = isFinal(seen.state) ? seen : yield* ended(live, place, key, seen)
   const { runId } = run
   const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
+  // The files of a child are needed as long as its parent has its answer.
+  yield* activity.during(live.holdFiles(outcome.output))
   const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
   const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status }, place: key }
   yield* activity.during(live.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit])))

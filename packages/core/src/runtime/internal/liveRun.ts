@@ -8,11 +8,13 @@ import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/intern
 import { guardsOf, OutputGuards } from "../../hook/internal/outputGuards.ts"
 import { tracingHooks } from "../../hook/internal/tracingHooks.ts"
 import * as Event from "../../run/Event.ts"
+import { fileIdsIn } from "../../run/internal/filePlaces.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import { AmbiguousName, type DeadlineExceeded, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { Files } from "../../store/Files.ts"
 import { changed, type Changes, type Commit, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import { serviceIn } from "./currentRun.ts"
@@ -34,7 +36,9 @@ import {
   withdrawn
 } from "./outcome.ts"
 import { Resting, type RestOptions } from "./resting.ts"
+import { makeRunFiles, type RunFiles } from "./runFiles.ts"
 import { seededRandom } from "./seededRandom.ts"
+import { untilStored } from "./storeAway.ts"
 import type { StoreWriter } from "./storeWriter.ts"
 import { addUsage, countedUsage } from "./usageSum.ts"
 
@@ -98,6 +102,8 @@ export class LiveRun {
   private isLeaving = false
   private readonly handout: Handout | undefined
   private readonly hub: Hub
+  private readonly fileStore: Files["Service"]
+  private ownFiles: RunFiles | undefined
   private readonly clock: Clock.Clock
   private readonly random: Random.Random
   private readonly metrics: Metrics
@@ -122,6 +128,7 @@ export class LiveRun {
     readonly errors: Shape | undefined
     readonly signals: ReadonlyMap<string, Shape>
     readonly budget: Budget["Service"]
+    readonly files: Files["Service"]
     readonly metrics: Metrics
     /** Whether anybody looks at spans. */
     readonly traced: boolean
@@ -142,6 +149,7 @@ export class LiveRun {
     this.random = options.random
     this.launchedAt = this.now()
     this.budget = options.budget
+    this.fileStore = options.files
     this.metrics = options.metrics
     this.traced = options.traced
     // Runs of earlier versions only say how many events they have emitted.
@@ -160,6 +168,22 @@ export class LiveRun {
     const guards = guardsOf(options.hooks)
     this.outlet = guards === undefined ? undefined : this.outletOf(guards)
     this.service = this.serviceIn(this.top, this.outlet)
+  }
+
+  /** The files of the run, made when it first uses one. */
+  get files(): RunFiles {
+    return this.ownFiles ??= makeRunFiles(this.fileStore, this.run, this.principal)
+  }
+
+  /** Keeps the files that a value names for as long as the run. */
+  holdFiles(value: Schema.Json | undefined): Effect.Effect<void> {
+    return value === undefined || !this.fileStore.areKept
+      ? Effect.void
+      : Effect.forEach(
+        fileIdsIn(value),
+        (fileId) => Effect.orDie(untilStored(this.fileStore.hold(this.run.runId, fileId))),
+        { discard: true }
+      )
   }
 
   /** The run as its handler sees it in a place. */

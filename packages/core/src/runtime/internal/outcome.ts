@@ -97,6 +97,7 @@ const known = new Map<string, Schema.ConstraintCodec<unknown, unknown>>(
     RunError.ToolDenied,
     RunError.ToolTimedOut,
     RunError.SideEffectTimeout,
+    RunError.FileNotFound,
     RunError.BudgetExceeded,
     RunError.Forbidden,
     RunError.RateLimited,

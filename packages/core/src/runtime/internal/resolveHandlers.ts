@@ -10,7 +10,7 @@ import type * as Hook from "../../hook/Hook.ts"
 import { boundHook, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import * as ToolCall from "../../hook/ToolCall.ts"
 import { CurrentRun } from "../../run/Run.ts"
-import { InvalidPayload, ToolDenied } from "../../run/RunError.ts"
+import { FileNotFound, InvalidPayload, ToolDenied } from "../../run/RunError.ts"
 import type { RegisteredCallable } from "./runSupervisor.ts"
 import type { Invoke } from "./segment.ts"
 
@@ -50,6 +50,13 @@ const invokeAgent = (callable: Callable, handle: Agent.Handle): Invoke => (paylo
     Effect.flatMap((answer) => Effect.orDie(callable.success.encode(answer)))
   )
 
+/** The result of a call that names a file which the caller does not have. */
+const MissingFile = Schema.Struct({
+  _tag: Schema.Literal("FileNotFound"),
+  fileId: Schema.String,
+  message: Schema.String
+})
+
 const invokeTool = (callable: Callable, handlers: ToolCall.Handlers): Invoke =>
   Effect.fnUntraced(function*(payload: Schema.Json) {
     const run = yield* CurrentRun
@@ -63,6 +70,8 @@ const invokeTool = (callable: Callable, handlers: ToolCall.Handlers): Invoke =>
         ...(reason._tag === "Some" ? { reason: reason.value.reason } : {})
       })
     }
+    const missing = Schema.decodeUnknownOption(MissingFile)(outcome.isError ? outcome.result : null)
+    if (missing._tag === "Some") return yield* new FileNotFound({ fileId: missing.value.fileId })
     if (outcome.isError) return yield* Effect.fail(yield* Effect.orDie(callable.error.decode(outcome.result)))
     return outcome.result
   })

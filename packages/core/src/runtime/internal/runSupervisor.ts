@@ -25,6 +25,7 @@ import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { Files } from "../../store/Files.ts"
 import { changed, type Changes, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
@@ -72,6 +73,7 @@ export interface Options {
   readonly clock: Clock.Clock
   readonly grace: Duration.Input
   readonly open: OpenLimits
+  readonly files: Files["Service"]
   /** The hooks of the callable behind a run. */
   readonly hooksOf: (run: Pick<RunRecord, "agent" | "kind">) => ReadonlyArray<HookWithHandler>
 }
@@ -86,6 +88,7 @@ export class RunSupervisor {
   readonly ephemeral: StoreWriter
   readonly metrics: Metrics
   readonly hooksOf: Options["hooksOf"]
+  readonly files: Files["Service"]
   readonly openRuns: OpenCount
   readonly openStreams: OpenCount
   readonly poll: PollLatch
@@ -142,6 +145,7 @@ export class RunSupervisor {
     this.clock = options.clock
     this.grace = options.grace
     this.hooksOf = options.hooksOf
+    this.files = options.files
     this.openRuns = new OpenCount("open-runs", options.open.runs)
     this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
@@ -254,6 +258,7 @@ export class RunSupervisor {
       errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
       signals: bound.callable.signals,
       budget: this.budget,
+      files: this.files,
       metrics: this.metrics,
       traced: this.traced,
       clock: this.clock,

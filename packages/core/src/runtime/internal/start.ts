@@ -1,20 +1,18 @@
 // Admits a new run through the door and launches or schedules it; Runtime, schedules and delegation call it.
-import { Effect, Schema } from "effect"
+import { Effect, type Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import type { Callable, Shape } from "../../app/Fusion.ts"
+import type { Callable } from "../../app/Fusion.ts"
 import { randomBytes } from "../../base/internal/randomBytes.ts"
-import { problemsOf } from "../../base/Validation.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started, StartRequest } from "../../operations/Runtime.ts"
-import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
-import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { InvalidPayload, NotDeclared, RunError, ShuttingDown, type TooManyOpen } from "../../run/RunError.ts"
+import { NotDeclared, RunError, ShuttingDown, type TooManyOpen } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { admit, type Inheritance } from "./admit.ts"
 import type { Children } from "./delegation.ts"
+import { admitFiles, holdFiles } from "./payloadFiles.ts"
 import type { Callables } from "./resolveHandlers.ts"
 import { makeHandle } from "./runHandle.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
@@ -60,8 +58,17 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     // A child belongs to the run that started it: refusing it would fail a run that was admitted.
     const refusal = more.parentRunId === undefined ? node.openRuns.refusal(principal) : undefined
     if (refusal !== undefined) return yield* fail(refusal)
-    const payload = yield* decodePayload(bound, request.payload)
     const runId = yield* random.uuidV7()
+    const { identifier: target, payload: shape } = bound.callable
+    const payload = yield* admitFiles(node.files, {
+      principal,
+      owner: { tenant: principal.tenant, owner: principal.id },
+      runId,
+      target,
+      shape,
+      value: request.payload
+    })
+    if (inherited !== undefined) yield* holdFiles(node.files, runId, inherited.steps)
     const own = recordOf(bound, caller, principal, request, payload, runId, node.now())
     const run = { ...own, ...more, ...earliest(own.deadline, more.deadline) }
     const admitted = yield* admit(node, bound, principal, run, inherited)
@@ -94,24 +101,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
 
 export const targetOf = ({ callable }: RegisteredCallable) => `${callable.kind}/${callable.identifier}`
 
-const fail = (reason: NotDeclared | ShuttingDown | InvalidPayload | TooManyOpen) =>
-  Effect.fail(new RunError({ reason }))
-
-const decodeJson = Schema.decodeUnknownEffect(Schema.Json)
-
-/** The payload is kept as it came, once it is known to fit. */
-export const decodePayload = ({ callable: { identifier, payload } }: RegisteredCallable, value: unknown) =>
-  decodeInput(identifier, payload, value)
-
-/** An input is kept as it came, once it is known to fit. */
-export const decodeInput = (target: string, shape: Shape, value: unknown): Effect.Effect<Schema.Json, RunError> =>
-  tooDeep(value)
-    ? fail(nestedTooDeeply(target))
-    : asRunError(
-      Effect.andThen(shape.decode(value), decodeJson(value)).pipe(
-        Effect.mapError((error) => new InvalidPayload({ target, issues: problemsOf(error) }))
-      )
-    )
+const fail = (reason: NotDeclared | ShuttingDown | TooManyOpen) => Effect.fail(new RunError({ reason }))
 
 const recordOf = (
   { callable }: RegisteredCallable,

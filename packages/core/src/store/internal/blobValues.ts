@@ -22,10 +22,14 @@ const decodeBlob = Schema.decodeUnknownEffect(
 
 /** The first bytes of a blob. */
 const Owner = Schema.fromJsonString(
-  Schema.Struct({ run: Schema.String, store: Schema.optionalKey(Schema.String) })
+  Schema.Struct({
+    run: Schema.String,
+    store: Schema.optionalKey(Schema.String),
+    holds: Schema.optionalKey(Schema.String)
+  })
 )
 const decodeOwner = Schema.decodeUnknownOption(Owner)
-const ownerText = /^(\{"run":"(?:[^"\\]|\\.)*"(?:,"store":"(?:[^"\\]|\\.)*")?),/u
+const ownerText = /^(\{"run":"(?:[^"\\]|\\.)*"(?:,"store":"(?:[^"\\]|\\.)*")?(?:,"holds":"[0-9a-f]{64}")?),/u
 
 /** How much text of blobs that were read is at hand. */
 const cacheSize = 8 * 1_048_576
@@ -115,7 +119,7 @@ export const makeValues = (
   const remove = (keys: Iterable<string>) =>
     Effect.forEach(keys, (key) => blobs.remove(key), { concurrency: 8, discard: true })
 
-  /** The run that a blob of this store belongs to. */
+  /** The run that a blob belongs to, and the file that it holds for it. A file itself has an empty run. */
   const ownerOf = (key: string) =>
     Effect.map(blobs.start(key, 512), (bytes) => {
       const [, text] = ownerText.exec(new TextDecoder().decode(bytes ?? new Uint8Array())) ?? []
