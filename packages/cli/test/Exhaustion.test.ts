@@ -1,7 +1,7 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { type Duration, Effect, Layer, Redacted, Schema } from "effect"
-import { Agent, App, Audit, Auth, Budget, OpenLimits, Principal, RateLimit, Server, Sqlite } from "fastagentic"
+import { Agent, App, Audit, Auth, Budget, OpenLimits, Principal, RateLimit, Run, Server, Sqlite } from "fastagentic"
 import { once } from "node:events"
 import { connect } from "node:net"
 import { join } from "node:path"
@@ -16,9 +16,15 @@ class Echo extends Agent.make("echo", {
 
 class Waits extends Agent.make("waits", { description: "Never ends", payload: {} }) {}
 
-class Lab extends App.make("lab", { version: "1", agents: [Echo, Waits] }) {}
+class Naps extends Agent.make("naps", { description: "Sleeps for long", payload: {} }) {}
 
-const handlers = Layer.merge(Echo.toLayer(({ text }) => Effect.succeed({ text })), Waits.toLayer(() => Effect.never))
+class Lab extends App.make("lab", { version: "1", agents: [Echo, Waits, Naps] }) {}
+
+const handlers = Layer.mergeAll(
+  Echo.toLayer(({ text }) => Effect.succeed({ text })),
+  Waits.toLayer(() => Effect.never),
+  Naps.toLayer(() => Effect.as(Run.sleep("1 hour"), "woke"))
+)
 
 const principal = (id: string) => new Principal.Principal({ id, tenant: "acme", scopes: ["*"], roles: [], claims: {} })
 
@@ -155,6 +161,19 @@ describe("what one caller holds open", () => {
       yield* Effect.promise(() => once(first.ws, "close"))
       yield* Effect.sleep("100 millis")
       assert.isUndefined((yield* socket(url, "ann")).refusal)
+    }).pipe(Effect.scoped))
+
+  it.live("runs that rest or have ended do not count, however many a caller starts in a short time", () =>
+    Effect.gen(function*() {
+      const url = yield* serve(people, limited)
+      for (let count = 0; count < 8; count++) {
+        assert.strictEqual((yield* post(`${url}/agents/echo`, { text: "x" }, as("ann"))).status, 200)
+        // Its answer comes once the run rests.
+        const nap = yield* post(`${url}/agents/naps`, {}, as("ann"))
+        assert.strictEqual(nap.status, 202, nap.text)
+      }
+      yield* Effect.forEach([1, 2, 3], () => post(`${url}/agents/waits/runs`, {}, as("ann")))
+      assert.strictEqual((yield* post(`${url}/agents/naps`, {}, as("ann"))).status, 429)
     }).pipe(Effect.scoped))
 
   it.live("a third stream and a fourth run of a caller are refused by their rules on every protocol", () =>

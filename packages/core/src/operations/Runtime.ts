@@ -23,6 +23,7 @@ import { OpenLimits } from "../door/OpenLimits.ts"
 import { PolicyRules } from "../door/PolicyRules.ts"
 import { makeMemory, RateCounters } from "../door/RateCounters.ts"
 import { RateLimit } from "../door/RateLimit.ts"
+import { TenantWeights } from "../door/TenantWeights.ts"
 import { CurrentToolPolicy } from "../door/ToolPolicy.ts"
 import type { NewFile } from "../run/File.ts"
 import type * as Interrupt from "../run/Interrupt.ts"
@@ -413,6 +414,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         grace: grace ?? Timings.graceMillis,
         open: yield* OpenLimits,
         files: yield* files,
+        weightOf: yield* TenantWeights,
         hooksOf: ({ agent, kind }: Pick<RunRecord, "agent" | "kind">) => bound[kind].get(agent)?.hooks ?? []
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(

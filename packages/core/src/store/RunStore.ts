@@ -157,8 +157,9 @@ export interface PendingQuery {
 }
 
 /**
- * Runs of these agents, queued or suspended, whose time has come: the highest priority first, of the same priority the
- * oldest first. Those for which there is no room `within` the limits of each agent are left out, so that a full line does
+ * Runs of these agents, queued or suspended, whose time has come, by turns of their tenants: the first run of every tenant,
+ * then the second of every tenant. In a turn the oldest come first; of one tenant the highest priority comes first, then
+ * the oldest. Those for which there is no room `within` the limits of each agent are left out, so that a full line does
  * not hide what stands behind it; what waits for a decision needs no room.
  *
  * @category models
@@ -301,6 +302,9 @@ export class RunStore extends Context.Service<RunStore, {
     return store
   })
 }
+
+/** The order in which `due` answers. @category combinators @since 0.1.0 */
+export { inTenantTurns } from "./internal/tenantTurns.ts"
 
 /** A record after a commit. @category combinators @since 0.1.0 */
 export { applyChanges as changed } from "./internal/applyChanges.ts"

@@ -74,7 +74,7 @@ export const make = (
     })
     const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
     // An expression has no index. The planner would choose another one for a table that it has no statistics of yet.
-    const reads = makeReads(sql, { orphans, unindexed: (column) => `(${column} || '')` })
+    const reads = makeReads(sql, { orphans, lateral: true, unindexed: (column) => `(${column} || '')` })
     return RunStore.of({
       identity: reads.identity.pipe(withTimeout("identity of the store")),
       bind: (app) => reads.bind(app).pipe(withTimeout("app of the store")),

@@ -8,6 +8,7 @@ import { approversOf } from "@fastagentic/core/run/Interrupt"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { isFinal, matchesFilter, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
 import {
+  inTenantTurns,
   type Query,
   type RemoveQuery,
   RunStore,
@@ -57,8 +58,8 @@ export interface Options {
  * owns a run from the commit that sets the attempt. After a time in which Redis could not be reached, the other nodes
  * have one lease to come back before their runs are claimed.
  *
- * Waiting runs are indexed by the time that they wait for. `due` moves due runs to an index by priority, and so never
- * reads runs that are not due. `remove` starts with the runs that ended first.
+ * Waiting runs are indexed by the time that they wait for. `due` moves due runs to indexes by priority, one for each
+ * tenant, and so never reads runs that are not due. `remove` starts with the runs that ended first.
  *
  * **Gotchas**
  *
@@ -314,7 +315,7 @@ export const make = (
             (at, limit) =>
               evalDue(prefix, [JSON.stringify(agent), `${now}`, at, `${limit}`, ...Writes.limitsOf(within)])
           ), { concurrency: "unbounded" })
-        return found.flat().sort((a, b) => b.priority - a.priority || byId(a, b)).slice(0, limit)
+        return inTenantTurns(found.flat()).slice(0, limit)
       }),
 
       overdue: ({ limit, now }) =>

@@ -9,7 +9,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
-import { hasFreeSlot } from "./concurrencySql.ts"
+import { countDue, dueTurns } from "./dueTurns.ts"
 import { conditionsOf } from "./listFilters.ts"
 import { selectAudiences } from "./pendingInterrupts.ts"
 import * as Rows from "./runRows.ts"
@@ -23,12 +23,17 @@ export interface Orphans {
 
 /**
  * All reads of a run store, in SQL that SQLite and PostgreSQL share. `unindexed` makes a column that the planner finds no
- * index for.
+ * index for; `lateral` says whether the database has lateral joins.
  */
 export const makeReads = (
   sql: SqlClient.SqlClient,
-  { orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` }, unindexed = (column) => column }: {
+  {
+    lateral = false,
+    orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` },
+    unindexed = (column) => column
+  }: {
     readonly orphans?: Orphans
+    readonly lateral?: boolean
     readonly unindexed?: (column: string) => string
   } = {}
 ): Omit<RunStore["Service"], "write" | "removeFacts" | "remove" | "compact" | "transact"> => {
@@ -178,13 +183,13 @@ export const makeReads = (
     abandoned: running("abandoned runs", orphans.others),
 
     due: ({ agents, limit, now, within = {} }) =>
-      agents.length === 0 ? Effect.succeed([]) : list(limit, (limit, offset) =>
-        sql`${records} WHERE run_id IN (
-          SELECT run_id FROM runs AS run
-          WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}
-            AND ${hasFreeSlot(sql, agents, within)}
-          ORDER BY priority DESC, run_id ${page(sql, limit, offset)}
-        ) ORDER BY priority DESC, run_id`.pipe(rows("due runs"))),
+      agents.length === 0 ?
+        Effect.succeed([]) :
+        list(limit, (limit, offset) =>
+          sql`SELECT ${sql.literal(Rows.recordColumns)} FROM (
+          ${dueTurns(sql, { agents, now, within, limit, offset, lateral })}
+        ) AS line JOIN runs USING (run_id) LEFT JOIN run_values USING (run_id)
+        ORDER BY turn, run_id`.pipe(rows("due runs"))),
 
     overdue: ({ limit, now }) =>
       list(limit, (limit, offset) =>
@@ -196,11 +201,7 @@ export const makeReads = (
 
     countDue: ({ agents, now }) =>
       agents.length === 0 ? Effect.succeed(0) : Effect.map(
-        sql`
-          SELECT COUNT(*) AS due FROM runs
-          WHERE wake_at <= ${now} AND state IN ('queued', 'suspended') AND ${sql.in("agent", agents)}`.pipe(
-          rows("count due runs")
-        ),
+        sql`${countDue(sql, { agents, now })}`.pipe(rows("count due runs")),
         ([counted]) => Number(counted?.["due"])
       )
   }

@@ -341,6 +341,13 @@ const outbox = script(`
   CREATE UNIQUE INDEX audit_by_fact ON audit (tenant, fact) WHERE fact IS NOT NULL
 `)
 
+/** Due runs are found by turns of their tenants: the index holds all that these queries read. */
+const turns = script(`
+  DROP INDEX runs_due;
+  CREATE INDEX runs_due ON runs (agent, tenant, wake_at, priority, run_id, state, kind, waits_for)
+    WHERE wake_at IS NOT NULL AND state IN ('queued', 'suspended')
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -365,6 +372,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0014_lists": lists,
     "0015_retries": retries,
     "0016_app": app,
-    "0017_audit_outbox": outbox
+    "0017_audit_outbox": outbox,
+    "0018_tenant_turns": turns
   })
 )

@@ -7,7 +7,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { hasFreeSlot } from "../../src/sql/concurrencySql.ts"
+import { countDue, dueTurns } from "../../src/sql/dueTurns.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
 import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
@@ -106,19 +106,19 @@ describe("SqliteRunStore", () => {
         const unfinished = yield* plan(`${records} WHERE run_id IN (${runningIds}) AND TRUE ORDER BY run_id`)
         assert.include(unfinished, "COVERING INDEX runs_running")
         assert.notInclude(unfinished, "SCAN runs;")
-        const due = "wake_at <= 5 AND state IN ('queued', 'suspended') AND agent IN ('a', 'b')"
-        const dueIds = yield* plan(`SELECT run_id FROM runs WHERE ${due} ORDER BY priority DESC, run_id LIMIT 5`)
-        assert.include(dueIds, "COVERING INDEX runs_due")
-        const inLine = yield* planOf(
-          sql`SELECT run_id FROM runs AS run WHERE wake_at <= 5 AND state IN ('queued', 'suspended') AND agent = 'a'
-            AND ${
-            hasFreeSlot(sql, ["a"], { agent: 1, tenant: 1, thread: true })
-          } ORDER BY priority DESC, run_id LIMIT 5`
-        )
+        const line = { now: 5, agents: ["a", "b"], limit: 5, offset: 0, lateral: false }
+        const turns = yield* planOf(dueTurns(sql, line))
+        assert.include(turns, "COVERING INDEX runs_due (agent=? AND tenant>?)")
+        assert.include(turns, "COVERING INDEX runs_due (agent=? AND tenant=? AND wake_at<?)")
+        assert.include(turns, "SEARCH entry USING PRIMARY KEY (run_id=?)")
+        assert.notMatch(turns, /SCAN (runs?|entry)\b/u)
+        const counted = yield* planOf(countDue(sql, line))
+        assert.include(counted, "COVERING INDEX runs_due (agent=? AND tenant=? AND wake_at<?)")
+        const inLine = yield* planOf(dueTurns(sql, { ...line, within: { agent: 1, tenant: 1, thread: true } }))
         for (const index of ["runs_due", "runs_running", "runs_open_in_thread"]) {
           assert.include(inLine, `INDEX ${index}`)
         }
-        assert.notMatch(inLine, /SCAN \w+;/u)
+        assert.notMatch(inLine, /SCAN (runs?|entry|other);/u)
         const ended = "state = 'completed' AND finished_at < 5 ORDER BY finished_at, run_id LIMIT 5"
         assert.include(yield* plan(`${records} WHERE ${ended}`), "runs_ended (state=? AND finished_at<?)")
         const toCompact = "compacted >= 0 AND finished_at < 5 AND state NOT IN ('queued', 'running', 'suspended')"

@@ -10,7 +10,7 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Admit, Step } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { cancelRun } from "./cancel.ts"
-import { isPlaced, resume } from "./claim.ts"
+import { isPlaced, resumeInLine } from "./claim.ts"
 import type { Hub } from "./hub.ts"
 import { orderOf } from "./outcome.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
@@ -96,7 +96,7 @@ const enqueue = Effect.fnUntraced(function*(
     yield* node.poll.at(wakeAt)
     return started
   }
-  yield* resume(node, bound, started.run, { from: ["queued"] })
+  yield* resumeInLine(node, bound, started.run)
   return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
 })
 

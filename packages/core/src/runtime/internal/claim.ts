@@ -39,7 +39,7 @@ export const suspendAsDue = Effect.fnUntraced(
       ...commitOf(node, run, ["suspended"], resolve),
       set: { ...set, state: "queued", wakeAt: node.now() }
     }))
-    if (queued !== undefined) yield* resume(node, bound, queued, { from: ["queued"] })
+    if (queued !== undefined) yield* resumeInLine(node, bound, queued)
     return queued !== undefined
   }
 )
@@ -47,6 +47,21 @@ export const suspendAsDue = Effect.fnUntraced(
 /** Whether the engine says where a run is driven. */
 export const isPlaced = (node: RunSupervisor, { callable }: RegisteredCallable, run: RunRecord): boolean =>
   node.engineSchedule !== undefined && run.durable && callable.kind === "agent" && callable.limits === undefined
+
+/** Lets a queued run go on: at once, or in its turn where others of its tenant wait or room has just become free for others. */
+export const resumeInLine = Effect.fnUntraced(
+  function*(node: RunSupervisor, bound: RegisteredCallable, run: RunRecord): Effect.fn.Return<void, RunError> {
+    const line = bound.callable.limits?.agent === undefined ? undefined : node.lines.of(run.agent)
+    if (line !== undefined && (line.freed !== line.looked || line.waiting.has(run.tenant))) {
+      // Another node may have served those that were seen to wait.
+      return yield* node.poll.at(node.now() + lineMillis)
+    }
+    if (!(yield* resume(node, bound, run, { from: ["queued"] }))) line?.waiting.add(run.tenant)
+  }
+)
+
+/** How long a run that joins a line waits at most for the next look at it, in milliseconds. */
+const lineMillis = 250
 
 /** Lets a run go on that nobody drives: where the engine says, or here. Returns false when there is no room for it. */
 export const resume: typeof claim = Effect.fnUntraced(function*(node, bound, run, options) {

@@ -3,7 +3,7 @@ import { Effect, Option, Stream } from "effect"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { RunError, StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import type { Limits, RunStore } from "../../store/RunStore.ts"
+import type { RunStore } from "../../store/RunStore.ts"
 import { cancelChildren, cancelRun, openChildren } from "./cancel.ts"
 import { resume, suspendAsDue } from "./claim.ts"
 import { lookAgain } from "./delegation.ts"
@@ -12,6 +12,9 @@ import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** How many runs of a line are looked at in one go. */
 const pageSize = 256
+
+/** After so many refusals others are faster: the line is served again with the next look. */
+const mostRefusals = 4
 
 /** Lets go on whose time has come: queued starts, timers, decisions that nobody took, children that have ended. */
 export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
@@ -76,32 +79,45 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
 
   /**
    * Of a line in which there is only so much room the store gives what has room now, page by page: what one tenant has
-   * taken hides nothing of the others.
+   * taken hides nothing of the others. Room that ends, or becomes free meanwhile, is looked for again: it is not left to
+   * whichever tenant comes next on the page.
    */
   const wakeLine = Effect.fnUntraced(function*(
     store: RunStore["Service"],
     { agent, limits }: (typeof limited)[number]
   ): Effect.fn.Return<void, StoreUnavailable> {
+    const line = node.lines.of(agent)
+    const { freed, shares } = line
+    // Of a thread comes only the run whose turn it is: its refusal says nothing of other runs.
+    const isShared = limits.agent !== undefined || limits.tenant !== undefined
+    line.waiting.clear()
     const tried = new Set<string>()
+    let refusals = 0
     for (let more = true; more && !node.closing;) {
       const page = yield* store.due({ now: node.now(), agents: [agent], within: limits, limit: pageSize })
-      const known = tried.size
-      // When there is no room for one run, there is none for the next.
-      const full = new Set<string>()
-      for (const run of page) {
+      more = false
+      for (const run of shares.turns(page)) {
         const bound = boundOf(run)
-        if (bound === undefined || tried.has(run.runId) || full.has(placeOf(limits, run))) continue
+        if (bound === undefined || tried.has(run.runId)) continue
+        more = page.length === pageSize
+        if (yield* wakeOne(run, bound)) {
+          shares.took(run.tenant)
+        } else if (isShared) {
+          line.waiting.add(run.tenant)
+          more = ++refusals < mostRefusals
+          break
+        }
         tried.add(run.runId)
-        if (!(yield* wakeOne(run, bound))) full.add(placeOf(limits, run))
       }
-      more = page.length === pageSize && tried.size > known
     }
+    line.looked = freed
   })
 
   const wakeAll = Effect.fnUntraced(function*(store: RunStore["Service"]): Effect.fn.Return<void, StoreUnavailable> {
-    for (const run of yield* store.due({ now: node.now(), agents: unlimited, limit: pageSize })) {
+    const { shares } = node.lines.of("")
+    for (const run of shares.turns(yield* store.due({ now: node.now(), agents: unlimited, limit: pageSize }))) {
       const bound = node.closing ? undefined : boundOf(run)
-      if (bound !== undefined) yield* wakeOne(run, bound)
+      if (bound !== undefined && (yield* wakeOne(run, bound))) shares.took(run.tenant)
     }
     for (const line of limited) yield* wakeLine(store, line)
   })
@@ -118,7 +134,10 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
     function*(run: RunRecord, hasChildren: boolean) {
       const bound = callables[run.kind].get(run.agent)
       // Whether it ends or pauses, its place is free.
-      if (bound?.callable.limits !== undefined) yield* node.poll.at(0)
+      if (bound?.callable.limits !== undefined) {
+        node.lines.of(run.agent).freed++
+        yield* node.poll.at(0)
+      }
       if (!isFinal(run.state)) {
         // The other run may have ended while this one was on its way to wait for it.
         if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
@@ -146,10 +165,6 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
 
 /** The reasons to wait of a run that a child of another branch may wake. */
 const waitsForBranches: ReadonlySet<RunRecord["waitsFor"]> = new Set(["child", "interrupt", "signal", "timer"])
-
-/** Of a thread comes only the run whose turn it is. */
-const placeOf = ({ agent, tenant }: Limits, run: RunRecord) =>
-  agent === undefined && tenant === undefined ? run.runId : run.tenant
 
 export type DueRuns = ReturnType<typeof makeDueRuns>
 

@@ -36,6 +36,7 @@ import { ClaimReservations } from "./claimReservations.ts"
 import type { Children } from "./delegation.ts"
 import { type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
+import { Lines } from "./lines.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
 import { readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
@@ -74,6 +75,7 @@ export interface Options {
   readonly grace: Duration.Input
   readonly open: OpenLimits
   readonly files: Files["Service"]
+  readonly weightOf: (tenant: string) => number
   /** The hooks of the callable behind a run. */
   readonly hooksOf: (run: Pick<RunRecord, "agent" | "kind">) => ReadonlyArray<HookWithHandler>
 }
@@ -92,6 +94,7 @@ export class RunSupervisor {
   readonly openRuns: OpenCount
   readonly openStreams: OpenCount
   readonly poll: PollLatch
+  readonly lines: Lines
   /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
   readonly wired = Latch.makeUnsafe(false)
   private readonly live = new Map<string, LiveRun>()
@@ -149,6 +152,7 @@ export class RunSupervisor {
     this.openRuns = new OpenCount("open-runs", options.open.runs)
     this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
+    this.lines = new Lines(options.weightOf)
     this.poll = new PollLatch(() => this.now())
     this.hubs = new Hubs((run) => this.writerOf(run).store)
   }
@@ -246,6 +250,16 @@ export class RunSupervisor {
           return this.onSettled(live.run, live.hasChildren)
         })
     }
+    // A run that rests in memory moves nothing: it is neither active nor open.
+    let release = () => {}
+    const moves = () => {
+      release = this.openRuns.take(principal)
+      this.metrics.active(1)
+    }
+    const stopped = () => {
+      release()
+      this.metrics.active(-1)
+    }
     const live = new LiveRun({
       run,
       principal,
@@ -268,23 +282,21 @@ export class RunSupervisor {
         idleMillis: bound.callable.limits === undefined && this.engineSchedule === undefined ? idleMillis : 0,
         fork,
         rested: (live) => {
-          this.metrics.active(-1)
+          stopped()
           return settle(live, around)
         },
-        reclaimed: () => this.metrics.active(1)
+        reclaimed: () => moves()
       }
     })
     this.live.set(run.runId, live)
-    const release = this.openRuns.take(principal)
-    this.metrics.active(1)
+    moves()
     const segment = Effect.ensuring(
       this.traced
         ? traced(live, runSegment(live, around, bound.invoke), origin)
         : runSegment(live, around, bound.invoke),
       Effect.sync(() => {
-        if (live.resting.phase !== "suspended") this.metrics.active(-1)
+        if (live.resting.phase !== "suspended") stopped()
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
-        release()
         if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
         this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
         this.hubs.release(hub)

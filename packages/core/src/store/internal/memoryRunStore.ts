@@ -8,6 +8,7 @@ import { toSummary } from "../RecordFields.ts"
 import type * as RunStore from "../RunStore.ts"
 import { applyChanges } from "./applyChanges.ts"
 import { makeRunIndex } from "./runIndex.ts"
+import { inTenantTurns } from "./tenantTurns.ts"
 
 interface Stored {
   run: RunRecord
@@ -210,9 +211,8 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     due: ({ limit, within, ...query }) =>
       Effect.sync(() => {
         const fits = within === undefined ? () => true : makeFits(within)
-        return byId(runs.values(), (run) => isDue(run, query) && (run.waitsFor === "interrupt" || fits(run)))
-          .sort((a, b) => b.priority - a.priority)
-          .slice(0, limit)
+        const due = byId(runs.values(), (run) => isDue(run, query) && (run.waitsFor === "interrupt" || fits(run)))
+        return inTenantTurns(due).slice(0, limit)
       }),
     countDue: (query) => Effect.sync(() => byId(runs.values(), (run) => isDue(run, query)).length),
     overdue: ({ limit, now }) =>

@@ -930,12 +930,19 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           assert.deepInclude(yield* store.get(run.runId), set)
         }))
 
-      it.effect("what is due comes by priority, then by age", () =>
+      it.effect("what is due of a tenant comes by priority, then by age", () =>
         Effect.gen(function*() {
           const store = yield* RunStore
-          const agent = `agent-${nextId()}`
+          const [agent, tenant] = [`agent-${nextId()}`, `tenant-${nextId()}`]
           const make = (wakeAt: number | undefined, priority: number, overrides: Partial<RunRecord> = {}) =>
-            makeRun({ agent, state: "queued", priority, ...(wakeAt === undefined ? {} : { wakeAt }), ...overrides })
+            makeRun({
+              agent,
+              tenant,
+              state: "queued",
+              priority,
+              ...(wakeAt === undefined ? {} : { wakeAt }),
+              ...overrides
+            })
           const [late, low, high, first] = [make(101, 9), make(100, 0), make(50, 7), make(1, 0)]
           const timer = make(100, 7, { state: "suspended", waitsFor: "timer" })
           const others = [
@@ -954,6 +961,48 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           yield* store.write([commit(high, { from: ["queued"], set: { state: "running" } })])
           assert.deepStrictEqual(yield* due(2, agent), [timer, low])
           assert.strictEqual(yield* count(agent), 3)
+        }))
+    })
+
+    layer(store, options)("lines", (it) => {
+      it.effect("go by turns of their tenants, whatever the priority and the number of the others' runs", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const agent = `agent-${nextId()}`
+          const [a, b, c] = [`tenant-${nextId()}`, `tenant-${nextId()}`, `tenant-${nextId()}`]
+          const make = (tenant: string, priority: number, overrides: Partial<RunRecord> = {}) =>
+            makeRun({ agent, tenant, priority, state: "queued", wakeAt: 1, ...overrides })
+          const flood = Array.from({ length: 1_100 }, () => make(a, 1_000))
+          const [b1, b2, c1] = [make(b, 0), make(b, 5), make(c, -7)]
+          yield* store.write([...flood, b1, b2, c1].map((run) => admit(run)))
+          const due = (limit: number, within?: Limits) =>
+            store.due({ now: 1, agents: [agent], limit, ...(within === undefined ? {} : { within }) })
+          const [first, second, ...others] = flood
+          assert.isDefined(first && second)
+          if (!first || !second) return
+          const expected = [first, b2, c1, second, b1, ...others]
+          assert.deepStrictEqual(yield* due(7), expected.slice(0, 7))
+          assert.deepStrictEqual(yield* due(3, { agent: 2, tenant: 1 }), expected.slice(0, 3))
+          assert.lengthOf(yield* due(2_000), 1_103)
+          // A tenant without room takes no turn.
+          yield* store.write([commit(c1, { from: ["queued"], set: { state: "running" } })])
+          const c2 = make(c, 9)
+          yield* store.write([admit(c2)])
+          assert.deepStrictEqual(yield* due(4, { tenant: 1 }), [first, b2, second, b1])
+          assert.deepStrictEqual(yield* due(4), [first, b2, c2, second])
+        }))
+
+      it.effect("go by turns over several agents", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const [one, other] = [`agent-${nextId()}`, `agent-${nextId()}`]
+          const [a, b] = [`tenant-${nextId()}`, `tenant-${nextId()}`]
+          const make = (agent: string, tenant: string, priority: number) =>
+            makeRun({ agent, tenant, priority, state: "suspended", waitsFor: "timer", wakeAt: 1 })
+          const [a1, a2, a3] = [make(one, a, 3), make(other, a, 2), make(one, a, 1)]
+          const b1 = make(other, b, -1)
+          yield* store.write([a1, a2, a3, b1].map((run) => admit(run)))
+          assert.deepStrictEqual(yield* store.due({ now: 1, agents: [one, other], limit: 3 }), [a1, b1, a2])
         }))
     })
 
@@ -1038,14 +1087,19 @@ export const suite = (name: string, store: Layer.Layer<RunStore, unknown>) =>
           const others = [make(b), make(b)]
           yield* store.write([running, ...line, asks, naps, ...others].map((run) => admit(run)))
           const due = (within: Limits, limit = 5) => store.due({ now: 1, agents: [agent], within, limit })
-          assert.deepStrictEqual(yield* due({}), line.slice(0, 5))
-          assert.deepStrictEqual(yield* due({ agent: 2, tenant: 2 }), line.slice(0, 5))
+          const [b1, b2] = others
+          const [first, second, ...rest] = line
+          assert.isDefined(first && second && b1 && b2)
+          if (!first || !second || !b1 || !b2) return
+          const turns = [first, b1, second, b2, ...rest.slice(0, 1)]
+          assert.deepStrictEqual(yield* due({}), turns)
+          assert.deepStrictEqual(yield* due({ agent: 2, tenant: 2 }), turns)
           assert.deepStrictEqual(yield* due({ tenant: 1 }), [asks, ...others])
           assert.deepStrictEqual(yield* due({ agent: 1 }), [asks])
           yield* store.write([commit(running, { set: { state: "completed", finishedAt: 1 } })])
           assert.deepStrictEqual(
             yield* due({ agent: 1, tenant: 1 }, 703),
-            [...line, asks, naps, ...others].slice(0, 703)
+            [first, b1, second, b2, ...rest, asks, naps].slice(0, 703)
           )
         }))
 

@@ -120,41 +120,61 @@ export const reindex = script(`${prelude}${indexes}
 `)
 
 /**
- * Due runs. Each moves once from the index by time to the one by priority, so that a call reads neither runs that are
- * not due nor all due runs to find the first.
+ * Due runs, by turns of their tenants. Each moves once from the index by time to those by priority, of its agent and of its
+ * tenant, so that a call reads neither runs that are not due nor all due runs to find the first.
  */
 export const due = script(`${pages}${indexes}${concurrency}
-  local agent, now, offset, limit = take(), take(), tonumber(take()), tonumber(take())
+  local agent, now, from, limit = take(), take(), tonumber(take()), tonumber(take())
   local within = many()
-  local wake, ready = prefix .. 'wake:' .. agent, prefix .. 'ready:' .. agent
-  local woken = redis.call('ZRANGE', wake, '-inf', now, 'BYSCORE', 'LIMIT', 0, chunk)
-  for _, runId in ipairs(woken) do
-    local priority = redis.pcall('HGET', prefix .. 'run:' .. runId, 'priority')
+  local wake, ready, tenants = prefix .. 'wake:' .. agent, prefix .. 'ready:' .. agent, prefix .. 'turns:' .. agent
+  local turnSize = 1000000
+
+  local function lineOf(tenant) return prefix .. 'turn:' .. array(agent, tenant) end
+
+  local function join(runId)
+    local values = redis.pcall('HMGET', prefix .. 'run:' .. runId, 'priority', 'tenant')
+    local priority, tenant = values[1], values[2]
     if type(priority) ~= 'string' or not string.find(priority, '^%-?%d+$') then priority = '0' end
+    if type(tenant) ~= 'string' then tenant = '""' end
     local score = string.sub(priority, 1, 1) == '-' and string.sub(priority, 2) or '-' .. priority
     redis.call('ZADD', ready, score, runId)
+    redis.call('ZADD', lineOf(tenant), score, runId)
+    redis.call('SADD', tenants, tenant)
+  end
+
+  local woken = redis.call('ZRANGE', wake, '-inf', now, 'BYSCORE', 'LIMIT', 0, chunk)
+  for _, runId in ipairs(woken) do
+    join(runId)
     redis.call('ZREM', wake, runId)
   end
-  if #woken == chunk then return { number(offset), {} } end
+  if #woken == chunk then return { number(from), {} } end
 
-  local runs = redis.call('ZRANGE', ready, offset, offset + chunk - 1)
-  local full, passed = {}, {}
-
-  -- A tenant without a free slot may have many queued runs: they are skipped together.
-  local function skipTenant(tenant)
-    full[tenant] = (full[tenant] or 0) + 1
-    if full[tenant] ~= 3 then return end
-    local scores = redis.pcall('ZMSCORE', prefix .. 'state:"queued":' .. tenant, unpack(runs))
-    for index, score in ipairs(scores) do
-      if score then passed[index] = true end
+  local function linesOf()
+    local lines, size = {}, 0
+    for _, tenant in ipairs(redis.call('SMEMBERS', tenants)) do
+      local count = redis.call('ZCARD', lineOf(tenant))
+      size = size + count
+      if count == 0 then redis.call('SREM', tenants, tenant) else lines[#lines + 1] = tenant end
     end
+    return lines, size
   end
+
+  local lines, size = linesOf()
+  -- A node of an earlier version adds runs to the index of the agent alone.
+  if size ~= redis.call('ZCARD', ready) then
+    for first = 0, redis.call('ZCARD', ready) - 1, chunk do
+      for _, runId in ipairs(redis.call('ZRANGE', ready, first, first + chunk - 1)) do join(runId) end
+    end
+    lines = linesOf()
+  end
+
+  local full = {}
 
   local function hasSlot(runId, run)
     if #within == 0 or run.waitsFor == '"interrupt"' then return true end
     local most, each, alone = unpack(within)
     if fitsLimits(runId, run, most, each) then return mayRunInThread(runId, run, alone) end
-    skipTenant(run.tenant)
+    full[run.tenant] = true
     return false
   end
 
@@ -164,12 +184,39 @@ export const due = script(`${pages}${indexes}${concurrency}
     return not run or ((tonumber(run.wakeAt or 'none') or math.huge) <= tonumber(now) and hasSlot(runId, run))
   end
 
-  local found = {}
-  for index, runId in ipairs(runs) do
-    if not passed[index] and isDue(runId) then found[#found + 1] = runOf(runId) end
-    if #found == limit then return { number(offset + index), found } end
+  -- A tenant without a free slot may have many queued runs: they are skipped together.
+  local function queuedOf(tenant, runs)
+    local passed = {}
+    for index, score in ipairs(redis.pcall('ZMSCORE', prefix .. 'state:"queued":' .. tenant, unpack(runs))) do
+      if score then passed[runs[index]] = true end
+    end
+    return passed
   end
-  return { #runs == chunk and number(offset + chunk) or '', found }
+
+  -- The next turns, each with a run of every tenant that has one more, the oldest first.
+  local first, skip = math.floor(from / turnSize), from % turnSize
+  local width = math.max(1, math.floor(chunk / math.max(1, #lines)))
+  local turns, passed, more = {}, {}, false
+  for turn = 1, width do turns[turn] = {} end
+  for _, tenant in ipairs(lines) do
+    local runs = redis.call('ZRANGE', lineOf(tenant), first, first + width - 1)
+    for turn, runId in ipairs(runs) do table.insert(turns[turn], { runId, tenant, runs }) end
+    if #runs == width then more = true end
+  end
+
+  local found = {}
+  for turn = 1, width do
+    table.sort(turns[turn], function(one, other) return one[1] < other[1] end)
+    for index, head in ipairs(turns[turn]) do
+      local runId, tenant = head[1], head[2]
+      if turn > 1 or index > skip then
+        if full[tenant] and not passed[tenant] then passed[tenant] = queuedOf(tenant, head[3]) end
+        if not (passed[tenant] and passed[tenant][runId]) and isDue(runId) then found[#found + 1] = runOf(runId) end
+      end
+      if #found == limit then return { number((first + turn - 1) * turnSize + index), found } end
+    end
+  end
+  return { more and number((first + width) * turnSize) or '', found }
 `)
 
 /** Runs that wait and whose deadline has come, the earliest first. */

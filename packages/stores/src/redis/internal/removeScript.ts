@@ -13,6 +13,7 @@ export const remove = script(`${prelude}${indexes}
     if not intact(left) or not intact(always) then return false end
     removeFrom(runId, left)
     removeFrom(runId, always)
+    leaveLine(run)
     if run.idempotencyKey then
       local held = prefix .. 'key:' .. array(run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey)
       if redis.pcall('GET', held) == runId then redis.call('DEL', held) end

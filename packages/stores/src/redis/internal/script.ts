@@ -132,6 +132,7 @@ export const indexes = `
   local function previousIndexes(run)
     local keys = stateIndexes(run)
     keys[#keys + 1] = prefix .. 'ready:' .. run.agent
+    keys[#keys + 1] = prefix .. 'turn:' .. array(run.agent, run.tenant)
     keys[#keys + 1] = prefix .. 'unfinished'
     return keys
   end
@@ -158,6 +159,13 @@ export const indexes = `
 
   local function removeFrom(runId, keys)
     for _, key in ipairs(keys) do redis.call('ZREM', key, runId) end
+  end
+
+  -- Forgets a tenant whose last run has left the line of an agent.
+  local function leaveLine(run)
+    if redis.call('EXISTS', prefix .. 'turn:' .. array(run.agent, run.tenant)) == 0 then
+      redis.call('SREM', prefix .. 'turns:' .. run.agent, run.tenant)
+    end
   end
 `
 

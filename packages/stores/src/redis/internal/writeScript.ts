@@ -156,6 +156,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
     for value = 2, #steps, 2 do steps[value] = seq .. '\\n' .. steps[value] end
     send('HSET', prefix .. 'steps:' .. runId, steps)
     removeFrom(runId, left)
+    if moves ~= '' then leaveLine(before) end
     addTo(runId, keys, scores)
     if moves ~= '' then
       noteAudiences(before.tenant, previous)
