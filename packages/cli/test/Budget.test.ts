@@ -308,7 +308,7 @@ describe("a budget", () => {
         limits: [daily({})],
         big: [ScriptedModel.fail(reason), ScriptedModel.hang({ after: "some words " }), ScriptedModel.hang()]
       })
-      assert.strictEqual((yield* talk(served)).status, 500)
+      assert.strictEqual((yield* talk(served)).status, 502)
       assert.deepStrictEqual(yield* standing(served), [0, 0])
       for (const isHeard of [true, false]) {
         const [before = 0] = yield* standing(served)

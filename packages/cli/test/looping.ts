@@ -3,7 +3,7 @@ import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { Agent, App, Policy, Server } from "fastagentic"
+import { Agent, App, type Budget, Policy, type Server } from "fastagentic"
 import { join } from "node:path"
 import { ModelLoop } from "../src/effect-ai.ts"
 import { temporaryFolder } from "./process.ts"
@@ -93,7 +93,11 @@ const Started = Schema.Struct({ runId: Schema.String })
 export const deskOf = Effect.fnUntraced(function*(
   loop: (question: string) => Effect.Effect<Schema.Json, Plain["error"], Plain["services"]>,
   model: Layer.Layer<LanguageModel.LanguageModel>,
-  options: Server.Options & { readonly filename?: string; readonly world?: World } = {}
+  options: Server.Options & {
+    readonly filename?: string
+    readonly world?: World
+    readonly budget?: Layer.Layer<Budget.Budget>
+  } = {}
 ) {
   const { filename = join(temporaryFolder(), "desk.db"), world = [], ...more } = options
   const handlers = Desk.toLayer(({ question }) => loop(question)).pipe(

@@ -21,13 +21,14 @@ export const onSqlite = Effect.fnUntraced(function*<A extends App.Any>(
   app: A,
   handlers: Layer.Layer<App.Handlers<A>>,
   filename: string,
-  options: Server.Options & { readonly auth?: Layer.Layer<Auth.Auth> } = {}
+  options: Server.Options & { readonly auth?: Layer.Layer<Auth.Auth>; readonly budget?: Layer.Layer<Budget.Budget> } =
+    {}
 ) {
-  const { auth = Auth.layerNone, ...more } = options
+  const { auth = Auth.layerNone, budget = Budget.layerUnlimited, ...more } = options
   const scope = yield* Scope.make()
   const context = yield* Layer.buildWithScope(
     Layer.fresh(Server.layer(app, { port: 0, grace: "200 millis", ...more })).pipe(
-      Layer.provide([handlers, auth, Budget.layerUnlimited, RateLimit.layerUnlimited, Sqlite.layer({ filename })])
+      Layer.provide([handlers, auth, budget, RateLimit.layerUnlimited, Sqlite.layer({ filename })])
     ),
     scope
   )

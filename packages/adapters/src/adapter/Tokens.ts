@@ -1,5 +1,5 @@
 /**
- * Upper bounds for the tokens of a call, before a provider has counted them.
+ * Bounds for the tokens of a call, before a provider has counted them. All but `fewest` are upper bounds.
  *
  * A token of a byte-level tokenizer stands for one byte or more, so a text has no more tokens than UTF-8 bytes. The
  * overhead that providers add around messages and tools is counted with its known maximum.
@@ -38,6 +38,28 @@ const ofPart = (part: PromptModule.Part): number => {
     default:
       return ofJson(part)
   }
+}
+
+/** English text, code and JSON have no fewer tokens than one for so many bytes. */
+const mostBytesPerToken = 5
+
+const bytesOfPart = (part: PromptModule.Part): number => part.type === "file" ? 0 : ofPart(part)
+
+/**
+ * The tokens that messages and declarations of tools have at the least: an estimate, which counts no files and no overhead.
+ * A prompt that is too long by it is too long for any tokenizer.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const fewest = (messages: ReadonlyArray<PromptModule.Message>, tools: ReadonlyArray<unknown> = []): number => {
+  let bytes = 0
+  for (const tool of tools) bytes += ofJson(tool)
+  for (const { content } of messages) {
+    if (typeof content === "string") bytes += ofText(content)
+    else for (const part of content) bytes += bytesOfPart(part)
+  }
+  return Math.ceil(bytes / mostBytesPerToken)
 }
 
 /** A prompt with the declarations of its tools. @category accessors @since 0.1.0 */

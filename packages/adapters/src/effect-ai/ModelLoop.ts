@@ -5,17 +5,21 @@
  */
 import { type Event, Run } from "@fastagentic/core"
 import { type ModelEnd, TurnLimitReached } from "@fastagentic/core/run/ModelEnd"
-import { type Context, Effect, type Layer } from "effect"
+import { type Context, Effect, type Layer, type Schema } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
+import { OutputMode } from "../adapter/OutputMode.ts"
 import type { Answer, AnyTools } from "./internal/answer.ts"
 import { type Plan, planOf } from "./internal/attempts.ts"
+import type { Counted } from "./internal/contextLimit.ts"
 import { endOf } from "./internal/ends.ts"
+import { type Final, plain, structured } from "./internal/final.ts"
 import { askModel, type Calling } from "./internal/modelCall.ts"
 import * as Node from "./internal/node.ts"
+import type { AnySchema } from "./internal/output.ts"
 import * as ToolLine from "./internal/toolLine.ts"
 import { makeCalls } from "./internal/turn.ts"
 import type * as Turn from "./internal/turn.ts"
@@ -45,7 +49,13 @@ export const Concurrent: Context.Reference<boolean | undefined> = ToolLine.Concu
  * @category models
  * @since 0.1.0
  */
-export interface Options<Tools extends Record<string, Tool.Any>, E, R, P = Run.CurrentRun> {
+export interface Options<
+  Tools extends Record<string, Tool.Any>,
+  E,
+  R,
+  P = Run.CurrentRun,
+  S extends AnySchema = typeof Schema.Undefined
+> {
   readonly system?: string
   readonly prompt: Prompt.RawInput
   /** A `Toolkit`, or an effect that makes one. */
@@ -58,6 +68,11 @@ export interface Options<Tools extends Record<string, Tool.Any>, E, R, P = Run.C
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
   /** The models to ask, and how often, see `plan`; by default the model of the layer, four times. */
   readonly plan?: Plan<P>
+  /**
+   * The schema of the final answer, such as the `successSchema` of the agent. The model gets it as a tool, or as a JSON
+   * schema where its layer says so (`OutputMode`); an answer that does not fit is repaired once.
+   */
+  readonly output?: S
 }
 
 /**
@@ -83,12 +98,14 @@ export const plan: <R = never>(
 export interface ToolResult extends Turn.Result {}
 
 /**
- * The result of a loop: `text` is the model's whole text, `finishReason` that of its last turn.
+ * The result of a loop: `text` is the model's whole text, `finishReason` that of its last turn, `output` the answer of the
+ * schema that was asked for.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Result {
+export interface Result<Output = undefined> {
+  readonly output: Output
   readonly text: string
   readonly turns: number
   readonly toolResults: ReadonlyArray<ToolResult>
@@ -119,59 +136,76 @@ export const run = Effect.fn("ModelLoop.run")(function*<
   Tools extends Record<string, Tool.Any>,
   E = never,
   R = never,
-  P = Run.CurrentRun
+  P = Run.CurrentRun,
+  S extends AnySchema = typeof Schema.Undefined
 >(
-  options: Options<Tools, E, R, P>
+  options: Options<Tools, E, R, P, S>
 ): Effect.fn.Return<
-  Result,
+  Result<S["Type"]>,
   E | ModelEnd | Tool.HandlerError<Tools[keyof Tools]>,
   R | P | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
 > {
   const current = yield* Run.CurrentRun
-  const answered = untilAnswered(options)
+  const answered = untilAnswered(options).pipe(
+    // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or of the model's.
+    Effect.mapError((error) => error as E | ModelEnd | Tool.HandlerError<Tools[keyof Tools]>)
+  )
   // Loops side by side have places of their own.
-  return yield* current.places ? current.scope("model loop", answered, true) : answered
+  const { output, ...result } = yield* current.places ? current.scope("model loop", answered, true) : answered
+  // cast: the answer was read with the schema, and is absent where there is none.
+  return { ...result, output: output as S["Type"] }
 })
 
-const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, Tool.Any>, E, R, P>(
-  options: Options<Tools, E, R, P>
-): Effect.fn.Return<
-  Result,
-  E | ModelEnd | Tool.HandlerError<Tools[keyof Tools]>,
-  R | P | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
-> {
+const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, Tool.Any>, E, R, P, S extends AnySchema>(
+  options: Options<Tools, E, R, P, S>
+) {
   // cast: names and parameters of calls come from a model; the toolkit itself checks them.
   const toolkit = (yield* options.toolkit) as unknown as AnyTools
+  const final = options.output === undefined ? plain(toolkit) : structured(options.output, yield* OutputMode, toolkit)
   const maxTurns = options.maxTurns ?? 16
   const answers: Array<Answer> = []
   const toolResults: Array<ToolResult> = []
-  let prompt = promptOf(options)
+  let conversation: Conversation = { prompt: promptOf(options), counted: undefined }
   for (let number = 1;; number++) {
+    const isLast = number >= maxTurns
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
-    const turn = yield* Node.within(call, takeTurn({ prompt, toolkit, isLast: number >= maxTurns, maxTurns, options }))
-      .pipe(
-        // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or of the model's.
-        Effect.mapError((error) => error as ModelEnd | Tool.HandlerError<Tools[keyof Tools]>)
-      )
-    answers.push(turn.answer)
-    toolResults.push(...turn.results)
-    prompt = turn.prompt
-    if (turn.answer.calls.length === 0) return resultOf(answers, toolResults, turn.answer)
+    const { answer, prompt, results } = yield* Node.within(
+      call,
+      takeTurn({ conversation, toolkit, final, isLast, maxTurns, options })
+    )
+    answers.push(answer)
+    toolResults.push(...results)
+    const next = yield* final.after(answer, prompt, isLast)
+    if (next._tag === "Done") return resultOf(answers, toolResults, answer, next.output)
+    conversation = { prompt: next.prompt, counted: countedBy(conversation, answer) }
   }
 })
 
-const takeTurn = Effect.fnUntraced(function*<R, P>({ isLast, maxTurns, options, prompt, toolkit }: {
+/** The messages so far, and how many tokens of them the provider has counted. */
+interface Conversation {
   readonly prompt: Prompt.Prompt
-  readonly toolkit: AnyTools
-  readonly isLast: boolean
-  readonly maxTurns: number
-  readonly options: Calling<R, P>
-}) {
-  const answer = yield* askModel(prompt, toolkit, options)
+  readonly counted: Counted | undefined
+}
+
+const countedBy = ({ prompt }: Conversation, { counted, said }: Answer): Counted | undefined =>
+  counted === undefined ? undefined : { tokens: counted, messages: prompt.content.length + said.content.length }
+
+const takeTurn = Effect.fnUntraced(function*<R, P>(
+  { conversation: { counted, prompt }, final, isLast, maxTurns, options, toolkit }: {
+    readonly conversation: Conversation
+    readonly toolkit: AnyTools
+    readonly final: Final
+    readonly isLast: boolean
+    readonly maxTurns: number
+    readonly options: Calling<R, P>
+  }
+) {
+  const answer = yield* askModel({ ...final.ask(prompt), counted }, options)
   yield* endOf(answer)
-  if (answer.calls.length > 0 && isLast) return yield* new TurnLimitReached({ maxTurns })
+  const isPending = answer.calls.some((call) => final.judge(call) === undefined)
+  if (isPending && isLast) return yield* new TurnLimitReached({ maxTurns })
   const said = Prompt.concat(prompt, answer.said)
-  const { messages, results } = yield* makeCalls(toolkit, answer.calls, said.content)
+  const { messages, results } = yield* makeCalls(toolkit, answer.calls, said.content, final.judge)
   return { answer, results, prompt: Prompt.fromMessages([...said.content, ...messages]) }
 })
 
@@ -180,7 +214,13 @@ const promptOf = ({ prompt, system }: { readonly prompt: Prompt.RawInput; readon
   return system === undefined ? base : Prompt.setSystem(base, system)
 }
 
-const resultOf = (answers: ReadonlyArray<Answer>, toolResults: ReadonlyArray<ToolResult>, last: Answer): Result => ({
+const resultOf = (
+  answers: ReadonlyArray<Answer>,
+  toolResults: ReadonlyArray<ToolResult>,
+  last: Answer,
+  output: unknown
+): Result<unknown> => ({
+  output,
   text: answers.map(({ text }) => text).join(""),
   turns: answers.length,
   toolResults,

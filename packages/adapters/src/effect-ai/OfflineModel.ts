@@ -10,6 +10,7 @@ import { type Duration, Effect, Layer, Stream } from "effect"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
 import * as Telemetry from "effect/ai/Telemetry"
+import { OutputMode } from "../adapter/OutputMode.ts"
 import * as Conversation from "./internal/conversation.ts"
 import { instanceOf } from "./internal/instance.ts"
 import { plan } from "./internal/planner.ts"
@@ -112,7 +113,11 @@ export const make = (options: Options = {}): Effect.Effect<LanguageModel.Languag
  * @since 0.1.0
  */
 export const layerWith = (options: Options): Layer.Layer<Services> =>
-  Model.make(provider, modelId, Layer.effect(LanguageModel.LanguageModel, make(options)))
+  Model.make(
+    provider,
+    modelId,
+    Layer.merge(Layer.effect(LanguageModel.LanguageModel, make(options)), Layer.succeed(OutputMode, "json"))
+  )
 
 /**
  * Provides an offline model.

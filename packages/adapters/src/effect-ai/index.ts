@@ -1,4 +1,5 @@
 export * as OutputLimit from "../adapter/OutputLimit.ts"
+export * as OutputMode from "../adapter/OutputMode.ts"
 export * as DefaultModel from "./DefaultModel.ts"
 export * as ModelLoop from "./ModelLoop.ts"
 export * as OfflineModel from "./OfflineModel.ts"

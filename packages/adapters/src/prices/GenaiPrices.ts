@@ -1,5 +1,5 @@
 /**
- * Prices of models of 34 providers, from `@pydantic/genai-prices`, and overrides from a file.
+ * Prices and context windows of models of 34 providers, from `@pydantic/genai-prices`, and overrides from a file.
  *
  * @since 0.1.0
  */
@@ -47,15 +47,23 @@ export const layer = (options: Options = {}): Layer.Layer<Prices.Prices, PriceFi
         costUsd: Effect.fnUntraced(function*({ model, provider }, usage) {
           const price = Prices.find(table, { model, provider })
           if (price !== undefined) return Prices.costOf(price, usage)
-          const { calcPrice } = yield* library
-          const tokens = tokensOf(usage)
-          const found = (provider === undefined ? null : calcPrice(tokens, model, { providerId: provider })) ??
-            calcPrice(tokens, model)
+          const found = calculated(yield* library, { model, provider }, tokensOf(usage))
           return found === null ? yield* new PriceUnknown({ model }) : found.total_price
+        }),
+        contextWindow: Effect.fnUntraced(function*(model) {
+          const own = Prices.find(table, model)?.contextWindow
+          return own ?? calculated(yield* library, model, { input_tokens: 0 })?.model.context_window
         })
       }
     })
   )
+
+/** The entry of a model, at its own provider where that is known. */
+const calculated = (
+  { calcPrice }: typeof import("@pydantic/genai-prices"),
+  { model, provider }: Prices.Model,
+  tokens: Parameters<typeof calcPrice>[0]
+) => (provider === undefined ? null : calcPrice(tokens, model, { providerId: provider })) ?? calcPrice(tokens, model)
 
 /**
  * Uses the override file that `FASTAGENTIC_PRICES` names, if any.

@@ -71,6 +71,7 @@ describe("500 fast tokens", () => {
         delegate: () => Effect.never,
         scope: (_name, effect) => effect,
         idle: (wait) => wait,
+        contextWindow: () => Effect.succeed(undefined),
         places: true,
         idempotencyKey: record.runId,
         decided: () => Effect.void,

@@ -15,7 +15,7 @@ import type { BudgetExceeded, OutputUnlimited, PriceUnknown, StoreUnavailable } 
 import type { RunRecord } from "../run/RunRecord.ts"
 import { BudgetStore, type Row } from "./BudgetStore.ts"
 import { makeBudgetService } from "./internal/budgetService.ts"
-import { Prices } from "./Prices.ts"
+import { type Model, Prices } from "./Prices.ts"
 
 /**
  * The spending that is counted together: `tree` is a run with all that it delegates, `user` a user of a tenant, `key` an API
@@ -130,6 +130,8 @@ export class Budget extends Context.Service<Budget, {
   readonly releaseAll: (run: RunRecord, usage: Usage | undefined) => Effect.Effect<void>
   /** Before each call of a model. */
   readonly spend: (spender: RunContext, request: ModelRequest) => Effect.Effect<Grant, Refusal>
+  /** The most tokens that a model reads, where that is known. */
+  readonly contextWindow: (model: Model) => Effect.Effect<number | undefined>
   readonly usage: (query: Parameters<BudgetStore["Service"]["usage"]>[0]) => Effect.Effect<
     ReadonlyArray<Row>,
     StoreUnavailable
@@ -144,6 +146,7 @@ export const unlimited: Budget["Service"] = {
   releaseAll: () => Effect.void,
   spend: (_spender, { maxOutputTokens, model }) =>
     Effect.succeed({ model, maxOutputTokens, settle: Effect.succeed, cancelReservation: Effect.void }),
+  contextWindow: () => Effect.succeed(undefined),
   usage: () => Effect.succeed([]),
   standings: () => Effect.succeed([])
 }

@@ -13,9 +13,11 @@ export interface Model {
   readonly provider?: string | undefined
 }
 
-/** Dollars for so many tokens of a model. @category services @since 0.1.0 */
+/** Dollars for so many tokens of a model, and how many tokens it reads. @category services @since 0.1.0 */
 export class Prices extends Context.Service<Prices, {
   readonly costUsd: (model: Model, usage: Usage) => Effect.Effect<number, PriceUnknown>
+  /** The most tokens of a prompt and its answer, where that is known. */
+  readonly contextWindow: (model: Model) => Effect.Effect<number | undefined>
 }>()("@fastagentic/core/budget/Prices") {}
 
 const Rate = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -25,7 +27,9 @@ export const Price = Schema.Struct({
   input: Rate,
   output: Rate,
   cacheRead: Schema.optionalKey(Rate),
-  cacheWrite: Schema.optionalKey(Rate)
+  cacheWrite: Schema.optionalKey(Rate),
+  /** Tokens of a prompt and its answer at most. */
+  contextWindow: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0)))
 })
 
 /** @category models @since 0.1.0 */
@@ -59,5 +63,6 @@ export const layer = (table: Table): Layer.Layer<Prices> =>
       return price === undefined
         ? Effect.fail(new PriceUnknown({ model: model.model }))
         : Effect.succeed(costOf(price, usage))
-    }
+    },
+    contextWindow: (model) => Effect.succeed(find(table, model)?.contextWindow)
   })

@@ -9,7 +9,7 @@ import type { AnySchema, PayloadSchema } from "../app/Agent.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import { type ApprovalOptions, asked } from "../base/Policy.ts"
 import * as Timings from "../base/Timings.ts"
-import type { Grant, ModelRequest, Refusal } from "../budget/Budget.ts"
+import type { Budget, Grant, ModelRequest, Refusal } from "../budget/Budget.ts"
 import type { RunTools } from "../door/internal/toolDoor.ts"
 import type { Points } from "../hook/Hook.ts"
 import type { Outcome } from "../runtime/internal/delegation.ts"
@@ -64,6 +64,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly files: RunFiles
   /** Asks for a call of a language model: no adapter calls one without. */
   readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
+  /** The most tokens that a model reads, where that is known. */
+  readonly contextWindow: Budget["Service"]["contextWindow"]
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>
   /** The door for calls of tools: `ToolCall` and the adapters pass it before each. */
   readonly tools: RunTools

@@ -39,6 +39,8 @@ export const Answer = Schema.Struct({
   calls: Schema.Array(Call),
   finishReason: Response.FinishReason,
   usage: Event.Usage,
+  /** The tokens of the conversation up to here, as the provider has counted them. */
+  counted: Schema.optionalKey(Schema.Int),
   /** How the conversation ends without an answer. Answers of earlier versions have none, and end nothing. */
   end: Schema.optionalKey(Schema.Literals(["empty", "refused"]))
 })

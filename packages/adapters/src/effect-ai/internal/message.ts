@@ -3,7 +3,8 @@
 import type { Event } from "@fastagentic/core"
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
-import type { Call } from "./answer.ts"
+import { usageOf } from "../../adapter/PartEvents.ts"
+import type { Answer, Call } from "./answer.ts"
 import { type Arguments, argumentsOf, cutArguments } from "./callArguments.ts"
 import { CallIds, type Named } from "./callIds.ts"
 import { eventsOf } from "./messageEvents.ts"
@@ -47,6 +48,15 @@ export class Message {
   get text(): string {
     return this.parts.map((part) => part.type === "text" ? part.text : part.type === "text-delta" ? part.delta : "")
       .join("")
+  }
+
+  /** The tokens of the prompt and of this message; reasoning does not go back. */
+  get counted(): Pick<Answer, "counted"> {
+    const last = this.parts.findLast((part) => part.type === "finish")
+    const usage = last === undefined ? undefined : usageOf(last)
+    return usage === undefined
+      ? {}
+      : { counted: usage.inputTokens + Math.max(0, usage.outputTokens - (usage.reasoningTokens ?? 0)) }
   }
 
   get finishReason(): Response.FinishReason {

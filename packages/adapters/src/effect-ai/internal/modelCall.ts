@@ -1,16 +1,16 @@
 // Makes one call of a language model for a loop: hooks, events, attempts, and a step that stores the answer.
 // A call runs once per run; a resumed run reads the stored answer.
 import { type Event, Run } from "@fastagentic/core"
+import { ContextExceeded } from "@fastagentic/core/run/ModelEnd"
 import { Effect, Option, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
-import type * as Prompt from "effect/ai/Prompt"
-import { Answer, type AnyTools } from "./answer.ts"
+import { Answer } from "./answer.ts"
 import { again, type Plan } from "./attempts.ts"
 import { asRefusal, ending } from "./ends.ts"
 import { idOf, Message } from "./message.ts"
-import { emitAll, type Limits, openRequests } from "./requests.ts"
+import { type Ask, emitAll, type Limits, openRequests } from "./requests.ts"
 import { totalOf } from "./usage.ts"
 
 /** How a loop calls its model. */
@@ -19,12 +19,11 @@ export interface Calling<R, P> extends Limits<R> {
 }
 
 /** Calls the model once per run: a committed answer is not requested again. */
-export const askModel = <R, P>(prompt: Prompt.Prompt, toolkit: AnyTools, options: Calling<R, P>) =>
-  Run.stepWith("model", Answer, answer(prompt, toolkit, options))
+export const askModel = <R, P>(ask: Ask, options: Calling<R, P>) => Run.stepWith("model", Answer, answer(ask, options))
 
-const answer = Effect.fnUntraced(function*<R, P>(prompt: Prompt.Prompt, toolkit: AnyTools, options: Calling<R, P>) {
+const answer = Effect.fnUntraced(function*<R, P>(ask: Ask, options: Calling<R, P>) {
   const spent: Array<Event.Usage> = []
-  const once = attempt(prompt, toolkit, options, spent)
+  const once = attempt(ask, options, spent)
   const asked: Effect.Effect<
     Message,
     AiError.AiError,
@@ -32,24 +31,26 @@ const answer = Effect.fnUntraced(function*<R, P>(prompt: Prompt.Prompt, toolkit:
   > = options.plan === undefined
     ? Effect.withExecutionPlan(once, again)
     : Effect.withExecutionPlan(once, options.plan)
-  const message = yield* Effect.mapError(asked, asRefusal)
-  const { calls, finishReason, said, text } = message
-  return { said, text, calls, finishReason, usage: totalOf(spent), ...ending(message) } satisfies Answer
+  const message = yield* asked.pipe(
+    Effect.mapError(asRefusal),
+    Effect.catchDefect((defect) => defect instanceof ContextExceeded ? Effect.fail(defect) : Effect.die(defect))
+  )
+  const { calls, counted, finishReason, said, text } = message
+  return { said, text, calls, finishReason, usage: totalOf(spent), ...counted, ...ending(message) } satisfies Answer
 })
 
 /** One request and its message, whole or not: each attempt has its own in the journal. */
 const attempt = Effect.fnUntraced(function*<R>(
-  prompt: Prompt.Prompt,
-  toolkit: AnyTools,
+  ask: Ask,
   limits: Limits<R>,
   spent: Array<Event.Usage>
 ): Effect.fn.Return<Message, AiError.AiError, R | LanguageModel.LanguageModel | Run.CurrentRun> {
   const run = yield* Run.CurrentRun
   const model = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "unknown")
-  const requests = yield* openRequests(toolkit, limits, spent)
-  const message = new Message(prompt)
+  const requests = yield* openRequests(ask, limits, spent)
+  const message = new Message(ask.prompt)
   const finish = (reason: string) => emitAll([...message.end(reason), ...requests.ended()])
-  yield* run.hooks.llm({ callId: idOf("llm"), model, prompt }, requests.send).pipe(
+  yield* run.hooks.llm({ callId: idOf("llm"), model, prompt: ask.prompt }, requests.send).pipe(
     Stream.runForEach((part) =>
       part.type === "error" ? Effect.fail(asAiError(part.error)) : emitAll(message.add(part))
     ),

@@ -1,11 +1,12 @@
 // The provider requests behind one model call: budget, output limit, usage and the events of each. modelCall.ts sends them;
 // every request that was begun ends in the journal.
 import type { Hook } from "@fastagentic/core"
-import { type Event, Run } from "@fastagentic/core"
+import { type Event, type Prices, Run } from "@fastagentic/core"
 import { Context, Effect, Exit, Layer, Option, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
+import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as ModelBudget from "../../adapter/ModelBudget.ts"
@@ -13,6 +14,8 @@ import { OutputLimit } from "../../adapter/OutputLimit.ts"
 import { usageOf } from "../../adapter/PartEvents.ts"
 import * as Tokens from "../../adapter/Tokens.ts"
 import type { AnyTool, AnyTools } from "./answer.ts"
+import { checkContext, type Counted } from "./contextLimit.ts"
+import { type JsonAsk, jsonParts } from "./jsonParts.ts"
 
 /** The longest answer, and models that a budget may choose instead of the app's own, by name. */
 export interface Limits<R> {
@@ -20,12 +23,22 @@ export interface Limits<R> {
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
 }
 
+/** What one turn asks a model for. */
+export interface Ask {
+  readonly prompt: Prompt.Prompt
+  readonly toolkit: AnyTools
+  /** The tokens that the provider has counted so far. */
+  readonly counted?: Counted | undefined
+  /** The schema of a JSON text, instead of text and calls. */
+  readonly json?: JsonAsk
+}
+
 /**
  * The provider requests behind one call: none when a hook answers itself, several when it repeats the call. Their end
  * events are emitted after the message is complete, and `spent` gets what they used.
  */
 export const openRequests = Effect.fnUntraced(function*<R>(
-  toolkit: AnyTools,
+  { counted, json, prompt, toolkit }: Ask,
   { maxOutputTokens, models = {} }: Limits<R>,
   spent: Array<Event.Usage>
 ) {
@@ -34,6 +47,13 @@ export const openRequests = Effect.fnUntraced(function*<R>(
   const provider = Option.getOrUndefined(yield* Effect.serviceOption(Model.ProviderName))
   let said: ReadonlyArray<Event.Event> = []
   let count = 0
+  const fits = (call: Hook.LlmCall, model: Prices.Model) =>
+    Effect.provideService(
+      // What the provider has counted is another prompt where a hook has changed it.
+      checkContext(model, call.prompt, tools, call.prompt === prompt ? counted : undefined),
+      Run.CurrentRun,
+      run
+    )
 
   const ended = () => {
     const events = said
@@ -45,6 +65,7 @@ export const openRequests = Effect.fnUntraced(function*<R>(
     Stream.unwrap(Effect.gen(function*() {
       count++
       const callId = count === 1 ? call.callId : `${call.callId}#${count}`
+      yield* fits(call, { model: call.model, provider })
       const spending = yield* Effect.provideService(
         ModelBudget.open({
           callId,
@@ -60,6 +81,9 @@ export const openRequests = Effect.fnUntraced(function*<R>(
       )
       // A budget names another model only when that model is available here.
       const other = spending.model === call.model ? undefined : models[spending.model]
+      if (other !== undefined) {
+        yield* Effect.onError(fits(call, { model: spending.model }), () => spending.cut)
+      }
       let model = spending.model
       let last: Response.FinishPart | undefined
       const start = provider === undefined || other !== undefined ? { callId, model } : { callId, model, provider }
@@ -81,12 +105,15 @@ export const openRequests = Effect.fnUntraced(function*<R>(
       const language = other === undefined
         ? yield* LanguageModel.LanguageModel
         : Context.get(yield* Layer.build(other), LanguageModel.LanguageModel)
-      return language.streamText({
-        prompt: call.prompt,
-        toolkit,
-        disableToolCallResolution: true,
-        toolCallValidation: "deferred"
-      }).pipe(
+      const parts: Stream.Stream<Response.AnyPart, AiError.AiError> = json === undefined
+        ? language.streamText({
+          prompt: call.prompt,
+          toolkit,
+          disableToolCallResolution: true,
+          toolCallValidation: "deferred"
+        })
+        : jsonParts(language, { prompt: call.prompt, toolkit, json })
+      return parts.pipe(
         Stream.provideService(OutputLimit, spending.maxOutputTokens),
         Stream.tap(watch),
         Stream.onExit(end)

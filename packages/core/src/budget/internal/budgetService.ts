@@ -241,6 +241,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
         )
       ),
     spend,
+    contextWindow: prices.contextWindow,
     usage: store.usage,
     standings: Effect.fnUntraced(function*(principal) {
       const held = limitsForPrincipal(limits, principal, yield* Clock.currentTimeMillis)

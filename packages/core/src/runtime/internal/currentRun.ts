@@ -61,6 +61,7 @@ export const serviceIn = (
         return within === undefined ? entered : Effect.tap(entered, within.flush)
       }, implied),
     spend: (request) => tracked(live, place, spend(live, spender, request)),
+    contextWindow: live.budget.contextWindow,
     hooks: live.dispatch,
     tools: live.tools,
     decided: (decision) => live.decided(decision)
