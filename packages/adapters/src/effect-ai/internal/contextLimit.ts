@@ -26,7 +26,7 @@ export const checkContext = Effect.fnUntraced(function*(
   const isEstimate = known === undefined || known.tokens <= contextWindow
   const inputTokens = isEstimate ? countOf(prompt, tools, known) : known.tokens
   if (inputTokens <= contextWindow) return
-  yield* Effect.die(new ContextExceeded({ model: model.model, contextWindow, inputTokens, isEstimate }))
+  return yield* Effect.die(new ContextExceeded({ model: model.model, contextWindow, inputTokens, isEstimate }))
 })
 
 const countOf = (prompt: Prompt.Prompt, tools: ReadonlyArray<unknown>, known: Counted | undefined) =>

@@ -23,7 +23,7 @@ export interface Limits<R> {
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
 }
 
-/** What one turn asks a model for. */
+/** The request of one turn. */
 export interface Ask {
   readonly prompt: Prompt.Prompt
   readonly toolkit: AnyTools
@@ -49,7 +49,7 @@ export const openRequests = Effect.fnUntraced(function*<R>(
   let count = 0
   const fits = (call: Hook.LlmCall, model: Prices.Model) =>
     Effect.provideService(
-      // What the provider has counted is another prompt where a hook has changed it.
+      // A prompt that a hook has changed is not the one that the provider has counted.
       checkContext(model, call.prompt, tools, call.prompt === prompt ? counted : undefined),
       Run.CurrentRun,
       run
