@@ -7,7 +7,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Config, Effect, Layer, Option, Redacted } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { baseOf } from "./internal/baseUrl.ts"
-import { resolve, type Resolved } from "./internal/modelName.ts"
+import { resolve, type Resolved, server } from "./internal/modelName.ts"
 import { baseUrlVariable, openaiServer, type Provider, providers } from "./internal/providers.ts"
 import { type Limits, makeFetch } from "./internal/transport.ts"
 import { ModelUnavailable } from "./ModelUnavailable.ts"
@@ -57,19 +57,20 @@ interface Found extends Resolved {
 }
 
 const find = Effect.fnUntraced(function*(name: string, options: Options) {
-  const server = options.baseUrl ?? (yield* text("OPENAI_BASE_URL"))
-  const resolved = resolve(name, server !== undefined)
-  const settings = resolved === undefined ? undefined : providers[resolved.provider]
+  const own = options.baseUrl ?? (yield* text("OPENAI_BASE_URL"))
+  const resolved = resolve(name, own !== undefined)
+  const settings = resolved?.provider === server ? openaiServer : providers[resolved?.provider ?? ""]
   if (resolved === undefined || settings === undefined) {
     const problem = `no such provider; write provider:model with one of ${Object.keys(providers).join(", ")}`
     return yield* new ModelUnavailable({ model: name, problem })
   }
-  const baseUrl = options.baseUrl ?? (yield* text(baseUrlVariable(resolved.provider))) ?? settings.defaultBaseUrl
+  const baseUrl = resolved.provider === server
+    ? own
+    : options.baseUrl ?? (yield* text(baseUrlVariable(resolved.provider))) ?? settings.defaultBaseUrl
   if (baseUrl !== undefined && baseOf(baseUrl) === undefined) {
     return yield* new ModelUnavailable({ model: name, problem: `the base URL has to begin with http:// or https://` })
   }
-  const isOwnServer = resolved.provider === "openai" && baseUrl !== undefined
-  return { ...resolved, baseUrl, settings: isOwnServer ? openaiServer : settings } satisfies Found
+  return { ...resolved, baseUrl, settings } satisfies Found
 })
 
 /** The values of a provider's variables; a key that is given in code stands for the first of them. */
@@ -117,7 +118,7 @@ const make = Effect.fnUntraced(function*(name: string, options: Options) {
   })
   return ProviderModel.layer(made, {
     ...settings.options,
-    provider: provider === "openai-chat" ? "openai" : provider,
+    provider: provider === "openai-chat" || provider === server ? "openai" : provider,
     settings: { ...settings.options?.settings, ...options.settings },
     gatewayCost: options.gatewayCost ?? settings.options?.gatewayCost,
     secrets: [...secrets.values()]

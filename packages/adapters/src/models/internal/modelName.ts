@@ -2,10 +2,13 @@
 import { providers } from "./providers.ts"
 
 export interface Resolved {
-  /** `openai` on a server of one's own is `"server"`. */
+  /** One of `providers`, or `server`: the one at the base URL of OpenAI. */
   readonly provider: string
   readonly model: string
 }
+
+/** The provider of a name that is sent as it is. */
+export const server = "server"
 
 const isProvider = (name: string): boolean => Object.hasOwn(providers, name)
 
@@ -19,7 +22,7 @@ const split = (name: string, separator: string): readonly [head: string, rest: s
 export const resolve = (name: string, hasServer: boolean): Resolved | undefined => {
   const [head, rest] = split(name, ":") ?? []
   if (head !== undefined && rest !== undefined && isProvider(head)) return { provider: head, model: rest }
-  if (hasServer) return { provider: "openai", model: name }
+  if (hasServer) return { provider: server, model: name }
   const [first, model] = split(name, "/") ?? []
   if (first !== undefined && model !== undefined) {
     return isProvider(first) ? { provider: first, model } : undefined

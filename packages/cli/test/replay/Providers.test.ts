@@ -1,0 +1,120 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Layer, Redacted, Schema, Stream } from "effect"
+import { LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
+import { Models } from "fastagentic/models"
+import { afterAll, beforeAll } from "vitest"
+import { type ProviderApi, providerApis, testKey } from "./providerApis.ts"
+import { type ReplayServer, replayServer } from "./replayServer.ts"
+
+const Tools = Toolkit.make(Tool.make("get_weather", {
+  description: "The weather of a city",
+  parameters: Schema.Struct({ city: Schema.String }),
+  success: Schema.String
+}))
+
+const options = { toolkit: Tools, disableToolCallResolution: true, toolCallValidation: "deferred" } as const
+
+let server: ReplayServer
+beforeAll(async () => {
+  server = await replayServer()
+})
+afterAll(() => server.stop())
+
+const stored = Schema.toCodecJson(Prompt.Prompt)
+
+/** The prompt as a journal keeps it. */
+const throughJournal = (prompt: Prompt.Prompt) =>
+  Effect.flatMap(
+    Schema.encodeEffect(stored)(prompt),
+    (json) => Schema.decodeUnknownEffect(stored)(JSON.parse(JSON.stringify(json)))
+  ).pipe(Effect.orDie)
+
+const turn = (prompt: Prompt.RawInput) => Stream.runCollect(LanguageModel.streamText({ prompt, ...options }))
+
+const joined = (parts: ReadonlyArray<Response.AnyPart>, type: "text-delta" | "reasoning-delta") =>
+  parts.map((part) => part.type === type ? part.delta : "").join("")
+
+/** A client that leads every request to the replay server. */
+const Redirected = Layer.effect(
+  HttpClient.HttpClient,
+  Effect.map(
+    HttpClient.HttpClient,
+    HttpClient.mapRequest((request) => {
+      const { pathname, search } = new URL(request.url)
+      return HttpClientRequest.setUrl(request, `${server.url}${pathname}${search}`)
+    })
+  )
+).pipe(Layer.provide(FetchHttpClient.layer))
+
+const withModel = <A, E>(api: ProviderApi, use: Effect.Effect<A, E, LanguageModel.LanguageModel>) => {
+  const model = api.env?.["OPENAI_BASE_URL"] === undefined ? `${api.provider}:${api.model}` : api.model
+  const key = api.env === undefined || api.env["OPENAI_BASE_URL"] !== undefined
+    ? { apiKey: Redacted.make(testKey) }
+    : {}
+  const layer = api.base === undefined
+    ? Layer.provide(Models.layerNoDeps(model, key), Redirected)
+    : Models.layer(model, { ...key, baseUrl: `${server.url}${api.base}` })
+  return use.pipe(
+    Effect.provide(layer),
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(api.env ?? {}))
+  )
+}
+
+describe("the package of a provider, on an API of its own kind", () => {
+  for (const api of providerApis) {
+    const name = api.env?.["OPENAI_BASE_URL"] === undefined ? api.provider : "a server at OPENAI_BASE_URL"
+
+    it.live(`${name}: two turns with a tool work, and the provider gets back what it attached`, () =>
+      withModel(
+        api,
+        Effect.gen(function*() {
+          server.prepare([api.first, api.second])
+          const first = yield* turn("Weather?")
+          assert.strictEqual(joined(first, "reasoning-delta"), api.reasoning)
+          const calls = first.flatMap((part) => part.type === "tool-call" ? [part] : [])
+          assert.deepStrictEqual(calls.map(({ name, params }) => [name, params]), [["get_weather", { city: "Oslo" }]])
+          const finish = first.find((part) => part.type === "finish")
+          assert.strictEqual(finish?.reason, "tool-calls")
+          assert.deepStrictEqual([finish?.usage.inputTokens.total, finish?.usage.outputTokens.total], [...api.usage])
+          const { costUsd } = Object(finish?.metadata["fastagentic"])
+          assert.strictEqual(costUsd, api.costUsd)
+
+          const said = yield* throughJournal(Prompt.fromResponseParts(first))
+          const result = Prompt.toolMessage({
+            content: calls.map(({ id, name }) =>
+              Prompt.toolResultPart({ id, name, result: "sunny in Oslo", isFailure: false, providerExecuted: false })
+            )
+          })
+          const history = Prompt.make([{ role: "user", content: "Weather?" }])
+          const second = yield* turn(Prompt.fromMessages([...history.content, ...said.content, result]))
+          assert.strictEqual(joined(second, "text-delta"), "It is sunny.")
+
+          const [request, next] = server.received
+          assert.strictEqual(request?.path, api.path)
+          if (api.auth !== undefined) assert.include(String(request?.headers[api.auth[0]]), api.auth[1])
+          const sent = JSON.stringify(next?.body)
+          for (const text of api.returns) assert.include(sent, text)
+          assert.notProperty(request?.headers ?? {}, "traceparent")
+        })
+      ))
+
+    it.live(`${name}: an error has its class, the time to wait and the provider's words`, () =>
+      withModel(
+        api,
+        Effect.gen(function*() {
+          server.prepare([api.failure])
+          const error = yield* Effect.flip(turn("Weather?"))
+          assert.strictEqual(error.reason._tag, api.fails.tag)
+          assert.isTrue(error.isRetryable)
+          assert.include(JSON.stringify(error), "slow down")
+          assert.notInclude(JSON.stringify(error) + error.message, testKey)
+          assert.notInclude(JSON.stringify(error), "Weather?")
+          if (api.fails.retryAfter !== undefined) {
+            assert.strictEqual(error.retryAfter && Duration.toSeconds(error.retryAfter), api.fails.retryAfter)
+          }
+          assert.strictEqual(server.received.length, 1, "nothing is retried here")
+        })
+      ))
+  }
+})
