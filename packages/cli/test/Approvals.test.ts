@@ -49,7 +49,7 @@ const Services = Layer.mergeAll(
 
 const serving = Effect.gen(function*() {
   const context = yield* Layer.build(Layer.fresh(
-    Server.layer(Desk, { port: 0 }).pipe(Layer.provide(DeskLayer), Layer.provideMerge(Services))
+    Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(Layer.provide(DeskLayer), Layer.provideMerge(Services))
   ))
   const url = urlOf(context)
   const call = (who: string, method: "GET" | "POST", path: string, body?: unknown) =>

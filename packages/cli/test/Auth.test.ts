@@ -59,7 +59,10 @@ describe("a server with tokens, keys and roles", () => {
         memory
       ).pipe(Layer.provideMerge(ApiKeys.ApiKeyStore.layerMemory))
       const context = yield* Layer.build(
-        Server.layer(Guarded, { port: 0 }).pipe(Layer.provide(GuardedLayer), Layer.provideMerge(services))
+        Server.layer(Guarded, { port: 0, grace: "200 millis" }).pipe(
+          Layer.provide(GuardedLayer),
+          Layer.provideMerge(services)
+        )
       )
       const url = `${urlOf(context)}/agents/notes`
       const challenge = { none: "Bearer, ApiKey realm=\"agents\"", bad: "error=\"invalid_token\"" }

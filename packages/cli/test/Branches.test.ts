@@ -96,7 +96,10 @@ const serving = Effect.fnUntraced(function*(filename: string, world: World, resu
     Budget.layerUnlimited
   )
   const context = yield* Layer.build(Layer.fresh(
-    Server.layer(Shop, { port: 0 }).pipe(Layer.provide(handlers(world, resumed)), Layer.provideMerge(services))
+    Server.layer(Shop, { port: 0, grace: "200 millis" }).pipe(
+      Layer.provide(handlers(world, resumed)),
+      Layer.provideMerge(services)
+    )
   ))
   const url = urlOf(context)
   const call = (method: "GET" | "POST", path: string, body?: unknown) =>

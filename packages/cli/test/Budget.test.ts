@@ -81,7 +81,7 @@ const serve = Effect.fnUntraced(function*(options: {
     ))
   )
   const context = yield* Layer.build(
-    Server.layer(Talk, { port: 0 }).pipe(
+    Server.layer(Talk, { port: 0, grace: "200 millis" }).pipe(
       Layer.provide([talker, BossLayer]),
       Layer.provideMerge(budget),
       Layer.provide(Layer.mergeAll(RunStore.RunStore.layerMemory, people, RateLimit.layerUnlimited, Audit.layerMemory))

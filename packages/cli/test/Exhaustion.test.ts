@@ -37,7 +37,7 @@ const start = Effect.suspend(() => serve(Auth.layerNone))
 const serve = (auth: Layer.Layer<Auth.Auth>, limits: Layer.Layer<never> = Layer.empty, bodyTimeout?: Duration.Input) =>
   Effect.map(
     Layer.build(
-      Server.layer(Lab, { port: 0, bodyTimeout }).pipe(Layer.provide([
+      Server.layer(Lab, { port: 0, grace: "200 millis", bodyTimeout }).pipe(Layer.provide([
         handlers,
         auth,
         Sqlite.layer({ filename: join(temporaryFolder(), "lab.db") }),

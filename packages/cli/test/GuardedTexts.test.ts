@@ -34,7 +34,7 @@ const AskerLayer = Asker.toLayer(Effect.fn(function*({ wait }) {
 const start = Effect.suspend(() =>
   Effect.map(
     Layer.build(
-      Server.layer(Lab, { port: 0 }).pipe(Layer.provide([
+      Server.layer(Lab, { port: 0, grace: "200 millis" }).pipe(Layer.provide([
         AskerLayer,
         Redaction.layer(),
         Auth.layerNone,

@@ -48,7 +48,7 @@ const people = Auth.layerKeys([
 
 const build = (rules: ReadonlyArray<RateLimit.Rule>, take?: RateCounters.RateCounters["Service"]["take"]) =>
   Layer.build(
-    Server.layer(Desk, { port: 0 }).pipe(
+    Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
       Layer.provide([
         DeskLayer,
         people,

@@ -42,7 +42,7 @@ const decodePage = Schema.decodeUnknownSync(Schema.fromJsonString(Page))
 
 for (const [name, store] of Object.entries(stores)) {
   const serve = Effect.gen(function*() {
-    const server = Server.layer(Desk, { port: 0 }).pipe(
+    const server = Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
       Layer.provide([DeskLayer, Layer.mergeAll(auth, store), manyRuns])
     )
     const url = urlOf(yield* Layer.build(Layer.fresh(server)))

@@ -39,7 +39,7 @@ const limits = Budget.layer.pipe(
 
 const start = Effect.map(
   Layer.build(
-    Server.layer(Desk, { port: 0 }).pipe(
+    Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
       Layer.provide([
         DeskLayer,
         Auth.layerNone,

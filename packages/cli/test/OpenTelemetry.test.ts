@@ -47,7 +47,7 @@ describe("OpenTelemetry", () => {
       const exporter = new InMemorySpanExporter()
       const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
       const context = yield* Layer.build(
-        Server.layer(Desk, { port: 0 }).pipe(
+        Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
           Layer.provide([
             DeskLayer,
             Auth.layerNone,

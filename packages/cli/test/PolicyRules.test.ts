@@ -48,7 +48,10 @@ describe("a rule", () => {
   it.live("a rule refuses on every protocol, is named, and nothing runs", () =>
     Effect.gen(function*() {
       const context = yield* Layer.build(
-        Server.layer(Desk, { port: 0 }).pipe(Layer.provide(DeskLayer), Layer.provideMerge(Services))
+        Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
+          Layer.provide(DeskLayer),
+          Layer.provideMerge(Services)
+        )
       )
       const url = urlOf(context)
       const post = (who: string, path: string, body: unknown = {}) =>

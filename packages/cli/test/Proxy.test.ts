@@ -18,7 +18,12 @@ const serve = (options: Omit<ProxyIdentity.Options, "principal">) =>
       memory
     ).pipe(Layer.provideMerge(ApiKeys.ApiKeyStore.layerMemory))
     const context = yield* Layer.build(
-      Layer.fresh(Server.layer(Guarded, { port: 0 }).pipe(Layer.provide(GuardedLayer), Layer.provideMerge(services)))
+      Layer.fresh(
+        Server.layer(Guarded, { port: 0, grace: "200 millis" }).pipe(
+          Layer.provide(GuardedLayer),
+          Layer.provideMerge(services)
+        )
+      )
     )
     const { secret } = yield* Effect.provideContext(
       ApiKeys.create({ id: "ci", tenant: "acme", scopes: ["*"] }),

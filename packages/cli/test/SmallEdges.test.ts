@@ -25,7 +25,7 @@ const handlers = Layer.merge(
 const start = Effect.suspend(() =>
   Effect.map(
     Layer.build(
-      Server.layer(Lab, { port: 0 }).pipe(Layer.provide([
+      Server.layer(Lab, { port: 0, grace: "200 millis" }).pipe(Layer.provide([
         handlers,
         Auth.layerNone,
         Sqlite.layer({ filename: join(temporaryFolder(), "lab.db") }),

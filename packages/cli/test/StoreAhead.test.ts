@@ -20,7 +20,7 @@ const folder = Effect.acquireRelease(
 
 const serve = Effect.gen(function*() {
   const filename = join(yield* folder, "runs.db")
-  const served = Server.layer(Desk, { port: 0 }).pipe(
+  const served = Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
     Layer.provide([AsksLayer, Defaults.layerOpen, Sqlite.layer({ filename })])
   )
   return urlOf(yield* Layer.build(served))

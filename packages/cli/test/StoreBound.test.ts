@@ -25,7 +25,7 @@ describe("A store", () => {
       const filename = join(yield* folder, "runs.db")
       const serve = (app: typeof Desk | typeof Shop) =>
         Effect.scoped(Effect.gen(function*() {
-          const served = Server.layer(app, { port: 0 }).pipe(
+          const served = Server.layer(app, { port: 0, grace: "200 millis" }).pipe(
             Layer.provide([HelloLayer, Defaults.layerOpen, Sqlite.layer({ filename })])
           )
           const url = urlOf(yield* Layer.build(Layer.fresh(served)))
@@ -46,7 +46,7 @@ describe("A store", () => {
       const store = Layer.succeed(RunStore.RunStore, yield* RunStore.RunStore)
       const serve = (app: typeof Desk | typeof Shop) =>
         Layer.build(Layer.fresh(
-          Server.layer(app, { port: 0 }).pipe(
+          Server.layer(app, { port: 0, grace: "200 millis" }).pipe(
             Layer.provide([HelloLayer, Defaults.layerOpen, Defaults.layerAuditMemory, store])
           )
         ))

@@ -39,7 +39,7 @@ describe("A server whose SQLite file is gone", () => {
       Effect.gen(function*() {
         const file = join(yield* folder, "runs.db")
         const context = yield* Layer.build(
-          Server.layer(Desk, { port: 0 }).pipe(
+          Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
             Layer.provide([EchoLayer, Defaults.layerOpen, Sqlite.layer({ filename: file })])
           )
         )
@@ -73,7 +73,9 @@ describe("A server whose store", () => {
             })
         })
         const context = yield* Layer.build(
-          Server.layer(Desk, { port: 0 }).pipe(Layer.provide([EchoLayer, Defaults.layerOpen, store, Audit.layerMemory]))
+          Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
+            Layer.provide([EchoLayer, Defaults.layerOpen, store, Audit.layerMemory])
+          )
         )
         const url = urlOf(context)
         const status = Effect.map(answer(`${url}/ready`), ({ body }) => body.status)
@@ -99,7 +101,9 @@ describe("A server whose store", () => {
         write: (writes) => Effect.suspend(() => disk.isFull ? Effect.die(new Error("disk full")) : inner.write(writes))
       })
       const context = yield* Layer.build(
-        Server.layer(Desk, { port: 0 }).pipe(Layer.provide([EchoLayer, Defaults.layerOpen, store, Audit.layerMemory]))
+        Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
+          Layer.provide([EchoLayer, Defaults.layerOpen, store, Audit.layerMemory])
+        )
       )
       const url = urlOf(context)
       disk.isFull = true

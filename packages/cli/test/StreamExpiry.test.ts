@@ -21,7 +21,10 @@ describe("a stream whose caller's key expires", () => {
         memory
       ).pipe(Layer.provideMerge(ApiKeys.ApiKeyStore.layerMemory))
       const context = yield* Layer.build(
-        Server.layer(Desk, { port: 0 }).pipe(Layer.provide(TalkLayer), Layer.provideMerge(services))
+        Server.layer(Desk, { port: 0, grace: "200 millis" }).pipe(
+          Layer.provide(TalkLayer),
+          Layer.provideMerge(services)
+        )
       )
       const url = urlOf(context)
       const { key, secret } = yield* Effect.provideContext(

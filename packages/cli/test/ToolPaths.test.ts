@@ -78,7 +78,7 @@ const office = Effect.fnUntraced(function*(policy: Layer.Layer<never>, limit: nu
   const done: Array<string> = []
   const filename = join(temporaryFolder(), "office.sqlite")
   const context = yield* Layer.build(
-    Layer.fresh(Server.layer(Office, { port: 0 })).pipe(
+    Layer.fresh(Server.layer(Office, { port: 0, grace: "200 millis" })).pipe(
       Layer.provide(OfficeLayer(done)),
       Layer.provide([
         Auth.layerKeys([

@@ -47,7 +47,7 @@ const start = Effect.gen(function*() {
       })
   }
   const runtime = yield* Layer.build(
-    Runtime.layer(Tales).pipe(
+    Runtime.layer(Tales, { grace: "100 millis" }).pipe(
       Layer.provide(Teller.toLayer(() => tell)),
       Layer.provideMerge(Layer.mergeAll(
         Layer.succeed(RunStore.RunStore, store),

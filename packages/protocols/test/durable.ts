@@ -71,7 +71,7 @@ const handlers = (world: World) =>
   )
 
 const layerWorks = (world: World) =>
-  Runtime.layer(Works).pipe(
+  Runtime.layer(Works, { grace: "100 millis" }).pipe(
     Layer.provide(handlers(world)),
     Layer.provideMerge(Layer.mergeAll(
       layerStores,

@@ -113,7 +113,7 @@ export const Handlers = Layer.mergeAll(EchoLayer, SupportLayer, ToolsLayer, Hand
 
 /** The runtime of the fixture in memory, with the given auth layer. */
 export const layerRuntime = (auth: Layer.Layer<Auth.Auth> = Auth.layerNone) =>
-  Runtime.layer(Acme).pipe(
+  Runtime.layer(Acme, { grace: "100 millis" }).pipe(
     Layer.provide(Handlers),
     Layer.provideMerge(Layer.mergeAll(
       layerStores,

@@ -141,7 +141,7 @@ const services = (model: Layer.Layer<LanguageModel.LanguageModel | ScriptedModel
   )
 
 const runtime = (points: Hook.Points = {}) =>
-  Runtime.layer(Acme).pipe(
+  Runtime.layer(Acme, { grace: "100 millis" }).pipe(
     Layer.provide(Layer.mergeAll(DeskLayer, TwiceLayer, Watch.toLayer(points))),
     Layer.provide(ToolsLayer)
   )

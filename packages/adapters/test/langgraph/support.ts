@@ -29,7 +29,7 @@ export const serve = (
   points: Hook.Points = {},
   budget: Layer.Layer<Budget.Budget> = Budget.layerUnlimited
 ) =>
-  Runtime.layer(Acme).pipe(
+  Runtime.layer(Acme, { grace: "100 millis" }).pipe(
     Layer.provide([ask, Watched.toLayer(points)]),
     Layer.provideMerge(Layer.mergeAll(
       RunStore.RunStore.layerMemory,

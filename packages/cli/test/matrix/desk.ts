@@ -112,7 +112,7 @@ export const desk = Effect.gen(function*() {
   const state = { isBroken: false }
   const filename = join(temporaryFolder(), "desk.sqlite")
   const context = yield* Layer.build(
-    Layer.fresh(Server.layer(Desk, { port: 0 })).pipe(
+    Layer.fresh(Server.layer(Desk, { port: 0, grace: "200 millis" })).pipe(
       Layer.provide(DeskLayer(paid, state)),
       Layer.provide([people, Budget.layerUnlimited, RateLimit.layerUnlimited, Sqlite.layer({ filename })])
     )

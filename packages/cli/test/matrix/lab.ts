@@ -221,7 +221,7 @@ export const lastingOnDisk = Effect.suspend(() =>
 /** The app on a port. Before the restart nothing is in force (`armed`); after it everything is. */
 export const serve = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>, armed: boolean) {
   const context = yield* Layer.build(
-    Server.layer(Lab, { port: 0 }).pipe(
+    Server.layer(Lab, { port: 0, grace: "200 millis" }).pipe(
       Layer.provide(handlers(armed)),
       Layer.provideMerge(Layer.fresh(auth(armed))),
       Layer.provide([

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Run, RunRecord, Runtime } from "@fastagentic/core"
 import { Deferred, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { caller, layerRuntime, start } from "../support.ts"
 import { cutStore } from "./cutStore.ts"
 
@@ -10,13 +11,17 @@ class Acme extends App.make("acme", { version: "1", agents: [Parent, Child] }) {
 
 const until = Effect.fnUntraced(function*(runId: string, is: (run: RunRecord.RunRecord) => boolean) {
   const runtime = yield* Runtime.Runtime
-  return yield* Effect.repeat(Effect.delay(runtime.get(caller, runId), "20 millis"), { until: is })
+  while (true) {
+    yield* TestClock.adjust("20 millis")
+    const run = yield* runtime.get(caller, runId)
+    if (is(run)) return run
+  }
 })
 
 const isFinal = ({ state }: RunRecord.RunRecord) => RunRecord.isFinal(state)
 
 describe("A run whose store is away", () => {
-  it.live("while it delegates waits for the store and completes in its first attempt", () =>
+  it.effect("while it delegates waits for the store and completes in its first attempt", () =>
     Effect.gen(function*() {
       const { layer, link } = yield* cutStore
       const gate = yield* Deferred.make<void>()
@@ -28,13 +33,13 @@ describe("A run whose store is away", () => {
         const { runId } = yield* start("parent")
         link.isCut = true
         yield* Deferred.succeed(gate, undefined)
-        yield* Effect.sleep("500 millis")
+        yield* TestClock.adjust("500 millis")
         link.isCut = false
         assert.deepInclude(yield* until(runId, isFinal), { state: "completed", output: "answered", attempt: 1 })
       }).pipe(Effect.provide(layerRuntime(Acme, handlers, layer)))
     }).pipe(Effect.scoped), 20_000)
 
-  it.live("when it commits a step resumes, and its node does not count as lost", () =>
+  it.effect("when it commits a step resumes, and its node does not count as lost", () =>
     Effect.gen(function*() {
       const { layer, link } = yield* cutStore
       const [gate, open] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -54,7 +59,7 @@ describe("A run whose store is away", () => {
         const { runId } = yield* start("parent")
         link.isCut = true
         yield* Deferred.succeed(gate, undefined)
-        yield* Effect.sleep("100 millis")
+        yield* TestClock.adjust("100 millis")
         link.isCut = false
         assert.deepInclude(yield* until(runId, ({ attempt }) => attempt === 2), { state: "running", crashes: 0 })
         yield* Deferred.succeed(open, undefined)
@@ -64,7 +69,7 @@ describe("A run whose store is away", () => {
 })
 
 describe("Runs that may be what ended their node three times", () => {
-  it.live("are resumed one at a time, so that the next loss says which of them it is", () =>
+  it.effect("are resumed one at a time, so that the next loss says which of them it is", () =>
     Effect.gen(function*() {
       const { inner, layer } = yield* cutStore
       const gates = new Map<string, Deferred.Deferred<void>>()
@@ -106,11 +111,11 @@ describe("Runs that may be what ended their node three times", () => {
           },
           events: []
         })))
-        yield* Effect.sleep("6 seconds")
+        yield* TestClock.adjust("6 seconds")
         assert.lengthOf(begun.filter((id) => ids.includes(id)), 1)
         for (let more = 1; more <= 3; more++) {
           for (const gate of gates.values()) yield* Deferred.succeed(gate, undefined)
-          if (more < 3) yield* Effect.sleep("5500 millis")
+          if (more < 3) yield* TestClock.adjust("5500 millis")
           assert.lengthOf(begun.filter((id) => ids.includes(id)), Math.min(more + 1, 3))
         }
         for (const id of ids) {

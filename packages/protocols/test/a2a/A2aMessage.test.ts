@@ -26,7 +26,7 @@ class Survey extends Agent.make("survey", {
 class Acme extends App.make("acme", { version: "1.0.0", title: "Acme", agents: [Intake, Survey] }) {}
 
 const routes = mounted("a2a").pipe(
-  Layer.provide(Runtime.layer(Acme)),
+  Layer.provide(Runtime.layer(Acme, { grace: "100 millis" })),
   Layer.provide([
     Intake.toLayer(({ count, link, note, scan }) => Effect.succeed({ note, bytes: scan.length, link, count })),
     Survey.toLayer(Effect.fn(function*() {

@@ -33,7 +33,7 @@ class Acme extends App.make("acme", { version: "1.0.0", title: "Acme", agents: [
 const serveCounting = (budget: Layer.Layer<Budget.Budget>) =>
   serve(
     mounted("a2a").pipe(
-      Layer.provide(Runtime.layer(Acme)),
+      Layer.provide(Runtime.layer(Acme, { grace: "100 millis" })),
       Layer.provide([
         Count.toLayer(() =>
           Stream.range(0, 99).pipe(

@@ -25,7 +25,7 @@ const makeApp = Effect.gen(function*() {
     return to
   }))
   const context = yield* Layer.build(
-    Runtime.layer(Counting).pipe(
+    Runtime.layer(Counting, { grace: "100 millis" }).pipe(
       Layer.provide(layer),
       Layer.provideMerge(Layer.mergeAll(
         layerStores,
@@ -114,7 +114,7 @@ describe("A client behind a connection that breaks", () => {
       const client = yield* clientOf(app.url)
       const events = yield* Effect.forkChild(Stream.runCollect(client.agents.count.stream({ to: 40, pauseMillis: 5 })))
       const answer = yield* Effect.forkChild(client.agents.count({ to: 41, pauseMillis: 5 }))
-      yield* Effect.sleep("50 millis")
+      while (app.started() < 2) yield* Effect.sleep("5 millis")
       yield* app.runtime.drain
       const seen = yield* Fiber.join(events)
       assert.deepStrictEqual(seen.map(({ seq }) => seq), numbers(42))

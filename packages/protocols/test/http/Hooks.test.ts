@@ -84,7 +84,7 @@ const startDesk = Effect.fnUntraced(function*({ inner = {}, outer = {}, own = {}
       })
   })
   const context = yield* Layer.build(
-    Runtime.layer(Desk).pipe(
+    Runtime.layer(Desk, { grace: "100 millis" }).pipe(
       Layer.provide(Layer.mergeAll(
         Seen.toLayer(see ?? (() => Effect.void)),
         Redaction.layer(redaction),

@@ -242,7 +242,7 @@ describe("The typed client", () => {
   it.live("starts later, forks and retries", () =>
     Effect.gen(function*() {
       const { client, url, world } = yield* startWithClient
-      const at = Date.now() + 200
+      const at = Date.now() + 1_000
       const later = yield* client.agents.nap.start({ millis: 0 }, { startAt: new Date(at), priority: 2 })
       assert.deepStrictEqual([later.wakeAt, later.priority], [at, 2])
       yield* until(url, later.runId, "completed")

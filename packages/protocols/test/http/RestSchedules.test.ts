@@ -31,7 +31,7 @@ const by = (id: string) => ({ "x-api-key": `key-of-${id}` })
 
 const start = serve(
   mounted("rest").pipe(
-    Layer.provide(Runtime.layer(Acme)),
+    Layer.provide(Runtime.layer(Acme, { grace: "100 millis" })),
     Layer.provide(Report.toLayer(({ of }) => Effect.succeed(`of ${of}`))),
     Layer.provide(Layer.mergeAll(
       layerStores,

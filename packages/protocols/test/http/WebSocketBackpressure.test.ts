@@ -20,15 +20,16 @@ const FloodLayer = Flood.toLayer(Effect.fn(function*({ events }) {
   }
   return "dry"
 }))
-const FloodRuntime = Runtime.layer(App.make("floods", { version: "1.0.0", agents: [Flood] })).pipe(
-  Layer.provide(FloodLayer),
-  Layer.provideMerge(Layer.mergeAll(
-    layerStores,
-    Auth.layerNone,
-    RateLimit.layerUnlimited,
-    Budget.layerUnlimited
-  ))
-)
+const FloodRuntime = Runtime.layer(App.make("floods", { version: "1.0.0", agents: [Flood] }), { grace: "100 millis" })
+  .pipe(
+    Layer.provide(FloodLayer),
+    Layer.provideMerge(Layer.mergeAll(
+      layerStores,
+      Auth.layerNone,
+      RateLimit.layerUnlimited,
+      Budget.layerUnlimited
+    ))
+  )
 
 describe("A client that never reads", () => {
   it.live("costs a bounded buffer, is disconnected, and misses no event when it reconnects", () =>

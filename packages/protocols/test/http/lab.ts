@@ -73,7 +73,7 @@ export const startLab = Effect.fnUntraced(function*(options: {
   readonly limit?: Layer.Layer<RateLimit.RateLimit>
 } = {}) {
   const context = yield* Layer.build(
-    Runtime.layer(Lab).pipe(
+    Runtime.layer(Lab, { grace: "100 millis" }).pipe(
       Layer.provide(Handlers),
       Layer.provideMerge(Layer.mergeAll(
         layerStores,

@@ -85,7 +85,7 @@ const start = (services: {
 } = {}) =>
   Effect.orDie(Effect.gen(function*() {
     const context = yield* Layer.build(
-      Runtime.layer(Shapes).pipe(
+      Runtime.layer(Shapes, { grace: "100 millis" }).pipe(
         Layer.provide(Handlers),
         Layer.provide([
           layerStores,

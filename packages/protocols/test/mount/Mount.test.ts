@@ -295,7 +295,7 @@ describe("The shutdown of a host", () => {
       assert.include(yield* body, "retry: 1000")
       assert.isBelow(Date.now() - started, 2_000)
       yield* Fiber.join(closing)
-      // The run that never ends has its grace of 5 seconds; without the drain the server waits 20 seconds before that.
+      // Without the drain the server waits 20 seconds for the stream of the run that never ends.
       assert.isBelow(Date.now() - started, 8_000)
     }))
 })

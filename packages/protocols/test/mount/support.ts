@@ -51,7 +51,7 @@ const services = (auth: Layer.Layer<Auth.Auth>) =>
 
 /** The desk on a router of its host, with the services behind it. */
 export const mountDesk = (options: Mount.Options = {}, auth: Layer.Layer<Auth.Auth> = Auth.layerNone) =>
-  Mount.layer(Desk, options).pipe(Layer.provide(Handlers), Layer.provide(services(auth)))
+  Mount.layer(Desk, { grace: "100 millis", ...options }).pipe(Layer.provide(Handlers), Layer.provide(services(auth)))
 
 /** Two routes of the host itself. */
 export const hostRoutes = HttpRouter.use((router) =>

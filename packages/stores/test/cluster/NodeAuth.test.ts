@@ -43,7 +43,7 @@ const caller = Caller.make("local")
 /** A node on a database, with the engine that is given. */
 const node = (url: Redacted.Redacted<string>, engine: Layer.Layer<never>, steps: Array<string>) =>
   Layer.build(
-    Runtime.layer(Lab).pipe(
+    Runtime.layer(Lab, { grace: "100 millis" }).pipe(
       Layer.provide([
         Sleeper.toLayer(() =>
           Effect.andThen(

@@ -5,7 +5,6 @@ import { suite } from "@fastagentic/core/testing/contract/RateCountersContract"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { PostgresRateCounters } from "../../src/postgres/index.ts"
-import { limitOf, raceProcesses } from "../rateProcesses.ts"
 import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
 
 const layerOf = (url: Redacted.Redacted) =>
@@ -34,20 +33,6 @@ describeWithServer("PostgresRateCounters", () => {
     }),
     { nodes: 2 }
   )
-
-  it.live("processes that are killed allow no more calls than the limit", () =>
-    Effect.gen(function*() {
-      const url = Redacted.value(yield* database)
-      const layer =
-        `Layer.provide(PostgresRateCounters.layerNoClient, PgClient.layer({ url: Redacted.make("${url}") }))`
-      const allowed = yield* raceProcesses(
-        `
-        import { PgClient } from "@effect/sql-pg"
-        import { PostgresRateCounters } from "${import.meta.resolve("../../src/postgres/index.ts")}"`,
-        layer
-      )
-      assert.strictEqual(allowed, limitOf)
-    }), 60_000)
 
   it.live("a counter that is removed while a call waits for it is created again", () =>
     Effect.gen(function*() {

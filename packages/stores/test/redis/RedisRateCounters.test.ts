@@ -1,9 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import { RateCounters } from "@fastagentic/core/door/RateCounters"
 import { suite } from "@fastagentic/core/testing/contract/RateCountersContract"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { RedisClient, RedisRateCounters } from "../../src/redis/index.ts"
-import { limitOf, raceProcesses } from "../rateProcesses.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
 
 const layerOf = (options: RedisClient.Options) =>
@@ -20,18 +19,6 @@ const once = (key: string, windowMillis = 60_000) =>
 
 describeWithServer("RedisRateCounters", () => {
   suite("as every store", Effect.map(options, layerOf), { nodes: 3 })
-
-  it.live("processes that are killed allow no more calls than the limit", () =>
-    Effect.gen(function*() {
-      const { prefix, url } = yield* options
-      const allowed = yield* raceProcesses(
-        `import { RedisClient, RedisRateCounters } from "${import.meta.resolve("../../src/redis/index.ts")}"`,
-        `Layer.provide(RedisRateCounters.layerNoClient, RedisClient.layer({
-          url: Redacted.make("${Redacted.value(url)}"), prefix: "${prefix}"
-        }))`
-      )
-      assert.strictEqual(allowed, limitOf)
-    }), 60_000)
 
   it.live("counters expire with their window", () =>
     Effect.gen(function*() {

@@ -22,7 +22,7 @@ const booking = (item: string, calls: Array<string>) =>
     calls.push(item)
     yield* Effect.orDie(sql`INSERT INTO bookings (item) VALUES (${item})`)
     if (item === "nothing") return yield* new NoStock()
-    if (item.startsWith("slow")) yield* Effect.sleep("6 seconds")
+    if (item.startsWith("slow")) yield* Effect.sleep("2 seconds")
     return item
   })
 

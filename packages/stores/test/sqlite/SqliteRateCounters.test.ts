@@ -8,7 +8,6 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { SqliteClient, SqliteRateCounters } from "../../src/sqlite/index.ts"
-import { limitOf, raceProcesses } from "../rateProcesses.ts"
 
 const temporaryFile = Effect.map(
   Effect.acquireRelease(
@@ -55,18 +54,6 @@ describe("SqliteRateCounters", () => {
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(yield* allowed, [true, false])
     }))
-
-  it.live("processes that are killed allow no more calls than the limit", () =>
-    Effect.gen(function*() {
-      const filename = yield* temporaryFile
-      // The tables exist first: processes that create them together would be refused.
-      yield* opened(filename, () => Effect.void)
-      const allowed = yield* raceProcesses(
-        `import { SqliteRateCounters } from "${import.meta.resolve("../../src/sqlite/index.ts")}"`,
-        `SqliteRateCounters.layer({ filename: ${JSON.stringify(filename)} })`
-      )
-      assert.strictEqual(allowed, limitOf)
-    }), 60_000)
 
   it.effect("removes all expired counters, and nothing else", () =>
     opened(":memory:", (store, sql) =>
