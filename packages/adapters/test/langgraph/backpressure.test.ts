@@ -73,6 +73,7 @@ describe("500 fast tokens", () => {
         idle: (wait) => wait,
         contextWindow: () => Effect.succeed(undefined),
         places: true,
+        thread: { id: undefined, read: () => Effect.succeed([]), add: () => Effect.void },
         idempotencyKey: record.runId,
         decided: () => Effect.void,
         spend: ({ maxOutputTokens, model }) =>

@@ -111,7 +111,8 @@ const checkOne = Effect.fnUntraced(function*(
     steps: stored.map((step) => ({ ...step, ...changed.find(({ name }) => name === step.name) })),
     interrupts: (yield* store.interrupts(run.runId)).filter((row) => !isMessage(row)),
     events,
-    files
+    files,
+    threads: store.threads
   })
   if (replayed.divergence !== undefined) return finding(run, "diverges", replayed.divergence)
   return finding(run, upgrade._tag === "Migrates" ? "migrates" : "ok", `up to ${replayed.place}`)

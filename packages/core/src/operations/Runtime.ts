@@ -48,6 +48,8 @@ import * as Files from "../store/Files.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
 import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
+import type * as Message from "../thread/Message.ts"
+import type { ThreadCursor, ThreadRecord } from "../thread/ThreadStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
 import { makeConnect } from "./internal/connections.ts"
 import { makeDecisions } from "./internal/decisions.ts"
@@ -57,6 +59,7 @@ import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeScheduleCalls } from "./internal/scheduleCalls.ts"
 import { makeSignals } from "./internal/signals.ts"
+import { makeThreadCalls } from "./internal/threadCalls.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeVisibleTo } from "./internal/visibleTo.ts"
 
@@ -188,6 +191,40 @@ export interface FileContent extends Files.Stored {
   readonly bytes: Uint8Array
 }
 
+/** The threads to list; `owner` names another one, for callers who see the runs of the tenant. @category models @since 0.1.0 */
+export interface ThreadsRequest {
+  readonly owner?: string | undefined
+  readonly before?: ThreadCursor | undefined
+  readonly limit: number
+}
+
+/** A page of threads; `next` is the `before` of the page that follows, if there is one. @category models @since 0.1.0 */
+export interface ThreadPage {
+  readonly items: ReadonlyArray<ThreadRecord>
+  readonly next: ThreadCursor | undefined
+}
+
+/** The messages to read: in their order from after a number, or the newest first from before it. @category models @since 0.1.0 */
+export interface MessagesRequest {
+  readonly owner?: string | undefined
+  readonly order?: "oldest" | "newest" | undefined
+  readonly from?: number | undefined
+  readonly limit: number
+}
+
+/** A page of messages; `next` is the `from` of the page that follows, if there is one. @category models @since 0.1.0 */
+export interface MessagePage {
+  readonly items: ReadonlyArray<Message.Stored>
+  readonly next: number | undefined
+}
+
+/** Up to which message to fork a thread, whole turns only; up to the last one by default. @category models @since 0.1.0 */
+export interface ForkThreadRequest {
+  readonly owner?: string | undefined
+  readonly at?: number | undefined
+  readonly idempotencyKey?: string | undefined
+}
+
 /** A schedule as it stands: when it starts a run next, and when it did last. @category models @since 0.1.0 */
 export interface ScheduleStatus {
   readonly id: string
@@ -314,6 +351,23 @@ export class Runtime extends Context.Service<Runtime, {
     identifier: string,
     params: unknown
   ) => Effect.Effect<ReadonlyArray<PromptTemplate.Message>, RunError>
+  /** The caller's threads, those that changed last first. */
+  readonly threads: (caller: Caller, request: ThreadsRequest) => Effect.Effect<ThreadPage, RunError>
+  /** A thread of the caller, or of `owner` for callers who see the runs of the tenant. */
+  readonly thread: (caller: Caller, threadId: string, owner?: string) => Effect.Effect<ThreadRecord, RunError>
+  readonly messages: (
+    caller: Caller,
+    threadId: string,
+    request: MessagesRequest
+  ) => Effect.Effect<MessagePage, RunError>
+  /** Copies the turns of a thread up to a message into a new thread of the same owner. */
+  readonly forkThread: (
+    caller: Caller,
+    threadId: string,
+    request: ForkThreadRequest
+  ) => Effect.Effect<ThreadRecord, RunError>
+  /** Erases a thread: its messages, and its runs with all that they keep. Forks of it stay. */
+  readonly eraseThread: (caller: Caller, threadId: string, owner?: string) => Effect.Effect<void, RunError>
   /** The audit log of the caller's tenant, for callers with the scope `audit:read`. */
   readonly audit: (
     caller: Caller,
@@ -459,6 +513,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         ...makeSignals(node, door, bound),
         ...makeResourceReads(fusion, door, services),
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
+        ...makeThreadCalls(node, door),
         ...makeAuditReads(door, audit),
         ...makeVisibleTo(fusion, door),
         ...makeFiles(door, node.files),

@@ -14,6 +14,7 @@ import type { RunTools } from "../door/internal/toolDoor.ts"
 import type { Points } from "../hook/Hook.ts"
 import type { Outcome } from "../runtime/internal/delegation.ts"
 import type { RunFiles } from "../runtime/internal/runFiles.ts"
+import type { RunThread } from "../thread/Thread.ts"
 import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
 import type * as Interrupt from "./Interrupt.ts"
@@ -62,6 +63,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly idempotencyKey: string
   /** The stored files that the owner of the run may read. */
   readonly files: RunFiles
+  /** The conversation that the run belongs to. */
+  readonly thread: RunThread
   /** Asks for a call of a language model: no adapter calls one without. */
   readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
   /** The most tokens that a model reads, where that is known. */

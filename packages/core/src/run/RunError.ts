@@ -298,6 +298,36 @@ export class ThreadBusy extends Schema.TaggedError<ThreadBusy>()("ThreadBusy", {
   }
 }
 
+/** There is no such thread, or it is not this caller's. @category errors @since 0.1.0 */
+export class ThreadNotFound extends Schema.TaggedError<ThreadNotFound>()("ThreadNotFound", {
+  threadId: Schema.String
+}, { httpApiStatus: 404 }) {
+  override get message() {
+    return `There is no thread "${this.threadId}", or it belongs to somebody else. Check its id.`
+  }
+}
+
+/**
+ * An agent cannot add to a thread as it is declared or used. Every agent may fail with it without declaring it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ThreadUnusable extends Schema.TaggedError<ThreadUnusable>()("ThreadUnusable", {
+  agent: Schema.String,
+  why: Schema.Literals(["parallel", "not durable", "in a step"])
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    return `The agent "${this.agent}" cannot add to its thread: ${unusable[this.why]}`
+  }
+}
+
+const unusable = {
+  parallel: "two turns at once would not see each other. Declare it with `threads: \"enqueue\"` or `\"reject\"`.",
+  "not durable": "its runs are not kept. Declare it without `durable: false`.",
+  "in a step": "a step does not run again after a restart, so its messages would be lost. Call it outside of steps."
+}
+
 /** There is a schedule of this id already: another one that a caller made, or one that the app declares. @category errors @since 0.1.0 */
 export class ScheduleExists extends Schema.TaggedError<ScheduleExists>()("ScheduleExists", {
   id: Schema.String,
@@ -367,6 +397,7 @@ export const Reason = Schema.Union([
   StoreUnavailable,
   JournalDamaged,
   ThreadBusy,
+  ThreadNotFound,
   ScheduleExists,
   FileNotFound,
   FilesUnavailable,

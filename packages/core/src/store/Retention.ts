@@ -6,10 +6,12 @@
 import { Clock, Duration, Effect, Layer } from "effect"
 import type { StoreUnavailable } from "../run/RunError.ts"
 import { finalStates, isFinal, type RunRecord } from "../run/RunRecord.ts"
+import type { IdleQuery } from "../thread/ThreadStore.ts"
 import { type Compacted, type RemoveQuery, RunStore, type Swept } from "./RunStore.ts"
 
 /**
- * For how long a run is kept after it has ended so; for ever when nothing is said.
+ * For how long a run is kept after it has ended so; for ever when nothing is said. A thread is kept for the time of
+ * `completed` after its last turn.
  *
  * @category models
  * @since 0.1.0
@@ -133,9 +135,19 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
   let count = 0
   for (const { millis, ...which } of rulesOf(options)) {
     yield* removeAll({ ...which, finishedBefore: now - millis }, (removed) => count += removed.length)
+    if (which.states.includes("completed")) yield* removeThreads({ ...which, updatedBefore: now - millis })
   }
   if (options.tokens !== undefined) yield* compactAll({ finishedBefore: now - millisOf(options.tokens) })
   return count
+})
+
+/** A thread is kept as long as its last turn would be: then all of its completed runs are gone as well. */
+const removeThreads = Effect.fnUntraced(function*(
+  { exceptTenants = [], tenant, updatedBefore }: Omit<IdleQuery, "limit">
+): Effect.fn.Return<void, StoreUnavailable, RunStore> {
+  const { threads } = yield* RunStore
+  const query = { updatedBefore, exceptTenants, limit: batchSize, ...(tenant === undefined ? {} : { tenant }) }
+  while ((yield* threads.removeIdle(query)) === batchSize) yield* Effect.sleep("5 millis")
 })
 
 /**

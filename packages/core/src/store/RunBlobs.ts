@@ -224,6 +224,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     facts: store.facts,
     removeFacts: store.removeFacts,
     get: (runId) => Effect.flatMap(store.get(runId), (run) => run === undefined ? Effect.undefined : whole(run)),
+    threads: store.threads,
     list: paged(store.list),
     summaries: store.summaries,
     pending: store.pending,

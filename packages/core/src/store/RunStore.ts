@@ -9,6 +9,7 @@ import type { Event, RunEvent } from "../run/Event.ts"
 import type { Interrupt, Resolution } from "../run/Interrupt.ts"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
 import type { RunFilter, RunRecord, RunState } from "../run/RunRecord.ts"
+import type { ThreadStore, Turn } from "../thread/ThreadStore.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import type { ChangeableField, RunSummary } from "./RecordFields.ts"
 
@@ -54,7 +55,7 @@ export interface FactQuery {
 /**
  * Appends to a run's journal and changes its record, if the run is still of this attempt and in one of the states
  * `from`, and the interrupt to be resolved is open, and there is room for it `within` the limits. Otherwise nothing is
- * written.
+ * written. A `turn` is appended to its thread.
  *
  * @category models
  * @since 0.1.0
@@ -72,11 +73,13 @@ export interface Commit {
   readonly resolve?: { readonly id: string; readonly resolution: Resolution }
   readonly within?: Limits
   readonly facts?: ReadonlyArray<Fact>
+  readonly turn?: Turn
 }
 
 /**
  * How many other runs may be running, of the same kind and agent, and of those in the same tenant. With `thread`, no other
- * run of the thread may be running or suspended, nor an older one queued.
+ * run of the thread may be running or suspended, nor an older one queued; a run that another run has started is a part of
+ * that run's turn and waits for none.
  *
  * @category models
  * @since 0.1.0
@@ -236,6 +239,7 @@ export class RunStore extends Context.Service<RunStore, {
   readonly identity: Effect.Effect<string, StoreUnavailable>
   /** Binds the store to an app, unless it is bound already, and answers with the app that it is bound to. */
   readonly bind: (app: string) => Effect.Effect<string, StoreUnavailable>
+  readonly threads: ThreadStore
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>
   /** The facts of all tenants that wait to be entered into the audit log. */

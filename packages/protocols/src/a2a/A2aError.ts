@@ -79,6 +79,7 @@ export const fromRunError = ({ message, reason }: RunError): A2aError => {
     case "InterruptResolved":
     case "DecisionPending":
     case "ThreadBusy":
+    case "ThreadNotFound":
     case "ScheduleExists":
     case "FilesUnavailable":
       return unsupportedOperation(message)

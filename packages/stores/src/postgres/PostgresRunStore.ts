@@ -14,6 +14,7 @@ import { makeCompact } from "../sql/runCompaction.ts"
 import { makeReads, refused } from "../sql/runReads.ts"
 import { makeRemove } from "../sql/runRemoval.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
+import { makeThreads } from "../sql/threads.ts"
 import { makeWrite } from "./internal/batch.ts"
 import { holdLease } from "./internal/lease.ts"
 import { answered, withTimeout } from "./internal/withTimeout.ts"
@@ -74,10 +75,19 @@ export const make = (
     })
     const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
     // An expression has no index. The planner would choose another one for a table that it has no statistics of yet.
+    const threads = makeThreads(sql, sql`FOR SHARE`)
     const reads = makeReads(sql, { orphans, lateral: true, unindexed: (column) => `(${column} || '')` })
     return RunStore.of({
       identity: reads.identity.pipe(withTimeout("identity of the store")),
       bind: (app) => reads.bind(app).pipe(withTimeout("app of the store")),
+      threads: {
+        get: (key) => threads.get(key).pipe(withTimeout("read thread")),
+        list: (query) => threads.list(query).pipe(withTimeout("list threads")),
+        messages: (query) => threads.messages(query).pipe(withTimeout("messages of a thread")),
+        fork: (fork) => threads.fork(fork).pipe(withTimeout("fork thread")),
+        remove: (key) => threads.remove(key).pipe(withTimeout("remove thread")),
+        removeIdle: (query) => threads.removeIdle(query).pipe(withTimeout("remove idle threads"))
+      },
       write: (writes) => write(writes).pipe(answered("write")),
       facts: (query) => reads.facts(query).pipe(withTimeout("facts that wait")),
       // In the order of the ids, so that two nodes that remove the same facts do not wait for each other.

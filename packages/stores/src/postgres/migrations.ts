@@ -361,6 +361,35 @@ const turns = script(`
     WHERE wake_at IS NOT NULL AND state IN ('queued', 'suspended')
 `)
 
+/** Conversations: threads with their messages. */
+const threads = script(`
+  CREATE TABLE threads (
+    tenant text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    thread_id text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    messages bigint NOT NULL,
+    forked_thread_id text COLLATE "C",
+    forked_at bigint,
+    PRIMARY KEY (tenant, owner, thread_id)
+  );
+  CREATE INDEX threads_of_tenant ON threads (tenant, updated_at, owner, thread_id);
+  CREATE INDEX threads_of_owner ON threads (tenant, owner, updated_at, thread_id);
+  CREATE INDEX threads_by_change ON threads (updated_at);
+  CREATE TABLE thread_messages (
+    tenant text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    thread_id text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    at bigint NOT NULL,
+    size bigint NOT NULL,
+    body text NOT NULL,
+    PRIMARY KEY (tenant, owner, thread_id, position)
+  )
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -391,7 +420,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0015_retries": retries,
           "0016_app": app,
           "0017_audit_outbox": outbox,
-          "0018_tenant_turns": turns
+          "0018_tenant_turns": turns,
+          "0019_threads": threads
         })
       )
     )

@@ -25,6 +25,7 @@ import * as Reads from "./internal/reads.ts"
 import * as ReadScripts from "./internal/readScripts.ts"
 import { reindex } from "./internal/reindex.ts"
 import * as RemoveScript from "./internal/removeScript.ts"
+import { makeThreads } from "./internal/threads.ts"
 import * as Values from "./internal/values.ts"
 import * as Writes from "./internal/writes.ts"
 import * as WriteScript from "./internal/writeScript.ts"
@@ -251,6 +252,7 @@ export const make = (
         Reads.answer("facts that wait", Values.toFacts)(evalFacts(prefix, [`${before}`, `${limit}`])),
       removeFacts: (ids) =>
         Reads.answer("remove facts", (reply) => reply)(evalRemoveFacts(prefix, ids)).pipe(Effect.asVoid),
+      threads: makeThreads(client),
       get,
       scan,
 

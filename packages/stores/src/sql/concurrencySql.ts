@@ -3,10 +3,10 @@ import type { Limits } from "@fastagentic/core/store/RunStore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 
-/** Runs of the thread of `run` that must run before it. */
+/** Runs of the thread of `run` that must run before it. A run that another one has started is a part of that one's turn. */
 export const isBefore = (sql: SqlClient) =>
   sql`SELECT 1 FROM runs AS other WHERE other.tenant = run.tenant AND other.owner = run.owner
-    AND other.thread_id = run.thread_id AND other.run_id <> run.run_id
+    AND other.thread_id = run.thread_id AND other.run_id <> run.run_id AND run.parent_run_id IS NULL
     AND other.state IN ('queued', 'running', 'suspended') AND (other.state <> 'queued' OR other.run_id < run.run_id)`
 
 /** A condition that a free concurrency slot exists for `run`. Full agents and tenants are counted once per query. */

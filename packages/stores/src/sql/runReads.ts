@@ -36,7 +36,7 @@ export const makeReads = (
     readonly lateral?: boolean
     readonly unindexed?: (column: string) => string
   } = {}
-): Omit<RunStore["Service"], "write" | "removeFacts" | "remove" | "compact" | "transact"> => {
+): Omit<RunStore["Service"], "write" | "removeFacts" | "remove" | "compact" | "transact" | "threads"> => {
   const records = selectRecords(sql)
   const summaries = sql`SELECT ${sql.literal(Rows.summaryColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
   const known = new Set<string>()

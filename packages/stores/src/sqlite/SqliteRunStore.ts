@@ -27,6 +27,7 @@ import { another, isTaken, makeReads, notKept, refused } from "../sql/runReads.t
 import { makeRemove } from "../sql/runRemoval.ts"
 import * as Rows from "../sql/runRows.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
+import { bodiesOf, makeThreads } from "../sql/threads.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
@@ -74,6 +75,7 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
           unavailable("remove facts"),
           Effect.asVoid
         ),
+      threads: makeThreads(sql),
       // In a transaction that could write: it fails when the file is another one, is gone or is read-only.
       identity: unavailable("identity of the store")(sql.withTransaction(reads.identity)),
       compact: makeCompact(sql),
@@ -142,10 +144,11 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
   const encoded = Result.try(() => ({
     change: changeOf(write),
     body: Rows.bodyOf(write.events),
-    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write), ...endedBy(write), ...factsOf(write)]
+    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write), ...endedBy(write), ...factsOf(write)],
+    said: write.turn === undefined ? [] : bodiesOf(write.turn.messages)
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
-  const { body, change, details } = encoded.success
+  const { body, change, details, said } = encoded.success
   if (resolve !== undefined) {
     const [open] = yield* connection.executeValues(selectOpen, [runId, resolve.id])
     if (open === undefined) return refused
@@ -160,6 +163,15 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
     yield* connection.executeValues(insertEvents, [runId, seq, seq - events.length + 1, attempt, ts, body])
   }
   for (const detail of details) yield* connection.executeValues(detail.text, detail.params(seq))
+  if (write.turn !== undefined) {
+    const { owner, tenant, threadId } = write.turn
+    const key = [tenant, owner, threadId]
+    const [grown] = yield* connection.executeValues(growThread, [...key, ts, ts, said.length])
+    const before = Number(grown?.[0]) - said.length
+    for (const [index, [body, size]] of said.entries()) {
+      yield* connection.executeValues(insertMessage, [...key, before + index + 1, runId, ts, size, body])
+    }
+  }
   const committed: Written = { _tag: "Committed", events }
   return committed
 })
@@ -280,6 +292,24 @@ const removeFacts = "DELETE FROM audit_outbox WHERE id IN (SELECT value FROM jso
 const removePending = "DELETE FROM pending_interrupts WHERE run_id = ? AND id = ?"
 
 const removeAllPending = "DELETE FROM pending_interrupts WHERE run_id = ?"
+
+/** A thread exists from its first turn. */
+const growThread = `
+  INSERT INTO threads (tenant, owner, thread_id, created_at, updated_at, messages) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT (tenant, owner, thread_id) DO UPDATE SET messages = messages + excluded.messages,
+    updated_at = MAX(updated_at, excluded.updated_at)
+  RETURNING messages`
+
+const insertMessage = insert("thread_messages", [
+  "tenant",
+  "owner",
+  "thread_id",
+  "position",
+  "run_id",
+  "at",
+  "size",
+  "body"
+])
 
 const upsertInterrupt = `
   INSERT INTO interrupts (run_id, id, state, created_at, expires_at, request, resolution) VALUES (?, ?, ?, ?, ?, ?, ?)

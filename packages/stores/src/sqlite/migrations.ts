@@ -348,6 +348,35 @@ const turns = script(`
     WHERE wake_at IS NOT NULL AND state IN ('queued', 'suspended')
 `)
 
+/** Conversations: threads with their messages. */
+const threads = script(`
+  CREATE TABLE threads (
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    thread_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    forked_thread_id TEXT,
+    forked_at INTEGER,
+    PRIMARY KEY (tenant, owner, thread_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX threads_of_tenant ON threads (tenant, updated_at, owner, thread_id);
+  CREATE INDEX threads_of_owner ON threads (tenant, owner, updated_at, thread_id);
+  CREATE INDEX threads_by_change ON threads (updated_at);
+  CREATE TABLE thread_messages (
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    thread_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant, owner, thread_id, position)
+  ) STRICT
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -373,6 +402,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0015_retries": retries,
     "0016_app": app,
     "0017_audit_outbox": outbox,
-    "0018_tenant_turns": turns
+    "0018_tenant_turns": turns,
+    "0019_threads": threads
   })
 )

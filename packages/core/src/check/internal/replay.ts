@@ -19,6 +19,7 @@ import type { Files } from "../../store/Files.ts"
 import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
 import type { StoredStep } from "../../store/RunStore.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
+import type { ThreadStore } from "../../thread/ThreadStore.ts"
 import { Order } from "./replayOrder.ts"
 
 /** All that is known of a run; `complete` when its handler has come to its end. */
@@ -31,6 +32,8 @@ export interface Recording {
   readonly interrupts: ReadonlyArray<Interrupt>
   readonly events: ReadonlyArray<RunEvent>
   readonly files: Files["Service"]
+  /** The store that has the messages of the run's thread. */
+  readonly threads: ThreadStore
 }
 
 /** Up to where a handler and a recording agree, and how they part, if they do. */
@@ -54,7 +57,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
   const watch = new Watch(recording)
   const { finishedAt: _finishedAt, wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = recording.run
   const run: RunRecord = { ...rest, state: "running", attempt: rest.attempt + 1 }
-  const store = { ...makeMemoryRunStore(1), transact: () => Effect.never }
+  const store = { ...makeMemoryRunStore(1), threads: recording.threads, transact: () => Effect.never }
   store.writeNow([{ _tag: "Admit", run, events: [], steps: recording.steps, interrupts: recording.interrupts }])
   const { claims, roles, scopes } = run.grants
   const principal = new Principal.Principal({ id: run.owner, tenant: run.tenant, scopes, roles, claims })
@@ -84,6 +87,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     hooks: bound.hooks.filter(({ points }) => points !== undefined),
     errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
     signals: bound.callable.signals,
+    threads: bound.callable.threads,
     budget: {
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)

@@ -109,6 +109,11 @@ export class OutputGuards {
     return Effect.andThen(this.flush, this.inTurn(this.value(output, "done")))
   }
 
+  /** A value of a message as it may be kept in a thread. */
+  message(value: Schema.Json): Effect.Effect<Schema.Json> {
+    return this.inTurn(this.value(value, "message"))
+  }
+
   /** A failure as it may leave; a run that is over cannot be cut any more. */
   failure(failure: Failure): Effect.Effect<Failure> {
     return Effect.gen({ self: this }, function*() {

@@ -22,6 +22,7 @@ const Refusal = Schema.Union([
   RunError.InvalidPayload,
   RunError.AmbiguousName,
   RunError.NotStorable,
+  RunError.ThreadUnusable,
   RunError.DeadlineExceeded,
   RunError.SideEffectTimeout,
   ...ModelEnd.members,

@@ -111,7 +111,9 @@ const write = Effect.fnUntraced(function*(
   yield* storable("idempotencyKey", run.idempotencyKey)
   yield* storable("threadId", run.threadId)
   const { threads } = bound.callable
-  const alone = run.threadId !== undefined && threads !== "parallel" && threads !== "enqueue"
+  // A run that another run has started is a part of that run's turn.
+  const alone = run.threadId !== undefined && run.parentRunId === undefined && threads !== "parallel" &&
+    threads !== "enqueue"
   const { interrupts, steps } = inherited ?? {}
   const admission: Admit = {
     _tag: "Admit",

@@ -16,6 +16,7 @@ import { receive } from "./signals.ts"
 import { step } from "./steps.ts"
 import { untilStored } from "./storeAway.ts"
 import { interrupt, sleep } from "./suspensions.ts"
+import { threadIn } from "./threads.ts"
 
 export const serviceIn = (
   live: LiveRun,
@@ -60,6 +61,10 @@ export const serviceIn = (
         const entered = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
         return within === undefined ? entered : Effect.tap(entered, within.flush)
       }, implied),
+    // Made when it is asked for: most runs belong to no conversation.
+    get thread() {
+      return threadIn(live, place)
+    },
     spend: (request) => tracked(live, place, spend(live, spender, request)),
     contextWindow: live.budget.contextWindow,
     hooks: live.dispatch,

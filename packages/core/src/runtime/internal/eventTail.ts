@@ -8,7 +8,7 @@ const tailLimit = 256
 
 /** A write that is in line and can still be added to. */
 interface Open {
-  readonly turn: number
+  readonly writerTurn: number
   readonly events: Array<Event>
   readonly set: Changes
 }
@@ -22,12 +22,12 @@ export class EventTail {
     set: Changes,
     turn: number
   ): { readonly events: ReadonlyArray<Event>; readonly set: Changes } | undefined {
-    if (this.open?.turn === turn && this.open.events.length < tailLimit) {
+    if (this.open?.writerTurn === turn && this.open.events.length < tailLimit) {
       this.open.events.push(event)
       Object.assign(this.open.set, set)
       return undefined
     }
-    this.open = { turn, events: [event], set }
+    this.open = { writerTurn: turn, events: [event], set }
     return this.open
   }
 

@@ -1,6 +1,7 @@
 // A run while this node owns it: one attempt, from its claim to its end or its pause. The supervisor makes it, segment.ts
 // drives it. Everything that it writes carries its attempt, so that nothing is written once another owner has the run.
 import { Cause, type Clock, Duration, Effect, Fiber, Random, type Schema, Semaphore } from "effect"
+import type { Threads } from "../../app/Agent.ts"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
@@ -17,6 +18,7 @@ import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
 import { changed, type Changes, type Commit, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
+import type { Message } from "../../thread/Message.ts"
 import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
 import type { EarlierWords, Range } from "./earlierWords.ts"
@@ -69,7 +71,7 @@ export interface Past {
 
 export const noPast: Past = { places: true, steps: new Map(), interrupts: new Map() }
 
-export type Parts = Pick<Commit, "events" | "set" | "steps" | "open">
+export type Parts = Pick<Commit, "events" | "set" | "steps" | "open" | "turn">
 
 export class LiveRun {
   run: RunRecord
@@ -92,9 +94,12 @@ export class LiveRun {
   /** Whether the run has started others. */
   hasChildren = false
   usage: Event.Usage | undefined
+  /** The messages that the run has for its thread: they are written with its end, and made again by a replay. */
+  said: Array<Message> | undefined
   readonly top = top()
   /** The declared messages of the agent. */
   readonly signals: ReadonlyMap<string, Shape>
+  readonly threads: Threads
   /** Messages are taken one after the other. */
   readonly mailbox = Semaphore.makeUnsafe(1)
   readonly resting: Resting
@@ -127,6 +132,7 @@ export class LiveRun {
     readonly hooks: ReadonlyArray<HookWithHandler>
     readonly errors: Shape | undefined
     readonly signals: ReadonlyMap<string, Shape>
+    readonly threads: Threads
     readonly budget: Budget["Service"]
     readonly files: Files["Service"]
     readonly metrics: Metrics
@@ -145,6 +151,7 @@ export class LiveRun {
     this.past = options.past
     this.errors = options.errors
     this.signals = options.signals
+    this.threads = options.threads
     this.clock = options.clock
     this.random = options.random
     this.launchedAt = this.now()

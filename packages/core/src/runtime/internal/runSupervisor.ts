@@ -271,6 +271,7 @@ export class RunSupervisor {
       hooks: bound.hooks,
       errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
       signals: bound.callable.signals,
+      threads: bound.callable.threads,
       budget: this.budget,
       files: this.files,
       metrics: this.metrics,
@@ -327,7 +328,9 @@ export class RunSupervisor {
   }
 
   /** Removes a run that has ended, with all that belongs to it. */
-  forget({ durable, runId, state, tenant }: RunRecord): Effect.Effect<void, StoreUnavailable> {
+  forget(
+    { durable, runId, state, tenant }: Pick<RunRecord, "durable" | "runId" | "state" | "tenant">
+  ): Effect.Effect<void, StoreUnavailable> {
     const query = { runIds: [runId], tenant, states: [state], finishedBefore: Number.MAX_SAFE_INTEGER, limit: 1 }
     return Effect.asVoid(this.writerOf({ durable }).store.remove(query))
   }

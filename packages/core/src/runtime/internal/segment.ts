@@ -14,6 +14,7 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { untilStored } from "./storeAway.ts"
+import { guardSaid, turnOf } from "./threads.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -77,6 +78,7 @@ export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
   )
     .pipe(
       Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
+      Effect.tap(() => live.said === undefined ? Effect.void : guardSaid(live)),
       Effect.scoped,
       Effect.provideService(CurrentRun, live.service)
     )
@@ -120,7 +122,8 @@ const complete = (live: LiveRun, output: Schema.Json) =>
       type: "done",
       data: live.usage === undefined ? { output } : { output, usage: live.usage }
     }],
-    set: { state: "completed", output, finishedAt: live.now() }
+    set: { state: "completed", output, finishedAt: live.now() },
+    ...turnOf(live)
   }))
 
 /** Suspends the run as due now; the next node to poll resumes it. */

@@ -4,6 +4,8 @@ import { type RunEvent, stamp } from "../../run/Event.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import * as PackedEvents from "../../run/PackedEvents.ts"
 import { isFinal, matchesFilter, type RunRecord } from "../../run/RunRecord.ts"
+import { makeMemoryThreads } from "../../thread/internal/memoryThreads.ts"
+import type { ThreadKey } from "../../thread/ThreadStore.ts"
 import { toSummary } from "../RecordFields.ts"
 import type * as RunStore from "../RunStore.ts"
 import { applyChanges } from "./applyChanges.ts"
@@ -32,6 +34,13 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const facts = new Map<string, RunStore.Fact>()
   const finished = new Map<string, Set<string>>()
   let count = 0
+  const threads = makeMemoryThreads(
+    retain,
+    (key) =>
+      Array.from(index.smallest({ ...key, limit: 1 }), (runId) => runs.get(runId)?.run).some((run) =>
+        run !== undefined && isOpen(run) && isOf(run, key)
+      )
+  )
 
   const finish = ({ runId, tenant }: RunRecord) => {
     const own = finished.get(tenant) ?? new Set()
@@ -113,6 +122,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
       index.update(stored.run, stored.interrupts.values())
     }
     for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
+    if (write.turn !== undefined) threads.add(write.turn, runId, ts)
     if (isFinal(stored.run.state)) {
       finish(stored.run)
     }
@@ -146,6 +156,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
       const itself = run.state === "running" ? 1 : 0
       const [inAgent = 0, inTenant = 0] = placesOf(run).map((key) => (running.get(key) ?? 0) - itself)
       if (inAgent >= agent || inTenant >= tenant) return false
+      if (run.parentRunId !== undefined) return true
       return threads.get(threadOf(run))?.some((other) => other.runId !== run.runId && isBefore(other, run)) !== true
     }
   }
@@ -173,6 +184,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
 
   return {
     writeNow,
+    threads: threads.store,
     identity: Effect.succeed(identity),
     bind: (app) => Effect.sync(() => boundTo ??= app),
     write: (writes) => Effect.sync(() => writeNow(writes)),
@@ -284,6 +296,9 @@ const placesOf = ({ agent, kind, tenant }: RunRecord) => [
   JSON.stringify([kind, agent]),
   JSON.stringify([kind, agent, tenant])
 ]
+
+const isOf = (run: RunRecord, { owner, tenant, threadId }: ThreadKey) =>
+  run.tenant === tenant && run.owner === owner && run.threadId === threadId
 
 const threadOf = ({ owner, tenant, threadId }: RunRecord) => JSON.stringify([tenant, owner, threadId])
 

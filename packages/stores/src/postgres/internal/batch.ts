@@ -89,12 +89,17 @@ export const makeWrite = (sql: SqlClient, node: string, channel: string) => {
 /** Data exceptions (a character that text cannot have) and limits (a name too long for an index). */
 const isUnstorable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
 
-/** Groups in which no two writes share a run or a key; each write is as early as the order of the writes allows. */
+/** Groups in which no two writes share a run, a key or a thread; each write is as early as the order of the writes allows. */
 const roundsOf = <A extends Entry>(entries: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
   const rounds: Array<Array<A>> = []
   const next = new Map<string, number>()
   for (const entry of entries) {
-    const names = [`run ${entry.runId}`, ...("key" in entry && entry.key !== undefined ? [`key ${entry.key}`] : [])]
+    const names = [
+      `run ${entry.runId}`,
+      ...("key" in entry && entry.key !== undefined ? [`key ${entry.key}`] : []),
+      // One statement can write the row of a thread only once.
+      ...("thread" in entry && entry.thread !== undefined ? [`thread ${entry.thread}`] : [])
+    ]
     const round = Math.max(...names.map((name) => next.get(name) ?? 0))
     for (const name of names) next.set(name, round + 1)
     ;(rounds[round] ??= []).push(entry)

@@ -18,6 +18,7 @@ import {
   upsertInterrupts,
   upsertSteps
 } from "./stepAndInterruptRows.ts"
+import { appendTurns, saidRows } from "./turnRows.ts"
 
 /** A commit with its rows. */
 export interface Commitment {
@@ -29,11 +30,14 @@ export interface Commitment {
   readonly steps: ReadonlyArray<ReadonlyArray<unknown>>
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
   readonly facts: ReadonlyArray<ReadonlyArray<unknown>>
+  /** The thread of its turn. */
+  readonly thread: string | undefined
+  readonly said: ReadonlyArray<ReadonlyArray<unknown>>
 }
 
 /** Throws when a value is not JSON. */
 export const commitmentOf = (write: Commit, index: number): Commitment => {
-  const { attempt, events, from, resolve, runId, set = {}, ts } = write
+  const { attempt, events, from, resolve, runId, set = {}, ts, turn } = write
   const steps = stepRows(runId, write.steps)
   const open = interruptRows(runId, write.open)
   return {
@@ -56,7 +60,9 @@ export const commitmentOf = (write: Commit, index: number): Commitment => {
     },
     steps: [...steps.values()],
     open: [...open.values()],
-    facts: factRows(runId, write.facts)
+    facts: factRows(runId, write.facts),
+    thread: turn === undefined ? undefined : JSON.stringify([turn.tenant, turn.owner, turn.threadId]),
+    said: saidRows(runId, turn)
   }
 }
 
@@ -137,6 +143,7 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
     }
     ${closes.length === 0 ? "" : closed(closes)}
     ${insertFacts(params, commitments.flatMap(({ facts }) => facts), "changed")}
+    ${appendTurns(params, commitments.flatMap(({ said }) => said))}
     journal AS (
       INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
       SELECT run_id, seq, seq - events + 1, new, ts, body FROM changed WHERE body IS NOT NULL

@@ -2,6 +2,7 @@
 // Lua.
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import type { Query } from "@fastagentic/core/store/RunStore"
+import type { ThreadKey } from "@fastagentic/core/thread/ThreadStore"
 
 export const json = (value: unknown): string => {
   const text: string | undefined = JSON.stringify(value)
@@ -35,6 +36,18 @@ export const indexesFor = (
   add("owner", tenant, owner)
   return names
 }
+
+/** The name of a thread, and the indexes that have it: of all threads, those of its tenant and those of its owner. */
+export const threadKeys = (prefix: string, { owner, tenant, threadId }: ThreadKey): ReadonlyArray<string> => [
+  json([tenant, owner, threadId]),
+  `${prefix}conversations`,
+  threadIndex(prefix, tenant),
+  threadIndex(prefix, tenant, owner)
+]
+
+/** The index of the threads of a tenant, or of one owner. */
+export const threadIndex = (prefix: string, ...of: ReadonlyArray<string>): string =>
+  `${prefix}conversations:${json(of)}`
 
 /** The index of runs with open interrupts for an audience; without an owner, of all owners. */
 export const pendingIndex = (prefix: string, tenant: string, audience: string, owner?: string): string =>

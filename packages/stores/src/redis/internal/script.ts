@@ -186,7 +186,7 @@ export const concurrency = `
   end
 
   local function mayRunInThread(runId, run, alone)
-    local thread = alone ~= '' and threadOf(run)
+    local thread = alone ~= '' and not run.parentRunId and threadOf(run)
     if not thread then return true end
     local open, queued = prefix .. 'open:' .. thread, prefix .. 'queued:' .. thread
     return others(open, runId) == others(queued, runId) and redis.call('ZLEXCOUNT', queued, '-', '(' .. runId) == 0

@@ -93,11 +93,30 @@ export const write = script(`${prelude}${indexes}${concurrency}
     return keys
   end
 
+  local function canGrow(turn)
+    local hash, list = redis.call('TYPE', prefix .. 'conversation:' .. turn[1]).ok, redis.call('TYPE', prefix .. 'messages:' .. turn[1]).ok
+    return (hash == 'hash' or hash == 'none') and (list == 'list' or list == 'none') and intact({ turn[2], turn[3], turn[4] })
+  end
+
+  -- Appends a turn to its thread, which exists from its first turn.
+  local function grow(turn)
+    local thread, at = turn[1], turn[5]
+    local hash = prefix .. 'conversation:' .. thread
+    local before = redis.call('HGET', hash, 'updatedAt')
+    if before and tonumber(before) > tonumber(at) then at = before end
+    redis.call('HSETNX', hash, 'createdAt', at)
+    redis.call('HSET', hash, 'updatedAt', at)
+    local said = {}
+    for index = 6, #turn do said[#said + 1] = turn[index] end
+    send('RPUSH', prefix .. 'messages:' .. thread, said)
+    for index = 2, 4 do redis.call('ZADD', turn[index], at, thread) end
+  end
+
   local function commit()
     local runId, attempt, from, resolve, resolution = take(), take(), many(), take(), take()
     local within, moves = many(), take()
     local changes, forgotten, open, audiences = many(), many(), many(), many()
-    local steps, events, facts = many(), many(), many()
+    local steps, events, facts, turn = many(), many(), many(), many()
     if #audiences > 0 then moves = '1' end
     local run, journal = prefix .. 'run:' .. runId, prefix .. 'events:' .. runId
     local interrupts = prefix .. 'interrupts:' .. runId
@@ -134,6 +153,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       if not intact(left) or not intact(keys) then return badIndex end
     end
     if not keeps(facts) then return badOutbox end
+    if #turn > 0 and not canGrow(turn) then return { 'Damaged', 'the thread is not what it was' } end
     local opened = nil
     if resolve ~= '' then
       opened = redis.call('HGET', interrupts, resolve)
@@ -163,6 +183,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
       noteAudiences(before.tenant, before.audiences)
     end
     note(facts)
+    if #turn > 0 then grow(turn) end
     redis.call('PUBLISH', prefix .. 'changes', runId .. ' ' .. seq)
     return { 'Committed', seq }
   end

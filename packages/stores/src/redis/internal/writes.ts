@@ -4,8 +4,9 @@ import { audienceOf, type Interrupt } from "@fastagentic/core/run/Interrupt"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { waitFields } from "@fastagentic/core/store/RecordFields"
 import type { Admit, Changes, Commit, Fact, Limits, Write, Written } from "@fastagentic/core/store/RunStore"
+import type { Turn } from "@fastagentic/core/thread/ThreadStore"
 import { Schema } from "effect"
-import { json, keyOf, list } from "./keys.ts"
+import { json, keyOf, list, threadKeys } from "./keys.ts"
 
 /** The fields of a hash: the JSON of the record's field of the same name. */
 const fields = (values: Changes | RunRecord) =>
@@ -20,7 +21,7 @@ const interruptLines = ({ resolution, state, ...rest }: Interrupt) =>
 
 /** The arguments of one write. The node that admits a run or sets its attempt becomes its owner. */
 export const argumentsOf = (prefix: string, node: string, write: Write): ReadonlyArray<string> =>
-  write._tag === "Admit" ? admitArguments(prefix, node, write) : commitArguments(node, write)
+  write._tag === "Admit" ? admitArguments(prefix, node, write) : commitArguments(prefix, node, write)
 
 const admitArguments = (
   prefix: string,
@@ -40,8 +41,9 @@ const admitArguments = (
 ]
 
 const commitArguments = (
+  prefix: string,
   node: string,
-  { attempt, events, facts, from, open = [], resolve, runId, set = {}, steps = [], ts, within }: Commit
+  { attempt, events, facts, from, open = [], resolve, runId, set = {}, steps = [], ts, turn, within }: Commit
 ) => [
   "Commit",
   runId,
@@ -57,7 +59,15 @@ const commitArguments = (
   ...list([...(resolve === undefined ? [] : [json(resolve.id), ""]), ...audiences(open)]),
   ...list(steps.flatMap(({ name, value }) => [json(name), json(value)])),
   ...list(entries(events, { ts, attempt: set.attempt ?? attempt })),
-  ...list(factsOf(facts))
+  ...list(factsOf(facts)),
+  ...list(turn === undefined ? [] : turnArguments(prefix, runId, ts, turn))
+]
+
+/** The keys of the thread, the time, and the messages; each is the run, the time and the message in three lines. */
+const turnArguments = (prefix: string, runId: string, ts: number, turn: Turn) => [
+  ...threadKeys(prefix, turn),
+  json(ts),
+  ...turn.messages.map((message) => `${json(runId)}\n${json(ts)}\n${json(message)}`)
 ]
 
 /** Of each fact its id, its time and its text. */

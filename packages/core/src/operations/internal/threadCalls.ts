@@ -1,0 +1,178 @@
+// Calls that read, fork and erase threads, for the runtime: every call passes the door first. A thread is its owner's in a
+// tenant, so another caller's thread of the same id is another thread.
+import { Effect } from "effect"
+import { sha256 } from "../../base/internal/secrets.ts"
+import * as Authorization from "../../door/Authorization.ts"
+import type { Caller } from "../../door/Caller.ts"
+import type { Door } from "../../door/internal/door.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
+import {
+  fail,
+  Forbidden,
+  IdempotencyConflict,
+  InvalidCursor,
+  type RunError,
+  ThreadNotFound
+} from "../../run/RunError.ts"
+import { isFinal } from "../../run/RunRecord.ts"
+import { cancelRun } from "../../runtime/internal/cancel.ts"
+import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import type { RunSummary } from "../../store/RecordFields.ts"
+import type { ThreadKey, ThreadRecord } from "../../thread/ThreadStore.ts"
+import type { ForkThreadRequest, MessagesRequest, ThreadPage, ThreadsRequest } from "../Runtime.ts"
+
+/** About how many characters of JSON one page of messages has; it has at least one message. */
+const pageBytes = 1_048_576
+const acting = "runs:act:tenant"
+
+export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
+  const { threads } = node.durable.store
+
+  const unknown = (threadId: string) => fail(new ThreadNotFound({ threadId }))
+
+  /** The thread that a caller names: the caller's own, or for those who see all runs of the tenant another owner's. */
+  const enter = Effect.fnUntraced(function*(caller: Caller, threadId: string, owner?: string, acts = false) {
+    const principal = yield* door.enter(caller, "threads", [])
+    const key = { tenant: principal.tenant, owner: owner ?? principal.id, threadId }
+    const owned = { ...key, runId: "" }
+    if (!Authorization.sees(principal, owned)) return yield* unknown(threadId)
+    if (acts && !Authorization.acts(principal, owned)) {
+      const refusal = new Forbidden({ rule: "scopes", missing: [acting] })
+      yield* door.audit(caller, principal, "call", `thread/${threadId}`, { decision: "Forbidden", rule: "scopes" })
+      return yield* fail(refusal)
+    }
+    return { key, principal }
+  })
+
+  const found = Effect.fnUntraced(function*(key: ThreadKey): Effect.fn.Return<ThreadRecord, RunError> {
+    return (yield* asRunError(threads.get(key))) ?? (yield* unknown(key.threadId))
+  })
+
+  const list = Effect.fnUntraced(function*(caller: Caller, { before, limit, owner }: ThreadsRequest) {
+    const principal = yield* door.enter(caller, "threads", [])
+    const visible = Authorization.visibleRuns(principal)
+    if (owner !== undefined && visible.owner !== undefined && owner !== visible.owner) {
+      return { items: [], next: undefined }
+    }
+    const items = yield* asRunError(threads.list({
+      ...visible,
+      limit,
+      ...(owner === undefined ? {} : { owner }),
+      ...(before === undefined ? {} : { before })
+    }))
+    const last = items.at(-1)
+    return { items, next: items.length < limit ? undefined : last } satisfies ThreadPage
+  })
+
+  const get = (caller: Caller, threadId: string, owner?: string) =>
+    Effect.flatMap(enter(caller, threadId, owner), ({ key }) => found(key))
+
+  const messages = Effect.fnUntraced(function*(caller: Caller, threadId: string, request: MessagesRequest) {
+    const { from, limit, order = "oldest", owner } = request
+    const { key } = yield* enter(caller, threadId, owner)
+    const { messages } = yield* found(key)
+    const query = { ...key, order, limit, bytes: pageBytes, ...(from === undefined ? {} : { from }) }
+    const items = yield* asRunError(threads.messages(query))
+    const last = items.at(-1)?.position
+    const isLast = last === undefined || last === (order === "oldest" ? messages : 1)
+    return { items, next: isLast ? undefined : last }
+  })
+
+  /** The id of a fork follows from its key, so that a repeat finds it. */
+  const fork = Effect.fnUntraced(function*(
+    caller: Caller,
+    threadId: string,
+    { at, idempotencyKey, owner }: ForkThreadRequest
+  ): Effect.fn.Return<ThreadRecord, RunError> {
+    const { key, principal } = yield* enter(caller, threadId, owner, true)
+    const thread = yield* found(key)
+    const from = at ?? thread.messages
+    if (!Number.isSafeInteger(from) || from < 1 || from > thread.messages) {
+      return yield* fail(
+        new InvalidCursor({ cursor: String(from), reason: `the thread has the messages 1 to ${thread.messages}` })
+      )
+    }
+    const to = idempotencyKey === undefined
+      ? globalThis.crypto.randomUUID()
+      : uuidOf(yield* sha256(JSON.stringify(["fork of a thread", key.tenant, key.owner, threadId, idempotencyKey])))
+    const forked = yield* asRunError(threads.fork({ ...key, at: from, to, now: node.now() }))
+    if (forked === undefined) return yield* unknown(threadId)
+    const isRepeat = forked.forkedFrom?.threadId === threadId &&
+      (at === undefined || (forked.forkedFrom.at >= at && (yield* startOf(key, forked.forkedFrom.at)) <= at))
+    if (!isRepeat) return yield* fail(new IdempotencyConflict({ key: idempotencyKey ?? to, runId: to }))
+    yield* door.audit(caller, principal, "fork", `thread/${threadId}`, onBehalf(principal, key))
+    return forked
+  })
+
+  /** The number of the first message of the turn that ends with a message. */
+  const startOf = Effect.fnUntraced(function*(key: ThreadKey, end: number): Effect.fn.Return<number, RunError> {
+    let first = end
+    let runId: string | undefined
+    while (true) {
+      const page = yield* asRunError(
+        threads.messages({
+          ...key,
+          order: "newest",
+          from: first + (runId === undefined ? 1 : 0),
+          limit: 100,
+          bytes: pageBytes
+        })
+      )
+      if (page.length === 0) return first
+      for (const message of page) {
+        runId ??= message.runId
+        if (message.runId !== runId) return first
+        first = message.position
+      }
+    }
+  })
+
+  /**
+   * Erases a thread: its runs are cancelled first, so that none of them writes to it again, then its messages go, then its
+   * runs with all that they keep. A repeat continues what a crash has interrupted; a run that starts meanwhile begins a new
+   * thread.
+   */
+  const erase = Effect.fnUntraced(function*(
+    caller: Caller,
+    threadId: string,
+    owner?: string
+  ): Effect.fn.Return<void, RunError> {
+    const { key, principal } = yield* enter(caller, threadId, owner, true)
+    const runs = yield* runsOf(key)
+    if (runs.length === 0 && (yield* asRunError(threads.get(key))) === undefined) return yield* unknown(threadId)
+    yield* door.audit(caller, principal, "erase", `thread/${threadId}`, onBehalf(principal, key))
+    for (const { runId, state } of runs) {
+      const run = isFinal(state) ? undefined : yield* asRunError(node.get(runId))
+      if (run !== undefined) yield* asRunError(cancelRun(node, run, "its thread is erased"))
+    }
+    yield* asRunError(threads.remove(key))
+    const known = new Set(runs.map(({ runId }) => runId))
+    const isOfThread = ({ rootRunId = "", runId }: RunSummary) => known.has(runId) || known.has(rootRunId)
+    for (const run of (yield* runsOf(key)).filter(isOfThread)) yield* asRunError(node.forget(run))
+  })
+
+  /** The runs of a thread, in both stores. */
+  const runsOf = Effect.fnUntraced(function*(key: ThreadKey) {
+    const found: Array<RunSummary> = []
+    for (const { summaries } of [node.durable.store, node.ephemeral.store]) {
+      let before: string | undefined
+      while (true) {
+        const query = { ...key, limit: runsPage, ...(before === undefined ? {} : { before }) }
+        const page: ReadonlyArray<RunSummary> = yield* asRunError(summaries(query))
+        found.push(...page)
+        before = page.at(-1)?.runId
+        if (page.length < runsPage) break
+      }
+    }
+    return found
+  })
+
+  return { threads: list, thread: get, messages, forkThread: fork, eraseThread: erase }
+}
+
+const runsPage = 200
+
+const onBehalf = (principal: Principal, key: ThreadKey) => Authorization.onBehalf(principal, { ...key, runId: "" })
+
+const uuidOf = (hash: string) => hash.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/u, "$1-$2-$3-$4-$5")

@@ -1,0 +1,4 @@
+import { RunStore } from "@fastagentic/core"
+import { threadsSuite } from "../contract/ThreadsContract.ts"
+
+threadsSuite("in memory", RunStore.RunStore.layerMemory)
