@@ -4,20 +4,9 @@
  * @since 0.1.0
  */
 import { Schema, Struct } from "effect"
+import * as Content from "../run/Content.ts"
 
 const optional = Schema.optionalKey
-
-/** A text. @category schemas @since 0.1.0 */
-const Text = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
-
-/** A value for programs. @category schemas @since 0.1.0 */
-const Data = Schema.Struct({ type: Schema.Literal("data"), data: Schema.Json })
-
-/** One piece of a message. @category schemas @since 0.1.0 */
-export const Part = Schema.Union([Text, Data]).annotate({ identifier: "MessagePart" })
-
-/** @category models @since 0.1.0 */
-export type Part = typeof Part.Type
 
 /** A call that the assistant asked for. @category schemas @since 0.1.0 */
 export const ToolCall = Schema.Struct({ id: Schema.String, name: Schema.String, params: Schema.Json })
@@ -26,7 +15,7 @@ export const ToolCall = Schema.Struct({ id: Schema.String, name: Schema.String, 
 /** @category models @since 0.1.0 */
 export type ToolCall = typeof ToolCall.Type
 
-const content = Schema.Array(Part)
+const content = Content.List
 
 const User = Schema.Struct({ role: Schema.Literal("user"), content })
 const Assistant = Schema.Struct({
@@ -73,19 +62,17 @@ export const Stored = Schema.Union([
 /** @category models @since 0.1.0 */
 export type Stored = typeof Stored.Type
 
-const parts = (said: string | ReadonlyArray<Part>): ReadonlyArray<Part> =>
-  typeof said === "string" ? [{ type: "text", text: said }] : said
+const parts = (said: string | Content.List): Content.List => typeof said === "string" ? [Content.text(said)] : said
 
 /** A message of the user. @category constructors @since 0.1.0 */
-export const user = (said: string | ReadonlyArray<Part>): Message => ({ role: "user", content: parts(said) })
+export const user = (said: string | Content.List): Message => ({ role: "user", content: parts(said) })
 
 /** A message of the assistant. @category constructors @since 0.1.0 */
-export const assistant = (said: string | ReadonlyArray<Part>, toolCalls: ReadonlyArray<ToolCall> = []): Message => ({
+export const assistant = (said: string | Content.List, toolCalls: ReadonlyArray<ToolCall> = []): Message => ({
   role: "assistant",
   content: parts(said),
   ...(toolCalls.length === 0 ? {} : { toolCalls })
 })
 
 /** The text of a message. @category accessors @since 0.1.0 */
-export const textOf = ({ content }: Message): string =>
-  content.flatMap((part) => part.type === "text" ? [part.text] : []).join("")
+export const textOf = ({ content }: Message): string => Content.textOf(content)

@@ -14,7 +14,7 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { untilStored } from "./storeAway.ts"
-import { guardSaid, turnOf } from "./threads.ts"
+import { finishSaid, turnOf } from "./threads.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -78,7 +78,7 @@ export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
   )
     .pipe(
       Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
-      Effect.tap(() => live.said === undefined ? Effect.void : guardSaid(live)),
+      Effect.tap(() => live.said === undefined ? Effect.void : finishSaid(live)),
       Effect.scoped,
       Effect.provideService(CurrentRun, live.service)
     )

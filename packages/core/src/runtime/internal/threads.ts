@@ -1,6 +1,7 @@
 // The thread of a run: reads its messages, and keeps what the run has to add until its end. currentRun.ts and segment.ts call
 // it. Messages are written in the commit that completes the run, so a killed run leaves no half turn and a replay no second one.
 import { Effect, Schema } from "effect"
+import * as Content from "../../run/Content.ts"
 import { ThreadUnusable } from "../../run/RunError.ts"
 import type { Commit } from "../../store/RunStore.ts"
 import { Message } from "../../thread/Message.ts"
@@ -37,8 +38,46 @@ export const threadIn = (live: LiveRun, place: Place): RunThread => {
 const Messages = Schema.Array(Message)
 const decode = Schema.decodeUnknownEffect(Messages)
 
-/** Passes what was said through the guards of the output: history is shown like any output. */
-export const guardSaid = (live: LiveRun): Effect.Effect<void> => {
+/**
+ * Messages as they are kept: passed through the guards of the output, because history is shown like any output, and with
+ * their bytes in stored files, where the server keeps files.
+ */
+export const finishSaid = (live: LiveRun): Effect.Effect<void> =>
+  Effect.andThen(
+    guardSaid(live),
+    Effect.suspend(() =>
+      Effect.map(Effect.forEach(live.said ?? [], (message) => byReference(live, message)), (said) => {
+        live.said = said
+      })
+    )
+  )
+
+const byReference = (live: LiveRun, message: Message): Effect.Effect<Message> =>
+  message.content.every((content) => !Content.isBinary(content) || content.bytes === undefined)
+    ? Effect.succeed(message)
+    : Effect.map(Effect.forEach(message.content, (content) => stored(live, content)), (content) => ({
+      ...message,
+      content
+    }))
+
+/** Content whose bytes are beside it, as content that names a stored file; the same when the server keeps none. */
+const stored = (live: LiveRun, content: Content.Content): Effect.Effect<Content.Content> => {
+  const bytes = Content.isBinary(content) ? Content.bytesOf(content) : undefined
+  if (!Content.isBinary(content) || bytes === undefined) return Effect.succeed(content)
+  const { annotations, mediaType, name } = content
+  const described = name === undefined ? { mediaType, bytes } : { mediaType, bytes, name }
+  return Effect.map(live.service.files.save(described), ({ fileId, size }) =>
+    fileId === undefined ? content : {
+      type: content.type,
+      mediaType,
+      fileId,
+      ...(size === undefined ? {} : { size }),
+      ...(name === undefined ? {} : { name }),
+      ...(annotations === undefined ? {} : { annotations })
+    })
+}
+
+const guardSaid = (live: LiveRun): Effect.Effect<void> => {
   const { outlet, said } = live
   return outlet === undefined || said === undefined ? Effect.void : Effect.map(
     Effect.forEach(
