@@ -12,8 +12,8 @@ const traces = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unkno
   tracerEnabled && tracer !== undefined && tracer !== Tracer.nativeTracer
 
 /** The span that the fiber works in, when it is looked at. @category accessors @since 0.1.0 */
-export const current: Effect.Effect<Tracer.AnySpan | undefined> = Effect.withFiber((fiber) =>
-  Effect.succeed(traces(fiber) ? fiber.cache.span : undefined)
+export const current: Effect.Effect<Tracer.AnySpan | undefined> = Effect.withFiberSucceed((fiber) =>
+  traces(fiber) ? fiber.cache.span : undefined
 )
 
 /** Works within a span of this name. @category combinators @since 0.1.0 */
@@ -38,6 +38,10 @@ export const under = <A, E, R>(
 /** Works without any spans: what nobody asked for, or would not want to see. @category combinators @since 0.1.0 */
 export const silently = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => traces(fiber) ? Effect.withTracerEnabled(effect, false) : effect)
+
+/** Works within one span of this name, whatever spans the work would make. @category combinators @since 0.1.0 */
+export const asOne = <A, E, R>(effect: Effect.Effect<A, E, R>, name: string): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => traces(fiber) ? within(silently(effect), name) : effect)
 
 /** Prepared once: it is asked for in every span. */
 const provideParent = Effect.provideService(Tracer.ParentSpan)

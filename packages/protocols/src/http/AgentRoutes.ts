@@ -6,7 +6,6 @@ import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, Option, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { RequestLimits } from "../internal/requestLimits.ts"
 import * as Timeouts from "../internal/timeouts.ts"
 import * as EventStream from "./EventStream.ts"
 import * as Problem from "./Problem.ts"
@@ -49,7 +48,7 @@ const start = Effect.fnUntraced(function*(
  */
 const call = (kind: "agent" | "tool") =>
   RequestContext.handle(Effect.fnUntraced(function*(context) {
-    const { waitMillis } = yield* RequestLimits
+    const { waitMillis } = context.limits
     const preferred = preferredWait(context.request.headers["prefer"])
     const started = yield* start(context, kind, yield* RequestContext.queryAs(context, CallQuery))
     const wait = Math.min(waitMillis, preferred === undefined ? Infinity : preferred * 1_000)

@@ -3,7 +3,6 @@ import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
-import { RequestLimits } from "../internal/requestLimits.ts"
 import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
@@ -38,11 +37,10 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       ...yield* DocsRoutes.make,
       { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make }
     ]
-    const limited = Effect.provideService(RequestLimits, yield* RequestLimits)
     for (const { handler, method, path } of routes) {
-      yield* router.add(method, path, limited(Challenge.withSchemes(schemes, handler)(runtime)))
+      yield* router.add(method, path, Challenge.withSchemes(schemes, handler)(runtime))
     }
-    const noRoute = limited(makeNoRoute(routes)(runtime))
+    const noRoute = makeNoRoute(routes)(runtime)
     for (const method of otherMethods) yield* router.add(method, "/*", noRoute)
   })
 )

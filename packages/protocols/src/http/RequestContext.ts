@@ -5,9 +5,7 @@ import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
-import { Cause, Effect, Option, Schema } from "effect"
-import * as ByteSize from "effect/ByteSize"
-import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import { Cause, Context, Effect, Option, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -25,6 +23,7 @@ export interface RequestContext {
   readonly caller: Caller.Caller
   readonly params: { readonly [name: string]: string | undefined }
   readonly query: URLSearchParams
+  readonly limits: RequestLimits
 }
 
 /** Answers a request with a runtime; its failures are answers already. */
@@ -63,28 +62,29 @@ export const handle = (answer: Answer): Handler =>
  */
 export const open = (answer: Answer): Handler => (runtime) =>
   Effect.flatMap(
-    HttpServerRequest.HttpServerRequest,
-    (request) =>
-      Effect.flatMap(HttpRouter.params, (params) =>
-        Effect.flatMap(Tracing.current, (span) => {
-          const traceparent = request.headers["traceparent"]
-          const limits = new Limits()
-          const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
-          const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.record })
-          const context: RequestContext = { runtime, request, caller, params, query: queryOf(request.url) }
-          const subject = { traceId: caller.traceId, runId: params["runId"] }
-          return answer(context).pipe(
-            withBodyLimit,
-            Effect.catchCause((cause) => refuse(cause, subject)),
-            Effect.map((response) => withTrace(limits.addHeaders(response), caller))
-          )
-        }))
-  )
-
-const withBodyLimit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(
-    RequestLimits,
-    ({ bodyBytes }) => Effect.provideService(effect, HttpIncomingMessage.MaxBodySize, ByteSize.bytes(bodyBytes))
+    Tracing.current,
+    (span) =>
+      Effect.contextWith((services: Context.Context<HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext>) => {
+        const request = Context.get(services, HttpServerRequest.HttpServerRequest)
+        const { params } = Context.get(services, HttpRouter.RouteContext)
+        const traceparent = request.headers["traceparent"]
+        const limits = new Limits()
+        const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
+        const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.record })
+        const context: RequestContext = {
+          runtime,
+          request,
+          caller,
+          params,
+          query: queryOf(request.url),
+          limits: Context.get(services, RequestLimits)
+        }
+        const subject = { traceId: caller.traceId, runId: params["runId"] }
+        return answer(context).pipe(
+          Effect.catchCause((cause) => refuse(cause, subject)),
+          Effect.map((response) => withTrace(limits.addHeaders(response), caller))
+        )
+      })
   )
 
 /** The answer to a request for which the router has no route at all. */
@@ -134,28 +134,27 @@ const queryOf = (url: string) => {
 }
 
 /** The JSON body; an empty one is an object without fields. */
-export const body = ({ request }: RequestContext): Effect.Effect<unknown, BodyRefusal> =>
-  Effect.flatMap(textOf(request), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
+export const body = ({ limits, request }: RequestContext): Effect.Effect<unknown, BodyRefusal> =>
+  Effect.flatMap(textOf(request, limits), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
 
 type BodyRefusal = Problem.BadBody | Problem.BodyTooLarge | Problem.BodyTooSlow | Problem.UnsupportedEncoding
 
-const textOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string, BodyRefusal> => {
+const textOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  limits: RequestLimits
+): Effect.Effect<string, BodyRefusal> => {
   const encoding = request.headers["content-encoding"] ?? "identity"
   if (!/^\s*(identity)?\s*$/iu.test(encoding)) return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
-  return Effect.flatMap(
-    RequestLimits,
-    (limits) =>
-      Effect.mapError(bodyText(request, limits), (unread) => {
-        switch (unread) {
-          case "TooLarge":
-            return new Problem.BodyTooLarge({ limitBytes: limits.bodyBytes })
-          case "TooSlow":
-            return new Problem.BodyTooSlow({ limitMillis: limits.bodyMillis })
-          case "Unreadable":
-            return new Problem.BadBody({ detail: "the body could not be read" })
-        }
-      })
-  )
+  return Effect.mapError(bodyText(request, limits), (unread) => {
+    switch (unread) {
+      case "TooLarge":
+        return new Problem.BodyTooLarge({ limitBytes: limits.bodyBytes })
+      case "TooSlow":
+        return new Problem.BodyTooSlow({ limitMillis: limits.bodyMillis })
+      case "Unreadable":
+        return new Problem.BadBody({ detail: "the body could not be read" })
+    }
+  })
 }
 
 const parse = (text: string) =>

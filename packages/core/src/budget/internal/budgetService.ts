@@ -220,7 +220,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
   })
 
   return {
-    check: Effect.fnUntraced(function*(run) {
+    check: limits.length === 0 ? () => Effect.void : Effect.fnUntraced(function*(run) {
       if (run.kind !== "agent") return
       const held = limitsForRun(limits, run, yield* Clock.currentTimeMillis).filter(({ limit }) =>
         limit.atHard !== "suspend"
@@ -234,7 +234,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
     }),
     releaseAll: ({ runId }) =>
       Effect.suspend(() =>
-        Effect.forEach(
+        open.size === 0 ? Effect.void : Effect.forEach(
           [...open].filter(([, one]) => one.runId === runId),
           ([id]) => release(id),
           { discard: true }

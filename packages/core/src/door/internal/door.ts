@@ -157,10 +157,12 @@ export const makeDoor = (options: {
 
   const permitted = (caller: Caller, principal: Principal, target: string, scopes: ReadonlyArray<string>) =>
     Tracing.within(
-      Effect.andThen(
-        Authorization.requireScopes(principal, scopes),
-        rules.length === 0 ? Effect.void : Effect.suspend(() => requireRules(principal, target, caller))
-      ),
+      rules.length === 0
+        ? Authorization.requireScopes(principal, scopes)
+        : Effect.andThen(
+          Authorization.requireScopes(principal, scopes),
+          Effect.suspend(() => requireRules(principal, target, caller))
+        ),
       "authorize"
     )
 
@@ -171,11 +173,14 @@ export const makeDoor = (options: {
     target: string,
     check: Effect.Effect<void, E>
   ) =>
-    asRunError(Effect.tapError(check, (reason) => {
+    Effect.catch(check, (reason) => {
       const refusal = refusalOf(reason)
       options.metrics.refused(caller.protocol, reason._tag, refusal.rule)
-      return record(caller, principal, "call", target, refusal)
-    }))
+      return Effect.andThen(
+        record(caller, principal, "call", target, refusal),
+        Effect.fail(new RunError({ reason }))
+      )
+    })
 
   const authorize: Door["authorize"] = (caller, principal, target, scopes) =>
     checked(caller, principal, target, permitted(caller, principal, target, scopes))
@@ -187,15 +192,12 @@ export const makeDoor = (options: {
       target,
       Effect.andThen(
         permitted(caller, principal, target, scopes),
-        Tracing.within(Tracing.silently(options.limit(principal, target, caller)), "limit")
+        Tracing.asOne(options.limit(principal, target, caller), "limit")
       )
     )
 
-  const enter = Effect.fnUntraced(function*(caller: Caller, target: string, scopes: ReadonlyArray<string>) {
-    const principal = yield* authenticate(caller)
-    yield* admit(caller, principal, target, scopes)
-    return principal
-  })
+  const enter: Door["enter"] = (caller, target, scopes) =>
+    Effect.tap(authenticate(caller), (principal) => admit(caller, principal, target, scopes))
 
   const run = Effect.fnUntraced(function*(caller: Caller, node: RunSupervisor, runId: string) {
     const principal = yield* authenticate(caller)

@@ -1,7 +1,7 @@
 // Writes a new run in one commit, or attaches to the run that has its idempotency key; start and forks call it.
 import { Effect, type Tracer } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
-import type { Event } from "../../run/Event.ts"
+import type { Event, RunEvent } from "../../run/Event.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
@@ -62,11 +62,13 @@ const enter = Effect.fnUntraced(function*(
   const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
   return yield* node.reserveClaim(
     run.runId,
-    Effect.map(written, (written): Admitted => {
+    Effect.map(written, ({ events, ...written }): Admitted => {
       if (written.attached) return written
       node.metrics.started(written.run)
       const past = inherited === undefined ? undefined : pastOf(inherited)
-      return { ...written, hub: node.launch(written.run, principal, bound, past, { parent: span }) }
+      const hub = node.launch(written.run, principal, bound, past, { parent: span })
+      hub?.seed(events)
+      return { ...written, hub }
     })
   )
 })
@@ -89,7 +91,7 @@ const enqueue = Effect.fnUntraced(function*(
     }
   }
   const queued = { ...run, state: "queued", attempt: 0, wakeAt } as const
-  const started = yield* write(node, bound, queued, event, inherited)
+  const { events: _events, ...started } = yield* write(node, bound, queued, event, inherited)
   if (started.attached) return started
   node.metrics.started(started.run)
   if (wakeAt > node.now()) {
@@ -100,6 +102,11 @@ const enqueue = Effect.fnUntraced(function*(
   return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
 })
 
+/** An admission with its events; none when the run was there. */
+interface Written extends Admitted {
+  readonly events: ReadonlyArray<RunEvent>
+}
+
 /** Admits the run, after what its agent's policy does to the one that its thread is not through with. */
 const write = Effect.fnUntraced(function*(
   node: RunSupervisor,
@@ -107,9 +114,9 @@ const write = Effect.fnUntraced(function*(
   run: RunRecord,
   event: Event,
   inherited: Inheritance | undefined
-): Effect.fn.Return<Admitted, RunError> {
-  yield* storable("idempotencyKey", run.idempotencyKey)
-  yield* storable("threadId", run.threadId)
+): Effect.fn.Return<Written, RunError> {
+  if (!isStorable(run.idempotencyKey)) return yield* notStorable("idempotencyKey")
+  if (!isStorable(run.threadId)) return yield* notStorable("threadId")
   const { threads } = bound.callable
   // A run that another run has started is a part of that run's turn.
   const alone = run.threadId !== undefined && run.parentRunId === undefined && threads !== "parallel" &&
@@ -127,7 +134,7 @@ const write = Effect.fnUntraced(function*(
     const written = yield* asRunError(Tracing.within(node.writerOf(run).write(admission), "admit", () => ({
       attributes: { "fastagentic.run.id": run.runId }
     })))
-    if (written._tag === "Admitted") return { run: written.run, attached: false }
+    if (written._tag === "Admitted") return { run: written.run, attached: false, events: written.events }
     if (written._tag === "Attached") return yield* attach(node, written.run, run)
     if (written._tag !== "Busy") return yield* Effect.die(new Error("an admission is admitted, attached or refused"))
     const { runId } = written.run
@@ -140,25 +147,27 @@ const write = Effect.fnUntraced(function*(
 })
 
 /** Names that callers choose are columns with an index, and no database takes every string there. */
-const storable = (target: string, name = "") =>
-  /^[^\0\p{Surrogate}]{0,512}$/u.test(name)
-    ? Effect.void
-    : Effect.fail(
-      new RunError({
-        reason: new InvalidPayload({
-          target,
-          issues: [{ path: [], message: "Expected at most 512 characters, well-formed and without U+0000" }]
-        })
+const isStorable = (name: string | undefined) => name === undefined || /^[^\0\p{Surrogate}]{0,512}$/u.test(name)
+
+const notStorable = (target: string) =>
+  Effect.fail(
+    new RunError({
+      reason: new InvalidPayload({
+        target,
+        issues: [{ path: [], message: "Expected at most 512 characters, well-formed and without U+0000" }]
       })
-    )
+    })
+  )
 
 const attach = Effect.fnUntraced(function*(
   node: RunSupervisor,
   holder: RunRecord,
   run: RunRecord
-): Effect.fn.Return<Admitted, RunError> {
+): Effect.fn.Return<Written, RunError> {
   const { idempotencyKey: key = "", payload, runId } = holder
-  if (canonical(payload) === canonical(run.payload)) return { run: yield* replacing(node, holder), attached: true }
+  if (canonical(payload) === canonical(run.payload)) {
+    return { run: yield* replacing(node, holder), attached: true, events: [] }
+  }
   return yield* Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
 })
 

@@ -11,12 +11,15 @@ export class ClaimReservations {
 
   /** Several fibers may try at once, so a run is reserved until the last of them is through. */
   during<A, E, R>(runId: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    const count = (more: number) =>
-      Effect.sync(() => {
-        const left = (this.counts.get(runId) ?? 0) + more
-        if (left === 0) this.counts.delete(runId)
-        else this.counts.set(runId, left)
-      })
-    return Effect.uninterruptible(Effect.andThen(count(1), Effect.ensuring(effect, count(-1))))
+    return Effect.uninterruptible(Effect.suspend(() => {
+      this.count(runId, 1)
+      return Effect.ensuring(effect, Effect.sync(() => this.count(runId, -1)))
+    }))
+  }
+
+  private count(runId: string, more: number) {
+    const left = (this.counts.get(runId) ?? 0) + more
+    if (left === 0) this.counts.delete(runId)
+    else this.counts.set(runId, left)
   }
 }

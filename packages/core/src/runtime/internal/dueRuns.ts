@@ -129,8 +129,15 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
     node.metrics.waiting(store === node.durable.store, yield* store.countDue({ now: node.now(), agents }))
   })
 
-  /** The work that follows when a run has ended or pauses. */
-  const onSettled = Effect.fnUntraced(
+  /** Does the work that follows when a run has ended or pauses. */
+  const onSettled = (run: RunRecord, hasChildren: boolean): Effect.Effect<void> => {
+    // Most runs end alone and stand in no line.
+    const isAlone = isFinal(run.state) && !hasChildren && run.parentRunId === undefined
+    const bound = callables[run.kind].get(run.agent)
+    return isAlone && bound?.callable.limits === undefined ? Effect.void : followUp(run, hasChildren)
+  }
+
+  const followUp = Effect.fnUntraced(
     function*(run: RunRecord, hasChildren: boolean) {
       const bound = callables[run.kind].get(run.agent)
       // Whether it ends or pauses, its place is free.

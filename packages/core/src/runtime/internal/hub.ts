@@ -46,6 +46,13 @@ export class Hub {
     this.run = run
   }
 
+  /** Keeps the events of the run's admission at hand, so that its first follower need not read the store. */
+  seed(events: ReadonlyArray<RunEvent>) {
+    const [next] = this.recent
+    const last = events.at(-1)?.seq
+    if (last === (next === undefined ? this.run.seq : next.seq - 1)) this.recent = [...events, ...this.recent]
+  }
+
   publish(run: RunRecord, events: ReadonlyArray<RunEvent>) {
     // Another node has written in between.
     if (events[0] !== undefined && events[0].seq !== this.run.seq + 1) this.recent = []

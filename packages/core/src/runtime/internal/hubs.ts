@@ -6,6 +6,15 @@ import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError, RunStore } from "../../store/RunStore.ts"
 import { Hub, recentCapacity } from "./hub.ts"
 
+/** A follower's hub: `ready` reads what it lacks, `leave` gives it back. */
+interface Seat {
+  readonly hub: Hub
+  readonly ready: Effect.Effect<void, ReadError>
+  readonly leave: () => void
+}
+
+const nothing = () => {}
+
 export class Hubs {
   private readonly hubs = new Map<string, Hub>()
   private readonly storeOf: (run: RunRecord) => RunStore["Service"]
@@ -37,16 +46,27 @@ export class Hubs {
    * a run that was driven here is there without reading the store.
    */
   join(run: RunRecord, known?: Hub): Effect.Effect<Hub, ReadError, Scope.Scope> {
-    return Effect.suspend(() => {
-      if (known !== undefined && isFinal(known.run.state)) return Effect.succeed(known)
-      if (isFinal(run.state)) return Effect.succeed(new Hub(run))
-      const present = this.hubs.get(run.runId)
-      const held = Effect.acquireRelease(
-        Effect.sync(() => this.hold(run)),
-        (hub) => Effect.sync(() => this.release(hub))
-      )
-      return Effect.tap(held, (hub) => hub === present ? Effect.void : this.refresh(hub))
+    return Effect.flatMap(
+      Effect.acquireRelease(Effect.sync(() => this.seat(run, known)), (seat) => Effect.sync(seat.leave)),
+      ({ hub, ready }) => Effect.as(ready, hub)
+    )
+  }
+
+  /** The same for one use, without a scope. */
+  during<A, E>(run: RunRecord, known: Hub | undefined, use: (hub: Hub) => Effect.Effect<A, E>) {
+    return Effect.uninterruptibleMask((restore): Effect.Effect<A, E | ReadError> => {
+      const { hub, leave, ready } = this.seat(run, known)
+      const used = ready === Effect.void ? use(hub) : Effect.andThen(ready, use(hub))
+      return Effect.ensuring(restore(used), Effect.sync(leave))
     })
+  }
+
+  private seat(run: RunRecord, known: Hub | undefined): Seat {
+    if (known !== undefined && isFinal(known.run.state)) return { hub: known, ready: Effect.void, leave: nothing }
+    if (isFinal(run.state)) return { hub: new Hub(run), ready: Effect.void, leave: nothing }
+    const present = this.hubs.get(run.runId)
+    const hub = this.hold(run)
+    return { hub, ready: hub === present ? Effect.void : this.refresh(hub), leave: () => this.release(hub) }
   }
 
   /** Reads what the store has and the hub has not: the run may have moved on another node, or before its hub was made. */

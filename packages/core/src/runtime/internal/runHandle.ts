@@ -38,9 +38,10 @@ export const makeHandle = (
     )
   },
   follow: ({ after, until }) =>
-    Effect.andThen(
-      Effect.andThen(withinLimit(node, principal), checkCursor(node, run, after)),
-      Effect.map(Tracing.current, (parent) =>
+    Effect.suspend(() => {
+      const reason = node.openStreams.refusal(principal)
+      if (reason !== undefined) return Effect.fail(new RunError({ reason }))
+      const stream = Effect.map(Tracing.current, (parent) =>
         Tracing.streamWithin(
           counted(node, protocol, principal, shownPages(node, run, node.follow(run, after, until, hub))),
           "stream",
@@ -49,7 +50,8 @@ export const makeHandle = (
             attributes: { "fastagentic.run.id": run.runId }
           })
         ))
-    ),
+      return within(run, after) ? stream : Effect.andThen(checkCursor(node, run, after), stream)
+    }),
   events: ({ after, limit }) =>
     Effect.andThen(
       checkCursor(node, run, after),
@@ -68,9 +70,9 @@ const currentOf = (node: RunSupervisor, { durable, runId }: RunRecord) =>
 
 /** The run may have moved on since the handle was made: the store knows how far. */
 const checkCursor = (node: RunSupervisor, run: RunRecord, after: number): Effect.Effect<void, RunError> =>
-  within(run, after) ?
-    Effect.void :
-    Effect.flatMap(currentOf(node, run), (now) =>
+  within(run, after)
+    ? Effect.void
+    : Effect.flatMap(currentOf(node, run), (now) =>
       within(now, after) ? Effect.void : Effect.fail(
         new RunError({
           reason: new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${now.seq}` })
@@ -85,12 +87,6 @@ const shownPages = (node: RunSupervisor, run: RunRecord, pages: Stream.Stream<Pa
   if (shown === undefined) return pages
   return Stream.mapEffect(pages, (page) => Effect.map(shown(page.events), (events) => ({ ...page, events })))
 }
-
-const withinLimit = (node: RunSupervisor, principal: Principal) =>
-  Effect.suspend(() => {
-    const reason = node.openStreams.refusal(principal)
-    return reason === undefined ? Effect.void : Effect.fail(new RunError({ reason }))
-  })
 
 const counted = (
   node: RunSupervisor,

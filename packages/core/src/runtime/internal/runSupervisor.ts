@@ -389,7 +389,7 @@ export class RunSupervisor {
 
   /** Waits until a run has ended. */
   ended(run: RunRecord): Effect.Effect<RunRecord, ReadError> {
-    return Effect.scoped(Effect.flatMap(this.hubs.join(run), (hub) => hub.ended))
+    return this.hubs.during(run, undefined, (hub) => hub.ended)
   }
 
   follow(run: RunRecord, after: number, until: Until, known?: Hub): Stream.Stream<Page, ReadError> {
@@ -399,7 +399,7 @@ export class RunSupervisor {
   }
 
   settled(run: RunRecord, known?: Hub): Effect.Effect<RunRecord, ReadError> {
-    return Effect.scoped(Effect.flatMap(this.hubs.join(run, known), (hub) => hub.settled))
+    return this.hubs.during(run, known, (hub) => hub.settled)
   }
 
   /**

@@ -66,7 +66,7 @@ export const settle = (
   )
 
 /** One span, whatever a store does for it. */
-const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.within(Tracing.silently(effect), "budget")
+const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.asOne(effect, "budget")
 
 /** The handler with its hooks and guards, in its run. */
 export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>

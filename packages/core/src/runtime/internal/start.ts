@@ -33,16 +33,15 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
       )
       : Tracing.under(startIn(caller, request), caller.span)
 
-  const startIn = Effect.fnUntraced(function*(
-    caller: Caller.Caller,
-    request: StartRequest
-  ): Effect.fn.Return<Started, RunError> {
+  const startIn = (caller: Caller.Caller, request: StartRequest): Effect.Effect<Started, RunError> => {
     const bound = callables[request.kind].get(request.identifier)
     // Names that nobody declared share one limit: there is no end to them.
     const target = bound === undefined ? `${request.kind}/` : targetOf(bound)
-    const principal = yield* door.enter(caller, target, bound?.callable.scopes ?? [])
-    return yield* startFor(caller, principal, request, bound)
-  })
+    return Effect.flatMap(
+      door.enter(caller, target, bound?.callable.scopes ?? []),
+      (principal) => startFor(caller, principal, request, bound)
+    )
+  }
 
   /** For a caller that has passed the door. */
   const startFor = Effect.fnUntraced(function*(

@@ -9,6 +9,7 @@ export const applyChanges = (run: RunRecord, set: Changes | undefined, at: {
   readonly seq: number
   readonly ts: number
 }): RunRecord => {
-  const kept = set?.state === undefined ? run : Struct.omit(run, waitFields)
+  const waits = set?.state !== undefined && waitFields.some((field) => run[field] !== undefined)
+  const kept = waits ? Struct.omit(run, waitFields) : run
   return { ...kept, ...set, seq: at.seq, updatedAt: at.ts }
 }

@@ -115,11 +115,11 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const attempt = write.set?.attempt ?? write.attempt
     const events = stamp(write.events, { runId, attempt, ts, lastSeq: stored.run.seq })
     stored.events.push(...events)
-    stored.run = applyChanges(stored.run, write.set, { seq: stored.run.seq + events.length, ts })
-    const { set = {} } = write
-    const moves = set.state !== undefined || set.waitsFor !== undefined
+    const before = stored.run
+    stored.run = applyChanges(before, write.set, { seq: before.seq + events.length, ts })
+    const moves = before.state !== stored.run.state || before.waitsFor !== stored.run.waitsFor
     if (moves || write.resolve !== undefined || write.open !== undefined) {
-      index.update(stored.run, stored.interrupts.values())
+      index.update(before, stored.run, stored.interrupts.values())
     }
     for (const step of write.steps ?? []) stored.steps.set(step.name, { ...step, seq: stored.run.seq })
     if (write.turn !== undefined) threads.add(write.turn, runId, ts)

@@ -1,105 +1,178 @@
 // The indexes of the memory store: a list reads the smallest index that its query names, so that other runs cost it nothing.
+// The store calls `update` with the record before and after each change of state; every run passes here, so it is cheap.
 import { approversOf, audienceOf, type Interrupt } from "../../run/Interrupt.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { PendingQuery, Query } from "../RunStore.ts"
 
-type Fields = Pick<RunRecord, "tenant"> & Partial<RunRecord>
-
 /** The fields that never change, and those that change with the state. */
 const fixedFields = ["kind", "agent", "threadId", "parentRunId"] as const
 const stateFields = ["state", "waitsFor"] as const
+const allFields = [...fixedFields, ...stateFields]
 
-/** Two names may be equal when a text contains the separator, so readers of an index compare the records again. */
-const nameOf = (...parts: ReadonlyArray<string>) => parts.join("\0")
+type Field = (typeof allFields)[number]
 
-const namesOf = ({ owner, tenant, ...run }: Fields, fields: ReadonlyArray<keyof typeof run>) =>
-  fields.flatMap((field) => {
+/** Runs by a name; a name without runs is forgotten. */
+class Buckets {
+  private readonly runs = new Map<string, Set<string>>()
+
+  get(name: string): ReadonlySet<string> {
+    return this.runs.get(name) ?? none
+  }
+
+  put(name: string, runId: string) {
+    const bucket = this.runs.get(name)
+    if (bucket === undefined) this.runs.set(name, new Set([runId]))
+    else bucket.add(runId)
+  }
+
+  take(name: string, runId: string) {
+    const bucket = this.runs.get(name)
+    if (bucket?.delete(runId) === true && bucket.size === 0) this.runs.delete(name)
+  }
+
+  get names() {
+    return this.runs.keys()
+  }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+/** The runs of a tenant, or of one of its owners, by each field. */
+class Group {
+  readonly all = new Set<string>()
+  private readonly fields: { readonly [F in Field]: Buckets } = {
+    kind: new Buckets(),
+    agent: new Buckets(),
+    threadId: new Buckets(),
+    parentRunId: new Buckets(),
+    state: new Buckets(),
+    waitsFor: new Buckets()
+  }
+
+  add(run: RunRecord) {
+    this.all.add(run.runId)
+    for (const field of allFields) this.put(run, field)
+  }
+
+  remove(run: RunRecord) {
+    this.all.delete(run.runId)
+    for (const field of allFields) this.take(run, field)
+  }
+
+  move(before: RunRecord, run: RunRecord) {
+    for (const field of stateFields) {
+      if (before[field] === run[field]) continue
+      this.take(before, field)
+      this.put(run, field)
+    }
+  }
+
+  /** The smallest set that has all runs of a query. */
+  smallest(query: Query): ReadonlySet<string> {
+    let smallest: ReadonlySet<string> = this.all
+    for (const field of allFields) {
+      const value = query[field]
+      const runs = typeof value === "string" ? this.fields[field].get(value) : smallest
+      if (runs.size < smallest.size) smallest = runs
+    }
+    return smallest
+  }
+
+  private put(run: RunRecord, field: Field) {
     const value = run[field]
-    if (typeof value !== "string") return []
-    return [nameOf(tenant, field, value), ...(owner === undefined ? [] : [nameOf(tenant, owner, field, value)])]
-  })
+    if (value !== undefined) this.fields[field].put(value, run.runId)
+  }
 
-const pendingName = (tenant: string, audience: string) => nameOf("pending", tenant, audience)
+  private take(run: RunRecord, field: Field) {
+    const value = run[field]
+    if (value !== undefined) this.fields[field].take(value, run.runId)
+  }
+}
 
-/** The audiences that may decide something of a run now. */
-const audiencesOf = ({ state }: RunRecord, interrupts: Iterable<Interrupt>) =>
-  isFinal(state)
-    ? new Set<string>()
-    : new Set(Array.from(interrupts).filter(({ state }) => state === "open").map(audienceOf))
+/** The runs of a tenant, and those that wait for a decision: by who may take it, and of these for nobody else by owner. */
+class Tenant {
+  readonly whole = new Group()
+  readonly owners = new Map<string, Group>()
+  readonly audiences = new Buckets()
+  readonly asked = new Buckets()
+}
 
 export const makeRunIndex = () => {
-  const indexes = new Map<string, Set<string>>()
-  const names = new Map<string, ReadonlyArray<string>>()
-  const audiences = new Map<string, Set<string>>()
+  const tenants = new Map<string, Tenant>()
+  const audiences = new Map<string, ReadonlySet<string>>()
 
-  const insert = (name: string, runId: string) => {
-    const index = indexes.get(name)
-    if (index === undefined) indexes.set(name, new Set([runId]))
-    else index.add(runId)
+  const tenantOf = ({ tenant }: RunRecord) => {
+    const known = tenants.get(tenant)
+    if (known !== undefined) return known
+    const made = new Tenant()
+    tenants.set(tenant, made)
+    return made
   }
 
-  const take = (name: string, runId: string) => {
-    const index = indexes.get(name)
-    index?.delete(runId)
-    if (index?.size === 0) indexes.delete(name)
+  const ownerIn = ({ owners }: Tenant, { owner }: RunRecord) => {
+    const known = owners.get(owner)
+    if (known !== undefined) return known
+    const made = new Group()
+    owners.set(owner, made)
+    return made
   }
 
-  /** Updates the indexes that depend on the state of a run and its interrupts. */
-  const update = (run: RunRecord, interrupts: Iterable<Interrupt>) => {
-    const { owner, runId, tenant } = run
-    for (const name of names.get(runId) ?? []) take(name, runId)
-    const now = namesOf(run, stateFields)
-    for (const audience of audiencesOf(run, interrupts)) {
-      const known = audiences.get(tenant)
-      if (known === undefined) audiences.set(tenant, new Set([audience]))
-      else known.add(audience)
-      now.push(pendingName(tenant, audience))
-      if (audience === "") now.push(nameOf("pending", tenant, "", owner))
-    }
-    for (const name of now) insert(name, runId)
-    names.set(runId, now)
+  /** Lists the run for those that may decide something of it now. */
+  const ask = (tenant: Tenant, { owner, runId, state }: RunRecord, interrupts: Iterable<Interrupt>) => {
+    const before = audiences.get(runId)
+    const now = new Set<string>()
+    if (!isFinal(state)) { for (const one of interrupts) if (one.state === "open") now.add(audienceOf(one)) }
+    if (before === undefined && now.size === 0) return
+    for (const audience of before ?? none) tenant.audiences.take(audience, runId)
+    for (const audience of now) tenant.audiences.put(audience, runId)
+    if (now.has("")) tenant.asked.put(owner, runId)
+    else tenant.asked.take(owner, runId)
+    if (now.size === 0) audiences.delete(runId)
+    else audiences.set(runId, now)
   }
-
-  const fixedNames = (run: RunRecord) => [
-    nameOf(run.tenant),
-    nameOf(run.tenant, run.owner),
-    ...namesOf(run, fixedFields)
-  ]
-
-  const runsIn = (name: string) => indexes.get(name) ?? new Set<string>()
 
   return {
-    update,
-
     add: (run: RunRecord, interrupts: Iterable<Interrupt>) => {
-      for (const name of fixedNames(run)) insert(name, run.runId)
-      update(run, interrupts)
+      const tenant = tenantOf(run)
+      tenant.whole.add(run)
+      ownerIn(tenant, run).add(run)
+      ask(tenant, run, interrupts)
+    },
+
+    /** Updates the indexes that depend on the state of a run and its interrupts. */
+    update: (before: RunRecord, run: RunRecord, interrupts: Iterable<Interrupt>) => {
+      const tenant = tenantOf(run)
+      tenant.whole.move(before, run)
+      ownerIn(tenant, run).move(before, run)
+      ask(tenant, run, interrupts)
     },
 
     remove: (run: RunRecord) => {
-      for (const name of [...fixedNames(run), ...(names.get(run.runId) ?? [])]) take(name, run.runId)
-      names.delete(run.runId)
+      const tenant = tenantOf(run)
+      const own = ownerIn(tenant, run)
+      ask(tenant, run, [])
+      tenant.whole.remove(run)
+      own.remove(run)
+      if (own.all.size === 0) tenant.owners.delete(run.owner)
+      if (tenant.whole.all.size === 0) tenants.delete(run.tenant)
     },
 
     /** The smallest index that has all runs of a query. */
     smallest: (query: Query): ReadonlySet<string> => {
-      const { owner, tenant } = query
-      const whole = owner === undefined ? nameOf(tenant) : nameOf(tenant, owner)
-      return [whole, ...namesOf(query, [...fixedFields, ...stateFields])].map(runsIn)
-        .reduce((smallest, index) => index.size < smallest.size ? index : smallest)
+      const tenant = tenants.get(query.tenant)
+      const group = query.owner === undefined ? tenant?.whole : tenant?.owners.get(query.owner)
+      return group?.smallest(query) ?? none
     },
 
     /** Runs that may have something for a principal to decide. */
-    pending: ({ decides, owner, tenant }: PendingQuery): ReadonlySet<string> => {
-      const found = new Set(
-        runsIn(owner === undefined ? pendingName(tenant, "") : nameOf("pending", tenant, "", owner))
-      )
-      const known = audiences.get(tenant) ?? new Set<string>()
-      for (const audience of known) {
+    pending: ({ decides, owner, tenant: name }: PendingQuery): ReadonlySet<string> => {
+      const tenant = tenants.get(name)
+      if (tenant === undefined) return none
+      const found = new Set(owner === undefined ? tenant.audiences.get("") : tenant.asked.get(owner))
+      for (const audience of tenant.audiences.names) {
         const approvers = approversOf(audience)
-        const runIds = runsIn(pendingName(tenant, audience))
-        if (runIds.size === 0) known.delete(audience)
-        if (approvers !== undefined && decides(approvers.scopes)) { for (const runId of runIds) found.add(runId) }
+        if (approvers === undefined || !decides(approvers.scopes)) continue
+        for (const runId of tenant.audiences.get(audience)) found.add(runId)
       }
       return found
     }

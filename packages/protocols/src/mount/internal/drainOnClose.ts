@@ -10,10 +10,10 @@ const interval = "100 millis"
 export const makeDrainOnClose = Effect.fnUntraced(function*(drain: Effect.Effect<void>) {
   const scope = yield* Effect.scope
   let isWatching = false
-  return (request: HttpServerRequest): Effect.Effect<void> => {
-    if (isWatching) return Effect.void
+  return (request: HttpServerRequest): Effect.Effect<void> | undefined => {
+    if (isWatching) return undefined
     const server = serverOf(request)
-    if (server === undefined) return Effect.void
+    if (server === undefined) return undefined
     isWatching = true
     return Effect.sleep(interval).pipe(
       Effect.repeat({ while: server.isListening }),

@@ -4,7 +4,7 @@ import { Auth } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Forbidden } from "@fastagentic/core/run/RunError"
-import { Cause, Effect, Layer, Option, Schema } from "effect"
+import { Cause, Context, Effect, Layer, Option, Schema, type Scope } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { type HttpServerError, isHttpServerError, type RouteNotFound } from "effect/http/HttpServerError"
@@ -70,7 +70,7 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
       Layer.succeed(SocketLimits, { ...yield* SocketLimits, frameBytes: limits.bodyBytes })
     )
     yield* Layer.build(Layer.fresh(Layer.provide(routes, surroundings)))
-    const answer = inner.asHttpEffect()
+    const served = Effect.catchCause(inner.asHttpEffect(), noAnswer)
     const drainOnClose = yield* makeDrainOnClose(runtime.drain)
     yield* Effect.addFinalizer(() => runtime.drain)
 
@@ -82,9 +82,14 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
         ? refusal(rule, request)
         : preflight !== undefined
         ? Effect.succeed(preflight)
-        : Effect.provideService(Effect.catchCause(answer, noAnswer), PublicAddress, address)
+        : Effect.updateContext(
+          served,
+          (services: Context.Context<HttpServerRequest.HttpServerRequest | Scope.Scope>) =>
+            Context.add(Context.add(services, RequestLimits, limits), PublicAddress, address)
+        )
+      const watch = drainOnClose(request)
       return Effect.map(
-        Effect.andThen(drainOnClose(request), answered),
+        watch === undefined ? answered : Effect.andThen(watch, answered),
         (response) => withSecurityHeaders(Cors.withCors(settings, request, withLocation(response, address)))
       )
     })
