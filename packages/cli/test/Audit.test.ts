@@ -101,7 +101,9 @@ describe("fastagentic audit", () => {
         WHERE tenant = 'local'`
     assert.deepStrictEqual(await after(shorten), [gone])
     assert.deepStrictEqual(
-      await after("INSERT INTO audit SELECT tenant, 99, hash, body FROM audit WHERE seq = 3 AND tenant = 'local'"),
+      await after(
+        "INSERT INTO audit (tenant, seq, hash, body) SELECT tenant, 99, hash, body FROM audit WHERE seq = 3 AND tenant = 'local'"
+      ),
       [
         `local: missing: entries ${last + 1} to 98 are gone`,
         `local: added: entries ${last + 1} to 99 were never recorded`,
@@ -242,7 +244,7 @@ for (const [name, { describeWithServer, open }] of Object.entries(servers)) {
         const cwd = temporaryFolder()
         yield* Effect.promise(() => Promise.all([served(cwd, store), served(cwd, store)]))
         const verdict = yield* Effect.promise(() => audit(cwd, ["verify", "--store", store]))
-        assert.strictEqual(verdict.code, 0)
+        assert.strictEqual(verdict.code, 0, `${verdict.stdout.join("\n")} ${verdict.stderr}`)
         // Two servers, three calls each: each has a start and an end, and each log was read.
         assert.deepStrictEqual(verdict.stdout, ["local: whole, entries 1 to 14, signed up to 14"])
       }).pipe(Effect.scoped), 120_000)

@@ -199,9 +199,10 @@ const perform = Effect.fnUntraced(function*(
       const refusal = yield* run.tools.admit(asked)
       if (refusal !== undefined) return yield* deny(attempt, refusal)
       const { approved } = decision
-      // The entry is written while the tool works, and is there before anybody sees the result.
+      // The entry goes with the event that the tool begins; where runs are not kept it is written while the tool works.
       const entry = yield* Effect.forkChild(
-        run.tools.audit(asked, approved === undefined ? undefined : `approved by ${approved}`)
+        run.tools.audit(asked, approved === undefined ? undefined : `approved by ${approved}`),
+        { startImmediately: true }
       )
       return yield* Effect.onExit(act(handlers, attempt), () => Fiber.join(entry))
     }

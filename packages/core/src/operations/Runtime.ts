@@ -475,8 +475,9 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         options,
         Effect.fnUntraced(function*(node) {
           const now = () => node.now()
-          const throttle = yield* makeAuditThrottle(audit, now)
-          const door = makeDoor({ auth, rules: policy, limit, audit, throttle, metrics: node.metrics, now })
+          const { metrics, outbox } = node
+          const throttle = yield* makeAuditThrottle(outbox, now)
+          const door = makeDoor({ auth, rules: policy, limit, audit: outbox, throttle, metrics, now })
           const starts = makeStart(node, door, bound)
           const dueRuns = makeDueRuns(node, bound)
           yield* upgradeAll(node, bound)
@@ -514,7 +515,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         ...makeResourceReads(fusion, door, services),
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
         ...makeThreadCalls(node, door),
-        ...makeAuditReads(door, audit),
+        ...makeAuditReads(door, audit, node.outbox),
         ...makeVisibleTo(fusion, door),
         ...makeFiles(door, node.files),
         usage: makeUsage(budget, door),

@@ -111,6 +111,7 @@ export const makeWriter = Effect.fnUntraced(function*(
       sealed.set(entry.tenant, waiting)
       if (mayBeThere === true) doubtful.add(entry.tenant)
     }
+    const appended = new Set<string>()
     const keysOf = (tenant: string) =>
       [...fresh].filter(([name]) => JSON.parse(name)[0] === tenant).map(([, { kept }]) => kept)
     let waiting: ReadonlyArray<readonly [tenant: string, sealed: ReadonlyArray<Sealed>]> = [...sealed]
@@ -137,14 +138,19 @@ export const makeWriter = Effect.fnUntraced(function*(
       for (const [index, { links, tenant }] of appends.entries()) {
         const end = ends[index] ?? genesis
         remember(places, tenant, end)
-        if (end.hash === links.at(-1)?.hash) unsigned.set(tenant, (unsigned.get(tenant) ?? 0) + links.length)
-        else behind.add(tenant)
+        if (end.hash === links.at(-1)?.hash) {
+          appended.add(tenant)
+          unsigned.set(tenant, (unsigned.get(tenant) ?? 0) + links.length)
+        } else behind.add(tenant)
       }
       // Those who were faster may have entered the same facts.
       for (const tenant of behind) doubtful.add(tenant)
       waiting = waiting.filter(([tenant]) => behind.has(tenant))
     }
-    for (const [name, opened] of fresh) remember(keys, name, { ...opened, until: now() + KEY_TRUST })
+    // A key is kept with the entries that it seals: where all of them were there already, it is not kept.
+    for (const [name, opened] of fresh) {
+      if (appended.has(JSON.parse(name)[0])) remember(keys, name, { ...opened, until: now() + KEY_TRUST })
+    }
   })
 
   /** Signs the ends of these chains and lists them in the index. */

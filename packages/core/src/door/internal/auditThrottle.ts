@@ -29,7 +29,7 @@ export interface AuditThrottle {
  * principal, action, target and rule so many entries in a window, and at its end one with the count of all others.
  */
 export const makeAuditThrottle = Effect.fnUntraced(function*(
-  audit: Audit["Service"],
+  audit: Pick<Audit["Service"], "record">,
   now: () => number
 ): Effect.fn.Return<AuditThrottle, never, Scope.Scope> {
   const counted = new Map<string, Counted>()

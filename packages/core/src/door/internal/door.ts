@@ -63,6 +63,17 @@ export interface Door {
     callables: Callables,
     id: string
   ) => Effect.Effect<Acting & { readonly interrupts: ReadonlyArray<Interrupt> }, RunError>
+  /** A line of the audit log, for those who write it with their change. */
+  readonly entry: (
+    caller: Caller,
+    principal: Principal,
+    action: string,
+    target: string,
+    details?: About
+  ) => Entry
+  /** Writes a line that no change brings. */
+  readonly record: (entry: Entry) => Effect.Effect<void>
+  /** Writes a line about what changes nothing. */
   readonly audit: (
     caller: Caller,
     principal: Principal,
@@ -91,28 +102,25 @@ export const makeDoor = (options: {
   readonly auth: Auth["Service"]
   readonly rules: ReadonlyArray<PolicyRule>
   readonly limit: Limiter
-  readonly audit: Audit["Service"]
+  readonly audit: Pick<Audit["Service"], "record">
   readonly throttle: AuditThrottle
   readonly metrics: Metrics
   readonly now: () => number
 }): Door => {
-  const record = (
-    caller: Caller,
-    principal: Pick<Principal, "id" | "tenant">,
-    action: string,
-    target: string,
-    { decision = "allowed", ...details }: About
-  ) =>
-    writeDown(decision === "allowed" ? options.audit : options.throttle, {
-      at: options.now(),
-      tenant: principal.tenant,
-      principal: principal.id,
-      action,
-      target,
-      decision,
-      traceId: caller.traceId,
-      ...details
-    })
+  const entry: Door["entry"] = (caller, principal, action, target, { decision = "allowed", ...details } = {}) => ({
+    at: options.now(),
+    tenant: principal.tenant,
+    principal: principal.id,
+    action,
+    target,
+    decision,
+    traceId: caller.traceId,
+    ...details
+  })
+
+  const write = (line: Entry) => writeDown(line.decision === "allowed" ? options.audit : options.throttle, line)
+
+  const record = (...about: Parameters<Door["entry"]>) => write(entry(...about))
 
   /** Of a request while it is served. The class is this door's alone, so nothing else makes a caller known. */
   class Authenticated {
@@ -270,6 +278,8 @@ export const makeDoor = (options: {
     actor,
     act,
     decide,
-    audit: (caller, principal, action, target, details = {}) => record(caller, principal, action, target, details)
+    entry,
+    record: write,
+    audit: record
   }
 }

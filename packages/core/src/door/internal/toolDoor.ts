@@ -1,6 +1,7 @@
 // The door for tool calls inside of runs: the same scopes, rules, limits and audit log as for a direct call. CurrentRun offers
 // it to ToolCall and to adapters. A direct call has been counted and audited when its run was admitted.
 import { Effect } from "effect"
+import type { Entry } from "../../audit/Audit.ts"
 import { type Principal } from "../../run/Principal.ts"
 import { RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
@@ -20,15 +21,20 @@ export interface RunTools {
   readonly authorize: (tool: AskedTool) => Effect.Effect<string | undefined>
   /** Scopes, rules and limits: before the call is made. */
   readonly admit: (tool: AskedTool) => Effect.Effect<string | undefined>
-  /** Writes an admitted call into the audit log; `reason` names who approved it. */
+  /** The line of the audit log about an admitted call, before the tool acts; `reason` names who approved it. */
   readonly audit: (tool: AskedTool, reason: string | undefined) => Effect.Effect<void>
   /** The answer of the app's policy. */
   readonly judge: (question: Omit<Question, "principal" | "run">) => Effect.Effect<Answer>
 }
 
-export type ToolDoor = (run: () => RunRecord, principal: Principal) => RunTools
+/** `note` writes an entry with the run's next commit. */
+export type ToolDoor = (
+  run: () => RunRecord,
+  principal: Principal,
+  note: (entry: Entry) => Effect.Effect<void>
+) => RunTools
 
-export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDoor => (run, principal) => {
+export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDoor => (run, principal, note) => {
   const caller = (): Caller.Caller => ({ ...Caller.make("delegation"), traceId: run().traceId })
   const isDirect = ({ name }: AskedTool) => run().kind === "tool" && run().agent === name
   const refusal = (checked: Effect.Effect<void, RunError>) =>
@@ -53,7 +59,7 @@ export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDo
       Effect.suspend(() => {
         if (isDirect(tool)) return Effect.void
         const about = { runId: run().runId, ...(reason === undefined ? {} : { reason }) }
-        return door.audit(caller(), principal, "call", `tool/${tool.name}`, about)
+        return note(door.entry(caller(), principal, "call", `tool/${tool.name}`, about))
       }),
     judge: (question) =>
       policy === undefined

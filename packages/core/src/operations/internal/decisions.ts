@@ -127,8 +127,8 @@ export const makeDecisions = (
     return runs.flat().sort((a, b) => a.runId < b.runId ? 1 : -1)
   })
 
-  /** Audits every decision, also one that came too late. */
-  const decided = Effect.fnUntraced(function*(
+  /** The line of the audit log about a decision, also one that came too late. */
+  const entryOf = Effect.fnUntraced(function*(
     caller: Caller,
     principal: Principal,
     run: RunRecord,
@@ -136,7 +136,7 @@ export const makeDecisions = (
     { decision, reason }: Answer,
     details: About = {}
   ) {
-    yield* door.audit(
+    return door.entry(
       caller,
       principal,
       decision,
@@ -170,7 +170,8 @@ export const makeDecisions = (
     if (asked.resolution !== undefined) {
       return yield* Effect.tapError(
         late(node, run, asked, asked.resolution, submitted, principal),
-        ({ reason }) => decided(caller, principal, run, asked, submitted, refusalOf(reason))
+        ({ reason }) =>
+          Effect.flatMap(entryOf(caller, principal, run, asked, submitted, refusalOf(reason)), door.record)
       )
     }
     if (isFinal(run.state)) return yield* refuse(new RunFinished({ runId, state: run.state }))
@@ -185,10 +186,11 @@ export const makeDecisions = (
     // An approver decides in their own name; others act for the owner.
     const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
     const lastDecided = node.lastDecided(runId)
-    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set))) {
+    const fact = node.outbox.note(yield* entryOf(caller, principal, run, asked, submitted))
+    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set, [fact]))) {
       return yield* answer(caller, runId, id, submitted, idempotencyKey)
     }
-    yield* decided(caller, principal, run, asked, submitted)
+    yield* node.outbox.ensure(fact)
     const after = lastDecided() ?? (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
   }, Effect.uninterruptible) as Runtime["Service"]["answer"]
@@ -223,8 +225,11 @@ export const makeDecisions = (
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
     const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), principal.id)
-    yield* suspendAsDue(node, bound, run, undefined, { ...causes, ...Authorization.narrowed(principal, run) })
-    yield* door.audit(caller, principal, "resume", `run/${runId}`, { runId, ...Authorization.onBehalf(principal, run) })
+    const set = { ...causes, ...Authorization.narrowed(principal, run) }
+    const about = { runId, ...Authorization.onBehalf(principal, run) }
+    const fact = node.outbox.note(door.entry(caller, principal, "resume", `run/${runId}`, about))
+    yield* suspendAsDue(node, bound, run, undefined, set, [fact])
+    yield* node.outbox.ensure(fact)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   }, Effect.uninterruptible)
 

@@ -93,10 +93,13 @@ export const makeForks = (
     const more = { forkedFrom: { runId, seq, ...(kind === "tool" ? { toolCallId } : {}) }, ...causes }
     const inherited = yield* inheritance(run, seq)
     const migrated = inherited.steps.map((step) => steps.find(({ name }) => name === step.name) ?? step)
-    const started = yield* startFor(caller, principal, request, bound, more, { ...inherited, steps: migrated })
-    const reason = `run ${runId} of ${run.owner}, event ${seq}`
-    const about = { runId: started.run.runId, reason, ...Authorization.onBehalf(principal, run) }
-    yield* door.audit(caller, principal, action, `run/${runId}`, about)
+    const about = { reason: `run ${runId} of ${run.owner}, event ${seq}`, ...Authorization.onBehalf(principal, run) }
+    const entryOf = (fork: string) => door.entry(caller, principal, action, `run/${runId}`, { runId: fork, ...about })
+    const history = { ...inherited, steps: migrated }
+    const started = yield* startFor(caller, principal, request, bound, more, history, (fork) => [entryOf(fork)])
+    if (started.attached) {
+      yield* door.audit(caller, principal, action, `run/${runId}`, { runId: started.run.runId, ...about })
+    }
     return started
   }, Effect.uninterruptible)
 

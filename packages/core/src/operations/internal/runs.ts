@@ -69,8 +69,11 @@ export const makeRuns = (node: RunSupervisor, door: Door) => {
     const { principal, run } = yield* door.actor(caller, node, runId)
     const shown = yield* shownText(node, run, reason, "run_cancelled")
     const about = { runId, reason: shown, ...Authorization.onBehalf(principal, run) }
-    yield* door.audit(caller, principal, "cancel", `run/${runId}`, about)
-    const ended = yield* asRunError(cancelRun(node, run, reason))
+    const fact = node.outbox.note(door.entry(caller, principal, "cancel", `run/${runId}`, about))
+    const ended = yield* asRunError(cancelRun(node, run, reason, [fact])).pipe(
+      // A run that had ended already was cancelled by nobody; that somebody has tried is known.
+      Effect.ensuring(node.outbox.ensure(fact))
+    )
     return ended ?? (yield* Effect.fail(notFound(runId)))
   })
 

@@ -85,8 +85,10 @@ export const makeScheduleCalls = (options: {
   ): Effect.fn.Return<Started, RunError> {
     const { known: { timed }, principal } = yield* find(caller, id)
     const idempotencyKey = key === undefined ? undefined : `schedule ${app}/${id} by ${key}`
-    const started = yield* ticks.begin(timed, idempotencyKey, [principal.id])
-    yield* door.audit(caller, principal, "run", `schedule/${id}`, { runId: started.run.runId })
+    const entryOf = (runId: string) => door.entry(caller, principal, "run", `schedule/${id}`, { runId })
+    const started = yield* ticks.begin(timed, idempotencyKey, [principal.id], (runId) => [entryOf(runId)])
+    const { attached, run: { runId } } = started
+    if (attached) yield* door.audit(caller, principal, "run", `schedule/${id}`, { runId })
     return started
   }, Effect.uninterruptible)
 

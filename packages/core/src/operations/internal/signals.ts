@@ -21,11 +21,13 @@ import { admitFiles } from "../../runtime/internal/payloadFiles.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { delivery, messageIdOf, messageOf, openReceive, sent, waitingMessages } from "../../runtime/internal/signals.ts"
+import type { Fact } from "../../store/RunStore.ts"
 import type { SignalRequest } from "../Runtime.ts"
 
 interface Sender {
   readonly by: string
   readonly key: string
+  readonly facts: ReadonlyArray<Fact>
 }
 
 export const makeSignals = (node: RunSupervisor, door: Door, callables: Callables) => {
@@ -43,8 +45,9 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     const key = yield* keyOf(idempotencyKey)
     const resolution = { decision: "approve", by: principal.id, at: node.now(), value } as const
     const message = messageOf(runId, signal, messageIdOf(signal, key), resolution)
-    yield* keep(bound, run, message, { key, by: principal.id })
-    yield* door.audit(caller, principal, "signal", `signal/${signal}`, { runId })
+    const fact = node.outbox.note(door.entry(caller, principal, "signal", `signal/${signal}`, { runId }))
+    yield* keep(bound, run, message, { key, by: principal.id, facts: [fact] })
+    yield* node.outbox.ensure(fact)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   }, Effect.uninterruptible)
 
@@ -66,7 +69,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     bound: RegisteredCallable,
     run: RunRecord,
     message: Interrupt,
-    { by, key }: Sender,
+    { by, facts, key }: Sender,
     isHere: boolean
   ): Effect.fn.Return<boolean, RunError> {
     const { attempt, runId, state } = run
@@ -86,7 +89,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     if (receive !== undefined) {
       const { events = [], ...decision } = delivery(receive, waitingMessages([...rows, message], signal)[0] ?? message)
       const both = { ...decision, events: [sent(message), ...events], open: [message] }
-      return yield* suspendAsDue(node, bound, run, both, causes)
+      return yield* suspendAsDue(node, bound, run, both, causes, facts)
     }
     const written = yield* asRunError(node.commit(run, {
       _tag: "Commit",
@@ -96,7 +99,8 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
       ts: node.now(),
       events: [sent(message)],
       open: [message],
-      set: causes
+      set: causes,
+      facts
     }))
     return written !== undefined
   })

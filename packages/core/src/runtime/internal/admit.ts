@@ -7,7 +7,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { IdempotencyConflict, InvalidPayload, RunError, ThreadBusy } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import type { Admit, Step } from "../../store/RunStore.ts"
+import type { Admit, Fact, Step } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { cancelRun } from "./cancel.ts"
 import { isPlaced, resumeInLine } from "./claim.ts"
@@ -21,6 +21,12 @@ export interface Inheritance {
   readonly interrupts: ReadonlyArray<Interrupt>
   /** Whether that run kept the names of its branches apart. */
   readonly places: boolean
+}
+
+/** What a new run brings beside its record: its lines of the audit log, and the history of the run that it is a fork of. */
+export interface Brought {
+  readonly facts: ReadonlyArray<Fact>
+  readonly inherited: Inheritance | undefined
 }
 
 /** `attached` says that another run holds the idempotency key; `hub` is where a run is followed that was launched here. */
@@ -39,15 +45,15 @@ export const admit = (
   bound: RegisteredCallable,
   principal: Principal,
   run: RunRecord,
-  inherited?: Inheritance
+  brought: Brought
 ): Effect.Effect<Admitted, RunError> => {
   const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined ||
     isPlaced(node, bound, run)
   // A caller may leave at any moment: what is admitted is launched.
   return Effect.uninterruptible(Effect.flatMap(Tracing.current, (span) =>
     waits
-      ? enqueue(node, bound, run, inherited, span)
-      : enter(node, bound, principal, run, inherited, span)))
+      ? enqueue(node, bound, run, brought, span)
+      : enter(node, bound, principal, run, brought, span)))
 }
 
 const enter = Effect.fnUntraced(function*(
@@ -55,11 +61,12 @@ const enter = Effect.fnUntraced(function*(
   bound: RegisteredCallable,
   principal: Principal,
   { wakeAt: _wakeAt, ...run }: RunRecord,
-  inherited: Inheritance | undefined,
+  brought: Brought,
   span: Tracer.AnySpan | undefined
 ) {
+  const { inherited } = brought
   const started = { agent: run.agent, ...originOf(run), ...placeIn(span), ...recordedAs(inherited) }
-  const written = write(node, bound, run, { type: "run_started", data: started }, inherited)
+  const written = write(node, bound, run, { type: "run_started", data: started }, brought)
   return yield* node.reserveClaim(
     run.runId,
     Effect.map(written, ({ events, ...written }): Admitted => {
@@ -77,7 +84,7 @@ const enqueue = Effect.fnUntraced(function*(
   node: RunSupervisor,
   bound: RegisteredCallable,
   run: RunRecord,
-  inherited: Inheritance | undefined,
+  brought: Brought,
   span: Tracer.AnySpan | undefined
 ) {
   const { wakeAt = node.now() } = run
@@ -87,11 +94,11 @@ const enqueue = Effect.fnUntraced(function*(
       agent: run.agent,
       ...(run.wakeAt === undefined ? {} : { startAt: run.wakeAt }),
       ...placeIn(span),
-      ...recordedAs(inherited)
+      ...recordedAs(brought.inherited)
     }
   }
   const queued = { ...run, state: "queued", attempt: 0, wakeAt } as const
-  const { events: _events, ...started } = yield* write(node, bound, queued, event, inherited)
+  const { events: _events, ...started } = yield* write(node, bound, queued, event, brought)
   if (started.attached) return started
   node.metrics.started(started.run)
   if (wakeAt > node.now()) {
@@ -113,7 +120,7 @@ const write = Effect.fnUntraced(function*(
   bound: RegisteredCallable,
   run: RunRecord,
   event: Event,
-  inherited: Inheritance | undefined
+  { facts, inherited }: Brought
 ): Effect.fn.Return<Written, RunError> {
   if (!isStorable(run.idempotencyKey)) return yield* notStorable("idempotencyKey")
   if (!isStorable(run.threadId)) return yield* notStorable("threadId")
@@ -126,6 +133,7 @@ const write = Effect.fnUntraced(function*(
     _tag: "Admit",
     run,
     events: [event],
+    facts,
     ...(steps === undefined ? {} : { steps }),
     ...(interrupts === undefined ? {} : { interrupts }),
     ...(alone ? { alone } : {})

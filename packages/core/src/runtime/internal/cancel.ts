@@ -4,7 +4,7 @@ import { Effect, Option, Stream } from "effect"
 import { refused } from "../../run/internal/failure.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import type { Commit, ReadError } from "../../store/RunStore.ts"
+import type { Commit, Fact, ReadError } from "../../store/RunStore.ts"
 import type { Stop } from "./liveRun.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
@@ -15,8 +15,8 @@ const pageSize = 256
 export type Ending = Extract<Stop, { readonly _tag: "Cancelled" | "Cut" }>
 
 /** Cancels a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer. */
-export const cancelRun = (node: RunSupervisor, run: RunRecord, reason: string) =>
-  endRun(node, run, { _tag: "Cancelled", reason })
+export const cancelRun = (node: RunSupervisor, run: RunRecord, reason: string, facts: ReadonlyArray<Fact> = []) =>
+  endRun(node, run, { _tag: "Cancelled", reason, facts })
 
 /** Ends a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer. */
 export const endRun = Effect.fnUntraced(function*(
@@ -45,9 +45,10 @@ const commitOf = (node: RunSupervisor, { attempt, runId }: RunRecord, ending: En
   const ts = node.now()
   const base = { _tag: "Commit", runId, attempt, from: ["queued", "running", "suspended"], ts } as const
   if (ending._tag === "Cancelled") {
-    const { reason } = ending
+    const { facts = [], reason } = ending
     return {
       ...base,
+      facts,
       events: [{ type: "run_cancelled", data: { reason } }],
       set: { state: "cancelled", finishedAt: ts }
     }

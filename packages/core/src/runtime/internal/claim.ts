@@ -4,7 +4,7 @@ import { asRunError } from "../../run/internal/runErrors.ts"
 import * as Principal from "../../run/Principal.ts"
 import type { JournalDamaged, RunError } from "../../run/RunError.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
-import type { Changes, Commit } from "../../store/RunStore.ts"
+import type { Changes, Commit, Fact } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { committed, type Resolve, resolvedBy } from "./resting.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
@@ -23,21 +23,25 @@ export const suspendAsDue = Effect.fnUntraced(
     bound: RegisteredCallable,
     run: RunRecord,
     resolve?: Resolve,
-    set: Changes = {}
+    set: Changes = {},
+    facts: ReadonlyArray<Fact> = []
   ): Effect.fn.Return<boolean, RunError> {
     // Rights hold from a claim on: a run that rests in memory leaves it first.
     if (set.grants !== undefined) yield* node.evict(run.runId)
-    const woken = node.wake(run.runId, resolve, set)
+    const woken = node.wake(run.runId, resolve, set, facts)
     if (woken !== undefined) return yield* woken
     if (run.state !== "suspended") {
-      return (yield* asRunError(node.commit(run, { ...commitOf(node, run, [run.state], resolve), set }))) !== undefined
+      const only = { ...commitOf(node, run, [run.state], resolve), set, facts }
+      return (yield* asRunError(node.commit(run, only))) !== undefined
     }
     if (bound.callable.limits === undefined && !isPlaced(node, bound, run)) {
-      return yield* claim(node, bound, run, { from: ["suspended"], set, ...(resolve === undefined ? {} : { resolve }) })
+      const options = { from: ["suspended"], set, facts, ...(resolve === undefined ? {} : { resolve }) } as const
+      return yield* claim(node, bound, run, options)
     }
     const queued = yield* asRunError(node.commit(run, {
       ...commitOf(node, run, ["suspended"], resolve),
-      set: { ...set, state: "queued", wakeAt: node.now() }
+      set: { ...set, state: "queued", wakeAt: node.now() },
+      facts
     }))
     if (queued !== undefined) yield* resumeInLine(node, bound, queued)
     return queued !== undefined
@@ -88,12 +92,16 @@ export const claim = Effect.fnUntraced(
     readonly resolve?: Resolve
     readonly crashes?: number
     readonly set?: Changes
+    readonly facts?: ReadonlyArray<Fact>
   }): Effect.fn.Return<boolean, RunError> {
-    const woken = options.from.includes("suspended") ? node.wake(run.runId, options.resolve, options.set) : undefined
+    const woken = options.from.includes("suspended")
+      ? node.wake(run.runId, options.resolve, options.set, options.facts)
+      : undefined
     if (woken !== undefined) return yield* woken
     const attempt = run.attempt + 1
     const resumed = attempt > 1 ? { resumed: true } : {}
-    const base = commitOf(node, run, options.from, options.resolve)
+    const { facts = [] } = options
+    const base = { ...commitOf(node, run, options.from, options.resolve), facts }
     const { limits } = bound.callable
     const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf(node, run)))
     if (upgrade._tag === "Pinned") return yield* pin(node, run, base, upgrade.why)

@@ -3,6 +3,8 @@
 import { Cause, type Clock, Duration, Effect, Fiber, Random, type Schema, Semaphore } from "effect"
 import type { Threads } from "../../app/Agent.ts"
 import type { Shape } from "../../app/Fusion.ts"
+import type { Entry } from "../../audit/Audit.ts"
+import { NotedFact } from "../../audit/internal/auditOutbox.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -16,7 +18,7 @@ import type { CurrentRun } from "../../run/Run.ts"
 import { AmbiguousName, type DeadlineExceeded, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
-import { changed, type Changes, type Commit, type Step, type Written } from "../../store/RunStore.ts"
+import { changed, type Changes, type Commit, type Fact, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import type { Message } from "../../thread/Message.ts"
 import { serviceIn } from "./currentRun.ts"
@@ -38,6 +40,7 @@ import {
   withdrawn
 } from "./outcome.ts"
 import { Resting, type RestOptions } from "./resting.ts"
+import { runEntry, settles } from "./runEntry.ts"
 import { makeRunFiles, type RunFiles } from "./runFiles.ts"
 import { seededRandom } from "./seededRandom.ts"
 import { untilStored } from "./storeAway.ts"
@@ -51,7 +54,7 @@ export type Stop =
   | { readonly _tag: "Ended" }
   /** The node shuts down: another one, or the next start, resumes from here. */
   | { readonly _tag: "Drained" }
-  | { readonly _tag: "Cancelled"; readonly reason: string }
+  | { readonly _tag: "Cancelled"; readonly reason: string; readonly facts?: ReadonlyArray<Fact> }
   /** A guard let nothing more out. */
   | { readonly _tag: "Cut"; readonly error: HookBlocked | DeadlineExceeded }
   /** The store refused this owner or cannot be reached: nothing more can be written. */
@@ -71,7 +74,7 @@ export interface Past {
 
 export const noPast: Past = { places: true, steps: new Map(), interrupts: new Map() }
 
-export type Parts = Pick<Commit, "events" | "set" | "steps" | "open" | "turn">
+export type Parts = Pick<Commit, "events" | "set" | "steps" | "open" | "turn" | "facts">
 
 export class LiveRun {
   run: RunRecord
@@ -116,6 +119,8 @@ export class LiveRun {
   private readonly tail = new EventTail()
   /** Outcomes that go with the next commit: by then the handler has gone on from them. */
   private pending: Array<Step> = []
+  /** Calls of tools that begin now: their lines of the audit log go with the next commit. */
+  private called: Array<Fact> = []
   /** The failures that the handler was given, and what it has given up, in their order. */
   private readonly given: Array<{ readonly key: string; readonly error: unknown }> = []
   private toSkip: number
@@ -145,7 +150,7 @@ export class LiveRun {
     this.run = options.run
     this.principal = options.principal
     this.children = options.children
-    this.tools = options.tools(() => this.run, options.principal)
+    this.tools = options.tools(() => this.run, options.principal, (entry) => this.noteCall(entry))
     this.hub = options.hub
     this.journal = options.journal
     this.past = options.past
@@ -267,7 +272,7 @@ export class LiveRun {
       this.metrics.used(this.run, { ...event.data, ...countedUsage(event.data) })
     }
     // Output after an outcome shows that the handler continued from it.
-    if (this.pending.length > 0) return this.post({ events: [event] })
+    if (this.pending.length > 0 || this.called.length > 0) return this.post({ events: [event] })
     const write = this.tail.add(event, this.progress(), this.journal.turn)
     if (write === undefined) return Effect.void
     this.enqueue(this.commitOf(write))
@@ -299,8 +304,8 @@ export class LiveRun {
     this.journal.enqueue(write, (written) => this.accept(write, written))
   }
 
-  /** The commit of a segment that is over: there is nobody left to stop. */
-  conclude(parts: Parts): Effect.Effect<void> {
+  /** The commit of a segment that is over: there is nobody left to stop. `rule` is what refused the run. */
+  conclude(parts: Parts, rule?: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.tail.close()
       // A run that comes to rest was not lost: the row of lost owners ends.
@@ -308,7 +313,7 @@ export class LiveRun {
       const write = this.commitOf({
         ...parts,
         set: { ...this.progress(), ...(rests ? { crashes: 0 } : {}), ...parts.set }
-      })
+      }, rule)
       return Effect.ignore(
         Effect.tapError(
           this.journal.write(write, (written) => this.accept(write, written)),
@@ -325,15 +330,52 @@ export class LiveRun {
     if (this.resting.phase === "suspended") this.halt({ _tag: "Suspended" })
   }
 
-  commitOf(parts: Parts): Commit {
+  commitOf(parts: Parts, rule?: string): Commit {
+    const ts = this.now()
+    const facts = this.factsOf(parts, ts, rule)
     return {
       _tag: "Commit",
       runId: this.run.runId,
       attempt: this.run.attempt,
       from: ["running"],
-      ts: this.now(),
-      ...parts
+      ts,
+      ...parts,
+      ...(facts === undefined ? {} : { facts })
     }
+  }
+
+  /** The facts of a commit: the calls of tools before it, its own, and the end or the pause that it is. */
+  private factsOf({ facts, set }: Parts, ts: number, rule: string | undefined): ReadonlyArray<Fact> | undefined {
+    const { outbox } = this.journal
+    const isEnd = settles(set)
+    if (outbox === undefined || (!isEnd && this.called.length === 0)) return facts
+    const called = this.called
+    this.called = []
+    return [...called, ...(facts ?? []), ...(isEnd ? [outbox.note(runEntry(this.run, set, ts, rule))] : [])]
+  }
+
+  /** The line of the audit log about a call of a tool that begins: it goes with the run's own commit where it is kept. */
+  private noteCall(entry: Entry): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { keepsFacts, outbox } = this.journal
+      if (outbox === undefined) return Effect.void
+      const fact = outbox.note(entry)
+      if (!keepsFacts) return outbox.ensure(fact)
+      this.called.push(fact)
+      return Effect.void
+    })
+  }
+
+  /** Takes the calls of a commit that was refused for another reason than its owner: they go with the next one. */
+  giveBack({ facts = [] }: Commit) {
+    this.called = [...facts.filter(isCall), ...this.called]
+  }
+
+  /** A tool that was called has acted, also when its run was lost meanwhile. */
+  leave() {
+    const called = this.called
+    this.called = []
+    if (called.length > 0) this.journal.outbox?.committed(called, this.journal.keepsFacts)
   }
 
   accept(write: Commit, written: Written | StoreUnavailable) {
@@ -345,6 +387,7 @@ export class LiveRun {
       if (this.draining && write.steps !== undefined) this.halt({ _tag: "Drained" })
       return
     }
+    this.giveBack(write)
     if (isFinal(this.run.state)) return
     this.halt({ _tag: "Lost", error: written instanceof StoreUnavailable ? written : undefined })
     this.hub.close()
@@ -491,6 +534,8 @@ export class LiveRun {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+const isCall = (fact: Fact) => fact instanceof NotedFact && fact.entry.action === "call"
 
 const supersededBy = (place: string, ranges: ReadonlyArray<Range>): ReadonlyArray<Event.Event> =>
   ranges.map(({ from, to }) => ({ type: "superseded", data: { place, from, to } }))

@@ -4,7 +4,7 @@
 import { Deferred, Effect, Exit, type Fiber, Semaphore } from "effect"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import type { Changes, Commit, ReadError, Written } from "../../store/RunStore.ts"
+import type { Changes, Commit, Fact, ReadError, Written } from "../../store/RunStore.ts"
 import { Activity } from "./activity.ts"
 import type { LiveRun, Parts } from "./liveRun.ts"
 import type { Place } from "./names.ts"
@@ -113,15 +113,20 @@ export class Resting {
    * Takes the run back when it rests, with the decision that wakes it. Returns false when somebody else was faster: nothing
    * was written then.
    */
-  reclaim(resolve?: Resolve, set: Changes = {}): Effect.Effect<boolean> {
+  reclaim(resolve?: Resolve, set: Changes = {}, facts: ReadonlyArray<Fact> = []): Effect.Effect<boolean> {
     return this.turn.withPermit(Effect.suspend(() => {
       const { live } = this
       if (live.stop !== undefined) return Effect.succeed(false)
-      if (this.phase === "running") return resolve === undefined ? Effect.succeed(true) : this.decide(resolve, set)
+      if (this.phase === "running") {
+        return resolve === undefined
+          ? Effect.succeed(true)
+          : this.decide(resolve, set, facts)
+      }
       const { agent, attempt } = live.run
       const parts: Parts = {
         events: [...resolvedBy(resolve), { type: "run_started", data: { agent, resumed: true } }],
-        set: { ...set, state: "running", attempt: attempt + 1 }
+        set: { ...set, state: "running", attempt: attempt + 1 },
+        facts
       }
       return Effect.map(this.write(parts, "suspended", resolve), (written) => {
         if (written?._tag === "Committed") {
@@ -139,8 +144,8 @@ export class Resting {
     }))
   }
 
-  private decide(resolve: Resolve, set: Changes) {
-    return Effect.map(this.write({ events: resolvedBy(resolve), set }, "running", resolve), (written) => {
+  private decide(resolve: Resolve, set: Changes, facts: ReadonlyArray<Fact>) {
+    return Effect.map(this.write({ events: resolvedBy(resolve), set, facts }, "running", resolve), (written) => {
       if (written?._tag !== "Committed") return false
       this.wake(resolve)
       return true
@@ -155,7 +160,7 @@ export class Resting {
     const write: Commit = { ...this.live.commitOf(parts), from: [from], ...committed(resolve) }
     return Effect.orElseSucceed(
       this.live.journal.write(write, (written) => {
-        if (written._tag !== "Committed") return
+        if (written._tag !== "Committed") return this.live.giveBack(write)
         this.live.accept(write, written)
         if (resolve !== undefined) this.lastDecided = this.live.run
       }),

@@ -15,6 +15,7 @@ import {
 } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
+import { AuditOutbox } from "../../audit/internal/auditOutbox.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { ToolDoor } from "../../door/internal/toolDoor.ts"
@@ -26,7 +27,7 @@ import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
-import { changed, type Changes, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
+import { changed, type Changes, type Commit, type Fact, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
@@ -41,6 +42,7 @@ import { LiveRun, noPast, type Past } from "./liveRun.ts"
 import { readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
 import type { Resolve } from "./resting.ts"
+import { runEntry, settles } from "./runEntry.ts"
 import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
 import { shownText, type Subject } from "./shownTexts.ts"
 import { StoreWriter } from "./storeWriter.ts"
@@ -88,6 +90,8 @@ export class RunSupervisor {
   private stopped = false
   readonly durable: StoreWriter
   readonly ephemeral: StoreWriter
+  /** Where the entries of the audit log about changes go; they are written with the change. */
+  readonly outbox: AuditOutbox
   readonly metrics: Metrics
   readonly hooksOf: Options["hooksOf"]
   readonly files: Files["Service"]
@@ -106,7 +110,6 @@ export class RunSupervisor {
   private readonly wiring: () => Wiring
   private readonly services: Context.Context<never>
   private readonly budget: Budget["Service"]
-  private readonly audit: Audit["Service"]
   private readonly clock: Clock.Clock
   private readonly grace: Duration.Input
   /** Whether anybody looks at spans. */
@@ -140,11 +143,11 @@ export class RunSupervisor {
   private constructor(options: Options, wiring: () => Wiring) {
     this.wiring = wiring
     this.metrics = new Metrics(options.app, options.services)
-    this.durable = new StoreWriter(options.durable, this.metrics)
-    this.ephemeral = new StoreWriter(options.ephemeral, this.metrics)
+    this.outbox = new AuditOutbox(options.durable, options.audit, options.services)
+    this.durable = new StoreWriter(options.durable, this.metrics, this.outbox)
+    this.ephemeral = new StoreWriter(options.ephemeral, this.metrics, this.outbox)
     this.services = options.services
     this.budget = options.budget
-    this.audit = options.audit
     this.clock = options.clock
     this.grace = options.grace
     this.hooksOf = options.hooksOf
@@ -166,7 +169,8 @@ export class RunSupervisor {
   }
 
   private readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() =>
-    this.durable.run.pipe(
+    this.outbox.run.pipe(
+      Effect.andThen(this.durable.run),
       Effect.andThen(this.ephemeral.run),
       Effect.andThen(
         Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Timings.heartbeatMillis), this.heartbeat)))
@@ -243,7 +247,6 @@ export class RunSupervisor {
       callable: bound.callable,
       principal,
       budget: this.budget,
-      audit: this.audit,
       onSettled: (live) =>
         Effect.suspend(() => {
           this.metrics.ended(live.run)
@@ -298,6 +301,7 @@ export class RunSupervisor {
       Effect.sync(() => {
         if (live.resting.phase !== "suspended") stopped()
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
+        live.leave()
         if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
         this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
         this.hubs.release(hub)
@@ -314,9 +318,13 @@ export class RunSupervisor {
     return readPast(this.writerOf(run).store, run)
   }
 
-  /** Writes to a run that nobody owns; its followers here see it. */
-  commit(run: RunRecord, write: Commit): Effect.Effect<RunRecord | undefined, StoreUnavailable> {
+  /** Writes to a run that nobody owns; its followers here see it. An end or a pause brings its line of the audit log. */
+  commit(run: RunRecord, commit: Commit): Effect.Effect<RunRecord | undefined, StoreUnavailable> {
     let after: RunRecord | undefined
+    const { facts = [], set } = commit
+    const write = settles(set)
+      ? { ...commit, facts: [...facts, this.outbox.note(runEntry(run, set, commit.ts))] }
+      : commit
     const written = this.writerOf(run).write(write, (written) => {
       if (written._tag !== "Committed") return
       const last = written.events.at(-1)?.seq ?? run.seq
@@ -368,9 +376,14 @@ export class RunSupervisor {
    * Lets a run that is in memory here resume, with the decision that it waits for. Nothing when it is not here; false when
    * somebody else was faster.
    */
-  wake(runId: string, resolve: Resolve | undefined, set?: Changes): Effect.Effect<boolean> | undefined {
+  wake(
+    runId: string,
+    resolve: Resolve | undefined,
+    set?: Changes,
+    facts?: ReadonlyArray<Fact>
+  ): Effect.Effect<boolean> | undefined {
     const live = this.live.get(runId)
-    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set)
+    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set, facts)
   }
 
   /** The record of a run in memory as the last decision left it, also when the run has moved on since. */

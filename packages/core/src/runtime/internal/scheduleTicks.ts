@@ -1,6 +1,7 @@
 // The life of a tick: it is decided in one compare-and-set of the schedule's mark, then it starts its run, then it leaves the
 // mark. schedules.ts calls this on every node; the mark and the run's idempotency key let each tick start one run.
 import { Effect } from "effect"
+import type { Entry } from "../../audit/Audit.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
@@ -30,12 +31,14 @@ export const makeScheduleTicks = (
   const begin = Effect.fnUntraced(function*(
     { agent: identifier, bound, payload, principal }: TimedSchedule,
     idempotencyKey: string | undefined,
-    by: ReadonlyArray<string> = []
+    by: ReadonlyArray<string> = [],
+    about?: (runId: string) => ReadonlyArray<Entry>
   ): Effect.fn.Return<Started, RunError> {
     const caller = Caller.make("schedule")
     if (bound !== undefined) yield* door.admit(caller, principal, targetOf(bound), bound.callable.scopes)
     const causes = Authorization.withCauses(principal.id, ...by)
-    return yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, causes)
+    const request = { kind: "agent", identifier, payload, idempotencyKey } as const
+    return yield* startFor(caller, principal, request, bound, causes, undefined, about)
   })
 
   /** The run of a tick; nothing when it was refused, which decides the tick as well. */

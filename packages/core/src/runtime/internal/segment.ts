@@ -1,15 +1,14 @@
 // One segment: runs a handler from its claim to an end or a pause; the supervisor launches it. It always concludes the run.
 import { Cause, Effect, Exit, Fiber, type Schema, type Scope } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
-import type { Audit, Entry } from "../../audit/Audit.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
-import { writeDown } from "../../audit/internal/writeDown.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type * as Hook from "../../hook/Hook.ts"
 import { failureOf, internalError } from "../../run/internal/failure.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { BudgetExceeded, Forbidden, HookBlocked, RateLimited, RunError, ToolDenied } from "../../run/RunError.ts"
+import type { Fact } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -24,12 +23,11 @@ export interface Surroundings {
   readonly callable: Callable
   readonly principal: Principal
   readonly budget: Budget["Service"]
-  readonly audit: Audit["Service"]
   readonly onSettled: (live: LiveRun) => Effect.Effect<void>
 }
 
 /**
- * Drives a run from its claim to its next rest, an end or a pause: budget, hooks, handler, settle, audit. What it
+ * Drives a run from its claim to its next rest, an end or a pause: budget, hooks, handler, settle. What it
  * leaves behind is in the store.
  */
 export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke): Effect.Effect<void> =>
@@ -44,26 +42,19 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
     const reserved = stage(untilStored(Effect.suspend(() => around.budget.check(live.run))))
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(untilDeadline(live, restore(body))).pipe(
-      Effect.tap((exit) => conclude(live, around.callable, call, exit)),
+      Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
       // A run that rests has settled when it came to rest.
-      Effect.flatMap((exit) => {
+      Effect.andThen(Effect.suspend(() => {
         if (live.stop?._tag === "Suspended") return Effect.void
         live.stop ??= { _tag: "Ended" }
-        return settle(live, around, exit)
-      })
+        return settle(live, around)
+      }))
     )
   })
 
-/** Follows an end or a rest of a run: its budget, its line in the audit log, the runs that wait for it. */
-export const settle = (
-  live: LiveRun,
-  around: Surroundings,
-  exit: Exit.Exit<unknown, unknown> = Exit.void
-): Effect.Effect<void> =>
-  stage(around.budget.releaseAll(live.run, live.run.usage)).pipe(
-    Effect.andThen(Effect.suspend(() => writeDown(around.audit, entryOf(live, around.principal, exit)))),
-    Effect.andThen(around.onSettled(live))
-  )
+/** Follows an end or a rest of a run: its budget, and the runs that wait for it. */
+export const settle = (live: LiveRun, around: Surroundings): Effect.Effect<void> =>
+  Effect.andThen(stage(around.budget.releaseAll(live.run, live.run.usage)), around.onSettled(live))
 
 /** One span, whatever a store does for it. */
 const stage = <A, E>(effect: Effect.Effect<A, E>) => Tracing.asOne(effect, "budget")
@@ -83,19 +74,6 @@ export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
       Effect.provideService(CurrentRun, live.service)
     )
 
-const entryOf = (live: LiveRun, principal: Principal, exit: Exit.Exit<unknown, unknown>): Entry => ({
-  at: live.now(),
-  tenant: live.run.tenant,
-  principal: principal.id,
-  action: "run",
-  target: `${live.run.kind}/${live.run.agent}`,
-  decision: live.run.state,
-  runId: live.run.runId,
-  traceId: live.run.traceId,
-  ...(Exit.isFailure(exit) ? ruleIn(exit.cause) : {}),
-  ...(live.run.usage?.costUsd === undefined ? {} : { costUsd: live.run.usage.costUsd })
-})
-
 const conclude = (
   live: LiveRun,
   callable: Callable,
@@ -108,7 +86,7 @@ const conclude = (
   }
   if (live.stop?._tag === "Cut") return fail(live, callable, call, Cause.fail(live.stop.error))
   if (Exit.isSuccess(exit)) return complete(live, exit.value)
-  if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason)
+  if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason, live.stop.facts)
   // Interrupted although nobody stopped it: the node is going away.
   if (live.stop?._tag === "Drained" || Cause.hasInterruptsOnly(exit.cause)) {
     return live.run.durable ? letGo(live) : cancel(live, "shutdown")
@@ -133,10 +111,11 @@ const letGo = (live: LiveRun) =>
     set: { state: "suspended", wakeAt: live.now() }
   })
 
-const cancel = (live: LiveRun, reason: string) =>
+const cancel = (live: LiveRun, reason: string, facts: ReadonlyArray<Fact> = []) =>
   live.conclude({
     events: [{ type: "run_cancelled", data: { reason } }],
-    set: { state: "cancelled", finishedAt: live.now() }
+    set: { state: "cancelled", finishedAt: live.now() },
+    facts
   })
 
 const fail = Effect.fnUntraced(function*(
@@ -170,7 +149,7 @@ const fail = Effect.fnUntraced(function*(
     events: [...live.unsaid(""), { type: "error", data: failure }],
     ...(steps.length === 0 ? {} : { steps }),
     set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
-  })
+  }, ruleIn(cause))
 })
 
 const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })
@@ -190,11 +169,11 @@ const isPolicy = (error: unknown): error is BudgetExceeded | ToolDenied | HookBl
   error instanceof Forbidden || error instanceof RateLimited
 
 /** The rule that refused, also when the handler had begun and failed with the refusal. */
-const ruleIn = (cause: Cause.Cause<unknown>): Pick<Entry, "rule"> => {
+const ruleIn = (cause: Cause.Cause<unknown>): string | undefined => {
   for (const reason of cause.reasons) {
     const error = Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : undefined
     const refusal = error instanceof RunError ? error.reason : error
-    if (isPolicy(refusal)) return { rule: refusalOf(refusal).rule }
+    if (isPolicy(refusal)) return refusalOf(refusal).rule
   }
-  return {}
+  return undefined
 }

@@ -2,6 +2,7 @@
 import { Effect, type Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import type { Callable } from "../../app/Fusion.ts"
+import type { Entry } from "../../audit/Audit.ts"
 import { randomBytes } from "../../base/internal/randomBytes.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
@@ -50,7 +51,9 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     request: StartRequest,
     bound: RegisteredCallable | undefined,
     more: Partial<RunRecord> = {},
-    inherited?: Inheritance
+    inherited?: Inheritance,
+    /** Further lines of the audit log about the new run. */
+    about: (runId: string) => ReadonlyArray<Entry> = () => []
   ): Effect.fn.Return<Started, RunError> {
     if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
     if (node.closing) return yield* fail(new ShuttingDown())
@@ -70,9 +73,15 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     if (inherited !== undefined) yield* holdFiles(node.files, runId, inherited.steps)
     const own = recordOf(bound, caller, principal, request, payload, runId, node.now())
     const run = { ...own, ...more, ...earliest(own.deadline, more.deadline) }
-    const admitted = yield* admit(node, bound, principal, run, inherited)
-    const action = admitted.attached ? "attach" : "start"
-    yield* door.audit(caller, principal, action, targetOf(bound), { runId: admitted.run.runId })
+    const callee = targetOf(bound)
+    const facts = [door.entry(caller, principal, "start", callee, { runId }), ...about(runId)]
+      .map((entry) => node.outbox.note(entry))
+    const admitted = yield* admit(node, bound, principal, run, { facts, inherited })
+    if (admitted.attached) {
+      yield* door.audit(caller, principal, "attach", callee, { runId: admitted.run.runId })
+    } else {
+      yield* Effect.forEach(facts, (fact) => node.outbox.ensure(fact), { discard: true })
+    }
     return makeHandle(node, caller, admitted, principal)
   })
 

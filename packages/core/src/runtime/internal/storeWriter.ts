@@ -1,14 +1,16 @@
 // Commits the waiting writes of a node in batches, in order; one writer for each store. A write is answered after its commit.
 import { Cause, type Context, Effect, type Scope, Semaphore, type Tracer } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { AuditOutbox } from "../../audit/internal/auditOutbox.ts"
 import { StoreUnavailable } from "../../run/RunError.ts"
 import type { MemoryRunStore } from "../../store/internal/memoryRunStore.ts"
-import type { Commit, RunStore, Write, Written } from "../../store/RunStore.ts"
+import type { Commit, Fact, RunStore, Write, Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 
 interface Pending {
   readonly write: Write
+  readonly facts: ReadonlyArray<Fact> | undefined
   readonly done: (written: Written | StoreUnavailable) => void
   /** The span of the caller that waits for the write. */
   readonly span: Tracer.AnySpan | undefined
@@ -32,6 +34,10 @@ const backlogLimit = 256
  */
 export class StoreWriter {
   readonly store: RunStore["Service"]
+  /** Where entries about committed writes go; nothing for runs that are only replayed. */
+  readonly outbox: AuditOutbox | undefined
+  /** Whether the store keeps facts until they are entered: not in memory, and not for a log in memory. */
+  readonly keepsFacts: boolean
   /** Grows when the waiting writes are taken: what was put in line under an older turn cannot be added to. */
   turn = 0
   private pending: Array<Pending | Transaction> = []
@@ -46,8 +52,10 @@ export class StoreWriter {
   private readonly writeNow: MemoryRunStore["writeNow"] | undefined
   private readonly metrics: Metrics
 
-  constructor(store: RunStore["Service"] | MemoryRunStore, metrics: Metrics) {
+  constructor(store: RunStore["Service"] | MemoryRunStore, metrics: Metrics, outbox?: AuditOutbox) {
     this.store = store
+    this.outbox = outbox
+    this.keepsFacts = outbox?.isLasting === true && !("writeNow" in store)
     this.metrics = metrics
     this.writeNow = "writeNow" in store ? store.writeNow : undefined
   }
@@ -56,9 +64,39 @@ export class StoreWriter {
   enqueue(write: Write, done: Pending["done"], span?: Tracer.AnySpan) {
     if (this.closed) return done(stopped)
     if (this.refusal !== undefined) return done(this.refusal)
-    this.pending.push({ write, done, span })
+    this.pending.push({ write: this.kept(write), facts: write.facts, done, span })
     if (this.writeNow === undefined) this.wake?.()
     else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
+  }
+
+  /** The write as the store keeps it. */
+  private kept(write: Write): Write {
+    if (write.facts === undefined || this.keepsFacts) return write
+    const { facts: _facts, ...rest } = write
+    return rest
+  }
+
+  /** The commit of a transaction, made once, since making it takes what it brings from the run. */
+  private transaction<A>(commit: (value: A) => Commit, done: (write: Commit, written: Written) => void) {
+    let made: Commit | undefined
+    return {
+      commit: (value: A): Commit => {
+        made ??= commit(value)
+        if (made.facts === undefined || this.keepsFacts) return made
+        const { facts: _facts, ...rest } = made
+        return rest
+      },
+      done: (written: Written) => {
+        if (made === undefined) return
+        this.noted(made.facts, written)
+        done(made, written)
+      }
+    }
+  }
+
+  private noted(facts: ReadonlyArray<Fact> | undefined, written: Written) {
+    if (facts === undefined || facts.length === 0) return
+    if (written._tag === "Admitted" || written._tag === "Committed") this.outbox?.committed(facts, this.keepsFacts)
   }
 
   /** Writes and waits for the commit. */
@@ -84,15 +122,16 @@ export class StoreWriter {
   ): Effect.Effect<A, E | StoreUnavailable, Exclude<R, SqlClient>> {
     const { transact } = this.store
     if (transact === undefined) return Effect.die(new NoTransactions())
-    if (this.store.transactsApart === true) return this.transactApart(transact, body, commit, done)
+    const transaction = this.transaction(commit, done)
+    if (this.store.transactsApart === true) return this.transactApart(transact, body, transaction)
     return Effect.contextWith((context: Context.Context<Exclude<R, SqlClient>>) =>
       Effect.callback<A, E | StoreUnavailable>((resume) => {
         if (this.closed) return resume(Effect.fail(stopped))
         if (this.refusal !== undefined) return resume(Effect.fail(this.refusal))
-        const run = transact(body, commit).pipe(
+        const run = transact(body, transaction.commit).pipe(
           Effect.provideContext(context),
           Effect.map(([value, written]) => {
-            done(commit(value), written)
+            transaction.done(written)
             return value
           }),
           Effect.exit,
@@ -108,15 +147,14 @@ export class StoreWriter {
   private transactApart<A, E, R>(
     transact: NonNullable<RunStore["Service"]["transact"]>,
     body: Effect.Effect<A, E, R | SqlClient>,
-    commit: (value: A) => Commit,
-    done: (write: Commit, written: Written) => void
+    { commit, done }: { readonly commit: (value: A) => Commit; readonly done: (written: Written) => void }
   ): Effect.Effect<A, E | StoreUnavailable, Exclude<R, SqlClient>> {
     const refusal = this.closed ? stopped : this.refusal
     if (refusal !== undefined) return Effect.fail(refusal)
     // The commit and the news of it belong together; the body can be interrupted.
     const transacted = Effect.uninterruptibleMask((restore) =>
       Effect.map(transact(restore(body), commit), ([value, written]) => {
-        done(commit(value), written)
+        done(written)
         return value
       })
     )
@@ -220,6 +258,7 @@ export class StoreWriter {
     let events = 0
     for (const [index, one] of batch.entries()) {
       const written = answer(index)
+      if (!(written instanceof StoreUnavailable)) this.noted(one.facts, written)
       if ("events" in written) events += written.events.length
       one.done(written)
     }

@@ -134,6 +134,12 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
           const entered = page.flatMap(({ reason }) => reason === "beside" ? [] : [Number(reason)])
           assert.deepStrictEqual(entered.sort((a, b) => a - b), facts.map((_, at) => at))
           assert.lengthOf(page, 33)
+          // A writer that had nothing to append has kept no key either.
+          const late = Context.get(yield* node(store), Audit)
+          yield* enter(late, [{ id: "fact-0", entry: makeEntry({ principal: "late" }) }], true)
+          yield* late.record(makeEntry({ principal: "late" }))
+          const [last] = yield* late.page({ tenant: "acme", limit: 1 })
+          assert.strictEqual(last?.principal, "late")
         })
       ))
 
