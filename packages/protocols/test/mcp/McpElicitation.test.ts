@@ -1,5 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Context, Deferred, Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Layer, Schedule } from "effect"
 import { fileURLToPath } from "node:url"
 import { by, lasting, serveAsking } from "./asking.ts"
 import { connect, type Kind, kinds, type Person, type Question } from "./clients.ts"
@@ -357,10 +357,19 @@ describe("A question", () => {
       assert.strictEqual(refused.status, 403)
       assert.deepInclude(refused.error.data, { tag: "Forbidden", rule: "not the requester" })
       assert.strictEqual((yield* answerTo(url, "lead", session, answerId, approve)).status, 202)
-      const trail = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 100 }))
-      const entries = trail.filter(({ target }) => target.startsWith("interrupt/")).map((entry) =>
-        [entry.principal, entry.action, entry.decision, entry.rule].join(" ").trim()
+      const read = Effect.map(
+        Effect.orDie(audit.page({ tenant: "acme", limit: 100 })),
+        (trail) =>
+          trail.filter(({ target }) => target.startsWith("interrupt/")).map((entry) =>
+            [entry.principal, entry.action, entry.decision, entry.rule].join(" ").trim()
+          )
       )
+      // What was decided is entered a moment later.
+      const entries = yield* Effect.repeat(read, {
+        until: (entries) => entries.length > 1,
+        schedule: Schedule.spaced("20 millis"),
+        times: 200
+      })
       assert.deepStrictEqual(entries, ["lead approve allowed", "boss answer Forbidden not the requester"])
     }).pipe(Effect.scoped))
 
