@@ -83,7 +83,7 @@ const makeWorld = Effect.gen(function*() {
 
 const down = Effect.fail(new StoreUnavailable({ operation: "append" }))
 
-/** What the audit log says about a run, by action and decision. */
+/** The entries about a run, by action and decision. */
 const linesOf = Effect.fnUntraced(function*(runId: string) {
   const runtime = yield* Runtime.Runtime
   const page = yield* runtime.audit(caller, { after: 0, limit: 200 })

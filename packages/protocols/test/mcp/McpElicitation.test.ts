@@ -364,7 +364,7 @@ describe("A question", () => {
             [entry.principal, entry.action, entry.decision, entry.rule].join(" ").trim()
           )
       )
-      // What was decided is entered a moment later.
+      // A decision is entered a moment later.
       const entries = yield* Effect.repeat(read, {
         until: (entries) => entries.length > 1,
         schedule: Schedule.spaced("20 millis"),

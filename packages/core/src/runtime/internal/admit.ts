@@ -23,7 +23,7 @@ export interface Inheritance {
   readonly places: boolean
 }
 
-/** What a new run brings beside its record: its lines of the audit log, and the history of the run that it is a fork of. */
+/** The parts of an admission beside the record: lines of the audit log, and the history of the origin of a fork. */
 export interface Brought {
   readonly facts: ReadonlyArray<Fact>
   readonly inherited: Inheritance | undefined

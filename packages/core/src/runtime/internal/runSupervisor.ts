@@ -90,7 +90,7 @@ export class RunSupervisor {
   private stopped = false
   readonly durable: StoreWriter
   readonly ephemeral: StoreWriter
-  /** Where the entries of the audit log about changes go; they are written with the change. */
+  /** Takes the entries of the audit log about changes, which are written with the change. */
   readonly outbox: AuditOutbox
   readonly metrics: Metrics
   readonly hooksOf: Options["hooksOf"]

@@ -34,7 +34,7 @@ const backlogLimit = 256
  */
 export class StoreWriter {
   readonly store: RunStore["Service"]
-  /** Where entries about committed writes go; nothing for runs that are only replayed. */
+  /** Takes the entries about committed writes; nothing for runs that are only replayed. */
   readonly outbox: AuditOutbox | undefined
   /** Whether the store keeps facts until they are entered: not in memory, and not for a log in memory. */
   readonly keepsFacts: boolean
