@@ -15,12 +15,14 @@ import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
 import type * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
 import type * as RunRecord from "@fastagentic/core/run/RunRecord"
 import type * as RecordFields from "@fastagentic/core/store/RecordFields"
+import type * as ThreadMessage from "@fastagentic/core/thread/Message"
 import { Effect, Schema, type Stream } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import * as HttpClient from "effect/http/HttpClient"
 import * as ClientCalls from "./ClientCalls.ts"
 import { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse } from "./ClientError.ts"
 import * as ClientRuns from "./ClientRuns.ts"
+import * as ClientThreads from "./ClientThreads.ts"
 import * as Transport from "./ClientTransport.ts"
 import type * as Schemas from "./Schemas.ts"
 
@@ -139,6 +141,40 @@ export interface Runs {
   ) => Effect.Effect<Schemas.Run, ClientError>
 }
 
+/** The owner of a thread, for callers who see the runs of the tenant; the caller unless given. @category models @since 0.1.0 */
+export interface ThreadOptions {
+  readonly owner?: string
+}
+
+/** Conversations, by their ids. @category models @since 0.1.0 */
+export interface Threads {
+  /** The threads that changed last first; `after` is the `next` of the page before. */
+  readonly list: (page?: ThreadOptions & { readonly after?: string; readonly limit?: number }) => Effect.Effect<
+    { readonly items: ReadonlyArray<Schemas.Thread>; readonly next: string | null },
+    ClientError
+  >
+  readonly get: (threadId: string, options?: ThreadOptions) => Effect.Effect<Schemas.Thread, ClientError>
+  /** A page of messages, in their order or the newest first; `after` is the `next` of the page before. */
+  readonly messages: (
+    threadId: string,
+    page?: ThreadOptions & {
+      readonly after?: string
+      readonly limit?: number
+      readonly order?: "oldest" | "newest"
+    }
+  ) => Effect.Effect<
+    { readonly items: ReadonlyArray<ThreadMessage.Stored>; readonly next: string | null },
+    ClientError
+  >
+  /** Copies the turns up to a message, by default all, into a new thread; one call makes one, however often it is tried. */
+  readonly fork: (
+    threadId: string,
+    options?: ThreadOptions & { readonly at?: number; readonly idempotencyKey?: string }
+  ) => Effect.Effect<Schemas.Thread, ClientError>
+  /** Removes the messages of a thread, and its runs with all that they keep. */
+  readonly erase: (threadId: string, options?: ThreadOptions) => Effect.Effect<void, ClientError>
+}
+
 /** Calls for everything that an app declares. @category models @since 0.1.0 */
 export interface Client<A extends App.Any> {
   readonly agents: { readonly [One in A["agents"][number] as One["identifier"]]: AgentClient<One> }
@@ -146,6 +182,7 @@ export interface Client<A extends App.Any> {
   readonly resources: { readonly [One in A["resources"][number] as One["identifier"]]: ResourceClient<One> }
   readonly prompts: { readonly [One in A["prompts"][number] as One["identifier"]]: PromptClient<One> }
   readonly runs: Runs
+  readonly threads: Threads
 }
 
 /**
@@ -187,7 +224,8 @@ export const make = <A extends App.Any>(
       tools: byName(Object.values(app.tools.tools).map(toolTarget), (tool) => ClientCalls.tool(transport, tool)),
       resources: byName(app.resources, (resource) => ClientCalls.resource(transport, resource)),
       prompts: byName(app.prompts, (prompt) => ClientCalls.prompt(transport, prompt)),
-      runs: ClientRuns.make(transport)
+      runs: ClientRuns.make(transport),
+      threads: ClientThreads.make(transport)
     }
     // cast: the declarations are erased here; each call decodes with the schemas that its type is made of.
     return client as unknown as Client<A>

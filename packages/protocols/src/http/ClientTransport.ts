@@ -15,7 +15,7 @@ import { Problem } from "./Problem.ts"
 const longestPause = Duration.seconds(2)
 
 export interface Request {
-  readonly method: "GET" | "POST"
+  readonly method: "GET" | "POST" | "DELETE"
   readonly path: string
   readonly body?: Schema.Json
   readonly headers?: Record<string, string | undefined>
@@ -122,6 +122,10 @@ export const isOk = ({ response }: Answered) => response.status >= 200 && respon
 const decodeReason = Schema.decodeUnknownOption(
   Schema.toCodecJson(Schema.Union([...RunError.Reason.members, InterruptDenied]))
 )
+
+/** Nothing of a 2xx response; any other response fails with its problem. */
+export const readNothing = (answered: Answered): Effect.Effect<void, ClientError> =>
+  isOk(answered) ? Effect.void : refusal(answered)
 
 /** Fails with the problem of a response. */
 export const refusal = (answered: Answered): Effect.Effect<never, ClientError> =>

@@ -15,6 +15,7 @@ export type Group =
   | "prompts"
   | "runs"
   | "interrupts"
+  | "threads"
   | "schedules"
   | "audit"
   | "system"

@@ -7,6 +7,7 @@ import type { Route } from "./Route.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as ScheduleRoutes from "./ScheduleRoutes.ts"
 import * as SystemRoutes from "./SystemRoutes.ts"
+import * as ThreadRoutes from "./ThreadRoutes.ts"
 import * as UsageRoutes from "./UsageRoutes.ts"
 
 /** Lists come before what they list, so they have their names in the document. */
@@ -15,6 +16,7 @@ export const all: ReadonlyArray<Route> = [
   ...AgentRoutes.routes,
   ...RunRoutes.routes,
   ...InterruptRoutes.routes,
+  ...ThreadRoutes.routes,
   ...ScheduleRoutes.routes,
   ...AuditRoutes.routes,
   ...UsageRoutes.routes,

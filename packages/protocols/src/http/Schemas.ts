@@ -3,6 +3,7 @@ import { Recorded } from "@fastagentic/core/audit/Audit"
 import * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
 import { RunFilter, RunRecord } from "@fastagentic/core/run/RunRecord"
 import * as RecordFields from "@fastagentic/core/store/RecordFields"
+import type { ThreadRecord } from "@fastagentic/core/thread/ThreadStore"
 import { Schema, Struct } from "effect"
 
 /** A run as callers see it. Times are Unix milliseconds. */
@@ -61,6 +62,20 @@ export const AuditEntry = Recorded.annotate({ identifier: "AuditEntry" })
 
 /** A step after which a run can be forked: `seq` is the number of the event that it was committed with. */
 export const Checkpoint = Schema.Struct({ name: Schema.String, seq: Schema.Int }).annotate({ identifier: "Checkpoint" })
+
+/** A thread; `messages` is the number of its last message, times are Unix milliseconds. */
+export const Thread = Schema.Struct({
+  threadId: Schema.String,
+  owner: Schema.String,
+  createdAt: Schema.Int,
+  updatedAt: Schema.Int,
+  messages: Schema.Int,
+  forkedFrom: Schema.optionalKey(Schema.Struct({ threadId: Schema.String, at: Schema.Int }))
+}).annotate({ identifier: "Thread" })
+
+export type Thread = typeof Thread.Type
+
+export const threadOf = ({ tenant: _tenant, ...thread }: ThreadRecord): Thread => thread
 
 /** Queued runs with a higher priority start first; 0 by default. */
 export const Priority = Schema.Int.check(Schema.isBetween({ minimum: -1_000, maximum: 1_000 }))

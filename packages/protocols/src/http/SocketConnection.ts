@@ -166,6 +166,11 @@ export const make = Effect.fnUntraced(function*(options: {
       }
       case "retry":
         return yield* launch(frame, runtime.retry(caller, frame.runId))
+      case "messages": {
+        const { after: from, id, limit = 50, order, owner, threadId } = frame
+        const { items, next = null } = yield* runtime.messages(caller, threadId, { from, limit, order, owner })
+        return yield* writer.send({ id, type: "messages", threadId, items, next })
+      }
       case "checkpoints": {
         const { id, runId } = frame
         return yield* writer.send({ id, type: "checkpoints", runId, items: yield* runtime.checkpoints(caller, runId) })

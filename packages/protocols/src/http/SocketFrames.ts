@@ -3,6 +3,7 @@ import { yieldFor } from "@fastagentic/core/base/Validation"
 import * as Event from "@fastagentic/core/run/Event"
 import { Decision } from "@fastagentic/core/run/Interrupt"
 import { RunState } from "@fastagentic/core/run/RunRecord"
+import { Stored } from "@fastagentic/core/thread/Message"
 import { Effect, Option, Schema } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
 import { summaryOf } from "./internal/issues.ts"
@@ -66,6 +67,15 @@ export const ClientFrame = Schema.Union([
     payload: optional(Schema.Json),
     idempotencyKey: optional(Schema.String)
   }),
+  Schema.Struct({
+    id,
+    op: Schema.Literal("messages"),
+    threadId: Schema.String,
+    owner: optional(Schema.String),
+    order: optional(Schema.Literals(["oldest", "newest"])),
+    after: optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+    limit: optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 200 })))
+  }),
   Schema.Struct({ id, op: Schema.Literal("ping") })
 ]).annotate({ identifier: "WebSocketClientFrame" })
 
@@ -75,6 +85,13 @@ export type ClientFrame = typeof ClientFrame.Type
 export const ServerFrame = Schema.Union([
   Schema.Struct({ id, type: Schema.Literal("result"), run: Schemas.Run }),
   Schema.Struct({ id, type: Schema.Literal("checkpoints"), runId, items: Schema.Array(Schemas.Checkpoint) }),
+  Schema.Struct({
+    id,
+    type: Schema.Literal("messages"),
+    threadId: Schema.String,
+    items: Schema.Array(Stored),
+    next: Schema.NullOr(Schema.Int)
+  }),
   Schema.Struct({ id, type: Schema.Literal("event"), event: Event.RunEvent }),
   Schema.Struct({ id, type: Schema.Literal("end"), runId, state: RunState }),
   Schema.Struct({ id: optional(id), type: Schema.Literal("error"), problem: Problem }),

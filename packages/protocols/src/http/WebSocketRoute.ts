@@ -11,11 +11,13 @@
  * | `cancel` | `runId`, `reason?` | `result`, once the run has ended |
  * | `answer` | `runId`, `interruptId`, `decision`, `value?`, `reason?`, `idempotencyKey?` | `result` |
  * | `signal` | `runId`, `name`, `payload`, `idempotencyKey?` | `result` |
+ * | `messages` | `threadId`, `order?`, `after?`, `limit?`, `owner?` | `messages` |
  * | `ping` | | `pong` |
  *
  * | server frame | fields |
  * | --- | --- |
  * | `result` | `id`, `run` |
+ * | `messages` | `id`, `threadId`, `items`, `next`: the `after` of the page that follows, or null |
  * | `event` | `id`, `event`; a later `after` continues from its `seq` |
  * | `end` | `id`, `runId`, `state` |
  * | `error` | `id?`, `problem`, as REST's problem details |

@@ -55,10 +55,18 @@ describe("The OpenAPI document", () => {
       const document = yield* documentOf(yield* start())
       assert.deepStrictEqual(document.info, { title: "Acme", version: "1.0.0", description: "A support desk" })
       assert.deepStrictEqual(Object.keys(document.components.schemas), [
+        "AudioContent",
         "AuditEntry",
         "Checkpoint",
+        "Content",
+        "ContentAnnotations",
+        "DataContent",
+        "FileContent",
+        "ImageContent",
         "Interrupt",
         "InterruptSummary",
+        "LinkContent",
+        "MessageToolCall",
         "Problem",
         "Run",
         "RunEvent",
@@ -66,6 +74,9 @@ describe("The OpenAPI document", () => {
         "Schedule",
         "ScheduleDetails",
         "SuspendedRun",
+        "TextContent",
+        "Thread",
+        "ThreadMessage",
         "UsageReport"
       ])
       assert.deepStrictEqual(
@@ -99,6 +110,11 @@ describe("The OpenAPI document", () => {
           "POST /runs/{runId}/interrupts/{id} runs.answer",
           "POST /runs/{runId}/signals/{name} runs.signal",
           "GET /interrupts interrupts.pending",
+          "GET /threads threads.list",
+          "GET /threads/{threadId} threads.get",
+          "DELETE /threads/{threadId} threads.erase",
+          "GET /threads/{threadId}/messages threads.messages",
+          "POST /threads/{threadId}/fork threads.fork",
           "GET /schedules schedules.list",
           "GET /schedules/{id} schedules.get",
           "POST /schedules/{id} schedules.create",
