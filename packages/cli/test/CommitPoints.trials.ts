@@ -1,16 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Auth, Budget, Caller, RateLimit, RunError, RunRecord, RunStore, Runtime } from "@fastagentic/core"
+import { Auth, Budget, Caller, RateLimit, RunRecord, Runtime } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
-import { Deferred, Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { outputOf, travel } from "./chaos/journey.ts"
+import { mortal, untilDeath } from "./chaos/mortal.ts"
 import { Node } from "./chaos/nodes.ts"
 import { makeRandom } from "./chaos/random.ts"
 import { askAny } from "./chaos/requests.ts"
 import { begunIn, examine, examineRun } from "./chaos/verdict.ts"
-import { type Death, dying } from "./fixture/dying.ts"
+import type { Death } from "./fixture/dying.ts"
 import { handlers, Travel } from "./fixture/journey.ts"
 import { temporaryFolder } from "./process.ts"
 
@@ -36,33 +37,17 @@ const journey = Effect.gen(function*() {
 /** A process on a file; after its simulated death it neither writes nor reads. */
 const life = (filename: string, death?: Pick<Death, "at" | "when">) =>
   Effect.gen(function*() {
-    const died = yield* Deferred.make<"died">()
-    let dead = false
-    const die = () => {
-      dead = true
-      Deferred.doneUnsafe(died, Effect.succeed("died"))
-    }
-    const gone = Effect.fail(new RunError.StoreUnavailable({ operation: "gone" }))
-    const Mortal = Layer.effect(
-      RunStore.RunStore,
-      Effect.map(RunStore.RunStore, (real) => {
-        const store = death === undefined ? real : dying(real, { ...death, inStatements: true, die })
-        return { ...store, write: (writes) => Effect.suspend(() => dead ? gone : store.write(writes)) }
-      })
-    )
+    const process = (yield* mortal)(death === undefined ? undefined : { ...death, inStatements: true })
     const stores = Sqlite.layer({ filename })
     const layer = Runtime.layer(Travel, { grace: 0 }).pipe(
       Layer.provide([handlers, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited]),
-      Layer.provide(Mortal.pipe(Layer.provideMerge(stores)))
+      Layer.provide(process.store.pipe(Layer.provideMerge(stores)))
     )
-    const lived = Effect.andThen(
-      Effect.matchEffect(journey, {
-        onFailure: (error) => dead ? Effect.never : Effect.fail(error),
-        onSuccess: Effect.succeed
-      }),
+    const lived = Effect.flatMap(
+      journey,
       (run) => Effect.map(Runtime.Runtime.use((runtime) => events(runtime, run)), (journal) => ({ run, journal }))
     )
-    return yield* Effect.raceFirst(lived, Deferred.await(died)).pipe(Effect.provide(layer), Effect.scoped)
+    return yield* untilDeath(process, lived).pipe(Effect.provide(layer), Effect.scoped)
   })
 
 const events = (runtime: Runtime.Runtime["Service"], { runId }: RunRecord.RunRecord) =>
