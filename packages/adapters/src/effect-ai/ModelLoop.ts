@@ -23,6 +23,7 @@ import type { AnySchema } from "./internal/output.ts"
 import * as ToolLine from "./internal/toolLine.ts"
 import { makeCalls } from "./internal/turn.ts"
 import type * as Turn from "./internal/turn.ts"
+import { between, withNotice } from "./internal/untrusted.ts"
 import { totalOf } from "./internal/usage.ts"
 
 export {
@@ -88,6 +89,15 @@ export const plan: <R = never>(
     ...ReadonlyArray<Layer.Layer<LanguageModel.LanguageModel, never, R>>
   ]
 ) => Plan<R | Run.CurrentRun> = (...models) => planOf(models)
+
+/**
+ * Marks a text from outside, such as a resource or a page, for the model that reads it in a prompt. A loop with tools tells its
+ * model never to follow instructions between the marks, or in results of tools.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const untrusted = (text: string, from: string): string => between(text, from)
 
 /**
  * A tool call that was answered: `params` are the arguments that it ran with.
@@ -165,7 +175,7 @@ const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, T
   const maxTurns = options.maxTurns ?? 16
   const answers: Array<Answer> = []
   const toolResults: Array<ToolResult> = []
-  let conversation: Conversation = { prompt: promptOf(options), counted: undefined }
+  let conversation: Conversation = { prompt: promptOf(options, toolkit), counted: undefined }
   for (let number = 1;; number++) {
     const isLast = number >= maxTurns
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
@@ -209,9 +219,13 @@ const takeTurn = Effect.fnUntraced(function*<R, P>(
   return { answer, results, prompt: Prompt.fromMessages([...said.content, ...messages]) }
 })
 
-const promptOf = ({ prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string }) => {
+const promptOf = (
+  { prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string },
+  { tools }: AnyTools
+) => {
   const base = Prompt.make(prompt)
-  return system === undefined ? base : Prompt.setSystem(base, system)
+  const own = system === undefined ? base : Prompt.setSystem(base, system)
+  return Object.keys(tools).length === 0 ? own : withNotice(own)
 }
 
 const resultOf = (

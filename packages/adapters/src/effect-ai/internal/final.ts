@@ -6,6 +6,7 @@ import * as Prompt from "effect/ai/Prompt"
 import type { Answer, AnyTools, Call } from "./answer.ts"
 import { type AnySchema, type Output, outputOf, readText } from "./output.ts"
 import type { Ask } from "./requests.ts"
+import { addToSystem } from "./systemText.ts"
 import type { ToolAnswer } from "./toolAnswer.ts"
 
 export type Next =
@@ -94,6 +95,5 @@ const without = ({ said }: Answer, prompt: Prompt.Prompt) =>
 const withUser = (prompt: Prompt.Prompt, text: string) =>
   Prompt.fromMessages([...prompt.content, Prompt.userMessage({ content: [Prompt.textPart({ text })] })])
 
-/** The hint stands in the first system message, where every provider takes one. */
 const hinted = (prompt: Prompt.Prompt, { toolName }: Output) =>
-  Prompt.appendSystem(prompt, `\nWhen you have the answer, call ${toolName} with it.`)
+  addToSystem(prompt, `When you have the answer, call ${toolName} with it.`)

@@ -5,6 +5,7 @@ import * as AiError from "effect/ai/AiError"
 import * as Prompt from "effect/ai/Prompt"
 import type { AnyTool, AnyTools, Call } from "./answer.ts"
 import { sturdy, ToolFailed } from "./sturdyTools.ts"
+import { mark } from "./untrusted.ts"
 
 /** The outcome of a tool call, as the journal stores it. */
 export const ToolAnswer = Schema.Struct({
@@ -90,6 +91,7 @@ export const resultPart = Effect.fnUntraced(function*(
     isFailure: isError,
     result: denied ? { type: "execution-denied", reason: reasonOf(result) } : result,
     providerExecuted: false,
+    options: mark,
     ...(modelOutput === undefined ? {} : { modelOutput })
   })
 })
