@@ -1,6 +1,7 @@
 // The stores behind every suite of protocols: the projects of vitest.workspace.ts run each suite on memory and on SQLite,
 // which answers later than memory and has a record that is ahead of what the process knows.
-import { Audit, RunStore } from "@fastagentic/core"
+import { Audit, Files, RunBlobs, RunStore } from "@fastagentic/core"
+import { FileBlobStore } from "@fastagentic/stores/blob"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -13,12 +14,17 @@ const folder = Effect.acquireRelease(
 )
 
 const sqlite = Layer.orDie(
-  Layer.unwrap(Effect.map(folder, (path) => Sqlite.layer({ filename: join(path, "test.db") })))
+  Layer.unwrap(Effect.map(folder, (path) =>
+    RunBlobs.layer().pipe(
+      Layer.provide(FileBlobStore.layer({ folder: join(path, "test.db.blobs") })),
+      Layer.provideMerge(Sqlite.layer({ filename: join(path, "test.db") }))
+    )))
 )
 
-const memory = Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory)
+const memory = Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory, Files.layerMemory)
 
 /** A file of its own for each time that it is built, or memory. */
-export const layerStores: Layer.Layer<RunStore.RunStore | Audit.Audit> = process.env["TEST_STORE"] === "sqlite"
-  ? sqlite
-  : memory
+export const layerStores: Layer.Layer<RunStore.RunStore | Audit.Audit | Files.Files> =
+  process.env["TEST_STORE"] === "sqlite"
+    ? sqlite
+    : memory

@@ -27,6 +27,9 @@ export class FusionError extends Schema.TaggedError<FusionError>()("FusionError"
   }
 }
 
+/** The places of files in the values of a schema. @category models @since 0.1.0 */
+export type { Places }
+
 /** A JSON Schema object. @category models @since 0.1.0 */
 export type Document = { readonly [key: string]: Schema.Json }
 

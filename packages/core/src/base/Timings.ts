@@ -69,3 +69,6 @@ export const openSockets = 100
 
 /** The body of a request has to arrive within this time. @category constants @since 0.1.0 */
 export const bodyMillis = 30_000
+
+/** An input names or brings this many files at most. @category constants @since 0.1.0 */
+export const inputFiles = 100

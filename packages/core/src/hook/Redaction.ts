@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Layer, type Schema } from "effect"
+import { Effect, type Layer, Result, Schema } from "effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as Content from "../run/Content.ts"
 import * as Hook from "./Hook.ts"
 import { holdFrom, isOneWord } from "./internal/redactionBuffer.ts"
 import { find } from "./internal/redactions.ts"
@@ -158,6 +160,33 @@ const textOf = (item: Schema.Json): string | undefined =>
     ? item["text"]
     : undefined
 
+/** A file is not text, and its id is no secret: only short bytes, and those of text, are looked through. */
+const inFile = (
+  key: "bytes" | "fileId",
+  item: Schema.Json,
+  mediaType: Schema.Json | undefined,
+  search: ReturnType<typeof find>
+): Schema.Json => {
+  if (!isMediaType(mediaType) || typeof item !== "string") return inJson(item, search)
+  if (key === "fileId") return isFileId(item) ? item : inJson(item, search)
+  if (!isBase64(item)) return inJson(item, search)
+  if (/^(text\/|application\/([\w.-]+\+)?(json|xml)\b)/iu.test(mediaType)) {
+    const text = Result.getOrElse(Base64.decodeString(item), () => "")
+    const redacted = redactTo(text, text.length, search(text))
+    if (redacted !== text) return Base64.encode(redacted)
+  }
+  if (item.length > shortBytes) return item
+  const redacted = redactTo(item, item.length, search(item))
+  return redacted === item ? item : Base64.encode(redacted)
+}
+
+const isMediaType = Schema.is(Content.MediaType)
+const isFileId = Schema.is(Content.FileId)
+const isBase64 = Schema.is(Schema.String.check(Schema.isBase64()))
+
+/** A longer text in base64 has no secret as it stands, but may have letters in it that look like one. */
+const shortBytes = 1_000
+
 const inJson = (value: Schema.Json, search: ReturnType<typeof find>): Schema.Json => {
   if (typeof value === "string") return redactTo(value, value.length, search(value))
   if (value === null || typeof value !== "object") return value
@@ -168,7 +197,14 @@ const inJson = (value: Schema.Json, search: ReturnType<typeof find>): Schema.Jso
     return passed.every((item, index) => item === items[index]) ? value : passed
   }
   const entries = Object.entries(value)
-  const passed = entries.map(([key, item]) => [redactTo(key, key.length, search(key)), inJson(item, search)] as const)
+  const passed = entries.map(([key, item]) =>
+    [
+      redactTo(key, key.length, search(key)),
+      (key === "bytes" || key === "fileId")
+        ? inFile(key, item, entries.find(([key]) => key === "mediaType")?.[1], search)
+        : inJson(item, search)
+    ] as const
+  )
   return passed.every(([key, item], index) => key === entries[index]?.[0] && item === entries[index][1])
     ? value
     : Object.fromEntries(passed)

@@ -18,7 +18,7 @@ export type MediaType = string
 /** A media type such as `image/png`, with its parameters. @category schemas @since 0.1.0 */
 export const MediaType = Schema.String.check(
   Schema.isMaxLength(255),
-  Schema.isPattern(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(\s*;\s*[\w!#$&^.+-]+=("[^"\\\p{Cc}]*"|[\w!#$&^.+-]+))*$/u, {
+  Schema.isPattern(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(\s*;\s*[\w!#$&^.+-]+=("[ !#-[\]-~]*"|[\w!#$&^.+-]+))*$/u, {
     expected: "a media type such as image/png"
   })
 )
@@ -67,7 +67,7 @@ const hasOneSource = Schema.makeFilter(
 )
 
 /** Marks a schema whose value has bytes that the runtime stores as a file. */
-const stored = { [fileKey]: true }
+const stored = { [fileKey]: contentKey }
 
 /** @category models @since 0.1.0 */
 export const Text = Schema.Struct({
@@ -193,6 +193,25 @@ export const binary = (from: Source, mediaType: string, options: Description = {
   ...sourceOf(from),
   ...options
 })
+
+const isMediaType = Schema.is(MediaType)
+const isLink = Schema.is(Link)
+
+/** A media type from outside; bytes of an unknown kind when it is none. @category conversions @since 0.1.0 */
+export const mediaTypeOf = (mediaType = ""): string => isMediaType(mediaType) ? mediaType : "application/octet-stream"
+
+/** A name from outside without what no name may have; nothing when nothing is left. @category conversions @since 0.1.0 */
+export const nameOf = (name = ""): string | undefined => {
+  const whole = name.replaceAll(/[\p{Cc}\p{Surrogate}]/gu, "")
+  const cut = whole.slice(0, 255).replace(/[\ud800-\udbff]$/u, "")
+  return cut === "" ? undefined : cut
+}
+
+/** A link to an address from outside; text when no link may have this address. @category conversions @since 0.1.0 */
+export const linkOrText = (uri: string, options: Omit<Link, "type" | "uri"> = {}): Link | Text => {
+  const linked = link(uri, options)
+  return isLink(linked) ? linked : text(uri)
+}
 
 /** The kind of content that bytes of a media type are. @category accessors @since 0.1.0 */
 export const kindOf = (mediaType: string): Binary["type"] => {

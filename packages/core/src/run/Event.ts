@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import { Schema, type SchemaAST } from "effect"
+import * as Content from "./Content.ts"
 
 const structuralKey = "@fastagentic/core/run/Event/structural"
 
@@ -170,10 +171,12 @@ export const schemas = {
   reasoning_delta: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
   message_end: Schema.Struct({ messageId: Id, finishReason: optional(Word) }),
   message: Schema.Struct({ messageId: Id, role: Word, parts: Schema.Array(Schema.Json) }),
+  /** Content in reading order. Runs of earlier versions have one `part` of a `kind` instead. */
   content: Schema.Struct({
     messageId: optional(Id),
-    kind: Schema.Literals(["file", "image", "source", "citation", "data"]),
-    part: Schema.Json
+    content: optional(Content.List),
+    kind: optional(Schema.Literals(["file", "image", "source", "citation", "data"])),
+    part: optional(Schema.Json)
   }),
   tool_call_start: Schema.Struct({ toolCallId: Id, name: Schema.String, messageId: optional(Id) }),
   tool_call_delta: Schema.Struct({ toolCallId: Id, delta: Schema.String }),
@@ -399,6 +402,20 @@ export const make = <const T extends Type>(
  */
 export const token = (delta: string, messageId?: string): Event =>
   make("token", messageId === undefined ? { delta } : { delta, messageId })
+
+/**
+ * Content beside the text of the answer, such as an image or a file.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const content = (content: Content.Content | Content.List, messageId?: string): Event =>
+  make("content", {
+    content: isList(content) ? content : [content],
+    ...(messageId === undefined ? {} : { messageId })
+  })
+
+const isList = (content: Content.Content | Content.List): content is Content.List => Array.isArray(content)
 
 /**
  * A JSON value of the application's own under a name of its own.

@@ -261,6 +261,15 @@ export class AmbiguousName extends Schema.TaggedError<AmbiguousName>()("Ambiguou
   }
 }
 
+/** A handler emitted content that is not valid, such as bytes that are not base64. @category errors @since 0.1.0 */
+export class InvalidContent extends Schema.TaggedError<InvalidContent>()("InvalidContent", {
+  issues: Schema.Array(Schema.Struct({ path: Schema.Array(Schema.String), message: Schema.String }))
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    return `A content event is not valid: ${problemsOf(this.issues)}. Make content with the functions of Content.`
+  }
+}
+
 /** A step came to a value that JSON would change; `path` is where in it. @category errors @since 0.1.0 */
 export class NotStorable extends Schema.TaggedError<NotStorable>()("NotStorable", {
   step: Schema.String,

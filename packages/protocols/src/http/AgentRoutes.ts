@@ -8,6 +8,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Timeouts from "../internal/timeouts.ts"
 import * as EventStream from "./EventStream.ts"
+import * as FormBody from "./FormBody.ts"
 import * as Problem from "./Problem.ts"
 import * as RequestContext from "./RequestContext.ts"
 import * as Responses from "./Responses.ts"
@@ -36,11 +37,19 @@ const start = Effect.fnUntraced(function*(
     startAt: startAt === undefined ? undefined : Schemas.millisOf(startAt),
     timeout: Timeouts.millisOf(timeout) ?? (yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])),
     identifier: RequestContext.param(context, "identifier"),
-    payload: yield* RequestContext.body(context),
+    payload: yield* payloadOf(context, kind),
     idempotencyKey: headers["idempotency-key"] || undefined,
     threadId: headers["x-thread-id"] || undefined
   })
 })
+
+/** The payload as JSON, or as a form whose files fill fields of the payload. */
+const payloadOf = (context: RequestContext.RequestContext, kind: "agent" | "tool") => {
+  if (!FormBody.isForm(context.request)) return RequestContext.body(context)
+  const { agents, tools } = context.runtime.fusion
+  const callable = (kind === "agent" ? agents : tools).get(RequestContext.param(context, "identifier"))
+  return Effect.map(FormBody.read(context), (form) => FormBody.toPayload(callable?.payload, form))
+}
 
 /**
  * Waits for the run: 200 is the answer itself, 202 the run that is suspended, or that has not ended in the time that the
@@ -109,7 +118,7 @@ const stream = RequestContext.handle(Effect.fnUntraced(function*(context) {
 }))
 
 const shared = ({ errors, payload }: Callable) => ({
-  payload: payload.schema,
+  payload: FormBody.payloadsOf(payload),
   headers: Responses.startHeaders,
   error: Responses.problems(...Responses.refusals, 404, 409, ...errors.map(({ status }) => status))
 })

@@ -42,6 +42,16 @@ export class UnsupportedEncoding extends Schema.TaggedError<UnsupportedEncoding>
   }
 }
 
+/** A body of a media type that this route does not take. */
+export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaType>()("UnsupportedMediaType", {
+  mediaType: Schema.String,
+  accepted: Schema.Array(Schema.String)
+}, { httpApiStatus: 415 }) {
+  override get message() {
+    return `The body is of the type "${this.mediaType}". Send it as ${this.accepted.join(" or ")}.`
+  }
+}
+
 /** No route has this path and method. */
 export class NoSuchRoute
   extends Schema.TaggedError<NoSuchRoute>()("NoSuchRoute", { method: Schema.String }, { httpApiStatus: 404 })
@@ -86,6 +96,7 @@ const Known = Schema.Union([
   BodyTooLarge,
   BodyTooSlow,
   UnsupportedEncoding,
+  UnsupportedMediaType,
   NoSuchRoute,
   MethodNotAllowed
 ])

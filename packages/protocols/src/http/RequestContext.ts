@@ -9,7 +9,7 @@ import { Cause, Context, Effect, Option, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { bodyText } from "../internal/bodyText.ts"
+import { bodyBytes, bodyText, type Unread } from "../internal/bodyText.ts"
 import { Limits } from "../internal/limits.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
@@ -42,6 +42,7 @@ type Refusal =
   | Problem.BodyTooLarge
   | Problem.BodyTooSlow
   | Problem.UnsupportedEncoding
+  | Problem.UnsupportedMediaType
   | Problem.NoSuchRoute
   | Problem.MethodNotAllowed
 
@@ -137,15 +138,22 @@ const queryOf = (url: string) => {
 export const body = ({ limits, request }: RequestContext): Effect.Effect<unknown, BodyRefusal> =>
   Effect.flatMap(textOf(request, limits), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
 
-type BodyRefusal = Problem.BadBody | Problem.BodyTooLarge | Problem.BodyTooSlow | Problem.UnsupportedEncoding
+export type BodyRefusal = Problem.BadBody | Problem.BodyTooLarge | Problem.BodyTooSlow | Problem.UnsupportedEncoding
 
-const textOf = (
+const textOf = (request: HttpServerRequest.HttpServerRequest, limits: RequestLimits) => read(request, limits, bodyText)
+
+/** The body as bytes. */
+export const bytes = ({ limits, request }: RequestContext): Effect.Effect<Uint8Array, BodyRefusal> =>
+  read(request, limits, bodyBytes)
+
+const read = <A>(
   request: HttpServerRequest.HttpServerRequest,
-  limits: RequestLimits
-): Effect.Effect<string, BodyRefusal> => {
+  limits: RequestLimits,
+  readBody: (request: HttpServerRequest.HttpServerRequest, limits: RequestLimits) => Effect.Effect<A, Unread>
+): Effect.Effect<A, BodyRefusal> => {
   const encoding = request.headers["content-encoding"] ?? "identity"
   if (!/^\s*(identity)?\s*$/iu.test(encoding)) return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
-  return Effect.mapError(bodyText(request, limits), (unread) => {
+  return Effect.mapError(readBody(request, limits), (unread) => {
     switch (unread) {
       case "TooLarge":
         return new Problem.BodyTooLarge({ limitBytes: limits.bodyBytes })

@@ -14,6 +14,7 @@ export type Group =
   | "resources"
   | "prompts"
   | "runs"
+  | "files"
   | "interrupts"
   | "threads"
   | "schedules"

@@ -2,6 +2,7 @@
 import * as AgentRoutes from "./AgentRoutes.ts"
 import * as AuditRoutes from "./AuditRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
+import * as FileRoutes from "./FileRoutes.ts"
 import * as InterruptRoutes from "./InterruptRoutes.ts"
 import type { Route } from "./Route.ts"
 import * as RunRoutes from "./RunRoutes.ts"
@@ -15,6 +16,7 @@ export const all: ReadonlyArray<Route> = [
   ...CatalogRoutes.routes,
   ...AgentRoutes.routes,
   ...RunRoutes.routes,
+  ...FileRoutes.routes,
   ...InterruptRoutes.routes,
   ...ThreadRoutes.routes,
   ...ScheduleRoutes.routes,

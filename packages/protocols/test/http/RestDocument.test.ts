@@ -73,10 +73,12 @@ describe("The OpenAPI document", () => {
         "RunSummary",
         "Schedule",
         "ScheduleDetails",
+        "StoredFile",
         "SuspendedRun",
         "TextContent",
         "Thread",
         "ThreadMessage",
+        "Upload",
         "UsageReport"
       ])
       assert.deepStrictEqual(

@@ -1,14 +1,9 @@
 // Converts the parts of one message to events; message.ts gives it the identity of the call that a part belongs to.
-import type { Event } from "@fastagentic/core"
-import { Schema } from "effect"
-import * as Response from "effect/ai/Response"
+import { Event } from "@fastagentic/core"
+import type * as Response from "effect/ai/Response"
 import { toJson } from "../../adapter/Json.ts"
+import { fromResponsePart } from "../PromptContent.ts"
 import { argumentsOf } from "./callArguments.ts"
-
-const Content = Schema.toCodecJson(
-  Schema.Union([Response.FilePart, Response.DocumentSourcePart, Response.UrlSourcePart])
-)
-const encodeContent = Schema.encodeSync(Content)
 
 /** The events of a part; `toolCallId` is that of its call. */
 export const eventsOf = (
@@ -40,12 +35,9 @@ export const eventsOf = (
       const { encodedResult, isFailure, name } = part
       return [{ type: "tool_result", data: { toolCallId, name, result: toJson(encodedResult), isError: isFailure } }]
     }
-    case "file": {
-      const kind = part.mediaType.startsWith("image/") ? "image" : "file"
-      return [{ type: "content", data: { messageId, kind, part: encodeContent(part) } }]
-    }
+    case "file":
     case "source":
-      return [{ type: "content", data: { messageId, kind: "source", part: encodeContent(part) } }]
+      return [Event.content(fromResponsePart(part), messageId)]
     default:
       return []
   }

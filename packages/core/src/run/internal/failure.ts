@@ -23,6 +23,7 @@ const Refusal = Schema.Union([
   RunError.AmbiguousName,
   RunError.NotStorable,
   RunError.ThreadUnusable,
+  RunError.InvalidContent,
   RunError.DeadlineExceeded,
   RunError.SideEffectTimeout,
   ...ModelEnd.members,

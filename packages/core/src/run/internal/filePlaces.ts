@@ -9,7 +9,7 @@ export const fileKey = "~@fastagentic/core/run/File"
 export const contentKey = "~@fastagentic/core/run/Content"
 
 export type Places =
-  | { readonly _tag: "File" }
+  | { readonly _tag: "File"; readonly isContent: boolean }
   | { readonly _tag: "Fields"; readonly fields: ReadonlyMap<string, Places> }
   | { readonly _tag: "Values"; readonly each: Places }
   | { readonly _tag: "Any"; readonly members: ReadonlyArray<Places> }
@@ -18,7 +18,8 @@ export type Places =
 export const filePlaces = (ast: SchemaAST.AST): Places | undefined => placesIn(SchemaAST.toEncoded(ast))
 
 const placesIn = (ast: SchemaAST.AST): Places | undefined => {
-  if (SchemaAST.resolve(ast)?.[fileKey] !== undefined) return { _tag: "File" }
+  const mark = SchemaAST.resolve(ast)?.[fileKey]
+  if (mark !== undefined) return { _tag: "File", isContent: mark === contentKey }
   switch (ast._tag) {
     case "Objects": {
       const fields = new Map(ast.propertySignatures.flatMap(({ name, type }) => {
@@ -44,7 +45,12 @@ const valuesOf = (places: ReadonlyArray<Places | undefined>): Places | undefined
 
 const anyOf = (places: ReadonlyArray<Places | undefined>): Places | undefined => {
   const members = places.filter((one) => one !== undefined)
-  return members.length < 2 ? members[0] : { _tag: "Any", members }
+  // A value is at most one file, whatever the schemas are that it may have.
+  const [file, ...files] = members.filter(({ _tag }) => _tag === "File")
+  const distinct = file === undefined || files.length === 0
+    ? members
+    : [file, ...members.filter(({ _tag }) => _tag !== "File")]
+  return distinct.length < 2 ? distinct[0] : { _tag: "Any", members: distinct }
 }
 
 /** A value at a place of a file. */

@@ -6,8 +6,9 @@ import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
 import type { Request } from "../../run/Interrupt.ts"
 import { CurrentRun } from "../../run/Run.ts"
-import { NotDeclared } from "../../run/RunError.ts"
+import { InvalidContent, NotDeclared } from "../../run/RunError.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
+import { checkContent } from "./contentEvents.ts"
 import { delegate } from "./delegation.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { insideScope, type Place } from "./names.ts"
@@ -41,7 +42,10 @@ export const serviceIn = (
     },
     emit: outlet === undefined
       ? (event) => Effect.suspend(() => live.emit(place, event))
-      : (event) => outlet.say(event),
+      : (event) => {
+        const checked = checkContent(event)
+        return checked instanceof InvalidContent ? Effect.die(checked) : outlet.say(checked)
+      },
     idempotencyKey: place.step === undefined ? live.run.runId : `${live.run.runId}/${place.step}`,
     step: (name, effect, after) => flushed(step(live, place, outlet, name, effect, after)),
     sideEffect: (name, effect, timeoutMillis) => flushed(sideEffect(live, place, name, effect, timeoutMillis)),

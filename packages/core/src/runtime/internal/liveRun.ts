@@ -15,12 +15,19 @@ import { fileIdsIn } from "../../run/internal/filePlaces.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
-import { AmbiguousName, type DeadlineExceeded, type HookBlocked, StoreUnavailable } from "../../run/RunError.ts"
+import {
+  AmbiguousName,
+  type DeadlineExceeded,
+  type HookBlocked,
+  InvalidContent,
+  StoreUnavailable
+} from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
 import { changed, type Changes, type Commit, type Fact, type Step, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import type { Message } from "../../thread/Message.ts"
+import { checkContent, fitContent } from "./contentEvents.ts"
 import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
 import type { EarlierWords, Range } from "./earlierWords.ts"
@@ -228,6 +235,12 @@ export class LiveRun {
   /** Emits in a place, unless an earlier attempt has said this there. The first event that differs supersedes the rest. */
   emit(place: Place, event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
+    const checked = this.outlet === undefined ? checkContent(event) : fitContent(event)
+    if (checked instanceof InvalidContent) return Effect.die(checked)
+    return this.emitChecked(place, checked)
+  }
+
+  private emitChecked(place: Place, event: Event.Event): Effect.Effect<void> {
     const isInStep = place.step !== undefined
     if (this.toSkip > 0 && !isInStep) {
       this.toSkip--

@@ -2,6 +2,7 @@
 // them all. Starts and signals call it; an input whose schema has no files is only decoded.
 import { Effect, type Schema } from "effect"
 import type { Shape } from "../../app/Fusion.ts"
+import * as Timings from "../../base/Timings.ts"
 import { bytesOf } from "../../run/Content.ts"
 import { fileIdsIn, type FileValue, mapFiles, type Places } from "../../run/internal/filePlaces.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
@@ -34,15 +35,10 @@ const withFiles = Effect.fnUntraced(function*(
   places: Places
 ): Effect.fn.Return<Schema.Json, RunError> {
   const held = new Set<string>()
+  const invalid = (path: ReadonlyArray<string>, message: string) =>
+    Effect.fail(new RunError({ reason: new InvalidPayload({ target, issues: [{ path, message }] }) }))
   const unknown = (fileId: string, path: ReadonlyArray<string>) =>
-    Effect.fail(
-      new RunError({
-        reason: new InvalidPayload({
-          target,
-          issues: [{ path: [...path, "fileId"], message: `There is no file "${fileId}"` }]
-        })
-      })
-    )
+    invalid([...path, "fileId"], `There is no file "${fileId}"`)
 
   const find = (file: FileValue, path: ReadonlyArray<string>): Effect.Effect<unknown, RunError> => {
     const { fileId } = file
@@ -68,7 +64,15 @@ const withFiles = Effect.fnUntraced(function*(
     }))
   }
 
-  const named = yield* mapFiles(places, value, find)
+  let count = 0
+  const within =
+    <A>(replace: (file: FileValue, path: ReadonlyArray<string>) => Effect.Effect<A, RunError>) =>
+    (file: FileValue, path: ReadonlyArray<string>): Effect.Effect<A, RunError> =>
+      ++count > Timings.inputFiles
+        ? invalid(path, `Expected at most ${Timings.inputFiles} files`)
+        : replace(file, path)
+
+  const named = yield* mapFiles(places, value, within(find))
   const decoded = yield* decodeInput(target, shape, named)
   if (!files.areKept) return decoded
   const kept = yield* mapFiles(places, decoded, keep)

@@ -25,7 +25,9 @@ export const withSecurityHeaders = (
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": policy ?? inert,
     "cache-control": cacheControl.startsWith("public") ? cacheControl : cacheControlOf(contentType),
-    ...(policy === undefined && isActive(contentType) ? { "content-disposition": "attachment" } : {})
+    ...(policy === undefined && isActive(contentType)
+      ? { "content-disposition": headers["content-disposition"] ?? "attachment" }
+      : {})
   })
 }
 
