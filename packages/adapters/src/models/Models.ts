@@ -121,7 +121,7 @@ const make = Effect.fnUntraced(function*(name: string, options: Options) {
     provider: provider === "openai-chat" || provider === server ? "openai" : provider,
     settings: { ...settings.options?.settings, ...options.settings },
     gatewayCost: options.gatewayCost ?? settings.options?.gatewayCost,
-    secrets: [...secrets.values()]
+    secrets: [...secrets].flatMap(([read, secret]) => /KEY|TOKEN|SECRET/u.test(read) ? [secret] : [])
   })
 })
 

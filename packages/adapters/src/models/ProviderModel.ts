@@ -84,6 +84,11 @@ export const CurrentSettings: Context.Reference<Settings> = Context.Reference<Se
   { defaultValue: () => ({}) }
 )
 
+/** The reason that a provider package sees when its call is interrupted. */
+class Cancelled extends Error {
+  override readonly name = "AbortError"
+}
+
 const providerOf = (model: ProviderModel, options: Options): string =>
   options.provider ?? model.provider.split(".")[0] ?? model.provider
 
@@ -173,17 +178,20 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
       const { answer, call, context } = yield* prepare(method, request)
       const cancelled = yield* Effect.acquireRelease(
         Effect.sync(() => new AbortController()),
-        (controller) => Effect.sync(() => controller.abort())
+        // An exception of the platform is expensive to make, and an answer that has ended needs none.
+        (controller) => Effect.sync(() => answer.ending ?? controller.abort(new Cancelled()))
       )
       const result = yield* Effect.tryPromise({
         try: () => withCaller(context, async () => await model.doStream({ ...call, abortSignal: cancelled.signal })),
         catch: (error) => failures.of(method, error)
       })
-      return streamOf(result, answer, (ending) => finishOf(ending, result.response?.headers ?? {}))
-    })).pipe(Stream.tap((part) => Effect.sync(() => annotate(request, part))))
+      const finish = (ending: Ending) => finishOf(ending, result.response?.headers ?? {})
+      return streamOf(request, result, answer, finish)
+    }))
 
   /** The parts of a stream; its finish part is made once the stream has ended. */
   const streamOf = (
+    request: LanguageModel.ProviderOptions,
     { stream }: Awaited<ReturnType<ProviderModel["doStream"]>>,
     answer: Answer,
     finish: (ending: Ending) => Response.FinishPartEncoded
@@ -194,6 +202,7 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
     const read = async (): Promise<ReadonlyArray<Response.StreamPartEncoded>> => {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         const parts = answer.take(next.value)
+        for (const part of parts) annotate(request, part)
         if (parts.length > 0) return parts
       }
       return []
@@ -203,7 +212,11 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
       (): Pull.Pull<Arr.NonEmptyReadonlyArray<Response.StreamPartEncoded>, AiError.AiError> => {
         if (finished) return Cause.done()
         finished = true
-        return Effect.map(failIfCut(method, answer.ending), (ending) => Arr.of(finish(ending)))
+        return Effect.map(failIfCut(method, answer.ending), (ending) => {
+          const part = finish(ending)
+          annotate(request, part)
+          return Arr.of(part)
+        })
       }
     )
     return Stream.fromPull(Effect.succeed(

@@ -14,6 +14,8 @@ export interface Answer {
   readonly breaks?: boolean | undefined
   /** Keeps the connection open after the body, until the client hangs up. */
   readonly hangs?: boolean | undefined
+  /** Sends nothing at all. */
+  readonly silent?: boolean | undefined
 }
 
 export interface Received {
@@ -101,6 +103,7 @@ const pieces = (body: string): ReadonlyArray<Buffer> => {
 }
 
 const write = async (response: ServerResponse, answer: Answer) => {
+  if (answer.silent) return
   response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers })
   for (const piece of pieces(answer.body)) {
     response.write(piece)

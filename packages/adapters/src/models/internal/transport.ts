@@ -35,23 +35,29 @@ const callers = new AsyncLocalStorage<Context.Context<never>>()
 /** Runs a package's code in the context of the current fiber. */
 export const withCaller = <A>(context: Context.Context<never>, run: () => A): A => callers.run(context, run)
 
+type Times = { readonly [Name in keyof Limits]-?: Duration.Duration }
+
+const timesOf = ({ firstByte = "10 minutes", idle = "10 minutes", total = "1 hour" }: Limits): Times => ({
+  firstByte: Duration.fromInputUnsafe(firstByte),
+  idle: Duration.fromInputUnsafe(idle),
+  total: Duration.fromInputUnsafe(total)
+})
+
 /** Aborts a request from three sides: its caller, its limits, and the end of its body. */
 class Deadline {
   readonly controller = new AbortController()
-  private readonly idle: Duration.Duration
+  private readonly limits: Times
   private readonly total: NodeJS.Timeout
   private next: NodeJS.Timeout
   private readonly caller: AbortSignal | undefined
   private readonly onAbort: () => void
   private readonly url: string
 
-  constructor(url: string, limits: Limits, caller: AbortSignal | undefined) {
+  constructor(url: string, limits: Times, caller: AbortSignal | undefined) {
     this.url = url
-    const firstByte = Duration.fromInputUnsafe(limits.firstByte ?? "10 minutes")
-    const total = Duration.fromInputUnsafe(limits.total ?? "1 hour")
-    this.idle = Duration.fromInputUnsafe(limits.idle ?? "10 minutes")
-    this.next = this.after(firstByte, "the provider sent nothing within")
-    this.total = this.after(total, "the answer was not complete within")
+    this.limits = limits
+    this.next = this.after(limits.firstByte, "the provider sent nothing within")
+    this.total = this.after(limits.total, "the answer was not complete within")
     this.caller = caller
     this.onAbort = () => this.controller.abort(caller?.reason)
     if (caller?.aborted === true) this.onAbort()
@@ -66,7 +72,7 @@ class Deadline {
   /** The headers have arrived: from now on the pieces are limited. */
   startBody() {
     clearTimeout(this.next)
-    this.next = this.after(this.idle, "the answer stopped for")
+    this.next = this.after(this.limits.idle, "the answer stopped for")
   }
 
   progress() {
@@ -135,31 +141,34 @@ const requestOf = (url: string, init: RequestInit): HttpClientRequest.HttpClient
 }
 
 /** A fetch that sends through a client. Trace headers are not sent to third parties. */
-export const makeFetch = (client: HttpClient.HttpClient, limits: Limits): Fetch => (target, init = {}) =>
-  new Promise((resolve, reject) => {
-    const url = String(target)
-    const deadline = new Deadline(url, limits, init.signal ?? undefined)
-    const { signal } = deadline.controller
-    const context = Context.add(callers.getStore() ?? Context.empty(), HttpClient.TracerPropagationEnabled, false)
-    const fail = (error: unknown) => {
-      deadline.end()
-      reject(signal.aborted ? signal.reason : error)
-    }
-    Effect.runCallbackWith(context)(client.execute(requestOf(url, init)), {
-      signal,
-      onExit: (exit) => {
-        if (Exit.isFailure(exit)) {
-          const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
-          return fail(
-            error === undefined ? new TransportFailure("the request could not be made", url) : failureOf(url)(error)
-          )
-        }
-        const { headers, status } = exit.value
-        const hasBody = !isBodiless(status)
-        if (hasBody) deadline.startBody()
-        else deadline.end()
-        const body = hasBody ? bodyOf(url, exit.value, context, deadline) : null
-        resolve(new Response(body, { status, headers: { ...headers } }))
+export const makeFetch = (client: HttpClient.HttpClient, limits: Limits): Fetch => {
+  const times = timesOf(limits)
+  return (target, init = {}) =>
+    new Promise((resolve, reject) => {
+      const url = String(target)
+      const deadline = new Deadline(url, times, init.signal ?? undefined)
+      const { signal } = deadline.controller
+      const context = Context.add(callers.getStore() ?? Context.empty(), HttpClient.TracerPropagationEnabled, false)
+      const fail = (error: unknown) => {
+        deadline.end()
+        reject(signal.aborted ? signal.reason : error)
       }
+      Effect.runCallbackWith(context)(client.execute(requestOf(url, init)), {
+        signal,
+        onExit: (exit) => {
+          if (Exit.isFailure(exit)) {
+            const error = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+            return fail(
+              error === undefined ? new TransportFailure("the request could not be made", url) : failureOf(url)(error)
+            )
+          }
+          const { headers, status } = exit.value
+          const hasBody = !isBodiless(status)
+          if (hasBody) deadline.startBody()
+          else deadline.end()
+          const body = hasBody ? bodyOf(url, exit.value, context, deadline) : null
+          resolve(new Response(body, { status, headers: { ...headers } }))
+        }
+      })
     })
-  })
+}

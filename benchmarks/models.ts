@@ -1,0 +1,90 @@
+/**
+ * CPU of a stream of 20 tokens: the compatible package alone, and behind the bridge to effect/ai, in turns. Then the time
+ * of the first call of a fresh process. ROUNDS and STREAMS set the counts.
+ */
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
+import { Effect, Layer, ManagedRuntime, Stream } from "effect"
+import { LanguageModel } from "effect/ai"
+import { Models } from "fastagentic/models"
+import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
+import { loadavg } from "node:os"
+import { fileURLToPath } from "node:url"
+
+const rounds = Number(process.env["ROUNDS"] ?? 12)
+const streams = Number(process.env["STREAMS"] ?? 150)
+const [, , role, given] = process.argv
+
+const alone = (url: string) => {
+  const model = createOpenAICompatible({ name: "openai", baseURL: `${url}/v1`, includeUsage: true }).chatModel("m")
+  return async () => {
+    let tokens = 0
+    const { stream } = await model.doStream({ prompt: [{ role: "user", content: [{ type: "text", text: "Hi" }] }] })
+    for await (const part of stream) if (part.type === "text-delta") tokens++
+    return tokens
+  }
+}
+
+const bridged = (url: string) => {
+  const runtime = ManagedRuntime.make(Layer.orDie(Models.layer("m", { baseUrl: url })))
+  const ask = Stream.runFold(
+    LanguageModel.streamText({ prompt: "Hi" }),
+    () => 0,
+    (tokens, part) => part.type === "text-delta" ? tokens + 1 : tokens
+  ).pipe(Effect.orDie)
+  return () => runtime.runPromise(ask)
+}
+
+/** Milliseconds of CPU of one stream. */
+const measure = async (ask: () => Promise<number>): Promise<number> => {
+  const before = process.cpuUsage()
+  for (let number = 0; number < streams; number++) {
+    const tokens = await ask()
+    if (tokens !== 20) throw new Error(`${tokens} tokens arrived`)
+  }
+  const { system, user } = process.cpuUsage(before)
+  return (system + user) / 1000 / streams
+}
+
+const median = (values: ReadonlyArray<number>): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
+const compare = async (url: string) => {
+  const [first, second] = [alone(url), bridged(url)]
+  const times = { alone: Array<number>(), bridged: Array<number>() }
+  for (let round = 0; round < rounds; round++) {
+    const [one, other] = [await measure(first), await measure(second)]
+    if (round < 2) continue
+    times.alone.push(one)
+    times.bridged.push(other)
+  }
+  const [package_, bridge] = [median(times.alone), median(times.bridged)]
+  console.log(
+    `a stream of 20 tokens: ${package_.toFixed(2)} ms CPU alone, ${bridge.toFixed(2)} ms behind the bridge: ` +
+      `${(bridge / package_).toFixed(2)} times, load ${loadavg()[0]?.toFixed(1)}`
+  )
+}
+
+if (role === "alone" || role === "bridged") {
+  const start = process.cpuUsage()
+  await (role === "alone" ? alone : bridged)(given ?? "")()
+  const { system, user } = process.cpuUsage(start)
+  console.log(((system + user) / 1000).toFixed(0))
+  process.exit()
+}
+
+const server = spawn(process.execPath, [fileURLToPath(new URL("servers/model.ts", import.meta.url))], {
+  stdio: ["ignore", "pipe", "inherit"]
+})
+try {
+  const [port] = await once(server.stdout, "data")
+  const url = `http://127.0.0.1:${String(port).trim()}`
+  await compare(url)
+  for (const way of ["alone", "bridged"]) {
+    const once_ = () => execFileSync(process.execPath, [fileURLToPath(import.meta.url), way, url], { encoding: "utf8" })
+    console.log(`first call of a fresh process, ${way}: ${median([1, 2, 3, 4, 5].map(() => Number(once_())))} ms CPU`)
+  }
+} finally {
+  server.kill()
+}
+process.exit()
