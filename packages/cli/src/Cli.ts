@@ -46,19 +46,25 @@ const logging = Layer.merge(
   Layer.succeed(Logger.LogToStderr, true)
 )
 
-const main = Command.run(root, { version: manifest.version }).pipe(
-  Effect.tapError((error) =>
-    typeof error === "object" && error !== null && "_tag" in error && error._tag === "ShowHelp"
-      ? Effect.void
-      : Console.error(`fastagentic: ${ErrorText.of(error)}`)
-  ),
-  Effect.tapDefect((defect) => Effect.logFatal("fastagentic failed unexpectedly", defect)),
-  Effect.provide([NodeServices.layer, presenter, logging])
-)
+/**
+ * The command with these arguments: it prints its output on stdout, and its logs and the line of its failure on stderr.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const main = (args: ReadonlyArray<string>) =>
+  Command.runWith(root, { version: manifest.version })(args).pipe(
+    Effect.tapError((error) =>
+      typeof error === "object" && error !== null && "_tag" in error && error._tag === "ShowHelp"
+        ? Effect.void
+        : Console.error(`fastagentic: ${ErrorText.of(error)}`)
+    ),
+    Effect.tapDefect((defect) => Effect.logFatal("fastagentic failed unexpectedly", defect)),
+    Effect.provide([NodeServices.layer, presenter, logging])
+  )
 
 /**
- * Exit codes: 0 for success or a requested stop, 1 for a defect, a broken audit log or runs that would not resume, 2 for
- * wrong usage or configuration. The first signal stops the server gracefully, a second one of any kind at once.
+ * Runs the command of this process. The first signal stops a server gracefully, a second one of any kind at once.
  *
  * @category running
  * @since 0.1.0
@@ -71,7 +77,7 @@ export const run = (): void => {
       if (seen > 1) process.exit(130)
     })
   }
-  NodeRuntime.runMain(main, {
+  NodeRuntime.runMain(main(process.argv.slice(2)), {
     disableErrorReporting: true,
     teardown: (exit, onExit) => onExit(codeOf(exit))
   })
@@ -82,7 +88,14 @@ const isNegative = (error: unknown) =>
   error instanceof AuditCommand.TrailBroken || error instanceof AuditCommand.TrailUnproven ||
   error instanceof CheckCommand.RunsStranded
 
-const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
+/**
+ * The exit code: 0 for success or a requested stop, 1 for a defect, a broken audit log or runs that would not resume, 2 for
+ * wrong usage or configuration.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
   const failures = exit.cause.reasons.filter(Cause.isFailReason)
   return failures.length > 0 && failures.every(({ error }) => !isNegative(error)) ? 2 : 1

@@ -1,11 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { fastagentic, fixture, listening } from "./process.ts"
+import { command, fastagentic, fixture, listening } from "./process.ts"
 
-const command = async (...args: ReadonlyArray<string>) => {
-  const running = fastagentic(["approvals", ...args])
-  const code = await running.exited
-  return { code, stdout: running.stdout(), stderr: running.stderr() }
-}
+const approvals = (...args: ReadonlyArray<string>) => command(["approvals", ...args])
 
 describe("fastagentic approvals", () => {
   it("open decisions are listed and decided", async () => {
@@ -18,7 +14,7 @@ describe("fastagentic approvals", () => {
         return await answer.json() as { readonly runId: string }
       }
       const [first, second] = [await ask(), await ask()]
-      const listed = await command("list", "--url", url)
+      const listed = await approvals("list", "--url", url)
       assert.deepStrictEqual([listed.code, listed.stderr], [0, ""])
       const waiting = new Map(
         listed.stdout.trim().split("\n").map((line) => {
@@ -28,12 +24,28 @@ describe("fastagentic approvals", () => {
       )
       assert.deepStrictEqual([...waiting.keys()].sort(), [first.runId, second.runId].sort())
 
-      const wrong = await command("approve", first.runId, waiting.get(first.runId) ?? "", "--value", "12", "--url", url)
+      const wrong = await approvals(
+        "approve",
+        first.runId,
+        waiting.get(first.runId) ?? "",
+        "--value",
+        "12",
+        "--url",
+        url
+      )
       assert.strictEqual(wrong.code, 2)
       assert.match(wrong.stderr, /^fastagentic: The input for "ok" is invalid: .*\n$/u)
-      const yes = await command("approve", first.runId, waiting.get(first.runId) ?? "", "--value", "true", "--url", url)
+      const yes = await approvals(
+        "approve",
+        first.runId,
+        waiting.get(first.runId) ?? "",
+        "--value",
+        "true",
+        "--url",
+        url
+      )
       assert.deepStrictEqual([yes.code, yes.stderr], [0, ""])
-      const no = await command(
+      const no = await approvals(
         "deny",
         second.runId,
         waiting.get(second.runId) ?? "",
@@ -43,7 +55,7 @@ describe("fastagentic approvals", () => {
         url
       )
       assert.strictEqual(no.code, 0)
-      assert.strictEqual((await command("list", "--url", url)).stdout, "")
+      assert.strictEqual((await approvals("list", "--url", url)).stdout, "")
       const interrupts = await (await fetch(`${url}/runs/${second.runId}/interrupts`)).json()
       assert.containSubset(interrupts, { items: [{ resolution: { decision: "deny", reason: "not now" } }] })
     } finally {
@@ -53,7 +65,7 @@ describe("fastagentic approvals", () => {
   })
 
   it("an unreachable server is reported in one line", async () => {
-    const { code, stderr } = await command("list", "--url", "http://me:hush@127.0.0.1:9")
+    const { code, stderr } = await approvals("list", "--url", "http://me:hush@127.0.0.1:9")
     assert.strictEqual(code, 2)
     assert.strictEqual(stderr, "fastagentic: no answer from http://127.0.0.1:9\n")
   })

@@ -6,14 +6,13 @@ import { createHash } from "node:crypto"
 import { copyFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 const env = { FASTAGENTIC_AUDIT_KEY: "0f".repeat(32) }
 
 const audit = async (cwd: string, args: ReadonlyArray<string>, environment: Record<string, string> = env) => {
-  const running = fastagentic(["audit", ...args], { cwd, env: environment })
-  const code = await running.exited
-  return { code, stdout: running.stdout().trim().split("\n"), stderr: running.stderr().trim() }
+  const { code, stderr, stdout } = await command(["audit", ...args], { cwd, env: environment })
+  return { code, stdout: stdout.trim().split("\n"), stderr: stderr.trim() }
 }
 
 /** The number of entries: a run's entry is written after its caller has the answer. */

@@ -6,7 +6,7 @@ import { Oidc } from "fastagentic/oidc"
 import { generateKeyPairSync, sign } from "node:crypto"
 import { createServer } from "node:http"
 import { Guarded, GuardedLayer } from "./fixture/guarded.ts"
-import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 import { memory, urlOf } from "./serving.ts"
 
 const audience = "https://agents.test"
@@ -96,9 +96,8 @@ describe("a server with tokens, keys and roles", () => {
 
 describe("fastagentic keys", () => {
   const ran = async (cwd: string, ...args: ReadonlyArray<string>) => {
-    const running = fastagentic(["keys", ...args, "--store", "keys.db"], { cwd })
-    const code = await running.exited
-    return { code, stdout: running.stdout().trim(), stderr: running.stderr() }
+    const { code, stderr, stdout } = await command(["keys", ...args, "--store", "keys.db"], { cwd })
+    return { code, stdout: stdout.trim(), stderr }
   }
 
   it("created, rotated and revoked keys take effect on a server", async () => {
@@ -154,8 +153,8 @@ describe("fastagentic keys", () => {
     const odd = await ran(cwd, "create", "ci", "--expires", "soon")
     assert.strictEqual(odd.code, 2)
     assert.match(odd.stderr, /^fastagentic: --expires soon: [^\n]*\n$/u)
-    const memory = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--store", "memory", "--auth", "keys"])
-    assert.strictEqual(await memory.exited, 2)
-    assert.match(memory.stderr(), /^fastagentic: --auth keys needs a store that lasts[^\n]*\n$/u)
+    const memory = await command(["run", fixture("app.ts"), "--mode", "http", "--store", "memory", "--auth", "keys"])
+    assert.strictEqual(memory.code, 2)
+    assert.match(memory.stderr, /^fastagentic: --auth keys needs a store that lasts[^\n]*\n$/u)
   })
 })

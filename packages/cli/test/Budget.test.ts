@@ -24,7 +24,7 @@ import { join } from "node:path"
 import { ModelLoop } from "../src/effect-ai.ts"
 import { Server } from "../src/index.ts"
 import { ScriptedModel } from "../src/testing.ts"
-import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 class Talker extends Agent.make("talker", { description: "Talks", payload: {} }) {}
 
@@ -454,8 +454,8 @@ describe("fastagentic run", () => {
     const cwd = temporaryFolder()
     writeFileSync(join(cwd, "prices.json"), "{")
     const args = ["run", fixture("budgeted.ts"), "--mode", "http", "--port", "0", "--store", "memory"]
-    const running = fastagentic(args, { cwd, env: { FASTAGENTIC_PRICES: "prices.json" } })
-    assert.strictEqual(await running.exited, 2)
-    assert.include(running.stderr(), "the price file prices.json cannot be used")
+    const { code, stderr } = await command(args, { cwd, env: { FASTAGENTIC_PRICES: "prices.json" } })
+    assert.strictEqual(code, 2)
+    assert.include(stderr, "the price file prices.json cannot be used")
   })
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"
-import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 const app = fixture("app.ts")
 const serveArgs = ["run", app, "--mode", "http", "--port", "0", "--store", "runs.db"]
@@ -200,12 +200,19 @@ describe("fastagentic run", () => {
   })
 
   const oneLine = async (args: ReadonlyArray<string>, says: RegExp, env: Record<string, string> = {}) => {
-    const running = fastagentic(args, { env })
+    const { code, stderr, stdout } = await command(args, { env })
+    assert.strictEqual(code, 2)
+    assert.strictEqual(stdout, "")
+    assert.match(stderr, says)
+    assert.strictEqual(stderr.trimEnd().split("\n").length, 1, stderr)
+  }
+
+  it("the process of a wrong call ends with 2 and prints one line", async () => {
+    const running = fastagentic(["run", app, "--mode", "sideways"])
     assert.strictEqual(await running.exited, 2)
     assert.strictEqual(running.stdout(), "")
-    assert.match(running.stderr(), says)
-    assert.strictEqual(running.stderr().trimEnd().split("\n").length, 1, running.stderr())
-  }
+    assert.match(running.stderr(), /^fastagentic: [^\n]*mode[^\n]*\n$/u)
+  })
 
   it("a wrong call is refused in one line", async () => {
     await oneLine(["run", app, "--mode", "sideways"], /mode/u)

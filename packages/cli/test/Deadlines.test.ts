@@ -4,7 +4,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Agent, App, Run, type Server } from "fastagentic"
 import { once } from "node:events"
 import { join } from "node:path"
-import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 import { onSqlite } from "./serving.ts"
 
 const payload = { text: Schema.optionalKey(Schema.String) }
@@ -202,16 +202,15 @@ describe("the options of a server", () => {
     }).pipe(Effect.scoped))
 
   it("are flags of the command, which are refused when they are no time or size", async () => {
-    const run = (...args: ReadonlyArray<string>) =>
-      fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory", ...args])
+    const run = ["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"]
     for (
       const [flag, value] of [["grace", "soon"], ["lease", "0"], ["body-limit", "much"], ["wait", "long"]] as const
     ) {
-      const running = run(`--${flag}`, value)
-      assert.strictEqual(await running.exited, 2)
-      assert.include(running.stderr(), `--${flag} ${value}`)
+      const { code, stderr } = await command([...run, `--${flag}`, value])
+      assert.strictEqual(code, 2)
+      assert.include(stderr, `--${flag} ${value}`)
     }
-    const running = run("--grace", "1s", "--lease", "10s", "--body-limit", "2KiB", "--wait", "1s")
+    const running = fastagentic([...run, "--grace", "1s", "--lease", "10s", "--body-limit", "2KiB", "--wait", "1s"])
     const url = await listening(running)
     const refused = await fetch(`${url}/agents/greeter`, { method: "POST", body: "x".repeat(3_000) })
     assert.strictEqual(refused.status, 413)

@@ -8,7 +8,7 @@ import { Effect, Redacted } from "effect"
 import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 const name = "Ada ".repeat(50_000)
 
@@ -56,9 +56,9 @@ const filesIn = (folder: string) =>
   )
 
 const prune = async (store: string, env: Record<string, string>, ...args: ReadonlyArray<string>) => {
-  const running = fastagentic(["runs", "prune", "--store", store, ...args], { env })
-  assert.strictEqual(await running.exited, 0, running.stderr())
-  return running.stdout().trim().split("\n")
+  const { code, stderr, stdout } = await command(["runs", "prune", "--store", store, ...args], { env })
+  assert.strictEqual(code, 0, stderr)
+  return stdout.trim().split("\n")
 }
 
 describe("large values and a SQLite file", () => {
@@ -149,9 +149,9 @@ describe("large values and a SQLite file", () => {
 
   it("an invalid retention is refused in one line", async () => {
     for (const [flag, value] of [["--retention", "finished=7d"], ["--retention", "failed=soon"]] as const) {
-      const running = serve({ FASTAGENTIC_STORE: "memory" }, flag, value)
-      assert.strictEqual(await running.exited, 2)
-      assert.match(running.stderr(), /^fastagentic: --retention [^\n]+\n$/u)
+      const { code, stderr } = await command(["run", fixture("app.ts"), "--store", "memory", flag, value])
+      assert.strictEqual(code, 2)
+      assert.match(stderr, /^fastagentic: --retention [^\n]+\n$/u)
     }
   }, 60_000)
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { request } from "node:http"
-import { fastagentic, fixture, listening } from "./process.ts"
+import { command, fastagentic, fixture, listening } from "./process.ts"
 
 const serve = ["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"]
 
@@ -46,11 +46,11 @@ describe("fastagentic run", () => {
 
   it("refuses an invalid address, origin or proxy in one line", async () => {
     const invalid = [["--public-url", "example.com"], ["--cors-origin", "*"], ["--trusted-proxy", "10.0.0.0/99"]]
-    await Promise.all(invalid.map(async (flag) => {
-      const running = fastagentic([...serve, ...flag])
-      assert.strictEqual(await running.exited, 2)
-      assert.strictEqual(running.stderr().trimEnd().split("\n").length, 1, running.stderr())
-      assert.include(running.stderr(), String(flag[1]))
-    }))
+    for (const flag of invalid) {
+      const { code, stderr } = await command([...serve, ...flag])
+      assert.strictEqual(code, 2)
+      assert.strictEqual(stderr.trimEnd().split("\n").length, 1, stderr)
+      assert.include(stderr, String(flag[1]))
+    }
   })
 })

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import * as Store from "../src/Store.ts"
-import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { command, fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 /** A store of its own, and its URL with a password: neither server asks for one. */
 const stores = {
@@ -98,9 +98,9 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
         assert.match(server.stdout(), new RegExp(`Store     ${name}://`, "u"))
         const keys = (...args: ReadonlyArray<string>) =>
           Effect.promise(async () => {
-            const running = fastagentic(["keys", ...args, "--store", store])
-            assert.strictEqual(await running.exited, 0, running.stderr())
-            return running.stdout().trim()
+            const { code, stderr, stdout } = await command(["keys", ...args, "--store", store])
+            assert.strictEqual(code, 0, stderr)
+            return stdout.trim()
           })
         const status = (key: string) =>
           Effect.map(json(`${url}/agents`, { headers: { "x-api-key": key } }), (answer) => answer.status)
@@ -145,12 +145,11 @@ stores.postgres.describeWithServer("fastagentic with the engine that spreads run
 
 describe("a store that cannot be used", () => {
   const refusal = async (args: ReadonlyArray<string>) => {
-    const running = fastagentic(args)
-    const code = await running.exited
-    assert.deepStrictEqual([code, running.stdout()], [2, ""])
-    assert.match(running.stderr(), /^fastagentic: [^\n]+\n$/u)
-    assert.notInclude(running.stderr(), "hush")
-    return running.stderr()
+    const { code, stderr, stdout } = await command(args)
+    assert.deepStrictEqual([code, stdout], [2, ""])
+    assert.match(stderr, /^fastagentic: [^\n]+\n$/u)
+    assert.notInclude(stderr, "hush")
+    return stderr
   }
   const run = (store: string) => refusal(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", store])
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
 export const fixture = (name: string) => fileURLToPath(new URL(`fixture/${name}`, import.meta.url))
@@ -50,4 +51,38 @@ export const listening = async (running: Running): Promise<string> => {
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
   throw new Error(`the server did not answer: ${running.stdout()} ${running.stderr()}`)
+}
+
+/** What a command printed, and its exit code. */
+export interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const startCommands = () => {
+  const child = spawn(process.execPath, [fixture("commands.ts")], { stdio: ["pipe", "pipe", "inherit"] })
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  return { stdin: child.stdin, answers, last: Promise.resolve<unknown>(undefined) }
+}
+
+let commands: ReturnType<typeof startCommands> | undefined
+
+/**
+ * A command that ends by itself, with its own arguments, folder and environment. The commands of a test file share a process,
+ * one after the other; a test of signals, of a server or of two processes at once starts its own with `fastagentic`.
+ */
+export const command = (
+  args: ReadonlyArray<string>,
+  { cwd = temporaryFolder(), env = {} }: { readonly cwd?: string; readonly env?: Record<string, string> } = {}
+): Promise<Ended> => {
+  const { answers, last, stdin } = commands ??= startCommands()
+  const ended = last.then(async (): Promise<Ended> => {
+    stdin.write(`${JSON.stringify({ args, cwd, env: { ...process.env, ...env } })}\n`)
+    const answer = await answers.next()
+    if (answer.done === true) throw new Error(`the process of commands ended at ${args.join(" ")}`)
+    return JSON.parse(answer.value)
+  })
+  commands.last = ended.catch(() => {})
+  return ended
 }
