@@ -26,9 +26,9 @@ const packages = names.map((name) => ({
     name,
     root: `packages/${name}`,
     include: ["test/**/*.test.ts"],
-    // Files share what they import: it takes as long to load as most files take to run. The others start servers and
-    // processes, whose handlers and variables would outlive a file.
-    isolate: usesServices.has(name),
+    // Files share what they import: it takes as long to load as most files take to run. The command line has handlers of
+    // its process, which would outlive a file.
+    isolate: name === "cli",
     ...(usesServices.has(name) ? withServices : {}),
     ...shared
   }

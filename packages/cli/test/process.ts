@@ -53,7 +53,7 @@ export const listening = async (running: Running): Promise<string> => {
   throw new Error(`the server did not answer: ${running.stdout()} ${running.stderr()}`)
 }
 
-/** What a command printed, and its exit code. */
+/** The output of a command, and its exit code. */
 export interface Ended {
   readonly code: number
   readonly stdout: string
