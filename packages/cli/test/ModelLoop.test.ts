@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import * as AiError from "effect/ai/AiError"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { ModelLoop } from "../src/effect-ai.ts"
 import { ScriptedModel } from "../src/testing.ts"
 import { deskOf, finish, partsModel, plainLoop, Tools } from "./looping.ts"
+import { temporaryFolder } from "./process.ts"
 
 const scripted = (...turns: ReadonlyArray<ScriptedModel.Turn>) => ScriptedModel.layer(turns)
 
@@ -126,6 +129,37 @@ describe("Calls of a model, over REST on SQLite", () => {
       while (Object((yield* http("GET", `/runs/${runId}`)).body).state !== "completed") yield* Effect.sleep("10 millis")
       assert.deepStrictEqual(world.slice(2), ["pay 1 begins", "pay 1 ends", "pay 2 begins", "pay 2 ends"])
     }).pipe(Effect.scoped))
+
+  it.live("a tool that asks while it works is waited for over a restart, and the run rests meanwhile", () =>
+    Effect.gen(function*() {
+      const filename = join(temporaryFolder(), "desk.db")
+      const world: Array<string> = []
+      const turn = ScriptedModel.calls([call("ask", 1), call("refund", 2), call("look", 2)])
+      const runId = yield* Effect.scoped(Effect.gen(function*() {
+        const { ask } = yield* deskOf(plainLoop, scripted(turn), { filename, world })
+        const { runId, status } = yield* ask()
+        assert.strictEqual(status, 202)
+        return runId
+      }))
+      assert.deepStrictEqual(world, [])
+      const { call: http } = yield* deskOf(plainLoop, scripted(ScriptedModel.text("Done.")), { filename, world })
+      const { body } = yield* http("GET", `/runs/${runId}/interrupts`)
+      yield* http("POST", `/runs/${runId}/interrupts/${Object(body).items[0].id}`, {
+        decision: "approve",
+        value: "yes"
+      })
+      while (Object((yield* http("GET", `/runs/${runId}`)).body).state !== "completed") yield* Effect.sleep("10 millis")
+      assert.deepStrictEqual(world, ["ask 1 yes", "refund 2 begins", "refund 2 ends", "look 2 begins", "look 2 ends"])
+    }).pipe(Effect.scoped))
+
+  it.live("a message with fifty calls is answered in their order", () =>
+    Effect.gen(function*() {
+      const many = Array.from({ length: 50 }, (_, index) => call("fast", index, "x"))
+      const { ask, requests } = yield* desk(ScriptedModel.calls(many), ScriptedModel.text("Done."))
+      assert.strictEqual((yield* ask()).body, "Done.")
+      const results = resultsIn((yield* requests).at(-1)).map(({ result }) => result)
+      assert.deepStrictEqual(results, many.map((_, index) => index))
+    }).pipe(Effect.scoped))
 })
 
 describe("Tools that fail, over REST on SQLite", () => {
@@ -229,6 +263,16 @@ describe("Models that fail, over REST on SQLite", () => {
       )
       const callIds = events.filter(({ type }) => type === "llm_start").map(({ data }) => data["callId"])
       assert.strictEqual(new Set(callIds).size, 3)
+      const superseded = events.filter(({ type }) => type === "superseded").map(({ data }) => data)
+      const words = events.filter(({ type }) => type === "token").map(({ data, place, seq }) => ({
+        delta: data["delta"],
+        counts: !superseded.some(({ from, place: at, to }) => at === place && Number(from) <= seq && seq <= Number(to))
+      }))
+      assert.deepStrictEqual(words, [
+        { delta: "Well", counts: false },
+        { delta: "Well", counts: false },
+        { delta: "Hello.", counts: true }
+      ])
     }).pipe(Effect.scoped))
 
   it.live("a failure that stays is not retried, and ends the run with its kind", () =>
@@ -250,6 +294,13 @@ describe("Models that fail, over REST on SQLite", () => {
       assert.strictEqual((yield* ask()).status, 502)
       assert.isBelow(performance.now() - startedAt, 3_000)
       assert.strictEqual((yield* requests).length, 1)
+    }).pipe(Effect.scoped))
+
+  it.live("a delay beyond the deadline of the run ends it at once, as a failure of the model", () =>
+    Effect.gen(function*() {
+      const { call: http } = yield* desk(limited(20_000), ScriptedModel.text("Never."))
+      const { body } = yield* http("POST", "/agents/desk?timeout=10s", { question: "?" })
+      assert.deepInclude(body, { title: "ModelFailed" })
     }).pipe(Effect.scoped))
 
   it.live("the next model of a plan answers at once when the first cannot", () =>
@@ -295,5 +346,30 @@ describe("Ends of a conversation, over REST on SQLite", () => {
       const { ask, world } = yield* desk(...turns)
       assert.deepInclude((yield* ask()).body, { title: "TurnLimitReached" })
       assert.strictEqual(world.length, 6)
+    }).pipe(Effect.scoped))
+})
+
+describe("A run of an earlier version, over REST on SQLite", () => {
+  it.live("an answer that would end a loop today replays as it was recorded", () =>
+    Effect.gen(function*() {
+      const filename = join(temporaryFolder(), "desk.db")
+      const runId = yield* Effect.scoped(Effect.gen(function*() {
+        const { ask } = yield* deskOf(plainLoop, scripted(ScriptedModel.calls([call("pay", 1)])), { filename })
+        return (yield* ask()).runId
+      }))
+      const stored = new DatabaseSync(filename)
+      const row = stored.prepare("SELECT value FROM run_steps WHERE name = 'model'").get()
+      const { counted, end, ...answer } = JSON.parse(String(row?.["value"]))
+      assert.isNumber(counted)
+      assert.isUndefined(end)
+      stored.prepare("UPDATE run_steps SET value = ? WHERE name = 'model'")
+        .run(JSON.stringify({ ...answer, finishReason: "content-filter" }))
+      stored.close()
+      const { call: http, world } = yield* deskOf(plainLoop, scripted(ScriptedModel.text("Paid.")), { filename })
+      const { body } = yield* http("GET", `/runs/${runId}/interrupts`)
+      yield* http("POST", `/runs/${runId}/interrupts/${Object(body).items[0].id}`, { decision: "approve" })
+      while (Object((yield* http("GET", `/runs/${runId}`)).body).state !== "completed") yield* Effect.sleep("10 millis")
+      assert.strictEqual(Object((yield* http("GET", `/runs/${runId}`)).body).output, "Paid.")
+      assert.strictEqual(world.length, 2)
     }).pipe(Effect.scoped))
 })

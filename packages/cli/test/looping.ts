@@ -3,7 +3,7 @@ import * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { Agent, App, type Budget, Policy, type Server } from "fastagentic"
+import { Agent, App, type Budget, Policy, Run, type Server } from "fastagentic"
 import { join } from "node:path"
 import { ModelLoop } from "../src/effect-ai.ts"
 import { temporaryFolder } from "./process.ts"
@@ -22,7 +22,10 @@ const Throw = Tool.make("throw", { parameters: order, success: Schema.String })
 const Strict = Tool.make("strict", { parameters: order, success: Schema.String, failure: NoSuchOrder })
 const Slow = Tool.make("slow", { parameters: order, success: Schema.String }).annotate(Policy.Timeout, "50 millis")
 
-export const Tools = Toolkit.make(Look, Refund, Pay, Ping, Throw, Strict, Slow)
+const Ask = Tool.make("ask", { parameters: order, success: Schema.String, dependencies: [Run.CurrentRun] })
+const Fast = Tool.make("fast", { parameters: order, success: Schema.Int })
+
+export const Tools = Toolkit.make(Look, Refund, Pay, Ping, Throw, Strict, Slow, Ask, Fast)
 
 export class Desk extends Agent.make("desk", {
   description: "Works at a desk",
@@ -60,7 +63,13 @@ const ToolsLayer = (world: World) => {
           throw new Error("password=hunter2")
         }),
     strict: ({ order }) => Effect.fail(new NoSuchOrder({ order })),
-    slow: () => Effect.never
+    slow: () => Effect.never,
+    ask: Effect.fnUntraced(function*({ order }) {
+      const said = yield* Effect.orDie(Run.interrupt("sure", { schema: Schema.String }))
+      world.push(`ask ${order} ${said}`)
+      return said
+    }),
+    fast: ({ order }) => Effect.succeed(order)
   })
 }
 
@@ -85,7 +94,12 @@ export const finish = (reason: Response.FinishReason): Response.StreamPartEncode
   }
 })
 
-const Entry = Schema.Struct({ seq: Schema.Int, type: Schema.String, data: Schema.Record(Schema.String, Schema.Json) })
+const Entry = Schema.Struct({
+  seq: Schema.Int,
+  type: Schema.String,
+  place: Schema.optionalKey(Schema.String),
+  data: Schema.Record(Schema.String, Schema.Json)
+})
 const Journal = Schema.Struct({ items: Schema.Array(Entry) })
 const Started = Schema.Struct({ runId: Schema.String })
 

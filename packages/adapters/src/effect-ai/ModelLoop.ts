@@ -137,7 +137,7 @@ export interface Result<Output = undefined> {
  * **Gotchas**
  *
  * An answer that a crash or a failing provider cut off is requested again: its first tokens stay in the journal, under
- * another `messageId`.
+ * another `messageId`, and are superseded.
  *
  * @category combinators
  * @since 0.1.0

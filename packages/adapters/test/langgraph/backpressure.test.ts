@@ -70,6 +70,7 @@ describe("500 fast tokens", () => {
         sleep: () => Effect.never,
         delegate: () => Effect.never,
         scope: (_name, effect) => effect,
+        retract: Effect.void,
         idle: (wait) => wait,
         contextWindow: () => Effect.succeed(undefined),
         places: true,

@@ -15,7 +15,8 @@ export class Message {
   private readonly parts: Array<Response.AnyPart> = []
   private readonly ids: CallIds
   private readonly messageId = idOf("msg")
-  private started = false
+  /** Whether the message has said something. */
+  isStarted = false
 
   constructor(prompt: Prompt.Prompt) {
     this.ids = new CallIds(prompt, () => idOf("call"))
@@ -38,7 +39,7 @@ export class Message {
       return [{ type: "tool_call", data: { toolCallId, name, arguments: text } }]
     })
     const { messageId } = this
-    return this.started ? [...requested, { type: "message_end", data: { messageId, finishReason } }] : []
+    return this.isStarted ? [...requested, { type: "message_end", data: { messageId, finishReason } }] : []
   }
 
   get said(): Prompt.Prompt {
@@ -86,8 +87,8 @@ export class Message {
   }
 
   private opened(events: ReadonlyArray<Event.Event>): ReadonlyArray<Event.Event> {
-    if (this.started || events.length === 0) return events
-    this.started = true
+    if (this.isStarted || events.length === 0) return events
+    this.isStarted = true
     return [{ type: "message_start", data: { messageId: this.messageId, role: "assistant" } }, ...events]
   }
 }

@@ -23,7 +23,14 @@ export const askModel = <R, P>(ask: Ask, options: Calling<R, P>) => Run.stepWith
 
 const answer = Effect.fnUntraced(function*<R, P>(ask: Ask, options: Calling<R, P>) {
   const spent: Array<Event.Usage> = []
-  const once = attempt(ask, options, spent)
+  let broken: Message | undefined
+  const once = Effect.gen(function*() {
+    // The words of an answer that broke off do not count once it is requested again.
+    if (broken?.isStarted === true) yield* Run.CurrentRun.use((run) => run.retract)
+    const message = new Message(ask.prompt)
+    broken = message
+    return yield* attempt(message, ask, options, spent)
+  })
   const asked: Effect.Effect<
     Message,
     AiError.AiError,
@@ -41,6 +48,7 @@ const answer = Effect.fnUntraced(function*<R, P>(ask: Ask, options: Calling<R, P
 
 /** One request and its message, whole or not: each attempt has its own in the journal. */
 const attempt = Effect.fnUntraced(function*<R>(
+  message: Message,
   ask: Ask,
   limits: Limits<R>,
   spent: Array<Event.Usage>
@@ -48,7 +56,6 @@ const attempt = Effect.fnUntraced(function*<R>(
   const run = yield* Run.CurrentRun
   const model = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "unknown")
   const requests = yield* openRequests(ask, limits, spent)
-  const message = new Message(ask.prompt)
   const finish = (reason: string) => emitAll([...message.end(reason), ...requests.ended()])
   yield* run.hooks.llm({ callId: idOf("llm"), model, prompt: ask.prompt }, requests.send).pipe(
     Stream.runForEach((part) =>

@@ -43,20 +43,20 @@ export class ToolLine {
     return Effect.ensuring(make(turn), enter("done"))
   }
 
+  /** Begins all calls that may: a message may have very many, so each change looks at each call once. */
   private advance() {
-    this.calls.forEach((call, index) => {
-      if (call.state !== "ready" || !this.mayBegin(call, index)) return
-      call.state = "acting"
-      Deferred.doneUnsafe(call.begun, Effect.void)
-    })
-  }
-
-  private mayBegin(call: Waiting, index: number) {
-    return this.calls.every((other, at) => {
-      if (other === call || other.state === "done" || other.state === "asking") return true
-      if (other.isConcurrent && call.isConcurrent) return true
-      return at > index && other.state !== "acting"
-    })
+    const acting = this.calls.filter(({ state }) => state === "acting")
+    let [isBusy, isExclusive] = [acting.length > 0, acting.some(({ isConcurrent }) => !isConcurrent)]
+    for (const call of this.calls) {
+      if (call.state === "done" || call.state === "asking") continue
+      if (call.state === "ready" && !(call.isConcurrent ? isExclusive : isBusy)) {
+        call.state = "acting"
+        Deferred.doneUnsafe(call.begun, Effect.void)
+      }
+      // Whether it works or comes later: calls after it wait as if it worked.
+      isBusy = true
+      isExclusive ||= !call.isConcurrent
+    }
   }
 }
 

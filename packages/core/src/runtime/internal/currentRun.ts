@@ -55,6 +55,7 @@ export const serviceIn = (
     recall: (name) => live.recall(place, name),
     receive: (signal, waits) => flushed(received(live, place, signal, waits)),
     delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
+    retract: flushed(Effect.suspend(() => live.retract(place))),
     idle: (wait) => live.resting.idle(place, wait),
     places: live.past.places,
     scope: (name, effect, implied) =>

@@ -273,6 +273,14 @@ export class LiveRun {
     )
   }
 
+  /** Supersedes all that was said in a place, once it is committed and has its numbers. */
+  retract({ address }: Place): Effect.Effect<void> {
+    return Effect.andThen(
+      this.commit({ events: [] }),
+      Effect.suspend(() => this.append({ type: "superseded", data: { place: address, from: 1, to: this.run.seq } }))
+    )
+  }
+
   /** Adds to the events that wait for their commit; waits only when too much is in line. */
   append(event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined) return Effect.void
