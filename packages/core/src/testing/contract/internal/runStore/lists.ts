@@ -1,0 +1,168 @@
+// Lists of runs, as every run store keeps them. RunStoreContract.ts calls it.
+import { assert, layer } from "@effect/vitest"
+import { Effect, type Layer } from "effect"
+import { filterFields, type RunRecord } from "../../../../run/RunRecord.ts"
+import { type Query, RunStore, type ScanQuery } from "../../../../store/RunStore.ts"
+import { admit, commit, ids, makeComplete, makeRun, nextId, options, started, tokens } from "./samples.ts"
+
+export const listsSuite = (store: Layer.Layer<RunStore, unknown>) => {
+  layer(store, options)("list", (it) => {
+    it.effect("newest first in pages, over runs of the same time", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { tenant } = makeRun()
+        const runs: Array<RunRecord> = []
+        for (let index = 0; index < 25; index++) {
+          runs.push(makeRun({ tenant }))
+          yield* store.write([admit(makeRun()), ...runs.slice(-1).map((run) => admit(run))])
+        }
+        const expected = ids(runs).reverse()
+        for (const limit of [1, 7, 25, 100]) {
+          const seen: Array<string> = []
+          let page = yield* store.list({ tenant, limit })
+          while (page.length > 0) {
+            assert.isAtMost(page.length, limit)
+            seen.push(...ids(page))
+            page = yield* store.list({ tenant, limit, before: seen[seen.length - 1] ?? "" })
+          }
+          assert.deepStrictEqual(seen, expected)
+        }
+      }))
+
+    it.effect("filters by everything at once", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { tenant } = makeRun()
+        const target = makeRun({ tenant, owner: "o", agent: "a", kind: "tool", state: "suspended", threadId: "t" })
+        const others = [
+          { ...target, owner: "x" },
+          { ...target, agent: "x" },
+          { ...target, kind: "agent" } as const,
+          { ...target, state: "running" } as const,
+          { ...target, threadId: "x" }
+        ].map((run) => ({ ...run, runId: nextId() }))
+        yield* store.write([target, ...others].map((run) => admit(run)))
+        const filter = { owner: "o", agent: "a", kind: "tool", state: "suspended", threadId: "t" } as const
+        assert.deepStrictEqual(yield* store.list({ tenant, ...filter, limit: 10 }), [target])
+        for (const [index, field] of (["owner", "agent", "kind", "state", "threadId"] as const).entries()) {
+          const { [field]: _, ...rest } = filter
+          const found = yield* store.list({ tenant, ...rest, limit: 10 })
+          assert.deepStrictEqual(ids(found), [others[index]?.runId, target.runId])
+          const only: Query = { tenant, [field]: target[field], limit: 10 }
+          assert.strictEqual((yield* store.list(only)).length, 5, field)
+        }
+      }))
+
+    it.effect("shows a run as it is now", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const run = makeRun()
+        yield* store.write([admit(run), commit(run, { events: tokens(2), set: { state: "completed", output: 1 } })])
+        assert.deepStrictEqual(yield* store.list({ tenant: run.tenant, state: "running", limit: 5 }), [])
+        const listed = yield* store.list({ tenant: run.tenant, state: "completed", limit: 5 })
+        assert.deepStrictEqual(listed, [{ ...run, seq: 2, state: "completed", output: 1, updatedAt: started + 1 }])
+      }))
+
+    it.effect("never mixes tenants", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const mine = makeRun()
+        const theirs = makeRun({ threadId: "t" })
+        const newest = makeRun()
+        yield* store.write([admit(mine), admit(theirs), admit(newest)])
+        const { tenant } = mine
+        assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10 })), [mine.runId])
+        assert.deepStrictEqual(ids(yield* store.list({ tenant, limit: 10, before: newest.runId })), [mine.runId])
+        assert.deepStrictEqual(yield* store.list({ tenant, limit: 10, threadId: "t" }), [])
+        assert.deepStrictEqual(yield* store.list({ tenant: "", limit: 10 }), [])
+        assert.deepStrictEqual(yield* store.list({ tenant: `${tenant}%`, limit: 10 }), [])
+      }))
+  })
+
+  layer(store, options)("summaries", (it) => {
+    it.effect("have every field but those that may be large", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const run = makeComplete()
+        yield* store.write([admit(run)])
+        const { output: _output, payload: _payload, ...summary } = run
+        const { runId, tenant } = run
+        assert.deepStrictEqual(yield* store.summaries({ tenant, limit: 5 }), [summary])
+        assert.deepStrictEqual(yield* store.summaries({ tenant, runIds: [runId, "none"], limit: 5 }), [summary])
+        assert.deepStrictEqual(yield* store.summaries({ tenant: "another", runIds: [runId], limit: 5 }), [])
+        assert.deepStrictEqual(yield* store.summaries({ tenant, owner: "x", runIds: [runId], limit: 5 }), [])
+        assert.deepStrictEqual(yield* store.summaries({ tenant, runIds: [], limit: 5 }), [])
+      }))
+
+    it.effect("are listed by each filter, for a tenant and for one owner", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { tenant } = makeRun()
+        const target = makeRun({
+          tenant,
+          owner: "o",
+          agent: "a",
+          kind: "tool",
+          state: "suspended",
+          waitsFor: "timer",
+          threadId: "t",
+          parentRunId: "p"
+        })
+        const others = Array.from({ length: 4 }, () => makeRun({ tenant, owner: "o", state: "completed" }))
+        yield* store.write([target, ...others].map((run) => admit(run)))
+        for (const field of filterFields) {
+          for (const owner of [{}, { owner: "o" }]) {
+            const query = { tenant, ...owner, [field]: target[field], limit: 5 }
+            assert.deepStrictEqual(ids(yield* store.summaries(query)), [target.runId], field)
+            assert.deepStrictEqual(yield* store.summaries({ ...query, [field]: "none" }), [], field)
+          }
+        }
+      }))
+  })
+
+  layer(store, options)("unfinished", (it) => {
+    it.effect("are running runs of all tenants, oldest first", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const running = makeRun({ idempotencyKey: "key", payload: { a: 1 } })
+        const finished = makeRun()
+        const queued = makeRun({ state: "queued" })
+        const suspended = makeRun({ state: "suspended" })
+        const resumed = makeRun({ state: "suspended" })
+        yield* store.write([resumed, finished, queued, suspended, running].map((run) => admit(run)))
+        yield* store.write([
+          commit(finished, { set: { state: "completed" } }),
+          commit(resumed, { from: ["suspended"], set: { state: "running" } })
+        ])
+        const mine = new Set(ids([running, finished, queued, suspended, resumed]))
+        const found = (yield* store.unfinished).filter((run) => mine.has(run.runId))
+        assert.deepStrictEqual(found, [running, { ...resumed, state: "running", updatedAt: started + 1 }])
+      }))
+  })
+
+  layer(store, options)("scan", (it) => {
+    it.effect("finds runs of all tenants by state, newest first, without those of some definitions", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const agent = `agent-${nextId()}`
+        const make = (overrides: Partial<RunRecord>) => makeRun({ agent, state: "suspended", ...overrides })
+        const known = make({ fingerprint: "known" })
+        const kept = make({ fingerprint: "known", waitsFor: "migration" })
+        const old = make({ fingerprint: "old@1", waitsFor: "timer", wakeAt: 5 })
+        const queued = make({ fingerprint: "old@1", state: "queued" })
+        const other = makeRun({ state: "suspended", fingerprint: "old@1" })
+        yield* store.write([known, kept, old, queued, other].map((run) => admit(run)))
+        const scan = (query: Partial<ScanQuery>) =>
+          Effect.map(store.scan({ states: ["suspended"], agent, limit: 10, ...query }), ids)
+        assert.deepStrictEqual(yield* scan({}), ids([old, kept, known]))
+        assert.deepStrictEqual(yield* scan({ except: ["known", "x"] }), ids([old, kept]))
+        assert.deepStrictEqual(yield* scan({ except: ["old@1"], limit: 1 }), ids([kept]))
+        assert.deepStrictEqual(yield* scan({ before: kept.runId }), ids([known]))
+        assert.deepStrictEqual(yield* scan({ states: ["queued", "suspended"], limit: 2 }), ids([queued, old]))
+        assert.deepStrictEqual(yield* scan({ states: [] }), [])
+        const { tenant } = kept
+        assert.deepStrictEqual(ids(yield* store.list({ tenant, waitsFor: "migration", limit: 10 })), [kept.runId])
+        assert.deepStrictEqual(yield* store.list({ tenant, waitsFor: "timer", limit: 10 }), [])
+      }))
+  })
+}
