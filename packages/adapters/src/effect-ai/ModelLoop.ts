@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Event, Run } from "@fastagentic/core"
+import { type Event, Run, Thread } from "@fastagentic/core"
 import { type ModelEnd, TurnLimitReached } from "@fastagentic/core/run/ModelEnd"
 import { type Context, Effect, type Layer, type Schema } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
@@ -20,6 +20,7 @@ import { type Final, plain, structured } from "./internal/final.ts"
 import { askModel, type Calling } from "./internal/modelCall.ts"
 import * as Node from "./internal/node.ts"
 import type { AnySchema } from "./internal/output.ts"
+import { toMessages, toPrompt } from "./internal/threadPrompt.ts"
 import * as ToolLine from "./internal/toolLine.ts"
 import { makeCalls } from "./internal/turn.ts"
 import type * as Turn from "./internal/turn.ts"
@@ -74,6 +75,11 @@ export interface Options<
    * schema where its layer says so (`OutputMode`); an answer that does not fit is repaired once.
    */
   readonly output?: S
+  /**
+   * The model reads the history of the run's thread before the prompt, and the prompt and all that follows it become the
+   * run's turn; `Thread.Options` limit the history, and can summarize it.
+   */
+  readonly thread?: true | Thread.Options<E, R>
 }
 
 /**
@@ -175,7 +181,9 @@ const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, T
   const maxTurns = options.maxTurns ?? 16
   const answers: Array<Answer> = []
   const toolResults: Array<ToolResult> = []
-  let conversation: Conversation = { prompt: promptOf(options, toolkit), counted: undefined }
+  const history = options.thread === undefined ? [] : yield* historyOf(options.thread)
+  const first = promptOf(options, toolkit, history)
+  let conversation: Conversation = { prompt: first, counted: undefined }
   for (let number = 1;; number++) {
     const isLast = number >= maxTurns
     const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
@@ -186,7 +194,12 @@ const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, T
     answers.push(answer)
     toolResults.push(...results)
     const next = yield* final.after(answer, prompt, isLast)
-    if (next._tag === "Done") return resultOf(answers, toolResults, answer, next.output)
+    if (next._tag === "Done") {
+      if (options.thread !== undefined) {
+        yield* Thread.add(...toMessages(prompt.content.slice(headOf(first) + history.length)))
+      }
+      return resultOf(answers, toolResults, answer, next.output)
+    }
     conversation = { prompt: next.prompt, counted: countedBy(conversation, answer) }
   }
 })
@@ -219,13 +232,30 @@ const takeTurn = Effect.fnUntraced(function*<R, P>(
   return { answer, results, prompt: Prompt.fromMessages([...said.content, ...messages]) }
 })
 
+/** The history as a model reads it. An agent that cannot add to its thread is refused before it asks a model. */
+const historyOf = Effect.fnUntraced(function*<E, R>(options: true | Thread.Options<E, R>) {
+  yield* Thread.add()
+  return yield* toPrompt(yield* Thread.messages(options === true ? {} : options))
+})
+
+/** The history stands behind the system messages of the prompt and before the rest of it. */
 const promptOf = (
   { prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string },
-  { tools }: AnyTools
+  { tools }: AnyTools,
+  history: ReadonlyArray<Prompt.Message>
 ) => {
-  const base = Prompt.make(prompt)
-  const own = system === undefined ? base : Prompt.setSystem(base, system)
-  return Object.keys(tools).length === 0 ? own : withNotice(own)
+  const made = Prompt.make(prompt)
+  const own = system === undefined ? made : Prompt.setSystem(made, system)
+  const base = Object.keys(tools).length === 0 ? own : withNotice(own)
+  if (history.length === 0) return base
+  const head = headOf(base)
+  return Prompt.fromMessages([...base.content.slice(0, head), ...history, ...base.content.slice(head)])
+}
+
+/** How many system messages a prompt begins with. */
+const headOf = ({ content }: Prompt.Prompt) => {
+  const first = content.findIndex(({ role }) => role !== "system")
+  return first === -1 ? content.length : first
 }
 
 const resultOf = (

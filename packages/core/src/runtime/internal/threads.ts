@@ -27,6 +27,7 @@ export const threadIn = (live: LiveRun, place: Place): RunThread => {
         if (live.threads === "parallel") return Effect.die(new ThreadUnusable({ agent, why: "parallel" }))
         if (place.step !== undefined) return Effect.die(new ThreadUnusable({ agent, why: "in a step" }))
         if (threadId === undefined) return Effect.void
+        if (messages.length === 0) return Effect.void
         if (!durable) return Effect.die(new ThreadUnusable({ agent, why: "not durable" }))
         return Effect.map(Effect.orDie(decode(messages)), (added) => {
           live.said = [...(live.said ?? []), ...added]
