@@ -104,7 +104,7 @@ const say = Effect.fnUntraced(function*(said: Said, identifier = "chat", threadI
 /** The prompt of a model, a line for each message. */
 const linesOf = ({ content }: Prompt.Prompt) =>
   content.map((message) => {
-    if (message.role === "system") return `system: ${message.content}`
+    if (message.role === "system") return `system: ${message.content.split("\n")[0]}`
     const parts: ReadonlyArray<Prompt.Part> = message.content
     const texts = parts.map((part) => {
       switch (part.type) {
