@@ -5,12 +5,13 @@
  */
 import { type Event, Run, Thread } from "@fastagentic/core"
 import { type ModelEnd, TurnLimitReached } from "@fastagentic/core/run/ModelEnd"
-import { type Context, Effect, type Layer, type Schema } from "effect"
+import { Context, Effect, type Layer, type Schema } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
+import * as NamedModels from "../adapter/NamedModels.ts"
 import { OutputMode } from "../adapter/OutputMode.ts"
 import type { Answer, AnyTools } from "./internal/answer.ts"
 import { type Plan, planOf } from "./internal/attempts.ts"
@@ -66,6 +67,8 @@ export interface Options<
   readonly maxTurns?: number
   /** The most tokens of each answer, reasoning included. */
   readonly maxOutputTokens?: number
+  /** The model that the loop asks, by its name in the app (`Models.layerNamed`); the model of the layer by default. */
+  readonly model?: string
   /** Models that a budget may call instead, by the names that its limits and the prices use. */
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
   /** The models to ask, and how often, see `plan`; by default the model of the layer, four times. */
@@ -162,7 +165,9 @@ export const run = Effect.fn("ModelLoop.run")(function*<
   R | P | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
 > {
   const current = yield* Run.CurrentRun
+  const named = options.model === undefined ? Context.empty() : yield* NamedModels.get(options.model)
   const answered = untilAnswered(options).pipe(
+    Effect.provide(named),
     // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or of the model's.
     Effect.mapError((error) => error as E | ModelEnd | Tool.HandlerError<Tools[keyof Tools]>)
   )

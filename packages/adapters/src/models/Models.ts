@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Config, Effect, Layer, Option, Redacted } from "effect"
+import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
+import { NamedModels } from "../adapter/NamedModels.ts"
 import { baseOf } from "./internal/baseUrl.ts"
 import { resolve, type Resolved, server } from "./internal/modelName.ts"
 import { baseUrlVariable, openaiServer, type Provider, providers } from "./internal/providers.ts"
@@ -160,6 +161,26 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<ProviderModel.Services, ModelUnavailable | Config.ConfigError> =>
   Layer.provide(layerNoDeps(name, options), Client)
+
+/**
+ * Provides several models under names of the app's own, the first of them as the default: `ModelLoop.run({ model })`, an
+ * `llm` hook and a budget choose among them.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerNamed = (
+  names: { readonly [name: string]: string | (Options & { readonly model: string }) }
+): Layer.Layer<ProviderModel.Services, ModelUnavailable | Config.ConfigError> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const models: Record<string, Context.Context<ProviderModel.Services>> = {}
+    for (const [name, given] of Object.entries(names)) {
+      models[name] = yield* Layer.build(typeof given === "string" ? layer(given) : layer(given.model, given))
+    }
+    const [first] = Object.values(models)
+    if (first === undefined) return yield* new ModelUnavailable({ model: "of the app", problem: "no name was given" })
+    return Context.add(first, NamedModels, models)
+  }))
 
 /**
  * The name in `FASTAGENTIC_MODEL`; `gpt-4.1-mini` when only OpenAI's variables are set; none without any.

@@ -12,6 +12,7 @@ import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Response from "effect/ai/Response"
 import * as Telemetry from "effect/ai/Telemetry"
 import { OutputLimit } from "../adapter/OutputLimit.ts"
+import { OutputMode } from "../adapter/OutputMode.ts"
 import * as Failures from "./internal/failure.ts"
 import { Answer, type Ending, metadataPart, StreamedError } from "./internal/parts.ts"
 import { toRequest } from "./internal/request.ts"
@@ -61,6 +62,8 @@ export interface Options {
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
   /** Whether a cost in the answer's headers or usage counts; only an operator's own gateway deserves that. */
   readonly gatewayCost?: boolean | undefined
+  /** How a loop asks for an answer of a schema; by a tool, unless the provider enforces JSON schemas. */
+  readonly outputMode?: "tool" | "json" | undefined
   /** How schemas of answers are written for the provider; OpenAI's form by default. */
   readonly codecTransformer?: LanguageModel.CodecTransformer | undefined
 }
@@ -242,4 +245,11 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
  * @since 0.1.0
  */
 export const layer = (model: ProviderModel, options: Options = {}): Layer.Layer<Services> =>
-  Model.make(providerOf(model, options), model.modelId, Layer.effect(LanguageModel.LanguageModel, make(model, options)))
+  Model.make(
+    providerOf(model, options),
+    model.modelId,
+    Layer.merge(
+      Layer.effect(LanguageModel.LanguageModel, make(model, options)),
+      Layer.succeed(OutputMode, options.outputMode ?? "tool")
+    )
+  )

@@ -10,6 +10,7 @@ import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as ModelBudget from "../../adapter/ModelBudget.ts"
+import * as NamedModels from "../../adapter/NamedModels.ts"
 import { OutputLimit } from "../../adapter/OutputLimit.ts"
 import { usageOf } from "../../adapter/PartEvents.ts"
 import * as Tokens from "../../adapter/Tokens.ts"
@@ -21,6 +22,14 @@ import { type JsonAsk, jsonParts } from "./jsonParts.ts"
 export interface Limits<R> {
   readonly maxOutputTokens?: number
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
+}
+
+/** A model that a call may use; the loop's own when it has neither layer nor context. */
+interface Chosen<R> {
+  readonly model: string
+  readonly provider: string | undefined
+  readonly layer?: Layer.Layer<LanguageModel.LanguageModel, never, R> | undefined
+  readonly context?: Context.Context<LanguageModel.LanguageModel> | undefined
 }
 
 /** The request of one turn. */
@@ -45,6 +54,8 @@ export const openRequests = Effect.fnUntraced(function*<R>(
   const run = yield* Run.CurrentRun
   const tools = Object.values(toolkit.tools).map(describe)
   const provider = Option.getOrUndefined(yield* Effect.serviceOption(Model.ProviderName))
+  const own = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "unknown")
+  const named = yield* NamedModels.NamedModels
   let said: ReadonlyArray<Event.Event> = []
   let count = 0
   const fits = (call: Hook.LlmCall, model: Prices.Model) =>
@@ -54,6 +65,15 @@ export const openRequests = Effect.fnUntraced(function*<R>(
       Run.CurrentRun,
       run
     )
+
+  /** A model besides the loop's own that a hook or a budget names, under the name that prices know. */
+  const chosen = (name: string): Chosen<R> => {
+    if (name === own) return { model: name, provider }
+    if (Object.hasOwn(models, name)) return { model: name, provider, layer: models[name] }
+    const context = NamedModels.find(named, name)
+    if (context === undefined) return { model: name, provider }
+    return { model: Context.get(context, Model.ModelName), provider: Context.get(context, Model.ProviderName), context }
+  }
 
   const ended = () => {
     const events = said
@@ -65,28 +85,29 @@ export const openRequests = Effect.fnUntraced(function*<R>(
     Stream.unwrap(Effect.gen(function*() {
       count++
       const callId = count === 1 ? call.callId : `${call.callId}#${count}`
-      yield* fits(call, { model: call.model, provider })
+      const asked = chosen(call.model)
+      yield* fits(call, { model: asked.model, provider: asked.provider })
       const spending = yield* Effect.provideService(
         ModelBudget.open({
           callId,
-          model: call.model,
-          provider,
+          model: asked.model,
+          provider: asked.provider,
           inputTokens: Tokens.ofPrompt(call.prompt, tools),
           maxOutputTokens,
           clamps: true,
-          changesTo: (model) => Object.hasOwn(models, model)
+          changesTo: (model) => Object.hasOwn(models, model) || NamedModels.find(named, model) !== undefined
         }),
         Run.CurrentRun,
         run
       )
       // A budget names another model only when that model is available here.
-      const other = spending.model === call.model ? undefined : models[spending.model]
-      if (other !== undefined) {
-        yield* Effect.onError(fits(call, { model: spending.model }), () => spending.cut)
-      }
+      const changed = spending.model !== asked.model
+      const used = changed ? chosen(spending.model) : asked
+      if (changed) yield* Effect.onError(fits(call, { model: spending.model }), () => spending.cut)
       let model = spending.model
       let last: Response.FinishPart | undefined
-      const start = provider === undefined || other !== undefined ? { callId, model } : { callId, model, provider }
+      const isProviderKnown = used.provider !== undefined && (used.context !== undefined || model === own)
+      const start = { callId, model, ...(isProviderKnown ? { provider: used.provider } : {}) }
       yield* emitAll([...ended(), { type: "llm_start", data: start }])
       const watch = (part: Response.AnyPart) =>
         Effect.sync(() => {
@@ -102,9 +123,10 @@ export const openRequests = Effect.fnUntraced(function*<R>(
           if (usage !== undefined) spent.push(usage)
           said = [...said, ...endOf(callId, model, last?.reason, usage, exit)]
         })
-      const language = other === undefined
+      const context = used.layer === undefined ? used.context : yield* Layer.build(used.layer)
+      const language = context === undefined
         ? yield* LanguageModel.LanguageModel
-        : Context.get(yield* Layer.build(other), LanguageModel.LanguageModel)
+        : Context.get(context, LanguageModel.LanguageModel)
       const parts: Stream.Stream<Response.AnyPart, AiError.AiError> = json === undefined
         ? language.streamText({
           prompt: call.prompt,

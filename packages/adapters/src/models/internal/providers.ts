@@ -21,7 +21,7 @@ export interface Provider {
   /** Further variables. */
   readonly reads?: ReadonlyArray<string>
   readonly defaultBaseUrl?: string
-  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer"> & { readonly settings?: Settings }
+  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer" | "outputMode"> & { readonly settings?: Settings }
   readonly make: (access: Access) => Promise<ProviderModel>
 }
 
@@ -80,12 +80,13 @@ export const providers: { readonly [name: string]: Provider } = {
   openai: {
     package: "@ai-sdk/openai",
     needs: [["OPENAI_API_KEY"]],
-    options: { settings: stateless },
+    options: { settings: stateless, outputMode: "json" },
     make: async (access) => (await openai(access)).responses(access.model)
   },
   "openai-chat": {
     package: "@ai-sdk/openai",
     needs: [["OPENAI_API_KEY"]],
+    options: { outputMode: "json" },
     make: async (access) => (await openai(access)).chat(access.model)
   },
   anthropic: {
@@ -148,7 +149,7 @@ export const providers: { readonly [name: string]: Provider } = {
     package: "@ai-sdk/azure",
     needs: [["AZURE_API_KEY"], ["AZURE_RESOURCE_NAME", "AZURE_BASE_URL"]],
     reads: ["AZURE_API_VERSION"],
-    options: { settings: stateless },
+    options: { settings: stateless, outputMode: "json" },
     make: async (access) => {
       const { createAzure } = await import("@ai-sdk/azure")
       const azure = createAzure({

@@ -1,0 +1,100 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import { Effect, Layer, Schema } from "effect"
+import { Toolkit } from "effect/ai"
+import { Agent, App, Audit, Auth, Budget, Hook, Prices, RateLimit, Server } from "fastagentic"
+import { ModelLoop } from "fastagentic/effect-ai"
+import { Models } from "fastagentic/models"
+import { join } from "node:path"
+import { temporaryFolder } from "../process.ts"
+import { urlOf } from "../serving.ts"
+import { replayServer } from "./replayServer.ts"
+import { closing } from "./shapes.ts"
+
+class Cheaper extends Hook.make("test/cheaper") {}
+const CheaperLayer = Cheaper.toLayer({ llm: (call, next) => next({ ...call, model: "fast" }) })
+
+const declared = { description: "Talks", payload: {}, success: Schema.String }
+class Deep extends Agent.make("deep", declared) {}
+class Quick extends Agent.make("quick", declared) {}
+class Steered extends Agent.make("steered", declared).hook(Cheaper) {}
+class Lost extends Agent.make("lost", declared) {}
+
+class Talk extends App.make("talk", { version: "1", agents: [Deep, Quick, Steered, Lost] }) {}
+
+const loop = (model?: string) =>
+  ModelLoop.run({
+    prompt: "Talk.",
+    toolkit: Toolkit.empty,
+    maxOutputTokens: 100,
+    ...(model === undefined ? {} : { model })
+  }).pipe(Effect.map(({ text }) => text), Effect.orDie)
+
+const Agents = Layer.mergeAll(
+  Deep.toLayer(() => loop()),
+  Quick.toLayer(() => loop("fast")),
+  Steered.toLayer(() => loop()),
+  Lost.toLayer(() => loop("unheard")),
+  CheaperLayer
+)
+
+/** A server whose two models are on one replay server, and the model of each request. */
+const served = Effect.fnUntraced(function*<E>(budget: Layer.Layer<Budget.Budget, E>) {
+  const replay = yield* Effect.acquireRelease(Effect.promise(replayServer), ({ stop }) => Effect.promise(stop))
+  replay.prepare([], closing)
+  const models = Models.layerNamed({
+    smart: { model: "big", baseUrl: replay.url },
+    fast: { model: "small", baseUrl: replay.url }
+  })
+  const context = yield* Layer.build(
+    Server.layer(Talk, { port: 0, grace: "200 millis" }).pipe(
+      Layer.provide(Layer.provide(Agents, Layer.orDie(models))),
+      Layer.provide([Auth.layerNone, RateLimit.layerUnlimited, Audit.layerMemory, budget]),
+      Layer.provide(Sqlite.layer({ filename: join(temporaryFolder(), "named.db") }))
+    )
+  )
+  const call = (agent: string) =>
+    Effect.promise(async () => {
+      const response = await fetch(`${urlOf(context)}/agents/${agent}/stream`, { method: "POST", body: "{}" })
+      return await response.text()
+    })
+  return { call, sent: () => replay.received.map(({ body }) => body["model"]) }
+})
+
+describe("models of an app by name, over REST on SQLite", () => {
+  it.live("an agent uses the model that its loop names, the first one by default, and a hook names another", () =>
+    Effect.gen(function*() {
+      const { call, sent } = yield* served(Budget.layerUnlimited)
+      for (const [agent, model] of [["deep", "big"], ["quick", "small"], ["steered", "small"]] as const) {
+        const events = yield* call(agent)
+        assert.include(events, "Done.")
+        assert.strictEqual(sent().at(-1), model)
+        assert.include(events, `"model":"${model}"`)
+      }
+      const lost = yield* call("lost")
+      assert.include(lost, "InternalError")
+      assert.strictEqual(sent().length, 3)
+    }).pipe(Effect.scoped))
+
+  it.live("a budget changes to another model of the app, without a list in each loop", () =>
+    Effect.gen(function*() {
+      const limits = Budget.limits([{
+        name: "daily",
+        per: "user",
+        period: "day",
+        soft: 0,
+        hard: 100,
+        atSoft: { big: "small" }
+      }])
+      const prices = Prices.layer({ big: { input: 1, output: 10 }, small: { input: 0.1, output: 1 } })
+      const { call, sent } = yield* served(
+        Budget.layer.pipe(
+          Layer.provide([limits, prices]),
+          Layer.provide(Layer.orDie(Sqlite.layer({ filename: join(temporaryFolder(), "budget.db") })))
+        )
+      )
+      const events = yield* call("deep")
+      assert.include(events, "\"decision\":\"downgrade\"")
+      assert.deepStrictEqual(sent(), ["small"])
+    }).pipe(Effect.scoped))
+})
