@@ -15,6 +15,7 @@ import * as CheckCommand from "./CheckCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
+import * as PrincipalsCommand from "./PrincipalsCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
 import * as StoreCommand from "./StoreCommand.ts"
@@ -28,6 +29,7 @@ const root = Command.make("fastagentic").pipe(
     ApprovalsCommand.command,
     CheckCommand.command,
     KeysCommand.command,
+    PrincipalsCommand.command,
     AuditCommand.command
   ])
 )

@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import { isApiKey } from "@fastagentic/core/door/ApiKeys"
-import { Auth } from "@fastagentic/core/door/Auth"
+import { Auth, invalid, unknown, valid } from "@fastagentic/core/door/Auth"
+import type { Principal } from "@fastagentic/core/run/Principal"
+import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import { checkBounds, type Claims, refused, toPrincipal } from "./internal/claims.ts"
@@ -58,6 +60,15 @@ export interface Options {
   readonly requireAccessTokenType?: boolean | undefined
   /** Tokens that expire later than this from now are refused. Default 1 day. */
   readonly maxLifetime?: Duration.Input | undefined
+  /**
+   * Whether the principal of a run that has waited may still act: tokens are not kept, so a run continues for `maxAge` after
+   * its principal has shown one (30 days by default), as long as `check` gives no reason against it.
+   */
+  readonly revalidate?: {
+    readonly maxAge?: Duration.Input | undefined
+    /** Such as a look into a directory; the reason that it gives is shown. */
+    readonly check?: ((principal: Principal) => Effect.Effect<string | undefined, StoreUnavailable>) | undefined
+  } | undefined
   /** How often the issuer's keys are refreshed. Default 5 minutes. */
   readonly refreshInterval?: Duration.Input | undefined
   /** The least time between refreshes caused by tokens with unknown keys. Default 2 seconds. */
@@ -147,12 +158,21 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const { generation } = cache
     const { claims, until } = yield* read(token, source)
     yield* checkBounds(claims, rules)
-    const principal = yield* toPrincipal(claims, names)
+    // An answer to an introspection may leave its issuer out, and `revalidate` knows its principals by it.
+    const principal = yield* toPrincipal({ ...claims, iss: options.issuer }, names)
     cache.set(token, { principal, until }, generation)
     return principal
   })
 
+  const maxAge = Duration.toMillis(Duration.fromInputUnsafe(options.revalidate?.maxAge ?? "30 days"))
+
   return Auth.of({
+    revalidate: Effect.fnUntraced(function*({ at, principal }) {
+      if (principal.claims["iss"] !== options.issuer) return unknown
+      if (now() - at > maxAge) return invalid("its principal has shown no token for too long")
+      const reason = yield* options.revalidate?.check?.(principal) ?? Effect.undefined
+      return reason === undefined ? valid : invalid(reason)
+    }),
     open: false,
     schemes: ["bearer"],
     authenticate: ({ bearer, peer = "" }) => {

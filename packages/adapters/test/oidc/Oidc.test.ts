@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth } from "@fastagentic/core/door/Auth"
 import * as Credentials from "@fastagentic/core/run/Credentials"
+import { Principal } from "@fastagentic/core/run/Principal"
 import { Clock, Context, Effect, Fiber, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { TestClock } from "effect/testing"
@@ -12,11 +13,14 @@ type Authenticate = Auth["Service"]["authenticate"]
 
 const shown = (token: string): Credentials.Credentials => ({ bearer: Redacted.make(token) })
 
-const startAuth = (options: Oidc.Options) =>
+const buildAuth = (options: Oidc.Options) =>
   Effect.map(
     Layer.build(Oidc.layer({ refreshSpacing: "50 millis", ...options }).pipe(Layer.provide(FetchHttpClient.layer))),
-    (context): Authenticate => Context.get(context, Auth).authenticate
+    (context) => Context.get(context, Auth)
   )
+
+const startAuth = (options: Oidc.Options) =>
+  Effect.map(buildAuth(options), ({ authenticate }): Authenticate => authenticate)
 
 const start = Effect.fnUntraced(function*(options: Partial<Oidc.Options> = {}) {
   const key = yield* Effect.promise(() => makeKey("one"))
@@ -53,6 +57,28 @@ describe("Oidc", () => {
       assert.strictEqual(yield* authenticate(shown(token)), principal)
       const stateless = yield* Effect.promise(() => sign(issuer, key))
       assert.strictEqual(yield* refusal(authenticate, stateless), "the token names no tenant")
+    }).pipe(Effect.scoped))
+
+  it.live("a principal may act for the longest age after its token, unless the app's check gives a reason against it", () =>
+    Effect.gen(function*() {
+      const { authenticate, issuer, key } = yield* start()
+      const principal = yield* authenticate(shown(yield* Effect.promise(() => sign(issuer, key))))
+      const now = yield* Clock.currentTimeMillis
+      const standingOf = Effect.fnUntraced(function*(revalidate: Oidc.Options["revalidate"], age: number, other = {}) {
+        const auth = yield* buildAuth({ issuer, audience, revalidate })
+        const claims = { ...principal.claims, ...other }
+        const { revalidate: ask } = auth
+        return ask === undefined
+          ? assert.fail("principals are not revalidated")
+          : yield* ask({ principal: new Principal({ ...principal, claims }), at: now - age })
+      })
+      const day = 86_400_000
+      assert.deepStrictEqual(yield* standingOf(undefined, 29 * day), { _tag: "Valid" })
+      assert.deepInclude(yield* standingOf(undefined, 31 * day), { _tag: "Invalid" })
+      assert.deepInclude(yield* standingOf({ maxAge: "1 hour" }, day), { _tag: "Invalid" })
+      const check = ({ id }: Principal) => Effect.succeed(id === "ada" ? "has left" : undefined)
+      assert.deepStrictEqual(yield* standingOf({ check }, 0), { _tag: "Invalid", reason: "has left" })
+      assert.deepStrictEqual(yield* standingOf({ check }, 0, { iss: "https://other" }), { _tag: "Unknown" })
     }).pipe(Effect.scoped))
 
   it.live("scp lists, client subjects, and tokens of type JWT or none are accepted", () =>

@@ -8,7 +8,7 @@ import { randomHex } from "../base/internal/randomBytes.ts"
 import { sameSecret, sha256 } from "../base/internal/secrets.ts"
 import { Principal } from "../run/Principal.ts"
 import { StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
-import { Auth } from "./Auth.ts"
+import { Auth, invalid, unknown, valid } from "./Auth.ts"
 
 /**
  * A key as it is kept: `hash` is the SHA-256 of the whole key, `id` the principal it speaks for. Times are Unix
@@ -30,7 +30,18 @@ export class ApiKey extends Schema.Class<ApiKey>("@fastagentic/core/door/ApiKeys
   lastUsedAt: Schema.optionalKey(Schema.Int)
 }) {}
 
-/** The port to where keys are kept. @category services @since 0.1.0 */
+/** An account that was disabled, whatever it shows. @category models @since 0.1.0 */
+export interface DisabledAccount extends Account {
+  readonly at: number
+}
+
+/** A principal of a tenant. @category models @since 0.1.0 */
+export interface Account {
+  readonly tenant: string
+  readonly id: string
+}
+
+/** The port to where keys and disabled accounts are kept. @category services @since 0.1.0 */
 export class ApiKeyStore extends Context.Service<ApiKeyStore, {
   readonly find: (prefix: string) => Effect.Effect<ApiKey | undefined, StoreUnavailable>
   /** Fails when there is a key with this prefix. */
@@ -40,29 +51,50 @@ export class ApiKeyStore extends Context.Service<ApiKeyStore, {
   readonly used: (prefix: string, at: number) => Effect.Effect<void, StoreUnavailable>
   /** Oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<ApiKey>, StoreUnavailable>
+  /** Disables an account; one that is disabled stays so from the first time on. */
+  readonly disable: (account: Account, at: number) => Effect.Effect<void, StoreUnavailable>
+  /** Says whether the account was disabled. */
+  readonly enable: (account: Account) => Effect.Effect<boolean, StoreUnavailable>
+  readonly isDisabled: (account: Account) => Effect.Effect<boolean, StoreUnavailable>
+  /** The first to be disabled first. */
+  readonly disabled: Effect.Effect<ReadonlyArray<DisabledAccount>, StoreUnavailable>
 }>()("@fastagentic/core/door/ApiKeys/ApiKeyStore") {
-  static readonly layerMemory: Layer.Layer<ApiKeyStore> = Layer.sync(ApiKeyStore, () => {
-    const keys = new Map<string, ApiKey>()
-    const change = (prefix: string, fields: (key: ApiKey) => Partial<ApiKey>) =>
-      Effect.sync(() => {
-        const key = keys.get(prefix)
-        if (key !== undefined) keys.set(prefix, new ApiKey({ ...key, ...fields(key) }))
-        return key !== undefined
-      })
-    return ApiKeyStore.of({
-      find: (prefix) => Effect.sync(() => keys.get(prefix)),
-      insert: (key) =>
-        Effect.suspend(() => {
-          if (keys.has(key.prefix)) return Effect.fail(new StoreUnavailable({ operation: "insert api key" }))
-          keys.set(key.prefix, key)
-          return Effect.void
-        }),
-      revoke: (prefix, at) => change(prefix, ({ revokedAt = at }) => ({ revokedAt: Math.min(revokedAt, at) })),
-      used: (prefix, at) => Effect.asVoid(change(prefix, () => ({ lastUsedAt: at }))),
-      list: Effect.sync(() => [...keys.values()].sort((a, b) => a.createdAt - b.createdAt))
+  static readonly layerMemory: Layer.Layer<ApiKeyStore> = Layer.sync(ApiKeyStore, () => makeMemory())
+}
+
+/** Keys and accounts of this process. @category constructors @since 0.1.0 */
+export const makeMemory = (): ApiKeyStore["Service"] => {
+  const keys = new Map<string, ApiKey>()
+  const accounts = new Map<string, DisabledAccount>()
+  const change = (prefix: string, fields: (key: ApiKey) => Partial<ApiKey>) =>
+    Effect.sync(() => {
+      const key = keys.get(prefix)
+      if (key !== undefined) keys.set(prefix, new ApiKey({ ...key, ...fields(key) }))
+      return key !== undefined
     })
+  return ApiKeyStore.of({
+    find: (prefix) => Effect.sync(() => keys.get(prefix)),
+    insert: (key) =>
+      Effect.suspend(() => {
+        if (keys.has(key.prefix)) return Effect.fail(new StoreUnavailable({ operation: "insert api key" }))
+        keys.set(key.prefix, key)
+        return Effect.void
+      }),
+    revoke: (prefix, at) => change(prefix, ({ revokedAt = at }) => ({ revokedAt: Math.min(revokedAt, at) })),
+    used: (prefix, at) => Effect.asVoid(change(prefix, () => ({ lastUsedAt: at }))),
+    list: Effect.sync(() => [...keys.values()].sort((a, b) => a.createdAt - b.createdAt)),
+    disable: ({ id, tenant }, at) =>
+      Effect.sync(() => {
+        const name = nameOf({ id, tenant })
+        if (!accounts.has(name)) accounts.set(name, { id, tenant, at })
+      }),
+    enable: (account) => Effect.sync(() => accounts.delete(nameOf(account))),
+    isDisabled: (account) => Effect.sync(() => accounts.has(nameOf(account))),
+    disabled: Effect.sync(() => [...accounts.values()].sort((a, b) => a.at - b.at))
   })
 }
+
+const nameOf = ({ id, tenant }: Account) => JSON.stringify([tenant, id])
 
 /** No key has this prefix. @category errors @since 0.1.0 */
 export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", { prefix: Schema.String }) {
@@ -188,7 +220,14 @@ export const layer: Layer.Layer<Auth, never, ApiKeyStore> = Layer.effect(
       authenticate: ({ apiKey, bearer }) => {
         const shown = apiKey ?? bearer
         return shown === undefined ? refused("credentials are required") : check(Redacted.value(shown))
-      }
+      },
+      revalidate: Effect.fnUntraced(function*({ principal: { claims: { key: prefix }, id, tenant } }) {
+        if (typeof prefix !== "string") return unknown
+        const key = yield* store.find(prefix)
+        if (key === undefined) return invalid("the API key does not exist any more")
+        if (key.id !== id || key.tenant !== tenant) return unknown
+        return isOver(key, yield* Clock.currentTimeMillis) ? invalid("the API key has expired or was revoked") : valid
+      })
     }
   })
 )

@@ -12,6 +12,32 @@ import { type StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
 /** How a caller may show who they are, for OpenAPI and the agent card. @category models @since 0.1.0 */
 export type Scheme = "bearer" | "apiKey" | "mutualTls"
 
+/** A principal and the time at which it was admitted, in Unix milliseconds. @category models @since 0.1.0 */
+export interface Admitted {
+  readonly principal: Principal.Principal
+  readonly at: number
+}
+
+/**
+ * Whether a principal that was admitted earlier may still act. `unknown` means that another layer has admitted it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Standing =
+  | { readonly _tag: "Valid" }
+  | { readonly _tag: "Unknown" }
+  | { readonly _tag: "Invalid"; readonly reason: string }
+
+/** @category constructors @since 0.1.0 */
+export const valid: Standing = { _tag: "Valid" }
+
+/** @category constructors @since 0.1.0 */
+export const unknown: Standing = { _tag: "Unknown" }
+
+/** @category constructors @since 0.1.0 */
+export const invalid = (reason: string): Standing => ({ _tag: "Invalid", reason })
+
 /**
  * Says who a caller is. `open` means that callers need no credentials; such a server stays on the loopback interface.
  *
@@ -25,6 +51,11 @@ export class Auth extends Context.Service<Auth, {
   readonly authenticate: (
     credentials: Credentials
   ) => Effect.Effect<Principal.Principal, Unauthenticated | StoreUnavailable>
+  /**
+   * Asked before a run that has waited continues: a run whose principal is not valid any more, or is known to no layer, is
+   * held. A layer without it takes the principals that it has admitted as valid for ever.
+   */
+  readonly revalidate?: (admitted: Admitted) => Effect.Effect<Standing, StoreUnavailable>
 }>()("@fastagentic/core/door/Auth") {}
 
 /** Everybody is the local user: for work on one machine. @category layers @since 0.1.0 */
@@ -53,7 +84,11 @@ export const layerKeys = (
       return match === undefined
         ? Effect.fail(new Unauthenticated({ reason: "the credentials are not valid" }))
         : Effect.succeed(match.principal)
-    }
+    },
+    revalidate: ({ principal: { id, tenant } }) =>
+      Effect.succeed(
+        keys.some(({ principal }) => principal.id === id && principal.tenant === tenant) ? valid : unknown
+      )
   })
 
 /**
@@ -79,7 +114,17 @@ export const layerFirst = <E, R, E2, R2>(
         open: one.open || other.open,
         schemes: [...new Set([...one.schemes, ...other.schemes])],
         authenticate: (credentials) =>
-          Effect.catchTag(one.authenticate(credentials), "Unauthenticated", () => other.authenticate(credentials))
+          Effect.catchTag(one.authenticate(credentials), "Unauthenticated", () => other.authenticate(credentials)),
+        revalidate: (admitted) => standing([one, other], admitted)
       }
     })
   )
+
+/** The first layer that knows the principal decides. One that cannot tell may have admitted it, and says nothing against it. */
+const standing = Effect.fnUntraced(function*(layers: ReadonlyArray<Auth["Service"]>, admitted: Admitted) {
+  for (const { revalidate } of layers) {
+    const found = revalidate === undefined ? unknown : yield* revalidate(admitted)
+    if (found._tag !== "Unknown") return found
+  }
+  return layers.some(({ revalidate }) => revalidate === undefined) ? valid : unknown
+})

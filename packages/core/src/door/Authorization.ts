@@ -57,6 +57,24 @@ export const narrowed = (
 }
 
 /**
+ * The grants of a run that a principal resumes: its owner's own grants as they are now, and for another no more than both
+ * hold. A run that is held since its owner is not valid any more rests on the principal that resumes it.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const resumed = (
+  principal: Principal,
+  run: Pick<RunRecord, "grants" | "owner" | "waitsFor">,
+  at: number
+): { readonly grants?: RunRecord["grants"] } => {
+  const { claims, id, roles, scopes } = principal
+  if (run.owner === id) return { grants: { scopes, roles, claims, authority: { at } } }
+  const { grants = run.grants } = narrowed(principal, run)
+  return { grants: run.waitsFor === "principal" ? { ...grants, authority: { at, by: { id, claims } } } : grants }
+}
+
+/**
  * A run belongs to its owner in its tenant. Somebody else's run looks like no run.
  *
  * @category combinators

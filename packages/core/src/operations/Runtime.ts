@@ -13,9 +13,11 @@ import { Audit, type Query as AuditQuery, type Recorded } from "../audit/Audit.t
 import * as Timings from "../base/Timings.ts"
 import { Budget, type LimitUsage } from "../budget/Budget.ts"
 import type { Query as UsageQuery, Row as UsageRow } from "../budget/BudgetStore.ts"
+import { ApiKeyStore, makeMemory as makeKeys } from "../door/ApiKeys.ts"
 import { Auth } from "../door/Auth.ts"
 import type { Caller } from "../door/Caller.ts"
 import { makeAuditThrottle } from "../door/internal/auditThrottle.ts"
+import { makeAuthority } from "../door/internal/authority.ts"
 import { makeDoor } from "../door/internal/door.ts"
 import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
 import { makeToolDoor } from "../door/internal/toolDoor.ts"
@@ -55,6 +57,7 @@ import { makeConnect } from "./internal/connections.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeFiles } from "./internal/files.ts"
 import { makeForks } from "./internal/forks.ts"
+import { makePrincipalCalls } from "./internal/principalCalls.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeScheduleCalls } from "./internal/scheduleCalls.ts"
@@ -62,6 +65,7 @@ import { makeSignals } from "./internal/signals.ts"
 import { makeThreadCalls } from "./internal/threadCalls.ts"
 import { makeUsage } from "./internal/usage.ts"
 import { makeVisibleTo } from "./internal/visibleTo.ts"
+import type { Change, Changed } from "./Principals.ts"
 
 /** A request to start an agent or a tool of the app, with its payload as received. @category models @since 0.1.0 */
 export interface StartRequest {
@@ -373,6 +377,11 @@ export class Runtime extends Context.Service<Runtime, {
     caller: Caller,
     query: Omit<AuditQuery, "tenant">
   ) => Effect.Effect<ReadonlyArray<Recorded>, RunError>
+  /**
+   * Changes a principal of the caller's tenant, for callers with the scope `principals:manage`. Its account is disabled or
+   * enabled on every node within a second, and before any run of it continues.
+   */
+  readonly changePrincipal: (caller: Caller, id: string, change: Change) => Effect.Effect<Changed, RunError>
   /** The usage of model calls, and the state of the caller's budgets. */
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */
@@ -454,6 +463,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
       yield* checkRules(rules, fusion)
       const limit = makeLimiter(rules, yield* counters)
       const auth = yield* Auth
+      const keys = Option.getOrElse(yield* Effect.serviceOption(ApiKeyStore), makeKeys)
+      const authority = makeAuthority(auth, keys)
       const audit = yield* Audit
       const policy = yield* PolicyRules
       const engine = yield* RunEngine
@@ -469,6 +480,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         open: yield* OpenLimits,
         files: yield* files,
         weightOf: yield* TenantWeights,
+        authority,
         hooksOf: ({ agent, kind }: Pick<RunRecord, "agent" | "kind">) => bound[kind].get(agent)?.hooks ?? []
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
@@ -477,7 +489,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
           const now = () => node.now()
           const { metrics, outbox } = node
           const throttle = yield* makeAuditThrottle(outbox, now)
-          const door = makeDoor({ auth, rules: policy, limit, audit: outbox, throttle, metrics, now })
+          const door = makeDoor({ auth, rules: policy, limit, audit: outbox, throttle, metrics, authority, now })
           const starts = makeStart(node, door, bound)
           const dueRuns = makeDueRuns(node, bound)
           yield* upgradeAll(node, bound)
@@ -516,6 +528,7 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
         ...makeThreadCalls(node, door),
         ...makeAuditReads(door, audit, node.outbox),
+        ...makePrincipalCalls(node, door, keys),
         ...makeVisibleTo(fusion, door),
         ...makeFiles(door, node.files),
         usage: makeUsage(budget, door),

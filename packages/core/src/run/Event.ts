@@ -136,9 +136,11 @@ export const schemas = {
     places: optional(Schema.Boolean)
   }),
   run_suspended: Schema.Struct({
-    reason: Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "drain"]),
+    reason: Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "principal", "drain"]),
     interrupts: Schema.Array(Id),
-    until: optional(Schema.Int)
+    until: optional(Schema.Int),
+    /** Why the principal of the run may not act any more. */
+    detail: optional(Schema.String)
   }),
   run_cancelled: Schema.Struct({ reason: Schema.String }),
   error: Failure,

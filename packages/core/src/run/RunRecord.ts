@@ -31,19 +31,37 @@ export const RunState = Schema.Literals([
 export type RunState = typeof RunState.Type
 
 /**
- * The reason why a run is suspended: a decision, a time, a run that it started, an agent that fits it, or somebody who looks
- * at why it ended its node again and again. A run that a node let go of in order waits for nothing.
+ * The reason why a run is suspended: a decision, a time, a run that it started, an agent that fits it, somebody who looks
+ * at why it ended its node again and again, or a principal that may act (its own is not valid any more). A run that a node let go of in order waits for nothing.
  *
  * @category models
  * @since 0.1.0
  */
-export const WaitsFor = Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair"])
+export const WaitsFor = Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "principal"])
 
 /**
  * @category models
  * @since 0.1.0
  */
 export type WaitsFor = typeof WaitsFor.Type
+
+/**
+ * What the rights of a run rest on: the app itself, which declares a schedule, or a principal that was admitted at a time:
+ * the owner, or `by`, who has resumed the run for its owner. Without it the owner was admitted when the run was made.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Authority = Schema.Union([
+  Schema.Literal("app"),
+  Schema.Struct({
+    at: Schema.Int,
+    by: optional(Schema.Struct({ id: Schema.String, claims: Schema.Record(Schema.String, Schema.Json) }))
+  })
+])
+
+/** @category models @since 0.1.0 */
+export type Authority = typeof Authority.Type
 
 /**
  * A run as every protocol sees it. Times are Unix milliseconds.
@@ -80,7 +98,8 @@ export const RunRecord = Schema.Struct({
   grants: Schema.Struct({
     scopes: Schema.Array(Schema.String),
     roles: Schema.Array(Schema.String),
-    claims: Schema.Record(Schema.String, Schema.Json)
+    claims: Schema.Record(Schema.String, Schema.Json),
+    authority: optional(Authority)
   }),
   payload: Schema.Json,
   output: optional(Schema.Json),
@@ -148,7 +167,8 @@ export const isFinal = (state: RunState): state is typeof finalStates[number] =>
   finalStates.some((final) => final === state)
 
 /**
- * Whether a run continues only when somebody acts: it waits for a decision, for a definition that it fits, or for repair.
+ * Whether a run continues only when somebody acts: it waits for a decision, for a definition that it fits, for repair, or
+ * for a principal that may act.
  * Timers, children and starts that are due end by themselves.
  *
  * @category guards
@@ -156,7 +176,8 @@ export const isFinal = (state: RunState): state is typeof finalStates[number] =>
  */
 export const needsSomebody = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsFor">): boolean =>
   state === "suspended" &&
-  (waitsFor === "interrupt" || waitsFor === "signal" || waitsFor === "migration" || waitsFor === "repair")
+  (waitsFor === "interrupt" || waitsFor === "signal" || waitsFor === "migration" || waitsFor === "repair" ||
+    waitsFor === "principal")
 
 /**
  * Whether a waiting caller gets its answer now: the run ended, or it pauses for something. A run that its node let go of

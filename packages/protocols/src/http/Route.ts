@@ -19,6 +19,7 @@ export type Group =
   | "threads"
   | "schedules"
   | "audit"
+  | "principals"
   | "system"
 
 /** An endpoint of the document; entries of the same subject stand together in their group. */

@@ -4,6 +4,7 @@ import * as AuditRoutes from "./AuditRoutes.ts"
 import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as FileRoutes from "./FileRoutes.ts"
 import * as InterruptRoutes from "./InterruptRoutes.ts"
+import * as PrincipalRoutes from "./PrincipalRoutes.ts"
 import type { Route } from "./Route.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as ScheduleRoutes from "./ScheduleRoutes.ts"
@@ -21,6 +22,7 @@ export const all: ReadonlyArray<Route> = [
   ...ThreadRoutes.routes,
   ...ScheduleRoutes.routes,
   ...AuditRoutes.routes,
+  ...PrincipalRoutes.routes,
   ...UsageRoutes.routes,
   ...SystemRoutes.routes
 ]

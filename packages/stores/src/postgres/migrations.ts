@@ -387,6 +387,15 @@ const threads = script(`
     size bigint NOT NULL,
     body text NOT NULL,
     PRIMARY KEY (tenant, owner, thread_id, position)
+`)
+
+/** Accounts that may do nothing, whatever they show. */
+const disabledAccounts = script(`
+  CREATE TABLE disabled_accounts (
+    tenant text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    at bigint NOT NULL,
+    PRIMARY KEY (tenant, id)
   )
 `)
 
@@ -421,7 +430,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0016_app": app,
           "0017_audit_outbox": outbox,
           "0018_tenant_turns": turns,
-          "0019_threads": threads
+          "0019_threads": threads,
+          "0020_disabled_accounts": disabledAccounts
         })
       )
     )

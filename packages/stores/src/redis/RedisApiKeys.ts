@@ -1,9 +1,9 @@
 /**
- * API keys in Redis: one hash for each key, and a set of their prefixes.
+ * API keys in Redis: one hash for each key, and a set of their prefixes; disabled accounts are one hash.
  *
  * @since 0.1.0
  */
-import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
+import { type Account, ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect, Layer, Schema } from "effect"
 import * as Redis from "effect/persistence/Redis"
@@ -19,6 +19,7 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
   RedisClient.RedisClient,
   ({ prefix, redis }) => {
     const index = `${prefix}api_keys`
+    const accounts = `${prefix}disabled_accounts`
     const hash = (key: string) => `${prefix}api_key:${JSON.stringify(key)}`
     const change = redis.eval(changeScript)
     const insert = redis.eval(insertScript)
@@ -56,6 +57,28 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
         RedisClient.answered("list API keys", decodePrefixes),
         Effect.flatMap(Effect.forEach((key) => find("list API keys", key), { concurrency: 100 })),
         Effect.map((keys) => keys.flatMap((key) => key === undefined ? [] : [key]).sort(byAge))
+      ),
+
+      disable: (account, at) =>
+        Effect.asVoid(
+          RedisClient.unavailable("disable account")(redis.send("HSETNX", accounts, nameOf(account), `${at}`))
+        ),
+
+      enable: (account) =>
+        Effect.map(
+          RedisClient.unavailable("enable account")(redis.send("HDEL", accounts, nameOf(account))),
+          (removed) => removed === 1
+        ),
+
+      isDisabled: (account) =>
+        Effect.map(
+          RedisClient.unavailable("find disabled account")(redis.send("HEXISTS", accounts, nameOf(account))),
+          (found) => found === 1
+        ),
+
+      disabled: redis.send("HGETALL", accounts).pipe(
+        RedisClient.answered("list disabled accounts", decodedAccounts),
+        Effect.map((found) => found.sort((a, b) => a.at - b.at))
       )
     })
   }
@@ -66,6 +89,8 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
  * @since 0.1.0
  */
 export const layerNoClient: Layer.Layer<ApiKeyStore, never, RedisClient.RedisClient> = Layer.effect(ApiKeyStore, make)
+
+const nameOf = ({ id, tenant }: Account) => JSON.stringify([tenant, id])
 
 // scripts
 
@@ -109,6 +134,17 @@ const decodeHash = Schema.decodeUnknownEffect(Schema.Struct({
   revokedAt: Time,
   lastUsedAt: Time
 }))
+
+const decodeName = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Tuple([Schema.String, Schema.String])))
+
+/** Accounts and the times at which they were disabled, in turn. */
+const decodedAccounts = (reply: unknown) =>
+  Effect.flatMap(
+    decodeTexts(reply),
+    (texts) =>
+      Effect.forEach(texts.filter((_, at) => at % 2 === 0), (name, index) =>
+        Effect.map(decodeName(name), ([tenant, id]) => ({ tenant, id, at: Number(texts[2 * index + 1]) })))
+  )
 
 /** A hash comes as its fields and values in turn. */
 const decoded = (reply: unknown): Effect.Effect<ApiKey | undefined, Schema.SchemaError> =>

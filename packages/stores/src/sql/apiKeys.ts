@@ -1,4 +1,4 @@
-// The store of API keys for both SQL databases.
+// The store of API keys and disabled accounts for both SQL databases.
 import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -46,6 +46,29 @@ export const makeApiKeys = (sql: SqlClient, unavailable: Unavailable): ApiKeySto
       Effect.flatMap(decodeRows),
       Effect.map((rows) => rows.map(toKey)),
       unavailable("list API keys")
+    ),
+
+    disable: ({ id, tenant }, at) =>
+      sql`
+        INSERT INTO disabled_accounts (tenant, id, at) VALUES (${tenant}, ${id}, ${at})
+        ON CONFLICT (tenant, id) DO NOTHING`.pipe(Effect.asVoid, unavailable("disable account")),
+
+    enable: ({ id, tenant }) =>
+      sql`DELETE FROM disabled_accounts WHERE tenant = ${tenant} AND id = ${id} RETURNING id`.pipe(
+        Effect.map((rows) => rows.length > 0),
+        unavailable("enable account")
+      ),
+
+    isDisabled: ({ id, tenant }) =>
+      sql`SELECT 1 FROM disabled_accounts WHERE tenant = ${tenant} AND id = ${id}`.pipe(
+        Effect.map((rows) => rows.length > 0),
+        unavailable("find disabled account")
+      ),
+
+    disabled: sql`SELECT tenant, id, at FROM disabled_accounts ORDER BY at, tenant, id`.pipe(
+      Effect.flatMap(decodeAccounts),
+      Effect.map((rows) => rows.map(({ at, id, tenant }) => ({ tenant, id, at: Number(at) }))),
+      unavailable("list disabled accounts")
     )
   })
 }
@@ -65,6 +88,10 @@ const Row = Schema.Struct({
   revokedAt: Time,
   lastUsedAt: Time
 })
+
+const decodeAccounts = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ tenant: Schema.String, id: Schema.String, at: Time }))
+)
 
 const decodeRows = Schema.decodeUnknownEffect(Schema.Array(Row))
 

@@ -377,6 +377,16 @@ const threads = script(`
   ) STRICT
 `)
 
+/** Accounts that may do nothing, whatever they show. */
+const disabledAccounts = script(`
+  CREATE TABLE disabled_accounts (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (tenant, id)
+  ) STRICT, WITHOUT ROWID
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -403,6 +413,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0016_app": app,
     "0017_audit_outbox": outbox,
     "0018_tenant_turns": turns,
-    "0019_threads": threads
+    "0019_threads": threads,
+    "0020_disabled_accounts": disabledAccounts
   })
 )

@@ -98,7 +98,8 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
       idleMillis: 0,
       fork: Effect.runForkWith(yield* Effect.context<never>()),
       rested: () => Effect.void,
-      reclaimed: () => {}
+      reclaimed: () => {},
+      refusal: undefined
     }
   }, watch)
   const call = { runId: run.runId, kind: run.kind, agent: run.agent, principal, payload: run.payload }

@@ -7,7 +7,7 @@ import { writeDown } from "../../audit/internal/writeDown.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { Forbidden, NotDeclared, type Reason, RunError } from "../../run/RunError.ts"
+import { Forbidden, NotDeclared, type Reason, RunError, Unauthenticated } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -18,6 +18,7 @@ import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import { type PolicyRule, refusing } from "../PolicyRules.ts"
 import type { AuditThrottle } from "./auditThrottle.ts"
+import { accountDisabled, type Authority } from "./authority.ts"
 import type { Limiter } from "./limiter.ts"
 
 export interface Door {
@@ -105,6 +106,7 @@ export const makeDoor = (options: {
   readonly audit: Pick<Audit["Service"], "record">
   readonly throttle: AuditThrottle
   readonly metrics: Metrics
+  readonly authority: Authority | undefined
   readonly now: () => number
 }): Door => {
   const entry: Door["entry"] = (caller, principal, action, target, { decision = "allowed", ...details } = {}) => ({
@@ -142,10 +144,20 @@ export const makeDoor = (options: {
       authenticated: new Authenticated(principal)
     }))
 
+  const { authority } = options
+
+  /** Nothing is asked in an app without authentication. */
+  const known: (principal: ReturnType<Auth["Service"]["authenticate"]>) => typeof principal = authority === undefined
+    ? (principal) => principal
+    : Effect.filterOrFail(
+      (principal) => !authority.isDisabled(principal),
+      () => new Unauthenticated({ reason: accountDisabled })
+    )
+
   // Failed authentications are counted, not audited; otherwise anyone could flood the audit log.
   const lookUp = (caller: Caller) =>
     asRunError(Effect.tapError(
-      Tracing.within(options.auth.authenticate(caller.credentials), "authenticate"),
+      Tracing.within(known(options.auth.authenticate(caller.credentials)), "authenticate"),
       (reason) =>
         Effect.sync(() => {
           options.metrics.refused(caller.protocol, reason._tag, "authenticate")

@@ -221,11 +221,14 @@ export const makeDecisions = (
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     if (run.state !== "suspended") return run
     const open = (yield* interruptsOf(run)).filter((interrupt) => interrupt.state === "open")
-    if (open.length > 0) {
+    if (open.length > 0 && run.waitsFor !== "principal") {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
     const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), principal.id)
-    const set = { ...causes, ...Authorization.narrowed(principal, run) }
+    const grants = node.authority === undefined
+      ? Authorization.narrowed(principal, run)
+      : Authorization.resumed(principal, run, node.now())
+    const set = { ...causes, ...grants }
     const about = { runId, ...Authorization.onBehalf(principal, run) }
     const fact = node.outbox.note(door.entry(caller, principal, "resume", `run/${runId}`, about))
     yield* suspendAsDue(node, bound, run, undefined, set, [fact])

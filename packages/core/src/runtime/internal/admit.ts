@@ -105,7 +105,7 @@ const enqueue = Effect.fnUntraced(function*(
     yield* node.poll.at(wakeAt)
     return started
   }
-  yield* resumeInLine(node, bound, started.run)
+  yield* resumeInLine(node, bound, started.run, true)
   return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
 })
 

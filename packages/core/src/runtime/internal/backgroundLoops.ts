@@ -1,10 +1,12 @@
 // The loops of a node: poll for due runs, reconcile lost ones, refresh followed ones. Runtime.layer starts them.
 import { Effect, type Scope, Stream } from "effect"
 import * as Timings from "../../base/Timings.ts"
+import { accountDisabled } from "../../door/internal/authority.ts"
 import { RunNotifier } from "../../store/RunNotifier.ts"
 import { resume } from "./claim.ts"
 import { endOverdue } from "./deadlines.ts"
 import type { DueRuns } from "./dueRuns.ts"
+import { holdRun } from "./holdRun.ts"
 import { reconcile } from "./reconcile.ts"
 import type { Callables } from "./resolveHandlers.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
@@ -49,6 +51,20 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       dueRuns.wakeAll(node.ephemeral.store)
     ], { discard: true }))
   )))
+  const { authority } = node
+  if (authority !== undefined) {
+    // A call that was let in before its account was disabled may have started a run since.
+    const disabled = Effect.flatMap(authority.refresh, (accounts) =>
+      Effect.forEach(
+        accounts.flatMap((account) => node.liveOf(account)),
+        (run) => holdRun(node, run, accountDisabled),
+        { discard: true }
+      ))
+    yield* Effect.ignore(disabled)
+    yield* Effect.forkScoped(
+      Effect.forever(Effect.andThen(Effect.sleep(Timings.pollMillis), Effect.ignore(disabled)))
+    )
+  }
   if (changes === Stream.empty) return
   yield* Effect.forkScoped(
     Stream.runForEach(

@@ -6,6 +6,7 @@ import type { JournalDamaged, RunError } from "../../run/RunError.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
 import type { Changes, Commit, Fact } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
+import { holding } from "./holdRun.ts"
 import { committed, type Resolve, resolvedBy } from "./resting.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
@@ -54,13 +55,18 @@ export const isPlaced = (node: RunSupervisor, { callable }: RegisteredCallable, 
 
 /** Lets a queued run go on: at once, or in its turn where others of its tenant wait or room has just become free for others. */
 export const resumeInLine = Effect.fnUntraced(
-  function*(node: RunSupervisor, bound: RegisteredCallable, run: RunRecord): Effect.fn.Return<void, RunError> {
+  function*(
+    node: RunSupervisor,
+    bound: RegisteredCallable,
+    run: RunRecord,
+    isAdmitted = false
+  ): Effect.fn.Return<void, RunError> {
     const line = bound.callable.limits?.agent === undefined ? undefined : node.lines.of(run.agent)
     if (line !== undefined && (line.freed !== line.looked || line.waiting.has(run.tenant))) {
       // Another node may have served those that were seen to wait.
       return yield* node.poll.at(node.now() + lineMillis)
     }
-    if (!(yield* resume(node, bound, run, { from: ["queued"] }))) line?.waiting.add(run.tenant)
+    if (!(yield* resume(node, bound, run, { from: ["queued"], isAdmitted }))) line?.waiting.add(run.tenant)
   }
 )
 
@@ -93,15 +99,31 @@ export const claim = Effect.fnUntraced(
     readonly crashes?: number
     readonly set?: Changes
     readonly facts?: ReadonlyArray<Fact>
+    /** Whether its principal was admitted just now. */
+    readonly isAdmitted?: boolean
   }): Effect.fn.Return<boolean, RunError> {
     const woken = options.from.includes("suspended")
       ? node.wake(run.runId, options.resolve, options.set, options.facts)
       : undefined
-    if (woken !== undefined) return yield* woken
-    const attempt = run.attempt + 1
-    const resumed = attempt > 1 ? { resumed: true } : {}
     const { facts = [] } = options
     const base = { ...commitOf(node, run, options.from, options.resolve), facts }
+    if (woken !== undefined && (yield* woken)) return true
+    // A run in memory that may not go on has left it, and is held below.
+    if (woken !== undefined && (node.authority === undefined || node.isLive(run.runId))) return false
+    const refusal = node.authority === undefined || options.isAdmitted === true
+      ? undefined
+      : yield* asRunError(node.authority.refusal({ ...run, ...options.set }))
+    if (refusal !== undefined) {
+      if (run.waitsFor === "principal" && run.wakeAt === undefined && options.resolve === undefined) return true
+      const held = yield* asRunError(node.commit(
+        run,
+        holding(base, run, refusal, options.set)
+      ))
+      if (held !== undefined) yield* node.onSettled(held, false)
+      return held !== undefined
+    }
+    const attempt = run.attempt + 1
+    const resumed = attempt > 1 ? { resumed: true } : {}
     const { limits } = bound.callable
     const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf(node, run)))
     if (upgrade._tag === "Pinned") return yield* pin(node, run, base, upgrade.why)
@@ -184,5 +206,6 @@ const commitOf = (
 })
 
 /** A resumed run acts for its owner, with what the owner was allowed when it was admitted. */
-export const ownerOf = ({ grants, owner, tenant }: Pick<RunRecord, "grants" | "owner" | "tenant">) =>
-  new Principal.Principal({ id: owner, tenant, ...grants })
+export const ownerOf = (
+  { grants: { claims, roles, scopes }, owner, tenant }: Pick<RunRecord, "grants" | "owner" | "tenant">
+) => new Principal.Principal({ id: owner, tenant, scopes, roles, claims })

@@ -3,6 +3,7 @@
 // back under a new attempt, without a replay. Changes of the phase happen one at a time.
 import { Deferred, Effect, Exit, type Fiber, Semaphore } from "effect"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
+import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Commit, Fact, ReadError, Written } from "../../store/RunStore.ts"
 import { Activity } from "./activity.ts"
@@ -37,6 +38,8 @@ export interface RestOptions {
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
   readonly rested: (live: LiveRun) => Effect.Effect<void>
   readonly reclaimed: () => void
+  /** Why the principal of a run may not go on; nothing where it always may. */
+  readonly refusal: ((run: RunRecord) => Effect.Effect<string | undefined, StoreUnavailable>) | undefined
 }
 
 export class Resting {
@@ -122,6 +125,23 @@ export class Resting {
           ? Effect.succeed(true)
           : this.decide(resolve, set, facts)
       }
+      const { refusal } = this.options
+      if (refusal === undefined) return this.takeBack(resolve, set, facts)
+      // A run that may not go on, or of which that is not known, leaves memory: the store's claim decides about it.
+      return Effect.flatMap(
+        Effect.orElseSucceed(refusal(live.run), () => "it is not known whether the principal is valid"),
+        (why) => {
+          if (why === undefined) return this.takeBack(resolve, set, facts)
+          live.halt({ _tag: "Suspended" })
+          return Effect.succeed(false)
+        }
+      )
+    }))
+  }
+
+  private takeBack(resolve: Resolve | undefined, set: Changes, facts: ReadonlyArray<Fact>): Effect.Effect<boolean> {
+    const { live } = this
+    return Effect.suspend(() => {
       const { agent, attempt } = live.run
       const parts: Parts = {
         events: [...resolvedBy(resolve), { type: "run_started", data: { agent, resumed: true } }],
@@ -141,7 +161,7 @@ export class Resting {
         if (resolve === undefined || written === undefined) live.halt({ _tag: "Suspended" })
         return false
       })
-    }))
+    })
   }
 
   private decide(resolve: Resolve, set: Changes, facts: ReadonlyArray<Fact>) {

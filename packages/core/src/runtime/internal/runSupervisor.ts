@@ -18,6 +18,8 @@ import type { Audit } from "../../audit/Audit.ts"
 import { AuditOutbox } from "../../audit/internal/auditOutbox.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
+import type { Account } from "../../door/ApiKeys.ts"
+import { type Authority, restsOn } from "../../door/internal/authority.ts"
 import type { ToolDoor } from "../../door/internal/toolDoor.ts"
 import { OpenCount, type OpenLimits } from "../../door/OpenLimits.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -78,6 +80,7 @@ export interface Options {
   readonly open: OpenLimits
   readonly files: Files["Service"]
   readonly weightOf: (tenant: string) => number
+  readonly authority: Authority | undefined
   /** The hooks of the callable behind a run. */
   readonly hooksOf: (run: Pick<RunRecord, "agent" | "kind">) => ReadonlyArray<HookWithHandler>
 }
@@ -99,6 +102,8 @@ export class RunSupervisor {
   readonly openStreams: OpenCount
   readonly poll: PollLatch
   readonly lines: Lines
+  /** Whether principals may still act; nothing in an app without authentication. */
+  readonly authority: Authority | undefined
   /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
   readonly wired = Latch.makeUnsafe(false)
   private readonly live = new Map<string, LiveRun>()
@@ -155,6 +160,7 @@ export class RunSupervisor {
     this.openRuns = new OpenCount("open-runs", options.open.runs)
     this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
+    this.authority = options.authority
     this.lines = new Lines(options.weightOf)
     this.poll = new PollLatch(() => this.now())
     this.hubs = new Hubs((run) => this.writerOf(run).store)
@@ -205,6 +211,21 @@ export class RunSupervisor {
   /** Whether this process drives the run, or is about to: then nothing else here takes it. */
   has(runId: string): boolean {
     return this.live.has(runId) || this.reservations.has(runId)
+  }
+
+  /** Whether the run is in memory here, and nothing ends it. */
+  isLive(runId: string): boolean {
+    return this.live.get(runId)?.stop === undefined && this.live.has(runId)
+  }
+
+  /** The runs in memory here whose rights rest on an account. */
+  liveOf({ id, tenant }: Account): ReadonlyArray<RunRecord> {
+    return [...this.live.values()].map(({ run }) => run).filter((run) => run.tenant === tenant && restsOn(run) === id)
+  }
+
+  /** Stops a run in memory here that the store has taken from it. */
+  lose(runId: string) {
+    this.live.get(runId)?.halt({ _tag: "Lost", error: undefined })
   }
 
   /** Admits or claims a run: until it is launched nothing else here takes it. */
@@ -289,7 +310,8 @@ export class RunSupervisor {
           stopped()
           return settle(live, around)
         },
-        reclaimed: () => moves()
+        reclaimed: () => moves(),
+        refusal: this.authority?.refusal
       }
     })
     this.live.set(run.runId, live)

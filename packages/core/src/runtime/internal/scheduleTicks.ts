@@ -6,6 +6,8 @@ import * as Authorization from "../../door/Authorization.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started } from "../../operations/Runtime.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
 import { type RunError, StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal } from "../../run/RunRecord.ts"
 import type { ReadError } from "../../store/RunStore.ts"
@@ -29,7 +31,7 @@ export const makeScheduleTicks = (
 ) => {
   /** Starts a run of the schedule for its principal, who passes the door like any caller; `by` is who triggered it. */
   const begin = Effect.fnUntraced(function*(
-    { agent: identifier, bound, payload, principal }: TimedSchedule,
+    { admittedAt, agent: identifier, bound, payload, principal }: TimedSchedule,
     idempotencyKey: string | undefined,
     by: ReadonlyArray<string> = [],
     about?: (runId: string) => ReadonlyArray<Entry>
@@ -37,9 +39,21 @@ export const makeScheduleTicks = (
     const caller = Caller.make("schedule")
     if (bound !== undefined) yield* door.admit(caller, principal, targetOf(bound), bound.callable.scopes)
     const causes = Authorization.withCauses(principal.id, ...by)
+    const more = { ...causes, ...(yield* asRunError(authorityOf(principal, admittedAt))) }
     const request = { kind: "agent", identifier, payload, idempotencyKey } as const
-    return yield* startFor(caller, principal, request, bound, causes, undefined, about)
+    return yield* startFor(caller, principal, request, bound, more, undefined, about)
   })
+
+  /** The rights of a schedule's run. When its principal may not act any more the run is queued, and held when it is due. */
+  const authorityOf = Effect.fnUntraced(
+    function*({ claims, id, roles, scopes, tenant }: Principal, at: number | "app") {
+      if (node.authority === undefined) return {}
+      const grants = { scopes, roles, claims, authority: at === "app" ? at : { at } } as const
+      const now = node.now()
+      const refusal = yield* node.authority.refusal({ createdAt: now, grants, owner: id, tenant })
+      return refusal === undefined ? { grants } : { grants, wakeAt: now + 1 }
+    }
+  )
 
   /** The run of a tick; nothing when it was refused, which decides the tick as well. */
   const fire = (timed: TimedSchedule, tick: number): Effect.Effect<string | undefined, StoreUnavailable> => {

@@ -97,6 +97,10 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
       parentRunId: parent.runId,
       rootRunId: parent.rootRunId ?? parent.runId,
       priority: parent.priority,
+      // Its rights are as old as those that they come from.
+      ...(node.authority === undefined
+        ? {}
+        : { grants: { ...parent.grants, authority: parent.grants.authority ?? { at: parent.createdAt } } }),
       ...(parent.deadline === undefined ? {} : { deadline: parent.deadline }),
       ...(parent.causes === undefined ? {} : { causes: parent.causes }),
       ...(parent.threadId === undefined ? {} : { threadId: parent.threadId })

@@ -21,6 +21,8 @@ export interface TimedSchedule {
   readonly payload: Schema.Json
   /** The runs act for this principal, with these rights. */
   readonly principal: Principal.Principal
+  /** When the principal was admitted, or that the app itself has declared it. */
+  readonly admittedAt: number | "app"
   readonly next: CronExpression["next"]
   /** The agent, unless the app does not have it. */
   readonly bound: RegisteredCallable | undefined
@@ -63,6 +65,7 @@ export const compileSchedules = Effect.fnUntraced(function*(
       overlap,
       payload,
       principal: new Principal.Principal({ id: owner, tenant, scopes, roles: [], claims: {} }),
+      admittedAt: "app",
       next: expression.success.next,
       bound
     })
@@ -84,6 +87,7 @@ export const timedOf = (key: string, definition: Definition, callables: Callable
     overlap,
     payload,
     principal: new Principal.Principal(principal),
+    admittedAt: definition.updatedAt,
     next: Result.match(parseCron(cron, timeZone), { onFailure: () => () => undefined, onSuccess: ({ next }) => next }),
     bound: callables.agent.get(agent)
   }

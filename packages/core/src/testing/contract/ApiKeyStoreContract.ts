@@ -65,6 +65,25 @@ export const suite = <E>(name: string, layer: Layer.Layer<ApiKeyStore, E>) =>
         })
       ))
 
+    it.effect("keeps accounts disabled until they are enabled, each in its tenant", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          const ann = { tenant: "acme", id: "ann:\u0141 '" }
+          const other = { tenant: "other", id: ann.id }
+          yield* store.disable(ann, 20)
+          yield* store.disable({ tenant: "acme", id: "bob" }, 10)
+          yield* store.disable(ann, 30)
+          assert.isTrue(yield* store.isDisabled(ann))
+          assert.isFalse(yield* store.isDisabled(other))
+          assert.deepStrictEqual(yield* store.disabled, [{ tenant: "acme", id: "bob", at: 10 }, { ...ann, at: 20 }])
+          assert.isFalse(yield* store.enable(other))
+          assert.isTrue(yield* store.enable(ann))
+          assert.isFalse(yield* store.enable(ann))
+          assert.isFalse(yield* store.isDisabled(ann))
+          assert.lengthOf(yield* store.disabled, 1)
+        })
+      ))
+
     it.effect("writes down the last use", () =>
       withStore((store) =>
         Effect.gen(function*() {

@@ -1,0 +1,117 @@
+/**
+ * `fastagentic principals`: takes a principal out of service or ends its work, in a store or by a running server.
+ *
+ * @since 0.1.0
+ */
+import { Principals } from "@fastagentic/core"
+import { Config, Console, Effect, Layer, Option, Redacted, Schema } from "effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Store from "./Store.ts"
+
+/** The server refused the request or did not answer. @category errors @since 0.1.0 */
+export class NotChanged extends Schema.TaggedError<NotChanged>()("NotChanged", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** Neither a store nor a server was named. @category errors @since 0.1.0 */
+export class NoPlace extends Schema.TaggedError<NoPlace>()("NoPlace", {}) {
+  override get message() {
+    return "name a place: --store of a stopped server or a shared database, or --url of a running server"
+  }
+}
+
+const flags = {
+  id: Argument.String("id").pipe(Argument.withDescription("The principal: the id that its runs belong to")),
+  store: Flag.optional(Store.flag("store")),
+  tenant: Flag.String("tenant").pipe(
+    Flag.withDescription(
+      "The tenant of the principal in the store, default \"default\"; by a server, the caller's own"
+    ),
+    Flag.withDefault("default")
+  ),
+  url: Flag.String("url").pipe(
+    Flag.withDescription("The running server to ask; the token needs the scope principals:manage"),
+    Flag.optional
+  ),
+  token: Flag.Redacted("token").pipe(
+    Flag.withDescription("A token or API key for --url; better given as FASTAGENTIC_TOKEN"),
+    Flag.withFallbackConfig(Config.Redacted("FASTAGENTIC_TOKEN")),
+    Flag.optional
+  )
+}
+
+interface Options {
+  readonly id: string
+  readonly store: Option.Option<string>
+  readonly tenant: string
+  readonly url: Option.Option<string>
+  readonly token: Option.Option<Redacted.Redacted>
+}
+
+const Changed = Schema.Struct({ keys: Schema.Int, runs: Schema.Int })
+const Problem = Schema.Struct({ title: Schema.String, detail: Schema.optionalKey(Schema.String) })
+
+const inStore = (value: string, { id, tenant }: Options, change: Principals.Change) =>
+  Effect.flatMap(Store.existing(value), ({ layer }) =>
+    Effect.scoped(Effect.flatMap(
+      Layer.build(layer),
+      (context) => Effect.provideContext(Principals.change({ tenant, id }, change, "cli"), context)
+    )))
+
+const byServer = Effect.fnUntraced(function*(url: string, { id, token }: Options, change: Principals.Change) {
+  const client = yield* HttpClient.HttpClient
+  const refused = (problem: string) => new NotChanged({ problem })
+  if (!URL.canParse(url)) return yield* refused("--url is no URL")
+  const request = HttpClientRequest.post(`${url.replace(/\/$/u, "")}/principals/${encodeURIComponent(id)}/${change}`)
+  const response = yield* client.execute(
+    Option.isNone(token) ? request : HttpClientRequest.bearerToken(request, Redacted.value(token.value))
+  ).pipe(Effect.mapError(() => refused(`no answer from ${new URL(url).origin}`)))
+  const json = yield* Effect.mapError(response.json, () => refused(`an answer that is no JSON (${response.status})`))
+  if (response.status !== 200) {
+    const { detail, title } = yield* Effect.orElseSucceed(
+      Schema.decodeUnknownEffect(Problem)(json),
+      () => ({ title: `status ${response.status}`, detail: undefined })
+    )
+    return yield* refused(detail ?? title)
+  }
+  return yield* Effect.mapError(
+    Schema.decodeUnknownEffect(Changed)(json),
+    () => refused("the server does not know this request")
+  )
+})
+
+const changing = (change: Principals.Change, done: string, description: string) =>
+  Command.make(
+    change,
+    flags,
+    Effect.fnUntraced(function*(options: Options) {
+      const { store, url } = options
+      // The variable names the store of a server; an explicit server goes before it.
+      const changed = Option.isSome(url)
+        ? yield* byServer(url.value, options, change)
+        : Option.isSome(store)
+        ? yield* inStore(store.value, options, change)
+        : yield* new NoPlace()
+      const runs = `${changed.runs} ${changed.runs === 1 ? "run" : "runs"} ${done}`
+      const keys = `${changed.keys} ${changed.keys === 1 ? "key" : "keys"} revoked, `
+      yield* Console.log(`${options.id}: ${change === "revoke" ? keys : ""}${runs}`)
+    })
+  ).pipe(Command.withDescription(description))
+
+/** @category commands @since 0.1.0 */
+export const command = Command.make("principals").pipe(
+  Command.withDescription("All work of a principal at once. For the SQLite file of a running server use --url"),
+  Command.withSubcommands([
+    changing("revoke", "held", "Disable the account, revoke its keys and hold its runs"),
+    changing("restore", "may continue", "Enable the account; its held runs continue if they may"),
+    changing("cancel", "cancelled", "Cancel all its runs that have not ended")
+  ]),
+  Command.provide(FetchHttpClient.layer)
+)

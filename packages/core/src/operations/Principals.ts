@@ -1,0 +1,103 @@
+/**
+ * Takes a principal out of service, or ends its work, in a store: for an operator, beside running servers or without them.
+ *
+ * @since 0.1.0
+ */
+import { Clock, Effect } from "effect"
+import { Audit, type Entry } from "../audit/Audit.ts"
+import { writeDown } from "../audit/internal/writeDown.ts"
+import { type Account, ApiKeyStore } from "../door/ApiKeys.ts"
+import * as Caller from "../door/Caller.ts"
+import { accountDisabled } from "../door/internal/authority.ts"
+import { isFinal, type RunRecord } from "../run/RunRecord.ts"
+import { holding } from "../runtime/internal/holdRun.ts"
+import { type Commit, type ReadError, RunStore } from "../store/RunStore.ts"
+import { changePrincipal } from "./internal/principalWork.ts"
+
+/**
+ * `revoke` disables the account, revokes its keys and holds its runs; `restore` enables it, and its held runs continue if
+ * they may; `cancel` cancels its runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Change = "revoke" | "restore" | "cancel"
+
+/** How many keys were revoked, and how many runs were held, woken or cancelled. @category models @since 0.1.0 */
+export interface Changed {
+  readonly keys: number
+  readonly runs: number
+}
+
+/** The parts of an audit entry that say what was done. @category conversions @since 0.1.0 */
+export const entryOf = (id: string, change: Change, { keys, runs }: Changed) => ({
+  action: change,
+  target: `principal/${id}`,
+  reason: `${keys} keys, ${runs} runs`
+})
+
+/**
+ * Changes a principal in the store.
+ *
+ * **Details**
+ *
+ * A node that drives a run of the principal learns of it as of every commit of another node, and stops the run.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const change = Effect.fn("Principals.change")(function*(
+  account: Account,
+  change: Change,
+  by: string
+): Effect.fn.Return<Changed, ReadError, RunStore | ApiKeyStore | Audit> {
+  const store = yield* RunStore
+  const audit = yield* Audit
+  const clock = yield* Clock.clockWith(Effect.succeed)
+  const now = () => clock.currentTimeMillisUnsafe()
+
+  const commit = (commit: Commit) => Effect.map(store.write([commit]), ([written]) => written?._tag === "Committed")
+
+  /** Writes to the run, whoever has it and whatever it does meanwhile. */
+  const end = Effect.fnUntraced(function*(run: RunRecord, commitOf: (run: RunRecord) => Commit) {
+    let seen: RunRecord | undefined = run
+    while (seen !== undefined && !isFinal(seen.state) && !(change === "revoke" && seen.waitsFor === "principal")) {
+      if (yield* commit(commitOf(seen))) return true
+      seen = yield* store.get(run.runId)
+    }
+    return false
+  })
+
+  const baseOf = ({ attempt, runId, state }: RunRecord): Commit => ({
+    _tag: "Commit",
+    runId,
+    attempt,
+    from: [state],
+    ts: now(),
+    events: []
+  })
+
+  const changed = yield* changePrincipal(account, change, {
+    stores: [store],
+    keys: yield* ApiKeyStore,
+    now,
+    hold: (run) => end(run, (seen) => holding(baseOf(seen), seen, accountDisabled)),
+    cancel: (run) =>
+      end(run, (seen) => ({
+        ...baseOf(seen),
+        events: [{ type: "run_cancelled", data: { reason: "all work of its principal was cancelled" } }],
+        set: { state: "cancelled", finishedAt: now() }
+      })),
+    wake: (_run, waking) => commit(waking)
+  })
+  const entry: Entry = {
+    at: now(),
+    tenant: account.tenant,
+    principal: by,
+    decision: "allowed",
+    traceId: Caller.make("local").traceId,
+    ...entryOf(account.id, change, changed)
+  }
+  yield* writeDown(audit, entry)
+  return changed
+})
