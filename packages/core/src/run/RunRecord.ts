@@ -46,7 +46,7 @@ export const WaitsFor = Schema.Literals(["interrupt", "signal", "timer", "child"
 export type WaitsFor = typeof WaitsFor.Type
 
 /**
- * What the rights of a run rest on: the app itself, which declares a schedule, or a principal that was admitted at a time:
+ * The source of a run's rights: the app itself, which declares a schedule, or a principal that was admitted at a time:
  * the owner, or `by`, who has resumed the run for its owner. Without it the owner was admitted when the run was made.
  *
  * @category schemas

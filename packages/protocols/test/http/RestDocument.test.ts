@@ -112,6 +112,8 @@ describe("The OpenAPI document", () => {
           "GET /runs/{runId}/interrupts/{id} runs.interrupt",
           "POST /runs/{runId}/interrupts/{id} runs.answer",
           "POST /runs/{runId}/signals/{name} runs.signal",
+          "POST /files files.upload",
+          "GET /files/{fileId} files.download",
           "GET /interrupts interrupts.pending",
           "GET /threads threads.list",
           "GET /threads/{threadId} threads.get",
