@@ -199,11 +199,10 @@ const perform = Effect.fnUntraced(function*(
       const refusal = yield* run.tools.admit(asked)
       if (refusal !== undefined) return yield* deny(attempt, refusal)
       const { approved } = decision
+      const audit = run.tools.audit(asked, approved === undefined ? undefined : `approved by ${approved}`)
+      if (audit === undefined) return yield* act(handlers, attempt)
       // The entry goes with the event that the tool begins; where runs are not kept it is written while the tool works.
-      const entry = yield* Effect.forkChild(
-        run.tools.audit(asked, approved === undefined ? undefined : `approved by ${approved}`),
-        { startImmediately: true }
-      )
+      const entry = yield* Effect.forkChild(audit, { startImmediately: true })
       return yield* Effect.onExit(act(handlers, attempt), () => Fiber.join(entry))
     }
   }

@@ -63,7 +63,7 @@ export const make = (session: Session) => {
       ? answer.reason ?? "the tool policy denies this call"
       : "the tool policy asks for an approval, which this agent cannot wait for"
     if (refusal !== undefined) return yield* new HookBlocked({ hook: "tool policy", point: "tool", reason: refusal })
-    yield* tools.audit(tool, undefined)
+    yield* tools.audit(tool, undefined) ?? Effect.void
   })
 
   const progress = Effect.fnUntraced(function*(runId: string, chunk: unknown) {

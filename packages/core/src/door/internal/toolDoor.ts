@@ -21,8 +21,8 @@ export interface RunTools {
   readonly authorize: (tool: AskedTool) => Effect.Effect<string | undefined>
   /** Scopes, rules and limits: before the call is made. */
   readonly admit: (tool: AskedTool) => Effect.Effect<string | undefined>
-  /** The line of the audit log about an admitted call, before the tool acts; `reason` names who approved it. */
-  readonly audit: (tool: AskedTool, reason: string | undefined) => Effect.Effect<void>
+  /** The line of the audit log about an admitted call, before the tool acts; `reason` names who approved it. None for a direct call. */
+  readonly audit: (tool: AskedTool, reason: string | undefined) => Effect.Effect<void> | undefined
   /** The answer of the app's policy. */
   readonly judge: (question: Omit<Question, "principal" | "run">) => Effect.Effect<Answer>
 }
@@ -55,12 +55,11 @@ export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDo
           ? authorize(tool)
           : refusal(door.admit(caller(), principal, `tool/${tool.name}`, tool.scopes))
       ),
-    audit: (tool, reason) =>
-      Effect.suspend(() => {
-        if (isDirect(tool)) return Effect.void
-        const about = { runId: run().runId, ...(reason === undefined ? {} : { reason }) }
-        return note(door.entry(caller(), principal, "call", `tool/${tool.name}`, about))
-      }),
+    audit: (tool, reason) => {
+      if (isDirect(tool)) return undefined
+      const about = { runId: run().runId, ...(reason === undefined ? {} : { reason }) }
+      return Effect.suspend(() => note(door.entry(caller(), principal, "call", `tool/${tool.name}`, about)))
+    },
     judge: (question) =>
       policy === undefined
         ? Effect.succeed(question.declared)
@@ -79,6 +78,6 @@ export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDo
 export const openToolDoor: ToolDoor = () => ({
   authorize: () => Effect.succeed(undefined),
   admit: () => Effect.succeed(undefined),
-  audit: () => Effect.void,
+  audit: () => undefined,
   judge: ({ declared }) => Effect.succeed(declared)
 })
