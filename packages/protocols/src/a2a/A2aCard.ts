@@ -55,7 +55,7 @@ export const make = (options: {
 }
 
 const skillOf = (
-  { agent, answersText, fields }: A2aSkill.Skill,
+  { agent, answersText, content, fields, file }: A2aSkill.Skill,
   { app, prompts }: Fusion.Fusion,
   schemes: ReadonlyArray<Auth.Scheme>,
   isDefault: boolean
@@ -68,8 +68,14 @@ const skillOf = (
     description: isDefault && offers.length > 0 ? `${description}\n\nPrompts: ${offers.join("; ")}` : description,
     tags: agent.durable ? [app.identifier, "durable"] : [app.identifier],
     ...(agent.examples.length === 0 ? {} : { examples: agent.examples }),
-    inputModes: [...(fields.text === undefined ? [] : ["text/plain"]), "application/json"],
-    outputModes: answersText ? ["text/plain"] : ["application/json", "text/plain"],
+    inputModes: [
+      ...(fields.text === undefined && content === undefined ? [] : ["text/plain"]),
+      "application/json",
+      ...(file === undefined && content === undefined ? [] : ["*/*"])
+    ],
+    outputModes: answersText
+      ? ["text/plain"]
+      : ["application/json", "text/plain", ...(agent.success.hasContent ? ["*/*"] : [])],
     ...(agent.scopes.length === 0 || schemes.length === 0
       ? {}
       : { securityRequirements: requirements(schemes, agent.scopes) })

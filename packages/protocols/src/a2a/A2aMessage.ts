@@ -1,8 +1,11 @@
 // Reads a message as the payload of a new run, or as the answer to a question of a suspended run.
 import { decoder } from "@fastagentic/core/base/Validation"
+import * as Content from "@fastagentic/core/run/Content"
 import type { Data } from "@fastagentic/core/run/Event"
+import * as File from "@fastagentic/core/run/File"
 import * as Interrupt from "@fastagentic/core/run/Interrupt"
-import { Effect, Predicate, Schema } from "effect"
+import { Effect, Option, Predicate, Schema } from "effect"
+import * as A2aContent from "./A2aContent.ts"
 import * as A2aError from "./A2aError.ts"
 import type { Message, Part } from "./A2aSchema.ts"
 import type { Skill } from "./A2aSkill.ts"
@@ -15,13 +18,23 @@ type JsonObject = { readonly [key: string]: Schema.Json }
  * **Details**
  *
  * A data part is the payload itself; of several, later ones win. Text fills the payload's only required string field,
- * bytes its only required field in base64, a URL its only required field of format `uri`.
+ * bytes its only required field in base64, a URL its only required field of format `uri`. A part with bytes or with the
+ * address of a stored file fills the payload's only file. A payload that takes content takes all parts, unless one of them is
+ * the payload itself.
  */
 export const toPayload = Effect.fnUntraced(function*(
   skill: Skill,
-  { parts }: Message
+  { parts: all }: Message,
+  links: A2aContent.Links
 ): Effect.fn.Return<JsonObject, A2aError.A2aError> {
-  yield* knownMediaTypes(parts)
+  yield* knownMediaTypes(all)
+  const { content: contentField, file: fileField } = skill
+  if (contentField !== undefined && !all.some(({ data }) => isObjectWith(data, contentField))) {
+    return { [contentField]: all.map((part) => A2aContent.fromPart(part, links)) }
+  }
+  const [file, ...files] = fileField === undefined ? [] : all.filter((part) => isFile(part, links))
+  if (files.length > 0) return yield* wants(skill, "it takes one file")
+  const parts = all.filter((part) => part !== file)
   let payload: JsonObject = {}
   for (const { data } of parts) {
     if (data === undefined) continue
@@ -42,8 +55,24 @@ export const toPayload = Effect.fnUntraced(function*(
     if (content !== "text" && values.length > 1) return yield* wants(skill, `it takes one ${content} part`)
     payload = { ...payload, [field]: content === "text" ? values.join("\n") : first }
   }
-  return payload
+  if (file === undefined || fileField === undefined) return payload
+  if (fileField in payload) return yield* wants(skill, `its field "${fileField}" is given twice`)
+  return { ...payload, [fileField]: fileOf(file, links) }
 })
+
+/** Whether a part has the bytes of a file, or names a stored one. */
+const isFile = ({ raw, url }: Part, { fileIdOf }: A2aContent.Links) =>
+  raw !== undefined || (url !== undefined && fileIdOf(url) !== undefined)
+
+const fileOf = (part: Part, links: A2aContent.Links): JsonObject => {
+  const content = A2aContent.fromPart(part, links)
+  if (!Content.isBinary(content)) return {}
+  const { annotations: _annotations, type: _type, ...file } = content
+  return file
+}
+
+const isObjectWith = (data: Schema.Json | undefined, field: string) =>
+  data !== undefined && isObject(data) && field in data
 
 const isObject = (value: Schema.Json): value is JsonObject => Predicate.isObject(value) && !Array.isArray(value)
 
@@ -63,12 +92,34 @@ const knownMediaTypes = (parts: ReadonlyArray<Part>) => {
     : Effect.fail(A2aError.contentTypeNotSupported(`a part of type "${odd.mediaType}" does not hold that`))
 }
 
-/** The message part that carries a payload. */
-export const fromPayload = (skill: Skill | undefined, payload: Schema.Json): Part => {
-  const field = skill?.fields.text
-  if (field === undefined || !isObject(payload) || Object.keys(payload).length !== 1) return { data: payload }
-  const text = payload[field]
-  return typeof text === "string" ? { text } : { data: payload }
+/** The message parts that carry a payload. */
+export const fromPayload = (
+  skill: Skill | undefined,
+  payload: Schema.Json,
+  links: A2aContent.Links
+): ReadonlyArray<Part> => {
+  if (skill === undefined || !isObject(payload)) return [{ data: payload }]
+  const { content: contentField, fields, file: fileField } = skill
+  const { [contentField ?? ""]: content, ...besides } = payload
+  if (Object.keys(besides).length === 0 && Content.isList(content)) {
+    return content.map((one) => A2aContent.toPart(one, links))
+  }
+  const { [fileField ?? ""]: file, ...rest } = payload
+  const part = asFilePart(file, links)
+  const others = part === undefined ? payload : rest
+  const [[name, only] = [], ...more] = Object.entries(others)
+  if (part !== undefined && name === undefined) return [part]
+  const said: Part = more.length === 0 && name === fields.text && typeof only === "string"
+    ? { text: only }
+    : { data: others }
+  return part === undefined ? [said] : [said, part]
+}
+
+const decodeFile = Schema.decodeUnknownOption(File.make())
+
+const asFilePart = (value: Schema.Json | undefined, links: A2aContent.Links): Part | undefined => {
+  const file = Option.getOrUndefined(decodeFile(value))
+  return file === undefined ? undefined : A2aContent.toPart(File.toContent(file), links)
 }
 
 /** A message that the agent of a task declares. */

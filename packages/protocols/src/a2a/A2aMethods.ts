@@ -6,7 +6,9 @@ import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError, RunNotFound } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema, Stream } from "effect"
+import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import * as Timeouts from "../internal/timeouts.ts"
+import * as A2aContent from "./A2aContent.ts"
 import * as A2aError from "./A2aError.ts"
 import * as A2aMessage from "./A2aMessage.ts"
 import * as A2aSchema from "./A2aSchema.ts"
@@ -53,11 +55,11 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
     return yield* new RunError({ reason: new RunNotFound({ runId: id }) })
   })
 
-  const viewOf = (run: RunRecord) => new TaskView(run, skills.get(run.agent))
+  const viewOf = (run: RunRecord) => Effect.map(links, (links) => new TaskView(run, skills.get(run.agent), links))
 
   /** The task as of a record of its run. */
   const load = Effect.fnUntraced(function*({ events }: RunHandle, run: RunRecord) {
-    const view = viewOf(run)
+    const view = yield* viewOf(run)
     while (view.seq < run.seq) {
       const page = yield* events({ after: view.seq, limit: Math.min(run.seq - view.seq, 1_000) })
       if (page.length === 0) break
@@ -69,7 +71,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
   const start = Effect.fnUntraced(function*({ caller, onPath }: Call, request: A2aSchema.SendMessageRequest) {
     const { message } = request
     const skill = yield* A2aSkill.choose(skills, onPath, request)
-    const payload = yield* A2aMessage.toPayload(skill, message)
+    const payload = yield* A2aMessage.toPayload(skill, message, yield* links)
     const { timeout = message.metadata?.["timeout"] } = request.metadata ?? {}
     const handle = yield* runtime.start(caller, {
       kind: "agent",
@@ -80,7 +82,7 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
       timeout: yield* Timeouts.timeoutIn("metadata.timeout", timeout)
     })
     yield* sameContext(message, handle.run)
-    return { handle, run: handle.run, view: viewOf(handle.run) }
+    return { handle, run: handle.run, view: yield* viewOf(handle.run) }
   })
 
   const answer = Effect.fnUntraced(function*(call: Call, taskId: string, message: A2aSchema.Message) {
@@ -203,6 +205,9 @@ const method = <S extends Schema.ConstraintCodec<unknown, unknown>>(
       onSuccess: (request) => run(call, request)
     })
 }
+
+/** The addresses of stored files as the client of this request reaches them. */
+const links = Effect.map(PublicAddress, (address) => A2aContent.linksOf(urlOf(address)))
 
 const refuse = (error: A2aError.A2aError): Method => () => Effect.fail(error)
 

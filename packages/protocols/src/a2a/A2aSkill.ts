@@ -11,6 +11,10 @@ export interface Skill {
   readonly agent: Fusion.Callable
   /** The field that each kind of part fills, for the kinds that the agent accepts. */
   readonly fields: { readonly [content in Filling]: string | undefined }
+  /** The field that a file part fills, if the payload has one field that is a file. */
+  readonly file: string | undefined
+  /** The field that takes all parts as content, if the payload has one. */
+  readonly content: string | undefined
   /** The required fields of the payload, with their types. */
   readonly required: ReadonlyArray<{ readonly name: string; readonly type: string }>
   /** The answer is a string, so the streamed text is the answer. */
@@ -32,12 +36,20 @@ const make = (agent: Fusion.Callable): Skill => {
       raw: onlyOne(fields, (json) => contentOf(json) === "raw"),
       url: onlyOne(fields, (json) => contentOf(json) === "url")
     },
+    file: onlyPlace(agent, (place) => place._tag === "File" && !place.isContent),
+    content: onlyPlace(agent, (place) => place._tag === "Values" && place.each._tag === "File" && place.each.isContent),
     required: fields.map(({ json, name }) => ({
       name,
       type: typeof json["type"] === "string" ? json["type"] : "JSON"
     })),
     answersText: agent.success.json["type"] === "string"
   }
+}
+
+/** The only field of the payload whose value is a file, or content. */
+const onlyPlace = ({ payload: { files } }: Fusion.Callable, matches: (place: Fusion.Places) => boolean) => {
+  const found = files?._tag === "Fields" ? [...files.fields].filter(([, place]) => matches(place)) : []
+  return found.length === 1 ? found[0]?.[0] : undefined
 }
 
 interface Field {

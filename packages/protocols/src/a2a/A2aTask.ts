@@ -1,7 +1,9 @@
 // A run as an A2A task: its journal, applied from the beginning, gives the task and every update of it.
+import * as Content from "@fastagentic/core/run/Content"
 import { covers, type Data, type RunEvent } from "@fastagentic/core/run/Event"
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import { DateTime, type Schema } from "effect"
+import * as A2aContent from "./A2aContent.ts"
 import * as A2aMessage from "./A2aMessage.ts"
 import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"
 import type { Skill } from "./A2aSkill.ts"
@@ -13,7 +15,8 @@ export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
  * A task as of `seq`.
  *
  * Streamed text is the artifact `output` if the agent's answer is a string, and `text` otherwise. An answer that is not a
- * string is the data part of the artifact `output`.
+ * string is the data part of the artifact `output`, or the parts of its content. Content that is said meanwhile is the artifact
+ * `content`.
  */
 export class TaskView {
   seq = 0
@@ -25,17 +28,23 @@ export class TaskView {
   private text: string | undefined
   /** The tokens of the text, until a later attempt of the run supersedes some of them. */
   private tokens: ReadonlyArray<RunEvent> = []
-  private output: Part | undefined
+  private output: ReadonlyArray<Part> | undefined
+  /** What was said as content, by its events. */
+  private contents: ReadonlyArray<RunEvent> = []
   private readonly run: RunRecord
+  private readonly links: A2aContent.Links
+  private readonly answersContent: boolean
   private readonly streamed: "output" | "text"
 
   /** The task of a run before its first event. */
-  constructor(run: RunRecord, skill: Skill | undefined) {
+  constructor(run: RunRecord, skill: Skill | undefined, links: A2aContent.Links) {
     this.run = run
+    this.links = links
+    this.answersContent = skill?.agent.success.hasContent === true
     this.streamed = skill?.answersText === true ? "output" : "text"
     this.status = { state: "TASK_STATE_SUBMITTED", timestamp: timestampOf(run.createdAt) }
     const messageId = run.idempotencyKey?.startsWith("a2a:") === true ? run.idempotencyKey.slice(4) : `${run.runId}-0`
-    this.history = [this.message(messageId, "ROLE_USER", [A2aMessage.fromPayload(skill, run.payload)])]
+    this.history = [this.message(messageId, "ROLE_USER", A2aMessage.fromPayload(skill, run.payload, links))]
   }
 
   /** The open questions of the run. */
@@ -62,7 +71,8 @@ export class TaskView {
   private artifacts(): ReadonlyArray<Artifact> {
     const artifacts: Array<Artifact> = []
     if (this.text !== undefined) artifacts.push({ artifactId: this.streamed, parts: [{ text: this.text }] })
-    if (this.output !== undefined) artifacts.push({ artifactId: "output", parts: [this.output] })
+    if (this.contents.length > 0) artifacts.push({ artifactId: "content", parts: this.shown(this.contents) })
+    if (this.output !== undefined) artifacts.push({ artifactId: "output", parts: this.output })
     return artifacts
   }
 
@@ -84,6 +94,12 @@ export class TaskView {
         updates.push(...this.supersede([...this.tokens, ...said.splice(0)], event.data))
         continue
       }
+      if (event.type === "content") {
+        if (text !== "") updates.push(this.say(text))
+        text = ""
+        updates.push(...this.show(event))
+        continue
+      }
       const isChange = changes.has(event.type)
       if (isChange && text !== "") {
         updates.push(this.say(text))
@@ -98,10 +114,33 @@ export class TaskView {
 
   /** Replaces the text by what is left of it. */
   private supersede(tokens: ReadonlyArray<RunEvent>, range: Data<"superseded">): ReadonlyArray<StreamResponse> {
+    const updates: Array<StreamResponse> = []
+    const left = this.contents.filter((content) => !covers(range, content))
+    if (left.length < this.contents.length) {
+      this.contents = left
+      updates.push(this.artifact("content", this.shown(left), false, false))
+    }
     this.tokens = tokens.filter((token) => !covers(range, token))
-    if (this.tokens.length === tokens.length) return []
+    if (this.tokens.length === tokens.length) return updates
     this.text = this.tokens.map((token) => token.type === "token" ? token.data.delta : "").join("")
-    return [this.artifact(this.streamed, { text: this.text }, false, false)]
+    updates.push(this.artifact(this.streamed, [{ text: this.text }], false, false))
+    return updates
+  }
+
+  /** Adds content to its artifact. */
+  private show(event: RunEvent): ReadonlyArray<StreamResponse> {
+    const parts = this.shown([event])
+    const append = this.contents.length > 0
+    this.contents = [...this.contents, event]
+    return [this.artifact("content", parts, append, false)]
+  }
+
+  /** An artifact without parts is not valid. */
+  private shown(events: ReadonlyArray<RunEvent>): ReadonlyArray<Part> {
+    const parts = events.flatMap((event) =>
+      event.type === "content" ? (event.data.content ?? []).map((one) => A2aContent.toPart(one, this.links)) : []
+    )
+    return parts.length === 0 ? [{ text: "" }] : parts
   }
 
   private change(event: RunEvent, ended: RunState | undefined, updates: Array<StreamResponse>) {
@@ -185,29 +224,44 @@ export class TaskView {
   private say(delta: string): StreamResponse {
     const append = this.text !== undefined
     this.text = (this.text ?? "") + delta
-    return this.artifact(this.streamed, { text: delta }, append, false)
+    return this.artifact(this.streamed, [{ text: delta }], append, false)
   }
 
   /** The answer itself; an artifact whose text was streamed already is only closed. */
   private finish(output: Schema.Json): ReadonlyArray<StreamResponse> {
-    const part = typeof output === "string" ? { text: output } : { data: output }
+    const parts = this.answered(output)
     if (this.streamed === "output" && typeof output === "string") {
       const isSaid = this.text === output
       this.text = output
-      return [isSaid ? this.artifact("output", { text: "" }, true, true) : this.artifact("output", part, false, true)]
+      return [
+        isSaid ? this.artifact("output", [{ text: "" }], true, true) : this.artifact("output", parts, false, true)
+      ]
     }
-    const closing = this.text === undefined ? [] : [this.artifact(this.streamed, { text: "" }, true, true)]
+    const closing = this.text === undefined ? [] : [this.artifact(this.streamed, [{ text: "" }], true, true)]
     if (output === null) return closing
-    this.output = part
-    return [...closing, this.artifact("output", part, false, true)]
+    this.output = parts
+    return [...closing, this.artifact("output", parts, false, true)]
   }
 
-  private artifact(artifactId: string, part: Part, append: boolean, lastChunk: boolean): StreamResponse {
+  private answered(output: Schema.Json): ReadonlyArray<Part> {
+    if (typeof output === "string") return [{ text: output }]
+    const contents = Content.isContent(output) ? [output] : output
+    return this.answersContent && Content.isList(contents)
+      ? contents.map((one) => A2aContent.toPart(one, this.links))
+      : [{ data: output }]
+  }
+
+  private artifact(
+    artifactId: string,
+    parts: ReadonlyArray<Part>,
+    append: boolean,
+    lastChunk: boolean
+  ): StreamResponse {
     return {
       artifactUpdate: {
         taskId: this.run.runId,
         contextId: contextIdOf(this.run),
-        artifact: { artifactId, parts: [part] },
+        artifact: { artifactId, parts },
         append,
         lastChunk
       }

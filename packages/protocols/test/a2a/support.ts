@@ -38,13 +38,16 @@ export interface Options {
 }
 
 /** The wire form of a request that sends text, or a data part. */
-export const request = (content: string | Record<string, unknown>, options: Options = {}) => {
+export const request = (content: string | Record<string, unknown>, options: Options = {}) =>
+  requestOf([typeof content === "string" ? { text: content } : { data: content }], options)
+
+const requestOf = (parts: ReadonlyArray<Record<string, unknown>>, options: Options) => {
   const { configuration, contextId, messageId = `message-${++messages}`, skill, taskId } = options
   return {
     message: {
       messageId,
       role: "ROLE_USER",
-      parts: [typeof content === "string" ? { text: content } : { data: content }],
+      parts,
       ...(taskId === undefined ? {} : { taskId }),
       ...(contextId === undefined ? {} : { contextId })
     },
@@ -61,6 +64,28 @@ export const send = (client: Client, content: string | Record<string, unknown>, 
   Effect.flatMap(
     Effect.promise(() => client.sendMessage(SendMessageRequest.fromJSON(request(content, options)))),
     (sent) => "messageId" in sent ? Effect.die(Message.toJSON(sent)) : decodeTask(Task.toJSON(sent))
+  )
+
+/** Sends parts through the SDK. */
+export const sendParts = (client: Client, parts: ReadonlyArray<Record<string, unknown>>, options: Options = {}) =>
+  Effect.flatMap(
+    Effect.promise(() => client.sendMessage(SendMessageRequest.fromJSON(requestOf(parts, options)))),
+    (sent) => "messageId" in sent ? Effect.die(Message.toJSON(sent)) : decodeTask(Task.toJSON(sent))
+  )
+
+export const sendPartsFails = (client: Client, parts: ReadonlyArray<Record<string, unknown>>, options: Options = {}) =>
+  failing(() => client.sendMessage(SendMessageRequest.fromJSON(requestOf(parts, options))))
+
+/** The updates of a stream that parts begin. */
+export const streamParts = (client: Client, parts: ReadonlyArray<Record<string, unknown>>, options: Options = {}) =>
+  Effect.flatMap(
+    Effect.promise(async () => {
+      const updates: Array<StreamResponse> = []
+      const stream = client.sendMessageStream(SendMessageRequest.fromJSON(requestOf(parts, options)))
+      for await (const update of stream) updates.push(update)
+      return updates
+    }),
+    Effect.forEach((update) => decodeUpdate(StreamResponse.toJSON(update)))
   )
 
 export const sendFails = (client: Client, content: string | Record<string, unknown>, options: Options = {}) =>
