@@ -4,15 +4,15 @@
  * @since 0.1.0
  */
 import { Context, Effect, Layer } from "effect"
+import type * as Content from "../run/Content.ts"
 import * as Agent from "./Agent.ts"
 
 const TypeId = "~@fastagentic/core/PromptTemplate"
 
-/** One message of a rendered prompt. @category models @since 0.1.0 */
-export interface Message {
-  readonly role: "user" | "assistant"
-  readonly text: string
-}
+/** One message of a rendered prompt: text, or content. @category models @since 0.1.0 */
+export type Message =
+  | { readonly role: "user" | "assistant"; readonly text: string }
+  | { readonly role: "user" | "assistant"; readonly content: Content.List }
 
 /** @category models @since 0.1.0 */
 export interface Handler<Identifier extends string> {

@@ -29,7 +29,7 @@ export class TaskView {
   /** The tokens of the text, until a later attempt of the run supersedes some of them. */
   private tokens: ReadonlyArray<RunEvent> = []
   private output: ReadonlyArray<Part> | undefined
-  /** What was said as content, by its events. */
+  /** The events of content that count. */
   private contents: ReadonlyArray<RunEvent> = []
   private readonly run: RunRecord
   private readonly links: A2aContent.Links

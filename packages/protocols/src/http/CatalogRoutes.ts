@@ -1,6 +1,7 @@
 // Lists of declarations, and reading resources and rendering prompts, over REST.
 import type { PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
+import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -92,8 +93,13 @@ const listOf = (kind: "agents" | "tools" | "resources" | "prompts", summary: str
     handler
   )
 
+const role = Schema.Literals(["user", "assistant"])
+
 const Messages = Schema.Struct({
-  messages: Schema.Array(Schema.Struct({ role: Schema.Literals(["user", "assistant"]), text: Schema.String }))
+  messages: Schema.Array(Schema.Union([
+    Schema.Struct({ role, text: Schema.String }),
+    Schema.Struct({ role, content: Content.List })
+  ]))
 })
 
 const describeResource = (name: string, path: `/${string}`, { errors, resource, success }: ResourceEntry) => {

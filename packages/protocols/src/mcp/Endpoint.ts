@@ -10,7 +10,7 @@ import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { bodyText, closing } from "../internal/bodyText.ts"
 import { Limits } from "../internal/limits.ts"
-import { PublicAddress } from "../internal/publicAddress.ts"
+import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import { canAsk } from "./Elicitation.ts"
@@ -32,7 +32,7 @@ const sessionHeader = "mcp-session-id"
 /** The limits and credentials of each request that the SDK handles, because its request cannot carry them. */
 type RequestStates = WeakMap<
   Request,
-  { readonly limits: Limits; readonly caller: Caller.Caller; readonly path: string }
+  { readonly limits: Limits; readonly caller: Caller.Caller; readonly address: PublicAddress }
 >
 
 /** A refusal as a JSON-RPC error. */
@@ -79,9 +79,9 @@ export const make = Effect.fnUntraced(function*(
     }
     const limits = new Limits()
     const answered = Effect.all([Effect.promise(open), PublicAddress]).pipe(
-      Effect.flatMap(([handler, { path }]) =>
+      Effect.flatMap(([handler, address]) =>
         WebBridge.answer(traced, (web) => {
-          states.set(web, { limits, caller, path })
+          states.set(web, { limits, caller, address })
           return handler.fetch(web, { parsedBody: body })
         })
       ),
@@ -132,7 +132,9 @@ const connectionOf = (
     credentials: state?.caller.credentials ?? Credentials.none,
     authenticated: state?.caller.authenticated,
     traceparent: headers["traceparent"],
-    path: state?.path ?? "",
+    path: state?.address.path ?? "",
+    url: state === undefined ? undefined : urlOf(state.address),
+    revision: headers["mcp-protocol-version"],
     onLimits: state?.limits.record,
     ask: (server, { mcpReq }, caller) =>
       session?.endsWith(canBeAsked) ? elicitations.asker(server, mcpReq.id, caller) : undefined,

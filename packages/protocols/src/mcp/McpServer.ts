@@ -1,6 +1,7 @@
 // The SDK's low-level server with the methods of an app: one for each HTTP request or stdio connection.
 import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Content from "@fastagentic/core/run/Content"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
@@ -10,6 +11,7 @@ import { type Ask, canAsk } from "./Elicitation.ts"
 import type { ElicitationFlow } from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, completionKey, visibleTo } from "./McpCatalog.ts"
+import * as McpContent from "./McpContent.ts"
 import * as McpError from "./McpError.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
@@ -22,6 +24,10 @@ export interface Connection {
   readonly traceparent: string | undefined
   /** The public path of the app, which the results of calls name. */
   readonly path: string
+  /** The address by which the client reaches the app over HTTP. */
+  readonly url?: string | undefined
+  /** The revision that an HTTP request names. */
+  readonly revision?: string | undefined
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Registers the run that a request waits for; the result removes it when the request ends. */
   readonly register: (requestId: Sdk.RequestId, call: InFlightCall) => () => void
@@ -76,6 +82,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
           context,
           methods.call(params, context, {
             path: connection.path,
+            reader: readerOf(connection, server),
             register: (call) => connection.register(context.mcpReq.id, { ...call, close: () => server.close() }),
             elicitation: (caller) => elicitationOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
@@ -101,7 +108,8 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
       )
       server.setRequestHandler(
         "prompts/get",
-        ({ params }, context) => answer(context, methods.render(params.name, params.arguments ?? {}))
+        ({ params }, context) =>
+          answer(context, methods.render(params.name, params.arguments ?? {}, readerOf(connection, server)))
       )
     }
     if (capabilities.completions !== undefined) {
@@ -113,6 +121,12 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     return server
   }
 }
+
+/** The SDK knows the revision of a client on a connection that lives on, and of 2026-07-28; other requests name it. */
+const readerOf = ({ revision = "2025-03-26", url }: Connection, server: Sdk.Server): McpContent.Reader => ({
+  revision: server.getNegotiatedProtocolVersion() ?? revision,
+  url
+})
 
 /** The trace of a message is the parent of its span; the trace of the transport is linked. */
 const spanOf = ({ traceparent }: Connection, { mcpReq }: Sdk.ServerContext, { span }: Caller.Caller) => {
@@ -182,7 +196,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
   const call = (
     params: Sdk.CallToolRequest["params"],
     { mcpReq }: Sdk.ServerContext,
-    { elicitation, ...client }: Pick<ToolCall.ToolCall, "path" | "register" | "isCancelled"> & {
+    { elicitation, ...client }: Pick<ToolCall.ToolCall, "path" | "reader" | "register" | "isCancelled"> & {
       readonly elicitation: (caller: Caller.Caller) => ElicitationFlow | undefined
     }
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
@@ -217,11 +231,22 @@ const makeMethods = ({ catalog, runtime }: Options) => {
       Effect.catchReason("RunError", "NotDeclared", () => Effect.fail(McpError.resourceNotFound(uri, caller.traceId)))
     )
 
-  const render = (name: string, params: unknown): Method<Sdk.GetPromptResult> => (caller) =>
-    Effect.map(runtime.render(caller, name, params), (messages) => ({
-      messages: messages.map(({ role, text }) => ({ role, content: { type: "text" as const, text } })),
-      _meta: { [Meta.traceId]: caller.traceId }
-    }))
+  /** A message has one block, so that a message with more content is several. */
+  const render = (name: string, params: unknown, reader: McpContent.Reader): Method<Sdk.GetPromptResult> => (caller) =>
+    runtime.render(caller, name, params).pipe(
+      Effect.flatMap(Effect.forEach((message) =>
+        Effect.map(
+          McpContent.toBlocks(
+            runtime,
+            caller,
+            reader,
+            "content" in message ? message.content : [Content.text(message.text)]
+          ),
+          (blocks) => blocks.map((content) => ({ role: message.role, content }))
+        )
+      )),
+      Effect.map((messages) => ({ messages: messages.flat(), _meta: { [Meta.traceId]: caller.traceId } }))
+    )
 
   const complete = ({ argument, ref }: Sdk.CompleteRequest["params"]): Method<Sdk.CompleteResult> => (caller) => {
     const owner = ref.type === "ref/prompt" ? ref.name : ref.uri

@@ -3,6 +3,7 @@ import type { Callable } from "@fastagentic/core/app/Fusion"
 import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
+import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { ReadError } from "@fastagentic/core/store/RunStore"
@@ -13,6 +14,7 @@ import { continuesByItself } from "../internal/waiting.ts"
 import * as ElicitationFlow from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
+import * as McpContent from "./McpContent.ts"
 import { invalidParams, McpError } from "./McpError.ts"
 import * as Progress from "./Progress.ts"
 import * as ToolResult from "./ToolResult.ts"
@@ -27,6 +29,7 @@ export interface ToolCall {
   readonly caller: Caller
   /** The public path of the app. */
   readonly path: string
+  readonly reader: McpContent.Reader
   readonly name: string
   readonly arguments: unknown
   readonly idempotencyKey: string | undefined
@@ -127,10 +130,23 @@ const outcome = Effect.fnUntraced(function*(
     traceId: call.caller.traceId,
     path: call.path,
     structured: isObject(callable.success.json),
+    blocks: yield* answered(runtime, callable, call, run),
     interrupts: yield* openInterrupts(handle, run),
     refusal
   })
 })
+
+/** The blocks of an answer that is content. */
+const answered = (
+  runtime: Runtime["Service"],
+  { success }: Callable,
+  { caller, reader }: ToolCall,
+  { output, state }: RunRecord
+) => {
+  if (!success.hasContent || state !== "completed") return Effect.undefined
+  const contents = Content.isContent(output) ? [output] : output
+  return Content.isList(contents) ? McpContent.toBlocks(runtime, caller, reader, contents) : Effect.undefined
+}
 
 /** The run at its next end or pause after an event; the events until then are progress. */
 const settled = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, after: number) {

@@ -27,6 +27,8 @@ export const fromRun = (
   options: {
     readonly traceId: string
     readonly structured: boolean
+    /** The answer of a run that has completed, when it is content. */
+    readonly blocks?: ReadonlyArray<Sdk.ContentBlock> | undefined
     readonly interrupts: ReadonlyArray<Interrupt>
     /** The public path of the app, which the paths of requests begin with. */
     readonly path: string
@@ -35,7 +37,11 @@ export const fromRun = (
   }
 ): Sdk.CallToolResult => {
   const meta = { [Meta.runId]: run.runId, [Meta.traceId]: options.traceId }
-  if (run.state === "completed") return completed(run.output ?? null, options.structured, meta)
+  if (run.state === "completed") {
+    return options.blocks === undefined
+      ? completed(run.output ?? null, options.structured, meta)
+      : { content: options.blocks.map(untrusted), _meta: meta }
+  }
   if (run.error !== undefined) return failed(run.error, meta)
   if (run.state === "cancelled") return refused({ _tag: "RunCancelled", runId: run.runId }, meta)
   if (run.state === "suspended" && options.interrupts.length > 0) return suspended(run, options, meta)
@@ -118,4 +124,7 @@ export const refused = (error: Schema.Json, meta: Json): Sdk.CallToolResult => (
   _meta: { ...meta, [Meta.error]: error }
 })
 
-const text = (value: string) => ({ type: "text" as const, text: value, _meta: { [Meta.untrusted]: true } })
+const text = (value: string) => untrusted({ type: "text", text: value })
+
+/** A block that comes from a tool or an agent. */
+const untrusted = (block: Sdk.ContentBlock): Sdk.ContentBlock => ({ ...block, _meta: { [Meta.untrusted]: true } })

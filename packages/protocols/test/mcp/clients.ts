@@ -37,6 +37,8 @@ export interface CallResult {
   readonly isError: boolean
   readonly text: string
   readonly structured: unknown
+  /** The blocks as they came. */
+  readonly content: unknown
   readonly meta: Record<string, unknown>
 }
 
@@ -89,6 +91,7 @@ const resultOf = (result: Record<string, unknown>): CallResult => {
     isError: result["isError"] === true,
     text: content.map((part: { readonly text?: string }) => part.text ?? "").join(""),
     structured: result["structuredContent"],
+    content: result["content"],
     meta: { ...(typeof result["_meta"] === "object" ? result["_meta"] : {}) }
   }
 }
