@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import { Audit, AuditLog, AuditRetention, AuditSigner, AuditVerify, Caller } from "@fastagentic/core"
+import { Audit, AuditLog, AuditRetention, AuditSigner, AuditVerify, Caller, RunStore } from "@fastagentic/core"
 import { Console, Effect, FileSystem, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -70,7 +70,14 @@ const signing = Layer.provide(AuditSigner.layerConfig, NodeCrypto.layer)
 const within = <A, E, R, E2>(layer: Layer.Layer<R, E2>, effect: Effect.Effect<A, E, R>) =>
   Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
 
-type Services = Audit.Audit | AuditLog.AuditLog | AuditSigner.AuditSigner | Aead | Digest | Signature
+type Services =
+  | Audit.Audit
+  | AuditLog.AuditLog
+  | RunStore.RunStore
+  | AuditSigner.AuditSigner
+  | Aead
+  | Digest
+  | Signature
 
 /** Opens the store of a command that reads the audit log. */
 const inStore = <A, E>(value: string, use: (shown: string) => Effect.Effect<A, E, Services>) =>
@@ -90,13 +97,16 @@ const anchorsIn = Effect.fnUntraced(function*(file: Option.Option<string>) {
   )
 })
 
-const show = Effect.fnUntraced(function*({ findings, from, signedTo, tenant, to, unproven }: AuditVerify.Verdict) {
-  const entries = to < from ? "no entries" : `entries ${from} to ${to}`
-  const signed = signedTo === 0 ? "nothing signed" : `signed up to ${signedTo}`
-  const verdict = findings.length > 0 ? "BROKEN" : unproven === undefined ? "whole" : `CANNOT BE PROVEN (${unproven})`
-  yield* Console.log(`${tenant}: ${verdict}, ${entries}, ${signed}`)
-  for (const { detail, kind } of findings) yield* Console.log(`${tenant}: ${kind}: ${detail}`)
-})
+const show = Effect.fnUntraced(
+  function*({ findings, from, signedTo, tenant, to, unproven, waiting = 0 }: AuditVerify.Verdict) {
+    const entries = to < from ? "no entries" : `entries ${from} to ${to}`
+    const signed = signedTo === 0 ? "nothing signed" : `signed up to ${signedTo}`
+    const verdict = findings.length > 0 ? "BROKEN" : unproven === undefined ? "whole" : `CANNOT BE PROVEN (${unproven})`
+    const waits = waiting === 0 ? "" : `, ${waiting} not entered yet`
+    yield* Console.log(`${tenant}: ${verdict}, ${entries}, ${signed}${waits}`)
+    for (const { detail, kind } of findings) yield* Console.log(`${tenant}: ${kind}: ${detail}`)
+  }
+)
 
 const unsignedWithin = Flag.String("unsigned-within").pipe(
   Flag.withDescription(
@@ -127,6 +137,7 @@ const verify = Command.make(
           signers: [...signer, ...publicKey === "" ? [] : [publicKey]],
           anchors: kept,
           maxAge: oldest,
+          outbox: yield* RunStore.RunStore,
           ...(youngest === undefined ? {} : { unsignedWithin: youngest })
         })
         if (verdicts.length === 0) return yield* new NoTrail({ store: shown })

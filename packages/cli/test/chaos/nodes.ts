@@ -40,6 +40,13 @@ export class Node {
     await this.exited
   }
 
+  /** Lets the process end as a deployment does. */
+  async stop(): Promise<void> {
+    this.url = undefined
+    this.running?.child.kill("SIGTERM")
+    await this.exited
+  }
+
   pause() {
     this.stopped = true
     this.running?.child.kill("SIGSTOP")

@@ -8,12 +8,14 @@ import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
 import type { Signature } from "effect/crypto/Signature"
 import type { StoreUnavailable } from "../run/RunError.ts"
+import type { RunStore } from "../store/RunStore.ts"
 import { AuditLog, type ChainHead, genesis, type Head, type Link } from "./AuditLog.ts"
 import { isSigned } from "./AuditSigner.ts"
 import { decodeBody, hashOf } from "./internal/auditBody.ts"
 import { INDEX, readIndex, tenantsOf } from "./internal/auditIndex.ts"
 import { keyIdsIn, keysIn } from "./internal/auditKeys.ts"
 import { misfitOf, unprovenBy } from "./internal/auditProof.ts"
+import { type Waiting, waitingIn } from "./internal/auditWaiting.ts"
 
 /**
  * A fault in the audit log, and its entries: `seq` to `to`.
@@ -41,6 +43,8 @@ export interface Verdict {
   readonly to: number
   readonly signedTo: number
   readonly findings: ReadonlyArray<Finding>
+  /** How many changes are committed whose entries wait in the outbox of the run store. */
+  readonly waiting?: number
   /** The reason why nobody can say whether the log is whole; without it and without findings the log is whole. */
   readonly unproven?: string
 }
@@ -52,7 +56,7 @@ export interface Verdict {
  *
  * `signers` are the public keys that heads may be signed with; without any, nothing is proven. `anchors` are heads that
  * were kept elsewhere: the chain has to agree with them too. Entries that no signature covers yet are accepted when
- * they are younger than `unsignedWithin`, which is nothing by default.
+ * they are younger than `unsignedWithin`, which is nothing by default; so are changes whose entries wait in the outbox.
  *
  * @category models
  * @since 0.1.0
@@ -63,6 +67,8 @@ export interface Options {
   readonly unsignedWithin?: Duration.Input
   /** The end of the chain that the signed index lists. */
   readonly indexed?: ChainHead | undefined
+  /** The changes whose entries wait in the outbox of the run store, and the time of the oldest. */
+  readonly waiting?: { readonly count: number; readonly oldest: number } | undefined
 }
 
 const PAGE = 1_000
@@ -173,13 +179,15 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
   if (options.indexed !== undefined && signedTo < options.indexed.seq) {
     found("signature", options.indexed.seq, `the head at ${options.indexed.seq} is gone`)
   }
-  const unproven = yield* unprovenBy(options, { from: start.seq + 1, to: last, signedTo, oldestUnsigned })
+  const { waiting } = options
+  const unproven = yield* unprovenBy(options, { from: start.seq + 1, to: last, signedTo, oldestUnsigned, waiting })
   return {
     tenant,
     from: start.seq + 1,
     to: last,
     signedTo,
     findings: findings.sort((a, b) => a.seq - b.seq),
+    ...(waiting === undefined ? {} : { waiting: waiting.count }),
     ...(findings.length > 0 || unproven === undefined ? {} : { unproven })
   }
 })
@@ -187,19 +195,25 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
 /**
  * Checks every tenant of a log, and that the signed index lists no tenant, head or entry that is gone.
  *
- * `maxAge` is how old the newest signature may be; a running server signs at least once an hour.
+ * `maxAge` is how old the newest signature may be; a running server signs at least once an hour. `outbox` is the run store
+ * of the log: a change whose entry waits there, of a server that was killed, is reported.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
-  options: Omit<Options, "anchors" | "indexed"> & {
+  options: Omit<Options, "anchors" | "indexed" | "waiting"> & {
     readonly anchors?: ReadonlyArray<Head & { readonly tenant: string }>
     readonly maxAge?: Duration.Input | undefined
+    readonly outbox?: Pick<RunStore["Service"], "facts"> | undefined
   } = {}
 ): Effect.fn.Return<ReadonlyArray<Verdict>, StoreUnavailable, AuditLog | Aead | Digest | Signature> {
   const log = yield* AuditLog
-  const { anchors = [], maxAge, signers = [], ...rest } = options
+  const { anchors = [], maxAge, outbox, signers = [], ...rest } = options
+  // First the outbox: whatever is entered from then on is in the chains.
+  const { tenants: waiting, unreadable } = outbox === undefined
+    ? { tenants: new Map<string, Waiting>(), unreadable: 0 }
+    : yield* waitingIn(log, outbox)
   const [anchored, kept] = [
     anchors.filter((one) => one.tenant === INDEX),
     anchors.filter((one) => one.tenant !== INDEX)
@@ -210,7 +224,12 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
     (head) => Effect.map(problemOf(INDEX, head, signers), (problem) => problem === undefined && head.signer !== "")
   )
   const index = yield* readIndex(log, checked)
-  const tenants = new Set([...yield* tenantsOf(log), ...index.last.keys(), ...kept.map(({ tenant }) => tenant)])
+  const tenants = new Set([
+    ...yield* tenantsOf(log),
+    ...index.last.keys(),
+    ...kept.map(({ tenant }) => tenant),
+    ...waiting.keys()
+  ])
   const verdicts = yield* Effect.forEach(
     [...tenants].sort(),
     (tenant) =>
@@ -218,9 +237,19 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
         ...rest,
         signers,
         anchors: kept.filter((anchor) => anchor.tenant === tenant),
-        indexed: index.last.get(tenant)
+        indexed: index.last.get(tenant),
+        waiting: waiting.get(tenant)
       })
   )
+  const outboxes: ReadonlyArray<Verdict> = unreadable === 0 ? [] : [{
+    tenant: "the outbox",
+    from: 1,
+    to: 0,
+    signedTo: 0,
+    findings: [],
+    waiting: unreadable,
+    unproven: `${unreadable} facts cannot be read`
+  }]
   const age = (yield* Clock.currentTimeMillis) - (index.signedAt ?? 0)
   const findings: ReadonlyArray<Finding> = [
     ...stored.length > checked.length && signers.length > 0
@@ -242,10 +271,10 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
     : maxAge !== undefined && age > Duration.toMillis(Duration.fromInputUnsafe(maxAge))
     ? `the newest signature is from ${new Date(index.signedAt).toISOString()}`
     : undefined
-  if (findings.length === 0 && unproven === undefined) return verdicts
+  if (findings.length === 0 && unproven === undefined) return [...verdicts, ...outboxes]
   const signedTo = Math.max(0, ...checked.map(({ seq }) => seq))
   const about = { tenant: "the index of tenants", from: 1, to: index.rows, signedTo, findings }
-  return [...verdicts, findings.length > 0 || unproven === undefined ? about : { ...about, unproven }]
+  return [...verdicts, ...outboxes, findings.length > 0 || unproven === undefined ? about : { ...about, unproven }]
 })
 
 const problemOf = Effect.fnUntraced(function*(tenant: string, head: Head, signers: ReadonlyArray<string>) {

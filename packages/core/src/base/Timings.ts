@@ -34,6 +34,12 @@ export const sideEffectMillis = 1_000
 /** A budget reservation expires this long after its process was lost. @category constants @since 0.1.0 */
 export const budgetLeaseMillis = 60_000
 
+/** Entries about changes are collected for this long before the audit log is written. @category constants @since 0.1.0 */
+export const auditCollectMillis = 100
+
+/** A node looks this often for entries that a lost node has left in the outbox for this long. @category constants @since 0.1.0 */
+export const auditOutboxMillis = 10_000
+
 /** A request to a store or a blob store fails after this long. @category constants @since 0.1.0 */
 export const storeRequestMillis = 30_000
 

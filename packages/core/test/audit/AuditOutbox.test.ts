@@ -6,6 +6,7 @@ import {
   AuditChain,
   AuditLog,
   AuditSigner,
+  AuditVerify,
   Run,
   RunStore,
   Runtime,
@@ -78,7 +79,7 @@ const makeWorld = Effect.gen(function*() {
     over: Partial<RunStore.RunStore["Service"]> = {}
   ) => Layer.fresh(layerRuntime(Acme, handlers, Layer.succeed(RunStore.RunStore, { ...spied, ...over }), {}, audit))
   const facts = store.facts({ before: Number.MAX_SAFE_INTEGER, limit: 1_000 })
-  return { process, chain, writes, facts, log }
+  return { process, chain, writes, facts, log, store }
 })
 
 const down = Effect.fail(new StoreUnavailable({ operation: "append" }))
@@ -196,6 +197,28 @@ describe("The outbox of the audit log", () => {
         assert.isAbove((yield* log.place("local")).seq, 0)
       }).pipe(Effect.scoped))
   }
+
+  it.live("is counted by verification, which calls nothing whole while a change waits for its entry", () =>
+    Effect.gen(function*() {
+      const { chain, log, process, store } = yield* makeWorld
+      const verify = (options: { readonly unsignedWithin?: "1 hour" } = {}, outbox = store) =>
+        AuditVerify.verifyAll({ signers: ["00"], outbox, ...options }).pipe(
+          Effect.map((verdicts) =>
+            verdicts.map(({ tenant, unproven, waiting = 0 }) => `${tenant}: ${waiting}, ${unproven ?? "whole"}`)
+          ),
+          Effect.provideService(AuditLog.AuditLog, log),
+          Effect.provide(crypto)
+        )
+      yield* Effect.provide(settle("fails"), process(chain({ append: () => down })))
+      assert.deepStrictEqual(yield* verify(), ["local: 2, 2 changes wait to be entered"])
+      const [first] = yield* verify({ unsignedWithin: "1 hour" })
+      assert.strictEqual(first, "local: 2, whole")
+      const odd = { ...store, facts: () => Effect.succeed([{ id: "odd", at: 1, body: "{" }]) }
+      assert.deepStrictEqual(yield* verify({}, odd), ["the outbox: 1, 1 facts cannot be read"])
+      // A fact that is entered and not removed yet does not count.
+      yield* Effect.provide(settle("fails"), process(chain(), { removeFacts: () => down }))
+      assert.deepStrictEqual((yield* verify())[0], "local: 0, nothing is signed")
+    }).pipe(Effect.scoped))
 
   it.live("adds no write to a run, and a log in memory gets its entries without it", () =>
     Effect.gen(function*() {

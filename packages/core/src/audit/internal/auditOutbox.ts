@@ -2,6 +2,7 @@
 // write is committed. A fact leaves the outbox only after its entry is committed, so that a killed process loses none.
 import { Cause, Clock, type Context, Effect, Fiber, Option, Schema, type Scope, Semaphore } from "effect"
 import { randomHex } from "../../base/internal/randomBytes.ts"
+import * as Timings from "../../base/Timings.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { Fact, RunStore } from "../../store/RunStore.ts"
 import { type Audit, Entry, type Noted } from "../Audit.ts"
@@ -26,15 +27,11 @@ export class NotedFact implements Fact {
   }
 }
 
-/** How long facts are collected, in milliseconds: those of a short run then share one append. */
-const collectMillis = 100
-
 /** How many facts are entered, or read from the outbox, in one go. */
 const most = 500
 
-/** Entered facts are removed from the outbox once there are so many, and after this time in milliseconds. */
+/** Entered facts are removed from the outbox once there are so many, and when a node looks for those of others. */
 const removeAfter = 256
-const lookMillis = 10_000
 
 /** How many facts wait in memory at most: the others are read from the outbox later. */
 const mostInMemory = 10_000
@@ -132,11 +129,14 @@ export class AuditOutbox {
     )
     if (!this.isLasting) return closing
     const moving = Effect.forever(
-      this.awaitWork.pipe(Effect.andThen(Effect.sleep(collectMillis)), Effect.andThen(this.attempt(this.moveAll)))
+      this.awaitWork.pipe(
+        Effect.andThen(Effect.sleep(Timings.auditCollectMillis)),
+        Effect.andThen(this.attempt(this.moveAll))
+      )
     )
-    const older = Effect.flatMap(Clock.currentTimeMillis, (now) => this.sweep(now - lookMillis))
+    const older = Effect.flatMap(Clock.currentTimeMillis, (now) => this.sweep(now - Timings.auditOutboxMillis))
     const looking = Effect.forever(
-      Effect.andThen(Effect.sleep(lookMillis), this.attempt(Effect.andThen(this.remove, older)))
+      Effect.andThen(Effect.sleep(Timings.auditOutboxMillis), this.attempt(Effect.andThen(this.remove, older)))
     )
     return closing.pipe(
       Effect.andThen(Effect.forkScoped(moving)),

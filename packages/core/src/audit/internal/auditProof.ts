@@ -5,23 +5,29 @@ import type { Link, SubjectKey } from "../AuditLog.ts"
 import type { Options } from "../AuditVerify.ts"
 import { unseal } from "./auditBody.ts"
 import { keyIdsIn } from "./auditKeys.ts"
+import type { Waiting } from "./auditWaiting.ts"
 
 interface Extent {
   readonly from: number
   readonly to: number
   readonly signedTo: number
   readonly oldestUnsigned: number
+  readonly waiting: Waiting | undefined
 }
 
 export const unprovenBy = Effect.fnUntraced(function*({ signers = [], unsignedWithin = 0 }: Options, extent: Extent) {
-  const { from, oldestUnsigned, signedTo, to } = extent
+  const { from, oldestUnsigned, signedTo, to, waiting } = extent
   if (signers.length === 0) return "no public key was given to check signatures with"
+  const within = Duration.toMillis(Duration.fromInputUnsafe(unsignedWithin))
+  const now = yield* Clock.currentTimeMillis
+  if (waiting !== undefined && now - waiting.oldest > within) return waits(waiting.count)
   if (to < from || signedTo >= to) return undefined
   if (signedTo === 0) return "nothing is signed"
-  const within = Duration.toMillis(Duration.fromInputUnsafe(unsignedWithin))
-  const isYoung = (yield* Clock.currentTimeMillis) - oldestUnsigned <= within
+  const isYoung = now - oldestUnsigned <= within
   return isYoung ? undefined : `entries ${signedTo + 1} to ${to} are not signed`
 })
+
+const waits = (count: number) => count === 1 ? "1 change waits to be entered" : `${count} changes wait to be entered`
 
 /** The way in which the key of an entry does not belong to it; nothing when it does, or when it was destroyed. */
 export const misfitOf = Effect.fnUntraced(function*(link: Link, keys: ReadonlyMap<string, SubjectKey>) {

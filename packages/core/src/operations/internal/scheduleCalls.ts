@@ -1,5 +1,6 @@
 // Calls that read and change the schedules of the caller's tenant, with the scope `schedules:manage`; Runtime.layer makes them.
 // The runs of a schedule act for the caller who wrote it last, with rights that this caller held then, and never with more.
+// The entry about a change of a schedule is written before the change, so that none is without its entry.
 import { Effect, Result } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import * as Policy from "../../base/Policy.ts"
@@ -99,13 +100,13 @@ export const makeScheduleCalls = (options: {
     paused: boolean
   ): Effect.fn.Return<ScheduleStatus, RunError> {
     let { known, principal } = yield* find(caller, id)
+    yield* door.audit(caller, principal, paused ? "pause" : "resume", `schedule/${id}`)
     while (known.mark.paused !== paused) {
       const { mark } = known
       const next = { ...mark, version: mark.version + 1, upto: Math.max(mark.upto, node.now()), paused }
       if (yield* asRunError(store.set(next, mark.version))) known = { ...known, mark: next }
       else known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
     }
-    yield* door.audit(caller, principal, paused ? "pause" : "resume", `schedule/${id}`)
     return statusOf(known)
   }, Effect.uninterruptible)
 
@@ -144,10 +145,16 @@ export const makeScheduleCalls = (options: {
     const principal = yield* enter(caller, id)
     const definition = yield* define(caller, principal, id, request)
     const key = keyOfMade(app, principal.tenant, id)
-    const written = (mark: Mark, created: boolean) =>
-      Effect.as(door.audit(caller, principal, created ? "create" : "change", `schedule/${id}`), {
-        schedule: detailsOf({ timed: timedOf(key, definition, callables), mark }),
-        created
+    const written = (mark: Mark, created: boolean) => ({
+      schedule: detailsOf({ timed: timedOf(key, definition, callables), mark }),
+      created
+    })
+    const noted = new Set<string>()
+    const note = (action: "create" | "change") =>
+      Effect.suspend(() => {
+        if (noted.has(action)) return Effect.void
+        noted.add(action)
+        return door.audit(caller, principal, action, `schedule/${id}`)
       })
     while (true) {
       const known = yield* asRunError(schedules.find(principal.tenant, id))
@@ -165,13 +172,15 @@ export const makeScheduleCalls = (options: {
           paused: false,
           definition
         }
-        if (yield* asRunError(store.set(first, 0))) return yield* written(first, true)
+        yield* note("create")
+        if (yield* asRunError(store.set(first, 0))) return written(first, true)
         continue
       }
       if (isSame(mark.definition, definition)) return { schedule: detailsOf(known), created: false }
       if (!replaces) return yield* fail(new ScheduleExists({ id, declared: false }))
       const next = replacing(mark, { ...definition, createdAt: mark.definition.createdAt })
-      if (yield* asRunError(store.set(next, mark.version))) return yield* written(next, false)
+      yield* note("change")
+      if (yield* asRunError(store.set(next, mark.version))) return written(next, false)
     }
   }, Effect.uninterruptible)
 
@@ -183,12 +192,12 @@ export const makeScheduleCalls = (options: {
 
   const remove = Effect.fnUntraced(function*(caller: Caller, id: string): Effect.fn.Return<void, RunError> {
     let { known, principal } = yield* find(caller, id)
+    if (!known.timed.declared) yield* door.audit(caller, principal, "remove", `schedule/${id}`)
     while (true) {
       if (known.timed.declared) return yield* fail(new ScheduleExists({ id, declared: true }))
       if (yield* asRunError(store.remove(known.mark.key, known.mark.version))) break
       known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
     }
-    yield* door.audit(caller, principal, "remove", `schedule/${id}`)
   }, Effect.uninterruptible)
 
   return {

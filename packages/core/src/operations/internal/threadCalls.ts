@@ -96,12 +96,13 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
     const to = idempotencyKey === undefined
       ? globalThis.crypto.randomUUID()
       : uuidOf(yield* sha256(JSON.stringify(["fork of a thread", key.tenant, key.owner, threadId, idempotencyKey])))
+    // First the entry: no change is without one, also when this process ends in between.
+    yield* door.audit(caller, principal, "fork", `thread/${threadId}`, onBehalf(principal, key))
     const forked = yield* asRunError(threads.fork({ ...key, at: from, to, now: node.now() }))
     if (forked === undefined) return yield* unknown(threadId)
     const isRepeat = forked.forkedFrom?.threadId === threadId &&
       (at === undefined || (forked.forkedFrom.at >= at && (yield* startOf(key, forked.forkedFrom.at)) <= at))
     if (!isRepeat) return yield* fail(new IdempotencyConflict({ key: idempotencyKey ?? to, runId: to }))
-    yield* door.audit(caller, principal, "fork", `thread/${threadId}`, onBehalf(principal, key))
     return forked
   })
 
