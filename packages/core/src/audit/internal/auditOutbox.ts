@@ -90,7 +90,7 @@ export class AuditOutbox {
   /** The entry of an action: where its change was not committed with it, or not kept with it, it is written now. */
   ensure(fact: NotedFact): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.committedFacts.has(fact)) return writeDown(this, fact.entry)
+      if (!this.committedFacts.has(fact)) return this.writeOnce(fact)
       const fiber = this.writing.get(fact)
       return fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))
     })
@@ -99,9 +99,26 @@ export class AuditOutbox {
   /** Writes an entry that no change brings, after those that wait, which then share its commit. */
   record(entry: Entry): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.waiting.length > 0) this.fork(this.attempt(this.moveAll))
+      this.moveFirst()
       return this.audit.record(entry)
     })
+  }
+
+  /** Under its id: a write that failed without an answer may have been made, and its fact be in the outbox. */
+  private writeOnce(fact: NotedFact): Effect.Effect<void> {
+    const { enter } = this.audit
+    if (enter === undefined) return writeDown(this, fact.entry)
+    return writeDown({
+      record: () =>
+        Effect.suspend(() => {
+          this.moveFirst()
+          return Effect.orDie(enter([fact], false))
+        })
+    }, fact.entry)
+  }
+
+  private moveFirst() {
+    if (this.waiting.length > 0) this.fork(this.attempt(this.moveAll))
   }
 
   private write(fact: NotedFact) {
