@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpServer from "effect/http/HttpServer"
 import { Client, Defaults, RunStore, Server } from "fastagentic"
+import { LangGraph } from "fastagentic/langgraph"
 import research from "./app.ts"
 
 const ServerLayer = Server.layer(research.app, { port: 0 }).pipe(
@@ -104,6 +105,19 @@ describe("a LangGraph graph over every wire", () => {
       })
       assert.include(JSON.stringify(result), answer)
     }))
+
+  onTheWire(
+    "callers see what the adapter can do, in GET /agents and on the agent card",
+    (url) =>
+      Effect.promise(async () => {
+        const agents = await (await fetch(`${url}/agents`)).json()
+        assert.deepStrictEqual(agents.items[0].adapter, { name: "langgraph", capabilities: LangGraph.capabilities })
+        const card = await (await fetch(`${url}/.well-known/agent-card.json`)).json()
+        assert.deepStrictEqual(card.capabilities.extensions[0].params, {
+          researcher: { name: "langgraph", ...LangGraph.capabilities }
+        })
+      })
+  )
 
   onTheWire("cancellation", (url) =>
     Effect.gen(function*() {

@@ -37,6 +37,8 @@ export const capabilities: AdapterCapabilities = {
   cancel: "abort",
   hooks: { llm: "block", tool: "block", node: "block" },
   toolInjection: "none",
+  usage: true,
+  budget: true,
   backpressure: "waits"
 }
 
@@ -140,7 +142,7 @@ export const layer = <
   const handle = Effect.fnUntraced(function*(payload: Payload["Type"]) {
     return output(yield* drive(agent.errorSchema, source, input(payload)))
   })
-  return agent.toLayer(handle)
+  return agent.toLayer(handle, { name: "langgraph", capabilities })
 }
 
 const drive = <Error extends Agent.AnySchema, Input, State, R>(

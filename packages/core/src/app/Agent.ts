@@ -9,6 +9,7 @@ import type { Event } from "../run/Event.ts"
 import type { ModelEnd } from "../run/ModelEnd.ts"
 import { CurrentRun, type InterruptDenied, type Signals } from "../run/Run.ts"
 import type { FileNotFound, SideEffectTimeout } from "../run/RunError.ts"
+import type { Adapter } from "./AdapterCapabilities.ts"
 
 const TypeId = "~@fastagentic/core/Agent"
 
@@ -73,6 +74,8 @@ export type Undeclared = InterruptDenied | SideEffectTimeout | FileNotFound | Mo
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun | Scope.Scope>
+  /** The adapter of the framework that does the work; absent when the handler itself does. */
+  readonly adapter?: Adapter
 }
 
 /**
@@ -131,17 +134,20 @@ export interface Agent<
 
   /**
    * Implements the agent: an Effect of its answer or, when the answer is a string, a Stream of events whose tokens are
-   * the answer. It may fail with the declared error, and with those that every agent may have.
+   * the answer. It may fail with the declared error, and with those that every agent may have. An adapter adds what it
+   * can do: the server does not start when the app asks for more.
    */
   toLayer<R>(
     handler: (
       payload: Payload["Type"]
-    ) => Effect.Effect<Success["Type"], Error["Type"] | Undeclared, R>
+    ) => Effect.Effect<Success["Type"], Error["Type"] | Undeclared, R>,
+    adapter?: Adapter
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
   toLayer<R>(
     handler: string extends Success["Type"]
       ? (payload: Payload["Type"]) => Stream.Stream<Event, Error["Type"] | Undeclared, R>
-      : never
+      : never,
+    adapter?: Adapter
   ): Layer.Layer<Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>>
 }
 
@@ -194,12 +200,14 @@ const Proto = {
     this: Options,
     handler: (
       payload: unknown
-    ) => Effect.Effect<unknown, unknown, CurrentRun> | Stream.Stream<Event, unknown, CurrentRun>
+    ) => Effect.Effect<unknown, unknown, CurrentRun> | Stream.Stream<Event, unknown, CurrentRun>,
+    adapter?: Adapter
   ) {
     return Layer.effect(
       this.handler,
       Effect.contextWith((services: Context.Context<never>) =>
         Effect.succeed({
+          ...(adapter === undefined ? {} : { adapter }),
           run: (payload: unknown) => {
             const answer = handler(payload)
             return Effect.updateContext(

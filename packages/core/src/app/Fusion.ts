@@ -12,6 +12,7 @@ import * as Validation from "../base/Validation.ts"
 import * as Hook from "../hook/Hook.ts"
 import { answersContent, filePlaces, type Places } from "../run/internal/filePlaces.ts"
 import type { Limits } from "../store/RunStore.ts"
+import type { Adapter } from "./AdapterCapabilities.ts"
 import type * as Agent from "./Agent.ts"
 import type * as App from "./App.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
@@ -82,6 +83,8 @@ export interface Callable {
   /** Ends in `@` and the version, when there is one. */
   readonly fingerprint: string
   readonly migrations: ReadonlyArray<Migration>
+  /** The adapter of the framework behind an agent; known once handlers are. */
+  readonly adapter?: Adapter
 }
 
 /** A migration, with how it reads what was stored. @category models @since 0.1.0 */

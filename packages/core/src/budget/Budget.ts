@@ -124,6 +124,8 @@ export interface LimitUsage {
 
 /** @category services @since 0.1.0 */
 export class Budget extends Context.Service<Budget, {
+  /** The limits that calls of models are held to. */
+  readonly limits: ReadonlyArray<Limit>
   /** Before a run starts or goes on: refuses when nothing is left. */
   readonly check: (run: RunRecord) => Effect.Effect<void, BudgetExceeded>
   /** After a run has ended or paused: what it has reserved is released. */
@@ -142,6 +144,7 @@ export class Budget extends Context.Service<Budget, {
 
 /** Runs may cost anything, and nothing is counted. @category constructors @since 0.1.0 */
 export const unlimited: Budget["Service"] = {
+  limits: [],
   check: () => Effect.void,
   releaseAll: () => Effect.void,
   spend: (_spender, { maxOutputTokens, model }) =>

@@ -5,11 +5,13 @@
  */
 import { Context, type Duration, Effect, Layer, Option, type Schema, type Scope, type Stream } from "effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
+import type * as Agent from "../app/Agent.ts"
 import type * as App from "../app/App.ts"
 import * as Fusion from "../app/Fusion.ts"
 import type * as PromptTemplate from "../app/PromptTemplate.ts"
 import type * as Schedule from "../app/Schedule.ts"
 import { Audit, type Query as AuditQuery, type Recorded } from "../audit/Audit.ts"
+import { handlerOf } from "../base/internal/handlerOf.ts"
 import * as Timings from "../base/Timings.ts"
 import { Budget, type LimitUsage } from "../budget/Budget.ts"
 import type { Query as UsageQuery, Row as UsageRow } from "../budget/BudgetStore.ts"
@@ -32,6 +34,7 @@ import type * as Interrupt from "../run/Interrupt.ts"
 import type { ReadFailed, RunError, StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
+import { checkAdapter, withAdapters } from "../runtime/internal/checkAdapters.ts"
 import { makeDueRuns } from "../runtime/internal/dueRuns.ts"
 import { makeEngineClaim } from "../runtime/internal/engineClaim.ts"
 import type { Page, Until } from "../runtime/internal/hub.ts"
@@ -453,12 +456,19 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
     Runtime,
     Effect.gen(function*() {
       const toolPolicy = yield* CurrentToolPolicy
-      const fusion = yield* Fusion.compile(app, { asksAnything: toolPolicy !== undefined })
-      yield* bindStore(fusion.app.identifier)
       const services = yield* Effect.context<never>()
+      const compiled = yield* Fusion.compile(app, { asksAnything: toolPolicy !== undefined })
+      const fusion = withAdapters(compiled, (agent) => handlerOf<Agent.Handle>(services, agent).adapter)
       const bound = yield* resolveHandlers(fusion, services)
-      const timed = yield* compileSchedules(fusion.app, bound)
       const budget = yield* Budget
+      for (const agent of fusion.app.agents) {
+        const known = bound.agent.get(agent.identifier)
+        if (known === undefined) continue
+        const hooks = [...fusion.app.hooks, ...agent.hooks]
+        yield* checkAdapter(known.callable, hooks, known.hooks, budget.limits)
+      }
+      yield* bindStore(fusion.app.identifier)
+      const timed = yield* compileSchedules(fusion.app, bound)
       const { rules } = yield* RateLimit
       yield* checkRules(rules, fusion)
       const limit = makeLimiter(rules, yield* counters)

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { AdapterCapabilities } from "@fastagentic/core/app/AdapterCapabilities"
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import type * as Auth from "@fastagentic/core/door/Auth"
 import type { AgentCard, AgentSkill, SecurityRequirement } from "./A2aSchema.ts"
@@ -43,7 +44,12 @@ export const make = (options: {
     description: only === undefined ? fusion.app.description : only.agent.description,
     version: fusion.app.version,
     supportedInterfaces: [{ url, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
-    capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: schemes.length > 0 },
+    capabilities: {
+      streaming: true,
+      pushNotifications: false,
+      extendedAgentCard: schemes.length > 0,
+      ...adaptersOf(listed)
+    },
     ...(schemes.length === 0 ? {} : {
       securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, securitySchemes[scheme]])),
       securityRequirements: requirements(schemes, [])
@@ -53,6 +59,22 @@ export const make = (options: {
     skills: listed.map((skill) => skillOf(skill, visible, schemes, skill === A2aSkill.defaultOf(skills)))
   }
 }
+
+/** The extension that says which frameworks the agents run on, and what their adapters can do. */
+const adaptersOf = (listed: ReadonlyArray<A2aSkill.Skill>) => {
+  const adapters = listed.flatMap(({ agent: { adapter, identifier } }) =>
+    adapter === undefined ? [] : [[identifier, { name: adapter.name, ...flatten(adapter.capabilities) }] as const]
+  )
+  return adapters.length === 0 ? {} : {
+    extensions: [{
+      uri: "urn:fastagentic:adapters:1",
+      description: "The framework of each agent, and what its adapter can do",
+      params: Object.fromEntries(adapters)
+    }]
+  }
+}
+
+const flatten = ({ hooks, ...capabilities }: AdapterCapabilities) => ({ ...capabilities, hooks: { ...hooks } })
 
 const skillOf = (
   { agent, answersText, content, fields, file }: A2aSkill.Skill,

@@ -208,7 +208,12 @@ export const AgentCard = Schema.Struct({
   capabilities: Schema.Struct({
     streaming: Schema.Boolean,
     pushNotifications: Schema.Boolean,
-    extendedAgentCard: optional(Schema.Boolean)
+    extendedAgentCard: optional(Schema.Boolean),
+    extensions: optional(Schema.Array(Schema.Struct({
+      uri: Schema.NonEmptyString,
+      description: Schema.String,
+      params: Schema.Record(Schema.String, Schema.Json)
+    })))
   }),
   securitySchemes: optional(Schema.Record(Schema.String, SecurityScheme)),
   securityRequirements: optional(Schema.Array(SecurityRequirement)),

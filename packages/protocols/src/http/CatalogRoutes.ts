@@ -1,4 +1,5 @@
 // Lists of declarations, and reading resources and rendering prompts, over REST.
+import type { Adapter } from "@fastagentic/core/app/AdapterCapabilities"
 import type { PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import * as Content from "@fastagentic/core/run/Content"
@@ -64,6 +65,8 @@ const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(context) 
   return HttpServerResponse.jsonUnsafe({ messages })
 }))
 
+const adapterOf = ({ capabilities, name }: Adapter) => ({ name, capabilities })
+
 /** Agents or tools that the caller may call, with their schemas. */
 const listCallables = (kind: "agents" | "tools") =>
   RequestContext.handle(Effect.fnUntraced(function*(context) {
@@ -75,7 +78,8 @@ const listCallables = (kind: "agents" | "tools") =>
         payload: callable.payload.json,
         success: callable.success.json,
         durable: callable.durable,
-        examples: callable.examples
+        examples: callable.examples,
+        ...(callable.adapter === undefined ? {} : { adapter: adapterOf(callable.adapter) })
       })),
       next: null
     })

@@ -240,6 +240,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
           { discard: true }
         )
       ),
+    limits,
     spend,
     contextWindow: prices.contextWindow,
     usage: store.usage,
