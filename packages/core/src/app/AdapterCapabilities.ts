@@ -1,5 +1,6 @@
 /**
- * What an adapter can do with its framework, as data: callers see it, and the server does not start when an app asks for more.
+ * The abilities of an adapter with its framework, as data: callers see them, and the server does not start when an app asks for
+ * more.
  *
  * @since 0.1.0
  */
