@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { LanguageModelV4, LanguageModelV4CallOptions } from "@ai-sdk/provider"
-import { Array as Arr, Cause, Context, Effect, Layer, type Pull, type Redacted, Stream } from "effect"
+import { Array as Arr, Cause, Context, Effect, Layer, type Pull, type Redacted, Stream, Tracer } from "effect"
 import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
@@ -13,6 +13,7 @@ import type * as Response from "effect/ai/Response"
 import * as Telemetry from "effect/ai/Telemetry"
 import { OutputLimit } from "../adapter/OutputLimit.ts"
 import { OutputMode } from "../adapter/OutputMode.ts"
+import { accepted } from "./internal/callIds.ts"
 import * as Failures from "./internal/failure.ts"
 import { Answer, type Ending, metadataPart, StreamedError } from "./internal/parts.ts"
 import { toRequest } from "./internal/request.ts"
@@ -62,6 +63,8 @@ export interface Options {
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
   /** Whether a cost in the answer's headers or usage counts; only an operator's own gateway deserves that. */
   readonly gatewayCost?: boolean | undefined
+  /** The ids of calls that the provider accepts; others are replaced in what it is sent. */
+  readonly callIds?: RegExp | undefined
   /** How a loop asks for an answer of a schema; by a tool, unless the provider enforces JSON schemas. */
   readonly outputMode?: "tool" | "json" | undefined
   /** How schemas of answers are written for the provider; OpenAI's form by default. */
@@ -109,14 +112,15 @@ const providerOf = (model: ProviderModel, options: Options): string =>
 export const make = (model: ProviderModel, options: Options = {}): Effect.Effect<LanguageModel.LanguageModel> => {
   const provider = providerOf(model, options)
   const failures = Failures.make(provider, options.secrets ?? [])
+  const callIds = options.callIds ?? accepted.others
   const codec = options.codecTransformer ?? toCodecOpenAI
 
   const prepare = Effect.fnUntraced(function*(method: Failures.Method, request: LanguageModel.ProviderOptions) {
     const settings = { ...options.settings, ...(yield* CurrentSettings) }
     const limit = yield* OutputLimit
-    const context = yield* Effect.context<never>()
+    const context = Context.add(yield* Effect.context<never>(), Tracer.ParentSpan, request.span)
     const call = yield* Effect.mapError(
-      toRequest(request, settings, limit, codec),
+      toRequest(request, settings, limit, callIds, codec),
       (reason) => failures.reason(method, reason)
     )
     Telemetry.addGenAIAnnotations(request.span, {

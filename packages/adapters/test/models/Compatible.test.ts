@@ -78,7 +78,8 @@ describe("a server with the chat completions API", () => {
         temperature: 0,
         messages: [{ role: "user", content: "Hi" }]
       }
-      assert.deepStrictEqual(request, { path: "/v1/chat/completions", authorization: `Bearer ${key}`, body: expected })
+      const { authorization, body, path } = request ?? {}
+      assert.deepStrictEqual([path, authorization, body], ["/v1/chat/completions", `Bearer ${key}`, expected])
     }).pipe(Effect.provide(TestLayer([Fake.completion({ content: "Grüße 👋" })], { settings: { temperature: 0 } }))))
 
   it.effect("every kind of message, tools and tool choice are encoded", () =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DefaultModel } from "@fastagentic/adapters/effect-ai"
 import { Egress } from "@fastagentic/adapters/egress"
 import { Models } from "@fastagentic/adapters/models"
-import { ConfigProvider, Effect, Layer, Redacted, Schema, Stream } from "effect"
+import { ConfigProvider, Effect, Layer, Option, Redacted, Schema, Stream, Tracer } from "effect"
 import { LanguageModel, Model, Prompt, Tool, Toolkit } from "effect/ai"
 import * as Fake from "./fakeOpenAi.ts"
 
@@ -343,6 +343,36 @@ describe("files in a prompt", () => {
         ]
       }])
     }).pipe(Effect.provide(modelOf()), on([answer])))
+})
+
+describe("a traced call", () => {
+  it.effect("has its request below the call, without the key and without trace headers for the provider", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const streamed = Stream.runDrain(LanguageModel.streamText({ prompt: "Hello" }))
+      yield* Effect.andThen(hello, streamed).pipe(
+        Effect.withSpan("run"),
+        Effect.withTracer(tracer),
+        Effect.provide(modelOf({ apiKey: Redacted.make("a-secret-key") }))
+      )
+      const requests = spans.filter(({ attributes }) => attributes.get("http.request.method") === "POST")
+      assert.strictEqual(requests.length, 2)
+      for (const span of requests) {
+        const parent = Option.getOrUndefined(span.parent)
+        assert.match(parent?._tag === "Span" ? parent.name : "", /^LanguageModel\./u)
+        assert.strictEqual(span.traceId, spans[0]?.traceId)
+        assert.notInclude(JSON.stringify([...span.attributes]), "a-secret-key")
+      }
+      const [sent] = yield* (yield* Fake.FakeOpenAi).received
+      assert.notProperty(sent?.headers, "traceparent")
+    }).pipe(on([answer, Fake.stream([Fake.chunk({ content: "Hi" }), Fake.chunk({}, "stop")])])))
 })
 
 describe("several models", () => {

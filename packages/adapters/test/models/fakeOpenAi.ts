@@ -1,5 +1,5 @@
 import { Context, Deferred, Effect, Layer, Ref } from "effect"
-import { createServer, type ServerResponse } from "node:http"
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http"
 import type OpenAI from "openai"
 
 export type Completion = OpenAI.Chat.Completions.ChatCompletion
@@ -21,6 +21,7 @@ export interface Answer {
 export interface Received {
   readonly path: string | undefined
   readonly authorization: string | undefined
+  readonly headers: IncomingHttpHeaders
   readonly body: unknown
 }
 
@@ -135,9 +136,10 @@ export class FakeOpenAi extends Context.Service<FakeOpenAi, {
           })
           request.on("data", (data: Buffer) => bytes.push(data))
           request.on("end", () => {
-            const { authorization } = request.headers
+            const { headers } = request
+            const { authorization } = headers
             const body: unknown = JSON.parse(Buffer.concat(bytes).toString("utf8"))
-            Effect.runSync(Ref.update(received, (all) => [...all, { path: request.url, authorization, body }]))
+            Effect.runSync(Ref.update(received, (all) => [...all, { path: request.url, authorization, headers, body }]))
             void write(response, queue.shift() ?? failure(500, { message: "no answer is left" }))
           })
         })

@@ -32,6 +32,23 @@ const throughJournal = (prompt: Prompt.Prompt) =>
 
 const turn = (prompt: Prompt.RawInput) => Stream.runCollect(LanguageModel.streamText({ prompt, ...options }))
 
+/** The conversation after the calls of a first answer were made. */
+const answered = (said: Prompt.Prompt, first: ReadonlyArray<Response.AnyPart>) => {
+  const content = first.flatMap((part) =>
+    part.type === "tool-call"
+      ? [Prompt.toolResultPart({
+        id: part.id,
+        name: part.name,
+        result: "sunny in Oslo",
+        isFailure: false,
+        providerExecuted: false
+      })]
+      : []
+  )
+  const history = Prompt.make([{ role: "user", content: "Weather?" }])
+  return Prompt.fromMessages([...history.content, ...said.content, Prompt.toolMessage({ content })])
+}
+
 const joined = (parts: ReadonlyArray<Response.AnyPart>, type: "text-delta" | "reasoning-delta") =>
   parts.map((part) => part.type === type ? part.delta : "").join("")
 
@@ -81,13 +98,7 @@ describe("the package of a provider, on an API of its own kind", () => {
           assert.strictEqual(costUsd, api.costUsd)
 
           const said = yield* throughJournal(Prompt.fromResponseParts(first))
-          const result = Prompt.toolMessage({
-            content: calls.map(({ id, name }) =>
-              Prompt.toolResultPart({ id, name, result: "sunny in Oslo", isFailure: false, providerExecuted: false })
-            )
-          })
-          const history = Prompt.make([{ role: "user", content: "Weather?" }])
-          const second = yield* turn(Prompt.fromMessages([...history.content, ...said.content, result]))
+          const second = yield* turn(answered(said, first))
           assert.strictEqual(joined(second, "text-delta"), "It is sunny.")
 
           const [request, next] = server.received
@@ -98,6 +109,30 @@ describe("the package of a provider, on an API of its own kind", () => {
           assert.notProperty(request?.headers ?? {}, "traceparent")
         })
       ))
+
+    it.live(`${name}: a conversation that began with another provider goes on`, () =>
+      Effect.gen(function*() {
+        const before = providerApis[(providerApis.indexOf(api) + 3) % providerApis.length] ?? api
+        const first = yield* withModel(
+          before,
+          Effect.suspend(() => {
+            server.prepare([before.first])
+            return turn("Weather?")
+          })
+        )
+        const said = yield* throughJournal(Prompt.fromResponseParts(first))
+        const second = yield* withModel(
+          api,
+          Effect.suspend(() => {
+            server.prepare([api.second])
+            return turn(answered(said, first))
+          })
+        )
+        assert.strictEqual(joined(second, "text-delta"), "It is sunny.")
+        const sent = JSON.stringify(server.received[0]?.body)
+        assert.include(sent, "sunny in Oslo")
+        if (name === "mistral") assert.match(sent, /"tool_call_id":"[A-Za-z0-9]{9}"/u)
+      }))
 
     it.live(`${name}: an error has its class, the time to wait and the provider's words`, () =>
       withModel(

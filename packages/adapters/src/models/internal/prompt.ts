@@ -13,6 +13,12 @@ import { toJson } from "../../adapter/Json.ts"
 import { fieldsOf, isFields, textOf } from "./fields.ts"
 import type { Names } from "./names.ts"
 
+/** Names of tools and ids of calls as the provider takes them. */
+interface Mapping {
+  readonly names: Names
+  readonly idOf: (id: string) => string
+}
+
 type Assistant = Extract<LanguageModelV4Message, { role: "assistant" }>["content"][number]
 
 const optionsOf = (options: Prompt.ProviderOptions): { readonly providerOptions?: SharedV4ProviderOptions } => {
@@ -66,15 +72,15 @@ const outputOf = ({ isFailure, modelOutput, result }: Prompt.ToolResultPart): La
   return { type: isFailure ? "error-json" : "json", value }
 }
 
-const resultPart = (part: Prompt.ToolResultPart, names: Names) => ({
+const resultPart = (part: Prompt.ToolResultPart, { idOf, names }: Mapping) => ({
   type: "tool-result" as const,
-  toolCallId: part.id,
+  toolCallId: idOf(part.id),
   toolName: names.toProvider(part.name),
   output: outputOf(part),
   ...optionsOf(part.options)
 })
 
-const assistantPart = (part: Prompt.AssistantMessagePart, names: Names): ReadonlyArray<Assistant> => {
+const assistantPart = (part: Prompt.AssistantMessagePart, mapping: Mapping): ReadonlyArray<Assistant> => {
   switch (part.type) {
     case "text":
       return [textPart(part)]
@@ -85,20 +91,20 @@ const assistantPart = (part: Prompt.AssistantMessagePart, names: Names): Readonl
     case "tool-call":
       return [{
         type: "tool-call",
-        toolCallId: part.id,
-        toolName: names.toProvider(part.name),
+        toolCallId: mapping.idOf(part.id),
+        toolName: mapping.names.toProvider(part.name),
         input: inputOf(part.params),
         ...(part.providerExecuted ? { providerExecuted: true } : {}),
         ...optionsOf(part.options)
       }]
     case "tool-result":
-      return [resultPart(part, names)]
+      return [resultPart(part, mapping)]
     default:
       return []
   }
 }
 
-const toMessage = (message: Prompt.Message, names: Names): LanguageModelV4Message => {
+const toMessage = (message: Prompt.Message, mapping: Mapping): LanguageModelV4Message => {
   switch (message.role) {
     case "system":
       return { role: "system", content: message.content, ...optionsOf(message.options) }
@@ -111,21 +117,21 @@ const toMessage = (message: Prompt.Message, names: Names): LanguageModelV4Messag
     case "assistant":
       return {
         role: "assistant",
-        content: message.content.flatMap((part) => assistantPart(part, names)),
+        content: message.content.flatMap((part) => assistantPart(part, mapping)),
         ...optionsOf(message.options)
       }
     case "tool":
       return {
         role: "tool",
-        content: message.content.flatMap((part) => part.type === "tool-result" ? [resultPart(part, names)] : []),
+        content: message.content.flatMap((part) => part.type === "tool-result" ? [resultPart(part, mapping)] : []),
         ...optionsOf(message.options)
       }
   }
 }
 
 /** The messages of a prompt. */
-export const toPrompt = (prompt: Prompt.Prompt, names: Names): LanguageModelV4Prompt =>
-  prompt.content.map((message) => toMessage(message, names))
+export const toPrompt = (prompt: Prompt.Prompt, mapping: Mapping): LanguageModelV4Prompt =>
+  prompt.content.map((message) => toMessage(message, mapping))
 
 /** The ids of all calls in a prompt: a provider may use one of them again for another call. */
 export const callIdsIn = (prompt: Prompt.Prompt): Set<string> => {

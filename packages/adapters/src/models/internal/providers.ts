@@ -3,6 +3,7 @@
 import { toCodecAnthropic } from "effect/ai/AnthropicStructuredOutput"
 import type { Options, ProviderModel, Settings } from "../ProviderModel.ts"
 import { baseOf } from "./baseUrl.ts"
+import { accepted } from "./callIds.ts"
 import { type Fetch, mendedFetch } from "./wire/mendedFetch.ts"
 
 /** The values that a package needs to make a model. */
@@ -21,7 +22,9 @@ export interface Provider {
   /** Further variables. */
   readonly reads?: ReadonlyArray<string>
   readonly defaultBaseUrl?: string
-  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer" | "outputMode"> & { readonly settings?: Settings }
+  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer" | "outputMode" | "callIds"> & {
+    readonly settings?: Settings
+  }
   readonly make: (access: Access) => Promise<ProviderModel>
 }
 
@@ -111,6 +114,7 @@ export const providers: { readonly [name: string]: Provider } = {
   mistral: {
     package: "@ai-sdk/mistral",
     needs: [["MISTRAL_API_KEY"]],
+    options: { callIds: accepted.mistral },
     make: async (access) => {
       const { createMistral } = await import("@ai-sdk/mistral")
       const key = given("apiKey", access.value("MISTRAL_API_KEY"))

@@ -4,6 +4,7 @@ import { Effect, Predicate } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type { Settings } from "../ProviderModel.ts"
+import { fit } from "./callIds.ts"
 import { makeNames } from "./names.ts"
 import { Answer } from "./parts.ts"
 import { callIdsIn, toPrompt } from "./prompt.ts"
@@ -37,6 +38,7 @@ export const toRequest = Effect.fnUntraced(function*(
   options: LanguageModel.ProviderOptions,
   settings: Settings,
   limit: number | undefined,
+  callIds: RegExp,
   transform: LanguageModel.CodecTransformer
 ) {
   const names = makeNames(options.tools.map(({ name }) => name))
@@ -44,7 +46,7 @@ export const toRequest = Effect.fnUntraced(function*(
   const call: LanguageModelV4CallOptions = {
     ...settings,
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-    prompt: toPrompt(options.prompt, names),
+    prompt: toPrompt(options.prompt, { names, idOf: (id) => fit(id, callIds) }),
     ...(yield* toTools(options, names)),
     ...(yield* formatOf(options.responseFormat, transform))
   }
