@@ -18,7 +18,7 @@ class Support extends Agent.make("support", {
   examples: ["Where is order 1042?"]
 }) {}
 const SupportLayer = Support.toLayer(({ question }) =>
-  ModelLoop.run({ prompt: question, toolkit: Tools }).pipe(Effect.map(({ text }) => text), Effect.orDie)
+  ModelLoop.run({ prompt: question, toolkit: Tools }).pipe(Effect.map(({ text }) => text))
 )
 
 class Shop extends App.make("shop", { version: "1.0.0", agents: [Support], tools: Tools }) {}

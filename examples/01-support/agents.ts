@@ -26,9 +26,7 @@ Answer in one or two sentences.`
 
 export const SupportLayer = Support.toLayer(Effect.fn(function*({ question }) {
   const orders = yield* Orders
-  const { text, toolResults } = yield* ModelLoop.run({ system, prompt: question, toolkit: SupportTools }).pipe(
-    Effect.catchTag(["AiError", "TurnLimitReached"], Effect.die)
-  )
+  const { text, toolResults } = yield* ModelLoop.run({ system, prompt: question, toolkit: SupportTools })
   return { answer: text, orders: yield* Effect.forEach(orderIds(toolResults), (orderId) => orders.find(orderId)) }
 }))
 

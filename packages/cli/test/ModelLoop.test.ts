@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import * as AiError from "effect/ai/AiError"
+import * as Model from "effect/ai/Model"
+import * as Toolkit from "effect/ai/Toolkit"
+import { Budget, BudgetStore, Prices } from "fastagentic"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { ModelLoop } from "../src/effect-ai.ts"
@@ -303,17 +306,44 @@ describe("Models that fail, over REST on SQLite", () => {
       assert.deepInclude(body, { title: "ModelFailed" })
     }).pipe(Effect.scoped))
 
+  it.live("an answer that its provider ends with an error is requested again", () =>
+    Effect.gen(function*() {
+      const { ask } = yield* desk(ScriptedModel.text("Half", { reason: "error" }), ScriptedModel.text("Whole."))
+      assert.strictEqual((yield* ask()).body, "Whole.")
+    }).pipe(Effect.scoped))
+
+  it.live("each attempt is paid for, and none is made once the budget is used up", () =>
+    Effect.gen(function*() {
+      const context = yield* Layer.build(Model.make("acme", "dear", scripted(limited(1), ScriptedModel.text("Never."))))
+      // The prompt is estimated at 33 tokens, a dollar each.
+      const budget = Budget.layer.pipe(Layer.provide([
+        BudgetStore.BudgetStore.layerMemory,
+        Prices.layer({ dear: { input: 1e6, output: 0 } }),
+        Layer.orDie(Budget.limits([{ name: "run", per: "run", period: "total", hard: 50 }]))
+      ]))
+      const loop = (prompt: string) =>
+        Effect.map(ModelLoop.run({ prompt, toolkit: Toolkit.empty }), ({ text }) => text).pipe(
+          Effect.provideContext(Context.omit(ScriptedModel.Requests)(context))
+        )
+      const { ask } = yield* deskOf(loop, Layer.succeedContext(context), { budget })
+      const { body, status } = yield* ask()
+      assert.strictEqual(status, 402)
+      assert.deepInclude(body, { title: "BudgetExceeded" })
+      assert.strictEqual((yield* Effect.provideContext(requests, context)).length, 1)
+    }).pipe(Effect.scoped))
+
   it.live("the next model of a plan answers at once when the first cannot", () =>
     Effect.gen(function*() {
       const plan = ModelLoop.plan(
         scripted(ScriptedModel.fail(new AiError.AuthenticationError({ kind: "InvalidKey" }))),
-        scripted(ScriptedModel.text("From the second."))
+        Model.make("acme", "second", scripted(ScriptedModel.text("From the second.")))
       )
       const loop = (prompt: string) => Effect.map(ModelLoop.run({ prompt, toolkit: Tools, plan }), ({ text }) => text)
       const { ask } = yield* deskOf(loop, scripted())
       const { body, events } = yield* ask()
       assert.strictEqual(body, "From the second.")
-      assert.strictEqual(events.filter(({ type }) => type === "llm_start").length, 2)
+      const started = events.filter(({ type }) => type === "llm_start").map(({ data }) => data["model"])
+      assert.deepStrictEqual(started, ["unknown", "second"])
     }).pipe(Effect.scoped))
 })
 

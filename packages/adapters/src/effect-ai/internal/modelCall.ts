@@ -61,11 +61,19 @@ const attempt = Effect.fnUntraced(function*<R>(
     Stream.runForEach((part) =>
       part.type === "error" ? Effect.fail(asAiError(part.error)) : emitAll(message.add(part))
     ),
+    Effect.andThen(Effect.suspend(() => message.finishReason === "error" ? Effect.fail(brokeOff) : Effect.void)),
     Effect.tapError(() => finish("error")),
     Effect.catchTag("HookBlocked", Effect.die)
   )
   yield* finish(message.finishReason)
   return message
+})
+
+/** The provider has ended its answer with an error of its own. */
+const brokeOff = AiError.make({
+  module: "ModelLoop",
+  method: "run",
+  reason: new AiError.InternalProviderError({ description: "the answer ended with the finish reason error" })
 })
 
 const asAiError = (error: unknown) =>
