@@ -59,6 +59,15 @@ const remove = Effect.fnUntraced(function*(selection: Retention.Selection, dryRu
   }
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
   yield* Console.log(`${total} ${total === 1 ? "run" : "runs"} ${dryRun ? "would be removed" : "removed"}`)
+  // A thread is kept as long as its completed runs.
+  if (dryRun || !selection.states.includes("completed")) return
+  const { exceptTenants, finishedBefore: updatedBefore, tenant } = selection
+  const threads = yield* Retention.removeThreads({
+    updatedBefore,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(exceptTenants === undefined ? {} : { exceptTenants })
+  })
+  if (threads > 0) yield* Console.log(`${threads} ${threads === 1 ? "thread" : "threads"} removed`)
 })
 
 const compact = Effect.fnUntraced(function*(finishedBefore: number, dryRun: boolean) {

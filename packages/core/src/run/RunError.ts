@@ -317,7 +317,7 @@ export class ThreadNotFound extends Schema.TaggedError<ThreadNotFound>()("Thread
 }
 
 /**
- * An agent cannot add to a thread as it is declared or used. Every agent may fail with it without declaring it.
+ * An agent cannot use its thread as it is declared or used. Every agent may fail with it without declaring it.
  *
  * @category errors
  * @since 0.1.0
@@ -327,7 +327,7 @@ export class ThreadUnusable extends Schema.TaggedError<ThreadUnusable>()("Thread
   why: Schema.Literals(["parallel", "not durable", "in a step"])
 }, { httpApiStatus: 500 }) {
   override get message() {
-    return `The agent "${this.agent}" cannot add to its thread: ${unusable[this.why]}`
+    return `The agent "${this.agent}" cannot use its thread: ${unusable[this.why]}`
   }
 }
 

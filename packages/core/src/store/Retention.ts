@@ -141,13 +141,25 @@ export const sweep = Effect.fn("Retention.sweep")(function*(
   return count
 })
 
-/** A thread is kept as long as its last turn would be: then all of its completed runs are gone as well. */
-const removeThreads = Effect.fnUntraced(function*(
+/**
+ * Removes the threads whose last turn is older than a time, a batch at a time, and says how many. A thread with a run that has
+ * not ended stays.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const removeThreads = Effect.fn("Retention.removeThreads")(function*(
   { exceptTenants = [], tenant, updatedBefore }: Omit<IdleQuery, "limit">
-): Effect.fn.Return<void, StoreUnavailable, RunStore> {
+): Effect.fn.Return<number, StoreUnavailable, RunStore> {
   const { threads } = yield* RunStore
   const query = { updatedBefore, exceptTenants, limit: batchSize, ...(tenant === undefined ? {} : { tenant }) }
-  while ((yield* threads.removeIdle(query)) === batchSize) yield* Effect.sleep("5 millis")
+  let count = 0
+  while (true) {
+    const removed = yield* threads.removeIdle(query)
+    count += removed
+    if (removed < batchSize) return count
+    yield* Effect.sleep("5 millis")
+  }
 })
 
 /**

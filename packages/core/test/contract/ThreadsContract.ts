@@ -1,6 +1,18 @@
 // Threads as handlers and callers of the runtime use them, on any run store.
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Hook, Message, Redaction, Run, RunStore, Runtime, Thread } from "@fastagentic/core"
+import {
+  Agent,
+  App,
+  Hook,
+  Message,
+  Redaction,
+  Replay,
+  Retention,
+  Run,
+  RunStore,
+  Runtime,
+  Thread
+} from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
 import { answer, caller, ended, layerRuntime } from "../support.ts"
 
@@ -23,13 +35,8 @@ const Acme = App.make("acme", { version: "1", agents: [Chat, Single, Loose, Brie
 
 type Handler = (text: string) => Effect.Effect<string, never, Run.CurrentRun>
 
-/** A process whose agents have these handlers, over a store. */
-const processOf = <A, E>(
-  store: RunStore.RunStore["Service"],
-  handler: Handler,
-  effect: Effect.Effect<A, E, Runtime.Runtime>
-) => {
-  const handlers = Layer.mergeAll(
+const handlersOf = (handler: Handler) =>
+  Layer.mergeAll(
     Chat.toLayer(({ text }) => handler(text)),
     Single.toLayer(({ text }) => handler(text)),
     Loose.toLayer(({ text }) => handler(text)),
@@ -37,6 +44,14 @@ const processOf = <A, E>(
     Guarded.toLayer(({ text }) => handler(text)),
     Redacted.toLayer({ output: Redaction.guard() })
   )
+
+/** A process whose agents have these handlers, over a store. */
+const processOf = <A, E>(
+  store: RunStore.RunStore["Service"],
+  handler: Handler,
+  effect: Effect.Effect<A, E, Runtime.Runtime>
+) => {
+  const handlers = handlersOf(handler)
   const runtime = Layer.build(layerRuntime(Acme, handlers, Layer.succeed(RunStore.RunStore, store)))
   return Effect.scoped(Effect.flatMap(runtime, (context) => Effect.provideContext(effect, context)))
 }
@@ -384,6 +399,42 @@ export const threadsSuite = (name: string, layer: Layer.Layer<RunStore.RunStore,
             assert.deepStrictEqual(yield* messagesOf(fork.threadId), ["user: secret"])
             yield* say("t", "anew")
             assert.deepStrictEqual(yield* messagesOf("t"), ["user: anew"])
+          })
+        )
+      })))
+
+    it.live("are kept as long as their last turn and their open runs, whole", () =>
+      withStore(Effect.fnUntraced(function*(store) {
+        const handler: Handler = Effect.fnUntraced(function*(text) {
+          const history = textsOf(yield* Thread.messages())
+          yield* Thread.add(Message.user(text))
+          if (text === "fail") return yield* Effect.die("broken")
+          return text === "wait" ? yield* ask : history
+        })
+        yield* processOf(
+          store,
+          handler,
+          Effect.gen(function*() {
+            const runtime = yield* Runtime.Runtime
+            const sweep = (options: Retention.Options) =>
+              Effect.provideService(Retention.sweep(options), RunStore.RunStore, store)
+            for (const thread of ["old", "busy"]) yield* say(thread, "said")
+            const failed = yield* say("old", "fail")
+            const waiting = yield* startIn("busy", "wait")
+            yield* runtime.await(caller, waiting)
+            yield* sweep({ completed: "1 hour" })
+            assert.deepStrictEqual(yield* messagesOf("old"), ["user: said"])
+            yield* sweep({ failed: "1 hour", completed: "0 millis" })
+            assert.isUndefined(yield* store.threads.get({ ...failed, threadId: "old" }))
+            assert.deepStrictEqual(yield* messagesOf("busy"), ["user: said"])
+            // A retry of a run that outlived its thread reads what is left.
+            const { run } = yield* runtime.retry(caller, failed.runId)
+            assert.strictEqual((yield* finished(run.runId)).state, "failed")
+            const verdicts = yield* Replay.check(Acme).pipe(
+              Effect.provide(handlersOf(handler)),
+              Effect.provideService(RunStore.RunStore, store)
+            )
+            assert.deepStrictEqual(verdicts.map(({ agent, verdict }) => `${agent} ${verdict}`), ["chat ok"])
           })
         )
       })))

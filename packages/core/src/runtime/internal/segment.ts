@@ -68,8 +68,10 @@ export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
     )
   )
     .pipe(
-      Effect.flatMap((output) => live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)),
-      Effect.tap(() => live.said === undefined ? Effect.void : finishSaid(live)),
+      Effect.flatMap((output) => {
+        const answered = live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)
+        return live.said === undefined ? answered : Effect.tap(answered, () => finishSaid(live))
+      }),
       Effect.scoped,
       Effect.provideService(CurrentRun, live.service)
     )

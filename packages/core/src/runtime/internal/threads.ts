@@ -14,12 +14,12 @@ export const threadIn = (live: LiveRun, place: Place): RunThread => {
   const { agent, durable, owner, parentRunId, tenant, threadId } = live.run
   return {
     id: threadId,
-    read: (query) =>
-      threadId === undefined ?
-        Effect.succeed([]) :
-        Effect.orDie(
-          untilStored(Effect.suspend(() => live.journal.store.threads.messages({ ...query, tenant, owner, threadId })))
-        ),
+    read: (query) => {
+      if (threadId === undefined) return Effect.succeed([])
+      if (!durable) return Effect.die(new ThreadUnusable({ agent, why: "not durable" }))
+      const { threads } = live.journal.store
+      return Effect.orDie(untilStored(Effect.suspend(() => threads.messages({ ...query, tenant, owner, threadId }))))
+    },
     add: (messages) =>
       Effect.suspend(() => {
         // A run that another one has started is a part of that run's turn.
@@ -27,8 +27,8 @@ export const threadIn = (live: LiveRun, place: Place): RunThread => {
         if (live.threads === "parallel") return Effect.die(new ThreadUnusable({ agent, why: "parallel" }))
         if (place.step !== undefined) return Effect.die(new ThreadUnusable({ agent, why: "in a step" }))
         if (threadId === undefined) return Effect.void
-        if (messages.length === 0) return Effect.void
         if (!durable) return Effect.die(new ThreadUnusable({ agent, why: "not durable" }))
+        if (messages.length === 0) return Effect.void
         return Effect.map(Effect.orDie(decode(messages)), (added) => {
           live.said = [...(live.said ?? []), ...added]
         })

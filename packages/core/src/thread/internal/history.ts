@@ -173,18 +173,17 @@ const between = Effect.fnUntraced(function*(
     }
     const limit = Math.min(pageSize, to - position + 1)
     const page = yield* thread.read({ order: "oldest", from: position - 1, limit, bytes: 1_048_576 })
-    if (page.length === 0) return yield* Effect.die(new HistoryErased())
+    // A run is cancelled before its thread is erased, so this is a retry of a run that outlived it.
+    if (page.length === 0) {
+      yield* Effect.logWarning("Messages that a run has read before are not in its thread any more")
+      break
+    }
     found.push(...page)
     position = (page.at(-1)?.position ?? position) + 1
   }
   return found
 })
 
-/** A run that has read a thread is cancelled before the thread is erased, so only foreign hands can do this. */
-class HistoryErased extends Error {
-  override readonly message = "The messages that this run has read before are not in its thread any more"
-}
-
-export const sizeOf = (message: Message): number => JSON.stringify(message).length
+const sizeOf = (message: Message): number => JSON.stringify(message).length
 
 const sum = (messages: ReadonlyArray<Message>) => messages.reduce((size, message) => size + sizeOf(message), 0)
