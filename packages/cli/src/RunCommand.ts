@@ -89,6 +89,16 @@ const flags = {
     Flag.withDescription("How long a POST waits for its run before it answers 202 with it; without a limit by default"),
     Flag.optional
   ),
+  credentialCheck: Flag.String("credential-check").pipe(
+    Flag.withDescription(
+      "How often the credentials of open streams and WebSockets are looked at again, such as 5s; off lets them go on"
+    ),
+    Flag.withDefault("5s")
+  ),
+  longestDelay: Flag.String("longest-delay").pipe(
+    Flag.withDescription("How far ahead the start of a run may be"),
+    Flag.withDefault("365d")
+  ),
   auth: Flag.Literals("auth", ["none", "keys"]).pipe(
     Flag.withDescription("keys asks callers for API keys of the store, see `fastagentic keys`"),
     Flag.withDefault("none")
@@ -107,6 +117,8 @@ interface Options extends MountFlags.Values {
   readonly lease: string
   readonly bodyLimit: string
   readonly wait: Option.Option<string>
+  readonly credentialCheck: string
+  readonly longestDelay: string
   readonly auth: "none" | "keys"
 }
 
@@ -129,11 +141,18 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     const lease = yield* DurationFlag.parse("lease", options.lease)
     const grace = yield* DurationFlag.parse("grace", options.grace)
     const store = yield* Store.parse(place, { engine: options.engine, lease })
+    const runtime: Runtime.Options = {
+      grace,
+      credentialCheck: options.credentialCheck === "off"
+        ? "off"
+        : yield* DurationFlag.parse("credential-check", options.credentialCheck),
+      longestDelay: yield* DurationFlag.parse("longest-delay", options.longestDelay)
+    }
     const server: Server.Options = {
       ...MountFlags.optionsOf(options),
+      ...runtime,
       host: options.host,
       port: options.port,
-      grace,
       bodyLimit: yield* SizeFlag.parse("body-limit", options.bodyLimit),
       ...(Option.isNone(options.wait) ? {} : { wait: yield* DurationFlag.parse("wait", options.wait.value) })
     }
@@ -160,7 +179,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
     if (options.mode === "stdio") {
       const untilStdinEnds = Layer.effectDiscard(overStdio).pipe(
         Layer.merge(UnhandledRejections.layer),
-        Layer.provide(Runtime.layer(app, { grace }))
+        Layer.provide(Runtime.layer(app, runtime))
       )
       return yield* Effect.asVoid(
         Effect.scoped(Layer.build(untilStdinEnds.pipe(Layer.provide(services), Layer.provide(telemetry))))

@@ -78,3 +78,9 @@ export const bodyMillis = 30_000
 
 /** An input names or brings this many files at most. @category constants @since 0.1.0 */
 export const inputFiles = 100
+
+/** The credentials of open streams and WebSockets are looked at again this often. @category constants @since 0.1.0 */
+export const credentialCheckMillis = 5_000
+
+/** A start may be this far ahead. @category constants @since 0.1.0 */
+export const longestDelayMillis = 31_536_000_000

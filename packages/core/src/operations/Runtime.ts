@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer, Option, type Schema, type Scope, type Stream } from "effect"
+import { Context, Duration, Effect, Layer, Option, type Schema, type Scope, type Stream } from "effect"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Agent from "../app/Agent.ts"
 import type * as App from "../app/App.ts"
@@ -20,6 +20,7 @@ import { Auth } from "../door/Auth.ts"
 import type { Caller } from "../door/Caller.ts"
 import { makeAuditThrottle } from "../door/internal/auditThrottle.ts"
 import { makeAuthority } from "../door/internal/authority.ts"
+import { CredentialWatch } from "../door/internal/credentialWatch.ts"
 import { makeDoor } from "../door/internal/door.ts"
 import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
 import { makeToolDoor } from "../door/internal/toolDoor.ts"
@@ -31,13 +32,13 @@ import { TenantWeights } from "../door/TenantWeights.ts"
 import { CurrentToolPolicy } from "../door/ToolPolicy.ts"
 import type { NewFile } from "../run/File.ts"
 import type * as Interrupt from "../run/Interrupt.ts"
-import type { ReadFailed, RunError, StoreUnavailable } from "../run/RunError.ts"
+import { type ReadFailed, RunError, type StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
 import { checkAdapter, withAdapters } from "../runtime/internal/checkAdapters.ts"
 import { makeDueRuns } from "../runtime/internal/dueRuns.ts"
 import { makeEngineClaim } from "../runtime/internal/engineClaim.ts"
-import type { Page, Until } from "../runtime/internal/hub.ts"
+import type { FollowError, Page, Until } from "../runtime/internal/hub.ts"
 import { reconcile } from "../runtime/internal/reconcile.ts"
 import { resolveHandlers } from "../runtime/internal/resolveHandlers.ts"
 import { RunSupervisor } from "../runtime/internal/runSupervisor.ts"
@@ -52,7 +53,7 @@ import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore
 import * as Files from "../store/Files.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
-import { type Query, type ReadError, RunStore } from "../store/RunStore.ts"
+import { type Query, RunStore } from "../store/RunStore.ts"
 import type * as Message from "../thread/Message.ts"
 import type { ThreadCursor, ThreadRecord } from "../thread/ThreadStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
@@ -138,7 +139,7 @@ export interface RunHandle {
    */
   readonly follow: (
     options: { readonly after: number; readonly until: Until }
-  ) => Effect.Effect<Stream.Stream<Page, ReadError>, RunError>
+  ) => Effect.Effect<Stream.Stream<Page, FollowError>, RunError>
   /** One page of what is stored. */
   readonly events: (options: {
     readonly after: number
@@ -283,7 +284,7 @@ export interface WrittenSchedule {
 }
 
 /** A page of a journal, and when its reader has seen enough, see `RunHandle.follow`. @category models @since 0.1.0 */
-export type { Page, Until }
+export type { FollowError, Page, Until }
 
 /** Why a server takes no new work, if it takes none. @category models @since 0.1.0 */
 export type { Readiness }
@@ -307,7 +308,7 @@ export class Runtime extends Context.Service<Runtime, {
   readonly follow: (caller: Caller, runId: string, options: {
     readonly after: number
     readonly until: Until
-  }) => Effect.Effect<Stream.Stream<Page, ReadError>, RunError>
+  }) => Effect.Effect<Stream.Stream<Page, FollowError>, RunError>
   readonly events: (caller: Caller, runId: string, options: {
     readonly after: number
     readonly limit: number
@@ -415,6 +416,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly authenticate: (caller: Caller) => Effect.Effect<Caller, RunError>
   /** Authenticates the caller of a connection that lives on, and counts it until the scope closes. */
   readonly connect: (caller: Caller) => Effect.Effect<Caller, RunError, Scope.Scope>
+  /** Fails once the credentials of a connection that lives on are not valid any more. */
+  readonly credentialsEnd: (caller: Caller) => Effect.Effect<never, RunError>
   /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
   readonly visibleTo: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
   /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
@@ -435,6 +438,13 @@ export class Runtime extends Context.Service<Runtime, {
 export interface Options {
   /** How long runs have to come to their next commit when the server stops, 5 seconds by default. */
   readonly grace?: Duration.Input | undefined
+  /**
+   * How often the credentials are looked at that have opened a stream or a WebSocket, 5 seconds by default: it ends when they
+   * have expired or were revoked. With `"off"` it lasts until its run has ended.
+   */
+  readonly credentialCheck?: Duration.Input | "off" | undefined
+  /** How far ahead `startAt` may be, 365 days by default. */
+  readonly longestDelay?: Duration.Input | undefined
 }
 
 /**
@@ -447,7 +457,10 @@ export interface Options {
  * @category layers
  * @since 0.1.0
  */
-export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer.Layer<
+export const layer = <A extends App.Any>(
+  app: A,
+  { credentialCheck = Timings.credentialCheckMillis, grace, longestDelay = Timings.longestDelayMillis }: Options = {}
+): Layer.Layer<
   Runtime,
   Fusion.FusionError | StoreUnavailable,
   App.Handlers<A> | RunStore | Auth | RateLimit | Budget | Audit
@@ -475,6 +488,9 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
       const auth = yield* Auth
       const keys = Option.getOrElse(yield* Effect.serviceOption(ApiKeyStore), makeKeys)
       const authority = makeAuthority(auth, keys)
+      const credentials = authority === undefined || credentialCheck === "off"
+        ? undefined
+        : new CredentialWatch(auth, authority)
       const audit = yield* Audit
       const policy = yield* PolicyRules
       const engine = yield* RunEngine
@@ -491,6 +507,8 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         files: yield* files,
         weightOf: yield* TenantWeights,
         authority,
+        credentials,
+        longestDelay: Duration.toMillis(Duration.fromInputUnsafe(longestDelay)),
         hooksOf: ({ agent, kind }: Pick<RunRecord, "agent" | "kind">) => bound[kind].get(agent)?.hooks ?? []
       }
       const { node, wired: { door, dueRuns, starts } } = yield* RunSupervisor.make(
@@ -521,6 +539,11 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
       yield* reconcile(node, bound, node.durable.store.unfinished)
       yield* dueRuns.wakeAll(node.durable.store)
       yield* backgroundLoops(node, bound, dueRuns)
+      if (credentials !== undefined && credentialCheck !== "off") {
+        const spacing = Math.max(100, Duration.toMillis(Duration.fromInputUnsafe(credentialCheck)))
+        const check = Effect.andThen(Effect.sleep(spacing), node.checkCredentials(credentials))
+        yield* Effect.forkScoped(Effect.forever(check))
+      }
       const watch = makeStoreWatch(node.durable)
       yield* watch.run
       const [name, store] = [fusion.app.identifier, yield* marks]
@@ -544,6 +567,10 @@ export const layer = <A extends App.Any>(app: A, { grace }: Options = {}): Layer
         usage: makeUsage(budget, door),
         authenticate: door.identify,
         connect: makeConnect(door, options.open),
+        credentialsEnd: ({ credentials: shown }) =>
+          credentials === undefined
+            ? Effect.never
+            : Effect.mapError(credentials.until(shown), (reason) => new RunError({ reason })),
         drain: node.drain,
         metrics: (caller) =>
           Effect.andThen(door.enter(caller, "metrics", ["metrics:read"]), PrometheusMetrics.format()),

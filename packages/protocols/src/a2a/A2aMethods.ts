@@ -123,7 +123,9 @@ export const make = (runtime: Runtime["Service"], skills: A2aSkill.Skills): Read
       (pages): Stream.Stream<Updates, A2aError.A2aError> =>
         pages.pipe(
           Stream.map(({ events, run }) => view.apply(events, run.state)),
-          Stream.mapError(() => unavailable)
+          Stream.mapError((reason) =>
+            reason._tag === "Unauthenticated" ? A2aError.fromRunError(new RunError({ reason })) : unavailable
+          )
         )
     )
 

@@ -1,7 +1,8 @@
 // A run's journal as server-sent events.
 import type { Page } from "@fastagentic/core/operations/Runtime"
 import type { RunEvent } from "@fastagentic/core/run/Event"
-import { Effect, type Pull, Stream } from "effect"
+import { Unauthenticated } from "@fastagentic/core/run/RunError"
+import { Cause, Effect, Option, type Pull, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 const encoder = new TextEncoder()
@@ -47,12 +48,19 @@ const encoded = <E>(pages: Stream.Stream<Page, E>): Stream.Stream<Uint8Array, E>
       return next
     }))
 
+const hasEnded = (cause: Cause.Cause<unknown>) =>
+  Option.exists(Cause.findErrorOption(cause), (error) => error instanceof Unauthenticated)
+
 /** Streams pages: a comment as heartbeat, `retry` when the server shuts down or cannot continue. */
 export const response = <E>(pages: Stream.Stream<Page, E>, headers: Record<string, string>) =>
   HttpServerResponse.stream(
     encoded(pages).pipe(
       Stream.catchCause((cause) =>
-        Stream.fromEffect(Effect.as(Effect.logWarning("An event stream was cut", cause), encoder.encode(retry)))
+        // A client whose credentials have ended comes back, and gets 401.
+        Stream.fromEffect(Effect.as(
+          hasEnded(cause) ? Effect.void : Effect.logWarning("An event stream was cut", cause),
+          encoder.encode(retry)
+        ))
       )
     ),
     {

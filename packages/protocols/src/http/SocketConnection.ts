@@ -1,9 +1,8 @@
 // One WebSocket from its upgrade to its end: handles frames in order and follows many runs at a time.
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Page, RunHandle, Runtime, Started } from "@fastagentic/core/operations/Runtime"
+import type { FollowError, Page, RunHandle, Runtime, Started } from "@fastagentic/core/operations/Runtime"
 import { RunError, StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
-import type { ReadError } from "@fastagentic/core/store/RunStore"
 import { Effect, FiberMap, Schema, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
@@ -104,7 +103,7 @@ export const make = Effect.fnUntraced(function*(options: {
       ? closing
       : Effect.forEach(page.events, (event) => writer.send({ id, type: "event", event }), { discard: true })
 
-  const deliver = (id: string, { current, run: { runId } }: RunHandle, pages: Stream.Stream<Page, ReadError>) =>
+  const deliver = (id: string, { current, run: { runId } }: RunHandle, pages: Stream.Stream<Page, FollowError>) =>
     pages.pipe(
       Stream.runForEach((page) => sendPage(id, page)),
       Effect.andThen(
@@ -113,6 +112,8 @@ export const make = Effect.fnUntraced(function*(options: {
           ({ state }) => isFinal(state) ? writer.send({ id, type: "end", runId, state }) : Effect.void
         )
       ),
+      // The connection ends with them, and says so.
+      Effect.catchTag("Unauthenticated", () => Effect.void),
       Effect.catchTag(["StoreUnavailable", "JournalDamaged"], (reason) => refuse(id, new RunError({ reason }), runId)),
       Effect.catchTag("RunError", (error) => refuse(id, error, runId))
     )

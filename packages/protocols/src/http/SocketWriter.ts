@@ -39,6 +39,9 @@ export class SocketClose extends Schema.TaggedError<SocketClose>()("SocketClose"
 /** The server shuts down. */
 export const goingAway = new SocketClose({ code: 1001, reason: "the server is going away", retryMillis: 1_000 })
 
+/** The credentials that opened the connection are not valid any more: 3000 is the registered code for it. */
+export const notAuthenticated = new SocketClose({ code: 3000, reason: "the credentials have expired or were revoked" })
+
 const tooSlow = new SocketClose({ code: 1013, reason: "the client does not read; come back with after" })
 
 export interface SocketWriter {

@@ -27,7 +27,7 @@
  *
  * Frames are handled one after the other; only `cancel` lets later ones pass while it waits. A connection follows a run
  * once: following it again replaces the earlier follower. An invalid frame is answered by an `error`, and the connection
- * stays open. A client that reads nothing for `drainTimeout` is closed with 1013 and can continue from the journal.
+ * stays open. It is closed with 3000 once the credentials that opened it are not valid any more. A client that reads nothing for `drainTimeout` is closed with 1013 and can continue from the journal.
  *
  * @since 0.1.0
  */
@@ -117,6 +117,7 @@ const serveConnection = ({ caller, limits, request, runtime, watch }: {
       listen,
       beat,
       connection.ended,
+      Effect.catchTag(runtime.credentialsEnd(caller), "RunError", () => Effect.fail(SocketWriter.notAuthenticated)),
       Deferred.await(yield* RcRef.get(watch))
     ]
     yield* Effect.raceAllFirst(parts).pipe(

@@ -124,7 +124,7 @@ const decided = (
       onSome: (): Reply => "decided"
     })),
     Effect.catchTag(
-      ["JournalDamaged", "StoreUnavailable"],
+      ["JournalDamaged", "StoreUnavailable", "Unauthenticated"],
       (reason) => Effect.fail(new RunError({ reason }))
     )
   )

@@ -2,11 +2,10 @@
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
+import type { FollowError, Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
-import type { ReadError } from "@fastagentic/core/store/RunStore"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
@@ -165,7 +164,7 @@ const waitOn = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, ru
   return yield* handle.current
 })
 
-const asRunError = <A>(effect: Effect.Effect<A, ReadError>) =>
+const asRunError = <A>(effect: Effect.Effect<A, FollowError>) =>
   Effect.mapError(effect, (reason) => new RunError({ reason }))
 
 const report = <E>(pages: Stream.Stream<Page, E>, { report: send }: ToolCall, { run: { runId } }: RunHandle) =>

@@ -49,6 +49,10 @@ export interface Options {
   readonly wait?: Duration.Input | undefined
   /** How long runs have to come to their next commit when the mount ends, 5 seconds by default. */
   readonly grace?: Duration.Input | undefined
+  /** How often the credentials of open streams and WebSockets are looked at again, 5 seconds by default; or `"off"`. */
+  readonly credentialCheck?: Duration.Input | "off" | undefined
+  /** How far ahead `startAt` may be, 365 days by default. */
+  readonly longestDelay?: Duration.Input | undefined
 }
 
 /** The largest body of a request by default, in bytes. @category constants @since 0.1.0 */
@@ -81,6 +85,6 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
     prepare(options),
     (plan) =>
       mountPrepared(protocolRoutes(options.protocols), plan).pipe(
-        Layer.provideMerge(Runtime.layer(app, { grace: options.grace }))
+        Layer.provideMerge(Runtime.layer(app, options))
       )
   ))

@@ -1,7 +1,7 @@
 // Delivers the committed events of one run to its followers on this node; the supervisor keeps one hub for each followed run.
 import { Cause, Effect, Stream } from "effect"
 import type { RunEvent } from "../../run/Event.ts"
-import { StoreUnavailable } from "../../run/RunError.ts"
+import { StoreUnavailable, type Unauthenticated } from "../../run/RunError.ts"
 import { isFinal, isSettled, needsSomebody, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError, RunStore } from "../../store/RunStore.ts"
 
@@ -18,6 +18,9 @@ export interface Page {
   readonly run: RunRecord
   readonly closing: boolean
 }
+
+/** Why a stream ends before its run: it cannot be read, or the credentials that opened it are not valid any more. */
+export type FollowError = ReadError | Unauthenticated
 
 /** When a reader of a journal has seen enough: at the end, at any pause too, or at one that somebody has to end. */
 export type Until = "final" | "settled" | "somebody"
@@ -125,8 +128,9 @@ export const pages = (
   hub: Hub,
   store: RunStore["Service"],
   after: number,
-  until: Until
-): Stream.Stream<Page, ReadError> => {
+  until: Until,
+  credentials?: { readonly ended: Unauthenticated | undefined }
+): Stream.Stream<Page, FollowError> => {
   const over = isOver[until]
   return Stream.fromPull(Effect.sync(() => {
     let cursor = after
@@ -151,8 +155,9 @@ export const pages = (
           ? take(events)
           : Effect.fail(new StoreUnavailable({ operation: `read the journal after ${cursor}` }))
     )
-    return hub.when<[Page], ReadError | Cause.Done>((waited) => {
+    return hub.when<[Page], FollowError | Cause.Done>((waited) => {
       if (closed) return Cause.done()
+      if (credentials?.ended !== undefined) return Effect.fail(credentials.ended)
       if (cursor < hub.run.seq) {
         const recent = hub.after(cursor)
         return recent?.[0]?.seq === cursor + 1 ? take(recent) : read

@@ -2,15 +2,16 @@
 // authenticated or looked up again.
 import { Effect, Stream } from "effect"
 import type { Caller } from "../../door/Caller.ts"
+import type { Held } from "../../door/internal/credentialWatch.ts"
 import type { Started } from "../../operations/Runtime.ts"
+import type { Credentials } from "../../run/Credentials.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { InvalidCursor, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import type { ReadError } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { Admitted } from "./admit.ts"
-import type { Page } from "./hub.ts"
+import type { FollowError, Page } from "./hub.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 import { isSignal } from "./signals.ts"
 
@@ -19,7 +20,7 @@ import { shownEvents, shownInterrupts } from "./shownTexts.ts"
 /** `hub` is the one that the run was launched with, when it was launched here. Most requests use one of its effects, once. */
 export const makeHandle = (
   node: RunSupervisor,
-  { protocol }: Caller,
+  { credentials, protocol }: Caller,
   { attached, hub, run }: Admitted,
   principal: Principal
 ): Started => ({
@@ -43,7 +44,13 @@ export const makeHandle = (
       if (reason !== undefined) return Effect.fail(new RunError({ reason }))
       const stream = Effect.map(Tracing.current, (parent) =>
         Tracing.streamWithin(
-          counted(node, protocol, principal, shownPages(node, run, node.follow(run, after, until, hub))),
+          counted(
+            node,
+            protocol,
+            principal,
+            credentials,
+            (held) => shownPages(node, run, node.follow(run, after, until, hub, held))
+          ),
           "stream",
           () => ({
             ...(parent === undefined ? {} : { parent }),
@@ -82,7 +89,7 @@ const checkCursor = (node: RunSupervisor, run: RunRecord, after: number): Effect
 const within = ({ seq }: RunRecord, after: number) => Number.isSafeInteger(after) && after >= 0 && after <= seq
 
 /** The pages as they may leave. */
-const shownPages = (node: RunSupervisor, run: RunRecord, pages: Stream.Stream<Page, ReadError>) => {
+const shownPages = (node: RunSupervisor, run: RunRecord, pages: Stream.Stream<Page, FollowError>) => {
   const shown = shownEvents(node, run)
   if (shown === undefined) return pages
   return Stream.mapEffect(pages, (page) => Effect.map(shown(page.events), (events) => ({ ...page, events })))
@@ -92,16 +99,19 @@ const counted = (
   node: RunSupervisor,
   protocol: Caller["protocol"],
   principal: Principal,
-  pages: Stream.Stream<Page, ReadError>
+  credentials: Credentials,
+  pagesOf: (held: Held | undefined) => Stream.Stream<Page, FollowError>
 ) =>
   Stream.suspend(() => {
     node.metrics.streams(protocol, 1)
     const release = node.openStreams.take(principal)
+    const held = node.credentials?.hold(credentials)
     return Stream.ensuring(
-      pages,
+      pagesOf(held),
       Effect.sync(() => {
         node.metrics.streams(protocol, -1)
         release()
+        if (held !== undefined) node.credentials?.release(held)
       })
     )
   })

@@ -20,6 +20,7 @@ import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { Account } from "../../door/ApiKeys.ts"
 import { type Authority, restsOn } from "../../door/internal/authority.ts"
+import type { CredentialWatch, Held } from "../../door/internal/credentialWatch.ts"
 import type { ToolDoor } from "../../door/internal/toolDoor.ts"
 import { OpenCount, type OpenLimits } from "../../door/OpenLimits.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -37,7 +38,7 @@ import type { EngineSchedule } from "../RunEngine.ts"
 import type { Ending } from "./cancel.ts"
 import { ClaimReservations } from "./claimReservations.ts"
 import type { Children } from "./delegation.ts"
-import { type Hub, type Page, pages, type Until } from "./hub.ts"
+import { type FollowError, type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { Lines } from "./lines.ts"
 import { LiveRun, noPast, type Past } from "./liveRun.ts"
@@ -81,6 +82,9 @@ export interface Options {
   readonly files: Files["Service"]
   readonly weightOf: (tenant: string) => number
   readonly authority: Authority | undefined
+  readonly credentials: CredentialWatch | undefined
+  /** The longest time from now until a start, in milliseconds. */
+  readonly longestDelay: number
   /** The hooks of the callable behind a run. */
   readonly hooksOf: (run: Pick<RunRecord, "agent" | "kind">) => ReadonlyArray<HookWithHandler>
 }
@@ -102,6 +106,9 @@ export class RunSupervisor {
   readonly openStreams: OpenCount
   readonly poll: PollLatch
   readonly lines: Lines
+  /** The credentials of what is open; nothing where streams outlive them. */
+  readonly credentials: CredentialWatch | undefined
+  readonly longestDelay: number
   /** Whether principals may still act; nothing in an app without authentication. */
   readonly authority: Authority | undefined
   /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
@@ -161,6 +168,8 @@ export class RunSupervisor {
     this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
     this.authority = options.authority
+    this.credentials = options.credentials
+    this.longestDelay = options.longestDelay
     this.lines = new Lines(options.weightOf)
     this.poll = new PollLatch(() => this.now())
     this.hubs = new Hubs((run) => this.writerOf(run).store)
@@ -427,10 +436,23 @@ export class RunSupervisor {
     return this.hubs.during(run, undefined, (hub) => hub.ended)
   }
 
-  follow(run: RunRecord, after: number, until: Until, known?: Hub): Stream.Stream<Page, ReadError> {
+  follow(
+    run: RunRecord,
+    after: number,
+    until: Until,
+    known?: Hub,
+    credentials?: Held
+  ): Stream.Stream<Page, FollowError> {
     return Stream.unwrap(
-      Effect.map(this.hubs.join(run, known), (hub) => pages(hub, this.writerOf(run).store, after, until))
+      Effect.map(this.hubs.join(run, known), (hub) => pages(hub, this.writerOf(run).store, after, until, credentials))
     )
+  }
+
+  /** Ends what was opened with credentials that are not valid any more. */
+  checkCredentials(watch: CredentialWatch): Effect.Effect<void> {
+    return Effect.map(watch.check, (ended) => {
+      if (ended) this.hubs.beat()
+    })
   }
 
   settled(run: RunRecord, known?: Hub): Effect.Effect<RunRecord, ReadError> {

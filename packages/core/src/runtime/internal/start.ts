@@ -8,7 +8,7 @@ import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started, StartRequest } from "../../operations/Runtime.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { NotDeclared, RunError, ShuttingDown, type TooManyOpen } from "../../run/RunError.ts"
+import { InvalidPayload, NotDeclared, RunError, ShuttingDown, type TooManyOpen } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { admit, type Inheritance } from "./admit.ts"
@@ -60,6 +60,9 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     // A child belongs to the run that started it: refusing it would fail a run that was admitted.
     const refusal = more.parentRunId === undefined ? node.openRuns.refusal(principal) : undefined
     if (refusal !== undefined) return yield* fail(refusal)
+    if (request.startAt !== undefined && request.startAt > node.now() + node.longestDelay) {
+      return yield* fail(startsTooLate(node.now() + node.longestDelay))
+    }
     const runId = yield* random.uuidV7()
     const { identifier: target, payload: shape } = bound.callable
     const payload = yield* admitFiles(node.files, {
@@ -113,7 +116,13 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
 
 export const targetOf = ({ callable }: RegisteredCallable) => `${callable.kind}/${callable.identifier}`
 
-const fail = (reason: NotDeclared | ShuttingDown | TooManyOpen) => Effect.fail(new RunError({ reason }))
+const startsTooLate = (latest: number) => {
+  const message = `Expected a time until ${new Date(latest).toISOString()}, which is as far ahead as a start may be`
+  return new InvalidPayload({ target: "startAt", issues: [{ path: [], message }] })
+}
+
+const fail = (reason: InvalidPayload | NotDeclared | ShuttingDown | TooManyOpen) =>
+  Effect.fail(new RunError({ reason }))
 
 const recordOf = (
   { callable }: RegisteredCallable,
