@@ -26,9 +26,8 @@ const packages = names.map((name) => ({
     name,
     root: `packages/${name}`,
     include: ["test/**/*.test.ts"],
-    // Files share what they import: it takes as long to load as most files take to run. The command line has handlers of
-    // its process, which would outlive a file.
-    isolate: name === "cli",
+    // Files share what they import, and the process that runs their commands: both take as long to start as most files run.
+    isolate: false,
     ...(usesServices.has(name) ? withServices : {}),
     ...shared
   }
@@ -55,6 +54,6 @@ const examples = {
 }
 
 export default defineConfig({
-  // Tests wait for sockets, timers and processes: with one file at a time a core would be idle.
-  test: { projects: [...packages, sqlite, examples], maxWorkers: Math.max(2, availableParallelism()) }
+  // Tests wait for sockets, timers and processes: with one file for each core, cores would be idle.
+  test: { projects: [...packages, sqlite, examples], maxWorkers: availableParallelism() + 1 }
 })
