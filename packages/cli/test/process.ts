@@ -15,6 +15,10 @@ export interface Running {
   readonly exited: Promise<number | null>
 }
 
+// A test that is given up on leaves its processes running.
+const started = new Set<ChildProcess>()
+process.once("exit", () => started.forEach((child) => child.kill("SIGKILL")))
+
 export const temporaryFolder = () => mkdtempSync(join(tmpdir(), "fastagentic-"))
 
 /** The real command in a process of its own. */
@@ -31,6 +35,8 @@ export const fastagentic = (
     env: { ...process.env, ...options.env },
     stdio: [options.stdin ?? "ignore", "pipe", "pipe"]
   })
+  started.add(child)
+  child.once("exit", () => started.delete(child))
   let [stdout, stderr] = ["", ""]
   child.stdout?.setEncoding("utf8").on("data", (text: string) => stdout += text)
   child.stderr?.setEncoding("utf8").on("data", (text: string) => stderr += text)

@@ -15,8 +15,6 @@ export const setup = async () => {
       .map(async ({ Server, variable }) => {
         const server = await Server.make()
         process.env[variable] = Redacted.value(server.url)
-        // An interrupted run exits without its teardown.
-        process.once("exit", () => server.abandon())
         return { server, variable }
       })
   )

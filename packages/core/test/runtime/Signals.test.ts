@@ -72,6 +72,19 @@ const makeWorld = Effect.map(Layer.build(RunStore.RunStore.layerMemory), (store)
     })
 }))
 
+/** A test on one node. */
+const onNode = <A, E>(use: (runtime: Service) => Effect.Effect<A, E>) =>
+  Effect.scoped(Effect.flatMap(makeWorld, ({ during }) => during(use)))
+
+/** A test on one node, with a run of the agent that has come to rest. */
+const atRest = <A, E>(identifier: string, use: (runtime: Service, runId: string) => Effect.Effect<A, E>) =>
+  onNode((runtime) =>
+    Effect.flatMap(
+      Effect.tap(start(runtime, identifier), () => passes(1_100)),
+      (runId) => use(runtime, runId)
+    )
+  )
+
 const start = (runtime: Service, identifier: string) =>
   Effect.map(runtime.start(caller, { kind: "agent", identifier, payload: {} }), ({ run }) => run.runId)
 
@@ -93,26 +106,20 @@ const types = (runtime: Service, runId: string) =>
 describe("A message to a run", () => {
   for (const identifier of ["two", "memory"]) {
     it.effect(`is taken by the run that waits for it, in memory and at rest: ${identifier}`, () =>
-      Effect.gen(function*() {
-        const { during } = yield* makeWorld
-        yield* during((runtime) =>
-          Effect.gen(function*() {
-            const runId = yield* start(runtime, identifier)
-            yield* passes(1_100)
-            assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "signal" })
-            yield* steer(runtime, runId, "left")
-            yield* passes(60_000)
-            assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "signal" })
-            yield* add(runtime, runId, 2)
-            yield* passes(1_100)
-            assert.strictEqual(yield* outputOf(runtime, runId), "left 2")
-            const all = yield* types(runtime, runId)
-            assert.strictEqual(all.filter((type) => type === "signal").length, 2)
-            assert.strictEqual(all.filter((type) => type === "signal_received").length, 2)
-            assert.deepStrictEqual(yield* runtime.interrupts(caller, runId), [])
-          })
-        )
-      }).pipe(Effect.scoped))
+      atRest(identifier, (runtime, runId) =>
+        Effect.gen(function*() {
+          assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "signal" })
+          yield* steer(runtime, runId, "left")
+          yield* passes(60_000)
+          assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "signal" })
+          yield* add(runtime, runId, 2)
+          yield* passes(1_100)
+          assert.strictEqual(yield* outputOf(runtime, runId), "left 2")
+          const all = yield* types(runtime, runId)
+          assert.strictEqual(all.filter((type) => type === "signal").length, 2)
+          assert.strictEqual(all.filter((type) => type === "signal_received").length, 2)
+          assert.deepStrictEqual(yield* runtime.interrupts(caller, runId), [])
+        })))
   }
 
   it.effect("is kept until the run takes it, in the order of sending and over restarts", () =>
@@ -159,111 +166,81 @@ describe("A message to a run", () => {
     }).pipe(Effect.scoped))
 
   it.effect("goes to one of several branches that wait for it", () =>
-    Effect.gen(function*() {
-      const { during } = yield* makeWorld
-      yield* during((runtime) =>
-        Effect.gen(function*() {
-          const runId = yield* start(runtime, "both")
-          yield* passes(1_100)
-          yield* Effect.all([steer(runtime, runId, "x"), steer(runtime, runId, "y")], { concurrency: 2 })
-          yield* passes(1_100)
-          assert.strictEqual(yield* outputOf(runtime, runId), "x y")
-        })
-      )
-    }).pipe(Effect.scoped))
+    atRest("both", (runtime, runId) =>
+      Effect.gen(function*() {
+        yield* Effect.all([steer(runtime, runId, "x"), steer(runtime, runId, "y")], { concurrency: 2 })
+        yield* passes(1_100)
+        assert.strictEqual(yield* outputOf(runtime, runId), "x y")
+      })))
 
   it.effect("is kept for the next receive when the branch that waited has given up", () =>
-    Effect.gen(function*() {
-      const { during } = yield* makeWorld
-      yield* during((runtime) =>
-        Effect.gen(function*() {
-          const runId = yield* start(runtime, "races")
-          yield* passes(7_000)
-          yield* steer(runtime, runId, "here")
-          yield* passes(1_100)
-          assert.strictEqual(yield* outputOf(runtime, runId), "late then here")
-        })
-      )
-    }).pipe(Effect.scoped))
+    onNode((runtime) =>
+      Effect.gen(function*() {
+        const runId = yield* start(runtime, "races")
+        yield* passes(7_000)
+        yield* steer(runtime, runId, "here")
+        yield* passes(1_100)
+        assert.strictEqual(yield* outputOf(runtime, runId), "late then here")
+      })
+    ))
 
   it.effect("neither answers a question nor is one", () =>
-    Effect.gen(function*() {
-      const { during } = yield* makeWorld
-      yield* during((runtime) =>
-        Effect.gen(function*() {
-          const runId = yield* start(runtime, "mixed")
-          yield* passes(1_100)
-          assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "interrupt" })
-          const [asked, ...others] = yield* runtime.interrupts(caller, runId)
-          assert.deepStrictEqual([asked?.name, others], ["a/ok", []])
-          yield* steer(runtime, runId, "on")
-          yield* passes(1_100)
-          assert.strictEqual((yield* runtime.get(caller, runId)).state, "suspended")
-          yield* runtime.answer(caller, runId, asked?.id ?? "", { decision: "approve", value: true })
-          yield* passes(1_100)
-          assert.strictEqual(yield* outputOf(runtime, runId), "true on")
-        })
-      )
-    }).pipe(Effect.scoped))
+    atRest("mixed", (runtime, runId) =>
+      Effect.gen(function*() {
+        assert.deepInclude(yield* runtime.get(caller, runId), { state: "suspended", waitsFor: "interrupt" })
+        const [asked, ...others] = yield* runtime.interrupts(caller, runId)
+        assert.deepStrictEqual([asked?.name, others], ["a/ok", []])
+        yield* steer(runtime, runId, "on")
+        yield* passes(1_100)
+        assert.strictEqual((yield* runtime.get(caller, runId)).state, "suspended")
+        yield* runtime.answer(caller, runId, asked?.id ?? "", { decision: "approve", value: true })
+        yield* passes(1_100)
+        assert.strictEqual(yield* outputOf(runtime, runId), "true on")
+      })))
 
   it.effect("with a key is one message however often it is sent", () =>
-    Effect.gen(function*() {
-      const { during } = yield* makeWorld
-      yield* during((runtime) =>
-        Effect.gen(function*() {
-          const runId = yield* start(runtime, "both")
-          yield* passes(1_100)
-          yield* Effect.all(Array.from({ length: 5 }, () => steer(runtime, runId, "x", "k")), { concurrency: 5 })
-          yield* passes(1_100)
-          assert.strictEqual((yield* runtime.get(caller, runId)).state, "suspended")
-          const conflict = yield* Effect.flip(steer(runtime, runId, "other", "k"))
-          assert.deepInclude(conflict.reason, { _tag: "IdempotencyConflict", key: "k" })
-          yield* steer(runtime, runId, "y", "l")
-          yield* passes(1_100)
-          assert.strictEqual(yield* outputOf(runtime, runId), "x y")
-          // After the end a repeat is still the same message, and a new one is refused.
-          yield* steer(runtime, runId, "x", "k")
-          const over = yield* Effect.flip(steer(runtime, runId, "z"))
-          assert.strictEqual(over.reason._tag, "RunFinished")
-        })
-      )
-    }).pipe(Effect.scoped))
+    atRest("both", (runtime, runId) =>
+      Effect.gen(function*() {
+        yield* Effect.all(Array.from({ length: 5 }, () => steer(runtime, runId, "x", "k")), { concurrency: 5 })
+        yield* passes(1_100)
+        assert.strictEqual((yield* runtime.get(caller, runId)).state, "suspended")
+        const conflict = yield* Effect.flip(steer(runtime, runId, "other", "k"))
+        assert.deepInclude(conflict.reason, { _tag: "IdempotencyConflict", key: "k" })
+        yield* steer(runtime, runId, "y", "l")
+        yield* passes(1_100)
+        assert.strictEqual(yield* outputOf(runtime, runId), "x y")
+        // After the end a repeat is still the same message, and a new one is refused.
+        yield* steer(runtime, runId, "x", "k")
+        const over = yield* Effect.flip(steer(runtime, runId, "z"))
+        assert.strictEqual(over.reason._tag, "RunFinished")
+      })))
 
   it.effect("is refused when the agent does not declare it or it does not fit", () =>
-    Effect.gen(function*() {
-      const { during } = yield* makeWorld
-      yield* during((runtime) =>
-        Effect.gen(function*() {
-          const [runId, mute] = [yield* start(runtime, "two"), yield* start(runtime, "mute")]
-          const tag = <A>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }>) =>
-            Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
-          assert.strictEqual(yield* tag(steer(runtime, mute, "x")), "NotDeclared")
-          assert.strictEqual(yield* tag(steer(runtime, runId, 7)), "InvalidPayload")
-          assert.strictEqual(yield* tag(add(runtime, runId, "much")), "InvalidPayload")
-          assert.strictEqual(yield* tag(steer(runtime, "00000000-0000-7000-8000-000000000000", "x")), "RunNotFound")
-          const wrong = yield* start(runtime, "wrong")
-          yield* passes(1_100)
-          assert.strictEqual(yield* outputOf(runtime, wrong), "failed")
-        })
-      )
-    }).pipe(Effect.scoped))
+    onNode((runtime) =>
+      Effect.gen(function*() {
+        const [runId, mute] = [yield* start(runtime, "two"), yield* start(runtime, "mute")]
+        const tag = <A>(effect: Effect.Effect<A, { readonly reason: { readonly _tag: string } }>) =>
+          Effect.map(Effect.flip(effect), ({ reason }) => reason._tag)
+        assert.strictEqual(yield* tag(steer(runtime, mute, "x")), "NotDeclared")
+        assert.strictEqual(yield* tag(steer(runtime, runId, 7)), "InvalidPayload")
+        assert.strictEqual(yield* tag(add(runtime, runId, "much")), "InvalidPayload")
+        assert.strictEqual(yield* tag(steer(runtime, "00000000-0000-7000-8000-000000000000", "x")), "RunNotFound")
+        const wrong = yield* start(runtime, "wrong")
+        yield* passes(1_100)
+        assert.strictEqual(yield* outputOf(runtime, wrong), "failed")
+      })
+    ))
 
   it.effect("is inherited by a fork when it was taken", () =>
-    Effect.gen(function*() {
-      const { during } = yield* makeWorld
-      yield* during((runtime) =>
-        Effect.gen(function*() {
-          const runId = yield* start(runtime, "two")
-          yield* passes(1_100)
-          yield* steer(runtime, runId, "left")
-          yield* passes(1_100)
-          yield* runtime.cancel(caller, runId)
-          const { run } = yield* runtime.fork(caller, runId, {})
-          yield* passes(1_100)
-          yield* add(runtime, run.runId, 3)
-          yield* passes(1_100)
-          assert.strictEqual(yield* outputOf(runtime, run.runId), "left 3")
-        })
-      )
-    }).pipe(Effect.scoped))
+    atRest("two", (runtime, runId) =>
+      Effect.gen(function*() {
+        yield* steer(runtime, runId, "left")
+        yield* passes(1_100)
+        yield* runtime.cancel(caller, runId)
+        const { run } = yield* runtime.fork(caller, runId, {})
+        yield* passes(1_100)
+        yield* add(runtime, run.runId, 3)
+        yield* passes(1_100)
+        assert.strictEqual(yield* outputOf(runtime, run.runId), "left 3")
+      })))
 })

@@ -2,30 +2,18 @@
  * An S3 for the tests of one file: SeaweedFS (`weed` in PATH), which checks signatures and the hash of each upload.
  * Without it, tests are skipped, or fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
  */
-import { afterAll, describe } from "@effect/vitest"
+import { afterAll } from "@effect/vitest"
 import { AwsClient } from "aws4fetch"
 import { Effect, Redacted } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
+import { describeUnless, freePorts, programInPath } from "../serverProcess.ts"
 
-const required = process.env["FASTAGENTIC_REQUIRE_SERVICES"] === "1"
-
-const binary = (process.env["PATH"] ?? "").split(delimiter)
-  .map((folder) => join(folder, "weed"))
-  .find((file) => existsSync(file))
-
-const freePorts = async (count: number): Promise<ReadonlyArray<number>> => {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"))
-  await Promise.all(servers.map((server) => once(server, "listening")))
-  const ports = servers.map((server) => Object(server.address()).port)
-  await Promise.all(servers.map((server) => once(server.close(), "close")))
-  return ports
-}
+const binary = programInPath("weed")
 
 const credentials = { accessKey: "test-access", secretKey: "test-s3cret" }
 
@@ -113,8 +101,5 @@ export const describeWithServer = (name: string, body: () => void) => {
     shared = undefined
     if (started !== undefined) await (await started).remove()
   })
-  if (binary !== undefined) return describe(name, body)
-  if (required) throw new Error(`${name}: there is no weed in PATH`)
-  console.warn(`${name} is skipped, there is no weed in PATH`)
-  describe.skip(name, body)
+  describeUnless(binary === undefined ? "there is no weed in PATH" : undefined, name, body)
 }

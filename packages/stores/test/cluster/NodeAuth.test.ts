@@ -5,21 +5,11 @@ import { Agent, App, Audit, Auth, Budget, Caller, RateLimit, Run, type RunEngine
 import { RunEngine as Engine } from "@fastagentic/core/runtime/RunEngine"
 import { Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import { once } from "node:events"
-import { createServer } from "node:net"
 import { ClusterEngine } from "../../src/cluster/index.ts"
 import { credentials } from "../../src/cluster/internal/nodeAuth.ts"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithServer } from "../postgres/server.ts"
-
-const freePort = Effect.promise(async () => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  return typeof address === "object" && address !== null ? address.port : 0
-})
+import { freePort } from "../serverProcess.ts"
 
 /** The status of a WebSocket's handshake. */
 const handshake = (port: number, headers: Record<string, string>) =>
@@ -72,7 +62,7 @@ describeWithServer("the port between nodes", () => {
     "a page and a caller without the secret of the database are refused, and a node is not",
     () =>
       Effect.gen(function*() {
-        const port = yield* freePort
+        const port = yield* Effect.promise(freePort)
         const client = PgClient.layer({ url: yield* database })
         yield* Effect.gen(function*() {
           yield* Layer.build(ClusterEngine.layerCluster({ port }))

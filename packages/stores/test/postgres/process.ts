@@ -2,12 +2,11 @@
 // its server starts another.
 import { PgConnection } from "@effect/sql-pg"
 import { Effect, Redacted, Schedule } from "effect"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { once } from "node:events"
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
+import { spawn, spawnSync } from "node:child_process"
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { delimiter, dirname, join } from "node:path"
+import { dirname, join } from "node:path"
+import { freePort, pathFolders, ServerProcess } from "../serverProcess.ts"
 
 /** The folder with `initdb` and `postgres`, the newest version first. */
 const binaries = (): string | undefined => {
@@ -15,7 +14,7 @@ const binaries = (): string | undefined => {
   const versions = existsSync(installed) ? readdirSync(installed).sort((a, b) => Number(b) - Number(a)) : []
   const folders = [
     ...versions.map((version) => join(installed, version, "bin")),
-    ...(process.env["PATH"] ?? "").split(delimiter)
+    ...pathFolders
   ]
   const folder = folders.find((folder) => ["initdb", "postgres"].every((name) => existsSync(join(folder, name))))
   return folder === undefined ? undefined : dirname(realpathSync(join(folder, "postgres")))
@@ -35,30 +34,23 @@ const identity = (): { readonly uid?: number; readonly gid?: number } => {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  return typeof address === "object" && address !== null ? address.port : 0
-}
-
 /** Runs one statement on a connection of its own. */
 export const execute = (url: Redacted.Redacted, statement: string) =>
   Effect.scoped(Effect.flatMap(PgConnection.make({ url }), (connection) => connection.query(statement)))
 
-/** A server that can be stopped and started again. */
-export class Server {
+/** A server that can be stopped and started again: `SIGINT` closes its connections, `SIGQUIT` leaves them to be recovered from. */
+export class Server extends ServerProcess<"SIGINT" | "SIGQUIT"> {
   readonly url: Redacted.Redacted
-  readonly data: string
   private readonly port: number
-  private child: ChildProcess | undefined
 
   private constructor(data: string, port: number) {
-    this.data = data
+    super(data, "SIGQUIT")
     this.port = port
     this.url = Redacted.make(`postgres://postgres@127.0.0.1:${port}/postgres`)
+  }
+
+  get data(): string {
+    return this.folder
   }
 
   static async make(): Promise<Server> {
@@ -89,33 +81,13 @@ export class Server {
       "max_connections=300"
     ]
     const flags = settings.flatMap((setting) => ["-c", setting])
-    this.child = spawn(join(folder ?? "", "postgres"), ["-D", this.data, "-p", `${this.port}`, ...flags], {
+    this.runsIn(spawn(join(folder ?? "", "postgres"), ["-D", this.data, "-p", `${this.port}`, ...flags], {
       ...identity(),
       cwd: this.data,
       stdio: "ignore"
-    })
+    }))
     await Effect.runPromise(
       Effect.retry(execute(this.url, "SELECT 1"), { schedule: Schedule.spaced("50 millis"), times: 400 })
     )
-  }
-
-  /** `SIGINT` closes all connections first, `SIGQUIT` leaves them to be recovered from. */
-  async stop(signal: "SIGINT" | "SIGQUIT"): Promise<void> {
-    const { child } = this
-    if (child === undefined) return
-    this.child = undefined
-    const exited = once(child, "exit")
-    child.kill(signal)
-    await exited
-  }
-
-  /** Stops the server when the process that started it exits: nothing can be awaited then. */
-  abandon(): void {
-    this.child?.kill("SIGQUIT")
-  }
-
-  async remove(): Promise<void> {
-    await this.stop("SIGQUIT")
-    rmSync(this.data, { recursive: true, force: true })
   }
 }

@@ -1,13 +1,12 @@
 // PostgreSQL for the tests: the server that `FASTAGENTIC_TEST_POSTGRES_URL` names, which is the one of the test run unless
 // it was set before. Without a server, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
-import { describe } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { describeUnless } from "../serverProcess.ts"
 import { execute, isInstalled, noServer } from "./process.ts"
 
 export { Server } from "./process.ts"
 
 const given = process.env["FASTAGENTIC_TEST_POSTGRES_URL"]
-const required = process.env["FASTAGENTIC_REQUIRE_SERVICES"] === "1"
 
 let databases = 0
 
@@ -23,13 +22,6 @@ export const database = Effect.gen(function*() {
   own.pathname = `/${name}`
   return Redacted.make(own.href)
 })
-
-const describeUnless = (reason: string | undefined, name: string, body: () => void) => {
-  if (reason === undefined) return describe(name, body)
-  if (required) throw new Error(`${name}: ${reason}`)
-  console.warn(`${name} is skipped, ${reason}`)
-  describe.skip(name, body)
-}
 
 /** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) =>

@@ -1,19 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import { RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect, Exit, Layer, Redacted } from "effect"
-import { createServer } from "node:net"
 import { Redis } from "../../src/redis/index.ts"
 import { certificates } from "../certificates.ts"
+import { freePort } from "../serverProcess.ts"
 import { describeWithOwnServer, ownServer } from "./server.ts"
-
-const freePort = Effect.promise(() =>
-  new Promise<number>((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
-)
 
 const open = (url: string) =>
   Effect.scoped(Effect.flatMap(
@@ -31,7 +22,7 @@ describeWithOwnServer("Redis over TLS", () => {
   it.live("is used and verified by default off this machine, and on it when asked for", () =>
     Effect.gen(function*() {
       const { ca, cert, key, other } = yield* certificates
-      const port = yield* freePort
+      const port = yield* Effect.promise(freePort)
       const files = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca]
       const server = yield* ownServer(["--tls-port", `${port}`, ...files, "--tls-auth-clients", "no"])
       const { port: plain } = new URL(Redacted.value(server.url))

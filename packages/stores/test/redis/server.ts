@@ -1,13 +1,12 @@
 // Redis for the tests: the server that `FASTAGENTIC_TEST_REDIS_URL` names, which is the one of the test run unless it was
 // set before. Without a server, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
-import { describe } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { describeUnless } from "../serverProcess.ts"
 import { isInstalled, noServer, Server } from "./process.ts"
 
 export { Server } from "./process.ts"
 
 const given = process.env["FASTAGENTIC_TEST_REDIS_URL"]
-const required = process.env["FASTAGENTIC_REQUIRE_SERVICES"] === "1"
 
 /** A server for one test. */
 export const ownServer = (settings?: ReadonlyArray<string>) =>
@@ -20,13 +19,6 @@ export const options = Effect.sync(() => ({
   url: Redacted.make(given ?? ""),
   prefix: `test-${process.pid}-${Date.now()}-${++prefixes}:`
 }))
-
-const describeUnless = (reason: string | undefined, name: string, body: () => void) => {
-  if (reason === undefined) return describe(name, body)
-  if (required) throw new Error(`${name}: ${reason}`)
-  console.warn(`${name} is skipped, ${reason}`)
-  describe.skip(name, body)
-}
 
 /** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) =>
