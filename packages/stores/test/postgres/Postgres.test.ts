@@ -45,7 +45,10 @@ describeWithServer("Postgres", () => {
         [13, "causes"],
         [14, "lists"],
         [15, "retries"],
-        [16, "app"]
+        [16, "app"],
+        [17, "audit_outbox"],
+        [18, "tenant_turns"],
+        [19, "threads"]
       ])
     }))
 
