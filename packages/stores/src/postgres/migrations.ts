@@ -387,6 +387,7 @@ const threads = script(`
     size bigint NOT NULL,
     body text NOT NULL,
     PRIMARY KEY (tenant, owner, thread_id, position)
+  )
 `)
 
 /** Accounts that may do nothing, whatever they show. */
