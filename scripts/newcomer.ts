@@ -1,8 +1,9 @@
 /**
  * Follows the README's quickstart in an empty folder: installs the packed packages, serves the app of its first code
- * block with its own command, sends its request and compares the answer. Run `tsc -b` first.
+ * block with its own command, sends its request and compares the answer. A model whose package is missing has to be
+ * refused in one line. Run `tsc -b` first.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -70,6 +71,16 @@ try {
     const ended = once(server, "exit")
     if (server.kill("SIGTERM")) await ended
   }
+  const named = { ...env, FASTAGENTIC_MODEL: "anthropic:claude", ANTHROPIC_API_KEY: "key" }
+  const refused = spawnSync(join(home, "node_modules/.bin/fastagentic"), ["run", "app.mts", "--mode", "http"], {
+    cwd: home,
+    env: named,
+    encoding: "utf8"
+  })
+  if (refused.status !== 2 || !refused.stderr.includes("npm install @ai-sdk/anthropic")) {
+    throw new Error(`newcomer: a model without its package ends with ${refused.status}: ${refused.stderr}`)
+  }
+  console.log(`newcomer: ${refused.stderr.trim()}`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -345,6 +345,18 @@ describe("files in a prompt", () => {
     }).pipe(Effect.provide(modelOf()), on([answer])))
 })
 
+describe("an answer that is too long", () => {
+  const huge = { body: `{"choices":"${"x".repeat(70 * 1_048_576)}"}`, whole: true }
+
+  it.live("fails, whole or in place of a stream, and is not read to its end", () =>
+    Effect.gen(function*() {
+      const whole = yield* Effect.flip(hello)
+      assert.include(whole.message, "more than 64 MiB")
+      const streamed = yield* Effect.flip(Stream.runDrain(LanguageModel.streamText({ prompt: "Hello" })))
+      assert.include(streamed.message, "the answer is too long")
+    }).pipe(Effect.provide(modelOf()), on([huge, huge])))
+})
+
 describe("a traced call", () => {
   it.effect("has its request below the call, without the key and without trace headers for the provider", () =>
     Effect.gen(function*() {

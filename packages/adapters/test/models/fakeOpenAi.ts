@@ -16,6 +16,8 @@ export interface Answer {
   readonly hangs?: boolean | undefined
   /** Sends nothing at all. */
   readonly silent?: boolean | undefined
+  /** Sends the body in one piece. */
+  readonly whole?: boolean | undefined
 }
 
 export interface Received {
@@ -106,7 +108,7 @@ const pieces = (body: string): ReadonlyArray<Buffer> => {
 const write = async (response: ServerResponse, answer: Answer) => {
   if (answer.silent) return
   response.writeHead(answer.status ?? 200, { "content-type": "application/json", ...answer.headers })
-  for (const piece of pieces(answer.body)) {
+  for (const piece of answer.whole ? [Buffer.from(answer.body)] : pieces(answer.body)) {
     response.write(piece)
     await new Promise((resolve) => setImmediate(resolve))
   }

@@ -5,6 +5,7 @@ import * as Chunk from "./chunk.ts"
 import * as Frames from "./frames.ts"
 import * as Refusals from "./refusals.ts"
 import { mendStream } from "./stream.ts"
+import { readText } from "./wholeBody.ts"
 
 export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>
 
@@ -20,7 +21,7 @@ const isStream = (body: string) => body.includes("\"stream\":true")
 
 /** A completion as it should be, or the error inside it with the status that the error states. */
 const mendBody = async (response: Response): Promise<Response> => {
-  const text = await response.text()
+  const text = await readText(response)
   const value = parse(text.replace(/^\uFEFF/u, ""))
   const error = Chunk.errorIn(value ?? text)
   if (error !== undefined) {
@@ -41,7 +42,7 @@ const sendUntilTaken = async (
   for (;;) {
     const response = await fetch(url, { ...init, body })
     if (response.status !== 400 && response.status !== 422) return response
-    const error = await response.text()
+    const error = await readText(response)
     const changed = refusals.learn(body, error)
     if (changed === undefined) return withBody(response, error)
     body = changed

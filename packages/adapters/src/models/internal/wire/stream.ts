@@ -4,6 +4,7 @@ import * as Sse from "effect/encoding/Sse"
 import { fieldsOf, isFields, parse } from "../fields.ts"
 import * as Chunk from "./chunk.ts"
 import * as Frames from "./frames.ts"
+import { longestBody } from "./wholeBody.ts"
 
 /** The time that a server has to end a stream after its end marker. */
 const patience = 500
@@ -90,6 +91,7 @@ export const mendStream = (body: ReadableStream<Uint8Array>): ReadableStream<Uin
   const receive = (text: string) => {
     if (kind === "events") return feed(state, text)
     head += text
+    if (head.length > longestBody) return stop(state, Frames.errorFrame("the answer is too long", Frames.malformed))
     if (kind === "unknown" && head.trimStart() !== "") {
       kind = /^\s*[[{<]/u.test(head.replace(/^\uFEFF/u, "")) ? "body" : "events"
       if (kind === "events") feed(state, head)
