@@ -3,30 +3,21 @@
  *
  * @since 0.1.0
  */
-import { type Event, Run, Thread } from "@fastagentic/core"
+import { type Event, Run, type Thread } from "@fastagentic/core"
 import { type ModelEnd, TurnLimitReached } from "@fastagentic/core/run/ModelEnd"
 import { Context, Effect, type Layer, type Schema } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
-import * as Prompt from "effect/ai/Prompt"
+import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import * as NamedModels from "../adapter/NamedModels.ts"
-import { OutputMode } from "../adapter/OutputMode.ts"
-import type { Answer, AnyTools } from "./internal/answer.ts"
 import { type Plan, planOf } from "./internal/attempts.ts"
-import type { Counted } from "./internal/contextLimit.ts"
-import { endOf } from "./internal/ends.ts"
-import { type Final, plain, structured } from "./internal/final.ts"
-import { askModel, type Calling } from "./internal/modelCall.ts"
-import * as Node from "./internal/node.ts"
+import { untilAnswered } from "./internal/loop.ts"
 import type { AnySchema } from "./internal/output.ts"
-import { toMessages, toPrompt } from "./internal/threadPrompt.ts"
 import * as ToolLine from "./internal/toolLine.ts"
-import { makeCalls } from "./internal/turn.ts"
 import type * as Turn from "./internal/turn.ts"
-import { between, withNotice } from "./internal/untrusted.ts"
-import { totalOf } from "./internal/usage.ts"
+import { between } from "./internal/untrusted.ts"
 
 export {
   /**
@@ -175,104 +166,4 @@ export const run = Effect.fn("ModelLoop.run")(function*<
   const { output, ...result } = yield* current.places ? current.scope("model loop", answered, true) : answered
   // cast: the answer was read with the schema, and is absent where there is none.
   return { ...result, output: output as S["Type"] }
-})
-
-const untilAnswered = Effect.fnUntraced(function*<Tools extends Record<string, Tool.Any>, E, R, P, S extends AnySchema>(
-  options: Options<Tools, E, R, P, S>
-) {
-  // cast: names and parameters of calls come from a model; the toolkit itself checks them.
-  const toolkit = (yield* options.toolkit) as unknown as AnyTools
-  const final = options.output === undefined ? plain(toolkit) : structured(options.output, yield* OutputMode, toolkit)
-  const maxTurns = options.maxTurns ?? 16
-  const answers: Array<Answer> = []
-  const toolResults: Array<ToolResult> = []
-  const history = options.thread === undefined ? [] : yield* historyOf(options.thread)
-  const first = promptOf(options, toolkit, history)
-  let conversation: Conversation = { prompt: first, counted: undefined }
-  for (let number = 1;; number++) {
-    const isLast = number >= maxTurns
-    const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
-    const { answer, prompt, results } = yield* Node.within(
-      call,
-      takeTurn({ conversation, toolkit, final, isLast, maxTurns, options })
-    )
-    answers.push(answer)
-    toolResults.push(...results)
-    const next = yield* final.after(answer, prompt, isLast)
-    if (next._tag === "Done") {
-      if (options.thread !== undefined) {
-        yield* Thread.add(...toMessages(prompt.content.slice(headOf(first) + history.length)))
-      }
-      return resultOf(answers, toolResults, answer, next.output)
-    }
-    conversation = { prompt: next.prompt, counted: countedBy(conversation, answer) }
-  }
-})
-
-/** The messages so far, and how many tokens of them the provider has counted. */
-interface Conversation {
-  readonly prompt: Prompt.Prompt
-  readonly counted: Counted | undefined
-}
-
-const countedBy = ({ prompt }: Conversation, { counted, said }: Answer): Counted | undefined =>
-  counted === undefined ? undefined : { tokens: counted, messages: prompt.content.length + said.content.length }
-
-const takeTurn = Effect.fnUntraced(function*<R, P>(
-  { conversation: { counted, prompt }, final, isLast, maxTurns, options, toolkit }: {
-    readonly conversation: Conversation
-    readonly toolkit: AnyTools
-    readonly final: Final
-    readonly isLast: boolean
-    readonly maxTurns: number
-    readonly options: Calling<R, P>
-  }
-) {
-  const answer = yield* askModel({ ...final.ask(prompt), counted }, options)
-  yield* endOf(answer)
-  const isPending = answer.calls.some((call) => final.judge(call) === undefined)
-  if (isPending && isLast) return yield* new TurnLimitReached({ maxTurns })
-  const said = Prompt.concat(prompt, answer.said)
-  const { messages, results } = yield* makeCalls(toolkit, answer.calls, said.content, final.judge)
-  return { answer, results, prompt: Prompt.fromMessages([...said.content, ...messages]) }
-})
-
-/** The history as a model reads it. An agent that cannot add to its thread is refused before it asks a model. */
-const historyOf = Effect.fnUntraced(function*<E, R>(options: true | Thread.Options<E, R>) {
-  yield* Thread.add()
-  return yield* toPrompt(yield* Thread.messages(options === true ? {} : options))
-})
-
-/** The history stands behind the system messages of the prompt and before the rest of it. */
-const promptOf = (
-  { prompt, system }: { readonly prompt: Prompt.RawInput; readonly system?: string },
-  { tools }: AnyTools,
-  history: ReadonlyArray<Prompt.Message>
-) => {
-  const made = Prompt.make(prompt)
-  const own = system === undefined ? made : Prompt.setSystem(made, system)
-  const base = Object.keys(tools).length === 0 ? own : withNotice(own)
-  if (history.length === 0) return base
-  const head = headOf(base)
-  return Prompt.fromMessages([...base.content.slice(0, head), ...history, ...base.content.slice(head)])
-}
-
-/** How many system messages a prompt begins with. */
-const headOf = ({ content }: Prompt.Prompt) => {
-  const first = content.findIndex(({ role }) => role !== "system")
-  return first === -1 ? content.length : first
-}
-
-const resultOf = (
-  answers: ReadonlyArray<Answer>,
-  toolResults: ReadonlyArray<ToolResult>,
-  last: Answer,
-  output: unknown
-): Result<unknown> => ({
-  output,
-  text: answers.map(({ text }) => text).join(""),
-  turns: answers.length,
-  toolResults,
-  usage: totalOf(answers.map(({ usage }) => usage)),
-  finishReason: last.finishReason
 })
