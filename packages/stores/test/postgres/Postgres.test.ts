@@ -48,7 +48,8 @@ describeWithServer("Postgres", () => {
         [16, "app"],
         [17, "audit_outbox"],
         [18, "tenant_turns"],
-        [19, "threads"]
+        [19, "threads"],
+        [20, "disabled_accounts"]
       ])
     }))
 
