@@ -1,4 +1,16 @@
-import { Agent, App, Auth, Budget, Content, Event, File, RateLimit, Run, Runtime, ToolCall } from "@fastagentic/core"
+import {
+  Agent,
+  App,
+  type Auth,
+  Budget,
+  Content,
+  Event,
+  File,
+  RateLimit,
+  Run,
+  Runtime,
+  ToolCall
+} from "@fastagentic/core"
 import { Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -63,10 +75,10 @@ const tools = Tools.toLayer({
   })
 })
 
-/** Serves the app to the people of the lab, or to everybody. */
+/** Serves the app to the people of the lab. */
 export const serveDesk = <E>(
   routes: Layer.Layer<never, E, HttpRouter.HttpRouter | Runtime.Runtime | Auth.Auth>,
-  auth: Layer.Layer<Auth.Auth> = people
+  stores: typeof layerStores = layerStores
 ) =>
   serve(
     routes.pipe(
@@ -74,7 +86,7 @@ export const serveDesk = <E>(
         Runtime.layer(Desk).pipe(
           Layer.provide(handlers),
           Layer.provide(tools),
-          Layer.provideMerge(Layer.mergeAll(layerStores, auth, RateLimit.layerUnlimited, Budget.layerUnlimited))
+          Layer.provideMerge(Layer.mergeAll(stores, people, RateLimit.layerUnlimited, Budget.layerUnlimited))
         )
       )
     )

@@ -13,13 +13,16 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-const sqlite = Layer.orDie(
-  Layer.unwrap(Effect.map(folder, (path) =>
+/** The stores of a folder: a SQLite file, and its blobs beside it. */
+export const sqliteIn = (path: string) =>
+  Layer.orDie(
     RunBlobs.layer().pipe(
       Layer.provide(FileBlobStore.layer({ folder: join(path, "test.db.blobs") })),
       Layer.provideMerge(Sqlite.layer({ filename: join(path, "test.db") }))
-    )))
-)
+    )
+  )
+
+const sqlite = Layer.unwrap(Effect.map(folder, sqliteIn))
 
 const memory = Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory, Files.layerMemory)
 

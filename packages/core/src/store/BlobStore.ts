@@ -114,10 +114,16 @@ export const makeMemory = (): BlobStore["Service"] => {
 /** Whether a name is one that a blob can have. @category guards @since 0.1.0 */
 export const isKey = (key: string): boolean => /^[0-9a-f]{64}$/.test(key)
 
+/** The same bytes in memory that is not shared, which is all that a digest takes; large ones are not copied for it. */
+const plain = ({ buffer, byteLength, byteOffset }: Uint8Array<ArrayBufferLike>) =>
+  buffer instanceof ArrayBuffer
+    ? new Uint8Array(buffer, byteOffset, byteLength)
+    : new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength))
+
 const keyOf = (bytes: Uint8Array<ArrayBufferLike>) =>
   Effect.map(
     Effect.tryPromise({
-      try: () => globalThis.crypto.subtle.digest("SHA-256", new Uint8Array(bytes)),
+      try: () => globalThis.crypto.subtle.digest("SHA-256", plain(bytes)),
       catch: (cause) => new StoreUnavailable({ operation: "hash a blob", cause })
     }),
     (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")

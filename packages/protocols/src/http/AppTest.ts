@@ -12,6 +12,7 @@ import * as RateLimit from "@fastagentic/core/door/RateLimit"
 import * as Runtime from "@fastagentic/core/operations/Runtime"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
+import * as Files from "@fastagentic/core/store/Files"
 import { RunStore } from "@fastagentic/core/store/RunStore"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -27,7 +28,7 @@ import * as Client from "./Client.ts"
 /**
  * The services behind the app; each can be replaced.
  *
- * By default runs and audit are in memory, no credentials are needed, and nothing is limited.
+ * By default runs, files and audit are in memory, no credentials are needed, and nothing is limited.
  *
  * @category models
  * @since 0.1.0
@@ -81,6 +82,8 @@ export function layer<A extends App.Any, H, E>(
 
 const layerOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, options: Options) => {
   const services = Layer.mergeAll(
+    // A store may bring files of its own.
+    Files.layerMemory,
     options.store ?? RunStore.layerMemory,
     options.auth ?? Auth.layerNone,
     options.rateLimit ?? RateLimit.layerUnlimited,

@@ -73,8 +73,13 @@ const decodeFailure = Schema.decodeUnknownSync(KeptFailure)
 
 const markOf = (row: Schema.Json) => {
   if (typeof row !== "object" || row === null || Array.isArray(row)) return undefined
-  const [only, ...others] = Object.entries(row)
-  return only !== undefined && others.length === 0 && only[0].startsWith("~") ? only : undefined
+  let only: readonly [string, Schema.Json] | undefined
+  // A row may be a large record.
+  for (const key in row) {
+    if (only !== undefined || !key.startsWith("~")) return undefined
+    only = [key, Object.entries(row)[0]?.[1] ?? null]
+  }
+  return only
 }
 
 /** The outcomes of steps by when they were committed; what a handler had given up is not given to it. */

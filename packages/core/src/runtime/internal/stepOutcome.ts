@@ -1,5 +1,6 @@
 // The outcome of a step on its way into a commit and out of a replay: shared by steps, side effects and delegations.
 import { type Cause, Effect, type Schema } from "effect"
+import { isAbove, readBackInSlices, sliceLimit, toLines } from "../../base/internal/jsonSlices.ts"
 import { readBack, Unstorable } from "../../base/internal/readBack.ts"
 import * as Event from "../../run/Event.ts"
 import { NotStorable } from "../../run/RunError.ts"
@@ -24,13 +25,25 @@ export const replayed = <E>(live: LiveRun, key: string, outcome: Outcome): Effec
 }
 
 /** The value as a replay would give it. */
-export const storable = (key: string, value: Schema.Json): Effect.Effect<Schema.Json> => {
-  const back = readBack(value)
-  return back instanceof Unstorable
+export const storable = (key: string, value: Schema.Json): Effect.Effect<Schema.Json> =>
+  isAbove(value, sliceLimit)
+    ? Effect.flatMap(readBackInSlices(value), (back) => asStorable(key, back))
+    : Effect.suspend(() => asStorable(key, readBack(value)))
+
+const asStorable = (key: string, back: unknown): Effect.Effect<Schema.Json> =>
+  back instanceof Unstorable
     ? Effect.die(new NotStorable({ step: key, path: back.path, found: back.found }))
     // cast: `readBack` gives JSON.
     : Effect.succeed(back as Schema.Json)
-}
+
+/** How long the JSON of a value is; of a large one about, in slices. */
+export const jsonLength = (value: Schema.Json): Effect.Effect<number> =>
+  isAbove(value, sliceLimit)
+    ? Effect.suspend(() => {
+      let length = 0
+      return Effect.map(toLines(value, (line) => length += line.length - 1), () => length)
+    })
+    : Effect.sync(() => JSON.stringify(value).length)
 
 /**
  * A step to be committed, which shows that the run can be driven. Each has an event at least: its number says from where
@@ -40,14 +53,17 @@ export const stepped = (
   live: LiveRun,
   name: string,
   value: Schema.Json,
-  recorded: ReadonlyArray<Event.Event> = []
+  recorded: ReadonlyArray<Event.Event> = [],
+  bytes?: number
 ): Parts => {
   const unsaid = live.unsaid(name + separator, name)
-  const own = recorded.length > 0 || !live.run.durable ? recorded : [checkpointOf(name, value)]
+  const own = recorded.length > 0 || !live.run.durable
+    ? recorded
+    : [checkpointOf(name, bytes ?? JSON.stringify(value).length)]
   const events = unsaid.length === 0 ? own : [...unsaid, ...own]
   const steps = [{ name, value: valueRow(value) }]
   return live.run.crashes === 0 ? { events, steps } : { events, steps, set: { crashes: 0 } }
 }
 
-export const checkpointOf = (checkpointId: string, value: Schema.Json) =>
-  Event.make("checkpoint", { checkpointId, format: "step", bytes: JSON.stringify(value).length })
+export const checkpointOf = (checkpointId: string, bytes: number) =>
+  Event.make("checkpoint", { checkpointId, format: "step", bytes })

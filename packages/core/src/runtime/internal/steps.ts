@@ -8,7 +8,7 @@ import { CurrentRun } from "../../run/Run.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { insideStep, type Place } from "./names.ts"
-import { checkpointOf, replayed, stepped, storable } from "./stepOutcome.ts"
+import { checkpointOf, jsonLength, replayed, stepped, storable } from "./stepOutcome.ts"
 
 export const step = <E, R>(
   live: LiveRun,
@@ -34,8 +34,11 @@ export const step = <E, R>(
       Effect.tap((value) => {
         const events = after?.(value) ?? []
         const keep = (passed: ReadonlyArray<Event.Event>) => {
-          const parts = stepped(live, key, value, passed.map((event) => ({ ...event, place: key })))
-          return checkpoint(live, key, value, live.run.durable ? live.commit(parts) : live.post(parts))
+          const recorded = passed.map((event) => ({ ...event, place: key }))
+          return Effect.flatMap(jsonLength(value), (bytes) => {
+            const parts = stepped(live, key, value, recorded, bytes)
+            return checkpoint(live, key, bytes, live.run.durable ? live.commit(parts) : live.post(parts))
+          })
         }
         return within === undefined
           ? keep(events)
@@ -52,13 +55,13 @@ export const step = <E, R>(
 const checkpoint = (
   live: LiveRun,
   step: string,
-  value: Schema.Json,
+  bytes: number,
   commit: Effect.Effect<void>
 ): Effect.Effect<void> => {
   const traced = live.traced
     ? Tracing.within(commit, "checkpoint", () => ({ attributes: { "fastagentic.step": step } }))
     : commit
   if (live.dispatch.checkpoint === direct.checkpoint) return traced
-  const call = checkpointOf(step, value).data
+  const call = checkpointOf(step, bytes).data
   return Effect.orDie(live.dispatch.checkpoint(call, () => traced))
 }

@@ -1,7 +1,8 @@
 // Stores and reads single large values as blobs; RunBlobs uses it. Each blob belongs to one run.
 import { Effect, Option, Schema } from "effect"
+import { isAbove, Lines, sliceLimit, toLines } from "../../base/internal/jsonSlices.ts"
 import { JournalDamaged, type StoreUnavailable } from "../../run/RunError.ts"
-import type { BlobStore } from "../BlobStore.ts"
+import { BlobDamaged, type BlobStore } from "../BlobStore.ts"
 import type { ReadError } from "../RunStore.ts"
 
 /** The only key of what stands for a value: where the value is, or the value, where it has such a key itself. */
@@ -19,6 +20,8 @@ const decodeMark = Schema.decodeUnknownEffect(Mark)
 const decodeBlob = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ run: Schema.String, value: Schema.Json }))
 )
+
+const decodeHeader = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Struct({ run: Schema.String })))
 
 /** The first bytes of a blob. */
 const Owner = Schema.fromJsonString(
@@ -60,6 +63,60 @@ export const isLarger = (value: Schema.Json, limit: number): boolean => {
   return false
 }
 
+interface Header {
+  readonly run: string
+  readonly store: string
+  readonly id: string
+}
+
+/** The bytes of a blob: one JSON text, or for a large value its header and then a line for each slice of it. */
+const encoded = (header: Header, value: Schema.Json) =>
+  isAbove(value, sliceLimit)
+    ? Effect.suspend(() => {
+      const encoder = new TextEncoder()
+      const lines = [encoder.encode(`${JSON.stringify({ ...header, sliced: true })}\n`)]
+      const write = (line: string) => void lines.push(encoder.encode(`${line}\n`))
+      return Effect.andThen(toLines(value, write), Effect.suspend(() => joined(lines)))
+    })
+    : Effect.try({
+      try: () => new TextEncoder().encode(JSON.stringify({ ...header, value })),
+      catch: () => undefined
+    })
+
+const joined = Effect.fnUntraced(function*(lines: ReadonlyArray<Uint8Array>) {
+  const bytes = new Uint8Array(lines.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const [index, line] of lines.entries()) {
+    if (index % 16 === 0) yield* Effect.yieldNow
+    bytes.set(line, at)
+    at += line.length
+  }
+  return bytes
+})
+
+/** The run and the value of a blob. A JSON text has no line breaks. */
+const decoded = (bytes: Uint8Array) => bytes.includes(10) ? decodedLines(bytes) : decodeBlob(decoder.decode(bytes))
+
+const decoder = new TextDecoder()
+
+const decodedLines = Effect.fnUntraced(function*(bytes: Uint8Array) {
+  const first = bytes.indexOf(10)
+  const { run } = yield* decodeHeader(decoder.decode(bytes.subarray(0, first)))
+  const lines = new Lines()
+  for (let at = first + 1; at < bytes.length;) {
+    const end = bytes.indexOf(10, at)
+    const until = end === -1 ? bytes.length : end
+    yield* Effect.try({
+      try: () => lines.add(decoder.decode(bytes.subarray(at, until))),
+      catch: () => new BlobDamaged({ key: "" })
+    })
+    if (until - at > 1_000) yield* Effect.yieldNow
+    at = until + 1
+  }
+  // cast: the value of lines of JSON is JSON.
+  return { run, value: lines.value as Schema.Json }
+})
+
 /** Values of runs, and what is kept for them. */
 export const makeValues = (
   blobs: BlobStore["Service"],
@@ -86,12 +143,9 @@ export const makeValues = (
   /** The stored form of a value, once its blob is written. */
   const keep = (runId: string, value: Schema.Json): Effect.Effect<Schema.Json, StoreUnavailable> =>
     isLarger(value, threshold)
-      ? Effect.flatMap(identity, (store) =>
-        Effect.try({
-          try: () => JSON.stringify({ run: runId, store, id: globalThis.crypto.randomUUID(), value }),
-          catch: () => undefined
-        })).pipe(
-          Effect.flatMap((text) => blobs.put(new TextEncoder().encode(text))),
+      ? Effect.flatMap(identity, (store) => encoded({ run: runId, store, id: globalThis.crypto.randomUUID() }, value))
+        .pipe(
+          Effect.flatMap(blobs.put),
           Effect.map((key) => ({ [mark]: { key } })),
           // The store refuses a value without a JSON form.
           Effect.catchIf((error) => error === undefined, () => Effect.succeed(value))
@@ -109,7 +163,7 @@ export const makeValues = (
       // A cached value answers only the run that owns it, as the blob itself would.
       if (known !== undefined) return known.run === runId ? known.value : yield* damaged()
       const bytes = yield* blobs.get(found.key)
-      const { run, value } = yield* decodeBlob(new TextDecoder().decode(bytes))
+      const { run, value } = yield* decoded(bytes)
       if (run !== runId) return yield* damaged()
       remember(found.key, run, value, bytes.length)
       return value
