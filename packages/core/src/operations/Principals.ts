@@ -5,12 +5,14 @@
  */
 import { Clock, Effect } from "effect"
 import { Audit, type Entry } from "../audit/Audit.ts"
+import { AuditOutbox } from "../audit/internal/auditOutbox.ts"
 import { writeDown } from "../audit/internal/writeDown.ts"
 import { type Account, ApiKeyStore } from "../door/ApiKeys.ts"
 import * as Caller from "../door/Caller.ts"
 import { accountDisabled } from "../door/internal/authority.ts"
 import { isFinal, type RunRecord } from "../run/RunRecord.ts"
 import { holding } from "../runtime/internal/holdRun.ts"
+import { runEntry, settles } from "../runtime/internal/runEntry.ts"
 import { type Commit, type ReadError, RunStore } from "../store/RunStore.ts"
 import { changePrincipal } from "./internal/principalWork.ts"
 
@@ -56,13 +58,24 @@ export const change = Effect.fn("Principals.change")(function*(
   const clock = yield* Clock.clockWith(Effect.succeed)
   const now = () => clock.currentTimeMillisUnsafe()
 
-  const commit = (commit: Commit) => Effect.map(store.write([commit]), ([written]) => written?._tag === "Committed")
+  const outbox = new AuditOutbox(store, audit, yield* Effect.context<never>())
+
+  /** With its line of the audit log, when the run comes to an end or a rest. */
+  const commit = (run: RunRecord, commit: Commit) =>
+    Effect.suspend(() => {
+      const facts = settles(commit.set) ? [outbox.note(runEntry(run, commit.set, commit.ts))] : []
+      return Effect.map(store.write([outbox.isLasting ? { ...commit, facts } : commit]), ([written]) => {
+        const isCommitted = written?._tag === "Committed"
+        if (isCommitted) outbox.committed(facts, outbox.isLasting)
+        return isCommitted
+      })
+    })
 
   /** Writes to the run, whoever has it and whatever it does meanwhile. */
   const end = Effect.fnUntraced(function*(run: RunRecord, commitOf: (run: RunRecord) => Commit) {
     let seen: RunRecord | undefined = run
     while (seen !== undefined && !isFinal(seen.state) && !(change === "revoke" && seen.waitsFor === "principal")) {
-      if (yield* commit(commitOf(seen))) return true
+      if (yield* commit(seen, commitOf(seen))) return true
       seen = yield* store.get(run.runId)
     }
     return false
@@ -88,8 +101,8 @@ export const change = Effect.fn("Principals.change")(function*(
         events: [{ type: "run_cancelled", data: { reason: "all work of its principal was cancelled" } }],
         set: { state: "cancelled", finishedAt: now() }
       })),
-    wake: (_run, waking) => commit(waking)
-  })
+    wake: commit
+  }).pipe(Effect.ensuring(outbox.finish))
   const entry: Entry = {
     at: now(),
     tenant: account.tenant,

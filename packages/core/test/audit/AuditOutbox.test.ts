@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Agent,
+  ApiKeys,
   App,
   Audit,
   AuditChain,
   AuditLog,
   AuditSigner,
   AuditVerify,
+  Principals,
   Run,
   RunStore,
   Runtime,
@@ -197,6 +199,28 @@ describe("The outbox of the audit log", () => {
         assert.isAbove((yield* log.place("local")).seq, 0)
       }).pipe(Effect.scoped))
   }
+
+  it.live("keeps the end of a run that is cancelled with its principal, without a server", () =>
+    Effect.gen(function*() {
+      const { chain, facts, log, process, store } = yield* makeWorld
+      const { runId } = yield* Effect.provide(settle("waits"), process())
+      const cancel = (audit: Layer.Layer<Audit.Audit>) =>
+        Principals.change({ tenant: "local", id: "local" }, "cancel", "cli").pipe(
+          Effect.provide([audit, Layer.succeed(RunStore.RunStore, store), ApiKeys.ApiKeyStore.layerMemory])
+        )
+      assert.deepStrictEqual(yield* cancel(chain({ append: () => down })), { keys: 0, runs: 1 })
+      assert.lengthOf(yield* facts, 1)
+      assert.deepStrictEqual(yield* Effect.provide(linesOf(runId), process()), [
+        "start allowed",
+        "run suspended",
+        "run cancelled"
+      ])
+      const { runId: next } = yield* Effect.provide(settle("waits"), process())
+      yield* cancel(chain())
+      assert.deepStrictEqual(yield* facts, [])
+      assert.isAbove((yield* log.place("local")).seq, 0)
+      assert.include(yield* Effect.provide(linesOf(next), process()), "run cancelled")
+    }).pipe(Effect.scoped))
 
   it.live("is counted by verification, which calls nothing whole while a change waits for its entry", () =>
     Effect.gen(function*() {

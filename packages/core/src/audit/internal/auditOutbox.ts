@@ -136,14 +136,17 @@ export class AuditOutbox {
     )
   )
 
+  /** Enters what is committed here and removes it from the outbox: nothing is committed after this. */
+  readonly finish: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.andThen(
+      Fiber.awaitAll([...this.writing.values()]),
+      this.isLasting ? this.attempt(Effect.andThen(this.moveAll, this.remove)) : Effect.void
+    )
+  )
+
   /** Enters what is committed here, and looks for what others have left behind: those that were killed, or cannot. */
   readonly run: Effect.Effect<void, never, Scope.Scope> = Effect.suspend(() => {
-    const closing = Effect.addFinalizer(() =>
-      Effect.andThen(
-        Fiber.awaitAll([...this.writing.values()]),
-        this.isLasting ? this.attempt(Effect.andThen(this.moveAll, this.remove)) : Effect.void
-      )
-    )
+    const closing = Effect.addFinalizer(() => this.finish)
     if (!this.isLasting) return closing
     const moving = Effect.forever(
       this.awaitWork.pipe(
