@@ -75,6 +75,34 @@ const ended = async (url: string, runId: string) => {
 }
 
 describe("a conversation on SQLite", () => {
+  it("is summarized once it is too long, and the summary is kept over a restart", async () => {
+    const database = join(temporaryFolder(), "chat.db")
+    let running = serve(database)
+    let url = await listening(running)
+    const brief = (text: string) => post(`${url}/agents/brief`, { text }, { "x-thread-id": "t" })
+    const answers: Array<string> = []
+    for (const text of ["a", "b", "c", "d", "e"]) answers.push((await brief(text)).body)
+    await kill(running)
+    running = serve(database)
+    url = await listening(running)
+    for (const text of ["f", "g"]) answers.push((await brief(text)).body)
+    const heading = "Summary of the conversation before this:\n"
+    assert.deepStrictEqual(answers, [
+      "a",
+      "a|b",
+      "a|b|c",
+      `${heading}<a><b>|c|d`,
+      `${heading}<a><b>|c|d|e`,
+      `${heading}<a><b><c><d>|e|f`,
+      `${heading}<a><b><c><d>|e|f|g`
+    ])
+    assert.deepStrictEqual((await messages(url)).filter((one) => one.startsWith("summary")), [
+      "summary <a><b>",
+      "summary <a><b><c><d>"
+    ])
+    await kill(running)
+  }, 120_000)
+
   it("has its history over REST, A2A and WebSocket, and after kills in and after a turn", async () => {
     const database = join(temporaryFolder(), "chat.db")
     let running = serve(database, { SLOW: "600000" })
