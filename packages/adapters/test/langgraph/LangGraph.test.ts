@@ -48,6 +48,22 @@ describe("LangGraph", () => {
       assert.deepStrictEqual(run.usage, { inputTokens: 4, outputTokens: 5 })
     }).pipe(Effect.provide(serve(LangGraph.layer(Ask, lookup().graph, input)))))
 
+  it.live("calls of one message under the same id have an identity each", () => {
+    const call = (order: number) => ({ id: "call_1", name: "find", args: `{"id":${order}}` })
+    const model = new FakeModel((messages) =>
+      messages.at(-1)?.type === "tool" ? { texts: ["Done."] } : { calls: [call(1), call(2)] }
+    )
+    const found: Array<number> = []
+    const { graph } = lookup((id) => String(found.push(id)), model)
+    return Effect.gen(function*() {
+      const { events } = yield* ask("Where are orders 1 and 2?")
+      assert.deepStrictEqual(found, [1, 2])
+      for (const type of ["tool_call_start", "tool_call", "tool_start", "tool_result"] as const) {
+        assert.deepStrictEqual(ofType(events, type).map(({ data }) => data.toolCallId), ["call_1", "call_1#2"], type)
+      }
+    }).pipe(Effect.provide(serve(LangGraph.layer(Ask, graph, input))))
+  })
+
   it.live("every start has an end", () =>
     Effect.gen(function*() {
       const { events, run } = yield* ask("Where is order 7?")

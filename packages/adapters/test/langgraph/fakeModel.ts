@@ -3,9 +3,16 @@ import { BaseChatModel, type BaseChatModelCallOptions } from "@langchain/core/la
 import { AIMessageChunk, type BaseMessage } from "@langchain/core/messages"
 import { ChatGenerationChunk, type ChatResult } from "@langchain/core/outputs"
 
+interface Call {
+  readonly id: string
+  readonly name: string
+  readonly args: string
+}
+
 export interface Reply {
   readonly texts?: ReadonlyArray<string>
-  readonly call?: { readonly id: string; readonly name: string; readonly args: string }
+  readonly call?: Call
+  readonly calls?: ReadonlyArray<Call>
   readonly fails?: unknown
 }
 
@@ -38,7 +45,7 @@ export class FakeModel extends BaseChatModel {
     manager?: CallbackManagerForLLMRun
   ) {
     this.calls++
-    const { call, fails, texts = [] } = this.script(messages)
+    const { call, calls = call === undefined ? [] : [call], fails, texts = [] } = this.script(messages)
     const say = async (message: AIMessageChunk) => {
       this.chunks++
       const chunk = new ChatGenerationChunk({ text: message.text, message })
@@ -47,11 +54,11 @@ export class FakeModel extends BaseChatModel {
     }
     for (const text of texts) yield await say(new AIMessageChunk(text))
     if (fails !== undefined) throw fails
-    if (call !== undefined) {
-      const half = Math.floor(call.args.length / 2)
-      const start = { index: 0, id: call.id, name: call.name, args: call.args.slice(0, half) }
+    for (const [index, { args, id, name }] of calls.entries()) {
+      const half = Math.floor(args.length / 2)
+      const start = { index, id, name, args: args.slice(0, half) }
       yield await say(new AIMessageChunk({ content: "", tool_call_chunks: [start] }))
-      const rest = { index: 0, args: call.args.slice(half) }
+      const rest = { index, args: args.slice(half) }
       yield await say(new AIMessageChunk({ content: "", tool_call_chunks: [rest] }))
     }
     const usage_metadata = { input_tokens: messages.length, output_tokens: texts.length, total_tokens: 0 }

@@ -70,13 +70,15 @@ export const ofType = <T extends Event.Type>(events: ReadonlyArray<Event.RunEven
 export const types = (events: ReadonlyArray<Event.RunEvent>) => events.map((event) => event.type)
 
 /** A model that looks things up with one tool and then answers with what it found. */
-export const lookup = (find: (id: number) => string = (id) => `order ${id}`) => {
-  const model = new FakeModel((messages) => {
+export const lookup = (
+  find: (id: number) => string = (id) => `order ${id}`,
+  model = new FakeModel((messages) => {
     const last = messages.at(-1)
     return last?.type === "tool"
       ? { texts: ["It is ", last.text, "."] }
       : { texts: ["Let me ", "look. "], call: { id: "call_1", name: "find", args: `{"id":7}` } }
   })
+) => {
   const find_ = tool(({ id }: { id: number }) => find(id), {
     name: "find",
     description: "Finds an order",

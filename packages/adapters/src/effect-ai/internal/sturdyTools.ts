@@ -1,6 +1,6 @@
 // Turns a defect of a tool's handler into a failure that the loop reports to the model; toolAnswer.ts calls it. Errors of
-// the runtime itself, such as an exceeded budget, still end the run.
-import { RunError, ToolCall } from "@fastagentic/core"
+// the runtime itself, such as an exceeded budget or a denied question, still end the run.
+import { Run, RunError, ToolCall } from "@fastagentic/core"
 import { Cause, Effect, Schema, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type { AnyTools } from "./answer.ts"
@@ -36,7 +36,7 @@ const reported = (about: { readonly runId: string; readonly tool: string }, caus
 const isDefect = (cause: Cause.Cause<unknown>) =>
   !Cause.hasInterrupts(cause) && cause.reasons.every((reason) =>
     Cause.isDieReason(reason)
-      ? !RunError.endsRun(reason.defect)
+      ? !(RunError.endsRun(reason.defect) || reason.defect instanceof Run.InterruptDenied)
       : Cause.isFailReason(reason) && isInvalidResult(reason.error)
   )
 

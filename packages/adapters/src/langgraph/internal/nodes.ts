@@ -61,10 +61,9 @@ export const make = (session: Session) => {
         yield* session.emit({ type: "token", data: { delta: message.text, messageId } }, path)
         yield* session.emit({ type: "message_end", data: { messageId } }, path)
       }
-      const toolCallId = "tool_call_id" in message ? String(message.tool_call_id) : undefined
-      const name = toolCallId === undefined ? undefined : session.requested.get(toolCallId)
-      if (toolCallId !== undefined && name !== undefined) {
-        session.requested.delete(toolCallId)
+      const requested = "tool_call_id" in message ? session.toolCallIds.take(String(message.tool_call_id)) : undefined
+      if (requested !== undefined) {
+        const { name, toolCallId } = requested
         const { result } = resultOf(session.library, message)
         const data = { toolCallId, name, result, isError: isFailure(message) }
         yield* session.emit({ type: "tool_result", data }, path)

@@ -4,13 +4,13 @@ import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseMessage } from "@langchain/core/messages"
 import { Effect } from "effect"
 import type { Library } from "./library.ts"
+import { ToolCallIds } from "./toolCallIds.ts"
 
 /** The shared state of one run's callbacks. */
 export interface Session {
   readonly library: Library
   readonly emit: (event: Event.Event, path: ReadonlyArray<string>) => Effect.Effect<void>
-  /** Calls that a model has requested and no tool has answered, with their names. */
-  readonly requested: Map<string, string>
+  readonly toolCallIds: ToolCallIds
   /** Errors thrown by models: their identity distinguishes them from errors of nodes. */
   readonly modelFailures: WeakMap<object, string>
   readonly see: (messages: ReadonlyArray<BaseMessage>) => void
@@ -19,14 +19,14 @@ export interface Session {
 
 export const make = Effect.fnUntraced(function*(library: Library) {
   const run = yield* CurrentRun
-  const requested = new Map<string, string>()
+  const toolCallIds = new ToolCallIds()
   const objects = new WeakSet<object>()
   const ids = new Set<string>()
 
   const emit = (event: Event.Event, path: ReadonlyArray<string>) =>
     Effect.suspend(() => {
-      if (event.type === "tool_call") requested.set(event.data.toolCallId, event.data.name)
-      return run.emit(path.length === 0 ? event : { ...event, path })
+      const named = toolCallIds.named(event)
+      return run.emit(path.length === 0 ? named : { ...named, path })
     })
 
   const see = (messages: ReadonlyArray<BaseMessage>) => {
@@ -38,5 +38,5 @@ export const make = Effect.fnUntraced(function*(library: Library) {
 
   const isNew = (message: BaseMessage) => !objects.has(message) && (message.id === undefined || !ids.has(message.id))
 
-  return { library, emit, requested, modelFailures: new WeakMap(), see, isNew } satisfies Session
+  return { library, emit, toolCallIds, modelFailures: new WeakMap(), see, isNew } satisfies Session
 })

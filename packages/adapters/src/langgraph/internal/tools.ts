@@ -40,10 +40,13 @@ export const make = (session: Session) => {
     const run = yield* CurrentRun
     const path = inside(place)
     const { input, name } = tool
-    const toolCallId = tool.toolCallId ?? runId
-    const call = { toolCallId, name, arguments: typeof input === "string" ? fromText(input) : toJson(input) }
-    if (!session.requested.has(toolCallId)) yield* session.emit({ type: "tool_call", data: call }, path)
-    session.requested.delete(toolCallId)
+    const id = tool.toolCallId ?? runId
+    const args = typeof input === "string" ? fromText(input) : toJson(input)
+    if (!session.toolCallIds.isRequested(id)) {
+      yield* session.emit({ type: "tool_call", data: { toolCallId: id, name, arguments: args } }, path)
+    }
+    const { toolCallId = id } = session.toolCallIds.take(id) ?? {}
+    const call = { toolCallId, name, arguments: args }
     yield* Effect.tapError(admitted(call), deny(call, path))
     const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
       Effect.tapError(deny(call, path))
