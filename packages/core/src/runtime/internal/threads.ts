@@ -47,8 +47,9 @@ export const finishSaid = (live: LiveRun): Effect.Effect<void> =>
   Effect.andThen(
     guardSaid(live),
     Effect.suspend(() =>
-      Effect.map(Effect.forEach(live.said ?? [], (message) => byReference(live, message)), (said) => {
+      Effect.flatMap(Effect.forEach(live.said ?? [], (message) => byReference(live, message)), (said) => {
         live.said = said
+        return live.holdFiles(said)
       })
     )
   )
