@@ -14,7 +14,7 @@ export class AdapterLoadError extends Schema.TaggedError<AdapterLoadError>()("Ad
   cause: Schema.Defect()
 }, { httpApiStatus: 500 }) {
   override get message() {
-    return `the ${this.adapter} adapter needs ${this.module}, which cannot be loaded`
+    return `the ${this.adapter} adapter needs ${this.module}, which cannot be loaded: npm install ${this.module}`
   }
 }
 

@@ -1,13 +1,19 @@
-// The seam for frameworks. Read PromiseScope (abort), HookBracket (hooks), PartEvents (events), ModelCall and ModelBudget.
+// The seam for frameworks; docs/adapters.md shows it. FrameworkRun hosts a framework, ModelStep and ToolStep are its calls as
+// steps. Where a framework makes its own calls: ModelCall, HookBracket and PartEvents.
 export * as AdapterCapabilities from "./AdapterCapabilities.ts"
 export * as AdapterError from "./AdapterError.ts"
+export * as Failure from "./Failure.ts"
+export * as FrameworkRun from "./FrameworkRun.ts"
 export * as HookBracket from "./HookBracket.ts"
 export * as Json from "./Json.ts"
 export * as ModelBudget from "./ModelBudget.ts"
 export * as ModelCall from "./ModelCall.ts"
+export * as ModelStep from "./ModelStep.ts"
 export * as NamedModels from "./NamedModels.ts"
 export * as OutputLimit from "./OutputLimit.ts"
 export * as OutputMode from "./OutputMode.ts"
 export * as PartEvents from "./PartEvents.ts"
 export * as PromiseScope from "./PromiseScope.ts"
 export * as Tokens from "./Tokens.ts"
+export * as ToolStep from "./ToolStep.ts"
+export * as Turns from "./Turns.ts"

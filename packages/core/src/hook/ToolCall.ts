@@ -317,6 +317,8 @@ const decide = Effect.fnUntraced(function*(
     tool: call.name,
     toolCallId: call.toolCallId,
     arguments: call.arguments,
+    // The app knows the arguments of its own tools; a dynamic one brings its schema with it.
+    ...(Tool.isDynamic(tool) && tool.jsonSchema !== undefined ? { responseSchema: jsonOf(tool.jsonSchema) } : {}),
     ...terms,
     // The editor has asked for what was edited.
     ...(edited === undefined || terms.approvers === undefined
@@ -338,6 +340,9 @@ const decide = Effect.fnUntraced(function*(
       return { _tag: "Denied", reason: resolution.reason }
   }
 })
+
+const jsonOf = (schema: object): Schema.Json =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Json))(JSON.stringify(schema))
 
 const approvalOf = ({ toolCallId }: ToolCall, isEdited: boolean) => `approve ${isEdited ? "edited " : ""}${toolCallId}`
 

@@ -284,9 +284,11 @@ const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submi
   if (asked.kind === "approval") {
     if (submitted.decision === "approve") return
     const tool = fusion.tools.get(asked.tool ?? "")
-    if (tool === undefined) return yield* new NotDeclared({ kind: "tool", identifier: asked.tool ?? "" })
-    yield* Effect.mapError(tool.payload.decode(submitted.value), invalid)
-    return
+    if (tool !== undefined) return yield* Effect.asVoid(Effect.mapError(tool.payload.decode(submitted.value), invalid))
+    // A tool of a framework is not declared by the app: its call says what arguments it takes.
+    if (asked.responseSchema === undefined) {
+      return yield* new NotDeclared({ kind: "tool", identifier: asked.tool ?? "" })
+    }
   }
   const schema = yield* Effect.try({
     try: () => JsonSchema.toSchema(asked.responseSchema ?? {}),

@@ -1,13 +1,21 @@
-// Classifies an error thrown inside a graph as a declared error, a refusal, a model failure or a defect.
+/**
+ * Classifies an error that a framework threw.
+ *
+ * @since 0.1.0
+ */
 import type { Agent } from "@fastagentic/core"
 import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
-import { ModelError, type Thrown } from "../../adapter/AdapterError.ts"
+import { ModelError, type Thrown } from "./AdapterError.ts"
 
 /** An error and its causes, outermost first. */
 const chainOf = (error: unknown, depth = 5): ReadonlyArray<unknown> => {
   if (depth === 0 || !(error instanceof Error)) return [error]
-  const inner = error instanceof AggregateError ? error.errors : "cause" in error ? [error.cause] : []
+  const inner = "errors" in error && Array.isArray(error.errors)
+    ? error.errors
+    : "cause" in error
+    ? [error.cause]
+    : []
   return [error, ...inner.flatMap((one: unknown) => chainOf(one, depth - 1))]
 }
 
@@ -34,8 +42,11 @@ const isRetryable = (error: unknown) => {
 }
 
 /**
- * Classifies an error thrown inside a graph: the agent's own error, a refusal by a hook, a failure of a model, or a
- * defect.
+ * The agent's own error, a refusal by a hook or a budget, a failure of a model, or else a defect. `modelFailures` has the
+ * errors that models threw, with the model's name.
+ *
+ * @category constructors
+ * @since 0.1.0
  */
 export const failureOf = <E extends Agent.AnySchema>(
   schema: E,

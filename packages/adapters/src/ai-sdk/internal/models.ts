@@ -1,0 +1,117 @@
+// Wraps the models of an AI SDK agent: each call is a step of the run. settings.ts wraps every model that an agent may choose.
+import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from "@ai-sdk/provider"
+import type { LanguageModel } from "ai"
+import { Effect, Stream } from "effect"
+import { Thrown } from "../../adapter/AdapterError.ts"
+import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
+import * as ModelStep from "../../adapter/ModelStep.ts"
+import { makeNames } from "../../models/internal/names.ts"
+import { toPrompt } from "../../models/internal/prompt.ts"
+import { Answer, rebuilt, type Stored, streamOf } from "./answer.ts"
+import type { Library } from "./library.ts"
+import { promptOf } from "./prompt.ts"
+
+type Resolved = Exclude<LanguageModel, string>
+
+export class Models {
+  /** The errors that models threw, with the model's name: a caller may try again. */
+  readonly failures = new WeakMap<object, string>()
+  private readonly used = new Set<string>()
+  private readonly wrapped = new Map<LanguageModel, LanguageModel>()
+  readonly library: Library
+  private readonly framework: FrameworkRun
+
+  constructor(library: Library, framework: FrameworkRun) {
+    this.library = library
+    this.framework = framework
+  }
+
+  /** The model whose calls are steps; one that is wrapped already stays as it is. */
+  readonly wrap = (model: LanguageModel): LanguageModel => {
+    const known = this.wrapped.get(model)
+    if (known !== undefined) return known
+    const resolved: Resolved = typeof model === "string" ? this.library.gateway(model) : model
+    const wrapped = this.library.wrapLanguageModel({
+      model: resolved,
+      middleware: {
+        specificationVersion: "v4",
+        wrapStream: async ({ model, params }) => ({ stream: streamOf(await this.call(model, params, "stream")) }),
+        wrapGenerate: async ({ model, params }) => ({ ...await this.call(model, params, "generate"), warnings: [] })
+      }
+    })
+    this.wrapped.set(model, wrapped)
+    this.wrapped.set(wrapped, wrapped)
+    return wrapped
+  }
+
+  private async call(model: LanguageModelV4, params: LanguageModelV4CallOptions, how: "stream" | "generate") {
+    const step = ModelStep.run({
+      model: model.modelId,
+      provider: model.provider.split(".")[0],
+      prompt: promptOf(params.prompt),
+      tools: params.tools,
+      maxOutputTokens: params.maxOutputTokens,
+      send: ({ maxOutputTokens, prompt }) => {
+        const answer = new Answer(this.used)
+        const options = {
+          ...params,
+          ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+          ...(prompt === undefined ? {} : { prompt: toPrompt(prompt, makeNames([])) })
+        }
+        const parts = how === "stream" ? streamed(model, options, answer) : generated(model, options, answer)
+        return { parts, native: () => answer.stored }
+      }
+    })
+    const reply = await this.framework.promise(step).catch((error: unknown) => {
+      if (!(error instanceof Thrown)) throw error
+      if (typeof error.cause === "object" && error.cause !== null) this.failures.set(error.cause, model.modelId)
+      throw error.cause
+    })
+    for (const part of reply.parts) if (part.type === "tool-call") this.used.add(part.id)
+    // cast: what is stored as native is what `Answer` made.
+    return reply.native === undefined ? rebuilt(reply) : reply.native as unknown as Stored
+  }
+}
+
+const thrown = (cause: unknown) => new Thrown({ cause })
+
+const streamed = (model: LanguageModelV4, options: LanguageModelV4CallOptions, answer: Answer) =>
+  Stream.unwrap(
+    Effect.map(
+      Effect.tryPromise({
+        try: async (signal) => (await model.doStream(withSignal(options, signal))).stream,
+        catch: thrown
+      }),
+      (stream) => Stream.fromReadableStream({ evaluate: () => stream, onError: thrown })
+    )
+  ).pipe(
+    Stream.mapEffect((part: LanguageModelV4StreamPart) =>
+      part.type === "error" ? Effect.fail(thrown(part.error)) : Effect.succeed(answer.take(part))
+    ),
+    Stream.flattenIterable
+  )
+
+const generated = (model: LanguageModelV4, options: LanguageModelV4CallOptions, answer: Answer) =>
+  Stream.unwrap(
+    Effect.map(
+      Effect.tryPromise({
+        try: async (signal) => model.doGenerate(withSignal(options, signal)),
+        catch: thrown
+      }),
+      ({ content, finishReason, providerMetadata, usage }) =>
+        Stream.fromIterable([
+          ...content.flatMap((part) => answer.add(part)),
+          ...answer.take({
+            type: "finish",
+            finishReason,
+            usage,
+            ...(providerMetadata === undefined ? {} : { providerMetadata })
+          })
+        ])
+    )
+  )
+
+const withSignal = (options: LanguageModelV4CallOptions, signal: AbortSignal): LanguageModelV4CallOptions => ({
+  ...options,
+  abortSignal: options.abortSignal === undefined ? signal : AbortSignal.any([options.abortSignal, signal])
+})
