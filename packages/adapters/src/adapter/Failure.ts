@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { Agent } from "@fastagentic/core"
+import { InterruptDenied } from "@fastagentic/core/run/Run"
 import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { ModelError, type Thrown } from "./AdapterError.ts"
@@ -52,11 +53,12 @@ export const failureOf = <E extends Agent.AnySchema>(
   schema: E,
   modelFailures: WeakMap<object, string>,
   { cause: thrown }: Thrown
-): Effect.Effect<never, E["Type"]> => {
+): Effect.Effect<never, E["Type"] | InterruptDenied> => {
   const chain = chainOf(thrown)
   for (const error of chain) {
     const own = declared(schema, error)
     if (Option.isSome(own)) return Effect.fail(own.value)
+    if (error instanceof InterruptDenied) return Effect.fail(error)
     if (refusals.some((refusal) => error instanceof refusal)) return Effect.die(error)
   }
   for (const error of chain) {

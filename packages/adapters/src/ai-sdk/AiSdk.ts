@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type { Agent, Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/run/Run"
+import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { ModelMessage, StepResult, ToolSet } from "ai"
 import { Effect, Layer, Scope } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
@@ -109,7 +109,7 @@ const drive = <E extends Agent.AnySchema>(
   errorSchema: E,
   source: Source,
   prompt: string | Array<ModelMessage>
-): Effect.Effect<Result, E["Type"], CurrentRun | Scope.Scope> =>
+): Effect.Effect<Result, E["Type"] | InterruptDenied, CurrentRun | Scope.Scope> =>
   Effect.gen(function*() {
     const { record } = yield* CurrentRun
     const scope = yield* Effect.scope

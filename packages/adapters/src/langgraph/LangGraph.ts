@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type { Agent, Event, Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/run/Run"
+import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
 import { Effect, type Layer, type Scope } from "effect"
 import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
@@ -149,7 +149,7 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
   errorSchema: Error,
   source: Source<Input, State, R>,
   input: Input
-): Effect.Effect<State, Error["Type"], R | CurrentRun> =>
+): Effect.Effect<State, Error["Type"] | InterruptDenied, R | CurrentRun> =>
   Effect.scoped(PromiseScope.host(Effect.fnUntraced(function*(host: PromiseScope.Host) {
     const { emit, record } = yield* CurrentRun
     const loaded = yield* Effect.orDie(library)

@@ -56,7 +56,7 @@ export class Models {
         const options = {
           ...params,
           ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-          ...(prompt === undefined ? {} : { prompt: toPrompt(prompt, makeNames([])) })
+          ...(prompt === undefined ? {} : { prompt: toPrompt(prompt, { names: makeNames([]), idOf: (id) => id }) })
         }
         const parts = how === "stream" ? streamed(model, options, answer) : generated(model, options, answer)
         return { parts, native: () => answer.stored }

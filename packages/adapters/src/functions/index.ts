@@ -1,0 +1,1 @@
+export * as Functions from "./Functions.ts"
