@@ -142,7 +142,12 @@ export const open = Effect.fnUntraced(function*(options: Options) {
         type: "llm_end",
         data: { callId, finishReason: reason, ...(usage === undefined ? {} : { usage }) }
       })
-      if (usage !== undefined) yield* emit({ type: "usage", data: { callId, model, ...usage } })
+      if (usage !== undefined) {
+        yield* emit({
+          type: "usage",
+          data: { callId, model, ...(reported === undefined ? { isEstimate: true } : {}), ...usage }
+        })
+      }
     })
 
   const add = Effect.fnUntraced(function*(parts: ReadonlyArray<Response.AnyPart>) {

@@ -8,8 +8,8 @@ import { Models } from "fastagentic/models"
 import { join } from "node:path"
 import { temporaryFolder } from "../process.ts"
 import { urlOf } from "../serving.ts"
-import { replayServer } from "./replayServer.ts"
-import { closing } from "./shapes.ts"
+import { type Answer, replayServer } from "./replayServer.ts"
+import { closing, shapes } from "./shapes.ts"
 
 class Cheaper extends Hook.make("test/cheaper") {}
 const CheaperLayer = Cheaper.toLayer({ llm: (call, next) => next({ ...call, model: "fast" }) })
@@ -58,8 +58,16 @@ const served = Effect.fnUntraced(function*<E>(budget: Layer.Layer<Budget.Budget,
       const response = await fetch(`${urlOf(context)}/agents/${agent}/stream`, { method: "POST", body: "{}" })
       return await response.text()
     })
-  return { call, sent: () => replay.received.map(({ body }) => body["model"]) }
+  const prepare = (answer: Answer) => replay.prepare([answer], closing)
+  return { call, prepare, sent: () => replay.received.map(({ body }) => body["model"]) }
 })
+
+const budgetOf = (limit: Pick<Budget.Limit, "soft" | "hard" | "atSoft">) => {
+  const limits = Budget.limits([{ name: "daily", per: "user", period: "day", ...limit }])
+  const prices = Prices.layer({ big: { input: 1, output: 10 }, small: { input: 0.1, output: 1 } })
+  const store = Sqlite.layer({ filename: join(temporaryFolder(), "budget.db") })
+  return Budget.layer.pipe(Layer.provide([limits, prices]), Layer.provide(Layer.orDie(store)))
+}
 
 describe("models of an app by name, over REST on SQLite", () => {
   it.live("an agent uses the model that its loop names, the first one by default, and a hook names another", () =>
@@ -78,23 +86,21 @@ describe("models of an app by name, over REST on SQLite", () => {
 
   it.live("a budget changes to another model of the app, without a list in each loop", () =>
     Effect.gen(function*() {
-      const limits = Budget.limits([{
-        name: "daily",
-        per: "user",
-        period: "day",
-        soft: 0,
-        hard: 100,
-        atSoft: { big: "small" }
-      }])
-      const prices = Prices.layer({ big: { input: 1, output: 10 }, small: { input: 0.1, output: 1 } })
-      const { call, sent } = yield* served(
-        Budget.layer.pipe(
-          Layer.provide([limits, prices]),
-          Layer.provide(Layer.orDie(Sqlite.layer({ filename: join(temporaryFolder(), "budget.db") })))
-        )
-      )
+      const { call, sent } = yield* served(budgetOf({ soft: 0, hard: 100, atSoft: { big: "small" } }))
       const events = yield* call("deep")
       assert.include(events, "\"decision\":\"downgrade\"")
       assert.deepStrictEqual(sent(), ["small"])
+    }).pipe(Effect.scoped))
+
+  it.live("a call whose provider reports no usage costs what was reserved, and its usage says that it is an estimate", () =>
+    Effect.gen(function*() {
+      const { call, prepare } = yield* served(budgetOf({ hard: 100 }))
+      prepare(shapes.find(({ name }) => name === "no usage")?.answer ?? closing)
+      const estimated = yield* call("deep")
+      assert.match(estimated, /"isEstimate":true[^\n]*"costUsd":0\.00[1-9]/u)
+      prepare(closing)
+      const reported = yield* call("deep")
+      assert.include(reported, "\"costUsd\"")
+      assert.notInclude(reported, "isEstimate")
     }).pipe(Effect.scoped))
 })

@@ -217,7 +217,13 @@ export const schemas = {
   /** A caller has sent a message to the run, which is kept until a receive takes it. */
   signal: Schema.Struct({ id: Id, signal: Schema.String, by: Schema.String }),
   signal_received: Schema.Struct({ id: Id, signal: Schema.String, message: Id }),
-  usage: Schema.Struct({ callId: optional(Id), model: optional(Word), ...Usage.fields }),
+  // The provider reported nothing when it is an estimate: the call costs what was reserved for it.
+  usage: Schema.Struct({
+    callId: optional(Id),
+    model: optional(Word),
+    isEstimate: optional(Schema.Literal(true)),
+    ...Usage.fields
+  }),
   state_snapshot: Schema.Struct({ state: Schema.Json }),
   state_delta: Schema.Struct({ patch: Schema.Array(Schema.Json) }),
   hook_decision: Schema.Struct({

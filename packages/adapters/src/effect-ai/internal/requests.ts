@@ -121,7 +121,10 @@ export const openRequests = Effect.fnUntraced(function*<R>(
           const isCut = reported === undefined && Exit.isFailure(exit)
           const usage = isCut ? yield* Effect.as(spending.cut, undefined) : yield* spending.end(reported)
           if (usage !== undefined) spent.push(usage)
-          said = [...said, ...endOf(callId, model, last?.reason, usage, exit)]
+          said = [
+            ...said,
+            ...endOf({ callId, model, reason: last?.reason, usage, isEstimate: reported === undefined }, exit)
+          ]
         })
       const context = used.layer === undefined ? used.context : yield* Layer.build(used.layer)
       const language = context === undefined
@@ -145,11 +148,16 @@ export const openRequests = Effect.fnUntraced(function*<R>(
   return { send, ended }
 })
 
+interface Ended {
+  readonly callId: string
+  readonly model: string
+  readonly reason: string | undefined
+  readonly usage: Event.Usage | undefined
+  readonly isEstimate: boolean
+}
+
 const endOf = (
-  callId: string,
-  model: string,
-  reason: string | undefined,
-  usage: Event.Usage | undefined,
+  { callId, isEstimate, model, reason, usage }: Ended,
   exit: Exit.Exit<unknown, unknown>
 ): ReadonlyArray<Event.Event> => {
   const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
@@ -160,7 +168,10 @@ const endOf = (
   }
   return usage === undefined
     ? [{ type: "llm_end", data }]
-    : [{ type: "llm_end", data: { ...data, usage } }, { type: "usage", data: { callId, model, ...usage } }]
+    : [
+      { type: "llm_end", data: { ...data, usage } },
+      { type: "usage", data: { callId, model, ...(isEstimate ? { isEstimate } : {}), ...usage } }
+    ]
 }
 
 const describe = (tool: AnyTool) => ({
