@@ -214,7 +214,7 @@ describe("fastagentic audit", () => {
     assert.deepStrictEqual(verdict.stdout, [
       `local: whole, entries ${count + 1} to ${last}, signed up to ${last}`
     ])
-  })
+  }, 120_000)
 
   it("verify refuses stores without a log and unusable anchors", async () => {
     const cwd = temporaryFolder()
