@@ -1,31 +1,13 @@
 // Carries entries about changes from the outbox of the run store into the audit log. StoreWriter hands them over once their
 // write is committed. A fact leaves the outbox only after its entry is committed, so that a killed process loses none.
-import { Cause, Clock, type Context, Effect, Fiber, Option, Schema, type Scope, Semaphore } from "effect"
+import { Cause, Clock, type Context, Effect, Fiber, Option, type Scope, Semaphore } from "effect"
 import { randomHex } from "../../base/internal/randomBytes.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { Fact, RunStore } from "../../store/RunStore.ts"
-import { type Audit, Entry, type Noted } from "../Audit.ts"
+import type { Audit, Entry, Noted } from "../Audit.ts"
+import { NotedFact, readable } from "./notedFact.ts"
 import { writeDown } from "./writeDown.ts"
-
-/** An entry that goes with a write. Its text is made only when a store keeps it. */
-export class NotedFact implements Fact {
-  readonly id: string
-  readonly entry: Entry
-
-  constructor(id: string, entry: Entry) {
-    this.id = id
-    this.entry = entry
-  }
-
-  get at() {
-    return this.entry.at
-  }
-
-  get body() {
-    return JSON.stringify(this.entry)
-  }
-}
 
 /** How many facts are entered, or read from the outbox, in one go. */
 const most = 500
@@ -35,8 +17,6 @@ const removeAfter = 256
 
 /** How many facts wait in memory at most: the others are read from the outbox later. */
 const mostInMemory = 10_000
-
-const decodeEntry = Schema.decodeUnknownEffect(Schema.fromJsonString(Entry))
 
 export class AuditOutbox {
   private readonly store: Pick<RunStore["Service"], "facts" | "removeFacts">
@@ -231,15 +211,3 @@ export class AuditOutbox {
     )
   }
 }
-
-/** A fact that cannot be read stays in the outbox, where verification counts it. */
-const readable = ({ body, id }: Fact): Effect.Effect<Option.Option<Noted>> =>
-  decodeEntry(body).pipe(
-    Effect.map((entry) => Option.some({ id, entry })),
-    Effect.catch((error) =>
-      Effect.as(
-        Effect.annotateLogs(Effect.logError("A fact for the audit log cannot be read", error), { fact: id }),
-        Option.none()
-      )
-    )
-  )

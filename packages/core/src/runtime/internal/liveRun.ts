@@ -4,7 +4,7 @@ import { Cause, type Clock, Duration, Effect, Fiber, Random, type Schema, Semaph
 import type { Threads } from "../../app/Agent.ts"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Entry } from "../../audit/Audit.ts"
-import { NotedFact } from "../../audit/internal/auditOutbox.ts"
+import { NotedFact } from "../../audit/internal/notedFact.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
