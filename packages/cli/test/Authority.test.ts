@@ -45,7 +45,7 @@ const world = Effect.gen(function*() {
     Naps.toLayer(({ millis }) => Effect.andThen(Run.sleep(millis), Effect.as(work("naps"), "done"))),
     Hears.toLayer(() => Effect.andThen(Run.receive(Hears, "go"), Effect.as(work("hears"), "done"))),
     Parent.toLayer(() => Effect.andThen(Effect.orDie(Run.delegate(Asks, {})), Effect.as(work("parent"), "done"))),
-    Serial.toLayer(() => Effect.andThen(Effect.sleep("700 millis"), Effect.as(work("serial"), "done"))),
+    Serial.toLayer(() => Effect.andThen(Effect.sleep("2 seconds"), Effect.as(work("serial"), "done"))),
     Hangs.toLayer(() => Effect.andThen(Effect.never, Effect.as(work("hangs"), "done")))
   )
   const boot = Effect.gen(function*() {
@@ -137,7 +137,7 @@ describe("a run whose key was revoked while it waited", () => {
       Effect.gen(function*() {
         const { held, keyOf, revoke, send, start, until, worked } = yield* world
         const key = yield* keyOf("ann")
-        const runId = yield* start("works", key.secret, `?startAt=${Date.now() + 400}`)
+        const runId = yield* start("works", key.secret, `?startAt=${Date.now() + 3_000}`)
         yield* revoke(key.prefix)
         yield* held(runId)
         assert.deepStrictEqual(worked, [])
