@@ -31,6 +31,10 @@ const calls = [
   { name: "refund", order: 3, step: "call refund" }
 ] as const
 
+/** Loops of one run side by side: the place of their steps, and the first number of their orders. */
+const places = ["", "model loop#2/"] as const
+const placeOf = (text: string) => places[Number(/Go (\d)/u.exec(text)?.[1] ?? 0)] ?? ""
+
 /** The work that was begun in one life, outside the store: steps of calls, and requests by their turn. */
 interface World {
   readonly begun: Array<string>
@@ -45,14 +49,19 @@ const pointIn = (world: World, process: Mortal, at: number | undefined) =>
     return process.isDead() ? Effect.never : Effect.void
   })
 
-const handlers = (world: World, point: Effect.Effect<void>) => {
-  const parts = (turn: number): ReadonlyArray<Response.StreamPartEncoded> => [
+const handlers = (world: World, loops: number, point: Effect.Effect<void>) => {
+  const parts = (turn: number, place: string): ReadonlyArray<Response.StreamPartEncoded> => [
     { type: "text-start", id: "t" },
     { type: "text-delta", id: "t", delta: turn === 1 ? "Looking. " : "Done." },
     { type: "text-end", id: "t" },
     // Every call has the same id.
     ...(turn === 1 ? calls : []).map(({ name, order }) =>
-      ({ type: "tool-call", id: "x", name, params: { order } }) as const
+      ({
+        type: "tool-call",
+        id: "x",
+        name,
+        params: { order: order + 10 * places.findIndex((one) => one === place) }
+      }) as const
     ),
     finish(turn === 1 ? "tool-calls" : "stop")
   ]
@@ -62,8 +71,10 @@ const handlers = (world: World, point: Effect.Effect<void>) => {
       generateText: () => Effect.die(new Error("this model streams only")),
       streamText: ({ prompt }) => {
         const turn = 1 + prompt.content.filter(({ role }) => role === "tool").length
-        const asked = Effect.sync(() => void world.begun.push(turn === 1 ? "model" : `model#${turn}`))
-        return Stream.fromIterableEffect(Effect.andThen(point, Effect.as(asked, parts(turn)))).pipe(
+        const place = placeOf(JSON.stringify(prompt.content.find(({ role }) => role === "user")?.content))
+        const step = `${place}${turn === 1 ? "model" : `model#${turn}`}`
+        const asked = Effect.sync(() => void world.begun.push(step))
+        return Stream.fromIterableEffect(Effect.andThen(point, Effect.as(asked, parts(turn, place)))).pipe(
           Stream.rechunk(1),
           Stream.tap(() => point)
         )
@@ -73,14 +84,21 @@ const handlers = (world: World, point: Effect.Effect<void>) => {
   const work = (name: string) => ({ order }: { readonly order: number }) =>
     Effect.gen(function*() {
       yield* point
-      world.begun.push(calls.find((call) => call.name === name && call.order === order)?.step ?? "")
+      const { step } = calls.find((call) => call.order === order % 10) ?? { step: "unknown" }
+      world.begun.push(`${places[Math.floor(order / 10)] ?? ""}${step}`)
       yield* Effect.sleep("2 millis")
       yield* point
       return `${name} ${order}`
     })
   return Desk.toLayer(Effect.fn(function*() {
-    const { text, toolResults } = yield* ModelLoop.run({ prompt: "Go", toolkit: Tools })
-    return { text, results: toolResults.map(({ result }) => result) }
+    const loop = (number: number) =>
+      Effect.map(ModelLoop.run({ prompt: `Go ${number}`, toolkit: Tools }), ({ text, toolResults }) => ({
+        text,
+        results: toolResults.map(({ result }) => result)
+      }))
+    return yield* Effect.forEach(Array.from({ length: loops }, (_, number) => number), loop, {
+      concurrency: "unbounded"
+    })
   })).pipe(
     Layer.provide(model),
     Layer.provideMerge(Tools.toLayer({ look: work("look"), refund: work("refund") }))
@@ -110,6 +128,7 @@ interface Where {
 const life = Effect.fnUntraced(function*(
   { inStatements, stores }: Where,
   world: World,
+  loops: number,
   death: Pick<Death, "at" | "when"> | { readonly at: number; readonly when: "in the world" } | undefined
 ) {
   const inWorld = death?.when === "in the world" ? death.at : undefined
@@ -117,7 +136,7 @@ const life = Effect.fnUntraced(function*(
   const process = (yield* mortal)(atWrite)
   const layer = Runtime.layer(Shop, { grace: 0 }).pipe(
     Layer.provide([
-      handlers(world, pointIn(world, process, inWorld)),
+      handlers(world, loops, pointIn(world, process, inWorld)),
       Auth.layerNone,
       RateLimit.layerUnlimited,
       Budget.layerUnlimited
@@ -142,32 +161,36 @@ const newWorld = (): World => ({ begun: [], runId: "", points: 0 })
 /** Dies at each point in turn, until a life ends before its point. Returns the number of points. */
 const dieEverywhere = Effect.fnUntraced(function*(
   where: Effect.Effect<Where, never, Scope.Scope>,
-  when: "before" | "during" | "after" | "in the world"
+  when: "before" | "during" | "after" | "in the world",
+  loops = 1
 ) {
   for (let at = 1;; at++) {
     const here = yield* where
     const [before, after] = [newWorld(), newWorld()]
-    const first = yield* life(here, before, { at, when })
+    const first = yield* life(here, before, loops, { at, when })
     const done = yield* committed(here.stores, before.runId)
-    const last = first === "died" ? yield* life(here, after, undefined) : first
+    const last = first === "died" ? yield* life(here, after, loops, undefined) : first
     assert(last !== "died")
     const point = `${when} ${at}`
     assert.deepInclude(last.run, {
       state: "completed",
-      output: { text: "Looking. Done.", results: ["look 1", "look 2", "refund 3"] }
+      output: [
+        { text: "Looking. Done.", results: ["look 1", "look 2", "refund 3"] },
+        { text: "Looking. Done.", results: ["look 11", "look 12", "refund 13"] }
+      ].slice(0, loops)
     }, point)
     const isDone = (step: string) =>
       done.some((name) => name === step || name.startsWith(`${step} › tool `)) ||
       // The calls of an answer are made once it is stored.
-      (step === "model" && done.some((name) => name.startsWith("call ")))
+      (step.endsWith("model") && done.some((name) => name.startsWith(`${step.slice(0, -"model".length)}call `)))
     if (first === "died") {
       assert.deepStrictEqual(after.begun.filter(isDone), [], `${point}: finished work is not done again`)
     }
-    const requests = [...before.begun, ...after.begun].filter((step) => step.startsWith("model"))
-    assert.isAtMost(requests.length, 3, `${point}: at most the answer that was cut off is paid twice`)
-    for (const { step } of calls) {
-      const times = [...before.begun, ...after.begun].filter((one) => one === step).length
-      assert.isAtMost(times, 2, `${point}: ${step}`)
+    const requests = [...before.begun, ...after.begun].filter((step) => /model(#\d)?$/u.test(step))
+    assert.isAtMost(requests.length, 3 * loops, `${point}: at most the answer that was cut off is paid twice`)
+    for (const step of new Set(before.begun)) {
+      assert.strictEqual(before.begun.filter((one) => one === step).length, 1, `${point}: ${step}`)
+      assert.isAtMost(after.begun.filter((one) => one === step).length, 1, `${point}: ${step}`)
     }
     const usage = last.journal.flatMap((event) => event.type === "usage" ? [event.data.inputTokens] : [])
     assert.isAtMost(usage.length, requests.length, point)
@@ -178,6 +201,14 @@ const dieEverywhere = Effect.fnUntraced(function*(
   }
 })
 
+const onSqlite = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => temporaryFolder()),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ),
+  (folder) => ({ stores: Layer.fresh(Sqlite.layer({ filename: join(folder, "runs.db") })), inStatements: true })
+)
+
 const sides = ["before", "during", "after", "in the world"] as const
 
 describe("A model loop whose process ends at any point, on SQLite", () => {
@@ -186,23 +217,24 @@ describe("A model loop whose process ends at any point, on SQLite", () => {
       `no finished call is made again and no stored answer is paid twice, ended: ${when}`,
       () =>
         Effect.gen(function*() {
-          const points = yield* dieEverywhere(
-            Effect.map(
-              Effect.acquireRelease(
-                Effect.sync(() => temporaryFolder()),
-                (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-              ),
-              (folder) => ({
-                stores: Layer.fresh(Sqlite.layer({ filename: join(folder, "runs.db") })),
-                inStatements: true
-              })
-            ),
-            when
-          )
+          const points = yield* dieEverywhere(onSqlite, when)
           // Two answers, three calls, an admission and an end; in the world each part and each begin and end of a call.
           assert.isAtLeast(points, 7)
         }).pipe(Effect.scoped),
       120_000
+    )
+  }
+})
+
+describe("Two model loops side by side whose process ends at any point, on SQLite", () => {
+  for (const when of ["after", "in the world"] as const) {
+    it.live(
+      `each keeps its own calls and answers, and usage is counted once, ended: ${when}`,
+      () =>
+        Effect.gen(function*() {
+          assert.isAtLeast(yield* dieEverywhere(onSqlite, when, 2), 7)
+        }).pipe(Effect.scoped),
+      240_000
     )
   }
 })
