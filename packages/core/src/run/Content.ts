@@ -18,7 +18,7 @@ export type MediaType = string
 /** A media type such as `image/png`, with its parameters. @category schemas @since 0.1.0 */
 export const MediaType = Schema.String.check(
   Schema.isMaxLength(255),
-  Schema.isPattern(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(\s*;\s*[\w!#$&^.+-]+=("[ !#-[\]-~]*"|[\w!#$&^.+-]+))*$/u, {
+  Schema.isPattern(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+([ \t]*;[ \t]*[\w!#$&^.+-]+=("[ !#-[\]-~]*"|[\w!#$&^.+-]+))*$/u, {
     expected: "a media type such as image/png"
   })
 )

@@ -31,7 +31,18 @@ describe("Content", () => {
 
   it("refuses media types, names, ids, links and base64 that are none", () => {
     const file = { type: "file", mediaType: "text/plain", bytes: "AQID" }
-    for (const mediaType of ["", "text", "text/", "text/html\r\nx: y", "a/b; c", "text/plain, text/html"]) {
+    for (
+      const mediaType of [
+        "",
+        "text",
+        "text/",
+        "text/html\r\nx: y",
+        "a/b; c",
+        "a/b\r\n;c=d",
+        "a/b;\nc=d",
+        "text/plain, text/html"
+      ]
+    ) {
       assert.isFalse(is({ ...file, mediaType }), mediaType)
     }
     assert.isTrue(is({ ...file, mediaType: "text/plain; charset=\"utf-8\"" }))
