@@ -44,16 +44,17 @@ describe("Delayed and queued starts over REST", () => {
   it.live("admits a run now and starts it at the given time, in either notation", () =>
     Effect.gen(function*() {
       const { url } = yield* start
-      for (const toText of [String, (millis: number) => new Date(millis).toISOString()]) {
-        const at = Date.now() + 400
-        const response = yield* post(`${url}/agents/nap/runs?startAt=${toText(at)}`, { millis: 0 })
-        assert.strictEqual(response.status, 202)
-        const run = yield* as(Waiting)(response)
-        assert.strictEqual(response.headers.get("location"), `/runs/${run.runId}`)
-        assert.deepStrictEqual([run.state, run.wakeAt, run.priority], ["queued", at, 0])
-        assert.deepStrictEqual((yield* until(url, run.runId, "completed")).output, { slept: 0 })
-        assert.isAtLeast(Date.now(), at)
-      }
+      yield* Effect.forEach([String, (millis: number) => new Date(millis).toISOString()], (toText) =>
+        Effect.gen(function*() {
+          const at = Date.now() + 1_000
+          const response = yield* post(`${url}/agents/nap/runs?startAt=${toText(at)}`, { millis: 0 })
+          assert.strictEqual(response.status, 202)
+          const run = yield* as(Waiting)(response)
+          assert.strictEqual(response.headers.get("location"), `/runs/${run.runId}`)
+          assert.deepStrictEqual([run.state, run.wakeAt, run.priority], ["queued", at, 0])
+          assert.deepStrictEqual((yield* until(url, run.runId, "completed")).output, { slept: 0 })
+          assert.isAtLeast(Date.now(), at)
+        }), { concurrency: "unbounded" })
       const earlier = yield* post(`${url}/agents/nap/runs?startAt=1`, { millis: 0 })
       yield* until(url, (yield* as(Run)(earlier)).runId, "completed")
     }).pipe(Effect.scoped))
@@ -191,7 +192,7 @@ describe("Durable runs over WebSocket", () => {
     Effect.gen(function*() {
       const { url } = yield* start
       const socket = yield* connect(url)
-      const startAt = new Date(Date.now() + 200).toISOString()
+      const startAt = new Date(Date.now() + 1_000).toISOString()
       socket.send({ id: "a", op: "start", agent: "nap", payload: { millis: 100 }, startAt, priority: 3 })
       assert.deepInclude(Object((yield* socket.frame("result", "a"))["run"]), { state: "queued", priority: 3 })
       assert.strictEqual((yield* socket.frame("end", "a"))["state"], "completed")
