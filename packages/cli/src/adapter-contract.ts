@@ -150,6 +150,31 @@ export const suite = (name: string, { capabilities, perform, sees = { models: tr
         }))
     }
 
+    if (isBarrier && capabilities.hooks.tool === "modify") {
+      it.live("calls side by side, and an id that comes again, are kept apart over a process that dies", () =>
+        Effect.gen(function*() {
+          const dying = new Play("tool refund")
+          const first = yield* stage(dying)
+          const runId = yield* first.start("pair")
+          yield* Effect.promise(() => dying.hangs)
+          for (
+            let tries = 0;
+            tries < 200 && !JSON.stringify(yield* first.journal(runId)).includes("look of 1");
+            tries++
+          ) {
+            yield* Effect.sleep("10 millis")
+          }
+          const play = new Play()
+          const second = yield* stage(play, { folder: Stage.copyOf(first.folder) })
+          assert.strictEqual((yield* second.ended(runId)).state, "completed")
+          assert.deepStrictEqual(play.ended, ["tool refund", "model 1", "tool refund", "model 2"])
+          const events = Event.visible(yield* second.journal(runId))
+          const results = events.flatMap((event) => event.type === "tool_result" ? [event.data.result] : [])
+          assert.deepStrictEqual(results, ["look of 1 is done", "refund of 1 is done", "refund of 2 is done"])
+          assert.strictEqual(new Set(idsOf(events, "tool_call")).size, 3)
+        }).pipe(Effect.scoped))
+    }
+
     it.live("a cancellation reaches the tool that works", () =>
       Effect.gen(function*() {
         const play = new Play("tool look")

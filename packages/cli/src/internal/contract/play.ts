@@ -32,14 +32,23 @@ const call = (name: ToolName, order: number, ...texts: ReadonlyArray<string>): T
 export const scripts = {
   plain: [call("look", 7, "Let me ", "look. "), call("refund", 7, "Now ", "refund. "), say("It ", "is ", "done.")],
   approve: [call("pay", 9, "I ", "pay. "), say("All ", "paid.")],
+  pair: [
+    {
+      texts: ["Both. "],
+      calls: [{ id: "x", name: "look", args: { order: 1 } }, { id: "y", name: "refund", args: { order: 1 } }],
+      usage
+    },
+    { texts: ["Again. "], calls: [{ id: "x", name: "refund", args: { order: 2 } }], usage },
+    say("Done.")
+  ],
   twins: [say("This ", "is ", "one.")],
   missing: [say("never")],
   broken: [say("never")]
-} as const
+} satisfies Record<string, ReadonlyArray<Turn>>
 
 export type Question = keyof typeof scripts
 
-const questions: ReadonlyArray<Question> = ["plain", "approve", "twins", "missing", "broken"]
+const questions: ReadonlyArray<Question> = ["plain", "approve", "pair", "twins", "missing", "broken"]
 
 /** The place of the process when it dies: in an answer of the model, or in a tool. */
 export type Point = `model ${number}` | `tool ${ToolName}`
