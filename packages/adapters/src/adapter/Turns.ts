@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import type { Hook } from "@fastagentic/core"
+import * as Present from "@fastagentic/core/base/Present"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { HookBlocked } from "@fastagentic/core/run/RunError"
-import { Clock, Effect, Exit, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import * as HookBracket from "./HookBracket.ts"
 
 /** @category models @since 0.1.0 */
@@ -34,7 +35,7 @@ export const make = (): Turns => {
       return last === undefined ? Effect.void : Effect.gen(function*() {
         const { emit } = yield* CurrentRun
         const { name, nodeId } = last.call
-        const durationMs = (yield* Clock.currentTimeMillis) - last.startedAt
+        const durationMs = (yield* Present.millis) - last.startedAt
         yield* last.bracket.end(Exit.void)
         yield* emit({ type: "node_exit", data: { nodeId, name, status, durationMs } })
       })
@@ -46,7 +47,7 @@ export const make = (): Turns => {
     count++
     const call: Hook.NodeCall = { nodeId: `turn_${count}`, name: `turn ${count}`, kind: "turn" }
     const bracket = yield* HookBracket.open<Hook.NodeCall, void, never>("node", call, hooks.node)
-    open = { call, bracket, startedAt: yield* Clock.currentTimeMillis }
+    open = { call, bracket, startedAt: yield* Present.millis }
     yield* emit({ type: "node_enter", data: call })
   })
 

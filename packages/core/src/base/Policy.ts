@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Duration, Effect } from "effect"
+import { Context, Duration, Effect } from "effect"
 import type * as Interrupt from "../run/Interrupt.ts"
+import * as Present from "./Present.ts"
 
 /**
  * The scopes a caller needs to call a tool: `Tool.make(…).annotate(Policy.Scopes, ["orders:read"])`.
@@ -60,7 +61,7 @@ export const Timeout = Context.Reference<Duration.Input | undefined>("@fastagent
 export const asked = (
   { expiresIn, notRequester = false, risk, rule, scopes = [] }: ApprovalOptions
 ): Effect.Effect<Pick<Interrupt.Request, "approvers" | "expiresAt" | "risk" | "rule">> =>
-  Effect.map(Clock.currentTimeMillis, (now) => ({
+  Effect.map(Present.millis, (now) => ({
     ...(scopes.length === 0 && !notRequester ? {} : { approvers: { scopes, notRequester } }),
     ...(risk === undefined ? {} : { risk }),
     ...(rule === undefined ? {} : { rule }),

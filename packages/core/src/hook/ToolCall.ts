@@ -3,13 +3,14 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Duration, Effect, Fiber, identity, Schema, Stream } from "effect"
+import { Context, Duration, Effect, Fiber, identity, Schema, Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import { canonical } from "../base/internal/canonical.ts"
 import { handlerOf } from "../base/internal/handlerOf.ts"
 import * as Policy from "../base/Policy.ts"
+import * as Present from "../base/Present.ts"
 import type { Answer, Hints } from "../door/ToolPolicy.ts"
 import { filePlaces } from "../run/internal/filePlaces.ts"
 import type { Approvers } from "../run/Interrupt.ts"
@@ -267,11 +268,11 @@ const act = Effect.fnUntraced(function*(handlers: Handlers, { call, modified, te
     type: "tool_start",
     data: { ...call, origin: "runtime", ...(modified ? { modified: true } : {}) }
   })
-  const startedAt = yield* Clock.currentTimeMillis
+  const startedAt = yield* Present.millis
   let durationMs: number | undefined
   const executed = Effect.gen(function*() {
     const outcome = yield* inTime(toolOf(handlers, call.name), execute(handlers, call))
-    durationMs = (yield* Clock.currentTimeMillis) - startedAt
+    durationMs = (yield* Present.millis) - startedAt
     return modified ? { ...outcome, arguments: call.arguments } : outcome
   })
   const stored = yield* run.step(stepOf(call), executed, (value) => {

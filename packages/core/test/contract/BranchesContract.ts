@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
-import { Context, Effect, Layer, Random, Schema } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Random, Schedule, Schema } from "effect"
 import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start } from "../support.ts"
 
 export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { reason: Schema.String }) {}
@@ -242,6 +242,103 @@ export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, 
           assert.notStrictEqual(other.runId, runId)
           assert.notDeepEqual(drawn[2], first)
           assert.strictEqual(new Set(inSteps).size, 2)
+        })
+      }))
+
+    it.live("reads the times outside of steps that its first attempt read, in each branch its own, and real ones inside", () =>
+      withStore((store) => {
+        const read: Array<ReadonlyArray<string>> = []
+        const inSteps: Array<number> = []
+        const handler = Effect.gen(function*() {
+          const at = [
+            yield* Clock.currentTimeMillis,
+            yield* Run.scope("branch")(Clock.currentTimeMillis),
+            yield* Effect.delay(Clock.currentTimeMillis, "20 millis"),
+            yield* Clock.currentTimeNanos,
+            yield* Clock.monotonicTimeNanos,
+            DateTime.formatIso(yield* DateTime.now)
+          ].map(String)
+          yield* Run.step("real", Effect.map(Clock.currentTimeMillis, (now) => (inSteps.push(now), now)))
+          const after = String(yield* Clock.currentTimeMillis)
+          read.push([...at, after])
+          const answered = yield* ask
+          const last = yield* Clock.currentTimeMillis
+          return `${[...at, after].join()} ${answered} ${last}`
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* processOf(store, handler, settle("lab"))
+          yield* Effect.sleep("30 millis")
+          const resumedAt = Date.now()
+          const { output } = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "yes" }))
+          const [first = [], again] = read
+          assert.deepStrictEqual(first, again)
+          const [times, , last] = String(output).split(" ")
+          assert.strictEqual(times, first.join())
+          assert.isAtLeast(Number(last), resumedAt)
+          // Time passes for what waits.
+          assert.isAtLeast(Number(first[2]) - Number(first[0]), 15)
+          assert.strictEqual(inSteps.length, 1)
+        })
+      }))
+
+    it.live("keeps a time that the handler has said, over a kill", () =>
+      withStore((store) => {
+        const handler = Effect.gen(function*() {
+          const now = yield* Clock.currentTimeMillis
+          yield* Run.emit(Event.token(String(now)))
+          yield* Effect.sleep("60 millis")
+          return now
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, Effect.tap(start("lab"), Effect.sleep("30 millis")))
+          yield* Effect.sleep("5 millis")
+          const events = yield* processOf(store, handler, Effect.andThen(ended(runId), journal(runId)))
+          const said = events.flatMap((event) => event.type === "token" ? [event.data.delta] : [])
+          const output = events.flatMap((event) => event.type === "done" ? [String(event.data.output)] : [])
+          assert.strictEqual(said.length, 1)
+          assert.deepStrictEqual(output, said)
+          assert.isFalse(events.some(({ type }) => type === "superseded"))
+        })
+      }))
+
+    it.live("lets real time pass for waits, timeouts and schedules of a handler", () =>
+      withStore((store) => {
+        const handler = Effect.gen(function*() {
+          const late = yield* Effect.timeoutOrElse(Effect.never, {
+            duration: "20 millis",
+            orElse: () => Effect.succeed("late")
+          })
+          let looks = 0
+          yield* Effect.repeat(
+            Effect.sync(() => looks++),
+            Schedule.addDelay(Schedule.recurs(2), () => Effect.succeed("10 millis"))
+          )
+          const answered = yield* ask
+          return `${late} ${looks} ${answered}`
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* processOf(store, handler, settle("lab"))
+          const { output } = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "yes" }))
+          assert.strictEqual(output, "late 3 yes")
+        })
+      }))
+
+    it.live("writes nothing for a handler that reads no clock", () =>
+      withStore((store) => {
+        const reads = Effect.gen(function*() {
+          yield* Run.step("a", Effect.succeed(1))
+          for (let index = 0; index < 3_000; index++) yield* Clock.currentTimeMillis
+          return yield* ask
+        })
+        return Effect.gen(function*() {
+          const silent = yield* processOf(store, Effect.andThen(Run.step("a", Effect.succeed(1)), ask), settle("lab"))
+          assert.deepStrictEqual((yield* store.steps(silent.runId)).map(({ name }) => name), ["a"])
+          const { runId } = yield* processOf(store, reads, settle("lab"))
+          const rows = (yield* store.steps(runId)).filter(({ name }) => name.startsWith("~times"))
+          assert.strictEqual(rows.length, 3)
+          const { output } = yield* processOf(store, reads, answer(runId, { decision: "approve", value: "yes" }))
+          assert.strictEqual(output, "yes")
+          assert.strictEqual((yield* store.steps(runId)).filter(({ name }) => name.startsWith("~times")).length, 3)
         })
       }))
 

@@ -1,7 +1,7 @@
 // How often a model is asked: again after a failure that passes, by the provider's own delay, and then the next model of a
 // plan. modelCall.ts runs each attempt; a wait never outlasts the run's deadline.
-import { Run } from "@fastagentic/core"
-import { Clock, Context, Duration, Effect, ExecutionPlan, type Layer, Schedule } from "effect"
+import { Present, Run } from "@fastagentic/core"
+import { Context, Duration, Effect, ExecutionPlan, type Layer, Schedule } from "effect"
 import type { AiError } from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 
@@ -36,7 +36,7 @@ const waitingInstead = Schedule.modifyDelay(
 
 /** Whether another attempt of the same model makes sense, in the time that the run has. */
 const passes = (error: AiError) =>
-  Effect.map(Effect.all([Run.CurrentRun, Clock.currentTimeMillis]), ([{ record: { deadline = Infinity } }, now]) => {
+  Effect.map(Effect.all([Run.CurrentRun, Present.millis]), ([{ record: { deadline = Infinity } }, now]) => {
     const wait = Duration.toMillis(error.retryAfter ?? Duration.zero)
     return error.isRetryable && wait <= Duration.toMillis(longestWait) && now + wait < deadline
   })

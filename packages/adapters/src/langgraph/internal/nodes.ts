@@ -1,7 +1,8 @@
 // Reports the nodes of a graph: `node_enter`, `node_exit`, and messages that a node returns without a model.
 import type { Hook } from "@fastagentic/core"
+import * as Present from "@fastagentic/core/base/Present"
 import { CurrentRun } from "@fastagentic/core/run/Run"
-import { Clock, Effect, Exit } from "effect"
+import { Effect, Exit } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import * as HookBracket from "../../adapter/HookBracket.ts"
 import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
@@ -35,13 +36,13 @@ export const make = (session: Session) => {
       run.hooks.node
     )
     session.see(messagesIn(session.library, input))
-    open.set(runId, { nodeId, place, bracket, startedAt: yield* Clock.currentTimeMillis })
+    open.set(runId, { nodeId, place, bracket, startedAt: yield* Present.millis })
     const step = place.step === undefined ? {} : { step: place.step }
     yield* session.emit({ type: "node_enter", data: { nodeId, name, kind: "node", ...step } }, place.graph)
   })
 
   const exit = Effect.fnUntraced(function*(node: Node, status: "ok" | "error" | "interrupted") {
-    const durationMs = (yield* Clock.currentTimeMillis) - node.startedAt
+    const durationMs = (yield* Present.millis) - node.startedAt
     const name = node.place.node ?? node.nodeId
     yield* session.emit(
       { type: "node_exit", data: { nodeId: node.nodeId, name, status, durationMs } },

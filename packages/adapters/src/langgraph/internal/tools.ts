@@ -1,9 +1,10 @@
 // Reports the tool calls of a graph, with their hooks.
 import type { Hook } from "@fastagentic/core"
+import * as Present from "@fastagentic/core/base/Present"
 import { noHints } from "@fastagentic/core/door/ToolPolicy"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { HookBlocked } from "@fastagentic/core/run/RunError"
-import { Clock, Effect, Exit } from "effect"
+import { Effect, Exit } from "effect"
 import * as HookBracket from "../../adapter/HookBracket.ts"
 import { fromText, toJson } from "../../adapter/Json.ts"
 import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
@@ -51,7 +52,7 @@ export const make = (session: Session) => {
     const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
       Effect.tapError(deny(call, path))
     )
-    open.set(runId, { call, path, bracket, startedAt: yield* Clock.currentTimeMillis })
+    open.set(runId, { call, path, bracket, startedAt: yield* Present.millis })
     yield* session.emit({ type: "tool_start", data: { ...call, origin: "framework" } }, path)
   })
 
@@ -82,7 +83,7 @@ export const make = (session: Session) => {
     open.delete(runId)
     const { name, toolCallId } = tool.call
     yield* Effect.tapError(tool.bracket.end(Exit.succeed(outcome)), deny(tool.call, tool.path))
-    const durationMs = (yield* Clock.currentTimeMillis) - tool.startedAt
+    const durationMs = (yield* Present.millis) - tool.startedAt
     yield* session.emit({ type: "tool_result", data: { toolCallId, name, ...outcome, durationMs } }, tool.path)
   })
 

@@ -12,6 +12,7 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import { Hub } from "../../runtime/internal/hub.ts"
 import { LiveRun } from "../../runtime/internal/liveRun.ts"
 import { type Place, separator } from "../../runtime/internal/names.ts"
+import { timesIn } from "../../runtime/internal/outcome.ts"
 import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts"
 import { handle } from "../../runtime/internal/segment.ts"
 import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
@@ -93,7 +94,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
     },
     clock: yield* Clock.clockWith(Effect.succeed),
-    random: yield* Random.Random,
+    real: Context.make(Random.Random, yield* Random.Random),
     rest: {
       idleMillis: 0,
       fork: Effect.runForkWith(yield* Effect.context<never>()),
@@ -226,9 +227,9 @@ class Watch {
     const outer = [...steps.map(({ name }) => `step "${name}`), ...this.missing.map((name) => name.slice(0, -1))]
     const inside = (name: string) => outer.some((step) => `step "${name}`.startsWith(step + separator))
     return [
-      ...steps.toSorted((a, b) => a.seq - b.seq).filter(({ name }) => !this.steps.has(name) && !inside(name)).map((
-        { name }
-      ) => `step "${name}"`),
+      ...steps.toSorted((a, b) => a.seq - b.seq)
+        .filter(({ name, value }) => !this.steps.has(name) && !inside(name) && timesIn(value) === undefined)
+        .map(({ name }) => `step "${name}"`),
       ...interrupts.filter(({ name }) => !this.interrupts.has(name) && !inside(name)).map(({ name }) =>
         `interrupt "${name}"`
       )

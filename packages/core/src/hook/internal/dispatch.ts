@@ -121,7 +121,7 @@ const intercept = <C, A, E, R>(
       Effect.suspend(() => {
         running++
         time.pause()
-        return Effect.andThen(admit(changed), next(changed))
+        return Effect.andThen(admit(changed), time.outsideOf(next(changed)))
       }).pipe(Effect.onExit((exit) =>
         Effect.sync(() => {
           running--
@@ -131,7 +131,7 @@ const intercept = <C, A, E, R>(
         })
       ))
     return Effect.catchCause(
-      time.within(Effect.suspend(() => handler(call, admitted))),
+      time.within(time.ofHook(Effect.suspend(() => handler(call, admitted)))),
       (cause): Effect.Effect<A, E | HookBlocked, R> => {
         const failure = ownFailure(cause, theirs)
         if (failure === undefined) {

@@ -1,5 +1,6 @@
 // Measures the time that a hook takes for its own work; dispatch uses it. It stands still while the wrapped call runs.
 import { Clock, Effect } from "effect"
+import { HandlerClock } from "../../base/internal/handlerClock.ts"
 
 /** The failure of a hook whose time is up. */
 export class TookTooLong extends Error {}
@@ -30,6 +31,18 @@ export class HookTimer {
     if (--this.outside > 0) return
     this.since = this.clock.currentTimeMillisUnsafe()
     this.back?.()
+  }
+
+  /** The hook's own work sees the real time: a replay does not repeat it. */
+  ofHook<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { clock } = this
+    return clock instanceof HandlerClock ? Effect.provideService(effect, Clock.Clock, clock.real) : effect
+  }
+
+  /** The wrapped call sees the time that it would see without the hook. */
+  outsideOf<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const { clock } = this
+    return clock instanceof HandlerClock ? Effect.provideService(effect, Clock.Clock, clock) : effect
   }
 
   /** Runs a part of the hook; when its time is up first, it is stopped and dies of it. */

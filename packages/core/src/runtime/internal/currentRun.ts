@@ -114,7 +114,11 @@ const tracked = <E>(live: LiveRun, place: Place, spent: Effect.Effect<Grant, E>)
 }
 
 const spend = (live: LiveRun, spender: RunContext, request: Parameters<Budget["Service"]["spend"]>[1]) => {
-  const granted = untilStored(Effect.suspend(() => live.budget.spend(spender, request)))
+  // The next call of a replay may be another one than the first attempt's: its limits are those of the present.
+  const granted = Effect.map(
+    live.inRealTime(untilStored(Effect.suspend(() => live.budget.spend(spender, request)))),
+    (grant) => ({ ...grant, settle: (usage: Event.Usage | undefined) => live.inRealTime(grant.settle(usage)) })
+  )
   if (!live.traced) return granted
   const { provider = "unknown" } = request
   // The model and the cost of a call belong to the span of the call, which is current here.

@@ -72,7 +72,10 @@ const begin = Effect.fnUntraced(function*(
   const idempotencyKey = `${live.run.runId}/${key}`
   live.hasChildren = true
   const child = yield* activity.during(
-    orDrained(live, untilStored(live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })))
+    orDrained(
+      live,
+      live.inRealTime(untilStored(live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })))
+    )
   )
   yield* live.emit(place, entered(child.runId, agent))
   // A queued child may need this run's concurrency slot. And where nodes are lost, a run that only waits must not be there

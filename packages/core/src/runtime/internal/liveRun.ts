@@ -1,10 +1,11 @@
 // A run while this node owns it: one attempt, from its claim to its end or its pause. The supervisor makes it, segment.ts
 // drives it. Everything that it writes carries its attempt, so that nothing is written once another owner has the run.
-import { Cause, type Clock, Duration, Effect, Fiber, Random, type Schema, Semaphore } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Fiber, Random, type Schema, Semaphore } from "effect"
 import type { Threads } from "../../app/Agent.ts"
 import type { Shape } from "../../app/Fusion.ts"
 import type { Entry } from "../../audit/Audit.ts"
 import { NotedFact } from "../../audit/internal/notedFact.ts"
+import { HandlerClock, type Read } from "../../base/internal/handlerClock.ts"
 import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -32,6 +33,7 @@ import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
 import type { EarlierWords, Range } from "./earlierWords.ts"
 import { EventTail } from "./eventTail.ts"
+import { HandlerTimes, timesLimit } from "./handlerTimes.ts"
 import { Handout } from "./handout.ts"
 import type { Hub } from "./hub.ts"
 import { type NameKind, Names, type Place, top } from "./names.ts"
@@ -120,7 +122,10 @@ export class LiveRun {
   private readonly fileStore: Files["Service"]
   private ownFiles: RunFiles | undefined
   private readonly clock: Clock.Clock
-  private readonly random: Random.Random
+  /** The clock and the random numbers of steps, and of the runtime's own work for the handler. */
+  private readonly real: Context.Context<never>
+  /** The times that the handler has read; nothing when it has read none. */
+  private times: HandlerTimes | undefined
   private readonly metrics: Metrics
   private readonly names = new Names()
   private readonly tail = new EventTail()
@@ -151,7 +156,8 @@ export class LiveRun {
     /** Whether anybody looks at spans. */
     readonly traced: boolean
     readonly clock: Clock.Clock
-    readonly random: Random.Random
+    /** The clock and the random numbers of steps. */
+    readonly real: Context.Context<never>
     readonly rest: RestOptions
   }) {
     this.run = options.run
@@ -165,7 +171,7 @@ export class LiveRun {
     this.signals = options.signals
     this.threads = options.threads
     this.clock = options.clock
-    this.random = options.random
+    this.real = options.real
     this.launchedAt = this.now()
     this.budget = options.budget
     this.fileStore = options.files
@@ -293,7 +299,7 @@ export class LiveRun {
       this.metrics.used(this.run, { ...event.data, ...countedUsage(event.data) })
     }
     // Output after an outcome shows that the handler continued from it.
-    if (this.pending.length > 0 || this.called.length > 0) return this.post({ events: [event] })
+    if (this.hasPending || this.called.length > 0) return this.post({ events: [event] })
     const write = this.tail.add(event, this.progress(), this.journal.turn)
     if (write === undefined) return Effect.void
     this.enqueue(this.commitOf(write))
@@ -442,10 +448,39 @@ export class LiveRun {
   entering<A, E, R>(place: Place, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
       place.fiber = Fiber.getCurrent()
-      // A step runs once, so its random numbers are the real ones.
-      const random = place.step === undefined ? seededRandom(`${this.run.runId}/${place.address}`) : this.random
-      return Effect.provideService(effect, Random.Random, random)
+      // A step runs once, so its time and its random numbers are the real ones.
+      return Effect.provideContext(effect, place.step === undefined ? this.repeatable(place.address) : this.real)
     })
+  }
+
+  /** Gives the runtime's own work for a handler the real time. */
+  inRealTime<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.provideContext(effect, this.real)
+  }
+
+  /** A clock and random numbers that are the same on a replay. */
+  private repeatable(address: string): Context.Context<never> {
+    return Context.add(
+      Context.make(Random.Random, seededRandom(`${this.run.runId}/${address}`)),
+      Clock.Clock,
+      new HandlerClock(this.clock, address, this.readTime)
+    )
+  }
+
+  private readonly readTime: Read = (kind, place, present) =>
+    Effect.suspend(() => {
+      const times = this.times ??= new HandlerTimes(this.past.steps.values())
+      const time = times.next(kind, place, present)
+      return times.waiting < timesLimit ? Effect.succeed(time) : Effect.as(this.post({ events: [] }), time)
+    })
+
+  private get hasPending() {
+    return this.pending.length > 0 || (this.times !== undefined && this.times.waiting > 0)
+  }
+
+  /** Writes the outcomes that the handler has gone on from, without waiting. */
+  get flushed(): Effect.Effect<void> {
+    return Effect.suspend(() => this.hasPending ? this.post({ events: [] }) : Effect.void)
   }
 
   /** The outcome of a step in an earlier attempt. */
@@ -510,10 +545,16 @@ export class LiveRun {
 
   /** The parts of a commit with the outcomes that the handler has gone on from. */
   withPending(parts: Parts): Parts {
-    if (this.pending.length === 0) return parts
+    if (!this.hasPending) return parts
     const steps = [...this.pending, ...(parts.steps ?? [])]
     this.pending = []
-    return { ...parts, steps }
+    return this.withTimes({ ...parts, steps })
+  }
+
+  /** The parts of a commit with the times that the handler has read. */
+  withTimes(parts: Parts): Parts {
+    if (this.times === undefined || this.times.waiting === 0) return parts
+    return { ...parts, steps: [...this.times.take(), ...(parts.steps ?? [])] }
   }
 
   /** Gives a recorded outcome in its turn. */

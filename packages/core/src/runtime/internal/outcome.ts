@@ -5,7 +5,7 @@ import type { Shape } from "../../app/Fusion.ts"
 import { readBack, Unstorable } from "../../base/internal/readBack.ts"
 import * as Run from "../../run/Run.ts"
 import * as RunError from "../../run/RunError.ts"
-import type { StoredStep } from "../../store/RunStore.ts"
+import type { Step, StoredStep } from "../../store/RunStore.ts"
 
 /** A failure as it is kept: the agent's own declared error, one of ours, or what can be kept of any other. */
 export const KeptFailure = Schema.Struct({
@@ -24,6 +24,8 @@ export type Outcome =
   | { readonly _tag: "Elapsed" }
   /** The payload that a hook has changed. */
   | { readonly _tag: "Payload" }
+  /** Times that the handler has read. */
+  | { readonly _tag: "Times" }
   /** A failure that ended its run, which is tried again. */
   | { readonly _tag: "Forgotten" }
 
@@ -44,6 +46,28 @@ export const changedPayload = (row: Schema.Json): Schema.Json | undefined => {
   return key === payloadKey ? payload : undefined
 }
 
+/** Consecutive times that a place has read, and the position of the first of them. */
+const Times = Schema.Struct({
+  kind: Schema.Literals(["millis", "nanos", "monotonic"]),
+  place: Schema.String,
+  from: Schema.Int,
+  values: Schema.Array(Schema.String)
+})
+
+/** The row of times that a handler has read. No step has its name, and a run cannot be forked from it. */
+const timesKey = "~times"
+export const timeRow = (times: typeof Times.Type): Step => ({
+  name: `${timesKey} ${times.kind} ${times.from} ${times.place}`,
+  value: { [timesKey]: { ...times } }
+})
+
+export const timesIn = (row: Schema.Json): typeof Times.Type | undefined => {
+  const [key, times] = markOf(row) ?? []
+  return key === timesKey ? decodeTimes(times) : undefined
+}
+
+const decodeTimes = Schema.decodeUnknownSync(Times)
+
 export const outcomeOf = (row: Schema.Json): Outcome => {
   const mark = markOf(row)
   if (mark === undefined) return { _tag: "Value", value: row }
@@ -59,6 +83,8 @@ export const outcomeOf = (row: Schema.Json): Outcome => {
       return { _tag: "Elapsed" }
     case payloadKey:
       return { _tag: "Payload" }
+    case timesKey:
+      return { _tag: "Times" }
     case "~forgotten":
       return { _tag: "Forgotten" }
     default:
@@ -87,7 +113,7 @@ export const orderOf = (steps: ReadonlyArray<StoredStep>): ReadonlyMap<string, n
   const order = new Map<string, number>()
   for (const { name, seq, value } of steps) {
     const { _tag } = outcomeOf(value)
-    if (_tag !== "Withdrawn" && _tag !== "Forgotten" && _tag !== "Payload") order.set(name, seq)
+    if (_tag === "Value" || _tag === "Failed" || _tag === "Elapsed") order.set(name, seq)
   }
   return order
 }

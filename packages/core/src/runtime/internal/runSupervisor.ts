@@ -1,18 +1,6 @@
 // The runs that this process drives, with what they need: writers, hubs, metrics and the clock. Everything that admits, claims
 // or decides a run goes through it; it is complete when it is made, so a run can be launched at any time after that.
-import {
-  type Clock,
-  Context,
-  Duration,
-  Effect,
-  Fiber,
-  Latch,
-  Random,
-  References,
-  type Scope,
-  Stream,
-  Tracer
-} from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Latch, Random, References, type Scope, Stream, Tracer } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
 import { AuditOutbox } from "../../audit/internal/auditOutbox.ts"
@@ -123,6 +111,8 @@ export class RunSupervisor {
   private readonly services: Context.Context<never>
   private readonly budget: Budget["Service"]
   private readonly clock: Clock.Clock
+  /** The clock and the random numbers of steps. */
+  private readonly real: Context.Context<never>
   private readonly grace: Duration.Input
   /** Whether anybody looks at spans. */
   readonly traced: boolean
@@ -161,6 +151,11 @@ export class RunSupervisor {
     this.services = options.services
     this.budget = options.budget
     this.clock = options.clock
+    this.real = Context.add(
+      Context.make(Random.Random, Context.get(options.services, Random.Random)),
+      Clock.Clock,
+      options.clock
+    )
     this.grace = options.grace
     this.hooksOf = options.hooksOf
     this.files = options.files
@@ -310,7 +305,7 @@ export class RunSupervisor {
       metrics: this.metrics,
       traced: this.traced,
       clock: this.clock,
-      random: Context.get(this.services, Random.Random),
+      real: this.real,
       rest: {
         // A run that has to wait for its turn, or for an engine, is taken back in the store alone.
         idleMillis: bound.callable.limits === undefined && this.engineSchedule === undefined ? idleMillis : 0,

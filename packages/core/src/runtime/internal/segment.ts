@@ -108,10 +108,10 @@ const complete = (live: LiveRun, output: Schema.Json) =>
 
 /** Suspends the run as due now; the next node to poll resumes it. */
 const letGo = (live: LiveRun) =>
-  live.conclude({
+  live.conclude(live.withTimes({
     events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
     set: { state: "suspended", wakeAt: live.now() }
-  })
+  }))
 
 const cancel = (live: LiveRun, reason: string, facts: ReadonlyArray<Fact> = []) =>
   live.conclude({

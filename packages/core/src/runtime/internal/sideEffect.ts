@@ -53,5 +53,8 @@ export const sideEffect = <E, R>(
       Effect.onError((cause) => live.failed(key, cause)),
       Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
     )
-    return Effect.andThen(live.caughtUp, live.resting.activity.during(transacted))
+    return live.caughtUp.pipe(
+      Effect.andThen(live.flushed),
+      Effect.andThen(live.resting.activity.during(live.inRealTime(transacted)))
+    )
   })

@@ -1,0 +1,51 @@
+// The clock of a handler in a place outside of steps: times that it reads as effects are given by `read`, which records them.
+// LiveRun provides it; hooks see the real one behind it. What sleeps, schedules and spans measure is always the real time.
+import { type Clock, Effect } from "effect"
+
+export type TimeKind = "millis" | "nanos" | "monotonic"
+
+/** Gives the next time of a place: the recorded one, or the present one. */
+export type Read = (kind: TimeKind, place: string, present: () => string) => Effect.Effect<string>
+
+export class HandlerClock implements Clock.Clock {
+  readonly real: Clock.Clock
+  private readonly place: string
+  private readonly read: Read
+
+  constructor(real: Clock.Clock, place: string, read: Read) {
+    this.real = real
+    this.place = place
+    this.read = read
+  }
+
+  get currentTimeMillis(): Effect.Effect<number> {
+    return Effect.map(
+      this.read("millis", this.place, () => String(this.real.currentTimeMillisUnsafe())),
+      Number
+    )
+  }
+
+  get currentTimeNanos(): Effect.Effect<bigint> {
+    return Effect.map(this.read("nanos", this.place, () => String(this.real.currentTimeNanosUnsafe())), BigInt)
+  }
+
+  get monotonicTimeNanos(): Effect.Effect<bigint> {
+    return Effect.map(this.read("monotonic", this.place, () => String(this.real.monotonicTimeNanosUnsafe())), BigInt)
+  }
+
+  currentTimeMillisUnsafe() {
+    return this.real.currentTimeMillisUnsafe()
+  }
+
+  currentTimeNanosUnsafe() {
+    return this.real.currentTimeNanosUnsafe()
+  }
+
+  monotonicTimeNanosUnsafe() {
+    return this.real.monotonicTimeNanosUnsafe()
+  }
+
+  sleep(duration: Parameters<Clock.Clock["sleep"]>[0]) {
+    return this.real.sleep(duration)
+  }
+}
