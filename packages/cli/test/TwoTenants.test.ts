@@ -63,7 +63,7 @@ describe("two tenants at once", () => {
       const ids: Array<string> = [globalThis.crypto.randomUUID()]
       const leaks: Array<string> = []
       const own: Record<Party, number> = { ann: 0, bob: 0, eve: 0 }
-      /** Context names that parties chose, some of which are ids of others. */
+      /** Names of threads and principals that parties chose, some of which are ids of others. */
       const named = { ann: new Set<string>(), bob: new Set<string>(), eve: new Set<string>() }
       const seenRoutes = new Set<string>()
       let operations = 0
@@ -111,6 +111,8 @@ describe("two tenants at once", () => {
             const { method, path } = pick(routes)
             seenRoutes.add(`${method} ${path}`)
             const filled = path.replaceAll(/\{\w+\}/gu, id)
+            // The entry about a thread that is erased, or a principal that is held, has the name that the party gave.
+            if (/^\/(threads|principals)\//u.test(path)) for (const one of uuids(filled)) named[party].add(one)
             const body = path.startsWith("/agents/boss")
               ? { agent: pick(agents), payload: work() }
               : path.startsWith("/agents/")
