@@ -112,7 +112,7 @@ describe("two tenants at once", () => {
             seenRoutes.add(`${method} ${path}`)
             const filled = path.replaceAll(/\{\w+\}/gu, id)
             // The entry about a thread that is erased, or a principal that is held, has the name that the party gave.
-            if (/^\/(threads|principals)\//u.test(path)) for (const one of uuids(filled)) named[party].add(one)
+            if (/^\/(threads|principals)\//u.test(path)) { for (const one of uuids(filled)) named[party].add(one) }
             const body = path.startsWith("/agents/boss")
               ? { agent: pick(agents), payload: work() }
               : path.startsWith("/agents/")

@@ -195,6 +195,7 @@ export const frames = async (url: string, headers: Record<string, string>, frame
     await once(ws, "open")
     ws.on("message", (data) => text += `${String(data)}\n`)
     ws.send(JSON.stringify({ id: "1", ...frame }))
+    await Promise.race([once(ws, "message"), new Promise((resolve) => setTimeout(resolve, 5_000))])
     await new Promise((resolve) => setTimeout(resolve, millis))
     return text
   } finally {
