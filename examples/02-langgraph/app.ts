@@ -8,7 +8,6 @@ class Researcher extends Agent.make("researcher", {
   description: "Looks a topic up in the notes",
   payload: { topic: Schema.NonEmptyString },
   error: NothingFound,
-  durable: false,
   examples: ["tides"]
 }) {}
 

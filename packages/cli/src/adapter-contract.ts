@@ -45,6 +45,8 @@ export type Subject = typeof Stage.Subject
 export interface Fixture {
   readonly capabilities: AdapterCapabilities
   readonly perform: Stage.Perform
+  /** The receiver of a denial: the model, or the run, which fails with `InterruptDenied`. By default the model. */
+  readonly denial?: "model" | "run"
   /** Whether the adapter sees tool calls and their arguments; `false` for code that nobody looks into. */
   readonly sees?: { readonly models: boolean; readonly tools: boolean }
 }
@@ -71,7 +73,10 @@ const idsOf = (events: ReadonlyArray<Event.RunEvent>, type: "tool_call" | "tool_
  * @category contracts
  * @since 0.1.0
  */
-export const suite = (name: string, { capabilities, perform, sees = { models: true, tools: true } }: Fixture) =>
+export const suite = (
+  name: string,
+  { capabilities, denial = "model", perform, sees = { models: true, tools: true } }: Fixture
+) =>
   describe(`${name}, on SQLite through a socket`, () => {
     const isBarrier = capabilities.commit === "barrier"
     const stage = (play: Play, options: Partial<Stage.Staging> = {}) =>
@@ -219,13 +224,13 @@ export const suite = (name: string, { capabilities, perform, sees = { models: tr
           }).pipe(Effect.scoped))
       }
 
-      it.live("a call that is denied is not made, and the model learns of it", () =>
+      it.live(`a call that is denied is not made, and the ${denial} learns of it`, () =>
         Effect.gen(function*() {
           const { id, play, runId, server } = yield* asked()
           yield* decide(server, runId, id, { decision: "deny", reason: "too much" })
-          assert.strictEqual((yield* server.ended(runId)).state, sees.tools ? "completed" : "failed")
+          assert.strictEqual((yield* server.ended(runId)).state, denial === "model" ? "completed" : "failed")
           assert.notInclude(play.begun, "tool pay")
-          if (sees.tools) assert.include(play.asked.at(-1), "too much")
+          if (denial === "model") assert.include(play.asked.at(-1), "too much")
         }).pipe(Effect.scoped))
 
       if (capabilities.hooks.tool === "modify") {

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type { Agent, Event, Hook } from "@fastagentic/core"
-import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
+import { CurrentRun, InterruptDenied } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
 import { Effect, type Layer, type Scope } from "effect"
 import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
@@ -15,8 +15,10 @@ import { failureOf } from "../adapter/Failure.ts"
 import { toJson } from "../adapter/Json.ts"
 import * as PromiseScope from "../adapter/PromiseScope.ts"
 import * as Callbacks from "./internal/callbacks.ts"
+import * as Checkpoints from "./internal/checkpoints.ts"
 import { library } from "./internal/library.ts"
-import { answerOf, isPaused, readChunk } from "./internal/state.ts"
+import { makeSaver } from "./internal/saver.ts"
+import { answerOf, type Question, questionsOf, readChunk } from "./internal/state.ts"
 
 /**
  * The policy that can be enforced on a compiled graph from outside.
@@ -32,8 +34,8 @@ import { answerOf, isPaused, readChunk } from "./internal/state.ts"
 export const capabilities: AdapterCapabilities = {
   tokens: true,
   boundary: "node",
-  commit: "none",
-  interrupts: false,
+  commit: "barrier",
+  interrupts: true,
   cancel: "abort",
   hooks: { llm: "block", tool: "block", node: "block" },
   toolInjection: "none",
@@ -47,6 +49,7 @@ export interface StreamOptions {
   streamMode: Array<"values" | "custom">
   subgraphs: true
   signal: AbortSignal
+  durability: "sync"
   configurable: Record<string, unknown>
   callbacks: Array<BaseCallbackHandler>
 }
@@ -142,7 +145,15 @@ export const layer = <
   const handle = Effect.fnUntraced(function*(payload: Payload["Type"]) {
     return output(yield* drive(agent.errorSchema, source, input(payload)))
   })
-  return agent.toLayer(handle, { name: "langgraph", capabilities })
+  // A graph keeps its own checkpoints elsewhere: nothing of the run waits for them, and none survives with it.
+  const able = typeof source === "function" || !hasCheckpointer(source)
+    ? capabilities
+    : { ...capabilities, commit: "none" as const, interrupts: false }
+  return agent.toLayer(handle, {
+    name: "langgraph",
+    capabilities: able,
+    remedy: "compile the graph without a checkpointer"
+  })
 }
 
 const drive = <Error extends Agent.AnySchema, Input, State, R>(
@@ -151,39 +162,105 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
   input: Input
 ): Effect.Effect<State, Error["Type"] | InterruptDenied, R | CurrentRun> =>
   Effect.scoped(PromiseScope.host(Effect.fnUntraced(function*(host: PromiseScope.Host) {
-    const { emit, record } = yield* CurrentRun
+    const run = yield* CurrentRun
+    const { record } = run
     const loaded = yield* Effect.orDie(library)
-    const { handler, modelFailures } = yield* Callbacks.make(loaded, host.signal)
+    const place: Checkpoints.Place = { current: run }
+    const checkpoints = yield* Checkpoints.make(place)
+    const { handler, modelFailures, toolCallIds } = yield* Callbacks.make(loaded, host.signal, place)
     const threadId = record.threadId ?? record.runId
     const graph = yield* graphOf(source, { runId: record.runId, threadId, signal: host.signal })
+    const isOwn = hasCheckpointer(graph)
+    if (isOwn && record.durable) return yield* Effect.die(new Error(ownCheckpointer))
+    const { restore, saver } = makeSaver(
+      loaded,
+      threadId,
+      (op) => checkpoints.commit({ ...op, calls: toolCallIds.snapshot })
+    )
     const options: StreamOptions = {
       streamMode: ["values", "custom"],
       subgraphs: true,
       signal: host.signal,
-      configurable: { thread_id: threadId },
+      durability: "sync",
+      // LangGraph lends a checkpointer to its subgraphs in the same way.
+      configurable: { thread_id: threadId, ...(isOwn ? {} : { __pregel_checkpointer: saver }) },
       callbacks: [handler]
     }
-    let last: unknown
-    return yield* host.call(() => graph.stream(input, options)).pipe(
-      Effect.flatMap((chunks) =>
-        host.forEach(chunks, (chunk): Effect.Effect<void> => {
-          const { mode, path, value } = readChunk(chunk)
-          if (mode === "custom") {
-            return emit(withPath({ type: "custom", data: { name: "langgraph", value: toJson(value) } }, path))
-          }
-          if (path.length === 0) last = value
-          return Effect.void
-        })
-      ),
-      Effect.andThen(Effect.suspend(() =>
-        // cast: the last value of a graph is its state.
-        isPaused(last)
-          ? Effect.die(new Error("a graph that interrupts is not supported yet"))
-          : Effect.succeed(last as State)
-      )),
+
+    /** Runs the graph until it ends or asks; its last state. */
+    const once = (next: unknown) => {
+      let last: unknown
+      // cast: `null` and commands continue from the last checkpoint, which every graph accepts.
+      return host.call(() => graph.stream(next as Input, options)).pipe(
+        Effect.flatMap((chunks) =>
+          host.forEach(chunks, (chunk): Effect.Effect<void> => {
+            const { mode, path, value } = readChunk(chunk)
+            if (mode === "custom") {
+              const custom: Event.Event = { type: "custom", data: { name: "langgraph", value: toJson(value) } }
+              return place.current.emit(withPath(custom, path))
+            }
+            if (path.length === 0) last = value
+            return Effect.void
+          })
+        ),
+        Effect.map(() => last)
+      )
+    }
+
+    const untilEnded = Effect.gen(function*() {
+      if (isOwn) {
+        const state = yield* once(input)
+        return questionsOf(state).length === 0 ? state : yield* Effect.die(new Error(ownCheckpointer))
+      }
+      const recorded = yield* checkpoints.recorded
+      for (const op of recorded) {
+        yield* host.call(() => restore(op))
+        if (op.calls !== undefined) toolCallIds.restore(op.calls)
+      }
+      let next: unknown = recorded.length === 0 ? input : null
+      for (;;) {
+        const state = yield* checkpoints.during(once(next))
+        const questions = questionsOf(state)
+        if (questions.length > 0) {
+          const answers = yield* Effect.forEach(questions, ask, { concurrency: "unbounded" })
+          next = new loaded.graph.Command({ resume: Object.fromEntries(answers) })
+          continue
+        }
+        if (state !== undefined) return state
+        // A graph that had ended before says nothing more.
+        const tuple = yield* host.call(() => saver.getTuple({ configurable: { thread_id: threadId } }))
+        return tuple?.checkpoint.channel_values
+      }
+    })
+
+    return yield* untilEnded.pipe(
+      Effect.ensuring(checkpoints.close),
+      // cast: the last value of a graph is its state.
+      Effect.map((state) => state as State),
       Effect.catchTag("Thrown", (thrown) => failureOf(errorSchema, modelFailures, thrown))
     )
   })))
+
+const ownCheckpointer =
+  "a graph that is durable or asks is compiled without a checkpointer: the run's store keeps its checkpoints"
+
+/** Puts a question of the graph before a human, over any restart. */
+const ask = Effect.fnUntraced(function*({ id, schema, value }: Question) {
+  const { interrupt } = yield* CurrentRun
+  const name = `interrupt ${id}`
+  const resolution = yield* interrupt({
+    name,
+    kind: "input",
+    arguments: toJson(value),
+    ...(schema === undefined ? {} : { responseSchema: toJson(schema) })
+  })
+  const { decision, reason } = resolution
+  if (decision === "approve" || decision === "edit") return [id, resolution.value ?? true] as const
+  return yield* new InterruptDenied({ name, ...(reason === undefined ? {} : { reason }) })
+})
+
+const hasCheckpointer = (graph: object): boolean =>
+  "checkpointer" in graph && typeof graph.checkpointer === "object" && graph.checkpointer !== null
 
 const withPath = (event: Event.Event, path: ReadonlyArray<string>): Event.Event =>
   path.length === 0 ? event : { ...event, path }

@@ -4,6 +4,7 @@ import { suite } from "../../src/adapter-contract.ts"
 
 suite("An async generator", {
   capabilities: Functions.capabilities,
+  denial: "run",
   sees: { models: false, tools: false },
   perform: (agent, play) =>
     Functions.layer(agent, async function*({ question }, run) {

@@ -1,5 +1,5 @@
 // The LangChain callbacks of one run: they forward to models, tools and nodes, and make the graph wait for the journal.
-import type { CurrentRun } from "@fastagentic/core/run/Run"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { HookBlocked } from "@fastagentic/core/run/RunError"
 import type {
   BaseCallbackHandler,
@@ -12,6 +12,7 @@ import type { LLMResult } from "@langchain/core/outputs"
 import { Effect, FiberSet, type Scope } from "effect"
 import * as Prompt from "effect/ai/Prompt"
 import { placeOf } from "./callbackMetadata.ts"
+import type { Place } from "./checkpoints.ts"
 import type { Library } from "./library.ts"
 import { promptOf } from "./messages.ts"
 import * as Models from "./models.ts"
@@ -37,15 +38,18 @@ const nameOf = (what: Serialized, fallback: string) => what.id.at(-1) ?? fallbac
  * The callbacks of one run. LangChain awaits each of them (`awaitHandlers`), so a producer of tokens waits for the
  * journal, and an error of theirs stops the graph (`raiseError`), so hooks can refuse.
  */
-export const make = Effect.fnUntraced(function*(library: Library, signal: AbortSignal) {
-  const session = yield* Session.make(library)
+export const make = Effect.fnUntraced(function*(library: Library, signal: AbortSignal, place: Place) {
+  const session = Session.make(library, place)
   const nodes = Nodes.make(session)
   const tools = Tools.make(session)
   const models = Models.make(session)
   const run = yield* FiberSet.makeRuntimePromise<CurrentRun | Scope.Scope>()
 
   const perform = (effect: Effect.Effect<void, HookBlocked, CurrentRun | Scope.Scope>) =>
-    run(Effect.mapError(effect, (cause) => new Refused(cause.reason, { cause })))
+    run(Effect.mapError(
+      Effect.suspend(() => Effect.provideService(effect, CurrentRun, place.current)),
+      (cause) => new Refused(cause.reason, { cause })
+    ))
 
   /** Ignores starts after the end of the run. */
   const begin: typeof perform = (effect) => signal.aborted ? Promise.reject(signal.reason) : perform(effect)
@@ -166,5 +170,5 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
   }
 
   const handler: BaseCallbackHandler = new Callbacks()
-  return { handler, modelFailures: session.modelFailures }
+  return { handler, modelFailures: session.modelFailures, toolCallIds: session.toolCallIds }
 })

@@ -7,6 +7,7 @@ const load = <A>(module: string, start: () => Promise<A>) =>
 
 /** The part of LangChain used at run time; a graph has loaded it already. */
 export const library = Effect.all({
+  graph: load("@langchain/langgraph", () => import("@langchain/langgraph")),
   callbacks: load("@langchain/core", () => import("@langchain/core/callbacks/base")),
   messages: load("@langchain/core", () => import("@langchain/core/messages"))
 }, { concurrency: "unbounded" })

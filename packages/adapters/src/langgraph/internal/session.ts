@@ -1,8 +1,8 @@
 // The state that the callbacks of one run share.
 import type { Event } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseMessage } from "@langchain/core/messages"
 import { Effect } from "effect"
+import type { Place } from "./checkpoints.ts"
 import type { Library } from "./library.ts"
 import { ToolCallIds } from "./toolCallIds.ts"
 
@@ -17,8 +17,7 @@ export interface Session {
   readonly isNew: (message: BaseMessage) => boolean
 }
 
-export const make = Effect.fnUntraced(function*(library: Library) {
-  const run = yield* CurrentRun
+export const make = (library: Library, place: Place): Session => {
   const toolCallIds = new ToolCallIds()
   const objects = new WeakSet<object>()
   const ids = new Set<string>()
@@ -26,7 +25,7 @@ export const make = Effect.fnUntraced(function*(library: Library) {
   const emit = (event: Event.Event, path: ReadonlyArray<string>) =>
     Effect.suspend(() => {
       const named = toolCallIds.named(event)
-      return run.emit(path.length === 0 ? named : { ...named, path })
+      return place.current.emit(path.length === 0 ? named : { ...named, path })
     })
 
   const see = (messages: ReadonlyArray<BaseMessage>) => {
@@ -38,5 +37,5 @@ export const make = Effect.fnUntraced(function*(library: Library) {
 
   const isNew = (message: BaseMessage) => !objects.has(message) && (message.id === undefined || !ids.has(message.id))
 
-  return { library, emit, toolCallIds, modelFailures: new WeakMap(), see, isNew } satisfies Session
-})
+  return { library, emit, toolCallIds, modelFailures: new WeakMap(), see, isNew }
+}

@@ -8,8 +8,24 @@ export const readChunk = (chunk: unknown) => {
   return { mode, path, value }
 }
 
-/** Whether a state waits for a decision. */
-export const isPaused = (state: unknown): boolean => Predicate.hasProperty(state, "__interrupt__")
+/** A question that a graph waits with. */
+export interface Question {
+  readonly id: string
+  readonly value: unknown
+  readonly schema: unknown
+}
+
+/** The questions that a state waits with. */
+export const questionsOf = (state: unknown): ReadonlyArray<Question> => {
+  const asked: unknown = Predicate.hasProperty(state, "__interrupt__") ? state["__interrupt__"] : []
+  return Array.isArray(asked)
+    ? asked.map((one: unknown) => ({
+      id: Predicate.hasProperty(one, "id") ? String(one.id) : "",
+      value: Predicate.hasProperty(one, "value") ? one.value : undefined,
+      schema: Predicate.hasProperty(one, "response_schema") ? one.response_schema : undefined
+    }))
+    : []
+}
 
 /** The text of the last message of a state. */
 export const answerOf = (state: unknown): string => {

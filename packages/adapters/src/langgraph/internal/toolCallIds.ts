@@ -1,11 +1,19 @@
 // Gives each tool call of a graph its own identity in the journal. The id of a model is none: hosts use one for several calls
 // of a message, or again in a later turn. The first call under an id keeps it; session.ts names the events with it.
 import type { Event } from "@fastagentic/core"
+import { Schema } from "effect"
 
-interface Requested {
-  readonly toolCallId: string
-  readonly name: string
-}
+const Requested = Schema.Struct({ toolCallId: Schema.String, name: Schema.String })
+
+type Requested = typeof Requested.Type
+
+/** The identities of calls, as the run stores them with each checkpoint. */
+export const Snapshot = Schema.Struct({
+  uses: Schema.Array(Schema.Tuple([Schema.String, Schema.Int])),
+  requested: Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Requested)]))
+})
+
+export type Snapshot = typeof Snapshot.Type
 
 export class ToolCallIds {
   private readonly uses = new Map<string, number>()
@@ -35,6 +43,17 @@ export class ToolCallIds {
       default:
         return event
     }
+  }
+
+  /** The identities that a resumed graph needs: how often each id was used, and the calls that no tool has answered. */
+  get snapshot(): Snapshot {
+    return { uses: [...this.uses], requested: [...this.requested].filter(([, calls]) => calls.length > 0) }
+  }
+
+  restore({ requested, uses }: Snapshot) {
+    for (const [id, use] of uses) this.uses.set(id, use)
+    this.requested.clear()
+    for (const [id, calls] of requested) this.requested.set(id, [...calls])
   }
 
   isRequested(id: string): boolean {

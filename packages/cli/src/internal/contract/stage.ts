@@ -32,7 +32,7 @@ export interface Staging {
 class Probe extends Hook.make("probe") {}
 
 const Journal = Schema.Struct({ items: Schema.Array(Event.RunEvent) })
-const Asked = Schema.Struct({ items: Schema.Array(Schema.Struct({ id: Schema.String })) })
+const Asked = Schema.Struct({ items: Schema.Array(Schema.Struct({ id: Schema.String, state: Schema.String })) })
 export const RunState = Schema.Struct({
   state: Schema.String,
   output: Schema.optionalKey(Schema.Json),
@@ -117,6 +117,10 @@ export const serve = Effect.fnUntraced(function*(staging: Staging) {
     until,
     ended: (runId: string) => until(runId, "completed", "failed", "cancelled"),
     journal: (runId: string) => Effect.map(decoded(Journal, `/runs/${runId}/events?limit=1000`), ({ items }) => items),
-    open: (runId: string) => Effect.map(decoded(Asked, `/runs/${runId}/interrupts`), ({ items }) => items)
+    open: (runId: string) =>
+      Effect.map(
+        decoded(Asked, `/runs/${runId}/interrupts`),
+        ({ items }) => items.filter(({ state }) => state === "open")
+      )
   }
 })
