@@ -47,6 +47,8 @@ export interface Fixture {
   readonly perform: Stage.Perform
   /** The receiver of a denial: the model, or the run, which fails with `InterruptDenied`. By default the model. */
   readonly denial?: "model" | "run"
+  /** Whether an approver can edit the arguments of a call; by default where hooks can. */
+  readonly edits?: boolean
   /** Whether the adapter sees tool calls and their arguments; `false` for code that nobody looks into. */
   readonly sees?: { readonly models: boolean; readonly tools: boolean }
 }
@@ -75,7 +77,13 @@ const idsOf = (events: ReadonlyArray<Event.RunEvent>, type: "tool_call" | "tool_
  */
 export const suite = (
   name: string,
-  { capabilities, denial = "model", perform, sees = { models: true, tools: true } }: Fixture
+  {
+    capabilities,
+    denial = "model",
+    edits = capabilities.hooks.tool === "modify",
+    perform,
+    sees = { models: true, tools: true }
+  }: Fixture
 ) =>
   describe(`${name}, on SQLite through a socket`, () => {
     const isBarrier = capabilities.commit === "barrier"
@@ -233,7 +241,7 @@ export const suite = (
           if (denial === "model") assert.include(play.asked.at(-1), "too much")
         }).pipe(Effect.scoped))
 
-      if (capabilities.hooks.tool === "modify") {
+      if (edits) {
         it.live("a call whose arguments the approver edits is made with those", () =>
           Effect.gen(function*() {
             const { id, play, runId, server } = yield* asked()

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import type { Agent, Event, Hook } from "@fastagentic/core"
-import { CurrentRun, InterruptDenied } from "@fastagentic/core/run/Run"
+import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
 import { Effect, type Layer, type Scope } from "effect"
 import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
@@ -17,8 +17,9 @@ import * as PromiseScope from "../adapter/PromiseScope.ts"
 import * as Callbacks from "./internal/callbacks.ts"
 import * as Checkpoints from "./internal/checkpoints.ts"
 import { library } from "./internal/library.ts"
+import { ask } from "./internal/questions.ts"
 import { makeSaver } from "./internal/saver.ts"
-import { answerOf, type Question, questionsOf, readChunk } from "./internal/state.ts"
+import { answerOf, questionsOf, readChunk } from "./internal/state.ts"
 
 /**
  * The policy that can be enforced on a compiled graph from outside.
@@ -222,7 +223,11 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
         const state = yield* checkpoints.during(once(next))
         const questions = questionsOf(state)
         if (questions.length > 0) {
-          const answers = yield* Effect.forEach(questions, ask, { concurrency: "unbounded" })
+          const answers = yield* Effect.forEach(
+            questions,
+            (one) => Effect.map(ask(one), (answer) => [one.id, answer] as const),
+            { concurrency: "unbounded" }
+          )
           next = new loaded.graph.Command({ resume: Object.fromEntries(answers) })
           continue
         }
@@ -243,21 +248,6 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
 
 const ownCheckpointer =
   "a graph that is durable or asks is compiled without a checkpointer: the run's store keeps its checkpoints"
-
-/** Puts a question of the graph before a human, over any restart. */
-const ask = Effect.fnUntraced(function*({ id, schema, value }: Question) {
-  const { interrupt } = yield* CurrentRun
-  const name = `interrupt ${id}`
-  const resolution = yield* interrupt({
-    name,
-    kind: "input",
-    arguments: toJson(value),
-    ...(schema === undefined ? {} : { responseSchema: toJson(schema) })
-  })
-  const { decision, reason } = resolution
-  if (decision === "approve" || decision === "edit") return [id, resolution.value ?? true] as const
-  return yield* new InterruptDenied({ name, ...(reason === undefined ? {} : { reason }) })
-})
 
 const hasCheckpointer = (graph: object): boolean =>
   "checkpointer" in graph && typeof graph.checkpointer === "object" && graph.checkpointer !== null
