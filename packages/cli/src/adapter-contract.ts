@@ -241,6 +241,14 @@ export const suite = (
           if (denial === "model") assert.include(play.asked.at(-1), "too much")
         }).pipe(Effect.scoped))
 
+      it.live("a run that waits for a decision can be cancelled", () =>
+        Effect.gen(function*() {
+          const { play, runId, server } = yield* asked()
+          yield* server.request("POST", `/runs/${runId}/cancel`, {})
+          assert.strictEqual((yield* server.ended(runId)).state, "cancelled")
+          assert.notInclude(play.begun, "tool pay")
+        }).pipe(Effect.scoped))
+
       if (edits) {
         it.live("a call whose arguments the approver edits is made with those", () =>
           Effect.gen(function*() {

@@ -27,7 +27,8 @@ export interface FrameworkRun {
   readonly wait: <A>(start: (signal: AbortSignal) => A | PromiseLike<A>) => Effect.Effect<A, Thrown, CurrentRun>
 }
 
-const places = new AsyncLocalStorage<CurrentRun["Service"]>()
+/** The place of the code that runs now; it counts only for the framework whose code it is, because a tool may start other runs. */
+const places = new AsyncLocalStorage<{ readonly owner: object; readonly place: CurrentRun["Service"] }>()
 
 const stopped = () => new PromiseScope.Stopped()
 
@@ -45,13 +46,17 @@ export const within = <A>(use: (run: FrameworkRun) => PromiseLike<A>): Effect.Ef
       const fatal = yield* Deferred.make<never>()
       const fork = yield* FiberSet.makeRuntimePromise<CurrentRun>()
       const controller = new AbortController()
+      const here = () => {
+        const known = places.getStore()
+        return known?.owner === controller ? known.place : top
+      }
       // Added last, so it runs before the fibers are interrupted: the framework learns first that the run is over.
       yield* Effect.addFinalizer(() => Effect.sync(() => controller.abort(stopped())))
 
       const promise = <B, E>(effect: Effect.Effect<B, E, CurrentRun>): Promise<B> => {
         if (controller.signal.aborted) return Promise.reject(controller.signal.reason)
         return fork(
-          Effect.provideService(effect, CurrentRun, places.getStore() ?? top).pipe(
+          Effect.provideService(effect, CurrentRun, here()).pipe(
             Effect.onExit((exit) =>
               Exit.isFailure(exit) && Cause.hasDies(exit.cause)
                 ? Deferred.die(fatal, Cause.squash(exit.cause))
@@ -65,7 +70,7 @@ export const within = <A>(use: (run: FrameworkRun) => PromiseLike<A>): Effect.Ef
         CurrentRun.use((place) => {
           const own = new AbortController()
           const signal = AbortSignal.any([own.signal, controller.signal])
-          return host.call(() => places.run(place, async () => start(signal))).pipe(
+          return host.call(() => places.run({ owner: controller, place }, async () => start(signal))).pipe(
             Effect.onInterrupt(() => Effect.sync(() => own.abort(stopped())))
           )
         })

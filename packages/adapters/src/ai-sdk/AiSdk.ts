@@ -27,7 +27,7 @@ export const capabilities: AdapterCapabilities = {
   interrupts: true,
   cancel: "abort",
   hooks: { llm: "modify", tool: "modify", node: "block" },
-  toolInjection: "factory",
+  toolInjection: "none",
   usage: true,
   budget: true,
   backpressure: "waits"
