@@ -74,6 +74,8 @@ export interface Commit {
   readonly within?: Limits
   readonly facts?: ReadonlyArray<Fact>
   readonly turn?: Turn
+  /** Refused unless the run's last event has this number: nobody has written an event that the writer does not know of. */
+  readonly ifSeq?: number
 }
 
 /**

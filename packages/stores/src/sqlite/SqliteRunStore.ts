@@ -139,7 +139,7 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
 })
 
 const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: Connection, write: Commit) {
-  const { from, resolve, runId, set, ts, within } = write
+  const { from, ifSeq, resolve, runId, set, ts, within } = write
   if (from.length === 0) return refused
   const encoded = Result.try(() => ({
     change: changeOf(write),
@@ -154,6 +154,9 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
     if (open === undefined) return refused
   }
   if (within !== undefined && !(yield* fitsLimits(sql, runId, within))) return refused
+  if (ifSeq !== undefined && (yield* connection.executeValues(selectWithSeq, [runId, ifSeq])).length === 0) {
+    return refused
+  }
   const [updated] = yield* connection.executeValues(change.text, change.params)
   if (updated === undefined) return refused
   const seq = Number(updated[0])
@@ -269,6 +272,8 @@ const changeState = Columns.changeColumns.map((column) =>
 
 const update = (set: string, states: number) =>
   `UPDATE runs SET ${set} WHERE run_id = ? AND attempt = ? AND state IN (?${", ?".repeat(states - 1)}) RETURNING seq`
+
+const selectWithSeq = "SELECT 1 FROM runs WHERE run_id = ? AND seq = ?"
 
 const upsertStep = `
   INSERT INTO run_steps (run_id, name, value, seq) VALUES (?, ?, ?, ?)

@@ -25,7 +25,15 @@ import {
 } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
-import { changed, type Changes, type Commit, type Fact, type Step, type Written } from "../../store/RunStore.ts"
+import {
+  changed,
+  type Changes,
+  type Commit,
+  type Fact,
+  type ReadError,
+  type Step,
+  type Written
+} from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import type { Message } from "../../thread/Message.ts"
 import { checkContent, fitContent } from "./contentEvents.ts"
@@ -115,6 +123,8 @@ export class LiveRun {
   /** Messages are taken one after the other. */
   readonly mailbox = Semaphore.makeUnsafe(1)
   readonly resting: Resting
+  /** Whether another node has written events to this run that were not read here yet. */
+  isBehind = false
   private draining = false
   private isLeaving = false
   private readonly handout: Handout | undefined
@@ -334,19 +344,65 @@ export class LiveRun {
   /** The commit of a segment that is over: there is nobody left to stop. `rule` is what refused the run. */
   conclude(parts: Parts, rule?: string): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.tail.close()
-      // A run that comes to rest was not lost: the row of lost owners ends.
-      const rests = parts.set?.state !== undefined && this.run.crashes > 0
-      const write = this.commitOf({
-        ...parts,
-        set: { ...this.progress(), ...(rests ? { crashes: 0 } : {}), ...parts.set }
-      }, rule)
+      const write = this.concluding(parts, rule)
       return Effect.ignore(
         Effect.tapError(
           this.journal.write(write, (written) => this.accept(write, written)),
           (error) => Effect.sync(() => this.accept(write, error))
         )
       )
+    })
+  }
+
+  private concluding(parts: Parts, rule?: string): Commit {
+    this.tail.close()
+    // A run that comes to rest was not lost: the row of lost owners ends.
+    const rests = parts.set?.state !== undefined && this.run.crashes > 0
+    return this.commitOf({
+      ...parts,
+      set: { ...this.progress(), ...(rests ? { crashes: 0 } : {}), ...parts.set }
+    }, rule)
+  }
+
+  /**
+   * Suspends the run unless another node has written an event that was not read here: it may be a message or a decision,
+   * which nobody would deliver if this process ended now. Returns false then; nothing was written.
+   */
+  suspendIfRead(parts: Parts): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      if (this.isBehind) return Effect.succeed(false)
+      const write = { ...this.concluding(this.withPending(parts)), ifSeq: this.run.seq }
+      const committed = (written: Written) => written._tag === "Committed" ? this.accept(write, written) : undefined
+      return this.journal.write(write, committed).pipe(
+        Effect.flatMap((written) =>
+          written._tag === "Committed" ? Effect.succeed(true) : this.lookBehind(write, written)
+        ),
+        Effect.catch((error) =>
+          Effect.sync(() => {
+            this.giveBack(write)
+            this.lose(error)
+            return true
+          })
+        )
+      )
+    })
+  }
+
+  /** Finds out why a run could not be suspended: whether it was lost, or only has events that were not read. */
+  private lookBehind(write: Commit, written: Written): Effect.Effect<boolean, ReadError> {
+    return Effect.map(this.journal.store.get(write.runId), (stored) => {
+      if (stored?.attempt !== write.attempt || stored.state !== "running" || stored.seq === write.ifSeq) {
+        this.accept(write, written)
+        return true
+      }
+      this.giveBack(write)
+      this.pending = [...write.steps ?? [], ...this.pending]
+      // Otherwise writes of its own were still in line.
+      if (stored.seq > this.run.seq) {
+        this.run = { ...this.run, seq: stored.seq }
+        this.isBehind = true
+      }
+      return false
     })
   }
 
@@ -409,6 +465,7 @@ export class LiveRun {
     if (!(written instanceof StoreUnavailable) && written._tag === "Committed") {
       // Another node may have written in between.
       const seq = written.events.at(-1)?.seq ?? this.run.seq
+      if (seq !== this.run.seq + written.events.length) this.isBehind = true
       this.run = changed(this.run, write.set, { seq, ts: write.ts })
       this.hub.publish(this.run, written.events)
       if (this.draining && write.steps !== undefined) this.halt({ _tag: "Drained" })
@@ -416,7 +473,12 @@ export class LiveRun {
     }
     this.giveBack(write)
     if (isFinal(this.run.state)) return
-    this.halt({ _tag: "Lost", error: written instanceof StoreUnavailable ? written : undefined })
+    this.lose(written instanceof StoreUnavailable ? written : undefined)
+  }
+
+  /** A run that cannot be written or read cannot be driven here any more. */
+  lose(error: ReadError | undefined) {
+    this.halt({ _tag: "Lost", error: error instanceof StoreUnavailable ? error : undefined })
     this.hub.close()
   }
 

@@ -248,30 +248,47 @@ export class Resting {
       yield* Effect.yieldNow
       yield* Effect.yieldNow
     }
-    this.checking = false
-    if (!(yield* this.turn.withPermit(this.rest))) return
+    const outcome = yield* this.turn.withPermit(this.rest)
+    if (outcome === "unread") yield* this.catchUp
+    if (outcome !== "suspended") return
     const rest = ++this.rests
     yield* this.options.rested(this.live)
-    // Another node may have decided while this one thought that the run was running.
-    if (this.live.run.durable) yield* Effect.ignore(this.refresh)
     if (this.options.idleMillis > 0) yield* this.live.pause(this.options.idleMillis)
     yield* this.turn.withPermit(Effect.sync(() => {
       if (this.phase === "suspended" && this.rests === rest) this.live.halt({ _tag: "Suspended" })
     }))
   })
 
-  private readonly rest: Effect.Effect<boolean> = Effect.suspend(() => {
+  private readonly rest: Effect.Effect<"suspended" | "running" | "unread"> = Effect.suspend(() => {
     const { live } = this
+    this.checking = false
     if (live.stop !== undefined || this.phase !== "running" || !this.activity.isQuiet || this.pauses.size === 0) {
-      return Effect.succeed(false)
+      return Effect.succeed("running")
     }
     this.phase = "resting"
-    return Effect.map(live.conclude(live.withPending(suspensionBy([...this.pauses]))), () => {
-      // Otherwise the commit was refused, and the segment stops.
+    const parts = suspensionBy([...this.pauses])
+    const written = this.asks
+      ? live.suspendIfRead(parts)
+      : Effect.as(live.conclude(live.withPending(parts)), true)
+    return Effect.map(written, (isRead) => {
+      // Otherwise the commit was refused: the segment stops, or what others have written is read first.
       const isSuspended = live.run.state === "suspended"
       this.phase = isSuspended ? "suspended" : "running"
-      return isSuspended
+      this.checking = !isRead
+      return isSuspended ? "suspended" : isRead ? "running" : "unread"
     })
+  })
+
+  /** Reads what another node has written before the run may rest. */
+  private readonly catchUp: Effect.Effect<void> = Effect.suspend(() => {
+    this.live.isBehind = false
+    return this.refresh.pipe(
+      Effect.catch((error) => Effect.sync(() => this.live.lose(error))),
+      Effect.andThen(Effect.sync(() => {
+        this.checking = false
+        this.check()
+      }))
+    )
   })
 
   /** Leaves memory if it rests. Returns whether it did. */

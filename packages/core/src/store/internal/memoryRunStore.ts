@@ -104,6 +104,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
       return { _tag: "Refused" }
     }
     if (stored.packed !== undefined && write.events.length > 0) return { _tag: "Refused" }
+    if (write.ifSeq !== undefined && write.ifSeq !== stored.run.seq) return { _tag: "Refused" }
     if (write.within !== undefined && !makeFits(write.within)(stored.run)) return { _tag: "Refused" }
     if (write.resolve !== undefined) {
       const open = stored.interrupts.get(write.resolve.id)

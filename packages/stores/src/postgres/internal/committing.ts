@@ -48,6 +48,7 @@ export const commitmentOf = (write: Commit, index: number): Commitment => {
     row: {
       run_id: runId,
       if_attempt: attempt,
+      if_seq: write.ifSeq,
       if_states: from.join(),
       ts,
       events: events.length,
@@ -92,6 +93,7 @@ const committedOf = ({ write }: Commitment, seq: number | undefined): Written =>
  */
 const update = (sql: SqlClient, node: string, channel: string, commitments: ReadonlyArray<Commitment>) => {
   const params = new Params()
+  const compares = commitments.some(({ write }) => write.ifSeq !== undefined)
   const resolves = commitments.some(({ write }) => write.resolve !== undefined)
   const changes = commitments.some(({ row }) => isGiven(row, changeColumns))
   const values = commitments.some(({ row }) => isGiven(row, valueColumns))
@@ -99,7 +101,8 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
     ...appendColumns,
     ...(changes ? changeColumns : {}),
     ...(values ? valueColumns : {}),
-    ...(resolves ? resolveColumns : {})
+    ...(resolves ? resolveColumns : {}),
+    ...(compares ? seqColumns : {})
   }
   const steps = commitments.flatMap(({ steps }) => steps)
   const open = commitments.flatMap(({ open }) => open)
@@ -115,7 +118,7 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
     `WITH ${params.table("change", columns, rows)},
     held AS (
       SELECT * FROM (SELECT * FROM change ORDER BY run_id) AS change, LATERAL (
-        SELECT attempt, state FROM runs WHERE runs.run_id = change.run_id FOR UPDATE
+        SELECT attempt, state, seq AS last_seq FROM runs WHERE runs.run_id = change.run_id FOR UPDATE
       ) AS run
     ),
     ${resolves ? resolvable : ""}
@@ -127,6 +130,7 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
       FROM held
       WHERE runs.run_id = held.run_id AND held.attempt = if_attempt
         AND held.state = ANY (string_to_array(if_states, ','))
+        ${compares ? "AND (if_seq IS NULL OR held.last_seq = if_seq)" : ""}
         ${resolves ? "AND (resolve_id IS NULL OR held.run_id IN (SELECT run_id FROM resolvable))" : ""}
       RETURNING seq, runs.attempt AS new, runs.tenant, runs.owner, held.*
     ),
@@ -224,4 +228,5 @@ const valueColumns = typesOf(Fields.changeableValues, "new_")
 
 const changeable = [...Fields.appendColumns, ...Fields.changeColumns, ...Fields.changeableValues]
 
+const seqColumns: Columns = { if_seq: "float8" }
 const resolveColumns: Columns = { resolve_id: "text", resolution: "text" }

@@ -113,7 +113,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
   end
 
   local function commit()
-    local runId, attempt, from, resolve, resolution = take(), take(), many(), take(), take()
+    local runId, attempt, ifSeq, from, resolve, resolution = take(), take(), take(), many(), take(), take()
     local within, moves = many(), take()
     local changes, forgotten, open, audiences = many(), many(), many(), many()
     local steps, events, facts, turn = many(), many(), many(), many()
@@ -123,6 +123,7 @@ export const write = script(`${prelude}${indexes}${concurrency}
     local stored = redis.pcall('HMGET', run, 'attempt', 'state', 'seq', 'tenant')
     if stored.err then return { 'Damaged', stored.err } end
     if stored[1] ~= attempt or not contains(from, stored[2]) then return { 'Refused' } end
+    if ifSeq ~= '' and stored[3] ~= ifSeq then return { 'Refused' } end
     local length = redis.pcall('LLEN', journal)
     -- A change without an event can be made once the journal is compacted.
     local compacted = #events == 0 and redis.call('EXISTS', prefix .. 'packed:' .. runId) == 1

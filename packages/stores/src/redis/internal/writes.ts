@@ -43,11 +43,12 @@ const admitArguments = (
 const commitArguments = (
   prefix: string,
   node: string,
-  { attempt, events, facts, from, open = [], resolve, runId, set = {}, steps = [], ts, turn, within }: Commit
+  { attempt, events, facts, from, open = [], resolve, runId, set = {}, steps = [], ts, turn, within, ifSeq }: Commit
 ) => [
   "Commit",
   runId,
   json(attempt),
+  ifSeq === undefined ? "" : json(ifSeq),
   ...list(from.map(json)),
   resolve === undefined ? "" : json(resolve.id),
   resolve === undefined ? "" : json(resolve.resolution),

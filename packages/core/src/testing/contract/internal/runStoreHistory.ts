@@ -143,6 +143,7 @@ const makeWrites = (random: () => number, prefix: string, makeRun: (overrides: P
       set,
       ...(chance(0.3) ? { steps: many(4, () => ({ name: `s${below(5)}`, value: { text: text() } })) } : {}),
       ...(chance(0.2) ? { within: limits() } : {}),
+      ...(chance(0.1) ? { ifSeq: below(12) } : {}),
       ...(chance(0.3) ? { open: many(3, () => interrupt(runId)) } : {}),
       ...(chance(0.2)
         ? { resolve: { id: `i${below(4)}`, resolution: { decision: "approve", by: text(), at: now } } }

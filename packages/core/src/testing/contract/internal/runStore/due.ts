@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { type RunRecord } from "../../../../run/RunRecord.ts"
-import { type Limits, RunStore } from "../../../../store/RunStore.ts"
+import { type Limits, RunStore, type Write } from "../../../../store/RunStore.ts"
 import { admit, commit, makeRun, nextId, options, started, withoutWake } from "./samples.ts"
 
 export const dueSuite = (store: Layer.Layer<RunStore, unknown>) => {
@@ -55,6 +55,29 @@ export const dueSuite = (store: Layer.Layer<RunStore, unknown>) => {
         yield* store.write([commit(high, { from: ["queued"], set: { state: "running" } })])
         assert.deepStrictEqual(yield* due(2, agent), [timer, low])
         assert.strictEqual(yield* count(agent), 3)
+      }))
+  })
+
+  layer(store, options)("an expected number", (it) => {
+    it.effect("lets a commit through while the last event has it, and refuses it alone otherwise", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const [run, other] = [makeRun(), makeRun()]
+        yield* store.write([admit(run), admit(other)])
+        const seqOf = Effect.map(store.get(run.runId), (stored) => stored?.seq ?? 0)
+        const event = { events: [{ type: "log", data: { level: "info", message: "m" } }] } as const
+        const rests = (ifSeq: number) => commit(run, { ifSeq, set: { state: "suspended", waitsFor: "signal" } })
+        const tagsOf = (...writes: ReadonlyArray<Write>) =>
+          Effect.map(store.write(writes), (written) => written.map(({ _tag }) => _tag))
+        const seq = yield* seqOf
+        assert.deepStrictEqual(yield* tagsOf(rests(seq + 1), commit(other, event)), ["Refused", "Committed"])
+        // Another node writes an event.
+        yield* store.write([commit(run, event)])
+        assert.strictEqual(yield* seqOf, seq + 1)
+        assert.deepStrictEqual(yield* tagsOf(rests(seq)), ["Refused"])
+        assert.strictEqual((yield* store.get(run.runId))?.state, "running")
+        assert.deepStrictEqual(yield* tagsOf(rests(seq + 1), commit(other, event)), ["Committed", "Committed"])
+        assert.strictEqual((yield* store.get(run.runId))?.state, "suspended")
       }))
   })
 
