@@ -65,7 +65,11 @@ describe("a server with tokens, keys and roles", () => {
         )
       )
       const url = `${urlOf(context)}/agents/notes`
-      const challenge = { none: "Bearer, ApiKey realm=\"agents\"", bad: "error=\"invalid_token\"" }
+      const metadata = `${urlOf(context)}/.well-known/oauth-protected-resource`
+      const challenge = {
+        none: `Bearer resource_metadata="${metadata}", ApiKey realm="agents"`,
+        bad: "error=\"invalid_token\""
+      }
 
       const nobody = yield* post(url, {})
       assert.deepInclude(nobody, { status: 401, challenge: challenge.none })

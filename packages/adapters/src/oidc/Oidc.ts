@@ -128,9 +128,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     spacing: options.refreshSpacing ?? "2 seconds",
     onRemoved: () => cache.clear()
   })
+  const audiences = typeof options.audience === "string" ? [options.audience] : options.audience
   const rules = {
     issuer: options.issuer,
-    audience: options.audience,
+    audience: audiences.flatMap(withSlash),
     algorithms: options.algorithms ?? DEFAULT_ALGORITHMS,
     toleranceSeconds: tolerance / 1_000,
     lifetimeSeconds: Duration.toSeconds(Duration.fromInputUnsafe(options.maxLifetime ?? "1 day")),
@@ -175,6 +176,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     }),
     open: false,
     schemes: ["bearer"],
+    issuers: [{ issuer: options.issuer, audiences }],
     authenticate: ({ bearer, peer = "" }) => {
       if (bearer === undefined) return refused("credentials are required")
       const token = Redacted.value(bearer)
@@ -185,6 +187,10 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     }
   })
 })
+
+/** A URL without a path is the same with a slash at its end, and clients that parse the resource send it with one. */
+const withSlash = (audience: string): ReadonlyArray<string> =>
+  URL.canParse(audience) && new URL(audience).origin === audience ? [audience, `${audience}/`] : [audience]
 
 const expiryOf = ({ exp }: Claims) => typeof exp === "number" ? exp * 1_000 : Infinity
 

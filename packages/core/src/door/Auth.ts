@@ -12,6 +12,12 @@ import { type StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
 /** How a caller may show who they are, for OpenAPI and the agent card. @category models @since 0.1.0 */
 export type Scheme = "bearer" | "apiKey" | "mutualTls"
 
+/** An issuer whose access tokens are accepted, and the audiences that they may name. @category models @since 0.1.0 */
+export interface TokenIssuer {
+  readonly issuer: string
+  readonly audiences: ReadonlyArray<string>
+}
+
 /** A principal and the time at which it was admitted, in Unix milliseconds. @category models @since 0.1.0 */
 export interface Admitted {
   readonly principal: Principal.Principal
@@ -47,6 +53,8 @@ export const invalid = (reason: string): Standing => ({ _tag: "Invalid", reason 
 export class Auth extends Context.Service<Auth, {
   readonly open: boolean
   readonly schemes: ReadonlyArray<Scheme>
+  /** Where clients get access tokens; servers publish it as OAuth protected resource metadata (RFC 9728). */
+  readonly issuers?: ReadonlyArray<TokenIssuer>
   /** Fails with `StoreUnavailable` when whoever knows the answer cannot be asked. */
   readonly authenticate: (
     credentials: Credentials
@@ -113,6 +121,7 @@ export const layerFirst = <E, R, E2, R2>(
       return {
         open: one.open || other.open,
         schemes: [...new Set([...one.schemes, ...other.schemes])],
+        issuers: [...one.issuers ?? [], ...other.issuers ?? []],
         authenticate: (credentials) =>
           Effect.catchTag(one.authenticate(credentials), "Unauthenticated", () => other.authenticate(credentials)),
         revalidate: (admitted) => standing([one, other], admitted)

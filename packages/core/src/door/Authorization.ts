@@ -13,8 +13,14 @@ import type { RunRecord } from "../run/RunRecord.ts"
 /** A declaration's scopes must all be held. @category combinators @since 0.1.0 */
 export const requireScopes = (principal: Principal, needed: ReadonlyArray<string>): Effect.Effect<void, Forbidden> => {
   const missing = needed.filter((scope) => !Policy.holds(principal.scopes, scope))
-  return missing.length === 0 ? Effect.void : Effect.fail(new Forbidden({ rule: "scopes", missing }))
+  return missing.length === 0
+    ? Effect.void
+    : Effect.fail(new Forbidden({ rule: "scopes", missing, ...neededBeside(missing, needed) }))
 }
+
+/** A caller that holds some of the scopes learns all of them, because its next token may hold no others. */
+const neededBeside = (missing: ReadonlyArray<string>, needed: ReadonlyArray<string>) =>
+  missing.length === 0 || missing.length === needed.length ? {} : { needed }
 
 /** The fields of a run that decide who may see it and act on it. @category models @since 0.1.0 */
 export type Owned = Pick<RunRecord, "causes" | "owner" | "runId" | "tenant">
@@ -140,7 +146,11 @@ export const requireApprover = (
 ): Effect.Effect<void, Forbidden | RunNotFound> => {
   if (approves(principal, run, approvers)) return Effect.void
   const missing = approvers.scopes.filter((scope) => !Policy.holds(principal.scopes, scope))
-  const refusal = new Forbidden({ rule: missing.length === 0 ? "not the requester" : "approvers", missing })
+  const refusal = new Forbidden({
+    rule: missing.length === 0 ? "not the requester" : "approvers",
+    missing,
+    ...neededBeside(missing, approvers.scopes)
+  })
   return Effect.andThen(requireRun(principal, run.runId, run), Effect.fail(refusal))
 }
 

@@ -57,10 +57,17 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
   }
 }
 
-/** A refusal names the rule that refused. @category errors @since 0.1.0 */
+/**
+ * A refusal names the rule that refused, the scopes that the caller lacks, and, when it holds some of them, all that the
+ * operation needs.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
   rule: Schema.String,
-  missing: Schema.Array(Schema.String)
+  missing: Schema.Array(Schema.String),
+  needed: Schema.optionalKey(Schema.Array(Schema.String))
 }, { httpApiStatus: 403 }) {
   override get message() {
     return this.missing.length === 0

@@ -9,7 +9,7 @@ import { Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { challengeOf, withoutUnusedChallenge } from "../internal/challenge.ts"
+import { withChallenges } from "../internal/challenge.ts"
 import { Limits } from "../internal/limits.ts"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
@@ -34,7 +34,8 @@ import * as A2aSkill from "./A2aSkill.ts"
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
   Effect.gen(function*() {
     const runtime = yield* Runtime
-    const { open, schemes } = yield* Auth
+    const auth = yield* Auth
+    const { open, schemes } = auth
     const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
     const skills = A2aSkill.fromFusion(runtime.fusion)
     const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), yield* RequestLimits)
@@ -52,22 +53,17 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const extended = (address: PublicAddress, agent: string | undefined) => (visible: Fusion) =>
       cardOf(address, agent, visible)
 
-    const challenged = (response: HttpServerResponse.HttpServerResponse, { credentials }: Caller.Caller) =>
-      response.status === 401
-        ? HttpServerResponse.setHeader(response, "www-authenticate", challengeOf(schemes, credentials))
-        : withoutUnusedChallenge(schemes, response)
-
     const rpc = traced((request, caller) =>
       request.method === "POST"
-        ? Effect.map(
-          Effect.flatMap(Effect.all([HttpRouter.params, PublicAddress]), ([{ agent }, address]) =>
+        ? Effect.flatMap(Effect.all([HttpRouter.params, PublicAddress]), ([{ agent }, address]) =>
+          Effect.map(
             answer(request, {
               caller,
               onPath: agent,
               card: schemes.length === 0 ? undefined : extended(address, agent)
-            })),
-          (response) => challenged(response, caller)
-        )
+            }),
+            (response) => withChallenges(auth, caller.credentials, address, response)
+          ))
         : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
     )
 

@@ -1,21 +1,18 @@
 // Adds the `WWW-Authenticate` challenges of the server to refusals; HttpProtocol wraps every route with it.
-import type { Scheme } from "@fastagentic/core/door/Auth"
+import type { Auth } from "@fastagentic/core/door/Auth"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import { Effect } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { challengeOf, withoutUnusedChallenge } from "../internal/challenge.ts"
+import { withChallenges } from "../internal/challenge.ts"
+import { PublicAddress } from "../internal/publicAddress.ts"
 import type { Handler } from "./RequestContext.ts"
 
-const HEADER = "www-authenticate"
-
 /** Wraps a handler so that its refusals name the credentials that this server accepts. */
-export const withSchemes = (schemes: ReadonlyArray<Scheme>, handler: Handler): Handler => (runtime) =>
+export const withSchemes = (auth: Auth["Service"], handler: Handler): Handler => (runtime) =>
   Effect.flatMap(handler(runtime), (response) =>
-    response.status !== 401
-      ? Effect.succeed(withoutUnusedChallenge(schemes, response))
+    response.status !== 401 && response.status !== 403
+      ? Effect.succeed(response)
       : Effect.map(
-        HttpServerRequest.HttpServerRequest,
-        ({ headers }) =>
-          HttpServerResponse.setHeader(response, HEADER, challengeOf(schemes, Credentials.fromHeaders(headers)))
+        Effect.all([HttpServerRequest.HttpServerRequest, PublicAddress]),
+        ([{ headers }, address]) => withChallenges(auth, Credentials.fromHeaders(headers), address, response)
       ))

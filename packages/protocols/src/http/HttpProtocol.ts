@@ -31,14 +31,14 @@ const makeNoRoute = (routes: ReadonlyArray<Served>) => {
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
   Effect.gen(function*() {
     const runtime = yield* Runtime
-    const { schemes } = yield* Auth
+    const auth = yield* Auth
     const routes: ReadonlyArray<Served> = [
       ...Routes.all,
       ...yield* DocsRoutes.make,
       { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make }
     ]
     for (const { handler, method, path } of routes) {
-      yield* router.add(method, path, Challenge.withSchemes(schemes, handler)(runtime))
+      yield* router.add(method, path, Challenge.withSchemes(auth, handler)(runtime))
     }
     const noRoute = makeNoRoute(routes)(runtime)
     for (const method of otherMethods) yield* router.add(method, "/*", noRoute)

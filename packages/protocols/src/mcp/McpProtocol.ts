@@ -1,5 +1,6 @@
 // MCP over Streamable HTTP: each request by itself, 2026-07-28 and the revisions of 2025 on one path. Mount serves it.
-import { Auth, type Scheme } from "@fastagentic/core/door/Auth"
+import type { Fusion } from "@fastagentic/core/app/Fusion"
+import { Auth } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
@@ -10,6 +11,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor, challengeOf } from "../internal/challenge.ts"
+import { metadataUrl, scopesOf } from "../internal/protectedResource.ts"
+import { PublicAddress } from "../internal/publicAddress.ts"
 import { hasTrace, withTrace } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as McpCatalog from "./McpCatalog.ts"
@@ -22,8 +25,8 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
   Effect.gen(function*() {
     const runtime = yield* Runtime
     const catalog = McpCatalog.fromFusion(runtime.fusion)
-    const { schemes } = yield* Auth
-    const guarded = (endpoint: Endpoint.Endpoint) => guard({ runtime, schemes }, endpoint)
+    const challenges = makeChallenges(yield* Auth, runtime.fusion)
+    const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, challenges, endpoint)
     yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
     yield* router.add("GET", path, guarded(notAllowed))
     yield* router.add("DELETE", path, guarded(notAllowed))
@@ -34,13 +37,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
 )
 
 /** Authenticates a request before its body is read. */
-const guard = (
-  { runtime, schemes }: {
-    readonly runtime: Runtime["Service"]
-    readonly schemes: ReadonlyArray<Scheme>
-  },
-  endpoint: Endpoint.Endpoint
-) =>
+const guard = (runtime: Runtime["Service"], challenges: Challenges, endpoint: Endpoint.Endpoint) =>
   Effect.flatMap(Effect.all([HttpServerRequest.HttpServerRequest, Tracing.current]), ([request, span]) => {
     const { headers } = request
     const caller = Caller.make("mcp", {
@@ -49,25 +46,42 @@ const guard = (
       span
     })
     const answered = Effect.flatMap(runtime.authenticate(caller), (caller) => endpoint(request, caller)).pipe(
-      Effect.catchTag("RunError", (error) => refusal(error, caller, schemes))
+      Effect.catchTag("RunError", (error) => refusal(error, caller, challenges))
     )
     return Effect.map(answered, (response) => hasTrace(response) ? response : withTrace(response, caller))
   })
 
-const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, schemes: ReadonlyArray<Scheme>) =>
+const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, challenges: Challenges) =>
   Effect.map(
-    McpError.fromRunError(error, traceId),
-    (refused) => Endpoint.refused(McpError.statusOf(error), refused, challenged(error, credentials, schemes))
+    Effect.all([McpError.fromRunError(error, traceId), PublicAddress]),
+    ([refused, address]) => Endpoint.refused(McpError.statusOf(error), refused, challenges(error, credentials, address))
   )
 
-const challenged = (
-  { reason }: RunError,
-  sent: Credentials.Credentials,
-  schemes: ReadonlyArray<Scheme>
-): Record<string, string> => {
-  if (reason._tag === "Unauthenticated") return { "www-authenticate": challengeOf(schemes, sent) }
-  return reason._tag === "Forbidden" && schemes.includes("bearer") ? challengeFor(reason) : {}
+type Challenges = ReturnType<typeof makeChallenges>
+
+/**
+ * A client without a valid token learns every scope of the app, because lists show only what its token allows; a client
+ * whose token lacks scopes learns all of the operation, because its next token may have no others.
+ */
+const makeChallenges = ({ issuers, schemes }: Auth["Service"], fusion: Fusion) => {
+  const scope = issuers === undefined || issuers.length === 0 ? "" : scopesOf(fusion).join(" ")
+  return (
+    { reason }: RunError,
+    sent: Credentials.Credentials,
+    address: PublicAddress
+  ): Record<string, string> => {
+    if (reason._tag !== "Unauthenticated" && reason._tag !== "Forbidden") return {}
+    const metadata = { resource_metadata: metadataUrl(issuers, address, path) }
+    if (reason._tag === "Unauthenticated") {
+      const offered = scope.length > scopeLimit ? metadata : { ...metadata, scope }
+      return { "www-authenticate": challengeOf(schemes, sent, offered) }
+    }
+    return schemes.includes("bearer") ? challengeFor(reason, metadata) : {}
+  }
 }
+
+/** Clients limit headers; those that find no scopes here read them from the metadata. */
+const scopeLimit = 2_048
 
 /** GET and DELETE, because there are no streams to open and no sessions to end. */
 const notAllowed: Endpoint.Endpoint = (_, { traceId }) =>

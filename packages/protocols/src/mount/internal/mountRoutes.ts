@@ -22,6 +22,7 @@ import { makeAddressOf } from "./addressOf.ts"
 import * as Cors from "./cors.ts"
 import { makeDrainOnClose } from "./drainOnClose.ts"
 import { makeGuard, peerOf, type Rule } from "./guard.ts"
+import { insertedPaths } from "./resourceMetadata.ts"
 import { withSecurityHeaders } from "./securityHeaders.ts"
 import { type InvalidMount, type Settings, settingsOf } from "./settings.ts"
 
@@ -60,6 +61,7 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
   Layer.effectDiscard(Effect.gen(function*() {
     const router = yield* HttpRouter.HttpRouter
     const runtime = yield* Runtime
+    const { issuers = [] } = yield* Auth
     const addressOf = makeAddressOf(settings)
     // A router of its own keeps the app's routes and failures apart from the router's other routes.
     const inner = yield* HttpRouter.make
@@ -94,6 +96,17 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
       )
     })
     yield* (settings.prefix === "/" ? router : router.prefixed(settings.prefix)).add("*", "/*", handler)
+    for (const [outer, url] of issuers.length === 0 ? [] : insertedPaths(settings)) {
+      yield* router.add(
+        "*",
+        outer,
+        Effect.provideServiceEffect(
+          handler,
+          HttpServerRequest.HttpServerRequest,
+          Effect.map(HttpServerRequest.HttpServerRequest, (request) => request.modify({ url }))
+        )
+      )
+    }
     // The router fails before any route when a path has invalid percent-encoding.
     yield* router.addGlobalMiddleware(Effect.catchIf(
       (error) => isRouteNotFound(error) && isUnder(settings.prefix, error.reason.request.url),

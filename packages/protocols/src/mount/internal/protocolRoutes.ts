@@ -6,6 +6,7 @@ import type * as HttpRouter from "effect/http/HttpRouter"
 import * as A2aProtocol from "../../a2a/A2aProtocol.ts"
 import * as HttpProtocol from "../../http/HttpProtocol.ts"
 import * as McpProtocol from "../../mcp/McpProtocol.ts"
+import * as ResourceMetadata from "./resourceMetadata.ts"
 
 const layers = { rest: HttpProtocol.layer, mcp: McpProtocol.layer, a2a: A2aProtocol.layer } as const
 
@@ -14,4 +15,7 @@ export type Protocol = keyof typeof layers
 export const protocolRoutes = (
   protocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a"]
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
-  protocols.map((protocol) => layers[protocol]).reduce((all, one) => Layer.merge(all, one))
+  protocols.map((protocol) => layers[protocol]).reduce(
+    (all, one) => Layer.merge(all, one),
+    ResourceMetadata.layer(protocols.includes("mcp") ? ["", "/mcp"] : [""])
+  )
