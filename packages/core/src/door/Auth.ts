@@ -53,7 +53,7 @@ export const invalid = (reason: string): Standing => ({ _tag: "Invalid", reason 
 export class Auth extends Context.Service<Auth, {
   readonly open: boolean
   readonly schemes: ReadonlyArray<Scheme>
-  /** Where clients get access tokens; servers publish it as OAuth protected resource metadata (RFC 9728). */
+  /** The issuers of the access tokens that it accepts; servers publish them as OAuth protected resource metadata (RFC 9728). */
   readonly issuers?: ReadonlyArray<TokenIssuer>
   /** Fails with `StoreUnavailable` when whoever knows the answer cannot be asked. */
   readonly authenticate: (

@@ -33,7 +33,7 @@ export const layer = (
     })
   )
 
-/** Where RFC 9728 puts the metadata of an app that is not at the root, and the path by which the app's own router has it. */
+/** The addresses that RFC 9728 gives the metadata of an app below the root, and the paths by which its own router has it. */
 export const insertedPaths = ({ prefix, publicUrl }: Settings): ReadonlyMap<`/${string}`, string> => {
   const bases = [prefix, publicUrl?.pathname.replace(/\/+$/u, "") ?? ""].filter((path) => path !== "/" && path !== "")
   return new Map(
