@@ -16,7 +16,10 @@ import type * as RunStore from "../../store/RunStore.ts"
 
 class Walker extends Agent.make("walker", {
   description: "Walks, naps and asks as it is told",
-  payload: { name: Schema.String, plan: Schema.Array(Schema.Literals(["step", "nap", "ask", "ride", "wait"])) },
+  payload: {
+    name: Schema.String,
+    plan: Schema.Array(Schema.Literals(["step", "nap", "sleep", "ask", "ride", "wait"]))
+  },
   success: Schema.String
 }) {}
 
@@ -36,6 +39,7 @@ const handlersIn = (taken: Taken) =>
     Walker.toLayer(Effect.fn(function*({ name, plan }) {
       for (const [index, what] of plan.entries()) {
         if (what === "nap") yield* Run.sleep("300 millis")
+        else if (what === "sleep") yield* Run.sleep("2 seconds")
         else if (what === "ask") yield* Effect.orDie(Run.interrupt("go on", { schema: Schema.Boolean }))
         else if (what === "ride") yield* Effect.orDie(Run.delegate(Horse, {}))
         else if (what === "wait") return yield* Effect.never
@@ -105,18 +109,19 @@ export const suite = <E>(name: string, layer: Layer.Layer<RunStore.RunStore, E>)
         Effect.gen(function*() {
           const working = yield* start(node, "w", ["step", "wait"])
           const asking = yield* start(node, "a", ["ask", "step"])
-          const napping = yield* start(node, "n", ["nap", "step"])
+          // A slow machine still cancels it before it wakes.
+          const sleeping = yield* start(node, "n", ["sleep", "step"])
           yield* Effect.repeat(Effect.delay(node.taken, "20 millis"), {
             until: (taken) =>
               taken.length > 0
           })
           yield* node.runtime.await(caller, asking)
-          for (const runId of [working, asking, napping]) {
+          for (const runId of [working, asking, sleeping]) {
             assert.strictEqual((yield* node.runtime.cancel(caller, runId)).state, "cancelled")
           }
-          yield* Effect.sleep("1500 millis")
+          yield* Effect.sleep("2500 millis")
           assert.deepStrictEqual(yield* node.taken, ["w 0"])
-          for (const runId of [working, asking, napping]) {
+          for (const runId of [working, asking, sleeping]) {
             assert.strictEqual((yield* node.runtime.get(caller, runId)).state, "cancelled")
             isWhole(yield* journal(node, runId))
           }
