@@ -332,10 +332,10 @@ describe("Models that fail, over REST on SQLite", () => {
       assert.strictEqual((yield* Effect.provideContext(requests, context)).length, 1)
     }).pipe(Effect.scoped))
 
-  it.live("the next model of a plan answers at once when the first cannot", () =>
+  const planned = (failure: AiError.AiErrorReason) =>
     Effect.gen(function*() {
       const plan = ModelLoop.plan(
-        scripted(ScriptedModel.fail(new AiError.AuthenticationError({ kind: "InvalidKey" }))),
+        scripted(ScriptedModel.fail(failure)),
         Model.make("acme", "second", scripted(ScriptedModel.text("From the second.")))
       )
       const loop = (prompt: string) => Effect.map(ModelLoop.run({ prompt, toolkit: Tools, plan }), ({ text }) => text)
@@ -344,7 +344,22 @@ describe("Models that fail, over REST on SQLite", () => {
       assert.strictEqual(body, "From the second.")
       const started = events.filter(({ type }) => type === "llm_start").map(({ data }) => data["model"])
       assert.deepStrictEqual(started, ["unknown", "second"])
-    }).pipe(Effect.scoped))
+    }).pipe(Effect.scoped)
+
+  for (
+    const [name, failure] of [
+      ["cannot", new AiError.AuthenticationError({ kind: "InvalidKey" })],
+      [
+        "is unknown to its provider",
+        new AiError.InvalidRequestError({
+          description: "no such model",
+          http: { response: { status: 404, headers: {} } }
+        })
+      ]
+    ] as const
+  ) {
+    it.live(`the next model of a plan answers at once when the first ${name}`, () => planned(failure))
+  }
 })
 
 describe("Ends of a conversation, over REST on SQLite", () => {

@@ -58,7 +58,10 @@ export interface Options<
   readonly maxTurns?: number
   /** The most tokens of each answer, reasoning included. */
   readonly maxOutputTokens?: number
-  /** The model that the loop asks, by its name in the app (`Models.layerNamed`); the model of the layer by default. */
+  /**
+   * The model that the loop asks, by its name in the app (`Models.layerNamed`); by default the one that the agent declares,
+   * and then the model of the layer.
+   */
   readonly model?: string
   /** Models that a budget may call instead, by the names that its limits and the prices use. */
   readonly models?: Readonly<Record<string, Layer.Layer<LanguageModel.LanguageModel, never, R>>>
@@ -156,7 +159,8 @@ export const run = Effect.fn("ModelLoop.run")(function*<
   R | P | Tool.HandlerServices<Tools[keyof Tools]> | LanguageModel.LanguageModel | Run.CurrentRun
 > {
   const current = yield* Run.CurrentRun
-  const named = options.model === undefined ? Context.empty() : yield* NamedModels.get(options.model)
+  const name = options.model ?? current.model
+  const named = name === undefined ? Context.empty() : yield* NamedModels.get(name)
   const answered = untilAnswered(options).pipe(
     Effect.provide(named),
     // cast: `ToolCall` has erased the types of its tools; the failure is one of theirs, or of the model's.

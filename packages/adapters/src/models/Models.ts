@@ -8,7 +8,7 @@ import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { NamedModels } from "../adapter/NamedModels.ts"
 import { baseOf } from "./internal/baseUrl.ts"
-import { resolve, type Resolved, server } from "./internal/modelName.ts"
+import { isHalf, resolve, type Resolved, server } from "./internal/modelName.ts"
 import { baseUrlVariable, openaiServer, type Provider, providers } from "./internal/providers.ts"
 import { type Limits, makeFetch } from "./internal/transport.ts"
 import { ModelUnavailable } from "./ModelUnavailable.ts"
@@ -62,7 +62,9 @@ const find = Effect.fnUntraced(function*(name: string, options: Options) {
   const resolved = resolve(name, own !== undefined)
   const settings = resolved?.provider === server ? openaiServer : providers[resolved?.provider ?? ""]
   if (resolved === undefined || settings === undefined) {
-    const problem = `no such provider; write provider:model with one of ${Object.keys(providers).join(", ")}`
+    const problem = `${isHalf(name) ? "no model is named" : "no such provider"}; write provider:model with one of ${
+      Object.keys(providers).join(", ")
+    }`
     return yield* new ModelUnavailable({ model: name, problem })
   }
   const baseUrl = resolved.provider === server

@@ -48,6 +48,7 @@ describe("500 fast tokens", () => {
       const record = (yield* Effect.provide(ask("?"), serve(fast().layer))).run
       const current: Run.CurrentRun["Service"] = {
         record,
+        model: undefined,
         principal: { id: "local", tenant: "local", scopes: [], roles: [], claims: {} },
         emit: () => ++emitted > 10 ? Deferred.await(room) : Effect.void,
         step: (_name, effect) => effect,

@@ -74,6 +74,9 @@ describe("the name of a model", () => {
     ["gpt-5", { OPENAI_API_KEY: " " }, "OPENAI_API_KEY is not set"],
     ["acme/model", {}, "no such provider; write provider:model with one of openai, openai-chat, anthropic"],
     ["llama3.2:3b", {}, "no such provider"],
+    ["anthropic:", { OPENAI_API_KEY: "k" }, "no model is named; write provider:model with one of openai"],
+    [":claude", { OPENAI_API_KEY: "k" }, "no model is named"],
+    ["groq", { OPENAI_API_KEY: "k" }, "no model is named"],
     ["gpt-5", { OPENAI_BASE_URL: "127.0.0.1:8000" }, "the base URL has to begin with http:// or https://"],
     ["toString:x", {}, "no such provider"]
   ]
@@ -347,14 +350,30 @@ describe("files in a prompt", () => {
 
 describe("an answer that is too long", () => {
   const huge = { body: `{"choices":"${"x".repeat(70 * 1_048_576)}"}`, whole: true }
+  const endless = {
+    headers: { "content-type": "text/event-stream" },
+    body: Fake.frame(Fake.chunk({ content: "x".repeat(1_048_576) })).repeat(130),
+    whole: true,
+    hangs: true
+  }
 
   it.live("fails, whole or in place of a stream, and is not read to its end", () =>
     Effect.gen(function*() {
       const whole = yield* Effect.flip(hello)
       assert.include(whole.message, "more than 64 MiB")
       const streamed = yield* Effect.flip(Stream.runDrain(LanguageModel.streamText({ prompt: "Hello" })))
-      assert.include(streamed.message, "the answer is too long")
+      assert.include(streamed.message, "more than 64 MiB")
     }).pipe(Effect.provide(modelOf()), on([huge, huge])))
+
+  it.live("fails as a stream without an end and as an error, and is not asked for again", () =>
+    Effect.gen(function*() {
+      const streamed = yield* Effect.flip(Stream.runDrain(LanguageModel.streamText({ prompt: "Hello" })))
+      assert.include(streamed.message, "more than 128 MiB")
+      assert.isFalse(streamed.isRetryable)
+      const failed = yield* Effect.flip(Stream.runDrain(LanguageModel.streamText({ prompt: "Hello" })))
+      assert.include(failed.message, "more than 64 MiB")
+      assert.isFalse(failed.isRetryable)
+    }).pipe(Effect.provide(modelOf()), on([endless, { ...huge, status: 500 }])))
 })
 
 describe("a traced call", () => {

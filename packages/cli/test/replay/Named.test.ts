@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Schema } from "effect"
 import { Toolkit } from "effect/ai"
-import { Agent, App, Audit, Auth, Budget, Hook, Prices, RateLimit, Server } from "fastagentic"
+import { Agent, App, Audit, Auth, Budget, Hook, Prices, RateLimit, Run, Server } from "fastagentic"
 import { ModelLoop } from "fastagentic/effect-ai"
 import { Models } from "fastagentic/models"
 import { join } from "node:path"
@@ -19,8 +19,21 @@ class Deep extends Agent.make("deep", declared) {}
 class Quick extends Agent.make("quick", declared) {}
 class Steered extends Agent.make("steered", declared).hook(Cheaper) {}
 class Lost extends Agent.make("lost", declared) {}
+class Named extends Agent.make("named", { ...declared, model: "fast" }) {}
+class Overruled extends Agent.make("overruled", { ...declared, model: "fast" }) {}
+class Lead extends Agent.make("lead", { ...declared, model: "smart" }) {}
+class Judge extends Agent.make("judge", {
+  description: "Judges",
+  payload: {},
+  success: Schema.Struct({ order: Schema.Int }),
+  model: "fast"
+}) {}
+class Astray extends Agent.make("astray", { ...declared, model: "unheard" }) {}
 
-class Talk extends App.make("talk", { version: "1", agents: [Deep, Quick, Steered, Lost] }) {}
+class Talk extends App.make("talk", {
+  version: "1",
+  agents: [Deep, Quick, Steered, Lost, Named, Overruled, Lead, Judge, Astray]
+}) {}
 
 const loop = (model?: string) =>
   ModelLoop.run({
@@ -35,8 +48,28 @@ const Agents = Layer.mergeAll(
   Quick.toLayer(() => loop("fast")),
   Steered.toLayer(() => loop()),
   Lost.toLayer(() => loop("unheard")),
+  Named.toLayer(() => loop()),
+  Overruled.toLayer(() => loop("smart")),
+  Lead.toLayer(() => Effect.orDie(Run.delegate(Named, {}))),
+  Judge.toLayer(() =>
+    ModelLoop.run({ prompt: "Judge.", toolkit: Toolkit.empty, output: Judge.successSchema }).pipe(
+      Effect.map(({ output }) => output),
+      Effect.orDie
+    )
+  ),
+  Astray.toLayer(() => loop()),
   CheaperLayer
 )
+
+/** An answer in these words. */
+const saying = (text: string): Answer => ({
+  ...closing,
+  body: String(closing.body).replace("\"Done.\"", JSON.stringify(text))
+})
+
+const Listed = Schema.Struct({
+  items: Schema.Array(Schema.Struct({ identifier: Schema.String, model: Schema.optionalKey(Schema.String) }))
+})
 
 /** A server whose two models are on one replay server, and the model of each request. */
 const served = Effect.fnUntraced(function*<E>(budget: Layer.Layer<Budget.Budget, E>) {
@@ -59,7 +92,11 @@ const served = Effect.fnUntraced(function*<E>(budget: Layer.Layer<Budget.Budget,
       return await response.text()
     })
   const prepare = (answer: Answer) => replay.prepare([answer], closing)
-  return { call, prepare, sent: () => replay.received.map(({ body }) => body["model"]) }
+  const list = Effect.promise(async () => {
+    const response = await fetch(`${urlOf(context)}/agents`)
+    return Schema.decodeUnknownSync(Listed)(await response.json()).items
+  })
+  return { call, list, prepare, sent: () => replay.received.map(({ body }) => body["model"]) }
 })
 
 const budgetOf = (limit: Pick<Budget.Limit, "soft" | "hard" | "atSoft">) => {
@@ -82,6 +119,25 @@ describe("models of an app by name, over REST on SQLite", () => {
       const lost = yield* call("lost")
       assert.include(lost, "InternalError")
       assert.strictEqual(sent().length, 3)
+    }).pipe(Effect.scoped))
+
+  it.live("an agent's declaration names its model, for structured answers too, unless its loop names another", () =>
+    Effect.gen(function*() {
+      const { call, list, prepare, sent } = yield* served(Budget.layerUnlimited)
+      // A delegated run has the model of its own declaration.
+      for (const [agent, model] of [["named", "small"], ["overruled", "big"], ["lead", "small"]] as const) {
+        assert.include(yield* call(agent), "Done.")
+        assert.strictEqual(sent().at(-1), model)
+      }
+      prepare(saying("{\"order\":7}"))
+      assert.include(yield* call("judge"), "\"output\":{\"order\":7}")
+      assert.strictEqual(sent().at(-1), "small")
+      const requests = sent().length
+      assert.include(yield* call("astray"), "InternalError")
+      assert.strictEqual(sent().length, requests)
+      const shown = new Map((yield* list).map(({ identifier, model }) => [identifier, model]))
+      assert.strictEqual(shown.get("named"), "fast")
+      assert.strictEqual(shown.get("deep"), undefined)
     }).pipe(Effect.scoped))
 
   it.live("a budget changes to another model of the app, without a list in each loop", () =>

@@ -210,6 +210,11 @@ const fields: ReadonlyArray<Shape> = [
 ]
 
 const ends: ReadonlyArray<Shape> = [
+  speaking("objects for counts", [
+    ...hi,
+    chunk({}, "stop"),
+    usage({ ...counted, total_tokens: {}, completion_tokens_details: { reasoning_tokens: {} } })
+  ]),
   speaking("no finish reason before the end marker", [...hi, usage()]),
   {
     name: "calls without a finish reason before the end marker",

@@ -103,6 +103,7 @@ export interface Agent<
   readonly concurrency: Concurrency
   readonly threads: Threads
   readonly timeout: Duration.Input | undefined
+  readonly model: string | undefined
   readonly signals: Messages
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
@@ -163,6 +164,7 @@ export interface Any {
   readonly concurrency: Concurrency
   readonly threads: Threads
   readonly timeout: Duration.Input | undefined
+  readonly model: string | undefined
   readonly signals: Signals
   readonly mcpTool: boolean
   readonly scopes: ReadonlyArray<string>
@@ -246,6 +248,7 @@ const optionsOf = (agent: Options): Options => ({
   concurrency: agent.concurrency,
   threads: agent.threads,
   timeout: agent.timeout,
+  model: agent.model,
   signals: agent.signals,
   mcpTool: agent.mcpTool,
   scopes: agent.scopes,
@@ -270,7 +273,7 @@ const makeProto = <A>(options: Options): A => {
  * its runs in memory. Starts beyond `concurrency` wait in line, those of the same priority in order of arrival. `threads`
  * says what becomes of a message to a thread that is not through with the one before. Runs of another `version` do not go
  * on with this one unless a migration says how: change it when the handler no longer does the same steps. `timeout` is how
- * long a run may take. `signals` are the messages that a run takes while it works (`Run.receive`). `mcpTool: false` hides it
+ * long a run may take. `model` is the model that its loops ask, by its name in the app. `signals` are the messages that a run takes while it works (`Run.receive`). `mcpTool: false` hides it
  * from MCP's tool list. `examples` show callers what to ask.
  *
  * @category constructors
@@ -291,6 +294,7 @@ export const make = <
   readonly concurrency?: Concurrency
   readonly threads?: Threads
   readonly timeout?: Duration.Input
+  readonly model?: string
   readonly signals?: Messages
   readonly mcpTool?: boolean
   readonly scopes?: ReadonlyArray<string>
@@ -314,6 +318,7 @@ export const make = <
     concurrency: options.concurrency ?? {},
     threads: options.threads ?? "parallel",
     timeout: options.timeout,
+    model: options.model,
     signals: options.signals ?? {},
     mcpTool: options.mcpTool ?? true,
     scopes: options.scopes ?? [],

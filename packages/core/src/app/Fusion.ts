@@ -62,6 +62,8 @@ export interface Callable {
   readonly threads: Agent.Threads
   /** How long a run may take from its start to its end, in milliseconds; absent when there is no limit. */
   readonly timeoutMillis: number | undefined
+  /** The model that its loops ask, by its name in the app; absent when the app's default answers. */
+  readonly model: string | undefined
   /** The messages that a run takes while it works. */
   readonly signals: ReadonlyMap<string, Shape>
   /** The conditions under which a queued run starts; absent when there are none. */
@@ -179,6 +181,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     durable: agent.durable,
     threads: agent.threads,
     timeoutMillis: yield* timeoutOf(agent, name),
+    model: agent.model,
     signals: yield* compileSignals(agent, name),
     limits: limitsOf(agent),
     payload,
@@ -249,6 +252,7 @@ const compileTool = Effect.fnUntraced(function*(
     scopes: Context.get(tool.annotations, Scopes),
     threads: "parallel",
     timeoutMillis: undefined,
+    model: undefined,
     signals: new Map(),
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.

@@ -69,6 +69,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly thread: RunThread
   /** Asks for a call of a language model: no adapter calls one without. */
   readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
+  /** The model that the agent declares, by its name in the app. */
+  readonly model: string | undefined
   /** The most tokens that a model reads, where that is known. */
   readonly contextWindow: Budget["Service"]["contextWindow"]
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>

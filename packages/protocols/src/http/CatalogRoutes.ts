@@ -79,6 +79,7 @@ const listCallables = (kind: "agents" | "tools") =>
         success: callable.success.json,
         durable: callable.durable,
         examples: callable.examples,
+        ...(callable.model === undefined ? {} : { model: callable.model }),
         ...(callable.adapter === undefined ? {} : { adapter: adapterOf(callable.adapter) })
       })),
       next: null

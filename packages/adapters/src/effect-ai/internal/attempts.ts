@@ -41,10 +41,15 @@ const passes = (error: AiError) =>
     return error.isRetryable && wait <= Duration.toMillis(longestWait) && now + wait < deadline
   })
 
+/** A provider that does not have the model, or no longer. */
+const isGone = ({ reason }: AiError) => "http" in reason && reason.http?.response?.status === 404
+
 /** Only failures of a provider are worth another model: a prompt that is wrong is wrong for all. */
-const isOfProvider = ({ reason }: AiError) =>
-  reason._tag !== "InvalidRequestError" && reason._tag !== "ContentPolicyError" &&
-  reason._tag !== "InvalidUserInputError"
+const isOfProvider = (error: AiError) => isGone(error) || !isOfPrompt(error)
+
+const isOfPrompt = ({ reason }: AiError) =>
+  reason._tag === "InvalidRequestError" || reason._tag === "ContentPolicyError" ||
+  reason._tag === "InvalidUserInputError"
 
 /** Asks one model again. */
 export const again = ExecutionPlan.make({

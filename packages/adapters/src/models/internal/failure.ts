@@ -4,7 +4,7 @@ import { Predicate, Redacted } from "effect"
 import * as AiError from "effect/ai/AiError"
 import { fieldsOf, numberOf, textOf } from "./fields.ts"
 import { retryTime } from "./retryTime.ts"
-import { TransportFailure } from "./transport.ts"
+import { AnswerTooLong, TransportFailure } from "./transport.ts"
 import { connectionLost, malformed } from "./wire/frames.ts"
 import { statusIn, type Words, wordsOf } from "./words.ts"
 
@@ -144,6 +144,9 @@ export const make = (provider: string, secrets: ReadonlyArray<Redacted.Redacted>
     const all = causes(error)
     const url = textOf(fieldsOf(error).url) ?? ""
     const lost = all.find((cause) => cause instanceof TransportFailure)
+    if (lost instanceof AnswerTooLong) {
+      return reason(method, new AiError.InvalidResponseError({ description: lost.message }))
+    }
     if (lost instanceof TransportFailure) return network(method, lost.message, lost.url)
     const report = reportOf(error)
     const description = report.message ?? "the provider reported an error"

@@ -12,6 +12,9 @@ export const server = "server"
 
 const isProvider = (name: string): boolean => Object.hasOwn(providers, name)
 
+/** Whether a name stops at its provider, or has a half that is empty. */
+export const isHalf = (name: string): boolean => isProvider(name) || /^:|^[^:]*:$/u.test(name)
+
 /** Splits at the first separator. */
 const split = (name: string, separator: string): readonly [head: string, rest: string] | undefined => {
   const at = name.indexOf(separator)
@@ -27,5 +30,5 @@ export const resolve = (name: string, hasServer: boolean): Resolved | undefined 
   if (first !== undefined && model !== undefined) {
     return isProvider(first) ? { provider: first, model } : undefined
   }
-  return head === undefined && name !== "" ? { provider: "openai", model: name } : undefined
+  return head === undefined && name !== "" && !isHalf(name) ? { provider: "openai", model: name } : undefined
 }

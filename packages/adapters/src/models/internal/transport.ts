@@ -19,6 +19,12 @@ export class TransportFailure extends Error {
   }
 }
 
+/** An answer that is longer than any model's; it is not asked for again. */
+export class AnswerTooLong extends TransportFailure {}
+
+/** The most bytes of an answer: a stream is kept piece by piece, another body is read as a whole. */
+const longest = (type: string | undefined): number => (/event-?stream/iu.test(type ?? "") ? 128 : 64) * 1_048_576
+
 /** The time limits of one request. */
 export interface Limits {
   /** Until the status and the headers have arrived. Default 10 minutes: some models think before they answer. */
@@ -100,6 +106,8 @@ const bodyOf = (
   deadline: Deadline
 ) => {
   const { signal } = deadline.controller
+  const limit = longest(response.headers["content-type"])
+  let received = 0
   const stream = Stream.mapError(response.stream, failureOf(url))
   const reader = Stream.toReadableStreamWith(stream, context, { signal, strategy: { highWaterMark: 0 } }).getReader()
   return new ReadableStream<Uint8Array>({
@@ -110,7 +118,12 @@ const bodyOf = (
       })
       if (!done) {
         deadline.progress()
-        return controller.enqueue(value)
+        received += value.length
+        if (received <= limit) return controller.enqueue(value)
+        deadline.end()
+        const failure = new AnswerTooLong(`the answer has more than ${limit / 1_048_576} MiB`, url)
+        deadline.controller.abort(failure)
+        throw failure
       }
       deadline.end()
       if (signal.aborted) throw signal.reason

@@ -89,6 +89,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
     signals: bound.callable.signals,
     threads: bound.callable.threads,
+    model: bound.callable.model,
     budget: {
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)

@@ -72,6 +72,7 @@ export const serviceIn = (
     },
     spend: (request) => tracked(live, place, spend(live, spender, request)),
     contextWindow: live.budget.contextWindow,
+    model: live.model,
     hooks: live.dispatch,
     tools: live.tools,
     decided: (decision) => live.decided(decision)

@@ -120,6 +120,8 @@ export class LiveRun {
   /** The declared messages of the agent. */
   readonly signals: ReadonlyMap<string, Shape>
   readonly threads: Threads
+  /** The model that the agent declares. */
+  readonly model: string | undefined
   /** Messages are taken one after the other. */
   readonly mailbox = Semaphore.makeUnsafe(1)
   readonly resting: Resting
@@ -160,6 +162,7 @@ export class LiveRun {
     readonly errors: Shape | undefined
     readonly signals: ReadonlyMap<string, Shape>
     readonly threads: Threads
+    readonly model: string | undefined
     readonly budget: Budget["Service"]
     readonly files: Files["Service"]
     readonly metrics: Metrics
@@ -180,6 +183,7 @@ export class LiveRun {
     this.errors = options.errors
     this.signals = options.signals
     this.threads = options.threads
+    this.model = options.model
     this.clock = options.clock
     this.real = options.real
     this.launchedAt = this.now()

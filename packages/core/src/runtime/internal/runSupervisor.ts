@@ -300,6 +300,7 @@ export class RunSupervisor {
       errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
       signals: bound.callable.signals,
       threads: bound.callable.threads,
+      model: bound.callable.model,
       budget: this.budget,
       files: this.files,
       metrics: this.metrics,

@@ -109,11 +109,11 @@ const reasonOf = (reason: unknown): string | undefined => {
   return text === undefined ? undefined : reasons[text] ?? text
 }
 
-/** Counts written as text become numbers; anything else that is no number is left out. */
-const counts = (usage: Fields): Fields =>
+/** Counts written as text become numbers, also one level down; anything else that is no number is left out. */
+const counts = (usage: Fields, isWhole = true): Fields =>
   Object.fromEntries(
     Object.entries(usage).flatMap(([name, value]): ReadonlyArray<readonly [string, unknown]> => {
-      if (isFields(value)) return [[name, counts(value)]]
+      if (isWhole && isFields(value)) return [[name, counts(value, false)]]
       const count = numberOf(value)
       return count === undefined ? [] : [[name, count]]
     })
@@ -125,8 +125,9 @@ const usageOf = (usage: unknown): Fields | undefined => {
   const details = fieldsOf(all.prompt_tokens_details)
   return {
     ...all,
-    prompt_tokens: all.prompt_tokens ?? all.input_tokens,
-    completion_tokens: all.completion_tokens ?? all.output_tokens,
+    prompt_tokens: numberOf(all.prompt_tokens) ?? numberOf(all.input_tokens),
+    completion_tokens: numberOf(all.completion_tokens) ?? numberOf(all.output_tokens),
+    total_tokens: numberOf(all.total_tokens),
     prompt_tokens_details: {
       ...details,
       cached_tokens: details.cached_tokens ?? all.prompt_cache_hit_tokens ?? all.cache_read_input_tokens

@@ -2,6 +2,7 @@
 // ends with an error event behind its text, so that no text is lost.
 import * as Sse from "effect/encoding/Sse"
 import { fieldsOf, isFields, parse } from "../fields.ts"
+import { AnswerTooLong } from "../transport.ts"
 import * as Chunk from "./chunk.ts"
 import * as Frames from "./frames.ts"
 import { longestBody } from "./wholeBody.ts"
@@ -111,7 +112,8 @@ export const mendStream = (body: ReadableStream<Uint8Array>): ReadableStream<Uin
       if (done) end()
       else receive(decoder.decode(value, { stream: true }))
     } catch (cause) {
-      stop(state, Frames.errorFrame(cause instanceof Error ? cause.message : String(cause), Frames.connectionLost))
+      const kind = cause instanceof AnswerTooLong ? Frames.malformed : Frames.connectionLost
+      stop(state, Frames.errorFrame(cause instanceof Error ? cause.message : String(cause), kind))
     }
   }
 

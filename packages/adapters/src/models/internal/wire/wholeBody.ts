@@ -1,5 +1,5 @@
-// The limit of bodies that are read as a whole; streams are read event by event and have none.
-import { TransportFailure } from "../transport.ts"
+// The limit of bodies that are read as a whole, also under the label of a stream; transport.ts limits streams.
+import { AnswerTooLong } from "../transport.ts"
 
 const mebibytes = 64
 
@@ -14,7 +14,7 @@ export const readText = async (response: Response): Promise<string> => {
   // Leaving the loop cancels the body.
   for await (const piece of response.body) {
     text += decoder.decode(piece, { stream: true })
-    if (text.length > longestBody) throw new TransportFailure(`the answer has more than ${mebibytes} MiB`, response.url)
+    if (text.length > longestBody) throw new AnswerTooLong(`the answer has more than ${mebibytes} MiB`, response.url)
   }
   return text + decoder.decode()
 }
