@@ -70,6 +70,7 @@ describe("500 fast tokens", () => {
         sideEffect: () => Effect.never,
         sleep: () => Effect.never,
         delegate: () => Effect.never,
+        compensate: () => Effect.void,
         scope: (_name, effect) => effect,
         retract: Effect.void,
         idle: (wait) => wait,

@@ -31,6 +31,15 @@ export const hookMillis = 10_000
 /** A side effect of a run is rolled back after this long unless it says another time. @category constants @since 0.1.0 */
 export const sideEffectMillis = 1_000
 
+/** An undo may take this long, each time that it is tried. @category constants @since 0.1.0 */
+export const undoMillis = 30_000
+
+/** An undo that fails is tried this many times. @category constants @since 0.1.0 */
+export const undoTries = 5
+
+/** The wait before an undo is tried again; it doubles each time. @category constants @since 0.1.0 */
+export const undoPauseMillis = 200
+
 /** A budget reservation expires this long after its process was lost. @category constants @since 0.1.0 */
 export const budgetLeaseMillis = 60_000
 

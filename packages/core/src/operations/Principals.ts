@@ -13,6 +13,8 @@ import { accountDisabled } from "../door/internal/authority.ts"
 import { isFinal, type RunRecord } from "../run/RunRecord.ts"
 import { holding } from "../runtime/internal/holdRun.ts"
 import { runEntry, settles } from "../runtime/internal/runEntry.ts"
+import { endingRow, isEnding, openUndos } from "../runtime/internal/undoRows.ts"
+import { endOf, undoLater } from "../runtime/internal/undoSegment.ts"
 import { type Commit, type ReadError, RunStore } from "../store/RunStore.ts"
 import { changePrincipal } from "./internal/principalWork.ts"
 
@@ -96,11 +98,14 @@ export const change = Effect.fn("Principals.change")(function*(
     now,
     hold: (run) => end(run, (seen) => holding(baseOf(seen), seen, accountDisabled)),
     cancel: (run) =>
-      end(run, (seen) => ({
-        ...baseOf(seen),
-        events: [{ type: "run_cancelled", data: { reason: "all work of its principal was cancelled" } }],
-        set: { state: "cancelled", finishedAt: now() }
-      })),
+      Effect.flatMap(store.steps(run.runId), (steps) =>
+        end(run, (seen) => {
+          const ending = { state: "cancelled", reason: "all work of its principal was cancelled", forget: [] } as const
+          if (isEnding(steps) || openUndos(steps).length === 0) return { ...baseOf(seen), ...endOf(ending, now()) }
+          // A server runs the undos, and ends the run then.
+          const set = { ...undoLater(now()), attempt: seen.attempt + 1 }
+          return { ...baseOf(seen), steps: [endingRow(ending)], set }
+        })),
     wake: commit
   }).pipe(Effect.ensuring(outbox.finish))
   const entry: Entry = {

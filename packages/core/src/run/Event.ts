@@ -136,10 +136,20 @@ export const schemas = {
     places: optional(Schema.Boolean)
   }),
   run_suspended: Schema.Struct({
-    reason: Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "principal", "drain"]),
+    reason: Schema.Literals([
+      "interrupt",
+      "signal",
+      "timer",
+      "child",
+      "migration",
+      "repair",
+      "principal",
+      "drain",
+      "undo"
+    ]),
     interrupts: Schema.Array(Id),
     until: optional(Schema.Int),
-    /** Why the principal of the run may not act any more. */
+    /** Why the principal of the run may not act any more, or what has to be repaired. */
     detail: optional(Schema.String)
   }),
   run_cancelled: Schema.Struct({ reason: Schema.String }),
@@ -245,6 +255,16 @@ export const schemas = {
    * count any more, whatever they said. The words that stand in their place follow.
    */
   superseded: Schema.Struct({ place: Schema.String, from: Schema.Int, to: Schema.Int }),
+  /**
+   * An undo was registered by its handler, or has run at the end of its run: it is done, has failed and is tried again, or
+   * has failed for good. `error` is the tag of its failure.
+   */
+  undo: Schema.Struct({
+    undoId: Id,
+    status: Schema.Literals(["registered", "done", "retried", "failed"]),
+    tries: optional(Schema.Int),
+    error: optional(Word)
+  }),
   log: Schema.Struct({ level: Word, message: Schema.String }),
   custom: Schema.Struct({ name: Schema.String, value: Schema.Json }),
   raw: Schema.Struct({ source: Word, event: Schema.Json })
@@ -383,6 +403,7 @@ export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("hook_decision"),
   entry("budget"),
   entry("superseded"),
+  entry("undo"),
   entry("log"),
   entry("custom"),
   entry("raw")
@@ -480,7 +501,8 @@ const ofRuntime: ReadonlySet<Type> = new Set([
   "interrupt_resolved",
   "hook_decision",
   "budget",
-  "superseded"
+  "superseded",
+  "undo"
 ])
 
 /**

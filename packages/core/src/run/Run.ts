@@ -61,6 +61,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly idle: <A>(wait: Effect.Effect<A>) => Effect.Effect<A>
   /** Whether the names of branches are kept apart: a run of an earlier version replays as it was recorded. */
   readonly places: boolean
+  /** Registers an undo of this run, which is code of its handler and found again by a replay. */
+  readonly compensate: <E, R>(name: string, undo: Effect.Effect<unknown, E, R>) => Effect.Effect<void, never, R>
   readonly delegate: (agent: string, payload: Schema.Json) => Effect.Effect<Outcome, RunError>
   readonly idempotencyKey: string
   /** The stored files that the owner of the run may read. */
@@ -240,6 +242,28 @@ export const sideEffect = <A extends Schema.Json, E, R>(
  */
 export const sleep = (duration: Duration.Input, name = "pause"): Effect.Effect<void, never, CurrentRun> =>
   CurrentRun.use((run) => run.sleep(name, Duration.toMillis(Duration.fromInputUnsafe(duration))))
+
+/**
+ * Registers an undo, which is committed when this returns. When the run fails or is cancelled, also by its deadline or with
+ * the run that started it, its undos run, each once and the last registered first, and then the run ends; a pause, a drain
+ * or a restart runs none. A run that completes needs none.
+ *
+ * Register an undo before the step that it undoes: a step that was cut off is then undone too. `Run.idempotencyKey` inside
+ * of an undo is the same for every try. An undo that fails is tried five times; then the others run, and its failure stays
+ * in the journal.
+ *
+ * **Gotchas**
+ *
+ * An undo runs at least once and is stored once. It gets what the handler has in scope, from a replay of what is recorded,
+ * so it may use values of steps and can use nothing else of the run. It needs a durable run, and a place outside of steps.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const compensate = <E, R>(
+  name: string,
+  undo: Effect.Effect<unknown, E, R>
+): Effect.Effect<void, never, R | CurrentRun> => CurrentRun.use((run) => run.compensate(name, undo))
 
 /** A delegated run did not complete. @category errors @since 0.1.0 */
 export class DelegationFailed extends Schema.TaggedError<DelegationFailed>()("DelegationFailed", {

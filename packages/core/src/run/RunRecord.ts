@@ -32,12 +32,22 @@ export type RunState = typeof RunState.Type
 
 /**
  * The reason why a run is suspended: a decision, a time, a run that it started, an agent that fits it, somebody who looks
- * at why it ended its node again and again, or a principal that may act (its own is not valid any more). A run that a node let go of in order waits for nothing.
+ * at why it ended its node again and again, a principal that may act (its own is not valid any more), or its undos, after
+ * which it ends. A run that a node let go of in order waits for nothing.
  *
  * @category models
  * @since 0.1.0
  */
-export const WaitsFor = Schema.Literals(["interrupt", "signal", "timer", "child", "migration", "repair", "principal"])
+export const WaitsFor = Schema.Literals([
+  "interrupt",
+  "signal",
+  "timer",
+  "child",
+  "migration",
+  "repair",
+  "principal",
+  "undo"
+])
 
 /**
  * @category models
@@ -181,10 +191,10 @@ export const needsSomebody = ({ state, waitsFor }: Pick<RunRecord, "state" | "wa
 
 /**
  * Whether a waiting caller gets its answer now: the run ended, or it pauses for something. A run that its node let go of
- * goes on at once elsewhere.
+ * goes on at once elsewhere, and so does one that ends after its undos.
  *
  * @category guards
  * @since 0.1.0
  */
 export const isSettled = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsFor">): boolean =>
-  isFinal(state) || (state === "suspended" && waitsFor !== undefined)
+  isFinal(state) || (state === "suspended" && waitsFor !== undefined && waitsFor !== "undo")

@@ -16,6 +16,7 @@ import { timesIn } from "../../runtime/internal/outcome.ts"
 import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts"
 import { handle } from "../../runtime/internal/segment.ts"
 import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
+import { endingKey } from "../../runtime/internal/undoRows.ts"
 import type { Files } from "../../store/Files.ts"
 import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
 import type { StoredStep } from "../../store/RunStore.ts"
@@ -229,7 +230,9 @@ class Watch {
     const inside = (name: string) => outer.some((step) => `step "${name}`.startsWith(step + separator))
     return [
       ...steps.toSorted((a, b) => a.seq - b.seq)
-        .filter(({ name, value }) => !this.steps.has(name) && !inside(name) && timesIn(value) === undefined)
+        .filter(({ name, value }) =>
+          !this.steps.has(name) && !inside(name) && name !== endingKey && timesIn(value) === undefined
+        )
         .map(({ name }) => `step "${name}"`),
       ...interrupts.filter(({ name }) => !this.interrupts.has(name) && !inside(name)).map(({ name }) =>
         `interrupt "${name}"`

@@ -17,7 +17,9 @@ import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { shownText } from "../../runtime/internal/shownTexts.ts"
 import type { makeStart } from "../../runtime/internal/start.ts"
+import { isEnding, undoIn, undoRow } from "../../runtime/internal/undoRows.ts"
 import { upgradeOf } from "../../runtime/internal/upgrades.ts"
+import type { Step } from "../../store/RunStore.ts"
 import type { ForkRequest, Started } from "../Runtime.ts"
 
 /** Starts runs that continue from a checkpoint of another run. */
@@ -109,15 +111,14 @@ export const makeForks = (
       const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
       const places = hasPlaces(yield* asRunError(store.events(run.runId, 0, 1)))
+      // What was undone is done again: nothing of it is inherited.
+      if (isEnding(steps)) return { places, steps: [], interrupts: [] }
       const resolved = interrupts.filter(isInherited)
       // The steps that a run inherited when it was forked are in none of its own events.
       const later = resolved.length === 0 ? new Set<string>() : yield* asRunError(decidedAfter(run, seq))
       return {
         places,
-        steps: steps.filter((step) => step.seq <= seq).sort((a, b) => a.seq - b.seq).map(({ name, value }) => ({
-          name,
-          value
-        })),
+        steps: steps.filter((step) => step.seq <= seq).sort((a, b) => a.seq - b.seq).map(ownedBy),
         interrupts: resolved.filter(({ id }) => !later.has(id))
       }
     }
@@ -152,6 +153,13 @@ const isInherited = ({ approvers, kind, resolution }: Interrupt): boolean => {
     (resolution.decision === "expire" && resolution.value === undefined)
   return !permits || isDenial
 }
+
+/** A step for a fork. The work that the other run could undo is that run's, and so is its undo. */
+const ownedBy = ({ name, value }: Step): Step => {
+  const undo = undoIn(value)
+  return undo === undefined ? { name, value } : undoRow(name, { ...undo, state: "done" })
+}
+
 /** Whether an event reports a decision, a message, or that a message was taken. */
 const isDecision = (event: RunEvent) =>
   event.type === "interrupt_resolved" || event.type === "signal" || event.type === "signal_received"

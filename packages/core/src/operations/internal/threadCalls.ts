@@ -12,11 +12,12 @@ import {
   Forbidden,
   IdempotencyConflict,
   InvalidCursor,
-  type RunError,
+  RunError,
+  ThreadBusy,
   ThreadNotFound
 } from "../../run/RunError.ts"
 import { isFinal } from "../../run/RunRecord.ts"
-import { cancelRun } from "../../runtime/internal/cancel.ts"
+import { cancelWhole } from "../../runtime/internal/cancel.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { RunSummary } from "../../store/RecordFields.ts"
 import type { ThreadKey, ThreadRecord } from "../../thread/ThreadStore.ts"
@@ -145,7 +146,10 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
     yield* door.audit(caller, principal, "erase", `thread/${threadId}`, onBehalf(principal, key))
     for (const { runId, state } of runs) {
       const run = isFinal(state) ? undefined : yield* asRunError(node.get(runId))
-      if (run !== undefined) yield* asRunError(cancelRun(node, run, "its thread is erased"))
+      const ended = run === undefined ? undefined : yield* asRunError(cancelWhole(node, run, "its thread is erased"))
+      if (ended !== undefined && !isFinal(ended.state)) {
+        return yield* Effect.fail(new RunError({ reason: new ThreadBusy({ threadId, runId }) }))
+      }
     }
     yield* asRunError(threads.remove(key))
     const known = new Set(runs.map(({ runId }) => runId))

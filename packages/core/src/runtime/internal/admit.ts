@@ -6,10 +6,10 @@ import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { IdempotencyConflict, InvalidPayload, RunError, ThreadBusy } from "../../run/RunError.ts"
-import type { RunRecord } from "../../run/RunRecord.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Admit, Fact, Step } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
-import { cancelRun } from "./cancel.ts"
+import { cancelWhole } from "./cancel.ts"
 import { isPlaced, resumeInLine } from "./claim.ts"
 import type { Hub } from "./hub.ts"
 import { orderOf } from "./outcome.ts"
@@ -149,7 +149,10 @@ const write = Effect.fnUntraced(function*(
     if (threads === "reject") {
       return yield* Effect.fail(new RunError({ reason: new ThreadBusy({ threadId: run.threadId ?? "", runId }) }))
     }
-    const ended = yield* asRunError(cancelRun(node, written.run, "a newer run of its thread takes its place"))
+    const ended = yield* asRunError(cancelWhole(node, written.run, "a newer run of its thread takes its place"))
+    if (ended !== undefined && !isFinal(ended.state)) {
+      return yield* Effect.fail(new RunError({ reason: new ThreadBusy({ threadId: run.threadId ?? "", runId }) }))
+    }
     if (threads === "rollback" && ended !== undefined) yield* asRunError(node.forget(ended))
   }
 })

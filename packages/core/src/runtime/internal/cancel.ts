@@ -1,12 +1,15 @@
 // Ends a run wherever it is: cancels it with its unfinished children, or fails it at its deadline. Runtime, onSettled and
 // deadlines.ts call it.
 import { Effect, Option, Stream } from "effect"
+import * as Timings from "../../base/Timings.ts"
 import { refused } from "../../run/internal/failure.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Commit, Fact, ReadError } from "../../store/RunStore.ts"
 import type { Stop } from "./liveRun.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
+import { type Ending as KeptEnding, endingIn, endingKey, endingRow, openUndos } from "./undoRows.ts"
+import { endOf, undoLater } from "./undoSegment.ts"
 
 /** How many children are read in one go. */
 const pageSize = 256
@@ -18,44 +21,114 @@ export type Ending = Extract<Stop, { readonly _tag: "Cancelled" | "Cut" }>
 export const cancelRun = (node: RunSupervisor, run: RunRecord, reason: string, facts: ReadonlyArray<Fact> = []) =>
   endRun(node, run, { _tag: "Cancelled", reason, facts })
 
-/** Ends a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer. */
+/**
+ * Ends a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer; one that
+ * has undos is the answer as soon as they are to run.
+ */
 export const endRun = Effect.fnUntraced(function*(
   node: RunSupervisor,
   run: RunRecord,
   ending: Ending
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
   let seen: RunRecord | undefined = run
-  while (seen !== undefined && !isFinal(seen.state)) {
+  while (seen !== undefined && !isFinal(seen.state) && seen.waitsFor !== "undo" && !node.isUndoing(run.runId)) {
     // A run that pauses or moves at this very moment takes another turn.
-    if (!(yield* node.end(run.runId, ending))) yield* endInStore(node, seen, ending)
+    if (!(yield* node.end(run.runId, ending)) && (yield* endInStore(node, seen, ending))) return seen
     seen = yield* node.get(run.runId)
   }
   return seen
 })
 
-/** With what follows an end: a caller that disconnects does not keep the run's children alive. */
-const endInStore = (node: RunSupervisor, run: RunRecord, ending: Ending) =>
-  Effect.uninterruptible(Effect.flatMap(
-    node.commit(run, commitOf(node, run, ending)),
-    (ended) => ended === undefined ? Effect.void : node.onSettled(ended, true)
-  ))
+/** As `endRun`, and waits for its undos. Returns the run as it is when they take too long. */
+export const cancelWhole = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  run: RunRecord,
+  reason: string
+): Effect.fn.Return<RunRecord | undefined, ReadError> {
+  const seen = yield* cancelRun(node, run, reason)
+  if (seen === undefined || isFinal(seen.state)) return seen
+  return Option.getOrElse(yield* Effect.timeoutOption(node.ended(seen), Timings.undoMillis), () => seen)
+})
+
+/**
+ * Ends a run that is not in memory here. Returns whether it comes to its end already. With what follows an end: a caller
+ * that disconnects does not keep the run's children alive.
+ */
+const endInStore = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect.Effect<boolean, ReadError> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const writer = node.writerOf(run)
+    const rows = run.durable ? yield* writer.store.steps(run.runId) : []
+    const begun = endingIn(rows.find(({ name }) => name === endingKey)?.value)
+    if (begun !== undefined) {
+      // Only a caller gives up undos that cannot be run.
+      const isByCaller = ending._tag === "Cancelled" && (ending.facts ?? []).length > 0
+      if (run.waitsFor !== "repair" || !isByCaller) return true
+      yield* settled(
+        node,
+        yield* node.commit(run, { ...baseOf(node, run), ...endOf(begun, node.now()), facts: ending.facts ?? [] })
+      )
+      return false
+    }
+    if (!run.durable || (run.state !== "running" && openUndos(rows).length === 0)) {
+      yield* settled(node, yield* node.commit(run, commitOf(node, run, ending)))
+      return false
+    }
+    return yield* endAfterUndos(node, run, ending)
+  }))
+
+/** Takes a run from whoever has it: only then it is known what there is to undo. */
+const endAfterUndos = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, ending: Ending) {
+  const writer = node.writerOf(run)
+  const attempt = run.attempt + 1
+  const facts = ending._tag === "Cancelled" ? ending.facts ?? [] : []
+  const kept = endingRow(keptEnding(ending))
+  const taken = {
+    ...baseOf(node, run),
+    from: [run.state],
+    steps: [kept],
+    set: { ...undoLater(node.now()), attempt },
+    facts
+  }
+  if ((yield* writer.write(taken))._tag !== "Committed") return false
+  const seen = yield* node.get(run.runId)
+  if (seen === undefined || seen.attempt !== attempt || isFinal(seen.state)) return false
+  if (openUndos(yield* writer.store.steps(run.runId)).length === 0) {
+    yield* settled(node, yield* node.commit(seen, commitOf(node, seen, withoutFacts(ending))))
+    return false
+  }
+  node.lose(run.runId)
+  yield* node.onSettled(seen, true)
+  return false
+})
+
+const settled = (node: RunSupervisor, ended: RunRecord | undefined) =>
+  ended === undefined ? Effect.void : node.onSettled(ended, true)
+
+const withoutFacts = (ending: Ending): Ending =>
+  ending._tag === "Cancelled" ? { _tag: "Cancelled", reason: ending.reason } : ending
+
+const baseOf = (node: RunSupervisor, { attempt, runId }: RunRecord) =>
+  ({
+    _tag: "Commit",
+    runId,
+    attempt,
+    from: ["queued", "running", "suspended"],
+    ts: node.now(),
+    events: []
+  }) satisfies Commit
+
+/** The end of a run as it is kept while its undos run. */
+export const keptEnding = (ending: Ending): KeptEnding =>
+  ending._tag === "Cancelled"
+    ? { state: "cancelled", reason: ending.reason, forget: [] }
+    : { state: "failed", error: refused(ending.error), forget: [] }
 
 /** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
-const commitOf = (node: RunSupervisor, { attempt, runId }: RunRecord, ending: Ending): Commit => {
-  const ts = node.now()
-  const base = { _tag: "Commit", runId, attempt, from: ["queued", "running", "suspended"], ts } as const
-  if (ending._tag === "Cancelled") {
-    const { facts = [], reason } = ending
-    return {
-      ...base,
-      facts,
-      events: [{ type: "run_cancelled", data: { reason } }],
-      set: { state: "cancelled", finishedAt: ts }
-    }
-  }
-  const error = refused(ending.error)
-  return { ...base, events: [{ type: "error", data: error }], set: { state: "failed", error, finishedAt: ts } }
-}
+const commitOf = (node: RunSupervisor, run: RunRecord, ending: Ending): Commit => ({
+  ...baseOf(node, run),
+  ...(ending._tag === "Cancelled" ? { facts: ending.facts ?? [] } : {}),
+  ...endOf(keptEnding(ending), node.now())
+})
 
 /** Cancels the unfinished children of a run. */
 export const cancelChildren = (node: RunSupervisor, parent: RunRecord) =>

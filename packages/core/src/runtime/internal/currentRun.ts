@@ -8,6 +8,7 @@ import type { Request } from "../../run/Interrupt.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { InvalidContent, NotDeclared } from "../../run/RunError.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
+import { compensate } from "./compensate.ts"
 import { checkContent } from "./contentEvents.ts"
 import { delegate } from "./delegation.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -54,6 +55,7 @@ export const serviceIn = (
     isRecorded: (name) => live.isRecorded(place, name),
     recall: (name) => live.recall(place, name),
     receive: (signal, waits) => flushed(received(live, place, signal, waits)),
+    compensate: (name, undo) => flushed(compensate(live, place, name, undo)),
     delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
     retract: flushed(Effect.suspend(() => live.retract(place))),
     idle: (wait) => live.resting.idle(place, wait),
@@ -70,7 +72,8 @@ export const serviceIn = (
     get thread() {
       return threadIn(live, place)
     },
-    spend: (request) => tracked(live, place, spend(live, spender, request)),
+    // At the end of a run nothing new is paid for.
+    spend: (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never,
     contextWindow: live.budget.contextWindow,
     model: live.model,
     hooks: live.dispatch,

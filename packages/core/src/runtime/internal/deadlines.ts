@@ -38,6 +38,7 @@ export const endOverdue = Effect.fnUntraced(function*(
         (error) => Effect.annotateLogs(Effect.logError("A run could not be ended at its deadline", error), { runId })
       )
     }
-    if (runs.length < pageSize) return
+    // Runs whose undos have begun are found again until they are through.
+    if (runs.length < pageSize || runs.every(({ waitsFor }) => waitsFor === "undo" || waitsFor === "repair")) return
   }
 })

@@ -25,6 +25,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
 
   const wake = Effect.fnUntraced(
     function*(run: RunRecord, bound: RegisteredCallable): Effect.fn.Return<boolean, RunError> {
+      if (run.waitsFor === "undo") return yield* resume(node, bound, run, { from: [run.state] })
       if (run.parentRunId !== undefined && (yield* isOrphan(run.parentRunId))) {
         yield* asRunError(cancelRun(node, run, orphaned))
         return true
@@ -146,6 +147,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
         yield* node.poll.at(0)
       }
       if (!isFinal(run.state)) {
+        if (run.waitsFor === "undo" && hasChildren) yield* cancelChildren(node, run)
         // The other run may have ended while this one was on its way to wait for it.
         if (run.waitsFor === "child" && bound !== undefined && !(yield* hasOpenChildren(run))) {
           yield* resume(node, bound, run, { from: ["suspended"] })

@@ -36,6 +36,7 @@ import {
 } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
 import type { Message } from "../../thread/Message.ts"
+import { Undos } from "./compensate.ts"
 import { checkContent, fitContent } from "./contentEvents.ts"
 import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
@@ -62,6 +63,7 @@ import { makeRunFiles, type RunFiles } from "./runFiles.ts"
 import { seededRandom } from "./seededRandom.ts"
 import { untilStored } from "./storeAway.ts"
 import type { StoreWriter } from "./storeWriter.ts"
+import { type Ending, endingIn, endingKey } from "./undoRows.ts"
 import { addUsage, countedUsage } from "./usageSum.ts"
 
 /** Why a segment stopped before its handler was through. */
@@ -127,6 +129,9 @@ export class LiveRun {
   readonly resting: Resting
   /** Whether another node has written events to this run that were not read here yet. */
   isBehind = false
+  /** How the run ends once its undos are through: then nothing is done that is not recorded. */
+  readonly ending: Ending | undefined
+  private ownUndos: Undos | undefined
   private draining = false
   private isLeaving = false
   private readonly handout: Handout | undefined
@@ -180,6 +185,7 @@ export class LiveRun {
     this.hub = options.hub
     this.journal = options.journal
     this.past = options.past
+    this.ending = options.past.steps.has(endingKey) ? endingIn(options.past.steps.get(endingKey)) : undefined
     this.errors = options.errors
     this.signals = options.signals
     this.threads = options.threads
@@ -212,6 +218,16 @@ export class LiveRun {
   /** The files of the run, made when it first uses one. */
   get files(): RunFiles {
     return this.ownFiles ??= makeRunFiles(this.fileStore, this.run, this.principal)
+  }
+
+  /** The undos of the run. */
+  get undos(): Undos {
+    return this.ownUndos ??= new Undos(this)
+  }
+
+  /** Whether the run has to undo something before it ends. */
+  get hasUndos(): boolean {
+    return (this.ownUndos !== undefined || this.past.steps.size > 0) && this.undos.open.size > 0
   }
 
   /** Keeps the files that a value names for as long as the run. */
@@ -254,7 +270,7 @@ export class LiveRun {
 
   /** Emits in a place, unless an earlier attempt has said this there. The first event that differs supersedes the rest. */
   emit(place: Place, event: Event.Event): Effect.Effect<void> {
-    if (this.stop !== undefined) return Effect.void
+    if (this.stop !== undefined || this.ending !== undefined) return Effect.void
     const checked = this.outlet === undefined ? checkContent(event) : fitContent(event)
     if (checked instanceof InvalidContent) return Effect.die(checked)
     return this.emitChecked(place, checked)
@@ -295,7 +311,7 @@ export class LiveRun {
 
   /** Supersedes all that was said in a place, once it is committed and has its numbers. */
   retract({ address }: Place): Effect.Effect<void> {
-    return Effect.andThen(
+    return this.ending !== undefined ? Effect.void : Effect.andThen(
       this.commit({ events: [] }),
       Effect.suspend(() => this.append({ type: "superseded", data: { place: address, from: 1, to: this.run.seq } }))
     )
@@ -303,7 +319,7 @@ export class LiveRun {
 
   /** Adds to the events that wait for their commit; waits only when too much is in line. */
   append(event: Event.Event): Effect.Effect<void> {
-    if (this.stop !== undefined) return Effect.void
+    if (this.stop !== undefined || this.ending !== undefined) return Effect.void
     if (this.resting.phase !== "running") {
       return Effect.andThen(this.resting.awake, Effect.suspend(() => this.append(event)))
     }
@@ -445,6 +461,7 @@ export class LiveRun {
   private noteCall(entry: Entry): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { keepsFacts, outbox } = this.journal
+      if (this.ending !== undefined) return Effect.never
       if (outbox === undefined) return Effect.void
       const fact = outbox.note(entry)
       if (!keepsFacts) return outbox.ensure(fact)
@@ -579,7 +596,7 @@ export class LiveRun {
   /** Notes how a step failed: it is stored with the next commit, by when the handler has gone on. */
   failed(key: string, cause: Cause.Cause<unknown>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.stop !== undefined) return Effect.void
+      if (this.stop !== undefined || this.ending !== undefined) return Effect.void
       if (Cause.hasInterruptsOnly(cause)) {
         this.given.push({ key, error: undefined })
         this.pending.push({ name: key, value: withdrawn })
@@ -600,13 +617,16 @@ export class LiveRun {
   /** The failure that ends the run is tried again by a retry, and so is all that was given up because of it. */
   forget(cause: Cause.Cause<unknown>): ReadonlyArray<Step> {
     const waiting = new Set(this.pending.map(({ name }) => name))
+    this.pending = []
+    return this.endedBy(cause).filter((key) => !waiting.has(key)).map((name) => ({ name, value: forgotten }))
+  }
+
+  /** The keys of the failure that ends the run, and of all that was given up because of it. */
+  endedBy(cause: Cause.Cause<unknown>): ReadonlyArray<string> {
     const last = Cause.squash(cause)
     const first = this.given.findIndex(({ error }) => error !== undefined && error === last)
     const ended = first === -1 ? [] : this.given.slice(first)
-    this.pending = []
-    return ended
-      .filter(({ error, key }) => (error === undefined || error === last) && !waiting.has(key))
-      .map(({ key }) => ({ name: key, value: forgotten }))
+    return ended.filter(({ error }) => error === undefined || error === last).map(({ key }) => key)
   }
 
   /** The parts of a commit with the outcomes that the handler has gone on from. */
@@ -630,6 +650,7 @@ export class LiveRun {
 
   /** Work that is not recorded begins once all that is recorded has been given out. */
   get caughtUp(): Effect.Effect<void> {
+    if (this.ending !== undefined) return Effect.never
     return this.handout === undefined ? Effect.void : this.handout.over
   }
 
@@ -643,6 +664,7 @@ export class LiveRun {
   /** Stores that the handler itself has given up what it waited for. */
   giveUp(key: string): Effect.Effect<void> {
     return Effect.suspend(() => {
+      if (this.ending !== undefined) return Effect.void
       this.given.push({ key, error: undefined })
       return this.post({ events: [], steps: [{ name: key, value: withdrawn }] })
     })

@@ -24,8 +24,8 @@ export type Outcome =
   | { readonly _tag: "Elapsed" }
   /** The payload that a hook has changed. */
   | { readonly _tag: "Payload" }
-  /** Times that the handler has read. */
-  | { readonly _tag: "Times" }
+  /** Kept for the run itself, and no outcome: times that it has read, its undos, and the end that waits for them. */
+  | { readonly _tag: "Own" }
   /** A failure that ended its run, which is tried again. */
   | { readonly _tag: "Forgotten" }
 
@@ -84,7 +84,9 @@ export const outcomeOf = (row: Schema.Json): Outcome => {
     case payloadKey:
       return { _tag: "Payload" }
     case timesKey:
-      return { _tag: "Times" }
+    case "~undo":
+    case "~ending":
+      return { _tag: "Own" }
     case "~forgotten":
       return { _tag: "Forgotten" }
     default:
@@ -97,7 +99,7 @@ export const isValue = (row: Schema.Json): boolean => outcomeOf(row)._tag === "V
 
 const decodeFailure = Schema.decodeUnknownSync(KeptFailure)
 
-const markOf = (row: Schema.Json) => {
+export const markOf = (row: Schema.Json) => {
   if (typeof row !== "object" || row === null || Array.isArray(row)) return undefined
   let only: readonly [string, Schema.Json] | undefined
   // A row may be a large record.
@@ -167,7 +169,7 @@ export const revive = Effect.fnUntraced(function*(errors: Shape | undefined, { k
   return Cause.fail(lookalike(value))
 })
 
-const tagOf = (error: unknown) =>
+export const tagOf = (error: unknown) =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
     ? error._tag
     : undefined

@@ -222,6 +222,11 @@ export class RunSupervisor {
     return this.live.get(runId)?.stop === undefined && this.live.has(runId)
   }
 
+  /** Whether the run is in memory here and runs its undos, which nothing ends but themselves. */
+  isUndoing(runId: string): boolean {
+    return this.live.get(runId)?.ending !== undefined
+  }
+
   /** The runs in memory here whose rights rest on an account. */
   liveOf({ id, tenant }: Account): ReadonlyArray<RunRecord> {
     return [...this.live.values()].map(({ run }) => run).filter((run) => run.tenant === tenant && restsOn(run) === id)

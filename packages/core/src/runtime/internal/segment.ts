@@ -14,6 +14,7 @@ import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { untilStored } from "./storeAway.ts"
 import { finishSaid, turnOf } from "./threads.ts"
+import { concludeUndo, endsWith, undoAll } from "./undoSegment.ts"
 
 /** Runs the code behind a callable: encoded payload in, encoded answer out. */
 export type Invoke = (payload: Schema.Json) => Effect.Effect<Schema.Json, unknown, CurrentRun | Scope.Scope>
@@ -32,6 +33,16 @@ export interface Surroundings {
  */
 export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) => {
+    const { ending } = live
+    if (ending !== undefined) {
+      return Effect.exit(restore(live.resting.activity.during(undoAll(live, invoke)))).pipe(
+        Effect.flatMap((exit) => concludeUndo(live, ending, exit)),
+        Effect.andThen(Effect.suspend(() => {
+          live.stop ??= { _tag: "Ended" }
+          return settle(live, around)
+        }))
+      )
+    }
     const call: Hook.RequestCall = {
       runId: live.run.runId,
       kind: around.callable.kind,
@@ -114,11 +125,13 @@ const letGo = (live: LiveRun) =>
   }))
 
 const cancel = (live: LiveRun, reason: string, facts: ReadonlyArray<Fact> = []) =>
-  live.conclude({
-    events: [{ type: "run_cancelled", data: { reason } }],
-    set: { state: "cancelled", finishedAt: live.now() },
-    facts
-  })
+  live.hasUndos ?
+    live.conclude(endsWith(live, { state: "cancelled", reason, forget: [] }, { events: [], facts })) :
+    live.conclude({
+      events: [{ type: "run_cancelled", data: { reason } }],
+      set: { state: "cancelled", finishedAt: live.now() },
+      facts
+    })
 
 const fail = Effect.fnUntraced(function*(
   live: LiveRun,
@@ -146,12 +159,24 @@ const fail = Effect.fnUntraced(function*(
   if (failure.tag === "InternalError" || failure.tag === "ModelFailed") {
     yield* Effect.annotateLogs(Effect.logError("A run failed unexpectedly", cause), aboutOf(live))
   }
+  const state = refusalIn(cause) !== undefined ? "rejected" : "failed"
+  const rule = ruleIn(cause)
+  if (live.hasUndos) {
+    // A replay that looks for undos comes to the same end.
+    const ending = {
+      state,
+      error: failure,
+      forget: live.endedBy(cause),
+      ...(rule === undefined ? {} : { rule })
+    } as const
+    return yield* live.conclude(endsWith(live, ending, live.withPending({ events: live.unsaid("") })))
+  }
   const steps = live.forget(cause)
   yield* live.conclude({
     events: [...live.unsaid(""), { type: "error", data: failure }],
     ...(steps.length === 0 ? {} : { steps }),
-    set: { state: refusalIn(cause) !== undefined ? "rejected" : "failed", error: failure, finishedAt: live.now() }
-  }, ruleIn(cause))
+    set: { state, error: failure, finishedAt: live.now() }
+  }, rule)
 })
 
 const aboutOf = ({ run }: LiveRun) => ({ runId: run.runId, traceId: run.traceId, agent: run.agent })

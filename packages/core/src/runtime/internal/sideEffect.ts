@@ -19,6 +19,7 @@ const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
     sleep: () => refuse,
     interrupt: () => refuse,
     delegate: () => refuse,
+    compensate: () => refuse,
     scope: () => refuse
   }
 }

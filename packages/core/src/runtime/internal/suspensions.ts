@@ -29,7 +29,10 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
     return Effect.andThen(
       known === undefined
         ? Effect.andThen(live.caughtUp, live.resting.activity.during(announce(live, opened)))
-        : Effect.void,
+        // At the end of a run nothing is waited for.
+        : live.ending === undefined
+        ? Effect.void
+        : Effect.never,
       awaitDecision(live, place, opened)
     )
   })

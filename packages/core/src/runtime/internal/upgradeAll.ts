@@ -6,6 +6,8 @@ import type { Changes, Commit, ReadError } from "../../store/RunStore.ts"
 import type { Callables } from "./resolveHandlers.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 import { earliest } from "./suspensions.ts"
+import { isEnding } from "./undoRows.ts"
+import { undoLater } from "./undoSegment.ts"
 import { pinning, upgradeOf } from "./upgrades.ts"
 
 const pageSize = 256
@@ -100,6 +102,7 @@ const bringUp = Effect.fnUntraced(function*(
 const waitsAgain = Effect.fnUntraced(
   function*(node: RunSupervisor, run: RunRecord): Effect.fn.Return<Changes, ReadError> {
     const interrupts = yield* node.durable.store.interrupts(run.runId)
+    if (isEnding(yield* node.durable.store.steps(run.runId))) return undoLater(node.now())
     if (interrupts.every(({ state }) => state === "resolved")) return { state: "suspended", wakeAt: node.now() }
     const wakeAt = earliest(interrupts)
     return { state: "suspended", waitsFor: "interrupt", ...(wakeAt === undefined ? {} : { wakeAt }) }

@@ -1,0 +1,4 @@
+import { RunStore } from "@fastagentic/core"
+import { compensateSuite } from "../contract/CompensateContract.ts"
+
+compensateSuite("in memory", RunStore.RunStore.layerMemory)
