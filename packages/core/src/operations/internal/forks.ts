@@ -111,7 +111,7 @@ export const makeForks = (
       const { store } = node.writerOf(run)
       const [steps, interrupts] = yield* asRunError(Effect.all([store.steps(run.runId), store.interrupts(run.runId)]))
       const places = hasPlaces(yield* asRunError(store.events(run.runId, 0, 1)))
-      // What was undone is done again: nothing of it is inherited.
+      // A retry does again all that was undone: it inherits nothing.
       if (isEnding(steps)) return { places, steps: [], interrupts: [] }
       const resolved = interrupts.filter(isInherited)
       // The steps that a run inherited when it was forked are in none of its own events.

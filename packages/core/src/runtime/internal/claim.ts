@@ -110,7 +110,7 @@ export const claim = Effect.fnUntraced(
     if (woken !== undefined && (yield* woken)) return true
     // A run in memory that may not go on has left it, and is held below.
     if (woken !== undefined && (node.authority === undefined || node.isLive(run.runId))) return false
-    // What a run has done is undone whatever its principal may do by then.
+    // A run undoes its work whatever its principal may do by then.
     const refusal = node.authority === undefined || options.isAdmitted === true || run.waitsFor === "undo"
       ? undefined
       : yield* asRunError(node.authority.refusal({ ...run, ...options.set }))

@@ -11,7 +11,7 @@ export class Undos {
   /** Whether there is anything to undo, counting what is on its way into the store. */
   readonly open: Set<string>
   private next: number
-  /** What a replay at the end of the run has found, by key. */
+  /** The undos that a replay at the end of the run has found, by key. */
   readonly found = new Map<string, Effect.Effect<unknown, unknown>>()
   /** Completes once everything is found that is to be undone. */
   readonly complete = Deferred.makeUnsafe<void>()
