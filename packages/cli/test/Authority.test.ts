@@ -217,6 +217,32 @@ describe("a run whose key was revoked while it waited", () => {
       yield* until(behind, isCompleted)
       assert.deepStrictEqual(worked, ["serial", "serial"])
     }).pipe(Effect.scoped), 60_000)
+
+  it.live(
+    "runs of a schedule are held, of a tick and of a trigger, after its writer's key was revoked",
+    () =>
+      Effect.gen(function*() {
+        const { held, keyOf, revoke, send, worked } = yield* world
+        for (const agent of ["works", "serial"]) {
+          const ann = yield* keyOf("ann")
+          const weekly = { agent, cron: "0 6 * * 1", payload: {} }
+          assert.strictEqual((yield* send("POST", `/schedules/${agent}`, ann.secret, weekly)).status, 201)
+          const often = { ...weekly, cron: "* * * * * *" }
+          assert.strictEqual((yield* send("POST", `/schedules/${agent}-often`, ann.secret, often)).status, 201)
+          yield* send("POST", `/schedules/${agent}-often/pause`, boss)
+          yield* revoke(ann.prefix)
+          const before = worked.length
+          yield* send("POST", `/schedules/${agent}-often/resume`, boss)
+          const triggered = yield* send("POST", `/schedules/${agent}/run`, boss)
+          yield* held(triggered.body["runId"])
+          yield* Effect.sleep("2500 millis")
+          const { body } = yield* send("GET", `/schedules/${agent}-often`, boss)
+          yield* held(body["lastRunId"])
+          assert.strictEqual(worked.length, before)
+        }
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })
 
 describe("all work of a principal", () => {

@@ -38,21 +38,23 @@ export interface Admitted {
 
 /**
  * Writes a run down and launches it: at once, or, when it has a time of its own, its agent takes only so many or an engine
- * says where, when it has its turn.
+ * says where, when it has its turn. A run that is asked to wait for its principal is checked before it starts, and held.
  */
 export const admit = (
   node: RunSupervisor,
   bound: RegisteredCallable,
   principal: Principal,
-  run: RunRecord,
+  { waitsFor, ...run }: RunRecord,
   brought: Brought
 ): Effect.Effect<Admitted, RunError> => {
-  const waits = (run.wakeAt !== undefined && run.wakeAt > node.now()) || bound.callable.limits !== undefined ||
+  const isAdmitted = waitsFor !== "principal"
+  const waits = !isAdmitted || (run.wakeAt !== undefined && run.wakeAt > node.now()) ||
+    bound.callable.limits !== undefined ||
     isPlaced(node, bound, run)
   // A caller may leave at any moment: what is admitted is launched.
   return Effect.uninterruptible(Effect.flatMap(Tracing.current, (span) =>
     waits
-      ? enqueue(node, bound, run, brought, span)
+      ? enqueue(node, bound, run, brought, isAdmitted, span)
       : enter(node, bound, principal, run, brought, span)))
 }
 
@@ -85,6 +87,7 @@ const enqueue = Effect.fnUntraced(function*(
   bound: RegisteredCallable,
   run: RunRecord,
   brought: Brought,
+  isAdmitted: boolean,
   span: Tracer.AnySpan | undefined
 ) {
   const { wakeAt = node.now() } = run
@@ -105,7 +108,7 @@ const enqueue = Effect.fnUntraced(function*(
     yield* node.poll.at(wakeAt)
     return started
   }
-  yield* resumeInLine(node, bound, started.run, true)
+  yield* resumeInLine(node, bound, started.run, isAdmitted)
   return { ...started, run: (yield* asRunError(node.get(run.runId))) ?? started.run }
 })
 

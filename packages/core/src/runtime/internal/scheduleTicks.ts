@@ -44,14 +44,13 @@ export const makeScheduleTicks = (
     return yield* startFor(caller, principal, request, bound, more, undefined, about)
   })
 
-  /** The rights of a schedule's run. When its principal may not act any more the run is queued, and held when it is due. */
+  /** The rights of a schedule's run. When its principal may not act any more the run is admitted and held. */
   const authorityOf = Effect.fnUntraced(
     function*({ claims, id, roles, scopes, tenant }: Principal, at: number | "app") {
       if (node.authority === undefined) return {}
       const grants = { scopes, roles, claims, authority: at === "app" ? at : { at } } as const
-      const now = node.now()
-      const refusal = yield* node.authority.refusal({ createdAt: now, grants, owner: id, tenant })
-      return refusal === undefined ? { grants } : { grants, wakeAt: now + 1 }
+      const refusal = yield* node.authority.refusal({ createdAt: node.now(), grants, owner: id, tenant })
+      return refusal === undefined ? { grants } : { grants, waitsFor: "principal" } as const
     }
   )
 
