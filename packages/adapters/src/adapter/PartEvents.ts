@@ -39,13 +39,19 @@ const costOf = (metadata: Response.ProviderMetadata) => {
   return costUsd === undefined ? {} : { costUsd }
 }
 
-/** Converts token counts to those of events; undefined when the provider reported none or impossible ones. @category conversions @since 0.1.0 */
+/**
+ * Converts token counts to those of events; undefined when the provider reported none or impossible ones. No prompt has no
+ * tokens: a provider that says so did not count.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
 export const usageOf = (
   { metadata, usage: { inputTokens, outputTokens } }: Pick<Response.FinishPart, "metadata" | "usage">
 ): Event.Usage | undefined =>
   Event.checkUsage({
     ...costOf(metadata),
-    inputTokens: inputTokens.total,
+    inputTokens: inputTokens.total || undefined,
     outputTokens: outputTokens.total,
     cacheReadTokens: inputTokens.cacheRead,
     cacheWriteTokens: inputTokens.cacheWrite,

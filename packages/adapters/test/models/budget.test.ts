@@ -59,3 +59,30 @@ describe("a cost", () => {
       assert.notProperty((yield* call(Fake.stream(saying(-0.25)), undefined)).usage, "costUsd")
     }))
 })
+
+describe("usage", () => {
+  it.live("a count that the answer lacks, or that cannot be true, is no count of zero: the call costs what was reserved", () =>
+    Effect.gen(function*() {
+      const reporting = (usage: string) => {
+        const { body, ...answer } = Fake.stream([
+          Fake.chunk({ content: "Hi" }),
+          Fake.chunk({}, "stop"),
+          Fake.usageChunk
+        ])
+        return { ...answer, body: String(body).replace(JSON.stringify(Fake.usage), usage) }
+      }
+      const odd = [
+        `{}`,
+        `{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`,
+        `{"prompt_tokens":10}`,
+        `{"completion_tokens":5}`,
+        `{"total_tokens":1500}`,
+        `{"prompt_tokens":0,"completion_tokens":5}`,
+        `{"prompt_tokens":10,"completion_tokens":1e400,"total_tokens":1}`,
+        `{"prompt_tokens":10,"completion_tokens":-1000000}`
+      ]
+      for (const usage of odd) assert.isUndefined((yield* call(reporting(usage), undefined)).usage, usage)
+      const silent = reporting(`{"prompt_tokens":10,"completion_tokens":0,"total_tokens":10}`)
+      assert.deepStrictEqual((yield* call(silent, undefined)).usage, { inputTokens: 10, outputTokens: 0 })
+    }))
+})

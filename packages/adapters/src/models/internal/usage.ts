@@ -10,14 +10,21 @@ const count = (value: unknown): number | undefined => {
   return number === undefined || number < 0 ? undefined : Math.min(Math.ceil(number), Number.MAX_SAFE_INTEGER)
 }
 
+/** The packages give 0 for a count that an answer does not have. */
+const statedOr = (total: number | undefined, raw: unknown, names: RegExp): number | undefined =>
+  total === 0 && !Object.entries(fieldsOf(raw)).some(([name, value]) => names.test(name) && numberOf(value) === 0)
+    ? undefined
+    : total
+
 /** Some providers count reasoning in the total only. */
 const outputOf = ({ inputTokens, outputTokens, raw }: LanguageModelV4Usage): number | undefined => {
-  const output = count(outputTokens.total)
+  const output = statedOr(count(outputTokens.total), raw, /output|completion|candidates/iu)
   const { total_tokens, totalTokenCount, totalTokens } = fieldsOf(raw)
   const total = count(total_tokens ?? totalTokens ?? totalTokenCount)
   const input = count(inputTokens.total)
   const rest = total === undefined || input === undefined ? undefined : Math.max(0, total - input)
-  return output === undefined ? rest : Math.max(output, rest ?? output)
+  // A total without a rest says nothing about an output that is not there.
+  return output === undefined ? rest || undefined : Math.max(output, rest ?? output)
 }
 
 const cacheWrites = (raw: unknown): unknown => {
