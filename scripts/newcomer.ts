@@ -1,7 +1,8 @@
 /**
  * Follows the README's quickstart in an empty folder: installs the packed packages, serves the app of its first code
  * block with its own command, sends its request and compares the answer. A model whose package is missing has to be
- * refused in one line. Run `tsc -b` first.
+ * refused in one line. Then it makes an app with `fastagentic new`, whose types, tests and first streamed reply have to be
+ * good. Run `tsc -b` first.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
@@ -33,9 +34,10 @@ const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !n
 const folder = mkdtempSync(join(tmpdir(), "fastagentic-newcomer-"))
 const home = join(folder, "shop")
 mkdirSync(home)
+const fastagentic = join(home, "node_modules/.bin/fastagentic")
 
-const run = (command: string, args: ReadonlyArray<string>): string =>
-  execFileSync(command, args, { cwd: home, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
+const run = (command: string, args: ReadonlyArray<string>, cwd = home): string =>
+  execFileSync(command, args, { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
 
 const pack = (staged: string): string =>
   join(folder, run("npm", ["pack", "--silent", "--ignore-scripts", "--pack-destination", folder, staged]).trim())
@@ -50,29 +52,46 @@ const answers = async (server: ChildProcess, url: string): Promise<void> => {
   throw new Error("newcomer: GET /health did not answer 200 within 20 s")
 }
 
+/** A server of a command, as long as it is used. */
+const serving = async (
+  command: string,
+  args: ReadonlyArray<string>,
+  cwd: string,
+  use: (url: string) => Promise<void>
+) => {
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const server = spawn(command, [...args, "--port", String(port)], {
+    cwd,
+    env,
+    stdio: ["pipe", "ignore", "inherit"],
+    detached: true
+  })
+  try {
+    await answers(server, url)
+    await use(url)
+  } finally {
+    // As Ctrl+C does: npm does not pass a signal on to the server that it started.
+    const ended = once(server, "close")
+    if (server.exitCode === null && server.pid !== undefined) {
+      process.kill(-server.pid, "SIGTERM")
+      await ended
+    }
+  }
+}
+
 try {
   const tarballs = stage(join(folder, "staged")).map(pack)
   run("npm", ["init", "-y"])
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballs, "effect"])
   writeFileSync(join(home, "app.mts"), app)
-  const port = await freePort()
-  const url = `http://127.0.0.1:${port}`
-  const server = spawn(join(home, "node_modules/.bin/fastagentic"), ["run", "app.mts", "--port", String(port)], {
-    cwd: home,
-    env,
-    stdio: ["pipe", "ignore", "inherit"]
-  })
-  try {
-    await answers(server, url)
+  await serving(fastagentic, ["run", "app.mts"], home, async (url) => {
     const received: unknown = JSON.parse(run("sh", ["-c", request.replace("http://127.0.0.1:8000", url)]))
     if (received !== answer) throw new Error(`newcomer: the answer is ${JSON.stringify(received)}`)
     console.log(`newcomer: the answer is ${JSON.stringify(received)}`)
-  } finally {
-    const ended = once(server, "exit")
-    if (server.kill("SIGTERM")) await ended
-  }
+  })
   const named = { ...env, FASTAGENTIC_MODEL: "anthropic:claude", ANTHROPIC_API_KEY: "key" }
-  const refused = spawnSync(join(home, "node_modules/.bin/fastagentic"), ["run", "app.mts", "--mode", "http"], {
+  const refused = spawnSync(fastagentic, ["run", "app.mts", "--mode", "http"], {
     cwd: home,
     env: named,
     encoding: "utf8"
@@ -81,6 +100,18 @@ try {
     throw new Error(`newcomer: a model without its package ends with ${refused.status}: ${refused.stderr}`)
   }
   console.log(`newcomer: ${refused.stderr.trim()}`)
+
+  run(fastagentic, ["new", "hello"], folder)
+  const made = join(folder, "hello")
+  run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", ...tarballs], made)
+  await serving("npm", ["run", "dev", "--"], made, async (url) => {
+    const command = /^curl .*$/mu.exec(readFileSync(join(made, "README.md"), "utf8"))?.[0] ?? ""
+    const streamed = run("sh", ["-c", command.replace("http://127.0.0.1:8000", url)])
+    if (!streamed.includes("event: token")) throw new Error(`newcomer: the new app streams ${streamed}`)
+    console.log("newcomer: the new app streams its reply")
+  })
+  run("npm", ["run", "check"], made)
+  run("npm", ["test"], made)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -15,6 +15,7 @@ import * as CheckCommand from "./CheckCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
+import * as NewCommand from "./NewCommand.ts"
 import * as PrincipalsCommand from "./PrincipalsCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
@@ -23,6 +24,7 @@ import * as StoreCommand from "./StoreCommand.ts"
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
   Command.withSubcommands([
+    NewCommand.command,
     RunCommand.command,
     RunsCommand.command,
     StoreCommand.command,
@@ -38,7 +40,7 @@ const root = Command.make("fastagentic").pipe(
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation"
-      ? Console.error(`fastagentic: ${event.errors.map((error) => ErrorText.firstLine(error.message)).join("; ")}`)
+      ? Console.error(`fastagentic: ${event.errors.map(ErrorText.ofUsage).join("; ")}`)
       : CliOutput.defaultPresenter.present(event)
 })
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Config, Schema } from "effect"
+import type * as CliError from "effect/cli/CliError"
 import * as SchemaIssue from "effect/SchemaIssue"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -21,4 +22,11 @@ export const fromConfig = ({ cause, message }: Config.ConfigError): string =>
 export const of = (error: unknown): string => {
   if (error instanceof Config.ConfigError) return fromConfig(error)
   return firstLine(error instanceof Error && error.message !== "" ? error.message : String(error))
+}
+
+/** A wrong call, with the names that come near the misspelt one. @category conversions @since 0.1.0 */
+export const ofUsage = (error: CliError.CliError): string => {
+  const suggestions = "suggestions" in error ? error.suggestions : []
+  const line = firstLine(error.message)
+  return suggestions.length === 0 ? line : `${line}; did you mean ${suggestions.join(" or ")}?`
 }

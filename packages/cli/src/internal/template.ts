@@ -1,0 +1,100 @@
+// The templates of `fastagentic new`: folders of plain files beside the code. `write` makes an app of one; its folder appears
+// whole or not at all, and no file that is there is changed.
+import { Effect, Schema } from "effect"
+import { cp, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import manifest from "../../package.json" with { type: "json" }
+import * as ErrorText from "../ErrorText.ts"
+
+export const names = ["effect", "mcp-tools", "multi-agent"] as const
+
+export type Name = typeof names[number]
+
+export const descriptions: Record<Name, string> = {
+  effect: "an agent whose model calls a tool",
+  "mcp-tools": "tools, a resource and a prompt for MCP clients",
+  "multi-agent": "an agent that delegates to two others"
+}
+
+export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
+  folder: Schema.String,
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.folder}: ${this.problem}`
+  }
+}
+
+/** The packages that an app of any template depends on. */
+export const dependencies: ReadonlySet<string> = new Set(["effect", "fastagentic", "typescript", "vitest"])
+
+const folder = fileURLToPath(new URL("../../templates/", import.meta.url))
+
+/** The words that stand for the name and the versions of this package and of what it goes with. */
+const wordsOf = (name: string): Record<string, string> => ({
+  __name__: name,
+  __fastagentic__: manifest.version,
+  __effect__: manifest.peerDependencies.effect,
+  __effect_vitest__: manifest.peerDependencies["@effect/vitest"],
+  __vitest__: manifest.peerDependencies.vitest
+})
+
+/** npm leaves files out whose names begin with a dot, so that they have another beginning in the package. */
+const nameOf = (file: string) => file.replace(/^dot-/u, ".")
+
+const fill = async (target: string, words: Record<string, string>): Promise<number> => {
+  let files = 0
+  for (const entry of await readdir(target, { withFileTypes: true })) {
+    const path = join(target, nameOf(entry.name))
+    if (path !== join(target, entry.name)) await rename(join(target, entry.name), path)
+    if (entry.isDirectory()) {
+      files += await fill(path, words)
+      continue
+    }
+    const text = await readFile(path, "utf8")
+    await writeFile(path, text.replaceAll(/__[a-z_]+?__/gu, (word) => words[word] ?? word))
+    files++
+  }
+  return files
+}
+
+const isTaken = (cause: unknown) =>
+  cause instanceof Error && "code" in cause && ["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(String(cause.code))
+
+/** A folder beside the target until it is complete; a process that is killed leaves it, and never a half of the target. */
+const draftOf = (target: string) =>
+  Effect.acquireRelease(
+    Effect.tryPromise(() => mkdtemp(join(dirname(target), `.${basename(target)}-`))),
+    (draft) => Effect.promise(() => rm(draft, { recursive: true, force: true }))
+  )
+
+/** Writes the files of a template to a folder of this name, and gives their number. */
+export const write = (template: Name, name: string): Effect.Effect<number, NotWritten> =>
+  Effect.gen(function*() {
+    const draft = yield* draftOf(name)
+    return yield* Effect.tryPromise({
+      try: async () => {
+        for (const part of ["common", template]) await cp(join(folder, part), join(draft, name), { recursive: true })
+        const files = await fill(join(draft, name), wordsOf(name))
+        // An empty folder may be there; only an empty one can be removed or replaced.
+        await rmdir(name).catch((cause: unknown) => {
+          if (!(cause instanceof Error && "code" in cause && cause.code === "ENOENT")) throw cause
+        })
+        await rename(join(draft, name), name)
+        return files
+      },
+      catch: (cause) => cause
+    })
+  }).pipe(
+    Effect.scoped,
+    Effect.mapError((cause) => {
+      const real = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
+      return new NotWritten({
+        folder: name,
+        problem: isTaken(real)
+          ? "is there already and is not empty; choose another name, or remove it"
+          : `cannot be written: ${ErrorText.of(real)}`
+      })
+    })
+  )
