@@ -83,14 +83,23 @@ describe("fastagentic new", () => {
       JSON.stringify({ ...settings, include: ["my-*/src/**/*.ts", "my-*/test/**/*.ts"] })
     )
     bin("typescript/bin/tsc", ["--noEmit", "--project", home])
-  })
+  }, 120_000)
 
   it("the tests of every template pass", () => {
-    bin("vitest/vitest.mjs", ["run", "--root", home, "--reporter=json", "--outputFile=report.json"])
+    bin("vitest/vitest.mjs", [
+      "run",
+      "--root",
+      home,
+      // One worker imports the packages once for all apps.
+      "--maxWorkers=1",
+      "--no-isolate",
+      "--reporter=json",
+      "--outputFile=report.json"
+    ])
     const report = JSON.parse(readFileSync(join(home, "report.json"), "utf8"))
     assert.deepInclude(report, { success: true, numFailedTests: 0 })
     assert.lengthOf(report.testResults, Template.names.length)
-  })
+  }, 120_000)
 
   it.each(Template.names)("an app of the template %s answers over REST, SSE, MCP and A2A", async (template) => {
     const { agent, answer, payload } = calls[template]
