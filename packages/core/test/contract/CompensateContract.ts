@@ -191,6 +191,77 @@ export const compensateSuite = (name: string, layer: Layer.Layer<RunStore.RunSto
       20_000
     )
 
+    it.live("run at the deadline of a run, while it works and while it waits", () =>
+      withStore((store) => {
+        const { book, undone } = shop()
+        const started = Runtime.Runtime.use((runtime) =>
+          runtime.start(caller, { kind: "agent", identifier: "lab", payload: {}, timeout: 150 })
+        )
+        const exceeded = Effect.gen(function*() {
+          const { run } = yield* Effect.flatMap(started, ({ run: { runId } }) => whole(runId))
+          assert.deepStrictEqual([run.state, run.error?.tag], ["failed", "DeadlineExceeded"])
+        })
+        const works = Effect.andThen(book("works"), Effect.never)
+        const waits = Effect.andThen(book("waits"), ask)
+        return Effect.gen(function*() {
+          yield* processOf(store, works, exceeded)
+          yield* processOf(store, waits, exceeded)
+          assert.deepStrictEqual(undone(), ["undo works", "undo waits"])
+        })
+      }), 20_000)
+
+    it.live("that the handler does not register any more hold the run for repair, until it is cancelled again", () =>
+      withStore((store) => {
+        const { book, undone } = shop()
+        return Effect.gen(function*() {
+          const { runId } = yield* processOf(store, Effect.andThen(book("card"), ask), settle("lab"))
+          yield* processOf(
+            store,
+            Effect.succeed("changed"),
+            Effect.gen(function*() {
+              const runtime = yield* Runtime.Runtime
+              yield* cancel(runId)
+              const held = yield* runtime.await(caller, runId)
+              assert.deepStrictEqual([held.state, held.waitsFor], ["suspended", "repair"])
+              const last = (yield* journal(runId)).at(-1)
+              assert.strictEqual(
+                last?.type === "run_suspended" ? last.data.detail : undefined,
+                "its handler does not register \"undo card\" any more"
+              )
+              yield* cancel(runId)
+              assert.strictEqual((yield* runtime.get(caller, runId)).state, "cancelled")
+            })
+          )
+          assert.deepStrictEqual(undone(), [])
+        })
+      }))
+
+    it.live("leave nothing for a retry to inherit: it books again", () =>
+      withStore((store) => {
+        const { book, did } = shop()
+        let seats = 0
+        const handler = Effect.gen(function*() {
+          yield* book("card")
+          return yield* Run.step(
+            "seats",
+            Effect.suspend(() =>
+              seats++ === 0 ? Effect.fail(new CardDeclined({ reason: "no seats" })) : Effect.succeed("sat")
+            )
+          )
+        })
+        return processOf(
+          store,
+          handler,
+          Effect.gen(function*() {
+            const { runId } = yield* start("lab")
+            yield* whole(runId)
+            const { run } = yield* Runtime.Runtime.use((runtime) => runtime.retry(caller, runId))
+            assert.strictEqual((yield* ended(run.runId)).output, "sat")
+            assert.deepStrictEqual(did, ["card", "try card", "undo card", "card"])
+          })
+        )
+      }))
+
     it.live("of a run that another has started run when that is cancelled", () =>
       withStore((store) => {
         const { book, undone } = shop()

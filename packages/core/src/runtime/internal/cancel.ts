@@ -31,7 +31,8 @@ export const endRun = Effect.fnUntraced(function*(
   ending: Ending
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
   let seen: RunRecord | undefined = run
-  while (seen !== undefined && !isFinal(seen.state) && seen.waitsFor !== "undo" && !node.isUndoing(run.runId)) {
+  while (seen !== undefined && !isFinal(seen.state) && seen.waitsFor !== "undo") {
+    if (seen.state === "running" && node.isUndoing(run.runId)) return seen
     // A run that pauses or moves at this very moment takes another turn.
     if (!(yield* node.end(run.runId, ending)) && (yield* endInStore(node, seen, ending))) return seen
     seen = yield* node.get(run.runId)
