@@ -188,7 +188,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     success,
     error,
     errors: yield* declaredErrors(name, agent.errorSchema),
-    mcpTool: agent.mcpTool ? agent.identifier : undefined,
+    mcpTool: agent.mcpTool ? mcpNameOf(agent.identifier) : undefined,
     examples: agent.examples,
     annotations: { title: undefined, readonly: false, destructive: false, idempotent: false, openWorld: true },
     fingerprint: fingerprintOf(agent.identifier, payload, success, error) +
@@ -262,7 +262,7 @@ const compileTool = Effect.fnUntraced(function*(
     success,
     error,
     errors: yield* declaredErrors(name, tool.failureSchema),
-    mcpTool: tool.name,
+    mcpTool: mcpNameOf(tool.name),
     examples: [],
     annotations: {
       title: Option.getOrUndefined(Context.getOption(tool.annotations, Tool.Title)),
@@ -411,6 +411,12 @@ const hash = (text: string) => {
     high = Math.imul(high ^ low, 0x01000193)
   }
   return (high >>> 0).toString(16).padStart(8, "0") + (low >>> 0).toString(16).padStart(8, "0")
+}
+
+/** Models of MCP hosts take names of 1 to 64 of A-Z a-z 0-9 _ - only; a longer one ends with a digest of the whole. */
+const mcpNameOf = (identifier: string): string => {
+  const name = identifier.replaceAll(".", "_")
+  return name.length <= 64 ? name : `${name.slice(0, 55)}_${hash(identifier).slice(-8)}`
 }
 
 const distinctMcpTools = Effect.fnUntraced(function*(callables: ReadonlyArray<Callable>) {

@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
+import * as JsonPointer from "effect/JsonPointer"
 import * as EffectJsonSchema from "effect/JsonSchema"
 import * as Representation from "effect/SchemaRepresentation"
 
@@ -29,24 +30,53 @@ export const fromSchema = (
   return toJsonObject(Object.keys(rest).length === 0 ? root : { ...root, $defs: rest })
 }
 
+/**
+ * The name in `$defs` to which a reference points, after RFC 6901: pointers escape what names may contain.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const definitionOf = (reference: unknown): string | undefined => {
+  const path = typeof reference === "string" ? JsonPointer.parseUriFragment(reference) : undefined
+  return path?.length === 2 && path[0] === "$defs" ? path[1] : undefined
+}
+
+/**
+ * The definition that a schema refers to; nothing for a schema that is no reference.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const targetOf = (schema: unknown, definitions: unknown): object | undefined => {
+  const name = Predicate.hasProperty(schema, "$ref") ? definitionOf(schema["$ref"]) : undefined
+  // A name such as `toString` is on every object.
+  if (name === undefined || !Predicate.isObject(definitions) || !Object.hasOwn(definitions, name)) return undefined
+  const target = new Map<string, unknown>(Object.entries(definitions)).get(name)
+  return Predicate.isObject(target) ? target : undefined
+}
+
 const inlineRoot = (schema: EffectJsonSchema.JsonSchema, definitions: EffectJsonSchema.Definitions) => {
-  const name = typeof schema["$ref"] === "string" ? schema["$ref"].replace("#/$defs/", "") : undefined
-  const target = name === undefined ? undefined : definitions[name]
-  return target ?? schema
+  const name = definitionOf(schema["$ref"])
+  return name !== undefined && Object.hasOwn(definitions, name) ? definitions[name] ?? schema : schema
 }
 
 const referenced = (root: EffectJsonSchema.JsonSchema, definitions: EffectJsonSchema.Definitions) => {
-  const found: Record<string, EffectJsonSchema.JsonSchema> = {}
+  const found = new Map<string, EffectJsonSchema.JsonSchema>()
   const visit = (value: unknown): void => {
-    for (const [, name] of JSON.stringify(value).matchAll(/"\$ref":"#\/\$defs\/([^"]+)"/gu)) {
-      const target = name === undefined ? undefined : definitions[name]
-      if (name === undefined || target === undefined || name in found) continue
-      found[name] = target
-      visit(target)
+    if (Array.isArray(value)) { for (const one of value) visit(one) }
+    if (!Predicate.isObject(value)) return
+    for (const [key, one] of Object.entries(value)) {
+      const name = key === "$ref" ? definitionOf(one) : undefined
+      if (name === undefined) visit(one)
+      else if (!found.has(name) && Object.hasOwn(definitions, name)) {
+        const target = definitions[name] ?? {}
+        found.set(name, target)
+        visit(target)
+      }
     }
   }
   visit(root)
-  return found
+  return Object.fromEntries(found)
 }
 
 /**

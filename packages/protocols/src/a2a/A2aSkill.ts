@@ -1,5 +1,6 @@
 // An agent as an A2A skill: the parts that a message to it may hold, and the choice of a message's skill.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
+import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
 import { Effect, Predicate, type Schema } from "effect"
 import * as A2aError from "./A2aError.ts"
 import type { SendMessageRequest } from "./A2aSchema.ts"
@@ -66,9 +67,7 @@ const requiredFields = (payload: Fusion.Document): ReadonlyArray<Field> => {
 
 const resolved = (json: Schema.Json, definitions: Schema.Json | undefined): Field["json"] => {
   if (!isDocument(json)) return {}
-  const name = typeof json["$ref"] === "string" ? json["$ref"].replace("#/$defs/", "") : undefined
-  const target = name === undefined || !isDocument(definitions) ? undefined : definitions[name]
-  return isDocument(target) ? target : json
+  return { ...(JsonSchema.targetOf(json, definitions) ?? json) }
 }
 
 const isDocument = (value: Schema.Json | undefined): value is Fusion.Document =>

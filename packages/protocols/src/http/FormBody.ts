@@ -1,6 +1,7 @@
 // The mapping of multipart/form-data to payloads, and its description: each part is a field of the payload, a file part is a
 // file in it. AgentRoutes and FileRoutes use it.
 import type { Places, Shape } from "@fastagentic/core/app/Fusion"
+import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
 import type { File } from "@fastagentic/core/run/File"
 import { Effect, Schema, SchemaAST } from "effect"
 import * as Base64 from "effect/encoding/Base64"
@@ -94,9 +95,8 @@ const typeOf = (payload: Shape | undefined, name: string): unknown => {
   const { $defs, properties } = payload?.json ?? {}
   const field = isObject(properties) ? properties[name] : undefined
   if (!isObject(field)) return undefined
-  const reference = typeof field["$ref"] === "string" ? field["$ref"].replace("#/$defs/", "") : undefined
-  const target = reference === undefined || !isObject($defs) ? field : $defs[reference]
-  return isObject(target) ? target["type"] : undefined
+  const target = JsonSchema.targetOf(field, $defs) ?? field
+  return "type" in target ? target.type : undefined
 }
 
 const Binary = Schema.String.annotate({ format: "binary" })

@@ -1,4 +1,5 @@
 // A JSON Schema as a form of elicitation: a flat object of strings, numbers, booleans and choices.
+import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Predicate, type Schema } from "effect"
 
@@ -42,7 +43,7 @@ const ofObject = (root: Node): Form | undefined => {
   }
   return {
     fields,
-    required: wanted.filter((name) => !(name in nulls)),
+    required: wanted.filter((name) => !Object.hasOwn(nulls, name)),
     valueOf: (content) => ({ ...nulls, ...content })
   }
 }
@@ -99,6 +100,6 @@ const numbersOf = (node: Node, ...names: ReadonlyArray<"minimum" | "maximum" | "
 const resolved = (root: Node, schema: unknown): Node => {
   if (!Predicate.isObject(schema)) return {}
   const node: Node = { ...schema }
-  const name = typeof node["$ref"] === "string" ? node["$ref"].replace("#/$defs/", "") : undefined
-  return name === undefined ? node : { ...Object(Object(root["$defs"])[name]), ...labelsOf(node) }
+  const target = JsonSchema.targetOf(node, root["$defs"])
+  return target === undefined ? node : { ...target, ...labelsOf(node) }
 }

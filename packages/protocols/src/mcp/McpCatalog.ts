@@ -6,6 +6,7 @@ import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema } from "effect"
+import { forHosts } from "./McpSchema.ts"
 
 export interface Catalog {
   readonly server: Sdk.Implementation
@@ -112,7 +113,7 @@ const toolOf = (name: string, { annotations, description, payload, success }: Fu
   ...(annotations.title === undefined ? {} : { title: annotations.title }),
   description,
   inputSchema: inputSchemaOf(payload.json),
-  ...(isObject(success.json) ? { outputSchema: { ...success.json, type: "object" } } : {}),
+  ...(isObject(success.json) ? { outputSchema: { ...forHosts(success.json), type: "object" } } : {}),
   annotations: {
     readOnlyHint: annotations.readonly,
     destructiveHint: annotations.destructive,
@@ -125,7 +126,7 @@ const toolOf = (name: string, { annotations, description, payload, success }: Fu
 const inputSchemaOf = (json: Fusion.Document): Sdk.Tool["inputSchema"] =>
   Object.keys(propertiesOf(json)).length === 0
     ? { type: "object", properties: {}, additionalProperties: false }
-    : { ...json, type: "object" }
+    : { ...forHosts(json), type: "object" }
 
 /** Whether a value of the schema can be structured content: one object, not a choice of shapes. */
 export const isObject = (json: Fusion.Document): boolean =>
@@ -151,7 +152,7 @@ const promptOf = ({ params, prompt }: Fusion.PromptEntry): Sdk.Prompt => {
 }
 
 const propertiesOf = (json: Fusion.Document): { readonly [name: string]: Fusion.Document } => {
-  const properties = json["properties"]
+  const { properties } = forHosts(json)
   return Object.fromEntries(
     isDocument(properties)
       ? Object.entries(properties).map(([name, schema]) => [name, isDocument(schema) ? schema : {}])

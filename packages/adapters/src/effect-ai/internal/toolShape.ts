@@ -1,4 +1,5 @@
 // Reads the planner's view of a tool from its name, description and schemas.
+import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
 import { Context, Predicate } from "effect"
 import * as Tool from "effect/ai/Tool"
 import { conceptOf, wordsOfName, wordsOfText } from "./words.ts"
@@ -55,7 +56,7 @@ const numberOr = (u: unknown, fallback: number): number => typeof u === "number"
 export const resolveSchema = (schema: unknown, definitions: JsonObject): JsonObject => {
   const node = object(schema)
   if (typeof node.$ref === "string") {
-    return resolveSchema(definitions[node.$ref.slice(node.$ref.lastIndexOf("/") + 1)], definitions)
+    return resolveSchema(JsonSchema.targetOf(node, definitions), definitions)
   }
   const branches = array(node.anyOf ?? node.oneOf)
   const branch = branches.find((branch) => object(branch).type !== "null")

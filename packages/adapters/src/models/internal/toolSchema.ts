@@ -42,9 +42,7 @@ const rooted = (schema: Fields): Fields => {
 }
 
 const resolved = (branch: Fields, root: Fields): Fields =>
-  typeof branch.$ref === "string"
-    ? fieldsOf(fieldsOf(root.$defs)[branch.$ref.slice(branch.$ref.lastIndexOf("/") + 1)])
-    : branch
+  typeof branch.$ref === "string" ? fieldsOf(JsonSchema.targetOf(branch, root.$defs)) : branch
 
 const sourceOf = (tool: Tool.Any): Fields =>
   Tool.isDynamic(tool) && tool.jsonSchema !== undefined
