@@ -110,7 +110,8 @@ const check = Effect.fnUntraced(function*(name: string) {
   const document = OpenApi.fromApi(apiOf(fusion, []))
   const validator = new Ajv2020({ strict: false, validateFormats: false })
   validator.addSchema(JSON.parse(JSON.stringify(document)), "app:document")
-  for (const reference of new Set(referencesIn(document)).difference(yield* common)) {
+  for (const reference of new Set(referencesIn(document))) {
+    if ((yield* common).has(reference)) continue
     assert.doesNotThrow(() => validator.compile({ $ref: `app:document${reference}` }), undefined, reference)
   }
 
@@ -123,7 +124,9 @@ describe("References in schemas", () => {
   it.effect("resolve on every protocol, whatever characters a name has", () =>
     Effect.forEach(odd, check, { discard: true }))
 
-  it.effect.prop("resolve on every protocol for any name", [Schema.NonEmptyString], ([name]) => check(name), {
+  it.effect.prop("resolve on every protocol for any name", [Schema.NonEmptyString], ([name]) =>
+    // Half of a surrogate pair has no form in a URI.
+    /\p{Surrogate}/u.test(name) ? Effect.asVoid(Effect.flip(Fusion.compile(appOf(name)))) : check(name), {
     arbitrary: { runs: 5 }
   })
 
