@@ -149,7 +149,16 @@ describe("large values and a SQLite file", () => {
 
   it("an invalid retention is refused in one line", async () => {
     for (const [flag, value] of [["--retention", "finished=7d"], ["--retention", "failed=soon"]] as const) {
-      const { code, stderr } = await command(["run", fixture("app.ts"), "--store", "memory", flag, value])
+      const { code, stderr } = await command([
+        "run",
+        fixture("app.ts"),
+        "--mode",
+        "http",
+        "--store",
+        "memory",
+        flag,
+        value
+      ])
       assert.strictEqual(code, 2)
       assert.match(stderr, /^fastagentic: --retention [^\n]+\n$/u)
     }
