@@ -162,7 +162,7 @@ describe("a budget", () => {
 
   it.live("an answer is clamped to the rest of the budget, and an exhausted budget answers 402", () =>
     Effect.gen(function*() {
-      const served = yield* serve({ limits: [daily({ hard: 0.01 })], big: [says(0, 5_000), says(0, 1)] })
+      const served = yield* serve({ limits: [daily({ hard: 0.01 })], big: [says(1, 5_000), says(1, 1)] })
       const cut = yield* talk(served)
       assert.strictEqual(cut.status, 200)
       const [clamp] = of(cut.events, "budget")
@@ -212,7 +212,7 @@ describe("a budget", () => {
   it.live("the cheaper model is used from the soft limit on", () =>
     Effect.gen(function*() {
       const limit = daily({ soft: 0.001, atSoft: { big: "small" } })
-      const served = yield* serve({ limits: [limit], big: [says(0, 200)], small: [says(100, 10)] })
+      const served = yield* serve({ limits: [limit], big: [says(1, 200)], small: [says(100, 10)] })
       assert.deepStrictEqual(of((yield* talk(served)).events, "budget"), [])
       const { events, status } = yield* talk(served)
       assert.strictEqual(status, 200)
@@ -228,11 +228,11 @@ describe("a budget", () => {
 
   it.live("the soft limit is journaled without a cheaper model, and the cheaper model is used when only it is affordable", () =>
     Effect.gen(function*() {
-      const softOnly = yield* serve({ limits: [daily({ soft: 0 })], big: [says(0, 1)] })
+      const softOnly = yield* serve({ limits: [daily({ soft: 0 })], big: [says(1, 1)] })
       assert.deepInclude(of((yield* talk(softOnly)).events, "budget")[0]?.data, { decision: "soft", model: "big" })
       const poor = yield* serve({
         limits: [daily({ hard: 0.002, atSoft: { big: "small" } })],
-        small: [says(0, 1)]
+        small: [says(1, 1)]
       })
       const { events, status } = yield* talk(poor)
       assert.strictEqual(status, 200)
@@ -242,7 +242,7 @@ describe("a budget", () => {
   it.live("a suspended run continues after an approval, which covers this run once more", () =>
     Effect.gen(function*() {
       const limit = daily({ hard: 0.01, atHard: "suspend" })
-      const served = yield* serve({ limits: [limit], big: [says(0, 1_000), says(0, 500)] })
+      const served = yield* serve({ limits: [limit], big: [says(1, 1_000), says(1, 500)] })
       yield* talk(served)
       const paused = yield* talk(served)
       assert.strictEqual(paused.status, 202)
@@ -269,7 +269,7 @@ describe("a budget", () => {
   it.live("a limit is raised by nobody who caused the run, and by the requester where it says so", () =>
     Effect.gen(function*() {
       const limit = daily({ hard: 0.01, per: "tenant", atHard: "suspend" })
-      const served = yield* serve({ limits: [limit], big: [says(0, 1_000), says(0, 500)] })
+      const served = yield* serve({ limits: [limit], big: [says(1, 1_000), says(1, 500)] })
       yield* talk(served)
       const answer = yield* served.post("/agents/talker", {}, "all")
       const runId = answer.headers.get("x-run-id") ?? ""
@@ -278,7 +278,7 @@ describe("a budget", () => {
       assert.deepInclude(own.json.error, { _tag: "Forbidden", rule: "not the requester" })
 
       const mine = { ...limit, raise: { scopes: [], requester: true } }
-      const lenient = yield* serve({ limits: [mine], big: [says(0, 1_000), says(0, 500)] })
+      const lenient = yield* serve({ limits: [mine], big: [says(1, 1_000), says(1, 500)] })
       yield* talk(lenient)
       const paused = yield* talk(lenient)
       const interrupt = `/runs/${paused.runId}/interrupts/${paused.json.interrupts[0].id}`
@@ -289,7 +289,7 @@ describe("a budget", () => {
   it.live("a tree limit covers a run and its delegated runs", () =>
     Effect.gen(function*() {
       const tree: Budget.Limit = { name: "tree", per: "tree", period: "total", hard: 0.01 }
-      const served = yield* serve({ limits: [tree], big: [says(0, 600), says(0, 600), says(0, 600)] })
+      const served = yield* serve({ limits: [tree], big: [says(1, 600), says(1, 600), says(1, 600)] })
       const { status, text } = yield* served.post("/agents/boss")
       assert.strictEqual(status, 200)
       const [first = 0, second = 0] = text.replaceAll("\"", "").split(" ").map(Number)
@@ -330,7 +330,7 @@ describe("a budget", () => {
         ScriptedModel.text(["word"], { inputTokens, outputTokens })
       const served = yield* serve({
         limits: [daily({ hard: 0.0215 })],
-        big: [lie(10, -1_000_000), lie(1e12, 10), says(0, 10)]
+        big: [lie(10, -1_000_000), lie(1e12, 10), says(1, 10)]
       })
       assert.strictEqual((yield* talk(served)).status, 200)
       const once = yield* standing(served)

@@ -184,6 +184,7 @@ describe("Pins", () => {
       "hook_decision",
       "budget",
       "superseded",
+      "undo",
       "log",
       "custom",
       "raw"

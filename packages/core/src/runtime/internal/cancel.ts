@@ -30,6 +30,18 @@ export const endRun = Effect.fnUntraced(function*(
   run: RunRecord,
   ending: Ending
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
+  const seen = yield* beginEnd(node, run, ending)
+  if (seen === undefined || isFinal(seen.state) || !seen.durable) return seen
+  const rows = yield* node.writerOf(seen).store.steps(run.runId)
+  // Somebody has begun to end a run that has nothing to undo: its end is the next commit.
+  return openUndos(rows).length > 0 ? seen : yield* whenEnded(node, seen)
+})
+
+const beginEnd = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  run: RunRecord,
+  ending: Ending
+): Effect.fn.Return<RunRecord | undefined, ReadError> {
   let seen: RunRecord | undefined = run
   while (seen !== undefined && !isFinal(seen.state) && seen.waitsFor !== "undo") {
     if (seen.state === "running" && node.isUndoing(run.runId)) return seen
@@ -40,6 +52,13 @@ export const endRun = Effect.fnUntraced(function*(
   return seen
 })
 
+/** The run once it has ended, or as it is when that takes too long. */
+const whenEnded = (node: RunSupervisor, run: RunRecord): Effect.Effect<RunRecord | undefined, ReadError> =>
+  Effect.flatMap(
+    Effect.timeoutOption(node.ended(run), Timings.undoMillis),
+    (ended) => Option.isSome(ended) ? Effect.succeed(ended.value) : node.get(run.runId)
+  )
+
 /** As `endRun`, and waits for its undos. Returns the run as it is when they take too long. */
 export const cancelWhole = Effect.fnUntraced(function*(
   node: RunSupervisor,
@@ -48,7 +67,7 @@ export const cancelWhole = Effect.fnUntraced(function*(
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
   const seen = yield* cancelRun(node, run, reason)
   if (seen === undefined || isFinal(seen.state)) return seen
-  return Option.getOrElse(yield* Effect.timeoutOption(node.ended(seen), Timings.undoMillis), () => seen)
+  return yield* whenEnded(node, seen)
 })
 
 /**
