@@ -96,10 +96,9 @@ const connect = Effect.fnUntraced(function*(url: URL, { provider, stored }: Retu
     return { transport, client: new Client({ name: "desktop", version: "1.0.0" }) }
   }
   const first = open()
-  const refused = yield* Effect.flip(Effect.tryPromise({
-    try: () => first.client.connect(first.transport),
-    catch: (error) => error
-  }))
+  const refused = yield* Effect.promise(() =>
+    first.client.connect(first.transport).then(() => undefined, (error: unknown) => error)
+  )
   assert.instanceOf(refused, UnauthorizedError)
   yield* consent(first.transport, stored)
   const second = open()
@@ -114,11 +113,7 @@ const consent = (transport: StreamableHTTPClientTransport, { sentTo }: ReturnTyp
     await transport.finishAuth(await browse(sentTo, callback))
   })
 
-const call = (client: Client, name: string) =>
-  Effect.tryPromise({
-    try: () => client.callTool({ name, arguments: {} }),
-    catch: (error) => error
-  })
+const call = (client: Client, name: string) => Effect.tryPromise(() => client.callTool({ name, arguments: {} }))
 
 const scopesIn = (url: URL | undefined) => (url?.searchParams.get("scope") ?? "").split(" ").toSorted()
 

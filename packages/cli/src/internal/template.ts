@@ -65,7 +65,10 @@ const isTaken = (cause: unknown) =>
 /** A folder beside the target until it is complete; a process that is killed leaves it, and never a half of the target. */
 const draftOf = (target: string) =>
   Effect.acquireRelease(
-    Effect.tryPromise(() => mkdtemp(join(dirname(target), `.${basename(target)}-`))),
+    Effect.tryPromise({
+      try: () => mkdtemp(join(dirname(target), `.${basename(target)}-`)),
+      catch: notWritten(target)
+    }),
     (draft) => Effect.promise(() => rm(draft, { recursive: true, force: true }))
   )
 
@@ -84,17 +87,14 @@ export const write = (template: Name, name: string): Effect.Effect<number, NotWr
         await rename(join(draft, name), name)
         return files
       },
-      catch: (cause) => cause
+      catch: notWritten(name)
     })
-  }).pipe(
-    Effect.scoped,
-    Effect.mapError((cause) => {
-      const real = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause
-      return new NotWritten({
-        folder: name,
-        problem: isTaken(real)
-          ? "is there already and is not empty; choose another name, or remove it"
-          : `cannot be written: ${ErrorText.of(real)}`
-      })
-    })
-  )
+  }).pipe(Effect.scoped)
+
+const notWritten = (name: string) => (cause: unknown) =>
+  new NotWritten({
+    folder: name,
+    problem: isTaken(cause)
+      ? "is there already and is not empty; choose another name, or remove it"
+      : `cannot be written: ${ErrorText.of(cause)}`
+  })

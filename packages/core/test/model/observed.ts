@@ -74,7 +74,7 @@ export const observe = (base: RunStore.RunStore["Service"], random: Random) => {
       // Runs that a suspected process claims may be taken from it as well.
       if (run.state === "running" && owners.get(runId)?.suspected === true) bump(losses, runId)
       owners.set(runId, process)
-      // Whoever cancels a run or ends it at its deadline takes it from its owner first.
+      // A cancel, and the end at a deadline, take the run from its owner first.
       if (run.state === "running" && set.waitsFor !== "undo") {
         bump(taken, runId)
         if ((taken.get(runId) ?? 0) > (losses.get(runId) ?? 0)) flaws.push(`${runId} was taken from a living owner`)
