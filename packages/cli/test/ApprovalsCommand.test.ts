@@ -15,7 +15,7 @@ describe("fastagentic approvals", () => {
       }
       const [first, second] = [await ask(), await ask()]
       const listed = await approvals("list", "--url", url)
-      assert.deepStrictEqual([listed.code, listed.stderr], [0, ""], listed.stderr)
+      assert.deepStrictEqual([listed.code, listed.stderr], [0, ""])
       const waiting = new Map(
         listed.stdout.trim().split("\n").map((line) => {
           const [runId = "", id = ""] = line.split(" ")

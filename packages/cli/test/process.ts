@@ -76,8 +76,7 @@ let commands: ReturnType<typeof startCommands> | undefined
 
 /**
  * A command that ends by itself, with its own arguments, folder and environment. The commands of a test file share a process,
- * one after the other; a test of signals, of a server, of stdio (which claims stdout for good) or of two processes at once
- * starts its own with `fastagentic`.
+ * one after the other; a test of signals, of a server or of two processes at once starts its own with `fastagentic`.
  */
 export const command = (
   args: ReadonlyArray<string>,
