@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { NamedModels } from "@fastagentic/core/run/NamedModels"
 import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
-import { NamedModels } from "../adapter/NamedModels.ts"
 import { baseOf } from "./internal/baseUrl.ts"
 import { isHalf, resolve, type Resolved, server } from "./internal/modelName.ts"
 import { baseUrlVariable, openaiServer, type Provider, providers } from "./internal/providers.ts"

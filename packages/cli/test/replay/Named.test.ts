@@ -3,7 +3,7 @@ import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer, Schema } from "effect"
 import { Toolkit } from "effect/ai"
 import { Agent, App, Audit, Auth, Budget, Hook, Prices, RateLimit, Run, Server } from "fastagentic"
-import { ModelLoop } from "fastagentic/effect-ai"
+import { ModelLoop, OfflineModel } from "fastagentic/effect-ai"
 import { Models } from "fastagentic/models"
 import { join } from "node:path"
 import { temporaryFolder } from "../process.ts"
@@ -32,8 +32,9 @@ class Astray extends Agent.make("astray", { ...declared, model: "unheard" }) {}
 
 class Talk extends App.make("talk", {
   version: "1",
-  agents: [Deep, Quick, Steered, Lost, Named, Overruled, Lead, Judge, Astray]
+  agents: [Deep, Quick, Steered, Lost, Named, Overruled, Lead, Judge]
 }) {}
+class Lone extends App.make("lone", { version: "1", agents: [Astray] }) {}
 
 const loop = (model?: string) =>
   ModelLoop.run({
@@ -57,7 +58,6 @@ const Agents = Layer.mergeAll(
       Effect.orDie
     )
   ),
-  Astray.toLayer(() => loop()),
   CheaperLayer
 )
 
@@ -71,17 +71,16 @@ const Listed = Schema.Struct({
   items: Schema.Array(Schema.Struct({ identifier: Schema.String, model: Schema.optionalKey(Schema.String) }))
 })
 
+const modelsAt = (baseUrl: string) =>
+  Layer.orDie(Models.layerNamed({ smart: { model: "big", baseUrl }, fast: { model: "small", baseUrl } }))
+
 /** A server whose two models are on one replay server, and the model of each request. */
 const served = Effect.fnUntraced(function*<E>(budget: Layer.Layer<Budget.Budget, E>) {
   const replay = yield* Effect.acquireRelease(Effect.promise(replayServer), ({ stop }) => Effect.promise(stop))
   replay.prepare([], closing)
-  const models = Models.layerNamed({
-    smart: { model: "big", baseUrl: replay.url },
-    fast: { model: "small", baseUrl: replay.url }
-  })
   const context = yield* Layer.build(
     Server.layer(Talk, { port: 0, grace: "200 millis" }).pipe(
-      Layer.provide(Layer.provide(Agents, Layer.orDie(models))),
+      Layer.provide(Layer.provide(Agents, modelsAt(replay.url))),
       Layer.provide([Auth.layerNone, RateLimit.layerUnlimited, Audit.layerMemory, budget]),
       Layer.provide(Sqlite.layer({ filename: join(temporaryFolder(), "named.db") }))
     )
@@ -117,7 +116,8 @@ describe("models of an app by name, over REST on SQLite", () => {
         assert.include(events, `"model":"${model}"`)
       }
       const lost = yield* call("lost")
-      assert.include(lost, "InternalError")
+      assert.include(lost, "ModelUnknown")
+      assert.include(lost, "the names are smart, fast")
       assert.strictEqual(sent().length, 3)
     }).pipe(Effect.scoped))
 
@@ -132,12 +132,36 @@ describe("models of an app by name, over REST on SQLite", () => {
       prepare(saying("{\"order\":7}"))
       assert.include(yield* call("judge"), "\"output\":{\"order\":7}")
       assert.strictEqual(sent().at(-1), "small")
-      const requests = sent().length
-      assert.include(yield* call("astray"), "InternalError")
-      assert.strictEqual(sent().length, requests)
       const shown = new Map((yield* list).map(({ identifier, model }) => [identifier, model]))
       assert.strictEqual(shown.get("named"), "fast")
       assert.strictEqual(shown.get("deep"), undefined)
+    }).pipe(Effect.scoped))
+
+  const lone = (AstrayLayer: Layer.Layer<Agent.Handler<"astray">>) =>
+    Layer.build(
+      Server.layer(Lone, { port: 0, grace: "200 millis" }).pipe(
+        Layer.provide(AstrayLayer),
+        Layer.provide([Auth.layerNone, RateLimit.layerUnlimited, Audit.layerMemory, Budget.layerUnlimited]),
+        Layer.provide(Sqlite.layer({ filename: join(temporaryFolder(), "lone.db") }))
+      )
+    )
+
+  it.live("a server does not start when an agent declares a model that the app does not have", () =>
+    Effect.gen(function*() {
+      const handler = Layer.provide(Astray.toLayer(() => loop()), modelsAt("http://127.0.0.1:1"))
+      const { message } = yield* Effect.flip(lone(handler))
+      assert.include(message, "agent \"astray\": no model is named \"unheard\": the names are smart, fast")
+    }).pipe(Effect.scoped))
+
+  it.live("a loop whose agent declares a model ends with a typed error when no model has a name", () =>
+    Effect.gen(function*() {
+      const context = yield* lone(Layer.provide(Astray.toLayer(() => loop()), OfflineModel.layer))
+      const response = yield* Effect.promise(() =>
+        fetch(`${urlOf(context)}/agents/astray`, { method: "POST", body: "{}" })
+      )
+      const words = yield* Effect.promise(() => response.text())
+      assert.include(words, "ModelUnknown")
+      assert.include(words, "Name it in Models.layerNamed")
     }).pipe(Effect.scoped))
 
   it.live("a budget changes to another model of the app, without a list in each loop", () =>

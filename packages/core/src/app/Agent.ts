@@ -7,6 +7,7 @@ import { Context, type Duration, Effect, Layer, Schema, type Scope, Stream } fro
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
 import type { ModelEnd } from "../run/ModelEnd.ts"
+import { type NamedModel, NamedModels } from "../run/NamedModels.ts"
 import { CurrentRun, type InterruptDenied, type Signals } from "../run/Run.ts"
 import type { FileNotFound, SideEffectTimeout } from "../run/RunError.ts"
 import type { Adapter } from "./AdapterCapabilities.ts"
@@ -76,6 +77,8 @@ export interface Handle {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun | Scope.Scope>
   /** The adapter of the framework that does the work; absent when the handler itself does. */
   readonly adapter?: Adapter
+  /** The models that its loops can name. */
+  readonly models: { readonly [name: string]: NamedModel }
 }
 
 /**
@@ -210,6 +213,7 @@ const Proto = {
       Effect.contextWith((services: Context.Context<never>) =>
         Effect.succeed({
           ...(adapter === undefined ? {} : { adapter }),
+          models: Context.get(services, NamedModels),
           run: (payload: unknown) => {
             const answer = handler(payload)
             return Effect.updateContext(

@@ -36,6 +36,7 @@ import { type ReadFailed, RunError, type StoreUnavailable } from "../run/RunErro
 import type { RunRecord } from "../run/RunRecord.ts"
 import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
 import { checkAdapter, withAdapters } from "../runtime/internal/checkAdapters.ts"
+import { checkModel } from "../runtime/internal/checkModel.ts"
 import { makeDueRuns } from "../runtime/internal/dueRuns.ts"
 import { makeEngineClaim } from "../runtime/internal/engineClaim.ts"
 import type { FollowError, Page, Until } from "../runtime/internal/hub.ts"
@@ -479,6 +480,7 @@ export const layer = <A extends App.Any>(
         if (known === undefined) continue
         const hooks = [...fusion.app.hooks, ...agent.hooks]
         yield* checkAdapter(known.callable, hooks, known.hooks, budget.limits)
+        yield* checkModel(known.callable, handlerOf<Agent.Handle>(services, agent))
       }
       yield* bindStore(fusion.app.identifier)
       const timed = yield* compileSchedules(fusion.app, bound)

@@ -68,8 +68,27 @@ export class OutputInvalid extends Schema.TaggedError<OutputInvalid>()("OutputIn
   }
 }
 
+/** A loop names a model that the app does not have; nothing was asked. @category errors @since 0.1.0 */
+export class ModelUnknown extends Schema.TaggedError<ModelUnknown>()("ModelUnknown", {
+  model: Schema.String,
+  /** The names that the app has. */
+  known: Schema.Array(Schema.String)
+}, { httpApiStatus: 500 }) {
+  override get message() {
+    const known = this.known.length === 0 ? "no model has a name" : `the names are ${this.known.join(", ")}`
+    return `No model is named "${this.model}": ${known}. Name it in Models.layerNamed, or ask for another one.`
+  }
+}
+
 /** @category schemas @since 0.1.0 */
-export const ModelEnd = Schema.Union([TurnLimitReached, AnswerEmpty, AnswerRefused, ContextExceeded, OutputInvalid])
+export const ModelEnd = Schema.Union([
+  TurnLimitReached,
+  AnswerEmpty,
+  AnswerRefused,
+  ContextExceeded,
+  OutputInvalid,
+  ModelUnknown
+])
 
 /** An end without an answer, or the failure of the provider. @category models @since 0.1.0 */
 export type ModelEnd = typeof ModelEnd.Type | AiError

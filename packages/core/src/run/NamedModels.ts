@@ -6,6 +6,7 @@
 import { Context, Effect } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
+import { ModelUnknown } from "./ModelEnd.ts"
 
 /**
  * A model that has been made, with its provider and the name that prices know.
@@ -23,7 +24,7 @@ export type NamedModel = Context.Context<LanguageModel.LanguageModel | Model.Pro
  */
 export const NamedModels: Context.Reference<{ readonly [name: string]: NamedModel }> = Context.Reference<
   { readonly [name: string]: NamedModel }
->("@fastagentic/adapters/adapter/NamedModels/NamedModels", { defaultValue: () => ({}) })
+>("@fastagentic/core/run/NamedModels/NamedModels", { defaultValue: () => ({}) })
 
 /**
  * A model by its name in the app, or by the name that prices know.
@@ -37,15 +38,12 @@ export const find = (models: { readonly [name: string]: NamedModel }, name: stri
     : Object.values(models).find((model) => Context.get(model, Model.ModelName) === name)
 
 /**
- * A model by its name; a name that the app does not have is a defect that lists those it has.
+ * A model by its name; fails for a name that the app does not have.
  *
  * @category accessors
  * @since 0.1.0
  */
 export const get = Effect.fnUntraced(function*(name: string) {
   const models = yield* NamedModels
-  const found = find(models, name)
-  if (found !== undefined) return found
-  const known = Object.keys(models).join(", ") || "no names; see Models.layerNamed"
-  return yield* Effect.die(new Error(`no model is named ${name}; the app has ${known}`))
+  return find(models, name) ?? (yield* new ModelUnknown({ model: name, known: Object.keys(models) }))
 })
