@@ -9,14 +9,15 @@
 import type { Agent, Event, Hook } from "@fastagentic/core"
 import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
-import { Effect, type Layer, type Scope } from "effect"
-import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import { Effect, Layer, type Scope } from "effect"
+import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import type { AdapterLoadError } from "../adapter/AdapterError.ts"
 import { failureOf } from "../adapter/Failure.ts"
 import { toJson } from "../adapter/Json.ts"
 import * as PromiseScope from "../adapter/PromiseScope.ts"
 import * as Callbacks from "./internal/callbacks.ts"
 import * as Checkpoints from "./internal/checkpoints.ts"
-import { library } from "./internal/library.ts"
+import { type Library, library } from "./internal/library.ts"
 import { ask } from "./internal/questions.ts"
 import { makeSaver } from "./internal/saver.ts"
 import { answerOf, questionsOf, readChunk } from "./internal/state.ts"
@@ -136,28 +137,32 @@ export const layer = <
   agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
   source: Source<Input, State, R>,
   ...[options]: Rest<Options<Payload["Type"], Success["Type"], Input, State>>
-): Layer.Layer<Agent.Handler<Identifier>, never, Exclude<R, CurrentRun | Scope.Scope>> => {
+): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError, Exclude<R, CurrentRun | Scope.Scope>> => {
   // cast: the option types allow omitting a mapping only when identity fits.
   const mapping = (options ?? {}) as Mapping<Payload["Type"], Success["Type"], Input, State>
   // cast: as above, the payload is an input.
   const input = mapping.input ?? ((payload: Payload["Type"]) => payload as unknown as Input)
   // cast: as above, a string is an answer.
   const output = mapping.output ?? ((state: State) => answerOf(state) as Success["Type"])
-  const handle = Effect.fnUntraced(function*(payload: Payload["Type"]) {
-    return output(yield* drive(agent.errorSchema, source, input(payload)))
-  })
   // A graph keeps its own checkpoints elsewhere: nothing of the run waits for them, and none survives with it.
   const able = typeof source === "function" || !hasCheckpointer(source)
     ? capabilities
     : { ...capabilities, commit: "none" as const, interrupts: false }
-  return agent.toLayer(handle, {
+  const adapter: Adapter = {
     name: "langgraph",
     capabilities: able,
     remedy: "compile the graph without a checkpointer"
-  })
+  }
+  const layerOf = (loaded: Library) =>
+    agent.toLayer(
+      (payload) => Effect.map(drive(loaded, agent.errorSchema, source, input(payload)), output),
+      adapter
+    )
+  return Layer.unwrap(Effect.map(library, layerOf))
 }
 
 const drive = <Error extends Agent.AnySchema, Input, State, R>(
+  loaded: Library,
   errorSchema: Error,
   source: Source<Input, State, R>,
   input: Input
@@ -165,7 +170,6 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
   Effect.scoped(PromiseScope.host(Effect.fnUntraced(function*(host: PromiseScope.Host) {
     const run = yield* CurrentRun
     const { record } = run
-    const loaded = yield* Effect.orDie(library)
     const place: Checkpoints.Place = { current: run }
     const checkpoints = yield* Checkpoints.make(place)
     const { handler, modelFailures, toolCallIds } = yield* Callbacks.make(loaded, host.signal, place)

@@ -24,8 +24,8 @@ export const question = ({ question }: { readonly question: string }) => ({
 
 export const input = { input: question }
 
-export const serve = (
-  ask: Layer.Layer<Agent.Handler<"ask">>,
+export const serve = <E>(
+  ask: Layer.Layer<Agent.Handler<"ask">, E>,
   points: Hook.Points = {},
   budget: Layer.Layer<Budget.Budget> = Budget.layerUnlimited
 ) =>

@@ -1,3 +1,4 @@
+import type { AdapterError } from "@fastagentic/adapters/adapter"
 import { LangGraph } from "@fastagentic/adapters/langgraph"
 import { Agent } from "@fastagentic/core"
 import { Annotation, MessagesAnnotation, START, StateGraph } from "@langchain/langgraph"
@@ -24,7 +25,7 @@ const counter = new StateGraph(Annotation.Root({ n: Annotation<number>() }))
 describe("LangGraph.layer", () => {
   test("provides the agent's handler", () => {
     const layer = LangGraph.layer(Ask, chat, { input: ({ question }) => ({ messages: [question] }) })
-    expect(layer).type.toBe<Layer.Layer<Agent.Handler<"ask">>>()
+    expect(layer).type.toBe<Layer.Layer<Agent.Handler<"ask">, AdapterError.AdapterLoadError>>()
   })
 
   test("requires a mapping where the types differ", () => {
@@ -36,6 +37,6 @@ describe("LangGraph.layer", () => {
 
   test("requires the services that make the graph", () => {
     const layer = LangGraph.layer(Count, () => Effect.as(Steps, counter), { output: ({ n }) => n })
-    expect(layer).type.toBe<Layer.Layer<Agent.Handler<"count">, never, Steps>>()
+    expect(layer).type.toBe<Layer.Layer<Agent.Handler<"count">, AdapterError.AdapterLoadError, Steps>>()
   })
 })

@@ -3,6 +3,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Agent } from "fastagentic"
 import { vi } from "vitest"
 import { AiSdk } from "../../src/ai-sdk.ts"
+import { LangGraph } from "../../src/langgraph.ts"
 import { OpenAiAgents } from "../../src/openai-agents.ts"
 
 const missing = vi.hoisted(() => () => {
@@ -10,6 +11,7 @@ const missing = vi.hoisted(() => () => {
 })
 vi.mock("ai", missing)
 vi.mock("@openai/agents", missing)
+vi.mock("@langchain/langgraph", missing)
 
 class Desk extends Agent.make("desk", { description: "Answers", payload: { question: Schema.String } }) {}
 
@@ -28,6 +30,11 @@ describe("a framework that is not installed", () => {
       assert.strictEqual(
         yield* refusal(OpenAiAgents.layer(Desk, named, { input: ({ question }) => question })),
         "the openai-agents adapter needs @openai/agents, which cannot be loaded: npm install @openai/agents"
+      )
+      const graph = { invoke: () => Promise.reject(), stream: () => Promise.reject() }
+      assert.strictEqual(
+        yield* refusal(LangGraph.layer(Desk, graph, { output: () => "" })),
+        "the langgraph adapter needs @langchain/langgraph, which cannot be loaded: npm install @langchain/langgraph"
       )
     }))
 })

@@ -1,11 +1,11 @@
-// Loads LangChain on use; it is an optional peer.
+// Loads LangGraph and LangChain when the layer of an agent is built; they are optional peers.
 import { Effect } from "effect"
 import { AdapterLoadError } from "../../adapter/AdapterError.ts"
 
 const load = <A>(module: string, start: () => Promise<A>) =>
   Effect.tryPromise({ try: start, catch: (cause) => new AdapterLoadError({ adapter: "langgraph", module, cause }) })
 
-/** The part of LangChain used at run time; a graph has loaded it already. */
+/** The parts of them used at run time. */
 export const library = Effect.all({
   graph: load("@langchain/langgraph", () => import("@langchain/langgraph")),
   callbacks: load("@langchain/core", () => import("@langchain/core/callbacks/base")),
