@@ -113,10 +113,15 @@ const Cancel = Schema.Struct({ reason: optional(Schema.String) })
 
 const cancel = Route.make(
   "runs",
-  HttpApiEndpoint.post("cancel", "/runs/:runId/cancel", { params, payload: Cancel, success: Schemas.Run, error }),
+  HttpApiEndpoint.post("cancel", "/runs/:runId/cancel", {
+    params,
+    payload: Cancel,
+    success: [Schemas.Run, Responses.accepted],
+    error
+  }),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const { reason } = yield* RequestContext.bodyAs(context, Cancel)
-    return runJson(yield* context.runtime.cancel(context.caller, runIdOf(context), reason))
+    return changedRun(yield* context.runtime.cancel(context.caller, runIdOf(context), reason))
   }))
 )
 

@@ -8,7 +8,7 @@
  * | `start` | `agent` or `tool`, `payload`, `idempotencyKey?`, `threadId?`, `priority?`, `startAt?`, `timeout?`, `follow?` (default `true`) | `result`, then as `follow` |
  * | `follow` | `runId`, `after?` (default 0) | `result`, an `event` each, `end` once the run has ended |
  * | `unfollow` | `runId` | `result` |
- * | `cancel` | `runId`, `reason?` | `result`, once the run has ended |
+ * | `cancel` | `runId`, `reason?` | `result`, once the run has ended or its undos are to run |
  * | `answer` | `runId`, `interruptId`, `decision`, `value?`, `reason?`, `idempotencyKey?` | `result` |
  * | `signal` | `runId`, `name`, `payload`, `idempotencyKey?` | `result` |
  * | `messages` | `threadId`, `order?`, `after?`, `limit?`, `owner?` | `messages` |
