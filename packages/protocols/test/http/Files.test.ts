@@ -7,6 +7,7 @@ import { png, serveDesk } from "../desk.ts"
 import { mounted, mountedWith } from "../fixture.ts"
 import { by } from "./lab.ts"
 import { as, frames, get, json, post, Problem, text } from "./rest.ts"
+import * as Socket from "./socket.ts"
 
 const start = serveDesk(mounted("rest"))
 const base64 = Content.image({ bytes: png }, "image/png").bytes ?? ""
@@ -243,5 +244,56 @@ describe("Files over REST", () => {
       const { fileId = "", ...image } = imageOf(repeated)
       assert.deepStrictEqual(image, { type: "image", mediaType: "image/png", name: "a.png", size: png.length })
       assert.deepStrictEqual(yield* bytesOf(yield* get(`${url}/files/${fileId}`, by("ann"))), png)
+    }).pipe(Effect.scoped))
+})
+
+const eventsIn = ({ frames }: Socket.TestSocket, id: string) =>
+  frames.flatMap((frame) => frame.type === "event" && frame.id === id ? [Object(frame["event"])] : [])
+
+describe("Files over the WebSocket", () => {
+  it.live("bytes and an uploaded file fill the payload of a frame, and come back as content by reference", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const socket = yield* Socket.connect(url, by("ann"))
+      socket.send({
+        id: "bytes",
+        op: "start",
+        agent: "look",
+        payload: { photo: { mediaType: "image/png", bytes: base64 } }
+      })
+      socket.send({ id: "stored", op: "start", agent: "look", payload: { photo: yield* upload(url) } })
+      for (const id of ["bytes", "stored"]) {
+        assert.strictEqual((yield* socket.frame("end", id))["state"], "completed")
+        const events = eventsIn(socket, id)
+        const said = events.find(({ type }) => type === "content")
+        const shown = imageOf(Schema.decodeUnknownSync(Content.List)(said.data.content))
+        const done = events.find(({ type }) => type === "done")
+        const answer = Schema.decodeUnknownSync(Content.List)(done.data.output)
+        assert.deepStrictEqual(imageOf(answer), shown)
+        const file = yield* get(`${url}/files/${shown.fileId}`, by("ann"))
+        assert.deepStrictEqual(yield* bytesOf(file), png.toReversed())
+      }
+      assert.notInclude(JSON.stringify(socket.frames), base64)
+    }).pipe(Effect.scoped))
+
+  it.live("a file of another owner, of another type or too large is refused by its frame, and the connection stays", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const stored = yield* upload(url)
+      const socket = yield* Socket.connect(url, by("ben"))
+      const refused = Effect.fnUntraced(function*(id: string, photo: Schema.Json) {
+        socket.send({ id, op: "start", agent: "look", payload: { photo } })
+        return Object((yield* socket.frame("error", id))["problem"])
+      })
+      const foreign = yield* refused("foreign", stored)
+      assert.deepStrictEqual([foreign.title, foreign.error.issues], ["InvalidPayload", [
+        { path: ["photo", "fileId"], message: `There is no file "${stored.fileId}"` }
+      ]])
+      const wrong = yield* refused("type", { mediaType: "text/plain", bytes: btoa("text") })
+      assert.deepStrictEqual([wrong.title, wrong.error.issues[0].path], ["InvalidPayload", ["photo"]])
+      const large = yield* refused("large", { mediaType: "image/png", bytes: btoa("x".repeat(1_001)) })
+      assert.deepStrictEqual([large.title, large.error.issues[0].path], ["InvalidPayload", ["photo"]])
+      socket.send({ id: "ping", op: "ping" })
+      yield* socket.frame("pong", "ping")
     }).pipe(Effect.scoped))
 })
