@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Auth } from "@fastagentic/core"
-import { Effect, Schema } from "effect"
+import { Auth, RunError } from "@fastagentic/core"
+import { Effect, Layer, Schema } from "effect"
 import { as, get, post, type Raw, raw } from "../http/rest.ts"
 import { serveDesk } from "./support.ts"
 
@@ -9,8 +9,14 @@ const Document = Schema.Struct({
 })
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-const contentTypes = ["application/json", "text/plain", "application/x-www-form-urlencoded", "text/html"]
-const accepts = ["*/*", "application/json", "text/event-stream", "text/html"]
+const contentTypes = [
+  "application/json",
+  "text/plain",
+  "application/x-www-form-urlencoded",
+  "text/html",
+  "multipart/form-data; boundary=x"
+]
+const accepts = ["*/*", "application/json", "text/event-stream", "text/html", "*/*"]
 
 /** Paths that the document does not list. */
 const otherPaths = [
@@ -62,6 +68,25 @@ describe("Every answer", () => {
       }
       assert.isAbove(checked, 1_000)
     }).pipe(Effect.scoped), 60_000)
+
+  it.live("has them on the OAuth metadata of a mounted app, under its prefix and where RFC 9728 has it", () =>
+    Effect.gen(function*() {
+      const issuing = Layer.succeed(Auth.Auth, {
+        open: false,
+        schemes: ["bearer"],
+        issuers: [{ issuer: "https://id.example.com", audiences: ["https://agents.example.com"] }],
+        authenticate: () => Effect.fail(new RunError.Unauthenticated({ reason: "credentials are required" }))
+      })
+      const url = yield* serveDesk({ prefix: "/desk" }, issuing)
+      const wellKnown = "/.well-known/oauth-protected-resource"
+      for (const path of [`/desk${wellKnown}`, `/desk${wellKnown}/mcp`, `${wellKnown}/desk`, `${wellKnown}/desk/mcp`]) {
+        for (const method of methods) {
+          const answer = yield* raw(url, path, { method })
+          assert.strictEqual(answer.status === 200, method === "GET" || method === "HEAD", `${method} ${path}`)
+          checkHeaders(answer, `${method} ${path}`)
+        }
+      }
+    }).pipe(Effect.scoped))
 
   it.live("has them on streams, refusals of the door and refusals of the guard", () =>
     Effect.gen(function*() {
