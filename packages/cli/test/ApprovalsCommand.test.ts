@@ -24,36 +24,14 @@ describe("fastagentic approvals", () => {
       )
       assert.deepStrictEqual([...waiting.keys()].sort(), [first.runId, second.runId].sort())
 
-      const wrong = await approvals(
-        "approve",
-        first.runId,
-        waiting.get(first.runId) ?? "",
-        "--value",
-        "12",
-        "--url",
-        url
-      )
+      const decide = (decision: "approve" | "deny", { runId }: typeof first, ...options: ReadonlyArray<string>) =>
+        approvals(decision, runId, waiting.get(runId) ?? "", ...options, "--url", url)
+      const wrong = await decide("approve", first, "--value", "12")
       assert.strictEqual(wrong.code, 2)
       assert.match(wrong.stderr, /^fastagentic: The input for "ok" is invalid: .*\n$/u)
-      const yes = await approvals(
-        "approve",
-        first.runId,
-        waiting.get(first.runId) ?? "",
-        "--value",
-        "true",
-        "--url",
-        url
-      )
+      const yes = await decide("approve", first, "--value", "true")
       assert.deepStrictEqual([yes.code, yes.stderr], [0, ""])
-      const no = await approvals(
-        "deny",
-        second.runId,
-        waiting.get(second.runId) ?? "",
-        "--reason",
-        "not now",
-        "--url",
-        url
-      )
+      const no = await decide("deny", second, "--reason", "not now")
       assert.strictEqual(no.code, 0)
       assert.strictEqual((await approvals("list", "--url", url)).stdout, "")
       const interrupts = await (await fetch(`${url}/runs/${second.runId}/interrupts`)).json()

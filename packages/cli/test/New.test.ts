@@ -75,6 +75,15 @@ describe("fastagentic new", () => {
     }
   })
 
+  it("the app of the first template is that of the README under its own name", () => {
+    const example = readFileSync(join(root, "examples/00-hello/app.ts"), "utf8")
+    const named = example.replaceAll("Shop", "Main").replace(
+      "\"shop\", { version: \"1.0.0\"",
+      "\"my-effect\", { version: \"0.1.0\""
+    )
+    assert.strictEqual(read("effect", join("src", "app.ts")), named)
+  })
+
   it("every template compiles with its own settings", () => {
     const settings = JSON.parse(read("effect", "tsconfig.json"))
     assert.strictEqual(read("mcp-tools", "tsconfig.json"), read("effect", "tsconfig.json"))
