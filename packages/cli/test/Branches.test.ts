@@ -102,11 +102,11 @@ const serving = Effect.fnUntraced(function*(filename: string, world: World, resu
     )
   ))
   const url = urlOf(context)
-  const call = (method: "GET" | "POST", path: string, body?: unknown) =>
+  const call = (method: "GET" | "POST", path: string, body?: unknown, headers: Record<string, string> = {}) =>
     Effect.promise(async () => {
       const response = await fetch(url + path, {
         method,
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) })
       })
       const answered: unknown = await response.json()
@@ -189,6 +189,33 @@ describe("Branches of a run over REST, on SQLite", () => {
         yield* call("POST", `/runs/${runId}/interrupts`, asked.map(({ id }) => ({ id, decision: "approve" })))
         assert.strictEqual((yield* ended(runId)).output, "Both are refunded.")
         assert.deepStrictEqual(world.calls.toSorted(), ["refund 1", "refund 2"])
+      }))
+    })))
+
+  it.live("a list of decisions under a key is repeated, and the key decides nothing else", () =>
+    onDisk(Effect.fnUntraced(function*(filename, world) {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { call, ended, open, run } = yield* serving(filename, world)
+        const { runId } = yield* run(yield* call("POST", "/agents/desk", {}))
+        const [one, two] = yield* open(runId)
+        const key = { "idempotency-key": "k" }
+        const decide = (list: ReadonlyArray<string | undefined>, decision = "approve") =>
+          call("POST", `/runs/${runId}/interrupts`, list.map((id) => ({ id, decision })), key)
+        const conflicts = Effect.fnUntraced(function*(answered: ReturnType<typeof decide>) {
+          const { body, status } = yield* answered
+          assert.deepStrictEqual([status, Object(body).title], [409, "IdempotencyConflict"])
+        })
+        assert.include([200, 202], (yield* decide([one?.id])).status)
+        assert.include([200, 202], (yield* decide([one?.id])).status)
+        yield* conflicts(decide([two?.id]))
+        yield* conflicts(decide([one?.id, two?.id]))
+        yield* conflicts(decide([one?.id], "deny"))
+        yield* conflicts(call("POST", `/runs/${runId}/interrupts/${two?.id}`, { decision: "approve" }, key))
+        assert.deepStrictEqual((yield* open(runId)).map(({ id }) => id), [two?.id])
+        yield* call("POST", `/runs/${runId}/interrupts/${two?.id}`, { decision: "approve" }, { "idempotency-key": "l" })
+        assert.strictEqual((yield* ended(runId)).output, "Both are refunded.")
+        assert.include([200, 202], (yield* decide([one?.id])).status)
+        assert.deepStrictEqual(world.calls, ["refund 1", "refund 2"])
       }))
     })))
 

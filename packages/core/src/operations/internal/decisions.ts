@@ -3,6 +3,8 @@
 import { Effect, Schema, Struct } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
+import { canonical } from "../../base/internal/canonical.ts"
+import { sha256 } from "../../base/internal/secrets.ts"
 import * as JsonSchema from "../../base/JsonSchema.ts"
 import * as Policy from "../../base/Policy.ts"
 import { decoder, problemsOf } from "../../base/Validation.ts"
@@ -150,20 +152,18 @@ export const makeDecisions = (
     )
   })
 
-  const answer = Effect.fnUntraced(function*(
+  const decide = Effect.fnUntraced(function*(
     caller: Caller,
     runId: string,
     id: string,
     submitted: Answer,
-    idempotencyKey?: string
-  ) {
+    key: Key | undefined
+  ): Effect.fn.Return<RunRecord, RunError> {
     const { bound, interrupts: all, principal, run } = yield* door.decide(caller, node, runId, callables, id)
-    const repeated = all.find(({ resolution }) =>
-      idempotencyKey !== undefined && resolution?.idempotencyKey === idempotencyKey && resolution.by === principal.id
-    )
-    if (repeated?.resolution !== undefined) {
-      if (isSame(repeated.resolution, submitted)) return run
-      return yield* refuse(new IdempotencyConflict({ key: idempotencyKey ?? "", runId }))
+    const earlier = decidedUnder(all, principal, key)
+    if (key !== undefined && earlier !== undefined) {
+      if (earlier.idempotencyKey === key.kept && isSame(earlier, submitted)) return run
+      return yield* refuse(new IdempotencyConflict({ key: key.given, runId }))
     }
     const asked = all.find((interrupt) => interrupt.id === id)
     if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
@@ -178,22 +178,25 @@ export const makeDecisions = (
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
       // The interrupt has expired: its declared default is the decision, whichever path notices it first.
       yield* dueRuns.expire(run, bound)
-      return yield* answer(caller, runId, id, submitted, idempotencyKey)
+      return yield* decide(caller, runId, id, submitted, key)
     }
     yield* asRunError(fits(fusion, asked, submitted))
-    const key = idempotencyKey === undefined ? {} : { idempotencyKey }
-    const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...key }
+    const idempotencyKey = key === undefined ? {} : { idempotencyKey: key.kept }
+    const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...idempotencyKey }
     // An approver decides in their own name; others act for the owner.
     const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
     const lastDecided = node.lastDecided(runId)
     const fact = node.outbox.note(yield* entryOf(caller, principal, run, asked, submitted))
     if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set, [fact]))) {
-      return yield* answer(caller, runId, id, submitted, idempotencyKey)
+      return yield* decide(caller, runId, id, submitted, key)
     }
     yield* node.outbox.ensure(fact)
     const after = lastDecided() ?? (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
-  }, Effect.uninterruptible) as Runtime["Service"]["answer"]
+  }, Effect.uninterruptible)
+
+  const answer: Runtime["Service"]["answer"] = (caller, runId, id, submitted, key) =>
+    decide(caller, runId, id, submitted, key === undefined ? undefined : { given: key, kept: key })
 
   /** Looks at all of them before the first is decided: a list that does not fit decides nothing. */
   const answerAll: Runtime["Service"]["answerAll"] = Effect.fnUntraced(
@@ -203,15 +206,18 @@ export const makeDecisions = (
         const message = twice === undefined ? "names no interrupt" : `names interrupt ${twice.id} twice`
         return yield* refuse(new InvalidPayload({ target: "interrupts", issues: [{ path: [], message }] }))
       }
+      if (answers.some(({ value }) => tooDeep(value))) return yield* asRunError(nestedTooDeeply("interrupts"))
+      const key = idempotencyKey === undefined ? undefined : yield* keyOfList(idempotencyKey, answers)
       for (const { id, ...submitted } of answers) {
-        const { interrupts: all } = yield* door.decide(caller, node, runId, callables, id)
+        const { interrupts: all, principal } = yield* door.decide(caller, node, runId, callables, id)
+        if (key !== undefined && decidedUnder(all, principal, key) !== undefined) {
+          return yield* refuse(new IdempotencyConflict({ key: key.given, runId }))
+        }
         const asked = all.find((interrupt) => interrupt.id === id)
         if (asked === undefined) return yield* refuse(new InterruptNotFound({ runId, id }))
         if (asked.state === "open") yield* asRunError(fits(fusion, asked, submitted))
       }
-      const decisions = answers.map(({ id, ...submitted }) =>
-        answer(caller, runId, id, submitted, idempotencyKey === undefined ? undefined : `${idempotencyKey} ${id}`)
-      )
+      const decisions = answers.map(({ id, ...submitted }) => decide(caller, runId, id, submitted, key))
       const runs = yield* Effect.all(decisions)
       return runs.at(-1) ?? (yield* Effect.fail(notFound(runId)))
     }
@@ -255,6 +261,36 @@ const mayDecide = (principal: Principal, run: Authorization.Owned, { approvers, 
   state === "open" && (approvers === undefined
     ? Authorization.acts(principal, run)
     : Authorization.approves(principal, run, approvers))
+
+/**
+ * The key that a caller gave, and the one that is kept with a decision. A list keeps a digest of itself with each of its
+ * decisions, so that a repeat continues a list that a crash has cut off, and another list under the same key is refused.
+ */
+interface Key {
+  readonly given: string
+  readonly kept: string
+}
+
+const keyOfList = (given: string, answers: ReadonlyArray<Answer & Pick<Interrupt, "id">>): Effect.Effect<Key> =>
+  Effect.map(
+    sha256(canonical(answers.map(({ decision, id, value = null }) => [id, decision, value]))),
+    (digest) => ({ given, kept: `${given} ${digest}` })
+  )
+
+/** What the caller has decided under a key, other than the decisions of the same list. */
+const decidedUnder = (all: ReadonlyArray<Interrupt>, principal: Principal, key: Key | undefined) => {
+  if (key === undefined) return undefined
+  const { given, kept } = key
+  const isOf = (other: string | undefined) =>
+    other === given || (other?.length === given.length + digestLength && other.startsWith(`${given} `))
+  const isOfThisList = (other: string | undefined) => kept !== given && other === kept
+  return all.map(({ resolution }) => resolution).find((resolution) =>
+    resolution?.by === principal.id && isOf(resolution.idempotencyKey) && !isOfThisList(resolution.idempotencyKey)
+  )
+}
+
+/** A space and 64 hex digits. */
+const digestLength = 65
 
 /** A repeated decision of the same person is no conflict. */
 const late = (
