@@ -347,7 +347,7 @@ export class Runtime extends Context.Service<Runtime, {
   readonly checkpoints: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Checkpoint>, RunError>
   /** Starts a run with the payload of another that goes on from what that one had committed by an event. */
   readonly fork: (caller: Caller, runId: string, request: ForkRequest) => Effect.Effect<Started, RunError>
-  /** Forks a run that has failed or was cancelled from its last commit, once: who asks again gets the same run. */
+  /** Forks a run that has failed or was cancelled from its last commit, once for a caller: its repeat is the same run. */
   readonly retry: (caller: Caller, runId: string) => Effect.Effect<Started, RunError>
   /** Stores a file for the caller. It is kept while a run holds it, and for some time when none does (`Retention`). */
   readonly upload: (caller: Caller, file: NewFile) => Effect.Effect<Files.Stored, RunError>

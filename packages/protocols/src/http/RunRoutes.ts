@@ -177,7 +177,9 @@ const retry = Route.make(
     params,
     success: [Responses.accepted, Responses.suspended],
     error
-  }).annotateMerge(Responses.summary("A new run that continues where this one failed; a run has one retry")),
+  }).annotateMerge(
+    Responses.summary("A new run that continues where this one failed; a caller has one retry of a run")
+  ),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     yield* RequestContext.bodyAs(context, Schema.Struct({}))
     const retried = yield* context.runtime.retry(context.caller, runIdOf(context))

@@ -172,6 +172,23 @@ describe("Forks over REST", () => {
       assert.strictEqual(one?.runId, two?.runId)
     }).pipe(Effect.scoped))
 
+  it.live("a key is of one fork: with another event, of another run or for a start it is refused", () =>
+    Effect.gen(function*() {
+      const { url, world } = yield* start
+      const [runId, other] = [yield* broken(url), yield* broken(url)]
+      world.broken = false
+      const key = { "idempotency-key": "k" }
+      const fork = (origin: string, body: object) => post(`${url}/runs/${origin}/fork`, body, key)
+      const [first, again] = [yield* fork(runId, { after: 0 }), yield* fork(runId, { after: 0 })]
+      const { runId: forked } = yield* as(Run)(first)
+      assert.strictEqual((yield* as(Run)(again)).runId, forked)
+      yield* refused(yield* fork(runId, { after: 1 }), 409, "IdempotencyConflict")
+      yield* refused(yield* fork(other, { after: 0 }), 409, "IdempotencyConflict")
+      yield* refused(yield* post(`${url}/agents/flaky/runs`, { name: "a" }, key), 409, "IdempotencyConflict")
+      // Without an event the fork is of the last one, whichever that was.
+      assert.strictEqual((yield* as(Run)(yield* fork(runId, {}))).runId, forked)
+    }).pipe(Effect.scoped))
+
   it.live("a run that cannot be forked is refused", () =>
     Effect.gen(function*() {
       const { url } = yield* start

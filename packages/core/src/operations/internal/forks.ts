@@ -47,10 +47,10 @@ export const makeForks = (
       const reason = new InvalidCursor({ cursor: String(after), reason: `this run has events 1 to ${run.seq}` })
       return yield* Effect.fail(new RunError({ reason }))
     }
-    return yield* forkAt(caller, acting, after, { action: "fork", idempotencyKey: request.idempotencyKey })
+    return yield* forkAt(caller, acting, after, { ...request, action: "fork" })
   })
 
-  /** However often it is asked for, a run is retried by one run. */
+  /** However often a caller asks for it, a run is retried by one run of that caller. */
   const retry = Effect.fnUntraced(function*(caller: Caller, runId: string): Effect.fn.Return<Started, RunError> {
     const acting = yield* door.act(caller, node, runId, callables)
     const { run } = acting
@@ -79,7 +79,7 @@ export const makeForks = (
     caller: Caller,
     { bound, principal, run }: Acting,
     seq: number,
-    { action, idempotencyKey }: { readonly action: "fork" | "retry"; readonly idempotencyKey: string | undefined }
+    { action, after, idempotencyKey }: ForkRequest & { readonly action: "fork" | "retry" }
   ) {
     const { agent: identifier, kind, priority, runId, threadId } = run
     const stepsOf = Effect.suspend(() => node.writerOf(run).store.steps(runId))
@@ -97,7 +97,7 @@ export const makeForks = (
     const migrated = inherited.steps.map((step) => steps.find(({ name }) => name === step.name) ?? step)
     const about = { reason: `run ${runId} of ${run.owner}, event ${seq}`, ...Authorization.onBehalf(principal, run) }
     const entryOf = (fork: string) => door.entry(caller, principal, action, `run/${runId}`, { runId: fork, ...about })
-    const history = { ...inherited, steps: migrated }
+    const history = { ...inherited, steps: migrated, after }
     const started = yield* startFor(caller, principal, request, bound, more, history, (fork) => [entryOf(fork)])
     if (started.attached) {
       yield* door.audit(caller, principal, action, `run/${runId}`, { runId: started.run.runId, ...about })

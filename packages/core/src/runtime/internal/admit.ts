@@ -21,6 +21,8 @@ export interface Inheritance {
   readonly interrupts: ReadonlyArray<Interrupt>
   /** Whether that run kept the names of its branches apart. */
   readonly places: boolean
+  /** The event after which the caller asked for the fork; nothing when it asked for the last one. */
+  readonly after?: number | undefined
 }
 
 /** The parts of an admission beside the record: lines of the audit log, and the history of the origin of a fork. */
@@ -146,7 +148,7 @@ const write = Effect.fnUntraced(function*(
       attributes: { "fastagentic.run.id": run.runId }
     })))
     if (written._tag === "Admitted") return { run: written.run, attached: false, events: written.events }
-    if (written._tag === "Attached") return yield* attach(node, written.run, run)
+    if (written._tag === "Attached") return yield* attach(node, written.run, run, inherited?.after)
     if (written._tag !== "Busy") return yield* Effect.die(new Error("an admission is admitted, attached or refused"))
     const { runId } = written.run
     if (threads === "reject") {
@@ -176,10 +178,13 @@ const notStorable = (target: string) =>
 const attach = Effect.fnUntraced(function*(
   node: RunSupervisor,
   holder: RunRecord,
-  run: RunRecord
+  run: RunRecord,
+  after: number | undefined
 ): Effect.fn.Return<Written, RunError> {
-  const { idempotencyKey: key = "", payload, runId } = holder
-  if (canonical(payload) === canonical(run.payload)) {
+  const { forkedFrom, idempotencyKey: key = "", payload, runId } = holder
+  // Without an event of its own a fork is of the last one, which may be another when the request is repeated.
+  const isSameOrigin = forkedFrom?.runId === run.forkedFrom?.runId && (after === undefined || forkedFrom?.seq === after)
+  if (isSameOrigin && canonical(payload) === canonical(run.payload)) {
     return { run: yield* replacing(node, holder), attached: true, events: [] }
   }
   return yield* Effect.fail(new RunError({ reason: new IdempotencyConflict({ key, runId }) }))
