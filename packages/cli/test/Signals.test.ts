@@ -25,7 +25,13 @@ class Pays extends Agent.make("pays", {
   payload: {},
   signals: { amount: Schema.Finite }
 }) {}
-class Acme extends App.make("acme", { version: "1", agents: [Writer, Sums, Pays] }) {}
+class Confirms extends Agent.make("confirms", { description: "Asks another person", payload: {} }) {}
+class Orders extends Agent.make("orders", {
+  description: "Has an order confirmed by another agent",
+  payload: {},
+  signals: { hint: Schema.String }
+}) {}
+class Acme extends App.make("acme", { version: "1", agents: [Writer, Sums, Pays, Confirms, Orders] }) {}
 
 const handlers = Layer.mergeAll(
   Writer.toLayer(Effect.fn(function*() {
@@ -44,7 +50,12 @@ const handlers = Layer.mergeAll(
     const amount = yield* Run.receive(Pays, "amount")
     yield* Effect.orDie(Run.interrupt("pay", { schema: Schema.Boolean, notRequester: true }))
     return `paid ${amount}`
-  }))
+  })),
+  Confirms.toLayer(Effect.fn(function*() {
+    yield* Effect.orDie(Run.interrupt("confirm", { schema: Schema.Boolean, notRequester: true }))
+    return "confirmed"
+  })),
+  Orders.toLayer(() => Effect.orDie(Run.delegate(Confirms, {})))
 )
 
 const person = (id: string, tenant: string, scopes: ReadonlyArray<string>) => ({
@@ -201,5 +212,30 @@ describe("messages to a run, over a socket on SQLite", () => {
       assert.deepStrictEqual([(yield* answer("ann")).status, (yield* answer("sue")).status], [403, 403])
       assert.isBelow((yield* answer("tom")).status, 300)
       assert.strictEqual((yield* until(url, runId, "completed"))["output"], "paid 7")
+    }).pipe(Effect.scoped), 20_000)
+
+  it.live("make their sender a cause of the runs that the run waits for", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve(file())
+      const runId = yield* start(url, "orders")
+      yield* until(url, runId, "suspended")
+      const pending = (who: string) =>
+        Effect.map(send("GET", `${url}/interrupts`, undefined, { "x-api-key": `key-of-${who}` }), ({ body }) =>
+          Schema.decodeUnknownSync(Schema.Array(Body))(body["items"]))
+      assert.strictEqual((yield* pending("sue")).length, 1)
+      const sent = yield* send("POST", `${url}/runs/${runId}/signals/hint`, "all is fine", {
+        "x-api-key": "key-of-sue"
+      })
+      assert.strictEqual(sent.status, 202)
+      assert.deepStrictEqual(yield* pending("sue"), [])
+      const [asked] = yield* pending("tom")
+      const child = String(asked?.["runId"])
+      assert.notStrictEqual(child, runId)
+      const path = `${url}/runs/${child}/interrupts/${String(asked?.["id"])}`
+      const answer = (who: string) =>
+        send("POST", path, { decision: "approve", value: true }, { "x-api-key": `key-of-${who}` })
+      assert.deepStrictEqual([(yield* answer("ann")).status, (yield* answer("sue")).status], [403, 403])
+      assert.isBelow((yield* answer("tom")).status, 300)
+      assert.strictEqual((yield* until(url, runId, "completed"))["output"], "confirmed")
     }).pipe(Effect.scoped), 20_000)
 })

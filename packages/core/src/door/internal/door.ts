@@ -17,6 +17,7 @@ import type { Auth } from "../Auth.ts"
 import * as Authorization from "../Authorization.ts"
 import type { Caller } from "../Caller.ts"
 import { type PolicyRule, refusing } from "../PolicyRules.ts"
+import { withCausesOfAncestors } from "./ancestors.ts"
 import type { AuditThrottle } from "./auditThrottle.ts"
 import { accountDisabled, type Authority } from "./authority.ts"
 import type { Limiter } from "./limiter.ts"
@@ -269,8 +270,9 @@ export const makeDoor = (options: {
     const interrupts = rows.filter(({ signal }) => signal === undefined)
     const asked = interrupts.find((interrupt) => interrupt.id === id)
     if (asked?.approvers === undefined) return { ...(yield* act(caller, node, runId, callables)), interrupts }
+    const caused = asked.approvers.notRequester ? yield* withCausesOfAncestors(node, found) : found
     yield* asRunError(Effect.tapError(
-      Authorization.requireApprover(principal, found, asked.approvers),
+      Authorization.requireApprover(principal, caused, asked.approvers),
       (reason) =>
         Effect.flatMap(
           node.shownText(found, asked.name, "interrupt"),

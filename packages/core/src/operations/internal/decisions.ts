@@ -10,6 +10,7 @@ import * as Policy from "../../base/Policy.ts"
 import { decoder, problemsOf } from "../../base/Validation.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
+import { withCausesOfAncestors } from "../../door/internal/ancestors.ts"
 import type { About, Door } from "../../door/internal/door.ts"
 import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
@@ -63,13 +64,25 @@ export const makeDecisions = (
       (rows) => rows.filter((row) => !isSignal(row)).sort((a, b) => a.createdAt - b.createdAt)
     )
 
+  /** Those that a principal may decide. */
+  const decidableBy = Effect.fnUntraced(function*(
+    principal: Principal,
+    run: Authorization.Owned & Pick<RunRecord, "parentRunId">,
+    all: ReadonlyArray<Interrupt>
+  ) {
+    const mine = all.filter((one) => mayDecide(principal, run, one))
+    if (!mine.some(({ approvers }) => approvers?.notRequester === true)) return mine
+    const caused = yield* withCausesOfAncestors(node, run)
+    return mine.filter((one) => mayDecide(principal, caused, one))
+  })
+
   /** All of a run that is the caller's to see; of another those that the caller may decide. */
   const interrupts = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const principal = yield* door.authenticate(caller)
     const run = yield* asRunError(node.get(runId))
     if (run === undefined) return yield* Effect.fail(notFound(runId))
     const all = yield* interruptsOf(run)
-    const theirs = all.filter((one) => mayDecide(principal, run, one))
+    const theirs = yield* decidableBy(principal, run, all)
     if (theirs.length > 0 && !Authorization.sees(principal, run)) return yield* shownInterrupts(node, run, theirs)
     yield* asRunError(Authorization.requireRun(principal, runId, run))
     return yield* shownInterrupts(node, run, all)
@@ -78,7 +91,7 @@ export const makeDecisions = (
   const decidable = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const principal = yield* door.authenticate(caller)
     const run = yield* asRunError(node.get(runId))
-    const theirs = run === undefined ? [] : (yield* interruptsOf(run)).filter((one) => mayDecide(principal, run, one))
+    const theirs = run === undefined ? [] : yield* decidableBy(principal, run, yield* interruptsOf(run))
     if (theirs.length === 0) yield* asRunError(Authorization.requireRun(principal, runId, run))
     return run === undefined ? theirs : yield* shownInterrupts(node, run, theirs)
   })
@@ -100,7 +113,7 @@ export const makeDecisions = (
         { concurrency: 8 }
       )
       for (const [run, all] of found) {
-        const mine = all.filter((one) => mayDecide(principal, run, one))
+        const mine = yield* decidableBy(principal, run, all)
         const theirs = (yield* shownInterrupts(node, run, mine)).map((one) => toSummary(one, fields))
         if (theirs.length > 0 && (items.length >= limit || size.isFull())) return { items, next: cursor }
         for (const one of theirs) size.add(largeFields.map((field) => one[field]))
@@ -277,7 +290,7 @@ const keyOfList = (given: string, answers: ReadonlyArray<Answer & Pick<Interrupt
     (digest) => ({ given, kept: `${given} ${digest}` })
   )
 
-/** What the caller has decided under a key, other than the decisions of the same list. */
+/** A decision of the caller under a key that is not one of the same list. */
 const decidedUnder = (all: ReadonlyArray<Interrupt>, principal: Principal, key: Key | undefined) => {
   if (key === undefined) return undefined
   const { given, kept } = key
