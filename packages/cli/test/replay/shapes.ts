@@ -148,7 +148,33 @@ const calls: ReadonlyArray<Shape> = [
   calling("one call that is no list", [chunk({ tool_calls: { id: "c1", function: named(oslo) } })]),
   calling("a call of a tool that nobody declared", [
     call({ index: 0, id: "c1", function: { name: "unheard_of", arguments: "{}" } })
-  ], [["unheard_of", {}]])
+  ], [["unheard_of", {}]]),
+  calling("a call without a name", [
+    call({ index: 0, id: "c1", function: { arguments: oslo } })
+  ], [["call_without_a_name", { city: "Oslo" }]]),
+  calling("a call with an empty name, beside another", [
+    call({ index: 0, id: "c1", function: { name: "", arguments: "" } }),
+    call({ index: 0, function: { arguments: rome } }),
+    call({ index: 1, id: "c2", function: named(oslo) })
+  ], [["call_without_a_name", { city: "Rome" }], asOslo]),
+  calling("two calls without names and without indexes", [
+    call({ id: "c1", function: { arguments: oslo } }),
+    call({ id: "c2", function: { arguments: rome } })
+  ], [["call_without_a_name", { city: "Oslo" }], ["call_without_a_name", { city: "Rome" }]]),
+  calling("a name behind the first arguments", [
+    call({ index: 0, id: "c1", function: { arguments: "{\"city\"" } }),
+    call({ index: 0, function: named(":\"Oslo\"}") })
+  ]),
+  calling("an id that is new in each chunk", [
+    call({ index: 0, id: "c1", function: named("{\"city\"") }),
+    call({ index: 0, id: "c2", function: { arguments: ":\"Oslo\"}" } })
+  ]),
+  {
+    name: "a call without a name before the end marker",
+    answer: stream([call({ index: 0, id: "c1", function: { arguments: oslo } })]),
+    means: { calls: [["call_without_a_name", { city: "Oslo" }]], finish: "tool-calls", usage: "none" }
+  },
+  speaking("an empty call", [chunk({ content: "Hi there", tool_calls: [{}] }), ...ended])
 ]
 
 const texts: ReadonlyArray<Shape> = [
@@ -535,6 +561,17 @@ const wholes: ReadonlyArray<Shape> = [
       })
     },
     means: { calls: [asOslo, asRome], finish: "tool-calls", usage: [20, 9] }
+  },
+  {
+    name: "a completion with a call without a name",
+    whole: true,
+    answer: {
+      body: JSON.stringify({
+        choices: [{ message: { content: null, tool_calls: [{ id: "c1", function: { arguments: oslo } }] } }],
+        usage: counted
+      })
+    },
+    means: { calls: [["call_without_a_name", { city: "Oslo" }]], finish: "tool-calls", usage: [20, 9] }
   },
   {
     name: "a completion without a finish reason",

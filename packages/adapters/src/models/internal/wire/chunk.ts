@@ -2,7 +2,7 @@
 // the body use it. Fields that the form does not have are dropped, so that no odd field can spoil the rest of a chunk.
 import { type Fields, fieldsOf, isFields, listOf, numberOf, textOf } from "../fields.ts"
 
-interface Call {
+export interface Call {
   readonly index?: number | undefined
   readonly id?: string | undefined
   readonly type: "function"

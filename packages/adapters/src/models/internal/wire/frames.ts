@@ -1,6 +1,7 @@
 // Writes what the package reads: chunks, errors and whole completions of the chat completions API.
 import { statusIn, wordsOf } from "../words.ts"
-import type { Mended, Message } from "./chunk.ts"
+import type { Call, Mended, Message } from "./chunk.ts"
+import { withName } from "./unnamed.ts"
 
 /** The code of an error event that stands for a connection that ended too early. */
 export const connectionLost = "fastagentic_connection_lost"
@@ -31,14 +32,12 @@ export const chunkFrame = ({ created, id, message, model, reason, usage }: Mende
   frame({ id, created, model, choices: [{ index: 0, delta: message, finish_reason: reason }], usage })
 
 /** The chunk of an answer whose server never gave a reason for its end. */
-export const endFrame = (reason: string): string => frame({ choices: [{ index: 0, delta: {}, finish_reason: reason }] })
+export const endFrame = (reason: string, calls: ReadonlyArray<Call>): string =>
+  frame({ choices: [{ index: 0, delta: { tool_calls: calls }, finish_reason: reason }] })
 
 const whole = (message: Message | undefined) => ({
   ...message,
-  tool_calls: message?.tool_calls?.map((call) => ({
-    ...call,
-    function: { name: call.function.name ?? "", arguments: call.function.arguments }
-  }))
+  tool_calls: message?.tool_calls?.map(withName)
 })
 
 export const completion = ({ created, id, message, model, reason, usage }: Mended) => ({

@@ -5,6 +5,7 @@ import { fieldsOf, isFields, parse } from "../fields.ts"
 import { AnswerTooLong } from "../transport.ts"
 import * as Chunk from "./chunk.ts"
 import * as Frames from "./frames.ts"
+import { Unnamed, withName } from "./unnamed.ts"
 import { longestBody } from "./wholeBody.ts"
 
 /** The time that a server has to end a stream after its end marker. */
@@ -12,6 +13,7 @@ const patience = 500
 
 interface State {
   readonly parser: Sse.Parser
+  readonly unnamed: Unnamed
   /** Frames that are ready. */
   out: string
   reason: boolean
@@ -27,7 +29,9 @@ const stop = (state: State, frame: string) => {
 const take = (state: State, event: string, data: string) => {
   if (state.ended) return
   if (data.trim() === "[DONE]") {
-    return stop(state, state.reason ? "" : Frames.endFrame(state.calls ? "tool_calls" : "stop"))
+    if (state.reason) return stop(state, "")
+    const calls = state.unnamed.end()
+    return stop(state, Frames.endFrame(state.calls || calls.length > 0 ? "tool_calls" : "stop", calls))
   }
   const value = parse(data)
   if (value === undefined ? /^\s*[[{]/u.test(data) : !Chunk.isChunk(value)) {
@@ -35,7 +39,7 @@ const take = (state: State, event: string, data: string) => {
   }
   const error = Chunk.errorIn(value ?? data, event)
   if (error !== undefined) return stop(state, Frames.errorOf(error))
-  const mended = Chunk.mend(fieldsOf(value))
+  const mended = state.unnamed.mend(Chunk.mend(fieldsOf(value)))
   state.reason ||= mended.reason !== undefined
   state.calls ||= mended.message?.tool_calls !== undefined
   state.out += Frames.chunkFrame(mended)
@@ -46,6 +50,7 @@ const open = (): State => {
     parser: Sse.makeParser((event) => {
       if (event._tag === "Event") take(state, event.event, event.data)
     }),
+    unnamed: new Unnamed(),
     out: "",
     reason: false,
     calls: false,
@@ -74,7 +79,7 @@ const fromBody = (body: string): string => {
   if (mended?.message === undefined) {
     return Frames.errorFrame("the body is neither an event stream nor a completion", Frames.malformed)
   }
-  const calls = mended.message.tool_calls?.map((call, index) => ({ ...call, index }))
+  const calls = mended.message.tool_calls?.map((call, index) => ({ ...withName(call), index }))
   const reason = mended.reason ?? (calls === undefined ? "stop" : "tool_calls")
   return Frames.chunkFrame({ ...mended, message: { ...mended.message, tool_calls: calls }, reason })
 }
