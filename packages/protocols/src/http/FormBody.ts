@@ -68,7 +68,9 @@ export const toPayload = (payload: Shape | undefined, parts: ReadonlyArray<Part>
   for (const part of parts) {
     const type = typeOf(payload, part.name)
     const value = "file" in part ? toFile(part.file) : type === "string" ? part.text : parsed(part.text)
-    values.set(part.name, [...values.get(part.name) ?? [], value])
+    const all = values.get(part.name)
+    if (all === undefined) values.set(part.name, [value])
+    else all.push(value)
   }
   return Object.fromEntries(
     Array.from(values, ([name, all]) => {
