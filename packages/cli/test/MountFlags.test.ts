@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { readFileSync } from "node:fs"
 import { request } from "node:http"
 import { command, fastagentic, fixture, listening } from "./process.ts"
 
@@ -44,13 +45,32 @@ describe("fastagentic run", () => {
     }
   })
 
-  it("refuses an invalid address, origin or proxy in one line", async () => {
-    const invalid = [["--public-url", "example.com"], ["--cors-origin", "*"], ["--trusted-proxy", "10.0.0.0/99"]]
+  it("refuses an invalid address, origin, proxy, time or size in one line", async () => {
+    const invalid = [
+      ["--public-url", "example.com"],
+      ["--cors-origin", "*"],
+      ["--trusted-proxy", "10.0.0.0/99"],
+      ["--wait", "soon"],
+      ["--grace", "short"],
+      ["--credential-check", "on"],
+      ["--longest-delay", "1 year"],
+      ["--body-limit", "huge"]
+    ]
     for (const flag of invalid) {
       const { code, stderr } = await command([...serve, ...flag])
       assert.strictEqual(code, 2)
       assert.strictEqual(stderr.trimEnd().split("\n").length, 1, stderr)
       assert.include(stderr, String(flag[1]))
     }
+  })
+
+  it("the README names every flag of run", async () => {
+    const { stdout } = await command(["run", "--help"])
+    const [, listed = ""] = /^FLAGS\n([^]*?)(?:\n\n|$)/mu.exec(stdout) ?? []
+    const names = [...listed.matchAll(/^ {2}(--[a-z-]+)/gmu)].map(([, name = ""]) => name)
+    assert.includeMembers(names, ["--store", "--credential-check", "--longest-delay"])
+    const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8")
+    const [usage = ""] = /^`fastagentic run <file>.*$/mu.exec(readme) ?? []
+    assert.deepStrictEqual([...usage.matchAll(/\[(--[a-z-]+) /gu)].map(([, name = ""]) => name).sort(), names.sort())
   })
 })
