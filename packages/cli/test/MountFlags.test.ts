@@ -66,7 +66,7 @@ describe("fastagentic run", () => {
 
   it("the README names every flag of run", async () => {
     const { stdout } = await command(["run", "--help"])
-    const [, listed = ""] = /^FLAGS\n([^]*?)(?:\n\n|$)/mu.exec(stdout) ?? []
+    const [, listed = ""] = /^FLAGS\n([^]*?)\n\n/mu.exec(stdout) ?? []
     const names = [...listed.matchAll(/^ {2}(--[a-z-]+)/gmu)].map(([, name = ""]) => name)
     assert.includeMembers(names, ["--store", "--credential-check", "--longest-delay"])
     const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8")
