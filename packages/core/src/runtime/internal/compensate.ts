@@ -58,9 +58,12 @@ export const compensate = <E, R>(
     if (live.past.steps.get(key) !== undefined) return Effect.void
     const kept = Effect.suspend(() => {
       const step = live.undos.register(key)
-      return live.commit({ events: [{ type: "undo", data: { undoId: key, status: "registered" } }], steps: [step] })
+      return live.writes.commit({
+        events: [{ type: "undo", data: { undoId: key, status: "registered" } }],
+        steps: [step]
+      })
     })
-    return Effect.andThen(live.caughtUp, live.resting.activity.during(kept))
+    return Effect.andThen(live.outcomes.caughtUp, live.resting.activity.during(kept))
   })
 }
 

@@ -31,7 +31,7 @@ export const serviceIn = (
   const pause = (request: Request) => flushed(interrupt(live, place, request))
   const spender: RunContext = {
     record: live.run,
-    tell: (event) => Effect.suspend(() => live.append(event)),
+    tell: (event) => Effect.suspend(() => live.writes.append(event)),
     interrupt: pause,
     past: () => [...live.past.interrupts.values(), ...live.resting.decided]
   }
@@ -57,7 +57,7 @@ export const serviceIn = (
     receive: (signal, waits) => flushed(received(live, place, signal, waits)),
     compensate: (name, undo) => flushed(compensate(live, place, name, undo)),
     delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
-    retract: flushed(Effect.suspend(() => live.retract(place))),
+    retract: flushed(Effect.suspend(() => live.words.retract(place))),
     idle: (wait) => live.resting.idle(place, wait),
     places: live.past.places,
     scope: (name, effect, implied) =>

@@ -51,14 +51,14 @@ export const delegate = (
   payload: Schema.Json
 ): Effect.Effect<Outcome, RunError> =>
   live.named("step", place, `delegate ${agent}`, (key) => {
-    const known = live.outcome(key)
+    const known = live.outcomes.recorded(key)
     if (known?._tag === "Withdrawn") return Effect.never
     return known?._tag === "Value"
       ? Effect.tap(
-        live.handOut(key, Effect.orDie(decode(known.value))),
+        live.outcomes.handOut(key, Effect.orDie(decode(known.value))),
         ({ runId }) => live.emit(place, entered(runId, agent))
       )
-      : Effect.andThen(live.caughtUp, begin(live, place, key, agent, payload))
+      : Effect.andThen(live.outcomes.caughtUp, begin(live, place, key, agent, payload))
   }, true)
 
 const begin = Effect.fnUntraced(function*(
@@ -89,7 +89,7 @@ const begin = Effect.fnUntraced(function*(
   yield* activity.during(live.holdFiles(outcome.output))
   const status = run.state === "completed" ? "ok" : run.state === "cancelled" ? "cancelled" : "error"
   const exit: Event = { type: "agent_exit", data: { agentRunId: runId, name: agent, status }, place: key }
-  yield* activity.during(live.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit])))
+  yield* activity.during(live.writes.commit(stepped(live, key, yield* Effect.orDie(encode(outcome)), [exit])))
   return outcome
 })
 
@@ -99,7 +99,7 @@ const ended = (live: LiveRun, place: Place, key: string, child: RunRecord): Effe
     place,
     { kind: "child", wakeAt: live.now() + lookAgain },
     Effect.orDie(untilEnded(live.children, child)),
-    live.giveUp(key)
+    live.outcomes.giveUp(key)
   )
 
 /** The wait ends early when this node goes away. */

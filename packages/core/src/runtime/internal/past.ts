@@ -1,12 +1,26 @@
 // Reads what the earlier attempts of a run left behind, for the attempt that resumes it. The supervisor reads it only once
 // the run is claimed: until then its owner before could still commit.
-import { Effect } from "effect"
+import { Effect, type Schema } from "effect"
 import type { RunEvent } from "../../run/Event.ts"
+import type { Interrupt } from "../../run/Interrupt.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError, RunStore } from "../../store/RunStore.ts"
-import { earlierWords } from "./earlierWords.ts"
-import type { Past } from "./liveRun.ts"
+import { type EarlierWords, earlierWords } from "./earlierWords.ts"
 import { orderOf, outcomeOf } from "./outcome.ts"
+
+/** The recorded history of earlier attempts. */
+export interface Past {
+  readonly steps: ReadonlyMap<string, Schema.Json>
+  readonly interrupts: ReadonlyMap<string, Interrupt>
+  /** Whether the names of its branches were kept apart; earlier versions did not. */
+  readonly places: boolean
+  /** The words that earlier attempts said, by place. */
+  readonly words?: ReadonlyMap<string, EarlierWords>
+  /** The recorded outcomes in the order of their commits. */
+  readonly order?: ReadonlyMap<string, number>
+}
+
+export const noPast: Past = { places: true, steps: new Map(), interrupts: new Map() }
 
 /** How many events are read in one go. */
 const pageSize = 2_048

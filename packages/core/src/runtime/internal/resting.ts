@@ -7,8 +7,9 @@ import type { StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Commit, Fact, ReadError, Written } from "../../store/RunStore.ts"
 import { Activity } from "./activity.ts"
-import type { LiveRun, Parts } from "./liveRun.ts"
+import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
+import type { Parts } from "./runWrites.ts"
 import { delivery, isSignal, waitingMessages } from "./signals.ts"
 
 /** A decision that goes with what it lets happen. */
@@ -177,11 +178,11 @@ export class Resting {
     from: "running" | "suspended",
     resolve: Resolve | undefined
   ): Effect.Effect<Written | undefined> {
-    const write: Commit = { ...this.live.commitOf(parts), from: [from], ...committed(resolve) }
+    const write: Commit = { ...this.live.writes.commitOf(parts), from: [from], ...committed(resolve) }
     return Effect.orElseSucceed(
       this.live.journal.write(write, (written) => {
-        if (written._tag !== "Committed") return this.live.giveBack(write)
-        this.live.accept(write, written)
+        if (written._tag !== "Committed") return this.live.writes.giveBack(write)
+        this.live.writes.accept(write, written)
         if (resolve !== undefined) this.lastDecided = this.live.run
       }),
       () => undefined
@@ -268,8 +269,8 @@ export class Resting {
     this.phase = "resting"
     const parts = suspensionBy([...this.pauses])
     const written = this.asks
-      ? live.suspendIfRead(parts)
-      : Effect.as(live.conclude(live.withPending(parts)), true)
+      ? live.writes.suspendIfRead(parts)
+      : Effect.as(live.writes.conclude(live.outcomes.withPending(parts)), true)
     return Effect.map(written, (isRead) => {
       // Otherwise the commit was refused: the segment stops, or what others have written is read first.
       const isSuspended = live.run.state === "suspended"
@@ -281,9 +282,9 @@ export class Resting {
 
   /** Reads what another node has written before the run may rest. */
   private readonly catchUp: Effect.Effect<void> = Effect.suspend(() => {
-    this.live.isBehind = false
+    this.live.writes.isBehind = false
     return this.refresh.pipe(
-      Effect.catch((error) => Effect.sync(() => this.live.lose(error))),
+      Effect.catch((error) => Effect.sync(() => this.live.writes.lose(error))),
       Effect.andThen(Effect.sync(() => {
         this.checking = false
         this.check()

@@ -29,8 +29,8 @@ import type { Children } from "./delegation.ts"
 import { type FollowError, type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { Lines } from "./lines.ts"
-import { LiveRun, noPast, type Past } from "./liveRun.ts"
-import { readPast } from "./past.ts"
+import { LiveRun } from "./liveRun.ts"
+import { noPast, type Past, readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
 import type { Resolve } from "./resting.ts"
 import { runEntry, settles } from "./runEntry.ts"
@@ -333,7 +333,7 @@ export class RunSupervisor {
       Effect.sync(() => {
         if (live.resting.phase !== "suspended") stopped()
         if (this.live.get(run.runId) === live) this.live.delete(run.runId)
-        live.leave()
+        live.writes.leave()
         if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
         this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
         this.hubs.release(hub)

@@ -75,7 +75,7 @@ export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
   Effect.suspend(() =>
     live.dispatch.request(
       call,
-      (admitted) => live.entering(live.top, invoke(live.admit(call.payload, admitted.payload)))
+      (admitted) => live.entering(live.top, invoke(live.outcomes.admit(call.payload, admitted.payload)))
     )
   )
     .pipe(
@@ -108,8 +108,8 @@ const conclude = (
 }
 
 const complete = (live: LiveRun, output: Schema.Json) =>
-  live.conclude(live.withPending({
-    events: [...live.unsaid(""), {
+  live.writes.conclude(live.outcomes.withPending({
+    events: [...live.words.unsaid(""), {
       type: "done",
       data: live.usage === undefined ? { output } : { output, usage: live.usage }
     }],
@@ -119,15 +119,15 @@ const complete = (live: LiveRun, output: Schema.Json) =>
 
 /** Suspends the run as due now; the next node to poll resumes it. */
 const letGo = (live: LiveRun) =>
-  live.conclude(live.withTimes({
+  live.writes.conclude(live.outcomes.withTimes({
     events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
     set: { state: "suspended", wakeAt: live.now() }
   }))
 
 const cancel = (live: LiveRun, reason: string, facts: ReadonlyArray<Fact> = []) =>
   live.hasUndos ?
-    live.conclude(endsWith(live, { state: "cancelled", reason, forget: [] }, { events: [], facts })) :
-    live.conclude({
+    live.writes.conclude(endsWith(live, { state: "cancelled", reason, forget: [] }, { events: [], facts })) :
+    live.writes.conclude({
       events: [{ type: "run_cancelled", data: { reason } }],
       set: { state: "cancelled", finishedAt: live.now() },
       facts
@@ -166,14 +166,16 @@ const fail = Effect.fnUntraced(function*(
     const ending = {
       state,
       error: failure,
-      forget: live.endedBy(cause),
+      forget: live.outcomes.endedBy(cause),
       ...(rule === undefined ? {} : { rule })
     } as const
-    return yield* live.conclude(endsWith(live, ending, live.withPending({ events: live.unsaid("") })))
+    return yield* live.writes.conclude(
+      endsWith(live, ending, live.outcomes.withPending({ events: live.words.unsaid("") }))
+    )
   }
-  const steps = live.forget(cause)
-  yield* live.conclude({
-    events: [...live.unsaid(""), { type: "error", data: failure }],
+  const steps = live.outcomes.forget(cause)
+  yield* live.writes.conclude({
+    events: [...live.words.unsaid(""), { type: "error", data: failure }],
     ...(steps.length === 0 ? {} : { steps }),
     set: { state, error: failure, finishedAt: live.now() }
   }, rule)

@@ -33,7 +33,7 @@ export const sideEffect = <E, R>(
   timeoutMillis: number = Timings.sideEffectMillis
 ): Effect.Effect<Schema.Json, E | SideEffectTimeout, Exclude<R, SqlClient>> =>
   live.named("step", place, name, (key) => {
-    const known = live.outcome(key)
+    const known = live.outcomes.recorded(key)
     if (known !== undefined) return replayed<E | SideEffectTimeout>(live, key, known)
     const body = Effect.provideService(effect, CurrentRun, outOfReach(live.service)).pipe(
       Effect.timeoutOrElse({
@@ -44,18 +44,18 @@ export const sideEffect = <E, R>(
     )
     const transacted = live.journal.transact(
       body,
-      (value) => live.commitOf(stepped(live, key, value)),
-      (write, written) => live.accept(write, written)
+      (value) => live.writes.commitOf(stepped(live, key, value)),
+      (write, written) => live.writes.accept(write, written)
     ).pipe(
       Effect.catchIf(
         (error): error is StoreUnavailable => error instanceof StoreUnavailable,
         (error) => Effect.andThen(Effect.sync(() => live.halt({ _tag: "Lost", error })), Effect.interrupt)
       ),
-      Effect.onError((cause) => live.failed(key, cause)),
+      Effect.onError((cause) => live.outcomes.failed(key, cause)),
       Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
     )
-    return live.caughtUp.pipe(
-      Effect.andThen(live.flushed),
+    return live.outcomes.caughtUp.pipe(
+      Effect.andThen(live.writes.flushed),
       Effect.andThen(live.resting.activity.during(live.inRealTime(transacted)))
     )
   })

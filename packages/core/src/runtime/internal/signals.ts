@@ -88,7 +88,7 @@ export const receive = (
     if (known?.resolution !== undefined) {
       return known.resolution.decision === "withdraw"
         ? Effect.never
-        : live.handOut(name, Effect.succeed(messageIn(known.resolution)))
+        : live.outcomes.handOut(name, Effect.succeed(messageIn(known.resolution)))
     }
     const row: Interrupt = known ?? {
       id: globalThis.crypto.randomUUID(),
@@ -100,7 +100,7 @@ export const receive = (
       state: "open"
     }
     const taken = live.resting.activity.during(live.mailbox.withPermit(take(live, row, waits, known === undefined)))
-    return live.caughtUp.pipe(
+    return live.outcomes.caughtUp.pipe(
       Effect.andThen(taken),
       Effect.flatMap((resolution): Effect.Effect<Option.Option<Schema.Json>> =>
         resolution === undefined ? Effect.map(park(live, place, row), messageIn) : Effect.succeed(messageIn(resolution))
@@ -121,15 +121,15 @@ const take = Effect.fnUntraced(function*(
   const [message] = waitingMessages(yield* rowsOf(live), row.signal ?? "")
   if (message !== undefined) {
     const { events = [], resolution } = delivery(row, message)
-    yield* live.commit({ events, open: [{ ...row, state: "resolved", resolution }] })
+    yield* live.writes.commit({ events, open: [{ ...row, state: "resolved", resolution }] })
     return resolution
   }
   if (!waits) {
     const resolution: Resolution = { decision: "expire", by: "runtime", at: live.now() }
-    yield* live.commit({ events: [], open: [{ ...row, state: "resolved", resolution }] })
+    yield* live.writes.commit({ events: [], open: [{ ...row, state: "resolved", resolution }] })
     return resolution
   }
-  if (isNew) yield* live.commit({ events: [], open: [row] })
+  if (isNew) yield* live.writes.commit({ events: [], open: [row] })
   return undefined
 })
 
@@ -140,7 +140,7 @@ const park = (live: LiveRun, place: Place, row: Interrupt): Effect.Effect<Resolu
   Effect.suspend(() => {
     const decided = Deferred.makeUnsafe<Resolution>()
     const withdraw = Effect.suspend(() =>
-      live.post({
+      live.writes.post({
         events: [],
         open: [{ ...row, state: "resolved", resolution: { decision: "withdraw", by: "runtime", at: live.now() } }]
       })

@@ -19,13 +19,13 @@ export const step = <E, R>(
   after: ((value: Schema.Json) => ReadonlyArray<Event.Event>) | undefined
 ): Effect.Effect<Schema.Json, E, R> =>
   live.named("step", place, name, (key) => {
-    const known = live.outcome(key)
+    const known = live.outcomes.recorded(key)
     if (known !== undefined) return replayed(live, key, known)
     const inside = insideStep(place, key)
     const within = outlet?.beside((event) => live.emit(inside, event))
     const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
     const { activity } = live.resting
-    return live.caughtUp.pipe(
+    return live.outcomes.caughtUp.pipe(
       Effect.andThen(Effect.suspend(() => {
         activity.enter(inside)
         return once
@@ -37,7 +37,7 @@ export const step = <E, R>(
           const recorded = passed.map((event) => ({ ...event, place: key }))
           return Effect.flatMap(jsonLength(value), (bytes) => {
             const parts = stepped(live, key, value, recorded, bytes)
-            return checkpoint(live, key, bytes, live.run.durable ? live.commit(parts) : live.post(parts))
+            return checkpoint(live, key, bytes, live.run.durable ? live.writes.commit(parts) : live.writes.post(parts))
           })
         }
         return within === undefined
@@ -46,7 +46,7 @@ export const step = <E, R>(
       }),
       Effect.onExit((exit) => {
         if (inside.isRunning) activity.leave(inside)
-        return Exit.isSuccess(exit) ? Effect.void : live.failed(key, exit.cause)
+        return Exit.isSuccess(exit) ? Effect.void : live.outcomes.failed(key, exit.cause)
       })
     )
   })

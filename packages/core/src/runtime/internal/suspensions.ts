@@ -15,7 +15,7 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
     if (known?.resolution !== undefined) {
       if (known.resolution.decision === "withdraw") return Effect.never
       return isAbout(known, request)
-        ? live.handOut(name, Effect.succeed(known.resolution))
+        ? live.outcomes.handOut(name, Effect.succeed(known.resolution))
         : interrupt(live, place, request)
     }
     const opened: Interrupt = known ?? {
@@ -28,7 +28,7 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
     }
     return Effect.andThen(
       known === undefined
-        ? Effect.andThen(live.caughtUp, live.resting.activity.during(announce(live, opened)))
+        ? Effect.andThen(live.outcomes.caughtUp, live.resting.activity.during(announce(live, opened)))
         // At the end of a run nothing is waited for.
         : live.ending === undefined
         ? Effect.void
@@ -40,7 +40,7 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
 const announce = (live: LiveRun, opened: Interrupt) => {
   const { approvers: _approvers, createdAt: _createdAt, default: _default, runId: _runId, state: _state, ...notice } =
     opened
-  return live.commit({ events: [{ type: "interrupt", data: notice }], open: [opened] })
+  return live.writes.commit({ events: [{ type: "interrupt", data: notice }], open: [opened] })
 }
 
 const awaitDecision = (live: LiveRun, place: Place, opened: Interrupt): Effect.Effect<Resolution> =>
@@ -70,7 +70,7 @@ const withdraw = (live: LiveRun, opened: Interrupt) =>
   Effect.suspend(() => {
     const resolution = { decision: "withdraw", by: "runtime", at: live.now() } as const
     const { at: _at, ...decision } = resolution
-    return live.post({
+    return live.writes.post({
       events: [{ type: "interrupt_resolved", data: { id: opened.id, ...decision } }],
       open: [{ ...opened, state: "resolved", resolution }]
     })
@@ -92,27 +92,27 @@ const isAbout = (known: Interrupt, request: Request) =>
 /** Waits until a time that is kept as a step, unless it is past. */
 export const sleep = (live: LiveRun, place: Place, name: string, millis: number): Effect.Effect<void> =>
   live.named("step", place, `sleep ${name}`, (key) => {
-    const known = live.outcome(key)
+    const known = live.outcomes.recorded(key)
     if (known?._tag === "Withdrawn") return Effect.never
-    if (known?._tag === "Elapsed") return live.handOut(key, Effect.void)
+    if (known?._tag === "Elapsed") return live.outcomes.handOut(key, Effect.void)
     const stored = known?._tag === "Value" && typeof known.value === "number" ? known.value : undefined
     const until = stored ?? live.now() + millis
-    const passed = live.settle(key, elapsed)
+    const passed = live.outcomes.settle(key, elapsed)
     const wait = live.resting.park(
       place,
       { kind: "timer", wakeAt: until },
       live.until(until),
-      live.giveUp(key)
+      live.outcomes.giveUp(key)
     )
     if (stored === undefined) {
-      const kept = live.commit({ events: [], steps: [{ name: key, value: until }] })
-      return live.caughtUp.pipe(
+      const kept = live.writes.commit({ events: [], steps: [{ name: key, value: until }] })
+      return live.outcomes.caughtUp.pipe(
         Effect.andThen(live.resting.activity.during(kept)),
         Effect.andThen(wait),
         Effect.andThen(passed)
       )
     }
-    return live.caughtUp.pipe(
+    return live.outcomes.caughtUp.pipe(
       Effect.andThen(Effect.suspend(() => until <= live.now() ? Effect.void : wait)),
       Effect.andThen(passed)
     )

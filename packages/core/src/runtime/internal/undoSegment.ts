@@ -4,8 +4,9 @@
 import { Cause, Deferred, Effect, Exit, Fiber, type Schema } from "effect"
 import * as Timings from "../../base/Timings.ts"
 import { CurrentRun } from "../../run/Run.ts"
-import type { LiveRun, Parts } from "./liveRun.ts"
+import type { LiveRun } from "./liveRun.ts"
 import { forgotten, tagOf } from "./outcome.ts"
+import type { Parts } from "./runWrites.ts"
 import type { Invoke } from "./segment.ts"
 import { type Ending, endingRow, openUndos, undoRow } from "./undoRows.ts"
 
@@ -31,7 +32,7 @@ export const undoAll = Effect.fnUntraced(function*(live: LiveRun, invoke: Invoke
   const { payload } = live.run
   const ended = Deferred.makeUnsafe<void>()
   // The resources of the handler stay open for its undos.
-  const replay = live.entering(live.top, invoke(live.admit(payload, payload))).pipe(
+  const replay = live.entering(live.top, invoke(live.outcomes.admit(payload, payload))).pipe(
     Effect.exit,
     Effect.andThen(Deferred.done(ended, Exit.void)),
     Effect.andThen(Effect.never),
@@ -61,7 +62,7 @@ const undoOne = Effect.fnUntraced(function*(
   for (let tries = 1;; tries++) {
     const exit = yield* Effect.exit(once)
     if (Exit.isSuccess(exit)) {
-      return yield* live.commit({
+      return yield* live.writes.commit({
         events: [{ type: "undo", data: { undoId: key, status: "done", tries } }],
         steps: [undoRow(key, { index, state: "done" })],
         set: { crashes: 0 }
@@ -73,7 +74,7 @@ const undoOne = Effect.fnUntraced(function*(
       Effect.logError(isLast ? "An undo has failed for good" : "An undo has failed and is tried again", exit.cause),
       { runId: live.run.runId, agent: live.run.agent, undo: key }
     )
-    yield* live.commit({
+    yield* live.writes.commit({
       events: [{ type: "undo", data: { undoId: key, status: isLast ? "failed" : "retried", tries, error } }],
       ...(isLast ? { steps: [undoRow(key, { index, state: "failed" })] } : {})
     })
@@ -93,7 +94,7 @@ export const concludeUndo = (
     return Effect.annotateLogs(Effect.logWarning("A run was lost", live.stop.error), { runId, agent })
   }
   if (Exit.isFailure(exit) && (live.stop !== undefined || Cause.hasInterruptsOnly(exit.cause))) {
-    return live.conclude({
+    return live.writes.conclude({
       events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
       set: undoLater(live.now())
     })
@@ -107,13 +108,13 @@ export const concludeUndo = (
         Effect.logError(`A run waits for repair: ${detail}`, ...(Exit.isFailure(exit) ? [exit.cause] : [])),
         { runId, agent }
       ),
-      live.conclude({
+      live.writes.conclude({
         events: [{ type: "run_suspended", data: { reason: "repair", interrupts: [], detail } }],
         set: { state: "suspended", waitsFor: "repair" }
       })
     )
   }
-  return live.conclude(endOf(ending, live.now()), ending.rule)
+  return live.writes.conclude(endOf(ending, live.now()), ending.rule)
 }
 
 /** The commit that a run ends with. */
