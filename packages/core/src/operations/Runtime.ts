@@ -576,7 +576,7 @@ export const layer = <A extends App.Any>(
         drain: node.drain,
         metrics: (caller) =>
           Effect.andThen(door.enter(caller, "metrics", ["metrics:read"]), PrometheusMetrics.format()),
-        suspects: Effect.sync(() => node.suspects.map(({ agent, runId }) => ({ agent, runId }))),
+        suspects: Effect.sync(() => node.runs.suspects.map(({ agent, runId }) => ({ agent, runId }))),
         ready: Effect.sync(() => !node.closing),
         readiness: Effect.suspend(() => node.closing ? Effect.succeed("shutting down" as const) : watch.readiness)
       }

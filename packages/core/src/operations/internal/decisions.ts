@@ -198,7 +198,7 @@ export const makeDecisions = (
     const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...idempotencyKey }
     // An approver decides in their own name; others act for the owner.
     const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
-    const lastDecided = node.lastDecided(runId)
+    const lastDecided = node.runs.lastDecided(runId)
     const fact = node.outbox.note(yield* entryOf(caller, principal, run, asked, submitted))
     if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set, [fact]))) {
       return yield* decide(caller, runId, id, submitted, key)

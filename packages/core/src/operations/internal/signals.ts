@@ -59,7 +59,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     sender: Sender
   ): Effect.fn.Return<void, RunError> {
     for (let seen: RunRecord | undefined = run; seen !== undefined; seen = yield* asRunError(node.get(run.runId))) {
-      if (yield* node.withMailbox(run.runId, (isHere) => tryToKeep(bound, seen, message, sender, isHere))) return
+      if (yield* node.runs.withMailbox(run.runId, (isHere) => tryToKeep(bound, seen, message, sender, isHere))) return
     }
     return yield* Effect.fail(notFound(run.runId))
   })

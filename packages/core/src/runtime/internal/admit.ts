@@ -71,7 +71,7 @@ const enter = Effect.fnUntraced(function*(
   const { inherited } = brought
   const started = { agent: run.agent, ...originOf(run), ...placeIn(span), ...recordedAs(inherited) }
   const written = write(node, bound, run, { type: "run_started", data: started }, brought)
-  return yield* node.reserveClaim(
+  return yield* node.runs.reserveClaim(
     run.runId,
     Effect.map(written, ({ events, ...written }): Admitted => {
       if (written.attached) return written

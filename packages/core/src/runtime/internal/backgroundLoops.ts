@@ -35,7 +35,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
   let reached = performance.now()
   const stillOurs = Effect.suspend(() => {
     const gap = performance.now() - reached
-    return gap < Timings.leaseMillis - Timings.pollMillis ? Effect.void : node.confirmAll
+    return gap < Timings.leaseMillis - Timings.pollMillis ? Effect.void : node.runs.confirmAll
   })
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     node.poll.wait,
@@ -56,7 +56,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
     // A call that was let in before its account was disabled may have started a run since.
     const disabled = Effect.flatMap(authority.refresh, (accounts) =>
       Effect.forEach(
-        accounts.flatMap((account) => node.liveOf(account)),
+        accounts.flatMap((account) => node.runs.liveOf(account)),
         (run) => holdRun(node, run, accountDisabled),
         { discard: true }
       ))
@@ -73,7 +73,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
         Effect.ignore(
           notice._tag === "Changed"
             ? node.refresh(notice.runId, notice.seq)
-            : Effect.andThen(node.confirmAll, node.refreshAll)
+            : Effect.andThen(node.runs.confirmAll, node.refreshAll)
         )
     )
   )

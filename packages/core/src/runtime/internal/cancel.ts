@@ -44,9 +44,9 @@ const beginEnd = Effect.fnUntraced(function*(
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
   let seen: RunRecord | undefined = run
   while (seen !== undefined && !isFinal(seen.state) && seen.waitsFor !== "undo") {
-    if (seen.state === "running" && node.isUndoing(run.runId)) return seen
+    if (seen.state === "running" && node.runs.isUndoing(run.runId)) return seen
     // A run that pauses or moves at this very moment takes another turn.
-    if (!(yield* node.end(run.runId, ending)) && (yield* endInStore(node, seen, ending))) return seen
+    if (!(yield* node.runs.end(run.runId, ending)) && (yield* endInStore(node, seen, ending))) return seen
     seen = yield* node.get(run.runId)
   }
   return seen
@@ -116,7 +116,7 @@ const endAfterUndos = Effect.fnUntraced(function*(node: RunSupervisor, run: RunR
     yield* settled(node, yield* node.commit(seen, commitOf(node, seen, withoutFacts(ending))))
     return false
   }
-  node.lose(run.runId)
+  node.runs.lose(run.runId)
   yield* node.onSettled(seen, true)
   return false
 })

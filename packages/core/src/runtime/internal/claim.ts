@@ -28,8 +28,8 @@ export const suspendAsDue = Effect.fnUntraced(
     facts: ReadonlyArray<Fact> = []
   ): Effect.fn.Return<boolean, RunError> {
     // Rights hold from a claim on: a run that rests in memory leaves it first.
-    if (set.grants !== undefined) yield* node.evict(run.runId)
-    const woken = node.wake(run.runId, resolve, set, facts)
+    if (set.grants !== undefined) yield* node.runs.evict(run.runId)
+    const woken = node.runs.wake(run.runId, resolve, set, facts)
     if (woken !== undefined) return yield* woken
     if (run.state !== "suspended") {
       const only = { ...commitOf(node, run, [run.state], resolve), set, facts }
@@ -103,13 +103,13 @@ export const claim = Effect.fnUntraced(
     readonly isAdmitted?: boolean
   }): Effect.fn.Return<boolean, RunError> {
     const woken = options.from.includes("suspended")
-      ? node.wake(run.runId, options.resolve, options.set, options.facts)
+      ? node.runs.wake(run.runId, options.resolve, options.set, options.facts)
       : undefined
     const { facts = [] } = options
     const base = { ...commitOf(node, run, options.from, options.resolve), facts }
     if (woken !== undefined && (yield* woken)) return true
     // A run in memory that may not go on has left it, and is held below.
-    if (woken !== undefined && (node.authority === undefined || node.isLive(run.runId))) return false
+    if (woken !== undefined && (node.authority === undefined || node.runs.isLive(run.runId))) return false
     // A run undoes its work whatever its principal may do by then.
     const refusal = node.authority === undefined || options.isAdmitted === true || run.waitsFor === "undo"
       ? undefined
@@ -142,7 +142,7 @@ export const claim = Effect.fnUntraced(
       node.commit(run, write),
       (claimed) => claimed === undefined ? Effect.void : takeOver(node, bound, claimed)
     )
-    return (yield* asRunError(node.reserveClaim(run.runId, taken))) !== undefined
+    return (yield* asRunError(node.runs.reserveClaim(run.runId, taken))) !== undefined
   }
 )
 

@@ -76,7 +76,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
         Effect.as(Effect.annotateLogs(Effect.logError("A run could not be woken", error), { runId: run.runId }), true))
     )
 
-  const boundOf = (run: RunRecord) => node.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
+  const boundOf = (run: RunRecord) => node.runs.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
 
   /**
    * Of a line in which there is only so much room the store gives what has room now, page by page: what one tenant has

@@ -23,7 +23,7 @@ export const makeEngineClaim = (node: RunSupervisor, callables: Callables): Engi
       const lost = run.state === "running"
       // Anybody may ask: a run that waits is taken only when it is due, and one that runs only when its owner's lease is lost.
       if (!lost && (run.wakeAt ?? Infinity) > node.now()) return
-      if (lost && (node.has(runId) || !(yield* isOrphan(node, runId)))) return
+      if (lost && (node.runs.has(runId) || !(yield* isOrphan(node, runId)))) return
       yield* claim(node, bound, run, { from: [run.state], ...(lost ? { crashes: run.crashes + 1 } : {}) })
     },
     (effect, { runId }) =>

@@ -39,7 +39,7 @@ const hold = (node: RunSupervisor, run: RunRecord, detail: string): Effect.Effec
   return Effect.uninterruptible(
     Effect.flatMap(node.commit(run, holding(base, run, detail)), (held) => {
       if (held === undefined) return Effect.succeed(false)
-      node.lose(runId)
+      node.runs.lose(runId)
       return Effect.as(node.onSettled(held, false), true)
     })
   )

@@ -19,14 +19,14 @@ export const reconcile = Effect.fnUntraced(function*(
   goOn: typeof claim = claim
 ): Effect.fn.Return<void, StoreUnavailable> {
   for (const run of yield* runs) {
-    if (node.closing || node.has(run.runId)) continue
+    if (node.closing || node.runs.has(run.runId)) continue
     const annotate = Effect.annotateLogs({ runId: run.runId, agent: run.agent })
     const bound = callables[run.kind].get(run.agent)
     if (bound === undefined) continue
-    const crashes = node.lossesOf(run)
+    const crashes = node.runs.lossesOf(run)
     // Runs that were lost too often are resumed one at a time: the next loss then says which of them ends its node, and the
     // others were only present.
-    if (crashes === Timings.lossesUntilHeld - 1 && node.isOnProbation) continue
+    if (crashes === Timings.lossesUntilHeld - 1 && node.runs.isOnProbation) continue
     const next: Effect.Effect<unknown, RunError | StoreUnavailable> = crashes >= Timings.lossesUntilHeld
       ? Effect.andThen(Effect.logError("A run was lost with its node too often and waits for repair"), hold(node, run))
       : goOn(node, bound, run, { from: ["running"], crashes })

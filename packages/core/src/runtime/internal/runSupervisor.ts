@@ -1,42 +1,38 @@
-// The runs that this process drives, with what they need: writers, hubs, metrics and the clock. Everything that admits, claims
-// or decides a run goes through it; it is complete when it is made, so a run can be launched at any time after that.
-import { Clock, Context, Duration, Effect, Fiber, Latch, Random, References, type Scope, Stream, Tracer } from "effect"
+// Launches runs in this process, with what they need: writers, hubs, metrics and the clock. Everything that admits, claims or
+// decides a run goes through it; it is complete when it is made, so a run can be launched at any time after that. The runs
+// that are in memory are in LiveRuns, which wakes and stops them.
+import { Clock, Context, type Duration, Effect, Latch, Random, References, type Scope, Stream, Tracer } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import type { Audit } from "../../audit/Audit.ts"
 import { AuditOutbox } from "../../audit/internal/auditOutbox.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { Budget } from "../../budget/Budget.ts"
-import type { Account } from "../../door/ApiKeys.ts"
-import { type Authority, restsOn } from "../../door/internal/authority.ts"
+import type { Authority } from "../../door/internal/authority.ts"
 import type { CredentialWatch, Held } from "../../door/internal/credentialWatch.ts"
 import type { ToolDoor } from "../../door/internal/toolDoor.ts"
 import { OpenCount, type OpenLimits } from "../../door/OpenLimits.ts"
 import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
 import type { Type } from "../../run/Event.ts"
-import { RunEndedWith } from "../../run/internal/runEndedWith.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
-import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
-import { changed, type Changes, type Commit, type Fact, type ReadError, type RunStore } from "../../store/RunStore.ts"
-import { spanOf } from "../../telemetry/internal/genAiAttributes.ts"
+import { changed, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
-import * as Tracing from "../../telemetry/Tracing.ts"
 import type { EngineSchedule } from "../RunEngine.ts"
-import type { Ending } from "./cancel.ts"
-import { ClaimReservations } from "./claimReservations.ts"
 import type { Children } from "./delegation.ts"
 import { type FollowError, type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { Lines } from "./lines.ts"
 import { LiveRun } from "./liveRun.ts"
+import { LiveRuns } from "./liveRuns.ts"
 import { noPast, type Past, readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
-import type { Resolve } from "./resting.ts"
 import { runEntry, settles } from "./runEntry.ts"
 import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
 import { shownText, type Subject } from "./shownTexts.ts"
 import { StoreWriter } from "./storeWriter.ts"
+import { traced } from "./tracedSegment.ts"
 
 /** A callable with what it needs to run. */
 export interface RegisteredCallable {
@@ -101,11 +97,8 @@ export class RunSupervisor {
   readonly authority: Authority | undefined
   /** Open once the supervisor is complete: what comes from outside earlier waits for it. */
   readonly wired = Latch.makeUnsafe(false)
-  private readonly live = new Map<string, LiveRun>()
-  /** Runs that stopped here for their store, until they are resumed. */
-  private readonly lostHere = new Set<string>()
-  private justEnded: ReadonlyArray<RunRecord> = []
-  private readonly reservations = new ClaimReservations()
+  /** The runs that are in memory here. */
+  readonly runs: LiveRuns
   private readonly hubs: Hubs
   private readonly wiring: () => Wiring
   private readonly services: Context.Context<never>
@@ -148,6 +141,7 @@ export class RunSupervisor {
     this.outbox = new AuditOutbox(options.durable, options.audit, options.services)
     this.durable = new StoreWriter(options.durable, this.metrics, this.outbox)
     this.ephemeral = new StoreWriter(options.ephemeral, this.metrics, this.outbox)
+    this.runs = new LiveRuns(this.durable.store, () => this.now())
     this.services = options.services
     this.budget = options.budget
     this.clock = options.clock
@@ -188,59 +182,6 @@ export class RunSupervisor {
       Effect.andThen(Effect.addFinalizer(() => this.stop))
     )
   )
-
-  /** Whether a run that may be what ended its nodes has not shown yet that it can be driven. */
-  get isOnProbation(): boolean {
-    const since = this.now() - Timings.probationMillis
-    return [...this.live.values()].some(({ launchedAt, run }) =>
-      run.crashes >= Timings.lossesUntilHeld - 1 && launchedAt > since
-    )
-  }
-
-  /** Runs whose code may have done what just happened, the likeliest first: those driven here, and those that ended just now. */
-  get suspects(): ReadonlyArray<RunRecord> {
-    const since = this.now() - suspectMillis
-    const ended = this.justEnded.filter(({ updatedAt }) => updatedAt >= since)
-    return [...this.live.values()].map(({ run }) => run).concat(ended).sort((a, b) => b.updatedAt - a.updatedAt)
-  }
-
-  /**
-   * How often the node of a run was lost, with this time. A run that stopped here because its store was away was not lost with
-   * its node: this process is still there.
-   */
-  lossesOf({ crashes, runId }: RunRecord): number {
-    return this.lostHere.delete(runId) ? crashes : crashes + 1
-  }
-
-  /** Whether this process drives the run, or is about to: then nothing else here takes it. */
-  has(runId: string): boolean {
-    return this.live.has(runId) || this.reservations.has(runId)
-  }
-
-  /** Whether the run is in memory here, and nothing ends it. */
-  isLive(runId: string): boolean {
-    return this.live.get(runId)?.stop === undefined && this.live.has(runId)
-  }
-
-  /** Whether the run is in memory here and runs its undos, which nothing ends but themselves. */
-  isUndoing(runId: string): boolean {
-    return this.live.get(runId)?.ending !== undefined
-  }
-
-  /** The runs in memory here whose rights rest on an account. */
-  liveOf({ id, tenant }: Account): ReadonlyArray<RunRecord> {
-    return [...this.live.values()].map(({ run }) => run).filter((run) => run.tenant === tenant && restsOn(run) === id)
-  }
-
-  /** Stops a run in memory here that the store has taken from it. */
-  lose(runId: string) {
-    this.live.get(runId)?.halt({ _tag: "Lost", error: undefined })
-  }
-
-  /** Admits or claims a run: until it is launched nothing else here takes it. */
-  reserveClaim<A, E, R>(runId: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return this.reservations.during(runId, effect)
-  }
 
   writerOf(run: Pick<RunRecord, "durable">): StoreWriter {
     return run.durable ? this.durable : this.ephemeral
@@ -324,7 +265,7 @@ export class RunSupervisor {
         refusal: this.authority?.refusal
       }
     })
-    this.live.set(run.runId, live)
+    this.runs.add(live)
     moves()
     const segment = Effect.ensuring(
       this.traced
@@ -332,10 +273,7 @@ export class RunSupervisor {
         : runSegment(live, around, bound.invoke),
       Effect.sync(() => {
         if (live.resting.phase !== "suspended") stopped()
-        if (this.live.get(run.runId) === live) this.live.delete(run.runId)
-        live.writes.leave()
-        if (live.stop?._tag === "Lost" && run.durable) this.lostHere.add(run.runId)
-        this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
+        this.runs.remove(live)
         this.hubs.release(hub)
       })
     )
@@ -380,58 +318,6 @@ export class RunSupervisor {
     return shownText(this, run, text, type)
   }
 
-  /** Stops a run if it is live here, and waits until it has stopped. */
-  end(runId: string, ending: Ending): Effect.Effect<boolean> {
-    return Effect.suspend(() => {
-      const live = this.live.get(runId)
-      if (live === undefined) return Effect.succeed(false)
-      const ended = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
-      return Effect.flatMap(live.resting.evict, (rested) => {
-        if (rested) return Effect.as(ended, false)
-        live.halt(ending)
-        return Effect.as(ended, true)
-      })
-    })
-  }
-
-  /** Takes a run that rests out of memory, and waits until it has left. */
-  evict(runId: string): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const live = this.live.get(runId)
-      if (live === undefined) return Effect.void
-      const left = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
-      return Effect.flatMap(live.resting.evict, (rested) => rested ? Effect.asVoid(left) : Effect.void)
-    })
-  }
-
-  /**
-   * Lets a run that is in memory here resume, with the decision that it waits for. Nothing when it is not here; false when
-   * somebody else was faster.
-   */
-  wake(
-    runId: string,
-    resolve: Resolve | undefined,
-    set?: Changes,
-    facts?: ReadonlyArray<Fact>
-  ): Effect.Effect<boolean> | undefined {
-    const live = this.live.get(runId)
-    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set, facts)
-  }
-
-  /** The record of a run in memory as the last decision left it, also when the run has moved on since. */
-  lastDecided(runId: string): () => RunRecord | undefined {
-    const live = this.live.get(runId)
-    return () => live?.resting.lastDecided
-  }
-
-  /** Sends to a run while nothing takes its messages, when it is in memory here. */
-  withMailbox<A, E>(runId: string, send: (isHere: boolean) => Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return Effect.suspend(() => {
-      const live = this.live.get(runId)
-      return live === undefined || live.stop !== undefined ? send(false) : live.mailbox.withPermit(send(true))
-    })
-  }
-
   /** Waits until a run has ended. */
   ended(run: RunRecord): Effect.Effect<RunRecord, ReadError> {
     return this.hubs.during(run, undefined, (hub) => hub.ended)
@@ -466,52 +352,18 @@ export class RunSupervisor {
    */
   refresh(runId: string, seq: number): Effect.Effect<void, ReadError> {
     return Effect.suspend(() => {
-      const live = this.live.get(runId)
-      if (live !== undefined) return this.confirm(live, seq)
+      const confirmed = this.runs.confirm(runId, seq)
+      if (confirmed !== undefined) return confirmed
       const hub = this.hubs.get(runId)
       return hub === undefined || hub.run.seq >= seq ? Effect.void : this.hubs.refresh(hub)
-    })
-  }
-
-  /**
-   * Stops what is driven here and was taken or ended by another node. Called after a time in which this node could not tell:
-   * its lease may have ended then, and its runs may have been claimed.
-   */
-  readonly confirmAll: Effect.Effect<void, ReadError> = Effect.suspend(() =>
-    Effect.forEach([...this.live.values()].filter(({ run }) => run.durable), (live) => this.isStillOurs(live), {
-      concurrency: 16,
-      discard: true
-    })
-  )
-
-  private isStillOurs(live: LiveRun): Effect.Effect<void, ReadError> {
-    return Effect.gen({ self: this }, function*() {
-      const stored = yield* this.durable.store.get(live.run.runId)
-      // The store can be ahead by a commit of our own.
-      yield* Effect.sleep("50 millis")
-      const { attempt, state } = live.run
-      if (stored !== undefined && stored.attempt <= attempt && (!isFinal(stored.state) || isFinal(state))) return
-      live.halt({ _tag: "Lost", error: undefined })
-    })
-  }
-
-  private confirm(live: LiveRun, seq: number): Effect.Effect<void, ReadError> {
-    if (live.run.seq >= seq || !live.run.durable) return Effect.void
-    return Effect.gen({ self: this }, function*() {
-      // The notice of a commit can be faster than the answer to it.
-      yield* Effect.sleep("50 millis")
-      if (live.run.seq >= seq) return
-      const stored = yield* this.durable.store.get(live.run.runId)
-      if (stored?.attempt !== live.run.attempt || isFinal(stored.state)) live.halt({ _tag: "Lost", error: undefined })
-      else yield* live.resting.refresh
     })
   }
 
   /** Reads everything again that is followed here and driven elsewhere. */
   readonly refreshAll: Effect.Effect<void, ReadError> = Effect.suspend(() =>
     Effect.andThen(
-      this.hubs.refreshAll((runId) => this.live.has(runId)),
-      Effect.forEach(this.live.values(), ({ resting }) => resting.refresh, { discard: true })
+      this.hubs.refreshAll((runId) => this.runs.isHere(runId)),
+      this.runs.refresh
     )
   )
 
@@ -526,50 +378,11 @@ export class RunSupervisor {
   /** Lets what runs come to its next commit, and stops the rest when the time is up. */
   private readonly stop = Effect.suspend(() => {
     this.stopped = true
-    const fibers: Array<Fiber.Fiber<void>> = []
-    for (const live of this.live.values()) {
-      live.drain()
-      if (live.fiber !== undefined) fibers.push(live.fiber)
-    }
-    return this.drain.pipe(
-      Effect.andThen(Effect.race(Fiber.awaitAll(fibers), realTime(this.grace))),
-      Effect.andThen(Effect.sync(() => {
-        for (const live of this.live.values()) live.halt({ _tag: "Drained" })
-      })),
-      Effect.andThen(Effect.suspend(() => Fiber.awaitAll(fibers)))
-    )
+    const fibers = this.runs.drain()
+    return Effect.andThen(this.drain, this.runs.stopped(fibers, this.grace))
   })
 
   now() {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
-
-/** For how long, and how many of them, runs that have ended are remembered as suspects. */
-const suspectMillis = 1_000
-const suspectsKept = 16
-
-/** A segment within its span, which says how the run stands at its end. */
-const traced = (
-  live: LiveRun,
-  segment: Effect.Effect<void>,
-  origin: Pick<Tracer.SpanOptionsNoTrace, "parent" | "links">
-): Effect.Effect<void> => {
-  const { attributes, name } = spanOf(live.run)
-  const body = segment.pipe(
-    Effect.andThen(Tracing.note(() => ({ "fastagentic.run.state": live.run.state }))),
-    Effect.andThen(
-      Effect.suspend(() =>
-        live.run.error === undefined ? Effect.void : Effect.fail(new RunEndedWith({ tag: live.run.error.tag }))
-      )
-    )
-  )
-  return Effect.ignore(Tracing.within(body, name, () => ({ ...origin, attributes })))
-}
-
-/** How long a process has to stop is not for the clock of its runs to say. */
-const realTime = (duration: Duration.Input) =>
-  Effect.callback<void>((resume) => {
-    const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(Duration.fromInputUnsafe(duration)))
-    return Effect.sync(() => clearTimeout(timer))
-  })

@@ -1,0 +1,230 @@
+// The runs that are in memory of this process: whether a run is here, how it is woken, evicted and stopped, and which of them
+// another node has taken. RunSupervisor has one and launches into it; a run is here until its segment is over.
+import { Duration, Effect, Fiber } from "effect"
+import * as Timings from "../../base/Timings.ts"
+import type { Account } from "../../door/ApiKeys.ts"
+import { restsOn } from "../../door/internal/authority.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import type { Changes, Fact, ReadError, RunStore } from "../../store/RunStore.ts"
+import type { Ending } from "./cancel.ts"
+import { ClaimReservations } from "./claimReservations.ts"
+import type { LiveRun } from "./liveRun.ts"
+import type { Resolve } from "./resting.ts"
+
+export class LiveRuns {
+  private readonly live = new Map<string, LiveRun>()
+  /** Runs that stopped here for their store, until they are resumed. */
+  private readonly lostHere = new Set<string>()
+  private justEnded: ReadonlyArray<RunRecord> = []
+  private readonly reservations = new ClaimReservations()
+  private readonly store: RunStore["Service"]
+  private readonly now: () => number
+
+  constructor(durable: RunStore["Service"], now: () => number) {
+    this.store = durable
+    this.now = now
+  }
+
+  add(live: LiveRun) {
+    this.live.set(live.run.runId, live)
+  }
+
+  /** Removes a run whose segment is over. */
+  remove(live: LiveRun) {
+    const { durable, runId } = live.run
+    if (this.live.get(runId) === live) this.live.delete(runId)
+    live.writes.leave()
+    if (live.stop?._tag === "Lost" && durable) this.lostHere.add(runId)
+    this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
+  }
+
+  /** Whether a run that may be what ended its nodes has not shown yet that it can be driven. */
+  get isOnProbation(): boolean {
+    const since = this.now() - Timings.probationMillis
+    return [...this.live.values()].some(({ launchedAt, run }) =>
+      run.crashes >= Timings.lossesUntilHeld - 1 && launchedAt > since
+    )
+  }
+
+  /** Runs whose code may have done what just happened, the likeliest first: those driven here, and those that ended just now. */
+  get suspects(): ReadonlyArray<RunRecord> {
+    const since = this.now() - suspectMillis
+    const ended = this.justEnded.filter(({ updatedAt }) => updatedAt >= since)
+    return [...this.live.values()].map(({ run }) => run).concat(ended).sort((a, b) => b.updatedAt - a.updatedAt)
+  }
+
+  /**
+   * How often the node of a run was lost, with this time. A run that stopped here because its store was away was not lost with
+   * its node: this process is still there.
+   */
+  lossesOf({ crashes, runId }: RunRecord): number {
+    return this.lostHere.delete(runId) ? crashes : crashes + 1
+  }
+
+  /** Whether this process drives the run, or is about to: then nothing else here takes it. */
+  has(runId: string): boolean {
+    return this.live.has(runId) || this.reservations.has(runId)
+  }
+
+  /** Whether the run is in memory here. */
+  isHere(runId: string): boolean {
+    return this.live.has(runId)
+  }
+
+  /** Whether the run is in memory here, and nothing ends it. */
+  isLive(runId: string): boolean {
+    return this.live.get(runId)?.stop === undefined && this.live.has(runId)
+  }
+
+  /** Whether the run is in memory here and runs its undos, which nothing ends but themselves. */
+  isUndoing(runId: string): boolean {
+    return this.live.get(runId)?.ending !== undefined
+  }
+
+  /** The runs in memory here whose rights rest on an account. */
+  liveOf({ id, tenant }: Account): ReadonlyArray<RunRecord> {
+    return [...this.live.values()].map(({ run }) => run).filter((run) => run.tenant === tenant && restsOn(run) === id)
+  }
+
+  /** Stops a run in memory here that the store has taken from it. */
+  lose(runId: string) {
+    this.live.get(runId)?.halt({ _tag: "Lost", error: undefined })
+  }
+
+  /** Admits or claims a run: until it is launched nothing else here takes it. */
+  reserveClaim<A, E, R>(runId: string, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.reservations.during(runId, effect)
+  }
+
+  /** Stops a run if it is live here, and waits until it has stopped. */
+  end(runId: string, ending: Ending): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      if (live === undefined) return Effect.succeed(false)
+      const ended = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
+      return Effect.flatMap(live.resting.evict, (rested) => {
+        if (rested) return Effect.as(ended, false)
+        live.halt(ending)
+        return Effect.as(ended, true)
+      })
+    })
+  }
+
+  /** Takes a run that rests out of memory, and waits until it has left. */
+  evict(runId: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      if (live === undefined) return Effect.void
+      const left = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
+      return Effect.flatMap(live.resting.evict, (rested) => rested ? Effect.asVoid(left) : Effect.void)
+    })
+  }
+
+  /**
+   * Lets a run that is in memory here resume, with the decision that it waits for. Nothing when it is not here; false when
+   * somebody else was faster.
+   */
+  wake(
+    runId: string,
+    resolve: Resolve | undefined,
+    set?: Changes,
+    facts?: ReadonlyArray<Fact>
+  ): Effect.Effect<boolean> | undefined {
+    const live = this.live.get(runId)
+    return live === undefined || live.stop !== undefined ? undefined : live.resting.reclaim(resolve, set, facts)
+  }
+
+  /** The record of a run in memory as the last decision left it, also when the run has moved on since. */
+  lastDecided(runId: string): () => RunRecord | undefined {
+    const live = this.live.get(runId)
+    return () => live?.resting.lastDecided
+  }
+
+  /** Sends to a run while nothing takes its messages, when it is in memory here. */
+  withMailbox<A, E>(runId: string, send: (isHere: boolean) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return Effect.suspend(() => {
+      const live = this.live.get(runId)
+      return live === undefined || live.stop !== undefined ? send(false) : live.mailbox.withPermit(send(true))
+    })
+  }
+
+  /**
+   * Stops what is driven here and was taken or ended by another node. Called after a time in which this node could not tell:
+   * its lease may have ended then, and its runs may have been claimed.
+   */
+  readonly confirmAll: Effect.Effect<void, ReadError> = Effect.suspend(() =>
+    Effect.forEach([...this.live.values()].filter(({ run }) => run.durable), (live) => this.isStillOurs(live), {
+      concurrency: 16,
+      discard: true
+    })
+  )
+
+  private isStillOurs(live: LiveRun): Effect.Effect<void, ReadError> {
+    return Effect.gen({ self: this }, function*() {
+      const stored = yield* this.store.get(live.run.runId)
+      // The store can be ahead by a commit of our own.
+      yield* Effect.sleep("50 millis")
+      const { attempt, state } = live.run
+      if (stored !== undefined && stored.attempt <= attempt && (!isFinal(stored.state) || isFinal(state))) return
+      live.halt({ _tag: "Lost", error: undefined })
+    })
+  }
+
+  /**
+   * Stops a run that was taken or ended by another node, unless this number of its events is known; otherwise it reads what it
+   * waits for. Nothing when it is not here.
+   */
+  confirm(runId: string, seq: number): Effect.Effect<void, ReadError> | undefined {
+    const live = this.live.get(runId)
+    return live === undefined ? undefined : this.confirmLive(live, seq)
+  }
+
+  private confirmLive(live: LiveRun, seq: number): Effect.Effect<void, ReadError> {
+    if (live.run.seq >= seq || !live.run.durable) return Effect.void
+    return Effect.gen({ self: this }, function*() {
+      // The notice of a commit can be faster than the answer to it.
+      yield* Effect.sleep("50 millis")
+      if (live.run.seq >= seq) return
+      const stored = yield* this.store.get(live.run.runId)
+      if (stored?.attempt !== live.run.attempt || isFinal(stored.state)) live.halt({ _tag: "Lost", error: undefined })
+      else yield* live.resting.refresh
+    })
+  }
+
+  /** Lets all that rest read what they wait for. */
+  readonly refresh: Effect.Effect<void, ReadError> = Effect.suspend(() =>
+    Effect.forEach(this.live.values(), ({ resting }) => resting.refresh, { discard: true })
+  )
+
+  /** Lets what runs come to its next commit. Returns what has to stop. */
+  drain(): ReadonlyArray<Fiber.Fiber<void>> {
+    const fibers: Array<Fiber.Fiber<void>> = []
+    for (const live of this.live.values()) {
+      live.drain()
+      if (live.fiber !== undefined) fibers.push(live.fiber)
+    }
+    return fibers
+  }
+
+  /** Waits until these have stopped, and stops the rest when the time is up. */
+  stopped(fibers: ReadonlyArray<Fiber.Fiber<void>>, grace: Duration.Input): Effect.Effect<void> {
+    return Effect.race(Fiber.awaitAll(fibers), realTime(grace)).pipe(
+      Effect.andThen(Effect.sync(() => {
+        for (const live of this.live.values()) live.halt({ _tag: "Drained" })
+      })),
+      Effect.andThen(Effect.suspend(() => Fiber.awaitAll(fibers))),
+      Effect.asVoid
+    )
+  }
+}
+
+/** For how long, and how many of them, runs that have ended are remembered as suspects. */
+const suspectMillis = 1_000
+const suspectsKept = 16
+
+/** How long a process has to stop is not for the clock of its runs to say. */
+const realTime = (duration: Duration.Input) =>
+  Effect.callback<void>((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), Duration.toMillis(Duration.fromInputUnsafe(duration)))
+    return Effect.sync(() => clearTimeout(timer))
+  })
