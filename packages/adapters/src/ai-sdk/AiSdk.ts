@@ -7,31 +7,17 @@
  * @since 0.1.0
  */
 import type { Agent, Hook } from "@fastagentic/core"
-import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { ModelMessage, StepResult, ToolSet } from "ai"
-import { Effect, Layer, Scope } from "effect"
+import { Effect, Layer } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
-import { failureOf } from "../adapter/Failure.ts"
-import * as FrameworkRun from "../adapter/FrameworkRun.ts"
-import * as Turns from "../adapter/Turns.ts"
+import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import { type Library, library } from "./internal/library.ts"
 import { Models } from "./internal/models.ts"
 import { settingsOf, wrapSettings } from "./internal/settings.ts"
 
 /** The abilities of the adapter. @category capabilities @since 0.1.0 */
-export const capabilities: AdapterCapabilities = {
-  tokens: true,
-  boundary: "turn",
-  commit: "barrier",
-  interrupts: true,
-  cancel: "abort",
-  hooks: { llm: "modify", tool: "modify", node: "block" },
-  toolInjection: "none",
-  usage: true,
-  budget: true,
-  backpressure: "waits"
-}
+export const capabilities: AdapterCapabilities = TurnLoop.capabilities
 
 const adapter: Adapter = { name: "ai-sdk", capabilities }
 
@@ -48,12 +34,7 @@ export interface LoopAgent {
 }
 
 /** The run that an agent is made for. @category models @since 0.1.0 */
-export interface Runtime {
-  readonly runId: string
-  readonly threadId: string
-  /** Aborts when the run ends for any reason. */
-  readonly signal: AbortSignal
-}
+export interface Runtime extends TurnLoop.Runtime {}
 
 /** An agent, or a function that makes one for each run. @category models @since 0.1.0 */
 export type Source = LoopAgent | ((runtime: Runtime) => LoopAgent | PromiseLike<LoopAgent>)
@@ -109,34 +90,20 @@ const drive = <E extends Agent.AnySchema>(
   errorSchema: E,
   source: Source,
   prompt: string | Array<ModelMessage>
-): Effect.Effect<Result, E["Type"] | InterruptDenied, CurrentRun | Scope.Scope> =>
-  Effect.gen(function*() {
-    const { record } = yield* CurrentRun
-    const scope = yield* Effect.scope
-    const turns = Turns.make()
-    let models: Models | undefined
-    const result = yield* FrameworkRun.within(async (framework): Promise<Result> => {
-      const { signal } = framework
-      const threadId = record.threadId ?? record.runId
-      const made = typeof source === "function" ? await source({ runId: record.runId, threadId, signal }) : source
-      models = new Models(loaded, framework)
-      const begin = Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
-      const settings = wrapSettings(settingsOf(made), framework, models, () => framework.promise(begin))
-      const streamed = await new loaded.ToolLoopAgent(settings).stream({ prompt, abortSignal: signal })
-      let failed: { readonly error: unknown } | undefined
-      for await (const part of streamed.fullStream) {
-        if (part.type === "error") failed ??= { error: part.error }
-      }
-      if (failed !== undefined) throw failed.error
-      return {
-        text: await streamed.text,
-        output: settings.output === undefined ? undefined : await streamed.output,
-        steps: await streamed.steps
-      }
-    }).pipe(
-      Effect.tapError(() => Effect.orDie(turns.end("error"))),
-      Effect.catchTag("Thrown", (thrown) => failureOf(errorSchema, models?.failures ?? new WeakMap(), thrown))
-    )
-    yield* Effect.orDie(turns.end("ok"))
-    return result
+) =>
+  TurnLoop.within(errorSchema, async (loop): Promise<Result> => {
+    const made = typeof source === "function" ? await source(loop.runtime) : source
+    const settings = wrapSettings(settingsOf(made), loop, new Models(loaded, loop))
+    const { signal } = loop.runtime
+    const streamed = await new loaded.ToolLoopAgent(settings).stream({ prompt, abortSignal: signal })
+    let failed: { readonly error: unknown } | undefined
+    for await (const part of streamed.fullStream) {
+      if (part.type === "error") failed ??= { error: part.error }
+    }
+    if (failed !== undefined) throw failed.error
+    return {
+      text: await streamed.text,
+      output: settings.output === undefined ? undefined : await streamed.output,
+      steps: await streamed.steps
+    }
   })

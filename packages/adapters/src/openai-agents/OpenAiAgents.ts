@@ -8,31 +8,17 @@
  * @since 0.1.0
  */
 import type { Agent, Hook } from "@fastagentic/core"
-import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { AgentInputItem, ModelProvider } from "@openai/agents"
-import { Effect, Layer, Scope } from "effect"
+import { Effect, Layer } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
-import { failureOf } from "../adapter/Failure.ts"
-import * as FrameworkRun from "../adapter/FrameworkRun.ts"
-import * as Turns from "../adapter/Turns.ts"
+import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import { Agents, type AnyAgent } from "./internal/agents.ts"
 import { type Library, library } from "./internal/library.ts"
 import { Models } from "./internal/models.ts"
 
 /** The abilities of the adapter. @category capabilities @since 0.1.0 */
-export const capabilities: AdapterCapabilities = {
-  tokens: true,
-  boundary: "turn",
-  commit: "barrier",
-  interrupts: true,
-  cancel: "abort",
-  hooks: { llm: "modify", tool: "modify", node: "block" },
-  toolInjection: "none",
-  usage: true,
-  budget: true,
-  backpressure: "waits"
-}
+export const capabilities: AdapterCapabilities = TurnLoop.capabilities
 
 const adapter: Adapter = { name: "openai-agents", capabilities }
 
@@ -44,12 +30,7 @@ export interface SdkAgent {
 }
 
 /** The run that an agent is made for. @category models @since 0.1.0 */
-export interface Runtime {
-  readonly runId: string
-  readonly threadId: string
-  /** Aborts when the run ends for any reason. */
-  readonly signal: AbortSignal
-}
+export interface Runtime extends TurnLoop.Runtime {}
 
 /** An agent, or a function that makes one for each run. @category models @since 0.1.0 */
 export type Source = SdkAgent | ((runtime: Runtime) => SdkAgent | PromiseLike<SdkAgent>)
@@ -109,7 +90,7 @@ export const layer = <
 }
 
 const drive = <E extends Agent.AnySchema>(
-  { Runner, ...loaded }: Library,
+  loaded: Library,
   errorSchema: E,
   source: Source,
   { context, input, maxTurns, modelProvider }: {
@@ -118,34 +99,22 @@ const drive = <E extends Agent.AnySchema>(
     readonly context: unknown
     readonly maxTurns?: number
   }
-): Effect.Effect<unknown, Effect.Error<ReturnType<typeof failureOf<E>>>, CurrentRun | Scope.Scope> =>
-  Effect.gen(function*() {
-    const { record: { runId, threadId = runId } } = yield* CurrentRun
-    const scope = yield* Effect.scope
-    const turns = Turns.make()
-    const begin = Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
-    let models: Models | undefined
-    const result = yield* FrameworkRun.within(async (framework) => {
-      const { signal } = framework
-      const made = typeof source === "function" ? await source({ runId, threadId, signal }) : source
-      models = new Models({ Runner, ...loaded }, framework, () => framework.promise(begin))
-      const runner = new Runner({ modelProvider: models.provider(modelProvider), tracingDisabled: true })
-      // cast: the type says of any agent what the adapter shows of it.
-      const wrapped = new Agents(framework, models).wrap(made as unknown as AnyAgent)
-      const streamed = await runner.run(wrapped, input, {
-        stream: true,
-        signal,
-        context,
-        ...(maxTurns === undefined ? {} : { maxTurns })
-      })
-      for await (const _event of streamed) { /* the models and the tools report */ }
-      await streamed.completed
-      signal.throwIfAborted()
-      return streamed.finalOutput
-    }).pipe(
-      Effect.tapError(() => Effect.orDie(turns.end("error"))),
-      Effect.catchTag("Thrown", (thrown) => failureOf(errorSchema, models?.failures ?? new WeakMap(), thrown))
-    )
-    yield* Effect.orDie(turns.end("ok"))
-    return result
+) =>
+  TurnLoop.within(errorSchema, async (loop): Promise<unknown> => {
+    const made = typeof source === "function" ? await source(loop.runtime) : source
+    const models = new Models(loaded, loop)
+    const runner = new loaded.Runner({ modelProvider: models.provider(modelProvider), tracingDisabled: true })
+    // cast: the type says of any agent what the adapter shows of it.
+    const wrapped = new Agents(loop.framework, models).wrap(made as unknown as AnyAgent)
+    const { signal } = loop.runtime
+    const streamed = await runner.run(wrapped, input, {
+      stream: true,
+      signal,
+      context,
+      ...(maxTurns === undefined ? {} : { maxTurns })
+    })
+    for await (const _event of streamed) { /* the models and the tools report */ }
+    await streamed.completed
+    signal.throwIfAborted()
+    return streamed.finalOutput
   })

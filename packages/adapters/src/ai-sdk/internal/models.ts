@@ -3,8 +3,7 @@ import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4Stream
 import type { LanguageModel } from "ai"
 import { Effect, Stream } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
-import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
-import * as ModelStep from "../../adapter/ModelStep.ts"
+import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
 import { makeNames } from "../../models/internal/names.ts"
 import { toPrompt } from "../../models/internal/prompt.ts"
 import { Answer, rebuilt, type Stored, streamOf } from "./answer.ts"
@@ -14,16 +13,14 @@ import { promptOf } from "./prompt.ts"
 type Resolved = Exclude<LanguageModel, string>
 
 export class Models {
-  /** The errors that models threw, with the model's name: a caller may try again. */
-  readonly failures = new WeakMap<object, string>()
   private readonly used = new Set<string>()
   private readonly wrapped = new Map<LanguageModel, LanguageModel>()
   readonly library: Library
-  private readonly framework: FrameworkRun
+  private readonly loop: TurnLoop
 
-  constructor(library: Library, framework: FrameworkRun) {
+  constructor(library: Library, loop: TurnLoop) {
     this.library = library
-    this.framework = framework
+    this.loop = loop
   }
 
   /** The model whose calls are steps; one that is wrapped already stays as it is. */
@@ -45,7 +42,7 @@ export class Models {
   }
 
   private async call(model: LanguageModelV4, params: LanguageModelV4CallOptions, how: "stream" | "generate") {
-    const step = ModelStep.run({
+    const reply = await this.loop.callModel({
       model: model.modelId,
       provider: model.provider.split(".")[0],
       prompt: promptOf(params.prompt),
@@ -61,11 +58,6 @@ export class Models {
         const parts = how === "stream" ? streamed(model, options, answer) : generated(model, options, answer)
         return { parts, native: () => answer.stored }
       }
-    })
-    const reply = await this.framework.promise(step).catch((error: unknown) => {
-      if (!(error instanceof Thrown)) throw error
-      if (typeof error.cause === "object" && error.cause !== null) this.failures.set(error.cause, model.modelId)
-      throw error.cause
     })
     for (const part of reply.parts) if (part.type === "tool-call") this.used.add(part.id)
     // cast: what is stored as native is what `Answer` made.

@@ -1,7 +1,7 @@
 // Rebuilds the settings of an AI SDK agent with models and tools whose calls are steps; AiSdk.ts makes one agent for each run.
 import type { PrepareStepFunction, ToolApprovalStatus, ToolLoopAgentSettings, ToolSet } from "ai"
 import { Predicate } from "effect"
-import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
+import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
 import type { Models } from "./models.ts"
 import { type Asks, wrapTools } from "./tools.ts"
 
@@ -24,9 +24,8 @@ export const settingsOf = (agent: unknown): Settings => {
 /** The same settings, with every model and tool that the agent can reach as steps of the run. */
 export const wrapSettings = (
   settings: Settings,
-  framework: FrameworkRun,
-  models: Models,
-  beginStep: (step: number) => Promise<void>
+  { beginTurn, framework }: TurnLoop,
+  models: Models
 ): Settings => {
   const asks: Asks = new Set()
 
@@ -47,7 +46,7 @@ export const wrapSettings = (
     }
 
   const stepOf = (original: Settings["prepareStep"]): PrepareStepFunction<ToolSet> => async (options) => {
-    await beginStep(options.stepNumber)
+    await beginTurn()
     const prepared = await original?.(options)
     return prepared?.model === undefined ? prepared : { ...prepared, model: models.wrap(prepared.model) }
   }

@@ -5,9 +5,9 @@ import type { AgentOutputItem, Model, ModelProvider, ModelRequest, ModelResponse
 import { Effect, Schema, Stream } from "effect"
 import * as Response from "effect/ai/Response"
 import { Thrown } from "../../adapter/AdapterError.ts"
-import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
+import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
 import { fromText } from "../../adapter/Json.ts"
-import * as ModelStep from "../../adapter/ModelStep.ts"
+import type * as ModelStep from "../../adapter/ModelStep.ts"
 import type { Library } from "./library.ts"
 import { assistantItem, callItem, promptOf, withPrompt } from "./prompt.ts"
 
@@ -16,18 +16,14 @@ type Completed = Extract<StreamEvent, { readonly type: "response_done" }>["respo
 const thrown = (cause: unknown) => new Thrown({ cause })
 
 export class Models {
-  /** The errors that models threw, with the model's name: a caller may try again. */
-  readonly failures = new WeakMap<object, string>()
   private readonly used = new Set<string>()
   private readonly wrapped = new Map<Model, Model>()
   private readonly library: Library
-  private readonly framework: FrameworkRun
-  private readonly beginTurn: () => Promise<void>
+  private readonly loop: TurnLoop
 
-  constructor(library: Library, framework: FrameworkRun, beginTurn: () => Promise<void>) {
+  constructor(library: Library, loop: TurnLoop) {
     this.library = library
-    this.framework = framework
-    this.beginTurn = beginTurn
+    this.loop = loop
   }
 
   /** Gives models that are named by a text. */
@@ -60,9 +56,9 @@ export class Models {
   }
 
   private async call(model: Model, name: string, request: ModelRequest): Promise<Completed> {
-    await this.beginTurn()
+    await this.loop.beginTurn()
     const { maxTokens } = request.modelSettings
-    const step = ModelStep.run({
+    const reply = await this.loop.callModel({
       model: name,
       prompt: promptOf(request),
       tools: [...request.tools, ...request.handoffs],
@@ -81,11 +77,6 @@ export class Models {
           native: () => answer.completed
         }
       }
-    })
-    const reply = await this.framework.promise(step).catch((error: unknown) => {
-      if (!(error instanceof Thrown)) throw error
-      if (typeof error.cause === "object" && error.cause !== null) this.failures.set(error.cause, name)
-      throw error.cause
     })
     for (const part of reply.parts) if (part.type === "tool-call") this.used.add(part.id)
     // cast: what is stored as native is the response that the model gave.
