@@ -199,14 +199,6 @@ export class Answer {
         const id = this.announced.get(part.id)
         return id === undefined ? [] : [{ type: "tool-params-end", id }]
       }
-      case "tool-call":
-        return this.call(part)
-      case "tool-result":
-        return this.result(part)
-      case "file":
-        return fileOf(part)
-      case "source":
-        return sourceOf(part)
       case "response-metadata":
         return [metadataPart(part)]
       case "finish":
@@ -214,7 +206,7 @@ export class Answer {
       case "error":
         throw new StreamedError(part.error)
       default:
-        return []
+        return this.whole(part)
     }
   }
 
@@ -226,6 +218,14 @@ export class Answer {
         return part.text === "" && part.providerMetadata === undefined
           ? []
           : [{ type: part.type, text: part.text, ...metadataOf(part.providerMetadata) }]
+      default:
+        return this.whole(part)
+    }
+  }
+
+  /** The pieces that streams and whole answers have alike. */
+  private whole(part: LanguageModelV4StreamPart | LanguageModelV4Content): ReadonlyArray<Common> {
+    switch (part.type) {
       case "tool-call":
         return this.call(part)
       case "tool-result":
