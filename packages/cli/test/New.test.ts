@@ -125,6 +125,14 @@ describe("fastagentic new", () => {
       assert.include(server.stdout(), shown)
       assert.include(read(template, "README.md"), shown)
       assert.include((await post(`${url}/agents/${agent}/stream`, payload)).text, "event: token")
+      if (template === "mcp-tools") {
+        const missing = await post(`${url}/tools/find_order`, { orderId: 1 })
+        assert.deepStrictEqual(
+          [missing.status, missing.text.includes("There is no order 1.")],
+          [404, true],
+          missing.text
+        )
+      }
       const mcp = await post(`${url}/mcp`, {
         jsonrpc: "2.0",
         id: 1,

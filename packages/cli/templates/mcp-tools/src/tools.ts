@@ -1,7 +1,15 @@
 import { Effect, Schema } from "effect"
 import { Tool, Toolkit } from "effect/ai"
 
-export class OrderNotFound extends Schema.TaggedError<OrderNotFound>()("OrderNotFound", { orderId: Schema.Int }) {}
+export class OrderNotFound extends Schema.TaggedError<OrderNotFound>()(
+  "OrderNotFound",
+  { orderId: Schema.Int },
+  { httpApiStatus: 404 }
+) {
+  override get message() {
+    return `There is no order ${this.orderId}.`
+  }
+}
 
 const FindOrder = Tool.make("find_order", {
   description: "Find one order by its id",
