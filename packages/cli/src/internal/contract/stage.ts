@@ -1,9 +1,10 @@
-// A server for one play of the conformance kit, on a SQLite file, through a socket; adapterContract.ts starts one or more.
+// A server for one play of the conformance kit, on a SQLite file, through a socket; adapter-contract.ts starts one or more. Its folder
+// goes with its scope.
 import { Agent, App, Auth, Budget, BudgetStore, Event, Hook, Prices, RateLimit } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Context, Effect, Exit, Layer, Schema, Scope } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
-import { cpSync, existsSync, mkdtempSync } from "node:fs"
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Server from "../../Server.ts"
@@ -51,7 +52,7 @@ export const copyOf = (folder: string) => {
   return copy
 }
 
-/** A limit of a ten-thousandth of a dollar for each run, where a call of the play costs less than half of it. */
+/** A hard limit of each run in dollars; a call of the play costs 40 millionths. */
 export const limited = (hard: number) =>
   Budget.layer.pipe(Layer.provide([
     BudgetStore.BudgetStore.layerMemory,
@@ -64,6 +65,7 @@ export const serve = Effect.fnUntraced(function*(staging: Staging) {
   const { budget = Budget.layerUnlimited, durable, folder = newFolder(), perform, play, points = {} } = staging
   const app = App.make("play", { version: "1", agents: [(durable ? Subject : Fleeting).hook(Probe)] })
   const handlers = Layer.merge(perform(durable ? Subject : Fleeting, play), Probe.toLayer(points))
+  yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
   const scope = yield* Scope.make()
   const context = yield* Effect.orDie(Layer.buildWithScope(
     Layer.fresh(Server.layer(app, { port: 0, grace: "50 millis" })).pipe(
