@@ -3,7 +3,7 @@ import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Context, Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
 import { Agent, ApiKeys, App, Auth, Budget, Principal, RateLimit, Run, Server } from "fastagentic"
 import { join } from "node:path"
-import { fastagentic, temporaryFolder } from "./process.ts"
+import * as Process from "./process.ts"
 import { urlOf } from "./serving.ts"
 
 class Works extends Agent.make("works", {
@@ -31,7 +31,7 @@ const boss = "boss-key-0123456789"
 
 /** A server with API keys, and a boss with a fixed one. */
 const world = Effect.gen(function*() {
-  const filename = join(temporaryFolder(), "acme.db")
+  const filename = join(Process.temporaryFolder(), "acme.db")
   const worked: Array<string> = []
   const work = (name: string) => Effect.sync(() => void worked.push(name))
   const handlers = Layer.mergeAll(
@@ -116,12 +116,7 @@ const world = Effect.gen(function*() {
   }
 })
 
-const command = (args: ReadonlyArray<string>) =>
-  Effect.promise(async () => {
-    const running = fastagentic(args)
-    const code = await running.exited
-    return { code, stdout: running.stdout(), stderr: running.stderr() }
-  })
+const command = (args: ReadonlyArray<string>) => Effect.promise(() => Process.command(args))
 
 const Body = Schema.Record(Schema.String, Schema.Json)
 const decode = Schema.decodeUnknownSync(Body)
@@ -301,7 +296,8 @@ describe("all work of a principal", () => {
         const cancelled = yield* command(["principals", "cancel", "ann", "--tenant", "acme", "--store", filename])
         assert.deepStrictEqual([cancelled.code, cancelled.stdout], [0, "ann: 2 runs cancelled\n"], cancelled.stderr)
         const nowhere = yield* command(["principals", "cancel", "ann"])
-        assert.notStrictEqual(nowhere.code, 0)
+        assert.deepStrictEqual([nowhere.code, nowhere.stdout], [2, ""])
+        assert.include(nowhere.stderr, "name a place: --store")
         yield* restart
         yield* until(later, (run) => run["state"] === "cancelled")
         yield* until(hangs, (run) => run["state"] === "cancelled")
