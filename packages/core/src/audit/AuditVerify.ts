@@ -67,6 +67,8 @@ export interface Options {
   readonly unsignedWithin?: Duration.Input
   /** The end of the chain that the signed index lists. */
   readonly indexed?: ChainHead | undefined
+  /** The numbers of the heads that the signed index lists; every signed head from before `readAt` has to be among them. */
+  readonly listed?: { readonly heads: ReadonlySet<number>; readonly readAt: number } | undefined
   /** The changes whose entries wait in the outbox of the run store, and the time of the oldest. */
   readonly waiting?: { readonly count: number; readonly oldest: number } | undefined
 }
@@ -179,7 +181,12 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
   if (options.indexed !== undefined && signedTo < options.indexed.seq) {
     found("signature", options.indexed.seq, `the head at ${options.indexed.seq} is gone`)
   }
-  const { waiting } = options
+  const { listed, waiting } = options
+  const oldEnough = (listed?.readAt ?? 0) - Duration.toMillis(Duration.fromInputUnsafe(options.unsignedWithin ?? 0))
+  for (const { at, kind, seq, signer } of heads) {
+    if (listed === undefined || kind === "cut" || signer === "" || at > oldEnough || listed.heads.has(seq)) continue
+    found("signature", seq, `the index does not list the head at ${seq}`)
+  }
   const unproven = yield* unprovenBy(options, { from: start.seq + 1, to: last, signedTo, oldestUnsigned, waiting })
   return {
     tenant,
@@ -202,7 +209,7 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
  * @since 0.1.0
  */
 export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
-  options: Omit<Options, "anchors" | "indexed" | "waiting"> & {
+  options: Omit<Options, "anchors" | "indexed" | "listed" | "waiting"> & {
     readonly anchors?: ReadonlyArray<Head & { readonly tenant: string }>
     readonly maxAge?: Duration.Input | undefined
     readonly outbox?: Pick<RunStore["Service"], "facts"> | undefined
@@ -223,6 +230,7 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
     stored,
     (head) => Effect.map(problemOf(INDEX, head, signers), (problem) => problem === undefined && head.signer !== "")
   )
+  const readAt = yield* Clock.currentTimeMillis
   const index = yield* readIndex(log, checked)
   const tenants = new Set([
     ...yield* tenantsOf(log),
@@ -238,6 +246,10 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
         signers,
         anchors: kept.filter((anchor) => anchor.tenant === tenant),
         indexed: index.last.get(tenant),
+        // An index without signatures proves nothing, and of a broken one the rest is unknown: both are reported.
+        listed: index.signedAt === undefined || index.brokenAt !== undefined
+          ? undefined
+          : { heads: index.listed.get(tenant) ?? new Set(), readAt },
         waiting: waiting.get(tenant)
       })
   )

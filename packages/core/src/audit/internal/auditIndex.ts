@@ -59,12 +59,13 @@ export const appendIndex = Effect.fnUntraced(function*(
   return yield* new StoreUnavailable({ operation: "append to the index of the audit log" })
 })
 
-/** The index as far as a signature covers it: the last head of each tenant, and all heads that it lists. */
+/** The index as far as a signature covers it: the last head of each tenant, and the numbers of all heads that it lists. */
 export interface Index {
   readonly rows: number
   /** Unix milliseconds of the newest signature; nothing when no signature covers the index. */
   readonly signedAt: number | undefined
   readonly last: ReadonlyMap<string, ChainHead>
+  readonly listed: ReadonlyMap<string, ReadonlySet<number>>
   /** The first row that does not follow the one before it; nothing when the chain is whole. */
   readonly brokenAt: number | undefined
 }
@@ -76,6 +77,7 @@ export const readIndex = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Index, StoreUnavailable, Digest> {
   const signedTo = Math.max(0, ...heads.map(({ seq }) => seq))
   const last = new Map<string, ChainHead>()
+  const listed = new Map<string, Set<number>>()
   let { hash, seq } = genesis
   let brokenAt: number | undefined
   while (brokenAt === undefined) {
@@ -95,7 +97,9 @@ export const readIndex = Effect.fnUntraced(function*(
       }
       ;({ hash, seq } = link)
       if (heads.some((head) => head.seq === link.seq && head.hash !== link.hash)) brokenAt = link.seq
-      if (seq <= signedTo) last.set(row.tenant, { seq: row.head, hash: row.hash })
+      if (seq > signedTo) continue
+      last.set(row.tenant, { seq: row.head, hash: row.hash })
+      listed.set(row.tenant, (listed.get(row.tenant) ?? new Set()).add(row.head))
     }
     if (links.length < PAGE) break
   }
@@ -104,6 +108,7 @@ export const readIndex = Effect.fnUntraced(function*(
     rows: seq,
     signedAt: heads.length === 0 ? undefined : Math.max(...heads.map(({ at }) => at)),
     last,
+    listed,
     brokenAt
   }
 })

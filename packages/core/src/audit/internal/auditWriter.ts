@@ -66,6 +66,8 @@ export const makeWriter = Effect.fnUntraced(function*(
   const unsigned = new Map<string, number>()
   const keys = new Map<string, Opened & { readonly until: number }>()
   const crypto = yield* Effect.context<Crypto>()
+  /** Heads that are kept and that the index does not list yet: a store that fails in between is no rollback. */
+  let unlisted: ReadonlyArray<Listed> = []
   let indexedAt = now()
   let closed = false
 
@@ -158,16 +160,17 @@ export const makeWriter = Effect.fnUntraced(function*(
     for (const tenant of tenants) unsigned.delete(tenant)
     if (signer.publicKey === "") return
     const at = now()
-    const listed: Array<Listed> = []
     for (const tenant of tenants) {
       const place = places.get(tenant)
       if (place === undefined) continue
       const head = yield* signer.sign(tenant, { kind: "head", ...place, at })
       yield* log.addHead(tenant, head)
-      listed.push({ tenant, head })
+      unlisted = [...unlisted, { tenant, head }]
     }
+    const listed = unlisted
     if (listed.length === 0 && at - indexedAt < INDEX_LIFE) return
     yield* appendIndex(log, signer, listed, at)
+    unlisted = unlisted.filter((one) => !listed.includes(one))
     indexedAt = at
   }, Effect.catchCause((cause) => Effect.logError("A head of the audit log could not be kept", cause)))
 

@@ -7,10 +7,11 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Signature from "effect/crypto/Signature"
 import { Audit } from "../../audit/Audit.ts"
 import * as AuditChain from "../../audit/AuditChain.ts"
-import { AuditLog, genesis, type Link, type SubjectKey } from "../../audit/AuditLog.ts"
+import { AuditLog, type ChainHead, genesis, type Link, type SubjectKey } from "../../audit/AuditLog.ts"
 import * as AuditRetention from "../../audit/AuditRetention.ts"
 import * as AuditSigner from "../../audit/AuditSigner.ts"
 import * as AuditVerify from "../../audit/AuditVerify.ts"
+import { INDEX } from "../../audit/internal/auditIndex.ts"
 import { makeEntry } from "./AuditContract.ts"
 
 const crypto = Layer.mergeAll(Digest.layerWebCrypto, Aead.layerWebCrypto, Signature.layerWebCrypto).pipe(
@@ -42,6 +43,8 @@ const recorded = (store: Store, count: number, tenant = "acme") =>
 const keyAt = (id: string, subject: string, createdAt: number): SubjectKey => ({ id, subject, key: "00", createdAt })
 const linkAt = (seq: number, hash = `h${seq}`): Link => ({ seq, hash, body: `{"seq":${seq}}` })
 const all = { after: 0, before: Number.MAX_SAFE_INTEGER, order: "oldest", limit: 1_000 } as const
+const namesOf = ({ findings }: Pick<AuditVerify.Verdict, "findings">) =>
+  findings.map(({ kind, seq, to }) => `${kind} ${seq}-${to}`)
 const odd = "żółw 🐢 ' \" {} , \\ \0 %"
 
 /**
@@ -67,7 +70,18 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
         }).pipe(Effect.provideService(AuditLog, log), Effect.provideContext(context)))
 
     const findings = (log: AuditLog["Service"], options?: Parameters<typeof AuditVerify.verify>[1]) =>
-      Effect.map(verdict(log, options), ({ findings }) => findings.map(({ kind, seq, to }) => `${kind} ${seq}-${to}`))
+      Effect.map(verdict(log, options), namesOf)
+
+    /** The findings of each tenant. */
+    const allFindings = (log: AuditLog["Service"]) =>
+      Effect.flatMap(Layer.build(Layer.merge(signer, crypto)), (context) =>
+        AuditVerify.verifyAll({ signers: [Context.get(context, AuditSigner.AuditSigner).publicKey] }).pipe(
+          Effect.provideService(AuditLog, log),
+          Effect.provideContext(context),
+          Effect.map((verdicts) =>
+            verdicts.map((verdict) => [verdict.tenant, ...namesOf(verdict)])
+          )
+        ))
 
     it.live("appends where the writer saw the end, and nowhere else", () =>
       withLog((log) =>
@@ -230,6 +244,26 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
             })).includes("rewritten 9-9"),
             true
           )
+        })
+      ))
+
+    it.live("an index that was put back together with the end of a chain is named", () =>
+      withLog((log, store) =>
+        Effect.gen(function*() {
+          yield* recorded(store, 3)
+          const before = new Map<string, ChainHead>()
+          for (const tenant of ["acme", INDEX]) before.set(tenant, yield* log.place(tenant))
+          yield* recorded(store, 2, "other")
+          yield* recorded(store, 3)
+          assert.deepStrictEqual(yield* allFindings(log), [["acme"], ["other"]])
+          const last = (tenant: string) => before.get(tenant)?.seq ?? Number.MAX_SAFE_INTEGER
+          const putBack: AuditLog["Service"] = {
+            ...log,
+            place: (tenant) => Effect.map(log.place(tenant), (place) => before.get(tenant) ?? place),
+            links: (range) => log.links({ ...range, before: Math.min(range.before, last(range.tenant) + 1) }),
+            heads: (tenant) => Effect.map(log.heads(tenant), (heads) => heads.filter(({ seq }) => seq <= last(tenant)))
+          }
+          assert.deepStrictEqual(yield* allFindings(putBack), [["acme"], ["other", "signature 2-2"]])
         })
       ))
 
