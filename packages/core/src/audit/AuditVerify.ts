@@ -109,7 +109,7 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
     found("added", seq, `entry ${seq} is there although everything up to ${start.seq} was cut off`)
   }
 
-  const signedTo = Math.max(0, ...heads.filter(({ signer }) => signer !== "").map(({ seq }) => seq))
+  const signedTo = lastOf(heads.filter(({ signer }) => signer !== ""))
   let oldestUnsigned = Number.POSITIVE_INFINITY
   const redacted = new Set<string>()
   const lost = new Map<string, number>()
@@ -170,7 +170,7 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
     if (links.length < PAGE) break
   }
 
-  const should = Math.max(end.seq, options.indexed?.seq ?? 0, ...heads.map(({ seq }) => seq))
+  const should = Math.max(end.seq, options.indexed?.seq ?? 0, lastOf(heads))
   if (last < should) found("truncated", last + 1, `entries ${last + 1} to ${should} are gone from the end`, should)
   // Somebody may be writing at this very moment.
   const now = yield* log.place(tenant)
@@ -284,10 +284,13 @@ export const verifyAll = Effect.fn("AuditVerify.verifyAll")(function*(
     ? `the newest signature is from ${new Date(index.signedAt).toISOString()}`
     : undefined
   if (findings.length === 0 && unproven === undefined) return [...verdicts, ...outboxes]
-  const signedTo = Math.max(0, ...checked.map(({ seq }) => seq))
+  const signedTo = lastOf(checked)
   const about = { tenant: "the index of tenants", from: 1, to: index.rows, signedTo, findings }
   return [...verdicts, ...outboxes, findings.length > 0 || unproven === undefined ? about : { ...about, unproven }]
 })
+
+/** The last of very many heads. */
+const lastOf = (heads: ReadonlyArray<Head>) => heads.reduce((last, { seq }) => Math.max(last, seq), 0)
 
 const problemOf = Effect.fnUntraced(function*(tenant: string, head: Head, signers: ReadonlyArray<string>) {
   if (head.signer === "") return signers.length === 0 ? undefined : "is not signed"

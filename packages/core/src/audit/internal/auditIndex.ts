@@ -75,7 +75,10 @@ export const readIndex = Effect.fnUntraced(function*(
   log: AuditLog["Service"],
   heads: ReadonlyArray<Head>
 ): Effect.fn.Return<Index, StoreUnavailable, Digest> {
-  const signedTo = Math.max(0, ...heads.map(({ seq }) => seq))
+  // The index has a head for each minute in which somebody wrote, and is never cut.
+  const signedTo = heads.reduce((last, { seq }) => Math.max(last, seq), 0)
+  const hashes = new Map<number, Set<string>>()
+  for (const head of heads) hashes.set(head.seq, (hashes.get(head.seq) ?? new Set()).add(head.hash))
   const last = new Map<string, ChainHead>()
   const listed = new Map<string, Set<number>>()
   let { hash, seq } = genesis
@@ -96,7 +99,8 @@ export const readIndex = Effect.fnUntraced(function*(
         break
       }
       ;({ hash, seq } = link)
-      if (heads.some((head) => head.seq === link.seq && head.hash !== link.hash)) brokenAt = link.seq
+      const signed = hashes.get(seq)
+      if (signed !== undefined && (signed.size > 1 || !signed.has(hash))) brokenAt = seq
       if (seq > signedTo) continue
       last.set(row.tenant, { seq: row.head, hash: row.hash })
       listed.set(row.tenant, (listed.get(row.tenant) ?? new Set()).add(row.head))
@@ -106,7 +110,7 @@ export const readIndex = Effect.fnUntraced(function*(
   if (brokenAt === undefined && seq < signedTo) brokenAt = seq + 1
   return {
     rows: seq,
-    signedAt: heads.length === 0 ? undefined : Math.max(...heads.map(({ at }) => at)),
+    signedAt: heads.length === 0 ? undefined : heads.reduce((last, { at }) => Math.max(last, at), 0),
     last,
     listed,
     brokenAt

@@ -46,7 +46,8 @@ export const waitingIn = Effect.fnUntraced(function*(
       for (const id of yield* log.entered(tenant, ids)) entered.add(id)
     }
     const left = facts.filter(({ id }) => !entered.has(id))
-    if (left.length > 0) tenants.set(tenant, { count: left.length, oldest: Math.min(...left.map(({ at }) => at)) })
+    const oldest = left.reduce((first, { at }) => Math.min(first, at), Infinity)
+    if (left.length > 0) tenants.set(tenant, { count: left.length, oldest })
   }
   return { tenants, unreadable }
 })
