@@ -17,7 +17,7 @@ export interface Reader {
 /** Content with its bytes, or with a link to the stored file that has them. */
 export type Loaded = Exclude<Content.Content, Content.Binary> | (Content.Binary & { readonly bytes: string })
 
-/** A stored file with more bytes is linked to instead of being sent. */
+/** Stored files of one result are sent up to so many bytes; others are linked to, because a list may name a file often. */
 const inlineBytes = 4 * 1_048_576
 
 /** The blocks of content, with the bytes of the stored files that the caller may read. */
@@ -27,32 +27,38 @@ export const toBlocks = (
   reader: Reader,
   contents: Content.List
 ): Effect.Effect<Array<Sdk.ContentBlock>, RunError> =>
-  Effect.forEach(
-    contents,
-    (content) => Effect.map(load(runtime, caller, reader, content), (loaded) => toBlock(loaded, reader.revision))
-  )
+  Effect.suspend(() => {
+    let left = inlineBytes
+    return Effect.forEach(contents, (content) =>
+      Effect.map(load(runtime, caller, reader, content, left), ({ loaded, sent }) => {
+        left -= sent
+        return toBlock(loaded, reader.revision)
+      }))
+  })
 
 const load = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   caller: Caller,
   { url }: Reader,
-  content: Content.Content
-): Effect.fn.Return<Loaded, RunError> {
-  if (!Content.isBinary(content)) return content
+  content: Content.Content,
+  left: number
+): Effect.fn.Return<{ readonly loaded: Loaded; readonly sent: number }, RunError> {
+  if (!Content.isBinary(content)) return { loaded: content, sent: 0 }
   const { annotations, bytes, fileId = "", mediaType, name, size = 0 } = content
-  if (bytes !== undefined) return { ...content, bytes }
+  if (bytes !== undefined) return { loaded: { ...content, bytes }, sent: 0 }
   const shared = { ...(name === undefined ? {} : { name }), ...(annotations === undefined ? {} : { annotations }) }
   const link = url === undefined
     ? Content.text(`The file ${name ?? fileId} has the id ${fileId}.`, shared)
     : Content.link(`${url}/files/${fileId}`, { mediaType, size, ...shared })
-  if (size > inlineBytes) return link
+  if (size > left) return { loaded: link, sent: 0 }
   const file = yield* Effect.catchReason(
     Effect.asSome(runtime.file(caller, fileId)),
     "RunError",
     "FileNotFound",
     () => Effect.succeedNone
   )
-  return Option.isNone(file) ? link : { ...content, bytes: Base64.encode(file.value.bytes) }
+  if (Option.isNone(file) || file.value.bytes.length > left) return { loaded: link, sent: 0 }
+  return { loaded: { ...content, bytes: Base64.encode(file.value.bytes) }, sent: file.value.bytes.length }
 })
 
 /** The block of content for a client of a revision. */

@@ -97,4 +97,20 @@ describe("Files over MCP", () => {
         assert.include(foreign.text, "There is no file")
       }
     }).pipe(Effect.scoped))
+
+  it.live("a stored file that an answer names often is sent up to the limit of one result, and linked to after that", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const form = new FormData()
+      form.append("file", new File([new Uint8Array(1_000_000)], "a.png", { type: "image/png" }))
+      const stored = yield* Effect.promise(async () =>
+        (await fetch(`${url}/files`, { method: "POST", headers: by("ann"), body: form })).json()
+      )
+      const peer = yield* connect("client 2.x, 2026-07-28", { _tag: "Http", url: `${url}/mcp`, headers: by("ann") })
+      const message = Array.from({ length: 100 }, () => ({ type: "image", ...stored }))
+      const blocks = blocksOf(yield* Effect.promise(() => peer.callTool("repeat", { message })))
+      const kindsOfBlocks = blocks.map(({ type }) => type)
+      assert.deepStrictEqual(kindsOfBlocks, [...Array(4).fill("image"), ...Array(96).fill("resource_link")])
+      assert.strictEqual(blocks.at(-1)?.["uri"], `${url}/files/${stored.fileId}`)
+    }).pipe(Effect.scoped))
 })
