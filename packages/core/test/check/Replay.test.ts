@@ -86,13 +86,13 @@ describe("A replay", () => {
       assert.deepStrictEqual(done, [])
     }))
 
-  it.live("finds steps that have changed places, and none in what goes on side by side", () =>
+  const step = (name: string) => Run.step(name, act(name))
+  const inOrder = (...all: ReadonlyArray<Effect.Effect<unknown, never, Run.CurrentRun>>): Handler => () =>
+    Effect.andThen(Effect.all(all, { discard: true }), ask("go on"))
+  const [one, two, three] = [step("one"), step("two"), step("three")]
+
+  it.live("finds steps that have changed places", () =>
     Effect.gen(function*() {
-      const step = (name: string) => Run.step(name, act(name))
-      const slowly = (name: string, millis: number) => Run.step(name, Effect.delay(act(name), millis))
-      const inOrder = (...all: ReadonlyArray<Effect.Effect<unknown, never, Run.CurrentRun>>): Handler => () =>
-        Effect.andThen(Effect.all(all, { discard: true }), ask("go on"))
-      const [one, two, three] = [step("one"), step("two"), step("three")]
       const swapped = "diverges, comes to step \"two\" before step \"one\", which was committed before it"
       assert.strictEqual(yield* upgrade(inOrder(one, two, three), inOrder(two, one, three)), swapped)
       // A repeated step is placed by its number.
@@ -104,6 +104,11 @@ describe("A replay", () => {
         yield* upgrade(inOrder(one, two), inOrder(two)),
         "diverges, waits after interrupt \"go on\", and step \"one\" is recorded"
       )
+    }))
+
+  it.live("finds no steps that have changed places in what goes on side by side", () =>
+    Effect.gen(function*() {
+      const slowly = (name: string, millis: number) => Run.step(name, Effect.delay(act(name), millis))
       const beside = inOrder(
         one,
         Effect.all([slowly("slow", 60), slowly("quick", 1).pipe(Effect.andThen(two)), three], {
