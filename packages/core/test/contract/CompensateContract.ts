@@ -191,6 +191,30 @@ export const compensateSuite = (name: string, layer: Layer.Layer<RunStore.RunSto
       20_000
     )
 
+    it.live("are not given up for good because a process stops while one of them fails", () =>
+      withStore((store) => {
+        const { book, undone } = shop()
+        let isDown = true
+        let tries = 0
+        const refund = Effect.suspend(() => {
+          tries++
+          return isDown ? Effect.delay(Effect.fail(new CardDeclined({ reason: "away" })), "15 millis") : Effect.void
+        })
+        const handler = Effect.gen(function*() {
+          yield* book("card", refund)
+          return yield* Effect.fail(new CardDeclined({ reason: "no seats" }))
+        })
+        return Effect.gen(function*() {
+          const tried = Effect.repeat(Effect.sleep("1 millis"), { until: () => tries === 1 })
+          const { runId } = yield* processOf(store, handler, Effect.tap(start("lab"), tried))
+          assert.strictEqual(tries, 1)
+          isDown = false
+          const { run } = yield* processOf(store, handler, whole(runId))
+          assert.deepStrictEqual([run.state, run.error?.tag], ["failed", "CardDeclined"])
+          assert.deepStrictEqual(undone(), ["undo card"])
+        })
+      }), 20_000)
+
     it.live("run at the deadline of a run, while it works and while it waits", () =>
       withStore((store) => {
         const { book, undone } = shop()

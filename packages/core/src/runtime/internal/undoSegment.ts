@@ -79,6 +79,11 @@ const undoOne = Effect.fnUntraced(function*(
       ...(isLast ? { steps: [undoRow(key, { index, state: "failed" })] } : {})
     })
     if (isLast) return
+    // A node that goes away does not use up the tries that are left: another one has the wait and all of them.
+    if (live.isDraining) {
+      live.halt({ _tag: "Drained" })
+      return yield* Effect.interrupt
+    }
     yield* live.pause(Timings.undoPauseMillis * 2 ** (tries - 1))
   }
 })
