@@ -39,7 +39,7 @@ const ratioOf = (ratios: ReadonlyArray<number>) => {
   return `${median(ratios).toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})${certain ? " *" : ""}`
 }
 
-/** With fewer rounds not even the whole range holds the median so often. */
+/** Fewer rounds are too few: not even the whole range holds the median so often. */
 const fewest = 8
 
 /**

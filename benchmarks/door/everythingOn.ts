@@ -4,9 +4,9 @@ import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 
 interface Done {
-  /** Of any agent. */
+  /** The requests of any agent. */
   readonly calls: number
-  /** That paid for a model. */
+  /** The requests that paid for a model. */
   readonly paid: number
 }
 

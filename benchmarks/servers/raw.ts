@@ -21,7 +21,7 @@ createServer(async (request, response) => {
   frame("run_started", { agent: "echo" })
   for (const delta of String(Object(body).text).split(" ")) {
     frame("token", { delta })
-    // Without this Node would join the tokens of one task into one write.
+    // Node would else join the tokens of one task into one write.
     if (request.url === "/agents/paced/stream") await new Promise((resolve) => setImmediate(resolve))
   }
   frame("done", { output: Object(body).text })

@@ -128,7 +128,7 @@ export const command = Command.make(
   flags,
   Effect.fnUntraced(function*(options: Options) {
     const onStdio = options.mode === "stdio" || (options.mode === "hybrid" && !process.stdin.isTTY)
-    // Before the user's file can print: from here on a stray line goes to stderr.
+    // Stdout is claimed before the user's file can print: from here on a stray line goes to stderr.
     if (onStdio) yield* McpStdio.claimStdout
     return yield* serve(yield* AppFile.load(options.file), options, onStdio)
   })

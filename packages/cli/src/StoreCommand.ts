@@ -37,7 +37,7 @@ const backup = Command.make(
     yield* Console.log(`${target} ${bytes} bytes`)
     const elsewhere = yield* Config.withDefault(Config.String("FASTAGENTIC_BLOBS"), "")
     if (elsewhere !== "") return yield* Console.error("Blobs in FASTAGENTIC_BLOBS are not part of this backup")
-    // After the database: a blob is written before the commit that refers to it.
+    // The blobs follow the database: a blob is written before the commit that refers to it.
     const blobs = yield* copyNewFiles(`${file}.blobs`, `${target}.blobs`)
     if (blobs > 0) yield* Console.log(`${target}.blobs ${blobs} ${blobs === 1 ? "blob" : "blobs"}`)
   })

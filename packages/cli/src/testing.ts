@@ -1,5 +1,5 @@
 /**
- * For an app's own tests: the whole pipeline without a port, and scripted models.
+ * The whole pipeline without a port, and scripted models, for an app's own tests.
  *
  * @since 0.1.0
  */

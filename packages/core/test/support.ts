@@ -59,7 +59,7 @@ export const journal = Effect.fnUntraced(function*(runId: string) {
 })
 
 /** The journal of a run, as `type` or as `type detail`. */
-export const told = (events: ReadonlyArray<Event.RunEvent>) =>
+export const summaryOf = (events: ReadonlyArray<Event.RunEvent>) =>
   events.map((event) => {
     switch (event.type) {
       case "token":

@@ -30,7 +30,7 @@ export class UnknownProxy extends Schema.TaggedError<UnknownProxy>()("UnknownPro
 export interface Options {
   /** Addresses, such as `10.0.0.7`, or networks, such as `10.0.0.0/24`, from which proxies connect. */
   readonly addresses?: ReadonlyArray<string> | undefined
-  /** At least 16 characters. */
+  /** The secret that the proxy sends, of at least 16 characters. */
   readonly secret?: Redacted.Redacted<string> | undefined
   /** The one header that the proxy sets, replacing any value of the client. Default `client-cert`. */
   readonly header?: "client-cert" | "x-forwarded-client-cert" | undefined

@@ -26,7 +26,7 @@ export type Missed = "skip" | "once" | "all"
  */
 export type Overlap = "skip" | "queue" | "allow"
 
-/** For whom the runs are, and what they may do. @category models @since 0.1.0 */
+/** The principal that the runs are for, and what it may do. @category models @since 0.1.0 */
 export interface As {
   readonly principal: string
   readonly tenant: string

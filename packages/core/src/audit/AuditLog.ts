@@ -13,7 +13,7 @@ export interface ChainHead {
   readonly hash: string
 }
 
-/** Before the first entry. @category constants @since 0.1.0 */
+/** The head of a chain without entries. @category constants @since 0.1.0 */
 export const genesis: ChainHead = { seq: 0, hash: "0".repeat(64) }
 
 /**
@@ -96,10 +96,10 @@ export class AuditLog extends Context.Service<AuditLog, {
     facts: ReadonlyArray<string>
   ) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** The end of the chain, as the last append reported it. */
-  readonly place: (tenant: string) => Effect.Effect<ChainHead, StoreUnavailable>
+  readonly chainHead: (tenant: string) => Effect.Effect<ChainHead, StoreUnavailable>
   readonly links: (range: Range) => Effect.Effect<ReadonlyArray<Link>, StoreUnavailable>
   readonly tenants: Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
-  /** In the order of their numbers. */
+  /** The heads of a tenant, in the order of their numbers. */
   readonly heads: (tenant: string) => Effect.Effect<ReadonlyArray<Head>, StoreUnavailable>
   readonly addHead: (tenant: string, head: Head) => Effect.Effect<void, StoreUnavailable>
   /**

@@ -102,7 +102,7 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
   const headsAt = new Map<number, Array<Head>>()
   for (const head of heads) headsAt.set(head.seq, [...headsAt.get(head.seq) ?? [], head])
   const start = heads.filter(({ kind }) => kind === "cut").reduce((a, b) => b.seq > a.seq ? b : a, genesis)
-  const end = yield* log.place(tenant)
+  const end = yield* log.chainHead(tenant)
   const range = { tenant, before: Number.MAX_SAFE_INTEGER, order: "oldest", limit: PAGE } as const
 
   for (const { seq } of yield* log.links({ ...range, after: 0, before: start.seq + 1 })) {
@@ -173,7 +173,7 @@ export const verify = Effect.fn("AuditVerify.verify")(function*(
   const should = Math.max(end.seq, options.indexed?.seq ?? 0, lastOf(heads))
   if (last < should) found("truncated", last + 1, `entries ${last + 1} to ${should} are gone from the end`, should)
   // Somebody may be writing at this very moment.
-  const now = yield* log.place(tenant)
+  const now = yield* log.chainHead(tenant)
   if (last > now.seq) found("added", now.seq + 1, `entries ${now.seq + 1} to ${last} were never recorded`, last)
   for (const [id, seq] of lost) {
     if (!redacted.has(id)) found("key", seq, `the key of entry ${seq} is gone, and no entry says who redacted it`)

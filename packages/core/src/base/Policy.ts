@@ -31,7 +31,7 @@ export interface ApprovalOptions {
   readonly notRequester?: boolean
   readonly risk?: "low" | "medium" | "high"
   readonly rule?: string
-  /** After this the call counts as denied. */
+  /** The time after which the call counts as denied. */
   readonly expiresIn?: Duration.Input
 }
 

@@ -34,7 +34,7 @@ export type Subject = "run" | "tree" | "user" | "tenant" | "agent" | "key" | "ap
  * Several subjects count each combination: `["tenant", "agent"]` is each agent of each tenant. Days and months are
  * those of UTC. A limit per key does not hold for callers without one.
  *
- * From `soft` on, the models that `atSoft` names are replaced by cheaper ones, where the agent can; at `hard` a run is
+ * Models that `atSoft` names are replaced by cheaper ones from `soft` on, where the agent can; at `hard` a run is
  * refused, or waits for an approval, which lets this run spend up to `hard` once more.
  *
  * @category models
@@ -55,7 +55,7 @@ export interface Limit {
 
 /**
  * The callers who may let a run spend more than a limit: those of the tenant that hold these scopes, `["budgets:raise"]` by default.
- * With `requester` also those who caused the run; the default is `false`.
+ * `requester` adds those who caused the run; the default is `false`.
  *
  * @category models
  * @since 0.1.0
@@ -94,7 +94,7 @@ export interface ModelRequest {
 export interface Grant {
   readonly model: string
   readonly maxOutputTokens: number | undefined
-  /** Counts what was used and says what it cost; a provider that told nothing costs all that was reserved. */
+  /** Counts what was used and says what it cost; a provider that reports no usage costs all that was reserved. */
   readonly settle: (usage: Usage | undefined) => Effect.Effect<Usage | undefined>
   /** Releases the reservation without a charge. */
   readonly cancelReservation: Effect.Effect<void>
@@ -109,7 +109,7 @@ export interface RunContext {
   readonly tell: (event: Event) => Effect.Effect<void>
   readonly interrupt: (request: Request) => Effect.Effect<Resolution>
   /** The model requests of this run so far. */
-  readonly past: () => Iterable<Interrupt>
+  readonly earlier: () => Iterable<Interrupt>
 }
 
 /** How much of a limit is used, in dollars. @category models @since 0.1.0 */
@@ -126,11 +126,11 @@ export interface LimitUsage {
 export class Budget extends Context.Service<Budget, {
   /** The limits that calls of models are held to. */
   readonly limits: ReadonlyArray<Limit>
-  /** Before a run starts or goes on: refuses when nothing is left. */
+  /** Refuses a run that starts or resumes when nothing is left. */
   readonly check: (run: RunRecord) => Effect.Effect<void, BudgetExceeded>
-  /** After a run has ended or paused: what it has reserved is released. */
+  /** Releases everything that a run has reserved, once it has ended or paused. */
   readonly releaseAll: (run: RunRecord, usage: Usage | undefined) => Effect.Effect<void>
-  /** Before each call of a model. */
+  /** Reserves the cost of one call of a model, before it is made. */
   readonly spend: (spender: RunContext, request: ModelRequest) => Effect.Effect<Grant, Refusal>
   /** The most tokens that a model reads, where that is known. */
   readonly contextWindow: (model: Model) => Effect.Effect<number | undefined>

@@ -22,9 +22,9 @@ export interface Counter {
 /** Whether a counter had room, and how it stands now. @category models @since 0.1.0 */
 export interface Taken {
   readonly allowed: boolean
-  /** Of the limit; a token bucket gives back fractions. */
+  /** How much of the limit is used; a token bucket gives back fractions. */
   readonly used: number
-  /** Until nothing of it is used any more. */
+  /** The time until none of the limit is used any more. */
   readonly resetMillis: number
 }
 

@@ -39,7 +39,7 @@ export interface LimitUsage {
   readonly limit: number
   readonly windowMillis: number
   readonly remaining: number
-  /** Until the whole limit is there again. */
+  /** The time until the whole limit is there again. */
   readonly resetMillis: number
 }
 

@@ -56,7 +56,8 @@ export const redactJson = (value: Schema.Json, options: Options = {}): Schema.Js
  *
  * **Details**
  *
- * Of a streamed text it holds back what may still become something to redact: as a rule the word that is being said.
+ * It holds back the part of a streamed text that may still become something to redact: as a rule the word that is being
+ * said.
  *
  * @category constructors
  * @since 0.1.0

@@ -421,7 +421,7 @@ const toolOf = ({ tools }: Handlers, name: string) => Object.hasOwn(tools, name)
 /** Tools are declared with schemas that need no services; `Tool.Any` has forgotten it. */
 const pure = (schema: Schema.Constraint) => Schema.make<Schema.Codec<unknown>>(schema.ast)
 
-/** Between JSON and what a toolkit encodes to and decodes from, which need not be JSON. */
+/** Translates between JSON and what a toolkit encodes to and decodes from, which need not be JSON. */
 const codecOf = (schema: Schema.Constraint) => Schema.toCodecJson(pure(Schema.toEncoded(schema)))
 
 const wireOf = (tool: Tool.Any) => ({

@@ -62,7 +62,7 @@ export const change = Effect.fn("Principals.change")(function*(
 
   const outbox = new AuditOutbox(store, audit, yield* Effect.context<never>())
 
-  /** With its line of the audit log, when the run comes to an end or a rest. */
+  /** Commits a change, with its audit entry when the run ends or pauses. */
   const commit = (run: RunRecord, commit: Commit) =>
     Effect.suspend(() => {
       const facts = settles(commit.set) ? [outbox.note(runEntry(run, commit.set, commit.ts))] : []

@@ -81,7 +81,7 @@ export interface StartRequest {
   readonly threadId?: string | undefined
   /** Unix milliseconds: the run is admitted now, and starts then. */
   readonly startAt?: number | undefined
-  /** Of the runs that wait in line the higher goes first; 0 unless told otherwise. */
+  /** Queued runs of a higher priority start first. Default 0. */
   readonly priority?: number | undefined
   /** How long the run may take at most, in milliseconds from its start; the agent's own timeout may be shorter. */
   readonly timeout?: number | undefined
@@ -101,7 +101,7 @@ export interface PendingRequest {
   readonly fields?: ReadonlyArray<typeof Interrupt.largeFields[number]> | undefined
 }
 
-/** From where to fork: after this event, by default after the last one. @category models @since 0.1.0 */
+/** The event after which to fork, by default the last one. @category models @since 0.1.0 */
 export interface ForkRequest {
   readonly after?: number | undefined
   readonly idempotencyKey?: string | undefined
@@ -181,7 +181,7 @@ export interface UsageRequest extends Omit<UsageQuery, "tenant" | "user"> {
   readonly of: "me" | "tenant"
 }
 
-/** In dollars. @category models @since 0.1.0 */
+/** Usage and its cost, in dollars. @category models @since 0.1.0 */
 export interface UsageReport {
   readonly items: ReadonlyArray<Omit<UsageRow, "cost"> & { readonly costUsd: number }>
   readonly totalUsd: number
@@ -427,7 +427,7 @@ export class Runtime extends Context.Service<Runtime, {
   readonly drain: Effect.Effect<void>
   /** The metrics of the process in Prometheus' text format, for callers with the scope `metrics:read`. */
   readonly metrics: (caller: Caller) => Effect.Effect<string, RunError>
-  /** For the process that serves: runs whose code may have caused what it just observed, the likeliest first. */
+  /** The runs whose code may have caused what the serving process just observed, the likeliest first. */
   readonly suspects: Effect.Effect<ReadonlyArray<Pick<RunRecord, "runId" | "agent">>>
   /** Whether new work is admitted. */
   readonly ready: Effect.Effect<boolean>

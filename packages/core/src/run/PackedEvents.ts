@@ -16,7 +16,7 @@ import { RunEvent } from "./Event.ts"
 export interface Entry {
   readonly ts: number
   readonly attempt: number
-  /** Of each of the events that are one here: the length of its delta, and its milliseconds after the one before. */
+  /** The length of the delta of each event that is packed here, and its milliseconds after the one before. */
   readonly cuts?: ReadonlyArray<number>
   readonly [field: string]: unknown
 }

@@ -168,7 +168,7 @@ const tried = <A, E, R>(effect: Effect.Effect<A, E, R>, { retry, timeout }: Step
 export const idempotencyKey: Effect.Effect<string, never, CurrentRun> = CurrentRun.useSync((run) => run.idempotencyKey)
 
 /**
- * Steps that run side by side, at most `concurrency` at once (all of them unless told otherwise), each under the name that
+ * Steps that run side by side, at most `concurrency` at once (by default all of them), each under the name that
  * it has in the record.
  *
  * The first that fails stops the others; what was committed by then does not run again.

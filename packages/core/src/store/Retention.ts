@@ -10,7 +10,7 @@ import type { IdleQuery } from "../thread/ThreadStore.ts"
 import { type Compacted, type RemoveQuery, RunStore, type Swept } from "./RunStore.ts"
 
 /**
- * For how long a run is kept after it has ended so; for ever when nothing is said. A thread is kept for the time of
+ * How long a run is kept after it has ended so; for ever when nothing is said. A thread is kept for the time of
  * `completed` after its last turn.
  *
  * @category models

@@ -25,7 +25,7 @@ export type Notice =
  * There is one notice per commit, none for an admission. A commit can be read when its notice arrives. The stream
  * begins with `Missed`, when notices can arrive, has it again whenever it was cut off, and never fails.
  *
- * By default there are no other nodes.
+ * The default has no other nodes.
  *
  * @category services
  * @since 0.1.0

@@ -17,7 +17,7 @@ import type { ChangeableField, RunSummary } from "./RecordFields.ts"
  * Admits a run with its first events. When another run of the same tenant, owner and agent holds the idempotency key,
  * nothing is written and that run is the answer. A fork brings the steps and interrupts that it goes on from.
  *
- * With `alone`, nothing is written while another run of its thread is queued, running or suspended: that run is the
+ * `alone` writes nothing while another run of its thread is queued, running or suspended: that run is the
  * answer. A thread is the owner's in its tenant.
  *
  * @category models
@@ -263,7 +263,7 @@ export class RunStore extends Context.Service<RunStore, {
   readonly unfinished: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** Those of the unfinished runs that another node had, which is gone; none where one process has the store. */
   readonly abandoned: Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
-  /** For who looks after the store as a whole: no caller sees what it answers. */
+  /** Runs of all tenants, for the upkeep of the store: no caller sees the answer. */
   readonly scan: (query: ScanQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   readonly due: (query: DueQuery) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** How many are due, with room or without: on Redis those of a node whose clock is ahead as well. */

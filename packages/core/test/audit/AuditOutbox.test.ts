@@ -196,7 +196,7 @@ describe("The outbox of the audit log", () => {
         assert.deepStrictEqual(seen, again.map(([, lines]) => lines))
         assert.deepStrictEqual(yield* facts, [])
         assert.isTrue(writes.some(({ facts = [] }) => facts.length > 0))
-        assert.isAbove((yield* log.place("local")).seq, 0)
+        assert.isAbove((yield* log.chainHead("local")).seq, 0)
       }).pipe(Effect.scoped))
   }
 
@@ -218,7 +218,7 @@ describe("The outbox of the audit log", () => {
       const { runId: next } = yield* Effect.provide(settle("waits"), process())
       yield* cancel(chain())
       assert.deepStrictEqual(yield* facts, [])
-      assert.isAbove((yield* log.place("local")).seq, 0)
+      assert.isAbove((yield* log.chainHead("local")).seq, 0)
       assert.include(yield* Effect.provide(linesOf(next), process()), "run cancelled")
     }).pipe(Effect.scoped))
 
@@ -263,7 +263,7 @@ describe("The outbox of the audit log", () => {
       const { facts, log, process, writes } = yield* makeWorld
       yield* Effect.gen(function*() {
         const { runId } = yield* start("swift")
-        assert.strictEqual((yield* log.place("local")).seq >= 1, true)
+        assert.strictEqual((yield* log.chainHead("local")).seq >= 1, true)
         yield* Runtime.Runtime.use((runtime) => runtime.await(caller, runId))
         assert.deepStrictEqual((yield* linesOf(runId)).sort(), ["call allowed", "run completed", "start allowed"])
       }).pipe(Effect.provide(process()))

@@ -10,7 +10,7 @@ const spender: Budget.RunContext = {
   record: run,
   tell: () => Effect.void,
   interrupt: () => Effect.never,
-  past: () => []
+  earlier: () => []
 }
 
 /** An answer of 1,000 tokens costs a cent. */

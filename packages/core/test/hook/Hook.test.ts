@@ -5,7 +5,7 @@ import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { caller, journal, layerRuntime, settle, start, told } from "../support.ts"
+import { caller, journal, layerRuntime, settle, start, summaryOf } from "../support.ts"
 
 class NotThere extends Schema.TaggedError<NotThere>()("NotThere", {}, { httpApiStatus: 404 }) {}
 
@@ -112,7 +112,7 @@ const withHooks = ({ agentInner = {}, agentOuter = {}, appInner = {}, appOuter =
   )
 
 const decisions = (events: ReadonlyArray<Event.RunEvent>) =>
-  told(events).filter((line) => line.startsWith("hook_decision"))
+  summaryOf(events).filter((line) => line.startsWith("hook_decision"))
 
 describe("Hook", () => {
   it.effect("goes outside in, the app's before the agent's, at every point", () => {
@@ -237,7 +237,7 @@ describe("Hook", () => {
         rule: "hook: app-inner"
       })
       const events = yield* journal(run.runId)
-      assert.deepStrictEqual(told(events), ["run_started", "hook_decision app-inner request block", "error"])
+      assert.deepStrictEqual(summaryOf(events), ["run_started", "hook_decision app-inner request block", "error"])
       assert.deepInclude(events[1]?.data, { reason: "not today" })
       assert.deepStrictEqual(doubled, [])
     }).pipe(withHooks({ appInner: { request: () => Hook.block(AppInner, "request", "not today") } }))
@@ -268,7 +268,7 @@ describe("Hook", () => {
       assert.strictEqual(run.output, 6)
       assert.deepStrictEqual(doubled, [-1, 2, 3])
       const events = yield* journal(run.runId)
-      assert.deepStrictEqual(told(events).filter((line) => /tool|hook/u.test(line)), [
+      assert.deepStrictEqual(summaryOf(events).filter((line) => /tool|hook/u.test(line)), [
         "hook_decision agent-outer tool modify",
         "tool_start",
         "hook_decision agent-outer tool retry",

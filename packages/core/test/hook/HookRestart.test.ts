@@ -3,7 +3,7 @@ import { Agent, App, Event, Hook, Redaction, Run, RunStore, type Runtime, ToolCa
 import { Deferred, Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { answer, isWhole, journal, layerRuntime, settle, start, told } from "../support.ts"
+import { answer, isWhole, journal, layerRuntime, settle, start, summaryOf } from "../support.ts"
 
 class Careful extends Hook.make("careful", { suspends: true }) {}
 
@@ -105,7 +105,7 @@ describe("Hooks over a restart", () => {
         assert.deepInclude(ended, { state: "completed", output: "paid 5" })
         assert.deepStrictEqual([before.paid, after.paid], [[], [5]])
         assert.isTrue(isWhole(events))
-        assert.strictEqual(told(events).filter((line) => line.startsWith("hook_decision")).length, 1)
+        assert.strictEqual(summaryOf(events).filter((line) => line.startsWith("hook_decision")).length, 1)
         assert.deepStrictEqual(events.filter(({ type }) => type === "tool_result").length, 1)
       }))
   }
@@ -123,7 +123,7 @@ describe("Hooks over a restart", () => {
         const again = yield* world()
         const events = yield* during(store, again, journal(run.runId))
         assert.isTrue(isWhole(events))
-        assert.deepStrictEqual(told(events).filter((line) => line.startsWith("token")), [
+        assert.deepStrictEqual(summaryOf(events).filter((line) => line.startsWith("token")), [
           "token one ",
           "token two ",
           "token [redacted: api-key] ",

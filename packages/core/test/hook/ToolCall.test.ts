@@ -3,7 +3,7 @@ import { Agent, App, Run, Runtime, ToolCall } from "@fastagentic/core"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { answer, caller, journal, layerRuntime, settle, told } from "../support.ts"
+import { answer, caller, journal, layerRuntime, settle, summaryOf } from "../support.ts"
 
 class TooMuch extends Schema.TaggedError<TooMuch>()("TooMuch", { limit: Schema.Int }, { httpApiStatus: 409 }) {}
 
@@ -136,7 +136,7 @@ describe("ToolCall", () => {
       })
       assert.deepStrictEqual(paid, [])
       const events = yield* journal(run.runId)
-      assert.notInclude(told(events), "tool_start")
+      assert.notInclude(summaryOf(events), "tool_start")
       assert.deepInclude(events.find((event) => event.type === "tool_result")?.data, { denied: true, isError: true })
     }).pipe(Effect.provide(TestLayer)))
 
@@ -166,7 +166,7 @@ describe("ToolCall", () => {
       const waiting = yield* settle("pay", { amount: 5_000 }, "tool")
       const tool = yield* answer(waiting.runId, { decision: "approve" })
       assert.deepInclude(tool.error, error)
-      assert.deepStrictEqual(told(yield* journal(tool.runId)).slice(-2), ["tool_start", "error"])
+      assert.deepStrictEqual(summaryOf(yield* journal(tool.runId)).slice(-2), ["tool_start", "error"])
     }).pipe(Effect.provide(TestLayer)))
 
   it.live("returns a failure as a result when its mode says so; called directly, it is the run's error", () =>
@@ -205,7 +205,7 @@ describe("ToolCall", () => {
   it.live("says how far it is", () =>
     Effect.gen(function*() {
       const run = yield* settle("slow", {}, "tool")
-      assert.deepStrictEqual(told(yield* journal(run.runId)), [
+      assert.deepStrictEqual(summaryOf(yield* journal(run.runId)), [
         "run_started",
         "tool_start",
         "tool_progress",

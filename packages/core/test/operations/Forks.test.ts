@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
-import { answer, caller, isWhole, journal, layerRuntime, settle, start, told } from "../support.ts"
+import { answer, caller, isWhole, journal, layerRuntime, settle, start, summaryOf } from "../support.ts"
 
 const Work = Agent.make("work", { description: "Works in steps", payload: {}, success: Schema.Array(Schema.String) })
 const Break = Agent.make("break", { description: "Breaks once", payload: {} })
@@ -74,7 +74,7 @@ describe("A fork", () => {
       assert.strictEqual((yield* runtime.await(caller, run.runId)).state, "suspended")
       const done = yield* answer(run.runId, { decision: "approve", value: "no" })
       assert.deepStrictEqual(done.output, ["first 1", "no", "second 4", "third 5"])
-      assert.deepStrictEqual(told(yield* journal(run.runId)).slice(0, 2), ["run_started", "token first 1"])
+      assert.deepStrictEqual(summaryOf(yield* journal(run.runId)).slice(0, 2), ["run_started", "token first 1"])
     })))
 
   it.live("of a fork keeps what was decided before both", () =>

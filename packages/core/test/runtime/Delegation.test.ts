@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Audit, Event, Run, Runtime } from "@fastagentic/core"
 import { Deferred, Effect, Layer, Schedule, Schema } from "effect"
-import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, told } from "../support.ts"
+import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, summaryOf } from "../support.ts"
 
 class NoLuck extends Schema.TaggedError<NoLuck>()("NoLuck", { by: Schema.String }, { httpApiStatus: 422 }) {}
 
@@ -132,7 +132,7 @@ describe("A run that has another work for it", () => {
       const [child] = yield* childrenOf(run.runId)
       assert.deepInclude(child, { parentRunId: run.runId, rootRunId: run.runId, state: "completed", owner: run.owner })
       assert.strictEqual(child?.traceId, run.traceId)
-      const events = told(yield* journal(run.runId))
+      const events = summaryOf(yield* journal(run.runId))
       assert.deepStrictEqual(events, [
         "run_started",
         "token before",
@@ -159,7 +159,7 @@ describe("A run that has another work for it", () => {
       assert.deepStrictEqual(calls, ["child ask"])
       const events = yield* journal(run.runId)
       assert.isTrue(isWhole(events))
-      assert.deepStrictEqual(told(events), [
+      assert.deepStrictEqual(summaryOf(events), [
         "run_started",
         "token before",
         "agent_enter",

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { Deferred, Effect, Layer, Schema, Stream } from "effect"
-import { answer, caller, isWhole, journal, layerRuntime, settle, start, told } from "../support.ts"
+import { answer, caller, isWhole, journal, layerRuntime, settle, start, summaryOf } from "../support.ts"
 
 const Work = Agent.make("work", {
   description: "Works in steps",
@@ -119,7 +119,7 @@ describe("A restart", () => {
           assert.deepStrictEqual(after.done, ["loop 2", "loop 3"])
           const events = yield* journal(runId)
           assert.isTrue(isWhole(events))
-          assert.deepStrictEqual(events.map(({ attempt }, index) => `${attempt} ${told(events)[index]}`), [
+          assert.deepStrictEqual(events.map(({ attempt }, index) => `${attempt} ${summaryOf(events)[index]}`), [
             "1 run_started",
             "1 token start",
             "1 checkpoint",
@@ -186,7 +186,7 @@ describe("A restart", () => {
       assert.deepStrictEqual([...seen, ...last.done], ["first", "loop 1", "loop 2", "loop 3"])
       const events = yield* store.events(runId, 0, 1_000)
       assert.isTrue(isWhole(events))
-      const outside = told(events).filter((line) => /token (?:start|loop|end)/u.test(line))
+      const outside = summaryOf(events).filter((line) => /token (?:start|loop|end)/u.test(line))
       assert.deepStrictEqual(outside, ["token start", "token loop 1", "token loop 2", "token loop 3", "token end"])
     }))
 
@@ -203,7 +203,7 @@ describe("A restart", () => {
           const run = yield* answer(runId, { decision: "approve", value: "yes" })
           assert.deepInclude(run, { state: "completed", output: "yes", attempt: 2 })
           assert.deepStrictEqual([first.done, second.done], [["one"], ["two"]])
-          assert.deepStrictEqual(told(yield* journal(runId)), [
+          assert.deepStrictEqual(summaryOf(yield* journal(runId)), [
             "run_started",
             "token before",
             "checkpoint",
@@ -354,7 +354,7 @@ describe("A restart", () => {
           const events = yield* journal(run.runId)
           isWhole(events)
           assert.deepStrictEqual(second.done, [])
-          const said = told(events).filter((line) => line.startsWith("token"))
+          const said = summaryOf(events).filter((line) => line.startsWith("token"))
           assert.deepStrictEqual(said, [
             "token start",
             "token loop 1",

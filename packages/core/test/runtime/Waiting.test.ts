@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Run, RunStore, Runtime } from "@fastagentic/core"
 import { Deferred, Duration, Effect, Layer, Schema } from "effect"
-import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, told } from "../support.ts"
+import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start, summaryOf } from "../support.ts"
 
 const Nap = Agent.make("nap", { description: "Sleeps", payload: { millis: Schema.Int } })
 const Offer = Agent.make("offer", { description: "Asks for a while", payload: { default: Schema.Boolean } })
@@ -74,7 +74,7 @@ describe("A run that sleeps", () => {
       assert.deepStrictEqual(started, ["before", "after"])
       const events = yield* journal(run.runId)
       assert.isTrue(isWhole(events))
-      assert.deepStrictEqual(told(events), ["run_started", "run_suspended", "run_started", "done"])
+      assert.deepStrictEqual(summaryOf(events), ["run_started", "run_suspended", "run_started", "done"])
     })))
 
   it.live("wakes at the next start when nobody was there", () =>
@@ -147,7 +147,7 @@ describe("A start", () => {
       const done = yield* runtime.await(caller, run.runId)
       assert.deepInclude(done, { state: "completed", attempt: 1 })
       assert.isAtLeast(done.finishedAt ?? 0, startAt)
-      assert.deepStrictEqual(told(yield* journal(run.runId)), ["run_queued", "run_started", "done"])
+      assert.deepStrictEqual(summaryOf(yield* journal(run.runId)), ["run_queued", "run_started", "done"])
     })))
 
   it.live("waits for its turn, the most important first", () =>

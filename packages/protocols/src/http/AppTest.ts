@@ -28,7 +28,7 @@ import * as Client from "./Client.ts"
 /**
  * The services behind the app; each can be replaced.
  *
- * By default runs, files and audit are in memory, no credentials are needed, and nothing is limited.
+ * The defaults keep runs, files and audit in memory, need no credentials, and limit nothing.
  *
  * @category models
  * @since 0.1.0

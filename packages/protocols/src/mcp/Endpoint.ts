@@ -114,8 +114,8 @@ const load = async (options: McpServer.Options, connect: (context: Sdk.McpReques
 }
 
 /**
- * In 2026-07-28 a client cancels its request by closing it. Before, a closed connection has no meaning, and a cancellation
- * is a message of its own.
+ * A client of 2026-07-28 cancels its request by closing it. In earlier versions a closed connection has no meaning, and a
+ * cancellation is a message of its own.
  */
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,

@@ -41,7 +41,7 @@ export interface Options {
   readonly host?: string | undefined
   /** The address to listen on, by default `host`. */
   readonly listen?: string | undefined
-  /** By default a free one. */
+  /** The port of this node's runner; by default a free one. */
   readonly port?: number | undefined
 }
 
@@ -124,7 +124,7 @@ const prefix = "fastagentic_engine"
 
 const messages = Layer.provide(SqlMessageStorage.layerWith({ prefix }), NodeCrypto.layerDigest)
 
-/** With these times a lost node loses its shards within a few seconds. */
+/** These times let a lost node lose its shards within a few seconds. */
 const timing = {
   shardLockExpiration: "9 seconds",
   shardLockRefreshInterval: "3 seconds",

@@ -26,7 +26,7 @@ import * as migrations from "./migrations.ts"
 export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient> = Effect.map(SqlClient, (sql) => {
   const appendOne = Effect.fnUntraced(function*(append: Append) {
     const moved = yield* sql.unsafe(...statementOf(append))
-    if (moved.length === 0) return yield* log.place(append.tenant)
+    if (moved.length === 0) return yield* log.chainHead(append.tenant)
     const { hash, seq } = append.links.at(-1) ?? append.after
     return { seq, hash }
   })

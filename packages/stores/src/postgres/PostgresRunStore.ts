@@ -90,7 +90,7 @@ export const make = (
       },
       write: (writes) => write(writes).pipe(answered("write")),
       facts: (query) => reads.facts(query).pipe(withTimeout("facts that wait")),
-      // In the order of the ids, so that two nodes that remove the same facts do not wait for each other.
+      // Facts are removed in the order of their ids, so that two nodes that remove the same ones do not wait for each other.
       removeFacts: (ids) =>
         sql`
           DELETE FROM audit_outbox WHERE id IN (

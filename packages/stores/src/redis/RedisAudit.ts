@@ -55,7 +55,7 @@ export const makeLog: Effect.Effect<AuditLog["Service"], never, RedisClient.Redi
           redis.send("SMISMEMBER", named("facts", tenant), ...facts),
           (reply) => Effect.map(decodeFlags(reply), (flags) => facts.filter((_, index) => flags[index] === 1))
         ),
-      place: (tenant) => ask("place", redis.send("HGET", chains, JSON.stringify(tenant)), decodeHead),
+      chainHead: (tenant) => ask("place", redis.send("HGET", chains, JSON.stringify(tenant)), decodeHead),
       links: ({ after, before, limit, order, tenant }) => {
         const [low, high] = [`(${after}-18446744073709551615`, `(${before}-0`]
         const range = order === "oldest" ? ["XRANGE", low, high] as const : ["XREVRANGE", high, low] as const

@@ -42,7 +42,7 @@ export const makeAuditLog = (
         ),
         (found) => found.map(({ fact }) => fact)
       ),
-    place: (tenant) =>
+    chainHead: (tenant) =>
       Effect.map(
         rows(decodePlaces, sql`SELECT seq, hash FROM audit_chains WHERE tenant = ${nameOf(tenant)}`, "place"),
         ([place]): ChainHead => place ?? genesis
@@ -72,7 +72,7 @@ export const makeAuditLog = (
         "heads"
       ),
     addHead: (tenant, head) => failing(addHead(sql, tenant, head), "add a head"),
-    // Without a time limit: it runs in the background and may remove many rows.
+    // This has no time limit: it runs in the background and may remove many rows.
     cut: (tenant, head, keysBefore) =>
       Effect.all([
         addHead(sql, tenant, head),

@@ -81,7 +81,7 @@ export const makeReads = (
       )
     ),
 
-    // Of nodes that start together one writes; a bound store is only read.
+    // One of the nodes that start together writes; a bound store is only read.
     bind: (app) =>
       sql`UPDATE store_identity SET app = ${app} WHERE app IS NULL`.pipe(
         Effect.andThen(sql`SELECT app FROM store_identity`),

@@ -38,7 +38,7 @@ export const makeLog: Effect.Effect<
     const [moved] = after.seq === 0
       ? yield* connection.executeValues(begin, [name, seq, hash])
       : yield* connection.executeValues(move, [seq, hash, name, after.seq, after.hash])
-    if (moved === undefined) return yield* log.place(tenant)
+    if (moved === undefined) return yield* log.chainHead(tenant)
     for (const { body, fact = null, hash, seq } of links) {
       yield* connection.executeValues(insertLink, [name, seq, hash, body, fact])
     }

@@ -76,7 +76,7 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
           Effect.asVoid
         ),
       threads: makeThreads(sql),
-      // In a transaction that could write: it fails when the file is another one, is gone or is read-only.
+      // The check is a transaction that could write: it fails when the file is another one, is gone or is read-only.
       identity: unavailable("identity of the store")(sql.withTransaction(reads.identity)),
       compact: makeCompact(sql),
       remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),

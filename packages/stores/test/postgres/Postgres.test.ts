@@ -109,7 +109,7 @@ describeWithServer("Postgres", () => {
       const asked: ReadonlyArray<readonly [table: string, Effect.Effect<unknown, StoreUnavailable>]> = [
         ["api_keys", Context.get(stores, ApiKeyStore).find("0123456789ab")],
         ["schedules", Context.get(stores, ScheduleStore).get("nightly")],
-        ["audit_chains", log.place("acme")],
+        ["audit_chains", log.chainHead("acme")],
         ["audit", log.links({ tenant: "acme", after: 0, before: 2, order: "oldest", limit: 1 })],
         ["budgets", Context.get(stores, BudgetStore).counters(["a"])]
       ]

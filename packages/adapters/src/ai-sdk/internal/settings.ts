@@ -60,7 +60,7 @@ export const wrapSettings = (
   })
 
   const { prepareCall } = settings
-  // With `prepareCall` the agent's own choice is wrapped, which is the last word about its models and tools.
+  // The agent's own `prepareCall` is wrapped: its choice of models and tools is the last.
   return prepareCall === undefined
     ? wrapChosen(settings)
     : { ...settings, prepareCall: async (options) => wrapChosen(await prepareCall(options)) }

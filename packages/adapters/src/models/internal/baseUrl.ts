@@ -4,7 +4,7 @@ export interface Base {
   readonly query: Readonly<Record<string, string>>
 }
 
-/** With or without `/v1`, a slash, a query or the path of the endpoint; `undefined` when it is no URL. */
+/** Accepts a URL with or without `/v1`, a slash, a query or the path of the endpoint; `undefined` when it is no URL. */
 export const baseOf = (text: string): Base | undefined => {
   if (!/^https?:\/\//u.test(text) || !URL.canParse(text)) return undefined
   const { origin, pathname, searchParams } = new URL(text)

@@ -58,7 +58,7 @@ export interface ToolSchema {
 
 const same = (params: unknown): unknown => params
 
-/** In strict mode optional fields are sent as nullable ones, and their `null` is taken out again. */
+/** Optional fields of strict mode are sent as nullable ones, and their `null` is taken out again. */
 const strict = (tool: Tool.Any): ToolSchema => {
   // cast: parameters of tools need no services; effect/ai's toolkit says so at their handlers.
   const schema = tool.parametersSchema as Schema.Codec<unknown, unknown>

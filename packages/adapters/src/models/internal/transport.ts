@@ -27,11 +27,11 @@ const longest = (type: string | undefined): number => (/event-?stream/iu.test(ty
 
 /** The time limits of one request. */
 export interface Limits {
-  /** Until the status and the headers have arrived. Default 10 minutes: some models think before they answer. */
+  /** The time until the status and the headers have arrived. Default 10 minutes: some models think before they answer. */
   readonly firstByte?: Duration.Input | undefined
-  /** Between two pieces of the answer. Default 10 minutes. */
+  /** The time between two pieces of the answer. Default 10 minutes. */
   readonly idle?: Duration.Input | undefined
-  /** For the whole answer. Default 1 hour. */
+  /** The time for the whole answer. Default 1 hour. */
   readonly total?: Duration.Input | undefined
 }
 

@@ -42,7 +42,7 @@ export const appendIndex = Effect.fnUntraced(function*(
   const bodies = listed.map(({ head, tenant }) =>
     JSON.stringify({ tenant, at: head.at, head: head.seq, hash: head.hash })
   )
-  let after = yield* log.place(INDEX)
+  let after = yield* log.chainHead(INDEX)
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const links = yield* chain(after, bodies)
     const [end = genesis] = links.length === 0

@@ -84,7 +84,7 @@ export class AuditOutbox {
     })
   }
 
-  /** Under its id: a write that failed without an answer may have been made, and its fact be in the outbox. */
+  /** Writes a fact under its id: a write that failed without an answer may have been made, and its fact be in the outbox. */
   private writeOnce(fact: NotedFact): Effect.Effect<void> {
     const { enter } = this.audit
     if (enter === undefined) return writeDown(this, fact.entry)

@@ -41,7 +41,7 @@ export const makeMemoryAuditLog = (): AuditLog["Service"] => {
   return {
     append: (appends) => Effect.forEach(appends, append),
     entered: (tenant, facts) => read(tenant, (chain) => facts.filter((fact) => chain.facts.has(fact))),
-    place: (tenant) => read(tenant, (chain) => chain.place),
+    chainHead: (tenant) => read(tenant, (chain) => chain.place),
     links: ({ after, before, limit, order, tenant }) =>
       read(tenant, ({ links }) => {
         const found = links.filter(({ seq }) => seq > after && seq < before)

@@ -142,7 +142,7 @@ export const makeBudgetService = Effect.fnUntraced(function*(
 
   const raisesOf = (spender: RunContext, limit: Limit) => {
     let raises = 0
-    for (const { kind, name, resolution, tool } of spender.past()) {
+    for (const { kind, name, resolution, tool } of spender.earlier()) {
       const isOurs = kind === "approval" && tool === undefined && isAbout(name, interruptOf(limit))
       if (isOurs && (resolution?.decision === "approve" || resolution?.decision === "edit")) raises++
     }

@@ -74,7 +74,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     files: recording.files,
     metrics,
     traced: false,
-    past: {
+    history: {
       places: recording.places,
       steps: new Asked(
         recording.steps.map(({ name, value }) => [name, value] as const),
@@ -269,8 +269,8 @@ class Replaying extends LiveRun {
     return super.emit(place, event)
   }
 
-  override serviceIn(place: Place, outlet: OutputGuards | undefined) {
-    return restrained(super.serviceIn(place, outlet), () => this.watch)
+  override serviceIn(place: Place, guards: OutputGuards | undefined) {
+    return restrained(super.serviceIn(place, guards), () => this.watch)
   }
 }
 

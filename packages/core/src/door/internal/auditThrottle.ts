@@ -20,7 +20,7 @@ interface Counted {
 export interface AuditThrottle {
   /** Writes an entry of a refusal, or counts it when there were many that say the same. */
   readonly record: (entry: Entry) => Effect.Effect<void>
-  /** Of nobody who is known: counted, and said in the log. */
+  /** Counts a refusal of an unknown caller, and reports it in the log. */
   readonly unknown: () => void
 }
 

@@ -125,7 +125,7 @@ export const makeDoor = (options: {
 
   const record = (...about: Parameters<Door["entry"]>) => write(entry(...about))
 
-  /** Of a request while it is served. The class is this door's alone, so nothing else makes a caller known. */
+  /** The principal of a request while it is served. The class is this door's alone, so nothing else makes a caller known. */
   class Authenticated {
     readonly principal: Principal
     constructor(principal: Principal) {

@@ -102,7 +102,7 @@ const standingOf = ({ rule: { limit, name }, windowMillis }: Limit, taken: Taken
   resetMillis: Math.ceil(taken?.resetMillis ?? 0)
 })
 
-/** Of all that refuse, the one that does so for longest: who waits for it has waited for the others. */
+/** The limit that refuses for longest: a caller that waits for it has waited for the others. */
 const refusalOf = (applying: ReadonlyArray<Limit>, taken: ReadonlyArray<Taken>): RateLimited | undefined => {
   let longest: RateLimited | undefined
   for (const [index, limit] of applying.entries()) {

@@ -4,7 +4,7 @@ import type * as Response from "effect/ai/Response"
 import type * as Hook from "../Hook.ts"
 import type { Dispatch } from "./dispatch.ts"
 
-/** The points of an observer: everything goes through as it is and is told on the way. */
+/** The points of an observer: everything passes unchanged and is reported on the way. */
 export const observers = ({ offer }: Hook.Watch, runId: string): Dispatch => {
   const context = (clock: Clock.Clock) => ({ runId, at: clock.currentTimeMillisUnsafe() })
   return {

@@ -22,7 +22,7 @@ interface Posted {
 }
 
 /** Events that may overtake a waiting text, because they do not depend on its end. */
-const beside: ReadonlySet<Type> = new Set([
+const independent: ReadonlySet<Type> = new Set([
   "custom",
   "hook_decision",
   "log",
@@ -70,7 +70,7 @@ export class OutputGuards {
   }
 
   /** Another way out with the same guards: nothing is held across the two. */
-  beside(write: (event: Event) => Effect.Effect<void>): OutputGuards {
+  inStep(write: (event: Event) => Effect.Effect<void>): OutputGuards {
     return new OutputGuards({ guards: this.guards, about: this.about, decided: this.decided, cut: this.cut, write })
   }
 
@@ -78,7 +78,7 @@ export class OutputGuards {
     return this.inTurn(Effect.suspend(() => {
       if (isText(event)) return Effect.flatMap(this.placed(event), (event) => this.add(event))
       const said = Effect.flatMap(this.guarded(event), this.write)
-      return beside.has(event.type) || this.texts.size === 0 ? said : Effect.andThen(this.flushAll, said)
+      return independent.has(event.type) || this.texts.size === 0 ? said : Effect.andThen(this.flushAll, said)
     }))
   }
 

@@ -21,7 +21,7 @@ const longestGroup = 64
 export const isOneWord = (text: string): boolean =>
   text.length <= (isAscii(text) ? longest : longestFolded) && wordAt(text) === 0
 
-/** From where on a text has to wait for what comes: before it nothing can change any more. */
+/** The position from which on a text has to wait for what comes: before it nothing can change any more. */
 export const holdFrom = (text: string, found: ReadonlyArray<Found>, grouped: boolean): number => {
   const { at, folded } = fold(text)
   let word = wordAt(folded)

@@ -99,7 +99,7 @@ const pii: ReadonlyArray<Kind> = [
     name: "ip",
     pattern: /(?<![0-9.vV])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?!\d|\.\d)/g
   },
-  // With a country code, or in groups: digits alone are mostly something else.
+  // A phone number has a country code or groups: digits alone are mostly something else.
   {
     name: "phone",
     pattern:

@@ -57,7 +57,7 @@ export const makeDecisions = (
   fusion: Fusion,
   dueRuns: DueRuns
 ) => {
-  /** In the order in which they were asked. */
+  /** The interrupts of a run, in the order in which they were asked. */
   const interruptsOf = (run: Pick<RunRecord, "durable" | "runId">) =>
     Effect.map(
       asRunError(node.writerOf(run).store.interrupts(run.runId)),

@@ -76,8 +76,8 @@ const enter = Effect.fnUntraced(function*(
     Effect.map(written, ({ events, ...written }): Admitted => {
       if (written.attached) return written
       node.metrics.started(written.run)
-      const past = inherited === undefined ? undefined : pastOf(inherited)
-      const hub = node.launch(written.run, principal, bound, past, { parent: span })
+      const history = inherited === undefined ? undefined : historyOf(inherited)
+      const hub = node.launch(written.run, principal, bound, history, { parent: span })
       hub?.seed(events)
       return { ...written, hub }
     })
@@ -182,7 +182,7 @@ const attach = Effect.fnUntraced(function*(
   after: number | undefined
 ): Effect.fn.Return<Written, RunError> {
   const { forkedFrom, idempotencyKey: key = "", payload, runId } = holder
-  // Without an event of its own a fork is of the last one, which may be another when the request is repeated.
+  // A fork that names no event is of the last one, which may be another when the request is repeated.
   const isSameOrigin = forkedFrom?.runId === run.forkedFrom?.runId && (after === undefined || forkedFrom?.seq === after)
   if (isSameOrigin && canonical(payload) === canonical(run.payload)) {
     return { run: yield* replacing(node, holder), attached: true, events: [] }
@@ -216,7 +216,7 @@ const placeIn = (span: Tracer.AnySpan | undefined) =>
 /** A fork of a run that was recorded by an earlier version is recorded as that run was. */
 const recordedAs = (inherited: Inheritance | undefined) => inherited?.places === false ? {} : { places: true }
 
-const pastOf = ({ interrupts, places, steps }: Inheritance) => ({
+const historyOf = ({ interrupts, places, steps }: Inheritance) => ({
   places,
   steps: new Map(steps.map(({ name, value }) => [name, value])),
   order: orderOf(steps.map((step, seq) => ({ ...step, seq }))),

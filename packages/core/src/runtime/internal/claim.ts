@@ -156,10 +156,10 @@ const pin = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, bas
 /** Reads what there is to go on from only now: until it was fenced, the owner before could still commit a step. */
 const takeOver = Effect.fnUntraced(
   function*(node: RunSupervisor, bound: RegisteredCallable, claimed: RunRecord) {
-    // From the store: the segment before may still be winding up here, and know of nothing that came after it.
+    // The record is read from the store: the segment before may still be winding up here, and knows nothing of later commits.
     const run = yield* node.writerOf(claimed).store.get(claimed.runId)
     if (run?.attempt !== claimed.attempt || run.state !== "running") return
-    node.launch(run, ownerOf(run), bound, yield* node.past(run), node.traced ? yield* originOf(node, run) : {})
+    node.launch(run, ownerOf(run), bound, yield* node.history(run), node.traced ? yield* originOf(node, run) : {})
   },
   (effect, node: RunSupervisor, _bound: RegisteredCallable, claimed: RunRecord) =>
     Effect.catchTag(effect, "JournalDamaged", (error) => giveUp(node, claimed, error))

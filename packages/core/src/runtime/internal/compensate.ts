@@ -16,7 +16,7 @@ export class Undos {
   /** Completes once everything is found that is to be undone. */
   readonly complete = Deferred.makeUnsafe<void>()
 
-  constructor({ past: { steps } }: LiveRun) {
+  constructor({ history: { steps } }: LiveRun) {
     const rows = [...steps].map(([name, value]) => ({ name, value }))
     this.open = new Set(openUndos(rows).map(({ key }) => key))
     this.next = rows.reduce((next, { value }) => Math.max(next, (undoIn(value)?.index ?? -1) + 1), 0)
@@ -55,7 +55,7 @@ export const compensate = <E, R>(
         return Effect.void
       })
     }
-    if (live.past.steps.get(key) !== undefined) return Effect.void
+    if (live.history.steps.get(key) !== undefined) return Effect.void
     const kept = Effect.suspend(() => {
       const step = live.undos.register(key)
       return live.writes.commit({

@@ -23,17 +23,17 @@ import { threadIn } from "./threads.ts"
 export const serviceIn = (
   live: LiveRun,
   place: Place,
-  outlet: OutputGuards | undefined
+  guards: OutputGuards | undefined
 ): CurrentRun["Service"] => {
   // Later output follows earlier output, so held text is flushed before a commit.
   const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    outlet === undefined ? effect : Effect.andThen(outlet.flush, effect)
+    guards === undefined ? effect : Effect.andThen(guards.flush, effect)
   const pause = (request: Request) => flushed(interrupt(live, place, request))
   const spender: RunContext = {
     record: live.run,
     tell: (event) => Effect.suspend(() => live.writes.append(event)),
     interrupt: pause,
-    past: () => [...live.past.interrupts.values(), ...live.resting.decided]
+    earlier: () => [...live.history.interrupts.values(), ...live.resting.decided]
   }
   return {
     record: live.run,
@@ -41,14 +41,14 @@ export const serviceIn = (
     get files() {
       return live.files
     },
-    emit: outlet === undefined
+    emit: guards === undefined
       ? (event) => Effect.suspend(() => live.emit(place, event))
       : (event) => {
         const checked = checkContent(event)
-        return checked instanceof InvalidContent ? Effect.die(checked) : outlet.say(checked)
+        return checked instanceof InvalidContent ? Effect.die(checked) : guards.say(checked)
       },
     idempotencyKey: place.step === undefined ? live.run.runId : `${live.run.runId}/${place.step}`,
-    step: (name, effect, after) => flushed(step(live, place, outlet, name, effect, after)),
+    step: (name, effect, after) => flushed(step(live, place, guards, name, effect, after)),
     sideEffect: (name, effect, timeoutMillis) => flushed(sideEffect(live, place, name, effect, timeoutMillis)),
     sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
     interrupt: pause,
@@ -59,12 +59,12 @@ export const serviceIn = (
     delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
     retract: flushed(Effect.suspend(() => live.words.retract(place))),
     idle: (wait) => live.resting.idle(place, wait),
-    places: live.past.places,
+    places: live.history.places,
     scope: (name, effect, implied) =>
       live.named("step", place, name, (key) => {
         if (implied === true && key === place.prefix + name) return effect
         const inside = insideScope(place, key)
-        const within = outlet?.beside((event) => live.emit(inside, event))
+        const within = guards?.inStep((event) => live.emit(inside, event))
         const entered = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
         return within === undefined ? entered : Effect.tap(entered, within.flush)
       }, implied),
@@ -72,7 +72,7 @@ export const serviceIn = (
     get thread() {
       return threadIn(live, place)
     },
-    // At the end of a run nothing new is paid for.
+    // Nothing new is paid for at the end of a run.
     spend: (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never,
     contextWindow: live.budget.contextWindow,
     model: live.model,
@@ -105,14 +105,14 @@ const tracked = <E>(live: LiveRun, place: Place, spent: Effect.Effect<Grant, E>)
   return Effect.map(spent, (grant) => {
     activity.begin()
     let isOver = false
-    const over = Effect.sync(() => {
+    const finished = Effect.sync(() => {
       if (!isOver) activity.end()
       isOver = true
     })
     return {
       ...grant,
-      settle: (usage) => Effect.ensuring(grant.settle(usage), over),
-      cancelReservation: Effect.ensuring(grant.cancelReservation, over)
+      settle: (usage) => Effect.ensuring(grant.settle(usage), finished),
+      cancelReservation: Effect.ensuring(grant.cancelReservation, finished)
     }
   })
 }

@@ -13,7 +13,7 @@ import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 /** How many runs of a line are looked at in one go. */
 const pageSize = 256
 
-/** After so many refusals others are faster: the line is served again with the next look. */
+/** So many refusals show that other nodes are faster: the line is served again at the next poll. */
 const mostRefusals = 4
 
 /** Lets go on whose time has come: queued starts, timers, decisions that nobody took, children that have ended. */
@@ -79,9 +79,9 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
   const boundOf = (run: RunRecord) => node.runs.has(run.runId) ? undefined : callables[run.kind].get(run.agent)
 
   /**
-   * Of a line in which there is only so much room the store gives what has room now, page by page: what one tenant has
-   * taken hides nothing of the others. Room that ends, or becomes free meanwhile, is looked for again: it is not left to
-   * whichever tenant comes next on the page.
+   * Resumes the runs of a line with limits. The store gives those that have room now, page by page, so that the runs of
+   * one tenant do not hide those of others. Room that ends, or becomes free meanwhile, is looked for again: it is not left
+   * to whichever tenant comes next on the page.
    */
   const wakeLine = Effect.fnUntraced(function*(
     store: RunStore["Service"],
@@ -89,7 +89,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
   ): Effect.fn.Return<void, StoreUnavailable> {
     const line = node.lines.of(agent)
     const { freed, shares } = line
-    // Of a thread comes only the run whose turn it is: its refusal says nothing of other runs.
+    // A thread gives only the run whose turn it is: its refusal says nothing of other runs.
     const isShared = limits.agent !== undefined || limits.tenant !== undefined
     line.waiting.clear()
     const tried = new Set<string>()

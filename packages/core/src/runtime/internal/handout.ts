@@ -42,7 +42,7 @@ export class Handout {
   }
 
   /** Waits until what is recorded has been given out. */
-  readonly over: Effect.Effect<void> = Effect.suspend(() => {
+  readonly finished: Effect.Effect<void> = Effect.suspend(() => {
     if (this.isOver || this.left.size === 0 && this.waiting.length === 0) return Effect.void
     const turn = Deferred.makeUnsafe<void>()
     this.held.push(turn)

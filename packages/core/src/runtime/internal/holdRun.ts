@@ -32,7 +32,7 @@ export const holdRun = Effect.fnUntraced(function*(
   return false
 })
 
-/** With what follows: a caller that disconnects does not leave it out. */
+/** Holds the run and does its follow-up work; uninterruptible, so that a caller that disconnects leaves nothing out. */
 const hold = (node: RunSupervisor, run: RunRecord, detail: string): Effect.Effect<boolean, StoreUnavailable> => {
   const { attempt, runId, state } = run
   const base: Commit = { _tag: "Commit", runId, attempt, from: [state], ts: node.now(), events: [] }

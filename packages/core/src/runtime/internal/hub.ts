@@ -131,7 +131,7 @@ export const pages = (
   until: Until,
   credentials?: { readonly ended: Unauthenticated | undefined }
 ): Stream.Stream<Page, FollowError> => {
-  const over = isOver[until]
+  const isFinished = isOver[until]
   return Stream.fromPull(Effect.sync(() => {
     let cursor = after
     let closed = false
@@ -162,7 +162,7 @@ export const pages = (
         const recent = hub.after(cursor)
         return recent?.[0]?.seq === cursor + 1 ? take(recent) : read
       }
-      if (over(hub.run)) return Cause.done()
+      if (isFinished(hub.run)) return Cause.done()
       if (hub.closing) {
         closed = true
         return Effect.succeed<[Page]>([{ events: [], run: hub.run, closing: true }])

@@ -31,9 +31,9 @@ import { Undos } from "./compensate.ts"
 import { checkContent, fitContent } from "./contentEvents.ts"
 import { serviceIn } from "./currentRun.ts"
 import type { Children } from "./delegation.ts"
+import type { History } from "./history.ts"
 import type { Hub } from "./hub.ts"
 import { type NameKind, Names, type Place, top } from "./names.ts"
-import type { Past } from "./past.ts"
 import { Resting, type RestOptions } from "./resting.ts"
 import { makeRunFiles, type RunFiles } from "./runFiles.ts"
 import { RunOutcomes } from "./runOutcomes.ts"
@@ -64,12 +64,12 @@ export class LiveRun {
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
   /** The guards over what the handler says; nothing when it has none. */
-  readonly outlet: OutputGuards | undefined
+  readonly guards: OutputGuards | undefined
   readonly principal: Principal
   readonly launchedAt: number
   readonly children: Children
   readonly tools: RunTools
-  readonly past: Past
+  readonly history: History
   /** Reads and writes the declared errors of the agent. */
   readonly errors: Shape | undefined
   readonly budget: Budget["Service"]
@@ -112,7 +112,7 @@ export class LiveRun {
     readonly tools: ToolDoor
     readonly hub: Hub
     readonly journal: StoreWriter
-    readonly past: Past
+    readonly history: History
     readonly hooks: ReadonlyArray<HookWithHandler>
     readonly errors: Shape | undefined
     readonly signals: ReadonlyMap<string, Shape>
@@ -133,8 +133,8 @@ export class LiveRun {
     this.children = options.children
     this.tools = options.tools(() => this.run, options.principal, (entry) => this.writes.noteCall(entry))
     this.journal = options.journal
-    this.past = options.past
-    this.ending = options.past.steps.has(endingKey) ? endingIn(options.past.steps.get(endingKey)) : undefined
+    this.history = options.history
+    this.ending = options.history.steps.has(endingKey) ? endingIn(options.history.steps.get(endingKey)) : undefined
     this.errors = options.errors
     this.signals = options.signals
     this.threads = options.threads
@@ -151,12 +151,12 @@ export class LiveRun {
     this.words = new RunWords(this)
     this.writes = new RunWrites(this, options.hub, options.metrics)
     const { kind, runId } = options.run
-    const isPast = (toolCallId: string) => this.past.steps.has(`tool ${toolCallId}`)
+    const isPast = (toolCallId: string) => this.history.steps.has(`tool ${toolCallId}`)
     const points = options.traced ? tracingHooks({ kind, isPast }) : undefined
     this.dispatch = dispatch(options.hooks, runId, (decision) => this.decided(decision), points)
     const guards = guardsOf(options.hooks)
-    this.outlet = guards === undefined ? undefined : this.outletOf(guards)
-    this.service = this.serviceIn(this.top, this.outlet)
+    this.guards = guards === undefined ? undefined : this.guardsFor(guards)
+    this.service = this.serviceIn(this.top, this.guards)
   }
 
   /** The files of the run, made when it first uses one. */
@@ -171,7 +171,7 @@ export class LiveRun {
 
   /** Whether the run has to undo something before it ends. */
   get hasUndos(): boolean {
-    return (this.ownUndos !== undefined || this.past.steps.size > 0) && this.undos.open.size > 0
+    return (this.ownUndos !== undefined || this.history.steps.size > 0) && this.undos.open.size > 0
   }
 
   /** Keeps the files that a value names for as long as the run. */
@@ -186,11 +186,11 @@ export class LiveRun {
   }
 
   /** The run as its handler sees it in a place. */
-  serviceIn(place: Place, outlet: OutputGuards | undefined) {
-    return serviceIn(this, place, outlet)
+  serviceIn(place: Place, guards: OutputGuards | undefined) {
+    return serviceIn(this, place, guards)
   }
 
-  private outletOf(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
+  private guardsFor(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
     const { agent, kind, runId } = this.run
     return new OutputGuards({
       guards,
@@ -210,7 +210,7 @@ export class LiveRun {
   /** Emits in a place what fits its schema, unless an earlier attempt has said this there. */
   emit(place: Place, event: Event.Event): Effect.Effect<void> {
     if (this.stop !== undefined || this.ending !== undefined) return Effect.void
-    const checked = this.outlet === undefined ? checkContent(event) : fitContent(event)
+    const checked = this.guards === undefined ? checkContent(event) : fitContent(event)
     if (checked instanceof InvalidContent) return Effect.die(checked)
     return this.words.say(place, checked)
   }
@@ -276,7 +276,7 @@ export class LiveRun {
 
   /** The decision that an earlier attempt got under this name, which is then used; nothing is asked. */
   recall(place: Place, name: string): Interrupt | undefined {
-    const known = this.past.interrupts.get(this.names.next("interrupt", place, name))
+    const known = this.history.interrupts.get(this.names.next("interrupt", place, name))
     if (known?.resolution !== undefined) this.names.use("interrupt", place, name)
     return known?.resolution === undefined ? undefined : known
   }

@@ -218,7 +218,7 @@ export class LiveRuns {
   }
 }
 
-/** For how long, and how many of them, runs that have ended are remembered as suspects. */
+/** How long, and how many, runs that have ended are remembered as suspects. */
 const suspectMillis = 1_000
 const suspectsKept = 16
 

@@ -23,7 +23,7 @@ const fresh = { fiber: undefined, isRunning: false, parks: 0 }
 
 export const top = (): Place => ({ prefix: "", address: "", step: undefined, parent: undefined, ...fresh })
 
-/** Between the key of a step and what is inside of it. */
+/** Stands between the key of a step and the names inside of it. */
 export const separator = " › "
 
 export const insideStep = (parent: Place, key: string): Place => ({

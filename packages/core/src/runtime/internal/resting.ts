@@ -106,7 +106,7 @@ export class Resting {
     })
   }
 
-  /** Before anything in the run moves: takes the run back when it rests. */
+  /** Takes the run back when it rests; runs before anything in it moves. */
   readonly awake: Effect.Effect<void> = Effect.suspend(() =>
     this.phase === "running"
       ? Effect.void

@@ -33,7 +33,7 @@ export class RunOutcomes {
 
   constructor(live: LiveRun, fork: RestOptions["fork"]) {
     this.live = live
-    const { order } = live.past
+    const { order } = live.history
     this.handout = order === undefined || order.size === 0
       ? undefined
       : new Handout(order, { moves: () => live.resting.activity.moves, fork })
@@ -41,7 +41,7 @@ export class RunOutcomes {
 
   /** The outcome of a step in an earlier attempt. */
   recorded(key: string): Outcome | undefined {
-    const row = this.live.past.steps.get(key)
+    const row = this.live.history.steps.get(key)
     const outcome = row === undefined ? undefined : outcomeOf(row)
     return outcome?._tag === "Forgotten" ? undefined : outcome
   }
@@ -54,12 +54,12 @@ export class RunOutcomes {
   /** Work that is not recorded begins once all that is recorded has been given out. */
   get caughtUp(): Effect.Effect<void> {
     if (this.live.ending !== undefined) return Effect.never
-    return this.handout === undefined ? Effect.void : this.handout.over
+    return this.handout === undefined ? Effect.void : this.handout.finished
   }
 
   /** The payload for the handler: as its hooks changed it in the first attempt, whatever they would say now. */
   admit(payload: Schema.Json, admitted: Schema.Json): Schema.Json {
-    const known = this.live.past.steps.has(payloadKey) ? this.live.past.steps.get(payloadKey) : undefined
+    const known = this.live.history.steps.has(payloadKey) ? this.live.history.steps.get(payloadKey) : undefined
     if (known !== undefined) return changedPayload(known) ?? admitted
     if (admitted !== payload) this.pending.push({ name: payloadKey, value: payloadRow(admitted) })
     return admitted
@@ -120,7 +120,7 @@ export class RunOutcomes {
   /** Reads a time: a recorded one, or the present one, which is recorded with the next commit. */
   readonly readTime: Read = (kind, place, present) =>
     Effect.suspend(() => {
-      const times = this.times ??= new HandlerTimes(this.live.past.steps.values())
+      const times = this.times ??= new HandlerTimes(this.live.history.steps.values())
       const time = times.next(kind, place, present)
       return times.waiting < timesLimit ? Effect.succeed(time) : Effect.as(this.live.writes.post({ events: [] }), time)
     })

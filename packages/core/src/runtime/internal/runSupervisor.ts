@@ -21,12 +21,12 @@ import { changed, type Commit, type ReadError, type RunStore } from "../../store
 import { Metrics } from "../../telemetry/internal/metrics.ts"
 import type { EngineSchedule } from "../RunEngine.ts"
 import type { Children } from "./delegation.ts"
+import { type History, noHistory, readHistory } from "./history.ts"
 import { type FollowError, type Hub, type Page, pages, type Until } from "./hub.ts"
 import { Hubs } from "./hubs.ts"
 import { Lines } from "./lines.ts"
 import { LiveRun } from "./liveRun.ts"
 import { LiveRuns } from "./liveRuns.ts"
-import { noPast, type Past, readPast } from "./past.ts"
 import { PollLatch } from "./pollLatch.ts"
 import { runEntry, settles } from "./runEntry.ts"
 import { type Invoke, runSegment, settle, type Surroundings } from "./segment.ts"
@@ -203,7 +203,7 @@ export class RunSupervisor {
     run: RunRecord,
     principal: Principal,
     bound: RegisteredCallable,
-    past: Past = noPast,
+    history: History = noHistory,
     origin: Pick<Tracer.SpanOptionsNoTrace, "parent" | "links"> = {}
   ): Hub | undefined {
     // Its place in the store says what is left to do, for the process that starts next.
@@ -240,7 +240,7 @@ export class RunSupervisor {
       children: this.wiring().children,
       tools: this.wiring().tools,
       hub,
-      past,
+      history,
       journal: this.writerOf(run),
       hooks: bound.hooks,
       errors: bound.callable.errors.length === 0 ? undefined : bound.callable.error,
@@ -284,8 +284,8 @@ export class RunSupervisor {
   }
 
   /** The recorded history of earlier attempts. */
-  past(run: RunRecord): Effect.Effect<Past, ReadError> {
-    return readPast(this.writerOf(run).store, run)
+  history(run: RunRecord): Effect.Effect<History, ReadError> {
+    return readHistory(this.writerOf(run).store, run)
   }
 
   /** Writes to a run that nobody owns; its followers here see it. An end or a pause brings its line of the audit log. */

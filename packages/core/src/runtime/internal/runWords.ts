@@ -15,13 +15,13 @@ export class RunWords {
   constructor(live: LiveRun) {
     this.live = live
     // Runs of earlier versions only say how many events they have emitted.
-    this.toSkip = live.past.places ? 0 : live.run.emitted
+    this.toSkip = live.history.places ? 0 : live.run.emitted
     this.emitted = live.run.emitted
   }
 
   /** Whether the handler says at its top what an earlier attempt has said. */
   get isRepeating(): boolean {
-    return this.toSkip > 0 || this.live.past.words?.get("")?.isOpen === true
+    return this.toSkip > 0 || this.live.history.words?.get("")?.isOpen === true
   }
 
   /** Says an event in a place, unless an earlier attempt has. The first event that differs supersedes the rest. */
@@ -31,8 +31,8 @@ export class RunWords {
       this.toSkip--
       return Effect.void
     }
-    const { past, resting, writes } = this.live
-    const earlier = past.words?.get(place.address)
+    const { history, resting, writes } = this.live
+    const earlier = history.words?.get(place.address)
     if (earlier === undefined || !earlier.isOpen || (isInStep && event.type === "usage")) return this.add(place, event)
     const superseded = earlier.say(event, Fiber.getCurrent())
     if (superseded === undefined) {
@@ -54,7 +54,7 @@ export class RunWords {
 
   /** Supersedes the words of earlier attempts that this one does not say, in all places that begin like this. */
   unsaid(prefix: string, address?: string): ReadonlyArray<Event.Event> {
-    const { words } = this.live.past
+    const { words } = this.live.history
     if (words === undefined) return []
     return [...words].flatMap(([place, earlier]) =>
       place === address || place.startsWith(prefix) ? supersededBy(place, earlier.end()) : []

@@ -80,7 +80,7 @@ export const handle = (live: LiveRun, call: Hook.RequestCall, invoke: Invoke) =>
   )
     .pipe(
       Effect.flatMap((output) => {
-        const answered = live.outlet === undefined ? Effect.succeed(output) : live.outlet.answer(output)
+        const answered = live.guards === undefined ? Effect.succeed(output) : live.guards.answer(output)
         return live.said === undefined ? answered : Effect.tap(answered, () => finishSaid(live))
       }),
       Effect.scoped,
@@ -143,9 +143,9 @@ const fail = Effect.fnUntraced(function*(
   // The run is over: whatever happens here, it ends.
   const shown = Effect.suspend(() => live.dispatch.error(found, call)).pipe(
     Effect.flatMap((failure) => {
-      if (live.outlet === undefined) return Effect.succeed(failure)
-      const last = live.stop === undefined ? live.outlet.flush : Effect.void
-      return Effect.andThen(last, live.outlet.failure(failure))
+      if (live.guards === undefined) return Effect.succeed(failure)
+      const last = live.stop === undefined ? live.guards.flush : Effect.void
+      return Effect.andThen(last, live.guards.failure(failure))
     }),
     Effect.interruptible
   )

@@ -84,7 +84,7 @@ export const receive = (
   waits: boolean
 ): Effect.Effect<Option.Option<Schema.Json>> =>
   live.named("interrupt", place, `signal ${signal}`, (name) => {
-    const known = live.past.interrupts.get(name)
+    const known = live.history.interrupts.get(name)
     if (known?.resolution !== undefined) {
       return known.resolution.decision === "withdraw"
         ? Effect.never

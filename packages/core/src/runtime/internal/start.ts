@@ -44,7 +44,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     )
   }
 
-  /** For a caller that has passed the door. */
+  /** Starts a run for a caller that has passed the door. */
   const startFor = Effect.fnUntraced(function*(
     caller: Caller.Caller,
     principal: Principal,

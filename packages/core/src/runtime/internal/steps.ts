@@ -13,7 +13,7 @@ import { checkpointOf, jsonLength, replayed, stepped, storable } from "./stepOut
 export const step = <E, R>(
   live: LiveRun,
   place: Place,
-  outlet: OutputGuards | undefined,
+  guards: OutputGuards | undefined,
   name: string,
   effect: Effect.Effect<Schema.Json, E, R>,
   after: ((value: Schema.Json) => ReadonlyArray<Event.Event>) | undefined
@@ -22,7 +22,7 @@ export const step = <E, R>(
     const known = live.outcomes.recorded(key)
     if (known !== undefined) return replayed(live, key, known)
     const inside = insideStep(place, key)
-    const within = outlet?.beside((event) => live.emit(inside, event))
+    const within = guards?.inStep((event) => live.emit(inside, event))
     const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
     const { activity } = live.resting
     return live.outcomes.caughtUp.pipe(

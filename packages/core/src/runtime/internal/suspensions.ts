@@ -11,7 +11,7 @@ import type { Pause } from "./resting.ts"
 /** Waits until somebody decides, unless that has happened. */
 export const interrupt = (live: LiveRun, place: Place, request: Request): Effect.Effect<Resolution> =>
   live.named("interrupt", place, request.name, (name) => {
-    const known = live.past.interrupts.get(name)
+    const known = live.history.interrupts.get(name)
     if (known?.resolution !== undefined) {
       if (known.resolution.decision === "withdraw") return Effect.never
       return isAbout(known, request)
@@ -29,7 +29,7 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
     return Effect.andThen(
       known === undefined
         ? Effect.andThen(live.outcomes.caughtUp, live.resting.activity.during(announce(live, opened)))
-        // At the end of a run nothing is waited for.
+        // A run that ends waits for nothing.
         : live.ending === undefined
         ? Effect.void
         : Effect.never,

@@ -37,7 +37,7 @@ export class TenantShares {
     this.next.set(tenant, this.time + (weight > 0 && weight < Infinity ? 1 / weight : 1))
   }
 
-  /** Of equal tenants the first of the page. */
+  /** The tenant whose turn is next; of equal ones, the first of the page. */
   private first(tenants: Iterable<string>): string {
     let first = ""
     let least = Infinity

@@ -80,11 +80,11 @@ const stored = (live: LiveRun, content: Content.Content): Effect.Effect<Content.
 }
 
 const guardSaid = (live: LiveRun): Effect.Effect<void> => {
-  const { outlet, said } = live
-  return outlet === undefined || said === undefined ? Effect.void : Effect.map(
+  const { guards, said } = live
+  return guards === undefined || said === undefined ? Effect.void : Effect.map(
     Effect.forEach(
       said,
-      (message) => Effect.flatMap(outlet.message(message), (passed) => Effect.orDie(decodeOne(passed)))
+      (message) => Effect.flatMap(guards.message(message), (passed) => Effect.orDie(decodeOne(passed)))
     ),
     (guarded) => {
       live.said = guarded

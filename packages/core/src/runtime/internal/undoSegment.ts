@@ -26,7 +26,7 @@ const pollSoon = 25
 
 /** Runs all undos. Returns the names of those that the handler does not have any more. */
 export const undoAll = Effect.fnUntraced(function*(live: LiveRun, invoke: Invoke) {
-  const rows = [...live.past.steps].map(([name, value]) => ({ name, value }))
+  const rows = [...live.history.steps].map(([name, value]) => ({ name, value }))
   const open = openUndos(rows)
   if (open.length === 0) return []
   const { payload } = live.run

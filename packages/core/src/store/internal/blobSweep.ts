@@ -72,7 +72,7 @@ export const sweepBlobs = Effect.fnUntraced(function*(
     return old.flatMap(({ listed, owner }) => owner?.run === "" && owner.store === identity ? [listed.key] : [])
   })
 
-  /** Of the files of a page, those that are as old as they were; those that runs hold are taken off `files`. */
+  /** The files of a page that are as old as they were; those that runs hold are taken off `files`. */
   const stillOld = Effect.fnUntraced(function*(page: ReadonlyArray<Listed>, files: Set<string>) {
     const holds = (yield* ownersOf(page.filter(({ key }) => !files.has(key)))).flatMap(({ owner }) =>
       owner?.holds !== undefined && files.has(owner.holds) ? [{ run: owner.run, file: owner.holds }] : []

@@ -140,7 +140,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     return first
   }
 
-  /** Whether there is room for a run beside all others, told by one look at them. */
+  /** Whether there is room for a run beside all others, found in one pass over them. */
   const makeFits = ({ agent = Infinity, tenant = Infinity, thread = false }: RunStore.Limits) => {
     const running = new Map<string, number>()
     const threads = new Map<string, Array<RunRecord>>()

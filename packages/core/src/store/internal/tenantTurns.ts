@@ -3,7 +3,7 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 
 type Waiting = Pick<RunRecord, "priority" | "runId" | "tenant">
 
-/** Of a tenant the highest priority first, of the same priority the oldest. */
+/** Sorts the runs of one tenant: the highest priority first, of the same priority the oldest. */
 const byPriority = (a: Waiting, b: Waiting) => b.priority - a.priority || (a.runId < b.runId ? -1 : 1)
 
 /** The first run of every tenant, then the second of every tenant, and so on; in each of these turns the oldest first. */

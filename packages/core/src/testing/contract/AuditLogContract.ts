@@ -87,7 +87,7 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
       withLog((log) =>
         Effect.gen(function*() {
           const first = { tenant: odd, after: genesis, links: [linkAt(1), linkAt(2)], keys: [keyAt("k1", odd, 5)] }
-          assert.deepStrictEqual(yield* log.place(odd), genesis)
+          assert.deepStrictEqual(yield* log.chainHead(odd), genesis)
           assert.deepStrictEqual(yield* log.append([first]), [{ seq: 2, hash: "h2" }])
           assert.deepStrictEqual(yield* log.append([{ ...first, links: [linkAt(1, "x")], keys: [] }]), [
             { seq: 2, hash: "h2" }
@@ -221,7 +221,7 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
           assert.include(yield* over([...links, { ...at(9), seq: 10 }]), "added 10-10")
 
           // A person who shortens the chain everywhere cannot take back a signature.
-          const shortened = { place: () => Effect.succeed(at(7)) }
+          const shortened = { chainHead: () => Effect.succeed(at(7)) }
           assert.deepStrictEqual(yield* over(links.slice(0, 7), shortened), ["truncated 8-9"])
           const heads = yield* log.heads("acme")
           const unsigned = { ...shortened, heads: () => Effect.succeed([]) }
@@ -240,7 +240,7 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
           yield* recorded(store, 9, "forger")
           assert.deepStrictEqual(
             (yield* over(replaced({ ...at(9), hash: "0".repeat(64) }), {
-              place: () => Effect.succeed({ seq: 9, hash: "0".repeat(64) })
+              chainHead: () => Effect.succeed({ seq: 9, hash: "0".repeat(64) })
             })).includes("rewritten 9-9"),
             true
           )
@@ -252,14 +252,14 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
         Effect.gen(function*() {
           yield* recorded(store, 3)
           const before = new Map<string, ChainHead>()
-          for (const tenant of ["acme", INDEX]) before.set(tenant, yield* log.place(tenant))
+          for (const tenant of ["acme", INDEX]) before.set(tenant, yield* log.chainHead(tenant))
           yield* recorded(store, 2, "other")
           yield* recorded(store, 3)
           assert.deepStrictEqual(yield* allFindings(log), [["acme"], ["other"]])
           const last = (tenant: string) => before.get(tenant)?.seq ?? Number.MAX_SAFE_INTEGER
           const putBack: AuditLog["Service"] = {
             ...log,
-            place: (tenant) => Effect.map(log.place(tenant), (place) => before.get(tenant) ?? place),
+            chainHead: (tenant) => Effect.map(log.chainHead(tenant), (place) => before.get(tenant) ?? place),
             links: (range) => log.links({ ...range, before: Math.min(range.before, last(range.tenant) + 1) }),
             heads: (tenant) => Effect.map(log.heads(tenant), (heads) => heads.filter(({ seq }) => seq <= last(tenant)))
           }

@@ -11,5 +11,5 @@ export const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.sp
   Schedule.jittered
 )
 
-/** For `Effect.retry`. */
+/** The options of `Effect.retry` for a write that meets a conflict. */
 export const conflicts = { while: isConflict, schedule: again, times: 20 }

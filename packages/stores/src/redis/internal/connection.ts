@@ -7,7 +7,7 @@ import { isLoopback, parseStoreUrl } from "../../internal/storeUrl.ts"
 const known = ["tls", "cacert", "prefix"]
 
 export interface Settings {
-  /** With the protocol `rediss:` for TLS. */
+  /** The address; the protocol `rediss:` means TLS. */
   readonly url: string
   readonly tls: ConnectionOptions | undefined
   readonly prefix: string | undefined

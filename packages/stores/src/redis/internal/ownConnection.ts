@@ -10,7 +10,7 @@ export const ownConnection = (duplicate: () => Client): Effect.Effect<Client, ne
     Effect.sync(() => duplicate().on("error", () => {})),
     (client) =>
       Effect.sync(() => {
-        // Without this, the socket of a client that is still connecting would stay open and keep the process alive.
+        // The socket of a client that is still connecting would else stay open and keep the process alive.
         client.on("connect", () => client.destroy())
         if (client.isOpen) client.destroy()
       })

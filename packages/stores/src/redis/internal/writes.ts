@@ -71,7 +71,7 @@ const turnArguments = (prefix: string, runId: string, ts: number, turn: Turn) =>
   ...turn.messages.map((message) => `${json(runId)}\n${json(ts)}\n${json(message)}`)
 ]
 
-/** Of each fact its id, its time and its text. */
+/** The id, the time and the text of each fact. */
 const factsOf = (facts: ReadonlyArray<Fact> | undefined) =>
   facts === undefined ? [] : facts.flatMap(({ at, body, id }) => [id, `${at}`, body])
 

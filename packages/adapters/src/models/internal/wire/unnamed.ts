@@ -20,7 +20,7 @@ export class Unnamed {
   /** The keys of the calls that have a name. */
   private readonly named = new Set<string>()
   private readonly held = new Map<string, Call>()
-  private readonly over: Array<Call> = []
+  private readonly finished: Array<Call> = []
   /** The key of the call whose pieces have neither index nor id. */
   private last = ""
 
@@ -36,7 +36,7 @@ export class Unnamed {
 
   /** The calls that never got a name. One that says nothing at all is none. */
   end(): ReadonlyArray<Call> {
-    const calls = [...this.over.splice(0), ...this.held.values()]
+    const calls = [...this.finished.splice(0), ...this.held.values()]
     this.held.clear()
     return calls.filter(({ function: called, id }) => id !== undefined || called.arguments !== "").map(withName)
   }
@@ -52,7 +52,7 @@ export class Unnamed {
     }
     if (held.id !== undefined && call.id !== undefined && held.id !== call.id) {
       this.held.delete(key)
-      this.over.push(held)
+      this.finished.push(held)
       return this.take(call)
     }
     const whole = joined(held, call)

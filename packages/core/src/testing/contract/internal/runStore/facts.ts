@@ -22,7 +22,7 @@ export const factsSuite = (store: Layer.Layer<RunStore, unknown>) => {
     const odd = "żółw 🐢 ' {} , \\ \n %"
     const denial: Resolution = { decision: "deny", by: "bob", at: started + 5 }
     const factAt = (at: number): Fact => ({ id: nextId(), at, body: JSON.stringify({ at, odd }) })
-    /** Of these facts those that wait, in their order. */
+    /** Those of these facts that wait, in their order. */
     const waiting = (store: Store, facts: ReadonlyArray<Fact>, query: Partial<FactQuery> = {}) =>
       Effect.map(
         store.facts({ before: Number.MAX_SAFE_INTEGER, limit: 100_000, ...query }),
@@ -81,7 +81,7 @@ export const factsSuite = (store: Layer.Layer<RunStore, unknown>) => {
           "Refused"
         ])
         assert.deepStrictEqual(yield* waiting(store, facts), [])
-        // Of many decisions one is written, and with it one fact.
+        // One of many decisions is written, and with it one fact.
         const racing = Array.from({ length: 20 }, (_, at) => factAt(at))
         const written = yield* Effect.forEach(
           racing,

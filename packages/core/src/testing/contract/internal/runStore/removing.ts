@@ -154,7 +154,7 @@ export const removingSuite = (store: Layer.Layer<RunStore, unknown>) => {
         assert.isBelow(foreseen.after, 40)
         assert.deepStrictEqual(yield* compactAll(store), [])
         assert.deepStrictEqual(yield* snapshot(store, run), before)
-        // From anywhere inside, in pages of any size.
+        // Every start inside the journal, with pages of any size.
         const last = before.events.length
         for (let after = 0; after <= last; after += 13) {
           assert.deepStrictEqual(yield* store.events(run.runId, after, 10_000), before.events.slice(after))

@@ -9,7 +9,7 @@ import { type EarlierWords, earlierWords } from "./earlierWords.ts"
 import { orderOf, outcomeOf } from "./outcome.ts"
 
 /** The recorded history of earlier attempts. */
-export interface Past {
+export interface History {
   readonly steps: ReadonlyMap<string, Schema.Json>
   readonly interrupts: ReadonlyMap<string, Interrupt>
   /** Whether the names of its branches were kept apart; earlier versions did not. */
@@ -20,28 +20,28 @@ export interface Past {
   readonly order?: ReadonlyMap<string, number>
 }
 
-export const noPast: Past = { places: true, steps: new Map(), interrupts: new Map() }
+export const noHistory: History = { places: true, steps: new Map(), interrupts: new Map() }
 
 /** How many events are read in one go. */
 const pageSize = 2_048
 
-export const readPast = Effect.fnUntraced(function*(
+export const readHistory = Effect.fnUntraced(function*(
   store: RunStore["Service"],
   { runId }: RunRecord
-): Effect.fn.Return<Past, ReadError> {
+): Effect.fn.Return<History, ReadError> {
   const [steps, interrupts, events] = yield* Effect.all([
     store.steps(runId),
     store.interrupts(runId),
     eventsOf(store, runId)
   ])
   const places = hasPlaces(events)
-  const over = new Set(steps.filter(({ value }) => outcomeOf(value)._tag !== "Forgotten").map(({ name }) => name))
+  const finished = new Set(steps.filter(({ value }) => outcomeOf(value)._tag !== "Forgotten").map(({ name }) => name))
   return {
     places,
     steps: new Map(steps.map((step) => [step.name, step.value])),
     order: orderOf(steps),
     interrupts: new Map(interrupts.map((interrupt) => [interrupt.name, interrupt])),
-    ...(places ? { words: earlierWords(events, over) } : {})
+    ...(places ? { words: earlierWords(events, finished) } : {})
   }
 })
 
