@@ -62,6 +62,7 @@ describe("another person's run", () => {
       assert.deepStrictEqual(said.map(({ action }: Record<string, string>) => action).sort(), [
         "cancel",
         "fork",
+        "read",
         "retry"
       ])
     }).pipe(Effect.scoped))

@@ -49,6 +49,9 @@ export const auditCollectMillis = 100
 /** A node looks this often for entries that a lost node has left in the outbox for this long. @category constants @since 0.1.0 */
 export const auditOutboxMillis = 10_000
 
+/** Repeated reads of what belongs to somebody else are counted together for this long. @category constants @since 0.1.0 */
+export const auditReadMillis = 600_000
+
 /** A request to a store or a blob store fails after this long. @category constants @since 0.1.0 */
 export const storeRequestMillis = 30_000
 

@@ -22,6 +22,7 @@ import { makeAuditThrottle } from "../door/internal/auditThrottle.ts"
 import { makeAuthority } from "../door/internal/authority.ts"
 import { CredentialWatch } from "../door/internal/credentialWatch.ts"
 import { makeDoor } from "../door/internal/door.ts"
+import { makeForeignReads } from "../door/internal/foreignReads.ts"
 import { checkRules, makeLimiter } from "../door/internal/limiter.ts"
 import { makeToolDoor } from "../door/internal/toolDoor.ts"
 import { OpenLimits } from "../door/OpenLimits.ts"
@@ -519,7 +520,8 @@ export const layer = <A extends App.Any>(
           const now = () => node.now()
           const { metrics, outbox } = node
           const throttle = yield* makeAuditThrottle(outbox, now)
-          const door = makeDoor({ auth, rules: policy, limit, audit: outbox, throttle, metrics, authority, now })
+          const reads = yield* makeForeignReads(outbox, now)
+          const door = makeDoor({ auth, rules: policy, limit, audit: outbox, throttle, reads, metrics, authority, now })
           const starts = makeStart(node, door, bound)
           const dueRuns = makeDueRuns(node, bound)
           yield* upgradeAll(node, bound)

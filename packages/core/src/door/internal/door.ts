@@ -65,9 +65,16 @@ export interface Door {
     callables: Callables,
     id: string
   ) => Effect.Effect<Acting & { readonly interrupts: ReadonlyArray<Interrupt> }, RunError>
+  /** Writes a line about a read, unless the reader is the owner of what was read; a list has its filter as reason. */
+  readonly saw: (
+    caller: Pick<Caller, "traceId">,
+    principal: Principal,
+    target: string,
+    read: { readonly owner?: string; readonly runId?: string; readonly reason?: string }
+  ) => Effect.Effect<void>
   /** A line of the audit log, for those who write it with their change. */
   readonly entry: (
-    caller: Caller,
+    caller: Pick<Caller, "traceId">,
     principal: Principal,
     action: string,
     target: string,
@@ -106,6 +113,8 @@ export const makeDoor = (options: {
   readonly limit: Limiter
   readonly audit: Pick<Audit["Service"], "record">
   readonly throttle: AuditThrottle
+  /** Takes the lines about reads of what belongs to somebody else. */
+  readonly reads: Audit["Service"]["record"]
   readonly metrics: Metrics
   readonly authority: Authority | undefined
   readonly now: () => number
@@ -124,6 +133,18 @@ export const makeDoor = (options: {
   const write = (line: Entry) => writeDown(line.decision === "allowed" ? options.audit : options.throttle, line)
 
   const record = (...about: Parameters<Door["entry"]>) => write(entry(...about))
+
+  const reads = { record: options.reads }
+
+  const saw: Door["saw"] = (caller, principal, target, { owner, ...about }) =>
+    Effect.suspend(() => {
+      if (owner === principal.id) return Effect.void
+      const whose = owner === undefined ? {} : { onBehalfOf: owner }
+      return writeDown(reads, entry(caller, principal, "read", target, { ...whose, ...about }))
+    })
+
+  const sawRun = (caller: Caller, principal: Principal, { owner, runId }: RunRecord) =>
+    saw(caller, principal, `run/${runId}`, { owner, runId })
 
   /** The principal of a request while it is served. The class is this door's alone, so nothing else makes a caller known. */
   class Authenticated {
@@ -223,7 +244,9 @@ export const makeDoor = (options: {
   const run = Effect.fnUntraced(function*(caller: Caller, node: RunSupervisor, runId: string) {
     const principal = yield* authenticate(caller)
     const found = yield* asRunError(node.get(runId))
-    return { principal, run: yield* asRunError(Authorization.requireRun(principal, runId, found)) }
+    const run = yield* asRunError(Authorization.requireRun(principal, runId, found))
+    if (run.owner !== principal.id) yield* sawRun(caller, principal, run)
+    return { principal, run }
   })
 
   const actor = Effect.fnUntraced(function*(caller: Caller, node: RunSupervisor, runId: string) {
@@ -236,6 +259,7 @@ export const makeDoor = (options: {
           ? record(caller, principal, "call", `run/${runId}`, { runId, ...refusalOf(reason) })
           : Effect.void
     ))
+    if (run.owner !== principal.id) yield* sawRun(caller, principal, run)
     return { principal, run }
   })
 
@@ -279,6 +303,7 @@ export const makeDoor = (options: {
           (name) => record(caller, principal, "answer", `interrupt/${name}`, { runId, ...refusalOf(reason) })
         )
     ))
+    if (found.owner !== principal.id && Authorization.sees(principal, found)) yield* sawRun(caller, principal, found)
     return { ...(yield* acting(caller, { principal, run: found }, callables, [])), interrupts }
   })
 
@@ -292,6 +317,7 @@ export const makeDoor = (options: {
     actor,
     act,
     decide,
+    saw,
     entry,
     record: write,
     audit: record

@@ -23,6 +23,8 @@ export interface RunTools {
   readonly admit: (tool: AskedTool) => Effect.Effect<string | undefined>
   /** The line of the audit log about an admitted call, before the tool acts; `reason` names who approved it. None for a direct call. */
   readonly audit: (tool: AskedTool, reason: string | undefined) => Effect.Effect<void> | undefined
+  /** Records that the run has seen a file. */
+  readonly saw: (target: string, read: { readonly owner: string }) => Effect.Effect<void>
   /** The answer of the app's policy. */
   readonly judge: (question: Omit<Question, "principal" | "run">) => Effect.Effect<Answer>
 }
@@ -60,6 +62,7 @@ export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDo
       const about = { runId: run().runId, ...(reason === undefined ? {} : { reason }) }
       return Effect.suspend(() => note(door.entry(caller(), principal, "call", `tool/${tool.name}`, about)))
     },
+    saw: (target, read) => Effect.suspend(() => door.saw(caller(), principal, target, { ...read, runId: run().runId })),
     judge: (question) =>
       policy === undefined
         ? Effect.succeed(question.declared)
@@ -79,5 +82,6 @@ export const openToolDoor: ToolDoor = () => ({
   authorize: () => Effect.succeed(undefined),
   admit: () => Effect.succeed(undefined),
   audit: () => undefined,
+  saw: () => Effect.void,
   judge: ({ declared }) => Effect.succeed(declared)
 })

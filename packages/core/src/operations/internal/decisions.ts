@@ -12,6 +12,7 @@ import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import { withCausesOfAncestors } from "../../door/internal/ancestors.ts"
 import type { About, Door } from "../../door/internal/door.ts"
+import { filterText } from "../../door/internal/foreignReads.ts"
 import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import { type Answer, type Interrupt, largeFields, type Resolution, type Summary } from "../../run/Interrupt.ts"
@@ -76,6 +77,11 @@ export const makeDecisions = (
     return mine.filter((one) => mayDecide(principal, caused, one))
   })
 
+  const saw = (caller: Caller, principal: Principal, { owner, runId }: RunRecord) =>
+    owner === principal.id
+      ? Effect.void
+      : door.saw(caller, principal, `run/${runId}`, { owner, runId, reason: "interrupts" })
+
   /** All of a run that is the caller's to see; of another those that the caller may decide. */
   const interrupts = Effect.fnUntraced(function*(caller: Caller, runId: string) {
     const principal = yield* door.authenticate(caller)
@@ -83,9 +89,10 @@ export const makeDecisions = (
     if (run === undefined) return yield* Effect.fail(notFound(runId))
     const all = yield* interruptsOf(run)
     const theirs = yield* decidableBy(principal, run, all)
-    if (theirs.length > 0 && !Authorization.sees(principal, run)) return yield* shownInterrupts(node, run, theirs)
-    yield* asRunError(Authorization.requireRun(principal, runId, run))
-    return yield* shownInterrupts(node, run, all)
+    const sees = Authorization.sees(principal, run)
+    if (theirs.length === 0) yield* asRunError(Authorization.requireRun(principal, runId, run))
+    yield* saw(caller, principal, run)
+    return yield* shownInterrupts(node, run, sees ? all : theirs)
   })
 
   const decidable = Effect.fnUntraced(function*(caller: Caller, runId: string) {
@@ -93,15 +100,25 @@ export const makeDecisions = (
     const run = yield* asRunError(node.get(runId))
     const theirs = run === undefined ? [] : yield* decidableBy(principal, run, yield* interruptsOf(run))
     if (theirs.length === 0) yield* asRunError(Authorization.requireRun(principal, runId, run))
-    return run === undefined ? theirs : yield* shownInterrupts(node, run, theirs)
+    if (run === undefined) return theirs
+    if (theirs.length > 0) yield* saw(caller, principal, run)
+    return yield* shownInterrupts(node, run, theirs)
   })
 
   /**
    * Open interrupts that the caller may decide, those of the newest runs first; all of a run are on one page. The stores
    * find the runs by who may decide, so that every page costs the same.
    */
-  const pending = Effect.fnUntraced(function*(caller: Caller, { before, fields = [], limit }: PendingRequest) {
+  const pending = Effect.fnUntraced(function*(caller: Caller, request: PendingRequest) {
     const principal = yield* door.authenticate(caller)
+    const { isOwn, ...page } = yield* pageFor(principal, request)
+    if (!isOwn) yield* door.saw(caller, principal, "interrupts", filterText({ fields: request.fields }))
+    return page
+  })
+
+  /** `isOwn` says that the caller owns the runs of all its items. */
+  const pageFor = Effect.fnUntraced(function*(principal: Principal, { before, fields = [], limit }: PendingRequest) {
+    let isOwn = true
     const items: Array<Summary> = []
     const size = makePageSize()
     let cursor = before
@@ -115,14 +132,15 @@ export const makeDecisions = (
       for (const [run, all] of found) {
         const mine = yield* decidableBy(principal, run, all)
         const theirs = (yield* shownInterrupts(node, run, mine)).map((one) => toSummary(one, fields))
-        if (theirs.length > 0 && (items.length >= limit || size.isFull())) return { items, next: cursor }
+        if (theirs.length > 0 && (items.length >= limit || size.isFull())) return { isOwn, items, next: cursor }
         for (const one of theirs) size.add(largeFields.map((field) => one[field]))
         items.push(...theirs)
+        isOwn &&= theirs.length === 0 || run.owner === principal.id
         cursor = run.runId
       }
-      if (runs.length < pageSize) return { items, next: undefined }
+      if (runs.length < pageSize) return { isOwn, items, next: undefined }
     }
-    return { items, next: cursor }
+    return { isOwn, items, next: cursor }
   })
 
   const pendingRuns = Effect.fnUntraced(function*(principal: Principal, before: string | undefined) {

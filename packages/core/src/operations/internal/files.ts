@@ -29,7 +29,9 @@ export const makeFiles = (door: Door, files: Files["Service"]) => {
 
   const file = Effect.fnUntraced(function*(caller: Caller, fileId: string) {
     const principal = yield* door.authenticate(caller)
-    const stored = yield* asRunError(visibleFile(files, principal, fileId))
+    const stored = yield* asRunError(
+      visibleFile(files, principal, fileId, (target, read) => door.saw(caller, principal, target, read))
+    )
     const bytes = yield* asRunError(files.read(fileId))
     if (bytes === undefined) return yield* asRunError(Effect.fail(new FileNotFound({ fileId })))
     return { ...stored, bytes }

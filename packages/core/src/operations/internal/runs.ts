@@ -3,7 +3,9 @@ import { Effect, Struct } from "effect"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
+import { filterText } from "../../door/internal/foreignReads.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import { cancelRun } from "../../runtime/internal/cancel.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
@@ -25,14 +27,27 @@ export const makeRuns = (node: RunSupervisor, door: Door) => {
   const list = Effect.fnUntraced(function*(caller: Caller, request: ListRequest) {
     const principal = yield* door.authenticate(caller)
     const { fields = [], ...filter } = request
-    const query = { ...filter, ...Authorization.visibleRuns(principal) }
+    const visible = Authorization.visibleRuns(principal)
+    const query = { ...filter, ...visible }
     const stores = [node.durable.store, node.ephemeral.store]
     const found = yield* asRunError(Effect.forEach(stores, (store) => store.summaries(query)))
     const summaries = found.flat().sort((a, b) => a.runId < b.runId ? 1 : -1).slice(0, request.limit)
+    if (visible.owner === undefined) yield* sawRuns(caller, principal, request, summaries)
     const items = yield* withFields(summaries, fields)
     const isLast = items.length === summaries.length && items.length < request.limit
     return { items, next: isLast ? undefined : items.at(-1)?.runId }
   })
+
+  /** All pages of a list are one read. */
+  const sawRuns = (
+    caller: Caller,
+    principal: Principal,
+    { before: _before, limit: _limit, ...filter }: ListRequest,
+    found: ReadonlyArray<RunSummary>
+  ) =>
+    found.some(({ owner }) => owner !== principal.id)
+      ? door.saw(caller, principal, "runs", filterText(filter))
+      : Effect.void
 
   /** Adds large fields run by run and stops once the page is full. */
   const withFields = Effect.fnUntraced(function*(runs: ReadonlyArray<RunSummary>, fields: ReadonlyArray<LargeField>) {

@@ -72,12 +72,20 @@ export const makeScheduleCalls = (options: {
   })
 
   const list = Effect.fnUntraced(function*(caller: Caller) {
-    const { tenant } = yield* door.enter(caller, "schedules", [scope])
+    const principal = yield* door.enter(caller, "schedules", [scope])
     const all = yield* asRunError(schedules.all())
-    return all.filter(({ timed }) => timed.principal.tenant === tenant).map(statusOf)
+    const found = all.filter(({ timed }) => timed.principal.tenant === principal.tenant)
+    if (found.some(({ timed }) => timed.principal.id !== principal.id)) {
+      yield* door.saw(caller, principal, "schedules", {})
+    }
+    return found.map(statusOf)
   })
 
-  const get = (caller: Caller, id: string) => Effect.map(find(caller, id), ({ known }) => detailsOf(known))
+  const get = Effect.fnUntraced(function*(caller: Caller, id: string) {
+    const { known, principal } = yield* find(caller, id)
+    yield* door.saw(caller, principal, `schedule/${id}`, { owner: known.timed.principal.id })
+    return detailsOf(known)
+  })
 
   const runNow = Effect.fnUntraced(function*(
     caller: Caller,

@@ -19,6 +19,7 @@ import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import { suspendAsDue } from "../../runtime/internal/claim.ts"
 import { admitFiles } from "../../runtime/internal/payloadFiles.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import type { SawFile } from "../../runtime/internal/runFiles.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { delivery, messageIdOf, messageOf, openReceive, sent, waitingMessages } from "../../runtime/internal/signals.ts"
 import type { Fact } from "../../store/RunStore.ts"
@@ -40,7 +41,8 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     const shape = bound.callable.signals.get(signal)
     if (shape === undefined) return yield* fail(new NotDeclared({ kind: "signal", identifier: signal }))
     const { owner, tenant } = run
-    const given = { principal, owner: { tenant, owner }, runId, target: signal, shape, value: payload }
+    const saw: SawFile = (file, read) => door.saw(caller, principal, file, read)
+    const given = { principal, owner: { tenant, owner }, runId, target: signal, shape, value: payload, saw }
     const value = yield* admitFiles(node.files, given)
     const key = yield* keyOf(idempotencyKey)
     const resolution = { decision: "approve", by: principal.id, at: node.now(), value } as const

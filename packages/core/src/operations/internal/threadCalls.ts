@@ -5,6 +5,7 @@ import { sha256 } from "../../base/internal/secrets.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
+import { filterText } from "../../door/internal/foreignReads.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
 import {
@@ -62,17 +63,27 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
       ...(owner === undefined ? {} : { owner }),
       ...(before === undefined ? {} : { before })
     }))
+    if (items.some((thread) => thread.owner !== principal.id)) {
+      yield* door.saw(caller, principal, "threads", filterText({ owner }))
+    }
     const last = items.at(-1)
     return { items, next: items.length < limit ? undefined : last } satisfies ThreadPage
   })
 
+  /** The thread, for a caller who looks at it. */
+  const look = Effect.fnUntraced(function*(caller: Caller, threadId: string, owner?: string) {
+    const { key, principal } = yield* enter(caller, threadId, owner)
+    const thread = yield* found(key)
+    yield* door.saw(caller, principal, `thread/${threadId}`, { owner: key.owner })
+    return { key, thread }
+  })
+
   const get = (caller: Caller, threadId: string, owner?: string) =>
-    Effect.flatMap(enter(caller, threadId, owner), ({ key }) => found(key))
+    Effect.map(look(caller, threadId, owner), ({ thread }) => thread)
 
   const messages = Effect.fnUntraced(function*(caller: Caller, threadId: string, request: MessagesRequest) {
     const { from, limit, order = "oldest", owner } = request
-    const { key } = yield* enter(caller, threadId, owner)
-    const { messages } = yield* found(key)
+    const { key, thread: { messages } } = yield* look(caller, threadId, owner)
     const query = { ...key, order, limit, bytes: pageBytes, ...(from === undefined ? {} : { from }) }
     const items = yield* asRunError(threads.messages(query))
     const last = items.at(-1)?.position

@@ -2,9 +2,9 @@
 import { Effect } from "effect"
 import type { Budget } from "../../budget/Budget.ts"
 import { toUsd } from "../../budget/internal/money.ts"
-import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
+import { filterText } from "../../door/internal/foreignReads.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { UsageReport, UsageRequest } from "../Runtime.ts"
 
@@ -12,9 +12,10 @@ import type { UsageReport, UsageRequest } from "../Runtime.ts"
 export const makeUsage = (budget: Budget["Service"], door: Door) =>
   Effect.fnUntraced(function*(caller: Caller, { of, ...request }: UsageRequest) {
     const principal = yield* door.authenticate(caller)
-    if (of === "tenant") yield* asRunError(Authorization.requireScopes(principal, ["usage:tenant"]))
+    if (of === "tenant") yield* door.authorize(caller, principal, "usage", ["usage:tenant"])
     const { id, tenant } = principal
     const rows = yield* asRunError(budget.usage({ ...request, tenant, ...(of === "tenant" ? {} : { user: id }) }))
+    if (of === "tenant") yield* door.saw(caller, principal, "usage", filterText(request))
     const budgets = yield* asRunError(budget.standings(principal))
     return {
       items: rows.map(({ cost, ...row }) => ({ ...row, costUsd: toUsd(cost) })),

@@ -161,7 +161,7 @@ export class LiveRun {
 
   /** The files of the run, made when it first uses one. */
   get files(): RunFiles {
-    return this.ownFiles ??= makeRunFiles(this.fileStore, this.run, this.principal)
+    return this.ownFiles ??= makeRunFiles(this.fileStore, this.run, this.principal, this.tools.saw)
   }
 
   /** The undos of the run. */

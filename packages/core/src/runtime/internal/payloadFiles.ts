@@ -11,7 +11,7 @@ import { InvalidPayload, RunError } from "../../run/RunError.ts"
 import type { Files, Owner } from "../../store/Files.ts"
 import type { Step } from "../../store/RunStore.ts"
 import { decodeInput } from "./decodeInput.ts"
-import { described, visibleFile } from "./runFiles.ts"
+import { described, type SawFile, visibleFile } from "./runFiles.ts"
 
 /** The input of a run that this principal gives; `owner` gets the files that come with it. */
 export interface Given {
@@ -21,6 +21,7 @@ export interface Given {
   readonly target: string
   readonly shape: Shape
   readonly value: unknown
+  readonly saw: SawFile
 }
 
 /** The input as it is stored, once it is known to fit. */
@@ -31,7 +32,7 @@ export const admitFiles = (files: Files["Service"], given: Given): Effect.Effect
 
 const withFiles = Effect.fnUntraced(function*(
   files: Files["Service"],
-  { owner, principal, runId, shape, target, value }: Given,
+  { owner, principal, runId, saw, shape, target, value }: Given,
   places: Places
 ): Effect.fn.Return<Schema.Json, RunError> {
   const held = new Set<string>()
@@ -45,7 +46,7 @@ const withFiles = Effect.fnUntraced(function*(
     if (typeof fileId !== "string") return Effect.succeed(file)
     held.add(fileId)
     return Effect.catchTags(
-      Effect.map(visibleFile(files, principal, fileId), (stored) => described(file, stored)),
+      Effect.map(visibleFile(files, principal, fileId, saw), (stored) => described(file, stored)),
       {
         FileNotFound: () => unknown(fileId, path),
         StoreUnavailable: (reason) => Effect.fail(new RunError({ reason }))

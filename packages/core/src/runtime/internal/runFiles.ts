@@ -18,17 +18,21 @@ export interface RunFiles {
   readonly resolve: (places: Places, value: unknown) => Effect.Effect<unknown, FileNotFound>
 }
 
+/** Records that a file was seen; of somebody else that is a line of the audit log. */
+export type SawFile = (target: string, read: { readonly owner: string }) => Effect.Effect<void>
+
 /** The stored file, when this principal may see it: its owner, and those who may see all runs of the tenant. */
 export const visibleFile = (
   files: Files["Service"],
   principal: Principal,
-  fileId: string
+  fileId: string,
+  saw: SawFile
 ): Effect.Effect<Stored, FileNotFound | StoreUnavailable> =>
   Effect.flatMap(
     files.find(fileId),
     (found) =>
       found !== undefined && Authorization.sees(principal, found)
-        ? Effect.succeed(found)
+        ? Effect.as(saw(`file/${fileId}`, { owner: found.owner }), found)
         : Effect.fail(new FileNotFound({ fileId }))
   )
 
@@ -38,9 +42,14 @@ export const described = (value: object, { fileId, mediaType, name, size }: Stor
   return { ...rest, fileId, mediaType, ...(name === undefined ? {} : { name }), size }
 }
 
-export const makeRunFiles = (files: Files["Service"], run: RunRecord, principal: Principal): RunFiles => ({
+export const makeRunFiles = (
+  files: Files["Service"],
+  run: RunRecord,
+  principal: Principal,
+  saw: SawFile
+): RunFiles => ({
   read: Effect.fnUntraced(function*(fileId) {
-    yield* untilFound(visibleFile(files, principal, fileId))
+    yield* untilFound(visibleFile(files, principal, fileId, saw))
     const bytes = yield* Effect.orDie(untilStored(files.read(fileId)))
     return bytes ?? (yield* new FileNotFound({ fileId }))
   }),
@@ -58,7 +67,7 @@ export const makeRunFiles = (files: Files["Service"], run: RunRecord, principal:
     mapFiles(places, value, (file) =>
       typeof file.fileId !== "string"
         ? Effect.succeed(file)
-        : Effect.map(untilFound(visibleFile(files, principal, file.fileId)), (stored) => described(file, stored)))
+        : Effect.map(untilFound(visibleFile(files, principal, file.fileId, saw)), (stored) => described(file, stored)))
 })
 
 const untilFound = <A>(effect: Effect.Effect<A, FileNotFound | StoreUnavailable>): Effect.Effect<A, FileNotFound> =>

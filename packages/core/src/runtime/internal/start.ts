@@ -71,7 +71,8 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
       runId,
       target,
       shape,
-      value: request.payload
+      value: request.payload,
+      saw: (file, read) => door.saw(caller, principal, file, read)
     })
     if (inherited !== undefined) yield* holdFiles(node.files, runId, inherited.steps)
     const own = recordOf(bound, caller, principal, request, payload, runId, node.now())
