@@ -291,6 +291,17 @@ export const suite = (
         assert.notInclude(JSON.stringify(error), "hunter2")
       }).pipe(Effect.scoped), 20_000)
 
+    if (capabilities.usage) {
+      it.live("a prompt that its model refuses as too long ends the run as such", () =>
+        Effect.gen(function*() {
+          const server = yield* stage(new Play())
+          const { error, state } = yield* server.ended(yield* server.start("tooLong"))
+          assert.strictEqual(state, "failed")
+          assert.deepInclude(error, { tag: "ContextExceeded", status: 413 })
+          assert.include(JSON.stringify(error), "203456 tokens")
+        }).pipe(Effect.scoped), 20_000)
+    }
+
     it.live("runs at the same time keep their words apart", () =>
       Effect.gen(function*() {
         const server = yield* stage(new Play())

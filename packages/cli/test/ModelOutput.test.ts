@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema, Stream } from "effect"
+import * as AiError from "effect/ai/AiError"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -25,7 +26,7 @@ const verdict = (prompt: string) =>
 
 const serve = Effect.fnUntraced(function*(
   loop: Parameters<typeof deskOf>[0],
-  mode: "tool" | "json",
+  mode: OutputMode.Mode,
   ...turns: ReadonlyArray<ScriptedModel.Turn>
 ) {
   const context = yield* Layer.build(ScriptedModel.layer(turns))
@@ -114,6 +115,52 @@ describe("An answer of a schema, over REST on SQLite", () => {
       const all = yield* requests
       assert.deepStrictEqual(all.map(({ responseFormat }) => responseFormat.type), ["text", "text", "json"])
       assert.notInclude(all[0]?.tools ?? [], "final_answer")
+    }).pipe(Effect.scoped))
+
+  it.live("a model that takes the place of one with JSON schemas, and has none itself, gets the tool", () =>
+    Effect.gen(function*() {
+      const gone = AiError.make({
+        module: "Test",
+        method: "generateText",
+        reason: new AiError.InvalidRequestError({ http: { response: { status: 404, headers: {} } } })
+      })
+      const First = Layer.effect(
+        LanguageModel.LanguageModel,
+        LanguageModel.make({ generateText: () => Effect.fail(gone), streamText: () => Stream.fail(gone) })
+      )
+      const scripted = yield* Layer.build(ScriptedModel.layer([final({ answer: [1] })]))
+      const Second = Layer.succeedContext(Context.pick(LanguageModel.LanguageModel)(scripted))
+      const plan = ModelLoop.plan(
+        Layer.merge(First, Layer.succeed(OutputMode.OutputMode, "json-without-tools")),
+        Layer.merge(Second, Layer.succeed(OutputMode.OutputMode, "tool"))
+      )
+      const loop: Parameters<typeof deskOf>[0] = (prompt) =>
+        ModelLoop.run({ prompt, toolkit: Toolkit.empty, output: Schema.Array(Schema.Int), plan }).pipe(
+          Effect.map(({ output }) => output),
+          Effect.provideService(OutputMode.OutputMode, "json-without-tools")
+        )
+      const { ask } = yield* deskOf(loop, First)
+      assert.deepStrictEqual((yield* ask()).body, [1])
+      const [request] = yield* Effect.provideContext(ScriptedModel.Requests.use(({ all }) => all), scripted)
+      assert.deepStrictEqual(request?.tools, ["final_answer"])
+    }).pipe(Effect.scoped))
+
+  it.live("a model that takes either a schema or tools gets the tool beside other tools", () =>
+    Effect.gen(function*() {
+      const { ask, requests } = yield* serve(verdict, "json-without-tools", final(valid))
+      assert.deepInclude((yield* ask()).body, { order: 7, turns: 1 })
+      assert.include((yield* requests)[0]?.tools ?? [], "final_answer")
+    }).pipe(Effect.scoped))
+
+  it.live("the beginning of an answer is none, although the schema takes any text", () =>
+    Effect.gen(function*() {
+      const loop: Parameters<typeof deskOf>[0] = (prompt) =>
+        Effect.map(ModelLoop.run({ prompt, toolkit: Toolkit.empty, output: Schema.String }), ({ output }) => output)
+      const cut = ScriptedModel.text("{\"answer\":\"half a", { reason: "length" })
+      const short = yield* serve(loop, "tool", cut, final({ answer: "all" }))
+      assert.strictEqual((yield* short.ask()).body, "all")
+      const { ask } = yield* serve(loop, "tool", cut, cut)
+      assert.deepInclude((yield* ask()).body, { title: "AnswerCut", status: 502 })
     }).pipe(Effect.scoped))
 
   it.live("the offline model gives one, with and without tools", () =>

@@ -103,6 +103,29 @@ describe("a conversation on SQLite", () => {
     await kill(running)
   }, 120_000)
 
+  it("is summarized when the model finds it too long, once, also over a restart in the turn", async () => {
+    const database = join(temporaryFolder(), "chat.db")
+    let running = serve(database, { SLOW: "600000" })
+    let url = await listening(running)
+    const tight = (text: string, path = "") => post(`${url}/agents/tight${path}`, { text }, { "x-thread-id": "t" })
+    for (const text of ["a", "b", "c", "d"]) await tight(text)
+    const { body: { runId } } = await tight("slow", "/runs")
+    while (!JSON.stringify((await request(`${url}/runs/${runId}/checkpoints`)).body).includes("call note")) {
+      await setTimeout(50)
+    }
+    assert.include(running.stdout() + running.stderr(), "summarizes")
+    await kill(running)
+    running = serve(database)
+    url = await listening(running)
+    const { output } = await ended(url, runId)
+    assert.strictEqual(output, "Summary of the conversation before this:\n<a><b><c>|d|slow")
+    const log = running.stdout() + running.stderr()
+    assert.notInclude(log, "summarizes")
+    assert.notInclude(log, "asked with 5 texts")
+    assert.deepStrictEqual((await messages(url)).filter((one) => one.startsWith("summary")), ["summary <a><b><c>"])
+    await kill(running)
+  }, 120_000)
+
   it("has its history over REST, A2A and WebSocket, and after kills in and after a turn", async () => {
     const database = join(temporaryFolder(), "chat.db")
     let running = serve(database, { SLOW: "600000" })

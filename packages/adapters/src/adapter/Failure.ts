@@ -4,10 +4,12 @@
  * @since 0.1.0
  */
 import type { Agent } from "@fastagentic/core"
+import { ContextExceeded } from "@fastagentic/core/run/ModelEnd"
 import { InterruptDenied } from "@fastagentic/core/run/Run"
 import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
 import { ModelError, type Thrown } from "./AdapterError.ts"
+import { excessIn } from "./internal/contextWords.ts"
 
 /** An error and its causes, outermost first. */
 const chainOf = (error: unknown, depth = 5): ReadonlyArray<unknown> => {
@@ -29,6 +31,8 @@ const declared = <E extends Agent.AnySchema>(schema: E, error: unknown): Option.
 const statusOf = (error: unknown): unknown =>
   Predicate.hasProperty(error, "status")
     ? error.status
+    : Predicate.hasProperty(error, "statusCode")
+    ? error.statusCode
     : Predicate.hasProperty(error, "response")
     ? statusOf(error.response)
     : undefined
@@ -42,8 +46,20 @@ const isRetryable = (error: unknown) => {
   return typeof status !== "number" || status === 408 || status === 429 || status >= 500
 }
 
+/** Statuses whose words are about the account, not about the prompt. */
+const isOfAccount = (status: unknown) => status === 401 || status === 402 || status === 403 || status === 429
+
+const wordsOf = (error: unknown): string => {
+  const fields = Predicate.isObject(error) ? error : {}
+  const named = ["message", "code", "responseBody"].map((name) =>
+    Predicate.hasProperty(fields, name) ? fields[name] : ""
+  )
+  return named.filter(Predicate.isString).join(" ")
+}
+
 /**
- * The agent's own error, a refusal by a hook or a budget, a failure of a model, or else a defect. `modelFailures` has the
+ * The agent's own error, a refusal by a hook or a budget, a prompt that was too long for its model, another failure of a
+ * model, or else a defect. `modelFailures` has the
  * errors that models threw, with the model's name.
  *
  * @category constructors
@@ -63,7 +79,13 @@ export const failureOf = <E extends Agent.AnySchema>(
   }
   for (const error of chain) {
     const model = Predicate.isObject(error) ? modelFailures.get(error) : undefined
-    if (model !== undefined) return Effect.die(new ModelError({ model, retryable: isRetryable(error), cause: error }))
+    if (model === undefined) continue
+    const excess = isOfAccount(statusOf(error)) ? undefined : excessIn(wordsOf(error))
+    return Effect.die(
+      excess === undefined
+        ? new ModelError({ model, retryable: isRetryable(error), cause: error })
+        : new ContextExceeded({ model, isEstimate: false, ...excess })
+    )
   }
   return Effect.die(thrown)
 }

@@ -7,6 +7,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { NamedModels } from "@fastagentic/core/run/NamedModels"
 import { Config, Context, Effect, Layer, Option, Redacted } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
+import type { Mode } from "../adapter/OutputMode.ts"
 import { baseOf } from "./internal/baseUrl.ts"
 import { isHalf, resolve, type Resolved, server } from "./internal/modelName.ts"
 import { baseUrlVariable, openaiServer, type Provider, providers } from "./internal/providers.ts"
@@ -37,6 +38,8 @@ export interface Options {
   readonly limits?: Limits | undefined
   /** Whether a cost that the answer states counts; by default it does for gateways and servers of one's own. */
   readonly gatewayCost?: boolean | undefined
+  /** How the model is asked for an answer of a schema; by default as its provider allows for this model. */
+  readonly outputMode?: Mode | undefined
 }
 
 /** An empty variable counts as not set. */
@@ -124,6 +127,7 @@ const make = Effect.fnUntraced(function*(name: string, options: Options) {
     provider: provider === "openai-chat" || provider === server ? "openai" : provider,
     settings: { ...settings.options?.settings, ...options.settings },
     gatewayCost: options.gatewayCost ?? settings.options?.gatewayCost,
+    outputMode: options.outputMode ?? (settings.takesSchema?.test(model) === true ? "json-without-tools" : "tool"),
     secrets: [...secrets].flatMap(([read, secret]) => /KEY|TOKEN|SECRET/u.test(read) ? [secret] : [])
   })
 })

@@ -12,13 +12,13 @@ import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Response from "effect/ai/Response"
 import * as Telemetry from "effect/ai/Telemetry"
 import { OutputLimit } from "../adapter/OutputLimit.ts"
-import { OutputMode } from "../adapter/OutputMode.ts"
+import { type Mode, OutputMode } from "../adapter/OutputMode.ts"
 import { accepted } from "./internal/callIds.ts"
 import * as Failures from "./internal/failure.ts"
 import { Answer, type Ending, metadataPart, StreamedError } from "./internal/parts.ts"
 import { toRequest } from "./internal/request.ts"
 import { withCaller } from "./internal/transport.ts"
-import { costOf, reasonOf, toFinish } from "./internal/usage.ts"
+import { costOf, reasonOf, statedReason, toFinish } from "./internal/usage.ts"
 
 /**
  * A model of a provider package, such as `openai("gpt-5")`; version 4 of the interface.
@@ -66,7 +66,7 @@ export interface Options {
   /** The ids of calls that the provider accepts; others are replaced in what it is sent. */
   readonly callIds?: RegExp | undefined
   /** How a loop asks for an answer of a schema; by a tool, unless the provider enforces JSON schemas. */
-  readonly outputMode?: "tool" | "json" | undefined
+  readonly outputMode?: Mode | undefined
   /** How schemas of answers are written for the provider; OpenAI's form by default. */
   readonly codecTransformer?: LanguageModel.CodecTransformer | undefined
 }
@@ -169,7 +169,8 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
     })
     const parts: Array<Response.PartEncoded> = [metadataPart(result.response ?? {})]
     for (const part of result.content) parts.push(...answer.content(part))
-    const ending = yield* failIfCut(method, answer.end(result.finishReason, result.usage))
+    const reason = statedReason(result.finishReason, result.response?.body)
+    const ending = yield* failIfCut(method, answer.end(reason, result.usage))
     if (request.responseFormat.type === "json" && ending.reason.unified === "content-filter") {
       const description = parts.map((part) => part.type === "text" ? part.text : "").join("") || "no answer"
       return yield* failures.reason(method, new AiError.ContentPolicyError({ description }))

@@ -102,10 +102,11 @@ describe("an answer of a chat completions server, through a served agent on SQLi
         assert.deepStrictEqual(results, ids)
       }
       const [failed] = run.all("error").concat(run.all("run_failed"))
-      const end = error?.tag === "ContentPolicyError" ? "AnswerRefused" : error?.tag ?? endOf(shape.means)
+      const end = error?.tag === "ContentPolicyError" ? "AnswerRefused" : error?.end ?? error?.tag ?? endOf(shape.means)
       if (end === undefined || isDone) return assert.isUndefined(failed, run.text)
       assert.include(JSON.stringify(failed), end)
-      assert.include(JSON.stringify(failed), end === "AnswerRefused" ? "" : error?.words ?? "")
+      const hasWords = end !== "AnswerRefused" && error?.end === undefined
+      assert.include(JSON.stringify(failed), hasWords ? error?.words ?? "" : "")
     })
   }
 

@@ -298,7 +298,7 @@ const eventOf = (type: string, value: unknown): Buffer => {
   return Buffer.concat([signed, uint32(crc32(signed))])
 }
 
-const eventStream = (...events: ReadonlyArray<readonly [string, unknown]>): Answer => ({
+export const eventStream = (...events: ReadonlyArray<readonly [string, unknown]>): Answer => ({
   headers: { "content-type": "application/vnd.amazon.eventstream" },
   body: Buffer.concat(events.map(([type, value]) => eventOf(type, value)))
 })
@@ -366,6 +366,7 @@ export const providerApis: ReadonlyArray<ProviderApi> = [
     })
   }),
   compatible("groq", {
+    model: "openai/gpt-oss-120b",
     base: "/openai/v1",
     path: "/openai/v1/chat/completions",
     first: sse([

@@ -8,7 +8,13 @@ export interface Meaning {
   readonly finish?: string
   /** Input and output tokens; `"none"` when the server reported none. */
   readonly usage?: readonly [number, number] | "none"
-  readonly error?: { readonly tag: string; readonly words?: string; readonly retryAfter?: number }
+  readonly error?: {
+    readonly tag: string
+    readonly words?: string
+    readonly retryAfter?: number
+    /** The typed end of a loop that it is. */
+    readonly end?: string
+  }
 }
 
 export interface Shape {
@@ -400,6 +406,11 @@ const inside: ReadonlyArray<Shape> = [
     "RateLimitError"
   ),
   {
+    name: "a prompt that is too long, told in the stream",
+    answer: stream([{ error: { message: "prompt is too long", code: 500 } }], {}),
+    means: { error: { tag: "InvalidRequestError", words: "prompt is too long", end: "ContextExceeded" } }
+  },
+  {
     name: "an error event",
     answer: stream([], {
       body: `${hi.map(frame).join("")}event: error\n${frame({ message: "slow down", code: 429 })}`
@@ -467,6 +478,12 @@ const errors: ReadonlyArray<Shape> = [
     message: { detail: [{ type: "missing", msg: "slow down" }] },
     type: "invalid_request_error"
   }, { tag: "InvalidRequestError" }),
+  refused("a prompt that is too long", 400, {
+    error: { message: "slow down", type: "invalid_request_error", code: "context_length_exceeded" }
+  }, { tag: "InvalidRequestError", end: "ContextExceeded" }),
+  refused("a prompt that is too long, as a failure of the server", 500, {
+    error: { message: "slow down: the request exceeds the available context size" }
+  }, { tag: "InvalidRequestError", end: "ContextExceeded" }),
   refused("plain text", 503, "slow down", { tag: "InternalProviderError" }),
   refused("a page of a proxy", 502, "<html><head><title>slow  down</title></head><body></body></html>", {
     tag: "InternalProviderError"

@@ -41,21 +41,41 @@ export class AnswerRefused extends Schema.TaggedError<AnswerRefused>()("AnswerRe
 }
 
 /**
- * The prompt has more tokens than the model can read. It was not sent. `isEstimate` is false where the provider has counted
- * the tokens.
+ * The prompt has more tokens than the model can read. It was not sent, or the provider has refused it; neither is paid for.
+ * `isEstimate` is false where the provider has counted the tokens. A provider that refuses may name no numbers.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ContextExceeded extends Schema.TaggedError<ContextExceeded>()("ContextExceeded", {
   model: Schema.String,
-  contextWindow: Schema.Int,
-  inputTokens: Schema.Int,
+  contextWindow: Schema.optionalKey(Schema.Int),
+  inputTokens: Schema.optionalKey(Schema.Int),
   isEstimate: Schema.Boolean
 }, { httpApiStatus: 413 }) {
   override get message() {
-    const count = `${this.isEstimate ? "about " : ""}${this.inputTokens}`
-    return `The prompt has ${count} tokens, and the model "${this.model}" reads ${this.contextWindow}.`
+    const { contextWindow, inputTokens, isEstimate, model } = this
+    const has = inputTokens === undefined
+      ? "is longer than"
+      : `has ${isEstimate ? "about " : ""}${inputTokens} tokens, more than`
+    return `The prompt ${has} the model "${model}" reads${
+      contextWindow === undefined ? "" : ` (${contextWindow} tokens)`
+    }.`
+  }
+}
+
+/**
+ * The answer of a schema was longer than the limit of output tokens, also after the model was asked for a shorter one.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AnswerCut extends Schema.TaggedError<AnswerCut>()("AnswerCut", {
+  /** The part of the answer that arrived. */
+  text: Schema.String
+}, { httpApiStatus: 502 }) {
+  override get message() {
+    return "The model's answer was cut off at its limit of output tokens. Raise `maxOutputTokens`, or ask for less."
   }
 }
 
@@ -86,6 +106,7 @@ export const ModelEnd = Schema.Union([
   AnswerEmpty,
   AnswerRefused,
   ContextExceeded,
+  AnswerCut,
   OutputInvalid,
   ModelUnknown
 ])

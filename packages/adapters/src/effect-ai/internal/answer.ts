@@ -41,8 +41,11 @@ export const Answer = Schema.Struct({
   usage: Event.Usage,
   /** The tokens of the conversation up to here, as the provider has counted them. */
   counted: Schema.optionalKey(Schema.Int),
-  /** How the conversation ends without an answer. Answers of earlier versions have none, and end nothing. */
-  end: Schema.optionalKey(Schema.Literals(["empty", "refused"]))
+  /**
+   * How the conversation ends without an answer; `exceeded` is a prompt that was too long, and that the loop can shorten.
+   * Answers of earlier versions have none, and end nothing.
+   */
+  end: Schema.optionalKey(Schema.Literals(["empty", "refused", "exceeded"]))
 })
 
 export type Answer = typeof Answer.Type

@@ -1,21 +1,17 @@
 // Asks a model for a JSON text of a schema, and gives its parts as a stream; requests.ts calls it. The text is not checked
 // here: a wrong one was paid for all the same, and its usage and its words are needed.
-import { Effect, Option, type Schema, Stream } from "effect"
+import { Effect, Option, Stream } from "effect"
 import type * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import * as Telemetry from "effect/ai/Telemetry"
 import type { AnyTools } from "./answer.ts"
-
-export interface JsonAsk {
-  readonly name: string
-  readonly schema: Schema.Codec<unknown, { readonly [key: string]: unknown }>
-}
+import type { Output } from "./output.ts"
 
 export const jsonParts = (
   language: LanguageModel.LanguageModel,
-  { json, prompt, toolkit }: { readonly prompt: Prompt.Prompt; readonly toolkit: AnyTools; readonly json: JsonAsk }
+  { json, prompt, toolkit }: { readonly prompt: Prompt.Prompt; readonly toolkit: AnyTools; readonly json: Output }
 ): Stream.Stream<Response.AnyPart, AiError.AiError> =>
   Stream.unwrap(Effect.gen(function*() {
     const outer = yield* Effect.serviceOption(Telemetry.CurrentSpanTransformer)
@@ -26,12 +22,12 @@ export const jsonParts = (
       if (Option.isSome(outer)) outer.value(options)
     }
     const asked: Effect.Effect<unknown, AiError.AiError> = Object.keys(toolkit.tools).length === 0
-      ? language.generateObject({ prompt, schema: json.schema, objectName: json.name })
+      ? language.generateObject({ prompt, schema: json.schema, objectName: json.toolName })
       // Providers want the declarations of tools that the history mentions.
       : language.generateObject({
         prompt,
         schema: json.schema,
-        objectName: json.name,
+        objectName: json.toolName,
         toolkit,
         toolChoice: "none",
         disableToolCallResolution: true

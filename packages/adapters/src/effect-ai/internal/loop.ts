@@ -31,54 +31,82 @@ export const untilAnswered = Effect.fnUntraced(
     const toolResults: Array<ToolResult> = []
     const history = options.thread === undefined ? [] : yield* historyOf(options.thread)
     const first = promptOf(options, toolkit, history)
-    let conversation: Conversation = { prompt: first, counted: undefined }
+    const head = headOf(first)
+    let conversation: Conversation = { prompt: first, counted: undefined, history: history.length }
+    let shrinks = isSummarized(options.thread)
     for (let number = 1;; number++) {
       const isLast = number >= maxTurns
       const call = { nodeId: `turn_${number}`, name: `turn ${number}`, kind: "turn" } as const
+      const take = Effect.suspend(() => takeTurn({ conversation, toolkit, final, isLast, maxTurns, options, shrinks }))
       const { answer, prompt, results } = yield* Node.within(
         call,
-        takeTurn({ conversation, toolkit, final, isLast, maxTurns, options })
+        Effect.gen(function*() {
+          const taken = yield* take
+          if (taken.answer.end !== "exceeded" || options.thread === undefined) return taken
+          shrinks = false
+          conversation = yield* shorter(options.thread, conversation, head)
+          return yield* take
+        })
       )
       answers.push(answer)
       toolResults.push(...results)
       const next = yield* final.after(answer, prompt, isLast)
       if (next._tag === "Done") {
         if (options.thread !== undefined) {
-          yield* Thread.add(...toMessages(prompt.content.slice(headOf(first) + history.length)))
+          yield* Thread.add(...toMessages(prompt.content.slice(head + conversation.history)))
         }
         return resultOf(answers, toolResults, answer, next.output)
       }
-      conversation = { prompt: next.prompt, counted: countedBy(conversation, answer) }
+      conversation = { ...conversation, prompt: next.prompt, counted: countedBy(conversation, answer) }
     }
   }
 )
 
-/** The messages so far, and how many tokens of them the provider has counted. */
+/** The messages so far, how many of them are the thread's, and how many tokens of them the provider has counted. */
 interface Conversation {
   readonly prompt: Prompt.Prompt
   readonly counted: Counted | undefined
+  readonly history: number
 }
 
 const countedBy = ({ prompt }: Conversation, { counted, said }: Answer): Counted | undefined =>
   counted === undefined ? undefined : { tokens: counted, messages: prompt.content.length + said.content.length }
 
 const takeTurn = Effect.fnUntraced(function*<R, P>(
-  { conversation: { counted, prompt }, final, isLast, maxTurns, options, toolkit }: {
+  { conversation: { counted, history, prompt }, final, isLast, maxTurns, options, shrinks, toolkit }: {
     readonly conversation: Conversation
     readonly toolkit: AnyTools
     readonly final: Final
     readonly isLast: boolean
     readonly maxTurns: number
     readonly options: Calling<R, P>
+    readonly shrinks: boolean
   }
 ) {
-  const answer = yield* askModel({ ...final.ask(prompt), counted }, options)
+  const answer = yield* askModel({ ...final.ask(prompt), counted, shrinks: shrinks && history > 1 }, options)
+  if (answer.end === "exceeded") return { answer, results: [], prompt }
   yield* endOf(answer)
   const isPending = answer.calls.some((call) => final.judge(call) === undefined)
   if (isPending && isLast) return yield* new TurnLimitReached({ maxTurns })
   const said = Prompt.concat(prompt, answer.said)
   const { messages, results } = yield* makeCalls(toolkit, answer.calls, said.content, final.judge)
   return { answer, results, prompt: Prompt.fromMessages([...said.content, ...messages]) }
+})
+
+const isSummarized = <E, R>(thread: true | Thread.Options<E, R> | undefined) =>
+  thread !== undefined && thread !== true && thread.summarize !== undefined
+
+/** The conversation with half of its history and a summary of the rest: the limits of a thread count no tokens. */
+const shorter = Effect.fnUntraced(function*<E, R>(
+  thread: true | Thread.Options<E, R>,
+  { history, prompt }: Conversation,
+  head: number
+) {
+  const before = prompt.content.slice(head, head + history)
+  const limits = { last: Math.floor(history / 2), maxBytes: Math.floor(JSON.stringify(before).length / 2) }
+  const read = yield* toPrompt(yield* Thread.messages(thread === true ? limits : { ...thread, ...limits }))
+  const content = [...prompt.content.slice(0, head), ...read, ...prompt.content.slice(head + history)]
+  return { prompt: Prompt.fromMessages(content), counted: undefined, history: read.length }
 })
 
 /** The history as a model reads it. An agent that cannot add to its thread is refused before it asks a model. */

@@ -6,6 +6,7 @@ import { Effect, Option, Stream } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
+import * as Prompt from "effect/ai/Prompt"
 import { Answer } from "./answer.ts"
 import { again, type Plan } from "./attempts.ts"
 import { asRefusal, ending } from "./ends.ts"
@@ -38,13 +39,24 @@ const answer = Effect.fnUntraced(function*<R, P>(ask: Ask, options: Calling<R, P
   > = options.plan === undefined
     ? Effect.withExecutionPlan(once, again)
     : Effect.withExecutionPlan(once, options.plan)
-  const message = yield* asked.pipe(
-    Effect.mapError(asRefusal),
-    Effect.catchDefect((defect) => defect instanceof ContextExceeded ? Effect.fail(defect) : Effect.die(defect))
-  )
+  const ended = yield* Effect.result(asked.pipe(
+    Effect.catchDefect((defect) => defect instanceof ContextExceeded ? Effect.fail(defect) : Effect.die(defect)),
+    Effect.catchTag("AiError", (error) => Effect.flatMap(modelName, (model) => Effect.fail(asRefusal(error, model))))
+  ))
+  if (ended._tag === "Failure") {
+    const { failure } = ended
+    if (!ask.shrinks || failure._tag !== "ContextExceeded") return yield* Effect.fail(failure)
+    // The refusal is the answer of this step, so that a replay shortens the prompt at the same place.
+    return { ...nothing, usage: totalOf(spent), end: "exceeded" } satisfies Answer
+  }
+  const message = ended.success
   const { calls, counted, finishReason, said, text } = message
   return { said, text, calls, finishReason, usage: totalOf(spent), ...counted, ...ending(message) } satisfies Answer
 })
+
+const modelName = Effect.map(Effect.serviceOption(Model.ModelName), Option.getOrElse(() => "unknown"))
+
+const nothing = { said: Prompt.empty, text: "", calls: [], finishReason: "error" } as const
 
 /** One request and its message, whole or not: each attempt has its own in the journal. */
 const attempt = Effect.fnUntraced(function*<R>(
@@ -54,7 +66,7 @@ const attempt = Effect.fnUntraced(function*<R>(
   spent: Array<Event.Usage>
 ): Effect.fn.Return<Message, AiError.AiError, R | LanguageModel.LanguageModel | Run.CurrentRun> {
   const run = yield* Run.CurrentRun
-  const model = Option.getOrElse(yield* Effect.serviceOption(Model.ModelName), () => "unknown")
+  const model = yield* modelName
   const requests = yield* openRequests(ask, limits, spent)
   const finish = (reason: string) => emitAll([...message.end(reason), ...requests.ended()])
   yield* run.hooks.llm({ callId: idOf("llm"), model, prompt: ask.prompt }, requests.send).pipe(

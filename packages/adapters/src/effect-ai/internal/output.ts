@@ -1,9 +1,11 @@
 // The answer of a schema: what the model is asked for, and how its answer is read. final.ts decides what follows from it.
 import { problemsOf } from "@fastagentic/core/base/Validation"
 import { Effect, Option, Schema } from "effect"
+import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import { fromText } from "../../adapter/Json.ts"
 import type { AnyTool, AnyTools } from "./answer.ts"
+import { addToSystem } from "./systemText.ts"
 
 export type AnySchema = Schema.ConstraintCodec<unknown, unknown>
 
@@ -42,14 +44,18 @@ export const outputOf = (schema: AnySchema, toolkit: AnyTools): Output => {
   return { toolName, tool, schema: asked, read }
 }
 
-/** The answer in a text: JSON, also in a fence, or the text itself where the schema takes one. */
-export const readText = (output: Output, text: string): Effect.Effect<unknown, string> => {
+/**
+ * The answer in a text: JSON, also in a fence, or the text itself where the schema takes one. The beginning of an answer is
+ * none, although a schema may take it as a text.
+ */
+export const readText = (output: Output, text: string, isCut: boolean): Effect.Effect<unknown, string> => {
   const inner = /```(?:json)?\s*([\s\S]*?)```/u.exec(text)?.[1] ?? text
   const json = fromText(inner.trim())
+  const asText = Effect.suspend(() => output.read({ answer: Option.getOrElse(parsed(inner.trim()), () => text) }))
   return output.read(json).pipe(
     Effect.catch((problem) =>
       Effect.mapError(
-        output.read({ answer: Option.getOrElse(parsed(inner.trim()), () => text) }),
+        isCut ? Effect.fail(problem) : asText,
         () => typeof json === "string" ? "the answer is no JSON" : problem
       )
     )
@@ -57,3 +63,12 @@ export const readText = (output: Output, text: string): Effect.Effect<unknown, s
 }
 
 const parsed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Json))
+
+/** The tools with the one that takes the answer. */
+export const withTool = (toolkit: AnyTools, { tool, toolName }: Output): AnyTools => ({
+  ...toolkit,
+  tools: { ...toolkit.tools, [toolName]: tool }
+})
+
+export const hinted = (prompt: Prompt.Prompt, { toolName }: Output): Prompt.Prompt =>
+  addToSystem(prompt, `When you have the answer, call ${toolName} with it.`)

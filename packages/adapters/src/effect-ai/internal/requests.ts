@@ -12,11 +12,13 @@ import type * as Response from "effect/ai/Response"
 import * as Tool from "effect/ai/Tool"
 import * as ModelBudget from "../../adapter/ModelBudget.ts"
 import { OutputLimit } from "../../adapter/OutputLimit.ts"
+import { OutputMode } from "../../adapter/OutputMode.ts"
 import { usageOf } from "../../adapter/PartEvents.ts"
 import * as Tokens from "../../adapter/Tokens.ts"
 import type { AnyTool, AnyTools } from "./answer.ts"
 import { checkContext, type Counted } from "./contextLimit.ts"
-import { type JsonAsk, jsonParts } from "./jsonParts.ts"
+import { jsonParts } from "./jsonParts.ts"
+import { hinted, type Output, withTool } from "./output.ts"
 
 /** The longest answer, and models that a budget may choose instead of the app's own, by name. */
 export interface Limits<R> {
@@ -38,8 +40,10 @@ export interface Ask {
   readonly toolkit: AnyTools
   /** The tokens that the provider has counted so far. */
   readonly counted?: Counted | undefined
+  /** Whether the loop can make the prompt shorter when it is too long. */
+  readonly shrinks?: boolean
   /** The schema of a JSON text, instead of text and calls. */
-  readonly json?: JsonAsk
+  readonly json?: Output
 }
 
 /**
@@ -130,10 +134,12 @@ export const openRequests = Effect.fnUntraced(function*<R>(
       const language = context === undefined
         ? yield* LanguageModel.LanguageModel
         : Context.get(context, LanguageModel.LanguageModel)
-      const parts: Stream.Stream<Response.AnyPart, AiError.AiError> = json === undefined
+      // A model that takes another's place may not take a schema; it gets the tool instead.
+      const mode = context === undefined ? yield* OutputMode : Context.get(context, OutputMode)
+      const parts: Stream.Stream<Response.AnyPart, AiError.AiError> = json === undefined || mode === "tool"
         ? language.streamText({
-          prompt: call.prompt,
-          toolkit,
+          prompt: json === undefined ? call.prompt : hinted(call.prompt, json),
+          toolkit: json === undefined ? toolkit : withTool(toolkit, json),
           disableToolCallResolution: true,
           toolCallValidation: "deferred"
         })

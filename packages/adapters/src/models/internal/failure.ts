@@ -2,6 +2,7 @@
 // provider's own words. Secrets are removed from every text, and the request, which holds the prompt, is never kept.
 import { Predicate, Redacted } from "effect"
 import * as AiError from "effect/ai/AiError"
+import { excessIn } from "../../adapter/internal/contextWords.ts"
 import { fieldsOf, numberOf, textOf } from "./fields.ts"
 import { retryTime } from "./retryTime.ts"
 import { AnswerTooLong, TransportFailure } from "./transport.ts"
@@ -116,6 +117,10 @@ export const make = (provider: string, secrets: ReadonlyArray<Redacted.Redacted>
     const metadata = { [provider]: { message: description, code: code ?? "", type: type ?? "" } }
     const retryAfter = retryTime(report.headers, report.delay, Date.now())
 
+    // Some servers report it as a failure of their own, which would be tried again.
+    if (status !== 429 && status !== 401 && status !== 403 && excessIn(`${description} ${code ?? ""} ${type ?? ""}`)) {
+      return new AiError.InvalidRequestError({ parameter: optional(report.parameter), description, http, metadata })
+    }
     if (isContentFilter.test(`${code ?? ""} ${type ?? ""}`)) {
       return new AiError.ContentPolicyError({ description, http, metadata })
     }

@@ -22,7 +22,9 @@ export interface Provider {
   /** Further variables. */
   readonly reads?: ReadonlyArray<string>
   readonly defaultBaseUrl?: string
-  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer" | "outputMode" | "callIds"> & {
+  /** The models whose answers the provider can hold to a JSON schema. */
+  readonly takesSchema?: RegExp
+  readonly options?: Pick<Options, "gatewayCost" | "codecTransformer" | "callIds"> & {
     readonly settings?: Settings
   }
   readonly make: (access: Access) => Promise<ProviderModel>
@@ -50,13 +52,19 @@ const compatible = (name: string, key: string | undefined): Provider["make"] => 
   return provider.chatModel(access.model)
 }
 
-const local = (name: string, defaultBaseUrl: string): Provider => {
+const all = /^/u
+
+/** OpenAI's models from before structured outputs. */
+const sinceGpt4o = /^(?!gpt-3|gpt-4(?![.o\d]))/u
+
+const local = (name: string, defaultBaseUrl: string, takesSchema?: RegExp): Provider => {
   const key = `${name.toUpperCase()}_API_KEY`
   return {
     package: "@ai-sdk/openai-compatible",
     needs: [],
     reads: [key],
     defaultBaseUrl,
+    ...(takesSchema === undefined ? {} : { takesSchema }),
     options: { gatewayCost: true },
     make: compatible(name, key)
   }
@@ -83,18 +91,20 @@ export const providers: { readonly [name: string]: Provider } = {
   openai: {
     package: "@ai-sdk/openai",
     needs: [["OPENAI_API_KEY"]],
-    options: { settings: stateless, outputMode: "json" },
+    takesSchema: sinceGpt4o,
+    options: { settings: stateless },
     make: async (access) => (await openai(access)).responses(access.model)
   },
   "openai-chat": {
     package: "@ai-sdk/openai",
     needs: [["OPENAI_API_KEY"]],
-    options: { outputMode: "json" },
+    takesSchema: sinceGpt4o,
     make: async (access) => (await openai(access)).chat(access.model)
   },
   anthropic: {
     package: "@ai-sdk/anthropic",
     needs: [["ANTHROPIC_API_KEY"]],
+    takesSchema: all,
     options: { codecTransformer: toCodecAnthropic },
     make: async (access) => {
       const { createAnthropic } = await import("@ai-sdk/anthropic")
@@ -105,6 +115,7 @@ export const providers: { readonly [name: string]: Provider } = {
   google: {
     package: "@ai-sdk/google",
     needs: [["GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"]],
+    takesSchema: /gemini/u,
     make: async (access) => {
       const { createGoogleGenerativeAI } = await import("@ai-sdk/google")
       const key = access.value("GOOGLE_GENERATIVE_AI_API_KEY") ?? access.value("GEMINI_API_KEY")
@@ -114,6 +125,7 @@ export const providers: { readonly [name: string]: Provider } = {
   mistral: {
     package: "@ai-sdk/mistral",
     needs: [["MISTRAL_API_KEY"]],
+    takesSchema: all,
     options: { callIds: accepted.mistral },
     make: async (access) => {
       const { createMistral } = await import("@ai-sdk/mistral")
@@ -124,6 +136,7 @@ export const providers: { readonly [name: string]: Provider } = {
   groq: {
     package: "@ai-sdk/groq",
     needs: [["GROQ_API_KEY"]],
+    takesSchema: /gpt-oss|kimi-k2|llama-4/u,
     make: async (access) => {
       const { createGroq } = await import("@ai-sdk/groq")
       const key = given("apiKey", access.value("GROQ_API_KEY"))
@@ -142,6 +155,7 @@ export const providers: { readonly [name: string]: Provider } = {
   xai: {
     package: "@ai-sdk/xai",
     needs: [["XAI_API_KEY"]],
+    takesSchema: /^grok-(?!2)/u,
     options: { settings: { providerOptions: { xai: { store: false } } } },
     make: async (access) => {
       const { createXai } = await import("@ai-sdk/xai")
@@ -153,7 +167,8 @@ export const providers: { readonly [name: string]: Provider } = {
     package: "@ai-sdk/azure",
     needs: [["AZURE_API_KEY"], ["AZURE_RESOURCE_NAME", "AZURE_BASE_URL"]],
     reads: ["AZURE_API_VERSION"],
-    options: { settings: stateless, outputMode: "json" },
+    takesSchema: sinceGpt4o,
+    options: { settings: stateless },
     make: async (access) => {
       const { createAzure } = await import("@ai-sdk/azure")
       const azure = createAzure({
@@ -171,6 +186,8 @@ export const providers: { readonly [name: string]: Provider } = {
     package: "@ai-sdk/amazon-bedrock",
     needs: [["AWS_REGION", "AWS_DEFAULT_REGION"], ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"]],
     reads: ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+    // The package asks later models for a tool of its own in place of a schema.
+    takesSchema: /claude-(?:opus-4-[156]|sonnet-4-5)/u,
     make: async (access) => {
       const { createAmazonBedrock } = await import("@ai-sdk/amazon-bedrock")
       const bedrock = createAmazonBedrock({
@@ -196,9 +213,9 @@ export const providers: { readonly [name: string]: Provider } = {
       return openrouter.chat(access.model, { usage: { include: true } })
     }
   },
-  ollama: local("ollama", "http://127.0.0.1:11434/v1"),
-  lmstudio: local("lmstudio", "http://127.0.0.1:1234/v1"),
-  vllm: local("vllm", "http://127.0.0.1:8000/v1"),
+  ollama: local("ollama", "http://127.0.0.1:11434/v1", all),
+  lmstudio: local("lmstudio", "http://127.0.0.1:1234/v1", all),
+  vllm: local("vllm", "http://127.0.0.1:8000/v1", all),
   litellm: local("litellm", "http://127.0.0.1:4000/v1")
 }
 

@@ -2,7 +2,7 @@
 import type { LanguageModelV4FinishReason, LanguageModelV4Usage } from "@ai-sdk/provider"
 import type * as Response from "effect/ai/Response"
 import { costMetadata, knownCost } from "../../adapter/PartEvents.ts"
-import { fieldsOf, numberOf } from "./fields.ts"
+import { fieldsOf, numberOf, textOf } from "./fields.ts"
 
 /** Effect's counts are whole numbers; a count that cannot be true is not reported. */
 const count = (value: unknown): number | undefined => {
@@ -38,6 +38,13 @@ export const costOf = (headers: Readonly<Record<string, string | undefined>>, ra
   const { total, total_cost } = fieldsOf(cost)
   return knownCost(numberOf(headers["x-litellm-response-cost"])) ?? knownCost(numberOf(cost ?? total_cost ?? total)) ??
     knownCost(numberOf(total_cost ?? total))
+}
+
+/** The package of xAI does not read why a whole answer is incomplete. */
+export const statedReason = (reason: LanguageModelV4FinishReason, body: unknown): LanguageModelV4FinishReason => {
+  if (reason.unified !== "other" || reason.raw !== "incomplete") return reason
+  const why = textOf(fieldsOf(fieldsOf(body).incomplete_details).reason)
+  return { unified: why === "content_filter" ? "content-filter" : "length", raw: why ?? reason.raw }
 }
 
 export const reasonOf = ({ unified }: LanguageModelV4FinishReason, calls: number): Response.FinishReason => {

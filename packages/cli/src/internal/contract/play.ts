@@ -43,12 +43,13 @@ export const scripts = {
   ],
   twins: [say("This ", "is ", "one.")],
   missing: [say("never")],
-  broken: [say("never")]
+  broken: [say("never")],
+  tooLong: [say("never")]
 } satisfies Record<string, ReadonlyArray<Turn>>
 
 export type Question = keyof typeof scripts
 
-const questions: ReadonlyArray<Question> = ["plain", "approve", "pair", "twins", "missing", "broken"]
+const questions: ReadonlyArray<Question> = ["plain", "approve", "pair", "twins", "missing", "broken", "tooLong"]
 
 /** The place of the process when it dies: in an answer of the model, or in a tool. */
 export type Point = `model ${number}` | `tool ${ToolName}`
@@ -85,6 +86,9 @@ export class Play {
     await this.pass(point, signal)
     if (question === "missing") throw new NoSuchOrder({ order: 4 })
     if (question === "broken") throw Object.assign(new Error("password=hunter2"), { status: 503 })
+    if (question === "tooLong") {
+      throw Object.assign(new Error("prompt is too long: 203456 tokens > 200000 maximum"), { status: 400 })
+    }
     const turn: Turn | undefined = scripts[question][answers]
     if (turn === undefined) throw new Error(`the play has no answer ${answers}`)
     this.ended.push(point)

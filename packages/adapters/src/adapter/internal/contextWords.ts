@@ -1,0 +1,56 @@
+// Reads from a provider's words that a prompt is longer than its model reads: providers have no code for it in common, and
+// most answer 400. The model loop, the bridge and the adapters of frameworks ask it; other limits of tokens are no match.
+
+/** The words and codes of providers and servers. */
+const words: ReadonlyArray<RegExp> = [
+  // OpenAI, Azure, Groq, DeepSeek and their like; LiteLLM's class; llama.cpp's type.
+  /context[_ ]?(?:length|window|size)[_ ]?exceeded|exceed_context_size/iu,
+  // OpenAI's Responses API, llama.cpp, Anthropic with its output limit, Ollama.
+  /exceeds? (?:the |this model's |available )*(?:model's )?context (?:window|length|size|limit)/iu,
+  // OpenAI, DeepSeek, OpenRouter, vLLM, Mistral; xAI.
+  /maximum (?:context|prompt|model) length/iu,
+  // Anthropic; Bedrock.
+  /(?:prompt|input) is too long/iu,
+  // Gemini.
+  /input token count.{0,60}exceeds the maximum/iu,
+  // Groq, vLLM.
+  /reduce the length of (?:the|your) (?:messages|input|prompt)/iu,
+  // LM Studio, Ollama.
+  /context length of only \d+|(?:greater|longer) than the (?:model's )?context (?:length|window)/iu
+]
+
+const number = "([\\d,_]+)"
+
+/** How many tokens a prompt has. */
+const counts = new RegExp(
+  `(?:resulted in|requested(?: about)?|too long:|contains|request \\(|token count \\(|limit:) ?${number}`,
+  "iu"
+)
+
+/** How many tokens the model reads. */
+const limits = new RegExp(
+  `(?:length (?:is|of only|of)|allowed \\(|context size \\(|>) ?${number}|model with ${number} maximum`,
+  "iu"
+)
+
+const read = (pattern: RegExp, text: string): number | undefined => {
+  const [, first, second] = pattern.exec(text) ?? []
+  const digits = (first ?? second ?? "").replaceAll(/[,_]/gu, "")
+  return digits === "" || digits.length > 12 ? undefined : Number(digits)
+}
+
+/** The counts as far as the words have them; nothing when they are about something else. */
+export interface Excess {
+  readonly inputTokens?: number
+  readonly contextWindow?: number
+}
+
+/** What a provider's words say about a prompt that is too long; nothing when it is not. */
+export const excessIn = (text: string): Excess | undefined => {
+  if (!words.some((pattern) => pattern.test(text))) return undefined
+  const [inputTokens, contextWindow] = [read(counts, text), read(limits, text)]
+  return {
+    ...(inputTokens === undefined ? {} : { inputTokens }),
+    ...(contextWindow === undefined ? {} : { contextWindow })
+  }
+}
