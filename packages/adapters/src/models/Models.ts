@@ -99,7 +99,7 @@ const readSecrets = Effect.fnUntraced(function*(name: string, { needs, reads = [
 
 const isBaseUrl = (name: string, { baseUrl }: Options) => name.endsWith("_BASE_URL") && baseUrl !== undefined
 
-const make = Effect.fnUntraced(function*(name: string, options: Options) {
+const make = Effect.fnUntraced(function*(name: string, options: Options, files: "own client" | "guarded") {
   const { baseUrl, model, provider, settings } = yield* find(name, options)
   const secrets = yield* readSecrets(name, settings, options)
   const client = yield* HttpClient.HttpClient
@@ -128,6 +128,7 @@ const make = Effect.fnUntraced(function*(name: string, options: Options) {
     settings: { ...settings.options?.settings, ...options.settings },
     gatewayCost: options.gatewayCost ?? settings.options?.gatewayCost,
     outputMode: options.outputMode ?? (settings.takesSchema?.test(model) === true ? "json-without-tools" : "tool"),
+    ...(files === "guarded" ? {} : { files: client }),
     secrets: [...secrets].flatMap(([read, secret]) => /KEY|TOKEN|SECRET/u.test(read) ? [secret] : [])
   })
 })
@@ -137,7 +138,8 @@ const make = Effect.fnUntraced(function*(name: string, options: Options) {
  *
  * **When to use**
  *
- * Use with `Egress.layer` where somebody other than the operator chooses base URLs.
+ * Use with `Egress.layer` where somebody other than the operator chooses base URLs. Files behind URLs in prompts are fetched
+ * with the same client.
  *
  * @category layers
  * @since 0.1.0
@@ -146,7 +148,7 @@ export const layerNoDeps = (
   name: string,
   options: Options = {}
 ): Layer.Layer<ProviderModel.Services, ModelUnavailable | Config.ConfigError, HttpClient.HttpClient> =>
-  Layer.unwrap(make(name, options))
+  Layer.unwrap(make(name, options, "own client"))
 
 /** Undici's own limits of five minutes are off: `Limits` hold. */
 const Client = Layer.provide(NodeHttpClient.layerUndiciNoDispatcher, NodeHttpClient.dispatcherLayerGlobal)
@@ -166,7 +168,7 @@ export const layer = (
   name: string,
   options: Options = {}
 ): Layer.Layer<ProviderModel.Services, ModelUnavailable | Config.ConfigError> =>
-  Layer.provide(layerNoDeps(name, options), Client)
+  Layer.provide(Layer.unwrap(make(name, options, "guarded")), Client)
 
 /**
  * Provides several models under names of the app's own, the first of them as the default: `ModelLoop.run({ model })`, an

@@ -11,10 +11,12 @@ import * as Model from "effect/ai/Model"
 import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Response from "effect/ai/Response"
 import * as Telemetry from "effect/ai/Telemetry"
+import type * as HttpClient from "effect/http/HttpClient"
 import { OutputLimit } from "../adapter/OutputLimit.ts"
 import { type Mode, OutputMode } from "../adapter/OutputMode.ts"
 import { accepted } from "./internal/callIds.ts"
 import * as Failures from "./internal/failure.ts"
+import { guarded } from "./internal/files.ts"
 import { Answer, type Ending, metadataPart, StreamedError } from "./internal/parts.ts"
 import { toRequest } from "./internal/request.ts"
 import { withCaller } from "./internal/transport.ts"
@@ -67,6 +69,11 @@ export interface Options {
   readonly callIds?: RegExp | undefined
   /** How a loop asks for an answer of a schema; by a tool, unless the provider enforces JSON schemas. */
   readonly outputMode?: Mode | undefined
+  /**
+   * The client that fetches files behind URLs which the provider does not fetch itself; by default one that reaches the
+   * public network only, as `Egress.layer` does.
+   */
+  readonly files?: HttpClient.HttpClient | undefined
   /** How schemas of answers are written for the provider; OpenAI's form by default. */
   readonly codecTransformer?: LanguageModel.CodecTransformer | undefined
 }
@@ -114,13 +121,14 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
   const failures = Failures.make(provider, options.secrets ?? [])
   const callIds = options.callIds ?? accepted.others
   const codec = options.codecTransformer ?? toCodecOpenAI
+  const files = options.files === undefined ? guarded : Effect.succeed(options.files)
 
   const prepare = Effect.fnUntraced(function*(method: Failures.Method, request: LanguageModel.ProviderOptions) {
     const settings = { ...options.settings, ...(yield* CurrentSettings) }
     const limit = yield* OutputLimit
     const context = Context.add(yield* Effect.context<never>(), Tracer.ParentSpan, request.span)
     const call = yield* Effect.mapError(
-      toRequest(request, settings, limit, callIds, codec),
+      toRequest(request, settings, limit, callIds, codec, { model, files }),
       (reason) => failures.reason(method, reason)
     )
     Telemetry.addGenAIAnnotations(request.span, {

@@ -319,7 +319,7 @@ describe("tools as a provider gets them", () => {
 })
 
 describe("files in a prompt", () => {
-  it.effect("bytes, base64, data URLs and URLs arrive as the server takes them", () =>
+  it.effect("bytes, base64 and data URLs arrive as the server takes them", () =>
     Effect.gen(function*() {
       yield* LanguageModel.generateText({
         prompt: [{
@@ -327,7 +327,7 @@ describe("files in a prompt", () => {
           content: [
             { type: "file", mediaType: "image/png", data: new Uint8Array([104, 105]) },
             { type: "file", mediaType: "image/png", data: "data:image/png;base64,aGk=" },
-            { type: "file", mediaType: "image/png", data: new URL("https://example.com/a.png") },
+            { type: "file", mediaType: "image/png", data: new URL("data:image/png;base64,aGk=") },
             { type: "file", mediaType: "audio/wav", data: "aGk=" },
             { type: "file", mediaType: "application/pdf", data: "aGk=", fileName: "a.pdf" }
           ]
@@ -340,7 +340,7 @@ describe("files in a prompt", () => {
         content: [
           image("data:image/png;base64,aGk="),
           image("data:image/png;base64,aGk="),
-          image("https://example.com/a.png"),
+          image("data:image/png;base64,aGk="),
           { type: "input_audio", input_audio: { data: "aGk=", format: "wav" } },
           { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,aGk=" } }
         ]

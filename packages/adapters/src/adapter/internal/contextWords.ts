@@ -45,7 +45,7 @@ export interface Excess {
   readonly contextWindow?: number
 }
 
-/** What a provider's words say about a prompt that is too long; nothing when it is not. */
+/** The counts in a provider's words about a prompt that is too long; nothing when they are about something else. */
 export const excessIn = (text: string): Excess | undefined => {
   if (!words.some((pattern) => pattern.test(text))) return undefined
   const [inputTokens, contextWindow] = [read(counts, text), read(limits, text)]

@@ -37,7 +37,8 @@ const textPart = ({ options, text }: Prompt.TextPart): LanguageModelV4TextPart =
 })
 
 const dataOf = (data: Prompt.FilePart["data"]): LanguageModelV4FilePart["data"] => {
-  if (data instanceof URL) return { type: "url", url: data }
+  if (data instanceof URL && data.protocol !== "data:") return { type: "url", url: data }
+  if (data instanceof URL) return dataOf(data.href)
   if (typeof data === "string" && data.startsWith("data:")) {
     return { type: "data", data: data.slice(data.indexOf(",") + 1) }
   }

@@ -3,8 +3,9 @@ import type { LanguageModelV4CallOptions } from "@ai-sdk/provider"
 import { Effect, Predicate } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
-import type { Settings } from "../ProviderModel.ts"
+import type { ProviderModel, Settings } from "../ProviderModel.ts"
 import { fit } from "./callIds.ts"
+import { fetchFiles, type Files } from "./files.ts"
 import { makeNames } from "./names.ts"
 import { Answer } from "./parts.ts"
 import { callIdsIn, toPrompt } from "./prompt.ts"
@@ -39,14 +40,17 @@ export const toRequest = Effect.fnUntraced(function*(
   settings: Settings,
   limit: number | undefined,
   callIds: RegExp,
-  transform: LanguageModel.CodecTransformer
+  transform: LanguageModel.CodecTransformer,
+  { files, model }: { readonly model: ProviderModel; readonly files: Files }
 ) {
   const names = makeNames(options.tools.map(({ name }) => name))
   const maxOutputTokens = smaller(settings.maxOutputTokens, limit)
+  const prompt = toPrompt(options.prompt, { names, idOf: (id) => fit(id, callIds) })
+  yield* fetchFiles(prompt, model, files)
   const call: LanguageModelV4CallOptions = {
     ...settings,
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-    prompt: toPrompt(options.prompt, { names, idOf: (id) => fit(id, callIds) }),
+    prompt,
     ...(yield* toTools(options, names)),
     ...(yield* formatOf(options.responseFormat, transform))
   }

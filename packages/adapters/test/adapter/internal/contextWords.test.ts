@@ -1,3 +1,4 @@
+// The words of providers about a prompt that is too long, and words that are about something else.
 import { assert, describe, it } from "@effect/vitest"
 import { excessIn } from "../../../src/adapter/internal/contextWords.ts"
 
