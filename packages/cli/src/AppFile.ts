@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import { Python } from "@fastagentic/adapters/python"
 import { App } from "@fastagentic/core"
 import { Effect, Schema } from "effect"
 import { existsSync } from "node:fs"
@@ -23,13 +24,29 @@ export class UnusableFile extends Schema.TaggedError<UnusableFile>()("UnusableFi
 /** An app with its handlers, of any type. @category models @since 0.1.0 */
 export type AnyRunnable = App.Runnable<App.Any, never, unknown>
 
+/** `agent.py:agent`; a file alone has its agent under the name `agent`. */
+const python = /^(?<path>.+\.py)(?::(?<name>[\p{ID_Continue}.]+))?$/u
+
+/** An agent of Python as an app of its own. */
+const loadPython = Effect.fnUntraced(function*(path: string, name: string) {
+  if (!existsSync(resolve(path))) return yield* new UnusableFile({ file: path, problem: "there is no such file" })
+  const { agent, layer } = yield* Python.discover({ entrypoint: `${path}:${name}` }).pipe(
+    Effect.mapError(({ entrypoint, problem }) => new UnusableFile({ file: entrypoint, problem }))
+  )
+  // cast: an app that is found at run time has handlers of any type.
+  return App.make(agent.identifier, { version: "0.0.0", agents: [agent] }).provide(layer) as unknown as AnyRunnable
+})
+
 /**
- * Imports a file and returns its default export, which has to be `App.provide(…)`.
+ * Imports a file and returns its default export, which has to be `App.provide(…)`; an agent of Python, such as
+ * `agent.py:agent`, needs no such file.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const load = Effect.fnUntraced(function*(file: string): Effect.fn.Return<AnyRunnable, UnusableFile> {
+  const script = python.exec(file)?.groups
+  if (script?.path !== undefined) return yield* loadPython(script.path, script.name ?? "agent")
   const path = resolve(file)
   if (!existsSync(path)) return yield* new UnusableFile({ file, problem: "there is no such file" })
   const module: unknown = yield* Effect.tryPromise({

@@ -1,0 +1,55 @@
+"""Loads the agent that an entrypoint names, and finds the adapter for its type."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import Any, Protocol
+
+from .callables import CallableAgent
+from .run import Run
+
+
+class HostedAgent(Protocol):
+    """An agent of any framework, as the worker runs it."""
+
+    kind: str
+
+    def describe(self) -> dict[str, Any]: ...
+
+    async def invoke(self, run: Run, payload: dict[str, Any]) -> Any: ...
+
+
+def load(entrypoint: str) -> HostedAgent:
+    """`file.py:agent`, or `package.module:agent` from the working directory."""
+    target, _, path = entrypoint.rpartition(":")
+    value: Any = module_of(target)
+    for name in path.split("."):
+        if not hasattr(value, name):
+            raise AttributeError(f"{target} has no {path}")
+        value = getattr(value, name)
+    return host(value)
+
+
+def module_of(target: str) -> Any:
+    if not target.endswith(".py"):
+        sys.path.insert(0, os.getcwd())
+        return importlib.import_module(target)
+    file = os.path.abspath(target)
+    sys.path.insert(0, os.path.dirname(file))
+    name = os.path.basename(file).removesuffix(".py")
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{target} cannot be loaded")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def host(value: Any) -> HostedAgent:
+    """The adapter for a value. A framework is looked for only where user code has loaded it."""
+    if callable(value):
+        return CallableAgent(value)
+    raise TypeError(f"a value of the type {type(value).__name__} is no agent; it has to be a callable")

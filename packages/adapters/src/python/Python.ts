@@ -1,0 +1,132 @@
+/**
+ * Implements an agent with code of Python, which works in processes of its own.
+ *
+ * @since 0.1.0
+ */
+import type { Agent, Hook } from "@fastagentic/core"
+import { type Duration, Effect, Layer, Schema } from "effect"
+import { dirname, resolve } from "node:path"
+import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import * as Functions from "../functions/Functions.ts"
+import { discovered } from "./internal/discovered.ts"
+import type { Description } from "./internal/frames.ts"
+import * as Host from "./internal/host.ts"
+import { interpreterFor } from "./internal/interpreter.ts"
+import { requests } from "./internal/requests.ts"
+import * as Workers from "./internal/workers.ts"
+import type { PythonUnusable } from "./PythonError.ts"
+
+/**
+ * The abilities of plain callables: their calls of models and tools are seen by nobody.
+ *
+ * @category capabilities
+ * @since 0.1.0
+ */
+export const callable: AdapterCapabilities = { ...Functions.capabilities, cancel: "kill", backpressure: "bounded" }
+
+/**
+ * The place of an agent, and the limits of its processes.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** `file.py:agent`, or `package.module:agent`. */
+  readonly entrypoint: string
+  /** By default `FASTAGENTIC_PYTHON`, a virtual environment beside the agent, or `python3`. */
+  readonly interpreter?: string
+  /** The working directory; by default the one of this process. */
+  readonly cwd?: string
+  readonly env?: { readonly [name: string]: string }
+  /** The processes at most, one for each tenant that is served at a time; 32 by default. */
+  readonly processes?: number
+  /** A process that answers nothing for so long is ended, and its runs resume in another; 1 minute by default. */
+  readonly unresponsive?: Duration.Input
+  /** A process that holds more bytes gets no new runs, and one that holds twice as many is ended; 1 GiB by default. */
+  readonly maxMemory?: number
+}
+
+const adapterOf: { readonly [Kind in Description["kind"]]: Adapter } = {
+  callable: { name: "python", capabilities: callable, remedy: "write the agent with PydanticAI" },
+  "pydantic-ai": { name: "pydantic-ai", capabilities: callable }
+}
+
+const workersOf = ({ cwd = ".", entrypoint, env = {}, interpreter, maxMemory, processes, unresponsive }: Options) => {
+  const folder = resolve(cwd)
+  const target = entrypoint.slice(0, entrypoint.lastIndexOf(":"))
+  return Workers.make({
+    entrypoint,
+    cwd: folder,
+    env,
+    interpreter: interpreterFor(target.endsWith(".py") ? dirname(resolve(folder, target)) : folder, interpreter),
+    unresponsive: unresponsive ?? "1 minute",
+    maxMemory: maxMemory ?? 2 ** 30
+  }, processes ?? 32)
+}
+
+/**
+ * Implements an agent with an agent of Python: a callable, or an agent of a framework.
+ *
+ * **Gotchas**
+ *
+ * A resumed callable runs again from its top: it has to do the same between its steps, and every effect on the world belongs
+ * into one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <
+  Identifier extends string,
+  Payload extends Agent.PayloadSchema,
+  Success extends Agent.AnySchema,
+  Error extends Agent.AnySchema,
+  Hooks extends Hook.Any
+>(
+  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  options: Options
+): Layer.Layer<Agent.Handler<Identifier>, PythonUnusable> =>
+  Layer.unwrap(Effect.map(workersOf(options), (workers) => implement(agent, workers)))
+
+/**
+ * An agent that is served as its own types describe it, without a declaration: its name is that of the entrypoint, its schemas
+ * those of its hints.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const discover = (
+  options: Options
+): Effect.Effect<Discovered, PythonUnusable> =>
+  Effect.scoped(workersOf(options)).pipe(Effect.map(({ description }) => {
+    const agent = discovered(options.entrypoint, description)
+    return { agent, layer: layer(agent, options) }
+  }))
+
+/** A declaration with its implementation. @category models @since 0.1.0 */
+export interface Discovered {
+  readonly agent: Agent.Agent<string, Agent.PayloadSchema, Agent.AnySchema, typeof Schema.Never>
+  readonly layer: Layer.Layer<Agent.Handler<string>, PythonUnusable>
+}
+
+const implement = <
+  Identifier extends string,
+  Payload extends Agent.PayloadSchema,
+  Success extends Agent.AnySchema,
+  Error extends Agent.AnySchema,
+  Hooks extends Hook.Any
+>(
+  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  workers: Workers.Workers
+) => {
+  const run = Host.make(workers, agent.errorSchema, requests)
+  const encode = Schema.encodeEffect(Schema.toCodecJson(agent.payloadSchema))
+  const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(agent.successSchema))
+  return agent.toLayer(
+    (payload: Payload["Type"]) =>
+      Effect.orDie(encode(payload)).pipe(
+        Effect.flatMap(run),
+        Effect.flatMap((output) => Effect.orDie(decode(output)))
+      ),
+    adapterOf[workers.description.kind]
+  )
+}

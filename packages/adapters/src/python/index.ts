@@ -1,0 +1,2 @@
+export * as Python from "./Python.ts"
+export * as PythonError from "./PythonError.ts"

@@ -1,0 +1,20 @@
+// Writes the prints of a Python process to the log; worker.ts gives it each line. A process that prints in a loop fills neither
+// the log nor memory: the rest of a second is counted, and left out.
+import { Effect, type Fiber } from "effect"
+
+const mostInSecond = 200
+
+export const makeLog = (entrypoint: string, fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>) => {
+  let [second, lines] = [0, 0]
+  const write = (line: string) => fork(Effect.annotateLogs(Effect.logInfo(line), { python: entrypoint }))
+  return (line: string) => {
+    const now = Math.floor(performance.now() / 1_000)
+    if (now !== second) {
+      if (lines > mostInSecond) write(`${lines - mostInSecond} lines were left out`)
+      second = now
+      lines = 0
+    }
+    lines++
+    if (lines <= mostInSecond) write(line)
+  }
+}

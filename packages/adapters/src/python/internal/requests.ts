@@ -1,0 +1,52 @@
+// The requests that code of every Python agent may make of its run: a step, a question, a pause. session.ts calls them.
+import { Run } from "@fastagentic/core"
+import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
+import { Effect, Schema } from "effect"
+import type { Handler } from "./session.ts"
+
+const optional = Schema.optionalKey
+
+const decodeStep = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.NonEmptyString }))
+const decodeSleep = Schema.decodeUnknownSync(
+  Schema.Struct({ millis: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) })
+)
+const decodeInterrupt = Schema.decodeUnknownSync(Schema.Struct({
+  name: Schema.NonEmptyString,
+  schema: Schema.Record(Schema.String, Schema.Json),
+  message: optional(Schema.String),
+  arguments: optional(Schema.Json),
+  default: optional(Schema.Json),
+  expires_in: optional(Schema.Finite),
+  scopes: optional(Schema.Array(Schema.String)),
+  not_requester: optional(Schema.Boolean)
+}))
+
+/** Does work of the worker as a step: a resumed run gets the stored value, and no work is asked for. */
+const step: Handler = async ({ data, session, work }) => {
+  const { name } = decodeStep(data)
+  let isNew = false
+  const done = session.framework.wait((signal) => {
+    isNew = true
+    return work(null, signal)
+  })
+  const value = await session.framework.promise(Run.step(name, done))
+  session.hasMoved ||= isNew
+  return value
+}
+
+const interrupt: Handler = async ({ data, session }) => {
+  const { expires_in, name, not_requester, schema, ...asked } = decodeInterrupt(data)
+  return session.framework.promise(Run.interrupt(name, {
+    ...asked,
+    schema: JsonSchema.toSchema(schema),
+    ...(expires_in === undefined ? {} : { expiresIn: expires_in * 1_000 }),
+    ...(not_requester === undefined ? {} : { notRequester: not_requester })
+  }))
+}
+
+const sleep: Handler = async ({ data, session }) => {
+  const { millis } = decodeSleep(data)
+  await session.framework.promise(Effect.as(Run.sleep(millis), null))
+}
+
+export const requests = { step, interrupt, sleep } satisfies Readonly<Record<string, Handler>>
