@@ -38,7 +38,11 @@ const Port = Schema.FiniteFromString.pipe(
 )
 
 const flags = {
-  file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…), or a Python agent such as agent.py:agent")),
+  file: Argument.String("file").pipe(
+    Argument.withDescription(
+      "A module whose default export is App.provide(…), or a Python agent such as agent.py:agent"
+    )
+  ),
   mode: Flag.Literals("mode", ["hybrid", "http", "stdio"]).pipe(
     Flag.withDescription("hybrid serves HTTP, and MCP on stdin and stdout unless stdin is a terminal"),
     Flag.withDefault("hybrid")

@@ -2,19 +2,22 @@ import { Python } from "@fastagentic/adapters/python"
 import { Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
 import { suite } from "../../src/adapter-contract.ts"
+import { describeWith, python } from "./interpreters.ts"
 import { servePlay } from "./playServer.ts"
 
 const folder = fileURLToPath(new URL("python", import.meta.url))
 
-suite("A Python generator", {
-  capabilities: Python.callable,
-  denial: "run",
-  sees: { models: false, tools: false },
-  perform: (agent, play) =>
-    Layer.unwrap(Effect.map(servePlay(play), (port) =>
-      Python.layer(agent, {
-        entrypoint: "function.py:agent",
-        cwd: folder,
-        env: { PLAY_PORT: String(port) }
-      })))
-})
+describeWith("A Python function", python, (interpreter) =>
+  suite("A Python function", {
+    capabilities: Python.callable,
+    denial: "run",
+    sees: { models: false, tools: false },
+    perform: (agent, play) =>
+      Layer.unwrap(Effect.map(servePlay(play), (port) =>
+        Python.layer(agent, {
+          entrypoint: "function.py:agent",
+          interpreter,
+          cwd: folder,
+          env: { PLAY_PORT: String(port) }
+        })))
+  }))

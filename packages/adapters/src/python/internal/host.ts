@@ -1,7 +1,7 @@
 // Hosts a Python agent in a run: takes a process, works through it, and survives its end. Python.ts makes the handler with it.
 import type { Agent } from "@fastagentic/core"
 import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
-import { Effect, Predicate, type Schema, type Scope } from "effect"
+import { Effect, type Schema, type Scope } from "effect"
 import { failureOf } from "../../adapter/Failure.ts"
 import * as FrameworkRun from "../../adapter/FrameworkRun.ts"
 import { WorkerCrashed } from "../PythonError.ts"
@@ -48,7 +48,3 @@ export const make = <E extends Agent.AnySchema>(
       )
     })
 }
-
-/** The value of a handler's payload as the worker gets it. */
-export const isJsonObject = (value: unknown): value is { readonly [key: string]: Schema.Json } =>
-  Predicate.isObject(value)

@@ -1,11 +1,19 @@
 // One Python process that has loaded one agent; workers.ts starts it and session.ts works through it. The process, and those
 // that it has started, end with its scope. One that does not answer is ended.
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Deferred, Duration, Effect, Exit, Fiber, Queue, Schedule, Scope, Stream } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Schedule, type Scope, Stream } from "effect"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { fileURLToPath } from "node:url"
 import { PythonUnusable, WorkerCrashed } from "../PythonError.ts"
-import { decodeFrame, type Description, type FromWorker, largest, protocol, type RunFrame, type ToWorker } from "./frames.ts"
+import {
+  decodeFrame,
+  type Description,
+  type FromWorker,
+  largest,
+  protocol,
+  type RunFrame,
+  type ToWorker
+} from "./frames.ts"
 import type { Interpreter } from "./interpreter.ts"
 import { Lines } from "./lines.ts"
 import { makeLog } from "./log.ts"
@@ -45,114 +53,116 @@ export interface Worker {
 const encoder = new TextEncoder()
 
 /** Starts a process and loads the agent. */
-export const start = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Worker, PythonUnusable, Scope.Scope> {
-  const { cwd, entrypoint, env, interpreter } = options
-  const unusable = (problem: string) => new PythonUnusable({ entrypoint, problem })
-  const outbox = yield* Queue.unbounded<Uint8Array>()
-  const worn = yield* Deferred.make<void>()
-  const loaded = yield* Deferred.make<Description, PythonUnusable>()
-  const listeners = new Map<number, Listener>()
-  let [lastRun, lastPing, lastPong, lastWords] = [0, 0, 0, ""]
-  let reason: string | undefined
-  let crashed: WorkerCrashed | undefined
+export const start = Effect.fnUntraced(
+  function*(options: Options): Effect.fn.Return<Worker, PythonUnusable, Scope.Scope> {
+    const { cwd, entrypoint, env, interpreter } = options
+    const unusable = (problem: string) => new PythonUnusable({ entrypoint, problem })
+    const outbox = yield* Queue.unbounded<Uint8Array>()
+    const worn = yield* Deferred.make<void>()
+    const loaded = yield* Deferred.make<Description, PythonUnusable>()
+    const listeners = new Map<number, Listener>()
+    let [lastRun, lastPing, lastPong, lastWords] = [0, 0, 0, ""]
+    let reason: string | undefined
+    let crashed: WorkerCrashed | undefined
 
-  const handle = yield* ChildProcess.make(interpreter.command, [...interpreter.args, "-u", main], {
-    cwd,
-    env: { ...env, PYTHONUNBUFFERED: "1" },
-    extendEnv: true,
-    stdin: { stream: Stream.fromQueue(outbox), endOnDone: true },
-    killSignal: "SIGTERM",
-    forceKillAfter: "1 second"
-  }).pipe(
-    Effect.provide(NodeServices.layer),
-    Effect.mapError(({ message }) =>
-      unusable(
-        `${interpreter.command} cannot be started (${message}); ` +
-          "install Python 3.11 or later, or name one in FASTAGENTIC_PYTHON"
+    const handle = yield* ChildProcess.make(interpreter.command, [...interpreter.args, "-u", main], {
+      cwd,
+      env: { ...env, PYTHONUNBUFFERED: "1" },
+      extendEnv: true,
+      stdin: { stream: Stream.fromQueue(outbox), endOnDone: true },
+      killSignal: "SIGTERM",
+      forceKillAfter: "1 second"
+    }).pipe(
+      Effect.provideContext(yield* Layer.build(NodeServices.layer)),
+      Effect.mapError(({ message }) =>
+        unusable(
+          `${interpreter.command} cannot be started (${message}); ` +
+            "install Python 3.11 or later, or name one in FASTAGENTIC_PYTHON"
+        )
       )
     )
-  )
 
-  const send = (frame: ToWorker) => void Queue.offerUnsafe(outbox, encoder.encode(`${JSON.stringify(frame)}\n`))
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const kill = (why: string) => {
-    if (reason !== undefined) return
-    reason = why
-    fork(Effect.ignore(handle.kill()))
-  }
+    const send = (frame: ToWorker) => void Queue.offerUnsafe(outbox, encoder.encode(`${JSON.stringify(frame)}\n`))
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const kill = (why: string) => {
+      if (reason !== undefined) return
+      reason = why
+      fork(Effect.ignore(handle.kill()))
+    }
 
-  const take = (frame: FromWorker) => {
-    switch (frame.t) {
-      case "hello":
-        return frame.protocol === protocol ? send({ t: "load", entrypoint }) : kill("it speaks another protocol")
-      case "loaded":
-        return void Deferred.doneUnsafe(loaded, Exit.succeed(frame))
-      case "refused": {
-        const { message, traceback, type } = frame.error
-        return void Deferred.doneUnsafe(
-          loaded,
-          Exit.fail(unusable(`cannot be loaded: ${type}: ${message}\n${traceback}`))
-        )
+    const take = (frame: FromWorker) => {
+      switch (frame.t) {
+        case "hello":
+          return frame.protocol === protocol ? send({ t: "load", entrypoint }) : kill("it speaks another protocol")
+        case "loaded":
+          return void Deferred.doneUnsafe(loaded, Exit.succeed(frame))
+        case "refused": {
+          const { message, traceback, type } = frame.error
+          return void Deferred.doneUnsafe(
+            loaded,
+            Exit.fail(unusable(`cannot be loaded: ${type}: ${message}\n${traceback}`))
+          )
+        }
+        case "pong": {
+          lastPong = frame.n
+          if (frame.memory > options.maxMemory) Deferred.doneUnsafe(worn, Exit.void)
+          return frame.memory > 2 * options.maxMemory ? kill(`it holds ${frame.memory} bytes of memory`) : undefined
+        }
+        default:
+          listeners.get(frame.run)?.take(frame)
       }
-      case "pong": {
-        lastPong = frame.n
-        if (frame.memory > options.maxMemory) Deferred.doneUnsafe(worn, Exit.void)
-        return frame.memory > 2 * options.maxMemory ? kill(`it holds ${frame.memory} bytes of memory`) : undefined
-      }
-      default:
-        listeners.get(frame.run)?.take(frame)
+    }
+    const frames = new Lines(largest, (line, isWhole) => {
+      const frame = isWhole ? decodeFrame(line) : undefined
+      if (frame?._tag === "Some") take(frame.value)
+      else kill("it sent something that is no frame")
+    })
+    const log = makeLog(entrypoint, fork)
+    const words = new Lines(4_096, (line) => {
+      lastWords = line
+      log(line)
+    })
+
+    const stdout = yield* Stream.runForEach(handle.stdout, (chunk) => Effect.sync(() => frames.push(chunk))).pipe(
+      Effect.ignore,
+      Effect.forkScoped
+    )
+    yield* Stream.runForEach(handle.stderr, (chunk) => Effect.sync(() => words.push(chunk))).pipe(
+      Effect.ignore,
+      Effect.forkScoped
+    )
+    yield* Effect.exit(handle.exitCode).pipe(
+      // A process that was forked may keep the pipes open, so the exit counts, and what was sent before it.
+      Effect.tap(() => Effect.timeoutOption(Fiber.await(stdout), "200 millis")),
+      Effect.flatMap((exit) => {
+        const problem = reason ?? (Exit.isSuccess(exit) ? `exit code ${exit.value}` : "a signal ended it")
+        Deferred.doneUnsafe(loaded, Exit.fail(unusable(`it ended before it was ready (${problem}): ${lastWords}`)))
+        crashed = new WorkerCrashed({ entrypoint, problem })
+        for (const listener of listeners.values()) listener.end(crashed)
+        return Deferred.succeed(worn, undefined)
+      }),
+      Effect.forkScoped
+    )
+    const every = Duration.millis(Duration.toMillis(Duration.fromInputUnsafe(options.unresponsive)) / 2)
+    yield* Effect.sync(() => {
+      if (lastPong < lastPing) return kill("it does not answer")
+      send({ t: "ping", n: ++lastPing })
+    }).pipe(Effect.delay(every), Effect.repeat(Schedule.forever), Effect.forkScoped)
+
+    const description = yield* Deferred.await(loaded).pipe(
+      Effect.timeoutOrElse({ duration: startLimit, orElse: () => Effect.fail(unusable("it takes too long to load")) })
+    )
+    return {
+      description,
+      enter: (listener) => {
+        const run = ++lastRun
+        listeners.set(run, listener)
+        if (crashed !== undefined) listener.end(crashed)
+        return { run, leave: () => void listeners.delete(run) }
+      },
+      send,
+      worn,
+      kill
     }
   }
-  const frames = new Lines(largest, (line, isWhole) => {
-    const frame = isWhole ? decodeFrame(line) : undefined
-    if (frame?._tag === "Some") take(frame.value)
-    else kill("it sent something that is no frame")
-  })
-  const log = makeLog(entrypoint, fork)
-  const words = new Lines(4_096, (line) => {
-    lastWords = line
-    log(line)
-  })
-
-  const stdout = yield* Stream.runForEach(handle.stdout, (chunk) => Effect.sync(() => frames.push(chunk))).pipe(
-    Effect.ignore,
-    Effect.forkScoped
-  )
-  yield* Stream.runForEach(handle.stderr, (chunk) => Effect.sync(() => words.push(chunk))).pipe(
-    Effect.ignore,
-    Effect.forkScoped
-  )
-  yield* Effect.exit(handle.exitCode).pipe(
-    // A process that was forked may keep the pipes open, so the exit counts, and what was sent before it.
-    Effect.tap(() => Effect.timeoutOption(Fiber.await(stdout), "200 millis")),
-    Effect.flatMap((exit) => {
-      const problem = reason ?? (Exit.isSuccess(exit) ? `exit code ${exit.value}` : "a signal ended it")
-      Deferred.doneUnsafe(loaded, Exit.fail(unusable(`it ended before it was ready (${problem}): ${lastWords}`)))
-      crashed = new WorkerCrashed({ entrypoint, problem })
-      for (const listener of listeners.values()) listener.end(crashed)
-      return Deferred.succeed(worn, undefined)
-    }),
-    Effect.forkScoped
-  )
-  const every = Duration.millis(Duration.toMillis(Duration.fromInputUnsafe(options.unresponsive)) / 2)
-  yield* Effect.sync(() => {
-    if (lastPong < lastPing) return kill("it does not answer")
-    send({ t: "ping", n: ++lastPing })
-  }).pipe(Effect.delay(every), Effect.repeat(Schedule.forever), Effect.forkScoped)
-
-  const description = yield* Deferred.await(loaded).pipe(
-    Effect.timeoutOrElse({ duration: startLimit, orElse: () => Effect.fail(unusable("it takes too long to load")) })
-  )
-  return {
-    description,
-    enter: (listener) => {
-      const run = ++lastRun
-      listeners.set(run, listener)
-      if (crashed !== undefined) listener.end(crashed)
-      return { run, leave: () => void listeners.delete(run) }
-    },
-    send,
-    worn,
-    kill
-  }
-})
+)

@@ -37,7 +37,10 @@ export const make = Effect.fnUntraced(function*(options: Worker.Options, most: n
     capacity: most,
     idleTimeToLive: idle,
     lookup: (tenant: string) =>
-      Effect.tap(start, ({ worn }) => Effect.forkScoped(Effect.andThen(Deferred.await(worn), RcMap.invalidate(map, tenant))))
+      Effect.tap(
+        start,
+        ({ worn }) => Effect.forkScoped(Effect.andThen(Deferred.await(worn), RcMap.invalidate(map, tenant)))
+      )
   })
   return { description: first.description, take: (tenant) => RcMap.get(map, tenant) } satisfies Workers
 })
