@@ -1,23 +1,13 @@
-// Finds Python for the tests, and makes an environment for each framework under build/. A test whose Python is missing is
-// skipped with the reason; with FASTAGENTIC_REQUIRE_PYTHON it fails.
+// Finds Python for the tests. A test whose Python is missing is skipped with the reason; with FASTAGENTIC_REQUIRE_PYTHON it
+// fails.
 import { execFileSync } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
 
-/** The releases that are tested. */
-const frameworks = {
-  "pydantic-ai": ["pydantic-ai-slim==2.68.0"]
-} as const
-
-type Framework = keyof typeof frameworks
-
 /** An interpreter, or why there is none. */
-export type Found = { readonly path: string } | { readonly reason: string }
-
-const build = fileURLToPath(new URL("../../../../build/python/", import.meta.url))
+type Found = { readonly path: string } | { readonly reason: string }
 
 const output = (command: string, ...args: ReadonlyArray<string>): string | undefined => {
   try {
@@ -49,28 +39,6 @@ const newest = (): Found => {
 
 /** Any interpreter that the worker takes. */
 export const python: Found = newest()
-
-/** An interpreter with a framework, in an environment that is made once for each release. */
-export const pythonWith = (framework: Framework): Found => {
-  if ("reason" in python) return python
-  const packages = frameworks[framework].join(" ")
-  const folder = join(build, framework)
-  const [path, marker] = [join(folder, "bin", "python"), join(folder, "packages.txt")]
-  if (existsSync(marker) && readFileSync(marker, "utf8") === packages && output(path, "--version")) return { path }
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(build, { recursive: true })
-  try {
-    execFileSync(python.path, ["-m", "venv", folder], { stdio: "pipe" })
-    execFileSync(path, ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...frameworks[framework]], {
-      stdio: "pipe",
-      timeout: 300_000
-    })
-  } catch (error) {
-    return { reason: `${packages} cannot be installed: ${String(error).split("\n")[0]}` }
-  }
-  writeFileSync(marker, packages)
-  return { path }
-}
 
 /** Declares tests that need an interpreter. */
 export const describeWith = (name: string, found: Found, tests: (path: string) => void) => {
