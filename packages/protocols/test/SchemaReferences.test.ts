@@ -5,6 +5,7 @@ import { Effect, Schema } from "effect"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as A2aSkill from "../src/a2a/A2aSkill.ts"
 import { apiOf } from "../src/http/Document.ts"
+import * as Routes from "../src/http/Routes.ts"
 import * as ElicitationForm from "../src/mcp/ElicitationForm.ts"
 import * as McpCatalog from "../src/mcp/McpCatalog.ts"
 
@@ -87,7 +88,7 @@ const referencesIn = (value: unknown): ReadonlyArray<string> =>
 const common = Effect.runSync(Effect.cached(
   Effect.map(
     Fusion.compile(App.make("app", { version: "1.0.0" })),
-    (fusion) => new Set(referencesIn(OpenApi.fromApi(apiOf(fusion, []))))
+    (fusion) => new Set(referencesIn(OpenApi.fromApi(apiOf(fusion, [], Routes.all))))
   )
 ))
 
@@ -107,7 +108,7 @@ const check = Effect.fnUntraced(function*(name: string) {
     }
   }
 
-  const document = OpenApi.fromApi(apiOf(fusion, []))
+  const document = OpenApi.fromApi(apiOf(fusion, [], Routes.all))
   const validator = new Ajv2020({ strict: false, validateFormats: false })
   validator.addSchema(JSON.parse(JSON.stringify(document)), "app:document")
   for (const reference of new Set(referencesIn(document))) {

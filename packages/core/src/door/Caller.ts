@@ -12,7 +12,17 @@ import type { LimitUsage } from "./RateLimit.ts"
 /** @category models @since 0.1.0 */
 export interface Caller {
   readonly credentials: Credentials.Credentials
-  readonly protocol: "rest" | "websocket" | "mcp" | "a2a" | "local" | "delegation" | "schedule"
+  readonly protocol:
+    | "rest"
+    | "websocket"
+    | "mcp"
+    | "a2a"
+    | "ai-sdk"
+    | "ag-ui"
+    | "openai"
+    | "local"
+    | "delegation"
+    | "schedule"
   /** 32 lower-case hex digits, the W3C trace id. */
   readonly traceId: string
   /** The principal from `Runtime.authenticate`: the runtime does not check the credentials again. */

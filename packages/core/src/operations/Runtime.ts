@@ -164,6 +164,8 @@ export interface Started extends RunHandle {
  */
 export interface ListRequest extends Omit<Query, "tenant" | "owner"> {
   readonly fields?: ReadonlyArray<LargeField> | undefined
+  /** Only the caller's own runs, also for callers who may see those of the tenant. */
+  readonly mine?: boolean | undefined
 }
 
 /**

@@ -1,25 +1,10 @@
 // The mapping between content and parts of A2A, in both directions. Fields that a part does not have are in its metadata.
 import * as Content from "@fastagentic/core/run/Content"
 import { Option, Schema } from "effect"
+import { type Links, linksOf } from "../internal/fileLinks.ts"
 import type { Part } from "./A2aSchema.ts"
 
-/** The addresses of stored files, which parts name. */
-export interface Links {
-  readonly urlOf: (fileId: string) => string
-  /** The file that an address of this server names; nothing for other addresses. */
-  readonly fileIdOf: (url: string) => string | undefined
-}
-
-/** The addresses of the files of the app at a public address. */
-export const linksOf = (app: string): Links => {
-  const start = `${app}/files/`
-  return {
-    urlOf: (fileId) => start + fileId,
-    fileIdOf: (url) => url.startsWith(start) && isFileId(url.slice(start.length)) ? url.slice(start.length) : undefined
-  }
-}
-
-const isFileId = Schema.is(Content.FileId)
+export { type Links, linksOf }
 
 export const toPart = (content: Content.Content, { urlOf }: Pick<Links, "urlOf">): Part => {
   const { annotations, mediaType, name } = content

@@ -1,12 +1,9 @@
 // An agent as an A2A skill: the parts that a message to it may hold, and the choice of a message's skill.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
-import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
-import { Effect, Predicate, type Schema } from "effect"
+import { Effect } from "effect"
+import { contentFieldOf, fieldsOf, fileFieldOf, type Filling, onlyFor } from "../internal/payloadFields.ts"
 import * as A2aError from "./A2aError.ts"
 import type { SendMessageRequest } from "./A2aSchema.ts"
-
-/** A kind of part whose content fills a field of the payload. */
-export type Filling = "text" | "raw" | "url"
 
 export interface Skill {
   readonly agent: Fusion.Callable
@@ -29,59 +26,18 @@ export const fromFusion = ({ agents }: Fusion.Fusion): Skills =>
   new Map(Array.from(agents.values(), (agent) => [agent.identifier, make(agent)]))
 
 const make = (agent: Fusion.Callable): Skill => {
-  const fields = requiredFields(agent.payload.json)
+  const fields = fieldsOf(agent.payload.json).filter(({ required }) => required)
   return {
     agent,
-    fields: {
-      text: onlyOne(fields, (json) => contentOf(json) === "text"),
-      raw: onlyOne(fields, (json) => contentOf(json) === "raw"),
-      url: onlyOne(fields, (json) => contentOf(json) === "url")
-    },
-    file: onlyPlace(agent, (place) => place._tag === "File" && !place.isContent),
-    content: onlyPlace(agent, (place) => place._tag === "Values" && place.each._tag === "File" && place.each.isContent),
+    fields: { text: onlyFor(fields, "text"), raw: onlyFor(fields, "raw"), url: onlyFor(fields, "url") },
+    file: fileFieldOf(agent),
+    content: contentFieldOf(agent),
     required: fields.map(({ json, name }) => ({
       name,
       type: typeof json["type"] === "string" ? json["type"] : "JSON"
     })),
     answersText: agent.success.json["type"] === "string"
   }
-}
-
-/** The only field of the payload whose value is a file, or content. */
-const onlyPlace = ({ payload: { files } }: Fusion.Callable, matches: (place: Fusion.Places) => boolean) => {
-  const found = files?._tag === "Fields" ? [...files.fields].filter(([, place]) => matches(place)) : []
-  return found.length === 1 ? found[0]?.[0] : undefined
-}
-
-interface Field {
-  readonly name: string
-  readonly json: { readonly [key: string]: unknown }
-}
-
-const requiredFields = (payload: Fusion.Document): ReadonlyArray<Field> => {
-  const { $defs, properties, required } = payload
-  return Object.entries(isDocument(properties) ? properties : {}).flatMap(([name, json]) =>
-    Array.isArray(required) && required.includes(name) ? [{ name, json: resolved(json, $defs) }] : []
-  )
-}
-
-const resolved = (json: Schema.Json, definitions: Schema.Json | undefined): Field["json"] => {
-  if (!isDocument(json)) return {}
-  return { ...(JsonSchema.targetOf(json, definitions) ?? json) }
-}
-
-const isDocument = (value: Schema.Json | undefined): value is Fusion.Document =>
-  Predicate.isObject(value) && !Array.isArray(value)
-
-const contentOf = (json: Field["json"]): Filling | undefined => {
-  if (json["type"] !== "string") return undefined
-  if (json["contentEncoding"] === "base64") return "raw"
-  return json["format"] === "uri" ? "url" : "text"
-}
-
-const onlyOne = (fields: ReadonlyArray<Field>, matches: (json: Field["json"]) => boolean) => {
-  const found = fields.filter(({ json }) => matches(json))
-  return found.length === 1 ? found[0]?.name : undefined
 }
 
 /** The skill of messages that name none: the first durable one, else the first. */

@@ -1,6 +1,6 @@
 // Lists of declarations, and reading resources and rendering prompts, over REST.
 import type { Adapter } from "@fastagentic/core/app/AdapterCapabilities"
-import type { PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
+import type { Callable, PromptEntry, ResourceEntry } from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
@@ -8,6 +8,7 @@ import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { chatOf } from "../chat/ChatPayload.ts"
 import * as RequestContext from "./RequestContext.ts"
 import * as Responses from "./Responses.ts"
 import * as Route from "./Route.ts"
@@ -67,6 +68,14 @@ const renderPrompt = RequestContext.handle(Effect.fnUntraced(function*(context) 
 
 const adapterOf = ({ capabilities, name }: Adapter) => ({ name, capabilities })
 
+/** How messages of a chat front end reach an agent, or why none does. */
+const chatBy = (callable: Callable) => {
+  const chat = chatOf(callable)
+  return chat._tag === "NoChat"
+    ? { problem: chat.problem }
+    : { field: chat.field, takes: chat.takes, requires: chat.requires }
+}
+
 /** Agents or tools that the caller may call, with their schemas. */
 const listCallables = (kind: "agents" | "tools") =>
   RequestContext.handle(Effect.fnUntraced(function*(context) {
@@ -79,6 +88,7 @@ const listCallables = (kind: "agents" | "tools") =>
         success: callable.success.json,
         durable: callable.durable,
         examples: callable.examples,
+        ...(kind === "agents" ? { chat: chatBy(callable) } : {}),
         ...(callable.model === undefined ? {} : { model: callable.model }),
         ...(callable.adapter === undefined ? {} : { adapter: adapterOf(callable.adapter) })
       })),

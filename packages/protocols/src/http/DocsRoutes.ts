@@ -7,13 +7,13 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import * as Document from "./Document.ts"
 import { makeDocsPage } from "./internal/docsPage.ts"
-import type { Served } from "./Route.ts"
+import type { Route, Served } from "./Route.ts"
 
 /** Both are made at their first request; each answer names the public address of its request. */
-export const make = Effect.gen(function*() {
+export const make = Effect.fnUntraced(function*(described: ReadonlyArray<Route>) {
   const { fusion } = yield* Runtime
   const { schemes } = yield* Auth
-  const api = Document.apiOf(fusion, schemes)
+  const api = Document.apiOf(fusion, schemes, described)
   const spec = yield* Effect.cached(Effect.sync(() => OpenApi.fromApi(api)))
   const openapi = Effect.map(
     Effect.all([spec, PublicAddress]),

@@ -5,8 +5,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { openApiCleanup } from "./internal/openApiCleanup.ts"
-import type { Entry } from "./Route.ts"
-import * as Routes from "./Routes.ts"
+import type { Entry, Route } from "./Route.ts"
 
 /** Gives each name out once: names of agents may contain dots, and so may equal one that is made here. */
 const makeUnique = () => {
@@ -20,9 +19,9 @@ const makeUnique = () => {
 }
 
 /** The entries of each group, in the order of the routes; those of one subject side by side. */
-const groupsOf = (fusion: Fusion) => {
+const groupsOf = (fusion: Fusion, routes: ReadonlyArray<Route>) => {
   const groups = new Map<string, Map<string, ReadonlyArray<Entry>>>()
-  for (const { entriesOf, group } of Routes.all) {
+  for (const { entriesOf, group } of routes) {
     const subjects = groups.get(group) ?? new Map<string, ReadonlyArray<Entry>>()
     groups.set(group, subjects)
     for (const entry of entriesOf(fusion)) {
@@ -38,10 +37,11 @@ const groupOf = (name: string, subjects: ReadonlyMap<string, ReadonlyArray<Entry
   return first === undefined ? [] : [HttpApiGroup.make(name).add(first, ...others)]
 }
 
-/** The API of an app, with the credentials that the server accepts. */
-export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>) => {
-  const [first = HttpApiGroup.make("system"), ...others]: ReadonlyArray<HttpApiGroup.Constraint> = [...groupsOf(fusion)]
-    .flatMap(([name, subjects]) => groupOf(name, subjects))
+/** The API of an app with these routes, and the credentials that the server accepts. */
+export const apiOf = (fusion: Fusion, schemes: ReadonlyArray<Scheme>, routes: ReadonlyArray<Route>) => {
+  const [first = HttpApiGroup.make("system"), ...others]: ReadonlyArray<HttpApiGroup.Constraint> = [
+    ...groupsOf(fusion, routes)
+  ].flatMap(([name, subjects]) => groupOf(name, subjects))
   return HttpApi.make(fusion.app.identifier).add(first, ...others).annotateMerge(OpenApi.annotations({
     title: fusion.app.title,
     version: fusion.app.version,

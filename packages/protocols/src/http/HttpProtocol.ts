@@ -1,4 +1,4 @@
-// REST, server-sent events, WebSocket and the OpenAPI document on a router. Mount serves them.
+// REST, server-sent events, WebSocket, the chat front ends and the OpenAPI document on a router. Mount serves them.
 import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
@@ -7,7 +7,7 @@ import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
 import * as RequestContext from "./RequestContext.ts"
-import type { Served } from "./Route.ts"
+import type { Route, Served } from "./Route.ts"
 import * as Routes from "./Routes.ts"
 import * as WebSocketRoute from "./WebSocketRoute.ts"
 
@@ -27,20 +27,26 @@ const makeNoRoute = (routes: ReadonlyArray<Served>) => {
   })
 }
 
-/** Adds all REST routes to the router. */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
-  Effect.gen(function*() {
-    const runtime = yield* Runtime
-    const auth = yield* Auth
-    const routes: ReadonlyArray<Served> = [
-      ...Routes.all,
-      ...yield* DocsRoutes.make,
-      { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make }
-    ]
-    for (const { handler, method, path } of routes) {
-      yield* router.add(method, path, Challenge.withSchemes(auth, handler)(runtime))
-    }
-    const noRoute = makeNoRoute(routes)(runtime)
-    for (const method of otherMethods) yield* router.add(method, "/*", noRoute)
-  })
-)
+/** Adds the routes of REST, if it is served, and those of the chat front ends to the router. */
+export const layer = (
+  { frontEnds = [], rest = true }: { readonly rest?: boolean; readonly frontEnds?: ReadonlyArray<Route> } = {}
+): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
+  HttpRouter.use((router) =>
+    Effect.gen(function*() {
+      const runtime = yield* Runtime
+      const auth = yield* Auth
+      const described = rest ? [...Routes.all, ...frontEnds] : frontEnds
+      const routes: ReadonlyArray<Served> = rest
+        ? [
+          ...described,
+          ...yield* DocsRoutes.make(described),
+          { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make }
+        ]
+        : described
+      for (const { handler, method, path } of routes) {
+        yield* router.add(method, path, Challenge.withSchemes(auth, handler)(runtime))
+      }
+      const noRoute = makeNoRoute(routes)(runtime)
+      for (const method of otherMethods) yield* router.add(method, "/*", noRoute)
+    })
+  )

@@ -84,10 +84,14 @@ export const Problem = Schema.Struct({
 
 export type Problem = typeof Problem.Type
 
-/** The trace and run that a problem belongs to. */
+/** How a protocol writes a problem. */
+export type Render = (problem: Problem, headers: Record<string, string>) => HttpServerResponse.HttpServerResponse
+
+/** The trace and run that a problem belongs to, and how it is written; as problem details by default. */
 export interface Subject {
   readonly traceId: string
   readonly runId?: string | undefined
+  readonly render?: Render | undefined
 }
 
 const Known = Schema.Union([
@@ -174,15 +178,21 @@ export const internal = (subject: Subject) =>
     ...subject
   })
 
-const respond = (problem: Problem | (Omit<Problem, "runId"> & Subject), headers: Record<string, string> = {}) =>
+const respond = (
+  { render = asDetails, runId, ...problem }: Omit<Problem, "runId"> & Subject,
+  headers: Record<string, string> = {}
+) =>
+  render(runId === undefined ? problem : { ...problem, runId }, {
+    ...headers,
+    "x-trace-id": problem.traceId,
+    ...(runId === undefined || !isPrintable(runId) ? {} : { "x-run-id": runId })
+  })
+
+const asDetails: Render = (problem, headers) =>
   HttpServerResponse.jsonUnsafe(problem, {
     status: problem.status,
     contentType: "application/problem+json",
-    headers: {
-      ...headers,
-      "x-trace-id": problem.traceId,
-      ...(problem.runId === undefined || !isPrintable(problem.runId) ? {} : { "x-run-id": problem.runId })
-    }
+    headers
   })
 
 /** A run id in a path can hold characters that no header can carry. */

@@ -48,20 +48,30 @@ type Refusal =
 
 type Answer = (context: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
 
+/** The protocol that a route belongs to, and how it writes its refusals. */
+export interface Manner {
+  readonly protocol: Caller.Caller["protocol"]
+  readonly render?: Problem.Render
+}
+
+const rest: Manner = { protocol: "rest" }
+
 /**
  * A handler that authenticates each request once, before it is read; the answer's calls of the runtime do not authenticate
  * again.
  */
-export const handle = (answer: Answer): Handler =>
-  open((context) =>
-    Effect.flatMap(context.runtime.authenticate(context.caller), (caller) => answer({ ...context, caller }))
+export const handle = (answer: Answer, manner: Manner = rest): Handler =>
+  open(
+    (context) =>
+      Effect.flatMap(context.runtime.authenticate(context.caller), (caller) => answer({ ...context, caller })),
+    manner
   )
 
 /**
  * A handler without authentication: every failure becomes a problem, every answer carries the trace id and, when a limit
  * counted the request, the rest of that limit.
  */
-export const open = (answer: Answer): Handler => (runtime) =>
+export const open = (answer: Answer, { protocol, render }: Manner = rest): Handler => (runtime) =>
   Effect.flatMap(
     Tracing.current,
     (span) =>
@@ -71,7 +81,7 @@ export const open = (answer: Answer): Handler => (runtime) =>
         const traceparent = request.headers["traceparent"]
         const limits = new Limits()
         const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
-        const caller = Caller.make("rest", { credentials, traceparent, span, onLimits: limits.record })
+        const caller = Caller.make(protocol, { credentials, traceparent, span, onLimits: limits.record })
         const context: RequestContext = {
           runtime,
           request,
@@ -80,7 +90,7 @@ export const open = (answer: Answer): Handler => (runtime) =>
           query: queryOf(request.url),
           limits: Context.get(services, RequestLimits)
         }
-        const subject = { traceId: caller.traceId, runId: params["runId"] }
+        const subject = { traceId: caller.traceId, runId: params["runId"], render }
         return answer(context).pipe(
           Effect.catchCause((cause) => refuse(cause, subject)),
           Effect.map((response) => withTrace(limits.addHeaders(response), caller))
@@ -176,6 +186,14 @@ export const bodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(conte
   Effect.flatMap(body(context), (value) =>
     Effect.mapError(
       decoder(Schema.toCodecJson(schema))(value),
+      (error) => new Problem.BadBody({ detail: summaryOf(error) })
+    ))
+
+/** The body of a wire that is not ours, decoded by a schema: fields that the schema does not name are not read. */
+export const openBodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(context: RequestContext, schema: S) =>
+  Effect.flatMap(body(context), (value) =>
+    Effect.mapError(
+      decoder(Schema.toCodecJson(schema), "ignore")(value),
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 

@@ -4,6 +4,7 @@ import { Validator } from "@seriousme/openapi-schema-validator"
 import { Effect, Schema } from "effect"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { apiOf } from "../../src/http/Document.ts"
+import * as Routes from "../../src/http/Routes.ts"
 import { people, startLab } from "./lab.ts"
 import { as, get, post, raw, start, text } from "./rest.ts"
 
@@ -229,7 +230,7 @@ describe("The OpenAPI document", () => {
         version: "1",
         agents: [agent("list"), agent("a"), agent("a.stream"), agent("a.runs_2"), agent("constructor")]
       })
-      const document = OpenApi.fromApi(apiOf(yield* Fusion.compile(app), []))
+      const document = OpenApi.fromApi(apiOf(yield* Fusion.compile(app), [], Routes.all))
       yield* validate(document)
       const ids = operations(Schema.decodeUnknownSync(Document)(document)).map(({ operation }) => operation.operationId)
       assert.strictEqual(new Set(ids).size, ids.length)
@@ -242,7 +243,7 @@ describe("The OpenAPI document", () => {
         version: "1",
         agents: [Agent.make("a", { description: "a", payload: { problem: Problem }, success: Problem })]
       })
-      const document = OpenApi.fromApi(apiOf(yield* Fusion.compile(app), []))
+      const document = OpenApi.fromApi(apiOf(yield* Fusion.compile(app), [], Routes.all))
       yield* validate(document)
       const schemas = JSON.stringify(document.components.schemas)
       assert.include(schemas, "\"mine\"")

@@ -26,8 +26,9 @@ export const makeRuns = (node: RunSupervisor, door: Door) => {
 
   const list = Effect.fnUntraced(function*(caller: Caller, request: ListRequest) {
     const principal = yield* door.authenticate(caller)
-    const { fields = [], ...filter } = request
-    const visible = Authorization.visibleRuns(principal)
+    const { fields = [], mine = false, ...filter } = request
+    const { id: owner, tenant } = principal
+    const visible = mine ? { tenant, owner } : Authorization.visibleRuns(principal)
     const query = { ...filter, ...visible }
     const stores = [node.durable.store, node.ephemeral.store]
     const found = yield* asRunError(Effect.forEach(stores, (store) => store.summaries(query)))

@@ -4,18 +4,32 @@ import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Layer } from "effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as A2aProtocol from "../../a2a/A2aProtocol.ts"
+import * as AiSdkRoutes from "../../ai-sdk/AiSdkRoutes.ts"
 import * as HttpProtocol from "../../http/HttpProtocol.ts"
 import * as McpProtocol from "../../mcp/McpProtocol.ts"
 import * as ResourceMetadata from "./resourceMetadata.ts"
 
-const layers = { rest: HttpProtocol.layer, mcp: McpProtocol.layer, a2a: A2aProtocol.layer } as const
+/** The front ends whose routes are routes of the document too. */
+const frontEnds = { "ai-sdk": AiSdkRoutes.routes } as const
 
-export type Protocol = keyof typeof layers
+export type Protocol = "rest" | "mcp" | "a2a" | keyof typeof frontEnds
+
+export const allProtocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a", "ai-sdk"]
 
 export const protocolRoutes = (
-  protocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a"]
-): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
-  protocols.map((protocol) => layers[protocol]).reduce(
-    (all, one) => Layer.merge(all, one),
-    ResourceMetadata.layer(protocols.includes("mcp") ? ["", "/mcp"] : [""])
+  protocols: ReadonlyArray<Protocol> = allProtocols
+): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> => {
+  const has = (protocol: Protocol) => protocols.includes(protocol)
+  const http = {
+    rest: has("rest"),
+    frontEnds: Object.entries(frontEnds).flatMap(([name, routes]) =>
+      protocols.some((one) => one === name) ? routes : []
+    )
+  }
+  return Layer.mergeAll(
+    ResourceMetadata.layer(has("mcp") ? ["", "/mcp"] : [""]),
+    http.rest || http.frontEnds.length > 0 ? HttpProtocol.layer(http) : Layer.empty,
+    has("mcp") ? McpProtocol.layer : Layer.empty,
+    has("a2a") ? A2aProtocol.layer : Layer.empty
   )
+}

@@ -1,0 +1,193 @@
+// The chunks of the AI SDK's UI message stream that answers are made of, and the parts of an answer as chunks.
+import type { Failure } from "@fastagentic/core/run/Event"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { Schema } from "effect"
+import type { ChatPart, Question } from "../chat/ChatView.ts"
+import type { Links } from "../internal/fileLinks.ts"
+import * as UiContent from "./UiContent.ts"
+import { approvalIdOf, callIdOf } from "./UiIds.ts"
+
+/** A chunk; tools that the server calls are marked as executed, so that clients wait for their results. */
+export type UiChunk = { readonly type: string; readonly [key: string]: Schema.Json }
+
+interface Options {
+  readonly run: Pick<RunRecord, "runId" | "agent" | "threadId">
+  readonly links: Links
+  readonly traceId: string
+}
+
+/** Writes the answer of a run as one message, whose id is the run's. A decision begins a step of the message. */
+export class UiWriter {
+  private readonly options: Options
+  private hasEnded = false
+  /** A decision was taken: what follows is a step of its own. */
+  private isNewStep = false
+  /** The answer ends with a question. */
+  private asks = false
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  start(): ReadonlyArray<UiChunk> {
+    const { agent, runId, threadId } = this.options.run
+    const metadata = { runId, agent, ...(threadId === undefined ? {} : { threadId }) }
+    return [{ type: "start", messageId: runId, messageMetadata: metadata }, { type: "start-step" }]
+  }
+
+  /** The end of a stream whose run has not ended: it waits for somebody. */
+  end(): ReadonlyArray<UiChunk> {
+    if (this.hasEnded) return []
+    this.hasEnded = true
+    return [{ type: "finish-step" }, { type: "finish", finishReason: this.asks ? "tool-calls" : "other" }]
+  }
+
+  /** `decidable` holds the ids of the interrupts that the caller may decide. */
+  write(parts: ReadonlyArray<ChatPart>, decidable: ReadonlySet<string>): ReadonlyArray<UiChunk> {
+    return parts.flatMap((part) => {
+      const chunks = this.chunksOf(part, decidable)
+      if (chunks.length === 0 || !this.isNewStep) return chunks
+      this.isNewStep = false
+      return [{ type: "finish-step" }, { type: "start-step" }, ...chunks]
+    })
+  }
+
+  private chunksOf(part: ChatPart, decidable: ReadonlySet<string>): ReadonlyArray<UiChunk> {
+    const { links, run, traceId } = this.options
+    switch (part._tag) {
+      case "Start":
+        return [{ type: `${part.kind}-start`, id: part.id }]
+      case "Delta":
+        return [{ type: `${part.kind}-delta`, id: part.id, delta: part.delta }]
+      case "End":
+        return [{ type: `${part.kind}-end`, id: part.id }]
+      case "ToolStart":
+        return [{
+          type: "tool-input-start",
+          toolCallId: part.toolCallId,
+          toolName: part.name,
+          providerExecuted: true
+        }]
+      case "ToolDelta":
+        return [{ type: "tool-input-delta", toolCallId: part.toolCallId, inputTextDelta: part.delta }]
+      case "ToolInput":
+        return [{
+          type: "tool-input-available",
+          toolCallId: part.isQuestion ? callIdOf(run.runId, part.toolCallId) : part.toolCallId,
+          toolName: part.name,
+          input: part.input,
+          ...(part.isQuestion ? { dynamic: true } : {}),
+          ...(part.isQuestion && decidable.has(part.toolCallId) ? {} : { providerExecuted: true })
+        }]
+      case "ToolProgress":
+        return [{
+          type: "tool-output-available",
+          toolCallId: part.toolCallId,
+          output: part.data,
+          preliminary: true,
+          providerExecuted: true
+        }]
+      case "ToolResult":
+        return [resultOf(part, part.isQuestion ? callIdOf(run.runId, part.toolCallId) : part.toolCallId)]
+      case "Question":
+        this.asks = true
+        return this.ask(part.question, decidable.has(part.question.notice.id))
+      case "Answered":
+        this.asks = false
+        this.isNewStep = true
+        return []
+      case "Content":
+        return UiContent.toChunks(part.contents, part.id, links)
+      case "State":
+        return [{ type: "data-state", id: "state", data: part.state }]
+      case "StatePatch":
+        return [{ type: "data-state-patch", data: part.patch, transient: true }]
+      case "Custom":
+        return [{ type: `data-${part.name}`, data: part.value }]
+      case "Reset":
+        return [{ type: "reset-step" }]
+      case "Stale":
+        return [{ type: "data-superseded", data: { runId: run.runId }, transient: true }]
+      case "Output":
+        return [{ type: "data-output", id: "output", data: part.output }]
+      case "Waiting":
+        return [{
+          type: "data-waiting",
+          data: { reason: part.on.reason, ...(part.on.until === undefined ? {} : { until: part.on.until }) },
+          transient: true
+        }]
+      case "Completed":
+        this.hasEnded = true
+        return [
+          { type: "finish-step" },
+          {
+            type: "finish",
+            finishReason: "stop",
+            ...(part.usage === undefined ? {} : { messageMetadata: { usage: { ...part.usage } } })
+          }
+        ]
+      case "Failed":
+        this.hasEnded = true
+        return failed(part.failure, { runId: run.runId, traceId })
+      case "Cancelled":
+        this.hasEnded = true
+        return [{ type: "abort", reason: part.reason }]
+    }
+  }
+
+  /** An approval is a request of its call; anything else is a call that the client answers itself. */
+  private ask({ notice, toolCallId }: Question, mayDecide: boolean): ReadonlyArray<UiChunk> {
+    const approvalId = approvalIdOf(this.options.run.runId, notice.id)
+    const { expiresAt, kind, message, name, risk, rule } = notice
+    const about: UiChunk = {
+      type: "data-approval",
+      id: approvalId,
+      data: {
+        id: notice.id,
+        name,
+        mayDecide,
+        ...(message === undefined ? {} : { message }),
+        ...(risk === undefined ? {} : { risk }),
+        ...(rule === undefined ? {} : { rule }),
+        ...(expiresAt === undefined ? {} : { expiresAt })
+      }
+    }
+    return kind === "input" || !mayDecide ? [about] : [about, { type: "tool-approval-request", approvalId, toolCallId }]
+  }
+}
+
+const resultOf = (
+  { outcome, output }: Extract<ChatPart, { readonly _tag: "ToolResult" }>,
+  toolCallId: string
+): UiChunk => {
+  switch (outcome) {
+    case "ok":
+      return { type: "tool-output-available", toolCallId, output, providerExecuted: true }
+    case "error":
+      return { type: "tool-output-error", toolCallId, errorText: textOf(output), providerExecuted: true }
+    case "denied":
+      return { type: "tool-output-denied", toolCallId }
+  }
+}
+
+const textOf = (output: Schema.Json) => typeof output === "string" ? output : JSON.stringify(output)
+
+/** The typed error for programs, and its message, which ends the stream. */
+const failed = (
+  { message, rule, status, tag, value }: Failure,
+  subject: { readonly runId: string; readonly traceId: string }
+): ReadonlyArray<UiChunk> => [
+  {
+    type: "data-error",
+    data: {
+      tag,
+      message,
+      status,
+      ...(rule === undefined ? {} : { rule }),
+      ...(value === undefined ? {} : { value }),
+      ...subject
+    },
+    transient: true
+  },
+  { type: "error", errorText: message }
+]

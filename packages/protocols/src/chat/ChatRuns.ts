@@ -1,0 +1,122 @@
+// Runs as the chat front ends use them: an answer from its start or again, the newest run of a chat, and decisions.
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
+import type { FollowError } from "@fastagentic/core/operations/Runtime"
+import * as Event from "@fastagentic/core/run/Event"
+import type { Answer } from "@fastagentic/core/run/Interrupt"
+import { NotDeclared, RunError, RunNotFound } from "@fastagentic/core/run/RunError"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { Effect, Stream } from "effect"
+import { type ChatPart, ChatView } from "./ChatView.ts"
+
+type Service = Runtime["Service"]
+
+/** An answer that a front end writes: what was said before its stream begins is in `before`, the rest comes. */
+export interface Answering {
+  readonly handle: RunHandle
+  readonly before: ReadonlyArray<ChatPart>
+  readonly pages: Stream.Stream<ReadonlyArray<ChatPart> | "closing", FollowError>
+}
+
+/** The agent that a request names. */
+export const agentOf = ({ fusion }: Service, identifier: string) => {
+  const agent = fusion.agents.get(identifier)
+  return agent === undefined
+    ? Effect.fail(new RunError({ reason: new NotDeclared({ kind: "agent", identifier }) }))
+    : Effect.succeed(agent)
+}
+
+const viewOf = ({ fusion }: Service, { agent }: RunRecord) =>
+  new ChatView(fusion.agents.get(agent)?.success.hasContent === true)
+
+const followed = Effect.fnUntraced(function*(handle: RunHandle, view: ChatView) {
+  const pages = yield* handle.follow({ after: view.seq, until: "somebody" })
+  return Stream.map(pages, ({ closing, events }) => closing ? "closing" as const : view.apply(events))
+})
+
+/** The whole answer of a run that was just started, or attached to by its key. */
+export const fromStart = Effect.fnUntraced(function*(
+  runtime: Service,
+  handle: RunHandle
+): Effect.fn.Return<Answering, RunError> {
+  return { handle, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
+})
+
+const stored = Effect.fnUntraced(function*({ events, run }: RunHandle) {
+  const all: Array<Event.RunEvent> = []
+  while ((all.at(-1)?.seq ?? 0) < run.seq) {
+    const after = all.at(-1)?.seq ?? 0
+    const page = yield* events({ after, limit: Math.min(run.seq - after, 1_000) })
+    if (page.length === 0) break
+    all.push(...page)
+  }
+  return all
+})
+
+/** The answer from its beginning, as it stands now, and then what comes: questions that are decided are not asked again. */
+export const replayed = Effect.fnUntraced(function*(
+  runtime: Service,
+  handle: RunHandle
+): Effect.fn.Return<Answering, RunError> {
+  const view = viewOf(runtime, handle.run)
+  const all = yield* stored(handle)
+  const parts = view.apply(Event.visible(all))
+  view.seq = all.at(-1)?.seq ?? 0
+  view.mark()
+  const open = new Set(view.open.map(({ notice }) => notice.id))
+  const before = parts.filter((part) => part._tag !== "Question" || open.has(part.question.notice.id))
+  return { handle, before, pages: yield* followed(handle, view) }
+})
+
+/** A decision with the id of its interrupt. */
+export type Decided = Answer & { readonly id: string }
+
+/**
+ * Decides, and gives the rest of the answer: what comes after the pause at which the questions were asked, also when somebody
+ * has decided the same before.
+ */
+export const decided = Effect.fnUntraced(function*(
+  runtime: Service,
+  caller: Caller,
+  handle: RunHandle,
+  answers: ReadonlyArray<Decided>,
+  idempotencyKey?: string
+): Effect.fn.Return<Answering, RunError> {
+  const all = yield* stored(handle)
+  const ids = new Set(answers.map(({ id }) => id))
+  const resolved = all.find((event) => event.type === "interrupt_resolved" && ids.has(event.data.id))
+  const position = resolved === undefined
+    ? all.at(-1)?.seq ?? 0
+    : all.findLast((event) => event.type === "run_suspended" && event.seq < resolved.seq)?.seq ?? resolved.seq - 1
+  const view = viewOf(runtime, handle.run)
+  view.apply(Event.visible(all.filter(({ seq }) => seq <= position)))
+  view.seq = position
+  view.mark()
+  yield* runtime.answerAll(caller, handle.run.runId, answers, idempotencyKey)
+  return { handle, before: [], pages: yield* followed(handle, view) }
+})
+
+/** A run of an agent and, when one is named, of a chat; any other looks like none. */
+export const openOf = Effect.fnUntraced(function*(
+  runtime: Service,
+  caller: Caller,
+  runId: string,
+  { agent, threadId }: { readonly agent: string; readonly threadId: string | undefined }
+) {
+  const handle = yield* runtime.open(caller, runId)
+  const { run } = handle
+  if (run.kind === "agent" && run.agent === agent && (threadId === undefined || run.threadId === threadId)) {
+    return handle
+  }
+  return yield* new RunError({ reason: new RunNotFound({ runId }) })
+})
+
+/** The caller's newest run of a chat with an agent, which no other run has started. */
+export const newestOf = Effect.fnUntraced(function*(
+  runtime: Service,
+  caller: Caller,
+  { agent, threadId }: { readonly agent: string; readonly threadId: string }
+) {
+  const { items } = yield* runtime.list(caller, { kind: "agent", agent, threadId, mine: true, limit: 10 })
+  return items.find(({ parentRunId }) => parentRunId === undefined)
+})

@@ -1,0 +1,349 @@
+// Turns the journal of a run into the parts of a chat answer, in order: the AI SDK, AG-UI and OpenAI encoders write them.
+// A reset takes back all since the mark when a later attempt supersedes a part of it, and the rest comes again; `Stale` says
+// that something before the mark was superseded, which only a stream from the beginning can show.
+import * as Content from "@fastagentic/core/run/Content"
+import { covers, type Data, type Failure, isSaid, type RunEvent, type Usage } from "@fastagentic/core/run/Event"
+import type { Schema } from "effect"
+
+/** A pause that asks for a decision, and the tool call that shows it. */
+export interface Question {
+  readonly notice: Data<"interrupt">
+  readonly toolCallId: string
+}
+
+/** A part of an answer. Text and reasoning come between a start and an end of their id. */
+export type ChatPart =
+  | { readonly _tag: "Start"; readonly kind: "text" | "reasoning"; readonly id: string }
+  | { readonly _tag: "Delta"; readonly kind: "text" | "reasoning"; readonly id: string; readonly delta: string }
+  | { readonly _tag: "End"; readonly kind: "text" | "reasoning"; readonly id: string }
+  | { readonly _tag: "ToolStart"; readonly toolCallId: string; readonly name: string }
+  | { readonly _tag: "ToolDelta"; readonly toolCallId: string; readonly delta: string }
+  | {
+    readonly _tag: "ToolInput"
+    readonly toolCallId: string
+    readonly name: string
+    readonly input: Schema.Json
+    readonly isQuestion: boolean
+  }
+  | { readonly _tag: "ToolProgress"; readonly toolCallId: string; readonly data: Schema.Json }
+  | {
+    readonly _tag: "ToolResult"
+    readonly toolCallId: string
+    readonly outcome: "ok" | "error" | "denied"
+    readonly output: Schema.Json
+    readonly isQuestion: boolean
+  }
+  | { readonly _tag: "Content"; readonly id: string; readonly contents: Content.List }
+  | { readonly _tag: "Question"; readonly question: Question }
+  | {
+    readonly _tag: "Answered"
+    readonly question: Question
+    readonly answer: Data<"interrupt_resolved">
+  }
+  | { readonly _tag: "State"; readonly state: Schema.Json }
+  | { readonly _tag: "StatePatch"; readonly patch: ReadonlyArray<Schema.Json> }
+  | { readonly _tag: "Custom"; readonly name: string; readonly value: Schema.Json }
+  | { readonly _tag: "Reset" }
+  | { readonly _tag: "Stale" }
+  | { readonly _tag: "Output"; readonly output: Schema.Json }
+  | { readonly _tag: "Completed"; readonly output: Schema.Json; readonly usage: Usage | undefined }
+  | { readonly _tag: "Failed"; readonly failure: Failure }
+  | { readonly _tag: "Cancelled"; readonly reason: string }
+  | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended"> }
+
+interface Block {
+  readonly kind: "text" | "reasoning"
+  readonly id: string
+  readonly source: string
+}
+
+/** The answer of one run, up to the events that were applied. */
+export class ChatView {
+  /** The number of the last event that was applied. */
+  seq = 0
+  /** The whole text that stands. */
+  private text = ""
+  /** The content that was shown, as JSON. */
+  private readonly shown = new Set<string>()
+  private readonly blocks = new Map<string, Block>()
+  private readonly tools = new Set<string>()
+  private readonly questions = new Map<string, Question>()
+  /** The words of the handler since the last mark, as they stand. */
+  private said: Array<RunEvent> = []
+  private textBefore = ""
+  private toolsBefore: ReadonlyArray<string> = []
+  private marked = 0
+  private readonly answersContent: boolean
+
+  constructor(answersContent: boolean) {
+    this.answersContent = answersContent
+  }
+
+  /** Ends what a reset can take back: only later parts are. */
+  mark() {
+    this.said = []
+    this.textBefore = this.text
+    this.toolsBefore = [...this.tools]
+    this.marked = this.seq
+  }
+
+  /** The questions that are open. */
+  get open(): ReadonlyArray<Question> {
+    return [...this.questions.values()]
+  }
+
+  /** Applies events and gives the parts that they add, at the end of a page with whole deltas. */
+  apply(events: ReadonlyArray<RunEvent>): ReadonlyArray<ChatPart> {
+    const parts: Array<ChatPart> = []
+    for (const event of events) {
+      this.seq = event.seq
+      if (event.type === "superseded" && !isSaid(event)) this.supersede(event.data, parts)
+      else if (isSaid(event)) {
+        if (visible.has(event.type)) this.said.push(event)
+        this.say(event, parts)
+      } else this.change(event, parts)
+    }
+    return parts
+  }
+
+  private supersede(range: Data<"superseded">, parts: Array<ChatPart>) {
+    const left = this.said.filter((event) => !covers(range, event))
+    if (range.from <= this.marked) parts.push({ _tag: "Stale" })
+    if (left.length === this.said.length) return
+    parts.push({ _tag: "Reset" })
+    this.text = this.textBefore
+    this.blocks.clear()
+    this.tools.clear()
+    for (const toolCallId of this.toolsBefore) this.tools.add(toolCallId)
+    this.said = left
+    for (const event of left) this.say(event, parts)
+    for (const question of this.questions.values()) this.ask(question.notice, parts)
+  }
+
+  private say(event: RunEvent, parts: Array<ChatPart>) {
+    const place = event.place ?? ""
+    if (event.type === "token" || event.type === "reasoning_delta") {
+      const { blockId, delta, messageId } = event.data
+      const kind = event.type === "token" ? "text" : "reasoning"
+      this.write(place, kind, `${messageId ?? ""} ${blockId ?? ""}`, `${kind}-${event.seq}`, delta, parts)
+      return
+    }
+    if (!closing.has(event.type)) return this.note(event, parts)
+    this.close(place, parts)
+    this.tool(event, parts)
+  }
+
+  private write(
+    place: string,
+    kind: Block["kind"],
+    source: string,
+    id: string,
+    delta: string,
+    parts: Array<ChatPart>
+  ) {
+    if (delta === "") return
+    if (kind === "text") this.text += delta
+    const open = this.blocks.get(place)
+    if (open?.kind === kind && open.source === source) {
+      const last = parts.at(-1)
+      if (last?._tag === "Delta" && last.id === open.id) {
+        parts[parts.length - 1] = { ...last, delta: last.delta + delta }
+      } else parts.push({ _tag: "Delta", kind, id: open.id, delta })
+      return
+    }
+    this.close(place, parts)
+    this.blocks.set(place, { kind, id, source })
+    parts.push({ _tag: "Start", kind, id }, { _tag: "Delta", kind, id, delta })
+  }
+
+  private close(place: string, parts: Array<ChatPart>) {
+    const open = this.blocks.get(place)
+    if (open === undefined) return
+    this.blocks.delete(place)
+    parts.push({ _tag: "End", kind: open.kind, id: open.id })
+  }
+
+  private closeAll(parts: Array<ChatPart>) {
+    for (const place of this.blocks.keys()) this.close(place, parts)
+  }
+
+  private tool(event: RunEvent, parts: Array<ChatPart>) {
+    switch (event.type) {
+      case "tool_call_start":
+        this.tools.add(event.data.toolCallId)
+        parts.push({ _tag: "ToolStart", toolCallId: event.data.toolCallId, name: event.data.name })
+        break
+      case "tool_call":
+      case "tool_start": {
+        const { arguments: input, name, toolCallId } = event.data
+        // The call of a model is followed by the start of its tool, whose arguments a hook may have changed.
+        if (event.type === "tool_start" && this.tools.has(toolCallId) && event.data.modified !== true) break
+        this.tools.add(toolCallId)
+        parts.push({ _tag: "ToolInput", toolCallId, name, input, isQuestion: false })
+        break
+      }
+      case "tool_result": {
+        const { denied, isError, name, result, toolCallId } = event.data
+        if (!this.tools.has(toolCallId)) {
+          this.tools.add(toolCallId)
+          parts.push({ _tag: "ToolInput", toolCallId, name, input: {}, isQuestion: false })
+        }
+        const outcome = denied === true ? "denied" : isError ? "error" : "ok"
+        parts.push({ _tag: "ToolResult", toolCallId, outcome, output: result, isQuestion: false })
+        break
+      }
+      case "content":
+        if (event.data.content !== undefined) this.show(event.seq, event.data.content, parts)
+        break
+    }
+  }
+
+  private show(seq: number, contents: Content.List, parts: Array<ChatPart>) {
+    for (const one of contents) this.shown.add(JSON.stringify(one))
+    if (contents.length > 0) parts.push({ _tag: "Content", id: `content-${seq}`, contents })
+  }
+
+  private note(event: RunEvent, parts: Array<ChatPart>) {
+    switch (event.type) {
+      case "tool_call_delta":
+        if (this.tools.has(event.data.toolCallId)) parts.push({ _tag: "ToolDelta", ...event.data })
+        break
+      case "tool_progress":
+        if (this.tools.has(event.data.toolCallId)) {
+          const { data, progress, toolCallId } = event.data
+          parts.push({ _tag: "ToolProgress", toolCallId, data: data ?? progress ?? null })
+        }
+        break
+      case "state_snapshot":
+        parts.push({ _tag: "State", state: event.data.state })
+        break
+      case "state_delta":
+        parts.push({ _tag: "StatePatch", patch: event.data.patch })
+        break
+      case "custom":
+        parts.push({ _tag: "Custom", ...event.data })
+        break
+    }
+  }
+
+  private change(event: RunEvent, parts: Array<ChatPart>) {
+    switch (event.type) {
+      case "interrupt":
+        this.ask(event.data, parts)
+        break
+      case "interrupt_resolved": {
+        const question = this.questions.get(event.data.id)
+        if (question === undefined) break
+        this.questions.delete(event.data.id)
+        parts.push({ _tag: "Answered", question, answer: event.data })
+        // No tool follows that would end the call which stands for the question.
+        if (question.notice.toolCallId === undefined) parts.push(resultOf(question, event.data))
+        break
+      }
+      case "run_suspended":
+        this.closeAll(parts)
+        parts.push({ _tag: "Waiting", on: event.data })
+        break
+      case "done":
+        this.closeAll(parts)
+        this.finish(event.seq, event.data.output, parts)
+        parts.push({ _tag: "Completed", output: event.data.output, usage: event.data.usage })
+        break
+      case "error":
+        this.closeAll(parts)
+        parts.push({ _tag: "Failed", failure: event.data })
+        break
+      case "run_cancelled":
+        this.closeAll(parts)
+        parts.push({ _tag: "Cancelled", reason: event.data.reason })
+        break
+    }
+  }
+
+  private ask(notice: Data<"interrupt">, parts: Array<ChatPart>) {
+    const isTool = notice.toolCallId !== undefined
+    const toolCallId = notice.toolCallId ?? notice.id
+    const question = { notice, toolCallId }
+    this.questions.set(notice.id, question)
+    if (!this.tools.has(toolCallId)) {
+      this.tools.add(toolCallId)
+      const { arguments: args, message, responseSchema } = notice
+      const input = isTool ? args ?? {} : {
+        ...(message === undefined ? {} : { message }),
+        ...(args === undefined ? {} : { arguments: args }),
+        ...(responseSchema === undefined ? {} : { responseSchema })
+      }
+      parts.push({
+        _tag: "ToolInput",
+        toolCallId,
+        name: notice.tool ?? notice.name,
+        input,
+        isQuestion: notice.kind === "input"
+      })
+    }
+    parts.push({ _tag: "Question", question })
+  }
+
+  /** Adds what of the answer was not streamed. */
+  private finish(seq: number, output: Schema.Json, parts: Array<ChatPart>) {
+    if (output === null) return
+    if (typeof output === "string") {
+      if (this.hasSaid(output)) return
+      const id = `text-${seq}`
+      parts.push(
+        { _tag: "Start", kind: "text", id },
+        { _tag: "Delta", kind: "text", id, delta: output },
+        { _tag: "End", kind: "text", id }
+      )
+      return
+    }
+    const contents = Content.isContent(output) ? [output] : output
+    if (!this.answersContent || !Content.isList(contents)) {
+      parts.push({ _tag: "Output", output })
+      return
+    }
+    const left = contents.filter((one) =>
+      one.type === "text" ? !this.hasSaid(one.text) : !this.shown.has(JSON.stringify(one))
+    )
+    this.show(seq, left, parts)
+  }
+
+  private hasSaid(output: string): boolean {
+    const answer = output.trim()
+    return answer === "" || this.text.trim().endsWith(answer)
+  }
+}
+
+const resultOf = (
+  { notice, toolCallId }: Question,
+  { decision, reason, value }: Data<"interrupt_resolved">
+): ChatPart => ({
+  _tag: "ToolResult",
+  toolCallId,
+  outcome: decision === "approve" || decision === "edit" || value !== undefined ? "ok" : "denied",
+  output: value ?? (reason === undefined ? { decision } : { decision, reason }),
+  isQuestion: notice.kind === "input"
+})
+
+/** The events before which the open text of their place ends. */
+const closing: ReadonlySet<string> = new Set([
+  "message_start",
+  "message_end",
+  "tool_call_start",
+  "tool_call",
+  "tool_start",
+  "tool_result",
+  "content"
+])
+
+/** The events of a handler that an answer shows. */
+const visible: ReadonlySet<string> = new Set([
+  ...closing,
+  "token",
+  "reasoning_delta",
+  "tool_call_delta",
+  "tool_progress",
+  "state_snapshot",
+  "state_delta",
+  "custom"
+])
