@@ -153,3 +153,76 @@ describe("the package of a provider, on an API of its own kind", () => {
       ))
   }
 })
+
+describe("what an answer holds besides text and calls", () => {
+  const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`
+  const candidate = (parts: ReadonlyArray<unknown>, more: object = {}) =>
+    event({
+      candidates: [{ content: { role: "model", parts }, index: 0, ...more }],
+      usageMetadata: { promptTokenCount: 20, candidatesTokenCount: 9, totalTokenCount: 29 }
+    })
+  const sse = (...events: ReadonlyArray<string>) => ({
+    headers: { "content-type": "text/event-stream" },
+    body: events.join("")
+  })
+  const apiOf = (provider: string) => providerApis.find((api) => api.provider === provider) ?? assert.fail(provider)
+
+  it.live("a picture and a source arrive as parts, from Gemini and from OpenAI", () =>
+    Effect.gen(function*() {
+      server.prepare([sse(
+        candidate([{ inlineData: { mimeType: "image/png", data: "aGk=" } }]),
+        candidate([{ text: "Here." }], {
+          finishReason: "STOP",
+          groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com/a", title: "A" } }] }
+        })
+      )])
+      const drawn = yield* withModel(apiOf("google"), turn("Draw"))
+      const [file] = drawn.flatMap((part) => part.type === "file" ? [part] : [])
+      assert.strictEqual(file?.mediaType, "image/png")
+      assert.deepStrictEqual(file?.data, new Uint8Array([104, 105]))
+      const sources = (parts: ReadonlyArray<Response.AnyPart>) =>
+        parts.flatMap((part) =>
+          part.type === "source" && part.sourceType === "url" ? [[part.url.href, part.title]] : []
+        )
+      assert.deepStrictEqual(sources(drawn), [["https://example.com/a", "A"]])
+
+      const { body, ...more } = apiOf("openai").second
+      const annotation = {
+        type: "url_citation",
+        url: "https://example.com/b",
+        title: "B",
+        start_index: 0,
+        end_index: 2
+      }
+      const cited = event({
+        type: "response.output_text.annotation.added",
+        item_id: "msg_1",
+        output_index: 0,
+        content_index: 0,
+        annotation_index: 0,
+        annotation
+      })
+      const [head = "", ...tail] = String(body).split("event: response.output_item.done")
+      server.prepare([{ ...more, body: `${head}${cited}event: response.output_item.done${tail.join("")}` }])
+      const said = yield* withModel(apiOf("openai"), turn("Cite"))
+      assert.deepStrictEqual(sources(said), [["https://example.com/b", "B"]])
+    }))
+
+  it.live("a signature that stands alone goes back with the next turn", () =>
+    withModel(
+      apiOf("google"),
+      Effect.gen(function*() {
+        server.prepare([
+          sse(
+            candidate([{ functionCall: { name: "get_weather", args: { city: "Oslo" } } }]),
+            candidate([{ text: "", thoughtSignature: "signature-alone" }], { finishReason: "STOP" })
+          ),
+          apiOf("google").second
+        ])
+        const first = yield* turn("Weather?")
+        const said = yield* throughJournal(Prompt.fromResponseParts(first))
+        yield* turn(answered(said, first))
+        assert.include(JSON.stringify(server.received[1]?.body), "signature-alone")
+      })
+    ))
+})

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { pathToFileURL } from "node:url"
 import { afterAll, beforeAll } from "vitest"
 import { fastagentic, fixture, listening, type Running } from "../process.ts"
 import { type ReplayServer, replayServer } from "./replayServer.ts"
@@ -133,4 +134,27 @@ describe("an answer of a chat completions server, through a served agent on SQLi
     for (let i = 0; i < 200 && server.left() === left; i++) await new Promise((resolve) => setTimeout(resolve, 10))
     assert.strictEqual(server.left(), left + 1)
   })
+})
+
+describe("a model that cannot be made", () => {
+  for (
+    const [name, env, line] of [
+      [
+        "a package that is not installed",
+        { GROQ_API_KEY: "k", NODE_OPTIONS: `--import=${pathToFileURL(fixture("withoutGroq.ts")).href}` },
+        "npm install @ai-sdk/groq"
+      ],
+      ["a key that is missing", { GROQ_API_KEY: "" }, "GROQ_API_KEY is not set"]
+    ] as const
+  ) {
+    it(`stops the start with one line: ${name}`, async () => {
+      const { exited, stderr, stdout } = fastagentic(["run", fixture("modelled.ts"), "--mode", "http", "--port", "0"], {
+        env: { FASTAGENTIC_MODEL: "groq:llama", ...env }
+      })
+      assert.notStrictEqual(await exited, 0)
+      const lines = (stdout() + stderr()).trim().split("\n")
+      assert.lengthOf(lines, 1, stdout() + stderr())
+      assert.include(lines[0], line)
+    }, 30_000)
+  }
 })
