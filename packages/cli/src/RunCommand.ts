@@ -19,6 +19,7 @@ import * as Banner from "./Banner.ts"
 import * as Defaults from "./Defaults.ts"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as UnhandledRejections from "./internal/unhandledRejections.ts"
+import * as Variables from "./internal/variables.ts"
 import * as MountFlags from "./MountFlags.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
@@ -131,6 +132,7 @@ export const command = Command.make(
   "run",
   flags,
   Effect.fnUntraced(function*(options: Options) {
+    yield* Variables.check(Object.keys(process.env))
     const onStdio = options.mode === "stdio" || (options.mode === "hybrid" && !process.stdin.isTTY)
     // Stdout is claimed before the user's file can print: from here on a stray line goes to stderr.
     if (onStdio) yield* McpStdio.claimStdout

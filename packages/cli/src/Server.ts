@@ -46,8 +46,9 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
   Fusion.FusionError | RunError.StoreUnavailable | PortInUse | Mount.InvalidMount | Mount.InsecureBind,
   App.Handlers<A> | Mount.Requirements
 > => {
-  const { bodyLimit = Mount.defaultBodyLimit, grace = Timings.graceMillis, host = "127.0.0.1", port = 8_000 } = options
-  const served = HttpRouter.serve(Mount.layer(app, options), { disableLogger: true, disableListenLog: true })
+  const { host = "127.0.0.1", port = 8_000, ...mounted } = options
+  const { bodyLimit = Mount.defaultBodyLimit, grace = Timings.graceMillis } = mounted
+  const served = HttpRouter.serve(Mount.layer(app, mounted), { disableLogger: true, disableListenLog: true })
   // cast: HttpRouter.serve separates requirements by conditional types, which stay open for the handlers of any app.
   const whole = (served as Served<A>).pipe(Layer.provideMerge(listen(host, port, { grace, bodyBytes: bodyLimit })))
   return Layer.provideMerge(UnhandledRejections.layer, whole)

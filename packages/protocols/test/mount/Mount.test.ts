@@ -202,7 +202,23 @@ describe("The guard of a mounted app", () => {
         ["cors", { cors: ["*"] }],
         ["cors", { cors: ["https://app.example.com/"] }],
         ["guards.hosts", { guards: { hosts: ["agents.example:80"] } }],
-        ["guards.proxies", { guards: { proxies: ["10.0.0.0/33"] } }]
+        ["guards.proxies", { guards: { proxies: ["10.0.0.0/33"] } }],
+        ...[
+          "prefix",
+          "publicUrl",
+          "cors",
+          "guards",
+          "protocols",
+          "bodyLimit",
+          "bodyTimeout",
+          "wait",
+          "grace",
+          "credentialCheck",
+          "longestDelay"
+        ].map((name) => [`${name}s`, { [`${name}s`]: undefined }] as const),
+        ...["hosts", "proxies", "unknownPeers"].map((name) =>
+          [`guards.${name}x`, { guards: { [`${name}x`]: [] } }] as const
+        )
       ]
       for (const [option, options] of invalid) {
         const problem = yield* problemOf(mountDesk(options))

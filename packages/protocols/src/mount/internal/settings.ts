@@ -3,7 +3,7 @@ import { Duration, Effect, Result, Schema } from "effect"
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
 import { RequestLimits } from "../../internal/requestLimits.ts"
-import type { Options } from "../Mount.ts"
+import type { Guards, Options } from "../Mount.ts"
 import { memoized } from "./memoized.ts"
 
 /** An option of a mount is invalid. @category errors @since 0.1.0 */
@@ -26,7 +26,37 @@ export interface Settings {
   readonly limits: RequestLimits
 }
 
+const names: { readonly [Name in keyof Required<Options>]: true } = {
+  prefix: true,
+  publicUrl: true,
+  cors: true,
+  guards: true,
+  protocols: true,
+  bodyLimit: true,
+  bodyTimeout: true,
+  wait: true,
+  grace: true,
+  credentialCheck: true,
+  longestDelay: true
+}
+
+const guardNames: { readonly [Name in keyof Required<Guards>]: true } = {
+  hosts: true,
+  proxies: true,
+  unknownPeers: true
+}
+
+/** Types find a misspelt option only where the options stand in the call, and not at all in JavaScript. */
+const checkNames = (given: object, known: object, place: string) => {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(known, name))
+  return unknown === undefined
+    ? Effect.void
+    : invalid(`${place}${unknown}`, "not known", `one of ${Object.keys(known).join(", ")}`)
+}
+
 export const settingsOf = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<Settings, InvalidMount> {
+  yield* checkNames(options, names, "")
+  yield* checkNames(options.guards ?? {}, guardNames, "guards.")
   const { hosts = [], proxies = [] } = options.guards ?? {}
   const prefix = yield* prefixOf(options.prefix ?? "/")
   const publicUrl = options.publicUrl === undefined ? undefined : yield* publicUrlOf(options.publicUrl)
