@@ -1,13 +1,20 @@
 /**
  * Adds the packages of other platforms to package-lock.json, which npm omits when they are not installed; `npm ci`
- * refuses a lock file without them. With `--check`, fails when some are missing.
+ * refuses a lock file without them. npm resolves them in a folder without node_modules, so that they have an integrity; a
+ * registry that does not have one leaves an entry without. With `--check`, fails when some are missing, or when an entry
+ * without integrity is more than a tool of another platform.
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { root } from "./internal/workspace.ts"
 
 interface Entry {
   readonly version?: string
+  readonly integrity?: string
+  readonly link?: boolean
+  readonly optional?: boolean
   readonly dev?: boolean
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
@@ -20,13 +27,33 @@ const systems = ["aix", "android", "darwin", "freebsd", "linux", "netbsd", "open
 const processors = ["arm", "arm64", "ia32", "loong64", "mips64el", "ppc64", "riscv64", "s390x", "wasm32", "x64"]
 
 const file = join(root, "package-lock.json")
-const lock = JSON.parse(readFileSync(file, "utf8")) as Lock
+const readLock = (path: string) => JSON.parse(readFileSync(path, "utf8")) as Lock
+const lock = readLock(file)
+
+const lacksIntegrity = ([path, entry]: readonly [string, Entry]) =>
+  path.includes("node_modules/") && entry.link !== true && entry.integrity === undefined
+
+/** The entries that npm finds for all platforms when nothing is installed. */
+const resolved = (): Lock => {
+  const folder = mkdtempSync(join(tmpdir(), "lock-"))
+  try {
+    const manifests = Object.keys(lock.packages).filter((path) => !path.includes("node_modules/"))
+    for (const path of manifests) cpSync(join(root, path, "package.json"), join(folder, path, "package.json"))
+    cpSync(join(root, ".npmrc"), join(folder, ".npmrc"))
+    const known = Object.fromEntries(Object.entries(lock.packages).filter((entry) => !lacksIntegrity(entry)))
+    writeFileSync(join(folder, "package-lock.json"), JSON.stringify({ ...lock, packages: known }))
+    execFileSync("npm", ["install", "--package-lock-only", "--ignore-scripts"], { cwd: folder, stdio: "ignore" })
+    return readLock(join(folder, "package-lock.json"))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
 
 /** Whether the package at `path` finds `name` in its own node_modules or in one further up. */
-const resolves = (path: string, name: string): boolean => {
+const resolves = (packages: Lock["packages"], path: string, name: string): boolean => {
   const own = [path, "node_modules", name].filter((part) => part !== "").join("/")
-  if (own in lock.packages) return true
-  return path !== "" && resolves(path.slice(0, Math.max(0, path.lastIndexOf("node_modules/") - 1)), name)
+  if (own in packages) return true
+  return path !== "" && resolves(packages, path.slice(0, Math.max(0, path.lastIndexOf("node_modules/") - 1)), name)
 }
 
 /** Platform packages name their platform. */
@@ -50,25 +77,31 @@ const platformEntry = (name: string, version: string, dependent: Entry): Entry |
   } as Entry
 }
 
-const missing = Object.entries(lock.packages).flatMap(([path, dependent]) =>
-  Object.entries(dependent.optionalDependencies ?? {})
-    .filter(([name]) => !resolves(path, name))
-    .flatMap(([name, version]) => {
-      const entry = platformEntry(name, version, dependent)
-      return entry === undefined ? [] : [[`node_modules/${name}`, entry] as const]
-    })
-)
+/** The packages of other platforms that a lock file does not have. */
+const missingIn = (packages: Lock["packages"]) =>
+  Object.entries(packages).flatMap(([path, dependent]) =>
+    Object.entries(dependent.optionalDependencies ?? {})
+      .filter(([name]) => !resolves(packages, path, name))
+      .flatMap(([name, version]) => {
+        const entry = platformEntry(name, version, dependent)
+        return entry === undefined ? [] : [[`node_modules/${name}`, entry] as const]
+      })
+  )
 
-if (missing.length === 0) {
-  console.log("lock: complete")
-} else if (process.argv.includes("--check")) {
-  console.error(`lock: ${missing.length} platform packages are missing in package-lock.json, run \`npm run lock\``)
-  process.exitCode = 1
+if (process.argv.includes("--check")) {
+  const missing = missingIn(lock.packages)
+  const open = Object.entries(lock.packages).filter(lacksIntegrity)
+  const wrong = open.filter(([, { dev, optional }]) => dev !== true || optional !== true)
+  if (missing.length > 0) console.error(`lock: ${missing.length} platform packages are missing, run \`npm run lock\``)
+  for (const [path] of wrong) console.error(`lock: ${path} has no integrity`)
+  if (missing.length > 0 || wrong.length > 0) process.exitCode = 1
+  else console.log(`lock: complete; ${open.length} tools of other platforms have no integrity`)
 } else {
-  const { "": workspace, ...entries } = lock.packages
-  const sorted = Object.entries({ ...entries, ...Object.fromEntries(missing) })
-    .sort(([a], [b]) => a < b ? -1 : 1)
-  const packages = { ...(workspace === undefined ? {} : { "": workspace }), ...Object.fromEntries(sorted) }
-  writeFileSync(file, JSON.stringify({ ...lock, packages }, null, 2) + "\n")
-  console.log(`lock: ${missing.length} platform packages added`)
+  const { packages } = resolved()
+  const added = missingIn(packages)
+  const { "": workspace, ...entries } = packages
+  const sorted = Object.entries({ ...entries, ...Object.fromEntries(added) }).sort(([a], [b]) => a < b ? -1 : 1)
+  const all = { ...(workspace === undefined ? {} : { "": workspace }), ...Object.fromEntries(sorted) }
+  writeFileSync(file, JSON.stringify({ ...lock, packages: all }, null, 2) + "\n")
+  console.log(`lock: ${sorted.length} packages, ${Object.entries(all).filter(lacksIntegrity).length} without integrity`)
 }
