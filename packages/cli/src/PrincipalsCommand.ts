@@ -55,7 +55,12 @@ interface Options {
   readonly token: Option.Option<Redacted.Redacted>
 }
 
-const Changed = Schema.Struct({ keys: Schema.Int, runs: Schema.Int })
+/** A server of an older version pauses no schedules. */
+const Changed = Schema.Struct({
+  keys: Schema.Int,
+  schedules: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
+  runs: Schema.Int
+})
 const Problem = Schema.Struct({ title: Schema.String, detail: Schema.optionalKey(Schema.String) })
 
 const inStore = (value: string, { id, tenant }: Options, change: Principals.Change) =>
@@ -99,9 +104,13 @@ const changing = (change: Principals.Change, done: string, description: string) 
         : Option.isSome(store)
         ? yield* inStore(store.value, options, change)
         : yield* new NoPlace()
-      const runs = `${changed.runs} ${changed.runs === 1 ? "run" : "runs"} ${done}`
-      const keys = `${changed.keys} ${changed.keys === 1 ? "key" : "keys"} revoked, `
-      yield* Console.log(`${options.id}: ${change === "revoke" ? keys : ""}${runs}`)
+      const counted = (count: number, one: string, done: string) => `${count} ${count === 1 ? one : `${one}s`} ${done}`
+      const parts = [
+        ...(change === "revoke" ? [counted(changed.keys, "key", "revoked")] : []),
+        ...(change === "restore" ? [] : [counted(changed.schedules, "schedule", "paused")]),
+        counted(changed.runs, "run", done)
+      ]
+      yield* Console.log(`${options.id}: ${parts.join(", ")}`)
     })
   ).pipe(Command.withDescription(description))
 
@@ -109,9 +118,9 @@ const changing = (change: Principals.Change, done: string, description: string) 
 export const command = Command.make("principals").pipe(
   Command.withDescription("All work of a principal at once. For the SQLite file of a running server use --url"),
   Command.withSubcommands([
-    changing("revoke", "held", "Disable the account, revoke its keys and hold its runs"),
+    changing("revoke", "held", "Disable the account, revoke its keys, pause its schedules and hold its runs"),
     changing("restore", "may continue", "Enable the account; its held runs continue if they may"),
-    changing("cancel", "cancelled", "Cancel all its runs that have not ended")
+    changing("cancel", "cancelled", "Pause its schedules and cancel all its runs that have not ended")
   ]),
   Command.provide(FetchHttpClient.layer)
 )

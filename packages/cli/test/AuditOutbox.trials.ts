@@ -59,6 +59,75 @@ const load = async (nodes: ReadonlyArray<Node>, seed: number, isOver: () => bool
   }
 }
 
+/** Schedules that were asked for, and whether the answer came; and threads that a run has added to. */
+interface Things {
+  readonly schedules: Map<string, boolean>
+  readonly threads: Set<string>
+}
+
+/** Makes, pauses, replaces and removes schedules, and forks and erases threads, each of its own id, until it is over. */
+const loadThings = async (
+  nodes: ReadonlyArray<Node>,
+  seed: number,
+  { schedules, threads }: Things,
+  isOver: () => boolean
+) => {
+  const random = makeRandom(1_000 + seed)
+  const request = (path: string, init?: RequestInit) => askAny(nodes, random, path, init)
+  const yearly = (minute: number) => post({ agent: "works", cron: `${minute} 0 1 1 *`, payload: {} })
+  for (let count = 0; !isOver() && schedules.size < 900; count++) {
+    const id = `s-${seed}-${count}`
+    schedules.set(id, false)
+    if ((await request(`/schedules/${id}`, yearly(0)))?.status === 201) schedules.set(id, true)
+    if (random.next() < 0.5) await request(`/schedules/${id}/pause`, post({}))
+    if (random.next() < 0.5) await request(`/schedules/${id}`, { ...yearly(1), method: "PUT" })
+    if (random.next() < 0.7) await request(`/schedules/${id}`, { method: "DELETE" })
+    const thread = `t-${seed}-${count}`
+    const said = await request("/agents/talks", post({}, { "x-thread-id": thread }))
+    if (said?.status !== 200) continue
+    threads.add(thread)
+    await request(`/threads/${thread}/fork`, post({}))
+    if (random.next() < 0.7) await request(`/threads/${thread}`, { method: "DELETE" })
+  }
+}
+
+/** Compares what is there of schedules and threads with the entries about them. */
+const examineThings = async (
+  request: (path: string) => Promise<Answer | undefined>,
+  { schedules, threads }: Things,
+  entries: ReadonlyArray<Answer["body"]>
+) => {
+  const counts = countsOf(entries.map(({ action, target }) => `${action} ${target}`))
+  const count = (action: string, target: string) => counts[`${action} ${target}`] ?? 0
+  const listed = await request("/schedules")
+  assert.strictEqual(listed?.status, 200)
+  const kept = new Map<string, Answer["body"]>(listed?.body.items.map((one: Answer["body"]) => [one.id, one]))
+  const wrong: Array<string> = []
+  const same = (what: string, seen: ReadonlyArray<unknown>, should: ReadonlyArray<unknown>) => {
+    if (JSON.stringify(seen) !== JSON.stringify(should)) {
+      wrong.push(`${what}: ${seen.join(" ")}, not ${should.join(" ")}`)
+    }
+  }
+  for (const [id, isKnown] of schedules) {
+    const [target, one] = [`schedule/${id}`, kept.get(id)]
+    const [made, removed] = [count("create", target), count("remove", target)]
+    same(`${target} is there: made, removed`, [made - removed], [one === undefined ? 0 : 1])
+    if (made > 1 || removed > 1) wrong.push(`${target} was made ${made} times and removed ${removed} times`)
+    if (one === undefined) continue
+    same(`${target}: paused`, [count("pause", target)], [one.paused ? 1 : 0])
+    // A schedule that the first request did not make was made by the one that replaces it.
+    if (isKnown) same(`${target}: changed`, [count("change", target)], [one.cron.startsWith("1") ? 1 : 0])
+  }
+  const left = await pages(request, "/threads?")
+  const ids = new Set(left.map(({ threadId }) => threadId))
+  const forks = countsOf(left.flatMap(({ forkedFrom }) => forkedFrom === undefined ? [] : [forkedFrom.threadId]))
+  for (const id of threads) {
+    same(`thread ${id}: erased`, [count("erase", `thread/${id}`)], [ids.has(id) ? 0 : 1])
+    same(`thread ${id}: forked`, [count("fork", `thread/${id}`)], [forks[id] ?? 0])
+  }
+  return wrong
+}
+
 const pages = async (request: (path: string) => Promise<Answer | undefined>, path: string) => {
   const items: Array<Answer["body"]> = []
   for (let next: unknown = undefined; next !== null;) {
@@ -117,7 +186,7 @@ const withoutRepeats = (entries: ReadonlyArray<Answer["body"]>) => {
 }
 
 /** Compares the journal of each run with its entries. */
-const examine = async (request: (path: string) => Promise<Answer | undefined>) => {
+const examine = async (request: (path: string) => Promise<Answer | undefined>, things: Things) => {
   const entries = await pages(request, "/audit?order=oldest&")
   const runs = await pages(request, "/runs?")
   const [missing, double]: [Array<string>, Array<string>] = [[], []]
@@ -152,7 +221,8 @@ const examine = async (request: (path: string) => Promise<Answer | undefined>) =
     if (calls < results.length) missing.push(`${about}: ${calls} calls of ${results.length}`)
     if (calls > attempts) double.push(`${about}: ${calls} calls in ${run.attempt} attempts`)
   }
-  return { runs: runs.length, changes, missing, double }
+  const wrong = await examineThings(request, things, entries)
+  return { runs: runs.length, changes, missing, double, wrong }
 }
 
 /** The facts that a killed server has left in its file. */
@@ -171,7 +241,11 @@ const trial = async (store: string, count: number, file?: string) => {
   let lefts = 0
   try {
     await Promise.all(nodes.map((node) => node.start()))
-    const loads = Array.from({ length: 6 }, (_, worker) => load(nodes, worker, () => over))
+    const things: Things = { schedules: new Map(), threads: new Set() }
+    const loads = [
+      ...Array.from({ length: 5 }, (_, worker) => load(nodes, worker, () => over)),
+      ...Array.from({ length: 2 }, (_, worker) => loadThings(nodes, worker, things, () => over))
+    ]
     for (let killed = 0; killed < kills; killed++) {
       await sleep(random.between(600, 1_600))
       const node = nodes[killed % count]
@@ -199,11 +273,18 @@ const trial = async (store: string, count: number, file?: string) => {
       if (open.every((page) => page?.body.items.length === 0)) break
       await sleep(100)
     }
-    const found = await examine(request)
-    assert.deepStrictEqual({ missing: found.missing, double: found.double }, { missing: [], double: [] })
+    const found = await examine(request, things)
+    const { double, missing, wrong } = found
+    assert.deepStrictEqual({ missing, double, wrong }, { missing: [], double: [], wrong: [] })
+    assert.isAbove(things.schedules.size, 5)
+    assert.isAbove(things.threads.size, 5)
     assert.isAbove(found.runs, 50)
     assert.isAbove(found.changes, 200)
-    process.stdout.write(`${store.split(":")[0]}: ${found.runs} runs, ${found.changes} changes, ${kills} kills\n`)
+    process.stdout.write(
+      `${
+        store.split(":")[0]
+      }: ${found.runs} runs, ${found.changes} changes, ${things.schedules.size} schedules, ${things.threads.size} threads, ${kills} kills\n`
+    )
     await Promise.all(nodes.map((node) => node.stop()))
     const verdict = await verify(store)
     assert.strictEqual(verdict.code, 0, verdict.stdout)

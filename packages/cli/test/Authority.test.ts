@@ -234,6 +234,15 @@ describe("a run whose key was revoked while it waited", () => {
           const { body } = yield* send("GET", `/schedules/${agent}-often`, boss)
           yield* held(body["lastRunId"])
           assert.strictEqual(worked.length, before)
+          const reason = "its principal may not act: the API key has expired or was revoked"
+          assert.strictEqual(body["problem"], reason)
+          const listed = itemsOf(yield* send("GET", "/schedules", boss)).filter(({ id }) =>
+            String(id).startsWith(agent)
+          )
+          assert.deepStrictEqual(listed.map(({ problem }) => problem), [reason, reason])
+          // One held run stands for all ticks, beside the one that was triggered.
+          const waiting = itemsOf(yield* send("GET", `/runs?waitsFor=principal&agent=${agent}`, boss))
+          assert.lengthOf(waiting, 2)
         }
       }).pipe(Effect.scoped),
     60_000
@@ -253,7 +262,7 @@ describe("all work of a principal", () => {
         const other = yield* start("hangs", bob.secret)
         assert.strictEqual((yield* send("POST", "/principals/ann/revoke", bob.secret)).status, 403)
         const revoked = yield* send("POST", "/principals/ann/revoke", boss)
-        assert.deepStrictEqual([revoked.status, revoked.body], [200, { keys: 1, runs: 2 }])
+        assert.deepStrictEqual([revoked.status, revoked.body], [200, { keys: 1, schedules: 0, runs: 2 }])
         yield* held(hangs)
         yield* held(later)
         yield* until(other, (run) => run["state"] === "running")
@@ -264,16 +273,79 @@ describe("all work of a principal", () => {
           401,
           "Authentication failed: the account is disabled. Send valid credentials."
         ])
-        assert.deepStrictEqual((yield* send("POST", "/principals/ann/restore", boss)).body, { keys: 0, runs: 2 })
+        assert.deepStrictEqual((yield* send("POST", "/principals/ann/restore", boss)).body, {
+          keys: 0,
+          schedules: 0,
+          runs: 2
+        })
         // Its key stays revoked, so its runs are held until the owner resumes them.
         yield* held(later)
         yield* send("POST", `/runs/${String(later)}/resume`, fresh.secret)
         yield* until(later, isCompleted)
         const entries = itemsOf(yield* send("GET", "/audit?limit=100", boss))
           .filter(({ target }) => target === "principal/ann").map(({ action, reason }) => [action, reason])
-        assert.deepStrictEqual(entries, [["restore", "0 keys, 2 runs"], ["revoke", "1 keys, 2 runs"]])
-        assert.deepStrictEqual((yield* send("POST", "/principals/ann/cancel", boss)).body, { keys: 0, runs: 1 })
+        assert.deepStrictEqual(entries, [
+          ["restore", "0 keys, 0 schedules, 2 runs"],
+          ["enable", undefined],
+          ["revoke", "1 keys, 0 schedules, 2 runs"],
+          ["disable", undefined]
+        ])
+        assert.deepStrictEqual((yield* send("POST", "/principals/ann/cancel", boss)).body, {
+          keys: 0,
+          schedules: 0,
+          runs: 1
+        })
         yield* until(hangs, (run) => run["state"] === "cancelled")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live.each(["revoke", "cancel"] as const)(
+    "%s pauses its schedules, over REST and on the command line, and each is an entry",
+    (change) =>
+      Effect.gen(function*() {
+        const { filename, keyOf, restart, send, start, stopped, until, url } = yield* world
+        const [bob, often] = [yield* keyOf("bob"), { agent: "works", cron: "* * * * * *", payload: {} }]
+        yield* send("POST", "/schedules/others", bob.secret, { ...often, cron: "0 6 * * 1" })
+        const ways = {
+          rest: () => send("POST", `/principals/ann/${change}`, boss),
+          url: () => command(["principals", change, "ann", "--url", url(), "--token", boss]),
+          store: () =>
+            Effect.gen(function*() {
+              yield* stopped
+              const done = yield* command(["principals", change, "ann", "--tenant", "acme", "--store", filename])
+              yield* restart
+              return done
+            })
+        }
+        for (const [way, make] of Object.entries(ways)) {
+          yield* send("POST", "/principals/ann/restore", boss)
+          const ann = yield* keyOf("ann")
+          assert.strictEqual((yield* send("POST", `/schedules/${way}`, ann.secret, often)).status, 201)
+          const later = yield* start("works", ann.secret, `?startAt=${Date.now() + 60_000}`)
+          const done = yield* make()
+          if ("stdout" in done) assert.include(done.stdout, "1 schedule paused", done.stderr)
+          else assert.strictEqual(done.body["schedules"], 1)
+          yield* until(later, ({ state }) => state === (change === "cancel" ? "cancelled" : "suspended"))
+          const { body } = yield* send("GET", `/schedules/${way}`, boss)
+          assert.isTrue(body["paused"], way)
+          yield* Effect.sleep("1200 millis")
+          assert.deepStrictEqual(
+            (yield* send("GET", `/schedules/${way}`, boss)).body["lastRunId"],
+            body["lastRunId"],
+            way
+          )
+          // Enabling an account lets its schedules pause: a person looks at them first.
+          yield* send("POST", "/principals/ann/restore", boss)
+          assert.isTrue((yield* send("GET", `/schedules/${way}`, boss)).body["paused"], way)
+        }
+        assert.isFalse((yield* send("GET", "/schedules/others", boss)).body["paused"])
+        const entries = itemsOf(yield* send("GET", "/audit?limit=200", boss))
+          .filter(({ action }) => action === "pause").map(({ principal, target }) => [principal, target])
+        assert.deepStrictEqual(entries, [["cli", "schedule/store"], ["boss", "schedule/url"], [
+          "boss",
+          "schedule/rest"
+        ]])
       }).pipe(Effect.scoped),
     60_000
   )
@@ -287,14 +359,21 @@ describe("all work of a principal", () => {
         const later = yield* start("works", ann.secret, `?startAt=${Date.now() + 60_000}`)
         const hangs = yield* start("hangs", ann.secret)
         const running = yield* command(["principals", "revoke", "ann", "--url", url(), "--token", boss])
-        assert.deepStrictEqual([running.code, running.stdout], [0, "ann: 1 key revoked, 2 runs held\n"], running.stderr)
+        assert.deepStrictEqual([running.code, running.stdout], [
+          0,
+          "ann: 1 key revoked, 0 schedules paused, 2 runs held\n"
+        ], running.stderr)
         yield* held(later)
         const wrong = yield* command(["principals", "revoke", "ann", "--url", url(), "--token", ann.secret])
         assert.deepStrictEqual([wrong.code, wrong.stdout], [2, ""])
         assert.include(wrong.stderr, "Authentication failed")
         yield* stopped
         const cancelled = yield* command(["principals", "cancel", "ann", "--tenant", "acme", "--store", filename])
-        assert.deepStrictEqual([cancelled.code, cancelled.stdout], [0, "ann: 2 runs cancelled\n"], cancelled.stderr)
+        assert.deepStrictEqual(
+          [cancelled.code, cancelled.stdout],
+          [0, "ann: 0 schedules paused, 2 runs cancelled\n"],
+          cancelled.stderr
+        )
         const nowhere = yield* command(["principals", "cancel", "ann"])
         assert.deepStrictEqual([nowhere.code, nowhere.stdout], [2, ""])
         assert.include(nowhere.stderr, "name a place: --store")

@@ -8,6 +8,7 @@ import { randomHex } from "../base/internal/randomBytes.ts"
 import { sameSecret, sha256 } from "../base/internal/secrets.ts"
 import { Principal } from "../run/Principal.ts"
 import { StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
+import type { Fact } from "../store/RunStore.ts"
 import { Auth, invalid, unknown, valid } from "./Auth.ts"
 
 /**
@@ -51,10 +52,16 @@ export class ApiKeyStore extends Context.Service<ApiKeyStore, {
   readonly used: (prefix: string, at: number) => Effect.Effect<void, StoreUnavailable>
   /** Oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<ApiKey>, StoreUnavailable>
-  /** Disables an account; one that is disabled stays so from the first time on. */
-  readonly disable: (account: Account, at: number) => Effect.Effect<void, StoreUnavailable>
+  /** Disables an account, and says whether it was enabled; one that is disabled stays so from the first time on. */
+  readonly disable: (
+    account: Account,
+    at: number,
+    facts?: ReadonlyArray<Fact>
+  ) => Effect.Effect<boolean, StoreUnavailable>
   /** Says whether the account was disabled. */
-  readonly enable: (account: Account) => Effect.Effect<boolean, StoreUnavailable>
+  readonly enable: (account: Account, facts?: ReadonlyArray<Fact>) => Effect.Effect<boolean, StoreUnavailable>
+  /** The identity of the run store in whose outbox facts are kept with their change; no store gets facts without it. */
+  readonly outbox?: Effect.Effect<string, StoreUnavailable>
   readonly isDisabled: (account: Account) => Effect.Effect<boolean, StoreUnavailable>
   /** The first to be disabled first. */
   readonly disabled: Effect.Effect<ReadonlyArray<DisabledAccount>, StoreUnavailable>
@@ -86,7 +93,9 @@ export const makeMemory = (): ApiKeyStore["Service"] => {
     disable: ({ id, tenant }, at) =>
       Effect.sync(() => {
         const name = nameOf({ id, tenant })
-        if (!accounts.has(name)) accounts.set(name, { id, tenant, at })
+        if (accounts.has(name)) return false
+        accounts.set(name, { id, tenant, at })
+        return true
       }),
     enable: (account) => Effect.sync(() => accounts.delete(nameOf(account))),
     isDisabled: (account) => Effect.sync(() => accounts.has(nameOf(account))),

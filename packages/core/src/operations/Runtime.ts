@@ -567,7 +567,7 @@ export const layer = <A extends App.Any>(
         ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
         ...makeThreadCalls(node, door),
         ...makeAuditReads(door, audit, node.outbox),
-        ...makePrincipalCalls(node, door, keys),
+        ...makePrincipalCalls(node, door, keys, store, schedules),
         ...makeVisibleTo(fusion, door),
         ...makeFiles(door, node.files),
         usage: makeUsage(budget, door),

@@ -6,6 +6,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { Principal } from "../run/Principal.ts"
 import type { StoreUnavailable } from "../run/RunError.ts"
+import type { Fact } from "../store/RunStore.ts"
 
 /** A schedule that a caller made; its runs act for `principal`, with these rights. @category schemas @since 0.1.0 */
 export const Definition = Schema.Struct({
@@ -54,9 +55,15 @@ export class ScheduleStore extends Context.Service<ScheduleStore, {
   /** The marks of an app, in order of their keys. */
   readonly list: (app: string) => Effect.Effect<ReadonlyArray<Mark>, StoreUnavailable>
   /** Keeps a mark if the one that is kept has the version `after`, which is 0 when none is kept. */
-  readonly set: (mark: Mark, after: number) => Effect.Effect<boolean, StoreUnavailable>
+  readonly set: (mark: Mark, after: number, facts?: ReadonlyArray<Fact>) => Effect.Effect<boolean, StoreUnavailable>
   /** Removes a mark if it has this version. */
-  readonly remove: (key: string, version: number) => Effect.Effect<boolean, StoreUnavailable>
+  readonly remove: (
+    key: string,
+    version: number,
+    facts?: ReadonlyArray<Fact>
+  ) => Effect.Effect<boolean, StoreUnavailable>
+  /** The identity of the run store in whose outbox facts are kept with their change; no store gets facts without it. */
+  readonly outbox?: Effect.Effect<string, StoreUnavailable>
 }>()("@fastagentic/core/runtime/ScheduleStore") {
   static readonly layerMemory: Layer.Layer<ScheduleStore> = Layer.sync(ScheduleStore, () => makeMemory())
 }

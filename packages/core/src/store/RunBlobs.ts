@@ -220,6 +220,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
   return RunStore.of({
     identity: store.identity,
     bind: store.bind,
+    app: store.app,
     write,
     facts: store.facts,
     removeFacts: store.removeFacts,

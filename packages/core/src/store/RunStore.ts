@@ -241,6 +241,8 @@ export class RunStore extends Context.Service<RunStore, {
   readonly identity: Effect.Effect<string, StoreUnavailable>
   /** Binds the store to an app, unless it is bound already, and answers with the app that it is bound to. */
   readonly bind: (app: string) => Effect.Effect<string, StoreUnavailable>
+  /** The app that the store is bound to, if it is bound. */
+  readonly app: Effect.Effect<string | undefined, StoreUnavailable>
   readonly threads: ThreadStore
   /** Commits all writes in one transaction, in order; the answers are in the same order. */
   readonly write: (writes: ReadonlyArray<Write>) => Effect.Effect<ReadonlyArray<Written>, StoreUnavailable>

@@ -5,6 +5,7 @@
  */
 import type { Effect } from "effect"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
+import type { Fact } from "../store/RunStore.ts"
 import type { Message, Stored } from "./Message.ts"
 
 /** The identity of a thread: its owner's in a tenant. @category models @since 0.1.0 */
@@ -59,7 +60,7 @@ export interface MessageQuery extends ThreadKey {
 }
 
 /**
- * A copy of a thread under another id: the turns up to the one that has the message `at`.
+ * A copy of a thread under another id: the turns up to the one that has the message `at`. Facts are kept when it is made.
  *
  * @category models
  * @since 0.1.0
@@ -68,6 +69,7 @@ export interface ThreadFork extends ThreadKey {
   readonly at: number
   readonly to: string
   readonly now: number
+  readonly facts?: ReadonlyArray<Fact>
 }
 
 /** Threads that did not change since a time and have no run that has not ended. @category models @since 0.1.0 */
@@ -85,8 +87,8 @@ export interface ThreadStore {
   readonly messages: (query: MessageQuery) => Effect.Effect<ReadonlyArray<Stored>, StoreUnavailable | JournalDamaged>
   /** The fork, or the thread that has its id already; nothing when there is no such message. */
   readonly fork: (fork: ThreadFork) => Effect.Effect<ThreadRecord | undefined, StoreUnavailable>
-  /** Removes a thread with its messages, and says whether there was one. Its runs stay. */
-  readonly remove: (key: ThreadKey) => Effect.Effect<boolean, StoreUnavailable>
+  /** Removes a thread with its messages, and says whether there was one. Its runs stay, and facts are kept in any case. */
+  readonly remove: (key: ThreadKey, facts?: ReadonlyArray<Fact>) => Effect.Effect<boolean, StoreUnavailable>
   /** Removes such threads, and says how many. */
   readonly removeIdle: (query: IdleQuery) => Effect.Effect<number, StoreUnavailable>
 }

@@ -208,12 +208,13 @@ describe("The outbox of the audit log", () => {
         Principals.change({ tenant: "local", id: "local" }, "cancel", "cli").pipe(
           Effect.provide([audit, Layer.succeed(RunStore.RunStore, store), ApiKeys.ApiKeyStore.layerMemory])
         )
-      assert.deepStrictEqual(yield* cancel(chain({ append: () => down })), { keys: 0, runs: 1 })
-      assert.lengthOf(yield* facts, 1)
+      assert.deepStrictEqual(yield* cancel(chain({ append: () => down })), { keys: 0, schedules: 0, runs: 1 })
+      assert.lengthOf(yield* facts, 2)
       assert.deepStrictEqual(yield* Effect.provide(linesOf(runId), process()), [
         "start allowed",
         "run suspended",
-        "run cancelled"
+        "run cancelled",
+        "cancel allowed"
       ])
       const { runId: next } = yield* Effect.provide(settle("waits"), process())
       yield* cancel(chain())

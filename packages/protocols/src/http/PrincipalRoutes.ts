@@ -6,13 +6,15 @@ import * as RequestContext from "./RequestContext.ts"
 import * as Responses from "./Responses.ts"
 import * as Route from "./Route.ts"
 
-/** How many keys were revoked, and how many runs were changed. */
-const Changed = Schema.Struct({ keys: Schema.Int, runs: Schema.Int }).annotate({ identifier: "PrincipalChanged" })
+/** How many keys were revoked, how many schedules were paused, and how many runs were changed. */
+const Changed = Schema.Struct({ keys: Schema.Int, schedules: Schema.Int, runs: Schema.Int }).annotate({
+  identifier: "PrincipalChanged"
+})
 
 const summaries = {
-  revoke: "Disables a principal of the tenant, revokes its keys and holds its runs",
+  revoke: "Disables a principal of the tenant, revokes its keys, pauses its schedules and holds its runs",
   restore: "Enables a principal of the tenant; its held runs continue if they may",
-  cancel: "Cancels all runs of a principal of the tenant"
+  cancel: "Pauses the schedules of a principal of the tenant and cancels all its runs"
 }
 
 const change = (change: keyof typeof summaries) =>

@@ -80,12 +80,13 @@ export const make = (
     return RunStore.of({
       identity: reads.identity.pipe(withTimeout("identity of the store")),
       bind: (app) => reads.bind(app).pipe(withTimeout("app of the store")),
+      app: reads.app.pipe(withTimeout("app of the store")),
       threads: {
         get: (key) => threads.get(key).pipe(withTimeout("read thread")),
         list: (query) => threads.list(query).pipe(withTimeout("list threads")),
         messages: (query) => threads.messages(query).pipe(withTimeout("messages of a thread")),
         fork: (fork) => threads.fork(fork).pipe(withTimeout("fork thread")),
-        remove: (key) => threads.remove(key).pipe(withTimeout("remove thread")),
+        remove: (key, facts) => threads.remove(key, facts).pipe(withTimeout("remove thread")),
         removeIdle: (query) => threads.removeIdle(query).pipe(withTimeout("remove idle threads"))
       },
       write: (writes) => write(writes).pipe(answered("write")),

@@ -7,6 +7,10 @@ import { type Account, ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKey
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Effect, Layer, Schema } from "effect"
 import * as Redis from "effect/persistence/Redis"
+import { identityOf } from "./internal/identity.ts"
+import * as Keys from "./internal/keys.ts"
+import { outbox, prelude, script } from "./internal/script.ts"
+import { factsOf } from "./internal/writes.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
@@ -23,6 +27,7 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
     const hash = (key: string) => `${prefix}api_key:${JSON.stringify(key)}`
     const change = redis.eval(changeScript)
     const insert = redis.eval(insertScript)
+    const [disable, enable] = [redis.eval(disableScript), redis.eval(enableScript)]
     const find = (operation: string, key: string) =>
       redis.send("HGETALL", hash(key)).pipe(RedisClient.answered(operation, decoded))
 
@@ -59,16 +64,23 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
         Effect.map((keys) => keys.flatMap((key) => key === undefined ? [] : [key]).sort(byAge))
       ),
 
-      disable: (account, at) =>
-        Effect.asVoid(
-          RedisClient.unavailable("disable account")(redis.send("HSETNX", accounts, nameOf(account), `${at}`))
+      disable: (account, at, facts) =>
+        Effect.map(
+          RedisClient.unavailable("disable account")(
+            disable(prefix, [accounts, nameOf(account), `${at}`, ...Keys.list(factsOf(facts))])
+          ),
+          (disabled) => disabled === 1
         ),
 
-      enable: (account) =>
+      enable: (account, facts) =>
         Effect.map(
-          RedisClient.unavailable("enable account")(redis.send("HDEL", accounts, nameOf(account))),
-          (removed) => removed === 1
+          RedisClient.unavailable("enable account")(
+            enable(prefix, [accounts, nameOf(account), ...Keys.list(factsOf(facts))])
+          ),
+          (enabled) => enabled === 1
         ),
+
+      outbox: identityOf({ prefix, redis }),
 
       isDisabled: (account) =>
         Effect.map(
@@ -121,6 +133,22 @@ const changeScript = Redis.script(
     `
   }
 ).withReturnType<unknown>()
+
+const disableScript = script(`${prelude}${outbox}
+  local accounts, account, at, facts = take(), take(), take(), many()
+  if not keeps(facts) then return refused() end
+  local disabled = redis.call('HSETNX', accounts, account, at)
+  if disabled == 1 then note(facts) end
+  return disabled
+`)
+
+const enableScript = script(`${prelude}${outbox}
+  local accounts, account, facts = take(), take(), many()
+  if redis.call('HEXISTS', accounts, account) == 0 then return 0 end
+  if not keeps(facts) then return refused() end
+  note(facts)
+  return redis.call('HDEL', accounts, account)
+`)
 
 // answers
 

@@ -247,6 +247,9 @@ export const make = (
           redis.send("SET", `${prefix}app`, app, "NX"),
           redis.send("GET", `${prefix}app`)
         ).pipe(Reads.answer("app of the store", String)),
+      app: redis.send("GET", `${prefix}app`).pipe(
+        Reads.answer("app of the store", (reply) => reply === null ? undefined : String(reply))
+      ),
       write,
       facts: ({ before, limit }) =>
         Reads.answer("facts that wait", Values.toFacts)(evalFacts(prefix, [`${before}`, `${limit}`])),

@@ -4,8 +4,13 @@
  * @since 0.1.0
  */
 import { Mark, ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { Fact } from "@fastagentic/core/store/RunStore"
 import { Effect, Layer, Schema } from "effect"
 import * as Redis from "effect/persistence/Redis"
+import { identityOf } from "./internal/identity.ts"
+import * as Keys from "./internal/keys.ts"
+import { outbox, prelude, script } from "./internal/script.ts"
+import { factsOf } from "./internal/writes.ts"
 import * as RedisClient from "./RedisClient.ts"
 
 /**
@@ -20,6 +25,7 @@ export const layerNoClient: Layer.Layer<ScheduleStore, never, RedisClient.RedisC
     const keyOf = (key: string) => `${prefix}schedule:${JSON.stringify(key)}`
     const appOf = (app: string) => `${prefix}schedules:${JSON.stringify(app)}`
     const [read, write, remove] = [redis.eval(listScript), redis.eval(writeScript), redis.eval(removeScript)]
+    const kept = (facts: ReadonlyArray<Fact> | undefined) => Keys.list(factsOf(facts))
     return ScheduleStore.of({
       get: (key) =>
         redis.send("HGET", keyOf(key), "mark").pipe(
@@ -30,18 +36,26 @@ export const layerNoClient: Layer.Layer<ScheduleStore, never, RedisClient.RedisC
           RedisClient.answered("read schedules", decodeAll),
           Effect.map((marks) => marks.toSorted((a, b) => a.key < b.key ? -1 : 1))
         ),
-      set: (mark, after) =>
+      set: (mark, after, facts) =>
         Effect.map(
           RedisClient.unavailable("write schedule")(
-            write(keyOf(mark.key), appOf(mark.app), after, mark.version, JSON.stringify(mark))
+            write(prefix, [
+              keyOf(mark.key),
+              appOf(mark.app),
+              `${after}`,
+              `${mark.version}`,
+              JSON.stringify(mark),
+              ...kept(facts)
+            ])
           ),
           (written) => written === 1
         ),
-      remove: (key, version) =>
+      remove: (key, version, facts) =>
         Effect.map(
-          RedisClient.unavailable("remove schedule")(remove(keyOf(key), version)),
+          RedisClient.unavailable("remove schedule")(remove(prefix, [keyOf(key), `${version}`, ...kept(facts)])),
           (removed) => removed === 1
-        )
+        ),
+      outbox: identityOf({ prefix, redis })
     })
   })
 )
@@ -58,36 +72,27 @@ const listScript = Redis.script((app: string) => [app], {
   `
 }).withReturnType<unknown>()
 
-const writeScript = Redis.script(
-  (
-    key: string,
-    app: string,
-    after: number,
-    version: number,
-    mark: string
-  ) => [key, app, `${after}`, `${version}`, mark],
-  {
-    numberOfKeys: 2,
-    lua: `
-      local version = redis.call('HGET', KEYS[1], 'version') or '0'
-      if version ~= ARGV[1] then return 0 end
-      redis.call('HSET', KEYS[1], 'version', ARGV[2], 'mark', ARGV[3], 'app', KEYS[2])
-      redis.call('SADD', KEYS[2], KEYS[1])
-      return 1
-    `
-  }
-).withReturnType<unknown>()
+const writeScript = script(`${prelude}${outbox}
+  local key, app, after, version, mark, facts = take(), take(), take(), take(), take(), many()
+  local before = redis.call('HGET', key, 'version') or '0'
+  if before ~= after then return 0 end
+  if not keeps(facts) then return refused() end
+  redis.call('HSET', key, 'version', version, 'mark', mark, 'app', app)
+  redis.call('SADD', app, key)
+  note(facts)
+  return 1
+`)
 
-const removeScript = Redis.script((key: string, version: number) => [key, `${version}`], {
-  numberOfKeys: 1,
-  lua: `
-    local found = redis.call('HMGET', KEYS[1], 'version', 'app')
-    if found[1] ~= ARGV[1] then return 0 end
-    if found[2] then redis.call('SREM', found[2], KEYS[1]) end
-    redis.call('DEL', KEYS[1])
-    return 1
-  `
-}).withReturnType<unknown>()
+const removeScript = script(`${prelude}${outbox}
+  local key, version, facts = take(), take(), many()
+  local found = redis.call('HMGET', key, 'version', 'app')
+  if found[1] ~= version then return 0 end
+  if not keeps(facts) then return refused() end
+  note(facts)
+  if found[2] then redis.call('SREM', found[2], key) end
+  redis.call('DEL', key)
+  return 1
+`)
 
 /** Marks of a version before this one name no app, and no tick of theirs waits. */
 const Stored = Schema.fromJsonString(Schema.Struct({

@@ -2,6 +2,8 @@
 import { ApiKey, ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { withFacts } from "./facts.ts"
+import { identityOf } from "./runReads.ts"
 import type { Unavailable } from "./unavailable.ts"
 
 /**
@@ -48,16 +50,19 @@ export const makeApiKeys = (sql: SqlClient, unavailable: Unavailable): ApiKeySto
       unavailable("list API keys")
     ),
 
-    disable: ({ id, tenant }, at) =>
-      sql`
+    disable: ({ id, tenant }, at, facts) => {
+      const disabled = sql`
         INSERT INTO disabled_accounts (tenant, id, at) VALUES (${tenant}, ${id}, ${at})
-        ON CONFLICT (tenant, id) DO NOTHING`.pipe(Effect.asVoid, unavailable("disable account")),
+        ON CONFLICT (tenant, id) DO NOTHING RETURNING id`
+      return withFacts(sql, facts, disabled).pipe(unavailable("disable account"))
+    },
 
-    enable: ({ id, tenant }) =>
-      sql`DELETE FROM disabled_accounts WHERE tenant = ${tenant} AND id = ${id} RETURNING id`.pipe(
-        Effect.map((rows) => rows.length > 0),
-        unavailable("enable account")
-      ),
+    enable: ({ id, tenant }, facts) => {
+      const enabled = sql`DELETE FROM disabled_accounts WHERE tenant = ${tenant} AND id = ${id} RETURNING id`
+      return withFacts(sql, facts, enabled).pipe(unavailable("enable account"))
+    },
+
+    outbox: identityOf(sql).pipe(unavailable("identity of the store")),
 
     isDisabled: ({ id, tenant }) =>
       sql`SELECT 1 FROM disabled_accounts WHERE tenant = ${tenant} AND id = ${id}`.pipe(

@@ -21,6 +21,17 @@ export interface Orphans {
   readonly others: () => Fragment
 }
 
+/** Which store this is. */
+export const identityOf = (sql: SqlClient.SqlClient): Effect.Effect<string, StoreUnavailable> =>
+  sql`SELECT id FROM store_identity`.pipe(
+    rows("identity of the store"),
+    Effect.flatMap(([row]) =>
+      row === undefined
+        ? Effect.fail(new StoreUnavailable({ operation: "identity of the store: there is none" }))
+        : Effect.succeed(String(row["id"]))
+    )
+  )
+
 /**
  * All reads of a run store, in SQL that SQLite and PostgreSQL share. `unindexed` makes a column that the planner finds no
  * index for; `lateral` says whether the database has lateral joins.
@@ -72,14 +83,7 @@ export const makeReads = (
     )
 
   return {
-    identity: sql`SELECT id FROM store_identity`.pipe(
-      rows("identity of the store"),
-      Effect.flatMap(([row]) =>
-        row === undefined
-          ? Effect.fail(new StoreUnavailable({ operation: "identity of the store: there is none" }))
-          : Effect.succeed(String(row["id"]))
-      )
-    ),
+    identity: identityOf(sql),
 
     // One of the nodes that start together writes; a bound store is only read.
     bind: (app) =>
@@ -88,6 +92,11 @@ export const makeReads = (
         rows("app of the store"),
         Effect.map(([row]) => String(row?.["app"]))
       ),
+
+    app: sql`SELECT app FROM store_identity WHERE app IS NOT NULL`.pipe(
+      rows("app of the store"),
+      Effect.map(([row]) => row === undefined ? undefined : String(row["app"]))
+    ),
 
     facts: ({ before, limit }) =>
       sql`SELECT id, at, body FROM audit_outbox WHERE at < ${before} ORDER BY at, id LIMIT ${limit}`.pipe(

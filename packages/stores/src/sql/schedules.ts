@@ -2,6 +2,8 @@
 import { Mark, type ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { withFacts } from "./facts.ts"
+import { identityOf } from "./runReads.ts"
 import type { Unavailable } from "./unavailable.ts"
 
 /** A database orders texts as bytes or as UTF-16; keys are in one order on every store. */
@@ -22,7 +24,7 @@ export const makeSchedules = (sql: SqlClient, unavailable: Unavailable): Schedul
       unavailable("read schedules")
     ),
 
-  set: ({ app, definition, fired = null, key, paused, runId = null, upto, version, waiting }, after) => {
+  set: ({ app, definition, fired = null, key, paused, runId = null, upto, version, waiting }, after, facts) => {
     const values = {
       app,
       version,
@@ -36,14 +38,15 @@ export const makeSchedules = (sql: SqlClient, unavailable: Unavailable): Schedul
     const written = after === 0
       ? sql`INSERT INTO schedules ${sql.insert({ id: key, ...values })} ON CONFLICT (id) DO NOTHING RETURNING id`
       : sql`UPDATE schedules SET ${sql.update(values)} WHERE id = ${key} AND version = ${after} RETURNING id`
-    return written.pipe(Effect.map((rows) => rows.length > 0), unavailable("write schedule"))
+    return withFacts(sql, facts, written).pipe(unavailable("write schedule"))
   },
 
-  remove: (key, version) =>
-    sql`DELETE FROM schedules WHERE id = ${key} AND version = ${version} RETURNING id`.pipe(
-      Effect.map((rows) => rows.length > 0),
+  remove: (key, version, facts) =>
+    withFacts(sql, facts, sql`DELETE FROM schedules WHERE id = ${key} AND version = ${version} RETURNING id`).pipe(
       unavailable("remove schedule")
-    )
+    ),
+
+  outbox: identityOf(sql).pipe(unavailable("identity of the store"))
 })
 
 const columns = "id, app, version, upto, fired, run_id, waiting, paused, definition"

@@ -6,6 +6,7 @@ import { Effect, Result, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
 import type { Fragment } from "effect/sql/Statement"
+import { keepFacts } from "./facts.ts"
 import { rows } from "./runReads.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -67,7 +68,7 @@ export const makeThreads = (sql: SqlClient, lock: Fragment = sql``): ThreadStore
       )
     },
 
-    fork: ({ at, now, to, ...key }) =>
+    fork: ({ at, facts, now, to, ...key }) =>
       Effect.gen(function*() {
         yield* sql`SELECT 1 AS found FROM threads WHERE ${of(key)} ${lock}`
         const [last] = yield* sql<Row>`
@@ -91,12 +92,18 @@ export const makeThreads = (sql: SqlClient, lock: Fragment = sql``): ThreadStore
             INSERT INTO thread_messages (tenant, owner, thread_id, position, run_id, at, size, body)
             SELECT tenant, owner, CAST(${to} AS TEXT), position, run_id, at, size, body
             FROM thread_messages WHERE ${of(key)} AND position <= ${end}`
+          yield* keepFacts(sql, facts)
         }
         return yield* get(copy)
       }).pipe(sql.withTransaction, unavailable("fork thread")),
 
-    remove: (key) =>
-      removeOne(key).pipe(Effect.map((removed) => removed > 0), sql.withTransaction, unavailable("remove thread")),
+    remove: (key, facts) =>
+      removeOne(key).pipe(
+        Effect.tap(() => keepFacts(sql, facts)),
+        Effect.map((removed) => removed > 0),
+        sql.withTransaction,
+        unavailable("remove thread")
+      ),
 
     removeIdle: ({ exceptTenants = [], limit, tenant, updatedBefore }) => {
       const filters: Array<Fragment> = [sql`updated_at < ${updatedBefore}`]

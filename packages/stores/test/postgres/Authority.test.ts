@@ -81,7 +81,7 @@ describeWithServer("A principal that is revoked on one node of two on PostgreSQL
         const { caller, one, two, until, worked } = yield* world
         const runId = yield* start(one, caller, "works")
         while (worked.length < 3) yield* Effect.sleep("20 millis")
-        assert.deepStrictEqual(yield* two.changePrincipal(asBoss, "ann", "revoke"), { keys: 1, runs: 1 })
+        assert.deepStrictEqual(yield* two.changePrincipal(asBoss, "ann", "revoke"), { keys: 1, schedules: 0, runs: 1 })
         yield* until(runId, isHeld)
         yield* Effect.sleep("1500 millis")
         const seen = worked.length
@@ -111,7 +111,7 @@ describeWithServer("A principal that is revoked on one node of two on PostgreSQL
       const runs = [yield* start(one, caller, "works"), yield* start(two, caller, "works")]
       while (worked.length < 4) yield* Effect.sleep("20 millis")
       const done = Principals.change({ tenant: "acme", id: "ann" }, "cancel", "operator")
-      assert.deepStrictEqual(yield* Effect.provideContext(done, second), { keys: 0, runs: 2 })
+      assert.deepStrictEqual(yield* Effect.provideContext(done, second), { keys: 0, schedules: 0, runs: 2 })
       for (const runId of runs) yield* until(runId, ({ state }) => state === "cancelled")
       yield* Effect.sleep("1500 millis")
       const seen = worked.length

@@ -1,5 +1,6 @@
 // Revokes, restores and cancels for a principal of the caller's tenant, with the scope `principals:manage`; Runtime builds it.
 import { Effect } from "effect"
+import { withEntry } from "../../audit/internal/withEntry.ts"
 import type { ApiKeyStore } from "../../door/ApiKeys.ts"
 import type { Caller } from "../../door/Caller.ts"
 import { accountDisabled } from "../../door/internal/authority.ts"
@@ -9,27 +10,53 @@ import { isFinal } from "../../run/RunRecord.ts"
 import { cancelRun } from "../../runtime/internal/cancel.ts"
 import { holdRun } from "../../runtime/internal/holdRun.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import type { Known, Schedules } from "../../runtime/internal/schedules.ts"
+import type { ScheduleStore } from "../../runtime/ScheduleStore.ts"
 import { type Change, entryOf } from "../Principals.ts"
-import { changePrincipal } from "./principalWork.ts"
+import { allCancelled, changePrincipal } from "./principalWork.ts"
 
 export const makePrincipalCalls = (
   node: RunSupervisor,
   door: Door,
-  keys: ApiKeyStore["Service"]
+  keys: ApiKeyStore["Service"],
+  store: ScheduleStore["Service"],
+  schedules: Schedules
 ) => ({
   changePrincipal: Effect.fnUntraced(function*(caller: Caller, id: string, change: Change) {
     const principal = yield* door.enter(caller, "principals", ["principals:manage"])
     const account = { tenant: principal.tenant, id }
+    const isTheirs = ({ timed: { principal } }: Known) => principal.id === id && principal.tenant === account.tenant
+    const { outbox, durable: { store: runs } } = node
     const changed = yield* asRunError(changePrincipal(account, change, {
       stores: [node.durable.store, node.ephemeral.store],
       keys,
       now: () => node.now(),
-      hold: (run) => holdRun(node, run, accountDisabled),
-      cancel: (run) =>
-        Effect.map(
-          cancelRun(node, run, "all work of its principal was cancelled"),
-          (ended) => ended !== undefined && isFinal(ended.state)
+      turn: (state) =>
+        withEntry(
+          { outbox, runs, store: keys },
+          door.entry(caller, principal, state, `principal/${id}`),
+          (facts) => state === "disable" ? keys.disable(account, node.now(), facts) : keys.enable(account, facts)
         ),
+      schedules: Effect.map(
+        schedules.all(),
+        (known) => known.filter(isTheirs).map(({ mark, timed }) => ({ id: timed.id, mark }))
+      ),
+      pause: (id, mark, after) =>
+        withEntry(
+          { outbox, runs, store },
+          door.entry(caller, principal, "pause", `schedule/${id}`),
+          (facts) => store.set(mark, after, facts)
+        ),
+      hold: (run) => holdRun(node, run, accountDisabled),
+      cancel: (run) => {
+        const { owner, runId } = run
+        const about = { runId, reason: allCancelled, ...(owner === principal.id ? {} : { onBehalfOf: owner }) }
+        const fact = node.outbox.note(door.entry(caller, principal, "cancel", `run/${runId}`, about))
+        return Effect.map(
+          cancelRun(node, run, allCancelled, [fact]),
+          (ended) => ended !== undefined && isFinal(ended.state)
+        )
+      },
       wake: (run, commit) => Effect.map(node.commit(run, commit), (after) => after !== undefined)
     }))
     if (node.authority !== undefined) yield* asRunError(node.authority.refresh)

@@ -1,14 +1,23 @@
 // Calls that read and change the schedules of the caller's tenant, with the scope `schedules:manage`; Runtime.layer makes them.
 // The runs of a schedule act for the caller who wrote it last, with rights that this caller held then, and never with more.
-// The entry about a change of a schedule is written before the change, so that none is without its entry.
+// The entry about a change of a schedule is committed with the change, where the store of schedules can.
 import { Effect, Result } from "effect"
+import { withEntry } from "../../audit/internal/withEntry.ts"
 import { canonical } from "../../base/internal/canonical.ts"
 import * as Policy from "../../base/Policy.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
-import { fail, Forbidden, InvalidPayload, NotDeclared, type RunError, ScheduleExists } from "../../run/RunError.ts"
+import {
+  fail,
+  Forbidden,
+  InvalidPayload,
+  NotDeclared,
+  type RunError,
+  ScheduleExists,
+  type StoreUnavailable
+} from "../../run/RunError.ts"
 import { parseCron } from "../../runtime/internal/cronExpression.ts"
 import { decodePayload } from "../../runtime/internal/decodeInput.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
@@ -38,6 +47,20 @@ export const makeScheduleCalls = (options: {
   const enter = (caller: Caller, id: string) => door.enter(caller, `schedule/${declared.has(id) ? id : ""}`, [scope])
   const unknown = (id: string) => fail(new NotDeclared({ kind: "schedule", identifier: id }))
 
+  /** Changes the mark of a schedule, unless somebody else has changed it meanwhile. */
+  const changing = (
+    caller: Caller,
+    principal: Principal,
+    action: string,
+    id: string,
+    change: Parameters<typeof withEntry<StoreUnavailable>>[2]
+  ) =>
+    asRunError(withEntry(
+      { outbox: node.outbox, runs: node.durable.store, store },
+      door.entry(caller, principal, action, `schedule/${id}`),
+      change
+    ))
+
   const statusOf = ({ mark, timed }: Known): ScheduleStatus => {
     const { agent, bound, cron, declared, id, missed, overlap, principal, timeZone } = timed
     const next = mark.paused ? undefined : timed.next(node.now())
@@ -65,6 +88,13 @@ export const makeScheduleCalls = (options: {
     scopes: known.timed.principal.scopes
   })
 
+  /** The reason why runs of a schedule are held, if they are. */
+  const heldOf = ({ timed: { admittedAt, principal } }: Known) =>
+    Effect.map(
+      asRunError(ticks.refusal(principal, admittedAt)),
+      (reason) => reason === undefined ? {} : { problem: `its principal may not act: ${reason}` }
+    )
+
   const find = Effect.fnUntraced(function*(caller: Caller, id: string) {
     const principal = yield* enter(caller, id)
     const known = yield* asRunError(schedules.find(principal.tenant, id))
@@ -78,13 +108,22 @@ export const makeScheduleCalls = (options: {
     if (found.some(({ timed }) => timed.principal.id !== principal.id)) {
       yield* door.saw(caller, principal, "schedules", {})
     }
-    return found.map(statusOf)
+    const nameOf = ({ timed: { admittedAt, principal } }: Known) => `${admittedAt} ${principal.id}`
+    const principals = new Map(found.map((known) => [nameOf(known), known]))
+    const held = new Map(
+      yield* Effect.forEach(
+        principals,
+        ([name, known]) => Effect.map(heldOf(known), (problem) => [name, problem] as const),
+        { concurrency: 8 }
+      )
+    )
+    return found.map((known) => ({ ...held.get(nameOf(known)), ...statusOf(known) }))
   })
 
   const get = Effect.fnUntraced(function*(caller: Caller, id: string) {
     const { known, principal } = yield* find(caller, id)
     yield* door.saw(caller, principal, `schedule/${id}`, { owner: known.timed.principal.id })
-    return detailsOf(known)
+    return { ...(yield* heldOf(known)), ...detailsOf(known) }
   })
 
   const runNow = Effect.fnUntraced(function*(
@@ -108,12 +147,18 @@ export const makeScheduleCalls = (options: {
     paused: boolean
   ): Effect.fn.Return<ScheduleStatus, RunError> {
     let { known, principal } = yield* find(caller, id)
-    yield* door.audit(caller, principal, paused ? "pause" : "resume", `schedule/${id}`)
     while (known.mark.paused !== paused) {
       const { mark } = known
       const next = { ...mark, version: mark.version + 1, upto: Math.max(mark.upto, node.now()), paused }
-      if (yield* asRunError(store.set(next, mark.version))) known = { ...known, mark: next }
-      else known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
+      const set = changing(
+        caller,
+        principal,
+        paused ? "pause" : "resume",
+        id,
+        (facts) => store.set(next, mark.version, facts)
+      )
+      if (yield* set) return statusOf({ ...known, mark: next })
+      known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
     }
     return statusOf(known)
   }, Effect.uninterruptible)
@@ -157,13 +202,8 @@ export const makeScheduleCalls = (options: {
       schedule: detailsOf({ timed: timedOf(key, definition, callables), mark }),
       created
     })
-    const noted = new Set<string>()
-    const note = (action: "create" | "change") =>
-      Effect.suspend(() => {
-        if (noted.has(action)) return Effect.void
-        noted.add(action)
-        return door.audit(caller, principal, action, `schedule/${id}`)
-      })
+    const set = (mark: Mark, after: number) =>
+      changing(caller, principal, after === 0 ? "create" : "change", id, (facts) => store.set(mark, after, facts))
     while (true) {
       const known = yield* asRunError(schedules.find(principal.tenant, id))
       if (known?.timed.declared === true) return yield* fail(new ScheduleExists({ id, declared: true }))
@@ -180,15 +220,13 @@ export const makeScheduleCalls = (options: {
           paused: false,
           definition
         }
-        yield* note("create")
-        if (yield* asRunError(store.set(first, 0))) return written(first, true)
+        if (yield* set(first, 0)) return written(first, true)
         continue
       }
       if (isSame(mark.definition, definition)) return { schedule: detailsOf(known), created: false }
       if (!replaces) return yield* fail(new ScheduleExists({ id, declared: false }))
       const next = replacing(mark, { ...definition, createdAt: mark.definition.createdAt })
-      yield* note("change")
-      if (yield* asRunError(store.set(next, mark.version))) return written(next, false)
+      if (yield* set(next, mark.version)) return written(next, false)
     }
   }, Effect.uninterruptible)
 
@@ -200,10 +238,10 @@ export const makeScheduleCalls = (options: {
 
   const remove = Effect.fnUntraced(function*(caller: Caller, id: string): Effect.fn.Return<void, RunError> {
     let { known, principal } = yield* find(caller, id)
-    if (!known.timed.declared) yield* door.audit(caller, principal, "remove", `schedule/${id}`)
     while (true) {
       if (known.timed.declared) return yield* fail(new ScheduleExists({ id, declared: true }))
-      if (yield* asRunError(store.remove(known.mark.key, known.mark.version))) break
+      const { key, version } = known.mark
+      if (yield* changing(caller, principal, "remove", id, (facts) => store.remove(key, version, facts))) return
       known = (yield* asRunError(schedules.find(principal.tenant, id))) ?? (yield* unknown(id))
     }
   }, Effect.uninterruptible)

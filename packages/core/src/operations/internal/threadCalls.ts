@@ -21,6 +21,7 @@ import { isFinal } from "../../run/RunRecord.ts"
 import { cancelWhole } from "../../runtime/internal/cancel.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { RunSummary } from "../../store/RecordFields.ts"
+import type { Fact } from "../../store/RunStore.ts"
 import type { ThreadKey, ThreadRecord } from "../../thread/ThreadStore.ts"
 import type { ForkThreadRequest, MessagesRequest, ThreadPage, ThreadsRequest } from "../Runtime.ts"
 
@@ -30,6 +31,9 @@ const acting = "runs:act:tenant"
 
 export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
   const { threads } = node.durable.store
+
+  /** A log in memory lives no longer than this process, so that nothing is kept for it. */
+  const kept = (fact: Fact) => node.outbox.isLasting ? [fact] : []
 
   const unknown = (threadId: string) => fail(new ThreadNotFound({ threadId }))
 
@@ -108,15 +112,15 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
     const to = idempotencyKey === undefined
       ? globalThis.crypto.randomUUID()
       : uuidOf(yield* sha256(JSON.stringify(["fork of a thread", key.tenant, key.owner, threadId, idempotencyKey])))
-    // First the entry: no change is without one, also when this process ends in between.
-    yield* door.audit(caller, principal, "fork", `thread/${threadId}`, onBehalf(principal, key))
-    const forked = yield* asRunError(threads.fork({ ...key, at: from, to, now: node.now() }))
+    const fact = node.outbox.note(door.entry(caller, principal, "fork", `thread/${threadId}`, onBehalf(principal, key)))
+    const forked = yield* asRunError(threads.fork({ ...key, at: from, to, now: node.now(), facts: kept(fact) }))
     if (forked === undefined) return yield* unknown(threadId)
     const isRepeat = forked.forkedFrom?.threadId === threadId &&
       (at === undefined || (forked.forkedFrom.at >= at && (yield* startOf(key, forked.forkedFrom.at)) <= at))
     if (!isRepeat) return yield* fail(new IdempotencyConflict({ key: idempotencyKey ?? to, runId: to }))
+    yield* node.outbox.ensure(fact)
     return forked
-  })
+  }, Effect.uninterruptible)
 
   /** The number of the first message of the turn that ends with a message. */
   const startOf = Effect.fnUntraced(function*(key: ThreadKey, end: number): Effect.fn.Return<number, RunError> {
@@ -154,7 +158,9 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
     const { key, principal } = yield* enter(caller, threadId, owner, true)
     const runs = yield* runsOf(key)
     if (runs.length === 0 && (yield* asRunError(threads.get(key))) === undefined) return yield* unknown(threadId)
-    yield* door.audit(caller, principal, "erase", `thread/${threadId}`, onBehalf(principal, key))
+    const fact = node.outbox.note(
+      door.entry(caller, principal, "erase", `thread/${threadId}`, onBehalf(principal, key))
+    )
     for (const { runId, state } of runs) {
       const run = isFinal(state) ? undefined : yield* asRunError(node.get(runId))
       const ended = run === undefined ? undefined : yield* asRunError(cancelWhole(node, run, "its thread is erased"))
@@ -162,7 +168,8 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
         return yield* Effect.fail(new RunError({ reason: new ThreadBusy({ threadId, runId }) }))
       }
     }
-    yield* asRunError(threads.remove(key))
+    yield* asRunError(threads.remove(key, kept(fact)))
+    yield* node.outbox.ensure(fact)
     const known = new Set(runs.map(({ runId }) => runId))
     const isOfThread = ({ rootRunId = "", runId }: RunSummary) => known.has(runId) || known.has(rootRunId)
     for (const run of (yield* runsOf(key)).filter(isOfThread)) yield* asRunError(node.forget(run))

@@ -9,7 +9,7 @@ import type { Started } from "../../operations/Runtime.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { type RunError, StoreUnavailable } from "../../run/RunError.ts"
-import { isFinal } from "../../run/RunRecord.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError } from "../../store/RunStore.ts"
 import type { Mark, ScheduleStore } from "../ScheduleStore.ts"
 import { ticksAfter, toFire } from "./cronTicks.ts"
@@ -45,14 +45,18 @@ export const makeScheduleTicks = (
   })
 
   /** The rights of a schedule's run. When its principal may not act any more the run is admitted and held. */
-  const authorityOf = Effect.fnUntraced(
-    function*({ claims, id, roles, scopes, tenant }: Principal, at: number | "app") {
-      if (node.authority === undefined) return {}
-      const grants = { scopes, roles, claims, authority: at === "app" ? at : { at } } as const
-      const refusal = yield* node.authority.refusal({ createdAt: node.now(), grants, owner: id, tenant })
-      return refusal === undefined ? { grants } : { grants, waitsFor: "principal" } as const
-    }
-  )
+  const authorityOf = Effect.fnUntraced(function*(principal: Principal, at: number | "app") {
+    if (node.authority === undefined) return {}
+    const grants = grantsOf(principal, at)
+    return (yield* refusal(principal, at)) === undefined ? { grants } : { grants, waitsFor: "principal" } as const
+  })
+
+  /** The reason why the principal of a schedule may not act, if it may not. */
+  const refusal = (principal: Principal, at: number | "app"): Effect.Effect<string | undefined, StoreUnavailable> => {
+    const { id: owner, tenant } = principal
+    const createdAt = node.now()
+    return node.authority?.refusal({ createdAt, grants: grantsOf(principal, at), owner, tenant }) ?? Effect.undefined
+  }
 
   /** The run of a tick; nothing when it was refused, which decides the tick as well. */
   const fire = (timed: TimedSchedule, tick: number): Effect.Effect<string | undefined, StoreUnavailable> => {
@@ -75,17 +79,25 @@ export const makeScheduleTicks = (
   }
 
   /** Whether the last run of the schedule has not ended. A run that was removed has ended. */
-  const isBusy = ({ runId }: Mark): Effect.Effect<boolean, ReadError> =>
+  const isBusy = ({ runId }: Mark, waitsFor?: RunRecord["waitsFor"]): Effect.Effect<boolean, ReadError> =>
     runId === undefined
       ? Effect.succeed(false)
-      : Effect.map(node.get(runId), (run) => run !== undefined && !isFinal(run.state))
+      : Effect.map(
+        node.get(runId),
+        (run) =>
+          run !== undefined && !isFinal(run.state) &&
+          (waitsFor === undefined || (run.state === "suspended" && run.waitsFor === waitsFor))
+      )
 
   /** The ticks that are due, decided; nothing when another node was faster. */
   const decide = Effect.fnUntraced(function*(timed: TimedSchedule, mark: Mark, now: number) {
     const ticks = ticksAfter(timed, mark.upto, now)
     const chosen = toFire(ticks, timed.missed, now)
-    const skips = timed.overlap === "skip" && chosen.length > 0 && (mark.waiting.length > 0 || (yield* isBusy(mark)))
-    const added = timed.overlap === "skip" ? (skips ? [] : chosen.slice(-1)) : chosen
+    // One run that is held for the principal stands for the schedule: each further tick would be held too.
+    const waitsFor = timed.overlap === "allow" ? "principal" : undefined
+    const skips = timed.overlap !== "queue" && chosen.length > 0 &&
+      ((timed.overlap === "skip" && mark.waiting.length > 0) || (yield* isBusy(mark, waitsFor)))
+    const added = skips ? [] : timed.overlap === "skip" ? chosen.slice(-1) : chosen
     const waiting = [...mark.waiting, ...added]
     const next: Mark = {
       ...mark,
@@ -130,7 +142,14 @@ export const makeScheduleTicks = (
         ))
   )
 
-  return { begin, attend }
+  return { begin, attend, refusal }
 }
+
+const grantsOf = ({ claims, roles, scopes }: Principal, at: number | "app"): RunRecord["grants"] => ({
+  scopes,
+  roles,
+  claims,
+  authority: at === "app" ? at : { at }
+})
 
 export type ScheduleTicks = ReturnType<typeof makeScheduleTicks>

@@ -34,13 +34,16 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   const facts = new Map<string, RunStore.Fact>()
   const finished = new Map<string, Set<string>>()
   let count = 0
-  const threads = makeMemoryThreads(
+  const note = (kept: ReadonlyArray<RunStore.Fact> | undefined) => kept?.forEach((fact) => facts.set(fact.id, fact))
+
+  const threads = makeMemoryThreads({
     retain,
-    (key) =>
+    note,
+    isOpen: (key) =>
       Array.from(index.smallest({ ...key, limit: 1 }), (runId) => runs.get(runId)?.run).some((run) =>
         run !== undefined && isOpen(run) && isOf(run, key)
       )
-  )
+  })
 
   const finish = ({ runId, tenant }: RunRecord) => {
     const own = finished.get(tenant) ?? new Set()
@@ -94,7 +97,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     index.add(run, write.interrupts ?? [])
     if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
     if (isFinal(state)) finish(run)
-    for (const fact of write.facts ?? []) facts.set(fact.id, fact)
+    note(write.facts)
     return { _tag: "Admitted", run, events }
   }
 
@@ -127,7 +130,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     if (isFinal(stored.run.state)) {
       finish(stored.run)
     }
-    for (const fact of write.facts ?? []) facts.set(fact.id, fact)
+    note(write.facts)
     return { _tag: "Committed", events }
   }
 
@@ -188,6 +191,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     threads: threads.store,
     identity: Effect.succeed(identity),
     bind: (app) => Effect.sync(() => boundTo ??= app),
+    app: Effect.sync(() => boundTo),
     write: (writes) => Effect.sync(() => writeNow(writes)),
     facts: ({ before, limit }) =>
       Effect.sync(() =>

@@ -1,5 +1,6 @@
 // Threads in memory, for memoryRunStore.ts: `add` is called with the commit of a turn, so both happen or neither.
 import { Effect } from "effect"
+import type { Fact } from "../../store/RunStore.ts"
 import type { Stored } from "../Message.ts"
 import type {
   MessageQuery,
@@ -16,8 +17,16 @@ interface Thread {
   readonly messages: Array<Stored>
 }
 
-/** Keeps the `retain` threads that changed last; `isOpen` says whether a thread has a run that has not ended. */
-export const makeMemoryThreads = (retain: number, isOpen: (key: ThreadKey) => boolean) => {
+interface Options {
+  readonly retain: number
+  /** Whether a thread has a run that has not ended. */
+  readonly isOpen: (key: ThreadKey) => boolean
+  /** Keeps the facts of a change. */
+  readonly note: (facts: ReadonlyArray<Fact> | undefined) => void
+}
+
+/** Keeps the `retain` threads that changed last. */
+export const makeMemoryThreads = ({ isOpen, note, retain }: Options) => {
   const threads = new Map<string, Thread>()
 
   const keep = (key: string, thread: Thread) => {
@@ -43,7 +52,7 @@ export const makeMemoryThreads = (retain: number, isOpen: (key: ThreadKey) => bo
     keep(key, thread)
   }
 
-  const fork = ({ at, now, owner, tenant, threadId, to }: ThreadFork) => {
+  const fork = ({ at, facts, now, owner, tenant, threadId, to }: ThreadFork) => {
     const thread = threads.get(nameOf({ tenant, owner, threadId }))
     const last = thread?.messages[at - 1]
     if (thread === undefined || last === undefined) return undefined
@@ -55,6 +64,7 @@ export const makeMemoryThreads = (retain: number, isOpen: (key: ThreadKey) => bo
     const forkedFrom = { threadId, at: messages.length }
     const record = { ...copied, createdAt: now, updatedAt: now, messages: messages.length, forkedFrom }
     keep(nameOf(copied), { record, messages })
+    note(facts)
     return record
   }
 
@@ -69,7 +79,11 @@ export const makeMemoryThreads = (retain: number, isOpen: (key: ThreadKey) => bo
       ),
     messages: (query) => Effect.sync(() => pageOf(threads.get(nameOf(query))?.messages ?? [], query)),
     fork: (request) => Effect.sync(() => fork(request)),
-    remove: (key) => Effect.sync(() => threads.delete(nameOf(key))),
+    remove: (key, facts) =>
+      Effect.sync(() => {
+        note(facts)
+        return threads.delete(nameOf(key))
+      }),
     removeIdle: ({ exceptTenants = [], limit, tenant, updatedBefore }) =>
       Effect.sync(() => {
         const idle = [...threads].filter(([, { record }]) =>

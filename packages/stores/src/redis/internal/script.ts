@@ -30,6 +30,30 @@ export const prelude = `
   local function number(value) return string.format('%d', value) end
 `
 
+/** Facts for the audit log: they wait in a hash by their ids, and in an index by their times. */
+export const outbox = `
+  local function note(facts)
+    for at = 1, #facts, 3 do
+      redis.call('HSET', prefix .. 'outbox', facts[at], facts[at + 2])
+      redis.call('ZADD', prefix .. 'outbox:times', facts[at + 1], facts[at])
+    end
+  end
+
+  local badOutbox = { 'Damaged', 'the outbox of the audit log is not what it was' }
+
+  local function isOf(key, kind)
+    local found = redis.call('TYPE', key).ok
+    return found == kind or found == 'none'
+  end
+
+  -- Whether the facts can be kept: asked before anything is written.
+  local function keeps(facts)
+    return #facts == 0 or (isOf(prefix .. 'outbox', 'hash') and isOf(prefix .. 'outbox:times', 'zset'))
+  end
+
+  local function refused() return redis.error_reply(badOutbox[2]) end
+`
+
 /**
  * The indexes, all of them sorted sets, and the rules by which a run is in them. A run here is a table of the JSON
  * texts of its fields, and the name of an index ends with such a text or a JSON array of them.

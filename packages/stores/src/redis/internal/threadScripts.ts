@@ -1,6 +1,6 @@
 // The Lua scripts of threads: pages of them and of their messages, forks and removals. A thread is a hash, a list of its
 // messages and a member of three indexes, whose score is the time of its last turn.
-import { prelude, script } from "./script.ts"
+import { outbox, prelude, script } from "./script.ts"
 
 /** Threads of an index with their fields, those that changed last first, after a place in this order. */
 export const page = script(`${prelude}
@@ -54,13 +54,14 @@ export const messages = script(`${prelude}
 `)
 
 /** Copies the turns of a thread up to the one that has a message. */
-export const fork = script(`${prelude}
+export const fork = script(`${prelude}${outbox}
   local thread, copy, at, now = take(), take(), tonumber(take()), take()
-  local indexes, origin = many(), take()
+  local indexes, origin, facts = many(), take(), many()
   local list = prefix .. 'messages:' .. thread
   local said = at > 0 and redis.call('LINDEX', list, at - 1)
   if not said then return 0 end
   if redis.call('EXISTS', prefix .. 'conversation:' .. copy) == 1 then return 1 end
+  if not keeps(facts) then return refused() end
   local run, length, last = string.match(said, '^[^\\n]*'), redis.call('LLEN', list), at
   while last < length do
     local other = redis.call('LINDEX', list, last)
@@ -72,13 +73,19 @@ export const fork = script(`${prelude}
   redis.call('HSET', prefix .. 'conversation:' .. copy, 'createdAt', now, 'updatedAt', now, 'forkedThreadId', origin,
     'forkedAt', number(last))
   for _, index in ipairs(indexes) do redis.call('ZADD', index, now, copy) end
+  note(facts)
   return 1
 `)
 
-/** Removes a thread; with a time, only if it did not change since and has no run that has not ended. */
-export const remove = script(`${prelude}
-  local thread, before, indexes = take(), take(), many()
+/**
+ * Removes a thread; with a time, only if it did not change since and has no run that has not ended. Facts are kept, whether
+ * there is a thread or not.
+ */
+export const remove = script(`${prelude}${outbox}
+  local thread, before, indexes, facts = take(), take(), many(), many()
   local changed = redis.call('HGET', prefix .. 'conversation:' .. thread, 'updatedAt')
+  if not keeps(facts) then return refused() end
+  note(facts)
   if not changed then return 0 end
   if before ~= '' then
     if tonumber(changed) >= tonumber(before) or redis.call('ZCARD', prefix .. 'open:' .. thread) > 0 then return 0 end

@@ -1,5 +1,6 @@
 // Threads in Redis: reading, forking and removing them. Turns are written by the commits of their runs (writeScript.ts).
 import { JournalDamaged, type StoreUnavailable } from "@fastagentic/core/run/RunError"
+import type { Fact } from "@fastagentic/core/store/RunStore"
 import { Message, type Stored } from "@fastagentic/core/thread/Message"
 import type { ThreadKey, ThreadRecord, ThreadStore } from "@fastagentic/core/thread/ThreadStore"
 import { Effect, Result, Schema } from "effect"
@@ -7,6 +8,7 @@ import type { RedisClient } from "../RedisClient.ts"
 import * as Keys from "./keys.ts"
 import * as Reads from "./reads.ts"
 import * as Scripts from "./threadScripts.ts"
+import { factsOf } from "./writes.ts"
 
 export const makeThreads = ({ prefix, redis }: RedisClient["Service"]): ThreadStore => {
   const evalPage = redis.eval(Scripts.page)
@@ -19,10 +21,12 @@ export const makeThreads = ({ prefix, redis }: RedisClient["Service"]): ThreadSt
   const get = (key: ThreadKey): Effect.Effect<ThreadRecord | undefined, StoreUnavailable> =>
     Effect.map(Reads.answer("read thread", toRecords)(evalGet(prefix, [nameOf(key)])), ([record]) => record)
 
-  const remove = (key: ThreadKey, before: string) => {
+  const remove = (key: ThreadKey, before: string, facts?: ReadonlyArray<Fact>) => {
     const [name = "", ...indexes] = Keys.threadKeys(prefix, key)
     return Effect.map(
-      Reads.answer("remove thread", Number)(evalRemove(prefix, [name, before, ...Keys.list(indexes)])),
+      Reads.answer("remove thread", Number)(
+        evalRemove(prefix, [name, before, ...Keys.list(indexes), ...Keys.list(factsOf(facts))])
+      ),
       (found) => found === 1
     )
   }
@@ -47,18 +51,26 @@ export const makeThreads = ({ prefix, redis }: RedisClient["Service"]): ThreadSt
         `${Math.max(bytes, 1)}`
       ])).pipe(Effect.flatMap((reply) => Effect.fromResult(toMessages(reply)))),
 
-    fork: ({ at, now, to, ...key }) => {
+    fork: ({ at, facts, now, to, ...key }) => {
       const copy = { ...key, threadId: to }
       const [name = "", ...indexes] = Keys.threadKeys(prefix, copy)
       return Effect.flatMap(
         Reads.answer("fork thread", Number)(
-          evalFork(prefix, [nameOf(key), name, `${at}`, `${now}`, ...Keys.list(indexes), Keys.json(key.threadId)])
+          evalFork(prefix, [
+            nameOf(key),
+            name,
+            `${at}`,
+            `${now}`,
+            ...Keys.list(indexes),
+            Keys.json(key.threadId),
+            ...Keys.list(factsOf(facts))
+          ])
         ),
         (found) => found === 0 ? Effect.undefined : get(copy)
       )
     },
 
-    remove: (key) => remove(key, ""),
+    remove: (key, facts) => remove(key, "", facts),
 
     removeIdle: Effect.fnUntraced(function*({ exceptTenants = [], limit, tenant, updatedBefore }) {
       const index = tenant === undefined ? `${prefix}conversations` : Keys.threadIndex(prefix, tenant)

@@ -1,8 +1,8 @@
 // The Lua script of all writes to runs; `RedisRunStore` calls it once for each batch.
-import { concurrency, indexes, prelude, script } from "./script.ts"
+import { concurrency, indexes, outbox, prelude, script } from "./script.ts"
 
 /** Takes the arguments that `writes.ts` encodes; the answer has one list for each write. */
-export const write = script(`${prelude}${indexes}${concurrency}
+export const write = script(`${prelude}${indexes}${concurrency}${outbox}
   local function contains(values, value)
     for _, one in ipairs(values) do
       if one == value then return true end
@@ -15,22 +15,6 @@ export const write = script(`${prelude}${indexes}${concurrency}
     for first = 1, #values, 1000 do
       redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
     end
-  end
-
-  -- Facts wait in a hash by their ids, and in an index by their times.
-  local function note(facts)
-    for at = 1, #facts, 3 do
-      redis.call('HSET', prefix .. 'outbox', facts[at], facts[at + 2])
-      redis.call('ZADD', prefix .. 'outbox:times', facts[at + 1], facts[at])
-    end
-  end
-
-  local badOutbox = { 'Damaged', 'the outbox of the audit log is not what it was' }
-
-  local function keeps(facts)
-    if #facts == 0 then return true end
-    local kind = redis.call('TYPE', prefix .. 'outbox').ok
-    return (kind == 'hash' or kind == 'none') and intact({ prefix .. 'outbox:times' })
   end
 
   local badIndex = { 'Damaged', 'an index is no sorted set' }

@@ -72,7 +72,7 @@ const turnArguments = (prefix: string, runId: string, ts: number, turn: Turn) =>
 ]
 
 /** The id, the time and the text of each fact. */
-const factsOf = (facts: ReadonlyArray<Fact> | undefined) =>
+export const factsOf = (facts: ReadonlyArray<Fact> | undefined) =>
   facts === undefined ? [] : facts.flatMap(({ at, body, id }) => [id, `${at}`, body])
 
 /** The audience of each interrupt, as JSON; "" for one that is not open. */

@@ -1,0 +1,4 @@
+import { suite } from "@fastagentic/core/testing/contract/OutboxContract"
+import { Sqlite } from "../../src/sqlite/index.ts"
+
+suite("SQLite", Sqlite.layer({ filename: ":memory:" }))
