@@ -17,6 +17,7 @@ import type { RunFiles } from "../runtime/internal/runFiles.ts"
 import type { RunThread } from "../thread/Thread.ts"
 import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
+import { isChanged, orMisfit } from "./internal/recordMisfit.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type { Principal } from "./Principal.ts"
 import type { RunError, SideEffectTimeout } from "./RunError.ts"
@@ -304,10 +305,12 @@ export const delegate = Effect.fnUntraced(function*<
   const encoded = yield* Effect.orDie(Schema.encodeEffect(Schema.toCodecJson(agent.payloadSchema))(payload))
   const { error, output, runId, state } = yield* run.delegate(agent.identifier, encoded)
   if (state === "completed") {
-    return yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.toCodecJson(agent.successSchema))(output ?? null))
+    return yield* orMisfit(`answer of the run ${runId}`)(
+      Schema.decodeUnknownEffect(Schema.toCodecJson(agent.successSchema))(output ?? null)
+    )
   }
   if (error?.declared === true) {
-    const declared = yield* Effect.orDie(
+    const declared = yield* orMisfit(`failure of the run ${runId}`)(
       Schema.decodeUnknownEffect(Schema.toCodecJson(agent.errorSchema))(error.value ?? null)
     )
     return yield* Effect.fail(declared)
@@ -335,11 +338,13 @@ export const stepWith = Effect.fnUntraced(function*<S extends Schema.ConstraintC
 ) {
   const run = yield* CurrentRun
   const codec = Schema.toCodecJson(schema)
+  const isRecorded = run.isRecorded(name)
   const stored = yield* run.step(
     name,
     Effect.flatMap(effect, (value) => Effect.orDie(Schema.encodeEffect(codec)(value)))
   )
-  return yield* Effect.orDie(Schema.decodeUnknownEffect(codec)(stored))
+  const decoded = Schema.decodeUnknownEffect(codec)(stored)
+  return yield* isRecorded ? orMisfit(`step "${name}"`)(decoded) : Effect.orDie(decoded)
 })
 
 /**
@@ -378,7 +383,8 @@ export const interrupt = Effect.fnUntraced(function*<S extends Schema.Constraint
   if (decision === "deny" || (decision === "expire" && value === undefined)) {
     return yield* new InterruptDenied({ name, ...(reason === undefined ? {} : { reason }) })
   }
-  return yield* Effect.orDie(Schema.decodeUnknownEffect(codec)(value ?? null))
+  const decoded = Schema.decodeUnknownEffect(codec)(value ?? null)
+  return yield* isChanged(resolution) ? orMisfit(`answer to "${name}"`)(decoded) : Effect.orDie(decoded)
 })
 
 /** The messages that an agent declares. @category models @since 0.1.0 */

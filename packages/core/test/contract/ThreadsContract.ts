@@ -217,7 +217,13 @@ export const threadsSuite = (name: string, layer: Layer.Layer<RunStore.RunStore,
         broken = false
         yield* processOf(
           store,
-          (text) => text === "hang" ? Effect.as(Thread.add(Message.user("again")), text) : handler(text),
+          (text) =>
+            text === "hang"
+              ? Run.step("think", Effect.succeed(null)).pipe(
+                Effect.andThen(Thread.add(Message.user("again"))),
+                Effect.as(text)
+              )
+              : handler(text),
           Effect.gen(function*() {
             const runtime = yield* Runtime.Runtime
             yield* ended(hung)

@@ -11,11 +11,18 @@ export class HandlerClock implements Clock.Clock {
   readonly real: Clock.Clock
   private readonly place: string
   private readonly read: Read
+  private readonly sleeping: (sleep: Effect.Effect<void>) => Effect.Effect<void>
 
-  constructor(real: Clock.Clock, place: string, read: Read) {
+  constructor(
+    real: Clock.Clock,
+    place: string,
+    read: Read,
+    sleeping: (sleep: Effect.Effect<void>) => Effect.Effect<void>
+  ) {
     this.real = real
     this.place = place
     this.read = read
+    this.sleeping = sleeping
   }
 
   get currentTimeMillis(): Effect.Effect<number> {
@@ -46,6 +53,6 @@ export class HandlerClock implements Clock.Clock {
   }
 
   sleep(duration: Parameters<Clock.Clock["sleep"]>[0]) {
-    return this.real.sleep(duration)
+    return this.sleeping(this.real.sleep(duration))
   }
 }

@@ -9,6 +9,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import * as Principal from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
+import { isUsed, mayBeLeft } from "../../runtime/internal/handout.ts"
 import { Hub } from "../../runtime/internal/hub.ts"
 import { LiveRun } from "../../runtime/internal/liveRun.ts"
 import { type Place, separator } from "../../runtime/internal/names.ts"
@@ -231,12 +232,13 @@ class Watch {
     return [
       ...steps.toSorted((a, b) => a.seq - b.seq)
         .filter(({ name, value }) =>
-          !this.steps.has(name) && !inside(name) && name !== endingKey && timesIn(value) === undefined
+          !this.steps.has(name) && !inside(name) && !mayBeLeft(name) && name !== endingKey &&
+          timesIn(value) === undefined
         )
         .map(({ name }) => `step "${name}"`),
-      ...interrupts.filter(({ name }) => !this.interrupts.has(name) && !inside(name)).map(({ name }) =>
-        `interrupt "${name}"`
-      )
+      ...interrupts.filter((one) => isUsed(one) && !this.interrupts.has(one.name) && !inside(one.name)).map((
+        { name }
+      ) => `interrupt "${name}"`)
     ]
   }
 }

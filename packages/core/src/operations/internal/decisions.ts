@@ -258,7 +258,7 @@ export const makeDecisions = (
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     if (run.state !== "suspended") return run
     const open = (yield* interruptsOf(run)).filter((interrupt) => interrupt.state === "open")
-    if (open.length > 0 && run.waitsFor !== "principal") {
+    if (open.length > 0 && run.waitsFor !== "principal" && run.waitsFor !== "repair") {
       return yield* refuse(new DecisionPending({ runId, interrupts: open.map((interrupt) => interrupt.id) }))
     }
     const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), principal.id)

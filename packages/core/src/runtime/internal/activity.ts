@@ -19,6 +19,11 @@ export class Activity {
     return this.busy === 0 && this.parked > 0
   }
 
+  /** Whether something is under way. */
+  get isMoving() {
+    return this.busy > 0
+  }
+
   enter(step: Place) {
     step.isRunning = true
     this.begin()

@@ -63,7 +63,7 @@ export const compensate = <E, R>(
         steps: [step]
       })
     })
-    return Effect.andThen(live.outcomes.caughtUp, live.resting.activity.during(kept))
+    return Effect.andThen(live.outcomes.caughtUp("step", place, key), live.resting.activity.during(kept))
   })
 }
 

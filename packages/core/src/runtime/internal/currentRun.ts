@@ -4,6 +4,7 @@ import { Effect, Option } from "effect"
 import type { Budget, Grant, RunContext } from "../../budget/Budget.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
+import { orMisfit } from "../../run/internal/recordMisfit.ts"
 import type { Request } from "../../run/Interrupt.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { InvalidContent, NotDeclared } from "../../run/RunError.ts"
@@ -94,7 +95,9 @@ const received = (
   return Effect.flatMap(
     receive(live, place, signal, waits),
     (message): Effect.Effect<Option.Option<unknown>> =>
-      Option.isNone(message) ? Effect.succeedNone : Effect.orDie(Effect.asSome(shape.decode(message.value)))
+      Option.isNone(message)
+        ? Effect.succeedNone
+        : Effect.asSome(orMisfit(`message to "${signal}"`)(shape.decode(message.value)))
   )
 }
 

@@ -55,10 +55,10 @@ export const delegate = (
     if (known?._tag === "Withdrawn") return Effect.never
     return known?._tag === "Value"
       ? Effect.tap(
-        live.outcomes.handOut(key, Effect.orDie(decode(known.value))),
+        live.outcomes.handOut("step", place, key, Effect.orDie(decode(known.value))),
         ({ runId }) => live.emit(place, entered(runId, agent))
       )
-      : Effect.andThen(live.outcomes.caughtUp, begin(live, place, key, agent, payload))
+      : Effect.andThen(live.outcomes.caughtUp("step", place, key), begin(live, place, key, agent, payload))
   }, true)
 
 const begin = Effect.fnUntraced(function*(

@@ -16,6 +16,8 @@ export interface History {
   readonly places: boolean
   /** The words that earlier attempts said, by place. */
   readonly words?: ReadonlyMap<string, EarlierWords>
+  /** When the questions were asked: the numbers of their events, by id. */
+  readonly asked?: ReadonlyMap<string, number>
   /** The recorded outcomes in the order of their commits. */
   readonly order?: ReadonlyMap<string, number>
 }
@@ -40,10 +42,19 @@ export const readHistory = Effect.fnUntraced(function*(
     places,
     steps: new Map(steps.map((step) => [step.name, step.value])),
     order: orderOf(steps),
+    asked: askedIn(events),
     interrupts: new Map(interrupts.map((interrupt) => [interrupt.name, interrupt])),
     ...(places ? { words: earlierWords(events, finished) } : {})
   }
 })
+
+const askedIn = (events: ReadonlyArray<RunEvent>) => {
+  const asked = new Map<string, number>()
+  for (const event of events) {
+    if (event.type === "interrupt" && event.place === undefined) asked.set(event.data.id, event.seq)
+  }
+  return asked
+}
 
 /** Whether a run was recorded with the names of its branches kept apart; earlier versions did not. */
 export const hasPlaces = ([first]: ReadonlyArray<RunEvent>): boolean =>

@@ -52,6 +52,8 @@ export type Stop =
   /** The node shuts down: another one, or the next start, resumes from here. */
   | { readonly _tag: "Drained" }
   | { readonly _tag: "Cancelled"; readonly reason: string; readonly facts?: ReadonlyArray<Fact> }
+  /** The handler does something else than is recorded. */
+  | { readonly _tag: "Parted"; readonly how: string }
   /** A guard let nothing more out. */
   | { readonly _tag: "Cut"; readonly error: HookBlocked | DeadlineExceeded }
   /** The store refused this owner or cannot be reached: nothing more can be written. */
@@ -265,8 +267,13 @@ export class LiveRun {
     return Context.add(
       Context.make(Random.Random, seededRandom(`${this.run.runId}/${address}`)),
       Clock.Clock,
-      new HandlerClock(this.clock, address, this.outcomes.readTime)
+      new HandlerClock(this.clock, address, this.outcomes.readTime, this.outcomes.sleep)
     )
+  }
+
+  /** Whether nothing else in the step around a place, or in the whole handler, can ask for something. */
+  isAlone(place: Place, fiber: Fiber.Fiber<unknown, unknown> | undefined): boolean {
+    return fiber !== undefined && this.names.isAlone(place, fiber)
   }
 
   /** Whether the next step of this name has an outcome from an earlier attempt. */
@@ -277,8 +284,10 @@ export class LiveRun {
   /** The decision that an earlier attempt got under this name, which is then used; nothing is asked. */
   recall(place: Place, name: string): Interrupt | undefined {
     const known = this.history.interrupts.get(this.names.next("interrupt", place, name))
-    if (known?.resolution !== undefined) this.names.use("interrupt", place, name)
-    return known?.resolution === undefined ? undefined : known
+    if (known?.resolution === undefined) return undefined
+    this.names.use("interrupt", place, name)
+    this.outcomes.use("interrupt", known.name)
+    return known
   }
 
   /** Waits until a time. */

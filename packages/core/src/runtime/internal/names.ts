@@ -88,6 +88,22 @@ export class Names {
     return /#\d+$/u.test(full) ? `${full}#1` : full
   }
 
+  /**
+   * Whether a fiber is the one that entered the step around a place, or the run, and waits for no other: then nothing
+   * beside it can come to use a name.
+   */
+  isAlone(place: Place, fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    let outer = place
+    while (outer.parent !== undefined && outer.address !== place.step) outer = outer.parent
+    if (outer.fiber !== fiber || hasChildren(fiber)) return false
+    for (const { fibers } of this.uses.values()) {
+      for (const other of fibers) {
+        if (other !== fiber && !isAround(other, place) && other.pollUnsafe() === undefined) return false
+      }
+    }
+    return true
+  }
+
   /** A number that changes as soon as the code that runs now has given way. */
   private currentBurst() {
     if (!this.inBurst) {
@@ -109,6 +125,12 @@ const isShared = ({ fibers }: Use, fiber: Fiber.Fiber<unknown, unknown>, place: 
     fibers.delete(other)
   }
   return false
+}
+
+/** Whether a fiber has forked others that are alive. Effect says it of no fiber but in this field. */
+const hasChildren = (fiber: object): boolean => {
+  const children: unknown = Reflect.get(fiber, "_children")
+  return children instanceof Set && children.size > 0
 }
 
 const isAround = (fiber: Fiber.Fiber<unknown, unknown>, place: Place) => {

@@ -249,6 +249,7 @@ export class Resting {
       yield* Effect.yieldNow
       yield* Effect.yieldNow
     }
+    yield* this.live.outcomes.rests
     const outcome = yield* this.turn.withPermit(this.rest)
     if (outcome === "unread") yield* this.catchUp
     if (outcome !== "suspended") return

@@ -1,12 +1,13 @@
 // The outcomes of one attempt. Those that earlier attempts have recorded are given to the handler in the recorded order; those
 // of this attempt wait here for the next commit; a failure that ends the run is forgotten, so that a retry tries it again.
 // LiveRun has one for the steps, pauses and delegations of its run.
-import { Cause, Effect, type Schema } from "effect"
+import { Cause, Effect, Fiber, type Schema } from "effect"
 import type { Read } from "../../base/internal/handlerClock.ts"
 import type { Step } from "../../store/RunStore.ts"
 import { HandlerTimes, timesLimit } from "./handlerTimes.ts"
 import { Handout } from "./handout.ts"
 import type { LiveRun } from "./liveRun.ts"
+import type { NameKind, Place } from "./names.ts"
 import {
   changedPayload,
   failedRow,
@@ -28,15 +29,28 @@ export class RunOutcomes {
   private times: HandlerTimes | undefined
   /** Outcomes that go with the next commit: by then the handler has continued from them. */
   private pending: Array<Step> = []
+  /** How many fibers of the handler sleep outside of steps. */
+  private sleeping = 0
   /** The failures that the handler was given, and what it has given up, in their order. */
   private readonly given: Array<{ readonly key: string; readonly error: unknown }> = []
 
   constructor(live: LiveRun, fork: RestOptions["fork"]) {
     this.live = live
-    const { order } = live.history
-    this.handout = order === undefined || order.size === 0
-      ? undefined
-      : new Handout(order, { moves: () => live.resting.activity.moves, fork })
+    const { history } = live
+    const { interrupts, order } = history
+    this.handout = order === undefined || order.size + interrupts.size === 0 ? undefined : new Handout(
+      history,
+      order,
+      {
+        fork,
+        moves: () => live.resting.activity.moves,
+        isBusy: () => this.sleeping > 0 || live.resting.activity.isMoving,
+        isOver: () => live.stop !== undefined,
+        now: () => live.now(),
+        pause: (millis) => live.until(live.now() + millis),
+        parted: (how) => live.halt({ _tag: "Parted", how })
+      }
+    )
   }
 
   /** The outcome of a step in an earlier attempt. */
@@ -47,14 +61,47 @@ export class RunOutcomes {
   }
 
   /** Gives a recorded outcome in its turn. */
-  handOut<A, E, R>(key: string, outcome: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return this.handout === undefined ? outcome : this.handout.give(key, outcome)
+  handOut<A, E, R>(
+    kind: NameKind,
+    place: Place,
+    key: string,
+    outcome: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    const { handout, live } = this
+    return handout === undefined
+      ? outcome
+      : handout.give(kind, key, outcome, () => live.isAlone(place, Fiber.getCurrent()))
   }
 
-  /** Work that is not recorded begins once all that is recorded has been given out. */
-  get caughtUp(): Effect.Effect<void> {
+  /** Notes that something recorded was asked for that has no outcome to give. */
+  use(kind: NameKind, key: string) {
+    this.handout?.use(kind, key)
+  }
+
+  /** Work that is not recorded begins once all that is recorded has been given out; otherwise the handler has changed. */
+  caughtUp(kind: NameKind, place: Place, key: string, isAsked = false): Effect.Effect<void> {
     if (this.live.ending !== undefined) return Effect.never
-    return this.handout === undefined ? Effect.void : this.handout.finished
+    const { handout, live } = this
+    if (handout === undefined) return Effect.void
+    return Effect.suspend(() => {
+      const fiber = Fiber.getCurrent()
+      const isAlone = () => live.isAlone(place, fiber)
+      // The failure that ended a run, and what a fork asks again, may come to another outcome than before.
+      const row = kind === "step" ? live.history.steps.get(key) : undefined
+      const isAgain = (row !== undefined && outcomeOf(row)._tag === "Forgotten") ||
+        (isAsked && live.run.forkedFrom !== undefined)
+      return handout.over(kind, key, { step: place.step, isAlone, isAgain })
+    })
+  }
+
+  /** A run rests once all that is recorded has been given out. */
+  get rests(): Effect.Effect<void> {
+    return this.handout === undefined || this.live.ending !== undefined ? Effect.void : this.handout.rest
+  }
+
+  /** How the handler, at its end, has parted from what is recorded. */
+  get parted(): string | undefined {
+    return this.handout?.parted
   }
 
   /** The payload for the handler: as its hooks changed it in the first attempt, whatever they would say now. */
@@ -123,6 +170,18 @@ export class RunOutcomes {
       const times = this.times ??= new HandlerTimes(this.live.history.steps.values())
       const time = times.next(kind, place, present)
       return times.waiting < timesLimit ? Effect.succeed(time) : Effect.as(this.live.writes.post({ events: [] }), time)
+    })
+
+  /** A sleep of the handler outside of steps: what it comes to then may be recorded. */
+  readonly sleep = (sleep: Effect.Effect<void>): Effect.Effect<void> =>
+    this.handout === undefined ? sleep : Effect.suspend(() => {
+      this.sleeping++
+      return Effect.ensuring(
+        sleep,
+        Effect.sync(() => {
+          this.sleeping--
+        })
+      )
     })
 
   /** Whether something goes with the next commit. */

@@ -73,6 +73,14 @@ export class RunWrites {
     )
   }
 
+  /** The commit of a pause: a branch that is given up while the commit is on its way takes the pause back. */
+  orTakenBack(commit: Effect.Effect<void>, takeBack: Effect.Effect<void>): Effect.Effect<void> {
+    return Effect.onInterrupt(
+      commit,
+      () => this.live.stop === undefined && this.live.ending === undefined ? takeBack : Effect.void
+    )
+  }
+
   /** Commits without waiting: for what would be lost with the process anyway. */
   post(parts: Parts): Effect.Effect<void> {
     this.tail.close()

@@ -12,6 +12,7 @@ import type { Fact } from "../../store/RunStore.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { untilDeadline } from "./deadlines.ts"
 import type { LiveRun } from "./liveRun.ts"
+import { holdForRepair, misfitIn } from "./repair.ts"
 import { untilStored } from "./storeAway.ts"
 import { finishSaid, turnOf } from "./threads.ts"
 import { concludeUndo, endsWith, undoAll } from "./undoSegment.ts"
@@ -97,7 +98,10 @@ const conclude = (
   if (live.stop?._tag === "Lost") {
     return Effect.annotateLogs(Effect.logWarning("A run was lost", live.stop.error), aboutOf(live))
   }
+  if (live.stop?._tag === "Parted") return holdForRepair(live, `its handler ${live.stop.how}`)
   if (live.stop?._tag === "Cut") return fail(live, callable, call, Cause.fail(live.stop.error))
+  const parted = live.stop === undefined ? partedBy(live, exit) : undefined
+  if (parted !== undefined) return holdForRepair(live, parted, ...(Exit.isFailure(exit) ? [exit.cause] : []))
   if (Exit.isSuccess(exit)) return complete(live, exit.value)
   if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason, live.stop.facts)
   // Interrupted although nobody stopped it: the node is going away.
@@ -106,6 +110,17 @@ const conclude = (
   }
   return fail(live, callable, call, exit.cause)
 }
+
+/** How a handler has parted from what is recorded. Policy and a node that goes away may end it early. */
+const partedBy = (live: LiveRun, exit: Exit.Exit<unknown, unknown>): string | undefined => {
+  if (Exit.isSuccess(exit)) return about(live.outcomes.parted)
+  if (Cause.hasInterruptsOnly(exit.cause) || refusalIn(exit.cause) !== undefined || ruleIn(exit.cause) !== undefined) {
+    return undefined
+  }
+  return misfitIn(exit.cause) ?? about(live.outcomes.parted)
+}
+
+const about = (how: string | undefined) => how === undefined ? undefined : `its handler ${how}`
 
 const complete = (live: LiveRun, output: Schema.Json) =>
   live.writes.conclude(live.outcomes.withPending({

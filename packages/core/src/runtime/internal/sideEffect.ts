@@ -34,7 +34,7 @@ export const sideEffect = <E, R>(
 ): Effect.Effect<Schema.Json, E | SideEffectTimeout, Exclude<R, SqlClient>> =>
   live.named("step", place, name, (key) => {
     const known = live.outcomes.recorded(key)
-    if (known !== undefined) return replayed<E | SideEffectTimeout>(live, key, known)
+    if (known !== undefined) return replayed<E | SideEffectTimeout>(live, place, key, known)
     const body = Effect.provideService(effect, CurrentRun, outOfReach(live.service)).pipe(
       Effect.timeoutOrElse({
         duration: timeoutMillis,
@@ -54,7 +54,7 @@ export const sideEffect = <E, R>(
       Effect.onError((cause) => live.outcomes.failed(key, cause)),
       Effect.tap(() => live.stop === undefined ? Effect.void : Effect.interrupt)
     )
-    return live.outcomes.caughtUp.pipe(
+    return live.outcomes.caughtUp("step", place, key).pipe(
       Effect.andThen(live.writes.flushed),
       Effect.andThen(live.resting.activity.during(live.inRealTime(transacted)))
     )

@@ -88,7 +88,7 @@ export const receive = (
     if (known?.resolution !== undefined) {
       return known.resolution.decision === "withdraw"
         ? Effect.never
-        : live.outcomes.handOut(name, Effect.succeed(messageIn(known.resolution)))
+        : live.outcomes.handOut("interrupt", place, name, Effect.succeed(messageIn(known.resolution)))
     }
     const row: Interrupt = known ?? {
       id: globalThis.crypto.randomUUID(),
@@ -100,7 +100,9 @@ export const receive = (
       state: "open"
     }
     const taken = live.resting.activity.during(live.mailbox.withPermit(take(live, row, waits, known === undefined)))
-    return live.outcomes.caughtUp.pipe(
+    live.outcomes.use("interrupt", name)
+    const caughtUp = live.outcomes.caughtUp("interrupt", place, name)
+    return (known === undefined ? caughtUp : live.writes.orTakenBack(caughtUp, withdraw(live, row))).pipe(
       Effect.andThen(taken),
       Effect.flatMap((resolution): Effect.Effect<Option.Option<Schema.Json>> =>
         resolution === undefined ? Effect.map(park(live, place, row), messageIn) : Effect.succeed(messageIn(resolution))
@@ -129,7 +131,7 @@ const take = Effect.fnUntraced(function*(
     yield* live.writes.commit({ events: [], open: [{ ...row, state: "resolved", resolution }] })
     return resolution
   }
-  if (isNew) yield* live.writes.commit({ events: [], open: [row] })
+  if (isNew) yield* live.writes.orTakenBack(live.writes.commit({ events: [], open: [row] }), withdraw(live, row))
   return undefined
 })
 
@@ -139,13 +141,21 @@ const rowsOf = (live: LiveRun) => Effect.orDie(live.journal.store.interrupts(liv
 const park = (live: LiveRun, place: Place, row: Interrupt): Effect.Effect<Resolution> =>
   Effect.suspend(() => {
     const decided = Deferred.makeUnsafe<Resolution>()
-    const withdraw = Effect.suspend(() =>
-      live.writes.post({
-        events: [],
-        open: [{ ...row, state: "resolved", resolution: { decision: "withdraw", by: "runtime", at: live.now() } }]
-      })
-    )
     // A message that came between the look and the commit of this receive is found by one more look.
     const wait = Effect.andThen(Effect.forkChild(Effect.ignore(live.resting.refresh)), Deferred.await(decided))
-    return live.resting.park(place, { kind: "interrupt", interrupt: row, decided, wakeAt: undefined }, wait, withdraw)
+    return live.resting.park(
+      place,
+      { kind: "interrupt", interrupt: row, decided, wakeAt: undefined },
+      wait,
+      withdraw(live, row)
+    )
   })
+
+/** Takes back a receive whose own branch has given it up. */
+const withdraw = (live: LiveRun, row: Interrupt) =>
+  Effect.suspend(() =>
+    live.writes.post({
+      events: [],
+      open: [{ ...row, state: "resolved", resolution: { decision: "withdraw", by: "runtime", at: live.now() } }]
+    })
+  )

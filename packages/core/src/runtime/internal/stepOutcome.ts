@@ -5,21 +5,29 @@ import { readBack, Unstorable } from "../../base/internal/readBack.ts"
 import * as Event from "../../run/Event.ts"
 import { NotStorable } from "../../run/RunError.ts"
 import type { LiveRun } from "./liveRun.ts"
-import { separator } from "./names.ts"
+import { type Place, separator } from "./names.ts"
 import { type Outcome, revive, valueRow } from "./outcome.ts"
 import type { Parts } from "./runWrites.ts"
 
 /** The outcome of an earlier attempt: its value, its failure, or nothing ever when the handler had given it up. */
-export const replayed = <E>(live: LiveRun, key: string, outcome: Outcome): Effect.Effect<Schema.Json, E> => {
+export const replayed = <E>(
+  live: LiveRun,
+  place: Place,
+  key: string,
+  outcome: Outcome
+): Effect.Effect<Schema.Json, E> => {
   switch (outcome._tag) {
     case "Value":
-      return live.outcomes.handOut(key, Effect.succeed(outcome.value))
+      return live.outcomes.handOut("step", place, key, Effect.succeed(outcome.value))
     case "Failed":
-      return Effect.flatMap(live.outcomes.handOut(key, revive(live.errors, outcome.failure)), (cause) => {
-        live.outcomes.seen(key, cause)
-        // cast: the failure of this step is what it has failed with before.
-        return Effect.failCause(cause as Cause.Cause<E>)
-      })
+      return Effect.flatMap(
+        live.outcomes.handOut("step", place, key, revive(live.errors, outcome.failure)),
+        (cause) => {
+          live.outcomes.seen(key, cause)
+          // cast: the failure of this step is what it has failed with before.
+          return Effect.failCause(cause as Cause.Cause<E>)
+        }
+      )
     default:
       return Effect.never
   }

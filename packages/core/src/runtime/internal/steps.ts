@@ -20,12 +20,12 @@ export const step = <E, R>(
 ): Effect.Effect<Schema.Json, E, R> =>
   live.named("step", place, name, (key) => {
     const known = live.outcomes.recorded(key)
-    if (known !== undefined) return replayed(live, key, known)
+    if (known !== undefined) return replayed(live, place, key, known)
     const inside = insideStep(place, key)
     const within = guards?.inStep((event) => live.emit(inside, event))
     const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
     const { activity } = live.resting
-    return live.outcomes.caughtUp.pipe(
+    return live.outcomes.caughtUp("step", place, key).pipe(
       Effect.andThen(Effect.suspend(() => {
         activity.enter(inside)
         return once

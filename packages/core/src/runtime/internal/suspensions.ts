@@ -2,6 +2,7 @@
 // fiber; currentRun.ts calls them, resting.ts wakes them.
 import { Deferred, Effect } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
+import { noteChanged } from "../../run/internal/recordMisfit.ts"
 import type { Interrupt, Request, Resolution } from "../../run/Interrupt.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
@@ -15,9 +16,11 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
     if (known?.resolution !== undefined) {
       if (known.resolution.decision === "withdraw") return Effect.never
       return isAbout(known, request)
-        ? live.outcomes.handOut(name, Effect.succeed(known.resolution))
+        ? live.outcomes.handOut("interrupt", place, name, Effect.succeed(answerTo(known, request, known.resolution)))
         : interrupt(live, place, request)
     }
+    if (known !== undefined) live.outcomes.use("interrupt", name)
+    const isApproval = request.kind === "approval" || request.approvers !== undefined
     const opened: Interrupt = known ?? {
       ...request,
       name,
@@ -28,12 +31,15 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
     }
     return Effect.andThen(
       known === undefined
-        ? Effect.andThen(live.outcomes.caughtUp, live.resting.activity.during(announce(live, opened)))
-        // A run that ends waits for nothing.
+        ? Effect.andThen(
+          live.outcomes.caughtUp("interrupt", place, name, isApproval),
+          live.resting.activity.during(live.writes.orTakenBack(announce(live, opened), withdraw(live, opened)))
+        )
+        // At the end of a run nothing is waited for.
         : live.ending === undefined
         ? Effect.void
         : Effect.never,
-      awaitDecision(live, place, opened)
+      Effect.map(awaitDecision(live, place, opened), (resolution) => answerTo(opened, request, resolution))
     )
   })
 
@@ -84,6 +90,13 @@ export const earliest = (interrupts: ReadonlyArray<Interrupt>): number | undefin
     undefined
   )
 
+/** An answer, noted as one to a question with another schema where the handler has changed. */
+const answerTo = (asked: Interrupt, request: Request, resolution: Resolution): Resolution =>
+  asked.responseSchema === request.responseSchema ||
+    canonical(asked.responseSchema ?? null) === canonical(request.responseSchema ?? null)
+    ? resolution
+    : noteChanged(resolution)
+
 /** An approval holds for the very call that was approved: a handler that now wants something else asks again. */
 const isAbout = (known: Interrupt, request: Request) =>
   request.kind !== "approval" ||
@@ -94,9 +107,10 @@ export const sleep = (live: LiveRun, place: Place, name: string, millis: number)
   live.named("step", place, `sleep ${name}`, (key) => {
     const known = live.outcomes.recorded(key)
     if (known?._tag === "Withdrawn") return Effect.never
-    if (known?._tag === "Elapsed") return live.outcomes.handOut(key, Effect.void)
+    if (known?._tag === "Elapsed") return live.outcomes.handOut("step", place, key, Effect.void)
     const stored = known?._tag === "Value" && typeof known.value === "number" ? known.value : undefined
     const until = stored ?? live.now() + millis
+    if (known !== undefined) live.outcomes.use("step", key)
     const passed = live.outcomes.settle(key, elapsed)
     const wait = live.resting.park(
       place,
@@ -105,14 +119,17 @@ export const sleep = (live: LiveRun, place: Place, name: string, millis: number)
       live.outcomes.giveUp(key)
     )
     if (stored === undefined) {
-      const kept = live.writes.commit({ events: [], steps: [{ name: key, value: until }] })
-      return live.outcomes.caughtUp.pipe(
+      const kept = live.writes.orTakenBack(
+        live.writes.commit({ events: [], steps: [{ name: key, value: until }] }),
+        live.outcomes.giveUp(key)
+      )
+      return live.outcomes.caughtUp("step", place, key).pipe(
         Effect.andThen(live.resting.activity.during(kept)),
         Effect.andThen(wait),
         Effect.andThen(passed)
       )
     }
-    return live.outcomes.caughtUp.pipe(
+    return live.writes.orTakenBack(live.outcomes.caughtUp("step", place, key), live.outcomes.giveUp(key)).pipe(
       Effect.andThen(Effect.suspend(() => until <= live.now() ? Effect.void : wait)),
       Effect.andThen(passed)
     )

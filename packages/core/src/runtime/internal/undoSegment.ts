@@ -6,6 +6,7 @@ import * as Timings from "../../base/Timings.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { forgotten, tagOf } from "./outcome.ts"
+import { holdForRepair } from "./repair.ts"
 import type { Parts } from "./runWrites.ts"
 import type { Invoke } from "./segment.ts"
 import { type Ending, endingRow, openUndos, undoRow } from "./undoRows.ts"
@@ -108,16 +109,7 @@ export const concludeUndo = (
     const detail = Exit.isFailure(exit)
       ? "its undos cannot be run"
       : `its handler does not register ${exit.value.map((key) => `"${key}"`).join(", ")} any more`
-    return Effect.andThen(
-      Effect.annotateLogs(
-        Effect.logError(`A run waits for repair: ${detail}`, ...(Exit.isFailure(exit) ? [exit.cause] : [])),
-        { runId, agent }
-      ),
-      live.writes.conclude({
-        events: [{ type: "run_suspended", data: { reason: "repair", interrupts: [], detail } }],
-        set: { state: "suspended", waitsFor: "repair" }
-      })
-    )
+    return holdForRepair(live, detail, ...(Exit.isFailure(exit) ? [exit.cause] : []))
   }
   return live.writes.conclude(endOf(ending, live.now()), ending.rule)
 }
