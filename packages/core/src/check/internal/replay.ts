@@ -49,6 +49,9 @@ export interface Replayed {
 const look = 20
 const waitLimitMillis = 5_000
 
+/** How long a handler stands still that waits for a recorded pause, in milliseconds. */
+const quietMillis = 1_000
+
 /** How long something is held that comes before its time, when nothing else moves. */
 const hold = 500
 
@@ -117,10 +120,12 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
   )
   const fiber = yield* Effect.forkDetach(Effect.ignoreCause(handled))
   live.fiber = fiber
-  yield* Effect.raceFirst(Fiber.await(fiber), watch.standsStill)
-  // A handler that does not let itself be stopped is left alone.
-  yield* Effect.timeoutOption(Fiber.interrupt(fiber), waitLimitMillis)
-  return watch.verdict(live.stop === undefined && !watch.still ? exit : undefined)
+  yield* Effect.raceFirst(Fiber.await(fiber), watch.standsStill(() => live.resting.activity.isQuiet))
+  const ended = live.stop === undefined && !watch.still ? exit : undefined
+  // A handler that goes away with its node takes nothing back; one that does not let itself be stopped is left alone.
+  live.halt({ _tag: "Drained" })
+  yield* Effect.timeoutOption(Fiber.await(fiber), waitLimitMillis)
+  return watch.verdict(ended)
 })
 
 /** Notes what a handler asks for. */
@@ -186,8 +191,9 @@ class Watch {
   }
 
   /** Returns when the handler waits for what it cannot get. */
-  readonly standsStill = Effect.gen({ self: this }, function*() {
-    for (let [still, seen] = [0, -1]; still < (this.missing.length > 0 ? 3 * look : waitLimitMillis);) {
+  readonly standsStill = Effect.fnUntraced({ self: this }, function*(isQuiet: () => boolean) {
+    const limit = () => this.missing.length > 0 ? 3 * look : isQuiet() ? quietMillis : waitLimitMillis
+    for (let [still, seen] = [0, -1]; still < limit();) {
       yield* Effect.sleep(look)
       still = seen === this.moves ? still + look : 0
       seen = this.moves
