@@ -36,7 +36,7 @@ const patienceMillis = 5_000
 const lookMillis = 20
 
 export class Handout {
-  /** What is recorded and was not asked for, with the number of its commit, and all of it in that order. */
+  /** The recorded uses that were not asked for, with the numbers of their commits, and all of them in that order. */
   private readonly left: Map<string, number>
   private readonly line: ReadonlyArray<readonly [string, number]>
   private first = 0

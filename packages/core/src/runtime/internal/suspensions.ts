@@ -35,7 +35,7 @@ export const interrupt = (live: LiveRun, place: Place, request: Request): Effect
           live.outcomes.caughtUp("interrupt", place, name, isApproval),
           live.resting.activity.during(live.writes.orTakenBack(announce(live, opened), withdraw(live, opened)))
         )
-        // At the end of a run nothing is waited for.
+        // A run that ends waits for nothing.
         : live.ending === undefined
         ? Effect.void
         : Effect.never,
