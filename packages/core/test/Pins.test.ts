@@ -178,6 +178,7 @@ describe("Pins", () => {
       "interrupt_resolved",
       "signal",
       "signal_received",
+      "message_received",
       "usage",
       "state_snapshot",
       "state_delta",

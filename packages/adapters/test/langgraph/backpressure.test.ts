@@ -77,6 +77,7 @@ describe("500 fast tokens", () => {
         idle: (wait) => wait,
         contextWindow: () => Effect.succeed(undefined),
         places: true,
+        message: Effect.undefined,
         thread: { id: undefined, read: () => Effect.succeed([]), add: () => Effect.void },
         idempotencyKey: record.runId,
         decided: () => Effect.void,

@@ -55,7 +55,7 @@ import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore
 import * as Files from "../store/Files.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
-import { type Query, RunStore } from "../store/RunStore.ts"
+import { type Query, type Recent, type RecentQuery, RunStore } from "../store/RunStore.ts"
 import type * as Message from "../thread/Message.ts"
 import type { ThreadCursor, ThreadRecord } from "../thread/ThreadStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
@@ -64,6 +64,7 @@ import { makeDecisions } from "./internal/decisions.ts"
 import { makeFiles } from "./internal/files.ts"
 import { makeForks } from "./internal/forks.ts"
 import { makePrincipalCalls } from "./internal/principalCalls.ts"
+import { makeRecent } from "./internal/recentRuns.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
 import { makeScheduleCalls } from "./internal/scheduleCalls.ts"
@@ -86,6 +87,8 @@ export interface StartRequest {
   readonly priority?: number | undefined
   /** How long the run may take at most, in milliseconds from its start; the agent's own timeout may be shorter. */
   readonly timeout?: number | undefined
+  /** The message that the payload was read from, as its protocol delivered it: it is kept with the run (`Run.message`). */
+  readonly message?: Schema.Json | undefined
 }
 
 /** A declaration of the app. @category models @since 0.1.0 */
@@ -113,6 +116,8 @@ export interface SignalRequest {
   readonly signal: string
   readonly payload: unknown
   readonly idempotencyKey?: string | undefined
+  /** The message that the payload was read from, as its protocol delivered it. */
+  readonly message?: Schema.Json | undefined
 }
 
 /** A step that was committed with an event of this number: a run can be forked after it. @category models @since 0.1.0 */
@@ -166,6 +171,24 @@ export interface ListRequest extends Omit<Query, "tenant" | "owner"> {
   readonly fields?: ReadonlyArray<LargeField> | undefined
   /** Only the caller's own runs, also for callers who may see those of the tenant. */
   readonly mine?: boolean | undefined
+}
+
+/**
+ * The runs to list by their last change. Of those that wait, `asks` leaves those that wait for a permission alone, or the
+ * others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecentRequest extends Omit<RecentQuery, "tenant" | "owner"> {
+  readonly asks?: "permission" | "input"
+}
+
+/** A page of runs, how many there are on all pages, and the `before` of the next page. @category models @since 0.1.0 */
+export interface RecentHandles {
+  readonly items: ReadonlyArray<RunHandle>
+  readonly total: number
+  readonly next: Recent | undefined
 }
 
 /**
@@ -308,6 +331,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly get: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   /** Newest first. */
   readonly list: (caller: Caller, request: ListRequest) => Effect.Effect<ListPage<RunSummary>, RunError>
+  /** The runs that the caller may see in the order of their last change, newest first, to be looked at. */
+  readonly recent: (caller: Caller, request: RecentRequest) => Effect.Effect<RecentHandles, RunError>
   readonly await: (caller: Caller, runId: string) => Effect.Effect<RunRecord, RunError>
   readonly follow: (caller: Caller, runId: string, options: {
     readonly after: number
@@ -326,13 +351,17 @@ export class Runtime extends Context.Service<Runtime, {
   readonly decidable: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
   /** The open interrupts that this caller may decide, on all runs of the tenant, newest first. */
   readonly pending: (caller: Caller, request: PendingRequest) => Effect.Effect<ListPage<Interrupt.Summary>, RunError>
-  /** Decides an interrupt; of several answers exactly one wins, and a repeat under its key decides nothing else. */
+  /**
+   * Decides an interrupt; of several answers exactly one wins, and a repeat under its key decides nothing else. `message` is
+   * what the answer was read from, as its protocol delivered it.
+   */
   readonly answer: (
     caller: Caller,
     runId: string,
     id: string,
     answer: Interrupt.Answer,
-    idempotencyKey?: string
+    idempotencyKey?: string,
+    message?: Schema.Json
   ) => Effect.Effect<RunRecord, RunError>
   /** Decides several interrupts of a run; nothing is decided when one of them cannot be. */
   readonly answerAll: (
@@ -561,6 +590,7 @@ export const layer = <A extends App.Any>(
         start: starts.start,
         ...makeForks(node, door, bound, starts),
         ...makeRuns(node, door),
+        recent: makeRecent(node, door),
         ...makeDecisions(node, door, bound, fusion, dueRuns),
         ...makeSignals(node, door, bound),
         ...makeResourceReads(fusion, door, services),

@@ -227,6 +227,8 @@ export const schemas = {
   /** A caller has sent a message to the run, which is kept until a receive takes it. */
   signal: Schema.Struct({ id: Id, signal: Schema.String, by: Schema.String }),
   signal_received: Schema.Struct({ id: Id, signal: Schema.String, message: Id }),
+  /** A message as its protocol delivered it: what started the run, answered it, or was sent to it with the next event. */
+  message_received: Schema.Struct({ by: Schema.String, message: Schema.Json }),
   // The provider reported nothing when it is an estimate: the call costs what was reserved for it.
   usage: Schema.Struct({
     callId: optional(Id),
@@ -397,6 +399,7 @@ export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("interrupt_resolved"),
   entry("signal"),
   entry("signal_received"),
+  entry("message_received"),
   entry("usage"),
   entry("state_snapshot"),
   entry("state_delta"),
@@ -499,6 +502,7 @@ const ofRuntime: ReadonlySet<Type> = new Set([
   "checkpoint",
   "interrupt",
   "interrupt_resolved",
+  "message_received",
   "hook_decision",
   "budget",
   "superseded",

@@ -68,6 +68,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly idempotencyKey: string
   /** The stored files that the owner of the run may read. */
   readonly files: RunFiles
+  /** The message that the payload was read from, as its protocol delivered it; nothing where there was none. */
+  readonly message: Effect.Effect<Schema.Json | undefined>
   /** The conversation that the run belongs to. */
   readonly thread: RunThread
   /** Asks for a call of a language model: no adapter calls one without. */
@@ -112,6 +114,19 @@ export class InterruptDenied extends Schema.TaggedError<InterruptDenied>()("Inte
  * @since 0.1.0
  */
 export const emit = (event: Event): Effect.Effect<void, never, CurrentRun> => CurrentRun.use((run) => run.emit(event))
+
+/**
+ * The message that the run's payload was read from, as its protocol delivered it, with its metadata and references; nothing
+ * when the run was started with a payload alone.
+ *
+ * **Gotchas**
+ *
+ * Hooks that change the input change the payload and not this message.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const message: Effect.Effect<Schema.Json | undefined, never, CurrentRun> = CurrentRun.use((run) => run.message)
 
 /**
  * How a step is tried: again by a schedule when it fails, each time for so long at most.

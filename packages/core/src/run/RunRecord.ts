@@ -198,3 +198,26 @@ export const needsSomebody = ({ state, waitsFor }: Pick<RunRecord, "state" | "wa
  */
 export const isSettled = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsFor">): boolean =>
   isFinal(state) || (state === "suspended" && waitsFor !== undefined && waitsFor !== "undo")
+
+/**
+ * Where a run stands for those who wait for it: not begun yet, on its way, waiting for somebody, or how it has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Phase = "submitted" | "working" | "waiting" | typeof finalStates[number]
+
+/** The reasons for which a run waits for a person. @category constants @since 0.1.0 */
+export const waitingReasons = ["interrupt", "signal", "principal"] as const satisfies ReadonlyArray<WaitsFor>
+
+/** @category accessors @since 0.1.0 */
+export const phaseOf = ({ attempt, state, waitsFor }: Pick<RunRecord, "attempt" | "state" | "waitsFor">): Phase => {
+  if (state === "queued") return attempt === 0 ? "submitted" : "working"
+  if (state === "running") return "working"
+  if (state !== "suspended") return state
+  return waitingReasons.some((reason) => reason === waitsFor) ? "waiting" : "working"
+}
+
+/** The time of the last change of a run that its callers see. @category accessors @since 0.1.0 */
+export const changedAt = ({ finishedAt, updatedAt }: Pick<RunRecord, "finishedAt" | "updatedAt">): number =>
+  finishedAt ?? updatedAt

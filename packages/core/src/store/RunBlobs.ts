@@ -228,6 +228,7 @@ export const make = Effect.fnUntraced(function*(options: Options = {}) {
     threads: store.threads,
     list: paged(store.list),
     summaries: store.summaries,
+    recent: store.recent,
     pending: store.pending,
     scan: paged(store.scan),
     events,

@@ -8,7 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Event, RunEvent } from "../run/Event.ts"
 import type { Interrupt, Resolution } from "../run/Interrupt.ts"
 import type { JournalDamaged, StoreUnavailable } from "../run/RunError.ts"
-import type { RunFilter, RunRecord, RunState } from "../run/RunRecord.ts"
+import type { Phase, RunFilter, RunRecord, RunState } from "../run/RunRecord.ts"
 import type { ThreadStore, Turn } from "../thread/ThreadStore.ts"
 import { makeMemoryRunStore } from "./internal/memoryRunStore.ts"
 import type { ChangeableField, RunSummary } from "./RecordFields.ts"
@@ -142,6 +142,34 @@ export interface SummaryQuery extends Query {
 }
 
 /**
+ * Runs in the order of their last change, newest first; `before` is the last run of the previous page as it was then, and
+ * `since` leaves out runs that changed earlier.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecentQuery extends Pick<RunFilter, "agent" | "kind" | "threadId"> {
+  readonly tenant: string
+  readonly owner?: string
+  readonly phase?: Phase
+  readonly since?: number
+  readonly before?: Recent
+  readonly limit: number
+}
+
+/** A run, and when it last changed. @category models @since 0.1.0 */
+export interface Recent {
+  readonly runId: string
+  readonly changedAt: number
+}
+
+/** A page of runs, and how many there are on all pages. @category models @since 0.1.0 */
+export interface RecentPage {
+  readonly runs: ReadonlyArray<Recent>
+  readonly total: number
+}
+
+/**
  * Runs of a tenant with an open interrupt that a principal may decide, newest first; `before` is the run id that the
  * previous page ended with. Runs that have ended have none.
  *
@@ -255,6 +283,8 @@ export class RunStore extends Context.Service<RunStore, {
   readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** As `list`, without the fields that may be large, which are not read either. */
   readonly summaries: (query: SummaryQuery) => Effect.Effect<ReadonlyArray<RunSummary>, StoreUnavailable>
+  /** Reads all runs that its filters leave. */
+  readonly recent: (query: RecentQuery) => Effect.Effect<RecentPage, StoreUnavailable>
   /** The ids of the runs. They are found by an index, however many runs there are. */
   readonly pending: (query: PendingQuery) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
   /** Events with `seq > after`, in order, at least one if there is one, about `limit` at most. */
@@ -313,6 +343,9 @@ export class RunStore extends Context.Service<RunStore, {
 
 /** The order in which `due` answers. @category combinators @since 0.1.0 */
 export { inTenantTurns } from "./internal/tenantTurns.ts"
+
+/** A page of runs by their last change, from all runs that may be of it; and their order. @category combinators @since 0.1.0 */
+export { newestFirst, recentPage } from "./internal/recentPage.ts"
 
 /** A record after a commit. @category combinators @since 0.1.0 */
 export { applyChanges as changed } from "./internal/applyChanges.ts"

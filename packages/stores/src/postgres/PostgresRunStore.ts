@@ -100,6 +100,7 @@ export const make = (
       get: (runId) => reads.get(runId).pipe(withTimeout(`get run ${runId}`)),
       list: (query) => reads.list(query).pipe(withTimeout("list runs")),
       summaries: (query) => reads.summaries(query).pipe(withTimeout("list runs")),
+      recent: (query) => reads.recent(query).pipe(withTimeout("recent runs")),
       pending: (query) => reads.pending(query).pipe(withTimeout("pending interrupts")),
       scan: (query) => reads.scan(query).pipe(withTimeout("scan runs")),
       events: (runId, after, limit) => reads.events(runId, after, limit).pipe(withTimeout(`events of run ${runId}`)),

@@ -7,9 +7,11 @@ import * as Timings from "@fastagentic/core/base/Timings"
 import { approversOf } from "@fastagentic/core/run/Interrupt"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { isFinal, matchesFilter, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
+import type { RunSummary } from "@fastagentic/core/store/RecordFields"
 import {
   inTenantTurns,
   type Query,
+  recentPage,
   type RemoveQuery,
   RunStore,
   type ScanQuery,
@@ -276,6 +278,26 @@ export const make = (
                 matchesFilter(run, query)
               ).sort((a, b) => byId(b, a)).slice(0, query.limit)
           ),
+
+      // Its indexes are by id, so all runs of the filters are read.
+      recent: Effect.fnUntraced(function*(query) {
+        const { agent, kind, owner, tenant, threadId } = query
+        const filter = {
+          tenant,
+          ...(owner === undefined ? {} : { owner }),
+          ...(agent === undefined ? {} : { agent }),
+          ...(kind === undefined ? {} : { kind }),
+          ...(threadId === undefined ? {} : { threadId })
+        }
+        const all: Array<RunSummary> = []
+        for (let more = true, before: string | undefined; more; before = all.at(-1)?.runId) {
+          const page: Query = { ...filter, limit: scanned, ...(before === undefined ? {} : { before }) }
+          const found = yield* collectSummaries("recent runs", firstOf(page), listPage(page, Values.summaryFields))
+          all.push(...found)
+          more = found.length === scanned
+        }
+        return recentPage(all, query)
+      }),
 
       pending: Effect.fnUntraced(function*({ before, decides, limit, owner, requester, tenant }) {
         const operation = "pending interrupts"

@@ -12,6 +12,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { countDue, dueTurns } from "./dueTurns.ts"
 import { conditionsOf } from "./listFilters.ts"
 import { selectAudiences } from "./pendingInterrupts.ts"
+import { beforeRun, changedAt, recentConditions } from "./recentRuns.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -113,6 +114,18 @@ export const makeReads = (
     list: (query) => listWith(records, recordOf, query),
 
     summaries: (query) => listWith(summaries, summaryOf, query),
+
+    recent: ({ before, limit, ...query }) => {
+      const all = sql.and(recentConditions(sql, query))
+      const since = before === undefined ? all : sql.and([all, beforeRun(sql, before)])
+      const found = sql`SELECT run_id AS "runId", ${changedAt(sql)} AS "changedAt" FROM runs WHERE ${since}
+        ORDER BY ${changedAt(sql)} DESC, run_id DESC LIMIT ${limit}`.pipe(rows("recent runs"))
+      const counted = sql`SELECT COUNT(*) AS total FROM runs WHERE ${all}`.pipe(rows("count recent runs"))
+      return Effect.map(Effect.all([found, counted]), ([found, [row]]) => ({
+        runs: found.map(({ changedAt, runId }) => ({ runId: String(runId), changedAt: Number(changedAt) })),
+        total: Number(row?.["total"] ?? 0)
+      }))
+    },
 
     pending: Effect.fnUntraced(function*(query) {
       const { limit, owner, requester, tenant } = query

@@ -31,7 +31,9 @@ import {
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import { suspendAsDue } from "../../runtime/internal/claim.ts"
 import type { DueRuns } from "../../runtime/internal/dueRuns.ts"
+import { received } from "../../runtime/internal/receivedMessages.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
+import { resolvedBy } from "../../runtime/internal/resting.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { isSignal } from "../../runtime/internal/signals.ts"
 
@@ -188,8 +190,10 @@ export const makeDecisions = (
     runId: string,
     id: string,
     submitted: Answer,
-    key: Key | undefined
+    key: Key | undefined,
+    message?: Schema.Json
   ): Effect.fn.Return<RunRecord, RunError> {
+    if (tooDeep(message)) return yield* asRunError(nestedTooDeeply("message"))
     const { bound, interrupts: all, principal, run } = yield* door.decide(caller, node, runId, callables, id)
     const earlier = decidedUnder(all, principal, key)
     if (key !== undefined && earlier !== undefined) {
@@ -209,7 +213,7 @@ export const makeDecisions = (
     if (asked.expiresAt !== undefined && asked.expiresAt <= node.now()) {
       // The interrupt has expired: its declared default is the decision, whichever path notices it first.
       yield* dueRuns.expire(run, bound)
-      return yield* decide(caller, runId, id, submitted, key)
+      return yield* decide(caller, runId, id, submitted, key, message)
     }
     yield* asRunError(fits(fusion, asked, submitted))
     const idempotencyKey = key === undefined ? {} : { idempotencyKey: key.kept }
@@ -218,16 +222,19 @@ export const makeDecisions = (
     const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
     const lastDecided = node.runs.lastDecided(runId)
     const fact = node.outbox.note(yield* entryOf(caller, principal, run, asked, submitted))
-    if (!(yield* suspendAsDue(node, bound, run, { id, resolution }, set, [fact]))) {
-      return yield* decide(caller, runId, id, submitted, key)
+    const resolve = message === undefined
+      ? { id, resolution }
+      : { id, resolution, events: [received(principal.id, message), ...resolvedBy({ id, resolution })] }
+    if (!(yield* suspendAsDue(node, bound, run, resolve, set, [fact]))) {
+      return yield* decide(caller, runId, id, submitted, key, message)
     }
     yield* node.outbox.ensure(fact)
     const after = lastDecided() ?? (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
     return Authorization.sees(principal, after) ? after : withoutContent(after)
   }, Effect.uninterruptible)
 
-  const answer: Runtime["Service"]["answer"] = (caller, runId, id, submitted, key) =>
-    decide(caller, runId, id, submitted, key === undefined ? undefined : { given: key, kept: key })
+  const answer: Runtime["Service"]["answer"] = (caller, runId, id, submitted, key, message) =>
+    decide(caller, runId, id, submitted, key === undefined ? undefined : { given: key, kept: key }, message)
 
   /** Looks at all of them before the first is decided: a list that does not fit decides nothing. */
   const answerAll: Runtime["Service"]["answerAll"] = Effect.fnUntraced(

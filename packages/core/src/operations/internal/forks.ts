@@ -12,6 +12,7 @@ import { finalStates, isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Inheritance } from "../../runtime/internal/admit.ts"
 import { hasPlaces } from "../../runtime/internal/history.ts"
 import { isValue } from "../../runtime/internal/outcome.ts"
+import { firstMessage } from "../../runtime/internal/receivedMessages.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -89,7 +90,8 @@ export const makeForks = (
       return yield* Effect.fail(new RunError({ reason: new InvalidPayload({ target: identifier, issues }) }))
     }
     const { set: { payload = run.payload }, steps } = upgrade.parts
-    const request = { kind, identifier, payload, threadId, priority, idempotencyKey }
+    const message = yield* asRunError(firstMessage(node.writerOf(run).store, run))
+    const request = { kind, identifier, payload, threadId, priority, idempotencyKey, message }
     const causes = Authorization.withCauses(principal.id, ...Authorization.causesOf(run))
     const { toolCallId = runId } = run.forkedFrom ?? {}
     const more = { forkedFrom: { runId, seq, ...(kind === "tool" ? { toolCallId } : {}) }, ...causes }

@@ -1,10 +1,11 @@
 // Sends a message to a run that has not ended; Runtime builds it. In one commit the message is kept and, when the run waits
 // for it, the run is woken. A key makes a repeated message the same message.
-import { Effect } from "effect"
+import { Effect, type Schema } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
+import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import {
@@ -18,6 +19,7 @@ import {
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import { suspendAsDue } from "../../runtime/internal/claim.ts"
 import { admitFiles } from "../../runtime/internal/payloadFiles.ts"
+import { received } from "../../runtime/internal/receivedMessages.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { SawFile } from "../../runtime/internal/runFiles.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -27,6 +29,8 @@ import type { SignalRequest } from "../Runtime.ts"
 
 interface Sender {
   readonly by: string
+  /** The message as its protocol delivered it. */
+  readonly delivered: Schema.Json | undefined
   readonly key: string
   readonly facts: ReadonlyArray<Fact>
 }
@@ -35,8 +39,9 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
   const signal = Effect.fnUntraced(function*(
     caller: Caller,
     runId: string,
-    { idempotencyKey, payload, signal }: SignalRequest
+    { idempotencyKey, message: delivered, payload, signal }: SignalRequest
   ): Effect.fn.Return<RunRecord, RunError> {
+    if (tooDeep(delivered)) return yield* asRunError(nestedTooDeeply("message"))
     const { bound, principal, run } = yield* door.act(caller, node, runId, callables)
     const shape = bound.callable.signals.get(signal)
     if (shape === undefined) return yield* fail(new NotDeclared({ kind: "signal", identifier: signal }))
@@ -48,7 +53,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     const resolution = { decision: "approve", by: principal.id, at: node.now(), value } as const
     const message = messageOf(runId, signal, messageIdOf(signal, key), resolution)
     const fact = node.outbox.note(door.entry(caller, principal, "signal", `signal/${signal}`, { runId }))
-    yield* keep(bound, run, message, { key, by: principal.id, facts: [fact] })
+    yield* keep(bound, run, message, { key, by: principal.id, delivered, facts: [fact] })
     yield* node.outbox.ensure(fact)
     return (yield* asRunError(node.get(runId))) ?? (yield* Effect.fail(notFound(runId)))
   }, Effect.uninterruptible)
@@ -71,7 +76,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     bound: RegisteredCallable,
     run: RunRecord,
     message: Interrupt,
-    { by, facts, key }: Sender,
+    { by, delivered, facts, key }: Sender,
     isHere: boolean
   ): Effect.fn.Return<boolean, RunError> {
     const { attempt, runId, state } = run
@@ -86,11 +91,12 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     const { signal = "" } = message
     // A person who has steered a run does not approve what it does then.
     const causes = Authorization.withCauses(run.owner, ...Authorization.causesOf(run), by)
+    const news = delivered === undefined ? [sent(message)] : [received(by, delivered), sent(message)]
     // A run that another node drives takes its messages itself.
     const receive = isHere || state === "suspended" ? openReceive(rows, signal) : undefined
     if (receive !== undefined) {
       const { events = [], ...decision } = delivery(receive, waitingMessages([...rows, message], signal)[0] ?? message)
-      const both = { ...decision, events: [sent(message), ...events], open: [message] }
+      const both = { ...decision, events: [...news, ...events], open: [message] }
       return yield* suspendAsDue(node, bound, run, both, causes, facts)
     }
     const written = yield* asRunError(node.commit(run, {
@@ -99,7 +105,7 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
       attempt,
       from: [state],
       ts: node.now(),
-      events: [sent(message)],
+      events: news,
       open: [message],
       set: causes,
       facts

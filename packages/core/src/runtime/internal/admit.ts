@@ -1,5 +1,5 @@
 // Writes a new run in one commit, or attaches to the run that has its idempotency key; start and forks call it.
-import { Effect, type Tracer } from "effect"
+import { Effect, type Schema, type Tracer } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import type { Event, RunEvent } from "../../run/Event.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
@@ -13,6 +13,7 @@ import { cancelWhole } from "./cancel.ts"
 import { isPlaced, resumeInLine } from "./claim.ts"
 import type { Hub } from "./hub.ts"
 import { orderOf } from "./outcome.ts"
+import { received } from "./receivedMessages.ts"
 import type { RegisteredCallable, RunSupervisor } from "./runSupervisor.ts"
 
 /** The history that a fork inherits from its origin. */
@@ -29,6 +30,8 @@ export interface Inheritance {
 export interface Brought {
   readonly facts: ReadonlyArray<Fact>
   readonly inherited: Inheritance | undefined
+  /** The message that the payload was read from. */
+  readonly message?: Schema.Json | undefined
 }
 
 /** `attached` says that another run holds the idempotency key; `hub` is where a run is followed that was launched here. */
@@ -125,7 +128,7 @@ const write = Effect.fnUntraced(function*(
   bound: RegisteredCallable,
   run: RunRecord,
   event: Event,
-  { facts, inherited }: Brought
+  { facts, inherited, message }: Brought
 ): Effect.fn.Return<Written, RunError> {
   if (!isStorable(run.idempotencyKey)) return yield* notStorable("idempotencyKey")
   if (!isStorable(run.threadId)) return yield* notStorable("threadId")
@@ -137,7 +140,7 @@ const write = Effect.fnUntraced(function*(
   const admission: Admit = {
     _tag: "Admit",
     run,
-    events: [event],
+    events: message === undefined ? [event] : [event, received(run.owner, message)],
     facts,
     ...(steps === undefined ? {} : { steps }),
     ...(interrupts === undefined ? {} : { interrupts }),

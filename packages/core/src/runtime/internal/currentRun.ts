@@ -14,6 +14,7 @@ import { checkContent } from "./contentEvents.ts"
 import { delegate } from "./delegation.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { insideScope, type Place } from "./names.ts"
+import { firstMessage } from "./receivedMessages.ts"
 import { sideEffect } from "./sideEffect.ts"
 import { receive } from "./signals.ts"
 import { step } from "./steps.ts"
@@ -72,6 +73,9 @@ export const serviceIn = (
     // Made when it is asked for: most runs belong to no conversation.
     get thread() {
       return threadIn(live, place)
+    },
+    get message() {
+      return Effect.orDie(untilStored(Effect.suspend(() => firstMessage(live.journal.store, live.run))))
     },
     // Nothing new is paid for at the end of a run.
     spend: (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never,

@@ -36,6 +36,7 @@ const spoken: Partial<Record<Type, ReadonlyArray<string>>> = {
   hook_decision: ["reason"],
   signal: ["signal"],
   signal_received: ["signal"],
+  message_received: ["message"],
   superseded: ["place"]
 }
 

@@ -7,6 +7,8 @@ import { randomBytes } from "../../base/internal/randomBytes.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import type { Started, StartRequest } from "../../operations/Runtime.ts"
+import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
 import { InvalidPayload, NotDeclared, RunError, ShuttingDown, type TooManyOpen } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
@@ -63,6 +65,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     if (request.startAt !== undefined && request.startAt > node.now() + node.longestDelay) {
       return yield* fail(startsTooLate(node.now() + node.longestDelay))
     }
+    if (tooDeep(request.message)) return yield* asRunError(nestedTooDeeply("message"))
     const runId = yield* random.uuidV7()
     const { identifier: target, payload: shape } = bound.callable
     const payload = yield* admitFiles(node.files, {
@@ -80,7 +83,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     const callee = targetOf(bound)
     const facts = [door.entry(caller, principal, "start", callee, { runId }), ...about(runId)]
       .map((entry) => node.outbox.note(entry))
-    const admitted = yield* admit(node, bound, principal, run, { facts, inherited })
+    const admitted = yield* admit(node, bound, principal, run, { facts, inherited, message: request.message })
     if (admitted.attached) {
       yield* door.audit(caller, principal, "attach", callee, { runId: admitted.run.runId })
     } else {

@@ -9,6 +9,7 @@ import type { ThreadKey } from "../../thread/ThreadStore.ts"
 import { toSummary } from "../RecordFields.ts"
 import type * as RunStore from "../RunStore.ts"
 import { applyChanges } from "./applyChanges.ts"
+import { recentPage } from "./recentPage.ts"
 import { makeRunIndex } from "./runIndex.ts"
 import { inTenantTurns } from "./tenantTurns.ts"
 
@@ -202,6 +203,10 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     get: (runId) => Effect.sync(() => runs.get(runId)?.run),
     list: (query) => Effect.sync(() => listed(query)),
     summaries: (query) => Effect.sync(() => listed(query).map(toSummary)),
+    recent: ({ before, ...query }) =>
+      Effect.sync(() =>
+        recentPage(recordsOf(index.smallest(query)), before === undefined ? query : { ...query, before })
+      ),
     pending: (query) =>
       Effect.sync(() =>
         Array.from(index.pending(query), (runId) => runs.get(runId))

@@ -1,8 +1,8 @@
 // Lists of runs, as every run store keeps them. RunStoreContract.ts calls it.
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
-import { filterFields, type RunRecord } from "../../../../run/RunRecord.ts"
-import { type Query, RunStore, type ScanQuery } from "../../../../store/RunStore.ts"
+import { filterFields, phaseOf, type RunRecord } from "../../../../run/RunRecord.ts"
+import { newestFirst, type Query, type Recent, RunStore, type ScanQuery } from "../../../../store/RunStore.ts"
 import { admit, commit, ids, makeComplete, makeRun, nextId, options, started, tokens } from "./samples.ts"
 
 export const listsSuite = (store: Layer.Layer<RunStore, unknown>) => {
@@ -27,6 +27,73 @@ export const listsSuite = (store: Layer.Layer<RunStore, unknown>) => {
           }
           assert.deepStrictEqual(seen, expected)
         }
+      }))
+
+    it.effect("by the last change in pages without gap, with the number of all", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { tenant } = makeRun()
+        const runs = Array.from({ length: 9 }, () => makeRun({ tenant }))
+        yield* store.write(runs.map((run) => admit(run)))
+        // Three at one time, and the oldest run changes last.
+        const moved = runs.map((run, index) => ({ run, ts: started + 10 + Math.floor((8 - index) / 3) * 10 }))
+        yield* store.write(moved.map(({ run, ts }) => commit(run, { ts, events: tokens(1) })))
+        yield* store.write([admit(makeRun()), admit(makeRun({ tenant, owner: "x", kind: "tool" }))])
+        const query = { tenant, owner: "alice", kind: "agent" } as const
+        const expected = moved
+          .map(({ run: { runId }, ts: changedAt }) => ({ runId, changedAt }))
+          .sort(newestFirst)
+        for (const limit of [1, 2, 4, 9, 20]) {
+          const seen: Array<Recent> = []
+          for (let more = true; more;) {
+            const before = seen.at(-1)
+            const page = yield* store.recent({ ...query, limit, ...(before === undefined ? {} : { before }) })
+            assert.strictEqual(page.total, 9)
+            seen.push(...page.runs)
+            more = page.runs.length === limit
+          }
+          assert.deepStrictEqual(seen, expected)
+        }
+        const since = expected[4]?.changedAt ?? 0
+        const later = yield* store.recent({ ...query, since, limit: 20 })
+        assert.deepStrictEqual(later.runs, expected.filter(({ changedAt }) => changedAt >= since))
+        assert.strictEqual((yield* store.recent({ tenant, limit: 20 })).total, 10)
+      }))
+
+    it.effect("by the last change, in one phase and of one thread or agent", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { tenant } = makeRun()
+        const states: ReadonlyArray<Partial<RunRecord>> = [
+          { state: "queued", attempt: 0 },
+          { state: "queued" },
+          { state: "running" },
+          { state: "suspended" },
+          { state: "suspended", waitsFor: "timer" },
+          { state: "suspended", waitsFor: "interrupt" },
+          { state: "suspended", waitsFor: "signal" },
+          { state: "suspended", waitsFor: "principal" },
+          { state: "completed", finishedAt: started },
+          { state: "failed", finishedAt: started, threadId: "t" },
+          { state: "cancelled", finishedAt: started, agent: "refund" },
+          { state: "rejected", finishedAt: started }
+        ]
+        const runs = states.map((state) => makeRun({ tenant, ...state }))
+        yield* store.write(runs.map((run) => admit(run)))
+        for (
+          const phase of ["submitted", "working", "waiting", "completed", "failed", "cancelled", "rejected"] as const
+        ) {
+          const expected = ids(runs.filter((run) => phaseOf(run) === phase)).reverse()
+          const page = yield* store.recent({ tenant, phase, limit: 20 })
+          assert.deepStrictEqual([ids(page.runs), page.total], [expected, expected.length], phase)
+        }
+        assert.deepStrictEqual(
+          ids((yield* store.recent({ tenant, threadId: "t", limit: 2 })).runs),
+          ids(runs.slice(9, 10))
+        )
+        const refunds = yield* store.recent({ tenant, agent: "refund", limit: 2 })
+        assert.deepStrictEqual(ids(refunds.runs), ids(runs.slice(10, 11)))
+        assert.deepStrictEqual(yield* store.recent({ tenant: "none", limit: 2 }), { runs: [], total: 0 })
       }))
 
     it.effect("filters by everything at once", () =>
