@@ -31,7 +31,7 @@ export const make = (options: {
   /** The declarations that the caller may call, for the extended card; everything by default. */
   readonly visible?: Fusion.Fusion | undefined
   readonly schemes: ReadonlyArray<Auth.Scheme>
-  /** The address of JSON-RPC. */
+  /** The address of the protocol, which all bindings share. */
   readonly url: string
   /** Only this agent. */
   readonly only?: A2aSkill.Skill | undefined
@@ -43,7 +43,9 @@ export const make = (options: {
     name: only === undefined ? fusion.app.title : only.agent.identifier,
     description: only === undefined ? fusion.app.description : only.agent.description,
     version: fusion.app.version,
-    supportedInterfaces: [{ url, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
+    supportedInterfaces: ["1.0", "0.3"].flatMap((protocolVersion) =>
+      ["JSONRPC", "HTTP+JSON"].map((protocolBinding) => ({ url, protocolBinding, protocolVersion }))
+    ),
     capabilities: {
       streaming: true,
       pushNotifications: false,
@@ -60,8 +62,15 @@ export const make = (options: {
   }
 }
 
-/** The extension that says which frameworks the agents run on, and what their adapters can do. */
-const adaptersOf = (listed: ReadonlyArray<A2aSkill.Skill>) => {
+/**
+ * The extension that says which frameworks the agents run on, and what their adapters can do.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const adaptersOf = (
+  listed: ReadonlyArray<A2aSkill.Skill>
+): Pick<AgentCard["capabilities"], "extensions"> => {
   const adapters = listed.flatMap(({ agent: { adapter, identifier } }) =>
     adapter === undefined ? [] : [[identifier, { name: adapter.name, ...flatten(adapter.capabilities) }] as const]
   )

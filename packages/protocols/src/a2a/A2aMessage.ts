@@ -115,6 +115,39 @@ export const fromPayload = (
   return part === undefined ? [said] : [said, part]
 }
 
+/** A message without the bytes of its files, which the payload has. */
+export const withoutBytes = (message: Message): Message =>
+  message.parts.some(({ raw }) => raw !== undefined)
+    ? { ...message, parts: message.parts.map((part) => part.raw === undefined ? part : { ...part, raw: "" }) }
+    : message
+
+/** A message with its files as the payload has them: by address where the server keeps files. */
+export const withFiles = (
+  message: Message,
+  skill: Skill | undefined,
+  payload: Schema.Json,
+  links: A2aContent.Links
+): Message => {
+  if (skill === undefined || !isObject(payload) || message.parts.every(({ raw }) => raw !== "")) return message
+  const { content: contentField = "", fields, file: fileField = "" } = skill
+  const content = payload[contentField]
+  const bytes = payload[fields.raw ?? ""]
+  const partOf = (index: number): Part | undefined => {
+    const one = Content.isList(content) ? content[index] : undefined
+    if (one !== undefined) return A2aContent.toPart(one, links)
+    return asFilePart(payload[fileField], links) ?? (typeof bytes === "string" ? { raw: bytes } : undefined)
+  }
+  return {
+    ...message,
+    parts: message.parts.map((part, index) => {
+      const { raw, url } = part.raw === "" ? partOf(index) ?? {} : {}
+      if (raw !== undefined) return { ...part, raw }
+      const { raw: _raw, ...rest } = part
+      return url === undefined ? part : { ...rest, url }
+    })
+  }
+}
+
 const decodeFile = Schema.decodeUnknownOption(File.make())
 
 const asFilePart = (value: Schema.Json | undefined, links: A2aContent.Links): Part | undefined => {

@@ -1,4 +1,4 @@
-// A2A 1.0 over JSON-RPC: its routes and agent cards. Mount serves them.
+// A2A over JSON-RPC and HTTP+JSON: its routes and agent cards. Mount serves them.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import { Auth } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
@@ -15,18 +15,24 @@ import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
-import * as A2aMethods from "./A2aMethods.ts"
+import * as A2aExtensions from "./A2aExtensions.ts"
+import * as A2aHybridCard from "./A2aHybridCard.ts"
+import * as A2aOperations from "./A2aOperations.ts"
+import * as A2aRest from "./A2aRest.ts"
 import * as A2aRpc from "./A2aRpc.ts"
 import * as A2aSkill from "./A2aSkill.ts"
+import * as A2aStream from "./A2aStream.ts"
+import { versionOf } from "./A2aVersion.ts"
 
 /**
  * Serves the agents of an app as skills, and runs as tasks.
  *
  * **Details**
  *
- * The card of the app is at `/.well-known/agent-card.json` and `/.well-known/agent.json`, JSON-RPC at `/a2a`. Each
- * agent is also served alone, at `/a2a/{agent}` with its card at `/a2a/{agent}/.well-known/agent-card.json`. Only the
- * cards are public; with an auth layer they hold what needs no scopes, and the extended card what its caller may call.
+ * The card of the app is at `/.well-known/agent-card.json` and `/.well-known/agent.json`. JSON-RPC is at `/a2a`, the paths
+ * of HTTP+JSON are below it, those of version 0.3 below `/a2a/v1`. Each agent is also served alone, at `/a2a/{agent}` with
+ * its card at `/a2a/{agent}/.well-known/agent-card.json`. Only the cards are public; with an auth layer they hold what needs
+ * no scopes, and the extended card what its caller may call.
  *
  * A message to `/a2a` is for the skill that the request's or the message's metadata names as `skillId` or `skill`;
  * when they name none, for the only agent, else for the first durable one, else for the first.
@@ -38,7 +44,10 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const { open, schemes } = auth
     const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
     const skills = A2aSkill.fromFusion(runtime.fusion)
-    const answer = A2aRpc.handle(runtime, A2aMethods.make(runtime, skills), yield* RequestLimits)
+    const operations = A2aOperations.make(runtime, skills)
+    const limits = yield* RequestLimits
+    const rpc = A2aRpc.handle(runtime, operations, limits)
+    const rest = A2aRest.handle(runtime, operations, limits)
 
     const cardOf = (address: PublicAddress, agent: string | undefined, visible?: Fusion) =>
       A2aCard.make({
@@ -49,23 +58,32 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
         url: `${urlOf(address)}${path}${agent === undefined ? "" : `/${agent}`}`,
         only: skills.get(agent ?? "")
       })
+    const extensions = A2aExtensions.of(A2aCard.adaptersOf([...skills.values()]))
 
-    const extended = (address: PublicAddress, agent: string | undefined) => (visible: Fusion) =>
-      cardOf(address, agent, visible)
+    const serve = traced(Effect.fnUntraced(function*(request, caller) {
+      const address = yield* PublicAddress
+      const parts = partsOf(request.url)
+      const [first] = parts
+      const isOwn = first === undefined || (A2aRest.isRestPath(first) && !(parts.length === 1 && skills.has(first)))
+      const agent = isOwn ? undefined : first
+      const below = isOwn ? parts : parts.slice(1)
+      const call = {
+        caller,
+        onPath: agent,
+        card: schemes.length === 0 ? undefined : (visible: Fusion) => cardOf(address, agent, visible),
+        lastEventId: A2aStream.lastEventIdOf(request.headers)
+      }
+      if (below.length > 0) return activated(request, address, caller, yield* rest(request, below, call))
+      if (request.method === "POST") return activated(request, address, caller, yield* rpc(request, call))
+      return HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } })
+    }))
 
-    const rpc = traced((request, caller) =>
-      request.method === "POST"
-        ? Effect.flatMap(Effect.all([HttpRouter.params, PublicAddress]), ([{ agent }, address]) =>
-          Effect.map(
-            answer(request, {
-              caller,
-              onPath: agent,
-              card: schemes.length === 0 ? undefined : extended(address, agent)
-            }),
-            (response) => withChallenges(auth, caller.credentials, address, response)
-          ))
-        : Effect.succeed(HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } }))
-    )
+    const activated = (
+      { headers }: HttpServerRequest.HttpServerRequest,
+      address: PublicAddress,
+      { credentials }: Caller.Caller,
+      response: HttpServerResponse.HttpServerResponse
+    ) => withChallenges(auth, credentials, address, HttpServerResponse.setHeaders(response, extensions(headers)))
 
     const card = traced(Effect.fnUntraced(function*(request) {
       const { agent } = yield* HttpRouter.params
@@ -73,19 +91,36 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       if (agent !== undefined && (only === undefined || !listed.agents.has(agent))) {
         return HttpServerResponse.empty({ status: 404 })
       }
-      return yield* cached(request, JSON.stringify(cardOf(yield* PublicAddress, agent, listed)))
+      const plain = cardOf(yield* PublicAddress, agent, listed)
+      // Clients that name no version may be of either.
+      const version = yield* Effect.orElseSucceed(versionOf(request), () => "0.3")
+      return yield* cached(request, JSON.stringify(version === "1.0" ? plain : A2aHybridCard.make(plain)))
     }))
 
     for (const name of ["agent-card.json", "agent.json"]) {
       yield* router.add("GET", `/.well-known/${name}`, card)
       yield* router.add("GET", `${path}/:agent/.well-known/${name}`, card)
     }
-    yield* router.add("*", path, rpc)
-    yield* router.add("*", `${path}/:agent`, rpc)
+    yield* router.add("*", `${path}/*`, serve)
   })
 )
 
 const path = "/a2a"
+
+/** The parts of a path below that of the protocol, decoded. */
+const partsOf = (url: string): ReadonlyArray<string> => {
+  const [whole = ""] = url.split(/[?#]/u, 1)
+  return whole.slice(path.length + 1).split("/").filter((part) => part !== "").map(decoded)
+}
+
+/** A part that is no percent-encoding names nothing. */
+const decoded = (part: string) => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
 
 /** The declarations that need no scopes, which the public card may show. */
 const withoutScopes = (fusion: Fusion): Fusion => ({
@@ -115,7 +150,7 @@ const traced = <R>(
   })
 
 /** The request headers that the address in a card can come from. */
-const vary = "Host, X-Forwarded-Host, X-Forwarded-Prefix, X-Forwarded-Proto"
+const vary = "A2A-Version, Host, X-Forwarded-Host, X-Forwarded-Prefix, X-Forwarded-Proto"
 
 const cached = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, body: string) {
   const etag = yield* etagOf(body)

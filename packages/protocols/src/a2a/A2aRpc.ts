@@ -1,18 +1,27 @@
-// JSON-RPC 2.0 over HTTP: one request, answered once or by a stream of answers.
+// JSON-RPC 2.0 over HTTP, of versions 1.0 and 0.3: one request, answered once or by a stream of answers.
 import { decoder } from "@fastagentic/core/base/Validation"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
-import { internalMessage, type RunError } from "@fastagentic/core/run/RunError"
-import { Cause, Effect, Option, Predicate, Schema, Stream } from "effect"
+import { Effect, Predicate, Schema } from "effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { bodyText, closing } from "../internal/bodyText.ts"
-import type { RequestLimits } from "../internal/requestLimits.ts"
+import { type BodyLimits, readJson } from "./A2aBody.ts"
 import * as A2aError from "./A2aError.ts"
-import type { Call, Method, Reply, Updates } from "./A2aMethods.ts"
-import { JsonRpcRequest, RequestId } from "./A2aSchema.ts"
+import { type Name, names, type Operations } from "./A2aOperations.ts"
+import * as A2aReply from "./A2aReply.ts"
+import { JsonRpcRequest, RequestId, type StreamResponse } from "./A2aSchema.ts"
+import * as A2aStream from "./A2aStream.ts"
+import * as A2aV03 from "./A2aV03.ts"
+import { type Version, versionOf } from "./A2aVersion.ts"
 
-type Failure = A2aError.A2aError | RunError
+/** How a version names the operations and writes answers, updates and errors. */
+interface Wire {
+  readonly method: (name: string) => { readonly name: Name; readonly params: (params: unknown) => unknown } | undefined
+  readonly unknown: string
+  readonly answer: (answer: A2aReply.Answer) => unknown
+  readonly update: (update: StreamResponse, closesWhenAsked: boolean) => unknown
+  readonly error: (error: A2aError.A2aError, id: RequestId, traceId: string) => unknown
+}
 
 /**
  * Answers one HTTP request.
@@ -22,64 +31,58 @@ type Failure = A2aError.A2aError | RunError
  * The body is read after the caller is authenticated, so others learn only that credentials are required. A notification
  * is carried out and gets 204.
  */
-export const handle = (
-  runtime: Runtime["Service"],
-  methods: ReadonlyMap<string, Method>,
-  limits: Pick<RequestLimits, "bodyBytes" | "bodyMillis">
-) =>
-(
-  request: HttpServerRequest,
-  call: Call
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  const { caller } = call
-  let id: RequestId | undefined = null
-  const answer = Effect.gen(function*() {
-    // Authenticated once for everything that the request does.
-    const known = { ...call, caller: yield* runtime.authenticate(caller) }
-    const json = yield* readJson(request, limits)
-    id = idOf(json)
-    const rpc = yield* readRequest(json)
-    id = rpc.id
-    yield* knownVersion(request)
-    const method = methods.get(rpc.method)
-    if (method === undefined) return yield* A2aError.methodNotFound(`there is no method "${rpc.method}"`)
-    if (rpc.id === undefined) {
-      yield* method(known, withoutWaiting(rpc.params))
-      return HttpServerResponse.empty()
+export const handle = (runtime: Runtime["Service"], operations: Operations, limits: BodyLimits) => {
+  const wires: { readonly [V in Version]: Wire } = {
+    "1.0": {
+      method: (method) => methods.get(method),
+      unknown: "in A2A 1.0",
+      answer: A2aReply.toJson,
+      update: (update) => update,
+      error: A2aError.toResponse
+    },
+    "0.3": {
+      method: (method) => A2aV03.methods.get(method),
+      unknown: "in A2A 0.3, which a request without the header A2A-Version speaks",
+      answer: A2aV03.answer,
+      update: A2aV03.update,
+      error: (error, id, traceId) => ({ jsonrpc: "2.0", id, error: A2aV03.error(error, traceId) })
     }
-    return respond(yield* method(known, rpc.params), rpc.id, caller)
-  })
-  return answer.pipe(
-    Effect.catchCause((cause) => Effect.map(errorOf(cause, caller), (error) => refuse(error, id, caller)))
-  )
+  }
+  return (request: HttpServerRequest, call: A2aReply.Call): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+    const { caller } = call
+    let id: RequestId | undefined = null
+    let wire = wires["1.0"]
+    const answer = Effect.gen(function*() {
+      // Authenticated once for everything that the request does.
+      const known = { ...call, caller: yield* runtime.authenticate(caller) }
+      const json = yield* readJson(request, limits)
+      id = idOf(json)
+      const rpc = yield* readRequest(json)
+      id = rpc.id
+      wire = wires[yield* versionOf(request)]
+      const method = wire.method(rpc.method)
+      if (method === undefined) {
+        return yield* A2aError.methodNotFound(`there is no method "${rpc.method}" ${wire.unknown}`)
+      }
+      const operation = operations[method.name]
+      const params = method.params(rpc.params)
+      if (rpc.id === undefined) {
+        yield* operation(known, withoutWaiting(params))
+        return HttpServerResponse.empty()
+      }
+      return respond(yield* operation(known, params), rpc.id, wire, caller)
+    })
+    return answer.pipe(
+      Effect.catchCause((cause) =>
+        Effect.map(A2aStream.errorOf(cause, caller), (error) => refuse(error, id, wire, caller))
+      )
+    )
+  }
 }
 
-const readJson = (
-  request: HttpServerRequest,
-  limits: Pick<RequestLimits, "bodyBytes" | "bodyMillis">
-): Effect.Effect<unknown, A2aError.A2aError> => {
-  if (!/^application\/(.+\+)?json *(;|$)/iu.test(request.headers["content-type"] ?? "")) {
-    return Effect.fail(A2aError.notJson("the body has to be application/json"))
-  }
-  return bodyText(request, limits).pipe(
-    Effect.mapError((unread) => {
-      switch (unread) {
-        case "TooLarge":
-          return A2aError.bodyTooLarge(`the body is larger than ${limits.bodyBytes} bytes`)
-        case "TooSlow":
-          return A2aError.bodyTooSlow(`the body did not arrive within ${limits.bodyMillis} ms`, { headers: closing })
-        case "Unreadable":
-          return A2aError.parseError("the body could not be read")
-      }
-    }),
-    Effect.flatMap((text) =>
-      Effect.try({
-        try: (): unknown => JSON.parse(text),
-        catch: () => A2aError.parseError("the body is not JSON")
-      })
-    )
-  )
-}
+const methods: ReadonlyMap<string, NonNullable<ReturnType<Wire["method"]>>> = new Map(
+  names.map((name) => [name, { name, params: (params) => params }])
+)
 
 const isId = Schema.is(RequestId)
 const idOf = (json: unknown): RequestId => Predicate.hasProperty(json, "id") && isId(json.id) ? json.id : null
@@ -92,18 +95,6 @@ const readRequest = (json: unknown) =>
     : Effect.mapError(decodeRequest(json), (error) =>
       A2aError.invalidRequest("the body is not a JSON-RPC 2.0 request", { violations: A2aError.violationsOf(error) }))
 
-/** No version means 0.3, by the specification. */
-const knownVersion = (request: HttpServerRequest) => {
-  const version = request.headers["a2a-version"] || versionInQuery(request.url) || "0.3"
-  return /^1\.0(\.\d+)?$/u.test(version.trim()) ? Effect.void : Effect.fail(
-    A2aError.versionNotSupported(`A2A ${version} is not served, send A2A-Version: 1.0`, {
-      metadata: { version, supported: "1.0" }
-    })
-  )
-}
-
-const versionInQuery = (url: string) => new URLSearchParams(url.split("?", 2)[1]).get("A2A-Version")
-
 const withoutWaiting = (params: unknown) => {
   if (!Predicate.isObject(params)) return params
   const configuration = Predicate.hasProperty(params, "configuration") ? params.configuration : undefined
@@ -113,51 +104,19 @@ const withoutWaiting = (params: unknown) => {
   }
 }
 
-const respond = (reply: Reply, id: RequestId, caller: Caller) =>
-  reply._tag === "Result"
-    ? HttpServerResponse.jsonUnsafe({ jsonrpc: "2.0", id, result: reply.result })
-    : HttpServerResponse.stream(Stream.map(frames(reply.updates, id, caller), (text) => encoder.encode(text)), {
-      contentType: "text/event-stream",
-      headers: { "x-accel-buffering": "no" }
-    })
-
-const encoder = new TextEncoder()
-
-/** A stream that cannot continue ends with an error as its last event. */
-const frames = (updates: Stream.Stream<Updates, Failure>, id: RequestId, caller: Caller) => {
+const respond = (reply: A2aReply.Reply, id: RequestId, wire: Wire, caller: Caller) => {
+  if (reply._tag !== "Updates") {
+    return HttpServerResponse.jsonUnsafe({ jsonrpc: "2.0", id, result: wire.answer(reply) })
+  }
   const prefix = `data: {"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`
-  return updates.pipe(
-    Stream.map((page) => {
-      if (page.length === 0) return ":\n\n"
-      let text = ""
-      for (const update of page) text += `${prefix}${JSON.stringify(update)}}\n\n`
-      return text
-    }),
-    Stream.catchCause((cause) =>
-      Stream.fromEffect(Effect.map(
-        errorOf(cause, caller),
-        (error) => `data: ${JSON.stringify(A2aError.toResponse(error, id, caller.traceId))}\n\n`
-      ))
-    )
-  )
+  return A2aStream.respond(reply.updates, {
+    update: (update) => `${prefix}${JSON.stringify(wire.update(update, reply.closesWhenAsked))}}`,
+    error: (error) => `data: ${JSON.stringify(wire.error(error, id, caller.traceId))}`
+  }, caller)
 }
 
-/** The error that a caller gets for a cause. */
-const errorOf = (cause: Cause.Cause<Failure>, caller: Caller): Effect.Effect<A2aError.A2aError> => {
-  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
-  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-  if (error !== undefined) return Effect.succeed(error._tag === "RunError" ? A2aError.fromRunError(error) : error)
-  return Effect.logError("An A2A request failed unexpectedly", cause).pipe(
-    Effect.annotateLogs({ traceId: caller.traceId }),
-    Effect.as(A2aError.internal(internalMessage))
-  )
-}
-
-const refuse = (error: A2aError.A2aError, id: RequestId | undefined, caller: Caller) => {
+const refuse = (error: A2aError.A2aError, id: RequestId | undefined, wire: Wire, caller: Caller) => {
   const { headers } = error
   if (id === undefined) return HttpServerResponse.empty({ status: error.status === 200 ? 204 : error.status, headers })
-  return HttpServerResponse.jsonUnsafe(A2aError.toResponse(error, id, caller.traceId), {
-    status: error.status,
-    headers
-  })
+  return HttpServerResponse.jsonUnsafe(wire.error(error, id, caller.traceId), { status: error.status, headers })
 }

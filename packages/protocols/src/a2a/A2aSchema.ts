@@ -145,6 +145,36 @@ export type SendMessageRequest = typeof SendMessageRequest.Type
 /** @category schemas @since 0.1.0 */
 export const GetTaskRequest = Schema.Struct({ id: Id, historyLength: optional(HistoryLength) })
 
+/** A time as ProtoJSON has it: RFC 3339 with a zone. */
+const Timestamp = Schema.String.check(
+  Schema.makeFilter((text) =>
+    (/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/u.test(text) && !Number.isNaN(Date.parse(text))) ||
+    "Expected a time such as 2026-01-31T09:00:00Z"
+  )
+)
+
+/** Params of `ListTasks`. @category schemas @since 0.1.0 */
+export const ListTasksRequest = Schema.Struct({
+  contextId: OptionalId,
+  status: optional(TaskState),
+  pageSize: optional(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
+  pageToken: optional(Schema.String),
+  historyLength: optional(HistoryLength),
+  statusTimestampAfter: optional(Timestamp),
+  includeArtifacts: optional(Schema.Boolean)
+})
+
+/** A page of tasks; the token of the last page is empty. @category models @since 0.1.0 */
+export const ListTasksResponse = Schema.Struct({
+  tasks: Schema.Array(Task),
+  nextPageToken: Schema.String,
+  pageSize: Schema.Int,
+  totalSize: Schema.Int
+})
+
+/** @category models @since 0.1.0 */
+export type ListTasksResponse = typeof ListTasksResponse.Type
+
 /** Params of `CancelTask` and `SubscribeToTask`. @category schemas @since 0.1.0 */
 export const TaskRequest = Schema.Struct({ id: Id })
 
@@ -172,6 +202,9 @@ export const SecurityRequirement = Schema.Struct({ schemes: Schema.Record(Schema
 
 /** @category models @since 0.1.0 */
 export type SecurityRequirement = typeof SecurityRequirement.Type
+
+/** The security schemes of this server. @category models @since 0.1.0 */
+export type SecurityScheme = typeof SecurityScheme.Type
 
 /** The security schemes of this server. @category models @since 0.1.0 */
 export const SecurityScheme = Schema.Union([

@@ -1,11 +1,19 @@
 // A run as an A2A task: its journal, applied from the beginning, gives the task and every update of it.
 import * as Content from "@fastagentic/core/run/Content"
 import { covers, type Data, type RunEvent } from "@fastagentic/core/run/Event"
-import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
-import { DateTime, type Schema } from "effect"
+import { changedAt, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
+import { DateTime, Option, Schema } from "effect"
 import * as A2aContent from "./A2aContent.ts"
 import * as A2aMessage from "./A2aMessage.ts"
-import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"
+import {
+  type Artifact,
+  Message,
+  type Part,
+  type StreamResponse,
+  type Task,
+  type TaskState,
+  type TaskStatus
+} from "./A2aSchema.ts"
 import type { Skill } from "./A2aSkill.ts"
 
 /** The task's context: the run's thread, or the run's id without one. */
@@ -17,6 +25,9 @@ export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
  * Streamed text is the artifact `output` if the agent's answer is a string, and `text` otherwise. An answer that is not a
  * string is the data part of the artifact `output`, or the parts of its content. Content that is said meanwhile is the artifact
  * `content`.
+ *
+ * The history holds messages as they came, where the run keeps them: a run that another protocol started, or answered, has
+ * messages that hold its payload or the answer.
  */
 export class TaskView {
   seq = 0
@@ -33,18 +44,35 @@ export class TaskView {
   private contents: ReadonlyArray<RunEvent> = []
   private readonly run: RunRecord
   private readonly links: A2aContent.Links
+  private readonly skill: Skill | undefined
   private readonly answersContent: boolean
   private readonly streamed: "output" | "text"
 
-  /** The task of a run before its first event. */
-  constructor(run: RunRecord, skill: Skill | undefined, links: A2aContent.Links) {
+  /** The last message of a caller came with the next answer or signal. */
+  private isAnnounced = false
+  /** When the task last changed, in milliseconds. */
+  private changed: number
+
+  /** The task of a run before its first event, with the message that it was started with if that is known. */
+  constructor(run: RunRecord, skill: Skill | undefined, links: A2aContent.Links, message?: Message) {
     this.run = run
     this.links = links
+    this.skill = skill
     this.answersContent = skill?.agent.success.hasContent === true
     this.streamed = skill?.answersText === true ? "output" : "text"
     this.status = { state: "TASK_STATE_SUBMITTED", timestamp: timestampOf(run.createdAt) }
+    this.changed = run.createdAt
     const messageId = run.idempotencyKey?.startsWith("a2a:") === true ? run.idempotencyKey.slice(4) : `${run.runId}-0`
-    this.history = [this.message(messageId, "ROLE_USER", A2aMessage.fromPayload(skill, run.payload, links))]
+    this.history = [
+      message === undefined
+        ? this.message(messageId, "ROLE_USER", A2aMessage.fromPayload(skill, run.payload, links))
+        : this.own(message)
+    ]
+  }
+
+  /** The view has all events of this record, whose time of change holds. */
+  asOf(run: RunRecord) {
+    this.changed = Math.max(this.changed, changedAt(run))
   }
 
   /** The open questions of the run. */
@@ -61,7 +89,8 @@ export class TaskView {
     return {
       id: this.run.runId,
       contextId: contextIdOf(this.run),
-      status: this.status,
+      // Lists are in the order of this time: what a task gains while it works is a change of it.
+      status: isEnd(this.status.state) ? this.status : { ...this.status, timestamp: timestampOf(this.changed) },
       ...(artifacts.length === 0 ? {} : { artifacts }),
       ...(history.length === 0 ? {} : { history }),
       metadata: { skillId: this.run.agent }
@@ -83,6 +112,7 @@ export class TaskView {
     let text = ""
     for (const event of events) {
       this.seq = event.seq
+      this.changed = Math.max(this.changed, event.ts)
       if (event.type === "token") {
         text += event.data.delta
         said.push(event)
@@ -157,6 +187,16 @@ export class TaskView {
         if (event.data.reason === "signal") {
           updates.push(this.enter("TASK_STATE_INPUT_REQUIRED", event, [{ text: "The task waits for a message." }]))
         }
+        if (event.data.reason === "principal") {
+          const { detail = "The task waits until its owner may act again." } = event.data
+          updates.push(this.enter("TASK_STATE_AUTH_REQUIRED", event, [{ text: detail }]))
+        }
+        break
+      case "message_received":
+        this.receive(event, event.data.message)
+        break
+      case "signal":
+        this.isAnnounced = false
         break
       case "interrupt_resolved":
         this.resolve(event, event.data)
@@ -187,17 +227,17 @@ export class TaskView {
     return { statusUpdate: { taskId: this.run.runId, contextId: contextIdOf(this.run), status: this.status } }
   }
 
-  /** Moves the last message of the status to the history before the next change. */
-  private remember() {
+  /** Moves the last message of the status to the history before the next change; what is still asked stays in the status. */
+  private remember(isAsked = false) {
     const { message, ...rest } = this.status
     if (message === undefined) return
-    this.history.push(message)
-    this.status = rest
+    if (!this.history.includes(message)) this.history.push(message)
+    if (!isAsked) this.status = rest
   }
 
   private ask(event: RunEvent) {
     return this.enter(
-      "TASK_STATE_INPUT_REQUIRED",
+      this.open.every(({ kind }) => kind === "approval") ? "TASK_STATE_AUTH_REQUIRED" : "TASK_STATE_INPUT_REQUIRED",
       event,
       this.open.flatMap((question) => [
         {
@@ -212,8 +252,29 @@ export class TaskView {
   private resolve(event: RunEvent, { by: _by, ...answer }: Data<"interrupt_resolved">) {
     this.questions.delete(answer.id)
     this.remember()
-    if (answer.decision !== "expire" && answer.decision !== "withdraw") {
+    const isSaid = this.isAnnounced
+    this.isAnnounced = false
+    if (!isSaid && answer.decision !== "expire" && answer.decision !== "withdraw") {
       this.history.push(this.message(`${this.run.runId}-${event.seq}`, "ROLE_USER", [{ data: answer }]))
+    }
+  }
+
+  /** A message as it came. The first one takes the place of the payload. */
+  private receive({ seq }: RunEvent, json: Schema.Json) {
+    const message = Option.getOrUndefined(decodeMessage(json))
+    if (message === undefined) return
+    this.remember(true)
+    if (seq === 2) this.history.splice(0, 1, this.own(message))
+    else this.history.push(this.own(message))
+    this.isAnnounced = seq !== 2
+  }
+
+  private own(message: Message): Message {
+    const { links, run, skill } = this
+    return {
+      ...A2aMessage.withFiles(message, skill, run.payload, links),
+      taskId: this.run.runId,
+      contextId: contextIdOf(this.run)
     }
   }
 
@@ -273,10 +334,23 @@ const changes: ReadonlySet<string> = new Set([
   "run_started",
   "interrupt",
   "interrupt_resolved",
+  "message_received",
+  "signal",
   "run_suspended",
   "done",
   "error",
   "run_cancelled"
+])
+
+const decodeMessage = Schema.decodeUnknownOption(Message)
+
+const isEnd = (state: TaskState) => ends.has(state)
+
+const ends: ReadonlySet<TaskState> = new Set([
+  "TASK_STATE_COMPLETED",
+  "TASK_STATE_FAILED",
+  "TASK_STATE_CANCELED",
+  "TASK_STATE_REJECTED"
 ])
 
 const timestampOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))

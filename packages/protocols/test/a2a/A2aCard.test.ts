@@ -22,7 +22,12 @@ describe("A2A card", () => {
         name: "Acme",
         description: "A support desk",
         version: "1.0.0",
-        supportedInterfaces: [{ url: `${url}/a2a`, protocolBinding: "JSONRPC", protocolVersion: "1.0" }],
+        supportedInterfaces: [
+          { url: `${url}/a2a`, protocolBinding: "JSONRPC", protocolVersion: "1.0" },
+          { url: `${url}/a2a`, protocolBinding: "HTTP+JSON", protocolVersion: "1.0" },
+          { url: `${url}/a2a`, protocolBinding: "JSONRPC", protocolVersion: "0.3" },
+          { url: `${url}/a2a`, protocolBinding: "HTTP+JSON", protocolVersion: "0.3" }
+        ],
         capabilities: { streaming: true, pushNotifications: false, extendedAgentCard: false },
         defaultInputModes: ["text/plain", "application/json"],
         defaultOutputModes: ["text/plain", "application/json"],

@@ -25,7 +25,8 @@ describe("JSON-RPC", () => {
         [rpc("GetTask", [1], 0), -32602, 0],
         [rpc("GetTask", { id: "x", historyLength: -1 }), -32602, 1],
         [rpc("GetTask", { id: "x" }, "a"), -32001, "a"],
-        [rpc("ListTasks", {}), -32004, 1],
+        [rpc("ListTasks", { pageSize: 0 }), -32602, 1],
+        [rpc("ListTasks", { pageToken: "x" }), -32602, 1],
         [rpc("GetExtendedAgentCard", {}), -32004, 1],
         [rpc("CreateTaskPushNotificationConfig", {}), -32003, 1]
       ]
@@ -106,14 +107,18 @@ describe("JSON-RPC", () => {
       assert.deepStrictEqual((yield* refusal(response)).metadata, { traceId: "4bf92f3577b34da6a3ce929d0e0e4736" })
     }).pipe(Effect.scoped))
 
-  it.live("serves version 1.0 and refuses others", () =>
+  it.live("takes the version from the header, else from the query, else it is 0.3", () =>
     Effect.gen(function*() {
       const url = `${yield* start()}/a2a`
       const body = rpc("SendMessage", { ...request("hello"), metadata: { skillId: "echo" } })
-      for (const version of ["", "0.3", "1.1", "10.0"]) {
+      for (const version of ["1.1", "10.0", "1", "0.2", "x"]) {
         const refused = yield* refusal(yield* post(url, body, { "a2a-version": version }))
         assert.deepInclude(refused, { code: -32009, reason: "VERSION_NOT_SUPPORTED" })
-        assert.strictEqual(refused.metadata["supported"], "1.0")
+        assert.strictEqual(refused.metadata["supported"], "1.0, 0.3")
+      }
+      for (const version of ["", "0.3", "0.3.9"]) {
+        const { error } = yield* json(yield* post(url, body, { "a2a-version": version }))
+        assert.include(Object(error), { code: -32601 })
       }
       assert.property(yield* json(yield* post(url, body, { "a2a-version": "1.0.1" })), "result")
       assert.property(yield* json(yield* post(`${url}?A2A-Version=1.0`, body, { "a2a-version": "" })), "result")
@@ -157,8 +162,10 @@ describe("JSON-RPC", () => {
       assert.strictEqual(stream.headers.get("content-type"), "text/event-stream")
       assert.strictEqual(stream.headers.get("x-accel-buffering"), "no")
       const frames = (yield* Effect.promise(() => stream.text())).trim().split("\n\n")
-      for (const frame of frames) assert.match(frame, /^data: \{"jsonrpc":"2\.0","id":"s","result":\{.*\}\}$/u)
-      const { id } = JSON.parse(frames[0]?.slice("data: ".length) ?? "").result.task
+      for (const frame of frames) {
+        assert.match(frame, /^(id: \d+\n)?data: \{"jsonrpc":"2\.0","id":"s","result":\{.*\}\}$/u)
+      }
+      const { id } = JSON.parse(frames[0]?.split("data: ")[1] ?? "").result.task
       const refused = yield* refusal(yield* post(url, rpc("SubscribeToTask", { id })))
       assert.deepInclude(refused, { status: 200, code: -32004 })
     }).pipe(Effect.scoped))
