@@ -215,7 +215,8 @@ const a2aReasons: Record<string, string> = {
 
 const a2aStates: Record<string, string> = {
   TASK_STATE_COMPLETED: "completed",
-  TASK_STATE_INPUT_REQUIRED: "suspended"
+  TASK_STATE_INPUT_REQUIRED: "suspended",
+  TASK_STATE_AUTH_REQUIRED: "suspended"
 }
 
 export const a2aRequest = (method: string, params: unknown, headers: Record<string, string> = {}) => ({
