@@ -200,7 +200,7 @@ export const isSettled = ({ state, waitsFor }: Pick<RunRecord, "state" | "waitsF
   isFinal(state) || (state === "suspended" && waitsFor !== undefined && waitsFor !== "undo")
 
 /**
- * Where a run stands for those who wait for it: not begun yet, on its way, waiting for somebody, or how it has ended.
+ * The progress of a run for those who wait for it: not begun yet, on its way, waiting for somebody, or its end.
  *
  * @category models
  * @since 0.1.0

@@ -11,7 +11,7 @@ type Json = { readonly [key: string]: unknown }
 
 const isObject = (value: unknown): value is Json => Predicate.isObject(value) && !Array.isArray(value)
 
-/** Without the fields that are undefined. */
+/** Fields without those that are undefined. */
 const some = (fields: Json): Json =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 

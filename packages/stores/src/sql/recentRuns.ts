@@ -6,7 +6,7 @@ import type { Fragment } from "effect/sql/Statement"
 
 export const changedAt = (sql: SqlClient): Fragment => sql`COALESCE(finished_at, updated_at)`
 
-/** What comes after a run in the list. */
+/** The runs after one in the list. */
 export const beforeRun = (sql: SqlClient, { changedAt: at, runId }: Recent): Fragment =>
   sql`(${changedAt(sql)} < ${at} OR (${changedAt(sql)} = ${at} AND run_id < ${runId}))`
 
