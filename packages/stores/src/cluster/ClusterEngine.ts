@@ -6,7 +6,6 @@
  */
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as NodeSocket from "@effect/platform-node/NodeSocket"
 import { RunEngine } from "@fastagentic/core/runtime/RunEngine"
 import { Effect, Layer, Option, type Redacted } from "effect"
 import * as ClusterWorkflowEngine from "effect/cluster/ClusterWorkflowEngine"
@@ -25,9 +24,8 @@ import type { ServeError } from "effect/http/HttpServerError"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { WorkflowEngine } from "effect/workflow/WorkflowEngine"
-import { createServer } from "node:http"
 import { keepClean } from "./internal/cleaning.ts"
-import * as NodeAuth from "./internal/nodeAuth.ts"
+import * as NodeTls from "./internal/nodeTls.ts"
 import { makeJoin } from "./internal/turnWorkflow.ts"
 
 /**
@@ -90,33 +88,31 @@ export const layerEmbedded: Layer.Layer<never, never, SqlClient> = Layer.suspend
  *
  * **Gotchas**
  *
- * All nodes on one database serve the same app. Nodes authenticate each other with a secret in their database, within a
- * minute of their clocks. What they say to each other, such as ids of runs, is not encrypted: keep the port in a private
- * network. A pooler that reassigns connections between transactions cannot hold the locks of shards.
+ * All nodes on one database serve the same app. Nodes authenticate each other, and encrypt what they say, with a key in
+ * their database: whoever reads the database is a node. A pooler that reassigns connections between transactions cannot hold the locks of shards.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layerCluster = (options: Options = {}): Layer.Layer<never, ServeError, SqlClient> =>
-  Layer.unwrap(Effect.map(Effect.orDie(NodeAuth.readSecret(prefix)), (secret) => clustered(options, secret)))
+  Layer.unwrap(Effect.map(Effect.orDie(NodeTls.readKey(prefix)), (key) => clustered(options, key)))
 
 const clustered = (
   { host = "127.0.0.1", listen = host, port = 0 }: Options,
-  secret: Redacted.Redacted<string>
+  key: Redacted.Redacted<string>
 ): Layer.Layer<never, ServeError, SqlClient> =>
   layerNoCluster.pipe(
     Layer.provide(ClusterWorkflowEngine.layer),
     Layer.provide(HttpRouter.serve(HttpRunner.layerWebsocketOptions({ path: "/" }), {
       disableListenLog: true,
-      disableLogger: true,
-      middleware: NodeAuth.guard(secret)
+      disableLogger: true
     })),
     Layer.provide(Layer.provide(RunnerHealth.layerPing, Runners.layerRpc)),
-    Layer.provide(HttpRunner.layerClientProtocolWebsocketDefault),
+    Layer.provide(HttpRunner.layerClientProtocolWebsocket({ path: "/", https: true })),
     Layer.provide([messages, Layer.orDie(SqlRunnerStorage.layerWith({ prefix }))]),
-    Layer.provide(Layer.provide(NodeAuth.layerConstructor(secret), NodeSocket.layerWebSocketConstructor)),
+    Layer.provide(NodeTls.layerConstructor(key)),
     Layer.provide([RpcSerialization.layerSchemaBinary({}), configured(host)]),
-    Layer.provide(NodeHttpServer.layer(() => createServer(), { host: listen, port }))
+    Layer.provide(NodeHttpServer.layer(() => NodeTls.server(key), { host: listen, port }))
   )
 
 /** The prefix of the engine's own tables, which are in the database of the runs and are not an API. */

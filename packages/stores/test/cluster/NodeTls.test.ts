@@ -5,24 +5,49 @@ import { Agent, App, Audit, Auth, Budget, Caller, RateLimit, Run, type RunEngine
 import { RunEngine as Engine } from "@fastagentic/core/runtime/RunEngine"
 import { Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import { once } from "node:events"
+import { connect, createServer } from "node:net"
 import { ClusterEngine } from "../../src/cluster/index.ts"
-import { credentials } from "../../src/cluster/internal/nodeAuth.ts"
+import { connection } from "../../src/cluster/internal/nodeTls.ts"
 import { Postgres } from "../../src/postgres/index.ts"
 import { database, describeWithServer } from "../postgres/server.ts"
 import { freePort } from "../serverProcess.ts"
 
-/** The status of a WebSocket's handshake. */
-const handshake = (port: number, headers: Record<string, string>) =>
+/** Whether a WebSocket opens, and the problem when it does not. */
+const handshake = (url: string, options: object) =>
   Effect.promise(() =>
-    new Promise<number>((resolve) => {
-      const ws = new NodeWS.WebSocket(`ws://127.0.0.1:${port}/`, { headers })
-      ws.on("error", () => {})
+    new Promise<string>((resolve) => {
+      const ws = new NodeWS.WebSocket(url, options)
+      ws.on("error", ({ message }) => resolve(message))
       ws.on("open", () => {
         ws.terminate()
-        resolve(101)
+        resolve("open")
       })
-      ws.on("unexpected-response", (_, response) => resolve(response.statusCode ?? 0))
     })
+  )
+
+/** A port that passes everything on to another one, and keeps what it has seen. */
+const wiretap = (port: number) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const seen: Array<Buffer> = []
+      const tap = createServer((socket) => {
+        const other = connect(port, "127.0.0.1")
+        for (const [from, to] of [[socket, other], [other, socket]] as const) {
+          from.on("data", (data) => {
+            seen.push(data)
+            to.write(data)
+          })
+          from.on("error", () => to.destroy())
+          from.on("close", () => to.destroy())
+        }
+      })
+      tap.listen(0, "127.0.0.1")
+      await once(tap, "listening")
+      const address = tap.address()
+      return { tap, port: typeof address === "object" ? address?.port ?? 0 : 0, seen: () => Buffer.concat(seen) }
+    }),
+    ({ tap }) => Effect.sync(() => tap.close())
   )
 
 class Sleeper extends Agent.make("sleeper", { description: "Sleeps", payload: {} }) {}
@@ -59,23 +84,30 @@ const node = (url: Redacted.Redacted<string>, engine: Layer.Layer<never>, steps:
 
 describeWithServer("the port between nodes", () => {
   it.live(
-    "a page and a caller without the secret of the database are refused, and a node is not",
+    "takes a node, and refuses a page, plain HTTP, another TLS, another key and a caller that says nothing",
     () =>
       Effect.gen(function*() {
         const port = yield* Effect.promise(freePort)
         const client = PgClient.layer({ url: yield* database })
         yield* Effect.gen(function*() {
           yield* Layer.build(ClusterEngine.layerCluster({ port }))
-          assert.strictEqual(yield* handshake(port, {}), 401)
-          assert.strictEqual(yield* handshake(port, { "x-fastagentic-node": "1.2.3" }), 401)
           const sql = yield* SqlClient
           const [row] = yield* sql<{ readonly secret: string }>`SELECT secret FROM fastagentic_engine_secret`
-          const secret = Redacted.make(row?.secret ?? "")
-          const proof = credentials(secret, Date.now())
-          assert.strictEqual(yield* handshake(port, { ...proof, origin: "http://evil.test" }), 403)
-          assert.strictEqual(yield* handshake(port, credentials(secret, Date.now() - 3_600_000)), 401)
-          assert.strictEqual(yield* handshake(port, credentials(Redacted.make("guessed"), Date.now())), 401)
-          assert.strictEqual(yield* handshake(port, proof), 101)
+          const key = Redacted.make(row?.secret ?? "")
+          const secure = `wss://127.0.0.1:${port}/`
+          const { port: tapped, seen } = yield* wiretap(port)
+          assert.strictEqual(yield* handshake(`wss://127.0.0.1:${tapped}/`, connection(key)), "open")
+          const recorded = seen().toString("latin1")
+          for (const clear of ["GET /", "Upgrade", "websocket"]) assert.notInclude(recorded, clear)
+
+          assert.notStrictEqual(yield* handshake(`ws://127.0.0.1:${port}/`, { origin: "http://evil.test" }), "open")
+          assert.notStrictEqual(yield* handshake(secure, { rejectUnauthorized: false }), "open")
+          assert.notStrictEqual(yield* handshake(secure, connection(Redacted.make("ab".repeat(32)))), "open")
+          assert.notStrictEqual(yield* handshake(secure, connection(Redacted.make(""))), "open")
+          const silent = connect(port, "127.0.0.1")
+          const since = Date.now()
+          yield* Effect.promise(() => once(silent, "close"))
+          assert.isBelow(Date.now() - since, 10_000)
         }).pipe(Effect.scoped, Effect.provide(client))
       }).pipe(Effect.scoped),
     60_000
