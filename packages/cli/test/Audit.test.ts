@@ -16,9 +16,9 @@ const audit = async (cwd: string, args: ReadonlyArray<string>, environment: Reco
 }
 
 /** The number of entries: a run's entry is written after its caller has the answer. */
-const countIn = (cwd: string) => {
+const countIn = (cwd: string, tenant = "local") => {
   const database = new DatabaseSync(join(cwd, "acme.db"))
-  const row = database.prepare("SELECT max(seq) AS last FROM audit").get()
+  const row = database.prepare("SELECT max(seq) AS last FROM audit WHERE tenant = ?").get(tenant)
   database.close()
   return Number(row?.["last"])
 }
@@ -192,6 +192,61 @@ describe("fastagentic audit", () => {
 
     const key = await audit(cwd, ["key"])
     assert.deepStrictEqual(await after("", ["--signer", key.stdout[0] ?? ""], other), [])
+  }, 120_000)
+
+  it("verify names each part of a log that was put back to an older state, also with the index", async () => {
+    const cwd = temporaryFolder()
+    const serve = async () => {
+      const args = ["run", fixture("lab.ts"), "--mode", "http", "--port", "0", "--store", "acme.db"]
+      const server = fastagentic(args, { cwd, env })
+      const url = await listening(server)
+      for (const id of ["ann", "eve"]) {
+        const headers = { "content-type": "application/json", "x-api-key": `key-of-${id}` }
+        const answer = await fetch(`${url}/agents/plain`, { method: "POST", headers, body: "{\"mark\":\"m\"}" })
+        assert.strictEqual(answer.status, 200)
+      }
+      server.child.kill("SIGTERM")
+      await server.exited
+    }
+    await serve()
+    copyFileSync(join(cwd, "acme.db"), join(cwd, "older.db"))
+    const older = countIn(cwd, "acme")
+    await serve()
+    const newer = countIn(cwd, "acme")
+    assert.isAbove(newer, older)
+    writeFileSync(join(cwd, "anchors"), (await audit(cwd, ["heads", "--store", "acme.db"])).stdout.join("\n"))
+
+    /** Puts rows back, of tables that have them and of a tenant or the index. */
+    const after = async (parts: Record<string, ReadonlyArray<string>>, args: ReadonlyArray<string> = []) => {
+      copyFileSync(join(cwd, "acme.db"), join(cwd, "copy.db"))
+      const database = new DatabaseSync(join(cwd, "copy.db"))
+      database.exec("ATTACH 'older.db' AS older".replace("older.db", join(cwd, "older.db")))
+      for (const [tenant, tables] of Object.entries(parts)) {
+        for (const table of tables) {
+          const own = tenant === "index" ? "tenant NOT IN ('acme', 'other')" : `tenant = '${tenant}'`
+          database.exec(`DELETE FROM main.${table} WHERE ${own};
+            INSERT INTO main.${table} SELECT * FROM older.${table} WHERE ${own}`)
+        }
+      }
+      database.close()
+      const { code, stdout } = await audit(cwd, ["verify", "--store", "copy.db", ...args])
+      assert.strictEqual(code, 1, stdout.join("\n"))
+      return stdout.filter((line) => !line.includes(": whole"))
+    }
+    const all = ["audit", "audit_chains", "audit_heads", "audit_keys"]
+    const gone = `acme: truncated: entries ${older + 1} to ${newer} are gone from the end`
+    assert.include(await after({ acme: all }), gone)
+    const unlisted = /^other: signature: the index does not list the head at \d+$/u
+    assert.isTrue((await after({ acme: all, index: all })).some((line) => unlisted.test(line)))
+    assert.isTrue((await after({ index: all })).some((line) => unlisted.test(line)))
+    assert.match(
+      (await after({ acme: all, index: all, other: ["audit_heads"] })).join(" "),
+      /other: CANNOT BE PROVEN \(entries \d+ to \d+ are not signed\)/u
+    )
+    // All of it is an older log that was whole: only what is kept elsewhere, or its age, tells.
+    const back = { acme: all, other: all, index: all }
+    assert.include(await after(back, ["--anchors", "anchors"]), gone)
+    assert.include((await after(back, ["--max-age", "0 seconds"])).join(" "), "the newest signature is from")
   }, 120_000)
 
   it("redact and cut leave a log that verify accepts", async () => {
