@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Postgres } from "@fastagentic/stores/postgres"
+import { Sqlite } from "@fastagentic/stores/sqlite"
+import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import { Deferred, Effect, Layer, Redacted, Schema } from "effect"
 import { Agent, App, Auth, Principal, TenantWeights } from "fastagentic"
 import { join } from "node:path"
 import { temporaryFolder } from "./process.ts"
-import { onSqlite } from "./serving.ts"
+import { onStores } from "./serving.ts"
 
 const payload = { name: Schema.String }
 class Serial extends Agent.make("serial", { description: "One at a time", payload, concurrency: { total: 1 } }) {}
@@ -15,8 +18,13 @@ const people = Auth.layerKeys(["big", "small", "third"].map((tenant) => ({
   principal: new Principal.Principal({ id: "user", tenant, scopes: ["*"], roles: [], claims: {} })
 })))
 
-/** A server whose serial agent works on the run that is named until it is told to end it. */
-const world = Effect.fnUntraced(function*(weights: (tenant: string) => number = () => 1) {
+/** Servers whose serial agent works on the run that is named until it is told to end it. */
+const world = Effect.fnUntraced(function*(
+  weights: (tenant: string) => number = () => 1,
+  stores: ReadonlyArray<Parameters<typeof onStores>[2]> = [
+    Sqlite.layer({ filename: join(temporaryFolder(), "acme.db") })
+  ]
+) {
   const begun: Array<string> = []
   let gate = yield* Deferred.make<void>()
   const handlers = Layer.merge(
@@ -33,10 +41,10 @@ const world = Effect.fnUntraced(function*(weights: (tenant: string) => number = 
     )
   )
   const auth = Layer.merge(people, Layer.succeed(TenantWeights.TenantWeights, weights))
-  const { url } = yield* onSqlite(Acme, handlers, join(temporaryFolder(), "acme.db"), { auth })
-  const start = (tenant: string, name: string, query = "", agent = "serial") =>
+  const nodes = yield* Effect.forEach(stores, (store) => onStores(Acme, handlers, store, { auth }))
+  const start = (tenant: string, name: string, query = "", agent = "serial", node = 0) =>
     Effect.promise(async () => {
-      const response = await fetch(`${url}/agents/${agent}/runs${query}`, {
+      const response = await fetch(`${nodes[node]?.url}/agents/${agent}/runs${query}`, {
         method: "POST",
         headers: { "content-type": "application/json", "x-api-key": `key-of-${tenant}` },
         body: JSON.stringify({ name })
@@ -115,5 +123,52 @@ describe("a line that tenants share", () => {
       yield* start("small", "small", `?startAt=${at}`, "later")
       yield* begins(41)
       assert.isAtMost(begun.indexOf("small"), 2, begun.join())
+    }).pipe(Effect.scoped), 60_000)
+})
+
+PostgresServer.describeWithServer("A line that two nodes on PostgreSQL share", () => {
+  const two = Effect.map(PostgresServer.database, (url) => [Postgres.layer({ url }), Postgres.layer({ url })])
+
+  it.live(
+    "a tenant that fills it through one node, or both, holds up no tenant of either",
+    () =>
+      Effect.gen(function*() {
+        const { begins, begun, next, start } = yield* world(undefined, yield* two)
+        yield* start("big", "big first")
+        yield* begins(1)
+        yield* Effect.forEach(
+          Array.from({ length: 60 }, (_, index) => index),
+          (index) => start("big", `big ${index}`, "?priority=1000", "serial", index % 3 === 0 ? 1 : 0),
+          { concurrency: 8 }
+        )
+        yield* start("small", "small low", "", "serial", 1)
+        yield* start("small", "small high", "?priority=5", "serial", 0)
+        yield* start("third", "third", "", "serial", 1)
+        for (let turn = 0; turn < 6; turn++) yield* next
+        const others = begun.slice(1).filter((name) => !name.startsWith("big"))
+        assert.lengthOf(others, 3, begun.join())
+        assert.isBelow(others.indexOf("small high"), others.indexOf("small low"))
+        yield* start("small", "small late", "", "serial", 1)
+        yield* Effect.forEach([0, 1, 0, 1], (node) => start("big", "big late", "?priority=1000", "serial", node))
+        yield* next
+        yield* next
+        assert.include(begun, "small late")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("weights hold over both nodes", () =>
+    Effect.gen(function*() {
+      const { begins, begun, next, start } = yield* world((tenant) => tenant === "big" ? 3 : 1, yield* two)
+      yield* start("third", "third")
+      yield* begins(1)
+      for (let index = 0; index < 12; index++) {
+        yield* start("small", `small ${index}`, "?priority=9", "serial", index % 2)
+        yield* start("big", `big ${index}`, "", "serial", (index + 1) % 2)
+      }
+      for (let turn = 0; turn < 12; turn++) yield* next
+      const served = begun.slice(1)
+      const share = served.filter((name) => name.startsWith("big")).length
+      assert.isTrue(share >= 8 && share <= 10, served.join())
     }).pipe(Effect.scoped), 60_000)
 })

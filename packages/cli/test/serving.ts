@@ -16,19 +16,31 @@ export const urlOf = (context: Context.Context<HttpServer.HttpServer>): string =
   return `http://127.0.0.1:${"port" in address ? address.port : 0}`
 }
 
+type Serving = Server.Options & {
+  readonly auth?: Layer.Layer<Auth.Auth>
+  readonly budget?: Layer.Layer<Budget.Budget>
+}
+
 /** A server of an app on a SQLite file until the scope closes, and the effect that stops it before. */
-export const onSqlite = Effect.fnUntraced(function*<A extends App.Any>(
+export const onSqlite = <A extends App.Any>(
   app: A,
   handlers: Layer.Layer<App.Handlers<A>>,
   filename: string,
-  options: Server.Options & { readonly auth?: Layer.Layer<Auth.Auth>; readonly budget?: Layer.Layer<Budget.Budget> } =
-    {}
+  options: Serving = {}
+) => onStores(app, handlers, Sqlite.layer({ filename }), options)
+
+/** The same on any stores. */
+export const onStores = Effect.fnUntraced(function*<A extends App.Any, E>(
+  app: A,
+  handlers: Layer.Layer<App.Handlers<A>>,
+  stores: Layer.Layer<RunStore.RunStore | Audit.Audit, E>,
+  options: Serving = {}
 ) {
   const { auth = Auth.layerNone, budget = Budget.layerUnlimited, ...more } = options
   const scope = yield* Scope.make()
   const context = yield* Layer.buildWithScope(
     Layer.fresh(Server.layer(app, { port: 0, grace: "200 millis", ...more })).pipe(
-      Layer.provide([handlers, auth, budget, RateLimit.layerUnlimited, Sqlite.layer({ filename })])
+      Layer.provide([handlers, auth, budget, RateLimit.layerUnlimited, Layer.fresh(stores)])
     ),
     scope
   )
