@@ -2,13 +2,22 @@
 import type { Failure } from "@fastagentic/core/run/Event"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { Schema } from "effect"
+import { questionId } from "../chat/ChatIds.ts"
 import type { ChatPart, Question } from "../chat/ChatView.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import * as UiContent from "./UiContent.ts"
-import { approvalIdOf, callIdOf } from "./UiIds.ts"
 
 /** A chunk; tools that the server calls are marked as executed, so that clients wait for their results. */
 export type UiChunk = { readonly type: string; readonly [key: string]: Schema.Json }
+
+const askPrefix = "ask."
+
+/** The id of a call that stands for a question, which the client answers with its output. */
+const callIdOf = (runId: string, interruptId: string): string => askPrefix + questionId(runId, interruptId)
+
+/** The question that a call stands for; nothing for other calls. */
+export const questionOf = (toolCallId: string): string | undefined =>
+  toolCallId.startsWith(askPrefix) ? toolCallId.slice(askPrefix.length) : undefined
 
 interface Options {
   readonly run: Pick<RunRecord, "runId" | "agent" | "threadId">
@@ -137,7 +146,7 @@ export class UiWriter {
 
   /** An approval is a request of its call; anything else is a call that the client answers itself. */
   private ask({ notice, toolCallId }: Question, mayDecide: boolean): ReadonlyArray<UiChunk> {
-    const approvalId = approvalIdOf(this.options.run.runId, notice.id)
+    const approvalId = questionId(this.options.run.runId, notice.id)
     const { expiresAt, kind, message, name, risk, rule } = notice
     const about: UiChunk = {
       type: "data-approval",

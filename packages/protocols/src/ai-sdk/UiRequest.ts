@@ -1,7 +1,8 @@
 // The request of the AI SDK's chat transport: a new message of the user, or the decisions in a message of the assistant.
 import { Option, Schema } from "effect"
+import { namedBy } from "../chat/ChatIds.ts"
 import type { Decided } from "../chat/ChatRuns.ts"
-import { namedBy } from "./UiIds.ts"
+import { questionOf } from "./UiChunk.ts"
 
 const optional = Schema.optionalKey
 
@@ -81,7 +82,7 @@ const decisionOf = (part: Schema.Json): { readonly runId: string; readonly answe
     }
   }
   const output = Option.getOrUndefined(decodeOutput(part))
-  const named = output?.toolCallId.startsWith("ask.") === true ? namedBy(output.toolCallId) : undefined
+  const named = namedBy(questionOf(output?.toolCallId ?? "") ?? "")
   if (output === undefined || named === undefined) return undefined
   const { errorText, state } = output
   return {

@@ -38,7 +38,7 @@ export const chatOf = (agent: Agent): Chat | NoChat => {
     const problem =
       `"${agent.identifier}" takes no chat messages, because no single field of its payload is the text ` +
       `(fields: ${listed}). Give the payload one required string field or one Content.List, or call ` +
-      `POST /agents/${agent.identifier}.`
+      `POST /agents/${agent.identifier}`
     return { _tag: "NoChat", problem }
   }
   const file = content === undefined ? fileFieldOf(agent) : undefined

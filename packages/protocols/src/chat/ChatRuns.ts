@@ -68,31 +68,37 @@ export const replayed = Effect.fnUntraced(function*(
   return { handle, before, pages: yield* followed(handle, view) }
 })
 
+/** The number of the pause at which a question was asked that was decided later on. */
+const pauseBefore = (events: ReadonlyArray<Event.RunEvent>, decidedAt: number | undefined) =>
+  decidedAt === undefined
+    ? undefined
+    : events.findLast((event) => event.type === "run_suspended" && event.seq < decidedAt)?.seq ?? decidedAt - 1
+
 /** A decision with the id of its interrupt. */
 export type Decided = Answer & { readonly id: string }
 
 /**
  * Decides, and gives the rest of the answer: what comes after the pause at which the questions were asked, also when somebody
- * has decided the same before.
+ * has decided the same before. `ids` are all questions of the pause, by default those that are answered; `after`
+ * names the event of a pause that is no question.
  */
 export const decided = Effect.fnUntraced(function*(
   runtime: Service,
   caller: Caller,
   handle: RunHandle,
   answers: ReadonlyArray<Decided>,
-  idempotencyKey?: string
+  options: { readonly ids?: ReadonlyArray<string>; readonly after?: number | undefined } = {}
 ): Effect.fn.Return<Answering, RunError> {
   const all = yield* stored(handle)
-  const ids = new Set(answers.map(({ id }) => id))
+  const ids = new Set(options.ids ?? answers.map(({ id }) => id))
   const resolved = all.find((event) => event.type === "interrupt_resolved" && ids.has(event.data.id))
-  const position = resolved === undefined
-    ? all.at(-1)?.seq ?? 0
-    : all.findLast((event) => event.type === "run_suspended" && event.seq < resolved.seq)?.seq ?? resolved.seq - 1
+  const last = all.at(-1)?.seq ?? 0
+  const position = Math.min(last, options.after ?? pauseBefore(all, resolved?.seq) ?? last)
   const view = viewOf(runtime, handle.run)
   view.apply(Event.visible(all.filter(({ seq }) => seq <= position)))
   view.seq = position
   view.mark()
-  yield* runtime.answerAll(caller, handle.run.runId, answers, idempotencyKey)
+  if (answers.length > 0) yield* runtime.answerAll(caller, handle.run.runId, answers)
   return { handle, before: [], pages: yield* followed(handle, view) }
 })
 

@@ -49,7 +49,7 @@ export type ChatPart =
   | { readonly _tag: "Completed"; readonly output: Schema.Json; readonly usage: Usage | undefined }
   | { readonly _tag: "Failed"; readonly failure: Failure }
   | { readonly _tag: "Cancelled"; readonly reason: string }
-  | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended"> }
+  | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended">; readonly seq: number }
 
 interface Block {
   readonly kind: "text" | "reasoning"
@@ -242,7 +242,7 @@ export class ChatView {
       }
       case "run_suspended":
         this.closeAll(parts)
-        parts.push({ _tag: "Waiting", on: event.data })
+        parts.push({ _tag: "Waiting", on: event.data, seq: event.seq })
         break
       case "done":
         this.closeAll(parts)

@@ -23,7 +23,8 @@ describe("The routes of the chat front ends", () => {
         "POST /agents/talk/chat",
         "GET /agents/talk/chat/{chatId}",
         "GET /agents/talk/chat/{chatId}/stream",
-        "DELETE /agents/talk/chat/{chatId}/stream"
+        "DELETE /agents/talk/chat/{chatId}/stream",
+        "POST /agents/talk/ag-ui"
       ])
     }).pipe(Effect.scoped))
 

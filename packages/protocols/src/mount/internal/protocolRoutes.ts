@@ -4,17 +4,18 @@ import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Layer } from "effect"
 import type * as HttpRouter from "effect/http/HttpRouter"
 import * as A2aProtocol from "../../a2a/A2aProtocol.ts"
+import * as AgUiRoutes from "../../ag-ui/AgUiRoutes.ts"
 import * as AiSdkRoutes from "../../ai-sdk/AiSdkRoutes.ts"
 import * as HttpProtocol from "../../http/HttpProtocol.ts"
 import * as McpProtocol from "../../mcp/McpProtocol.ts"
 import * as ResourceMetadata from "./resourceMetadata.ts"
 
 /** The front ends whose routes are routes of the document too. */
-const frontEnds = { "ai-sdk": AiSdkRoutes.routes } as const
+const frontEnds = { "ai-sdk": AiSdkRoutes.routes, "ag-ui": AgUiRoutes.routes } as const
 
 export type Protocol = "rest" | "mcp" | "a2a" | keyof typeof frontEnds
 
-export const allProtocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a", "ai-sdk"]
+export const allProtocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a", "ai-sdk", "ag-ui"]
 
 export const protocolRoutes = (
   protocols: ReadonlyArray<Protocol> = allProtocols

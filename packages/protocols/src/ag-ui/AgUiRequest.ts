@@ -1,0 +1,135 @@
+// The input of an AG-UI run: a message of the user, or the answers to the interrupts of the run before.
+import * as Content from "@fastagentic/core/run/Content"
+import type { Answer } from "@fastagentic/core/run/Interrupt"
+import { Option, Schema } from "effect"
+import type { Links } from "../internal/fileLinks.ts"
+
+const optional = Schema.optionalKey
+
+const Resume = Schema.Struct({
+  interruptId: Schema.String,
+  status: Schema.Literals(["resolved", "cancelled"]),
+  payload: optional(Schema.Json)
+})
+
+/** Messages are read one by one: only the newest one has to be valid. */
+export const RunAgentInput = Schema.Struct({
+  threadId: Schema.NonEmptyString,
+  runId: Schema.NonEmptyString,
+  messages: Schema.Array(Schema.Json),
+  resume: optional(Schema.NullOr(Schema.Array(Resume))),
+  forwardedProps: optional(Schema.Json)
+}).annotate({ identifier: "RunAgentInput" })
+
+export type RunAgentInput = typeof RunAgentInput.Type
+
+const Source = Schema.Struct({
+  type: Schema.Literals(["data", "url", "file"]),
+  value: Schema.String,
+  mimeType: optional(Schema.String)
+})
+
+const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+const MediaPart = Schema.Struct({
+  type: Schema.Literals(["image", "audio", "video", "document"]),
+  source: Source,
+  metadata: optional(Schema.Json)
+})
+
+/** The form of files before version 1.0. */
+const BinaryPart = Schema.Struct({
+  type: Schema.Literal("binary"),
+  mimeType: Schema.String,
+  data: optional(Schema.String),
+  url: optional(Schema.String),
+  id: optional(Schema.String),
+  filename: optional(Schema.String)
+})
+
+const UserMessage = Schema.Struct({
+  role: Schema.Literal("user"),
+  content: Schema.Union([Schema.String, Schema.Array(Schema.Union([TextPart, MediaPart, BinaryPart]))])
+})
+const decodeMessage = Schema.decodeUnknownOption(UserMessage)
+
+/** The roles of messages that may follow the user's and say nothing to the agent. */
+const silent: ReadonlySet<unknown> = new Set(["system", "developer", "activity"])
+
+/** The content of the newest message, if it is the user's. */
+export const contentOf = ({ messages }: RunAgentInput, links: Links): Content.List | undefined => {
+  const newest = messages.findLast((message) => !silent.has(Object(message).role))
+  const message = Option.getOrUndefined(decodeMessage(newest))
+  if (message === undefined) return undefined
+  const { content } = message
+  return typeof content === "string" ? [Content.text(content)] : content.map((part) => fromPart(part, links))
+}
+
+const fromPart = (
+  part: typeof TextPart.Type | typeof MediaPart.Type | typeof BinaryPart.Type,
+  links: Links
+): Content.Content => {
+  switch (part.type) {
+    case "text":
+      return Content.text(part.text)
+    case "binary": {
+      const { data, filename, id, mimeType, url } = part
+      if (data !== undefined) return binary({ bytes: data }, mimeType, filename)
+      return linked(url ?? id ?? "", mimeType, links, filename)
+    }
+    default: {
+      const { mimeType, type, value } = part.source
+      return type === "data" ? binary({ bytes: value }, mimeType) : linked(value, mimeType, links)
+    }
+  }
+}
+
+const isFileId = Schema.is(Content.FileId)
+
+const linked = (address: string, mimeType: string | undefined, { fileIdOf }: Links, name?: string) => {
+  const fileId = isFileId(address) ? address : fileIdOf(address)
+  return fileId === undefined
+    ? Content.linkOrText(address, mimeType === undefined ? {} : { mediaType: Content.mediaTypeOf(mimeType) })
+    : binary({ fileId }, mimeType, name)
+}
+
+const binary = (
+  source: { readonly bytes: string } | { readonly fileId: string },
+  mimeType: string | undefined,
+  filename?: string
+): Content.Binary => {
+  const mediaType = Content.mediaTypeOf(mimeType)
+  const name = Content.nameOf(filename)
+  return { type: Content.kindOf(mediaType), mediaType, ...source, ...(name === undefined ? {} : { name }) }
+}
+
+const Approval = Schema.Struct({
+  approved: Schema.Boolean,
+  editedArgs: optional(Schema.Json),
+  reason: optional(Schema.String)
+})
+const decodeApproval = Schema.decodeUnknownOption(Approval)
+
+/** The decision of a resume entry about a question of a kind; what the user has turned away is denied. */
+export const answerOf = (
+  { payload = null, status }: typeof Resume.Type,
+  kind: "approval" | "input"
+): Answer | undefined => {
+  if (status === "cancelled") return { decision: "deny" }
+  if (kind === "input") return { decision: "approve", value: payload }
+  if (typeof payload === "boolean") return { decision: payload ? "approve" : "deny" }
+  return Option.match(decodeApproval(payload), {
+    onNone: () => undefined,
+    onSome: ({ approved, editedArgs, reason }): Answer => ({
+      decision: approved ? (editedArgs === undefined ? "approve" : "edit") : "deny",
+      ...(approved && editedArgs !== undefined ? { value: editedArgs } : {}),
+      ...(reason === undefined ? {} : { reason })
+    })
+  })
+}
+
+const Props = Schema.Struct({ payload: Schema.Record(Schema.String, Schema.Json) })
+const decodeProps = Schema.decodeUnknownOption(Props)
+
+/** Further fields of the agent's payload, in `forwardedProps.payload`. */
+export const restOf = ({ forwardedProps }: RunAgentInput): { readonly [key: string]: Schema.Json } =>
+  Option.match(decodeProps(forwardedProps), { onNone: () => ({}), onSome: ({ payload }) => payload })

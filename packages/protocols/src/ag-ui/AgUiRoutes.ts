@@ -1,0 +1,123 @@
+// An AG-UI endpoint for each agent: `HttpAgent` and CopilotKit speak to it without code.
+import type { Callable } from "@fastagentic/core/app/Fusion"
+import type { RunError } from "@fastagentic/core/run/RunError"
+import { Effect } from "effect"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as ChatIds from "../chat/ChatIds.ts"
+import * as ChatKey from "../chat/ChatKey.ts"
+import { toPayload } from "../chat/ChatPayload.ts"
+import * as ChatRuns from "../chat/ChatRuns.ts"
+import * as ChatStream from "../chat/ChatStream.ts"
+import { BadBody } from "../http/Problem.ts"
+import * as RequestContext from "../http/RequestContext.ts"
+import * as Responses from "../http/Responses.ts"
+import * as Route from "../http/Route.ts"
+import { links } from "../internal/fileLinks.ts"
+import * as Timeouts from "../internal/timeouts.ts"
+import * as AgUiRequest from "./AgUiRequest.ts"
+import { type AgUiEvent, AgUiWriter, waitPrefix } from "./AgUiWriter.ts"
+
+const frames = (events: ReadonlyArray<AgUiEvent>): string => events.map(ChatStream.frame).join("")
+
+/** Starts a run with the user's message, or answers the interrupts of one, and streams events. */
+const run = RequestContext.handle(
+  Effect.fnUntraced(function*(context) {
+    const input = yield* RequestContext.openBodyAs(context, AgUiRequest.RunAgentInput)
+    const files = yield* links
+    const answering = (input.resume ?? []).length > 0
+      ? yield* resumed(context, input)
+      : yield* started(context, input, AgUiRequest.contentOf(input, files))
+    const { handle } = answering
+    const writer = new AgUiWriter({ input, run: handle.run, links: files, traceId: context.caller.traceId })
+    return ChatStream.response(context, answering, {
+      start: () => frames(writer.start()),
+      write: (parts, decidable) => frames(writer.write(parts, decidable)),
+      end: () => frames(writer.end()),
+      refuse: ({ _tag, message }) => frames(writer.fail(message, _tag))
+    })
+  }),
+  { protocol: "ag-ui" }
+)
+
+type Context = RequestContext.RequestContext
+
+const started = Effect.fnUntraced(function*(
+  context: Context,
+  input: AgUiRequest.RunAgentInput,
+  contents: ReturnType<typeof AgUiRequest.contentOf>
+): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
+  const { caller, request: { headers }, runtime } = context
+  const agent = yield* ChatRuns.agentOf(runtime, RequestContext.param(context, "identifier"))
+  if (contents === undefined) {
+    return yield* new BadBody({ detail: "messages: Expected a message of the user as the last one, or resume" })
+  }
+  const payload = yield* toPayload(agent, contents, AgUiRequest.restOf(input))
+  const handle = yield* runtime.start(caller, {
+    kind: "agent",
+    identifier: agent.identifier,
+    payload,
+    idempotencyKey: headers["idempotency-key"] ||
+      (yield* ChatKey.of("ag-ui", [input.threadId, input.runId, payload])),
+    threadId: input.threadId,
+    timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
+  })
+  return yield* ChatRuns.fromStart(runtime, handle)
+})
+
+const resumed = Effect.fnUntraced(function*(
+  context: Context,
+  { resume, threadId }: AgUiRequest.RunAgentInput
+): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
+  const { caller, runtime } = context
+  const entries = (resume ?? []).map((entry) => ({ entry, named: ChatIds.namedBy(entry.interruptId) }))
+  const runId = entries[0]?.named?.runId ?? ""
+  const foreign = entries.findIndex(({ named }) => named?.runId !== runId)
+  if (foreign !== -1 || runId === "") {
+    return yield* new BadBody({
+      detail: `resume.${Math.max(0, foreign)}.interruptId: Expected an interrupt of one run`
+    })
+  }
+  const agent = RequestContext.param(context, "identifier")
+  const handle = yield* ChatRuns.openOf(runtime, caller, runId, { agent, threadId })
+  const known = new Map((yield* handle.interrupts).map((one) => [one.id, one]))
+  const answers: Array<ChatRuns.Decided> = []
+  const ids: Array<string> = []
+  for (const { entry, named } of entries) {
+    const id = named?.interruptId ?? ""
+    const question = known.get(id)
+    ids.push(id)
+    // A pause that is no question ends without an answer; so does a question that others have decided, for who turns it away.
+    if (id.startsWith(waitPrefix) || (entry.status === "cancelled" && question?.state === "resolved")) continue
+    const answer = AgUiRequest.answerOf(entry, question?.kind ?? "input")
+    if (answer === undefined) {
+      return yield* new BadBody({ detail: "resume.payload: Expected { approved, editedArgs?, reason? }" })
+    }
+    answers.push({ id, ...answer })
+  }
+  return yield* ChatRuns.decided(runtime, caller, handle, answers, { ids, after: afterOf(ids) })
+})
+
+/** The event that the id of a pause names. */
+const afterOf = (ids: ReadonlyArray<string>): number | undefined => {
+  const [, seq] = /^wait-(\d{1,15})$/u.exec(ids.find((id) => id.startsWith(waitPrefix)) ?? "") ?? []
+  return seq === undefined ? undefined : Number(seq)
+}
+
+export const routes: ReadonlyArray<Route.Route> = [
+  Route.forEach({
+    group: "agents",
+    method: "POST",
+    path: "/agents/:identifier/ag-ui",
+    declarations: ({ agents }) => agents.values(),
+    identifierOf: ({ identifier }: Callable) => identifier,
+    name: (identifier) => `${identifier}.agUi`,
+    handler: run,
+    describe: (name, path, callable) =>
+      HttpApiEndpoint.post(name, path, {
+        payload: AgUiRequest.RunAgentInput,
+        headers: Responses.startHeaders,
+        success: Responses.journal,
+        error: Responses.problems(...Responses.refusals, 404, 409)
+      }).annotateMerge(Responses.summary(`${callable.description}, as a run of AG-UI`))
+  })
+]

@@ -1,0 +1,70 @@
+// An answer as server-sent events in the words of a front end.
+import type { FollowError } from "@fastagentic/core/operations/Runtime"
+import type { RunError, Unauthenticated } from "@fastagentic/core/run/RunError"
+import { Effect, Stream } from "effect"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { RequestContext } from "../http/RequestContext.ts"
+import type { Answering } from "./ChatRuns.ts"
+import type { ChatPart } from "./ChatView.ts"
+
+/** Writes the parts of one answer as frames. */
+export interface Writer {
+  readonly start: () => string
+  /** `decidable` holds the ids of the interrupts that the caller may decide. */
+  readonly write: (parts: ReadonlyArray<ChatPart>, decidable: ReadonlySet<string>) => string
+  /** The end of the stream, also of a run that only waits for somebody. */
+  readonly end: () => string
+  /** The last frames of a stream whose caller may not read on. */
+  readonly refuse: (reason: Unauthenticated) => string
+}
+
+const encoder = new TextEncoder()
+const heartbeat = ":\n\n"
+const nothing: ReadonlySet<string> = new Set()
+
+/** A frame of one JSON value. */
+export const frame = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`
+
+/**
+ * Streams an answer. A stream that cannot continue, because the server stops or the store is away, is cut: its client then
+ * knows that it has to come back.
+ */
+export const response = (
+  { caller, runtime }: RequestContext,
+  { before, handle, pages }: Answering,
+  writer: Writer,
+  headers: Record<string, string> = {}
+): HttpServerResponse.HttpServerResponse => {
+  const { runId } = handle.run
+
+  const decidable = Effect.fnUntraced(function*(parts: ReadonlyArray<ChatPart>) {
+    if (!parts.some(({ _tag }) => _tag === "Question")) return nothing
+    const open = yield* runtime.decidable(caller, runId)
+    return new Set(open.flatMap(({ id, state }) => state === "open" ? [id] : []))
+  })
+
+  const written = (parts: ReadonlyArray<ChatPart>) =>
+    parts.length === 0
+      ? Effect.succeed(heartbeat)
+      : Effect.map(decidable(parts), (ids) => writer.write(parts, ids) || heartbeat)
+
+  const texts = Stream.concat(
+    Stream.fromEffect(Effect.map(written(before), (text) => writer.start() + text)),
+    Stream.mapEffect(pages, (page) => page === "closing" ? Effect.interrupt : written(page))
+  )
+  const cut = (error: FollowError | RunError): Stream.Stream<string> => {
+    const reason = error._tag === "RunError" ? error.reason : error
+    return reason._tag === "Unauthenticated"
+      ? Stream.succeed(writer.refuse(reason))
+      : Stream.fromEffect(Effect.interrupt)
+  }
+  return HttpServerResponse.stream(
+    Stream.concat(Stream.catch(texts, cut), Stream.suspend(() => Stream.succeed(writer.end()))).pipe(
+      Stream.map((text) => encoder.encode(text))
+    ),
+    {
+      contentType: "text/event-stream",
+      headers: { "x-accel-buffering": "no", "x-run-id": runId, ...headers }
+    }
+  )
+}
