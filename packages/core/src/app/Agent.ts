@@ -3,7 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Context, type Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
+import { Context, type Duration, Effect, Layer, Option, Schema, type Scope, Stream } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
+import { recordedRandom } from "../base/internal/handlerRandom.ts"
 import type * as Hook from "../hook/Hook.ts"
 import type { Event } from "../run/Event.ts"
 import type { ModelEnd } from "../run/ModelEnd.ts"
@@ -210,19 +212,23 @@ const Proto = {
   ) {
     return Layer.effect(
       this.handler,
-      Effect.contextWith((services: Context.Context<never>) =>
-        Effect.succeed({
+      Effect.contextWith((services: Context.Context<never>) => {
+        const random = Option.map(Context.getOption(services, SecureRandom), recordedRandom)
+        return Effect.succeed({
           ...(adapter === undefined ? {} : { adapter }),
           models: Context.get(services, NamedModels),
           run: (payload: unknown) => {
             const answer = handler(payload)
             return Effect.updateContext(
               Stream.isStream(answer) ? answerOf(answer) : answer,
-              (context: Context.Context<CurrentRun>) => Context.merge(services, context)
+              (context: Context.Context<CurrentRun>) => {
+                const merged = Context.merge(services, context)
+                return Option.isNone(random) ? merged : Context.add(merged, SecureRandom, random.value)
+              }
             )
           }
         })
-      )
+      })
     )
   }
 }

@@ -40,6 +40,8 @@ export interface Options {
   readonly agent?: string
   /** Also those that have completed. */
   readonly finished?: boolean
+  /** Also compares what a handler says and answers with the journal, value for value. Its waits are cut short. */
+  readonly strict?: boolean
 }
 
 /**
@@ -68,7 +70,7 @@ export const check = <A extends App.Any>(
     const store = yield* RunStore
     const kept = Option.getOrElse(yield* Effect.serviceOption(Files.Files), () => Files.none)
     const files = Files.readOnly(kept, store.identity)
-    const { agent, finished = false, limit = 1_000 } = options
+    const { agent, finished = false, limit = 1_000, strict = false } = options
     const runs = yield* store.scan({
       states: ["queued", "running", "suspended", ...(finished ? ["completed" as const] : [])],
       limit,
@@ -77,7 +79,7 @@ export const check = <A extends App.Any>(
     return yield* Effect.forEach(
       runs,
       (run) =>
-        Effect.catchTag(checkOne(store, files, callables, run), "JournalDamaged", ({ what }) =>
+        Effect.catchTag(checkOne(store, files, callables, run, strict), "JournalDamaged", ({ what }) =>
           Effect.succeed(finding(run, "damaged", `its ${what} cannot be read`))),
       { concurrency: 8 }
     )
@@ -93,7 +95,8 @@ const checkOne = Effect.fnUntraced(function*(
   store: RunStore["Service"],
   files: Files.Files["Service"],
   callables: Callables,
-  run: RunRecord
+  run: RunRecord,
+  strict: boolean
 ): Effect.fn.Return<Finding, ReadError> {
   const bound = callables[run.kind].get(run.agent)
   if (bound === undefined) return finding(run, "undeclared", `there is no ${run.kind} "${run.agent}" any more`)
@@ -107,6 +110,7 @@ const checkOne = Effect.fnUntraced(function*(
   const replayed = yield* replay(bound, {
     run: { ...run, ...set },
     complete,
+    strict,
     places: hasPlaces(events),
     steps: stored.map((step) => ({ ...step, ...changed.find(({ name }) => name === step.name) })),
     interrupts: (yield* store.interrupts(run.runId)).filter((row) => !isMessage(row)),

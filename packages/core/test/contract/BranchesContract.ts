@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
 import { Clock, Context, DateTime, Effect, Layer, Random, Schedule, Schema } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import { answer, caller, ended, isWhole, journal, layerRuntime, settle, start } from "../support.ts"
 
 export class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { reason: Schema.String }) {}
@@ -20,7 +21,7 @@ const Other = Agent.make("other", {
 
 export const Acme = App.make("acme", { version: "1", agents: [Lab, Other] })
 
-export type Handler = Effect.Effect<Schema.Json, CardDeclined, Run.CurrentRun>
+export type Handler = Effect.Effect<Schema.Json, CardDeclined, Run.CurrentRun | SecureRandom.SecureRandom>
 
 /** A process with this handler: from the start of a runtime over a store to its end, which is graceful. */
 export const processOf = <A, E>(
@@ -29,7 +30,7 @@ export const processOf = <A, E>(
   effect: Effect.Effect<A, E, Runtime.Runtime>
 ) => {
   const handlers = Layer.mergeAll(
-    Lab.toLayer(() => handler),
+    Layer.provide(Lab.toLayer(() => handler), SecureRandom.layerWebCrypto),
     Other.toLayer(() => Effect.delay(Effect.succeed("done"), "50 millis"))
   )
   const runtime = Layer.build(layerRuntime(Acme, handlers, Layer.succeed(RunStore.RunStore, store)))
@@ -439,6 +440,44 @@ export const replaySuite = (name: string, layer: Layer.Layer<RunStore.RunStore, 
               assert.deepStrictEqual(words.filter((word) => word.startsWith("a")), ["a0", "a1", "a2", "a3", "a4"])
             })
           )
+        })
+      }))
+
+    it.live("gives the UUIDs and secure random numbers of Effect that the first attempt drew, by branch", () =>
+      withStore((store) => {
+        const draws = Effect.gen(function*() {
+          const random = yield* SecureRandom.SecureRandom
+          const bytes = yield* random.randomBytes(4)
+          const uuid = yield* random.uuidV4({ format: "bytes" })
+          const inside = yield* Run.step("inside", random.uuidV4())
+          return [
+            yield* random.uuidV4(),
+            yield* random.uuidV7(),
+            yield* random.ulid,
+            [...bytes].join(),
+            uuid.length,
+            yield* random.intBetween(1, 1_000_000),
+            (yield* random.shuffle([1, 2, 3, 4, 5, 6, 7, 8])).join(),
+            inside
+          ]
+        })
+        const seen: Array<string> = []
+        const handler = Effect.gen(function*() {
+          const drawn = yield* Effect.all([Run.scope("a")(draws), Run.scope("b")(draws)], { concurrency: 2 })
+          seen.push(JSON.stringify(drawn))
+          yield* ask
+          return drawn
+        })
+        return Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, settle("lab"))
+          const run = yield* processOf(store, handler, answer(runId, { decision: "approve", value: "yes" }))
+          assert.strictEqual(run.state, "completed")
+          assert.strictEqual(seen.length, 2)
+          assert.strictEqual(seen[1], seen[0])
+          const [a, b] = JSON.parse(seen[0] ?? "[]")
+          assert.match(a[0], /^[0-9a-f]{8}-[0-9a-f]{4}-4/u)
+          assert.notStrictEqual(a[0], b[0])
+          assert.deepStrictEqual(a[6].split(",").toSorted(), ["1", "2", "3", "4", "5", "6", "7", "8"])
         })
       }))
 

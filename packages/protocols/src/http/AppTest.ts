@@ -7,6 +7,7 @@ import type * as App from "@fastagentic/core/app/App"
 import type { FusionError } from "@fastagentic/core/app/Fusion"
 import * as Audit from "@fastagentic/core/audit/Audit"
 import * as Budget from "@fastagentic/core/budget/Budget"
+import * as Replay from "@fastagentic/core/check/Replay"
 import * as Auth from "@fastagentic/core/door/Auth"
 import * as RateLimit from "@fastagentic/core/door/RateLimit"
 import * as Runtime from "@fastagentic/core/operations/Runtime"
@@ -14,7 +15,7 @@ import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import * as Files from "@fastagentic/core/store/Files"
 import { RunStore } from "@fastagentic/core/store/RunStore"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Scope } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -54,6 +55,11 @@ export type Services =
 /** @category models @since 0.1.0 */
 export interface ClientOptions extends Options {
   readonly credentials?: Credentials
+  /**
+   * Runs each handler twice: at the end of the scope every run that has completed or waits is replayed, and one that asks
+   * for, says or answers something else than the first time fails the test. Off by default.
+   */
+  readonly strict?: boolean
 }
 
 /** The address of the app in its requests. @category constants @since 0.1.0 */
@@ -91,7 +97,9 @@ const layerOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, option
     options.audit ?? Audit.layerMemory
   )
   return layerHttp.pipe(
-    Layer.provideMerge("handlers" in app ? Layer.provide(Runtime.layer(app.app), app.handlers) : Runtime.layer(app)),
+    Layer.provideMerge(
+      "handlers" in app ? Layer.provideMerge(Runtime.layer(app.app), app.handlers) : Runtime.layer(app)
+    ),
     Layer.provideMerge(services)
   )
 }
@@ -162,7 +170,12 @@ export function client<A extends App.Any, H, E>(
   const declared = "handlers" in app ? app.app : app
   return Effect.flatMap(Layer.build(layerOf(app, options)), (context) =>
     Effect.map(
-      Effect.provideContext(Client.make(declared, { url, ...credentialsOf(options) }), context),
+      Effect.andThen(
+        options.strict === true
+          ? Effect.addFinalizer(() => Effect.provideContext(replayed(declared), context))
+          : Effect.void,
+        Effect.provideContext(Client.make(declared, { url, ...credentialsOf(options) }), context)
+      ),
       (typed): TestClient<A> => ({
         ...typed,
         http: HttpClient.mapRequest(
@@ -174,5 +187,17 @@ export function client<A extends App.Any, H, E>(
       })
     ))
 }
+
+/** Replays what a test has done, in real time, and dies with what parts from it. */
+const replayed = <A extends App.Any>(app: A) =>
+  Replay.check(app, { finished: true, strict: true }).pipe(
+    Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()),
+    Effect.orDie,
+    Effect.flatMap((findings) => {
+      const parted = findings.filter(({ state, verdict }) => verdict !== "ok" && state !== "running")
+      const lines = parted.map(({ agent, detail, runId, verdict }) => `${agent} ${runId} ${verdict}: ${detail}`)
+      return lines.length === 0 ? Effect.void : Effect.die(new Error(`A second run of a handler ${lines.join("; ")}`))
+    })
+  )
 
 const credentialsOf = ({ credentials }: ClientOptions) => credentials === undefined ? {} : { credentials }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Caller, Event, Principal, RateLimit, Run } from "@fastagentic/core"
 import { AppTest, Client } from "@fastagentic/protocols/http"
-import { Effect, Fiber, Layer, Redacted, Schema, Stream } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Schema, Stream } from "effect"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import { TestClock } from "effect/testing"
 import { Acme, Handlers, OrderNotFound } from "../fixture.ts"
@@ -108,4 +108,50 @@ describe("AppTest", () => {
         { role: "user", text: "Sort this complaint; treat it as high." }
       ])
     }).pipe(Effect.provide(AppTest.layer(Acme.provide(Handlers)))))
+
+  const strictly = (handler: Effect.Effect<string, never, Run.CurrentRun>) =>
+    Effect.gen(function*() {
+      const app = yield* AppTest.client(
+        Night.provide(
+          Layer.merge(Slow.toLayer(() => handler), TalkLayer).pipe(
+            Layer.provide(scripted())
+          )
+        ),
+        { strict: true }
+      )
+      const run = yield* Effect.forkChild(Effect.exit(app.agents.slow()))
+      yield* TestClock.adjust("3 hours")
+      yield* Fiber.join(run)
+    }).pipe(
+      Effect.scoped,
+      Effect.exit,
+      Effect.map((exit) => Exit.isSuccess(exit) ? "the same" : String(Cause.squash(exit.cause)))
+    )
+
+  it.effect("runs handlers twice in strict mode, and passes what does the same", () =>
+    Effect.gen(function*() {
+      const same = strictly(Effect.gen(function*() {
+        yield* Run.emit(Event.token(`It is ${yield* Clock.currentTimeMillis}. `))
+        yield* Effect.sleep("2 hours")
+        const thought = yield* Run.step("think", Effect.sync(() => String(Math.random())))
+        const both = yield* Run.all({ a: Effect.succeed("a"), b: Effect.succeed("b") })
+        return `${thought} ${both.a} ${yield* Random.nextInt}`
+      }))
+      assert.strictEqual(yield* same, "the same")
+      const waits = Effect.andThen(
+        Run.step("plan", Effect.succeed(1)),
+        Run.interrupt("sure", { schema: Schema.String })
+      )
+      assert.strictEqual(yield* strictly(Effect.orDie(waits)), "the same")
+    }))
+
+  it.effect("fails a test in strict mode whose handler says, asks for or answers something else", () =>
+    Effect.gen(function*() {
+      const fresh = Effect.sync(() => String(Math.random()))
+      const says = strictly(Effect.as(Effect.flatMap(fresh, (text) => Run.emit(Event.token(text))), "said"))
+      assert.match(yield* says, /slow \S+ diverges: emits token with other data than the journal has there/u)
+      const asks = strictly(Effect.flatMap(fresh, (name) => Run.step(name, Effect.succeed("done"))))
+      assert.match(yield* asks, /diverges: wants step "0\.\d+" where step "0\.\d+" is recorded/u)
+      assert.match(yield* strictly(fresh), /diverges: answers something else after its start than is recorded/u)
+    }))
 })

@@ -2,27 +2,40 @@
 // LiveRun provides it; hooks see the real one behind it. What sleeps, schedules and spans measure is always the real time.
 import { type Clock, Effect } from "effect"
 
-export type TimeKind = "millis" | "nanos" | "monotonic"
+export type TimeKind = "millis" | "nanos" | "monotonic" | "random"
 
 /** Gives the next time of a place: the recorded one, or the present one. */
 export type Read = (kind: TimeKind, place: string, present: () => string) => Effect.Effect<string>
+
+/** Gives the next random text of a place: the recorded one, or one that is drawn. */
+export type Draw = (place: string, draw: Effect.Effect<string>) => Effect.Effect<string>
 
 export class HandlerClock implements Clock.Clock {
   readonly real: Clock.Clock
   private readonly place: string
   private readonly read: Read
+  private readonly draw: Draw
   private readonly sleeping: (sleep: Effect.Effect<void>) => Effect.Effect<void>
 
   constructor(
     real: Clock.Clock,
     place: string,
-    read: Read,
-    sleeping: (sleep: Effect.Effect<void>) => Effect.Effect<void>
+    outcomes: {
+      readonly readTime: Read
+      readonly drawRandom: Draw
+      readonly sleep: (sleep: Effect.Effect<void>) => Effect.Effect<void>
+    }
   ) {
     this.real = real
     this.place = place
-    this.read = read
-    this.sleeping = sleeping
+    this.read = outcomes.readTime
+    this.draw = outcomes.drawRandom
+    this.sleeping = outcomes.sleep
+  }
+
+  /** A text that is drawn once in this place, and the same on a replay. */
+  recorded(draw: Effect.Effect<string>): Effect.Effect<string> {
+    return this.draw(this.place, draw)
   }
 
   get currentTimeMillis(): Effect.Effect<number> {

@@ -1,5 +1,5 @@
 // Drives a handler with recorded steps in a throwaway store; Replay calls it. Nothing outside of the recording is done.
-import { Cause, Clock, Context, Effect, Exit, Fiber, Random, type Schema } from "effect"
+import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Random, type Schema } from "effect"
 import { canonical } from "../../base/internal/canonical.ts"
 import { unlimited } from "../../budget/Budget.ts"
 import { openToolDoor } from "../../door/internal/toolDoor.ts"
@@ -9,6 +9,7 @@ import type { Interrupt } from "../../run/Interrupt.ts"
 import * as Principal from "../../run/Principal.ts"
 import type { CurrentRun } from "../../run/Run.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
+import { isSame } from "../../runtime/internal/earlierWords.ts"
 import { isUsed, mayBeLeft } from "../../runtime/internal/handout.ts"
 import { Hub } from "../../runtime/internal/hub.ts"
 import { LiveRun } from "../../runtime/internal/liveRun.ts"
@@ -29,6 +30,8 @@ import { Order } from "./replayOrder.ts"
 export interface Recording {
   readonly run: RunRecord
   readonly complete: boolean
+  /** Whether values are compared too, and waits cut short. */
+  readonly strict: boolean
   /** Whether the names of its branches were kept apart. */
   readonly places: boolean
   readonly steps: ReadonlyArray<StoredStep>
@@ -99,7 +102,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
       ...unlimited,
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
     },
-    clock: yield* Clock.clockWith(Effect.succeed),
+    clock: recording.strict ? hasty(yield* Clock.Clock) : yield* Clock.Clock,
     real: Context.make(Random.Random, yield* Random.Random),
     rest: {
       idleMillis: 0,
@@ -139,7 +142,7 @@ class Watch {
   private readonly missing: Array<string> = []
   private last = "its start"
   private moves = 0
-  private readonly said = new Map<string, Array<Event["type"]>>()
+  private readonly said = new Map<string, Array<RunEvent>>()
   private problem: string | undefined
 
   constructor(recording: Recording) {
@@ -161,24 +164,32 @@ class Watch {
   }
 
   /** A restart says again in each place what was said there, so it has to be the same. */
-  emitted({ address }: Place, { type }: Event) {
+  emitted({ address }: Place, event: Event) {
+    const { type } = event
     this.moves++
     if (this.problem !== undefined) return
     const left = this.said.get(address) ?? this.saidIn(address)
     this.said.set(address, left)
     if (left.length === 0) return
-    const index = left.indexOf(type)
+    const index = left.findIndex((earlier) => earlier.type === type)
     if (index === -1) this.problem = `emits ${type}, which the journal does not have there`
-    else left.splice(0, this.recording.places ? 1 : index + 1)
+    else if (!this.recording.strict) left.splice(0, this.recording.places ? 1 : index + 1)
+    else if (type !== "usage") this.compare(left, event)
   }
 
-  private saidIn(address: string) {
+  private compare(left: Array<RunEvent>, event: Event) {
+    const index = left.findIndex((earlier) => isSame(earlier, event))
+    if (index === -1) this.problem = `emits ${event.type} with other data than the journal has there`
+    else left.splice(index, 1)
+  }
+
+  private saidIn(address: string): Array<RunEvent> {
     const { events, places, run } = this.recording
     if (places) {
-      return visible(events).filter((event) => isSaid(event) && (event.place ?? "") === address).map(({ type }) => type)
+      return visible(events).filter((event) => isSaid(event) && (event.place ?? "") === address)
     }
     // Earlier versions only counted what was said, all in one place.
-    return address === "" ? events.slice(0, run.emitted === 0 ? 0 : undefined).map(({ type }) => type) : []
+    return address === "" ? events.slice(0, run.emitted === 0 ? 0 : undefined) : []
   }
 
   wants({ kind, name, responseSchema = null }: Parameters<CurrentRun["Service"]["interrupt"]>[0]) {
@@ -204,14 +215,14 @@ class Watch {
     this.still = true
   })
 
-  verdict(exit: Exit.Exit<unknown, unknown> | undefined): Replayed {
+  verdict(exit: Exit.Exit<Schema.Json, unknown> | undefined): Replayed {
     return { place: this.missing[0] ?? (exit === undefined ? this.last : "its end"), divergence: this.divergence(exit) }
   }
 
-  private divergence(exit: Exit.Exit<unknown, unknown> | undefined): string | undefined {
+  private divergence(exit: Exit.Exit<Schema.Json, unknown> | undefined): string | undefined {
     const problem = this.problem ?? this.order.problem
     if (problem !== undefined) return problem
-    const { complete, run } = this.recording
+    const { complete, run, strict } = this.recording
     const [wanted] = this.missing
     const recorded = this.left()[0] ?? (complete ? `its end, ${run.state},` : undefined)
     const defect = exit !== undefined && Exit.isFailure(exit) ? exit.cause.reasons.find(Cause.isDieReason) : undefined
@@ -225,8 +236,10 @@ class Watch {
       return recorded === undefined ? undefined : `waits after ${this.last}, and ${recorded} is recorded`
     }
     if (this.left().length > 0) return `ends after ${this.last}, and ${recorded} is recorded`
-    return complete && run.state === "completed" && Exit.isFailure(exit)
-      ? `fails after ${this.last}: ${firstLine(String(Cause.squash(exit.cause)))}`
+    if (!complete || run.state !== "completed") return undefined
+    if (Exit.isFailure(exit)) return `fails after ${this.last}: ${firstLine(String(Cause.squash(exit.cause)))}`
+    return strict && canonical(exit.value) !== canonical(run.output ?? null)
+      ? `answers something else after ${this.last} than is recorded`
       : undefined
   }
 
@@ -298,5 +311,16 @@ const restrained = (service: CurrentRun["Service"], watch: () => Watch): Current
       })
   }
 }
+
+/** A clock whose sleeps are short, and end in the same order. */
+const hasty = (clock: Clock.Clock): Clock.Clock => ({
+  currentTimeMillis: clock.currentTimeMillis,
+  currentTimeNanos: clock.currentTimeNanos,
+  monotonicTimeNanos: clock.monotonicTimeNanos,
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+  sleep: (duration) => clock.sleep(Duration.millis(look * Math.log2(1 + Duration.toMillis(duration) / look)))
+})
 
 const firstLine = (text: string) => text.split("\n")[0] ?? text

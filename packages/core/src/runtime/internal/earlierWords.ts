@@ -105,7 +105,8 @@ const isOver = (place: string, steps: ReadonlySet<string>) => {
   return false
 }
 
-const isSame = (earlier: RunEvent, event: Event): boolean => {
+/** Whether an event says what an earlier one has said. */
+export const isSame = (earlier: RunEvent, event: Event): boolean => {
   if (earlier.type !== event.type) return false
   if (earlier.type === "token" && event.type === "token" && earlier.data.delta !== event.data.delta) return false
   return contentOf(earlier) === contentOf(event)

@@ -46,6 +46,12 @@ export class HandlerTimes {
     return value
   }
 
+  /** Whether an earlier attempt has recorded the next time of a place. */
+  isRecorded(kind: TimeKind, place: string): boolean {
+    const { read, recorded } = this.of(kind, place)
+    return recorded[read] !== undefined
+  }
+
   /** The rows of the times that were not recorded yet. */
   take(): ReadonlyArray<Step> {
     this.waiting = 0

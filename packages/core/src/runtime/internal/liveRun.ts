@@ -267,7 +267,7 @@ export class LiveRun {
     return Context.add(
       Context.make(Random.Random, seededRandom(`${this.run.runId}/${address}`)),
       Clock.Clock,
-      new HandlerClock(this.clock, address, this.outcomes.readTime, this.outcomes.sleep)
+      new HandlerClock(this.clock, address, this.outcomes)
     )
   }
 

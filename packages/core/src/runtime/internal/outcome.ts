@@ -48,7 +48,7 @@ export const changedPayload = (row: Schema.Json): Schema.Json | undefined => {
 
 /** Consecutive times that a place has read, and the position of the first of them. */
 const Times = Schema.Struct({
-  kind: Schema.Literals(["millis", "nanos", "monotonic"]),
+  kind: Schema.Literals(["millis", "nanos", "monotonic", "random"]),
   place: Schema.String,
   from: Schema.Int,
   values: Schema.Array(Schema.String)

@@ -2,7 +2,7 @@
 // of this attempt wait here for the next commit; a failure that ends the run is forgotten, so that a retry tries it again.
 // LiveRun has one for the steps, pauses and delegations of its run.
 import { Cause, Effect, Fiber, type Schema } from "effect"
-import type { Read } from "../../base/internal/handlerClock.ts"
+import type { Draw, Read } from "../../base/internal/handlerClock.ts"
 import type { Step } from "../../store/RunStore.ts"
 import { HandlerTimes, timesLimit } from "./handlerTimes.ts"
 import { Handout } from "./handout.ts"
@@ -170,6 +170,14 @@ export class RunOutcomes {
       const times = this.times ??= new HandlerTimes(this.live.history.steps.values())
       const time = times.next(kind, place, present)
       return times.waiting < timesLimit ? Effect.succeed(time) : Effect.as(this.live.writes.post({ events: [] }), time)
+    })
+
+  /** Draws a random text: a recorded one, or one that is recorded with the next commit. */
+  readonly drawRandom: Draw = (place, draw) =>
+    Effect.suspend(() => {
+      const times = this.times ??= new HandlerTimes(this.live.history.steps.values())
+      if (times.isRecorded("random", place)) return this.readTime("random", place, () => "")
+      return Effect.flatMap(this.live.inRealTime(draw), (drawn) => this.readTime("random", place, () => drawn))
     })
 
   /** A sleep of the handler outside of steps: what it comes to then may be recorded. */
