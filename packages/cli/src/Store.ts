@@ -12,7 +12,8 @@ import {
   RateCounters,
   RunBlobs,
   RunStore,
-  ScheduleStore
+  ScheduleStore,
+  SharedNotes
 } from "@fastagentic/core"
 import { Sqlite, SqliteClient, SqliteRunStore, SqliteWriter } from "@fastagentic/stores/sqlite"
 import { Config, type Duration, Effect, Layer, Redacted, Schema } from "effect"
@@ -63,6 +64,7 @@ export type Services =
   | BudgetStore.BudgetStore
   | RateCounters.RateCounters
   | ScheduleStore.ScheduleStore
+  | SharedNotes.SharedNotes
 
 /** The services of a database; large values and files are kept beside it. */
 type Database = Exclude<Services, Files.Files>
@@ -188,6 +190,7 @@ const memory = Layer.mergeAll(
   BudgetStore.BudgetStore.layerMemory,
   RateCounters.RateCounters.layerMemory,
   ScheduleStore.ScheduleStore.layerMemory,
+  SharedNotes.SharedNotes.layerMemory,
   Defaults.layerAuditMemory,
   AuditLog.AuditLog.layerMemory
 )

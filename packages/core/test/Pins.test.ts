@@ -186,6 +186,7 @@ describe("Pins", () => {
       "budget",
       "superseded",
       "undo",
+      "progress",
       "log",
       "custom",
       "raw"

@@ -118,7 +118,7 @@ const check = Effect.fnUntraced(function*(name: string) {
 
   assert.strictEqual(A2aSkill.fromFusion(fusion).get("words")?.fields.text, "word")
   const words = fusion.agents.get("words")?.payload.json
-  assert.deepStrictEqual(ElicitationForm.fromJsonSchema(words)?.fields["word"], { type: "string" })
+  assert.deepStrictEqual(ElicitationForm.fromJsonSchema(words, "2025-11-25")?.fields["word"], { type: "string" })
 })
 
 describe("References in schemas", () => {

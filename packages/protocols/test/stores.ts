@@ -1,6 +1,6 @@
 // The stores behind every suite of protocols: the projects of vitest.workspace.ts run each suite on memory and on SQLite,
 // which answers later than memory and has a record that is ahead of what the process knows.
-import { Audit, Files, RunBlobs, RunStore } from "@fastagentic/core"
+import { Audit, Files, RunBlobs, RunStore, SharedNotes } from "@fastagentic/core"
 import { FileBlobStore } from "@fastagentic/stores/blob"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Effect, Layer } from "effect"
@@ -24,10 +24,15 @@ export const sqliteIn = (path: string) =>
 
 const sqlite = Layer.unwrap(Effect.map(folder, sqliteIn))
 
-const memory = Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory, Files.layerMemory)
+const memory = Layer.mergeAll(
+  RunStore.RunStore.layerMemory,
+  Audit.layerMemory,
+  Files.layerMemory,
+  SharedNotes.SharedNotes.layerMemory
+)
 
 /** A file of its own for each time that it is built, or memory. */
-export const layerStores: Layer.Layer<RunStore.RunStore | Audit.Audit | Files.Files> =
+export const layerStores: Layer.Layer<RunStore.RunStore | Audit.Audit | Files.Files | SharedNotes.SharedNotes> =
   process.env["TEST_STORE"] === "sqlite"
     ? sqlite
     : memory

@@ -7,9 +7,10 @@ import { Context, Duration, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Tool from "effect/ai/Tool"
 import { placeWithoutJson } from "../base/internal/jsonSupport.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
-import { Scopes } from "../base/Policy.ts"
+import { Durable, Scopes } from "../base/Policy.ts"
 import * as Validation from "../base/Validation.ts"
 import * as Hook from "../hook/Hook.ts"
+import { type Ability, Requires } from "../run/ClientRequest.ts"
 import { answersContent, filePlaces, type Places } from "../run/internal/filePlaces.ts"
 import type { Limits } from "../store/RunStore.ts"
 import type { Adapter } from "./AdapterCapabilities.ts"
@@ -75,6 +76,8 @@ export interface Callable {
   /** The name under which MCP lists it, if it does. */
   readonly mcpTool: string | undefined
   readonly examples: ReadonlyArray<string>
+  /** The abilities without which a client cannot call it. */
+  readonly requires: ReadonlyArray<Ability>
   readonly annotations: {
     readonly title: string | undefined
     readonly readonly: boolean
@@ -190,6 +193,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     errors: yield* declaredErrors(name, agent.errorSchema),
     mcpTool: agent.mcpTool ? mcpNameOf(agent.identifier) : undefined,
     examples: agent.examples,
+    requires: [],
     annotations: { title: undefined, readonly: false, destructive: false, idempotent: false, openWorld: true },
     fingerprint: fingerprintOf(agent.identifier, payload, success, error) +
       (version === undefined ? "" : `@${version}`),
@@ -242,9 +246,12 @@ const compileTool = Effect.fnUntraced(function*(
   asksAnything: boolean
 ) {
   const hooks = [...appHooks, ...Context.get(tool.annotations, Hook.ToolHooks)]
-  const payload = yield* objectShape(name, "parameters", tool.parametersSchema)
+  const payload = Tool.isDynamic(tool) && tool.jsonSchema !== undefined
+    ? yield* documentShape(name, tool.jsonSchema)
+    : yield* objectShape(name, "parameters", tool.parametersSchema)
   const success = yield* shape(name, "success", tool.successSchema)
   const error = yield* shape(name, "failure", tool.failureSchema)
+  const requires = Context.get(tool.annotations, Requires)
   return {
     kind: "tool",
     identifier: tool.name,
@@ -256,7 +263,8 @@ const compileTool = Effect.fnUntraced(function*(
     signals: new Map(),
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.
-    durable: asksAnything || (tool.needsApproval !== undefined && tool.needsApproval !== false) ||
+    durable: asksAnything || requires.length > 0 || Context.get(tool.annotations, Durable) ||
+      (tool.needsApproval !== undefined && tool.needsApproval !== false) ||
       hooks.some((hook) => hook.suspends),
     payload,
     success,
@@ -264,6 +272,7 @@ const compileTool = Effect.fnUntraced(function*(
     errors: yield* declaredErrors(name, tool.failureSchema),
     mcpTool: mcpNameOf(tool.name),
     examples: [],
+    requires,
     annotations: {
       title: Option.getOrUndefined(Context.getOption(tool.annotations, Tool.Title)),
       readonly: Context.get(tool.annotations, Tool.Readonly),
@@ -371,6 +380,21 @@ const objectShape = Effect.fnUntraced(function*(declaration: string, part: strin
   }
   return { ...compiled, json: { ...json, type: "object", properties: json["properties"] ?? {} } }
 })
+
+/** The parameters of a dynamic tool: its own document describes them, word for word, and checks what it can. */
+const documentShape = Effect.fnUntraced(function*(declaration: string, json: unknown) {
+  const document = yield* Effect.mapError(
+    decodeDocument(json),
+    () => new FusionError({ declaration, problem: "its parameters are no JSON Schema of an object" })
+  )
+  const schema = yield* Effect.orElseSucceed(Effect.try(() => JsonSchema.toSchema(document)), () => AnyObject)
+  return { ...(yield* shape(declaration, "parameters", schema, "input")), json: document }
+})
+
+const AnyObject = Schema.Record(Schema.String, Schema.Json)
+const decodeDocument = Schema.decodeUnknownEffect(
+  Schema.StructWithRest(Schema.Struct({ type: Schema.Literal("object") }), [AnyObject])
+)
 
 /** A struct without fields takes anything but null; what is meant is an object without fields. */
 const NoFields = Schema.Record(Schema.String, Schema.Never)

@@ -6,6 +6,8 @@
 import { Context, Effect, Layer } from "effect"
 import type * as Content from "../run/Content.ts"
 import * as Agent from "./Agent.ts"
+import { completionsWithin } from "./internal/completions.ts"
+import type { Completions } from "./Resource.ts"
 
 const TypeId = "~@fastagentic/core/PromptTemplate"
 
@@ -23,6 +25,7 @@ export interface Handler<Identifier extends string> {
 /** @category models @since 0.1.0 */
 export interface Handle {
   readonly render: (params: unknown) => Effect.Effect<ReadonlyArray<Message>>
+  readonly complete: Completions<string>
 }
 
 /** A declared prompt. @category models @since 0.1.0 */
@@ -34,10 +37,11 @@ export interface PromptTemplate<Identifier extends string, Params extends Agent.
   readonly paramsSchema: Params
   readonly scopes: ReadonlyArray<string>
   readonly handler: Context.Key<Handler<Identifier>, Handle>
-  /** Implements the prompt; a plain string is one message of the user. */
-  toLayer<R = never>(
-    render: (params: Params["Type"]) => string | Effect.Effect<string | ReadonlyArray<Message>, never, R>
-  ): Layer.Layer<Handler<Identifier>, never, R>
+  /** Implements the prompt; a plain string is one message of the user. `finding` completes its parameters. */
+  toLayer<R = never, R2 = never>(
+    render: (params: Params["Type"]) => string | Effect.Effect<string | ReadonlyArray<Message>, never, R>,
+    finding?: { readonly complete?: Completions<keyof Params["Type"] & string, R2> }
+  ): Layer.Layer<Handler<Identifier>, never, R | R2>
 }
 
 /** @category utility types @since 0.1.0 */
@@ -53,21 +57,24 @@ const Proto = {
   [TypeId]: TypeId,
   toLayer(
     this: { readonly handler: Context.Key<Handler<string>, Handle> },
-    render: (params: unknown) => string | Effect.Effect<string | ReadonlyArray<Message>>
+    render: (params: unknown) => string | Effect.Effect<string | ReadonlyArray<Message>>,
+    { complete = {} }: { readonly complete?: Completions<string> } = {}
   ) {
     return Layer.effect(
       this.handler,
-      Effect.contextWith((services: Context.Context<never>) =>
-        Effect.succeed({
+      Effect.contextWith((services: Context.Context<never>) => {
+        const within = <A, E>(effect: Effect.Effect<A, E>) =>
+          Effect.updateContext(effect, (context: Context.Context<never>) => Context.merge(services, context))
+        return Effect.succeed({
           render: (params: unknown) => {
             const rendered = render(params)
-            return (typeof rendered === "string" ? Effect.succeed(rendered) : rendered).pipe(
-              Effect.map((text): ReadonlyArray<Message> => typeof text === "string" ? [{ role: "user", text }] : text),
-              Effect.provideContext(services)
+            return within(typeof rendered === "string" ? Effect.succeed(rendered) : rendered).pipe(
+              Effect.map((text): ReadonlyArray<Message> => typeof text === "string" ? [{ role: "user", text }] : text)
             )
-          }
+          },
+          complete: completionsWithin(complete, within)
         })
-      )
+      })
     )
   }
 }

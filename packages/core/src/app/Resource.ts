@@ -5,6 +5,8 @@
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import * as Agent from "./Agent.ts"
+import { completionsWithin } from "./internal/completions.ts"
+import { resourceListeners } from "./internal/resourceListeners.ts"
 
 const TypeId = "~@fastagentic/core/Resource"
 
@@ -17,6 +19,37 @@ export interface Handler<Identifier extends string> {
 /** @category models @since 0.1.0 */
 export interface Handle {
   readonly read: (params: unknown) => Effect.Effect<unknown, unknown>
+  readonly list: Effect.Effect<ReadonlyArray<Instance<unknown>>> | undefined
+  readonly complete: Completions<string>
+}
+
+/** One resource of a template, as lists show it. @category models @since 0.1.0 */
+export interface Instance<Params> {
+  readonly params: Params
+  readonly title?: string
+  readonly description?: string
+  /** The number of bytes. */
+  readonly size?: number
+}
+
+/**
+ * The values that a client may offer for a parameter, from what its user has typed and the parameters that are known. At
+ * most a hundred are sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Completions<Names extends string, R = never> = {
+  readonly [Name in Names]?: (
+    value: string,
+    known: { readonly [name: string]: string }
+  ) => Effect.Effect<ReadonlyArray<string>, never, R>
+}
+
+/** How a resource is found: its instances, and the values of its parameters. @category options @since 0.1.0 */
+export interface Finding<Params, R> {
+  readonly list?: Effect.Effect<ReadonlyArray<Instance<Params>>, never, R>
+  readonly complete?: Completions<keyof Params & string, R>
 }
 
 /**
@@ -42,9 +75,11 @@ export interface Resource<
   readonly errorSchema: Error
   readonly scopes: ReadonlyArray<string>
   readonly handler: Context.Key<Handler<Identifier>, Handle>
-  toLayer<R>(
-    read: (params: Params["Type"]) => Effect.Effect<Success["Type"], Error["Type"], R>
-  ): Layer.Layer<Handler<Identifier>, never, R>
+  /** Implements the resource; `finding` lists the instances of a template, and completes its parameters. */
+  toLayer<R, R2 = never>(
+    read: (params: Params["Type"]) => Effect.Effect<Success["Type"], Error["Type"], R>,
+    finding?: Finding<Params["Type"], R2>
+  ): Layer.Layer<Handler<Identifier>, never, R | R2>
 }
 
 /** @category utility types @since 0.1.0 */
@@ -64,16 +99,20 @@ const Proto = {
   [TypeId]: TypeId,
   toLayer(
     this: { readonly handler: Context.Key<Handler<string>, Handle> },
-    read: (params: unknown) => Effect.Effect<unknown, unknown>
+    read: (params: unknown) => Effect.Effect<unknown, unknown>,
+    { complete = {}, list }: Finding<unknown, never> = {}
   ) {
     return Layer.effect(
       this.handler,
-      Effect.contextWith((services: Context.Context<never>) =>
-        Effect.succeed({
-          read: (params: unknown) =>
-            Effect.updateContext(read(params), (context: Context.Context<never>) => Context.merge(services, context))
+      Effect.contextWith((services: Context.Context<never>) => {
+        const within = <A, E>(effect: Effect.Effect<A, E>) =>
+          Effect.updateContext(effect, (context: Context.Context<never>) => Context.merge(services, context))
+        return Effect.succeed({
+          read: (params: unknown) => within(read(params)),
+          list: list && within(list),
+          complete: completionsWithin(complete, within)
         })
-      )
+      })
     )
   }
 }
@@ -155,3 +194,22 @@ const decodeSegment = (segment: string): string | undefined => {
 /** The URI of encoded parameters. @category conversions @since 0.1.0 */
 export const toUri = (uriTemplate: string, params: { readonly [name: string]: unknown }): string =>
   uriTemplate.replaceAll(/\{([^{}]*)\}/gu, (_, name: string) => encodeURIComponent(String(params[name])))
+
+/**
+ * Says that the content of a resource has changed, or that there is one more or less of a template. Clients that subscribe
+ * to it hear of it, on whatever node. It works in handlers and beside them.
+ *
+ * **Example** (A changed price)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Resource } from "@fastagentic/core"
+ *
+ * const setPrice = Effect.andThen(Effect.log("stored"), Resource.changed("prices://tea"))
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const changed = (uri: string): Effect.Effect<void> =>
+  Effect.suspend(() => Effect.forEach(resourceListeners, (listener) => listener(uri), { discard: true }))

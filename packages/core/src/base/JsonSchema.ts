@@ -24,11 +24,32 @@ export const fromSchema = (
   schema: Schema.Constraint,
   direction: "input" | "output" = "output"
 ): { readonly [key: string]: Schema.Json } => {
-  const document = Schema.toJsonSchemaDocument(schema, { onExcessProperty: direction === "input" ? "error" : "ignore" })
+  const document = Schema.toJsonSchemaDocument(schema, {
+    onExcessProperty: direction === "input" ? "error" : "ignore",
+    includeAnnotationKey
+  })
   const root = inlineRoot(document.schema, document.definitions)
   const rest = referenced(root, document.definitions)
-  return toJsonObject(Object.keys(rest).length === 0 ? root : { ...root, $defs: rest })
+  return toJsonObject(raised(Object.keys(rest).length === 0 ? root : { ...root, $defs: rest }))
 }
+
+/** Hosts read keywords of extensions beside the type; of a schema with checks they come in a schema of `allOf`. */
+const raised = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(raised)
+  if (!Predicate.isObject(value)) return value
+  const { allOf, ...node } = Object.fromEntries(Object.entries(value).map(([key, one]) => [key, raised(one)]))
+  if (!Array.isArray(allOf)) return allOf === undefined ? node : { ...node, allOf }
+  const kept = allOf.filter((one: unknown) => {
+    if (!Predicate.isObject(one) || !Object.keys(one).some(includeAnnotationKey)) return true
+    if (Object.keys(one).some((key) => key in node)) return true
+    Object.assign(node, one)
+    return false
+  })
+  return kept.length === 0 ? node : { ...node, allOf: kept }
+}
+
+/** Keywords of extensions are annotations of the same name; hosts read titles of choices as `enumNames`. */
+const includeAnnotationKey = (key: string) => key.startsWith("x-") || key === "enumNames"
 
 /**
  * The name in `$defs` to which a reference points, after RFC 6901: pointers escape what names may contain.

@@ -57,6 +57,17 @@ export const Timeout = Context.Reference<Duration.Input | undefined>("@fastagent
   defaultValue: () => undefined
 })
 
+/**
+ * Whether the calls of a tool are kept in the store: they survive a restart and continue on any node, as those of tools with
+ * approvals always do. A tool that asks its client or pauses needs it: `Tool.make(…).annotate(Policy.Durable, true)`.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const Durable = Context.Reference<boolean>("@fastagentic/core/base/Policy/Durable", {
+  defaultValue: () => false
+})
+
 /** The part of an approval that goes with the interrupt. @category conversions @since 0.1.0 */
 export const asked = (
   { expiresIn, notRequester = false, risk, rule, scopes = [] }: ApprovalOptions

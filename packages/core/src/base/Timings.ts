@@ -61,6 +61,9 @@ export const mcpCallMillis = 20_000
 /** An MCP elicitation waits this long for its answer. @category constants @since 0.1.0 */
 export const elicitationMillis = 600_000
 
+/** An MCP client may answer the questions of a round within this time. @category constants @since 0.1.0 */
+export const requestStateMillis = 86_400_000
+
 /** A run is held for repair when its node was lost this many times in a row before it committed a step. @category constants @since 0.1.0 */
 export const lossesUntilHeld = 4
 

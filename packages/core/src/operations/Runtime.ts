@@ -9,6 +9,7 @@ import type * as Agent from "../app/Agent.ts"
 import type * as App from "../app/App.ts"
 import * as Fusion from "../app/Fusion.ts"
 import type * as PromptTemplate from "../app/PromptTemplate.ts"
+import type * as Resource from "../app/Resource.ts"
 import type * as Schedule from "../app/Schedule.ts"
 import { Audit, type Query as AuditQuery, type Recorded } from "../audit/Audit.ts"
 import { handlerOf } from "../base/internal/handlerOf.ts"
@@ -31,8 +32,10 @@ import { makeMemory, RateCounters } from "../door/RateCounters.ts"
 import { RateLimit } from "../door/RateLimit.ts"
 import { TenantWeights } from "../door/TenantWeights.ts"
 import { CurrentToolPolicy } from "../door/ToolPolicy.ts"
+import type { CurrentClient } from "../run/ClientRequest.ts"
 import type { NewFile } from "../run/File.ts"
 import type * as Interrupt from "../run/Interrupt.ts"
+import type { Principal } from "../run/Principal.ts"
 import { type ReadFailed, RunError, type StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
@@ -56,6 +59,7 @@ import * as Files from "../store/Files.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
 import { type Query, type Recent, type RecentQuery, RunStore } from "../store/RunStore.ts"
+import { makeMemory as makeSharedNotes, SharedNotes } from "../store/SharedNotes.ts"
 import type * as Message from "../thread/Message.ts"
 import type { ThreadCursor, ThreadRecord } from "../thread/ThreadStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
@@ -63,6 +67,7 @@ import { makeConnect } from "./internal/connections.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeFiles } from "./internal/files.ts"
 import { makeForks } from "./internal/forks.ts"
+import { makeNotes } from "./internal/notes.ts"
 import { makePrincipalCalls } from "./internal/principalCalls.ts"
 import { makeRecent } from "./internal/recentRuns.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
@@ -221,6 +226,24 @@ export interface Content {
   readonly content: Schema.Json
 }
 
+/** One resource of a template, with its URI. @category models @since 0.1.0 */
+export interface Instance extends Omit<Resource.Instance<never>, "params"> {
+  readonly uri: string
+  readonly resource: string
+}
+
+/** What a user has typed for a parameter, and the parameters that are known. @category models @since 0.1.0 */
+export interface CompletionRequest {
+  readonly kind: "prompt" | "resource"
+  readonly identifier: string
+  readonly argument: string
+  readonly value: string
+  readonly known: { readonly [name: string]: string }
+}
+
+/** The way to ask a client, see `ClientRequest`. @category models @since 0.1.0 */
+export type Asked = typeof CurrentClient["Service"]
+
 /** A stored file with its bytes. @category models @since 0.1.0 */
 export interface FileContent extends Files.Stored {
   readonly bytes: Uint8Array
@@ -310,6 +333,18 @@ export interface WrittenSchedule {
   readonly created: boolean
 }
 
+/** Notes between the nodes of an app: small facts, each for a time. @category models @since 0.1.0 */
+export interface NodeNotes {
+  /** Shares a fact with the other nodes. */
+  readonly put: (key: string, value: Schema.Json, forMillis: number) => Effect.Effect<void>
+  /** The fact under a key, if there is one. */
+  readonly get: (key: string) => Effect.Effect<Schema.Json | undefined>
+  /** The facts that nodes share from now on, this one included, within a second. */
+  readonly follow: Stream.Stream<{ readonly key: string; readonly value: Schema.Json }>
+  /** The URIs of resources that have changed on any node, see `Resource.changed`. */
+  readonly changes: Stream.Stream<string>
+}
+
 /** A page of a journal, and when its reader has seen enough, see `RunHandle.follow`. @category models @since 0.1.0 */
 export type { FollowError, Page, Until }
 
@@ -385,13 +420,21 @@ export class Runtime extends Context.Service<Runtime, {
   readonly upload: (caller: Caller, file: NewFile) => Effect.Effect<Files.Stored, RunError>
   /** A stored file of the caller, or of the tenant when the caller may see all of its runs. */
   readonly file: (caller: Caller, fileId: string) => Effect.Effect<FileContent, RunError>
-  /** Reads a resource by its URI. */
-  readonly read: (caller: Caller, uri: string) => Effect.Effect<Content, RunError | ReadFailed>
+  /** Reads a resource by its URI; `client` is the way to ask the client, if it can be asked. */
+  readonly read: (caller: Caller, uri: string, client?: Asked) => Effect.Effect<Content, RunError | ReadFailed>
   readonly render: (
     caller: Caller,
     identifier: string,
-    params: unknown
+    params: unknown,
+    client?: Asked
   ) => Effect.Effect<ReadonlyArray<PromptTemplate.Message>, RunError>
+  /** The resources of templates that their handlers list and the caller may read. */
+  readonly instances: (caller: Caller) => Effect.Effect<ReadonlyArray<Instance>, RunError>
+  /** The values that the handler of a prompt or resource offers for a parameter. */
+  readonly complete: (
+    caller: Caller,
+    request: CompletionRequest
+  ) => Effect.Effect<ReadonlyArray<string>, RunError>
   /** The caller's threads, those that changed last first. */
   readonly threads: (caller: Caller, request: ThreadsRequest) => Effect.Effect<ThreadPage, RunError>
   /** A thread of the caller, or of `owner` for callers who see the runs of the tenant. */
@@ -447,6 +490,8 @@ export class Runtime extends Context.Service<Runtime, {
    * authenticate it again. A connection that lives on authenticates each of its requests.
    */
   readonly authenticate: (caller: Caller) => Effect.Effect<Caller, RunError>
+  /** The principal of the caller: for protocols that keep something for it. */
+  readonly principal: (caller: Caller) => Effect.Effect<Pick<Principal, "id" | "tenant">, RunError>
   /** Authenticates the caller of a connection that lives on, and counts it until the scope closes. */
   readonly connect: (caller: Caller) => Effect.Effect<Caller, RunError, Scope.Scope>
   /** Fails once the credentials of a connection that lives on are not valid any more. */
@@ -455,6 +500,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly visibleTo: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
   /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
   readonly checkScopes: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
+  /** For protocols whose requests meet on different nodes. */
+  readonly notes: NodeNotes
   /** Turns new work away and ends all streams with the word that the server goes away. */
   readonly drain: Effect.Effect<void>
   /** The metrics of the process in Prometheus' text format, for callers with the scope `metrics:read`. */
@@ -585,8 +632,11 @@ export const layer = <A extends App.Any>(
       const ticks = makeScheduleTicks(node, door, name, store, starts)
       const schedules = makeSchedules(node, name, bound, timed, store, ticks)
       yield* schedules.run
+      const shared = Option.getOrElse(yield* Effect.serviceOption(SharedNotes), makeSharedNotes)
+      const notes = yield* makeNotes(shared, fusion)
       return {
         fusion,
+        notes,
         start: starts.start,
         ...makeForks(node, door, bound, starts),
         ...makeRuns(node, door),
@@ -602,6 +652,7 @@ export const layer = <A extends App.Any>(
         ...makeFiles(door, node.files),
         usage: makeUsage(budget, door),
         authenticate: door.identify,
+        principal: door.authenticate,
         connect: makeConnect(door, options.open),
         credentialsEnd: ({ credentials: shown }) =>
           credentials === undefined

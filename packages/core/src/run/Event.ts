@@ -108,7 +108,8 @@ export const InterruptNotice = Schema.Struct({
   responseSchema: optional(Schema.Json),
   expiresAt: optional(Schema.Int),
   risk: optional(Schema.Literals(["low", "medium", "high"])),
-  rule: optional(Schema.String)
+  rule: optional(Schema.String),
+  client: optional(Schema.Json)
 })
 
 /**
@@ -267,6 +268,12 @@ export const schemas = {
     tries: optional(Schema.Int),
     error: optional(Word)
   }),
+  /** How far the handler has come, in its own numbers. */
+  progress: Schema.Struct({
+    progress: Schema.Finite,
+    total: optional(Schema.Finite),
+    message: optional(Schema.String)
+  }),
   log: Schema.Struct({ level: Word, message: Schema.String }),
   custom: Schema.Struct({ name: Schema.String, value: Schema.Json }),
   raw: Schema.Struct({ source: Word, event: Schema.Json })
@@ -407,6 +414,7 @@ export const RunEvent: Schema.Codec<RunEvent, unknown> = Schema.Union([
   entry("budget"),
   entry("superseded"),
   entry("undo"),
+  entry("progress"),
   entry("log"),
   entry("custom"),
   entry("raw")
@@ -462,6 +470,17 @@ export const custom = (name: string, value: Schema.Json): Event => make("custom"
  * @since 0.1.0
  */
 export const log = (level: string, message: string): Event => make("log", { level, message })
+
+/**
+ * How far the handler has come, of a total if it is known, in numbers that only grow.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const progress = (
+  progress: number,
+  options: { readonly total?: number; readonly message?: string } = {}
+): Event => make("progress", { progress, ...options })
 
 /**
  * Whether an event ends its run.

@@ -108,6 +108,8 @@ export const Interrupt = Schema.Struct({
   approvers: optional(Approvers),
   risk: optional(Risk),
   rule: optional(Schema.String),
+  /** The question is for the client that called, see `ClientRequest`, and not for a person. */
+  client: optional(Schema.Json),
   /** The name of the signal, of a message to the run and of a receive that takes one: neither is a question. */
   signal: optional(Schema.String),
   createdAt: Schema.Int,
@@ -149,7 +151,7 @@ const decodeAudience = Schema.decodeUnknownOption(
 )
 
 /** The fields of an interrupt that may be large. @category models @since 0.1.0 */
-export const largeFields = ["arguments", "default", "responseSchema"] as const
+export const largeFields = ["arguments", "client", "default", "responseSchema"] as const
 
 /**
  * An interrupt as lists show it: large values are left out unless they were asked for, and `omitted` names them.
@@ -188,4 +190,5 @@ export type Request = Pick<
   | "approvers"
   | "risk"
   | "rule"
+  | "client"
 >

@@ -1,37 +1,26 @@
-// Decisions by elicitation: the question for a client, and its answer as a decision of the caller.
+// Decisions by elicitation: an interrupt as a form, and the form's content as an answer. ClientQuestion uses it.
 import { escapeUnseen } from "@fastagentic/core/base/VisibleText"
-import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
-import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { DateTime, Effect, Option, Predicate, Schema } from "effect"
+import { DateTime, Schema } from "effect"
 import * as ElicitationForm from "./ElicitationForm.ts"
 
-export interface Question {
-  readonly interrupt: Interrupt
+/** An interrupt as a form. */
+export interface Elicited {
   readonly params: Sdk.ElicitRequestFormParams
   /** The decision in a form's content; nothing when it holds none. */
   readonly read: (content: ElicitationForm.Content) => Answer | undefined
 }
 
-/** The outcome of a question; a question that was `left` is still open. */
-export type Reply = "decided" | "left" | "unclear"
-
-/** Asks a client whose call waits for the answer. */
-export type Ask = (question: Question) => Effect.Effect<Reply, RunError>
-
-/** Whether a client can show forms; a client that names no mode can. */
-export const canAsk = (capabilities: unknown): boolean => {
-  const elicitation = Predicate.hasProperty(capabilities, "elicitation") ? capabilities.elicitation : undefined
-  return Predicate.isObject(elicitation) && ("form" in elicitation || !("url" in elicitation))
-}
-
-/** The question of an interrupt; nothing when a form cannot ask it. */
-export const questionOf = (runtime: Runtime["Service"], interrupt: Interrupt): Question | undefined => {
-  const form = interrupt.kind === "approval" ? approval(runtime, interrupt) : input(interrupt)
+/** The form of an interrupt, for a client of a revision; nothing when no form can ask it. */
+export const elicited = (
+  runtime: Runtime["Service"],
+  interrupt: Interrupt,
+  revision: string
+): Elicited | undefined => {
+  const form = interrupt.kind === "approval" ? approval(runtime, interrupt, revision) : input(interrupt, revision)
   return form === undefined ? undefined : {
-    interrupt,
     read: form.read,
     params: {
       mode: "form",
@@ -41,10 +30,10 @@ export const questionOf = (runtime: Runtime["Service"], interrupt: Interrupt): Q
   }
 }
 
-interface FormQuestion extends Pick<ElicitationForm.Form, "fields" | "required">, Pick<Question, "read"> {}
+interface FormQuestion extends Pick<ElicitationForm.Form, "fields" | "required">, Pick<Elicited, "read"> {}
 
-const input = ({ responseSchema }: Interrupt): FormQuestion | undefined => {
-  const form = ElicitationForm.fromJsonSchema(responseSchema)
+const input = ({ responseSchema }: Interrupt, revision: string): FormQuestion | undefined => {
+  const form = ElicitationForm.fromJsonSchema(responseSchema, revision)
   return form === undefined
     ? undefined
     : { ...form, read: (content) => ({ decision: "approve", value: form.valueOf(content) }) }
@@ -53,8 +42,12 @@ const input = ({ responseSchema }: Interrupt): FormQuestion | undefined => {
 const isDecision = Schema.is(Decision)
 
 /** The arguments are editable if a form can hold them. */
-const approval = (runtime: Runtime["Service"], { arguments: exact, tool }: Interrupt): FormQuestion => {
-  const form = ElicitationForm.fromJsonSchema(runtime.fusion.tools.get(tool ?? "")?.payload.json)
+const approval = (
+  runtime: Runtime["Service"],
+  { arguments: exact, tool }: Interrupt,
+  revision: string
+): FormQuestion => {
+  const form = ElicitationForm.fromJsonSchema(runtime.fusion.tools.get(tool ?? "")?.payload.json, revision)
   const changes = form === undefined || "decision" in form.fields || "reason" in form.fields ? {} : form.fields
   const now: ElicitationForm.Content = { ...Object(exact) }
   const editable = Object.keys(changes).length > 0
@@ -100,35 +93,4 @@ const messageOf = (interrupt: Interrupt): string => {
     `Run: ${runId}`
   ]
   return escapeUnseen(lines.filter((line) => line !== undefined).join("\n"))
-}
-
-/** The same form, with a notice that the last content did not fit. */
-export const again = (question: Question): Question => ({
-  ...question,
-  params: { ...question.params, message: `The last answer did not fit the form.\n${question.params.message}` }
-})
-
-const Result = Schema.Struct({
-  action: Schema.Literals(["accept", "decline", "cancel"]),
-  content: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Json)))
-})
-const decodeResult = Schema.decodeUnknownOption(Result)
-
-/** Decides as the caller, or leaves it open. An earlier decision of another caller stands. */
-export const decide = (
-  runtime: Runtime["Service"],
-  caller: Caller,
-  { interrupt: { id, runId }, read }: Question,
-  result: unknown
-): Effect.Effect<Reply, RunError> => {
-  const reply = Option.getOrUndefined(decodeResult(result))
-  if (reply === undefined || reply.action === "cancel") return Effect.succeed("left")
-  const answer: Answer | undefined = reply.action === "decline" ? { decision: "deny" } : read(reply.content ?? {})
-  if (answer === undefined) return Effect.succeed("unclear")
-  return runtime.answer(caller, runId, id, answer).pipe(
-    Effect.as<Reply>("decided"),
-    Effect.catchReason("RunError", "InterruptResolved", () => Effect.succeed<Reply>("decided")),
-    Effect.catchReason("RunError", "RunFinished", () => Effect.succeed<Reply>("decided")),
-    Effect.catchReason("RunError", "InvalidPayload", () => Effect.succeed<Reply>("unclear"))
-  )
 }

@@ -1,15 +1,22 @@
 // A tool call whose run waits for a decision: asks the client, and continues after the decision of any caller.
 import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { RunHandle, Runtime, Target } from "@fastagentic/core/operations/Runtime"
+import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { isTerminal } from "@fastagentic/core/run/Event"
 import { RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
-import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Option, Stream } from "effect"
-import { again, type Ask, decide, type Question, questionOf, type Reply } from "./Elicitation.ts"
-import { invalidParams, McpError } from "./McpError.ts"
-import { Meta } from "./ToolResult.ts"
+import {
+  again,
+  type Ask,
+  type Client,
+  decide,
+  type Question,
+  questionOf,
+  refuse,
+  type Reply
+} from "./ClientQuestion.ts"
+import * as RequestState from "./RequestState.ts"
 
 /** The time that a call stays open for a decision. */
 const waitLimit = Timings.elicitationMillis
@@ -18,77 +25,88 @@ const waitLimit = Timings.elicitationMillis
 const attempts = 3
 
 /**
- * The way to ask a client: while its call waits (2025), or in rounds (2026-07-28), where the call is answered with the
- * questions, and sent again with the answers and the `state`, which is the run.
+ * The way to ask a client: not at all, while its call waits (2025), or in rounds (2026-07-28), where the call is answered
+ * with the questions, and sent again with the answers and the `state`, which names the run and what it has said.
  */
 export type ElicitationFlow =
-  | { readonly _tag: "Push"; readonly ask: Ask }
-  | {
-    readonly _tag: "Rounds"
-    readonly state: string | undefined
-    readonly responses: { readonly [id: string]: unknown }
-  }
+  & { readonly client: Client }
+  & (
+    | { readonly _tag: "None" }
+    | { readonly _tag: "Push"; readonly ask: Ask }
+    | {
+      readonly _tag: "Rounds"
+      readonly state: string | undefined
+      readonly responses: { readonly [name: string]: unknown }
+    }
+  )
 
 export interface Asked {
   readonly run: RunRecord
   /** The reason for which an answer was refused. */
   readonly refusal?: RunError
   /** The questions of the next round. */
-  readonly requests?: Sdk.InputRequiredResult
+  readonly questions?: ReadonlyArray<Question>
 }
 
 interface Call {
   readonly caller: Caller
-  readonly elicitation: ElicitationFlow | undefined
+  readonly elicitation: ElicitationFlow
 }
 
 type Settle = (after: number) => Effect.Effect<RunRecord, RunError>
 
-/** The run of a round, which must be the caller's own and of the called tool. */
-export const resumed = (
-  runtime: Runtime["Service"],
-  caller: Caller,
-  { identifier, kind }: Target,
-  runId: string
-): Effect.Effect<RunHandle, McpError | RunError> => {
-  const unknown = new McpError({
-    code: invalidParams,
-    message: "Invalid or expired requestState",
-    data: { tag: "RunNotFound", reason: "invalid_request_state", traceId: caller.traceId }
-  })
-  return runtime.open(caller, runId).pipe(
-    Effect.catchReason("RunError", "RunNotFound", () => Effect.fail(unknown)),
-    Effect.filterOrFail(({ run }) => run.kind === kind && run.agent === identifier, () => unknown)
-  )
-}
-
 /** Waits for a run and asks for each decision that it needs, as long as the client answers. */
 export const ask = (
   runtime: Runtime["Service"],
-  call: Call,
+  { caller, elicitation }: Call,
   handle: RunHandle,
   settle: Settle,
   stage: { isAsking: boolean }
 ): Effect.Effect<Asked, RunError> => {
-  const { caller, elicitation } = call
-  if (elicitation === undefined) return Effect.map(settle(0), (run) => ({ run }))
-  return elicitation._tag === "Push"
-    ? pushed(runtime, caller, handle, elicitation.ask, settle, stage)
-    : round(runtime, caller, handle, elicitation, settle)
+  const next = untilAsked(runtime, caller, settle, elicitation.client)
+  switch (elicitation._tag) {
+    case "None":
+      return next(0)
+    case "Push":
+      return pushed(handle, elicitation.ask, next, stage)
+    case "Rounds":
+      return round(runtime, caller, handle, elicitation, next)
+  }
 }
 
+type Next = (
+  after: number
+) => Effect.Effect<{ readonly run: RunRecord; readonly open: ReadonlyArray<Question> }, RunError>
+
+/** The run and the questions that the client can answer; what it cannot answer at all is refused, and the run resumes. */
+const untilAsked = (runtime: Runtime["Service"], caller: Caller, settle: Settle, client: Client): Next =>
+  Effect.fnUntraced(function*(from: number) {
+    let run = yield* settle(from)
+    while (true) {
+      const open = run.state === "suspended" && run.waitsFor === "interrupt"
+        ? yield* runtime.decidable(caller, run.runId)
+        : []
+      const asked = open.map((interrupt) => [interrupt, questionOf(runtime, interrupt, client)] as const)
+      const refused = asked.filter(([, question]) => question === "unsupported")
+      if (refused.length === 0) {
+        return {
+          run,
+          open: asked.flatMap(([, question]) => question === undefined || question === "unsupported" ? [] : [question])
+        }
+      }
+      for (const [interrupt] of refused) yield* refuse(runtime, caller, interrupt)
+      run = yield* settle(run.seq)
+    }
+  })
+
 const pushed = Effect.fnUntraced(function*(
-  runtime: Runtime["Service"],
-  caller: Caller,
   handle: RunHandle,
   put: Ask,
-  settle: Settle,
+  next: Next,
   stage: { isAsking: boolean }
 ): Effect.fn.Return<Asked, RunError> {
-  let run = yield* settle(0)
-  for (let attempt = 1; attempt <= attempts;) {
-    const [question] = yield* questions(runtime, caller, run)
-    if (question === undefined) break
+  let { open: [question], run } = yield* next(0)
+  for (let attempt = 1; attempt <= attempts && question !== undefined;) {
     stage.isAsking = true
     const shown = attempt > 1 ? again(question) : question
     const reply = yield* Effect.raceFirst(put(shown), decided(handle, run.seq, question)).pipe(
@@ -100,7 +118,7 @@ const pushed = Effect.fnUntraced(function*(
     if (reply._tag === "Failure") return { run, refusal: reply.failure }
     if (reply.success === "left") break
     attempt = reply.success === "unclear" ? attempt + 1 : 1
-    if (reply.success === "decided") run = yield* settle(run.seq)
+    if (reply.success === "decided") ({ open: [question], run } = yield* next(run.seq))
   }
   return { run }
 })
@@ -134,34 +152,37 @@ const round = Effect.fnUntraced(function*(
   caller: Caller,
   handle: RunHandle,
   { responses, state }: Extract<ElicitationFlow, { readonly _tag: "Rounds" }>,
-  settle: Settle
+  next: Next
 ): Effect.fn.Return<Asked, RunError> {
   const unclear = new Set<string>()
-  const before = state === undefined ? [] : yield* handle.interrupts
-  for (const interrupt of before) {
-    const question = interrupt.id in responses ? questionOf(runtime, interrupt) : undefined
-    if (question === undefined) continue
-    const reply = yield* Effect.result(decide(runtime, caller, question, responses[interrupt.id]))
-    if (reply._tag === "Failure") return { run: yield* handle.current, refusal: reply.failure }
-    if (reply.success === "left") return { run: yield* handle.current }
-    if (reply.success === "unclear") unclear.add(interrupt.id)
+  const left = new Map(Object.entries(responses))
+  let { open, run } = yield* next(state === undefined ? 0 : RequestState.seqOf(state))
+  // A client may send the answers that it knows with the call itself.
+  while (true) {
+    const asked = [...keyed(open)].filter(([key]) => left.has(key))
+    if (asked.length === 0) break
+    for (const [key, question] of asked) {
+      const reply = yield* Effect.result(decide(runtime, caller, question, left.get(key)))
+      left.delete(key)
+      if (reply._tag === "Failure") return { run: yield* handle.current, refusal: reply.failure }
+      if (reply.success === "left") return { run: yield* handle.current }
+      if (reply.success === "unclear") unclear.add(question.interrupt.id)
+    }
+    ;({ open, run } = yield* next(run.seq))
   }
-  const run = yield* settle(0)
-  const open = yield* questions(runtime, caller, run)
   if (open.length === 0) return { run }
-  const inputRequests = Object.fromEntries(open.map((question) => {
-    const { params } = unclear.has(question.interrupt.id) ? again(question) : question
-    return [question.interrupt.id, { method: "elicitation/create" as const, params }]
-  }))
-  const _meta = { [Meta.runId]: run.runId, [Meta.traceId]: caller.traceId }
-  return { run, requests: { resultType: "input_required", inputRequests, requestState: run.runId, _meta } }
+  return { run, questions: open.map((question) => unclear.has(question.interrupt.id) ? again(question) : question) }
 })
 
-/** The questions that the caller may decide and a form can ask. */
-const questions = (runtime: Runtime["Service"], caller: Caller, run: RunRecord) =>
-  run.state === "suspended" && run.waitsFor === "interrupt"
-    ? Effect.map(
-      runtime.decidable(caller, run.runId),
-      (open) => open.flatMap((interrupt) => questionOf(runtime, interrupt) ?? [])
-    )
-    : Effect.succeed([])
+/** Questions under the names that the handler gave them; the whole name where two of them are equal. */
+export const keyed = (questions: ReadonlyArray<Question>): ReadonlyMap<string, Question> => {
+  const shortOf = ({ interrupt: { name } }: Question) => name.slice(name.lastIndexOf(place) + 1).trimStart()
+  const shorts = questions.map(shortOf)
+  return new Map(questions.map((question, index) => {
+    const short = shorts[index] ?? ""
+    return [shorts.indexOf(short) === shorts.lastIndexOf(short) ? short : question.interrupt.name, question] as const
+  }))
+}
+
+/** Ends the name of the step that a name is in. */
+const place = "›"

@@ -5,7 +5,7 @@ import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect, Predicate, type Scope } from "effect"
+import { Effect, Predicate, Schema, type Scope, Stream } from "effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { bodyText, closing } from "../internal/bodyText.ts"
@@ -13,12 +13,17 @@ import { Limits } from "../internal/limits.ts"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
-import { canAsk } from "./Elicitation.ts"
+import * as Abilities from "./Abilities.ts"
+import { Changes } from "./Changes.ts"
+import type { Client } from "./ClientQuestion.ts"
 import { InFlightCalls, isCancellation } from "./InFlightCalls.ts"
 import { type Catalog, targetOf } from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import * as McpServer from "./McpServer.ts"
-import { isResponse, PendingElicitations } from "./PendingElicitations.ts"
+import * as ParamHeaders from "./ParamHeaders.ts"
+import { isResponse, PendingQuestions } from "./PendingQuestions.ts"
+import { Sessions } from "./Sessions.ts"
+import * as SessionStream from "./SessionStream.ts"
 import * as WebBridge from "./WebBridge.ts"
 
 /** Answers a request whose caller is authenticated. */
@@ -39,35 +44,61 @@ type RequestStates = WeakMap<
 export const refused = (
   status: number,
   error: Pick<McpError.McpError, "code" | "message" | "data">,
-  headers: Record<string, string> = {}
+  headers: Record<string, string> = {},
+  id: unknown = null
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe(
-    { jsonrpc: "2.0", id: null, error: { code: error.code, message: error.message, data: error.data } },
+    { jsonrpc: "2.0", id, error: { code: error.code, message: error.message, data: error.data } },
     { status, headers }
   )
+
+/** The endpoints of the two methods that clients use. */
+export interface Endpoints {
+  readonly post: Endpoint
+  readonly get: Endpoint
+}
 
 export const make = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   catalog: Catalog
-): Effect.fn.Return<Endpoint, never, Scope.Scope> {
+): Effect.fn.Return<Endpoints, never, Scope.Scope> {
+  const scope = yield* Effect.scope
   const services = yield* Effect.context<never>()
   const limits = yield* RequestLimits
-  const calls = new InFlightCalls()
-  const elicitations = new PendingElicitations()
+  const calls = new InFlightCalls(runtime)
+  const questions = new PendingQuestions(runtime)
+  const sessions = new Sessions(runtime)
   const states: RequestStates = new WeakMap()
+  const changes = new Changes()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
+  const parts = { calls, questions, sessions, states }
   // The SDK is loaded at the first request, because it loads slowly and many servers get no MCP request.
-  const open = () =>
-    opened ??= load({ runtime, catalog, services }, (context) => connectionOf(context, { calls, elicitations, states }))
+  const load = () =>
+    opened ??= handlerOf({ runtime, catalog, services }, changes, (context) => connectionOf(context, parts))
+  // Nothing is heard of other nodes before that.
+  const listen = yield* Effect.cached(Effect.all([
+    Effect.forkIn(changes.follow(runtime), scope),
+    Effect.forkIn(
+      Stream.runForEach(runtime.notes.follow, ({ key, value }) => {
+        sessions.noted(key, value)
+        return Effect.andThen(calls.noted(key, value), questions.noted(key, value))
+      }),
+      scope
+    )
+  ], { discard: true }))
+  const open = Effect.andThen(listen, Effect.promise(load))
   yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
 
   const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
     const session = request.headers[sessionHeader]
     if (session !== undefined && isCancellation(body)) {
-      return Effect.as(calls.cancel(runtime, caller, session, body), HttpServerResponse.empty({ status: 202 }))
+      return Effect.as(calls.cancel(caller, session, body), HttpServerResponse.empty({ status: 202 }))
     }
     if (isResponse(body)) {
-      return Effect.as(elicitations.answered(runtime, caller, body), HttpServerResponse.empty({ status: 202 }))
+      return Effect.as(
+        questions.answered(caller, clientOf(request), body),
+        HttpServerResponse.empty({ status: 202 })
+      )
     }
     const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
     const traced = {
@@ -78,7 +109,7 @@ export const make = Effect.fnUntraced(function*(
       }
     }
     const limits = new Limits()
-    const answered = Effect.all([Effect.promise(open), PublicAddress]).pipe(
+    const answered = Effect.all([open, PublicAddress]).pipe(
       Effect.flatMap(([handler, address]) =>
         WebBridge.answer(traced, (web) => {
           states.set(web, { limits, caller, address })
@@ -94,23 +125,77 @@ export const make = Effect.fnUntraced(function*(
       : answered
   }
 
-  return (request, caller) =>
+  const get: Endpoint = (request, caller) => {
+    const session = request.headers[sessionHeader]
+    if (session === undefined || catalog.capabilities.resources?.subscribe !== true) {
+      return Effect.succeed(notAllowed(caller))
+    }
+    return Effect.andThen(
+      listen,
+      Effect.sync(() => SessionStream.response(runtime, caller, session, { changes, sessions }))
+    )
+  }
+
+  const post: Endpoint = (request, caller) =>
     Effect.matchEffect(bodyOf(request, limits, caller.traceId), {
       onFailure: Effect.succeed,
       // A call with missing scopes is refused with an HTTP status, before the SDK begins its answer.
       onSuccess: (body) => {
         const target = targetOf(catalog, body)
+        const disagrees = headerOf(catalog, request, body)
+        if (disagrees !== undefined) return Effect.succeed(mismatched(disagrees, body, caller))
         return target === undefined
           ? dispatch(request, caller, body)
           : Effect.andThen(runtime.checkScopes(caller, target), dispatch(request, caller, body))
       }
     })
+  return { post, get }
 })
 
-const load = async (options: McpServer.Options, connect: (context: Sdk.McpRequestContext) => McpServer.Connection) => {
+/** There is no stream to open and no session to end. */
+export const notAllowed = ({ traceId }: Caller.Caller) =>
+  refused(
+    405,
+    { code: McpError.invalidRequest, message: "Method not allowed", data: { tag: "MethodNotAllowed", traceId } },
+    { allow: "POST" }
+  )
+
+const isClaimed = Schema.is(Schema.Struct({
+  method: Schema.Literal("tools/call"),
+  params: Schema.Struct({
+    name: Schema.String,
+    arguments: Schema.optionalKey(Schema.Unknown),
+    _meta: Schema.Struct({ "io.modelcontextprotocol/protocolVersion": Schema.String })
+  })
+}))
+
+/** The header of a call of 2026-07-28 that disagrees with its arguments. */
+const headerOf = ({ headers: declared }: Catalog, { headers }: HttpServerRequest.HttpServerRequest, body: unknown) => {
+  if (declared.size === 0 || !isClaimed(body)) return undefined
+  const ofTool = declared.get(body.params.name)
+  return ofTool && ParamHeaders.mismatch(ofTool, body.params.arguments, headers)
+}
+
+const mismatched = (header: string, body: unknown, { traceId }: Caller.Caller) =>
+  refused(
+    400,
+    {
+      code: McpError.headerMismatch,
+      message: `The header ${header} and the arguments disagree`,
+      data: { tag: "HeaderMismatch", header, traceId }
+    },
+    {},
+    Predicate.hasProperty(body, "id") ? body.id : null
+  )
+
+const handlerOf = async (
+  options: McpServer.Options,
+  bus: Changes,
+  connect: (context: Sdk.McpRequestContext) => McpServer.Connection
+) => {
   const sdk = await import("@modelcontextprotocol/server")
   const makeServer = McpServer.make(sdk, options)
-  return sdk.createMcpHandler((context) => makeServer(connect(context)))
+  return sdk.createMcpHandler((context) => makeServer(connect(context)), { bus })
 }
 
 /**
@@ -119,9 +204,10 @@ const load = async (options: McpServer.Options, connect: (context: Sdk.McpReques
  */
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,
-  { calls, elicitations, states }: {
+  { calls, questions, sessions, states }: {
+    readonly sessions: Sessions
     readonly calls: InFlightCalls
-    readonly elicitations: PendingElicitations
+    readonly questions: PendingQuestions
     readonly states: RequestStates
   }
 ): McpServer.Connection => {
@@ -136,22 +222,30 @@ const connectionOf = (
     url: state === undefined ? undefined : urlOf(state.address),
     revision: headers["mcp-protocol-version"],
     onLimits: state?.limits.record,
-    ask: (server, { mcpReq }, caller) =>
-      session?.endsWith(canBeAsked) ? elicitations.asker(server, mcpReq.id, caller) : undefined,
+    abilities: () => Abilities.fromSession(session),
+    logLevel: session === undefined ? Effect.undefined : sessions.level(session),
+    subscribe: (uri, wanted) => session === undefined ? Effect.void : sessions.subscribe(session, uri, wanted),
+    setLogLevel: (level) => session === undefined ? Effect.void : sessions.setLevel(session, level),
+    put: (server, { mcpReq }, caller) => questions.reader(server, mcpReq.id, caller),
+    ask: (server, { mcpReq }, caller) => questions.asker(server, mcpReq.id, caller),
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
     register: (requestId, call) =>
       era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
   }
 }
 
-/** The id of a session. It holds the client's capability for elicitation, so that every server knows it. */
+/** The client that answers a question: it has shown that it can. */
+const clientOf = ({ headers }: HttpServerRequest.HttpServerRequest): Client => ({
+  abilities: Abilities.all,
+  revision: headers["mcp-protocol-version"] ?? "2025-03-26"
+})
+
+/** The id of a session. It holds the client's abilities, so that every server knows them. */
 const sessionFor = (body: unknown) => {
   const params = Predicate.hasProperty(body, "params") ? body.params : undefined
   const capabilities = Predicate.hasProperty(params, "capabilities") ? params.capabilities : undefined
-  return `${globalThis.crypto.randomUUID()}${canAsk(capabilities) ? canBeAsked : ""}`
+  return `${globalThis.crypto.randomUUID()}${Abilities.toSuffix(Abilities.fromCapabilities(capabilities))}`
 }
-
-const canBeAsked = ".elicitation"
 
 const bodyOf = (request: HttpServerRequest.HttpServerRequest, limits: RequestLimits, traceId: string) =>
   bodyText(request, limits).pipe(

@@ -6,6 +6,7 @@ import { Effect, Schema } from "effect"
 
 export interface InFlightCall {
   readonly runId: string
+  readonly caller: Caller
   /** Whether the call waits for a decision of its client. */
   readonly isAsking: () => boolean
   /** Ends the waiting request without an answer. */
@@ -22,12 +23,31 @@ const Cancellation = Schema.Struct({
 
 export const isCancellation = Schema.is(Cancellation)
 
+/** A cancellation that another node has received. */
+const isNoted = Schema.is(Schema.Struct({
+  session: Schema.String,
+  requestId: Cancellation.fields.params.fields.requestId,
+  reason: Schema.String,
+  tenant: Schema.String,
+  id: Schema.String
+}))
+
+const notePrefix = "mcp/cancel/"
+
+/** Other nodes read a note within seconds. */
+const noteMillis = 60_000
+
 /**
  * The calls in flight on this server, by session and request id. A session is only a name that the server gave its client,
  * which keeps the request ids of clients apart.
  */
 export class InFlightCalls {
   private readonly calls = new Map<string, InFlightCall>()
+  private readonly runtime: Runtime["Service"]
+
+  constructor(runtime: Runtime["Service"]) {
+    this.runtime = runtime
+  }
 
   add(session: string, requestId: string | number, call: InFlightCall): () => void {
     const key = keyOf(session, requestId)
@@ -38,24 +58,46 @@ export class InFlightCalls {
   }
 
   /**
-   * Cancels the run of a waiting request, unless the run waits for a decision. Unknown requests and requests of other
-   * callers are ignored.
+   * Cancels the run of a waiting request, unless the run waits for a decision; the request may wait on another node. Unknown
+   * requests and requests of other callers are ignored.
    */
-  cancel(
-    runtime: Runtime["Service"],
-    caller: Caller,
-    session: string,
-    { params }: typeof Cancellation.Type
-  ): Effect.Effect<void> {
-    const call = this.calls.get(keyOf(session, params.requestId))
+  cancel(caller: Caller, session: string, { params }: typeof Cancellation.Type): Effect.Effect<void> {
+    const { reason = "cancelled by the client", requestId } = params
+    const call = this.calls.get(keyOf(session, requestId))
+    if (call !== undefined) return this.end(caller, call, reason)
+    return this.runtime.principal(caller).pipe(
+      Effect.flatMap(({ id, tenant }) =>
+        this.runtime.notes.put(
+          notePrefix + keyOf(session, requestId),
+          { session, requestId, reason, tenant, id },
+          noteMillis
+        )
+      ),
+      Effect.ignore
+    )
+  }
+
+  /** A fact that a node has shared. */
+  noted(key: string, value: unknown): Effect.Effect<void> {
+    if (!key.startsWith(notePrefix) || !isNoted(value)) return Effect.void
+    const call = this.calls.get(keyOf(value.session, value.requestId))
     if (call === undefined) return Effect.void
-    return runtime.get(caller, call.runId).pipe(
+    // The cancellation comes after the call, so that its caller is authenticated again.
+    const caller = { ...call.caller, authenticated: undefined }
+    return this.runtime.principal(caller).pipe(
+      Effect.flatMap(({ id, tenant }) =>
+        id === value.id && tenant === value.tenant ? this.end(caller, call, value.reason) : Effect.void
+      ),
+      Effect.ignore
+    )
+  }
+
+  private end(caller: Caller, call: InFlightCall, reason: string): Effect.Effect<void> {
+    return this.runtime.get(caller, call.runId).pipe(
       Effect.map(() => call.isAsking()),
       Effect.tap(() => Effect.promise(call.close)),
       Effect.flatMap((isAsking) =>
-        isAsking
-          ? Effect.void
-          : Effect.asVoid(runtime.cancel(caller, call.runId, params.reason ?? "cancelled by the client"))
+        isAsking ? Effect.void : Effect.asVoid(this.runtime.cancel(caller, call.runId, reason))
       ),
       Effect.ignore
     )

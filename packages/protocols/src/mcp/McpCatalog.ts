@@ -2,11 +2,12 @@
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import * as Resource from "@fastagentic/core/app/Resource"
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Runtime, Target } from "@fastagentic/core/operations/Runtime"
+import type { Instance, Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema } from "effect"
 import { forHosts } from "./McpSchema.ts"
+import { declaredIn, type ParamHeader } from "./ParamHeaders.ts"
 
 export interface Catalog {
   readonly server: Sdk.Implementation
@@ -17,8 +18,12 @@ export interface Catalog {
   readonly prompts: Array<Sdk.Prompt>
   /** The tool, or the agent listed as a tool, of each tool name. */
   readonly callables: ReadonlyMap<string, Fusion.Callable>
+  /** The headers that repeat arguments of a tool. */
+  readonly headers: ReadonlyMap<string, ReadonlyArray<ParamHeader>>
   /** The values of a prompt's argument or a template's variable that is an enumeration. */
   readonly completions: ReadonlyMap<string, ReadonlyArray<string>>
+  /** The resource of each URI template. */
+  readonly templates: ReadonlyMap<string, string>
   /** Whether the resource of this URI is bytes, as text in base64. */
   readonly isBinary: (uri: string) => boolean
   /** The resource that this URI names. */
@@ -41,13 +46,15 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     ...resources.flatMap(({ params, resource }) => valuesOf(resource.uriTemplate, params.json)),
     ...prompts.flatMap(({ params, prompt }) => valuesOf(prompt.identifier, params.json))
   ])
+  const takesArguments = resources.some(isTemplate) ||
+    prompts.some(({ params }) => Object.keys(propertiesOf(params.json)).length > 0)
   return {
     server: { name: fusion.app.identifier, version: fusion.app.version, title: fusion.app.title },
     capabilities: {
-      ...(callables.size === 0 ? {} : { tools: {} }),
-      ...(resources.length === 0 ? {} : { resources: {} }),
+      ...(callables.size === 0 ? {} : { tools: {}, logging: {} }),
+      ...(resources.length === 0 ? {} : { resources: { subscribe: true, listChanged: true } }),
       ...(prompts.length === 0 ? {} : { prompts: {} }),
-      ...(completions.size === 0 ? {} : { completions: {} })
+      ...(takesArguments ? { completions: {} } : {})
     },
     tools: Array.from(callables, ([name, callable]) => toolOf(name, callable)),
     resources: resources.filter((entry) => !isTemplate(entry)).map(({ resource }) => ({
@@ -60,10 +67,34 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     })),
     prompts: prompts.map(promptOf),
     callables,
+    headers: new Map(
+      Array.from(callables).flatMap(([name, { payload }]) => {
+        const declared = declaredIn(payload.json)
+        return declared.length === 0 ? [] : [[name, declared] as const]
+      })
+    ),
     completions,
+    templates: new Map(resources.map(({ resource }) => [resource.uriTemplate, resource.identifier])),
     isBinary: (uri) => binary.some((template) => Resource.matchUri(template, uri) !== undefined),
     resourceOf: (uri) =>
       resources.find(({ resource }) => Resource.matchUri(resource.uriTemplate, uri) !== undefined)?.resource.identifier
+  }
+}
+
+/** A resource of a template, as the list of resources shows it. */
+export const instanceOf = (
+  { resourceTemplates }: Catalog,
+  { description, resource, size, title, uri }: Instance
+): Sdk.Resource => {
+  const { uriTemplate: _uriTemplate, ...template } = resourceTemplates.find(({ name }) => name === resource) ??
+    { name: resource, uriTemplate: "" }
+  return {
+    ...template,
+    uri,
+    name: uri,
+    ...(title === undefined ? {} : { title }),
+    ...(description === undefined ? {} : { description }),
+    ...(size === undefined ? {} : { size })
   }
 }
 

@@ -7,6 +7,8 @@ export const invalidRequest = -32600
 /** Also the code of a missing resource, see `resourceNotFound`. */
 export const invalidParams = -32602
 export const internalError = -32603
+export const headerMismatch = -32020
+export const missingCapability = -32021
 
 /** A JSON-RPC error, in the shape that the SDK reads from a thrown error. */
 export class McpError extends Data.TaggedError("McpError")<{
@@ -60,6 +62,22 @@ export const resourceNotFound = (uri: string, traceId: string): McpError =>
     code: invalidParams,
     message: `Resource not found: ${uri}`,
     data: { tag: "NotDeclared", uri, traceId }
+  })
+
+/** No page has given this cursor. */
+export const invalidCursor = (cursor: string, traceId: string): McpError =>
+  new McpError({ code: invalidParams, message: "Invalid cursor", data: { tag: "InvalidCursor", cursor, traceId } })
+
+/** The client has not declared what a tool cannot do without. */
+export const missingAbilities = (names: ReadonlyArray<string>, traceId: string): McpError =>
+  new McpError({
+    code: missingCapability,
+    message: `This tool needs a client with: ${names.join(", ")}`,
+    data: {
+      tag: "MissingCapability",
+      requiredCapabilities: Object.fromEntries(names.map((name) => [name, {}])),
+      traceId
+    }
   })
 
 /** The resource's own typed error; a status of 404 is the protocol's own error for a missing resource. */

@@ -27,9 +27,10 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const catalog = McpCatalog.fromFusion(runtime.fusion)
     const challenges = makeChallenges(yield* Auth, runtime.fusion)
     const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, challenges, endpoint)
-    yield* router.add("POST", path, guarded(yield* Endpoint.make(runtime, catalog)))
-    yield* router.add("GET", path, guarded(notAllowed))
-    yield* router.add("DELETE", path, guarded(notAllowed))
+    const { get, post } = yield* Endpoint.make(runtime, catalog)
+    yield* router.add("POST", path, guarded(post))
+    yield* router.add("GET", path, guarded(get))
+    yield* router.add("DELETE", path, guarded((_, caller) => Effect.succeed(Endpoint.notAllowed(caller))))
     const schema: Endpoint.Endpoint = (_, caller) =>
       Effect.map(McpCatalog.visibleTo(runtime, catalog, caller), schemaOf)
     yield* router.add("GET", `${path}/schema`, guarded(schema))
@@ -82,16 +83,6 @@ const makeChallenges = ({ issuers, schemes }: Auth["Service"], fusion: Fusion) =
 
 /** Clients limit headers; those that find no scopes here read them from the metadata. */
 const scopeLimit = 2_048
-
-/** GET and DELETE, because there are no streams to open and no sessions to end. */
-const notAllowed: Endpoint.Endpoint = (_, { traceId }) =>
-  Effect.succeed(
-    Endpoint.refused(
-      405,
-      { code: McpError.invalidRequest, message: "Method not allowed", data: { tag: "MethodNotAllowed", traceId } },
-      { allow: "POST" }
-    )
-  )
 
 const schemaOf = ({ prompts, resourceTemplates, resources, server, tools }: McpCatalog.Catalog) =>
   HttpServerResponse.jsonUnsafe({ server, tools, resources, resourceTemplates, prompts })

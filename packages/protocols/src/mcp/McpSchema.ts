@@ -12,9 +12,9 @@ const sizeLimit = 10_000
 /** Catalogs are compiled for each set of scopes; a document is rewritten once. */
 const known = new WeakMap<Document, Document>()
 
-/** The schema with references to recursive definitions only. */
+/** The schema with references to recursive definitions only; a document that names its dialect is its author's, and stays. */
 export const forHosts = (json: Document): Document => {
-  if (json["$defs"] === undefined) return json
+  if (json["$defs"] === undefined || json["$schema"] !== undefined) return json
   const rewritten = known.get(json) ?? rewrite(json)
   known.set(json, rewritten)
   return rewritten

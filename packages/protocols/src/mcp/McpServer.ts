@@ -1,18 +1,23 @@
 // The SDK's low-level server with the methods of an app: one for each HTTP request or stdio connection.
 import * as Caller from "@fastagentic/core/door/Caller"
-import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import type { Asked, Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Content from "@fastagentic/core/run/Content"
 import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { type Context, Effect } from "effect"
-import { type Ask, canAsk } from "./Elicitation.ts"
+import * as Abilities from "./Abilities.ts"
+import * as AskedReads from "./AskedReads.ts"
+import type { Raw, ReadFlow } from "./AskedReads.ts"
+import type { Ask, Question } from "./ClientQuestion.ts"
 import type { ElicitationFlow } from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
-import { type Catalog, completionKey, visibleTo } from "./McpCatalog.ts"
+import { type Catalog, completionKey, instanceOf, visibleTo } from "./McpCatalog.ts"
 import * as McpContent from "./McpContent.ts"
 import * as McpError from "./McpError.ts"
+import * as Pages from "./Pages.ts"
+import * as Report from "./Report.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
 
@@ -31,8 +36,21 @@ export interface Connection {
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Registers the run that a request waits for; the result removes it when the request ends. */
   readonly register: (requestId: Sdk.RequestId, call: InFlightCall) => () => void
-  /** The way to ask a client of 2025 while its call waits; nothing when the client has not declared the capability. */
-  readonly ask: (server: Sdk.Server, context: Sdk.ServerContext, caller: Caller.Caller) => Ask | undefined
+  /** The abilities that a client of 2025 has declared. */
+  readonly abilities: (server: Sdk.Server) => Abilities.Abilities
+  /** The level from which a client of 2025 wants logs. */
+  readonly logLevel: Effect.Effect<Report.Level | undefined>
+  readonly setLogLevel: (level: Report.Level) => Effect.Effect<void>
+  /** Begins or ends the subscription of a client of 2025. */
+  readonly subscribe: (uri: string, wanted: boolean) => Effect.Effect<void>
+  /** Asks a client of 2025 while its call waits. */
+  readonly ask: (server: Sdk.Server, context: Sdk.ServerContext, caller: Caller.Caller) => Ask
+  /** Sends a request to a client of 2025 while its prompt or resource is read. */
+  readonly put: (
+    server: Sdk.Server,
+    context: Sdk.ServerContext,
+    caller: Caller.Caller
+  ) => (question: Question) => Effect.Effect<Raw>
   /** Whether an abort cancels the run, or only ends the connection. */
   readonly isCancelled: (signal: AbortSignal) => boolean
 }
@@ -75,7 +93,8 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     if (capabilities.tools !== undefined) {
       server.setRequestHandler(
         "tools/list",
-        ({ params }, context) => answer(context, methods.list(params, ({ tools }) => ({ tools })))
+        ({ params }, context) =>
+          answer(context, methods.list(params, ({ tools }) => tools, nameOf, (tools) => ({ tools })))
       )
       server.setRequestHandler("tools/call", ({ params }, context) =>
         answer(
@@ -84,32 +103,71 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
             path: connection.path,
             reader: readerOf(connection, server),
             register: (call) => connection.register(context.mcpReq.id, { ...call, close: () => server.close() }),
+            logLevel: connection.logLevel,
             elicitation: (caller) => elicitationOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
           })
         ))
     }
+    if (capabilities.logging !== undefined) {
+      server.setRequestHandler(
+        "logging/setLevel",
+        ({ params }, context) => answer(context, () => Effect.as(connection.setLogLevel(params.level), {}))
+      )
+    }
     if (capabilities.resources !== undefined) {
       server.setRequestHandler(
         "resources/list",
-        ({ params }, context) => answer(context, methods.list(params, ({ resources }) => ({ resources })))
+        ({ params }, context) => answer(context, methods.resources(params))
       )
       server.setRequestHandler(
         "resources/templates/list",
         ({ params }, context) =>
-          answer(context, methods.list(params, ({ resourceTemplates }) => ({ resourceTemplates })))
+          answer(
+            context,
+            methods.list(
+              params,
+              (some) => some.resourceTemplates,
+              ({ name }) => name,
+              (resourceTemplates) => ({ resourceTemplates })
+            )
+          )
       )
-      server.setRequestHandler("resources/read", ({ params }, context) => answer(context, methods.read(params.uri)))
+      server.setRequestHandler(
+        "resources/read",
+        ({ params }, context) =>
+          answer(context, (caller) => methods.read(params.uri, readFlowOf(connection, server, context, caller))(caller))
+      )
+    }
+    if (capabilities.resources?.subscribe === true) {
+      server.setRequestHandler(
+        "resources/subscribe",
+        ({ params }, context) => answer(context, methods.subscribe(params.uri, connection, true))
+      )
+      server.setRequestHandler(
+        "resources/unsubscribe",
+        ({ params }, context) => answer(context, methods.subscribe(params.uri, connection, false))
+      )
     }
     if (capabilities.prompts !== undefined) {
       server.setRequestHandler(
         "prompts/list",
-        ({ params }, context) => answer(context, methods.list(params, ({ prompts }) => ({ prompts })))
+        ({ params }, context) =>
+          answer(context, methods.list(params, ({ prompts }) => prompts, nameOf, (prompts) => ({ prompts })))
       )
       server.setRequestHandler(
         "prompts/get",
         ({ params }, context) =>
-          answer(context, methods.render(params.name, params.arguments ?? {}, readerOf(connection, server)))
+          answer(
+            context,
+            (caller) =>
+              methods.render(
+                params.name,
+                params.arguments ?? {},
+                readerOf(connection, server),
+                readFlowOf(connection, server, context, caller)
+              )(caller)
+          )
       )
     }
     if (capabilities.completions !== undefined) {
@@ -156,124 +214,194 @@ const elicitationOf = (
   server: Sdk.Server,
   context: Sdk.ServerContext,
   caller: Caller.Caller
-): ElicitationFlow | undefined => {
+): ElicitationFlow => {
   const { envelope, inputResponses = {}, requestState } = context.mcpReq
+  const { revision } = readerOf(connection, server)
   if (envelope !== undefined) {
     const { [capabilitiesKey]: capabilities } = { ...Object(envelope) }
-    const state = requestState<string>()
-    return canAsk(capabilities) || state !== undefined
-      ? { _tag: "Rounds", state, responses: inputResponses }
-      : undefined
+    const client = { abilities: Abilities.fromCapabilities(capabilities), revision }
+    return { _tag: "Rounds", client, state: requestState<string>(), responses: inputResponses }
   }
-  const ask = connection.ask(server, context, caller)
-  return ask && { _tag: "Push", ask }
+  const client = { abilities: connection.abilities(server), revision }
+  return Object.values(client.abilities).includes(true)
+    ? { _tag: "Push", client, ask: connection.ask(server, context, caller) }
+    : { _tag: "None", client }
 }
 
+const levelIn = (envelope: object): unknown => Object.entries(envelope).find(([key]) => key === levelKey)?.[1]
+
+const levelKey = "io.modelcontextprotocol/logLevel"
 const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities"
+
+/** The way to ask while a prompt or a resource is read. */
+const readFlowOf = (
+  connection: Connection,
+  server: Sdk.Server,
+  context: Sdk.ServerContext,
+  caller: Caller.Caller
+): ReadFlow => {
+  const flow = elicitationOf(connection, server, context, caller)
+  return flow._tag === "Push"
+    ? { _tag: "Push", client: flow.client, put: connection.put(server, context, caller) }
+    : flow
+}
 
 type Method<A> = (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
 
 /** Each method of the protocol as an effect on the runtime. */
 const makeMethods = ({ catalog, runtime }: Options) => {
-  /** A list is one page, so every cursor is invalid. */
-  const list = <A>(
+  const list = <Item, A>(
     params: { readonly cursor?: string | undefined } | undefined,
-    pageOf: (catalog: Catalog) => A
-  ): Method<A> =>
+    itemsOf: (catalog: Catalog) => ReadonlyArray<Item>,
+    keyOf: (item: Item) => string,
+    resultOf: (items: Array<Item>) => A
+  ): Method<A & { nextCursor?: string }> =>
   (caller) =>
     Effect.flatMap(
       visibleTo(runtime, catalog, caller),
-      (some) =>
-        params?.cursor === undefined ? Effect.succeed(pageOf(some)) : Effect.fail(
-          new McpError.McpError({
-            code: McpError.invalidParams,
-            message: "Invalid cursor",
-            data: { tag: "InvalidCursor", cursor: params.cursor, traceId: caller.traceId }
-          })
-        )
+      (some) => pageOf(itemsOf(some), keyOf, params?.cursor, caller, resultOf)
     )
+
+  const pageOf = <Item, A>(
+    all: ReadonlyArray<Item>,
+    keyOf: (item: Item) => string,
+    cursor: string | undefined,
+    { traceId }: Caller.Caller,
+    resultOf: (items: Array<Item>) => A
+  ): Effect.Effect<A & { nextCursor?: string }, McpError.McpError> => {
+    const page = Pages.page(all, keyOf, cursor)
+    if (page === undefined) return Effect.fail(McpError.invalidCursor(cursor ?? "", traceId))
+    const { items, nextCursor } = page
+    return Effect.succeed({ ...resultOf(items), ...(nextCursor === undefined ? {} : { nextCursor }) })
+  }
+
+  /** The resources without parameters, and those of templates that their handlers list. */
+  const resources =
+    (params: { readonly cursor?: string | undefined } | undefined): Method<Sdk.ListResourcesResult> => (caller) =>
+      Effect.flatMap(
+        Effect.all([visibleTo(runtime, catalog, caller), runtime.instances(caller)]),
+        ([some, instances]) => {
+          const listed = instances.map((instance) => instanceOf(some, instance))
+          const all = [...some.resources, ...listed].toSorted((a, b) => a.uri < b.uri ? -1 : 1)
+          return pageOf(all, ({ uri }) => uri, params?.cursor, caller, (resources) => ({ resources }))
+        }
+      )
 
   const call = (
     params: Sdk.CallToolRequest["params"],
     { mcpReq }: Sdk.ServerContext,
-    { elicitation, ...client }: Pick<ToolCall.ToolCall, "path" | "reader" | "register" | "isCancelled"> & {
-      readonly elicitation: (caller: Caller.Caller) => ElicitationFlow | undefined
+    { elicitation, logLevel, ...client }: Pick<ToolCall.ToolCall, "path" | "reader" | "register" | "isCancelled"> & {
+      readonly elicitation: (caller: Caller.Caller) => ElicitationFlow
+      readonly logLevel: Connection["logLevel"]
     }
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
-  (caller) =>
-    ToolCall.run(runtime, catalog, {
-      caller,
-      name: params.name,
-      arguments: params.arguments ?? {},
-      idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
-      threadId: textOf(mcpReq._meta, Meta.threadId),
-      timeout: mcpReq._meta?.[Meta.timeout],
-      report: reporter(mcpReq),
-      elicitation: elicitation(caller),
-      ...client
+    Effect.fnUntraced(function*(caller: Caller.Caller) {
+      const flow = elicitation(caller)
+      const level = mcpReq.envelope === undefined ? yield* logLevel : Report.levelOf(levelIn(mcpReq.envelope))
+      const missing = (catalog.callables.get(params.name)?.requires ?? []).filter((name) =>
+        !flow.client.abilities[name]
+      )
+      if (missing.length > 0) return yield* McpError.missingAbilities(missing, caller.traceId)
+      return yield* ToolCall.run(runtime, catalog, {
+        caller,
+        name: params.name,
+        arguments: params.arguments ?? {},
+        idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
+        threadId: textOf(mcpReq._meta, Meta.threadId),
+        timeout: mcpReq._meta?.[Meta.timeout],
+        report: Report.make(mcpReq, { name: params.name, level }),
+        elicitation: flow,
+        ...client
+      })
     })
 
-  const read = (uri: string): Method<Sdk.ReadResourceResult> => (caller) =>
-    runtime.read(caller, uri).pipe(
-      Effect.map(({ content, mimeType }) => {
-        const text = typeof content === "string" ? content : JSON.stringify(content)
-        return {
-          contents: [{
-            uri,
-            mimeType,
-            ...(catalog.isBinary(uri) ? { blob: text } : { text }),
-            _meta: { [Meta.untrusted]: true }
-          }],
-          _meta: { [Meta.traceId]: caller.traceId }
-        }
-      }),
-      Effect.catchTag("ReadFailed", (error) => Effect.fail(McpError.fromReadFailed(error, uri, caller.traceId))),
-      Effect.catchReason("RunError", "NotDeclared", () => Effect.fail(McpError.resourceNotFound(uri, caller.traceId)))
-    )
-
-  /** A message has one block, so that a message with more content is several. */
-  const render = (name: string, params: unknown, reader: McpContent.Reader): Method<Sdk.GetPromptResult> => (caller) =>
-    runtime.render(caller, name, params).pipe(
-      Effect.flatMap(Effect.forEach((message) =>
-        Effect.map(
-          McpContent.toBlocks(
-            runtime,
-            caller,
-            reader,
-            "content" in message ? message.content : [Content.text(message.text)]
-          ),
-          (blocks) => blocks.map((content) => ({ role: message.role, content }))
-        )
-      )),
-      Effect.map((messages) => ({ messages: messages.flat(), _meta: { [Meta.traceId]: caller.traceId } }))
-    )
-
-  const complete = ({ argument, ref }: Sdk.CompleteRequest["params"]): Method<Sdk.CompleteResult> => (caller) => {
-    const owner = ref.type === "ref/prompt" ? ref.name : ref.uri
-    return Effect.map(visibleTo(runtime, catalog, caller), ({ completions }) => {
-      const all = completions.get(completionKey(owner, argument.name)) ?? []
-      const values = all.filter((value) => value.startsWith(argument.value))
-      return { completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 } }
-    })
+  const read = (uri: string, flow: ReadFlow): Method<Sdk.ReadResourceResult | Sdk.InputRequiredResult> => (caller) => {
+    const contents = (client: Asked) =>
+      runtime.read(caller, uri, client).pipe(
+        Effect.catchReason(
+          "RunError",
+          "NotDeclared",
+          () => Effect.fail(McpError.resourceNotFound(uri, caller.traceId))
+        ),
+        Effect.catchTag("ReadFailed", (error) => Effect.fail(McpError.fromReadFailed(error, uri, caller.traceId))),
+        Effect.map(({ content, mimeType }) => {
+          const text = typeof content === "string" ? content : JSON.stringify(content)
+          const body = catalog.isBinary(uri) ? { blob: text } : { text }
+          return {
+            contents: [{ uri, mimeType, ...body, _meta: { [Meta.untrusted]: true } }],
+            _meta: { [Meta.traceId]: caller.traceId }
+          }
+        })
+      )
+    return AskedReads.run(runtime, flow, { params: { uri }, traceId: caller.traceId }, contents)
   }
 
-  return { list, call, read, render, complete }
+  /** A client of 2025 hears of changes to a resource, which it may read. */
+  const subscribe =
+    (uri: string, connection: Pick<Connection, "subscribe">, wanted: boolean): Method<{}> => (caller) => {
+      const identifier = catalog.resourceOf(uri)
+      return identifier === undefined
+        ? Effect.fail(McpError.resourceNotFound(uri, caller.traceId))
+        : Effect.as(
+          Effect.andThen(
+            runtime.checkScopes(caller, { kind: "resource", identifier }),
+            connection.subscribe(uri, wanted)
+          ),
+          {}
+        )
+    }
+
+  /** A message has one block, so that a message with more content is several. */
+  const render = (
+    name: string,
+    params: unknown,
+    reader: McpContent.Reader,
+    flow: ReadFlow
+  ): Method<Sdk.GetPromptResult | Sdk.InputRequiredResult> =>
+  (caller) =>
+    AskedReads.run(
+      runtime,
+      flow,
+      { params: { name, params }, traceId: caller.traceId },
+      (client) =>
+        runtime.render(caller, name, params, client).pipe(
+          Effect.flatMap(Effect.forEach((message) =>
+            Effect.map(
+              McpContent.toBlocks(
+                runtime,
+                caller,
+                reader,
+                "content" in message ? message.content : [Content.text(message.text)]
+              ),
+              (blocks) => blocks.map((content) => ({ role: message.role, content }))
+            )
+          )),
+          Effect.map((messages) => ({ messages: messages.flat(), _meta: { [Meta.traceId]: caller.traceId } }))
+        )
+    )
+
+  /** The values of an enumeration, or those that the handler offers. */
+  const complete = ({ argument, context, ref }: Sdk.CompleteRequest["params"]): Method<Sdk.CompleteResult> =>
+    Effect.fnUntraced(function*(caller: Caller.Caller) {
+      const [kind, owner] = ref.type === "ref/prompt" ? ["prompt" as const, ref.name] : ["resource" as const, ref.uri]
+      const { completions } = yield* visibleTo(runtime, catalog, caller)
+      const declared = completions.get(completionKey(owner, argument.name))
+      const values = declared?.filter((value) => value.startsWith(argument.value)) ?? (yield* runtime.complete(caller, {
+        kind,
+        identifier: kind === "prompt" ? owner : catalog.templates.get(owner) ?? owner,
+        argument: argument.name,
+        value: argument.value,
+        known: context?.arguments ?? {}
+      }))
+      return { completion: { values: values.slice(0, 100), total: values.length, hasMore: values.length > 100 } }
+    })
+
+  return { list, resources, subscribe, call, read, render, complete }
 }
+
+const nameOf = ({ name }: { readonly name: string }) => name
 
 const textOf = (meta: Sdk.RequestMeta | undefined, key: string): string | undefined => {
   const value = meta?.[key]
   return typeof value === "string" ? value : undefined
-}
-
-/** Sends progress; a failed send is ignored, because the client may have disconnected. */
-const reporter = ({ _meta, notify }: Sdk.ServerContext["mcpReq"]): ToolCall.ToolCall["report"] => {
-  const progressToken = _meta?.progressToken
-  if (progressToken === undefined) return undefined
-  return ({ event, message, progress }, runId) =>
-    Effect.ignore(Effect.tryPromise(() =>
-      notify({
-        method: "notifications/progress",
-        params: { progressToken, progress, message, _meta: { [Meta.runId]: runId, [Meta.event]: event } }
-      })
-    ))
 }

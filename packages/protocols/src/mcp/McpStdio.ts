@@ -8,14 +8,17 @@ import { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
 import process from "node:process"
 import { Writable } from "node:stream"
-import { canAsk, decide, type Question } from "./Elicitation.ts"
+import * as Abilities from "./Abilities.ts"
+import * as Changes from "./Changes.ts"
+import { decide, failed, type Question } from "./ClientQuestion.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpServer from "./McpServer.ts"
+import type { Level } from "./Report.ts"
 
 /** @category models @since 0.1.0 */
 export interface Options {
@@ -40,9 +43,26 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
       Promise.all([import("@modelcontextprotocol/server"), import("@modelcontextprotocol/server/stdio")])
     )
     const makeServer = McpServer.make(sdk, { runtime, catalog: McpCatalog.fromFusion(runtime.fusion), services })
+    const subscribed = new Set<string>()
+    const servers: Array<readonly ["legacy" | "modern", Sdk.Server]> = []
+    yield* Effect.forkChild(Stream.runForEach(runtime.notes.changes, (uri) =>
+      Effect.forEach(servers, ([era, server]) => {
+        const list = Changes.isOfTemplate(runtime.fusion, uri)
+        // Of 2026-07-28 the SDK sends to each subscription what it has asked for.
+        const updated = era === "modern" || subscribed.has(uri)
+        return Effect.ignore(Effect.tryPromise(async () => {
+          if (updated) await server.sendResourceUpdated({ uri })
+          if (list) await server.sendResourceListChanged()
+        }))
+      }, { discard: true })))
     yield* Effect.callback<void>((resume) => {
       const transport = new StdioServerTransport(process.stdin, output)
-      const handle = serveStdio(() => makeServer(connectionOf(sdk, runtime, credentials)), {
+      const serve = ({ era }: Sdk.McpRequestContext) => {
+        const server = makeServer(connectionOf(sdk, runtime, credentials, subscribed))
+        servers.push([era, server])
+        return server
+      }
+      const handle = serveStdio(serve, {
         transport,
         onerror: (error) => process.stderr.write(`${error.message}\n`)
       })
@@ -59,31 +79,55 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
 const connectionOf = (
   sdk: typeof Sdk,
   runtime: Runtime["Service"],
-  credentials: Credentials.Credentials
-): McpServer.Connection => ({
-  credentials,
-  traceparent: undefined,
-  path: "",
-  register: () => () => {},
-  ask: (server, { mcpReq }, caller) =>
-    canAsk(server.getClientCapabilities()) ? (question) => asked(runtime, caller, mcpReq, question) : undefined,
-  isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
-})
+  credentials: Credentials.Credentials,
+  subscribed: Set<string>
+): McpServer.Connection => {
+  let level: Level | undefined
+  return {
+    credentials,
+    logLevel: Effect.sync(() => level),
+    setLogLevel: (wanted) =>
+      Effect.sync(() => {
+        level = wanted
+      }),
+    traceparent: undefined,
+    path: "",
+    register: () => () => {},
+    abilities: (server) => Abilities.fromCapabilities(server.getClientCapabilities()),
+    put: (_, { mcpReq }) => (question) =>
+      Effect.match(
+        Effect.tryPromise((signal) => mcpReq.send(question.request, { signal, timeout: 86_400_000 })),
+        {
+          onFailure: ({ cause }) => ({ error: cause instanceof Error ? cause.message : "failed" }),
+          onSuccess: (result) => ({ result })
+        }
+      ),
+    subscribe: (uri, wanted) => Effect.sync(() => void (wanted ? subscribed.add(uri) : subscribed.delete(uri))),
+    ask: (_, { mcpReq }, caller) => (question) => asked(runtime, caller, mcpReq, question),
+    isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
+  }
+}
 
-/** A client that fails to show the form leaves the question open. The call has a time limit, so the SDK's is a day. */
+/**
+ * A client that fails to show a form leaves the question open; one that refuses another request has decided. The call has
+ * a time limit, so the SDK's is a day.
+ */
 const asked = (
   runtime: Runtime["Service"],
-  caller: Caller.Caller,
+  connected: Caller.Caller,
   { send }: Sdk.ServerContext["mcpReq"],
   question: Question
-) =>
-  Effect.tryPromise((signal) =>
-    send({ method: "elicitation/create", params: question.params }, { signal, timeout: 86_400_000 })
-  ).pipe(
-    Effect.orElseSucceed(() => ({ action: "cancel" })),
-    // The answer may come long after the call, so it is authenticated by itself.
-    Effect.flatMap((result) => decide(runtime, { ...caller, authenticated: undefined }, question, result))
+) => {
+  // The answer may come long after the call, so it is authenticated by itself.
+  const caller = { ...connected, authenticated: undefined }
+  return Effect.matchEffect(
+    Effect.tryPromise((signal) => send(question.request, { signal, timeout: 86_400_000 })),
+    {
+      onFailure: ({ cause }) => failed(runtime, caller, question, cause instanceof Error ? cause.message : "failed"),
+      onSuccess: (result) => decide(runtime, caller, question, result)
+    }
   )
+}
 
 let claimed: Writable | undefined
 

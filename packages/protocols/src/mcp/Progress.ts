@@ -2,9 +2,11 @@
 import type { Data, RunEvent } from "@fastagentic/core/run/Event"
 
 export interface Progress {
-  /** The number of the event in the journal, which only grows. */
+  /** The handler's own number, or that of the event in the journal, which only grows. */
   readonly progress: number
-  readonly message: string
+  readonly isOwn: boolean
+  readonly total?: number
+  readonly message?: string
   readonly event: RunEvent["type"]
 }
 
@@ -15,15 +17,37 @@ export interface Progress {
 export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progress> => {
   const progress: Array<Progress> = []
   for (const event of events) {
+    if (event.type === "progress") {
+      progress.push({ ...event.data, isOwn: true, event: event.type })
+      continue
+    }
     const message = messageOf(event)
     if (message === undefined) continue
     const last = progress.at(-1)
     const joined = last !== undefined && last.event === event.type && isDelta(event)
     if (joined) progress.pop()
-    progress.push({ progress: event.seq, message: joined ? last.message + message : message, event: event.type })
+    const whole = joined ? `${last.message}${message}` : message
+    progress.push({ progress: event.seq, isOwn: false, message: whole, event: event.type })
   }
   return progress
 }
+
+/**
+ * Numbers that only grow: those of the handler as they are, once it has given one; what else happens is a little more than
+ * the last one then.
+ */
+export const makeNumbers = (): (progress: Progress) => number => {
+  let last = -1
+  let hasOwn = false
+  return ({ isOwn, progress }) => {
+    hasOwn ||= isOwn
+    const next = hasOwn && !isOwn ? last : progress
+    last = next > last ? next : last + Math.max(Math.abs(last), 1) * smallStep
+    return last
+  }
+}
+
+const smallStep = 1e-6
 
 const isDelta = (event: RunEvent) => event.type === "token" || event.type === "reasoning_delta"
 
@@ -40,10 +64,10 @@ const messageOf = (event: RunEvent): string | undefined => {
       return event.data.delta
     case "log":
       return event.data.message
+    case "progress":
+      return event.data.message
     case "superseded":
       return "an earlier part is superseded by what follows"
-    case "run_started":
-      return event.data.agent
     case "node_enter":
     case "node_exit":
     case "agent_enter":
@@ -54,6 +78,7 @@ const messageOf = (event: RunEvent): string | undefined => {
     case "tool_result":
     case "custom":
       return event.data.name
+    case "run_started":
     case "done":
     case "error":
     case "run_cancelled":

@@ -10,12 +10,14 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { Clock, Effect, Stream } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
 import { continuesByItself } from "../internal/waiting.ts"
+import type { Question } from "./ClientQuestion.ts"
 import * as ElicitationFlow from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
 import * as McpContent from "./McpContent.ts"
 import { invalidParams, McpError } from "./McpError.ts"
-import * as Progress from "./Progress.ts"
+import type { Report } from "./Report.ts"
+import * as RequestState from "./RequestState.ts"
 import * as ToolResult from "./ToolResult.ts"
 
 /**
@@ -35,14 +37,14 @@ export interface ToolCall {
   readonly threadId: string | undefined
   /** The value of `_meta`, as it came. */
   readonly timeout: unknown
-  /** Sends progress; `undefined` when the caller did not ask for it. */
-  readonly report: ((progress: Progress.Progress, runId: string) => Effect.Effect<void>) | undefined
+  /** Sends what happens to the client; `undefined` when the client did not ask for it. */
+  readonly report: Report | undefined
   /** Registers the run that the call waits for; the result removes it when the call ends. */
   readonly register: (call: Omit<InFlightCall, "close">) => () => void
   /** Whether the client interrupted the call in order to end the run. */
   readonly isCancelled: () => boolean
   /** The way to ask the client for decisions, if it can be asked. */
-  readonly elicitation: ElicitationFlow.ElicitationFlow | undefined
+  readonly elicitation: ElicitationFlow.ElicitationFlow
 }
 
 /**
@@ -83,7 +85,7 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
     const handle = yield* startOrResume(runtime, callable, call)
     const { runId } = handle.run
     const stage = { isAsking: false }
-    const unregister = call.register({ runId, isAsking: () => stage.isAsking })
+    const unregister = call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking })
     return yield* restore(outcome(runtime, callable, call, handle, stage)).pipe(
       Effect.onInterrupt(() =>
         call.isCancelled() && !stage.isAsking
@@ -100,8 +102,8 @@ const startOrResume = (
   { identifier, kind }: Callable,
   call: ToolCall
 ): Effect.Effect<RunHandle, McpError | RunError> =>
-  call.elicitation?._tag === "Rounds" && call.elicitation.state !== undefined
-    ? ElicitationFlow.resumed(runtime, call.caller, { kind, identifier }, call.elicitation.state)
+  call.elicitation._tag === "Rounds" && call.elicitation.state !== undefined
+    ? RequestState.resume(runtime, call.caller, { kind, identifier }, call.arguments, call.elicitation.state)
     : Effect.flatMap(
       Timeouts.timeoutIn(ToolResult.Meta.timeout, call.timeout),
       (timeout) =>
@@ -123,8 +125,8 @@ const outcome = Effect.fnUntraced(function*(
   stage: { isAsking: boolean }
 ) {
   const settle = (after: number) => settled(call, handle, after)
-  const { refusal, requests, run } = yield* ElicitationFlow.ask(runtime, call, handle, settle, stage)
-  if (requests !== undefined) return requests
+  const { questions, refusal, run } = yield* ElicitationFlow.ask(runtime, call, handle, settle, stage)
+  if (questions !== undefined) return yield* inputRequired(call, run, questions)
   return ToolResult.fromRun(run, {
     traceId: call.caller.traceId,
     path: call.path,
@@ -133,6 +135,22 @@ const outcome = Effect.fnUntraced(function*(
     interrupts: yield* openInterrupts(handle, run),
     refusal
   })
+})
+
+/** The questions of a round, under the names of their interrupts. */
+const inputRequired = Effect.fnUntraced(function*(
+  { arguments: args, caller }: ToolCall,
+  run: RunRecord,
+  questions: ReadonlyArray<Question>
+): Effect.fn.Return<Sdk.InputRequiredResult> {
+  return {
+    resultType: "input_required",
+    inputRequests: Object.fromEntries(
+      Array.from(ElicitationFlow.keyed(questions), ([key, { request }]) => [key, request])
+    ),
+    requestState: yield* RequestState.make(run, args),
+    _meta: { [ToolResult.Meta.runId]: run.runId, [ToolResult.Meta.traceId]: caller.traceId }
+  }
 })
 
 /** The blocks of an answer that is content. */
@@ -171,7 +189,7 @@ const report = <E>(pages: Stream.Stream<Page, E>, { report: send }: ToolCall, { 
   Stream.runForEach(pages, ({ events }) =>
     send === undefined
       ? Effect.void
-      : Effect.forEach(Progress.fromEvents(events), (progress) => send(progress, runId), { discard: true }))
+      : send(events, runId))
 
 const openInterrupts = ({ interrupts }: RunHandle, { state }: RunRecord) =>
   state !== "suspended"

@@ -352,7 +352,7 @@ describe("A question", () => {
       const { session } = yield* askedOnce(url, "refund", "boss")
       const started = yield* rest(url, "boss", "/tools/pay", { amount: 3 })
       const { id, runId } = started.body.interrupts[0]
-      const answerId = `elicitation:${runId}:1:${id}`
+      const answerId = `question:${runId}:1:${id}`
       const refused = yield* answerTo(url, "boss", session, answerId, approve)
       assert.strictEqual(refused.status, 403)
       assert.deepInclude(refused.error.data, { tag: "Forbidden", rule: "not the requester" })

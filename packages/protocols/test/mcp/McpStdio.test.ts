@@ -105,7 +105,7 @@ describe("McpStdio", () => {
       const progress = messages.slice(0, -1).map(({ params }) => params)
       assert.strictEqual(messages.at(-1).result.content[0].text, "one two ")
       assert.isTrue(progress.every(({ progressToken }) => progressToken === "p"))
-      assert.strictEqual(progress.map(({ message }) => message).join(""), "echoone two ")
+      assert.strictEqual(progress.map(({ message }) => message).join(""), "one two ")
       assert.deepStrictEqual(
         progress.map(({ progress: seq }) => seq),
         progress.map(({ progress: seq }) => seq).toSorted((a, b) => a - b)

@@ -11,6 +11,7 @@ import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
+import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Effect, Layer, type Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
@@ -24,6 +25,7 @@ import * as PostgresRateCounters from "./PostgresRateCounters.ts"
 import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 import * as PostgresRunStore from "./PostgresRunStore.ts"
 import * as PostgresScheduleStore from "./PostgresScheduleStore.ts"
+import * as PostgresSharedNotes from "./PostgresSharedNotes.ts"
 
 /**
  * The URL of the database, and how to use it.
@@ -55,7 +57,7 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
   Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
@@ -66,6 +68,7 @@ export const layerNoClient = (
     PostgresApiKeys.layerNoClient,
     PostgresRateCounters.layerNoClient,
     PostgresScheduleStore.layerNoClient,
+    PostgresSharedNotes.layerNoClient,
     PostgresRunNotifier.layerNoClient
   )
 
@@ -92,7 +95,7 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
   Config.ConfigError | MigrationError | SqlError
 > => freshLayer(Layer.provide(layerNoClient(options), layerClient(options)))
 

@@ -400,6 +400,20 @@ const disabledAccounts = script(`
   )
 `)
 
+/** Facts that nodes share for a time, and the number of the last one. */
+const sharedNotes = script(`
+  CREATE TABLE shared_notes (
+    key TEXT PRIMARY KEY,
+    seq BIGINT NOT NULL,
+    value TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+  );
+  CREATE INDEX shared_notes_by_number ON shared_notes (seq);
+  CREATE INDEX shared_notes_by_end ON shared_notes (expires_at);
+  CREATE TABLE shared_note_numbers (seq BIGINT NOT NULL);
+  INSERT INTO shared_note_numbers VALUES (0)
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -432,7 +446,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0017_audit_outbox": outbox,
           "0018_tenant_turns": turns,
           "0019_threads": threads,
-          "0020_disabled_accounts": disabledAccounts
+          "0020_disabled_accounts": disabledAccounts,
+          "0021_shared_notes": sharedNotes
         })
       )
     )

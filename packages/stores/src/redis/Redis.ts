@@ -10,6 +10,7 @@ import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
+import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import { freshLayer } from "../internal/freshLayer.ts"
@@ -21,6 +22,7 @@ import * as RedisRateCounters from "./RedisRateCounters.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
 import * as RedisRunStore from "./RedisRunStore.ts"
 import * as RedisScheduleStore from "./RedisScheduleStore.ts"
+import * as RedisSharedNotes from "./RedisSharedNotes.ts"
 
 /**
  * The URL of Redis, and how to use it.
@@ -39,7 +41,7 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
   Config.ConfigError | RedisError,
   RedisClient.RedisClient
 > =>
@@ -50,6 +52,7 @@ export const layerNoClient = (
     RedisApiKeys.layerNoClient,
     RedisRateCounters.layerNoClient,
     RedisScheduleStore.layerNoClient,
+    RedisSharedNotes.layerNoClient,
     RedisRunNotifier.layerNoClient
   )
 
@@ -81,6 +84,6 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
   Config.ConfigError | RedisError
 > => freshLayer(Layer.provide(layerNoClient(options), RedisClient.layer(options)))

@@ -43,6 +43,7 @@ const InterruptRow = Schema.Struct({
     approvers: Interrupt.fields.approvers,
     risk: Interrupt.fields.risk,
     rule: Interrupt.fields.rule,
+    client: Interrupt.fields.client,
     signal: Interrupt.fields.signal
   })),
   resolution: optional(fromJson(Resolution))

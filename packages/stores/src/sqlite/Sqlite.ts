@@ -10,6 +10,7 @@ import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
+import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -23,9 +24,18 @@ import * as SqliteFile from "./SqliteFile.ts"
 import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
 import * as SqliteScheduleStore from "./SqliteScheduleStore.ts"
+import * as SqliteSharedNotes from "./SqliteSharedNotes.ts"
 
 /** The services that a file provides. @category models @since 0.1.0 */
-export type Stores = RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore
+export type Stores =
+  | RunStore
+  | Audit
+  | AuditLog
+  | ApiKeyStore
+  | BudgetStore
+  | RateCounters
+  | ScheduleStore
+  | SharedNotes
 
 /**
  * Every store on a given `SqlClient`.
@@ -40,7 +50,8 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
     SqliteApiKeys.layerNoClient,
     SqliteBudgetStore.layerNoClient,
     SqliteRateCounters.layerNoClient,
-    SqliteScheduleStore.layerNoClient
+    SqliteScheduleStore.layerNoClient,
+    SqliteSharedNotes.layerNoClient
   )
 
 /**

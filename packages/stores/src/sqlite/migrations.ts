@@ -387,6 +387,17 @@ const disabledAccounts = script(`
   ) STRICT, WITHOUT ROWID
 `)
 
+/** Facts that nodes share for a time; a note that replaces another one has a higher number. */
+const sharedNotes = script(`
+  CREATE TABLE shared_notes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    value TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX shared_notes_by_end ON shared_notes (expires_at)
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -414,6 +425,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0017_audit_outbox": outbox,
     "0018_tenant_turns": turns,
     "0019_threads": threads,
-    "0020_disabled_accounts": disabledAccounts
+    "0020_disabled_accounts": disabledAccounts,
+    "0021_shared_notes": sharedNotes
   })
 )

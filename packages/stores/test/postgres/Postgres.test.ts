@@ -49,7 +49,8 @@ describeWithServer("Postgres", () => {
         [17, "audit_outbox"],
         [18, "tenant_turns"],
         [19, "threads"],
-        [20, "disabled_accounts"]
+        [20, "disabled_accounts"],
+        [21, "shared_notes"]
       ])
     }))
 

@@ -26,6 +26,7 @@ const independent: ReadonlySet<Type> = new Set([
   "custom",
   "hook_decision",
   "log",
+  "progress",
   "raw",
   "state_delta",
   "state_snapshot",

@@ -1,0 +1,66 @@
+// The settings of the sessions of clients of 2025, shared by all nodes: the level of logs, and subscriptions. A node reads a
+// level once, and hears of changes then.
+import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import { Effect } from "effect"
+import { type Level, levelOf } from "./Report.ts"
+
+/** The time for which a setting is kept after it was made. */
+const keptMillis = 86_400_000
+
+/** Sessions that a node remembers; the others are read again. */
+const limit = 10_000
+
+export class Sessions {
+  private readonly levels = new Map<string, Level | undefined>()
+  private readonly notes: Runtime["Service"]["notes"]
+
+  constructor({ notes }: Runtime["Service"]) {
+    this.notes = notes
+  }
+
+  level(session: string): Effect.Effect<Level | undefined> {
+    return Effect.suspend(() =>
+      this.levels.has(session)
+        ? Effect.succeed(this.levels.get(session))
+        : Effect.tap(Effect.map(this.notes.get(keyOf(session)), levelOf), (level) =>
+          Effect.sync(() => this.remember(session, level)))
+    )
+  }
+
+  setLevel(session: string, level: Level): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.remember(session, level)
+      return this.notes.put(keyOf(session), level, keptMillis)
+    })
+  }
+
+  subscribe(session: string, uri: string, wanted: boolean): Effect.Effect<void> {
+    return this.notes.put(subscriptionOf(session, uri), wanted, keptMillis)
+  }
+
+  isSubscribed(session: string, uri: string): Effect.Effect<boolean> {
+    return Effect.map(this.notes.get(subscriptionOf(session, uri)), (wanted) => wanted === true)
+  }
+
+  /** A fact that a node has shared. */
+  noted(key: string, value: unknown): void {
+    if (!key.startsWith(prefix)) return
+    const session = key.slice(prefix.length)
+    if (this.levels.has(session)) this.levels.set(session, levelOf(value))
+  }
+
+  private remember(session: string, level: Level | undefined) {
+    if (this.levels.size >= limit) {
+      for (const oldest of this.levels.keys()) {
+        this.levels.delete(oldest)
+        break
+      }
+    }
+    this.levels.set(session, level)
+  }
+}
+
+const prefix = "mcp/level/"
+const keyOf = (session: string) => `${prefix}${session}`
+
+const subscriptionOf = (session: string, uri: string) => `mcp/subscribed/${session}/${uri}`

@@ -1,0 +1,225 @@
+import {
+  Agent,
+  App,
+  Auth,
+  Budget,
+  ClientRequest,
+  Content,
+  Event,
+  Policy,
+  Principal,
+  PromptTemplate,
+  RateLimit,
+  Resource,
+  Run,
+  Runtime
+} from "@fastagentic/core"
+import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import * as Tool from "effect/ai/Tool"
+import * as Toolkit from "effect/ai/Toolkit"
+import { mounted, serve } from "../fixture.ts"
+import { by, type lasting } from "./asking.ts"
+
+const asks = <const Name extends string>(name: Name) =>
+  Tool.make(name, {
+    parameters: Schema.Struct({ of: Schema.optionalKey(Schema.String) }),
+    success: Schema.String,
+    failure: ClientRequest.ClientRefused,
+    dependencies: [Run.CurrentRun]
+  }).annotate(Policy.Durable, true)
+
+const Tools = Toolkit.make(
+  asks("ask_model"),
+  asks("ask_roots"),
+  asks("ask_all"),
+  asks("ask_twice"),
+  asks("need_model").annotate(ClientRequest.Requires, ["sampling"]),
+  Tool.make("work", { success: Schema.String, dependencies: [Run.CurrentRun] }),
+  Tool.make("slow", { success: Schema.String, dependencies: [Run.CurrentRun] }).annotate(Policy.Durable, true),
+  Tool.make("regional", {
+    parameters: Schema.Struct({
+      region: Schema.String.annotate({ "x-mcp-header": "Region" }),
+      size: Schema.Finite.annotate({ "x-mcp-header": "Size" })
+    }),
+    success: Schema.String
+  })
+)
+
+class Delegating extends Agent.make("delegating", { description: "Logs", payload: {}, success: Schema.String }) {}
+
+const Pages = Resource.make("pages", "pages://{name}", { description: "Pages", params: { name: Schema.String } })
+
+const Question = PromptTemplate.make("question", {
+  description: "Asks for a topic and a mood",
+  params: { lang: Schema.String }
+})
+
+class Asker extends App.make("asker", {
+  version: "1",
+  description: "Asks its clients",
+  agents: [Delegating],
+  tools: Tools,
+  resources: [Pages],
+  prompts: [Question]
+}) {}
+
+const answer = Effect.map(
+  ClientRequest.sample("model", { messages: [{ role: "user", content: [Content.text("Hi")] }], maxTokens: 5 }),
+  ({ content, model }) => `${model}: ${content.flatMap((one) => one.type === "text" ? [one.text] : []).join()}`
+)
+const name = ClientRequest.elicit("name", {
+  message: "Your name?",
+  schema: Schema.Struct({ name: Schema.NonEmptyString })
+})
+
+/** The pages that the app has; tests change it. */
+export const pages = new Set(["tea", "coffee"])
+
+const handlers = Layer.mergeAll(
+  Delegating.toLayer(() => Effect.as(Run.emit(Event.log("error", "from the agent")), "logged")),
+  Tools.toLayer({
+    ask_model: () => answer,
+    need_model: () => answer,
+    ask_roots: () => Effect.map(ClientRequest.roots(), (roots) => roots.map(({ uri }) => uri).join()),
+    ask_all: () =>
+      Effect.map(
+        Effect.all([name, answer, ClientRequest.roots()], { concurrency: "unbounded" }),
+        ([{ name }, said, roots]) => `${name} ${said} ${roots.length}`
+      ),
+    ask_twice: Effect.fn(function*() {
+      yield* Run.emit(Event.token("once "))
+      const { name: first } = yield* name
+      const { name: second } = yield* ClientRequest.elicit("second", {
+        message: "And?",
+        schema: Schema.Struct({ name: Schema.String })
+      })
+      return `${first} ${second}`
+    }),
+    work: Effect.fn(function*() {
+      yield* Run.emit(Event.log("debug", "small"))
+      yield* Run.emit(Event.log("warn", "large"))
+      yield* Run.emit(Event.progress(0, { total: 10, message: "begins" }))
+      yield* Run.emit(Event.token("between"))
+      yield* Run.emit(Event.progress(5.5, { total: 10 }))
+      yield* Run.emit(Event.progress(2))
+      return "done"
+    }),
+    slow: () => Effect.never,
+    regional: ({ region, size }) => Effect.succeed(`${region} ${size}`)
+  }),
+  Pages.toLayer(({ name }) => Effect.succeed(`the page ${name}`), {
+    list: Effect.sync(() =>
+      Array.from(pages, (name) => ({ params: { name }, title: `Page ${name}`, size: name.length }))
+    ),
+    complete: {
+      name: (value) => Effect.sync(() => [...pages].filter((page) => page.startsWith(value)))
+    }
+  }),
+  Question.toLayer(
+    ({ lang }) =>
+      Effect.gen(function*() {
+        const [topic, mood] = yield* Effect.all([
+          ClientRequest.elicit("topic", { message: "Topic?", schema: Schema.Struct({ topic: Schema.NonEmptyString }) }),
+          ClientRequest.elicit("mood", { message: "Mood?", schema: Schema.Literals(["good", "bad"]) })
+        ], { concurrency: "unbounded" })
+        const { end } = yield* ClientRequest.elicit("end", {
+          message: "End?",
+          schema: Schema.Struct({ end: Schema.Int })
+        })
+        return `${lang} ${topic.topic} ${mood} ${end}`
+      }).pipe(Effect.catchTag("ClientRefused", ({ reason }) => Effect.succeed(`refused: ${reason}`))),
+    { complete: { lang: (value, { topic = "" }) => Effect.succeed([`${value}-${topic}`]) } }
+  )
+)
+
+const people = Auth.layerKeys(
+  ["ann", "bob"].map((id) => ({
+    key: Redacted.make(`key-of-${id}`),
+    principal: new Principal.Principal({ id, tenant: "acme", scopes: [], roles: [], claims: {} })
+  }))
+)
+
+/** A node of the app over MCP and REST, on stores that may outlive it and that other nodes may share. */
+export const serveAsker = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>) {
+  const context = yield* Layer.build(
+    Runtime.layer(Asker, { grace: "100 millis" }).pipe(
+      Layer.provide(handlers),
+      Layer.provideMerge(Layer.mergeAll(
+        Layer.succeedContext(kept),
+        people,
+        RateLimit.layerUnlimited,
+        Budget.layerUnlimited
+      ))
+    )
+  )
+  const url = yield* serve(mounted("mcp", "rest").pipe(Layer.provide(Layer.succeedContext(context))))
+  return { url: `${url}/mcp`, rest: url, runtime: Context.get(context, Runtime.Runtime) }
+})
+
+/** A session of a client of 2025 with these capabilities. */
+export const open = Effect.fnUntraced(function*(url: string, capabilities: object, who = "ann") {
+  const { response } = yield* post(url, {
+    jsonrpc: "2.0",
+    id: 0,
+    method: "initialize",
+    params: { protocolVersion: "2025-11-25", capabilities, clientInfo: { name: "t", version: "1" } }
+  }, by(who))
+  return {
+    "mcp-session-id": response.headers.get("mcp-session-id") ?? "",
+    "mcp-protocol-version": "2025-11-25",
+    ...by(who)
+  }
+})
+
+/** Posts a message, and reads the whole answer: its messages in their order. */
+export const post = (url: string, body: unknown, headers: Record<string, string> = by("ann")) =>
+  Effect.promise(async (signal) => {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+      body: JSON.stringify(body),
+      signal
+    })
+    const text = await response.text()
+    return { response, messages: messagesIn(text) }
+  })
+
+/** The messages of a JSON or an event stream body. */
+export const messagesIn = (text: string): ReadonlyArray<ReturnType<typeof JSON.parse>> => {
+  if (text === "") return []
+  if (text.startsWith("{")) return [JSON.parse(text)]
+  return text.split("\n").flatMap((line) =>
+    line.startsWith("data: ") && line.length > 6 ? [JSON.parse(line.slice(6))] : []
+  )
+}
+
+/** A request of 2026-07-28 of a client with these capabilities; the last message is the answer. */
+export const modern = (
+  url: string,
+  method: string,
+  params: Record<string, unknown>,
+  { capabilities = {}, headers = {}, meta = {} }: {
+    readonly capabilities?: object
+    readonly headers?: Record<string, string>
+    readonly meta?: object
+  } = {}
+) =>
+  post(url, {
+    jsonrpc: "2.0",
+    id: 1,
+    method,
+    params: {
+      ...params,
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
+        ...meta
+      }
+    }
+  }, {
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    "mcp-name": String(params["name"] ?? params["uri"] ?? params["taskId"]),
+    ...by("ann"),
+    ...headers
+  })
