@@ -232,7 +232,7 @@ export interface Instance extends Omit<Resource.Instance<never>, "params"> {
   readonly resource: string
 }
 
-/** What a user has typed for a parameter, and the parameters that are known. @category models @since 0.1.0 */
+/** The text that a user has typed for a parameter, and the parameters that are known. @category models @since 0.1.0 */
 export interface CompletionRequest {
   readonly kind: "prompt" | "resource"
   readonly identifier: string

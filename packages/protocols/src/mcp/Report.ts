@@ -1,4 +1,4 @@
-// What happens in a run, as notifications to the client of a call: progress where it gave a token, logs from its level on.
+// Notifications to the client of a call about its run: progress where it gave a token, logs from its level on.
 // A failed send is ignored, because the client may have disconnected.
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import type * as Sdk from "@modelcontextprotocol/server"
