@@ -500,7 +500,7 @@ export class Runtime extends Context.Service<Runtime, {
   readonly visibleTo: (caller: Caller) => Effect.Effect<Fusion.Fusion, RunError>
   /** Refuses a call for its scopes, as the call itself would: for protocols that have to say so before they begin. */
   readonly checkScopes: (caller: Caller, target: Target) => Effect.Effect<void, RunError>
-  /** For protocols whose requests meet on different nodes. */
+  /** Small facts between nodes, which protocols need whose requests meet on different nodes. */
   readonly notes: NodeNotes
   /** Turns new work away and ends all streams with the word that the server goes away. */
   readonly drain: Effect.Effect<void>

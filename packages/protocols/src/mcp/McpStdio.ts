@@ -48,7 +48,7 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
     yield* Effect.forkChild(Stream.runForEach(runtime.notes.changes, (uri) =>
       Effect.forEach(servers, ([era, server]) => {
         const list = Changes.isOfTemplate(runtime.fusion, uri)
-        // Of 2026-07-28 the SDK sends to each subscription what it has asked for.
+        // The SDK filters for the subscriptions of 2026-07-28.
         const updated = era === "modern" || subscribed.has(uri)
         return Effect.ignore(Effect.tryPromise(async () => {
           if (updated) await server.sendResourceUpdated({ uri })
