@@ -50,6 +50,11 @@ def module_of(target: str) -> Any:
 
 def host(value: Any) -> HostedAgent:
     """The adapter for a value. A framework is looked for only where user code has loaded it."""
+    pydantic_ai = sys.modules.get("pydantic_ai")
+    if pydantic_ai is not None and isinstance(value, pydantic_ai.Agent):
+        from .pydantic_agent import PydanticAgent
+
+        return PydanticAgent(value)
     if callable(value):
         return CallableAgent(value)
-    raise TypeError(f"a value of the type {type(value).__name__} is no agent; it has to be a callable")
+    raise TypeError(f"a value of the type {type(value).__name__} is no agent; it has to be a callable, or of PydanticAI")

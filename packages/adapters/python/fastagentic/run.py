@@ -45,6 +45,9 @@ class Run:
         self._waiting: asyncio.Future[None] | None = None
         self._calls: dict[int, Call] = {}
         self._last = 0
+        #: The conversation before this run, and the part of it that this run adds.
+        self.history: list[dict[str, Any]] = start.get("history", [])
+        self.said: list[dict[str, Any]] = []
         self.run_id: str = start["runId"]
         self.thread_id: str = start["threadId"]
 

@@ -54,7 +54,7 @@ class Worker:
         enter(run)
         try:
             output = await guarded(self._agent.invoke(run, frame["input"]))
-            self._sink.send({"t": "done", "run": session, "output": output})
+            self._sink.send({"t": "done", "run": session, "output": output, "said": run.said})
         except asyncio.CancelledError:
             self._sink.send({"t": "done", "run": session, "cancelled": True})
         except Exception as error:  # noqa: BLE001 - whatever an agent raises goes to the server

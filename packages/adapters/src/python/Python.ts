@@ -7,12 +7,12 @@ import type { Agent, Hook } from "@fastagentic/core"
 import { type Duration, Effect, Layer, Schema } from "effect"
 import { dirname, resolve } from "node:path"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import * as Functions from "../functions/Functions.ts"
 import { discovered } from "./internal/discovered.ts"
 import type { Description } from "./internal/frames.ts"
 import * as Host from "./internal/host.ts"
 import { interpreterFor } from "./internal/interpreter.ts"
-import { requests } from "./internal/requests.ts"
 import * as Workers from "./internal/workers.ts"
 import type { PythonUnusable } from "./PythonError.ts"
 
@@ -23,6 +23,14 @@ import type { PythonUnusable } from "./PythonError.ts"
  * @since 0.1.0
  */
 export const callable: AdapterCapabilities = { ...Functions.capabilities, cancel: "kill", backpressure: "bounded" }
+
+/**
+ * The abilities of agents of frameworks, whose models and tools are steps of the run.
+ *
+ * @category capabilities
+ * @since 0.1.0
+ */
+export const framework: AdapterCapabilities = { ...TurnLoop.capabilities, cancel: "kill", backpressure: "bounded" }
 
 /**
  * The place of an agent, and the limits of its processes.
@@ -48,7 +56,7 @@ export interface Options {
 
 const adapterOf: { readonly [Kind in Description["kind"]]: Adapter } = {
   callable: { name: "python", capabilities: callable, remedy: "write the agent with PydanticAI" },
-  "pydantic-ai": { name: "pydantic-ai", capabilities: callable }
+  "pydantic-ai": { name: "pydantic-ai", capabilities: framework }
 }
 
 const workersOf = ({ cwd = ".", entrypoint, env = {}, interpreter, maxMemory, processes, unresponsive }: Options) => {
@@ -118,7 +126,7 @@ const implement = <
   agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
   workers: Workers.Workers
 ) => {
-  const run = Host.make(workers, agent.errorSchema, requests)
+  const run = Host.make(workers, agent)
   const encode = Schema.encodeEffect(Schema.toCodecJson(agent.payloadSchema))
   const decode = Schema.decodeUnknownEffect(Schema.toCodecJson(agent.successSchema))
   return agent.toLayer(

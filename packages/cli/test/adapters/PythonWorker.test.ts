@@ -1,70 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Event } from "@fastagentic/core"
-import { Effect, Layer, Schema } from "effect"
-import { App, type Auth } from "fastagentic"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { Python } from "../../src/python.ts"
-import { temporaryFolder } from "../process.ts"
-import { onSqlite } from "../serving.ts"
+import { Effect, Schema } from "effect"
 import { describeWith, python } from "./interpreters.ts"
-
-const cwd = fileURLToPath(new URL("python", import.meta.url))
-
-const RunState = Schema.Struct({
-  state: Schema.String,
-  output: Schema.optionalKey(Schema.Json),
-  error: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
-})
-const Started = Schema.Struct({ runId: Schema.String })
-const Journal = Schema.Struct({ items: Schema.Array(Event.RunEvent) })
-
-/** A server of agents of `hostile.py`, on SQLite. */
-const serve = Effect.fnUntraced(function*(
-  interpreter: string,
-  names: ReadonlyArray<string>,
-  options: Partial<Python.Options> = {},
-  auth?: Layer.Layer<Auth.Auth>
-) {
-  const found = yield* Effect.forEach(
-    names,
-    (name) => Python.discover({ entrypoint: `hostile.py:${name}`, interpreter, cwd, ...options }),
-    { concurrency: "unbounded" }
-  )
-  const app = App.make("hostile", { version: "1", agents: found.map(({ agent }) => agent) })
-  const handlers = found.map(({ layer }) => Layer.orDie(layer)).reduce((all, layer) => Layer.merge(all, layer))
-  const filename = join(temporaryFolder(), "hostile.db")
-  const { stop, url } = yield* onSqlite(app, handlers, filename, auth === undefined ? {} : { auth })
-  const request = (method: "GET" | "POST", path: string, body?: unknown, token?: string) =>
-    Effect.promise(async () => {
-      const response = await fetch(url + path, {
-        method,
-        headers: {
-          accept: "application/json",
-          "content-type": "application/json",
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` })
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) })
-      })
-      const json: unknown = await response.json()
-      return json
-    })
-  const start = (name: string, payload: object = {}, token?: string) =>
-    Effect.flatMap(
-      request("POST", `/agents/${name}/runs`, payload, token),
-      (body) => Effect.map(Effect.orDie(Schema.decodeUnknownEffect(Started)(body)), ({ runId }) => runId)
-    )
-  const ended = Effect.fnUntraced(function*(runId: string, seconds = 30, token?: string) {
-    const end = Date.now() + seconds * 1_000
-    for (;;) {
-      const body = yield* request("GET", `/runs/${runId}`, undefined, token)
-      const run = yield* Effect.orDie(Schema.decodeUnknownEffect(RunState)(body))
-      if (["completed", "failed", "cancelled"].includes(run.state) || Date.now() > end) return run
-      yield* Effect.sleep("50 millis")
-    }
-  })
-  return { url, stop, request, start, ended }
-})
+import { Journal, serve } from "./pythonServing.ts"
 
 const isAlive = (pid: number) => {
   try {
@@ -86,7 +23,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
       "runs resume from their last commit when their process is killed, each step done once",
       () =>
         Effect.gen(function*() {
-          const server = yield* serve(interpreter, ["work", "pid"])
+          const server = yield* serve(interpreter, "hostile.py", ["work", "pid"])
           const warm = yield* server.ended(yield* server.start("work", { steps: 1, seconds: 0 }))
           const [pid] = Array.isArray(warm.output) ? warm.output : []
           const runs = yield* Effect.forEach(
@@ -109,7 +46,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
 
     it.live("prints go to the log and never into frames, however many", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["loud", "reads"])
+        const server = yield* serve(interpreter, "hostile.py", ["loud", "reads"])
         const loud = yield* server.start("loud", { seconds: 2 })
         assert.strictEqual((yield* server.ended(yield* server.start("reads"))).output, "")
         assert.strictEqual((yield* server.ended(loud)).output, "quiet")
@@ -117,7 +54,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
 
     it.live("a run that stops the loop loses its process, and fails after the third", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["hang"], { unresponsive: "600 millis" })
+        const server = yield* serve(interpreter, "hostile.py", ["hang"], { unresponsive: "600 millis" })
         const { error, state } = yield* server.ended(yield* server.start("hang"), 40)
         assert.strictEqual(state, "failed")
         assert.notInclude(JSON.stringify(error), "hostile.py", "an internal failure says nothing of itself")
@@ -125,7 +62,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
 
     it.live("a cancelled run whose code ignores it loses its process", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["hang", "spin", "trap"])
+        const server = yield* serve(interpreter, "hostile.py", ["hang", "spin", "trap"])
         for (const name of ["hang", "spin", "trap"]) {
           const runId = yield* server.start(name)
           yield* Effect.sleep("500 millis")
@@ -138,7 +75,10 @@ describeWith("the process of a Python agent", python, (interpreter) =>
       "a process that holds too much memory gets no new runs, and one that holds far too much is ended",
       () =>
         Effect.gen(function*() {
-          const server = yield* serve(interpreter, ["leak"], { maxMemory: 150 * 2 ** 20, unresponsive: "1 second" })
+          const server = yield* serve(interpreter, "hostile.py", ["leak"], {
+            maxMemory: 150 * 2 ** 20,
+            unresponsive: "1 second"
+          })
           const first = yield* server.ended(yield* server.start("leak", { megabytes: 160 }))
           assert.strictEqual(first.state, "completed")
           const second = yield* server.ended(yield* server.start("leak", { megabytes: 1 }))
@@ -152,7 +92,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
 
     it.live("processes that an agent has started end with the server", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["forks"])
+        const server = yield* serve(interpreter, "hostile.py", ["forks"])
         const { output, state } = yield* server.ended(yield* server.start("forks"))
         assert.strictEqual(state, "completed")
         const pids = Array.isArray(output) ? output.map(Number) : []
@@ -163,7 +103,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
 
     it.live("a run that ends its process each time fails; an agent that exits fails alone", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["die", "leave"])
+        const server = yield* serve(interpreter, "hostile.py", ["die", "leave"])
         assert.strictEqual((yield* server.ended(yield* server.start("die"))).state, "failed")
         assert.strictEqual((yield* server.ended(yield* server.start("leave"))).state, "failed")
       }).pipe(Effect.scoped), 60_000)
@@ -172,7 +112,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
       "a value that is larger than a frame fails its run, and an event of the runtime is refused",
       () =>
         Effect.gen(function*() {
-          const server = yield* serve(interpreter, ["large", "typed"])
+          const server = yield* serve(interpreter, "hostile.py", ["large", "typed"])
           assert.strictEqual((yield* server.ended(yield* server.start("large", { megabytes: 9 }))).state, "failed")
           assert.strictEqual((yield* server.ended(yield* server.start("large", { megabytes: 2 }))).output, 2 * 2 ** 20)
           assert.strictEqual((yield* server.ended(yield* server.start("typed"))).state, "failed")
@@ -180,23 +120,31 @@ describeWith("the process of a Python agent", python, (interpreter) =>
       60_000
     )
 
+    it.live("steps that are asked for in one turn of the loop are all done", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, "hostile.py", ["together"])
+        const runs = yield* Effect.forEach(
+          Array.from({ length: 20 }),
+          () => server.start("together", { count: 8 }),
+          { concurrency: "unbounded" }
+        )
+        for (const runId of runs) {
+          assert.deepStrictEqual((yield* server.ended(runId, 15)).output, [0, 1, 2, 3, 4, 5, 6, 7])
+        }
+      }).pipe(Effect.scoped), 60_000)
+
     it.live("code without async has steps, pauses and questions", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["steps"])
+        const server = yield* serve(interpreter, "hostile.py", ["steps"])
         const runId = yield* server.start("steps")
-        let id: string | undefined
-        for (let tries = 0; tries < 200 && id === undefined; tries++) {
-          yield* Effect.sleep("50 millis")
-          const body = yield* server.request("GET", `/runs/${runId}/interrupts`)
-          id = /"id":"([^"]+)"/u.exec(JSON.stringify(body))?.[1]
-        }
-        yield* server.request("POST", `/runs/${runId}/interrupts/${id}`, { decision: "approve", value: true })
+        const [one] = yield* server.open(runId)
+        yield* server.request("POST", `/runs/${runId}/interrupts/${one?.id}`, { decision: "approve", value: true })
         assert.strictEqual((yield* server.ended(runId)).output, "yes")
       }).pipe(Effect.scoped), 60_000)
 
     it.live("tokens of one run arrive all and in order, thousands in a second", () =>
       Effect.gen(function*() {
-        const server = yield* serve(interpreter, ["tokens", "blocking_tokens"])
+        const server = yield* serve(interpreter, "hostile.py", ["tokens", "blocking_tokens"])
         for (const [name, count] of [["tokens", 20_000], ["blocking_tokens", 2_000]] as const) {
           const runId = yield* server.start(name, { count })
           const from = performance.now()

@@ -7,9 +7,10 @@ import { join } from "node:path"
 import { describe } from "vitest"
 
 /** An interpreter, or why there is none. */
-type Found = { readonly path: string } | { readonly reason: string }
+export type Found = { readonly path: string } | { readonly reason: string }
 
-const output = (command: string, ...args: ReadonlyArray<string>): string | undefined => {
+/** The output of a command that succeeds. */
+export const output = (command: string, ...args: ReadonlyArray<string>): string | undefined => {
   try {
     return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim()
   } catch {

@@ -34,11 +34,13 @@ const successOf = (schema: Description["output"]): Agent.AnySchema =>
   Object.keys(schema).length === 0 ? Schema.Json : JsonSchema.toSchema(schema)
 
 /** The agent that an entrypoint is. */
-export const discovered = (entrypoint: string, { description, input, output }: Description) => {
+export const discovered = (entrypoint: string, { description, input, kind, output }: Description) => {
   const name = nameOf(entrypoint)
   return Agent.make(name, {
     description: description === "" ? `The Python agent ${name}` : description,
     payload: fieldsOf(input),
-    success: successOf(output)
+    success: successOf(output),
+    // A framework's agent reads and continues its conversation, one turn at a time.
+    threads: kind === "callable" ? "parallel" : "enqueue"
   })
 }

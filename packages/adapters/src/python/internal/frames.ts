@@ -66,6 +66,8 @@ const fromWorker = {
     t: Schema.Literal("done"),
     run,
     output: optional(Schema.Json),
+    /** The messages that the run adds to its conversation. */
+    said: optional(Schema.Array(Schema.Json)),
     error: optional(Raised),
     cancelled: optional(Schema.Literal(true))
   })
@@ -102,6 +104,7 @@ export type ToWorker =
     readonly runId: string
     readonly threadId: string
     readonly input: Schema.Json
+    readonly history: Schema.Json
     readonly credit: number
   }
   | { readonly t: "credit"; readonly run: number; readonly n: number }

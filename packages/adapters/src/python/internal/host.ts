@@ -1,50 +1,70 @@
 // Hosts a Python agent in a run: takes a process, works through it, and survives its end. Python.ts makes the handler with it.
-import type { Agent } from "@fastagentic/core"
+import { type Agent, Thread } from "@fastagentic/core"
 import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
-import { Effect, type Schema, type Scope } from "effect"
+import { Effect, type Schema, Scope } from "effect"
 import { failureOf } from "../../adapter/Failure.ts"
 import * as FrameworkRun from "../../adapter/FrameworkRun.ts"
+import * as Turns from "../../adapter/Turns.ts"
+import { toMessages, toPrompt } from "../../effect-ai/internal/threadPrompt.ts"
 import { WorkerCrashed } from "../PythonError.ts"
-import { type Handler, Session } from "./session.ts"
+import { contentOf, decodePrompt, modelHandler, toolHandler } from "./modelRequests.ts"
+import { requests } from "./requests.ts"
+import { Session } from "./session.ts"
 import type { Workers } from "./workers.ts"
 
 /** How often the process of a run may end without any progress of the run. */
 const mostCrashes = 3
 
+/** Runs of one agent. */
 export const make = <E extends Agent.AnySchema>(
   workers: Workers,
-  errorSchema: E,
-  handlers: Readonly<Record<string, Handler>>
+  { errorSchema, threads }: { readonly errorSchema: E; readonly threads: Agent.Threads }
 ) => {
   /** Runs whose process ended, and how often since their last commit. */
   const crashes = new Map<string, number>()
+  const isFramework = workers.description.kind !== "callable"
+  const keepsHistory = isFramework && threads !== "parallel"
 
-  return (
+  const afterCrash = Effect.fnUntraced(function*(crashed: WorkerCrashed, hasMoved: boolean) {
+    const { record: { durable, runId } } = yield* CurrentRun
+    const count = hasMoved ? 1 : (crashes.get(runId) ?? 0) + 1
+    crashes.set(runId, count)
+    if (!durable || count >= mostCrashes) {
+      crashes.delete(runId)
+      return yield* Effect.die(crashed)
+    }
+    yield* Effect.logWarning(crashed.message)
+    // An interrupted run that is durable is suspended as due: it resumes from its last commit, in a new process.
+    return yield* Effect.interrupt
+  })
+
+  return Effect.fnUntraced(function*(
     input: Schema.Json
-  ): Effect.Effect<Schema.Json, E["Type"] | InterruptDenied, CurrentRun | Scope.Scope> =>
-    Effect.gen(function*() {
-      const { record: { durable, runId, tenant, threadId = runId } } = yield* CurrentRun
-      const worker = yield* Effect.orDie(workers.take(tenant))
-      let session: Session | undefined
-      return yield* FrameworkRun.within((framework) => {
-        session = new Session(worker, framework, handlers)
-        return session.drive({ runId, threadId, input })
-      }).pipe(
-        Effect.tap(() => Effect.sync(() => crashes.delete(runId))),
-        Effect.catchTag("Thrown", (thrown) => {
-          if (!(thrown.cause instanceof WorkerCrashed)) {
-            crashes.delete(runId)
-            return failureOf(errorSchema, session?.modelFailures ?? new WeakMap(), thrown)
-          }
-          const count = session?.hasMoved === true ? 1 : (crashes.get(runId) ?? 0) + 1
-          crashes.set(runId, count)
-          if (!durable || count >= mostCrashes) {
-            crashes.delete(runId)
-            return Effect.die(thrown.cause)
-          }
-          // An interrupted run that is durable is suspended as due: it resumes from its last commit, in a new process.
-          return Effect.andThen(Effect.logWarning(thrown.cause.message), Effect.interrupt)
-        })
-      )
-    })
+  ): Effect.fn.Return<Schema.Json, E["Type"] | InterruptDenied, CurrentRun | Scope.Scope> {
+    const { record: { runId, tenant, threadId = runId } } = yield* CurrentRun
+    const scope = yield* Effect.scope
+    const history = keepsHistory ? contentOf(yield* toPrompt(yield* Thread.messages())) : []
+    const worker = yield* Effect.orDie(workers.take(tenant))
+    const turns = Turns.make()
+    const begin = Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
+    let session: Session | undefined
+    const { output, said } = yield* FrameworkRun.within((framework) => {
+      session = new Session(worker, framework, {
+        ...requests,
+        ...(isFramework ? { model: modelHandler(() => framework.promise(begin)), tool: toolHandler } : {})
+      })
+      return session.drive({ runId, threadId, input, history })
+    }).pipe(
+      Effect.tapError(() => Effect.orDie(turns.end("error"))),
+      Effect.catchTag("Thrown", (thrown) => {
+        if (thrown.cause instanceof WorkerCrashed) return afterCrash(thrown.cause, session?.hasMoved === true)
+        crashes.delete(runId)
+        return failureOf(errorSchema, session?.modelFailures ?? new WeakMap(), thrown)
+      })
+    )
+    crashes.delete(runId)
+    yield* Effect.orDie(turns.end("ok"))
+    if (keepsHistory) yield* Thread.add(...toMessages(decodePrompt({ content: said }).content))
+    return output
+  })
 }

@@ -9,7 +9,7 @@ import { toJson } from "../../adapter/Json.ts"
 import * as PromiseScope from "../../adapter/PromiseScope.ts"
 import { PythonException } from "../PythonError.ts"
 import { decodeEvent } from "./events.ts"
-import { type Frame, type Raised, type Refusal, type RunFrame, window } from "./frames.ts"
+import { type Frame, type Raised, type Refusal, type RunFrame, type ToWorker, window } from "./frames.ts"
 import type { Worker } from "./worker.ts"
 
 /** How long code has to end after a cancellation, before its process is ended. */
@@ -39,6 +39,12 @@ const wordsOf = (error: unknown): { readonly tag: string; readonly message: stri
     ? { tag: String(error._tag), message: error.message }
     : { tag: "Failed", message: "the request failed" }
 
+/** The answer of an agent, and the messages that it adds to its conversation. */
+export interface Done {
+  readonly output: Schema.Json
+  readonly said: ReadonlyArray<Schema.Json>
+}
+
 interface Pending {
   readonly resolve: (value: Schema.Json) => void
   readonly reject: (error: unknown) => void
@@ -60,7 +66,7 @@ export class Session {
   private run = 0
   private taken = 0
   private isReading = false
-  private settle: { readonly resolve: (value: Schema.Json) => void; readonly reject: (error: unknown) => void } = {
+  private settle: { readonly resolve: (done: Done) => void; readonly reject: (error: unknown) => void } = {
     resolve: () => {},
     reject: () => {}
   }
@@ -72,7 +78,7 @@ export class Session {
   }
 
   /** Runs the agent to its end. When the run ends before, its code is cancelled, and then its process is ended. */
-  async drive(start: { readonly runId: string; readonly threadId: string; readonly input: Schema.Json }) {
+  async drive(start: Omit<Extract<ToWorker, { readonly t: "start" }>, "t" | "run" | "credit">): Promise<Done> {
     const { signal } = this.framework
     const { leave, run } = this.worker.enter({
       take: (frame) => this.receive(frame),
@@ -85,7 +91,7 @@ export class Session {
       timer = setTimeout(() => this.worker.kill("its code ignored a cancellation"), grace)
     }
     try {
-      return await new Promise<Schema.Json>((resolve, reject) => {
+      return await new Promise<Done>((resolve, reject) => {
         this.settle = { resolve, reject }
         this.worker.send({ t: "start", run, credit: window, ...start })
         if (signal.aborted) cancel()
@@ -103,11 +109,9 @@ export class Session {
     this.inbox.push(frame)
     if (this.isReading) return
     this.isReading = true
-    this.read().then(() => {
-      this.isReading = false
-    }, (error: unknown) => {
-      this.isReading = false
+    this.read().catch((error: unknown) => {
       this.inbox.length = 0
+      this.isReading = false
       this.settle.reject(error)
     })
   }
@@ -130,9 +134,11 @@ export class Session {
           break
         case "done":
           if (frame.error !== undefined) this.settle.reject(this.thrown(frame.error))
-          else this.settle.resolve(frame.output ?? null)
+          else this.settle.resolve({ output: frame.output ?? null, said: frame.said ?? [] })
       }
     }
+    // Set in the turn that found nothing more, so that the next frame starts the reader again.
+    this.isReading = false
   }
 
   /** Emits this event and those after it that were said in the same place. */

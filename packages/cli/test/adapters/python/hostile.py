@@ -27,6 +27,15 @@ async def work(steps: int, seconds: float, run: Run) -> list[int]:
     return [await run.step("one", one) for _ in range(steps)]
 
 
+async def together(count: int, run: Run) -> list[int]:
+    """Does steps side by side."""
+
+    async def one(number: int) -> int:
+        return number
+
+    return await asyncio.gather(*(run.step(f"step {number}", one, number) for number in range(count)))
+
+
 async def tokens(count: int):
     """Says many tokens."""
     for number in range(count):

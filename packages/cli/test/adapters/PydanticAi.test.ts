@@ -1,0 +1,97 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Python } from "@fastagentic/adapters/python"
+import { Effect, Layer } from "effect"
+import { fileURLToPath } from "node:url"
+import { suite } from "../../src/adapter-contract.ts"
+import { pythonWith } from "./environments.ts"
+import { describeWith } from "./interpreters.ts"
+import { servePlay } from "./playServer.ts"
+import { serve } from "./pythonServing.ts"
+
+const cwd = fileURLToPath(new URL("python", import.meta.url))
+
+describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
+  suite("PydanticAI", {
+    capabilities: Python.framework,
+    perform: (agent, play) =>
+      Layer.unwrap(Effect.map(servePlay(play), (port) =>
+        Python.layer(agent, {
+          entrypoint: "pydantic_play.py:agent",
+          interpreter,
+          cwd,
+          env: { PLAY_PORT: String(port) }
+        })))
+  })
+
+  const file = "assistant.py"
+
+  describe("an agent of PydanticAI", () => {
+    it.live("reads and continues the conversation of its thread", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, file, ["memory"])
+        const threadId = "t-1"
+        const say = Effect.fnUntraced(function*(prompt: string) {
+          const body = yield* server.request("POST", "/agents/memory/runs", { prompt }, undefined, threadId)
+          return (yield* server.ended(String(Object(body).runId))).output
+        })
+        assert.strictEqual(yield* say("one"), "You said one; I said 0 things.")
+        assert.strictEqual(yield* say("two"), "You said one, two; I said 1 things.")
+        assert.strictEqual(yield* say("three"), "You said one, two, three; I said 2 things.")
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live("has the schemas of its output and dependencies, and its tools get those", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, file, ["typed"])
+        const agents = Object(yield* server.request("GET", "/agents")).items
+        assert.deepStrictEqual(Object.keys(agents[0].success.properties), ["city", "degrees"])
+        assert.deepStrictEqual(agents[0].payload.required, ["prompt", "deps"])
+        const runId = yield* server.start("typed", { prompt: "hi", deps: { name: "Tower" } })
+        const { output, state } = yield* server.ended(runId)
+        assert.deepStrictEqual({ state, output }, { state: "completed", output: { city: "Ulm", degrees: 7 } })
+        assert.include(JSON.stringify(yield* server.request("GET", `/runs/${runId}/events`)), "Tower")
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live(
+      "a tool that asks for its own approval is called again once it has it, with the arguments of the approver",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* serve(interpreter, file, ["careful"])
+          const runId = yield* server.start("careful", { prompt: "pay" })
+          const [one] = yield* server.open(runId)
+          assert.deepInclude(one, { kind: "approval", tool: "transfer", arguments: { amount: 5 } })
+          yield* server.request("POST", `/runs/${runId}/interrupts/${one?.id}`, {
+            decision: "edit",
+            value: { amount: 4 }
+          })
+          assert.strictEqual((yield* server.ended(runId)).output, "paid 4 (1) after 1")
+          const denied = yield* server.start("careful", { prompt: "pay" })
+          const [two] = yield* server.open(denied)
+          yield* server.request("POST", `/runs/${denied}/interrupts/${two?.id}`, { decision: "deny", reason: "no" })
+          const { output } = yield* server.ended(denied)
+          assert.include(output, "denied")
+          assert.notInclude(output, "paid")
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.live("a call that somebody else makes waits for its result", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, file, ["delegating"])
+        const runId = yield* server.start("delegating", { prompt: "measure" })
+        const [one] = yield* server.open(runId)
+        assert.deepInclude(one, { kind: "input", arguments: { amount: 5 } })
+        yield* server.request("POST", `/runs/${runId}/interrupts/${one?.id}`, { decision: "approve", value: "7 cm" })
+        assert.strictEqual((yield* server.ended(runId)).output, "7 cm after 1")
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live("a tool that wants a retry gets one, and one that fails ends the run", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, file, ["retrying", "failing"])
+        const { output } = yield* server.ended(yield* server.start("retrying", { prompt: "guess" }))
+        assert.strictEqual(output, "guessed in 2 after 2")
+        const { error, state } = yield* server.ended(yield* server.start("failing", { prompt: "fail" }))
+        assert.strictEqual(state, "failed")
+        assert.notInclude(JSON.stringify(error), "hunter2")
+      }).pipe(Effect.scoped), 60_000)
+  })
+})
