@@ -7,10 +7,10 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { App, Fusion, RunError, Runtime } from "@fastagentic/core"
 import { Timings } from "@fastagentic/core"
 import { Mount } from "@fastagentic/protocols/mount"
-import { type Duration, Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
-import { createServer } from "node:http"
+import * as NodeServer from "./internal/nodeServer.ts"
 import * as UnhandledRejections from "./internal/unhandledRejections.ts"
 
 /** The address is not available. @category errors @since 0.1.0 */
@@ -47,10 +47,12 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
   App.Handlers<A> | Mount.Requirements
 > => {
   const { host = "127.0.0.1", port = 8_000, ...mounted } = options
-  const { bodyLimit = Mount.defaultBodyLimit, grace = Timings.graceMillis } = mounted
+  const { bodyLimit = Mount.defaultBodyLimit, bodyTimeout = Timings.bodyMillis, grace = Timings.graceMillis } = mounted
   const served = HttpRouter.serve(Mount.layer(app, mounted), { disableLogger: true, disableListenLog: true })
   // cast: HttpRouter.serve separates requirements by conditional types, which stay open for the handlers of any app.
-  const whole = (served as Served<A>).pipe(Layer.provideMerge(listen(host, port, { grace, bodyBytes: bodyLimit })))
+  const whole = (served as Served<A>).pipe(
+    Layer.provideMerge(listen(host, port, { grace, bodyBytes: bodyLimit, bodyTimeout }))
+  )
   return Layer.provideMerge(UnhandledRejections.layer, whole)
 }
 
@@ -63,15 +65,22 @@ type Served<A extends App.Any> = Layer.Layer<
 const listen = (
   host: string,
   port: number,
-  { bodyBytes, grace }: { readonly bodyBytes: number; readonly grace: Duration.Input }
+  { bodyBytes, bodyTimeout, grace }: {
+    readonly bodyBytes: number
+    readonly bodyTimeout: Duration.Input
+    readonly grace: Duration.Input
+  }
 ) =>
-  NodeHttpServer.layer(() => createServer(), {
-    host,
-    port,
-    gracefulShutdownTimeout: grace,
-    // The route refuses frames over the limit; this only limits what a socket buffers before it is closed.
-    websocket: { maxPayload: 4 * bodyBytes }
-  }).pipe(
+  NodeHttpServer.layer(
+    () => NodeServer.make({ ...Timings, bodyMillis: Duration.toMillis(Duration.fromInputUnsafe(bodyTimeout)) }),
+    {
+      host,
+      port,
+      gracefulShutdownTimeout: grace,
+      // The route refuses frames over the limit; this only limits what a socket buffers before it is closed.
+      websocket: { maxPayload: 4 * bodyBytes }
+    }
+  ).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext<HttpServer.HttpServer, PortInUse, never>(
         Effect.fail(new PortInUse({ host, port, code: codeOf(cause) }))

@@ -91,6 +91,12 @@ export const openSockets = 100
 /** The body of a request has to arrive within this time. @category constants @since 0.1.0 */
 export const bodyMillis = 30_000
 
+/** The head of a request has to arrive within this time; a connection that has sent none is closed. @category constants @since 0.1.0 */
+export const headMillis = 15_000
+
+/** An answer has to be read within this time, and a second for each 32,000 bytes of it. @category constants @since 0.1.0 */
+export const unreadMillis = 60_000
+
 /** An input names or brings this many files at most. @category constants @since 0.1.0 */
 export const inputFiles = 100
 
