@@ -24,7 +24,7 @@ describe("fastagentic run", () => {
   it("serves under a prefix, for a public URL, listed origins, hosts and proxies", async () => {
     const flags = ["--prefix", "/shop", "--public-url", "https://example.com/shop"]
     const lists = ["--cors-origin", "https://a.example", "--cors-origin", "https://b.example"]
-    const more = ["--allowed-host", "shop.internal", "--trusted-proxy", "127.0.0.1"]
+    const more = ["--allowed-host", "shop.internal", "--allowed-host", "edge.example", "--trusted-proxy", "127.0.0.1"]
     const running = fastagentic([...serve, ...flags, ...lists, ...more])
     try {
       const url = await listening(running)

@@ -139,6 +139,21 @@ describe("A mounted app", () => {
         }
       })
       assert.include(body, `"servers":[{"url":"${url}"}]`)
+      for (const prefix of ["/../x", "/a/..", "/./a", "/%2E%2e/a", "//evil.example"]) {
+        const shown = yield* raw(url, "/openapi.json", { headers: { "x-forwarded-prefix": prefix } })
+        assert.include(shown.body, `"servers":[{"url":"${url}"}]`, prefix)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("refuses a foreign name that a trusted proxy of its machine passes on, while it has no auth layer", () =>
+    Effect.gen(function*() {
+      const open = yield* serveDesk({ guards: { hosts: ["edge.example"], proxies: ["127.0.0.1"] } })
+      const pointed = { "x-forwarded-host": "evil.example", "x-forwarded-for": "127.0.0.1" }
+      assert.strictEqual(yield* statusOf(open, "/runs", pointed), 403)
+      assert.strictEqual(yield* statusOf(open, "/runs", { ...pointed, origin: "http://evil.example" }), 403)
+      for (const host of ["edge.example", "localhost:3000", "127.0.0.1"]) {
+        assert.strictEqual(yield* statusOf(open, "/runs", { "x-forwarded-host": host }), 200, host)
+      }
     }).pipe(Effect.scoped))
 })
 

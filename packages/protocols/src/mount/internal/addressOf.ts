@@ -40,7 +40,7 @@ const forwardedOf = (headers: Headers): Forwarded | undefined => {
   const forwarded = {
     proto: proto === "http" || proto === "https" ? proto : undefined,
     host: hostOf(last("x-forwarded-host")),
-    prefix: prefix !== undefined && /^(\/[\w.~%-]+)*$/u.test(prefix) ? prefix : undefined
+    prefix: prefix !== undefined && /^(\/(?!(?:\.|%2e){1,2}(?:\/|$))[\w.~%-]+)*$/iu.test(prefix) ? prefix : undefined
   }
   return Object.values(forwarded).every((value) => value === undefined) ? undefined : forwarded
 }

@@ -31,6 +31,8 @@ export const makeGuard = ({ acceptsUnknownPeers, onLoopback, open, settings }: O
     if (checksHost && !(host !== undefined && isKnownHost(hostnameOf(host))) && (open || !settings.isProxy(peer))) {
       return open ? "local" : "host"
     }
+    // A proxy of this machine may pass on a foreign name that was pointed at it.
+    if (open && !isKnownHost(hostnameOf(address.origin.slice(address.origin.indexOf("//") + 2)))) return "local"
     const { origin } = headers
     if (origin === undefined || settings.corsOrigins.has(origin)) return undefined
     return isOwn(origin, host, address) ? undefined : "origin"
