@@ -14,6 +14,8 @@ type Service = Runtime["Service"]
 /** An answer that a front end writes: what was said before its stream begins is in `before`, the rest comes. */
 export interface Answering {
   readonly handle: RunHandle
+  /** The number of the event after which it begins. */
+  readonly after: number
   readonly before: ReadonlyArray<ChatPart>
   readonly pages: Stream.Stream<ReadonlyArray<ChatPart> | "closing", FollowError>
 }
@@ -39,10 +41,10 @@ export const fromStart = Effect.fnUntraced(function*(
   runtime: Service,
   handle: RunHandle
 ): Effect.fn.Return<Answering, RunError> {
-  return { handle, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
+  return { handle, after: 0, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
 })
 
-const stored = Effect.fnUntraced(function*({ events, run }: RunHandle) {
+const stored = Effect.fnUntraced(function*({ events, run }: Pick<RunHandle, "events" | "run">) {
   const all: Array<Event.RunEvent> = []
   while ((all.at(-1)?.seq ?? 0) < run.seq) {
     const after = all.at(-1)?.seq ?? 0
@@ -52,6 +54,25 @@ const stored = Effect.fnUntraced(function*({ events, run }: RunHandle) {
   }
   return all
 })
+
+/** The parts of an answer after an event, as they stand now. */
+export const stands = Effect.fnUntraced(function*(
+  runtime: Service,
+  handle: Pick<RunHandle, "events" | "run">,
+  after: number
+): Effect.fn.Return<ReadonlyArray<ChatPart>, RunError> {
+  const view = viewOf(runtime, handle.run)
+  const all = Event.visible(yield* stored(handle))
+  view.apply(all.filter(({ seq }) => seq <= after))
+  const parts = view.apply(all.filter(({ seq }) => seq > after))
+  return undecidedOnly(view, parts)
+})
+
+/** Questions that are decided are not asked again. */
+const undecidedOnly = (view: ChatView, parts: ReadonlyArray<ChatPart>) => {
+  const open = new Set(view.open.map(({ notice }) => notice.id))
+  return parts.filter((part) => part._tag !== "Question" || open.has(part.question.notice.id))
+}
 
 /** The answer from its beginning, as it stands now, and then what comes: questions that are decided are not asked again. */
 export const replayed = Effect.fnUntraced(function*(
@@ -63,9 +84,8 @@ export const replayed = Effect.fnUntraced(function*(
   const parts = view.apply(Event.visible(all))
   view.seq = all.at(-1)?.seq ?? 0
   view.mark()
-  const open = new Set(view.open.map(({ notice }) => notice.id))
-  const before = parts.filter((part) => part._tag !== "Question" || open.has(part.question.notice.id))
-  return { handle, before, pages: yield* followed(handle, view) }
+  const before = undecidedOnly(view, parts)
+  return { handle, after: 0, before, pages: yield* followed(handle, view) }
 })
 
 /** The number of the pause at which a question was asked that was decided later on. */
@@ -99,7 +119,7 @@ export const decided = Effect.fnUntraced(function*(
   view.seq = position
   view.mark()
   if (answers.length > 0) yield* runtime.answerAll(caller, handle.run.runId, answers)
-  return { handle, before: [], pages: yield* followed(handle, view) }
+  return { handle, after: position, before: [], pages: yield* followed(handle, view) }
 })
 
 /** A run of an agent and, when one is named, of a chat; any other looks like none. */

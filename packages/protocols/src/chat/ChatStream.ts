@@ -1,5 +1,6 @@
 // An answer as server-sent events in the words of a front end.
-import type { FollowError } from "@fastagentic/core/operations/Runtime"
+import type { Caller } from "@fastagentic/core/door/Caller"
+import type { FollowError, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { RunError, Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -25,6 +26,18 @@ const nothing: ReadonlySet<string> = new Set()
 /** A frame of one JSON value. */
 export const frame = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`
 
+/** The ids of the open interrupts that the caller may decide, looked up when parts ask for a decision. */
+export const decidableIn = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  caller: Caller,
+  runId: string,
+  parts: ReadonlyArray<ChatPart>
+): Effect.fn.Return<ReadonlySet<string>, RunError> {
+  if (!parts.some(({ _tag }) => _tag === "Question")) return nothing
+  const open = yield* runtime.decidable(caller, runId)
+  return new Set(open.flatMap(({ id, state }) => state === "open" ? [id] : []))
+})
+
 /**
  * Streams an answer. A stream that cannot continue, because the server stops or the store is away, is cut: its client then
  * knows that it has to come back.
@@ -37,16 +50,10 @@ export const response = (
 ): HttpServerResponse.HttpServerResponse => {
   const { runId } = handle.run
 
-  const decidable = Effect.fnUntraced(function*(parts: ReadonlyArray<ChatPart>) {
-    if (!parts.some(({ _tag }) => _tag === "Question")) return nothing
-    const open = yield* runtime.decidable(caller, runId)
-    return new Set(open.flatMap(({ id, state }) => state === "open" ? [id] : []))
-  })
-
   const written = (parts: ReadonlyArray<ChatPart>) =>
     parts.length === 0
       ? Effect.succeed(heartbeat)
-      : Effect.map(decidable(parts), (ids) => writer.write(parts, ids) || heartbeat)
+      : Effect.map(decidableIn(runtime, caller, runId, parts), (ids) => writer.write(parts, ids) || heartbeat)
 
   const texts = Stream.concat(
     Stream.fromEffect(Effect.map(written(before), (text) => writer.start() + text)),

@@ -20,6 +20,7 @@ export type Group =
   | "schedules"
   | "audit"
   | "principals"
+  | "openai"
   | "system"
 
 /** An endpoint of the document; entries of the same subject stand together in their group. */

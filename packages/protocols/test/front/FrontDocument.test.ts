@@ -24,7 +24,13 @@ describe("The routes of the chat front ends", () => {
         "GET /agents/talk/chat/{chatId}",
         "GET /agents/talk/chat/{chatId}/stream",
         "DELETE /agents/talk/chat/{chatId}/stream",
-        "POST /agents/talk/ag-ui"
+        "POST /agents/talk/ag-ui",
+        "GET /v1/models",
+        "GET /v1/models/{model}",
+        "POST /v1/chat/completions",
+        "POST /v1/responses",
+        "GET /v1/responses/{responseId}",
+        "POST /v1/responses/{responseId}/cancel"
       ])
     }).pipe(Effect.scoped))
 

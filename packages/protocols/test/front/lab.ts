@@ -182,7 +182,7 @@ export const serveFront = Effect.fnUntraced(
   function*({ auth = Auth.layerNone, stores = layerStores, ...options }: Options = {}) {
     const world = options.world ?? (yield* makeWorld)
     const url = yield* serve(
-      mounted("rest", "ai-sdk", "ag-ui").pipe(
+      mounted("rest", "ai-sdk", "ag-ui", "openai").pipe(
         Layer.provide(
           Runtime.layer(Front, { grace: "100 millis" }).pipe(
             Layer.provide(handlers(world)),

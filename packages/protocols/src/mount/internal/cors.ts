@@ -6,7 +6,7 @@ import type { Settings } from "./settings.ts"
 
 const methods = "GET, POST, PUT, DELETE"
 
-/** The request headers of REST, MCP and A2A that a page must announce. */
+/** The request headers of REST, MCP, A2A and OpenAI's client that a page must announce. */
 const requestHeaders = [
   "a2a-extensions",
   "a2a-version",
@@ -21,6 +21,9 @@ const requestHeaders = [
   "traceparent",
   "tracestate",
   "x-api-key",
+  ...["arch", "lang", "os", "package-version", "retry-count", "runtime", "runtime-version", "timeout"].map((name) =>
+    `x-stainless-${name}`
+  ),
   "x-thread-id"
 ].join(", ")
 

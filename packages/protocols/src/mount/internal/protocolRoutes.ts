@@ -8,14 +8,20 @@ import * as AgUiRoutes from "../../ag-ui/AgUiRoutes.ts"
 import * as AiSdkRoutes from "../../ai-sdk/AiSdkRoutes.ts"
 import * as HttpProtocol from "../../http/HttpProtocol.ts"
 import * as McpProtocol from "../../mcp/McpProtocol.ts"
+import * as CompletionRoutes from "../../openai/CompletionRoutes.ts"
+import * as ResponseRoutes from "../../openai/ResponseRoutes.ts"
 import * as ResourceMetadata from "./resourceMetadata.ts"
 
 /** The front ends whose routes are routes of the document too. */
-const frontEnds = { "ai-sdk": AiSdkRoutes.routes, "ag-ui": AgUiRoutes.routes } as const
+const frontEnds = {
+  "ai-sdk": AiSdkRoutes.routes,
+  "ag-ui": AgUiRoutes.routes,
+  openai: [...CompletionRoutes.routes, ...ResponseRoutes.routes]
+} as const
 
 export type Protocol = "rest" | "mcp" | "a2a" | keyof typeof frontEnds
 
-export const allProtocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a", "ai-sdk", "ag-ui"]
+export const allProtocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a", "ai-sdk", "ag-ui", "openai"]
 
 export const protocolRoutes = (
   protocols: ReadonlyArray<Protocol> = allProtocols

@@ -1,0 +1,144 @@
+// The parts of an answer as a chat completion of OpenAI: one message, or its chunks.
+import type { Failure, Usage } from "@fastagentic/core/run/Event"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { ChatPart, Question } from "../chat/ChatView.ts"
+import type { Links } from "../internal/fileLinks.ts"
+import { AnswerText } from "./AnswerText.ts"
+import * as OpenAiError from "./OpenAiError.ts"
+
+interface Options {
+  readonly run: Pick<RunRecord, "runId" | "agent" | "createdAt">
+  readonly links: Links
+  readonly traceId: string
+  readonly includesUsage: boolean
+}
+
+export class CompletionWriter {
+  private readonly options: Options
+  private readonly text: AnswerText
+  private content = ""
+  private reasoning = ""
+  private usage: Usage | undefined
+  private readonly questions = new Map<string, Question>()
+  /** The failure of the run, if it has failed. */
+  failure: Failure | undefined
+
+  constructor(options: Options) {
+    this.options = options
+    this.text = new AnswerText(options.links)
+  }
+
+  start() {
+    return [this.chunk({ role: "assistant", content: "" })]
+  }
+
+  /** The chunks of parts; the last one of a run that fails is an error. */
+  write(parts: ReadonlyArray<ChatPart>): ReadonlyArray<object> {
+    return parts.flatMap((part) => {
+      if (this.failure !== undefined) return []
+      switch (part._tag) {
+        case "Delta":
+          if (part.kind === "reasoning") {
+            this.reasoning += part.delta
+            return [this.chunk({ reasoning_content: part.delta })]
+          }
+          return this.say(this.text.add(part))
+        case "Question":
+          this.questions.set(part.question.notice.id, part.question)
+          return []
+        case "Answered":
+          this.questions.delete(part.answer.id)
+          return []
+        case "Reset":
+        case "Stale":
+          return this.fail(OpenAiError.superseded)
+        case "Completed":
+          this.usage = part.usage
+          return []
+        case "Failed":
+          return this.fail(part.failure)
+        case "Cancelled":
+          return this.fail(OpenAiError.cancelled(part.reason))
+        default:
+          return this.say(this.text.add(part))
+      }
+    })
+  }
+
+  /** The questions of a run that pauses are said, because this wire has nothing else for them. */
+  end(): ReadonlyArray<object> {
+    if (this.failure !== undefined) return []
+    const asked = [...this.questions.values()].map(({ notice }) => askOf(this.options.run.runId, notice)).join("\n\n")
+    const said = asked === "" ? [] : this.say(`${this.content === "" ? "" : "\n\n"}${asked}`)
+    return [
+      ...said,
+      this.chunk({}, "stop"),
+      ...(this.options.includesUsage
+        ? [{ ...this.envelope("chat.completion.chunk"), choices: [], usage: this.spent() }]
+        : [])
+    ]
+  }
+
+  fail(failure: Failure): ReadonlyArray<object> {
+    this.failure = failure
+    const { run: { runId }, traceId } = this.options
+    return [{ error: OpenAiError.ofFailure(failure, { runId, traceId }) }]
+  }
+
+  /** The whole completion. */
+  completion() {
+    return {
+      ...this.envelope("chat.completion"),
+      choices: [{
+        index: 0,
+        message: {
+          role: "assistant",
+          content: this.content,
+          refusal: null,
+          ...(this.reasoning === "" ? {} : { reasoning_content: this.reasoning })
+        },
+        logprobs: null,
+        finish_reason: "stop"
+      }],
+      usage: this.spent()
+    }
+  }
+
+  private say(text: string): ReadonlyArray<object> {
+    if (text === "") return []
+    this.content += text
+    return [this.chunk({ content: text })]
+  }
+
+  private chunk(delta: object, finishReason: "stop" | null = null) {
+    return {
+      ...this.envelope("chat.completion.chunk"),
+      choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }]
+    }
+  }
+
+  private envelope(object: string) {
+    const { agent, createdAt, runId } = this.options.run
+    return { id: `chatcmpl-${runId}`, object, created: Math.floor(createdAt / 1_000), model: agent }
+  }
+
+  private spent() {
+    const { cacheReadTokens = 0, inputTokens = 0, outputTokens = 0, reasoningTokens = 0 } = this.usage ?? {}
+    return {
+      prompt_tokens: inputTokens,
+      completion_tokens: outputTokens,
+      total_tokens: inputTokens + outputTokens,
+      prompt_tokens_details: { cached_tokens: cacheReadTokens },
+      completion_tokens_details: { reasoning_tokens: reasoningTokens }
+    }
+  }
+}
+
+const askOf = (runId: string, { arguments: args, id, kind, message, name, tool }: Question["notice"]): string => {
+  const about = message ?? (tool === undefined ? name : `${tool} asks for approval`)
+  const exact = args === undefined ? "" : `: ${JSON.stringify(args)}`
+  const how = kind === "approval"
+    ? "Answer approve or deny in this thread"
+    : "Answer in this thread"
+  return `${about}${exact}. ${how}, or POST /runs/${runId}/interrupts/${id}.`
+}
