@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
+import { Auth, Principal } from "fastagentic"
 import { describeWith, python } from "./interpreters.ts"
 import { Journal, serve } from "./pythonServing.ts"
 
@@ -108,6 +109,39 @@ describeWith("the process of a Python agent", python, (interpreter) =>
         assert.strictEqual((yield* server.ended(yield* server.start("leave"))).state, "failed")
       }).pipe(Effect.scoped), 60_000)
 
+    it.live("a run that ends its process takes no other run along", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, "hostile.py", ["dies_or_waits"])
+        const start = (dies: boolean) => server.start("dies_or_waits", { dies, seconds: 1 })
+        const [poison, ...others] = yield* Effect.forEach([true, false, false, false], start, {
+          concurrency: "unbounded"
+        })
+        assert.strictEqual((yield* server.ended(poison ?? "")).state, "failed")
+        for (const runId of others) assert.strictEqual((yield* server.ended(runId)).output, "survived")
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live("tenants have processes of their own, and wait for each other when there are too few", () =>
+      Effect.gen(function*() {
+        const keys = ["ann", "bob", "cat"].map((id) => ({
+          key: Redacted.make(`key-of-${id}`),
+          principal: new Principal.Principal({ id, tenant: `tenant-of-${id}`, scopes: ["*"], roles: [], claims: {} })
+        }))
+        const server = yield* serve(interpreter, "hostile.py", ["work"], { processes: 2 }, Auth.layerKeys(keys))
+        const names = ["ann", "bob", "cat", "ann", "bob", "cat"]
+        const found = yield* Effect.forEach(names, (name) =>
+          Effect.gen(function*() {
+            const runId = yield* server.start("work", { steps: 1, seconds: 0.3 }, `key-of-${name}`)
+            const { output, state } = yield* server.ended(runId, 30, `key-of-${name}`)
+            assert.strictEqual(state, "completed", name)
+            return { name, pid: JSON.stringify(output) }
+          }), { concurrency: "unbounded" })
+        const owners = new Map(found.map(({ name, pid }) => [pid, name]))
+        for (const { name, pid } of found) {
+          assert.strictEqual(owners.get(pid), name, "a process had two tenants")
+        }
+        assert.isAtLeast(owners.size, 3)
+      }).pipe(Effect.scoped), 60_000)
+
     it.live(
       "a value that is larger than a frame fails its run, and an event of the runtime is refused",
       () =>
@@ -125,7 +159,8 @@ describeWith("the process of a Python agent", python, (interpreter) =>
         const server = yield* serve(interpreter, "hostile.py", ["together"])
         const runs = yield* Effect.forEach(
           Array.from({ length: 20 }),
-          () => server.start("together", { count: 8 }),
+          () =>
+            server.start("together", { count: 8 }),
           { concurrency: "unbounded" }
         )
         for (const runId of runs) {
@@ -155,13 +190,21 @@ describeWith("the process of a Python agent", python, (interpreter) =>
           for (;;) {
             const body = yield* server.request("GET", `/runs/${runId}/events?limit=1000&after=${after}`)
             const { items } = yield* Effect.orDie(Schema.decodeUnknownEffect(Journal)(body))
-            if (items.length === 0) break
+            if (items.length === 0) {
+              break
+            }
             for (const event of items) {
               after = event.seq
-              if (event.type === "token") seen += event.data.delta
+              if (event.type === "token") {
+                seen += event.data.delta
+              }
             }
           }
-          assert.strictEqual(seen, Array.from({ length: count }, (_, number) => `${number} `).join(""))
+          assert.strictEqual(
+            seen,
+            Array.from({ length: count }, (_, number) =>
+              `${number} `).join("")
+          )
           assert.isAbove(rate, name === "tokens" ? 1_000 : 200)
         }
       }).pipe(Effect.scoped), 60_000)

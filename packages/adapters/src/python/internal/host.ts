@@ -1,7 +1,7 @@
 // Hosts a Python agent in a run: takes a process, works through it, and survives its end. Python.ts makes the handler with it.
 import { type Agent, Thread } from "@fastagentic/core"
 import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
-import { Effect, type Schema, Scope } from "effect"
+import { Effect, type Schema, Scope, Semaphore } from "effect"
 import { failureOf } from "../../adapter/Failure.ts"
 import * as FrameworkRun from "../../adapter/FrameworkRun.ts"
 import * as Turns from "../../adapter/Turns.ts"
@@ -15,6 +15,9 @@ import type { Workers } from "./workers.ts"
 /** How often the process of a run may end without any progress of the run. */
 const mostCrashes = 3
 
+/** How many runs that wait after a crash are remembered; some never come back. */
+const mostRemembered = 10_000
+
 /** Runs of one agent. */
 export const make = <E extends Agent.AnySchema>(
   workers: Workers,
@@ -22,6 +25,8 @@ export const make = <E extends Agent.AnySchema>(
 ) => {
   /** Runs whose process ended, and how often since their last commit. */
   const crashes = new Map<string, number>()
+  /** A run whose process ended twice works alone, so that the next end is its own doing and takes no other run along. */
+  const alone = Semaphore.makeUnsafe(1)
   const isFramework = workers.description.kind !== "callable"
   const keepsHistory = isFramework && threads !== "parallel"
 
@@ -29,6 +34,7 @@ export const make = <E extends Agent.AnySchema>(
     const { record: { durable, runId } } = yield* CurrentRun
     const count = hasMoved ? 1 : (crashes.get(runId) ?? 0) + 1
     crashes.set(runId, count)
+    if (crashes.size > mostRemembered) crashes.delete(crashes.keys().next().value ?? "")
     if (!durable || count >= mostCrashes) {
       crashes.delete(runId)
       return yield* Effect.die(crashed)
@@ -44,7 +50,9 @@ export const make = <E extends Agent.AnySchema>(
     const { record: { runId, tenant, threadId = runId } } = yield* CurrentRun
     const scope = yield* Effect.scope
     const history = keepsHistory ? contentOf(yield* toPrompt(yield* Thread.messages())) : []
-    const worker = yield* Effect.orDie(workers.take(tenant))
+    const isSuspect = (crashes.get(runId) ?? 0) === mostCrashes - 1
+    if (isSuspect) yield* alone.takeScoped(1)
+    const worker = yield* Effect.orDie(workers.take(isSuspect ? `${tenant}\u0000alone` : tenant))
     const turns = Turns.make()
     const begin = Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
     let session: Session | undefined

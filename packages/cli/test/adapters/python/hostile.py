@@ -112,6 +112,15 @@ async def die(run: Run) -> str:
     os._exit(9)
 
 
+async def dies_or_waits(dies: bool, seconds: float) -> str:
+    """Ends its process, or waits beside one that does."""
+    if dies:
+        await asyncio.sleep(0.3)
+        os._exit(9)
+    await asyncio.sleep(seconds)
+    return "survived"
+
+
 async def leave() -> str:
     """Wants to end its process politely."""
     sys.exit(3)
