@@ -24,7 +24,7 @@ interface Case {
   readonly without?: Readonly<Record<string, string>>
 }
 
-const [delegation, resume] = ["delegation", "resumed after a restart"]
+const [delegation, resume, onSchedule] = ["delegation", "resumed after a restart", "scheduled"]
 const asParent = "a delegated run acts for who started the run that it is delegated by"
 const decoded = "a resumed run was decoded when it was admitted"
 
@@ -100,7 +100,10 @@ const cases: ReadonlyArray<Case> = [
     by: "ann",
     agent: "nothing",
     tag: "NotDeclared",
-    without: { [resume]: "core's Policy test takes a declaration away between two starts" }
+    without: {
+      [resume]: "core's Policy test takes a declaration away between two starts",
+      [onSchedule]: "a schedule of no agent is refused as an invalid one"
+    }
   },
   {
     name: "a payload that does not fit",
@@ -140,11 +143,15 @@ const callOf = (lab: Served, { agent, by, payload = (mark) => ({ mark }) }: Case
 
 const newTrace = () => globalThis.crypto.randomUUID().replaceAll("-", "")
 
-/** The audit entries of one trace, once the expected ones are there. */
-const decisions = Effect.fn(function*({ audit }: Served, traceId: string, [wanted, rule]: NonNullable<Case["audit"]>) {
+/** The audit entries of one trace, or those after a number, once the expected ones are there. */
+const decisions = Effect.fn(function*(
+  { audit }: Served,
+  from: string | { readonly since: number },
+  [wanted, rule]: NonNullable<Case["audit"]>
+) {
   for (let tries = 0;; tries++) {
     const entries = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 10_000 }))
-    const found = entries.filter((entry) => entry.traceId === traceId)
+    const found = entries.filter((entry) => typeof from === "string" ? entry.traceId === from : entry.seq > from.since)
     const isThere = found.some((entry) => entry.decision === wanted && entry.rule === rule)
     if (isThere || tries > 100) return found.map((entry) => [entry.decision, entry.rule].join(" ").trim())
     yield* Effect.sleep("10 millis")
@@ -225,6 +232,25 @@ const retried = async (lab: Served, one: Case, { runId }: Waiting, traceId: stri
 
 const paths = { forked, retried }
 
+/** A schedule of the caller, started by hand; its runs act for the caller, in a trace of their own. */
+const scheduled = async (lab: Served, one: Case, mark: string): Promise<Outcome> => {
+  const headers = { ...Transports.json, ...headersOf(lab, one.by) }
+  const { agent, payload = (mark) => ({ mark }) } = one
+  const ask = async (method: string, path: string, body: unknown) => {
+    const init = { method, headers, body: JSON.stringify(body) }
+    const { body: answer, status } = await Transports.request(lab.url + path, init)
+    return status >= 300 ? { tag: answer.title, rule: answer.error.rule, runId: undefined } : answer
+  }
+  const made = await ask("PUT", `/schedules/${mark.replace(" ", "-")}`, {
+    agent,
+    cron: "0 0 1 1 *",
+    payload: payload(mark)
+  })
+  if ("tag" in made) return made
+  const run = await ask("POST", `/schedules/${mark.replace(" ", "-")}/run`, {})
+  return "tag" in run ? run : Transports.settled(lab.url, run.runId, headersOf(lab, one.by))
+}
+
 describe("one door", () => {
   it.live.each([["memory", lasting], ["SQLite", lastingOnDisk]] as const)(
     "the matrix of policies has the same decision on every transport and path, on %s",
@@ -247,7 +273,7 @@ describe("one door", () => {
           one: Case,
           transport: string,
           mark: string,
-          traceId: string,
+          from: string | { readonly since: number },
           { rule, tag }: Pick<Outcome, "tag" | "rule">
         ) {
           const cell = `${one.name} / ${transport}`
@@ -255,7 +281,7 @@ describe("one door", () => {
           same(`${cell} / rule`, rule, one.rule)
           same(`${cell} / work done`, done.get(mark) ?? 0, one.tag === "completed" ? 1 : 0)
           if (one.audit === undefined) return
-          const said = yield* decisions(lab, traceId, one.audit)
+          const said = yield* decisions(lab, from, one.audit)
           if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
         })
         for (const agent of ["few", "daily"]) {
@@ -276,6 +302,12 @@ describe("one door", () => {
             const { call, mark } = callOf(lab, one, traceId)
             const { rule, tag } = yield* Effect.promise(() => start(call))
             yield* check(one, name, mark, traceId, { rule, tag })
+          }
+          if (one.without?.[onSchedule] === undefined) {
+            const mark = `mark-${++marks}`
+            const [last] = yield* Effect.orDie(lab.audit.page({ tenant: "acme", limit: 1 }))
+            const outcome = yield* Effect.promise(() => scheduled(lab, one, mark))
+            yield* check(one, onSchedule, mark, { since: last?.seq ?? 0 }, outcome)
           }
           const waiting = before.get(one.name)
           if (waiting === undefined) continue

@@ -58,6 +58,7 @@ describe("500 fast tokens", () => {
           authorize: () => Effect.succeed(undefined),
           admit: () => Effect.succeed(undefined),
           audit: () => Effect.void,
+          refused: () => Effect.void,
           saw: () => Effect.void,
           judge: ({ declared }) => Effect.succeed(declared)
         },

@@ -161,12 +161,12 @@ const handlers = (armed: boolean) =>
   )
 
 export const people = {
-  ann: { tenant: "acme", scopes: [] },
+  ann: { tenant: "acme", scopes: ["schedules:manage"] },
   bob: { tenant: "acme", scopes: [] },
   lead: { tenant: "acme", scopes: ["pay:approve", "audit:read"] },
   boss: { tenant: "acme", scopes: ["pay:approve"] },
-  desk: { tenant: "acme", scopes: [], roles: ["desk"] },
-  spent: { tenant: "acme", scopes: [] },
+  desk: { tenant: "acme", scopes: ["schedules:manage"], roles: ["desk"] },
+  spent: { tenant: "acme", scopes: ["schedules:manage"] },
   eve: { tenant: "other", scopes: ["*"] }
 } as const
 
@@ -182,7 +182,7 @@ const auth = (armed: boolean) =>
             id,
             tenant: person.tenant,
             // Rights that are revoked later are granted before the restart.
-            scopes: armed || id !== "ann" ? person.scopes : ["secret:read"],
+            scopes: armed || id !== "ann" ? person.scopes : ["secret:read", "schedules:manage"],
             roles: "roles" in person ? person.roles : [],
             claims: {}
           })

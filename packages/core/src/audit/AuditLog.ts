@@ -86,8 +86,8 @@ export interface Range {
 export class AuditLog extends Context.Service<AuditLog, {
   /**
    * Compare-and-set for each tenant, whose chain is appended to as a whole or not at all. Says where each chain ends
-   * now: at the last link when it was appended, elsewhere when the chain did not end at `after`. A tenant is in one call
-   * once.
+   * now: at the last link when it was appended, elsewhere when the chain did not end at `after` or has one of the facts
+   * already. A tenant is in one call once.
    */
   readonly append: (appends: ReadonlyArray<Append>) => Effect.Effect<ReadonlyArray<ChainHead>, StoreUnavailable>
   /** Those of these facts that a tenant's chain has entered already. */

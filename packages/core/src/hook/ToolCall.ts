@@ -15,7 +15,7 @@ import type { Answer, Hints } from "../door/ToolPolicy.ts"
 import { filePlaces } from "../run/internal/filePlaces.ts"
 import type { Approvers } from "../run/Interrupt.ts"
 import { CurrentRun } from "../run/Run.ts"
-import { FileNotFound, ToolTimedOut } from "../run/RunError.ts"
+import { FileNotFound, HookBlocked, ToolDenied, ToolTimedOut } from "../run/RunError.ts"
 import { type ToolCall, ToolHooks, type ToolOutcome } from "./Hook.ts"
 import { type CallEdits, CurrentEdits } from "./internal/callEdits.ts"
 import { boundHook, type Dispatch, dispatch, transparent } from "./internal/dispatch.ts"
@@ -112,7 +112,11 @@ export const invoke = Effect.fnUntraced(function*(
         }
       )
     })
-  const { durationMs, outcome } = yield* through(call, undefined, new Map())
+  const { durationMs, outcome } = yield* Effect.tapError(
+    through(call, undefined, new Map()),
+    (error) =>
+      error instanceof HookBlocked && error.point === "tool" ? run.tools.refused(call.name, error) : Effect.void
+  )
   if (final) return outcome
   const { arguments: args, denied, isError, result } = outcome
   const { name, toolCallId } = call
@@ -303,7 +307,11 @@ const decide = Effect.fnUntraced(function*(
   const declared = yield* declaredAnswer(tool, call, messages)
   const { arguments: args, name, toolCallId } = call
   const answer = yield* run.tools.judge({ tool: name, toolCallId, arguments: args, hints: hintsOf(tool), declared })
-  if (answer.decision === "deny") return { _tag: "Denied", reason: answer.reason ?? "the tool policy denies this call" }
+  if (answer.decision === "deny") {
+    const reason = answer.reason ?? "the tool policy denies this call"
+    yield* run.tools.refused(name, new ToolDenied({ tool: name, reason }))
+    return { _tag: "Denied", reason }
+  }
   if (answer.decision === "allow") return { _tag: "Go", approved: undefined }
   // An agent reaches a tool for its caller: what the caller may not do, nobody is asked to approve.
   const refusal = yield* run.tools.authorize(askedTool(tool))

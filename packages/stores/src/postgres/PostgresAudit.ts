@@ -12,6 +12,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
+import { isTaken } from "../sql/runReads.ts"
 import { Params } from "./internal/params.ts"
 import { answered } from "./internal/withTimeout.ts"
 import * as migrations from "./migrations.ts"
@@ -25,7 +26,8 @@ import * as migrations from "./migrations.ts"
  */
 export const makeLog: Effect.Effect<AuditLog["Service"], never, SqlClient> = Effect.map(SqlClient, (sql) => {
   const appendOne = Effect.fnUntraced(function*(append: Append) {
-    const moved = yield* sql.unsafe(...statementOf(append))
+    // One of the facts is entered: nothing was appended.
+    const moved = yield* Effect.catchIf(sql.unsafe(...statementOf(append)), isTaken, () => Effect.succeed([]))
     if (moved.length === 0) return yield* log.chainHead(append.tenant)
     const { hash, seq } = append.links.at(-1) ?? append.after
     return { seq, hash }

@@ -14,6 +14,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
 import { makeAuditLog, nameOf } from "../sql/audit.ts"
+import { isTaken } from "../sql/runReads.ts"
 import { unavailable } from "../sql/unavailable.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
@@ -53,6 +54,11 @@ export const makeLog: Effect.Effect<
     unavailable,
     (appends) =>
       writer.write((connection) => Effect.forEach(appends, (append) => appendOne(connection, append))).pipe(
+        // One of the facts is entered: nothing was appended to any chain.
+        Effect.catchIf(
+          (error) => error._tag === "SqlError" && isTaken(error),
+          () => Effect.forEach(appends, ({ tenant }) => log.chainHead(tenant))
+        ),
         unavailable("audit: append")
       )
   )

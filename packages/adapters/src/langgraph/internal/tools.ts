@@ -3,7 +3,7 @@ import type { Hook } from "@fastagentic/core"
 import * as Present from "@fastagentic/core/base/Present"
 import { noHints } from "@fastagentic/core/door/ToolPolicy"
 import { CurrentRun } from "@fastagentic/core/run/Run"
-import { HookBlocked } from "@fastagentic/core/run/RunError"
+import { HookBlocked, ToolDenied } from "@fastagentic/core/run/RunError"
 import { Effect, Exit } from "effect"
 import * as HookBracket from "../../adapter/HookBracket.ts"
 import { fromText, toJson } from "../../adapter/Json.ts"
@@ -50,7 +50,7 @@ export const make = (session: Session) => {
     const call = { toolCallId, name, arguments: args }
     yield* Effect.tapError(admitted(call), deny(call, path))
     const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
-      Effect.tapError(deny(call, path))
+      Effect.tapError((error) => Effect.andThen(run.tools.refused(name, error), deny(call, path)(error)))
     )
     open.set(runId, { call, path, bracket, startedAt: yield* Present.millis })
     yield* session.emit({ type: "tool_start", data: { ...call, origin: "framework" } }, path)
@@ -61,11 +61,11 @@ export const make = (session: Session) => {
     const { tools } = yield* CurrentRun
     const answer = yield* tools.judge({ ...call, tool: name, hints: noHints, declared: { decision: "allow" } })
     const tool = { name, scopes: [] }
-    const refusal = answer.decision === "allow"
-      ? yield* tools.admit(tool)
-      : answer.decision === "deny"
+    const reason = answer.decision === "deny"
       ? answer.reason ?? "the tool policy denies this call"
       : "the tool policy asks for an approval, which this agent cannot wait for"
+    if (answer.decision !== "allow") yield* tools.refused(name, new ToolDenied({ tool: name, reason }))
+    const refusal = answer.decision === "allow" ? yield* tools.admit(tool) : reason
     if (refusal !== undefined) return yield* new HookBlocked({ hook: "tool policy", point: "tool", reason: refusal })
     yield* tools.audit(tool, undefined) ?? Effect.void
   })

@@ -27,6 +27,7 @@ export const makeMemoryAuditLog = (): AuditLog["Service"] => {
     Effect.map(
       change(tenant, (chain) => {
         if (chain.place.seq !== after.seq || chain.place.hash !== after.hash) return
+        if (links.some(({ fact }) => fact !== undefined && chain.facts.has(fact))) return
         const { hash, seq } = links.at(-1) ?? after
         for (const { fact, ...link } of links) {
           chain.links.push(link)

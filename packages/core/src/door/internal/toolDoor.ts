@@ -2,8 +2,9 @@
 // it to ToolCall and to adapters. A direct call has been counted and audited when its run was admitted.
 import { Effect } from "effect"
 import type { Entry } from "../../audit/Audit.ts"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import { type Principal } from "../../run/Principal.ts"
-import { RunError } from "../../run/RunError.ts"
+import { type HookBlocked, RunError, type ToolDenied } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Caller from "../Caller.ts"
 import type { Answer, Question, ToolPolicy } from "../ToolPolicy.ts"
@@ -23,6 +24,8 @@ export interface RunTools {
   readonly admit: (tool: AskedTool) => Effect.Effect<string | undefined>
   /** The line of the audit log about an admitted call, before the tool acts; `reason` names who approved it. None for a direct call. */
   readonly audit: (tool: AskedTool, reason: string | undefined) => Effect.Effect<void> | undefined
+  /** Records that the app's policy or a hook refuses a call. A direct call has it in the entry about its run. */
+  readonly refused: (tool: string, reason: ToolDenied | HookBlocked) => Effect.Effect<void>
   /** Records that the run has seen a file. */
   readonly saw: (target: string, read: { readonly owner: string }) => Effect.Effect<void>
   /** The answer of the app's policy. */
@@ -38,7 +41,7 @@ export type ToolDoor = (
 
 export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDoor => (run, principal, note) => {
   const caller = (): Caller.Caller => ({ ...Caller.make("delegation"), traceId: run().traceId })
-  const isDirect = ({ name }: AskedTool) => run().kind === "tool" && run().agent === name
+  const isDirect = ({ name }: Pick<AskedTool, "name">) => run().kind === "tool" && run().agent === name
   const refusal = (checked: Effect.Effect<void, RunError>) =>
     Effect.match(checked, {
       onSuccess: () => undefined,
@@ -62,6 +65,12 @@ export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDo
       const about = { runId: run().runId, ...(reason === undefined ? {} : { reason }) }
       return Effect.suspend(() => note(door.entry(caller(), principal, "call", `tool/${tool.name}`, about)))
     },
+    refused: (name, reason) =>
+      Effect.suspend(() =>
+        isDirect({ name })
+          ? Effect.void
+          : door.audit(caller(), principal, "call", `tool/${name}`, { runId: run().runId, ...refusalOf(reason) })
+      ),
     saw: (target, read) => Effect.suspend(() => door.saw(caller(), principal, target, { ...read, runId: run().runId })),
     judge: (question) =>
       policy === undefined
@@ -82,6 +91,7 @@ export const openToolDoor: ToolDoor = () => ({
   authorize: () => Effect.succeed(undefined),
   admit: () => Effect.succeed(undefined),
   audit: () => undefined,
+  refused: () => Effect.void,
   saw: () => Effect.void,
   judge: ({ declared }) => Effect.succeed(declared)
 })

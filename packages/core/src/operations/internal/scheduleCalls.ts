@@ -2,6 +2,7 @@
 // The runs of a schedule act for the caller who wrote it last, with rights that this caller held then, and never with more.
 // The entry about a change of a schedule is committed with the change, where the store of schedules can.
 import { Effect, Result } from "effect"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import { withEntry } from "../../audit/internal/withEntry.ts"
 import { canonical } from "../../base/internal/canonical.ts"
 import * as Policy from "../../base/Policy.ts"
@@ -180,8 +181,9 @@ export const makeScheduleCalls = (options: {
     if (bound === undefined) return yield* invalid("agent", `The app has no agent "${agent}"`)
     const missing = [...bound.callable.scopes, ...scopes].filter((scope) => !Policy.holds(principal.scopes, scope))
     if (missing.length > 0) {
-      yield* door.audit(caller, principal, "write", `schedule/${id}`, { decision: "Forbidden", rule: "scopes" })
-      return yield* fail(new Forbidden({ rule: "scopes", missing }))
+      const refusal = new Forbidden({ rule: "scopes", missing })
+      yield* door.audit(caller, principal, "write", `schedule/${id}`, refusalOf(refusal))
+      return yield* fail(refusal)
     }
     const payload = yield* decodePayload(bound, request.payload)
     const [at, { claims, roles, tenant }] = [node.now(), principal]

@@ -1,6 +1,7 @@
 // Calls that read, fork and erase threads, for the runtime: every call passes the door first. A thread is its owner's in a
 // tenant, so another caller's thread of the same id is another thread.
 import { Effect } from "effect"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import { sha256 } from "../../base/internal/secrets.ts"
 import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
@@ -45,7 +46,7 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
     if (!Authorization.sees(principal, owned)) return yield* unknown(threadId)
     if (acts && !Authorization.acts(principal, owned)) {
       const refusal = new Forbidden({ rule: "scopes", missing: [acting] })
-      yield* door.audit(caller, principal, "call", `thread/${threadId}`, { decision: "Forbidden", rule: "scopes" })
+      yield* door.audit(caller, principal, "call", `thread/${threadId}`, refusalOf(refusal))
       return yield* fail(refusal)
     }
     return { key, principal }

@@ -121,6 +121,41 @@ export const suite = (name: string, makeStore: Effect.Effect<Store, unknown, Sco
         })
       ))
 
+    it.live("appends nothing with a fact that the chain has, and says where the chain ends", () =>
+      withLog((log) =>
+        Effect.gen(function*() {
+          const first = { tenant: odd, after: genesis, links: [{ ...linkAt(1), fact: "a" }], keys: [] }
+          yield* log.append([first])
+          const again = [{ ...linkAt(2), fact: "b" }, { ...linkAt(3), fact: "a" }]
+          const other = { tenant: "b", after: genesis, links: [linkAt(1)], keys: [] }
+          const [end] = yield* log.append([{ tenant: odd, after: { seq: 1, hash: "h1" }, links: again, keys: [] }])
+          assert.deepStrictEqual(end, { seq: 1, hash: "h1" })
+          assert.deepStrictEqual(yield* log.links({ tenant: odd, ...all }), [linkAt(1)])
+          assert.deepStrictEqual(yield* log.entered(odd, ["a", "b"]), ["a"])
+          // Another tenant has facts of its own.
+          yield* log.append([other, { tenant: "c", after: genesis, links: [{ ...linkAt(1), fact: "a" }], keys: [] }])
+          assert.deepStrictEqual(yield* log.chainHead("c"), { seq: 1, hash: "h1" })
+        })
+      ))
+
+    it.live("loses no entry that is written together with a fact that is entered already", () =>
+      withStore((store) =>
+        Effect.gen(function*() {
+          const audit = Context.get(yield* node(store), Audit)
+          const enter = (ids: ReadonlyArray<string>) =>
+            audit.enter?.(ids.map((id) => ({ id, entry: makeEntry({ reason: id }) })), false) ??
+              Effect.die("the chain enters facts")
+          yield* enter(["a"])
+          yield* Effect.forEach(
+            [audit.record(makeEntry({ reason: "one" })), enter(["a", "b"]), audit.record(makeEntry({ reason: "two" }))],
+            (one) => one,
+            { concurrency: "unbounded" }
+          )
+          const page = yield* audit.page({ tenant: "acme", after: 0, limit: 100 })
+          assert.deepStrictEqual(page.map(({ reason }) => reason).sort(), ["a", "b", "one", "two"])
+        })
+      ))
+
     it.live("enters a fact once, whoever enters it and however often", () =>
       withStore((store) =>
         Effect.gen(function*() {

@@ -19,13 +19,17 @@ const script = (lua: string) =>
 
 /**
  * Takes the end of the chain as the writer read it, the new end, the number of links, the links, and keys; returns the
- * end of the chain. The first link is the first write, because Redis refuses it when the number exists or memory is
+ * end of the chain. Nothing is appended when the chain has one of the facts. The first link is the first write, because Redis refuses it when the number exists or memory is
  * full.
  */
 export const append = script(`
   local chains = prefix .. 'audit:chains'
   local ends = redis.call('HGET', chains, tenant)
   if (ends or '0 ' .. string.rep('0', 64)) ~= ARGV[3] then return ends end
+  for index = 1, tonumber(ARGV[5]) do
+    local fact = ARGV[5 + 4 * index]
+    if fact ~= '' and redis.call('SISMEMBER', named('facts'), fact) == 1 then return ends end
+  end
   local at = 6
   for index = 1, tonumber(ARGV[5]) do
     local hash, body, fact = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
