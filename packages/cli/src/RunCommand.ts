@@ -21,6 +21,7 @@ import * as DurationFlag from "./DurationFlag.ts"
 import * as UnhandledRejections from "./internal/unhandledRejections.ts"
 import * as Variables from "./internal/variables.ts"
 import * as MountFlags from "./MountFlags.ts"
+import * as Push from "./Push.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
 import * as SizeFlag from "./SizeFlag.ts"
@@ -178,6 +179,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
       store.layer,
       retention,
       backups,
+      Push.layerConfig,
       runnable.handlers
     )
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })

@@ -9,6 +9,7 @@ import {
   AuditLog,
   BudgetStore,
   Files,
+  PushStore,
   RateCounters,
   RunBlobs,
   RunStore,
@@ -63,6 +64,7 @@ export type Services =
   | ApiKeys.ApiKeyStore
   | BudgetStore.BudgetStore
   | RateCounters.RateCounters
+  | PushStore.PushStore
   | ScheduleStore.ScheduleStore
   | SharedNotes.SharedNotes
 
@@ -189,6 +191,7 @@ const memory = Layer.mergeAll(
   ApiKeys.ApiKeyStore.layerMemory,
   BudgetStore.BudgetStore.layerMemory,
   RateCounters.RateCounters.layerMemory,
+  PushStore.PushStore.layerMemory,
   ScheduleStore.ScheduleStore.layerMemory,
   SharedNotes.SharedNotes.layerMemory,
   Defaults.layerAuditMemory,

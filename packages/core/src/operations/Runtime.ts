@@ -57,6 +57,7 @@ import { RunEngine } from "../runtime/RunEngine.ts"
 import { makeMemory as makeMarks, ScheduleStore } from "../runtime/ScheduleStore.ts"
 import * as Files from "../store/Files.ts"
 import { makeMemoryRunStore } from "../store/internal/memoryRunStore.ts"
+import { makeMemory as makePushes, PushStore, type PushTarget } from "../store/PushStore.ts"
 import type { LargeField, RunSummary } from "../store/RecordFields.ts"
 import { type Query, type Recent, type RecentQuery, RunStore } from "../store/RunStore.ts"
 import { makeMemory as makeSharedNotes, SharedNotes } from "../store/SharedNotes.ts"
@@ -69,6 +70,7 @@ import { makeFiles } from "./internal/files.ts"
 import { makeForks } from "./internal/forks.ts"
 import { makeNotes } from "./internal/notes.ts"
 import { makePrincipalCalls } from "./internal/principalCalls.ts"
+import { makePushTargets } from "./internal/pushTargets.ts"
 import { makeRecent } from "./internal/recentRuns.ts"
 import { makeResourceReads } from "./internal/resourceReads.ts"
 import { makeRuns } from "./internal/runs.ts"
@@ -345,6 +347,41 @@ export interface NodeNotes {
   readonly changes: Stream.Stream<string>
 }
 
+/** An address to be notified of a run, with a configuration of the protocol's own. @category models @since 0.1.0 */
+export interface PushRequest extends Pick<PushTarget, "runId" | "id" | "config"> {
+  /** The event after which a new target is notified; the last one by default. */
+  readonly cursor?: number
+}
+
+/**
+ * The addresses that are notified of runs. Callers set, list and remove those of their own runs; the protocol that serves
+ * delivers to those that are due, with the rights of the owner of each run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PushTargets {
+  /** A target of the same id is replaced, and keeps how far it has come. */
+  readonly set: (caller: Caller, request: PushRequest) => Effect.Effect<PushTarget, RunError>
+  readonly list: (caller: Caller, runId: string) => Effect.Effect<ReadonlyArray<PushTarget>, RunError>
+  readonly remove: (caller: Caller, runId: string, id: string) => Effect.Effect<void, RunError>
+  /** Targets that are due, which no other node takes for the time of the lease. */
+  readonly take: (
+    options: { readonly lease: number; readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<PushTarget>, RunError>
+  /** The run of a target as its owner sees it; `Held` while the owner may not act. */
+  readonly open: (target: PushTarget) => Effect.Effect<
+    | { readonly _tag: "Open"; readonly handle: RunHandle }
+    | { readonly _tag: "Held"; readonly why: string }
+    | { readonly _tag: "Gone" },
+    RunError
+  >
+  /** Changes a target that nobody has changed since; nothing otherwise. */
+  readonly move: (target: PushTarget, changes: Partial<PushTarget>) => Effect.Effect<PushTarget | undefined, RunError>
+  readonly drop: (target: PushTarget) => Effect.Effect<void, RunError>
+  readonly now: Effect.Effect<number>
+}
+
 /** A page of a journal, and when its reader has seen enough, see `RunHandle.follow`. @category models @since 0.1.0 */
 export type { FollowError, Page, Until }
 
@@ -462,6 +499,7 @@ export class Runtime extends Context.Service<Runtime, {
    * enabled on every node within a second, and before any run of it continues.
    */
   readonly changePrincipal: (caller: Caller, id: string, change: Change) => Effect.Effect<Changed, RunError>
+  readonly push: PushTargets
   /** The usage of model calls, and the state of the caller's budgets. */
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */
@@ -650,6 +688,7 @@ export const layer = <A extends App.Any>(
         ...makePrincipalCalls(node, door, keys, store, schedules),
         ...makeVisibleTo(fusion, door),
         ...makeFiles(door, node.files),
+        push: makePushTargets(node, door, yield* pushStore),
         usage: makeUsage(budget, door),
         authenticate: door.identify,
         principal: door.authenticate,
@@ -679,5 +718,6 @@ const bindStore = Effect.fnUntraced(function*(app: string) {
 })
 
 const marks = Effect.map(Effect.serviceOption(ScheduleStore), Option.getOrElse(makeMarks))
+const pushStore = Effect.map(Effect.serviceOption(PushStore), Option.getOrElse(makePushes))
 const files = Effect.map(Effect.serviceOption(Files.Files), Option.getOrElse(() => Files.none))
 const counters = Effect.map(Effect.serviceOption(RateCounters), Option.getOrElse(makeMemory))

@@ -31,12 +31,14 @@ export const make = (options: {
   /** The declarations that the caller may call, for the extended card; everything by default. */
   readonly visible?: Fusion.Fusion | undefined
   readonly schemes: ReadonlyArray<Auth.Scheme>
+  /** Whether push notifications are served. */
+  readonly push?: boolean | undefined
   /** The address of the protocol, which all bindings share. */
   readonly url: string
   /** Only this agent. */
   readonly only?: A2aSkill.Skill | undefined
 }): AgentCard => {
-  const { fusion, only, schemes, skills, url, visible = fusion } = options
+  const { fusion, only, push = false, schemes, skills, url, visible = fusion } = options
   const listed = (only === undefined ? [...skills.values()] : [only])
     .filter(({ agent }) => visible.agents.has(agent.identifier))
   return {
@@ -48,7 +50,7 @@ export const make = (options: {
     ),
     capabilities: {
       streaming: true,
-      pushNotifications: false,
+      pushNotifications: push,
       extendedAgentCard: schemes.length > 0,
       ...adaptersOf(listed)
     },

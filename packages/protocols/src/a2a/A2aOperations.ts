@@ -7,11 +7,13 @@ import { Effect, type Schema, Stream } from "effect"
 import * as A2aDelivery from "./A2aDelivery.ts"
 import * as A2aError from "./A2aError.ts"
 import * as A2aProtoJson from "./A2aProtoJson.ts"
+import * as A2aPush from "./A2aPush.ts"
 import type { Call, Failure, Reply } from "./A2aReply.ts"
 import * as A2aSchema from "./A2aSchema.ts"
 import type { Skills } from "./A2aSkill.ts"
 import * as A2aTaskList from "./A2aTaskList.ts"
 import * as A2aTasks from "./A2aTasks.ts"
+import type { PushSender } from "./PushSender.ts"
 
 /** The names of the operations, which are the methods of JSON-RPC 1.0. */
 export const names = [
@@ -35,13 +37,25 @@ export type Operation = (call: Call, params: unknown) => Effect.Effect<Reply, Fa
 
 export type Operations = Readonly<Record<Name, Operation>>
 
-export const make = (runtime: Runtime["Service"], skills: Skills): Operations => {
+export const make = (
+  runtime: Runtime["Service"],
+  skills: Skills,
+  sender: PushSender["Service"] | undefined
+): Operations => {
   const tasks = A2aTasks.make(runtime, skills)
+  const push = A2aPush.make(runtime, tasks, sender)
   const { find, follow, load, streamed } = tasks
   const deliver = A2aDelivery.make(runtime, skills, tasks)
 
-  const delivered = (call: Call, request: A2aSchema.SendMessageRequest) =>
-    request.configuration?.taskPushNotificationConfig === undefined ? deliver(call, request) : Effect.fail(noPush)
+  /** The address is kept after the message: a client that sends both again finds the task that it began. */
+  const delivered = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {
+    const config = request.configuration?.taskPushNotificationConfig
+    if (config !== undefined && sender === undefined) return yield* noPush
+    if (config !== undefined) yield* A2aPush.checkUrl(config.url, sender?.insecure === true)
+    const sent = yield* deliver(call, request)
+    if (config !== undefined) yield* push.set(call, sent.run, config, sent.view.seq)
+    return sent
+  })
 
   const sendMessage = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {
     const { historyLength, returnImmediately } = request.configuration ?? {}
@@ -92,10 +106,16 @@ export const make = (runtime: Runtime["Service"], skills: Skills): Operations =>
     ListTasks: operation("ListTasksRequest", A2aSchema.ListTasksRequest, A2aTaskList.make(runtime, tasks)),
     CancelTask: operation("TaskRequest", A2aSchema.TaskRequest, cancelTask),
     SubscribeToTask: operation("TaskRequest", A2aSchema.TaskRequest, subscribeToTask),
-    CreateTaskPushNotificationConfig: () => Effect.fail(noPush),
-    GetTaskPushNotificationConfig: () => Effect.fail(noPush),
-    ListTaskPushNotificationConfigs: () => Effect.fail(noPush),
-    DeleteTaskPushNotificationConfig: () => Effect.fail(noPush),
+    ...(sender === undefined ? withoutPush : {
+      CreateTaskPushNotificationConfig: operation(
+        "TaskPushNotificationConfig",
+        A2aSchema.CreatePushConfigRequest,
+        push.create
+      ),
+      GetTaskPushNotificationConfig: operation("PushConfigRequest", A2aSchema.PushConfigRequest, push.get),
+      ListTaskPushNotificationConfigs: operation("PushConfigsRequest", A2aSchema.PushConfigsRequest, push.list),
+      DeleteTaskPushNotificationConfig: operation("PushConfigRequest", A2aSchema.PushConfigRequest, push.remove)
+    }),
     GetExtendedAgentCard: ({ caller, card }) =>
       card === undefined
         ? Effect.fail(A2aError.unsupportedOperation("there is no extended card"))
@@ -115,6 +135,15 @@ const operation = <S extends Schema.ConstraintCodec<unknown, unknown>>(
         Effect.fail(A2aError.invalidParams("the params are not valid", { violations: A2aError.violationsOf(error) })),
       onSuccess: (request) => run(call, request)
     })
+}
+
+const refusePush: Operation = () => Effect.fail(noPush)
+
+const withoutPush = {
+  CreateTaskPushNotificationConfig: refusePush,
+  GetTaskPushNotificationConfig: refusePush,
+  ListTaskPushNotificationConfigs: refusePush,
+  DeleteTaskPushNotificationConfig: refusePush
 }
 
 const noPush = A2aError.pushNotSupported("push notifications are not served")

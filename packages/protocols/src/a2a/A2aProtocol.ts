@@ -18,11 +18,14 @@ import * as A2aCard from "./A2aCard.ts"
 import * as A2aExtensions from "./A2aExtensions.ts"
 import * as A2aHybridCard from "./A2aHybridCard.ts"
 import * as A2aOperations from "./A2aOperations.ts"
+import * as A2aPushDelivery from "./A2aPushDelivery.ts"
 import * as A2aRest from "./A2aRest.ts"
 import * as A2aRpc from "./A2aRpc.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 import * as A2aStream from "./A2aStream.ts"
+import * as A2aTasks from "./A2aTasks.ts"
 import { versionOf } from "./A2aVersion.ts"
+import { PushSender } from "./PushSender.ts"
 
 /**
  * Serves the agents of an app as skills, and runs as tasks.
@@ -43,8 +46,12 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const auth = yield* Auth
     const { open, schemes } = auth
     const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
+    const sender = Option.getOrUndefined(yield* Effect.serviceOption(PushSender))
     const skills = A2aSkill.fromFusion(runtime.fusion)
-    const operations = A2aOperations.make(runtime, skills)
+    const operations = A2aOperations.make(runtime, skills, sender)
+    if (sender !== undefined) {
+      yield* Effect.forkScoped(A2aPushDelivery.make(runtime, A2aTasks.make(runtime, skills), sender))
+    }
     const limits = yield* RequestLimits
     const rpc = A2aRpc.handle(runtime, operations, limits)
     const rest = A2aRest.handle(runtime, operations, limits)
@@ -55,6 +62,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
         visible,
         skills,
         schemes,
+        push: sender !== undefined,
         url: `${urlOf(address)}${path}${agent === undefined ? "" : `/${agent}`}`,
         only: skills.get(agent ?? "")
       })

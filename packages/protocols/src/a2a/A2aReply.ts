@@ -4,7 +4,8 @@ import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type { Stream } from "effect"
 import type { A2aError } from "./A2aError.ts"
-import type { AgentCard, ListTasksResponse, StreamResponse, Task } from "./A2aSchema.ts"
+import type { AgentCard, ListTasksResponse, StreamResponse, Task, TaskPushNotificationConfig } from "./A2aSchema.ts"
+import type { Version } from "./A2aVersion.ts"
 
 /** The caller, and the agent of the path that was called. */
 export interface Call {
@@ -12,6 +13,8 @@ export interface Call {
   readonly onPath: string | undefined
   /** The extended card; absent on an open server, whose public card is complete. */
   readonly card: ((visible: Fusion) => AgentCard) | undefined
+  /** The version that the request speaks; 1.0 unless its binding says otherwise. */
+  readonly version?: Version | undefined
   /** The number of the last event that the client of a stream has seen. */
   readonly lastEventId?: number | undefined
 }
@@ -29,6 +32,9 @@ export type Reply =
   | { readonly _tag: "Sent" | "Task"; readonly task: Task }
   | { readonly _tag: "Tasks"; readonly page: ListTasksResponse }
   | { readonly _tag: "Card"; readonly card: AgentCard }
+  | { readonly _tag: "PushConfig"; readonly config: TaskPushNotificationConfig }
+  | { readonly _tag: "PushConfigs"; readonly configs: ReadonlyArray<TaskPushNotificationConfig> }
+  | { readonly _tag: "Done" }
   | {
     readonly _tag: "Updates"
     readonly updates: Stream.Stream<Updates, Failure>
@@ -49,5 +55,11 @@ export const toJson = (answer: Answer): unknown => {
       return answer.page
     case "Card":
       return answer.card
+    case "PushConfig":
+      return answer.config
+    case "PushConfigs":
+      return { configs: answer.configs, nextPageToken: "" }
+    case "Done":
+      return {}
   }
 }

@@ -69,7 +69,7 @@ export const handle = (runtime: Runtime["Service"], operations: Operations, limi
   const isV03 = parts[0] === "v1"
   const wire = wires[isV03 ? "0.3" : "1.0"]
   const answer = Effect.gen(function*() {
-    const known = { ...call, caller: yield* runtime.authenticate(caller) }
+    const admitted = yield* runtime.authenticate(caller)
     const routes = routesOf(isV03 ? parts.slice(1) : parts, isV03)
     if (routes.size === 0) return yield* A2aError.noSuchPath("there is no operation of A2A at this path")
     const route = routes.get(request.method)
@@ -79,6 +79,7 @@ export const handle = (runtime: Runtime["Service"], operations: Operations, limi
     }
     const version = yield* versionOf(request)
     if (version !== (isV03 ? "0.3" : "1.0")) return yield* notServed(version, isV03 ? "0.3" : "1.0")
+    const known = { ...call, caller: admitted, version }
     const params = { ...(yield* paramsOf(request, route, wire, limits)), ...route.params }
     return respond(yield* operations[route.name](known, params), wire, request, caller)
   })

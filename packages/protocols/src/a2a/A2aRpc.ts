@@ -54,17 +54,19 @@ export const handle = (runtime: Runtime["Service"], operations: Operations, limi
     let wire = wires["1.0"]
     const answer = Effect.gen(function*() {
       // Authenticated once for everything that the request does.
-      const known = { ...call, caller: yield* runtime.authenticate(caller) }
+      const admitted = yield* runtime.authenticate(caller)
       const json = yield* readJson(request, limits)
       id = idOf(json)
       const rpc = yield* readRequest(json)
       id = rpc.id
-      wire = wires[yield* versionOf(request)]
+      const version = yield* versionOf(request)
+      wire = wires[version]
       const method = wire.method(rpc.method)
       if (method === undefined) {
         return yield* A2aError.methodNotFound(`there is no method "${rpc.method}" ${wire.unknown}`)
       }
       const operation = operations[method.name]
+      const known = { ...call, caller: admitted, version }
       const params = method.params(rpc.params)
       if (rpc.id === undefined) {
         yield* operation(known, withoutWaiting(params))

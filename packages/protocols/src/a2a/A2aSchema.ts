@@ -125,6 +125,36 @@ export const StreamResponse = Schema.Union([
 /** @category models @since 0.1.0 */
 export type StreamResponse = typeof StreamResponse.Type
 
+/** An id of a push configuration, which is a part of its path. */
+const ConfigId = Schema.String.check(Schema.isPattern(/^[\w.~:@-]{0,200}$/u))
+
+/** How deliveries to an address are authenticated. @category models @since 0.1.0 */
+export const AuthenticationInfo = Schema.Struct({
+  scheme: Schema.String.check(Schema.isPattern(/^[\w!#$%&'*+.^`|~-]{1,64}$/u)),
+  credentials: optional(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{0,4096}$/u)))
+})
+
+/** An address to be notified of a task. @category models @since 0.1.0 */
+export const TaskPushNotificationConfig = Schema.Struct({
+  id: optional(ConfigId),
+  taskId: OptionalId,
+  url: Schema.NonEmptyString,
+  token: optional(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{0,4096}$/u))),
+  authentication: optional(AuthenticationInfo)
+})
+
+/** @category models @since 0.1.0 */
+export type TaskPushNotificationConfig = typeof TaskPushNotificationConfig.Type
+
+/** Params of `CreateTaskPushNotificationConfig`. @category schemas @since 0.1.0 */
+export const CreatePushConfigRequest = Schema.Struct({ ...TaskPushNotificationConfig.fields, taskId: Id })
+
+/** Params of `GetTaskPushNotificationConfig` and `DeleteTaskPushNotificationConfig`. @category schemas @since 0.1.0 */
+export const PushConfigRequest = Schema.Struct({ taskId: Id, id: Id })
+
+/** Params of `ListTaskPushNotificationConfigs`. @category schemas @since 0.1.0 */
+export const PushConfigsRequest = Schema.Struct({ taskId: Id })
+
 const HistoryLength = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
 /** Params of `SendMessage` and `SendStreamingMessage`. @category schemas @since 0.1.0 */
@@ -134,7 +164,7 @@ export const SendMessageRequest = Schema.Struct({
     acceptedOutputModes: optional(Schema.Array(Schema.String)),
     historyLength: optional(HistoryLength),
     returnImmediately: optional(Schema.Boolean),
-    taskPushNotificationConfig: optional(Schema.Json)
+    taskPushNotificationConfig: optional(TaskPushNotificationConfig)
   })),
   metadata: optional(Metadata)
 })

@@ -5,7 +5,16 @@ import type { A2aError } from "./A2aError.ts"
 import * as A2aHybridCard from "./A2aHybridCard.ts"
 import type { Name } from "./A2aOperations.ts"
 import type { Answer } from "./A2aReply.ts"
-import type { Artifact, Message, Part, StreamResponse, Task, TaskState, TaskStatus } from "./A2aSchema.ts"
+import type {
+  Artifact,
+  Message,
+  Part,
+  StreamResponse,
+  Task,
+  TaskPushNotificationConfig,
+  TaskState,
+  TaskStatus
+} from "./A2aSchema.ts"
 
 type Json = { readonly [key: string]: unknown }
 
@@ -103,12 +112,13 @@ const toAuthentication = ({ credentials, schemes }: Json) =>
 export function toPushConfig(params: unknown): unknown {
   if (!isObject(params)) return params
   const { pushNotificationConfig, taskId } = params
-  return some({ ...(isObject(pushNotificationConfig) ? toPush(pushNotificationConfig) : {}), taskId })
+  // A configuration without an id has that of its task.
+  return some({ id: taskId, ...(isObject(pushNotificationConfig) ? toPush(pushNotificationConfig) : {}), taskId })
 }
 
 function toPushRequest(params: unknown): unknown {
   if (!isObject(params)) return params
-  return some({ taskId: params["id"], id: params["pushNotificationConfigId"] })
+  return some({ taskId: params["id"], id: params["pushNotificationConfigId"] ?? params["id"] })
 }
 
 // answers
@@ -123,6 +133,12 @@ export const answer = (answer: Answer): unknown => {
       return { ...answer.page, tasks: answer.page.tasks.map(taskOf) }
     case "Card":
       return A2aHybridCard.make(answer.card)
+    case "PushConfig":
+      return pushOf(answer.config)
+    case "PushConfigs":
+      return answer.configs.map(pushOf)
+    case "Done":
+      return null
   }
 }
 
@@ -149,7 +165,16 @@ export const error = (error: A2aError, traceId: string) => ({
   }
 })
 
-const taskOf = ({ artifacts, history, status, ...task }: Task): Json => ({
+const pushOf = ({ authentication, taskId = "", ...config }: TaskPushNotificationConfig): Json => ({
+  taskId,
+  pushNotificationConfig: {
+    ...config,
+    ...(authentication === undefined ? {} : { authentication: { schemes: [authentication.scheme] } })
+  }
+})
+
+/** A task as version 0.3 has it. */
+export const taskOf = ({ artifacts, history, status, ...task }: Task): Json => ({
   kind: "task",
   ...task,
   status: statusOf(status),

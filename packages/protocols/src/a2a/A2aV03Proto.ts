@@ -2,7 +2,15 @@
 import { Predicate } from "effect"
 import * as A2aHybridCard from "./A2aHybridCard.ts"
 import type { Answer } from "./A2aReply.ts"
-import type { Artifact, Message, Part, StreamResponse, Task, TaskStatus } from "./A2aSchema.ts"
+import type {
+  Artifact,
+  Message,
+  Part,
+  StreamResponse,
+  Task,
+  TaskPushNotificationConfig,
+  TaskStatus
+} from "./A2aSchema.ts"
 import { isLast } from "./A2aV03.ts"
 
 export const answer = (answer: Answer): unknown => {
@@ -15,6 +23,12 @@ export const answer = (answer: Answer): unknown => {
       return { ...answer.page, tasks: answer.page.tasks.map(taskOf) }
     case "Card":
       return { ...A2aHybridCard.make(answer.card), security: answer.card.securityRequirements ?? [] }
+    case "PushConfig":
+      return pushOf(answer.config)
+    case "PushConfigs":
+      return { configs: answer.configs.map(pushOf), nextPageToken: "" }
+    case "Done":
+      return {}
   }
 }
 
@@ -28,6 +42,15 @@ export const update = (update: StreamResponse, closesWhenAsked: boolean): unknow
   const { status, ...rest } = update.statusUpdate
   return { statusUpdate: { ...rest, status: statusOf(status), final: isLast(status, closesWhenAsked) } }
 }
+
+const pushOf = ({ authentication, id = "", taskId = "", ...config }: TaskPushNotificationConfig) => ({
+  name: `tasks/${taskId}/pushNotificationConfigs/${id}`,
+  pushNotificationConfig: {
+    id,
+    ...config,
+    ...(authentication === undefined ? {} : { authentication: { schemes: [authentication.scheme] } })
+  }
+})
 
 const taskOf = ({ artifacts, history, status, ...task }: Task) => ({
   ...task,

@@ -1,2 +1,3 @@
 export * as A2aCard from "./A2aCard.ts"
 export * as A2aSchema from "./A2aSchema.ts"
+export * as PushSender from "./PushSender.ts"

@@ -10,6 +10,7 @@ import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
 import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { PushStore } from "@fastagentic/core/store/PushStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Effect, Layer, type Redacted } from "effect"
@@ -21,6 +22,7 @@ import { settingsOf } from "./internal/connection.ts"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
 import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
+import * as PostgresPushStore from "./PostgresPushStore.ts"
 import * as PostgresRateCounters from "./PostgresRateCounters.ts"
 import * as PostgresRunNotifier from "./PostgresRunNotifier.ts"
 import * as PostgresRunStore from "./PostgresRunStore.ts"
@@ -57,7 +59,7 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
   Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
@@ -67,6 +69,7 @@ export const layerNoClient = (
     PostgresBudgetStore.layerNoClient,
     PostgresApiKeys.layerNoClient,
     PostgresRateCounters.layerNoClient,
+    PostgresPushStore.layerNoClient,
     PostgresScheduleStore.layerNoClient,
     PostgresSharedNotes.layerNoClient,
     PostgresRunNotifier.layerNoClient
@@ -95,7 +98,7 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
   Config.ConfigError | MigrationError | SqlError
 > => freshLayer(Layer.provide(layerNoClient(options), layerClient(options)))
 

@@ -414,6 +414,19 @@ const sharedNotes = script(`
   INSERT INTO shared_note_numbers VALUES (0)
 `)
 
+/** Addresses that are notified of runs. */
+const pushTargets = script(`
+  CREATE TABLE push_targets (
+    run_id text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    due_at bigint NOT NULL,
+    target text NOT NULL,
+    PRIMARY KEY (run_id, id)
+  );
+  CREATE INDEX push_targets_due ON push_targets (due_at)
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -447,7 +460,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0018_tenant_turns": turns,
           "0019_threads": threads,
           "0020_disabled_accounts": disabledAccounts,
-          "0021_shared_notes": sharedNotes
+          "0021_shared_notes": sharedNotes,
+          "0022_push_targets": pushTargets
         })
       )
     )

@@ -9,6 +9,7 @@ import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
 import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { PushStore } from "@fastagentic/core/store/PushStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Layer } from "effect"
@@ -18,6 +19,7 @@ import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisBudgetStore from "./RedisBudgetStore.ts"
 import * as RedisClient from "./RedisClient.ts"
+import * as RedisPushStore from "./RedisPushStore.ts"
 import * as RedisRateCounters from "./RedisRateCounters.ts"
 import * as RedisRunNotifier from "./RedisRunNotifier.ts"
 import * as RedisRunStore from "./RedisRunStore.ts"
@@ -41,7 +43,7 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
   Config.ConfigError | RedisError,
   RedisClient.RedisClient
 > =>
@@ -51,6 +53,7 @@ export const layerNoClient = (
     RedisBudgetStore.layerNoClient,
     RedisApiKeys.layerNoClient,
     RedisRateCounters.layerNoClient,
+    RedisPushStore.layerNoClient,
     RedisScheduleStore.layerNoClient,
     RedisSharedNotes.layerNoClient,
     RedisRunNotifier.layerNoClient
@@ -84,6 +87,6 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | ScheduleStore | SharedNotes,
+  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
   Config.ConfigError | RedisError
 > => freshLayer(Layer.provide(layerNoClient(options), RedisClient.layer(options)))

@@ -9,6 +9,7 @@ import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
 import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { PushStore } from "@fastagentic/core/store/PushStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Layer } from "effect"
@@ -21,6 +22,7 @@ import * as SqliteAudit from "./SqliteAudit.ts"
 import * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteFile from "./SqliteFile.ts"
+import * as SqlitePushStore from "./SqlitePushStore.ts"
 import * as SqliteRateCounters from "./SqliteRateCounters.ts"
 import * as SqliteRunStore from "./SqliteRunStore.ts"
 import * as SqliteScheduleStore from "./SqliteScheduleStore.ts"
@@ -34,6 +36,7 @@ export type Stores =
   | ApiKeyStore
   | BudgetStore
   | RateCounters
+  | PushStore
   | ScheduleStore
   | SharedNotes
 
@@ -50,6 +53,7 @@ export const layerNoClient: Layer.Layer<Stores, Config.ConfigError | MigrationEr
     SqliteApiKeys.layerNoClient,
     SqliteBudgetStore.layerNoClient,
     SqliteRateCounters.layerNoClient,
+    SqlitePushStore.layerNoClient,
     SqliteScheduleStore.layerNoClient,
     SqliteSharedNotes.layerNoClient
   )

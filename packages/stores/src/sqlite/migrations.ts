@@ -398,6 +398,19 @@ const sharedNotes = script(`
   CREATE INDEX shared_notes_by_end ON shared_notes (expires_at)
 `)
 
+/** Addresses that are notified of runs. */
+const pushTargets = script(`
+  CREATE TABLE push_targets (
+    run_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    PRIMARY KEY (run_id, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX push_targets_due ON push_targets (due_at)
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -426,6 +439,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0018_tenant_turns": turns,
     "0019_threads": threads,
     "0020_disabled_accounts": disabledAccounts,
-    "0021_shared_notes": sharedNotes
+    "0021_shared_notes": sharedNotes,
+    "0022_push_targets": pushTargets
   })
 )

@@ -48,16 +48,23 @@ export const makeRecent = (node: RunSupervisor, door: Door) => {
       size.add([run.payload, run.output])
       items.push(makeHandle(node, caller, { run, attached: true }, principal))
     }
+    const seen = (page: RecentHandles) =>
+      Effect.as(
+        page.items.some(({ run }) => run.owner !== principal.id)
+          ? door.saw(caller, principal, "runs", { reason: `by last change${asks === undefined ? "" : `, ${asks}`}` })
+          : Effect.void,
+        page
+      )
     if (asks === undefined) {
       const { runs, total } = yield* find(query)
       let last: Recent | undefined
       for (const found of runs) {
-        if (size.isFull()) return { items, total, next: last }
+        if (size.isFull()) return yield* seen({ items, total, next: last })
         const run = yield* read(found.runId)
         if (run !== undefined) add(run)
         last = found
       }
-      return { items, total, next: runs.length < limit ? undefined : last }
+      return yield* seen({ items, total, next: runs.length < limit ? undefined : last })
     }
     const { before: _before, ...all } = query
     const waiting = yield* find({ ...all, phase: "waiting", limit: waitingLimit })
@@ -72,7 +79,7 @@ export const makeRecent = (node: RunSupervisor, door: Door) => {
       else more = true
     }
     const last = items.at(-1)
-    return { items, total, next: more && last !== undefined ? placeOf(last.run) : undefined }
+    return yield* seen({ items, total, next: more && last !== undefined ? placeOf(last.run) : undefined })
   }) satisfies (caller: Caller, request: RecentRequest) => Effect.Effect<RecentHandles, unknown>
 }
 

@@ -1,0 +1,155 @@
+import { assert, it } from "@effect/vitest"
+import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
+import { Effect, Redacted } from "effect"
+import { createServer } from "node:http"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { Node } from "./chaos/nodes.ts"
+import { temporaryFolder } from "./process.ts"
+
+const push = {
+  FASTAGENTIC_PUSH_SECRET: "a secret of forty characters for trials!",
+  FASTAGENTIC_PUSH_ALLOW: "127.0.0.1"
+}
+const headers = { "content-type": "application/json", "a2a-version": "1.0" }
+
+interface Update {
+  readonly task?: Task
+  readonly statusUpdate?: { readonly status: { readonly state: string } }
+  readonly artifactUpdate?: { readonly artifact: Artifact; readonly append?: boolean }
+}
+interface Artifact {
+  readonly artifactId: string
+  readonly parts: ReadonlyArray<{ readonly text?: string }>
+}
+interface Task {
+  readonly id: string
+  readonly status: { readonly state: string }
+  readonly artifacts?: ReadonlyArray<Artifact>
+}
+
+const textOf = (artifact: Artifact | undefined) => artifact?.parts.map(({ text = "" }) => text).join("") ?? ""
+
+/** The text and the last state that updates lead to. */
+const assemble = (updates: ReadonlyArray<Update>) => {
+  let [text, state] = ["", ""]
+  for (const { artifactUpdate, statusUpdate, task } of updates) {
+    if (task !== undefined) [text, state] = [textOf(task.artifacts?.[0]), task.status.state]
+    if (statusUpdate !== undefined) state = statusUpdate.status.state
+    if (artifactUpdate === undefined) continue
+    const { append = false, artifact } = artifactUpdate
+    text = append ? text + textOf(artifact) : textOf(artifact)
+  }
+  return { text, state }
+}
+
+/** A receiver that drops every fifth delivery, and keeps the last body of each id in the order of their first arrival. */
+const receive = async () => {
+  const bodies = new Map<string, Update>()
+  let count = 0
+  const server = createServer((request, response) => {
+    let body = ""
+    request.on("data", (chunk) => body += String(chunk))
+    request.on("end", () => {
+      if (++count % 5 === 0) return request.socket.destroy()
+      bodies.set(String(request.headers["x-a2a-delivery-id"]), JSON.parse(body))
+      response.end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/`,
+    updates: () => [...bodies.values()],
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+const begin = async (node: Node, hook: string, text: string): Promise<Task> => {
+  const response = await fetch(`${node.url}/a2a/message:send`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({
+      message: { messageId: globalThis.crypto.randomUUID(), role: "ROLE_USER", parts: [{ text }] },
+      metadata: { skillId: "counter" },
+      configuration: { returnImmediately: true, taskPushNotificationConfig: { url: hook } }
+    })
+  })
+  const { task } = JSON.parse(await response.text())
+  return task
+}
+
+const subscribe = async (node: Node, id: string) => {
+  const response = await fetch(`${node.url}/a2a/tasks/${id}:subscribe`, { headers })
+  const updates: Array<Update> = []
+  const done = (async () => {
+    let buffer = ""
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) {
+      buffer += decoder.decode(chunk, { stream: true })
+      const frames = buffer.split("\n\n")
+      buffer = frames.pop() ?? ""
+      for (const frame of frames) {
+        const data = frame.split("\n").find((line) => line.startsWith("data: "))
+        if (data !== undefined) updates.push(JSON.parse(data.slice(6)))
+      }
+    }
+  })()
+  return { updates, done }
+}
+
+const eventually = async (holds: () => boolean) => {
+  for (let looks = 0; looks < 1_200 && !holds(); looks++) await sleep(50)
+  assert.isTrue(holds())
+}
+
+const counted = Array.from({ length: 30 }, (_, index) => `${index + 1} `).join("")
+
+PostgresServer.describeWithServer("A task whose node is killed", () => {
+  it.live(
+    "is followed on another node to its end, and its notifications arrive whole and in order",
+    () =>
+      Effect.gen(function*() {
+        const url = Redacted.value(yield* PostgresServer.database)
+        yield* Effect.promise(async () => {
+          const [one, other] = [new Node("trials.ts", url, push), new Node("trials.ts", url, push)]
+          const hook = await receive()
+          try {
+            await Promise.all([one.start(), other.start()])
+            const { id } = await begin(one, hook.url, "30")
+            const follower = await subscribe(other, id)
+            await eventually(() => assemble(follower.updates).text.includes("5 "))
+            await one.kill()
+            await follower.done
+            assert.deepStrictEqual(assemble(follower.updates), { text: counted, state: "TASK_STATE_COMPLETED" })
+            await eventually(() => assemble(hook.updates()).state === "TASK_STATE_COMPLETED")
+            assert.deepStrictEqual(assemble(hook.updates()), { text: counted, state: "TASK_STATE_COMPLETED" })
+          } finally {
+            hook.close()
+            await Promise.all([one.kill(), other.kill()])
+          }
+        })
+      }).pipe(Effect.scoped),
+    180_000
+  )
+})
+
+it("A killed process on SQLite notifies of the rest of its tasks once it is started again", async () => {
+  const node = new Node("trials.ts", join(temporaryFolder(), "trials.db"), push)
+  const hook = await receive()
+  try {
+    await node.start()
+    await begin(node, hook.url, "30")
+    await eventually(() => assemble(hook.updates()).text.includes("5 "))
+    await node.kill()
+    await node.start()
+    await eventually(() => assemble(hook.updates()).state === "TASK_STATE_COMPLETED")
+    assert.deepStrictEqual(assemble(hook.updates()), { text: counted, state: "TASK_STATE_COMPLETED" })
+  } finally {
+    hook.close()
+    await node.kill()
+  }
+}, 120_000)

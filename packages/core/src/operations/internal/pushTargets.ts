@@ -1,0 +1,85 @@
+// The addresses that are notified of runs, for the runtime: callers set and remove those of their runs through the door, and the
+// protocol that serves takes those that are due. Who may not act any more is notified of nothing.
+import { Effect } from "effect"
+import * as Authorization from "../../door/Authorization.ts"
+import * as Caller from "../../door/Caller.ts"
+import type { Door } from "../../door/internal/door.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import { InvalidPayload, RunError } from "../../run/RunError.ts"
+import { ownerOf } from "../../runtime/internal/claim.ts"
+import { makeHandle } from "../../runtime/internal/runHandle.ts"
+import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import type { PushStore, PushTarget } from "../../store/PushStore.ts"
+import type { PushTargets } from "../Runtime.ts"
+
+/** How many targets a run has at most. */
+const targetLimit = 16
+
+export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStore["Service"]): PushTargets => {
+  /** The next version of a target, if nobody was faster. */
+  const move = (target: PushTarget, changes: Partial<PushTarget>): Effect.Effect<PushTarget | undefined, RunError> => {
+    const next = { ...target, ...changes, version: target.version + 1 }
+    return Effect.map(asRunError(store.set(next, target.version)), (isSet) => isSet ? next : undefined)
+  }
+
+  const set: PushTargets["set"] = Effect.fnUntraced(function*(caller, { config, cursor, id, runId }) {
+    const { principal, run } = yield* door.actor(caller, node, runId)
+    const about = { runId, ...Authorization.onBehalf(principal, run) }
+    while (true) {
+      const all = yield* asRunError(store.list(runId))
+      const known = all.find((target) => target.id === id)
+      if (known === undefined && all.length >= targetLimit) return yield* tooMany(all.length)
+      const now = node.now()
+      const target: PushTarget = {
+        runId,
+        id,
+        version: (known?.version ?? 0) + 1,
+        dueAt: now,
+        config,
+        cursor: known?.cursor ?? cursor ?? run.seq,
+        ...(known?.upTo === undefined ? {} : { upTo: known.upTo }),
+        sent: known?.sent ?? 0,
+        attempts: 0,
+        createdAt: known?.createdAt ?? now
+      }
+      if (!(yield* asRunError(store.set(target, known?.version ?? 0)))) continue
+      yield* door.audit(caller, principal, "notify", `run/${runId}`, about)
+      return target
+    }
+  }, Effect.uninterruptible)
+
+  const remove: PushTargets["remove"] = Effect.fnUntraced(function*(caller, runId, id) {
+    const { principal, run } = yield* door.actor(caller, node, runId)
+    yield* asRunError(store.remove(runId, id))
+    const about = { runId, ...Authorization.onBehalf(principal, run) }
+    yield* door.audit(caller, principal, "stop notifying", `run/${runId}`, about)
+  }, Effect.uninterruptible)
+
+  const list: PushTargets["list"] = (caller, runId) =>
+    Effect.andThen(door.run(caller, node, runId), asRunError(store.list(runId)))
+
+  const take: PushTargets["take"] = Effect.fnUntraced(function*({ lease, limit }) {
+    const now = node.now()
+    const due = yield* asRunError(store.due({ now, limit }))
+    const taken = yield* Effect.forEach(due, (target) => move(target, { dueAt: now + lease }))
+    return taken.filter((target) => target !== undefined)
+  })
+
+  const open: PushTargets["open"] = Effect.fnUntraced(function*({ runId }) {
+    const run = yield* asRunError(node.get(runId))
+    if (run === undefined) return { _tag: "Gone" }
+    const why = node.authority === undefined ? undefined : yield* asRunError(node.authority.refusal(run))
+    if (why !== undefined) return { _tag: "Held", why }
+    const handle = makeHandle(node, Caller.make("a2a"), { run, attached: true }, ownerOf(run))
+    return { _tag: "Open", handle }
+  })
+
+  const drop = ({ id, runId }: PushTarget) => asRunError(store.remove(runId, id))
+
+  return { set, remove, list, take, open, move, drop, now: Effect.sync(() => node.now()) }
+}
+
+const tooMany = (count: number): Effect.Effect<never, RunError> => {
+  const message = `the run has ${count} addresses that are notified, which is the most`
+  return Effect.fail(new RunError({ reason: new InvalidPayload({ target: "push", issues: [{ path: [], message }] }) }))
+}
