@@ -10,10 +10,11 @@ export interface Server {
   readonly child: ChildProcess
 }
 
-/** Runs `fastagentic run app.ts` on a free port. */
-export const start = (...args: ReadonlyArray<string>): Promise<Server> =>
+/** Runs `fastagentic run app.ts` on a free port; the variable keeps the password of a store out of the process list. */
+export const start = (store: string): Promise<Server> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, "run", app, "--mode", "http", "--port", "0", ...args], {
+    const child = spawn(process.execPath, [command, "run", app, "--mode", "http", "--port", "0"], {
+      env: { ...process.env, FASTAGENTIC_STORE: store },
       stdio: ["ignore", "pipe", "pipe"]
     })
     let output = ""
