@@ -15,15 +15,16 @@ import {
   WithResource
 } from "./reading.ts"
 import { Showing, ShowingLayer } from "./showing.ts"
+import { Working, WorkingLayer } from "./working.ts"
 
 /** Everything that MCP can say, in one app: the official conformance suite runs against it. */
 export class Everything extends App.make("everything", {
   version: "1.0.0",
   title: "Everything",
   description: "Shows every kind of content, asks its client, and takes its time",
-  tools: Toolkit.merge(Showing, Asking),
+  tools: Toolkit.merge(Showing, Asking, Working),
   resources: [StaticText, StaticBinary, Watched, Data],
   prompts: [Simple, WithArguments, WithResource, WithImage, AskingPrompt]
 }) {}
 
-export default Everything.provide(Layer.mergeAll(ShowingLayer, AskingLayer, ReadingLayer))
+export default Everything.provide(Layer.mergeAll(ShowingLayer, AskingLayer, WorkingLayer, ReadingLayer))

@@ -7,6 +7,7 @@ import { Context, type Duration, Effect, Layer, Option, Schema, type Scope, Stre
 import { SecureRandom } from "effect/crypto/SecureRandom"
 import { recordedRandom } from "../base/internal/handlerRandom.ts"
 import type * as Hook from "../hook/Hook.ts"
+import type { ClientRefused } from "../run/ClientRequest.ts"
 import type { Event } from "../run/Event.ts"
 import type { ModelEnd } from "../run/ModelEnd.ts"
 import { type NamedModel, NamedModels } from "../run/NamedModels.ts"
@@ -72,7 +73,7 @@ export interface Migration {
 export type MigratedSteps = Readonly<Record<string, (value: Schema.Json) => Schema.Json>>
 
 /** The failures of every agent, declared or not: each ends the run with its own status and words. @category models @since 0.1.0 */
-export type Undeclared = InterruptDenied | SideEffectTimeout | FileNotFound | ModelEnd
+export type Undeclared = InterruptDenied | ClientRefused | SideEffectTimeout | FileNotFound | ModelEnd
 
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {

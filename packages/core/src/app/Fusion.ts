@@ -7,7 +7,7 @@ import { Context, Duration, Effect, Option, Schema, SchemaAST } from "effect"
 import * as Tool from "effect/ai/Tool"
 import { placeWithoutJson } from "../base/internal/jsonSupport.ts"
 import * as JsonSchema from "../base/JsonSchema.ts"
-import { Durable, Scopes } from "../base/Policy.ts"
+import { Durable, Scopes, Task } from "../base/Policy.ts"
 import * as Validation from "../base/Validation.ts"
 import * as Hook from "../hook/Hook.ts"
 import { type Ability, Requires } from "../run/ClientRequest.ts"
@@ -78,6 +78,8 @@ export interface Callable {
   readonly examples: ReadonlyArray<string>
   /** The abilities without which a client cannot call it. */
   readonly requires: ReadonlyArray<Ability>
+  /** When a call is a task, see `Policy.Task`. */
+  readonly task: "auto" | "always" | "required"
   readonly annotations: {
     readonly title: string | undefined
     readonly readonly: boolean
@@ -194,6 +196,7 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     mcpTool: agent.mcpTool ? mcpNameOf(agent.identifier) : undefined,
     examples: agent.examples,
     requires: [],
+    task: "auto",
     annotations: { title: undefined, readonly: false, destructive: false, idempotent: false, openWorld: true },
     fingerprint: fingerprintOf(agent.identifier, payload, success, error) +
       (version === undefined ? "" : `@${version}`),
@@ -252,6 +255,7 @@ const compileTool = Effect.fnUntraced(function*(
   const success = yield* shape(name, "success", tool.successSchema)
   const error = yield* shape(name, "failure", tool.failureSchema)
   const requires = Context.get(tool.annotations, Requires)
+  const task = Context.get(tool.annotations, Task)
   return {
     kind: "tool",
     identifier: tool.name,
@@ -263,7 +267,8 @@ const compileTool = Effect.fnUntraced(function*(
     signals: new Map(),
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.
-    durable: asksAnything || requires.length > 0 || Context.get(tool.annotations, Durable) ||
+    durable: asksAnything || requires.length > 0 || task !== "auto" ||
+      Context.get(tool.annotations, Durable) ||
       (tool.needsApproval !== undefined && tool.needsApproval !== false) ||
       hooks.some((hook) => hook.suspends),
     payload,
@@ -273,6 +278,7 @@ const compileTool = Effect.fnUntraced(function*(
     mcpTool: mcpNameOf(tool.name),
     examples: [],
     requires,
+    task,
     annotations: {
       title: Option.getOrUndefined(Context.getOption(tool.annotations, Tool.Title)),
       readonly: Context.get(tool.annotations, Tool.Readonly),

@@ -68,6 +68,18 @@ export const Durable = Context.Reference<boolean>("@fastagentic/core/base/Policy
   defaultValue: () => false
 })
 
+/**
+ * When a call of a tool is a task, for clients that know tasks: `auto` makes it one after it has taken a while, `always` at
+ * once, and with `required` other clients cannot call it. The last two make the tool durable:
+ * `Tool.make(…).annotate(Policy.Task, "always")`.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const Task = Context.Reference<"auto" | "always" | "required">("@fastagentic/core/base/Policy/Task", {
+  defaultValue: () => "auto"
+})
+
 /** The part of an approval that goes with the interrupt. @category conversions @since 0.1.0 */
 export const asked = (
   { expiresIn, notRequester = false, risk, rule, scopes = [] }: ApprovalOptions

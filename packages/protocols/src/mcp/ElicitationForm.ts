@@ -54,7 +54,11 @@ const ofObject = (root: Root): Form | undefined => {
   return {
     fields,
     required: wanted.filter((name) => !Object.hasOwn(nulls, name)),
-    valueOf: (content) => ({ ...nulls, ...content })
+    // Fields that the form does not have are ignored, as the protocol asks for.
+    valueOf: (content) => ({
+      ...nulls,
+      ...Object.fromEntries(Object.entries(content).filter(([name]) => Object.hasOwn(fields, name)))
+    })
   }
 }
 

@@ -169,8 +169,17 @@ const isClaimed = Schema.is(Schema.Struct({
   })
 }))
 
-/** The header of a call of 2026-07-28 that disagrees with its arguments. */
+const isOfTask = Schema.is(Schema.Struct({
+  method: Schema.Literals(["tasks/get", "tasks/update", "tasks/cancel"]),
+  params: Schema.Struct({
+    taskId: Schema.String,
+    _meta: Schema.Struct({ "io.modelcontextprotocol/protocolVersion": Schema.String })
+  })
+}))
+
+/** The header of a request of 2026-07-28 that disagrees with its body. */
 const headerOf = ({ headers: declared }: Catalog, { headers }: HttpServerRequest.HttpServerRequest, body: unknown) => {
+  if (isOfTask(body)) return headers["mcp-name"] === body.params.taskId ? undefined : "mcp-name"
   if (declared.size === 0 || !isClaimed(body)) return undefined
   const ofTool = declared.get(body.params.name)
   return ofTool && ParamHeaders.mismatch(ofTool, body.params.arguments, headers)
@@ -215,6 +224,7 @@ const connectionOf = (
   const session = headers[sessionHeader]
   const state = requestInfo === undefined ? undefined : states.get(requestInfo)
   return {
+    era,
     credentials: state?.caller.credentials ?? Credentials.none,
     authenticated: state?.caller.authenticated,
     traceparent: headers["traceparent"],

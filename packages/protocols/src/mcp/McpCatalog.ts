@@ -11,7 +11,10 @@ import { declaredIn, type ParamHeader } from "./ParamHeaders.ts"
 
 export interface Catalog {
   readonly server: Sdk.Implementation
+  readonly instructions: string
   readonly capabilities: Sdk.ServerCapabilities
+  /** Whether a call may become a task. */
+  readonly hasTasks: boolean
   readonly tools: Array<Sdk.Tool>
   readonly resources: Array<Sdk.Resource>
   readonly resourceTemplates: Array<Sdk.ResourceTemplateType>
@@ -50,6 +53,8 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     prompts.some(({ params }) => Object.keys(propertiesOf(params.json)).length > 0)
   return {
     server: { name: fusion.app.identifier, version: fusion.app.version, title: fusion.app.title },
+    instructions: fusion.app.description,
+    hasTasks: [...callables.values()].some(({ durable }) => durable),
     capabilities: {
       ...(callables.size === 0 ? {} : { tools: {}, logging: {} }),
       ...(resources.length === 0 ? {} : { resources: { subscribe: true, listChanged: true } }),
@@ -139,12 +144,16 @@ const listed = (fusion: Fusion.Fusion): ReadonlyMap<string, Fusion.Callable> =>
     ([name]) => name
   ))
 
-const toolOf = (name: string, { annotations, description, payload, success }: Fusion.Callable): Sdk.Tool => ({
+const toolOf = (
+  name: string,
+  { annotations, description, durable, payload, success, task }: Fusion.Callable
+): Sdk.Tool => ({
   name,
   ...(annotations.title === undefined ? {} : { title: annotations.title }),
   description,
   inputSchema: inputSchemaOf(payload.json),
   ...(isObject(success.json) ? { outputSchema: { ...forHosts(success.json), type: "object" } } : {}),
+  ...(durable ? { execution: { taskSupport: task === "required" ? "required" : "optional" } } : {}),
   annotations: {
     readOnlyHint: annotations.readonly,
     destructiveHint: annotations.destructive,

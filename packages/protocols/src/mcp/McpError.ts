@@ -6,6 +6,7 @@ export const parseError = -32700
 export const invalidRequest = -32600
 /** Also the code of a missing resource, see `resourceNotFound`. */
 export const invalidParams = -32602
+export const methodNotFound = -32601
 export const internalError = -32603
 export const headerMismatch = -32020
 export const missingCapability = -32021
@@ -78,6 +79,26 @@ export const missingAbilities = (names: ReadonlyArray<string>, traceId: string):
       requiredCapabilities: Object.fromEntries(names.map((name) => [name, {}])),
       traceId
     }
+  })
+
+/** The client does not know tasks, which the request needs. */
+export const missingTasks = (traceId: string): McpError =>
+  new McpError({
+    code: missingCapability,
+    message: "This request needs a client that knows tasks",
+    data: {
+      tag: "MissingCapability",
+      requiredCapabilities: { extensions: { "io.modelcontextprotocol/tasks": {} } },
+      traceId
+    }
+  })
+
+/** A tool is called as a task and cannot be one, or has to be one. */
+export const wrongTask = (name: string, traceId: string): McpError =>
+  new McpError({
+    code: methodNotFound,
+    message: `The tool "${name}" cannot be called this way: see its taskSupport`,
+    data: { tag: "WrongTaskSupport", name, traceId }
   })
 
 /** The resource's own typed error; a status of 404 is the protocol's own error for a missing resource. */

@@ -6,11 +6,11 @@ import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { type Context, Effect } from "effect"
+import { type Context, Effect, Predicate } from "effect"
 import * as Abilities from "./Abilities.ts"
 import * as AskedReads from "./AskedReads.ts"
 import type { Raw, ReadFlow } from "./AskedReads.ts"
-import type { Ask, Question } from "./ClientQuestion.ts"
+import type { Ask, Client, Question } from "./ClientQuestion.ts"
 import type { ElicitationFlow } from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, completionKey, instanceOf, visibleTo } from "./McpCatalog.ts"
@@ -18,11 +18,14 @@ import * as McpContent from "./McpContent.ts"
 import * as McpError from "./McpError.ts"
 import * as Pages from "./Pages.ts"
 import * as Report from "./Report.ts"
+import * as TaskMethods from "./TaskMethods.ts"
+import * as TaskView from "./TaskView.ts"
 import * as ToolCall from "./ToolCall.ts"
 import { Meta } from "./ToolResult.ts"
 
 /** The client's credentials and the abilities of its transport. */
 export interface Connection {
+  readonly era: "legacy" | "modern"
   readonly credentials: Credentials
   /** The identity of the HTTP request that carries the message, which is authenticated. */
   readonly authenticated?: Caller.Caller["authenticated"]
@@ -67,9 +70,22 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
   const { capabilities, server: info } = options.catalog
   const { runtime } = options
   const methods = makeMethods(options)
+  const tasks = TaskMethods.make(runtime, options.catalog)
   const runPromise = Effect.runPromiseWith(options.services)
   return (connection) => {
-    const server = new sdk.Server(info, { capabilities })
+    const server = new sdk.Server(info, {
+      capabilities: {
+        ...capabilities,
+        ...(options.catalog.hasTasks ? taskCapabilities(connection.era) : {})
+      },
+      ...(options.catalog.instructions === "" ? {} : { instructions: options.catalog.instructions })
+    })
+    const clientOf = (context: Sdk.ServerContext) => clientIn(connection, server, context)
+    const resultFor = (caller: Caller.Caller) => ({
+      caller,
+      path: connection.path,
+      reader: readerOf(connection, server)
+    })
     const answer = <A>(
       context: Sdk.ServerContext,
       method: (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
@@ -102,12 +118,78 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
           methods.call(params, context, {
             path: connection.path,
             reader: readerOf(connection, server),
+            era: connection.era,
             register: (call) => connection.register(context.mcpReq.id, { ...call, close: () => server.close() }),
             logLevel: connection.logLevel,
             elicitation: (caller) => elicitationOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
           })
         ))
+    }
+    if (options.catalog.hasTasks && connection.era === "modern") {
+      const task = <A>(
+        context: Sdk.ServerContext,
+        method: (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
+      ) =>
+        answer(
+          context,
+          (caller) => hasExtension(context) ? method(caller) : Effect.fail(McpError.missingTasks(caller.traceId))
+        )
+      server.setRequestHandler(
+        "tasks/get",
+        TaskMethods.wire.one,
+        ({ taskId }, context) => task(context, (caller) => tasks.get(taskId, clientOf(context), resultFor(caller)))
+      )
+      server.setRequestHandler(
+        "tasks/update",
+        TaskMethods.wire.one,
+        ({ taskId }, context) =>
+          task(
+            context,
+            (caller) => tasks.update(taskId, clientOf(context), caller, context.mcpReq.inputResponses ?? {})
+          )
+      )
+      server.setRequestHandler(
+        "tasks/cancel",
+        TaskMethods.wire.one,
+        ({ taskId }, context) => task(context, (caller) => Effect.as(tasks.cancel(taskId, caller), {}))
+      )
+    }
+    if (options.catalog.hasTasks && connection.era === "legacy") {
+      server.setRequestHandler(
+        "tasks/get",
+        TaskMethods.wire.one,
+        ({ taskId }, context) => answer(context, (caller) => tasks.legacyGet(taskId, clientOf(context), caller))
+      )
+      server.setRequestHandler(
+        "tasks/list",
+        TaskMethods.wire.list,
+        ({ cursor }, context) => answer(context, (caller) => tasks.legacyList(cursor, caller))
+      )
+      server.setRequestHandler(
+        "tasks/cancel",
+        TaskMethods.wire.one,
+        ({ taskId }, context) => answer(context, (caller) => tasks.legacyCancel(taskId, caller))
+      )
+      server.setRequestHandler(
+        "tasks/result",
+        TaskMethods.wire.one,
+        ({ taskId }, context) =>
+          answer(context, (caller) =>
+            tasks.legacyResult(taskId, {
+              ...resultFor(caller),
+              name: "",
+              arguments: {},
+              idempotencyKey: undefined,
+              threadId: undefined,
+              timeout: undefined,
+              report: undefined,
+              task: "none",
+              register: () => () => {},
+              isCancelled: () => false,
+              elicitation: elicitationOf(connection, server, context, caller)
+            }))
+      )
     }
     if (capabilities.logging !== undefined) {
       server.setRequestHandler(
@@ -216,17 +298,39 @@ const elicitationOf = (
   caller: Caller.Caller
 ): ElicitationFlow => {
   const { envelope, inputResponses = {}, requestState } = context.mcpReq
-  const { revision } = readerOf(connection, server)
+  const client = clientIn(connection, server, context)
   if (envelope !== undefined) {
-    const { [capabilitiesKey]: capabilities } = { ...Object(envelope) }
-    const client = { abilities: Abilities.fromCapabilities(capabilities), revision }
     return { _tag: "Rounds", client, state: requestState<string>(), responses: inputResponses }
   }
-  const client = { abilities: connection.abilities(server), revision }
   return Object.values(client.abilities).includes(true)
     ? { _tag: "Push", client, ask: connection.ask(server, context, caller) }
     : { _tag: "None", client }
 }
+
+const clientIn = (connection: Connection, server: Sdk.Server, { mcpReq }: Sdk.ServerContext): Client => ({
+  abilities: mcpReq.envelope === undefined
+    ? connection.abilities(server)
+    : Abilities.fromCapabilities(capabilitiesIn(mcpReq)),
+  revision: readerOf(connection, server).revision
+})
+
+const capabilitiesIn = ({ envelope }: Sdk.ServerContext["mcpReq"]): unknown => {
+  const { [capabilitiesKey]: capabilities } = { ...Object(envelope) }
+  return capabilities
+}
+
+/** Whether a request of 2026-07-28 says that its client knows tasks. */
+const hasExtension = ({ mcpReq }: Sdk.ServerContext): boolean => {
+  const capabilities = capabilitiesIn(mcpReq)
+  const extensions = Predicate.hasProperty(capabilities, "extensions") ? capabilities.extensions : undefined
+  return Predicate.hasProperty(extensions, TaskView.extension)
+}
+
+/** The two wires of tasks have nothing in common. */
+const taskCapabilities = (era: Connection["era"]): Sdk.ServerCapabilities =>
+  era === "modern"
+    ? { extensions: { [TaskView.extension]: {} } }
+    : { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
 
 const levelIn = (envelope: object): unknown => Object.entries(envelope).find(([key]) => key === levelKey)?.[1]
 
@@ -289,21 +393,34 @@ const makeMethods = ({ catalog, runtime }: Options) => {
 
   const call = (
     params: Sdk.CallToolRequest["params"],
-    { mcpReq }: Sdk.ServerContext,
-    { elicitation, logLevel, ...client }: Pick<ToolCall.ToolCall, "path" | "reader" | "register" | "isCancelled"> & {
-      readonly elicitation: (caller: Caller.Caller) => ElicitationFlow
-      readonly logLevel: Connection["logLevel"]
-    }
+    context: Sdk.ServerContext,
+    { elicitation, era, logLevel, ...client }:
+      & Pick<ToolCall.ToolCall, "path" | "reader" | "register" | "isCancelled">
+      & {
+        readonly elicitation: (caller: Caller.Caller) => ElicitationFlow
+        readonly logLevel: Connection["logLevel"]
+        readonly era: Connection["era"]
+      }
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
     Effect.fnUntraced(function*(caller: Caller.Caller) {
+      const { mcpReq } = context
+      const callable = catalog.callables.get(params.name)
       const flow = elicitation(caller)
       const level = mcpReq.envelope === undefined ? yield* logLevel : Report.levelOf(levelIn(mcpReq.envelope))
-      const missing = (catalog.callables.get(params.name)?.requires ?? []).filter((name) =>
-        !flow.client.abilities[name]
-      )
+      const missing = (callable?.requires ?? []).filter((name) => !flow.client.abilities[name])
       if (missing.length > 0) return yield* McpError.missingAbilities(missing, caller.traceId)
+      const task = era === "legacy" ? legacyTask(params) : hasExtension(context) ? "maybe" : "none"
+      if (task === "none" && callable?.task === "required") {
+        return yield* era === "modern"
+          ? McpError.missingTasks(caller.traceId)
+          : McpError.wrongTask(params.name, caller.traceId)
+      }
+      if (task === "legacy" && callable !== undefined && !callable.durable) {
+        return yield* McpError.wrongTask(params.name, caller.traceId)
+      }
       return yield* ToolCall.run(runtime, catalog, {
         caller,
+        task,
         name: params.name,
         arguments: params.arguments ?? {},
         idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),
@@ -398,6 +515,10 @@ const makeMethods = ({ catalog, runtime }: Options) => {
 
   return { list, resources, subscribe, call, read, render, complete }
 }
+
+/** A client of 2025-11-25 asks for a task. */
+const legacyTask = (params: object): "legacy" | "none" =>
+  Predicate.hasProperty(params, "task") && Predicate.isObject(params.task) ? "legacy" : "none"
 
 const nameOf = ({ name }: { readonly name: string }) => name
 

@@ -58,7 +58,7 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
     yield* Effect.callback<void>((resume) => {
       const transport = new StdioServerTransport(process.stdin, output)
       const serve = ({ era }: Sdk.McpRequestContext) => {
-        const server = makeServer(connectionOf(sdk, runtime, credentials, subscribed))
+        const server = makeServer(connectionOf(sdk, runtime, credentials, subscribed, era))
         servers.push([era, server])
         return server
       }
@@ -80,10 +80,12 @@ const connectionOf = (
   sdk: typeof Sdk,
   runtime: Runtime["Service"],
   credentials: Credentials.Credentials,
-  subscribed: Set<string>
+  subscribed: Set<string>,
+  era: "legacy" | "modern"
 ): McpServer.Connection => {
   let level: Level | undefined
   return {
+    era,
     credentials,
     logLevel: Effect.sync(() => level),
     setLogLevel: (wanted) =>

@@ -5,9 +5,9 @@ import type { Caller } from "@fastagentic/core/door/Caller"
 import type { FollowError, Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
-import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Clock, Effect, Stream } from "effect"
+import { Clock, Effect, Option, Stream } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
 import { continuesByItself } from "../internal/waiting.ts"
 import type { Question } from "./ClientQuestion.ts"
@@ -18,6 +18,7 @@ import * as McpContent from "./McpContent.ts"
 import { invalidParams, McpError } from "./McpError.ts"
 import type { Report } from "./Report.ts"
 import * as RequestState from "./RequestState.ts"
+import * as TaskView from "./TaskView.ts"
 import * as ToolResult from "./ToolResult.ts"
 
 /**
@@ -26,11 +27,17 @@ import * as ToolResult from "./ToolResult.ts"
  */
 const waitLimitMillis = Timings.mcpCallMillis
 
-export interface ToolCall {
+/** The client that reads a result. */
+export interface Reader {
   readonly caller: Caller
   /** The public path of the app. */
   readonly path: string
   readonly reader: McpContent.Reader
+}
+
+export interface ToolCall extends Reader {
+  /** Whether the call may become a task: the server decides (2026-07-28), or the client has asked for one (2025-11-25). */
+  readonly task: "none" | "maybe" | "legacy"
   readonly name: string
   readonly arguments: unknown
   readonly idempotencyKey: string | undefined
@@ -86,7 +93,7 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
     const { runId } = handle.run
     const stage = { isAsking: false }
     const unregister = call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking })
-    return yield* restore(outcome(runtime, callable, call, handle, stage)).pipe(
+    return yield* restore(outcomeOrTask(runtime, callable, call, handle, stage)).pipe(
       Effect.onInterrupt(() =>
         call.isCancelled() && !stage.isAsking
           ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
@@ -127,6 +134,41 @@ const outcome = Effect.fnUntraced(function*(
   const settle = (after: number) => settled(call, handle, after)
   const { questions, refusal, run } = yield* ElicitationFlow.ask(runtime, call, handle, settle, stage)
   if (questions !== undefined) return yield* inputRequired(call, run, questions)
+  if (call.task === "maybe" && run.durable && !isFinal(run.state)) return TaskView.created(run, call.caller.traceId)
+  return yield* resultOf(runtime, callable, call, handle, run, refusal)
+})
+
+/** A call that takes long becomes a task, if the client knows tasks and the run is kept. */
+const outcomeOrTask = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  callable: Callable,
+  call: ToolCall,
+  handle: RunHandle,
+  stage: { isAsking: boolean }
+) {
+  const { run } = handle
+  if (call.task === "legacy") return TaskView.legacyCreated(run, call.caller.traceId)
+  if (call.task === "none" || !run.durable) return yield* outcome(runtime, callable, call, handle, stage)
+  if (callable.task !== "auto") return TaskView.created(run, call.caller.traceId)
+  const soon = yield* Effect.timeoutOption(outcome(runtime, callable, call, handle, stage), Timings.mcpTaskMillis)
+  return Option.isSome(soon) ? soon.value : TaskView.created(yield* handle.current, call.caller.traceId)
+})
+
+/** Asks the client what a run wants to know until it ends or the client answers no more. */
+export const attend = (runtime: Runtime["Service"], call: ToolCall, handle: RunHandle) =>
+  Effect.asVoid(
+    ElicitationFlow.ask(runtime, call, handle, (after) => settled(call, handle, after), { isAsking: false })
+  )
+
+/** The result of a run as it stands. */
+export const resultOf = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  callable: Callable,
+  call: Reader,
+  handle: RunHandle,
+  run: RunRecord,
+  refusal?: RunError
+): Effect.fn.Return<Sdk.CallToolResult, RunError> {
   return ToolResult.fromRun(run, {
     traceId: call.caller.traceId,
     path: call.path,
@@ -157,7 +199,7 @@ const inputRequired = Effect.fnUntraced(function*(
 const answered = (
   runtime: Runtime["Service"],
   { success }: Callable,
-  { caller, reader }: ToolCall,
+  { caller, reader }: Reader,
   { output, state }: RunRecord
 ) => {
   if (!success.hasContent || state !== "completed") return Effect.undefined

@@ -34,6 +34,14 @@ const Tools = Toolkit.make(
   asks("ask_all"),
   asks("ask_twice"),
   asks("need_model").annotate(ClientRequest.Requires, ["sampling"]),
+  Tool.make("job", {
+    parameters: Schema.Struct({ asks: Schema.optionalKey(Schema.Boolean) }),
+    success: Schema.String,
+    failure: ClientRequest.ClientRefused,
+    dependencies: [Run.CurrentRun]
+  }).annotate(Policy.Task, "always"),
+  asks("sampling_job").annotate(Policy.Task, "always"),
+  asks("only_task").annotate(Policy.Task, "required"),
   Tool.make("work", { success: Schema.String, dependencies: [Run.CurrentRun] }),
   Tool.make("slow", { success: Schema.String, dependencies: [Run.CurrentRun] }).annotate(Policy.Durable, true),
   Tool.make("regional", {
@@ -95,6 +103,15 @@ const handlers = Layer.mergeAll(
       })
       return `${first} ${second}`
     }),
+    job: Effect.fn(function*({ asks }) {
+      if (asks !== true) return "done"
+      const ask = (name: string) =>
+        ClientRequest.elicit(name, { message: name, schema: Schema.Struct({ name: Schema.NonEmptyString }) })
+      const [one, two] = yield* Effect.all([ask("one"), ask("two")], { concurrency: "unbounded" })
+      return `${one.name} ${two.name}`
+    }),
+    sampling_job: () => answer,
+    only_task: () => Effect.fail(new ClientRequest.ClientRefused({ name: "task", reason: "declined" })),
     work: Effect.fn(function*() {
       yield* Run.emit(Event.log("debug", "small"))
       yield* Run.emit(Event.log("warn", "large"))

@@ -3,6 +3,7 @@
 import { Cause, Effect, Option, Schema } from "effect"
 import * as AiError from "effect/ai/AiError"
 import type { Callable } from "../../app/Fusion.ts"
+import { ClientRefused } from "../ClientRequest.ts"
 import type { Failure } from "../Event.ts"
 import { ModelEnd } from "../ModelEnd.ts"
 import { InterruptDenied } from "../Run.ts"
@@ -28,7 +29,8 @@ const Refusal = Schema.Union([
   RunError.SideEffectTimeout,
   ...ModelEnd.members,
   RunError.FileNotFound,
-  InterruptDenied
+  InterruptDenied,
+  ClientRefused
 ])
 type Refusal = typeof Refusal.Type
 

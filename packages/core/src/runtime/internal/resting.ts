@@ -49,6 +49,8 @@ export class Resting {
   /** The decisions that were taken while the run was in memory. */
   readonly decided: Array<Interrupt> = []
   private readonly pauses = new Set<Pause>()
+  /** Decisions about questions that a replay has not come to yet. */
+  private readonly early = new Map<string, Resolution>()
   private readonly turn = Semaphore.makeUnsafe(1)
   private readonly live: LiveRun
   private readonly options: RestOptions
@@ -80,6 +82,8 @@ export class Resting {
     return Effect.suspend(() => {
       this.pauses.add(pause)
       this.activity.park(place)
+      const early = pause.kind === "interrupt" ? this.early.get(pause.interrupt.id) : undefined
+      if (pause.kind === "interrupt" && early !== undefined) this.wake({ id: pause.interrupt.id, resolution: early })
       return wait.pipe(
         Effect.onExit((exit) =>
           Effect.suspend(() => {
@@ -192,11 +196,14 @@ export class Resting {
   /** Gives a decision to the branch that waits for it. */
   private wake(resolve: Resolve | undefined) {
     if (resolve === undefined) return
+    let isKnown = false
     for (const pause of this.pauses) {
       if (pause.kind !== "interrupt" || pause.interrupt.id !== resolve.id) continue
+      isKnown = true
       this.decided.push({ ...pause.interrupt, state: "resolved", resolution: resolve.resolution })
       Deferred.doneUnsafe(pause.decided, Exit.succeed(resolve.resolution))
     }
+    if (!isKnown) this.early.set(resolve.id, resolve.resolution)
   }
 
   /** Reads the decisions that another node has committed. */
