@@ -15,7 +15,7 @@ import * as ToolCall from "./ToolCall.ts"
 
 const standard = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => Schema.toStandardSchemaV1(schema)
 
-/** What the SDK has to know of methods that are not its own. */
+/** The schemas of the methods for the SDK, which has none of its own for them. */
 export const wire = {
   one: { params: standard(Schema.Struct({ taskId: Schema.String })), result: standard(Schema.Unknown) },
   list: {
