@@ -7,7 +7,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { App, Fusion, RunError, Runtime } from "@fastagentic/core"
 import { Timings } from "@fastagentic/core"
 import { Mount } from "@fastagentic/protocols/mount"
-import { Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as NodeServer from "./internal/nodeServer.ts"
@@ -50,11 +50,22 @@ export const layer = <A extends App.Any>(app: A, options: Options = {}): Layer.L
   const { bodyLimit = Mount.defaultBodyLimit, bodyTimeout = Timings.bodyMillis, grace = Timings.graceMillis } = mounted
   const served = HttpRouter.serve(Mount.layer(app, mounted), { disableLogger: true, disableListenLog: true })
   // cast: HttpRouter.serve separates requirements by conditional types, which stay open for the handlers of any app.
-  const whole = (served as Served<A>).pipe(
+  const whole = withRoom(served as Served<A>).pipe(
     Layer.provideMerge(listen(host, port, { grace, bodyBytes: bodyLimit, bodyTimeout }))
   )
   return Layer.provideMerge(UnhandledRejections.layer, whole)
 }
+
+/** How many services a request adds to those of the server before all of them are copied: more than the routes add. */
+const additions = 16
+
+const withRoom = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, E, R> =>
+  Layer.fromBuild((memoMap, scope) =>
+    Effect.updateContext(
+      Layer.buildWithMemoMap(layer, memoMap, scope),
+      (context: Context.Context<R>) => Context.makeUnsafe<R>(context.mapUnsafe, { maxDepth: additions })
+    )
+  )
 
 type Served<A extends App.Any> = Layer.Layer<
   Layer.Success<ReturnType<typeof Mount.layer<A>>>,

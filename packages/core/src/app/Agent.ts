@@ -78,6 +78,8 @@ export type Undeclared = InterruptDenied | ClientRefused | SideEffectTimeout | F
 /** A handler as the runtime calls it: with the decoded payload, inside a run. @category models @since 0.1.0 */
 export interface Handle {
   readonly run: (payload: unknown) => Effect.Effect<unknown, unknown, CurrentRun | Scope.Scope>
+  /** The services of the handler, which `run` gets where its caller does not have them. */
+  readonly services: Context.Context<never>
   /** The adapter of the framework that does the work; absent when the handler itself does. */
   readonly adapter?: Adapter
   /** The models that its loops can name. */
@@ -218,15 +220,11 @@ const Proto = {
         return Effect.succeed({
           ...(adapter === undefined ? {} : { adapter }),
           models: Context.get(services, NamedModels),
+          services,
           run: (payload: unknown) => {
             const answer = handler(payload)
-            return Effect.updateContext(
-              Stream.isStream(answer) ? answerOf(answer) : answer,
-              (context: Context.Context<CurrentRun>) => {
-                const merged = Context.merge(services, context)
-                return Option.isNone(random) ? merged : Context.add(merged, SecureRandom, random.value)
-              }
-            )
+            const given = Stream.isStream(answer) ? answerOf(answer) : answer
+            return Option.isNone(random) ? given : Effect.provideService(given, SecureRandom, random.value)
           }
         })
       })

@@ -8,8 +8,8 @@ import { PublicAddress } from "../internal/publicAddress.ts"
 import type { Handler } from "./RequestContext.ts"
 
 /** Wraps a handler so that its refusals name the credentials that this server accepts. */
-export const withSchemes = (auth: Auth["Service"], handler: Handler): Handler => (runtime) =>
-  Effect.flatMap(handler(runtime), (response) =>
+export const withSchemes = (auth: Auth["Service"], handler: Handler): Handler => (runtime, limits) =>
+  Effect.flatMap(handler(runtime, limits), (response) =>
     response.status !== 401 && response.status !== 403
       ? Effect.succeed(response)
       : Effect.map(

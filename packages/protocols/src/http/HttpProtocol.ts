@@ -3,6 +3,7 @@ import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
+import { RequestLimits } from "../internal/requestLimits.ts"
 import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
@@ -35,6 +36,7 @@ export const layer = (
     Effect.gen(function*() {
       const runtime = yield* Runtime
       const auth = yield* Auth
+      const limits = yield* RequestLimits
       const described = rest ? [...Routes.all, ...frontEnds] : frontEnds
       const routes: ReadonlyArray<Served> = rest
         ? [
@@ -44,9 +46,9 @@ export const layer = (
         ]
         : described
       for (const { handler, method, path } of routes) {
-        yield* router.add(method, path, Challenge.withSchemes(auth, handler)(runtime))
+        yield* router.add(method, path, Challenge.withSchemes(auth, handler)(runtime, limits))
       }
-      const noRoute = makeNoRoute(routes)(runtime)
+      const noRoute = makeNoRoute(routes)(runtime, limits)
       for (const method of otherMethods) yield* router.add(method, "/*", noRoute)
     })
   )

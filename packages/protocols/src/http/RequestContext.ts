@@ -11,7 +11,7 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { bodyBytes, bodyText, type Unread } from "../internal/bodyText.ts"
 import { Limits } from "../internal/limits.ts"
-import { RequestLimits } from "../internal/requestLimits.ts"
+import type { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import { summaryOf } from "./internal/issues.ts"
 import * as Problem from "./Problem.ts"
@@ -28,7 +28,8 @@ export interface RequestContext {
 
 /** Answers a request with a runtime; its failures are answers already. */
 export type Handler = (
-  runtime: Runtime["Service"]
+  runtime: Runtime["Service"],
+  limits: RequestLimits
 ) => Effect.Effect<
   HttpServerResponse.HttpServerResponse,
   never,
@@ -71,7 +72,7 @@ export const handle = (answer: Answer, manner: Manner = rest): Handler =>
  * A handler without authentication: every failure becomes a problem, every answer carries the trace id and, when a limit
  * counted the request, the rest of that limit.
  */
-export const open = (answer: Answer, { protocol, render }: Manner = rest): Handler => (runtime) =>
+export const open = (answer: Answer, { protocol, render }: Manner = rest): Handler => (runtime, limits) =>
   Effect.flatMap(
     Tracing.current,
     (span) =>
@@ -79,21 +80,21 @@ export const open = (answer: Answer, { protocol, render }: Manner = rest): Handl
         const request = Context.get(services, HttpServerRequest.HttpServerRequest)
         const { params } = Context.get(services, HttpRouter.RouteContext)
         const traceparent = request.headers["traceparent"]
-        const limits = new Limits()
+        const counted = new Limits()
         const credentials = Credentials.fromHeaders(request.headers, Option.getOrUndefined(request.peerAddress))
-        const caller = Caller.make(protocol, { credentials, traceparent, span, onLimits: limits.record })
+        const caller = Caller.make(protocol, { credentials, traceparent, span, onLimits: counted.record })
         const context: RequestContext = {
           runtime,
           request,
           caller,
           params,
           query: queryOf(request.url),
-          limits: Context.get(services, RequestLimits)
+          limits
         }
         const subject = { traceId: caller.traceId, runId: params["runId"], render }
         return answer(context).pipe(
           Effect.catchCause((cause) => refuse(cause, subject)),
-          Effect.map((response) => withTrace(limits.addHeaders(response), caller))
+          Effect.map((response) => withTrace(counted.addHeaders(response), caller))
         )
       })
   )

@@ -19,6 +19,7 @@ import type { RegisteredCallable } from "../../runtime/internal/runSupervisor.ts
 import { handle } from "../../runtime/internal/segment.ts"
 import { StoreWriter } from "../../runtime/internal/storeWriter.ts"
 import { endingKey } from "../../runtime/internal/undoRows.ts"
+import { withCalls } from "../../runtime/internal/withCalls.ts"
 import type { Files } from "../../store/Files.ts"
 import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
 import type { StoredStep } from "../../store/RunStore.ts"
@@ -103,7 +104,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
       spend: () => Effect.andThen(Effect.sync(() => watch.blocked("a call of a model")), Effect.never)
     },
     clock: recording.strict ? hasty(yield* Clock.Clock) : yield* Clock.Clock,
-    real: Context.make(Random.Random, yield* Random.Random),
+    random: yield* Random.Random,
     rest: {
       idleMillis: 0,
       fork: Effect.runForkWith(yield* Effect.context<never>()),
@@ -298,8 +299,7 @@ class Replaying extends LiveRun {
 /** The run as ever, but for a step that is not recorded: it never ends. */
 const restrained = (service: CurrentRun["Service"], watch: () => Watch): CurrentRun["Service"] => {
   const inTurn = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.tap(effect, () => watch().order.turn)
-  return {
-    ...service,
+  return withCalls(service, {
     step: (name, _effect, after) => inTurn(service.step(name, Effect.never, after)),
     sideEffect: (name, effect) => inTurn(service.sideEffect(name, effect)),
     sleep: (name, millis) => inTurn(service.sleep(name, millis)),
@@ -309,7 +309,7 @@ const restrained = (service: CurrentRun["Service"], watch: () => Watch): Current
         watch().wants(request)
         return inTurn(service.interrupt(request))
       })
-  }
+  })
 }
 
 /** A clock whose sleeps are short, and end in the same order. */

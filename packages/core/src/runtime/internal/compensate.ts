@@ -5,6 +5,7 @@ import { CurrentRun } from "../../run/Run.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
 import { openUndos, undoIn, undoRow } from "./undoRows.ts"
+import { withCalls } from "./withCalls.ts"
 
 /** The undos of one attempt. */
 export class Undos {
@@ -70,8 +71,7 @@ export const compensate = <E, R>(
 /** An undo is no part of the handler: its run can do nothing else then. */
 const inUndo = (run: CurrentRun["Service"], idempotencyKey: string): CurrentRun["Service"] => {
   const refuse = Effect.die(new Error("inside of an undo a run can do nothing else"))
-  return {
-    ...run,
+  return withCalls(run, {
     idempotencyKey,
     emit: () => refuse,
     step: () => refuse,
@@ -83,5 +83,5 @@ const inUndo = (run: CurrentRun["Service"], idempotencyKey: string): CurrentRun[
     scope: () => refuse,
     compensate: () => refuse,
     spend: () => refuse
-  }
+  })
 }

@@ -5,9 +5,9 @@ import type { Budget, Grant, RunContext } from "../../budget/Budget.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
 import { orMisfit } from "../../run/internal/recordMisfit.ts"
-import type { Request } from "../../run/Interrupt.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { InvalidContent, NotDeclared } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import { compensate } from "./compensate.ts"
 import { checkContent } from "./contentEvents.ts"
@@ -22,70 +22,154 @@ import { untilStored } from "./storeAway.ts"
 import { interrupt, sleep } from "./suspensions.ts"
 import { threadIn } from "./threads.ts"
 
-export const serviceIn = (
-  live: LiveRun,
-  place: Place,
-  guards: OutputGuards | undefined
-): CurrentRun["Service"] => {
-  // Later output follows earlier output, so held text is flushed before a commit.
-  const flushed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    guards === undefined ? effect : Effect.andThen(guards.flush, effect)
-  const pause = (request: Request) => flushed(interrupt(live, place, request))
-  const spender: RunContext = {
-    record: live.run,
-    tell: (event) => Effect.suspend(() => live.writes.append(event)),
-    interrupt: pause,
-    earlier: () => [...live.history.interrupts.values(), ...live.resting.decided]
-  }
-  return {
-    record: live.run,
-    principal: live.principal,
-    get files() {
-      return live.files
-    },
-    emit: guards === undefined
+type Service = CurrentRun["Service"]
+
+/**
+ * Most runs use few of the calls, so one is made when it is asked for: a getter gives a function that needs no `this`, since
+ * callers take single calls out of the service.
+ */
+class PlacedRun implements Service {
+  readonly record: RunRecord
+  readonly emit: Service["emit"]
+  private readonly live: LiveRun
+  private readonly place: Place
+  private readonly guards: OutputGuards | undefined
+
+  constructor(live: LiveRun, place: Place, guards: OutputGuards | undefined) {
+    this.live = live
+    this.place = place
+    this.guards = guards
+    this.record = live.run
+    this.emit = guards === undefined
       ? (event) => Effect.suspend(() => live.emit(place, event))
       : (event) => {
         const checked = checkContent(event)
         return checked instanceof InvalidContent ? Effect.die(checked) : guards.say(checked)
-      },
-    idempotencyKey: place.step === undefined ? live.run.runId : `${live.run.runId}/${place.step}`,
-    step: (name, effect, after) => flushed(step(live, place, guards, name, effect, after)),
-    sideEffect: (name, effect, timeoutMillis) => flushed(sideEffect(live, place, name, effect, timeoutMillis)),
-    sleep: (name, millis) => flushed(sleep(live, place, name, millis)),
-    interrupt: pause,
-    isRecorded: (name) => live.isRecorded(place, name),
-    recall: (name) => live.recall(place, name),
-    receive: (signal, waits) => flushed(received(live, place, signal, waits)),
-    compensate: (name, undo) => flushed(compensate(live, place, name, undo)),
-    delegate: (agent, payload) => flushed(delegate(live, place, agent, payload)),
-    retract: flushed(Effect.suspend(() => live.words.retract(place))),
-    idle: (wait) => live.resting.idle(place, wait),
-    places: live.history.places,
-    scope: (name, effect, implied) =>
+      }
+  }
+
+  /** Later output follows earlier output, so held text is flushed before a commit. */
+  private flushed<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return this.guards === undefined ? effect : Effect.andThen(this.guards.flush, effect)
+  }
+
+  get principal(): Service["principal"] {
+    return this.live.principal
+  }
+
+  get files(): Service["files"] {
+    return this.live.files
+  }
+
+  get idempotencyKey(): Service["idempotencyKey"] {
+    const { runId } = this.live.run
+    return this.place.step === undefined ? runId : `${runId}/${this.place.step}`
+  }
+
+  get step(): Service["step"] {
+    return (name, effect, after) => this.flushed(step(this.live, this.place, this.guards, name, effect, after))
+  }
+
+  get sideEffect(): Service["sideEffect"] {
+    return (name, effect, timeoutMillis) => this.flushed(sideEffect(this.live, this.place, name, effect, timeoutMillis))
+  }
+
+  get sleep(): Service["sleep"] {
+    return (name, millis) => this.flushed(sleep(this.live, this.place, name, millis))
+  }
+
+  get interrupt(): Service["interrupt"] {
+    return (request) => this.flushed(interrupt(this.live, this.place, request))
+  }
+
+  get isRecorded(): Service["isRecorded"] {
+    return (name) => this.live.isRecorded(this.place, name)
+  }
+
+  get recall(): Service["recall"] {
+    return (name) => this.live.recall(this.place, name)
+  }
+
+  get receive(): Service["receive"] {
+    return (signal, waits) => this.flushed(received(this.live, this.place, signal, waits))
+  }
+
+  get compensate(): Service["compensate"] {
+    return (name, undo) => this.flushed(compensate(this.live, this.place, name, undo))
+  }
+
+  get delegate(): Service["delegate"] {
+    return (agent, payload) => this.flushed(delegate(this.live, this.place, agent, payload))
+  }
+
+  get retract(): Service["retract"] {
+    return this.flushed(Effect.suspend(() => this.live.words.retract(this.place)))
+  }
+
+  get idle(): Service["idle"] {
+    return (wait) => this.live.resting.idle(this.place, wait)
+  }
+
+  get places(): Service["places"] {
+    return this.live.history.places
+  }
+
+  get scope(): Service["scope"] {
+    const { guards, live, place } = this
+    return (name, effect, implied) =>
       live.named("step", place, name, (key) => {
         if (implied === true && key === place.prefix + name) return effect
         const inside = insideScope(place, key)
         const within = guards?.inStep((event) => live.emit(inside, event))
-        const entered = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
+        const entered = live.enteringAs(inside, live.serviceIn(inside, within), effect)
         return within === undefined ? entered : Effect.tap(entered, within.flush)
-      }, implied),
-    // Made when it is asked for: most runs belong to no conversation.
-    get thread() {
-      return threadIn(live, place)
-    },
-    get message() {
-      return Effect.orDie(untilStored(Effect.suspend(() => firstMessage(live.journal.store, live.run))))
-    },
+      }, implied)
+  }
+
+  get thread(): Service["thread"] {
+    return threadIn(this.live, this.place)
+  }
+
+  get message(): Service["message"] {
+    const { journal, run } = this.live
+    return Effect.orDie(untilStored(Effect.suspend(() => firstMessage(journal.store, run))))
+  }
+
+  get spend(): Service["spend"] {
+    const { live, place } = this
+    const spender: RunContext = {
+      record: this.record,
+      tell: (event) => Effect.suspend(() => live.writes.append(event)),
+      interrupt: this.interrupt,
+      earlier: () => [...live.history.interrupts.values(), ...live.resting.decided]
+    }
     // Nothing new is paid for at the end of a run.
-    spend: (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never,
-    contextWindow: live.budget.contextWindow,
-    model: live.model,
-    hooks: live.dispatch,
-    tools: live.tools,
-    decided: (decision) => live.decided(decision)
+    return (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never
+  }
+
+  get model(): Service["model"] {
+    return this.live.model
+  }
+
+  get contextWindow(): Service["contextWindow"] {
+    return this.live.budget.contextWindow
+  }
+
+  get hooks(): Service["hooks"] {
+    return this.live.dispatch
+  }
+
+  get tools(): Service["tools"] {
+    return this.live.tools
+  }
+
+  get decided(): Service["decided"] {
+    return (decision) => this.live.decided(decision)
   }
 }
+
+export const serviceIn = (live: LiveRun, place: Place, guards: OutputGuards | undefined): Service =>
+  new PlacedRun(live, place, guards)
 
 /** A message as its agent declares it. A name that the agent does not declare is a mistake of the handler. */
 const received = (

@@ -14,7 +14,7 @@ import type * as Event from "../../run/Event.ts"
 import { fileIdsIn } from "../../run/internal/filePlaces.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import type { Principal } from "../../run/Principal.ts"
-import type { CurrentRun } from "../../run/Run.ts"
+import { CurrentRun } from "../../run/Run.ts"
 import {
   AmbiguousName,
   type DeadlineExceeded,
@@ -39,7 +39,7 @@ import { makeRunFiles, type RunFiles } from "./runFiles.ts"
 import { RunOutcomes } from "./runOutcomes.ts"
 import { RunWords } from "./runWords.ts"
 import { RunWrites } from "./runWrites.ts"
-import { seededRandom } from "./seededRandom.ts"
+import { SeededRandom } from "./seededRandom.ts"
 import { untilStored } from "./storeAway.ts"
 import type { StoreWriter } from "./storeWriter.ts"
 import { type Ending, endingIn, endingKey } from "./undoRows.ts"
@@ -103,8 +103,8 @@ export class LiveRun {
   private readonly fileStore: Files["Service"]
   private ownFiles: RunFiles | undefined
   private readonly clock: Clock.Clock
-  /** The clock and the random numbers of steps, and of the runtime's own work for the handler. */
-  private readonly real: Context.Context<never>
+  /** The random numbers of steps, and of the runtime's own work for the handler. */
+  private readonly random: typeof Random.Random.Service
   private readonly names = new Names()
 
   constructor(options: {
@@ -126,8 +126,8 @@ export class LiveRun {
     /** Whether anybody looks at spans. */
     readonly traced: boolean
     readonly clock: Clock.Clock
-    /** The clock and the random numbers of steps. */
-    readonly real: Context.Context<never>
+    /** The random numbers of steps. */
+    readonly random: typeof Random.Random.Service
     readonly rest: RestOptions
   }) {
     this.run = options.run
@@ -142,7 +142,7 @@ export class LiveRun {
     this.threads = options.threads
     this.model = options.model
     this.clock = options.clock
-    this.real = options.real
+    this.random = options.random
     this.launchedAt = this.now()
     this.budget = options.budget
     this.fileStore = options.files
@@ -250,25 +250,38 @@ export class LiveRun {
 
   /** Runs what happens in a place, in the fiber that enters it. */
   entering<A, E, R>(place: Place, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.suspend(() => {
-      place.fiber = Fiber.getCurrent()
-      // A step runs once, so its time and its random numbers are the real ones.
-      return Effect.provideContext(effect, place.step === undefined ? this.repeatable(place.address) : this.real)
-    })
+    return Effect.updateContext(effect, (context: Context.Context<R>) => this.enter(place, context))
+  }
+
+  /** The same for a new place, with the run as it is seen there. */
+  enteringAs<A, E, R>(
+    place: Place,
+    service: CurrentRun["Service"],
+    effect: Effect.Effect<A, E, R | CurrentRun>
+  ): Effect.Effect<A, E, Exclude<R, CurrentRun>> {
+    return Effect.updateContext(
+      effect,
+      (context: Context.Context<Exclude<R, CurrentRun>>) =>
+        // cast: the context of the place has the run, and everything else that `effect` needs.
+        Context.add(this.enter(place, context), CurrentRun, service) as Context.Context<R | CurrentRun>
+    )
+  }
+
+  private enter<R>(place: Place, context: Context.Context<R>): Context.Context<R> {
+    place.fiber = Fiber.getCurrent()
+    // A step runs once, so its time and its random numbers are the real ones.
+    if (place.step !== undefined) return this.real(context)
+    const clock = new HandlerClock(this.clock, place.address, this.outcomes)
+    return withTime(context, clock, new SeededRandom(`${this.run.runId}/${place.address}`))
   }
 
   /** Gives the runtime's own work for a handler the real time. */
   inRealTime<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.provideContext(effect, this.real)
+    return Effect.updateContext(effect, (context: Context.Context<R>) => this.real(context))
   }
 
-  /** A clock and random numbers that are the same on a replay. */
-  private repeatable(address: string): Context.Context<never> {
-    return Context.add(
-      Context.make(Random.Random, seededRandom(`${this.run.runId}/${address}`)),
-      Clock.Clock,
-      new HandlerClock(this.clock, address, this.outcomes)
-    )
+  private real<R>(context: Context.Context<R>): Context.Context<R> {
+    return withTime(context, this.clock, this.random)
   }
 
   /** Whether nothing else in the step around a place, or in the whole handler, can ask for something. */
@@ -304,3 +317,10 @@ export class LiveRun {
     return this.clock.currentTimeMillisUnsafe()
   }
 }
+
+/** Adding to a context is cheap; merging two copies every service of the app. */
+const withTime = <R>(
+  context: Context.Context<R>,
+  clock: Clock.Clock,
+  random: typeof Random.Random.Service
+): Context.Context<R> => Context.add(Context.add(context, Random.Random, random), Clock.Clock, clock)

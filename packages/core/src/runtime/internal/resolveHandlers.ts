@@ -5,6 +5,7 @@ import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Agent from "../../app/Agent.ts"
 import type { Callable, Fusion } from "../../app/Fusion.ts"
 import { handlerOf } from "../../base/internal/handlerOf.ts"
+import { underneath } from "../../base/internal/underneath.ts"
 import { problemsOf } from "../../base/Validation.ts"
 import type * as Hook from "../../hook/Hook.ts"
 import { boundHook, type HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -28,7 +29,11 @@ export const resolveHandlers = Effect.fnUntraced(function*(fusion: Fusion, servi
     const callable = fusion.agents.get(agent.identifier)
     if (callable === undefined) continue
     const hooks = [...appHooks, ...hooksOf(services, agent.hooks)]
-    agents.set(agent.identifier, { callable, hooks, invoke: invokeAgent(callable, handlerOf(services, agent)) })
+    agents.set(agent.identifier, {
+      callable,
+      hooks,
+      invoke: invokeAgent(callable, handlerOf(services, agent), services)
+    })
   }
   // cast: `App.Any` has forgotten which tools the kit has; their handlers are among the services.
   const toolkit = fusion.app.tools as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>>
@@ -43,12 +48,15 @@ export const resolveHandlers = Effect.fnUntraced(function*(fusion: Fusion, servi
 const hooksOf = (services: Context.Context<never>, hooks: ReadonlyArray<Hook.Any>): ReadonlyArray<HookWithHandler> =>
   hooks.map((hook) => boundHook(hook, handlerOf<Hook.Points | Hook.Watch>(services, hook)))
 
-const invokeAgent = (callable: Callable, handle: Agent.Handle): Invoke => (payload) =>
-  callable.payload.decode(payload).pipe(
-    Effect.mapError((error) => new InvalidPayload({ target: callable.identifier, issues: problemsOf(error) })),
-    Effect.flatMap((decoded) => handle.run(decoded)),
-    Effect.flatMap((answer) => Effect.orDie(callable.success.encode(answer)))
-  )
+const invokeAgent = (callable: Callable, handle: Agent.Handle, services: Context.Context<never>): Invoke => {
+  const withServices = underneath(handle.services, services)
+  return (payload) =>
+    callable.payload.decode(payload).pipe(
+      Effect.mapError((error) => new InvalidPayload({ target: callable.identifier, issues: problemsOf(error) })),
+      Effect.flatMap((decoded) => withServices(handle.run(decoded))),
+      Effect.flatMap((answer) => Effect.orDie(callable.success.encode(answer)))
+    )
+}
 
 /** The result of a call that names a file which the caller does not have. */
 const MissingFile = Schema.Struct({

@@ -76,6 +76,9 @@ export interface Options {
 /** How long a run that rests stays in memory, in milliseconds: what wakes it by then needs no replay. */
 const idleMillis = 2_000
 
+/** How many services are added to those of a run before all of them are copied: more than a step in a tool call adds. */
+const additions = 16
+
 export class RunSupervisor {
   closing = false
   private stopped = false
@@ -104,8 +107,8 @@ export class RunSupervisor {
   private readonly services: Context.Context<never>
   private readonly budget: Budget["Service"]
   private readonly clock: Clock.Clock
-  /** The clock and the random numbers of steps. */
-  private readonly real: Context.Context<never>
+  /** The random numbers of steps. */
+  private readonly random: typeof Random.Random.Service
   private readonly grace: Duration.Input
   /** Whether anybody looks at spans. */
   readonly traced: boolean
@@ -142,14 +145,10 @@ export class RunSupervisor {
     this.durable = new StoreWriter(options.durable, this.metrics, this.outbox)
     this.ephemeral = new StoreWriter(options.ephemeral, this.metrics, this.outbox)
     this.runs = new LiveRuns(this.durable.store, () => this.now())
-    this.services = options.services
+    this.services = Context.makeUnsafe(options.services.mapUnsafe, { maxDepth: additions })
     this.budget = options.budget
     this.clock = options.clock
-    this.real = Context.add(
-      Context.make(Random.Random, Context.get(options.services, Random.Random)),
-      Clock.Clock,
-      options.clock
-    )
+    this.random = Context.get(options.services, Random.Random)
     this.grace = options.grace
     this.hooksOf = options.hooksOf
     this.files = options.files
@@ -252,7 +251,7 @@ export class RunSupervisor {
       metrics: this.metrics,
       traced: this.traced,
       clock: this.clock,
-      real: this.real,
+      random: this.random,
       rest: {
         // A run that has to wait for its turn, or for an engine, is taken back in the store alone.
         idleMillis: bound.callable.limits === undefined && this.engineSchedule === undefined ? idleMillis : 0,

@@ -2,19 +2,28 @@
 // LiveRun provides them where a place is entered. They are no secret and must not be used as one.
 import type { Random } from "effect/Random"
 
-export const seededRandom = (seed: string): Random => {
-  let state: number | undefined
-  const next = () => {
-    state = ((state ?? hash(seed)) + 0x6d2b79f5) >>> 0
+export class SeededRandom implements Random {
+  private readonly seed: string
+  private state: number | undefined
+
+  constructor(seed: string) {
+    this.seed = seed
+  }
+
+  nextDoubleUnsafe() {
+    return ((this.next() >>> 5) * 67_108_864 + (this.next() >>> 6)) / 9_007_199_254_740_992
+  }
+
+  nextIntUnsafe() {
+    return Math.floor(this.nextDoubleUnsafe() * (Number.MAX_SAFE_INTEGER - Number.MIN_SAFE_INTEGER + 1)) +
+      Number.MIN_SAFE_INTEGER
+  }
+
+  private next() {
+    const state = this.state = ((this.state ?? hash(this.seed)) + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return (mixed ^ (mixed >>> 14)) >>> 0
-  }
-  const nextDoubleUnsafe = () => ((next() >>> 5) * 67_108_864 + (next() >>> 6)) / 9_007_199_254_740_992
-  return {
-    nextDoubleUnsafe,
-    nextIntUnsafe: () =>
-      Math.floor(nextDoubleUnsafe() * (Number.MAX_SAFE_INTEGER - Number.MIN_SAFE_INTEGER + 1)) + Number.MIN_SAFE_INTEGER
   }
 }
 

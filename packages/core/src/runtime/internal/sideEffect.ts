@@ -7,12 +7,12 @@ import { SideEffectTimeout, StoreUnavailable } from "../../run/RunError.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
 import { replayed, stepped, storable } from "./stepOutcome.ts"
+import { withCalls } from "./withCalls.ts"
 
 /** All other work of a run waits for the journal, which waits for the side effect. */
 const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
   const refuse = Effect.die(new Error("inside of Run.sideEffect a run can do nothing else"))
-  return {
-    ...run,
+  return withCalls(run, {
     emit: () => refuse,
     step: () => refuse,
     sideEffect: () => refuse,
@@ -21,7 +21,7 @@ const outOfReach = (run: CurrentRun["Service"]): CurrentRun["Service"] => {
     delegate: () => refuse,
     compensate: () => refuse,
     scope: () => refuse
-  }
+  })
 }
 
 /** A step whose work and whose record are one transaction of the store. */

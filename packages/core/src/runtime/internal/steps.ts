@@ -4,7 +4,6 @@ import { Effect, Exit, type Schema } from "effect"
 import { direct } from "../../hook/internal/dispatch.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
-import { CurrentRun } from "../../run/Run.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { insideStep, type Place } from "./names.ts"
@@ -23,7 +22,7 @@ export const step = <E, R>(
     if (known !== undefined) return replayed(live, place, key, known)
     const inside = insideStep(place, key)
     const within = guards?.inStep((event) => live.emit(inside, event))
-    const once = Effect.provideService(live.entering(inside, effect), CurrentRun, live.serviceIn(inside, within))
+    const once = live.enteringAs(inside, live.serviceIn(inside, within), effect)
     const { activity } = live.resting
     return live.outcomes.caughtUp("step", place, key).pipe(
       Effect.andThen(Effect.suspend(() => {

@@ -87,7 +87,7 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
         : Effect.updateContext(
           served,
           (services: Context.Context<HttpServerRequest.HttpServerRequest | Scope.Scope>) =>
-            Context.add(Context.add(services, RequestLimits, limits), PublicAddress, address)
+            Context.add(services, PublicAddress, address)
         )
       const watch = drainOnClose(request)
       return Effect.map(
