@@ -105,7 +105,7 @@ export class AgUiWriter {
         this.calls.set(part.toolCallId, (this.calls.get(part.toolCallId) ?? "") + part.delta)
         return [{ type: "TOOL_CALL_ARGS", toolCallId: part.toolCallId, delta: part.delta }]
       case "ToolInput":
-        return this.endCall(part)
+        return part.standsFor === undefined ? this.endCall(part) : []
       case "ToolProgress":
         return [{
           type: "CUSTOM",
@@ -113,7 +113,7 @@ export class AgUiWriter {
           value: { toolCallId: part.toolCallId, data: part.data }
         }]
       case "ToolResult":
-        return [{
+        return part.standsFor !== undefined ? [] : [{
           type: "TOOL_CALL_RESULT",
           messageId: this.messageId(`${part.toolCallId}-result`),
           toolCallId: part.toolCallId,
@@ -249,13 +249,13 @@ export class AgUiWriter {
   }
 }
 
-const interruptOf = (runId: string, { notice, toolCallId }: Question, mayDecide: boolean) => {
-  const { arguments: args, expiresAt, kind, message, name, responseSchema, risk, rule } = notice
+const interruptOf = (runId: string, { notice }: Question, mayDecide: boolean) => {
+  const { arguments: args, expiresAt, kind, message, name, responseSchema, risk, rule, toolCallId } = notice
   return {
     id: questionId(runId, notice.id),
     reason: kind === "input" ? "input_required" : notice.tool === undefined ? "confirmation" : "tool_call",
     message: message ?? name,
-    toolCallId,
+    ...(toolCallId === undefined ? {} : { toolCallId }),
     responseSchema: kind === "input" && isObject(responseSchema) ? responseSchema : approvalSchema,
     ...(expiresAt === undefined ? {} : { expiresAt: DateTime.formatIso(DateTime.makeUnsafe(expiresAt)) }),
     metadata: {

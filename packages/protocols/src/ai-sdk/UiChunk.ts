@@ -82,11 +82,11 @@ export class UiWriter {
       case "ToolInput":
         return [{
           type: "tool-input-available",
-          toolCallId: part.isQuestion ? callIdOf(run.runId, part.toolCallId) : part.toolCallId,
+          toolCallId: part.standsFor === "input" ? callIdOf(run.runId, part.toolCallId) : part.toolCallId,
           toolName: part.name,
           input: part.input,
-          ...(part.isQuestion ? { dynamic: true } : {}),
-          ...(part.isQuestion && decidable.has(part.toolCallId) ? {} : { providerExecuted: true })
+          ...(part.standsFor === "input" ? { dynamic: true } : {}),
+          ...(part.standsFor === "input" && decidable.has(part.toolCallId) ? {} : { providerExecuted: true })
         }]
       case "ToolProgress":
         return [{
@@ -97,7 +97,7 @@ export class UiWriter {
           providerExecuted: true
         }]
       case "ToolResult":
-        return [resultOf(part, part.isQuestion ? callIdOf(run.runId, part.toolCallId) : part.toolCallId)]
+        return [resultOf(part, part.standsFor === "input" ? callIdOf(run.runId, part.toolCallId) : part.toolCallId)]
       case "Question":
         this.asks = true
         return this.ask(part.question, decidable.has(part.question.notice.id))

@@ -11,6 +11,9 @@ export interface Question {
   readonly toolCallId: string
 }
 
+/** The kind of question that a call stands for which no tool takes; tools have their own calls. */
+export type StandsFor = "approval" | "input" | undefined
+
 /** A part of an answer. Text and reasoning come between a start and an end of their id. */
 export type ChatPart =
   | { readonly _tag: "Start"; readonly kind: "text" | "reasoning"; readonly id: string }
@@ -23,7 +26,7 @@ export type ChatPart =
     readonly toolCallId: string
     readonly name: string
     readonly input: Schema.Json
-    readonly isQuestion: boolean
+    readonly standsFor: StandsFor
   }
   | { readonly _tag: "ToolProgress"; readonly toolCallId: string; readonly data: Schema.Json }
   | {
@@ -31,7 +34,7 @@ export type ChatPart =
     readonly toolCallId: string
     readonly outcome: "ok" | "error" | "denied"
     readonly output: Schema.Json
-    readonly isQuestion: boolean
+    readonly standsFor: StandsFor
   }
   | { readonly _tag: "Content"; readonly id: string; readonly contents: Content.List }
   | { readonly _tag: "Question"; readonly question: Question }
@@ -179,17 +182,17 @@ export class ChatView {
         // The call of a model is followed by the start of its tool, whose arguments a hook may have changed.
         if (event.type === "tool_start" && this.tools.has(toolCallId) && event.data.modified !== true) break
         this.tools.add(toolCallId)
-        parts.push({ _tag: "ToolInput", toolCallId, name, input, isQuestion: false })
+        parts.push({ _tag: "ToolInput", toolCallId, name, input, standsFor: undefined })
         break
       }
       case "tool_result": {
         const { denied, isError, name, result, toolCallId } = event.data
         if (!this.tools.has(toolCallId)) {
           this.tools.add(toolCallId)
-          parts.push({ _tag: "ToolInput", toolCallId, name, input: {}, isQuestion: false })
+          parts.push({ _tag: "ToolInput", toolCallId, name, input: {}, standsFor: undefined })
         }
         const outcome = denied === true ? "denied" : isError ? "error" : "ok"
-        parts.push({ _tag: "ToolResult", toolCallId, outcome, output: result, isQuestion: false })
+        parts.push({ _tag: "ToolResult", toolCallId, outcome, output: result, standsFor: undefined })
         break
       }
       case "content":
@@ -278,7 +281,7 @@ export class ChatView {
         toolCallId,
         name: notice.tool ?? notice.name,
         input,
-        isQuestion: notice.kind === "input"
+        standsFor: notice.toolCallId === undefined ? notice.kind : undefined
       })
     }
     parts.push({ _tag: "Question", question })
@@ -322,7 +325,7 @@ const resultOf = (
   toolCallId,
   outcome: decision === "approve" || decision === "edit" || value !== undefined ? "ok" : "denied",
   output: value ?? (reason === undefined ? { decision } : { decision, reason }),
-  isQuestion: notice.kind === "input"
+  standsFor: notice.toolCallId === undefined ? notice.kind : undefined
 })
 
 /** The events before which the open text of their place ends. */

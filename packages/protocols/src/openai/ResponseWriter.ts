@@ -116,7 +116,7 @@ export class ResponseWriter {
         this.calls.set(part.toolCallId, part)
         return []
       case "ToolResult":
-        return part.isQuestion ? [] : this.called(part)
+        return part.standsFor !== undefined ? [] : this.called(part)
       case "Question":
         this.asks = true
         return this.ask(part.question, decidable.has(part.question.notice.id))

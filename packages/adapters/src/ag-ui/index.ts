@@ -1,0 +1,2 @@
+export * as AgUi from "./AgUi.ts"
+export * as AgUiError from "./AgUiError.ts"
