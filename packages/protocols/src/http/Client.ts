@@ -67,6 +67,14 @@ export interface AgentClient<A extends Agent.Any> {
     RunEvent,
     A["errorSchema"]["Type"] | ClientError
   >
+  /**
+   * The text of the answer so far, each time that it changes, as it stands: text that a later attempt supersedes, after a
+   * crash of its server, is not in it.
+   */
+  readonly text: (...args: Args<A["payloadSchema"]["Type"], [options?: CallOptions]>) => Stream.Stream<
+    string,
+    A["errorSchema"]["Type"] | ClientError
+  >
   /** Starts a run and does not wait for it. */
   readonly start: (
     ...args: Args<A["payloadSchema"]["Type"], [options?: StartOptions]>

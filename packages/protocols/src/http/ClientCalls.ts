@@ -5,6 +5,7 @@ import * as Resource from "@fastagentic/core/app/Resource"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import { InvalidPayload } from "@fastagentic/core/run/RunError"
 import { isSettled } from "@fastagentic/core/run/RunRecord"
+import { Transcript } from "@fastagentic/core/run/Transcript"
 import { Effect, Schema, Stream } from "effect"
 import type { CallOptions, StartOptions } from "./Client.ts"
 import { ClientError, RunFailed, RunSuspended } from "./ClientError.ts"
@@ -23,11 +24,20 @@ export interface Target {
 
 export const agent = (transport: Transport.Transport, target: Target) => {
   const path = `/agents/${target.identifier}`
+  const streaming = (payload: unknown, options?: CallOptions) =>
+    Stream.unwrap(
+      Effect.map(requestOf(target, `${path}/stream`, payload, options), (open) => stream(transport, target, open))
+    )
   return Object.assign(waitingCall(transport, target, path), {
-    stream: (payload: unknown, options?: CallOptions) =>
-      Stream.unwrap(
-        Effect.map(requestOf(target, `${path}/stream`, payload, options), (open) => stream(transport, target, open))
-      ),
+    stream: streaming,
+    text: (payload: unknown, options?: CallOptions) =>
+      Stream.suspend(() => {
+        const transcript = new Transcript()
+        return streaming(payload, options).pipe(
+          Stream.filter((event) => transcript.add(event)),
+          Stream.map(() => transcript.text)
+        )
+      }),
     start: (payload: unknown, options?: StartOptions) =>
       requestOf(target, `${path}/runs`, payload, options).pipe(
         Effect.flatMap(transport.send),
