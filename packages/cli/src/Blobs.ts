@@ -14,27 +14,53 @@ export class UnknownPlace extends Schema.TaggedError<UnknownPlace>()("UnknownPla
 }
 
 /** @category models @since 0.1.0 */
-export interface Blobs {
-  readonly blobs: Layer.Layer<BlobStore.BlobStore, unknown>
-  /** The size in characters from which a value is kept there. */
+export interface Blobs<R> {
+  readonly blobs: Layer.Layer<BlobStore.BlobStore, unknown, R>
+  /** The size in characters from which a value of a run is kept there; files are always. */
   readonly threshold?: number
 }
 
 /**
  * A folder; `s3://bucket/prefix`, with the credentials of Amazon's standard environment variables; or, when the variable is
- * unset, a folder beside the store's file. A store without a file keeps values itself.
+ * unset, the store's own place.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const parse = Effect.fnUntraced(function*(
-  file: string | undefined
-): Effect.fn.Return<Blobs, Config.ConfigError | UnknownPlace> {
+export const parse = Effect.fnUntraced(function*<R>(
+  own: Blobs<R>
+): Effect.fn.Return<Blobs<R>, Config.ConfigError | UnknownPlace> {
   const place = yield* Config.withDefault(Config.String("FASTAGENTIC_BLOBS"), "")
   if (place.startsWith("s3://")) return { blobs: yield* bucket(place) }
-  if (place !== "") return { blobs: folder(place) }
-  if (file === ":memory:") return { blobs: BlobStore.layerMemory }
-  return file === undefined ? { blobs: nowhere, threshold: Infinity } : { blobs: folder(`${file}.blobs`) }
+  return place === "" ? own : { blobs: folder(place) }
+})
+
+/** A folder beside the file of a store. @category constructors @since 0.1.0 */
+export const beside = (file: string): Blobs<never> => ({
+  blobs: file === ":memory:" ? BlobStore.layerMemory : folder(`${file}.blobs`)
+})
+
+/**
+ * The store itself, which keeps large values of runs with them. A value that is a blob somewhere else is no damage of its
+ * run: the variable is missing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const inside: Blobs<BlobStore.BlobStore> = {
+  blobs: Layer.effect(
+    BlobStore.BlobStore,
+    Effect.map(BlobStore.BlobStore, (store) =>
+      BlobStore.BlobStore.of({
+        ...store,
+        get: (key) => Effect.catchTag(store.get(key), "BlobNotFound", () => Effect.fail(elsewhere))
+      }))
+  ),
+  threshold: Infinity
+}
+
+const elsewhere = new RunError.StoreUnavailable({
+  operation: "a value of this run is a blob, and FASTAGENTIC_BLOBS is not set"
 })
 
 const folder = (folder: string) =>
@@ -72,20 +98,3 @@ const bucketOf = ({ hostname, pathname }: URL) => ({
   name: hostname,
   prefix: decodeURIComponent(pathname.replace(/^\/+|\/+$/gu, ""))
 })
-
-/** The nodes of one store share no known folder. */
-const unset = Effect.fail(
-  new RunError.StoreUnavailable({ operation: "a value of this run is a blob, and FASTAGENTIC_BLOBS is not set" })
-)
-const nowhere = Layer.succeed(
-  BlobStore.BlobStore,
-  BlobStore.make({
-    write: () => unset,
-    read: () => unset,
-    start: () => unset,
-    // A store without blobs has nothing to sweep.
-    list: () => Effect.succeed([]),
-    has: () => unset,
-    remove: () => unset
-  })
-)

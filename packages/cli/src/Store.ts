@@ -7,6 +7,7 @@ import {
   ApiKeys,
   type Audit,
   AuditLog,
+  type BlobStore,
   BudgetStore,
   Files,
   PushStore,
@@ -71,6 +72,9 @@ export type Services =
 /** The services of a database; large values and files are kept beside it. */
 type Database = Exclude<Services, Files.Files>
 
+/** The services of a server, which keeps files itself. */
+type Shared = Database | BlobStore.BlobStore
+
 /** The engine that places runs: this node, or shards of a cluster. @category models @since 0.1.0 */
 export type Engine = "local" | "cluster"
 
@@ -115,7 +119,7 @@ export const parse = (
   if (scheme === undefined) {
     // A URL whose scheme is misspelt or missing: a file of this name would be made, and its password printed.
     if (looksLikeUrl(value)) return Effect.fail(new UnknownStore({ store: "…" }))
-    const blobs = blobsOf(value)
+    const blobs = blobsOf(Blobs.beside(value))
     const layer = Layer.provideMerge(blobs, sqlite(value, spread))
     const reading = Layer.provide(blobs, sqliteReading(value))
     return Effect.succeed({ shown: value, file: value, lasts: true, isThere: () => existsSync(value), layer, reading })
@@ -130,7 +134,10 @@ export const parse = (
     return Effect.fail(new UnknownStore({ store: `${scheme}://… has a password whose @ / ? # are not encoded` }))
   }
   const shown = withoutPassword(url)
-  const layer = Layer.provideMerge(blobsOf(undefined), server(shown, () => open(Redacted.make(value), spread, lease)))
+  const layer = Layer.provideMerge(
+    blobsOf(Blobs.inside),
+    server(shown, () => open(Redacted.make(value), spread, lease))
+  )
   return Effect.succeed({ shown, lasts: true, isThere: () => true, layer, reading: layer })
 }
 
@@ -167,20 +174,16 @@ export const fileFlag = (name: string): Flag.Flag<string> =>
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
   )
 
-/** Large values of runs go to `FASTAGENTIC_BLOBS`, or beside the file. */
-const blobsOf = (
-  file: string | undefined
-): Layer.Layer<RunStore.RunStore | Files.Files, UnusableStore, RunStore.RunStore> => {
+/** Files and large values of runs go to `FASTAGENTIC_BLOBS`, or to the store's own place. */
+const blobsOf = <R>(
+  own: Blobs.Blobs<R>
+): Layer.Layer<RunStore.RunStore | Files.Files, UnusableStore, RunStore.RunStore | R> => {
   const unusable = (error: unknown) => new UnusableStore({ store: "FASTAGENTIC_BLOBS", problem: problemOf(error) })
   return Layer.unwrap(Effect.map(
-    Effect.mapError(Blobs.parse(file), unusable),
+    Effect.mapError(Blobs.parse(own), unusable),
     ({ blobs, threshold }) =>
-      Layer.merge(
-        RunBlobs.layer({ threshold }).pipe(
-          Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error)))))
-        ),
-        // A store that keeps large values itself has no place for files.
-        threshold === undefined ? Layer.empty : Files.layerNone
+      RunBlobs.layer({ threshold }).pipe(
+        Layer.provide(Layer.catch(blobs, (error) => Layer.effectContext(Effect.fail(unusable(error)))))
       )
   ))
 }
@@ -217,7 +220,7 @@ const postgres = async (
   url: Redacted.Redacted,
   spread: boolean,
   lease: Duration.Input | undefined
-): Promise<Layer.Layer<Database, unknown>> =>
+): Promise<Layer.Layer<Shared, unknown>> =>
   spread
     ? Layer.unwrap(Effect.zipWith(clustered, place, (stores, node) => stores.layerPostgres({ url, node, lease })))
     : (await import("@fastagentic/stores/postgres")).Postgres.layer({ url, lease })
@@ -238,7 +241,7 @@ const redis = async (
   url: Redacted.Redacted,
   _spread: boolean,
   lease: Duration.Input | undefined
-): Promise<Layer.Layer<Database, unknown>> => (await import("@fastagentic/stores/redis")).Redis.layer({ url, lease })
+): Promise<Layer.Layer<Shared, unknown>> => (await import("@fastagentic/stores/redis")).Redis.layer({ url, lease })
 
 const servers: Readonly<Record<string, typeof postgres | undefined>> = {
   postgres,
@@ -249,8 +252,8 @@ const servers: Readonly<Record<string, typeof postgres | undefined>> = {
 
 const server = (
   store: string,
-  load: () => Promise<Layer.Layer<Database, unknown>>
-): Layer.Layer<Database, UnusableStore> => {
+  load: () => Promise<Layer.Layer<Shared, unknown>>
+): Layer.Layer<Shared, UnusableStore> => {
   const loaded = Effect.tryPromise({
     try: load,
     catch: (cause) => new UnusableStore({ store, problem: missingPackage(cause) ?? problemOf(cause) })

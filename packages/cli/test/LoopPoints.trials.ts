@@ -117,7 +117,7 @@ const drive = (world: World) =>
     return { run, journal: yield* runtime.events(caller, runId, { after: 0, limit: 1_000 }) }
   })
 
-type Stores = Layer.Layer<Layer.Success<ReturnType<typeof Postgres.layer>>, unknown>
+type Stores = Layer.Layer<Sqlite.Stores, unknown>
 
 interface Where {
   readonly stores: Stores

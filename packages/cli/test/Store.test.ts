@@ -89,6 +89,24 @@ for (const [name, { describeWithServer, open }] of Object.entries(stores)) {
         assert.deepInclude((yield* json(`${b}/runs/${runId}`)).body, { state: "completed", attempt: 2 })
       }).pipe(Effect.scoped))
 
+    it.live("a file that one process takes is read at the other, also when the first is killed", () =>
+      Effect.gen(function*() {
+        const store = yield* open
+        const [one, other] = [yield* serve(store), yield* serve(store)]
+        const [a, b] = [yield* one.url, yield* other.url]
+        const bytes = new Uint8Array(700_000).map((_, index) => index % 251)
+        const form = new FormData()
+        form.append("file", new File([bytes], "a.bin", { type: "application/octet-stream" }))
+        const { body: stored, status } = yield* json(`${a}/files`, { method: "POST", body: form })
+        assert.deepStrictEqual([status, stored.size], [201, bytes.length])
+        one.child.kill("SIGKILL")
+        const read = yield* Effect.promise(async () => {
+          const response = await fetch(`${b}/files/${stored.fileId}`)
+          return new Uint8Array(await response.arrayBuffer())
+        })
+        assert.deepStrictEqual(read, bytes)
+      }).pipe(Effect.scoped))
+
     it.live("keys are managed beside a running server, and the password is never printed", () =>
       Effect.gen(function*() {
         const store = yield* open

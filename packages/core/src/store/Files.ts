@@ -7,7 +7,7 @@ import { Context, Effect, Layer } from "effect"
 import type { NewFile } from "../run/File.ts"
 import { FilesUnavailable, type StoreUnavailable } from "../run/RunError.ts"
 import * as BlobStore from "./BlobStore.ts"
-import { fromBlob, holdOf, lineLimit, toBlob } from "./internal/fileBlob.ts"
+import { fromBlob, holderOf, holdOf, lineLimit, toBlob } from "./internal/fileBlob.ts"
 
 /** A stored file and its owner; `size` is its number of bytes. @category models @since 0.1.0 */
 export interface Stored {
@@ -25,6 +25,9 @@ export interface Owner {
   readonly owner: string
 }
 
+/** The name of a thread as the holder of its files. @category constructors @since 0.1.0 */
+export const threadHolder = (thread: Owner & { readonly threadId: string }): string => holderOf(thread)
+
 /** @category services @since 0.1.0 */
 export class Files extends Context.Service<Files, {
   /** Whether files are kept at all. */
@@ -33,8 +36,8 @@ export class Files extends Context.Service<Files, {
   readonly put: (owner: Owner, file: NewFile) => Effect.Effect<Stored, FilesUnavailable | StoreUnavailable>
   readonly find: (fileId: string) => Effect.Effect<Stored | undefined, StoreUnavailable>
   readonly read: (fileId: string) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
-  /** Keeps a file for as long as a run is kept; false when it is gone. */
-  readonly hold: (runId: string, fileId: string) => Effect.Effect<boolean, StoreUnavailable>
+  /** Keeps a file for as long as a run, or a thread (`threadHolder`), is kept; false when it is gone. */
+  readonly hold: (holder: string, fileId: string) => Effect.Effect<boolean, StoreUnavailable>
 }>()("@fastagentic/core/store/Files") {}
 
 /**
@@ -70,8 +73,8 @@ export const make = (
       return found === undefined ? undefined : blob?.subarray(found.at)
     }),
     // The hold is written first: a sweep that has not seen it is then over, or the file is missing here.
-    hold: Effect.fnUntraced(function*(runId, fileId) {
-      yield* blobs.put(holdOf(yield* identity, runId, fileId))
+    hold: Effect.fnUntraced(function*(holder, fileId) {
+      yield* blobs.put(holdOf(yield* identity, holder, fileId))
       return yield* blobs.has(fileId)
     })
   })

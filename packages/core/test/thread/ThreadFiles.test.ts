@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, BlobStore, Content, Files, Message, RunStore, Runtime, Thread } from "@fastagentic/core"
+import { Agent, App, BlobStore, Content, Files, Message, RunBlobs, RunStore, Runtime, Thread } from "@fastagentic/core"
 import { Effect, Layer, Schema } from "effect"
 import { caller, layerRuntime } from "../support.ts"
 
@@ -42,6 +42,48 @@ describe("Files of a thread", () => {
       assert.strictEqual(ids.length, 2)
       for (const id of ids) assert.include(held, `${run.runId} ${id}`)
       assert.notInclude(JSON.stringify(items), "bytes")
+    }).pipe(Effect.provide(layerRuntime(Acme, ChatLayer, stores)))
+  })
+
+  it.live("outlive their runs: they go with the last thread that names them", () => {
+    const blobs = BlobStore.makeMemory()
+    const stores = RunBlobs.layer().pipe(
+      Layer.provide(Layer.succeed(BlobStore.BlobStore, blobs)),
+      Layer.provideMerge(RunStore.RunStore.layerMemory)
+    )
+    return Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const store = yield* RunStore.RunStore
+      const files = Files.make(blobs, store.identity)
+      const { fileId } = yield* files.put({ tenant: "local", owner: "local" }, {
+        bytes: new TextEncoder().encode("mine"),
+        mediaType: "text/plain"
+      })
+      const { run } = yield* runtime.start(caller, {
+        kind: "agent",
+        identifier: "chat",
+        payload: { fileId },
+        threadId: "t".repeat(512)
+      })
+      while ((yield* runtime.await(caller, run.runId)).state !== "completed") yield* Effect.sleep("5 millis")
+      const { items: [thread] } = yield* runtime.threads(caller, { limit: 1 })
+      const { items } = yield* runtime.messages(caller, thread?.threadId ?? "", { limit: 9 })
+      const ids = items.flatMap(({ content }) => Content.fileIdsOf(content))
+      assert.strictEqual(ids.length, 2)
+      const states = ["completed"] as const
+      yield* store.remove({ runIds: [run.runId], states, finishedBefore: Date.now() + 1, limit: 9 })
+      assert.isUndefined(yield* store.get(run.runId))
+      const left = Effect.gen(function*() {
+        yield* store.sweepBlobs?.({ writtenBefore: Date.now() + 1_000 }) ?? Effect.void
+        return (yield* Effect.forEach(ids, (id) => blobs.has(id))).filter((is) => is).length
+      })
+      assert.strictEqual(yield* left, 2)
+      const fork = yield* runtime.forkThread(caller, thread?.threadId ?? "", {})
+      yield* runtime.eraseThread(caller, thread?.threadId ?? "")
+      assert.strictEqual(yield* left, 2)
+      assert.strictEqual(new TextDecoder().decode(yield* files.read(fileId)), "mine")
+      yield* runtime.eraseThread(caller, fork.threadId)
+      assert.strictEqual(yield* left, 0)
     }).pipe(Effect.provide(layerRuntime(Acme, ChatLayer, stores)))
   })
 })

@@ -21,6 +21,7 @@ import type * as Tool from "effect/ai/Tool"
 import * as HttpClient from "effect/http/HttpClient"
 import * as ClientCalls from "./ClientCalls.ts"
 import { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse } from "./ClientError.ts"
+import * as ClientFiles from "./ClientFiles.ts"
 import * as ClientRuns from "./ClientRuns.ts"
 import * as ClientThreads from "./ClientThreads.ts"
 import * as Transport from "./ClientTransport.ts"
@@ -183,6 +184,15 @@ export interface Threads {
   readonly erase: (threadId: string, options?: ThreadOptions) => Effect.Effect<void, ClientError>
 }
 
+/** Stored files of the caller. @category models @since 0.1.0 */
+export interface StoredFiles {
+  /** Stores a file, which goes into any payload as it comes back. */
+  readonly upload: (
+    file: { readonly bytes: Uint8Array; readonly mediaType: string; readonly name?: string }
+  ) => Effect.Effect<Schemas.StoredFile, ClientError>
+  readonly read: (fileId: string) => Effect.Effect<Uint8Array, ClientError>
+}
+
 /** Calls for everything that an app declares. @category models @since 0.1.0 */
 export interface Client<A extends App.Any> {
   readonly agents: { readonly [One in A["agents"][number] as One["identifier"]]: AgentClient<One> }
@@ -191,6 +201,7 @@ export interface Client<A extends App.Any> {
   readonly prompts: { readonly [One in A["prompts"][number] as One["identifier"]]: PromptClient<One> }
   readonly runs: Runs
   readonly threads: Threads
+  readonly files: StoredFiles
 }
 
 /**
@@ -233,7 +244,8 @@ export const make = <A extends App.Any>(
       resources: byName(app.resources, (resource) => ClientCalls.resource(transport, resource)),
       prompts: byName(app.prompts, (prompt) => ClientCalls.prompt(transport, prompt)),
       runs: ClientRuns.make(transport),
-      threads: ClientThreads.make(transport)
+      threads: ClientThreads.make(transport),
+      files: ClientFiles.make(transport)
     }
     // cast: the declarations are erased here; each call decodes with the schemas that its type is made of.
     return client as unknown as Client<A>

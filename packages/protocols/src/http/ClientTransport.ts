@@ -18,6 +18,7 @@ export interface Request {
   readonly method: "GET" | "POST" | "DELETE"
   readonly path: string
   readonly body?: Schema.Json
+  readonly form?: FormData
   readonly headers?: Record<string, string | undefined>
   readonly query?: Record<string, string | undefined>
 }
@@ -45,13 +46,18 @@ export const make = (
     ...(apiKey === undefined ? {} : { "x-api-key": Redacted.value(apiKey) })
   }
   return {
-    send: ({ body, headers, method, path, query }) => {
+    send: ({ body, form, headers, method, path, query }) => {
       const bare = HttpClientRequest.make(method)(base + path, {
         headers: { ...sent, ...defined(headers) },
         urlParams: defined(query)
       })
       const name = `${method} ${path}`
-      return http.execute(body === undefined ? bare : HttpClientRequest.bodyJsonUnsafe(bare, body)).pipe(
+      const request = form !== undefined
+        ? HttpClientRequest.bodyFormData(bare, form)
+        : body === undefined
+        ? bare
+        : HttpClientRequest.bodyJsonUnsafe(bare, body)
+      return http.execute(request).pipe(
         Effect.mapError((error) => disconnected(name, error)),
         Effect.map((response) => ({ name, response }))
       )
@@ -86,6 +92,15 @@ const codeOf = (error: unknown): string | undefined => {
 
 export const textOf = ({ name, response }: Answered): Effect.Effect<string, ClientError> =>
   Effect.mapError(response.text, (error) => disconnected(name, error))
+
+/** The bytes of a 2xx response; any other response fails with its problem. */
+export const bytesOf = (answered: Answered): Effect.Effect<Uint8Array, ClientError> =>
+  isOk(answered)
+    ? Effect.map(
+      Effect.mapError(answered.response.arrayBuffer, (error) => disconnected(answered.name, error)),
+      (buffer) => new Uint8Array(buffer)
+    )
+    : refusal(answered)
 
 /** The JSON of a response. */
 export const jsonOf = (answered: Answered): Effect.Effect<unknown, ClientError> =>

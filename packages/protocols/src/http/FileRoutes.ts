@@ -12,14 +12,7 @@ import { BadBody, UnsupportedMediaType } from "./Problem.ts"
 import * as RequestContext from "./RequestContext.ts"
 import * as Responses from "./Responses.ts"
 import * as Route from "./Route.ts"
-
-/** A stored file, as it goes into a payload. */
-const StoredFile = Schema.Struct({
-  fileId: FileId,
-  mediaType: MediaType,
-  name: Schema.optionalKey(Name),
-  size: Schema.Int
-}).annotate({ identifier: "StoredFile" })
+import * as Schemas from "./Schemas.ts"
 
 const Upload = Schema.Struct({
   bytes: Schema.String.check(Schema.isBase64()),
@@ -47,7 +40,7 @@ const fileOf = Effect.fnUntraced(function*(
   return { ...about, bytes: Result.getOrElse(Base64.decode(bytes), () => new Uint8Array()) }
 })
 
-const described = ({ fileId, mediaType, name, size }: Stored): typeof StoredFile.Type => ({
+const described = ({ fileId, mediaType, name, size }: Stored): typeof Schemas.StoredFile.Type => ({
   fileId,
   mediaType,
   ...(name === undefined ? {} : { name }),
@@ -86,7 +79,7 @@ export const routes: ReadonlyArray<Route.Route> = [
     "files",
     HttpApiEndpoint.post("upload", "/files", {
       payload: [Upload, Form],
-      success: StoredFile.annotate({ httpApiStatus: 201 }),
+      success: Schemas.StoredFile.annotate({ httpApiStatus: 201 }),
       error: Responses.problems(...Responses.refusals, 501)
     }).annotateMerge(Responses.summary("Store a file of the caller")),
     upload

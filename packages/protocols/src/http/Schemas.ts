@@ -1,5 +1,6 @@
 // The shapes of REST that are the same for every app, used by routes, document and client.
 import { Recorded } from "@fastagentic/core/audit/Audit"
+import { FileId, MediaType, Name } from "@fastagentic/core/run/Content"
 import * as CoreInterrupt from "@fastagentic/core/run/Interrupt"
 import { RunFilter, RunRecord } from "@fastagentic/core/run/RunRecord"
 import * as RecordFields from "@fastagentic/core/store/RecordFields"
@@ -131,3 +132,14 @@ export const namedIn = <Name extends string>(names: ReadonlyArray<Name>, asked =
 /** A page of a list; `next` goes into `?after=` for the page that follows. */
 export const pageOf = <S extends Schema.Constraint>(item: S) =>
   Schema.Struct({ items: Schema.Array(item), next: Schema.NullOr(Schema.String) })
+
+/** A stored file, as it goes into a payload. @category schemas @since 0.1.0 */
+export const StoredFile = Schema.Struct({
+  fileId: FileId,
+  mediaType: MediaType,
+  name: Schema.optionalKey(Name),
+  size: Schema.Int
+}).annotate({ identifier: "StoredFile" })
+
+/** @category models @since 0.1.0 */
+export type StoredFile = typeof StoredFile.Type

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Content } from "@fastagentic/core"
+import { Content, Credentials } from "@fastagentic/core"
+import { Client } from "@fastagentic/protocols/http"
 import { Validator } from "@seriousme/openapi-schema-validator"
-import { Effect, Schema } from "effect"
+import { Effect, Redacted, Schema } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { connect } from "node:net"
-import { png, serveDesk } from "../desk.ts"
+import { Desk, png, serveDesk } from "../desk.ts"
 import { mounted, mountedWith } from "../fixture.ts"
 import { by } from "./lab.ts"
 import { as, frames, get, json, post, Problem, text } from "./rest.ts"
@@ -110,6 +112,25 @@ describe("Files over REST", () => {
         headers.get("content-disposition"),
         "attachment; filename=\"d_g _1_.png\"; filename*=UTF-8''d%C3%B6g%20%221%22.png"
       )
+    }).pipe(Effect.scoped))
+
+  it.live("the typed client uploads a file, gives it to an agent and reads it back", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const client = yield* Client.make(Desk, {
+        url,
+        credentials: { ...Credentials.none, apiKey: Redacted.make("key-of-ann") }
+      })
+        .pipe(Effect.provide(FetchHttpClient.layer))
+      const stored = yield* client.files.upload({ bytes: png, mediaType: "image/png", name: "dög.png" })
+      assert.deepInclude(stored, { mediaType: "image/png", name: "dög.png", size: png.length })
+      const plain = yield* client.files.upload({ bytes: png, mediaType: "image/png" })
+      assert.isUndefined(plain.name)
+      const answer = yield* client.agents.look({ photo: stored })
+      assert.strictEqual(answer[0]?.type, "text")
+      assert.deepStrictEqual(yield* client.files.read(stored.fileId), png)
+      const missing = yield* Effect.flip(client.files.read("0".repeat(64)))
+      assert.strictEqual(missing.reason._tag, "FileNotFound")
     }).pipe(Effect.scoped))
 
   it.live("the file of another owner and of another tenant looks like one that does not exist", () =>

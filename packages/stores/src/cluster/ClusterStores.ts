@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { BlobStore } from "@fastagentic/core/store/BlobStore"
 import { type Config, Layer } from "effect"
 import type { ServeError } from "effect/http/HttpServerError"
 import type { MigrationError } from "effect/sql/Migrator"
@@ -60,7 +61,7 @@ export const layerSqlite = (
  */
 export const layerPostgres = (
   { node, ...options }: PostgresOptions
-): Layer.Layer<Sqlite.Stores, Config.ConfigError | MigrationError | SqlError | ServeError> =>
+): Layer.Layer<Sqlite.Stores | BlobStore, Config.ConfigError | MigrationError | SqlError | ServeError> =>
   Layer.mergeAll(Postgres.layerNoClient(options), ClusterEngine.layerCluster(node)).pipe(
     Layer.provide(Postgres.layerClient(options)),
     freshLayer

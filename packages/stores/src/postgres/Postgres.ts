@@ -10,6 +10,7 @@ import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
 import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { BlobStore } from "@fastagentic/core/store/BlobStore"
 import type { PushStore } from "@fastagentic/core/store/PushStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
@@ -21,6 +22,7 @@ import { freshLayer } from "../internal/freshLayer.ts"
 import { settingsOf } from "./internal/connection.ts"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
+import * as PostgresBlobStore from "./PostgresBlobStore.ts"
 import * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
 import * as PostgresPushStore from "./PostgresPushStore.ts"
 import * as PostgresRateCounters from "./PostgresRateCounters.ts"
@@ -59,7 +61,16 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
+  | RunStore
+  | Audit
+  | AuditLog
+  | ApiKeyStore
+  | BlobStore
+  | BudgetStore
+  | RateCounters
+  | PushStore
+  | ScheduleStore
+  | SharedNotes,
   Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
@@ -68,6 +79,7 @@ export const layerNoClient = (
     PostgresAudit.layerNoClient,
     PostgresBudgetStore.layerNoClient,
     PostgresApiKeys.layerNoClient,
+    PostgresBlobStore.layerNoClient,
     PostgresRateCounters.layerNoClient,
     PostgresPushStore.layerNoClient,
     PostgresScheduleStore.layerNoClient,
@@ -98,7 +110,16 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
+  | RunStore
+  | Audit
+  | AuditLog
+  | ApiKeyStore
+  | BlobStore
+  | BudgetStore
+  | RateCounters
+  | PushStore
+  | ScheduleStore
+  | SharedNotes,
   Config.ConfigError | MigrationError | SqlError
 > => freshLayer(Layer.provide(layerNoClient(options), layerClient(options)))
 

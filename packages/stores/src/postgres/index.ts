@@ -1,6 +1,7 @@
 export * as Postgres from "./Postgres.ts"
 export * as PostgresApiKeys from "./PostgresApiKeys.ts"
 export * as PostgresAudit from "./PostgresAudit.ts"
+export * as PostgresBlobStore from "./PostgresBlobStore.ts"
 export * as PostgresBudgetStore from "./PostgresBudgetStore.ts"
 export * as PostgresPushStore from "./PostgresPushStore.ts"
 export * as PostgresRateCounters from "./PostgresRateCounters.ts"

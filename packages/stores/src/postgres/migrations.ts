@@ -427,6 +427,21 @@ const pushTargets = script(`
   CREATE INDEX push_targets_due ON push_targets (due_at)
 `)
 
+/** Files and large values, in chunks. */
+const blobs = script(`
+  CREATE TABLE blobs (
+    key text COLLATE "C" PRIMARY KEY,
+    size bigint NOT NULL,
+    at bigint NOT NULL
+  );
+  CREATE TABLE blob_chunks (
+    key text COLLATE "C" NOT NULL REFERENCES blobs (key) ON DELETE CASCADE,
+    position bigint NOT NULL,
+    bytes bytea NOT NULL,
+    PRIMARY KEY (key, position)
+  )
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -461,7 +476,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0019_threads": threads,
           "0020_disabled_accounts": disabledAccounts,
           "0021_shared_notes": sharedNotes,
-          "0022_push_targets": pushTargets
+          "0022_push_targets": pushTargets,
+          "0023_blobs": blobs
         })
       )
     )

@@ -9,6 +9,7 @@ import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
 import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
 import type { RateCounters } from "@fastagentic/core/door/RateCounters"
 import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
+import type { BlobStore } from "@fastagentic/core/store/BlobStore"
 import type { PushStore } from "@fastagentic/core/store/PushStore"
 import type { RunStore } from "@fastagentic/core/store/RunStore"
 import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
@@ -17,6 +18,7 @@ import type { RedisError } from "effect/persistence/Redis"
 import { freshLayer } from "../internal/freshLayer.ts"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
+import * as RedisBlobStore from "./RedisBlobStore.ts"
 import * as RedisBudgetStore from "./RedisBudgetStore.ts"
 import * as RedisClient from "./RedisClient.ts"
 import * as RedisPushStore from "./RedisPushStore.ts"
@@ -43,7 +45,16 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
+  | RunStore
+  | Audit
+  | AuditLog
+  | ApiKeyStore
+  | BlobStore
+  | BudgetStore
+  | RateCounters
+  | PushStore
+  | ScheduleStore
+  | SharedNotes,
   Config.ConfigError | RedisError,
   RedisClient.RedisClient
 > =>
@@ -52,6 +63,7 @@ export const layerNoClient = (
     RedisAudit.layerNoClient,
     RedisBudgetStore.layerNoClient,
     RedisApiKeys.layerNoClient,
+    RedisBlobStore.layerNoClient,
     RedisRateCounters.layerNoClient,
     RedisPushStore.layerNoClient,
     RedisScheduleStore.layerNoClient,
@@ -87,6 +99,15 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  RunStore | Audit | AuditLog | ApiKeyStore | BudgetStore | RateCounters | PushStore | ScheduleStore | SharedNotes,
+  | RunStore
+  | Audit
+  | AuditLog
+  | ApiKeyStore
+  | BlobStore
+  | BudgetStore
+  | RateCounters
+  | PushStore
+  | ScheduleStore
+  | SharedNotes,
   Config.ConfigError | RedisError
 > => freshLayer(Layer.provide(layerNoClient(options), RedisClient.layer(options)))

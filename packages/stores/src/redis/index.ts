@@ -1,6 +1,7 @@
 export * as Redis from "./Redis.ts"
 export * as RedisApiKeys from "./RedisApiKeys.ts"
 export * as RedisAudit from "./RedisAudit.ts"
+export * as RedisBlobStore from "./RedisBlobStore.ts"
 export * as RedisBudgetStore from "./RedisBudgetStore.ts"
 export * as RedisClient from "./RedisClient.ts"
 export * as RedisPushStore from "./RedisPushStore.ts"

@@ -7,6 +7,7 @@ import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { filterText } from "../../door/internal/foreignReads.ts"
+import * as Content from "../../run/Content.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import type { Principal } from "../../run/Principal.ts"
 import {
@@ -21,6 +22,7 @@ import {
 import { isFinal } from "../../run/RunRecord.ts"
 import { cancelWhole } from "../../runtime/internal/cancel.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
+import { threadHolder } from "../../store/Files.ts"
 import type { RunSummary } from "../../store/RecordFields.ts"
 import type { Fact } from "../../store/RunStore.ts"
 import type { ThreadKey, ThreadRecord } from "../../thread/ThreadStore.ts"
@@ -120,8 +122,27 @@ export const makeThreadCalls = (node: RunSupervisor, door: Door) => {
       (at === undefined || (forked.forkedFrom.at >= at && (yield* startOf(key, forked.forkedFrom.at)) <= at))
     if (!isRepeat) return yield* fail(new IdempotencyConflict({ key: idempotencyKey ?? to, runId: to }))
     yield* node.outbox.ensure(fact)
+    if (node.files.areKept) yield* holdFiles(forked)
     return forked
   }, Effect.uninterruptible)
+
+  /** A fork needs the files of its messages, also when the thread that it is a copy of is gone. */
+  const holdFiles = Effect.fnUntraced(function*(
+    { owner, tenant, threadId }: ThreadRecord
+  ): Effect.fn.Return<void, RunError> {
+    const key = { tenant, owner, threadId }
+    let from = 0
+    while (true) {
+      const page = yield* asRunError(
+        threads.messages({ ...key, order: "oldest", from, limit: 200, bytes: pageBytes })
+      )
+      const last = page.at(-1)
+      if (last === undefined) return
+      const fileIds = new Set(page.flatMap(({ content }) => Content.fileIdsOf(content)))
+      for (const fileId of fileIds) yield* asRunError(node.files.hold(threadHolder(key), fileId))
+      from = last.position
+    }
+  })
 
   /** The number of the first message of the turn that ends with a message. */
   const startOf = Effect.fnUntraced(function*(key: ThreadKey, end: number): Effect.fn.Return<number, RunError> {

@@ -176,13 +176,13 @@ export class LiveRun {
     return (this.ownUndos !== undefined || this.history.steps.size > 0) && this.undos.open.size > 0
   }
 
-  /** Keeps the files that a value names for as long as the run. */
-  holdFiles(value: Schema.Json | undefined): Effect.Effect<void> {
+  /** Keeps the files that a value names for as long as the run, or another holder. */
+  holdFiles(value: Schema.Json | undefined, holder = this.run.runId): Effect.Effect<void> {
     return value === undefined || !this.fileStore.areKept
       ? Effect.void
       : Effect.forEach(
         fileIdsIn(value),
-        (fileId) => Effect.orDie(untilStored(this.fileStore.hold(this.run.runId, fileId))),
+        (fileId) => Effect.orDie(untilStored(this.fileStore.hold(holder, fileId))),
         { discard: true }
       )
   }

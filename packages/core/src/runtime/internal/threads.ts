@@ -3,6 +3,7 @@
 import { Effect, Schema } from "effect"
 import * as Content from "../../run/Content.ts"
 import { ThreadUnusable } from "../../run/RunError.ts"
+import { threadHolder } from "../../store/Files.ts"
 import type { Commit } from "../../store/RunStore.ts"
 import { Message } from "../../thread/Message.ts"
 import type { RunThread } from "../../thread/Thread.ts"
@@ -49,7 +50,11 @@ export const finishSaid = (live: LiveRun): Effect.Effect<void> =>
     Effect.suspend(() =>
       Effect.flatMap(Effect.forEach(live.said ?? [], (message) => byReference(live, message)), (said) => {
         live.said = said
-        return live.holdFiles(said)
+        const { owner, tenant, threadId } = live.run
+        const held = live.holdFiles(said)
+        return threadId === undefined
+          ? held
+          : Effect.andThen(held, live.holdFiles(said, threadHolder({ tenant, owner, threadId })))
       })
     )
   )

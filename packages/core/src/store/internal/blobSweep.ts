@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { BlobStore, Listed } from "../BlobStore.ts"
 import type { RunStore } from "../RunStore.ts"
 import { keyIn, type Values } from "./blobValues.ts"
+import { threadIn } from "./fileBlob.ts"
 
 interface Parts {
   readonly store: RunStore["Service"]
@@ -11,9 +12,11 @@ interface Parts {
   readonly values: Values
 }
 
-/** The blobs that a run refers to, `gone` when there is no such run; `unknown` when it cannot be read. */
+/** The blobs that a run refers to, `gone` when there is no such run or thread; `unknown` when it cannot be read. */
 const usedBy = Effect.fnUntraced(
   function*(store: RunStore["Service"], runId: string) {
+    const thread = threadIn(runId)
+    if (thread !== undefined) return (yield* store.threads.get(thread)) === undefined ? "gone" : new Set<string>()
     const run = yield* store.get(runId)
     if (run === undefined) return "gone"
     const steps = yield* store.steps(runId)

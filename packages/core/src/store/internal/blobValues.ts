@@ -4,6 +4,7 @@ import { isAbove, Lines, sliceLimit, toLines } from "../../base/internal/jsonSli
 import { JournalDamaged, type StoreUnavailable } from "../../run/RunError.ts"
 import { BlobDamaged, type BlobStore } from "../BlobStore.ts"
 import type { ReadError } from "../RunStore.ts"
+import { lineLimit } from "./fileBlob.ts"
 
 /** The only key of what stands for a value: where the value is, or the value, where it has such a key itself. */
 const mark = "@fastagentic/blob"
@@ -175,7 +176,7 @@ export const makeValues = (
 
   /** The run that a blob belongs to, and the file that it holds for it. A file itself has an empty run. */
   const ownerOf = (key: string) =>
-    Effect.map(blobs.start(key, 512), (bytes) => {
+    Effect.map(blobs.start(key, lineLimit), (bytes) => {
       const [, text] = ownerText.exec(new TextDecoder().decode(bytes ?? new Uint8Array())) ?? []
       return text === undefined ? undefined : Option.getOrUndefined(decodeOwner(`${text}}`))
     })

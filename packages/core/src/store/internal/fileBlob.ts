@@ -1,6 +1,7 @@
 // The form of a stored file as a blob: one line of JSON about it, then its bytes. Files writes and reads it; the sweep of
 // unused blobs reads the line. The same bytes of the same owner under the same name are the same blob.
 import { Option, Schema } from "effect"
+import type { ThreadKey } from "../../thread/ThreadStore.ts"
 
 /** The longest line, and with it the most bytes that are read to learn about a file. */
 export const lineLimit = 8_192
@@ -40,6 +41,26 @@ export const fromBlob = (
   return line === undefined || line.store !== store ? undefined : { about: line.file, at: end + 1 }
 }
 
-/** A blob that says that a run needs a file. It belongs to the run, and is of no use after it. */
+/** A blob that says that a run or a thread needs a file. It belongs to its holder, and is of no use after it. */
 export const holdOf = (store: string, run: string, fileId: string): Uint8Array =>
   new TextEncoder().encode(JSON.stringify({ run, store, holds: fileId, value: null }))
+
+const threadPrefix = "thread "
+const decodeThread = Schema.decodeUnknownOption(
+  Schema.fromJsonString(Schema.Tuple([Schema.String, Schema.String, Schema.String]))
+)
+
+/** A thread as a holder. No run has such an id. */
+export const holderOf = ({ owner, tenant, threadId }: ThreadKey): string =>
+  threadPrefix + JSON.stringify([tenant, owner, threadId])
+
+/** The thread that a holder is, if it is one. */
+export const threadIn = (holder: string): ThreadKey | undefined =>
+  holder.startsWith(threadPrefix)
+    ? Option.getOrUndefined(
+      Option.map(
+        decodeThread(holder.slice(threadPrefix.length)),
+        ([tenant, owner, threadId]) => ({ tenant, owner, threadId })
+      )
+    )
+    : undefined
