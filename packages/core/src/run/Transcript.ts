@@ -6,7 +6,7 @@
 import { covers, isSaid, type RunEvent } from "./Event.ts"
 
 /**
- * What a reader of a stream shows: add each event, and show `text` after it.
+ * The text that a reader of a stream shows: add each event, and show `text` after it.
  *
  * **Example** (A stream of server-sent events in a browser)
  *
