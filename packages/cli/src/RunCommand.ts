@@ -16,6 +16,7 @@ import * as HttpServer from "effect/http/HttpServer"
 import * as AppFile from "./AppFile.ts"
 import * as BackupSocket from "./BackupSocket.ts"
 import * as Banner from "./Banner.ts"
+import * as Cards from "./Cards.ts"
 import * as Defaults from "./Defaults.ts"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as UnhandledRejections from "./internal/unhandledRejections.ts"
@@ -180,6 +181,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
       retention,
       backups,
       Push.layerConfig,
+      Cards.layerConfig,
       runnable.handlers
     )
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })

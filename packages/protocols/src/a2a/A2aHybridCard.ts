@@ -1,7 +1,8 @@
-// One card document for clients of version 0.3 and of 1.0: fields of both versions, which each ignores of the other.
+// One card document for clients of version 0.3 and of 1.0: fields of both versions, which each ignores of the other. Signatures
+// cover the fields of 1.0, as the specification has it.
 import type { AgentCard, AgentSkill, SecurityRequirement, SecurityScheme } from "./A2aSchema.ts"
 
-export const make = ({ signatures: _signatures, ...card }: AgentCard & { readonly signatures?: unknown }) => {
+export const make = (card: AgentCard) => {
   const own = card.supportedInterfaces.filter(({ protocolVersion }) => protocolVersion === "0.3")
   const [preferred = card.supportedInterfaces[0]] = own
   const { capabilities, securityRequirements, securitySchemes, skills } = card

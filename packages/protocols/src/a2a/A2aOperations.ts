@@ -119,7 +119,7 @@ export const make = (
     GetExtendedAgentCard: ({ caller, card }) =>
       card === undefined
         ? Effect.fail(A2aError.unsupportedOperation("there is no extended card"))
-        : Effect.map(runtime.visibleTo(caller), (some) => ({ _tag: "Card", card: card(some) }) as const)
+        : Effect.map(Effect.flatMap(runtime.visibleTo(caller), card), (card) => ({ _tag: "Card", card }) as const)
   }
 }
 

@@ -21,10 +21,12 @@ import * as A2aOperations from "./A2aOperations.ts"
 import * as A2aPushDelivery from "./A2aPushDelivery.ts"
 import * as A2aRest from "./A2aRest.ts"
 import * as A2aRpc from "./A2aRpc.ts"
+import type { AgentCard } from "./A2aSchema.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 import * as A2aStream from "./A2aStream.ts"
 import * as A2aTasks from "./A2aTasks.ts"
 import { versionOf } from "./A2aVersion.ts"
+import { CardSigner } from "./CardSigner.ts"
 import { PushSender } from "./PushSender.ts"
 
 /**
@@ -66,6 +68,9 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
         url: `${urlOf(address)}${path}${agent === undefined ? "" : `/${agent}`}`,
         only: skills.get(agent ?? "")
       })
+    const signer = Option.getOrUndefined(yield* Effect.serviceOption(CardSigner))
+    const signed = (address: PublicAddress, card: AgentCard) =>
+      signer === undefined ? Effect.succeed(card) : signer.sign(card, `${urlOf(address)}${jwks}`)
     const extensions = A2aExtensions.of(A2aCard.adaptersOf([...skills.values()]))
 
     const serve = traced(Effect.fnUntraced(function*(request, caller) {
@@ -78,7 +83,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       const call = {
         caller,
         onPath: agent,
-        card: schemes.length === 0 ? undefined : (visible: Fusion) => cardOf(address, agent, visible),
+        card: schemes.length === 0 ? undefined : (visible: Fusion) => signed(address, cardOf(address, agent, visible)),
         lastEventId: A2aStream.lastEventIdOf(request.headers)
       }
       if (below.length > 0) return activated(request, address, caller, yield* rest(request, below, call))
@@ -99,7 +104,8 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       if (agent !== undefined && (only === undefined || !listed.agents.has(agent))) {
         return HttpServerResponse.empty({ status: 404 })
       }
-      const plain = cardOf(yield* PublicAddress, agent, listed)
+      const address = yield* PublicAddress
+      const plain = yield* signed(address, cardOf(address, agent, listed))
       // Clients that name no version may be of either.
       const version = yield* Effect.orElseSucceed(versionOf(request), () => "0.3")
       return yield* cached(request, JSON.stringify(version === "1.0" ? plain : A2aHybridCard.make(plain)))
@@ -109,11 +115,17 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       yield* router.add("GET", `/.well-known/${name}`, card)
       yield* router.add("GET", `${path}/:agent/.well-known/${name}`, card)
     }
+    if (signer !== undefined) {
+      const keys = JSON.stringify({ keys: signer.keys })
+      yield* router.add("GET", jwks, traced((request) => cached(request, keys)))
+    }
     yield* router.add("*", `${path}/*`, serve)
   })
 )
 
 const path = "/a2a"
+/** The public keys of the signatures of cards. */
+const jwks = `${path}/.well-known/jwks.json`
 
 /** The parts of a path below that of the protocol, decoded. */
 const partsOf = (url: string): ReadonlyArray<string> => {

@@ -2,7 +2,7 @@
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunError } from "@fastagentic/core/run/RunError"
-import type { Stream } from "effect"
+import type { Effect, Stream } from "effect"
 import type { A2aError } from "./A2aError.ts"
 import type { AgentCard, ListTasksResponse, StreamResponse, Task, TaskPushNotificationConfig } from "./A2aSchema.ts"
 import type { Version } from "./A2aVersion.ts"
@@ -12,7 +12,7 @@ export interface Call {
   readonly caller: Caller
   readonly onPath: string | undefined
   /** The extended card; absent on an open server, whose public card is complete. */
-  readonly card: ((visible: Fusion) => AgentCard) | undefined
+  readonly card: ((visible: Fusion) => Effect.Effect<AgentCard>) | undefined
   /** The version that the request speaks; 1.0 unless its binding says otherwise. */
   readonly version?: Version | undefined
   /** The number of the last event that the client of a stream has seen. */

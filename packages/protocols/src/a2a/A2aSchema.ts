@@ -258,6 +258,12 @@ export const AgentSkill = Schema.Struct({
 /** @category models @since 0.1.0 */
 export type AgentSkill = typeof AgentSkill.Type
 
+/** A JSON Web Signature of a card. @category models @since 0.1.0 */
+export const AgentCardSignature = Schema.Struct({ protected: Schema.String, signature: Schema.String })
+
+/** @category models @since 0.1.0 */
+export type AgentCardSignature = typeof AgentCardSignature.Type
+
 /** @category models @since 0.1.0 */
 export const AgentCard = Schema.Struct({
   name: Schema.NonEmptyString,
@@ -282,7 +288,8 @@ export const AgentCard = Schema.Struct({
   securityRequirements: optional(Schema.Array(SecurityRequirement)),
   defaultInputModes: Schema.Array(Schema.String).check(Schema.isMinLength(1)),
   defaultOutputModes: Schema.Array(Schema.String).check(Schema.isMinLength(1)),
-  skills: Schema.Array(AgentSkill)
+  skills: Schema.Array(AgentSkill),
+  signatures: optional(Schema.Array(AgentCardSignature))
 })
 
 /** @category models @since 0.1.0 */
