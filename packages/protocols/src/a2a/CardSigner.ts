@@ -57,7 +57,7 @@ interface Key {
 const { subtle } = globalThis.crypto
 const encoder = new TextEncoder()
 
-/** What RFC 8410 puts before the bytes of a private key. */
+/** The bytes of RFC 8410 before those of a private key. */
 const pkcs8 = "302e020100300506032b657004220420"
 
 const importKey = (secret: Redacted.Redacted): Effect.Effect<Key> =>
