@@ -321,5 +321,5 @@ export const suite = (
         const found = yield* probe(perform)
         const { budget, commit, hooks, interrupts, tokens, usage } = capabilities
         assert.deepStrictEqual(found, { budget, commit: commit === "barrier", hooks, interrupts, tokens, usage })
-      }), 30_000)
+      }), 120_000)
   })

@@ -55,6 +55,11 @@ def host(value: Any) -> HostedAgent:
         from .pydantic_agent import PydanticAgent
 
         return PydanticAgent(value)
+    pregel = sys.modules.get("langgraph.pregel")
+    if pregel is not None and isinstance(value, pregel.Pregel):
+        from .langgraph_agent import GraphAgent
+
+        return GraphAgent(value)
     if callable(value):
         return CallableAgent(value)
-    raise TypeError(f"a value of the type {type(value).__name__} is no agent; it has to be a callable, or of PydanticAI")
+    raise TypeError(f"a value of the type {type(value).__name__} is no agent; it has to be a callable, or one of PydanticAI or LangGraph")

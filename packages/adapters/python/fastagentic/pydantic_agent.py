@@ -11,8 +11,9 @@ from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
 from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, ToolRetryError
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults
 
+from .call_ids import CallIds
 from .errors import InterruptDenied
-from .pydantic_model import CallIds, HostedModel
+from .pydantic_model import HostedModel
 from .pydantic_prompt import as_json, from_prompt, to_prompt
 from .run import Run
 from .schemas import NoSchema, decode, encode, schema_of

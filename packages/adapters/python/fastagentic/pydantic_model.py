@@ -25,27 +25,11 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from .call_ids import CallIds
 from .pydantic_prompt import arguments_of, from_prompt, response_part, to_prompt
 from .run import Run, within
 
 REASONS = {"stop": "stop", "length": "length", "content_filter": "content-filter", "tool_call": "tool-calls"}
-
-
-class CallIds:
-    """The ids of the tool calls of a run: one that comes again gets another."""
-
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-
-    def fresh(self, given: str) -> str:
-        number, name = 1, given
-        while name in self._used:
-            number += 1
-            name = f"{given}#{number}"
-        return name
-
-    def use(self, response: ModelResponse) -> None:
-        self._used.update(part.tool_call_id for part in response.parts if isinstance(part, ToolCallPart))
 
 
 class HostedModel(WrapperModel):
@@ -86,7 +70,7 @@ class HostedModel(WrapperModel):
             work,
         )
         response = self._response(reply)
-        self._ids.use(response)
+        self._ids.use(part.tool_call_id for part in response.parts if isinstance(part, ToolCallPart))
         return response
 
     @asynccontextmanager

@@ -33,6 +33,18 @@ export const callable: AdapterCapabilities = { ...Functions.capabilities, cancel
 export const framework: AdapterCapabilities = { ...TurnLoop.capabilities, cancel: "kill", backpressure: "bounded" }
 
 /**
+ * The abilities of graphs of LangGraph for Python, agents of LangChain among them.
+ *
+ * @category capabilities
+ * @since 0.1.0
+ */
+export const graph: AdapterCapabilities = {
+  ...framework,
+  boundary: "node",
+  hooks: { llm: "modify", tool: "modify", node: "none" }
+}
+
+/**
  * The place of an agent, and the limits of its processes.
  *
  * @category options
@@ -56,7 +68,8 @@ export interface Options {
 
 const adapterOf: { readonly [Kind in Description["kind"]]: Adapter } = {
   callable: { name: "python", capabilities: callable, remedy: "write the agent with PydanticAI" },
-  "pydantic-ai": { name: "pydantic-ai", capabilities: framework }
+  "pydantic-ai": { name: "pydantic-ai", capabilities: framework },
+  langgraph: { name: "langgraph-python", capabilities: graph }
 }
 
 const workersOf = ({ cwd = ".", entrypoint, env = {}, interpreter, maxMemory, processes, unresponsive }: Options) => {

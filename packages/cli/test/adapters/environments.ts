@@ -7,7 +7,8 @@ import { type Found, output, python } from "./interpreters.ts"
 
 /** The releases that are tested. */
 const frameworks = {
-  "pydantic-ai": ["pydantic-ai-slim==2.68.0"]
+  "pydantic-ai": ["pydantic-ai-slim==2.68.0"],
+  langgraph: ["langgraph==1.2.24", "langchain==1.5.2"]
 } as const
 
 type Framework = keyof typeof frameworks

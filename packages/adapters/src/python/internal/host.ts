@@ -27,7 +27,8 @@ export const make = <E extends Agent.AnySchema>(
   const crashes = new Map<string, number>()
   /** A run whose process ended twice works alone, so that the next end is its own doing and takes no other run along. */
   const alone = Semaphore.makeUnsafe(1)
-  const isFramework = workers.description.kind !== "callable"
+  const { kind } = workers.description
+  const isFramework = kind !== "callable"
   const keepsHistory = isFramework && threads !== "parallel"
 
   const afterCrash = Effect.fnUntraced(function*(crashed: WorkerCrashed, hasMoved: boolean) {
@@ -54,7 +55,10 @@ export const make = <E extends Agent.AnySchema>(
     if (isSuspect) yield* alone.takeScoped(1)
     const worker = yield* Effect.orDie(workers.take(isSuspect ? `${tenant}\u0000alone` : tenant))
     const turns = Turns.make()
-    const begin = Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
+    // The turns of a loop come one after the other; nodes of a graph do not.
+    const begin = kind === "pydantic-ai"
+      ? Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
+      : Effect.void
     let session: Session | undefined
     const { output, said } = yield* FrameworkRun.within((framework) => {
       session = new Session(worker, framework, {

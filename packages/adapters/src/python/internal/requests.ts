@@ -6,7 +6,7 @@ import type { Handler } from "./session.ts"
 
 const optional = Schema.optionalKey
 
-const decodeStep = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.NonEmptyString }))
+const decodeName = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.NonEmptyString }))
 const decodeSleep = Schema.decodeUnknownSync(
   Schema.Struct({ millis: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) })
 )
@@ -23,7 +23,7 @@ const decodeInterrupt = Schema.decodeUnknownSync(Schema.Struct({
 
 /** Does work of the worker as a step: a resumed run gets the stored value, and no work is asked for. */
 const step: Handler = async ({ data, session, work }) => {
-  const { name } = decodeStep(data)
+  const { name } = decodeName(data)
   let isNew = false
   const done = session.framework.wait((signal) => {
     isNew = true
@@ -32,6 +32,12 @@ const step: Handler = async ({ data, session, work }) => {
   const value = await session.framework.promise(Run.step(name, done))
   session.hasMoved ||= isNew
   return value
+}
+
+/** Work in a place of its own: what it does there has names of its own. */
+const scope: Handler = async ({ data, session, work }) => {
+  const { name } = decodeName(data)
+  return session.framework.promise(Run.scope(name)(session.framework.wait((signal) => work(null, signal))))
 }
 
 const interrupt: Handler = async ({ data, session }) => {
@@ -49,4 +55,4 @@ const sleep: Handler = async ({ data, session }) => {
   await session.framework.promise(Effect.as(Run.sleep(millis), null))
 }
 
-export const requests = { step, interrupt, sleep } satisfies Readonly<Record<string, Handler>>
+export const requests = { step, scope, interrupt, sleep } satisfies Readonly<Record<string, Handler>>

@@ -1,0 +1,22 @@
+"""The ids of tool calls, which models choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class CallIds:
+    """The ids of the tool calls of a run: one that comes again gets another."""
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def fresh(self, given: str) -> str:
+        number, name = 1, given
+        while name in self._used:
+            number += 1
+            name = f"{given}#{number}"
+        return name
+
+    def use(self, ids: Iterable[str]) -> None:
+        self._used.update(ids)

@@ -1,0 +1,89 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Python } from "@fastagentic/adapters/python"
+import { Effect, Layer, Schema } from "effect"
+import { fileURLToPath } from "node:url"
+import { type Fixture, suite } from "../../src/adapter-contract.ts"
+import { pythonWith } from "./environments.ts"
+import { describeWith } from "./interpreters.ts"
+import { servePlay } from "./playServer.ts"
+import { Journal, serve } from "./pythonServing.ts"
+
+const cwd = fileURLToPath(new URL("python", import.meta.url))
+
+describeWith("LangGraph for Python", pythonWith("langgraph"), (interpreter) => {
+  const perform = (entrypoint: string): Fixture["perform"] => (agent, play) =>
+    Layer.unwrap(
+      Effect.map(servePlay(play), (port) =>
+        Python.layer(agent, { entrypoint, interpreter, cwd, env: { PLAY_PORT: String(port) } }))
+    )
+
+  suite("LangGraph for Python", {
+    capabilities: Python.graph,
+    denial: "run",
+    edits: false,
+    perform: perform("graph_play.py:graph")
+  })
+
+  suite("LangChain for Python", {
+    capabilities: Python.graph,
+    edits: true,
+    perform: perform("graph_play.py:agent")
+  })
+
+  describe("a graph of LangGraph for Python", () => {
+    const file = "graphs.py"
+
+    it.live(
+      "has nodes side by side, also without async, whose models are asked in places of their own",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* serve(interpreter, file, ["fan"])
+          const runId = yield* server.start("fan", { topics: ["a", "b", "c"], said: [] })
+          const { output, state } = yield* server.ended(runId)
+          assert.strictEqual(state, "completed", JSON.stringify(yield* server.request("GET", `/runs/${runId}/events`)))
+          const { said } = Object(output)
+          assert.deepStrictEqual([...said].sort(), ["about a", "about b", "about c"])
+          const body = yield* server.request("GET", `/runs/${runId}/events?limit=1000`)
+          const { items } = yield* Effect.orDie(Schema.decodeUnknownEffect(Journal)(body))
+          assert.strictEqual(items.filter(({ type }) => type === "llm_end").length, 3)
+          assert.strictEqual(items.filter(({ type }) => type === "node_enter").length, 4)
+          assert.strictEqual(items.filter(({ type }) => type === "node_exit").length, 4)
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.live(
+      "a subgraph that asks twice gets each answer, also when its process is killed in between",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* serve(interpreter, file, ["asking"])
+          const runId = yield* server.start("asking", { said: [] })
+          const [first] = yield* server.open(runId)
+          yield* server.request("POST", `/runs/${runId}/interrupts/${first?.id}`, { decision: "approve", value: "Ann" })
+          let second = first
+          for (let tries = 0; tries < 200 && second?.id === first?.id; tries++) {
+            yield* Effect.sleep("50 millis")
+            second = (yield* server.open(runId)).at(-1)
+          }
+          assert.deepInclude(second, { arguments: "age?" })
+          const pid = yield* server.ended(yield* server.start("asking", { said: ["pid"] }))
+          process.kill(Number(Object(pid.output).said.at(-1)), "SIGKILL")
+          yield* Effect.sleep("100 millis")
+          yield* server.request("POST", `/runs/${runId}/interrupts/${second?.id}`, { decision: "approve", value: 7 })
+          assert.deepStrictEqual((yield* server.ended(runId)).output, { said: ["Ann is 7"] })
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.live("reads and continues the conversation of its thread", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, file, ["memory"])
+        const say = Effect.fnUntraced(function*(prompt: string) {
+          const body = yield* server.request("POST", "/agents/memory/runs", { prompt }, undefined, "t-1")
+          return (yield* server.ended(String(Object(body).runId))).output
+        })
+        assert.strictEqual(yield* say("one"), "heard one")
+        assert.strictEqual(yield* say("two"), "heard one heard one two")
+      }).pipe(Effect.scoped), 60_000)
+  })
+})

@@ -1,0 +1,83 @@
+"""Graphs of LangGraph with fake models."""
+
+import operator
+import os
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Send, interrupt
+
+
+class Echo(BaseChatModel):
+    word: str
+
+    @property
+    def _llm_type(self) -> str:
+        return "echo"
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        text = " ".join([self.word, *(str(message.content) for message in messages)])
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+
+
+about, heard = Echo(word="about"), Echo(word="heard")
+
+
+class State(TypedDict):
+    topics: list[str]
+    said: Annotated[list[str], operator.add]
+
+
+def spread(state: State) -> list[Send]:
+    return [Send("write", {"topics": [topic], "said": []}) for topic in state["topics"]]
+
+
+def write(state: State) -> dict[str, Any]:
+    return {"said": [about.invoke(state["topics"][0]).content]}
+
+
+async def plan(state: State) -> dict[str, Any]:
+    return {}
+
+
+fan = (
+    StateGraph(State)
+    .add_node("plan", plan)
+    .add_node("write", write)
+    .add_edge(START, "plan")
+    .add_conditional_edges("plan", spread, ["write"])
+    .compile()
+)
+
+
+class Asked(TypedDict):
+    said: Annotated[list[Any], operator.add]
+
+
+def ask(state: Asked) -> dict[str, Any]:
+    if state["said"] == ["pid"]:
+        return {"said": [os.getpid()]}
+    name = interrupt("name?")
+    age = interrupt("age?")
+    return {"said": [f"{name} is {age}"]}
+
+
+inner = StateGraph(Asked).add_node("ask", ask).add_edge(START, "ask").compile()
+
+
+async def through(state: Asked) -> dict[str, Any]:
+    result = await inner.ainvoke(state)
+    return {"said": result["said"][len(state["said"]) :]}
+
+
+asking = StateGraph(Asked).add_node("inner", through).add_edge(START, "inner").compile()
+
+
+async def speak(state: MessagesState) -> dict[str, Any]:
+    return {"messages": [await heard.ainvoke(state["messages"])]}
+
+
+memory = StateGraph(MessagesState).add_node("speak", speak).add_edge(START, "speak").compile()
