@@ -41,6 +41,8 @@ export interface App<
   readonly prompts: ReadonlyArray<Prompts>
   readonly hooks: ReadonlyArray<Hooks>
   readonly schedules: ReadonlyArray<Schedule.Any>
+  /** Whether MCP lists tools that read, answer and cancel runs, where runs may pause. */
+  readonly mcpRunTools: boolean
 
   /** Adds hooks around every agent and tool, outside of the agents' own. */
   hook<H extends ReadonlyArray<Hook.Any>>(
@@ -66,6 +68,7 @@ export interface Any {
   readonly prompts: ReadonlyArray<PromptTemplate.Any>
   readonly hooks: ReadonlyArray<Hook.Any>
   readonly schedules: ReadonlyArray<Schedule.Any>
+  readonly mcpRunTools: boolean
 }
 
 /** An app together with its handlers. @category models @since 0.1.0 */
@@ -111,7 +114,8 @@ const Proto = {
       resources: this.resources,
       prompts: this.prompts,
       hooks: [...this.hooks, ...hooks],
-      schedules: this.schedules
+      schedules: this.schedules,
+      mcpRunTools: this.mcpRunTools
     })
   },
   provide(this: Any, handlers: unknown) {
@@ -147,6 +151,7 @@ export const make = <
   readonly resources?: Resources
   readonly prompts?: Prompts
   readonly schedules?: ReadonlyArray<Schedule.Any>
+  readonly mcpRunTools?: boolean
 }): App<Identifier, Agents[number], Tools, Resources[number], Prompts[number]> =>
   makeProto({
     identifier,
@@ -158,7 +163,8 @@ export const make = <
     resources: options.resources ?? [],
     prompts: options.prompts ?? [],
     hooks: [],
-    schedules: options.schedules ?? []
+    schedules: options.schedules ?? [],
+    mcpRunTools: options.mcpRunTools ?? true
   })
 
 /** @category guards @since 0.1.0 */

@@ -58,6 +58,9 @@ export const storeRequestMillis = 30_000
 /** An MCP call waits this long for its run before it answers that the run continues. @category constants @since 0.1.0 */
 export const mcpCallMillis = 20_000
 
+/** An MCP call that is repeated finds the run that the first one has left for this long. @category constants @since 0.1.0 */
+export const mcpRepeatMillis = 3_600_000
+
 /** An MCP call becomes a task after this long, if its client knows tasks. @category constants @since 0.1.0 */
 export const mcpTaskMillis = 5_000
 

@@ -8,11 +8,14 @@ import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema } from "effect"
 import { forHosts } from "./McpSchema.ts"
 import { declaredIn, type ParamHeader } from "./ParamHeaders.ts"
+import * as RunToolList from "./RunToolList.ts"
 
 export interface Catalog {
   readonly server: Sdk.Implementation
   readonly instructions: string
   readonly capabilities: Sdk.ServerCapabilities
+  /** The names of the tools that read, answer and cancel runs. */
+  readonly runTools: ReadonlySet<string>
   /** Whether a call may become a task. */
   readonly hasTasks: boolean
   readonly tools: Array<Sdk.Tool>
@@ -49,19 +52,28 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     ...resources.flatMap(({ params, resource }) => valuesOf(resource.uriTemplate, params.json)),
     ...prompts.flatMap(({ params, prompt }) => valuesOf(prompt.identifier, params.json))
   ])
+  const hasTasks = [...callables.values()].some(({ durable }) => durable)
+  // A tool of the app has its name first.
+  const runTools = hasTasks && fusion.app.mcpRunTools
+    ? RunToolList.tools.filter(({ name }) => !callables.has(name))
+    : []
   const takesArguments = resources.some(isTemplate) ||
     prompts.some(({ params }) => Object.keys(propertiesOf(params.json)).length > 0)
   return {
     server: { name: fusion.app.identifier, version: fusion.app.version, title: fusion.app.title },
     instructions: fusion.app.description,
-    hasTasks: [...callables.values()].some(({ durable }) => durable),
+    hasTasks,
     capabilities: {
       ...(callables.size === 0 ? {} : { tools: {}, logging: {} }),
       ...(resources.length === 0 ? {} : { resources: { subscribe: true, listChanged: true } }),
       ...(prompts.length === 0 ? {} : { prompts: {} }),
       ...(takesArguments ? { completions: {} } : {})
     },
-    tools: Array.from(callables, ([name, callable]) => toolOf(name, callable)),
+    tools: inOrder([
+      ...Array.from(callables, ([name, callable]) => toolOf(name, callable)),
+      ...runTools
+    ], ({ name }) => name).slice(),
+    runTools: new Set(runTools.map(({ name }) => name)),
     resources: resources.filter((entry) => !isTemplate(entry)).map(({ resource }) => ({
       uri: resource.uriTemplate,
       ...descriptionOf(resource)

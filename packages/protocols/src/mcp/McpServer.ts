@@ -18,6 +18,7 @@ import * as McpContent from "./McpContent.ts"
 import * as McpError from "./McpError.ts"
 import * as Pages from "./Pages.ts"
 import * as Report from "./Report.ts"
+import * as RunTools from "./RunTools.ts"
 import * as TaskMethods from "./TaskMethods.ts"
 import * as TaskView from "./TaskView.ts"
 import * as ToolCall from "./ToolCall.ts"
@@ -404,6 +405,9 @@ const makeMethods = ({ catalog, runtime }: Options) => {
   ): Method<Sdk.CallToolResult | Sdk.InputRequiredResult> =>
     Effect.fnUntraced(function*(caller: Caller.Caller) {
       const { mcpReq } = context
+      if (catalog.runTools.has(params.name)) {
+        return yield* RunTools.call(runtime, params.name, params.arguments ?? {}, { caller, ...client })
+      }
       const callable = catalog.callables.get(params.name)
       const flow = elicitation(caller)
       const level = mcpReq.envelope === undefined ? yield* logLevel : Report.levelOf(levelIn(mcpReq.envelope))

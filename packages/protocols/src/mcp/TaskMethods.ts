@@ -26,14 +26,27 @@ export const wire = {
 
 type Method<A> = Effect.Effect<A, McpError | RunError>
 
-export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
-  const unknown = (caller: Caller) =>
-    new McpError({
-      code: invalidParams,
-      message: "There is no such task",
-      data: { tag: "RunNotFound", traceId: caller.traceId }
-    })
+const unknown = (caller: Caller) =>
+  new McpError({
+    code: invalidParams,
+    message: "There is no such task",
+    data: { tag: "RunNotFound", traceId: caller.traceId }
+  })
 
+/** The result that a call of the run would have. */
+export const resultOf = (
+  runtime: Runtime["Service"],
+  reader: ToolCall.Reader,
+  handle: RunHandle,
+  run: RunRecord
+): Method<Sdk.CallToolResult> => {
+  const callable = (run.kind === "agent" ? runtime.fusion.agents : runtime.fusion.tools).get(run.agent)
+  return callable === undefined
+    ? Effect.fail(unknown(reader.caller))
+    : ToolCall.resultOf(runtime, callable, reader, handle, run)
+}
+
+export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
   const open = (caller: Caller, taskId: string): Method<RunHandle> =>
     Effect.catchReason(runtime.open(caller, taskId), "RunError", "RunNotFound", () => Effect.fail(unknown(caller)))
 
@@ -52,13 +65,6 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
     return found
   })
 
-  const resultOf = (call: ToolCall.Reader, handle: RunHandle, run: RunRecord): Method<Sdk.CallToolResult> => {
-    const callable = (run.kind === "agent" ? runtime.fusion.agents : runtime.fusion.tools).get(run.agent)
-    return callable === undefined
-      ? Effect.fail(unknown(call.caller))
-      : ToolCall.resultOf(runtime, callable, call, handle, run)
-  }
-
   /** 2026-07-28: the task with its result, its error or its questions. */
   const get = (taskId: string, client: Client, call: ToolCall.Reader): Method<object> =>
     Effect.gen(function*() {
@@ -68,7 +74,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       const task = TaskView.task(run, open_.length > 0)
       switch (task.status) {
         case "completed":
-          return { ...task, result: yield* resultOf(call, handle, run) }
+          return { ...task, result: yield* resultOf(runtime, call, handle, run) }
         case "failed":
           return { ...task, error: TaskView.errorOf(run) }
         case "input_required":
@@ -121,7 +127,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       yield* Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason }))
       const run = yield* handle.current
       if (TaskView.isProtocolError(run)) return yield* new McpError(errorWith(run, call.caller.traceId))
-      const result = yield* resultOf(call, handle, run)
+      const result = yield* resultOf(runtime, call, handle, run)
       return { ...result, _meta: { ...result._meta, [TaskView.relatedTask]: { taskId } } }
     })
 

@@ -46,7 +46,8 @@ const waits: Partial<Record<NonNullable<RunRecord["waitsFor"]>, string>> = {
   principal: "waits for a principal that may act"
 }
 
-const messageOf = ({ error, state, waitsFor }: RunRecord) =>
+/** The reason for which a run does not move, or has failed. */
+export const messageOf = ({ error, state, waitsFor }: RunRecord) =>
   error?.message ?? (state === "suspended" && waitsFor !== undefined ? waits[waitsFor] : undefined)
 
 const isoOf = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))

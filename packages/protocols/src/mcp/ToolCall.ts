@@ -16,6 +16,7 @@ import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
 import * as McpContent from "./McpContent.ts"
 import { invalidParams, McpError } from "./McpError.ts"
+import * as Repeat from "./Repeat.ts"
 import type { Report } from "./Report.ts"
 import * as RequestState from "./RequestState.ts"
 import * as TaskView from "./TaskView.ts"
@@ -25,7 +26,7 @@ import * as ToolResult from "./ToolResult.ts"
  * The time, in milliseconds, that a call waits for a run that is suspended until a time or until another run ends: clients
  * give up after a minute, and giving up cancels the run.
  */
-const waitLimitMillis = Timings.mcpCallMillis
+export const waitLimitMillis = Timings.mcpCallMillis
 
 /** The client that reads a result. */
 export interface Reader {
@@ -89,11 +90,20 @@ const unknownTool = ({ caller, name }: ToolCall) =>
  */
 const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) =>
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    const handle = yield* startOrResume(runtime, callable, call)
+    const again = callable.durable && call.idempotencyKey === undefined && call.task !== "legacy"
+      ? yield* Repeat.keyOf(runtime, call.caller, callable, [call.arguments, call.threadId])
+      : undefined
+    const left = again === undefined || isRound(call) ? undefined : yield* Repeat.find(runtime, call.caller, again)
+    const handle = left ?? (yield* startOrResume(runtime, callable, call))
     const { runId } = handle.run
     const stage = { isAsking: false }
     const unregister = call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking })
     return yield* restore(outcomeOrTask(runtime, callable, call, handle, stage)).pipe(
+      Effect.tap(Effect.fnUntraced(function*(result) {
+        if (again === undefined) return
+        if (ToolResult.isUnfinished(result)) yield* Repeat.remember(runtime, again, runId)
+        else if (left !== undefined) yield* Repeat.forget(runtime, again)
+      })),
       Effect.onInterrupt(() =>
         call.isCancelled() && !stage.isAsking
           ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
@@ -102,6 +112,8 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
       Effect.ensuring(Effect.sync(unregister))
     )
   }))
+
+const isRound = ({ elicitation }: ToolCall) => elicitation._tag === "Rounds" && elicitation.state !== undefined
 
 /** A call with answers continues the run that asked. */
 const startOrResume = (

@@ -4,7 +4,7 @@ import type { Interrupt } from "@fastagentic/core/run/Interrupt"
 import { asRule, type RunError } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
-import type { Schema } from "effect"
+import { Predicate, type Schema } from "effect"
 
 /** The keys of this protocol in `_meta`. */
 export const Meta = {
@@ -96,12 +96,24 @@ const suspended = (
       message: "The run waits for a decision.",
       runId: run.runId,
       interrupts: open,
+      next: nextSteps,
       ...(refusal === undefined
         ? {}
         : { refused: { _tag: refusal.reason._tag, message: refusal.message, ...asRule(refusal.reason) } })
     },
     { ...meta, [Meta.interrupts]: open }
   )
+}
+
+/** The way on, in words for a model. */
+const nextSteps =
+  "Ask the user for a decision and pass it on with answer_run. Once somebody has decided, get_run gives " +
+  "the result, and so does the same call with the same arguments within an hour."
+
+/** Whether a result says that its run has not ended. */
+export const isUnfinished = ({ _meta }: Pick<Sdk.Result, "_meta">): boolean => {
+  const error = _meta?.[Meta.error]
+  return Predicate.hasProperty(error, "_tag") && (error._tag === "RunSuspended" || error._tag === "RunContinues")
 }
 
 /** A run that continues, with the requests that read it and wait for it again. */
@@ -114,6 +126,7 @@ const continues = ({ idempotencyKey, runId, state, waitsFor, wakeAt }: RunRecord
     ...(waitsFor === undefined ? {} : { waitsFor }),
     ...(wakeAt === undefined || waitsFor === "child" ? {} : { wakeAt }),
     follow: { method: "GET", path: `${path}/runs/${runId}` },
+    next: "Call get_run with this runId, or the same tool with the same arguments again within an hour.",
     ...(idempotencyKey === undefined ? {} : { again: { _meta: { [Meta.idempotencyKey]: idempotencyKey } } })
   }, meta)
 

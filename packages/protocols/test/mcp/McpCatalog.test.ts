@@ -110,7 +110,15 @@ describe("McpCatalog", () => {
       const { url } = yield* start()
       const schema = yield* Effect.promise(async (): Promise<Schemas> => (await fetch(`${url}/schema`)).json())
       const tools = new Map(schema["tools"]?.map((tool) => [tool["name"], tool]))
-      assert.deepStrictEqual([...tools.keys()], ["either", "now", "secret", "slow"])
+      assert.deepStrictEqual([...tools.keys()], [
+        "answer_run",
+        "cancel_run",
+        "either",
+        "get_run",
+        "now",
+        "secret",
+        "slow"
+      ])
       assert.deepInclude(tools.get("now"), {
         title: "Clock",
         inputSchema: { type: "object", properties: {}, additionalProperties: false }

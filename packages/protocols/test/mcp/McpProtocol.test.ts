@@ -116,7 +116,7 @@ describe("McpProtocol", () => {
       Effect.gen(function*() {
         const { url } = yield* start(keys)
         const peer = yield* connect(kind, { _tag: "Http", url, headers: { authorization: "Bearer right" } })
-        assert.strictEqual((yield* Effect.promise(peer.listTools)).length, 4)
+        assert.strictEqual((yield* Effect.promise(peer.listTools)).length, 7)
         assert.isFalse((yield* Effect.promise(() => peer.callTool("find_order", { orderId: 1042 }))).isError)
       }))
   }
@@ -129,8 +129,11 @@ describe("McpProtocol", () => {
         .promise(() => response.json())
       assert.deepEqual<unknown>(info, { name: "acme", version: "1.0.0", title: "Acme" })
       assert.deepStrictEqual(schema["tools"]?.map(({ name }) => name), [
+        "answer_run",
+        "cancel_run",
         "echo",
         "find_order",
+        "get_run",
         "refund_order",
         "support"
       ])

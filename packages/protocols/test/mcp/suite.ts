@@ -54,7 +54,15 @@ export const suite = (name: string, kind: Kind, open: Effect.Effect<Server, neve
     test("lists tools in order, agents among them", (peer) =>
       Effect.gen(function*() {
         const tools = yield* Effect.promise(peer.listTools)
-        assert.deepStrictEqual(tools.map(({ name }) => name), ["echo", "find_order", "refund_order", "support"])
+        assert.deepStrictEqual(tools.map(({ name }) => name), [
+          "answer_run",
+          "cancel_run",
+          "echo",
+          "find_order",
+          "get_run",
+          "refund_order",
+          "support"
+        ])
         const find = tools.find(({ name }) => name === "find_order")
         assert.deepInclude(find?.["annotations"], { readOnlyHint: true, destructiveHint: false })
         assert.deepInclude(find?.["inputSchema"], { type: "object", required: ["orderId"] })
