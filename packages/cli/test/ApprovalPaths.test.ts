@@ -95,6 +95,15 @@ describe("an approval", () => {
       yield* refused("olga", retried, "retried")
       yield* refused("carl", retried, "retried, by who started its origin")
 
+      // A person who answers the question of the amount for its owner asks for the payment too.
+      const asks = yield* start("ann", "/agents/asker/runs", {})
+      const { body: { items: [question] } } = yield* settled("ann", asks).pipe(
+        Effect.andThen(call("carl", "GET", `/runs/${asks}/interrupts`))
+      )
+      yield* call("carl", "POST", `/runs/${asks}/interrupts/${question.id}`, { ...approve, value: 60 })
+      yield* refused("carl", asks, "answered")
+      yield* call("ann", "POST", `/runs/${asks}/cancel`, {})
+
       const parent = yield* start("carl", "/agents/boss/runs", { amount: 60 })
       const child = yield* childOf("carl", parent)
       yield* refused("carl", child, "delegated")

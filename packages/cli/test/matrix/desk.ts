@@ -37,9 +37,11 @@ class Planner extends Agent.make("planner", { description: "Asks a lead, then a 
 class Keeper extends Agent.make("keeper", { description: "Asks, then opens the vault", payload: {} }) {}
 class Boss extends Agent.make("boss", { description: "Lets the payer work", payload: { amount: Schema.Int } }) {}
 
+class Asker extends Agent.make("asker", { description: "Asks for the amount, then pays", payload: {} }) {}
+
 class Desk extends App.make("desk", {
   version: "1",
-  agents: [Payer, Planner, Keeper, Boss],
+  agents: [Payer, Planner, Keeper, Boss, Asker],
   tools: Tools,
   schedules: [
     Schedule.make("rent", {
@@ -51,13 +53,20 @@ class Desk extends App.make("desk", {
   ]
 }).hook(Small) {}
 
+const payOf = Effect.fn(function*(amount: number) {
+  const handlers = ToolCall.handlersOf(yield* Tools)
+  return yield* ToolCall.invoke(handlers, { toolCallId: "call", name: "pay", arguments: { amount } })
+})
+
 const DeskLayer = (paid: Array<number>, state: { isBroken: boolean }) =>
   Layer.mergeAll(
+    Asker.toLayer(Effect.fn(function*() {
+      const { result } = yield* payOf(yield* Run.interrupt("amount", { schema: Schema.Int }))
+      return String(result)
+    }, Effect.orDie)),
     Payer.toLayer(Effect.fn(function*({ amount }) {
-      const handlers = ToolCall.handlersOf(yield* Tools)
-      const call = { toolCallId: "call", name: "pay", arguments: { amount } }
       const { denied, result } = yield* Effect.catch(
-        ToolCall.invoke(handlers, call),
+        payOf(amount),
         (error) => error instanceof Error ? Effect.die(error) : Effect.die("unexpected")
       )
       if (state.isBroken) return yield* Effect.die(new Error("broken"))

@@ -218,8 +218,13 @@ export const makeDecisions = (
     yield* asRunError(fits(fusion, asked, submitted))
     const idempotencyKey = key === undefined ? {} : { idempotencyKey: key.kept }
     const resolution: Resolution = { ...submitted, by: principal.id, at: node.now(), ...idempotencyKey }
-    // An approver decides in their own name; others act for the owner.
-    const set = asked.approvers === undefined ? Authorization.narrowed(principal, run) : {}
+    // An approver decides in their own name. Others act for the owner: what the run does with their answer they have caused.
+    const set = asked.approvers === undefined
+      ? {
+        ...Authorization.narrowed(principal, run),
+        ...Authorization.withCauses(run.owner, ...Authorization.causesOf(run), principal.id)
+      }
+      : {}
     const lastDecided = node.runs.lastDecided(runId)
     const fact = node.outbox.note(yield* entryOf(caller, principal, run, asked, submitted))
     const resolve = message === undefined
