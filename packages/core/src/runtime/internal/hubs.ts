@@ -1,6 +1,6 @@
 // The hubs of the runs that are followed or driven on this node, for the supervisor. One run has one hub, and what another
 // process has written is read from the store once for all who follow the run here.
-import { Effect, type Scope } from "effect"
+import { Effect, Scope } from "effect"
 import type { RunEvent } from "../../run/Event.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError, RunStore } from "../../store/RunStore.ts"
@@ -46,9 +46,14 @@ export class Hubs {
    * a run that was driven here is there without reading the store.
    */
   join(run: RunRecord, known?: Hub): Effect.Effect<Hub, ReadError, Scope.Scope> {
+    // `Effect.acquireRelease` would copy all services of the fiber for a release that needs none.
+    const seated = Effect.flatMap(Effect.scope, (scope) => {
+      const seat = this.seat(run, known)
+      return Effect.as(Scope.addFinalizer(scope, Effect.sync(seat.leave)), seat)
+    })
     return Effect.flatMap(
-      Effect.acquireRelease(Effect.sync(() => this.seat(run, known)), (seat) => Effect.sync(seat.leave)),
-      ({ hub, ready }) => Effect.as(ready, hub)
+      Effect.uninterruptible(seated),
+      ({ hub, ready }) => ready === Effect.void ? Effect.succeed(hub) : Effect.as(ready, hub)
     )
   }
 

@@ -1,11 +1,11 @@
 // Joins each declared agent and tool with its handler and hooks; Runtime.layer calls it once, at start.
-import { type Context, Effect, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Agent from "../../app/Agent.ts"
 import type { Callable, Fusion } from "../../app/Fusion.ts"
 import { handlerOf } from "../../base/internal/handlerOf.ts"
-import { underneath } from "../../base/internal/underneath.ts"
+import { lacking, underneath } from "../../base/internal/underneath.ts"
 import { problemsOf } from "../../base/Validation.ts"
 import type * as Hook from "../../hook/Hook.ts"
 import { boundHook, type HookWithHandler } from "../../hook/internal/dispatch.ts"
@@ -37,13 +37,24 @@ export const resolveHandlers = Effect.fnUntraced(function*(fusion: Fusion, servi
   }
   // cast: `App.Any` has forgotten which tools the kit has; their handlers are among the services.
   const toolkit = fusion.app.tools as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>>
-  const handlers = ToolCall.handlersOf(yield* Effect.provideContext(toolkit, services))
+  const handlers = ToolCall.handlersOf(yield* Effect.provideContext(toolkit, withLeanTools(services, fusion)))
   const tools = new Map<string, RegisteredCallable>()
   for (const [name, callable] of fusion.tools) {
     tools.set(name, { callable, hooks: appHooks, invoke: invokeTool(callable, handlers) })
   }
   return { agent: agents, tool: tools } satisfies Callables
 })
+
+/** The handlers of tools with the services that the app lacks: a toolkit copies all services of a call to add any to them. */
+const withLeanTools = (services: Context.Context<never>, { app }: Fusion): Context.Context<never> => {
+  let lean = services
+  for (const { id } of Object.values(app.tools.tools)) {
+    const key = Context.Service<never, Tool.Handler<string>>(id)
+    const handler = Context.getUnsafe(services, key)
+    lean = Context.add(lean, key, { ...handler, context: lacking(handler.context, services) })
+  }
+  return lean
+}
 
 const hooksOf = (services: Context.Context<never>, hooks: ReadonlyArray<Hook.Any>): ReadonlyArray<HookWithHandler> =>
   hooks.map((hook) => boundHook(hook, handlerOf<Hook.Points | Hook.Watch>(services, hook)))
