@@ -29,8 +29,9 @@ interface Options {
 export class UiWriter {
   private readonly options: Options
   private hasEnded = false
-  /** A decision was taken: what follows is a step of its own. */
+  /** A decision was taken: later parts are a step of their own, unless the step is empty. */
   private isNewStep = false
+  private isEmptyStep = true
   /** The answer ends with a question. */
   private asks = false
 
@@ -55,9 +56,11 @@ export class UiWriter {
   write(parts: ReadonlyArray<ChatPart>, decidable: ReadonlySet<string>): ReadonlyArray<UiChunk> {
     return parts.flatMap((part) => {
       const chunks = this.chunksOf(part, decidable)
-      if (chunks.length === 0 || !this.isNewStep) return chunks
+      if (chunks.length === 0) return chunks
+      const begins = this.isNewStep && !this.isEmptyStep
       this.isNewStep = false
-      return [{ type: "finish-step" }, { type: "start-step" }, ...chunks]
+      this.isEmptyStep = false
+      return begins ? [{ type: "finish-step" }, { type: "start-step" }, ...chunks] : chunks
     })
   }
 

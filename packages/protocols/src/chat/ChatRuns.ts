@@ -5,7 +5,7 @@ import type { FollowError } from "@fastagentic/core/operations/Runtime"
 import * as Event from "@fastagentic/core/run/Event"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { NotDeclared, RunError, RunNotFound } from "@fastagentic/core/run/RunError"
-import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { needsSomebody, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, Stream } from "effect"
 import { type ChatPart, ChatView } from "./ChatView.ts"
 
@@ -31,9 +31,22 @@ export const agentOf = ({ fusion }: Service, identifier: string) => {
 const viewOf = ({ fusion }: Service, { agent }: RunRecord) =>
   new ChatView(fusion.agents.get(agent)?.success.hasContent === true)
 
+/**
+ * The parts that come, until the run has ended or waits for somebody. The events say that it waits, and not its record alone: a
+ * run whose question was just decided, maybe on another node, is still suspended for a moment.
+ */
 const followed = Effect.fnUntraced(function*(handle: RunHandle, view: ChatView) {
-  const pages = yield* handle.follow({ after: view.seq, until: "somebody" })
-  return Stream.map(pages, ({ closing, events }) => closing ? "closing" as const : view.apply(events))
+  if (view.isPaused && needsSomebody(handle.run)) return Stream.empty
+  const pages = yield* handle.follow({ after: view.seq, until: "final" })
+  return pages.pipe(
+    Stream.map(({ closing, events, run }) => {
+      const parts = closing ? "closing" as const : view.apply(events)
+      const isIdle = events.length === 0 && !closing && run.seq <= view.seq
+      return { parts, isOver: (view.isPaused || isIdle) && needsSomebody(run) }
+    }),
+    Stream.takeUntil(({ isOver }) => isOver),
+    Stream.map(({ parts }) => parts)
+  )
 })
 
 /** The whole answer of a run that was just started, or attached to by its key. */
@@ -83,9 +96,10 @@ export const replayed = Effect.fnUntraced(function*(
   const all = yield* stored(handle)
   const parts = view.apply(Event.visible(all))
   view.seq = all.at(-1)?.seq ?? 0
-  view.mark()
   const before = undecidedOnly(view, parts)
-  return { handle, after: 0, before, pages: yield* followed(handle, view) }
+  const pages = yield* followed(handle, view)
+  view.mark()
+  return { handle, after: 0, before, pages }
 })
 
 /** The number of the pause at which a question was asked that was decided later on. */

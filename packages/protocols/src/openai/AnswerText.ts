@@ -25,8 +25,8 @@ export class AnswerText {
         this.isNewBlock = this.hasText
         return this.say(part.contents.map((one) => markdownOf(one, this.urlOf)).join("\n\n"))
       case "Output":
-        this.isNewBlock = this.hasText
-        return this.say(JSON.stringify(part.output))
+        // A value for programs would only disturb a reader who has the words.
+        return this.hasText ? "" : this.say(JSON.stringify(part.output))
       default:
         return ""
     }

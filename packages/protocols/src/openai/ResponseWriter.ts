@@ -34,7 +34,7 @@ export class ResponseWriter {
   private readonly items: Array<Json> = []
   private readonly open = new Map<string, Open>()
   private readonly calls = new Map<string, Tool>()
-  private readonly others: AnswerText
+  private readonly text: AnswerText
   private sequence = 0
   private usage: Usage | undefined
   private asks = false
@@ -44,7 +44,7 @@ export class ResponseWriter {
 
   constructor(options: Options) {
     this.options = options
-    this.others = new AnswerText(options.links)
+    this.text = new AnswerText(options.links)
   }
 
   start(): ReadonlyArray<Json> {
@@ -109,6 +109,7 @@ export class ResponseWriter {
       case "Start":
         return this.begin(part.id, part.kind)
       case "Delta":
+        this.text.add(part)
         return this.extend(part.id, part.delta)
       case "End":
         return this.close(part.id)
@@ -125,7 +126,7 @@ export class ResponseWriter {
         return []
       case "Content":
       case "Output":
-        return this.message(this.others.add(part).trimStart())
+        return this.message(this.text.add(part).trimStart())
       case "Reset":
       case "Stale":
         this.failure = OpenAiError.superseded
