@@ -1,32 +1,32 @@
 /**
- * Prints a CycloneDX SBOM of the lock file. `npm sbom` demands a version of the root, which a workspace does not have, so it
- * runs in a copy that has one.
+ * Prints a CycloneDX SBOM of the lock file, which marks the tools of development as such. `npm sbom` demands a version of the
+ * root, which a workspace does not have, so it runs in a copy that has one.
  */
-import { spawnSync } from "node:child_process"
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { root } from "./internal/workspace.ts"
+import { root, workspaces } from "./internal/workspace.ts"
 
-const folder = mkdtempSync(join(tmpdir(), "sbom-"))
-const versioned = (name: string, change: (json: Record<string, unknown>) => unknown) =>
-  writeFileSync(join(folder, name), JSON.stringify(change(JSON.parse(readFileSync(join(root, name), "utf8")))))
-
-try {
-  versioned("package.json", (json) => ({ ...json, version: "0.0.0" }))
-  versioned("package-lock.json", (json) => {
-    const packages = { ...Object(json["packages"]) }
-    return { ...json, version: "0.0.0", packages: { ...packages, "": { ...packages[""], version: "0.0.0" } } }
-  })
-  for (const name of readdirSync(join(root, "packages"))) {
-    cpSync(join(root, "packages", name, "package.json"), join(folder, "packages", name, "package.json"))
+/** The document as JSON text. */
+export const sbom = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "sbom-"))
+  const versioned = (name: string, change: (json: Record<string, unknown>) => unknown) =>
+    writeFileSync(join(folder, name), JSON.stringify(change(JSON.parse(readFileSync(join(root, name), "utf8")))))
+  try {
+    for (const { folder: path } of workspaces()) {
+      cpSync(join(root, path, "package.json"), join(folder, path, "package.json"))
+    }
+    versioned("package.json", (json) => ({ ...json, version: "0.0.0" }))
+    versioned("package-lock.json", (json) => {
+      const packages = { ...Object(json["packages"]) }
+      return { ...json, version: "0.0.0", packages: { ...packages, "": { ...packages[""], version: "0.0.0" } } }
+    })
+    const flags = ["sbom", "--sbom-format", "cyclonedx", "--package-lock-only"]
+    return execFileSync("npm", flags, { cwd: folder, encoding: "utf8", maxBuffer: 64 * 1_048_576 })
+  } finally {
+    rmSync(folder, { recursive: true })
   }
-  cpSync(join(root, "benchmarks/package.json"), join(folder, "benchmarks/package.json"))
-  const { status } = spawnSync("npm", ["sbom", "--sbom-format", "cyclonedx", "--package-lock-only"], {
-    cwd: folder,
-    stdio: "inherit"
-  })
-  process.exitCode = status ?? 1
-} finally {
-  rmSync(folder, { recursive: true })
 }
+
+if (import.meta.main) process.stdout.write(sbom())

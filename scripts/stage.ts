@@ -2,11 +2,12 @@
  * Copies each public package, ready to publish, to a folder: `node scripts/stage.ts <folder>`.
  *
  * npm ignores `publishConfig.exports`, so the staged package.json has it merged in; development fields are removed.
- * Run `tsc -b` first. A release publishes the staged folders.
+ * Run `tsc -b` first. A release publishes the staged folders, and has the SBOM beside them, `sbom.json`.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { publicPackages, root, type Workspace } from "./internal/workspace.ts"
+import { sbom } from "./sbom.ts"
 
 /** The folder of a staged package is its name without scope. */
 const folderName = (name: string): string => name.replace(/^@[^/]+\//, "")
@@ -51,4 +52,5 @@ export const stage = (target: string): ReadonlyArray<string> =>
 if (import.meta.main) {
   const target = resolve(process.argv[2] ?? join(root, "build/staged"))
   for (const folder of stage(target)) console.log(folder)
+  writeFileSync(join(target, "sbom.json"), sbom())
 }
