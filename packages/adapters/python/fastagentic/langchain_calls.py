@@ -112,11 +112,13 @@ class Calls:
         raised: list[BaseException] = []
         call_id = call["id"] or call["name"]
         again = self._interrupted.get(call_id, 0)
-        asked = encode(call["args"])
+        parameters = parameters_of(tool)
+        # A graph adds arguments of its own, such as its state, which are no JSON and no part of the tool's schema.
+        asked = {name: encode(value) for name, value in call["args"].items() if name in parameters["properties"]}
 
         async def work(given: dict[str, Any]) -> Any:
             hosting.set(None)
-            arguments = call["args"] if given["arguments"] == asked else given["arguments"]
+            arguments = call["args"] if given["arguments"] == asked else {**call["args"], **given["arguments"]}
             try:
                 message = await _ainvoke_tool(tool, {**call, "args": arguments}, config, **options)
             except GraphBubbleUp as interrupted:
@@ -135,9 +137,7 @@ class Calls:
             {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": tool.tool_call_schema.model_json_schema()
-                if not isinstance(tool.tool_call_schema, dict)
-                else tool.tool_call_schema,
+                "parameters": parameters,
                 # A tool that has asked a human is called once more with the answer.
                 "toolCallId": f"{call_id}#{again + 1}" if again > 0 else call_id,
                 "arguments": asked,
@@ -263,6 +263,13 @@ def _hosted_invoke_tool(self: Any, input: Any, config: Any = None, **options: An
     if calls is None or not is_call(input):
         return _invoke_tool(self, input, config, **options)
     return calls.wait(calls.tool(self, input, config, options))
+
+
+def parameters_of(tool: BaseTool) -> dict[str, Any]:
+    """The JSON schema of the arguments that a model gives."""
+    schema = tool.tool_call_schema
+    found = schema if isinstance(schema, dict) else schema.model_json_schema()
+    return {"properties": {}, **found}
 
 
 def is_call(value: Any) -> bool:

@@ -75,6 +75,20 @@ describeWith("LangGraph for Python", pythonWith("langgraph"), (interpreter) => {
       60_000
     )
 
+    it.live(
+      "gives its tools what the graph adds to the arguments, and fails with a tool that fails",
+      () =>
+        Effect.gen(function*() {
+          const server = yield* serve(interpreter, file, ["injected", "failing"])
+          const { output } = yield* server.ended(yield* server.start("injected", { prompt: "count" }))
+          assert.strictEqual(output, "order 3 of 2 messages, call c")
+          const { error, state } = yield* server.ended(yield* server.start("failing", { prompt: "fail" }))
+          assert.strictEqual(state, "failed")
+          assert.notInclude(JSON.stringify(error), "hunter2")
+        }).pipe(Effect.scoped),
+      60_000
+    )
+
     it.live("reads and continues the conversation of its thread", () =>
       Effect.gen(function*() {
         const server = yield* serve(interpreter, file, ["memory"])

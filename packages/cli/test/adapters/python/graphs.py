@@ -5,8 +5,11 @@ import os
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain.agents import AgentState, create_agent
+from langchain.tools import InjectedState, ToolRuntime
+from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Send, interrupt
 
@@ -81,3 +84,36 @@ async def speak(state: MessagesState) -> dict[str, Any]:
 
 
 memory = StateGraph(MessagesState).add_node("speak", speak).add_edge(START, "speak").compile()
+
+
+class Caller(Echo):
+    """Calls its tool once, and says what came back."""
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        return self
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        last = messages[-1]
+        if isinstance(last, ToolMessage):
+            message = AIMessage(f"{last.content}")
+        else:
+            message = AIMessage("", tool_calls=[{"id": "c", "name": self.word, "args": {"order": 3}, "type": "tool_call"}])
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+@tool
+def count(order: int, state: Annotated[AgentState, InjectedState], runtime: ToolRuntime) -> str:
+    """Sees the state that the graph adds."""
+    return f"order {order} of {len(state['messages'])} messages, call {runtime.tool_call_id}"
+
+
+injected = create_agent(Caller(word="count"), tools=[count])
+
+
+@tool
+def fail(order: int) -> str:
+    """Fails."""
+    raise ValueError("hunter2")
+
+
+failing = create_agent(Caller(word="fail"), tools=[fail])
