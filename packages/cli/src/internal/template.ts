@@ -7,14 +7,15 @@ import { fileURLToPath } from "node:url"
 import manifest from "../../package.json" with { type: "json" }
 import * as ErrorText from "../ErrorText.ts"
 
-export const names = ["effect", "mcp-tools", "multi-agent"] as const
+export const names = ["effect", "mcp-tools", "multi-agent", "pydanticai"] as const
 
 export type Name = typeof names[number]
 
 export const descriptions: Record<Name, string> = {
   effect: "an agent whose model calls a tool",
   "mcp-tools": "tools, a resource and a prompt for MCP clients",
-  "multi-agent": "an agent that delegates to two others"
+  "multi-agent": "an agent that delegates to two others",
+  pydanticai: "an agent written in Python with PydanticAI"
 }
 
 export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {

@@ -41,9 +41,15 @@ const newest = (): Found => {
 /** Any interpreter that the worker takes. */
 export const python: Found = newest()
 
-/** Declares tests that need an interpreter. */
-export const describeWith = (name: string, found: Found, tests: (path: string) => void) => {
-  if ("path" in found) return tests(found.path)
+/** Whether an interpreter is there; without one the tests of `name` are skipped, or fail where Python is required. */
+export const isThere = (name: string, found: Found): boolean => {
+  if ("path" in found) return true
   if (process.env.FASTAGENTIC_REQUIRE_PYTHON !== undefined) throw new Error(`${name}: ${found.reason}`)
   describe.skip(`${name}: ${found.reason}`, () => {})
+  return false
+}
+
+/** Declares tests that need an interpreter. */
+export const describeWith = (name: string, found: Found, tests: (path: string) => void) => {
+  if (isThere(name, found) && "path" in found) tests(found.path)
 }
