@@ -10,24 +10,31 @@ import {
   Auth,
   Budget,
   Event,
+  Message,
   RateLimit,
   Run,
   RunNotifier,
   RunRecord,
   RunStore,
-  Runtime
+  Runtime,
+  Thread
 } from "@fastagentic/core"
 import { Context, Effect, Exit, Fiber, Layer, Logger, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { observe, type Process } from "../model/observed.ts"
-import { parse, type Program, programOf, randomOf, resultOf, tokensOf } from "../model/reference.ts"
+import { parse, type Program, programOf, randomOf, resultsOf, tokensOf } from "../model/reference.ts"
 import { caller } from "../support.ts"
 
-const Model = Agent.make("model", {
+const about = {
   description: "Does what its program says",
-  payload: { program: Schema.Array(Schema.String) }
-})
-const Acme = App.make("acme", { version: "1", agents: [Model] })
+  payload: { program: Schema.Array(Schema.String) },
+  signals: { note: Schema.String }
+}
+const Model = Agent.make("model", about)
+/** Does the same in turns of a thread, and adds its id to the thread. */
+const Chat = Agent.make("chat", { ...about, threads: "enqueue" })
+const Acme = App.make("acme", { version: "1", agents: [Model, Chat] })
+const threadIds = ["t0", "t1"]
 
 interface Node {
   readonly process: Process
@@ -49,8 +56,8 @@ const history = Effect.fnUntraced(function*(seed: number) {
   const calls: Array<Fiber.Fiber<unknown>> = []
   const seen: Array<Event.RunEvent> = []
 
-  const handlers = (process: Process) =>
-    Model.toLayer(Effect.fn(function*({ program }) {
+  const handlers = (process: Process) => {
+    const does = Effect.fn(function*({ program }: { readonly program: ReadonlyArray<string> }) {
       const { record: { attempt, runId } } = yield* Run.CurrentRun
       const said: Array<string> = []
       const work = (name: string, stored: string, millis: number) =>
@@ -80,7 +87,17 @@ const history = Effect.fnUntraced(function*(seed: number) {
         if (kind === "emit") yield* Run.emit(Event.token(`e${index}`))
         if (kind === "fail") return yield* Effect.die("told to")
         if (kind === "sleep") yield* Run.sleep(Number(about), `nap ${index}`)
-        if (kind === "ask") said.push(yield* Effect.orDie(Run.interrupt("ask", { schema: Schema.String })))
+        const ask = (name: string) => Effect.orDie(Run.interrupt(name, { schema: Schema.String }))
+        if (kind === "ask") said.push(yield* ask("ask"))
+        if (kind === "asks") {
+          const sides = ["l", "r"].map((side) => Run.scope(`${side}${index}`)(ask("side")))
+          said.push((yield* Effect.all(sides, { concurrency: 2 })).join("+"))
+        }
+        if (kind === "offer") {
+          const late = Effect.as(Run.sleep(Number(about), `offer ${index}`), `late${index}`)
+          said.push(yield* Effect.race(ask(`offer ${index}`), late))
+        }
+        if (kind === "receive") said.push(String(yield* Run.receive("note")))
         if (kind === "child") {
           said.push(`(${yield* Effect.orDie(Run.delegate(Model, { program: about.split("+") }))})`)
         }
@@ -93,7 +110,18 @@ const history = Effect.fnUntraced(function*(seed: number) {
         }
       }
       return said.join()
-    }))
+    })
+    const talks = (payload: { readonly program: ReadonlyArray<string> }) =>
+      Effect.gen(function*() {
+        const { record } = yield* Run.CurrentRun
+        const before = yield* Thread.messages({ last: 100 })
+        yield* Thread.add(Message.user(record.runId))
+        const said = yield* does(payload)
+        yield* Thread.add(Message.assistant(String(before.length)))
+        return said
+      })
+    return Layer.merge(Model.toLayer(does), Chat.toLayer(talks))
+  }
 
   const boot = Effect.gen(function*() {
     const process: Process = { dead: false, suspected: false }
@@ -159,7 +187,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
   })
 
   const openOf = Effect.fnUntraced(function*(runId: string) {
-    return (yield* base.interrupts(runId)).filter(({ state }) => state === "open")
+    return (yield* base.interrupts(runId)).filter(({ signal, state }) => state === "open" && signal === undefined)
   })
 
   /** A follower of a run: an event seen under a number is the journal's event of that number, after any failure. */
@@ -177,9 +205,15 @@ const history = Effect.fnUntraced(function*(seed: number) {
     return runId === known || (origin !== undefined && replaces(origin, known))
   }
 
-  const startOne = (node: Node, key: string | undefined, program: Program) =>
+  const startOne = (node: Node, key: string | undefined, program: Program, threadId?: string) =>
     Effect.tap(
-      node.runtime.start(caller, { kind: "agent", identifier: "model", payload: { program }, idempotencyKey: key }),
+      node.runtime.start(caller, {
+        kind: "agent",
+        identifier: threadId === undefined ? "model" : "chat",
+        payload: { program },
+        threadId,
+        idempotencyKey: key
+      }),
       ({ run }) =>
         Effect.sync(() => {
           if (key === undefined) return
@@ -194,6 +228,14 @@ const history = Effect.fnUntraced(function*(seed: number) {
       Effect.sync(() => {
         decided.set(id, (decided.get(id) ?? new Set()).add(JSON.stringify(value)))
       }))
+
+  const sent = new Set<string>()
+  const sendOne = (node: Node, runId: string) =>
+    Effect.suspend(() => {
+      const payload = `m${sent.size}`
+      sent.add(payload)
+      return node.runtime.signal(caller, runId, { signal: "note", payload, idempotencyKey: payload })
+    })
 
   const cancelOne = (node: Node, runId: string) =>
     Effect.suspend(() => {
@@ -211,13 +253,14 @@ const history = Effect.fnUntraced(function*(seed: number) {
     const known = [...runs.keys()]
     const runId = random.pick(known)
     const number = runId === undefined ? 0 : known.indexOf(runId)
-    const choice = random.below(22)
+    const choice = random.below(25)
     if (runId !== undefined && random.chance(0.2)) yield* call(node, follow(node, runId))
     if (choice < 5 || runId === undefined) {
       const key = random.chance(0.5) ? `k${random.below(4)}` : undefined
       const program = key === undefined ? programOf(random) : programOf(randomOf(seed + Number(key.slice(1))))
-      trace.push(`start(${key ?? ""}:${program.join(";")})`)
-      yield* call(node, startOne(node, key, program))
+      const threadId = key === undefined && random.chance(0.3) ? random.pick(threadIds) : undefined
+      trace.push(`start(${key ?? threadId ?? ""}:${program.join(";")})`)
+      yield* call(node, startOne(node, key, program, threadId))
       if (key !== undefined && random.chance(0.5)) yield* call(random.pick(nodes) ?? node, startOne(node, key, program))
     } else if (choice < 10) {
       const waiting: Array<readonly [string, string]> = []
@@ -231,6 +274,9 @@ const history = Effect.fnUntraced(function*(seed: number) {
     } else if (choice < 12) {
       trace.push(`cancel(${number})`)
       yield* call(node, cancelOne(node, runId))
+    } else if (choice >= 22) {
+      trace.push(`signal(${number})`)
+      yield* call(node, sendOne(node, runId))
     } else if (choice === 12) {
       trace.push(`fork(${number})`)
       yield* call(node, node.runtime.fork(caller, runId, {}))
@@ -246,7 +292,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
       trace.push("boot")
       const other = yield* boot
       if (other !== undefined) nodes.push(other)
-    } else if ((choice === 17 || choice >= 20) && nodes.length === 2) {
+    } else if ((choice === 17 || choice === 20 || choice === 21) && nodes.length === 2) {
       trace.push("suspect")
       node.process.suspected = true
       lose(node.process)
@@ -273,6 +319,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
     if (open.length === 0) break
     for (const { runId, waitsFor } of open) {
       if (waitsFor === "repair") yield* call(last, last.runtime.resume(caller, runId))
+      if (waitsFor === "signal" || random.chance(0.1)) yield* call(last, sendOne(last, runId))
       for (const { id } of yield* openOf(runId)) yield* call(last, answerOne(last, runId, id, `a${round}`))
     }
     yield* TestClock.adjust(round < 20 ? "6 seconds" : "61 seconds")
@@ -281,6 +328,24 @@ const history = Effect.fnUntraced(function*(seed: number) {
   yield* through(yield* Effect.forkChild(Fiber.interruptAll(calls)))
 
   yield* audit(seen)
+  for (const threadId of threadIds) {
+    const of = { tenant: "local", owner: "local", threadId }
+    const kept = yield* base.threads.messages({ ...of, order: "oldest", limit: 1_000, bytes: 10_000_000 })
+    const said = kept.map(({ runId }) => runId)
+    for (const { runId, state } of runs.values()) {
+      const turn = said.filter((one) => one === runId).length
+      const is = runs.get(runId)?.agent === "chat" && runs.get(runId)?.threadId === threadId
+      if (turn !== (is && state === "completed" ? 2 : 0)) flaws.push(`${runId} is ${state} and has ${turn} messages`)
+    }
+    // A turn is whole, and has seen all turns before it: only one of a thread moves at a time.
+    for (const [index, message] of kept.entries()) {
+      const [text] = message.content
+      const seen = text?.type === "text" ? text.text : ""
+      if (index % 2 === 1 && runs.get(message.runId)?.forkedFrom === undefined && seen !== String(index - 1)) {
+        flaws.push(`${message.runId} has seen ${seen} messages of ${index - 1}`)
+      }
+    }
+  }
   for (const run of runs.values()) {
     const { error, output, parentRunId, runId, state } = run
     if (!RunRecord.isFinal(state)) flaws.push(`${runId} is left ${state}, waiting for ${run.waitsFor}`)
@@ -298,8 +363,25 @@ const history = Effect.fnUntraced(function*(seed: number) {
         : []
     )
     const interrupts = yield* base.interrupts(runId)
-    const expected = resultOf(program, interrupts.map(({ resolution }) => String(resolution?.value)), children)
-    if (state === "completed" && output !== expected) flaws.push(`${runId} came to ${output}, not to ${expected}`)
+    const answers = new Map(
+      interrupts.flatMap(({ name, resolution, signal }) =>
+        signal !== undefined || resolution === undefined || resolution.decision === "withdraw"
+          ? []
+          : [[name, String(resolution.value)] as const]
+      )
+    )
+    const received = interrupts
+      .filter(({ id, resolution, signal }) =>
+        signal !== undefined && !id.startsWith("signal/") && resolution?.decision === "approve"
+      )
+      .sort((a, b) => (Number(/#(\d+)$/u.exec(a.name)?.[1] ?? 1)) - Number(/#(\d+)$/u.exec(b.name)?.[1] ?? 1))
+    const messages = received.map(({ resolution }) => String(resolution?.value))
+    if (new Set(messages).size < messages.length) flaws.push(`${runId} received ${messages.join()}`)
+    if (messages.some((message) => !sent.has(message))) flaws.push(`${runId} received what nobody has sent`)
+    const expected = resultsOf(program, { answers, messages, children })
+    if (state === "completed" && expected?.includes(String(output)) !== true) {
+      flaws.push(`${runId} came to ${output}, not to ${expected?.join(" or ")}`)
+    }
     if (state === "failed" && expected !== undefined && !program.some((op) => op.startsWith("child"))) {
       flaws.push(`${runId} failed with ${error?.tag}: ${error?.message}`)
     }

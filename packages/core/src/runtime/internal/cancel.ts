@@ -55,8 +55,15 @@ const beginEnd = Effect.fnUntraced(function*(
 /** The run once it has ended, or as it is when that takes too long. */
 const whenEnded = (node: RunSupervisor, run: RunRecord): Effect.Effect<RunRecord | undefined, ReadError> =>
   Effect.flatMap(
-    Effect.timeoutOption(node.ended(run), Timings.undoMillis),
+    Effect.timeoutOption(untilFinal(node, run), Timings.undoMillis),
     (ended) => Option.isSome(ended) ? Effect.succeed(ended.value) : node.get(run.runId)
+  )
+
+/** A stream of a run that was lost here ends before the run. */
+const untilFinal = (node: RunSupervisor, run: RunRecord): Effect.Effect<RunRecord, ReadError> =>
+  Effect.flatMap(
+    node.ended(run),
+    (ended) => isFinal(ended.state) ? Effect.succeed(ended) : Effect.delay(untilFinal(node, ended), "20 millis")
   )
 
 /** As `endRun`, and waits for its undos. Returns the run as it is when they take too long. */

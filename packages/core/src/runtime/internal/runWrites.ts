@@ -89,6 +89,22 @@ export class RunWrites {
     return this.live.journal.room
   }
 
+  /** Commits a decision of the run itself without waiting. Nothing is written when somebody else has decided. */
+  postDecision(parts: Parts, resolve: Commit["resolve"]): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.tail.close()
+      const write: Commit = { ...this.commitOf(parts), ...(resolve === undefined ? {} : { resolve }) }
+      this.live.journal.enqueue(
+        write,
+        (written) =>
+          !(written instanceof StoreUnavailable) && written._tag !== "Committed"
+            ? this.giveBack(write)
+            : this.accept(write, written)
+      )
+      return this.live.journal.room
+    })
+  }
+
   private enqueue(write: Commit) {
     this.live.journal.enqueue(write, (written) => this.accept(write, written))
   }

@@ -76,10 +76,8 @@ const withdraw = (live: LiveRun, opened: Interrupt) =>
   Effect.suspend(() => {
     const resolution = { decision: "withdraw", by: "runtime", at: live.now() } as const
     const { at: _at, ...decision } = resolution
-    return live.writes.post({
-      events: [{ type: "interrupt_resolved", data: { id: opened.id, ...decision } }],
-      open: [{ ...opened, state: "resolved", resolution }]
-    })
+    const events = [{ type: "interrupt_resolved", data: { id: opened.id, ...decision } }] as const
+    return live.writes.postDecision({ events }, { id: opened.id, resolution })
   })
 
 /** When the first of those that are open expires. */
