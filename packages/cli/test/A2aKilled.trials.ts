@@ -5,7 +5,7 @@ import { createServer } from "node:http"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Node } from "./chaos/nodes.ts"
-import { temporaryFolder } from "./process.ts"
+import { fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 const push = {
   FASTAGENTIC_PUSH_SECRET: "a secret of forty characters for trials!",
@@ -153,3 +153,59 @@ it("A killed process on SQLite notifies of the rest of its tasks once it is star
     await node.kill()
   }
 }, 120_000)
+
+const freePort = async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === "object" && address !== null ? address.port : 0
+}
+
+/** A server at a fixed port on a file of its own, which can be killed and started again. */
+const serverAt = async (app: string, env: Record<string, string>) => {
+  const [port, store] = [await freePort(), join(temporaryFolder(), "store.db")]
+  let running: Running | undefined
+  return {
+    url: `http://127.0.0.1:${port}`,
+    start: async () => {
+      running = fastagentic(["run", fixture(app), "--mode", "http", "--port", String(port), "--store", store], { env })
+      await listening(running)
+    },
+    kill: async () => {
+      running?.child.kill("SIGKILL")
+      await running?.exited
+    }
+  }
+}
+
+const jsonOf = async (url: string, body?: unknown) => {
+  const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }
+  return JSON.parse(await (await fetch(url, { headers, ...sent })).text())
+}
+
+it("A task of a remote agent is done once and answered, while both servers are killed", async () => {
+  const remote = await serverAt("trials.ts", {})
+  const here = await serverAt("remote.ts", { REMOTE: remote.url })
+  try {
+    await Promise.all([remote.start(), here.start()])
+    const { runId } = await jsonOf(`${here.url}/agents/boss/runs`, { text: "40" })
+    for (const server of [here, remote, here, remote]) {
+      await sleep(1_000)
+      await server.kill()
+      await sleep(300)
+      await server.start()
+    }
+    let run = await jsonOf(`${here.url}/runs/${runId}`)
+    for (let looks = 0; looks < 600 && run.state !== "completed" && run.state !== "failed"; looks++) {
+      await sleep(100)
+      run = await jsonOf(`${here.url}/runs/${runId}`)
+    }
+    const expected = Array.from({ length: 40 }, (_, index) => `${index + 1} `).join("")
+    assert.deepInclude(run, { state: "completed", output: expected })
+    const { tasks } = await jsonOf(`${remote.url}/a2a/tasks`)
+    assert.strictEqual(tasks.length, 1)
+  } finally {
+    await Promise.all([remote.kill(), here.kill()])
+  }
+}, 180_000)

@@ -1,4 +1,5 @@
 export * as A2aCard from "./A2aCard.ts"
+export * as A2aRemote from "./A2aRemote.ts"
 export * as A2aSchema from "./A2aSchema.ts"
 export * as CardSigner from "./CardSigner.ts"
 export * as PushSender from "./PushSender.ts"

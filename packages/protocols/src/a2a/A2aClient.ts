@@ -1,0 +1,136 @@
+// A client of A2A 1.0 for A2aRemote: reads a card, and sends, reads and cancels tasks over JSON-RPC or HTTP+JSON. Answers are
+// decoded by the schemas of the server, and what a remote agent says about an error is passed on as its text alone.
+import { decoder } from "@fastagentic/core/base/Validation"
+import { Effect, Predicate, Schema } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { AgentCard, Artifact, type Message, Task } from "./A2aSchema.ts"
+
+/** The remote agent could not be reached, or answered with something else than A2A: it may do so later. */
+export class RemoteUnavailable extends Schema.TaggedError<RemoteUnavailable>()("RemoteUnavailable", {
+  message: Schema.String
+}) {}
+
+/** The remote agent refused a call for good. */
+export class RemoteRefused extends Schema.TaggedError<RemoteRefused>()("RemoteRefused", {
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+export type RemoteError = RemoteUnavailable | RemoteRefused
+
+/** The interface of a card to which tasks are sent. */
+export const Place = Schema.Struct({ url: Schema.String, binding: Schema.Literals(["JSONRPC", "HTTP+JSON"]) })
+export type Place = typeof Place.Type
+
+export type Headers = Readonly<Record<string, string>>
+
+const limit = "30 seconds"
+
+export type A2aClient = ReturnType<typeof make>
+
+export const make = (client: HttpClient.HttpClient, headers: Effect.Effect<Headers>) => {
+  const call = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
+    const sent = request.pipe(
+      HttpClientRequest.setHeaders({ accept: "application/a2a+json, application/json", "a2a-version": "1.0" }),
+      HttpClientRequest.setHeaders(yield* headers)
+    )
+    const { status, text } = yield* client.execute(sent).pipe(
+      Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text }))),
+      Effect.timeout(limit),
+      Effect.mapError(() => unavailable("it gives no answer"))
+    )
+    const json = yield* Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: () => unavailable(`it answers ${status} without JSON`)
+    })
+    const error = Predicate.hasProperty(json, "error") ? json.error : undefined
+    if (error === undefined && status < 400) return json
+    return yield* refusalOf(status, error)
+  })
+
+  /** The interface of a card that this client speaks, the first of them. */
+  const resolve = Effect.fnUntraced(function*(url: string): Effect.fn.Return<Place, RemoteError> {
+    const card = yield* Effect.flatMap(call(HttpClientRequest.get(url)), decodeWith(decodeCard, "card"))
+    for (const { protocolBinding, protocolVersion, url } of card.supportedInterfaces) {
+      if (!protocolVersion.startsWith("1.") || !URL.canParse(url)) continue
+      if (protocolBinding === "JSONRPC" || protocolBinding === "HTTP+JSON") return { url, binding: protocolBinding }
+    }
+    return yield* new RemoteRefused({
+      code: "NO_INTERFACE",
+      message: "its card offers no A2A 1.0 over JSON-RPC or HTTP+JSON"
+    })
+  })
+
+  const rpc = (url: string, method: string, params: Schema.Json) =>
+    Effect.map(
+      call(
+        HttpClientRequest.post(url).pipe(HttpClientRequest.bodyJsonUnsafe({ jsonrpc: "2.0", id: 1, method, params }))
+      ),
+      (json) => Predicate.hasProperty(json, "result") ? json.result : undefined
+    )
+
+  const send = ({ binding, url }: Place, message: Message, skillId: string | undefined) => {
+    const params = {
+      message,
+      configuration: { returnImmediately: true, historyLength: 0 },
+      ...(skillId === undefined ? {} : { metadata: { skillId } })
+    }
+    const sent = binding === "JSONRPC"
+      ? rpc(url, "SendMessage", params)
+      : call(HttpClientRequest.post(`${url}/message:send`).pipe(HttpClientRequest.bodyJsonUnsafe(params)))
+    return Effect.flatMap(sent, decodeWith(decodeSent, "answer"))
+  }
+
+  const get = ({ binding, url }: Place, id: string) =>
+    Effect.flatMap(
+      binding === "JSONRPC"
+        ? rpc(url, "GetTask", { id, historyLength: 0 })
+        : call(HttpClientRequest.get(`${url}/tasks/${encodeURIComponent(id)}?historyLength=0`)),
+      decodeWith(decodeTask, "task")
+    )
+
+  const cancel = ({ binding, url }: Place, id: string) =>
+    binding === "JSONRPC"
+      ? rpc(url, "CancelTask", { id })
+      : call(HttpClientRequest.post(`${url}/tasks/${encodeURIComponent(id)}:cancel`))
+
+  return { resolve, send, get, cancel }
+}
+
+const decodeCard = decoder(AgentCard, "ignore")
+const decodeTask = decoder(Task, "ignore")
+/** A direct message is an answer without a task. */
+const decodeSent = decoder(
+  Schema.Union([
+    Schema.Struct({ task: Task }),
+    Schema.Struct({ message: Schema.Struct({ parts: Artifact.fields.parts }) })
+  ]),
+  "ignore"
+)
+
+const decodeWith =
+  <A>(decode: (json: unknown) => Effect.Effect<A, Schema.SchemaError>, what: string) => (json: unknown) =>
+    Effect.mapError(decode(json), () => unavailable(`its ${what} is not A2A 1.0`))
+
+const unavailable = (message: string) => new RemoteUnavailable({ message })
+
+/** Refusals that another try may change are like no answer. */
+const refusalOf = (status: number, error: unknown): Effect.Effect<never, RemoteError> => {
+  const { code, details, data, message } = Predicate.isObject(error) ? { ...emptyError, ...error } : emptyError
+  const info = [details, data].flatMap((list: unknown) => Array.isArray(list) ? list : []).find((one: unknown) =>
+    Predicate.hasProperty(one, "reason")
+  )
+  const reason = Predicate.hasProperty(info, "reason") ? String(info.reason) : String(code ?? status)
+  const text = typeof message === "string" ? message.slice(0, 500) : `it answers ${status}`
+  return status === 429 || status >= 500 || code === -32603
+    ? Effect.fail(unavailable(text))
+    : Effect.fail(new RemoteRefused({ code: reason, message: text }))
+}
+
+const emptyError: Readonly<Record<"code" | "details" | "data" | "message", unknown>> = {
+  code: undefined,
+  details: undefined,
+  data: undefined,
+  message: undefined
+}

@@ -1,0 +1,207 @@
+/**
+ * A remote A2A agent as an agent of the app: it is declared, called, delegated to, limited and cancelled like any other.
+ *
+ * @since 0.1.0
+ */
+import * as Agent from "@fastagentic/core/app/Agent"
+import * as Content from "@fastagentic/core/run/Content"
+import * as File from "@fastagentic/core/run/File"
+import * as Run from "@fastagentic/core/run/Run"
+import { Effect, type Layer, Schedule, Schema } from "effect"
+import * as Base64 from "effect/encoding/Base64"
+import * as HttpClient from "effect/http/HttpClient"
+import * as A2aClient from "./A2aClient.ts"
+import * as A2aContent from "./A2aContent.ts"
+import { Part, type Task } from "./A2aSchema.ts"
+
+/** The remote task did not complete. @category errors @since 0.1.0 */
+export class RemoteTaskFailed extends Schema.TaggedError<RemoteTaskFailed>()("RemoteTaskFailed", {
+  state: Schema.Literals(["failed", "canceled", "rejected", "lost", "refused"]),
+  reason: Schema.String,
+  taskId: Schema.optionalKey(Schema.String)
+}, { httpApiStatus: 502 }) {
+  override get message() {
+    return `The remote task is ${this.state}: ${this.reason}`
+  }
+}
+
+const Payload = Schema.Struct({ message: Content.List })
+
+/** @category options @since 0.1.0 */
+export interface AgentOptions {
+  readonly description: string
+  readonly scopes?: ReadonlyArray<string>
+}
+
+/** @category options @since 0.1.0 */
+export interface Options {
+  /** The address of the agent's card. */
+  readonly url: string
+  /** The skill of the remote agent, when its card has several. */
+  readonly skill?: string | undefined
+  /** Headers of every request, such as an authorization that is made anew when it is asked for. */
+  readonly headers?: Effect.Effect<A2aClient.Headers> | undefined
+}
+
+/**
+ * Declares an agent whose work a remote A2A agent does: it takes a message of any content, and gives the content of the remote
+ * artifacts.
+ *
+ * **Example** (Delegating to a remote agent)
+ *
+ * ```ts
+ * import { A2aRemote } from "@fastagentic/protocols/a2a"
+ *
+ * class Weather extends A2aRemote.agent("weather", { description: "Knows the weather" }) {}
+ *
+ * const WeatherLayer = A2aRemote.toLayer(Weather, { url: "https://weather.example.com/.well-known/agent-card.json" })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const agent = <const Identifier extends string>(identifier: Identifier, options: AgentOptions) =>
+  Agent.make(identifier, {
+    description: options.description,
+    payload: Payload,
+    success: Content.List,
+    error: RemoteTaskFailed,
+    ...(options.scopes === undefined ? {} : { scopes: options.scopes })
+  })
+
+/** An agent that `agent` declares. @category models @since 0.1.0 */
+export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifier>>
+
+/**
+ * Does the work of a remote agent: one task of it for each run.
+ *
+ * **Details**
+ *
+ * The id of the message is derived from the run, so that a server that knows its messages starts one task however often
+ * this process is killed. The task is followed by reading it; its questions are interrupts of this run, and a run that is
+ * cancelled or fails cancels the task. The client has to refuse addresses of internal networks: `Egress` does.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const toLayer = <Identifier extends string>(
+  remote: Remote<Identifier>,
+  { headers = Effect.succeed({}), skill, url }: Options
+): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
+  remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
+    const client = A2aClient.make(yield* HttpClient.HttpClient, headers)
+    const key = yield* Run.idempotencyKey
+    const parts = yield* Effect.forEach(message, withBytes)
+    let taskId: string | undefined
+    const place = yield* Run.stepWith("card", A2aClient.Place, untilAnswered(client.resolve(url)))
+    const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts }, skill)
+    // A send that was cut off has begun a task, which the same message finds.
+    yield* Run.compensate(
+      "cancel the remote task",
+      Effect.gen(function*() {
+        const known = taskId ?? (yield* Effect.map(begin, (sent) => "task" in sent ? sent.task.id : undefined))
+        if (known !== undefined) yield* client.cancel(place, known)
+        // A task that has ended, or was never begun, is not there to be cancelled.
+      }).pipe(Effect.catchTag("RemoteRefused", () => Effect.void))
+    )
+    const sent = yield* Run.stepWith("send", Sent, Effect.map(untilAnswered(begin), shownOf))
+    taskId = sent.taskId
+    let seen = sent
+    for (let turn = 1; seen.taskId !== undefined; turn++) {
+      const { taskId } = seen
+      if (!isSettled(seen.state)) {
+        seen = yield* Run.stepWith(`follow ${turn}`, Sent, followed(client, place, taskId))
+        continue
+      }
+      if (seen.state === "TASK_STATE_COMPLETED") break
+      if (!asks(seen.state)) return yield* failed(seen)
+      const answer = yield* Run.interrupt(`question ${turn}`, { schema: Schema.String, message: seen.text })
+      const reply = { messageId: `${key}/${turn}`, taskId, role: "ROLE_USER", parts: [{ text: answer }] } as const
+      seen = yield* Run.stepWith(
+        `answer ${turn}`,
+        Sent,
+        Effect.map(untilAnswered(client.send(place, reply, undefined)), shownOf)
+      )
+    }
+    return seen.parts.map((part) => A2aContent.fromPart(part, noLinks))
+  }))
+
+/** Files of the other server are links here. */
+const noLinks: A2aContent.Links = { urlOf: (fileId) => fileId, fileIdOf: () => undefined }
+
+/** Files of this server are sent with their bytes: its addresses are closed to others. */
+const withBytes = Effect.fnUntraced(function*(content: Content.Content) {
+  const part = A2aContent.toPart(content, noLinks)
+  if (!Content.isBinary(content) || content.fileId === undefined) return part
+  const { url: _url, ...rest } = part
+  return { ...rest, raw: Base64.encode(yield* File.read(content)) }
+})
+
+/** A remote task as far as this run has to know it. */
+const Sent = Schema.Struct({
+  taskId: Schema.optionalKey(Schema.String),
+  state: Schema.String,
+  text: Schema.String,
+  parts: Schema.Array(Part)
+})
+type Sent = typeof Sent.Type
+
+const shownOf = (
+  answer: { readonly task: Task } | { readonly message: { readonly parts: ReadonlyArray<Part> } }
+): Sent => {
+  if ("message" in answer) return { state: "TASK_STATE_COMPLETED", text: "", parts: answer.message.parts }
+  const { artifacts = [], id, status } = answer.task
+  const isDone = status.state === "TASK_STATE_COMPLETED"
+  return {
+    taskId: id,
+    state: status.state,
+    text: textOf(status.message?.parts ?? []),
+    parts: isDone ? artifacts.flatMap(({ parts }) => parts).filter((part) => part.text !== "") : []
+  }
+}
+
+const textOf = (parts: ReadonlyArray<Part>) => parts.flatMap(({ text = "" }) => text === "" ? [] : [text]).join("\n")
+
+const asks = (state: string) => state === "TASK_STATE_INPUT_REQUIRED" || state === "TASK_STATE_AUTH_REQUIRED"
+
+const isSettled = (state: string) => asks(state) || states.has(state) || state === "TASK_STATE_COMPLETED"
+
+const states: ReadonlyMap<string, RemoteTaskFailed["state"]> = new Map([
+  ["TASK_STATE_FAILED", "failed"],
+  ["TASK_STATE_CANCELED", "canceled"],
+  ["TASK_STATE_REJECTED", "rejected"]
+])
+
+const failed = ({ state, taskId, text }: Sent) =>
+  new RemoteTaskFailed({
+    state: states.get(state) ?? "failed",
+    reason: text === "" ? "no reason is given" : text,
+    ...(taskId === undefined ? {} : { taskId })
+  })
+
+/** Reads the task again and again until it has ended or asks. */
+const followed = Effect.fnUntraced(function*(client: A2aClient.A2aClient, place: A2aClient.Place, taskId: string) {
+  for (let pause = firstPause;; pause = Math.min(pause * 1.5, longestPause)) {
+    yield* Effect.sleep(pause)
+    const sent = shownOf({ task: yield* untilAnswered(client.get(place, taskId)) })
+    if (isSettled(sent.state)) return sent
+  }
+})
+
+const firstPause = 200
+const longestPause = 5_000
+
+/** Tries again while the remote agent is away, for about ten minutes. */
+const untilAnswered = <A, R>(call: Effect.Effect<A, A2aClient.RemoteError, R>): Effect.Effect<A, RemoteTaskFailed, R> =>
+  call.pipe(
+    Effect.retry({
+      while: ({ _tag }) => _tag === "RemoteUnavailable",
+      schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("20 seconds")]),
+      times: 36
+    }),
+    Effect.mapError((error) =>
+      error._tag === "RemoteRefused"
+        ? new RemoteTaskFailed({ state: "refused", reason: `${error.code}: ${error.message}` })
+        : new RemoteTaskFailed({ state: "lost", reason: error.message })
+    )
+  )

@@ -1,0 +1,181 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Agent, App, Auth, Budget, Content, Principal, RateLimit, Run, Runtime } from "@fastagentic/core"
+import { A2aRemote } from "@fastagentic/protocols/a2a"
+import { Effect, Layer, Redacted, Schema } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { createServer } from "node:http"
+import { mounted, serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
+import { start } from "./support.ts"
+import { type Json, list, object, wires } from "./wires.ts"
+
+class Desk extends A2aRemote.agent("desk", { description: "The support desk of another company" }) {}
+
+/** Asks the remote desk, and gives its answer as text. */
+class Boss extends Agent.make("boss", {
+  description: "Delegates",
+  payload: { question: Schema.String },
+  error: A2aRemote.RemoteTaskFailed
+}) {}
+
+class Here extends App.make("here", { version: "1.0.0", agents: [Desk, Boss] }) {}
+
+const serveHere = (options: A2aRemote.Options) =>
+  serve(
+    mounted("rest", "a2a").pipe(Layer.provide(
+      Runtime.layer(Here).pipe(
+        Layer.provide(A2aRemote.toLayer(Desk, options).pipe(Layer.provide(FetchHttpClient.layer))),
+        Layer.provide(Boss.toLayer(({ question }) =>
+          Run.delegate(Desk, { message: [Content.text(question)] }).pipe(
+            Effect.map((contents) => JSON.stringify(contents)),
+            Effect.catchTag(["DelegationFailed", "RunError"], Effect.die)
+          )
+        )),
+        Layer.provideMerge(
+          Layer.mergeAll(layerStores, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited)
+        )
+      )
+    ))
+  )
+
+const auth = Auth.layerKeys([{
+  key: Redacted.make("key-of-here"),
+  principal: new Principal.Principal({ id: "here", tenant: "acme", scopes: [], roles: [], claims: {} })
+}])
+const headers = Effect.succeed({ authorization: "Bearer key-of-here" })
+
+/** A card that offers one binding of another server. */
+const cardOf = (url: string, protocolBinding: string) =>
+  Effect.gen(function*() {
+    const card = {
+      name: "desk",
+      description: "A desk",
+      version: "1",
+      supportedInterfaces: [
+        { url: "https://example.com", protocolBinding: "GRPC", protocolVersion: "1.0" },
+        { url: `${url}/a2a`, protocolBinding, protocolVersion: "1.0" }
+      ],
+      capabilities: { streaming: true, pushNotifications: false },
+      defaultInputModes: ["text/plain"],
+      defaultOutputModes: ["text/plain"],
+      skills: []
+    }
+    const server = createServer((_request, response) => response.end(JSON.stringify(card)))
+    yield* Effect.acquireRelease(
+      Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
+      () => Effect.promise(() => new Promise((resolve) => server.close(resolve)))
+    )
+    const address = server.address()
+    return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`
+  })
+
+const call = (url: string, path: string, body?: Json) =>
+  Effect.promise(async () => {
+    const response = await fetch(url + path, {
+      ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+      headers: { "content-type": "application/json" }
+    })
+    const text = await response.text()
+    return { status: response.status, text, body: text === "" ? {} : object(JSON.parse(text)) }
+  })
+
+const [rpc] = wires
+if (rpc === undefined) throw new Error("there are wires")
+
+const remoteTasks = (url: string) =>
+  Effect.map(
+    rpc.call(`${url}/a2a`, "list", {}, { authorization: "Bearer key-of-here" }),
+    ({ result }) => list(object(result)["tasks"]).map(object)
+  )
+
+const stateOf = (task: Json | undefined) => object(task?.["status"])["state"]
+
+/** Waits until an effect gives something. */
+const eventually = <A>(look: Effect.Effect<A | undefined>) =>
+  Effect.gen(function*() {
+    for (let turn = 0; turn < 200; turn++) {
+      const found = yield* look
+      if (found !== undefined) return found
+      yield* Effect.sleep("50 millis")
+    }
+    return yield* Effect.die(new Error("it did not happen in ten seconds"))
+  })
+
+describe("A remote agent", () => {
+  for (const binding of ["JSONRPC", "HTTP+JSON"]) {
+    it.live(`is delegated to over ${binding}, and its answer is the content of its artifacts`, () =>
+      Effect.gen(function*() {
+        const there = yield* start(auth)
+        const url = yield* serveHere({ url: yield* cardOf(there, binding), headers })
+        const { status, text } = yield* call(url, "/agents/boss", { question: "Where is order 1042?" })
+        assert.strictEqual(status, 200, text)
+        const contents = JSON.parse(JSON.parse(text))
+        assert.deepStrictEqual(contents.map((content: Json) => content["type"]), ["text", "data"])
+        assert.include(JSON.stringify(contents), "Order 1042 is shipped.")
+        assert.deepStrictEqual((yield* remoteTasks(there)).map(stateOf), ["TASK_STATE_COMPLETED"])
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("asks through this run, and continues with the answer", () =>
+    Effect.gen(function*() {
+      const there = yield* start(auth)
+      const url = yield* serveHere({ url: `${there}/.well-known/agent-card.json`, headers })
+      const { body } = yield* call(url, "/agents/boss/runs", { question: "refund order 1042" })
+      const asked = yield* eventually(Effect.map(
+        call(url, "/interrupts"),
+        ({ body }) => list(body["items"]).map(object)[0]
+      ))
+      assert.strictEqual(asked["message"], "Pay it back?")
+      const path = `/runs/${String(asked["runId"])}/interrupts/${String(asked["id"])}`
+      const answered = yield* call(url, path, { decision: "approve", value: "yes" })
+      assert.isBelow(answered.status, 300, JSON.stringify(answered.body))
+      const done = yield* eventually(Effect.map(
+        call(url, `/runs/${String(body["runId"])}`),
+        ({ body }) => body["state"] === "completed" ? body : undefined
+      ))
+      assert.include(String(done["output"]), "refunded")
+    }).pipe(Effect.scoped))
+
+  it.live("stops its task when the run that delegates is cancelled", () =>
+    Effect.gen(function*() {
+      const there = yield* start(auth)
+      const url = yield* serveHere({ url: `${there}/.well-known/agent-card.json`, headers })
+      const { body } = yield* call(url, "/agents/boss/runs", { question: "wait" })
+      yield* eventually(Effect.map(
+        remoteTasks(there),
+        ([task]) => stateOf(task) === "TASK_STATE_WORKING" ? task : undefined
+      ))
+      // The run knows its task once the next step has begun.
+      yield* Effect.sleep("300 millis")
+      yield* call(url, `/runs/${String(body["runId"])}/cancel`, {})
+      yield* eventually(Effect.map(
+        remoteTasks(there),
+        ([task]) => stateOf(task) === "TASK_STATE_CANCELED" ? task : undefined
+      ))
+    }).pipe(Effect.scoped))
+
+  it.live(
+    "fails the run with what it says, and for credentials and skills that it does not take",
+    () =>
+      Effect.gen(function*() {
+        const there = yield* start(auth)
+        const card = `${there}/.well-known/agent-card.json`
+        const cases: ReadonlyArray<readonly [A2aRemote.Options, string, string, string]> = [
+          [{ url: card, headers }, "Where is order 2042?", "failed", "OrderNotFound"],
+          [{ url: card, headers }, "crash", "failed", "unexpectedly"],
+          [{ url: card }, "hi", "refused", "UNAUTHENTICATED"],
+          [{ url: card, headers, skill: "none" }, "hi", "refused", "there is no skill"],
+          [{ url: `${there}/nothing`, headers }, "hi", "refused", "404"]
+        ]
+        for (const [options, question, state, reason] of cases) {
+          const url = yield* serveHere(options)
+          const { body } = yield* call(url, "/agents/boss", { question })
+          const error = object(body["error"])
+          assert.deepInclude(error, { _tag: "RemoteTaskFailed", state }, JSON.stringify(body))
+          assert.include(String(error["reason"]), reason)
+          assert.notInclude(JSON.stringify(body), "postgres")
+        }
+      }).pipe(Effect.scoped),
+    30_000
+  )
+})
