@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { known } from "../src/internal/variables.ts"
 import { command, fixture, temporaryFolder } from "./process.ts"
 
@@ -62,6 +64,15 @@ describe("An option that is not known", () => {
     }
     assert.isAbove(checked, 100)
   }, 120_000)
+
+  it("is a variable that the sources read, and every one of them is listed", () => {
+    const packages = fileURLToPath(new URL("../..", import.meta.url))
+    const sources = globSync("*/src/**/*.ts", { cwd: packages }).map((file) =>
+      readFileSync(join(packages, file), "utf8")
+    )
+    const read = new Set(sources.flatMap((source) => source.match(/FASTAGENTIC_[A-Z_]+/gu) ?? []))
+    assert.deepStrictEqual([...read].sort(), [...known])
+  })
 
   it("stops the server, for each variable of the environment, with the name that was meant", async () => {
     const serve = [

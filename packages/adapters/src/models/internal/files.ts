@@ -17,6 +17,10 @@ type File = LanguageModelV4FilePart | Extract<Contents[number], { type: "file" }
 /** The largest file, and the time for it. */
 const largest = 20 * 1_048_576
 const longest = "1 minute"
+
+/** The most bytes of all files of one request. */
+const together = 3 * largest
+
 const concurrency = 4
 
 /** A client that reaches the public network only; loaded when the first file needs it. */
@@ -102,12 +106,17 @@ export const fetchFiles = Effect.fnUntraced(function*(
   const named = filesIn(prompt).filter(({ data }) => data.type === "url")
   if (named.length === 0) return
   const supported = yield* Effect.promise(async () => await model.supportedUrls)
+  let total = 0
   yield* Effect.forEach(named, (file) => {
     const { data, mediaType } = file
     if (data.type !== "url" || isSupported(supported, mediaType, data.url)) return Effect.void
-    return Effect.map(download(data.url, files), ({ bytes, type = mediaType }) => {
+    return Effect.flatMap(download(data.url, files), ({ bytes, type = mediaType }) => {
+      total += bytes.length
       file.data = { type: "data", data: bytes }
       if (!/^[^*/]+\/[^*/]+$/u.test(mediaType)) file.mediaType = type
+      return total > together
+        ? Effect.fail(refused(data.url, `is too much: the files of a prompt have ${together / 1_048_576} MiB together`))
+        : Effect.void
     })
   }, { concurrency, discard: true })
 })

@@ -18,7 +18,8 @@ const host = Effect.acquireRelease(
       const [path] = (request.url ?? "").split("?")
       const status = path === "/gone" ? 404 : path === "/broken" ? 503 : 200
       response.writeHead(status, { "content-type": "image/webp; charset=binary" })
-      response.end(path === "/huge" ? Buffer.alloc(21 * 1_048_576) : "hi")
+      const mebibytes = path === "/huge" ? 21 : path === "/large" ? 18 : 0
+      response.end(mebibytes === 0 ? "hi" : Buffer.alloc(mebibytes * 1_048_576))
     })
     server.listen(0, "127.0.0.1")
     await once(server, "listening")
@@ -112,6 +113,12 @@ describe("a file behind a URL in a prompt", () => {
       assert.include(JSON.stringify(gone), "HTTP 404")
       assert.notInclude(JSON.stringify(gone) + gone.message, "signature")
       assert.include(JSON.stringify(yield* at("/huge")), "more than 20 MiB")
+      const large = new URL(`http://127.0.0.1:${port}/large`)
+      const four = Array.from({ length: 4 }, () => ({ type: "file", mediaType: "image/png", data: large }) as const)
+      assert.include(
+        JSON.stringify(yield* refused([{ role: "user", content: four }], ["127.0.0.1"])),
+        "60 MiB together"
+      )
       const broken = yield* at("/broken")
       assert.strictEqual(broken.reason._tag, "NetworkError")
       assert.isTrue(broken.isRetryable)
