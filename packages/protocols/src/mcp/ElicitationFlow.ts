@@ -51,6 +51,8 @@ export interface Asked {
 interface Call {
   readonly caller: Caller
   readonly elicitation: ElicitationFlow
+  /** The number of the last event that the client has seen. */
+  readonly after?: number
 }
 
 type Settle = (after: number) => Effect.Effect<RunRecord, RunError>
@@ -58,7 +60,7 @@ type Settle = (after: number) => Effect.Effect<RunRecord, RunError>
 /** Waits for a run and asks for each decision that it needs, as long as the client answers. */
 export const ask = (
   runtime: Runtime["Service"],
-  { caller, elicitation }: Call,
+  { after = 0, caller, elicitation }: Call,
   handle: RunHandle,
   settle: Settle,
   stage: { isAsking: boolean }
@@ -66,9 +68,9 @@ export const ask = (
   const next = untilAsked(runtime, caller, settle, elicitation.client)
   switch (elicitation._tag) {
     case "None":
-      return next(0)
+      return next(after)
     case "Push":
-      return pushed(handle, elicitation.ask, next, stage)
+      return pushed(handle, elicitation.ask, next, stage, after)
     case "Rounds":
       return round(runtime, caller, handle, elicitation, next)
   }
@@ -103,9 +105,10 @@ const pushed = Effect.fnUntraced(function*(
   handle: RunHandle,
   put: Ask,
   next: Next,
-  stage: { isAsking: boolean }
+  stage: { isAsking: boolean },
+  after: number
 ): Effect.fn.Return<Asked, RunError> {
-  let { open: [question], run } = yield* next(0)
+  let { open: [question], run } = yield* next(after)
   for (let attempt = 1; attempt <= attempts && question !== undefined;) {
     stage.isAsking = true
     const shown = attempt > 1 ? again(question) : question

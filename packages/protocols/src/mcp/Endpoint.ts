@@ -5,7 +5,7 @@ import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect, Predicate, Schema, type Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Predicate, Schema, type Scope, Stream } from "effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { bodyText, closing } from "../internal/bodyText.ts"
@@ -22,6 +22,7 @@ import * as McpError from "./McpError.ts"
 import * as McpServer from "./McpServer.ts"
 import * as ParamHeaders from "./ParamHeaders.ts"
 import { isResponse, PendingQuestions } from "./PendingQuestions.ts"
+import * as Resumption from "./Resumption.ts"
 import { Sessions } from "./Sessions.ts"
 import * as SessionStream from "./SessionStream.ts"
 import * as WebBridge from "./WebBridge.ts"
@@ -37,7 +38,12 @@ const sessionHeader = "mcp-session-id"
 /** The limits and credentials of each request that the SDK handles, because its request cannot carry them. */
 type RequestStates = WeakMap<
   Request,
-  { readonly limits: Limits; readonly caller: Caller.Caller; readonly address: PublicAddress }
+  {
+    readonly limits: Limits
+    readonly caller: Caller.Caller
+    readonly address: PublicAddress
+    readonly streamed: Resumption.Streamed | undefined
+  }
 >
 
 /** A refusal as a JSON-RPC error. */
@@ -89,7 +95,13 @@ export const make = Effect.fnUntraced(function*(
   const open = Effect.andThen(listen, Effect.promise(load))
   yield* Effect.addFinalizer(() => Effect.promise(async () => (await opened)?.close()))
 
-  const dispatch = (request: HttpServerRequest.HttpServerRequest, caller: Caller.Caller, body: unknown) => {
+  const dispatch = (
+    request: Pick<HttpServerRequest.HttpServerRequest, "method"> & {
+      readonly headers: Record<string, string | undefined>
+    },
+    caller: Caller.Caller,
+    body: unknown
+  ) => {
     const session = request.headers[sessionHeader]
     if (session !== undefined && isCancellation(body)) {
       return Effect.as(calls.cancel(caller, session, body), HttpServerResponse.empty({ status: 202 }))
@@ -109,15 +121,23 @@ export const make = Effect.fnUntraced(function*(
       }
     }
     const limits = new Limits()
+    const streamed = session === undefined ? undefined : Resumption.streamed(body)
     const answered = Effect.all([open, PublicAddress]).pipe(
       Effect.flatMap(([handler, address]) =>
         WebBridge.answer(traced, (web) => {
-          states.set(web, { limits, caller, address })
+          states.set(web, { limits, caller, address, streamed })
           return handler.fetch(web, { parsedBody: body })
         })
       ),
       Effect.map((response) =>
-        withTrace(limits.addHeaders(response), caller.traceId === traceId ? caller : { traceId })
+        withTrace(
+          limits.addHeaders(
+            streamed === undefined
+              ? response
+              : Resumption.withIds(response, streamed, request.headers["mcp-protocol-version"] ?? "2025-03-26")
+          ),
+          caller.traceId === traceId ? caller : { traceId }
+        )
       )
     )
     return methodOf(body) === "initialize"
@@ -127,6 +147,18 @@ export const make = Effect.fnUntraced(function*(
 
   const get: Endpoint = (request, caller) => {
     const session = request.headers[sessionHeader]
+    const { "last-event-id": lastEventId, ...headers } = request.headers
+    const message = session === undefined || lastEventId === undefined
+      ? undefined
+      : Resumption.messageAfter(lastEventId)
+    if (message !== undefined) {
+      const accept = "application/json, text/event-stream"
+      return dispatch(
+        { method: "POST", headers: { ...headers, accept, "content-type": "application/json" } },
+        caller,
+        message
+      )
+    }
     if (session === undefined || catalog.capabilities.resources?.subscribe !== true) {
       return Effect.succeed(notAllowed(caller))
     }
@@ -239,13 +271,17 @@ const connectionOf = (
     put: (server, { mcpReq }, caller) => questions.reader(server, mcpReq.id, caller),
     ask: (server, { mcpReq }, caller) => questions.asker(server, mcpReq.id, caller),
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
-    register: (requestId, call) =>
-      era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
+    register: (requestId, call, seq) => {
+      if (state?.streamed !== undefined) {
+        Deferred.doneUnsafe(state.streamed.run, Exit.succeed({ runId: call.runId, seq }))
+      }
+      return era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
+    }
   }
 }
 
 /** The client that answers a question: it has shown that it can. */
-const clientOf = ({ headers }: HttpServerRequest.HttpServerRequest): Client => ({
+const clientOf = ({ headers }: { readonly headers: Record<string, string | undefined> }): Client => ({
   abilities: Abilities.all,
   revision: headers["mcp-protocol-version"] ?? "2025-03-26"
 })

@@ -39,7 +39,7 @@ export interface Connection {
   readonly revision?: string | undefined
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Registers the run that a request waits for; the result removes it when the request ends. */
-  readonly register: (requestId: Sdk.RequestId, call: InFlightCall) => () => void
+  readonly register: (requestId: Sdk.RequestId, call: InFlightCall, seq: number) => () => void
   /** The abilities that a client of 2025 has declared. */
   readonly abilities: (server: Sdk.Server) => Abilities.Abilities
   /** The level from which a client of 2025 wants logs. */
@@ -120,7 +120,8 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
             path: connection.path,
             reader: readerOf(connection, server),
             era: connection.era,
-            register: (call) => connection.register(context.mcpReq.id, { ...call, close: () => server.close() }),
+            register: (call, seq) =>
+              connection.register(context.mcpReq.id, { ...call, close: () => server.close() }, seq),
             logLevel: connection.logLevel,
             elicitation: (caller) => elicitationOf(connection, server, context, caller),
             isCancelled: () => connection.isCancelled(context.mcpReq.signal)
@@ -186,6 +187,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
               timeout: undefined,
               report: undefined,
               task: "none",
+              resume: undefined,
               register: () => () => {},
               isCancelled: () => false,
               elicitation: elicitationOf(connection, server, context, caller)
@@ -425,6 +427,7 @@ const makeMethods = ({ catalog, runtime }: Options) => {
       return yield* ToolCall.run(runtime, catalog, {
         caller,
         task,
+        resume: textOf(mcpReq._meta, Meta.resume),
         name: params.name,
         arguments: params.arguments ?? {},
         idempotencyKey: textOf(mcpReq._meta, Meta.idempotencyKey),

@@ -8,6 +8,8 @@ export interface Progress {
   readonly total?: number
   readonly message?: string
   readonly event: RunEvent["type"]
+  /** The number of the event in the journal. */
+  readonly seq: number
 }
 
 /**
@@ -18,7 +20,7 @@ export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progr
   const progress: Array<Progress> = []
   for (const event of events) {
     if (event.type === "progress") {
-      progress.push({ ...event.data, isOwn: true, event: event.type })
+      progress.push({ ...event.data, isOwn: true, event: event.type, seq: event.seq })
       continue
     }
     const message = messageOf(event)
@@ -27,7 +29,7 @@ export const fromEvents = (events: ReadonlyArray<RunEvent>): ReadonlyArray<Progr
     const joined = last !== undefined && last.event === event.type && isDelta(event)
     if (joined) progress.pop()
     const whole = joined ? `${last.message}${message}` : message
-    progress.push({ progress: event.seq, isOwn: false, message: whole, event: event.type })
+    progress.push({ progress: event.seq, isOwn: false, message: whole, event: event.type, seq: event.seq })
   }
   return progress
 }

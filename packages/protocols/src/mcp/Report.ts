@@ -35,8 +35,8 @@ export const make = (
   const send = (notification: Sdk.ServerNotification) => Effect.ignore(Effect.tryPromise(() => notify(notification)))
   const numberOf = Progress.makeNumbers()
   const progressed = (progressToken: Sdk.ProgressToken, one: Progress.Progress, runId: string) => {
-    const { event, message, total } = one
-    const _meta = { [Meta.runId]: runId, [Meta.event]: event }
+    const { event, message, seq, total } = one
+    const _meta = { [Meta.runId]: runId, [Meta.event]: event, [Meta.seq]: seq }
     return send({
       method: "notifications/progress",
       params: {
@@ -55,7 +55,7 @@ export const make = (
       if (severityOf(level) < severityOf(least)) return Effect.void
       return send({
         method: "notifications/message",
-        params: { level, logger: name, data: event.data.message, _meta: { [Meta.runId]: runId } }
+        params: { level, logger: name, data: event.data.message, _meta: { [Meta.runId]: runId, [Meta.seq]: event.seq } }
       })
     }, { discard: true })
   return (events, runId) =>

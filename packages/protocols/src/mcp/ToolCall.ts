@@ -2,7 +2,7 @@
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { FollowError, Page, RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
+import type { FollowError, Page, RunHandle, Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
@@ -37,8 +37,12 @@ export interface Reader {
 }
 
 export interface ToolCall extends Reader {
+  /** The number of the last event that the client has seen. */
+  readonly after?: number
   /** Whether the call may become a task: the server decides (2026-07-28), or the client has asked for one (2025-11-25). */
   readonly task: "none" | "maybe" | "legacy"
+  /** The run and the last event of a stream that is taken up again. */
+  readonly resume: string | undefined
   readonly name: string
   readonly arguments: unknown
   readonly idempotencyKey: string | undefined
@@ -48,7 +52,7 @@ export interface ToolCall extends Reader {
   /** Sends what happens to the client; `undefined` when the client did not ask for it. */
   readonly report: Report | undefined
   /** Registers the run that the call waits for; the result removes it when the call ends. */
-  readonly register: (call: Omit<InFlightCall, "close">) => () => void
+  readonly register: (call: Omit<InFlightCall, "close">, seq: number) => () => void
   /** Whether the client interrupted the call in order to end the run. */
   readonly isCancelled: () => boolean
   /** The way to ask the client for decisions, if it can be asked. */
@@ -90,15 +94,17 @@ const unknownTool = ({ caller, name }: ToolCall) =>
  */
 const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) =>
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
-    const again = callable.durable && call.idempotencyKey === undefined && call.task !== "legacy"
+    const again = callable.durable && call.idempotencyKey === undefined && call.task !== "legacy" &&
+        call.resume === undefined
       ? yield* Repeat.keyOf(runtime, call.caller, callable, [call.arguments, call.threadId])
       : undefined
     const left = again === undefined || isRound(call) ? undefined : yield* Repeat.find(runtime, call.caller, again)
     const handle = left ?? (yield* startOrResume(runtime, callable, call))
     const { runId } = handle.run
+    const after = seqOf(call.resume)
     const stage = { isAsking: false }
-    const unregister = call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking })
-    return yield* restore(outcomeOrTask(runtime, callable, call, handle, stage)).pipe(
+    const unregister = call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking }, after)
+    return yield* restore(outcomeOrTask(runtime, callable, { ...call, after }, handle, stage)).pipe(
       Effect.tap(Effect.fnUntraced(function*(result) {
         if (again === undefined) return
         if (ToolResult.isUnfinished(result)) yield* Repeat.remember(runtime, again, runId)
@@ -113,6 +119,24 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
     )
   }))
 
+/** The run of a stream, which must be the caller's own and of the called tool. */
+const takenUp = (runtime: Runtime["Service"], { identifier, kind }: Target, { caller }: ToolCall, resume: string) => {
+  const unknown = new McpError({
+    code: invalidParams,
+    message: "There is no such stream",
+    data: { tag: "RunNotFound", traceId: caller.traceId }
+  })
+  return runtime.open(caller, resume.slice(0, resume.lastIndexOf("."))).pipe(
+    Effect.catchReason("RunError", "RunNotFound", () => Effect.fail(unknown)),
+    Effect.filterOrFail(({ run }) => run.kind === kind && run.agent === identifier, () => unknown)
+  )
+}
+
+const seqOf = (resume: string | undefined): number => {
+  const seq = Number(resume?.slice(resume.lastIndexOf(".") + 1) ?? 0)
+  return Number.isSafeInteger(seq) && seq > 0 ? seq : 0
+}
+
 const isRound = ({ elicitation }: ToolCall) => elicitation._tag === "Rounds" && elicitation.state !== undefined
 
 /** A call with answers continues the run that asked. */
@@ -121,7 +145,9 @@ const startOrResume = (
   { identifier, kind }: Callable,
   call: ToolCall
 ): Effect.Effect<RunHandle, McpError | RunError> =>
-  call.elicitation._tag === "Rounds" && call.elicitation.state !== undefined
+  call.resume !== undefined ?
+    takenUp(runtime, { kind, identifier }, call, call.resume) :
+    call.elicitation._tag === "Rounds" && call.elicitation.state !== undefined
     ? RequestState.resume(runtime, call.caller, { kind, identifier }, call.arguments, call.elicitation.state)
     : Effect.flatMap(
       Timeouts.timeoutIn(ToolResult.Meta.timeout, call.timeout),

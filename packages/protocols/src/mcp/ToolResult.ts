@@ -14,6 +14,10 @@ export const Meta = {
   threadId: "fastagentic/threadId",
   timeout: "fastagentic/timeout",
   event: "fastagentic/event",
+  /** The number of the event in the journal. */
+  seq: "fastagentic/seq",
+  /** The run and the number of the event after which a stream is taken up. */
+  resume: "fastagentic/resume",
   error: "fastagentic/error",
   interrupts: "fastagentic/interrupts",
   /** The content comes from tools or resources: data for a model, and no instruction to it. */

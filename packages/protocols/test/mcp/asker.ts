@@ -43,6 +43,7 @@ const Tools = Toolkit.make(
   asks("sampling_job").annotate(Policy.Task, "always"),
   asks("only_task").annotate(Policy.Task, "required"),
   Tool.make("work", { success: Schema.String, dependencies: [Run.CurrentRun] }),
+  Tool.make("counting", { success: Schema.String, dependencies: [Run.CurrentRun] }).annotate(Policy.Durable, true),
   Tool.make("slow", { success: Schema.String, dependencies: [Run.CurrentRun] }).annotate(Policy.Durable, true),
   Tool.make("regional", {
     parameters: Schema.Struct({
@@ -120,6 +121,13 @@ const handlers = Layer.mergeAll(
       yield* Run.emit(Event.progress(5.5, { total: 10 }))
       yield* Run.emit(Event.progress(2))
       return "done"
+    }),
+    counting: Effect.fn(function*() {
+      for (let count = 1; count <= 6; count++) {
+        yield* Run.step(`count ${count}`, Effect.as(Effect.sleep("150 millis"), count))
+        yield* Run.emit(Event.token(`${count} `))
+      }
+      return "counted"
     }),
     slow: () => Effect.never,
     regional: ({ region, size }) => Effect.succeed(`${region} ${size}`)
