@@ -23,11 +23,8 @@ const server = Effect.acquireRelease(
 
 const suite = (url: string, ...args: ReadonlyArray<string>) => Effect.promise(() => conformance(`${url}/mcp`, ...args))
 
-/** Streams of 2025 that a client polls, which the suite only recommends. */
-const skipped = (failure: string) => failure.startsWith("server-sse-polling")
-
 const passes = ({ failures, output, scenarios }: Report, count: number) => {
-  assert.deepStrictEqual(failures.filter((failure) => !skipped(failure)), [])
+  assert.deepStrictEqual(failures, [])
   assert.isAtLeast(scenarios.size, count, output)
 }
 

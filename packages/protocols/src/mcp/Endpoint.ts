@@ -58,10 +58,11 @@ export const refused = (
     { status, headers }
   )
 
-/** The endpoints of the two methods that clients use. */
+/** The endpoints of the methods that clients use. */
 export interface Endpoints {
   readonly post: Endpoint
   readonly get: Endpoint
+  readonly remove: Endpoint
 }
 
 export const make = Effect.fnUntraced(function*(
@@ -181,10 +182,35 @@ export const make = Effect.fnUntraced(function*(
           : Effect.andThen(runtime.checkScopes(caller, target), dispatch(request, caller, body))
       }
     })
-  return { post, get }
+  const remove: Endpoint = ({ headers }, caller) => {
+    const session = headers[sessionHeader]
+    return session === undefined
+      ? Effect.succeed(notAllowed(caller))
+      : Effect.as(sessions.end(session), HttpServerResponse.empty({ status: 204 }))
+  }
+
+  /** A session that its client has ended is not found; a request without one needs none. */
+  const within = (endpoint: Endpoint): Endpoint => (request, caller) => {
+    const session = request.headers[sessionHeader]
+    return session === undefined
+      ? endpoint(request, caller)
+      : Effect.flatMap(
+        sessions.isEnded(session),
+        (ended) => ended ? Effect.succeed(sessionNotFound(caller)) : endpoint(request, caller)
+      )
+  }
+
+  return { post: within(post), get: within(get), remove: within(remove) }
 })
 
-/** There is no stream to open and no session to end. */
+const sessionNotFound = ({ traceId }: Caller.Caller) =>
+  refused(404, {
+    code: McpError.invalidRequest,
+    message: "The session has ended",
+    data: { tag: "SessionNotFound", traceId }
+  })
+
+/** There is no stream to open, and no session to end. */
 export const notAllowed = ({ traceId }: Caller.Caller) =>
   refused(
     405,

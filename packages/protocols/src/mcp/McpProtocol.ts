@@ -27,10 +27,10 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const catalog = McpCatalog.fromFusion(runtime.fusion)
     const challenges = makeChallenges(yield* Auth, runtime.fusion)
     const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, challenges, endpoint)
-    const { get, post } = yield* Endpoint.make(runtime, catalog)
+    const { get, post, remove } = yield* Endpoint.make(runtime, catalog)
     yield* router.add("POST", path, guarded(post))
     yield* router.add("GET", path, guarded(get))
-    yield* router.add("DELETE", path, guarded((_, caller) => Effect.succeed(Endpoint.notAllowed(caller))))
+    yield* router.add("DELETE", path, guarded(remove))
     const schema: Endpoint.Endpoint = (_, caller) =>
       Effect.map(McpCatalog.visibleTo(runtime, catalog, caller), schemaOf)
     yield* router.add("GET", `${path}/schema`, guarded(schema))

@@ -12,6 +12,7 @@ const limit = 10_000
 
 export class Sessions {
   private readonly levels = new Map<string, Level | undefined>()
+  private readonly ended = new Map<string, boolean>()
   private readonly notes: Runtime["Service"]["notes"]
 
   constructor({ notes }: Runtime["Service"]) {
@@ -23,13 +24,33 @@ export class Sessions {
       this.levels.has(session)
         ? Effect.succeed(this.levels.get(session))
         : Effect.tap(Effect.map(this.notes.get(keyOf(session)), levelOf), (level) =>
-          Effect.sync(() => this.remember(session, level)))
+          Effect.sync(() => remember(this.levels, session, level)))
     )
+  }
+
+  /** Whether its client has ended a session. */
+  isEnded(session: string): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const known = this.ended.get(session)
+      return known === undefined
+        ? Effect.tap(
+          Effect.map(this.notes.get(endOf(session)), (note) => note === true),
+          (ended) => Effect.sync(() => remember(this.ended, session, ended))
+        )
+        : Effect.succeed(known)
+    })
+  }
+
+  end(session: string): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      remember(this.ended, session, true)
+      return this.notes.put(endOf(session), true, keptMillis)
+    })
   }
 
   setLevel(session: string, level: Level): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.remember(session, level)
+      remember(this.levels, session, level)
       return this.notes.put(keyOf(session), level, keptMillis)
     })
   }
@@ -44,23 +65,25 @@ export class Sessions {
 
   /** A fact that a node has shared. */
   noted(key: string, value: unknown): void {
+    if (key.startsWith(endPrefix)) remember(this.ended, key.slice(endPrefix.length), value === true)
     if (!key.startsWith(prefix)) return
     const session = key.slice(prefix.length)
     if (this.levels.has(session)) this.levels.set(session, levelOf(value))
   }
+}
 
-  private remember(session: string, level: Level | undefined) {
-    if (this.levels.size >= limit) {
-      for (const oldest of this.levels.keys()) {
-        this.levels.delete(oldest)
-        break
-      }
-    }
-    this.levels.set(session, level)
+const remember = <A>(map: Map<string, A>, session: string, value: A) => {
+  for (const oldest of map.keys()) {
+    if (map.size < limit) break
+    map.delete(oldest)
   }
+  map.set(session, value)
 }
 
 const prefix = "mcp/level/"
 const keyOf = (session: string) => `${prefix}${session}`
 
 const subscriptionOf = (session: string, uri: string) => `mcp/subscribed/${session}/${uri}`
+
+const endPrefix = "mcp/ended/"
+const endOf = (session: string) => `${endPrefix}${session}`

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import { messagesIn, open, serveAsker } from "./asker.ts"
+import { messagesIn, open, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
 const stream = { "content-type": "application/json", accept: "application/json, text/event-stream" }
@@ -100,5 +100,25 @@ describe("A stream of 2025-11-25", () => {
       const other = Buffer.from(lastIdIn(first), "base64url").toString().replace("counting", "ask_roots")
       const forged = yield* take(url, { ...session, "last-event-id": Buffer.from(other).toString("base64url") })
       assert.strictEqual(messagesIn(forged.text).at(-1).error.code, -32602)
+    }).pipe(Effect.scoped))
+})
+
+describe("A session of 2025", () => {
+  it.live("is not found any more once its client has ended it, on any node", () =>
+    Effect.gen(function*() {
+      const kept = yield* lasting
+      const [a, b] = [yield* serveAsker(kept), yield* serveAsker(kept)]
+      const session = yield* open(a.url, {})
+      const list = { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }
+      const ended = yield* Effect.promise(() => fetch(a.url, { method: "DELETE", headers: session }))
+      assert.strictEqual(ended.status, 204)
+      for (const { url } of [a, b]) {
+        const { messages, response } = yield* post(url, list, session)
+        assert.strictEqual(response.status, 404)
+        assert.strictEqual(messages[0].error.data.tag, "SessionNotFound")
+      }
+      assert.strictEqual((yield* post(b.url, list, yield* open(b.url, {}))).response.status, 200)
+      const none = yield* Effect.promise(() => fetch(a.url, { method: "DELETE", headers: by("ann") }))
+      assert.strictEqual(none.status, 405)
     }).pipe(Effect.scoped))
 })
