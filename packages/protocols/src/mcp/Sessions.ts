@@ -12,7 +12,7 @@ const limit = 10_000
 
 export class Sessions {
   private readonly levels = new Map<string, Level | undefined>()
-  private readonly ended = new Map<string, boolean>()
+  private readonly ended = new Map<string, true>()
   private readonly notes: Runtime["Service"]["notes"]
 
   constructor({ notes }: Runtime["Service"]) {
@@ -28,17 +28,13 @@ export class Sessions {
     )
   }
 
-  /** Whether its client has ended a session. */
+  /** Whether its client has ended a session, on whatever node; one that goes on is asked for each time. */
   isEnded(session: string): Effect.Effect<boolean> {
-    return Effect.suspend(() => {
-      const known = this.ended.get(session)
-      return known === undefined
-        ? Effect.tap(
-          Effect.map(this.notes.get(endOf(session)), (note) => note === true),
-          (ended) => Effect.sync(() => remember(this.ended, session, ended))
-        )
-        : Effect.succeed(known)
-    })
+    return Effect.suspend(() =>
+      this.ended.has(session)
+        ? Effect.succeed(true)
+        : Effect.map(this.notes.get(endOf(session)), (note) => note === true)
+    )
   }
 
   end(session: string): Effect.Effect<void> {
@@ -65,7 +61,6 @@ export class Sessions {
 
   /** A fact that a node has shared. */
   noted(key: string, value: unknown): void {
-    if (key.startsWith(endPrefix)) remember(this.ended, key.slice(endPrefix.length), value === true)
     if (!key.startsWith(prefix)) return
     const session = key.slice(prefix.length)
     if (this.levels.has(session)) this.levels.set(session, levelOf(value))
@@ -85,5 +80,4 @@ const keyOf = (session: string) => `${prefix}${session}`
 
 const subscriptionOf = (session: string, uri: string) => `mcp/subscribed/${session}/${uri}`
 
-const endPrefix = "mcp/ended/"
-const endOf = (session: string) => `${endPrefix}${session}`
+const endOf = (session: string) => `mcp/ended/${session}`
