@@ -32,7 +32,7 @@ const bridged = (url: string) => {
     () => 0,
     (tokens, part) => part.type === "text-delta" ? tokens + 1 : tokens
   ).pipe(Effect.orDie)
-  return () => runtime.runPromise(ask)
+  return { start: () => runtime.context(), ask: () => runtime.runPromise(ask) }
 }
 
 /** Milliseconds of CPU of one stream. */
@@ -50,7 +50,7 @@ const median = (values: ReadonlyArray<number>): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 
 const compare = async (url: string) => {
-  const [first, second] = [alone(url), bridged(url)]
+  const [first, { ask: second }] = [alone(url), bridged(url)]
   const times = { alone: Array<number>(), bridged: Array<number>() }
   for (let round = 0; round < rounds; round++) {
     const [one, other] = [await measure(first), await measure(second)]
@@ -66,10 +66,17 @@ const compare = async (url: string) => {
 }
 
 if (role === "alone" || role === "bridged") {
-  const start = process.cpuUsage()
-  await (role === "alone" ? alone : bridged)(given ?? "")()
-  const { system, user } = process.cpuUsage(start)
-  console.log(((system + user) / 1000).toFixed(0))
+  const spent = (since: NodeJS.CpuUsage) => {
+    const { system, user } = process.cpuUsage(since)
+    return ((system + user) / 1000).toFixed(0)
+  }
+  const before = process.cpuUsage()
+  const { ask, start } = role === "alone" ? { ask: alone(given ?? ""), start: async () => {} } : bridged(given ?? "")
+  await start()
+  const started = process.cpuUsage()
+  const atStart = spent(before)
+  await ask()
+  console.log(`${atStart} ${spent(started)}`)
   process.exit()
 }
 
@@ -82,7 +89,9 @@ try {
   await compare(url)
   for (const way of ["alone", "bridged"]) {
     const once_ = () => execFileSync(process.execPath, [fileURLToPath(import.meta.url), way, url], { encoding: "utf8" })
-    console.log(`first call of a fresh process, ${way}: ${median([1, 2, 3, 4, 5].map(() => Number(once_())))} ms CPU`)
+    const figures = Array.from({ length: 5 }, () => once_().trim().split(" ").map(Number))
+    const [start, call] = [0, 1].map((index) => median(figures.map((one) => one[index] ?? 0)))
+    console.log(`a fresh process, ${way}: ${start} ms CPU for the start of the model, ${call} ms for its first call`)
   }
 } finally {
   server.kill()
