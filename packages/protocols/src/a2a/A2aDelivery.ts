@@ -15,8 +15,12 @@ import { type Delivered, links, type Tasks } from "./A2aTasks.ts"
 export const make = (
   runtime: Runtime["Service"],
   skills: A2aSkill.Skills,
-  { find, load, viewOf }: Pick<Tasks, "find" | "load" | "viewOf">
+  { find, load, viewOf }: Pick<Tasks, "find" | "load" | "viewOf">,
+  duplicates: "attach" | "new"
 ) => {
+  const keyOf = ({ messageId }: Message) =>
+    duplicates === "attach" ? `a2a:${messageId}` : `a2a:${messageId}:${unique()}`
+
   const start = Effect.fnUntraced(function*({ caller, onPath }: Call, request: SendMessageRequest) {
     const { message } = request
     const skill = yield* A2aSkill.choose(skills, onPath, request)
@@ -28,7 +32,7 @@ export const make = (
       identifier: skill.agent.identifier,
       payload,
       idempotencyKey: keyOf(message),
-      threadId: message.contextId || globalThis.crypto.randomUUID(),
+      threadId: message.contextId || unique(),
       timeout: yield* Timeouts.timeoutIn("metadata.timeout", timeout),
       message: kept
     })
@@ -65,7 +69,7 @@ export const make = (
   }
 }
 
-const keyOf = ({ messageId }: Message) => `a2a:${messageId}`
+const unique = () => globalThis.crypto.randomUUID()
 
 const takesNoMessage = (run: RunRecord) =>
   A2aError.unsupportedOperation(`the task is ${run.state} and takes no message now`)

@@ -64,7 +64,8 @@ export const bodyTooLarge = condition(-32600, "REQUEST_TOO_LARGE", "RESOURCE_EXH
 
 export const bodyTooSlow = condition(-32600, "REQUEST_TOO_SLOW", "DEADLINE_EXCEEDED", 408, 408)
 
-export const notJson = condition(-32600, "UNSUPPORTED_MEDIA_TYPE", "INVALID_ARGUMENT", 415, 415)
+/** The body is of another media type. */
+export const notJson = condition(-32005, "CONTENT_TYPE_NOT_SUPPORTED", "INVALID_ARGUMENT", 415, 415)
 
 export const methodNotFound = condition(-32601, "METHOD_NOT_FOUND", "UNIMPLEMENTED", 404)
 

@@ -40,12 +40,13 @@ export type Operations = Readonly<Record<Name, Operation>>
 export const make = (
   runtime: Runtime["Service"],
   skills: Skills,
-  sender: PushSender["Service"] | undefined
+  sender: PushSender["Service"] | undefined,
+  duplicates: "attach" | "new" = "attach"
 ): Operations => {
   const tasks = A2aTasks.make(runtime, skills)
   const push = A2aPush.make(runtime, tasks, sender)
   const { find, follow, load, streamed } = tasks
-  const deliver = A2aDelivery.make(runtime, skills, tasks)
+  const deliver = A2aDelivery.make(runtime, skills, tasks, duplicates)
 
   /** The address is kept after the message: a client that sends both again finds the task that it began. */
   const delivered = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {

@@ -27,6 +27,7 @@ import * as A2aStream from "./A2aStream.ts"
 import * as A2aTasks from "./A2aTasks.ts"
 import { versionOf } from "./A2aVersion.ts"
 import { CardSigner } from "./CardSigner.ts"
+import { DuplicateMessages } from "./DuplicateMessages.ts"
 import { PushSender } from "./PushSender.ts"
 
 /**
@@ -50,7 +51,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
     const sender = Option.getOrUndefined(yield* Effect.serviceOption(PushSender))
     const skills = A2aSkill.fromFusion(runtime.fusion)
-    const operations = A2aOperations.make(runtime, skills, sender)
+    const operations = A2aOperations.make(runtime, skills, sender, yield* DuplicateMessages)
     if (sender !== undefined) {
       yield* Effect.forkScoped(A2aPushDelivery.make(runtime, A2aTasks.make(runtime, skills), sender))
     }

@@ -169,15 +169,13 @@ const respond = (reply: A2aReply.Reply, wire: Wire, request: HttpServerRequest, 
   }, caller)
 }
 
-/** Clients that ask for plain JSON alone get it under that name. */
+/** The protocol's own name of JSON is for clients that ask for it; all others know the general one. */
 const write = (
   body: unknown,
-  { headers: { accept = "*/*" } }: HttpServerRequest,
+  { headers: { accept = "" } }: HttpServerRequest,
   options: { readonly status: number; readonly headers: Readonly<Record<string, string>> }
-) => {
-  const isPlain = !/application\/(a2a\+json|\*)|\*\/\*/u.test(accept)
-  return HttpServerResponse.text(JSON.stringify(body), {
+) =>
+  HttpServerResponse.text(JSON.stringify(body), {
     ...options,
-    contentType: isPlain ? "application/json" : "application/a2a+json"
+    contentType: accept.includes("application/a2a+json") ? "application/a2a+json" : "application/json"
   })
-}

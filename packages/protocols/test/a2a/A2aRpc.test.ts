@@ -147,7 +147,7 @@ describe("JSON-RPC", () => {
       const fits = rpc("SendMessage", { ...request("x".repeat(1_000_000)), metadata: { skillId: "echo" } })
       assert.strictEqual((yield* post(url, fits)).status, 200)
       const plain = yield* post(url, fits, { "content-type": "text/plain" })
-      assert.deepInclude(yield* refusal(plain), { status: 415, reason: "UNSUPPORTED_MEDIA_TYPE" })
+      assert.deepInclude(yield* refusal(plain), { status: 415, reason: "CONTENT_TYPE_NOT_SUPPORTED" })
       const get = yield* Effect.promise(() => fetch(url))
       assert.deepStrictEqual([get.status, get.headers.get("allow")], [405, "POST"])
     }).pipe(Effect.scoped))

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Auth, Budget, RateLimit, Run, Runtime } from "@fastagentic/core"
 import { ToolCall } from "@fastagentic/core"
+import { DuplicateMessages } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { mounted, serve } from "../fixture.ts"
+import { layerRuntime, mounted, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { connect, json, post, request, send, start } from "./support.ts"
 import { list, object } from "./wires.ts"
@@ -60,7 +61,7 @@ describe("The paths of HTTP+JSON", () => {
         ["/tasks", { method: "DELETE", headers: v1 }, 405, "METHOD_NOT_ALLOWED"],
         ["/tasks", {}, 400, "VERSION_NOT_SUPPORTED"],
         ["/tasks", { headers: { "a2a-version": "0.3" } }, 400, "VERSION_NOT_SUPPORTED"],
-        ["/message:send", { method: "POST", headers: v1, body: "{}" }, 415, "UNSUPPORTED_MEDIA_TYPE"],
+        ["/message:send", { method: "POST", headers: v1, body: "{}" }, 415, "CONTENT_TYPE_NOT_SUPPORTED"],
         ["/message:send", { method: "POST", headers: { ...v1, ...type }, body: "{" }, 400, "PARSE_ERROR"],
         ["/message:send", { method: "POST", headers: { ...v1, ...type }, body: "[]" }, 400, "INVALID_PARAMS"],
         ["/extendedAgentCard", { headers: v1 }, 400, "UNSUPPORTED_OPERATION"],
@@ -70,16 +71,22 @@ describe("The paths of HTTP+JSON", () => {
       for (const [path, init, status, reason] of cases) {
         const response = yield* Effect.promise(() => fetch(url + path, init))
         assert.strictEqual(response.status, status, path)
-        assert.strictEqual(response.headers.get("content-type"), "application/a2a+json", path)
+        assert.strictEqual(response.headers.get("content-type"), "application/json", path)
         const { error } = yield* json(response)
         assert.strictEqual(object(list(object(error)["details"])[0])["reason"], reason, path)
         if (status === 405) assert.isNotNull(response.headers.get("allow"))
       }
       const v03 = yield* Effect.promise(() => fetch(`${url}/v1/tasks/x`, { headers: v1 }))
       assert.deepStrictEqual([v03.status, (yield* json(v03))["code"]], [400, -32009])
-      const plain = { ...v1, accept: "application/json" }
-      const task = yield* Effect.promise(() => fetch(`${url}/tasks?pageSize=1`, { headers: plain }))
-      assert.deepStrictEqual([task.status, task.headers.get("content-type")], [200, "application/json"])
+      for (
+        const [accept, type] of [
+          ["application/json", "application/json"],
+          ["application/a2a+json, application/json", "application/a2a+json"]
+        ] as const
+      ) {
+        const tasks = yield* Effect.promise(() => fetch(`${url}/tasks`, { headers: { ...v1, accept } }))
+        assert.deepStrictEqual([tasks.status, tasks.headers.get("content-type")], [200, type])
+      }
     }).pipe(Effect.scoped))
 
   it.live("of an agent show the tasks of this agent alone", () =>
@@ -92,6 +99,24 @@ describe("The paths of HTTP+JSON", () => {
       assert.strictEqual((yield* get(`/a2a/support/tasks/${task.id}`)).status, 404)
       assert.deepInclude(yield* json(yield* get("/a2a/echo/tasks")), { totalSize: 1 })
       assert.deepInclude(yield* json(yield* get("/a2a/support/tasks")), { totalSize: 0 })
+    }).pipe(Effect.scoped))
+})
+
+describe("A message whose id came before", () => {
+  it.live("starts a task of its own where the app says so", () =>
+    Effect.gen(function*() {
+      const url = `${yield* serve(
+        mounted("a2a").pipe(Layer.provide(DuplicateMessages.layerNew), Layer.provide(layerRuntime()))
+      )}/a2a`
+      const ids = new Set<unknown>()
+      for (const text of ["one", "one", "two"]) {
+        const sent = { ...request(text, { messageId: "same", skill: "echo" }) }
+        const { result } = yield* json(yield* post(url, rpc("SendMessage", sent)))
+        const task = object(object(result)["task"])
+        ids.add(task["id"])
+        assert.strictEqual(object(list(task["history"])[0])["messageId"], "same")
+      }
+      assert.strictEqual(ids.size, 3)
     }).pipe(Effect.scoped))
 })
 
