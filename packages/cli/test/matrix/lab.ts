@@ -167,7 +167,10 @@ export const people = {
   boss: { tenant: "acme", scopes: ["pay:approve"] },
   desk: { tenant: "acme", scopes: ["schedules:manage"], roles: ["desk"] },
   spent: { tenant: "acme", scopes: ["schedules:manage"] },
-  eve: { tenant: "other", scopes: ["*"] }
+  rita: { tenant: "acme", scopes: ["runs:read:tenant"] },
+  abe: { tenant: "acme", scopes: ["runs:act:tenant"] },
+  eve: { tenant: "other", scopes: ["*"] },
+  oda: { tenant: "other", scopes: ["runs:act:tenant"] }
 } as const
 
 export type Person = keyof typeof people
