@@ -49,7 +49,7 @@ describe("four roles of two tenants at once", () => {
         const ownerOf = new Map<string, Party>()
         const ids: Array<string> = []
         const faults: Array<string> = []
-        /** What was seen of others: the reader, and the target of the entry that there has to be. */
+        /** The reader of something of others, and the target of the entry that there has to be. */
         const seen = new Map<string, string>()
         let [marks, acted] = [0, 0]
 
@@ -143,15 +143,15 @@ describe("four roles of two tenants at once", () => {
           entries.flatMap(({ action, principal, target }) => action === "read" ? [`${principal} ${target}`] : [])
         )
         const missing = [...seen].filter(([read]) => !reads.has(read)).map(([read, asked]) => `${read} by ${asked}`)
-        const told = `FUZZ_SEED=${seed}`
+        const about = `FUZZ_SEED=${seed}`
         assert.deepStrictEqual({ faults: faults.slice(0, 5), missing: missing.slice(0, 5) }, {
           faults: [],
           missing: []
-        }, told)
-        assert.isAbove(seen.size, 10, told)
-        assert.isAbove(acted, 0, told)
+        }, about)
+        assert.isAbove(seen.size, 10, about)
+        assert.isAbove(acted, 0, about)
         for (const party of ["rita", "abe", "lead"]) {
-          assert.isTrue([...seen.keys()].some((one) => one.startsWith(party)), `${party} saw nothing, ${told}`)
+          assert.isTrue([...seen.keys()].some((one) => one.startsWith(party)), `${party} saw nothing, ${about}`)
         }
       }).pipe(Effect.scoped),
     60_000

@@ -1,6 +1,7 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
+import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { done, lasting, lastingOnDisk, type Person, serve, type Served } from "./matrix/lab.ts"
 import { startStdio } from "./matrix/stdio.ts"
@@ -413,9 +414,15 @@ describe("one door", () => {
           const id = yield* Effect.promise(() => openInterrupt(lab, runId, "boss"))
           const traceId = newTrace()
           const own = yield* Effect.promise(() => answer(lab, headersOf(lab, "boss", traceId), runId, id, "approve"))
-          assert.deepStrictEqual(own, { tag: "Forbidden", rule: "not the requester" }, answer.name)
-          const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester"])
-          assert.include(said, "Forbidden not the requester", answer.name)
+          // A round takes no answers but those to questions that its caller may decide.
+          const refusal = answer === mcpRound
+            ? { tag: "suspended", rule: undefined }
+            : { tag: "Forbidden", rule: "not the requester" }
+          assert.deepStrictEqual(own, refusal, answer.name)
+          if (answer !== mcpRound) {
+            const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester"])
+            assert.include(said, "Forbidden not the requester", answer.name)
+          }
           // A2A tasks and MCP rounds belong to their owner: an approver of another's run answers elsewhere.
           const deny = answer === a2aAnswer || answer === mcpRound ? restAnswer : answer
           yield* Effect.promise(() => deny(lab, headersOf(lab, "lead"), runId, id, "deny"))
@@ -489,7 +496,7 @@ describe("one door on standard input", () => {
             const { inputRequests = {}, requestState = "" } = asked.result
             same(`a question / ${onStdio}`, [asked.result.resultType, isDone(asking.mark)], ["input_required", false])
             const [id = ""] = Object.keys(inputRequests)
-            const round = roundOf("plain", asking.mark, requestState, id, { value: true })
+            const round = roundOf("plain", asking, requestState, id, { value: true })
             same(`its answer / ${onStdio}`, Transports.mcpOutcome(await ask("tools/call", round)).tag, "completed")
             same(`what was asked about / ${onStdio}`, isDone(asking.mark), true)
           }
@@ -499,9 +506,9 @@ describe("one door on standard input", () => {
             const { runId = "", tag } = Transports.mcpOutcome(waits)
             same(`only callers who may decide are asked / ${onStdio}`, tag, "suspended")
             const id = await openInterrupt({ url }, runId, "boss")
-            const round = roundOf("pays", mark, runId, id, { decision: "approve" })
+            const round = roundOf("pays", { mark }, stateOf(runId, { mark }), id, { decision: "approve" })
             const { rule, tag: own } = Transports.mcpOutcome(await ask("tools/call", round))
-            same(`who has asked approves / ${onStdio}`, [own, rule], ["Forbidden", "not the requester"])
+            same(`who has asked approves / ${onStdio}`, [own, rule], ["suspended", undefined])
             same(`what was not approved / ${onStdio}`, isDone(mark), false)
           }
         })
@@ -563,7 +570,7 @@ const mcpAnswer: Answer = async (lab, headers, runId, id, decision) => {
     headers: { ...Transports.json, ...headers, "mcp-protocol-version": "2025-06-18" },
     body: JSON.stringify({
       jsonrpc: "2.0",
-      id: `elicitation:${runId}:1:${id}`,
+      id: `question:${runId}:1:${id}`,
       result: decision === "deny" ? { action: "decline" } : { action: "accept", content }
     })
   })
@@ -572,17 +579,25 @@ const mcpAnswer: Answer = async (lab, headers, runId, id, decision) => {
 
 const ableToAsk = { "io.modelcontextprotocol/clientCapabilities": { elicitation: {} } }
 
+/** The state that a round of a call with these arguments brings; anybody can write it. */
+const stateOf = (runId: string, args: object) => {
+  const ordered = Object.fromEntries(Object.entries(args).toSorted(([a], [b]) => a < b ? -1 : 1))
+  return `${runId}.0.${createHash("sha256").update(JSON.stringify(ordered)).digest("hex").slice(0, 32)}`
+}
+
 /** The next round of a call in 2026-07-28. */
-const roundOf = (name: string, mark: string, runId: string, id: string, content: unknown) => ({
+const roundOf = (name: string, args: object, state: string, id: string, content: unknown) => ({
   name,
-  arguments: { mark },
-  requestState: runId,
+  arguments: args,
+  requestState: state,
   inputResponses: { [id]: { action: "accept", content } },
   _meta: ableToAsk
 })
 
 const mcpRound: Answer = async (lab, headers, runId, id, decision) => {
-  const params = roundOf("pays", "", runId, id, { decision })
+  const { body: run } = await Transports.request(`${lab.url}/runs/${runId}`, { headers })
+  const args = run.payload ?? {}
+  const params = roundOf("pays", args, stateOf(runId, args), id, { decision })
   const { body } = await Transports.request(`${lab.url}/mcp`, Transports.mcpRequest("tools/call", params, headers))
   const { rule, tag } = Transports.mcpOutcome(body)
   return { tag, rule }
@@ -646,7 +661,11 @@ const everything = async (lab: Served, by: By, runId: string, id: string): Promi
     reported[`A2A ${method}`] = Transports.a2aRefusal(body.error).tag
   }
   reported["MCP elicitation"] = (await mcpAnswer(lab, headers, runId, id, "approve")).tag
-  const round = Transports.mcpRequest("tools/call", roundOf("plain", "", runId, id, { value: true }), headers)
+  const round = Transports.mcpRequest(
+    "tools/call",
+    roundOf("plain", {}, stateOf(runId, {}), id, { value: true }),
+    headers
+  )
   reported["MCP round"] = Transports.mcpOutcome((await Transports.request(`${lab.url}/mcp`, round)).body).tag
   return reported
 }
