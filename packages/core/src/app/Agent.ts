@@ -14,6 +14,7 @@ import { type NamedModel, NamedModels } from "../run/NamedModels.ts"
 import { CurrentRun, type InterruptDenied, type Signals } from "../run/Run.ts"
 import type { FileNotFound, SideEffectTimeout } from "../run/RunError.ts"
 import type { Adapter } from "./AdapterCapabilities.ts"
+import type { Presentation } from "./Presentation.ts"
 
 const TypeId = "~@fastagentic/core/Agent"
 
@@ -114,6 +115,7 @@ export interface Agent<
   readonly model: string | undefined
   readonly signals: Messages
   readonly mcpTool: boolean
+  readonly presentation: Presentation
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
   readonly version: string | undefined
@@ -175,6 +177,7 @@ export interface Any {
   readonly model: string | undefined
   readonly signals: Signals
   readonly mcpTool: boolean
+  readonly presentation: Presentation
   readonly scopes: ReadonlyArray<string>
   readonly examples: ReadonlyArray<string>
   readonly version: string | undefined
@@ -260,6 +263,7 @@ const optionsOf = (agent: Options): Options => ({
   model: agent.model,
   signals: agent.signals,
   mcpTool: agent.mcpTool,
+  presentation: agent.presentation,
   scopes: agent.scopes,
   examples: agent.examples,
   version: agent.version,
@@ -306,6 +310,7 @@ export const make = <
   readonly model?: string
   readonly signals?: Messages
   readonly mcpTool?: boolean
+  readonly presentation?: Presentation
   readonly scopes?: ReadonlyArray<string>
   readonly examples?: ReadonlyArray<string>
   readonly version?: string
@@ -330,6 +335,7 @@ export const make = <
     model: options.model,
     signals: options.signals ?? {},
     mcpTool: options.mcpTool ?? true,
+    presentation: options.presentation ?? {},
     scopes: options.scopes ?? [],
     examples: options.examples ?? [],
     version: options.version,

@@ -8,6 +8,7 @@ import type * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import type * as Hook from "../hook/Hook.ts"
 import type * as Agent from "./Agent.ts"
+import type { Icon } from "./Presentation.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import type * as Resource from "./Resource.ts"
 import type * as Schedule from "./Schedule.ts"
@@ -43,6 +44,7 @@ export interface App<
   readonly schedules: ReadonlyArray<Schedule.Any>
   /** Whether MCP lists tools that read, answer and cancel runs, where runs may pause. */
   readonly mcpRunTools: boolean
+  readonly icons: ReadonlyArray<Icon>
 
   /** Adds hooks around every agent and tool, outside of the agents' own. */
   hook<H extends ReadonlyArray<Hook.Any>>(
@@ -69,6 +71,7 @@ export interface Any {
   readonly hooks: ReadonlyArray<Hook.Any>
   readonly schedules: ReadonlyArray<Schedule.Any>
   readonly mcpRunTools: boolean
+  readonly icons: ReadonlyArray<Icon>
 }
 
 /** An app together with its handlers. @category models @since 0.1.0 */
@@ -115,7 +118,8 @@ const Proto = {
       prompts: this.prompts,
       hooks: [...this.hooks, ...hooks],
       schedules: this.schedules,
-      mcpRunTools: this.mcpRunTools
+      mcpRunTools: this.mcpRunTools,
+      icons: this.icons
     })
   },
   provide(this: Any, handlers: unknown) {
@@ -152,6 +156,7 @@ export const make = <
   readonly prompts?: Prompts
   readonly schedules?: ReadonlyArray<Schedule.Any>
   readonly mcpRunTools?: boolean
+  readonly icons?: ReadonlyArray<Icon>
 }): App<Identifier, Agents[number], Tools, Resources[number], Prompts[number]> =>
   makeProto({
     identifier,
@@ -164,7 +169,8 @@ export const make = <
     prompts: options.prompts ?? [],
     hooks: [],
     schedules: options.schedules ?? [],
-    mcpRunTools: options.mcpRunTools ?? true
+    mcpRunTools: options.mcpRunTools ?? true,
+    icons: options.icons ?? []
   })
 
 /** @category guards @since 0.1.0 */

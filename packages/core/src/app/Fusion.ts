@@ -16,6 +16,7 @@ import type { Limits } from "../store/RunStore.ts"
 import type { Adapter } from "./AdapterCapabilities.ts"
 import type * as Agent from "./Agent.ts"
 import type * as App from "./App.ts"
+import * as Presentation from "./Presentation.ts"
 import type * as PromptTemplate from "./PromptTemplate.ts"
 import * as Resource from "./Resource.ts"
 
@@ -78,6 +79,8 @@ export interface Callable {
   readonly examples: ReadonlyArray<string>
   /** The abilities without which a client cannot call it. */
   readonly requires: ReadonlyArray<Ability>
+  /** Its icons and metadata in lists. */
+  readonly presentation: Presentation.Presentation
   /** When a call is a task, see `Policy.Task`. */
   readonly task: "auto" | "always" | "required"
   readonly annotations: {
@@ -137,6 +140,7 @@ export const compile = Effect.fnUntraced(function*(
   app: App.Any,
   { asksAnything = false }: { readonly asksAnything?: boolean } = {}
 ): Effect.fn.Return<Fusion, FusionError> {
+  yield* checkIcons(`app "${app.identifier}"`, { icons: app.icons })
   const agents = yield* unique("agent", app.agents, (agent) => agent.identifier, compileAgent)
   const tools = yield* unique(
     "tool",
@@ -150,6 +154,16 @@ export const compile = Effect.fnUntraced(function*(
   yield* distinctTemplates(app.resources)
   return { app, agents, tools, resources, prompts }
 })
+
+/** Clients load icons, so that an address may only be one that leaves them alone. */
+const checkIcons = (declaration: string, presentation: Presentation.Presentation) => {
+  const wrong = presentation.icons?.find(({ src }) => !/^(https:|data:image\/)/iu.test(src))
+  return wrong === undefined
+    ? Effect.succeed(presentation)
+    : Effect.fail(
+      new FusionError({ declaration, problem: `its icon "${wrong.src}" is no https: or data:image/ address` })
+    )
+}
 
 const unique = Effect.fnUntraced(function*<A, B>(
   kind: string,
@@ -197,7 +211,14 @@ const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: string)
     examples: agent.examples,
     requires: [],
     task: "auto",
-    annotations: { title: undefined, readonly: false, destructive: false, idempotent: false, openWorld: true },
+    presentation: yield* checkIcons(name, agent.presentation),
+    annotations: {
+      title: agent.presentation.title,
+      readonly: agent.presentation.hints?.readonly ?? false,
+      destructive: agent.presentation.hints?.destructive ?? false,
+      idempotent: agent.presentation.hints?.idempotent ?? false,
+      openWorld: agent.presentation.hints?.openWorld ?? true
+    },
     fingerprint: fingerprintOf(agent.identifier, payload, success, error) +
       (version === undefined ? "" : `@${version}`),
     migrations: yield* Effect.forEach(agent.migrations, (migration) => compileMigration(name, migration))
@@ -256,6 +277,7 @@ const compileTool = Effect.fnUntraced(function*(
   const error = yield* shape(name, "failure", tool.failureSchema)
   const requires = Context.get(tool.annotations, Requires)
   const task = Context.get(tool.annotations, Task)
+  const presentation = yield* checkIcons(name, Context.get(tool.annotations, Presentation.OfTool))
   return {
     kind: "tool",
     identifier: tool.name,
@@ -279,8 +301,9 @@ const compileTool = Effect.fnUntraced(function*(
     examples: [],
     requires,
     task,
+    presentation,
     annotations: {
-      title: Option.getOrUndefined(Context.getOption(tool.annotations, Tool.Title)),
+      title: Option.getOrUndefined(Context.getOption(tool.annotations, Tool.Title)) ?? presentation.title,
       readonly: Context.get(tool.annotations, Tool.Readonly),
       destructive: Context.get(tool.annotations, Tool.Destructive),
       idempotent: Context.get(tool.annotations, Tool.Idempotent),
@@ -292,6 +315,7 @@ const compileTool = Effect.fnUntraced(function*(
 })
 
 const compileResource = Effect.fnUntraced(function*(resource: Resource.Any, name: string) {
+  yield* checkIcons(name, resource.presentation)
   const params = yield* objectShape(name, "params", resource.paramsSchema)
   const wanted = Object.keys(resource.paramsSchema.fields)
   const named = Resource.paramNames(resource.uriTemplate)
@@ -321,6 +345,7 @@ const segmentsAreWhole = (uriTemplate: string) =>
   uriTemplate.split("/").every((segment) => !/[{}]/u.test(segment) || /^\{[A-Za-z_][A-Za-z0-9_]*\}$/u.test(segment))
 
 const compilePrompt = Effect.fnUntraced(function*(prompt: PromptTemplate.Any, name: string) {
+  yield* checkIcons(name, prompt.presentation)
   const params = yield* objectShape(name, "params", prompt.paramsSchema)
   for (const [field, schema] of Object.entries(prompt.paramsSchema.fields)) {
     if (!encodesToText(schema)) {

@@ -7,6 +7,7 @@ import { Context, Effect, Layer } from "effect"
 import type * as Content from "../run/Content.ts"
 import * as Agent from "./Agent.ts"
 import { completionsWithin } from "./internal/completions.ts"
+import type { Presentation } from "./Presentation.ts"
 import type { Completions } from "./Resource.ts"
 
 const TypeId = "~@fastagentic/core/PromptTemplate"
@@ -34,6 +35,7 @@ export interface PromptTemplate<Identifier extends string, Params extends Agent.
   readonly [TypeId]: typeof TypeId
   readonly identifier: Identifier
   readonly description: string
+  readonly presentation: Presentation
   readonly paramsSchema: Params
   readonly scopes: ReadonlyArray<string>
   readonly handler: Context.Key<Handler<Identifier>, Handle>
@@ -49,6 +51,7 @@ export interface Any {
   readonly [TypeId]: typeof TypeId
   readonly identifier: string
   readonly description: string
+  readonly presentation: Presentation
   readonly paramsSchema: Agent.PayloadSchema
   readonly scopes: ReadonlyArray<string>
 }
@@ -87,6 +90,7 @@ export const make = <
   readonly description: string
   readonly params?: Params
   readonly scopes?: ReadonlyArray<string>
+  readonly presentation?: Presentation
 }): PromptTemplate<Identifier, Agent.StructOf<Params>> => {
   function PromptTemplate() {}
   Object.setPrototypeOf(PromptTemplate, Proto)
@@ -94,6 +98,7 @@ export const make = <
   return Object.assign(PromptTemplate, {
     identifier,
     description: options.description,
+    presentation: options.presentation ?? {},
     paramsSchema: Agent.structOf(options.params ?? {}),
     scopes: options.scopes ?? [],
     handler: Context.Service<Handler<Identifier>, Handle>(`@fastagentic/core/PromptTemplate/${identifier}`)

@@ -7,6 +7,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import * as Agent from "./Agent.ts"
 import { completionsWithin } from "./internal/completions.ts"
 import { resourceListeners } from "./internal/resourceListeners.ts"
+import type { Presentation } from "./Presentation.ts"
 
 const TypeId = "~@fastagentic/core/Resource"
 
@@ -69,6 +70,7 @@ export interface Resource<
   readonly identifier: Identifier
   readonly uriTemplate: string
   readonly description: string
+  readonly presentation: Presentation
   readonly mimeType: string
   readonly paramsSchema: Params
   readonly successSchema: Success
@@ -88,6 +90,7 @@ export interface Any {
   readonly identifier: string
   readonly uriTemplate: string
   readonly description: string
+  readonly presentation: Presentation
   readonly mimeType: string
   readonly paramsSchema: Agent.PayloadSchema
   readonly successSchema: Agent.AnySchema
@@ -135,6 +138,7 @@ export const make = <
   readonly error?: Error
   readonly mimeType?: string
   readonly scopes?: ReadonlyArray<string>
+  readonly presentation?: Presentation
 }): Resource<Identifier, Agent.StructOf<Params>, Success, Error> => {
   function Resource() {}
   Object.setPrototypeOf(Resource, Proto)
@@ -143,6 +147,7 @@ export const make = <
     identifier,
     uriTemplate,
     description: options.description,
+    presentation: options.presentation ?? {},
     mimeType: options.mimeType ?? (options.success === undefined ? "text/plain" : "application/json"),
     paramsSchema: Agent.structOf(options.params ?? {}),
     successSchema: options.success ?? Schema.String,

@@ -49,6 +49,14 @@ const cases: ReadonlyArray<readonly [what: string, app: App.Any, declaration: st
     "prompt \"p\"",
     /twice/u
   ],
+  [
+    "an icon at an address that runs code",
+    broken({
+      agents: [Agent.make("i", { description: "i", payload: {}, presentation: { icons: [{ src: "javascript:1" }] } })]
+    }),
+    "agent \"i\"",
+    /https: or data:image/u
+  ],
   ["a name with a slash", broken({ agents: [agent("a/b")] }), "agent \"a/b\"", /A-Z a-z 0-9/u],
   ["a name with a space", broken({ tools: Toolkit.make(tool("a b")) }), "tool \"a b\"", /A-Z a-z 0-9/u],
   ["no name", broken({ agents: [agent("")] }), "agent \"\"", /1 to 128/u],

@@ -1,5 +1,6 @@
 // The MCP lists of an app and the declaration behind each name, compiled once and filtered per caller.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
+import type { Presentation } from "@fastagentic/core/app/Presentation"
 import * as Resource from "@fastagentic/core/app/Resource"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Instance, Runtime, Target } from "@fastagentic/core/operations/Runtime"
@@ -60,7 +61,12 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
   const takesArguments = resources.some(isTemplate) ||
     prompts.some(({ params }) => Object.keys(propertiesOf(params.json)).length > 0)
   return {
-    server: { name: fusion.app.identifier, version: fusion.app.version, title: fusion.app.title },
+    server: {
+      name: fusion.app.identifier,
+      version: fusion.app.version,
+      title: fusion.app.title,
+      ...iconsOf(fusion.app)
+    },
     instructions: fusion.app.description,
     hasTasks,
     capabilities: {
@@ -158,9 +164,11 @@ const listed = (fusion: Fusion.Fusion): ReadonlyMap<string, Fusion.Callable> =>
 
 const toolOf = (
   name: string,
-  { annotations, description, durable, payload, success, task }: Fusion.Callable
+  { annotations, description, durable, payload, presentation, success, task }: Fusion.Callable
 ): Sdk.Tool => ({
   name,
+  ...iconsOf(presentation),
+  ...metaOf(presentation),
   ...(annotations.title === undefined ? {} : { title: annotations.title }),
   description,
   inputSchema: inputSchemaOf(payload.json),
@@ -173,6 +181,15 @@ const toolOf = (
     openWorldHint: annotations.openWorld
   }
 })
+
+const iconsOf = ({ icons = [] }: Pick<Presentation, "icons">) =>
+  icons.length === 0
+    ? {}
+    : { icons: icons.map(({ sizes, ...icon }) => ({ ...icon, ...(sizes === undefined ? {} : { sizes: [...sizes] }) })) }
+
+const metaOf = ({ meta }: Presentation) => meta === undefined ? {} : { _meta: { ...meta } }
+
+const titleOf = ({ title }: Presentation) => title === undefined ? {} : { title }
 
 /** The schema of a tool without arguments refuses all arguments. */
 const inputSchemaOf = (json: Fusion.Document): Sdk.Tool["inputSchema"] =>
@@ -187,14 +204,27 @@ export const isObject = (json: Fusion.Document): boolean =>
 const descriptionOf = (resource: Resource.Any) => ({
   name: resource.identifier,
   description: resource.description,
-  mimeType: resource.mimeType
+  mimeType: resource.mimeType,
+  ...titleOf(resource.presentation),
+  ...iconsOf(resource.presentation),
+  ...annotationsOf(resource.presentation),
+  ...metaOf(resource.presentation)
 })
+
+const annotationsOf = ({ annotations }: Presentation) => {
+  if (annotations === undefined) return {}
+  const { audience, ...others } = annotations
+  return { annotations: { ...others, ...(audience === undefined ? {} : { audience: [...audience] }) } }
+}
 
 const promptOf = ({ params, prompt }: Fusion.PromptEntry): Sdk.Prompt => {
   const required = Array.isArray(params.json["required"]) ? params.json["required"] : []
   return {
     name: prompt.identifier,
     description: prompt.description,
+    ...titleOf(prompt.presentation),
+    ...iconsOf(prompt.presentation),
+    ...metaOf(prompt.presentation),
     arguments: Object.entries(propertiesOf(params.json)).map(([name, schema]) => ({
       name,
       ...(typeof schema["description"] === "string" ? { description: schema["description"] } : {}),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Resource } from "@fastagentic/core"
 import { Effect } from "effect"
-import { messagesIn, modern, open, pages, post, serveAsker } from "./asker.ts"
+import { icon, messagesIn, modern, open, pages, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
 const node = Effect.flatMap(lasting, serveAsker)
@@ -453,3 +453,22 @@ const runs = (rest: string) =>
     const { items } = await response.json()
     return items.map(({ state }: { readonly state: string }) => state)
   })
+
+describe("Lists", () => {
+  it.live("have the titles, icons, hints and metadata of declarations, and the app its instructions", () =>
+    Effect.gen(function*() {
+      const { url } = yield* node
+      const discovered = last(yield* modern(url, "server/discover", {})).result
+      assert.strictEqual(discovered.instructions, "Asks its clients")
+      assert.deepStrictEqual(discovered._meta["io.modelcontextprotocol/serverInfo"].icons, [icon])
+      const tools = last(yield* modern(url, "tools/list", {})).result.tools
+      const named = (name: string) => tools.find((tool: { readonly name: string }) => tool.name === name)
+      assert.deepInclude(named("delegating"), { title: "Delegates", icons: [icon], _meta: { "example.com/kind": 1 } })
+      assert.deepInclude(named("delegating").annotations, { readOnlyHint: true, openWorldHint: true })
+      assert.deepInclude(named("work"), { title: "Works", _meta: { "example.com/ui": { a: [1] } } })
+      const [template] = last(yield* modern(url, "resources/templates/list", {})).result.resourceTemplates
+      assert.deepInclude(template, { title: "All pages", annotations: { audience: ["user"], priority: 0.5 } })
+      const [prompt] = last(yield* modern(url, "prompts/list", {})).result.prompts
+      assert.deepInclude(prompt, { title: "A question", icons: [icon] })
+    }))
+})

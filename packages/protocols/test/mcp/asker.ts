@@ -7,6 +7,7 @@ import {
   Content,
   Event,
   Policy,
+  Presentation,
   Principal,
   PromptTemplate,
   RateLimit,
@@ -42,7 +43,8 @@ const Tools = Toolkit.make(
   }).annotate(Policy.Task, "always"),
   asks("sampling_job").annotate(Policy.Task, "always"),
   asks("only_task").annotate(Policy.Task, "required"),
-  Tool.make("work", { success: Schema.String, dependencies: [Run.CurrentRun] }),
+  Tool.make("work", { success: Schema.String, dependencies: [Run.CurrentRun] })
+    .annotate(Presentation.OfTool, { title: "Works", meta: { "example.com/ui": { a: [1] } } }),
   Tool.make("counting", { success: Schema.String, dependencies: [Run.CurrentRun] }).annotate(Policy.Durable, true),
   Tool.make("slow", { success: Schema.String, dependencies: [Run.CurrentRun] }).annotate(Policy.Durable, true),
   Tool.make("regional", {
@@ -54,18 +56,31 @@ const Tools = Toolkit.make(
   })
 )
 
-class Delegating extends Agent.make("delegating", { description: "Logs", payload: {}, success: Schema.String }) {}
+export const icon = { src: "https://example.com/icon.svg", mimeType: "image/svg+xml", sizes: ["any"] }
 
-const Pages = Resource.make("pages", "pages://{name}", { description: "Pages", params: { name: Schema.String } })
+class Delegating extends Agent.make("delegating", {
+  description: "Logs",
+  payload: {},
+  success: Schema.String,
+  presentation: { title: "Delegates", icons: [icon], meta: { "example.com/kind": 1 }, hints: { readonly: true } }
+}) {}
+
+const Pages = Resource.make("pages", "pages://{name}", {
+  description: "Pages",
+  params: { name: Schema.String },
+  presentation: { title: "All pages", annotations: { audience: ["user"], priority: 0.5 } }
+})
 
 const Question = PromptTemplate.make("question", {
   description: "Asks for a topic and a mood",
-  params: { lang: Schema.String }
+  params: { lang: Schema.String },
+  presentation: { title: "A question", icons: [icon] }
 })
 
 class Asker extends App.make("asker", {
   version: "1",
   description: "Asks its clients",
+  icons: [icon],
   agents: [Delegating],
   tools: Tools,
   resources: [Pages],

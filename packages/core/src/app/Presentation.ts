@@ -1,0 +1,48 @@
+/**
+ * The look of a declaration in the lists of its clients: a title, icons, hints and metadata of the app's own.
+ *
+ * @since 0.1.0
+ */
+import { Context, type Schema } from "effect"
+import type { Annotations } from "../run/Content.ts"
+
+/** An image at an `https:` or `data:` address. @category models @since 0.1.0 */
+export interface Icon {
+  readonly src: string
+  readonly mimeType?: string
+  /** Such as `48x48`, or `any`. */
+  readonly sizes?: ReadonlyArray<string>
+  readonly theme?: "light" | "dark"
+}
+
+/** The behaviour of an agent, as a hint for clients that ask before they call. @category models @since 0.1.0 */
+export interface Hints {
+  readonly readonly?: boolean
+  readonly destructive?: boolean
+  readonly idempotent?: boolean
+  readonly openWorld?: boolean
+}
+
+/**
+ * Every part is optional. `hints` are an agent's, because a tool has annotations for them; `annotations` are a resource's.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Presentation {
+  readonly title?: string
+  readonly icons?: ReadonlyArray<Icon>
+  readonly meta?: { readonly [key: string]: Schema.Json }
+  readonly hints?: Hints
+  readonly annotations?: Annotations
+}
+
+/**
+ * The look of a tool: `Tool.make(…).annotate(Presentation.OfTool, { icons: [{ src: "https://example.com/tool.png" }] })`.
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const OfTool = Context.Reference<Presentation>("@fastagentic/core/app/Presentation/OfTool", {
+  defaultValue: () => ({})
+})
