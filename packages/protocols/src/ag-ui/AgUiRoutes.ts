@@ -13,7 +13,6 @@ import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
 import * as Route from "../http/Route.ts"
 import { links } from "../internal/fileLinks.ts"
-import * as Timeouts from "../internal/timeouts.ts"
 import * as AgUiRequest from "./AgUiRequest.ts"
 import { type AgUiEvent, AgUiWriter, waitPrefix } from "./AgUiWriter.ts"
 
@@ -46,22 +45,13 @@ const started = Effect.fnUntraced(function*(
   input: AgUiRequest.RunAgentInput,
   contents: ReturnType<typeof AgUiRequest.contentOf>
 ): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
-  const { caller, request: { headers }, runtime } = context
-  const agent = yield* ChatRuns.agentOf(runtime, RequestContext.param(context, "identifier"))
+  const agent = yield* ChatRuns.agentOf(context.runtime, RequestContext.param(context, "identifier"))
   if (contents === undefined) {
     return yield* new BadBody({ detail: "messages: Expected a message of the user as the last one, or resume" })
   }
   const payload = yield* toPayload(agent, contents, AgUiRequest.restOf(input))
-  const handle = yield* runtime.start(caller, {
-    kind: "agent",
-    identifier: agent.identifier,
-    payload,
-    idempotencyKey: headers["idempotency-key"] ||
-      (yield* ChatKey.of("ag-ui", [input.threadId, input.runId, payload])),
-    threadId: input.threadId,
-    timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
-  })
-  return yield* ChatRuns.fromStart(runtime, handle)
+  const key = yield* ChatKey.of("ag-ui", [input.threadId, input.runId, payload])
+  return yield* ChatRuns.start(context, { agent, payload, key, threadId: input.threadId })
 })
 
 const resumed = Effect.fnUntraced(function*(

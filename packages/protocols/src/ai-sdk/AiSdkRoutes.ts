@@ -14,7 +14,6 @@ import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
 import * as Route from "../http/Route.ts"
 import { links } from "../internal/fileLinks.ts"
-import * as Timeouts from "../internal/timeouts.ts"
 import * as UiContent from "./UiContent.ts"
 import * as UiHistory from "./UiHistory.ts"
 import * as UiRequest from "./UiRequest.ts"
@@ -33,22 +32,16 @@ const chat = RequestContext.handle(
     if (message === undefined) return yield* new BadBody({ detail: "messages: Expected a UI message as the last one" })
     if (message.role === "assistant") return yield* decide(context, request.id, message)
     if (message.role !== "user") return yield* new BadBody({ detail: "messages: Expected a message of the user" })
-    const { caller, request: { headers }, runtime } = context
-    const agent = yield* ChatRuns.agentOf(runtime, RequestContext.param(context, "identifier"))
+    const agent = yield* ChatRuns.agentOf(context.runtime, RequestContext.param(context, "identifier"))
     const contents = UiContent.fromParts(message.parts, yield* links)
     const payload = yield* toPayload(agent, contents, request.payload ?? {})
     const isAgain = request.trigger === "regenerate-message"
-    const idempotencyKey = headers["idempotency-key"] ||
-      (message.id === undefined || isAgain ? undefined : yield* ChatKey.of("ai-sdk", [request.id, message.id, payload]))
-    const started = yield* runtime.start(caller, {
-      kind: "agent",
-      identifier: agent.identifier,
-      payload,
-      idempotencyKey,
-      threadId: request.id ?? (headers["x-thread-id"] || undefined),
-      timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
-    })
-    return yield* UiStream.response(context, yield* ChatRuns.fromStart(runtime, started))
+    // A message of the same id, chat and content is one run, unless its answer is wanted again.
+    const key = message.id === undefined || isAgain
+      ? undefined
+      : yield* ChatKey.of("ai-sdk", [request.id, message.id, payload])
+    const threadId = request.id ?? (context.request.headers["x-thread-id"] || undefined)
+    return yield* UiStream.response(context, yield* ChatRuns.start(context, { agent, payload, key, threadId }))
   }),
   manner
 )

@@ -1,4 +1,5 @@
 // Runs as the chat front ends use them: an answer from its start or again, the newest run of a chat, and decisions.
+import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { FollowError } from "@fastagentic/core/operations/Runtime"
@@ -6,7 +7,9 @@ import * as Event from "@fastagentic/core/run/Event"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { NotDeclared, RunError, RunNotFound } from "@fastagentic/core/run/RunError"
 import { needsSomebody, type RunRecord } from "@fastagentic/core/run/RunRecord"
-import { Effect, Stream } from "effect"
+import { Effect, type Schema, Stream } from "effect"
+import type { RequestContext } from "../http/RequestContext.ts"
+import * as Timeouts from "../internal/timeouts.ts"
 import { type ChatPart, ChatView } from "./ChatView.ts"
 
 type Service = Runtime["Service"]
@@ -49,11 +52,28 @@ const followed = Effect.fnUntraced(function*(handle: RunHandle, view: ChatView) 
   )
 })
 
-/** The whole answer of a run that was just started, or attached to by its key. */
-export const fromStart = Effect.fnUntraced(function*(
-  runtime: Service,
-  handle: RunHandle
+/** A message as it starts a run. */
+export interface Start {
+  readonly agent: Callable
+  readonly payload: Schema.Json
+  /** The key of the message, for requests without one of their own. */
+  readonly key?: string | undefined
+  readonly threadId: string | undefined
+}
+
+/** Starts a run, or attaches to the one that the message has started before, and gives its whole answer. */
+export const start = Effect.fnUntraced(function*(
+  { caller, request: { headers }, runtime }: RequestContext,
+  { agent, key, payload, threadId }: Start
 ): Effect.fn.Return<Answering, RunError> {
+  const handle = yield* runtime.start(caller, {
+    kind: "agent",
+    identifier: agent.identifier,
+    payload,
+    idempotencyKey: headers["idempotency-key"] || key,
+    threadId,
+    timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
+  })
   return { handle, after: 0, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
 })
 

@@ -14,7 +14,6 @@ import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
 import * as Route from "../http/Route.ts"
 import { links } from "../internal/fileLinks.ts"
-import * as Timeouts from "../internal/timeouts.ts"
 import { CompletionWriter } from "./CompletionWriter.ts"
 import * as OpenAiError from "./OpenAiError.ts"
 import * as OpenAiInput from "./OpenAiInput.ts"
@@ -52,17 +51,11 @@ const complete = RequestContext.handle(
       return yield* new BadBody({ detail: "messages: Expected a message of the user as the last one" })
     }
     const answering = (yield* decided(context, agent, threadId, Content.textOf(contents))) ??
-      (yield* ChatRuns.fromStart(
-        runtime,
-        yield* runtime.start(caller, {
-          kind: "agent",
-          identifier: agent.identifier,
-          payload: yield* toPayload(agent, contents, request.payload ?? {}),
-          idempotencyKey: headers["idempotency-key"] || undefined,
-          threadId,
-          timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
-        })
-      ))
+      (yield* ChatRuns.start(context, {
+        agent,
+        payload: yield* toPayload(agent, contents, request.payload ?? {}),
+        threadId
+      }))
     const { run } = answering.handle
     const { traceId } = caller
     const writer = new CompletionWriter({

@@ -12,7 +12,6 @@ import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
 import * as Route from "../http/Route.ts"
 import { links } from "../internal/fileLinks.ts"
-import * as Timeouts from "../internal/timeouts.ts"
 import { documented, errors, manner, Metadata, Rest } from "./CompletionRoutes.ts"
 import * as OpenAiError from "./OpenAiError.ts"
 import * as OpenAiInput from "./OpenAiInput.ts"
@@ -103,7 +102,7 @@ const start = Effect.fnUntraced(function*(
   request: ResponseRequest,
   messages: ReadonlyArray<OpenAiInput.Message>
 ) {
-  const { caller, request: { headers }, runtime } = context
+  const { request: { headers }, runtime } = context
   const previous = request.previous_response_id ?? undefined
   const before = previous === undefined ? undefined : (yield* openOf(context, previous)).handle.run
   const conversation = typeof request.conversation === "string" ? request.conversation : request.conversation?.id
@@ -122,16 +121,12 @@ const start = Effect.fnUntraced(function*(
   if (contents === undefined) {
     return yield* new BadBody({ detail: "input: Expected a message of the user as the last one" })
   }
-  const started = yield* runtime.start(caller, {
-    kind: "agent",
-    identifier: agent.identifier,
+  return yield* ChatRuns.start(context, {
+    agent,
     payload: yield* toPayload(agent, contents, request.payload ?? {}),
-    idempotencyKey: headers["idempotency-key"] || undefined,
     // A response that names no thread begins one, which the next names by previous_response_id.
-    threadId: threadId ?? globalThis.crypto.randomUUID(),
-    timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
+    threadId: threadId ?? globalThis.crypto.randomUUID()
   })
-  return { ...(yield* ChatRuns.fromStart(runtime, started)), after: 0 }
 })
 
 const decide = Effect.fnUntraced(function*(
