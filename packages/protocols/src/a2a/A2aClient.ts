@@ -29,7 +29,14 @@ const limit = "30 seconds"
 
 export type A2aClient = ReturnType<typeof make>
 
-export const make = (client: HttpClient.HttpClient, headers: Effect.Effect<Headers>) => {
+export const make = (
+  client: HttpClient.HttpClient,
+  { headers, origins }: {
+    readonly headers: Effect.Effect<Headers>
+    /** The origins besides that of the card that its interfaces may have. */
+    readonly origins: ReadonlyArray<string>
+  }
+) => {
   const call = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
     const sent = request.pipe(
       HttpClientRequest.setHeaders({ accept: "application/a2a+json, application/json", "a2a-version": "1.0" }),
@@ -49,12 +56,21 @@ export const make = (client: HttpClient.HttpClient, headers: Effect.Effect<Heade
     return yield* refusalOf(status, error)
   })
 
-  /** The interface of a card that this client speaks, the first of them. */
-  const resolve = Effect.fnUntraced(function*(url: string): Effect.fn.Return<Place, RemoteError> {
-    const card = yield* Effect.flatMap(call(HttpClientRequest.get(url)), decodeWith(decodeCard, "card"))
+  /** The first interface of a card that this client speaks. Requests have credentials, so a card names no other server. */
+  const resolve = Effect.fnUntraced(function*(at: string): Effect.fn.Return<Place, RemoteError> {
+    const card = yield* Effect.flatMap(call(HttpClientRequest.get(at)), decodeWith(decodeCard, "card"))
+    const known = new Set([at, ...origins].flatMap((url) => URL.canParse(url) ? [new URL(url).origin] : []))
+    let elsewhere: string | undefined
     for (const { protocolBinding, protocolVersion, url } of card.supportedInterfaces) {
       if (!protocolVersion.startsWith("1.") || !URL.canParse(url)) continue
-      if (protocolBinding === "JSONRPC" || protocolBinding === "HTTP+JSON") return { url, binding: protocolBinding }
+      if (protocolBinding !== "JSONRPC" && protocolBinding !== "HTTP+JSON") continue
+      const { origin } = new URL(url)
+      if (known.has(origin)) return { url, binding: protocolBinding }
+      elsewhere ??= origin
+    }
+    if (elsewhere !== undefined) {
+      const message = `its card names another server, ${elsewhere}, which is not one of the origins that are allowed`
+      return yield* new RemoteRefused({ code: "OTHER_ORIGIN", message })
     }
     return yield* new RemoteRefused({
       code: "NO_INTERFACE",

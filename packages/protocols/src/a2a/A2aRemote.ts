@@ -39,6 +39,8 @@ export interface Options {
   readonly url: string
   /** The skill of the remote agent, when its card has several. */
   readonly skill?: string | undefined
+  /** Origins besides that of the card to which its interfaces may lead; requests to them have the headers too. */
+  readonly origins?: ReadonlyArray<string> | undefined
   /** Headers of every request, such as an authorization that is made anew when it is asked for. */
   readonly headers?: Effect.Effect<A2aClient.Headers> | undefined
 }
@@ -86,10 +88,10 @@ export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifi
  */
 export const toLayer = <Identifier extends string>(
   remote: Remote<Identifier>,
-  { headers = Effect.succeed({}), skill, url }: Options
+  { headers = Effect.succeed({}), origins = [], skill, url }: Options
 ): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
   remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
-    const client = A2aClient.make(yield* HttpClient.HttpClient, headers)
+    const client = A2aClient.make(yield* HttpClient.HttpClient, { headers, origins })
     const key = yield* Run.idempotencyKey
     const parts = yield* Effect.forEach(message, withBytes)
     let taskId: string | undefined

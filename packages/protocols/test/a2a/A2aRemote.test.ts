@@ -106,7 +106,7 @@ describe("A remote agent", () => {
     it.live(`is delegated to over ${binding}, and its answer is the content of its artifacts`, () =>
       Effect.gen(function*() {
         const there = yield* start(auth)
-        const url = yield* serveHere({ url: yield* cardOf(there, binding), headers })
+        const url = yield* serveHere({ url: yield* cardOf(there, binding), headers, origins: [there] })
         const { status, text } = yield* call(url, "/agents/boss", { question: "Where is order 1042?" })
         assert.strictEqual(status, 200, text)
         const contents = JSON.parse(JSON.parse(text))
@@ -165,7 +165,9 @@ describe("A remote agent", () => {
           [{ url: card, headers }, "crash", "failed", "unexpectedly"],
           [{ url: card }, "hi", "refused", "UNAUTHENTICATED"],
           [{ url: card, headers, skill: "none" }, "hi", "refused", "there is no skill"],
-          [{ url: `${there}/nothing`, headers }, "hi", "refused", "404"]
+          [{ url: `${there}/nothing`, headers }, "hi", "refused", "404"],
+          // A card that leads to another server would get the credentials for it.
+          [{ url: yield* cardOf(there, "JSONRPC"), headers }, "hi", "refused", "OTHER_ORIGIN"]
         ]
         for (const [options, question, state, reason] of cases) {
           const url = yield* serveHere(options)
