@@ -42,13 +42,15 @@ export const make = (
     /** Goes before what `traceparent` says. */
     readonly span?: Tracer.AnySpan | undefined
     readonly onLimits?: Caller["onLimits"]
+    /** The trace of the run that calls; goes before all others. */
+    readonly traceId?: string
   } = {}
 ): Caller => {
   const span = options.span ?? Tracing.fromTraceparent(options.traceparent)
   return {
     credentials: options.credentials ?? Credentials.none,
     protocol,
-    traceId: span?.traceId ?? traceIdOf(options.traceparent) ?? newTraceId(),
+    traceId: options.traceId ?? span?.traceId ?? traceIdOf(options.traceparent) ?? newTraceId(),
     ...(span === undefined ? {} : { span }),
     onLimits: options.onLimits
   }

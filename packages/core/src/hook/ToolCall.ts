@@ -279,15 +279,16 @@ const act = Effect.fnUntraced(function*(handlers: Handlers, { call, modified, te
     durationMs = (yield* Present.millis) - startedAt
     return modified ? { ...outcome, arguments: call.arguments } : outcome
   })
+  let decoded: typeof Stored.Type | undefined
   const stored = yield* run.step(stepOf(call), executed, (value) => {
     if (!tell) return []
-    const { isError, result } = decodeStored(value)
+    const { isError, result } = decoded = decodeStored(value)
     return [{
       type: "tool_result",
       data: { toolCallId: call.toolCallId, name: call.name, result, isError, durationMs: durationMs ?? 0 }
     }]
   })
-  return { outcome: { ...decodeStored(stored), arguments: call.arguments }, durationMs }
+  return { outcome: { ...(decoded ?? decodeStored(stored)), arguments: call.arguments }, durationMs }
 })
 
 const decodeStored = Schema.decodeUnknownSync(Stored)

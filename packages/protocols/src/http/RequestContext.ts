@@ -5,7 +5,7 @@ import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
-import { Cause, Context, Effect, Option, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Option, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -198,12 +198,29 @@ export const openBodyAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(c
       (error) => new Problem.BadBody({ detail: summaryOf(error) })
     ))
 
+type QuerySchema = Schema.ConstraintCodec<unknown, unknown>
+
+/** A schema of a query is read often: its decoder is made once, and most requests have no query at all. */
+const queryDecoders = new WeakMap<QuerySchema, (query: unknown) => Effect.Effect<unknown, Schema.SchemaError>>()
+
+const decoderOf = (schema: QuerySchema) => {
+  const known = queryDecoders.get(schema)
+  if (known !== undefined) return known
+  const decode = decoder(schema)
+  const ofNone = Effect.runSyncExit(decode({}))
+  const made = (query: unknown) => query === none && Exit.isSuccess(ofNone) ? ofNone : decode(query)
+  queryDecoders.set(schema, made)
+  return made
+}
+
+const none: Record<string, string> = {}
+
 /** The query, decoded by a schema. */
-export const queryAs = <S extends Schema.ConstraintCodec<unknown, unknown>>(
+export const queryAs = <S extends QuerySchema>(
   { query }: RequestContext,
   schema: S
 ): Effect.Effect<S["Type"], RunError> =>
-  decoder(schema)(Object.fromEntries(query)).pipe(
+  decoderOf(schema)(query.size === 0 ? none : Object.fromEntries(query)).pipe(
     Effect.mapError((error) =>
       new RunError({ reason: new InvalidPayload({ target: "query", issues: problemsOf(error) }) })
     )

@@ -22,8 +22,9 @@ const rest = (value: unknown, left: number, depth = 0): number => {
     for (let index = 0; index < value.length && now >= 0; index++) now = rest(value[index], now, depth + 1)
     return now
   }
-  for (const [key, part] of Object.entries(value)) {
-    now = rest(part, now - key.length - 4, depth + 1)
+  const fields: { readonly [key: string]: unknown } = Object(value)
+  for (const key of Object.keys(fields)) {
+    now = rest(fields[key], now - key.length - 4, depth + 1)
     if (now < 0) return now
   }
   return now

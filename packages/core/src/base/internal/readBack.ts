@@ -47,8 +47,9 @@ const items = (values: ReadonlyArray<unknown>, path: string, depth: number) => {
 const fields = (value: object, path: string, depth: number) => {
   if (!isPlain(value)) return new Unstorable(path, `an instance of ${value.constructor?.name ?? "a class"}`)
   const copy: Record<string, unknown> = {}
-  for (const [key, part] of Object.entries(value)) {
-    const field = readBack(part, `${path}.${key}`, depth + 1)
+  const given: { readonly [key: string]: unknown } = Object(value)
+  for (const key of Object.keys(given)) {
+    const field = readBack(given[key], `${path}.${key}`, depth + 1)
     if (field instanceof Unstorable) return field
     // A plain assignment of this key would set the prototype.
     if (key === "__proto__") Object.defineProperty(copy, key, { value: field, enumerable: true, configurable: true })

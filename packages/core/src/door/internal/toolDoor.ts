@@ -40,7 +40,7 @@ export type ToolDoor = (
 ) => RunTools
 
 export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDoor => (run, principal, note) => {
-  const caller = (): Caller.Caller => ({ ...Caller.make("delegation"), traceId: run().traceId })
+  const caller = (): Caller.Caller => Caller.make("delegation", { traceId: run().traceId })
   const isDirect = ({ name }: Pick<AskedTool, "name">) => run().kind === "tool" && run().agent === name
   const refusal = (checked: Effect.Effect<void, RunError>) =>
     Effect.match(checked, {

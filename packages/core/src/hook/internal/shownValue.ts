@@ -9,6 +9,9 @@ import { counting } from "./hookTimer.ts"
 
 export type Shown = (value: Schema.Json, type: Type) => Effect.Effect<Schema.Json>
 
+/** Whether a hook has a guard over values that the runtime shows. */
+export const hasGuard = ({ points }: HookWithHandler): boolean => points?.output?.value !== undefined
+
 export const shownValue = (
   hooks: ReadonlyArray<HookWithHandler>,
   about: Omit<Hook.OutputCall, "type">

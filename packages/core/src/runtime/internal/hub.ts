@@ -113,14 +113,18 @@ export class Hub {
   }
 
   /** Waits until the run has ended or pauses; when the server goes away first, the run as it is. */
-  readonly settled: Effect.Effect<RunRecord> = Effect.suspend(() =>
-    this.when(() => isSettled(this.run) || this.closing ? Effect.succeed(this.run) : undefined)
-  )
+  get settled(): Effect.Effect<RunRecord> {
+    return Effect.suspend(() =>
+      this.when(() => isSettled(this.run) || this.closing ? Effect.succeed(this.run) : undefined)
+    )
+  }
 
   /** Waits until the run has ended; when the server goes away first, the run as it is. */
-  readonly ended: Effect.Effect<RunRecord> = Effect.suspend(() =>
-    this.when(() => isFinal(this.run.state) || this.closing ? Effect.succeed(this.run) : undefined)
-  )
+  get ended(): Effect.Effect<RunRecord> {
+    return Effect.suspend(() =>
+      this.when(() => isFinal(this.run.state) || this.closing ? Effect.succeed(this.run) : undefined)
+    )
+  }
 }
 
 /** Reads a run's journal from `after` on, first what is stored, then live. */

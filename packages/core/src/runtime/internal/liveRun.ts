@@ -70,7 +70,6 @@ export class LiveRun {
   readonly principal: Principal
   readonly launchedAt: number
   readonly children: Children
-  readonly tools: RunTools
   readonly history: History
   /** Reads and writes the declared errors of the agent. */
   readonly errors: Shape | undefined
@@ -88,8 +87,6 @@ export class LiveRun {
   readonly threads: Threads
   /** The model that the agent declares. */
   readonly model: string | undefined
-  /** Messages are taken one after the other. */
-  readonly mailbox = Semaphore.makeUnsafe(1)
   readonly resting: Resting
   readonly outcomes: RunOutcomes
   readonly words: RunWords
@@ -97,6 +94,9 @@ export class LiveRun {
   /** How the run ends once its undos are through: then nothing is done that is not recorded. */
   readonly ending: Ending | undefined
   private ownUndos: Undos | undefined
+  private ownMailbox: Semaphore.Semaphore | undefined
+  private ownTools: RunTools | undefined
+  private readonly toolDoor: ToolDoor
   /** Whether the segment ends with the next step that is committed. */
   isDraining = false
   private isLeaving = false
@@ -133,7 +133,7 @@ export class LiveRun {
     this.run = options.run
     this.principal = options.principal
     this.children = options.children
-    this.tools = options.tools(() => this.run, options.principal, (entry) => this.writes.noteCall(entry))
+    this.toolDoor = options.tools
     this.journal = options.journal
     this.history = options.history
     this.ending = options.history.steps.has(endingKey) ? endingIn(options.history.steps.get(endingKey)) : undefined
@@ -164,6 +164,16 @@ export class LiveRun {
   /** The files of the run, made when it first uses one. */
   get files(): RunFiles {
     return this.ownFiles ??= makeRunFiles(this.fileStore, this.run, this.principal, this.tools.saw)
+  }
+
+  /** The door for the tool calls of the run. */
+  get tools(): RunTools {
+    return this.ownTools ??= this.toolDoor(() => this.run, this.principal, (entry) => this.writes.noteCall(entry))
+  }
+
+  /** Messages are taken one after the other. */
+  get mailbox(): Semaphore.Semaphore {
+    return this.ownMailbox ??= Semaphore.makeUnsafe(1)
   }
 
   /** The undos of the run. */

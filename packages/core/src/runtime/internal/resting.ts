@@ -51,7 +51,7 @@ export class Resting {
   private readonly pauses = new Set<Pause>()
   /** Decisions about questions that a replay has not come to yet. */
   private readonly early = new Map<string, Resolution>()
-  private readonly turn = Semaphore.makeUnsafe(1)
+  private ownTurn: Semaphore.Semaphore | undefined
   private readonly live: LiveRun
   private readonly options: RestOptions
   private checking = false
@@ -63,6 +63,11 @@ export class Resting {
   constructor(live: LiveRun, options: RestOptions) {
     this.live = live
     this.options = options
+  }
+
+  /** Made when the run first rests or is decided about. */
+  private get turn(): Semaphore.Semaphore {
+    return this.ownTurn ??= Semaphore.makeUnsafe(1)
   }
 
   /** Whether something in the run waits for a decision. */
@@ -111,11 +116,13 @@ export class Resting {
   }
 
   /** Takes the run back when it rests; runs before anything in it moves. */
-  readonly awake: Effect.Effect<void> = Effect.suspend(() =>
-    this.phase === "running"
-      ? Effect.void
-      : Effect.flatMap(this.reclaim(), (taken) => taken ? Effect.void : Effect.interrupt)
-  )
+  get awake(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.phase === "running"
+        ? Effect.void
+        : Effect.flatMap(this.reclaim(), (taken) => taken ? Effect.void : Effect.interrupt)
+    )
+  }
 
   /**
    * Takes the run back when it rests, with the decision that wakes it. Returns false when somebody else was faster: nothing
@@ -207,35 +214,39 @@ export class Resting {
   }
 
   /** Reads the decisions that another node has committed. */
-  readonly refresh: Effect.Effect<void, ReadError> = Effect.suspend(() => {
-    if (!this.asks) return Effect.void
-    const { runId } = this.live.run
-    return Effect.map(this.live.journal.store.interrupts(runId), (stored) => {
-      for (const { id, resolution } of stored) if (resolution !== undefined) this.wake({ id, resolution })
-    }).pipe(
-      Effect.andThen(Effect.suspend(() => this.receives ? this.live.mailbox.withPermit(this.deliver) : Effect.void))
-    )
-  })
+  get refresh(): Effect.Effect<void, ReadError> {
+    return Effect.suspend(() => {
+      if (!this.asks) return Effect.void
+      const { runId } = this.live.run
+      return Effect.map(this.live.journal.store.interrupts(runId), (stored) => {
+        for (const { id, resolution } of stored) if (resolution !== undefined) this.wake({ id, resolution })
+      }).pipe(
+        Effect.andThen(Effect.suspend(() => this.receives ? this.live.mailbox.withPermit(this.deliver) : Effect.void))
+      )
+    })
+  }
 
   /** Gives messages that wait to the receives that wait for them. */
-  private readonly deliver: Effect.Effect<void, ReadError> = Effect.suspend(() =>
-    Effect.flatMap(
-      this.live.journal.store.interrupts(this.live.run.runId),
-      (stored): Effect.Effect<void, ReadError> => {
-        for (const pause of this.pauses) {
-          if (pause.kind !== "interrupt" || Deferred.isDoneUnsafe(pause.decided)) continue
-          const [message] = waitingMessages(stored, pause.interrupt.signal)
-          if (message === undefined) continue
-          // One at a time: the next look knows which message was taken.
-          return Effect.flatMap(
-            this.reclaim(delivery(pause.interrupt, message)),
-            (won) => won ? this.deliver : Effect.void
-          )
+  private get deliver(): Effect.Effect<void, ReadError> {
+    return Effect.suspend(() =>
+      Effect.flatMap(
+        this.live.journal.store.interrupts(this.live.run.runId),
+        (stored): Effect.Effect<void, ReadError> => {
+          for (const pause of this.pauses) {
+            if (pause.kind !== "interrupt" || Deferred.isDoneUnsafe(pause.decided)) continue
+            const [message] = waitingMessages(stored, pause.interrupt.signal)
+            if (message === undefined) continue
+            // One at a time: the next look knows which message was taken.
+            return Effect.flatMap(
+              this.reclaim(delivery(pause.interrupt, message)),
+              (won) => won ? this.deliver : Effect.void
+            )
+          }
+          return Effect.void
         }
-        return Effect.void
-      }
+      )
     )
-  )
+  }
 
   private get receives() {
     for (const pause of this.pauses) if (pause.kind === "interrupt" && isSignal(pause.interrupt)) return true
@@ -249,63 +260,71 @@ export class Resting {
     this.options.fork(this.restWhenQuiet)
   }
 
-  private readonly restWhenQuiet: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
-    let seen = -1
-    while (seen !== this.activity.moves) {
-      seen = this.activity.moves
-      yield* Effect.yieldNow
-      yield* Effect.yieldNow
-    }
-    yield* this.live.outcomes.rests
-    const outcome = yield* this.turn.withPermit(this.rest)
-    if (outcome === "unread") yield* this.catchUp
-    if (outcome !== "suspended") return
-    const rest = ++this.rests
-    yield* this.options.rested(this.live)
-    if (this.options.idleMillis > 0) yield* this.live.pause(this.options.idleMillis)
-    yield* this.turn.withPermit(Effect.sync(() => {
-      if (this.phase === "suspended" && this.rests === rest) this.live.halt({ _tag: "Suspended" })
-    }))
-  })
-
-  private readonly rest: Effect.Effect<"suspended" | "running" | "unread"> = Effect.suspend(() => {
-    const { live } = this
-    this.checking = false
-    if (live.stop !== undefined || this.phase !== "running" || !this.activity.isQuiet || this.pauses.size === 0) {
-      return Effect.succeed("running")
-    }
-    this.phase = "resting"
-    const parts = suspensionBy([...this.pauses])
-    const written = this.asks
-      ? live.writes.suspendIfRead(parts)
-      : Effect.as(live.writes.conclude(live.outcomes.withPending(parts)), true)
-    return Effect.map(written, (isRead) => {
-      // Otherwise the commit was refused: the segment stops, or what others have written is read first.
-      const isSuspended = live.run.state === "suspended"
-      this.phase = isSuspended ? "suspended" : "running"
-      this.checking = !isRead
-      return isSuspended ? "suspended" : isRead ? "running" : "unread"
+  private get restWhenQuiet(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      let seen = -1
+      while (seen !== this.activity.moves) {
+        seen = this.activity.moves
+        yield* Effect.yieldNow
+        yield* Effect.yieldNow
+      }
+      yield* this.live.outcomes.rests
+      const outcome = yield* this.turn.withPermit(this.rest)
+      if (outcome === "unread") yield* this.catchUp
+      if (outcome !== "suspended") return
+      const rest = ++this.rests
+      yield* this.options.rested(this.live)
+      if (this.options.idleMillis > 0) yield* this.live.pause(this.options.idleMillis)
+      yield* this.turn.withPermit(Effect.sync(() => {
+        if (this.phase === "suspended" && this.rests === rest) this.live.halt({ _tag: "Suspended" })
+      }))
     })
-  })
+  }
+
+  private get rest(): Effect.Effect<"suspended" | "running" | "unread"> {
+    return Effect.suspend(() => {
+      const { live } = this
+      this.checking = false
+      if (live.stop !== undefined || this.phase !== "running" || !this.activity.isQuiet || this.pauses.size === 0) {
+        return Effect.succeed("running")
+      }
+      this.phase = "resting"
+      const parts = suspensionBy([...this.pauses])
+      const written = this.asks
+        ? live.writes.suspendIfRead(parts)
+        : Effect.as(live.writes.conclude(live.outcomes.withPending(parts)), true)
+      return Effect.map(written, (isRead) => {
+        // Otherwise the commit was refused: the segment stops, or what others have written is read first.
+        const isSuspended = live.run.state === "suspended"
+        this.phase = isSuspended ? "suspended" : "running"
+        this.checking = !isRead
+        return isSuspended ? "suspended" : isRead ? "running" : "unread"
+      })
+    })
+  }
 
   /** Reads what another node has written before the run may rest. */
-  private readonly catchUp: Effect.Effect<void> = Effect.suspend(() => {
-    this.live.writes.isBehind = false
-    return this.refresh.pipe(
-      Effect.catch((error) => Effect.sync(() => this.live.writes.lose(error))),
-      Effect.andThen(Effect.sync(() => {
-        this.checking = false
-        this.check()
-      }))
-    )
-  })
+  private get catchUp(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.live.writes.isBehind = false
+      return this.refresh.pipe(
+        Effect.catch((error) => Effect.sync(() => this.live.writes.lose(error))),
+        Effect.andThen(Effect.sync(() => {
+          this.checking = false
+          this.check()
+        }))
+      )
+    })
+  }
 
   /** Leaves memory if it rests. Returns whether it did. */
-  readonly evict: Effect.Effect<boolean> = this.turn.withPermit(Effect.sync(() => {
-    if (this.phase !== "suspended") return false
-    this.live.halt({ _tag: "Suspended" })
-    return true
-  }))
+  get evict(): Effect.Effect<boolean> {
+    return this.turn.withPermit(Effect.sync(() => {
+      if (this.phase !== "suspended") return false
+      this.live.halt({ _tag: "Suspended" })
+      return true
+    }))
+  }
 }
 
 /** How a run that waits for all of these is suspended. */

@@ -2,7 +2,7 @@
 // questions and names. The store keeps what was decided, because the handler gets exactly that. Handles, decisions and the
 // audit log read through it.
 import { Effect, type Schema } from "effect"
-import { type Shown, shownValue } from "../../hook/internal/shownValue.ts"
+import { hasGuard, type Shown, shownValue } from "../../hook/internal/shownValue.ts"
 import type { RunEvent, Type } from "../../run/Event.ts"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
@@ -14,8 +14,10 @@ export type Subject = Pick<RunRecord, "agent" | "grants" | "kind" | "owner" | "r
 
 /** The guards over a run, or nothing when its agent has none. */
 const guardsOver = (node: RunSupervisor, run: Subject): Shown | undefined => {
+  const hooks = node.hooksOf(run)
+  if (!hooks.some(hasGuard)) return undefined
   const { agent, kind, runId } = run
-  return shownValue(node.hooksOf(run), { runId, kind, agent, principal: ownerOf(run) })
+  return shownValue(hooks, { runId, kind, agent, principal: ownerOf(run) })
 }
 
 const textBy = (shown: Shown, text: string, type: Type) =>

@@ -96,7 +96,7 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
   const startChild: Children["start"] = Effect.fnUntraced(function*(parent, principal, request) {
     const { agent: identifier, idempotencyKey, payload } = request
     const span = yield* Tracing.current
-    const caller: Caller.Caller = { ...Caller.make("delegation", { span }), traceId: parent.traceId }
+    const caller: Caller.Caller = Caller.make("delegation", { span, traceId: parent.traceId })
     const bound = callables.agent.get(identifier)
     yield* door.admit(caller, principal, `agent/${bound === undefined ? "" : identifier}`, bound?.callable.scopes ?? [])
     const started = yield* startFor(caller, principal, { kind: "agent", identifier, payload, idempotencyKey }, bound, {

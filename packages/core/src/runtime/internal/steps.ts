@@ -34,7 +34,8 @@ export const step = <E, R>(
         const events = after?.(value) ?? []
         const keep = (passed: ReadonlyArray<Event.Event>) => {
           const recorded = passed.map((event) => ({ ...event, place: key }))
-          return Effect.flatMap(jsonLength(value), (bytes) => {
+          const isMeasured = live.dispatch.checkpoint !== direct.checkpoint || (live.run.durable && passed.length === 0)
+          return Effect.flatMap(isMeasured ? jsonLength(value) : unmeasured, (bytes) => {
             const parts = stepped(live, key, value, recorded, bytes)
             return checkpoint(live, key, bytes, live.run.durable ? live.writes.commit(parts) : live.writes.post(parts))
           })
@@ -49,6 +50,9 @@ export const step = <E, R>(
       })
     )
   })
+
+/** Nothing is said of the size of a step that has an event of its own, unless a hook asks. */
+const unmeasured = Effect.succeed(0)
 
 /** Hooks stand around the commit of a step, from which a run resumes; one that refuses ends the run. */
 const checkpoint = (
