@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { type Arrival, outputOf, travel } from "./journey.ts"
 import { type Blows, kill, Node, stop } from "./nodes.ts"
 import { makeRandom } from "./random.ts"
-import { askAny } from "./requests.ts"
+import { type Answer, askAny } from "./requests.ts"
 import { begunIn, examineRun } from "./verdict.ts"
 
 export interface Options {
@@ -104,7 +104,29 @@ const judge = async (
     if (found === undefined) sum.gaps++
     else for (const key of ["again", "gaps", "duplicates", "late"] as const) sum[key] += found[key]
   }
+  const said = await threadsIn(request)
+  for (const { output, state } of arrivals) {
+    const [number = "", agreed] = String(output).split(": ")
+    if (state !== "completed" || agreed === undefined) continue
+    const turns = said.filter((text) => text === number).length
+    if (turns === 0) sum.lost++
+    else sum.duplicates += turns - 1
+  }
   return { ...sum, wrong: arrivals.flatMap(({ wrong }) => wrong) }
+}
+
+/** What users have said in all threads; a turn that is not whole, or not alone, counts as nothing. */
+const threadsIn = async (request: (path: string) => Promise<Answer | undefined>) => {
+  const said: Array<string> = []
+  const threads = await request("/threads?limit=100")
+  for (const { threadId } of threads?.body.items ?? []) {
+    const page = await request(`/threads/${encodeURIComponent(threadId)}/messages?limit=200`)
+    const items: ReadonlyArray<Answer["body"]> = page?.body.items ?? []
+    for (const [index, { content, role, runId }] of items.entries()) {
+      if (role === "user" && items[index + 1]?.runId === runId) said.push(String(content[0]?.text))
+    }
+  }
+  return said
 }
 
 /** Whether a promise was broken. */

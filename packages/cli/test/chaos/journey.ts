@@ -21,7 +21,11 @@ const final = new Set(["completed", "failed", "cancelled", "rejected"])
  */
 export const travel = async (number: number, request: Request, until: () => boolean): Promise<Arrival> => {
   const arrival: Arrival = { runId: undefined, state: "lost", output: undefined, repairs: 0, wrong: [] }
-  const key = { "idempotency-key": `journey ${number}` }
+  const agent = isParley(number) ? "parley" : "journey"
+  const key = {
+    "idempotency-key": `${agent} ${number}`,
+    ...(isParley(number) ? { "x-thread-id": threadOf(number) } : {})
+  }
   const fits = (what: string, answer: Answer | undefined) => {
     if (answer === undefined || answer.status === 503) return false
     if (answer.status < 300) return true
@@ -31,7 +35,7 @@ export const travel = async (number: number, request: Request, until: () => bool
   while (!until()) {
     await sleep(100)
     if (arrival.runId === undefined) {
-      const admitted = await request("/agents/journey/runs", post({ number }, key))
+      const admitted = await request(`/agents/${agent}/runs`, post({ number }, key))
       if (fits("start", admitted)) arrival.runId = admitted?.body.runId
       continue
     }
@@ -42,6 +46,12 @@ export const travel = async (number: number, request: Request, until: () => bool
     if (final.has(state)) return Object.assign(arrival, { state, output })
     if (waitsFor === "repair" && fits("resume", await request(`${at}/resume`, post({})))) arrival.repairs++
     if (waitsFor === "interrupt") await decide(at, request, fits)
+    if (isParley(number) && state !== "queued") {
+      fits(
+        "signal",
+        await request(`${at}/signals/note`, post(`note ${number}`, { "idempotency-key": `note ${number}` }))
+      )
+    }
   }
   return arrival
 }
@@ -55,4 +65,12 @@ const decide = async (at: string, request: Request, fits: (what: string, answer:
   }
 }
 
-export const outputOf = (number: number) => `one,two,where?,three,errand ${number},four,when?,five`
+export const outputOf = (number: number) =>
+  isParley(number)
+    ? `${number}: left/what? more,right/what? more,note ${number},quick`
+    : `one,two,where?,three,errand ${number},four,when?,five`
+
+/** Every third run has branches, a message and a thread. */
+export const isParley = (number: number) => number % 3 === 2
+
+export const threadOf = (number: number) => `talk ${Math.floor(number / 3) % 5}`
