@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { LangGraph } from "@fastagentic/adapters/langgraph"
+import { FakeListChatModel } from "@langchain/core/utils/testing"
 import { Annotation, interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph"
 import { Cause, Effect } from "effect"
+import { Event } from "fastagentic"
 import { Play } from "../../src/internal/contract/play.ts"
 import * as Stage from "../../src/internal/contract/stage.ts"
 
@@ -68,6 +70,50 @@ describe("checkpoints of a graph in the run's store", () => {
       const { output, state } = yield* second.ended(runId)
       assert.deepStrictEqual({ state, output }, { state: "completed", output: "charge ship" })
       assert.deepStrictEqual(world, ["charge", "ship"])
+    }).pipe(Effect.scoped))
+
+  it.live("the words of a branch that was cut off beside a stored one stand once, as it said them last", () =>
+    Effect.gen(function*() {
+      for (const [first, last] of [["a b c d ", "a b c d "], ["a b c d ", "e f g h "]] as const) {
+        let words: string = first
+        let onSaid = () => {}
+        const saidSome = new Promise<void>((resolve) => {
+          onSaid = resolve
+        })
+        let hangs = true
+        // A model that stops in the middle of its first answer.
+        const talk = (signal: AbortSignal | undefined) => {
+          const model = new FakeListChatModel({ responses: [hangs ? words.slice(0, 4) : words] })
+          return model.invoke("talk").then(async ({ text }) => {
+            if (!hangs) return text
+            onSaid()
+            return never(() => {})(signal)
+          })
+        }
+        const charge = async () => {
+          await saidSome
+          return "charged"
+        }
+        const server = yield* serve(branches({ charge, talk }).compile())
+        const runId = yield* server.start("plain")
+        yield* Effect.promise(() => saidSome)
+        for (let tries = 0; tries < 200; tries++) {
+          const events = yield* server.journal(runId)
+          if (events.some(({ data, type }) => type === "node_exit" && "name" in data && data.name === "charge")) break
+          yield* Effect.sleep("10 millis")
+        }
+        yield* Effect.sleep("100 millis")
+        const folder = Stage.copyOf(server.folder)
+        hangs = false
+        words = last
+        const second = yield* serve(branches({ charge, talk }).compile(), folder)
+        assert.deepInclude(yield* second.ended(runId), { state: "completed", output: `charged ${last}` })
+        const events = Event.visible(yield* second.journal(runId))
+        const text = events.flatMap((event) => event.type === "token" ? [event.data.delta] : []).join("")
+        assert.strictEqual(text, last)
+        const nodes = events.flatMap(({ data, type }) => type === "node_exit" && "name" in data ? [data.name] : [])
+        assert.deepStrictEqual(nodes.toSorted(), ["charge", "talk"])
+      }
     }).pipe(Effect.scoped))
 
   it.live("a node that asks twice, in a subgraph, gets each answer over restarts", () =>

@@ -61,7 +61,7 @@ export const make = (session: Session) => {
     const call = yield* ModelCall.open({
       call: { callId: runId, model, prompt },
       provider: place.provider,
-      emit: (event) => session.emit(event, path),
+      emit: (event) => session.emit(event, path, place.taskId),
       visible: isVisible(options.tags),
       ...limitsOf(options.parameters, place)
     })

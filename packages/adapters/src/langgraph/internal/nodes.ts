@@ -2,7 +2,7 @@
 import type { Hook } from "@fastagentic/core"
 import * as Present from "@fastagentic/core/base/Present"
 import { CurrentRun } from "@fastagentic/core/run/Run"
-import { Effect, Exit } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import * as HookBracket from "../../adapter/HookBracket.ts"
 import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
@@ -10,6 +10,8 @@ import { isAnswer, isFailure, messagesIn, resultOf } from "./messages.ts"
 import type { Session } from "./session.ts"
 
 interface Node {
+  /** Leaves the place of the task. */
+  readonly leave: Effect.Effect<void>
   readonly nodeId: string
   readonly place: CallbackMetadata
   readonly startedAt: number
@@ -26,6 +28,21 @@ const isGraphPause = (error: unknown) => error instanceof Error && /^(Graph|Node
 export const make = (session: Session) => {
   const open = new Map<string, Node>()
 
+  /** A task has a place of its own, by the graph's id: what it says is told apart from what runs beside it. */
+  const enter = Effect.fnUntraced(function*(name: string, taskId: string) {
+    const entered = yield* Deferred.make<void>()
+    const left = yield* Deferred.make<void>()
+    const inside = Effect.gen(function*() {
+      session.tasks.set(taskId, yield* CurrentRun)
+      yield* Deferred.succeed(entered, undefined)
+      yield* Deferred.await(left)
+      session.tasks.delete(taskId)
+    })
+    const fiber = yield* Effect.forkScoped(session.top.scope(`~${name}:${taskId}`, inside))
+    yield* Effect.raceFirst(Deferred.await(entered), Fiber.await(fiber))
+    return Effect.andThen(Deferred.succeed(left, undefined), Effect.asVoid(Fiber.await(fiber)))
+  })
+
   const start = Effect.fnUntraced(function*(runId: string, place: CallbackMetadata, input: unknown) {
     const run = yield* CurrentRun
     const name = place.node ?? runId
@@ -36,9 +53,14 @@ export const make = (session: Session) => {
       run.hooks.node
     )
     session.see(messagesIn(session.library, input))
-    open.set(runId, { nodeId, place, bracket, startedAt: yield* Present.millis })
+    const leave = place.taskId === undefined ? Effect.void : yield* enter(name, place.taskId)
+    open.set(runId, { nodeId, place, bracket, leave, startedAt: yield* Present.millis })
     const step = place.step === undefined ? {} : { step: place.step }
-    yield* session.emit({ type: "node_enter", data: { nodeId, name, kind: "node", ...step } }, place.graph)
+    yield* session.emit(
+      { type: "node_enter", data: { nodeId, name, kind: "node", ...step } },
+      place.graph,
+      place.taskId
+    )
   })
 
   const exit = Effect.fnUntraced(function*(node: Node, status: "ok" | "error" | "interrupted") {
@@ -46,8 +68,10 @@ export const make = (session: Session) => {
     const name = node.place.node ?? node.nodeId
     yield* session.emit(
       { type: "node_exit", data: { nodeId: node.nodeId, name, status, durationMs } },
-      node.place.graph
+      node.place.graph,
+      node.place.taskId
     )
+    yield* node.leave
   })
 
   /** The output of a node without a model: its own messages, and results of tools that never started. */
@@ -58,16 +82,16 @@ export const make = (session: Session) => {
     for (const message of messages) {
       if (isAnswer(message) && message.text !== "") {
         const messageId = message.id ?? globalThis.crypto.randomUUID()
-        yield* session.emit({ type: "message_start", data: { messageId, role: "assistant" } }, path)
-        yield* session.emit({ type: "token", data: { delta: message.text, messageId } }, path)
-        yield* session.emit({ type: "message_end", data: { messageId } }, path)
+        yield* session.emit({ type: "message_start", data: { messageId, role: "assistant" } }, path, node.place.taskId)
+        yield* session.emit({ type: "token", data: { delta: message.text, messageId } }, path, node.place.taskId)
+        yield* session.emit({ type: "message_end", data: { messageId } }, path, node.place.taskId)
       }
       const requested = "tool_call_id" in message ? session.toolCallIds.take(String(message.tool_call_id)) : undefined
       if (requested !== undefined) {
         const { name, toolCallId } = requested
         const { result } = resultOf(session.library, message)
         const data = { toolCallId, name, result, isError: isFailure(message) }
-        yield* session.emit({ type: "tool_result", data }, path)
+        yield* session.emit({ type: "tool_result", data }, path, node.place.taskId)
       }
     }
   })

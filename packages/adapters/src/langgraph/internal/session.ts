@@ -1,5 +1,6 @@
 // The state that the callbacks of one run share.
 import type { Event } from "@fastagentic/core"
+import type { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseMessage } from "@langchain/core/messages"
 import { Effect } from "effect"
 import type { Place } from "./checkpoints.ts"
@@ -9,7 +10,12 @@ import { ToolCallIds } from "./toolCallIds.ts"
 /** The shared state of one run's callbacks. */
 export interface Session {
   readonly library: Library
-  readonly emit: (event: Event.Event, path: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Emits in the place of a task, or in that of the open step. */
+  readonly emit: (event: Event.Event, path: ReadonlyArray<string>, taskId?: string) => Effect.Effect<void>
+  /** The run as each task that is under way sees it. */
+  readonly tasks: Map<string, CurrentRun["Service"]>
+  /** The run around the graph. */
+  readonly top: CurrentRun["Service"]
   readonly toolCallIds: ToolCallIds
   /** Errors thrown by models: their identity distinguishes them from errors of nodes. */
   readonly modelFailures: WeakMap<object, string>
@@ -22,10 +28,13 @@ export const make = (library: Library, place: Place): Session => {
   const objects = new WeakSet<object>()
   const ids = new Set<string>()
 
-  const emit = (event: Event.Event, path: ReadonlyArray<string>) =>
+  const tasks = new Map<string, CurrentRun["Service"]>()
+  const top = place.current
+
+  const emit = (event: Event.Event, path: ReadonlyArray<string>, taskId = "") =>
     Effect.suspend(() => {
       const named = toolCallIds.named(event)
-      return place.current.emit(path.length === 0 ? named : { ...named, path })
+      return (tasks.get(taskId) ?? place.current).emit(path.length === 0 ? named : { ...named, path })
     })
 
   const see = (messages: ReadonlyArray<BaseMessage>) => {
@@ -37,5 +46,5 @@ export const make = (library: Library, place: Place): Session => {
 
   const isNew = (message: BaseMessage) => !objects.has(message) && (message.id === undefined || !ids.has(message.id))
 
-  return { library, emit, toolCallIds, modelFailures: new WeakMap(), see, isNew }
+  return { library, emit, tasks, top, toolCallIds, modelFailures: new WeakMap(), see, isNew }
 }

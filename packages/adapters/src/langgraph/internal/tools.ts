@@ -14,6 +14,7 @@ import type { Session } from "./session.ts"
 interface ToolRun {
   readonly call: Hook.ToolCall
   readonly path: ReadonlyArray<string>
+  readonly taskId: string | undefined
   readonly startedAt: number
   readonly bracket: HookBracket.HookBracket<Hook.ToolOutcome, never>
 }
@@ -24,14 +25,17 @@ const failed: Hook.ToolOutcome = { result: "the tool failed", isError: true }
 export const make = (session: Session) => {
   const open = new Map<string, ToolRun>()
 
-  const deny = ({ name, toolCallId }: Hook.ToolCall, path: ReadonlyArray<string>) => ({ reason }: HookBlocked) =>
-    session.emit(
-      {
-        type: "tool_result",
-        data: { toolCallId, name, result: { denied: true, reason }, isError: true, denied: true }
-      },
-      path
-    )
+  const deny =
+    ({ name, toolCallId }: Hook.ToolCall, path: ReadonlyArray<string>, taskId: string | undefined) =>
+    ({ reason }: HookBlocked) =>
+      session.emit(
+        {
+          type: "tool_result",
+          data: { toolCallId, name, result: { denied: true, reason }, isError: true, denied: true }
+        },
+        path,
+        taskId
+      )
 
   const start = Effect.fnUntraced(function*(
     runId: string,
@@ -40,20 +44,21 @@ export const make = (session: Session) => {
   ) {
     const run = yield* CurrentRun
     const path = inside(place)
+    const { taskId } = place
     const { input, name } = tool
     const id = tool.toolCallId ?? runId
     const args = typeof input === "string" ? fromText(input) : toJson(input)
     if (!session.toolCallIds.isRequested(id)) {
-      yield* session.emit({ type: "tool_call", data: { toolCallId: id, name, arguments: args } }, path)
+      yield* session.emit({ type: "tool_call", data: { toolCallId: id, name, arguments: args } }, path, taskId)
     }
     const { toolCallId = id } = session.toolCallIds.take(id) ?? {}
     const call = { toolCallId, name, arguments: args }
-    yield* Effect.tapError(admitted(call), deny(call, path))
+    yield* Effect.tapError(admitted(call), deny(call, path, taskId))
     const bracket = yield* HookBracket.open<Hook.ToolCall, Hook.ToolOutcome, never>("tool", call, run.hooks.tool).pipe(
-      Effect.tapError((error) => Effect.andThen(run.tools.refused(name, error), deny(call, path)(error)))
+      Effect.tapError((error) => Effect.andThen(run.tools.refused(name, error), deny(call, path, taskId)(error)))
     )
-    open.set(runId, { call, path, bracket, startedAt: yield* Present.millis })
-    yield* session.emit({ type: "tool_start", data: { ...call, origin: "framework" } }, path)
+    open.set(runId, { call, path, taskId, bracket, startedAt: yield* Present.millis })
+    yield* session.emit({ type: "tool_start", data: { ...call, origin: "framework" } }, path, taskId)
   })
 
   /** A graph runs its own tools: the door can refuse a call, and nobody can be asked about it. */
@@ -74,7 +79,7 @@ export const make = (session: Session) => {
     const tool = open.get(runId)
     if (tool === undefined) return
     const data = { toolCallId: tool.call.toolCallId, data: toJson(chunk) }
-    yield* session.emit({ type: "tool_progress", data }, tool.path)
+    yield* session.emit({ type: "tool_progress", data }, tool.path, tool.taskId)
   })
 
   const close = Effect.fnUntraced(function*(runId: string, outcome: Hook.ToolOutcome) {
@@ -82,9 +87,13 @@ export const make = (session: Session) => {
     if (tool === undefined) return
     open.delete(runId)
     const { name, toolCallId } = tool.call
-    yield* Effect.tapError(tool.bracket.end(Exit.succeed(outcome)), deny(tool.call, tool.path))
+    yield* Effect.tapError(tool.bracket.end(Exit.succeed(outcome)), deny(tool.call, tool.path, tool.taskId))
     const durationMs = (yield* Present.millis) - tool.startedAt
-    yield* session.emit({ type: "tool_result", data: { toolCallId, name, ...outcome, durationMs } }, tool.path)
+    yield* session.emit(
+      { type: "tool_result", data: { toolCallId, name, ...outcome, durationMs } },
+      tool.path,
+      tool.taskId
+    )
   })
 
   return {

@@ -28,6 +28,11 @@ export class EarlierWords {
     return this.first < this.events.length
   }
 
+  /** Whether this attempt has said something here. */
+  get isEntered() {
+    return this.last.size > 0
+  }
+
   /** Nothing when the event was said before; otherwise the events that it supersedes. */
   say(event: Event, fiber: Fiber.Fiber<unknown, unknown> | undefined): ReadonlyArray<Range> | undefined {
     if (!this.isOpen) return []

@@ -42,6 +42,9 @@ export const insideScope = (parent: Place, key: string): Place => ({
   ...fresh
 })
 
+/** Whether an adapter chose this place for a part of its work: a part that is through is not entered again, and its words stand. */
+export const isPart = (address: string): boolean => /(?:^|\/| › )~/u.test(address)
+
 interface Use {
   count: number
   readonly fibers: Set<Fiber.Fiber<unknown, unknown>>

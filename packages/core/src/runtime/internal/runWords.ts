@@ -4,7 +4,7 @@ import { Effect, Fiber } from "effect"
 import * as Event from "../../run/Event.ts"
 import type { Range } from "./earlierWords.ts"
 import type { LiveRun } from "./liveRun.ts"
-import type { Place } from "./names.ts"
+import { isPart, type Place } from "./names.ts"
 
 export class RunWords {
   /** How many events the handler has said outside of steps. */
@@ -34,7 +34,8 @@ export class RunWords {
     const { history, resting, writes } = this.live
     const earlier = history.words?.get(place.address)
     if (earlier === undefined || !earlier.isOpen || (isInStep && event.type === "usage")) return this.add(place, event)
-    const superseded = earlier.say(event, Fiber.getCurrent())
+    // The fibers of a framework say nothing about the order of its words: a part speaks with one voice.
+    const superseded = earlier.say(event, isPart(place.address) ? undefined : Fiber.getCurrent())
     if (superseded === undefined) {
       resting.activity.moves++
       return Effect.void
@@ -57,7 +58,9 @@ export class RunWords {
     const { words } = this.live.history
     if (words === undefined) return []
     return [...words].flatMap(([place, earlier]) =>
-      place === address || place.startsWith(prefix) ? supersededBy(place, earlier.end()) : []
+      (place === address || place.startsWith(prefix)) && (earlier.isEntered || !isPart(place))
+        ? supersededBy(place, earlier.end())
+        : []
     )
   }
 
