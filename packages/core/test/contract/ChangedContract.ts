@@ -262,6 +262,18 @@ export const changedSuite = (name: string, layer: Layer.Layer<RunStore.RunStore,
         }
       }))
 
+    it.live("is no rest while branches are about to do their work again beside a sleep", () =>
+      withStore((store) => {
+        const quick = Effect.race(step("quick", 60), Effect.as(Run.sleep("1 hour"), "late"))
+        const branches = ["a", "b", "c"].map((name) => Run.scope(name)(Effect.andThen(step("one", 60), step("two"))))
+        const handler = Effect.all([...branches, quick], { concurrency: "unbounded" })
+        return Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, Effect.tap(start("lab"), () => Effect.sleep("30 millis")))
+          const run = yield* processOf(store, handler, ended(runId))
+          assert.deepInclude(run, { state: "completed", output: ["two", "two", "two", "quick"] })
+        })
+      }))
+
     it.live("is no change where a retry takes another way than the failure that ended the run", () =>
       withStore((store) => {
         let broken = true

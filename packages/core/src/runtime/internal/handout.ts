@@ -28,6 +28,8 @@ interface Held {
   readonly isAlone: () => boolean
   /** Whether it was done before and is done again: the handler may then take another way. */
   readonly isAgain: boolean
+  /** Whether the run rests then: it does not while work is held that is about to begin. */
+  readonly isRest: boolean
   readonly turn: Deferred.Deferred<void>
 }
 
@@ -114,17 +116,18 @@ export class Handout {
   ): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (kind === "step") this.begun.add(key)
-      return this.hold({ what: `wants ${quoted(useOf(kind, key))}`, ...held })
+      return this.hold({ what: `wants ${quoted(useOf(kind, key))}`, ...held, isRest: false })
     })
   }
 
   /** Waits until what is recorded has been given out, for a run that is about to rest. */
   readonly rest: Effect.Effect<void> = Effect.suspend(() =>
-    this.hold({ what: "pauses", step: undefined, isAlone: () => false, isAgain: false })
+    this.hold({ what: "pauses", step: undefined, isAlone: () => false, isAgain: false, isRest: true })
   )
 
   private hold(held: Omit<Held, "turn">): Effect.Effect<void> {
-    if (this.left.size === 0 && this.waiting.length === 0) return Effect.void
+    const isFree = this.left.size === 0 && this.waiting.length === 0
+    if (isFree && (!held.isRest || this.held.length === 0)) return Effect.void
     const turn = Deferred.makeUnsafe<void>()
     this.held.push({ ...held, turn })
     this.watch()
@@ -185,7 +188,9 @@ export class Handout {
   /** Lets work begin for which nothing recorded is missing. */
   private begin(): boolean {
     if (this.held.some(({ isAgain }) => isAgain)) this.left.clear()
-    const free = this.held.filter(({ step }) => this.missing(step) === undefined)
+    const all = this.held.filter(({ step }) => this.missing(step) === undefined)
+    const work = all.filter(({ isRest }) => !isRest)
+    const free = work.length > 0 ? work : all
     for (const one of free) {
       this.held.splice(this.held.indexOf(one), 1)
       Deferred.doneUnsafe(one.turn, Effect.void)
