@@ -115,7 +115,7 @@ const judge = async (
   return { ...sum, wrong: arrivals.flatMap(({ wrong }) => wrong) }
 }
 
-/** What users have said in all threads; a turn that is not whole, or not alone, counts as nothing. */
+/** The words of users in all threads; a turn that is not whole, or not alone, counts as nothing. */
 const threadsIn = async (request: (path: string) => Promise<Answer | undefined>) => {
   const said: Array<string> = []
   const threads = await request("/threads?limit=100")
