@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import { Python } from "@fastagentic/adapters/python"
 import { App } from "@fastagentic/core"
 import { Effect, Schema } from "effect"
 import { existsSync } from "node:fs"
@@ -30,6 +29,8 @@ const python = /^(?<path>.+\.py)(?::(?<name>[\p{ID_Continue}.]+))?$/u
 /** An agent of Python as an app of its own. */
 const loadPython = Effect.fnUntraced(function*(path: string, name: string) {
   if (!existsSync(resolve(path))) return yield* new UnusableFile({ file: path, problem: "there is no such file" })
+  // Loaded here, so that other apps start without it.
+  const { Python } = yield* Effect.promise(() => import("@fastagentic/adapters/python"))
   const { agent, layer } = yield* Python.discover({ entrypoint: `${path}:${name}` }).pipe(
     Effect.mapError(({ entrypoint, problem }) => new UnusableFile({ file: entrypoint, problem }))
   )

@@ -7,6 +7,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from .errors import Stopped
@@ -40,9 +41,9 @@ class BlockingRun:
                 try:
                     value = context.run(work, *args, **kwargs)
                 except Exception as error:  # noqa: BLE001 - whatever work raises goes to the server
-                    self._loop.call_soon_threadsafe(lambda error=error: run.did(call, error=error))
+                    self._loop.call_soon_threadsafe(partial(run.did, call, error=error))
                 else:
-                    self._loop.call_soon_threadsafe(lambda value=value: run.did(call, value=value))
+                    self._loop.call_soon_threadsafe(partial(run.did, call, value=value))
             return decode(result_hint(work), run.answer(call, reply))
         finally:
             self._loop.call_soon_threadsafe(run.close, call)
@@ -92,7 +93,8 @@ async def in_thread(run: Run, work: Callable[[BlockingRun], A]) -> A:
                 done.set_exception(error)
 
         def target() -> None:
-            result, failed = None, None
+            result: Any = None
+            failed: Exception | None = None
             try:
                 result = context.run(work, blocking)
             except Stopped:

@@ -87,7 +87,7 @@ class CallableAgent:
         made = self._function(**arguments, **self._given(run))
         if not self._is_generator:
             return made
-        text = []
+        text: list[str] = []
         while True:
             try:
                 item = next(made)

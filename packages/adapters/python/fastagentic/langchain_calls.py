@@ -17,6 +17,7 @@ from langchain_core.messages import (
     messages_from_dict,
     messages_to_dict,
 )
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
@@ -84,6 +85,7 @@ class Calls:
         )
         native = reply.get("native")
         message = messages_from_dict([native])[0] if native is not None else answer(reply["parts"])
+        assert isinstance(message, AIMessage)
         self._ids.use(call["id"] or "" for call in message.tool_calls)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -94,12 +96,12 @@ class Calls:
         pieces = Pieces(self._run, self._ids)
         streams = type(model)._astream is not BaseChatModel._astream or type(model)._stream is not BaseChatModel._stream
         if streams:
-            whole: AIMessageChunk | None = None
+            whole: Any = None
             async for chunk in model._astream(messages, stop=stop, **options):
                 part = chunk.message
                 await pieces.take(part)
                 whole = part if whole is None else whole + part
-            message = message_chunk_to_message(whole if whole is not None else AIMessageChunk(""))
+            message = message_chunk_to_message(whole if whole is not None else AIMessageChunk(content=""))
         else:
             result = await model._agenerate(messages, stop=stop, **options)
             message = result.generations[0].message
@@ -243,11 +245,11 @@ def _hosted_stream(self: Any, input: Any, config: Any = None, **options: Any) ->
 def chunk_of(message: AIMessage) -> AIMessageChunk:
     """A whole answer as the only piece of a stream."""
     calls = [
-        {"id": call["id"], "name": call["name"], "args": json.dumps(call["args"]), "index": index}
+        tool_call_chunk(id=call["id"], name=call["name"], args=json.dumps(call["args"]), index=index)
         for index, call in enumerate(message.tool_calls)
     ]
     return AIMessageChunk(
-        message.content, id=message.id, tool_call_chunks=calls, usage_metadata=message.usage_metadata
+        content=message.content, id=message.id, tool_call_chunks=calls, usage_metadata=message.usage_metadata
     )
 
 
@@ -267,7 +269,7 @@ def _hosted_invoke_tool(self: Any, input: Any, config: Any = None, **options: An
 
 def parameters_of(tool: BaseTool) -> dict[str, Any]:
     """The JSON schema of the arguments that a model gives."""
-    schema = tool.tool_call_schema
+    schema: Any = tool.tool_call_schema
     found = schema if isinstance(schema, dict) else schema.model_json_schema()
     return {"properties": {}, **found}
 

@@ -19,14 +19,21 @@ def _of_message(message: BaseMessage) -> Iterable[dict[str, Any]]:
         yield {"role": "system", "content": text_of(message)}
     elif isinstance(message, AIMessage):
         text = text_of(message)
-        content = [{"type": "text", "text": text}] if text else []
+        content: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
         for call in message.tool_calls:
-            part = {"type": "tool-call", "id": call["id"] or "", "name": call["name"], "params": call["args"]}
-            content.append({**part, "providerExecuted": False})
+            content.append(
+                {
+                    "type": "tool-call",
+                    "id": call["id"] or "",
+                    "name": call["name"],
+                    "params": call["args"],
+                    "providerExecuted": False,
+                }
+            )
         if content:
             yield {"role": "assistant", "content": content}
     elif isinstance(message, ToolMessage):
-        part = {
+        part: dict[str, Any] = {
             "type": "tool-result",
             "id": message.tool_call_id,
             "name": message.name or "tool",

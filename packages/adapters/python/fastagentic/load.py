@@ -62,4 +62,6 @@ def host(value: Any) -> HostedAgent:
         return GraphAgent(value)
     if callable(value):
         return CallableAgent(value)
-    raise TypeError(f"a value of the type {type(value).__name__} is no agent; it has to be a callable, or one of PydanticAI or LangGraph")
+    raise TypeError(
+        f"a value of the type {type(value).__name__} is no agent; it has to be a callable, or one of PydanticAI or LangGraph"
+    )

@@ -1,4 +1,4 @@
-"""A model of PydanticAI whose calls are steps of the run: hooks and budget first, tokens as they arrive, one stored answer."""
+"""A model of PydanticAI whose calls are steps of the run: hooks and budget first, tokens as they arrive."""
 
 from __future__ import annotations
 
@@ -207,4 +207,5 @@ def instructions_of(messages: list[ModelMessage], parameters: ModelRequestParame
     parts = parameters.instruction_parts
     if parts:
         return "\n\n".join(part.content for part in parts)
-    return next((message.instructions for message in reversed(messages) if getattr(message, "instructions", None)), None)
+    given = (getattr(message, "instructions", None) for message in reversed(messages))
+    return next((one for one in given if one), None)

@@ -38,6 +38,7 @@ def to_prompt(messages: Sequence[ModelMessage], instructions: str | None = None)
 
 
 def _of_request(message: ModelRequest) -> Iterable[dict[str, Any]]:
+    part: Any
     for part in message.parts:
         if isinstance(part, SystemPromptPart):
             yield {"role": "system", "content": part.content}
@@ -45,7 +46,8 @@ def _of_request(message: ModelRequest) -> Iterable[dict[str, Any]]:
             content = [part.content] if isinstance(part.content, str) else part.content
             yield {"role": "user", "content": [_of_content(one) for one in content] or [_text("")]}
         elif isinstance(part, ToolReturnPart):
-            yield _result(part.tool_name, part.tool_call_id, as_json(part.content), part.outcome not in (None, "success"))
+            is_failure = part.outcome not in (None, "success")
+            yield _result(part.tool_name, part.tool_call_id, as_json(part.content), is_failure)
         elif getattr(part, "tool_name", None) and getattr(part, "tool_call_id", None):
             yield _result(part.tool_name, part.tool_call_id, part.model_response(), True)
         elif hasattr(part, "model_response"):

@@ -71,7 +71,8 @@ class Run:
 
         Options: `message`, `arguments`, `default`, `expires_in` in seconds, `scopes`, `not_requester`.
         """
-        return decode(answer, await self.ask("interrupt", {"name": name, "schema": schema_of(answer), **encode(options)}))
+        data = {"name": name, "schema": schema_of(answer), **encode(options)}
+        return decode(answer, await self.ask("interrupt", data))
 
     async def sleep(self, seconds: float) -> None:
         """Waits, over any restart."""

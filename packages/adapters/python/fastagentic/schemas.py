@@ -1,4 +1,4 @@
-"""Type hints as JSON Schema, and values between Python and JSON. Models of pydantic are used where user code has them."""
+"""Type hints as JSON Schema, and values between Python and JSON; models of pydantic where user code has them."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _decode_union(arguments: tuple[Any, ...], value: Any) -> Any:
     """The first member that takes the value."""
     if value is None and type(None) in arguments:
         return None
-    plain = {str: str, int: int, float: (int, float), bool: bool}
+    plain: dict[Any, Any] = {str: str, int: int, float: (int, float), bool: bool}
     for one in arguments:
         if one in plain:
             if isinstance(value, plain[one]) and (one is bool or not isinstance(value, bool)):

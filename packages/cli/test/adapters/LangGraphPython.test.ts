@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Python } from "@fastagentic/adapters/python"
 import { Effect, Layer, Schema } from "effect"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Fixture, suite } from "../../src/adapter-contract.ts"
+import { temporaryFolder } from "../process.ts"
 import { pythonWith } from "./environments.ts"
 import { describeWith } from "./interpreters.ts"
 import { servePlay } from "./playServer.ts"
@@ -73,6 +76,35 @@ describeWith("LangGraph for Python", pythonWith("langgraph"), (interpreter) => {
           assert.deepStrictEqual((yield* server.ended(runId)).output, { said: ["Ann is 7"] })
         }).pipe(Effect.scoped),
       60_000
+    )
+
+    it.live(
+      "runs whose process is killed resume, and no answer that was stored is asked for again",
+      () =>
+        Effect.gen(function*() {
+          const world = join(temporaryFolder(), "world")
+          const server = yield* serve(interpreter, file, ["patient"], { env: { WORLD: world } })
+          const runs = yield* Effect.forEach(
+            Array.from({ length: 20 }),
+            () => server.start("patient", { said: [] }),
+            { concurrency: "unbounded" }
+          )
+          const lines = () => existsSync(world) ? readFileSync(world, "utf8").trim().split("\n") : []
+          for (let tries = 0; tries < 400 && lines().length < 40; tries++) yield* Effect.sleep("20 millis")
+          process.kill(Number(lines()[0]?.split(" ")[1]), "SIGKILL")
+          for (const runId of runs) {
+            const { output, state } = yield* server.ended(runId, 60)
+            assert.deepStrictEqual({ state, output }, {
+              state: "completed",
+              output: { said: ["slow 1", "slow 2", "slow 3", "slow 4"] }
+            })
+            const { events } = yield* server.journal(runId)
+            assert.strictEqual(events.filter(({ type }) => type === "llm_end").length, 4)
+          }
+          // At the kill each run had two answers on their way at most.
+          assert.isAtMost(lines().length, 20 * 4 + 20 * 2)
+        }).pipe(Effect.scoped),
+      120_000
     )
 
     it.live(

@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Python } from "@fastagentic/adapters/python"
 import { Effect, Layer } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { suite } from "../../src/adapter-contract.ts"
+import { temporaryFolder } from "../process.ts"
 import { pythonWith } from "./environments.ts"
 import { describeWith } from "./interpreters.ts"
 import { servePlay } from "./playServer.ts"
@@ -72,6 +75,37 @@ describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
           assert.notInclude(output, "paid")
         }).pipe(Effect.scoped),
       60_000
+    )
+
+    it.live(
+      "runs whose process is killed in the middle of answers resume, and no tool works twice",
+      () =>
+        Effect.gen(function*() {
+          const world = join(temporaryFolder(), "world")
+          const server = yield* serve(interpreter, file, ["patient"], { env: { WORLD: world } })
+          const first = yield* server.start("patient", { prompt: "go" })
+          yield* server.ended(first)
+          const runs = yield* Effect.forEach(
+            Array.from({ length: 25 }),
+            () => server.start("patient", { prompt: "go" }),
+            { concurrency: "unbounded" }
+          )
+          yield* Effect.sleep("700 millis")
+          const { events } = yield* server.journal(first)
+          const pid = events.flatMap((event) => event.type === "tool_result" ? [Number(event.data.result)] : [])[0]
+          process.kill(pid ?? 0, "SIGKILL")
+          for (const runId of runs) {
+            const { output, state } = yield* server.ended(runId, 60)
+            assert.deepStrictEqual({ state, output }, { state: "completed", output: "still at work " })
+            const { text } = yield* server.journal(runId)
+            assert.strictEqual(text, "still at work ".repeat(4))
+          }
+          const lines = readFileSync(world, "utf8").trim().split("\n")
+          // A tool that the kill cut off between its work and its commit works again; the tools here take no time.
+          assert.isAtMost(lines.length - new Set(lines).size, 1)
+          assert.strictEqual(new Set(lines).size, 26 * 3)
+        }).pipe(Effect.scoped),
+      120_000
     )
 
     it.live("a call that somebody else makes waits for its result", () =>

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Schema } from "effect"
 import { Auth, Principal } from "fastagentic"
+import { join } from "node:path"
+import { temporaryFolder } from "../process.ts"
 import { describeWith, python } from "./interpreters.ts"
 import { Journal, serve } from "./pythonServing.ts"
 
@@ -107,6 +109,27 @@ describeWith("the process of a Python agent", python, (interpreter) =>
         const server = yield* serve(interpreter, "hostile.py", ["die", "leave"])
         assert.strictEqual((yield* server.ended(yield* server.start("die"))).state, "failed")
         assert.strictEqual((yield* server.ended(yield* server.start("leave"))).state, "failed")
+      }).pipe(Effect.scoped), 60_000)
+
+    it.live("a fork keeps the steps before it, and a retry those that were stored", () =>
+      Effect.gen(function*() {
+        const marker = join(temporaryFolder(), "marker")
+        const server = yield* serve(interpreter, "hostile.py", ["forking"], { env: { MARKER: marker } })
+        const failed = yield* server.start("forking")
+        assert.strictEqual((yield* server.ended(failed)).state, "failed")
+        const retried = Object(yield* server.request("POST", `/runs/${failed}/retry`, {})).runId
+        const before = yield* server.journal(failed)
+        const { output } = yield* server.ended(String(retried ?? failed))
+        const numbers = Array.isArray(output) ? output : []
+        assert.lengthOf(numbers, 2, JSON.stringify(before.events))
+        const whole = yield* server.start("forking")
+        const original = Object((yield* server.ended(whole)).output)
+        const { events } = yield* server.journal(whole)
+        const checkpoint = events.find(({ type }) => type === "checkpoint")
+        const fork = Object(yield* server.request("POST", `/runs/${whole}/fork`, { after: checkpoint?.seq }))
+        const other = Object((yield* server.ended(String(fork.runId))).output)
+        assert.strictEqual(other[0], original[0])
+        assert.notStrictEqual(other[1], original[1])
       }).pipe(Effect.scoped), 60_000)
 
     it.live("a run that ends its process takes no other run along", () =>

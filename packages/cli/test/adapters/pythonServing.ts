@@ -72,6 +72,13 @@ export const serve = Effect.fnUntraced(function*(
       yield* Effect.sleep("50 millis")
     }
   })
+  /** The events that count, and the text that they say. */
+  const journal = Effect.fnUntraced(function*(runId: string) {
+    const body = yield* request("GET", `/runs/${runId}/events?limit=1000`)
+    const { items } = yield* Effect.orDie(Schema.decodeUnknownEffect(Journal)(body))
+    const events = Event.visible(items)
+    return { events, text: events.flatMap((event) => event.type === "token" ? [event.data.delta] : []).join("") }
+  })
   /** The questions of a run, once there are any. */
   const open = Effect.fnUntraced(function*(runId: string) {
     for (let tries = 0; tries < 400; tries++) {
@@ -83,5 +90,5 @@ export const serve = Effect.fnUntraced(function*(
     }
     return []
   })
-  return { url, stop, request, start, ended, open }
+  return { url, stop, request, start, ended, open, journal }
 })

@@ -67,7 +67,8 @@ export const make = <E extends Agent.AnySchema>(
       })
       return session.drive({ runId, threadId, input, history })
     }).pipe(
-      Effect.tapError(() => Effect.orDie(turns.end("error"))),
+      // After the end of its process the run says nothing: what it commits would give up the steps that were cut off.
+      Effect.tapError(({ cause }) => cause instanceof WorkerCrashed ? Effect.void : Effect.orDie(turns.end("error"))),
       Effect.catchTag("Thrown", (thrown) => {
         if (thrown.cause instanceof WorkerCrashed) return afterCrash(thrown.cause, session?.hasMoved === true)
         crashes.delete(runId)

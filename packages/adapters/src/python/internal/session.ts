@@ -66,6 +66,7 @@ export class Session {
   private run = 0
   private taken = 0
   private isReading = false
+  private isOver = false
   private settle: { readonly resolve: (done: Done) => void; readonly reject: (error: unknown) => void } = {
     resolve: () => {},
     reject: () => {}
@@ -101,6 +102,7 @@ export class Session {
       clearTimeout(timer)
       signal.removeEventListener("abort", cancel)
       leave()
+      this.isOver = true
       for (const { reject } of this.pending.values()) reject(new PromiseScope.Stopped())
     }
   }
@@ -191,6 +193,8 @@ export class Session {
   }
 
   private work(call: number, data: Schema.Json, signal: AbortSignal): Promise<Schema.Json> {
+    // A request that was on its way when the process ended would wait for ever.
+    if (this.isOver || signal.aborted) return Promise.reject(new PromiseScope.Stopped())
     return new Promise<Schema.Json>((resolve, reject) => {
       const inPlace: Pending["inPlace"] = AsyncLocalStorage.snapshot()
       const abort = () => this.worker.send({ t: "abort", run: this.run, call })

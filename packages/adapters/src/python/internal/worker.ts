@@ -1,6 +1,8 @@
 // One Python process that has loaded one agent; workers.ts starts it and session.ts works through it. The process, and those
 // that it has started, end with its scope. One that does not answer is ended.
-import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Schedule, type Scope, Stream } from "effect"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { fileURLToPath } from "node:url"
@@ -19,6 +21,8 @@ import { Lines } from "./lines.ts"
 import { makeLog } from "./log.ts"
 
 const main = fileURLToPath(new URL("../../../python/main.py", import.meta.url))
+
+const processes = Layer.provide(NodeChildProcessSpawner.layer, [NodeFileSystem.layer, NodePath.layer])
 
 const startLimit = "2 minutes"
 
@@ -73,7 +77,7 @@ export const start = Effect.fnUntraced(
       killSignal: "SIGTERM",
       forceKillAfter: "1 second"
     }).pipe(
-      Effect.provideContext(yield* Layer.build(NodeServices.layer)),
+      Effect.provideContext(yield* Layer.build(processes)),
       Effect.mapError(({ message }) =>
         unusable(
           `${interpreter.command} cannot be started (${message}); ` +

@@ -1,13 +1,17 @@
 """Agents of PydanticAI with its own fake models."""
 
+import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from fastagentic import current
 from pydantic import BaseModel
 from pydantic_ai import Agent, ApprovalRequired, CallDeferred, ModelRetry, RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.models.test import TestModel
 
 
@@ -100,3 +104,24 @@ failing = Agent(FunctionModel(once))
 async def fail(amount: int) -> str:
     """Fails."""
     raise ValueError("hunter2")
+
+
+async def slow(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
+    """Calls its tool three times, and takes a while for each word."""
+    done = len(parts(messages, ToolReturnPart))
+    for word in ("still ", "at ", "work "):
+        await asyncio.sleep(0.1)
+        yield word
+    if done < 3:
+        yield {0: DeltaToolCall(name="note", json_args=json.dumps({"line": done}), tool_call_id=f"call-{done}")}
+
+
+patient = Agent(FunctionModel(stream_function=slow))
+
+
+@patient.tool_plain
+async def note(line: int) -> int:
+    """Writes into the world."""
+    with open(os.environ["WORLD"], "a", encoding="utf-8") as world:
+        world.write(f"{current().run_id} {line}\n")
+    return os.getpid()

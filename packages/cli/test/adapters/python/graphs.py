@@ -1,10 +1,12 @@
 """Graphs of LangGraph with fake models."""
 
+import asyncio
 import operator
 import os
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
+from fastagentic import current
 from langchain.agents import AgentState, create_agent
 from langchain.tools import InjectedState, ToolRuntime
 from langchain_core.messages import AIMessage, ToolMessage
@@ -117,3 +119,37 @@ def fail(order: int) -> str:
 
 
 failing = create_agent(Caller(word="fail"), tools=[fail])
+
+
+class Slow(Echo):
+    """Takes a while, and writes into the world."""
+
+    async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+        await asyncio.sleep(0.4)
+        with open(os.environ["WORLD"], "a", encoding="utf-8") as world:
+            world.write(f"{current().run_id} {os.getpid()}\n")
+        return self._generate(messages)
+
+
+slow = Slow(word="slow")
+
+
+def row(name: str) -> Any:
+    async def node(state: Asked) -> dict[str, Any]:
+        return {"said": [(await slow.ainvoke(name)).content]}
+
+    return node
+
+
+patient = (
+    StateGraph(Asked)
+    .add_node("one", row("1"))
+    .add_node("left", row("2"))
+    .add_node("right", row("3"))
+    .add_node("last", row("4"))
+    .add_edge(START, "one")
+    .add_edge("one", "left")
+    .add_edge("one", "right")
+    .add_edge(["left", "right"], "last")
+    .compile()
+)

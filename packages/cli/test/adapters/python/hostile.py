@@ -143,3 +143,16 @@ def steps(run: BlockingRun) -> str:
     run.sleep(0.01)
     sure = run.interrupt("sure", bool, message=first)
     return "yes" if sure else "no"
+
+
+async def forking(run: Run) -> list[float]:
+    """Draws two numbers, and fails the first time that its process sees a marker file."""
+    import random
+
+    first = await run.step("first", random.random)
+    second = await run.step("second", random.random)
+    marker = os.environ.get("MARKER")
+    if marker and not os.path.exists(marker):
+        open(marker, "w").close()
+        raise ValueError("the first try")
+    return [first, second]
