@@ -7,12 +7,19 @@ import { Effect, Stream } from "effect"
 
 type Listener = (event: Sdk.ServerEvent) => void
 
+const listenerLimit = 10_000
+
 /** The bus that the SDK listens to. */
 export class Changes implements Sdk.ServerEventBus {
   private readonly listeners = new Set<Listener>()
 
   publish(event: Sdk.ServerEvent): void {
     for (const listener of this.listeners) listener(event)
+  }
+
+  /** Whether this node has as many listeners as it takes; a client without a stream reads again by itself. */
+  get isFull(): boolean {
+    return this.listeners.size >= listenerLimit
   }
 
   subscribe(listener: Listener): () => void {

@@ -35,6 +35,9 @@ export type Endpoint = (
 
 const sessionHeader = "mcp-session-id"
 
+/** No id of a session is longer: settings are kept under it. */
+const sessionLength = 64
+
 /** The limits and credentials of each request that the SDK handles, because its request cannot carry them. */
 type RequestStates = WeakMap<
   Request,
@@ -108,10 +111,12 @@ export const make = Effect.fnUntraced(function*(
       return Effect.as(calls.cancel(caller, session, body), HttpServerResponse.empty({ status: 202 }))
     }
     if (isResponse(body)) {
-      return Effect.as(
-        questions.answered(caller, clientOf(request), body),
-        HttpServerResponse.empty({ status: 202 })
+      // A status of 404 would say that the session is gone.
+      const answered = questions.answered(caller, clientOf(request), body).pipe(
+        Effect.catchReason("RunError", "RunNotFound", () => Effect.void),
+        Effect.catchReason("RunError", "InterruptNotFound", () => Effect.void)
       )
+      return Effect.as(answered, HttpServerResponse.empty({ status: 202 }))
     }
     const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
     const traced = {
@@ -160,7 +165,7 @@ export const make = Effect.fnUntraced(function*(
         message
       )
     }
-    if (session === undefined || catalog.capabilities.resources?.subscribe !== true) {
+    if (session === undefined || catalog.capabilities.resources?.subscribe !== true || changes.isFull) {
       return Effect.succeed(notAllowed(caller))
     }
     return Effect.andThen(
@@ -192,6 +197,7 @@ export const make = Effect.fnUntraced(function*(
   /** A session that its client has ended is not found; a request without one needs none. */
   const within = (endpoint: Endpoint): Endpoint => (request, caller) => {
     const session = request.headers[sessionHeader]
+    if (session !== undefined && session.length > sessionLength) return Effect.succeed(sessionNotFound(caller))
     return session === undefined
       ? endpoint(request, caller)
       : Effect.flatMap(

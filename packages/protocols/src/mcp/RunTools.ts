@@ -112,7 +112,8 @@ const isRepeated = (asked: Interrupt, given: Arguments) =>
 
 /** The result of a run that ends or pauses soon, or its state. */
 const outcome = Effect.fnUntraced(function*(runtime: Runtime["Service"], handle: RunHandle, reader: ToolCall.Reader) {
-  const pages = yield* handle.follow({ after: 0, until: "somebody" })
+  const { seq } = yield* handle.current
+  const pages = yield* handle.follow({ after: seq, until: "somebody" })
   yield* Effect.timeoutOption(
     Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason })),
     ToolCall.waitLimitMillis

@@ -1,5 +1,6 @@
 // The methods of tasks, of both wires, as views of runs: a task belongs to the caller who may see its run, is there before
 // its client learns of it, and can be asked for on any node.
+import * as Timings from "@fastagentic/core/base/Timings"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError } from "@fastagentic/core/run/RunError"
@@ -9,7 +10,7 @@ import { Effect, Schema, Stream } from "effect"
 import { type Client, decide, type Question, questionOf, refuse } from "./ClientQuestion.ts"
 import { keyed } from "./ElicitationFlow.ts"
 import type { Catalog } from "./McpCatalog.ts"
-import { invalidParams, McpError } from "./McpError.ts"
+import { internalError, invalidParams, McpError } from "./McpError.ts"
 import * as TaskView from "./TaskView.ts"
 import * as ToolCall from "./ToolCall.ts"
 
@@ -124,9 +125,17 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       const handle = yield* open(call.caller, taskId)
       yield* ToolCall.attend(runtime, call, handle)
       const pages = yield* handle.follow({ after: handle.run.seq, until: "final" })
-      yield* Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason }))
+      yield* Effect.timeoutOption(
+        Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason })),
+        Timings.elicitationMillis
+      )
       const run = yield* handle.current
-      if (TaskView.isProtocolError(run)) return yield* new McpError(errorWith(run, call.caller.traceId))
+      if (!isFinal(run.state)) {
+        return yield* new McpError({ ...stillWorking, data: { ...stillWorking.data, traceId: call.caller.traceId } })
+      }
+      if (TaskView.isProtocolError(run)) {
+        return yield* new McpError(errorWith(run, call.caller.traceId))
+      }
       const result = yield* resultOf(runtime, call, handle, run)
       return { ...result, _meta: { ...result._meta, [TaskView.relatedTask]: { taskId } } }
     })
@@ -160,6 +169,13 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
   const isListed = (kind: string, identifier: string) => listed.has(`${kind} ${identifier}`)
 
   return { get, update, cancel, legacyGet, legacyResult, legacyCancel, legacyList }
+}
+
+/** A client that is gone without a word would hold its request for as long as the run. */
+const stillWorking = {
+  code: internalError,
+  message: "The task has not ended within ten minutes: ask again",
+  data: { tag: "RunContinues" }
 }
 
 const errorWith = (run: RunRecord, traceId: string) => {

@@ -104,6 +104,19 @@ describe("A stream of 2025-11-25", () => {
 })
 
 describe("A session of 2025", () => {
+  it.live("stays when an answer comes for a question that is not there, and an id that is none of ours is not found", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Effect.flatMap(lasting, serveAsker)
+      const session = yield* open(url, { elicitation: {} })
+      for (const id of ["question:nothing:1:2", "question::1:topic"]) {
+        const answer = { jsonrpc: "2.0", id, result: { action: "accept", content: {} } }
+        assert.strictEqual((yield* post(url, answer, session)).response.status, 202)
+      }
+      const long = { ...session, "mcp-session-id": "z".repeat(65) }
+      const list = { jsonrpc: "2.0", id: 1, method: "tools/list" }
+      assert.strictEqual((yield* post(url, list, long)).response.status, 404)
+    }).pipe(Effect.scoped))
+
   it.live("is not found any more once its client has ended it, on any node", () =>
     Effect.gen(function*() {
       const kept = yield* lasting
