@@ -111,12 +111,16 @@ export const make = Effect.fnUntraced(function*(
       return Effect.as(calls.cancel(caller, session, body), HttpServerResponse.empty({ status: 202 }))
     }
     if (isResponse(body)) {
-      // A status of 404 would say that the session is gone.
-      const answered = questions.answered(caller, clientOf(request), body).pipe(
-        Effect.catchReason("RunError", "RunNotFound", () => Effect.void),
-        Effect.catchReason("RunError", "InterruptNotFound", () => Effect.void)
+      const answered = Effect.as(
+        questions.answered(caller, clientOf(request), body),
+        HttpServerResponse.empty({ status: 202 })
       )
-      return Effect.as(answered, HttpServerResponse.empty({ status: 202 }))
+      // A status of 404 would say that the session is gone.
+      return Effect.catchIf(
+        answered,
+        ({ reason }) => reason._tag === "RunNotFound" || reason._tag === "InterruptNotFound",
+        (error) => Effect.map(McpError.fromRunError(error, caller.traceId), (refusal) => refused(400, refusal))
+      )
     }
     const traceId = Caller.traceIdOf(traceparentIn(body)) ?? caller.traceId
     const traced = {

@@ -296,7 +296,7 @@ describe("A question", () => {
       const { url } = yield* serveAsking(kept)
       const runId = /Run: (\S+)/u.exec(question.params.message)?.[1] ?? ""
       const other = yield* answerTo(url, "bob", session, question.id, approve)
-      assert.strictEqual(other.status, 404)
+      assert.strictEqual(other.status, 400)
       assert.strictEqual(other.error.data.tag, "RunNotFound")
       assert.strictEqual((yield* answerTo(url, "nobody", session, question.id, approve)).status, 401)
       assert.strictEqual((yield* answerTo(url, "ann", session, question.id, approve)).status, 202)

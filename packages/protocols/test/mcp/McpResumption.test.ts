@@ -108,9 +108,9 @@ describe("A session of 2025", () => {
     Effect.gen(function*() {
       const { url } = yield* Effect.flatMap(lasting, serveAsker)
       const session = yield* open(url, { elicitation: {} })
-      for (const id of ["question:nothing:1:2", "question::1:topic"]) {
+      for (const [id, status] of [["question:nothing:1:2", 400], ["question::1:topic", 202]] as const) {
         const answer = { jsonrpc: "2.0", id, result: { action: "accept", content: {} } }
-        assert.strictEqual((yield* post(url, answer, session)).response.status, 202)
+        assert.strictEqual((yield* post(url, answer, session)).response.status, status)
       }
       const long = { ...session, "mcp-session-id": "z".repeat(65) }
       const list = { jsonrpc: "2.0", id: 1, method: "tools/list" }
