@@ -33,6 +33,12 @@ export interface Parts {
 /** Handles a kind of request. */
 export type Handler = (ask: Ask) => Promise<unknown>
 
+/**
+ * Ends the wait for work that nobody does any more. The run interrupts its steps first: a step that failed instead would be
+ * stored as failed by a commit beside it, and a resumed run would get that failure.
+ */
+const rejectLater = (reject: (error: unknown) => void) => void setTimeout(() => reject(new PromiseScope.Stopped()), 50)
+
 /** A refusal as code of the agent may read it; the text of an unknown error may hold secrets. */
 const wordsOf = (error: unknown): { readonly tag: string; readonly message: string } =>
   Predicate.hasProperty(error, "_tag") && error instanceof Error
@@ -103,7 +109,7 @@ export class Session {
       signal.removeEventListener("abort", cancel)
       leave()
       this.isOver = true
-      for (const { reject } of this.pending.values()) reject(new PromiseScope.Stopped())
+      for (const { reject } of this.pending.values()) rejectLater(reject)
     }
   }
 
@@ -194,7 +200,7 @@ export class Session {
 
   private work(call: number, data: Schema.Json, signal: AbortSignal): Promise<Schema.Json> {
     // A request that was on its way when the process ended would wait for ever.
-    if (this.isOver || signal.aborted) return Promise.reject(new PromiseScope.Stopped())
+    if (this.isOver || signal.aborted) return new Promise((_resolve, reject) => rejectLater(reject))
     return new Promise<Schema.Json>((resolve, reject) => {
       const inPlace: Pending["inPlace"] = AsyncLocalStorage.snapshot()
       const abort = () => this.worker.send({ t: "abort", run: this.run, call })

@@ -147,15 +147,15 @@ export const start = Effect.fnUntraced(
       }),
       Effect.forkScoped
     )
+    const description = yield* Deferred.await(loaded).pipe(
+      Effect.timeoutOrElse({ duration: startLimit, orElse: () => Effect.fail(unusable("it takes too long to load")) })
+    )
+    // Only once it has loaded: until then its loop is busy with that.
     const every = Duration.millis(Duration.toMillis(Duration.fromInputUnsafe(options.unresponsive)) / 2)
     yield* Effect.sync(() => {
       if (lastPong < lastPing) return kill("it does not answer")
       send({ t: "ping", n: ++lastPing })
     }).pipe(Effect.delay(every), Effect.repeat(Schedule.forever), Effect.forkScoped)
-
-    const description = yield* Deferred.await(loaded).pipe(
-      Effect.timeoutOrElse({ duration: startLimit, orElse: () => Effect.fail(unusable("it takes too long to load")) })
-    )
     return {
       description,
       enter: (listener) => {
