@@ -12,6 +12,7 @@ export interface Measured {
   readonly threadMillis: () => number
   /** Resident memory in MiB. */
   readonly rssMiB: () => number
+  readonly signal: (name: NodeJS.Signals) => void
   readonly stop: () => void
 }
 
@@ -70,6 +71,7 @@ export const start = async (
     cpuMillis: () => cpuMillis(child.pid),
     threadMillis: () => threadMillis(child.pid),
     rssMiB: () => Number(/VmRSS:\s+(\d+)/u.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]) / 1_024,
+    signal: (name) => void child.kill(name),
     stop: () => child.kill(profiling.length === 0 ? "SIGKILL" : "SIGTERM")
   }
 }
