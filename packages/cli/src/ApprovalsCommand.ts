@@ -3,72 +3,25 @@
  *
  * @since 0.1.0
  */
-import { App, Credentials, type Interrupt, VisibleText } from "@fastagentic/core"
-import { Client } from "@fastagentic/protocols/http"
-import { Config, Console, Effect, Option, Redacted, Schema } from "effect"
+import type { Interrupt } from "@fastagentic/core"
+import { Effect, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-
-/** The server refused the request or did not answer. @category errors @since 0.1.0 */
-export class NotDecided extends Schema.TaggedError<NotDecided>()("NotDecided", { problem: Schema.String }) {
-  override get message() {
-    return this.problem
-  }
-}
-
-const server = {
-  url: Flag.String("url").pipe(
-    Flag.withDescription("Where the server answers"),
-    Flag.withFallbackConfig(Config.String("FASTAGENTIC_URL")),
-    Flag.withDefault("http://127.0.0.1:8000")
-  ),
-  token: Flag.Redacted("token").pipe(
-    Flag.withDescription("A token or API key; better given as FASTAGENTIC_TOKEN"),
-    Flag.withFallbackConfig(Config.Redacted("FASTAGENTIC_TOKEN")),
-    Flag.optional
-  )
-}
-
-/** A client for any app: runs are addressed by their ids. */
-const Anything = App.make("anything", { version: "0.0.0" })
-
-const runsOf = ({ token, url }: { readonly token: Option.Option<Redacted.Redacted>; readonly url: string }) =>
-  Effect.map(
-    Client.make(Anything, {
-      url,
-      retries: 0,
-      credentials: Option.match(token, {
-        onNone: () => Credentials.none,
-        onSome: (token) => ({ ...Credentials.none, bearer: Redacted.make(Redacted.value(token)) })
-      })
-    }),
-    ({ runs }) => runs
-  )
-
-const said = <A, R>(url: string, effect: Effect.Effect<A, Client.ClientError, R>) =>
-  Effect.mapError(
-    effect,
-    ({ message, reason }) =>
-      new NotDecided({ problem: reason._tag === "Disconnected" ? `no answer from ${placeOf(url)}` : message })
-  )
-
-/** The URL without its password. */
-const placeOf = (url: string) => URL.canParse(url) ? new URL(url).origin : "--url, which is no URL"
+import * as Output from "./internal/output.ts"
+import * as Server from "./internal/remote/server.ts"
 
 const list = Command.make(
   "list",
-  server,
-  Effect.fnUntraced(function*(options) {
-    const runs = yield* runsOf(options)
+  { ...Server.flags, json: Output.json },
+  Effect.fnUntraced(function*({ json, ...server }) {
+    const runs = yield* Server.runsOf(server)
     let after: string | null | undefined
     while (after !== null) {
-      const page: { readonly items: ReadonlyArray<Interrupt.Summary>; readonly next: string | null } = yield* said(
-        options.url,
-        runs.pending(after === undefined ? {} : { after })
-      )
-      for (const one of page.items) yield* Console.log(VisibleText.escapeUnseen(lineOf(one)))
+      const page: { readonly items: ReadonlyArray<Interrupt.Summary>; readonly next: string | null } = yield* Server
+        .orRefused(server, runs.pending(after === undefined ? {} : { after }))
+      for (const one of page.items) yield* Output.print(json, one, lineOf)
       after = page.next
     }
   })
@@ -88,7 +41,8 @@ const lineOf = (one: Interrupt.Summary) =>
   ].join(" ")
 
 const subject = {
-  ...server,
+  ...Server.flags,
+  json: Output.json,
   runId: Argument.String("runId"),
   id: Argument.String("interrupt"),
   reason: Flag.String("reason").pipe(
@@ -102,29 +56,28 @@ const value = Flag.String("value").pipe(
   Flag.withDescription("JSON: the answer to a question, or the changed arguments of a tool's call")
 )
 
-interface Subject {
-  readonly url: string
-  readonly token: Option.Option<Redacted.Redacted>
+interface Subject extends Server.Server {
+  readonly json: boolean
   readonly runId: string
   readonly id: string
   readonly reason: Option.Option<string>
 }
 
 const decide = Effect.fnUntraced(function*(
-  { id, reason, runId, ...options }: Subject,
+  { id, json, reason, runId, ...server }: Subject,
   decision: Interrupt.Answer["decision"],
   value: Option.Option<Schema.Json> = Option.none()
 ) {
-  const runs = yield* runsOf(options)
-  const run = yield* said(
-    options.url,
+  const runs = yield* Server.runsOf(server)
+  const run = yield* Server.orRefused(
+    server,
     runs.answer(runId, id, {
       decision,
       ...(Option.isNone(value) ? {} : { value: value.value }),
       ...(Option.isNone(reason) ? {} : { reason: reason.value })
     })
   )
-  yield* Console.log(`${run.runId} ${run.state}`)
+  yield* Output.print(json, run, ({ runId, state }) => `${runId} ${state}`)
 })
 
 const approve = Command.make(

@@ -1,5 +1,5 @@
 /**
- * `fastagentic runs`: runs in a store.
+ * `fastagentic runs`: runs of a running server, and the runs in a store.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,9 @@ import { SqliteFile } from "@fastagentic/stores/sqlite"
 import { Clock, Console, Duration, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as DurationFlag from "./DurationFlag.ts"
+import * as RemoteRuns from "./internal/remote/runs.ts"
 import * as Store from "./Store.ts"
 
 const flags = {
@@ -120,10 +122,13 @@ const prune = Command.make(
     })
     yield* Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(work, context)))
   })
-).pipe(Command.withDescription("Remove runs that ended long ago, keep journals in less room, and remove unused blobs"))
+).pipe(Command.withDescription(
+  "Remove runs of a store that ended long ago, keep journals in less room, and remove unused blobs. Stop the server of a SQLite file first"
+))
 
 /** @category commands @since 0.1.0 */
 export const command = Command.make("runs").pipe(
-  Command.withDescription("Runs in a store. A SQLite file belongs to one process: stop the server first"),
-  Command.withSubcommands([prune])
+  Command.withDescription("The runs of a running server, and `prune` for those in a store"),
+  Command.withSubcommands([...RemoteRuns.commands, prune]),
+  Command.provide(FetchHttpClient.layer)
 )

@@ -1,0 +1,24 @@
+// Prints for commands: lines for people, or with `--json` one value a line. A terminal takes no orders from printed text.
+import { VisibleText } from "@fastagentic/core"
+import { Console } from "effect"
+import * as Flag from "effect/cli/Flag"
+
+export const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print JSON, one value a line"),
+  Flag.withDefault(false)
+)
+
+/** Characters that a terminal acts on; a line break and a tab are text. */
+// oxlint-disable-next-line no-control-regex -- these are the characters that are escaped
+const control = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu
+
+/** Text of a model, a caller or a server without what a terminal acts on or a reader does not see. */
+export const safe = (text: string): string =>
+  VisibleText.escapeUnseen(text).replaceAll(control, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** One value as its line, or as JSON. */
+export const print = <A>(asJson: boolean, value: A, lineOf: (value: A) => string) =>
+  Console.log(safe(asJson ? JSON.stringify(value) : lineOf(value)))
+
+/** `3 runs`, `1 run`. */
+export const counted = (count: number, one: string) => `${count} ${count === 1 ? one : `${one}s`}`
