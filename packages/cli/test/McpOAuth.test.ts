@@ -128,7 +128,7 @@ describe("the official MCP client with a certified issuer", () => {
       assert.strictEqual(user.stored.sentTo?.searchParams.get("code_challenge_method"), "S256")
       assert.deepStrictEqual([...new Set(asked)], [`${url}/mcp`])
       const { tools } = yield* Effect.promise(() => client.listTools())
-      assert.deepStrictEqual(tools.map(({ name }) => name), ["archive", "notes"])
+      assert.deepStrictEqual(tools.map(({ name }) => name), ["answer_run", "archive", "cancel_run", "get_run", "notes"])
       assert.include(JSON.stringify(yield* call(client, "archive")), "archived")
     }).pipe(Effect.scoped))
 

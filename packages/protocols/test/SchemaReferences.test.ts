@@ -98,7 +98,12 @@ const check = Effect.fnUntraced(function*(name: string) {
   accepts(payload.json)
   accepts(success.json)
 
-  for (const { inputSchema, name, outputSchema = assert.fail("no output") } of McpCatalog.fromFusion(fusion).tools) {
+  const { runTools, tools } = McpCatalog.fromFusion(fusion)
+  for (
+    const { inputSchema, name, outputSchema = assert.fail("no output") } of tools.filter(({ name }) =>
+      !runTools.has(name)
+    )
+  ) {
     for (const json of [inputSchema, outputSchema]) {
       if (name === "shapes") accepts(json)
       else validatorOf(json)

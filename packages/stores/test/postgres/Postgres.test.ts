@@ -50,7 +50,9 @@ describeWithServer("Postgres", () => {
         [18, "tenant_turns"],
         [19, "threads"],
         [20, "disabled_accounts"],
-        [21, "shared_notes"]
+        [21, "shared_notes"],
+        [22, "push_targets"],
+        [23, "blobs"]
       ])
     }))
 
