@@ -6,7 +6,7 @@ import type { FollowError } from "@fastagentic/core/operations/Runtime"
 import * as Event from "@fastagentic/core/run/Event"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { NotDeclared, RunError, RunNotFound } from "@fastagentic/core/run/RunError"
-import { needsSomebody, type RunRecord } from "@fastagentic/core/run/RunRecord"
+import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, type Schema, Stream } from "effect"
 import type { RequestContext } from "../http/RequestContext.ts"
 import * as Timeouts from "../internal/timeouts.ts"
@@ -34,23 +34,12 @@ export const agentOf = ({ fusion }: Service, identifier: string) => {
 const viewOf = ({ fusion }: Service, { agent }: RunRecord) =>
   new ChatView(fusion.agents.get(agent)?.success.hasContent === true)
 
-/**
- * The parts that come, until the run has ended or waits for somebody. The events say that it waits, and not its record alone: a
- * run whose question was just decided, maybe on another node, is still suspended for a moment.
- */
-const followed = Effect.fnUntraced(function*(handle: RunHandle, view: ChatView) {
-  if (view.isPaused && needsSomebody(handle.run)) return Stream.empty
-  const pages = yield* handle.follow({ after: view.seq, until: "final" })
-  return pages.pipe(
-    Stream.map(({ closing, events, run }) => {
-      const parts = closing ? "closing" as const : view.apply(events)
-      const isIdle = events.length === 0 && !closing && run.seq <= view.seq
-      return { parts, isOver: (view.isPaused || isIdle) && needsSomebody(run) }
-    }),
-    Stream.takeUntil(({ isOver }) => isOver),
-    Stream.map(({ parts }) => parts)
+/** The parts that come, until the run has ended or waits for somebody. */
+const followed = (handle: RunHandle, view: ChatView) =>
+  Effect.map(
+    handle.follow({ after: view.seq, until: "somebody" }),
+    Stream.map(({ closing, events }) => closing ? "closing" as const : view.apply(events))
   )
-})
 
 /** A message as it starts a run. */
 export interface Start {
@@ -117,9 +106,8 @@ export const replayed = Effect.fnUntraced(function*(
   const parts = view.apply(Event.visible(all))
   view.seq = all.at(-1)?.seq ?? 0
   const before = undecidedOnly(view, parts)
-  const pages = yield* followed(handle, view)
   view.mark()
-  return { handle, after: 0, before, pages }
+  return { handle, after: 0, before, pages: yield* followed(handle, view) }
 })
 
 /** The number of the pause at which a question was asked that was decided later on. */

@@ -64,8 +64,6 @@ interface Block {
 export class ChatView {
   /** The number of the last event that was applied. */
   seq = 0
-  /** The last event says that the run waits for somebody; a decision ends that before the run continues. */
-  isPaused = false
   /** The whole text that stands. */
   private text = ""
   /** The content that was shown, as JSON. */
@@ -90,7 +88,6 @@ export class ChatView {
     this.textBefore = this.text
     this.toolsBefore = [...this.tools]
     this.marked = this.seq
-    this.isPaused = false
   }
 
   /** The questions that are open. */
@@ -237,12 +234,7 @@ export class ChatView {
       case "interrupt":
         this.ask(event.data, parts)
         break
-      case "run_started":
-      case "signal":
-        this.isPaused = false
-        break
       case "interrupt_resolved": {
-        this.isPaused = false
         const question = this.questions.get(event.data.id)
         if (question === undefined) break
         this.questions.delete(event.data.id)
@@ -253,7 +245,6 @@ export class ChatView {
       }
       case "run_suspended":
         this.closeAll(parts)
-        this.isPaused = forSomebody.has(event.data.reason)
         parts.push({ _tag: "Waiting", on: event.data, seq: event.seq })
         break
       case "done":
@@ -336,9 +327,6 @@ const resultOf = (
   output: value ?? (reason === undefined ? { decision } : { decision, reason }),
   standsFor: notice.toolCallId === undefined ? notice.kind : undefined
 })
-
-/** The reasons of pauses that somebody has to end. */
-const forSomebody: ReadonlySet<string> = new Set(["interrupt", "signal", "migration", "repair", "principal"])
 
 /** The events before which the open text of their place ends. */
 const closing: ReadonlySet<string> = new Set([

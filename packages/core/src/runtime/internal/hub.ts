@@ -25,7 +25,7 @@ export type FollowError = ReadError | Unauthenticated
 /** When a reader of a journal has seen enough: at the end, at any pause too, or at one that somebody has to end. */
 export type Until = "final" | "settled" | "somebody"
 
-const isOver: { readonly [K in Until]: (run: RunRecord) => boolean } = {
+export const isOver: { readonly [K in Until]: (run: RunRecord) => boolean } = {
   final: (run) => isFinal(run.state),
   settled: isSettled,
   somebody: (run) => isFinal(run.state) || needsSomebody(run)

@@ -4,7 +4,7 @@ import { Effect, Scope } from "effect"
 import type { RunEvent } from "../../run/Event.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { ReadError, RunStore } from "../../store/RunStore.ts"
-import { Hub, recentCapacity } from "./hub.ts"
+import { Hub, isOver, recentCapacity, type Until } from "./hub.ts"
 
 /** A follower's hub: `ready` reads what it lacks, `leave` gives it back. */
 interface Seat {
@@ -45,10 +45,10 @@ export class Hubs {
    * The hub of a run for one follower, until the scope closes. `known` is the hub that the run was launched with: the end of
    * a run that was driven here is there without reading the store.
    */
-  join(run: RunRecord, known?: Hub): Effect.Effect<Hub, ReadError, Scope.Scope> {
+  join(run: RunRecord, until: Until, known?: Hub): Effect.Effect<Hub, ReadError, Scope.Scope> {
     // `Effect.acquireRelease` would copy all services of the fiber for a release that needs none.
     const seated = Effect.flatMap(Effect.scope, (scope) => {
-      const seat = this.seat(run, known)
+      const seat = this.seat(run, until, known)
       return Effect.as(Scope.addFinalizer(scope, Effect.sync(seat.leave)), seat)
     })
     return Effect.flatMap(
@@ -58,20 +58,22 @@ export class Hubs {
   }
 
   /** The same for one use, without a scope. */
-  during<A, E>(run: RunRecord, known: Hub | undefined, use: (hub: Hub) => Effect.Effect<A, E>) {
+  during<A, E>(run: RunRecord, until: Until, known: Hub | undefined, use: (hub: Hub) => Effect.Effect<A, E>) {
     return Effect.uninterruptibleMask((restore): Effect.Effect<A, E | ReadError> => {
-      const { hub, leave, ready } = this.seat(run, known)
+      const { hub, leave, ready } = this.seat(run, until, known)
       const used = ready === Effect.void ? use(hub) : Effect.andThen(ready, use(hub))
       return Effect.ensuring(restore(used), Effect.sync(leave))
     })
   }
 
-  private seat(run: RunRecord, known: Hub | undefined): Seat {
+  /** A pause that would end the follower's wait is read again: another node may have ended it, and the notice may be late. */
+  private seat(run: RunRecord, until: Until, known: Hub | undefined): Seat {
     if (known !== undefined && isFinal(known.run.state)) return { hub: known, ready: Effect.void, leave: nothing }
     if (isFinal(run.state)) return { hub: new Hub(run), ready: Effect.void, leave: nothing }
     const present = this.hubs.get(run.runId)
     const hub = this.hold(run)
-    return { hub, ready: hub === present ? Effect.void : this.refresh(hub), leave: () => this.release(hub) }
+    const isCurrent = hub === present && !isOver[until](hub.run)
+    return { hub, ready: isCurrent ? Effect.void : this.refresh(hub), leave: () => this.release(hub) }
   }
 
   /** Reads what the store has and the hub has not: the run may have moved on another node, or before its hub was made. */

@@ -319,7 +319,7 @@ export class RunSupervisor {
 
   /** Waits until a run has ended. */
   ended(run: RunRecord): Effect.Effect<RunRecord, ReadError> {
-    return this.hubs.during(run, undefined, (hub) => hub.ended)
+    return this.hubs.during(run, "final", undefined, (hub) => hub.ended)
   }
 
   follow(
@@ -330,7 +330,10 @@ export class RunSupervisor {
     credentials?: Held
   ): Stream.Stream<Page, FollowError> {
     return Stream.unwrap(
-      Effect.map(this.hubs.join(run, known), (hub) => pages(hub, this.writerOf(run).store, after, until, credentials))
+      Effect.map(
+        this.hubs.join(run, until, known),
+        (hub) => pages(hub, this.writerOf(run).store, after, until, credentials)
+      )
     )
   }
 
@@ -342,7 +345,7 @@ export class RunSupervisor {
   }
 
   settled(run: RunRecord, known?: Hub): Effect.Effect<RunRecord, ReadError> {
-    return this.hubs.during(run, known, (hub) => hub.settled)
+    return this.hubs.during(run, "settled", known, (hub) => hub.settled)
   }
 
   /**
