@@ -414,15 +414,9 @@ describe("one door", () => {
           const id = yield* Effect.promise(() => openInterrupt(lab, runId, "boss"))
           const traceId = newTrace()
           const own = yield* Effect.promise(() => answer(lab, headersOf(lab, "boss", traceId), runId, id, "approve"))
-          // A round takes no answers but those to questions that its caller may decide.
-          const refusal = answer === mcpRound
-            ? { tag: "suspended", rule: undefined }
-            : { tag: "Forbidden", rule: "not the requester" }
-          assert.deepStrictEqual(own, refusal, answer.name)
-          if (answer !== mcpRound) {
-            const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester"])
-            assert.include(said, "Forbidden not the requester", answer.name)
-          }
+          assert.deepStrictEqual(own, { tag: "Forbidden", rule: "not the requester" }, answer.name)
+          const said = yield* decisions(lab, traceId, ["Forbidden", "not the requester"])
+          assert.include(said, "Forbidden not the requester", answer.name)
           // A2A tasks and MCP rounds belong to their owner: an approver of another's run answers elsewhere.
           const deny = answer === a2aAnswer || answer === mcpRound ? restAnswer : answer
           yield* Effect.promise(() => deny(lab, headersOf(lab, "lead"), runId, id, "deny"))
@@ -508,7 +502,7 @@ describe("one door on standard input", () => {
             const id = await openInterrupt({ url }, runId, "boss")
             const round = roundOf("pays", { mark }, stateOf(runId, { mark }), id, { decision: "approve" })
             const { rule, tag: own } = Transports.mcpOutcome(await ask("tools/call", round))
-            same(`who has asked approves / ${onStdio}`, [own, rule], ["suspended", undefined])
+            same(`who has asked approves / ${onStdio}`, [own, rule], ["Forbidden", "not the requester"])
             same(`what was not approved / ${onStdio}`, isDone(mark), false)
           }
         })

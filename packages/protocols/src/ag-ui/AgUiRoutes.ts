@@ -84,7 +84,7 @@ const resumed = Effect.fnUntraced(function*(
     }
     answers.push({ id, ...answer })
   }
-  return yield* ChatRuns.decided(runtime, caller, handle, answers, { ids, after: afterOf(ids) })
+  return yield* ChatRuns.decided(context, handle, answers, { ids, after: afterOf(ids) })
 })
 
 /** The event that the id of a pause names. */

@@ -58,7 +58,7 @@ const decide = Effect.fnUntraced(function*(
   }
   const agent = RequestContext.param(context, "identifier")
   const handle = yield* ChatRuns.openOf(runtime, caller, decisions.runId, { agent, threadId })
-  return yield* UiStream.response(context, yield* ChatRuns.decided(runtime, caller, handle, decisions.answers))
+  return yield* UiStream.response(context, yield* ChatRuns.decided(context, handle, decisions.answers))
 })
 
 const chatIn = (context: RequestContext.RequestContext) => ({

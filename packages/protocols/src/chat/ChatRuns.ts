@@ -122,11 +122,10 @@ export type Decided = Answer & { readonly id: string }
 /**
  * Decides, and gives the rest of the answer: what comes after the pause at which the questions were asked, also when somebody
  * has decided the same before. `ids` are all questions of the pause, by default those that are answered; `after`
- * names the event of a pause that is no question.
+ * names the event of a pause that is no question. The request's own key is that of the decision.
  */
 export const decided = Effect.fnUntraced(function*(
-  runtime: Service,
-  caller: Caller,
+  { caller, request: { headers }, runtime }: RequestContext,
   handle: RunHandle,
   answers: ReadonlyArray<Decided>,
   options: { readonly ids?: ReadonlyArray<string>; readonly after?: number | undefined } = {}
@@ -140,7 +139,9 @@ export const decided = Effect.fnUntraced(function*(
   view.apply(Event.visible(all.filter(({ seq }) => seq <= position)))
   view.seq = position
   view.mark()
-  if (answers.length > 0) yield* runtime.answerAll(caller, handle.run.runId, answers)
+  if (answers.length > 0) {
+    yield* runtime.answerAll(caller, handle.run.runId, answers, headers["idempotency-key"] || undefined)
+  }
   return { handle, after: position, before: [], pages: yield* followed(handle, view) }
 })
 
@@ -159,12 +160,17 @@ export const openOf = Effect.fnUntraced(function*(
   return yield* new RunError({ reason: new RunNotFound({ runId }) })
 })
 
-/** The caller's newest run of a chat with an agent, which no other run has started. */
-export const newestOf = Effect.fnUntraced(function*(
-  runtime: Service,
-  caller: Caller,
-  { agent, threadId }: { readonly agent: string; readonly threadId: string }
-) {
+interface Chat {
+  readonly agent: string
+  readonly threadId: string
+}
+
+/** The caller's newest runs of a chat with an agent, which no other run has started. */
+export const newestRuns = Effect.fnUntraced(function*(runtime: Service, caller: Caller, { agent, threadId }: Chat) {
   const { items } = yield* runtime.list(caller, { kind: "agent", agent, threadId, mine: true, limit: 10 })
-  return items.find(({ parentRunId }) => parentRunId === undefined)
+  return items.filter(({ parentRunId }) => parentRunId === undefined)
 })
+
+/** The newest of them. */
+export const newestOf = (runtime: Service, caller: Caller, chat: Chat) =>
+  Effect.map(newestRuns(runtime, caller, chat), ([newest]) => newest)

@@ -154,7 +154,7 @@ const round = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   caller: Caller,
   handle: RunHandle,
-  { responses, state }: Extract<ElicitationFlow, { readonly _tag: "Rounds" }>,
+  { client, responses, state }: Extract<ElicitationFlow, { readonly _tag: "Rounds" }>,
   next: Next
 ): Effect.fn.Return<Asked, RunError> {
   const unclear = new Set<string>()
@@ -173,8 +173,38 @@ const round = Effect.fnUntraced(function*(
     }
     ;({ open, run } = yield* next(run.seq))
   }
+  const refusal = yield* answeredForOthers(runtime, caller, client, run.runId, left)
+  if (refusal !== undefined) return { run, refusal }
   if (open.length === 0) return { run }
   return { run, questions: open.map((question) => unclear.has(question.interrupt.id) ? again(question) : question) }
+})
+
+/**
+ * Refuses answers to questions that the caller sees and may not decide: the refusal of the first is the outcome, and an entry.
+ * Names that ask nothing are ignored.
+ */
+export const answeredForOthers = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  caller: Caller,
+  client: Client,
+  runId: string,
+  answers: ReadonlyMap<string, unknown>
+): Effect.fn.Return<RunError | undefined, RunError> {
+  if (answers.size === 0) return undefined
+  const mine = new Set((yield* runtime.decidable(caller, runId)).map(({ id }) => id))
+  const others = (yield* runtime.interrupts(caller, runId)).flatMap((interrupt) => {
+    const question = interrupt.state === "open" && !mine.has(interrupt.id)
+      ? questionOf(runtime, interrupt, client)
+      : undefined
+    return question === undefined || question === "unsupported" ? [] : [question]
+  })
+  for (const [key, question] of keyed(others)) {
+    const named = [key, question.interrupt.id].find((name) => answers.has(name))
+    if (named === undefined) continue
+    const reply = yield* Effect.result(decide(runtime, caller, question, answers.get(named)))
+    if (reply._tag === "Failure") return reply.failure
+  }
+  return undefined
 })
 
 /** Questions under the names that the handler gave them; the whole name where two of them are equal. */

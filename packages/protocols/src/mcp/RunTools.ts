@@ -2,7 +2,7 @@
 // the call that it approves, so that the host shows it to its user.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
-import { Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
+import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
 import { RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
@@ -81,10 +81,25 @@ export const call = (
 const answered = Effect.fnUntraced(function*(runtime: Runtime["Service"], caller: Caller, given: Arguments) {
   const { decision = "deny", question, reason, runId, value } = given
   const all = yield* runtime.decidable(caller, runId)
-  const found = question === undefined
-    ? all
-    : all.filter(({ id, name }) => id === question || name === question || name.endsWith(` ${question}`))
+  const named = (list: ReadonlyArray<Interrupt>) =>
+    question === undefined
+      ? list
+      : list.filter(({ id, name }) => id === question || name === question || name.endsWith(` ${question}`))
+  const found = named(all)
   const [asked] = found
+  const answer: Answer = {
+    decision,
+    ...(value === undefined ? {} : { value }),
+    ...(reason === undefined ? {} : { reason })
+  }
+  if (asked === undefined) {
+    // A question for others is refused by the runtime, with its entry.
+    const [other, ...more] = named((yield* runtime.interrupts(caller, runId)).filter(({ state }) => state === "open"))
+    if (other !== undefined && more.length === 0) {
+      yield* runtime.answer(caller, runId, other.id, answer)
+      return undefined
+    }
+  }
   if (asked === undefined || found.length > 1) {
     const names: Array<Schema.Json> = all.map(({ id, name }) => ({ id, name }))
     return refused("InterruptNotFound", "Name one of the open questions", caller, { questions: names })
@@ -96,11 +111,7 @@ const answered = Effect.fnUntraced(function*(runtime: Runtime["Service"], caller
       arguments: exact
     })
   }
-  yield* runtime.answer(caller, runId, asked.id, {
-    decision,
-    ...(value === undefined ? {} : { value }),
-    ...(reason === undefined ? {} : { reason })
-  })
+  yield* runtime.answer(caller, runId, asked.id, answer)
   return undefined
 })
 

@@ -8,7 +8,7 @@ import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema, Stream } from "effect"
 import { type Client, decide, type Question, questionOf, refuse } from "./ClientQuestion.ts"
-import { keyed } from "./ElicitationFlow.ts"
+import { answeredForOthers, keyed } from "./ElicitationFlow.ts"
 import type { Catalog } from "./McpCatalog.ts"
 import { internalError, invalidParams, McpError } from "./McpError.ts"
 import * as TaskView from "./TaskView.ts"
@@ -88,7 +88,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       }
     })
 
-  /** 2026-07-28: answers of the client; keys that ask nothing are ignored. */
+  /** 2026-07-28: answers of the client; keys that ask nothing are ignored, those of questions for others are refused. */
   const update = (
     taskId: string,
     client: Client,
@@ -99,9 +99,12 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       const { run } = yield* open(caller, taskId)
       const answers = new Map(Object.entries(responses))
       for (const [key, question] of keyed(yield* questions(caller, client, run))) {
-        if (answers.has(key)) yield* decide(runtime, caller, question, answers.get(key))
+        if (!answers.has(key)) continue
+        yield* decide(runtime, caller, question, answers.get(key))
+        answers.delete(key)
       }
-      return {}
+      const refusal = yield* answeredForOthers(runtime, caller, client, taskId, answers)
+      return refusal === undefined ? {} : yield* refusal
     })
 
   const cancel = (taskId: string, caller: Caller): Method<RunRecord> =>

@@ -2,7 +2,7 @@
 import type { Callable } from "@fastagentic/core/app/Fusion"
 import * as Content from "@fastagentic/core/run/Content"
 import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
-import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
+import { IdempotencyConflict, NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Predicate, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -88,23 +88,37 @@ const complete = RequestContext.handle(
 
 /**
  * The rest of a run of the thread that waits for a decision, if the message is one. A message that is none would wait for
- * the run that waits for it.
+ * the run that waits for it. A repeat under the key of a start, or of a decision, is no new decision.
  */
 const decided = Effect.fnUntraced(function*(
-  { caller, runtime }: RequestContext.RequestContext,
+  context: RequestContext.RequestContext,
   agent: Callable,
   threadId: string | undefined,
   text: string
 ): Effect.fn.Return<ChatRuns.Answering | undefined, RunError> {
+  const { caller, request: { headers }, runtime } = context
   if (threadId === undefined) return undefined
-  const newest = yield* ChatRuns.newestOf(runtime, caller, { agent: agent.identifier, threadId })
+  const runs = yield* ChatRuns.newestRuns(runtime, caller, { agent: agent.identifier, threadId })
+  const key = headers["idempotency-key"] || undefined
+  if (key !== undefined) {
+    if (runs.some(({ idempotencyKey }) => idempotencyKey === key)) return undefined
+    const earlier = yield* earlierUnder(context, runs.map(({ runId }) => runId), key)
+    if (earlier !== undefined) {
+      const answer = answerIn(earlier.question, text)
+      if (answer === undefined) {
+        return yield* new RunError({ reason: new IdempotencyConflict({ key, runId: earlier.question.runId }) })
+      }
+      return yield* ChatRuns.decided(context, earlier.handle, [{ id: earlier.question.id, ...answer }])
+    }
+  }
+  const [newest] = runs
   if (newest?.state !== "suspended" || newest.waitsFor !== "interrupt") return undefined
   const open = (yield* runtime.decidable(caller, newest.runId)).filter(({ state }) => state === "open")
   const [question, ...more] = open
   const answer = question === undefined || more.length > 0 ? undefined : answerIn(question, text)
   if (question !== undefined && answer !== undefined) {
     const handle = yield* runtime.open(caller, newest.runId)
-    return yield* ChatRuns.decided(runtime, caller, handle, [{ id: question.id, ...answer }])
+    return yield* ChatRuns.decided(context, handle, [{ id: question.id, ...answer }])
   }
   if (agent.threads !== "enqueue") return undefined
   return yield* invalid(
@@ -115,6 +129,26 @@ const decided = Effect.fnUntraced(function*(
       : `the thread waits for approve or deny about "${question.tool ?? question.name}"`
   )
 })
+
+/** The question of these runs that the caller has decided under a key. */
+const earlierUnder = Effect.fnUntraced(function*(
+  { caller, runtime }: RequestContext.RequestContext,
+  runIds: ReadonlyArray<string>,
+  key: string
+) {
+  const { id } = yield* runtime.principal(caller)
+  for (const runId of runIds) {
+    const handle = yield* runtime.open(caller, runId)
+    const question = (yield* handle.interrupts).find(({ resolution }) =>
+      resolution?.by === id && isUnder(resolution.idempotencyKey, key)
+    )
+    if (question !== undefined) return { handle, question }
+  }
+  return undefined
+})
+
+/** Whether the key of a decision is this one: a list of decisions keeps a space and 64 hex digits after it. */
+const isUnder = (kept: string | undefined, key: string) => kept === key || kept?.slice(0, -65) === key
 
 const yes = /^(approve|approved|yes|y|ok)[.!]?$/iu
 const no = /^(deny|denied|no|n|reject)[.!]?$/iu

@@ -162,7 +162,7 @@ const decide = Effect.fnUntraced(function*(
   if (more.length > 0 || isOther || (previous !== undefined && named(previous)?.runId !== runId)) {
     return yield* new RunError({ reason: new RunNotFound({ runId: more[0] ?? runId }) })
   }
-  return yield* ChatRuns.decided(runtime, caller, handle, answers)
+  return yield* ChatRuns.decided(context, handle, answers)
 })
 
 /** A response as it stands: the answer of its run after its beginning. */

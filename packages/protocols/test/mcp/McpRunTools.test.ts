@@ -9,7 +9,12 @@ const call = (url: string, name: string, args: object, who = "ann", meta: object
     ({ messages }) => messages[messages.length - 1].result
   )
 
+const rest = (url: string, who: string, path: string) =>
+  Effect.promise(async () => ({ body: JSON.parse(await (await fetch(`${url}${path}`, { headers: by(who) })).text()) }))
+
 const jsonOf = (result: ReturnType<typeof JSON.parse>) => JSON.parse(result.content[0].text)
+
+const all = { elicitation: {}, extensions: { "io.modelcontextprotocol/tasks": {} } }
 
 const refund = { orderId: 1042, amount: 5 }
 
@@ -33,6 +38,40 @@ describe("The tools that answer runs", () => {
       assert.deepStrictEqual((yield* call(url, "get_run", { runId })).structuredContent, { orderId: 1042, refunded: 5 })
       const late = yield* call(url, "answer_run", { runId, decision: "deny" })
       assert.strictEqual(jsonOf(late)._tag, "InterruptNotFound")
+    }).pipe(Effect.scoped))
+
+  it.live("and tasks refuse the answer of a caller who may not decide, with an entry for each", () =>
+    Effect.gen(function*() {
+      const { audit, url } = yield* serveAsking(yield* lasting)
+      const { runId } = jsonOf(yield* call(url, "pay", { amount: 3 }, "boss"))
+      const { body: { items: [{ id, name }] } } = yield* rest(url, "boss", `/runs/${runId}/interrupts`)
+      const sent = (method: string, params: object) =>
+        Effect.map(
+          modern(`${url}/mcp`, method, params, { headers: by("boss"), capabilities: all }),
+          ({ messages }) => messages[messages.length - 1].error
+        )
+      const accept = { action: "accept", content: { decision: "approve" } }
+      const attempts = [
+        ...[{}, { question: id }, { question: name }].map((one) =>
+          sent("tools/call", {
+            name: "answer_run",
+            arguments: { runId, decision: "approve", tool: "pay", arguments: { amount: 3 }, ...one }
+          })
+        ),
+        ...[name.slice(name.lastIndexOf("›") + 1).trimStart(), id].map((key) =>
+          sent("tasks/update", { taskId: runId, inputResponses: { [key]: accept } })
+        )
+      ]
+      for (const attempt of attempts) {
+        assert.deepInclude((yield* attempt)?.data, { tag: "Forbidden", rule: "not the requester" })
+      }
+      assert.isUndefined(yield* sent("tasks/update", { taskId: runId, inputResponses: { another: accept } }))
+      const trail = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 100 }))
+      const refusals = trail.filter(({ action, decision, rule }) =>
+        action === "answer" && decision === "Forbidden" && rule === "not the requester"
+      )
+      assert.lengthOf(refusals, attempts.length)
+      assert.strictEqual((yield* rest(url, "boss", `/runs/${runId}`)).body.state, "suspended")
     }).pipe(Effect.scoped))
 
   it.live("answer questions by their names, one after the other", () =>
@@ -62,7 +101,10 @@ describe("The tools that answer runs", () => {
       const pay = jsonOf(yield* call(url, "pay", { amount: 1 }, "boss"))
       const own = { runId: pay.runId, decision: "approve", tool: "pay", arguments: { amount: 1 } }
       // The requester of a payment cannot approve it.
-      assert.strictEqual(jsonOf(yield* call(url, "answer_run", own, "boss"))._tag, "InterruptNotFound")
+      const { messages } = yield* modern(`${url}/mcp`, "tools/call", { name: "answer_run", arguments: own }, {
+        headers: by("boss")
+      })
+      assert.deepInclude(messages[0].error.data, { tag: "Forbidden", rule: "not the requester" })
       assert.deepInclude(jsonOf(yield* call(url, "cancel_run", { runId })), { runId, state: "cancelled" })
       assert.strictEqual(jsonOf(yield* call(url, "cancel_run", { runId: 7 }))._tag, "InvalidPayload")
       assert.strictEqual(jsonOf(yield* call(url, "get_run", { runId: "nothing" }))._tag, "RunNotFound")

@@ -116,6 +116,39 @@ describe("The chat completions of OpenAI's client", () => {
       assert.strictEqual(greeted.choices[0]?.message.content, "Hello, Ann!")
     }).pipe(Effect.scoped))
 
+  it.live("that come twice under a key start one run and answer one question", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveFront()
+      const client = clientOf(url)
+      const say = (content: string, idempotencyKey: string) =>
+        client.chat.completions.create({
+          model: "greet",
+          messages: [user(content)],
+          metadata: { thread_id: "twice" }
+        }, { headers: { "Idempotency-Key": idempotencyKey } })
+      const said = (content: string, key: string) =>
+        Effect.map(
+          Effect.promise(() => say(content, key)),
+          ({ choices: [choice], id }) => [id, choice?.message.content]
+        )
+      const asked = yield* said("Hi", "start")
+      assert.include(asked[1], "Who are you?")
+      // The repeat of the message that started the run is no answer to the question that it led to.
+      assert.deepStrictEqual(yield* said("Hi", "start"), asked)
+      const other = yield* failing(() => say("Hello", "start"))
+      assert.strictEqual(other.status, 409)
+      const greeted = yield* said("Ann", "answer")
+      assert.strictEqual(greeted[1], "Hello, Ann!")
+      assert.deepStrictEqual(yield* said("Ann", "answer"), greeted)
+      assert.deepStrictEqual(yield* said("Hi", "start").pipe(Effect.map(([id]) => id)), greeted[0])
+      const changed = yield* failing(() => say("Eve", "answer"))
+      assert.strictEqual(changed.status, 409)
+      const { items } = yield* Effect.promise(async () =>
+        Object(await (await fetch(`${url}/runs?threadId=twice`)).json())
+      )
+      assert.lengthOf(items, 1)
+    }).pipe(Effect.scoped))
+
   it.live("are refused in OpenAI's shape, with the credentials, scopes and typed errors of every route", () =>
     Effect.gen(function*() {
       const { url } = yield* serveFront({ auth: people })
