@@ -45,7 +45,7 @@ describe("The tools that answer runs", () => {
       const { audit, url } = yield* serveAsking(yield* lasting)
       const { runId } = jsonOf(yield* call(url, "pay", { amount: 3 }, "boss"))
       const { body: { items: [{ id, name }] } } = yield* rest(url, "boss", `/runs/${runId}/interrupts`)
-      const sent = (method: string, params: object) =>
+      const sent = (method: string, params: Record<string, unknown>) =>
         Effect.map(
           modern(`${url}/mcp`, method, params, { headers: by("boss"), capabilities: all }),
           ({ messages }) => messages[messages.length - 1].error
