@@ -20,6 +20,7 @@ import * as PrincipalsCommand from "./PrincipalsCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
 import * as StoreCommand from "./StoreCommand.ts"
+import * as TailCommand from "./TailCommand.ts"
 
 const root = Command.make("fastagentic").pipe(
   Command.withDescription("The deployment layer for agents"),
@@ -27,6 +28,7 @@ const root = Command.make("fastagentic").pipe(
     NewCommand.command,
     RunCommand.command,
     RunsCommand.command,
+    TailCommand.command,
     StoreCommand.command,
     ApprovalsCommand.command,
     CheckCommand.command,

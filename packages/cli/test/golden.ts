@@ -25,15 +25,20 @@ export interface Served {
   readonly ask: (...args: ReadonlyArray<string>) => ReturnType<typeof command>
 }
 
-/** Runs a test with an app of the fixtures, served on SQLite, and always stops it. */
+/** Runs a test with an app of the fixtures, served on SQLite unless a store is given, and always stops it. */
 export const withApp = async (
   name: string,
   use: (served: Served) => Promise<void>,
-  { args = [], cwd = temporaryFolder() }: { readonly args?: ReadonlyArray<string>; readonly cwd?: string } = {}
+  { cwd = temporaryFolder(), env = {}, port = "0", store = "runs.db" }: {
+    readonly cwd?: string
+    readonly env?: Record<string, string>
+    readonly port?: string
+    readonly store?: string
+  } = {}
 ) => {
   const running = fastagentic(
-    ["run", fixture(name), "--mode", "http", "--port", "0", "--store", "runs.db", ...args],
-    { cwd }
+    ["run", fixture(name), "--mode", "http", "--port", port, "--store", store],
+    { cwd, env }
   )
   try {
     const url = await listening(running)
@@ -47,4 +52,13 @@ export const withApp = async (
     running.child.kill("SIGKILL")
     await running.exited
   }
+}
+
+/** Waits until a command has printed a text. */
+export const printed = async (running: Running, text: string, times = 1): Promise<void> => {
+  for (let i = 0; i < 1_000; i++) {
+    if ((running.stdout() + running.stderr()).split(text).length > times) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  throw new Error(`${text} was not printed: ${running.stdout()} ${running.stderr()}`)
 }

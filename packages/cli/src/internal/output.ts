@@ -1,6 +1,6 @@
 // Prints for commands: lines for people, or with `--json` one value a line. A terminal takes no orders from printed text.
 import { VisibleText } from "@fastagentic/core"
-import { Console } from "effect"
+import { Console, Effect } from "effect"
 import * as Flag from "effect/cli/Flag"
 
 export const json = Flag.Boolean("json").pipe(
@@ -22,3 +22,14 @@ export const print = <A>(asJson: boolean, value: A, lineOf: (value: A) => string
 
 /** `3 runs`, `1 run`. */
 export const counted = (count: number, one: string) => `${count} ${count === 1 ? one : `${one}s`}`
+
+/** Ends when the reader of stdout has gone, such as `head`: nobody would see what follows. */
+export const untilClosed = <E, R>(effect: Effect.Effect<void, E, R>) =>
+  Effect.raceFirst(
+    effect,
+    Effect.callback<void>((resume) => {
+      const closed = () => resume(Effect.void)
+      process.stdout.once("error", closed)
+      return Effect.sync(() => process.stdout.off("error", closed))
+    })
+  )

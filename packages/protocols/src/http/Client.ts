@@ -20,14 +20,14 @@ import { Effect, Schema, type Stream } from "effect"
 import type * as Tool from "effect/ai/Tool"
 import * as HttpClient from "effect/http/HttpClient"
 import * as ClientCalls from "./ClientCalls.ts"
-import { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse } from "./ClientError.ts"
+import { ClientError, Disconnected, isTransient, RunFailed, RunSuspended, UnexpectedResponse } from "./ClientError.ts"
 import * as ClientFiles from "./ClientFiles.ts"
 import * as ClientRuns from "./ClientRuns.ts"
 import * as ClientThreads from "./ClientThreads.ts"
 import * as Transport from "./ClientTransport.ts"
 import type * as Schemas from "./Schemas.ts"
 
-export { ClientError, Disconnected, RunFailed, RunSuspended, UnexpectedResponse }
+export { ClientError, Disconnected, isTransient, RunFailed, RunSuspended, UnexpectedResponse }
 
 /** A key makes a repeated call the same run; runs of one thread belong together. @category models @since 0.1.0 */
 export interface CallOptions {

@@ -68,7 +68,7 @@ export class RunSuspended extends Schema.TaggedError<RunSuspended>()("RunSuspend
   }
 }
 
-/** Whether the same call may succeed a moment later. */
+/** Whether the same call may succeed a moment later. @category guards @since 0.1.0 */
 export const isTransient = (error: unknown): boolean => {
   if (!(error instanceof ClientError)) return false
   switch (error.reason._tag) {
