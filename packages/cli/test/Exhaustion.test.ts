@@ -146,7 +146,7 @@ const socket = (url: string, id: string) =>
     })
   })
 
-const limited = Layer.succeed(OpenLimits.OpenLimits, { runs: 3, streams: 2, sockets: 2 })
+const limited = Layer.succeed(OpenLimits.OpenLimits, { runs: 3, streams: 2, sockets: 2, notes: 100 })
 
 describe("what one caller holds open", () => {
   it.live("a third WebSocket of a caller is refused by its rule, and one of another caller or after an end is not", () =>

@@ -32,7 +32,7 @@ const stores = {
 }
 
 /** One caller starts more runs here than stay in memory by default. */
-const manyRuns = Layer.succeed(OpenLimits.OpenLimits, { runs: 5_000, streams: 100, sockets: 100 })
+const manyRuns = Layer.succeed(OpenLimits.OpenLimits, { runs: 5_000, streams: 100, sockets: 100, notes: 100 })
 
 const Page = Schema.Struct({
   items: Schema.Array(Schema.Record(Schema.String, Schema.Json)),

@@ -94,6 +94,9 @@ export const openStreams = 1_000
 /** One principal may hold this many WebSockets open on one node. @category constants @since 0.1.0 */
 export const openSockets = 100
 
+/** Nodes share this many facts for one principal in the time that each is kept. @category constants @since 0.1.0 */
+export const openNotes = 10_000
+
 /** The body of a request has to arrive within this time. @category constants @since 0.1.0 */
 export const bodyMillis = 30_000
 

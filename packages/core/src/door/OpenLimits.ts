@@ -16,6 +16,8 @@ export interface OpenLimits {
   readonly streams: number
   /** Connections that live on between requests: WebSockets. */
   readonly sockets: number
+  /** Facts that nodes share for its requests, such as the subscriptions of its MCP sessions, in the time that each is kept. */
+  readonly notes: number
 }
 
 /**
@@ -25,7 +27,12 @@ export interface OpenLimits {
  * @since 0.1.0
  */
 export const OpenLimits = Context.Reference<OpenLimits>("@fastagentic/core/door/OpenLimits", {
-  defaultValue: () => ({ runs: Timings.openRuns, streams: Timings.openStreams, sockets: Timings.openSockets })
+  defaultValue: () => ({
+    runs: Timings.openRuns,
+    streams: Timings.openStreams,
+    sockets: Timings.openSockets,
+    notes: Timings.openNotes
+  })
 })
 
 /**

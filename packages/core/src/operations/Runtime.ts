@@ -64,7 +64,7 @@ import { makeMemory as makeSharedNotes, SharedNotes } from "../store/SharedNotes
 import type * as Message from "../thread/Message.ts"
 import type { ThreadCursor, ThreadRecord } from "../thread/ThreadStore.ts"
 import { makeAuditReads } from "./internal/auditReads.ts"
-import { makeConnect } from "./internal/connections.ts"
+import { makeConnect, makeOpenStream } from "./internal/connections.ts"
 import { makeDecisions } from "./internal/decisions.ts"
 import { makeFiles } from "./internal/files.ts"
 import { makeForks } from "./internal/forks.ts"
@@ -335,14 +335,24 @@ export interface WrittenSchedule {
   readonly created: boolean
 }
 
+/** The principal whose requests share a note: no other principal reads it. @category models @since 0.1.0 */
+export type NoteOwner = Pick<Principal, "id" | "tenant">
+
+/** A note as it reaches a node. @category models @since 0.1.0 */
+export interface SharedFact {
+  readonly owner: NoteOwner
+  readonly key: string
+  readonly value: Schema.Json
+}
+
 /** Notes between the nodes of an app: small facts, each for a time. @category models @since 0.1.0 */
 export interface NodeNotes {
-  /** Shares a fact with the other nodes. */
-  readonly put: (key: string, value: Schema.Json, forMillis: number) => Effect.Effect<void>
-  /** The fact under a key, if there is one. */
-  readonly get: (key: string) => Effect.Effect<Schema.Json | undefined>
-  /** The facts that nodes share from now on, this one included, within a second. */
-  readonly follow: Stream.Stream<{ readonly key: string; readonly value: Schema.Json }>
+  /** Shares a fact of a principal with the other nodes; refused when it has shared as many as `OpenLimits` allow. */
+  readonly put: (owner: NoteOwner, key: string, value: Schema.Json, forMillis: number) => Effect.Effect<void, RunError>
+  /** The fact of a principal under a key, if there is one. */
+  readonly get: (owner: NoteOwner, key: string) => Effect.Effect<Schema.Json | undefined>
+  /** The facts of principals that nodes share from now on, this one included, within a second. */
+  readonly follow: Stream.Stream<SharedFact>
   /** The URIs of resources that have changed on any node, see `Resource.changed`. */
   readonly changes: Stream.Stream<string>
 }
@@ -532,6 +542,13 @@ export class Runtime extends Context.Service<Runtime, {
   readonly principal: (caller: Caller) => Effect.Effect<Pick<Principal, "id" | "tenant">, RunError>
   /** Authenticates the caller of a connection that lives on, and counts it until the scope closes. */
   readonly connect: (caller: Caller) => Effect.Effect<Caller, RunError, Scope.Scope>
+  /**
+   * Counts a stream that follows no run among those of the caller, while it is read, and ends it with the caller's
+   * credentials.
+   */
+  readonly openStream: (
+    caller: Caller
+  ) => Effect.Effect<<A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.Stream<A, E, R>, RunError>
   /** Fails once the credentials of a connection that lives on are not valid any more. */
   readonly credentialsEnd: (caller: Caller) => Effect.Effect<never, RunError>
   /** The declarations whose scopes the caller holds: what lists show. It is `fusion` itself when these are all. */
@@ -603,7 +620,8 @@ export const layer = <A extends App.Any>(
       const timed = yield* compileSchedules(fusion.app, bound)
       const { rules } = yield* RateLimit
       yield* checkRules(rules, fusion)
-      const limit = makeLimiter(rules, yield* counters)
+      const rates = yield* counters
+      const limit = makeLimiter(rules, rates)
       const auth = yield* Auth
       const keys = Option.getOrElse(yield* Effect.serviceOption(ApiKeyStore), makeKeys)
       const authority = makeAuthority(auth, keys)
@@ -671,7 +689,11 @@ export const layer = <A extends App.Any>(
       const schedules = makeSchedules(node, name, bound, timed, store, ticks)
       yield* schedules.run
       const shared = Option.getOrElse(yield* Effect.serviceOption(SharedNotes), makeSharedNotes)
-      const notes = yield* makeNotes(shared, fusion)
+      const notes = yield* makeNotes(shared, fusion, { rates, limit: options.open.notes })
+      const credentialsEnd: Runtime["Service"]["credentialsEnd"] = ({ credentials: shown }) =>
+        credentials === undefined
+          ? Effect.never
+          : Effect.mapError(credentials.until(shown), (reason) => new RunError({ reason }))
       return {
         fusion,
         notes,
@@ -693,10 +715,8 @@ export const layer = <A extends App.Any>(
         authenticate: door.identify,
         principal: door.authenticate,
         connect: makeConnect(door, options.open),
-        credentialsEnd: ({ credentials: shown }) =>
-          credentials === undefined
-            ? Effect.never
-            : Effect.mapError(credentials.until(shown), (reason) => new RunError({ reason })),
+        openStream: makeOpenStream(node, door, credentialsEnd),
+        credentialsEnd,
         drain: node.drain,
         metrics: (caller) =>
           Effect.andThen(door.enter(caller, "metrics", ["metrics:read"]), PrometheusMetrics.format()),

@@ -52,23 +52,23 @@ describe("Followers on another node", () => {
         yield* Layer.build(
           layerRuntime(Acme, talk, Layer.succeed(RunStore.RunStore, counting)).pipe(
             Layer.provide(Layer.succeed(RunNotifier.RunNotifier, { changes })),
-            Layer.provide(Layer.succeed(OpenLimits.OpenLimits, { runs: 10, streams: followers, sockets: 10 }))
+            Layer.provide(
+              Layer.succeed(OpenLimits.OpenLimits, { runs: 10, streams: followers, sockets: 10, notes: 10 })
+            )
           )
         ),
         Runtime.Runtime
       )
       const { run } = yield* owner.start(caller, { kind: "agent", identifier: "talk", payload: {} })
       const following = yield* Effect.forEach(Array.from({ length: followers }), () =>
-        Effect.flatMap(other.follow(caller, run.runId, { after: 0, until: "final" }), (pages) =>
-          Effect.forkChild(Stream.runCollect(pages))))
+        Effect.flatMap(
+          other.follow(caller, run.runId, { after: 0, until: "final" }),
+          (pages) => Effect.forkChild(Stream.runCollect(pages))
+        ))
       yield* Effect.sleep("200 millis")
       ;[reads, looks] = [0, 0]
       yield* Deferred.succeed(gate, undefined)
-      const all = (yield* Effect.forEach(following, Fiber.join)).map((pages) =>
-        pages.flatMap(({ events }) =>
-          events
-        )
-      )
+      const all = (yield* Effect.forEach(following, Fiber.join)).map((pages) => pages.flatMap(({ events }) => events))
       assert.strictEqual(new Set(all.map((events) => JSON.stringify(events))).size, 1)
       assert.isTrue(isWhole(all[0] ?? []))
       assert.strictEqual(all[0]?.filter(({ type }) => type === "token").length, 5 * batches)

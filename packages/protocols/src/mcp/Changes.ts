@@ -7,7 +7,8 @@ import { Effect, Stream } from "effect"
 
 type Listener = (event: Sdk.ServerEvent) => void
 
-const listenerLimit = 10_000
+/** Listeners of one node, however many principals they have. */
+export const listenerLimit = 10_000
 
 /** The bus that the SDK listens to. */
 export class Changes implements Sdk.ServerEventBus {

@@ -1,6 +1,6 @@
 // The POST endpoint of MCP: reads a message, checks scopes, and passes it to the SDK's server.
 import * as Caller from "@fastagentic/core/door/Caller"
-import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import type { NoteOwner, Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
@@ -14,7 +14,7 @@ import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import * as Abilities from "./Abilities.ts"
-import { Changes } from "./Changes.ts"
+import { Changes, listenerLimit } from "./Changes.ts"
 import type { Client } from "./ClientQuestion.ts"
 import { InFlightCalls, isCancellation } from "./InFlightCalls.ts"
 import { type Catalog, targetOf } from "./McpCatalog.ts"
@@ -25,6 +25,7 @@ import { isResponse, PendingQuestions } from "./PendingQuestions.ts"
 import * as Resumption from "./Resumption.ts"
 import { Sessions } from "./Sessions.ts"
 import * as SessionStream from "./SessionStream.ts"
+import * as Subscriptions from "./Subscriptions.ts"
 import * as WebBridge from "./WebBridge.ts"
 
 /** Answers a request whose caller is authenticated. */
@@ -81,7 +82,7 @@ export const make = Effect.fnUntraced(function*(
   const states: RequestStates = new WeakMap()
   const changes = new Changes()
   let opened: Promise<Sdk.McpHttpHandler> | undefined
-  const parts = { calls, questions, sessions, states }
+  const parts = { runtime, calls, questions, sessions, states }
   // The SDK is loaded at the first request, because it loads slowly and many servers get no MCP request.
   const load = () =>
     opened ??= handlerOf({ runtime, catalog, services }, changes, (context) => connectionOf(context, parts))
@@ -89,9 +90,9 @@ export const make = Effect.fnUntraced(function*(
   const listen = yield* Effect.cached(Effect.all([
     Effect.forkIn(changes.follow(runtime), scope),
     Effect.forkIn(
-      Stream.runForEach(runtime.notes.follow, ({ key, value }) => {
-        sessions.noted(key, value)
-        return Effect.andThen(calls.noted(key, value), questions.noted(key, value))
+      Stream.runForEach(runtime.notes.follow, (fact) => {
+        sessions.noted(fact)
+        return Effect.andThen(calls.noted(fact), questions.noted(fact))
       }),
       scope
     )
@@ -172,9 +173,9 @@ export const make = Effect.fnUntraced(function*(
     if (session === undefined || catalog.capabilities.resources?.subscribe !== true || changes.isFull) {
       return Effect.succeed(notAllowed(caller))
     }
-    return Effect.andThen(
-      listen,
-      Effect.sync(() => SessionStream.response(runtime, caller, session, { changes, sessions }))
+    return Effect.map(
+      Effect.all([runtime.principal(caller), runtime.openStream(caller), listen]),
+      ([owner, counted]) => SessionStream.response(owner, session, { changes, counted, sessions })
     )
   }
 
@@ -186,6 +187,9 @@ export const make = Effect.fnUntraced(function*(
         const target = targetOf(catalog, body)
         const disagrees = headerOf(catalog, request, body)
         if (disagrees !== undefined) return Effect.succeed(mismatched(disagrees, body, caller))
+        if (methodOf(body) === "subscriptions/listen") {
+          return Subscriptions.checked(runtime, catalog, caller, body, dispatch(request, caller, body))
+        }
         return target === undefined
           ? dispatch(request, caller, body)
           : Effect.andThen(runtime.checkScopes(caller, target), dispatch(request, caller, body))
@@ -195,7 +199,10 @@ export const make = Effect.fnUntraced(function*(
     const session = headers[sessionHeader]
     return session === undefined
       ? Effect.succeed(notAllowed(caller))
-      : Effect.as(sessions.end(session), HttpServerResponse.empty({ status: 204 }))
+      : Effect.flatMap(
+        runtime.principal(caller),
+        (owner) => Effect.as(sessions.end(owner, session), HttpServerResponse.empty({ status: 204 }))
+      )
   }
 
   /** A session that its client has ended is not found; a request without one needs none. */
@@ -205,7 +212,7 @@ export const make = Effect.fnUntraced(function*(
     return session === undefined
       ? endpoint(request, caller)
       : Effect.flatMap(
-        sessions.isEnded(session),
+        Effect.flatMap(runtime.principal(caller), (owner) => sessions.isEnded(owner, session)),
         (ended) => ended ? Effect.succeed(sessionNotFound(caller)) : endpoint(request, caller)
       )
   }
@@ -272,7 +279,7 @@ const handlerOf = async (
 ) => {
   const sdk = await import("@modelcontextprotocol/server")
   const makeServer = McpServer.make(sdk, options)
-  return sdk.createMcpHandler((context) => makeServer(connect(context)), { bus })
+  return sdk.createMcpHandler((context) => makeServer(connect(context)), { bus, maxSubscriptions: listenerLimit })
 }
 
 /**
@@ -281,7 +288,8 @@ const handlerOf = async (
  */
 const connectionOf = (
   { era, requestInfo }: Sdk.McpRequestContext,
-  { calls, questions, sessions, states }: {
+  { calls, questions, runtime, sessions, states }: {
+    readonly runtime: Runtime["Service"]
     readonly sessions: Sessions
     readonly calls: InFlightCalls
     readonly questions: PendingQuestions
@@ -291,6 +299,12 @@ const connectionOf = (
   const headers = Object.fromEntries(requestInfo?.headers ?? [])
   const session = headers[sessionHeader]
   const state = requestInfo === undefined ? undefined : states.get(requestInfo)
+  const within = <A>(
+    method: (owner: NoteOwner, session: string) => Effect.Effect<A, RunError>
+  ): Effect.Effect<A | undefined, RunError> =>
+    session === undefined || state === undefined
+      ? Effect.undefined
+      : Effect.flatMap(runtime.principal(state.caller), (owner) => method(owner, session))
   return {
     era,
     credentials: state?.caller.credentials ?? Credentials.none,
@@ -301,9 +315,9 @@ const connectionOf = (
     revision: headers["mcp-protocol-version"],
     onLimits: state?.limits.record,
     abilities: () => Abilities.fromSession(session),
-    logLevel: session === undefined ? Effect.undefined : sessions.level(session),
-    subscribe: (uri, wanted) => session === undefined ? Effect.void : sessions.subscribe(session, uri, wanted),
-    setLogLevel: (level) => session === undefined ? Effect.void : sessions.setLevel(session, level),
+    logLevel: within((owner, session) => sessions.level(owner, session)),
+    subscribe: (uri, wanted) => within((owner, session) => sessions.subscribe(owner, session, uri, wanted)),
+    setLogLevel: (level) => within((owner, session) => sessions.setLevel(owner, session, level)),
     put: (server, { mcpReq }, caller) => questions.reader(server, mcpReq.id, caller),
     ask: (server, { mcpReq }, caller) => questions.asker(server, mcpReq.id, caller),
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,

@@ -1,7 +1,7 @@
 // The tool calls that clients of 2025 wait for over HTTP, so that a cancellation, which is a request of its own,
 // finds its call.
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import type { Runtime, SharedFact } from "@fastagentic/core/operations/Runtime"
 import { Effect, Schema } from "effect"
 
 export interface InFlightCall {
@@ -16,7 +16,7 @@ export interface InFlightCall {
 const Cancellation = Schema.Struct({
   method: Schema.Literal("notifications/cancelled"),
   params: Schema.Struct({
-    requestId: Schema.Union([Schema.String, Schema.Finite]),
+    requestId: Schema.Union([Schema.String.check(Schema.isMaxLength(256)), Schema.Finite]),
     reason: Schema.optionalKey(Schema.String)
   })
 })
@@ -27,15 +27,16 @@ export const isCancellation = Schema.is(Cancellation)
 const isNoted = Schema.is(Schema.Struct({
   session: Schema.String,
   requestId: Cancellation.fields.params.fields.requestId,
-  reason: Schema.String,
-  tenant: Schema.String,
-  id: Schema.String
+  reason: Schema.String
 }))
 
 const notePrefix = "mcp/cancel/"
 
 /** Other nodes read a note within seconds. */
 const noteMillis = 60_000
+
+/** A reason is for people. */
+const reasonLength = 1_000
 
 /**
  * The calls in flight on this server, by session and request id. A session is only a name that the server gave its client,
@@ -62,14 +63,16 @@ export class InFlightCalls {
    * requests and requests of other callers are ignored.
    */
   cancel(caller: Caller, session: string, { params }: typeof Cancellation.Type): Effect.Effect<void> {
-    const { reason = "cancelled by the client", requestId } = params
+    const { reason: whole = "cancelled by the client", requestId } = params
+    const reason = whole.slice(0, reasonLength)
     const call = this.calls.get(keyOf(session, requestId))
     if (call !== undefined) return this.end(caller, call, reason)
     return this.runtime.principal(caller).pipe(
-      Effect.flatMap(({ id, tenant }) =>
+      Effect.flatMap((owner) =>
         this.runtime.notes.put(
+          owner,
           notePrefix + keyOf(session, requestId),
-          { session, requestId, reason, tenant, id },
+          { session, requestId, reason },
           noteMillis
         )
       ),
@@ -78,7 +81,7 @@ export class InFlightCalls {
   }
 
   /** A fact that a node has shared. */
-  noted(key: string, value: unknown): Effect.Effect<void> {
+  noted({ key, owner, value }: SharedFact): Effect.Effect<void> {
     if (!key.startsWith(notePrefix) || !isNoted(value)) return Effect.void
     const call = this.calls.get(keyOf(value.session, value.requestId))
     if (call === undefined) return Effect.void
@@ -86,7 +89,7 @@ export class InFlightCalls {
     const caller = { ...call.caller, authenticated: undefined }
     return this.runtime.principal(caller).pipe(
       Effect.flatMap(({ id, tenant }) =>
-        id === value.id && tenant === value.tenant ? this.end(caller, call, value.reason) : Effect.void
+        id === owner.id && tenant === owner.tenant ? this.end(caller, call, value.reason) : Effect.void
       ),
       Effect.ignore
     )

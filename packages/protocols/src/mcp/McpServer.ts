@@ -43,10 +43,10 @@ export interface Connection {
   /** The abilities that a client of 2025 has declared. */
   readonly abilities: (server: Sdk.Server) => Abilities.Abilities
   /** The level from which a client of 2025 wants logs. */
-  readonly logLevel: Effect.Effect<Report.Level | undefined>
-  readonly setLogLevel: (level: Report.Level) => Effect.Effect<void>
+  readonly logLevel: Effect.Effect<Report.Level | undefined, RunError>
+  readonly setLogLevel: (level: Report.Level) => Effect.Effect<void, RunError>
   /** Begins or ends the subscription of a client of 2025. */
-  readonly subscribe: (uri: string, wanted: boolean) => Effect.Effect<void>
+  readonly subscribe: (uri: string, wanted: boolean) => Effect.Effect<void, RunError>
   /** Asks a client of 2025 while its call waits. */
   readonly ask: (server: Sdk.Server, context: Sdk.ServerContext, caller: Caller.Caller) => Ask
   /** Sends a request to a client of 2025 while its prompt or resource is read. */

@@ -1,7 +1,7 @@
 // Questions over HTTP before 2026-07-28: the question is sent on the stream of the call, and the answer is a request of
 // its own, which may reach any node.
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import type { Runtime, SharedFact } from "@fastagentic/core/operations/Runtime"
 import { fail, InterruptNotFound, type RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Deferred, Effect, Predicate, Redacted, Schema } from "effect"
@@ -19,7 +19,7 @@ interface Pending {
 }
 
 const Response = Schema.Struct({
-  id: Schema.TemplateLiteral(["question:", Schema.String]),
+  id: Schema.TemplateLiteral(["question:", Schema.String]).check(Schema.isMaxLength(1_024)),
   result: Schema.optionalKey(Schema.Unknown),
   error: Schema.optionalKey(Schema.Unknown)
 })
@@ -38,10 +38,19 @@ const Outcome = Schema.Union([
   Schema.Struct({ result: Schema.Json }),
   Schema.Struct({ error: Schema.String })
 ])
+type Outcome = typeof Outcome.Type
 const isOutcome = Schema.is(Outcome)
 const isNoted = Schema.is(Schema.Struct({ outcome: Outcome }))
 
 const notePrefix = "mcp/answer/"
+
+/** An answer of more characters reaches only the node that has asked. */
+const outcomeLength = 262_144
+
+const fitting = (outcome: Outcome): Outcome =>
+  JSON.stringify(outcome).length > outcomeLength
+    ? { error: "The answer is too large for another node than the one that has asked" }
+    : outcome
 
 /** Other nodes read a note within seconds. */
 const noteMillis = 60_000
@@ -122,20 +131,29 @@ export class PendingQuestions {
     // The call may wait on another node; a decision it sees in the journal.
     const note = (outcome: unknown) =>
       isOutcome(outcome)
-        ? runtime.notes.put(notePrefix + id, { outcome }, noteMillis)
+        ? Effect.flatMap(
+          runtime.principal(caller),
+          (owner) => runtime.notes.put(owner, notePrefix + id, { outcome: fitting(outcome) }, noteMillis)
+        )
         : Effect.void
     return outcome.pipe(
-      Effect.tapError(() => note("left")),
+      Effect.tapError(() => Effect.ignore(note("left"))),
       Effect.flatMap(note)
     )
   }
 
   /** A fact that a node has shared. */
-  noted(key: string, value: unknown): Effect.Effect<void> {
+  noted({ key, owner, value }: SharedFact): Effect.Effect<void> {
     const pending = key.startsWith(notePrefix) ? this.waiting.get(key.slice(notePrefix.length)) : undefined
     if (pending === undefined || !isNoted(value)) return Effect.void
-    pending.answered = true
-    return Effect.asVoid(Deferred.succeed(pending.outcome, value.outcome))
+    return this.runtime.principal({ ...pending.caller, authenticated: undefined }).pipe(
+      Effect.flatMap(({ id, tenant }) => {
+        if (id !== owner.id || tenant !== owner.tenant) return Effect.void
+        pending.answered = true
+        return Effect.asVoid(Deferred.succeed(pending.outcome, value.outcome))
+      }),
+      Effect.ignore
+    )
   }
 }
 

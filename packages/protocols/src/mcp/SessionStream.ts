@@ -1,8 +1,7 @@
 // The stream that a client of 2025 opens with GET: it hears of changes to the resources that its session has subscribed to,
 // and of changes to the list.
 import * as Timings from "@fastagentic/core/base/Timings"
-import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Runtime } from "@fastagentic/core/operations/Runtime"
+import type { NoteOwner } from "@fastagentic/core/operations/Runtime"
 import { Effect, Queue, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Changes } from "./Changes.ts"
@@ -17,10 +16,14 @@ const heartbeat = encoder.encode(":\n\n")
 const capacity = 256
 
 export const response = (
-  runtime: Runtime["Service"],
-  caller: Caller,
+  owner: NoteOwner,
   session: string,
-  { changes, sessions }: { readonly changes: Changes; readonly sessions: Sessions }
+  { changes, counted, sessions }: {
+    readonly changes: Changes
+    readonly sessions: Sessions
+    /** Counts the stream among those of its caller, and ends it with the caller's credentials. */
+    readonly counted: (stream: Stream.Stream<Uint8Array>) => Stream.Stream<Uint8Array>
+  }
 ) => {
   const events = Stream.callback<Uint8Array>((queue) =>
     Effect.acquireRelease(
@@ -32,7 +35,7 @@ export const response = (
           if (event.kind === "resource_updated") {
             Effect.runFork(
               Effect.map(
-                sessions.isSubscribed(session, event.uri),
+                sessions.isSubscribed(owner, session, event.uri),
                 (wanted) =>
                   wanted && Queue.offerUnsafe(queue, frame("notifications/resources/updated", { uri: event.uri }))
               )
@@ -44,8 +47,7 @@ export const response = (
     ), { bufferSize: capacity, strategy: "sliding" })
   const heartbeats = Stream.as(Stream.tick(Timings.heartbeatMillis), heartbeat)
   // A client whose credentials have ended comes back, and gets 401.
-  const ended = Effect.ignore(runtime.credentialsEnd(caller))
-  return HttpServerResponse.stream(Stream.interruptWhen(Stream.merge(heartbeats, events), ended), {
+  return HttpServerResponse.stream(counted(Stream.merge(heartbeats, events)), {
     contentType: "text/event-stream",
     headers: { "x-accel-buffering": "no", "cache-control": "no-cache" }
   })

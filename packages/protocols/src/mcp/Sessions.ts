@@ -1,7 +1,9 @@
 // The settings of the sessions of clients of 2025, shared by all nodes: the level of logs, and subscriptions. A node reads a
-// level once, and hears of changes then.
-import type { Runtime } from "@fastagentic/core/operations/Runtime"
+// level once, and hears of changes then. A session belongs to the principal that uses its id: for another one it is another.
+import type { NoteOwner, Runtime, SharedFact } from "@fastagentic/core/operations/Runtime"
+import type { RunError } from "@fastagentic/core/run/RunError"
 import { Effect } from "effect"
+import { digestOf } from "./digest.ts"
 import { type Level, levelOf } from "./Report.ts"
 
 /** The time for which a setting is kept after it was made. */
@@ -19,65 +21,78 @@ export class Sessions {
     this.notes = notes
   }
 
-  level(session: string): Effect.Effect<Level | undefined> {
-    return Effect.suspend(() =>
-      this.levels.has(session)
-        ? Effect.succeed(this.levels.get(session))
-        : Effect.tap(Effect.map(this.notes.get(keyOf(session)), levelOf), (level) =>
-          Effect.sync(() => remember(this.levels, session, level)))
-    )
+  level(owner: NoteOwner, session: string): Effect.Effect<Level | undefined> {
+    return Effect.suspend(() => {
+      const key = memoryKey(owner, session)
+      return this.levels.has(key)
+        ? Effect.succeed(this.levels.get(key))
+        : Effect.tap(
+          Effect.map(this.notes.get(owner, levelKey(session)), levelOf),
+          (level) => Effect.sync(() => remember(this.levels, key, level))
+        )
+    })
   }
 
   /** Whether its client has ended a session, on whatever node; one that goes on is asked for each time. */
-  isEnded(session: string): Effect.Effect<boolean> {
+  isEnded(owner: NoteOwner, session: string): Effect.Effect<boolean> {
     return Effect.suspend(() =>
-      this.ended.has(session)
+      this.ended.has(memoryKey(owner, session))
         ? Effect.succeed(true)
-        : Effect.map(this.notes.get(endOf(session)), (note) => note === true)
+        : Effect.map(this.notes.get(owner, endKey(session)), (note) => note === true)
     )
   }
 
-  end(session: string): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      remember(this.ended, session, true)
-      return this.notes.put(endOf(session), true, keptMillis)
-    })
+  end(owner: NoteOwner, session: string): Effect.Effect<void, RunError> {
+    return Effect.andThen(
+      this.notes.put(owner, endKey(session), true, keptMillis),
+      Effect.sync(() => remember(this.ended, memoryKey(owner, session), true))
+    )
   }
 
-  setLevel(session: string, level: Level): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      remember(this.levels, session, level)
-      return this.notes.put(keyOf(session), level, keptMillis)
-    })
+  setLevel(owner: NoteOwner, session: string, level: Level): Effect.Effect<void, RunError> {
+    return Effect.andThen(
+      this.notes.put(owner, levelKey(session), level, keptMillis),
+      Effect.sync(() => remember(this.levels, memoryKey(owner, session), level))
+    )
   }
 
-  subscribe(session: string, uri: string, wanted: boolean): Effect.Effect<void> {
-    return this.notes.put(subscriptionOf(session, uri), wanted, keptMillis)
+  subscribe(owner: NoteOwner, session: string, uri: string, wanted: boolean): Effect.Effect<void, RunError> {
+    return Effect.flatMap(
+      subscriptionKey(session, uri),
+      (key) => this.notes.put(owner, key, wanted, keptMillis)
+    )
   }
 
-  isSubscribed(session: string, uri: string): Effect.Effect<boolean> {
-    return Effect.map(this.notes.get(subscriptionOf(session, uri)), (wanted) => wanted === true)
+  isSubscribed(owner: NoteOwner, session: string, uri: string): Effect.Effect<boolean> {
+    return Effect.flatMap(
+      subscriptionKey(session, uri),
+      (key) => Effect.map(this.notes.get(owner, key), (wanted) => wanted === true)
+    )
   }
 
   /** A fact that a node has shared. */
-  noted(key: string, value: unknown): void {
+  noted({ key, owner, value }: SharedFact): void {
     if (!key.startsWith(prefix)) return
-    const session = key.slice(prefix.length)
-    if (this.levels.has(session)) this.levels.set(session, levelOf(value))
+    const known = memoryKey(owner, key.slice(prefix.length))
+    if (this.levels.has(known)) this.levels.set(known, levelOf(value))
   }
 }
 
-const remember = <A>(map: Map<string, A>, session: string, value: A) => {
+const remember = <A>(map: Map<string, A>, key: string, value: A) => {
   for (const oldest of map.keys()) {
     if (map.size < limit) break
     map.delete(oldest)
   }
-  map.set(session, value)
+  map.set(key, value)
 }
 
+const memoryKey = ({ id, tenant }: NoteOwner, session: string) => JSON.stringify([tenant, id, session])
+
 const prefix = "mcp/level/"
-const keyOf = (session: string) => `${prefix}${session}`
+const levelKey = (session: string) => `${prefix}${session}`
 
-const subscriptionOf = (session: string, uri: string) => `mcp/subscribed/${session}/${uri}`
+/** A URI may be as long as a request: its digest is not. */
+const subscriptionKey = (session: string, uri: string) =>
+  Effect.map(digestOf(uri), (digest) => `mcp/subscribed/${session}/${digest}`)
 
-const endOf = (session: string) => `mcp/ended/${session}`
+const endKey = (session: string) => `mcp/ended/${session}`

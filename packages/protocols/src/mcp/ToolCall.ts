@@ -96,7 +96,7 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
   Effect.uninterruptibleMask(Effect.fnUntraced(function*(restore) {
     const again = callable.durable && call.idempotencyKey === undefined && call.task !== "legacy" &&
         call.resume === undefined
-      ? yield* Repeat.keyOf(runtime, call.caller, callable, [call.arguments, call.threadId])
+      ? yield* Repeat.of(runtime, call.caller, callable, [call.arguments, call.threadId])
       : undefined
     const left = again === undefined || isRound(call) ? undefined : yield* Repeat.find(runtime, call.caller, again)
     const handle = left ?? (yield* startOrResume(runtime, callable, call))

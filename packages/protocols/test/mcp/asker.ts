@@ -71,6 +71,8 @@ const Pages = Resource.make("pages", "pages://{name}", {
   presentation: { title: "All pages", annotations: { audience: ["user"], priority: 0.5 } }
 })
 
+const Books = Resource.make("books", "books://all", { description: "The books", scopes: ["books:read"] })
+
 const Question = PromptTemplate.make("question", {
   description: "Asks for a topic and a mood",
   params: { lang: Schema.String },
@@ -83,7 +85,7 @@ class Asker extends App.make("asker", {
   icons: [icon],
   agents: [Delegating],
   tools: Tools,
-  resources: [Pages],
+  resources: [Pages, Books],
   prompts: [Question]
 }) {}
 
@@ -155,6 +157,7 @@ const handlers = Layer.mergeAll(
       name: (value) => Effect.sync(() => [...pages].filter((page) => page.startsWith(value)))
     }
   }),
+  Books.toLayer(() => Effect.succeed("the books")),
   Question.toLayer(
     ({ lang }) =>
       Effect.gen(function*() {
@@ -180,10 +183,13 @@ const people = Auth.layerKeys(
 )
 
 /** A node of the app over MCP and REST, on stores that may outlive it and that other nodes may share. */
-export const serveAsker = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>) {
+export const serveAsker = Effect.fnUntraced(function*(
+  kept: Effect.Success<typeof lasting>,
+  limits: Layer.Layer<never> = Layer.empty
+) {
   const context = yield* Layer.build(
     Runtime.layer(Asker, { grace: "100 millis" }).pipe(
-      Layer.provide(handlers),
+      Layer.provide([handlers, limits]),
       Layer.provideMerge(Layer.mergeAll(
         Layer.succeedContext(kept),
         people,

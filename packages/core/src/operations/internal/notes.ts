@@ -1,12 +1,16 @@
-// Notes between the nodes of an app, for protocols; Runtime builds it. A note that cannot be stored is lost, and logged.
+// Notes between the nodes of an app, for protocols; Runtime builds it. A note that cannot be stored is lost, and logged. Each
+// note of a request belongs to its principal, whose notes are counted over all nodes, so that no caller fills the store.
 import { Effect, PubSub, Schema, type Scope, Stream } from "effect"
 import type { Fusion } from "../../app/Fusion.ts"
 import { resourceListeners } from "../../app/internal/resourceListeners.ts"
 import * as Resource from "../../app/Resource.ts"
 import * as Present from "../../base/Present.ts"
 import * as Timings from "../../base/Timings.ts"
+import type { RateCounters } from "../../door/RateCounters.ts"
+import { asRunError } from "../../run/internal/runErrors.ts"
+import { RunError, TooManyOpen } from "../../run/RunError.ts"
 import type { SharedNotes } from "../../store/SharedNotes.ts"
-import type { NodeNotes } from "../Runtime.ts"
+import type { NodeNotes, NoteOwner } from "../Runtime.ts"
 
 const isChange = Schema.is(Schema.Struct({ node: Schema.String, uri: Schema.String }))
 
@@ -15,13 +19,14 @@ const changeMillis = 60_000
 
 export const makeNotes = Effect.fnUntraced(function*(
   store: SharedNotes["Service"],
-  { app, resources }: Fusion
+  { app, resources }: Fusion,
+  { limit, rates }: { readonly rates: RateCounters["Service"]; readonly limit: number }
 ): Effect.fn.Return<NodeNotes, never, Scope.Scope> {
   const prefix = `${app.identifier}/`
   const node = globalThis.crypto.randomUUID()
   const local = yield* PubSub.sliding<string>(1_024)
 
-  const put: NodeNotes["put"] = Effect.fnUntraced(function*(key, value, forMillis) {
+  const share = Effect.fnUntraced(function*(key: string, value: Schema.Json, forMillis: number) {
     const expiresAt = (yield* Present.millis) + forMillis
     yield* Effect.catch(
       store.put({ key: prefix + key, value, expiresAt }),
@@ -29,7 +34,22 @@ export const makeNotes = Effect.fnUntraced(function*(
     )
   })
 
-  const follow = Stream.suspend(() => {
+  // A window is as long as a note is kept: the store never holds more than two windows of notes of one principal.
+  const count = Effect.fnUntraced(function*(owner: NoteOwner, windowMillis: number) {
+    const key = `notes/${windowMillis}/${prefix}${folderOf(owner)}`
+    const [taken] = yield* asRunError(rates.take([{ key, limit, windowMillis, algorithm: "fixed-window" }]))
+    if (taken?.allowed === false) {
+      return yield* Effect.fail(new RunError({ reason: new TooManyOpen({ rule: "open-notes", limit }) }))
+    }
+  })
+
+  const put: NodeNotes["put"] = Effect.fnUntraced(function*(owner, key, value, forMillis) {
+    // A note that ends at once only replaces another.
+    if (forMillis > 0) yield* count(owner, forMillis)
+    yield* share(folderOf(owner) + key, value, forMillis)
+  })
+
+  const all = Stream.suspend(() => {
     let cursor: string | undefined
     const next = Effect.suspend(() => store.since(cursor)).pipe(
       Effect.map((page) => {
@@ -50,7 +70,7 @@ export const makeNotes = Effect.fnUntraced(function*(
     [...resources.values()].some(({ resource }) => Resource.matchUri(resource.uriTemplate, uri) !== undefined)
   const listener = (uri: string) =>
     isOurs(uri)
-      ? Effect.andThen(PubSub.publish(local, uri), put(`changed/${uri}`, { node, uri }, changeMillis))
+      ? Effect.andThen(PubSub.publish(local, uri), share(`changed/${uri}`, { node, uri }, changeMillis))
       : Effect.void
   yield* Effect.acquireRelease(
     Effect.sync(() => resourceListeners.add(listener)),
@@ -59,15 +79,29 @@ export const makeNotes = Effect.fnUntraced(function*(
 
   return {
     put,
-    get: (key) =>
-      store.get(prefix + key).pipe(Effect.map((note) => note?.value), Effect.orElseSucceed(() => undefined)),
-    follow,
+    get: (owner, key) =>
+      store.get(prefix + folderOf(owner) + key).pipe(
+        Effect.map((note) => note?.value),
+        Effect.orElseSucceed(() => undefined)
+      ),
+    follow: Stream.flatMap(all, ({ key, value }) => {
+      const owned = ownedIn(key)
+      return owned === undefined ? Stream.empty : Stream.succeed({ ...owned, value })
+    }),
     changes: Stream.merge(
       Stream.fromPubSub(local),
-      Stream.flatMap(follow, ({ key, value }) =>
+      Stream.flatMap(all, ({ key, value }) =>
         key.startsWith("changed/") && isChange(value) && value.node !== node
           ? Stream.succeed(value.uri)
           : Stream.empty)
     )
   }
 })
+
+const folderOf = ({ id, tenant }: NoteOwner) => `of/${encodeURIComponent(tenant)}/${encodeURIComponent(id)}/`
+
+const ownedIn = (key: string): { readonly owner: NoteOwner; readonly key: string } | undefined => {
+  const [, tenant, id, rest] = /^of\/([^/]*)\/([^/]*)\/(.*)$/su.exec(key) ?? []
+  if (tenant === undefined || id === undefined || rest === undefined) return undefined
+  return { owner: { tenant: decodeURIComponent(tenant), id: decodeURIComponent(id) }, key: rest }
+}
