@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { BlobStore } from "@fastagentic/core/store/BlobStore"
 import { type Config, Layer } from "effect"
 import type { ServeError } from "effect/http/HttpServerError"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
+import type { ServerStores } from "../internal/stores.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import * as Sqlite from "../sqlite/Sqlite.ts"
 import * as SqliteClient from "../sqlite/SqliteClient.ts"
@@ -61,7 +61,7 @@ export const layerSqlite = (
  */
 export const layerPostgres = (
   { node, ...options }: PostgresOptions
-): Layer.Layer<Sqlite.Stores | BlobStore, Config.ConfigError | MigrationError | SqlError | ServeError> =>
+): Layer.Layer<ServerStores, Config.ConfigError | MigrationError | SqlError | ServeError> =>
   Layer.mergeAll(Postgres.layerNoClient(options), ClusterEngine.layerCluster(node)).pipe(
     Layer.provide(Postgres.layerClient(options)),
     freshLayer

@@ -4,21 +4,12 @@
  * @since 0.1.0
  */
 import { PgClient } from "@effect/sql-pg"
-import type { Audit } from "@fastagentic/core/audit/Audit"
-import type { AuditLog } from "@fastagentic/core/audit/AuditLog"
-import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
-import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
-import type { RateCounters } from "@fastagentic/core/door/RateCounters"
-import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
-import type { BlobStore } from "@fastagentic/core/store/BlobStore"
-import type { PushStore } from "@fastagentic/core/store/PushStore"
-import type { RunStore } from "@fastagentic/core/store/RunStore"
-import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Effect, Layer, type Redacted } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
+import type { ServerStores } from "../internal/stores.ts"
 import { settingsOf } from "./internal/connection.ts"
 import * as PostgresApiKeys from "./PostgresApiKeys.ts"
 import * as PostgresAudit from "./PostgresAudit.ts"
@@ -61,16 +52,7 @@ export interface Options
 export const layerNoClient = (
   options: PostgresRunStore.Options = {}
 ): Layer.Layer<
-  | RunStore
-  | Audit
-  | AuditLog
-  | ApiKeyStore
-  | BlobStore
-  | BudgetStore
-  | RateCounters
-  | PushStore
-  | ScheduleStore
-  | SharedNotes,
+  ServerStores,
   Config.ConfigError | MigrationError | SqlError,
   PgClient.PgClient | SqlClient
 > =>
@@ -110,16 +92,7 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  | RunStore
-  | Audit
-  | AuditLog
-  | ApiKeyStore
-  | BlobStore
-  | BudgetStore
-  | RateCounters
-  | PushStore
-  | ScheduleStore
-  | SharedNotes,
+  ServerStores,
   Config.ConfigError | MigrationError | SqlError
 > => freshLayer(Layer.provide(layerNoClient(options), layerClient(options)))
 

@@ -3,19 +3,10 @@
  *
  * @since 0.1.0
  */
-import type { Audit } from "@fastagentic/core/audit/Audit"
-import type { AuditLog } from "@fastagentic/core/audit/AuditLog"
-import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
-import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
-import type { RateCounters } from "@fastagentic/core/door/RateCounters"
-import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
-import type { BlobStore } from "@fastagentic/core/store/BlobStore"
-import type { PushStore } from "@fastagentic/core/store/PushStore"
-import type { RunStore } from "@fastagentic/core/store/RunStore"
-import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Layer } from "effect"
 import type { RedisError } from "effect/persistence/Redis"
 import { freshLayer } from "../internal/freshLayer.ts"
+import type { ServerStores } from "../internal/stores.ts"
 import * as RedisApiKeys from "./RedisApiKeys.ts"
 import * as RedisAudit from "./RedisAudit.ts"
 import * as RedisBlobStore from "./RedisBlobStore.ts"
@@ -45,16 +36,7 @@ export interface Options extends RedisClient.Options, RedisRunStore.Options {}
 export const layerNoClient = (
   options: RedisRunStore.Options = {}
 ): Layer.Layer<
-  | RunStore
-  | Audit
-  | AuditLog
-  | ApiKeyStore
-  | BlobStore
-  | BudgetStore
-  | RateCounters
-  | PushStore
-  | ScheduleStore
-  | SharedNotes,
+  ServerStores,
   Config.ConfigError | RedisError,
   RedisClient.RedisClient
 > =>
@@ -99,15 +81,6 @@ export const layerNoClient = (
 export const layer = (
   options: Options
 ): Layer.Layer<
-  | RunStore
-  | Audit
-  | AuditLog
-  | ApiKeyStore
-  | BlobStore
-  | BudgetStore
-  | RateCounters
-  | PushStore
-  | ScheduleStore
-  | SharedNotes,
+  ServerStores,
   Config.ConfigError | RedisError
 > => freshLayer(Layer.provide(layerNoClient(options), RedisClient.layer(options)))

@@ -3,20 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { Audit } from "@fastagentic/core/audit/Audit"
-import type { AuditLog } from "@fastagentic/core/audit/AuditLog"
-import type { BudgetStore } from "@fastagentic/core/budget/BudgetStore"
-import type { ApiKeyStore } from "@fastagentic/core/door/ApiKeys"
-import type { RateCounters } from "@fastagentic/core/door/RateCounters"
-import type { ScheduleStore } from "@fastagentic/core/runtime/ScheduleStore"
-import type { PushStore } from "@fastagentic/core/store/PushStore"
-import type { RunStore } from "@fastagentic/core/store/RunStore"
-import type { SharedNotes } from "@fastagentic/core/store/SharedNotes"
 import { type Config, Layer } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { freshLayer } from "../internal/freshLayer.ts"
+import type { Stores } from "../internal/stores.ts"
 import * as SqliteApiKeys from "./SqliteApiKeys.ts"
 import * as SqliteAudit from "./SqliteAudit.ts"
 import * as SqliteBudgetStore from "./SqliteBudgetStore.ts"
@@ -28,17 +20,7 @@ import * as SqliteRunStore from "./SqliteRunStore.ts"
 import * as SqliteScheduleStore from "./SqliteScheduleStore.ts"
 import * as SqliteSharedNotes from "./SqliteSharedNotes.ts"
 
-/** The services that a file provides. @category models @since 0.1.0 */
-export type Stores =
-  | RunStore
-  | Audit
-  | AuditLog
-  | ApiKeyStore
-  | BudgetStore
-  | RateCounters
-  | PushStore
-  | ScheduleStore
-  | SharedNotes
+export type { Stores }
 
 /**
  * Every store on a given `SqlClient`.
