@@ -92,6 +92,18 @@ describe("fastagentic runs", () => {
       assert.strictEqual((await ask("runs", "list", "--agent", "nobody")).stdout, "")
     }))
 
+  it("a list of as many runs as one request gives says where it continues", () =>
+    withApp("speaking.ts", async ({ ask, post }) => {
+      for (let batch = 0; batch < 10; batch++) {
+        await Promise.all(Array.from({ length: 21 }, () => post("/agents/pay/runs", { amount: 1 })))
+      }
+      const first = await ask("runs", "list", "--limit", "200", "--json")
+      const last = JSON.parse(linesOf(first.stdout)[199] ?? "").runId
+      assert.strictEqual(first.stderr, `There are more runs: --after ${last}\n`)
+      const rest = await ask("runs", "list", "--limit", "200", "--after", last)
+      assert.deepStrictEqual([linesOf(rest.stdout).length, rest.stderr], [10, ""])
+    }))
+
   it("text of a run gives no orders to the terminal", () =>
     withApp("speaking.ts", async ({ ask, post }) => {
       const { runId } = await post("/agents/tell/runs", { text: "a\u001b[2Jb\u202ec\u009bd" })

@@ -102,7 +102,7 @@ const list = Command.make(
       const shown = page.items.slice(0, left)
       for (const one of shown) yield* Output.print(json, one, lineOf)
       left -= shown.length
-      after = shown.at(-1)?.runId
+      after = shown.at(-1)?.runId ?? after
       if (shown.length < page.items.length) return yield* Console.error(`There are more runs: --after ${after}`)
       if (page.next === null || after === undefined) return
     }
