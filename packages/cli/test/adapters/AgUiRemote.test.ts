@@ -4,7 +4,7 @@ import { Agent, App, Auth, Budget, Event, Principal, RateLimit, Run } from "@fas
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
-import { createServer, type ServerResponse } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import * as Server from "../../src/Server.ts"
 
 class Clerk extends Agent.make("clerk", { description: "Asks for a name", payload: { text: Schema.String } }) {}
@@ -69,13 +69,13 @@ const request = (url: string, body: object) =>
   })
 
 /** An endpoint that answers as it likes. */
-const serveEndpoint = (answer: (response: ServerResponse, url: string) => void) =>
+const serveEndpoint = (answer: (response: ServerResponse, url: string, request: IncomingMessage) => void) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
         const server = createServer((request, response) => {
+          answer(response, request.url ?? "", request)
           request.resume()
-          answer(response, request.url ?? "")
         })
         server.listen(0, "127.0.0.1", () => {
           const address = server.address()
@@ -198,5 +198,41 @@ describe("An agent behind an AG-UI endpoint", () => {
       assert.deepInclude(of("usage")[0], { inputTokens: 3, outputTokens: 2 })
       assert.deepStrictEqual(of("state_snapshot"), [{ state: { a: 1 } }])
       assert.strictEqual(of("done")[0]?.output, "It is done.")
+    }).pipe(Effect.scoped))
+
+  it.live("gets its state back with each decision, with the changes that it has sent since its snapshot", () =>
+    Effect.gen(function*() {
+      const inputs: Array<{ readonly state?: unknown; readonly resume?: unknown }> = []
+      const server = yield* serveEndpoint((response, _path, request) => {
+        let text = ""
+        request.on("data", (piece) => text += String(piece))
+        request.on("end", () => {
+          inputs.push(JSON.parse(text))
+          sse(
+            response,
+            { type: "STATE_SNAPSHOT", snapshot: { done: [], left: 2 } },
+            {
+              type: "STATE_DELTA",
+              delta: [{ op: "add", path: "/done/-", value: "a" }, { op: "remove", path: "/left" }]
+            },
+            { type: "STATE_DELTA", delta: [{ op: "replace", path: "/nothing", value: 1 }] },
+            inputs.length === 1
+              ? {
+                type: "RUN_FINISHED",
+                outcome: { type: "interrupt", interrupts: [{ id: "i", reason: "input_required" }] }
+              }
+              : { type: "RUN_FINISHED", result: "done" }
+          )
+          response.end()
+        })
+      })
+      const house = yield* serveHouse({ url: server })
+      const { json } = yield* request(`${house}/agents/front`, { text: "Well" })
+      const [{ id }] = Object(json["interrupts"])
+      yield* request(`${house}/runs/${json["runId"]}/interrupts/${id}`, { decision: "approve", value: "yes" })
+      yield* Effect.promise(async () => {
+        while (inputs.length < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+      })
+      assert.deepStrictEqual(inputs.map(({ state }) => state), [undefined, { done: ["a"] }])
     }).pipe(Effect.scoped))
 })

@@ -1,7 +1,7 @@
 // The events of one exchange as events of the run, and the conversation that they make, which the next exchange sends.
 import { Event } from "@fastagentic/core"
-import type { Schema } from "effect"
-import type { Ended, WireEvent } from "./wire.ts"
+import { JsonPatch, Option, type Schema } from "effect"
+import { decodePatch, type Ended, type WireEvent } from "./wire.ts"
 
 type Json = { readonly [key: string]: Schema.Json }
 
@@ -100,6 +100,7 @@ export class Conversation {
         this.state = event.snapshot
         return [Event.make("state_snapshot", { state: event.snapshot })]
       case "STATE_DELTA":
+        this.state = patched(this.state, event.delta)
         return [Event.make("state_delta", { patch: event.delta })]
       case "MESSAGES_SNAPSHOT":
         this.messages = [...event.messages]
@@ -200,6 +201,17 @@ export class Conversation {
   callOf(toolCallId: string): { readonly name: string; readonly arguments: Schema.Json } | undefined {
     const call = this.earlier(toolCallId)
     return call === undefined ? undefined : { name: call.name, arguments: valueOf(call.args) }
+  }
+}
+
+/** The state after a patch. One that does not apply changes nothing, as in the clients of AG-UI. */
+const patched = (state: Schema.Json | undefined, delta: ReadonlyArray<Schema.Json>): Schema.Json | undefined => {
+  const patch = decodePatch(delta)
+  if (Option.isNone(patch)) return state
+  try {
+    return JsonPatch.apply(patch.value, state ?? {})
+  } catch {
+    return state
   }
 }
 

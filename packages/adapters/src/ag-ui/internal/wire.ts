@@ -71,6 +71,15 @@ export const WireEvent = Schema.Union([
 
 export type WireEvent = typeof WireEvent.Type
 
+/** The operations of a patch that are applied; a patch with others, which copy, move or test, is none here. */
+const Operation = Schema.Union([
+  Schema.Struct({ op: Schema.Literal("add"), path: Schema.String, value: Schema.Json }),
+  Schema.Struct({ op: Schema.Literal("replace"), path: Schema.String, value: Schema.Json }),
+  Schema.Struct({ op: Schema.Literal("remove"), path: Schema.String })
+])
+
+export const decodePatch = Schema.decodeUnknownOption(Schema.Array(Operation))
+
 /** The types that end a run. */
 export const isLast = ({ type }: WireEvent): boolean => type === "RUN_FINISHED" || type === "RUN_ERROR"
 
