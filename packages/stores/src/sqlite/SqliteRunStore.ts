@@ -113,7 +113,7 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
     record: Rows.recordParams(run, write.events.length),
     values: [runId, ...Rows.valueParams(run)],
     body: Rows.bodyOf(write.events),
-    details: [...detailsOf({ runId, steps: write.steps, open: write.interrupts }), ...factsOf(write)]
+    details: none.concat(interruptsOf(runId, write.interrupts), stepsOf(runId, write.steps), factsOf(write))
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
   const { body, details, record, values } = encoded.success
@@ -144,7 +144,14 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
   const encoded = Result.try(() => ({
     change: changeOf(write),
     body: Rows.bodyOf(write.events),
-    details: [...resolvedBy(write), ...detailsOf(write), ...valuesOf(write), ...endedBy(write), ...factsOf(write)],
+    details: none.concat(
+      resolvedBy(write),
+      interruptsOf(runId, write.open),
+      stepsOf(runId, write.steps),
+      valuesOf(write),
+      endedBy(write),
+      factsOf(write)
+    ),
     said: write.turn === undefined ? [] : bodiesOf(write.turn.messages)
   }))
   if (Result.isFailure(encoded)) return yield* notKept(runId, encoded.failure)
@@ -181,13 +188,13 @@ const commit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection:
 
 /** The compare-and-set. Without a change of state no index is touched. */
 const changeOf = ({ attempt, events, from, runId, set = {}, ts }: Commit) => {
-  const valuesOf = (columns: ReadonlyArray<Columns.RecordColumn>) =>
-    columns.map((column) => Columns.parameterOf(column, set))
-  const changes = valuesOf(Columns.changeColumns)
-  const appends = [events.length, ...valuesOf(Columns.appendColumns), ts, runId, attempt, ...from]
-  const isAppend = changes.every((value) => value === null)
-  const text = isAppend ? append : `${set.state === undefined ? change : changeState}, ${append}`
-  return { text: update(text, from.length), params: isAppend ? appends : [...changes, ...appends] }
+  const params: Array<unknown> = Columns.changeColumns.map((column) => Columns.parameterOf(column, set))
+  if (params.every((value) => value === null)) params.length = 0
+  const text = params.length === 0 ? updateAppend : set.state === undefined ? updateChange : updateState
+  params.push(events.length)
+  for (const column of Columns.appendColumns) params.push(Columns.parameterOf(column, set))
+  params.push(ts, runId, attempt, ...from)
+  return { text: text(from.length), params }
 }
 
 /** A statement whose parameters need the number of the last event. */
@@ -196,44 +203,45 @@ interface Prepared {
   readonly params: (seq: number) => ReadonlyArray<unknown>
 }
 
+const none: ReadonlyArray<Prepared> = []
+
 const prepared = (text: string, ...params: ReadonlyArray<unknown>): Prepared => ({ text, params: () => params })
 
 const resolvedBy = ({ resolve, runId }: Commit): ReadonlyArray<Prepared> =>
-  resolve === undefined ? [] : [
+  resolve === undefined ? none : [
     prepared(resolveInterrupt, Columns.json(resolve.resolution), runId, resolve.id),
     prepared(removePending, runId, resolve.id)
   ]
 
 /** An ended run has nothing to decide. */
 const endedBy = ({ runId, set }: Commit): ReadonlyArray<Prepared> =>
-  set?.state !== undefined && isFinal(set.state) ? [prepared(removeAllPending, runId)] : []
+  set?.state !== undefined && isFinal(set.state) ? [prepared(removeAllPending, runId)] : none
 
 const factsOf = ({ facts }: Write): ReadonlyArray<Prepared> =>
-  facts === undefined ? [] : facts.map(({ at, body, id }) => prepared(insertFact, id, at, body))
+  facts === undefined ? none : facts.map(({ at, body, id }) => prepared(insertFact, id, at, body))
 
-/** The statements for the steps and interrupts of a write. */
-const detailsOf = ({ open = [], runId, steps = [] }: {
-  readonly runId: string
-  readonly open?: ReadonlyArray<Interrupt> | undefined
-  readonly steps?: ReadonlyArray<Step> | undefined
-}): ReadonlyArray<Prepared> => [
-  ...open.flatMap((interrupt) => [
+const interruptsOf = (runId: string, open: ReadonlyArray<Interrupt> | undefined): ReadonlyArray<Prepared> =>
+  open === undefined ? none : open.flatMap((interrupt) => [
     prepared(upsertInterrupt, ...Rows.interruptParams(runId, interrupt)),
     interrupt.state === "open"
       ? prepared(upsertPending, interrupt.id, audienceOf(interrupt), runId)
       : prepared(removePending, runId, interrupt.id)
-  ]),
-  ...steps.map(({ name, value }) => {
-    const text = Columns.json(value)
-    return { text: upsertStep, params: (seq: number) => [runId, name, text, seq] }
-  })
-]
+  ])
 
-const valuesOf = ({ runId, set = {} }: Commit): ReadonlyArray<Prepared> =>
-  Columns.changeableValues.flatMap((column) => {
-    const value = Columns.parameterOf(column, set)
-    return value === null ? [] : [prepared(`UPDATE run_values SET ${column.column} = ? WHERE run_id = ?`, value, runId)]
+const stepsOf = (runId: string, steps: ReadonlyArray<Step> | undefined): ReadonlyArray<Prepared> =>
+  steps === undefined ? none : steps.map(({ name, value }) => {
+    const text = Columns.json(value)
+    return { text: upsertStep, params: (seq) => [runId, name, text, seq] }
   })
+
+const valuesOf = ({ runId, set = {} }: Commit): ReadonlyArray<Prepared> => {
+  let updates = none
+  for (const { column, text } of valueUpdates) {
+    const value = Columns.parameterOf(column, set)
+    if (value !== null) updates = updates.concat(prepared(text, value, runId))
+  }
+  return updates
+}
 
 // texts
 
@@ -270,8 +278,25 @@ const changeState = Columns.changeColumns.map((column) =>
   column.change === "wait" ? `${column.column} = ?` : keepUnlessGiven(column)
 ).join(", ")
 
-const update = (set: string, states: number) =>
-  `UPDATE runs SET ${set} WHERE run_id = ? AND attempt = ? AND state IN (?${", ?".repeat(states - 1)}) RETURNING seq`
+/** Makes each text once: a statement is found by its text, and a new one has to be read as a whole for that. */
+const update = (set: string) => {
+  const texts: Array<string> = []
+  return (states: number) =>
+    texts[states] ??= `UPDATE runs SET ${set} WHERE run_id = ? AND attempt = ? AND state IN (?${
+      ", ?".repeat(states - 1)
+    }) RETURNING seq`
+}
+
+const updateAppend = update(append)
+
+const updateChange = update(`${change}, ${append}`)
+
+const updateState = update(`${changeState}, ${append}`)
+
+const valueUpdates = Columns.changeableValues.map((column) => ({
+  column,
+  text: `UPDATE run_values SET ${column.column} = ? WHERE run_id = ?`
+}))
 
 const selectWithSeq = "SELECT 1 FROM runs WHERE run_id = ? AND seq = ?"
 
