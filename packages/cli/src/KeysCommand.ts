@@ -19,6 +19,10 @@ export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLas
 }
 
 const store = Store.flag("store")
+
+/** The name of the commands in the audit log. */
+const by = { by: "cli" }
+
 const prefix = Argument.String("prefix").pipe(Argument.withDescription("As `keys list` shows it: fak_<prefix>_…"))
 const words = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.atLeast(0))
@@ -28,10 +32,10 @@ const time = (name: string, description: string) =>
 const durationOf = (flag: string, text: Option.Option<string>) =>
   Option.isNone(text) ? Effect.undefined : DurationFlag.parse(flag, text.value)
 
-const within = <A, E>({ layer }: Store.Store, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
+const within = <A, E>({ layer }: Store.Store, effect: Effect.Effect<A, E, ApiKeys.Kept>) =>
   Effect.scoped(Effect.flatMap(Layer.build(layer), (context) => Effect.provideContext(effect, context)))
 
-const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
+const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.Kept>) =>
   Effect.flatMap(Store.existing(value), (store) => within(store, effect))
 
 /** Prints the secret, which is shown only once. */
@@ -73,7 +77,7 @@ const create = Command.make(
     // Keys can be created before the server that requires them starts for the first time.
     const opened = yield* Store.parse(store)
     if (!opened.lasts) return yield* new NothingLasts({ store: opened.shown })
-    yield* show(yield* within(opened, ApiKeys.create({ id, tenant, scopes, roles, expiresIn })))
+    yield* show(yield* within(opened, ApiKeys.create({ id, tenant, scopes, roles, expiresIn }, by)))
   })
 ).pipe(Command.withDescription("Make a key and print it once"))
 
@@ -93,7 +97,7 @@ const list = Command.make(
 const revoke = Command.make(
   "revoke",
   { prefix, store },
-  ({ prefix, store }) => inStore(store, ApiKeys.revoke(prefix))
+  ({ prefix, store }) => inStore(store, ApiKeys.revoke(prefix, by))
 ).pipe(Command.withDescription("Make a key invalid at once"))
 
 const rotate = Command.make(
@@ -105,7 +109,7 @@ const rotate = Command.make(
   },
   Effect.fnUntraced(function*({ overlap, prefix, store }) {
     const kept = yield* durationOf("overlap", overlap)
-    yield* Effect.flatMap(inStore(store, ApiKeys.rotate(prefix, { overlap: kept })), show)
+    yield* Effect.flatMap(inStore(store, ApiKeys.rotate(prefix, { overlap: kept, ...by })), show)
   })
 ).pipe(Command.withDescription("Replace a key by a new one with the same rights and print that once"))
 

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { ApiKeys, Auth, Roles, Server } from "fastagentic"
+import { ApiKeys, Audit, Auth, Roles, Server, Sqlite } from "fastagentic"
 import { Oidc } from "fastagentic/oidc"
 import { generateKeyPairSync, sign } from "node:crypto"
 import { createServer } from "node:http"
+import { join } from "node:path"
 import { Guarded, GuardedLayer } from "./fixture/guarded.ts"
 import { command, fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 import { memory, urlOf } from "./serving.ts"
@@ -147,6 +148,23 @@ describe("fastagentic keys", () => {
     const [first = "", second = ""] = list.stdout.split("\n")
     assert.match(first, new RegExp(`^${prefix} rotated id=ci tenant=acme scopes=a:\\*,b roles=- .* used=20`, "u"))
     assert.match(second, /^[0-9a-f]{12} revoked id=ci tenant=acme scopes=a:\*,b roles=- .* used=never$/u)
+
+    const trail = await Effect.runPromise(
+      Audit.Audit.use((audit) => audit.page({ tenant: "acme", after: 0, limit: 100 })).pipe(
+        Effect.provide(Sqlite.layer({ filename: join(cwd, "keys.db") }))
+      )
+    )
+    const next = rotated.stdout.split("_")[1] ?? ""
+    const about = trail.filter(({ target }) => target.startsWith("key/"))
+    assert.deepStrictEqual(about.map(({ action, target }) => `${action} ${target}`), [
+      `create key/${prefix}`,
+      `create key/${next}`,
+      `revoke key/${prefix}`,
+      `revoke key/${next}`
+    ])
+    for (const entry of about) assert.deepInclude(entry, { principal: "cli", onBehalfOf: "ci", decision: "allowed" })
+    assert.match(about[0]?.reason ?? "", /^scopes: a:\* b, roles: none, expires: 20/u)
+    assert.notInclude(JSON.stringify(trail), made.stdout.split("_")[2] ?? "")
   })
 
   it("an impossible command is refused in one line", async () => {

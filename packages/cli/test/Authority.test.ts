@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Sqlite } from "@fastagentic/stores/sqlite"
-import { Context, Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
+import { Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
 import { Agent, ApiKeys, App, Auth, Budget, Principal, RateLimit, Run, Server } from "fastagentic"
 import { join } from "node:path"
 import * as Process from "./process.ts"
@@ -74,10 +74,8 @@ const world = Effect.gen(function*() {
       })
       return { status: response.status, body: decode(await response.json()) }
     })
-  const inStore = <A, E>(effect: Effect.Effect<A, E, ApiKeys.ApiKeyStore>) =>
-    Effect.suspend(() =>
-      Effect.provideService(effect, ApiKeys.ApiKeyStore, Context.get(server.context, ApiKeys.ApiKeyStore))
-    )
+  const inStore = <A, E>(effect: Effect.Effect<A, E, ApiKeys.Kept>) =>
+    Effect.suspend(() => Effect.provideContext(effect, server.context))
   const keyOf = (id: string, scopes: ReadonlyArray<string> = ["*"]) =>
     Effect.map(
       inStore(ApiKeys.create({ id, tenant: "acme", scopes })),
@@ -287,8 +285,19 @@ describe("all work of a principal", () => {
         assert.deepStrictEqual(entries, [
           ["restore", "0 keys, 0 schedules, 2 runs"],
           ["enable", undefined],
+          ["restore", "begun"],
           ["revoke", "1 keys, 0 schedules, 2 runs"],
-          ["disable", undefined]
+          ["disable", undefined],
+          ["revoke", "begun"]
+        ])
+        const keys = itemsOf(yield* send("GET", "/audit?limit=100", boss))
+          .filter(({ onBehalfOf, target }) => String(target).startsWith("key/") && onBehalfOf === "ann")
+          .map(({ action, principal, target }) => [action, principal, target])
+        const [one, another] = [ann, fresh].map(({ secret }) => `key/${secret.split("_")[1]}`)
+        assert.deepStrictEqual(keys, [
+          ["create", "app", another],
+          ["revoke", "boss", one],
+          ["create", "app", one]
         ])
         assert.deepStrictEqual((yield* send("POST", "/principals/ann/cancel", boss)).body, {
           keys: 0,

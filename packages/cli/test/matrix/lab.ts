@@ -237,7 +237,7 @@ export const serve = Effect.fnUntraced(function*(kept: Effect.Success<typeof las
   const { address } = Context.get(context, HttpServer.HttpServer)
   const expired = yield* Effect.provideContext(
     ApiKeys.create({ id: "late", tenant: "acme", scopes: ["*"], expiresIn: "1 millis" }),
-    context
+    Context.merge(kept, context)
   )
   return {
     url: `http://127.0.0.1:${"port" in address ? address.port : 0}`,

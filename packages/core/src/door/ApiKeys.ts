@@ -4,12 +4,14 @@
  * @since 0.1.0
  */
 import { Clock, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import type { Audit } from "../audit/Audit.ts"
 import { randomHex } from "../base/internal/randomBytes.ts"
 import { sameSecret, sha256 } from "../base/internal/secrets.ts"
 import { Principal } from "../run/Principal.ts"
 import { StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
-import type { Fact } from "../store/RunStore.ts"
+import type { Fact, RunStore } from "../store/RunStore.ts"
 import { Auth, invalid, unknown, valid } from "./Auth.ts"
+import { createdOf, revokedOf, withKeyEntry } from "./internal/keyEntries.ts"
 
 /**
  * A key as it is kept: `hash` is the SHA-256 of the whole key, `id` the principal it speaks for. Times are Unix
@@ -46,9 +48,13 @@ export interface Account {
 export class ApiKeyStore extends Context.Service<ApiKeyStore, {
   readonly find: (prefix: string) => Effect.Effect<ApiKey | undefined, StoreUnavailable>
   /** Fails when there is a key with this prefix. */
-  readonly insert: (key: ApiKey) => Effect.Effect<void, StoreUnavailable>
+  readonly insert: (key: ApiKey, facts?: ReadonlyArray<Fact>) => Effect.Effect<void, StoreUnavailable>
   /** Says whether there is such a key; of two revocations the earlier one counts. */
-  readonly revoke: (prefix: string, at: number) => Effect.Effect<boolean, StoreUnavailable>
+  readonly revoke: (
+    prefix: string,
+    at: number,
+    facts?: ReadonlyArray<Fact>
+  ) => Effect.Effect<boolean, StoreUnavailable>
   readonly used: (prefix: string, at: number) => Effect.Effect<void, StoreUnavailable>
   /** Oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<ApiKey>, StoreUnavailable>
@@ -133,11 +139,24 @@ export const isApiKey = (text: string): boolean => prefixOf(text) !== undefined
 
 const prefixOf = (text: string) => /^fak_([0-9a-f]{12})_[0-9a-f]{64}$/u.exec(text)?.[1]
 
-/** Makes a key and keeps its hash. @category constructors @since 0.1.0 */
-export const create = Effect.fn("ApiKeys.create")(function*(grant: Grant): Effect.fn.Return<
+/** The one who makes or revokes a key, as the audit log names it; "app" unless given. @category models @since 0.1.0 */
+export interface By {
+  readonly by?: string | undefined
+}
+
+/** The places that a change of keys is written to; the layer of every store has all of them. @category models @since 0.1.0 */
+export type Kept = ApiKeyStore | Audit | RunStore
+
+/**
+ * Makes a key, keeps its hash, and writes it down in the audit log.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const create = Effect.fn("ApiKeys.create")(function*(grant: Grant, options: By = {}): Effect.fn.Return<
   Issued,
   StoreUnavailable,
-  ApiKeyStore
+  Kept
 > {
   const store = yield* ApiKeyStore
   const createdAt = yield* Clock.currentTimeMillis
@@ -154,18 +173,25 @@ export const create = Effect.fn("ApiKeys.create")(function*(grant: Grant): Effec
     createdAt,
     ...(Number.isFinite(lifetime) ? { expiresAt: Math.round(createdAt + lifetime) } : {})
   })
-  yield* store.insert(key)
+  yield* withKeyEntry(
+    store,
+    createdOf(key, options.by),
+    (facts) => Effect.as(store.insert(key, facts), true)
+  )
   return { secret: Redacted.make(secret), key }
 })
 
 /** Revokes a key at once. @category combinators @since 0.1.0 */
-export const revoke = Effect.fn("ApiKeys.revoke")(function*(prefix: string): Effect.fn.Return<
+export const revoke = Effect.fn("ApiKeys.revoke")(function*(prefix: string, options: By = {}): Effect.fn.Return<
   void,
   ApiKeyNotFound | StoreUnavailable,
-  ApiKeyStore
+  Kept
 > {
   const store = yield* ApiKeyStore
-  if (!(yield* store.revoke(prefix, yield* Clock.currentTimeMillis))) return yield* new ApiKeyNotFound({ prefix })
+  const key = yield* store.find(prefix)
+  if (key === undefined) return yield* new ApiKeyNotFound({ prefix })
+  const now = yield* Clock.currentTimeMillis
+  yield* withKeyEntry(store, revokedOf(key, now, options.by), (facts) => store.revoke(prefix, now, facts))
 })
 
 /**
@@ -177,8 +203,8 @@ export const revoke = Effect.fn("ApiKeys.revoke")(function*(prefix: string): Eff
  */
 export const rotate = Effect.fn("ApiKeys.rotate")(function*(
   prefix: string,
-  options: { readonly overlap?: Duration.Input | undefined } = {}
-): Effect.fn.Return<Issued, ApiKeyNotFound | StoreUnavailable, ApiKeyStore> {
+  options: By & { readonly overlap?: Duration.Input | undefined } = {}
+): Effect.fn.Return<Issued, ApiKeyNotFound | StoreUnavailable, Kept> {
   const store = yield* ApiKeyStore
   const now = yield* Clock.currentTimeMillis
   const old = yield* store.find(prefix)
@@ -186,8 +212,9 @@ export const rotate = Effect.fn("ApiKeys.rotate")(function*(
   const issued = yield* create({
     ...old,
     expiresIn: old.expiresAt === undefined ? undefined : old.expiresAt - old.createdAt
-  })
-  yield* store.revoke(prefix, Math.round(now + Duration.toMillis(options.overlap ?? 0)))
+  }, options)
+  const until = Math.round(now + Duration.toMillis(options.overlap ?? 0))
+  yield* withKeyEntry(store, revokedOf(old, until, options.by), (facts) => store.revoke(prefix, until, facts))
   return issued
 })
 

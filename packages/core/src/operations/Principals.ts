@@ -41,6 +41,9 @@ export interface Changed {
   readonly runs: number
 }
 
+/** The reason of the entry that comes before the first change. @category constants @since 0.1.0 */
+export const begun = "begun"
+
 /** The parts of an audit entry that say what was done. @category conversions @since 0.1.0 */
 export const entryOf = (id: string, change: Change, { keys, runs, schedules }: Changed) => ({
   action: change,
@@ -119,10 +122,17 @@ export const change = Effect.fn("Principals.change")(function*(
     events: []
   })
 
+  yield* writeDown(audit, noted(change, `principal/${account.id}`, { reason: begun }))
   const changed = yield* changePrincipal(account, change, {
     stores: [store],
     keys,
     now,
+    revokeKey: ({ prefix }) =>
+      withEntry(
+        { outbox, runs: store, store: keys },
+        noted("revoke", `key/${prefix}`, { onBehalfOf: account.id }),
+        (facts) => keys.revoke(prefix, now(), facts)
+      ),
     turn: (state) =>
       withEntry(
         { outbox, runs: store, store: keys },

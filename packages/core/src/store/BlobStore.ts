@@ -120,7 +120,8 @@ const plain = ({ buffer, byteLength, byteOffset }: Uint8Array<ArrayBufferLike>) 
     ? new Uint8Array(buffer, byteOffset, byteLength)
     : new Uint8Array(new Uint8Array(buffer, byteOffset, byteLength))
 
-const keyOf = (bytes: Uint8Array<ArrayBufferLike>) =>
+/** The key that bytes have. @category conversions @since 0.1.0 */
+export const keyOf = (bytes: Uint8Array<ArrayBufferLike>): Effect.Effect<string, StoreUnavailable> =>
   Effect.map(
     Effect.tryPromise({
       try: () => globalThis.crypto.subtle.digest("SHA-256", plain(bytes)),

@@ -32,8 +32,15 @@ export const threadHolder = (thread: Owner & { readonly threadId: string }): str
 export class Files extends Context.Service<Files, {
   /** Whether files are kept at all. */
   readonly areKept: boolean
-  /** Stores a file; the same file of the same owner is stored once, and is as young as its last upload. */
-  readonly put: (owner: Owner, file: NewFile) => Effect.Effect<Stored, FilesUnavailable | StoreUnavailable>
+  /**
+   * Stores a file; the same file of the same owner is stored once, and is as young as its last upload. `before` learns what
+   * will be stored, before any of it is.
+   */
+  readonly put: (
+    owner: Owner,
+    file: NewFile,
+    before?: (stored: Stored) => Effect.Effect<void>
+  ) => Effect.Effect<Stored, FilesUnavailable | StoreUnavailable>
   readonly find: (fileId: string) => Effect.Effect<Stored | undefined, StoreUnavailable>
   readonly read: (fileId: string) => Effect.Effect<Uint8Array | undefined, StoreUnavailable>
   /** Keeps a file for as long as a run, or a thread (`threadHolder`), is kept; false when it is gone. */
@@ -52,10 +59,11 @@ export const make = (
 ): Files["Service"] =>
   Files.of({
     areKept: true,
-    put: Effect.fnUntraced(function*({ owner, tenant }, { bytes, mediaType, name }) {
+    put: Effect.fnUntraced(function*({ owner, tenant }, { bytes, mediaType, name }, before) {
       const about = { tenant, owner, mediaType, ...(name === undefined ? {} : { name }), size: bytes.length }
       const blob = toBlob(yield* identity, about, bytes)
       if (blob === undefined) return yield* new FilesUnavailable()
+      if (before !== undefined) yield* before({ fileId: yield* BlobStore.keyOf(blob), ...about })
       return { fileId: yield* blobs.put(blob), ...about }
     }),
     find: Effect.fnUntraced(function*(fileId) {
@@ -117,7 +125,7 @@ export const readOnly = (
     Effect.flatMap(read(saved), (found) => found === undefined ? read(files) : Effect.succeed(found))
   return Files.of({
     areKept: files.areKept,
-    put: (owner, file) => files.areKept ? saved.put(owner, file) : files.put(owner, file),
+    put: (...file) => files.areKept ? saved.put(...file) : files.put(...file),
     find: (fileId) => either((from) => from.find(fileId)),
     read: (fileId) => either((from) => from.read(fileId)),
     hold: () => Effect.succeed(true)

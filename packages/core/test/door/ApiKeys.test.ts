@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ApiKeys, Auth, Principal } from "@fastagentic/core"
+import { ApiKeys, Audit, Auth, Principal, RunStore } from "@fastagentic/core"
 import { suite } from "@fastagentic/core/testing/contract/ApiKeyStoreContract"
 import { Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 
-const Kept = Layer.provideMerge(ApiKeys.layer, ApiKeys.ApiKeyStore.layerMemory)
+const Stores = Layer.mergeAll(ApiKeys.ApiKeyStore.layerMemory, RunStore.RunStore.layerMemory, Audit.layerMemory)
+const Kept = Layer.provideMerge(ApiKeys.layer, Stores)
 
 const grant = { id: "ci", tenant: "acme", scopes: ["orders:*"], roles: ["support"] }
 
@@ -110,5 +111,5 @@ describe("Auth.layerFirst", () => {
       assert.include(yield* Effect.flip(auth.authenticate({ bearer: Redacted.make("none") })), {
         _tag: "Unauthenticated"
       })
-    }).pipe(Effect.scoped, Effect.provide(ApiKeys.ApiKeyStore.layerMemory, { local: true })))
+    }).pipe(Effect.scoped, Effect.provide(Stores, { local: true })))
 })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   Agent,
   App,
+  Audit,
   BlobStore,
   Content,
   Event,
@@ -65,6 +66,22 @@ const handlers = Layer.mergeAll(
 const blobs = RunBlobs.layer().pipe(Layer.provideMerge(RunStore.RunStore.layerMemory))
 const kept = Layer.provideMerge(blobs, BlobStore.layerMemory)
 const layer = Layer.provideMerge(layerRuntime(Desk, handlers, kept), kept)
+
+/** Never finishes a write. */
+const hanging = Layer.provideMerge(
+  layerRuntime(
+    Desk,
+    handlers,
+    Layer.merge(
+      RunStore.RunStore.layerMemory,
+      Layer.sync(
+        Files.Files,
+        () => Files.make({ ...BlobStore.makeMemory(), put: () => Effect.never }, Effect.succeed("memory"))
+      )
+    )
+  ),
+  Audit.layerMemory
+)
 
 const upload = (file: File.NewFile) => Runtime.Runtime.use((runtime) => runtime.upload(caller, file))
 const reasonOf = <A, R>(effect: Effect.Effect<A, { readonly reason: unknown }, R>) =>
@@ -229,6 +246,18 @@ describe("files of a run", () => {
       )
       assert.include(JSON.stringify(refused), "image/gif")
     }).pipe(Effect.provide(layer)))
+
+  it.effect("have the entry of their upload before their bytes, so that a kill loses none", () =>
+    Effect.gen(function*() {
+      const audit = yield* Audit.Audit
+      yield* Effect.forkChild(upload({ bytes, mediaType: "image/png" }), { startImmediately: true })
+      const uploads = Effect.map(
+        Effect.orDie(audit.page({ tenant: "local", limit: 10 })),
+        (trail) => trail.filter(({ action }) => action === "upload")
+      )
+      const [entry] = yield* Effect.repeat(uploads, { until: (found) => found.length > 0, times: 1_000 })
+      assert.match(entry?.target ?? "", /^file\/[0-9a-f]{64}$/u)
+    }).pipe(Effect.provide(hanging)))
 
   it.effect("stay in the payload where no files are kept, and a handler reads them all the same", () =>
     Effect.gen(function*() {

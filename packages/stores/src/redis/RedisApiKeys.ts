@@ -25,8 +25,8 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
     const index = `${prefix}api_keys`
     const accounts = `${prefix}disabled_accounts`
     const hash = (key: string) => `${prefix}api_key:${JSON.stringify(key)}`
-    const change = redis.eval(changeScript)
-    const insert = redis.eval(insertScript)
+    const use = redis.eval(useScript)
+    const [insert, revoke] = [redis.eval(insertScript), redis.eval(revokeScript)]
     const [disable, enable] = [redis.eval(disableScript), redis.eval(enableScript)]
     const find = (operation: string, key: string) =>
       redis.send("HGETALL", hash(key)).pipe(RedisClient.answered(operation, decoded))
@@ -34,12 +34,18 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
     return ApiKeyStore.of({
       find: (key) => find("find API key", key),
 
-      insert: ({ lastUsedAt, revokedAt, ...key }) =>
-        insert(index, hash(key.prefix), key.prefix, [
-          "key",
-          JSON.stringify(key),
-          ...(revokedAt === undefined ? [] : ["revokedAt", `${revokedAt}`]),
-          ...(lastUsedAt === undefined ? [] : ["lastUsedAt", `${lastUsedAt}`])
+      insert: ({ lastUsedAt, revokedAt, ...key }, facts) =>
+        insert(prefix, [
+          index,
+          hash(key.prefix),
+          key.prefix,
+          ...Keys.list([
+            "key",
+            JSON.stringify(key),
+            ...(revokedAt === undefined ? [] : ["revokedAt", `${revokedAt}`]),
+            ...(lastUsedAt === undefined ? [] : ["lastUsedAt", `${lastUsedAt}`])
+          ]),
+          ...Keys.list(factsOf(facts))
         ]).pipe(
           RedisClient.unavailable("insert API key"),
           Effect.flatMap((inserted) =>
@@ -49,14 +55,15 @@ export const make: Effect.Effect<ApiKeyStore["Service"], never, RedisClient.Redi
           )
         ),
 
-      revoke: (key, at) =>
+      revoke: (key, at, facts) =>
         Effect.map(
-          RedisClient.unavailable("revoke API key")(change(hash(key), "revokedAt", `${at}`, "earlier")),
-          (changed) => changed === 1
+          RedisClient.unavailable("revoke API key")(
+            revoke(prefix, [hash(key), `${at}`, ...Keys.list(factsOf(facts))])
+          ),
+          (revoked) => revoked === 1
         ),
 
-      used: (key, at) =>
-        Effect.asVoid(RedisClient.unavailable("use API key")(change(hash(key), "lastUsedAt", `${at}`, "any"))),
+      used: (key, at) => Effect.asVoid(RedisClient.unavailable("use API key")(use(hash(key), `${at}`))),
 
       list: redis.send("SMEMBERS", index).pipe(
         RedisClient.answered("list API keys", decodePrefixes),
@@ -106,33 +113,36 @@ const nameOf = ({ id, tenant }: Account) => JSON.stringify([tenant, id])
 
 // scripts
 
-const insertScript = Redis.script(
-  (index: string, key: string, prefix: string, fields: ReadonlyArray<string>) => [index, key, prefix, ...fields],
-  {
-    numberOfKeys: 2,
-    lua: `
-      if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-      redis.call('HSET', KEYS[2], unpack(ARGV, 2))
-      redis.call('SADD', KEYS[1], ARGV[1])
-      return 1
-    `
-  }
-).withReturnType<unknown>()
+const insertScript = script(`${prelude}${outbox}
+  local index, key, name, fields, facts = take(), take(), take(), many(), many()
+  if redis.call('EXISTS', key) == 1 then return 0 end
+  if not keeps(facts) then return refused() end
+  redis.call('HSET', key, unpack(fields))
+  redis.call('SADD', index, name)
+  note(facts)
+  return 1
+`)
 
-/** Writes a time into a key, if the key exists. */
-const changeScript = Redis.script(
-  (key: string, field: string, at: string, which: "earlier" | "any") => [key, field, at, which],
-  {
-    numberOfKeys: 1,
-    lua: `
-      local key, field, at, which = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-      if redis.call('EXISTS', key) == 0 then return 0 end
-      local before = redis.call('HGET', key, field)
-      if which == 'any' or not before or tonumber(at) < tonumber(before) then redis.call('HSET', key, field, at) end
-      return 1
-    `
-  }
-).withReturnType<unknown>()
+/** Of two times of revocation the earlier one counts. */
+const revokeScript = script(`${prelude}${outbox}
+  local key, at, facts = take(), take(), many()
+  if redis.call('EXISTS', key) == 0 then return 0 end
+  if not keeps(facts) then return refused() end
+  local before = redis.call('HGET', key, 'revokedAt')
+  if not before or tonumber(at) < tonumber(before) then redis.call('HSET', key, 'revokedAt', at) end
+  note(facts)
+  return 1
+`)
+
+/** Writes the time of a use into a key, if the key exists. */
+const useScript = Redis.script((key: string, at: string) => [key, at], {
+  numberOfKeys: 1,
+  lua: `
+    if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+    redis.call('HSET', KEYS[1], 'lastUsedAt', ARGV[1])
+    return 1
+  `
+}).withReturnType<unknown>()
 
 const disableScript = script(`${prelude}${outbox}
   local accounts, account, at, facts = take(), take(), take(), many()

@@ -23,20 +23,21 @@ export const makeApiKeys = (sql: SqlClient, unavailable: Unavailable): ApiKeySto
         unavailable("find API key")
       ),
 
-    insert: (key) =>
-      sql`
+    insert: (key, facts) => {
+      const inserted = sql`
         INSERT INTO api_keys (prefix, hash, id, tenant, scopes, roles, created_at, expires_at, revoked_at, last_used_at)
         VALUES (${key.prefix}, ${key.hash}, ${key.id}, ${key.tenant}, ${JSON.stringify(key.scopes)},
           ${JSON.stringify(key.roles)}, ${key.createdAt}, ${key.expiresAt ?? null}, ${key.revokedAt ?? null},
-          ${key.lastUsedAt ?? null})`.pipe(Effect.asVoid, unavailable("insert API key")),
+          ${key.lastUsedAt ?? null}) RETURNING prefix`
+      return withFacts(sql, facts, inserted).pipe(Effect.asVoid, unavailable("insert API key"))
+    },
 
-    revoke: (prefix, at) =>
-      sql`
+    revoke: (prefix, at, facts) => {
+      const revoked = sql`
         UPDATE api_keys SET revoked_at = CASE WHEN revoked_at < ${at} THEN revoked_at ELSE ${at} END
-        WHERE prefix = ${prefix} RETURNING prefix`.pipe(
-        Effect.map((rows) => rows.length > 0),
-        unavailable("revoke API key")
-      ),
+        WHERE prefix = ${prefix} RETURNING prefix`
+      return withFacts(sql, facts, revoked).pipe(unavailable("revoke API key"))
+    },
 
     used: (prefix, at) =>
       sql`UPDATE api_keys SET last_used_at = ${at} WHERE prefix = ${prefix}`.pipe(

@@ -22,9 +22,14 @@ export const makeFiles = (door: Door, files: Files["Service"]) => {
       decodeAbout({ mediaType, ...(name === undefined ? {} : { name }) }),
       (error) => new RunError({ reason: new InvalidPayload({ target: "file", issues: problemsOf(error) }) })
     )
-    const stored = yield* asRunError(files.put({ tenant: principal.tenant, owner: principal.id }, { bytes, ...about }))
-    yield* door.audit(caller, principal, "upload", `file/${stored.fileId}`)
-    return stored
+    // The entry comes first: a kill in between leaves an entry without a file, and no file without an entry.
+    return yield* asRunError(
+      files.put(
+        { tenant: principal.tenant, owner: principal.id },
+        { bytes, ...about },
+        ({ fileId }) => door.audit(caller, principal, "upload", `file/${fileId}`)
+      )
+    )
   })
 
   const file = Effect.fnUntraced(function*(caller: Caller, fileId: string) {

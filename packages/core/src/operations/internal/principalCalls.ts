@@ -12,7 +12,7 @@ import { holdRun } from "../../runtime/internal/holdRun.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { Known, Schedules } from "../../runtime/internal/schedules.ts"
 import type { ScheduleStore } from "../../runtime/ScheduleStore.ts"
-import { type Change, entryOf } from "../Principals.ts"
+import { begun, type Change, entryOf } from "../Principals.ts"
 import { allCancelled, changePrincipal } from "./principalWork.ts"
 
 export const makePrincipalCalls = (
@@ -27,10 +27,18 @@ export const makePrincipalCalls = (
     const account = { tenant: principal.tenant, id }
     const isTheirs = ({ timed: { principal } }: Known) => principal.id === id && principal.tenant === account.tenant
     const { outbox, durable: { store: runs } } = node
+    // The one who asked for it is on record before anything is changed, whatever becomes of the rest.
+    yield* door.audit(caller, principal, change, `principal/${id}`, { reason: begun })
     const changed = yield* asRunError(changePrincipal(account, change, {
       stores: [node.durable.store, node.ephemeral.store],
       keys,
       now: () => node.now(),
+      revokeKey: ({ prefix }) =>
+        withEntry(
+          { outbox, runs, store: keys },
+          door.entry(caller, principal, "revoke", `key/${prefix}`, { onBehalfOf: id }),
+          (facts) => keys.revoke(prefix, node.now(), facts)
+        ),
       turn: (state) =>
         withEntry(
           { outbox, runs, store: keys },

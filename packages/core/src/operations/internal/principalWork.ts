@@ -1,7 +1,7 @@
 // Ends, holds or wakes all that a principal has in some stores; Principals.ts does it for an operator, principalCalls.ts for a
 // caller of a server. How one run is ended is theirs: a server stops what it drives itself.
 import { Effect } from "effect"
-import type { Account, ApiKeyStore } from "../../door/ApiKeys.ts"
+import type { Account, ApiKey, ApiKeyStore } from "../../door/ApiKeys.ts"
 import type { RunRecord, RunState } from "../../run/RunRecord.ts"
 import type { Definition, Mark } from "../../runtime/ScheduleStore.ts"
 import type { Commit, ReadError, RunStore } from "../../store/RunStore.ts"
@@ -19,6 +19,8 @@ export interface Means {
   readonly stores: ReadonlyArray<RunStore["Service"]>
   readonly keys: ApiKeyStore["Service"]
   readonly now: () => number
+  /** Revokes a key, with its line of the audit log. */
+  readonly revokeKey: (key: ApiKey) => Effect.Effect<boolean, ReadError>
   /** Disables or enables the account, with its line of the audit log. */
   readonly turn: (state: "disable" | "enable") => Effect.Effect<boolean, ReadError>
   /** The schedules whose runs act for the principal. */
@@ -35,7 +37,7 @@ export interface Means {
 export const changePrincipal = Effect.fnUntraced(function*(
   account: Account,
   change: Change,
-  { cancel, hold, keys, now, pause, schedules, stores, turn, wake }: Means
+  { cancel, hold, keys, now, pause, revokeKey, schedules, stores, turn, wake }: Means
 ): Effect.fn.Return<Changed, ReadError> {
   const each = (states: ReadonlyArray<RunState>, act: (run: RunRecord) => Effect.Effect<boolean, ReadError>) =>
     Effect.map(
@@ -56,7 +58,7 @@ export const changePrincipal = Effect.fnUntraced(function*(
       return { keys: 0, schedules: yield* pauseAll(false), runs: yield* each(open, cancel) }
     case "revoke": {
       yield* turn("disable")
-      const revoked = yield* revokeKeys(keys, account, now())
+      const revoked = yield* revokeKeys(keys, account, now(), revokeKey)
       return { keys: revoked, schedules: yield* pauseAll(true), runs: yield* each(open, hold) }
     }
     case "restore": {
@@ -121,11 +123,16 @@ const forEachRun = Effect.fnUntraced(function*(
   return changed
 })
 
-const revokeKeys = Effect.fnUntraced(function*(keys: ApiKeyStore["Service"], { id, tenant }: Account, at: number) {
+const revokeKeys = Effect.fnUntraced(function*(
+  keys: ApiKeyStore["Service"],
+  { id, tenant }: Account,
+  at: number,
+  revokeKey: Means["revokeKey"]
+) {
   const theirs = (yield* keys.list).filter((key) =>
     key.id === id && key.tenant === tenant && (key.revokedAt ?? Infinity) > at
   )
-  yield* Effect.forEach(theirs, ({ prefix }) => keys.revoke(prefix, at), { discard: true })
+  yield* Effect.forEach(theirs, revokeKey, { discard: true })
   return theirs.length
 })
 

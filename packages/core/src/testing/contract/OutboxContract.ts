@@ -2,7 +2,7 @@
 // the implementation calls `suite` once with the layer that has all of them.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { ApiKeyStore } from "../../door/ApiKeys.ts"
+import { ApiKey, ApiKeyStore } from "../../door/ApiKeys.ts"
 import { type Mark, ScheduleStore } from "../../runtime/ScheduleStore.ts"
 import { type Fact, RunStore } from "../../store/RunStore.ts"
 import * as Message from "../../thread/Message.ts"
@@ -58,6 +58,26 @@ export const suite = <E>(name: string, layer: Layer.Layer<Stores, E>) =>
         assert.isFalse(yield* keys.disable(account, 2, [factOf("no 2")]))
         assert.isTrue(yield* keys.enable(account, [factOf("b")]))
         assert.deepStrictEqual(yield* waiting, ["a", "b"])
+      })))
+
+    it.live("a key's facts are kept when it is made or revoked, and with no other change", () =>
+      withStores(Effect.gen(function*() {
+        const keys = yield* ApiKeyStore
+        const key = new ApiKey({
+          prefix: "0a1b2c3d4e5f",
+          hash: "h",
+          ...account,
+          scopes: ["orders:*"],
+          roles: [],
+          createdAt: 1
+        })
+        assert.isFalse(yield* keys.revoke(key.prefix, 5, [factOf("no 1")]))
+        yield* keys.insert(key, [factOf("a")])
+        yield* Effect.flip(keys.insert(key, [factOf("no 2")]))
+        assert.isTrue(yield* keys.revoke(key.prefix, 7, [factOf("b"), factOf("c")]))
+        yield* keys.used(key.prefix, 8)
+        assert.deepInclude(yield* keys.find(key.prefix), { ...key, revokedAt: 7, lastUsedAt: 8 })
+        assert.deepStrictEqual(yield* waiting, ["a", "b", "c"])
       })))
 
     it.live("a thread's facts are kept with the fork that is made, and with every removal", () =>
