@@ -123,7 +123,7 @@ const insertScript = script(`${prelude}${outbox}
   return 1
 `)
 
-/** Of two times of revocation the earlier one counts. */
+/** The earlier of two times of revocation counts. */
 const revokeScript = script(`${prelude}${outbox}
   local key, at, facts = take(), take(), many()
   if redis.call('EXISTS', key) == 0 then return 0 end
