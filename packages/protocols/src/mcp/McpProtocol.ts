@@ -17,6 +17,7 @@ import { hasTrace, withTrace } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
+import { refused } from "./Refusals.ts"
 
 const path = "/mcp"
 
@@ -55,7 +56,7 @@ const guard = (runtime: Runtime["Service"], challenges: Challenges, endpoint: En
 const refusal = (error: RunError, { credentials, traceId }: Caller.Caller, challenges: Challenges) =>
   Effect.map(
     Effect.all([McpError.fromRunError(error, traceId), PublicAddress]),
-    ([refused, address]) => Endpoint.refused(McpError.statusOf(error), refused, challenges(error, credentials, address))
+    ([problem, address]) => refused(McpError.statusOf(error), problem, challenges(error, credentials, address))
   )
 
 type Challenges = ReturnType<typeof makeChallenges>

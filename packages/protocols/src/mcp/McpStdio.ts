@@ -16,6 +16,7 @@ import { Writable } from "node:stream"
 import * as Abilities from "./Abilities.ts"
 import * as Changes from "./Changes.ts"
 import { decide, failed, type Question } from "./ClientQuestion.ts"
+import type { Connection } from "./Connection.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpServer from "./McpServer.ts"
 import type { Level } from "./Report.ts"
@@ -82,7 +83,7 @@ const connectionOf = (
   credentials: Credentials.Credentials,
   subscribed: Set<string>,
   era: "legacy" | "modern"
-): McpServer.Connection => {
+): Connection => {
   let level: Level | undefined
   return {
     era,
