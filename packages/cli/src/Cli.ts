@@ -11,8 +11,11 @@ import * as Command from "effect/cli/Command"
 import manifest from "../package.json" with { type: "json" }
 import * as ApprovalsCommand from "./ApprovalsCommand.ts"
 import * as AuditCommand from "./AuditCommand.ts"
+import * as CallCommand from "./CallCommand.ts"
+import * as ChatCommand from "./ChatCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
+import * as Session from "./internal/remote/session.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
 import * as NewCommand from "./NewCommand.ts"
@@ -27,6 +30,8 @@ const root = Command.make("fastagentic").pipe(
   Command.withSubcommands([
     NewCommand.command,
     RunCommand.command,
+    CallCommand.command,
+    ChatCommand.command,
     RunsCommand.command,
     TailCommand.command,
     StoreCommand.command,
@@ -92,11 +97,11 @@ export const run = (): void => {
 /** A check that found what it was asked to look for. */
 const isNegative = (error: unknown) =>
   error instanceof AuditCommand.TrailBroken || error instanceof AuditCommand.TrailUnproven ||
-  error instanceof CheckCommand.RunsStranded
+  error instanceof CheckCommand.RunsStranded || error instanceof Session.RunEnded
 
 /**
- * The exit code: 0 for success or a requested stop, 1 for a defect, a broken audit log or runs that would not resume, 2 for
- * wrong usage or configuration.
+ * The exit code: 0 for success or a requested stop, 1 for a defect, a broken audit log, runs that would not resume or a run
+ * that failed, 2 for wrong usage or configuration, 3 for a run that waits for a decision.
  *
  * @category running
  * @since 0.1.0
@@ -104,5 +109,6 @@ const isNegative = (error: unknown) =>
 export const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
   const failures = exit.cause.reasons.filter(Cause.isFailReason)
+  if (failures.some(({ error }) => error instanceof Session.RunWaits)) return 3
   return failures.length > 0 && failures.every(({ error }) => !isNegative(error)) ? 2 : 1
 }

@@ -33,3 +33,6 @@ export const untilClosed = <E, R>(effect: Effect.Effect<void, E, R>) =>
       return Effect.sync(() => process.stdout.off("error", closed))
     })
   )
+
+/** An answer as text: a text as it is, any other value as JSON. */
+export const textOf = (output: unknown): string => typeof output === "string" ? output : JSON.stringify(output)
