@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import { type Agent, Content, type Hook, Thread } from "@fastagentic/core"
+import type { Agent, Hook } from "@fastagentic/core"
 import { CurrentRun, stepWith } from "@fastagentic/core/run/Run"
 import { Effect, Layer, Option, type Redacted, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import * as ThreadTurn from "../adapter/internal/threadTurn.ts"
 import * as Egress from "../egress/Egress.ts"
 import { EndpointFailed } from "./AgUiError.ts"
 import { Conversation } from "./internal/conversation.ts"
@@ -125,12 +126,7 @@ const converse = Effect.fnUntraced(function*(client: HttpClient.HttpClient, remo
   const { record } = yield* CurrentRun
   const { runId, threadId = runId } = record
   const endpoint: Endpoint = { url: remote.url, headers: remote.headers ?? {} }
-  const history = remote.thread === true ? yield* Thread.messages() : []
-  const before = history.flatMap((message): ReadonlyArray<Schema.Json> =>
-    message.role === "user" || message.role === "assistant"
-      ? [{ id: `${message.runId}-${message.position}`, role: message.role, content: Content.textOf(message.content) }]
-      : []
-  )
+  const before = remote.thread === true ? yield* ThreadTurn.before : []
   const asked = [...before, { id: `${runId}-prompt`, role: "user", content: prompt }]
   let resume: ReadonlyArray<Schema.Json> = []
   let last: Wire.Ended = { messages: asked, text: "", interrupts: [], cancelled: false }
@@ -146,12 +142,7 @@ const converse = Effect.fnUntraced(function*(client: HttpClient.HttpClient, remo
     const conversation = new Conversation(last.messages, undefined)
     resume = yield* Effect.forEach(last.interrupts, (one) => ask(one, conversation), { concurrency: "unbounded" })
   }
-  if (remote.thread === true) {
-    yield* Thread.add(
-      { role: "user", content: [Content.text(prompt)] },
-      { role: "assistant", content: [Content.text(last.text)] }
-    )
-  }
+  if (remote.thread === true) yield* ThreadTurn.keep(prompt, last.text)
   return last
 })
 

@@ -82,7 +82,7 @@ export const layer = <
       (payload) => Effect.map(drive(loaded, agent.errorSchema, source, options.prompt(payload)), output),
       adapter
     )
-  return Layer.unwrap(Effect.map(library, layerOf))
+  return Layer.unwrap(Effect.map(library("ai-sdk"), layerOf))
 }
 
 const drive = <E extends Agent.AnySchema>(

@@ -4,6 +4,7 @@ import { Agent } from "fastagentic"
 import { vi } from "vitest"
 import { AiSdk } from "../../src/ai-sdk.ts"
 import { LangGraph } from "../../src/langgraph.ts"
+import { MastraAgents } from "../../src/mastra.ts"
 import { OpenAiAgents } from "../../src/openai-agents.ts"
 
 const missing = vi.hoisted(() => () => {
@@ -30,6 +31,11 @@ describe("a framework that is not installed", () => {
       assert.strictEqual(
         yield* refusal(OpenAiAgents.layer(Desk, named, { input: ({ question }) => question })),
         "the openai-agents adapter needs @openai/agents, which cannot be loaded: npm install @openai/agents"
+      )
+      const hosted = { id: "desk", name: "desk", getDescription: () => "", hasOwnMemory: () => false }
+      assert.strictEqual(
+        yield* refusal(MastraAgents.layer(Desk, hosted, { prompt: ({ question }) => question })),
+        "the mastra adapter needs ai, which cannot be loaded: npm install ai"
       )
       const graph = { invoke: () => Promise.reject(), stream: () => Promise.reject() }
       assert.strictEqual(

@@ -6,7 +6,7 @@ import * as ToolStep from "../../adapter/ToolStep.ts"
 import type { Library } from "./library.ts"
 
 /** The text of a call that did not work, for the model. */
-const reasonOf = ({ denied, result }: ToolStep.Outcome): string =>
+export const reasonOf = ({ denied, result }: ToolStep.Outcome): string =>
   typeof result === "string"
     ? result
     : denied

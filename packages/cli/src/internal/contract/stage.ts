@@ -111,6 +111,7 @@ export const serve = Effect.fnUntraced(function*(staging: Staging) {
     return yield* run(runId)
   })
   return {
+    url,
     folder,
     stop,
     request,

@@ -1,0 +1,1 @@
+export * as MastraAgents from "./MastraAgents.ts"
