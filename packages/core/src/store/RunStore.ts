@@ -163,7 +163,7 @@ export interface Recent {
   readonly changedAt: number
 }
 
-/** A page of runs, and how many there are on all pages. @category models @since 0.1.0 */
+/** A page of runs, and how many there are on all pages, `mostCounted` at most. @category models @since 0.1.0 */
 export interface RecentPage {
   readonly runs: ReadonlyArray<Recent>
   readonly total: number
@@ -283,7 +283,7 @@ export class RunStore extends Context.Service<RunStore, {
   readonly list: (query: Query) => Effect.Effect<ReadonlyArray<RunRecord>, StoreUnavailable>
   /** As `list`, without the fields that may be large, which are not read either. */
   readonly summaries: (query: SummaryQuery) => Effect.Effect<ReadonlyArray<RunSummary>, StoreUnavailable>
-  /** Reads all runs that its filters leave. */
+  /** Reads the runs that have not ended, and of those that have ended the page: how many there are does not matter. */
   readonly recent: (query: RecentQuery) => Effect.Effect<RecentPage, StoreUnavailable>
   /** The ids of the runs. They are found by an index, however many runs there are. */
   readonly pending: (query: PendingQuery) => Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
@@ -345,7 +345,7 @@ export class RunStore extends Context.Service<RunStore, {
 export { inTenantTurns } from "./internal/tenantTurns.ts"
 
 /** A page of runs by their last change, from all runs that may be of it; and their order. @category combinators @since 0.1.0 */
-export { newestFirst, recentPage } from "./internal/recentPage.ts"
+export { mostCounted, newestFirst, recentPage } from "./internal/recentPage.ts"
 
 /** A record after a commit. @category combinators @since 0.1.0 */
 export { applyChanges as changed } from "./internal/applyChanges.ts"

@@ -442,6 +442,13 @@ const blobs = script(`
   )
 `)
 
+/** Runs that have ended, in the order of their ends: the index is written once for each run. */
+const ends = script(`
+  CREATE INDEX runs_ended_in_tenant ON runs (tenant, kind, state, finished_at, run_id, agent) WHERE finished_at IS NOT NULL;
+  CREATE INDEX runs_ended_of_owner ON runs (tenant, owner, kind, state, finished_at, run_id, agent)
+    WHERE finished_at IS NOT NULL
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run. A lock lets nodes that
  * start together migrate one after the other.
@@ -477,7 +484,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
           "0020_disabled_accounts": disabledAccounts,
           "0021_shared_notes": sharedNotes,
           "0022_push_targets": pushTargets,
-          "0023_blobs": blobs
+          "0023_blobs": blobs,
+          "0024_ends": ends
         })
       )
     )

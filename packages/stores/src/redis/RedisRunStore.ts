@@ -6,12 +6,15 @@
 import * as Timings from "@fastagentic/core/base/Timings"
 import { approversOf } from "@fastagentic/core/run/Interrupt"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
-import { isFinal, matchesFilter, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
+import { finalStates, isFinal, matchesFilter, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
 import type { RunSummary } from "@fastagentic/core/store/RecordFields"
 import {
   inTenantTurns,
+  mostCounted,
+  newestFirst,
   type Query,
   recentPage,
+  type RecentQuery,
   type RemoveQuery,
   RunStore,
   type ScanQuery,
@@ -94,6 +97,7 @@ export const make = (
     const evalDue = redis.eval(ReadScripts.due)
     const evalOverdue = redis.eval(ReadScripts.overdue)
     const evalEnded = redis.eval(ReadScripts.ended)
+    const evalLastEnded = redis.eval(ReadScripts.lastEnded)
     const evalRemove = redis.eval(RemoveScript.remove)
     const evalFacts = redis.eval(ReadScripts.facts)
     const evalRemoveFacts = redis.eval(RemoveScript.removeFacts)
@@ -164,6 +168,40 @@ export const make = (
         ...Keys.filtersOf(query),
         ...Keys.list(fields)
       ])
+
+    /** All runs that the filters of a list by the last change leave: those of a thread, or of a state that does not last. */
+    const allOf = Effect.fnUntraced(function*(
+      { agent, kind, owner, tenant, threadId }: RecentQuery,
+      of: Pick<Query, "state"> = {}
+    ) {
+      const filter = {
+        tenant,
+        ...of,
+        ...(owner === undefined ? {} : { owner }),
+        ...(agent === undefined ? {} : { agent }),
+        ...(kind === undefined ? {} : { kind }),
+        ...(threadId === undefined ? {} : { threadId })
+      }
+      const all: Array<RunSummary> = []
+      for (let more = true, before: string | undefined; more; before = all.at(-1)?.runId) {
+        const page: Query = { ...filter, limit: scanned, ...(before === undefined ? {} : { before }) }
+        const found = yield* collectSummaries("recent runs", firstOf(page), listPage(page, Values.summaryFields))
+        all.push(...found)
+        more = found.length === scanned
+      }
+      return all
+    })
+
+    const lastEnded = ({ before, limit, since, ...query }: RecentQuery, states: ReadonlyArray<RunState>) =>
+      Reads.answer("recent runs", Values.toEnded)(evalLastEnded(prefix, [
+        before === undefined ? "+inf" : `${before.changedAt}`,
+        before === undefined ? "" : before.runId,
+        since === undefined ? "-inf" : `${since}`,
+        `${limit}`,
+        `${mostCounted}`,
+        query.agent === undefined ? "" : Keys.agentIndex(prefix, query.tenant, query.agent),
+        ...Keys.list(Keys.endedIndexes(prefix, query, states))
+      ]))
 
     const running = (whose: "orphans" | "own" | "others") =>
       collect(
@@ -279,24 +317,18 @@ export const make = (
               ).sort((a, b) => byId(b, a)).slice(0, query.limit)
           ),
 
-      // Its indexes are by id, so all runs of the filters are read.
       recent: Effect.fnUntraced(function*(query) {
-        const { agent, kind, owner, tenant, threadId } = query
-        const filter = {
-          tenant,
-          ...(owner === undefined ? {} : { owner }),
-          ...(agent === undefined ? {} : { agent }),
-          ...(kind === undefined ? {} : { kind }),
-          ...(threadId === undefined ? {} : { threadId })
+        // A thread has few runs.
+        if (query.threadId !== undefined) return recentPage(yield* allOf(query), query)
+        const { phase } = query
+        const ends = phase === undefined ? finalStates : finalStates.filter((state) => state === phase)
+        const states = phase !== undefined && ends.length > 0 ? [] : openStates
+        const open = yield* Effect.forEach(states, (state) => allOf(query, { state }))
+        const pages = [recentPage(open.flat(), query), yield* lastEnded(query, ends)]
+        return {
+          runs: pages.flatMap(({ runs }) => runs).sort(newestFirst).slice(0, query.limit),
+          total: Math.min(pages.reduce((total, page) => total + page.total, 0), mostCounted)
         }
-        const all: Array<RunSummary> = []
-        for (let more = true, before: string | undefined; more; before = all.at(-1)?.runId) {
-          const page: Query = { ...filter, limit: scanned, ...(before === undefined ? {} : { before }) }
-          const found = yield* collectSummaries("recent runs", firstOf(page), listPage(page, Values.summaryFields))
-          all.push(...found)
-          more = found.length === scanned
-        }
-        return recentPage(all, query)
       }),
 
       pending: Effect.fnUntraced(function*({ before, decides, limit, owner, requester, tenant }) {
@@ -414,6 +446,9 @@ export const make = (
  */
 export const layerNoClient = (options: Options = {}): Layer.Layer<RunStore, RedisError, RedisClient.RedisClient> =>
   Layer.effect(RunStore, make(options))
+
+/** The states in which a run is not ended. */
+const openStates = ["queued", "running", "suspended"] as const satisfies ReadonlyArray<RunState>
 
 /** How many runs a scan reads at once. */
 const scanned = 500

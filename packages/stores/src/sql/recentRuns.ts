@@ -1,27 +1,95 @@
-// The conditions of a list of runs by their last change; `runReads.ts` uses them for the page and for its count.
-import { type Phase, waitingReasons } from "@fastagentic/core/run/RunRecord"
-import type { Recent, RecentQuery } from "@fastagentic/core/store/RunStore"
+// Lists of runs by their last change; `runReads.ts` calls it. Runs that have ended come from an index for each end, which is
+// written once in the life of a run. Those that have not are few and are sorted: an index by their last change would be written
+// with each of their commits.
+import { finalStates, type Phase, waitingReasons } from "@fastagentic/core/run/RunRecord"
+import { mostCounted, type RecentQuery } from "@fastagentic/core/store/RunStore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
 
-export const changedAt = (sql: SqlClient): Fragment => sql`COALESCE(finished_at, updated_at)`
+/** Runs that share an index, or need none. */
+interface Part {
+  readonly changedAt: Fragment
+  readonly conditions: ReadonlyArray<Fragment>
+  /** An order that only the right index has: a planner without statistics would take another one. */
+  readonly ordered: Fragment
+}
 
-/** The runs after one in the list. */
-export const beforeRun = (sql: SqlClient, { changedAt: at, runId }: Recent): Fragment =>
-  sql`(${changedAt(sql)} < ${at} OR (${changedAt(sql)} = ${at} AND run_id < ${runId}))`
+/** The statements of a page and of its count. `unindexed` makes a column that the planner finds no index for. */
+export const recentStatements = (sql: SqlClient, query: RecentQuery, unindexed: (column: string) => string) => {
+  const { before, limit } = query
+  const name = (part: string, index: number) => sql.literal(`${part}_${index}`)
+  const parts = partsOf(sql, query, unindexed)
+  const pages = parts.map(({ changedAt, conditions, ordered }, index) => {
+    const after = before === undefined
+      ? conditions
+      : [...conditions, sql`(${changedAt}, run_id) < (${before.changedAt}, ${before.runId})`]
+    return sql`SELECT * FROM (
+      SELECT run_id AS "runId", ${changedAt} AS "changedAt"
+      FROM (SELECT run_id, finished_at, updated_at FROM runs WHERE ${sql.and(after)} ${ordered}) AS ${
+      name("found", index)
+    }
+      ORDER BY ${changedAt} DESC, run_id DESC LIMIT ${limit}) AS ${name("page", index)}`
+  })
+  const counts = parts.map(({ conditions, ordered }, index) =>
+    sql`(SELECT COUNT(*) FROM (
+      SELECT 1 FROM runs WHERE ${sql.and(conditions)} ${ordered} LIMIT ${mostCounted}) AS ${name("counted", index)})`
+  )
+  return {
+    page: sql`${joined(sql, pages, "UNION ALL")} ORDER BY "changedAt" DESC, "runId" DESC LIMIT ${limit}`,
+    count: sql`SELECT ${joined(sql, counts, "+")} AS total`
+  }
+}
 
-export const recentConditions = (
+const joined = (sql: SqlClient, [first = sql``, ...rest]: ReadonlyArray<Fragment>, by: "UNION ALL" | "+") =>
+  rest.reduce((all, one) => sql`${all} ${sql.literal(by)} ${one}`, first)
+
+const partsOf = (
   sql: SqlClient,
-  { agent, kind, owner, phase, since, tenant, threadId }: Omit<RecentQuery, "before" | "limit">
-): ReadonlyArray<Fragment> => [
-  sql`tenant = ${tenant}`,
-  ...(owner === undefined ? [] : [sql`owner = ${owner}`]),
-  ...(agent === undefined ? [] : [sql`agent = ${agent}`]),
-  ...(kind === undefined ? [] : [sql`kind = ${kind}`]),
-  ...(threadId === undefined ? [] : [sql`thread_id = ${threadId}`]),
-  ...(phase === undefined ? [] : [inPhase(sql, phase)]),
-  ...(since === undefined ? [] : [sql`${changedAt(sql)} >= ${since}`])
-]
+  { agent, kind, owner, phase, since, tenant, threadId }: RecentQuery,
+  unindexed: (column: string) => string
+): ReadonlyArray<Part> => {
+  const equal = (column: string, value: string) => sql`${sql.literal(column)} = ${value}`
+  const unless = (column: string, value: string | undefined) =>
+    value === undefined ? [] : [equal(unindexed(column), value)]
+  const part = (changedAt: Fragment, conditions: ReadonlyArray<Fragment>, ordered = sql``): Part => ({
+    changedAt,
+    ordered,
+    conditions: [
+      sql`tenant = ${tenant}`,
+      ...conditions,
+      ...unless("agent", agent),
+      ...(since === undefined ? [] : [sql`${changedAt} >= ${since}`])
+    ]
+  })
+  const anyTime = sql`COALESCE(finished_at, updated_at)`
+  const inAnyPhase = phase === undefined ? [] : [inPhase(sql, phase)]
+  // A thread has few runs.
+  if (threadId !== undefined) {
+    const conditions = [equal("thread_id", threadId), ...unless("owner", owner), ...unless("kind", kind), ...inAnyPhase]
+    return [part(anyTime, conditions)]
+  }
+  const owned = owner === undefined ? [] : [sql`owner = ${owner}`]
+  const ends = phase === undefined ? finalStates : finalStates.filter((state) => state === phase)
+  const ended = (kind === undefined ? ["agent", "tool"] : [kind]).flatMap((kind) =>
+    ends.map((state) =>
+      part(sql`finished_at`, [
+        ...owned,
+        sql`kind = ${kind}`,
+        sql`state = ${state}`,
+        sql`finished_at IS NOT NULL`
+      ])
+    )
+  )
+  if (phase !== undefined && ends.length > 0) return ended
+  const open = (["queued", "running", "suspended"] as const).map((state) =>
+    part(
+      anyTime,
+      [...owned, sql`state = ${state}`, ...unless("kind", kind), ...inAnyPhase],
+      sql`ORDER BY run_id DESC`
+    )
+  )
+  return [...ended, ...open]
+}
 
 const inPhase = (sql: SqlClient, phase: Phase): Fragment => {
   const asks = sql`state = 'suspended' AND ${sql.in("waits_for", waitingReasons)}`

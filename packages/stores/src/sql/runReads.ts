@@ -3,7 +3,7 @@ import { approversOf } from "@fastagentic/core/run/Interrupt"
 import { JournalDamaged, StoreUnavailable } from "@fastagentic/core/run/RunError"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { RunSummary } from "@fastagentic/core/store/RecordFields"
-import type { RunStore, SummaryQuery, Written } from "@fastagentic/core/store/RunStore"
+import { mostCounted, type RunStore, type SummaryQuery, type Written } from "@fastagentic/core/store/RunStore"
 import { Effect, Predicate, Result } from "effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Row } from "effect/sql/SqlConnection"
@@ -12,7 +12,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { countDue, dueTurns } from "./dueTurns.ts"
 import { conditionsOf } from "./listFilters.ts"
 import { selectAudiences } from "./pendingInterrupts.ts"
-import { beforeRun, changedAt, recentConditions } from "./recentRuns.ts"
+import { recentStatements } from "./recentRuns.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
 
@@ -115,15 +115,13 @@ export const makeReads = (
 
     summaries: (query) => listWith(summaries, summaryOf, query),
 
-    recent: ({ before, limit, ...query }) => {
-      const all = sql.and(recentConditions(sql, query))
-      const since = before === undefined ? all : sql.and([all, beforeRun(sql, before)])
-      const found = sql`SELECT run_id AS "runId", ${changedAt(sql)} AS "changedAt" FROM runs WHERE ${since}
-        ORDER BY ${changedAt(sql)} DESC, run_id DESC LIMIT ${limit}`.pipe(rows("recent runs"))
-      const counted = sql`SELECT COUNT(*) AS total FROM runs WHERE ${all}`.pipe(rows("count recent runs"))
+    recent: (query) => {
+      const { count, page } = recentStatements(sql, query, unindexed)
+      const found = rows("recent runs")(page)
+      const counted = rows("count recent runs")(count)
       return Effect.map(Effect.all([found, counted]), ([found, [row]]) => ({
         runs: found.map(({ changedAt, runId }) => ({ runId: String(runId), changedAt: Number(changedAt) })),
-        total: Number(row?.["total"] ?? 0)
+        total: Math.min(Number(row?.["total"] ?? 0), mostCounted)
       }))
     },
 

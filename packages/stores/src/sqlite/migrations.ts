@@ -411,6 +411,13 @@ const pushTargets = script(`
   CREATE INDEX push_targets_due ON push_targets (due_at)
 `)
 
+/** Runs that have ended, in the order of their ends: the index is written once for each run. */
+const ends = script(`
+  CREATE INDEX runs_ended_in_tenant ON runs (tenant, kind, state, finished_at, run_id, agent) WHERE finished_at IS NOT NULL;
+  CREATE INDEX runs_ended_of_owner ON runs (tenant, owner, kind, state, finished_at, run_id, agent)
+    WHERE finished_at IS NOT NULL
+`)
+
 /**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
@@ -440,6 +447,7 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0019_threads": threads,
     "0020_disabled_accounts": disabledAccounts,
     "0021_shared_notes": sharedNotes,
-    "0022_push_targets": pushTargets
+    "0022_push_targets": pushTargets,
+    "0023_ends": ends
   })
 )

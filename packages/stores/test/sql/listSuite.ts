@@ -14,7 +14,7 @@ const fill = Effect.fnUntraced(function*(tenant: string, owner: string) {
     INSERT INTO runs (run_id, tenant, owner, kind, agent, state, attempt, seq, emitted, durable, trace_id, fingerprint,
       created_at, updated_at, finished_at, compacted)
     WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 100000)
-    SELECT 'z' || number, ${tenant}, ${owner}, 'agent', 'support', 'completed', 1, 0, 0, 1, 't', 'f', 1, 1, 1, -1 FROM numbers`
+    SELECT 'z' || number, ${tenant}, ${owner}, 'agent', 'support', 'completed', 1, 0, 0, 1, 't', 'f', 1, number, number, -1 FROM numbers`
   yield* sql`INSERT INTO run_values (run_id, grants, payload)
     SELECT run_id, '{"scopes":[],"roles":[],"claims":{}}', '{}' FROM runs WHERE tenant = ${tenant} AND run_id LIKE 'z%'`
 })
@@ -71,6 +71,23 @@ export const listSuite = <E>(store: Layer.Layer<RunStore | SqlClient, E>, within
             assert.deepStrictEqual(found.length, 1, JSON.stringify(asked))
             assert.isBelow(yield* fastest(store.summaries(asked)), within, JSON.stringify(asked))
             assert.isBelow(yield* fastest(store.list(asked)), within, JSON.stringify(asked))
+          }
+        }
+        const recent = [
+          {},
+          { kind: "agent" },
+          { kind: "agent", agent: "support" },
+          { kind: "agent", phase: "completed", before: { changedAt: 500, runId: "z500" } },
+          { phase: "failed" },
+          { phase: "waiting" },
+          { threadId: "t" },
+          { since: 99_990 }
+        ] as const
+        for (const query of recent) {
+          for (const whose of [{}, { owner }]) {
+            const asked = { tenant, ...whose, ...query, limit: 50 }
+            assert.isNotEmpty((yield* store.recent(asked)).runs, JSON.stringify(asked))
+            assert.isBelow(yield* fastest(store.recent(asked)), within, JSON.stringify(asked))
           }
         }
         const pending = { tenant, decides: () => true, requester: "bob", limit: 50 }

@@ -8,7 +8,7 @@ import { changedAt, type RunRecord } from "../../run/RunRecord.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { isSignal } from "../../runtime/internal/signals.ts"
-import { newestFirst, type Recent, type RecentQuery } from "../../store/RunStore.ts"
+import { mostCounted, newestFirst, type Recent, type RecentQuery } from "../../store/RunStore.ts"
 import type { RecentHandles, RecentRequest, RunHandle } from "../Runtime.ts"
 import { makePageSize } from "./pages.ts"
 
@@ -23,7 +23,7 @@ export const makeRecent = (node: RunSupervisor, door: Door) => {
       asRunError(Effect.forEach(stores, (store) => store.recent(query))),
       (pages) => ({
         runs: pages.flatMap(({ runs }) => runs).sort(newestFirst).slice(0, query.limit),
-        total: pages.reduce((total, page) => total + page.total, 0)
+        total: Math.min(pages.reduce((total, page) => total + page.total, 0), mostCounted)
       })
     )
 

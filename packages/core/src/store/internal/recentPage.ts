@@ -17,6 +17,9 @@ type Run = Pick<
   | "waitsFor"
 >
 
+/** How many runs a list by the last change counts at most, so that its time does not grow with the runs that have ended. */
+export const mostCounted = 10_000
+
 /** The page of a query from all runs that may be of it. */
 export const recentPage = (runs: ReadonlyArray<Run>, query: RecentQuery): RecentPage => {
   const { before, limit } = query
@@ -26,7 +29,7 @@ export const recentPage = (runs: ReadonlyArray<Run>, query: RecentQuery): Recent
     .sort(newestFirst)
   return {
     runs: all.filter((run) => before === undefined || newestFirst(before, run) < 0).slice(0, limit),
-    total: all.length
+    total: Math.min(all.length, mostCounted)
   }
 }
 

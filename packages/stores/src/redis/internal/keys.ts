@@ -1,7 +1,7 @@
 // Names of keys. Texts of users are JSON in them, so that no two names are equal; `script.ts` makes the same names in
 // Lua.
 import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
-import type { Query } from "@fastagentic/core/store/RunStore"
+import type { Query, RecentQuery } from "@fastagentic/core/store/RunStore"
 import type { ThreadKey } from "@fastagentic/core/thread/ThreadStore"
 
 export const json = (value: unknown): string => {
@@ -63,6 +63,20 @@ export const runsPattern = (prefix: string): string => `${escaped(prefix)}run:*`
 
 export const finishedIndex = (prefix: string, state: RunState, tenant: string | undefined): string =>
   `${prefix}finished:${json(state)}${tenant === undefined ? "" : `:${json(tenant)}`}`
+
+/** The indexes of runs that have ended, by the time of their end. */
+export const endedIndexes = (
+  prefix: string,
+  { kind, owner, tenant }: Pick<RecentQuery, "kind" | "owner" | "tenant">,
+  states: ReadonlyArray<RunState>
+): ReadonlyArray<string> =>
+  (kind === undefined ? ["agent", "tool"] : [kind]).flatMap((kind) =>
+    states.map((state) => `${prefix}ended:${json([tenant, ...(owner === undefined ? [] : [owner]), kind, state])}`)
+  )
+
+/** The index of the runs of an agent. */
+export const agentIndex = (prefix: string, tenant: string, agent: string): string =>
+  `${prefix}agent:${json([tenant, agent])}`
 
 export const filtersOf = ({ before: _before, limit: _limit, ...filters }: Query): ReadonlyArray<string> =>
   list(Object.entries(filters).flatMap(([field, value]) => value === undefined ? [] : [field, json(value)]))

@@ -103,20 +103,67 @@ export const reindex = script(`${prelude}${indexes}
     if run then
       run.audiences = withAudiences(run.audiences, changes)
       if run.audiences then redis.call('HSET', prefix .. 'run:' .. runId, 'audiences', run.audiences) end
-      local keys = fixedIndexes(run)
-      for _, key in ipairs((stateIndexes(run))) do
+      local keys, scores = fixedIndexes(run), {}
+      local changing, their = stateIndexes(run)
+      for one, key in ipairs(changing) do
         local name = string.sub(key, #prefix + 1)
-        if string.find(name, '^owner%-state:') or string.find(name, '^wait:') or string.find(name, '^pending:') then
+        local isEnded = string.find(name, '^ended:')
+        if isEnded or string.find(name, '^owner%-state:') or string.find(name, '^wait:') or string.find(name, '^pending:') then
           keys[#keys + 1] = key
+          scores[#keys] = their[one]
         end
       end
       if intact(keys) then
-        addTo(runId, keys)
+        addTo(runId, keys, scores)
         noteAudiences(run.tenant, run.audiences)
       end
     end
   end
   return 0
+`)
+
+/**
+ * The page of the runs that ended last, of each of the indexes: their ids and times, and how many there are. Those that are
+ * not in one more index are left out; of such ones no more than `most` are counted.
+ */
+export const lastEnded = script(`${prelude}
+  local beforeTime, beforeId, since, limit, most, within = take(), take(), take(), tonumber(take()), tonumber(take()), take()
+  local chunk, total, found = 500, 0, {}
+
+  -- Calls \`each\` for the members of an index from a time on, until it answers with true.
+  local function visit(name, from, each)
+    local offset = 0
+    while true do
+      local page = redis.call('ZRANGE', name, from, since, 'BYSCORE', 'REV', 'LIMIT', offset, chunk, 'WITHSCORES')
+      for one = 1, #page, 2 do
+        local isIn = within == '' or redis.call('ZSCORE', within, page[one])
+        if isIn and each(page[one], page[one + 1]) then return end
+      end
+      if #page < 2 * chunk then return end
+      offset = offset + chunk
+    end
+  end
+
+  for _, name in ipairs(many()) do
+    if within == '' then
+      total = total + redis.call('ZCOUNT', name, since, '+inf')
+    else
+      visit(name, '+inf', function()
+        total = total + 1
+        return total >= most
+      end)
+    end
+    local left = limit
+    visit(name, beforeTime, function(runId, time)
+      if time ~= beforeTime or runId < beforeId then
+        found[#found + 1] = runId
+        found[#found + 1] = time
+        left = left - 1
+      end
+      return left == 0
+    end)
+  end
+  return { number(total), found }
 `)
 
 /**

@@ -8,7 +8,7 @@ import * as Values from "./values.ts"
 import * as Writes from "./writes.ts"
 
 /** Names the indexes that a version of this package makes; another value leads to one more pass over all runs. */
-const current = "1"
+const current = "2"
 
 export const reindex = Effect.fnUntraced(function*(
   { prefix, redis }: RedisClient["Service"]

@@ -147,6 +147,8 @@ export const indexes = `
     if not waiting and not running and integer(run.finishedAt) then
       add('finished:' .. state, run.finishedAt)
       add('finished:' .. state .. ':' .. run.tenant, run.finishedAt)
+      add('ended:' .. array(run.tenant, run.kind, state), run.finishedAt)
+      add('ended:' .. array(run.tenant, run.owner, run.kind, state), run.finishedAt)
       add('uncompacted', run.finishedAt)
     end
     return keys, scores

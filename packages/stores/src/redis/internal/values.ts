@@ -4,7 +4,7 @@ import { Interrupt } from "@fastagentic/core/run/Interrupt"
 import * as PackedEvents from "@fastagentic/core/run/PackedEvents"
 import { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { missingFields, recordFieldList, recordFields, type RunSummary } from "@fastagentic/core/store/RecordFields"
-import type { Fact, StoredStep } from "@fastagentic/core/store/RunStore"
+import type { Fact, RecentPage, StoredStep } from "@fastagentic/core/store/RunStore"
 import { Array as Arr, Schema, Struct } from "effect"
 
 const decodeTexts = Schema.decodeUnknownSync(Schema.Array(Schema.String))
@@ -131,6 +131,15 @@ const decodeScan = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.
 export const toScan = (reply: unknown) => {
   const [next, found] = decodeScan(reply)
   return { next, found }
+}
+
+const decodeEnded = Schema.decodeUnknownSync(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+
+/** Ids and times in turn, and how many there are on all pages. */
+export const toEnded = (reply: unknown): RecentPage => {
+  const [total, found] = decodeEnded(reply)
+  const runs = found.flatMap((runId, index) => index % 2 === 0 ? [{ runId, changedAt: Number(found[index + 1]) }] : [])
+  return { runs, total: Number(total) }
 }
 
 const decodePage = Schema.decodeUnknownSync(

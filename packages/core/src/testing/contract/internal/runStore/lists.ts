@@ -2,7 +2,14 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
 import { filterFields, phaseOf, type RunRecord } from "../../../../run/RunRecord.ts"
-import { newestFirst, type Query, type Recent, RunStore, type ScanQuery } from "../../../../store/RunStore.ts"
+import {
+  newestFirst,
+  type Query,
+  type Recent,
+  type RecentQuery,
+  RunStore,
+  type ScanQuery
+} from "../../../../store/RunStore.ts"
 import { admit, commit, ids, makeComplete, makeRun, nextId, options, started, tokens } from "./samples.ts"
 
 export const listsSuite = (store: Layer.Layer<RunStore, unknown>) => {
@@ -94,6 +101,65 @@ export const listsSuite = (store: Layer.Layer<RunStore, unknown>) => {
         const refunds = yield* store.recent({ tenant, agent: "refund", limit: 2 })
         assert.deepStrictEqual(ids(refunds.runs), ids(runs.slice(10, 11)))
         assert.deepStrictEqual(yield* store.recent({ tenant: "none", limit: 2 }), { runs: [], total: 0 })
+      }))
+
+    it.effect("by the last change in one order of those that have ended and those that have not", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { tenant } = makeRun()
+        const runs = Array.from({ length: 12 }, (_, index) =>
+          makeRun({
+            tenant,
+            owner: index % 4 === 3 ? "bob" : "alice",
+            agent: index % 3 === 0 ? "refund" : "support",
+            kind: index === 5 ? "tool" : "agent"
+          }))
+        yield* store.write(runs.map((run) => admit(run)))
+        // Two at one time, the oldest run last; every second one ends.
+        const changed = runs.map((run, index) => ({ run, at: started + 10 + Math.floor((11 - index) / 2) * 10 }))
+        const final = ["completed", "failed", "cancelled", "rejected"] as const
+        yield* store.write(changed.map(({ at, run }, index) => {
+          const state = final[(index / 2) % 4]
+          const set = state === undefined ? {} : { state, finishedAt: at }
+          return commit(run, { ts: at, events: tokens(1), set })
+        }))
+        const queries = [
+          {},
+          { owner: "alice" },
+          { owner: "alice", kind: "agent" },
+          { agent: "refund" },
+          { owner: "alice", agent: "support", kind: "agent" },
+          { phase: "working" },
+          { owner: "alice", phase: "completed" },
+          { since: started + 40 }
+        ] as const
+        for (const query of queries) {
+          const { agent, kind, owner, phase, since = 0 } = { ...none, ...query }
+          const expected = changed
+            .filter(({ at, run }, index) => {
+              const is = final[(index / 2) % 4] ?? "working"
+              return (agent ?? run.agent) === run.agent && (kind ?? run.kind) === run.kind &&
+                (owner ?? run.owner) === run.owner && (phase ?? is) === is && at >= since
+            })
+            .map(({ at, run }) => ({ runId: run.runId, changedAt: at }))
+            .sort(newestFirst)
+          for (const limit of [1, 2, 5, 20]) {
+            const seen: Array<Recent> = []
+            for (let more = true; more;) {
+              const before = seen.at(-1)
+              const page = yield* store.recent({ tenant, ...query, limit, ...(before === undefined ? {} : { before }) })
+              assert.strictEqual(page.total, expected.length)
+              seen.push(...page.runs)
+              more = page.runs.length === limit
+            }
+            assert.deepStrictEqual(seen, expected, JSON.stringify(query))
+          }
+        }
+        const ended = changed.filter((_, index) => index % 2 === 0)
+        yield* store.remove({ states: [...final], finishedBefore: started + 1_000, tenant, limit: 100 })
+        const left = yield* store.recent({ tenant, limit: 20 })
+        assert.strictEqual(left.total, 12 - ended.length)
+        assert.strictEqual(left.runs.length, 12 - ended.length)
       }))
 
     it.effect("filters by everything at once", () =>
@@ -233,3 +299,6 @@ export const listsSuite = (store: Layer.Layer<RunStore, unknown>) => {
       }))
   })
 }
+
+/** The filters of a list by the last change, none of them set. */
+const none: Pick<RecentQuery, "agent" | "kind" | "owner" | "phase" | "since"> = {}
