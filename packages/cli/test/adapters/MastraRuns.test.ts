@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { MastraAgents } from "@fastagentic/adapters/mastra"
 import { Agent, App, Auth, Budget, Event, RateLimit } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
+import { createMockModel } from "@mastra/core/test-utils/llm-mock"
 import { createTool } from "@mastra/core/tools"
 import { jsonSchema } from "ai"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -224,5 +225,72 @@ describe("agents of Mastra", () => {
       const runId = yield* server.start("plain")
       assert.strictEqual((yield* server.ended(runId)).state, "failed")
       assert.isFalse(Event.visible(yield* server.journal(runId)).some(({ type }) => type === "token"))
+    }).pipe(Effect.scoped))
+
+  it.live("a model of an older version of the AI SDK, and one that stands in for one that failed, are steps too", () =>
+    Effect.gen(function*() {
+      const broken = languageModel(() => {
+        throw new Error("the provider is down")
+      })
+      // cast: the mock is a model of version 2, which Mastra takes.
+      const older = createMockModel({ mockText: "I am older.", version: "v2" }) as unknown as typeof broken
+      const server = yield* serve(mastraAgent("desk", [{ model: broken }, { model: older }]))
+      const runId = yield* server.start("plain")
+      const { output, state } = yield* server.ended(runId)
+      assert.deepStrictEqual({ state, output }, { state: "completed", output: "I am older." })
+      const starts = (yield* server.journal(runId)).filter(({ type }) => type === "llm_start")
+      assert.strictEqual(starts.length, 2)
+    }).pipe(Effect.scoped))
+
+  it.live("the structured output of an agent is the object of its result", () =>
+    Effect.gen(function*() {
+      const schema = jsonSchema<{ total: number }>({
+        type: "object",
+        properties: { total: { type: "integer" } },
+        required: ["total"]
+      })
+      const agent = mastraAgent("desk", languageModel(() => say(`{"total":42}`)), {
+        defaultOptions: { structuredOutput: { schema } } as never // cast: any agent.
+      })
+      const server = yield* serve(agent, {
+        perform: (subject) =>
+          MastraAgents.layer(subject, agent, {
+            prompt: ({ question }) => question,
+            output: ({ object }) => JSON.stringify(object)
+          })
+      })
+      const { output } = yield* server.ended(yield* server.start("plain"))
+      assert.strictEqual(output, `{"total":42}`)
+    }).pipe(Effect.scoped))
+
+  it.live("a cancellation reaches the tool of an agent that another one delegates to", () =>
+    Effect.gen(function*() {
+      let begin = () => {}
+      const begun = new Promise<void>((resolve) => {
+        begin = resolve
+      })
+      let aborted = false
+      const wait = createTool({
+        id: "wait",
+        description: "Waits",
+        inputSchema,
+        execute: (_input, { abortSignal }) =>
+          new Promise<string>((_resolve, reject) => {
+            abortSignal?.addEventListener("abort", () => {
+              aborted = true
+              reject(new Error("aborted"))
+            })
+            begin()
+          })
+      })
+      const clerk = mastraAgent("clerk", languageModel(() => call("wait", { order: 1 })), { tools: { wait } })
+      const boss = languageModel(() => call("agent-clerk", { prompt: "Wait." }))
+      const server = yield* serve(mastraAgent("boss", boss, { agents: { clerk } }))
+      const runId = yield* server.start("plain")
+      yield* Effect.promise(() => begun)
+      yield* server.request("POST", `/runs/${runId}/cancel`, {})
+      assert.strictEqual((yield* server.ended(runId)).state, "cancelled")
+      for (let tries = 0; tries < 100 && !aborted; tries++) yield* Effect.sleep("10 millis")
+      assert.isTrue(aborted)
     }).pipe(Effect.scoped))
 })

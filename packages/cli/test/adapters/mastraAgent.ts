@@ -1,10 +1,12 @@
 import { Agent, type AgentConfig } from "@mastra/core/agent"
 import type { MockLanguageModelV4 } from "ai/test"
 
+type Model = MockLanguageModelV4
+
 type Config = Omit<AgentConfig, "id" | "name" | "model" | "instructions">
 
-/** An agent of Mastra with a fake model of the AI SDK. */
-export const mastraAgent = (id: string, model: MockLanguageModelV4, config: Config = {}) =>
+/** An agent of Mastra with fake models of the AI SDK, of which a later one stands in for an earlier one. */
+export const mastraAgent = (id: string, model: Model | Array<{ readonly model: Model }>, config: Config = {}) =>
   new Agent({
     id,
     name: id,
