@@ -433,6 +433,7 @@ describeWithServer("RedisRunStore", () => {
         const target = makeRun({ kind: "tool", agent: "refund", state: "failed", threadId: "t", parentRunId: "p" })
         const { owner, tenant } = target
         const asking = makeRun({ tenant, state: "suspended", waitsFor: "interrupt" })
+        const ended = [3_000, 1_000, 2_000].map((finishedAt) => makeRun({ tenant, state: "cancelled", finishedAt }))
         const approvers = { scopes: ["a/b"], notRequester: true }
         const interrupt = {
           id: "i",
@@ -445,6 +446,7 @@ describeWithServer("RedisRunStore", () => {
         yield* store.write([
           admit(target),
           admit(asking),
+          ...ended.map((run) => admit(run)),
           commit(asking, { from: ["suspended"], open: [{ ...interrupt, approvers }] })
         ])
         for (let batch = 0; batch < 5; batch++) {
@@ -472,11 +474,16 @@ describeWithServer("RedisRunStore", () => {
           const pending = { tenant, decides: () => true, requester: "bob", limit: 50 }
           assert.deepStrictEqual(yield* once(store.pending(pending)), [asking.runId])
           assert.deepStrictEqual(yield* store.pending({ ...pending, requester: owner }), [])
+          for (const whose of [{}, { owner }]) {
+            const lastEnded = yield* once(store.recent({ tenant, ...whose, phase: "cancelled", limit: 50 }))
+            assert.deepStrictEqual(lastEnded.runs.map(({ changedAt }) => changedAt), [3_000, 2_000, 1_000])
+            assert.strictEqual(lastEnded.total, 3)
+          }
         })
         yield* check
 
         // The earlier format: without the new indexes.
-        for (const pattern of ["kind:*", "owner-*", "wait:*", "pending:*", "audiences:*"]) {
+        for (const pattern of ["kind:*", "owner-*", "wait:*", "pending:*", "audiences:*", "ended:*"]) {
           const keys = yield* redis.send<ReadonlyArray<string>>("KEYS", `${prefix}${pattern}`)
           yield* redis.send("DEL", ...keys)
         }
