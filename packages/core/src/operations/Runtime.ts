@@ -406,6 +406,8 @@ export type { Readiness }
  */
 export class Runtime extends Context.Service<Runtime, {
   readonly fusion: Fusion.Fusion
+  /** Whether callers need no credentials: then all of them are one principal. */
+  readonly isOpen: boolean
   /** Starts a run and returns at once: the run is committed, and nothing the caller does ends it but `cancel`. */
   readonly start: (caller: Caller, request: StartRequest) => Effect.Effect<Started, RunError>
   /** A run to be looked at more than once. `get`, `await`, `follow` and `events` each open it for one look. */
@@ -696,6 +698,7 @@ export const layer = <A extends App.Any>(
           : Effect.mapError(credentials.until(shown), (reason) => new RunError({ reason }))
       return {
         fusion,
+        isOpen: auth.open,
         notes,
         start: starts.start,
         ...makeForks(node, door, bound, starts),

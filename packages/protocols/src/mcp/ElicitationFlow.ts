@@ -16,6 +16,7 @@ import {
   refuse,
   type Reply
 } from "./ClientQuestion.ts"
+import * as Delegated from "./Delegated.ts"
 import * as RequestState from "./RequestState.ts"
 
 /** The time that a call stays open for a decision. */
@@ -70,7 +71,7 @@ export const ask = (
     case "None":
       return next(after)
     case "Push":
-      return pushed(handle, elicitation.ask, next, stage, after)
+      return pushed(runtime, caller, handle, elicitation.ask, next, stage, after)
     case "Rounds":
       return round(runtime, caller, handle, elicitation, next)
   }
@@ -85,8 +86,8 @@ const untilAsked = (runtime: Runtime["Service"], caller: Caller, settle: Settle,
   Effect.fnUntraced(function*(from: number) {
     let run = yield* settle(from)
     while (true) {
-      const open = run.state === "suspended" && run.waitsFor === "interrupt"
-        ? yield* runtime.decidable(caller, run.runId)
+      const open = run.state === "suspended" && (run.waitsFor === "interrupt" || run.waitsFor === "child")
+        ? yield* Delegated.decidable(runtime, caller, run)
         : []
       const asked = open.map((interrupt) => [interrupt, questionOf(runtime, interrupt, client)] as const)
       const refused = asked.filter(([, question]) => question === "unsupported")
@@ -102,6 +103,8 @@ const untilAsked = (runtime: Runtime["Service"], caller: Caller, settle: Settle,
   })
 
 const pushed = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  caller: Caller,
   handle: RunHandle,
   put: Ask,
   next: Next,
@@ -112,7 +115,7 @@ const pushed = Effect.fnUntraced(function*(
   for (let attempt = 1; attempt <= attempts && question !== undefined;) {
     stage.isAsking = true
     const shown = attempt > 1 ? again(question) : question
-    const reply = yield* Effect.raceFirst(put(shown), decided(handle, run.seq, question)).pipe(
+    const reply = yield* Effect.raceFirst(put(shown), decided(runtime, caller, handle, run.seq, question)).pipe(
       Effect.timeoutOption(waitLimit),
       Effect.map(Option.getOrElse((): Reply => "left")),
       Effect.result
@@ -128,27 +131,31 @@ const pushed = Effect.fnUntraced(function*(
 
 /** Waits for a decision over any protocol, or the run's end. A server that shuts down decides nothing. */
 const decided = (
+  runtime: Runtime["Service"],
+  caller: Caller,
   handle: RunHandle,
-  after: number,
-  { interrupt: { id } }: Question
+  seq: number,
+  { interrupt: { id, runId } }: Question
 ): Effect.Effect<Reply, RunError> =>
-  handle.follow({ after, until: "final" }).pipe(
-    Effect.flatMap((pages) =>
-      Stream.runHead(Stream.filter(pages, ({ events }) =>
-        events.some((event) =>
-          isTerminal(event) || (event.type === "interrupt_resolved" && event.data.id === id)
-        )))
-    ),
-    Effect.map(Option.match({
-      onNone: (): Reply =>
-        "left",
-      onSome: (): Reply => "decided"
-    })),
-    Effect.catchTag(
-      ["JournalDamaged", "StoreUnavailable", "Unauthenticated"],
-      (reason) => Effect.fail(new RunError({ reason }))
+  (runId === handle.run.runId
+    ? handle.follow({ after: seq, until: "final" })
+    : Effect.flatMap(runtime.open(caller, runId), (asker) => asker.follow({ after: 0, until: "final" }))).pipe(
+      Effect.flatMap((pages) =>
+        Stream.runHead(Stream.filter(pages, ({ events }) =>
+          events.some((event) =>
+            isTerminal(event) || (event.type === "interrupt_resolved" && event.data.id === id)
+          )))
+      ),
+      Effect.map(Option.match({
+        onNone: (): Reply =>
+          "left",
+        onSome: (): Reply => "decided"
+      })),
+      Effect.catchTag(
+        ["JournalDamaged", "StoreUnavailable", "Unauthenticated"],
+        (reason) => Effect.fail(new RunError({ reason }))
+      )
     )
-  )
 
 const round = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
@@ -207,13 +214,21 @@ export const answeredForOthers = Effect.fnUntraced(function*(
   return undefined
 })
 
-/** Questions under the names that the handler gave them; the whole name where two of them are equal. */
+const isOnce = (all: ReadonlyArray<string>, one: string) => all.indexOf(one) === all.lastIndexOf(one)
+
+/**
+ * Questions under the names that the handler gave them; the whole name where two of them are equal, and the id where runs of
+ * a delegation ask under one name.
+ */
 export const keyed = (questions: ReadonlyArray<Question>): ReadonlyMap<string, Question> => {
   const shortOf = ({ interrupt: { name } }: Question) => name.slice(name.lastIndexOf(place) + 1).trimStart()
   const shorts = questions.map(shortOf)
+  const names = questions.map(({ interrupt: { name } }) => name)
   return new Map(questions.map((question, index) => {
     const short = shorts[index] ?? ""
-    return [shorts.indexOf(short) === shorts.lastIndexOf(short) ? short : question.interrupt.name, question] as const
+    if (isOnce(shorts, short)) return [short, question] as const
+    const { id, name } = question.interrupt
+    return [isOnce(names, name) ? name : id, question] as const
   }))
 }
 

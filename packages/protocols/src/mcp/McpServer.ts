@@ -32,7 +32,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     const server = new sdk.Server(info, {
       capabilities: {
         ...capabilities,
-        ...(options.catalog.hasTasks ? taskCapabilities(connection.era) : {})
+        ...(options.catalog.hasTasks ? taskCapabilities(connection.era, runtime.isOpen) : {})
       },
       ...(options.catalog.instructions === "" ? {} : { instructions: options.catalog.instructions })
     })
@@ -74,7 +74,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
           })
         ))
     }
-    if (options.catalog.hasTasks) TaskHandlers.register({ server, connection, tasks, answer })
+    if (options.catalog.hasTasks) TaskHandlers.register({ server, connection, tasks, answer, hasList: !runtime.isOpen })
     if (capabilities.logging !== undefined) {
       server.setRequestHandler(
         "logging/setLevel",
@@ -146,10 +146,10 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
   }
 }
 
-/** The two wires of tasks have nothing in common. */
-const taskCapabilities = (era: Connection["era"]): Sdk.ServerCapabilities =>
+/** The two wires of tasks have nothing in common. Where all callers are one principal, no list tells their tasks apart. */
+const taskCapabilities = (era: Connection["era"], isOpen: boolean): Sdk.ServerCapabilities =>
   era === "modern"
     ? { extensions: { [TaskView.extension]: {} } }
-    : { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }
+    : { tasks: { ...(isOpen ? {} : { list: {} }), cancel: {}, requests: { tools: { call: {} } } } }
 
 const nameOf = ({ name }: { readonly name: string }) => name

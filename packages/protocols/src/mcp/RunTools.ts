@@ -7,6 +7,7 @@ import { RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Option, Schema, Stream } from "effect"
+import * as Delegated from "./Delegated.ts"
 import { digestOf } from "./digest.ts"
 import { invalidParams, type McpError } from "./McpError.ts"
 import * as TaskMethods from "./TaskMethods.ts"
@@ -80,7 +81,7 @@ export const call = (
 /** Decides as the caller; the result says why it could not. */
 const answered = Effect.fnUntraced(function*(runtime: Runtime["Service"], caller: Caller, given: Arguments) {
   const { decision = "deny", question, reason, runId, value } = given
-  const all = yield* runtime.decidable(caller, runId)
+  const all = yield* Delegated.decidable(runtime, caller, yield* runtime.get(caller, runId))
   const named = (list: ReadonlyArray<Interrupt>) =>
     question === undefined
       ? list
@@ -111,7 +112,7 @@ const answered = Effect.fnUntraced(function*(runtime: Runtime["Service"], caller
       arguments: exact
     })
   }
-  yield* runtime.answer(caller, runId, asked.id, answer)
+  yield* runtime.answer(caller, asked.runId, asked.id, answer)
   return undefined
 })
 
@@ -125,12 +126,12 @@ const isRepeated = (asked: Interrupt, given: Arguments) =>
 const outcome = Effect.fnUntraced(function*(runtime: Runtime["Service"], handle: RunHandle, reader: ToolCall.Reader) {
   const { seq } = yield* handle.current
   const pages = yield* handle.follow({ after: seq, until: "somebody" })
-  yield* Effect.timeoutOption(
-    Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason })),
-    ToolCall.waitLimitMillis
-  )
+  const moved = Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason }))
+  const asked = Effect.flatMap(handle.settled, (run) => Delegated.asks(runtime, reader.caller, run))
+  yield* Effect.timeoutOption(Effect.raceFirst(moved, asked), ToolCall.waitLimitMillis)
   const run = yield* handle.current
-  if (!isFinal(run.state) && !(run.state === "suspended" && run.waitsFor === "interrupt")) {
+  const below = yield* Delegated.open(runtime, reader.caller, run)
+  if (!isFinal(run.state) && below.length === 0 && !(run.state === "suspended" && run.waitsFor === "interrupt")) {
     return text({ runId: run.runId, state: run.state, ...messageOf(run) }, reader)
   }
   return yield* TaskMethods.resultOf(runtime, reader, handle, run)

@@ -13,6 +13,7 @@ interface Parts {
   readonly connection: Connection
   readonly tasks: ReturnType<typeof TaskMethods.make>
   readonly answer: Answer
+  readonly hasList: boolean
 }
 
 export const register = (parts: Parts): void => parts.connection.era === "modern" ? modern(parts) : legacy(parts)
@@ -59,18 +60,20 @@ const modern = (parts: Parts) => {
 }
 
 const legacy = (parts: Parts) => {
-  const { answer, connection, server, tasks } = parts
+  const { answer, connection, hasList, server, tasks } = parts
   const { clientOf, resultFor } = aboutClient(parts)
   server.setRequestHandler(
     "tasks/get",
     TaskMethods.wire.one,
     ({ taskId }, context) => answer(context, (caller) => tasks.legacyGet(taskId, clientOf(context), caller))
   )
-  server.setRequestHandler(
-    "tasks/list",
-    TaskMethods.wire.list,
-    ({ cursor }, context) => answer(context, (caller) => tasks.legacyList(cursor, caller))
-  )
+  if (hasList) {
+    server.setRequestHandler(
+      "tasks/list",
+      TaskMethods.wire.list,
+      ({ cursor }, context) => answer(context, (caller) => tasks.legacyList(cursor, caller))
+    )
+  }
   server.setRequestHandler(
     "tasks/cancel",
     TaskMethods.wire.one,

@@ -8,6 +8,7 @@ import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Schema, Stream } from "effect"
 import { type Client, decide, type Question, questionOf, refuse } from "./ClientQuestion.ts"
+import * as Delegated from "./Delegated.ts"
 import { answeredForOthers, keyed } from "./ElicitationFlow.ts"
 import type { Catalog } from "./McpCatalog.ts"
 import { internalError, invalidParams, McpError } from "./McpError.ts"
@@ -58,7 +59,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
   const questions = Effect.fnUntraced(function*(caller: Caller, client: Client, run: RunRecord) {
     if (isFinal(run.state)) return []
     const found: Array<Question> = []
-    for (const interrupt of yield* runtime.decidable(caller, run.runId)) {
+    for (const interrupt of yield* Delegated.decidable(runtime, caller, run)) {
       const question = questionOf(runtime, interrupt, client)
       if (question === "unsupported") yield* refuse(runtime, caller, interrupt)
       else if (question !== undefined) found.push(question)

@@ -11,6 +11,7 @@ import { Clock, Effect, Option, Stream } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
 import { continuesByItself } from "../internal/waiting.ts"
 import type { Question } from "./ClientQuestion.ts"
+import * as Delegated from "./Delegated.ts"
 import * as ElicitationFlow from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
 import { type Catalog, isObject } from "./McpCatalog.ts"
@@ -169,7 +170,7 @@ const outcome = Effect.fnUntraced(function*(
   handle: RunHandle,
   stage: { isAsking: boolean }
 ) {
-  const settle = (after: number) => settled(call, handle, after)
+  const settle = (after: number) => settled(runtime, call, handle, after)
   const { questions, refusal, run } = yield* ElicitationFlow.ask(runtime, call, handle, settle, stage)
   if (questions !== undefined) return yield* inputRequired(call, run, questions)
   if (call.task === "maybe" && run.durable && !isFinal(run.state)) return TaskView.created(run, call.caller.traceId)
@@ -195,7 +196,7 @@ const outcomeOrTask = Effect.fnUntraced(function*(
 /** Asks the client what a run wants to know until it ends or the client answers no more. */
 export const attend = (runtime: Runtime["Service"], call: ToolCall, handle: RunHandle) =>
   Effect.asVoid(
-    ElicitationFlow.ask(runtime, call, handle, (after) => settled(call, handle, after), { isAsking: false })
+    ElicitationFlow.ask(runtime, call, handle, (after) => settled(runtime, call, handle, after), { isAsking: false })
   )
 
 /** The result of a run as it stands. */
@@ -212,7 +213,7 @@ export const resultOf = Effect.fnUntraced(function*(
     path: call.path,
     structured: isObject(callable.success.json),
     blocks: yield* answered(runtime, callable, call, run),
-    interrupts: yield* openInterrupts(handle, run),
+    interrupts: [...(yield* openInterrupts(handle, run)), ...(yield* Delegated.open(runtime, call.caller, run))],
     refusal
   })
 })
@@ -246,19 +247,32 @@ const answered = (
 }
 
 /** The run at its next end or pause after an event; the events until then are progress. */
-const settled = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, after: number) {
+const settled = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  call: ToolCall,
+  handle: RunHandle,
+  after: number
+) {
   if (call.report !== undefined) {
     yield* asRunError(report(yield* handle.follow({ after, until: "settled" }), call, handle))
   }
-  return yield* waitOn(call, handle, yield* handle.settled)
+  return yield* waitOn(runtime, call, handle, yield* handle.settled)
 })
 
-/** Waits through pauses that end by themselves within the limit. */
-const waitOn = Effect.fnUntraced(function*(call: ToolCall, handle: RunHandle, run: RunRecord) {
+/** Waits through pauses that end by themselves within the limit, until a run that this one waits for asks something. */
+const waitOn = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  call: ToolCall,
+  handle: RunHandle,
+  run: RunRecord
+) {
   const limit = (yield* Clock.currentTimeMillis) + waitLimitMillis
   if (!continuesByItself(run) || (run.waitsFor === "timer" && (run.wakeAt ?? 0) > limit)) return run
   const pages = yield* handle.follow({ after: run.seq, until: "somebody" })
-  yield* asRunError(Effect.timeoutOption(report(pages, call, handle), waitLimitMillis))
+  yield* Effect.timeoutOption(
+    Effect.raceFirst(asRunError(report(pages, call, handle)), Delegated.asks(runtime, call.caller, run)),
+    waitLimitMillis
+  )
   return yield* handle.current
 })
 

@@ -88,7 +88,7 @@ const suspended = (
     ...(interrupt.expiresAt === undefined ? {} : { expiresAt: interrupt.expiresAt }),
     answer: {
       method: "POST",
-      path: `${path}/runs/${run.runId}/interrupts/${interrupt.id}`,
+      path: `${path}/runs/${interrupt.runId}/interrupts/${interrupt.id}`,
       body: interrupt.kind === "approval"
         ? { decision: "approve | deny | edit", value: "other arguments, with edit" }
         : { decision: "approve | deny", value: "what responseSchema asks for, with approve" }

@@ -57,6 +57,34 @@ const ping = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" })
 for (const kind of kinds) suite("McpProtocol", kind, server)
 
 describe("McpProtocol", () => {
+  it.live("offers no list of tasks where all callers are one principal", () =>
+    Effect.gen(function*() {
+      const capabilitiesOf = (url: string, extra: Record<string, string>) =>
+        Effect.promise(async () => {
+          const response = await fetch(url, {
+            method: "POST",
+            headers: { ...headers, ...extra },
+            body: JSON.stringify({
+              jsonrpc: "2.0",
+              id: 0,
+              method: "initialize",
+              params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } }
+            })
+          })
+          const text = await response.text()
+          return JSON.parse(text.slice(text.indexOf("{"))).result.capabilities.tasks
+        })
+      const { url } = yield* start()
+      assert.doesNotHaveAnyKeys(yield* capabilitiesOf(url, {}), ["list"])
+      const list = yield* Effect.promise(async () => {
+        const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tasks/list", params: {} })
+        return (await fetch(url, { method: "POST", headers, body })).text()
+      })
+      assert.include(list, "-32601")
+      const known = yield* start(keys)
+      assert.containsAllKeys(yield* capabilitiesOf(known.url, { authorization: "Bearer right" }), ["list", "cancel"])
+    }))
+
   it.live("requires credentials before it reads a request", () =>
     Effect.gen(function*() {
       const { url } = yield* start(keys)

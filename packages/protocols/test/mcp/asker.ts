@@ -65,6 +65,14 @@ class Delegating extends Agent.make("delegating", {
   presentation: { title: "Delegates", icons: [icon], meta: { "example.com/kind": 1 }, hints: { readonly: true } }
 }) {}
 
+class Guest extends Agent.make("guest", {
+  description: "Asks for a name",
+  payload: {},
+  success: Schema.String
+}) {}
+
+class Host extends Agent.make("host", { description: "Delegates to a guest", payload: {}, success: Schema.String }) {}
+
 const Pages = Resource.make("pages", "pages://{name}", {
   description: "Pages",
   params: { name: Schema.String },
@@ -83,7 +91,7 @@ class Asker extends App.make("asker", {
   version: "1",
   description: "Asks its clients",
   icons: [icon],
-  agents: [Delegating],
+  agents: [Delegating, Guest, Host],
   tools: Tools,
   resources: [Pages, Books],
   prompts: [Question]
@@ -102,6 +110,13 @@ const name = ClientRequest.elicit("name", {
 export const pages = new Set(["tea", "coffee"])
 
 const handlers = Layer.mergeAll(
+  Guest.toLayer(() =>
+    Effect.orDie(Effect.map(
+      Run.interrupt("name", { schema: Schema.Struct({ name: Schema.NonEmptyString }), message: "Your name?" }),
+      ({ name }) => name
+    ))
+  ),
+  Host.toLayer(() => Effect.orDie(Effect.map(Run.delegate(Guest, {}), (name) => `welcome ${name}`))),
   Delegating.toLayer(() => Effect.as(Run.emit(Event.log("error", "from the agent")), "logged")),
   Tools.toLayer({
     ask_model: () => answer,
