@@ -39,6 +39,7 @@ import type { Principal } from "../run/Principal.ts"
 import { type ReadFailed, RunError, type StoreUnavailable } from "../run/RunError.ts"
 import type { RunRecord } from "../run/RunRecord.ts"
 import { backgroundLoops } from "../runtime/internal/backgroundLoops.ts"
+import { cancelAbandoned } from "../runtime/internal/cancel.ts"
 import { checkAdapter, withAdapters } from "../runtime/internal/checkAdapters.ts"
 import { checkModel } from "../runtime/internal/checkModel.ts"
 import { makeDueRuns } from "../runtime/internal/dueRuns.ts"
@@ -660,6 +661,7 @@ export const layer = <A extends App.Any>(
           const door = makeDoor({ auth, rules: policy, limit, audit: outbox, throttle, reads, metrics, authority, now })
           const starts = makeStart(node, door, bound)
           const dueRuns = makeDueRuns(node, bound)
+          const scope = yield* Effect.scope
           yield* upgradeAll(node, bound)
           return {
             door,
@@ -669,7 +671,8 @@ export const layer = <A extends App.Any>(
             children: {
               start: starts.startChild,
               settled: (run: RunRecord) => node.settled(run),
-              ended: (run: RunRecord) => node.ended(run)
+              ended: (run: RunRecord) => node.ended(run),
+              abandon: (run: RunRecord) => Effect.asVoid(Effect.forkIn(cancelAbandoned(node, run), scope))
             },
             onSettled: dueRuns.onSettled,
             engineSchedule: yield* engine.join(makeEngineClaim(node, bound))

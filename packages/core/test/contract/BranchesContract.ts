@@ -18,8 +18,14 @@ const Other = Agent.make("other", {
   success: Schema.String,
   concurrency: { total: 2 }
 })
+/** Longer than any test waits: in one step, in a sleep, and in a step that cannot be interrupted at once. */
+const Long = Agent.make("long", {
+  description: "Takes its time",
+  payload: { by: Schema.Literals(["work", "sleep", "stubborn work"]) },
+  success: Schema.String
+})
 
-export const Acme = App.make("acme", { version: "1", agents: [Lab, Other] })
+export const Acme = App.make("acme", { version: "1", agents: [Lab, Other, Long] })
 
 export type Handler = Effect.Effect<Schema.Json, CardDeclined, Run.CurrentRun | SecureRandom.SecureRandom>
 
@@ -31,7 +37,13 @@ export const processOf = <A, E>(
 ) => {
   const handlers = Layer.mergeAll(
     Layer.provide(Lab.toLayer(() => handler), SecureRandom.layerWebCrypto),
-    Other.toLayer(() => Effect.delay(Effect.succeed("done"), "50 millis"))
+    Other.toLayer(() => Effect.delay(Effect.succeed("done"), "50 millis")),
+    Long.toLayer(({ by }) => {
+      if (by === "sleep") return Effect.as(Run.sleep("1 minute"), "slept")
+      const work = Effect.delay(Effect.succeed("worked"), "1 minute")
+      const end = Effect.uninterruptible(Effect.sleep("400 millis"))
+      return Run.step("work", by === "work" ? work : Effect.onInterrupt(work, () => end))
+    })
   )
   const runtime = Layer.build(layerRuntime(Acme, handlers, Layer.succeed(RunStore.RunStore, store)))
   return Effect.scoped(Effect.flatMap(runtime, (context) => Effect.provideContext(effect, context)))
@@ -539,6 +551,19 @@ const untilAsks = Effect.fnUntraced(function*(runId: string, count: number) {
   }
 })
 
+const childrenOf = (runId: string) =>
+  Runtime.Runtime.use((runtime) =>
+    Effect.map(runtime.list(caller, { parentRunId: runId, limit: 10 }), ({ items }) => items)
+  )
+
+/** Waits until the only child of a run is in this state. */
+const childIs = Effect.fnUntraced(
+  function*(runId: string, state: string) {
+    while ((yield* childrenOf(runId))[0]?.state !== state) yield* Effect.sleep("10 millis")
+  },
+  (wait) => Effect.timeout(wait, "5 seconds")
+)
+
 const took = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<A, E, R>) {
   const since = Date.now()
   return [yield* effect, Date.now() - since] as const
@@ -619,6 +644,57 @@ export const branchesSuite = (name: string, layer: Layer.Layer<RunStore.RunStore
         Effect.gen(function*() {
           const { output } = yield* run
           assert.deepStrictEqual([output, begun()], [[...Array.from({ length: 10 }, () => "done"), "work"], 1])
+        })
+      )
+    })
+
+    for (const by of ["work", "sleep"] as const) {
+      it.live(`a child in its ${by} is cancelled once its branch is given up, and the branch stays given up`, () => {
+        const { begun, work } = counted()
+        const child = Effect.orDie(Run.delegate(Long, { by }))
+        const handler = Effect.flatMap(
+          Effect.race(child, Effect.delay(Effect.succeed("given up"), "100 millis")),
+          (first) => Effect.andThen(work("after", 1), Effect.map(ask, (value) => `${first} ${value}`))
+        )
+        return withStore((store) =>
+          Effect.gen(function*() {
+            const { runId } = yield* killed(
+              store,
+              handler,
+              Effect.tap(start("lab"), ({ runId }) => Effect.andThen(untilAsks(runId, 1), childIs(runId, "cancelled")))
+            )
+            yield* processOf(
+              store,
+              handler,
+              Effect.gen(function*() {
+                const { output } = yield* answer(runId, { decision: "approve", value: "yes" })
+                assert.deepStrictEqual([output, begun()], ["given up yes", 1])
+                assert.deepStrictEqual((yield* childrenOf(runId)).map(({ state }) => state), ["cancelled"])
+              })
+            )
+          })
+        )
+      })
+    }
+
+    it.live("a child whose cancel is cut off by a kill is cancelled at the end of the run", () => {
+      const child = Effect.orDie(Run.delegate(Long, { by: "stubborn work" }))
+      const handler = Effect.flatMap(
+        Effect.race(child, Effect.delay(Effect.succeed("given up"), "50 millis")),
+        (first) => Effect.map(ask, (value) => `${first} ${value}`)
+      )
+      return withStore((store) =>
+        Effect.gen(function*() {
+          const { runId } = yield* killed(store, handler, Effect.tap(start("lab"), ({ runId }) => untilAsks(runId, 1)))
+          yield* processOf(
+            store,
+            handler,
+            Effect.gen(function*() {
+              assert.deepStrictEqual((yield* childrenOf(runId)).map(({ state }) => state), ["running"])
+              assert.strictEqual((yield* answer(runId, { decision: "approve", value: "yes" })).output, "given up yes")
+              yield* childIs(runId, "cancelled")
+            })
+          )
         })
       )
     })

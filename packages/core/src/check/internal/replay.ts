@@ -76,7 +76,12 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     run,
     principal,
     tools: openToolDoor,
-    children: { start: () => Effect.never, settled: () => Effect.never, ended: () => Effect.never },
+    children: {
+      start: () => Effect.never,
+      settled: () => Effect.never,
+      ended: () => Effect.never,
+      abandon: () => Effect.void
+    },
     hub: new Hub(run),
     journal: new StoreWriter(store, metrics),
     files: recording.files,

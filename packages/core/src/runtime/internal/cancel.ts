@@ -157,6 +157,10 @@ const commitOf = (node: RunSupervisor, run: RunRecord, ending: Ending): Commit =
   ...endOf(keptEnding(ending), node.now())
 })
 
+/** Cancels a run whose parent has given up the branch that waited for it. What fails now is done at the parent's end. */
+export const cancelAbandoned = (node: RunSupervisor, child: RunRecord): Effect.Effect<void> =>
+  Effect.ignore(cancelRun(node, child, "the run that started it has given up its answer"))
+
 /** Cancels the unfinished children of a run. */
 export const cancelChildren = (node: RunSupervisor, parent: RunRecord) =>
   Stream.runForEach(

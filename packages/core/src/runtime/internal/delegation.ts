@@ -22,6 +22,8 @@ export interface Children {
   readonly settled: (run: RunRecord) => Effect.Effect<RunRecord, ReadError>
   /** Waits until a run has ended. */
   readonly ended: (run: RunRecord) => Effect.Effect<RunRecord, ReadError>
+  /** Cancels a run whose answer nothing waits for any more. Does not wait for its end. */
+  readonly abandon: (run: RunRecord) => Effect.Effect<void>
 }
 
 /** How a delegated run ended. */
@@ -42,7 +44,7 @@ export const lookAgain = 60_000
 
 /**
  * Starts a run and waits for its end, which is journaled. When the other run pauses or stands in line, the branch that
- * waits for it is parked.
+ * waits for it is parked. When the handler's own code gives the branch up, the other run is cancelled.
  */
 export const delegate = (
   live: LiveRun,
@@ -52,37 +54,52 @@ export const delegate = (
 ): Effect.Effect<Outcome, RunError> =>
   live.named("step", place, `delegate ${agent}`, (key) => {
     const known = live.outcomes.recorded(key)
-    if (known?._tag === "Withdrawn") return Effect.never
+    if (known?._tag === "Withdrawn") {
+      // Its run was to be cancelled then. Where that was cut off, the end of this run cancels it.
+      live.hasChildren = true
+      return Effect.never
+    }
     return known?._tag === "Value"
       ? Effect.tap(
         live.outcomes.handOut("step", place, key, Effect.orDie(decode(known.value))),
         ({ runId }) => live.emit(place, entered(runId, agent))
       )
-      : Effect.andThen(live.outcomes.caughtUp("step", place, key), begin(live, place, key, agent, payload))
+      : Effect.suspend(() => {
+        let child: RunRecord | undefined
+        const work = live.outcomes.caughtUp("step", place, key).pipe(
+          Effect.andThen(begin(live, key, agent, payload)),
+          Effect.flatMap((started) => answered(live, place, key, agent, child = started))
+        )
+        // A replay has to lose the branch again before it can see that its child was cancelled.
+        const abandon = Effect.suspend(() => child === undefined ? Effect.void : live.children.abandon(child))
+        return live.writes.orTakenBack(work, Effect.andThen(live.outcomes.giveUp(key), abandon))
+      })
   }, true)
 
-const begin = Effect.fnUntraced(function*(
+/** Starts a run for this one, or finds the one that was started before. */
+const begin = (live: LiveRun, key: string, agent: string, payload: Schema.Json): Effect.Effect<RunRecord, RunError> =>
+  Effect.suspend(() => {
+    const idempotencyKey = `${live.run.runId}/${key}`
+    live.hasChildren = true
+    const started = live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })
+    return live.resting.activity.during(orDrained(live, live.inRealTime(untilStored(started))))
+  })
+
+/** Waits for the end of a run that was started for this one, and stores it. */
+const answered = Effect.fnUntraced(function*(
   live: LiveRun,
   place: Place,
   key: string,
   agent: string,
-  payload: Schema.Json
-): Effect.fn.Return<Outcome, RunError> {
+  child: RunRecord
+): Effect.fn.Return<Outcome> {
   const { activity } = live.resting
-  const idempotencyKey = `${live.run.runId}/${key}`
-  live.hasChildren = true
-  const child = yield* activity.during(
-    orDrained(
-      live,
-      live.inRealTime(untilStored(live.children.start(live.run, live.principal, { agent, payload, idempotencyKey })))
-    )
-  )
   yield* live.emit(place, entered(child.runId, agent))
   // A queued child may need this run's concurrency slot. And where nodes are lost, a run that only waits must not be there
   // to be lost with the next one.
   const atRest = child.state === "queued" || (live.run.crashes > 0 && child.durable)
   const seen = atRest ? child : yield* activity.during(Effect.orDie(settled(live.children, child)))
-  const run = isFinal(seen.state) ? seen : yield* ended(live, place, key, seen)
+  const run = isFinal(seen.state) ? seen : yield* ended(live, place, seen)
   const { runId } = run
   const outcome = yield* Effect.orDie(decode({ runId, state: run.state, ...endOf(run) }))
   // The files of a child are needed as long as its parent has its answer.
@@ -94,12 +111,12 @@ const begin = Effect.fnUntraced(function*(
 })
 
 /** Waits for the end of a run that pauses or stands in line, parked. */
-const ended = (live: LiveRun, place: Place, key: string, child: RunRecord): Effect.Effect<RunRecord> =>
+const ended = (live: LiveRun, place: Place, child: RunRecord): Effect.Effect<RunRecord> =>
   live.resting.park(
     place,
     { kind: "child", wakeAt: live.now() + lookAgain },
     Effect.orDie(untilEnded(live.children, child)),
-    live.outcomes.giveUp(key)
+    Effect.void
   )
 
 /** The wait ends early when this node goes away. */

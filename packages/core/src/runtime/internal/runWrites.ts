@@ -73,10 +73,10 @@ export class RunWrites {
     )
   }
 
-  /** The commit of a pause: a branch that is given up while the commit is on its way takes the pause back. */
-  orTakenBack(commit: Effect.Effect<void>, takeBack: Effect.Effect<void>): Effect.Effect<void> {
+  /** The work for a pause: a branch that the handler's own code gives up meanwhile takes the pause back. */
+  orTakenBack<A, E, R>(work: Effect.Effect<A, E, R>, takeBack: Effect.Effect<void>): Effect.Effect<A, E, R> {
     return Effect.onInterrupt(
-      commit,
+      work,
       () => this.live.stop === undefined && this.live.ending === undefined ? takeBack : Effect.void
     )
   }
