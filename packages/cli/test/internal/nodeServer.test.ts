@@ -37,7 +37,11 @@ const talk = async (first: string, drip: string | undefined) => {
   const since = Date.now()
   socket.write(first)
   const timer = drip === undefined ? undefined : setInterval(() => socket.write(drip), 50)
-  await Promise.race([once(socket, "close"), new Promise((resolve) => setTimeout(resolve, 8_000))])
+  // A reset is a disconnection too, which `once` of Node would throw.
+  await new Promise((resolve) => {
+    socket.once("close", resolve)
+    setTimeout(resolve, 8_000)
+  })
   clearInterval(timer)
   const millis = Date.now() - since
   socket.destroy()
