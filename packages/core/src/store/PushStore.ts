@@ -13,9 +13,9 @@ const optional = Schema.optionalKey
  * An address that is notified of a run. `config` is the protocol's own; secrets in it are sealed by the protocol.
  *
  * Everything up to the event `cursor` is delivered. A delivery covers the events up to `upTo`, which is kept before it is
- * tried, so that each repeat has the same bodies, of which the first `sent` were taken. `attempts` counts the tries since. At `dueAt` somebody looks at the
- * target again: it is in the future while a node works on it. A `dead` target has used up its tries. Times are Unix
- * milliseconds.
+ * tried, so that each repeat has the same bodies, of which the first `sent` were taken. `attempts` counts the tries since. At
+ * `dueAt` somebody looks at the target again: it is in the future while a node works on it. A `dead` target has used up its
+ * tries. Times are Unix milliseconds.
  *
  * @category schemas
  * @since 0.1.0
@@ -39,7 +39,6 @@ export type PushTarget = typeof PushTarget.Type
 
 /** @category services @since 0.1.0 */
 export class PushStore extends Context.Service<PushStore, {
-  readonly get: (runId: string, id: string) => Effect.Effect<PushTarget | undefined, StoreUnavailable>
   /** The targets of a run in the order of their ids. */
   readonly list: (runId: string) => Effect.Effect<ReadonlyArray<PushTarget>, StoreUnavailable>
   /** Keeps a target if the one that is kept has the version `after`, which is 0 when none is kept. */
@@ -58,7 +57,6 @@ export const makeMemory = (): PushStore["Service"] => {
   const targets = new Map<string, PushTarget>()
   const keyOf = (runId: string, id: string) => JSON.stringify([runId, id])
   return {
-    get: (runId, id) => Effect.sync(() => targets.get(keyOf(runId, id))),
     list: (runId) => Effect.sync(() => [...targets.values()].filter((one) => one.runId === runId).sort(byId)),
     set: (target, after) =>
       Effect.sync(() => {

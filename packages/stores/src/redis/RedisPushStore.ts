@@ -21,10 +21,6 @@ export const layerNoClient: Layer.Layer<PushStore, never, RedisClient.RedisClien
     const index = `${prefix}push-due`
     const [write, remove, due] = [redis.eval(writeScript), redis.eval(removeScript), redis.eval(dueScript)]
     return PushStore.of({
-      get: (runId, id) =>
-        redis.send("HGET", keyOf(runId), id).pipe(
-          RedisClient.answered("read push target", (text) => text === null ? Effect.undefined : decode(text))
-        ),
       list: (runId) =>
         redis.send("HVALS", keyOf(runId)).pipe(
           RedisClient.answered("read push targets", decodeAll),
@@ -85,6 +81,5 @@ const dueScript = Redis.script(flat, {
 }).withReturnType<unknown>()
 
 const Stored = Schema.fromJsonString(PushTarget)
-const decode: (text: unknown) => Effect.Effect<PushTarget, Schema.SchemaError> = Schema.decodeUnknownEffect(Stored)
 const decodeAll: (texts: unknown) => Effect.Effect<ReadonlyArray<PushTarget>, Schema.SchemaError> = Schema
   .decodeUnknownEffect(Schema.Array(Stored))

@@ -5,13 +5,6 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Unavailable } from "./unavailable.ts"
 
 export const makePushTargets = (sql: SqlClient, unavailable: Unavailable): PushStore["Service"] => ({
-  get: (runId, id) =>
-    sql`SELECT target FROM push_targets WHERE run_id = ${runId} AND id = ${id}`.pipe(
-      Effect.flatMap(decodeRows),
-      Effect.map(([row]) => row?.target),
-      unavailable("read push target")
-    ),
-
   list: (runId) =>
     sql`SELECT target FROM push_targets WHERE run_id = ${runId}`.pipe(
       Effect.flatMap(decodeRows),
