@@ -11,6 +11,7 @@ import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Output from "./internal/output.ts"
 import * as Store from "./Store.ts"
 
 /** The server refused the request or did not answer. @category errors @since 0.1.0 */
@@ -104,11 +105,10 @@ const changing = (change: Principals.Change, done: string, description: string) 
         : Option.isSome(store)
         ? yield* inStore(store.value, options, change)
         : yield* new NoPlace()
-      const counted = (count: number, one: string, done: string) => `${count} ${count === 1 ? one : `${one}s`} ${done}`
       const parts = [
-        ...(change === "revoke" ? [counted(changed.keys, "key", "revoked")] : []),
-        ...(change === "restore" ? [] : [counted(changed.schedules, "schedule", "paused")]),
-        counted(changed.runs, "run", done)
+        ...(change === "revoke" ? [`${Output.counted(changed.keys, "key")} revoked`] : []),
+        ...(change === "restore" ? [] : [`${Output.counted(changed.schedules, "schedule")} paused`]),
+        `${Output.counted(changed.runs, "run")} ${done}`
       ]
       yield* Console.log(`${options.id}: ${parts.join(", ")}`)
     })

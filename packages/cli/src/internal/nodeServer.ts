@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 /** A socket and its client's machine take so much without being read. */
 const smallBytes = 65_536
 
-/** Allocates nothing more for answers that are small or are streamed. */
+/** Gives an answer that is large as a whole a timer; one that is small or streamed gets none. */
 const dropUnread =
   ({ bytesPerMilli = 32, unreadMillis }: Times) => (_request: IncomingMessage, response: ServerResponse) => {
     response.once("prefinish", () => {
