@@ -25,6 +25,7 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
   const set: PushTargets["set"] = Effect.fnUntraced(function*(caller, { config, cursor, id, runId }) {
     const { principal, run } = yield* door.actor(caller, node, runId)
     const about = { runId, ...Authorization.onBehalf(principal, run) }
+    let isNoted = false
     while (true) {
       const all = yield* asRunError(store.list(runId))
       const known = all.find((target) => target.id === id)
@@ -42,17 +43,18 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
         attempts: 0,
         createdAt: known?.createdAt ?? now
       }
-      if (!(yield* asRunError(store.set(target, known?.version ?? 0)))) continue
-      yield* door.audit(caller, principal, "notify", `run/${runId}`, about)
-      return target
+      // The entry comes first: no change is without one, also when this process ends in between.
+      if (!isNoted) yield* door.audit(caller, principal, "notify", `run/${runId}`, about)
+      isNoted = true
+      if (yield* asRunError(store.set(target, known?.version ?? 0))) return target
     }
   }, Effect.uninterruptible)
 
   const remove: PushTargets["remove"] = Effect.fnUntraced(function*(caller, runId, id) {
     const { principal, run } = yield* door.actor(caller, node, runId)
-    yield* asRunError(store.remove(runId, id))
     const about = { runId, ...Authorization.onBehalf(principal, run) }
     yield* door.audit(caller, principal, "stop notifying", `run/${runId}`, about)
+    yield* asRunError(store.remove(runId, id))
   }, Effect.uninterruptible)
 
   const list: PushTargets["list"] = (caller, runId) =>
