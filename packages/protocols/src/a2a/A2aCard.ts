@@ -45,6 +45,7 @@ export const make = (options: {
     name: only === undefined ? fusion.app.title : only.agent.identifier,
     description: only === undefined ? fusion.app.description : only.agent.description,
     version: fusion.app.version,
+    ...iconOf(fusion, only),
     supportedInterfaces: ["1.0", "0.3"].flatMap((protocolVersion) =>
       ["JSONRPC", "HTTP+JSON"].map((protocolBinding) => ({ url, protocolBinding, protocolVersion }))
     ),
@@ -62,6 +63,13 @@ export const make = (options: {
     defaultOutputModes: ["text/plain", "application/json"],
     skills: listed.map((skill) => skillOf(skill, visible, schemes, skill === A2aSkill.defaultOf(skills)))
   }
+}
+
+/** A card has one icon, by its address: that of its agent, or of the app. */
+const iconOf = ({ app }: Fusion.Fusion, only: A2aSkill.Skill | undefined): Pick<AgentCard, "iconUrl"> => {
+  const icons = [...(only?.agent.presentation.icons ?? []), ...app.icons]
+  const icon = icons.find(({ src }) => /^https:/iu.test(src))
+  return icon === undefined ? {} : { iconUrl: icon.src }
 }
 
 /**

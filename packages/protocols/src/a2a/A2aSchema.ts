@@ -269,6 +269,7 @@ export const AgentCard = Schema.Struct({
   name: Schema.NonEmptyString,
   description: Schema.String,
   version: Schema.NonEmptyString,
+  iconUrl: optional(Schema.String),
   supportedInterfaces: Schema.Array(Schema.Struct({
     url: Schema.NonEmptyString,
     protocolBinding: Schema.String,

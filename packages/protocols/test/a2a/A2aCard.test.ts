@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Auth } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, RateLimit, Runtime } from "@fastagentic/core"
 import { A2aSchema } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
-import { layerRuntime, mountedWith, serve } from "../fixture.ts"
+import { layerRuntime, mounted, mountedWith, serve } from "../fixture.ts"
+import { layerStores } from "../stores.ts"
 import { connect, start } from "./support.ts"
 
 const get = (url: string, headers: Record<string, string> = {}) => Effect.promise(() => fetch(url, { headers }))
@@ -101,6 +102,29 @@ describe("A2A card", () => {
       assert.strictEqual(echo.supportedInterfaces[0]?.url, `${url}/a2a/echo`)
       assert.deepStrictEqual(echo.skills.map((skill) => skill.id), ["echo"])
       assert.strictEqual((yield* get(`${url}/a2a/nobody/.well-known/agent-card.json`)).status, 404)
+    }).pipe(Effect.scoped))
+
+  it.live("has the first icon with an address, of its agent or else of the app", () =>
+    Effect.gen(function*() {
+      const icon = (src: string) => ({ src: `https://example.com/${src}.png` })
+      const Plain = Agent.make("plain", { description: "Has no icon", payload: {} })
+      const Drawn = Agent.make("drawn", {
+        description: "Has an icon",
+        payload: {},
+        presentation: { icons: [{ src: "data:image/png;base64,AA==" }, icon("agent")] }
+      })
+      const Looks = App.make("looks", { version: "1", agents: [Plain, Drawn], icons: [icon("app")] })
+      const handlers = Layer.merge(Plain.toLayer(() => Effect.succeed("")), Drawn.toLayer(() => Effect.succeed("")))
+      const runtime = Runtime.layer(Looks).pipe(
+        Layer.provide(handlers),
+        Layer.provideMerge(
+          Layer.mergeAll(layerStores, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited)
+        )
+      )
+      const url = yield* serve(mounted("a2a").pipe(Layer.provide(runtime)))
+      const paths = ["", "/a2a/plain", "/a2a/drawn"]
+      const cards = yield* Effect.forEach(paths, (path) => card(`${url}${path}/.well-known/agent-card.json`))
+      assert.deepStrictEqual(cards.map(({ iconUrl }) => iconUrl), [icon("app").src, icon("app").src, icon("agent").src])
     }).pipe(Effect.scoped))
 
   it.live("has the public address of the server", () =>
