@@ -106,12 +106,16 @@ const make = Effect.fnUntraced(function*(framework: FrameworkRun, tool: Framewor
   })
   const handlers: ToolCall.Handlers = {
     tools: { [name]: declared },
-    handle: (_name, params, toolCallId) =>
-      Effect.map(
+    handle: (_name, params, toolCallId, take) =>
+      Effect.flatMap(
         CurrentRun,
-        (place) => Stream.provideService(results(framework, tool, params, toolCallId), CurrentRun, place)
+        (place) =>
+          Stream.runForEach(
+            Stream.provideService(results(framework, tool, params, toolCallId), CurrentRun, place),
+            take
+          )
         // cast: the step that calls the tool has provided its place.
-      ) as unknown as Effect.Effect<Stream.Stream<Tool.HandlerResult<Tool.Any>>>
+      ) as unknown as Effect.Effect<void>
   }
   return yield* ToolCall.invoke(handlers, asked).pipe(
     Effect.catchIf(

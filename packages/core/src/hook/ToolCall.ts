@@ -40,15 +40,37 @@ const Stored = Schema.Struct({
 })
 const Denial = Schema.Struct({ denied: Schema.Literal(true), reason: Schema.optionalKey(Schema.String) })
 
-/** Tools of any kind with their handlers. @category models @since 0.1.0 */
+/**
+ * A result of a tool, encoded; a preliminary one says how far the tool has come.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Result = Pick<Tool.HandlerResult<Tool.Any>, "encodedResult" | "isFailure" | "preliminary">
+
+/**
+ * Tools of any kind with their handlers. `handle` gives each result of a call to `take`, the final one last.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Handlers {
   readonly tools: Record<string, Tool.Any>
   readonly handle: (
     name: string,
     params: unknown,
-    toolCallId: string
-  ) => Effect.Effect<Stream.Stream<Tool.HandlerResult<Tool.Any>, unknown>, unknown>
+    toolCallId: string,
+    take: (result: Result) => Effect.Effect<void>
+  ) => Effect.Effect<void, unknown>
 }
+
+/**
+ * The results of a call as a toolkit gives them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Results = Effect.Effect<Stream.Stream<Result, unknown>, unknown>
 
 /**
  * The place of a call among the calls that run beside it: `asks` comes before somebody is asked about the call, and the
@@ -64,10 +86,30 @@ export interface Turn {
 
 const alone: Turn = { asks: Effect.void, acts: Effect.void }
 
-/** Forgets which tools a toolkit has. @category conversions @since 0.1.0 */
-export const handlersOf = <Tools extends Record<string, Tool.Any>>(toolkit: Toolkit.WithHandler<Tools>): Handlers =>
+/**
+ * The handlers of a toolkit, which forget which tools it has. `around` may change the results of a call.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const handlersOf = <Tools extends Record<string, Tool.Any>>(
+  toolkit: Toolkit.WithHandler<Tools>,
+  around: (name: string, results: Results) => Results = (_name, results) => results
+): Handlers => {
   // cast: names and parameters are checked by the toolkit itself, and its handlers carry their services.
-  toolkit as unknown as Handlers
+  const { handle, tools } = toolkit as unknown as {
+    readonly tools: Handlers["tools"]
+    readonly handle: (name: string, params: unknown, toolCallId: string) => Results
+  }
+  return {
+    tools,
+    handle: (name, params, toolCallId, take) =>
+      Effect.flatMap(
+        around(name, Effect.suspend(() => handle(name, params, toolCallId))),
+        (results) => Stream.runForEach(results, take)
+      )
+  }
+}
 
 /**
  * Calls a tool.
@@ -399,9 +441,8 @@ const execute = Effect.fnUntraced(function*(handlers: Handlers, call: ToolCall) 
     const { _tag, fileId, message } = args
     return { result: { _tag, fileId, message }, isError: true, denied: false }
   }
-  const results = yield* handlers.handle(call.name, yield* fromJson(tool, args), call.toolCallId)
-  let last: Tool.HandlerResult<Tool.Any> | undefined
-  yield* Stream.runForEach(results, (result) => {
+  let last: Result | undefined
+  yield* handlers.handle(call.name, yield* fromJson(tool, args), call.toolCallId, (result) => {
     if (!result.preliminary) {
       last = result
       return Effect.void
@@ -459,7 +500,7 @@ const fromJson = (tool: Tool.Any | undefined, args: unknown): Effect.Effect<unkn
 
 const encodeJson = Schema.encodeUnknownEffect(Schema.Json)
 
-const toJson = (tool: Tool.Any | undefined, { encodedResult, isFailure }: Tool.HandlerResult<Tool.Any>) => {
+const toJson = (tool: Tool.Any | undefined, { encodedResult, isFailure }: Result) => {
   const wire = tool === undefined ? undefined : cachedWireOf(tool)
   const encode = wire === undefined ? encodeJson : isFailure ? wire.failure : wire.success
   return Effect.orDie(encode(encodedResult))

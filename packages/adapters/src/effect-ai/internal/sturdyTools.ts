@@ -13,20 +13,15 @@ export class ToolFailed extends Schema.TaggedError<ToolFailed>()("ToolFailed", {
 }
 
 /** The handlers of a toolkit, whose defects are failures. */
-export const sturdy = (toolkit: AnyTools, runId: string): ToolCall.Handlers => {
-  const handlers = ToolCall.handlersOf(toolkit)
-  return {
-    tools: handlers.tools,
-    handle: (name, params, toolCallId) => {
-      const failed = (cause: Cause.Cause<unknown>) =>
-        isDefect(cause) ? reported({ runId, tool: name }, cause) : Effect.failCause(cause)
-      return Effect.suspend(() => handlers.handle(name, params, toolCallId)).pipe(
-        Effect.catchCause(failed),
-        Effect.map(Stream.catchCause((cause) => Stream.fromEffect(failed(cause))))
-      )
-    }
-  }
-}
+export const sturdy = (toolkit: AnyTools, runId: string): ToolCall.Handlers =>
+  ToolCall.handlersOf(toolkit, (name, results) => {
+    const failed = (cause: Cause.Cause<unknown>) =>
+      isDefect(cause) ? reported({ runId, tool: name }, cause) : Effect.failCause(cause)
+    return results.pipe(
+      Effect.catchCause(failed),
+      Effect.map(Stream.catchCause((cause) => Stream.fromEffect(failed(cause))))
+    )
+  })
 
 const reported = (about: { readonly runId: string; readonly tool: string }, cause: Cause.Cause<unknown>) =>
   Effect.annotateLogs(Effect.logError("A tool failed unexpectedly", cause), about).pipe(

@@ -8,6 +8,7 @@ import { handlerOf } from "../../base/internal/handlerOf.ts"
 import { lacking, underneath } from "../../base/internal/underneath.ts"
 import { problemsOf } from "../../base/Validation.ts"
 import type * as Hook from "../../hook/Hook.ts"
+import { directHandlers } from "../../hook/internal/directHandlers.ts"
 import { boundHook, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import * as ToolCall from "../../hook/ToolCall.ts"
 import { CurrentRun } from "../../run/Run.ts"
@@ -37,7 +38,8 @@ export const resolveHandlers = Effect.fnUntraced(function*(fusion: Fusion, servi
   }
   // cast: `App.Any` has forgotten which tools the kit has; their handlers are among the services.
   const toolkit = fusion.app.tools as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>>
-  const handlers = ToolCall.handlersOf(yield* Effect.provideContext(toolkit, withLeanTools(services, fusion)))
+  const lean = withLeanTools(services, fusion)
+  const handlers = directHandlers(yield* Effect.provideContext(toolkit, lean), lean)
   const tools = new Map<string, RegisteredCallable>()
   for (const [name, callable] of fusion.tools) {
     tools.set(name, { callable, hooks: appHooks, invoke: invokeTool(callable, handlers) })
