@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -64,9 +65,8 @@ def _from_message(message: dict[str, Any]) -> Iterable[BaseMessage]:
         for part in parts:
             if part["type"] == "tool-result":
                 result = part["result"]
-                yield ToolMessage(
-                    result if isinstance(result, str) else str(result), tool_call_id=part["id"], name=part["name"]
-                )
+                text = result if isinstance(result, str) else json.dumps(result)
+                yield ToolMessage(text, tool_call_id=part["id"], name=part["name"])
 
 
 def answer(parts: Iterable[dict[str, Any]]) -> AIMessage:
