@@ -13,6 +13,7 @@ import type { Aead } from "effect/crypto/Aead"
 import type { Digest } from "effect/crypto/Digest"
 import type { Signature } from "effect/crypto/Signature"
 import * as DurationFlag from "./DurationFlag.ts"
+import * as Output from "./internal/output.ts"
 import * as Store from "./Store.ts"
 
 /** The verification failed; the printed lines say where. @category errors @since 0.1.0 */
@@ -97,16 +98,17 @@ const anchorsIn = Effect.fnUntraced(function*(file: Option.Option<string>) {
   )
 })
 
-const show = Effect.fnUntraced(
-  function*({ findings, from, signedTo, tenant, to, unproven, waiting = 0 }: AuditVerify.Verdict) {
+const show = (json: boolean) =>
+  Effect.fnUntraced(function*(found: AuditVerify.Verdict) {
+    const { findings, from, signedTo, tenant, to, unproven, waiting = 0 } = found
+    if (json) return yield* Output.print(json, found, String)
     const entries = to < from ? "no entries" : `entries ${from} to ${to}`
     const signed = signedTo === 0 ? "nothing signed" : `signed up to ${signedTo}`
     const verdict = findings.length > 0 ? "BROKEN" : unproven === undefined ? "whole" : `CANNOT BE PROVEN (${unproven})`
     const waits = waiting === 0 ? "" : `, ${waiting} not entered yet`
     yield* Console.log(`${tenant}: ${verdict}, ${entries}, ${signed}${waits}`)
     for (const { detail, kind } of findings) yield* Console.log(`${tenant}: ${kind}: ${detail}`)
-  }
-)
+  })
 
 const unsignedWithin = Flag.String("unsigned-within").pipe(
   Flag.withDescription(
@@ -124,8 +126,8 @@ const durationOf = (flag: string, value: Option.Option<string>) =>
 
 const verify = Command.make(
   "verify",
-  { anchors, maxAge, signer, store, unsignedWithin },
-  Effect.fnUntraced(function*({ anchors, maxAge, signer, store, unsignedWithin }) {
+  { anchors, json: Output.json, maxAge, signer, store, unsignedWithin },
+  Effect.fnUntraced(function*({ anchors, json, maxAge, signer, store, unsignedWithin }) {
     const kept: ReadonlyArray<Anchor> = yield* anchorsIn(anchors)
     const youngest = yield* durationOf("unsigned-within", unsignedWithin)
     const oldest = yield* durationOf("max-age", maxAge)
@@ -141,7 +143,7 @@ const verify = Command.make(
           ...(youngest === undefined ? {} : { unsignedWithin: youngest })
         })
         if (verdicts.length === 0) return yield* new NoTrail({ store: shown })
-        yield* Effect.forEach(verdicts, show, { discard: true })
+        yield* Effect.forEach(verdicts, show(json), { discard: true })
         const broken = verdicts.filter(({ findings }) => findings.length > 0).map(({ tenant }) => tenant)
         if (broken.length > 0) return yield* new TrailBroken({ tenants: broken })
         const unproven = verdicts.filter((verdict) => verdict.unproven !== undefined).map(({ tenant }) => tenant)
@@ -157,7 +159,8 @@ const verify = Command.make(
 
 const heads = Command.make(
   "heads",
-  { store },
+  // It prints JSON in any case; the flag is there for scripts that give it to every command.
+  { store, json: Output.json },
   ({ store }) =>
     inStore(
       store,
@@ -178,19 +181,19 @@ const redact = Command.make(
   {
     principal: Argument.String("principal").pipe(Argument.withDescription("Whom to forget")),
     store,
-    tenant
+    tenant,
+    json: Output.json
   },
-  ({ principal, store, tenant }) =>
+  ({ json, principal, store, tenant }) =>
     inStore(
       store,
       Effect.fnUntraced(function*() {
         const { redact } = yield* Audit.Audit
         const keys = yield* redact({ tenant, principal, by: "cli", traceId: Caller.make("local").traceId })
-        yield* Console.log(
+        yield* Output.print(json, { tenant, principal, keys }, () =>
           keys === 0
             ? `${principal} is in no entry of ${tenant}`
-            : `${principal} is unreadable in ${tenant} from now on`
-        )
+            : `${principal} is unreadable in ${tenant} from now on`)
       })
     )
 ).pipe(Command.withDescription("Destroy the keys of a principal: its entries stay, who it was does not"))
@@ -199,15 +202,20 @@ const cut = Command.make(
   "cut",
   {
     olderThan: Flag.String("older-than").pipe(Flag.withDescription("Such as \"365 days\"")),
-    store
+    store,
+    json: Output.json
   },
-  Effect.fnUntraced(function*({ olderThan, store }) {
+  Effect.fnUntraced(function*({ json, olderThan, store }) {
     const keptTime = yield* DurationFlag.parse("older-than", olderThan)
     yield* inStore(
       store,
       Effect.fnUntraced(function*() {
         for (const { place, tenant } of yield* AuditRetention.cutAll(keptTime)) {
-          yield* Console.log(`${tenant}: entries up to ${place.seq} are gone`)
+          yield* Output.print(
+            json,
+            { tenant, goneTo: place.seq },
+            ({ goneTo }) => `${tenant}: entries up to ${goneTo} are gone`
+          )
         }
       })
     )
@@ -216,12 +224,14 @@ const cut = Command.make(
 
 const key = Command.make(
   "key",
-  {},
-  () =>
+  { json: Output.json },
+  ({ json }) =>
     within(
       signing,
       AuditSigner.AuditSigner.use(({ publicKey }) =>
-        publicKey === "" ? Console.error("FASTAGENTIC_AUDIT_KEY is not set") : Console.log(publicKey)
+        publicKey === ""
+          ? Console.error("FASTAGENTIC_AUDIT_KEY is not set")
+          : Output.print(json, { publicKey }, ({ publicKey }) => publicKey)
       )
     )
 ).pipe(Command.withDescription("Print the public key of FASTAGENTIC_AUDIT_KEY, for `verify --signer`"))

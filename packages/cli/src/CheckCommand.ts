@@ -9,6 +9,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as AppFile from "./AppFile.ts"
+import * as Output from "./internal/output.ts"
 import * as Store from "./Store.ts"
 
 /** Some runs would not resume; the printed lines name them. @category errors @since 0.1.0 */
@@ -26,6 +27,7 @@ export const command = Command.make(
   {
     file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
     against: Store.flag("against"),
+    json: Output.json,
     limit: Flag.Int("limit").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
       Flag.withDescription("How many runs to look at, the newest first"),
@@ -37,7 +39,7 @@ export const command = Command.make(
       Flag.withDefault(false)
     )
   },
-  Effect.fnUntraced(function*({ against, agent, file, finished, limit }) {
+  Effect.fnUntraced(function*({ against, agent, file, finished, json, limit }) {
     const { app, handlers } = yield* AppFile.load(file)
     const { reading } = yield* Store.existing(against)
     const services = Layer.mergeAll(handlers, reading)
@@ -45,14 +47,18 @@ export const command = Command.make(
     const findings = yield* Effect.scoped(
       Effect.flatMap(Layer.build(services), (context) => Effect.provideContext(Replay.check(app, options), context))
     )
-    for (const { agent, detail, runId, state, verdict } of findings) {
-      yield* Console.log(`${runId} ${agent} ${state}: ${verdict}, ${detail}`)
+    for (const finding of findings) {
+      yield* Output.print(
+        json,
+        finding,
+        ({ agent, detail, runId, state, verdict }) => `${runId} ${agent} ${state}: ${verdict}, ${detail}`
+      )
     }
     const counts = verdicts.map((verdict) =>
       [verdict, findings.filter((one) => one.verdict === verdict).length] as const
     )
     const parts = counts.filter(([, count]) => count > 0).map(([verdict, count]) => `${count} ${verdict}`)
-    yield* Console.log(parts.length === 0 ? "no runs to check" : parts.join(", "))
+    if (!json) yield* Console.log(parts.length === 0 ? "no runs to check" : parts.join(", "))
     const stranded = findings.filter(({ verdict }) => verdict !== "ok" && verdict !== "migrates").length
     if (stranded > 0) return yield* new RunsStranded({ count: stranded })
   })

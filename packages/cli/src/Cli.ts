@@ -15,6 +15,7 @@ import * as CallCommand from "./CallCommand.ts"
 import * as ChatCommand from "./ChatCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
+import * as ExportCommand from "./ExportCommand.ts"
 import * as Session from "./internal/remote/session.ts"
 import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
@@ -34,6 +35,7 @@ const root = Command.make("fastagentic").pipe(
     ChatCommand.command,
     RunsCommand.command,
     TailCommand.command,
+    ExportCommand.command,
     StoreCommand.command,
     ApprovalsCommand.command,
     CheckCommand.command,

@@ -9,6 +9,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as DurationFlag from "./DurationFlag.ts"
+import * as Output from "./internal/output.ts"
 import * as Store from "./Store.ts"
 
 /** A memory store cannot keep keys. @category errors @since 0.1.0 */
@@ -38,11 +39,26 @@ const within = <A, E>({ layer }: Store.Store, effect: Effect.Effect<A, E, ApiKey
 const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, ApiKeys.Kept>) =>
   Effect.flatMap(Store.existing(value), (store) => within(store, effect))
 
+/** A key as it may be printed: the store keeps a hash, which is no one's business. */
+const viewOf = (
+  { createdAt, expiresAt, id, lastUsedAt, prefix, revokedAt, roles, scopes, tenant }: ApiKeys.ApiKey
+) => ({
+  prefix,
+  id,
+  tenant,
+  scopes,
+  roles,
+  createdAt,
+  expiresAt,
+  lastUsedAt,
+  revokedAt
+})
+
 /** Prints the secret, which is shown only once. */
-const show = ({ key, secret }: ApiKeys.Issued) =>
+const show = ({ key, secret }: ApiKeys.Issued, json: boolean) =>
   Effect.andThen(
     Console.error(`This is the only time the key is shown. ${describe(key)}`),
-    Console.log(Redacted.value(secret))
+    Output.print(json, { ...viewOf(key), secret: Redacted.value(secret) }, ({ secret }) => secret)
   )
 
 const describe = (key: ApiKeys.ApiKey) =>
@@ -67,37 +83,47 @@ const create = Command.make(
   {
     id: Argument.String("id").pipe(Argument.withDescription("Whom the key speaks for: runs belong to this id")),
     store,
+    json: Output.json,
     tenant: Flag.String("tenant").pipe(Flag.withDescription("Default \"default\""), Flag.withDefault("default")),
     scopes: words("scope", "A scope such as orders:read or orders:*; may be given several times"),
     roles: words("role", "A role; may be given several times"),
     expires: time("expires", "For how long the key is valid, such as \"90 days\"; for ever unless given")
   },
-  Effect.fnUntraced(function*({ expires, id, roles, scopes, store, tenant }) {
+  Effect.fnUntraced(function*({ expires, id, json, roles, scopes, store, tenant }) {
     const expiresIn = yield* durationOf("expires", expires)
     // Keys can be created before the server that requires them starts for the first time.
     const opened = yield* Store.parse(store)
     if (!opened.lasts) return yield* new NothingLasts({ store: opened.shown })
-    yield* show(yield* within(opened, ApiKeys.create({ id, tenant, scopes, roles, expiresIn }, by)))
+    yield* show(yield* within(opened, ApiKeys.create({ id, tenant, scopes, roles, expiresIn }, by)), json)
   })
 ).pipe(Command.withDescription("Make a key and print it once"))
 
 const list = Command.make(
   "list",
-  { store },
-  Effect.fnUntraced(function*({ store }) {
+  { store, json: Output.json },
+  Effect.fnUntraced(function*({ json, store }) {
     const keys = yield* inStore(store, ApiKeys.ApiKeyStore.use((keys) => keys.list))
     const now = yield* Clock.currentTimeMillis
     for (const key of keys) {
       const used = key.lastUsedAt === undefined ? "never" : date(key.lastUsedAt)
-      yield* Console.log(`${key.prefix} ${stateOf(key, now)} ${describe(key)} used=${used}`)
+      const state = stateOf(key, now)
+      yield* Output.print(
+        json,
+        { ...viewOf(key), state },
+        () => `${key.prefix} ${state} ${describe(key)} used=${used}`
+      )
     }
   })
 ).pipe(Command.withDescription("List the keys, without their secrets"))
 
 const revoke = Command.make(
   "revoke",
-  { prefix, store },
-  ({ prefix, store }) => inStore(store, ApiKeys.revoke(prefix, by))
+  { prefix, store, json: Output.json },
+  ({ json, prefix, store }) =>
+    Effect.andThen(
+      inStore(store, ApiKeys.revoke(prefix, by)),
+      json ? Output.print(json, { prefix, state: "revoked" }, String) : Effect.void
+    )
 ).pipe(Command.withDescription("Make a key invalid at once"))
 
 const rotate = Command.make(
@@ -105,11 +131,12 @@ const rotate = Command.make(
   {
     prefix,
     store,
+    json: Output.json,
     overlap: time("overlap", "For how long the old key stays valid, such as \"1 day\"; not at all unless given")
   },
-  Effect.fnUntraced(function*({ overlap, prefix, store }) {
+  Effect.fnUntraced(function*({ json, overlap, prefix, store }) {
     const kept = yield* durationOf("overlap", overlap)
-    yield* Effect.flatMap(inStore(store, ApiKeys.rotate(prefix, { overlap: kept, ...by })), show)
+    yield* show(yield* inStore(store, ApiKeys.rotate(prefix, { overlap: kept, ...by })), json)
   })
 ).pipe(Command.withDescription("Replace a key by a new one with the same rights and print that once"))
 

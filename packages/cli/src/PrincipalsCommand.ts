@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Principals } from "@fastagentic/core"
-import { Config, Console, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { Config, Effect, Layer, Option, Redacted, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -31,6 +31,7 @@ export class NoPlace extends Schema.TaggedError<NoPlace>()("NoPlace", {}) {
 const flags = {
   id: Argument.String("id").pipe(Argument.withDescription("The principal: the id that its runs belong to")),
   store: Flag.optional(Store.flag("store")),
+  json: Output.json,
   tenant: Flag.String("tenant").pipe(
     Flag.withDescription(
       "The tenant of the principal in the store, default \"default\"; by a server, the caller's own"
@@ -50,6 +51,7 @@ const flags = {
 
 interface Options {
   readonly id: string
+  readonly json: boolean
   readonly store: Option.Option<string>
   readonly tenant: string
   readonly url: Option.Option<string>
@@ -110,7 +112,12 @@ const changing = (change: Principals.Change, done: string, description: string) 
         ...(change === "restore" ? [] : [`${Output.counted(changed.schedules, "schedule")} paused`]),
         `${Output.counted(changed.runs, "run")} ${done}`
       ]
-      yield* Console.log(`${options.id}: ${parts.join(", ")}`)
+      const { keys, runs, schedules } = changed
+      yield* Output.print(
+        options.json,
+        { id: options.id, change, keys, schedules, runs },
+        ({ id }) => `${id}: ${parts.join(", ")}`
+      )
     })
   ).pipe(Command.withDescription(description))
 

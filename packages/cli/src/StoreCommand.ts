@@ -10,6 +10,7 @@ import * as Command from "effect/cli/Command"
 import { resolve } from "node:path"
 import * as BackupSocket from "./BackupSocket.ts"
 import { copyNewFiles } from "./internal/copyNewFiles.ts"
+import * as Output from "./internal/output.ts"
 import * as Store from "./Store.ts"
 
 /** Databases have tools of their own for this. @category errors @since 0.1.0 */
@@ -27,19 +28,23 @@ const backup = Command.make(
     target: Argument.String("target").pipe(
       Argument.withDescription("The file to make, with its blobs in <target>.blobs")
     ),
-    store: Store.fileFlag("store")
+    store: Store.fileFlag("store"),
+    json: Output.json
   },
-  Effect.fnUntraced(function*({ store, target: given }) {
+  Effect.fnUntraced(function*({ json, store, target: given }) {
     const target = resolve(given)
     const { file, shown } = yield* Store.existing(store)
     if (file === undefined) return yield* new BackupNeedsAFile({ store: shown })
     const bytes = (yield* BackupSocket.ask(file, target)) ?? (yield* copyClosed(file, target))
-    yield* Console.log(`${target} ${bytes} bytes`)
     const elsewhere = yield* Config.withDefault(Config.String("FASTAGENTIC_BLOBS"), "")
-    if (elsewhere !== "") return yield* Console.error("Blobs in FASTAGENTIC_BLOBS are not part of this backup")
     // The blobs follow the database: a blob is written before the commit that refers to it.
-    const blobs = yield* copyNewFiles(`${file}.blobs`, `${target}.blobs`)
-    if (blobs > 0) yield* Console.log(`${target}.blobs ${blobs} ${blobs === 1 ? "blob" : "blobs"}`)
+    const blobs = elsewhere === "" ? yield* copyNewFiles(`${file}.blobs`, `${target}.blobs`) : 0
+    const lines = [
+      `${target} ${bytes} bytes`,
+      ...(blobs > 0 ? [`${target}.blobs ${Output.counted(blobs, "blob")}`] : [])
+    ]
+    yield* Output.print(json, { file: target, bytes, blobs }, () => lines.join("\n"))
+    if (elsewhere !== "") yield* Console.error("Blobs in FASTAGENTIC_BLOBS are not part of this backup")
   })
 ).pipe(Command.withDescription("Copy a SQLite store with its blobs while its server runs, or does not"))
 

@@ -9,7 +9,7 @@ const piped = async (args: ReadonlyArray<string>, ...lines: ReadonlyArray<string
   return { code: await running.exited, stdout: running.stdout(), stderr: golden(running.stderr()) }
 }
 
-describe("fastagentic call", () => {
+describe("fastagentic call", { timeout: 60_000 }, () => {
   it("an answer is printed, as text, as a run or as events", () =>
     withApp("speaking.ts", async ({ ask }) => {
       const plain = await ask("call", "tell", `{"text":"well met"}`)
@@ -88,7 +88,7 @@ describe("fastagentic call", () => {
     }))
 })
 
-describe("fastagentic chat", () => {
+describe("fastagentic chat", { timeout: 60_000 }, () => {
   it("lines of a pipe are messages of one thread", () =>
     withApp("chat.ts", async ({ url }) => {
       const first = await piped(["chat", "chat", "--thread", "t", "--url", url], "one", "", "two")

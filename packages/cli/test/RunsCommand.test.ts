@@ -4,7 +4,7 @@ import { command } from "./process.ts"
 
 const linesOf = (text: string) => text.trimEnd().split("\n")
 
-describe("fastagentic runs", () => {
+describe("fastagentic runs", { timeout: 60_000 }, () => {
   it("a run is listed, shown, read, and cancelled", () =>
     withApp("speaking.ts", async ({ ask, post }) => {
       const { runId } = await post("/agents/tell", { text: "so be it", ask: true })

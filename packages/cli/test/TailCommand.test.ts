@@ -20,7 +20,7 @@ const freePort = async () => {
   return typeof address === "object" && address !== null ? String(address.port) : ""
 }
 
-describe("fastagentic tail", () => {
+describe("fastagentic tail", { timeout: 60_000 }, () => {
   it("events of new and of open runs are printed, those of the past are not", () =>
     withApp("speaking.ts", async ({ ask, post, url }) => {
       await post("/agents/pay", { amount: 1 })

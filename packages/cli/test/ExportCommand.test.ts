@@ -1,0 +1,26 @@
+import { assert, describe, it } from "@effect/vitest"
+import { withApp } from "./golden.ts"
+import { command } from "./process.ts"
+
+describe("fastagentic export", { timeout: 60_000 }, () => {
+  it("the documents are those that the server gives", () =>
+    withApp("speaking.ts", async ({ ask, url }) => {
+      const openapi = await ask("export", "openapi")
+      assert.deepStrictEqual([openapi.code, openapi.stderr], [0, ""])
+      assert.deepStrictEqual(JSON.parse(openapi.stdout), await (await fetch(`${url}/openapi.json`)).json())
+      const card = await ask("export", "a2a")
+      assert.deepStrictEqual(JSON.parse(card.stdout), await (await fetch(`${url}/.well-known/agent-card.json`)).json())
+      const mcp = await ask("export", "mcp")
+      assert.deepStrictEqual([mcp.code, mcp.stderr], [0, ""])
+      const { prompts, resources, tools } = JSON.parse(mcp.stdout)
+      assert.includeMembers(tools.map(({ name }: { name: string }) => name), ["pay", "tell", "other"])
+      assert.deepStrictEqual([Array.isArray(prompts), Array.isArray(resources)], [true, true])
+    }))
+
+  it("a server that does not answer is one line with exit code 2", async () => {
+    for (const name of ["openapi", "mcp", "a2a"]) {
+      const { code, stderr } = await command(["export", name, "--url", "http://me:hush@127.0.0.1:9"])
+      assert.deepStrictEqual([code, stderr], [2, "fastagentic: no answer from http://127.0.0.1:9\n"])
+    }
+  })
+})
