@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted, Schema } from "effect"
-import { Agent, App } from "fastagentic"
+import { Agent, App, Auth, Principal, Run } from "fastagentic"
 import { Push } from "fastagentic/a2a"
 import { createServer } from "node:http"
 import { join } from "node:path"
@@ -10,6 +10,16 @@ import { onSqlite } from "./serving.ts"
 
 class Echo extends Agent.make("echo", { description: "Echoes", payload: { text: Schema.String } }) {}
 class Desk extends App.make("desk", { version: "1", agents: [Echo] }) {}
+
+class Asks extends Agent.make("asks", { description: "Asks", payload: { text: Schema.String } }) {}
+class Asking extends App.make("asking", { version: "1", agents: [Asks] }) {}
+
+const people = Auth.layerKeys(
+  Object.entries({ bob: [], eve: ["runs:act:tenant"], boss: ["principals:manage"] }).map(([id, scopes]) => ({
+    key: Redacted.make(id),
+    principal: new Principal.Principal({ id, tenant: "acme", scopes, roles: [], claims: {} })
+  }))
+)
 
 const secrets = [Redacted.make("a secret of forty characters for tests!!")] as const
 
@@ -89,6 +99,50 @@ describe("Push notifications", () => {
       assert.include(hits, "/first")
       assert.notInclude(hits, "/second")
     }).pipe(Effect.scoped), 30_000)
+
+  it.live(
+    "end with the account of the colleague who has set them, and not those of the owner",
+    () =>
+      Effect.gen(function*() {
+        const { hits, port } = yield* receivers
+        const { url } = yield* onSqlite(
+          Asking,
+          Layer.mergeAll(
+            Asks.toLayer(() => Effect.as(Effect.orDie(Run.interrupt("go", { schema: Schema.Boolean })), "done")),
+            Layer.orDie(Push.layer({ secrets, firstPauseMillis: 10, allow: ["127.0.0.1"] }))
+          ),
+          join(temporaryFolder(), "asking.db"),
+          { auth: people }
+        )
+        const post = (who: string, path: string, body: object) =>
+          Effect.promise(async () => {
+            const response = await fetch(`${url}${path}`, {
+              method: "POST",
+              headers: { "content-type": "application/json", "a2a-version": "1.0", "x-api-key": who },
+              body: JSON.stringify(body)
+            })
+            return { status: response.status, body: Object(await response.json()) }
+          })
+        const message = { messageId: "m", role: "ROLE_USER", parts: [{ text: "hi" }] }
+        const { task } = (yield* post("bob", "/a2a/message:send", { message })).body
+        for (const who of ["eve", "bob"]) {
+          const config = { id: who, url: `http://127.0.0.1:${port}/${who}` }
+          const set = yield* post(who, `/a2a/tasks/${task.id}/pushNotificationConfigs`, config)
+          assert.strictEqual(set.status, 200, who)
+        }
+        assert.strictEqual((yield* post("boss", "/principals/eve/revoke", {})).status, 200)
+        const known = hits.filter((path) => path === "/eve").length
+        const answer = { ...message, messageId: "a", taskId: task.id, parts: [{ text: "yes" }] }
+        assert.strictEqual((yield* post("bob", "/a2a/message:send", { message: answer })).status, 200)
+        yield* Effect.promise(async () => {
+          for (let turn = 0; turn < 400 && !hits.includes("/bob"); turn++) await sleep(25)
+          await sleep(1_500)
+        })
+        assert.include(hits, "/bob")
+        assert.lengthOf(hits.filter((path) => path === "/eve"), known)
+      }).pipe(Effect.scoped),
+    30_000
+  )
 
   it("need a secret that cannot be guessed", async () => {
     const running = fastagentic(["run", fixture("app.ts"), "--mode", "http", "--port", "0", "--store", "memory"], {

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { Context, Effect, Layer, Schema } from "effect"
+import { Principal } from "../run/Principal.ts"
 import type { StoreUnavailable } from "../run/RunError.ts"
 
 const optional = Schema.optionalKey
@@ -15,7 +16,7 @@ const optional = Schema.optionalKey
  * Everything up to the event `cursor` is delivered. A delivery covers the events up to `upTo`, which is kept before it is
  * tried, so that each repeat has the same bodies, of which the first `sent` were taken. `attempts` counts the tries since. At
  * `dueAt` somebody looks at the target again: it is in the future while a node works on it. A `dead` target has used up its
- * tries. Times are Unix milliseconds.
+ * tries. `by` is the principal who has set it last, and when: deliveries end with its authority. Times are Unix milliseconds.
  *
  * @category schemas
  * @since 0.1.0
@@ -31,6 +32,7 @@ export const PushTarget = Schema.Struct({
   sent: Schema.Int,
   attempts: Schema.Int,
   dead: optional(Schema.String),
+  by: optional(Schema.Struct({ id: Schema.String, at: Schema.Int, claims: Principal.fields.claims })),
   createdAt: Schema.Int
 })
 

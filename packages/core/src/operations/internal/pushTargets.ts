@@ -6,6 +6,7 @@ import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
 import { InvalidPayload, RunError } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import { ownerOf } from "../../runtime/internal/claim.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -41,7 +42,8 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
         ...(known?.upTo === undefined ? {} : { upTo: known.upTo }),
         sent: known?.sent ?? 0,
         attempts: 0,
-        createdAt: known?.createdAt ?? now
+        createdAt: known?.createdAt ?? now,
+        by: { id: principal.id, at: now, claims: principal.claims }
       }
       // The entry comes first: no change is without one, also when this process ends in between.
       if (!isNoted) yield* door.audit(caller, principal, "notify", `run/${runId}`, about)
@@ -67,10 +69,20 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
     return taken.filter((target) => target !== undefined)
   })
 
-  const open: PushTargets["open"] = Effect.fnUntraced(function*({ runId }) {
+  /** The reason for which the owner of the run, or the one who has set the target, may not act. */
+  const refusal = Effect.fnUntraced(function*(run: RunRecord, by: PushTarget["by"]) {
+    const { authority } = node
+    if (authority === undefined) return undefined
+    const why = yield* authority.refusal(run)
+    if (why !== undefined || by === undefined) return why
+    const grants = { scopes: [], roles: [], claims: by.claims }
+    return yield* authority.refusal({ tenant: run.tenant, owner: by.id, createdAt: by.at, grants })
+  })
+
+  const open: PushTargets["open"] = Effect.fnUntraced(function*({ by, runId }) {
     const run = yield* asRunError(node.get(runId))
     if (run === undefined) return { _tag: "Gone" }
-    const why = node.authority === undefined ? undefined : yield* asRunError(node.authority.refusal(run))
+    const why = yield* asRunError(refusal(run, by))
     if (why !== undefined) return { _tag: "Held", why }
     const handle = makeHandle(node, Caller.make("a2a"), { run, attached: true }, ownerOf(run))
     return { _tag: "Open", handle }
