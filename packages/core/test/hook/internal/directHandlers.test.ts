@@ -9,7 +9,7 @@ import { directHandlers } from "../../../src/hook/internal/directHandlers.ts"
 
 class Desk extends Context.Service<Desk, { readonly name: string }>()("test/Desk") {}
 
-const Count = Schema.NumberFromString
+const Count = Schema.FiniteFromString
 
 const Failing = Tool.make("work", {
   parameters: Schema.Struct({ count: Count }),
