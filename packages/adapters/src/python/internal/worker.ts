@@ -56,6 +56,10 @@ export interface Worker {
 
 const encoder = new TextEncoder()
 
+/** The environment of this process without the settings of the server: its keys and its store are not the agent's. */
+const inherited = () =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("FASTAGENTIC_")))
+
 /** Starts a process and loads the agent. */
 export const start = Effect.fnUntraced(
   function*(options: Options): Effect.fn.Return<Worker, PythonUnusable, Scope.Scope> {
@@ -71,8 +75,8 @@ export const start = Effect.fnUntraced(
 
     const handle = yield* ChildProcess.make(interpreter.command, [...interpreter.args, "-u", main], {
       cwd,
-      env: { ...env, PYTHONUNBUFFERED: "1" },
-      extendEnv: true,
+      env: { ...inherited(), ...env, PYTHONUNBUFFERED: "1" },
+      extendEnv: false,
       stdin: { stream: Stream.fromQueue(outbox), endOnDone: true },
       killSignal: "SIGTERM",
       forceKillAfter: "1 second"

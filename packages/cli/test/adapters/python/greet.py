@@ -32,7 +32,7 @@ async def agent(
     tags: tuple[str, ...] = (),
     *,
     run: Run,
-) -> dict[str, str | int]:
+) -> dict[str, str | int | list[str]]:
     """Greets somebody.
 
     This line is for readers of the code.
@@ -43,6 +43,7 @@ async def agent(
         "text": f"{tone.name} {size} {person.name} {city} {','.join(tags)}",
         "age": age,
         "pid": os.getpid(),
+        "settings": [name for name in os.environ if name.startswith("FASTAGENTIC_")],
         "python": ".".join(str(part) for part in sys.version_info[:2]),
     }
 
