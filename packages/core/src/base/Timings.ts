@@ -22,6 +22,9 @@ export const silenceMillis = 60_000
 /** A stopping server gives its runs and connections this long. @category constants @since 0.1.0 */
 export const graceMillis = 5_000
 
+/** A run that is cancelled or at its deadline ends in the store after this long, also when its code cannot be interrupted. @category constants @since 0.1.0 */
+export const stopMillis = 3_000
+
 /** A client of a WebSocket that reads nothing for this long is disconnected. @category constants @since 0.1.0 */
 export const socketDrainMillis = 30_000
 

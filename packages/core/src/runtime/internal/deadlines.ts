@@ -1,8 +1,9 @@
 // Ends runs at their deadlines: segment.ts stops its own, backgroundLoops.ts looks each second for runs that wait.
 import { Effect, Fiber } from "effect"
 import { DeadlineExceeded, type StoreUnavailable } from "../../run/RunError.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import type { RunStore } from "../../store/RunStore.ts"
-import { endRun } from "./cancel.ts"
+import { type Ending, endRun } from "./cancel.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
@@ -24,21 +25,28 @@ export const untilDeadline = <A, E, R>(live: LiveRun, segment: Effect.Effect<A, 
   return Effect.flatMap(Effect.forkChild(timer), (fiber) => Effect.ensuring(segment, Fiber.interrupt(fiber)))
 }
 
-/** Ends the queued and suspended runs of a store whose deadline has come, wherever they are. */
+/**
+ * Ends the queued and suspended runs of a store whose deadline has come, wherever they are, and those in memory here that
+ * were stopped and whose code does not stop.
+ */
 export const endOverdue = Effect.fnUntraced(function*(
   node: RunSupervisor,
   store: RunStore["Service"]
 ): Effect.fn.Return<void, StoreUnavailable> {
+  for (const { ending, run } of node.runs.unstopped(store)) yield* endLogged(node, run, ending)
   while (!node.closing) {
     const runs = yield* store.overdue({ now: node.now(), limit: pageSize })
     for (const run of runs) {
-      const { deadline = 0, runId } = run
-      yield* Effect.catch(
-        endRun(node, run, { _tag: "Cut", error: new DeadlineExceeded({ deadline }) }),
-        (error) => Effect.annotateLogs(Effect.logError("A run could not be ended at its deadline", error), { runId })
-      )
+      yield* endLogged(node, run, { _tag: "Cut", error: new DeadlineExceeded({ deadline: run.deadline ?? 0 }) })
     }
     // Runs whose undos have begun are found again until they are through.
     if (runs.length < pageSize || runs.every(({ waitsFor }) => waitsFor === "undo" || waitsFor === "repair")) return
   }
 })
+
+const endLogged = (node: RunSupervisor, run: RunRecord, ending: Ending) =>
+  Effect.catch(
+    endRun(node, run, ending),
+    (error) =>
+      Effect.annotateLogs(Effect.logError("A run could not be ended at its deadline", error), { runId: run.runId })
+  )

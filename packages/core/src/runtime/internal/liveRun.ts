@@ -62,6 +62,8 @@ export type Stop =
 export class LiveRun {
   run: RunRecord
   stop: Stop | undefined
+  /** The time of the first stop. */
+  stoppedAt: number | undefined
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
@@ -237,6 +239,7 @@ export class LiveRun {
   /** Ends the segment from outside of its handler, which sees an interruption. */
   halt(stop: Stop) {
     this.stop ??= stop
+    this.stoppedAt ??= this.now()
     this.fiber?.interruptUnsafe()
   }
 

@@ -96,18 +96,46 @@ export class LiveRuns {
     return this.reservations.during(runId, effect)
   }
 
-  /** Stops a run if it is live here, and waits until it has stopped. */
+  /**
+   * Stops a run if it is live here, and waits until it has stopped. Returns false when its end is left to the store: it was
+   * not here, it rested, or its code does not stop. It writes nothing more then.
+   */
   end(runId: string, ending: Ending): Effect.Effect<boolean> {
     return Effect.suspend(() => {
       const live = this.live.get(runId)
       if (live === undefined) return Effect.succeed(false)
-      const ended = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
       return Effect.flatMap(live.resting.evict, (rested) => {
-        if (rested) return Effect.as(ended, false)
+        if (rested) return Effect.as(this.left(live), false)
         live.halt(ending)
-        return Effect.as(ended, true)
+        return Effect.map(this.left(live), (left) => {
+          if (!left) live.stop = { _tag: "Lost", error: undefined }
+          return left
+        })
       })
     })
+  }
+
+  /** Waits until a run that was stopped has left memory. Returns false when its code cannot be interrupted in time. */
+  private left({ fiber, stoppedAt }: LiveRun): Effect.Effect<boolean> {
+    if (fiber === undefined) return Effect.succeed(true)
+    const rest = Math.max(0, (stoppedAt ?? this.now()) + Timings.stopMillis - this.now())
+    // The end of a parent, which cannot be interrupted, cancels its children here.
+    return Effect.raceFirst(
+      Effect.interruptible(Effect.as(Fiber.await(fiber), true)),
+      Effect.interruptible(Effect.delay(Effect.succeed(false), rest))
+    )
+  }
+
+  /** The runs in memory here that were stopped and whose code does not stop, each with its end. */
+  unstopped(store: RunStore["Service"]): ReadonlyArray<{ readonly run: RunRecord; readonly ending: Ending }> {
+    const since = this.now() - Timings.stopMillis
+    const isDurable = store === this.store
+    return [...this.live.values()].flatMap(({ ending: undoing, run, stop, stoppedAt = Infinity }) =>
+      (stop?._tag === "Cut" || stop?._tag === "Cancelled") && stoppedAt <= since && run.durable === isDurable &&
+        undoing === undefined
+        ? [{ run, ending: stop }]
+        : []
+    )
   }
 
   /** Takes a run that rests out of memory, and waits until it has left. */
@@ -115,8 +143,7 @@ export class LiveRuns {
     return Effect.suspend(() => {
       const live = this.live.get(runId)
       if (live === undefined) return Effect.void
-      const left = live.fiber === undefined ? Effect.void : Fiber.await(live.fiber)
-      return Effect.flatMap(live.resting.evict, (rested) => rested ? Effect.asVoid(left) : Effect.void)
+      return Effect.flatMap(live.resting.evict, (rested) => rested ? Effect.asVoid(this.left(live)) : Effect.void)
     })
   }
 

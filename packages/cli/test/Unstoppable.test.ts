@@ -1,0 +1,118 @@
+// Ends of runs whose code cannot be interrupted, through a socket on SQLite.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Schema } from "effect"
+import { Agent, App, Event, Run } from "fastagentic"
+import { join } from "node:path"
+import { temporaryFolder } from "./process.ts"
+import { onSqlite } from "./serving.ts"
+
+const regionMillis = 7_000
+const payload = {}
+class Stuck extends Agent.make("stuck", { description: "Cannot be interrupted", payload }) {}
+class Hangs extends Agent.make("hangs", { description: "Has a finalizer that hangs", payload }) {}
+class Undoes extends Agent.make("undoes", { description: "Has an undo", payload }) {}
+class Acme extends App.make("acme", { version: "1", agents: [Stuck, Hangs, Undoes] }) {}
+
+const region = Effect.sleep(regionMillis)
+const left: Array<string> = []
+const undone: Array<number> = []
+
+const handlers = Layer.mergeAll(
+  Stuck.toLayer(() =>
+    Effect.uninterruptible(Effect.gen(function*() {
+      yield* Run.step("before", Effect.succeed(1))
+      yield* region
+      left.push("stuck")
+      yield* Run.emit(Event.token("too late"))
+      yield* Run.step("after", Effect.succeed(2))
+      return "done"
+    }))
+  ),
+  Hangs.toLayer(() => Effect.ensuring(Effect.never, region)),
+  Undoes.toLayer(() =>
+    Effect.gen(function*() {
+      yield* Run.compensate("undo", Effect.sync(() => undone.push(Date.now())))
+      yield* Run.step("work", Effect.as(Effect.uninterruptible(region), "worked"))
+      return "done"
+    })
+  )
+)
+
+const Body = Schema.Record(Schema.String, Schema.Json)
+const send = (method: string, url: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(url, { method, ...(method === "GET" ? {} : json) })
+    return { status: response.status, body: Schema.decodeUnknownSync(Body)(await response.json()) }
+  })
+const json = { headers: { "content-type": "application/json" }, body: "{}" }
+
+const journal = (url: string, runId: string) =>
+  Effect.promise(async () => {
+    const text = await (await fetch(`${url}/runs/${runId}/events`)).text()
+    return [...text.matchAll(/^event: (\S+)$/gmu)].map(([, type]) => type)
+  })
+
+const serve = onSqlite(Acme, handlers, join(temporaryFolder(), "acme.db"))
+
+const start = Effect.fnUntraced(function*(url: string, agent: string, query = "") {
+  const { body } = yield* send("POST", `${url}/agents/${agent}/runs${query}`)
+  yield* Effect.sleep("300 millis")
+  return String(body["runId"])
+})
+
+const isEnded = (types: ReadonlyArray<string | undefined>, end: string) => {
+  assert.strictEqual(types.at(-1), end)
+  assert.deepStrictEqual(types.filter((type) => ["done", "error", "run_cancelled"].includes(type ?? "")), [end])
+  assert.notInclude(types, "token")
+}
+
+describe("A run whose code cannot be interrupted", () => {
+  it.live(
+    "ends within the bound when it is cancelled or at its deadline, and commits nothing after it",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* serve
+        left.length = 0
+        const cancelled = yield* start(url, "stuck")
+        const hanging = yield* start(url, "hangs")
+        const cut = yield* start(url, "stuck", "?timeout=1s")
+        const begun = Date.now()
+        const answers = yield* Effect.all([
+          send("POST", `${url}/runs/${cancelled}/cancel`),
+          send("POST", `${url}/runs/${hanging}/cancel`)
+        ], { concurrency: 2 })
+        assert.isBelow(Date.now() - begun, 4_500)
+        assert.deepStrictEqual(answers.map(({ body }) => body["state"]), ["cancelled", "cancelled"])
+        yield* Effect.sleep(Math.max(0, begun + 5_500 - Date.now()))
+        assert.deepStrictEqual(left, [])
+        const failed = (yield* send("GET", `${url}/runs/${cut}`)).body
+        assert.strictEqual(failed["state"], "failed")
+        assert.deepInclude(failed["error"], { tag: "DeadlineExceeded", status: 504 })
+        const ended = [(yield* send("GET", `${url}/runs/${cancelled}`)).body, failed]
+        yield* Effect.sleep(regionMillis - 4_000)
+        assert.deepStrictEqual(left, ["stuck", "stuck"])
+        const after = yield* Effect.forEach([cancelled, cut], (id) => send("GET", `${url}/runs/${id}`))
+        assert.deepStrictEqual(after.map(({ body }) => body), ended)
+        isEnded(yield* journal(url, cancelled), "run_cancelled")
+        isEnded(yield* journal(url, hanging), "run_cancelled")
+        isEnded(yield* journal(url, cut), "error")
+      }).pipe(Effect.scoped),
+    30_000
+  )
+
+  it.live("waits for its undos after a cancel until its code has ended", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serve
+      const begun = Date.now()
+      const runId = yield* start(url, "undoes")
+      const { body } = yield* send("POST", `${url}/runs/${runId}/cancel`)
+      assert.isBelow(Date.now() - begun, 5_000)
+      assert.deepInclude(body, { state: "suspended", waitsFor: "undo" })
+      assert.deepStrictEqual(undone, [])
+      yield* Effect.sleep(begun + regionMillis + 3_000 - Date.now())
+      assert.strictEqual((yield* send("GET", `${url}/runs/${runId}`)).body["state"], "cancelled")
+      assert.isAtLeast((undone[0] ?? 0) - begun, regionMillis)
+      assert.strictEqual(undone.length, 1)
+      isEnded(yield* journal(url, runId), "run_cancelled")
+    }).pipe(Effect.scoped), 30_000)
+})
