@@ -25,7 +25,9 @@ const optionsOf = async (path: ReadonlyArray<string>): Promise<ReadonlyArray<Opt
     return { path, flag, takesValue: type !== undefined && type !== "" && !type.startsWith("-") }
   })
   const below: Array<Option> = []
-  for (const name of listed(stdout, "SUBCOMMANDS", /^ {2}([a-z-]+)/gmu)) below.push(...await optionsOf([...path, name]))
+  for (const name of listed(stdout, "SUBCOMMANDS", /^ {2}([a-z0-9-]+)/gmu)) {
+    below.push(...await optionsOf([...path, name]))
+  }
   return [...flags, ...below]
 }
 

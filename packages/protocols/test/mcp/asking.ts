@@ -1,4 +1,16 @@
-import { Agent, App, Audit, Auth, Budget, Policy, Principal, RateLimit, Run, Runtime } from "@fastagentic/core"
+import {
+  Agent,
+  App,
+  Audit,
+  Auth,
+  Budget,
+  Policy,
+  Principal,
+  RateCounters,
+  RateLimit,
+  Run,
+  Runtime
+} from "@fastagentic/core"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -73,8 +85,8 @@ const people = Auth.layerKeys(
 
 export const by = (id: string) => ({ "x-api-key": `key-of-${id}` })
 
-/** The services that outlive a server. */
-export const lasting = Layer.build(layerStores)
+/** The services that outlive a server. The memory store counts in one process only: its nodes share the counters here. */
+export const lasting = Layer.build(Layer.merge(RateCounters.RateCounters.layerMemory, layerStores))
 
 /** The app over MCP and REST on a port, with its runtime. */
 export const serveAsking = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>) {

@@ -52,7 +52,8 @@ describeWithServer("Postgres", () => {
         [20, "disabled_accounts"],
         [21, "shared_notes"],
         [22, "push_targets"],
-        [23, "blobs"]
+        [23, "blobs"],
+        [24, "ends"]
       ])
     }))
 
