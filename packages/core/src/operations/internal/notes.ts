@@ -8,9 +8,31 @@ import * as Present from "../../base/Present.ts"
 import * as Timings from "../../base/Timings.ts"
 import type { RateCounters } from "../../door/RateCounters.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
+import type { Principal } from "../../run/Principal.ts"
 import { RunError, TooManyOpen } from "../../run/RunError.ts"
 import type { SharedNotes } from "../../store/SharedNotes.ts"
-import type { NodeNotes, NoteOwner } from "../Runtime.ts"
+
+/** The principal whose requests share a note: no other principal reads it. @category models @since 0.1.0 */
+export type NoteOwner = Pick<Principal, "id" | "tenant">
+
+/** A note as it reaches a node. @category models @since 0.1.0 */
+export interface SharedFact {
+  readonly owner: NoteOwner
+  readonly key: string
+  readonly value: Schema.Json
+}
+
+/** Notes between the nodes of an app: small facts, each for a time. @category models @since 0.1.0 */
+export interface NodeNotes {
+  /** Shares a fact of a principal with the other nodes; refused when it has shared as many as `OpenLimits` allow. */
+  readonly put: (owner: NoteOwner, key: string, value: Schema.Json, forMillis: number) => Effect.Effect<void, RunError>
+  /** The fact of a principal under a key, if there is one. */
+  readonly get: (owner: NoteOwner, key: string) => Effect.Effect<Schema.Json | undefined>
+  /** The facts of principals that nodes share from now on, this one included, within a second. */
+  readonly follow: Stream.Stream<SharedFact>
+  /** The URIs of resources that have changed on any node, see `Resource.changed`. */
+  readonly changes: Stream.Stream<string>
+}
 
 const isChange = Schema.is(Schema.Struct({ node: Schema.String, uri: Schema.String }))
 

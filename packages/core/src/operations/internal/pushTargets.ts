@@ -11,7 +11,42 @@ import { ownerOf } from "../../runtime/internal/claim.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import type { PushStore, PushTarget } from "../../store/PushStore.ts"
-import type { PushTargets } from "../Runtime.ts"
+import type { RunHandle } from "./runModels.ts"
+
+/** An address to be notified of a run, with a configuration of the protocol's own. @category models @since 0.1.0 */
+export interface PushRequest extends Pick<PushTarget, "runId" | "id" | "config"> {
+  /** The event after which a new target is notified; the last one by default. */
+  readonly cursor?: number
+}
+
+/**
+ * The addresses that are notified of runs. Callers set, list and remove those of their own runs; the protocol that serves
+ * delivers to those that are due, with the rights of the owner of each run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PushTargets {
+  /** A target of the same id is replaced, and keeps how far it has come. */
+  readonly set: (caller: Caller.Caller, request: PushRequest) => Effect.Effect<PushTarget, RunError>
+  readonly list: (caller: Caller.Caller, runId: string) => Effect.Effect<ReadonlyArray<PushTarget>, RunError>
+  readonly remove: (caller: Caller.Caller, runId: string, id: string) => Effect.Effect<void, RunError>
+  /** Targets that are due, which no other node takes for the time of the lease. */
+  readonly take: (
+    options: { readonly lease: number; readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<PushTarget>, RunError>
+  /** The run of a target as its owner sees it; `Held` while the owner may not act. */
+  readonly open: (target: PushTarget) => Effect.Effect<
+    | { readonly _tag: "Open"; readonly handle: RunHandle }
+    | { readonly _tag: "Held"; readonly why: string }
+    | { readonly _tag: "Gone" },
+    RunError
+  >
+  /** Changes a target that nobody has changed since; nothing otherwise. */
+  readonly move: (target: PushTarget, changes: Partial<PushTarget>) => Effect.Effect<PushTarget | undefined, RunError>
+  readonly drop: (target: PushTarget) => Effect.Effect<void, RunError>
+  readonly now: Effect.Effect<number>
+}
 
 /** How many targets a run has at most. */
 const targetLimit = 16
