@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Sqlite } from "@fastagentic/stores/sqlite"
-import { Effect, Exit, Layer, Redacted, Schema, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
 import { Agent, ApiKeys, App, Auth, Budget, Principal, RateLimit, Run, Server } from "fastagentic"
 import { join } from "node:path"
 import * as Process from "./process.ts"
@@ -13,6 +13,7 @@ class Works extends Agent.make("works", {
 }) {}
 class Asks extends Agent.make("asks", { description: "Asks and works", payload: {} }) {}
 class Naps extends Agent.make("naps", { description: "Sleeps and works", payload: { millis: Schema.Finite } }) {}
+class Dozes extends Agent.make("dozes", { description: "Sleeps after a message", payload: { text: Schema.String } }) {}
 class Hears extends Agent.make("hears", {
   description: "Takes a message and works",
   payload: {},
@@ -23,7 +24,7 @@ class Serial extends Agent.make("serial", { description: "One at a time", payloa
 class Hangs extends Agent.make("hangs", { description: "Works for long", payload: {} }) {}
 class Acme extends App.make("acme", {
   version: "1",
-  agents: [Works, Asks, Naps, Hears, Parent, Serial, Hangs]
+  agents: [Works, Asks, Naps, Dozes, Hears, Parent, Serial, Hangs]
 }) {}
 
 const staff = new Principal.Principal({ id: "boss", tenant: "acme", scopes: ["*"], roles: [], claims: {} })
@@ -43,6 +44,7 @@ const world = Effect.gen(function*() {
       )
     ),
     Naps.toLayer(({ millis }) => Effect.andThen(Run.sleep(millis), Effect.as(work("naps"), "done"))),
+    Dozes.toLayer(() => Effect.andThen(Run.sleep(600), Effect.as(work("dozes"), "done"))),
     Hears.toLayer(() => Effect.andThen(Run.receive(Hears, "go"), Effect.as(work("hears"), "done"))),
     Parent.toLayer(() => Effect.andThen(Effect.orDie(Run.delegate(Asks, {})), Effect.as(work("parent"), "done"))),
     Serial.toLayer(() => Effect.andThen(Effect.sleep("2 seconds"), Effect.as(work("serial"), "done"))),
@@ -196,6 +198,30 @@ describe("a run whose key was revoked while it waited", () => {
       for (const runId of [nap, long, hears, asked?.["runId"]]) yield* held(runId)
       assert.deepStrictEqual(worked, [])
     }).pipe(Effect.scoped), 60_000)
+
+  it.live("a chat completion of a held run ends with the reason, whole and as a stream", () =>
+    Effect.gen(function*() {
+      const { keyOf, revoke, url, worked } = yield* world
+      for (const stream of [false, true]) {
+        const ann = yield* keyOf("ann")
+        const answer = yield* Effect.forkChild(Effect.promise(async () => {
+          const response = await fetch(`${url()}/v1/chat/completions`, {
+            method: "POST",
+            headers: { "content-type": "application/json", "x-api-key": ann.secret },
+            body: JSON.stringify({ model: "dozes", stream, messages: [{ role: "user", content: "Good night" }] })
+          })
+          return { status: response.status, text: await response.text() }
+        }))
+        yield* Effect.sleep("200 millis")
+        yield* revoke(ann.prefix)
+        const { status, text } = yield* Fiber.join(answer)
+        assert.strictEqual(status, stream ? 200 : 409, text)
+        assert.include(text, "\"code\":\"RunWaits\"")
+        assert.include(text, "it waits for principal")
+        assert.notInclude(text, "\"finish_reason\":\"stop\"")
+      }
+      assert.deepStrictEqual(worked, [])
+    }).pipe(Effect.scoped))
 
   it.live("a queued run is held, and takes no room of the line", () =>
     Effect.gen(function*() {

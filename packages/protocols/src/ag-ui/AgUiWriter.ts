@@ -5,7 +5,8 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { DateTime, type Schema } from "effect"
 import * as Base64 from "effect/encoding/Base64"
 import { questionId } from "../chat/ChatIds.ts"
-import type { ChatPart, Question } from "../chat/ChatView.ts"
+import type { ChatPart } from "../chat/ChatView.ts"
+import { type Asked, Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import type { RunAgentInput } from "./AgUiRequest.ts"
 
@@ -28,8 +29,7 @@ export class AgUiWriter {
   private readonly open = new Map<string, "text" | "reasoning">()
   /** The calls whose arguments are still written, and what was written of them. */
   private readonly calls = new Map<string, string>()
-  private readonly asked = new Map<string, { readonly question: Question; readonly mayDecide: boolean }>()
-  private pause: Extract<ChatPart, { readonly _tag: "Waiting" }> | undefined
+  private readonly pause = new Pause()
 
   constructor(options: Options) {
     this.options = options
@@ -49,14 +49,9 @@ export class AgUiWriter {
     if (this.hasEnded) return []
     this.hasEnded = true
     const { runId } = this.options.run
-    const interrupts = Array.from(
-      this.asked.values(),
-      ({ mayDecide, question }) => interruptOf(runId, question, mayDecide)
-    )
-    const waiting = {
-      id: questionId(runId, `${waitPrefix}${this.pause?.seq ?? 0}`),
-      reason: this.pause?.on.reason ?? "other"
-    }
+    const { on, questions } = this.pause
+    const interrupts = questions.map((one) => interruptOf(runId, one))
+    const waiting = { id: questionId(runId, `${waitPrefix}${on?.seq ?? 0}`), reason: on?.on.reason ?? "other" }
     return [
       ...this.closeAll(),
       {
@@ -88,6 +83,7 @@ export class AgUiWriter {
   }
 
   private eventsOf(part: ChatPart, decidable: ReadonlySet<string>): ReadonlyArray<AgUiEvent> {
+    this.pause.add(part, decidable)
     switch (part._tag) {
       case "Start":
         return this.openBlock(part)
@@ -121,14 +117,6 @@ export class AgUiWriter {
           content: typeof part.output === "string" ? part.output : JSON.stringify(part.output),
           ...(part.outcome === "ok" ? {} : { metadata: { outcome: part.outcome } })
         }]
-      case "Question": {
-        const { notice } = part.question
-        this.asked.set(notice.id, { question: part.question, mayDecide: decidable.has(notice.id) })
-        return []
-      }
-      case "Answered":
-        this.asked.delete(part.answer.id)
-        return []
       case "Content":
         return this.show(part.contents, part.id)
       case "State":
@@ -146,10 +134,10 @@ export class AgUiWriter {
         return [...this.closeAll(), { type: "MESSAGES_SNAPSHOT", messages: this.options.input.messages }]
       case "Stale":
         return [{ type: "CUSTOM", name: "superseded", value: { runId: this.options.run.runId } }]
+      case "Question":
+      case "Answered":
       case "Output":
-        return []
       case "Waiting":
-        this.pause = part
         return []
       case "Completed":
         this.hasEnded = true
@@ -249,7 +237,7 @@ export class AgUiWriter {
   }
 }
 
-const interruptOf = (runId: string, { notice }: Question, mayDecide: boolean) => {
+const interruptOf = (runId: string, { mayDecide, question: { notice } }: Asked) => {
   const { arguments: args, expiresAt, kind, message, name, responseSchema, risk, rule, toolCallId } = notice
   return {
     id: questionId(runId, notice.id),

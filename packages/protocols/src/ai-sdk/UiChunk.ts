@@ -4,6 +4,7 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { Schema } from "effect"
 import { questionId } from "../chat/ChatIds.ts"
 import type { ChatPart, Question } from "../chat/ChatView.ts"
+import { Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import * as UiContent from "./UiContent.ts"
 
@@ -32,8 +33,7 @@ export class UiWriter {
   /** A decision was taken: later parts are a step of their own, unless the step is empty. */
   private isNewStep = false
   private isEmptyStep = true
-  /** The answer ends with a question. */
-  private asks = false
+  private readonly pause = new Pause()
 
   constructor(options: Options) {
     this.options = options
@@ -49,7 +49,7 @@ export class UiWriter {
   end(): ReadonlyArray<UiChunk> {
     if (this.hasEnded) return []
     this.hasEnded = true
-    return [{ type: "finish-step" }, { type: "finish", finishReason: this.asks ? "tool-calls" : "other" }]
+    return [{ type: "finish-step" }, { type: "finish", finishReason: this.pause.asks ? "tool-calls" : "other" }]
   }
 
   /** `decidable` holds the ids of the interrupts that the caller may decide. */
@@ -66,6 +66,7 @@ export class UiWriter {
 
   private chunksOf(part: ChatPart, decidable: ReadonlySet<string>): ReadonlyArray<UiChunk> {
     const { links, run, traceId } = this.options
+    this.pause.add(part, decidable)
     switch (part._tag) {
       case "Start":
         return [{ type: `${part.kind}-start`, id: part.id }]
@@ -102,10 +103,8 @@ export class UiWriter {
       case "ToolResult":
         return [resultOf(part, part.standsFor === "input" ? callIdOf(run.runId, part.toolCallId) : part.toolCallId)]
       case "Question":
-        this.asks = true
         return this.ask(part.question, decidable.has(part.question.notice.id))
       case "Answered":
-        this.asks = false
         this.isNewStep = true
         return []
       case "Content":

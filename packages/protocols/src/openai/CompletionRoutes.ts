@@ -68,12 +68,12 @@ const complete = RequestContext.handle(
       const frames = (chunks: ReadonlyArray<object>) => chunks.map(ChatStream.frame).join("")
       return ChatStream.response(context, answering, {
         start: () => frames(writer.start()),
-        write: (parts) => frames(writer.write(parts)),
+        write: (parts, decidable) => frames(writer.write(parts, decidable)),
         end: () => `${frames(writer.end())}data: [DONE]\n\n`,
         refuse: ({ _tag, message }) => frames(writer.fail({ tag: _tag, message, status: 401, declared: false }))
       })
     }
-    yield* whole(runtime, caller, answering, (parts) => writer.write(parts))
+    yield* whole(runtime, caller, answering, (parts, decidable) => writer.write(parts, decidable))
     writer.end()
     const subject = { runId: run.runId, traceId }
     return writer.failure === undefined

@@ -2,6 +2,7 @@
 import type { Failure, Usage } from "@fastagentic/core/run/Event"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { ChatPart, Question } from "../chat/ChatView.ts"
+import { type Asked, Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import { AnswerText } from "./AnswerText.ts"
 import * as OpenAiError from "./OpenAiError.ts"
@@ -19,7 +20,8 @@ export class CompletionWriter {
   private content = ""
   private reasoning = ""
   private usage: Usage | undefined
-  private readonly questions = new Map<string, Question>()
+  private readonly pause = new Pause()
+  private hasCompleted = false
   /** The failure of the run, if it has failed. */
   failure: Failure | undefined
 
@@ -33,9 +35,10 @@ export class CompletionWriter {
   }
 
   /** The chunks of parts; the last one of a run that fails is an error. */
-  write(parts: ReadonlyArray<ChatPart>): ReadonlyArray<object> {
+  write(parts: ReadonlyArray<ChatPart>, decidable: ReadonlySet<string>): ReadonlyArray<object> {
     return parts.flatMap((part) => {
       if (this.failure !== undefined) return []
+      this.pause.add(part, decidable)
       switch (part._tag) {
         case "Delta":
           if (part.kind === "reasoning") {
@@ -43,17 +46,12 @@ export class CompletionWriter {
             return [this.chunk({ reasoning_content: part.delta })]
           }
           return this.say(this.text.add(part))
-        case "Question":
-          this.questions.set(part.question.notice.id, part.question)
-          return []
-        case "Answered":
-          this.questions.delete(part.answer.id)
-          return []
         case "Reset":
         case "Stale":
           return this.fail(OpenAiError.superseded)
         case "Completed":
           this.usage = part.usage
+          this.hasCompleted = true
           return []
         case "Failed":
           return this.fail(part.failure)
@@ -65,10 +63,12 @@ export class CompletionWriter {
     })
   }
 
-  /** The questions of a run that pauses are said, because this wire has nothing else for them. */
+  /** A run that pauses says its questions, because this wire has nothing else for them; any other wait is an error. */
   end(): ReadonlyArray<object> {
     if (this.failure !== undefined) return []
-    const asked = [...this.questions.values()].map(({ notice }) => askOf(this.options.run.runId, notice)).join("\n\n")
+    const { run: { runId } } = this.options
+    if (!this.hasCompleted && !this.pause.asks) return this.fail(OpenAiError.waits(runId, this.pause.on?.on))
+    const asked = this.pause.questions.map((one) => askOf(runId, one)).join("\n\n")
     const said = asked === "" ? [] : this.say(`${this.content === "" ? "" : "\n\n"}${asked}`)
     return [
       ...said,
@@ -134,7 +134,10 @@ export class CompletionWriter {
   }
 }
 
-const askOf = (runId: string, { arguments: args, id, kind, message, name, tool }: Question["notice"]): string => {
+/** A question with the way to answer it; of one that somebody else decides only that the run waits for it. */
+const askOf = (runId: string, { mayDecide, question: { notice } }: Asked): string => {
+  if (!mayDecide) return waitsForOthers(notice)
+  const { arguments: args, id, kind, message, name, tool } = notice
   const about = message ?? (tool === undefined ? name : `${tool} asks for approval`)
   const exact = args === undefined ? "" : `: ${JSON.stringify(args)}`
   const how = kind === "approval"
@@ -142,3 +145,7 @@ const askOf = (runId: string, { arguments: args, id, kind, message, name, tool }
     : "Answer in this thread"
   return `${about}${exact}. ${how}, or POST /runs/${runId}/interrupts/${id}.`
 }
+
+/** The words about a question that the reader may not decide. */
+export const waitsForOthers = ({ message, name, tool }: Question["notice"]): string =>
+  `${message ?? tool ?? name}: the run waits for a decision of somebody else.`

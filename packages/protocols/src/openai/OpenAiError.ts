@@ -1,5 +1,5 @@
 // Errors in OpenAI's shape, whose code is the error's tag where OpenAI has none of its own.
-import type { Failure } from "@fastagentic/core/run/Event"
+import type { Data, Failure } from "@fastagentic/core/run/Event"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { Problem, Render } from "../http/Problem.ts"
 
@@ -60,6 +60,19 @@ export const cancelled = (reason: string): Failure => ({
   status: 409,
   declared: false
 })
+
+/** The failure as which a run shows that waits, but not for a decision: a completion has no end that says so. */
+export const waits = (runId: string, on: Data<"run_suspended"> | undefined): Failure => {
+  const detail = on?.detail === undefined ? "" : ` (${on.detail})`
+  return {
+    tag: "RunWaits",
+    message: `The run has not ended: it waits for ${
+      on?.reason ?? "its continuation"
+    }${detail}. Read it at /runs/${runId}.`,
+    status: 409,
+    declared: false
+  }
+}
 
 /** Words that were sent already do not count any more; they cannot be taken back on this wire. */
 export const superseded: Failure = {

@@ -4,8 +4,10 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { Schema } from "effect"
 import { questionId } from "../chat/ChatIds.ts"
 import type { ChatPart, Question } from "../chat/ChatView.ts"
+import { Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import { AnswerText } from "./AnswerText.ts"
+import { waitsForOthers } from "./CompletionWriter.ts"
 import * as OpenAiError from "./OpenAiError.ts"
 
 interface Options {
@@ -37,7 +39,7 @@ export class ResponseWriter {
   private readonly text: AnswerText
   private sequence = 0
   private usage: Usage | undefined
-  private asks = false
+  private readonly pause = new Pause()
   private status: Status = "in_progress"
   /** The failure of the run, if it has failed. */
   failure: Failure | undefined
@@ -60,7 +62,7 @@ export class ResponseWriter {
 
   /** A run that waits for decisions has answered with its questions; one that waits for anything else is incomplete. */
   end(): ReadonlyArray<Json> {
-    return this.status === "in_progress" ? this.finish(this.asks ? "completed" : "incomplete") : []
+    return this.status === "in_progress" ? this.finish(this.pause.asks ? "completed" : "incomplete") : []
   }
 
   /** The response as it stands. */
@@ -105,6 +107,7 @@ export class ResponseWriter {
   }
 
   private eventsOf(part: ChatPart, decidable: ReadonlySet<string>): ReadonlyArray<Json> {
+    this.pause.add(part, decidable)
     switch (part._tag) {
       case "Start":
         return this.begin(part.id, part.kind)
@@ -119,11 +122,7 @@ export class ResponseWriter {
       case "ToolResult":
         return part.standsFor !== undefined ? [] : this.called(part)
       case "Question":
-        this.asks = true
         return this.ask(part.question, decidable.has(part.question.notice.id))
-      case "Answered":
-        this.asks = false
-        return []
       case "Content":
       case "Output":
         return this.message(this.text.add(part).trimStart())
@@ -239,7 +238,7 @@ export class ResponseWriter {
     const id = questionId(run.runId, notice.id)
     const input = JSON.stringify(this.calls.get(toolCallId)?.input ?? notice.arguments ?? {})
     const name = notice.tool ?? notice.name
-    if (!mayDecide) return this.message(`${notice.message ?? name}: the run waits for a decision of somebody else.`)
+    if (!mayDecide) return this.message(waitsForOthers(notice))
     return this.add(
       notice.kind === "approval"
         ? { type: "mcp_approval_request", id, server_label: run.agent, name, arguments: input }

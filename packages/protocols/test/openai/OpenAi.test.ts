@@ -149,6 +149,22 @@ describe("The chat completions of OpenAI's client", () => {
       assert.lengthOf(items, 1)
     }).pipe(Effect.scoped))
 
+  it.live("say of a question that somebody else decides only that the run waits", () =>
+    Effect.gen(function*() {
+      const { url } = yield* serveFront({ auth: people })
+      const asked = yield* Effect.promise(() =>
+        clientOf(url, "key-of-ann").chat.completions.create({ model: "sign", messages: [user("please")] })
+      )
+      assert.strictEqual(
+        asked.choices[0]?.message.content,
+        "signature: the run waits for a decision of somebody else."
+      )
+      const others = yield* Effect.promise(() =>
+        clientOf(url, "key-of-ben").chat.completions.create({ model: "sign", messages: [user("please")] })
+      )
+      assert.include(others.choices[0]?.message.content, "signature. Answer in this thread")
+    }).pipe(Effect.scoped))
+
   it.live("are refused in OpenAI's shape, with the credentials, scopes and typed errors of every route", () =>
     Effect.gen(function*() {
       const { url } = yield* serveFront({ auth: people })
