@@ -42,7 +42,7 @@ const sqlite = {
     name: "protocols-sqlite",
     root: "packages/protocols",
     include: ["test/**/*.test.ts"],
-    exclude: ["**/A2aCard.test.ts", "**/AppTest.test.ts", "**/McpStdio.test.ts", "**/RestDocument.test.ts"],
+    exclude: ["**/AppTest.test.ts", "**/McpStdio.test.ts", "**/RestDocument.test.ts"],
     isolate: false,
     ...shared,
     env: { ...shared.env, TEST_STORE: "sqlite" }

@@ -1,23 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Agent,
-  App,
-  Audit,
-  Auth,
-  Budget,
-  Event,
-  RateLimit,
-  Run,
-  RunStore,
-  Runtime,
-  Transcript
-} from "@fastagentic/core"
+import { Agent, App, Runtime, Transcript } from "@fastagentic/core"
 import { Client } from "@fastagentic/protocols/http"
-import { Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { mounted, serve } from "../fixture.ts"
+import { makeTalker, serveOn, wordsOf } from "../restarting.ts"
 import { layerStores } from "../stores.ts"
 
 class Talk extends Agent.make("talk", { description: "Talks", payload: {} }) {}
@@ -27,31 +15,9 @@ describe("The text of an answer whose server goes away in the middle", () => {
   it.live("shows the words of the last attempt only, in the typed client and to a reader of the events", () =>
     Effect.gen(function*() {
       const stores = yield* Layer.build(layerStores)
-      let attempts = 0
-      const talk = Effect.suspend(() => {
-        const [word, pause] = ++attempts === 1 ? ["first", 100] : ["second", 1]
-        return Effect.as(
-          Effect.forEach(
-            [0, 1, 2, 3, 4, 5],
-            (index) => Effect.andThen(Run.emit(Event.token(`${word}${index} `)), Effect.sleep(pause)),
-            { discard: true }
-          ),
-          "done"
-        )
-      })
-      const server = serve(
-        mounted("rest").pipe(
-          Layer.provide(Runtime.layer(Acme, { grace: 0 })),
-          Layer.provide(Talk.toLayer(() => talk)),
-          Layer.provide(Layer.mergeAll(
-            Layer.succeed(RunStore.RunStore, Context.get(stores, RunStore.RunStore)),
-            Layer.succeed(Audit.Audit, Context.get(stores, Audit.Audit)),
-            Auth.layerNone,
-            RateLimit.layerUnlimited,
-            Budget.layerUnlimited
-          ))
-        )
-      )
+      const { talk } = makeTalker(100, "done")
+      const runtime = Runtime.layer(Acme, { grace: 0 }).pipe(Layer.provide(Talk.toLayer(() => talk)))
+      const server = serveOn("rest", stores, runtime)
       const first = yield* Scope.make()
       let url = yield* Scope.provide(first)(server)
       const http = Effect.map(
@@ -69,7 +35,7 @@ describe("The text of an answer whose server goes away in the middle", () => {
       yield* Scope.close(first, Exit.void)
       url = yield* server
       yield* Fiber.join(reading)
-      const words = [0, 1, 2, 3, 4, 5].map((index) => `second${index} `).join("")
+      const words = wordsOf("second")
       assert.include(seen, "first0 first1 ")
       assert.strictEqual(seen.at(-1), words)
       const { items } = yield* client.runs.list()

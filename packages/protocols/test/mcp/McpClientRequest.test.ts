@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Resource } from "@fastagentic/core"
 import { Effect } from "effect"
-import { icon, messagesIn, modern, open, pages, post, serveAsker } from "./asker.ts"
+import { icon, listen, messagesIn, modern, open, pages, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
 const node = Effect.flatMap(lasting, serveAsker)
@@ -295,29 +295,6 @@ describe("Prompts and resources", () => {
       assert.deepInclude(told, ["notifications/resources/updated", "pages://tea"])
       assert.notDeepInclude(told, ["notifications/resources/updated", "pages://coffee"])
     }).pipe(Effect.scoped))
-})
-
-const listen = (notifications: object) => ({
-  method: "POST",
-  headers: {
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": "subscriptions/listen",
-    ...by("ann")
-  },
-  body: JSON.stringify({
-    jsonrpc: "2.0",
-    id: 9,
-    method: "subscriptions/listen",
-    params: {
-      notifications,
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {}
-      }
-    }
-  })
 })
 
 /** The text of a stream as far as it has come; the stream ends with the scope. */

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { OpenLimits } from "@fastagentic/core"
 import { Effect, Layer, Stream } from "effect"
-import { modern, open, post, serveAsker } from "./asker.ts"
+import { listen, modern, open, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
 const limited = Layer.succeed(OpenLimits.OpenLimits, { runs: 10, streams: 2, sockets: 2, notes: 5 })
@@ -19,28 +19,7 @@ const streamed = (url: string, init: RequestInit) =>
     }
   })
 
-const listening = (who: string, uri = "pages://tea"): RequestInit => ({
-  method: "POST",
-  headers: {
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": "subscriptions/listen",
-    ...by(who)
-  },
-  body: JSON.stringify({
-    jsonrpc: "2.0",
-    id: 9,
-    method: "subscriptions/listen",
-    params: {
-      notifications: { resourceSubscriptions: [uri] },
-      _meta: {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {}
-      }
-    }
-  })
-})
+const listening = (who: string, uri = "pages://tea") => listen({ resourceSubscriptions: [uri] }, who)
 
 const getting = (session: Record<string, string>): RequestInit => ({
   headers: { accept: "text/event-stream", ...session }

@@ -1,25 +1,20 @@
 import {
   Agent,
   App,
-  Auth,
-  Budget,
   ClientRequest,
   Content,
   Event,
   Policy,
   Presentation,
-  Principal,
   PromptTemplate,
-  RateLimit,
   Resource,
   Run,
   Runtime
 } from "@fastagentic/core"
-import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
-import { mounted, serve } from "../fixture.ts"
-import { by, type lasting } from "./asking.ts"
+import { by, type lasting, serveApp } from "./asking.ts"
 
 const asks = <const Name extends string>(name: Name) =>
   Tool.make(name, {
@@ -190,32 +185,16 @@ const handlers = Layer.mergeAll(
   )
 )
 
-const people = Auth.layerKeys(
-  ["ann", "bob"].map((id) => ({
-    key: Redacted.make(`key-of-${id}`),
-    principal: new Principal.Principal({ id, tenant: "acme", scopes: [], roles: [], claims: {} })
-  }))
-)
-
 /** A node of the app over MCP and REST, on stores that may outlive it and that other nodes may share. */
-export const serveAsker = Effect.fnUntraced(function*(
-  kept: Effect.Success<typeof lasting>,
-  limits: Layer.Layer<never> = Layer.empty
-) {
-  const context = yield* Layer.build(
-    Runtime.layer(Asker, { grace: "100 millis" }).pipe(
-      Layer.provide([handlers, limits]),
-      Layer.provideMerge(Layer.mergeAll(
-        Layer.succeedContext(kept),
-        people,
-        RateLimit.layerUnlimited,
-        Budget.layerUnlimited
-      ))
-    )
+export const serveAsker = (kept: Effect.Success<typeof lasting>, limits: Layer.Layer<never> = Layer.empty) =>
+  Effect.map(
+    serveApp(
+      kept,
+      Runtime.layer(Asker, { grace: "100 millis" }).pipe(Layer.provide([handlers, limits])),
+      { ann: [], bob: [] }
+    ),
+    ({ runtime, url }) => ({ url: `${url}/mcp`, rest: url, runtime })
   )
-  const url = yield* serve(mounted("mcp", "rest").pipe(Layer.provide(Layer.succeedContext(context))))
-  return { url: `${url}/mcp`, rest: url, runtime: Context.get(context, Runtime.Runtime) }
-})
 
 /** A session of a client of 2025 with these capabilities. */
 export const open = Effect.fnUntraced(function*(url: string, capabilities: object, who = "ann") {
@@ -284,3 +263,27 @@ export const modern = (
     ...by("ann"),
     ...headers
   })
+
+/** The request of a client of 2026-07-28 for the stream of these notifications. */
+export const listen = (notifications: object, who = "ann"): RequestInit => ({
+  method: "POST",
+  headers: {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": "subscriptions/listen",
+    ...by(who)
+  },
+  body: JSON.stringify({
+    jsonrpc: "2.0",
+    id: 9,
+    method: "subscriptions/listen",
+    params: {
+      notifications,
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}
+      }
+    }
+  })
+})

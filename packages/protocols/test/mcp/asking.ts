@@ -76,33 +76,49 @@ const handlers = Layer.mergeAll(
   })
 )
 
-const people = Auth.layerKeys(
-  Object.entries({ ann: [], bob: [], boss: ["pay:approve"], lead: ["pay:approve"] }).map(([id, scopes]) => ({
-    key: Redacted.make(`key-of-${id}`),
-    principal: new Principal.Principal({ id, tenant: "acme", scopes, roles: [], claims: {} })
-  }))
-)
+/** People of one tenant by their API keys. */
+const keysOf = (scopesOf: Record<string, ReadonlyArray<string>>) =>
+  Auth.layerKeys(
+    Object.entries(scopesOf).map(([id, scopes]) => ({
+      key: Redacted.make(`key-of-${id}`),
+      principal: new Principal.Principal({ id, tenant: "acme", scopes, roles: [], claims: {} })
+    }))
+  )
 
 export const by = (id: string) => ({ "x-api-key": `key-of-${id}` })
 
 /** The services that outlive a server. The memory store counts in one process only: its nodes share the counters here. */
 export const lasting = Layer.build(Layer.merge(RateCounters.RateCounters.layerMemory, layerStores))
 
-/** The app over MCP and REST on a port, with its runtime. */
-export const serveAsking = Effect.fnUntraced(function*(kept: Effect.Success<typeof lasting>) {
+/** The runtime of an app over MCP and REST on a port; its callers are people with these scopes. */
+export const serveApp = Effect.fnUntraced(function*<E>(
+  kept: Effect.Success<typeof lasting>,
+  runtime: Layer.Layer<
+    Runtime.Runtime,
+    E,
+    Layer.Success<typeof layerStores> | RateCounters.RateCounters | Auth.Auth | RateLimit.RateLimit | Budget.Budget
+  >,
+  people: Record<string, ReadonlyArray<string>>
+) {
   const context = yield* Layer.build(
-    Runtime.layer(Asking, { grace: "100 millis" }).pipe(
-      Layer.provide(handlers),
-      Layer.provideMerge(Layer.mergeAll(
-        Layer.succeedContext(kept),
-        people,
-        RateLimit.layerUnlimited,
-        Budget.layerUnlimited
-      ))
-    )
+    runtime.pipe(Layer.provideMerge(Layer.mergeAll(
+      Layer.succeedContext(kept),
+      keysOf(people),
+      RateLimit.layerUnlimited,
+      Budget.layerUnlimited
+    )))
   )
-  const url = yield* serve(
-    mounted("mcp", "rest").pipe(Layer.provide(Layer.succeedContext(context)))
-  )
-  return { url, context, runtime: Context.get(context, Runtime.Runtime), audit: Context.get(kept, Audit.Audit) }
+  const url = yield* serve(mounted("mcp", "rest").pipe(Layer.provide(Layer.succeedContext(context))))
+  return { url, context, runtime: Context.get(context, Runtime.Runtime) }
 })
+
+/** The app that asks, with its runtime. */
+export const serveAsking = (kept: Effect.Success<typeof lasting>) =>
+  Effect.map(
+    serveApp(
+      kept,
+      Runtime.layer(Asking, { grace: "100 millis" }).pipe(Layer.provide(handlers)),
+      { ann: [], bob: [], boss: ["pay:approve"], lead: ["pay:approve"] }
+    ),
+    (served) => ({ ...served, audit: Context.get(kept, Audit.Audit) })
+  )
