@@ -6,7 +6,7 @@ import type { Credentials } from "@fastagentic/core/run/Credentials"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { type Context, type Effect, Predicate } from "effect"
+import { type Context, Effect, Predicate } from "effect"
 import * as Abilities from "./Abilities.ts"
 import type { Raw, ReadFlow } from "./AskedReads.ts"
 import type { Ask, Client, Question } from "./ClientQuestion.ts"
@@ -33,7 +33,11 @@ export interface Connection {
   readonly revision?: string | undefined
   readonly onLimits?: Caller.Caller["onLimits"]
   /** Registers the run that a request waits for; the result removes it when the request ends. */
-  readonly register: (requestId: Sdk.RequestId, call: InFlightCall, seq: number) => () => void
+  readonly register: (
+    requestId: Sdk.RequestId,
+    call: InFlightCall,
+    seq: number
+  ) => Effect.Effect<() => void, RunError>
   /** The abilities that a client of 2025 has declared. */
   readonly abilities: (server: Sdk.Server) => Abilities.Abilities
   /** The level from which a client of 2025 wants logs. */
@@ -52,6 +56,9 @@ export interface Connection {
   /** Whether an abort cancels the run, or only ends the connection. */
   readonly isCancelled: (signal: AbortSignal) => boolean
 }
+
+/** The registration of a call that only its own request can cancel. */
+export const notRegistered = Effect.succeed(() => {})
 
 /** The parts that all connections of an app share. */
 export interface Options {

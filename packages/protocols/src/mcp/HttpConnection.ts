@@ -10,7 +10,7 @@ import type { Limits } from "../internal/limits.ts"
 import { type PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import * as Abilities from "./Abilities.ts"
 import type { Client } from "./ClientQuestion.ts"
-import type { Connection } from "./Connection.ts"
+import { type Connection, notRegistered } from "./Connection.ts"
 import type { InFlightCalls } from "./InFlightCalls.ts"
 import type { PendingQuestions } from "./PendingQuestions.ts"
 import type * as Resumption from "./Resumption.ts"
@@ -72,7 +72,7 @@ export const connectionOf = (
       if (state?.streamed !== undefined) {
         Deferred.doneUnsafe(state.streamed.run, Exit.succeed({ runId: call.runId, seq }))
       }
-      return era === "modern" || session === undefined ? () => {} : calls.add(session, requestId, call)
+      return era === "modern" || session === undefined ? notRegistered : calls.add(session, requestId, call)
     }
   }
 }

@@ -1,7 +1,8 @@
 // The tool calls that clients of 2025 wait for over HTTP, so that a cancellation, which is a request of its own,
 // finds its call.
 import type { Caller } from "@fastagentic/core/door/Caller"
-import type { Runtime, SharedFact } from "@fastagentic/core/operations/Runtime"
+import type { NoteOwner, Runtime, SharedFact } from "@fastagentic/core/operations/Runtime"
+import type { RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 
 export interface InFlightCall {
@@ -39,8 +40,8 @@ const noteMillis = 60_000
 const reasonLength = 1_000
 
 /**
- * The calls in flight on this server, by session and request id. A session is only a name that the server gave its client,
- * which keeps the request ids of clients apart.
+ * The calls in flight on this server, by principal, session and request id: a session is only a name that the server gave its
+ * client, and another principal may use the same one.
  */
 export class InFlightCalls {
   private readonly calls = new Map<string, InFlightCall>()
@@ -50,12 +51,14 @@ export class InFlightCalls {
     this.runtime = runtime
   }
 
-  add(session: string, requestId: string | number, call: InFlightCall): () => void {
-    const key = keyOf(session, requestId)
-    this.calls.set(key, call)
-    return () => {
-      if (this.calls.get(key) === call) this.calls.delete(key)
-    }
+  add(session: string, requestId: string | number, call: InFlightCall): Effect.Effect<() => void, RunError> {
+    return Effect.map(this.runtime.principal(call.caller), (owner) => {
+      const key = keyOf(owner, session, requestId)
+      this.calls.set(key, call)
+      return () => {
+        if (this.calls.get(key) === call) this.calls.delete(key)
+      }
+    })
   }
 
   /**
@@ -65,17 +68,13 @@ export class InFlightCalls {
   cancel(caller: Caller, session: string, { params }: typeof Cancellation.Type): Effect.Effect<void> {
     const { reason: whole = "cancelled by the client", requestId } = params
     const reason = whole.slice(0, reasonLength)
-    const call = this.calls.get(keyOf(session, requestId))
-    if (call !== undefined) return this.end(caller, call, reason)
     return this.runtime.principal(caller).pipe(
-      Effect.flatMap((owner) =>
-        this.runtime.notes.put(
-          owner,
-          notePrefix + keyOf(session, requestId),
-          { session, requestId, reason },
-          noteMillis
-        )
-      ),
+      Effect.flatMap((owner) => {
+        const call = this.calls.get(keyOf(owner, session, requestId))
+        return call === undefined
+          ? this.runtime.notes.put(owner, noteKey(session, requestId), { session, requestId, reason }, noteMillis)
+          : this.end(caller, call, reason)
+      }),
       Effect.ignore
     )
   }
@@ -83,16 +82,11 @@ export class InFlightCalls {
   /** A fact that a node has shared. */
   noted({ key, owner, value }: SharedFact): Effect.Effect<void> {
     if (!key.startsWith(notePrefix) || !isNoted(value)) return Effect.void
-    const call = this.calls.get(keyOf(value.session, value.requestId))
-    if (call === undefined) return Effect.void
+    const call = this.calls.get(keyOf(owner, value.session, value.requestId))
     // The cancellation comes after the call, so that its caller is authenticated again.
-    const caller = { ...call.caller, authenticated: undefined }
-    return this.runtime.principal(caller).pipe(
-      Effect.flatMap(({ id, tenant }) =>
-        id === owner.id && tenant === owner.tenant ? this.end(caller, call, value.reason) : Effect.void
-      ),
-      Effect.ignore
-    )
+    return call === undefined
+      ? Effect.void
+      : this.end({ ...call.caller, authenticated: undefined }, call, value.reason)
   }
 
   private end(caller: Caller, call: InFlightCall, reason: string): Effect.Effect<void> {
@@ -107,4 +101,7 @@ export class InFlightCalls {
   }
 }
 
-const keyOf = (session: string, requestId: string | number) => JSON.stringify([session, requestId])
+const noteKey = (session: string, requestId: string | number) => notePrefix + JSON.stringify([session, requestId])
+
+const keyOf = ({ id, tenant }: NoteOwner, session: string, requestId: string | number) =>
+  JSON.stringify([tenant, id, session, requestId])

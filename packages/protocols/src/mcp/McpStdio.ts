@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import * as Caller from "@fastagentic/core/door/Caller"
+import { OpenLimits } from "@fastagentic/core/door/OpenLimits"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
-import type { RunError } from "@fastagentic/core/run/RunError"
+import { RunError, TooManyOpen } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Stream } from "effect"
 import fs from "node:fs"
@@ -16,7 +17,7 @@ import { Writable } from "node:stream"
 import * as Abilities from "./Abilities.ts"
 import * as Changes from "./Changes.ts"
 import { decide, failed, type Question } from "./ClientQuestion.ts"
-import type { Connection } from "./Connection.ts"
+import { type Connection, notRegistered } from "./Connection.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpServer from "./McpServer.ts"
 import type { Level } from "./Report.ts"
@@ -45,6 +46,16 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
     )
     const makeServer = McpServer.make(sdk, { runtime, catalog: McpCatalog.fromFusion(runtime.fusion), services })
     const subscribed = new Set<string>()
+    const { notes: limit } = yield* OpenLimits
+    const subscribe: Connection["subscribe"] = (uri, wanted) =>
+      Effect.suspend(() => {
+        if (wanted && !subscribed.has(uri) && subscribed.size >= limit) {
+          return Effect.fail(new RunError({ reason: new TooManyOpen({ rule: "open-notes", limit }) }))
+        }
+        if (wanted) subscribed.add(uri)
+        else subscribed.delete(uri)
+        return Effect.void
+      })
     const servers: Array<readonly ["legacy" | "modern", Sdk.Server]> = []
     yield* Effect.forkChild(Stream.runForEach(runtime.notes.changes, (uri) =>
       Effect.forEach(servers, ([era, server]) => {
@@ -59,7 +70,7 @@ export const run = (options: Options = {}): Effect.Effect<void, RunError, Runtim
     yield* Effect.callback<void>((resume) => {
       const transport = new StdioServerTransport(process.stdin, output)
       const serve = ({ era }: Sdk.McpRequestContext) => {
-        const server = makeServer(connectionOf(sdk, runtime, credentials, subscribed, era))
+        const server = makeServer(connectionOf(sdk, runtime, credentials, subscribe, era))
         servers.push([era, server])
         return server
       }
@@ -81,7 +92,7 @@ const connectionOf = (
   sdk: typeof Sdk,
   runtime: Runtime["Service"],
   credentials: Credentials.Credentials,
-  subscribed: Set<string>,
+  subscribe: Connection["subscribe"],
   era: "legacy" | "modern"
 ): Connection => {
   let level: Level | undefined
@@ -95,7 +106,7 @@ const connectionOf = (
       }),
     traceparent: undefined,
     path: "",
-    register: () => () => {},
+    register: () => notRegistered,
     abilities: (server) => Abilities.fromCapabilities(server.getClientCapabilities()),
     put: (_, { mcpReq }) => (question) =>
       Effect.match(
@@ -105,7 +116,7 @@ const connectionOf = (
           onSuccess: (result) => ({ result })
         }
       ),
-    subscribe: (uri, wanted) => Effect.sync(() => void (wanted ? subscribed.add(uri) : subscribed.delete(uri))),
+    subscribe,
     ask: (_, { mcpReq }, caller) => (question) => asked(runtime, caller, mcpReq, question),
     isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
   }

@@ -4,7 +4,15 @@ import type * as Caller from "@fastagentic/core/door/Caller"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect } from "effect"
-import { type Answer, clientIn, type Connection, elicitationOf, hasExtension, readerOf } from "./Connection.ts"
+import {
+  type Answer,
+  clientIn,
+  type Connection,
+  elicitationOf,
+  hasExtension,
+  notRegistered,
+  readerOf
+} from "./Connection.ts"
 import * as McpError from "./McpError.ts"
 import * as TaskMethods from "./TaskMethods.ts"
 
@@ -94,7 +102,7 @@ const legacy = (parts: Parts) => {
           report: undefined,
           task: "none",
           resume: undefined,
-          register: () => () => {},
+          register: () => notRegistered,
           isCancelled: () => false,
           elicitation: elicitationOf(connection, server, context, caller)
         }))

@@ -53,7 +53,10 @@ export interface ToolCall extends Reader {
   /** Sends what happens to the client; `undefined` when the client did not ask for it. */
   readonly report: Report | undefined
   /** Registers the run that the call waits for; the result removes it when the call ends. */
-  readonly register: (call: Omit<InFlightCall, "close">, seq: number) => () => void
+  readonly register: (
+    call: Omit<InFlightCall, "close">,
+    seq: number
+  ) => Effect.Effect<() => void, RunError>
   /** Whether the client interrupted the call in order to end the run. */
   readonly isCancelled: () => boolean
   /** The way to ask the client for decisions, if it can be asked. */
@@ -104,7 +107,7 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
     const { runId } = handle.run
     const after = seqOf(call.resume)
     const stage = { isAsking: false }
-    const unregister = call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking }, after)
+    const unregister = yield* call.register({ runId, caller: call.caller, isAsking: () => stage.isAsking }, after)
     return yield* restore(outcomeOrTask(runtime, callable, { ...call, after }, handle, stage)).pipe(
       Effect.tap(Effect.fnUntraced(function*(result) {
         if (again === undefined) return

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Resource } from "@fastagentic/core"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { icon, listen, messagesIn, modern, open, pages, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
@@ -405,6 +405,26 @@ describe("A request of 2025 at another node than its call", () => {
       assert.deepStrictEqual(yield* runs(a.rest), ["cancelled"])
     }).pipe(Effect.scoped, Effect.timeout("10 seconds")))
 
+  it.live("cancels the call of its own principal, when another one uses the same session and request id", () =>
+    Effect.gen(function*() {
+      const kept = yield* lasting
+      const [a, b] = [yield* serveAsker(kept), yield* serveAsker(kept)]
+      const ann = yield* open(a.url, {})
+      const bob = { ...ann, ...by("bob") }
+      const slow = { jsonrpc: "2.0", id: 5, method: "tools/call", params: call("slow") }
+      const cancellation = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 5 } }
+      const first = yield* Effect.forkChild(post(a.url, slow, ann))
+      yield* Effect.sleep("300 millis")
+      const second = yield* Effect.forkChild(post(a.url, slow, bob))
+      yield* Effect.sleep("300 millis")
+      yield* post(a.url, cancellation, ann)
+      yield* Fiber.join(first)
+      assert.deepStrictEqual([yield* runs(a.rest), yield* runs(a.rest, "bob")], [["cancelled"], ["running"]])
+      yield* post(b.url, cancellation, bob)
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(yield* runs(a.rest, "bob"), ["cancelled"])
+    }).pipe(Effect.scoped, Effect.timeout("10 seconds")))
+
   for (
     const [title, answer] of [
       ["a cancelled form", { result: { action: "cancel" } }],
@@ -424,9 +444,9 @@ describe("A request of 2025 at another node than its call", () => {
 })
 
 /** The states of ann's runs. */
-const runs = (rest: string) =>
+const runs = (rest: string, who = "ann") =>
   Effect.promise(async (): Promise<ReadonlyArray<string>> => {
-    const response = await fetch(`${rest}/runs`, { headers: by("ann") })
+    const response = await fetch(`${rest}/runs`, { headers: by(who) })
     const { items } = await response.json()
     return items.map(({ state }: { readonly state: string }) => state)
   })

@@ -133,6 +133,32 @@ describe("McpStdio", () => {
       assert.strictEqual((yield* Effect.promise(() => ended)).code, 0)
     }))
 
+  it.live("refuses a subscription beyond the limit, and takes another after one has ended", () =>
+    Effect.gen(function*() {
+      const { child, ended, printed } = launch({ NOTES: "2" })
+      send(child, initialize)
+      yield* answered(printed, 1)
+      const steps = [["subscribe", "a"], ["subscribe", "b"], ["subscribe", "b"], ["subscribe", "c"], [
+        "unsubscribe",
+        "a"
+      ], [
+        "subscribe",
+        "c"
+      ]]
+      for (const [index, [method, page]] of steps.entries()) {
+        const params = { uri: `handbook://${page}` }
+        send(child, JSON.stringify({ jsonrpc: "2.0", id: 10 + index, method: `resources/${method}`, params }))
+        yield* answered(printed, 10 + index)
+      }
+      child.stdin.end()
+      const { stdout } = yield* Effect.promise(() => ended)
+      const messages = stdout.trim().split("\n").map((line) => JSON.parse(line)).slice(1)
+      assert.deepStrictEqual(
+        messages.map(({ error }) => error?.data.rule),
+        [undefined, undefined, undefined, "open-notes", undefined, undefined]
+      )
+    }))
+
   it.live("does not start without valid credentials", () =>
     Effect.gen(function*() {
       const { child, ended } = launch({ KEY: "wrong" })

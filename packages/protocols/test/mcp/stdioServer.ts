@@ -1,8 +1,8 @@
 /** The fixture on standard input and output; other output goes to standard error, or a test fails. */
 import { NodeRuntime } from "@effect/platform-node"
-import { Auth, Caller, Principal, Runtime } from "@fastagentic/core"
+import { Auth, Caller, OpenLimits, Principal, Runtime } from "@fastagentic/core"
 import { McpStdio } from "@fastagentic/protocols/mcp"
-import { Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import fs, { writeSync } from "node:fs"
 import process from "node:process"
 import { layerRuntime } from "../fixture.ts"
@@ -15,6 +15,11 @@ const auth = shown === undefined
   : Auth.layerKeys([{ key: right, principal: Principal.local }])
 
 const credentials = shown === undefined ? {} : { apiKey: Redacted.make(shown) }
+
+const limits = Layer.succeed(OpenLimits.OpenLimits, {
+  ...Context.get(Context.empty(), OpenLimits.OpenLimits),
+  notes: Number(process.env["NOTES"] ?? 100)
+})
 
 const watch = Effect.gen(function*() {
   const runtime = yield* Runtime.Runtime
@@ -38,5 +43,5 @@ Effect.scoped(Effect.gen(function*() {
   yield* Effect.log("starting")
   writeSync(1, "noise of a library\n")
   fs.writeSync(1, "more noise\n")
-  yield* Layer.build(Layer.provide(Main, layerRuntime(auth)))
+  yield* Layer.build(Layer.provide(Main, [layerRuntime(auth), limits]))
 })).pipe(NodeRuntime.runMain)
