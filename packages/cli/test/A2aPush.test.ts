@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted, Schema } from "effect"
+import { Effect, Layer, Logger, Redacted, References, Schema } from "effect"
 import { Agent, App, Auth, Principal, Run } from "fastagentic"
 import { Push } from "fastagentic/a2a"
 import { createServer } from "node:http"
@@ -66,6 +66,11 @@ const send = (url: string, hook: string) =>
   })
 
 describe("Push notifications", () => {
+  const problems: Array<unknown> = []
+  const logger = Logger.layer([
+    Logger.make(({ fiber }) => void problems.push(fiber.getRef(References.CurrentLogAnnotations)["problem"]))
+  ])
+
   it.live("reach no address of an internal network, whatever it is called", () =>
     Effect.gen(function*() {
       const { hits, port } = yield* receivers
@@ -87,7 +92,15 @@ describe("Push notifications", () => {
       for (const host of hosts) assert.strictEqual(yield* send(url, `http://${host}:${port}/`), 200, host)
       yield* Effect.promise(() => sleep(3_000))
       assert.deepStrictEqual(hits, [])
-    }).pipe(Effect.scoped), 30_000)
+      const { items } = yield* Effect.promise(async () => Object(await (await fetch(`${url}/audit?limit=200`)).json()))
+      const refused = items.filter(({ decision }: { readonly decision: string }) => decision === "EgressRefused")
+      const runs = new Set(refused.map(({ runId }: { readonly runId: string }) => runId))
+      assert.strictEqual(runs.size, hosts.length)
+      for (const entry of refused) assert.deepInclude(entry, { action: "notify", rule: "address" })
+      const about = `http://10.0.0.1:${port} is not on the public network`
+      assert.include(refused.map(({ reason }: { readonly reason: string }) => reason), about)
+      assert.include(problems, about)
+    }).pipe(Effect.scoped, Effect.provide(logger)), 30_000)
 
   it.live("follow no redirect", () =>
     Effect.gen(function*() {

@@ -5,7 +5,7 @@ import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import { isFinal } from "@fastagentic/core/run/RunRecord"
 import type { PushTarget } from "@fastagentic/core/store/PushStore"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Option, Predicate, Stream } from "effect"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { PublicAddress } from "../internal/publicAddress.ts"
 import * as A2aPush from "./A2aPush.ts"
@@ -148,12 +148,20 @@ export const make = (
         Effect.timeout(answerLimit),
         Effect.tap((response) => Effect.ignore(response.arrayBuffer)),
         Effect.map(({ status }) => status >= 200 && status < 300 ? undefined : `status ${status}`),
+        Effect.catch((error) => problemOf(target, error)),
         Effect.catchCause(() => Effect.succeed("no answer"))
       )
       if (problem !== undefined) return { sent: index, problem }
     }
     return { sent: bodies.length, problem: undefined }
   })
+
+  /** An address that egress refuses is audited; one that takes too long may be reached. */
+  const problemOf = (target: PushTarget, error: unknown) => {
+    const refusal = refusalIn(error)
+    if (refusal === undefined) return Effect.succeed("no answer")
+    return Effect.as(refusal.rule === "time" ? Effect.void : push.refused(target, refusal), refusal.reason)
+  }
 
   /** Never ends. Deliveries stop with the scope, and their targets are taken by others when their lease is over. */
   return Effect.gen(function*() {
@@ -199,6 +207,15 @@ const eventsOf = Effect.fnUntraced(function*({ events }: RunHandle, after: numbe
   }
   return found.filter(({ seq }) => seq <= upTo)
 })
+
+/** The rule of `Egress` that refused a request, if one did. */
+const refusalIn = (error: unknown): { readonly rule: string; readonly reason: string } | undefined => {
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
+  const cause = Predicate.hasProperty(reason, "cause") ? reason.cause : undefined
+  return Predicate.isTagged(cause, "EgressRefused") && Predicate.hasProperty(cause, "rule") && cause instanceof Error
+    ? { rule: String(cause.rule), reason: cause.message }
+    : undefined
+}
 
 /** Twice as long each time, up to an hour, and a random half of it. */
 const pauseOf = (attempts: number, first: number) => {

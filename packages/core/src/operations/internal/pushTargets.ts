@@ -5,6 +5,7 @@ import * as Authorization from "../../door/Authorization.ts"
 import * as Caller from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
+import { Principal } from "../../run/Principal.ts"
 import { InvalidPayload, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import { ownerOf } from "../../runtime/internal/claim.ts"
@@ -44,6 +45,11 @@ export interface PushTargets {
   >
   /** Changes a target that nobody has changed since; nothing otherwise. */
   readonly move: (target: PushTarget, changes: Partial<PushTarget>) => Effect.Effect<PushTarget | undefined, RunError>
+  /** Audits that no request may reach the address of a target, for the one who has set it. */
+  readonly refused: (
+    target: PushTarget,
+    refusal: { readonly rule: string; readonly reason: string }
+  ) => Effect.Effect<void, RunError>
   readonly drop: (target: PushTarget) => Effect.Effect<void, RunError>
   readonly now: Effect.Effect<number>
 }
@@ -123,9 +129,21 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
     return { _tag: "Open", handle }
   })
 
+  const refused: PushTargets["refused"] = Effect.fnUntraced(function*({ by, runId }, refusal) {
+    const run = yield* asRunError(node.get(runId))
+    if (run === undefined) return
+    const owner = ownerOf(run)
+    const principal = by === undefined || by.id === owner.id
+      ? owner
+      : new Principal({ id: by.id, tenant: run.tenant, scopes: [], roles: [], claims: by.claims })
+    const caller = { ...Caller.make("a2a"), traceId: run.traceId }
+    const about = { runId, decision: "EgressRefused", ...refusal, ...Authorization.onBehalf(principal, run) }
+    yield* door.audit(caller, principal, "notify", `run/${runId}`, about)
+  })
+
   const drop = ({ id, runId }: PushTarget) => asRunError(store.remove(runId, id))
 
-  return { set, remove, list, take, open, move, drop, now: Effect.sync(() => node.now()) }
+  return { set, remove, list, take, open, move, refused, drop, now: Effect.sync(() => node.now()) }
 }
 
 const tooMany = (count: number): Effect.Effect<never, RunError> => {
