@@ -4,6 +4,7 @@ import { Agent, App, Auth, Budget, Event, RateLimit } from "@fastagentic/core"
 import { Sqlite } from "@fastagentic/stores/sqlite"
 import { createMockModel } from "@mastra/core/test-utils/llm-mock"
 import { createTool } from "@mastra/core/tools"
+import { createStep, createWorkflow } from "@mastra/core/workflows"
 import { jsonSchema } from "ai"
 import { Context, Effect, Layer, Schema } from "effect"
 import * as HttpServer from "effect/http/HttpServer"
@@ -111,6 +112,29 @@ describe("agents of Mastra", () => {
       yield* server.request("POST", `/runs/${runId}/interrupts/${asked?.id}`, { decision: "deny", reason: "too dear" })
       assert.strictEqual((yield* server.ended(runId)).output, "Not booked.")
       assert.include(heard[1], "too dear")
+    }).pipe(Effect.scoped))
+
+  it.live("a workflow that suspends as a tool fails its run, because its state is in Mastra's own storage", () =>
+    Effect.gen(function*() {
+      const outputSchema = jsonSchema<{ sure: boolean }>({ type: "object", properties: { sure: { type: "boolean" } } })
+      const step = createStep({
+        id: "ask",
+        inputSchema,
+        outputSchema,
+        execute: async ({ suspend }) => {
+          await suspend({ price: 5 })
+          return { sure: false }
+        }
+      })
+      const book = createWorkflow({ id: "book", description: "Books", inputSchema, outputSchema }).then(step).commit()
+      const model = languageModel((answers) =>
+        answers === 0 ? call("workflow-book", { inputData: { order: 7 } }) : say("Booked.")
+      )
+      const server = yield* serve(mastraAgent("desk", model, { workflows: { book } }))
+      const runId = yield* server.start("plain")
+      assert.strictEqual((yield* server.until(runId, "suspended", "completed", "failed")).state, "failed")
+      assert.lengthOf(yield* server.open(runId), 0)
+      assert.notInclude(JSON.stringify(yield* server.journal(runId)), "Booked.")
     }).pipe(Effect.scoped))
 
   const supervised = (world: Array<string>) => {

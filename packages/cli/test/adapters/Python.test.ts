@@ -1,3 +1,4 @@
+import { assert, it } from "@effect/vitest"
 import { Python } from "@fastagentic/adapters/python"
 import { Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
@@ -21,3 +22,14 @@ describeWith("A Python function", python, (interpreter) =>
           env: { PLAY_PORT: String(port) }
         })))
   }))
+
+it.effect("an agent of Python is refused in a line on Windows", () =>
+  Effect.gen(function*() {
+    const { platform } = process
+    yield* Effect.acquireRelease(
+      Effect.sync(() => Object.defineProperty(process, "platform", { value: "win32" })),
+      () => Effect.sync(() => Object.defineProperty(process, "platform", { value: platform }))
+    )
+    const { message } = yield* Effect.flip(Python.discover({ entrypoint: "function.py:agent", cwd: folder }))
+    assert.match(message, /^function\.py:agent: .* Windows: start the server in WSL or in a container$/u)
+  }).pipe(Effect.scoped))

@@ -15,6 +15,8 @@ type Execute = NonNullable<AnyTool["execute"]>
 
 interface SuspendOptions {
   readonly resumeSchema?: unknown
+  /** The run of a workflow, whose state is in the storage of Mastra. */
+  readonly runId?: unknown
 }
 
 interface Answer {
@@ -36,14 +38,16 @@ export const executing = (
   const pass = (answer: Answer | undefined) =>
     framework.wait(async () => {
       let question: Question | undefined
-      const suspend = async (payload: unknown, { resumeSchema }: SuspendOptions = {}) => {
+      let isWorkflow = false
+      const suspend = async (payload: unknown, { resumeSchema, runId }: SuspendOptions = {}) => {
+        isWorkflow = runId !== undefined
         const schema = typeof resumeSchema === "string" ? fromText(resumeSchema) : toJson(resumeSchema)
         question = { payload: toJson(payload), ...(schema === null ? {} : { responseSchema: schema }) }
       }
       // Mastra reads these fields in one place for converted tools, in another for its own.
       const agent = options.agent === undefined ? {} : { agent: { ...options.agent, ...answer, suspend } }
       const result = await execute(args, { ...options, ...answer, ...agent, suspend, abortSignal: signal })
-      return { question, result }
+      return { isWorkflow, question, result }
     })
 
   return framework.promise(Effect.gen(function*() {
@@ -53,7 +57,12 @@ export const executing = (
       const name = `suspended ${toolCallId} ${count}`
       let asked: Question | undefined
       if (!run.isRecorded(name)) {
-        const { question, result } = yield* pass(answer)
+        const { isWorkflow, question, result } = yield* pass(answer)
+        if (isWorkflow) {
+          return yield* Effect.die(
+            new Error(`"${tool}" is a workflow that suspends, which a run cannot resume: let a tool call suspend instead`)
+          )
+        }
         if (question === undefined) return result
         asked = question
       }

@@ -10,8 +10,7 @@ export interface Interpreter {
   readonly args: ReadonlyArray<string>
 }
 
-const inside = (environment: string) =>
-  process.platform === "win32" ? join(environment, "Scripts", "python.exe") : join(environment, "bin", "python")
+const inside = (environment: string) => join(environment, "bin", "python")
 
 /** The folder and those that it is in, the innermost first. */
 const upFrom = function*(folder: string): Generator<string> {
@@ -37,5 +36,5 @@ export const interpreterFor = (folder: string, given: string | undefined): Inter
       return { command: "uv", args: ["run", "--frozen", "--project", current, "python"] }
     }
   }
-  return { command: process.platform === "win32" ? "python" : "python3", args: [] }
+  return { command: "python3", args: [] }
 }

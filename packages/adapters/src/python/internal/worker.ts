@@ -65,6 +65,9 @@ export const start = Effect.fnUntraced(
   function*(options: Options): Effect.fn.Return<Worker, PythonUnusable, Scope.Scope> {
     const { cwd, entrypoint, env, interpreter } = options
     const unusable = (problem: string) => new PythonUnusable({ entrypoint, problem })
+    if (process.platform === "win32") {
+      return yield* unusable("agents of Python do not run on Windows: start the server in WSL or in a container")
+    }
     const outbox = yield* Queue.unbounded<Uint8Array>()
     const worn = yield* Deferred.make<void>()
     const loaded = yield* Deferred.make<Description, PythonUnusable>()
