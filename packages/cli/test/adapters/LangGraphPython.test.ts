@@ -1,36 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Python } from "@fastagentic/adapters/python"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { type Fixture, suite } from "../../src/adapter-contract.ts"
+import { suite } from "../../src/adapter-contract.ts"
 import { temporaryFolder } from "../process.ts"
 import { pythonWith } from "./environments.ts"
 import { describeWith } from "./interpreters.ts"
-import { servePlay } from "./playServer.ts"
 import { Journal, serve } from "./pythonServing.ts"
-
-const cwd = fileURLToPath(new URL("python", import.meta.url))
+import { performing } from "./sharedProcesses.ts"
 
 describeWith("LangGraph for Python", pythonWith("langgraph"), (interpreter) => {
-  const perform = (entrypoint: string): Fixture["perform"] => (agent, play) =>
-    Layer.unwrap(
-      Effect.map(servePlay(play), (port) =>
-        Python.layer(agent, { entrypoint, interpreter, cwd, env: { PLAY_PORT: String(port) } }))
-    )
-
   suite("LangGraph for Python", {
     capabilities: Python.graph,
     denial: "run",
     edits: false,
-    perform: perform("graph_play.py:graph")
+    perform: performing(interpreter, "graph_play.py:graph")
   })
 
   suite("LangChain for Python", {
     capabilities: Python.graph,
     edits: true,
-    perform: perform("graph_play.py:agent")
+    perform: performing(interpreter, "graph_play.py:agent")
   })
 
   describe("a graph of LangGraph for Python", () => {

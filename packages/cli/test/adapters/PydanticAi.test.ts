@@ -1,29 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Python } from "@fastagentic/adapters/python"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { suite } from "../../src/adapter-contract.ts"
 import { temporaryFolder } from "../process.ts"
 import { pythonWith } from "./environments.ts"
 import { describeWith } from "./interpreters.ts"
-import { servePlay } from "./playServer.ts"
 import { serve } from "./pythonServing.ts"
-
-const cwd = fileURLToPath(new URL("python", import.meta.url))
+import { performing } from "./sharedProcesses.ts"
 
 describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
   suite("PydanticAI", {
     capabilities: Python.framework,
-    perform: (agent, play) =>
-      Layer.unwrap(Effect.map(servePlay(play), (port) =>
-        Python.layer(agent, {
-          entrypoint: "pydantic_play.py:agent",
-          interpreter,
-          cwd,
-          env: { PLAY_PORT: String(port) }
-        })))
+    perform: performing(interpreter, "pydantic_play.py:agent")
   })
 
   const file = "assistant.py"

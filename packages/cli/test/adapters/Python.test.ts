@@ -1,10 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import { Python } from "@fastagentic/adapters/python"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { suite } from "../../src/adapter-contract.ts"
 import { describeWith, python } from "./interpreters.ts"
-import { servePlay } from "./playServer.ts"
+import { performing } from "./sharedProcesses.ts"
 
 const folder = fileURLToPath(new URL("python", import.meta.url))
 
@@ -13,14 +13,7 @@ describeWith("A Python function", python, (interpreter) =>
     capabilities: Python.callable,
     denial: "run",
     sees: { models: false, tools: false },
-    perform: (agent, play) =>
-      Layer.unwrap(Effect.map(servePlay(play), (port) =>
-        Python.layer(agent, {
-          entrypoint: "function.py:agent",
-          interpreter,
-          cwd: folder,
-          env: { PLAY_PORT: String(port) }
-        })))
+    perform: performing(interpreter, "function.py:agent")
   }))
 
 it.effect("an agent of Python is refused in a line on Windows", () =>

@@ -10,8 +10,8 @@ const Asked = Schema.fromJsonString(Schema.Union([
 ]))
 const decode = Schema.decodeUnknownSync(Asked)
 
-/** Serves a play to another process, one request for each connection; gives the port. */
-export const servePlay = (play: Play) =>
+/** Serves the play of the moment to another process, one request for each connection; gives the port. */
+export const servePlay = (current: () => Play) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const server = createServer((socket) => {
@@ -20,6 +20,7 @@ export const servePlay = (play: Play) =>
         socket.on("error", () => {})
         createInterface({ input: socket }).once("line", (line) => {
           const asked = decode(line)
+          const play = current()
           const value = "name" in asked
             ? play.work(asked.name, asked.args, controller.signal)
             : play.answer(asked.answers, asked.heard, controller.signal)

@@ -60,7 +60,9 @@ export const executing = (
         const { isWorkflow, question, result } = yield* pass(answer)
         if (isWorkflow) {
           return yield* Effect.die(
-            new Error(`"${tool}" is a workflow that suspends, which a run cannot resume: let a tool call suspend instead`)
+            new Error(
+              `"${tool}" is a workflow that suspends, which a run cannot resume: let a tool call suspend instead`
+            )
           )
         }
         if (question === undefined) return result
