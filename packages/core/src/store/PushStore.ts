@@ -45,7 +45,8 @@ export class PushStore extends Context.Service<PushStore, {
   readonly list: (runId: string) => Effect.Effect<ReadonlyArray<PushTarget>, StoreUnavailable>
   /** Keeps a target if the one that is kept has the version `after`, which is 0 when none is kept. */
   readonly set: (target: PushTarget, after: number) => Effect.Effect<boolean, StoreUnavailable>
-  readonly remove: (runId: string, id: string) => Effect.Effect<void, StoreUnavailable>
+  /** Removes a target; with a version, only the target of this version. */
+  readonly remove: (runId: string, id: string, version?: number) => Effect.Effect<void, StoreUnavailable>
   /** The targets whose time has come, those that wait longest first. */
   readonly due: (
     query: { readonly now: number; readonly limit: number }
@@ -67,7 +68,11 @@ export const makeMemory = (): PushStore["Service"] => {
         targets.set(key, target)
         return true
       }),
-    remove: (runId, id) => Effect.sync(() => void targets.delete(keyOf(runId, id))),
+    remove: (runId, id, version) =>
+      Effect.sync(() => {
+        const key = keyOf(runId, id)
+        if (version === undefined || targets.get(key)?.version === version) targets.delete(key)
+      }),
     due: ({ limit, now }) =>
       Effect.sync(() =>
         [...targets.values()].filter(({ dueAt }) => dueAt <= now).sort((a, b) => a.dueAt - b.dueAt).slice(0, limit)

@@ -36,7 +36,7 @@ export const make = (
   sender: PushSender["Service"]
 ) => {
   const deliver = Effect.fnUntraced(function*(taken: PushTarget) {
-    const opened = yield* push.open(taken)
+    const opened = yield* push.open(taken, "a2a")
     const kept = Option.getOrUndefined(A2aPush.decodeKept(taken.config))
     if (opened._tag === "Gone" || kept === undefined || taken.dead !== undefined) return yield* push.drop(taken)
     if (opened._tag === "Held") return yield* move(taken, { dueAt: (yield* push.now) + heldFor })
@@ -160,7 +160,7 @@ export const make = (
   const problemOf = (target: PushTarget, error: unknown) => {
     const refusal = refusalIn(error)
     if (refusal === undefined) return Effect.succeed("no answer")
-    return Effect.as(refusal.rule === "time" ? Effect.void : push.refused(target, refusal), refusal.reason)
+    return Effect.as(refusal.rule === "time" ? Effect.void : push.refused(target, "a2a", refusal), refusal.reason)
   }
 
   /** Never ends. Deliveries stop with the scope, and their targets are taken by others when their lease is over. */

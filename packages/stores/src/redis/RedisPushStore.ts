@@ -33,8 +33,10 @@ export const layerNoClient: Layer.Layer<PushStore, never, RedisClient.RedisClien
           ),
           (written) => written === 1
         ),
-      remove: (runId, id) =>
-        Effect.asVoid(RedisClient.unavailable("remove push target")(remove([keyOf(runId), index], [id]))),
+      remove: (runId, id, version) => {
+        const args = version === undefined ? [id] : [id, `${version}`]
+        return Effect.asVoid(RedisClient.unavailable("remove push target")(remove([keyOf(runId), index], args)))
+      },
       due: ({ limit, now }) =>
         due([index], [`${now}`, `${limit}`]).pipe(RedisClient.answered("due push targets", decodeAll))
     })
@@ -61,6 +63,10 @@ const writeScript = Redis.script(flat, {
 const removeScript = Redis.script(flat, {
   numberOfKeys: 2,
   lua: `
+    if ARGV[2] then
+      local kept = redis.call('HGET', KEYS[1], ARGV[1])
+      if not kept or string.format('%.0f', cjson.decode(kept).version) ~= ARGV[2] then return 0 end
+    end
     redis.call('HDEL', KEYS[1], ARGV[1])
     redis.call('ZREM', KEYS[2], cjson.encode({ KEYS[1], ARGV[1] }))
     return 1

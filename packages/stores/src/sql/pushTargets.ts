@@ -23,11 +23,13 @@ export const makePushTargets = (sql: SqlClient, unavailable: Unavailable): PushS
     return written.pipe(Effect.map((rows) => rows.length > 0), unavailable("write push target"))
   },
 
-  remove: (runId, id) =>
-    sql`DELETE FROM push_targets WHERE run_id = ${runId} AND id = ${id}`.pipe(
+  remove: (runId, id, version) => {
+    const isMeant = version === undefined ? sql.literal("1 = 1") : sql`version = ${version}`
+    return sql`DELETE FROM push_targets WHERE run_id = ${runId} AND id = ${id} AND ${isMeant}`.pipe(
       Effect.asVoid,
       unavailable("remove push target")
-    ),
+    )
+  },
 
   due: ({ limit, now }) =>
     sql`SELECT target FROM push_targets WHERE due_at <= ${now} ORDER BY due_at LIMIT ${limit}`.pipe(

@@ -36,8 +36,8 @@ export interface PushTargets {
   readonly take: (
     options: { readonly lease: number; readonly limit: number }
   ) => Effect.Effect<ReadonlyArray<PushTarget>, RunError>
-  /** The run of a target as its owner sees it; `Held` while the owner may not act. */
-  readonly open: (target: PushTarget) => Effect.Effect<
+  /** The run of a target as its owner sees it over a protocol; `Held` while the owner may not act. */
+  readonly open: (target: PushTarget, protocol: Caller.Caller["protocol"]) => Effect.Effect<
     | { readonly _tag: "Open"; readonly handle: RunHandle }
     | { readonly _tag: "Held"; readonly why: string }
     | { readonly _tag: "Gone" },
@@ -48,8 +48,10 @@ export interface PushTargets {
   /** Audits that no request may reach the address of a target, for the one who has set it. */
   readonly refused: (
     target: PushTarget,
+    protocol: Caller.Caller["protocol"],
     refusal: { readonly rule: string; readonly reason: string }
   ) => Effect.Effect<void, RunError>
+  /** Removes a target that nobody has changed since; nothing otherwise. */
   readonly drop: (target: PushTarget) => Effect.Effect<void, RunError>
   readonly now: Effect.Effect<number>
 }
@@ -120,28 +122,28 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
     return yield* authority.refusal({ tenant: run.tenant, owner: by.id, createdAt: by.at, grants })
   })
 
-  const open: PushTargets["open"] = Effect.fnUntraced(function*({ by, runId }) {
+  const open: PushTargets["open"] = Effect.fnUntraced(function*({ by, runId }, protocol) {
     const run = yield* asRunError(node.get(runId))
     if (run === undefined) return { _tag: "Gone" }
     const why = yield* asRunError(refusal(run, by))
     if (why !== undefined) return { _tag: "Held", why }
-    const handle = makeHandle(node, Caller.make("a2a"), { run, attached: true }, ownerOf(run))
+    const handle = makeHandle(node, Caller.make(protocol), { run, attached: true }, ownerOf(run))
     return { _tag: "Open", handle }
   })
 
-  const refused: PushTargets["refused"] = Effect.fnUntraced(function*({ by, runId }, refusal) {
+  const refused: PushTargets["refused"] = Effect.fnUntraced(function*({ by, runId }, protocol, refusal) {
     const run = yield* asRunError(node.get(runId))
     if (run === undefined) return
     const owner = ownerOf(run)
     const principal = by === undefined || by.id === owner.id
       ? owner
       : new Principal({ id: by.id, tenant: run.tenant, scopes: [], roles: [], claims: by.claims })
-    const caller = { ...Caller.make("a2a"), traceId: run.traceId }
+    const caller = { ...Caller.make(protocol), traceId: run.traceId }
     const about = { runId, decision: "EgressRefused", ...refusal, ...Authorization.onBehalf(principal, run) }
     yield* door.audit(caller, principal, "notify", `run/${runId}`, about)
   })
 
-  const drop = ({ id, runId }: PushTarget) => asRunError(store.remove(runId, id))
+  const drop = ({ id, runId, version }: PushTarget) => asRunError(store.remove(runId, id, version))
 
   return { set, remove, list, take, open, move, refused, drop, now: Effect.sync(() => node.now()) }
 }

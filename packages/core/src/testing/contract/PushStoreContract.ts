@@ -94,4 +94,18 @@ export const suite = <E>(name: string, layer: Layer.Layer<PushStore, E>) =>
         assert.deepStrictEqual(yield* store.due({ now: first.dueAt, limit: 1 }), [])
         assert.isTrue(yield* store.set(first, 0))
       })))
+
+    it.live("removes no target that has another version than the one that is named", () =>
+      withStore(Effect.fnUntraced(function*(store) {
+        const next = { ...first, version: 2 }
+        yield* store.set(first, 0)
+        yield* store.set(next, 1)
+        yield* store.remove(first.runId, first.id, 1)
+        assert.deepStrictEqual(yield* kept(store), next)
+        assert.strictEqual((yield* store.due({ now: first.dueAt, limit: 1 })).length, 1)
+        yield* store.remove(first.runId, first.id, 2)
+        yield* store.remove(first.runId, first.id, 2)
+        assert.isUndefined(yield* kept(store))
+        assert.deepStrictEqual(yield* store.due({ now: first.dueAt, limit: 1 }), [])
+      })))
   })
