@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Event, Run, RunError, RunStore, Runtime } from "@fastagentic/core"
-import { Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Schema, Stream } from "effect"
 import { caller, isWhole, journal, layerRuntime, settle, start } from "../support.ts"
 
 const Work = Agent.make("work", { description: "Works", payload: { steps: Schema.Int }, success: Schema.Int })
@@ -8,7 +8,11 @@ const Talk = Agent.make("talk", { description: "Talks", payload: { tokens: Schem
 const Quiet = Agent.make("quiet", { description: "Talks in memory", payload: { tokens: Schema.Int }, durable: false })
 const Acquire = Agent.make("acquire", { description: "Steps where it cannot be interrupted", payload: {} })
 
-const Acme = App.make("acme", { version: "1", agents: [Work, Talk, Quiet, Acquire] })
+const Stuck = Agent.make("stuck", { description: "Cannot be interrupted", payload: {} })
+
+const Acme = App.make("acme", { version: "1", agents: [Work, Talk, Quiet, Acquire, Stuck] })
+
+const gate = Deferred.makeUnsafe<void>()
 
 const talk = ({ tokens }: { readonly tokens: number }) =>
   Stream.range(0, tokens - 1).pipe(Stream.map((at) => Event.token(`${at} `)))
@@ -29,7 +33,8 @@ const Handlers = Layer.mergeAll(
       yield* Effect.uninterruptible(Run.step("more", Effect.succeed(2)))
       return yield* Effect.never
     })
-  )
+  ),
+  Stuck.toLayer(() => Effect.uninterruptible(Deferred.await(gate)))
 )
 
 interface Log {
@@ -142,6 +147,29 @@ describe("A store that fails", () => {
       assert.strictEqual((yield* runtime.cancel(caller, run.runId)).state, "cancelled")
       assert.isTrue(isWhole(yield* journal(run.runId)))
     }).pipe(withStore({})))
+
+  it.live("is asked again for the end of a run whose code cannot be interrupted", () => {
+    let isAway = false
+    return Effect.gen(function*() {
+      const runtime = yield* Runtime.Runtime
+      const run = yield* start("stuck")
+      yield* Effect.sleep("100 millis")
+      isAway = true
+      const refused = yield* Effect.flip(runtime.cancel(caller, run.runId))
+      assert.strictEqual(refused.reason._tag, "StoreUnavailable")
+      isAway = false
+      const ended = yield* Effect.timeout(runtime.await(caller, run.runId), "4 seconds")
+      assert.strictEqual(ended.state, "cancelled")
+      const events = yield* journal(run.runId)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.sleep("100 millis")
+      assert.deepStrictEqual(yield* journal(run.runId), events)
+      assert.strictEqual(events.at(-1)?.type, "run_cancelled")
+    }).pipe(
+      Effect.ensuring(Deferred.succeed(gate, undefined)),
+      withStore({ at: () => isAway ? unavailable : undefined })
+    )
+  }, 20_000)
 })
 
 describe("A slow store", () => {

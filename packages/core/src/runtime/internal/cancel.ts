@@ -52,18 +52,18 @@ const beginEnd = Effect.fnUntraced(function*(
   return seen
 })
 
-/** The run once it has ended, or as it is when that takes too long. */
+/** The run once it has ended, or as it is when that takes too long or the server goes away. */
 const whenEnded = (node: RunSupervisor, run: RunRecord): Effect.Effect<RunRecord | undefined, ReadError> =>
   Effect.flatMap(
     Effect.timeoutOption(untilFinal(node, run), Timings.undoMillis),
     (ended) => Option.isSome(ended) ? Effect.succeed(ended.value) : node.get(run.runId)
   )
 
-/** A stream of a run that was lost here ends before the run. */
+/** The hub of a run that was lost here closes before the run has ended, and the next one reads the store and waits. */
 const untilFinal = (node: RunSupervisor, run: RunRecord): Effect.Effect<RunRecord, ReadError> =>
   Effect.flatMap(
     node.ended(run),
-    (ended) => isFinal(ended.state) ? Effect.succeed(ended) : Effect.delay(untilFinal(node, ended), "20 millis")
+    (ended) => isFinal(ended.state) || node.closing ? Effect.succeed(ended) : untilFinal(node, ended)
   )
 
 /** As `endRun`, and waits for its undos. Returns the run as it is when they take too long. */
@@ -82,26 +82,35 @@ export const cancelWhole = Effect.fnUntraced(function*(
  * that disconnects does not keep the run's children alive.
  */
 const endInStore = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect.Effect<boolean, ReadError> =>
-  Effect.uninterruptible(Effect.gen(function*() {
-    const writer = node.writerOf(run)
-    const rows = run.durable ? yield* writer.store.steps(run.runId) : []
-    const begun = endingIn(rows.find(({ name }) => name === endingKey)?.value)
-    if (begun !== undefined) {
-      // Only a caller gives up undos that cannot be run.
-      const isByCaller = ending._tag === "Cancelled" && (ending.facts ?? []).length > 0
-      if (run.waitsFor !== "repair" || !isByCaller) return true
-      yield* settled(
-        node,
-        yield* node.commit(run, { ...baseOf(node, run), ...endOf(begun, node.now()), facts: ending.facts ?? [] })
-      )
-      return false
-    }
-    if (!run.durable || (run.state !== "running" && openUndos(rows).length === 0)) {
-      yield* settled(node, yield* node.commit(run, commitOf(node, run, ending)))
-      return false
-    }
-    return yield* endAfterUndos(node, run, ending)
+  Effect.uninterruptible(Effect.suspend(() => {
+    const open = node.runs.fence(run.runId)
+    return Effect.tapError(writeEnd(node, run, ending), () => Effect.sync(open))
   }))
+
+const writeEnd = Effect.fnUntraced(function*(
+  node: RunSupervisor,
+  run: RunRecord,
+  ending: Ending
+): Effect.fn.Return<boolean, ReadError> {
+  const writer = node.writerOf(run)
+  const rows = run.durable ? yield* writer.store.steps(run.runId) : []
+  const begun = endingIn(rows.find(({ name }) => name === endingKey)?.value)
+  if (begun !== undefined) {
+    // Only a caller gives up undos that cannot be run.
+    const isByCaller = ending._tag === "Cancelled" && (ending.facts ?? []).length > 0
+    if (run.waitsFor !== "repair" || !isByCaller) return true
+    yield* settled(
+      node,
+      yield* node.commit(run, { ...baseOf(node, run), ...endOf(begun, node.now()), facts: ending.facts ?? [] })
+    )
+    return false
+  }
+  if (!run.durable || (run.state !== "running" && openUndos(rows).length === 0)) {
+    yield* settled(node, yield* node.commit(run, commitOf(node, run, ending)))
+    return false
+  }
+  return yield* endAfterUndos(node, run, ending)
+})
 
 /** Takes a run from whoever has it: only then it is known what there is to undo. */
 const endAfterUndos = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, ending: Ending) {

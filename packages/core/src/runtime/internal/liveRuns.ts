@@ -34,8 +34,15 @@ export class LiveRuns {
     const { durable, runId } = live.run
     if (this.live.get(runId) === live) this.live.delete(runId)
     live.writes.leave()
-    if (live.stop?._tag === "Lost" && durable) this.lostHere.add(runId)
+    if (live.stop?._tag === "Lost" && live.stop.error !== undefined && durable) this.noteLost(runId)
     this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
+  }
+
+  /** A run that another node takes while the store is away is asked for no more here: only the newest are remembered. */
+  private noteLost(runId: string) {
+    this.lostHere.add(runId)
+    if (this.lostHere.size <= lostKept) return
+    for (const oldest of this.lostHere) return void this.lostHere.delete(oldest)
   }
 
   /** Whether a run that may be what ended its nodes has not shown yet that it can be driven. */
@@ -98,7 +105,7 @@ export class LiveRuns {
 
   /**
    * Stops a run if it is live here, and waits until it has stopped. Returns false when its end is left to the store: it was
-   * not here, it rested, or its code does not stop. It writes nothing more then.
+   * not here, it rested, or its code does not stop.
    */
   end(runId: string, ending: Ending): Effect.Effect<boolean> {
     return Effect.suspend(() => {
@@ -107,12 +114,23 @@ export class LiveRuns {
       return Effect.flatMap(live.resting.evict, (rested) => {
         if (rested) return Effect.as(this.left(live), false)
         live.halt(ending)
-        return Effect.map(this.left(live), (left) => {
-          if (!left) live.stop = { _tag: "Lost", error: undefined }
-          return left
-        })
+        return this.left(live)
       })
     })
+  }
+
+  /**
+   * Keeps a run whose code does not stop from writing, for the time in which the store ends it. The answer lets it write again:
+   * an end that could not be stored is found by `unstopped`.
+   */
+  fence(runId: string): () => void {
+    const live = this.live.get(runId)
+    const stop = live?.stop
+    if (live === undefined || (stop?._tag !== "Cut" && stop?._tag !== "Cancelled")) return () => {}
+    live.stop = { _tag: "Lost", error: undefined }
+    return () => {
+      live.stop = stop
+    }
   }
 
   /** Waits until a run that was stopped has left memory. Returns false when its code cannot be interrupted in time. */
@@ -248,6 +266,8 @@ export class LiveRuns {
 /** How long, and how many, runs that have ended are remembered as suspects. */
 const suspectMillis = 1_000
 const suspectsKept = 16
+/** How many runs that stopped for their store are remembered: more than a node drives. */
+const lostKept = 10_000
 
 /** How long a process has to stop is not for the clock of its runs to say. */
 const realTime = (duration: Duration.Input) =>
