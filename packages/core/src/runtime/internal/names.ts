@@ -130,10 +130,14 @@ const isShared = ({ fibers }: Use, fiber: Fiber.Fiber<unknown, unknown>, place: 
   return false
 }
 
-/** Whether a fiber has forked others that are alive. Effect says it of no fiber but in this field. */
-const hasChildren = (fiber: object): boolean => {
+/**
+ * Whether a fiber has forked others that are alive. Effect says it of no fiber but in this field, which is undefined until the
+ * first of them. Of a fiber without the field it is not known, so that it may have some.
+ */
+export const hasChildren = (fiber: object): boolean => {
+  if (!Reflect.has(fiber, "_children")) return true
   const children: unknown = Reflect.get(fiber, "_children")
-  return children instanceof Set && children.size > 0
+  return children === undefined ? false : !(children instanceof Set) || children.size > 0
 }
 
 const isAround = (fiber: Fiber.Fiber<unknown, unknown>, place: Place) => {
