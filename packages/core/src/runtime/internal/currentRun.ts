@@ -141,7 +141,7 @@ class PlacedRun implements Service {
       record: this.record,
       tell: (event) => Effect.suspend(() => live.writes.append(event)),
       interrupt: this.interrupt,
-      earlier: () => [...live.history.interrupts.values(), ...live.resting.decided]
+      earlier: () => [...live.history.interrupts.values(), ...live.resting.decided.values()]
     }
     // Nothing new is paid for at the end of a run.
     return (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never

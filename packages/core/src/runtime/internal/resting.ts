@@ -46,10 +46,10 @@ export interface RestOptions {
 export class Resting {
   phase: "running" | "resting" | "suspended" = "running"
   readonly activity = new Activity(() => this.check())
-  /** The decisions that were taken while the run was in memory. */
-  readonly decided: Array<Interrupt> = []
+  /** The decisions that were taken while the run was in memory, by the ids of their questions. */
+  readonly decided = new Map<string, Interrupt>()
   private readonly pauses = new Set<Pause>()
-  /** Decisions about questions that a replay has not come to yet. */
+  /** Decisions about questions that the code has not come to yet. */
   private readonly early = new Map<string, Resolution>()
   private ownTurn: Semaphore.Semaphore | undefined
   private readonly live: LiveRun
@@ -87,8 +87,12 @@ export class Resting {
     return Effect.suspend(() => {
       this.pauses.add(pause)
       this.activity.park(place)
-      const early = pause.kind === "interrupt" ? this.early.get(pause.interrupt.id) : undefined
-      if (pause.kind === "interrupt" && early !== undefined) this.wake({ id: pause.interrupt.id, resolution: early })
+      if (pause.kind === "interrupt") {
+        const { id } = pause.interrupt
+        const early = this.early.get(id)
+        if (early !== undefined) this.wake({ id, resolution: early })
+        this.early.delete(id)
+      }
       return wait.pipe(
         Effect.onExit((exit) =>
           Effect.suspend(() => {
@@ -202,15 +206,28 @@ export class Resting {
 
   /** Gives a decision to the branch that waits for it. */
   private wake(resolve: Resolve | undefined) {
-    if (resolve === undefined) return
+    if (resolve !== undefined && !this.give(resolve)) this.early.set(resolve.id, resolve.resolution)
+  }
+
+  /** Returns whether a branch waited for it. */
+  private give({ id, resolution }: Pick<Resolve, "id" | "resolution">): boolean {
     let isKnown = false
     for (const pause of this.pauses) {
-      if (pause.kind !== "interrupt" || pause.interrupt.id !== resolve.id) continue
+      if (pause.kind !== "interrupt" || pause.interrupt.id !== id) continue
       isKnown = true
-      this.decided.push({ ...pause.interrupt, state: "resolved", resolution: resolve.resolution })
-      Deferred.doneUnsafe(pause.decided, Exit.succeed(resolve.resolution))
+      this.decided.set(id, { ...pause.interrupt, state: "resolved", resolution })
+      Deferred.doneUnsafe(pause.decided, Exit.succeed(resolution))
     }
-    if (!isKnown) this.early.set(resolve.id, resolve.resolution)
+    return isKnown
+  }
+
+  /** Takes a stored decision. It is kept only for a question that the code may still come to; a receive looks for itself. */
+  private learn(row: Interrupt) {
+    const { id, name, resolution } = row
+    if (resolution === undefined || this.give({ id, resolution })) return
+    const isPast = resolution.decision === "withdraw" || this.decided.has(id) ||
+      this.live.history.interrupts.get(name)?.resolution !== undefined
+    if (!isPast && !isSignal(row)) this.early.set(id, resolution)
   }
 
   /** Reads the decisions that another node has committed. */
@@ -219,7 +236,7 @@ export class Resting {
       if (!this.asks) return Effect.void
       const { runId } = this.live.run
       return Effect.map(this.live.journal.store.interrupts(runId), (stored) => {
-        for (const { id, resolution } of stored) if (resolution !== undefined) this.wake({ id, resolution })
+        for (const row of stored) this.learn(row)
       }).pipe(
         Effect.andThen(Effect.suspend(() => this.receives ? this.live.mailbox.withPermit(this.deliver) : Effect.void))
       )
