@@ -34,7 +34,7 @@ const Handlers = Layer.mergeAll(
       return yield* Effect.never
     })
   ),
-  Stuck.toLayer(() => Effect.uninterruptible(Deferred.await(gate)))
+  Stuck.toLayer(() => Effect.as(Effect.uninterruptible(Deferred.await(gate)), "done"))
 )
 
 interface Log {

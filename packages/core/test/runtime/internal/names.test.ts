@@ -1,8 +1,8 @@
+// The field of Effect's own by which a run knows whether a fiber is alone: an update of Effect that takes it away fails here.
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { hasChildren } from "../../../src/runtime/internal/names.ts"
 
-/** Reads a field of Effect's own: an update of Effect that takes it away fails here. */
 describe("hasChildren", () => {
   it.effect("knows of a fiber whether it has forked others that are alive", () =>
     Effect.gen(function*() {
