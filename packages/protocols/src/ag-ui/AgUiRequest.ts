@@ -3,6 +3,7 @@ import * as Content from "@fastagentic/core/run/Content"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { Option, Schema } from "effect"
 import type { Links } from "../internal/fileLinks.ts"
+import * as AgUiContent from "./AgUiContent.ts"
 
 const optional = Schema.optionalKey
 
@@ -23,32 +24,9 @@ export const RunAgentInput = Schema.Struct({
 
 export type RunAgentInput = typeof RunAgentInput.Type
 
-const Source = Schema.Struct({
-  type: Schema.Literals(["data", "url", "file"]),
-  value: Schema.String,
-  mimeType: optional(Schema.String)
-})
-
-const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
-const MediaPart = Schema.Struct({
-  type: Schema.Literals(["image", "audio", "video", "document"]),
-  source: Source,
-  metadata: optional(Schema.Json)
-})
-
-/** The form of files before version 1.0. */
-const BinaryPart = Schema.Struct({
-  type: Schema.Literal("binary"),
-  mimeType: Schema.String,
-  data: optional(Schema.String),
-  url: optional(Schema.String),
-  id: optional(Schema.String),
-  filename: optional(Schema.String)
-})
-
 const UserMessage = Schema.Struct({
   role: Schema.Literal("user"),
-  content: Schema.Union([Schema.String, Schema.Array(Schema.Union([TextPart, MediaPart, BinaryPart]))])
+  content: Schema.Union([Schema.String, Schema.Array(AgUiContent.Part)])
 })
 const decodeMessage = Schema.decodeUnknownOption(UserMessage)
 
@@ -61,45 +39,9 @@ export const contentOf = ({ messages }: RunAgentInput, links: Links): Content.Li
   const message = Option.getOrUndefined(decodeMessage(newest))
   if (message === undefined) return undefined
   const { content } = message
-  return typeof content === "string" ? [Content.text(content)] : content.map((part) => fromPart(part, links))
-}
-
-const fromPart = (
-  part: typeof TextPart.Type | typeof MediaPart.Type | typeof BinaryPart.Type,
-  links: Links
-): Content.Content => {
-  switch (part.type) {
-    case "text":
-      return Content.text(part.text)
-    case "binary": {
-      const { data, filename, id, mimeType, url } = part
-      if (data !== undefined) return binary({ bytes: data }, mimeType, filename)
-      return linked(url ?? id ?? "", mimeType, links, filename)
-    }
-    default: {
-      const { mimeType, type, value } = part.source
-      return type === "data" ? binary({ bytes: value }, mimeType) : linked(value, mimeType, links)
-    }
-  }
-}
-
-const isFileId = Schema.is(Content.FileId)
-
-const linked = (address: string, mimeType: string | undefined, { fileIdOf }: Links, name?: string) => {
-  const fileId = isFileId(address) ? address : fileIdOf(address)
-  return fileId === undefined
-    ? Content.linkOrText(address, mimeType === undefined ? {} : { mediaType: Content.mediaTypeOf(mimeType) })
-    : binary({ fileId }, mimeType, name)
-}
-
-const binary = (
-  source: { readonly bytes: string } | { readonly fileId: string },
-  mimeType: string | undefined,
-  filename?: string
-): Content.Binary => {
-  const mediaType = Content.mediaTypeOf(mimeType)
-  const name = Content.nameOf(filename)
-  return { type: Content.kindOf(mediaType), mediaType, ...source, ...(name === undefined ? {} : { name }) }
+  return typeof content === "string"
+    ? [Content.text(content)]
+    : content.map((part) => AgUiContent.fromPart(part, links))
 }
 
 const Approval = Schema.Struct({

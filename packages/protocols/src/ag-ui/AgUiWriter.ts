@@ -2,12 +2,13 @@
 import * as Content from "@fastagentic/core/run/Content"
 import type { Usage } from "@fastagentic/core/run/Event"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
-import { DateTime, type Schema } from "effect"
-import * as Base64 from "effect/encoding/Base64"
+import type { Schema } from "effect"
 import { questionId } from "../chat/ChatIds.ts"
-import type { ChatPart } from "../chat/ChatView.ts"
-import { type Asked, Pause } from "../chat/Pause.ts"
+import type { ChatPart } from "../chat/ChatPart.ts"
+import { Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
+import { partOf } from "./AgUiContent.ts"
+import { interruptOf, isObject } from "./AgUiInterrupt.ts"
 import type { RunAgentInput } from "./AgUiRequest.ts"
 
 export type AgUiEvent = { readonly type: string; readonly [key: string]: Schema.Json }
@@ -237,34 +238,6 @@ export class AgUiWriter {
   }
 }
 
-const interruptOf = (runId: string, { mayDecide, question: { notice } }: Asked) => {
-  const { arguments: args, expiresAt, kind, message, name, responseSchema, risk, rule, toolCallId } = notice
-  return {
-    id: questionId(runId, notice.id),
-    reason: kind === "input" ? "input_required" : notice.tool === undefined ? "confirmation" : "tool_call",
-    message: message ?? name,
-    ...(toolCallId === undefined ? {} : { toolCallId }),
-    responseSchema: kind === "input" && isObject(responseSchema) ? responseSchema : approvalSchema,
-    ...(expiresAt === undefined ? {} : { expiresAt: DateTime.formatIso(DateTime.makeUnsafe(expiresAt)) }),
-    metadata: {
-      name,
-      mayDecide,
-      ...(args === undefined ? {} : { arguments: args }),
-      ...(risk === undefined ? {} : { risk }),
-      ...(rule === undefined ? {} : { rule })
-    }
-  }
-}
-
-const approvalSchema = {
-  type: "object",
-  properties: { approved: { type: "boolean" }, editedArgs: { type: "object" }, reason: { type: "string" } },
-  required: ["approved"]
-}
-
-const isObject = (value: Schema.Json | undefined): value is { readonly [key: string]: Schema.Json } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const operations: ReadonlySet<unknown> = new Set(["add", "remove", "replace", "move", "copy", "test"])
 
 /** Clients end a run over a patch that is none. */
@@ -281,32 +254,3 @@ const usageOf = (
   ...(cacheWriteTokens === undefined ? {} : { cacheWriteInputTokens: cacheWriteTokens }),
   ...(reasoningTokens === undefined ? {} : { reasoningTokens })
 })
-
-/** A part of AG-UI; data and links are documents. */
-const partOf = (content: Content.Content, urlOf: Links["urlOf"]): { readonly [key: string]: Schema.Json } => {
-  switch (content.type) {
-    case "text":
-      return { type: "text", text: content.text }
-    case "data":
-      return {
-        type: "document",
-        source: { type: "data", value: Base64.encode(JSON.stringify(content.data)), mimeType: "application/json" }
-      }
-    case "link":
-      return {
-        type: "document",
-        source: {
-          type: "url",
-          value: content.uri,
-          ...(content.mediaType === undefined ? {} : { mimeType: content.mediaType })
-        }
-      }
-    default:
-      return {
-        type: content.type === "file" ? "document" : content.type,
-        source: content.fileId === undefined
-          ? { type: "data", value: content.bytes ?? "", mimeType: content.mediaType }
-          : { type: "url", value: urlOf(content.fileId), mimeType: content.mediaType }
-      }
-  }
-}

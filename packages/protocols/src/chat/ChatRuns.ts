@@ -10,7 +10,8 @@ import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect, type Schema, Stream } from "effect"
 import type { RequestContext } from "../http/RequestContext.ts"
 import * as Timeouts from "../internal/timeouts.ts"
-import { type ChatPart, ChatView } from "./ChatView.ts"
+import type { ChatPart } from "./ChatPart.ts"
+import { ChatView } from "./ChatView.ts"
 
 type Service = Runtime["Service"]
 

@@ -5,8 +5,8 @@ import type { RunError, Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { RequestContext } from "../http/RequestContext.ts"
+import type { ChatPart } from "./ChatPart.ts"
 import type { Answering } from "./ChatRuns.ts"
-import type { ChatPart } from "./ChatView.ts"
 
 /** Writes the parts of one answer as frames. */
 export interface Writer {

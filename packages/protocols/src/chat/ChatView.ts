@@ -1,58 +1,9 @@
 // Turns the journal of a run into the parts of a chat answer, in order: the AI SDK, AG-UI and OpenAI encoders write them.
 // A reset takes back all since the mark when a later attempt supersedes a part of it, and the rest comes again; `Stale` says
 // that something before the mark was superseded, which only a stream from the beginning can show.
-import * as Content from "@fastagentic/core/run/Content"
-import { covers, type Data, type Failure, isSaid, type RunEvent, type Usage } from "@fastagentic/core/run/Event"
-import type { Schema } from "effect"
-
-/** A pause that asks for a decision, and the tool call that shows it. */
-export interface Question {
-  readonly notice: Data<"interrupt">
-  readonly toolCallId: string
-}
-
-/** The kind of question that a call stands for which no tool takes; tools have their own calls. */
-export type StandsFor = "approval" | "input" | undefined
-
-/** A part of an answer. Text and reasoning come between a start and an end of their id. */
-export type ChatPart =
-  | { readonly _tag: "Start"; readonly kind: "text" | "reasoning"; readonly id: string }
-  | { readonly _tag: "Delta"; readonly kind: "text" | "reasoning"; readonly id: string; readonly delta: string }
-  | { readonly _tag: "End"; readonly kind: "text" | "reasoning"; readonly id: string }
-  | { readonly _tag: "ToolStart"; readonly toolCallId: string; readonly name: string }
-  | { readonly _tag: "ToolDelta"; readonly toolCallId: string; readonly delta: string }
-  | {
-    readonly _tag: "ToolInput"
-    readonly toolCallId: string
-    readonly name: string
-    readonly input: Schema.Json
-    readonly standsFor: StandsFor
-  }
-  | { readonly _tag: "ToolProgress"; readonly toolCallId: string; readonly data: Schema.Json }
-  | {
-    readonly _tag: "ToolResult"
-    readonly toolCallId: string
-    readonly outcome: "ok" | "error" | "denied"
-    readonly output: Schema.Json
-    readonly standsFor: StandsFor
-  }
-  | { readonly _tag: "Content"; readonly id: string; readonly contents: Content.List }
-  | { readonly _tag: "Question"; readonly question: Question }
-  | {
-    readonly _tag: "Answered"
-    readonly question: Question
-    readonly answer: Data<"interrupt_resolved">
-  }
-  | { readonly _tag: "State"; readonly state: Schema.Json }
-  | { readonly _tag: "StatePatch"; readonly patch: ReadonlyArray<Schema.Json> }
-  | { readonly _tag: "Custom"; readonly name: string; readonly value: Schema.Json }
-  | { readonly _tag: "Reset" }
-  | { readonly _tag: "Stale" }
-  | { readonly _tag: "Output"; readonly output: Schema.Json }
-  | { readonly _tag: "Completed"; readonly output: Schema.Json; readonly usage: Usage | undefined }
-  | { readonly _tag: "Failed"; readonly failure: Failure }
-  | { readonly _tag: "Cancelled"; readonly reason: string }
-  | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended">; readonly seq: number }
+import { covers, type Data, isSaid, type RunEvent } from "@fastagentic/core/run/Event"
+import type { ChatPart, Question } from "./ChatPart.ts"
+import { Said } from "./Said.ts"
 
 interface Block {
   readonly kind: "text" | "reasoning"
@@ -64,28 +15,23 @@ interface Block {
 export class ChatView {
   /** The number of the last event that was applied. */
   seq = 0
-  /** The whole text that stands. */
-  private text = ""
-  /** The content that was shown, as JSON. */
-  private readonly shown = new Set<string>()
+  private readonly answer: Said
   private readonly blocks = new Map<string, Block>()
   private readonly tools = new Set<string>()
   private readonly questions = new Map<string, Question>()
   /** The words of the handler since the last mark, as they stand. */
   private said: Array<RunEvent> = []
-  private textBefore = ""
   private toolsBefore: ReadonlyArray<string> = []
   private marked = 0
-  private readonly answersContent: boolean
 
   constructor(answersContent: boolean) {
-    this.answersContent = answersContent
+    this.answer = new Said(answersContent)
   }
 
   /** Ends what a reset can take back: only later parts are. */
   mark() {
     this.said = []
-    this.textBefore = this.text
+    this.answer.mark()
     this.toolsBefore = [...this.tools]
     this.marked = this.seq
   }
@@ -114,7 +60,7 @@ export class ChatView {
     if (range.from <= this.marked) parts.push({ _tag: "Stale" })
     if (left.length === this.said.length) return
     parts.push({ _tag: "Reset" })
-    this.text = this.textBefore
+    this.answer.takeBack()
     this.blocks.clear()
     this.tools.clear()
     for (const toolCallId of this.toolsBefore) this.tools.add(toolCallId)
@@ -145,7 +91,7 @@ export class ChatView {
     parts: Array<ChatPart>
   ) {
     if (delta === "") return
-    if (kind === "text") this.text += delta
+    if (kind === "text") this.answer.add(delta)
     const open = this.blocks.get(place)
     if (open?.kind === kind && open.source === source) {
       const last = parts.at(-1)
@@ -196,14 +142,9 @@ export class ChatView {
         break
       }
       case "content":
-        if (event.data.content !== undefined) this.show(event.seq, event.data.content, parts)
+        if (event.data.content !== undefined) parts.push(...this.answer.show(event.seq, event.data.content))
         break
     }
-  }
-
-  private show(seq: number, contents: Content.List, parts: Array<ChatPart>) {
-    for (const one of contents) this.shown.add(JSON.stringify(one))
-    if (contents.length > 0) parts.push({ _tag: "Content", id: `content-${seq}`, contents })
   }
 
   private note(event: RunEvent, parts: Array<ChatPart>) {
@@ -249,7 +190,7 @@ export class ChatView {
         break
       case "done":
         this.closeAll(parts)
-        this.finish(event.seq, event.data.output, parts)
+        parts.push(...this.answer.rest(event.seq, event.data.output))
         parts.push({ _tag: "Completed", output: event.data.output, usage: event.data.usage })
         break
       case "error":
@@ -285,35 +226,6 @@ export class ChatView {
       })
     }
     parts.push({ _tag: "Question", question })
-  }
-
-  /** Adds what of the answer was not streamed. */
-  private finish(seq: number, output: Schema.Json, parts: Array<ChatPart>) {
-    if (output === null) return
-    if (typeof output === "string") {
-      if (this.hasSaid(output)) return
-      const id = `text-${seq}`
-      parts.push(
-        { _tag: "Start", kind: "text", id },
-        { _tag: "Delta", kind: "text", id, delta: output },
-        { _tag: "End", kind: "text", id }
-      )
-      return
-    }
-    const contents = Content.isContent(output) ? [output] : output
-    if (!this.answersContent || !Content.isList(contents)) {
-      parts.push({ _tag: "Output", output })
-      return
-    }
-    const left = contents.filter((one) =>
-      one.type === "text" ? !this.hasSaid(one.text) : !this.shown.has(JSON.stringify(one))
-    )
-    this.show(seq, left, parts)
-  }
-
-  private hasSaid(output: string): boolean {
-    const answer = output.trim()
-    return answer === "" || this.text.trim().endsWith(answer)
   }
 }
 

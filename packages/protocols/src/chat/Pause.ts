@@ -1,5 +1,5 @@
 // The pause of an answer as its writers keep it: the questions that are open, and the reason for which the run waits.
-import type { ChatPart, Question } from "./ChatView.ts"
+import type { ChatPart, Question } from "./ChatPart.ts"
 
 /** An open question, and whether the reader of the answer may decide it. */
 export interface Asked {

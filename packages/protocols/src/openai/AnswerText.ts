@@ -1,7 +1,7 @@
 // The text of an answer for clients that know only text: blocks with an empty line between them, content as Markdown.
 import * as Content from "@fastagentic/core/run/Content"
 import { addressOf } from "../ai-sdk/UiContent.ts"
-import type { ChatPart } from "../chat/ChatView.ts"
+import type { ChatPart } from "../chat/ChatPart.ts"
 import type { Links } from "../internal/fileLinks.ts"
 
 export class AnswerText {

@@ -1,12 +1,10 @@
 // OpenAI's chat completions and models, for tools that know only these: agents are models.
-import type { Callable } from "@fastagentic/core/app/Fusion"
 import * as Content from "@fastagentic/core/run/Content"
-import type { Answer, Interrupt } from "@fastagentic/core/run/Interrupt"
-import { IdempotencyConflict, NotDeclared, RunError } from "@fastagentic/core/run/RunError"
-import { Effect, Predicate, Schema } from "effect"
+import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
+import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { chatOf, invalid, toPayload } from "../chat/ChatPayload.ts"
+import { chatOf, toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import * as ChatStream from "../chat/ChatStream.ts"
 import { BadBody } from "../http/Problem.ts"
@@ -15,18 +13,12 @@ import * as Responses from "../http/Responses.ts"
 import * as Route from "../http/Route.ts"
 import { links } from "../internal/fileLinks.ts"
 import { CompletionWriter } from "./CompletionWriter.ts"
-import * as OpenAiError from "./OpenAiError.ts"
 import * as OpenAiInput from "./OpenAiInput.ts"
+import * as OpenAiRoute from "./OpenAiRoute.ts"
+import * as SpokenDecision from "./SpokenDecision.ts"
 import { whole } from "./Waiting.ts"
 
-export const manner = { protocol: "openai", render: OpenAiError.render } as const
-
 const optional = Schema.optionalKey
-
-export const Metadata = optional(Schema.NullOr(Schema.Record(Schema.String, Schema.String)))
-
-/** Further fields of the agent's payload. */
-export const Rest = optional(Schema.Record(Schema.String, Schema.Json))
 
 const CompletionRequest = Schema.Struct({
   model: Schema.String,
@@ -34,8 +26,8 @@ const CompletionRequest = Schema.Struct({
   stream: optional(Schema.NullOr(Schema.Boolean)),
   stream_options: optional(Schema.NullOr(Schema.Struct({ include_usage: optional(Schema.NullOr(Schema.Boolean)) }))),
   n: optional(Schema.NullOr(Schema.Int)),
-  metadata: Metadata,
-  payload: Rest
+  metadata: OpenAiRoute.Metadata,
+  payload: OpenAiRoute.Rest
 }).annotate({ identifier: "CompletionRequest" })
 
 const complete = RequestContext.handle(
@@ -50,7 +42,7 @@ const complete = RequestContext.handle(
     if (contents === undefined) {
       return yield* new BadBody({ detail: "messages: Expected a message of the user as the last one" })
     }
-    const answering = (yield* decided(context, agent, threadId, Content.textOf(contents))) ??
+    const answering = (yield* SpokenDecision.decided(context, agent, threadId, Content.textOf(contents))) ??
       (yield* ChatRuns.start(context, {
         agent,
         payload: yield* toPayload(agent, contents, request.payload ?? {}),
@@ -75,113 +67,10 @@ const complete = RequestContext.handle(
     }
     yield* whole(runtime, caller, answering, (parts, decidable) => writer.write(parts, decidable))
     writer.end()
-    const subject = { runId: run.runId, traceId }
-    return writer.failure === undefined
-      ? HttpServerResponse.jsonUnsafe(writer.completion(), { headers: { "x-run-id": run.runId } })
-      : HttpServerResponse.jsonUnsafe({ error: OpenAiError.ofFailure(writer.failure, subject) }, {
-        status: writer.failure.status,
-        headers: { "x-run-id": run.runId, "x-should-retry": "false" }
-      })
+    return OpenAiRoute.answer(() => writer.completion(), writer.failure, { runId: run.runId, traceId })
   }),
-  manner
+  OpenAiRoute.manner
 )
-
-/**
- * The rest of a run of the thread that waits for a decision, if the message is one. A message that is none would wait for
- * the run that waits for it. A repeat under the key of a start, or of a decision, is no new decision.
- */
-const decided = Effect.fnUntraced(function*(
-  context: RequestContext.RequestContext,
-  agent: Callable,
-  threadId: string | undefined,
-  text: string
-): Effect.fn.Return<ChatRuns.Answering | undefined, RunError> {
-  const { caller, request: { headers }, runtime } = context
-  if (threadId === undefined) return undefined
-  const runs = yield* ChatRuns.newestRuns(runtime, caller, { agent: agent.identifier, threadId })
-  const key = headers["idempotency-key"] || undefined
-  if (key !== undefined) {
-    if (runs.some(({ idempotencyKey }) => idempotencyKey === key)) return undefined
-    const earlier = yield* earlierUnder(context, runs.map(({ runId }) => runId), key)
-    if (earlier !== undefined) {
-      const answer = answerIn(earlier.question, text)
-      if (answer === undefined) {
-        return yield* new RunError({ reason: new IdempotencyConflict({ key, runId: earlier.question.runId }) })
-      }
-      return yield* ChatRuns.decided(context, earlier.handle, [{ id: earlier.question.id, ...answer }])
-    }
-  }
-  const [newest] = runs
-  if (newest?.state !== "suspended" || newest.waitsFor !== "interrupt") return undefined
-  const open = (yield* runtime.decidable(caller, newest.runId)).filter(({ state }) => state === "open")
-  const [question, ...more] = open
-  const answer = question === undefined || more.length > 0 ? undefined : answerIn(question, text)
-  if (question !== undefined && answer !== undefined) {
-    const handle = yield* runtime.open(caller, newest.runId)
-    return yield* ChatRuns.decided(context, handle, [{ id: question.id, ...answer }])
-  }
-  if (agent.threads !== "enqueue") return undefined
-  return yield* invalid(
-    agent.identifier,
-    ["messages"],
-    question === undefined || more.length > 0
-      ? `the thread waits for decisions at /runs/${newest.runId}/interrupts`
-      : `the thread waits for approve or deny about "${question.tool ?? question.name}"`
-  )
-})
-
-/** The question of these runs that the caller has decided under a key. */
-const earlierUnder = Effect.fnUntraced(function*(
-  { caller, runtime }: RequestContext.RequestContext,
-  runIds: ReadonlyArray<string>,
-  key: string
-) {
-  const { id } = yield* runtime.principal(caller)
-  for (const runId of runIds) {
-    const handle = yield* runtime.open(caller, runId)
-    const question = (yield* handle.interrupts).find(({ resolution }) =>
-      resolution?.by === id && isUnder(resolution.idempotencyKey, key)
-    )
-    if (question !== undefined) return { handle, question }
-  }
-  return undefined
-})
-
-/** Whether the key of a decision is this one: a list of decisions keeps a space and 64 hex digits after it. */
-const isUnder = (kept: string | undefined, key: string) => kept === key || kept?.slice(0, -65) === key
-
-const yes = /^(approve|approved|yes|y|ok)[.!]?$/iu
-const no = /^(deny|denied|no|n|reject)[.!]?$/iu
-
-/** The decision that a text is about a question: approve or deny, or the value that is asked for. */
-const answerIn = ({ kind, responseSchema }: Interrupt, text: string): Answer | undefined => {
-  const word = text.trim()
-  if (kind === "approval") {
-    return yes.test(word) ? { decision: "approve" } : no.test(word) ? { decision: "deny" } : undefined
-  }
-  const type = Predicate.hasProperty(responseSchema, "type") ? responseSchema.type : undefined
-  if (type === "string") return { decision: "approve", value: text }
-  if (type === "boolean") {
-    return yes.test(word)
-      ? { decision: "approve", value: true }
-      : no.test(word)
-      ? { decision: "approve", value: false }
-      : undefined
-  }
-  const value = parsed(word)
-  return value === undefined ? undefined : { decision: "approve", value }
-}
-
-const isJson = Schema.is(Schema.Json)
-
-const parsed = (text: string): Schema.Json | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isJson(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
 
 /** Agents that a message alone can start, which the caller may call. */
 const modelsFor = Effect.fnUntraced(function*({ caller, runtime }: RequestContext.RequestContext) {
@@ -198,7 +87,7 @@ const models = RequestContext.handle(
   Effect.fnUntraced(function*(context) {
     return HttpServerResponse.jsonUnsafe({ object: "list", data: yield* modelsFor(context) })
   }),
-  manner
+  OpenAiRoute.manner
 )
 
 const model = RequestContext.handle(
@@ -208,7 +97,7 @@ const model = RequestContext.handle(
     if (found === undefined) return yield* new RunError({ reason: new NotDeclared({ kind: "agent", identifier }) })
     return HttpServerResponse.jsonUnsafe(found)
   }),
-  manner
+  OpenAiRoute.manner
 )
 
 const Model = Schema.Struct({
@@ -218,21 +107,12 @@ const Model = Schema.Struct({
   owned_by: Schema.String
 }).annotate({ identifier: "Model" })
 
-/** An error in OpenAI's shape, with these statuses. */
-export const errors = (...statuses: ReadonlyArray<number>) =>
-  [...new Set([...Responses.refusals, ...statuses])].sort().map((status) =>
-    Schema.Struct({ error: Schema.Record(Schema.String, Schema.Json) }).annotate({ httpApiStatus: status })
-  )
-
-/** A body that OpenAI documents. */
-export const documented = Schema.Record(Schema.String, Schema.Json)
-
 export const routes: ReadonlyArray<Route.Route> = [
   Route.make(
     "openai",
     HttpApiEndpoint.get("models", "/v1/models", {
       success: Schema.Struct({ object: Schema.String, data: Schema.Array(Model) }),
-      error: errors()
+      error: OpenAiRoute.errors()
     }).annotateMerge(Responses.summary("The agents that a message starts, as models of OpenAI's API")),
     models
   ),
@@ -241,7 +121,7 @@ export const routes: ReadonlyArray<Route.Route> = [
     HttpApiEndpoint.get("model", "/v1/models/:model", {
       params: { model: Schema.String },
       success: Model,
-      error: errors(404)
+      error: OpenAiRoute.errors(404)
     }),
     model
   ),
@@ -249,9 +129,7 @@ export const routes: ReadonlyArray<Route.Route> = [
     "openai",
     HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions", {
       payload: CompletionRequest,
-      headers: Responses.startHeaders,
-      success: [documented, Responses.journal],
-      error: errors(404, 409)
+      ...OpenAiRoute.starting
     }).annotateMerge(Responses.summary("OpenAI's chat completions, whose model is an agent")),
     complete
   )

@@ -1,7 +1,7 @@
 // The parts of an answer as a chat completion of OpenAI: one message, or its chunks.
 import type { Failure, Usage } from "@fastagentic/core/run/Event"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
-import type { ChatPart, Question } from "../chat/ChatView.ts"
+import type { ChatPart, Question } from "../chat/ChatPart.ts"
 import { type Asked, Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import { AnswerText } from "./AnswerText.ts"

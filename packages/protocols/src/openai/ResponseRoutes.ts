@@ -1,5 +1,6 @@
 // OpenAI's Responses API: a response is a run of an agent, or its rest after a decision; a conversation is a thread.
 import { RunError, RunNotFound } from "@fastagentic/core/run/RunError"
+import { needsSomebody } from "@fastagentic/core/run/RunRecord"
 import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -12,9 +13,8 @@ import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
 import * as Route from "../http/Route.ts"
 import { links } from "../internal/fileLinks.ts"
-import { documented, errors, manner, Metadata, Rest } from "./CompletionRoutes.ts"
-import * as OpenAiError from "./OpenAiError.ts"
 import * as OpenAiInput from "./OpenAiInput.ts"
+import * as OpenAiRoute from "./OpenAiRoute.ts"
 import { ResponseWriter } from "./ResponseWriter.ts"
 import { whole } from "./Waiting.ts"
 
@@ -29,8 +29,8 @@ const ResponseRequest = Schema.Struct({
   background: orNull(Schema.Boolean),
   previous_response_id: orNull(Schema.String),
   conversation: orNull(Schema.Union([Schema.String, Schema.Struct({ id: Schema.String })])),
-  metadata: Metadata,
-  payload: Rest
+  metadata: OpenAiRoute.Metadata,
+  payload: OpenAiRoute.Rest
 }).annotate({ identifier: "ResponseRequest" })
 
 type ResponseRequest = typeof ResponseRequest.Type
@@ -79,19 +79,14 @@ const create = RequestContext.handle(
         refuse: ({ _tag, message }) => frames([{ type: "error", code: _tag, message, param: null, sequence_number: 0 }])
       })
     }
-    const headers = { "x-run-id": run.runId }
-    if (request.background === true) return HttpServerResponse.jsonUnsafe(writer.response(), { headers })
+    const subject = { runId: run.runId, traceId: caller.traceId }
+    const answer = () => OpenAiRoute.answer(() => writer.response(), writer.failure, subject)
+    if (request.background === true) return answer()
     yield* whole(runtime, caller, answering, (parts, decidable) => writer.write(parts, decidable))
     writer.end()
-    const subject = { runId: run.runId, traceId: caller.traceId }
-    return writer.failure === undefined
-      ? HttpServerResponse.jsonUnsafe(writer.response(), { headers })
-      : HttpServerResponse.jsonUnsafe({ error: OpenAiError.ofFailure(writer.failure, subject) }, {
-        status: writer.failure.status,
-        headers: { ...headers, "x-should-retry": "false" }
-      })
+    return answer()
   }),
-  manner
+  OpenAiRoute.manner
 )
 
 const frames = (events: ReadonlyArray<{ readonly [key: string]: unknown }>) =>
@@ -171,7 +166,7 @@ const retrieve = RequestContext.handle(
     const id = RequestContext.param(context, "responseId")
     return yield* shown(context, id)
   }),
-  manner
+  OpenAiRoute.manner
 )
 
 const shown = Effect.fnUntraced(function*(context: Context, id: string) {
@@ -187,7 +182,7 @@ const shown = Effect.fnUntraced(function*(context: Context, id: string) {
   })
   const parts = yield* ChatRuns.stands(runtime, handle, after)
   writer.write(parts, yield* ChatStream.decidableIn(runtime, caller, handle.run.runId, parts))
-  if (handle.run.state === "suspended" && handle.run.waitsFor === "interrupt") writer.end()
+  if (needsSomebody(handle.run)) writer.end()
   return HttpServerResponse.jsonUnsafe(writer.response(), { headers: { "x-run-id": handle.run.runId } })
 })
 
@@ -198,7 +193,7 @@ const cancel = RequestContext.handle(
     yield* context.runtime.cancel(context.caller, runId)
     return yield* shown(context, id)
   }),
-  manner
+  OpenAiRoute.manner
 )
 
 const params = { responseId: Schema.String }
@@ -208,23 +203,25 @@ export const routes: ReadonlyArray<Route.Route> = [
     "openai",
     HttpApiEndpoint.post("responses", "/v1/responses", {
       payload: ResponseRequest,
-      headers: Responses.startHeaders,
-      success: [documented, Responses.journal],
-      error: errors(404, 409)
+      ...OpenAiRoute.starting
     }).annotateMerge(Responses.summary("OpenAI's Responses API, whose model is an agent")),
     create
   ),
   Route.make(
     "openai",
-    HttpApiEndpoint.get("response", "/v1/responses/:responseId", { params, success: documented, error: errors(404) }),
+    HttpApiEndpoint.get("response", "/v1/responses/:responseId", {
+      params,
+      success: OpenAiRoute.documented,
+      error: OpenAiRoute.errors(404)
+    }),
     retrieve
   ),
   Route.make(
     "openai",
     HttpApiEndpoint.post("cancelResponse", "/v1/responses/:responseId/cancel", {
       params,
-      success: documented,
-      error: errors(404, 409)
+      success: OpenAiRoute.documented,
+      error: OpenAiRoute.errors(404, 409)
     }),
     cancel
   )

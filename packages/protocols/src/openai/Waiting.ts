@@ -3,9 +3,9 @@ import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError, ShuttingDown } from "@fastagentic/core/run/RunError"
 import { Effect, Stream } from "effect"
+import type { ChatPart } from "../chat/ChatPart.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import { decidableIn } from "../chat/ChatStream.ts"
-import type { ChatPart } from "../chat/ChatView.ts"
 
 /** Waits until the run has ended or waits for somebody, and gives a writer the parts of the answer as they stand then. */
 export const whole = Effect.fnUntraced(function*(
