@@ -9,17 +9,10 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Output from "./internal/output.ts"
+import * as Request from "./internal/remote/request.ts"
+import * as Server from "./internal/remote/server.ts"
 import * as Store from "./Store.ts"
-
-/** The server refused the request or did not answer. @category errors @since 0.1.0 */
-export class NotChanged extends Schema.TaggedError<NotChanged>()("NotChanged", { problem: Schema.String }) {
-  override get message() {
-    return this.problem
-  }
-}
 
 /** Neither a store nor a server was named. @category errors @since 0.1.0 */
 export class NoPlace extends Schema.TaggedError<NoPlace>()("NoPlace", {}) {
@@ -64,7 +57,6 @@ const Changed = Schema.Struct({
   schedules: Schema.Int.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
   runs: Schema.Int
 })
-const Problem = Schema.Struct({ title: Schema.String, detail: Schema.optionalKey(Schema.String) })
 
 const inStore = (value: string, { id, tenant }: Options, change: Principals.Change) =>
   Effect.flatMap(Store.existing(value), ({ layer }) =>
@@ -74,24 +66,11 @@ const inStore = (value: string, { id, tenant }: Options, change: Principals.Chan
     )))
 
 const byServer = Effect.fnUntraced(function*(url: string, { id, token }: Options, change: Principals.Change) {
-  const client = yield* HttpClient.HttpClient
-  const refused = (problem: string) => new NotChanged({ problem })
-  if (!URL.canParse(url)) return yield* refused("--url is no URL")
-  const request = HttpClientRequest.post(`${url.replace(/\/$/u, "")}/principals/${encodeURIComponent(id)}/${change}`)
-  const response = yield* client.execute(
-    Option.isNone(token) ? request : HttpClientRequest.bearerToken(request, Redacted.value(token.value))
-  ).pipe(Effect.mapError(() => refused(`no answer from ${new URL(url).origin}`)))
-  const json = yield* Effect.mapError(response.json, () => refused(`an answer that is no JSON (${response.status})`))
-  if (response.status !== 200) {
-    const { detail, title } = yield* Effect.orElseSucceed(
-      Schema.decodeUnknownEffect(Problem)(json),
-      () => ({ title: `status ${response.status}`, detail: undefined })
-    )
-    return yield* refused(detail ?? title)
-  }
+  const path = `/principals/${encodeURIComponent(id)}/${change}`
+  const json = yield* Request.json({ url, token }, { path, body: {} })
   return yield* Effect.mapError(
     Schema.decodeUnknownEffect(Changed)(json),
-    () => refused("the server does not know this request")
+    () => new Server.NotDone({ problem: "the server does not know this request" })
   )
 })
 
