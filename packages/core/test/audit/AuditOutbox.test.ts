@@ -14,8 +14,9 @@ import {
   Runtime,
   ToolCall
 } from "@fastagentic/core"
+import * as Timings from "@fastagentic/core/base/Timings"
 import { StoreUnavailable } from "@fastagentic/core/run/RunError"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Deferred, Effect, Layer, Schema } from "effect"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
 import * as Aead from "effect/crypto/Aead"
@@ -282,6 +283,32 @@ describe("The outbox of the audit log", () => {
         assert.deepStrictEqual(yield* linesOf(runId), ["start allowed", "run failed"])
       }).pipe(Effect.provide(process(undefined, { facts: all })))
       assert.deepStrictEqual(yield* facts, [])
+    }).pipe(Effect.scoped))
+
+  it.live("collects the entries of changes that are made while others are entered", () =>
+    Effect.gen(function*() {
+      const { chain, log, process } = yield* makeWorld
+      const [begun, changed] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const [begins, ends]: [Array<number>, Array<number>] = [[], []]
+      const append: AuditLog.AuditLog["Service"]["append"] = Effect.fnUntraced(function*(appends) {
+        begins.push(performance.now())
+        yield* Deferred.succeed(begun, undefined)
+        yield* Deferred.await(changed)
+        const places = yield* log.append(appends)
+        ends.push(performance.now())
+        return places
+      })
+      yield* Effect.gen(function*() {
+        yield* settle("fails")
+        yield* Deferred.await(begun)
+        yield* settle("fails")
+        yield* Deferred.succeed(changed, undefined)
+        while (ends.length < 2) yield* Effect.sleep(5)
+        const [, second = 0] = begins
+        const [first = 0] = ends
+        assert.isAtLeast(second - first, Timings.auditCollectMillis / 2)
+      }).pipe(Effect.provide(process(chain({ append }))))
+      assert.strictEqual((yield* log.chainHead("local")).seq, 4)
     }).pipe(Effect.scoped))
 
   it.live("two processes on one store enter what the other has written, each once", () =>

@@ -167,6 +167,7 @@ export class AuditOutbox {
     return noted.length === 0 ? Effect.void : this.audit.enter?.(noted, mayBeThere) ?? Effect.void
   }
 
+  /** Enters what waits now. What comes meanwhile is collected for the next time, however busy the node is. */
   private readonly moveAll: Effect.Effect<void, StoreUnavailable> = Effect.suspend(() => {
     const batch = this.waiting.splice(0, most)
     if (batch.length === 0) return Effect.void
@@ -178,7 +179,7 @@ export class AuditOutbox {
         this.entered.push(...ids)
         return this.entered.length < removeAfter ? Effect.void : this.remove
       })),
-      Effect.andThen(Effect.suspend(() => this.moveAll))
+      Effect.andThen(batch.length < most ? Effect.void : this.moveAll)
     )
   })
 
