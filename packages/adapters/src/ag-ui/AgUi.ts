@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import type { Agent, Hook } from "@fastagentic/core"
+import type { Agent } from "@fastagentic/core"
 import { CurrentRun, stepWith } from "@fastagentic/core/run/Run"
 import { Effect, Layer, Option, type Redacted, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import type { Declared } from "../adapter/internal/declared.ts"
 import * as ThreadTurn from "../adapter/internal/threadTurn.ts"
 import * as Egress from "../egress/Egress.ts"
 import { EndpointFailed } from "./AgUiError.ts"
@@ -85,11 +86,9 @@ export type Options<Payload, Success> = Remote & Mapping<Payload, Success>
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   options: Options<Payload["Type"], Success["Type"]>
 ): Layer.Layer<Agent.Handler<Identifier>, Egress.UnknownNetwork> => {
   // cast: the option may be omitted only where the answer is a text.

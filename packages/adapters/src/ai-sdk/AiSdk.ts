@@ -6,11 +6,12 @@
  *
  * @since 0.1.0
  */
-import type { Agent, Hook } from "@fastagentic/core"
+import type { Agent } from "@fastagentic/core"
 import type { ModelMessage, StepResult, ToolSet } from "ai"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
+import { type Declared, layerOf } from "../adapter/internal/declared.ts"
 import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import { type Library, library } from "./internal/library.ts"
 import { Models } from "./internal/models.ts"
@@ -67,22 +68,20 @@ export type Options<Payload, Success> =
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   source: Source,
   options: Options<Payload["Type"], Success["Type"]>
 ): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError> => {
   // cast: the option may be omitted only where the answer is a text.
   const output = options.output ?? (({ text }: Result) => text as Success["Type"])
-  const layerOf = (loaded: Library) =>
-    agent.toLayer(
-      (payload) => Effect.map(drive(loaded, agent.errorSchema, source, options.prompt(payload)), output),
-      adapter
-    )
-  return Layer.unwrap(Effect.map(library("ai-sdk"), layerOf))
+  return layerOf(
+    agent,
+    adapter,
+    library("ai-sdk"),
+    (loaded, payload) => Effect.map(drive(loaded, agent.errorSchema, source, options.prompt(payload)), output)
+  )
 }
 
 const drive = <E extends Agent.AnySchema>(

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { type Agent, Event, type Hook, Run } from "@fastagentic/core"
+import { type Agent, Event, Run } from "@fastagentic/core"
 import type { ApprovalOptions } from "@fastagentic/core/base/Policy"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { type Duration, Effect, type Layer, type Schema } from "effect"
@@ -11,6 +11,7 @@ import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilitie
 import { Thrown } from "../adapter/AdapterError.ts"
 import { failureOf } from "../adapter/Failure.ts"
 import * as FrameworkRun from "../adapter/FrameworkRun.ts"
+import type { Declared } from "../adapter/internal/declared.ts"
 
 /**
  * The abilities of the adapter: calls of models and tools inside a function are seen by nobody, so there are no hooks around
@@ -91,11 +92,9 @@ const isGenerator = <A>(
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   handler: Handler<Payload["Type"], Success["Type"]>
 ): Layer.Layer<Agent.Handler<Identifier>> =>
   agent.toLayer(

@@ -6,13 +6,14 @@
  *
  * @since 0.1.0
  */
-import type { Agent, Event, Hook } from "@fastagentic/core"
+import type { Agent, Event } from "@fastagentic/core"
 import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, type Layer, type Scope } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
 import { failureOf } from "../adapter/Failure.ts"
+import { type Declared, layerOf } from "../adapter/internal/declared.ts"
 import { toJson } from "../adapter/Json.ts"
 import * as PromiseScope from "../adapter/PromiseScope.ts"
 import * as Callbacks from "./internal/callbacks.ts"
@@ -128,13 +129,11 @@ export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
   Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any,
   Input,
   State,
   R = never
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   source: Source<Input, State, R>,
   ...[options]: Rest<Options<Payload["Type"], Success["Type"], Input, State>>
 ): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError, Exclude<R, CurrentRun | Scope.Scope>> => {
@@ -153,12 +152,12 @@ export const layer = <
     capabilities: able,
     remedy: "compile the graph without a checkpointer"
   }
-  const layerOf = (loaded: Library) =>
-    agent.toLayer(
-      (payload) => Effect.map(drive(loaded, agent.errorSchema, source, input(payload)), output),
-      adapter
-    )
-  return Layer.unwrap(Effect.map(library, layerOf))
+  return layerOf(
+    agent,
+    adapter,
+    library,
+    (loaded, payload) => Effect.map(drive(loaded, agent.errorSchema, source, input(payload)), output)
+  )
 }
 
 const drive = <Error extends Agent.AnySchema, Input, State, R>(

@@ -7,12 +7,13 @@
  *
  * @since 0.1.0
  */
-import type { Agent, Hook } from "@fastagentic/core"
+import type { Agent } from "@fastagentic/core"
 import type { Agent as AnyAgent } from "@mastra/core/agent"
 import type { MessageListInput } from "@mastra/core/agent/message-list"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
+import { type Declared, layerOf } from "../adapter/internal/declared.ts"
 import * as ThreadTurn from "../adapter/internal/threadTurn.ts"
 import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import { type Library, library } from "../ai-sdk/internal/library.ts"
@@ -69,22 +70,20 @@ export type Options<Payload, Success> =
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   source: Source,
   options: Options<Payload["Type"], Success["Type"]>
 ): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError> => {
   // cast: the option may be omitted only where the answer is a text.
   const output = options.output ?? (({ text }: Result) => text as Success["Type"])
-  const layerOf = (loaded: Library) =>
-    agent.toLayer(
-      (payload) => Effect.map(converse(loaded, agent.errorSchema, source, options, payload), output),
-      adapter
-    )
-  return Layer.unwrap(Effect.map(library("mastra"), layerOf))
+  return layerOf(
+    agent,
+    adapter,
+    library("mastra"),
+    (loaded, payload) => Effect.map(converse(loaded, agent.errorSchema, source, options, payload), output)
+  )
 }
 
 const converse = Effect.fnUntraced(function*<E extends Agent.AnySchema, Payload>(

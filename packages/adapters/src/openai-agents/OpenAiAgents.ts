@@ -7,11 +7,12 @@
  *
  * @since 0.1.0
  */
-import type { Agent, Hook } from "@fastagentic/core"
+import type { Agent } from "@fastagentic/core"
 import type { AgentInputItem, ModelProvider } from "@openai/agents"
-import { Effect, Layer } from "effect"
+import { Effect, type Layer } from "effect"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
+import { type Declared, layerOf } from "../adapter/internal/declared.ts"
 import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import { Agents, type AnyAgent } from "./internal/agents.ts"
 import { type Library, library } from "./internal/library.ts"
@@ -66,27 +67,23 @@ export type Options<Payload, Success> =
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   source: Source,
   options: Options<Payload["Type"], Success["Type"]>
 ): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError> => {
   // cast: the option may be omitted only where the answer is a text.
   const output = options.output ?? ((value: unknown) => String(value) as Success["Type"])
-  const layerOf = (loaded: Library) =>
-    agent.toLayer((payload) =>
-      Effect.map(
-        drive(loaded, agent.errorSchema, source, {
-          ...options,
-          input: options.input(payload),
-          context: options.context?.(payload)
-        }),
-        output
-      ), adapter)
-  return Layer.unwrap(Effect.map(library, layerOf))
+  return layerOf(agent, adapter, library, (loaded, payload) =>
+    Effect.map(
+      drive(loaded, agent.errorSchema, source, {
+        ...options,
+        input: options.input(payload),
+        context: options.context?.(payload)
+      }),
+      output
+    ))
 }
 
 const drive = <E extends Agent.AnySchema>(

@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
-import type { Agent, Hook } from "@fastagentic/core"
+import type { Agent } from "@fastagentic/core"
 import { type Duration, Effect, Layer, Schema } from "effect"
 import { dirname, resolve } from "node:path"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import type { Declared } from "../adapter/internal/declared.ts"
 import * as TurnLoop from "../adapter/internal/turnLoop.ts"
 import * as Functions from "../functions/Functions.ts"
 import { discovered } from "./internal/discovered.ts"
@@ -99,11 +100,9 @@ const workersOf = ({ cwd = ".", entrypoint, env = {}, interpreter, maxMemory, pr
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   options: Options
 ): Layer.Layer<Agent.Handler<Identifier>, PythonUnusable> =>
   Layer.unwrap(Effect.map(workersOf(options), (workers) => implement(agent, workers)))
@@ -132,11 +131,9 @@ export interface Discovered {
 const implement = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema,
-  Error extends Agent.AnySchema,
-  Hooks extends Hook.Any
+  Success extends Agent.AnySchema
 >(
-  agent: Agent.Agent<Identifier, Payload, Success, Error, Hooks>,
+  agent: Declared<Identifier, Payload, Success>,
   workers: Workers.Workers
 ) => {
   const run = Host.make(workers, agent)

@@ -50,7 +50,7 @@ describeWith("the process of a Python agent", python, (interpreter) =>
     it.live("prints go to the log and never into frames, however many", () =>
       Effect.gen(function*() {
         const server = yield* serve(interpreter, "hostile.py", ["loud", "reads"])
-        const loud = yield* server.start("loud", { seconds: 2 })
+        const loud = yield* server.start("loud", { seconds: 1 })
         assert.strictEqual((yield* server.ended(yield* server.start("reads"))).output, "")
         assert.strictEqual((yield* server.ended(loud)).output, "quiet")
       }).pipe(Effect.scoped), 60_000)
@@ -66,12 +66,13 @@ describeWith("the process of a Python agent", python, (interpreter) =>
     it.live("a cancelled run whose code ignores it loses its process", () =>
       Effect.gen(function*() {
         const server = yield* serve(interpreter, "hostile.py", ["hang", "spin", "trap"])
-        for (const name of ["hang", "spin", "trap"]) {
+        const cancelled = Effect.fnUntraced(function*(name: string) {
           const runId = yield* server.start(name)
           yield* Effect.sleep("500 millis")
           yield* server.request("POST", `/runs/${runId}/cancel`, {})
           assert.strictEqual((yield* server.ended(runId, 15)).state, "cancelled", name)
-        }
+        })
+        yield* Effect.forEach(["hang", "spin", "trap"], cancelled, { concurrency: "unbounded" })
       }).pipe(Effect.scoped), 60_000)
 
     it.live(
