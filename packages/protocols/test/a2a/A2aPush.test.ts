@@ -183,6 +183,17 @@ describe("Push notifications", () => {
       assert.isTrue(yield* until(() => hook.deliveries.some(({ body }) => stateOf(body) === "TASK_STATE_CANCELED")))
     }).pipe(Effect.scoped))
 
+  it.live("go to 16 addresses of a task at most", () =>
+    Effect.gen(function*() {
+      const url = yield* start()
+      const asking = object((yield* rpc.call(url, "send", { message: message("refund order 1042") }, as("ann"))).result)
+      const create = (id: number) =>
+        rpc.call(url, "pushCreate", { taskId: asking["id"], id: `${id}`, url: "https://example.com" }, as("ann"))
+      for (let id = 1; id <= 16; id++) assert.isUndefined((yield* create(id)).error)
+      assert.strictEqual((yield* create(17)).error?.reason, "INVALID_PARAMS")
+      assert.isUndefined((yield* create(16)).error)
+    }).pipe(Effect.scoped))
+
   it.live("are refused where none are served, and to addresses that are not https", () =>
     Effect.gen(function*() {
       const without = yield* serve(mounted("a2a").pipe(Layer.provide(layerRuntime(auth))))

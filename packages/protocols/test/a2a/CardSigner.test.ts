@@ -1,11 +1,11 @@
 import { type AgentCard, canonicalizeAgentCard, verifyAgentCardSignature } from "@a2a-js/sdk"
 import { assert, describe, it } from "@effect/vitest"
-import { Auth } from "@fastagentic/core"
+import { Auth, Principal } from "@fastagentic/core"
 import { CardSigner } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Redacted } from "effect"
 import { textsOf } from "../../src/a2a/A2aCanonical.ts"
 import { layerRuntime, mounted, serve } from "../fixture.ts"
-import { list, object } from "./wires.ts"
+import { list, object, wires } from "./wires.ts"
 
 const keys = [Redacted.make("9d".repeat(32)), Redacted.make("4c".repeat(32))] as const
 
@@ -61,6 +61,19 @@ describe("A signed card", () => {
         }
       }).pipe(Effect.scoped))
   }
+
+  it.live("is verified as well when it is the extended one of a caller, over both bindings and in both versions", () =>
+    Effect.gen(function*() {
+      const principal = new Principal.Principal({ id: "ann", tenant: "acme", scopes: [], roles: [], claims: {} })
+      const url = yield* start(Auth.layerKeys([{ key: Redacted.make("key-of-ann"), principal }]))
+      for (const wire of wires) {
+        const { error, json } = yield* wire.call(`${url}/a2a`, "card", {}, { "x-api-key": "key-of-ann" })
+        assert.isUndefined(error, wire.name)
+        const card = wire.binding === "JSON-RPC" ? object(object(json)["result"]) : object(json)
+        assert.isTrue(yield* verify(card, url), wire.name)
+        assert.isFalse(yield* verify({ ...card, skills: [] }, url), wire.name)
+      }
+    }).pipe(Effect.scoped))
 
   it("has among its texts the one of the official client, and the one of the specification", async () => {
     const card = {

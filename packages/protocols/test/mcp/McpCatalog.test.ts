@@ -163,7 +163,7 @@ describe("McpCatalog", () => {
       assert.deepInclude(completed.result, { completion: { values: ["old", "new"], total: 2, hasMore: false } })
     }))
 
-  it.live("refuses every cursor", () =>
+  it.live("refuses a cursor that no page has given", () =>
     Effect.gen(function*() {
       const { url } = yield* start()
       const { error } = yield* send(url, "tools/list", { cursor: "x" })

@@ -202,7 +202,7 @@ describe("McpProtocol", () => {
       assert.strictEqual(yield* withHost(`${url}/schema`, "localhost"), 200)
     }))
 
-  it.live("refuses GET and DELETE, because it has no streams and no sessions", () =>
+  it.live("refuses GET and DELETE without a session", () =>
     Effect.gen(function*() {
       const { url } = yield* start()
       for (const method of ["GET", "DELETE"]) {

@@ -1,6 +1,7 @@
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal } from "@fastagentic/core"
+import { CardSigner, PushSender } from "@fastagentic/protocols/a2a"
 import { Client } from "@fastagentic/protocols/http"
 import { Mount } from "@fastagentic/protocols/mount"
 import { Cause, Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
@@ -9,6 +10,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as NetAddress from "effect/net/NetAddress"
 import { createServer } from "node:http"
+import { receiver, until } from "../a2a/receiver.ts"
+import { list, object } from "../a2a/wires.ts"
 import { get, json, post, raw, text } from "../http/rest.ts"
 import { modern } from "../mcp/wire.ts"
 import { Desk, hostRoutes, mountDesk, serveDesk, serveHost, statusOf } from "./support.ts"
@@ -75,6 +78,30 @@ describe("A mounted app", () => {
       const { body, headers } = modern("tools/call", { name: "ask", arguments: {} })
       const called = yield* text(yield* post(`${url}/desk/mcp`, body, headers))
       assert.match(called, /"path":"\/desk\/runs\/[^"]+\/interrupts\//u)
+    }).pipe(Effect.scoped))
+
+  it.live("signs its cards and pushes under its prefix, where the host gives the layers", () =>
+    Effect.gen(function*() {
+      const sender = PushSender.PushSender.layer({ secrets: [Redacted.make("a secret of the host")], insecure: true })
+      const url = yield* serveHost(
+        mountDesk({ prefix: "/desk" }).pipe(
+          Layer.provide(CardSigner.CardSigner.layer([Redacted.make("9d".repeat(32))])),
+          Layer.provide(Layer.provide(sender, FetchHttpClient.layer))
+        )
+      )
+      const card = object(yield* json(yield* get(`${url}/desk/.well-known/agent-card.json`)))
+      assert.strictEqual(object(card["capabilities"])["pushNotifications"], true)
+      const [signature] = list(card["signatures"])
+      const header = JSON.parse(Buffer.from(String(object(signature)["protected"]), "base64url").toString())
+      assert.strictEqual(header.jku, `${url}/desk/a2a/.well-known/jwks.json`)
+      const { keys } = yield* json(yield* get(header.jku))
+      assert.strictEqual(object(list(keys)[0])["kid"], header.kid)
+      const hook = yield* receiver
+      const message = { messageId: "m", role: "ROLE_USER", parts: [{ text: "hello" }] }
+      const configuration = { taskPushNotificationConfig: { url: hook.url } }
+      const sent = { message, configuration, metadata: { skillId: "echo" } }
+      assert.strictEqual((yield* post(`${url}/desk/a2a/message:send`, sent, { "a2a-version": "1.0" })).status, 200)
+      assert.isTrue(yield* until(() => JSON.stringify(hook.deliveries).includes("TASK_STATE_COMPLETED")))
     }).pipe(Effect.scoped))
 
   it.live("is called under its prefix by the typed client", () =>
