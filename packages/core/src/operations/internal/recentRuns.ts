@@ -4,7 +4,7 @@ import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { asRunError } from "../../run/internal/runErrors.ts"
-import { changedAt, type RunRecord } from "../../run/RunRecord.ts"
+import type { RunRecord } from "../../run/RunRecord.ts"
 import { makeHandle } from "../../runtime/internal/runHandle.ts"
 import type { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
 import { isSignal } from "../../runtime/internal/signals.ts"
@@ -12,7 +12,10 @@ import { mostCounted, newestFirst, type Recent, type RecentQuery } from "../../s
 import type { RecentHandles, RecentRequest, RunHandle } from "../Runtime.ts"
 import { makePageSize } from "./pages.ts"
 
-/** How many waiting runs are read at most to tell those that wait for a permission from the others. */
+/**
+ * How many waiting runs are read at most to tell those that wait for a permission from the others: for the count, and for a
+ * page, which may have fewer items than its limit then and is followed by another.
+ */
 const waitingLimit = 1_000
 
 export const makeRecent = (node: RunSupervisor, door: Door) => {
@@ -66,21 +69,25 @@ export const makeRecent = (node: RunSupervisor, door: Door) => {
       }
       return yield* seen({ items, total, next: runs.length < limit ? undefined : last })
     }
-    const { before: _before, ...all } = query
-    const waiting = yield* find({ ...all, phase: "waiting", limit: waitingLimit })
-    let total = 0
-    let more = false
-    for (const { runId } of waiting.runs) {
+    const { before: _before, ...all } = { ...query, phase: "waiting" as const, limit: waitingLimit }
+    const matching = Effect.fnUntraced(function*(runId: string) {
       const run = yield* read(runId)
-      if (run === undefined || (yield* asksFor(run)) !== asks) continue
-      total++
-      if (before !== undefined && newestFirst(before, placeOf(run)) >= 0) continue
-      if (items.length < limit && !size.isFull()) add(run)
-      else more = true
+      return run === undefined || (yield* asksFor(run)) !== asks ? undefined : run
+    })
+    const newest = yield* find(all)
+    const counted = new Map<string, RunRecord | undefined>()
+    for (const { runId } of newest.runs) counted.set(runId, yield* matching(runId))
+    const total = [...counted.values()].filter((run) => run !== undefined).length
+    const waiting = before === undefined ? newest : yield* find({ ...all, before })
+    let last: Recent | undefined
+    for (const found of waiting.runs) {
+      const run = counted.has(found.runId) ? counted.get(found.runId) : yield* matching(found.runId)
+      if (run !== undefined) {
+        if (items.length === limit || size.isFull()) return yield* seen({ items, total, next: last })
+        add(run)
+      }
+      last = found
     }
-    const last = items.at(-1)
-    return yield* seen({ items, total, next: more && last !== undefined ? placeOf(last.run) : undefined })
+    return yield* seen({ items, total, next: waiting.runs.length < waitingLimit ? undefined : last })
   }) satisfies (caller: Caller, request: RecentRequest) => Effect.Effect<RecentHandles, unknown>
 }
-
-const placeOf = (run: RunRecord): Recent => ({ runId: run.runId, changedAt: changedAt(run) })

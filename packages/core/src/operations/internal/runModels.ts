@@ -117,7 +117,13 @@ export interface RecentRequest extends Omit<RecentQuery, "tenant" | "owner"> {
   readonly asks?: "permission" | "input"
 }
 
-/** A page of runs, how many there are on all pages, and the `before` of the next page. @category models @since 0.1.0 */
+/**
+ * A page of runs, how many there are on all pages, and the `before` of the next page. With `asks` only the 1,000 runs that wait
+ * and changed last are counted, so that `total` may be too low when more wait; the pages have all of them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface RecentHandles {
   readonly items: ReadonlyArray<RunHandle>
   readonly total: number
