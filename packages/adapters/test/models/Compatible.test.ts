@@ -363,6 +363,11 @@ describe("a server with the chat completions API", () => {
       "NetworkError",
       Fake.stream([Fake.chunk({ content: "so far" })], { end: "data: {\"id\":", breaks: true })
     ],
+    [
+      "a stream that its server ends inside an event",
+      "NetworkError",
+      Fake.stream([Fake.chunk({ content: "so far" })], { end: "data: {\"choices\":[{\"delta\":{\"content\":\"lo" })
+    ],
     ["a stream that ends too early", "NetworkError", Fake.stream([Fake.chunk({ content: "so far" })], { end: "" })],
     [
       "an event that is not JSON",
@@ -420,6 +425,14 @@ describe("a server with the chat completions API", () => {
       assert.strictEqual(parts.at(-1)?.type, "finish")
     }).pipe(Effect.provide(TestLayer([
       Fake.stream([Fake.chunk({ content: "whole" }), Fake.chunk({}, "stop")], { end: "" })
+    ]))))
+
+  it.effect("a finished answer whose end marker is cut is accepted", () =>
+    Effect.gen(function*() {
+      const parts = yield* Stream.runCollect(stream("Hi"))
+      assert.strictEqual(parts.at(-1)?.type, "finish")
+    }).pipe(Effect.provide(TestLayer([
+      Fake.stream([Fake.chunk({ content: "whole" }), Fake.chunk({}, "stop")], { end: "data: [DO" })
     ]))))
 
   it.effect("an answer that is neither a completion nor a stream fails with a clear error", () =>

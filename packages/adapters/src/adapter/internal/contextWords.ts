@@ -16,20 +16,30 @@ const words: ReadonlyArray<RegExp> = [
   // Groq, vLLM.
   /reduce the length of (?:the|your) (?:messages|input|prompt)/iu,
   // LM Studio, Ollama.
-  /context length of only \d+|(?:greater|longer) than the (?:model's )?context (?:length|window)/iu
+  /context length of only \d+|(?:greater|longer) than the (?:model's )?context (?:length|window)/iu,
+  // MiniMax, z.ai; Kimi; DashScope.
+  /context[_ ]window[_ ]exceed(?:s limit|ed)|exceeded model token limit|range of input length should be/iu,
+  // TGI, with its output limit; Cohere.
+  /`inputs` (?:tokens \+ `max_new_tokens` must be|must have less than)|too many tokens: (?:size limit|total number)/iu,
+  // Vertex, GitHub Copilot, TensorRT-LLM; the length of a text is no match.
+  /(?:prompt|input) (?:tokens?|token count|length)(?: (?:of|is))?(?: \(?[\d,_]+\)?)? (?:exceeds?|but model only supports)\b/iu,
+  // GitHub Models.
+  /tokens_limit_reached|request body too large for .{1,60} max size: [\d,]+ tokens/iu
 ]
 
 const number = "([\\d,_]+)"
 
 /** How many tokens a prompt has. */
 const counts = new RegExp(
-  `(?:resulted in|requested(?: about)?|too long:|contains|request \\(|token count \\(|limit:) ?${number}`,
+  `(?:resulted in|requested(?: about|:)?|too long:|contains|request \\(|token count (?:of |is |\\()|context limit:|given:|` +
+    `received|input length) ?${number}`,
   "iu"
 )
 
 /** How many tokens the model reads. */
 const limits = new RegExp(
-  `(?:length (?:is|of only|of)|allowed \\(|context size \\(|>) ?${number}|model with ${number} maximum`,
+  `(?:length (?:is|of only|of)|allowed \\(|context size \\(|token limit:|supports up to|>) ?${number}|` +
+    `model with ${number} maximum`,
   "iu"
 )
 

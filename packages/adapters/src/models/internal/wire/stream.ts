@@ -18,6 +18,8 @@ interface State {
   out: string
   reason: boolean
   calls: boolean
+  /** The connection is closed: an event that is still open may lack its end. */
+  closed: boolean
   ended: boolean
 }
 
@@ -34,7 +36,9 @@ const take = (state: State, event: string, data: string) => {
     return stop(state, Frames.endFrame(state.calls || calls.length > 0 ? "tool_calls" : "stop", calls))
   }
   const value = parse(data)
-  if (value === undefined ? /^\s*[[{]/u.test(data) : !Chunk.isChunk(value)) {
+  const isJson = value !== undefined || /^\s*[[{]/u.test(data)
+  if (value === undefined && isJson && state.closed) return
+  if (value === undefined ? isJson : !Chunk.isChunk(value)) {
     return stop(state, Frames.errorFrame("an event of the stream is no chunk of an answer", Frames.malformed))
   }
   const error = Chunk.errorIn(value ?? data, event)
@@ -54,6 +58,7 @@ const open = (): State => {
     out: "",
     reason: false,
     calls: false,
+    closed: false,
     ended: false
   }
   return state
@@ -65,6 +70,7 @@ const feed = (state: State, text: string) => {
 }
 
 const finish = (state: State) => {
+  state.closed = true
   feed(state, "\n\n")
   if (state.ended || state.reason) return
   state.out += Frames.errorFrame("the connection was closed before the answer was complete", Frames.connectionLost)
