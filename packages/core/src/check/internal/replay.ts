@@ -66,7 +66,8 @@ const hold = 500
 export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, recording: Recording) {
   const watch = new Watch(recording)
   const { finishedAt: _finishedAt, wakeAt: _wakeAt, waitsFor: _waitsFor, ...rest } = recording.run
-  const run: RunRecord = { ...rest, state: "running", attempt: rest.attempt + 1 }
+  // The throwaway store has none of its events.
+  const run: RunRecord = { ...rest, state: "running", attempt: rest.attempt + 1, seq: 0 }
   const store = { ...makeMemoryRunStore(1), threads: recording.threads, transact: () => Effect.never }
   store.writeNow([{ _tag: "Admit", run, events: [], steps: recording.steps, interrupts: recording.interrupts }])
   const { claims, roles, scopes } = run.grants

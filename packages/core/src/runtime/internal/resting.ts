@@ -222,12 +222,18 @@ export class Resting {
   }
 
   /** Takes a stored decision. It is kept only for a question that the code may still come to; a receive looks for itself. */
-  private learn(row: Interrupt) {
-    const { id, name, resolution } = row
+  private learn(row: Interrupt, past: ReadonlySet<string>) {
+    const { id, resolution } = row
     if (resolution === undefined || this.give({ id, resolution })) return
-    const isPast = resolution.decision === "withdraw" || this.decided.has(id) ||
-      this.live.history.interrupts.get(name)?.resolution !== undefined
+    const isPast = resolution.decision === "withdraw" || this.decided.has(id) || past.has(id)
     if (!isPast && !isSignal(row)) this.early.set(id, resolution)
+  }
+
+  /** The questions that were decided before this segment. A replay counts what is asked for by name, so it is not. */
+  private get past(): ReadonlySet<string> {
+    const past = new Set<string>()
+    for (const { id, resolution } of this.live.history.interrupts.values()) if (resolution !== undefined) past.add(id)
+    return past
   }
 
   /** Reads the decisions that another node has committed. */
@@ -236,7 +242,8 @@ export class Resting {
       if (!this.asks) return Effect.void
       const { runId } = this.live.run
       return Effect.map(this.live.journal.store.interrupts(runId), (stored) => {
-        for (const row of stored) this.learn(row)
+        const { past } = this
+        for (const row of stored) this.learn(row, past)
       }).pipe(
         Effect.andThen(Effect.suspend(() => this.receives ? this.live.mailbox.withPermit(this.deliver) : Effect.void))
       )
