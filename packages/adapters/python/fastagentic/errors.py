@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from .schemas import encode
@@ -52,11 +53,22 @@ def describe(error: BaseException, depth: int = 0) -> dict[str, Any]:
     return described if failure is None else {**described, "failure": failure}
 
 
+def report(send: Callable[[dict[str, Any]], None], frame: dict[str, Any], error: BaseException) -> None:
+    """Sends an error. One whose own code fails, or that is too large for a frame, is sent without its words."""
+    try:
+        send({**frame, "error": describe(error)})
+    except BaseException as failed:  # noqa: BLE001 - the error of an agent is code of the agent
+        name, why = type(error).__name__, type(failed).__name__
+        place = "".join(traceback.format_tb(error.__traceback__))[-LONGEST_TRACEBACK:]
+        bare = {"type": name, "message": "", "fields": {}, "inner": []}
+        send({**frame, "error": {**bare, "traceback": f"{place}{name} (it cannot be described: {why})"}})
+
+
 def remember(error: BaseException, failure: int) -> BaseException:
     """Marks an error with the number under which the server knows it."""
     try:
         error._fastagentic_failure = failure  # type: ignore[attr-defined]
-    except AttributeError:
+    except Exception:  # noqa: BLE001 - an error may refuse attributes
         pass
     return error
 
@@ -69,6 +81,6 @@ def fields_of(error: BaseException) -> dict[str, Any]:
             continue
         try:
             fields[name] = encode(value)
-        except TypeError:
+        except Exception:  # noqa: BLE001 - a value of the agent may be anything
             continue
     return fields

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
-from .errors import describe, refusal, remember
+from .errors import refusal, remember, report
 from .frames import Sink
 from .schemas import decode, encode, schema_of
 
@@ -134,7 +134,7 @@ class Run:
             except Exception as unsendable:  # noqa: BLE001
                 error = unsendable
         call.error = error
-        self._send({"t": "did", "call": call.number, "error": describe(error)})
+        report(self._send, {"t": "did", "call": call.number}, error)
 
     async def part(self, call: int, part: dict[str, Any]) -> None:
         """Sends a piece of the work of a call."""
@@ -182,10 +182,12 @@ def place() -> dict[str, int]:
 
 
 async def guarded(work: Awaitable[A]) -> A:
-    """Code that wants to end the process ends its run."""
+    """Code that wants to end the process, or raises what is no `Exception`, ends its run."""
     try:
         return await work
-    except (SystemExit, KeyboardInterrupt) as error:
+    except (asyncio.CancelledError, Exception):
+        raise
+    except BaseException as error:
         raise RuntimeError(f"{type(error).__name__} ends the run, not the process") from error
 
 

@@ -9,7 +9,7 @@ import resource
 import sys
 from typing import Any
 
-from .errors import describe
+from .errors import report
 from .frames import Sink, read, take_descriptors
 from .load import HostedAgent, load
 from .run import Run, enter, guarded
@@ -46,7 +46,7 @@ class Worker:
             self._agent = load(entrypoint)
             self._sink.send({"t": "loaded", "kind": self._agent.kind, **self._agent.describe()})
         except BaseException as error:  # noqa: BLE001 - user code may even exit
-            self._sink.send({"t": "refused", "error": describe(error)})
+            report(self._sink.send, {"t": "refused"}, error)
 
     async def _work(self, run: Run, frame: dict[str, Any]) -> None:
         session = frame["run"]
@@ -58,7 +58,7 @@ class Worker:
         except asyncio.CancelledError:
             self._sink.send({"t": "done", "run": session, "cancelled": True})
         except Exception as error:  # noqa: BLE001 - whatever an agent raises goes to the server
-            self._sink.send({"t": "done", "run": session, "error": describe(error)})
+            report(self._sink.send, {"t": "done", "run": session}, error)
         finally:
             del self._runs[session]
 

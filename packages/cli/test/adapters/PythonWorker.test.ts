@@ -112,6 +112,20 @@ describeWith("the process of a Python agent", python, (interpreter) =>
         assert.strictEqual((yield* server.ended(yield* server.start("leave"))).state, "failed")
       }).pipe(Effect.scoped), 60_000)
 
+    it.live("an error that cannot be described fails its run, in a step or outside, and its process lives", () =>
+      Effect.gen(function*() {
+        const server = yield* serve(interpreter, "hostile.py", ["breaks", "pid"])
+        const before = (yield* server.ended(yield* server.start("pid"))).output
+        for (const kind of ["words", "exits", "huge", "sealed", "bare"]) {
+          for (const step of [true, false]) {
+            const { error, state } = yield* server.ended(yield* server.start("breaks", { kind, step }), 10)
+            assert.strictEqual(state, "failed", `${kind} ${step}`)
+            assert.isDefined(error, `${kind} ${step}`)
+          }
+        }
+        assert.strictEqual((yield* server.ended(yield* server.start("pid"))).output, before)
+      }).pipe(Effect.scoped), 120_000)
+
     it.live("a fork keeps the steps before it, and a retry those that were stored", () =>
       Effect.gen(function*() {
         const marker = join(temporaryFolder(), "marker")
@@ -126,7 +140,9 @@ describeWith("the process of a Python agent", python, (interpreter) =>
         const whole = yield* server.start("forking")
         const original = Object((yield* server.ended(whole)).output)
         const { events } = yield* server.journal(whole)
-        const checkpoint = events.find(({ type }) => type === "checkpoint")
+        const checkpoint = events.find(({ type }) =>
+          type === "checkpoint"
+        )
         const fork = Object(yield* server.request("POST", `/runs/${whole}/fork`, { after: checkpoint?.seq }))
         const other = Object((yield* server.ended(String(fork.runId))).output)
         assert.strictEqual(other[0], original[0])
@@ -136,7 +152,8 @@ describeWith("the process of a Python agent", python, (interpreter) =>
     it.live("a run that ends its process takes no other run along", () =>
       Effect.gen(function*() {
         const server = yield* serve(interpreter, "hostile.py", ["dies_or_waits"])
-        const start = (dies: boolean) => server.start("dies_or_waits", { dies, seconds: 1 })
+        const start = (dies: boolean) =>
+          server.start("dies_or_waits", { dies, seconds: 1 })
         const [poison, ...others] = yield* Effect.forEach([true, false, false, false], start, {
           concurrency: "unbounded"
         })

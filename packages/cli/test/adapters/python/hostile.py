@@ -156,3 +156,51 @@ async def forking(run: Run) -> list[float]:
         open(marker, "w").close()
         raise ValueError("the first try")
     return [first, second]
+
+
+class Unsayable(Exception):
+    """An error whose words raise."""
+
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
+class Exiting(Exception):
+    """An error whose words end the process."""
+
+    def __str__(self) -> str:
+        sys.exit(4)
+
+
+class Sealed(Exception):
+    """An error that refuses attributes, and whose fields cannot be read."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise RuntimeError("sealed")
+
+    @property
+    def __dict__(self) -> dict:  # type: ignore[override]
+        raise RuntimeError("sealed")
+
+
+class Bare(BaseException):
+    """What is no `Exception`."""
+
+
+def unsayable(kind: str) -> Exception:
+    """An error that cannot be described."""
+    if kind == "huge":
+        error = ValueError("huge")
+        error.field = "x" * (9 * 1024 * 1024)  # type: ignore[attr-defined]
+        return error
+    kinds = {"words": Unsayable, "exits": Exiting, "sealed": Sealed, "bare": Bare}
+    return kinds[kind]("an error")
+
+
+async def breaks(kind: str, step: bool, run: Run) -> str:
+    """Raises an error that cannot be described, in a step or outside."""
+
+    def work() -> str:
+        raise unsayable(kind)
+
+    return await run.step("one", work) if step else work()
