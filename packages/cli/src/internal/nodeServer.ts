@@ -1,6 +1,7 @@
 // The HTTP server of Node under Server.layer, with limits that hold before and after the routes: a head or a request that does
 // not arrive, which no route sees, and an answer that its client does not read, which stays in memory as a whole.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import { ReadableServer } from "./unreadable.ts"
 
 /** A socket and its client's machine take so much without being read. */
 const smallBytes = 65_536
@@ -25,9 +26,11 @@ interface Times {
   readonly bodyMillis: number
 }
 
-export const make = (times: Times): Server =>
-  createServer({
+export const make = (times: Times): Server => {
+  const drop = dropUnread(times)
+  return new ReadableServer({
     headersTimeout: times.headMillis,
     requestTimeout: times.headMillis + times.bodyMillis,
     connectionsCheckingInterval: Math.min(5_000, times.headMillis, times.bodyMillis)
-  }).on("request", dropUnread(times))
+  }).on("request", drop).on("checkContinue", drop)
+}

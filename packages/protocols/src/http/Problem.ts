@@ -71,6 +71,24 @@ export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("Me
   }
 }
 
+/** A request for the WebSocket that does not ask for one. */
+export class UpgradeRequired
+  extends Schema.TaggedError<UpgradeRequired>()("UpgradeRequired", {}, { httpApiStatus: 426 })
+{
+  override get message() {
+    return `This path is a WebSocket. Ask for "upgrade: websocket".`
+  }
+}
+
+/** A handshake of a WebSocket that is not valid. */
+export class BadHandshake
+  extends Schema.TaggedError<BadHandshake>()("BadHandshake", { header: Schema.String }, { httpApiStatus: 400 })
+{
+  override get message() {
+    return `The handshake of the WebSocket has no valid "${this.header}".`
+  }
+}
+
 /** Problem details on the wire; `error` is the typed error itself, by its `_tag`. */
 export const Problem = Schema.Struct({
   type: Schema.String,
@@ -102,7 +120,9 @@ const Known = Schema.Union([
   UnsupportedEncoding,
   UnsupportedMediaType,
   NoSuchRoute,
-  MethodNotAllowed
+  MethodNotAllowed,
+  UpgradeRequired,
+  BadHandshake
 ])
 type Known = typeof Known.Type
 const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(Known))
@@ -137,6 +157,10 @@ const headersOf = (reason: Known): Record<string, string> => {
       return challengeFor(reason)
     case "MethodNotAllowed":
       return { allow: reason.allowed.join(", ") }
+    case "UpgradeRequired":
+      return { upgrade: "websocket", connection: "Upgrade" }
+    case "BadHandshake":
+      return { "sec-websocket-version": "13" }
     case "UnsupportedEncoding":
       return { "accept-encoding": "identity" }
     case "BodyTooSlow":

@@ -39,7 +39,7 @@ import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SocketError } from "effect/socket/Socket"
-import { withTrace } from "../internal/trace.ts"
+import { checkHandshake } from "../internal/handshake.ts"
 import * as Problem from "./Problem.ts"
 import type * as RequestContext from "./RequestContext.ts"
 import * as SocketConnection from "./SocketConnection.ts"
@@ -63,13 +63,14 @@ export const make: Effect.Effect<RequestContext.Handler, never, Scope.Scope | Ru
         span
       })
       return runtime.connect(caller).pipe(
-        Effect.andThen(
-          isUpgrade(request)
-            ? serveConnection({ runtime, caller, request, limits, watch })
-            : Effect.succeed(withTrace(upgradeRequired, caller))
-        ),
+        Effect.andThen(checkHandshake(request)),
+        Effect.andThen(serveConnection({ runtime, caller, request, limits, watch })),
         Effect.scoped,
-        Effect.catchTag("RunError", (error) => Problem.fromRunError(error, { traceId: caller.traceId }))
+        Effect.catchTags({
+          RunError: (error) => Problem.fromRunError(error, { traceId: caller.traceId }),
+          UpgradeRequired: (error) => Problem.fromReason(error, { traceId: caller.traceId }),
+          BadHandshake: (error) => Problem.fromReason(error, { traceId: caller.traceId })
+        })
       )
     })
 })
@@ -84,14 +85,6 @@ const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) 
     Effect.forkScoped
   )
   return watch
-})
-
-const isUpgrade = ({ headers }: HttpServerRequest.HttpServerRequest) =>
-  headers["upgrade"]?.toLowerCase() === "websocket"
-
-const upgradeRequired = HttpServerResponse.empty({
-  status: 426,
-  headers: { upgrade: "websocket", connection: "Upgrade" }
 })
 
 /** The connection from its upgrade to its end. Its runs do not depend on it. */
@@ -129,7 +122,7 @@ const serveConnection = ({ caller, limits, request, runtime, watch }: {
     Effect.catchTags({
       // The client has disconnected, as most connections end.
       SocketError: () => Effect.void,
-      HttpServerError: (error) => Effect.logDebug("A WebSocket could not be opened", error)
+      HttpServerError: () => Effect.fail(new Problem.UpgradeRequired())
     }),
     Effect.as(HttpServerResponse.empty())
   )

@@ -1,1 +1,2 @@
+export * as ConnectionProblem from "./ConnectionProblem.ts"
 export * as Mount from "./Mount.ts"
