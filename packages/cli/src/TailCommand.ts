@@ -9,7 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Output from "./internal/output.ts"
-import * as RemoteRuns from "./internal/remote/runs.ts"
+import * as RunFilters from "./internal/remote/runFilters.ts"
 import * as Server from "./internal/remote/server.ts"
 import * as Tailing from "./internal/remote/tailing.ts"
 import * as TailPosition from "./internal/remote/tailPosition.ts"
@@ -20,7 +20,7 @@ export const command = Command.make(
   {
     ...Server.flags,
     json: Output.json,
-    ...RemoteRuns.filterFlags,
+    ...RunFilters.flags,
     type: Flag.Literals("type", Struct.keys(Event.schemas)).pipe(
       Flag.withDescription("Only events of this type; may be given several times"),
       Flag.atLeast(0)
@@ -43,7 +43,7 @@ export const command = Command.make(
       json,
       from,
       keep,
-      filter: RemoteRuns.filterOf(filters),
+      filter: RunFilters.filterOf(filters),
       wanted: (event) => type.length === 0 || type.some((one) => one === event.type)
     }
     yield* Output.untilClosed(

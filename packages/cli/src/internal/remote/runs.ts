@@ -6,65 +6,17 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { EventLines } from "../eventLines.ts"
 import * as Output from "../output.ts"
+import { filterOf, flags as filterFlags, some, text } from "./runFilters.ts"
+import { changed, lineOf, pageOf, type Summary } from "./runLines.ts"
 import * as Server from "./server.ts"
 
 type Client = Effect.Success<ReturnType<typeof Server.runsOf>>
-type Run = Effect.Success<ReturnType<Client["get"]>>
-type Summary = Effect.Success<ReturnType<Client["list"]>>["items"][number]
-
 const server = { ...Server.flags, json: Output.json }
-const text = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 const count = (name: string, least: number, description: string) =>
   Flag.Int(name).pipe(
     Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(least))),
     Flag.withDescription(description)
   )
-
-/** The fields of lists as flags: the commands that follow runs take them too. */
-export const filterFlags = {
-  agent: text("agent", "Of this agent or tool"),
-  kind: Flag.Literals("kind", RunRecord.RunRecord.fields.kind.literals).pipe(
-    Flag.withDescription("Of agents, or of tools"),
-    Flag.optional
-  ),
-  thread: text("thread", "Of this thread"),
-  parent: text("parent", "Started by this run")
-}
-
-interface Filters {
-  readonly agent: Option.Option<string>
-  readonly kind: Option.Option<RunRecord.RunRecord["kind"]>
-  readonly thread: Option.Option<string>
-  readonly parent: Option.Option<string>
-}
-
-const some = <Key extends string, A>(key: Key, value: Option.Option<A>): { readonly [_ in Key]?: A } =>
-  // cast: a computed key has the type of any string.
-  Option.isNone(value) ? {} : { [key]: value.value } as { readonly [_ in Key]: A }
-
-export const filterOf = ({ agent, kind, parent, thread }: Filters) => ({
-  ...some("agent", agent),
-  ...some("kind", kind),
-  ...some("threadId", thread),
-  ...some("parentRunId", parent)
-})
-
-const iso = (millis: number) => new Date(millis).toISOString()
-
-const stateOf = ({ state, waitsFor }: Pick<Run, "state" | "waitsFor">) =>
-  waitsFor === undefined ? state : `${state}(${waitsFor})`
-
-const lineOf = (run: Summary) =>
-  [
-    run.runId,
-    stateOf(run),
-    run.agent,
-    iso(run.createdAt),
-    ...(run.threadId === undefined ? [] : [`thread=${run.threadId}`]),
-    ...(run.parentRunId === undefined ? [] : [`parent=${run.parentRunId}`]),
-    ...(run.error === undefined ? [] : [`error=${run.error.tag}`])
-  ].join(" ")
 
 /** The most runs that one request lists. */
 const mostOfPage = 200
@@ -110,28 +62,6 @@ const list = Command.make(
 ).pipe(Command.withDescription("List runs, the newest first: run, state, agent, time"))
 
 const runId = Argument.String("runId")
-
-const pageOf = (run: Run) =>
-  [
-    `run       ${run.runId}`,
-    `${run.kind.padEnd(9)} ${run.agent}`,
-    `state     ${stateOf(run)}`,
-    `attempt   ${run.attempt}`,
-    `events    ${run.seq}`,
-    `created   ${iso(run.createdAt)}`,
-    ...(run.wakeAt === undefined ? [] : [`wakes     ${iso(run.wakeAt)}`]),
-    ...(run.deadline === undefined ? [] : [`deadline  ${iso(run.deadline)}`]),
-    ...(run.finishedAt === undefined ? [] : [`finished  ${iso(run.finishedAt)}`]),
-    ...(run.threadId === undefined ? [] : [`thread    ${run.threadId}`]),
-    ...(run.parentRunId === undefined ? [] : [`parent    ${run.parentRunId}`]),
-    ...(run.forkedFrom === undefined ? [] : [`forked    from ${run.forkedFrom.runId} after ${run.forkedFrom.seq}`]),
-    ...(run.retriedAs === undefined ? [] : [`retried   as ${run.retriedAs}`]),
-    ...(run.usage === undefined ? [] : [`usage     ${JSON.stringify(run.usage)}`]),
-    `trace     ${run.traceId}`,
-    `payload   ${JSON.stringify(run.payload)}`,
-    ...(run.output === undefined ? [] : [`output    ${JSON.stringify(run.output)}`]),
-    ...(run.error === undefined ? [] : [`error     ${run.error.tag}: ${run.error.message}`])
-  ].join("\n")
 
 const get = Command.make(
   "get",
@@ -186,8 +116,6 @@ const events = Command.make(
     for (const line of lines.rest()) yield* Output.print(false, line, String)
   })
 ).pipe(Command.withDescription("Print the journal of a run: its words in lines, all other events with their data"))
-
-const changed = (run: Run) => `${run.runId} ${stateOf(run)}`
 
 const cancel = Command.make(
   "cancel",
