@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config"
 
 const pathOf = (name: string) => new URL(name, import.meta.url).pathname
 
-export const shared = {
+const shared = {
   testTimeout: 30_000,
   hookTimeout: 30_000,
   teardownTimeout: 30_000,
@@ -13,7 +13,7 @@ export const shared = {
 }
 
 /** Starts a PostgreSQL and a Redis for all files. */
-export const withServices = { globalSetup: [pathOf("packages/stores/test/services.ts")] }
+const withServices = { globalSetup: [pathOf("packages/stores/test/services.ts")] }
 
 const names = readdirSync(pathOf("packages"), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
@@ -53,7 +53,23 @@ const examples = {
   test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...withServices, ...shared }
 }
 
+/**
+ * `npm run trials`: real processes that are killed, stopped and spread over nodes, other languages, and suites of others. They
+ * have deadlines, so each has the machine to itself.
+ */
+const trials = {
+  test: {
+    name: "trials",
+    root: ".",
+    include: ["packages/*/test/**/*.trials.ts", "examples/*/*.trials.ts"],
+    fileParallelism: false,
+    isolate: false,
+    ...withServices,
+    ...shared
+  }
+}
+
 export default defineConfig({
   // Tests wait for sockets, timers and processes: with one file for each core, cores would be idle.
-  test: { projects: [...packages, sqlite, examples], maxWorkers: availableParallelism() + 1 }
+  test: { projects: [...packages, sqlite, examples, trials], maxWorkers: availableParallelism() + 1 }
 })
