@@ -1,6 +1,6 @@
 // A database server as a process of the tests, and the tests that need one: the PostgreSQL and Redis of the tests are such.
 import { describe } from "@effect/vitest"
-import type { ChildProcess } from "node:child_process"
+import { type ChildProcess, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
@@ -54,11 +54,29 @@ export abstract class ServerProcess<Signal extends NodeJS.Signals> {
     started.delete(child)
   }
 
+  /** Sends a signal to the server and to the processes that it has started. */
+  signal(signal: NodeJS.Signals) {
+    const pid = this.child?.pid
+    if (pid === undefined) return
+    for (const one of [pid, ...childrenOf(pid)]) {
+      try {
+        process.kill(one, signal)
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+  }
+
   async remove(): Promise<void> {
     await this.stop(this.atOnce)
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
+
+const childrenOf = (pid: number): ReadonlyArray<number> =>
+  spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" }).stdout.split("\n").filter((line) =>
+    line.trim() !== ""
+  ).map(Number)
 
 /** Registers tests; with a reason they are skipped, or fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1. */
 export const describeUnless = (reason: string | undefined, name: string, body: () => void) => {

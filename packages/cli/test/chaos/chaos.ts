@@ -1,19 +1,19 @@
-// Kills and stops real servers while they run journeys, and gathers the verdict on every run.
+// Kills and stops real servers and fails their store while they run journeys, and gathers the verdict on every run.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { strike } from "./faults.ts"
 import { type Arrival, outputOf, travel } from "./journey.ts"
 import { type Blows, kill, Node, stop } from "./nodes.ts"
 import { makeRandom } from "./random.ts"
-import { type Answer, askAny } from "./requests.ts"
+import { type Answer, ask, askAny } from "./requests.ts"
+import { onSqlite, type Target } from "./targets.ts"
 import { begunIn, examineRun } from "./verdict.ts"
 
 export interface Options {
-  /** The value of `--store`; a SQLite file when absent. */
-  readonly store?: string
-  /** The number of processes on the store. */
-  readonly nodes: number
+  /** The store of the processes; one process on a SQLite file when absent. */
+  readonly target?: Target
   readonly runs: number
   /** The number of concurrent runs. */
   readonly atOnce: number
@@ -38,26 +38,39 @@ export const chaos = async (options: Options): Promise<Verdict> => {
   const folder = mkdtempSync(join(tmpdir(), "fastagentic-chaos-"))
   const log = join(folder, "begun.jsonl")
   writeFileSync(log, "")
-  const store = options.store ?? join(folder, "runs.db")
-  const nodes = Array.from(
-    { length: options.nodes },
-    () => new Node("journey.ts", store, { CHAOS_LOG: log, JOURNEY_PACE: "50" })
-  )
+  const target = options.target ?? onSqlite(folder)
+  const env = { ...target.env, CHAOS_LOG: log, JOURNEY_PACE: "50" }
+  const nodes = target.stores.map((store) => new Node("journey.ts", store, env))
   try {
     await Promise.all(nodes.map((node) => node.start()))
-    const { arrivals, blows } = await storm(nodes, options)
+    const { arrivals, blows } = await storm(nodes, options, target)
     // A stopped process gets the time to notice that its runs were continued.
     await sleep(1_000)
+    const unready = await unreadyOf(nodes)
     const verdict = await judge(nodes, options, arrivals, log)
-    return { ...verdict, ...blows }
+    const deaths = nodes.flatMap((node) => node.deaths)
+    return { ...verdict, ...blows, wrong: [...verdict.wrong, ...deaths, ...unready] }
   } finally {
     await Promise.all(nodes.map((node) => node.kill()))
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-const storm = async (nodes: ReadonlyArray<Node>, options: Options) => {
-  const blows = { kills: 0, stops: 0 }
+/** The processes that do not come back to their store. */
+const unreadyOf = async (nodes: ReadonlyArray<Node>): Promise<ReadonlyArray<string>> => {
+  const answers = await Promise.all(nodes.map(async ({ url }) => {
+    let answer: Answer | undefined
+    for (let looks = 0; looks < 60 && answer?.status !== 200; looks++) {
+      await sleep(500)
+      answer = await ask(url, "/ready")
+    }
+    return answer
+  }))
+  return answers.flatMap((answer) => answer?.status === 200 ? [] : [`not ready: ${JSON.stringify(answer)}`])
+}
+
+const storm = async (nodes: ReadonlyArray<Node>, options: Options, target: Target) => {
+  const blows = { kills: 0, stops: 0, faults: 0 }
   const startedAt = performance.now()
   const passed = (seconds: number) => performance.now() - startedAt > seconds * 1_000
   const asking = makeRandom(options.seed + 1)
@@ -66,6 +79,7 @@ const storm = async (nodes: ReadonlyArray<Node>, options: Options) => {
   const striking = [kill(nodes, makeRandom(options.seed), blows, finished)]
   // With one process, a stop only delays its runs.
   if (nodes.length > 1) striking.push(stop(nodes, makeRandom(options.seed + 2), blows, finished))
+  striking.push(strike(target.faults(nodes), makeRandom(options.seed + 3), blows, finished))
   const arrivals: Array<Arrival> = []
   let next = 0
   const traveller = async () => {
@@ -137,4 +151,5 @@ export const lineOf = (name: string, verdict: Verdict) =>
   `${name}: ${verdict.admitted} runs admitted, ${verdict.finished} finished, ${verdict.lost} lost; ` +
   `${verdict.again} steps executed again after their commit, ${verdict.gaps} journal gaps, ` +
   `${verdict.duplicates} duplicates; ${verdict.kills} kills, ${verdict.stops} stops, ` +
+  `${verdict.faults} faults of the store, ` +
   `${verdict.late} steps begun by an owner that was stopped and replaced, ${verdict.repairs} repairs`

@@ -8,6 +8,8 @@ export class Node {
   stopped = false
   /** The stderr of all processes. */
   stderr = ""
+  /** The processes that ended although nobody ended them, with the last that they said. */
+  readonly deaths: Array<string> = []
   private running: Running | undefined
   private readonly args: ReadonlyArray<string>
   private readonly env: Record<string, string>
@@ -30,21 +32,43 @@ export class Node {
     const running = fastagentic(this.args, { env: { ...this.env, ...more } })
     running.child.stderr?.on("data", (text: string) => this.stderr += text)
     this.running = running
-    return this.url = await listening(running)
+    this.url = await listening(running)
+    void running.exited.then((code) => {
+      if (this.running === running) {
+        this.deaths.push(`a process ended by itself with ${code}: ${running.stderr().slice(-500)}`)
+      }
+    })
+    return this.url
+  }
+
+  /** As `start`, and again when the process ends because its store is away. */
+  async startAgain(tries = 30): Promise<void> {
+    try {
+      await this.start()
+    } catch (error) {
+      if (tries <= 1) throw error
+      await sleep(300)
+      await this.startAgain(tries - 1)
+    }
   }
 
   async kill(): Promise<void> {
     this.url = undefined
     this.stopped = false
-    this.running?.child.kill("SIGKILL")
-    await this.exited
+    await this.end("SIGKILL")
   }
 
   /** Lets the process end as a deployment does. */
   async stop(): Promise<void> {
     this.url = undefined
-    this.running?.child.kill("SIGTERM")
-    await this.exited
+    await this.end("SIGTERM")
+  }
+
+  private async end(signal: NodeJS.Signals) {
+    const { exited, running } = this
+    this.running = undefined
+    running?.child.kill(signal)
+    await exited
   }
 
   pause() {
@@ -61,6 +85,8 @@ export class Node {
 export interface Blows {
   kills: number
   stops: number
+  /** The faults of the store. */
+  faults: number
 }
 
 /** Kills one process after the other until it is interrupted, and starts the next in its place. */
@@ -72,7 +98,7 @@ export const kill = async (nodes: ReadonlyArray<Node>, random: Random, blows: Bl
     blows.kills++
     await node.kill()
     await sleep(random.between(0, 300))
-    await node.start()
+    await node.startAgain()
   }
 }
 
