@@ -18,7 +18,7 @@ export interface Options {
   /** The number of concurrent runs. */
   readonly atOnce: number
   readonly seed: number
-  /** The seconds of kills; a run that has not ended a minute later counts as lost. */
+  /** The seconds of kills; runs that have not ended count as lost once no run has ended for a minute after them. */
   readonly seconds: number
 }
 
@@ -81,11 +81,14 @@ const storm = async (nodes: ReadonlyArray<Node>, options: Options, target: Targe
   if (nodes.length > 1) striking.push(stop(nodes, makeRandom(options.seed + 2), blows, finished))
   striking.push(strike(target.faults(nodes), makeRandom(options.seed + 3), blows, finished))
   const arrivals: Array<Arrival> = []
-  let next = 0
+  let [next, lastEnd] = [0, startedAt]
+  const isLost = () =>
+    passed(options.seconds) && performance.now() - Math.max(lastEnd, startedAt + options.seconds * 1_000) > 60_000
   const traveller = async () => {
     while (next < options.runs) {
       const request = (path: string, init?: RequestInit) => askAny(nodes, asking, path, init)
-      arrivals.push(await travel(next++, request, () => passed(options.seconds + 60)))
+      arrivals.push(await travel(next++, request, isLost))
+      lastEnd = performance.now()
     }
   }
   await Promise.all(Array.from({ length: options.atOnce }, traveller))

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Audit, Auth, Budget, Caller, RateLimit, Run, RunStore, Runtime } from "@fastagentic/core"
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Logger, Schema } from "effect"
 
 const Waits = Agent.make("waits", { description: "Waits", payload: {}, signals: { go: Schema.String } })
 const Asks = Agent.make("asks", { description: "Asks", payload: {} })
@@ -103,5 +103,71 @@ describe("A run that comes to rest", () => {
         assert.deepInclude(ended, { state: "completed", output: "yes", attempt: 1 })
       }).pipe(Effect.provide(runtime(layer)))
       assert.deepStrictEqual(seen, ["other Committed", "rest Refused"])
+    }))
+
+  /** A store that answers the writes and reads of a run that comes to rest in its own way. */
+  const standIn = (
+    change: (store: RunStore.RunStore["Service"]) => Partial<RunStore.RunStore["Service"]>
+  ): Layer.Layer<RunStore.RunStore> =>
+    Layer.effect(
+      RunStore.RunStore,
+      Effect.map(Layer.build(RunStore.RunStore.layerMemory), (context): RunStore.RunStore["Service"] => {
+        const store = Context.get(context, RunStore.RunStore)
+        return { ...store, ...change(store) }
+      })
+    )
+
+  const restIn = (writes: ReadonlyArray<RunStore.Write>) =>
+    writes.find((write) => write._tag === "Commit" && write.set?.state === "suspended" && write.ifSeq !== undefined)
+
+  it.live("looks less often while another node writes to it all the time, and rests once that ends", () =>
+    Effect.gen(function*() {
+      const state = { busy: true, looks: 0 }
+      const layer = standIn((store) => ({
+        write: Effect.fnUntraced(function*(writes) {
+          const rests = restIn(writes)
+          if (rests?._tag === "Commit" && state.busy) {
+            state.looks++
+            yield* store.write([{
+              ...commitOf(rests),
+              events: [{ type: "log", data: { level: "info", message: "x" } }]
+            }])
+          }
+          return yield* store.write(writes)
+        })
+      }))
+      yield* Effect.gen(function*() {
+        const runtime = yield* Runtime.Runtime
+        const { run } = yield* runtime.start(caller, { kind: "agent", identifier: "asks", payload: {} })
+        yield* Effect.sleep("1500 millis")
+        assert.isAbove(state.looks, 2)
+        assert.isBelow(state.looks, 20)
+        assert.strictEqual((yield* runtime.get(caller, run.runId)).state, "running")
+        state.busy = false
+        yield* Effect.sleep("1200 millis")
+        assert.deepInclude(yield* runtime.get(caller, run.runId), { state: "suspended", attempt: 1 })
+      }).pipe(Effect.provide(runtime(layer)))
+    }))
+
+  it.live("stops here when the store has lost events that it had committed", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const layer = standIn((store) => ({
+        get: (runId) => Effect.map(store.get(runId), (run) => run && { ...run, seq: run.seq - 1 }),
+        write: (writes) => {
+          if (restIn(writes) === undefined) return store.write(writes)
+          seen.push("rest")
+          return Effect.succeed(writes.map(() => ({ _tag: "Refused" }) as const))
+        }
+      }))
+      const lost = Logger.make(({ message }) => {
+        if (String(message).includes("A run was lost")) seen.push("lost")
+      })
+      yield* Effect.gen(function*() {
+        const runtime = yield* Runtime.Runtime
+        yield* runtime.start(caller, { kind: "agent", identifier: "asks", payload: {} })
+        yield* Effect.sleep("3 seconds")
+        assert.deepStrictEqual(seen.slice(0, 10), [..."123456789"].map(() => "rest").concat("lost"))
+      }).pipe(Effect.provide(runtime(layer)), Effect.provide(Logger.layer([lost])))
     }))
 })

@@ -1,12 +1,14 @@
 // Ends a run wherever it is: cancels it with its unfinished children, or fails it at its deadline. Runtime, onSettled and
 // deadlines.ts call it.
-import { Effect, Option, Stream } from "effect"
+import { Effect, Exit, Option, Stream } from "effect"
+import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import * as Timings from "../../base/Timings.ts"
-import { refused } from "../../run/internal/failure.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Commit, Fact, ReadError } from "../../store/RunStore.ts"
+import { endFailure } from "./endFailure.ts"
 import type { Stop } from "./liveRun.ts"
+import { keepsPlace } from "./liveRuns.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 import { type Ending as KeptEnding, endingIn, endingKey, endingRow, openUndos } from "./undoRows.ts"
 import { endOf, undoLater } from "./undoSegment.ts"
@@ -83,53 +85,80 @@ export const cancelWhole = Effect.fnUntraced(function*(
  */
 const endInStore = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect.Effect<boolean, ReadError> =>
   Effect.uninterruptible(Effect.suspend(() => {
-    const open = node.runs.fence(run.runId)
-    return Effect.tapError(writeEnd(node, run, ending), () => Effect.sync(open))
+    const fence = node.runs.fence(run.runId)
+    const ended = Effect.onExit(
+      Effect.flatMap(outsideEnd(node, run, ending), (end) => writeEnd(node, run, end)),
+      (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => fence?.open())
+    )
+    if (fence === undefined) return ended
+    const { agent, runId, traceId } = run
+    return Effect.tap(
+      ended,
+      () => Effect.annotateLogs(Effect.logWarning(`A run was ended, and ${keepsPlace}`), { runId, agent, traceId })
+    )
   }))
+
+/** The end of a run from outside of its code. */
+interface OutsideEnd {
+  readonly kept: KeptEnding
+  /** The events before the end. */
+  readonly events: Commit["events"]
+  readonly facts: ReadonlyArray<Fact>
+}
+
+const outsideEnd = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect.Effect<OutsideEnd> => {
+  if (ending._tag === "Cancelled") {
+    const { facts = [], reason } = ending
+    return Effect.succeed({ kept: { state: "cancelled", reason, forget: [] }, events: [], facts })
+  }
+  const { error } = ending
+  const rule = error._tag === "HookBlocked" ? { rule: refusalOf(error).rule } : {}
+  return Effect.map(endFailure(node, run, ending), ({ events, failure }) => ({
+    kept: { state: "failed", error: failure, ...rule, forget: [] },
+    events,
+    facts: []
+  }))
+}
 
 const writeEnd = Effect.fnUntraced(function*(
   node: RunSupervisor,
   run: RunRecord,
-  ending: Ending
+  end: OutsideEnd
 ): Effect.fn.Return<boolean, ReadError> {
   const writer = node.writerOf(run)
   const rows = run.durable ? yield* writer.store.steps(run.runId) : []
   const begun = endingIn(rows.find(({ name }) => name === endingKey)?.value)
   if (begun !== undefined) {
     // Only a caller gives up undos that cannot be run.
-    const isByCaller = ending._tag === "Cancelled" && (ending.facts ?? []).length > 0
+    const isByCaller = end.kept.state === "cancelled" && end.facts.length > 0
     if (run.waitsFor !== "repair" || !isByCaller) return true
-    yield* settled(
-      node,
-      yield* node.commit(run, { ...baseOf(node, run), ...endOf(begun, node.now()), facts: ending.facts ?? [] })
-    )
+    yield* commitEnd(node, run, { ...end, kept: begun })
     return false
   }
   if (!run.durable || (run.state !== "running" && openUndos(rows).length === 0)) {
-    yield* settled(node, yield* node.commit(run, commitOf(node, run, ending)))
+    yield* commitEnd(node, run, end)
     return false
   }
-  return yield* endAfterUndos(node, run, ending)
+  return yield* endAfterUndos(node, run, end)
 })
 
 /** Takes a run from whoever has it: only then it is known what there is to undo. */
-const endAfterUndos = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, ending: Ending) {
+const endAfterUndos = Effect.fnUntraced(function*(node: RunSupervisor, run: RunRecord, end: OutsideEnd) {
   const writer = node.writerOf(run)
   const attempt = run.attempt + 1
-  const facts = ending._tag === "Cancelled" ? ending.facts ?? [] : []
-  const kept = endingRow(keptEnding(ending))
   const taken = {
     ...baseOf(node, run),
     from: [run.state],
-    steps: [kept],
+    events: end.events,
+    steps: [endingRow(end.kept)],
     set: { ...undoLater(node.now()), attempt },
-    facts
+    facts: end.facts
   }
   if ((yield* writer.write(taken))._tag !== "Committed") return false
   const seen = yield* node.get(run.runId)
   if (seen === undefined || seen.attempt !== attempt || isFinal(seen.state)) return false
   if (openUndos(yield* writer.store.steps(run.runId)).length === 0) {
-    yield* settled(node, yield* node.commit(seen, commitOf(node, seen, withoutFacts(ending))))
+    yield* commitEnd(node, seen, { ...end, events: [], facts: [] })
     return false
   }
   node.runs.lose(run.runId)
@@ -137,11 +166,17 @@ const endAfterUndos = Effect.fnUntraced(function*(node: RunSupervisor, run: RunR
   return false
 })
 
-const settled = (node: RunSupervisor, ended: RunRecord | undefined) =>
-  ended === undefined ? Effect.void : node.onSettled(ended, true)
-
-const withoutFacts = (ending: Ending): Ending =>
-  ending._tag === "Cancelled" ? { _tag: "Cancelled", reason: ending.reason } : ending
+/** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
+const commitEnd = Effect.fnUntraced(
+  function*(node: RunSupervisor, run: RunRecord, { events, facts, kept }: OutsideEnd) {
+    const end = endOf(kept, node.now())
+    const commit = { ...baseOf(node, run), ...end, events: [...events, ...end.events], facts }
+    const ended = yield* node.commit(run, commit, kept.rule)
+    if (ended === undefined) return
+    node.runs.showEnd(ended)
+    yield* node.onSettled(ended, true)
+  }
+)
 
 const baseOf = (node: RunSupervisor, { attempt, runId }: RunRecord) =>
   ({
@@ -152,19 +187,6 @@ const baseOf = (node: RunSupervisor, { attempt, runId }: RunRecord) =>
     ts: node.now(),
     events: []
   }) satisfies Commit
-
-/** The end of a run as it is kept while its undos run. */
-export const keptEnding = (ending: Ending): KeptEnding =>
-  ending._tag === "Cancelled"
-    ? { state: "cancelled", reason: ending.reason, forget: [] }
-    : { state: "failed", error: refused(ending.error), forget: [] }
-
-/** Takes a run from whoever has it: what an owner elsewhere writes after this is refused. */
-const commitOf = (node: RunSupervisor, run: RunRecord, ending: Ending): Commit => ({
-  ...baseOf(node, run),
-  ...(ending._tag === "Cancelled" ? { facts: ending.facts ?? [] } : {}),
-  ...endOf(keptEnding(ending), node.now())
-})
 
 /** Cancels a run whose parent has given up the branch that waited for it. What fails now is done at the parent's end. */
 export const cancelAbandoned = (node: RunSupervisor, child: RunRecord): Effect.Effect<void> =>

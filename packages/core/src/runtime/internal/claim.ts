@@ -126,6 +126,10 @@ export const claim = Effect.fnUntraced(
     const attempt = run.attempt + 1
     const resumed = attempt > 1 ? { resumed: true } : {}
     const { limits } = bound.callable
+    // A run that was running holds its concurrency slot already.
+    const isLimited = limits !== undefined && !options.from.includes("running")
+    const within = isLimited ? node.runs.roomFor(run, limits) : undefined
+    if (isLimited && within === undefined) return false
     const upgrade = yield* asRunError(upgradeOf(bound.callable, run, stepsOf(node, run)))
     if (upgrade._tag === "Pinned") return yield* pin(node, run, base, upgrade.why)
     const { events, set, steps } = upgrade.parts
@@ -135,8 +139,7 @@ export const claim = Effect.fnUntraced(
       events: [...base.events, { type: "run_started", data: { agent: run.agent, ...resumed } }, ...events],
       set: { ...options.set, ...set, ...crashes, state: "running", attempt },
       ...(steps.length === 0 ? {} : { steps }),
-      // A run that was running holds its concurrency slot already.
-      ...(limits === undefined || options.from.includes("running") ? {} : { within: limits })
+      ...(within === undefined ? {} : { within })
     }
     const taken = Effect.tap(
       node.commit(run, write),

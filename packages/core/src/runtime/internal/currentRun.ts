@@ -143,8 +143,12 @@ class PlacedRun implements Service {
       interrupt: this.interrupt,
       earlier: () => [...live.history.interrupts.values(), ...live.resting.decided.values()]
     }
-    // Nothing new is paid for at the end of a run.
-    return (request) => live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never
+    // Nothing new is paid for at the end of a run, nor by code that does not stop.
+    return (request) =>
+      Effect.suspend(() => {
+        if (live.stop !== undefined) return Effect.interrupt
+        return live.ending === undefined ? tracked(live, place, spend(live, spender, request)) : Effect.never
+      })
   }
 
   get model(): Service["model"] {

@@ -5,10 +5,14 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import type { RunStore } from "../../store/RunStore.ts"
 import { type Ending, endRun } from "./cancel.ts"
 import type { LiveRun } from "./liveRun.ts"
+import { keepsPlace } from "./liveRuns.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
 /** How many runs are read in one go. */
 const pageSize = 256
+
+/** A hook of one run that takes its time holds up few others. */
+const atOnce = { concurrency: 16, discard: true } as const
 
 /** How long the end of a run that rests is left to those who look for runs that wait, in milliseconds. */
 const again = 1_000
@@ -33,12 +37,21 @@ export const endOverdue = Effect.fnUntraced(function*(
   node: RunSupervisor,
   store: RunStore["Service"]
 ): Effect.fn.Return<void, StoreUnavailable> {
-  for (const { ending, run } of node.runs.unstopped(store)) yield* endLogged(node, run, ending)
+  for (const { agent, runId, traceId } of node.runs.findStuck()) {
+    yield* Effect.annotateLogs(Effect.logWarning(`A run has left this node, and ${keepsPlace}`), {
+      runId,
+      agent,
+      traceId
+    })
+  }
+  yield* Effect.forEach(node.runs.unstopped(store), ({ ending, run }) => endLogged(node, run, ending), atOnce)
   while (!node.closing) {
     const runs = yield* store.overdue({ now: node.now(), limit: pageSize })
-    for (const run of runs) {
-      yield* endLogged(node, run, { _tag: "Cut", error: new DeadlineExceeded({ deadline: run.deadline ?? 0 }) })
-    }
+    yield* Effect.forEach(
+      runs,
+      (run) => endLogged(node, run, { _tag: "Cut", error: new DeadlineExceeded({ deadline: run.deadline ?? 0 }) }),
+      atOnce
+    )
     // Runs whose undos have begun are found again until they are through.
     if (runs.length < pageSize || runs.every(({ waitsFor }) => waitsFor === "undo" || waitsFor === "repair")) return
   }

@@ -20,7 +20,9 @@ const mostRefusals = 4
 export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
   const all = [...callables.agent.values(), ...callables.tool.values()].map(({ callable }) => callable)
   // An agent that is busy has a line of its own, so that it does not stand before the others.
-  const limited = all.flatMap(({ identifier, limits }) => limits === undefined ? [] : [{ agent: identifier, limits }])
+  const limited = all.flatMap(({ identifier, kind, limits }) =>
+    limits === undefined ? [] : [{ agent: identifier, kind, limits }]
+  )
   const unlimited = all.filter(({ limits }) => limits === undefined).map(({ identifier }) => identifier)
 
   const wake = Effect.fnUntraced(
@@ -85,7 +87,7 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
    */
   const wakeLine = Effect.fnUntraced(function*(
     store: RunStore["Service"],
-    { agent, limits }: (typeof limited)[number]
+    { agent, kind, limits }: (typeof limited)[number]
   ): Effect.fn.Return<void, StoreUnavailable> {
     const line = node.lines.of(agent)
     const { freed, shares } = line
@@ -95,7 +97,8 @@ export const makeDueRuns = (node: RunSupervisor, callables: Callables) => {
     const tried = new Set<string>()
     let refusals = 0
     for (let more = true; more && !node.closing;) {
-      const page = yield* store.due({ now: node.now(), agents: [agent], within: limits, limit: pageSize })
+      const within = node.runs.roomIn(kind, agent, limits)
+      const page = yield* store.due({ now: node.now(), agents: [agent], within, limit: pageSize })
       more = false
       for (const run of shares.turns(page)) {
         const bound = boundOf(run)

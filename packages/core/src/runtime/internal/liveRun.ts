@@ -56,14 +56,16 @@ export type Stop =
   | { readonly _tag: "Parted"; readonly how: string }
   /** A guard let nothing more out. */
   | { readonly _tag: "Cut"; readonly error: HookBlocked | DeadlineExceeded }
-  /** The store refused this owner or cannot be reached: nothing more can be written. */
-  | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined }
+  /** The store refused this owner or cannot be reached: nothing more can be written. With `isEnded`, the run was ended instead. */
+  | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined; readonly isEnded?: true }
 
 export class LiveRun {
   run: RunRecord
   stop: Stop | undefined
   /** The time of the first stop. */
   stoppedAt: number | undefined
+  /** Whether the handler's code has stopped. */
+  isOver = false
   fiber: Fiber.Fiber<void> | undefined
   readonly dispatch: Dispatch
   readonly service: CurrentRun["Service"]
@@ -252,6 +254,8 @@ export class LiveRun {
     implied = false
   ): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
+      // A handler may be in a region that cannot be interrupted from outside: it begins nothing more.
+      if (this.stop !== undefined) return Effect.interrupt
       if (this.resting.phase !== "running") {
         return Effect.andThen(this.resting.awake, this.named(kind, place, name, use, implied))
       }

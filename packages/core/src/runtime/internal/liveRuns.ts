@@ -5,7 +5,7 @@ import * as Timings from "../../base/Timings.ts"
 import type { Account } from "../../door/ApiKeys.ts"
 import { restsOn } from "../../door/internal/authority.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
-import type { Changes, Fact, ReadError, RunStore } from "../../store/RunStore.ts"
+import type { Changes, Fact, Limits, ReadError, RunStore } from "../../store/RunStore.ts"
 import type { Ending } from "./cancel.ts"
 import { ClaimReservations } from "./claimReservations.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -16,6 +16,8 @@ export class LiveRuns {
   /** Runs that stopped here for their store, until they are resumed. */
   private readonly lostHere = new Set<string>()
   private justEnded: ReadonlyArray<RunRecord> = []
+  /** Runs that have ended, or were taken, and whose code does not stop: it keeps its place in `concurrency` and its thread. */
+  private readonly stuck = new Set<LiveRun>()
   private readonly reservations = new ClaimReservations()
   private readonly store: RunStore["Service"]
   private readonly now: () => number
@@ -33,6 +35,7 @@ export class LiveRuns {
   remove(live: LiveRun) {
     const { durable, runId } = live.run
     if (this.live.get(runId) === live) this.live.delete(runId)
+    this.stuck.delete(live)
     live.writes.leave()
     if (live.stop?._tag === "Lost" && live.stop.error !== undefined && durable) this.noteLost(runId)
     this.justEnded = [...this.justEnded.slice(1 - suspectsKept), live.run]
@@ -120,17 +123,68 @@ export class LiveRuns {
   }
 
   /**
-   * Keeps a run whose code does not stop from writing, for the time in which the store ends it. The answer lets it write again:
-   * an end that could not be stored is found by `unstopped`.
+   * Keeps a run whose code does not stop from writing, for the time in which the store ends it. Its code keeps its place. `open`
+   * lets it write again: an end that could not be stored is found by `unstopped`. Nothing for a run that does not need it.
    */
-  fence(runId: string): () => void {
+  fence(runId: string): { readonly open: () => void } | undefined {
     const live = this.live.get(runId)
     const stop = live?.stop
-    if (live === undefined || (stop?._tag !== "Cut" && stop?._tag !== "Cancelled")) return () => {}
-    live.stop = { _tag: "Lost", error: undefined }
-    return () => {
-      live.stop = stop
+    if (live === undefined || (stop?._tag !== "Cut" && stop?._tag !== "Cancelled")) return undefined
+    live.stop = { _tag: "Lost", error: undefined, isEnded: true }
+    this.stuck.add(live)
+    return {
+      open: () => {
+        live.stop = stop
+        this.stuck.delete(live)
+      }
     }
+  }
+
+  /** Shows the end of a run to its code that does not stop, and to its span. */
+  showEnd(ended: RunRecord) {
+    const live = this.live.get(ended.runId)
+    if (live?.stop?._tag === "Lost" && live.stop.isEnded === true) live.run = ended
+  }
+
+  /** The runs that the store does not count here any more and whose code is found not to stop: from now on it keeps its place. */
+  findStuck(): ReadonlyArray<RunRecord> {
+    const since = this.now() - Timings.stopMillis
+    const found: Array<RunRecord> = []
+    for (const live of this.live.values()) {
+      const { isOver, run, stop, stoppedAt = Infinity } = live
+      if (stop === undefined || isOver || stoppedAt > since || this.stuck.has(live)) continue
+      // The end of the others is still to be written.
+      if (stop._tag === "Cut" || stop._tag === "Cancelled") continue
+      this.stuck.add(live)
+      found.push(run)
+    }
+    return found
+  }
+
+  /** The limits of an agent, less the places of code that does not stop here. */
+  roomIn(kind: RunRecord["kind"], agent: string, limits: Limits, tenant?: string): Limits {
+    if (this.stuck.size === 0) return limits
+    let [all, own] = [0, 0]
+    for (const { isOver, run } of this.stuck) {
+      if (isOver || run.kind !== kind || run.agent !== agent) continue
+      all++
+      if (run.tenant === tenant) own++
+    }
+    return {
+      ...limits,
+      ...(limits.agent === undefined ? {} : { agent: limits.agent - all }),
+      ...(limits.tenant === undefined ? {} : { tenant: limits.tenant - own })
+    }
+  }
+
+  /** The same for a run; nothing when code that does not stop here has its thread. */
+  roomFor(run: RunRecord, limits: Limits): Limits | undefined {
+    const isTaken = this.stuck.size > 0 && limits.thread === true && run.threadId !== undefined &&
+      run.parentRunId === undefined &&
+      [...this.stuck].some(({ isOver, run: other }) =>
+        !isOver && other.threadId === run.threadId && other.tenant === run.tenant && other.owner === run.owner
+      )
+    return isTaken ? undefined : this.roomIn(run.kind, run.agent, limits, run.tenant)
   }
 
   /** Waits until a run that was stopped has left memory. Returns false when its code cannot be interrupted in time. */
@@ -262,6 +316,10 @@ export class LiveRuns {
     )
   }
 }
+
+/** The end of what is logged about code that does not stop. */
+export const keepsPlace =
+  "its code does not stop: until it does it keeps its place in the agent's concurrency and in its thread"
 
 /** How long, and how many, runs that have ended are remembered as suspects. */
 const suspectMillis = 1_000

@@ -43,6 +43,9 @@ export interface RestOptions {
   readonly refusal: ((run: RunRecord) => Effect.Effect<string | undefined, StoreUnavailable>) | undefined
 }
 
+/** The longest time between two looks at what others write, in milliseconds. */
+const longestLook = 1_000
+
 export class Resting {
   phase: "running" | "resting" | "suspended" = "running"
   readonly activity = new Activity(() => this.check())
@@ -58,6 +61,8 @@ export class Resting {
   /** The record as the last decision left it: a woken branch may be faster than the answer to who decided. */
   lastDecided: RunRecord | undefined
   private rests = 0
+  /** How often in a row the run could not rest because the store had events that were not read here. */
+  private unread = 0
   private lastAsked = 0
 
   constructor(live: LiveRun, options: RestOptions) {
@@ -294,6 +299,7 @@ export class Resting {
       }
       yield* this.live.outcomes.rests
       const outcome = yield* this.turn.withPermit(this.rest)
+      this.unread = outcome === "unread" ? this.unread + 1 : 0
       if (outcome === "unread") yield* this.catchUp
       if (outcome !== "suspended") return
       const rest = ++this.rests
@@ -327,9 +333,17 @@ export class Resting {
     })
   }
 
-  /** Reads what another node has written before the run may rest. */
+  /**
+   * Reads what another node has written before the run may rest. Once is enough unless somebody writes all the time: then the
+   * looks grow apart, so that the run and its store are not busy with them.
+   */
   private get catchUp(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      const { live, unread } = this
+      const waits = Math.min(longestLook, 5 * 2 ** (unread - 1))
+      return unread < 2 ? Effect.void : live.until(live.now() + waits)
+    }).pipe(Effect.andThen(Effect.suspend(() => {
+      if (this.live.stop !== undefined) return Effect.void
       this.live.writes.isBehind = false
       return this.refresh.pipe(
         Effect.catch((error) => Effect.sync(() => this.live.writes.lose(error))),
@@ -338,7 +352,7 @@ export class Resting {
           this.check()
         }))
       )
-    })
+    })))
   }
 
   /** Leaves memory if it rests. Returns whether it did. */

@@ -15,7 +15,7 @@ import type { HookWithHandler } from "../../hook/internal/dispatch.ts"
 import type { Type } from "../../run/Event.ts"
 import type { Principal } from "../../run/Principal.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
-import type { RunRecord } from "../../run/RunRecord.ts"
+import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
 import { changed, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
@@ -219,6 +219,7 @@ export class RunSupervisor {
       budget: this.budget,
       onSettled: (live) =>
         Effect.suspend(() => {
+          if (live.stop?._tag === "Lost") return this.afterLoss(live)
           this.metrics.ended(live.run)
           return this.onSettled(live.run, live.hasChildren)
         })
@@ -282,17 +283,23 @@ export class RunSupervisor {
     return hub
   }
 
+  /** Ends the children that the code of a lost run has started, when the run has ended meanwhile. */
+  private afterLoss({ hasChildren, run }: LiveRun): Effect.Effect<void> {
+    const stored = hasChildren ? Effect.orElseSucceed(this.get(run.runId), () => undefined) : Effect.undefined
+    return Effect.flatMap(stored, (now = run) => this.onSettled(now, isFinal(now.state) && hasChildren))
+  }
+
   /** The recorded history of earlier attempts. */
   history(run: RunRecord): Effect.Effect<History, ReadError> {
     return readHistory(this.writerOf(run).store, run)
   }
 
   /** Writes to a run that nobody owns; its followers here see it. An end or a pause brings its line of the audit log. */
-  commit(run: RunRecord, commit: Commit): Effect.Effect<RunRecord | undefined, StoreUnavailable> {
+  commit(run: RunRecord, commit: Commit, rule?: string): Effect.Effect<RunRecord | undefined, StoreUnavailable> {
     let after: RunRecord | undefined
     const { facts = [], set } = commit
     const write = settles(set)
-      ? { ...commit, facts: [...facts, this.outbox.note(runEntry(run, set, commit.ts))] }
+      ? { ...commit, facts: [...facts, this.outbox.note(runEntry(run, set, commit.ts, rule))] }
       : commit
     const written = this.writerOf(run).write(write, (written) => {
       if (written._tag !== "Committed") return

@@ -19,6 +19,8 @@ export type Parts = Pick<Commit, "events" | "set" | "steps" | "open" | "turn" | 
 export class RunWrites {
   /** Whether another node has written events to this run that were not read here yet. */
   isBehind = false
+  /** How often in a row the store had fewer events of this run than it has committed. */
+  private missing = 0
   private readonly live: LiveRun
   private readonly hub: Hub
   private readonly metrics: Metrics
@@ -165,12 +167,16 @@ export class RunWrites {
       }
       this.giveBack(write)
       this.live.outcomes.takeBack(write.steps)
-      // Otherwise writes of its own were still in line.
       if (stored.seq > this.live.run.seq) {
         this.live.run = { ...this.live.run, seq: stored.seq }
         this.isBehind = true
       }
-      return false
+      // Writes of its own were still in line, or were not read yet by a copy of the store. A store that keeps showing fewer
+      // events than it has committed has lost some.
+      this.missing = stored.seq < this.live.run.seq ? this.missing + 1 : 0
+      if (this.missing < mostMissing) return false
+      this.lose(new StoreUnavailable({ operation: "the store has lost events that it had committed" }))
+      return true
     })
   }
 
@@ -244,5 +250,8 @@ export class RunWrites {
     this.hub.close()
   }
 }
+
+/** So often, over more than a second, a store may show fewer events than it has committed. */
+const mostMissing = 9
 
 const isCall = (fact: Fact) => fact instanceof NotedFact && fact.entry.action === "call"

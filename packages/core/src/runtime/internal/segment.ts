@@ -37,7 +37,10 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
     const { ending } = live
     if (ending !== undefined) {
       return Effect.exit(restore(live.resting.activity.during(undoAll(live, invoke)))).pipe(
-        Effect.flatMap((exit) => concludeUndo(live, ending, exit)),
+        Effect.flatMap((exit) => {
+          live.isOver = true
+          return concludeUndo(live, ending, exit)
+        }),
         Effect.andThen(Effect.suspend(() => {
           live.stop ??= { _tag: "Ended" }
           return settle(live, around)
@@ -54,7 +57,10 @@ export const runSegment = (live: LiveRun, around: Surroundings, invoke: Invoke):
     const reserved = stage(untilStored(Effect.suspend(() => around.budget.check(live.run))))
     const body = Effect.andThen(reserved, handle(live, call, invoke))
     return Effect.exit(untilDeadline(live, restore(body))).pipe(
-      Effect.flatMap((exit) => conclude(live, around.callable, call, exit)),
+      Effect.flatMap((exit) => {
+        live.isOver = true
+        return conclude(live, around.callable, call, exit)
+      }),
       // A run that rests has settled when it came to rest.
       Effect.andThen(Effect.suspend(() => {
         if (live.stop?._tag === "Suspended") return Effect.void
@@ -95,6 +101,9 @@ const conclude = (
   exit: Exit.Exit<Schema.Json, unknown>
 ): Effect.Effect<void> => {
   if (live.stop?._tag === "Suspended") return Effect.void
+  if (live.stop?._tag === "Lost" && live.stop.isEnded === true) {
+    return Effect.annotateLogs(Effect.logInfo("The code of a run that had ended has stopped"), aboutOf(live))
+  }
   if (live.stop?._tag === "Lost") {
     return Effect.annotateLogs(Effect.logWarning("A run was lost", live.stop.error), aboutOf(live))
   }
