@@ -32,7 +32,7 @@ const run = RequestContext.handle(
       start: () => frames(writer.start()),
       write: (parts, decidable) => frames(writer.write(parts, decidable)),
       end: () => frames(writer.end()),
-      refuse: ({ _tag, message }) => frames(writer.fail(message, _tag))
+      refuse: (reason) => frames(writer.fail(ChatStream.refusalOf(reason)))
     })
   }),
   { protocol: "ag-ui" }

@@ -1,6 +1,6 @@
 // The parts of an answer as events of AG-UI 1.0.
 import * as Content from "@fastagentic/core/run/Content"
-import type { Usage } from "@fastagentic/core/run/Event"
+import type { Failure, Usage } from "@fastagentic/core/run/Event"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
 import type { Schema } from "effect"
 import { questionId } from "../chat/ChatIds.ts"
@@ -64,14 +64,21 @@ export class AgUiWriter {
   }
 
   /** The error that ends a stream. */
-  fail(
-    message: string,
-    code: string,
-    metadata: { readonly [key: string]: Schema.Json } = {}
-  ): ReadonlyArray<AgUiEvent> {
+  fail({ message, rule, status, tag, value }: Failure): ReadonlyArray<AgUiEvent> {
     this.hasEnded = true
     const { run, traceId } = this.options
-    return [{ type: "RUN_ERROR", message, code, metadata: { ...metadata, runId: run.runId, traceId } }]
+    return [{
+      type: "RUN_ERROR",
+      message,
+      code: tag,
+      metadata: {
+        status,
+        ...(rule === undefined ? {} : { rule }),
+        ...(value === undefined ? {} : { error: value }),
+        runId: run.runId,
+        traceId
+      }
+    }]
   }
 
   private ids() {
@@ -147,16 +154,11 @@ export class AgUiWriter {
           ...this.ids(),
           ...(part.output === null ? {} : { result: part.output }),
           outcome: { type: "success" },
+          ...(part.isCut ? { metadata: { finishReason: "length" } } : {}),
           ...(part.usage === undefined ? {} : { usage: [usageOf(part.usage)] })
         }]
-      case "Failed": {
-        const { message, rule, status, tag, value } = part.failure
-        return this.fail(message, tag, {
-          status,
-          ...(rule === undefined ? {} : { rule }),
-          ...(value === undefined ? {} : { error: value })
-        })
-      }
+      case "Failed":
+        return this.fail(part.failure)
       case "Cancelled":
         this.hasEnded = true
         return [...this.closeAll(), {

@@ -52,6 +52,13 @@ export class UiWriter {
     return [{ type: "finish-step" }, { type: "finish", finishReason: this.pause.asks ? "tool-calls" : "other" }]
   }
 
+  /** The error that ends a stream. */
+  fail(failure: Failure): ReadonlyArray<UiChunk> {
+    const { run: { runId }, traceId } = this.options
+    this.hasEnded = true
+    return failed(failure, { runId, traceId })
+  }
+
   /** `decidable` holds the ids of the interrupts that the caller may decide. */
   write(parts: ReadonlyArray<ChatPart>, decidable: ReadonlySet<string>): ReadonlyArray<UiChunk> {
     return parts.flatMap((part) => {
@@ -65,7 +72,7 @@ export class UiWriter {
   }
 
   private chunksOf(part: ChatPart, decidable: ReadonlySet<string>): ReadonlyArray<UiChunk> {
-    const { links, run, traceId } = this.options
+    const { links, run } = this.options
     this.pause.add(part, decidable)
     switch (part._tag) {
       case "Start":
@@ -133,13 +140,12 @@ export class UiWriter {
           { type: "finish-step" },
           {
             type: "finish",
-            finishReason: "stop",
+            finishReason: part.isCut ? "length" : "stop",
             ...(part.usage === undefined ? {} : { messageMetadata: { usage: { ...part.usage } } })
           }
         ]
       case "Failed":
-        this.hasEnded = true
-        return failed(part.failure, { runId: run.runId, traceId })
+        return this.fail(part.failure)
       case "Cancelled":
         this.hasEnded = true
         return [{ type: "abort", reason: part.reason }]

@@ -21,6 +21,6 @@ export const response = Effect.fnUntraced(function*(
     start: () => frames(writer.start()),
     write: (parts, decidable) => frames(writer.write(parts, decidable)),
     end: () => `${frames(writer.end())}data: [DONE]\n\n`,
-    refuse: ({ message }) => frames([{ type: "error", errorText: message }])
+    refuse: (reason) => frames(writer.fail(ChatStream.refusalOf(reason)))
   }, { "x-vercel-ai-ui-message-stream": "v1" })
 })

@@ -47,7 +47,13 @@ export type ChatPart =
   | { readonly _tag: "Reset" }
   | { readonly _tag: "Stale" }
   | { readonly _tag: "Output"; readonly output: Schema.Json }
-  | { readonly _tag: "Completed"; readonly output: Schema.Json; readonly usage: Usage | undefined }
+  | {
+    readonly _tag: "Completed"
+    readonly output: Schema.Json
+    readonly usage: Usage | undefined
+    /** The answer is the text of a model that its limit of output tokens has cut off. */
+    readonly isCut: boolean
+  }
   | { readonly _tag: "Failed"; readonly failure: Failure }
   | { readonly _tag: "Cancelled"; readonly reason: string }
   | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended">; readonly seq: number }

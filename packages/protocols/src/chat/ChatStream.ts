@@ -1,6 +1,7 @@
 // An answer as server-sent events in the words of a front end.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { FollowError, Runtime } from "@fastagentic/core/operations/Runtime"
+import type { Failure } from "@fastagentic/core/run/Event"
 import type { RunError, Unauthenticated } from "@fastagentic/core/run/RunError"
 import { Effect, Stream } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -18,6 +19,14 @@ export interface Writer {
   /** The last frames of a stream whose caller may not read on. */
   readonly refuse: (reason: Unauthenticated) => string
 }
+
+/** The failure as which a stream shows the end of its caller's credentials. */
+export const refusalOf = ({ _tag, message }: Unauthenticated): Failure => ({
+  tag: _tag,
+  message,
+  status: 401,
+  declared: false
+})
 
 const encoder = new TextEncoder()
 const heartbeat = ":\n\n"

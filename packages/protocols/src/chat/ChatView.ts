@@ -23,6 +23,8 @@ export class ChatView {
   private said: Array<RunEvent> = []
   private toolsBefore: ReadonlyArray<string> = []
   private marked = 0
+  /** Why the last message of a model ended. */
+  private finishReason: string | undefined
 
   constructor(answersContent: boolean) {
     this.answer = new Said(answersContent)
@@ -61,6 +63,7 @@ export class ChatView {
     if (left.length === this.said.length) return
     parts.push({ _tag: "Reset" })
     this.answer.takeBack()
+    this.finishReason = undefined
     this.blocks.clear()
     this.tools.clear()
     for (const toolCallId of this.toolsBefore) this.tools.add(toolCallId)
@@ -77,6 +80,7 @@ export class ChatView {
       this.write(place, kind, `${messageId ?? ""} ${blockId ?? ""}`, `${kind}-${event.seq}`, delta, parts)
       return
     }
+    if (event.type === "message_end") this.finishReason = event.data.finishReason
     if (!closing.has(event.type)) return this.note(event, parts)
     this.close(place, parts)
     this.tool(event, parts)
@@ -188,11 +192,14 @@ export class ChatView {
         this.closeAll(parts)
         parts.push({ _tag: "Waiting", on: event.data, seq: event.seq })
         break
-      case "done":
+      case "done": {
+        const { output, usage } = event.data
         this.closeAll(parts)
-        parts.push(...this.answer.rest(event.seq, event.data.output))
-        parts.push({ _tag: "Completed", output: event.data.output, usage: event.data.usage })
+        const rest = this.answer.rest(event.seq, output)
+        const isCut = rest.length === 0 && this.finishReason === "length"
+        parts.push(...rest, { _tag: "Completed", output, usage, isCut })
         break
+      }
       case "error":
         this.closeAll(parts)
         parts.push({ _tag: "Failed", failure: event.data })

@@ -62,7 +62,7 @@ const complete = RequestContext.handle(
         start: () => frames(writer.start()),
         write: (parts, decidable) => frames(writer.write(parts, decidable)),
         end: () => `${frames(writer.end())}data: [DONE]\n\n`,
-        refuse: ({ _tag, message }) => frames(writer.fail({ tag: _tag, message, status: 401, declared: false }))
+        refuse: (reason) => frames(writer.fail(ChatStream.refusalOf(reason)))
       })
     }
     yield* whole(runtime, caller, answering, (parts, decidable) => writer.write(parts, decidable))

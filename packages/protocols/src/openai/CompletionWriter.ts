@@ -22,6 +22,7 @@ export class CompletionWriter {
   private usage: Usage | undefined
   private readonly pause = new Pause()
   private hasCompleted = false
+  private finishReason: "stop" | "length" = "stop"
   /** The failure of the run, if it has failed. */
   failure: Failure | undefined
 
@@ -52,6 +53,7 @@ export class CompletionWriter {
         case "Completed":
           this.usage = part.usage
           this.hasCompleted = true
+          if (part.isCut) this.finishReason = "length"
           return []
         case "Failed":
           return this.fail(part.failure)
@@ -72,7 +74,7 @@ export class CompletionWriter {
     const said = asked === "" ? [] : this.say(`${this.content === "" ? "" : "\n\n"}${asked}`)
     return [
       ...said,
-      this.chunk({}, "stop"),
+      this.chunk({}, this.finishReason),
       ...(this.options.includesUsage
         ? [{ ...this.envelope("chat.completion.chunk"), choices: [], usage: this.spent() }]
         : [])
@@ -98,7 +100,7 @@ export class CompletionWriter {
           ...(this.reasoning === "" ? {} : { reasoning_content: this.reasoning })
         },
         logprobs: null,
-        finish_reason: "stop"
+        finish_reason: this.finishReason
       }],
       usage: this.spent()
     }
@@ -110,7 +112,7 @@ export class CompletionWriter {
     return [this.chunk({ content: text })]
   }
 
-  private chunk(delta: object, finishReason: "stop" | null = null) {
+  private chunk(delta: object, finishReason: "stop" | "length" | null = null) {
     return {
       ...this.envelope("chat.completion.chunk"),
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }]

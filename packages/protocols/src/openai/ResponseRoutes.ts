@@ -69,14 +69,15 @@ const create = RequestContext.handle(
       previous: request.previous_response_id ?? undefined,
       metadata: request.metadata ?? {},
       background: request.background === true,
-      links: yield* links
+      links: yield* links,
+      traceId: caller.traceId
     })
     if (request.stream === true) {
       return ChatStream.response(context, answering, {
         start: () => frames(writer.start()),
         write: (parts, decidable) => frames(writer.write(parts, decidable)),
         end: () => frames(writer.end()),
-        refuse: ({ _tag, message }) => frames([{ type: "error", code: _tag, message, param: null, sequence_number: 0 }])
+        refuse: (reason) => frames(writer.refuse(ChatStream.refusalOf(reason)))
       })
     }
     const subject = { runId: run.runId, traceId: caller.traceId }
@@ -178,7 +179,8 @@ const shown = Effect.fnUntraced(function*(context: Context, id: string) {
     previous: undefined,
     metadata: {},
     background: true,
-    links: yield* links
+    links: yield* links,
+    traceId: caller.traceId
   })
   const parts = yield* ChatRuns.stands(runtime, handle, after)
   writer.write(parts, yield* ChatStream.decidableIn(runtime, caller, handle.run.runId, parts))

@@ -17,6 +17,7 @@ interface Options {
   readonly metadata: { readonly [key: string]: string }
   readonly background: boolean
   readonly links: Links
+  readonly traceId: string
 }
 
 type Json = { readonly [key: string]: Schema.Json }
@@ -41,6 +42,7 @@ export class ResponseWriter {
   private usage: Usage | undefined
   private readonly pause = new Pause()
   private status: Status = "in_progress"
+  private isCut = false
   /** The failure of the run, if it has failed. */
   failure: Failure | undefined
 
@@ -65,6 +67,13 @@ export class ResponseWriter {
     return this.status === "in_progress" ? this.finish(this.pause.asks ? "completed" : "incomplete") : []
   }
 
+  /** The error that ends a stream whose run works on. */
+  refuse(failure: Failure): ReadonlyArray<Json> {
+    this.status = "failed"
+    const { type: _type, ...error } = this.errorOf(failure)
+    return [this.event("error", error)]
+  }
+
   /** The response as it stands. */
   response(): Json {
     const { background, id, metadata, previous, run } = this.options
@@ -74,8 +83,10 @@ export class ResponseWriter {
       created_at: Math.floor(run.createdAt / 1_000),
       status: this.status,
       background,
-      error: this.failure === undefined ? null : { code: this.failure.tag, message: this.failure.message },
-      incomplete_details: this.status === "incomplete" ? { reason: "waiting" } : null,
+      error: this.failure === undefined ? null : this.errorOf(this.failure),
+      incomplete_details: this.status === "incomplete"
+        ? { reason: this.isCut ? "max_output_tokens" : "waiting" }
+        : null,
       instructions: null,
       max_output_tokens: null,
       metadata,
@@ -93,6 +104,11 @@ export class ResponseWriter {
       truncation: "disabled",
       usage: this.usage === undefined ? null : usageOf(this.usage)
     }
+  }
+
+  private errorOf(failure: Failure): Json {
+    const { run: { runId }, traceId } = this.options
+    return OpenAiError.ofFailure(failure, { runId, traceId })
   }
 
   private event(type: string, fields: Json): Json {
@@ -132,7 +148,8 @@ export class ResponseWriter {
         return this.finish("failed")
       case "Completed":
         this.usage = part.usage
-        return this.finish("completed")
+        this.isCut = part.isCut
+        return this.finish(part.isCut ? "incomplete" : "completed")
       case "Failed":
         this.failure = part.failure
         return this.finish("failed")

@@ -353,7 +353,7 @@ const late = (
 
 const isSame = (resolution: Resolution, submitted: Answer) =>
   resolution.decision === submitted.decision &&
-  JSON.stringify(resolution.value) === JSON.stringify(submitted.value)
+  canonical(resolution.value ?? null) === canonical(submitted.value ?? null)
 
 /** Checks the value against the question's schema before anything is decided. */
 const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submitted: Answer) {
@@ -366,7 +366,9 @@ const fits = Effect.fnUntraced(function*(fusion: Fusion, asked: Interrupt, submi
     if (tool !== undefined) return yield* Effect.asVoid(Effect.mapError(tool.payload.decode(submitted.value), invalid))
     // A tool of a framework is not declared by the app: its call says what arguments it takes.
     if (asked.responseSchema === undefined) {
-      return yield* new NotDeclared({ kind: "tool", identifier: asked.tool ?? "" })
+      if (asked.tool !== undefined) return yield* new NotDeclared({ kind: "tool", identifier: asked.tool })
+      const issues = [{ path: ["decision"], message: "it is approved or denied: there is nothing to edit" }]
+      return yield* new InvalidPayload({ target: asked.name, issues })
     }
   }
   const schema = yield* Effect.try({
