@@ -52,11 +52,11 @@ export const load = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
   if (!existsSync(path)) return yield* new UnusableFile({ file, problem: "there is no such file" })
   const module: unknown = yield* Effect.tryPromise({
     try: () => import(pathToFileURL(path).href),
-    catch: (cause) =>
-      new UnusableFile({
-        file,
-        problem: `cannot be loaded: ${ErrorText.of(cause)}`
-      })
+    catch: (cause) => {
+      const place = ErrorText.placeOf(cause)
+      const where = place === undefined ? "" : `, ${place}`
+      return new UnusableFile({ file, problem: `cannot be loaded${where}: ${ErrorText.of(cause)}` })
+    }
   })
   const exported = typeof module === "object" && module !== null && "default" in module ? module.default : undefined
   return App.isRunnable(exported)

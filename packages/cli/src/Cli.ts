@@ -14,6 +14,7 @@ import * as AuditCommand from "./AuditCommand.ts"
 import * as CallCommand from "./CallCommand.ts"
 import * as ChatCommand from "./ChatCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
+import * as DevCommand from "./DevCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
 import * as ExportCommand from "./ExportCommand.ts"
 import * as Session from "./internal/remote/session.ts"
@@ -31,6 +32,7 @@ const root = Command.make("fastagentic").pipe(
   Command.withSubcommands([
     NewCommand.command,
     RunCommand.command,
+    DevCommand.command,
     CallCommand.command,
     ChatCommand.command,
     RunsCommand.command,

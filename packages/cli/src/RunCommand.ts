@@ -21,6 +21,9 @@ import * as Defaults from "./Defaults.ts"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as UnhandledRejections from "./internal/unhandledRejections.ts"
 import * as Variables from "./internal/variables.ts"
+import * as FreePort from "./internal/watch/freePort.ts"
+import * as Loaded from "./internal/watch/loaded.ts"
+import * as Watcher from "./internal/watch/watcher.ts"
 import * as MountFlags from "./MountFlags.ts"
 import * as Push from "./Push.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
@@ -35,20 +38,24 @@ export class KeysNeedAStore extends Schema.TaggedError<KeysNeedAStore>()("KeysNe
   }
 }
 
+/** An MCP client on stdin cannot be handed to another process. @category errors @since 0.1.0 */
+export class WatchServesHttp extends Schema.TaggedError<WatchServesHttp>()("WatchServesHttp", {}) {
+  override get message() {
+    return "--watch serves HTTP: leave --mode out, or say --mode http"
+  }
+}
+
 /** Text, so that the variable and the flag are refused with the same message. */
 const Port = Schema.FiniteFromString.pipe(
   Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
 )
 
-const flags = {
+/** The flags of a server over HTTP; `dev` has them too. @category flags @since 0.1.0 */
+export const served = {
   file: Argument.String("file").pipe(
     Argument.withDescription(
       "A module whose default export is App.provide(…), or a Python agent such as agent.py:agent"
     )
-  ),
-  mode: Flag.Literals("mode", ["hybrid", "http", "stdio"]).pipe(
-    Flag.withDescription("hybrid serves HTTP, and MCP on stdin and stdout unless stdin is a terminal"),
-    Flag.withDefault("hybrid")
   ),
   host: Flag.String("host").pipe(
     Flag.withDescription("Address to listen on"),
@@ -112,11 +119,24 @@ const flags = {
   )
 }
 
+const flags = {
+  ...served,
+  mode: Flag.Literals("mode", ["hybrid", "http", "stdio"]).pipe(
+    Flag.withDescription("hybrid serves HTTP, and MCP on stdin and stdout unless stdin is a terminal"),
+    Flag.withDefault("hybrid")
+  ),
+  watch: Flag.Boolean("watch").pipe(
+    Flag.withDescription("Start again when a file of the app changes; serves HTTP, and durable runs continue"),
+    Flag.withDefault(false)
+  )
+}
+
 interface Options extends MountFlags.Values {
   readonly file: string
   readonly mode: "hybrid" | "http" | "stdio"
   readonly host: string
   readonly port: number
+  readonly watch: boolean
   readonly store: string
   readonly retention: string
   readonly engine: Store.Engine
@@ -135,12 +155,29 @@ export const command = Command.make(
   flags,
   Effect.fnUntraced(function*(options: Options) {
     yield* Variables.check(Object.keys(process.env))
+    if (options.watch && options.mode === "stdio") return yield* new WatchServesHttp()
+    if (options.watch) return yield* Watcher.serve(watchedArgs(yield* FreePort.or(options.port)))
+    Loaded.begin(options.file)
     const onStdio = options.mode === "stdio" || (options.mode === "hybrid" && !process.stdin.isTTY)
     // Stdout is claimed before the user's file can print: from here on a stray line goes to stderr.
     if (onStdio) yield* McpStdio.claimStdout
     return yield* serve(yield* AppFile.load(options.file), options, onStdio)
   })
 ).pipe(Command.withDescription("Serve the app that a file exports"))
+
+/**
+ * The arguments of this process for one that is watched, which has this port each time. Its stdin is closed, so that it serves
+ * HTTP only.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const watchedArgs = (port: number) => {
+  const args = process.argv.slice(2).filter((arg, index, all) =>
+    !/^--(?:watch|open|no-open|mode|port)(?:=|$)/u.test(arg) && !/^--(?:mode|port)$/u.test(all[index - 1] ?? "")
+  )
+  return [...args.map((arg) => arg === "dev" ? "run" : arg), "--mode", "http", "--port", String(port)]
+}
 
 const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean) =>
   Effect.gen(function*() {

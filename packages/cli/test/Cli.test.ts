@@ -237,6 +237,11 @@ describe("fastagentic run", () => {
   it("an unusable file is refused in one line", async () => {
     await oneLine(["run", "nowhere.ts"], /nowhere\.ts: there is no such file/u)
     await oneLine(["run", fixture("noApp.ts")], /exports no app/u)
+    await oneLine(["run", fixture("throws.ts")], /cannot be loaded, .*throws\.ts:4: no such order/u)
+    await oneLine(
+      ["run", fixture("noHandler.js"), "--store", "memory"],
+      /agent "ask": has no handler, and neither has tool "look": provide what its `toLayer` returns/u
+    )
     await oneLine(["run", fixture("broken.ts")], /this file is broken/u)
   })
 

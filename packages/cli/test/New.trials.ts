@@ -177,7 +177,7 @@ describe("fastagentic new", () => {
       server.child.kill()
       await server.exited
     }
-  })
+  }, 60_000)
 
   it("the command of the container is a server that asks for keys", async () => {
     const [, shown = ""] = /^CMD (\[.*\])$/mu.exec(read("effect", "Dockerfile")) ?? []

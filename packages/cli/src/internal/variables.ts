@@ -21,7 +21,8 @@ export const known = [
   "FASTAGENTIC_RETENTION",
   "FASTAGENTIC_STORE",
   "FASTAGENTIC_TOKEN",
-  "FASTAGENTIC_URL"
+  "FASTAGENTIC_URL",
+  "FASTAGENTIC_WATCHED"
 ] as const
 
 export class MisspeltVariable extends Schema.TaggedError<MisspeltVariable>()("MisspeltVariable", {

@@ -1,9 +1,10 @@
 // One run as a person follows it in a terminal or a pipe: its words, its questions, its end. `call` and `chat` use it.
-import { Agent, App, type Event, type Interrupt, RunRecord } from "@fastagentic/core"
+import { Agent, App, type Event, RunRecord } from "@fastagentic/core"
 import type { Client } from "@fastagentic/protocols/http"
-import { Console, Effect, Option, Schema, Stream } from "effect"
+import { Console, Effect, Schema, Stream } from "effect"
 import * as Output from "../output.ts"
 import type * as Lines from "./lines.ts"
+import * as Questions from "./questions.ts"
 import * as Server from "./server.ts"
 
 /** The run has ended without an answer. */
@@ -95,62 +96,17 @@ const decide = Effect.fnUntraced(function*(runs: Client.Runs, run: Run, { ask, s
     return yield* new RunWaits({ runId, problem: `is suspended and waits for: ${waitsFor}` })
   }
   while (true) {
-    yield* Console.error(Output.safe(questionOf(question)))
+    yield* Console.error(Output.safe(Questions.textOf(question)))
     const line = yield* ask("? ")
     if (line === undefined) {
       const problem = `waits for a decision: fastagentic approvals approve ${runId} ${question.id}`
       return yield* new RunWaits({ runId, problem })
     }
-    const answer = answerOf(question, line.trim())
+    const answer = Questions.answerOf(question, line.trim())
     if (answer === undefined) yield* Console.error("That is no answer to this question")
-    else if (yield* isTaken(server, runs.answer(runId, question.id, answer))) return
+    else if (yield* Questions.isTaken(server, runs.answer(runId, question.id, answer))) return
   }
 })
-
-/** Whether the question is closed: an answer that does not fit is asked for again. */
-const isTaken = <A>(server: Server.Server, answering: Effect.Effect<A, Client.ClientError>) =>
-  answering.pipe(
-    Effect.as(true),
-    Effect.catch((error) => {
-      const refused = Server.problemOf(server, error)
-      if (error.reason._tag === "InvalidPayload") return Effect.as(Console.error(Output.safe(refused.message)), false)
-      return error.reason._tag === "InterruptResolved" ? Effect.succeed(true) : Effect.fail(refused)
-    })
-  )
-
-const typeOf = ({ responseSchema }: Interrupt.Interrupt) =>
-  typeof responseSchema === "object" && responseSchema !== null && "type" in responseSchema
-    ? responseSchema["type"]
-    : undefined
-
-const questionOf = (one: Interrupt.Interrupt) => {
-  const call = one.tool === undefined ? [] : [`${one.tool} ${JSON.stringify(one.arguments ?? {})}`]
-  const how = one.kind === "approval"
-    ? "y, n, or other arguments as JSON"
-    : typeOf(one) === "boolean"
-    ? "y or n"
-    : typeOf(one) === "string"
-    ? "text"
-    : "JSON"
-  const risk = one.risk === undefined ? [] : [`risk: ${one.risk}`]
-  return `${[one.message ?? one.name, ...call, ...risk].join(", ")} (${how})`
-}
-
-const parse = Schema.decodeOption(Schema.fromJsonString(Schema.Json))
-const isYes = (line: string) => /^y(es)?$/iu.test(line)
-const isNo = (line: string) => /^no?$/iu.test(line)
-
-const answerOf = (one: Interrupt.Interrupt, line: string): Interrupt.Answer | undefined => {
-  if (one.kind === "approval") {
-    if (isYes(line)) return { decision: "approve" }
-    if (isNo(line)) return { decision: "deny" }
-    return Option.getOrUndefined(Option.map(parse(line), (value) => ({ decision: "edit", value })))
-  }
-  if (typeOf(one) === "boolean" && isYes(line)) return { decision: "approve", value: true }
-  if (typeOf(one) === "boolean" && isNo(line)) return { decision: "approve", value: false }
-  if (typeOf(one) === "string") return { decision: "approve", value: line }
-  return Option.getOrUndefined(Option.map(parse(line), (value) => ({ decision: "approve", value })))
-}
 
 /** The failure of a run that has no answer. */
 export const failureOf = ({ error, runId, state }: Run) =>

@@ -29,6 +29,7 @@ import type { RunRecord } from "../../run/RunRecord.ts"
 import { backgroundLoops } from "../../runtime/internal/backgroundLoops.ts"
 import { cancelAbandoned } from "../../runtime/internal/cancel.ts"
 import { checkAdapter, withAdapters } from "../../runtime/internal/checkAdapters.ts"
+import { checkHandlers } from "../../runtime/internal/checkHandlers.ts"
 import { checkModel } from "../../runtime/internal/checkModel.ts"
 import { makeDueRuns } from "../../runtime/internal/dueRuns.ts"
 import { makeEngineClaim } from "../../runtime/internal/engineClaim.ts"
@@ -76,6 +77,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
 > {
   const toolPolicy = yield* CurrentToolPolicy
   const services = yield* Effect.context<never>()
+  yield* checkHandlers(app, services)
   const compiled = yield* Fusion.compile(app, { asksAnything: toolPolicy !== undefined })
   const fusion = withAdapters(compiled, (agent) => handlerOf<Agent.Handle>(services, agent).adapter)
   const bound = yield* resolveHandlers(fusion, services)
