@@ -32,7 +32,7 @@ export class Files {
     this.folders.clear()
   }
 
-  /** Without a path, as on systems that do not name it, all files are looked at. */
+  /** Looks at one file, or at all of them on systems that do not name the one that changed. */
   private look(path: string | undefined) {
     const paths = path === undefined ? [...this.stamps.keys()] : [path]
     for (const one of paths) {

@@ -4,7 +4,7 @@ import { Context, Effect, Option } from "effect"
 import type * as App from "../../app/App.ts"
 import { FusionError } from "../../app/Fusion.ts"
 
-/** What a declaration of each kind has to be provided with. */
+/** The keys that declarations of each kind need in the context. */
 const keysOf = (app: App.Any): ReadonlyArray<readonly [name: string, key: string]> => {
   const declared = (kind: string, declarations: ReadonlyArray<object>) =>
     declarations.map((declaration) => {
