@@ -303,7 +303,9 @@ describe("telemetry", () => {
           assert.strictEqual(status, 200, text)
         }
         const metrics = await (await fetch(`${server.url}/metrics`)).text()
-        const lost = /^fastagentic_telemetry_lost_total\{signal="traces"\} (\d+)$/mu.exec(metrics)?.[1]
+        const lost = /^fastagentic_telemetry_lost_total\{signal="traces",destination="collector"\} (\d+)$/mu.exec(
+          metrics
+        )?.[1]
         assert.isAbove(Number(lost), 100)
         // With a refusing or hanging collector the last export is bounded: the process exits.
         assert.strictEqual(await server.stop(), 0)

@@ -60,7 +60,8 @@ export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient,
       const dispatcher = yield* makeDispatcher({
         isAllowed,
         resolve: options.resolve ?? ((hostname) => lookup(hostname, { all: true })),
-        millis: Duration.toMillis(options.timeout ?? "30 seconds"),
+        // A timer of Node fires at once for a longer time, and for an infinite one.
+        millis: Math.min(2 ** 31 - 1, Duration.toMillis(options.timeout ?? "30 seconds")),
         bytes: options.maxResponseSize ?? 10 * 1_048_576
       })
       const client = yield* Effect.provideService(

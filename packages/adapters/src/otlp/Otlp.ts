@@ -5,20 +5,18 @@
  */
 import { type Config, Context, Effect, Layer, Logger, Tracer } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as OtlpExporter from "effect/observability/OtlpExporter"
 import * as OtlpMetrics from "effect/observability/OtlpMetrics"
 import * as OtlpResource from "effect/observability/OtlpResource"
 import * as OtlpSerialization from "effect/observability/OtlpSerialization"
-import manifest from "../../package.json" with { type: "json" }
-import { pairsOf, type Settings, settingsOf } from "./internal/environment.ts"
+import { type Settings, settingsOf } from "./internal/environment.ts"
 import * as Exporter from "./internal/exporter.ts"
 import * as LineLogger from "./internal/logger.ts"
+import { describe, type Description } from "./internal/resource.ts"
 import * as Sampler from "./internal/sampler.ts"
-import * as SpanTracer from "./internal/tracer.ts"
-import { encodeTraces } from "./internal/traces.ts"
+import * as Targets from "./internal/targets.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options {
@@ -52,23 +50,6 @@ export const layerConfig = (options: Options): Layer.Layer<never, Config.ConfigE
     )
   })).pipe(Layer.provide(FetchHttpClient.layer))
 
-interface Description {
-  readonly serviceName?: string
-  readonly serviceVersion?: string | undefined
-}
-
-const describe = Effect.fnUntraced(function*({ serviceName, serviceVersion }: Options) {
-  const { OTEL_RESOURCE_ATTRIBUTES: attributes = "", OTEL_SERVICE_NAME: name } = process.env
-  const said = pairsOf(attributes)
-  const isNamed = name !== undefined || said["service.name"] !== undefined
-  return {
-    ...(isNamed ? {} : { serviceName }),
-    ...(said["service.version"] === undefined ? { serviceVersion } : {})
-  } satisfies Description
-})
-
-const scope = { name: "fastagentic", version: manifest.version }
-
 const serializationOf = ({ json }: Settings) =>
   Effect.map(
     Layer.build(json ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf),
@@ -79,19 +60,10 @@ const layerTracer = (settings: Settings, description: Description) =>
   Layer.effect(
     Tracer.Tracer,
     Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
       const resource = yield* OtlpResource.fromConfig(description)
-      const exporter = yield* Exporter.make<SpanTracer.EndedSpan>(settings, (spans) => {
-        const dataOf = <Time>(timeOf: (at: bigint) => Time) => ({
-          resourceSpans: [{
-            resource,
-            scopeSpans: [{ scope, spans: spans.map((span) => SpanTracer.encode(span, timeOf)) }]
-          }]
-        })
-        return settings.json
-          ? HttpBody.jsonUnsafe(dataOf(String))
-          : HttpBody.uint8Array(encodeTraces(dataOf((at) => at)), "application/x-protobuf")
-      })
-      return SpanTracer.make(exporter, yield* Sampler.fromConfig)
+      const target = { settings, resource, client, agentsOnly: false, view: undefined }
+      return yield* Targets.make([target], yield* Sampler.fromConfig)
     })
   )
 
@@ -102,7 +74,7 @@ const layerLogger = (settings: Settings, description: Description) =>
       const resource = yield* OtlpResource.fromConfig(description)
       const exporter = yield* Exporter.make<LineLogger.LogRecord>(settings, (records) =>
         serialization.logs({
-          resourceLogs: [{ resource, scopeLogs: [{ scope, logRecords: [...records] }] }]
+          resourceLogs: [{ resource, scopeLogs: [{ scope: Targets.scope, logRecords: [...records] }] }]
         }))
       return LineLogger.make(exporter)
     })
@@ -123,10 +95,11 @@ const layerMetrics = (settings: Settings, description: Description) =>
     Layer.provide(Layer.effect(HttpClient.HttpClient, counting(settings)))
   )
 
-const counting = Effect.fnUntraced(function*({ signal, timeoutMillis }: Settings) {
+const counting = Effect.fnUntraced(function*(settings: Settings) {
+  const { timeoutMillis } = settings
   const client = yield* HttpClient.HttpClient
   const services = yield* Effect.context<never>()
-  const { lost, sent } = Exporter.countersOf(signal)
+  const { lost, sent } = Exporter.countersOf(settings)
   lost.updateUnsafe(0, services)
   return HttpClient.make((request) =>
     client.execute(request).pipe(

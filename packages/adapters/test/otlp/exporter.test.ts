@@ -6,6 +6,7 @@ import { createServer, type ServerResponse } from "node:http"
 import * as Exporter from "../../src/otlp/internal/exporter.ts"
 
 const settings = {
+  destination: "collector",
   signal: "TRACES",
   headers: {},
   json: true,

@@ -5,6 +5,8 @@ export type Signal = "TRACES" | "METRICS" | "LOGS"
 
 /** The destination of a signal and its options. */
 export interface Settings {
+  /** Its name in metrics and logs. */
+  readonly destination: string
   readonly signal: Signal
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -59,14 +61,22 @@ export const settingsOf = Effect.fnUntraced(function*(
   const headers = Option.getOrElse(yield* ofSignal(signal, "HEADERS", Config.String), () => "")
   const compression = Option.getOrElse(yield* ofSignal(signal, "COMPRESSION", Config.String), () => "none")
   const timeout = Option.getOrElse(yield* ofSignal(signal, "TIMEOUT", Config.Int), () => 10_000)
-  const group = signal === "LOGS" ? "BLRP" : "BSP"
   return {
+    ...(yield* queueOf(signal)),
+    destination: "collector",
     signal,
     url: endpoint.toString(),
     headers: pairsOf(headers),
     json: protocol === "http/json",
     gzip: compression === "gzip",
-    timeoutMillis: timeout,
+    timeoutMillis: timeout
+  }
+})
+
+/** How long items of a signal wait, and how many. */
+export const queueOf = Effect.fnUntraced(function*(signal: Signal) {
+  const group = signal === "LOGS" ? "BLRP" : "BSP"
+  return {
     delayMillis: signal === "METRICS"
       ? yield* count("OTEL_METRIC_EXPORT_INTERVAL", 60_000)
       : yield* count(`OTEL_${group}_SCHEDULE_DELAY`, signal === "LOGS" ? 1_000 : 5_000),

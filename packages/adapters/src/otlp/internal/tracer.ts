@@ -4,6 +4,7 @@ import { type Context, type Exit, Option, Tracer } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import * as OtlpResource from "effect/observability/OtlpResource"
 import type { TraceData } from "effect/observability/OtlpTracer"
+import type { AgentPlace, AgentPlaces } from "./agentPlaces.ts"
 import type { Exporter } from "./exporter.ts"
 import type { Sampler } from "./sampler.ts"
 
@@ -15,9 +16,9 @@ export interface OtlpSpan<Time = string | bigint> extends Omit<WireSpan, "startT
   readonly endTimeUnixNano: Time
 }
 
-/** A tracer whose sampled spans are exported when they end. */
-export const make = (exporter: Exporter<EndedSpan>, sampler: Sampler): Tracer.Tracer =>
-  Tracer.make({ span: (options) => new EndedSpan(options, exporter, sampler) })
+/** A tracer whose sampled spans are exported when they end; `places` is for destinations that take only those of agents. */
+export const make = (exporter: Exporter<EndedSpan>, sampler: Sampler, places?: AgentPlaces): Tracer.Tracer =>
+  Tracer.make({ span: (options) => new EndedSpan(options, exporter, sampler, places) })
 
 type Options = Parameters<Tracer.Tracer["span"]>[0]
 
@@ -34,9 +35,13 @@ export class EndedSpan implements Tracer.Span {
   readonly sampled: boolean
   readonly kind: Tracer.SpanKind
   status: Tracer.SpanStatus
+  place: AgentPlace | undefined
+  /** The characters of long attributes: those of content. */
+  size = 0
   private readonly exporter: Exporter<EndedSpan>
+  private readonly places: AgentPlaces | undefined
 
-  constructor(options: Options, exporter: Exporter<EndedSpan>, sampler: Sampler) {
+  constructor(options: Options, exporter: Exporter<EndedSpan>, sampler: Sampler, places: AgentPlaces | undefined) {
     const parent = Option.getOrUndefined(options.parent)
     this.name = options.name
     this.parent = options.parent
@@ -48,6 +53,7 @@ export class EndedSpan implements Tracer.Span {
       sampler(this.traceId, parent?.sampled)
     this.status = { _tag: "Started", startTime: options.startTime }
     this.exporter = exporter
+    this.places = places
   }
 
   end(endTime: bigint, exit: Exit.Exit<unknown, unknown>) {
@@ -59,6 +65,8 @@ export class EndedSpan implements Tracer.Span {
   attribute(key: string, value: unknown) {
     if (this.sampled && this.status._tag === "Started" && TelemetryRedaction.isAllowed(key)) {
       this.attributes.set(key, value)
+      if (typeof value === "string" && value.length > 1_024) this.size += value.length
+      this.places?.note(this, key, value)
     }
   }
 
@@ -74,9 +82,15 @@ export class EndedSpan implements Tracer.Span {
 
 const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const
 
-export const encode = <Time>(span: EndedSpan, timeOf: (at: bigint) => Time): OtlpSpan<Time> => {
+/** A span as one destination wants it: with its attributes, and below the parent that it knows. */
+export interface View {
+  readonly attributes: Iterable<[string, unknown]>
+  readonly parentSpanId: string | undefined
+}
+
+export const encode = <Time>(span: EndedSpan, timeOf: (at: bigint) => Time, view?: View): OtlpSpan<Time> => {
   const { status } = span
-  const attributes = OtlpResource.entriesToAttributes(span.attributes)
+  const attributes = OtlpResource.entriesToAttributes(view?.attributes ?? span.attributes)
   const error = status._tag === "Ended" ? TelemetryRedaction.failureOf(status.exit) : undefined
   if (error !== undefined && !span.attributes.has("error.type")) {
     attributes.push({ key: "error.type", value: { stringValue: error } })
@@ -84,7 +98,7 @@ export const encode = <Time>(span: EndedSpan, timeOf: (at: bigint) => Time): Otl
   return {
     traceId: span.traceId.padStart(32, "0"),
     spanId: span.spanId,
-    parentSpanId: Option.getOrUndefined(span.parent)?.spanId,
+    parentSpanId: view === undefined ? Option.getOrUndefined(span.parent)?.spanId : view.parentSpanId,
     name: span.name,
     kind: kinds[span.kind],
     startTimeUnixNano: timeOf(status.startTime),

@@ -88,6 +88,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     files: recording.files,
     metrics,
     traced: false,
+    content: false,
     history: {
       places: recording.places,
       steps: new Asked(

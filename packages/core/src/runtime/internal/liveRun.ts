@@ -9,6 +9,7 @@ import type { Budget } from "../../budget/Budget.ts"
 import type { RunTools, ToolDoor } from "../../door/internal/toolDoor.ts"
 import { type Dispatch, dispatch, type HookWithHandler } from "../../hook/internal/dispatch.ts"
 import { guardsOf, OutputGuards } from "../../hook/internal/outputGuards.ts"
+import { noteContent } from "../../hook/internal/spanContent.ts"
 import { tracingHooks } from "../../hook/internal/tracingHooks.ts"
 import type * as Event from "../../run/Event.ts"
 import { fileIdsIn } from "../../run/internal/filePlaces.ts"
@@ -129,6 +130,8 @@ export class LiveRun {
     readonly metrics: Metrics
     /** Whether anybody looks at spans. */
     readonly traced: boolean
+    /** Whether spans carry content. */
+    readonly content: boolean
     readonly clock: Clock.Clock
     /** The random numbers of steps. */
     readonly random: typeof Random.Random.Service
@@ -158,7 +161,8 @@ export class LiveRun {
     this.writes = new RunWrites(this, options.hub, options.metrics)
     const { kind, runId } = options.run
     const isPast = (toolCallId: string) => this.history.steps.has(`tool ${toolCallId}`)
-    const points = options.traced ? tracingHooks({ kind, isPast }) : undefined
+    const content = options.traced && options.content ? noteContent(options.hooks, () => this.about) : undefined
+    const points = options.traced ? tracingHooks({ kind, isPast, content }) : undefined
     this.dispatch = dispatch(options.hooks, runId, (decision) => this.decided(decision), points)
     const guards = guardsOf(options.hooks)
     this.guards = guards === undefined ? undefined : this.guardsFor(guards)
@@ -206,11 +210,16 @@ export class LiveRun {
     return serviceIn(this, place, guards)
   }
 
-  private guardsFor(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
+  /** The run as its guards see it. */
+  private get about() {
     const { agent, kind, runId } = this.run
+    return { runId, kind, agent, principal: this.principal }
+  }
+
+  private guardsFor(guards: ConstructorParameters<typeof OutputGuards>[0]["guards"]): OutputGuards {
     return new OutputGuards({
       guards,
-      about: { runId, kind, agent, principal: this.principal },
+      about: this.about,
       // The output of an earlier attempt was decided then.
       decided: (decision) => Effect.suspend(() => this.words.isRepeating ? Effect.void : this.decided(decision)),
       write: (event) => this.emit(this.top, event),

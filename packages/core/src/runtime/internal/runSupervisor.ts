@@ -19,6 +19,7 @@ import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Files } from "../../store/Files.ts"
 import { changed, type Commit, type ReadError, type RunStore } from "../../store/RunStore.ts"
 import { Metrics } from "../../telemetry/internal/metrics.ts"
+import { TelemetryContent } from "../../telemetry/TelemetryContent.ts"
 import type { EngineSchedule } from "../RunEngine.ts"
 import type { Children } from "./delegation.ts"
 import { type History, noHistory, readHistory } from "./history.ts"
@@ -112,6 +113,8 @@ export class RunSupervisor {
   private readonly grace: Duration.Input
   /** Whether anybody looks at spans. */
   readonly traced: boolean
+  /** Whether spans carry content. */
+  readonly content: boolean
 
   /**
    * Starts the writers, then makes what needs them. `wire` may write, and nothing is launched before it is through. When the
@@ -155,6 +158,7 @@ export class RunSupervisor {
     this.openRuns = new OpenCount("open-runs", options.open.runs)
     this.openStreams = new OpenCount("open-streams", options.open.streams)
     this.traced = Context.get(options.services, Tracer.Tracer) !== Tracer.nativeTracer
+    this.content = Context.get(options.services, TelemetryContent)
     this.authority = options.authority
     this.credentials = options.credentials
     this.longestDelay = options.longestDelay
@@ -251,6 +255,7 @@ export class RunSupervisor {
       files: this.files,
       metrics: this.metrics,
       traced: this.traced,
+      content: this.content,
       clock: this.clock,
       random: this.random,
       rest: {

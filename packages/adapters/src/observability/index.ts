@@ -1,0 +1,8 @@
+export * as Braintrust from "./Braintrust.ts"
+export * as Datadog from "./Datadog.ts"
+export * as Destination from "./Destination.ts"
+export * as Langfuse from "./Langfuse.ts"
+export * as LangSmith from "./LangSmith.ts"
+export * as Logfire from "./Logfire.ts"
+export * as Observability from "./Observability.ts"
+export * as Phoenix from "./Phoenix.ts"
