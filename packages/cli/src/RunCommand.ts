@@ -19,12 +19,14 @@ import * as Banner from "./Banner.ts"
 import * as Cards from "./Cards.ts"
 import * as Defaults from "./Defaults.ts"
 import * as DurationFlag from "./DurationFlag.ts"
+import * as GrpcFlags from "./GrpcFlags.ts"
 import * as UnhandledRejections from "./internal/unhandledRejections.ts"
 import * as Variables from "./internal/variables.ts"
 import * as FreePort from "./internal/watch/freePort.ts"
 import * as Loaded from "./internal/watch/loaded.ts"
 import * as Watcher from "./internal/watch/watcher.ts"
 import * as MountFlags from "./MountFlags.ts"
+import * as Port from "./Port.ts"
 import * as Push from "./Push.ts"
 import * as RetentionFlag from "./RetentionFlag.ts"
 import * as Server from "./Server.ts"
@@ -45,11 +47,6 @@ export class WatchServesHttp extends Schema.TaggedError<WatchServesHttp>()("Watc
   }
 }
 
-/** Text, so that the variable and the flag are refused with the same message. */
-const Port = Schema.FiniteFromString.pipe(
-  Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))
-)
-
 /** The flags of a server over HTTP; `dev` has them too. @category flags @since 0.1.0 */
 export const served = {
   file: Argument.String("file").pipe(
@@ -66,8 +63,9 @@ export const served = {
     Flag.withDescription("Port to listen on, 0 for a free one"),
     Flag.withFallbackConfig(Config.String("PORT")),
     Flag.withDefault("8000"),
-    Flag.withSchema(Port)
+    Flag.withSchema(Port.Port)
   ),
+  ...GrpcFlags.flags,
   ...MountFlags.flags,
   store: Flag.String("store").pipe(
     Flag.withDescription(
@@ -131,7 +129,7 @@ const flags = {
   )
 }
 
-interface Options extends MountFlags.Values {
+interface Options extends MountFlags.Values, GrpcFlags.Values {
   readonly file: string
   readonly mode: "hybrid" | "http" | "stdio"
   readonly host: string
@@ -219,6 +217,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
       backups,
       Push.layerConfig,
       Cards.layerConfig,
+      GrpcFlags.layerOf(options),
       runnable.handlers
     )
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })

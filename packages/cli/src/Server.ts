@@ -6,8 +6,9 @@
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type { App, Fusion, RunError, Runtime } from "@fastagentic/core"
 import { Timings } from "@fastagentic/core"
+import { GrpcServer } from "@fastagentic/protocols/a2a"
 import { Mount } from "@fastagentic/protocols/mount"
-import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import * as NodeServer from "./internal/nodeServer.ts"
@@ -37,6 +38,8 @@ export interface Options extends Mount.Options {
 /**
  * Serves an app: a mount on a server of its own. When the scope closes, streams end with a retry hint, runs stop at their
  * last commit, then the port is closed.
+ *
+ * A `GrpcServer` without a port of its own is served on this port.
  *
  * @category layers
  * @since 0.1.0
@@ -82,21 +85,26 @@ const listen = (
     readonly grace: Duration.Input
   }
 ) =>
-  NodeHttpServer.layer(
-    () => NodeServer.make({ ...Timings, bodyMillis: Duration.toMillis(Duration.fromInputUnsafe(bodyTimeout)) }),
-    {
-      host,
-      port,
-      gracefulShutdownTimeout: grace,
-      // The route refuses frames over the limit; this only limits what a socket buffers before it is closed.
-      websocket: { maxPayload: 4 * bodyBytes }
-    }
-  ).pipe(
-    Layer.catchTag("ServeError", ({ cause }) =>
-      Layer.effectContext<HttpServer.HttpServer, PortInUse, never>(
-        Effect.fail(new PortInUse({ host, port, code: codeOf(cause) }))
-      ))
-  )
+  Layer.unwrap(Effect.map(Effect.serviceOption(GrpcServer.GrpcServer), (grpc) =>
+    NodeHttpServer.layer(
+      () =>
+        NodeServer.make(
+          { ...Timings, bodyMillis: Duration.toMillis(Duration.fromInputUnsafe(bodyTimeout)) },
+          Option.isSome(grpc) && grpc.value.port === undefined ? grpc.value.accept : undefined
+        ),
+      {
+        host,
+        port,
+        gracefulShutdownTimeout: grace,
+        // The route refuses frames over the limit; this only limits what a socket buffers before it is closed.
+        websocket: { maxPayload: 4 * bodyBytes }
+      }
+    ))).pipe(
+      Layer.catchTag("ServeError", ({ cause }) =>
+        Layer.effectContext<HttpServer.HttpServer, PortInUse, never>(
+          Effect.fail(new PortInUse({ host, port, code: codeOf(cause) }))
+        ))
+    )
 
 const codeOf = (cause: unknown) =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown"

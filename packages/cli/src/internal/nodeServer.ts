@@ -1,6 +1,8 @@
 // The HTTP server of Node under Server.layer, with limits that hold before and after the routes: a head or a request that does
 // not arrive, which no route sees, and an answer that its client does not read, which stays in memory as a whole.
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+import { splitHttp2 } from "./splitHttp2.ts"
 import { ReadableServer } from "./unreadable.ts"
 
 /** A socket and its client's machine take so much without being read. */
@@ -26,11 +28,13 @@ interface Times {
   readonly bodyMillis: number
 }
 
-export const make = (times: Times): Server => {
+/** `accept` takes over connections that speak HTTP/2. */
+export const make = (times: Times, accept?: (socket: Socket) => void): Server => {
   const drop = dropUnread(times)
-  return new ReadableServer({
+  const server = new ReadableServer({
     headersTimeout: times.headMillis,
     requestTimeout: times.headMillis + times.bodyMillis,
     connectionsCheckingInterval: Math.min(5_000, times.headMillis, times.bodyMillis)
   }).on("request", drop).on("checkContinue", drop)
+  return accept === undefined ? server : splitHttp2(server, accept, times.headMillis)
 }

@@ -35,10 +35,12 @@ export const make = (options: {
   readonly push?: boolean | undefined
   /** The address of the protocol, which all bindings share. */
   readonly url: string
+  /** The address of gRPC, where it is served. */
+  readonly grpc?: string | undefined
   /** Only this agent. */
   readonly only?: A2aSkill.Skill | undefined
 }): AgentCard => {
-  const { fusion, only, push = false, schemes, skills, url, visible = fusion } = options
+  const { fusion, grpc, only, push = false, schemes, skills, url, visible = fusion } = options
   const listed = (only === undefined ? [...skills.values()] : [only])
     .filter(({ agent }) => visible.agents.has(agent.identifier))
   return {
@@ -46,9 +48,10 @@ export const make = (options: {
     description: only === undefined ? fusion.app.description : only.agent.description,
     version: fusion.app.version,
     ...iconOf(fusion, only),
-    supportedInterfaces: ["1.0", "0.3"].flatMap((protocolVersion) =>
-      ["JSONRPC", "HTTP+JSON"].map((protocolBinding) => ({ url, protocolBinding, protocolVersion }))
-    ),
+    supportedInterfaces: ["1.0", "0.3"].flatMap((protocolVersion) => [
+      ...["JSONRPC", "HTTP+JSON"].map((protocolBinding) => ({ url, protocolBinding, protocolVersion })),
+      ...grpcOf(grpc, protocolVersion, only)
+    ]),
     capabilities: {
       streaming: true,
       pushNotifications: push,
@@ -63,6 +66,17 @@ export const make = (options: {
     defaultOutputModes: ["text/plain", "application/json"],
     skills: listed.map((skill) => skillOf(skill, visible, schemes, skill === A2aSkill.defaultOf(skills)))
   }
+}
+
+/** One address serves all agents over gRPC: an agent alone is a tenant of it, which version 0.3 does not have. */
+const grpcOf = (
+  url: string | undefined,
+  protocolVersion: string,
+  only: A2aSkill.Skill | undefined
+): AgentCard["supportedInterfaces"] => {
+  const shared = { url: url ?? "", protocolBinding: "GRPC", protocolVersion }
+  if (url === undefined || (only !== undefined && protocolVersion === "0.3")) return []
+  return [only === undefined ? shared : { ...shared, tenant: only.agent.identifier }]
 }
 
 /** A card has one icon, by its address: that of its agent, or of the app. */

@@ -91,6 +91,10 @@ export const contentTypeNotSupported = condition(-32005, "CONTENT_TYPE_NOT_SUPPO
 
 export const versionNotSupported = condition(-32009, "VERSION_NOT_SUPPORTED", "FAILED_PRECONDITION", 400)
 
+/** The server stops, or its store is away. */
+export const unavailable = (message: string) =>
+  refused("UNAVAILABLE", "UNAVAILABLE", 503)(message, { headers: { "retry-after": "1" } })
+
 /** A refusal of the runtime: its own message, with the code and reason of this protocol. */
 export const fromRunError = ({ message, reason }: RunError): A2aError => {
   switch (reason._tag) {
@@ -143,7 +147,7 @@ export const fromRunError = ({ message, reason }: RunError): A2aError => {
       return refused("BUDGET_EXCEEDED", "RESOURCE_EXHAUSTED", 402)(message, { metadata: { ...asRule(reason) } })
     case "ShuttingDown":
     case "StoreUnavailable":
-      return refused("UNAVAILABLE", "UNAVAILABLE", 503)(message, { headers: { "retry-after": "1" } })
+      return unavailable(message)
     case "InvalidCursor":
     case "JournalDamaged":
       return internal(message)

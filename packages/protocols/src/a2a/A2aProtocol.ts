@@ -1,4 +1,5 @@
-// A2A over JSON-RPC and HTTP+JSON: its routes and agent cards. Mount serves them.
+// A2A over JSON-RPC and HTTP+JSON: its routes and agent cards, and over gRPC where there is a server for it. Mount serves
+// them.
 import type { Fusion } from "@fastagentic/core/app/Fusion"
 import { Auth } from "@fastagentic/core/door/Auth"
 import * as Caller from "@fastagentic/core/door/Caller"
@@ -10,12 +11,14 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { withChallenges } from "../internal/challenge.ts"
+import { Entrance } from "../internal/entrance.ts"
 import { Limits } from "../internal/limits.ts"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
 import * as A2aExtensions from "./A2aExtensions.ts"
+import * as A2aGrpc from "./A2aGrpc.ts"
 import * as A2aHybridCard from "./A2aHybridCard.ts"
 import * as A2aOperations from "./A2aOperations.ts"
 import * as A2aPushDelivery from "./A2aPushDelivery.ts"
@@ -28,6 +31,7 @@ import * as A2aTasks from "./A2aTasks.ts"
 import { versionOf } from "./A2aVersion.ts"
 import { CardSigner } from "./CardSigner.ts"
 import { DuplicateMessages } from "./DuplicateMessages.ts"
+import { GrpcServer } from "./GrpcServer.ts"
 import { PushSender } from "./PushSender.ts"
 
 /**
@@ -56,6 +60,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       yield* Effect.forkScoped(A2aPushDelivery.make(runtime, A2aTasks.make(runtime, skills), sender))
     }
     const limits = yield* RequestLimits
+    const grpc = Option.getOrUndefined(yield* Effect.serviceOption(GrpcServer))
     const rpc = A2aRpc.handle(runtime, operations, limits)
     const rest = A2aRest.handle(runtime, operations, limits)
 
@@ -67,6 +72,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
         schemes,
         push: sender !== undefined,
         url: `${urlOf(address)}${path}${agent === undefined ? "" : `/${agent}`}`,
+        grpc: grpc?.urlOf(address),
         only: skills.get(agent ?? "")
       })
     const signer = Option.getOrUndefined(yield* Effect.serviceOption(CardSigner))
@@ -91,6 +97,22 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       if (request.method === "POST") return activated(request, address, caller, yield* rpc(request, call))
       return HttpServerResponse.empty({ status: 405, headers: { allow: "POST" } })
     }))
+
+    if (grpc !== undefined) {
+      const enter = yield* Entrance
+      const handler = A2aGrpc.handle({
+        runtime,
+        auth,
+        operations,
+        skills,
+        extensions,
+        enter: ({ headers, peer }) => enter({ headers, peer, onOwnPort: grpc.port !== undefined }),
+        extended: schemes.length === 0
+          ? undefined
+          : (address, agent) => (visible) => signed(address, cardOf(address, agent, visible))
+      })
+      yield* grpc.serve({ handler, limits, drain: runtime.drain })
+    }
 
     const activated = (
       { headers }: HttpServerRequest.HttpServerRequest,

@@ -273,7 +273,8 @@ export const AgentCard = Schema.Struct({
   supportedInterfaces: Schema.Array(Schema.Struct({
     url: Schema.NonEmptyString,
     protocolBinding: Schema.String,
-    protocolVersion: Schema.String
+    protocolVersion: Schema.String,
+    tenant: optional(Schema.String)
   })).check(Schema.isMinLength(1)),
   capabilities: Schema.Struct({
     streaming: Schema.Boolean,

@@ -116,6 +116,10 @@ export class TaskView {
       if (event.type === "token") {
         text += event.data.delta
         said.push(event)
+        if (text.length >= longestText) {
+          updates.push(this.say(text))
+          text = ""
+        }
         continue
       }
       if (event.type === "superseded") {
@@ -329,6 +333,9 @@ export class TaskView {
     }
   }
 }
+
+/** The length of the text of one update: clients of gRPC take messages of 4 MiB, and a letter has 3 bytes at most. */
+const longestText = 1_000_000
 
 const changes: ReadonlySet<string> = new Set([
   "run_started",

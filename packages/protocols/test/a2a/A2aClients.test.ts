@@ -1,12 +1,14 @@
 import { SendMessageRequest } from "@a2a-js/sdk"
 import { JsonRpcTransportFactory, RestTransportFactory } from "@a2a-js/sdk/client"
 import * as Sdk from "@a2a-js/sdk/client"
+import { GrpcTransportFactory } from "@a2a-js/sdk/client/grpc"
 import { assert, describe, it } from "@effect/vitest"
 import * as SdkV03 from "a2a-js-sdk-v03/client"
+import * as GrpcV03 from "a2a-js-sdk-v03/client/grpc"
 import { Effect } from "effect"
-import { collect, failing, getTask, request, send, start, states, textOf } from "./support.ts"
+import { collect, failing, getTask, request, send, startWithGrpc, states, textOf } from "./support.ts"
 
-const clientOf = (url: string, transport: JsonRpcTransportFactory | RestTransportFactory) =>
+const clientOf = (url: string, transport: Sdk.TransportFactory) =>
   Effect.promise(() =>
     new Sdk.ClientFactory(
       Sdk.ClientFactoryOptions.createFrom(Sdk.ClientFactoryOptions.default, {
@@ -20,12 +22,13 @@ describe("The official client of version 1.0", () => {
   for (
     const [name, transport] of [
       ["JSON-RPC", new JsonRpcTransportFactory()],
-      ["HTTP+JSON", new RestTransportFactory()]
+      ["HTTP+JSON", new RestTransportFactory()],
+      ["gRPC", new GrpcTransportFactory()]
     ] as const
   ) {
     it.live(`sends, streams, lists, reads and cancels over ${name}`, () =>
       Effect.gen(function*() {
-        const client = yield* clientOf(yield* start(), transport)
+        const client = yield* clientOf(yield* startWithGrpc(), transport)
         const contextId = `context-${name}`
         const asking = yield* send(client, "refund order 1042", { contextId })
         assert.strictEqual(asking.status.state, "TASK_STATE_INPUT_REQUIRED")
@@ -65,12 +68,13 @@ describe("The official client of version 0.3", () => {
   for (
     const [name, transport] of [
       ["JSON-RPC", new SdkV03.JsonRpcTransportFactory()],
-      ["HTTP+JSON", new SdkV03.RestTransportFactory()]
+      ["HTTP+JSON", new SdkV03.RestTransportFactory()],
+      ["gRPC", new GrpcV03.GrpcTransportFactory()]
     ] as const
   ) {
     it.live(`sends, streams, reads and cancels over ${name}`, () =>
       Effect.gen(function*() {
-        const url = yield* start()
+        const url = yield* startWithGrpc()
         const factory = new SdkV03.ClientFactory({
           transports: [transport],
           preferredTransports: [transport.protocolName]

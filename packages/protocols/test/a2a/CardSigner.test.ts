@@ -62,7 +62,7 @@ describe("A signed card", () => {
       }).pipe(Effect.scoped))
   }
 
-  it.live("is verified as well when it is the extended one of a caller, over both bindings and in both versions", () =>
+  it.live("is verified as well when it is the extended one of a caller, over all bindings and in both versions", () =>
     Effect.gen(function*() {
       const principal = new Principal.Principal({ id: "ann", tenant: "acme", scopes: [], roles: [], claims: {} })
       const url = yield* start(Auth.layerKeys([{ key: Redacted.make("key-of-ann"), principal }]))

@@ -7,11 +7,20 @@ import {
   JsonRpcTransportFactory
 } from "@a2a-js/sdk/client"
 import type { Auth } from "@fastagentic/core"
-import { A2aSchema } from "@fastagentic/protocols/a2a"
+import { A2aSchema, GrpcServer } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Schema } from "effect"
 import { layerRuntime, mounted, serve } from "../fixture.ts"
 
 export const start = (auth?: Layer.Layer<Auth.Auth>) => serve(mounted("a2a").pipe(Layer.provide(layerRuntime(auth))))
+
+/** The same with gRPC on a free port of its own, which the cards name. */
+export const startWithGrpc = (auth?: Layer.Layer<Auth.Auth>) =>
+  serve(
+    mounted("a2a").pipe(
+      Layer.provide(GrpcServer.GrpcServer.layer({ port: 0 })),
+      Layer.provide(layerRuntime(auth))
+    )
+  )
 
 /** The SDK's client for a card; `headers` are sent with every request. */
 export const connect = (url: string, path?: string, headers: Record<string, string> = {}) => {

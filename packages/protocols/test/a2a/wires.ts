@@ -30,7 +30,7 @@ export type Operation =
 export interface Wire {
   readonly name: string
   readonly version: "1.0" | "0.3"
-  readonly binding: "JSON-RPC" | "HTTP+JSON"
+  readonly binding: "JSON-RPC" | "HTTP+JSON" | "gRPC"
   readonly call: (
     url: string,
     operation: Operation,
@@ -77,11 +77,11 @@ const protoPart = (part: unknown): Json => {
 
 const roles: Record<string, string> = { ROLE_USER: "user", ROLE_AGENT: "agent" }
 
-const sentBy03 = (params: Json, isProto: boolean): Json => {
+export const sentBy03 = (params: Json, isProto: boolean): Json => {
   const { configuration, message, metadata } = params
   const { parts, role, ...rest } = object(message)
   const shaped = isProto
-    ? { ...rest, role, content: list(parts).map(protoPart) }
+    ? some({ ...rest, role, content: list(parts).map(protoPart) })
     : { kind: "message", ...rest, role: roles[String(role)] ?? role, parts: list(parts).map(kindPart) }
   const { returnImmediately, ...config } = object(configuration)
   const blocking = returnImmediately === undefined ? isProto ? true : undefined : returnImmediately === false
@@ -124,7 +124,7 @@ const fromArtifact = (artifact: unknown): Json => ({
   parts: list(object(artifact)["parts"]).map(from03Part)
 })
 
-const fromTask = (task: unknown): Json => {
+export const fromTask = (task: unknown): Json => {
   const { artifacts, history, kind: _kind, status, ...rest } = object(task)
   return some({
     ...rest,
@@ -134,7 +134,7 @@ const fromTask = (task: unknown): Json => {
   })
 }
 
-const fromUpdate = (json: unknown): Json => {
+export const fromUpdate = (json: unknown): Json => {
   const { artifactUpdate, kind, statusUpdate, task, ...rest } = object(json)
   if (task !== undefined || kind === "task") return { task: fromTask(task ?? json) }
   const status = statusUpdate ?? (kind === "status-update" ? rest : undefined)
@@ -392,4 +392,5 @@ const rest = (version: "1.0" | "0.3"): Wire => {
   }
 }
 
+/** The bindings of HTTP. */
 export const wires: ReadonlyArray<Wire> = [rpc("1.0"), rest("1.0"), rpc("0.3"), rest("0.3")]

@@ -5,9 +5,12 @@ import type { PublicAddress } from "../../internal/publicAddress.ts"
 import { memoized } from "./memoized.ts"
 import type { Settings } from "./settings.ts"
 
+/** The part of a request that the entrance looks at. */
+export type Arriving = Pick<HttpServerRequest, "headers" | "peerAddress" | "source">
+
 export const makeAddressOf = ({ isProxy, prefix, publicUrl }: Settings) =>
 (
-  request: HttpServerRequest,
+  request: Arriving,
   peer: string | undefined
 ): PublicAddress => {
   const mount = prefix === "/" ? "" : prefix
@@ -60,7 +63,7 @@ const parseHost = memoized((text) => {
 })
 
 /** Whether the request came over TLS, as far as its platform shows it. */
-const isEncrypted = ({ source }: HttpServerRequest): boolean => {
+const isEncrypted = ({ source }: Arriving): boolean => {
   if (source instanceof Request) return source.url.startsWith("https:")
   const socket = "socket" in source ? source.socket : undefined
   return typeof socket === "object" && socket !== null && "encrypted" in socket && socket.encrypted === true

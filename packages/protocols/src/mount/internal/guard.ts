@@ -4,7 +4,7 @@ import { Option } from "effect"
 import type { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as NetAddress from "effect/net/NetAddress"
 import type { PublicAddress } from "../../internal/publicAddress.ts"
-import { hostnameOf, hostOf } from "./addressOf.ts"
+import { type Arriving, hostnameOf, hostOf } from "./addressOf.ts"
 import { memoized } from "./memoized.ts"
 import { addressOf, type Settings } from "./settings.ts"
 
@@ -23,7 +23,7 @@ interface Options {
 export const makeGuard = ({ acceptsUnknownPeers, onLoopback, open, settings }: Options) => {
   const isKnownHost = (host: string) => isLoopbackName(host) || settings.hosts.has(host)
   const checksHost = open || onLoopback
-  return (request: HttpServerRequest, address: PublicAddress): Rule | undefined => {
+  return (request: Arriving, address: PublicAddress): Rule | undefined => {
     const { headers } = request
     const peer = Option.getOrUndefined(request.peerAddress)
     if (open && !isLocal(peer, headers["x-forwarded-for"], acceptsUnknownPeers)) return "local"
@@ -52,6 +52,9 @@ const isLoopback = memoized((peer) => {
 })
 
 const isLoopbackName = (name: string) => name === "localhost" || name === "[::1]" || /^127(?:\.\d{1,3}){3}$/u.test(name)
+
+/** Whether a name or an address that a server listens on is its own machine alone. */
+export const isLoopbackHost = (host: string) => isLoopbackName(host) || isLoopback(host)
 
 /**
  * A page is the app's own if its host is the one that was called. The scheme is not compared, because a proxy may end TLS.

@@ -5,23 +5,26 @@ import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Forbidden } from "@fastagentic/core/run/RunError"
 import { Cause, Context, Effect, Layer, Option, Schema, type Scope } from "effect"
+import * as Headers from "effect/http/Headers"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServer from "effect/http/HttpServer"
 import { type HttpServerError, isHttpServerError, type RouteNotFound } from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as NetAddress from "effect/net/NetAddress"
+import { GrpcServer } from "../../a2a/GrpcServer.ts"
 import * as Problem from "../../http/Problem.ts"
 import * as RequestContext from "../../http/RequestContext.ts"
 import { Limits as SocketLimits } from "../../http/SocketWriter.ts"
+import { type Arrival, type Entered, Entrance } from "../../internal/entrance.ts"
 import { PublicAddress } from "../../internal/publicAddress.ts"
 import { RequestLimits } from "../../internal/requestLimits.ts"
 import { withTrace } from "../../internal/trace.ts"
 import type { Options } from "../Mount.ts"
-import { makeAddressOf } from "./addressOf.ts"
+import { type Arriving, hostnameOf, makeAddressOf } from "./addressOf.ts"
 import * as Cors from "./cors.ts"
 import { makeDrainOnClose } from "./drainOnClose.ts"
-import { makeGuard, peerOf, type Rule } from "./guard.ts"
+import { isLoopbackHost, makeGuard, peerOf, type Rule } from "./guard.ts"
 import { insertedPaths } from "./resourceMetadata.ts"
 import { withSecurityHeaders } from "./securityHeaders.ts"
 import { type InvalidMount, type Settings, settingsOf } from "./settings.ts"
@@ -48,6 +51,10 @@ export const prepare = Effect.fnUntraced(function*(
   const settings = yield* settingsOf(options)
   const { open } = yield* Auth
   const onLoopback = yield* listensOnLoopback(open)
+  const grpc = Option.getOrUndefined(yield* Effect.serviceOption(GrpcServer))
+  if (open && grpc?.host !== undefined && !isLoopbackHost(grpc.host)) {
+    return yield* new InsecureBind({ host: grpc.host })
+  }
   const acceptsUnknownPeers = options.guards?.unknownPeers === "accept"
   return { settings, guard: makeGuard({ settings, open, onLoopback, acceptsUnknownPeers }) }
 })
@@ -66,9 +73,22 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
     // A router of its own keeps the app's routes and failures apart from the router's other routes.
     const inner = yield* HttpRouter.make
     const { limits } = settings
+    const port = yield* portOf
+    const entrance = ({ headers, onOwnPort, peer }: Arrival): Entered => {
+      const name = hostnameOf(headers["host"] ?? "")
+      const host = onOwnPort && port !== undefined && name !== "" ? `${name}:${port}` : headers["host"] ?? ""
+      const call: Arriving = {
+        headers: Headers.fromInput({ ...headers, host }),
+        peerAddress: Option.fromUndefinedOr(peer),
+        source: {}
+      }
+      const address = addressOf(call, peer)
+      return guard(call, address) ?? address
+    }
     const surroundings = Layer.mergeAll(
       Layer.succeed(HttpRouter.HttpRouter, inner),
       Layer.succeed(RequestLimits, limits),
+      Layer.succeed(Entrance, entrance),
       Layer.succeed(SocketLimits, { ...yield* SocketLimits, frameBytes: limits.bodyBytes })
     )
     yield* Layer.build(Layer.fresh(Layer.provide(routes, surroundings)))
@@ -113,6 +133,13 @@ export const mountPrepared = <E, R>(routes: Routes<E, R>, { guard, settings }: P
       () => handler
     ))
   }))
+
+/** The port of the app's addresses, where the platform shows it. */
+const portOf = Effect.map(
+  Effect.serviceOption(HttpServer.HttpServer),
+  (server) =>
+    Option.isSome(server) && NetAddress.isInetAddress(server.value.address) ? server.value.address.port : undefined
+)
 
 /** Server.layer binds before its routes are mounted; a mount of another server may not know the server at all. */
 const listensOnLoopback = (open: boolean) =>

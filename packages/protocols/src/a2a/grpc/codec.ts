@@ -1,0 +1,83 @@
+// The wire of gRPC: messages of both versions of A2A from and to their JSON, and statuses with details. Operations know JSON
+// alone, so gRPC adds no second form of them.
+import type { DescMessage, JsonValue } from "@bufbuild/protobuf"
+import { type Name, names } from "../A2aOperations.ts"
+import type { Version } from "../A2aVersion.ts"
+import { parseProto } from "./parseProto.ts"
+import { protoRpc } from "./protoRpc.ts"
+import { protoV03 } from "./protoV03.ts"
+import { protoV1 } from "./protoV1.ts"
+
+/** The library that the codecs are made with; it is an optional peer. */
+export interface Library {
+  readonly protobuf: typeof import("@bufbuild/protobuf")
+  readonly wkt: typeof import("@bufbuild/protobuf/wkt")
+}
+
+/** A method of a service, with the codecs of its messages. */
+export interface Method {
+  readonly version: Version
+  readonly name: Name
+  /** The path of its requests, such as `/lf.a2a.v1.A2AService/GetTask`. */
+  readonly path: string
+  readonly read: (bytes: Uint8Array) => unknown
+  readonly write: (json: unknown) => Uint8Array
+}
+
+export interface Codec {
+  readonly methods: ReadonlyArray<Method>
+  /** The bytes of a status with details, for `grpc-status-details-bin`. */
+  readonly status: (status: {
+    readonly code: number
+    readonly message: string
+    readonly details: ReadonlyArray<unknown>
+  }) => Uint8Array
+}
+
+const services = [["1.0", "lf.a2a.v1.A2AService"], ["0.3", "a2a.v1.A2AService"]] as const
+
+const namesOfV03: ReadonlyMap<string, Name> = new Map<string, Name>([
+  ["TaskSubscription", "SubscribeToTask"],
+  ["ListTaskPushNotificationConfig", "ListTaskPushNotificationConfigs"],
+  ["GetAgentCard", "GetExtendedAgentCard"]
+])
+
+const nameOf = (method: string): Name => {
+  const name = namesOfV03.get(method) ?? names.find((one) => one === method)
+  if (name === undefined) throw new Error(`there is no operation "${method}"`)
+  return name
+}
+
+export const make = ({ protobuf, wkt }: Library): Codec => {
+  const { create, createFileRegistry, fromBinary, fromJson, toBinary, toJson } = protobuf
+  const known = [
+    wkt.file_google_protobuf_struct,
+    wkt.file_google_protobuf_timestamp,
+    wkt.file_google_protobuf_duration,
+    wkt.file_google_protobuf_any,
+    wkt.file_google_protobuf_empty
+  ]
+  const registry = createFileRegistry(
+    ...[["a2a.proto", protoV1], ["a2a_v0_3.proto", protoV03], ["rpc.proto", protoRpc]].map(([name = "", text = ""]) =>
+      createFileRegistry(
+        create(wkt.FileDescriptorProtoSchema, parseProto(name, text, known.map(({ proto }) => proto.name))),
+        (wanted) => known.find(({ proto }) => proto.name === wanted)
+      )
+    )
+  )
+  const write = (schema: DescMessage) => (json: unknown) =>
+    // cast: the JSON of answers is made here; what is not JSON of the message is refused by the library.
+    toBinary(schema, fromJson(schema, json as JsonValue, { ignoreUnknownFields: true, registry }))
+  const methods = services.flatMap(([version, typeName]) =>
+    (registry.getService(typeName)?.methods ?? []).map(({ input, name, output }): Method => ({
+      version,
+      name: nameOf(name),
+      path: `/${typeName}/${name}`,
+      read: (bytes) => toJson(input, fromBinary(input, bytes, { readUnknownFields: false })),
+      write: write(output)
+    }))
+  )
+  const status = registry.getMessage("google.rpc.Status")
+  if (status === undefined) throw new Error("google.rpc.Status is missing")
+  return { methods, status: write(status) }
+}
