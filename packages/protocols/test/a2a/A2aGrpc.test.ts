@@ -38,7 +38,7 @@ const addressOf = (url: string) =>
 
 /** Calls with bytes, whatever they are. */
 const raw = (address: string, path: string, bytes: Buffer, options: {
-  readonly metadata?: Record<string, string | ReadonlyArray<string>>
+  readonly metadata?: Record<string, ReadonlyArray<string>>
   readonly client?: grpc.ClientOptions
   readonly call?: grpc.CallOptions
 } = {}) =>
