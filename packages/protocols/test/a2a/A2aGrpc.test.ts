@@ -46,7 +46,11 @@ const raw = (address: string, path: string, bytes: Buffer, options: {
     (resume) => {
       const client = new grpc.Client(address, grpc.credentials.createInsecure(), options.client)
       const metadata = new grpc.Metadata()
-      for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value)
+      for (const [name, values] of Object.entries(options.metadata ?? {})) {
+        for (const one of values) {
+          metadata.add(name, one)
+        }
+      }
       const same = (part: Buffer) => part
       client.makeUnaryRequest(path, same, same, bytes, metadata, options.call ?? {}, (error) => {
         client.close()

@@ -10,6 +10,7 @@ import {
   toBinary,
   toJson
 } from "@bufbuild/protobuf"
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire"
 import {
   file_google_protobuf_empty,
   file_google_protobuf_struct,
@@ -143,14 +144,29 @@ const statuses: Partial<Record<grpc.status, number>> = {
   [grpc.status.UNAVAILABLE]: 503
 }
 
-/** `ErrorInfo.reason` and the fields of `BadRequest`, read by their numbers. */
+/** The values of a field of text or bytes in a message. */
+const fieldsOf = (bytes: Uint8Array, wanted: number): ReadonlyArray<Buffer> => {
+  const reader = new BinaryReader(bytes)
+  const found: Array<Buffer> = []
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag()
+    if (field === wanted && type === WireType.LengthDelimited) found.push(Buffer.from(reader.bytes()))
+    else reader.skip(type)
+  }
+  return found
+}
+
+/** `ErrorInfo.reason` and the fields of `BadRequest`, by their numbers. */
 const detailsOf = (error: grpc.ServiceError) => {
   const [bytes] = error.metadata.get("grpc-status-details-bin")
-  const text = bytes instanceof Buffer ? bytes.toString("utf8") : ""
+  const status = bytes instanceof Buffer ? bytes : Buffer.alloc(0)
+  const detail = (type: string) =>
+    fieldsOf(status, 3).filter((any) => String(fieldsOf(any, 1)[0]) === `type.googleapis.com/google.rpc.${type}`)
+      .flatMap((any) => fieldsOf(any, 2))
   return {
-    text,
-    reason: /ErrorInfo\u0012[^\n]*\n[\s\S]([A-Z_]+)\u0012/u.exec(text)?.[1] ?? "",
-    fields: [...text.matchAll(/\n[\s\S]([\w.]+)\u0012/gu)].map(([, field = ""]) => field)
+    text: status.toString("utf8"),
+    reason: detail("ErrorInfo").flatMap((info) => fieldsOf(info, 1)).join(),
+    fields: detail("BadRequest").flatMap((bad) => fieldsOf(bad, 1)).flatMap((one) => fieldsOf(one, 1)).map(String)
   }
 }
 
