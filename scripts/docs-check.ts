@@ -1,12 +1,17 @@
 /**
  * Type-checks every TypeScript code block of the documentation. A block that is no whole module is marked
  * ` ```ts fragment ` and skipped; no other marker exists. Each block is compiled on its own, beside the README's app as
- * `app.ts`. Links between pages and paths of the repository have to exist.
+ * `app.ts`. Links between pages, paths of the repository and names of its files have to exist.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { packages, root } from "./internal/workspace.ts"
+
+const sources = globSync("{packages,examples,benchmarks,scripts}/**/*.ts", {
+  cwd: root,
+  exclude: ["**/node_modules", "**/dist"]
+})
 
 const folder = join(root, "build/docs")
 const pages = ["README.md", ...globSync("docs/*.md", { cwd: root }), ...globSync("packages/*/README.md", { cwd: root })]
@@ -39,7 +44,12 @@ const missing = [...pages, ...guides].flatMap((page) => {
   const text = readFileSync(join(root, page), "utf8")
   const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/gu)].map(({ 1: link = "" }) => join(dirname(page), link))
   const paths = [...text.matchAll(/`((?:packages|examples|scripts|docs)\/[\w./-]+)`/gu)].map(({ 1: path = "" }) => path)
-  return [...links, ...paths].filter((path) => !existsSync(join(root, path))).map((path) => `${page}: ${path}`)
+  const names = [...text.matchAll(/`(\w[\w/-]*(?:\.\w+)*\.ts)`/gu)].map(({ 1: name = "" }) => name)
+  const isMissing = (name: string) =>
+    !sources.some((file) => file.endsWith(`/${name}`)) && !existsSync(join(root, name))
+  return [...[...links, ...paths].filter((path) => !existsSync(join(root, path))), ...names.filter(isMissing)].map((
+    path
+  ) => `${page}: ${path}`)
 })
 for (const path of missing) console.error(`docs: ${path} does not exist`)
 

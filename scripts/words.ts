@@ -11,7 +11,7 @@ const subject = /(?:^\s*(?:\/\*\*|\*|\/\/)|\s\/\/)\s+(?:What|Who|Whom|Whose|Whoe
 
 /** Names that the field's terms replaced; CHANGELOG may keep them. */
 const replaced =
-  /\b(?:journalOf|lookOut|lookAround|letGoOn|makeDrive|BoundHook|ownTime|isTold|Discretion|Goodbye|stayHome|OpenToTheWorld|AskedClients|WaitingCalls|PATIENCE|patiently|jsonForm|genAi|tracedPoints|noPast|readPast|outlet|outletOf)\b/u
+  /\b(?:journalOf|lookOut|lookAround|letGoOn|makeDrive|attend|patience|tidy|BoundHook|ownTime|isTold|Discretion|Goodbye|stayHome|OpenToTheWorld|AskedClients|WaitingCalls|PATIENCE|patiently|jsonForm|genAi|tracedPoints|noPast|readPast|outlet|outletOf)\b/u
 
 /** Matches the first line of a comment that begins with a preposition: its subject comes last. */
 const preposition = /^\s*(?:\/\*\*|\/\/) (?:Of|For|To|In|With|Without|Under|Until|Between|From|At) /u

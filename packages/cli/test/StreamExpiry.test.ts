@@ -40,7 +40,7 @@ const serve = Effect.fnUntraced(function*(options: Server.Options) {
   }
 })
 
-const often: Server.Options = { credentialCheck: "200 millis" }
+const often: Server.Options = { credentialCheck: "200 millis", grace: "100 millis" }
 
 const rpc = { jsonrpc: "2.0", id: 1 }
 

@@ -1,11 +1,14 @@
 // Vitest's global setup of the projects whose tests need a database: one server of each kind for the whole run, in the
 // variables that a user may set instead. Every file has databases or prefixes of its own in it.
-import { Redacted } from "effect"
+import { Effect, Redacted } from "effect"
 import * as Postgres from "./postgres/process.ts"
 import * as Redis from "./redis/process.ts"
 
+const postgres = "FASTAGENTIC_TEST_POSTGRES_URL"
+const templateVariable = "FASTAGENTIC_TEST_POSTGRES_TEMPLATE"
+
 const services = [
-  { variable: "FASTAGENTIC_TEST_POSTGRES_URL", ...Postgres },
+  { variable: postgres, ...Postgres },
   { variable: "FASTAGENTIC_TEST_REDIS_URL", ...Redis }
 ]
 
@@ -18,9 +21,19 @@ export const setup = async () => {
         return { server, variable }
       })
   )
-  return () =>
-    Promise.all(started.map(({ server, variable }) => {
+  const url = process.env[postgres]
+  const template = url === undefined || process.env[templateVariable] !== undefined
+    ? undefined
+    : { url: Redacted.make(url), name: await Effect.runPromise(Postgres.makeTemplate(Redacted.make(url))) }
+  if (template !== undefined) process.env[templateVariable] = template.name
+  return async () => {
+    if (template !== undefined) {
+      delete process.env[templateVariable]
+      await Effect.runPromise(Postgres.execute(template.url, `DROP DATABASE ${template.name}`))
+    }
+    await Promise.all(started.map(({ server, variable }) => {
       delete process.env[variable]
       return server.remove()
     }))
+  }
 }

@@ -23,6 +23,7 @@ describe("a framework inside a run", () => {
     Effect.gen(function*() {
       const swallowed = FrameworkRun.within(async (run) => {
         await run.promise(Effect.die("over budget")).catch(() => {})
+        run.signal.throwIfAborted()
         return new Promise<string>((_resolve, reject) =>
           run.signal.addEventListener("abort", () => reject(new Error()))
         )

@@ -127,7 +127,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
   const legacyResult = (taskId: string, call: ToolCall.ToolCall): Method<Sdk.CallToolResult> =>
     Effect.gen(function*() {
       const handle = yield* open(call.caller, taskId)
-      yield* ToolCall.attend(runtime, call, handle)
+      yield* ToolCall.askUntilSettled(runtime, call, handle)
       const pages = yield* handle.follow({ after: handle.run.seq, until: "final" })
       yield* Effect.timeoutOption(
         Effect.mapError(Stream.runDrain(pages), (reason) => new RunError({ reason })),

@@ -197,7 +197,7 @@ const outcomeOrTask = Effect.fnUntraced(function*(
 })
 
 /** Asks the client what a run wants to know until it ends or the client answers no more. */
-export const attend = (runtime: Runtime["Service"], call: ToolCall, handle: RunHandle) =>
+export const askUntilSettled = (runtime: Runtime["Service"], call: ToolCall, handle: RunHandle) =>
   Effect.asVoid(
     ElicitationFlow.ask(runtime, call, handle, (after) => settled(runtime, call, handle, after), { isAsking: false })
   )

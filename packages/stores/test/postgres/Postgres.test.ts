@@ -12,7 +12,7 @@ import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Postgres } from "../../src/postgres/index.ts"
-import { database, describeWithOwnServer, describeWithServer, Server } from "./server.ts"
+import { describeWithOwnServer, describeWithServer, emptyDatabase, Server } from "./server.ts"
 
 const open = (options: Postgres.Options) => Layer.build(Layer.fresh(Postgres.layer(options)))
 
@@ -22,7 +22,7 @@ const client = (url: Redacted.Redacted) =>
 describeWithServer("Postgres", () => {
   it.live("provides every store of one database, when nodes start together", () =>
     Effect.gen(function*() {
-      const url = yield* database
+      const url = yield* emptyDatabase
       const nodes = yield* Effect.all(Array.from({ length: 8 }, () => open({ url })), { concurrency: "unbounded" })
       for (const node of nodes) {
         assert.deepStrictEqual(yield* Context.get(node, RunStore).unfinished, [])
@@ -59,7 +59,7 @@ describeWithServer("Postgres", () => {
 
   it.live("keeps apps in schemas of one database apart, and what they tell their nodes", () =>
     Effect.gen(function*() {
-      const url = yield* database
+      const url = yield* emptyDatabase
       const [desk, shop] = yield* Effect.all(["desk", "shop"].map((schema) => open({ url, schema })))
       const inUrl = Redacted.make(`${Redacted.value(url)}?schema=desk`)
       const node = yield* open({ url: inUrl })
@@ -91,7 +91,7 @@ describeWithServer("Postgres", () => {
 
   it.live("does not change a database of another version", () =>
     Effect.gen(function*() {
-      const url = yield* database
+      const url = yield* emptyDatabase
       const sql = yield* client(url)
       yield* Effect.scoped(open({ url }))
       yield* sql`INSERT INTO migrations (migration_id, name) VALUES (9999, 'later')`
@@ -106,7 +106,7 @@ describeWithServer("Postgres", () => {
 
   it.effect("is StoreUnavailable after 30 seconds without an answer", () =>
     Effect.gen(function*() {
-      const url = yield* database
+      const url = yield* emptyDatabase
       const stores = yield* open({ url })
       const sql = yield* client(url)
       const log = Context.get(stores, AuditLog)
@@ -131,7 +131,7 @@ describeWithServer("Postgres", () => {
 
   it.live("does not start without its database", () =>
     Effect.gen(function*() {
-      const url = new URL(Redacted.value(yield* database))
+      const url = new URL(Redacted.value(yield* emptyDatabase))
       url.pathname = "/elsewhere"
       const error = yield* Effect.flip(Effect.scoped(open({ url: Redacted.make(url.href) })))
       assert.strictEqual(error._tag, "SqlError")

@@ -1,11 +1,12 @@
 // PostgreSQL server processes of the tests. The services of a test run start one that all files share; a test that stops
 // its server starts another.
-import { PgConnection } from "@effect/sql-pg"
-import { Effect, Redacted, Schedule } from "effect"
+import { PgClient, PgConnection } from "@effect/sql-pg"
+import { Effect, Layer, Redacted, Schedule } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import * as migrations from "../../src/postgres/migrations.ts"
 import { freePort, pathFolders, ServerProcess } from "../serverProcess.ts"
 
 /** The folder with `initdb` and `postgres`, the newest version first. */
@@ -37,6 +38,22 @@ const identity = (): { readonly uid?: number; readonly gid?: number } => {
 /** Runs one statement on a connection of its own. */
 export const execute = (url: Redacted.Redacted, statement: string) =>
   Effect.scoped(Effect.flatMap(PgConnection.make({ url }), (connection) => connection.query(statement)))
+
+/** The URL of another database of a server. */
+export const urlOf = (server: Redacted.Redacted, name: string) => {
+  const url = new URL(Redacted.value(server))
+  url.pathname = `/${name}`
+  return Redacted.make(url.href)
+}
+
+/** Makes a database with all tables. Tests get copies of it: a copy takes a fifth of the time of the migrations. */
+export const makeTemplate = Effect.fnUntraced(function*(server: Redacted.Redacted) {
+  const name = `fastagentic_template_${process.pid}_${Date.now()}`
+  yield* execute(server, `CREATE DATABASE ${name}`)
+  const client = PgClient.layer({ url: urlOf(server, name) })
+  yield* Effect.scoped(Layer.build(Layer.provide(migrations.layer, client)))
+  return name
+})
 
 /** A server that can be stopped and started again: `SIGINT` closes its connections, `SIGQUIT` leaves them to be recovered from. */
 export class Server extends ServerProcess<"SIGINT" | "SIGQUIT"> {

@@ -2,26 +2,33 @@
 // it was set before. Without a server, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
 import { Effect, Redacted } from "effect"
 import { describeUnless } from "../serverProcess.ts"
-import { execute, isInstalled, noServer } from "./process.ts"
+import { execute, isInstalled, noServer, urlOf } from "./process.ts"
 
 export { Server } from "./process.ts"
 
 const given = process.env["FASTAGENTIC_TEST_POSTGRES_URL"]
+const template = process.env["FASTAGENTIC_TEST_POSTGRES_TEMPLATE"]
 
 let databases = 0
 
-/** A new database, dropped with the scope. */
-export const database = Effect.gen(function*() {
+const create = Effect.fnUntraced(function*(options: string) {
   const url = Redacted.make(given ?? "")
   const name = `fastagentic_test_${process.pid}_${Date.now()}_${++databases}`
   yield* Effect.acquireRelease(
-    Effect.orDie(execute(url, `CREATE DATABASE ${name}`)),
+    Effect.orDie(execute(url, `CREATE DATABASE ${name} ${options}`)),
     () => Effect.orDie(execute(url, `DROP DATABASE ${name} WITH (FORCE)`))
   )
-  const own = new URL(Redacted.value(url))
-  own.pathname = `/${name}`
-  return Redacted.make(own.href)
+  return urlOf(url, name)
 })
+
+/** A new database without tables, dropped with the scope. */
+export const emptyDatabase = create("")
+
+/** A new database, dropped with the scope. It has the tables already, and an identity of its own. */
+export const database = template === undefined ? emptyDatabase : Effect.tap(
+  create(`TEMPLATE ${template}`),
+  (url) => Effect.orDie(execute(url, "UPDATE store_identity SET id = md5(random()::text || clock_timestamp()::text)"))
+)
 
 /** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) =>

@@ -60,7 +60,7 @@ const fromFields = (body: Fields): Words => {
   }
 }
 
-const tidy = (text: string): string => text.replaceAll(/\s+/gu, " ").trim()
+const oneLine = (text: string): string => text.replaceAll(/\s+/gu, " ").trim()
 
 const fromText = (text: string): Words => {
   const trimmed = text.trim()
@@ -68,9 +68,9 @@ const fromText = (text: string): Words => {
     const parsed = parse(trimmed)
     if (parsed !== undefined) return wordsOf(parsed)
   }
-  if (!trimmed.startsWith("<")) return { ...nothing, message: trimmed === "" ? undefined : tidy(trimmed) }
+  if (!trimmed.startsWith("<")) return { ...nothing, message: trimmed === "" ? undefined : oneLine(trimmed) }
   const title = /<title[^>]*>(.*?)<\/title>/isu.exec(trimmed)?.[1] ?? trimmed.replaceAll(/<[^>]*>/gu, " ")
-  return { ...nothing, message: tidy(title).slice(0, 200) || undefined }
+  return { ...nothing, message: oneLine(title).slice(0, 200) || undefined }
 }
 
 /** The provider's words in an error: a body as text or parsed, or a value of a stream. */

@@ -73,7 +73,7 @@ const get = Command.make(
 ).pipe(Command.withDescription("Show a run with its payload and its output or error"))
 
 /** How often in a row a broken connection is reopened by a command that follows. */
-const patience = 30
+const mostRetries = 30
 
 /** The journal of a run: as it stands, or until the run has ended. */
 const journal = Effect.fnUntraced(function*(runs: Client, runId: string, after: number, follow: boolean) {
@@ -99,7 +99,7 @@ const events = Command.make(
   },
   Effect.fnUntraced(function*({ after, follow, json, runId, token, type, url }) {
     const place = { url, token }
-    const runs = yield* Server.runsOf(place, follow ? patience : 0)
+    const runs = yield* Server.runsOf(place, follow ? mostRetries : 0)
     const lines = new EventLines()
     const wanted = (event: Event.RunEvent) => type.length === 0 || type.some((one) => one === event.type)
     const show = (event: Event.RunEvent) =>

@@ -109,7 +109,7 @@ export const makeScheduleTicks = (
   })
 
   /** Does what is due of a schedule, and gives the time of what comes next. */
-  const attend = Effect.fnUntraced(
+  const fireDue = Effect.fnUntraced(
     function*(timed: TimedSchedule, seen: Mark): Effect.fn.Return<number, ReadError> {
       let mark = seen
       if (mark.paused || node.closing) return Infinity
@@ -142,7 +142,7 @@ export const makeScheduleTicks = (
         ))
   )
 
-  return { begin, attend, refusal }
+  return { begin, fireDue, refusal }
 }
 
 const grantsOf = ({ claims, roles, scopes }: Principal, at: number | "app"): RunRecord["grants"] => ({

@@ -23,7 +23,7 @@ export const makeSchedules = (
   callables: Callables,
   declared: ReadonlyMap<string, TimedSchedule>,
   store: ScheduleStore["Service"],
-  { attend }: Pick<ScheduleTicks, "attend">
+  { fireDue }: Pick<ScheduleTicks, "fireDue">
 ) => {
   /** The compiled definitions, kept while the definitions stay the same. */
   let made = new Map<string, TimedSchedule & { readonly definition: Mark["definition"] }>()
@@ -77,7 +77,7 @@ export const makeSchedules = (
 
   const attendAll = Effect.flatMap(Effect.suspend(all), (known) =>
     Effect.map(
-      Effect.forEach(known, ({ mark, timed }) => attend(timed, mark), { concurrency: 16 }),
+      Effect.forEach(known, ({ mark, timed }) => fireDue(timed, mark), { concurrency: 16 }),
       (times) => Math.min(...times)
     ))
 

@@ -68,9 +68,9 @@ export const suite = <E>(name: string, makeLayer: Effect.Effect<Layer.Layer<Shar
     it.live("finds no note whose time is over", () =>
       withNodes(Effect.fnUntraced(function*(a, b) {
         const { cursor } = yield* a.since(undefined)
-        yield* a.put({ key: "short", value: 1, expiresAt: Date.now() + 50 })
+        yield* a.put({ key: "short", value: 1, expiresAt: Date.now() + 400 })
         assert.isDefined(yield* b.get("short"))
-        yield* Effect.sleep("80 millis")
+        yield* Effect.sleep("420 millis")
         assert.isUndefined(yield* b.get("short"))
         assert.deepStrictEqual((yield* b.since(cursor)).notes, [])
         yield* a.put({ key: "short", value: 2, expiresAt: later })

@@ -9,7 +9,7 @@ import { Unnamed, withName } from "./unnamed.ts"
 import { longestBody } from "./wholeBody.ts"
 
 /** The time that a server has to end a stream after its end marker. */
-const patience = 500
+const endMillis = 500
 
 interface State {
   readonly parser: Sse.Parser
@@ -130,7 +130,7 @@ export const mendStream = (body: ReadableStream<Uint8Array>): ReadableStream<Uin
 
   /** Lets the server end its response, so that the connection can be used again. */
   const drain = async (): Promise<void> => {
-    const late = setTimeout(() => void reader.cancel().catch(() => {}), patience)
+    const late = setTimeout(() => void reader.cancel().catch(() => {}), endMillis)
     while (!(await reader.read().catch(() => ({ done: true }))).done);
     clearTimeout(late)
   }
