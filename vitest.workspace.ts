@@ -42,7 +42,7 @@ const sqlite = {
     name: "protocols-sqlite",
     root: "packages/protocols",
     include: ["test/**/*.test.ts"],
-    exclude: ["**/AppTest.test.ts", "**/McpStdio.test.ts", "**/RestDocument.test.ts"],
+    exclude: ["AppTest", "Browser", "McpStdio", "RestDocument", "SchemaReferences"].map((name) => `**/${name}.test.ts`),
     isolate: false,
     ...shared,
     env: { ...shared.env, TEST_STORE: "sqlite" }

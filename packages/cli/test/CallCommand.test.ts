@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { golden, printed, withApp } from "./golden.ts"
+import { golden, printed, sharedApp, withApp } from "./golden.ts"
 import { fastagentic } from "./process.ts"
 
 /** A command whose stdin is a pipe with these lines. */
@@ -9,9 +9,11 @@ const piped = async (args: ReadonlyArray<string>, ...lines: ReadonlyArray<string
   return { code: await running.exited, stdout: running.stdout(), stderr: golden(running.stderr()) }
 }
 
+const withSpeaking = sharedApp("speaking.ts")
+
 describe("fastagentic call", { timeout: 60_000 }, () => {
   it("an answer is printed, as text, as a run or as events", () =>
-    withApp("speaking.ts", async ({ ask }) => {
+    withSpeaking(async ({ ask }) => {
       const plain = await ask("call", "tell", `{"text":"well met"}`)
       assert.deepStrictEqual(plain, { code: 0, stdout: "well met\n", stderr: "" })
       const run = await ask("call", "pay", `{"amount":3}`, "--json", "--thread", "t1")
@@ -27,13 +29,13 @@ describe("fastagentic call", { timeout: 60_000 }, () => {
     }))
 
   it("a repeated key is the same run", () =>
-    withApp("speaking.ts", async ({ ask }) => {
+    withSpeaking(async ({ ask }) => {
       const call = () => ask("call", "pay", `{"amount":3}`, "--json", "--idempotency-key", "k")
       assert.strictEqual(JSON.parse((await call()).stdout).runId, JSON.parse((await call()).stdout).runId)
     }))
 
   it("a failure is exit code 1, a refusal 2, a question without an answer 3", () =>
-    withApp("speaking.ts", async ({ ask, url }) => {
+    withSpeaking(async ({ ask, url }) => {
       const failed = await ask("call", "tell", `{"text":"declined"}`)
       assert.deepStrictEqual([failed.code, failed.stdout], [1, ""])
       assert.match(golden(failed.stderr), /^fastagentic: Declined[^\n]*; see `fastagentic runs events <run 1>`\n$/u)
@@ -61,7 +63,7 @@ describe("fastagentic call", { timeout: 60_000 }, () => {
     }))
 
   it("a question is answered from a pipe, and a wrong answer is asked again", () =>
-    withApp("speaking.ts", async ({ url }) => {
+    withSpeaking(async ({ url }) => {
       const asked = ["call", "tell", `{"text":"oh","ask":true}`, "--stream", "--url", url]
       const answered = await piped(asked, "perhaps", "y")
       assert.deepStrictEqual(answered, {
@@ -72,13 +74,13 @@ describe("fastagentic call", { timeout: 60_000 }, () => {
     }))
 
   it("a payload comes from stdin", () =>
-    withApp("speaking.ts", async ({ url }) => {
+    withSpeaking(async ({ url }) => {
       const answered = await piped(["call", "tell", "-", "--url", url], `{"text":"from afar"}`)
       assert.deepStrictEqual(answered, { code: 0, stdout: "from afar\n", stderr: "" })
     }))
 
   it("a call that is stopped says that its run continues", () =>
-    withApp("speaking.ts", async ({ ask, url }) => {
+    withSpeaking(async ({ ask, url }) => {
       const running = fastagentic(["call", "tell", `{"text":"slow"}`, "--stream", "--url", url])
       await printed(running, "slow")
       running.child.kill("SIGINT")
@@ -100,7 +102,7 @@ describe("fastagentic chat", { timeout: 60_000 }, () => {
     }))
 
   it("questions are asked between the messages, and a failure is in the exit code", () =>
-    withApp("speaking.ts", async ({ url }) => {
+    withSpeaking(async ({ url }) => {
       const chat = ["chat", "tell", "--thread", "t", "--url", url]
       const asked = await piped([...chat, "--payload", `{"ask":true}`], "ah", "n", "oh", "y")
       assert.deepStrictEqual(asked, {
@@ -116,7 +118,7 @@ describe("fastagentic chat", { timeout: 60_000 }, () => {
     }))
 
   it("an agent that is not there or takes no messages is refused in one line", () =>
-    withApp("speaking.ts", async ({ ask }) => {
+    withSpeaking(async ({ ask }) => {
       const none = await ask("chat", "nobody")
       assert.deepStrictEqual([none.code, none.stderr], [
         2,

@@ -1,31 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
-import { once } from "node:events"
-import { connect, createServer } from "node:net"
-import { command, fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
+import { createServer } from "node:net"
+import { withApp } from "./golden.ts"
+import { command, fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
 const app = fixture("app.ts")
 const serveArgs = ["run", app, "--mode", "http", "--port", "0", "--store", "runs.db"]
 
-const post = async (url: string, body: unknown) => {
-  const response = await fetch(url, { method: "POST", body: JSON.stringify(body) })
-  return { status: response.status, headers: response.headers, body: await response.json() }
-}
-const get = async (url: string) => (await fetch(url)).json()
-
-/** Runs a test with a server and always stops it. */
-const withServer = async (use: (url: string, running: Running) => Promise<void>, cwd = temporaryFolder()) => {
-  const running = fastagentic(serveArgs, { cwd })
-  try {
-    await use(await listening(running), running)
-  } finally {
-    running.child.kill("SIGKILL")
-  }
-}
-
 describe("fastagentic run", () => {
   it("the printed commands work", () =>
-    withServer(async (url, running) => {
+    withApp("app.ts", async ({ running, url }) => {
       assert.include(running.stdout(), `${url}/docs`)
       assert.include(running.stdout(), `${url}/.well-known/agent-card.json`)
       const mcp = /MCP\s+(\{.*\})/u.exec(running.stdout())?.[1] ?? ""
@@ -73,107 +57,6 @@ describe("fastagentic run", () => {
     } finally {
       running.child.kill("SIGKILL")
     }
-  })
-
-  it("a run that waits for a decision survives a restart", async () => {
-    const cwd = temporaryFolder()
-    let [runId, id] = ["", ""]
-    await withServer(async (url, running) => {
-      const paused = await post(`${url}/agents/greeter`, { name: "Ada" })
-      assert.strictEqual(paused.status, 202)
-      runId = paused.body.runId
-      id = paused.body.interrupts[0].id
-      running.child.kill("SIGINT")
-      assert.strictEqual(await running.exited, 0)
-    }, cwd)
-    await withServer(async (url) => {
-      const { items } = await get(`${url}/runs?state=suspended`)
-      assert.deepStrictEqual(items.map((run: { runId: string }) => run.runId), [runId])
-      const answered = await post(`${url}/runs/${runId}/interrupts/${id}`, { decision: "approve", value: true })
-      assert.include([200, 202], answered.status)
-      const journal = await (await fetch(`${url}/runs/${runId}/events`)).text()
-      assert.include(journal, "Ada is fine: true")
-      assert.deepStrictEqual([...journal.matchAll(/^id: (\d+)$/gmu)].map(([, seq]) => Number(seq)), [
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-        7,
-        8
-      ])
-    }, cwd)
-  })
-
-  it("a run resumes after SIGKILL from its last commit", async () => {
-    const cwd = temporaryFolder()
-    let runId = ""
-    await withServer(async (url, running) => {
-      const started = await post(`${url}/agents/greeter/runs`, { name: "nap" })
-      assert.strictEqual(started.status, 202)
-      runId = started.body.runId
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      running.child.kill("SIGKILL")
-      await running.exited
-    }, cwd)
-    await withServer(async (url) => {
-      const journal = await (await fetch(`${url}/runs/${runId}/events`)).text()
-      assert.include(journal, "nap is fine: true")
-      assert.strictEqual([...journal.matchAll(/^event: token$/gmu)].length, 1)
-      const run = await get(`${url}/runs/${runId}`)
-      assert.deepInclude(run, { state: "completed", attempt: 2 })
-    }, cwd)
-  })
-
-  it("SIGTERM ends open streams with a retry hint and exits 0", () =>
-    withServer(async (url, running) => {
-      const stream = fetch(`${url}/agents/greeter/stream`, { method: "POST", body: JSON.stringify({ name: "slow" }) })
-        .then((response) => response.text())
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      running.child.kill("SIGTERM")
-      assert.match(await stream, /retry: \d+\n\n$/u)
-      assert.strictEqual(await running.exited, 0)
-    }))
-
-  it("a second signal stops at once and keeps the run", async () => {
-    const cwd = temporaryFolder()
-    await withServer(async (url, running) => {
-      await post(`${url}/agents/greeter/runs`, { name: "slow" })
-      running.child.kill("SIGINT")
-      running.child.kill("SIGINT")
-      assert.include([0, 130], await running.exited)
-    }, cwd)
-    await withServer(async (url) => {
-      const { items } = await get(`${url}/runs`)
-      assert.deepInclude(items[0], { state: "running", attempt: 2 })
-    }, cwd)
-  })
-
-  it("a second signal of another kind stops at once", () =>
-    withServer(async (url, running) => {
-      // An incomplete request delays a graceful stop.
-      const socket = connect(Number(new URL(url).port), "127.0.0.1")
-      await once(socket, "connect")
-      socket.on("error", () => {}).write(
-        "POST /agents/greeter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
-      )
-      await new Promise((resolve) => setTimeout(resolve, 200))
-      running.child.kill("SIGTERM")
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      assert.isNull(running.child.exitCode)
-      running.child.kill("SIGINT")
-      assert.strictEqual(await running.exited, 130)
-      socket.destroy()
-    }))
-
-  it("a second server on the same store fails in one line", async () => {
-    const cwd = temporaryFolder()
-    await withServer(async () => {
-      const second = fastagentic(serveArgs, { cwd })
-      assert.strictEqual(await second.exited, 2)
-      assert.match(second.stderr(), /^fastagentic: .*runs\.db.* in use[^\n]*\n$/u)
-    }, cwd)
   })
 
   it("stdout carries only MCP, and the process ends with stdin", async () => {

@@ -1,3 +1,4 @@
+import { afterAll } from "vitest"
 import { command, fastagentic, fixture, listening, type Running, temporaryFolder } from "./process.ts"
 
 /** Output with a name in place of each id and time: equal ids have equal names, in the order in which they appear. */
@@ -25,32 +26,53 @@ export interface Served {
   readonly ask: (...args: ReadonlyArray<string>) => ReturnType<typeof command>
 }
 
-/** Runs a test with an app of the fixtures, served on SQLite unless a store is given, and always stops it. */
-export const withApp = async (
-  name: string,
-  use: (served: Served) => Promise<void>,
-  { cwd = temporaryFolder(), env = {}, port = "0", store = "runs.db" }: {
-    readonly cwd?: string
-    readonly env?: Record<string, string>
-    readonly port?: string
-    readonly store?: string
-  } = {}
-) => {
-  const running = fastagentic(
-    ["run", fixture(name), "--mode", "http", "--port", port, "--store", store],
-    { cwd, env }
-  )
+interface Place {
+  readonly cwd?: string
+  readonly env?: Record<string, string>
+  readonly port?: string
+  readonly store?: string
+}
+
+/** Serves an app of the fixtures, on SQLite unless a store is given. */
+const serve = (name: string, { cwd = temporaryFolder(), env = {}, port = "0", store = "runs.db" }: Place = {}) => {
+  const running = fastagentic(["run", fixture(name), "--mode", "http", "--port", port, "--store", store], { cwd, env })
+  return {
+    stop: async () => {
+      running.child.kill("SIGKILL")
+      await running.exited
+    },
+    served: async (): Promise<Served> => {
+      const url = await listening(running)
+      return {
+        url,
+        running,
+        post: async (path, body) => (await fetch(url + path, { method: "POST", body: JSON.stringify(body) })).json(),
+        ask: (...args) => command(args, { env: { FASTAGENTIC_URL: url } })
+      }
+    }
+  }
+}
+
+/** Runs a test with a server of its own, and always stops it. */
+export const withApp = async (name: string, use: (served: Served) => Promise<void>, place: Place = {}) => {
+  const { served, stop } = serve(name, place)
   try {
-    const url = await listening(running)
-    await use({
-      url,
-      running,
-      post: async (path, body) => (await fetch(url + path, { method: "POST", body: JSON.stringify(body) })).json(),
-      ask: (...args) => command(args, { env: { FASTAGENTIC_URL: url } })
-    })
+    await use(await served())
   } finally {
-    running.child.kill("SIGKILL")
-    await running.exited
+    await stop()
+  }
+}
+
+/** Gives the tests of a file one server, which has the runs of the tests before. */
+export const sharedApp = (name: string) => {
+  let started: { readonly served: Promise<Served>; readonly stop: () => Promise<void> } | undefined
+  afterAll(() => started?.stop())
+  return async (use: (served: Served) => Promise<void>) => {
+    if (started === undefined) {
+      const { served, stop } = serve(name)
+      started = { served: served(), stop }
+    }
+    await use(await started.served)
   }
 }
 
