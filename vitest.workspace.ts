@@ -53,23 +53,36 @@ const examples = {
   test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...withServices, ...shared }
 }
 
-/**
- * `npm run trials`: real processes that are killed, stopped and spread over nodes, other languages, and suites of others. They
- * have deadlines, so each has the machine to itself.
- */
-const trials = {
-  test: {
-    name: "trials",
-    root: ".",
-    include: ["packages/*/test/**/*.trials.ts", "examples/*/*.trials.ts"],
-    fileParallelism: false,
-    isolate: false,
-    ...withServices,
-    ...shared
-  }
-}
+const trialsOf = (name: string, options: object) => ({
+  test: { name, root: ".", isolate: false, ...withServices, ...shared, ...options }
+})
+
+const everyTrial = ["packages/*/test/**/*.trials.ts", "examples/*/*.trials.ts"]
+
+/** Trials that have deadlines or count what happens in a time: each has the machine to itself. */
+const alone = [
+  "A2aKilled",
+  "AuditOutbox",
+  "Chaos",
+  "Cluster",
+  "ClusterEngine",
+  "CommitPoints",
+  "Crashes",
+  "Failures",
+  "FilesKilled",
+  "Lease",
+  "LoopPoints",
+  "RateCounters",
+  "Schedules"
+].map((name) => `packages/*/test/**/${name}.trials.ts`)
+
+/** `npm run trials`: servers that are killed, stopped and spread over nodes, other languages, and the suites of others. */
+const trials = [
+  trialsOf("trials", { include: everyTrial, exclude: alone }),
+  trialsOf("trials-alone", { include: alone, fileParallelism: false })
+]
 
 export default defineConfig({
   // Tests wait for sockets, timers and processes: with one file for each core, cores would be idle.
-  test: { projects: [...packages, sqlite, examples, trials], maxWorkers: availableParallelism() + 1 }
+  test: { projects: [...packages, sqlite, examples, ...trials], maxWorkers: availableParallelism() + 1 }
 })

@@ -42,7 +42,7 @@ const make = Effect.gen(function*() {
     return "there"
   }))
   const services = yield* Layer.build(
-    Runtime.layer(Acme).pipe(
+    Runtime.layer(Acme, { grace: "100 millis" }).pipe(
       Layer.provide([handlers, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited]),
       Layer.provide(Sqlite.layerNoClient),
       Layer.provideMerge(SqliteClient.layer({ filename: join(folder, "runs.db") }))
