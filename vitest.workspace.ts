@@ -54,7 +54,8 @@ const examples = {
 }
 
 const trialsOf = (name: string, options: object) => ({
-  test: { name, root: ".", isolate: false, ...withServices, ...shared, ...options }
+  // A process starts in a second on a machine that has nothing else to do.
+  test: { name, root: ".", isolate: false, ...withServices, ...shared, testTimeout: 120_000, ...options }
 })
 
 const everyTrial = ["packages/*/test/**/*.trials.ts", "examples/*/*.trials.ts"]
