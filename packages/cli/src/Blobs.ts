@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { BlobStore, RunError } from "@fastagentic/core"
-import { Config, Effect, Layer, Option, Schema } from "effect"
+import { Config, Context, Effect, Layer, Option, Schema } from "effect"
 
 /** The value is neither a folder nor a bucket. @category errors @since 0.1.0 */
 export class UnknownPlace extends Schema.TaggedError<UnknownPlace>()("UnknownPlace", {}) {
@@ -18,6 +18,8 @@ export interface Blobs<R> {
   readonly blobs: Layer.Layer<BlobStore.BlobStore, unknown, R>
   /** The size in characters from which a value of a run is kept there; files are always. */
   readonly threshold?: number
+  /** Whether the store itself is the place. */
+  readonly isInside?: true
 }
 
 /**
@@ -31,9 +33,34 @@ export const parse = Effect.fnUntraced(function*<R>(
   own: Blobs<R>
 ): Effect.fn.Return<Blobs<R>, Config.ConfigError | UnknownPlace> {
   const place = yield* Config.withDefault(Config.String("FASTAGENTIC_BLOBS"), "")
-  if (place.startsWith("s3://")) return { blobs: yield* bucket(place) }
-  return place === "" ? own : { blobs: folder(place) }
+  if (place === "") return own
+  const named = place.startsWith("s3://") ? yield* bucket(place) : folder(place)
+  return { blobs: own.isInside === true ? withEarlier(named, own.blobs) : named }
 })
+
+/** A place that was named later: what the store itself has kept until then is still found there, and goes with its run. */
+const withEarlier = <R>(
+  named: Layer.Layer<BlobStore.BlobStore, unknown>,
+  own: Layer.Layer<BlobStore.BlobStore, unknown, R>
+) =>
+  Layer.effect(
+    BlobStore.BlobStore,
+    Effect.gen(function*() {
+      const now = Context.get(yield* Layer.build(named), BlobStore.BlobStore)
+      const earlier = Context.get(yield* Layer.build(own), BlobStore.BlobStore)
+      return BlobStore.BlobStore.of({
+        ...now,
+        get: (key) => Effect.catchTag(now.get(key), "BlobNotFound", () => earlier.get(key)),
+        start: (key, length) =>
+          Effect.flatMap(
+            now.start(key, length),
+            (bytes) => bytes === undefined ? earlier.start(key, length) : Effect.succeed(bytes)
+          ),
+        has: (key) => Effect.flatMap(now.has(key), (isThere) => isThere ? Effect.succeed(true) : earlier.has(key)),
+        remove: (key) => Effect.andThen(now.remove(key), earlier.remove(key))
+      })
+    })
+  )
 
 /** A folder beside the file of a store. @category constructors @since 0.1.0 */
 export const beside = (file: string): Blobs<never> => ({
@@ -41,8 +68,8 @@ export const beside = (file: string): Blobs<never> => ({
 })
 
 /**
- * The store itself, which keeps large values of runs with them. A value that is a blob somewhere else is no damage of its
- * run: the variable is missing.
+ * The store itself. It keeps values of runs with them unless they are so large that they have to be written and read in
+ * pieces. A value that is a blob somewhere else is no damage of its run: the variable is missing.
  *
  * @category constructors
  * @since 0.1.0
@@ -56,7 +83,8 @@ export const inside: Blobs<BlobStore.BlobStore> = {
         get: (key) => Effect.catchTag(store.get(key), "BlobNotFound", () => Effect.fail(elsewhere))
       }))
   ),
-  threshold: Infinity
+  threshold: 1_048_576,
+  isInside: true
 }
 
 const elsewhere = new RunError.StoreUnavailable({

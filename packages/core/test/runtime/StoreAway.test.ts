@@ -1,13 +1,31 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Run, RunRecord, Runtime } from "@fastagentic/core"
-import { Deferred, Effect, Layer } from "effect"
+import { Agent, App, Run, RunRecord, Runtime, Thread } from "@fastagentic/core"
+import { Deferred, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { caller, layerRuntime, start } from "../support.ts"
 import { cutStore } from "./cutStore.ts"
 
 class Child extends Agent.make("child", { description: "Answers", payload: {} }) {}
 class Parent extends Agent.make("parent", { description: "Delegates", payload: {} }) {}
-class Acme extends App.make("acme", { version: "1", agents: [Parent, Child] }) {}
+class Listener extends Agent.make("listener", {
+  description: "Reads what others have kept",
+  payload: { what: Schema.Literals(["signal", "thread", "message"]) },
+  signals: { go: Schema.String },
+  threads: "enqueue"
+}) {}
+class Acme extends App.make("acme", { version: "1", agents: [Parent, Child, Listener] }) {}
+
+const ListenerLayer = (gate: Deferred.Deferred<void>) =>
+  Listener.toLayer(({ what }) =>
+    Effect.andThen(
+      Deferred.await(gate),
+      what === "signal"
+        ? Effect.as(Run.poll(Listener, "go"), "read")
+        : what === "thread"
+        ? Effect.as(Thread.messages({ last: 1 }), "read")
+        : Effect.as(Run.message, "read")
+    )
+  )
 
 const until = Effect.fnUntraced(function*(runId: string, is: (run: RunRecord.RunRecord) => boolean) {
   const runtime = yield* Runtime.Runtime
@@ -25,9 +43,10 @@ describe("A run whose store is away", () => {
     Effect.gen(function*() {
       const { layer, link } = yield* cutStore
       const gate = yield* Deferred.make<void>()
-      const handlers = Layer.merge(
+      const handlers = Layer.mergeAll(
         Parent.toLayer(() => Effect.andThen(Deferred.await(gate), Effect.orDie(Run.delegate(Child, {})))),
-        Child.toLayer(() => Effect.succeed("answered"))
+        Child.toLayer(() => Effect.succeed("answered")),
+        ListenerLayer(gate)
       )
       yield* Effect.gen(function*() {
         const { runId } = yield* start("parent")
@@ -39,12 +58,39 @@ describe("A run whose store is away", () => {
       }).pipe(Effect.provide(layerRuntime(Acme, handlers, layer)))
     }).pipe(Effect.scoped), 20_000)
 
+  for (const what of ["signal", "thread", "message"]) {
+    it.effect(
+      `while it reads a ${what} waits for the store and completes in its first attempt`,
+      () =>
+        Effect.gen(function*() {
+          const { layer, link } = yield* cutStore
+          const gate = yield* Deferred.make<void>()
+          const handlers = Layer.mergeAll(
+            Parent.toLayer(() => Effect.succeed("")),
+            Child.toLayer(() => Effect.succeed("")),
+            ListenerLayer(gate)
+          )
+          yield* Effect.gen(function*() {
+            const runtime = yield* Runtime.Runtime
+            const request = { kind: "agent", identifier: "listener", payload: { what }, threadId: "talk" } as const
+            const { run: { runId } } = yield* runtime.start(caller, request)
+            link.isCut = true
+            yield* Deferred.succeed(gate, undefined)
+            yield* TestClock.adjust("500 millis")
+            link.isCut = false
+            assert.deepInclude(yield* until(runId, isFinal), { state: "completed", output: "read", attempt: 1 })
+          }).pipe(Effect.provide(layerRuntime(Acme, handlers, layer)))
+        }).pipe(Effect.scoped),
+      20_000
+    )
+  }
+
   it.effect("when it commits a step resumes, and its node does not count as lost", () =>
     Effect.gen(function*() {
       const { layer, link } = yield* cutStore
       const [gate, open] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       let attempts = 0
-      const handlers = Layer.merge(
+      const handlers = Layer.mergeAll(
         Parent.toLayer(() =>
           Effect.gen(function*() {
             attempts++
@@ -53,7 +99,8 @@ describe("A run whose store is away", () => {
             return yield* Run.step("work", Effect.succeed("done"))
           })
         ),
-        Child.toLayer(() => Effect.succeed(""))
+        Child.toLayer(() => Effect.succeed("")),
+        ListenerLayer(gate)
       )
       yield* Effect.gen(function*() {
         const { runId } = yield* start("parent")
@@ -74,7 +121,7 @@ describe("Runs that may be what ended their node three times", () => {
       const { inner, layer } = yield* cutStore
       const gates = new Map<string, Deferred.Deferred<void>>()
       const begun: Array<string> = []
-      const handlers = Layer.merge(
+      const handlers = Layer.mergeAll(
         Parent.toLayer(() =>
           Effect.gen(function*() {
             const { record: { runId } } = yield* Run.CurrentRun
@@ -85,7 +132,8 @@ describe("Runs that may be what ended their node three times", () => {
             return yield* Run.step("work", Effect.succeed("done"))
           })
         ),
-        Child.toLayer(() => Effect.succeed(""))
+        Child.toLayer(() => Effect.succeed("")),
+        ListenerLayer(yield* Deferred.make<void>())
       )
       // Three runs of a node that is gone, with a fingerprint that fits.
       const template = yield* Effect.gen(function*() {

@@ -13,6 +13,9 @@ export const cutStore = Effect.gen(function*() {
     ...inner,
     write: (writes) => through(inner.write(writes)),
     get: (runId) => through(inner.get(runId)),
+    interrupts: (runId) => through(inner.interrupts(runId)),
+    events: (runId, after, limit) => through(inner.events(runId, after, limit)),
+    threads: { ...inner.threads, messages: (query) => through(inner.threads.messages(query)) },
     due: (query) => through(inner.due(query)),
     unfinished: through(inner.unfinished),
     abandoned: through(inner.abandoned)

@@ -7,6 +7,7 @@ import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
 import type { Resolve } from "./resting.ts"
+import { untilStored } from "./storeAway.ts"
 
 const messagePrefix = "signal/"
 
@@ -135,8 +136,8 @@ const take = Effect.fnUntraced(function*(
   return undefined
 })
 
-/** The store's own retries are over: a run that cannot be read cannot be driven. */
-const rowsOf = (live: LiveRun) => Effect.orDie(live.journal.store.interrupts(live.run.runId))
+const rowsOf = (live: LiveRun) =>
+  Effect.orDie(untilStored(Effect.suspend(() => live.journal.store.interrupts(live.run.runId))))
 
 const park = (live: LiveRun, place: Place, row: Interrupt): Effect.Effect<Resolution> =>
   Effect.suspend(() => {
