@@ -58,6 +58,14 @@ export type Turn =
   | { readonly _tag: "Delay"; readonly duration: Duration.Input }
   | { readonly _tag: "Hang"; readonly texts: ReadonlyArray<string> }
 
+/**
+ * A step that serves one request.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Answering = Exclude<Turn, { readonly _tag: "Delay" }>
+
 const textsOf = (text: string | ReadonlyArray<string>): ReadonlyArray<string> =>
   typeof text === "string" ? wordsOf(text) : text
 
@@ -67,7 +75,7 @@ const textsOf = (text: string | ReadonlyArray<string>): ReadonlyArray<string> =>
  * @category turns
  * @since 0.1.0
  */
-export const text = (text: string | ReadonlyArray<string>, ending: Ending = {}): Turn => ({
+export const text = (text: string | ReadonlyArray<string>, ending: Ending = {}): Answering => ({
   _tag: "Answer",
   texts: textsOf(text),
   calls: [],
@@ -80,7 +88,7 @@ export const text = (text: string | ReadonlyArray<string>, ending: Ending = {}):
  * @category turns
  * @since 0.1.0
  */
-export const object = (value: unknown, ending: Ending = {}): Turn => text([JSON.stringify(value)], ending)
+export const object = (value: unknown, ending: Ending = {}): Answering => text([JSON.stringify(value)], ending)
 
 /**
  * Answers with tool calls, after a text when one is given.
@@ -91,7 +99,7 @@ export const object = (value: unknown, ending: Ending = {}): Turn => text([JSON.
 export const calls = (
   calls: ReadonlyArray<Call>,
   options: Ending & { readonly text?: string | ReadonlyArray<string> | undefined } = {}
-): Turn => ({ _tag: "Answer", texts: textsOf(options.text ?? []), calls, ending: options })
+): Answering => ({ _tag: "Answer", texts: textsOf(options.text ?? []), calls, ending: options })
 
 /**
  * Answers with one tool call.
@@ -99,7 +107,7 @@ export const calls = (
  * @category turns
  * @since 0.1.0
  */
-export const call = (name: string, params: unknown, id?: string): Turn => calls([{ name, params, id }])
+export const call = (name: string, params: unknown, id?: string): Answering => calls([{ name, params, id }])
 
 /**
  * Fails the request, when streaming after a text that was already sent.
@@ -110,7 +118,7 @@ export const call = (name: string, params: unknown, id?: string): Turn => calls(
 export const fail = (
   reason: AiError.AiErrorReason,
   options: { readonly after?: string | ReadonlyArray<string> | undefined } = {}
-): Turn => ({ _tag: "Fail", texts: textsOf(options.after ?? []), reason })
+): Answering => ({ _tag: "Fail", texts: textsOf(options.after ?? []), reason })
 
 /**
  * Waits before the request that the next turn serves.
@@ -126,7 +134,7 @@ export const delay = (duration: Duration.Input): Turn => ({ _tag: "Delay", durat
  * @category turns
  * @since 0.1.0
  */
-export const hang = (options: { readonly after?: string | ReadonlyArray<string> | undefined } = {}): Turn => ({
+export const hang = (options: { readonly after?: string | ReadonlyArray<string> | undefined } = {}): Answering => ({
   _tag: "Hang",
   texts: textsOf(options.after ?? [])
 })
@@ -197,16 +205,28 @@ const outOfTurns = (turns: ReadonlyArray<Turn>, number: number) => {
 }
 
 interface Step {
-  readonly turn: Exclude<Turn, { readonly _tag: "Delay" }>
+  readonly turn: Answering
   readonly request: Request
   readonly number: number
 }
 
-const make = Effect.fnUntraced(function*(turns: ReadonlyArray<Turn>) {
-  const remaining = yield* Ref.make(turns)
-  const requests = yield* Ref.make<ReadonlyArray<Request>>([])
+/** Which turn answers a request; `undefined` when none is left for it. */
+interface Script {
+  readonly next: (request: Request) => Effect.Effect<Turn | undefined>
+  readonly missing: (request: Request, number: number) => AiError.AiErrorReason
+  readonly remaining: Effect.Effect<ReadonlyArray<Turn>>
+}
 
-  const next: Effect.Effect<Turn | undefined> = Ref.modify(remaining, (turns) => [turns[0], turns.slice(1)])
+/** One turn after the other, in the order in which requests arrive. */
+const inOrder = (turns: ReadonlyArray<Turn>): Effect.Effect<Script> =>
+  Effect.map(Ref.make(turns), (remaining) => ({
+    next: () => Ref.modify(remaining, (turns) => [turns[0], turns.slice(1)]),
+    missing: (_request, number) => outOfTurns(turns, number),
+    remaining: Ref.get(remaining)
+  }))
+
+const make = Effect.fnUntraced(function*({ missing, next, remaining }: Script) {
+  const requests = yield* Ref.make<ReadonlyArray<Request>>([])
 
   const step = Effect.fnUntraced(function*(method: Request["method"], options: LanguageModel.ProviderOptions) {
     const request: Request = {
@@ -218,12 +238,12 @@ const make = Effect.fnUntraced(function*(turns: ReadonlyArray<Turn>) {
       outputLimit: yield* OutputLimit
     }
     const number = yield* Ref.modify(requests, (requests) => [requests.length + 1, [...requests, request]])
-    let turn = yield* next
+    let turn = yield* next(request)
     while (turn?._tag === "Delay") {
       yield* Effect.sleep(turn.duration)
-      turn = yield* next
+      turn = yield* next(request)
     }
-    if (turn === undefined) return yield* failure(method, outOfTurns(turns, number))
+    if (turn === undefined) return yield* failure(method, missing(request, number))
     return { turn, request, number } satisfies Step
   })
 
@@ -262,7 +282,7 @@ const make = Effect.fnUntraced(function*(turns: ReadonlyArray<Turn>) {
   const received = Requests.of({
     all: Ref.get(requests),
     prompts: Effect.map(Ref.get(requests), (requests) => requests.map(({ prompt }) => prompt)),
-    remaining: Ref.get(remaining)
+    remaining
   })
   return Context.make(LanguageModel.LanguageModel, model).pipe(Context.add(Requests, received))
 })
@@ -278,4 +298,56 @@ const make = Effect.fnUntraced(function*(turns: ReadonlyArray<Turn>) {
  * @since 0.1.0
  */
 export const layer = (turns: ReadonlyArray<Turn>): Layer.Layer<LanguageModel.LanguageModel | Requests> =>
-  Layer.effectContext(make(turns))
+  Layer.effectContext(Effect.flatMap(inOrder(turns), make))
+
+/**
+ * The answers to the requests that a rule is for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Rule {
+  /** What the last message of the user contains, or a test of the whole request. */
+  readonly when: string | RegExp | ((request: Request) => boolean)
+  /** The answers to that message, in order: tool calls, and the text that follows their results. */
+  readonly turns: ReadonlyArray<Answering>
+}
+
+const matches = ({ when }: Rule, request: Request) => {
+  if (typeof when === "function") return when(request)
+  const { question } = Conversation.read(request.prompt)
+  return typeof when === "string" ? question.includes(when) : question.search(when) >= 0
+}
+
+/** How many answers the model has given to the last message of the user. */
+const answersIn = ({ prompt: { content } }: Request) => {
+  const asked = content.findLastIndex(({ role }) => role === "user")
+  return content.slice(asked + 1).filter(({ role }) => role === "assistant").length
+}
+
+const byConversation = (rules: ReadonlyArray<Rule>): Script => {
+  const ruleOf = (request: Request) => rules.find((rule) => matches(rule, request))
+  return {
+    next: (request) => Effect.succeed(ruleOf(request)?.turns[answersIn(request)]),
+    missing: (request) => {
+      const rule = ruleOf(request)
+      const asked = JSON.stringify(Conversation.read(request.prompt).question)
+      return new AiError.UnknownError({
+        description: rule === undefined
+          ? `no rule of the script is for ${asked}`
+          : `the rule for ${asked} has ${rule.turns.length} turns, and this is answer ${answersIn(request) + 1}`
+      })
+    },
+    remaining: Effect.succeed([])
+  }
+}
+
+/**
+ * Provides a model whose answers depend on the conversation alone: the first rule that is for the last message of the user
+ * answers it. Requests of several agents may arrive in any order, and a replay or a retry gets the same answers.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerRules = (rules: ReadonlyArray<Rule>): Layer.Layer<LanguageModel.LanguageModel | Requests> =>
+  Layer.effectContext(make(byConversation(rules)))

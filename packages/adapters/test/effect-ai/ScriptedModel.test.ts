@@ -31,6 +31,31 @@ describe("ScriptedModel", () => {
       ]))
     ))
 
+  it.effect("rules answer by the conversation, whatever the order of requests", () =>
+    Effect.gen(function*() {
+      const both = yield* Effect.all([converse("Where is order 1042?"), converse("Hello")], { concurrency: 2 })
+      const again = yield* converse("Where is order 1042?")
+      assert.deepStrictEqual(both.map(({ text }) => text), ["It is on its way.", "Good day."])
+      assert.deepStrictEqual(again.calls, [{ name: "find_order", params: { orderId: 1042 } }])
+      assert.strictEqual(again.text, "It is on its way.")
+      const { description } = yield* Effect.flip(LanguageModel.generateText({ prompt: "Bye" })).pipe(
+        Effect.map(({ reason }) => "description" in reason ? reason : { description: "" })
+      )
+      assert.strictEqual(description, "no rule of the script is for \"Bye\"")
+    }).pipe(
+      Effect.provide(SupportToolsLayer),
+      Effect.provide(ScriptedModel.layerRules([
+        {
+          when: /order (\d+)/u,
+          turns: [
+            ScriptedModel.call("find_order", { orderId: 1042 }),
+            ScriptedModel.text("It is on its way.")
+          ]
+        },
+        { when: "Hello", turns: [ScriptedModel.text("Good day.")] }
+      ]))
+    ))
+
   it.effect("scripted chunks are streamed with the scripted usage", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* deltas("one"), "|ab|c d")

@@ -1,5 +1,5 @@
 /**
- * Tests of an app through its whole HTTP pipeline, in memory: no port, no disk, and time is the test's own.
+ * Tests of an app through its whole pipeline, in memory: no port, no disk, and time is the test's own.
  *
  * @since 0.1.0
  */
@@ -25,6 +25,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { mountRoutes } from "../mount/internal/mountRoutes.ts"
 import { protocolRoutes } from "../mount/internal/protocolRoutes.ts"
 import * as Client from "./Client.ts"
+import { startedApp } from "./internal/startedApp.ts"
 
 /**
  * The services behind the app; each can be replaced.
@@ -86,15 +87,20 @@ export function layer<A extends App.Any, H, E>(
   return layerOf(app, options)
 }
 
-const layerOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, options: Options) => {
+const layerOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, options: Options) =>
+  Layer.provideMerge(servedOf(app, options), keptOf(options))
+
+/** The services that a restart keeps. */
+const keptOf = ({ audit = Audit.layerMemory, store = RunStore.layerMemory }: Options) =>
+  // A store may bring files of its own.
+  Layer.mergeAll(Files.layerMemory, store, audit)
+
+/** The app as one process has it. */
+const servedOf = <A extends App.Any, H, E>(app: A | App.Runnable<A, H, E>, options: Options) => {
   const services = Layer.mergeAll(
-    // A store may bring files of its own.
-    Files.layerMemory,
-    options.store ?? RunStore.layerMemory,
     options.auth ?? Auth.layerNone,
     options.rateLimit ?? RateLimit.layerUnlimited,
-    options.budget ?? Budget.layerUnlimited,
-    options.audit ?? Audit.layerMemory
+    options.budget ?? Budget.layerUnlimited
   )
   return layerHttp.pipe(
     Layer.provideMerge(
@@ -108,7 +114,7 @@ const { host } = new URL(url)
 
 /** Requests in memory have no peer. */
 const routes = Layer.orDie(
-  mountRoutes(protocolRoutes(["rest"]), { guards: { hosts: [host], unknownPeers: "accept" } })
+  mountRoutes(protocolRoutes(), { guards: { hosts: [host], unknownPeers: "accept" } })
 )
 
 const layerHttp = Layer.effect(
@@ -139,10 +145,15 @@ const layerHttp = Layer.effect(
 
 /** A typed client, with the HTTP client and services it uses. @category models @since 0.1.0 */
 export interface TestClient<A extends App.Any> extends Client.Client<A> {
-  /** Sends requests to the same app, by path. */
+  /** Sends requests to the same app, by path: those of MCP and A2A too. */
   readonly http: HttpClient.HttpClient
   readonly runtime: Runtime.Runtime["Service"]
   readonly audit: Audit.Audit["Service"]
+  /**
+   * Ends the app as a deploy does, and starts it again on the same store, files and audit log: a run that waited or was cut off
+   * continues. The client before it has no server any more.
+   */
+  readonly restart: Effect.Effect<TestClient<A>>
 }
 
 /**
@@ -167,26 +178,67 @@ export function client<A extends App.Any, H, E>(
   app: A | App.Runnable<A, H, E>,
   options: ClientOptions = {}
 ): Effect.Effect<TestClient<A>, unknown, unknown> {
-  const declared = "handlers" in app ? app.app : app
-  return Effect.flatMap(Layer.build(layerOf(app, options)), (context) =>
-    Effect.map(
-      Effect.andThen(
-        options.strict === true
-          ? Effect.addFinalizer(() => Effect.provideContext(replayed(declared), context))
-          : Effect.void,
-        Effect.provideContext(Client.make(declared, { url, ...credentialsOf(options) }), context)
-      ),
-      (typed): TestClient<A> => ({
-        ...typed,
-        http: HttpClient.mapRequest(
-          Context.get(context, HttpClient.HttpClient),
-          HttpClientRequest.prependUrl(url)
-        ),
-        runtime: Context.get(context, Runtime.Runtime),
-        audit: Context.get(context, Audit.Audit)
-      })
+  return Effect.flatMap(Effect.scope, (scope) =>
+    Effect.flatMap(
+      Layer.buildWithScope(keptOf(options), scope),
+      (kept) => Effect.provideContext(life(app, options, scope), kept)
     ))
 }
+
+/** One life of the app, until it is restarted or the scope of the test closes. */
+const life = <A extends App.Any, H, E>(
+  app: A | App.Runnable<A, H, E>,
+  options: ClientOptions,
+  outer: Scope.Scope
+): Effect.Effect<TestClient<A>, E | FusionError | StoreUnavailable, RunStore | Audit.Audit | App.Handlers<A>> =>
+  Effect.gen(function*() {
+    const declared = "handlers" in app ? app.app : app
+    const kept = yield* Effect.context<RunStore | Audit.Audit | App.Handlers<A>>()
+    const scope = yield* Scope.fork(outer)
+    const context = yield* Layer.buildWithScope(Layer.fresh(servedOf(app, options)), scope)
+    const services = Context.merge(kept, context)
+    if (options.strict === true) {
+      yield* Scope.addFinalizer(scope, Effect.provideContext(replayed(declared), services))
+    }
+    const typed = yield* Effect.provideContext(Client.make(declared, { url, ...credentialsOf(options) }), services)
+    return {
+      ...typed,
+      http: HttpClient.mapRequest(Context.get(context, HttpClient.HttpClient), HttpClientRequest.prependUrl(url)),
+      runtime: Context.get(context, Runtime.Runtime),
+      audit: Context.get(kept, Audit.Audit),
+      restart: Effect.andThen(
+        Scope.close(scope, Exit.void),
+        Effect.orDie(Effect.provideContext(life(app, options, outer), kept))
+      )
+    }
+  })
+
+/**
+ * An app in memory for tests with promises, as `node:test`, Jest and plain Vitest write them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Started<A extends App.Any> extends AsyncDisposable {
+  /** Runs what a test does with the typed client; a failure rejects with the typed error. */
+  readonly run: <B, E>(use: (client: TestClient<A>) => Effect.Effect<B, E>) => Promise<B>
+  /** Sends a request to the app, by path: REST, SSE, MCP and A2A. */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>
+  /** Ends the app as a deploy does, and starts it again on the same store. */
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Starts an app in memory for tests with promises; `stop` or `await using` ends it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const start = <A extends App.Any, H, E>(
+  app: App.Runnable<A, H, E>,
+  options?: ClientOptions
+): Promise<Started<A>> => startedApp(client(app, options), url)
 
 /** Replays what a test has done, in real time, and dies with what parts from it. */
 const replayed = <A extends App.Any>(app: A) =>

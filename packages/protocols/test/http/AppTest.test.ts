@@ -3,6 +3,7 @@ import { Agent, App, Auth, Caller, Event, Principal, RateLimit, Run } from "@fas
 import { AppTest, Client } from "@fastagentic/protocols/http"
 import { Cause, Clock, Effect, Exit, Fiber, Layer, Random, Redacted, Schema, Stream } from "effect"
 import * as LanguageModel from "effect/ai/LanguageModel"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { TestClock } from "effect/testing"
 import { Acme, Handlers, OrderNotFound } from "../fixture.ts"
 
@@ -34,6 +35,8 @@ const scripted = (...lines: ReadonlyArray<string>) =>
   )
 
 const night = Night.provide(Layer.merge(SlowLayer, TalkLayer).pipe(Layer.provide(scripted("Hello.", "Good night."))))
+
+const capabilities = { "io.modelcontextprotocol/clientCapabilities": {} }
 
 describe("AppTest", () => {
   it.effect("ends a run of two hours when the test clock is adjusted", () =>
@@ -108,6 +111,68 @@ describe("AppTest", () => {
         { role: "user", text: "Sort this complaint; treat it as high." }
       ])
     }).pipe(Effect.provide(AppTest.layer(Acme.provide(Handlers)))))
+
+  it.effect("reaches MCP and A2A", () =>
+    Effect.gen(function*() {
+      const app = yield* AppTest.client(Acme.provide(Handlers))
+      const send = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+        HttpClientRequest.post(path, { headers: { accept: "application/json, text/event-stream", ...headers } }).pipe(
+          HttpClientRequest.bodyJsonUnsafe(body),
+          app.http.execute,
+          Effect.flatMap((answer) => answer.text)
+        )
+      const version = { "io.modelcontextprotocol/protocolVersion": "2026-07-28", ...capabilities }
+      const params = { name: "echo", arguments: { text: "over MCP" }, _meta: version }
+      const mcp = { "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "echo" }
+      assert.include(yield* send("/mcp", { jsonrpc: "2.0", id: 1, method: "tools/call", params }, mcp), "over MCP")
+      const message = { messageId: "1", role: "ROLE_USER", parts: [{ data: { text: "over A2A" } }] }
+      const rpc = { jsonrpc: "2.0", id: 1, method: "SendMessage", params: { message } }
+      assert.include(yield* send("/a2a/echo", rpc, { "a2a-version": "1.0" }), "over A2A")
+    }))
+
+  it.effect("restarts the app as a deploy does: runs that wait or sleep continue", () =>
+    Effect.gen(function*() {
+      const starts: Array<string> = []
+      const handler = Effect.gen(function*() {
+        starts.push("start")
+        const step = yield* Run.step("think", Effect.sync(() => `thought ${starts.length}`))
+        const answer = yield* Effect.orDie(Run.interrupt("go on", { schema: Schema.String }))
+        yield* Run.sleep("2 hours")
+        return `${step} ${answer}`
+      })
+      const before = yield* AppTest.client(
+        Night.provide(Layer.merge(Slow.toLayer(() => handler), TalkLayer).pipe(Layer.provide(scripted())))
+      )
+      const run = yield* before.agents.slow.start()
+      yield* Effect.repeat(before.runs.get(run.runId), { until: ({ state }) => state === "suspended" })
+      const after = yield* before.restart
+      const [question] = yield* after.runs.interrupts(run.runId)
+      yield* after.runs.answer(run.runId, question?.id ?? "", { decision: "approve", value: "yes" })
+      yield* Effect.repeat(after.runs.get(run.runId), { until: ({ waitsFor }) => waitsFor === "timer" })
+      const last = yield* after.restart
+      yield* TestClock.adjust("2 hours")
+      const ended = yield* Effect.repeat(last.runs.get(run.runId), { until: ({ state }) => state === "completed" })
+      assert.strictEqual(ended.output, "thought 1 yes")
+      assert.isAbove(starts.length, 1)
+    }))
+
+  it("is there for tests with promises", async () => {
+    await using app = await AppTest.start(Acme.provide(Handlers))
+    assert.strictEqual(await app.run(({ agents }) => agents.echo({ text: "typed" })), "typed ")
+    const failed = await app.run(({ agents }) => agents.support({ question: "Where is order 999999?" }))
+      .catch((error: unknown) => error)
+    assert.instanceOf(failed, OrderNotFound)
+    const headers = { "content-type": "application/json" }
+    const body = JSON.stringify({ text: "by fetch" })
+    const answer = await app.fetch("/agents/echo", { method: "POST", headers, body })
+    assert.deepStrictEqual([answer.status, await answer.json()], [200, "by fetch "])
+    const stream = await app.fetch("/agents/echo/stream", { method: "POST", headers, body })
+    assert.include(await stream.text(), "event: done")
+    assert.strictEqual((await app.fetch("/runs?limit=1")).status, 200)
+    await app.restart()
+    const { items } = await (await app.fetch("/runs?agent=support&limit=5")).json()
+    assert.deepStrictEqual(items.map(({ state }: { readonly state: string }) => state), ["failed"])
+  })
 
   const strictly = (handler: Effect.Effect<string, never, Run.CurrentRun>) =>
     Effect.gen(function*() {
