@@ -307,7 +307,7 @@ export const layer = (turns: ReadonlyArray<Turn>): Layer.Layer<LanguageModel.Lan
  * @since 0.1.0
  */
 export interface Rule {
-  /** What the last message of the user contains, or a test of the whole request. */
+  /** Tests the last message of the user, or the whole request. */
   readonly when: string | RegExp | ((request: Request) => boolean)
   /** The answers to that message, in order: tool calls, and the text that follows their results. */
   readonly turns: ReadonlyArray<Answering>
