@@ -15,6 +15,7 @@ import * as CallCommand from "./CallCommand.ts"
 import * as ChatCommand from "./ChatCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
 import * as DevCommand from "./DevCommand.ts"
+import * as DoctorCommand from "./DoctorCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
 import * as ExportCommand from "./ExportCommand.ts"
 import * as Session from "./internal/remote/session.ts"
@@ -41,6 +42,7 @@ const root = Command.make("fastagentic").pipe(
     StoreCommand.command,
     ApprovalsCommand.command,
     CheckCommand.command,
+    DoctorCommand.command,
     KeysCommand.command,
     PrincipalsCommand.command,
     AuditCommand.command
@@ -101,7 +103,8 @@ export const run = (): void => {
 /** A check that found what it was asked to look for. */
 const isNegative = (error: unknown) =>
   error instanceof AuditCommand.TrailBroken || error instanceof AuditCommand.TrailUnproven ||
-  error instanceof CheckCommand.RunsStranded || error instanceof Session.RunEnded
+  error instanceof CheckCommand.RunsStranded || error instanceof DoctorCommand.FaultsFound ||
+  error instanceof Session.RunEnded
 
 /**
  * The exit code: 0 for success or a requested stop, 1 for a defect, a broken audit log, runs that would not resume or a run
