@@ -20,7 +20,7 @@ import { guarded } from "./internal/files.ts"
 import { Answer, type Ending, metadataPart, StreamedError } from "./internal/parts.ts"
 import { toRequest } from "./internal/request.ts"
 import { withCaller } from "./internal/transport.ts"
-import { costOf, reasonOf, statedReason, toFinish } from "./internal/usage.ts"
+import { costOf, hasNoEnd, reasonOf, statedReason, toFinish } from "./internal/usage.ts"
 
 /**
  * A model of a provider package, such as `openai("gpt-5")`; version 4 of the interface.
@@ -161,7 +161,7 @@ export const make = (model: ProviderModel, options: Options = {}): Effect.Effect
 
   const failIfCut = (method: Failures.Method, ending: Ending | undefined) => {
     const unified = ending?.reason.unified
-    if (ending === undefined || unified === "interrupted") {
+    if (ending === undefined || unified === "interrupted" || (method === "streamText" && hasNoEnd(ending))) {
       return Effect.fail(failures.network(method, "the connection was closed before the answer was complete"))
     }
     const words = ending.reason.raw ?? "the provider reported an error"

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, Layer, Redacted, Schema, Stream } from "effect"
+import { ConfigProvider, Duration, Effect, Layer, Redacted, Result, Schema, Stream } from "effect"
 import { LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { Models } from "fastagentic/models"
 import { afterAll, beforeAll } from "vitest"
 import { type ProviderApi, providerApis, testKey } from "./providerApis.ts"
-import { type ReplayServer, replayServer } from "./replayServer.ts"
+import { type Answer, type ReplayServer, replayServer } from "./replayServer.ts"
 
 const Tools = Toolkit.make(Tool.make("get_weather", {
   description: "The weather of a city",
@@ -51,6 +51,24 @@ const answered = (said: Prompt.Prompt, first: ReadonlyArray<Response.AnyPart>) =
 
 const joined = (parts: ReadonlyArray<Response.AnyPart>, type: "text-delta" | "reasoning-delta") =>
   parts.map((part) => part.type === type ? part.delta : "").join("")
+
+/** The text of an answer, its calls and the reason for its end. */
+const endOf = (parts: ReadonlyArray<Response.AnyPart>) => ({
+  text: joined(parts, "text-delta"),
+  calls: parts.flatMap((part) => part.type === "tool-call" ? [part.params] : []),
+  reason: parts.flatMap((part) => part.type === "finish" ? [part.reason] : [])
+})
+
+/** Places of a body where a connection may close: some of each event, its borders, and the last bytes one by one. */
+const cuts = (bytes: Buffer) => {
+  const text = bytes.toString("latin1")
+  const borders = [...text.matchAll(/\n\n/gu)].flatMap(({ index }) => [index, index + 1, index + 2])
+  const spread = Array.from({ length: 20 }, (_, at) => Math.floor(bytes.length * at / 20))
+  const last = Array.from({ length: 20 }, (_, at) => bytes.length - 1 - at)
+  return [...new Set([...borders, ...spread, ...last])].filter((at) => at >= 0 && at < bytes.length).sort((a, b) =>
+    a - b
+  )
+}
 
 /** A client that leads every request to the replay server. */
 const Redirected = Layer.effect(
@@ -133,6 +151,27 @@ describe("the package of a provider, on an API of its own kind", () => {
         assert.include(sent, "sunny in Oslo")
         if (name === "mistral") assert.match(sent, /"tool_call_id":"[A-Za-z0-9]{9}"/u)
       }))
+
+    it.live(`${name}: a stream that ends before its end is a failure that passes, and never an answer`, () =>
+      withModel(
+        api,
+        Effect.gen(function*() {
+          const read = Effect.fnUntraced(function*(answer: Answer) {
+            server.prepare([answer])
+            return yield* Effect.result(Effect.map(turn("Weather?"), endOf))
+          })
+          for (const answer of [api.first, api.second]) {
+            const bytes = Buffer.from(answer.body)
+            const whole = yield* read(answer)
+            assert.isTrue(Result.isSuccess(whole))
+            for (const at of cuts(bytes)) {
+              const cut = yield* read({ ...answer, body: bytes.subarray(0, at) })
+              if (Result.isFailure(cut)) assert.isTrue(cut.failure.isRetryable, `${at}: ${cut.failure.message}`)
+              else assert.deepStrictEqual(cut, whole, `after ${at} of ${bytes.length} bytes`)
+            }
+          }
+        })
+      ), 60_000)
 
     it.live(`${name}: an error has its class, the time to wait and the provider's words`, () =>
       withModel(

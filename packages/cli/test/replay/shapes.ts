@@ -280,6 +280,7 @@ const ends: ReadonlyArray<Shape> = [
   speaking("a last event without a blank line", [], {}, {
     body: [...hi, ...ended].map(frame).join("").trimEnd()
   }),
+  speaking("a last line that is cut off", [], {}, { body: `${[...hi, ...ended].map(frame).join("")}data` }),
   speaking("no end marker", [], {}, { body: [...hi, ...ended].map(frame).join("") }),
   {
     name: "a stream that is cut in the middle",
@@ -289,7 +290,7 @@ const ends: ReadonlyArray<Shape> = [
   {
     name: "a stream that ends in the middle of an event",
     answer: stream([], { body: `${hi.map(frame).join("")}data: {"id":"chat` }),
-    means: { text: "Hi there", error: { tag: "InvalidResponseError" } }
+    means: { text: "Hi there", error: { tag: "NetworkError", words: "closed before the answer was complete" } }
   },
   {
     name: "a stream that ends without an end",

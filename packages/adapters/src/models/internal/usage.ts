@@ -47,6 +47,11 @@ export const statedReason = (reason: LanguageModelV4FinishReason, body: unknown)
   return { unified: why === "content_filter" ? "content-filter" : "length", raw: why ?? reason.raw }
 }
 
+/** A stream that was closed early has neither a reason nor a count in the packages that do not say so themselves. */
+export const hasNoEnd = (
+  { reason, usage }: { readonly reason: LanguageModelV4FinishReason; readonly usage: LanguageModelV4Usage }
+): boolean => reason.unified === "other" && reason.raw === undefined && (usage.outputTokens.total ?? 0) === 0
+
 export const reasonOf = ({ unified }: LanguageModelV4FinishReason, calls: number): Response.FinishReason => {
   if (unified === "stop" && calls > 0) return "tool-calls"
   return unified === "interrupted" ? "unknown" : unified

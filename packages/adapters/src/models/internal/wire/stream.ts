@@ -29,7 +29,8 @@ const stop = (state: State, frame: string) => {
 }
 
 const take = (state: State, event: string, data: string) => {
-  if (state.ended) return
+  // An event without data is none: a closed connection may leave the beginning of a line.
+  if (state.ended || data.trim() === "") return
   if (data.trim() === "[DONE]") {
     if (state.reason) return stop(state, "")
     const calls = state.unnamed.end()
