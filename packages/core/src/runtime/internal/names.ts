@@ -45,6 +45,11 @@ export const insideScope = (parent: Place, key: string): Place => ({
 /** Whether an adapter chose this place for a part of its work: a part that is through is not entered again, and its words stand. */
 export const isPart = (address: string): boolean => /(?:^|\/| › )~/u.test(address)
 
+/** No database keeps U+0000 or half of a character in a key, and a model may have chosen the name. */
+const storable = (name: string): string => name.replaceAll("\0", "\uFFFD").replaceAll(halves, "\uFFFD")
+
+const halves = /\p{Surrogate}/gu
+
 interface Use {
   count: number
   readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
@@ -64,7 +69,7 @@ export class Names {
    * code.
    */
   use(kind: NameKind, place: Place, name: string, implied = false): string | AmbiguousName {
-    const full = place.prefix + name
+    const full = place.prefix + storable(name)
     const known = this.uses.get(`${kind} ${full}`)
     const fiber = Fiber.getCurrent()
     const burst = implied ? this.currentBurst() : 0
@@ -85,7 +90,7 @@ export class Names {
 
   /** The key that the next use of a name will get. */
   next(kind: NameKind, place: Place, name: string): string {
-    const full = place.prefix + name
+    const full = place.prefix + storable(name)
     const known = this.uses.get(`${kind} ${full}`)
     if (known !== undefined) return `${full}#${known.count + 1}`
     return /#\d+$/u.test(full) ? `${full}#1` : full
