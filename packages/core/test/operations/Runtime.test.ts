@@ -17,7 +17,7 @@ class Support extends Agent.make("support", {
 
 const Refund = Tool.make("refund", {
   description: "Refunds",
-  parameters: Schema.Struct({ id: Schema.Int }),
+  parameters: Schema.Struct({ id: Schema.Int, note: Schema.optionalKey(Schema.String) }),
   success: Schema.Struct({ done: Schema.Int }),
   needsApproval: true
 })
@@ -146,8 +146,13 @@ describe("Runtime", () => {
       assert.strictEqual((yield* runtime.await(caller, run.runId)).state, "suspended")
       const [open] = yield* runtime.interrupts(caller, run.runId)
       assert.deepInclude(open, { tool: "refund", arguments: { id: 3 }, state: "open" })
-      yield* runtime.answer(caller, run.runId, open?.id ?? "", { decision: "edit", value: { id: 9 } })
+      yield* runtime.answer(caller, run.runId, open?.id ?? "", { decision: "edit", value: { id: 9, note: "b" } })
       assert.deepStrictEqual((yield* runtime.await(caller, run.runId)).output, { done: 9 })
+      // A repeat is no other decision, in whatever order its fields come.
+      yield* runtime.answer(caller, run.runId, open?.id ?? "", { decision: "edit", value: { note: "b", id: 9 } })
+      const other = { decision: "edit", value: { note: "c", id: 9 } } as const
+      const { reason } = yield* Effect.flip(runtime.answer(caller, run.runId, open?.id ?? "", other))
+      assert.strictEqual(reason._tag, "InterruptResolved")
     }).pipe(Effect.provide(TestLayer)))
 })
 
