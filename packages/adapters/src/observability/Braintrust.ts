@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Effect, Redacted } from "effect"
+import { join, text, whenSet } from "../services/internal/variables.ts"
 import * as Destination from "./Destination.ts"
 import { contentOf, metadataOf } from "./internal/facts.ts"
-import { join, text, whenSet } from "./internal/variables.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options extends Destination.Common {
@@ -17,7 +17,14 @@ export interface Options extends Destination.Common {
   readonly baseUrl?: string | undefined
 }
 
-const types = { model: "llm", agent: "task", tool: "tool", node: "function", other: "function" } as const
+const types = {
+  model: "llm",
+  agent: "task",
+  tool: "tool",
+  node: "function",
+  guardrail: "function",
+  other: "function"
+} as const
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ apiKey, baseUrl, parent, timeout }: Options): Destination.Destination =>

@@ -12,7 +12,7 @@ export interface SpanFacts {
   readonly spanId: string
   /** When it began, in nanoseconds since 1970. */
   readonly startTime: bigint
-  readonly operation: "model" | "agent" | "tool" | "node" | "other"
+  readonly operation: "model" | "agent" | "tool" | "node" | "guardrail" | "other"
   readonly attributes: ReadonlyMap<string, unknown>
   /** The run that it belongs to, unless it belongs to the door or the store. */
   readonly run: {

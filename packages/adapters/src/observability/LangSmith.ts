@@ -5,10 +5,10 @@
  * @since 0.1.0
  */
 import { Effect, Redacted } from "effect"
+import { join, text, whenSet } from "../services/internal/variables.ts"
 import * as Destination from "./Destination.ts"
 import { contentOf, countOf, metadataOf, prefixed, provider } from "./internal/facts.ts"
 import { dottedOrder, langSmithId } from "./internal/langSmithIds.ts"
-import { join, text, whenSet } from "./internal/variables.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options extends Destination.Common {
@@ -19,7 +19,7 @@ export interface Options extends Destination.Common {
   readonly baseUrl?: string | undefined
 }
 
-const kinds = { model: "llm", agent: "chain", tool: "tool", node: "chain", other: "chain" } as const
+const kinds = { model: "llm", agent: "chain", tool: "tool", node: "chain", guardrail: "chain", other: "chain" } as const
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ apiKey, baseUrl, project, timeout }: Options): Destination.Destination =>

@@ -5,9 +5,9 @@
  */
 import { Config, Effect, Redacted } from "effect"
 import * as Base64 from "effect/encoding/Base64"
+import { join, text, whenSet } from "../services/internal/variables.ts"
 import * as Destination from "./Destination.ts"
 import { metadataOf, prefixed } from "./internal/facts.ts"
-import { join, text, whenSet } from "./internal/variables.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options extends Destination.Common {
@@ -20,7 +20,14 @@ export interface Options extends Destination.Common {
   readonly release?: string | undefined
 }
 
-const types = { model: "generation", agent: "agent", tool: "tool", node: "chain", other: "span" } as const
+const types = {
+  model: "generation",
+  agent: "agent",
+  tool: "tool",
+  node: "chain",
+  guardrail: "guardrail",
+  other: "span"
+} as const
 
 /** @category constructors @since 0.1.0 */
 export const make = (options: Options): Destination.Destination =>

@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Effect, Redacted } from "effect"
+import { join, text, whenSet } from "../services/internal/variables.ts"
 import * as Destination from "./Destination.ts"
 import { provider } from "./internal/facts.ts"
-import { join, text, whenSet } from "./internal/variables.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options extends Destination.Common {

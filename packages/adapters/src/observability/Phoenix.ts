@@ -4,9 +4,9 @@
  * @since 0.1.0
  */
 import { Effect, Redacted } from "effect"
+import { join, text, whenSet } from "../services/internal/variables.ts"
 import * as Destination from "./Destination.ts"
 import { contentOf, countOf, metadataOf, textOf } from "./internal/facts.ts"
-import { join, text, whenSet } from "./internal/variables.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options extends Destination.Common {
@@ -17,7 +17,14 @@ export interface Options extends Destination.Common {
   readonly project?: string | undefined
 }
 
-const kinds = { model: "LLM", agent: "AGENT", tool: "TOOL", node: "CHAIN", other: "CHAIN" } as const
+const kinds = {
+  model: "LLM",
+  agent: "AGENT",
+  tool: "TOOL",
+  node: "CHAIN",
+  guardrail: "GUARDRAIL",
+  other: "CHAIN"
+} as const
 
 /** @category constructors @since 0.1.0 */
 export const make = ({ apiKey, baseUrl, project, timeout }: Options): Destination.Destination =>

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import { type Cause, Context, Duration, Effect, Layer, Metric, Queue, Schema, type Stream } from "effect"
+import { type Cause, Context, Duration, Effect, Layer, Metric, Queue, Schema, type Scope, type Stream } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Tool from "effect/ai/Tool"
@@ -93,6 +93,8 @@ export interface Guard {
     call: OutputCall & { readonly ended: boolean }
   ) => Effect.Effect<Passed, HookBlocked>
   readonly value?: (value: Schema.Json, call: OutputCall) => Effect.Effect<Schema.Json, HookBlocked>
+  /** A guard that asks a service: it is not asked about content of telemetry. */
+  readonly remote?: boolean
 }
 
 /**
@@ -183,7 +185,7 @@ export interface Hook<Identifier extends string> extends Declared<Identifier> {
   readonly handler: Context.Key<Handler<Identifier>, Points>
   toLayer<E = never, R = never>(
     points: Points | Effect.Effect<Points, E, R>
-  ): Layer.Layer<Handler<Identifier>, E, R>
+  ): Layer.Layer<Handler<Identifier>, E, Exclude<R, Scope.Scope>>
 }
 
 /**

@@ -35,7 +35,11 @@ const operations: Readonly<Record<string, SpanFacts["operation"]>> = {
 
 const operationOf = (attributes: ReadonlyMap<string, unknown>) =>
   operations[String(attributes.get("gen_ai.operation.name"))] ??
-    (attributes.has("fastagentic.node.id") ? "node" : "other")
+    (attributes.has("fastagentic.node.id")
+      ? "node"
+      : attributes.has("fastagentic.guardrail.name")
+      ? "guardrail"
+      : "other")
 
 const aboveOf = (place: AgentPlace) => {
   const above: Array<AgentPlace> = []

@@ -27,6 +27,13 @@ interface Placed extends Tracer.Span {
   place: AgentPlace | undefined
 }
 
+/** The attributes of the spans that have a place. */
+const placed: ReadonlySet<string> = new Set([
+  "gen_ai.operation.name",
+  "fastagentic.node.id",
+  "fastagentic.guardrail.name"
+])
+
 /** A run that another node delegates is found by its parent's id while it is among the latest. */
 const mostKnown = 4_096
 
@@ -36,7 +43,7 @@ export class AgentPlaces {
   /** Sees each attribute of a span as it is set: the first that names an operation gives the span its place. */
   note(span: Placed, key: string, value: unknown) {
     if (span.place === undefined) {
-      if (key !== "gen_ai.operation.name" && key !== "fastagentic.node.id") return
+      if (!placed.has(key)) return
       span.place = this.placeOf(span)
       this.known.set(span.spanId, span.place)
       if (this.known.size > mostKnown) { for (const first of this.known.keys()) return void this.known.delete(first) }

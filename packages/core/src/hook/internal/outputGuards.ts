@@ -226,7 +226,7 @@ export class OutputGuards {
       Effect.suspend(() => {
         const answer = look()
         // Most guards know at once: nothing has to be timed.
-        return Exit.isExit(answer) ? answer : counting(hook.timeoutMillis, (time) => time.within(answer))
+        return Exit.isExit(answer) ? answer : counting(hook.timeoutMillis, (time) => time.within(time.ofHook(answer)))
       }),
       handle
     )

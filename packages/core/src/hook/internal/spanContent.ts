@@ -18,7 +18,7 @@ export const noteContent = (
   about: () => Omit<Hook.OutputCall, "type">
 ): NoteContent => {
   const guards = (guardsOf(hooks) ?? []).flatMap(({ guard, hook }) =>
-    guard.value === undefined ? [] : [{ look: guard.value, millis: hook.timeoutMillis }]
+    guard.value === undefined || guard.remote === true ? [] : [{ look: guard.value, millis: hook.timeoutMillis }]
   )
   return (key, type, value) =>
     Effect.gen(function*() {

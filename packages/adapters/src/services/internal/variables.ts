@@ -1,12 +1,11 @@
-// Reads the variables of destinations: a destination is on when its own variable is set and not empty.
+// Reads the variables of services: one is on when its own variable is set and not empty.
 import { Config, Effect, Option, Redacted } from "effect"
-import type { Destination, FromConfig } from "../Destination.ts"
 
-/** Makes a destination when a variable is set. */
-export const whenSet = (
+/** Makes something when a variable is set. */
+export const whenSet = <A>(
   name: string,
-  make: (secret: Redacted.Redacted) => Effect.Effect<Destination, Config.ConfigError>
-): FromConfig =>
+  make: (secret: Redacted.Redacted) => Effect.Effect<A, Config.ConfigError>
+): Effect.Effect<Option.Option<A>, Config.ConfigError> =>
   Effect.flatMap(
     Config.option(Config.Redacted(name)),
     (secret) =>

@@ -1,0 +1,7 @@
+export * as Guardrail from "./Guardrail.ts"
+export * as GuardrailsAi from "./GuardrailsAi.ts"
+export * as Lakera from "./Lakera.ts"
+export * as LiteLlm from "./LiteLlm.ts"
+export * as Nemo from "./Nemo.ts"
+export * as OpenAiModeration from "./OpenAiModeration.ts"
+export * as Provider from "./Provider.ts"
