@@ -52,6 +52,16 @@ describe("the name of a model", () => {
       "/v1/chat/completions",
       "llama3.2:3b"
     ]],
+    ["portkey:gpt-5", (origin) => ({ PORTKEY_API_KEY: "k", PORTKEY_BASE_URL: `${origin}/v1` }), [
+      "portkey",
+      "/v1/chat/completions",
+      "gpt-5"
+    ]],
+    ["cloudflare:openai/gpt-5", (origin) => ({ CLOUDFLARE_ACCOUNT_ID: "a", CLOUDFLARE_BASE_URL: `${origin}/v1` }), [
+      "cloudflare",
+      "/v1/chat/completions",
+      "openai/gpt-5"
+    ]],
     ["vllm/meta/llama", (origin) => ({ VLLM_BASE_URL: origin }), ["vllm", "/v1/chat/completions", "meta/llama"]],
     [
       "groq:llama",

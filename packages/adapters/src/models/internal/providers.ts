@@ -37,9 +37,15 @@ const given = <Name extends string>(name: Name, value: string | undefined) =>
 
 const base = ({ baseUrl }: Access) => given("baseURL", baseUrl)
 
-const compatible = (name: string, key: string | undefined): Provider["make"] => async (access) => {
+const compatible = (
+  name: string,
+  key: string | undefined,
+  headersOf: (access: Access) => Readonly<Record<string, string>> = () => ({})
+): Provider["make"] =>
+async (access) => {
   const { createOpenAICompatible } = await import("@ai-sdk/openai-compatible")
   const { query, url } = baseOf(access.baseUrl ?? "") ?? { url: access.baseUrl ?? "", query: {} }
+  const headers = headersOf(access)
   const provider = createOpenAICompatible({
     name,
     baseURL: url,
@@ -47,6 +53,7 @@ const compatible = (name: string, key: string | undefined): Provider["make"] => 
     includeUsage: true,
     supportsStructuredOutputs: true,
     fetch: mendedFetch(access.fetch),
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
     ...given("apiKey", key === undefined ? undefined : access.value(key))
   })
   return provider.chatModel(access.model)
@@ -68,6 +75,24 @@ const local = (name: string, defaultBaseUrl: string, takesSchema?: RegExp): Prov
     options: { gatewayCost: true },
     make: compatible(name, key)
   }
+}
+
+/** Portkey's headers: its key, and who answers, by a name, a stored key or a configuration. */
+const portkeyHeaders = ({ value }: Access) => ({
+  ...given("x-portkey-api-key", value("PORTKEY_API_KEY")),
+  ...given("x-portkey-provider", value("PORTKEY_PROVIDER")),
+  ...given("x-portkey-virtual-key", value("PORTKEY_VIRTUAL_KEY")),
+  ...given("x-portkey-config", value("PORTKEY_CONFIG"))
+})
+
+const cloudflareUrl = ({ value }: Access) =>
+  `https://gateway.ai.cloudflare.com/v1/${encodeURIComponent(value("CLOUDFLARE_ACCOUNT_ID") ?? "")}/${
+    encodeURIComponent(value("CLOUDFLARE_GATEWAY_ID") ?? "default")
+  }/compat`
+
+const cloudflareHeaders = ({ value }: Access): Readonly<Record<string, string>> => {
+  const token = value("CLOUDFLARE_AIG_TOKEN")
+  return token === undefined ? {} : { "cf-aig-authorization": `Bearer ${token}` }
 }
 
 const openai = (access: Access) =>
@@ -216,7 +241,24 @@ export const providers: { readonly [name: string]: Provider } = {
   ollama: local("ollama", "http://127.0.0.1:11434/v1", all),
   lmstudio: local("lmstudio", "http://127.0.0.1:1234/v1", all),
   vllm: local("vllm", "http://127.0.0.1:8000/v1", all),
-  litellm: local("litellm", "http://127.0.0.1:4000/v1")
+  litellm: local("litellm", "http://127.0.0.1:4000/v1"),
+  portkey: {
+    package: "@ai-sdk/openai-compatible",
+    needs: [["PORTKEY_API_KEY"]],
+    reads: ["PORTKEY_PROVIDER", "PORTKEY_VIRTUAL_KEY", "PORTKEY_CONFIG", "PORTKEY_PROVIDER_API_KEY"],
+    defaultBaseUrl: "https://api.portkey.ai/v1",
+    make: compatible("portkey", "PORTKEY_PROVIDER_API_KEY", portkeyHeaders)
+  },
+  cloudflare: {
+    package: "@ai-sdk/openai-compatible",
+    needs: [["CLOUDFLARE_ACCOUNT_ID"]],
+    reads: ["CLOUDFLARE_GATEWAY_ID", "CLOUDFLARE_AIG_TOKEN", "CLOUDFLARE_API_KEY"],
+    make: (access) =>
+      compatible("cloudflare", "CLOUDFLARE_API_KEY", cloudflareHeaders)({
+        ...access,
+        baseUrl: access.baseUrl ?? cloudflareUrl(access)
+      })
+  }
 }
 
 /** The variable that holds another base URL for a provider. */

@@ -1,0 +1,6 @@
+export * as BraintrustScores from "./BraintrustScores.ts"
+export * as Evals from "./Evals.ts"
+export * as LangfuseScores from "./LangfuseScores.ts"
+export * as LangSmithFeedback from "./LangSmithFeedback.ts"
+export * as Scorer from "./Scorer.ts"
+export * as Sink from "./Sink.ts"

@@ -1,0 +1,1 @@
+export * as ModelLimits from "./ModelLimits.ts"
