@@ -30,7 +30,7 @@ export interface Options<R> {
 export class Evals extends Hook.make("evals", { onFailure: "open", timeout: "Infinity" }) {}
 
 /** A share that is not between 0 and 1. @category errors @since 0.1.0 */
-export class InvalidShare extends Schema.TaggedError<InvalidShare>()("InvalidShare", { sample: Schema.Number }) {
+export class InvalidShare extends Schema.TaggedError<InvalidShare>()("InvalidShare", { sample: Schema.String }) {
   override get message() {
     return `the share of runs to score has to be from 0 to 1, not ${this.sample}`
   }
@@ -55,7 +55,7 @@ export const layer = <R = never>(
 ): Layer.Layer<Hook.Handler<"evals">, Config.ConfigError | Egress.UnknownNetwork | InvalidShare, R> =>
   Evals.toLayer(Effect.gen(function*() {
     const { capacity = 1_024, explanations = false, sample = 1, scorers, sinks = [] } = options
-    if (!(sample >= 0 && sample <= 1)) return yield* new InvalidShare({ sample })
+    if (!(sample >= 0 && sample <= 1)) return yield* new InvalidShare({ sample: String(sample) })
     const found = yield* Effect.forEach(sinks, (one) => Effect.isEffect(one) ? one : Effect.succeedSome(one))
     const deliver = yield* makeDelivery({ scorers, explanations, sinks: found.flatMap((one) => Option.toArray(one)) })
     const queue = yield* Queue.dropping<Waiting>(capacity)

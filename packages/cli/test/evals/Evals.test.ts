@@ -18,7 +18,7 @@ class Echo extends Agent.make("echo", { description: "Says what it gets", payloa
 class Desk extends App.make("scored", { version: "1", agents: [Echo] }).hook(Evals.Evals) {}
 
 const polite = Scorer.make("polite", ({ output }) => String(output).includes("please") ? 1 : 0.25)
-const broken = Scorer.make("broken", () => Effect.fail(new Error("a secret of the answer")))
+const broken = Scorer.make("broken", () => Effect.fail("a secret of the answer"))
 const wrong = Scorer.make("wrong", () => 7)
 
 const answers = ({ path }: Asked): Answered =>
