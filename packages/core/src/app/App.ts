@@ -16,6 +16,12 @@ import type * as Schedule from "./Schedule.ts"
 const TypeId = "~@fastagentic/core/App"
 const RunnableTypeId = "~@fastagentic/core/App/Runnable"
 
+/** The organization that offers an app, for its agent card. @category models @since 0.1.0 */
+export interface Provider {
+  readonly organization: string
+  readonly url: string
+}
+
 /**
  * A declared app.
  *
@@ -45,6 +51,8 @@ export interface App<
   /** Whether MCP lists tools that read, answer and cancel runs, where runs may pause. */
   readonly mcpRunTools: boolean
   readonly icons: ReadonlyArray<Icon>
+  readonly provider: Provider | undefined
+  readonly documentationUrl: string | undefined
 
   /** Adds hooks around every agent and tool, outside of the agents' own. */
   hook<H extends ReadonlyArray<Hook.Any>>(
@@ -72,6 +80,8 @@ export interface Any {
   readonly schedules: ReadonlyArray<Schedule.Any>
   readonly mcpRunTools: boolean
   readonly icons: ReadonlyArray<Icon>
+  readonly provider: Provider | undefined
+  readonly documentationUrl: string | undefined
 }
 
 /** An app together with its handlers. @category models @since 0.1.0 */
@@ -119,7 +129,9 @@ const Proto = {
       hooks: [...this.hooks, ...hooks],
       schedules: this.schedules,
       mcpRunTools: this.mcpRunTools,
-      icons: this.icons
+      icons: this.icons,
+      provider: this.provider,
+      documentationUrl: this.documentationUrl
     })
   },
   provide(this: Any, handlers: unknown) {
@@ -157,6 +169,8 @@ export const make = <
   readonly schedules?: ReadonlyArray<Schedule.Any>
   readonly mcpRunTools?: boolean
   readonly icons?: ReadonlyArray<Icon>
+  readonly provider?: Provider
+  readonly documentationUrl?: string
 }): App<Identifier, Agents[number], Tools, Resources[number], Prompts[number]> =>
   makeProto({
     identifier,
@@ -170,7 +184,9 @@ export const make = <
     hooks: [],
     schedules: options.schedules ?? [],
     mcpRunTools: options.mcpRunTools ?? true,
-    icons: options.icons ?? []
+    icons: options.icons ?? [],
+    provider: options.provider,
+    documentationUrl: options.documentationUrl
   })
 
 /** @category guards @since 0.1.0 */

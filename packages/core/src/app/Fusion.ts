@@ -133,6 +133,7 @@ export const compile = Effect.fnUntraced(function*(
   { asksAnything = false }: { readonly asksAnything?: boolean } = {}
 ): Effect.fn.Return<Fusion, FusionError> {
   yield* checkIcons(`app "${app.identifier}"`, { icons: app.icons })
+  yield* checkLinks(app)
   const agents = yield* unique("agent", app.agents, (agent) => agent.identifier, compileAgent)
   const tools = yield* unique(
     "tool",
@@ -146,6 +147,21 @@ export const compile = Effect.fnUntraced(function*(
   yield* distinctTemplates(app.resources)
   return { app, agents, tools, resources, prompts }
 })
+
+/** Clients follow the links of an app, which are those of a page. */
+const checkLinks = ({ documentationUrl, identifier, provider }: App.Any) => {
+  const wrong = [documentationUrl, provider?.url].find((url) => url !== undefined && !isPage(url))
+  return wrong === undefined
+    ? Effect.void
+    : Effect.fail(
+      new FusionError({
+        declaration: `app "${identifier}"`,
+        problem: `its link "${wrong}" is no http or https address`
+      })
+    )
+}
+
+const isPage = (url: string) => URL.canParse(url) && /^https?:$/u.test(new URL(url).protocol)
 
 const unique = Effect.fnUntraced(function*<A, B>(
   kind: string,

@@ -25,6 +25,7 @@ export interface Hints {
 
 /**
  * Every part is optional. `hints` are an agent's, because a tool has annotations for them; `annotations` are a resource's.
+ * `tags` are an agent's, for the search of clients.
  *
  * @category models
  * @since 0.1.0
@@ -34,6 +35,7 @@ export interface Presentation {
   readonly icons?: ReadonlyArray<Icon>
   readonly meta?: { readonly [key: string]: Schema.Json }
   readonly hints?: Hints
+  readonly tags?: ReadonlyArray<string>
   readonly annotations?: Annotations
 }
 

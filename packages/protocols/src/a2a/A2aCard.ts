@@ -6,14 +6,14 @@
 import type { AdapterCapabilities } from "@fastagentic/core/app/AdapterCapabilities"
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import type * as Auth from "@fastagentic/core/door/Auth"
-import type { AgentCard, AgentSkill, SecurityRequirement } from "./A2aSchema.ts"
+import type { AgentCard, AgentSkill, SecurityRequirement, SecurityScheme } from "./A2aSchema.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 
-const securitySchemes = {
+const securitySchemes: { readonly [S in Auth.Scheme]: SecurityScheme } = {
   bearer: { httpAuthSecurityScheme: { scheme: "Bearer" } },
   apiKey: { apiKeySecurityScheme: { location: "header", name: "X-API-Key" } },
   mutualTls: { mtlsSecurityScheme: { description: "A client certificate, checked by the proxy in front" } }
-} as const
+}
 
 /**
  * The card of an app, or of one of its agents.
@@ -31,6 +31,8 @@ export const make = (options: {
   /** The declarations that the caller may call, for the extended card; everything by default. */
   readonly visible?: Fusion.Fusion | undefined
   readonly schemes: ReadonlyArray<Auth.Scheme>
+  /** The issuers of the tokens that are accepted. */
+  readonly issuers?: Auth.Auth["Service"]["issuers"]
   /** Whether push notifications are served. */
   readonly push?: boolean | undefined
   /** The address of the protocol, which all bindings share. */
@@ -40,13 +42,18 @@ export const make = (options: {
   /** Only this agent. */
   readonly only?: A2aSkill.Skill | undefined
 }): AgentCard => {
-  const { fusion, grpc, only, push = false, schemes, skills, url, visible = fusion } = options
+  const { fusion, grpc, issuers = [], only, push = false, skills, url, visible = fusion } = options
+  const { documentationUrl, provider } = fusion.app
+  const schemes = schemesOf(options.schemes, issuers.map(({ issuer }) => issuer))
+  const names = Object.keys(schemes)
   const listed = (only === undefined ? [...skills.values()] : [only])
     .filter(({ agent }) => visible.agents.has(agent.identifier))
   return {
-    name: only === undefined ? fusion.app.title : only.agent.identifier,
+    name: only === undefined ? fusion.app.title : only.agent.presentation.title ?? only.agent.identifier,
     description: only === undefined ? fusion.app.description : only.agent.description,
     version: fusion.app.version,
+    ...(provider === undefined ? {} : { provider }),
+    ...(documentationUrl === undefined ? {} : { documentationUrl }),
     ...iconOf(fusion, only),
     supportedInterfaces: ["1.0", "0.3"].flatMap((protocolVersion) => [
       ...["JSONRPC", "HTTP+JSON"].map((protocolBinding) => ({ url, protocolBinding, protocolVersion })),
@@ -55,16 +62,13 @@ export const make = (options: {
     capabilities: {
       streaming: true,
       pushNotifications: push,
-      extendedAgentCard: schemes.length > 0,
+      extendedAgentCard: names.length > 0,
       ...adaptersOf(listed)
     },
-    ...(schemes.length === 0 ? {} : {
-      securitySchemes: Object.fromEntries(schemes.map((scheme) => [scheme, securitySchemes[scheme]])),
-      securityRequirements: requirements(schemes, [])
-    }),
+    ...(names.length === 0 ? {} : { securitySchemes: schemes, securityRequirements: requirements(names, []) }),
     defaultInputModes: ["text/plain", "application/json"],
     defaultOutputModes: ["text/plain", "application/json"],
-    skills: listed.map((skill) => skillOf(skill, visible, schemes, skill === A2aSkill.defaultOf(skills)))
+    skills: listed.map((skill) => skillOf(skill, visible, names, skill === A2aSkill.defaultOf(skills)))
   }
 }
 
@@ -109,28 +113,45 @@ export const adaptersOf = (
 
 const flatten = ({ hooks, ...capabilities }: AdapterCapabilities) => ({ ...capabilities, hooks: { ...hooks } })
 
-const skillOf = (
-  { agent, answersText, content, fields, file }: A2aSkill.Skill,
-  { app, prompts }: Fusion.Fusion,
+/** The schemes by their names; an issuer is the place where a client gets the bearer token. */
+const schemesOf = (
   schemes: ReadonlyArray<Auth.Scheme>,
+  issuers: ReadonlyArray<string>
+): Readonly<Record<string, SecurityScheme>> =>
+  Object.fromEntries([
+    ...[...new Set(issuers)].map((issuer, index) => [
+      `oidc${index === 0 ? "" : index + 1}`,
+      {
+        openIdConnectSecurityScheme: {
+          openIdConnectUrl: `${issuer.replace(/\/+$/u, "")}/.well-known/openid-configuration`
+        }
+      }
+    ]),
+    ...schemes.map((scheme) => [scheme, securitySchemes[scheme]])
+  ])
+
+const skillOf = (
+  skill: A2aSkill.Skill,
+  { app, prompts }: Fusion.Fusion,
+  schemes: ReadonlyArray<string>,
   isDefault: boolean
 ): AgentSkill => {
+  const { agent, content, fields, file } = skill
+  const { tags = [], title } = agent.presentation
   const description = agent.description || agent.identifier
   const offers = Array.from(prompts.values(), ({ prompt }) => `${prompt.identifier} (${prompt.description})`)
   return {
     id: agent.identifier,
-    name: agent.identifier,
+    name: title ?? agent.identifier,
     description: isDefault && offers.length > 0 ? `${description}\n\nPrompts: ${offers.join("; ")}` : description,
-    tags: agent.durable ? [app.identifier, "durable"] : [app.identifier],
+    tags: [...new Set([...tags, app.identifier, ...(agent.durable ? ["durable"] : [])])],
     ...(agent.examples.length === 0 ? {} : { examples: agent.examples }),
     inputModes: [
       ...(fields.text === undefined && content === undefined ? [] : ["text/plain"]),
       "application/json",
       ...(file === undefined && content === undefined ? [] : ["*/*"])
     ],
-    outputModes: answersText
-      ? ["text/plain"]
-      : ["application/json", "text/plain", ...(agent.success.hasContent ? ["*/*"] : [])],
+    outputModes: A2aSkill.outputModesOf(skill),
     ...(agent.scopes.length === 0 || schemes.length === 0
       ? {}
       : { securityRequirements: requirements(schemes, agent.scopes) })
@@ -139,6 +160,6 @@ const skillOf = (
 
 /** One requirement for each scheme, of which the caller meets one. */
 const requirements = (
-  schemes: ReadonlyArray<Auth.Scheme>,
+  schemes: ReadonlyArray<string>,
   scopes: ReadonlyArray<string>
 ): ReadonlyArray<SecurityRequirement> => schemes.map((scheme) => ({ schemes: { [scheme]: { list: scopes } } }))

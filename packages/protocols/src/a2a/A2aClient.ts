@@ -4,7 +4,7 @@ import { decoder } from "@fastagentic/core/base/Validation"
 import { Effect, Predicate, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { AgentCard, Artifact, type Message, Task } from "./A2aSchema.ts"
+import { Artifact, type Message, Task } from "./A2aSchema.ts"
 
 /** The remote agent could not be reached, or answered with something else than A2A: it may do so later. */
 export class RemoteUnavailable extends Schema.TaggedError<RemoteUnavailable>()("RemoteUnavailable", {
@@ -20,7 +20,12 @@ export class RemoteRefused extends Schema.TaggedError<RemoteRefused>()("RemoteRe
 export type RemoteError = RemoteUnavailable | RemoteRefused
 
 /** The interface of a card to which tasks are sent. */
-export const Place = Schema.Struct({ url: Schema.String, binding: Schema.Literals(["JSONRPC", "HTTP+JSON"]) })
+export const Place = Schema.Struct({
+  url: Schema.String,
+  binding: Schema.Literals(["JSONRPC", "HTTP+JSON"]),
+  /** Sent with every request, when the card says so. */
+  tenant: Schema.optionalKey(Schema.String)
+})
 export type Place = typeof Place.Type
 
 export type Headers = Readonly<Record<string, string>>
@@ -61,11 +66,11 @@ export const make = (
     const card = yield* Effect.flatMap(call(HttpClientRequest.get(at)), decodeWith(decodeCard, "card"))
     const known = new Set([at, ...origins].flatMap((url) => URL.canParse(url) ? [new URL(url).origin] : []))
     let elsewhere: string | undefined
-    for (const { protocolBinding, protocolVersion, url } of card.supportedInterfaces) {
+    for (const { protocolBinding, protocolVersion, tenant = "", url } of card.supportedInterfaces) {
       if (!protocolVersion.startsWith("1.") || !URL.canParse(url)) continue
       if (protocolBinding !== "JSONRPC" && protocolBinding !== "HTTP+JSON") continue
       const { origin } = new URL(url)
-      if (known.has(origin)) return { url, binding: protocolBinding }
+      if (known.has(origin)) return { url, binding: protocolBinding, ...(tenant === "" ? {} : { tenant }) }
       elsewhere ??= origin
     }
     if (elsewhere !== undefined) {
@@ -78,43 +83,59 @@ export const make = (
     })
   })
 
-  const rpc = (url: string, method: string, params: Schema.Json) =>
-    Effect.map(
+  const rpc = ({ tenant, url }: Place, method: string, given: { readonly [key: string]: Schema.Json }) => {
+    const params = tenant === undefined ? given : { ...given, tenant }
+    return Effect.map(
       call(
         HttpClientRequest.post(url).pipe(HttpClientRequest.bodyJsonUnsafe({ jsonrpc: "2.0", id: 1, method, params }))
       ),
       (json) => Predicate.hasProperty(json, "result") ? json.result : undefined
     )
+  }
 
-  const send = ({ binding, url }: Place, message: Message, skillId: string | undefined) => {
+  /** The address of HTTP+JSON, where the tenant is a part of the path. */
+  const base = ({ tenant, url }: Place) => tenant === undefined ? url : `${url}/${encodeURIComponent(tenant)}`
+
+  const send = (place: Place, message: Message, skillId: string | undefined) => {
     const params = {
       message,
       configuration: { returnImmediately: true, historyLength: 0 },
       ...(skillId === undefined ? {} : { metadata: { skillId } })
     }
-    const sent = binding === "JSONRPC"
-      ? rpc(url, "SendMessage", params)
-      : call(HttpClientRequest.post(`${url}/message:send`).pipe(HttpClientRequest.bodyJsonUnsafe(params)))
+    const sent = place.binding === "JSONRPC"
+      ? rpc(place, "SendMessage", params)
+      : call(HttpClientRequest.post(`${base(place)}/message:send`).pipe(HttpClientRequest.bodyJsonUnsafe(params)))
     return Effect.flatMap(sent, decodeWith(decodeSent, "answer"))
   }
 
-  const get = ({ binding, url }: Place, id: string) =>
+  const get = (place: Place, id: string) =>
     Effect.flatMap(
-      binding === "JSONRPC"
-        ? rpc(url, "GetTask", { id, historyLength: 0 })
-        : call(HttpClientRequest.get(`${url}/tasks/${encodeURIComponent(id)}?historyLength=0`)),
+      place.binding === "JSONRPC"
+        ? rpc(place, "GetTask", { id, historyLength: 0 })
+        : call(HttpClientRequest.get(`${base(place)}/tasks/${encodeURIComponent(id)}?historyLength=0`)),
       decodeWith(decodeTask, "task")
     )
 
-  const cancel = ({ binding, url }: Place, id: string) =>
-    binding === "JSONRPC"
-      ? rpc(url, "CancelTask", { id })
-      : call(HttpClientRequest.post(`${url}/tasks/${encodeURIComponent(id)}:cancel`))
+  const cancel = (place: Place, id: string) =>
+    place.binding === "JSONRPC"
+      ? rpc(place, "CancelTask", { id })
+      : call(HttpClientRequest.post(`${base(place)}/tasks/${encodeURIComponent(id)}:cancel`))
 
   return { resolve, send, get, cancel }
 }
 
-const decodeCard = decoder(AgentCard, "ignore")
+/** Of the card of another server only what this client uses has to be right. */
+const decodeCard = decoder(
+  Schema.Struct({
+    supportedInterfaces: Schema.Array(Schema.Struct({
+      url: Schema.String,
+      protocolBinding: Schema.String,
+      protocolVersion: Schema.String,
+      tenant: Schema.optionalKey(Schema.String)
+    }))
+  }),
+  "ignore"
+)
 const decodeTask = decoder(Task, "ignore")
 /** A direct message is an answer without a task. */
 const decodeSent = decoder(

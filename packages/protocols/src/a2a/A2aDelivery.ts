@@ -24,6 +24,7 @@ export const make = (
   const start = Effect.fnUntraced(function*({ caller, onPath }: Call, request: SendMessageRequest) {
     const { message } = request
     const skill = yield* A2aSkill.choose(skills, onPath, request)
+    yield* A2aSkill.checkModes(skill, request)
     const payload = yield* A2aMessage.toPayload(skill, message, yield* links)
     const kept = A2aMessage.withoutBytes(message)
     const { timeout = message.metadata?.["timeout"] } = request.metadata ?? {}
@@ -40,16 +41,18 @@ export const make = (
     return { handle, run: handle.run, view: yield* viewOf(handle.run, kept) }
   })
 
-  const answer = Effect.fnUntraced(function*(call: Call, taskId: string, message: Message) {
+  const answer = Effect.fnUntraced(function*(call: Call, taskId: string, request: SendMessageRequest) {
+    const { message } = request
     const handle = yield* find(call, taskId)
     const { run } = handle
     yield* sameContext(message, run)
+    const skill = skills.get(run.agent)
+    if (skill !== undefined) yield* A2aSkill.checkModes(skill, request)
     const key = keyOf(message)
     // A message that comes twice decides what it decided the first time, and not the next question.
     const decided = (yield* handle.interrupts).filter(({ resolution }) => resolution?.idempotencyKey === key)
     const { open } = yield* load(handle, run)
     const asked = decided.length > 0 ? decided : open
-    const skill = skills.get(run.agent)
     const signal = skill === undefined ? undefined : A2aMessage.signalOf(skill, message, asked.length > 0)
     if (signal !== undefined) {
       const payload = yield* A2aMessage.toSignal(signal, message)
@@ -65,7 +68,7 @@ export const make = (
 
   return (call: Call, request: SendMessageRequest): Effect.Effect<Delivered, Failure> => {
     const taskId = request.message.taskId || undefined
-    return taskId === undefined ? start(call, request) : answer(call, taskId, request.message)
+    return taskId === undefined ? start(call, request) : answer(call, taskId, request)
   }
 }
 

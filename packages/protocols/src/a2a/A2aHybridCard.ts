@@ -39,5 +39,6 @@ const schemeOf = (scheme: SecurityScheme) => {
     const { location, name } = scheme.apiKeySecurityScheme
     return { type: "apiKey", in: location, name }
   }
+  if ("openIdConnectSecurityScheme" in scheme) return { type: "openIdConnect", ...scheme.openIdConnectSecurityScheme }
   return { type: "mutualTLS", description: scheme.mtlsSecurityScheme.description }
 }

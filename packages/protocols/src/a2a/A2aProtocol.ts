@@ -51,7 +51,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
   Effect.gen(function*() {
     const runtime = yield* Runtime
     const auth = yield* Auth
-    const { open, schemes } = auth
+    const { issuers, open, schemes } = auth
     const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
     const sender = Option.getOrUndefined(yield* Effect.serviceOption(PushSender))
     const skills = A2aSkill.fromFusion(runtime.fusion)
@@ -70,6 +70,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
         visible,
         skills,
         schemes,
+        issuers,
         push: sender !== undefined,
         url: `${urlOf(address)}${path}${agent === undefined ? "" : `/${agent}`}`,
         grpc: grpc?.urlOf(address),

@@ -240,6 +240,7 @@ export type SecurityScheme = typeof SecurityScheme.Type
 export const SecurityScheme = Schema.Union([
   Schema.Struct({ httpAuthSecurityScheme: Schema.Struct({ scheme: Schema.String }) }),
   Schema.Struct({ apiKeySecurityScheme: Schema.Struct({ location: Schema.Literal("header"), name: Schema.String }) }),
+  Schema.Struct({ openIdConnectSecurityScheme: Schema.Struct({ openIdConnectUrl: Schema.String }) }),
   Schema.Struct({ mtlsSecurityScheme: Schema.Struct({ description: Schema.String }) })
 ])
 
@@ -270,6 +271,8 @@ export const AgentCard = Schema.Struct({
   description: Schema.String,
   version: Schema.NonEmptyString,
   iconUrl: optional(Schema.String),
+  documentationUrl: optional(Schema.String),
+  provider: optional(Schema.Struct({ organization: Schema.String, url: Schema.String })),
   supportedInterfaces: Schema.Array(Schema.Struct({
     url: Schema.NonEmptyString,
     protocolBinding: Schema.String,

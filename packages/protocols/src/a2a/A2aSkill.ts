@@ -40,6 +40,37 @@ const make = (agent: Fusion.Callable): Skill => {
   }
 }
 
+/** The media types of an agent's answers. */
+export const outputModesOf = ({ agent: { success }, answersText }: Skill): ReadonlyArray<string> =>
+  answersText ? ["text/plain"] : ["application/json", "text/plain", ...(success.hasContent ? ["*/*"] : [])]
+
+/** Refuses a message whose sender takes none of the types that the skill answers with; one that names none takes all. */
+export const checkModes = (
+  skill: Skill,
+  { configuration }: SendMessageRequest
+): Effect.Effect<void, A2aError.A2aError> => {
+  const accepted = (configuration?.acceptedOutputModes ?? []).filter((mode) => mode.trim() !== "")
+  const offered = outputModesOf(skill)
+  if (accepted.length === 0 || accepted.some((one) => offered.some((mode) => fits(one, mode)))) return Effect.void
+  return Effect.fail(A2aError.contentTypeNotSupported(
+    `"${skill.agent.identifier}" answers with ${offered.join(", ")}, and none of it is accepted`,
+    {
+      violations: [{ field: "configuration.acceptedOutputModes", description: `Expected one of ${offered.join(", ")}` }]
+    }
+  ))
+}
+
+/** A type alone, such as `text` of earlier versions, has all its subtypes; parameters do not count. */
+const fits = (accepted: string, offered: string) => {
+  const [one, other] = [accepted, offered].map((mode) => {
+    const [essence = ""] = mode.toLowerCase().split(";")
+    const [type = "*", subtype = "*"] = essence.trim().split("/")
+    return { type, subtype }
+  })
+  const same = (a = "*", b = "*") => a === "*" || b === "*" || a === b
+  return same(one?.type, other?.type) && same(one?.subtype, other?.subtype)
+}
+
 /** The skill of messages that name none: the first durable one, else the first. */
 export const defaultOf = (skills: Skills): Skill | undefined => {
   const all = [...skills.values()]

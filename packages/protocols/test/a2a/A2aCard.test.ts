@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Auth, Budget, RateLimit, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Principal, RateLimit, Runtime } from "@fastagentic/core"
 import { A2aSchema } from "@fastagentic/protocols/a2a"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { layerRuntime, mounted, mountedWith, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { connect, start } from "./support.ts"
@@ -136,5 +136,69 @@ describe("A2A card", () => {
       )
       const { supportedInterfaces } = yield* card(`${url}/.well-known/agent-card.json`)
       assert.strictEqual(supportedInterfaces[0]?.url, "https://agents.example.com/acme/a2a")
+    }).pipe(Effect.scoped))
+
+  it.live("has the provider, documentation, titles and tags of the declarations, and the issuers of tokens", () =>
+    Effect.gen(function*() {
+      class Clerk extends Agent.make("clerk", {
+        description: "Files papers",
+        payload: { paper: Schema.String },
+        scopes: ["file"],
+        presentation: { title: "The clerk", tags: ["paper", "durable"] }
+      }) {}
+      const provider = { organization: "Acme", url: "https://acme.example.com" }
+      const documentationUrl = "https://acme.example.com/docs"
+      class Office extends App.make("office", { version: "2.0.0", agents: [Clerk], provider, documentationUrl }) {}
+      const auth = Layer.effect(
+        Auth.Auth,
+        Effect.map(Auth.Auth, (auth) => ({
+          ...auth,
+          issuers: [{ issuer: "https://login.example.com/", audiences: ["office"] }]
+        }))
+      ).pipe(Layer.provide(Auth.layerKeys([{
+        key: Redacted.make("key"),
+        principal: new Principal.Principal({ id: "ann", tenant: "acme", scopes: ["file"], roles: [], claims: {} })
+      }])))
+      const url = yield* serve(
+        mounted("a2a").pipe(Layer.provide(
+          Runtime.layer(Office).pipe(
+            Layer.provide(Clerk.toLayer(({ paper }) => Effect.succeed(paper))),
+            Layer.provideMerge(Layer.mergeAll(layerStores, auth, RateLimit.layerUnlimited, Budget.layerUnlimited))
+          )
+        ))
+      )
+      const plain = yield* card(`${url}/.well-known/agent-card.json`)
+      assert.deepInclude(plain, { provider, documentationUrl })
+      const openIdConnectUrl = "https://login.example.com/.well-known/openid-configuration"
+      assert.deepStrictEqual(plain.securitySchemes?.["oidc"], { openIdConnectSecurityScheme: { openIdConnectUrl } })
+      assert.deepStrictEqual(plain.securityRequirements?.map(({ schemes }) => Object.keys(schemes)), [
+        ["oidc"],
+        ["bearer"],
+        ["apiKey"]
+      ])
+      const hybrid = yield* Effect.promise(async () =>
+        Object(await (await fetch(`${url}/.well-known/agent-card.json`)).json())
+      )
+      assert.deepInclude(hybrid.securitySchemes.oidc, { type: "openIdConnect", openIdConnectUrl })
+      const extended = yield* Effect.promise(async () =>
+        Object(
+          await (await fetch(`${url}/a2a/extendedAgentCard`, {
+            headers: { "a2a-version": "1.0", authorization: "Bearer key" }
+          })).json()
+        )
+      )
+      assert.deepInclude(extended.skills[0], { name: "The clerk", tags: ["paper", "durable", "office"] })
+      assert.deepInclude(extended.skills[0].securityRequirements, { schemes: { oidc: { list: ["file"] } } })
+    }).pipe(Effect.scoped))
+
+  it.live("takes no link that is not one of a page", () =>
+    Effect.gen(function*() {
+      class Odd extends App.make("odd", { version: "1.0.0", documentationUrl: "javascript:alert(1)" }) {}
+      const built = yield* Effect.flip(Layer.build(
+        Runtime.layer(Odd).pipe(
+          Layer.provide(Layer.mergeAll(layerStores, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited))
+        )
+      ))
+      assert.include(built.message, "its link \"javascript:alert(1)\" is no http or https address")
     }).pipe(Effect.scoped))
 })

@@ -45,7 +45,7 @@ const auth = Auth.layerKeys([{
 const headers = Effect.succeed({ authorization: "Bearer key-of-here" })
 
 /** A card that offers one binding of another server. */
-const cardOf = (url: string, protocolBinding: string) =>
+const cardOf = (url: string, protocolBinding: string, more: Json = {}) =>
   Effect.gen(function*() {
     const card = {
       name: "desk",
@@ -53,9 +53,10 @@ const cardOf = (url: string, protocolBinding: string) =>
       version: "1",
       supportedInterfaces: [
         { url: "https://example.com", protocolBinding: "GRPC", protocolVersion: "1.0" },
-        { url: `${url}/a2a`, protocolBinding, protocolVersion: "1.0" }
+        { url: `${url}/a2a`, protocolBinding, protocolVersion: "1.0", ...more }
       ],
-      capabilities: { streaming: true, pushNotifications: false },
+      capabilities: {},
+      securitySchemes: { login: { oauth2SecurityScheme: { flows: { deviceCode: {} } } } },
       defaultInputModes: ["text/plain"],
       defaultOutputModes: ["text/plain"],
       skills: []
@@ -115,6 +116,16 @@ describe("A remote agent", () => {
         assert.deepStrictEqual((yield* remoteTasks(there)).map(stateOf), ["TASK_STATE_COMPLETED"])
       }).pipe(Effect.scoped))
   }
+
+  it.live("is reached as a tenant of its interface, when the card says so", () =>
+    Effect.gen(function*() {
+      const there = yield* start(auth)
+      const card = yield* cardOf(there, "HTTP+JSON", { tenant: "echo" })
+      const url = yield* serveHere({ url: card, headers, origins: [there] })
+      const { status, text } = yield* call(url, "/agents/boss", { question: "said there" })
+      assert.strictEqual(status, 200, text)
+      assert.deepStrictEqual((yield* remoteTasks(there)).map(({ metadata }) => metadata), [{ skillId: "echo" }])
+    }).pipe(Effect.scoped))
 
   it.live("asks through this run, and continues with the answer", () =>
     Effect.gen(function*() {

@@ -114,6 +114,28 @@ export const rows: ReadonlyArray<Row> = [
     })
   },
   {
+    id: "send.output-modes",
+    section: "3.2.2",
+    title: "a message whose sender takes none of the skill's output modes is refused, and any that fits is enough",
+    run: Effect.fnUntraced(function*(site) {
+      const sent = (acceptedOutputModes: ReadonlyArray<string>, more: Json = {}) =>
+        call(site, "send", { message: message("hi", more), ...skill("echo"), configuration: { acceptedOutputModes } })
+      for (const modes of [["image/png"], ["application/json", "video/*"]]) {
+        const answer = yield* sent(modes)
+        refused(site, answer, -32005, 400, "CONTENT_TYPE_NOT_SUPPORTED")
+        assert.include(answer.error?.fields ?? [], "configuration.acceptedOutputModes")
+      }
+      for (const modes of [[], ["text"], ["image/png", "Text/Plain; charset=utf-8"], ["text/*"], ["*/*"]]) {
+        task(yield* sent(modes))
+      }
+      const asking = yield* send(site, "refund order 1042")
+      const answer = yield* sent(["image/png"], { taskId: idOf(asking) })
+      refused(site, answer, -32005, 400, "CONTENT_TYPE_NOT_SUPPORTED")
+      assert.strictEqual(state(task(yield* call(site, "get", { id: idOf(asking) }))), "TASK_STATE_INPUT_REQUIRED")
+      task(yield* call(site, "cancel", { id: idOf(asking) }))
+    })
+  },
+  {
     id: "send.multi-turn",
     section: "3.4.3",
     title: "a task that asks is answered by a message to it, which its history shows as it came",
