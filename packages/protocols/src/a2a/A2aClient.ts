@@ -124,7 +124,7 @@ export const make = (
   return { resolve, send, get, cancel }
 }
 
-/** Of the card of another server only what this client uses has to be right. */
+/** The parts of a card that this client uses: all others may be of any form. */
 const decodeCard = decoder(
   Schema.Struct({
     supportedInterfaces: Schema.Array(Schema.Struct({
