@@ -10,6 +10,8 @@ import { command, fastagentic, listening, type Running, temporaryFolder } from "
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 const workspace = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+/** The versions of frameworks that the adapters are tested with. */
+const { devDependencies: ofFrameworks } = JSON.parse(readFileSync(join(root, "packages/cli/package.json"), "utf8"))
 
 /** The folder in which every template was made once; its modules are those of the workspace. */
 const home = temporaryFolder()
@@ -36,17 +38,27 @@ const python = pythonWith("pydantic-ai")
 const env = "path" in python ? { FASTAGENTIC_PYTHON: python.path } : {}
 const runnable = Template.names.filter((name) => name !== "pydanticai" || isThere("the template pydanticai", python))
 
+const shipped = { agent: "support", payload: { question: "Where is order 1042?" }, answer: "shipped" }
+
 /** One call of each template on each protocol, and a part of every answer. */
 const calls: Record<Template.Name, {
   readonly agent: string
   readonly payload: Record<string, string>
   readonly answer: string
 }> = {
-  effect: { agent: "support", payload: { question: "Where is order 1042?" }, answer: "shipped" },
+  effect: shipped,
   "mcp-tools": { agent: "desk", payload: { question: "Find order 1042" }, answer: "shipped" },
   "multi-agent": { agent: "editor", payload: { topic: "tea" }, answer: "doubts" },
-  pydanticai: { agent: "support", payload: { question: "Where is order 1042?" }, answer: "shipped" }
+  "ai-sdk": shipped,
+  langchain: shipped,
+  langgraph: shipped,
+  mastra: shipped,
+  "openai-agents": shipped,
+  pydanticai: shipped
 }
+
+/** Templates whose agent asks a human before it cancels an order. */
+const cancelling = new Set<Template.Name>(["ai-sdk", "langgraph", "mastra", "openai-agents"])
 
 describe("fastagentic new", () => {
   beforeAll(async () => {
@@ -83,7 +95,10 @@ describe("fastagentic new", () => {
         assert.strictEqual(devDependencies[one], workspace.devDependencies[one])
       }
       const needed = Object.keys({ ...dependencies, ...devDependencies }).filter((one) => !one.startsWith("@"))
-      assert.deepStrictEqual(needed.sort(), [...Template.dependencies].sort())
+      for (const one of needed) assert.isTrue(Template.dependencies.has(one), one)
+      for (const [one, version] of Object.entries(ofFrameworks)) {
+        if (dependencies[one] !== undefined) assert.strictEqual(dependencies[one], version)
+      }
     }
   })
 
@@ -138,6 +153,10 @@ describe("fastagentic new", () => {
       assert.include(server.stdout(), shown)
       assert.include(read(template, "README.md"), shown)
       assert.include((await post(`${url}/agents/${agent}/stream`, payload)).text, "event: token")
+      if (cancelling.has(template)) {
+        const asking = await post(`${url}/agents/${agent}`, { question: "Cancel order 1042" })
+        assert.deepStrictEqual([asking.status, asking.text.includes("1042")], [202, true], asking.text)
+      }
       if (template === "mcp-tools") {
         const missing = await post(`${url}/tools/find_order`, { orderId: 1 })
         assert.deepStrictEqual(

@@ -1,13 +1,24 @@
 // The templates of `fastagentic new`: folders of plain files beside the code. `write` makes an app of one; its folder appears
 // whole or not at all, and no file that is there is changed.
 import { Effect, Schema } from "effect"
+import { existsSync } from "node:fs"
 import { cp, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import manifest from "../../package.json" with { type: "json" }
 import * as ErrorText from "../ErrorText.ts"
 
-export const names = ["effect", "mcp-tools", "multi-agent", "pydanticai"] as const
+export const names = [
+  "effect",
+  "mcp-tools",
+  "multi-agent",
+  "ai-sdk",
+  "langchain",
+  "langgraph",
+  "mastra",
+  "openai-agents",
+  "pydanticai"
+] as const
 
 export type Name = typeof names[number]
 
@@ -15,6 +26,11 @@ export const descriptions: Record<Name, string> = {
   effect: "an agent whose model calls a tool",
   "mcp-tools": "tools, a resource and a prompt for MCP clients",
   "multi-agent": "an agent that delegates to two others",
+  "ai-sdk": "an agent of the Vercel AI SDK",
+  langchain: "an agent of LangChain",
+  langgraph: "a graph of LangGraph",
+  mastra: "an agent of Mastra",
+  "openai-agents": "an agent of the OpenAI Agents SDK",
   pydanticai: "an agent written in Python with PydanticAI"
 }
 
@@ -27,8 +43,16 @@ export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
   }
 }
 
-/** The packages that an app of any template depends on. */
-export const dependencies: ReadonlySet<string> = new Set(["effect", "fastagentic", "typescript", "vitest"])
+/** The packages without a scope that apps of the templates depend on. */
+export const dependencies: ReadonlySet<string> = new Set([
+  "ai",
+  "effect",
+  "fastagentic",
+  "langchain",
+  "typescript",
+  "vitest",
+  "zod"
+])
 
 const folder = fileURLToPath(new URL("../../templates/", import.meta.url))
 
@@ -60,6 +84,30 @@ const fill = async (target: string, words: Record<string, string>): Promise<numb
   return files
 }
 
+const Dependencies = Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
+const Manifest = Schema.fromJsonString(
+  Schema.StructWithRest(Schema.Struct({ dependencies: Schema.Record(Schema.String, Schema.String) }), [
+    Schema.Record(Schema.String, Schema.Json)
+  ])
+)
+
+/** Adds the packages of a template's framework, `dependencies.json`, to those that every app has. */
+const addDependencies = async (target: string) => {
+  const [more, manifest] = [join(target, "dependencies.json"), join(target, "package.json")]
+  if (!existsSync(more)) return
+  const { dependencies, ...rest } = Schema.decodeSync(Manifest)(await readFile(manifest, "utf8"))
+  const all = { ...dependencies, ...Schema.decodeSync(Dependencies)(await readFile(more, "utf8")) }
+  const sorted = Object.fromEntries(Object.entries(all).toSorted(([one], [other]) => one.localeCompare(other)))
+  const ordered = Object.fromEntries(
+    Object.entries({ ...rest, dependencies: sorted }).toSorted(([one], [other]) => order(one) - order(other))
+  )
+  await writeFile(manifest, `${JSON.stringify(ordered, undefined, 2)}\n`)
+  await rm(more)
+}
+
+/** The packages of an app come before those of its development. */
+const order = (field: string) => field === "dependencies" ? 1 : field === "devDependencies" ? 2 : 0
+
 const isTaken = (cause: unknown) =>
   cause instanceof Error && "code" in cause && ["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(String(cause.code))
 
@@ -80,6 +128,7 @@ export const write = (template: Name, name: string): Effect.Effect<number, NotWr
     return yield* Effect.tryPromise({
       try: async () => {
         for (const part of ["common", template]) await cp(join(folder, part), join(draft, name), { recursive: true })
+        await addDependencies(join(draft, name))
         const files = await fill(join(draft, name), wordsOf(name))
         // An empty folder may be there; only an empty one can be removed or replaced.
         await rmdir(name).catch((cause: unknown) => {

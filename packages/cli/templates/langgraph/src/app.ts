@@ -1,0 +1,18 @@
+import { Schema } from "effect"
+import { Agent, App } from "fastagentic"
+import { LangGraph } from "fastagentic/langgraph"
+import { graph } from "./graph.ts"
+
+class Support extends Agent.make("support", {
+  description: "Answers questions about orders",
+  payload: { question: Schema.NonEmptyString },
+  examples: ["Where is order 1042?"]
+}) {}
+
+class Main extends App.make("__name__", { version: "0.1.0", agents: [Support] }) {}
+
+export default Main.provide(
+  LangGraph.layer(Support, graph, {
+    input: ({ question }) => ({ messages: [{ role: "user", content: question }] })
+  })
+)
