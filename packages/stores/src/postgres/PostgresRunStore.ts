@@ -73,7 +73,7 @@ export const make = (
       among: (ids) => sql`run_id = ANY (ARRAY(SELECT json_array_elements_text(${ids}::text::json)))`,
       lock: sql`FOR UPDATE OF runs SKIP LOCKED`
     })
-    const compact = makeCompact(sql, sql`FOR UPDATE SKIP LOCKED`)
+    const compact = makeCompact(sql, { lock: sql`FOR UPDATE SKIP LOCKED` })
     // An expression has no index. The planner would choose another one for a table that it has no statistics of yet.
     const threads = makeThreads(sql, sql`FOR SHARE`)
     const reads = makeReads(sql, { orphans, lateral: true, unindexed: (column) => `(${column} || '')` })

@@ -5,11 +5,15 @@ import type { Fragment } from "effect/sql/Statement"
 import { columns } from "./recordColumns.ts"
 
 /** The filters that leave the fewest runs first; most runs are completed in the end. */
-const selective = ["parentRunId", "threadId", "waitsFor", "state", "agent", "kind"] as const
+const few = ["parentRunId", "threadId", "waitsFor"] as const
+const selective = [...few, "state", "agent", "kind"] as const
 
 /** The filter whose index a list is read from. */
 const leading = (filter: RunFilter) =>
   selective.find((field) => filter[field] !== undefined && filter[field] !== "completed") ?? "state"
+
+/** Whether a list is read from an index that has only some runs, from their first commit on. */
+export const isOfFew = (filter: RunFilter): boolean => few.some((field) => filter[field] !== undefined)
 
 /** One condition for each filter. All but one go through `unindexed`, so that the planner takes the most selective index. */
 export const conditionsOf = (

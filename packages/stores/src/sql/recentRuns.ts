@@ -5,34 +5,42 @@ import { finalStates, type Phase, waitingReasons } from "@fastagentic/core/run/R
 import { mostCounted, type RecentQuery } from "@fastagentic/core/store/RunStore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
+import { isListed, isUnlisted, type Unlisted } from "./unlisted.ts"
 
 /** Runs that share an index, or need none. */
 interface Part {
+  readonly from: Fragment
   readonly changedAt: Fragment
   readonly conditions: ReadonlyArray<Fragment>
   /** An order that only the right index has: a planner without statistics would take another one. */
   readonly ordered: Fragment
 }
 
-/** The statements of a page and of its count. `unindexed` makes a column that the planner finds no index for. */
-export const recentStatements = (sql: SqlClient, query: RecentQuery, unindexed: (column: string) => string) => {
+interface Indexes {
+  /** Makes a column that the planner finds no index for. */
+  readonly unindexed: (column: string) => string
+  readonly unlisted: Unlisted | undefined
+}
+
+/** The statements of a page and of its count. */
+export const recentStatements = (sql: SqlClient, query: RecentQuery, indexes: Indexes) => {
   const { before, limit } = query
   const name = (part: string, index: number) => sql.literal(`${part}_${index}`)
-  const parts = partsOf(sql, query, unindexed)
-  const pages = parts.map(({ changedAt, conditions, ordered }, index) => {
+  const parts = partsOf(sql, query, indexes)
+  const pages = parts.map(({ changedAt, conditions, from, ordered }, index) => {
     const after = before === undefined
       ? conditions
       : [...conditions, sql`(${changedAt}, run_id) < (${before.changedAt}, ${before.runId})`]
     return sql`SELECT * FROM (
       SELECT run_id AS "runId", ${changedAt} AS "changedAt"
-      FROM (SELECT run_id, finished_at, updated_at FROM runs WHERE ${sql.and(after)} ${ordered}) AS ${
+      FROM (SELECT run_id, finished_at, updated_at FROM ${from} WHERE ${sql.and(after)} ${ordered}) AS ${
       name("found", index)
     }
       ORDER BY ${changedAt} DESC, run_id DESC LIMIT ${limit}) AS ${name("page", index)}`
   })
-  const counts = parts.map(({ conditions, ordered }, index) =>
+  const counts = parts.map(({ conditions, from, ordered }, index) =>
     sql`(SELECT COUNT(*) FROM (
-      SELECT 1 FROM runs WHERE ${sql.and(conditions)} ${ordered} LIMIT ${mostCounted}) AS ${name("counted", index)})`
+      SELECT 1 FROM ${from} WHERE ${sql.and(conditions)} ${ordered} LIMIT ${mostCounted}) AS ${name("counted", index)})`
   )
   return {
     page: sql`${joined(sql, pages, "UNION ALL")} ORDER BY "changedAt" DESC, "runId" DESC LIMIT ${limit}`,
@@ -46,12 +54,18 @@ const joined = (sql: SqlClient, [first = sql``, ...rest]: ReadonlyArray<Fragment
 const partsOf = (
   sql: SqlClient,
   { agent, kind, owner, phase, since, tenant, threadId }: RecentQuery,
-  unindexed: (column: string) => string
+  { unindexed, unlisted }: Indexes
 ): ReadonlyArray<Part> => {
   const equal = (column: string, value: string) => sql`${sql.literal(column)} = ${value}`
   const unless = (column: string, value: string | undefined) =>
     value === undefined ? [] : [equal(unindexed(column), value)]
-  const part = (changedAt: Fragment, conditions: ReadonlyArray<Fragment>, ordered = sql``): Part => ({
+  const part = (
+    changedAt: Fragment,
+    conditions: ReadonlyArray<Fragment>,
+    ordered = sql``,
+    from: Fragment = sql`runs`
+  ): Part => ({
+    from,
     changedAt,
     ordered,
     conditions: [
@@ -76,19 +90,28 @@ const partsOf = (
         ...owned,
         sql`kind = ${kind}`,
         sql`state = ${state}`,
-        sql`finished_at IS NOT NULL`
+        sql`finished_at IS NOT NULL`,
+        isListed(sql, unlisted)
       ])
     )
   )
-  if (phase !== undefined && ends.length > 0) return ended
+  const others = unlisted === undefined ? [] : [
+    part(
+      anyTime,
+      [isUnlisted(sql), ...unless("owner", owner), ...unless("kind", kind), ...inAnyPhase],
+      sql`ORDER BY run_id DESC`,
+      unlisted.runs
+    )
+  ]
+  if (phase !== undefined && ends.length > 0) return [...ended, ...others]
   const open = (["queued", "running", "suspended"] as const).map((state) =>
     part(
       anyTime,
-      [...owned, sql`state = ${state}`, ...unless("kind", kind), ...inAnyPhase],
+      [...owned, sql`state = ${state}`, isListed(sql, unlisted), ...unless("kind", kind), ...inAnyPhase],
       sql`ORDER BY run_id DESC`
     )
   )
-  return [...ended, ...open]
+  return [...ended, ...open, ...others]
 }
 
 const inPhase = (sql: SqlClient, phase: Phase): Fragment => {

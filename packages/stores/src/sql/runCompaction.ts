@@ -8,6 +8,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { rows } from "./runReads.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
+import { isListed, type Unlisted } from "./unlisted.ts"
 
 /** The most rows that one transaction reads: on SQLite every other write waits for it. */
 const rowsAtOnce = 250
@@ -19,12 +20,15 @@ const charactersInRow = 65_536
  * Merges the rows of journals. `runs.compacted` is the number of the last event that was read, since a long journal
  * takes several transactions, and -1 in the end. `lock` keeps other nodes from compacting the same run.
  */
-export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["Service"]["compact"] => {
+export const makeCompact = (
+  sql: SqlClient,
+  { lock = sql``, unlisted }: { readonly lock?: Fragment; readonly unlisted?: Unlisted }
+): RunStore["Service"]["compact"] => {
   // The open states are excluded: with the final states listed, SQLite would scan all ended runs.
-  const find = ({ finishedBefore, limit }: CompactQuery, lock: Fragment) =>
+  const find = ({ finishedBefore, limit }: CompactQuery, among: Fragment, lock: Fragment) =>
     sql`
       SELECT run_id AS "runId", compacted FROM runs
-      WHERE compacted >= 0 AND finished_at < ${finishedBefore}
+      WHERE ${among} AND compacted >= 0 AND finished_at < ${finishedBefore}
         AND state NOT IN ('queued', 'running', 'suspended')
       ORDER BY finished_at, run_id LIMIT ${limit} ${lock}`.pipe(rows("runs to compact"))
 
@@ -47,7 +51,8 @@ export const makeCompact = (sql: SqlClient, lock: Fragment = sql``): RunStore["S
   const compact = Effect.fnUntraced(function*(query: CompactQuery, dryRun: boolean) {
     const found: Array<Compacted> = []
     let left = rowsAtOnce
-    for (const run of yield* find(query, dryRun ? sql`` : lock)) {
+    if (!dryRun && unlisted !== undefined) yield* unlisted.listEnded
+    for (const run of yield* dryRun ? find(query, sql`TRUE`, sql``) : find(query, isListed(sql, unlisted), lock)) {
       const runId = String(run["runId"])
       for (let after: number | undefined = Number(run["compacted"]); after !== undefined;) {
         const seen: number = after

@@ -10,11 +10,12 @@ import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { countDue, dueTurns } from "./dueTurns.ts"
-import { conditionsOf } from "./listFilters.ts"
+import { listStatement, page } from "./listStatement.ts"
 import { selectAudiences } from "./pendingInterrupts.ts"
 import { recentStatements } from "./recentRuns.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
+import type { Unlisted } from "./unlisted.ts"
 
 /** Conditions on `runs`: runs without a living owner, and those of them whose owner was another node. */
 export interface Orphans {
@@ -35,18 +36,21 @@ export const identityOf = (sql: SqlClient.SqlClient): Effect.Effect<string, Stor
 
 /**
  * All reads of a run store, in SQL that SQLite and PostgreSQL share. `unindexed` makes a column that the planner finds no
- * index for; `lateral` says whether the database has lateral joins.
+ * index for; `lateral` says whether the database has lateral joins, and `unlisted` where the runs are that no index of a
+ * list has yet.
  */
 export const makeReads = (
   sql: SqlClient.SqlClient,
   {
     lateral = false,
     orphans = { all: () => sql`TRUE`, others: () => sql`FALSE` },
-    unindexed = (column) => column
+    unindexed = (column) => column,
+    unlisted
   }: {
     readonly orphans?: Orphans
     readonly lateral?: boolean
     readonly unindexed?: (column: string) => string
+    readonly unlisted?: Unlisted
   } = {}
 ): Omit<RunStore["Service"], "write" | "removeFacts" | "remove" | "compact" | "transact" | "threads"> => {
   const records = selectRecords(sql)
@@ -57,23 +61,13 @@ export const makeReads = (
   const listWith = <A>(
     select: Fragment,
     decode: (row: Row) => Result.Result<A, JournalDamaged>,
-    { before, limit, owner, runIds, tenant, ...filter }: SummaryQuery
-  ) => {
-    const filters: Array<Fragment> = [sql`tenant = ${tenant}`, ...conditionsOf(sql, filter, unindexed)]
-    if (owner !== undefined) filters.push(sql`owner = ${owner}`)
-    if (before !== undefined) filters.push(sql`run_id < ${before}`)
-    if (runIds !== undefined) {
-      if (runIds.length === 0) return Effect.succeed([])
-      filters.push(sql.in("run_id", runIds))
-    }
-    return makeList(decode, known)(
-      limit,
+    query: SummaryQuery
+  ) =>
+    query.runIds?.length === 0 ? Effect.succeed([]) : makeList(decode, known)(
+      query.limit,
       (limit, offset) =>
-        sql`${select} WHERE ${sql.and(filters)} ORDER BY run_id DESC ${page(sql, limit, offset)}`.pipe(
-          rows("list runs")
-        )
+        listStatement(sql, { ...query, select, limit, offset }, { unindexed, unlisted }).pipe(rows("list runs"))
     )
-  }
 
   const running = (operation: string, condition: () => Fragment) =>
     list(
@@ -116,7 +110,7 @@ export const makeReads = (
     summaries: (query) => listWith(summaries, summaryOf, query),
 
     recent: (query) => {
-      const { count, page } = recentStatements(sql, query, unindexed)
+      const { count, page } = recentStatements(sql, query, { unindexed, unlisted })
       const found = rows("recent runs")(page)
       const counted = rows("count recent runs")(count)
       return Effect.map(Effect.all([found, counted]), ([found, [row]]) => ({
@@ -230,10 +224,6 @@ export const makeReads = (
 /** Selects whole records; the caller appends a condition. */
 export const selectRecords = (sql: SqlClient.SqlClient): Fragment =>
   sql`SELECT ${sql.literal(Rows.recordColumns)} FROM runs LEFT JOIN run_values USING (run_id)`
-
-/** The page that `makeList` asks for. Most lists have one page; a possible offset would make a worse plan. */
-export const page = (sql: SqlClient.SqlClient, limit: number, offset: number): Fragment =>
-  offset === 0 ? sql`LIMIT ${limit}` : sql`LIMIT ${limit} OFFSET ${offset}`
 
 /**
  * Lists records without damaged ones and reads on to replace them, so that only the last page is short. A damaged

@@ -4,8 +4,10 @@ import type { RemoveQuery, RunStore } from "@fastagentic/core/store/RunStore"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Fragment } from "effect/sql/Statement"
-import { makeList, page, recordOf, rows, selectRecords } from "./runReads.ts"
+import { page } from "./listStatement.ts"
+import { makeList, recordOf, rows, selectRecords } from "./runReads.ts"
 import { unavailable } from "./unavailable.ts"
+import { isListed, type Unlisted } from "./unlisted.ts"
 
 /**
  * Removes ended runs. `lock` keeps other nodes from removing the same runs, `among` makes a condition on `run_id` from
@@ -13,23 +15,27 @@ import { unavailable } from "./unavailable.ts"
  */
 export const makeRemove = (
   sql: SqlClient,
-  { among, lock = sql`` }: { readonly among: (ids: string) => Fragment; readonly lock?: Fragment }
+  { among, lock = sql``, unlisted }: {
+    readonly among: (ids: string) => Fragment
+    readonly lock?: Fragment
+    readonly unlisted?: Unlisted
+  }
 ): RunStore["Service"]["remove"] => {
   const list = makeList(recordOf)
   const withoutParent = sql`NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.run_id = runs.parent_run_id)`
 
   /** One query per state, so that runs of a state that is kept longer are not scanned. */
-  const find = Effect.fnUntraced(function*(query: RemoveQuery, lock: Fragment) {
+  const find = Effect.fnUntraced(function*(query: RemoveQuery, condition: Fragment, lock: Fragment) {
     const states = [...new Set(query.states)].filter(isFinal)
-    const found = yield* Effect.forEach(states, (state) => findIn(state, query, lock))
+    const found = yield* Effect.forEach(states, (state) => findIn(state, query, condition, lock))
     return found.flat()
       .sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || (a.runId < b.runId ? -1 : 1))
       .slice(0, query.limit)
   })
 
-  const findIn = (state: RunState, query: RemoveQuery, lock: Fragment) => {
+  const findIn = (state: RunState, query: RemoveQuery, condition: Fragment, lock: Fragment) => {
     const { exceptTenants = [], finishedBefore, limit, runIds, tenant } = query
-    const filters: Array<Fragment> = [sql`state = ${state}`, sql`finished_at < ${finishedBefore}`]
+    const filters: Array<Fragment> = [condition, sql`state = ${state}`, sql`finished_at < ${finishedBefore}`]
     filters.push(runIds === undefined ? withoutParent : among(JSON.stringify(runIds)))
     if (exceptTenants.length > 0) filters.push(sql`NOT ${sql.in("tenant", exceptTenants)}`)
     if (tenant !== undefined) filters.push(sql`tenant = ${tenant}`)
@@ -41,7 +47,8 @@ export const makeRemove = (
   }
 
   const remove = Effect.fnUntraced(function*(query: RemoveQuery) {
-    const found = yield* find(query, lock)
+    if (unlisted !== undefined) yield* unlisted.listEnded
+    const found = yield* find(query, isListed(sql, unlisted), lock)
     if (found.length === 0) return found
     const ids = JSON.stringify(found.map((run) => run.runId))
     yield* sql`
@@ -55,5 +62,7 @@ export const makeRemove = (
   })
 
   return ({ dryRun, ...query }) =>
-    (dryRun === true ? find(query, sql``) : sql.withTransaction(remove(query))).pipe(unavailable("remove runs"))
+    (dryRun === true ? find(query, sql`TRUE`, sql``) : sql.withTransaction(remove(query))).pipe(
+      unavailable("remove runs")
+    )
 }

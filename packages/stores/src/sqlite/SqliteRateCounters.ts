@@ -19,6 +19,9 @@ import * as SqliteWriter from "./SqliteWriter.ts"
 const sweepMillis = 60_000
 const sweepRows = 1_000
 
+/** The time from which a counter may be removed: not its exact end, which most calls move. */
+const removable = (end: number) => Math.ceil(end / sweepMillis) * sweepMillis
+
 /**
  * Counters on a given `SqlClient`; the table must exist.
  *
@@ -39,22 +42,25 @@ export const make: Effect.Effect<RateCounters["Service"], never, SqliteWriter.Sq
       if (gone.length < sweepRows) swept = now
     })
 
+    const keep = (connection: Connection, { key }: Counter, { since, used }: State, end: number, known: unknown) =>
+      end === Number(known)
+        ? connection.executeValues(update, [used, since, key])
+        : connection.executeValues(upsert, [key, used, since, end])
+
     const takeFrom = Effect.fnUntraced(function*(connection: Connection, counters: ReadonlyArray<Counter>) {
       const now = yield* Clock.currentTimeMillis
-      const states = yield* Effect.forEach(
+      const rows = yield* Effect.forEach(
         counters,
-        ({ key }) =>
-          Effect.map(
-            connection.executeValues(select, [key]),
-            ([row]): State | undefined =>
-              row === undefined ? undefined : { used: Number(row[0]), since: Number(row[1]) }
-          )
+        ({ key }) => Effect.map(connection.executeValues(select, [key]), ([row]) => row)
+      )
+      const states = rows.map((row): State | undefined =>
+        row === undefined ? undefined : { used: Number(row[0]), since: Number(row[1]) }
       )
       const { next, taken } = decide(counters, states, now)
       for (const [index, state] of next?.entries() ?? []) {
         const counter = counters[index]
         if (counter === undefined) continue
-        yield* connection.executeValues(upsert, [counter.key, state.used, state.since, endOf(counter, state)])
+        yield* keep(connection, counter, state, removable(endOf(counter, state)), rows[index]?.[2])
       }
       if (now - swept >= sweepMillis) yield* sweep(connection, now)
       return taken
@@ -92,7 +98,10 @@ export const layer = (
 
 // texts
 
-const select = "SELECT used, since FROM rate_counters WHERE key = ?"
+const select = "SELECT used, since, ends_at FROM rate_counters WHERE key = ?"
+
+/** Leaves the index of ends alone. */
+const update = "UPDATE rate_counters SET used = ?, since = ? WHERE key = ?"
 
 const upsert = `
   INSERT INTO rate_counters (key, used, since, ends_at) VALUES (?, ?, ?, ?)

@@ -14,7 +14,7 @@ import {
   type Write,
   type Written
 } from "@fastagentic/core/store/RunStore"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer, Result, type Scope } from "effect"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
@@ -29,6 +29,7 @@ import * as Rows from "../sql/runRows.ts"
 import { makeTransact } from "../sql/runTransaction.ts"
 import { bodiesOf, makeThreads } from "../sql/threads.ts"
 import { unavailable } from "../sql/unavailable.ts"
+import { makeListing } from "./internal/listing.ts"
 import * as migrations from "./migrations.ts"
 import * as SqliteClient from "./SqliteClient.ts"
 import * as SqliteWriter from "./SqliteWriter.ts"
@@ -43,10 +44,15 @@ import * as SqliteWriter from "./SqliteWriter.ts"
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient | SqliteWriter.SqliteWriter> = Effect
+export const make: Effect.Effect<
+  RunStore["Service"],
+  never,
+  SqlClient.SqlClient | SqliteWriter.SqliteWriter | Scope.Scope
+> = Effect
   .gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const writer = yield* SqliteWriter.SqliteWriter
+    const { admitted, ...unlisted } = yield* makeListing(sql, writer)
 
     const writeOne = (connection: Connection, write: Write) =>
       write._tag === "Admit" ? admit(sql, connection, write) : commit(sql, connection, write)
@@ -57,11 +63,13 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
         Effect.catchIf(isTaken, (error) => notKept(write._tag === "Admit" ? write.run.runId : write.runId, error))
       )
 
-    const writeAll = (writes: ReadonlyArray<Write>, one: typeof writeOne) =>
-      writer.write((connection) => Effect.forEach(writes, (write) => one(connection, write)))
+    const writeAll = (writes: ReadonlyArray<Write>, one: typeof writeOne) => {
+      if (writes.some(({ _tag }) => _tag === "Admit")) admitted()
+      return writer.write((connection) => Effect.forEach(writes, (write) => one(connection, write)))
+    }
 
     // A unary plus keeps SQLite, which has no statistics, from using the index of a column.
-    const reads = makeReads(sql, { unindexed: (column) => `+${column}` })
+    const reads = makeReads(sql, { unindexed: (column) => `+${column}`, unlisted })
 
     return RunStore.of({
       write: (writes) =>
@@ -78,8 +86,8 @@ export const make: Effect.Effect<RunStore["Service"], never, SqlClient.SqlClient
       threads: makeThreads(sql),
       // The check is a transaction that could write: it fails when the file is another one, is gone or is read-only.
       identity: unavailable("identity of the store")(sql.withTransaction(reads.identity)),
-      compact: makeCompact(sql),
-      remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))` }),
+      compact: makeCompact(sql, { unlisted }),
+      remove: makeRemove(sql, { among: (ids) => sql`run_id IN (SELECT value FROM json_each(${ids}))`, unlisted }),
       transact: makeTransact(sql, (write) => writer.write((connection) => writeOne(connection, write)))
     })
   })
@@ -110,7 +118,7 @@ const admit = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, connection: 
   const { run } = write
   const { attempt, createdAt: ts, runId } = run
   const encoded = Result.try(() => ({
-    record: Rows.recordParams(run, write.events.length),
+    record: [...Rows.recordParams(run, write.events.length), 0],
     values: [runId, ...Rows.valueParams(run)],
     body: Rows.bodyOf(write.events),
     details: none.concat(interruptsOf(runId, write.interrupts), stepsOf(runId, write.steps), factsOf(write))
@@ -256,7 +264,9 @@ const insert = (table: string, columns: ReadonlyArray<string>) =>
   `INSERT INTO ${table} (${columns.join(", ")}) VALUES (?${", ?".repeat(columns.length - 1)})`
 
 const insertRun = `
-  ${insert("runs", Columns.runColumns.map(({ column }) => column))} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
+  ${
+  insert("runs", [...Columns.runColumns.map(({ column }) => column), "listed"])
+} ON CONFLICT (run_id) DO NOTHING RETURNING seq`
 
 const insertValues = insert("run_values", ["run_id", ...Columns.valueColumns.map(({ column }) => column)])
 

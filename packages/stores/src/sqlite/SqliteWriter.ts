@@ -13,9 +13,9 @@ import type { SqlError } from "effect/sql/SqlError"
  *
  * **Details**
  *
- * All waiting writes are one transaction, in the order of their arrival. Each write is a savepoint of its own: if it
- * fails, it alone is rolled back. Callers get their answers after the commit. Inside a transaction of the caller, a
- * write is part of that transaction.
+ * All waiting writes are one transaction, in the order of their arrival. If one fails, it alone is rolled back: the
+ * transaction is repeated, and each write is a savepoint of its own then. A write may therefore run twice. Callers get
+ * their answers after the commit. Inside a transaction of the caller, a write is part of that transaction.
  *
  * @category services
  * @since 0.1.0
@@ -28,8 +28,10 @@ export class SqliteWriter extends Context.Service<SqliteWriter, {
 const most = 256
 
 interface Waiting {
+  /** Fails when its body fails. */
+  readonly write: (connection: Connection) => Effect.Effect<void, typeof failed>
   /** Fails only when nothing more can be written in this transaction. */
-  readonly write: (connection: Connection) => Effect.Effect<void, SqlError>
+  readonly writeApart: (connection: Connection) => Effect.Effect<void, SqlError>
   readonly done: (committed: Effect.Effect<void, SqlError>) => void
 }
 
@@ -43,11 +45,22 @@ export const make: Effect.Effect<SqliteWriter["Service"], never, SqlClient.SqlCl
   const waiting: Array<Waiting> = []
   let writing = false
 
-  const writeAll = (group: ReadonlyArray<Waiting>) =>
-    Effect.withFiber<void, SqlError>((fiber) => {
+  const writeAll = <E>(
+    group: ReadonlyArray<Waiting>,
+    one: (waiting: Waiting) => (to: Connection) => Effect.Effect<void, E>
+  ) =>
+    Effect.withFiber<void, E>((fiber) => {
       const [connection] = Context.getUnsafe(fiber.context, sql.transactionService)
-      return Effect.forEach(group, ({ write }) => write(connection), { discard: true })
-    })
+      return Effect.forEach(group, (waiting) => one(waiting)(connection), { discard: true })
+    }).pipe(sql.withTransaction)
+
+  // A savepoint costs a copy of each page that is changed after it: savepoints are only set once a write has failed.
+  const commit = (group: ReadonlyArray<Waiting>): Effect.Effect<void, SqlError> =>
+    Effect.catchTag(
+      writeAll(group, ({ write }) => write),
+      "WriteFailed",
+      () => writeAll(group, ({ writeApart }) => writeApart)
+    )
 
   const writeWaiting: Effect.Effect<void> = Effect.suspend(() => {
     if (waiting.length === 0) {
@@ -55,8 +68,7 @@ export const make: Effect.Effect<SqliteWriter["Service"], never, SqlClient.SqlCl
       return Effect.void
     }
     const group = waiting.splice(0, most)
-    return writeAll(group).pipe(
-      sql.withTransaction,
+    return commit(group).pipe(
       Effect.exit,
       Effect.flatMap((committed) => {
         for (const { done } of group) done(committed)
@@ -85,6 +97,11 @@ export const make: Effect.Effect<SqliteWriter["Service"], never, SqlClient.SqlCl
           let written: Exit.Exit<A, E> | undefined
           enqueue({
             write: (connection) =>
+              Effect.flatMap(Effect.exit(body(connection)), (exit) => {
+                written = exit
+                return Exit.isSuccess(exit) ? Effect.void : Effect.fail(failed)
+              }),
+            writeApart: (connection) =>
               connection.execute("SAVEPOINT write", [], undefined).pipe(
                 Effect.andThen(Effect.exit(body(connection))),
                 Effect.flatMap((exit) => {
@@ -99,6 +116,8 @@ export const make: Effect.Effect<SqliteWriter["Service"], never, SqlClient.SqlCl
       })
   })
 })
+
+const failed = { _tag: "WriteFailed" } as const
 
 const unanswered = new Error("a transaction was committed without one of its writes")
 

@@ -419,6 +419,63 @@ const ends = script(`
 `)
 
 /**
+ * The indexes of lists get new runs later, many at once: a page of an index is then written once for many runs, not with
+ * each commit. Until then a run is in `runs_unlisted`, which lists read too.
+ */
+const listed = script(`
+  ALTER TABLE runs ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
+  CREATE INDEX runs_unlisted ON runs (tenant, run_id) WHERE listed = 0;
+
+  DROP INDEX runs_by_tenant;
+  DROP INDEX runs_by_owner;
+  DROP INDEX runs_by_state;
+  DROP INDEX runs_by_owner_state;
+  DROP INDEX runs_by_agent;
+  DROP INDEX runs_by_owner_agent;
+  DROP INDEX runs_by_kind;
+  DROP INDEX runs_by_owner_kind;
+  DROP INDEX runs_ended;
+  DROP INDEX runs_ended_in_tenant;
+  DROP INDEX runs_ended_of_owner;
+  DROP INDEX runs_to_compact;
+  CREATE INDEX runs_by_tenant ON runs (tenant, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_owner ON runs (tenant, owner, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_state ON runs (tenant, state, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_owner_state ON runs (tenant, owner, state, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_agent ON runs (tenant, agent, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_owner_agent ON runs (tenant, owner, agent, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_kind ON runs (tenant, kind, run_id) WHERE listed = 1;
+  CREATE INDEX runs_by_owner_kind ON runs (tenant, owner, kind, run_id) WHERE listed = 1;
+  CREATE INDEX runs_ended ON runs (state, finished_at, run_id) WHERE listed = 1 AND finished_at IS NOT NULL;
+  CREATE INDEX runs_ended_in_tenant ON runs (tenant, kind, state, finished_at, run_id, agent)
+    WHERE listed = 1 AND finished_at IS NOT NULL;
+  CREATE INDEX runs_ended_of_owner ON runs (tenant, owner, kind, state, finished_at, run_id, agent)
+    WHERE listed = 1 AND finished_at IS NOT NULL;
+  CREATE INDEX runs_to_compact ON runs (finished_at, run_id)
+    WHERE listed = 1 AND finished_at IS NOT NULL AND compacted >= 0
+`)
+
+/**
+ * A row of events is too large for a table in the order of a key, which moves the end of such a row to a page of its own.
+ * In the order of their arrival rows fill their pages.
+ */
+const arrival = script(`
+  ALTER TABLE run_events RENAME TO run_events_by_key;
+  CREATE TABLE run_events (
+    run_id TEXT NOT NULL,
+    last_seq INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, last_seq)
+  ) STRICT;
+  INSERT INTO run_events (run_id, last_seq, first_seq, attempt, ts, body)
+    SELECT run_id, last_seq, first_seq, attempt, ts, body FROM run_events_by_key;
+  DROP TABLE run_events_by_key
+`)
+
+/**
  * Brings a database up to date; the table `migrations` records the migrations that have run.
  *
  * @category layers
@@ -448,6 +505,8 @@ export const layer: Layer.Layer<never, MigrationError | SqlError, SqlClient> = L
     "0020_disabled_accounts": disabledAccounts,
     "0021_shared_notes": sharedNotes,
     "0022_push_targets": pushTargets,
-    "0023_ends": ends
+    "0023_ends": ends,
+    "0024_listed": listed,
+    "0025_arrival": arrival
   })
 )

@@ -98,8 +98,14 @@ describe("SqliteRunStore", () => {
             ).join("; "))
         const records = "SELECT * FROM runs LEFT JOIN run_values USING (run_id)"
         const page = "ORDER BY run_id DESC LIMIT 5"
-        assert.include(yield* plan(`${records} WHERE tenant = 't' AND run_id < 'r' ${page}`), "runs_by_tenant")
-        assert.include(yield* plan(`${records} WHERE tenant = 't' AND owner = 'o' ${page}`), "runs_by_owner")
+        assert.include(
+          yield* plan(`${records} WHERE listed = 1 AND tenant = 't' AND run_id < 'r' ${page}`),
+          "runs_by_tenant"
+        )
+        assert.include(
+          yield* plan(`${records} WHERE listed = 1 AND tenant = 't' AND owner = 'o' ${page}`),
+          "runs_by_owner"
+        )
         assert.include(yield* plan(`${records} WHERE tenant = 't' AND thread_id = 'o' ${page}`), "runs_by_thread")
         assert.include(yield* plan(`${records} WHERE tenant = 't' AND parent_run_id = 'p' ${page}`), "runs_by_parent")
         const runningIds = "SELECT run_id FROM runs WHERE state = 'running'"
@@ -119,9 +125,10 @@ describe("SqliteRunStore", () => {
           assert.include(inLine, `INDEX ${index}`)
         }
         assert.notMatch(inLine, /SCAN (runs?|entry|other);/u)
-        const ended = "state = 'completed' AND finished_at < 5 ORDER BY finished_at, run_id LIMIT 5"
+        const ended = "listed = 1 AND state = 'completed' AND finished_at < 5 ORDER BY finished_at, run_id LIMIT 5"
         assert.include(yield* plan(`${records} WHERE ${ended}`), "runs_ended (state=? AND finished_at<?)")
-        const toCompact = "compacted >= 0 AND finished_at < 5 AND state NOT IN ('queued', 'running', 'suspended')"
+        const toCompact =
+          "listed = 1 AND compacted >= 0 AND finished_at < 5 AND state NOT IN ('queued', 'running', 'suspended')"
         const compacting = `SELECT run_id FROM runs WHERE ${toCompact} ORDER BY finished_at, run_id LIMIT 5`
         assert.include(yield* plan(compacting), "runs_to_compact")
         const running = "state = 'running' AND kind = 'agent' AND agent = 'a' AND run_id <> 'r'"

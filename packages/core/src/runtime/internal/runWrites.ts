@@ -48,11 +48,13 @@ export class RunWrites {
     }
     // Output after an outcome shows that the handler continued from it.
     if (live.outcomes.hasPending || this.called.length > 0) return this.post({ events: [event] })
-    const write = this.tail.add(event, this.progress(), live.journal.turn)
+    const write = this.tail.add(event, this.progress(), live.journal.turn, this.appending)
     if (write === undefined) return Effect.void
-    this.enqueue(this.commitOf(write))
+    this.enqueue(write)
     return live.journal.room
   }
+
+  private readonly appending = (parts: Pick<Commit, "events" | "set">) => this.commitOf(parts)
 
   private progress(): Changes {
     const { usage, words: { emitted } } = this.live
@@ -114,7 +116,7 @@ export class RunWrites {
   /** The commit of a segment that is over: there is nobody left to stop. `rule` is what refused the run. */
   conclude(parts: Parts, rule?: string): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const write = this.concluding(parts, rule)
+      const write = this.concluding(this.withTail(parts), rule)
       return Effect.ignore(
         Effect.tapError(
           this.live.journal.write(write, (written) => this.accept(write, written)),
@@ -122,6 +124,13 @@ export class RunWrites {
         )
       )
     })
+  }
+
+  /** Events that still wait for their commit go with the one that follows. */
+  private withTail(parts: Parts): Parts {
+    const { journal } = this.live
+    const events = this.tail.take(journal.turn, (write) => journal.withdraw(write))
+    return events.length === 0 ? parts : { ...parts, events: [...events, ...parts.events] }
   }
 
   private concluding(parts: Parts, rule?: string): Commit {

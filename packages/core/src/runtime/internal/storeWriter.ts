@@ -69,6 +69,13 @@ export class StoreWriter {
     else if (this.pending.length === 1) queueMicrotask(() => this.flushNow())
   }
 
+  /** Takes a write out of the line again; false when the writer has taken it. */
+  withdraw(write: Write): boolean {
+    const at = this.pending.findLastIndex((one) => "write" in one && one.write === write)
+    if (at !== -1) this.pending.splice(at, 1)
+    return at !== -1
+  }
+
   /** The write as the store keeps it. */
   private kept(write: Write): Write {
     if (write.facts === undefined || this.keepsFacts) return write

@@ -94,7 +94,8 @@ const openOnce = (options: Options, busyTimeout: number): DatabaseSync => {
     }
     database.exec(options.exclusive === true ? "BEGIN EXCLUSIVE; COMMIT" : "SELECT 1 FROM sqlite_schema")
     if (options.exclusive === true && options.readonly !== true) rewriteSmall(database)
-    database.exec(`PRAGMA busy_timeout=${busyTimeout}`)
+    // Copies of changed pages, which many statements keep until they end: once these were in a file, all would go there.
+    database.exec(`PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=${busyTimeout}`)
     return database
   } catch (cause) {
     database.close()
