@@ -38,6 +38,7 @@ const Handlers = Layer.mergeAll(
 )
 
 interface Log {
+  readonly types?: Array<ReadonlyArray<string>>
   writes: number
   largestWrite: number
   largestBatch: number
@@ -60,6 +61,7 @@ const layerStore = (options: {
         write: (writes: ReadonlyArray<RunStore.Write>) =>
           Effect.suspend(() => {
             log.writes++
+            log.types?.push(...writes.map((one) => one.events.map(({ type }) => type)))
             log.largestBatch = Math.max(log.largestBatch, writes.reduce((sum, one) => sum + one.events.length, 0))
             log.largestWrite = Math.max(log.largestWrite, ...writes.map((one) => one.events.length))
             return Effect.andThen(Effect.sleep(options.delay ?? 0), options.at?.(log.writes) ?? write(writes))
@@ -173,6 +175,15 @@ describe("A store that fails", () => {
 })
 
 describe("A slow store", () => {
+  it.live("gets the events that a run still has with its end, in one write", () => {
+    const log: Log = { types: [], writes: 0, largestWrite: 0, largestBatch: 0 }
+    return Effect.gen(function*() {
+      const run = yield* settle("talk", { tokens: 3 })
+      assert.deepStrictEqual(log.types, [["run_started"], ["token", "token", "token", "done"]])
+      assert.deepStrictEqual((yield* journal(run.runId)).map(({ seq }) => seq), [1, 2, 3, 4, 5])
+    }).pipe(withStore({ delay: 5, log }))
+  })
+
   it.live("holds back a run that emits faster than it writes", () => {
     const log: Log = { writes: 0, largestWrite: 0, largestBatch: 0 }
     return Effect.gen(function*() {

@@ -327,17 +327,18 @@ describe("files", () => {
         withClient({ filename, ...options }, (sql) =>
           Effect.map(
             Effect.forEach(
-              ["journal_mode", "synchronous", "busy_timeout", "foreign_keys", "locking_mode"],
+              ["journal_mode", "synchronous", "busy_timeout", "foreign_keys", "temp_store", "locking_mode"],
               (name) => sql.unsafe(`PRAGMA ${name}`).values
             ),
             (pragmas) => pragmas.flat(2)
           ))
-      assert.deepStrictEqual(yield* pragmas({}), ["wal", 2, 5000, 1, "normal"])
+      assert.deepStrictEqual(yield* pragmas({}), ["wal", 2, 5000, 1, 2, "normal"])
       assert.deepStrictEqual(yield* pragmas({ exclusive: true, busyTimeout: "1 minute" }), [
         "wal",
         2,
         60_000,
         1,
+        2,
         "exclusive"
       ])
       assert.deepStrictEqual(yield* pragmas({ readonly: true, busyTimeout: "Infinity" }), [
@@ -345,6 +346,7 @@ describe("files", () => {
         2,
         2_147_483_647,
         1,
+        2,
         "normal"
       ])
     }))

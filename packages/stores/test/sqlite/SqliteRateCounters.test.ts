@@ -55,6 +55,18 @@ describe("SqliteRateCounters", () => {
       assert.deepStrictEqual(yield* allowed, [true, false])
     }))
 
+  it.effect("does not write the index of ends with each call", () =>
+    opened(":memory:", (store, sql) =>
+      Effect.gen(function*() {
+        const bucket = { key: "a", limit: 10, windowMillis: 30_000, algorithm: "token-bucket" } as const
+        const end = sql`SELECT ends_at FROM rate_counters`.values
+        yield* store.take([bucket])
+        assert.deepStrictEqual(yield* end, [[60_000]])
+        yield* sql`CREATE TRIGGER ends BEFORE UPDATE OF ends_at ON rate_counters BEGIN SELECT RAISE(ABORT, 'ends'); END`
+        const [taken] = yield* store.take([bucket])
+        assert.containSubset(taken, { allowed: true, used: 2 })
+      })))
+
   it.effect("removes all expired counters, and nothing else", () =>
     opened(":memory:", (store, sql) =>
       Effect.gen(function*() {
