@@ -76,8 +76,9 @@ type Asked = (
   texts: ReadonlyArray<string>
 ) => Effect.Effect<ReadonlyArray<string>, HookBlocked>
 
-/** The verdicts that are remembered: an answer is the text that was streamed before. */
+/** The verdicts that are remembered, of texts up to this length: an answer is the text that was said before. */
 const mostKnown = 512
+const longestKnown = 16_384
 
 /** Gives the texts as they may pass; the same list when nothing was changed. */
 const makeAsked = (hook: Hook.Any, name: string, judge: Judge): Asked => {
@@ -89,7 +90,7 @@ const makeAsked = (hook: Hook.Any, name: string, judge: Judge): Asked => {
     const judged = recalled === undefined
       ? Tracing.within(
         Effect.tap(judge({ ...subject, place, texts }), (verdict) => {
-          known.set(key, verdict)
+          if (key.length <= longestKnown) known.set(key, verdict)
           if (known.size > mostKnown) {
             for (const first of known.keys()) return Effect.sync(() => known.delete(first))
           }
