@@ -2,20 +2,15 @@
  * `npm run bench`: the hot paths and memory. `npm run bench -- --against REV`: the working tree beside a commit instead.
  * See README.md.
  */
-import { parseArgs } from "node:util"
+import { asked } from "./against/asked.ts"
 import { compare } from "./against/compare.ts"
+import { hotPaths } from "./against/measures.ts"
 
-const { values } = parseArgs({
-  options: {
-    against: { type: "string" },
-    rounds: { type: "string", default: "8" },
-    only: { type: "string", default: "" }
-  }
-})
+const comparison = asked()
 
-if (values.against === undefined) {
+if (comparison === undefined) {
   await import("./http.ts")
   await import("./memory.ts")
 } else {
-  await compare({ revision: values.against, rounds: Number(values.rounds), only: values.only })
+  await compare(comparison, hotPaths)
 }

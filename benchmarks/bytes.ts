@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { checkOut } from "./against/checkout.ts"
-import { type Measure, type Subject, subjects } from "./against/measures.ts"
+import { hotPaths, type Measure, type Subject } from "./against/measures.ts"
 import { send } from "./load.ts"
 import { start } from "./process.ts"
 
@@ -53,7 +53,7 @@ const [revision] = process.argv.slice(2)
 const other = revision === undefined ? undefined : checkOut(revision)
 const kib = (bytes: number) => (bytes / 1_024).toFixed(1)
 try {
-  for (const subject of subjects("").filter(({ name }) => !name.startsWith("door"))) {
+  for (const subject of hotPaths("").filter(({ name }) => !name.startsWith("door"))) {
     for (const measure of subject.measures) {
       const tree = await measured(import.meta.dirname, subject, measure)
       const line = `${subject.name}: ${measure.name}: ${kib(tree)} KiB a request`

@@ -1,4 +1,10 @@
-/** Durable runs compared with peers: latency, throughput, CPU, and the time to resume after a kill. See README.md. */
+/**
+ * Durable runs compared with peers: latency, throughput, CPU, and the time to resume after a kill. With `--against REV` they are
+ * compared with those of a commit. See README.md.
+ */
+import { asked } from "./against/asked.ts"
+import { compare } from "./against/compare.ts"
+import { durable } from "./against/measures.ts"
 import { type Contender, gather, type Name } from "./durable/contender.ts"
 import { describeMachine } from "./durable/machine.ts"
 import { type Continuation, continuation, firstEvent, median, overHttp, underLoad } from "./durable/measure.ts"
@@ -92,21 +98,26 @@ const measureKills = async (
   report.row(`committed steps run again, ${how}`, "of 30", repeated, atMost({ sqlite: 0, postgres: 0 }))
 }
 
-const postgres = await startPostgres()
-const { absent, contenders } = await gather(postgres)
-console.log(`${describeMachine()}${typeof postgres === "string" ? "" : `, ${postgres.version}`}`)
-console.log(`${rounds} rounds, in each ${runs} runs of a length, ${loadedRuns} under load; ${kills} kills; medians`)
-for (const reason of absent) console.log(`absent: ${reason}`)
-const live: Array<Live> = []
-for (const contender of contenders) live.push({ contender, app: await contender.spawn().ready() })
-const report = new Report()
-report.head()
-await measureLatency(report, live, "over HTTP")
-await measureLatency(report, live, "in the process")
-await measureFirstEvent(report, live)
-await measureLoad(report, live)
-for (const { app } of live) await app.kill("SIGTERM")
-await measureKills(report, contenders, "restart")
-await measureKills(report, contenders.filter(({ name }) => name === "postgres"), "other node")
-report.end()
+const besidePeers = async () => {
+  const postgres = await startPostgres()
+  const { absent, contenders } = await gather(postgres)
+  console.log(`${describeMachine()}${typeof postgres === "string" ? "" : `, ${postgres.version}`}`)
+  console.log(`${rounds} rounds, in each ${runs} runs of a length, ${loadedRuns} under load; ${kills} kills; medians`)
+  for (const reason of absent) console.log(`absent: ${reason}`)
+  const live: Array<Live> = []
+  for (const contender of contenders) live.push({ contender, app: await contender.spawn().ready() })
+  const report = new Report()
+  report.head()
+  await measureLatency(report, live, "over HTTP")
+  await measureLatency(report, live, "in the process")
+  await measureFirstEvent(report, live)
+  await measureLoad(report, live)
+  for (const { app } of live) await app.kill("SIGTERM")
+  await measureKills(report, contenders, "restart")
+  await measureKills(report, contenders.filter(({ name }) => name === "postgres"), "other node")
+  report.end()
+}
+
+const comparison = asked()
+await (comparison === undefined ? besidePeers() : compare(comparison, () => durable))
 process.exit()

@@ -1,4 +1,7 @@
-/** CPU per request of the hot paths, compared with a raw node:http server in the same run. */
+/** CPU per request of the hot paths, compared with a raw node:http server in the same run, or with `--against REV` with a commit. */
+import { asked } from "./against/asked.ts"
+import { compare } from "./against/compare.ts"
+import { http } from "./against/measures.ts"
 import { type Load, send } from "./load.ts"
 import { start } from "./process.ts"
 
@@ -27,31 +30,36 @@ const concurrency = 16
 const median = (values: ReadonlyArray<number>) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN
 
-const ours = await start("fastagentic")
-const raw = await start("raw")
-try {
-  for (const { atMostMillis, load, name } of loads) {
-    const costs = { ours: [] as Array<number>, raw: [] as Array<number> }
-    const rates = { ours: [] as Array<number>, raw: [] as Array<number> }
-    for (let round = 0; round <= rounds; round++) {
-      for (const [key, server] of [["ours", ours], ["raw", raw]] as const) {
-        const before = server.cpuMillis()
-        const seconds = await send(server.url, load, requests, concurrency)
-        // The first round only warms up.
-        if (round === 0) continue
-        costs[key].push((server.cpuMillis() - before) / requests)
-        rates[key].push(requests / seconds)
+const besideRaw = async () => {
+  const ours = await start("fastagentic")
+  const raw = await start("raw")
+  try {
+    for (const { atMostMillis, load, name } of loads) {
+      const costs = { ours: [] as Array<number>, raw: [] as Array<number> }
+      const rates = { ours: [] as Array<number>, raw: [] as Array<number> }
+      for (let round = 0; round <= rounds; round++) {
+        for (const [key, server] of [["ours", ours], ["raw", raw]] as const) {
+          const before = server.cpuMillis()
+          const seconds = await send(server.url, load, requests, concurrency)
+          // The first round only warms up.
+          if (round === 0) continue
+          costs[key].push((server.cpuMillis() - before) / requests)
+          rates[key].push(requests / seconds)
+        }
       }
+      const [mine, floor] = [median(costs.ours), median(costs.raw)]
+      console.log(
+        `${name}: ${mine.toFixed(3)} ms CPU per request (at most ${atMostMillis}), raw ${floor.toFixed(3)} ms, ` +
+          `${(mine / floor).toFixed(2)} x raw; ${Math.round(median(rates.ours))} and ${
+            Math.round(median(rates.raw))
+          } requests/s`
+      )
     }
-    const [mine, floor] = [median(costs.ours), median(costs.raw)]
-    console.log(
-      `${name}: ${mine.toFixed(3)} ms CPU per request (at most ${atMostMillis}), raw ${floor.toFixed(3)} ms, ` +
-        `${(mine / floor).toFixed(2)} x raw; ${Math.round(median(rates.ours))} and ${
-          Math.round(median(rates.raw))
-        } requests/s`
-    )
+  } finally {
+    ours.stop()
+    raw.stop()
   }
-} finally {
-  ours.stop()
-  raw.stop()
 }
+
+const comparison = asked()
+await (comparison === undefined ? besideRaw() : compare(comparison, () => http))

@@ -4,20 +4,15 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { loadavg, tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { startIdentity } from "../door/identity.ts"
+import { atEnd } from "../durable/atEnd.ts"
 import { describeMachine } from "../durable/machine.ts"
+import { type Postgres, startPostgres } from "../durable/postgres.ts"
 import { type Measured, start } from "../process.ts"
+import type { Asked } from "./asked.ts"
 import { checkOut } from "./checkout.ts"
-import { type Measure, type Subject, subjects } from "./measures.ts"
+import type { Measure, Subject } from "./measures.ts"
 import { head, type Round, row } from "./table.ts"
 import { takeTurn } from "./turn.ts"
-
-interface Comparison {
-  readonly revision: string
-  /** That many of each measure in each pair of processes. */
-  readonly rounds: number
-  /** Measures the subjects whose name begins so. */
-  readonly only: string
-}
 
 type Pair = Readonly<Record<"commit" | "tree", Measured>>
 
@@ -28,21 +23,32 @@ const warming = 2
 /** Short, so that the two turns of a round meet the same machine. */
 const turnMillis = 300
 
-export const compare = async ({ only, revision, rounds }: Comparison) => {
+/** Compares the subjects whose names begin as asked; `token` is that of a caller whom the door lets in. */
+export const compare = async (
+  { only, revision, rounds }: Asked,
+  subjects: (token: string) => ReadonlyArray<Subject>
+) => {
   const checkout = checkOut(revision)
   const folder = mkdtempSync(join(tmpdir(), "bench-against-"))
   const identity = await startIdentity()
   const serving = new Set<Measured>()
+  let isClean = false
   const cleanUp = () => {
+    if (isClean) return
+    isClean = true
     for (const server of serving) server.stop()
     identity.stop()
     for (const one of [checkout.folder, folder]) rmSync(one, { recursive: true, force: true, maxRetries: 5 })
   }
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => (cleanUp(), process.exit(1)))
+  atEnd(cleanUp)
+  let database: Postgres | string | undefined
 
   const startPair = async (subject: Subject, pair: number): Promise<Pair> => {
     const serve = async (side: keyof Pair, benchmarks: string) => {
-      const environment = subject.environment(join(folder, `${subject.name}-${pair}-${side}.db`), identity.issuer)
+      const store = typeof database === "object" && subject.isPostgres === true
+        ? database.database(`${side}_${pair}`)
+        : join(folder, `${subject.name}-${pair}-${side}.db`)
+      const environment = subject.environment(store, identity.issuer)
       const server = await start(subject.command, "memory", "", environment, benchmarks)
       serving.add(server)
       return server
@@ -60,6 +66,10 @@ export const compare = async ({ only, revision, rounds }: Comparison) => {
     console.log(`${pairs} pairs of processes, in each ${rounds} rounds of ${turnMillis} ms a side\n`)
     console.log(head(checkout.commit))
     for (const subject of subjects(identity.tokenFor(["desk"])).filter(({ name }) => name.startsWith(only))) {
+      if (subject.isPostgres === true && typeof (database ??= await startPostgres()) === "string") {
+        console.log(`absent: ${subject.name}: ${database}`)
+        continue
+      }
       const found = subject.measures.map((measure) => ({ measure, rounds: new Array<Round>() }))
       for (let pair = 0; pair < pairs; pair++) {
         const servers = await startPair(subject, pair)

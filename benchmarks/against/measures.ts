@@ -11,15 +11,18 @@ export interface Measure {
 export interface Subject {
   readonly name: string
   readonly command: Command
-  /** `file` is a path in a folder that is thrown away, `issuer` signs the token of the loads. */
-  readonly environment: (file: string, issuer: string) => Record<string, string>
+  /** Whether its store is a database of PostgreSQL. */
+  readonly isPostgres?: true
+  /** `store` is a file or a database that is thrown away, `issuer` signs the token of the loads. */
+  readonly environment: (store: string, issuer: string) => Record<string, string>
   readonly measures: ReadonlyArray<Measure>
 }
 
 const text = Array.from({ length: 20 }, (_, i) => `word${i}`).join(" ")
 const tool: Load = { path: "/tools/find_order", body: { orderId: 1042 }, expect: "shipped" }
 
-export const subjects = (token: string): ReadonlyArray<Subject> => [
+/** Requests that keep nothing, and those that are kept on SQLite. */
+export const http: ReadonlyArray<Subject> = [
   {
     name: "http",
     command: "fastagentic",
@@ -36,20 +39,38 @@ export const subjects = (token: string): ReadonlyArray<Subject> => [
   {
     name: "http, SQLite",
     command: "fastagentic",
-    environment: (file) => ({ FASTAGENTIC_STORE: file }),
+    environment: (store) => ({ FASTAGENTIC_STORE: store }),
     measures: [
       { name: "durable run, streamed", load: { path: "/agents/kept/stream", body: { text }, expect: "event: done" } },
       { name: "durable run, waited for", load: { path: "/agents/kept", body: { text }, expect: "word19" } },
       { name: "tool call", load: tool }
     ]
-  },
+  }
+]
+
+const walk = (steps: number): Measure => ({
+  name: `durable run of ${steps} step${steps === 1 ? "" : "s"}`,
+  load: { path: "/agents/walker", body: { steps, millis: 0 }, expect: `${steps}` }
+})
+
+const walker = { command: "durable", environment: (store: string) => ({ STORE: store }) } as const
+
+/** Runs of several lengths on both databases. */
+export const durable: ReadonlyArray<Subject> = [
+  { ...walker, name: "durable, SQLite", measures: [1, 10, 50].map(walk) },
+  { ...walker, name: "durable, PostgreSQL", isPostgres: true, measures: [1, 10, 50].map(walk) }
+]
+
+/** The hot paths of the whole server. */
+export const hotPaths = (token: string): ReadonlyArray<Subject> => [
+  ...http,
   {
     name: "door, SQLite",
     command: "door",
-    environment: (file, issuer) => ({
+    environment: (store, issuer) => ({
       DOOR: "on",
       DURABLE: "yes",
-      STORE: file,
+      STORE: store,
       ISSUER: issuer,
       OTEL_SDK_DISABLED: "true"
     }),
@@ -63,13 +84,5 @@ export const subjects = (token: string): ReadonlyArray<Subject> => [
       }
     }]
   },
-  {
-    name: "durable, SQLite",
-    command: "durable",
-    environment: (file) => ({ STORE: file }),
-    measures: [{
-      name: "durable run of 10 steps",
-      load: { path: "/agents/walker", body: { steps: 10, millis: 0 }, expect: "10" }
-    }]
-  }
+  { ...walker, name: "durable, SQLite", measures: [walk(10)] }
 ]

@@ -45,10 +45,13 @@ const beginEnd = Effect.fnUntraced(function*(
   ending: Ending
 ): Effect.fn.Return<RunRecord | undefined, ReadError> {
   let seen: RunRecord | undefined = run
+  let turns = 0
   while (seen !== undefined && !isFinal(seen.state) && seen.waitsFor !== "undo") {
     if (seen.state === "running" && node.runs.isUndoing(run.runId)) return seen
     // A run that pauses or moves at this very moment takes another turn.
     if (!(yield* node.runs.end(run.runId, ending)) && (yield* endInStore(node, seen, ending))) return seen
+    // A store that keeps showing an older run is not asked all the time.
+    if (++turns > 2) yield* Effect.sleep(Math.min(1_000, 10 * 2 ** turns))
     seen = yield* node.get(run.runId)
   }
   return seen
