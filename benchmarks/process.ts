@@ -65,7 +65,10 @@ export const start = async (
     env: { ...process.env, PORT: String(port), FASTAGENTIC_STORE: store, FASTAGENTIC_RETENTION: retention, ...env },
     stdio: ["ignore", "ignore", "inherit"]
   })
-  await answering(url, child)
+  await answering(url, child).catch((error: unknown) => {
+    child.kill("SIGKILL")
+    throw error
+  })
   return {
     url,
     cpuMillis: () => cpuMillis(child.pid),
@@ -95,7 +98,8 @@ const sumOfTicks = (pid: number | undefined, fields: number) =>
     .reduce((sum, ticks) => sum + Number(ticks) * 10, 0)
 
 const answering = async (url: string, child: ChildProcess) => {
-  for (let i = 0; i < 200; i++) {
+  // A busy machine takes its time, and a database has its tables to make.
+  for (let i = 0; i < 1_200; i++) {
     if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`)
     const ok = await fetch(`${url}/health`).then((response) => response.ok, () => false)
     if (ok) return

@@ -1,4 +1,4 @@
-// What a benchmark is asked to compare on its command line: `--against REV`, with `--rounds` and `--only`. Without a revision
+// The comparison that the command line of a benchmark asks for: `--against REV`, with `--rounds` and `--only`. Without a revision
 // it measures the working tree alone.
 import { parseArgs } from "node:util"
 
