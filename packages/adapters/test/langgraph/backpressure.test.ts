@@ -78,6 +78,7 @@ describe("500 fast tokens", () => {
         idle: (wait) => wait,
         contextWindow: () => Effect.succeed(undefined),
         places: true,
+        rootMessage: Effect.undefined,
         message: Effect.undefined,
         thread: { id: undefined, read: () => Effect.succeed([]), add: () => Effect.void },
         idempotencyKey: record.runId,

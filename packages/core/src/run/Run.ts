@@ -70,6 +70,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly files: RunFiles
   /** The message that the payload was read from, as its protocol delivered it; nothing where there was none. */
   readonly message: Effect.Effect<Schema.Json | undefined>
+  /** The same of the run that the tree of this run began with, which is this run itself when nothing has delegated to it. */
+  readonly rootMessage: Effect.Effect<Schema.Json | undefined>
   /** The conversation that the run belongs to. */
   readonly thread: RunThread
   /** Asks for a call of a language model: no adapter calls one without. */
@@ -127,6 +129,17 @@ export const emit = (event: Event): Effect.Effect<void, never, CurrentRun> => Cu
  * @since 0.1.0
  */
 export const message: Effect.Effect<Schema.Json | undefined, never, CurrentRun> = CurrentRun.use((run) => run.message)
+
+/**
+ * The message of the run that the tree of this run began with, where it came by one: a handler that something delegated to
+ * reads with it how the work arrived.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const rootMessage: Effect.Effect<Schema.Json | undefined, never, CurrentRun> = CurrentRun.use((run) =>
+  run.rootMessage
+)
 
 /**
  * How a step is tried: again by a schedule when it fails, each time for so long at most.

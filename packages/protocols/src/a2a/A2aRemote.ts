@@ -10,6 +10,7 @@ import * as Run from "@fastagentic/core/run/Run"
 import { Effect, type Layer, Schedule, Schema } from "effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpClient from "effect/http/HttpClient"
+import * as A2aChain from "./A2aChain.ts"
 import * as A2aClient from "./A2aClient.ts"
 import * as A2aContent from "./A2aContent.ts"
 import { Part, type Task } from "./A2aSchema.ts"
@@ -41,6 +42,8 @@ export interface Options {
   readonly skill?: string | undefined
   /** Origins besides that of the card to which its interfaces may lead; requests to them have the headers too. */
   readonly origins?: ReadonlyArray<string> | undefined
+  /** How many remote agents a piece of work may pass through, one behind the other; 8 by default. */
+  readonly depth?: number | undefined
   /** Headers of every request, such as an authorization that is made anew when it is asked for. */
   readonly headers?: Effect.Effect<A2aClient.Headers> | undefined
 }
@@ -81,22 +84,24 @@ export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifi
  *
  * The id of the message is derived from the run, so that a server that knows its messages starts one task however often
  * this process is killed. The task is followed by reading it; its questions are interrupts of this run, and a run that is
- * cancelled or fails cancels the task. The client has to refuse addresses of internal networks: `Egress` does.
+ * cancelled or fails cancels the task. Work that came through this remote agent before, or through too many, is refused. The
+ * client has to refuse addresses of internal networks: `Egress` does.
  *
  * @category layers
  * @since 0.1.0
  */
 export const toLayer = <Identifier extends string>(
   remote: Remote<Identifier>,
-  { headers = Effect.succeed({}), origins = [], skill, url }: Options
+  { depth = 8, headers = Effect.succeed({}), origins = [], skill, url }: Options
 ): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
   remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
     const client = A2aClient.make(yield* HttpClient.HttpClient, { headers, origins })
     const key = yield* Run.idempotencyKey
     const parts = yield* Effect.forEach(message, withBytes)
     let taskId: string | undefined
-    const place = yield* Run.stepWith("card", A2aClient.Place, untilAnswered(client.resolve(url)))
-    const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts }, skill)
+    const { chain = [], ...place } = yield* Run.stepWith("card", Reached, reached(client, url, skill, depth))
+    const metadata = A2aChain.metadataOf(chain)
+    const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts, metadata }, skill)
     // A send that was cut off has begun a task, which the same message finds.
     yield* Run.compensate(
       "cancel the remote task",
@@ -127,6 +132,29 @@ export const toLayer = <Identifier extends string>(
     }
     return seen.parts.map((part) => A2aContent.fromPart(part, noLinks))
   }))
+
+/** The interface that is called, and the remote agents that the work has passed through with it. */
+const Reached = Schema.Struct({ ...A2aClient.Place.fields, chain: Schema.optionalKey(Schema.Array(Schema.String)) })
+
+const reached = Effect.fnUntraced(function*(
+  client: A2aClient.A2aClient,
+  url: string,
+  skill: string | undefined,
+  depth: number
+) {
+  const place = yield* untilAnswered(client.resolve(url))
+  const chain = yield* Effect.mapError(
+    A2aChain.extended(yield* A2aChain.current, place, skill, depth),
+    (code) =>
+      new RemoteTaskFailed({
+        state: "refused",
+        reason: code === "CIRCULAR_DELEGATION"
+          ? `${code}: the work came through this remote agent already`
+          : `${code}: the work came through ${depth} remote agents already`
+      })
+  )
+  return { ...place, chain }
+})
 
 /** Files of the other server are links here. */
 const noLinks: A2aContent.Links = { urlOf: (fileId) => fileId, fileIdOf: () => undefined }

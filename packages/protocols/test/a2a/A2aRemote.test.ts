@@ -3,8 +3,10 @@ import { Agent, App, Auth, Budget, Content, Principal, RateLimit, Run, Runtime }
 import { A2aRemote } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Redacted, Schema } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { createServer } from "node:http"
-import { mounted, serve } from "../fixture.ts"
+import { mounted, mountedWith, serve } from "../fixture.ts"
 import { layerStores } from "../stores.ts"
 import { start } from "./support.ts"
 import { type Json, list, object, wires } from "./wires.ts"
@@ -20,17 +22,19 @@ class Boss extends Agent.make("boss", {
 
 class Here extends App.make("here", { version: "1.0.0", agents: [Desk, Boss] }) {}
 
+const bossLayer = Boss.toLayer(({ question }) =>
+  Run.delegate(Desk, { message: [Content.text(question)] }).pipe(
+    Effect.map((contents) => JSON.stringify(contents)),
+    Effect.catchTag(["DelegationFailed", "RunError"], Effect.die)
+  )
+)
+
 const serveHere = (options: A2aRemote.Options) =>
   serve(
     mounted("rest", "a2a").pipe(Layer.provide(
       Runtime.layer(Here).pipe(
         Layer.provide(A2aRemote.toLayer(Desk, options).pipe(Layer.provide(FetchHttpClient.layer))),
-        Layer.provide(Boss.toLayer(({ question }) =>
-          Run.delegate(Desk, { message: [Content.text(question)] }).pipe(
-            Effect.map((contents) => JSON.stringify(contents)),
-            Effect.catchTag(["DelegationFailed", "RunError"], Effect.die)
-          )
-        )),
+        Layer.provide(bossLayer),
         Layer.provideMerge(
           Layer.mergeAll(layerStores, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited)
         )
@@ -163,6 +167,69 @@ describe("A remote agent", () => {
         remoteTasks(there),
         ([task]) => stateOf(task) === "TASK_STATE_CANCELED" ? task : undefined
       ))
+    }).pipe(Effect.scoped))
+
+  it.live("that delegates back is not called a second time for the same work", () =>
+    Effect.gen(function*() {
+      const urls = new Map<string, string>()
+      // The names of two servers that know each other, which are looked up when they are called.
+      const client = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(HttpClient.HttpClient, (client) =>
+          HttpClient.mapRequest(client, (request) => {
+            const { host, pathname, search } = new URL(request.url)
+            return HttpClientRequest.setUrl(request, `${urls.get(host) ?? "http://127.0.0.1:1"}${pathname}${search}`)
+          }))
+      ).pipe(Layer.provide(FetchHttpClient.layer))
+      const serveBoss = (name: string, other: string, depth?: number) =>
+        Effect.tap(
+          serve(
+            mountedWith({ publicUrl: `http://${name}` }, "rest", "a2a").pipe(Layer.provide(
+              Runtime.layer(Here).pipe(
+                Layer.provide(
+                  A2aRemote.toLayer(Desk, {
+                    url: `http://${other}/.well-known/agent-card.json`,
+                    skill: "boss",
+                    ...(depth === undefined ? {} : { depth })
+                  }).pipe(Layer.provide(client))
+                ),
+                Layer.provide(bossLayer),
+                Layer.provideMerge(
+                  Layer.mergeAll(layerStores, Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited)
+                )
+              )
+            ))
+          ),
+          (url) => Effect.sync(() => urls.set(name, url))
+        )
+      const one = yield* serveBoss("one.test", "two.test")
+      const two = yield* serveBoss("two.test", "one.test")
+      const bosses = (url: string) =>
+        Effect.map(call(url, "/runs?agent=boss"), ({ body }) => list(body["items"]).length)
+      const { body } = yield* call(one, "/agents/boss", { question: "round and round" })
+      assert.deepInclude(object(body["error"]), { _tag: "RemoteTaskFailed", state: "failed" })
+      assert.include(String(object(body["error"])["reason"]), "CIRCULAR_DELEGATION")
+      assert.deepStrictEqual([yield* bosses(one), yield* bosses(two)], [2, 1])
+      // A message says how far the work has come; what is no chain counts for nothing.
+      const sent = (chain: unknown) =>
+        Effect.map(
+          rpc.call(`${one}/a2a`, "send", {
+            message: {
+              messageId: globalThis.crypto.randomUUID(),
+              role: "ROLE_USER",
+              parts: [{ text: "hi" }],
+              metadata: { skillId: "boss", "urn:fastagentic:chain:1": chain }
+            }
+          }),
+          ({ result }) => JSON.stringify(object(object(result)["status"])["message"])
+        )
+      const digests = Array.from({ length: 8 }, (_, index) => String(index).repeat(32))
+      assert.include(yield* sent(digests), "DELEGATION_TOO_DEEP")
+      assert.include(yield* sent(digests.slice(1)), "DELEGATION_TOO_DEEP: the work came through 8")
+      assert.include(yield* sent(["odd"]), "CIRCULAR_DELEGATION")
+      yield* serveBoss("three.test", "two.test", 0)
+      const { text } = yield* call(urls.get("three.test") ?? "", "/agents/boss", { question: "deep" })
+      assert.include(text, "DELEGATION_TOO_DEEP: the work came through 0 ")
     }).pipe(Effect.scoped))
 
   it.live(

@@ -79,6 +79,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     tools: openToolDoor,
     children: {
       start: () => Effect.never,
+      rootMessage: () => Effect.undefined,
       settled: () => Effect.never,
       ended: () => Effect.never,
       abandon: () => Effect.void

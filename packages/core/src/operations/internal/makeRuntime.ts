@@ -33,6 +33,7 @@ import { checkHandlers } from "../../runtime/internal/checkHandlers.ts"
 import { checkModel } from "../../runtime/internal/checkModel.ts"
 import { makeDueRuns } from "../../runtime/internal/dueRuns.ts"
 import { makeEngineClaim } from "../../runtime/internal/engineClaim.ts"
+import { firstMessage } from "../../runtime/internal/receivedMessages.ts"
 import { reconcile } from "../../runtime/internal/reconcile.ts"
 import { resolveHandlers } from "../../runtime/internal/resolveHandlers.ts"
 import { RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
@@ -140,6 +141,13 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
         tools: makeToolDoor(door, toolPolicy),
         children: {
           start: starts.startChild,
+          // A durable run may have been delegated to by one that is in memory alone.
+          rootMessage: ({ rootRunId = "" }: RunRecord) =>
+            Effect.flatMap(
+              node.ephemeral.store.get(rootRunId),
+              (here) =>
+                firstMessage(here === undefined ? node.durable.store : node.ephemeral.store, { runId: rootRunId })
+            ),
           settled: (run: RunRecord) => node.settled(run),
           ended: (run: RunRecord) => node.ended(run),
           abandon: (run: RunRecord) => Effect.asVoid(Effect.forkIn(cancelAbandoned(node, run), scope))

@@ -135,6 +135,11 @@ class PlacedRun implements Service {
     return Effect.orDie(untilStored(Effect.suspend(() => firstMessage(journal.store, run))))
   }
 
+  get rootMessage(): Service["rootMessage"] {
+    const { children, run } = this.live
+    return run.rootRunId === undefined ? this.message : Effect.orDie(untilStored(children.rootMessage(run)))
+  }
+
   get spend(): Service["spend"] {
     const { live, place } = this
     const spender: RunContext = {

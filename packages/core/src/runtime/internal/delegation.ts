@@ -18,6 +18,8 @@ export interface Children {
     readonly payload: Schema.Json
     readonly idempotencyKey: string
   }) => Effect.Effect<RunRecord, RunError>
+  /** The message that the tree of a run began with. */
+  readonly rootMessage: (run: RunRecord) => Effect.Effect<Schema.Json | undefined, ReadError>
   /** Waits until a run has ended or pauses. */
   readonly settled: (run: RunRecord) => Effect.Effect<RunRecord, ReadError>
   /** Waits until a run has ended. */
