@@ -85,5 +85,5 @@ const trials = [
 
 export default defineConfig({
   // Tests wait for sockets, timers and processes: with one file for each core, cores would be idle.
-  test: { projects: [...packages, sqlite, examples, ...trials], maxWorkers: availableParallelism() + 1 }
+  test: { projects: [...packages, sqlite, examples, ...trials], maxWorkers: availableParallelism() + 2 }
 })
