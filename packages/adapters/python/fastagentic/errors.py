@@ -32,6 +32,14 @@ class Stopped(BaseException):
     """The run has ended: raised in threads whose code still works for it."""
 
 
+class Denied(BaseException):
+    """A denial that ends the run: frameworks would try again after an exception that they can catch."""
+
+    def __init__(self, error: InterruptDenied) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 def refusal(error: dict[str, Any]) -> Exception:
     """The exception for a refusal of the server."""
     kind = InterruptDenied if error["tag"] == "InterruptDenied" else Refused

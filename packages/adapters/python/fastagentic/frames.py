@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from . import scratch
 from .errors import FrameTooLarge
 
 LARGEST = 8 * 1024 * 1024
@@ -73,6 +74,7 @@ def read(source: int, loop: asyncio.AbstractEventLoop, take: Callable[[dict[str,
 
 def end() -> None:
     """Ends this process, and those that it has started: the server is gone."""
+    scratch.remove()
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

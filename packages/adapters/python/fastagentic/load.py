@@ -8,7 +8,8 @@ import os
 import sys
 from typing import Any, Protocol
 
-from .callables import CallableAgent
+from . import scratch
+from .callables import CallableAgent, first_paragraph
 from .run import Run
 
 
@@ -25,6 +26,7 @@ class HostedAgent(Protocol):
 def load(entrypoint: str) -> HostedAgent:
     """`file.py:agent`, or `package.module:agent` from the working directory."""
     target, _, path = entrypoint.rpartition(":")
+    scratch.use()
     value: Any = module_of(target)
     for name in path.split("."):
         if not hasattr(value, name):
@@ -60,8 +62,29 @@ def host(value: Any) -> HostedAgent:
         from .langgraph_agent import GraphAgent
 
         return GraphAgent(value)
+    crewai = sys.modules.get("crewai")
+    if crewai is not None and (hosted := host_crewai(crewai, value)) is not None:
+        return hosted
     if callable(value):
         return CallableAgent(value)
     raise TypeError(
-        f"a value of the type {type(value).__name__} is no agent; it has to be a callable, or one of PydanticAI or LangGraph"
+        f"a value of the type {type(value).__name__} is no agent; "
+        "it has to be a callable, or one of PydanticAI, LangGraph or CrewAI"
     )
+
+
+def host_crewai(crewai: Any, value: Any) -> HostedAgent | None:
+    """A crew, a class that makes one, or a class of flows."""
+    is_class = isinstance(value, type)
+    is_flow = issubclass(value, crewai.Flow) if is_class else isinstance(value, crewai.Flow)
+    if not is_flow and not isinstance(value, crewai.Crew) and not (is_class and hasattr(value, "is_crew_class")):
+        return None
+    from .crew_agent import CrewAgent, FlowAgent
+
+    if is_flow:
+        if not is_class:
+            raise TypeError(f"a flow works for one run; name its class {type(value).__name__} instead of an instance")
+        return FlowAgent(value)
+    if is_class:
+        return CrewAgent(lambda: value().crew(), first_paragraph(value))
+    return CrewAgent(value.copy, "")

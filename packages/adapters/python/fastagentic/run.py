@@ -18,11 +18,14 @@ A = TypeVar("A")
 #: The call whose work this code does: what it asks for belongs there.
 within: ContextVar[int | None] = ContextVar("fastagentic_within", default=None)
 _current: ContextVar[Run] = ContextVar("fastagentic_run")
+#: The same run for code in a thread of its own.
+_blocking: ContextVar[Any] = ContextVar("fastagentic_blocking", default=None)
 
 
-def current() -> Run:
-    """The run that the calling code works for."""
-    return _current.get()
+def current() -> Any:
+    """The run that the calling code works for: a `Run` in the loop of the process, a `BlockingRun` in threads."""
+    blocking = _blocking.get()
+    return _current.get() if blocking is None or blocking.is_in_loop() else blocking
 
 
 class Call:
@@ -173,6 +176,11 @@ class Run:
 def enter(run: Run) -> None:
     """Makes a run the current one of the calling context."""
     _current.set(run)
+
+
+def enter_thread(blocking: Any) -> None:
+    """Makes a run for code without async the current one of the calling context."""
+    _blocking.set(blocking)
 
 
 def place() -> dict[str, int]:

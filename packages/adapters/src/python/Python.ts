@@ -46,6 +46,14 @@ export const graph: AdapterCapabilities = {
 }
 
 /**
+ * The abilities of crews and flows of CrewAI.
+ *
+ * @category capabilities
+ * @since 0.1.0
+ */
+export const crew: AdapterCapabilities = { ...graph, boundary: "task" }
+
+/**
  * The place of an agent, and the limits of its processes.
  *
  * @category options
@@ -70,7 +78,8 @@ export interface Options {
 const adapterOf: { readonly [Kind in Description["kind"]]: Adapter } = {
   callable: { name: "python", capabilities: callable, remedy: "write the agent with PydanticAI" },
   "pydantic-ai": { name: "pydantic-ai", capabilities: framework },
-  langgraph: { name: "langgraph-python", capabilities: graph }
+  langgraph: { name: "langgraph-python", capabilities: graph },
+  crewai: { name: "crewai", capabilities: crew }
 }
 
 const workersOf = ({ cwd = ".", entrypoint, env = {}, interpreter, maxMemory, processes, unresponsive }: Options) => {

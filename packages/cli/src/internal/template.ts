@@ -17,7 +17,8 @@ export const names = [
   "langgraph",
   "mastra",
   "openai-agents",
-  "pydanticai"
+  "pydanticai",
+  "crewai"
 ] as const
 
 export type Name = typeof names[number]
@@ -31,7 +32,8 @@ export const descriptions: Record<Name, string> = {
   langgraph: "a graph of LangGraph",
   mastra: "an agent of Mastra",
   "openai-agents": "an agent of the OpenAI Agents SDK",
-  pydanticai: "an agent written in Python with PydanticAI"
+  pydanticai: "an agent written in Python with PydanticAI",
+  crewai: "an agent written in Python with CrewAI"
 }
 
 export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {

@@ -8,7 +8,8 @@ import { type Found, output, python } from "./interpreters.ts"
 /** The releases that are tested. */
 const frameworks = {
   "pydantic-ai": ["pydantic-ai-slim==2.68.0"],
-  langgraph: ["langgraph==1.2.24", "langchain==1.5.2"]
+  langgraph: ["langgraph==1.2.24", "langchain==1.5.2"],
+  crewai: ["crewai==1.15.30"]
 } as const
 
 type Framework = keyof typeof frameworks
@@ -28,7 +29,7 @@ export const pythonWith = (framework: Framework): Found => {
     execFileSync(python.path, ["-m", "venv", folder], { stdio: "pipe" })
     execFileSync(path, ["-m", "pip", "install", "-q", "--disable-pip-version-check", ...frameworks[framework]], {
       stdio: "pipe",
-      timeout: 300_000
+      timeout: 600_000
     })
   } catch (error) {
     return { reason: `${packages} cannot be installed: ${String(error).split("\n")[0]}` }

@@ -41,6 +41,6 @@ export const discovered = (entrypoint: string, { description, input, kind, outpu
     payload: fieldsOf(input),
     success: successOf(output),
     // A framework's agent reads and continues its conversation, one turn at a time.
-    threads: kind === "callable" ? "parallel" : "enqueue"
+    threads: kind === "callable" || kind === "crewai" ? "parallel" : "enqueue"
   })
 }

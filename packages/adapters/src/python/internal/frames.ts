@@ -35,7 +35,7 @@ export const Raised = Schema.Struct({
 
 /** The agent as its types describe it. */
 export const Description = Schema.Struct({
-  kind: Schema.Literals(["callable", "pydantic-ai", "langgraph"]),
+  kind: Schema.Literals(["callable", "pydantic-ai", "langgraph", "crewai"]),
   description: Schema.String,
   input: Fields,
   output: Fields

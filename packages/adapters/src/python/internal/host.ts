@@ -29,7 +29,8 @@ export const make = <E extends Agent.AnySchema>(
   const alone = Semaphore.makeUnsafe(1)
   const { kind } = workers.description
   const isFramework = kind !== "callable"
-  const keepsHistory = isFramework && threads !== "parallel"
+  // A crew and a flow have no conversation.
+  const keepsHistory = isFramework && kind !== "crewai" && threads !== "parallel"
 
   const afterCrash = Effect.fnUntraced(function*(crashed: WorkerCrashed, hasMoved: boolean) {
     const { record: { durable, runId } } = yield* CurrentRun

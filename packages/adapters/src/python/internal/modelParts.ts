@@ -15,13 +15,14 @@ const decode = Schema.decodeUnknownSync(Schema.Union([
   Schema.Struct({
     type: Schema.Literal("finish"),
     reason: Response.FinishReason,
-    usage: Schema.Struct({
+    /** Absent when the model reports none. */
+    usage: Schema.optionalKey(Schema.Struct({
       inputTokens: count,
       outputTokens: count,
       cacheReadTokens: count,
       cacheWriteTokens: count,
       reasoningTokens: count
-    })
+    }))
   })
 ]))
 
@@ -43,7 +44,9 @@ export const modelPart = (piece: unknown): Response.AnyPart => {
         providerExecuted: false
       })
     case "finish": {
-      const { cacheReadTokens, cacheWriteTokens, inputTokens, outputTokens, reasoningTokens } = part.usage
+      const { cacheReadTokens, cacheWriteTokens, inputTokens, outputTokens, reasoningTokens }: Partial<
+        NonNullable<typeof part.usage>
+      > = part.usage ?? {}
       return Response.makePart("finish", {
         reason: part.reason,
         response: undefined,
