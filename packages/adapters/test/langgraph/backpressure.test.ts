@@ -75,6 +75,7 @@ describe("500 fast tokens", () => {
         compensate: () => Effect.void,
         scope: (_name, effect) => effect,
         retract: Effect.void,
+        leave: Effect.never,
         idle: (wait) => wait,
         contextWindow: () => Effect.succeed(undefined),
         places: true,

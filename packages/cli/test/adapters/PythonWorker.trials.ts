@@ -126,6 +126,23 @@ describeWith("the process of a Python agent", python, (interpreter) =>
         assert.strictEqual((yield* server.ended(yield* server.start("pid"))).output, before)
       }).pipe(Effect.scoped), 120_000)
 
+    for (const when of ["works beside it", "rests"]) {
+      it.live(`a question of a run that ${when} stays open when its process ends, and gets its answer`, () =>
+        Effect.gen(function*() {
+          const server = yield* serve(interpreter, "hostile.py", ["asks"])
+          const runId = yield* server.start("asks")
+          const [one] = yield* server.open(runId)
+          if (when === "rests") {
+            yield* Effect.sleep("300 millis")
+          }
+          process.kill(Number(one?.message), "SIGKILL")
+          yield* Effect.sleep("500 millis")
+          yield* server.request("POST", `/runs/${runId}/interrupts/${one?.id}`, { decision: "approve", value: "yes" })
+          const { output, state } = yield* server.ended(runId)
+          assert.deepStrictEqual({ state, output }, { state: "completed", output: "yes" })
+        }).pipe(Effect.scoped), 60_000)
+    }
+
     it.live("a fork keeps the steps before it, and a retry those that were stored", () =>
       Effect.gen(function*() {
         const marker = join(temporaryFolder(), "marker")
@@ -158,7 +175,9 @@ describeWith("the process of a Python agent", python, (interpreter) =>
           concurrency: "unbounded"
         })
         assert.strictEqual((yield* server.ended(poison ?? "")).state, "failed")
-        for (const runId of others) assert.strictEqual((yield* server.ended(runId)).output, "survived")
+        for (const runId of others) {
+          assert.strictEqual((yield* server.ended(runId)).output, "survived")
+        }
       }).pipe(Effect.scoped), 60_000)
 
     it.live("tenants have processes of their own, and wait for each other when there are too few", () =>

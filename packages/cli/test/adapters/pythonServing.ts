@@ -21,6 +21,7 @@ const Asked = Schema.Struct({
     state: Schema.String,
     kind: Schema.String,
     tool: Schema.optionalKey(Schema.String),
+    message: Schema.optionalKey(Schema.String),
     arguments: Schema.optionalKey(Schema.Json)
   }))
 })

@@ -58,6 +58,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly scope: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>, implied?: boolean) => Effect.Effect<A, E, R>
   /** Supersedes all that was said in this place so far: an answer that broke off is requested again. */
   readonly retract: Effect.Effect<void>
+  /** Ends this attempt, as if its node went away: a durable run resumes from its last commit, and keeps what it asks. */
+  readonly leave: Effect.Effect<never>
   /** Waits for other work of the run itself, which may rest meanwhile. */
   readonly idle: <A>(wait: Effect.Effect<A>) => Effect.Effect<A>
   /** Whether the names of branches are kept apart: a run of an earlier version replays as it was recorded. */

@@ -33,7 +33,7 @@ export const make = <E extends Agent.AnySchema>(
   const keepsHistory = isFramework && kind !== "crewai" && threads !== "parallel"
 
   const afterCrash = Effect.fnUntraced(function*(crashed: WorkerCrashed, hasMoved: boolean) {
-    const { record: { durable, runId } } = yield* CurrentRun
+    const { leave, record: { durable, runId } } = yield* CurrentRun
     const count = hasMoved ? 1 : (crashes.get(runId) ?? 0) + 1
     crashes.set(runId, count)
     if (crashes.size > mostRemembered) crashes.delete(crashes.keys().next().value ?? "")
@@ -42,8 +42,9 @@ export const make = <E extends Agent.AnySchema>(
       return yield* Effect.die(crashed)
     }
     yield* Effect.logWarning(crashed.message)
-    // An interrupted run that is durable is suspended as due: it resumes from its last commit, in a new process.
-    return yield* Effect.interrupt
+    // It resumes from its last commit, in a new process. What it asks humans stays open, so it leaves as a whole: a question
+    // whose own branch ends would be withdrawn.
+    return yield* leave
   })
 
   return Effect.fnUntraced(function*(
@@ -60,20 +61,21 @@ export const make = <E extends Agent.AnySchema>(
     const begin = kind === "pydantic-ai"
       ? Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
       : Effect.void
-    let session: Session | undefined
+    const modelFailures = new WeakMap<object, string>()
     const { output, said } = yield* FrameworkRun.within((framework) => {
-      session = new Session(worker, framework, {
+      const session = new Session(worker, framework, {
         ...requests,
         ...(isFramework ? { model: modelHandler(() => framework.promise(begin)), tool: toolHandler } : {})
+      }, modelFailures)
+      return session.drive({ runId, threadId, input, history }).catch((error: unknown) => {
+        if (error instanceof WorkerCrashed) return framework.promise(afterCrash(error, session.hasMoved))
+        throw error
       })
-      return session.drive({ runId, threadId, input, history })
     }).pipe(
-      // After the end of its process the run says nothing: what it commits would give up the steps that were cut off.
-      Effect.tapError(({ cause }) => cause instanceof WorkerCrashed ? Effect.void : Effect.orDie(turns.end("error"))),
+      Effect.tapError(() => Effect.orDie(turns.end("error"))),
       Effect.catchTag("Thrown", (thrown) => {
-        if (thrown.cause instanceof WorkerCrashed) return afterCrash(thrown.cause, session?.hasMoved === true)
         crashes.delete(runId)
-        return failureOf(errorSchema, session?.modelFailures ?? new WeakMap(), thrown)
+        return failureOf(errorSchema, modelFailures, thrown)
       })
     )
     crashes.delete(runId)

@@ -62,7 +62,7 @@ export class Session {
   /** Whether work was committed in this attempt: a run that moves is not the one that ends its process. */
   hasMoved = false
   /** The errors that models raised, with the model's name. */
-  readonly modelFailures = new WeakMap<object, string>()
+  readonly modelFailures: WeakMap<object, string>
   private readonly worker: Worker
   private readonly handlers: Readonly<Record<string, Handler>>
   private readonly inbox: Array<RunFrame> = []
@@ -78,10 +78,16 @@ export class Session {
     reject: () => {}
   }
 
-  constructor(worker: Worker, framework: FrameworkRun, handlers: Readonly<Record<string, Handler>>) {
+  constructor(
+    worker: Worker,
+    framework: FrameworkRun,
+    handlers: Readonly<Record<string, Handler>>,
+    modelFailures: WeakMap<object, string>
+  ) {
     this.worker = worker
     this.framework = framework
     this.handlers = handlers
+    this.modelFailures = modelFailures
   }
 
   /** Runs the agent to its end. When the run ends before, its code is cancelled, and then its process is ended. */

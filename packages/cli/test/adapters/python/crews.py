@@ -213,6 +213,3 @@ class Travel(Flow[Trip]):
     @listen("drop")
     def dropped(self) -> str:
         return "dropped"
-
-
-instance = Travel()

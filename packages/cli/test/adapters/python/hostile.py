@@ -137,6 +137,17 @@ async def typed(run: Run) -> str:
     return "sent"
 
 
+async def asks(run: Run) -> str:
+    """Asks, and works beside the question."""
+
+    async def work() -> None:
+        await run.step("slow", asyncio.sleep, 0.1)
+
+    await run.step("first", int)
+    sure, _ = await asyncio.gather(run.interrupt("sure", str, message=str(os.getpid())), work())
+    return sure
+
+
 def steps(run: BlockingRun) -> str:
     """Asks and pauses from a thread."""
     first = run.step("first", lambda: threading.current_thread().name)

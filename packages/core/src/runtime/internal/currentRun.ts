@@ -106,6 +106,10 @@ class PlacedRun implements Service {
     return this.flushed(Effect.suspend(() => this.live.words.retract(this.place)))
   }
 
+  get leave(): Service["leave"] {
+    return this.live.leave
+  }
+
   get idle(): Service["idle"] {
     return (wait) => this.live.resting.idle(this.place, wait)
   }

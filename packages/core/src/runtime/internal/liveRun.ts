@@ -247,6 +247,14 @@ export class LiveRun {
     if (this.resting.phase === "suspended") this.halt({ _tag: "Suspended" })
   }
 
+  /** Lets the run go from inside of its handler; one that rests is stored already. */
+  get leave(): Effect.Effect<never> {
+    return Effect.suspend(() => {
+      this.halt(this.resting.phase === "suspended" ? { _tag: "Suspended" } : { _tag: "Drained" })
+      return Effect.never
+    })
+  }
+
   /** Ends the segment from outside of its handler, which sees an interruption. */
   halt(stop: Stop) {
     this.stop ??= stop
