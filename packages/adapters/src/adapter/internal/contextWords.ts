@@ -32,13 +32,13 @@ const number = "([\\d,_]+)"
 /** How many tokens a prompt has. */
 const counts = new RegExp(
   `(?:resulted in|requested(?: about|:)?|too long:|contains|request \\(|token count (?:of |is |\\()|context limit:|given:|` +
-    `received|input length) ?${number}`,
+    `received|input length|request is ~) ?${number}`,
   "iu"
 )
 
 /** How many tokens the model reads. */
 const limits = new RegExp(
-  `(?:length (?:is|of only|of)|allowed \\(|context size \\(|token limit:|supports up to|>) ?${number}|` +
+  `(?:length (?:is|of only|of)|allowed \\(|context size \\(|token limit:|tokens \\(limit|supports up to|>) ?${number}|` +
     `model with ${number} maximum`,
   "iu"
 )

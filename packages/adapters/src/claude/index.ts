@@ -1,0 +1,2 @@
+export * as ClaudeAgents from "./ClaudeAgents.ts"
+export * as ClaudeError from "./ClaudeError.ts"
