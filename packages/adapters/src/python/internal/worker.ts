@@ -6,6 +6,8 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Queue, Schedule, type Scope, Stream } from "effect"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { fileURLToPath } from "node:url"
+import { Lines } from "../../adapter/internal/lines.ts"
+import { makeLog } from "../../adapter/internal/processLog.ts"
 import { PythonUnusable, WorkerCrashed } from "../PythonError.ts"
 import {
   decodeFrame,
@@ -17,8 +19,6 @@ import {
   type ToWorker
 } from "./frames.ts"
 import type { Interpreter } from "./interpreter.ts"
-import { Lines } from "./lines.ts"
-import { makeLog } from "./log.ts"
 
 const main = fileURLToPath(new URL("../../../python/main.py", import.meta.url))
 
@@ -128,7 +128,7 @@ export const start = Effect.fnUntraced(
       if (frame?._tag === "Some") take(frame.value)
       else kill("it sent something that is no frame")
     })
-    const log = makeLog(entrypoint, fork)
+    const log = makeLog({ python: entrypoint }, fork)
     const words = new Lines(4_096, (line) => {
       lastWords = line
       log(line)

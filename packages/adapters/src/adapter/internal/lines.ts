@@ -1,4 +1,4 @@
-// Splits bytes of a pipe into lines of a bounded length; worker.ts reads frames and the log of a process with it.
+// Splits bytes of a pipe into lines of a bounded length: the frames and the log of a Python process, the log of an MCP server.
 
 const newline = 10
 

@@ -1,0 +1,227 @@
+/**
+ * The tools, resources and prompts of a remote MCP server, for the agents of an app.
+ *
+ * @since 0.1.0
+ */
+import type * as Content from "@fastagentic/core/run/Content"
+import type { CurrentRun } from "@fastagentic/core/run/Run"
+import type { ToolDenied } from "@fastagentic/core/run/RunError"
+import { Context, type Duration, Effect, Layer, type Redacted, type Schema, type Stream } from "effect"
+import type * as LanguageModel from "effect/ai/LanguageModel"
+import type * as Tool from "effect/ai/Tool"
+import type * as Toolkit from "effect/ai/Toolkit"
+import type { AdapterLoadError } from "../adapter/AdapterError.ts"
+import * as Egress from "../egress/Egress.ts"
+import type * as Catalog from "./internal/catalog.ts"
+import { repeated } from "./internal/names.ts"
+import type * as Reads from "./internal/reads.ts"
+import * as Made from "./internal/remote.ts"
+import type * as Tools from "./internal/tools.ts"
+import type { Auth } from "./McpAuth.ts"
+import type { Definition } from "./RemoteDefinition.ts"
+import { type CallError, type PinsUnusable, type RequestError, ToolNamesCollide } from "./RemoteError.ts"
+
+/** The door's rules for a remote tool. @category options @since 0.1.0 */
+export interface Rules {
+  /** The scopes that a caller of the app needs. */
+  readonly scopes?: ReadonlyArray<string> | undefined
+  /**
+   * Whether a person approves each call, and on which terms. By default the hints of the pinned definition decide: a tool that is
+   * neither read-only nor free of destruction needs one, and so does a tool without hints.
+   */
+  readonly approval?: Tools.Rules["approval"]
+  /** The time for one call, without the time that somebody is asked in. Default: that of the server. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** The server at an address. @category options @since 0.1.0 */
+export interface Http {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
+  readonly auth?: Auth | undefined
+  /** The rules of `Egress`: by default the server has to be in the public network. */
+  readonly egress?: Egress.Options | undefined
+}
+
+/** The server as a process of this machine. @category options @since 0.1.0 */
+export interface Process {
+  readonly command: string
+  readonly args?: ReadonlyArray<string> | undefined
+  /** Beside PATH, HOME and their like the process gets these variables and no others. */
+  readonly env?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
+  readonly cwd?: string | undefined
+}
+
+/** @category options @since 0.1.0 */
+export interface Settings {
+  /** The file that keeps the pinned tools; by default they are pinned as long as the process runs. It belongs into the repository. */
+  readonly pins?: string | undefined
+  /** The beginning of the names by which models know the tools. Default: the identifier and `_`. */
+  readonly prefix?: string | undefined
+  /** The rules for each tool; `"hidden"` offers it to no model. */
+  readonly rules?: ((tool: Definition) => Rules | "hidden") | undefined
+  /** The time for a request, and for a call without the time that somebody is asked in. Default 1 minute. */
+  readonly timeout?: Duration.Input | undefined
+  /** The time to connect, with the start of a process. Default 30 seconds. */
+  readonly connectTimeout?: Duration.Input | undefined
+  /** The most characters of a result as JSON. Default 1 Mi. */
+  readonly maxResultSize?: number | undefined
+  /** The time for a person to answer a question of the server. Default 10 minutes. */
+  readonly answerWithin?: Duration.Input | undefined
+  /** The folders that the server may know of. Default: none. */
+  readonly roots?: ReadonlyArray<{ readonly uri: string; readonly name?: string | undefined }> | undefined
+}
+
+/** @category options @since 0.1.0 */
+export type Options<R = never> =
+  & (Http | Process)
+  & Settings
+  & {
+    /** The model that answers the server's requests for one, under the budget of the run. Without it there is none. */
+    readonly sampling?: Layer.Layer<LanguageModel.LanguageModel, never, R> | undefined
+  }
+
+/** A list of a server that has changed. @category models @since 0.1.0 */
+export type ListName = "tools" | "resources" | "prompts"
+
+/** A remote server. @category models @since 0.1.0 */
+export interface Remote {
+  /** The pinned tools, for a model loop. */
+  readonly toolkit: Effect.Effect<
+    Toolkit.WithHandler<Tools.Tools>,
+    RequestError | PinsUnusable | ToolNamesCollide
+  >
+  /** Calls a tool by its name at the server, as a model loop does: a step of the run with the door, hooks and approval. */
+  readonly call: (
+    tool: string,
+    args?: Schema.Json
+  ) => Effect.Effect<Content.List, CallError | PinsUnusable | ToolNamesCollide | ToolDenied, CurrentRun>
+  /** The differences between the pinned tools and those that the server lists now. */
+  readonly changes: Effect.Effect<ReadonlyArray<Catalog.Change>, RequestError>
+  /** Pins these tools as they are now, or all of them. */
+  readonly accept: (...tools: ReadonlyArray<string>) => Effect.Effect<void, RequestError | PinsUnusable>
+  /** The lists of the server that change, as it tells. */
+  readonly listChanged: Stream.Stream<ListName>
+  readonly resources: Effect.Effect<ReadonlyArray<typeof Reads.Resource.Type>, RequestError>
+  readonly resourceTemplates: Effect.Effect<ReadonlyArray<typeof Reads.Template.Type>, RequestError>
+  /** The content of a resource. It is untrusted: put it into a prompt with `ModelLoop.untrusted`. */
+  readonly read: (uri: string) => Effect.Effect<Content.List, RequestError>
+  readonly prompts: Effect.Effect<ReadonlyArray<typeof Reads.Prompt.Type>, RequestError>
+  readonly prompt: (
+    name: string,
+    args?: Readonly<Record<string, string>>
+  ) => Effect.Effect<ReadonlyArray<Reads.Message>, RequestError>
+}
+
+/**
+ * The key of a remote server.
+ *
+ * **Example** (An agent with the tools of a remote server)
+ *
+ * ```ts
+ * import { Agent } from "@fastagentic/core"
+ * import { ModelLoop } from "@fastagentic/adapters/effect-ai"
+ * import { McpRemote, type RemoteError } from "@fastagentic/adapters/mcp"
+ * import { Effect, Schema } from "effect"
+ *
+ * class Tracker extends McpRemote.Service<Tracker>()("tracker") {}
+ *
+ * const TrackerLayer = McpRemote.layer(Tracker, { url: "https://tracker.example.com/mcp", pins: "tracker.mcp.json" })
+ *
+ * class Triage extends Agent.make("triage", { description: "Sorts issues", payload: { issue: Schema.String } }) {}
+ *
+ * const TriageLayer = Triage.toLayer(({ issue }) =>
+ *   Effect.orDie(Effect.map(
+ *     ModelLoop.run({ prompt: issue, toolkit: McpRemote.toolkit(Tracker) }),
+ *     ({ text }) => text
+ *   ))
+ * )
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Service =
+  <Self>() => <const Identifier extends string>(identifier: Identifier): ServiceClass<Self, Identifier> =>
+    Object.assign(Context.Service<Self, Remote>()(`@fastagentic/adapters/mcp/McpRemote/${identifier}`), { identifier })
+
+/** @category models @since 0.1.0 */
+export type ServiceClass<Self, Identifier extends string> =
+  & Context.ServiceClass<Self, `@fastagentic/adapters/mcp/McpRemote/${Identifier}`, Remote>
+  & { readonly identifier: Identifier }
+
+/** The key of a remote server, as `Service` makes it. @category models @since 0.1.0 */
+export type Key<Self> = Context.Key<Self, Remote> & { readonly identifier: string }
+
+/**
+ * Connects an app to a remote server.
+ *
+ * **Details**
+ *
+ * A server that cannot be reached at the start is asked again when it is needed. The first tools that it lists are pinned; later
+ * only these are offered to models, in the words that were pinned, and a tool that has changed is refused until `accept`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <Self, R = never>(
+  key: Key<Self>,
+  options: Options<R>
+): Layer.Layer<Self, Egress.UnknownNetwork | AdapterLoadError | PinsUnusable | ToolNamesCollide, R> => {
+  const egress = "url" in options ? options.egress : undefined
+  const made = Effect.gen(function*() {
+    const model = options.sampling === undefined ? undefined : yield* Layer.build(options.sampling)
+    const remote = yield* Made.make(key.identifier, options, model)
+    yield* remote.toolkit.pipe(
+      Effect.catchIf(
+        (error) => error._tag !== "ToolNamesCollide" && error._tag !== "PinsUnusable",
+        (error) => Effect.logWarning(error.message)
+      )
+    )
+    return remote
+  })
+  return Layer.provide(
+    Layer.effect(key, made),
+    Egress.layer({ timeout: "1 day", maxResponseSize: 64 * 1_048_576, ...egress })
+  )
+}
+
+/**
+ * The pinned tools of a remote server, for a model loop.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const toolkit = <Self>(
+  key: Key<Self>
+): Effect.Effect<Toolkit.WithHandler<Tools.Tools>, RequestError | PinsUnusable | ToolNamesCollide, Self> =>
+  Effect.flatMap(key, (remote) => remote.toolkit)
+
+/**
+ * The tools of two toolkits, such as those of a server and the app's own. Two tools of one name are an error.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const merge = <A extends Record<string, Tool.Any>, E1, R1, B extends Record<string, Tool.Any>, E2, R2>(
+  one: Effect.Effect<Toolkit.WithHandler<A>, E1, R1>,
+  other: Effect.Effect<Toolkit.WithHandler<B>, E2, R2>
+): Effect.Effect<
+  Toolkit.WithHandler<Record<string, A[keyof A] | B[keyof B]>>,
+  E1 | E2 | ToolNamesCollide,
+  R1 | R2
+> =>
+  Effect.gen(function*() {
+    const [first, second] = [yield* one, yield* other]
+    const names = repeated([...Object.keys(first.tools), ...Object.keys(second.tools)])
+    if (names.length > 0) return yield* new ToolNamesCollide({ names })
+    const handle = (name: string, ...rest: ReadonlyArray<unknown>) => {
+      const owner = Object.hasOwn(first.tools, name) ? first : second
+      // cast: the name says which of the two toolkits the arguments are for.
+      return (owner.handle as (...args: ReadonlyArray<unknown>) => unknown)(name, ...rest)
+    }
+    // cast: a merged toolkit has the tools of both, under their names.
+    return { tools: { ...first.tools, ...second.tools }, handle } as unknown as Toolkit.WithHandler<
+      Record<string, A[keyof A] | B[keyof B]>
+    >
+  })

@@ -1,0 +1,67 @@
+// The definitions of a server's tools as they were first seen, in memory or in a file of the app. remote.ts compares each list
+// with them: a model never reads a definition that was not pinned.
+import { Effect, Option, Schema } from "effect"
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises"
+import { dirname } from "node:path"
+import { type Pinned, Pins } from "../RemoteDefinition.ts"
+import { PinsUnusable } from "../RemoteError.ts"
+
+export interface PinStore {
+  /** The pinned tools; undefined before the first contact. */
+  readonly get: () => Pins["tools"] | undefined
+  readonly set: (tools: Pins["tools"]) => Effect.Effect<void, PinsUnusable>
+}
+
+/** The definitions that the declaration brings with it, those of a file, or those of this process. */
+export const make = Effect.fnUntraced(function*(
+  server: string,
+  file: string | undefined
+): Effect.fn.Return<PinStore, PinsUnusable> {
+  let tools = file === undefined ? undefined : yield* read(server, file)
+  return {
+    get: () => tools,
+    set: (changed) =>
+      Effect.andThen(
+        file === undefined ? Effect.void : write(file, { server, tools: ordered(changed) }),
+        Effect.sync(() => {
+          tools = changed
+        })
+      )
+  }
+})
+
+const ordered = (tools: { readonly [name: string]: Pinned }) =>
+  Object.fromEntries(Object.entries(tools).toSorted(([a], [b]) => a < b ? -1 : 1))
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Pins))
+
+const messageOf = (error: unknown) => error instanceof Error ? error.message : String(error)
+
+const read = Effect.fnUntraced(function*(server: string, file: string) {
+  const unusable = (problem: string) => new PinsUnusable({ file, problem })
+  const text = yield* Effect.tryPromise({
+    try: () =>
+      readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return undefined
+        throw error
+      }),
+    catch: (error) => unusable(messageOf(error))
+  })
+  if (text === undefined) return undefined
+  const pins = Option.getOrUndefined(decode(text))
+  if (pins === undefined) return yield* unusable("it is not a file of pinned tools")
+  if (pins.server !== server) return yield* unusable(`it belongs to the server "${pins.server}"`)
+  return pins.tools
+})
+
+/** A reader never sees half of a file. */
+const write = (file: string, pins: Pins) =>
+  Effect.tryPromise({
+    try: async () => {
+      await mkdir(dirname(file), { recursive: true })
+      const beside = `${file}.${process.pid}.tmp`
+      await writeFile(beside, `${JSON.stringify(pins, null, 2)}\n`)
+      await rename(beside, file)
+    },
+    catch: (error) => new PinsUnusable({ file, problem: messageOf(error) })
+  })
