@@ -86,6 +86,12 @@ export type ListName = "tools" | "resources" | "prompts"
 
 /** A remote server. @category models @since 0.1.0 */
 export interface Remote {
+  /** The pinned definitions. */
+  readonly tools: Effect.Effect<ReadonlyArray<Definition>, RequestError | PinsUnusable>
+  /** The address at which a person lets the app in (`McpAuth.oauth`); nothing when the server has let it in. */
+  readonly authorize: Effect.Effect<URL | undefined, RequestError>
+  /** Takes the query with which that person came back to `redirectUrl`. */
+  readonly authorized: (callback: URLSearchParams) => Effect.Effect<void, RequestError>
   /** The pinned tools, for a model loop. */
   readonly toolkit: Effect.Effect<
     Toolkit.WithHandler<Tools.Tools>,
@@ -182,7 +188,7 @@ export const layer = <Self, R = never>(
   })
   return Layer.provide(
     Layer.effect(key, made),
-    Egress.layer({ timeout: "1 day", maxResponseSize: 64 * 1_048_576, ...egress })
+    Egress.layer({ timeout: "1 day", maxResponseSize: 16 * 1_048_576, ...egress })
   )
 }
 

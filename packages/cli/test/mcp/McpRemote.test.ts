@@ -249,6 +249,22 @@ describe("an MCP server that behaves badly", () => {
       assert.strictEqual(world.begun.length, 1)
     })))
 
+  it.live("and tells of its progress without end fills no journal", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const { office } = yield* failure(freely(async (_, { mcpReq }) => {
+        const progressToken = mcpReq._meta?.progressToken ?? ""
+        for (let progress = 0; progress < 2_000; progress++) {
+          await mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress } })
+        }
+        return said("done")
+      }))
+      const [run] = yield* office.list("/runs")
+      const events = yield* office.list(`/runs/${String(run?.["runId"])}/events`)
+      const told = events.filter(({ type }) => type === "tool_progress").length
+      assert.isAbove(told, 0)
+      assert.isBelow(told, 200)
+    })))
+
   it.live("and says that a tool failed is a failure with its content", () =>
     Effect.scoped(Effect.gen(function*() {
       const { text } = yield* failure(freely(() => ({ content: [{ type: "text", text: "no stock" }], isError: true })))

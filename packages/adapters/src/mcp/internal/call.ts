@@ -3,7 +3,7 @@
 import * as Content from "@fastagentic/core/run/Content"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import type { Client, Progress } from "@modelcontextprotocol/client"
-import { Duration, Effect, Schedule } from "effect"
+import { Duration, Effect, Predicate, Schedule } from "effect"
 import * as FrameworkRun from "../../adapter/FrameworkRun.ts"
 import type { Definition } from "../RemoteDefinition.ts"
 import {
@@ -27,6 +27,13 @@ export interface Caller {
   readonly maxResultSize: number
 }
 
+/** The arguments without the optional ones that a model has given as null although the schema does not allow that. */
+export const argumentsOf = (caller: Caller, definition: Definition, args: unknown): unknown => {
+  if (!Predicate.isObject(args) || problemWith(caller, definition, args) === undefined) return args
+  const given = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== null))
+  return problemWith(caller, definition, given) === undefined ? given : args
+}
+
 /** The problem of arguments with the pinned schema; nothing when they fit. */
 export const problemWith = ({ compile }: Caller, { inputSchema }: Definition, args: unknown): string | undefined => {
   try {
@@ -44,12 +51,13 @@ export const isRepeatable = ({ annotations = {} }: Definition): boolean =>
 export const call = Effect.fnUntraced(function*(
   caller: Caller,
   definition: Definition,
-  args: unknown,
+  given: unknown,
   progress: (content: Content.List) => void
 ): Effect.fn.Return<Content.List, CallError, CurrentRun> {
   const { connection, maxResultSize } = caller
   const { server } = connection
   const tool = definition.name
+  const args = argumentsOf(caller, definition, given)
   const problem = problemWith(caller, definition, args)
   if (problem !== undefined) return yield* new RemoteArgumentsInvalid({ server, tool, problem })
   if (!isRepeatable(definition)) yield* once(server, tool)
@@ -116,8 +124,12 @@ interface Sent {
   readonly progress: (content: Content.List) => void
 }
 
-const requestOf = (client: Client, definition: Definition, args: unknown, { key, progress, signal }: Sent) =>
-  client.callTool(
+/** The most notices of progress of one call, and the time between two: each is an event of the run. */
+const [mostProgress, betweenProgress] = [1_000, 100]
+
+const requestOf = (client: Client, definition: Definition, args: unknown, { key, progress, signal }: Sent) => {
+  let [count, last] = [0, -Infinity]
+  return client.callTool(
     // cast: the arguments are checked against the schema of the tool, whose type is an object.
     { name: definition.name, arguments: args as Record<string, unknown>, _meta: { [idempotencyKey]: key } },
     {
@@ -125,14 +137,19 @@ const requestOf = (client: Client, definition: Definition, args: unknown, { key,
       timeout: longest,
       // cast: the pinned definition is what the server has listed; the client only reads it.
       toolDefinition: definition as never,
-      onprogress: ({ message, progress: value, total }: Progress) =>
+      onprogress: ({ message, progress: value, total }: Progress) => {
+        const now = performance.now()
+        if (now - last < betweenProgress || ++count > mostProgress) return
+        last = now
         progress([Content.data({
           progress: value,
           ...(total === undefined ? {} : { total }),
           ...(message === undefined ? {} : { message: message.slice(0, 1_000) })
         })])
+      }
     }
   )
+}
 
 /** The clock of the call ends it, not the client's timer, which does not stand still. */
 const longest = 2 ** 31 - 1

@@ -38,6 +38,9 @@ export class Calls {
   }
 }
 
+/** The most questions of one call: a server that asks for ever uses no time of the call. */
+const mostQuestions = 20
+
 /** The time of one call, which ends it by its signal. */
 export class Clock {
   private readonly controller = new AbortController()
@@ -46,6 +49,8 @@ export class Clock {
   private startedAt = 0
   private used = 0
   private pauses = 0
+  private questions = 0
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(millis: number) {
     this.millis = millis
@@ -56,11 +61,14 @@ export class Clock {
     return this.controller.signal
   }
 
-  /** Waits for an answer of somebody, without limit. */
+  /** Waits for an answer of somebody, without limit; the questions of a call are asked one after the other. */
   async pause<A>(work: () => Promise<A>): Promise<A> {
+    if (++this.questions > mostQuestions) throw new Error("the call has asked too much")
     if (this.pauses++ === 0) this.stop()
     try {
-      return await work()
+      const asked = this.last.then(work, work)
+      this.last = asked
+      return await asked
     } finally {
       if (--this.pauses === 0) this.start()
     }

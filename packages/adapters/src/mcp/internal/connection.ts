@@ -18,6 +18,8 @@ export interface Connection {
     about: About,
     work: (client: Client) => Effect.Effect<A, unknown, R>
   ) => Effect.Effect<A, RequestError, R>
+  /** Tries at once again, because the app was let in. */
+  readonly reset: () => void
   /** Sends a request that has the time limit of the connection. */
   readonly request: <A>(
     method: string,
@@ -155,6 +157,10 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
     calls,
     ready: Effect.map(opened, () => generation),
     use,
+    reset: () => {
+      failures = 0
+      notBefore = 0
+    },
     request: (method, send) =>
       use({ server, method }, (client) =>
         Effect.tryPromise({

@@ -36,6 +36,9 @@ export const register = (client: Client, answers: Answers): void => {
   }
 }
 
+/** The most characters of a question, and of the schema of its answer. */
+const [longestQuestion, longestSchema] = [4_000, 64 * 1_024]
+
 const decodeJson = Schema.decodeUnknownOption(Schema.Json)
 
 const isForm = (
@@ -50,6 +53,7 @@ const elicited = async (
   if (call === undefined || !isForm(params)) return { action: "cancel" }
   const { message, requestedSchema } = params
   const schema = Option.getOrUndefined(decodeJson(requestedSchema)) ?? { type: "object" }
+  if (message.length > longestQuestion || JSON.stringify(schema).length > longestSchema) return { action: "cancel" }
   const ask = Effect.gen(function*() {
     const run = yield* Run.CurrentRun
     yield* mark(call)

@@ -4,18 +4,19 @@ import * as ToolCall from "@fastagentic/core/hook/ToolCall"
 import * as Content from "@fastagentic/core/run/Content"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { ToolDenied } from "@fastagentic/core/run/RunError"
-import { type Context, Duration, Effect, PubSub, Random, Schema, Stream } from "effect"
+import { type Context, Duration, Effect, PubSub, Random, Result, Schema, Stream } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as HttpClient from "effect/http/HttpClient"
 import { makeLog } from "../../adapter/internal/processLog.ts"
 import { makeFetch } from "../../models/internal/transport.ts"
 import type { ListName, Options, Remote } from "../McpRemote.ts"
 import type { Definition } from "../RemoteDefinition.ts"
-import { CallError, RemoteRefused, ToolNamesCollide } from "../RemoteError.ts"
+import { CallError, RemoteRefused, RemoteUnauthorized, ToolNamesCollide } from "../RemoteError.ts"
 import * as Call from "./call.ts"
 import { Calls } from "./calls.ts"
 import * as Catalog from "./catalog.ts"
 import * as Connection from "./connection.ts"
+import { problemOf } from "./failure.ts"
 import { library } from "./library.ts"
 import { nameFor, repeated } from "./names.ts"
 import * as Pinning from "./pins.ts"
@@ -43,7 +44,9 @@ export const make = Effect.fnUntraced(function*<R>(
   const compile = makeCompile(sdk)
   const calls = new Calls()
   const changed = yield* PubSub.sliding<ListName>(64)
-  const fetch = makeFetch(http, { firstByte: silent, idle: silent, total: silent })
+  const auth = "url" in options ? yield* Effect.sync(() => options.auth?.open(sdk, options.url)) : undefined
+  const plain = makeFetch(http, { firstByte: silent, idle: silent, total: silent })
+  const fetch = auth?.fetch?.(plain) ?? plain
   const log = makeLog({ mcp: server }, fork)
   const onChanged = (list: ListName) => ({
     autoRefresh: false,
@@ -56,7 +59,8 @@ export const make = Effect.fnUntraced(function*<R>(
     server,
     library: sdk,
     calls,
-    open: () => "url" in options ? Transports.http(sdk, options, fetch) : Transports.childProcess(sdk, options, log),
+    open: () =>
+      "url" in options ? Transports.http(sdk, { ...options, auth }, fetch) : Transports.childProcess(sdk, options, log),
     client: {
       capabilities: {
         elicitation: { form: { applyDefaults: true } },
@@ -65,6 +69,7 @@ export const make = Effect.fnUntraced(function*<R>(
       },
       jsonSchemaValidator: validatorOf(compile),
       versionNegotiation: { mode: "auto" },
+      listMaxPages: 20,
       listChanged: { tools: onChanged("tools"), resources: onChanged("resources"), prompts: onChanged("prompts") }
     },
     connectTimeout: options.connectTimeout ?? "30 seconds",
@@ -101,7 +106,8 @@ export const make = Effect.fnUntraced(function*<R>(
 
   const declare = (definition: Definition) => {
     const rules = rulesOf(definition)
-    const fits = (args: unknown) => Call.problemWith(caller, definition, args) === undefined
+    const fits = (given: unknown) =>
+      Call.problemWith(caller, definition, Call.argumentsOf(caller, definition, given)) === undefined
     return rules === "hidden" ? [] : [Tools.declare(prefix, definition, rules, fits)]
   }
 
@@ -128,8 +134,30 @@ export const make = Effect.fnUntraced(function*<R>(
     return yield* Effect.orDie(decodeContent(outcome.result))
   })
 
+  const authorize = Effect.gen(function*() {
+    const reached = yield* Effect.result(connection.ready)
+    const address = yield* auth?.pending ?? Effect.undefined
+    if (address !== undefined) return address
+    return Result.isFailure(reached) ? yield* reached.failure : undefined
+  })
+
+  const authorized = (callback: URLSearchParams) =>
+    Effect.matchEffect(auth?.finish?.(callback, fetch) ?? Effect.void, {
+      onFailure: (error) =>
+        Effect.fail(
+          new RemoteUnauthorized({
+            server,
+            problem: error instanceof RemoteUnauthorized ? error.problem : problemOf(error)
+          })
+        ),
+      onSuccess: () => Effect.sync(connection.reset)
+    })
+
   const remote: Remote = {
+    tools: Effect.map(catalog.pinned, (pinned) => Object.values(pinned).map(({ definition }) => definition)),
     toolkit,
+    authorize,
+    authorized,
     call,
     changes: catalog.changes,
     accept: (...tools) => catalog.accept(tools),

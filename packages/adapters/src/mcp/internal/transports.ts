@@ -4,7 +4,7 @@ import type { JSONRPCMessage, Transport } from "@modelcontextprotocol/client"
 import { Redacted } from "effect"
 import { Lines } from "../../adapter/internal/lines.ts"
 import type { Fetch } from "../../models/internal/wire/mendedFetch.ts"
-import type { Auth } from "../McpAuth.ts"
+import type { Opened } from "../McpAuth.ts"
 import { streamEnded } from "./failure.ts"
 import type { Library } from "./library.ts"
 
@@ -12,7 +12,7 @@ import type { Library } from "./library.ts"
 export interface Http {
   readonly url: string
   readonly headers?: Readonly<Record<string, string | Redacted.Redacted>> | undefined
-  readonly auth?: Auth | undefined
+  readonly auth?: Opened | undefined
 }
 
 /** A server that is a child process. @internal */
@@ -55,7 +55,7 @@ export const http = (library: Library, { auth, headers, url }: Http, fetch: Fetc
   const transport = new Transporting(new URL(url), {
     fetch,
     requestInit: { headers: plain(headers) },
-    ...(auth === undefined ? {} : { authProvider: auth.provider(library, url) })
+    ...(auth === undefined ? {} : { authProvider: auth.provider })
   })
   return {
     transport,
