@@ -101,7 +101,9 @@ const answering = async (url: string, child: ChildProcess) => {
   // A busy machine takes its time, and a database has its tables to make.
   for (let i = 0; i < 1_200; i++) {
     if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`)
-    const ok = await fetch(`${url}/health`).then((response) => response.ok, () => false)
+    // A request that comes before the server is complete may wait for ever.
+    const soon = AbortSignal.timeout(1_000)
+    const ok = await fetch(`${url}/health`, { signal: soon }).then((response) => response.ok, () => false)
     if (ok) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
