@@ -35,6 +35,6 @@ export const make = (times: Times, accept?: (socket: Socket) => void): Server =>
     headersTimeout: times.headMillis,
     requestTimeout: times.headMillis + times.bodyMillis,
     connectionsCheckingInterval: Math.min(5_000, times.headMillis, times.bodyMillis)
-  }).on("request", drop).on("checkContinue", drop)
+  }).on("request", drop).on("checkContinue", drop).untilServed()
   return accept === undefined ? server : splitHttp2(server, accept, times.headMillis)
 }

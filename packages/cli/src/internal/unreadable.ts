@@ -1,5 +1,6 @@
 // Answers requests that Node refuses before any listener sees them, with problem details and the security headers of all
 // other answers. Called by nodeServer.ts. The bytes of an answer that is under way are never followed by those of another.
+// A request that arrives before the routes are there waits for them: Node would give it to nobody.
 import { ConnectionProblem } from "@fastagentic/protocols/mount"
 import { type IncomingMessage, Server, type ServerOptions, ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
@@ -31,6 +32,8 @@ const isFree = (socket: Duplex, last: ServerResponse | undefined) =>
 /** A server of Node whose own refusals are problem details. */
 export class ReadableServer extends Server {
   readonly #last = new WeakMap<Duplex, ServerResponse>()
+  /** The requests that wait for the routes; undefined once these are there. */
+  #early: Array<readonly [event: string, response: ServerResponse]> | undefined
 
   constructor(options: ServerOptions) {
     super({ ...options, requireHostHeader: false })
@@ -44,6 +47,22 @@ export class ReadableServer extends Server {
     })
   }
 
+  /** Keeps requests until the next listener for them is added, which is that of the routes. */
+  untilServed(): this {
+    this.#early = []
+    const begin = (event: string) => {
+      if (event !== "request") return
+      this.off("newListener", begin)
+      // Its other listeners are added in the same turn.
+      setImmediate(() => {
+        const early = this.#early ?? []
+        this.#early = undefined
+        for (const [event, response] of early) if (!response.destroyed) this.emit(event, response.req, response)
+      })
+    }
+    return this.on("newListener", begin)
+  }
+
   /** Node's own refusal of a missing host, before the listeners. HTTP/1.0 has no such rule. */
   override emit(event: string, ...args: ReadonlyArray<unknown>): boolean {
     const response = args[1]
@@ -51,6 +70,10 @@ export class ReadableServer extends Server {
       this.#last.set(response.req.socket, response)
       if (hasNoHost(response.req)) {
         refuse(response, "NoHost")
+        return true
+      }
+      if (this.#early !== undefined) {
+        this.#early.push([event, response])
         return true
       }
     }
