@@ -1,3 +1,4 @@
+// Requests that arrive while a server starts, over sockets of their own.
 import { assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
 import { request } from "node:http"
