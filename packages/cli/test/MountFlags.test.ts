@@ -71,6 +71,9 @@ describe("fastagentic run", () => {
     assert.includeMembers(names, ["--store", "--credential-check", "--longest-delay"])
     const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8")
     const [usage = ""] = /^`fastagentic run <file>.*$/mu.exec(readme) ?? []
-    assert.deepStrictEqual([...usage.matchAll(/\[(--[a-z-]+) /gu)].map(([, name = ""]) => name).sort(), names.sort())
+    assert.deepStrictEqual(
+      [...usage.matchAll(/\[(--[a-z-]+)[ \]]/gu)].map(([, name = ""]) => name).sort(),
+      names.sort()
+    )
   })
 })
