@@ -3,6 +3,7 @@
 import { internalMessage } from "@fastagentic/core/run/RunError"
 import type { sendUnaryData, ServerDuplexStream, ServiceDefinition, StatusObject } from "@grpc/grpc-js"
 import { Cause, Effect, Exit, FiberSet, Option, type Scope, Stream } from "effect"
+import { once } from "node:events"
 import { Server, type Socket } from "node:net"
 import type { RequestLimits } from "../../internal/requestLimits.ts"
 import * as A2aError from "../A2aError.ts"
@@ -39,10 +40,13 @@ export const make = Effect.fnUntraced(function*({ codec, drain, grpc, handler, l
       for (const socket of sockets) socket.destroy()
     }
     const timer = setTimeout(cut, graceMillis)
+    // A connection has ended once the status of its last call is sent, which may be after the answer here.
     server.tryShutdown(() => {
-      clearTimeout(timer)
-      cut()
-      resume(Effect.void)
+      const closed = [...sockets].map((socket) => once(socket, "close"))
+      void Promise.allSettled(closed).then(() => {
+        clearTimeout(timer)
+        resume(Effect.void)
+      })
     })
   })))
   yield* Effect.addFinalizer(() => shutdown)
