@@ -79,8 +79,8 @@ const alone = [
 
 /** `npm run trials`: servers that are killed, stopped and spread over nodes, other languages, and the suites of others. */
 const trials = [
-  trialsOf("trials", { include: everyTrial, exclude: alone }),
-  trialsOf("trials-alone", { include: alone, fileParallelism: false })
+  trialsOf("trials", { include: everyTrial, exclude: alone, sequence: { groupOrder: 1 } }),
+  trialsOf("trials-alone", { include: alone, fileParallelism: false, sequence: { groupOrder: 2 } })
 ]
 
 export default defineConfig({
