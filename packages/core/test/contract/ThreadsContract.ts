@@ -476,7 +476,8 @@ const grow = Effect.fnUntraced(function*(
   const [known] = yield* store.list({ ...key, limit: 1 })
   if (known === undefined) return yield* Effect.die("no run")
   const { idempotencyKey: _key, finishedAt: _at, output: _output, ...rest } = known
-  const run = { ...rest, runId: `${known.runId.slice(0, -2)}00`, state: "running", attempt: 1 } as const
+  const runId = known.runId.slice(0, -1) + (known.runId.endsWith("0") ? "1" : "0")
+  const run = { ...rest, runId, state: "running", attempt: 1 } as const
   yield* store.write([
     { _tag: "Admit", run, events: [] },
     {
