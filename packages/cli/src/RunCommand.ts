@@ -174,7 +174,9 @@ export const watchedArgs = (port: number) => {
   const args = process.argv.slice(2).filter((arg, index, all) =>
     !/^--(?:watch|open|no-open|mode|port)(?:=|$)/u.test(arg) && !/^--(?:mode|port)$/u.test(all[index - 1] ?? "")
   )
-  return [...args.map((arg) => arg === "dev" ? "run" : arg), "--mode", "http", "--port", String(port)]
+  // The value of a flag may be called as a command is, and comes after it.
+  const command = args.findIndex((arg) => arg === "dev" || arg === "run")
+  return [...args.with(command, "run"), "--mode", "http", "--port", String(port)]
 }
 
 const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { symlinkSync, writeFileSync } from "node:fs"
+import { existsSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { fastagentic, listening, type Running, temporaryFolder } from "./process.ts"
@@ -106,7 +106,8 @@ describe("a watched app", () => {
 describe("dev", () => {
   it("asks for the decisions of all runs in the terminal, one after the other, and reloads", async () => {
     const { folder, write } = await project()
-    const running = fastagentic(["dev", "app.ts", "--port=0", "--no-open"], { cwd: folder, stdin: "pipe" })
+    const args = ["dev", "app.ts", "--port=0", "--no-open", "--store", "dev"]
+    const running = fastagentic(args, { cwd: folder, stdin: "pipe" })
     const url = await listening(running)
     await until("the first answer", says(url, "the first"), running)
     running.child.stdin?.write("a line before any question\n")
@@ -125,6 +126,7 @@ describe("dev", () => {
     assert.deepStrictEqual((await Promise.all(outputs)).toSorted(), ["blue first", "green first"])
     write("app.ts", app("a"))
     await until("the answer of the change", says(url, "a first"), running)
+    assert.isTrue(existsSync(join(folder, "dev")))
     assert.strictEqual(await stopped(running), 0)
   }, 60_000)
 })

@@ -56,6 +56,19 @@ export const dependencies: ReadonlySet<string> = new Set([
   "zod"
 ])
 
+/** The folder of files that templates of one kind have beside those of all templates. */
+const shared: Partial<Record<Name, string>> = {
+  "ai-sdk": "common-ai-sdk",
+  mastra: "common-ai-sdk",
+  langchain: "common-langchain",
+  langgraph: "common-langchain",
+  pydanticai: "common-python",
+  crewai: "common-python"
+}
+
+/** Later folders replace the files of earlier ones. */
+const partsOf = (template: Name) => ["common", ...(shared[template] === undefined ? [] : [shared[template]]), template]
+
 const folder = fileURLToPath(new URL("../../templates/", import.meta.url))
 
 /** The words that stand for the name and the versions of this package and of what it goes with. */
@@ -129,7 +142,7 @@ export const write = (template: Name, name: string): Effect.Effect<number, NotWr
     const draft = yield* draftOf(name)
     return yield* Effect.tryPromise({
       try: async () => {
-        for (const part of ["common", template]) await cp(join(folder, part), join(draft, name), { recursive: true })
+        for (const part of partsOf(template)) await cp(join(folder, part), join(draft, name), { recursive: true })
         await addDependencies(join(draft, name))
         const files = await fill(join(draft, name), wordsOf(name))
         // An empty folder may be there; only an empty one can be removed or replaced.

@@ -8,7 +8,7 @@ import { variable } from "./loaded.ts"
 /** How long a change waits for those that an editor or a checkout makes together, in milliseconds. */
 const together = 100
 
-/** How long a process has to stop before it is killed, in milliseconds: it ends by its own grace before. */
+/** How long a process has to stop before it is killed, in milliseconds; a longer `--grace` is cut off here. */
 const killMillis = 30_000
 
 interface Child {
