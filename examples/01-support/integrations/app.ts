@@ -54,7 +54,7 @@ const Integrations = Layer.unwrap(Effect.map(networks, (allow) =>
     Guardrail.layer(Moderation, OpenAiModeration.fromConfig, { on: ["input", "output"], allow }),
     Guardrail.layer(Validation, GuardrailsAi.fromConfig, { on: ["output"], stream: "whole", allow }),
     Guardrail.layer(Rails, Nemo.fromConfig, { on: ["input", "output"], allow }),
-    Guardrail.layer(Own, LiteLlm.fromConfig, { on: ["tool_arguments", "tool_result"], allow }),
+    Guardrail.layer(Own, LiteLlm.fromConfig, { on: ["input", "tool_arguments", "tool_result"], allow }),
     Evals.layer({
       scorers: [Scorer.make("short", ({ output }) => String(output).length < 400 ? 1 : 0)],
       sinks: [LangfuseScores.fromConfig, LangSmithFeedback.fromConfig, BraintrustScores.fromConfig],

@@ -16,9 +16,11 @@ const vendors = Effect.acquireRelease(
       const answer = path === "/v2/guard"
         ? { flagged: false }
         : path === "/moderations"
-        ? { results: [] }
+        ? { results: [{ flagged: false, categories: {} }] }
         : path.endsWith("/validate")
         ? { validationPassed: true }
+        : path === "/beta/litellm_basic_guardrail_api"
+        ? { action: "NONE" }
         : path === "/v1/checks"
         ? { status: "passed" }
         : path.startsWith("/sessions")
@@ -62,7 +64,8 @@ const integrations = (
   [{ LAKERA_API_KEY: "k", LAKERA_BASE_URL: url }, ["/v2/guard"]],
   [{ OPENAI_MODERATION_API_KEY: "k", OPENAI_MODERATION_BASE_URL: url }, ["/moderations"]],
   [{ GUARDRAILS_AI_URL: url, GUARDRAILS_AI_GUARD: "g" }, ["/guards/g/validate"]],
-  [{ NEMO_GUARDRAILS_URL: url, NEMO_GUARDRAILS_CONFIG: "c" }, ["/v1/checks"]]
+  [{ NEMO_GUARDRAILS_URL: url, NEMO_GUARDRAILS_CONFIG: "c" }, ["/v1/checks"]],
+  [{ GUARDRAIL_URL: url }, ["/beta/litellm_basic_guardrail_api"]]
 ]
 
 const askWith = (env: Record<string, string>) =>

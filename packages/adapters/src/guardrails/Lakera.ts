@@ -71,10 +71,13 @@ export const make = (options: Options): Provider.Provider =>
           end,
           by: `[MASKED ${detector_type.replace(/^pii\//u, "").toUpperCase()}]`
         }))
-        const personal = found.length > 0 && found.every((type) => type.startsWith("pii/")) && masks.length > 0
-        return personal
-          ? { action: "modify", texts: masked(texts, masks) }
-          : { action: "block", reason: `flagged as ${found.join(", ") || "unsafe"}` }
+        const placed = new Set((payload ?? []).map((one) => one.detector_type))
+        const personal = found.length > 0 && found.every((type) => type.startsWith("pii/") && placed.has(type))
+        const without = personal ? masked(texts, masks) : undefined
+        // Only what was masked may pass: a place outside of the texts hides nothing.
+        return without === undefined
+          ? { action: "block", reason: `flagged as ${found.join(", ") || "unsafe"}` }
+          : { action: "modify", texts: without }
       }
     ))
 

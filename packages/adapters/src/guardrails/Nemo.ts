@@ -20,11 +20,13 @@ export interface Options extends Provider.Common {
   readonly apiKey?: Redacted.Redacted | undefined
 }
 
-const Answer = Schema.Struct({
-  status: Schema.Literals(["passed", "modified", "blocked"]),
-  content: Schema.optionalKey(Schema.NullOr(Schema.String)),
-  rail: Schema.optionalKey(Schema.NullOr(Schema.String))
-})
+const Answer = Schema.Union([
+  Schema.Struct({ status: Schema.Literal("modified"), content: Schema.String }),
+  Schema.Struct({
+    status: Schema.Literals(["passed", "blocked"]),
+    rail: Schema.optionalKey(Schema.NullOr(Schema.String))
+  })
+])
 
 /** Refuses what a rail blocks, and takes the text as rails have changed it. @category constructors @since 0.1.0 */
 export const make = ({ apiKey, baseUrl, configId, model = "main", timeout }: Options): Provider.Provider =>
@@ -46,12 +48,11 @@ export const make = ({ apiKey, baseUrl, configId, model = "main", timeout }: Opt
           },
           answer: Answer
         }),
-        ({ content, rail, status }) =>
-          status === "blocked"
-            ? { reason: rail === undefined || rail === null ? "blocked" : `blocked by ${rail}` }
-            : status === "modified" && typeof content === "string"
-            ? content
-            : text
+        (answer) => {
+          if (answer.status === "modified") return answer.content
+          if (answer.status === "passed") return text
+          return { reason: answer.rail === undefined || answer.rail === null ? "blocked" : `blocked by ${answer.rail}` }
+        }
       ))
   })
 

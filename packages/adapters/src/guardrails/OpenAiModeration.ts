@@ -33,7 +33,12 @@ export const make = ({ apiKey, baseUrl, model = "omni-moderation-latest", timeou
     timeout: timeout ?? "5 seconds"
   }, (service) => ({ texts }) =>
     Effect.map(
-      service.call({ path: "/moderations", body: { model, input: [...texts] }, answer: Answer }),
+      service.call({
+        path: "/moderations",
+        body: { model, input: [...texts] },
+        // A text without a result was not judged.
+        answer: Answer.check(Schema.makeFilter(({ results }) => results.length === texts.length))
+      }),
       ({ results }): Provider.Verdict => {
         const flagged = results.filter(({ flagged }) => flagged)
         if (flagged.length === 0) return { action: "allow" }

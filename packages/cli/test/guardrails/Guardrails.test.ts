@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Layer, Logger, Option, Redacted, Schema } from "effect"
+import { ConfigProvider, Effect, Layer, Logger, Option, Predicate, Redacted, Schema } from "effect"
 import * as Model from "effect/ai/Model"
 import * as Tool from "effect/ai/Tool"
 import * as Toolkit from "effect/ai/Toolkit"
@@ -20,7 +20,7 @@ class Open extends Hook.make("shield", { timeout: "2 seconds", onFailure: "open"
 const Look = Tool.make("look_up", { parameters: Schema.Struct({ what: Schema.String }), success: Schema.String })
 const Tools = Toolkit.make(Look)
 
-const payload = { text: Schema.String }
+const payload = { text: Schema.String, type: Schema.optionalKey(Schema.String) }
 class Echo extends Agent.make("echo", { description: "Says what it gets", payload }) {}
 class Talker extends Agent.make("talker", { description: "Streams what it gets", payload }) {}
 class Asker extends Agent.make("asker", { description: "Asks a model", payload }) {}
@@ -83,12 +83,12 @@ const serve = Effect.fnUntraced(function*({ answer, hook = Closed, on, provider,
     ),
     join(temporaryFolder(), "guarded.db")
   )
-  const ask = (agent: string, text: string) =>
+  const ask = (agent: string, text: string, more: { readonly type?: string } = {}) =>
     Effect.promise(async () => {
       const response = await fetch(`${url}/agents/${agent}`, {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ text })
+        body: JSON.stringify({ text, ...more })
       })
       const runId = response.headers.get("x-run-id") ?? ""
       const events = await (await fetch(`${url}/runs/${runId}/events`, { headers: { accept: "text/event-stream" } }))
@@ -99,6 +99,13 @@ const serve = Effect.fnUntraced(function*({ answer, hook = Closed, on, provider,
 })
 
 const textOf = (body: unknown) => JSON.stringify(body)
+
+/** An answer with a result for each text, where the service gives one. */
+const forEach = (body: unknown, answer: unknown) => {
+  if (!Predicate.hasProperty(answer, "results") || !Predicate.hasProperty(body, "input")) return answer
+  const [inputs, results]: ReadonlyArray<ReadonlyArray<unknown>> = [[body.input].flat(), [answer.results].flat()]
+  return { results: inputs?.map(() => results?.[0]) }
+}
 
 /** One vendor: what it is asked, and its answers to a text that is fine, refused or changed. */
 interface Vendor {
@@ -198,7 +205,9 @@ describe("Guardrails", () => {
         const guarded = yield* serve({
           provider: vendor.provider,
           on: ["input"],
-          answer: ({ body }) => ({ body: textOf(body).includes("attack") ? vendor.refused : vendor.fine })
+          answer: ({ body }) => ({
+            body: forEach(body, textOf(body).includes("attack") ? vendor.refused : vendor.fine)
+          })
         })
         const fine = yield* guarded.ask("echo", "hello")
         assert.include(fine.text, "you said hello")
@@ -211,6 +220,7 @@ describe("Guardrails", () => {
         assert.include(refused.text, vendor.reason)
         assert.include(refused.events, "hook_decision")
         assert.include(refused.events, vendor.reason)
+        assert.strictEqual((yield* guarded.ask("echo", "hello", { type: "an attack" })).status, 403)
         if (vendor.changed === undefined) return
         const changing = yield* serve({
           provider: vendor.provider,
@@ -289,6 +299,34 @@ describe("Guardrails", () => {
       })
       assert.notStrictEqual((yield* prompted.ask("asker", "an attack")).status, 200)
     }))
+
+  const unjudged: ReadonlyArray<readonly [vendor: string, answer: unknown, reason: string]> = [
+    ["OpenAI moderation", { results: [] }, "the hook shield failed"],
+    ["NeMo", { status: "modified" }, "the hook shield failed"],
+    ["Lakera", {
+      flagged: true,
+      payload: [{ start: 90, end: 99, detector_type: "pii/email" }],
+      breakdown: [{ detector_type: "pii/email", detected: true }]
+    }, "lakera: flagged as pii/email"],
+    ["Lakera", {
+      flagged: true,
+      payload: [{ start: 0, end: 5, detector_type: "pii/name" }],
+      breakdown: [{ detector_type: "pii/name", detected: true }, { detector_type: "pii/email", detected: true }]
+    }, "lakera: flagged as pii/name, pii/email"]
+  ]
+  for (const [name, answer, reason] of unjudged) {
+    it.live(`a text passes a closed hook by no answer of ${name} that leaves it unjudged: ${textOf(answer)}`, () =>
+      Effect.gen(function*() {
+        const { ask } = yield* serve({
+          provider: vendors[name]?.provider ?? assert.fail,
+          on: ["input"],
+          answer: () => ({ body: answer })
+        })
+        const refused = yield* ask("echo", "hello")
+        assert.strictEqual(refused.status, 403, refused.text)
+        assert.include(refused.text, reason)
+      }))
+  }
 
   const failures: Record<string, Answered | "hang"> = {
     "answers 401": { status: 401 },

@@ -35,29 +35,45 @@ export const eachText = (
       : { action: "modify", texts: passed }
   })
 
-/** A place of texts joined by line breaks, and what stands there instead. */
+/** A place of texts joined by line breaks, in code points, and what stands there instead. */
 export interface Mask {
   readonly start: number
   readonly end: number
   readonly by: string
 }
 
-/** Replaces places of the joined texts, each in the text that it begins in, from right to left. */
-export const masked = (texts: ReadonlyArray<string>, masks: ReadonlyArray<Mask>): ReadonlyArray<string> => {
+/** Replaces places of the joined texts; nothing when a place does not lie in them, because it would hide nothing. */
+export const masked = (
+  texts: ReadonlyArray<string>,
+  masks: ReadonlyArray<Mask>
+): ReadonlyArray<string> | undefined => {
+  // Services count characters as Python does: two units of UTF-16 may be one.
+  const lines = texts.map((text) => Array.from(text))
+  const whole = lines.reduce((length, line) => length + line.length + 1, -1)
+  if (masks.some(({ end, start }) => start < 0 || end <= start || end > whole)) return undefined
+  const apart = united(masks)
   let offset = 0
-  return texts.map((text) => {
+  return lines.map((line) => {
     const start = offset
-    offset += text.length + 1
-    let limit = text.length
-    let out = text
-    const inside = masks.filter((mask) => mask.end > start && mask.start < start + text.length)
-    for (const mask of inside.toSorted((a, b) => b.start - a.start)) {
-      const from = Math.max(0, mask.start - start)
-      const to = Math.min(limit, mask.end - start)
-      if (to <= from) continue
-      out = `${out.slice(0, from)}${mask.by}${out.slice(to)}`
-      limit = from
-    }
-    return out
+    offset += line.length + 1
+    const inside = apart.filter((mask) => mask.end > start && mask.start < start + line.length)
+    return inside.reduceRight<ReadonlyArray<string>>(
+      (out, mask) => out.toSpliced(Math.max(0, mask.start - start), lengthIn(mask, start, line.length), mask.by),
+      line
+    ).join("")
   })
+}
+
+const lengthIn = (mask: Mask, start: number, length: number) =>
+  Math.min(length, mask.end - start) - Math.max(0, mask.start - start)
+
+/** The masks from left to right, those that overlap as one. */
+const united = (masks: ReadonlyArray<Mask>): ReadonlyArray<Mask> => {
+  const apart: Array<Mask> = []
+  for (const mask of masks.toSorted((a, b) => a.start - b.start)) {
+    const last = apart.at(-1)
+    if (last === undefined || mask.start >= last.end) apart.push(mask)
+    else apart[apart.length - 1] = { ...last, end: Math.max(last.end, mask.end) }
+  }
+  return apart
 }
