@@ -63,6 +63,13 @@ export class ReadableServer extends Server {
     return this.on("newListener", begin)
   }
 
+  /** Routes that are not there yet do not come any more: requests that wait for them would keep the server from closing. */
+  override close(callback?: (error?: Error) => void): this {
+    super.close(callback)
+    for (const [, response] of this.#early?.splice(0) ?? []) if (!response.destroyed) refuse(response, "NotStarted")
+    return this
+  }
+
   /** Node's own refusal of a missing host, before the listeners. HTTP/1.0 has no such rule. */
   override emit(event: string, ...args: ReadonlyArray<unknown>): boolean {
     const response = args[1]
@@ -73,7 +80,8 @@ export class ReadableServer extends Server {
         return true
       }
       if (this.#early !== undefined) {
-        this.#early.push([event, response])
+        if (this.listening) this.#early.push([event, response])
+        else refuse(response, "NotStarted")
         return true
       }
     }

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { once } from "node:events"
 import { request } from "node:http"
+import { connect } from "node:net"
 import * as NodeServer from "../../src/internal/nodeServer.ts"
 
 const listening = async () => {
@@ -53,5 +54,23 @@ describe("a server whose routes are not there yet", () => {
     assert.deepStrictEqual(seen, ["/here"])
     server.close()
     server.closeAllConnections()
+  })
+
+  it("refuses the requests that wait when it closes, also one whose head is not there yet", async () => {
+    const { port, server } = await listening()
+    const waiting = fetch(`http://127.0.0.1:${port}/early`)
+    const slow = connect(port, "127.0.0.1")
+    let text = ""
+    slow.on("data", (chunk: Buffer) => text += chunk.toString("latin1"))
+    slow.write("GET /late HTTP/1.1\r\n")
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    const closed = Promise.all([once(server, "close"), once(slow, "close")])
+    server.close()
+    slow.write("host: localhost\r\n\r\n")
+    const answer = await waiting
+    assert.strictEqual(answer.status, 503)
+    assert.strictEqual(Object(await answer.json()).title, "NotStarted")
+    await closed
+    assert.match(text, /^HTTP\/1\.1 503 /u)
   })
 })

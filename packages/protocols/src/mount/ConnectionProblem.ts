@@ -13,7 +13,8 @@ const reasons = {
   RequestTooSlow: [408, "The request did not arrive in time. Send it again."],
   ChunkExtensionsTooLarge: [413, "The chunk extensions of the body are too large."],
   ExpectationFailed: [417, `The only expectation that is met is "100-continue".`],
-  HeadersTooLarge: [431, "The headers of the request are too large. Send less."]
+  HeadersTooLarge: [431, "The headers of the request are too large. Send less."],
+  NotStarted: [503, "The server did not start. Send the request again later."]
 } as const
 
 /** The status, the headers and the body of an answer. @category constructors @since 0.1.0 */
