@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import process from "node:process"
@@ -35,6 +35,11 @@ const outcomeOf = <A, E extends { readonly _tag: string; readonly message: strin
 /** Calls the tool that the question names. */
 const direct = (question: string) =>
   Effect.flatMap(Shop, (shop) => outcomeOf(shop.call(question, question === "look" ? { order: 1 } : {})))
+
+const until = (holds: () => boolean) =>
+  Effect.repeat(Effect.delay(Effect.sync(holds), "20 millis"), { until: (is) => is })
+
+const idOf = (body: unknown) => Schema.decodeUnknownSync(Schema.Struct({ runId: Schema.String }))(body).runId
 
 const free: RemoteTool["definition"] = {
   name: "free",
@@ -230,6 +235,31 @@ describe("an MCP server that behaves badly", () => {
       assert.strictEqual(world.begun.length, 1)
       assert.isTrue(isCancelled)
     })))
+
+  for (const way of ["retry", "fork"]) {
+    it.live(`and works for a run that is cancelled is not called again by its ${way}`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const world = worldOf(freely(() => new Promise(() => {})))
+        const { url } = yield* serveRemote(world)
+        const office = yield* openOffice(loop, { url, ...loopback }, calling("shop_free", {}))
+        const start = yield* office.call("POST", "/agents/desk/runs", { question: "?" })
+        yield* until(() => world.begun.length === 1)
+        const runId = idOf(start.body)
+        yield* office.call("POST", `/runs/${runId}/cancel`)
+        yield* Effect.eventually(Effect.flatMap(
+          office.call("GET", `/runs/${runId}`),
+          ({ body }) => JSON.stringify(body).includes("\"cancelled\"") ? Effect.void : Effect.fail("it is open")
+        ))
+        const again = yield* office.call("POST", `/runs/${runId}/${way}`, {})
+        assert.strictEqual(again.status, 202, JSON.stringify(again.body))
+        const read = Effect.map(office.call("GET", `/runs/${idOf(again.body)}`), ({ body }) => JSON.stringify(body))
+        const ended = yield* Effect.repeat(read, {
+          until: (text) => text.includes("\"completed\"") || world.begun.length > 1
+        })
+        assert.include(ended, "RemoteLost")
+        assert.strictEqual(world.begun.length, 1)
+      })))
+  }
 
   it.live("and sends a huge result is refused", () =>
     Effect.scoped(Effect.gen(function*() {

@@ -78,15 +78,17 @@ export const call = Effect.fnUntraced(function*(
 })
 
 /**
- * A call that has begun in an earlier attempt of the run, and has no result, may have been carried out. It is not made again,
+ * A call that has begun in an earlier attempt of the run, or in the run that this one continues, and has no result, may have been carried out. It is not made again,
  * unless it had rested for an answer to a question of its server.
  */
 const once = Effect.fnUntraced(function*(server: string, tool: string) {
   const run = yield* CurrentRun
-  const { attempt } = run.record
-  const begun = yield* run.step(`${tool} begins`, Effect.succeed(attempt))
-  if (begun === attempt || run.isRecorded(`${tool} asks`)) return
-  return yield* new RemoteLost({ server, method: tool, problem: "the process that made the call has ended" })
+  const { attempt, runId } = run.record
+  // A retry and a fork have the steps of their run, and count their attempts anew.
+  const now = `${runId} ${attempt}`
+  const begun = yield* run.step(`${tool} begins`, Effect.succeed(now))
+  if (begun === now || run.isRecorded(`${tool} asks`)) return
+  return yield* new RemoteLost({ server, method: tool, problem: "the attempt that made the call has ended" })
 })
 
 const send = (
