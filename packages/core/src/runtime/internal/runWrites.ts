@@ -8,6 +8,7 @@ import { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal } from "../../run/RunRecord.ts"
 import { changed, type Changes, type Commit, type Fact, type ReadError, type Written } from "../../store/RunStore.ts"
 import type { Metrics } from "../../telemetry/internal/metrics.ts"
+import * as Tracing from "../../telemetry/Tracing.ts"
 import { EventTail } from "./eventTail.ts"
 import type { Hub } from "./hub.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -115,15 +116,15 @@ export class RunWrites {
 
   /** The commit of a segment that is over: there is nobody left to stop. `rule` is what refused the run. */
   conclude(parts: Parts, rule?: string): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const write = this.concluding(this.withTail(parts), rule)
-      return Effect.ignore(
-        Effect.tapError(
-          this.live.journal.write(write, (written) => this.accept(write, written)),
-          (error) => Effect.sync(() => this.accept(write, error))
-        )
-      )
-    })
+    return Effect.flatMap(Tracing.current, (span) =>
+      Effect.callback<void>((resume) => {
+        // Made when it is put in line: an interruption in between would lose the events that it takes over.
+        const write = this.concluding(this.withTail(parts), rule)
+        this.live.journal.enqueue(write, (written) => {
+          this.accept(write, written)
+          resume(Effect.void)
+        }, span)
+      }))
   }
 
   /** Events that still wait for their commit go with the one that follows. */
