@@ -1,7 +1,8 @@
-// How the streams of all front ends end: an answer that its limit of tokens has cut off, and a key that is revoked meanwhile.
+// How the streams of all front ends end: an answer that its limit of tokens has cut off, a key that is revoked meanwhile, and
+// a turn that waits behind another.
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, ApiKeys, App, Budget, Event, RateLimit, Run, Runtime } from "@fastagentic/core"
-import { Deferred, Effect, Layer, Redacted, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Redacted, Schema } from "effect"
 import { mountedWith, serve } from "../fixture.ts"
 import { json, post, text } from "../http/rest.ts"
 import { layerStores } from "../stores.ts"
@@ -12,7 +13,14 @@ class Cut extends Agent.make("cut", { description: "Is cut off", payload: { text
 /** Says a word, and waits at the gate. */
 class Slow extends Agent.make("slow", { description: "Takes its time", payload: { text: Schema.String } }) {}
 
-class Ends extends App.make("ends", { version: "1.0.0", agents: [Cut, Slow] }) {}
+/** Asks about the message "ask", and repeats every other. */
+class Line extends Agent.make("line", {
+  description: "Takes one message after the other",
+  payload: { text: Schema.String },
+  threads: "enqueue"
+}) {}
+
+class Ends extends App.make("ends", { version: "1.0.0", agents: [Cut, Slow, Line] }) {}
 
 const model = Effect.fnUntraced(function*(messageId: string, said: string, finishReason: string) {
   yield* Run.emit(Event.make("message_start", { messageId, role: "assistant" }))
@@ -23,7 +31,7 @@ const model = Effect.fnUntraced(function*(messageId: string, said: string, finis
 const serveEnds = Effect.gen(function*() {
   const gate = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() => Deferred.succeed(gate, undefined))
-  const handlers = Layer.merge(
+  const handlers = Layer.mergeAll(
     Cut.toLayer(Effect.fnUntraced(function*({ text }) {
       yield* model("m1", "half a sen", "length")
       if (text === "mended") return "It is too long."
@@ -34,7 +42,12 @@ const serveEnds = Effect.gen(function*() {
       yield* Run.emit(Event.token("First, "))
       yield* Deferred.await(gate)
       return "First, then."
-    }))
+    })),
+    Line.toLayer(({ text }) =>
+      text === "ask"
+        ? Effect.as(Effect.orDie(Run.interrupt("sure", { schema: Schema.Boolean, message: "Sure?" })), "sure")
+        : Effect.succeed(text)
+    )
   )
   const keys = yield* Layer.build(ApiKeys.layer.pipe(
     Layer.provideMerge(Layer.merge(ApiKeys.ApiKeyStore.layerMemory, layerStores))
@@ -154,5 +167,36 @@ describe("A stream whose caller's key is revoked", () => {
       assert.deepInclude(response?.last, { code: "invalid_api_key", type: "error" })
       const numbers = response?.frames.map((frame) => frame["sequence_number"]) ?? []
       assert.deepStrictEqual(numbers, numbers.map((_, at) => at))
+    }).pipe(Effect.scoped))
+})
+
+describe("A message behind a turn that waits for a decision", () => {
+  it.live("keeps its request open until somebody has decided, and chat completions refuse it", () =>
+    Effect.gen(function*() {
+      const { headers, url } = yield* serveEnds
+      const send = (input: string, more: { readonly background?: boolean; readonly stream?: boolean } = {}) =>
+        post(`${url}/v1/responses`, { model: "line", input, conversation: "chat", ...more }, headers)
+      const asking = yield* Effect.flatMap(send("ask"), json)
+      const runId = String(asking["id"]).slice("resp_".length)
+      const completion = yield* post(
+        `${url}/v1/chat/completions`,
+        { model: "line", messages: [{ role: "user", content: "later" }], metadata: { thread_id: "chat" } },
+        headers
+      )
+      assert.strictEqual(completion.status, 400, yield* text(completion))
+      const background = yield* Effect.flatMap(send("background", { background: true }), json)
+      assert.deepInclude(background, { status: "in_progress" })
+      const whole = yield* Effect.forkChild(Effect.flatMap(send("later"), json))
+      const streamed = yield* Effect.forkChild(Effect.flatMap(send("last", { stream: true }), endOf))
+      yield* Effect.sleep("300 millis")
+      assert.deepStrictEqual([whole.pollUnsafe(), streamed.pollUnsafe()], [undefined, undefined])
+      const open = yield* Effect.flatMap(
+        Effect.promise(() => fetch(`${url}/runs/${runId}/interrupts`, { headers })),
+        json
+      )
+      const [question] = Object(open["items"])
+      yield* post(`${url}/runs/${runId}/interrupts/${question.id}`, { decision: "approve", value: true }, headers)
+      assert.deepInclude(yield* Fiber.join(whole), { status: "completed" })
+      assert.strictEqual((yield* Fiber.join(streamed)).last["type"], "response.completed")
     }).pipe(Effect.scoped))
 })
