@@ -13,8 +13,12 @@ const Encoded = Schema.Struct({
   bytes: Schema.optionalKey(Schema.String)
 })
 
+/** A thread other than the run's own, which a node may use. */
+const thread = Schema.optionalKey(Schema.String)
+
 const Put = Schema.Struct({
   op: Schema.Literal("put"),
+  thread,
   ns: Schema.String,
   parent: Schema.NullOr(Schema.String),
   checkpoint: Encoded,
@@ -25,6 +29,7 @@ const Put = Schema.Struct({
 
 const Writes = Schema.Struct({
   op: Schema.Literal("writes"),
+  thread,
   ns: Schema.String,
   checkpoint: Schema.String,
   task: Schema.String,
@@ -32,13 +37,16 @@ const Writes = Schema.Struct({
   writes: Schema.Array(Schema.Struct({ channel: Schema.String, value: Encoded }))
 })
 
+/** A thread with all its checkpoints is gone. */
+const Delete = Schema.Struct({ op: Schema.Literal("delete"), thread })
+
 /** The end of one invocation of the graph. */
 const End = Schema.Struct({ op: Schema.Literal("end") })
 
 /** One entry of the log; `format` is that of LangGraph's own serialisation. */
 export const Op = Schema.Struct({
   format: Schema.Literal("langgraph-js/1"),
-  entry: Schema.Union([Put, Writes, End]),
+  entry: Schema.Union([Put, Writes, Delete, End]),
   /** The identities of the tool calls so far. */
   calls: Schema.optionalKey(Snapshot)
 })
@@ -49,8 +57,11 @@ export const end: Op = { format: "langgraph-js/1", entry: { op: "end" } }
 
 type Writing = Parameters<MemorySaver["putWrites"]>[1]
 type Stored = Parameters<MemorySaver["put"]>
+type Rest = Omit<Stored[1], "channel_values">
 
-const keyOf = (ns: string, id: string) => `${ns} ${id}`
+type Values = Readonly<Record<string, unknown>>
+
+const keyOf = (...parts: ReadonlyArray<string>) => JSON.stringify(parts)
 
 const decoder = new TextDecoder()
 
@@ -62,7 +73,12 @@ export interface Saver {
 /** A checkpointer for one run, whose thread it is; `commit` resolves once an entry is stored. */
 export const makeSaver = ({ graph }: Library, threadId: string, commit: (op: Op) => Promise<void>): Saver => {
   /** The values of all channels, by checkpoint. */
-  const known = new Map<string, Readonly<Record<string, unknown>>>()
+  const known = new Map<string, Values>()
+
+  const log = (entry: Op["entry"]) => commit({ format: "langgraph-js/1", entry })
+
+  /** The thread of an entry: a fork of the run has another one as its own. */
+  const elsewhere = (thread: unknown) => typeof thread === "string" && thread !== threadId ? { thread } : {}
 
   class RunSaver extends graph.MemorySaver {
     private async encode(value: unknown): Promise<typeof Encoded.Type> {
@@ -74,6 +90,23 @@ export const makeSaver = ({ graph }: Library, threadId: string, commit: (op: Op)
       return this.serde.loadsTyped(type, text ?? Buffer.from(bytes ?? "", "base64"))
     }
 
+    /** Keeps a checkpoint, with those values of its parent that it has a version of and has not changed. */
+    private keep(
+      config: RunnableConfig,
+      rest: Rest,
+      metadata: Stored[2],
+      changed: Values,
+      emptied: ReadonlyArray<string>
+    ) {
+      const { checkpoint_id: parent, checkpoint_ns: ns = "", thread_id: thread } = config.configurable ?? {}
+      const values: Record<string, unknown> = { ...changed }
+      for (const [name, value] of Object.entries(known.get(keyOf(thread, ns, parent ?? "")) ?? {})) {
+        if (name in rest.channel_versions && !(name in changed) && !emptied.includes(name)) values[name] = value
+      }
+      known.set(keyOf(thread, ns, rest.id), values)
+      return super.put(config, { ...rest, channel_values: values }, metadata)
+    }
+
     override async put(
       config: RunnableConfig,
       checkpoint: Checkpoint,
@@ -82,46 +115,56 @@ export const makeSaver = ({ graph }: Library, threadId: string, commit: (op: Op)
     ) {
       const { channel_values: all, ...rest } = checkpoint
       const names = Object.keys(versions)
+      const changed: Record<string, unknown> = {}
       const values: Record<string, typeof Encoded.Type> = {}
-      for (const name of names) if (name in all) values[name] = await this.encode(all[name])
-      const ns = String(config.configurable?.["checkpoint_ns"] ?? "")
-      const parent: unknown = config.configurable?.["checkpoint_id"]
-      await commit({
-        format: "langgraph-js/1",
-        entry: {
-          op: "put",
-          ns,
-          parent: typeof parent === "string" ? parent : null,
-          checkpoint: await this.encode(rest),
-          metadata: await this.encode(metadata),
-          values,
-          emptied: names.filter((name) => !(name in all))
-        }
+      for (const name of names) {
+        if (!(name in all)) continue
+        changed[name] = all[name]
+        values[name] = await this.encode(all[name])
+      }
+      const emptied = names.filter((name) => !(name in all))
+      const { checkpoint_id: parent, checkpoint_ns: ns, thread_id: thread } = config.configurable ?? {}
+      if (thread === undefined) return super.put(config, checkpoint, metadata)
+      await log({
+        op: "put",
+        ...elsewhere(thread),
+        ns: String(ns ?? ""),
+        parent: typeof parent === "string" ? parent : null,
+        checkpoint: await this.encode(rest),
+        metadata: await this.encode(metadata),
+        values,
+        emptied
       })
-      known.set(keyOf(ns, checkpoint.id), { ...all })
-      return super.put(config, checkpoint, metadata)
+      return this.keep(config, rest, metadata, changed, emptied)
     }
 
     override async putWrites(config: RunnableConfig, writes: Writing, taskId: string, taskPath = "") {
-      await commit({
-        format: "langgraph-js/1",
-        entry: {
+      const { checkpoint_id: id, checkpoint_ns: ns, thread_id: thread } = config.configurable ?? {}
+      if (thread !== undefined && id !== undefined) {
+        await log({
           op: "writes",
-          ns: String(config.configurable?.["checkpoint_ns"] ?? ""),
-          checkpoint: String(config.configurable?.["checkpoint_id"] ?? ""),
+          ...elsewhere(thread),
+          ns: String(ns ?? ""),
+          checkpoint: String(id),
           task: taskId,
           path: taskPath,
           writes: await Promise.all(
             writes.map(async ([channel, value]) => ({ channel, value: await this.encode(value) }))
           )
-        }
-      })
+        })
+      }
       return super.putWrites(config, writes, taskId, taskPath)
+    }
+
+    override async deleteThread(thread: string) {
+      await log({ op: "delete", ...elsewhere(thread) })
+      return super.deleteThread(thread)
     }
 
     async restore({ entry }: Op) {
       if (entry.op === "end") return
-      const configurable = { thread_id: threadId, checkpoint_ns: entry.ns }
+      if (entry.op === "delete") return super.deleteThread(entry.thread ?? threadId)
+      const configurable = { thread_id: entry.thread ?? threadId, checkpoint_ns: entry.ns }
       if (entry.op === "writes") {
         const writes = await Promise.all(
           entry.writes.map(async ({ channel, value }) => [channel, await this.decode(value)] as Writing[number])
@@ -129,18 +172,14 @@ export const makeSaver = ({ graph }: Library, threadId: string, commit: (op: Op)
         const config = { configurable: { ...configurable, checkpoint_id: entry.checkpoint } }
         return super.putWrites(config, writes, entry.task, entry.path)
       }
-      const values: Record<string, unknown> = { ...known.get(keyOf(entry.ns, entry.parent ?? "")) }
-      for (const name of entry.emptied) delete values[name]
-      for (const [name, value] of Object.entries(entry.values)) values[name] = await this.decode(value)
+      const changed: Record<string, unknown> = {}
+      for (const [name, value] of Object.entries(entry.values)) changed[name] = await this.decode(value)
       // cast: what is read back is what `put` has stored.
-      const rest = await this.decode(entry.checkpoint) as Omit<Stored[1], "channel_values">
+      const rest = await this.decode(entry.checkpoint) as Rest
       // cast: as above.
       const metadata = await this.decode(entry.metadata) as Stored[2]
-      known.set(keyOf(entry.ns, rest.id), values)
-      const config = {
-        configurable: entry.parent === null ? configurable : { ...configurable, checkpoint_id: entry.parent }
-      }
-      await super.put(config, { ...rest, channel_values: values }, metadata)
+      const parent = entry.parent === null ? {} : { checkpoint_id: entry.parent }
+      await this.keep({ configurable: { ...configurable, ...parent } }, rest, metadata, changed, entry.emptied)
     }
   }
 
