@@ -25,7 +25,8 @@ export interface Hints {
 
 /**
  * Every part is optional. `hints` are an agent's, because a tool has annotations for them; `annotations` are a resource's.
- * `tags` are an agent's, for the search of clients.
+ * `tags` are an agent's, for the search of clients. An agent that is `direct` answers with a message alone where a protocol has
+ * tasks (A2A).
  *
  * @category models
  * @since 0.1.0
@@ -37,6 +38,7 @@ export interface Presentation {
   readonly hints?: Hints
   readonly tags?: ReadonlyArray<string>
   readonly annotations?: Annotations
+  readonly direct?: boolean
 }
 
 /**

@@ -181,14 +181,35 @@ export const token = (delta: string, messageId?: string): Event =>
 /**
  * Content beside the text of the answer, such as an image or a file.
  *
+ * Pieces of one `name` belong together, as one artifact of A2A; `last` says that no other piece of the name follows.
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const content = (content: Content.Content | Content.List, messageId?: string): Event =>
-  make("content", {
-    content: isList(content) ? content : [content],
-    ...(messageId === undefined ? {} : { messageId })
+export const content = (
+  content: Content.Content | Content.List,
+  options: { readonly messageId?: string; readonly name?: string; readonly last?: true } = {}
+): Event => make("content", { content: listOf(content), ...options })
+
+/**
+ * A message that the agent says about its work, which is not a part of the answer.
+ *
+ * A message that is `last` belongs to the end of the run: it says how the work has ended.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const message = (
+  content: string | Content.Content | Content.List,
+  options: { readonly messageId?: string; readonly last?: true } = {}
+): Event =>
+  make("message", {
+    role: "assistant",
+    content: typeof content === "string" ? [{ type: "text", text: content }] : listOf(content),
+    ...options
   })
+
+const listOf = (content: Content.Content | Content.List): Content.List => isList(content) ? content : [content]
 
 const isList = (content: Content.Content | Content.List): content is Content.List => Array.isArray(content)
 

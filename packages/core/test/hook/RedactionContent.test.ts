@@ -22,6 +22,9 @@ const layer = layerRuntime(
     Show.toLayer(Effect.fn(function*({ content }) {
       // cast: the test emits what no function of Content makes.
       yield* Run.emit(Event.content(content as unknown as Content.List))
+      // cast: as before.
+      yield* Run.emit(Event.message(content as unknown as Content.List, { last: true }))
+      yield* Run.emit(Event.content(Content.text("x"), { name: `a ${key}`, last: true }))
       return content
     })),
     Redaction.layer({ pii: true })
@@ -89,6 +92,25 @@ describe("Redaction of content", () => {
         assert.deepStrictEqual(Schema.decodeUnknownSync(Schema.Array(Event.RunEvent))(events), events)
       }
       assert.include(new RunError.InvalidContent({ issues: [] }).message, "content event")
+    }).pipe(Effect.provide(layer)))
+
+  it.effect("looks through messages and the names of content, which keep the rest of their fields", () =>
+    Effect.gen(function*() {
+      const { run } = yield* shown([Content.text(`my key is ${key}`)])
+      const events = yield* journal(run.runId)
+      assert.notInclude(JSON.stringify(events.filter(({ type }) => type === "content" || type === "message")), key)
+      const said = events.find((event) => event.type === "message")
+      assert.deepStrictEqual(said?.data, {
+        role: "assistant",
+        content: [Content.text("my key is [redacted: api-key]")],
+        last: true
+      })
+      const named = events.findLast((event) => event.type === "content")
+      assert.deepStrictEqual(named?.data, {
+        content: [Content.text("x")],
+        name: "a [redacted: api-key]",
+        last: true
+      })
     }).pipe(Effect.provide(layer)))
 
   it("reads the content events of earlier versions", () => {

@@ -28,6 +28,9 @@ export const toPart = (content: Content.Content, { urlOf }: Pick<Links, "urlOf">
   }
 }
 
+export const toParts = (contents: Content.List, links: Pick<Links, "urlOf">): ReadonlyArray<Part> =>
+  contents.map((one) => toPart(one, links))
+
 const valueOf = (content: Content.Content, urlOf: Links["urlOf"]): Part => {
   switch (content.type) {
     case "text":

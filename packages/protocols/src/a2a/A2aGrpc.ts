@@ -138,6 +138,7 @@ export const handle = ({ auth, enter, extended, extensions, operations, runtime,
             ? update.statusUpdate.status
             : undefined
           if (status !== undefined) hasEnded = isLast(status, closing)
+          if ("message" in update) hasEnded = true
           return wire.update(update, closing)
         })
       ),

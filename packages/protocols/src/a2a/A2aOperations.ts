@@ -45,8 +45,12 @@ export const make = (
 ): Operations => {
   const tasks = A2aTasks.make(runtime, skills)
   const push = A2aPush.make(runtime, tasks, sender)
-  const { find, follow, load, streamed } = tasks
+  const { answered, find, follow, load, streamed } = tasks
   const deliver = A2aDelivery.make(runtime, skills, tasks, duplicates)
+
+  /** Whether a message to a new run is answered with a message alone, if the run completes. */
+  const answersDirectly = ({ run }: A2aTasks.Delivered, { message }: A2aSchema.SendMessageRequest) =>
+    !message.taskId && skills.get(run.agent)?.agent.presentation.direct === true
 
   /** The address is kept after the message: a client that sends both again finds the task that it began. */
   const delivered = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {
@@ -61,18 +65,22 @@ export const make = (
   const sendMessage = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {
     const { historyLength, returnImmediately } = request.configuration ?? {}
     const sent = yield* delivered(call, request)
-    if (returnImmediately === true) {
+    const isDirect = answersDirectly(sent, request)
+    if (returnImmediately === true && !isDirect) {
       return { _tag: "Sent", task: (yield* load(sent.handle, sent.run)).task(historyLength) } as const
     }
     yield* Stream.runDrain(yield* follow(sent, "somebody"))
+    if (isDirect && sent.view.hasAnswer) return { _tag: "Message", message: sent.view.answer() } as const
     return { _tag: "Sent", task: sent.view.task(historyLength) } as const
   })
 
-  const sendStreamingMessage = (call: Call, request: A2aSchema.SendMessageRequest) =>
-    Effect.flatMap(
-      delivered(call, request),
-      (sent) => streamed(sent, "somebody", request.configuration?.historyLength)
-    )
+  const sendStreamingMessage = Effect.fnUntraced(function*(call: Call, request: A2aSchema.SendMessageRequest) {
+    const { historyLength } = request.configuration ?? {}
+    const sent = yield* delivered(call, request)
+    return yield* answersDirectly(sent, request)
+      ? answered(sent, historyLength)
+      : streamed(sent, "somebody", historyLength)
+  })
 
   const getTask = Effect.fnUntraced(function*(call: Call, { historyLength, id }: typeof A2aSchema.GetTaskRequest.Type) {
     const handle = yield* find(call, id)

@@ -4,7 +4,14 @@ import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type { Effect, Stream } from "effect"
 import type { A2aError } from "./A2aError.ts"
-import type { AgentCard, ListTasksResponse, StreamResponse, Task, TaskPushNotificationConfig } from "./A2aSchema.ts"
+import type {
+  AgentCard,
+  ListTasksResponse,
+  Message,
+  StreamResponse,
+  Task,
+  TaskPushNotificationConfig
+} from "./A2aSchema.ts"
 import type { Version } from "./A2aVersion.ts"
 
 /** The caller, and the agent of the path that was called. */
@@ -30,6 +37,7 @@ export type Failure = A2aError | RunError
 /** One answer, or a stream of updates. `closesWhenAsked` says that the stream also ends when the task waits for somebody. */
 export type Reply =
   | { readonly _tag: "Sent" | "Task"; readonly task: Task }
+  | { readonly _tag: "Message"; readonly message: Message }
   | { readonly _tag: "Tasks"; readonly page: ListTasksResponse }
   | { readonly _tag: "Card"; readonly card: AgentCard }
   | { readonly _tag: "PushConfig"; readonly config: TaskPushNotificationConfig }
@@ -49,6 +57,8 @@ export const toJson = (answer: Answer): unknown => {
   switch (answer._tag) {
     case "Sent":
       return { task: answer.task }
+    case "Message":
+      return { message: answer.message }
     case "Task":
       return answer.task
     case "Tasks":

@@ -3,17 +3,10 @@ import * as Content from "@fastagentic/core/run/Content"
 import { covers, type Data, type RunEvent } from "@fastagentic/core/run/Event"
 import { changedAt, type RunRecord, type RunState } from "@fastagentic/core/run/RunRecord"
 import { DateTime, Option, Schema } from "effect"
+import { type ArtifactUpdate, TaskArtifacts } from "./A2aArtifacts.ts"
 import * as A2aContent from "./A2aContent.ts"
 import * as A2aMessage from "./A2aMessage.ts"
-import {
-  type Artifact,
-  Message,
-  type Part,
-  type StreamResponse,
-  type Task,
-  type TaskState,
-  type TaskStatus
-} from "./A2aSchema.ts"
+import { Message, type Part, type StreamResponse, type Task, type TaskState, type TaskStatus } from "./A2aSchema.ts"
 import type { Skill } from "./A2aSkill.ts"
 
 /** The task's context: the run's thread, or the run's id without one. */
@@ -24,7 +17,7 @@ export const contextIdOf = (run: RunRecord): string => run.threadId ?? run.runId
  *
  * Streamed text is the artifact `output` if the agent's answer is a string, and `text` otherwise. An answer that is not a
  * string is the data part of the artifact `output`, or the parts of its content. Content that is said meanwhile is the artifact
- * `content`.
+ * of its name, or `content`. A message that is said is the message of the status until the next change.
  *
  * The history holds messages as they came, where the run keeps them: a run that another protocol started, or answered, has
  * messages that hold its payload or the answer.
@@ -36,17 +29,14 @@ export class TaskView {
   private readonly questions = new Map<string, A2aMessage.Question>()
   /** All questions are decided, so the task is working, even while it is queued. */
   private isContinuing = false
-  private text: string | undefined
-  /** The tokens of the text, until a later attempt of the run supersedes some of them. */
-  private tokens: ReadonlyArray<RunEvent> = []
-  private output: ReadonlyArray<Part> | undefined
-  /** The events of content that count. */
-  private contents: ReadonlyArray<RunEvent> = []
+  private readonly artifacts: TaskArtifacts
+  /** The messages that the run has said, by their events. */
+  private readonly said = new Map<RunEvent, Message>()
+  /** The message that belongs to the end of the run. */
+  private closing: Message | undefined
   private readonly run: RunRecord
   private readonly links: A2aContent.Links
   private readonly skill: Skill | undefined
-  private readonly answersContent: boolean
-  private readonly streamed: "output" | "text"
 
   /** The last message of a caller came with the next answer or signal. */
   private isAnnounced = false
@@ -58,8 +48,7 @@ export class TaskView {
     this.run = run
     this.links = links
     this.skill = skill
-    this.answersContent = skill?.agent.success.hasContent === true
-    this.streamed = skill?.answersText === true ? "output" : "text"
+    this.artifacts = new TaskArtifacts(links, skill)
     this.status = { state: "TASK_STATE_SUBMITTED", timestamp: timestampOf(run.createdAt) }
     this.changed = run.createdAt
     const messageId = run.idempotencyKey?.startsWith("a2a:") === true ? run.idempotencyKey.slice(4) : `${run.runId}-0`
@@ -82,7 +71,7 @@ export class TaskView {
 
   /** The task with its last messages, all of them by default. */
   task(historyLength?: number): Task {
-    const artifacts = this.artifacts()
+    const artifacts = this.artifacts.all()
     const history = historyLength === undefined
       ? [...this.history]
       : this.history.slice(Math.max(0, this.history.length - historyLength))
@@ -97,88 +86,58 @@ export class TaskView {
     }
   }
 
-  private artifacts(): ReadonlyArray<Artifact> {
-    const artifacts: Array<Artifact> = []
-    if (this.text !== undefined) artifacts.push({ artifactId: this.streamed, parts: [{ text: this.text }] })
-    if (this.contents.length > 0) artifacts.push({ artifactId: "content", parts: this.shown(this.contents) })
-    if (this.output !== undefined) artifacts.push({ artifactId: "output", parts: this.output })
-    return artifacts
+  /** The answer as a message alone, of a run that has completed. */
+  answer(): Message {
+    const parts = this.artifacts.answer()
+    const { message } = this.status
+    const said = parts.length > 0 ? parts : message?.parts ?? [{ text: "" }]
+    const { taskId: _taskId, ...answer } = this.message(`${this.run.runId}-${this.seq}`, "ROLE_AGENT", said)
+    return answer
+  }
+
+  /** Whether the run has completed, so that there is an answer. */
+  get hasAnswer(): boolean {
+    return this.status.state === "TASK_STATE_COMPLETED"
   }
 
   /** Applies the next events and returns the updates. `ended` is the final state of the run, if it has ended. */
   apply(events: ReadonlyArray<RunEvent>, ended: RunState | undefined): ReadonlyArray<StreamResponse> {
     const updates: Array<StreamResponse> = []
-    const said: Array<RunEvent> = []
     let text = ""
+    let tokens: Array<Extract<RunEvent, { readonly type: "token" }>> = []
+    const say = () => {
+      if (text !== "") updates.push(this.updated(this.artifacts.say(text, tokens)))
+      text = ""
+      tokens = []
+    }
     for (const event of events) {
       this.seq = event.seq
       this.changed = Math.max(this.changed, event.ts)
       if (event.type === "token") {
         text += event.data.delta
-        said.push(event)
-        if (text.length >= longestText) {
-          updates.push(this.say(text))
-          text = ""
-        }
-        continue
+        tokens.push(event)
+        if (text.length >= longestText) say()
+      } else if (changes.has(event.type)) {
+        say()
+        this.change(event, ended, updates)
       }
-      if (event.type === "superseded") {
-        if (text !== "") updates.push(this.say(text))
-        text = ""
-        updates.push(...this.supersede([...this.tokens, ...said.splice(0)], event.data))
-        continue
-      }
-      if (event.type === "content") {
-        if (text !== "") updates.push(this.say(text))
-        text = ""
-        updates.push(...this.show(event))
-        continue
-      }
-      const isChange = changes.has(event.type)
-      if (isChange && text !== "") {
-        updates.push(this.say(text))
-        text = ""
-      }
-      if (isChange) this.change(event, ended, updates)
     }
-    if (text !== "") updates.push(this.say(text))
-    this.tokens = [...this.tokens, ...said]
+    say()
     return updates
-  }
-
-  /** Replaces the text by what is left of it. */
-  private supersede(tokens: ReadonlyArray<RunEvent>, range: Data<"superseded">): ReadonlyArray<StreamResponse> {
-    const updates: Array<StreamResponse> = []
-    const left = this.contents.filter((content) => !covers(range, content))
-    if (left.length < this.contents.length) {
-      this.contents = left
-      updates.push(this.artifact("content", this.shown(left), false, false))
-    }
-    this.tokens = tokens.filter((token) => !covers(range, token))
-    if (this.tokens.length === tokens.length) return updates
-    this.text = this.tokens.map((token) => token.type === "token" ? token.data.delta : "").join("")
-    updates.push(this.artifact(this.streamed, [{ text: this.text }], false, false))
-    return updates
-  }
-
-  /** Adds content to its artifact. */
-  private show(event: RunEvent): ReadonlyArray<StreamResponse> {
-    const parts = this.shown([event])
-    const append = this.contents.length > 0
-    this.contents = [...this.contents, event]
-    return [this.artifact("content", parts, append, false)]
-  }
-
-  /** An artifact without parts is not valid. */
-  private shown(events: ReadonlyArray<RunEvent>): ReadonlyArray<Part> {
-    const parts = events.flatMap((event) =>
-      event.type === "content" ? (event.data.content ?? []).map((one) => A2aContent.toPart(one, this.links)) : []
-    )
-    return parts.length === 0 ? [{ text: "" }] : parts
   }
 
   private change(event: RunEvent, ended: RunState | undefined, updates: Array<StreamResponse>) {
     switch (event.type) {
+      case "content":
+        updates.push(this.updated(this.artifacts.show(event)))
+        break
+      case "message":
+        this.speak(event, updates)
+        break
+      case "superseded":
+        for (const update of this.artifacts.supersede(event.data)) updates.push(this.updated(update))
+        this.unsay(event, updates)
+        break
       case "run_started":
         if (!this.isContinuing) updates.push(this.enter("TASK_STATE_WORKING", event))
         this.isContinuing = false
@@ -208,35 +167,80 @@ export class TaskView {
         this.isContinuing = this.questions.size === 0
         break
       case "done":
-        updates.push(...this.finish(event.data.output), this.enter("TASK_STATE_COMPLETED", event))
+        for (const update of this.artifacts.finish(event.data.output)) updates.push(this.updated(update))
+        updates.push(this.enter("TASK_STATE_COMPLETED", event, this.closing?.parts, this.closing?.messageId))
         break
       case "error": {
         const state = ended === "rejected" ? "TASK_STATE_REJECTED" : "TASK_STATE_FAILED"
+        this.keepClosing()
         const { message, rule, tag, value = { _tag: tag, ...(rule === undefined ? {} : { rule }) } } = event.data
         updates.push(this.enter(state, event, [{ text: message }, { data: value }]))
         break
       }
       case "run_cancelled":
+        this.keepClosing()
         updates.push(this.enter("TASK_STATE_CANCELED", event, [{ text: event.data.reason }]))
         break
     }
   }
 
-  private enter(state: TaskState, event: RunEvent, parts?: ReadonlyArray<Part>): StreamResponse {
+  /** A message that the agent says is that of the status, now or at the end. */
+  private speak(event: Extract<RunEvent, { readonly type: "message" }>, updates: Array<StreamResponse>) {
+    const { content, last, messageId, parts = [], role } = event.data
+    if (role !== "assistant") return
+    const said = content === undefined ? parts.map(partOf) : A2aContent.toParts(content, this.links)
+    if (said.length === 0) return
+    if (last === true) {
+      this.keepClosing()
+      this.closing = this.message(messageId ?? `${this.run.runId}-${event.seq}`, "ROLE_AGENT", said)
+      this.said.set(event, this.closing)
+      return
+    }
+    updates.push(this.enter("TASK_STATE_WORKING", event, said, messageId))
+    if (this.status.message !== undefined) this.said.set(event, this.status.message)
+  }
+
+  /** A run that does not complete has said its last message all the same. */
+  private keepClosing() {
+    if (this.closing === undefined) return
+    this.remember(true)
+    this.history.push(this.closing)
+    this.closing = undefined
+  }
+
+  /** Takes back the messages that a later attempt of the run supersedes. */
+  private unsay(event: Extract<RunEvent, { readonly type: "superseded" }>, updates: Array<StreamResponse>) {
+    for (const [said, message] of this.said) {
+      if (!covers(event.data, said)) continue
+      this.said.delete(said)
+      const at = this.history.indexOf(message)
+      if (at >= 0) this.history.splice(at, 1)
+      if (this.closing === message) this.closing = undefined
+      if (this.status.message !== message) continue
+      const { message: _message, ...status } = this.status
+      this.status = status
+      updates.push(this.enter("TASK_STATE_WORKING", event))
+    }
+  }
+
+  private enter(
+    state: TaskState,
+    event: RunEvent,
+    parts?: ReadonlyArray<Part>,
+    messageId = `${this.run.runId}-${event.seq}`
+  ): StreamResponse {
     this.remember()
-    const message = parts === undefined
-      ? undefined
-      : this.message(`${this.run.runId}-${event.seq}`, "ROLE_AGENT", parts)
+    const message = parts === undefined ? undefined : this.message(messageId, "ROLE_AGENT", parts)
     this.status = { state, timestamp: timestampOf(event.ts), ...(message === undefined ? {} : { message }) }
     return { statusUpdate: { taskId: this.run.runId, contextId: contextIdOf(this.run), status: this.status } }
   }
 
-  /** Moves the last message of the status to the history before the next change; what is still asked stays in the status. */
-  private remember(isAsked = false) {
+  /** Moves the last message of the status to the history before the next change; what still holds stays in the status. */
+  private remember(isKept = false) {
     const { message, ...rest } = this.status
     if (message === undefined) return
     if (!this.history.includes(message)) this.history.push(message)
-    if (!isAsked) this.status = rest
+    if (!isKept) this.status = rest
   }
 
   private ask(event: RunEvent) {
@@ -286,58 +290,22 @@ export class TaskView {
     return { messageId, role, parts, taskId: this.run.runId, contextId: contextIdOf(this.run) }
   }
 
-  private say(delta: string): StreamResponse {
-    const append = this.text !== undefined
-    this.text = (this.text ?? "") + delta
-    return this.artifact(this.streamed, [{ text: delta }], append, false)
-  }
-
-  /** The answer itself; an artifact whose text was streamed already is only closed. */
-  private finish(output: Schema.Json): ReadonlyArray<StreamResponse> {
-    const parts = this.answered(output)
-    if (this.streamed === "output" && typeof output === "string") {
-      const isSaid = this.text === output
-      this.text = output
-      return [
-        isSaid ? this.artifact("output", [{ text: "" }], true, true) : this.artifact("output", parts, false, true)
-      ]
-    }
-    const closing = this.text === undefined ? [] : [this.artifact(this.streamed, [{ text: "" }], true, true)]
-    if (output === null) return closing
-    this.output = parts
-    return [...closing, this.artifact("output", parts, false, true)]
-  }
-
-  private answered(output: Schema.Json): ReadonlyArray<Part> {
-    if (typeof output === "string") return [{ text: output }]
-    const contents = Content.isContent(output) ? [output] : output
-    return this.answersContent && Content.isList(contents)
-      ? contents.map((one) => A2aContent.toPart(one, this.links))
-      : [{ data: output }]
-  }
-
-  private artifact(
-    artifactId: string,
-    parts: ReadonlyArray<Part>,
-    append: boolean,
-    lastChunk: boolean
-  ): StreamResponse {
-    return {
-      artifactUpdate: {
-        taskId: this.run.runId,
-        contextId: contextIdOf(this.run),
-        artifact: { artifactId, parts },
-        append,
-        lastChunk
-      }
-    }
+  private updated(update: ArtifactUpdate): StreamResponse {
+    return { artifactUpdate: { taskId: this.run.runId, contextId: contextIdOf(this.run), ...update } }
   }
 }
+
+/** A part of a framework's message, which may be content. */
+const partOf = (part: Schema.Json): Part =>
+  Content.isContent(part) ? A2aContent.toPart(part, { urlOf: (id) => id }) : { data: part }
 
 /** The length of the text of one update: clients of gRPC take messages of 4 MiB, and a letter has 3 bytes at most. */
 const longestText = 1_000_000
 
 const changes: ReadonlySet<string> = new Set([
+  "content",
+  "message",
+  "superseded",
   "run_started",
   "interrupt",
   "interrupt_resolved",

@@ -75,7 +75,18 @@ export const make = (runtime: Runtime["Service"], skills: Skills) => {
     } as const satisfies Reply
   })
 
-  return { find, viewOf, load, follow, streamed }
+  /** The answer alone, when there is one; a run that fails or asks is a task. */
+  const answered = Effect.fnUntraced(function*(delivered: Delivered, historyLength?: number) {
+    const { view } = delivered
+    const pages = Stream.map(yield* follow(delivered, "somebody"), ({ seq }) => ({ seq, updates: [] }))
+    const last = Stream.sync((): Updates => ({
+      seq: view.seq,
+      updates: [view.hasAnswer ? { message: view.answer() } : { task: view.task(historyLength) }]
+    }))
+    return { _tag: "Updates", updates: Stream.concat(pages, last), closesWhenAsked: true } as const satisfies Reply
+  })
+
+  return { find, viewOf, load, follow, streamed, answered }
 }
 
 const unavailable = A2aError.internal("the rest of the task could not be read; get it or subscribe to it again")

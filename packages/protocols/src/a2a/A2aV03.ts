@@ -129,6 +129,8 @@ export const answer = (answer: Answer): unknown => {
     case "Sent":
     case "Task":
       return taskOf(answer.task)
+    case "Message":
+      return messageOf(answer.message)
     case "Tasks":
       return { ...answer.page, tasks: answer.page.tasks.map(taskOf) }
     case "Card":

@@ -17,6 +17,8 @@ export const answer = (answer: Answer): unknown => {
   switch (answer._tag) {
     case "Sent":
       return { task: taskOf(answer.task) }
+    case "Message":
+      return { message: messageOf(answer.message) }
     case "Task":
       return taskOf(answer.task)
     case "Tasks":

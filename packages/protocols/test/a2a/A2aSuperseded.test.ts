@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, RunStore, Runtime } from "@fastagentic/core"
+import { Agent, App, Content, Event, type RunRecord, RunStore, Runtime } from "@fastagentic/core"
 import { Context, Effect, Layer, Schema } from "effect"
+import { TaskView } from "../../src/a2a/A2aTask.ts"
 import { makeTalker, serveOn, wordsOf } from "../restarting.ts"
 import { layerStores } from "../stores.ts"
 import { collect, connect, getTask, sendStream } from "./support.ts"
@@ -40,4 +41,47 @@ describe("An A2A task whose run began again on another process", () => {
       const text = task.artifacts?.flatMap(({ parts }) => parts).map((part) => "text" in part ? part.text : "")
       assert.deepStrictEqual([state.attempts, text?.[0]], [2, wordsOf("second")])
     }).pipe(Effect.scoped))
+})
+
+describe("A view of a run whose attempt was superseded", () => {
+  it("takes back the pieces of artifacts and the messages that do not count any more", () => {
+    // cast: a view reads these fields alone.
+    const run = { runId: "r", agent: "talk", createdAt: 0, payload: {} } as unknown as RunRecord.RunRecord
+    const view = new TaskView(run, undefined, { urlOf: (id) => id, fileIdOf: () => undefined })
+    const text = (text: string) => Content.text(text)
+    const events = Event.stamp([
+      Event.make("run_started", { agent: "talk" }),
+      Event.content(text("kept"), { name: "report" }),
+      Event.content(text("lost"), { name: "report" }),
+      Event.content(text("lost"), { name: "chart" }),
+      Event.message("lost"),
+      Event.message("lost", { last: true }),
+      Event.make("superseded", { place: "", from: 3, to: 6 }),
+      Event.content(text("said"), { name: "report" }),
+      Event.make("done", { output: null })
+    ], { runId: "r", attempt: 1, ts: 0, lastSeq: 0 })
+    const updates = view.apply(events.slice(0, 7), undefined)
+    assert.deepStrictEqual(
+      updates.slice(-3).map((update) => "artifactUpdate" in update ? update.artifactUpdate.artifact : update),
+      [
+        { artifactId: "report", name: "report", parts: [{ text: "kept" }] },
+        { artifactId: "chart", name: "chart", parts: [{ text: "" }] },
+        {
+          statusUpdate: {
+            taskId: "r",
+            contextId: "r",
+            status: { state: "TASK_STATE_WORKING", timestamp: "1970-01-01T00:00:00.000Z" }
+          }
+        }
+      ]
+    )
+    view.apply(events.slice(7), "completed")
+    const { artifacts, history = [], status } = view.task()
+    assert.deepStrictEqual(artifacts, [{
+      artifactId: "report",
+      name: "report",
+      parts: [{ text: "kept" }, { text: "said" }]
+    }])
+    assert.deepStrictEqual([history.length, status.message], [1, undefined])
+  })
 })

@@ -124,7 +124,16 @@ const fromArtifact = (artifact: unknown): Json => ({
   parts: list(object(artifact)["parts"]).map(from03Part)
 })
 
+/** A message that stands alone, of either form. */
+const fromDirect = (json: unknown): Json | undefined => {
+  const { kind, message } = object(json)
+  if (message !== undefined) return { message: fromMessage(message) }
+  return kind === "message" ? { message: fromMessage(json) } : undefined
+}
+
 export const fromTask = (task: unknown): Json => {
+  const direct = fromDirect(task)
+  if (direct !== undefined) return direct
   const { artifacts, history, kind: _kind, status, ...rest } = object(task)
   return some({
     ...rest,
@@ -135,6 +144,8 @@ export const fromTask = (task: unknown): Json => {
 }
 
 export const fromUpdate = (json: unknown): Json => {
+  const direct = fromDirect(json)
+  if (direct !== undefined) return direct
   const { artifactUpdate, kind, statusUpdate, task, ...rest } = object(json)
   if (task !== undefined || kind === "task") return { task: fromTask(task ?? json) }
   const status = statusUpdate ?? (kind === "status-update" ? rest : undefined)

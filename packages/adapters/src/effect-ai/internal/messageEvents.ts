@@ -37,7 +37,7 @@ export const eventsOf = (
     }
     case "file":
     case "source":
-      return [Event.content(fromResponsePart(part), messageId)]
+      return [Event.content(fromResponsePart(part), { messageId })]
     default:
       return []
   }

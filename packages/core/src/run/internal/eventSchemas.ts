@@ -104,13 +104,25 @@ export const schemas = {
   token: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
   reasoning_delta: Schema.Struct({ delta: Schema.String, messageId: optional(Id), blockId: optional(Id) }),
   message_end: Schema.Struct({ messageId: Id, finishReason: optional(Word) }),
-  message: Schema.Struct({ messageId: Id, role: Word, parts: Schema.Array(Schema.Json) }),
+  /** A whole message. Adapters of earlier versions have `parts` of their framework instead of `content`. */
+  message: Schema.Struct({
+    messageId: optional(Id),
+    role: Word,
+    parts: optional(Schema.Array(Schema.Json)),
+    content: optional(Content.List),
+    /** The message belongs to the end of the run. */
+    last: optional(Schema.Literal(true))
+  }),
   /** Content in reading order. Runs of earlier versions have one `part` of a `kind` instead. */
   content: Schema.Struct({
     messageId: optional(Id),
     content: optional(Content.List),
     kind: optional(Schema.Literals(["file", "image", "source", "citation", "data"])),
-    part: optional(Schema.Json)
+    part: optional(Schema.Json),
+    /** The name of the work that the content is a piece of: pieces of one name belong together. */
+    name: optional(Content.Name),
+    /** No piece of this name follows. */
+    last: optional(Schema.Literal(true))
   }),
   tool_call_start: Schema.Struct({ toolCallId: Id, name: Schema.String, messageId: optional(Id) }),
   tool_call_delta: Schema.Struct({ toolCallId: Id, delta: Schema.String }),
