@@ -6,7 +6,7 @@ import type { Schema } from "effect"
 import * as A2aContent from "./A2aContent.ts"
 import type { Artifact, Part } from "./A2aSchema.ts"
 
-/** What an agent answers with decides the artifact of its tokens, and the parts of its answer. */
+/** The form of the answer decides the artifact of the tokens, and the parts of the answer. */
 interface Answers {
   readonly answersText: boolean
   readonly agent: { readonly success: { readonly hasContent: boolean } }
@@ -31,7 +31,7 @@ const idOf = (name: string | undefined) => name === undefined ? "content" : ownI
 export class TaskArtifacts {
   /** The ids of the artifacts in the order of their first updates. */
   private readonly ids = new Set<string>()
-  /** What has been streamed, in the pieces that tokens and updates came in. */
+  /** The text of all tokens. */
   private text: string | undefined
   private tokens: Array<Token> = []
   /** The events of content that count, by the artifact that they are pieces of. */

@@ -75,7 +75,7 @@ const textsOf = (of: unknown) => list(object(of)["parts"]).map((part) => object(
 const artifactsOf = (task: Json) =>
   list(task["artifacts"]).map(object).map(({ artifactId, name, parts }) => [artifactId, name, list(parts).map(keysOf)])
 
-/** What a client has that applies the updates as the specification says. */
+/** The artifacts of a client that applies the updates as the specification says. */
 const applied = (updates: ReadonlyArray<Json>) => {
   const artifacts = new Map<unknown, Json>()
   for (const { artifactUpdate } of updates) {
