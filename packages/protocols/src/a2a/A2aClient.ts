@@ -1,10 +1,11 @@
 // A client of A2A 1.0 for A2aRemote: reads a card, and sends, reads and cancels tasks over JSON-RPC or HTTP+JSON. Answers are
 // decoded by the schemas of the server, and what a remote agent says about an error is passed on as its text alone.
 import { decoder } from "@fastagentic/core/base/Validation"
-import { Effect, Predicate, Schema } from "effect"
+import { Effect, Option, Predicate, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { Artifact, type Message, Task } from "./A2aSchema.ts"
+import * as A2aVerify from "./A2aVerify.ts"
 
 /** The remote agent could not be reached, or answered with something else than A2A: it may do so later. */
 export class RemoteUnavailable extends Schema.TaggedError<RemoteUnavailable>()("RemoteUnavailable", {
@@ -30,22 +31,33 @@ export type Place = typeof Place.Type
 
 export type Headers = Readonly<Record<string, string>>
 
+/** The keys of which one has to have signed a card, or the address of their JSON Web Key Set. */
+export type Keys = string | ReadonlyArray<A2aVerify.PublicKey>
+
+/** The card at an address that is known already. */
+export type KnownCard = (url: string) => Effect.Effect<object | undefined>
+
 const limit = "30 seconds"
 
 export type A2aClient = ReturnType<typeof make>
 
 export const make = (
   client: HttpClient.HttpClient,
-  { headers, origins }: {
+  { headers, keys, known = () => Effect.undefined, origins }: {
     readonly headers: Effect.Effect<Headers>
     /** The origins besides that of the card that its interfaces may have. */
     readonly origins: ReadonlyArray<string>
+    /** The keys of cards; without them a card is taken as its server gives it. */
+    readonly keys?: Keys | undefined
+    readonly known?: KnownCard | undefined
   }
 ) => {
-  const call = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
+  const call = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.flatMap(headers, (headers) => exchange(HttpClientRequest.setHeaders(request, headers)))
+
+  const exchange = Effect.fnUntraced(function*(request: HttpClientRequest.HttpClientRequest) {
     const sent = request.pipe(
-      HttpClientRequest.setHeaders({ accept: "application/a2a+json, application/json", "a2a-version": "1.0" }),
-      HttpClientRequest.setHeaders(yield* headers)
+      HttpClientRequest.setHeaders({ accept: "application/a2a+json, application/json", "a2a-version": "1.0" })
     )
     const { status, text } = yield* client.execute(sent).pipe(
       Effect.flatMap((response) => Effect.map(response.text, (text) => ({ status: response.status, text }))),
@@ -61,16 +73,37 @@ export const make = (
     return yield* refusalOf(status, error)
   })
 
+  const keySet = Effect.suspend(() =>
+    typeof keys === "string"
+      // The keys may be those of a third party, which gets no credentials.
+      ? Effect.map(
+        Effect.flatMap(exchange(HttpClientRequest.get(keys)), decodeWith(decodeKeys, "key set")),
+        ({ keys }) => keys.flatMap((key) => Option.toArray(decodeKey(key)))
+      )
+      : Effect.succeed(keys ?? [])
+  )
+
+  /** The JSON of the card at an address, signed by one of the keys where there are any. */
+  const card = Effect.fnUntraced(function*(at: string): Effect.fn.Return<object, RemoteError> {
+    const json = yield* call(HttpClientRequest.get(at))
+    if (!Predicate.isObject(json)) return yield* unavailable("its card is no object")
+    if (keys !== undefined && !(yield* A2aVerify.isSigned(json, yield* keySet))) {
+      const message = "its card has no signature by a key that is trusted"
+      return yield* new RemoteRefused({ code: "CARD_NOT_SIGNED", message })
+    }
+    return json
+  })
+
   /** The first interface of a card that this client speaks. Requests have credentials, so a card names no other server. */
   const resolve = Effect.fnUntraced(function*(at: string): Effect.fn.Return<Place, RemoteError> {
-    const card = yield* Effect.flatMap(call(HttpClientRequest.get(at)), decodeWith(decodeCard, "card"))
-    const known = new Set([at, ...origins].flatMap((url) => URL.canParse(url) ? [new URL(url).origin] : []))
+    const read = yield* decodeWith(decodeCard, "card")((yield* known(at)) ?? (yield* card(at)))
+    const allowed = new Set([at, ...origins].flatMap((url) => URL.canParse(url) ? [new URL(url).origin] : []))
     let elsewhere: string | undefined
-    for (const { protocolBinding, protocolVersion, tenant = "", url } of card.supportedInterfaces) {
+    for (const { protocolBinding, protocolVersion, tenant = "", url } of read.supportedInterfaces) {
       if (!protocolVersion.startsWith("1.") || !URL.canParse(url)) continue
       if (protocolBinding !== "JSONRPC" && protocolBinding !== "HTTP+JSON") continue
       const { origin } = new URL(url)
-      if (known.has(origin)) return { url, binding: protocolBinding, ...(tenant === "" ? {} : { tenant }) }
+      if (allowed.has(origin)) return { url, binding: protocolBinding, ...(tenant === "" ? {} : { tenant }) }
       elsewhere ??= origin
     }
     if (elsewhere !== undefined) {
@@ -121,7 +154,7 @@ export const make = (
       ? rpc(place, "CancelTask", { id })
       : call(HttpClientRequest.post(`${base(place)}/tasks/${encodeURIComponent(id)}:cancel`))
 
-  return { resolve, send, get, cancel }
+  return { card, resolve, send, get, cancel }
 }
 
 /** The parts of a card that this client uses: all others may be of any form. */
@@ -136,6 +169,9 @@ const decodeCard = decoder(
   }),
   "ignore"
 )
+const decodeKeys = decoder(Schema.Struct({ keys: Schema.Array(Schema.Unknown) }), "ignore")
+/** Keys of other kinds are not used. */
+const decodeKey = Schema.decodeUnknownOption(A2aVerify.PublicKey)
 const decodeTask = decoder(Task, "ignore")
 /** A direct message is an answer without a task. */
 const decodeSent = decoder(

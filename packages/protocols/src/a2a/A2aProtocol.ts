@@ -14,6 +14,7 @@ import { withChallenges } from "../internal/challenge.ts"
 import { Entrance } from "../internal/entrance.ts"
 import { Limits } from "../internal/limits.ts"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
+import { publicPart } from "../internal/publicPart.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
 import * as A2aCard from "./A2aCard.ts"
@@ -52,7 +53,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const runtime = yield* Runtime
     const auth = yield* Auth
     const { issuers, open, schemes } = auth
-    const listed = open ? runtime.fusion : withoutScopes(runtime.fusion)
+    const listed = open ? runtime.fusion : publicPart(runtime.fusion)
     const sender = Option.getOrUndefined(yield* Effect.serviceOption(PushSender))
     const skills = A2aSkill.fromFusion(runtime.fusion)
     const operations = A2aOperations.make(runtime, skills, sender, yield* DuplicateMessages)
@@ -165,13 +166,6 @@ const decoded = (part: string) => {
     return part
   }
 }
-
-/** The declarations that need no scopes, which the public card may show. */
-const withoutScopes = (fusion: Fusion): Fusion => ({
-  ...fusion,
-  agents: new Map([...fusion.agents].filter(([, { scopes }]) => scopes.length === 0)),
-  prompts: new Map([...fusion.prompts].filter(([, { prompt }]) => prompt.scopes.length === 0))
-})
 
 /** Adds the trace, and the rest of the limits that counted the request, to every answer. */
 const traced = <R>(

@@ -14,6 +14,7 @@ import * as A2aChain from "./A2aChain.ts"
 import * as A2aClient from "./A2aClient.ts"
 import * as A2aContent from "./A2aContent.ts"
 import { Part, type Task } from "./A2aSchema.ts"
+import { AgentRegistry } from "./AgentRegistry.ts"
 
 /** The remote task did not complete. @category errors @since 0.1.0 */
 export class RemoteTaskFailed extends Schema.TaggedError<RemoteTaskFailed>()("RemoteTaskFailed", {
@@ -42,6 +43,11 @@ export interface Options {
   readonly skill?: string | undefined
   /** Origins besides that of the card to which its interfaces may lead; requests to them have the headers too. */
   readonly origins?: ReadonlyArray<string> | undefined
+  /**
+   * The keys of which one has to have signed the card, or the address of their JSON Web Key Set; without them the card is taken
+   * as its server gives it.
+   */
+  readonly keys?: A2aClient.Keys | undefined
   /** How many remote agents a piece of work may pass through, one behind the other; 8 by default. */
   readonly depth?: number | undefined
   /** Headers of every request, such as an authorization that is made anew when it is asked for. */
@@ -92,10 +98,13 @@ export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifi
  */
 export const toLayer = <Identifier extends string>(
   remote: Remote<Identifier>,
-  { depth = 8, headers = Effect.succeed({}), origins = [], skill, url }: Options
+  { depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, url }: Options
 ): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
   remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
-    const client = A2aClient.make(yield* HttpClient.HttpClient, { headers, origins })
+    const { cardOf } = yield* AgentRegistry
+    // A card that the registry has is one that its own keys have signed, and these keys may be others.
+    const known = keys === undefined ? cardOf : undefined
+    const client = A2aClient.make(yield* HttpClient.HttpClient, { headers, keys, known, origins })
     const key = yield* Run.idempotencyKey
     const parts = yield* Effect.forEach(message, withBytes)
     let taskId: string | undefined

@@ -1,6 +1,7 @@
 export * as A2aCard from "./A2aCard.ts"
 export * as A2aRemote from "./A2aRemote.ts"
 export * as A2aSchema from "./A2aSchema.ts"
+export * as AgentRegistry from "./AgentRegistry.ts"
 export * as CardSigner from "./CardSigner.ts"
 export * as DuplicateMessages from "./DuplicateMessages.ts"
 export * as GrpcServer from "./GrpcServer.ts"

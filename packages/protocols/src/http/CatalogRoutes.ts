@@ -8,7 +8,9 @@ import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { AgentRegistry } from "../a2a/AgentRegistry.ts"
 import { chatOf } from "../chat/ChatPayload.ts"
+import { makeSearch } from "../internal/agentSearch.ts"
 import * as RequestContext from "./RequestContext.ts"
 import * as Responses from "./Responses.ts"
 import * as Route from "./Route.ts"
@@ -76,32 +78,73 @@ const chatBy = (callable: Callable) => {
     : { field: chat.field, takes: chat.takes, requires: chat.requires }
 }
 
-/** Agents or tools that the caller may call, with their schemas. */
-const listCallables = (kind: "agents" | "tools") =>
-  RequestContext.handle(Effect.fnUntraced(function*(context) {
-    const visible = yield* context.runtime.visibleTo(context.caller)
-    return HttpServerResponse.jsonUnsafe({
-      items: Array.from(visible[kind].values(), (callable) => ({
-        identifier: callable.identifier,
-        description: callable.description,
-        payload: callable.payload.json,
-        success: callable.success.json,
-        durable: callable.durable,
-        examples: callable.examples,
-        ...(kind === "agents" ? { chat: chatBy(callable) } : {}),
-        ...(callable.model === undefined ? {} : { model: callable.model }),
-        ...(callable.adapter === undefined ? {} : { adapter: adapterOf(callable.adapter) })
+/** A callable of the app, with its schemas. */
+const described = (callable: Callable) => ({
+  identifier: callable.identifier,
+  description: callable.description,
+  payload: callable.payload.json,
+  success: callable.success.json,
+  durable: callable.durable,
+  examples: callable.examples,
+  ...(callable.model === undefined ? {} : { model: callable.model }),
+  ...(callable.adapter === undefined ? {} : { adapter: adapterOf(callable.adapter) })
+})
+
+/** Tools that the caller may call. */
+const listTools = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const { tools } = yield* context.runtime.visibleTo(context.caller)
+  return HttpServerResponse.jsonUnsafe({ items: Array.from(tools.values(), described), next: null })
+}))
+
+const AgentQuery = Schema.Struct({
+  query: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(1_000))),
+  tag: Schema.optionalKey(Schema.String.check(Schema.isMaxLength(200))),
+  /** Those of the app by default. */
+  source: Schema.optionalKey(Schema.Literals(["app", "external", "all"]))
+})
+
+/** Agents that the caller may call, and those of other servers that the registry knows. */
+const listAgents = RequestContext.handle(Effect.fnUntraced(function*(context) {
+  const { source = "app", ...query } = yield* RequestContext.queryAs(context, AgentQuery)
+  const { agents } = yield* context.runtime.visibleTo(context.caller)
+  const fits = makeSearch(query)
+  const own = source === "external" ? [] : [...agents.values()].filter((agent) => {
+    const { tags = [], title } = agent.presentation
+    return fits({ ...agent, tags, title })
+  })
+  const registry = yield* AgentRegistry
+  const external = source === "app" ? [] : (yield* registry.external).filter(fits)
+  return HttpServerResponse.jsonUnsafe({
+    items: [
+      ...own.map((agent) => ({
+        ...described(agent),
+        chat: chatBy(agent),
+        ...(agent.presentation.title === undefined ? {} : { title: agent.presentation.title }),
+        ...(agent.presentation.tags === undefined ? {} : { tags: agent.presentation.tags })
       })),
-      next: null
-    })
-  }))
+      ...external.map(({ listed: _listed, readAt, url, ...agent }) => ({
+        ...agent,
+        card: url,
+        source: "external",
+        readAt: new Date(readAt).toISOString()
+      }))
+    ],
+    next: null
+  })
+}))
 
 const Declaration = Schema.Struct({ identifier: Schema.String, description: Schema.String })
 
-const listOf = (kind: "agents" | "tools" | "resources" | "prompts", summary: string, handler: RequestContext.Handler) =>
+const listOf = (
+  kind: "agents" | "tools" | "resources" | "prompts",
+  summary: string,
+  handler: RequestContext.Handler,
+  query: typeof AgentQuery | undefined = undefined
+) =>
   Route.make(
     kind,
     HttpApiEndpoint.get("list", `/${kind}`, {
+      ...(query === undefined ? {} : { query }),
       success: Schemas.pageOf(Declaration),
       error: Responses.problems(...Responses.refusals)
     }).annotateMerge(Responses.summary(summary)),
@@ -131,8 +174,8 @@ const describeResource = (name: string, path: `/${string}`, { errors, resource, 
 }
 
 export const routes: ReadonlyArray<Route.Route> = [
-  listOf("agents", "The agents", listCallables("agents")),
-  listOf("tools", "The tools", listCallables("tools")),
+  listOf("agents", "The agents", listAgents, AgentQuery),
+  listOf("tools", "The tools", listTools),
   listOf("resources", "The resources", listResources),
   Route.forEach({
     group: "resources",

@@ -3,6 +3,7 @@ import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
+import { AgentRegistry } from "../a2a/AgentRegistry.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
@@ -37,6 +38,7 @@ export const layer = (
       const runtime = yield* Runtime
       const auth = yield* Auth
       const limits = yield* RequestLimits
+      const registry = yield* AgentRegistry
       const described = rest ? [...Routes.all, ...frontEnds] : frontEnds
       const routes: ReadonlyArray<Served> = rest
         ? [
@@ -46,7 +48,13 @@ export const layer = (
         ]
         : described
       for (const { handler, method, path } of routes) {
-        yield* router.add(method, path, Challenge.withSchemes(auth, handler)(runtime, limits))
+        const answer = Challenge.withSchemes(auth, handler)(runtime, limits)
+        // One route alone reads the registry: the others have nothing to copy.
+        yield* router.add(
+          method,
+          path,
+          path === "/agents" ? Effect.provideService(answer, AgentRegistry, registry) : answer
+        )
       }
       const noRoute = makeNoRoute(routes)(runtime, limits)
       for (const method of otherMethods) yield* router.add(method, "/*", noRoute)

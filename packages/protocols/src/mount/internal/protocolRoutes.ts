@@ -10,6 +10,7 @@ import * as HttpProtocol from "../../http/HttpProtocol.ts"
 import * as McpProtocol from "../../mcp/McpProtocol.ts"
 import * as CompletionRoutes from "../../openai/CompletionRoutes.ts"
 import * as ResponseRoutes from "../../openai/ResponseRoutes.ts"
+import * as CatalogRoute from "./catalogRoute.ts"
 import * as ResourceMetadata from "./resourceMetadata.ts"
 
 /** The front ends whose routes are routes of the document too. */
@@ -37,6 +38,7 @@ export const protocolRoutes = (
     ResourceMetadata.layer(has("mcp") ? ["", "/mcp"] : [""]),
     http.rest || http.frontEnds.length > 0 ? HttpProtocol.layer(http) : Layer.empty,
     has("mcp") ? McpProtocol.layer : Layer.empty,
-    has("a2a") ? A2aProtocol.layer : Layer.empty
+    has("a2a") ? A2aProtocol.layer : Layer.empty,
+    CatalogRoute.layer({ hasA2a: has("a2a") })
   )
 }
