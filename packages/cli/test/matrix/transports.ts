@@ -1,4 +1,5 @@
 import { NodeWS } from "@effect/platform-node"
+import { RunError } from "@fastagentic/core"
 import { once } from "node:events"
 
 /** A call as every transport can carry it. */
@@ -87,17 +88,21 @@ const endOf = (events: ReadonlyArray<{ readonly type: string; readonly data: Rec
   return { tag, rule: last?.data["rule"] }
 }
 
+/** The refusal of a handshake. */
+const refusalOf = (ws: NodeWS.WebSocket) =>
+  new Promise<Outcome>((resolve) =>
+    ws.on("unexpected-response", (_, response) => {
+      let text = ""
+      response.setEncoding("utf8")
+      response.on("data", (chunk: string) => text += chunk)
+      response.on("end", () => resolve({ ...refusedAs(parse(text)), runId: undefined }))
+    })
+  )
+
 const webSocket = async ({ agent, headers, key, payload, url }: Call): Promise<Outcome> => {
   const ws = new NodeWS.WebSocket(`${url.replace("http", "ws")}/ws`, { headers })
   try {
-    const refusal = new Promise<Outcome>((resolve) =>
-      ws.on("unexpected-response", (_, response) => {
-        let text = ""
-        response.setEncoding("utf8")
-        response.on("data", (chunk: string) => text += chunk)
-        response.on("end", () => resolve({ ...refusedAs(parse(text)), runId: undefined }))
-      })
-    )
+    const refusal = refusalOf(ws)
     const opened = await Promise.race([once(ws, "open"), refusal])
     if (!Array.isArray(opened)) return opened
     const frames: Array<Record<string, Record<string, string>> & { readonly event?: never }> = []
@@ -265,6 +270,65 @@ const taskEnd = (runId: string, { message, state }: {
   return { tag: a2aStates[state] ?? error?._tag ?? state, rule: error?.rule, runId }
 }
 
+const rpcMessage = ({ agent, key, payload }: Call) =>
+  `${
+    JSON.stringify({
+      _tag: "Request",
+      id: "1",
+      tag: `agents/${agent}`,
+      payload,
+      headers: [["idempotency-key", key]]
+    })
+  }\n`
+
+interface RpcExit {
+  readonly exit: {
+    readonly _tag: "Success" | "Failure"
+    readonly cause: ReadonlyArray<{ readonly error: RpcError }>
+  }
+}
+
+interface RpcError {
+  readonly _tag: string
+  readonly runId?: string
+  readonly run?: { readonly runId: string }
+  readonly reason?: RunError.Reason & { readonly tag?: string; readonly rule?: string }
+}
+
+const rpcOutcome = ({ exit }: RpcExit): Outcome => {
+  if (exit._tag === "Success") return { tag: "completed", rule: undefined, runId: undefined }
+  const error = exit.cause[0]?.error
+  if (error?.reason === undefined) {
+    return {
+      tag: error?._tag === "RunSuspended" ? "suspended" : String(error?._tag),
+      rule: undefined,
+      runId: error?.run?.runId
+    }
+  }
+  const { reason } = error
+  return { tag: reason.tag ?? reason._tag, rule: reason.rule ?? RunError.asRule(reason).rule, runId: error.runId }
+}
+
+const rpcHttp = async (call: Call): Promise<Outcome> => {
+  const init = { method: "POST", headers: call.headers, body: rpcMessage(call) }
+  const { body, status, text } = await request(`${call.url}/rpc`, init)
+  return status === 200 ? rpcOutcome(JSON.parse(text)) : { ...refusedAs(body), runId: undefined }
+}
+
+const rpcSocket = async (call: Call): Promise<Outcome> => {
+  const ws = new NodeWS.WebSocket(`${call.url.replace("http", "ws")}/rpc`, { headers: call.headers })
+  try {
+    const refusal = refusalOf(ws)
+    const opened = await Promise.race([once(ws, "open"), refusal])
+    if (!Array.isArray(opened)) return opened
+    const answer = once(ws, "message")
+    ws.send(rpcMessage(call))
+    return rpcOutcome(JSON.parse(String((await answer)[0])))
+  } finally {
+    ws.terminate()
+  }
+}
+
 const delegation = async (call: Call): Promise<Outcome> => {
   const { agent, headers, key, payload, url } = call
   const { body, status } = await request(`${url}/agents/boss`, {
@@ -283,6 +347,8 @@ export const transports: Record<string, (call: Call) => Promise<Outcome>> = {
   SSE: sse,
   WebSocket: webSocket,
   MCP: mcp,
+  "RPC over HTTP": rpcHttp,
+  "RPC over WebSocket": rpcSocket,
   "A2A, one answer": a2a("SendMessage"),
   "A2A, a stream": a2a("SendStreamingMessage"),
   delegation

@@ -20,6 +20,7 @@ export interface Caller {
     | "ai-sdk"
     | "ag-ui"
     | "openai"
+    | "rpc"
     | "local"
     | "delegation"
     | "schedule"

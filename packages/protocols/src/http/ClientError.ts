@@ -25,11 +25,12 @@ export class UnexpectedResponse extends Schema.TaggedError<UnexpectedResponse>()
   }
 }
 
-/** The run ended without an answer: it crashed, was cancelled, or policy ended it. */
+/** The run ended without an answer: it crashed, was cancelled, or policy ended it, whose `rule` it names then. */
 export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   tag: Schema.String,
   status: Schema.Int,
-  detail: Schema.String
+  detail: Schema.String,
+  rule: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
     return this.detail

@@ -165,7 +165,10 @@ const errorOf = (answered: Answered, problem: Problem, ran: boolean) =>
 const reasonOf = ({ name }: Answered, { error, title }: Problem) =>
   title === "StoreUnavailable" ? Option.some(new RunError.StoreUnavailable({ operation: name })) : decodeReason(error)
 
-const runFailed = ({ detail, status, title }: Problem) => new RunFailed({ tag: title, status, detail: detail ?? title })
+const runFailed = ({ detail, error, status, title }: Problem) => {
+  const { rule } = Object(error)
+  return new RunFailed({ tag: title, status, detail: detail ?? title, ...(typeof rule === "string" ? { rule } : {}) })
+}
 
 const unexpectedProblem = ({ name }: Answered, { detail, status, title }: Problem) =>
   new UnexpectedResponse({ request: name, status, detail: detail === undefined ? title : `${title}: ${detail}` })
@@ -176,10 +179,13 @@ const failDeclared = (declared: AnySchema, error: unknown): Effect.Effect<void, 
     onSome: Effect.fail
   })
 
+/** The failure of a run that has no value of its own. */
+export const runFailedBy = ({ message: detail, rule, status, tag }: Failure) =>
+  new RunFailed({ tag, status, detail, ...(rule === undefined ? {} : { rule }) })
+
 /** Fails as the run did: with its declared error if it has one. */
 export const failed = Effect.fnUntraced(function*(failure: Failure, declared: AnySchema, runId: string) {
   if (failure.declared) yield* failDeclared(declared, failure.value)
-  const { message: detail, status, tag, value } = failure
-  const reason = Option.getOrElse(decodeReason(value), () => new RunFailed({ tag, status, detail }))
+  const reason = Option.getOrElse(decodeReason(failure.value), () => runFailedBy(failure))
   return yield* new ClientError({ reason, runId })
 })

@@ -5,6 +5,7 @@ import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { AgentRegistry } from "../a2a/AgentRegistry.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
+import * as RpcRoutes from "../rpc/RpcRoutes.ts"
 import * as Challenge from "./Challenge.ts"
 import * as DocsRoutes from "./DocsRoutes.ts"
 import { MethodNotAllowed, NoSuchRoute } from "./Problem.ts"
@@ -29,9 +30,13 @@ const makeNoRoute = (routes: ReadonlyArray<Served>) => {
   })
 }
 
-/** Adds the routes of REST, if it is served, and those of the chat front ends to the router. */
+/** Adds the routes of REST and of effect/rpc, if they are served, and those of the chat front ends to the router. */
 export const layer = (
-  { frontEnds = [], rest = true }: { readonly rest?: boolean; readonly frontEnds?: ReadonlyArray<Route> } = {}
+  { frontEnds = [], rest = true, rpc = false }: {
+    readonly rest?: boolean
+    readonly rpc?: boolean
+    readonly frontEnds?: ReadonlyArray<Route>
+  } = {}
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
   HttpRouter.use((router) =>
     Effect.gen(function*() {
@@ -40,13 +45,16 @@ export const layer = (
       const limits = yield* RequestLimits
       const registry = yield* AgentRegistry
       const described = rest ? [...Routes.all, ...frontEnds] : frontEnds
-      const routes: ReadonlyArray<Served> = rest
-        ? [
-          ...described,
-          ...yield* DocsRoutes.make(described),
-          { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make }
-        ]
-        : described
+      const routes: ReadonlyArray<Served> = [
+        ...described,
+        ...(rest
+          ? [
+            ...yield* DocsRoutes.make(described),
+            { method: "GET", path: "/ws", handler: yield* WebSocketRoute.make } as const
+          ]
+          : []),
+        ...(rpc ? yield* RpcRoutes.make(runtime) : [])
+      ]
       for (const { handler, method, path } of routes) {
         const answer = Challenge.withSchemes(auth, handler)(runtime, limits)
         // One route alone reads the registry: the others have nothing to copy.

@@ -5,7 +5,7 @@ import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import { InvalidPayload, type ReadFailed, RunError } from "@fastagentic/core/run/RunError"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
-import { Cause, Context, Effect, Exit, Option, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Option, Schema, type Scope } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -33,7 +33,7 @@ export type Handler = (
 ) => Effect.Effect<
   HttpServerResponse.HttpServerResponse,
   never,
-  HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext
+  HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext | Scope.Scope
 >
 
 type Refusal =
@@ -47,7 +47,9 @@ type Refusal =
   | Problem.NoSuchRoute
   | Problem.MethodNotAllowed
 
-type Answer = (context: RequestContext) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal>
+type Answer = (
+  context: RequestContext
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal, Scope.Scope>
 
 /** The protocol that a route belongs to, and how it writes its refusals. */
 export interface Manner {
@@ -147,11 +149,12 @@ const queryOf = (url: string) => {
 
 /** The JSON body; an empty one is an object without fields. */
 export const body = ({ limits, request }: RequestContext): Effect.Effect<unknown, BodyRefusal> =>
-  Effect.flatMap(textOf(request, limits), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
+  Effect.flatMap(text({ limits, request }), (text) => text.trim() === "" ? Effect.succeed({}) : parse(text))
 
 export type BodyRefusal = Problem.BadBody | Problem.BodyTooLarge | Problem.BodyTooSlow | Problem.UnsupportedEncoding
 
-const textOf = (request: HttpServerRequest.HttpServerRequest, limits: RequestLimits) => read(request, limits, bodyText)
+/** The body as text. */
+export const text = ({ limits, request }: Pick<RequestContext, "limits" | "request">) => read(request, limits, bodyText)
 
 /** The body as bytes. */
 export const bytes = ({ limits, request }: RequestContext): Effect.Effect<Uint8Array, BodyRefusal> =>

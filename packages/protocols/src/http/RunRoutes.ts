@@ -7,6 +7,7 @@ import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { isRunId } from "../internal/isRunId.ts"
 import { accepted } from "./AgentRoutes.ts"
 import * as EventStream from "./EventStream.ts"
 import * as RequestContext from "./RequestContext.ts"
@@ -56,8 +57,6 @@ const listQueryOf = (context: RequestContext.RequestContext) =>
         new RunError({ reason: new InvalidCursor({ cursor: after, reason: "a cursor is the id of a run" }) })
     )
   )
-
-const isRunId = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u.test(text)
 
 const get = Route.make(
   "runs",

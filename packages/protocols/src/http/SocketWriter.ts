@@ -49,6 +49,8 @@ export interface SocketWriter {
   readonly drained: Effect.Effect<void, SocketClose>
   /** Waits as `drained` does, then sends. */
   readonly send: (frame: ServerFrame) => Effect.Effect<void, SocketClose | Socket.SocketError>
+  /** Works unless data is still unsent. */
+  readonly idle: (work: Effect.Effect<void, Socket.SocketError>) => Effect.Effect<void, Socket.SocketError>
   /** Sends a heartbeat unless other data is still unsent. */
   readonly beat: Effect.Effect<void, Socket.SocketError>
   readonly close: (ending: SocketClose) => Effect.Effect<void>
@@ -75,12 +77,14 @@ export const make = (
       least = Math.min(least, unsent())
     }
   })
+  const idle: SocketWriter["idle"] = (work) => Effect.suspend(() => unsent() > 0 ? Effect.void : work)
   const drained = Effect.suspend(() => unsent() > limits.bufferedBytes ? drain() : Effect.void)
 
   return {
     drained,
     send: (frame) => Effect.andThen(drained, Effect.suspend(() => write(frame))),
-    beat: Effect.suspend(() => unsent() > 0 ? Effect.void : write({ type: "heartbeat" })),
+    idle,
+    beat: idle(Effect.suspend(() => write({ type: "heartbeat" }))),
     close: ({ code, reason, retryMillis }) =>
       Effect.ignore(Effect.andThen(
         retryMillis === undefined ? Effect.void : write({ type: "closing", retryMillis }),

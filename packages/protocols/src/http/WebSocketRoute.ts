@@ -75,8 +75,12 @@ export const make: Effect.Effect<RequestContext.Handler, never, Scope.Scope | Ru
     })
 })
 
-/** Fails once the server shuts down, for connections that follow no run. All connections share one. */
-const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) {
+/**
+ * Fails once the server shuts down, for connections that follow no run. All connections share one.
+ *
+ * @internal
+ */
+export const watchRuntime = Effect.fnUntraced(function*({ ready }: Runtime["Service"]) {
   const watch = yield* Deferred.make<never, SocketWriter.SocketClose>()
   yield* Effect.sleep("1 second").pipe(
     Effect.andThen(ready),

@@ -20,9 +20,9 @@ const frontEnds = {
   openai: [...CompletionRoutes.routes, ...ResponseRoutes.routes]
 } as const
 
-export type Protocol = "rest" | "mcp" | "a2a" | keyof typeof frontEnds
+export type Protocol = "rest" | "rpc" | "mcp" | "a2a" | keyof typeof frontEnds
 
-export const allProtocols: ReadonlyArray<Protocol> = ["rest", "mcp", "a2a", "ai-sdk", "ag-ui", "openai"]
+export const allProtocols: ReadonlyArray<Protocol> = ["rest", "rpc", "mcp", "a2a", "ai-sdk", "ag-ui", "openai"]
 
 export const protocolRoutes = (
   protocols: ReadonlyArray<Protocol> = allProtocols
@@ -30,13 +30,14 @@ export const protocolRoutes = (
   const has = (protocol: Protocol) => protocols.includes(protocol)
   const http = {
     rest: has("rest"),
+    rpc: has("rpc"),
     frontEnds: Object.entries(frontEnds).flatMap(([name, routes]) =>
       protocols.some((one) => one === name) ? routes : []
     )
   }
   return Layer.mergeAll(
     ResourceMetadata.layer(has("mcp") ? ["", "/mcp"] : [""]),
-    http.rest || http.frontEnds.length > 0 ? HttpProtocol.layer(http) : Layer.empty,
+    http.rest || http.rpc || http.frontEnds.length > 0 ? HttpProtocol.layer(http) : Layer.empty,
     has("mcp") ? McpProtocol.layer : Layer.empty,
     has("a2a") ? A2aProtocol.layer : Layer.empty,
     CatalogRoute.layer({ hasA2a: has("a2a") })

@@ -1,0 +1,1 @@
+export * as AppRpc from "./AppRpc.ts"
