@@ -23,6 +23,7 @@ import * as KeysCommand from "./KeysCommand.ts"
 import * as LogLine from "./LogLine.ts"
 import * as NewCommand from "./NewCommand.ts"
 import * as PrincipalsCommand from "./PrincipalsCommand.ts"
+import * as PushCommand from "./PushCommand.ts"
 import * as RunCommand from "./RunCommand.ts"
 import * as RunsCommand from "./RunsCommand.ts"
 import * as StoreCommand from "./StoreCommand.ts"
@@ -45,6 +46,7 @@ const root = Command.make("fastagentic").pipe(
     DoctorCommand.command,
     KeysCommand.command,
     PrincipalsCommand.command,
+    PushCommand.command,
     AuditCommand.command
   ])
 )

@@ -23,6 +23,8 @@ const subcommands = [
   ["principals", "revoke"],
   ["principals", "restore"],
   ["principals", "cancel"],
+  ["push", "list"],
+  ["push", "redrive"],
   ["runs", "list"],
   ["runs", "get"],
   ["runs", "events"],

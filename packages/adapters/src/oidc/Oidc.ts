@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { isApiKey } from "@fastagentic/core/door/ApiKeys"
-import { Auth, invalid, unknown, valid } from "@fastagentic/core/door/Auth"
+import { Auth, invalid, type OAuthFlow, unknown, valid } from "@fastagentic/core/door/Auth"
 import type { Principal } from "@fastagentic/core/run/Principal"
 import type { StoreUnavailable } from "@fastagentic/core/run/RunError"
 import { Duration, Effect, Layer, Redacted } from "effect"
@@ -39,6 +39,8 @@ export interface Options {
   readonly issuer: string
   /** The audience of tokens for this server; one of several is enough. */
   readonly audience: string | ReadonlyArray<string>
+  /** The flows by which clients get tokens, for the agent card of A2A; it names the issuer's discovery in any case. */
+  readonly flows?: ReadonlyArray<OAuthFlow> | undefined
   /** Default RS256, PS256, ES256, EdDSA. */
   readonly algorithms?: ReadonlyArray<Algorithm> | undefined
   /** The tolerated difference between the clocks. Default 5 seconds. */
@@ -176,7 +178,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     }),
     open: false,
     schemes: ["bearer"],
-    issuers: [{ issuer: options.issuer, audiences }],
+    issuers: [{
+      issuer: options.issuer,
+      audiences,
+      ...(options.flows === undefined ? {} : { flows: options.flows })
+    }],
     authenticate: ({ bearer, peer = "" }) => {
       if (bearer === undefined) return refused("credentials are required")
       const token = Redacted.value(bearer)

@@ -12,10 +12,34 @@ import { type StoreUnavailable, Unauthenticated } from "../run/RunError.ts"
 /** How a caller may show who they are, for OpenAPI and the agent card. @category models @since 0.1.0 */
 export type Scheme = "bearer" | "apiKey" | "mutualTls"
 
-/** An issuer whose access tokens are accepted, and the audiences that they may name. @category models @since 0.1.0 */
+/**
+ * A way in which a client gets a token of an issuer by OAuth 2. `scopes` are those that it may ask for, with what they allow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type OAuthFlow =
+  & {
+    readonly tokenUrl: string
+    readonly refreshUrl?: string
+    readonly scopes: { readonly [scope: string]: string }
+  }
+  & (
+    | { readonly type: "authorizationCode"; readonly authorizationUrl: string; readonly pkceRequired?: boolean }
+    | { readonly type: "clientCredentials" }
+    | { readonly type: "deviceCode"; readonly deviceAuthorizationUrl: string }
+  )
+
+/**
+ * An issuer whose access tokens are accepted, the audiences that they may name, and the flows by which clients get them.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface TokenIssuer {
   readonly issuer: string
   readonly audiences: ReadonlyArray<string>
+  readonly flows?: ReadonlyArray<OAuthFlow>
 }
 
 /** A principal and the time at which it was admitted, in Unix milliseconds. @category models @since 0.1.0 */

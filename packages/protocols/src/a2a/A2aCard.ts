@@ -6,7 +6,7 @@
 import type { AdapterCapabilities } from "@fastagentic/core/app/AdapterCapabilities"
 import type * as Fusion from "@fastagentic/core/app/Fusion"
 import type * as Auth from "@fastagentic/core/door/Auth"
-import type { AgentCard, AgentSkill, SecurityRequirement, SecurityScheme } from "./A2aSchema.ts"
+import type { AgentCard, AgentSkill, OAuthFlows, SecurityRequirement, SecurityScheme } from "./A2aSchema.ts"
 import * as A2aSkill from "./A2aSkill.ts"
 
 const securitySchemes: { readonly [S in Auth.Scheme]: SecurityScheme } = {
@@ -44,7 +44,7 @@ export const make = (options: {
 }): AgentCard => {
   const { fusion, grpc, issuers = [], only, push = false, skills, url, visible = fusion } = options
   const { documentationUrl, provider } = fusion.app
-  const schemes = schemesOf(options.schemes, issuers.map(({ issuer }) => issuer))
+  const schemes = schemesOf(options.schemes, issuers)
   const names = Object.keys(schemes)
   const listed = (only === undefined ? [...skills.values()] : [only])
     .filter(({ agent }) => visible.agents.has(agent.identifier))
@@ -113,14 +113,26 @@ export const adaptersOf = (
 
 const flatten = ({ hooks, ...capabilities }: AdapterCapabilities) => ({ ...capabilities, hooks: { ...hooks } })
 
+/** The first of several schemes of one kind has its name alone. */
+const numbered = (name: string, index: number) => index === 0 ? name : `${name}${index + 1}`
+
+const flowsOf = ({ type, ...flow }: Auth.OAuthFlow): OAuthFlows => {
+  // cast: each type of a flow has the fields of its own kind in the card.
+  return { [type]: flow } as unknown as OAuthFlows
+}
+
 /** The schemes by their names; an issuer is the place where a client gets the bearer token. */
 const schemesOf = (
   schemes: ReadonlyArray<Auth.Scheme>,
-  issuers: ReadonlyArray<string>
+  issuers: ReadonlyArray<Auth.TokenIssuer>
 ): Readonly<Record<string, SecurityScheme>> =>
   Object.fromEntries([
-    ...[...new Set(issuers)].map((issuer, index) => [
-      `oidc${index === 0 ? "" : index + 1}`,
+    ...issuers.flatMap(({ flows = [] }) => flows).map((flow, index) => [
+      numbered("oauth2", index),
+      { oauth2SecurityScheme: { flows: flowsOf(flow) } }
+    ]),
+    ...[...new Set(issuers.map(({ issuer }) => issuer))].map((issuer, index) => [
+      numbered("oidc", index),
       {
         openIdConnectSecurityScheme: {
           openIdConnectUrl: `${issuer.replace(/\/+$/u, "")}/.well-known/openid-configuration`

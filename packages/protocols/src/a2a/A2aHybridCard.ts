@@ -40,5 +40,10 @@ const schemeOf = (scheme: SecurityScheme) => {
     return { type: "apiKey", in: location, name }
   }
   if ("openIdConnectSecurityScheme" in scheme) return { type: "openIdConnect", ...scheme.openIdConnectSecurityScheme }
+  if ("oauth2SecurityScheme" in scheme) {
+    const { flows } = scheme.oauth2SecurityScheme
+    // Version 0.3 has no flow for devices.
+    return { type: "oauth2", flows: "deviceCode" in flows ? {} : flows }
+  }
   return { type: "mutualTLS", description: scheme.mtlsSecurityScheme.description }
 }

@@ -30,7 +30,7 @@ import * as A2aSkill from "./A2aSkill.ts"
 import * as A2aStream from "./A2aStream.ts"
 import * as A2aTasks from "./A2aTasks.ts"
 import { versionOf } from "./A2aVersion.ts"
-import { CardSigner } from "./CardSigner.ts"
+import { CardSigner, jwks } from "./CardSigner.ts"
 import { DuplicateMessages } from "./DuplicateMessages.ts"
 import { GrpcServer } from "./GrpcServer.ts"
 import { PushSender } from "./PushSender.ts"
@@ -57,8 +57,9 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const sender = Option.getOrUndefined(yield* Effect.serviceOption(PushSender))
     const skills = A2aSkill.fromFusion(runtime.fusion)
     const operations = A2aOperations.make(runtime, skills, sender, yield* DuplicateMessages)
+    const signer = Option.getOrUndefined(yield* Effect.serviceOption(CardSigner))
     if (sender !== undefined) {
-      yield* Effect.forkScoped(A2aPushDelivery.make(runtime, A2aTasks.make(runtime, skills), sender))
+      yield* Effect.forkScoped(A2aPushDelivery.make(runtime, A2aTasks.make(runtime, skills), sender, signer))
     }
     const limits = yield* RequestLimits
     const grpc = Option.getOrUndefined(yield* Effect.serviceOption(GrpcServer))
@@ -77,7 +78,6 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
         grpc: grpc?.urlOf(address),
         only: skills.get(agent ?? "")
       })
-    const signer = Option.getOrUndefined(yield* Effect.serviceOption(CardSigner))
     const signed = (address: PublicAddress, card: AgentCard) =>
       signer === undefined ? Effect.succeed(card) : signer.sign(card, `${urlOf(address)}${jwks}`)
     const extensions = A2aExtensions.of(A2aCard.adaptersOf([...skills.values()]))
@@ -149,8 +149,6 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
 )
 
 const path = "/a2a"
-/** The public keys of the signatures of cards. */
-const jwks = `${path}/.well-known/jwks.json`
 
 /** The parts of a path below that of the protocol, decoded. */
 const partsOf = (url: string): ReadonlyArray<string> => {

@@ -5,13 +5,15 @@ import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import { isFinal } from "@fastagentic/core/run/RunRecord"
 import type { PushTarget } from "@fastagentic/core/store/PushStore"
-import { Effect, Option, Predicate, Stream } from "effect"
+import { Clock, Effect, Option, Predicate, Stream } from "effect"
+import * as Hex from "effect/encoding/Hex"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { PublicAddress } from "../internal/publicAddress.ts"
+import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import * as A2aPush from "./A2aPush.ts"
 import type { TaskView } from "./A2aTask.ts"
 import type { Tasks } from "./A2aTasks.ts"
 import * as A2aV03 from "./A2aV03.ts"
+import { type CardSigner, jwks } from "./CardSigner.ts"
 import type { PushSender } from "./PushSender.ts"
 
 /** How often targets that are due are looked for. */
@@ -33,7 +35,8 @@ const heldFor = 60_000
 export const make = (
   { push }: Pick<Runtime["Service"], "push">,
   { load }: Pick<Tasks, "load">,
-  sender: PushSender["Service"]
+  sender: PushSender["Service"],
+  signer: CardSigner["Service"] | undefined
 ) => {
   const deliver = Effect.fnUntraced(function*(taken: PushTarget) {
     const opened = yield* push.open(taken, "a2a")
@@ -136,14 +139,18 @@ export const make = (
     for (const [index, body] of bodies.entries()) {
       if (index < sent) continue
       if (!(yield* renew(delivery))) return { sent: index, problem: "another node has taken it" }
+      const text = JSON.stringify(body)
+      const deliveryId = `${target.runId}.${target.id}.${range}.${index}`
+      const signature = signer === undefined ? undefined : yield* signed(signer, kept, target.runId, deliveryId, text)
       const request = HttpClientRequest.post(kept.url, {
         headers: {
           "a2a-version": kept.version,
-          "x-a2a-delivery-id": `${target.runId}.${target.id}.${range}.${index}`,
+          "x-a2a-delivery-id": deliveryId,
+          ...(signature === undefined ? {} : { "x-a2a-notification-signature": signature }),
           ...(token === "" ? {} : { "x-a2a-notification-token": token }),
           ...(kept.scheme === undefined ? {} : { authorization: `${kept.scheme} ${credentials}`.trim() })
         }
-      }).pipe(HttpClientRequest.bodyText(JSON.stringify(body), isV03 ? "application/json" : "application/a2a+json"))
+      }).pipe(HttpClientRequest.bodyText(text, isV03 ? "application/json" : "application/a2a+json"))
       const problem = yield* sender.client.execute(request).pipe(
         Effect.timeout(answerLimit),
         Effect.tap((response) => Effect.ignore(response.arrayBuffer)),
@@ -183,6 +190,29 @@ export const make = (
     }
   })
 }
+
+/** A token that says who has sent this body to whom, and when; a receiver of it knows the keys of the cards of this app. */
+const signed = Effect.fnUntraced(function*(
+  signer: CardSigner["Service"],
+  { origin, path, url }: A2aPush.Kept,
+  taskId: string,
+  jti: string,
+  body: string
+) {
+  const iss = urlOf({ origin, path })
+  const iat = Math.floor((yield* Clock.currentTimeMillis) / 1_000)
+  const hash = yield* Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(body)))
+  const claims = {
+    iss,
+    aud: url,
+    iat,
+    exp: iat + 300,
+    jti,
+    taskId,
+    request_body_sha256: Hex.encode(new Uint8Array(hash))
+  }
+  return yield* signer.token(claims, `${iss}${jwks}`)
+})
 
 /** A target that this node works on. */
 interface Delivery {

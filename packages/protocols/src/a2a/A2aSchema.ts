@@ -233,6 +233,28 @@ export const SecurityRequirement = Schema.Struct({ schemes: Schema.Record(Schema
 /** @category models @since 0.1.0 */
 export type SecurityRequirement = typeof SecurityRequirement.Type
 
+const flow = {
+  tokenUrl: Schema.String,
+  refreshUrl: optional(Schema.String),
+  scopes: Schema.Record(Schema.String, Schema.String)
+}
+
+/** A flow of OAuth 2; each is a scheme of its own. @category models @since 0.1.0 */
+export const OAuthFlows = Schema.Union([
+  Schema.Struct({
+    authorizationCode: Schema.Struct({
+      authorizationUrl: Schema.String,
+      ...flow,
+      pkceRequired: optional(Schema.Boolean)
+    })
+  }),
+  Schema.Struct({ clientCredentials: Schema.Struct(flow) }),
+  Schema.Struct({ deviceCode: Schema.Struct({ deviceAuthorizationUrl: Schema.String, ...flow }) })
+])
+
+/** @category models @since 0.1.0 */
+export type OAuthFlows = typeof OAuthFlows.Type
+
 /** The security schemes of this server. @category models @since 0.1.0 */
 export type SecurityScheme = typeof SecurityScheme.Type
 
@@ -240,6 +262,7 @@ export type SecurityScheme = typeof SecurityScheme.Type
 export const SecurityScheme = Schema.Union([
   Schema.Struct({ httpAuthSecurityScheme: Schema.Struct({ scheme: Schema.String }) }),
   Schema.Struct({ apiKeySecurityScheme: Schema.Struct({ location: Schema.Literal("header"), name: Schema.String }) }),
+  Schema.Struct({ oauth2SecurityScheme: Schema.Struct({ flows: OAuthFlows }) }),
   Schema.Struct({ openIdConnectSecurityScheme: Schema.Struct({ openIdConnectUrl: Schema.String }) }),
   Schema.Struct({ mtlsSecurityScheme: Schema.Struct({ description: Schema.String }) })
 ])

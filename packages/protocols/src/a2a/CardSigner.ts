@@ -22,11 +22,16 @@ export interface PublicJwk {
   readonly use: "sig"
 }
 
+/** The path of the public keys, below the address of the app. @category constants @since 0.1.0 */
+export const jwks = "/a2a/.well-known/jwks.json"
+
 /** @category services @since 0.1.0 */
 export class CardSigner extends Context.Service<CardSigner, {
   readonly keys: ReadonlyArray<PublicJwk>
   /** The card with its signatures, whose keys are at the address `jku`. */
   readonly sign: (card: AgentCard, jku: string) => Effect.Effect<AgentCard>
+  /** A JSON Web Token by the first of the keys, which are at the address `jku`. */
+  readonly token: (claims: { readonly [claim: string]: Schema.Json }, jku: string) => Effect.Effect<string>
 }>()("@fastagentic/protocols/a2a/CardSigner") {
   /**
    * Signs with each of the keys, so that clients that know an old or a new one verify the card.
@@ -44,7 +49,10 @@ export class CardSigner extends Context.Service<CardSigner, {
           Effect.map(
             Effect.forEach(imported, (key) => Effect.forEach(textsOf(card), (text) => signatureOf(key, text, jku))),
             (signatures) => ({ ...card, signatures: signatures.flat() })
-          )
+          ),
+        token: (claims, jku) =>
+          Effect.map(signatureOf(imported[0], JSON.stringify(claims), jku, "JWT"), (signed) =>
+            `${signed.protected}.${Base64Url.encode(JSON.stringify(claims))}.${signed.signature}`)
       }))
     )
 }
@@ -75,8 +83,13 @@ const importKey = (secret: Redacted.Redacted): Effect.Effect<Key> =>
     return { key, jwk: { kty: "OKP", crv: "Ed25519", x, kid: id, alg: "EdDSA", use: "sig" } } as const
   }).pipe(Effect.orDie)
 
-const signatureOf = ({ jwk: { kid }, key }: Key, text: string, jku: string): Effect.Effect<AgentCardSignature> => {
-  const header = Base64Url.encode(JSON.stringify({ alg: "EdDSA", kid, typ: "JOSE", jku }))
+const signatureOf = (
+  { jwk: { kid }, key }: Key,
+  text: string,
+  jku: string,
+  typ = "JOSE"
+): Effect.Effect<AgentCardSignature> => {
+  const header = Base64Url.encode(JSON.stringify({ alg: "EdDSA", kid, typ, jku }))
   return Effect.map(
     Effect.promise(() => subtle.sign("Ed25519", key, encoder.encode(`${header}.${Base64Url.encode(text)}`))),
     (signed) => ({ protected: header, signature: Base64Url.encode(new Uint8Array(signed)) })

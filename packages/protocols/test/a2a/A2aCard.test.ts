@@ -149,11 +149,24 @@ describe("A2A card", () => {
       const provider = { organization: "Acme", url: "https://acme.example.com" }
       const documentationUrl = "https://acme.example.com/docs"
       class Office extends App.make("office", { version: "2.0.0", agents: [Clerk], provider, documentationUrl }) {}
+      const tokenUrl = "https://login.example.com/token"
+      const scopes = { file: "File papers" }
+      const flows: ReadonlyArray<Auth.OAuthFlow> = [
+        {
+          type: "authorizationCode",
+          authorizationUrl: "https://login.example.com/authorize",
+          tokenUrl,
+          scopes,
+          pkceRequired: true
+        },
+        { type: "clientCredentials", tokenUrl, scopes },
+        { type: "deviceCode", deviceAuthorizationUrl: "https://login.example.com/device", tokenUrl, scopes }
+      ]
       const auth = Layer.effect(
         Auth.Auth,
         Effect.map(Auth.Auth, (auth) => ({
           ...auth,
-          issuers: [{ issuer: "https://login.example.com/", audiences: ["office"] }]
+          issuers: [{ issuer: "https://login.example.com/", audiences: ["office"], flows }]
         }))
       ).pipe(Layer.provide(Auth.layerKeys([{
         key: Redacted.make("key"),
@@ -171,7 +184,15 @@ describe("A2A card", () => {
       assert.deepInclude(plain, { provider, documentationUrl })
       const openIdConnectUrl = "https://login.example.com/.well-known/openid-configuration"
       assert.deepStrictEqual(plain.securitySchemes?.["oidc"], { openIdConnectSecurityScheme: { openIdConnectUrl } })
+      for (const [name, flow] of [["oauth2", flows[0]], ["oauth22", flows[1]], ["oauth23", flows[2]]] as const) {
+        const { type = "", ...fields } = flow ?? {}
+        const shown: unknown = plain.securitySchemes?.[name]
+        assert.deepStrictEqual(shown, { oauth2SecurityScheme: { flows: { [type]: fields } } })
+      }
       assert.deepStrictEqual(plain.securityRequirements?.map(({ schemes }) => Object.keys(schemes)), [
+        ["oauth2"],
+        ["oauth22"],
+        ["oauth23"],
         ["oidc"],
         ["bearer"],
         ["apiKey"]
@@ -179,6 +200,10 @@ describe("A2A card", () => {
       const hybrid = yield* Effect.promise(async () =>
         Object(await (await fetch(`${url}/.well-known/agent-card.json`)).json())
       )
+      assert.deepInclude(hybrid.securitySchemes.oauth22, {
+        type: "oauth2",
+        flows: { clientCredentials: { tokenUrl, scopes } }
+      })
       assert.deepInclude(hybrid.securitySchemes.oidc, { type: "openIdConnect", openIdConnectUrl })
       const extended = yield* Effect.promise(async () =>
         Object(
@@ -188,7 +213,9 @@ describe("A2A card", () => {
         )
       )
       assert.deepInclude(extended.skills[0], { name: "The clerk", tags: ["paper", "durable", "office"] })
-      assert.deepInclude(extended.skills[0].securityRequirements, { schemes: { oidc: { list: ["file"] } } })
+      for (const name of ["oauth2", "oidc"]) {
+        assert.deepInclude(extended.skills[0].securityRequirements, { schemes: { [name]: { list: ["file"] } } })
+      }
     }).pipe(Effect.scoped))
 
   it.live("takes no link that is not one of a page", () =>

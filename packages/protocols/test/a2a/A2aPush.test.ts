@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal } from "@fastagentic/core"
-import { PushSender } from "@fastagentic/protocols/a2a"
+import { CardSigner, PushSender } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { createHash, createPublicKey, verify } from "node:crypto"
 import { layerRuntime, mounted, serve } from "../fixture.ts"
 import { receiver, until } from "./receiver.ts"
 import { message } from "./requirements.ts"
@@ -206,6 +207,48 @@ describe("Push notifications", () => {
         const bad = { ...sent, configuration: { taskPushNotificationConfig: { url: odd } } }
         const { error } = yield* rpc.call(url, "send", bad, as("ann"))
         assert.strictEqual(error?.reason, "INVALID_PARAMS", odd)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("are signed by the key of the cards, for their address, task and body", () =>
+    Effect.gen(function*() {
+      const own = yield* serve(
+        mounted("a2a").pipe(
+          Layer.provide(sender()),
+          Layer.provide(CardSigner.CardSigner.layer([Redacted.make("9d".repeat(32)), Redacted.make("4c".repeat(32))])),
+          Layer.provide(layerRuntime(auth))
+        )
+      )
+      const hook = yield* receiver
+      const answer = yield* wires[0]?.call(`${own}/a2a`, "send", {
+        message: message("Where is order 1042?"),
+        configuration: { taskPushNotificationConfig: { id: "c", url: hook.url } }
+      }, as("ann")) ?? Effect.die("no wire")
+      assert.isTrue(
+        yield* until(() => hook.deliveries.some(({ body }) => stateOf(body) === "TASK_STATE_COMPLETED"))
+      )
+      const published = yield* Effect.promise(async () =>
+        object(await (await fetch(`${own}/a2a/.well-known/jwks.json`)).json())
+      )
+      const keys = list(published["keys"]).map(object)
+      const partOf = (part = "") => object(JSON.parse(Buffer.from(part, "base64url").toString()))
+      for (const { body, headers } of hook.deliveries) {
+        const token = String(headers["x-a2a-notification-signature"])
+        const [first = "", claims = "", signature = ""] = token.split(".")
+        const header = partOf(first)
+        const jwk = keys.find(({ kid }) => kid === header["kid"])
+        const key = createPublicKey({ format: "jwk", key: { ...jwk } })
+        assert.isTrue(verify(null, Buffer.from(`${first}.${claims}`), key, Buffer.from(signature, "base64url")))
+        assert.deepInclude(header, { alg: "EdDSA", typ: "JWT", jku: `${own}/a2a/.well-known/jwks.json` })
+        const payload = partOf(claims)
+        assert.deepInclude(payload, {
+          iss: own,
+          aud: hook.url,
+          jti: headers["x-a2a-delivery-id"],
+          taskId: object(answer.result)["id"],
+          request_body_sha256: createHash("sha256").update(JSON.stringify(body)).digest("hex")
+        })
+        assert.strictEqual(Number(payload["exp"]) - Number(payload["iat"]), 300)
       }
     }).pipe(Effect.scoped))
 })
