@@ -80,7 +80,7 @@ describe("fastagentic push", { timeout: 60_000 }, () => {
         attempts: 2,
         problem: "status 503"
       })
-      assert.strictEqual((yield* at("redrive")).code, 1)
+      assert.strictEqual((yield* at("redrive")).code, 2)
       assert.strictEqual((yield* at("redrive", "another")).stdout, "")
       hook.recover()
       const redriven = yield* at("redrive", taskId)
