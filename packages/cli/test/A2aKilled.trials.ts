@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import * as PostgresServer from "@fastagentic/stores/test/postgres/server"
 import { Effect, Redacted } from "effect"
+import { Event } from "fastagentic"
 import { createServer } from "node:http"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -11,7 +12,7 @@ const push = {
   FASTAGENTIC_PUSH_SECRET: "a secret of forty characters for trials!",
   FASTAGENTIC_PUSH_ALLOW: "127.0.0.1"
 }
-const headers = { "content-type": "application/json", "a2a-version": "1.0" }
+const headers = { "content-type": "application/json", accept: "application/json", "a2a-version": "1.0" }
 
 interface Update {
   readonly task?: Task
@@ -184,28 +185,63 @@ const jsonOf = async (url: string, body?: unknown) => {
   return JSON.parse(await (await fetch(url, { headers, ...sent })).text())
 }
 
-it("A task of a remote agent is done once and answered, while both servers are killed", async () => {
-  const remote = await serverAt("trials.ts", {})
-  const here = await serverAt("remote.ts", { REMOTE: remote.url })
-  try {
-    await Promise.all([remote.start(), here.start()])
-    const { runId } = await jsonOf(`${here.url}/agents/boss/runs`, { text: "40" })
-    for (const server of [here, remote, here, remote]) {
-      await sleep(1_000)
-      await server.kill()
-      await sleep(300)
-      await server.start()
+/** A server of one card, which offers a binding alone. */
+const cardServer = async (url: string, protocolBinding: string) => {
+  const card = { supportedInterfaces: [{ url: `${url}/a2a`, protocolBinding, protocolVersion: "1.0" }] }
+  const server = createServer((_request, response) => response.end(JSON.stringify(card)))
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/card`,
+    close: () => {
+      server.closeAllConnections()
+      server.close()
     }
-    let run = await jsonOf(`${here.url}/runs/${runId}`)
-    for (let looks = 0; looks < 600 && run.state !== "completed" && run.state !== "failed"; looks++) {
-      await sleep(100)
-      run = await jsonOf(`${here.url}/runs/${runId}`)
-    }
-    const expected = Array.from({ length: 40 }, (_, index) => `${index + 1} `).join("")
-    assert.deepInclude(run, { state: "completed", output: expected })
-    const { tasks } = await jsonOf(`${remote.url}/a2a/tasks`)
-    assert.strictEqual(tasks.length, 1)
-  } finally {
-    await Promise.all([remote.kill(), here.kill()])
   }
-}, 180_000)
+}
+
+const expected = Array.from({ length: 40 }, (_, index) => `${index + 1} `).join("")
+
+for (const [binding, stream] of [["JSONRPC", false], ["HTTP+JSON", true]] as const) {
+  const how = stream ? "streamed, " : ""
+  it(
+    `A task of a remote agent over ${binding} is done once, ${how}and answered, while both servers are killed`,
+    async () => {
+      const remote = await serverAt("trials.ts", {})
+      const card = await cardServer(remote.url, binding)
+      const here = await serverAt("remote.ts", {
+        REMOTE: remote.url,
+        REMOTE_CARD: card.url,
+        ...(stream ? { REMOTE_STREAM: "1" } : {})
+      })
+      try {
+        await Promise.all([remote.start(), here.start()])
+        const { runId } = await jsonOf(`${here.url}/agents/boss/runs`, { text: "40" })
+        for (const server of [here, remote, here, remote]) {
+          await sleep(1_000)
+          await server.kill()
+          await sleep(300)
+          await server.start()
+        }
+        let run = await jsonOf(`${here.url}/runs/${runId}`)
+        for (let looks = 0; looks < 600 && run.state !== "completed" && run.state !== "failed"; looks++) {
+          await sleep(100)
+          run = await jsonOf(`${here.url}/runs/${runId}`)
+        }
+        assert.deepInclude(run, { state: "completed", output: expected })
+        const { tasks } = await jsonOf(`${remote.url}/a2a/tasks`)
+        assert.strictEqual(tasks.length, 1)
+        if (!stream) return
+        const { items } = await jsonOf(`${here.url}/runs?agent=counter`)
+        const journal = await jsonOf(`${here.url}/runs/${items[0].runId}/events`)
+        const events: ReadonlyArray<Event.RunEvent> = journal.items
+        const said = Event.visible(events).map((event) => event.type === "token" ? event.data.delta : "").join("")
+        assert.strictEqual(said, expected)
+      } finally {
+        card.close()
+        await Promise.all([remote.kill(), here.kill()])
+      }
+    },
+    180_000
+  )
+}

@@ -1,10 +1,11 @@
 // A client of A2A 1.0 for A2aRemote: reads a card, and sends, reads and cancels tasks over JSON-RPC or HTTP+JSON. Answers are
 // decoded by the schemas of the server, and what a remote agent says about an error is passed on as its text alone.
 import { decoder } from "@fastagentic/core/base/Validation"
-import { Effect, Option, Predicate, Schema } from "effect"
+import { Effect, Option, Predicate, Schema, Stream } from "effect"
+import * as Sse from "effect/encoding/Sse"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { Artifact, type Message, Task } from "./A2aSchema.ts"
+import { Artifact, type Message, StreamResponse, Task } from "./A2aSchema.ts"
 import * as A2aVerify from "./A2aVerify.ts"
 
 /** The remote agent could not be reached, or answered with something else than A2A: it may do so later. */
@@ -38,6 +39,8 @@ export type Keys = string | ReadonlyArray<A2aVerify.PublicKey>
 export type KnownCard = (url: string) => Effect.Effect<object | undefined>
 
 const limit = "30 seconds"
+/** A stream that says nothing for so long may be one that nobody writes to any more: the task is read again. */
+const idleLimit = "1 minute"
 
 export type A2aClient = ReturnType<typeof make>
 
@@ -154,7 +157,41 @@ export const make = (
       ? rpc(place, "CancelTask", { id })
       : call(HttpClientRequest.post(`${base(place)}/tasks/${encodeURIComponent(id)}:cancel`))
 
-  return { card, resolve, send, get, cancel }
+  /** The updates of a task as they come, until the connection or the task ends. */
+  const updates = (place: Place, id: string): Stream.Stream<StreamResponse, RemoteError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const request = place.binding === "JSONRPC"
+        ? HttpClientRequest.post(place.url).pipe(HttpClientRequest.bodyJsonUnsafe({
+          jsonrpc: "2.0",
+          id: 1,
+          method: "SubscribeToTask",
+          params: place.tenant === undefined ? { id } : { id, tenant: place.tenant }
+        }))
+        : HttpClientRequest.get(`${base(place)}/tasks/${encodeURIComponent(id)}:subscribe`)
+      const sent = request.pipe(
+        HttpClientRequest.setHeaders({ accept: "text/event-stream", "a2a-version": "1.0" }),
+        HttpClientRequest.setHeaders(yield* headers)
+      )
+      const broken = () => unavailable("its stream broke off")
+      const response = yield* client.execute(sent).pipe(Effect.timeout(limit), Effect.mapError(broken))
+      if (response.headers["content-type"]?.startsWith("text/event-stream") !== true) {
+        return yield* new RemoteRefused({ code: "NO_STREAM", message: "it streams no updates of this task" })
+      }
+      return response.stream.pipe(
+        Stream.decodeText(),
+        Stream.pipeThroughChannel(Sse.decode({ maxEventSize: 16 * 1_048_576 })),
+        Stream.timeout(idleLimit),
+        Stream.mapError(broken),
+        Stream.mapEffect(({ data }) =>
+          Effect.flatMap(
+            Effect.try({ try: (): unknown => JSON.parse(data), catch: broken }),
+            (json) => decodeWith(decodeUpdate, "update")(Predicate.hasProperty(json, "result") ? json.result : json)
+          )
+        )
+      )
+    }))
+
+  return { card, resolve, send, get, cancel, updates }
 }
 
 /** The parts of a card that this client uses: all others may be of any form. */
@@ -173,6 +210,7 @@ const decodeKeys = decoder(Schema.Struct({ keys: Schema.Array(Schema.Unknown) })
 /** Keys of other kinds are not used. */
 const decodeKey = Schema.decodeUnknownOption(A2aVerify.PublicKey)
 const decodeTask = decoder(Task, "ignore")
+const decodeUpdate = decoder(StreamResponse, "ignore")
 /** A direct message is an answer without a task. */
 const decodeSent = decoder(
   Schema.Union([

@@ -7,13 +7,14 @@ import * as Agent from "@fastagentic/core/app/Agent"
 import * as Content from "@fastagentic/core/run/Content"
 import * as File from "@fastagentic/core/run/File"
 import * as Run from "@fastagentic/core/run/Run"
-import { Effect, type Layer, Schedule, Schema } from "effect"
+import { Effect, type Layer, Schedule, Schema, Stream } from "effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpClient from "effect/http/HttpClient"
 import * as A2aChain from "./A2aChain.ts"
 import * as A2aClient from "./A2aClient.ts"
 import * as A2aContent from "./A2aContent.ts"
-import { Part, type Task } from "./A2aSchema.ts"
+import { Mark, RemoteEvents } from "./A2aRemoteEvents.ts"
+import { Part, type StreamResponse, type Task } from "./A2aSchema.ts"
 import { AgentRegistry } from "./AgentRegistry.ts"
 
 /** The remote task did not complete. @category errors @since 0.1.0 */
@@ -48,6 +49,8 @@ export interface Options {
    * as its server gives it.
    */
   readonly keys?: A2aClient.Keys | undefined
+  /** Whether what the remote agent says becomes events of the run as it is said; by default its answer alone is read. */
+  readonly stream?: boolean | undefined
   /** How many remote agents a piece of work may pass through, one behind the other; 8 by default. */
   readonly depth?: number | undefined
   /** Headers of every request, such as an authorization that is made anew when it is asked for. */
@@ -98,7 +101,7 @@ export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifi
  */
 export const toLayer = <Identifier extends string>(
   remote: Remote<Identifier>,
-  { depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, url }: Options
+  { depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, stream = false, url }: Options
 ): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
   remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
     const { cardOf } = yield* AgentRegistry
@@ -126,17 +129,19 @@ export const toLayer = <Identifier extends string>(
     for (let turn = 1; seen.taskId !== undefined; turn++) {
       const { taskId } = seen
       if (!isSettled(seen.state)) {
-        seen = yield* Run.stepWith(`follow ${turn}`, Sent, followed(client, place, taskId))
+        const saying = stream ? new RemoteEvents(seen.said) : undefined
+        seen = yield* Run.stepWith(`follow ${turn}`, Sent, followed(client, place, taskId, saying))
         continue
       }
       if (seen.state === "TASK_STATE_COMPLETED") break
       if (!asks(seen.state)) return yield* failed(seen)
       const answer = yield* Run.interrupt(`question ${turn}`, { schema: Schema.String, message: seen.text })
       const reply = { messageId: `${key}/${turn}`, taskId, role: "ROLE_USER", parts: [{ text: answer }] } as const
+      const { said } = seen
       seen = yield* Run.stepWith(
         `answer ${turn}`,
         Sent,
-        Effect.map(untilAnswered(client.send(place, reply, undefined)), shownOf)
+        Effect.map(untilAnswered(client.send(place, reply, undefined)), (sent) => withMark(shownOf(sent), said))
       )
     }
     return seen.parts.map((part) => A2aContent.fromPart(part, noLinks))
@@ -181,7 +186,9 @@ const Sent = Schema.Struct({
   taskId: Schema.optionalKey(Schema.String),
   state: Schema.String,
   text: Schema.String,
-  parts: Schema.Array(Part)
+  parts: Schema.Array(Part),
+  /** How much of it was said as events. */
+  said: Schema.optionalKey(Mark)
 })
 type Sent = typeof Sent.Type
 
@@ -198,6 +205,8 @@ const shownOf = (
     parts: isDone ? artifacts.flatMap(({ parts }) => parts).filter((part) => part.text !== "") : []
   }
 }
+
+const withMark = (sent: Sent, said: Mark | undefined): Sent => said === undefined ? sent : { ...sent, said }
 
 const textOf = (parts: ReadonlyArray<Part>) => parts.flatMap(({ text = "" }) => text === "" ? [] : [text]).join("\n")
 
@@ -218,14 +227,37 @@ const failed = ({ state, taskId, text }: Sent) =>
     ...(taskId === undefined ? {} : { taskId })
   })
 
-/** Reads the task again and again until it has ended or asks. */
-const followed = Effect.fnUntraced(function*(client: A2aClient.A2aClient, place: A2aClient.Place, taskId: string) {
-  for (let pause = firstPause;; pause = Math.min(pause * 1.5, longestPause)) {
+/**
+ * Reads the task again and again until it has ended or asks. What it says meanwhile becomes events: those of its stream, and
+ * those that the task as it is has gained where there is no stream.
+ */
+const followed = Effect.fnUntraced(function*(
+  client: A2aClient.A2aClient,
+  place: A2aClient.Place,
+  taskId: string,
+  saying: RemoteEvents | undefined
+) {
+  const emit = (update: StreamResponse) => Effect.forEach(saying?.of(update) ?? [], Run.emit, { discard: true })
+  let hasStream = saying !== undefined
+  for (let pause = hasStream ? 0 : firstPause;; pause = Math.min(Math.max(pause * 1.5, firstPause), longestPause)) {
     yield* Effect.sleep(pause)
-    const sent = shownOf({ task: yield* untilAnswered(client.get(place, taskId)) })
-    if (isSettled(sent.state)) return sent
+    const task = yield* untilAnswered(client.get(place, taskId))
+    yield* emit({ task })
+    const sent = shownOf({ task })
+    if (isSettled(sent.state)) return withMark(sent, saying?.mark)
+    if (!hasStream) continue
+    yield* client.updates(place, taskId).pipe(
+      Stream.takeUntil(settles),
+      Stream.runForEach(emit),
+      Effect.tap(() => Effect.sync(() => pause = 0)),
+      Effect.catchTag("RemoteRefused", () => Effect.sync(() => hasStream = false)),
+      Effect.catchTag("RemoteUnavailable", () => Effect.void)
+    )
   }
 })
+
+/** A subscription stays open while its task asks. */
+const settles = (update: StreamResponse) => "statusUpdate" in update && isSettled(update.statusUpdate.status.state)
 
 const firstPause = 200
 const longestPause = 5_000

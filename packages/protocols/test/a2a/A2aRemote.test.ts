@@ -78,7 +78,7 @@ const call = (url: string, path: string, body?: Json) =>
   Effect.promise(async () => {
     const response = await fetch(url + path, {
       ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
-      headers: { "content-type": "application/json" }
+      headers: { "content-type": "application/json", accept: "application/json" }
     })
     const text = await response.text()
     return { status: response.status, text, body: text === "" ? {} : object(JSON.parse(text)) }
@@ -118,6 +118,38 @@ describe("A remote agent", () => {
         assert.deepStrictEqual(contents.map((content: Json) => content["type"]), ["text", "data"])
         assert.include(JSON.stringify(contents), "Order 1042 is shipped.")
         assert.deepStrictEqual((yield* remoteTasks(there)).map(stateOf), ["TASK_STATE_COMPLETED"])
+      }).pipe(Effect.scoped))
+  }
+
+  for (const binding of ["JSONRPC", "HTTP+JSON"]) {
+    it.live(`says over ${binding} what becomes events of the run, once each, where it is asked to`, () =>
+      Effect.gen(function*() {
+        const there = yield* start(auth)
+        const url = yield* serveHere({ url: yield* cardOf(there, binding), headers, origins: [there], stream: true })
+        const { body } = yield* call(url, "/agents/desk/runs", {
+          message: [{ type: "text", text: "refund order 1042" }]
+        })
+        const runId = String(body["runId"])
+        const [asked = {}] = yield* eventually(Effect.map(call(url, "/interrupts"), ({ body }) => {
+          const items = list(body["items"]).map(object)
+          return items.length > 0 ? items : undefined
+        }))
+        yield* call(url, `/runs/${runId}/interrupts/${String(asked["id"])}`, { decision: "approve", value: "yes" })
+        yield* eventually(Effect.map(
+          call(url, `/runs/${runId}`),
+          ({ body }) => body["state"] === "completed" ? body : undefined
+        ))
+        const { body: journal } = yield* call(url, `/runs/${runId}/events`)
+        const events = list(journal["items"]).map(object)
+        const said = events.filter(({ type }) => type === "token" || type === "content" || type === "superseded")
+        assert.deepStrictEqual(said.map(({ data, type }) => [type, object(data)["delta"] ?? object(data)["content"]]), [
+          ["token", "Looking at your order… "],
+          ["token", "Done."],
+          ["content", [{
+            type: "data",
+            data: { answer: "refunded", orders: [{ id: 1042, state: "shipped", amount: 42.5 }] }
+          }]]
+        ])
       }).pipe(Effect.scoped))
   }
 
