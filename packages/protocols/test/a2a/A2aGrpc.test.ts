@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf"
 import { type FileDescriptorProto, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
-import { Agent, App, Auth, Budget, Event, RateLimit, Runtime } from "@fastagentic/core"
+import { Agent, App, Auth, Budget, Event, OpenLimits, RateLimit, Runtime } from "@fastagentic/core"
 import { GrpcServer } from "@fastagentic/protocols/a2a"
 import * as grpc from "@grpc/grpc-js"
 import { Effect, Exit, Layer, Scope, Stream } from "effect"
@@ -334,5 +334,44 @@ describe("A server of gRPC", () => {
       ).join("")
       assert.strictEqual(text.length, 300 * 20_000)
       assert.strictEqual(state(object(all.at(-1)?.["statusUpdate"])), "TASK_STATE_COMPLETED")
+    }).pipe(Effect.scoped))
+
+  it.live("holds its callers to their limits: of calls, and of open streams until one is given up", () =>
+    Effect.gen(function*() {
+      class Waits extends Agent.make("waits", { description: "Waits", payload: {} }) {}
+      class Waiting extends App.make("waiting", { version: "1.0.0", agents: [Waits] }) {}
+      const services = Layer.mergeAll(
+        layerStores,
+        Auth.layerNone,
+        RateLimit.layer([{ name: "starts", by: ["user", "endpoint"], limit: 1, window: "1 minute" }]),
+        Budget.layerUnlimited,
+        Layer.succeed(OpenLimits.OpenLimits, { runs: 10, streams: 1, sockets: 1, notes: 10 })
+      )
+      const url = yield* serve(
+        mounted("a2a").pipe(
+          Layer.provide(GrpcServer.GrpcServer.layer({ port: 0 })),
+          Layer.provide(
+            Runtime.layer(Waiting, { grace: "100 millis" }).pipe(
+              Layer.provide(Waits.toLayer(() => Effect.never)),
+              Layer.provideMerge(services)
+            )
+          )
+        )
+      )
+      const parts = [{ data: {} }]
+      const { events } = yield* v1.stream(`${url}/a2a`, "send", { message: message("", { parts }) })
+      const { id } = object((yield* events.next)?.data["task"])
+      const subscribe = v1.stream(`${url}/a2a`, "subscribe", { id })
+      const { refused } = yield* subscribe
+      assert.strictEqual(refused?.error?.code, grpc.status.RESOURCE_EXHAUSTED)
+      assert.include(JSON.stringify(refused?.json), "open-streams")
+      const { error, headers } = yield* v1.call(`${url}/a2a`, "send", { message: message("", { parts }) })
+      assert.deepInclude(error, { code: grpc.status.RESOURCE_EXHAUSTED, reason: "RATE_LIMITED" })
+      assert.include(headers.get("ratelimit") ?? "", "\"starts\";r=0")
+      yield* events.close
+      yield* Effect.sleep("200 millis")
+      const again = yield* subscribe
+      assert.isDefined((yield* again.events.next)?.data["task"])
+      yield* again.events.close
     }).pipe(Effect.scoped))
 })
