@@ -95,6 +95,26 @@ describe("a watched app", () => {
     await until("the end of the server", () => fetch(`${url}/health`).then(() => false, () => true), running)
   }, 60_000)
 
+  it("stops without a word more when the command ends while the app is loading", async () => {
+    const { folder, write } = await project()
+    const running = fastagentic(["run", "app.ts", "--watch", "--port", "0"], { cwd: folder })
+    const url = await listening(running)
+    await until("the first answer", says(url, "the first"), running)
+    // The module keeps the event loop busy, so that its import is named before the end of the channel is seen.
+    write("late.ts", "export const late = 1\n")
+    write(
+      "word.ts",
+      `export const word = "busy"
+process.stderr.write("loading\\n")
+for (const end = Date.now() + 1500; Date.now() < end;);
+await import("./late.ts")
+`
+    )
+    await until("the second start", async () => running.stderr().includes("loading"), running)
+    assert.strictEqual(await stopped(running), 0)
+    assert.strictEqual(running.stderr(), "fastagentic: word.ts has changed\nloading\n")
+  }, 60_000)
+
   it("is not served on stdin", async () => {
     const { folder } = await project()
     const running = fastagentic(["run", "app.ts", "--watch", "--mode", "stdio"], { cwd: folder })

@@ -13,7 +13,7 @@ export const begin = (file: string): void => {
   const { connected, env, send } = process
   if (!connected || send === undefined || env[variable] === undefined) return
   const name = (path: string) => {
-    if (process.connected) process.send?.(path)
+    if (process.connected) process.send?.(path, undefined, undefined, parentHasGone)
   }
   name(resolve(file.replace(/(?<=\.py):.*$/u, "")))
   registerHooks({
@@ -24,6 +24,9 @@ export const begin = (file: string): void => {
   })
   endsWithParent()
 }
+
+/** A name that nobody reads any more is no error: the end of the channel, which the event loop sees later, stops this process. */
+const parentHasGone = () => {}
 
 /** The end of the channel asks for a graceful stop, also when the parent was killed. */
 const endsWithParent = () => {
