@@ -10,6 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as AppWalk from "./internal/doctor/app.ts"
 import * as Finding from "./internal/doctor/finding.ts"
+import { isHttp } from "./internal/doctor/http.ts"
 import * as McpWalk from "./internal/doctor/mcp.ts"
 import * as Output from "./internal/output.ts"
 import * as Server from "./internal/remote/server.ts"
@@ -38,10 +39,10 @@ const mcp = Command.make(
     json: Output.json
   },
   Effect.fnUntraced(function*({ json, token, url }) {
-    if (!/^https?:/iu.test(url) || !URL.canParse(url)) {
+    if (!isHttp(url)) {
       return yield* new Server.NotDone({ problem: "the address is no http URL" })
     }
-    yield* Finding.report(json, (say) => McpWalk.walk(url, token, say))
+    yield* Finding.report(json, (say) => McpWalk.walk(url, token, Finding.without(token, say)))
   })
 ).pipe(
   Command.withDescription(

@@ -111,6 +111,64 @@ describe("doctor mcp", () => {
       assert.deepStrictEqual([silent.code, silent.checks], [1, ["fault server"]])
       assert.strictEqual((yield* doctor("mcp", "nowhere")).code, 2)
     }))
+
+  it.live("ends with a fault when a body has no end or is too long, and prints no token", () =>
+    Effect.gen(function*() {
+      const endless = yield* answering((_, response) => {
+        response.writeHead(200, { "content-type": "application/json" })
+        const timer = setInterval(() => response.write(" "), 200)
+        response.on("close", () => clearInterval(timer))
+      })
+      const long = yield* answering((_, response) => void response.end(" ".repeat(9_000_000)))
+      const echo = yield* answering(({ headers }, response) =>
+        void response.writeHead(401, { "www-authenticate": `Bearer error="${headers.authorization}"` }).end()
+      )
+      const [slow, large, echoed] = yield* Effect.all([
+        walk(`${endless.url}/mcp`),
+        walk(`${long.url}/mcp`),
+        walk(`${echo.url}/mcp`, "--token", "a-secret-token")
+      ], { concurrency: "unbounded" })
+      assert.deepStrictEqual([slow.code, slow.last?.detail], [1, "its answer has no end after 10 seconds"])
+      assert.deepStrictEqual([large.code, large.last?.detail], [1, "its answer is longer than 8388608 bytes"])
+      assert.strictEqual(echoed.last?.detail, "the token is refused: Bearer error=\"Bearer (the token)\"")
+      assert.notInclude(JSON.stringify(echoed.findings), "a-secret-token")
+    }), 30_000)
+
+  it.live(
+    "asks no address of metadata that is not http, and a limited number of issuers",
+    () =>
+      Effect.gen(function*() {
+        const naming = (challenge: string, servers: ReadonlyArray<string>) =>
+          answering(({ headers, url }, response) => {
+            if (url !== "/resource") return void response.writeHead(401, { "www-authenticate": challenge }).end()
+            response.end(JSON.stringify({ resource: `http://${headers.host}/mcp`, authorization_servers: servers }))
+          })
+        const names = ["nonsense", "javascript:alert(1)", "file:///etc/passwd", "data:application/json,{}", "http://["]
+        const odd = yield* naming("Bearer resource_metadata=\"/resource\"", names)
+        const { code, findings } = yield* walk(`${odd.url}/mcp`)
+        assert.strictEqual(code, 1)
+        for (const name of names) {
+          assert.deepInclude(findings.find(({ check }) => check === `issuer ${name}`), {
+            verdict: "fault",
+            detail: "this is no http address"
+          })
+        }
+        for (const named of ["http://[", "javascript:alert(1)"]) {
+          const server = yield* naming(`Bearer resource_metadata="${named}"`, [])
+          const refused = yield* walk(`${server.url}/mcp`)
+          const fault = refused.findings.find(({ check }) => check === "resource metadata")
+          assert.deepInclude(fault, { verdict: "fault", detail: `${named}: this is no http address` })
+        }
+        const many = yield* naming(
+          "Bearer resource_metadata=\"/resource\"",
+          Array.from({ length: 2000 }, (_, index) => `http://127.0.0.1:9/${index}`)
+        )
+        const limited = yield* walk(`${many.url}/mcp`)
+        assert.strictEqual(limited.checks.filter((check) => check.startsWith("fault metadata of ")).length, 10)
+        assert.include(limited.checks, "note authorization server")
+      }),
+    30_000
+  )
 })
 
 describe("doctor app", () => {

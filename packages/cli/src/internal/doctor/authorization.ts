@@ -3,7 +3,7 @@
 import { Effect, Schema } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type { Say } from "./finding.ts"
-import { get, problemOf } from "./http.ts"
+import { get, isHttp, problemOf, textOf } from "./http.ts"
 
 const Resource = Schema.fromJsonString(Schema.Struct({
   resource: Schema.String,
@@ -20,6 +20,9 @@ const Issuer = Schema.fromJsonString(Schema.Struct({
   code_challenge_methods_supported: Schema.optionalKey(Schema.Array(Schema.String))
 }))
 
+/** How many authorization servers are looked at: a document may name any number. */
+const maxIssuers = 10
+
 /** The same document at an origin with the path inserted, as RFC 8414 and RFC 9728 say. */
 const inserted = (name: string, url: string) => {
   const { origin, pathname } = new URL(url)
@@ -29,9 +32,10 @@ const inserted = (name: string, url: string) => {
 const challengeOf = (response: HttpClientResponse.HttpClientResponse) => response.headers["www-authenticate"] ?? ""
 
 const found = Effect.fnUntraced(function*<A>(url: string, schema: Schema.Codec<A, string>) {
+  if (!isHttp(url)) return yield* Effect.fail("this is no http address")
   const response = yield* get(url)
   if (response.status !== 200) return yield* Effect.fail(`status ${response.status}`)
-  const text = yield* Effect.mapError(response.text, problemOf)
+  const text = yield* textOf(response)
   return yield* Effect.mapError(Schema.decodeEffect(schema)(text), problemOf)
 })
 
@@ -59,7 +63,7 @@ export const walk = Effect.fnUntraced(function*(url: string, refused: HttpClient
   }
   const places = named === undefined
     ? [inserted("oauth-protected-resource", url), `${new URL(url).origin}/.well-known/oauth-protected-resource`]
-    : [new URL(named, url).href]
+    : [URL.parse(named, url)?.href ?? named]
   const resource = yield* firstOf(places, Resource, "resource metadata", say)
   if (resource === undefined) return false
   const covers = url === resource.value.resource || url.startsWith(resource.value.resource.replace(/\/*$/u, "/"))
@@ -71,8 +75,8 @@ export const walk = Effect.fnUntraced(function*(url: string, refused: HttpClient
       ? {}
       : { remedy: `Clients ask for a token of "resource" (RFC 8707): it has to be ${url}, or a prefix of it.` })
   })
-  const [issuer, ...more] = resource.value.authorization_servers ?? []
-  if (issuer === undefined) {
+  const issuers = [...new Set(resource.value.authorization_servers)]
+  if (issuers.length === 0) {
     yield* say({
       check: "authorization server",
       verdict: "fault",
@@ -81,12 +85,28 @@ export const walk = Effect.fnUntraced(function*(url: string, refused: HttpClient
     })
     return false
   }
+  if (issuers.length > maxIssuers) {
+    yield* say({
+      check: "authorization server",
+      verdict: "note",
+      detail: `the metadata names ${issuers.length}; the first ${maxIssuers} are looked at`
+    })
+  }
   let isReachable = true
-  for (const one of [issuer, ...more]) isReachable = (yield* authorization(one, say)) && isReachable
+  for (const one of issuers.slice(0, maxIssuers)) isReachable = (yield* authorization(one, say)) && isReachable
   return isReachable && covers
 })
 
 const authorization = Effect.fnUntraced(function*(issuer: string, say: Say) {
+  if (!isHttp(issuer)) {
+    yield* say({
+      check: `issuer ${issuer}`,
+      verdict: "fault",
+      detail: "this is no http address",
+      remedy: "Name the issuer in authorization_servers by its https address."
+    })
+    return false
+  }
   const places = [
     inserted("oauth-authorization-server", issuer),
     inserted("openid-configuration", issuer),

@@ -1,6 +1,6 @@
 // One line of `fastagentic doctor`: what was looked at, how it is, and the remedy of a fault. The commands print them as they
 // come, so that a walk that hangs shows where.
-import { Effect, Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
 import * as Output from "../output.ts"
 
 export interface Finding {
@@ -23,6 +23,13 @@ const lineOf = ({ check, detail, remedy, verdict }: Finding) =>
   `${marks[verdict]}  ${check}: ${detail}${remedy === undefined ? "" : `\n       ${remedy}`}`
 
 export type Say = (finding: Finding) => Effect.Effect<void>
+
+/** Findings without the token, which a server may have put into its answers. */
+export const without = (token: Option.Option<Redacted.Redacted>, say: Say): Say => {
+  const secret = Option.getOrElse(Option.map(token, Redacted.value), () => "")
+  if (secret === "") return say
+  return (finding) => say({ ...finding, detail: finding.detail.replaceAll(secret, "(the token)") })
+}
 
 /** Prints what a walk says, and fails when one of it is a fault. */
 export const report = Effect.fnUntraced(function*<E, R>(json: boolean, walk: (say: Say) => Effect.Effect<void, E, R>) {

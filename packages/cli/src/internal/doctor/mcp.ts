@@ -4,7 +4,7 @@ import { Effect, Option, type Redacted, Schema } from "effect"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { walk as authorization } from "./authorization.ts"
 import type { Say } from "./finding.ts"
-import { post, problemOf } from "./http.ts"
+import { post, textOf } from "./http.ts"
 
 const version = "2025-06-18"
 
@@ -26,7 +26,7 @@ const Failed = Schema.Struct({ error: Schema.Struct({ code: Schema.Int, message:
 
 /** The message of an answer, which is JSON or the last event of a stream. */
 const messageOf = (response: HttpClientResponse.HttpClientResponse) =>
-  Effect.flatMap(Effect.mapError(response.text, problemOf), (text) => {
+  Effect.flatMap(textOf(response), (text) => {
     const isStream = (response.headers["content-type"] ?? "").startsWith("text/event-stream")
     const data = isStream ? [...text.matchAll(/^data: ?(.*)$/gmu)].at(-1)?.[1] ?? "" : text
     return Effect.mapError(Schema.decodeEffect(Schema.fromJsonString(Schema.Json))(data), () => "its answer is no JSON")
