@@ -4,8 +4,7 @@
  * @since 0.1.0
  */
 import { Effect } from "effect"
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises"
-import { dirname } from "node:path"
+import { readWhole, writeWhole } from "./internal/wholeFile.ts"
 
 /** @category models @since 0.1.0 */
 export interface TokenStore {
@@ -28,17 +27,6 @@ export const memory = (): TokenStore => {
 
 /** Tokens in a file that only the user of the process reads. @category constructors @since 0.1.0 */
 export const file = (path: string): TokenStore => ({
-  load: Effect.tryPromise(() =>
-    readFile(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined
-      throw error
-    })
-  ),
-  save: (bytes) =>
-    Effect.tryPromise(async () => {
-      await mkdir(dirname(path), { recursive: true })
-      const beside = `${path}.${process.pid}.tmp`
-      await writeFile(beside, bytes, { mode: 0o600 })
-      await rename(beside, path)
-    })
+  load: Effect.tryPromise(() => readWhole(path)),
+  save: (bytes) => Effect.tryPromise(() => writeWhole(path, bytes, 0o600))
 })

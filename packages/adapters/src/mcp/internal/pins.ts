@@ -1,10 +1,9 @@
 // The definitions of a server's tools as they were first seen, in memory or in a file of the app. remote.ts compares each list
 // with them: a model never reads a definition that was not pinned.
 import { Effect, Option, Schema } from "effect"
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises"
-import { dirname } from "node:path"
 import { type Pinned, Pins } from "../RemoteDefinition.ts"
 import { PinsUnusable } from "../RemoteError.ts"
+import { readWhole, writeWhole } from "./wholeFile.ts"
 
 export interface PinStore {
   /** The pinned tools; undefined before the first contact. */
@@ -40,11 +39,7 @@ const messageOf = (error: unknown) => error instanceof Error ? error.message : S
 const read = Effect.fnUntraced(function*(server: string, file: string) {
   const unusable = (problem: string) => new PinsUnusable({ file, problem })
   const text = yield* Effect.tryPromise({
-    try: () =>
-      readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT") return undefined
-        throw error
-      }),
+    try: () => readWhole(file).then((bytes) => bytes?.toString("utf8")),
     catch: (error) => unusable(messageOf(error))
   })
   if (text === undefined) return undefined
@@ -54,14 +49,8 @@ const read = Effect.fnUntraced(function*(server: string, file: string) {
   return pins.tools
 })
 
-/** A reader never sees half of a file. */
 const write = (file: string, pins: Pins) =>
   Effect.tryPromise({
-    try: async () => {
-      await mkdir(dirname(file), { recursive: true })
-      const beside = `${file}.${process.pid}.tmp`
-      await writeFile(beside, `${JSON.stringify(pins, null, 2)}\n`)
-      await rename(beside, file)
-    },
+    try: () => writeWhole(file, `${JSON.stringify(pins, null, 2)}\n`, 0o644),
     catch: (error) => new PinsUnusable({ file, problem: messageOf(error) })
   })
