@@ -250,7 +250,9 @@ const trial = async (store: string, count: number, file?: string) => {
       ...Array.from({ length: 5 }, (_, worker) => load(nodes, worker, () => over)),
       ...Array.from({ length: 2 }, (_, worker) => loadThings(nodes, worker, things, () => over))
     ]
-    for (let killed = 0; killed < kills; killed++) {
+    // A slow machine gets more kills, until there is enough to compare.
+    const isEnough = () => things.schedules.size > 5 && things.threads.size > 5
+    for (let killed = 0; killed < kills || !isEnough(); killed++) {
       await sleep(random.between(600, 1_600))
       const node = nodes[killed % count]
       await node?.kill()
