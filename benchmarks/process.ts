@@ -31,6 +31,8 @@ const commands = {
   raw: ["servers/raw.ts"],
   door: ["servers/door.ts"],
   durable: ["servers/durable.ts"],
+  mcp: ["--expose-gc", "servers/mcp.ts"],
+  mcpBare: ["--expose-gc", "servers/mcpBare.ts"],
   fastagentic: ["../node_modules/.bin/fastagentic", "run", "servers/fastagentic.ts", "--mode", "http"]
 } as const
 

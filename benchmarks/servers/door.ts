@@ -3,7 +3,6 @@
  * `OTEL_*` variables it is traced.
  */
 import { Effect, Layer, Schema } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import {
   Agent,
   App,
@@ -12,17 +11,14 @@ import {
   Budget,
   BudgetStore,
   Hook,
-  Prices,
   RateLimit,
-  Roles,
   Run,
   RunStore,
   Server,
   Sqlite
 } from "fastagentic"
-import { Oidc } from "fastagentic/oidc"
 import { Otlp } from "fastagentic/otlp"
-import { limit } from "../door/everythingOn.ts"
+import { Closed, Silent } from "../door/closed.ts"
 
 const on = process.env["DOOR"] === "on"
 const file = process.env["STORE"] ?? ""
@@ -65,28 +61,6 @@ const Handlers = Layer.mergeAll(
 const Stores = file === ""
   ? Layer.mergeAll(RunStore.RunStore.layerMemory, Audit.layerMemory, BudgetStore.BudgetStore.layerMemory)
   : Sqlite.layer({ filename: file })
-
-const Callers = Roles.layer({ desk: { includes: ["reader"] }, reader: { scopes: ["echo:*", "audit:read"] } }).pipe(
-  Layer.provide(Oidc.layer({ issuer: process.env["ISSUER"] ?? "", audience: "https://door.test", tenantClaim: "org" })),
-  Layer.provide(FetchHttpClient.layer)
-)
-
-const Limits = Budget.layer.pipe(Layer.provide(Layer.merge(
-  Prices.layer({ m: { input: 1, output: 10 } }),
-  Budget.limits([{ name: "daily", per: "user", period: "day", hard: 1_000_000 }])
-)))
-
-const Closed = Layer.mergeAll(
-  Callers,
-  RateLimit.layer([{ name: "each", by: ["user"], limit, window: "1 day" }]),
-  Limits
-)
-
-const Silent = Layer.succeed(Audit.Audit, {
-  record: () => Effect.void,
-  page: () => Effect.succeed([]),
-  redact: () => Effect.succeed(0)
-})
 
 const Open = Layer.mergeAll(Auth.layerNone, RateLimit.layerUnlimited, Budget.layerUnlimited, Silent)
 

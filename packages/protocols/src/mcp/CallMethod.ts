@@ -3,7 +3,7 @@
 import type * as Caller from "@fastagentic/core/door/Caller"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect, Predicate } from "effect"
-import { type Connection, hasExtension, type Method, type Options } from "./Connection.ts"
+import { type Connection, hasExtension, type Message, type Method, type Options } from "./Connection.ts"
 import type { ElicitationFlow } from "./ElicitationFlow.ts"
 import * as McpError from "./McpError.ts"
 import * as Report from "./Report.ts"
@@ -14,7 +14,7 @@ import { Meta } from "./ToolResult.ts"
 export const make = ({ catalog, runtime }: Pick<Options, "catalog" | "runtime">) =>
 (
   params: Sdk.CallToolRequest["params"],
-  context: Sdk.ServerContext,
+  context: Message,
   { elicitation, era, logLevel, ...client }:
     & Pick<ToolCall.ToolCall, "path" | "reader" | "register" | "isCancelled">
     & {

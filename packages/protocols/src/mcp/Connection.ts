@@ -14,7 +14,7 @@ import type { ElicitationFlow } from "./ElicitationFlow.ts"
 import type { InFlightCall } from "./InFlightCalls.ts"
 import type { Catalog } from "./McpCatalog.ts"
 import type * as McpContent from "./McpContent.ts"
-import type * as McpError from "./McpError.ts"
+import * as McpError from "./McpError.ts"
 import type * as Report from "./Report.ts"
 import * as TaskView from "./TaskView.ts"
 
@@ -71,6 +71,13 @@ export interface Options {
 /** A method of the protocol, for a caller who is authenticated. */
 export type Method<A> = (caller: Caller.Caller) => Effect.Effect<A, McpError.McpError | RunError>
 
+/** The parts of a message that methods read, whether the SDK has received it or not. */
+export interface Message {
+  readonly mcpReq:
+    & Pick<Sdk.ServerContext["mcpReq"], "id" | "method" | "_meta" | "notify">
+    & { readonly envelope?: object }
+}
+
 /** Answers a message for its caller, once that is authenticated. */
 export type Answer = <A>(context: Sdk.ServerContext, method: Method<A>) => Promise<A>
 
@@ -81,7 +88,11 @@ export const readerOf = ({ revision = "2025-03-26", url }: Connection, server: S
 })
 
 /** The trace of a message is the parent of its span; the trace of the transport is linked. */
-export const spanOf = ({ traceparent }: Connection, { mcpReq }: Sdk.ServerContext, { span }: Caller.Caller) => {
+export const spanOf = (
+  { traceparent }: Pick<Connection, "traceparent">,
+  { mcpReq }: Message,
+  { span }: Caller.Caller
+) => {
   const transport = Tracing.fromTraceparent(traceparent)
   return {
     kind: "server",
@@ -92,7 +103,10 @@ export const spanOf = ({ traceparent }: Connection, { mcpReq }: Sdk.ServerContex
 }
 
 /** The trace comes from the request's own `_meta`, or else from the transport. */
-export const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) => {
+export const callerOf = (
+  connection: Pick<Connection, "authenticated" | "credentials" | "onLimits" | "traceparent">,
+  { mcpReq }: Message
+) => {
   const own = mcpReq._meta?.["traceparent"]
   const caller = Caller.make("mcp", {
     credentials: connection.credentials,
@@ -100,6 +114,29 @@ export const callerOf = (connection: Connection, { mcpReq }: Sdk.ServerContext) 
     traceparent: typeof own === "string" && Caller.traceIdOf(own) !== undefined ? own : connection.traceparent
   })
   return { ...caller, authenticated: connection.authenticated }
+}
+
+/** A message within its own span; failures of every kind are errors of the protocol. */
+export const answering = ({ authenticate }: Runtime["Service"]) =>
+<A>(
+  caller: Caller.Caller,
+  method: Method<A>,
+  name: string,
+  details: () => ReturnType<typeof spanOf>
+): Effect.Effect<A, McpError.McpError> => {
+  const answered = (caller: Caller.Caller) =>
+    Effect.catchCause(
+      Effect.flatMap(authenticate(caller), method),
+      (cause) => Effect.flatMap(McpError.fromCause(cause, caller.traceId), Effect.fail)
+    )
+  return Tracing.within(
+    Effect.flatMap(
+      Tracing.current,
+      (span) => answered(span === undefined ? caller : { ...caller, traceId: span.traceId, span })
+    ),
+    name,
+    details
+  )
 }
 
 /** A request of 2026-07-28 carries its client's capabilities; before, the transport knows them. */
@@ -132,14 +169,20 @@ export const readFlowOf = (
     : flow
 }
 
-export const clientIn = (connection: Connection, server: Sdk.Server, { mcpReq }: Sdk.ServerContext): Client => ({
-  abilities: mcpReq.envelope === undefined
-    ? connection.abilities(server)
-    : Abilities.fromCapabilities(capabilitiesIn(mcpReq)),
-  revision: readerOf(connection, server).revision
+export const clientIn = (connection: Connection, server: Sdk.Server, message: Message): Client => {
+  const { revision } = readerOf(connection, server)
+  return message.mcpReq.envelope === undefined
+    ? { abilities: connection.abilities(server), revision }
+    : modernClientOf(message, revision)
+}
+
+/** The client of a message of 2026-07-28. */
+export const modernClientOf = ({ mcpReq }: Message, revision: string): Client => ({
+  abilities: Abilities.fromCapabilities(capabilitiesIn(mcpReq)),
+  revision
 })
 
-const capabilitiesIn = ({ envelope }: Sdk.ServerContext["mcpReq"]): unknown => {
+const capabilitiesIn = ({ envelope }: Message["mcpReq"]): unknown => {
   const { [capabilitiesKey]: capabilities } = { ...Object(envelope) }
   return capabilities
 }
@@ -147,7 +190,7 @@ const capabilitiesIn = ({ envelope }: Sdk.ServerContext["mcpReq"]): unknown => {
 const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities"
 
 /** Whether a request of 2026-07-28 says that its client knows tasks. */
-export const hasExtension = ({ mcpReq }: Sdk.ServerContext): boolean => {
+export const hasExtension = ({ mcpReq }: Message): boolean => {
   const capabilities = capabilitiesIn(mcpReq)
   const extensions = Predicate.hasProperty(capabilities, "extensions") ? capabilities.extensions : undefined
   return Predicate.hasProperty(extensions, TaskView.extension)

@@ -14,6 +14,8 @@ import { withTrace } from "../internal/trace.ts"
 import { Changes, listenerLimit } from "./Changes.ts"
 import { headerOf, mismatched } from "./ClaimedHeaders.ts"
 import type { Connection, Options } from "./Connection.ts"
+import * as DirectAnswer from "./DirectAnswer.ts"
+import * as DirectCall from "./DirectCall.ts"
 import { clientOf, connectionOf, type RequestStates, sessionFor, sessionHeader } from "./HttpConnection.ts"
 import { InFlightCalls, isCancellation } from "./InFlightCalls.ts"
 import { type Catalog, targetOf } from "./McpCatalog.ts"
@@ -131,6 +133,8 @@ export const make = Effect.fnUntraced(function*(
       : answered
   }
 
+  const direct = DirectAnswer.make({ runtime, catalog })
+
   const get: Endpoint = (request, caller) => {
     const session = request.headers[sessionHeader]
     const { "last-event-id": lastEventId, ...headers } = request.headers
@@ -159,6 +163,9 @@ export const make = Effect.fnUntraced(function*(
       onFailure: Effect.succeed,
       // A call with missing scopes is refused with an HTTP status, before the SDK begins its answer.
       onSuccess: (body) => {
+        const call = DirectCall.callOf(request.headers, body)
+        const callable = call && !catalog.headers.has(call.name) && catalog.callables.get(call.name)
+        if (callable) return Effect.andThen(runtime.checkScopes(caller, callable), direct(call, caller))
         const target = targetOf(catalog, body)
         const disagrees = headerOf(catalog, request, body)
         if (disagrees !== undefined) return Effect.succeed(mismatched(disagrees, body, caller))

@@ -1,11 +1,10 @@
 // The SDK's low-level server with the methods of an app: one for each HTTP request or stdio connection.
-import type * as Caller from "@fastagentic/core/door/Caller"
-import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import type * as Sdk from "@modelcontextprotocol/server"
 import { Effect } from "effect"
 import * as CallMethod from "./CallMethod.ts"
 import {
   type Answer,
+  answering,
   callerOf,
   type Connection,
   elicitationOf,
@@ -15,7 +14,6 @@ import {
   spanOf
 } from "./Connection.ts"
 import * as ListMethods from "./ListMethods.ts"
-import * as McpError from "./McpError.ts"
 import * as ReadMethods from "./ReadMethods.ts"
 import * as TaskHandlers from "./TaskHandlers.ts"
 import * as TaskMethods from "./TaskMethods.ts"
@@ -27,6 +25,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
   const { runtime } = options
   const methods = { ...ListMethods.make(options), ...ReadMethods.make(options), call: CallMethod.make(options) }
   const tasks = TaskMethods.make(runtime, options.catalog)
+  const within = answering(runtime)
   const runPromise = Effect.runPromiseWith(options.services)
   return (connection) => {
     const server = new sdk.Server(info, {
@@ -38,20 +37,8 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     })
     const answer: Answer = (context, method) => {
       const caller = callerOf(connection, context)
-      const answered = (caller: Caller.Caller) =>
-        Effect.catchCause(
-          Effect.flatMap(runtime.authenticate(caller), method),
-          (cause) => Effect.flatMap(McpError.fromCause(cause, caller.traceId), Effect.fail)
-        )
-      const traced = Tracing.within(
-        Effect.flatMap(
-          Tracing.current,
-          (span) => answered(span === undefined ? caller : { ...caller, traceId: span.traceId, span })
-        ),
-        context.mcpReq.method,
-        () => spanOf(connection, context, caller)
-      )
-      return runPromise(traced, { signal: context.mcpReq.signal })
+      const answered = within(caller, method, context.mcpReq.method, () => spanOf(connection, context, caller))
+      return runPromise(answered, { signal: context.mcpReq.signal })
     }
     if (capabilities.tools !== undefined) {
       server.setRequestHandler(

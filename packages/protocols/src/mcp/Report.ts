@@ -27,7 +27,7 @@ export const levelOf = (value: unknown): Level | undefined => typeof value === "
 
 /** Nothing when the client wants to see neither. */
 export const make = (
-  { _meta, notify }: Sdk.ServerContext["mcpReq"],
+  { _meta, notify }: Pick<Sdk.ServerContext["mcpReq"], "_meta" | "notify">,
   { level, name }: { readonly name: string; readonly level: Level | undefined }
 ): Report | undefined => {
   const progressToken = _meta?.progressToken

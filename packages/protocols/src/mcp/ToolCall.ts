@@ -7,7 +7,7 @@ import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Clock, Effect, Option, Stream } from "effect"
+import { Cause, Clock, Effect, Option, Stream } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
 import { continuesByItself } from "../internal/waiting.ts"
 import type { Question } from "./ClientQuestion.ts"
@@ -58,7 +58,7 @@ export interface ToolCall extends Reader {
     seq: number
   ) => Effect.Effect<() => void, RunError>
   /** Whether the client interrupted the call in order to end the run. */
-  readonly isCancelled: () => boolean
+  readonly isCancelled: (cause: Cause.Cause<unknown>) => boolean
   /** The way to ask the client for decisions, if it can be asked. */
   readonly elicitation: ElicitationFlow.ElicitationFlow
 }
@@ -114,8 +114,8 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
         if (ToolResult.isUnfinished(result)) yield* Repeat.remember(runtime, again, runId)
         else if (left !== undefined) yield* Repeat.forget(runtime, again)
       })),
-      Effect.onInterrupt(() =>
-        call.isCancelled() && !stage.isAsking
+      Effect.onError((cause) =>
+        Cause.hasInterrupts(cause) && call.isCancelled(cause) && !stage.isAsking
           ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
           : Effect.void
       ),

@@ -30,7 +30,8 @@ const abortIfGone = (client: AbortController, exit: Exit.Exit<unknown, unknown>)
     if (Exit.isFailure(exit) && isClientAbort(exit.cause)) client.abort()
   })
 
-const isClientAbort = (cause: Cause.Cause<unknown>) =>
+/** Whether the client has disconnected; a server that stops interrupts its requests, too. */
+export const isClientAbort = (cause: Cause.Cause<unknown>) =>
   cause.reasons.some((reason) => Cause.isInterruptReason(reason) && reason.annotations.has(ClientAbort.key))
 
 const fromWeb = (response: Response, client: AbortController) => {
