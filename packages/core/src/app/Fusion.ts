@@ -10,6 +10,7 @@ import type { Limits } from "../store/RunStore.ts"
 import type { Adapter } from "./AdapterCapabilities.ts"
 import type * as Agent from "./Agent.ts"
 import type * as App from "./App.ts"
+import { checkInterfaces } from "./internal/checkInterfaces.ts"
 import { compileAgent, compileTool } from "./internal/compileCallable.ts"
 import { compilePrompt, compileResource } from "./internal/compileReadable.ts"
 import { checkIcons, FusionError } from "./internal/fusionError.ts"
@@ -145,6 +146,7 @@ export const compile = Effect.fnUntraced(function*(
   const prompts = yield* unique("prompt", app.prompts, (prompt) => prompt.identifier, compilePrompt)
   yield* distinctMcpTools([...tools.values(), ...agents.values()])
   yield* distinctTemplates(app.resources)
+  yield* checkInterfaces([...tools.values(), ...agents.values()], [...resources.values()])
   return { app, agents, tools, resources, prompts }
 })
 

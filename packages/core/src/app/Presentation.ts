@@ -24,6 +24,28 @@ export interface Hints {
 }
 
 /**
+ * The interface of MCP Apps. A tool or an agent names the resource that shows its results, and who may call it; the resource,
+ * a page at a `ui://` address, names the servers that the page may reach, and what it asks of its host.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ui {
+  readonly resourceUri?: `ui://${string}`
+  /** Both unless said. A tool that only its interface calls is no tool for a model. */
+  readonly visibility?: ReadonlyArray<"model" | "app">
+  readonly csp?: {
+    readonly connectDomains?: ReadonlyArray<string>
+    readonly resourceDomains?: ReadonlyArray<string>
+    readonly frameDomains?: ReadonlyArray<string>
+    readonly baseUriDomains?: ReadonlyArray<string>
+  }
+  readonly permissions?: { readonly [Permission in "camera" | "microphone" | "geolocation" | "clipboardWrite"]?: {} }
+  readonly domain?: string
+  readonly prefersBorder?: boolean
+}
+
+/**
  * Every part is optional. `hints` are an agent's, because a tool has annotations for them; `annotations` are a resource's.
  * `tags` are an agent's, for the search of clients. An agent that is `direct` answers with a message alone where a protocol has
  * tasks (A2A).
@@ -39,6 +61,7 @@ export interface Presentation {
   readonly tags?: ReadonlyArray<string>
   readonly annotations?: Annotations
   readonly direct?: boolean
+  readonly ui?: Ui
 }
 
 /**

@@ -121,7 +121,8 @@ const Proto = {
 }
 
 /**
- * Declares a resource. Its content is a string unless `success` says otherwise; `mimeType` is `text/plain` unless said.
+ * Declares a resource. Its content is a string unless `success` says otherwise; `mimeType` is `text/plain` unless said, and
+ * that of an interface of MCP Apps at a `ui://` address.
  *
  * @category constructors
  * @since 0.1.0
@@ -148,13 +149,18 @@ export const make = <
     uriTemplate,
     description: options.description,
     presentation: options.presentation ?? {},
-    mimeType: options.mimeType ?? (options.success === undefined ? "text/plain" : "application/json"),
+    mimeType: options.mimeType ?? defaultType(uriTemplate, options.success),
     paramsSchema: Agent.structOf(options.params ?? {}),
     successSchema: options.success ?? Schema.String,
     errorSchema: options.error ?? Schema.Never,
     scopes: options.scopes ?? [],
     handler: Context.Service<Handler<Identifier>, Handle>(`@fastagentic/core/Resource/${identifier}`)
   }) as unknown as Resource<Identifier, Agent.StructOf<Params>, Success, Error>
+}
+
+const defaultType = (uriTemplate: string, success: unknown) => {
+  if (uriTemplate.startsWith("ui://")) return "text/html;profile=mcp-app"
+  return success === undefined ? "text/plain" : "application/json"
 }
 
 /** The parameter names of a template, in order. @category accessors @since 0.1.0 */

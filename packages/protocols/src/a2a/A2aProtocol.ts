@@ -14,6 +14,7 @@ import { withChallenges } from "../internal/challenge.ts"
 import { Entrance } from "../internal/entrance.ts"
 import { Limits } from "../internal/limits.ts"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
+import { addressHeaders, publicDocument } from "../internal/publicDocument.ts"
 import { publicPart } from "../internal/publicPart.ts"
 import { RequestLimits } from "../internal/requestLimits.ts"
 import { withTrace } from "../internal/trace.ts"
@@ -185,19 +186,5 @@ const traced = <R>(
     return Effect.map(handler(request, caller), (response) => withTrace(limits.addHeaders(response), caller))
   })
 
-/** The request headers that the address in a card can come from. */
-const vary = "A2A-Version, Host, X-Forwarded-Host, X-Forwarded-Prefix, X-Forwarded-Proto"
-
-const cached = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, body: string) {
-  const etag = yield* etagOf(body)
-  const headers = { etag, "cache-control": "public, max-age=300", vary }
-  const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//u, ""))
-  if (known.includes(etag) || known.includes("*")) return HttpServerResponse.empty({ status: 304, headers })
-  return HttpServerResponse.text(body, { contentType: "application/json", headers })
-})
-
-const etagOf = (body: string) =>
-  Effect.map(
-    Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(body))),
-    (digest) => `"${Array.from(new Uint8Array(digest, 0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("")}"`
-  )
+const cached = (request: HttpServerRequest.HttpServerRequest, body: string) =>
+  publicDocument(request, body, { vary: `A2A-Version, ${addressHeaders}` })

@@ -48,6 +48,18 @@ export const agentEntry = (
   }
 }
 
+/** The MCP server of the app, by its card, which says the rest. */
+const serverEntry = ({ identifier, title, version }: Fusion["app"], address: PublicAddress): Entry => {
+  const url = `${urlOf(address)}/mcp/server-card`
+  return {
+    identifier: identifierOf(url, "mcp", identifier),
+    displayName: title,
+    type: "application/mcp-server-card+json",
+    url,
+    version
+  }
+}
+
 /** An agent of another server, whose card is read. */
 export const externalEntry = ({ description, examples, identifier, tags, title, url, version }: External): Entry => ({
   identifier: identifierOf(url, "agent", identifier),
@@ -64,7 +76,11 @@ export const externalEntry = ({ description, examples, identifier, tags, title, 
 export const make = (
   { app, visible }: { readonly app: Fusion["app"]; readonly visible: Fusion },
   address: PublicAddress,
-  { external, hasA2a }: { readonly external: ReadonlyArray<External>; readonly hasA2a: boolean }
+  { external, hasA2a, hasMcp }: {
+    readonly external: ReadonlyArray<External>
+    readonly hasA2a: boolean
+    readonly hasMcp: boolean
+  }
 ): object => ({
   specVersion: "1.0",
   host: {
@@ -72,6 +88,7 @@ export const make = (
     ...(app.documentationUrl === undefined ? {} : { documentationUrl: app.documentationUrl })
   },
   entries: [
+    ...(hasMcp ? [serverEntry(app, address)] : []),
     ...(hasA2a ? Array.from(visible.agents.values(), (agent) => agentEntry(agent, app.version, address)) : []),
     ...external.map(externalEntry)
   ]

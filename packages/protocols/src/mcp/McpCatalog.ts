@@ -1,6 +1,6 @@
 // The MCP lists of an app and the declaration behind each name, compiled once and filtered per caller.
 import type * as Fusion from "@fastagentic/core/app/Fusion"
-import type { Presentation } from "@fastagentic/core/app/Presentation"
+import type { Presentation, Ui } from "@fastagentic/core/app/Presentation"
 import * as Resource from "@fastagentic/core/app/Resource"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Instance, Runtime, Target } from "@fastagentic/core/operations/Runtime"
@@ -33,9 +33,14 @@ export interface Catalog {
   readonly templates: ReadonlyMap<string, string>
   /** Whether the resource of this URI is bytes, as text in base64. */
   readonly isBinary: (uri: string) => boolean
+  /** The page of an interface has what its host needs to know of it. */
+  readonly metaOf: (uri: string) => { readonly ui?: Ui }
   /** The resource that this URI names. */
   readonly resourceOf: (uri: string) => string | undefined
 }
+
+/** MCP Apps: tools whose results a page shows. */
+const uiExtension = "io.modelcontextprotocol/ui"
 
 /** The key of `completions`; `owner` is the prompt's name or the resource's URI template. */
 export const completionKey = (owner: string, argument: string): string => `${owner}\n${argument}`
@@ -58,6 +63,7 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
   const runTools = hasTasks && fusion.app.mcpRunTools
     ? RunToolList.tools.filter(({ name }) => !callables.has(name))
     : []
+  const hasInterfaces = resources.some(({ resource }) => resource.uriTemplate.startsWith("ui://"))
   const takesArguments = resources.some(isTemplate) ||
     prompts.some(({ params }) => Object.keys(propertiesOf(params.json)).length > 0)
   return {
@@ -73,7 +79,8 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
       ...(callables.size === 0 ? {} : { tools: {}, logging: {} }),
       ...(resources.length === 0 ? {} : { resources: { subscribe: true, listChanged: true } }),
       ...(prompts.length === 0 ? {} : { prompts: {} }),
-      ...(takesArguments ? { completions: {} } : {})
+      ...(takesArguments ? { completions: {} } : {}),
+      ...(hasInterfaces ? { extensions: { [uiExtension]: {} } } : {})
     },
     tools: inOrder([
       ...Array.from(callables, ([name, callable]) => toolOf(name, callable)),
@@ -99,6 +106,12 @@ export const fromFusion = (fusion: Fusion.Fusion): Catalog => {
     completions,
     templates: new Map(resources.map(({ resource }) => [resource.uriTemplate, resource.identifier])),
     isBinary: (uri) => binary.some((template) => Resource.matchUri(template, uri) !== undefined),
+    metaOf: (uri) => {
+      if (!uri.startsWith("ui://")) return {}
+      const ui = resources.find(({ resource }) => Resource.matchUri(resource.uriTemplate, uri) !== undefined)
+        ?.resource.presentation.ui
+      return ui === undefined ? {} : { ui }
+    },
     resourceOf: (uri) =>
       resources.find(({ resource }) => Resource.matchUri(resource.uriTemplate, uri) !== undefined)?.resource.identifier
   }
@@ -182,12 +195,13 @@ const toolOf = (
   }
 })
 
-const iconsOf = ({ icons = [] }: Pick<Presentation, "icons">) =>
+export const iconsOf = ({ icons = [] }: Pick<Presentation, "icons">) =>
   icons.length === 0
     ? {}
     : { icons: icons.map(({ sizes, ...icon }) => ({ ...icon, ...(sizes === undefined ? {} : { sizes: [...sizes] }) })) }
 
-const metaOf = ({ meta }: Presentation) => meta === undefined ? {} : { _meta: { ...meta } }
+const metaOf = ({ meta, ui }: Presentation) =>
+  meta === undefined && ui === undefined ? {} : { _meta: { ...meta, ...(ui === undefined ? {} : { ui }) } }
 
 const titleOf = ({ title }: Presentation) => title === undefined ? {} : { title }
 

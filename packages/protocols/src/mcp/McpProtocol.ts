@@ -13,20 +13,36 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { challengeFor, challengeOf } from "../internal/challenge.ts"
 import { metadataUrl, scopesOf } from "../internal/protectedResource.ts"
 import { PublicAddress } from "../internal/publicAddress.ts"
+import { publicDocument } from "../internal/publicDocument.ts"
 import { hasTrace, withTrace } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import { refused } from "./Refusals.ts"
+import * as ServerCard from "./ServerCard.ts"
 
 const path = "/mcp"
 
-/** The endpoint of MCP, and its lists as one document under `/schema`. */
+/** The documents of the server that need no credentials. */
+const documents = [
+  ["/server-card", ServerCard.card, ServerCard.cardType],
+  ["/server.json", ServerCard.registryEntry, "application/json"]
+] as const
+
+/** Clients in browsers read these documents before anybody has configured them. */
+const openToPages = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "GET",
+  "access-control-expose-headers": "etag"
+}
+
+/** The endpoint of MCP, its lists as one document under `/schema`, and the documents by which it is found. */
 export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> = HttpRouter.use((router) =>
   Effect.gen(function*() {
     const runtime = yield* Runtime
     const catalog = McpCatalog.fromFusion(runtime.fusion)
-    const challenges = makeChallenges(yield* Auth, runtime.fusion)
+    const auth = yield* Auth
+    const challenges = makeChallenges(auth, runtime.fusion)
     const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, challenges, endpoint)
     const { get, post, remove } = yield* Endpoint.make(runtime, catalog)
     yield* router.add("POST", path, guarded(post))
@@ -35,6 +51,20 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     const schema: Endpoint.Endpoint = (_, caller) =>
       Effect.map(McpCatalog.visibleTo(runtime, catalog, caller), schemaOf)
     yield* router.add("GET", `${path}/schema`, guarded(schema))
+    for (const [below, make, contentType] of documents) {
+      yield* router.add(
+        "GET",
+        `${path}${below}`,
+        Effect.flatMap(
+          Effect.all([HttpServerRequest.HttpServerRequest, PublicAddress]),
+          ([request, address]) =>
+            publicDocument(request, JSON.stringify(make(runtime.fusion.app, address, auth)), {
+              contentType,
+              ...openToPages
+            })
+        )
+      )
+    }
   })
 )
 

@@ -31,7 +31,7 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
     const server = new sdk.Server(info, {
       capabilities: {
         ...capabilities,
-        ...(options.catalog.hasTasks ? taskCapabilities(connection.era, runtime.isOpen) : {})
+        ...(options.catalog.hasTasks ? taskCapabilities(connection.era, runtime.isOpen, capabilities.extensions) : {})
       },
       ...(options.catalog.instructions === "" ? {} : { instructions: options.catalog.instructions })
     })
@@ -134,9 +134,13 @@ export const make = (sdk: typeof Sdk, options: Options): (connection: Connection
 }
 
 /** The two wires of tasks have nothing in common. Where all callers are one principal, no list tells their tasks apart. */
-const taskCapabilities = (era: Connection["era"], isOpen: boolean): Sdk.ServerCapabilities =>
+const taskCapabilities = (
+  era: Connection["era"],
+  isOpen: boolean,
+  extensions: Sdk.ServerCapabilities["extensions"]
+): Sdk.ServerCapabilities =>
   era === "modern"
-    ? { extensions: { [TaskView.extension]: {} } }
+    ? { extensions: { ...extensions, [TaskView.extension]: {} } }
     : { tasks: { ...(isOpen ? {} : { list: {} }), cancel: {}, requests: { tools: { call: {} } } } }
 
 const nameOf = ({ name }: { readonly name: string }) => name

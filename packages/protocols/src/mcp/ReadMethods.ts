@@ -24,7 +24,7 @@ export const make = ({ catalog, runtime }: Pick<Options, "catalog" | "runtime">)
           const text = typeof content === "string" ? content : JSON.stringify(content)
           const body = catalog.isBinary(uri) ? { blob: text } : { text }
           return {
-            contents: [{ uri, mimeType, ...body, _meta: { [Meta.untrusted]: true } }],
+            contents: [{ uri, mimeType, ...body, _meta: { [Meta.untrusted]: true, ...catalog.metaOf(uri) } }],
             _meta: { [Meta.traceId]: caller.traceId }
           }
         })

@@ -13,6 +13,8 @@ export const Meta = {
   idempotencyKey: "fastagentic/idempotencyKey",
   threadId: "fastagentic/threadId",
   timeout: "fastagentic/timeout",
+  /** The tokens and the cost of the run so far. */
+  usage: "fastagentic/usage",
   event: "fastagentic/event",
   /** The number of the event in the journal. */
   seq: "fastagentic/seq",
@@ -40,7 +42,11 @@ export const fromRun = (
     readonly refusal?: RunError | undefined
   }
 ): Sdk.CallToolResult => {
-  const meta = { [Meta.runId]: run.runId, [Meta.traceId]: options.traceId }
+  const meta = {
+    [Meta.runId]: run.runId,
+    [Meta.traceId]: options.traceId,
+    ...(run.usage === undefined ? {} : { [Meta.usage]: run.usage })
+  }
   if (run.state === "completed") {
     return options.blocks === undefined
       ? completed(run.output ?? null, options.structured, meta)

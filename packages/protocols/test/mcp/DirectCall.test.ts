@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Layer } from "effect"
 import { callOf } from "../../src/mcp/DirectCall.ts"
 import { layerRuntime, mounted, serve } from "../fixture.ts"
 import { serveAsker } from "./asker.ts"

@@ -12,7 +12,7 @@ import { publicPart } from "../../internal/publicPart.ts"
 const headers = { "access-control-allow-origin": "*", "cache-control": "public, max-age=300" }
 
 export const layer = (
-  { hasA2a }: { readonly hasA2a: boolean }
+  served: { readonly hasA2a: boolean; readonly hasMcp: boolean }
 ): Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | Auth> =>
   HttpRouter.use((router) =>
     Effect.gen(function*() {
@@ -26,7 +26,7 @@ export const layer = (
         Effect.gen(function*() {
           const address = yield* PublicAddress
           const external = (yield* registry.external).filter(({ listed }) => listed)
-          const catalog = AiCatalog.make({ app: fusion.app, visible }, address, { external, hasA2a })
+          const catalog = AiCatalog.make({ app: fusion.app, visible }, address, { external, ...served })
           return HttpServerResponse.text(JSON.stringify(catalog), { contentType: "application/json", headers })
         })
       )

@@ -40,6 +40,6 @@ export const protocolRoutes = (
     http.rest || http.rpc || http.frontEnds.length > 0 ? HttpProtocol.layer(http) : Layer.empty,
     has("mcp") ? McpProtocol.layer : Layer.empty,
     has("a2a") ? A2aProtocol.layer : Layer.empty,
-    CatalogRoute.layer({ hasA2a: has("a2a") })
+    CatalogRoute.layer({ hasA2a: has("a2a"), hasMcp: has("mcp") })
   )
 }
