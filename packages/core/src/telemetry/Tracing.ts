@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Fiber, Stream, Tracer } from "effect"
+import { Effect, Fiber, Stream, Tracer } from "effect"
 
 /** The details of a span; they are computed only when tracing is on. @category models @since 0.1.0 */
 export type About = () => Tracer.SpanOptionsNoTrace
@@ -15,6 +15,12 @@ const traces = ({ cache: { tracer, tracerEnabled } }: Fiber.Fiber<unknown, unkno
 export const current: Effect.Effect<Tracer.AnySpan | undefined> = Effect.withFiberSucceed((fiber) =>
   traces(fiber) ? fiber.cache.span : undefined
 )
+
+/** The same for code that runs in a fiber and is no effect. @category accessors @since 0.1.0 */
+export const currentUnsafe = (): Tracer.AnySpan | undefined => {
+  const fiber = Fiber.getCurrent()
+  return fiber !== undefined && traces(fiber) ? fiber.cache.span : undefined
+}
 
 /** Works within a span of this name. @category combinators @since 0.1.0 */
 export const within = <A, E, R>(

@@ -144,8 +144,11 @@ const refuse = (
 
 const queryOf = (url: string) => {
   const start = url.indexOf("?")
-  return new URLSearchParams(start === -1 ? "" : url.slice(start))
+  return start === -1 ? noQuery : new URLSearchParams(url.slice(start))
 }
+
+/** Shared by all requests without a query: nothing changes the query of a request. */
+const noQuery = new URLSearchParams()
 
 /** The JSON body; an empty one is an object without fields. */
 export const body = ({ limits, request }: RequestContext): Effect.Effect<unknown, BodyRefusal> =>

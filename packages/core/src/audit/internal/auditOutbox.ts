@@ -28,7 +28,6 @@ export class AuditOutbox {
   /** Facts of this process that are still in the outbox: nothing reads them from there. */
   private readonly own = new Set<string>()
   private entered: Array<string> = []
-  private readonly committedFacts = new WeakSet<Fact>()
   /** Entries that no outbox keeps, while they are written. */
   private readonly writing = new Map<Fact, Fiber.Fiber<void>>()
   private readonly turn = Semaphore.makeUnsafe(1)
@@ -56,8 +55,8 @@ export class AuditOutbox {
   /** Takes the facts of a write that is committed; `kept` says that they are in the outbox. */
   committed(facts: ReadonlyArray<Fact>, kept: boolean) {
     for (const fact of facts) {
-      this.committedFacts.add(fact)
       if (!(fact instanceof NotedFact)) continue
+      fact.isCommitted = true
       if (!kept) this.write(fact)
       else if (this.waiting.length < mostInMemory) {
         this.own.add(fact.id)
@@ -70,7 +69,7 @@ export class AuditOutbox {
   /** The entry of an action: where its change was not committed with it, or not kept with it, it is written now. */
   ensure(fact: NotedFact): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (!this.committedFacts.has(fact)) return this.writeOnce(fact)
+      if (!fact.isCommitted) return this.writeOnce(fact)
       const fiber = this.writing.get(fact)
       return fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))
     })

@@ -7,6 +7,8 @@ import { Entry, type Noted } from "../Audit.ts"
 export class NotedFact implements Fact {
   readonly id: string
   readonly entry: Entry
+  /** Whether a write that brought it is committed. */
+  isCommitted = false
 
   constructor(id: string, entry: Entry) {
     this.id = id

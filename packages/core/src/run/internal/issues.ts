@@ -5,7 +5,8 @@ import { InvalidPayload } from "../RunError.ts"
 const depthLimit = 256
 
 export const tooDeep = (value: unknown): boolean => {
-  let level = [value]
+  if (typeof value !== "object" || value === null) return false
+  let level: Array<unknown> = [value]
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > depthLimit) return true
     level = level.flatMap((part) => typeof part === "object" && part !== null ? Object.values(part) : [])

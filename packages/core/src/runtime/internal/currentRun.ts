@@ -30,22 +30,20 @@ type Service = CurrentRun["Service"]
  */
 class PlacedRun implements Service {
   readonly record: RunRecord
-  readonly emit: Service["emit"]
   private readonly live: LiveRun
   private readonly place: Place
   private readonly guards: OutputGuards | undefined
+  private ownEmit: Service["emit"] | undefined
 
   constructor(live: LiveRun, place: Place, guards: OutputGuards | undefined) {
     this.live = live
     this.place = place
     this.guards = guards
     this.record = live.run
-    this.emit = guards === undefined
-      ? (event) => Effect.suspend(() => live.emit(place, event))
-      : (event) => {
-        const checked = checkContent(event)
-        return checked instanceof InvalidContent ? Effect.die(checked) : guards.say(checked)
-      }
+  }
+
+  get emit(): Service["emit"] {
+    return this.ownEmit ??= emitIn(this.live, this.place, this.guards)
   }
 
   /** Later output follows earlier output, so held text is flushed before a commit. */
@@ -180,6 +178,14 @@ class PlacedRun implements Service {
     return (decision) => this.live.decided(decision)
   }
 }
+
+const emitIn = (live: LiveRun, place: Place, guards: OutputGuards | undefined): Service["emit"] =>
+  guards === undefined
+    ? (event) => Effect.suspend(() => live.emit(place, event))
+    : (event) => {
+      const checked = checkContent(event)
+      return checked instanceof InvalidContent ? Effect.die(checked) : guards.say(checked)
+    }
 
 export const serviceIn = (live: LiveRun, place: Place, guards: OutputGuards | undefined): Service =>
   new PlacedRun(live, place, guards)

@@ -44,6 +44,8 @@ export class Hub {
   private version = 0
   private recent: Array<RunEvent> = []
   private readonly waiting = new Set<() => void>()
+  /** Followers that need no event, and wait for a change of the run: each looks at every change, without a fiber. */
+  private readonly watching = new Set<() => void>()
 
   constructor(run: RunRecord) {
     this.run = run
@@ -79,6 +81,8 @@ export class Hub {
 
   wake() {
     this.version++
+    for (const look of this.watching) look()
+    if (this.waiting.size === 0) return
     const woken = [...this.waiting]
     this.waiting.clear()
     for (const resume of woken) resume()
@@ -114,16 +118,28 @@ export class Hub {
 
   /** Waits until the run has ended or pauses; when the server goes away first, the run as it is. */
   get settled(): Effect.Effect<RunRecord> {
-    return Effect.suspend(() =>
-      this.when(() => isSettled(this.run) || this.closing ? Effect.succeed(this.run) : undefined)
-    )
+    return this.until(isSettled)
   }
 
   /** Waits until the run has ended; when the server goes away first, the run as it is. */
   get ended(): Effect.Effect<RunRecord> {
-    return Effect.suspend(() =>
-      this.when(() => isFinal(this.run.state) || this.closing ? Effect.succeed(this.run) : undefined)
-    )
+    return this.until(isOver.final)
+  }
+
+  private until(isReached: (run: RunRecord) => boolean): Effect.Effect<RunRecord> {
+    return Effect.callback<RunRecord>((resume) => {
+      const look = () => {
+        if (!this.closing && !isReached(this.run)) return false
+        this.watching.delete(look)
+        resume(Effect.succeed(this.run))
+        return true
+      }
+      if (look()) return
+      this.watching.add(look)
+      return Effect.sync(() => {
+        this.watching.delete(look)
+      })
+    })
   }
 }
 

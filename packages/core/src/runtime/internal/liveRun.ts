@@ -111,6 +111,7 @@ export class LiveRun {
   /** The random numbers of steps, and of the runtime's own work for the handler. */
   private readonly random: typeof Random.Random.Service
   private readonly names = new Names()
+  private lastReal: { readonly from: unknown; readonly made: unknown } | undefined
 
   constructor(options: {
     readonly run: RunRecord
@@ -287,17 +288,20 @@ export class LiveRun {
     return Effect.updateContext(effect, (context: Context.Context<R>) => this.enter(place, context))
   }
 
-  /** The same for a new place, with the run as it is seen there. */
+  /** The same for a new place, with the run as it is seen there. `onEnter` is called in the fiber that enters it. */
   enteringAs<A, E, R>(
     place: Place,
     service: CurrentRun["Service"],
-    effect: Effect.Effect<A, E, R | CurrentRun>
+    effect: Effect.Effect<A, E, R | CurrentRun>,
+    onEnter?: () => void
   ): Effect.Effect<A, E, Exclude<R, CurrentRun>> {
     return Effect.updateContext(
       effect,
-      (context: Context.Context<Exclude<R, CurrentRun>>) =>
+      (context: Context.Context<Exclude<R, CurrentRun>>) => {
+        onEnter?.()
         // cast: the context of the place has the run, and everything else that `effect` needs.
-        Context.add(this.enter(place, context), CurrentRun, service) as Context.Context<R | CurrentRun>
+        return Context.add(this.enter(place, context), CurrentRun, service) as Context.Context<R | CurrentRun>
+      }
     )
   }
 
@@ -314,8 +318,15 @@ export class LiveRun {
     return Effect.updateContext(effect, (context: Context.Context<R>) => this.real(context))
   }
 
+  /** Steps that follow each other begin in the same context, which is made once. */
   private real<R>(context: Context.Context<R>): Context.Context<R> {
-    return withTime(context, this.clock, this.random)
+    if (this.lastReal?.from === context) {
+      // cast: it was made of this very context.
+      return this.lastReal.made as Context.Context<R>
+    }
+    const made = withTime(context, this.clock, this.random)
+    this.lastReal = { from: context, made }
+    return made
   }
 
   /** Whether nothing else in the step around a place, or in the whole handler, can ask for something. */

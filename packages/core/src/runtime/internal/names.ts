@@ -19,47 +19,62 @@ export interface Place {
   parks: number
 }
 
-const fresh = { fiber: undefined, isRunning: false, parks: 0 }
+export const top = (): Place => placeOf("", "", undefined, undefined)
 
-export const top = (): Place => ({ prefix: "", address: "", step: undefined, parent: undefined, ...fresh })
+const placeOf = (prefix: string, address: string, step: string | undefined, parent: Place | undefined): Place => ({
+  prefix,
+  address,
+  step,
+  parent,
+  fiber: undefined,
+  isRunning: false,
+  parks: 0
+})
 
 /** Stands between the key of a step and the names inside of it. */
 export const separator = " › "
 
-export const insideStep = (parent: Place, key: string): Place => ({
-  prefix: key + separator,
-  address: key,
-  step: key,
-  parent,
-  ...fresh
-})
+export const insideStep = (parent: Place, key: string): Place => placeOf(key + separator, key, key, parent)
 
-export const insideScope = (parent: Place, key: string): Place => ({
-  prefix: `${key}/`,
-  address: key,
-  step: parent.step,
-  parent,
-  ...fresh
-})
+export const insideScope = (parent: Place, key: string): Place => placeOf(`${key}/`, key, parent.step, parent)
 
 /** Whether an adapter chose this place for a part of its work: a part that is through is not entered again, and its words stand. */
 export const isPart = (address: string): boolean => /(?:^|\/| › )~/u.test(address)
 
 /** No database keeps U+0000 or half of a character in a key, and a model may have chosen the name. */
-const storable = (name: string): string => name.replaceAll("\0", "\uFFFD").replaceAll(halves, "\uFFFD")
+const storable = (name: string): string => unstorable.test(name) ? name.replaceAll(unstorableAll, "\uFFFD") : name
 
-const halves = /\p{Surrogate}/gu
+const unstorable = /[\0\p{Surrogate}]/u
+const unstorableAll = new RegExp(unstorable, "gu")
+
+/** The key of the first use of a name; one that ends like a count has one, so that no second use of another has its key. */
+const firstKey = (full: string): string => full.includes("#") && /#\d+$/u.test(full) ? `${full}#1` : full
 
 interface Use {
   count: number
-  readonly fibers: Set<Fiber.Fiber<unknown, unknown>>
+  /** The fibers that have used the name and may be alive: one, or several. */
+  fibers: Fiber.Fiber<unknown, unknown> | Set<Fiber.Fiber<unknown, unknown>> | undefined
   burst: number
+}
+
+const fibersOf = ({ fibers }: Use): Iterable<Fiber.Fiber<unknown, unknown>> =>
+  fibers === undefined ? [] : fibers instanceof Set ? fibers : [fibers]
+
+const addFiber = (use: Use, fiber: Fiber.Fiber<unknown, unknown>) => {
+  if (use.fibers === undefined) use.fibers = fiber
+  else if (use.fibers instanceof Set) use.fibers.add(fiber)
+  else if (use.fibers !== fiber) use.fibers = new Set([use.fibers, fiber])
+}
+
+const removeFiber = (use: Use, fiber: Fiber.Fiber<unknown, unknown>) => {
+  if (use.fibers instanceof Set) use.fibers.delete(fiber)
+  else if (use.fibers === fiber) use.fibers = undefined
 }
 
 export type NameKind = "step" | "interrupt"
 
 export class Names {
-  private readonly uses = new Map<string, Use>()
+  private readonly uses = { step: new Map<string, Use>(), interrupt: new Map<string, Use>() }
   private burst = 0
   private inBurst = false
 
@@ -70,30 +85,27 @@ export class Names {
    */
   use(kind: NameKind, place: Place, name: string, implied = false): string | AmbiguousName {
     const full = place.prefix + storable(name)
-    const known = this.uses.get(`${kind} ${full}`)
+    const known = this.uses[kind].get(full)
     const fiber = Fiber.getCurrent()
     const burst = implied ? this.currentBurst() : 0
     if (known === undefined) {
-      const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
-      if (fiber !== undefined) fibers.add(fiber)
-      this.uses.set(`${kind} ${full}`, { count: 1, fibers, burst })
-      return /#\d+$/u.test(full) ? `${full}#1` : full
+      this.uses[kind].set(full, { count: 1, fibers: fiber, burst })
+      return firstKey(full)
     }
     if (fiber !== undefined && !(implied && known.burst === burst) && isShared(known, fiber, place)) {
       return new AmbiguousName({ name, place: place.prefix })
     }
     known.count++
     known.burst = burst
-    if (fiber !== undefined) known.fibers.add(fiber)
+    if (fiber !== undefined) addFiber(known, fiber)
     return `${full}#${known.count}`
   }
 
   /** The key that the next use of a name will get. */
   next(kind: NameKind, place: Place, name: string): string {
     const full = place.prefix + storable(name)
-    const known = this.uses.get(`${kind} ${full}`)
-    if (known !== undefined) return `${full}#${known.count + 1}`
-    return /#\d+$/u.test(full) ? `${full}#1` : full
+    const known = this.uses[kind].get(full)
+    return known === undefined ? firstKey(full) : `${full}#${known.count + 1}`
   }
 
   /**
@@ -104,9 +116,11 @@ export class Names {
     let outer = place
     while (outer.parent !== undefined && outer.address !== place.step) outer = outer.parent
     if (outer.fiber !== fiber || hasChildren(fiber)) return false
-    for (const { fibers } of this.uses.values()) {
-      for (const other of fibers) {
-        if (other !== fiber && !isAround(other, place) && other.pollUnsafe() === undefined) return false
+    for (const uses of [this.uses.step, this.uses.interrupt]) {
+      for (const use of uses.values()) {
+        for (const other of fibersOf(use)) {
+          if (other !== fiber && !isAround(other, place) && other.pollUnsafe() === undefined) return false
+        }
       }
     }
     return true
@@ -126,11 +140,11 @@ export class Names {
 }
 
 /** Whether another fiber that is alive and does not wait for this one has used the name. */
-const isShared = ({ fibers }: Use, fiber: Fiber.Fiber<unknown, unknown>, place: Place) => {
-  for (const other of fibers) {
+const isShared = (use: Use, fiber: Fiber.Fiber<unknown, unknown>, place: Place) => {
+  for (const other of fibersOf(use)) {
     if (other === fiber || isAround(other, place)) continue
     if (other.pollUnsafe() === undefined) return true
-    fibers.delete(other)
+    removeFiber(use, other)
   }
   return false
 }

@@ -11,63 +11,97 @@ import { InvalidCursor, RunError } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { Admitted } from "./admit.ts"
-import type { FollowError, Page } from "./hub.ts"
+import type { FollowError, Hub, Page } from "./hub.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 import { isSignal } from "./signals.ts"
 
 import { shownEvents, shownInterrupts } from "./shownTexts.ts"
 
-/** `hub` is the one that the run was launched with, when it was launched here. Most requests use one of its effects, once. */
+/** `hub` is the one that the run was launched with, when it was launched here. */
 export const makeHandle = (
   node: RunSupervisor,
-  { credentials, protocol }: Caller,
+  caller: Caller,
   { attached, hub, run }: Admitted,
   principal: Principal
-): Started => ({
-  run,
-  attached,
-  get current() {
-    return currentOf(node, run)
-  },
-  get settled() {
-    return asRunError(node.settled(run, hub))
-  },
-  get interrupts() {
+): Started => new Handle(node, caller, principal, run, attached, hub)
+
+/** Most requests use one of its effects, once: each is made when it is asked for, and needs no `this`. */
+class Handle implements Started {
+  readonly run: RunRecord
+  readonly attached: boolean
+  private readonly node: RunSupervisor
+  private readonly caller: Caller
+  private readonly principal: Principal
+  private readonly hub: Hub | undefined
+
+  constructor(
+    node: RunSupervisor,
+    caller: Caller,
+    principal: Principal,
+    run: RunRecord,
+    attached: boolean,
+    hub: Hub | undefined
+  ) {
+    this.node = node
+    this.caller = caller
+    this.principal = principal
+    this.run = run
+    this.attached = attached
+    this.hub = hub
+  }
+
+  get current(): Started["current"] {
+    return currentOf(this.node, this.run)
+  }
+
+  get settled(): Started["settled"] {
+    return asRunError(this.node.settled(this.run, this.hub))
+  }
+
+  get interrupts(): Started["interrupts"] {
+    const { node, run } = this
     return Effect.flatMap(
       asRunError(Effect.suspend(() => node.writerOf(run).store.interrupts(run.runId))),
       (rows) => shownInterrupts(node, run, rows.filter((row) => !isSignal(row)))
     )
-  },
-  follow: ({ after, until }) =>
-    Effect.suspend(() => {
-      const reason = node.openStreams.refusal(principal)
-      if (reason !== undefined) return Effect.fail(new RunError({ reason }))
-      const stream = Effect.map(Tracing.current, (parent) =>
-        Tracing.streamWithin(
-          counted(
-            node,
-            protocol,
-            principal,
-            credentials,
-            (held) => shownPages(node, run, node.follow(run, after, until, hub, held))
-          ),
-          "stream",
-          () => ({
+  }
+
+  get follow(): Started["follow"] {
+    const { caller: { credentials, protocol }, hub, node, principal, run } = this
+    return ({ after, until }) =>
+      Effect.suspend(() => {
+        const reason = node.openStreams.refusal(principal)
+        if (reason !== undefined) return Effect.fail(new RunError({ reason }))
+        const pages = counted(
+          node,
+          protocol,
+          principal,
+          credentials,
+          (held) => shownPages(node, run, node.follow(run, after, until, hub, held))
+        )
+        const stream = Effect.sync(() => {
+          const parent = Tracing.currentUnsafe()
+          return Tracing.streamWithin(pages, "stream", () => ({
             ...(parent === undefined ? {} : { parent }),
             attributes: { "fastagentic.run.id": run.runId }
-          })
-        ))
-      return within(run, after) ? stream : Effect.andThen(checkCursor(node, run, after), stream)
-    }),
-  events: ({ after, limit }) =>
-    Effect.andThen(
-      checkCursor(node, run, after),
-      Effect.flatMap(
-        asRunError(Effect.suspend(() => node.writerOf(run).store.events(run.runId, after, limit))),
-        shownEvents(node, run) ?? Effect.succeed
+          }))
+        })
+        return within(run, after) ? stream : Effect.andThen(checkCursor(node, run, after), stream)
+      })
+  }
+
+  get events(): Started["events"] {
+    const { node, run } = this
+    return ({ after, limit }) =>
+      Effect.andThen(
+        checkCursor(node, run, after),
+        Effect.flatMap(
+          asRunError(Effect.suspend(() => node.writerOf(run).store.events(run.runId, after, limit))),
+          shownEvents(node, run) ?? Effect.succeed
+        )
       )
-    )
-})
+  }
+}
 
 const currentOf = (node: RunSupervisor, { durable, runId }: RunRecord) =>
   Effect.flatMap(

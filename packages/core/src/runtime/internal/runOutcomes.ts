@@ -78,7 +78,10 @@ export class RunOutcomes {
     this.handout?.use(kind, key)
   }
 
-  /** Work that is not recorded begins once all that is recorded has been given out; otherwise the handler has changed. */
+  /**
+   * Work that is not recorded begins once all that is recorded has been given out; otherwise the handler has changed. It is
+   * `Effect.void` when there is nothing to wait for.
+   */
   caughtUp(kind: NameKind, place: Place, key: string, isAsked = false): Effect.Effect<void> {
     if (this.live.ending !== undefined) return Effect.never
     const { handout, live } = this

@@ -17,6 +17,8 @@ import { addUsage, countedUsage } from "./usageSum.ts"
 
 export type Parts = Pick<Commit, "events" | "set" | "steps" | "open" | "turn" | "facts">
 
+const running = ["running"] as const
+
 export class RunWrites {
   /** Whether another node has written events to this run that were not read here yet. */
   isBehind = false
@@ -57,6 +59,11 @@ export class RunWrites {
 
   private readonly appending = (parts: Pick<Commit, "events" | "set">) => this.commitOf(parts)
 
+  /** The changes of a commit, with how far the run has come. */
+  private withProgress(set: Changes | undefined): Changes {
+    return set === undefined ? this.progress() : { ...this.progress(), ...set }
+  }
+
   private progress(): Changes {
     const { usage, words: { emitted } } = this.live
     return usage === undefined ? { emitted } : { emitted, usage }
@@ -70,13 +77,19 @@ export class RunWrites {
   /** Commits and waits. What cannot be committed ends the segment and never returns to the handler. */
   commit(parts: Parts): Effect.Effect<void> {
     return Effect.andThen(
-      Effect.suspend(() =>
-        this.live.stop === undefined ? this.conclude(this.live.outcomes.withPending(parts)) : Effect.void
+      Effect.callback<void>((resume) =>
+        this.live.stop === undefined
+          ? this.put(this.live.outcomes.withPending(parts), undefined, resume)
+          : resume(Effect.void)
       ),
-      // A handler may be in a region that cannot be interrupted from outside.
-      Effect.suspend(() => this.live.stop === undefined ? Effect.void : Effect.interrupt)
+      this.orStopped
     )
   }
+
+  /** A handler may be in a region that cannot be interrupted from outside. */
+  private readonly orStopped: Effect.Effect<void> = Effect.suspend(() =>
+    this.live.stop === undefined ? Effect.void : Effect.interrupt
+  )
 
   /** The work for a pause: a branch that the handler's own code gives up meanwhile takes the pause back. */
   orTakenBack<A, E, R>(work: Effect.Effect<A, E, R>, takeBack: Effect.Effect<void>): Effect.Effect<A, E, R> {
@@ -90,7 +103,7 @@ export class RunWrites {
   post(parts: Parts): Effect.Effect<void> {
     this.tail.close()
     const whole = this.live.outcomes.withPending(parts)
-    this.enqueue(this.commitOf({ ...whole, set: { ...this.progress(), ...whole.set } }))
+    this.enqueue(this.commitOf(whole, undefined, this.withProgress(whole.set)))
     return this.live.journal.room
   }
 
@@ -116,15 +129,16 @@ export class RunWrites {
 
   /** The commit of a segment that is over: there is nobody left to stop. `rule` is what refused the run. */
   conclude(parts: Parts, rule?: string): Effect.Effect<void> {
-    return Effect.flatMap(Tracing.current, (span) =>
-      Effect.callback<void>((resume) => {
-        // Made when it is put in line: an interruption in between would lose the events that it takes over.
-        const write = this.concluding(this.withTail(parts), rule)
-        this.live.journal.enqueue(write, (written) => {
-          this.accept(write, written)
-          resume(Effect.void)
-        }, span)
-      }))
+    return Effect.callback<void>((resume) => this.put(parts, rule, resume))
+  }
+
+  /** Puts a commit in line. It is made here: an interruption in between would lose the events that it takes over. */
+  private put(parts: Parts, rule: string | undefined, resume: (done: Effect.Effect<void>) => void) {
+    const write = this.concluding(this.withTail(parts), rule)
+    this.live.journal.enqueue(write, (written) => {
+      this.accept(write, written)
+      resume(Effect.void)
+    }, Tracing.currentUnsafe())
   }
 
   /** Events that still wait for their commit go with the one that follows. */
@@ -138,10 +152,7 @@ export class RunWrites {
     this.tail.close()
     // A run that comes to rest was not lost: the row of lost owners ends.
     const rests = parts.set?.state !== undefined && this.live.run.crashes > 0
-    return this.commitOf({
-      ...parts,
-      set: { ...this.progress(), ...(rests ? { crashes: 0 } : {}), ...parts.set }
-    }, rule)
+    return this.commitOf(parts, rule, this.withProgress(rests ? { crashes: 0, ...parts.set } : parts.set))
   }
 
   /**
@@ -190,22 +201,23 @@ export class RunWrites {
     })
   }
 
-  commitOf(parts: Parts, rule?: string): Commit {
+  /** `set` are its changes when they are others than those of its parts. */
+  commitOf(parts: Parts, rule?: string, set = parts.set): Commit {
     const ts = this.live.now()
-    const facts = this.factsOf(parts, ts, rule)
-    return {
-      _tag: "Commit",
-      runId: this.live.run.runId,
-      attempt: this.live.run.attempt,
-      from: ["running"],
-      ts,
-      ...parts,
-      ...(facts === undefined ? {} : { facts })
-    }
+    const { attempt, runId } = this.live.run
+    const facts = this.factsOf(parts.facts, set, ts, rule)
+    const commit = { _tag: "Commit", runId, attempt, from: running, ts, ...parts } as const
+    if (facts !== undefined) return set === undefined ? { ...commit, facts } : { ...commit, set, facts }
+    return set === undefined ? commit : { ...commit, set }
   }
 
   /** The facts of a commit: the calls of tools before it, its own, and the end or the pause that it is. */
-  private factsOf({ facts, set }: Parts, ts: number, rule: string | undefined): ReadonlyArray<Fact> | undefined {
+  private factsOf(
+    facts: Parts["facts"],
+    set: Parts["set"],
+    ts: number,
+    rule: string | undefined
+  ): ReadonlyArray<Fact> | undefined {
     const { outbox } = this.live.journal
     const isEnd = settles(set)
     if (outbox === undefined || (!isEnd && this.called.length === 0)) return facts

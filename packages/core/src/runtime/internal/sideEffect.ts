@@ -6,7 +6,7 @@ import { CurrentRun } from "../../run/Run.ts"
 import { SideEffectTimeout, StoreUnavailable } from "../../run/RunError.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
-import { replayed, stepped, storable } from "./stepOutcome.ts"
+import { replayed, stepped, withStorable } from "./stepOutcome.ts"
 import { withCalls } from "./withCalls.ts"
 
 /** All other work of a run waits for the journal, which waits for the side effect. */
@@ -40,7 +40,7 @@ export const sideEffect = <E, R>(
         duration: timeoutMillis,
         orElse: () => Effect.fail(new SideEffectTimeout({ name: key, millis: timeoutMillis }))
       }),
-      Effect.flatMap((value) => storable(key, value))
+      Effect.flatMap((value) => withStorable(key, value, Effect.succeed))
     )
     const transacted = live.journal.transact(
       body,

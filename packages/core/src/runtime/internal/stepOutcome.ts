@@ -33,26 +33,29 @@ export const replayed = <E>(
   }
 }
 
-/** The value as a replay would give it. */
-export const storable = (key: string, value: Schema.Json): Effect.Effect<Schema.Json> =>
-  isAbove(value, sliceLimit)
-    ? Effect.flatMap(readBackInSlices(value), (back) => asStorable(key, back))
-    : Effect.suspend(() => asStorable(key, readBack(value)))
+/** Goes on with the value as a replay would give it. */
+export const withStorable = <A, E, R>(
+  key: string,
+  value: Schema.Json,
+  use: (back: Schema.Json) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const given = (back: unknown) =>
+    back instanceof Unstorable
+      ? Effect.die(new NotStorable({ step: key, path: back.path, found: back.found }))
+      // cast: `readBack` gives JSON.
+      : use(back as Schema.Json)
+  return isAbove(value, sliceLimit) ? Effect.flatMap(readBackInSlices(value), given) : given(readBack(value))
+}
 
-const asStorable = (key: string, back: unknown): Effect.Effect<Schema.Json> =>
-  back instanceof Unstorable
-    ? Effect.die(new NotStorable({ step: key, path: back.path, found: back.found }))
-    // cast: `readBack` gives JSON.
-    : Effect.succeed(back as Schema.Json)
-
-/** How long the JSON of a value is; of a large one about, in slices. */
-export const jsonLength = (value: Schema.Json): Effect.Effect<number> =>
-  isAbove(value, sliceLimit)
-    ? Effect.suspend(() => {
-      let length = 0
-      return Effect.map(toLines(value, (line) => length += line.length - 1), () => length)
-    })
-    : Effect.sync(() => JSON.stringify(value).length)
+/** Goes on with how long the JSON of a value is; of a large one about, in slices. */
+export const withLength = <A, E, R>(
+  value: Schema.Json,
+  use: (length: number) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  if (!isAbove(value, sliceLimit)) return use(JSON.stringify(value).length)
+  let length = 0
+  return Effect.flatMap(toLines(value, (line) => length += line.length - 1), () => use(length))
+}
 
 /**
  * A step to be committed, which shows that the run can be driven. Each has an event at least: its number says from where

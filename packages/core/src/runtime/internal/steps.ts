@@ -7,7 +7,7 @@ import type * as Event from "../../run/Event.ts"
 import * as Tracing from "../../telemetry/Tracing.ts"
 import type { LiveRun } from "./liveRun.ts"
 import { insideStep, type Place } from "./names.ts"
-import { checkpointOf, jsonLength, replayed, stepped, storable } from "./stepOutcome.ts"
+import { checkpointOf, replayed, stepped, withLength, withStorable } from "./stepOutcome.ts"
 
 export const step = <E, R>(
   live: LiveRun,
@@ -22,37 +22,46 @@ export const step = <E, R>(
     if (known !== undefined) return replayed(live, place, key, known)
     const inside = insideStep(place, key)
     const within = guards?.inStep((event) => live.emit(inside, event))
-    const once = live.enteringAs(inside, live.serviceIn(inside, within), effect)
     const { activity } = live.resting
-    return live.outcomes.caughtUp("step", place, key).pipe(
-      Effect.andThen(Effect.suspend(() => {
-        activity.enter(inside)
-        return once
-      })),
-      Effect.flatMap((value) => storable(key, value)),
-      Effect.tap((value) => {
-        const events = after?.(value) ?? []
-        const keep = (passed: ReadonlyArray<Event.Event>) => {
-          const recorded = passed.map((event) => ({ ...event, place: key }))
-          const isMeasured = live.dispatch.checkpoint !== direct.checkpoint || (live.run.durable && passed.length === 0)
-          return Effect.flatMap(isMeasured ? jsonLength(value) : unmeasured, (bytes) => {
-            const parts = stepped(live, key, value, recorded, bytes)
-            return checkpoint(live, key, bytes, live.run.durable ? live.writes.commit(parts) : live.writes.post(parts))
-          })
-        }
-        return within === undefined
-          ? keep(events)
-          : Effect.andThen(within.flush, Effect.flatMap(within.pass(events), keep))
-      }),
-      Effect.onExit((exit) => {
-        if (inside.isRunning) activity.leave(inside)
-        return Exit.isSuccess(exit) ? Effect.void : live.outcomes.failed(key, exit.cause)
-      })
+    const once = live.enteringAs(inside, live.serviceIn(inside, within), effect, () => activity.enter(inside))
+    const caughtUp = live.outcomes.caughtUp("step", place, key)
+    const body = Effect.flatMap(
+      caughtUp === Effect.void ? once : Effect.andThen(caughtUp, once),
+      (found) =>
+        withStorable(key, found, (value) => {
+          const events = after?.(value) ?? none
+          return within === undefined
+            ? keep(live, key, value, events)
+            : Effect.andThen(
+              within.flush,
+              Effect.flatMap(within.pass(events), (passed) => keep(live, key, value, passed))
+            )
+        })
     )
+    return Effect.onExit(body, (exit) => {
+      if (inside.isRunning) activity.leave(inside)
+      return Exit.isSuccess(exit) ? Effect.void : live.outcomes.failed(key, exit.cause)
+    })
   })
 
-/** Nothing is said of the size of a step that has an event of its own, unless a hook asks. */
-const unmeasured = Effect.succeed(0)
+const none: ReadonlyArray<Event.Event> = []
+
+/** Commits the value of a step, and gives it. */
+const keep = (
+  live: LiveRun,
+  key: string,
+  value: Schema.Json,
+  passed: ReadonlyArray<Event.Event>
+): Effect.Effect<Schema.Json> => {
+  const recorded = passed.length === 0 ? passed : passed.map((event) => ({ ...event, place: key }))
+  // Nothing is said of the size of a step that has an event of its own, unless a hook asks.
+  const isMeasured = live.dispatch.checkpoint !== direct.checkpoint || (live.run.durable && passed.length === 0)
+  return withLength(isMeasured ? value : null, (bytes) => {
+    const parts = stepped(live, key, value, recorded, bytes)
+    const commit = live.run.durable ? live.writes.commit(parts) : live.writes.post(parts)
+    return Effect.as(checkpoint(live, key, bytes, commit), value)
+  })
+}
 
 /** Hooks stand around the commit of a step, from which a run resumes; one that refuses ends the run. */
 const checkpoint = (

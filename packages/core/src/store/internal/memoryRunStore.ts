@@ -76,15 +76,18 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
   }
 
   const forget = (run: RunRecord) => {
-    if (keys.get(keyOf(run)) === run.runId) keys.delete(keyOf(run))
+    if (run.idempotencyKey !== undefined) {
+      const key = keyOf(run)
+      if (keys.get(key) === run.runId) keys.delete(key)
+    }
     unfinish(run)
     runs.delete(run.runId)
     index.remove(run)
   }
 
   const admit = (write: RunStore.Admit): RunStore.Written => {
-    const key = keyOf(write.run)
-    const holder = write.run.idempotencyKey === undefined ? undefined : runs.get(keys.get(key) ?? "")
+    const key = write.run.idempotencyKey === undefined ? undefined : keyOf(write.run)
+    const holder = key === undefined ? undefined : runs.get(keys.get(key) ?? "")
     if (holder !== undefined) return { _tag: "Attached", run: holder.run }
     const { attempt, createdAt, runId, state } = write.run
     if (runs.has(runId)) return { _tag: "Refused" }
@@ -96,7 +99,7 @@ export const makeMemoryRunStore = (retain: number): MemoryRunStore => {
     const interrupts = (write.interrupts ?? []).map((interrupt) => [interrupt.id, interrupt] as const)
     runs.set(runId, { run, events: [...events], steps: new Map(steps), interrupts: new Map(interrupts) })
     index.add(run, write.interrupts ?? [])
-    if (write.run.idempotencyKey !== undefined) keys.set(key, runId)
+    if (key !== undefined) keys.set(key, runId)
     if (isFinal(state)) finish(run)
     note(write.facts)
     return { _tag: "Admitted", run, events }

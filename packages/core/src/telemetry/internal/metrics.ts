@@ -3,58 +3,85 @@ import { type Context, Metric } from "effect"
 import type { Usage } from "../../run/Event.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 
-const started = Metric.counter("fastagentic_runs_started_total", {
-  description: "Runs admitted",
-  incremental: true
-})
+type Labels = Readonly<Record<string, string>>
 
-const finished = Metric.counter("fastagentic_runs_finished_total", {
-  description: "Runs that ended, by their state",
-  incremental: true
-})
+/** Makes a metric with these labels. One of its own for each set of labels keeps the key of its series. */
+type Labelled = (labels: Labels) => Metric.Metric<number, unknown>
 
-const duration = Metric.histogram("fastagentic_run_duration_seconds", {
-  description: "From the admission of a run to its end, pauses included",
-  boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600]
-})
+const started = (attributes: Labels) =>
+  Metric.counter("fastagentic_runs_started_total", {
+    description: "Runs admitted",
+    incremental: true,
+    attributes
+  })
 
-const active = Metric.gauge("fastagentic_runs_active", { description: "Runs that this process drives now" })
+const finished = (attributes: Labels) =>
+  Metric.counter("fastagentic_runs_finished_total", {
+    description: "Runs that ended, by their state",
+    incremental: true,
+    attributes
+  })
 
-const committed = Metric.counter("fastagentic_events_committed_total", {
-  description: "Events written to journals",
-  incremental: true
-})
+const duration = (attributes: Labels) =>
+  Metric.histogram("fastagentic_run_duration_seconds", {
+    description: "From the admission of a run to its end, pauses included",
+    boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 3_600],
+    attributes
+  })
 
-const tokens = Metric.counter("fastagentic_tokens_total", {
-  description: "Tokens that models have used, by their type: input or output",
-  incremental: true
-})
+const active = (attributes: Labels) =>
+  Metric.gauge("fastagentic_runs_active", { description: "Runs that this process drives now", attributes })
 
-const cost = Metric.counter("fastagentic_cost_usd_total", {
-  description: "What calls of models have cost, as far as prices are known",
-  incremental: true
-})
+const committed = (attributes: Labels) =>
+  Metric.counter("fastagentic_events_committed_total", {
+    description: "Events written to journals",
+    incremental: true,
+    attributes
+  })
 
-const refused = Metric.counter("fastagentic_calls_refused_total", {
-  description: "Calls that were refused before they became runs, by what refused them",
-  incremental: true
-})
+const tokens = (attributes: Labels) =>
+  Metric.counter("fastagentic_tokens_total", {
+    description: "Tokens that models have used, by their type: input or output",
+    incremental: true,
+    attributes
+  })
 
-const streams = Metric.gauge("fastagentic_streams_open", { description: "Streams of events that are open now" })
+const cost = (attributes: Labels) =>
+  Metric.counter("fastagentic_cost_usd_total", {
+    description: "What calls of models have cost, as far as prices are known",
+    incremental: true,
+    attributes
+  })
 
-const waiting = Metric.gauge("fastagentic_runs_waiting", {
-  description: "Runs whose time has come and that stand in line, in the whole store, when this node last counted"
-})
+const refused = (attributes: Labels) =>
+  Metric.counter("fastagentic_calls_refused_total", {
+    description: "Calls that were refused before they became runs, by what refused them",
+    incremental: true,
+    attributes
+  })
 
-const commitDuration = Metric.histogram("fastagentic_store_commit_duration_seconds", {
-  description: "How long a transaction of the writer of journals takes",
-  boundaries: [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-})
+const streams = (attributes: Labels) =>
+  Metric.gauge("fastagentic_streams_open", { description: "Streams of events that are open now", attributes })
 
-const commitWrites = Metric.histogram("fastagentic_store_commit_writes", {
-  description: "How many writes share a transaction",
-  boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256]
-})
+const waiting = (attributes: Labels) =>
+  Metric.gauge("fastagentic_runs_waiting", {
+    description: "Runs whose time has come and that stand in line, in the whole store, when this node last counted",
+    attributes
+  })
+
+const commitDuration = (attributes: Labels) =>
+  Metric.histogram("fastagentic_store_commit_duration_seconds", {
+    description: "How long a transaction of the writer of journals takes",
+    boundaries: [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    attributes
+  })
+
+const commitWrites = (attributes: Labels) =>
+  Metric.histogram("fastagentic_store_commit_writes", {
+    description: "How many writes share a transaction",
+    boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    attributes
+  })
 
 /** The metrics of a runtime, labelled with its app, because several apps may share a process. */
 export class Metrics {
@@ -62,13 +89,13 @@ export class Metrics {
   private readonly services: Context.Context<never>
   private readonly driven: Metric.Metric<number, unknown>
   private readonly written: Metric.Metric<number, unknown>
-  private readonly known = new Map<string, Metric.Metric<number, unknown>>()
+  private readonly known = new Map<Labelled, Map<string, Metric.Metric<number, unknown>>>()
 
   constructor(app: string, services: Context.Context<never>) {
     this.app = app
     this.services = services
-    this.driven = Metric.withAttributes(active, { app })
-    this.written = Metric.withAttributes(committed, { app })
+    this.driven = active({ app })
+    this.written = committed({ app })
   }
 
   started(run: RunRecord) {
@@ -116,14 +143,17 @@ export class Metrics {
     this.update(commitWrites, {}, writes)
   }
 
-  private update(metric: Metric.Metric<number, unknown>, labels: Record<string, string>, value = 1) {
-    this.labelled(metric, labels).updateUnsafe(value, this.services)
+  private update(make: Labelled, labels: Labels, value = 1) {
+    this.labelled(make, labels).updateUnsafe(value, this.services)
   }
 
-  private labelled(metric: Metric.Metric<number, unknown>, labels: Record<string, string>) {
-    const key = `${metric.id} ${Object.values(labels).join(" ")}`
-    const known = this.known.get(key) ?? Metric.withAttributes(metric, { app: this.app, ...labels })
-    this.known.set(key, known)
-    return known
+  private labelled(make: Labelled, labels: Labels) {
+    let series = this.known.get(make)
+    if (series === undefined) this.known.set(make, series = new Map())
+    let key = ""
+    for (const name in labels) key += `${labels[name]} `
+    let metric = series.get(key)
+    if (metric === undefined) series.set(key, metric = make({ app: this.app, ...labels }))
+    return metric
   }
 }

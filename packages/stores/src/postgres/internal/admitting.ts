@@ -41,8 +41,8 @@ export const admissionOf = (write: Admit, index: number): Admission => ({
   write,
   record: Rows.recordParams(write.run, write.events.length),
   values: [...Rows.valueParams(write.run), Rows.bodyOf(write.events)],
-  steps: [...stepRows(write.run.runId, write.steps).values()],
-  open: [...interruptRows(write.run.runId, write.interrupts).values()],
+  steps: stepRows(write.run.runId, write.steps),
+  open: interruptRows(write.run.runId, write.interrupts),
   facts: factRows(write.run.runId, write.facts)
 })
 

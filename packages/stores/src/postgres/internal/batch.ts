@@ -1,12 +1,12 @@
 // The write path of the PostgreSQL run store: a batch becomes as few statements as its order allows.
 import { changed, type Write, type Written } from "@fastagentic/core/store/RunStore"
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { isTaken, notKept, refused, sqlState } from "../../sql/runReads.ts"
 import { admissionOf, admit } from "./admitting.ts"
 import { commit, type Commitment, commitmentOf } from "./committing.ts"
-import { again, conflicts } from "./conflicts.ts"
+import { again, conflicts, retryAfterFailure } from "./conflicts.ts"
 import { type Entry, isLimited, makeLimited } from "./limiting.ts"
 
 /**
@@ -24,12 +24,13 @@ export const makeWrite = (sql: SqlClient, node: string, channel: string) => {
         for (const [one, answer] of yield* admit(sql, node, round)) answers.set(one, answer)
       }
       for (const round of commitments) {
-        const [early, inTime] = partition(round, (one) => precedesAdmission(one, answers))
-        for (const one of early) answers.set(one, refused)
-        if (inTime.length === 0) continue
-        for (const [one, answer] of yield* commit(sql, node, channel, inTime)) answers.set(one, answer)
+        const inTime = admissions.length === 0 ? round : round.filter((one) => !precedesAdmission(one, answers))
+        if (inTime.length < round.length) {
+          for (const one of round) if (!inTime.includes(one)) answers.set(one, refused)
+        }
+        if (inTime.length > 0) yield* commit(sql, node, channel, inTime, answers)
       }
-      return withEarlierCommits(answers)
+      return admissions.length === 0 ? answers : withEarlierCommits(answers)
     })
     return admissions.length + commitments.length > 1 ? sql.withTransaction(rounds) : rounds
   }
@@ -50,16 +51,14 @@ export const makeWrite = (sql: SqlClient, node: string, channel: string) => {
 
   const answering = (make: (entries: ReadonlyArray<Entry>) => Effect.Effect<ReadonlyMap<Entry, Written>, SqlError>) =>
     Effect.fnUntraced(function*(writes: ReadonlyArray<Write>): Effect.fn.Return<Array<Written>, SqlError> {
-      const answers = Array.from(writes, () => refused)
-      const entries: Array<Entry> = []
-      for (const [index, write] of writes.entries()) {
-        const entry = Result.try(() => write._tag === "Admit" ? admissionOf(write, index) : commitmentOf(write, index))
-        if (Result.isSuccess(entry)) entries.push(entry.success)
-        else yield* notKept(write._tag === "Admit" ? write.run.runId : write.runId, entry.failure)
+      const prepared = entriesOf(writes)
+      const entries = prepared.filter((one): one is Entry => !(one instanceof Refusal))
+      if (entries.length < prepared.length) {
+        for (const one of prepared) if (one instanceof Refusal) yield* notKept(one.runId, one.reason)
       }
-      if (entries.length === 0) return answers
-      for (const [{ index }, answer] of yield* make(entries)) answers[index] = answer
-      return answers
+      if (entries.length === 0) return writes.map(() => refused)
+      const answers = yield* make(entries)
+      return prepared.map((one) => one instanceof Refusal ? refused : answers.get(one) ?? refused)
     })
 
   return {
@@ -68,9 +67,9 @@ export const makeWrite = (sql: SqlClient, node: string, channel: string) => {
         Effect.catchIf(isUnstorable, () => oneByOne(entries)),
         Effect.catchDefect((defect) => isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect)),
         // Two admissions of the same run conflict once; the rows of a damaged run conflict each time.
-        Effect.retry({ while: isTaken, schedule: again, times: 3 }),
+        (written) => retryAfterFailure(written, { while: isTaken, schedule: again, times: 3 }),
         Effect.catchIf(isTaken, () => oneByOne(entries)),
-        Effect.retry(conflicts)
+        (written) => retryAfterFailure(written, conflicts)
       )
     ),
     /** Inside the caller's transaction, which cannot continue once the database has refused a value. */
@@ -86,32 +85,47 @@ export const makeWrite = (sql: SqlClient, node: string, channel: string) => {
   }
 }
 
+/** A write with a value that is not JSON. */
+class Refusal {
+  readonly runId: string
+  readonly reason: unknown
+
+  constructor(runId: string, reason: unknown) {
+    this.runId = runId
+    this.reason = reason
+  }
+}
+
+const entriesOf = (writes: ReadonlyArray<Write>): ReadonlyArray<Entry | Refusal> =>
+  writes.map((write, index) => {
+    try {
+      return write._tag === "Admit" ? admissionOf(write, index) : commitmentOf(write, index)
+    } catch (reason) {
+      return new Refusal(write._tag === "Admit" ? write.run.runId : write.runId, reason)
+    }
+  })
+
 /** Data exceptions (a character that text cannot have) and limits (a name too long for an index). */
 const isUnstorable = (error: SqlError) => /^(22|54)/u.test(sqlState(error))
 
 /** Groups in which no two writes share a run, a key or a thread; each write is as early as the order of the writes allows. */
 const roundsOf = <A extends Entry>(entries: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> => {
   const rounds: Array<Array<A>> = []
-  const next = new Map<string, number>()
+  const next = { run: new Map<string, number>(), key: new Map<string, number>(), thread: new Map<string, number>() }
   for (const entry of entries) {
-    const names = [
-      `run ${entry.runId}`,
-      ...("key" in entry && entry.key !== undefined ? [`key ${entry.key}`] : []),
-      // One statement can write the row of a thread only once.
-      ...("thread" in entry && entry.thread !== undefined ? [`thread ${entry.thread}`] : [])
-    ]
-    const round = Math.max(...names.map((name) => next.get(name) ?? 0))
-    for (const name of names) next.set(name, round + 1)
+    const key = "key" in entry ? entry.key : undefined
+    // One statement can write the row of a thread only once.
+    const thread = "thread" in entry ? entry.thread : undefined
+    let round = next.run.get(entry.runId) ?? 0
+    if (key !== undefined) round = Math.max(round, next.key.get(key) ?? 0)
+    if (thread !== undefined) round = Math.max(round, next.thread.get(thread) ?? 0)
+    next.run.set(entry.runId, round + 1)
+    if (key !== undefined) next.key.set(key, round + 1)
+    if (thread !== undefined) next.thread.set(thread, round + 1)
     ;(rounds[round] ??= []).push(entry)
   }
   return rounds
 }
-
-const partition = <A>(values: ReadonlyArray<A>, first: (value: A) => boolean) =>
-  [
-    values.filter(first),
-    values.filter((value) => !first(value))
-  ] as const
 
 /** Whether a commit was requested before its run was admitted; admissions of a batch are made first. */
 const precedesAdmission = (one: Commitment, answers: ReadonlyMap<Entry, Written>) => {

@@ -26,7 +26,13 @@ export interface Commitment {
   readonly index: number
   readonly runId: string
   readonly write: Commit
-  readonly row: Readonly<Record<string, unknown>>
+  readonly body: string | null
+  /** The values of the columns that it changes; most commits change one. */
+  readonly given: Readonly<Record<string, unknown>>
+  /** Whether it changes one of `changeColumns`, and one of `valueColumns`. */
+  readonly changes: boolean
+  readonly setsValues: boolean
+  readonly resolution: string | null
   readonly steps: ReadonlyArray<ReadonlyArray<unknown>>
   readonly open: ReadonlyArray<ReadonlyArray<unknown>>
   readonly facts: ReadonlyArray<ReadonlyArray<unknown>>
@@ -37,46 +43,52 @@ export interface Commitment {
 
 /** Throws when a value is not JSON. */
 export const commitmentOf = (write: Commit, index: number): Commitment => {
-  const { attempt, events, from, resolve, runId, set = {}, ts, turn } = write
-  const steps = stepRows(runId, write.steps)
+  const { events, resolve, runId, set, turn } = write
   const open = interruptRows(runId, write.open)
+  const given: Record<string, unknown> = {}
+  let changes = false
+  let setsValues = false
+  for (const name in set) {
+    const column = changeable.get(name)
+    if (column === undefined) continue
+    const value = Fields.parameterOf(column, set)
+    if (value === null) continue
+    given[column.parameter] = value
+    changes ||= column.group === changeColumns
+    setsValues ||= column.group === valueColumns
+  }
   return {
     _tag: "Commitment",
     index,
     runId,
     write,
-    row: {
-      run_id: runId,
-      if_attempt: attempt,
-      if_seq: write.ifSeq,
-      if_states: from.join(),
-      ts,
-      events: events.length,
-      body: Rows.bodyOf(events),
-      ...Object.fromEntries(
-        changeable.map((column) => [`new_${column.column}`, Fields.parameterOf(column, set)])
-      ),
-      resolve_id: resolve?.id,
-      resolution: resolve === undefined || open.has(resolve.id) ? null : Fields.json(resolve.resolution)
-    },
-    steps: [...steps.values()],
-    open: [...open.values()],
+    body: Rows.bodyOf(events),
+    given,
+    changes,
+    setsValues,
+    resolution: resolve === undefined || open.some(([, id]) => id === resolve.id)
+      ? null
+      : Fields.json(resolve.resolution),
+    steps: stepRows(runId, write.steps),
+    open,
     facts: factRows(runId, write.facts),
     thread: turn === undefined ? undefined : JSON.stringify([turn.tenant, turn.owner, turn.threadId]),
     said: saidRows(runId, turn)
   }
 }
 
-/** Makes commits to different runs. */
+/** Makes commits to different runs, and adds their answers. */
 export const commit = (
   sql: SqlClient,
   node: string,
   channel: string,
-  commitments: ReadonlyArray<Commitment>
-): Effect.Effect<ReadonlyMap<Commitment, Written>, SqlError> =>
+  commitments: ReadonlyArray<Commitment>,
+  answers: Map<unknown, Written>
+): Effect.Effect<void, SqlError> =>
   Effect.map(update(sql, node, channel, commitments), (rows) => {
-    const seqs = new Map(rows.map((row) => [row["run_id"], Number(row["seq"])]))
-    return new Map(commitments.map((one) => [one, committedOf(one, seqs.get(one.runId))]))
+    const seqs = new Map<unknown, number>()
+    for (const row of rows) seqs.set(row["run_id"], Number(row["seq"]))
+    for (const one of commitments) answers.set(one, committedOf(one, seqs.get(one.runId)))
   })
 
 const committedOf = ({ write }: Commitment, seq: number | undefined): Written => {
@@ -95,8 +107,8 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
   const params = new Params()
   const compares = commitments.some(({ write }) => write.ifSeq !== undefined)
   const resolves = commitments.some(({ write }) => write.resolve !== undefined)
-  const changes = commitments.some(({ row }) => isGiven(row, changeColumns))
-  const values = commitments.some(({ row }) => isGiven(row, valueColumns))
+  const changes = commitments.some((one) => one.changes)
+  const values = commitments.some(({ setsValues }) => setsValues)
   const columns = {
     ...appendColumns,
     ...(changes ? changeColumns : {}),
@@ -113,9 +125,8 @@ const update = (sql: SqlClient, node: string, channel: string, commitments: Read
       : []),
     ...(open.some(([, , state]) => state !== "open") ? [closedInterrupt] : [])
   ]
-  const rows = commitments.map(({ row }) => Object.keys(columns).map((name) => row[name]))
   return sql.unsafe<Row>(
-    `WITH ${params.table("change", columns, rows)},
+    `WITH ${params.tableOf("change", columns, commitments, valueOf)},
     held AS (
       SELECT * FROM (SELECT * FROM change ORDER BY run_id) AS change, LATERAL (
         SELECT attempt, state, seq AS last_seq FROM runs WHERE runs.run_id = change.run_id FOR UPDATE
@@ -208,8 +219,31 @@ const changed = (node: string) =>
         ${Fields.changeColumns.map(changeOf).join(",\n        ")},
         node = CASE WHEN new_attempt IS NULL THEN node ELSE ${node} END`
 
-const isGiven = (row: Commitment["row"], columns: Columns) =>
-  Object.keys(columns).some((name) => row[name] !== undefined && row[name] !== null)
+/** The value of a commit in a column of the statement. */
+const valueOf = (one: Commitment, column: string): unknown => {
+  switch (column) {
+    case "run_id":
+      return one.runId
+    case "if_attempt":
+      return one.write.attempt
+    case "if_states":
+      return one.write.from.join()
+    case "ts":
+      return one.write.ts
+    case "events":
+      return one.write.events.length
+    case "body":
+      return one.body
+    case "if_seq":
+      return one.write.ifSeq
+    case "resolve_id":
+      return one.write.resolve?.id
+    case "resolution":
+      return one.resolution
+    default:
+      return one.given[column]
+  }
+}
 
 /** The columns of every commit; the further columns below are in a statement only if one of its commits uses them. */
 const appendColumns: Columns = {
@@ -226,7 +260,14 @@ const changeColumns = typesOf(Fields.changeColumns, "new_")
 
 const valueColumns = typesOf(Fields.changeableValues, "new_")
 
-const changeable = [...Fields.appendColumns, ...Fields.changeColumns, ...Fields.changeableValues]
-
 const seqColumns: Columns = { if_seq: "float8" }
 const resolveColumns: Columns = { resolve_id: "text", resolution: "text" }
+
+/** The fields that a commit changes, with the parameter of each and the columns that it belongs to. */
+const changeable = new Map<string, Fields.RecordColumn & { readonly parameter: string; readonly group: Columns }>(
+  [
+    ...Fields.appendColumns.map((field) => ({ ...field, group: appendColumns })),
+    ...Fields.changeColumns.map((field) => ({ ...field, group: changeColumns })),
+    ...Fields.changeableValues.map((field) => ({ ...field, group: valueColumns }))
+  ].map((field) => [field.name, { ...field, parameter: `new_${field.column}` }])
+)

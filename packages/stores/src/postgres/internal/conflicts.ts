@@ -1,5 +1,5 @@
 // The retry policy of conflicting transactions; all PostgreSQL stores use it.
-import { Schedule } from "effect"
+import { Effect, Schedule } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 
 /** Whether nothing was committed and a retry can succeed. */
@@ -11,5 +11,20 @@ export const again = Schedule.min([Schedule.exponential("5 millis"), Schedule.sp
   Schedule.jittered
 )
 
-/** The options of `Effect.retry` for a write that meets a conflict. */
+/** `Effect.retry` of a write that hardly ever fails: nothing is made for it before it has failed. */
+export const retryAfterFailure = <A, E, R>(
+  write: Effect.Effect<A, E, R>,
+  options: { readonly while: (error: E) => boolean; readonly schedule: typeof again; readonly times: number }
+): Effect.Effect<A, E, R> =>
+  Effect.catchIf(write, options.while, (error) => {
+    let hasFailed = false
+    const next = Effect.suspend((): Effect.Effect<A, E, R> => {
+      if (hasFailed) return write
+      hasFailed = true
+      return Effect.fail(error)
+    })
+    return Effect.retry(next, options)
+  })
+
+/** The options of a retry for a write that meets a conflict. */
 export const conflicts = { while: isConflict, schedule: again, times: 20 }

@@ -29,10 +29,27 @@ export class Params {
 
   /** Adds rows and returns a common table expression of them. */
   table(name: string, columns: Columns, rows: ReadonlyArray<ReadonlyArray<unknown>>): string {
-    const arrays = Object.values(columns).map((type, index) => {
-      const values = rows.map((row) => row[index] ?? null)
-      return `${this.add(Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type])))}::${type}[]`
-    })
-    return `${name} AS (SELECT * FROM unnest(${arrays.join(", ")}) AS ${name} (${Object.keys(columns).join(", ")}))`
+    return this.tableOf(name, columns, rows, (row, _, at) => row[at])
+  }
+
+  /** The same of any values: `valueOf` gives that of a column. */
+  tableOf<A>(
+    name: string,
+    columns: Columns,
+    rows: ReadonlyArray<A>,
+    valueOf: (row: A, column: string, at: number) => unknown
+  ): string {
+    let arrays = ""
+    let names = ""
+    let at = 0
+    for (const column in columns) {
+      const type = columns[column] ?? "text"
+      const index = at++
+      const values = rows.map((row) => valueOf(row, column, index) ?? null)
+      const separator = index === 0 ? "" : ", "
+      arrays += `${separator}${this.add(Result.getOrThrow(PgTypes.array(values, PgTypes.OID[type])))}::${type}[]`
+      names += separator + column
+    }
+    return `${name} AS (SELECT * FROM unnest(${arrays}) AS ${name} (${names}))`
   }
 }

@@ -7,22 +7,27 @@ import type { Columns, Params } from "./params.ts"
 
 type Table = ReadonlyArray<ReadonlyArray<unknown>>
 
-/** Keeps the last step of each name, because one statement can write a row only once. */
-export const stepRows = (runId: string, steps: ReadonlyArray<Step> = []): ReadonlyMap<string, ReadonlyArray<unknown>> =>
-  new Map(steps.map(({ name, value }) => [name, [runId, name, json(value)]]))
+const none: Table = []
 
-/** Keeps the last interrupt of each id, as `stepRows` does. */
-export const interruptRows = (
-  runId: string,
-  interrupts: ReadonlyArray<Interrupt> = []
-): ReadonlyMap<string, ReadonlyArray<unknown>> =>
-  new Map(
-    interrupts.map((interrupt) => [interrupt.id, [...Rows.interruptParams(runId, interrupt), audienceOf(interrupt)]])
-  )
+/** Keeps the last step of each name, because one statement can write a row only once. */
+export const stepRows = (runId: string, steps: ReadonlyArray<Step> = []): Table => {
+  const [first, second] = steps
+  if (first === undefined) return none
+  if (second === undefined) return [[runId, first.name, json(first.value)]]
+  return [...new Map(steps.map(({ name, value }) => [name, [runId, name, json(value)]])).values()]
+}
+
+/** Keeps the last interrupt of each id, as `stepRows` does; the id is the second value. */
+export const interruptRows = (runId: string, interrupts: ReadonlyArray<Interrupt> = []): Table =>
+  interrupts.length === 0 ? none : [
+    ...new Map(
+      interrupts.map((interrupt) => [interrupt.id, [...Rows.interruptParams(runId, interrupt), audienceOf(interrupt)]])
+    ).values()
+  ]
 
 /** The facts of a write, which are kept when their run is written. */
 export const factRows = (runId: string, facts: ReadonlyArray<Fact> = []): Table =>
-  facts.map(({ at, body, id }) => [runId, id, at, body])
+  facts.length === 0 ? none : facts.map(({ at, body, id }) => [runId, id, at, body])
 
 /** Part of a statement: keeps the facts of the runs in `runs`. */
 export const insertFacts = (params: Params, rows: Table, runs: string): string =>
