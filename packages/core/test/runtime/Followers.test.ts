@@ -37,6 +37,8 @@ describe("Followers on another node", () => {
       let [reads, looks] = [0, 0]
       const counting: RunStore.RunStore["Service"] = {
         ...store,
+        // A store in memory has one node: the other would take the run after five seconds.
+        unfinished: Effect.succeed([]),
         get: (runId) => Effect.suspend(() => (looks++, store.get(runId))),
         events: (runId, after, limit) => Effect.suspend(() => (reads++, store.events(runId, after, limit)))
       }

@@ -21,6 +21,7 @@ export interface Options {
   readonly keep: (position: TailPosition) => Effect.Effect<void, BadPosition>
 }
 
+/** The API has no stream of new runs, and nodes hear of each other's runs within a second themselves. */
 const pause = "1 second"
 /** Words without a line break are printed after so long. */
 const wordPause = "250 millis"

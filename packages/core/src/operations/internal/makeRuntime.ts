@@ -41,6 +41,7 @@ import { makeSchedules } from "../../runtime/internal/schedules.ts"
 import { makeScheduleTicks } from "../../runtime/internal/scheduleTicks.ts"
 import { makeStart } from "../../runtime/internal/start.ts"
 import { makeStoreWatch } from "../../runtime/internal/storeWatch.ts"
+import { makeStuckCode } from "../../runtime/internal/stuckCode.ts"
 import { compileSchedules } from "../../runtime/internal/timedSchedules.ts"
 import { upgradeAll } from "../../runtime/internal/upgradeAll.ts"
 import { RunEngine } from "../../runtime/RunEngine.ts"
@@ -159,7 +160,14 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
   )
   yield* reconcile(node, bound, node.durable.store.unfinished)
   yield* dueRuns.wakeAll(node.durable.store)
-  yield* backgroundLoops(node, bound, dueRuns)
+  const notesOfStore = yield* Effect.serviceOption(SharedNotes)
+  const isLimited = [...bound.agent.values(), ...bound.tool.values()].some(({ callable }) =>
+    callable.limits !== undefined
+  )
+  const stuckCode = isLimited && Option.isSome(notesOfStore)
+    ? makeStuckCode(node.runs, notesOfStore.value, fusion.app.identifier)
+    : Effect.void
+  yield* backgroundLoops(node, bound, dueRuns, stuckCode)
   if (credentials !== undefined && credentialCheck !== "off") {
     const spacing = Math.max(100, Duration.toMillis(Duration.fromInputUnsafe(credentialCheck)))
     const check = Effect.andThen(Effect.sleep(spacing), node.checkCredentials(credentials))
@@ -171,8 +179,10 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
   const ticks = makeScheduleTicks(node, door, name, store, starts)
   const schedules = makeSchedules(node, name, bound, timed, store, ticks)
   yield* schedules.run
-  const shared = Option.getOrElse(yield* Effect.serviceOption(SharedNotes), makeSharedNotes)
-  const notes = yield* makeNotes(shared, fusion, { rates, limit: options.open.notes })
+  const notes = yield* makeNotes(Option.getOrElse(notesOfStore, makeSharedNotes), fusion, {
+    rates,
+    limit: options.open.notes
+  })
   const credentialsEnd: Runtime["Service"]["credentialsEnd"] = ({ credentials: shown }) =>
     credentials === undefined
       ? Effect.never

@@ -2,6 +2,7 @@
 import { Effect, type Scope, Stream } from "effect"
 import * as Timings from "../../base/Timings.ts"
 import { accountDisabled } from "../../door/internal/authority.ts"
+import type { StoreUnavailable } from "../../run/RunError.ts"
 import { RunNotifier } from "../../store/RunNotifier.ts"
 import { resume } from "./claim.ts"
 import { endOverdue } from "./deadlines.ts"
@@ -18,7 +19,8 @@ import type { RunSupervisor } from "./runSupervisor.ts"
 export const backgroundLoops = Effect.fnUntraced(function*(
   node: RunSupervisor,
   callables: Callables,
-  dueRuns: DueRuns
+  dueRuns: DueRuns,
+  stuckCode: Effect.Effect<void, StoreUnavailable>
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const { changes } = yield* RunNotifier
   const { store } = node.durable
@@ -47,6 +49,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       }),
       endOverdue(node, store),
       endOverdue(node, node.ephemeral.store),
+      Effect.ignore(stuckCode),
       dueRuns.wakeAll(store),
       dueRuns.wakeAll(node.ephemeral.store)
     ], { discard: true }))

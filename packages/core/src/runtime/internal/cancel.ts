@@ -7,7 +7,7 @@ import type { StoreUnavailable } from "../../run/RunError.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Commit, Fact, ReadError } from "../../store/RunStore.ts"
 import { endFailure } from "./endFailure.ts"
-import type { Stop } from "./liveRun.ts"
+import type { Ending } from "./liveRun.ts"
 import { keepsPlace } from "./liveRuns.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 import { type Ending as KeptEnding, endingIn, endingKey, endingRow, openUndos } from "./undoRows.ts"
@@ -15,9 +15,6 @@ import { endOf, undoLater } from "./undoSegment.ts"
 
 /** How many children are read in one go. */
 const pageSize = 256
-
-/** How a run is ended from outside of its handler. */
-export type Ending = Extract<Stop, { readonly _tag: "Cancelled" | "Cut" }>
 
 /** Cancels a run, wherever it is, and those that it has started. A run that has ended stays as it is and is the answer. */
 export const cancelRun = (node: RunSupervisor, run: RunRecord, reason: string, facts: ReadonlyArray<Fact> = []) =>
@@ -90,7 +87,7 @@ const endInStore = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect
   Effect.uninterruptible(Effect.suspend(() => {
     const fence = node.runs.fence(run.runId)
     const ended = Effect.onExit(
-      Effect.flatMap(outsideEnd(node, run, ending), (end) => writeEnd(node, run, end)),
+      writeEnd(node, run, ending),
       (exit) => Exit.isSuccess(exit) ? Effect.void : Effect.sync(() => fence?.open())
     )
     if (fence === undefined) return ended
@@ -126,18 +123,19 @@ const outsideEnd = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect
 const writeEnd = Effect.fnUntraced(function*(
   node: RunSupervisor,
   run: RunRecord,
-  end: OutsideEnd
+  ending: Ending
 ): Effect.fn.Return<boolean, ReadError> {
   const writer = node.writerOf(run)
   const rows = run.durable ? yield* writer.store.steps(run.runId) : []
   const begun = endingIn(rows.find(({ name }) => name === endingKey)?.value)
   if (begun !== undefined) {
     // Only a caller gives up undos that cannot be run.
-    const isByCaller = end.kept.state === "cancelled" && end.facts.length > 0
+    const isByCaller = ending._tag === "Cancelled" && (ending.facts ?? []).length > 0
     if (run.waitsFor !== "repair" || !isByCaller) return true
-    yield* commitEnd(node, run, { ...end, kept: begun })
+    yield* commitEnd(node, run, { kept: begun, events: [], facts: ending.facts ?? [] })
     return false
   }
+  const end = yield* outsideEnd(node, run, ending)
   if (!run.durable || (run.state !== "running" && openUndos(rows).length === 0)) {
     yield* commitEnd(node, run, end)
     return false

@@ -2,9 +2,9 @@
 import { Effect, Fiber } from "effect"
 import { DeadlineExceeded, type StoreUnavailable } from "../../run/RunError.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import type { RunStore } from "../../store/RunStore.ts"
-import { type Ending, endRun } from "./cancel.ts"
-import type { LiveRun } from "./liveRun.ts"
+import type { ReadError, RunStore } from "../../store/RunStore.ts"
+import { endRun } from "./cancel.ts"
+import type { Ending, LiveRun } from "./liveRun.ts"
 import { keepsPlace } from "./liveRuns.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
@@ -47,19 +47,40 @@ export const endOverdue = Effect.fnUntraced(function*(
   yield* Effect.forEach(node.runs.unstopped(store), ({ ending, run }) => endLogged(node, run, ending), atOnce)
   while (!node.closing) {
     const runs = yield* store.overdue({ now: node.now(), limit: pageSize })
-    yield* Effect.forEach(
-      runs,
-      (run) => endLogged(node, run, { _tag: "Cut", error: new DeadlineExceeded({ deadline: run.deadline ?? 0 }) }),
-      atOnce
-    )
+    yield* Effect.forEach(runs, (run) => endWaiting(node, run), atOnce)
     // Runs whose undos have begun are found again until they are through.
     if (runs.length < pageSize || runs.every(({ waitsFor }) => waitsFor === "undo" || waitsFor === "repair")) return
   }
 })
 
-const endLogged = (node: RunSupervisor, run: RunRecord, ending: Ending) =>
-  Effect.catch(
-    endRun(node, run, ending),
-    (error) =>
-      Effect.annotateLogs(Effect.logError("A run could not be ended at its deadline", error), { runId: run.runId })
+/** Ends a run that waits. Of several nodes that find it, the one that takes it asks the error hooks. */
+const endWaiting = (node: RunSupervisor, run: RunRecord): Effect.Effect<void> => {
+  const ending = { _tag: "Cut", error: new DeadlineExceeded({ deadline: run.deadline ?? 0 }) } as const
+  const asks = run.durable && node.hooksOf(run).some(({ points, watch }) => watch !== undefined || points?.error)
+  // A run whose undos have begun has asked its hooks.
+  if (!asks || run.waitsFor === "undo" || run.waitsFor === "repair") return endLogged(node, run, ending)
+  const end = Effect.flatMap(
+    taken(node, run),
+    (own) => own === undefined ? Effect.void : endLogged(node, own, ending)
+  )
+  return node.runs.reserveClaim(run.runId, logged(run, end))
+}
+
+/** The run as this node's own: when this process is lost meanwhile, another one continues it, and it is at its deadline. */
+const taken = (node: RunSupervisor, run: RunRecord) => {
+  const { attempt, runId, state } = run
+  const set = { state: "running", attempt: attempt + 1 } as const
+  const take = { _tag: "Commit", runId, attempt, from: [state], ts: node.now(), events: [], set } as const
+  return Effect.andThen(node.runs.evict(runId), node.commit(run, take))
+}
+
+const endLogged = (node: RunSupervisor, run: RunRecord, ending: Ending): Effect.Effect<void> =>
+  logged(run, endRun(node, run, ending))
+
+const logged = ({ runId }: RunRecord, end: Effect.Effect<unknown, ReadError>): Effect.Effect<void> =>
+  Effect.asVoid(
+    Effect.catch(
+      end,
+      (error) => Effect.annotateLogs(Effect.logError("A run could not be ended at its deadline", error), { runId })
+    )
   )

@@ -6,8 +6,8 @@ import { shownValue } from "../../hook/internal/shownValue.ts"
 import type * as Event from "../../run/Event.ts"
 import { internalError, refused } from "../../run/internal/failure.ts"
 import type { RunRecord } from "../../run/RunRecord.ts"
-import type { Ending } from "./cancel.ts"
 import { ownerOf } from "./claim.ts"
+import type { Ending } from "./liveRun.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
 
 /** The failure as it leaves, with the events of what the hooks have decided. */

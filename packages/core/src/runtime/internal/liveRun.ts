@@ -43,22 +43,29 @@ import { RunWrites } from "./runWrites.ts"
 import { SeededRandom } from "./seededRandom.ts"
 import { untilStored } from "./storeAway.ts"
 import type { StoreWriter } from "./storeWriter.ts"
-import { type Ending, endingIn, endingKey } from "./undoRows.ts"
+import { type Ending as KeptEnding, endingIn, endingKey } from "./undoRows.ts"
+
+/** How a run is ended from outside of its handler. */
+export type Ending =
+  | { readonly _tag: "Cancelled"; readonly reason: string; readonly facts?: ReadonlyArray<Fact> }
+  /** Policy ends it: a guard, or its deadline. */
+  | { readonly _tag: "Cut"; readonly error: HookBlocked | DeadlineExceeded }
 
 /** Why a segment stopped before its handler was through. */
 export type Stop =
+  | Ending
   /** It rests and leaves memory. */
   | { readonly _tag: "Suspended" }
   | { readonly _tag: "Ended" }
   /** The node shuts down: another one, or the next start, resumes from here. */
   | { readonly _tag: "Drained" }
-  | { readonly _tag: "Cancelled"; readonly reason: string; readonly facts?: ReadonlyArray<Fact> }
   /** The handler does something else than is recorded. */
   | { readonly _tag: "Parted"; readonly how: string }
-  /** A guard let nothing more out. */
-  | { readonly _tag: "Cut"; readonly error: HookBlocked | DeadlineExceeded }
-  /** The store refused this owner or cannot be reached: nothing more can be written. With `isEnded`, the run was ended instead. */
-  | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined; readonly isEnded?: true }
+  /**
+   * The store refused this owner or cannot be reached: nothing more can be written. With `ending`, the run is ended from
+   * outside, in this way.
+   */
+  | { readonly _tag: "Lost"; readonly error: StoreUnavailable | undefined; readonly ending?: Ending }
 
 export class LiveRun {
   run: RunRecord
@@ -97,7 +104,7 @@ export class LiveRun {
   readonly words: RunWords
   readonly writes: RunWrites
   /** How the run ends once its undos are through: then nothing is done that is not recorded. */
-  readonly ending: Ending | undefined
+  readonly ending: KeptEnding | undefined
   private ownUndos: Undos | undefined
   private ownMailbox: Semaphore.Semaphore | undefined
   private ownTools: RunTools | undefined
@@ -252,7 +259,8 @@ export class LiveRun {
   get leave(): Effect.Effect<never> {
     return Effect.suspend(() => {
       this.halt(this.resting.phase === "suspended" ? { _tag: "Suspended" } : { _tag: "Drained" })
-      return Effect.never
+      // A handler may be in a region that cannot be interrupted from outside.
+      return Effect.interrupt
     })
   }
 

@@ -6,10 +6,12 @@ import type { Account } from "../../door/ApiKeys.ts"
 import { restsOn } from "../../door/internal/authority.ts"
 import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { Changes, Fact, Limits, ReadError, RunStore } from "../../store/RunStore.ts"
-import type { Ending } from "./cancel.ts"
 import { ClaimReservations } from "./claimReservations.ts"
-import type { LiveRun } from "./liveRun.ts"
+import type { Ending, LiveRun } from "./liveRun.ts"
 import type { Resolve } from "./resting.ts"
+
+/** The part of a run that says which places its code keeps. */
+export type StuckRun = Pick<RunRecord, "runId" | "kind" | "agent" | "tenant" | "owner" | "threadId">
 
 export class LiveRuns {
   private readonly live = new Map<string, LiveRun>()
@@ -18,6 +20,8 @@ export class LiveRuns {
   private justEnded: ReadonlyArray<RunRecord> = []
   /** Runs that have ended, or were taken, and whose code does not stop: it keeps its place in `concurrency` and its thread. */
   private readonly stuck = new Set<LiveRun>()
+  /** The same of the other nodes, as far as they have said it. */
+  stuckElsewhere: ReadonlyArray<StuckRun> = []
   private readonly reservations = new ClaimReservations()
   private readonly store: RunStore["Service"]
   private readonly now: () => number
@@ -124,17 +128,19 @@ export class LiveRuns {
 
   /**
    * Keeps a run whose code does not stop from writing, for the time in which the store ends it. Its code keeps its place. `open`
-   * lets it write again: an end that could not be stored is found by `unstopped`. Nothing for a run that does not need it.
+   * lets it write again: an end that could not be stored is found by `unstopped`, also when it was refused before. Nothing for
+   * a run that does not need it.
    */
   fence(runId: string): { readonly open: () => void } | undefined {
     const live = this.live.get(runId)
     const stop = live?.stop
-    if (live === undefined || (stop?._tag !== "Cut" && stop?._tag !== "Cancelled")) return undefined
-    live.stop = { _tag: "Lost", error: undefined, isEnded: true }
+    const ending = stop?._tag === "Lost" ? stop.ending : stop
+    if (live === undefined || (ending?._tag !== "Cut" && ending?._tag !== "Cancelled")) return undefined
+    live.stop = { _tag: "Lost", error: undefined, ending }
     this.stuck.add(live)
     return {
       open: () => {
-        live.stop = stop
+        live.stop = ending
         this.stuck.delete(live)
       }
     }
@@ -143,7 +149,7 @@ export class LiveRuns {
   /** Shows the end of a run to its code that does not stop, and to its span. */
   showEnd(ended: RunRecord) {
     const live = this.live.get(ended.runId)
-    if (live?.stop?._tag === "Lost" && live.stop.isEnded === true) live.run = ended
+    if (live?.stop?._tag === "Lost" && live.stop.ending !== undefined) live.run = ended
   }
 
   /** The runs that the store does not count here any more and whose code is found not to stop: from now on it keeps its place. */
@@ -161,28 +167,32 @@ export class LiveRuns {
     return found
   }
 
-  /** The limits of an agent, less the places of code that does not stop here. */
+  /** The runs whose code does not stop here: it keeps its place. */
+  get stuckHere(): ReadonlyArray<StuckRun> {
+    return [...this.stuck].flatMap(({ isOver, run }) => isOver ? [] : [run])
+  }
+
+  private get allStuck(): ReadonlyArray<StuckRun> {
+    return this.stuck.size === 0 ? this.stuckElsewhere : [...this.stuckHere, ...this.stuckElsewhere]
+  }
+
+  /** The limits of an agent, less the places of code that does not stop. */
   roomIn(kind: RunRecord["kind"], agent: string, limits: Limits, tenant?: string): Limits {
-    if (this.stuck.size === 0) return limits
-    let [all, own] = [0, 0]
-    for (const { isOver, run } of this.stuck) {
-      if (isOver || run.kind !== kind || run.agent !== agent) continue
-      all++
-      if (run.tenant === tenant) own++
-    }
+    if (this.stuck.size === 0 && this.stuckElsewhere.length === 0) return limits
+    const stuck = this.allStuck.filter((run) => run.kind === kind && run.agent === agent)
+    const own = stuck.filter((run) => run.tenant === tenant)
     return {
       ...limits,
-      ...(limits.agent === undefined ? {} : { agent: limits.agent - all }),
-      ...(limits.tenant === undefined ? {} : { tenant: limits.tenant - own })
+      ...(limits.agent === undefined ? {} : { agent: limits.agent - stuck.length }),
+      ...(limits.tenant === undefined ? {} : { tenant: limits.tenant - own.length })
     }
   }
 
-  /** The same for a run; nothing when code that does not stop here has its thread. */
+  /** The same for a run; nothing when code that does not stop has its thread. */
   roomFor(run: RunRecord, limits: Limits): Limits | undefined {
-    const isTaken = this.stuck.size > 0 && limits.thread === true && run.threadId !== undefined &&
-      run.parentRunId === undefined &&
-      [...this.stuck].some(({ isOver, run: other }) =>
-        !isOver && other.threadId === run.threadId && other.tenant === run.tenant && other.owner === run.owner
+    const isTaken = limits.thread === true && run.threadId !== undefined && run.parentRunId === undefined &&
+      this.allStuck.some((other) =>
+        other.threadId === run.threadId && other.tenant === run.tenant && other.owner === run.owner
       )
     return isTaken ? undefined : this.roomIn(run.kind, run.agent, limits, run.tenant)
   }

@@ -101,7 +101,7 @@ const conclude = (
   exit: Exit.Exit<Schema.Json, unknown>
 ): Effect.Effect<void> => {
   if (live.stop?._tag === "Suspended") return Effect.void
-  if (live.stop?._tag === "Lost" && live.stop.isEnded === true) {
+  if (live.stop?._tag === "Lost" && live.stop.ending !== undefined) {
     return Effect.annotateLogs(Effect.logInfo("The code of a run that had ended has stopped"), aboutOf(live))
   }
   if (live.stop?._tag === "Lost") {
