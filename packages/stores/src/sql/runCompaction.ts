@@ -8,7 +8,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { rows } from "./runReads.ts"
 import * as Rows from "./runRows.ts"
 import { unavailable } from "./unavailable.ts"
-import { isListed, type Unlisted } from "./unlisted.ts"
+import { endedPlaces, isListed, type Unlisted } from "./unlisted.ts"
 
 /** The most rows that one transaction reads: on SQLite every other write waits for it. */
 const rowsAtOnce = 250
@@ -27,10 +27,22 @@ export const makeCompact = (
   // The open states are excluded: with the final states listed, SQLite would scan all ended runs.
   const find = ({ finishedBefore, limit }: CompactQuery, among: Fragment, lock: Fragment) =>
     sql`
-      SELECT run_id AS "runId", compacted FROM runs
+      SELECT run_id AS "runId", compacted, finished_at AS "finishedAt" FROM runs
       WHERE ${among} AND compacted >= 0 AND finished_at < ${finishedBefore}
         AND state NOT IN ('queued', 'running', 'suspended')
       ORDER BY finished_at, run_id LIMIT ${limit} ${lock}`.pipe(rows("runs to compact"))
+
+  /** The same without a change, also among runs that no index has yet. */
+  const look = (query: CompactQuery) =>
+    Effect.map(
+      Effect.all(endedPlaces(sql, unlisted).map((place) => find(query, place, sql``))),
+      (found) =>
+        found.flat()
+          .sort((a, b) =>
+            Number(a["finishedAt"]) - Number(b["finishedAt"]) || (String(a["runId"]) < String(b["runId"]) ? -1 : 1)
+          )
+          .slice(0, query.limit)
+    )
 
   const read = (runId: string, after: number, limit: number) =>
     sql`
@@ -52,7 +64,7 @@ export const makeCompact = (
     const found: Array<Compacted> = []
     let left = rowsAtOnce
     if (!dryRun && unlisted !== undefined) yield* unlisted.listEnded
-    for (const run of yield* dryRun ? find(query, sql`TRUE`, sql``) : find(query, isListed(sql, unlisted), lock)) {
+    for (const run of yield* dryRun ? look(query) : find(query, isListed(sql, unlisted), lock)) {
       const runId = String(run["runId"])
       for (let after: number | undefined = Number(run["compacted"]); after !== undefined;) {
         const seen: number = after

@@ -7,7 +7,7 @@ import type { Fragment } from "effect/sql/Statement"
 import { page } from "./listStatement.ts"
 import { makeList, recordOf, rows, selectRecords } from "./runReads.ts"
 import { unavailable } from "./unavailable.ts"
-import { isListed, type Unlisted } from "./unlisted.ts"
+import { endedPlaces, isListed, type Unlisted } from "./unlisted.ts"
 
 /**
  * Removes ended runs. `lock` keeps other nodes from removing the same runs, `among` makes a condition on `run_id` from
@@ -25,9 +25,10 @@ export const makeRemove = (
   const withoutParent = sql`NOT EXISTS (SELECT 1 FROM runs AS parents WHERE parents.run_id = runs.parent_run_id)`
 
   /** One query per state, so that runs of a state that is kept longer are not scanned. */
-  const find = Effect.fnUntraced(function*(query: RemoveQuery, condition: Fragment, lock: Fragment) {
+  const find = Effect.fnUntraced(function*(query: RemoveQuery, places: ReadonlyArray<Fragment>, lock: Fragment) {
     const states = [...new Set(query.states)].filter(isFinal)
-    const found = yield* Effect.forEach(states, (state) => findIn(state, query, condition, lock))
+    const asked = states.flatMap((state) => places.map((place) => findIn(state, query, place, lock)))
+    const found = yield* Effect.all(asked)
     return found.flat()
       .sort((a, b) => (a.finishedAt ?? 0) - (b.finishedAt ?? 0) || (a.runId < b.runId ? -1 : 1))
       .slice(0, query.limit)
@@ -48,7 +49,7 @@ export const makeRemove = (
 
   const remove = Effect.fnUntraced(function*(query: RemoveQuery) {
     if (unlisted !== undefined) yield* unlisted.listEnded
-    const found = yield* find(query, isListed(sql, unlisted), lock)
+    const found = yield* find(query, [isListed(sql, unlisted)], lock)
     if (found.length === 0) return found
     const ids = JSON.stringify(found.map((run) => run.runId))
     yield* sql`
@@ -62,7 +63,7 @@ export const makeRemove = (
   })
 
   return ({ dryRun, ...query }) =>
-    (dryRun === true ? find(query, sql`TRUE`, sql``) : sql.withTransaction(remove(query))).pipe(
+    (dryRun === true ? find(query, endedPlaces(sql, unlisted), sql``) : sql.withTransaction(remove(query))).pipe(
       unavailable("remove runs")
     )
 }

@@ -8,7 +8,7 @@ import type { Fragment } from "effect/sql/Statement"
 export interface Unlisted {
   /** The table `runs`, read through the index of these runs, which begins with the tenant. */
   readonly runs: Fragment
-  /** Adds all that have ended to the indexes. */
+  /** Adds those that have ended to the indexes, a number of them at once. */
   readonly listEnded: Effect.Effect<unknown, SqlError>
 }
 
@@ -17,3 +17,10 @@ export const isListed = (sql: SqlClient, unlisted: Unlisted | undefined): Fragme
   unlisted === undefined ? sql`TRUE` : sql`listed = 1`
 
 export const isUnlisted = (sql: SqlClient): Fragment => sql`listed = 0`
+
+/** Where ended runs are looked for without a change: by the indexes of lists, and among those that no index has yet. */
+export const endedPlaces = (sql: SqlClient, unlisted: Unlisted | undefined): ReadonlyArray<Fragment> =>
+  unlisted === undefined ? [sql`TRUE`] : [
+    isListed(sql, unlisted),
+    sql`run_id IN (SELECT run_id FROM ${unlisted.runs} WHERE ${isUnlisted(sql)} AND finished_at IS NOT NULL)`
+  ]

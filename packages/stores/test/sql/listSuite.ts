@@ -73,6 +73,11 @@ export const listSuite = <E>(store: Layer.Layer<RunStore | SqlClient, E>, within
             assert.isBelow(yield* fastest(store.list(asked)), within, JSON.stringify(asked))
           }
         }
+        const old = { tenant, finishedBefore: 2, limit: 5, dryRun: true } as const
+        const removed = store.remove({ ...old, states: ["failed"] })
+        assert.deepStrictEqual((yield* removed).map(({ runId }) => runId), [failed.runId])
+        assert.isBelow(yield* fastest(removed), within, "remove")
+        assert.isBelow(yield* fastest(store.compact(old)), within, "compact")
         const recent = [
           {},
           { kind: "agent" },

@@ -41,17 +41,26 @@ export const makeListing = (
       }
     })
 
+    // Only a round that lists something is a transaction: runs that run for less than half a minute are only read.
     const listSome: Effect.Effect<void, unknown> = Effect.gen(function*() {
       const before = (yield* Clock.currentTimeMillis) - runningMillis
-      const listed = yield* writer.write((connection) => connection.executeValues(list, [before, most]))
-      if (listed.length === most) return yield* listSome
+      const [ready] = yield* sql`
+        SELECT 1 FROM runs INDEXED BY runs_unlisted
+        WHERE listed = 0 AND (state <> 'running' OR created_at < ${before}) LIMIT 1`
+      if (ready !== undefined) {
+        const listed = yield* writer.write((connection) => connection.executeValues(list, [before, most]))
+        if (listed.length === most) return yield* listSome
+      }
       if ((yield* sql`SELECT 1 FROM runs INDEXED BY runs_unlisted WHERE listed = 0 LIMIT 1`).length > 0) work = true
     })
 
-    // A store that cannot be written says so to its writers. The runs are listed after the next one that is admitted.
+    // A store that cannot be written says so to its writers; the next round tries again.
+    const again = Effect.sync(() => {
+      work = true
+    })
     const round = Effect.suspend(() => {
       work = false
-      return Effect.ignore(listSome)
+      return Effect.catchCause(listSome, () => again)
     })
 
     yield* Effect.forkScoped(
@@ -60,7 +69,10 @@ export const makeListing = (
     return {
       admitted,
       runs: sql`runs INDEXED BY runs_unlisted`,
-      listEnded: sql`UPDATE runs INDEXED BY runs_unlisted SET listed = 1 WHERE listed = 0 AND finished_at IS NOT NULL`
+      listEnded: sql`
+        UPDATE runs SET listed = 1 WHERE run_id IN (
+          SELECT run_id FROM runs INDEXED BY runs_unlisted WHERE listed = 0 AND finished_at IS NOT NULL LIMIT ${most}
+        )`
     }
   })
 
