@@ -49,19 +49,19 @@ export const layer = (
         return yield* new InvalidLimit({ model })
       }
     }
-    const gates = new Map<string, Gate>()
-    const gateOf = (model: string) => {
-      const known = gates.get(model)
+    const models = new Map<string, ModelTurns>()
+    const turnsOf = (model: string) => {
+      const known = models.get(model)
       const limit = limits[model] ?? limits["*"]
       if (known !== undefined || limit === undefined) return known
-      const gate = new Gate(model, limit)
-      gates.set(model, gate)
-      return gate
+      const turns = new ModelTurns(model, limit)
+      models.set(model, turns)
+      return turns
     }
-    return { llm: (call, next) => gateOf(call.model)?.pass(call, next) ?? next(call) } satisfies Hook.Points
+    return { llm: (call, next) => turnsOf(call.model)?.pass(call, next) ?? next(call) } satisfies Hook.Points
   }))
 
-class Gate {
+class ModelTurns {
   private readonly model: string
   private readonly waitMillis: number
   private readonly calls: Semaphore.Semaphore | undefined

@@ -27,7 +27,7 @@ export interface CallOptions {
 }
 
 /** The place of the tools: the run, and the agent's own wish for approvals. */
-export interface Asking {
+export interface ToolsContext {
   readonly framework: FrameworkRun
   readonly library: Library
   readonly requireToolApproval: RequireToolApproval | undefined
@@ -35,21 +35,21 @@ export interface Asking {
 }
 
 /** The tools whose calls are steps; a tool without `execute` is one of the caller or the provider, and stays as it is. */
-export const wrapTools = (asking: Asking, tools: Record<string, unknown>): Record<string, unknown> =>
+export const wrapTools = (context: ToolsContext, tools: Record<string, unknown>): Record<string, unknown> =>
   // cast: Mastra declares the tools of a step as unknown.
-  Object.fromEntries(Object.entries(tools).map(([name, tool]) => [name, wrapTool(asking, name, tool as AnyTool)]))
+  Object.fromEntries(Object.entries(tools).map(([name, tool]) => [name, wrapTool(context, name, tool as AnyTool)]))
 
-const wrapTool = (asking: Asking, name: string, tool: AnyTool): AnyTool => {
+const wrapTool = (context: ToolsContext, name: string, tool: AnyTool): AnyTool => {
   const { execute } = tool
   if (execute === undefined) return tool
-  const { framework } = asking
+  const { framework } = context
   const run = async (input: unknown, options: CallOptions) => {
     const json = JSON.stringify(toJson(input))
     const outcome = await framework.promise(ToolStep.run(framework, {
       name,
       description: tool.description,
-      parameters: await parametersOf(asking.library, tool),
-      needsApproval: () => needsApproval(asking, name, tool, input),
+      parameters: await parametersOf(context.library, tool),
+      needsApproval: () => needsApproval(context, name, tool, input),
       // Input that nobody has changed keeps the form that its schema gave it.
       execute: (args, context) =>
         executing(framework, name, execute, JSON.stringify(args) === json ? input : args, options, context)
@@ -80,7 +80,7 @@ const parametersOf = async (library: Library, { inputSchema, parameters }: AnyTo
 }
 
 const needsApproval = async (
-  { requestContext, requireToolApproval }: Asking,
+  { requestContext, requireToolApproval }: ToolsContext,
   toolName: string,
   tool: AnyTool,
   input: unknown

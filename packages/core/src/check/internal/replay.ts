@@ -116,7 +116,7 @@ export const replay = Effect.fnUntraced(function*(bound: RegisteredCallable, rec
     rest: {
       idleMillis: 0,
       fork: Effect.runForkWith(yield* Effect.context<never>()),
-      rested: () => Effect.void,
+      onRest: () => Effect.void,
       reclaimed: () => {},
       refusal: undefined
     }

@@ -41,7 +41,7 @@ export class Order {
     if (fiber !== undefined) this.askedBy.set(fiber, what)
     const early = this.early?.find((one) => this.placeOf(what) < this.placeOf(one))
     if (early !== undefined) this.problem ??= `comes to ${early} before ${what}, which was committed before it`
-    for (const [one, turn] of this.held) if (this.hasTurn(one)) this.letGo(one, turn)
+    for (const [one, turn] of this.held) if (this.hasTurn(one)) this.release(one, turn)
   }
 
   /** Waits for the turn of what this fiber has just got. */
@@ -61,10 +61,10 @@ export class Order {
   /** No other request is open: from here on the handler decides the order. */
   giveUp() {
     this.early = [...this.held.keys()]
-    for (const [one, turn] of this.held) this.letGo(one, turn)
+    for (const [one, turn] of this.held) this.release(one, turn)
   }
 
-  private letGo(what: string, turn: Deferred.Deferred<void>) {
+  private release(what: string, turn: Deferred.Deferred<void>) {
     this.held.delete(what)
     Deferred.doneUnsafe(turn, Effect.void)
   }

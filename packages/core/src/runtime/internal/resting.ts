@@ -37,7 +37,7 @@ export interface RestOptions {
   /** How long a run that rests stays in memory, in milliseconds; not at all with 0. */
   readonly idleMillis: number
   readonly fork: (effect: Effect.Effect<unknown>) => Fiber.Fiber<unknown>
-  readonly rested: (live: LiveRun) => Effect.Effect<void>
+  readonly onRest: (live: LiveRun) => Effect.Effect<void>
   readonly reclaimed: () => void
   /** Why the principal of a run may not go on; nothing where it always may. */
   readonly refusal: ((run: RunRecord) => Effect.Effect<string | undefined, StoreUnavailable>) | undefined
@@ -303,7 +303,7 @@ export class Resting {
       if (outcome === "unread") yield* this.catchUp
       if (outcome !== "suspended") return
       const rest = ++this.rests
-      yield* this.options.rested(this.live)
+      yield* this.options.onRest(this.live)
       if (this.options.idleMillis > 0) yield* this.live.pause(this.options.idleMillis)
       yield* this.turn.withPermit(Effect.sync(() => {
         if (this.phase === "suspended" && this.rests === rest) this.live.halt({ _tag: "Suspended" })

@@ -262,7 +262,7 @@ export class RunSupervisor {
         // A run that has to wait for its turn, or for an engine, is taken back in the store alone.
         idleMillis: bound.callable.limits === undefined && this.engineSchedule === undefined ? idleMillis : 0,
         fork,
-        rested: (live) => {
+        onRest: (live) => {
           stopped()
           return settle(live, around)
         },

@@ -115,7 +115,7 @@ const conclude = (
   if (live.stop?._tag === "Cancelled") return cancel(live, live.stop.reason, live.stop.facts)
   // Interrupted although nobody stopped it: the node is going away.
   if (live.stop?._tag === "Drained" || Cause.hasInterruptsOnly(exit.cause)) {
-    return live.run.durable ? letGo(live) : cancel(live, "shutdown")
+    return live.run.durable ? suspendAtDrain(live) : cancel(live, "shutdown")
   }
   return fail(live, callable, call, exit.cause)
 }
@@ -142,7 +142,7 @@ const complete = (live: LiveRun, output: Schema.Json) =>
   }))
 
 /** Suspends the run as due now; the next node to poll resumes it. */
-const letGo = (live: LiveRun) =>
+const suspendAtDrain = (live: LiveRun) =>
   live.writes.conclude(live.outcomes.withTimes({
     events: [{ type: "run_suspended", data: { reason: "drain", interrupts: [] } }],
     set: { state: "suspended", wakeAt: live.now() }

@@ -1,15 +1,10 @@
 // The indexes of the memory store: a list reads the smallest index that its query names, so that other runs cost it nothing.
 // The store calls `update` with the record before and after each change of state; every run passes here, so it is cheap.
 import { approversOf, audienceOf, type Interrupt } from "../../run/Interrupt.ts"
-import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import { filterFields, isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { PendingQuery, Query } from "../RunStore.ts"
 
-/** The fields that never change, and those that change with the state. */
-const fixedFields = ["kind", "agent", "threadId", "parentRunId"] as const
-const stateFields = ["state", "waitsFor"] as const
-const allFields = [...fixedFields, ...stateFields]
-
-type Field = (typeof allFields)[number]
+type Field = (typeof filterFields)[number]
 
 /** Runs by a name; a name without runs is forgotten. */
 class Buckets {
@@ -40,27 +35,20 @@ const none: ReadonlySet<string> = new Set()
 /** The runs of a tenant, or of one of its owners, by each field. */
 class Group {
   readonly all = new Set<string>()
-  private readonly fields: { readonly [F in Field]: Buckets } = {
-    kind: new Buckets(),
-    agent: new Buckets(),
-    threadId: new Buckets(),
-    parentRunId: new Buckets(),
-    state: new Buckets(),
-    waitsFor: new Buckets()
-  }
+  private readonly fields = new Map<Field, Buckets>()
 
   add(run: RunRecord) {
     this.all.add(run.runId)
-    for (const field of allFields) this.put(run, field)
+    for (const field of filterFields) this.put(run, field)
   }
 
   remove(run: RunRecord) {
     this.all.delete(run.runId)
-    for (const field of allFields) this.take(run, field)
+    for (const field of filterFields) this.take(run, field)
   }
 
   move(before: RunRecord, run: RunRecord) {
-    for (const field of stateFields) {
+    for (const field of filterFields) {
       if (before[field] === run[field]) continue
       this.take(before, field)
       this.put(run, field)
@@ -70,9 +58,9 @@ class Group {
   /** The smallest set that has all runs of a query. */
   smallest(query: Query): ReadonlySet<string> {
     let smallest: ReadonlySet<string> = this.all
-    for (const field of allFields) {
+    for (const field of filterFields) {
       const value = query[field]
-      const runs = typeof value === "string" ? this.fields[field].get(value) : smallest
+      const runs = typeof value === "string" ? (this.fields.get(field)?.get(value) ?? none) : smallest
       if (runs.size < smallest.size) smallest = runs
     }
     return smallest
@@ -80,12 +68,16 @@ class Group {
 
   private put(run: RunRecord, field: Field) {
     const value = run[field]
-    if (value !== undefined) this.fields[field].put(value, run.runId)
+    if (value === undefined) return
+    const known = this.fields.get(field)
+    const buckets = known ?? new Buckets()
+    if (known === undefined) this.fields.set(field, buckets)
+    buckets.put(value, run.runId)
   }
 
   private take(run: RunRecord, field: Field) {
     const value = run[field]
-    if (value !== undefined) this.fields[field].take(value, run.runId)
+    if (value !== undefined) this.fields.get(field)?.take(value, run.runId)
   }
 }
 

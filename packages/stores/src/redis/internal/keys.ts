@@ -1,8 +1,9 @@
 // Names of keys. Texts of users are JSON in them, so that no two names are equal; `script.ts` makes the same names in
 // Lua.
-import type { RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
+import type { RunFilter, RunRecord, RunState } from "@fastagentic/core/run/RunRecord"
 import type { Query, RecentQuery } from "@fastagentic/core/store/RunStore"
 import type { ThreadKey } from "@fastagentic/core/thread/ThreadStore"
+import { Struct } from "effect"
 
 export const json = (value: unknown): string => {
   const text: string | undefined = JSON.stringify(value)
@@ -16,23 +17,41 @@ export const list = (values: ReadonlyArray<string>): ReadonlyArray<string> => [`
 export const keyOf = (prefix: string, run: RunRecord) =>
   `${prefix}key:${json([run.tenant, run.owner, run.kind, run.agent, run.idempotencyKey])}`
 
+/** An index of lists, by one field of a run. */
+interface ListIndex {
+  readonly name: string
+  /** Whether the runs of each owner have one of their own. */
+  readonly ofOwner: boolean
+  /** Whether the value changes with the state of a run. */
+  readonly changes: boolean
+}
+
+/** The indexes of the fields that lists filter by; those of a state are in `script.ts`. */
+export const listIndexes: { readonly [F in Exclude<keyof RunFilter, "state">]: ListIndex } = {
+  agent: { name: "agent", ofOwner: true, changes: false },
+  kind: { name: "kind", ofOwner: true, changes: false },
+  threadId: { name: "thread", ofOwner: false, changes: false },
+  parentRunId: { name: "parent", ofOwner: false, changes: false },
+  waitsFor: { name: "wait", ofOwner: false, changes: true }
+}
+
+const indexed = Struct.keys(listIndexes)
+
 /** The indexes that have all runs of a query; a script reads the smallest. */
-export const indexesFor = (
-  prefix: string,
-  { agent, kind, owner, parentRunId, state, tenant, threadId, waitsFor }: Query
-): ReadonlyArray<string> => {
+export const indexesFor = (prefix: string, query: Query): ReadonlyArray<string> => {
+  const { owner, state, tenant } = query
   const names: Array<string> = []
   const add = (name: string, ...parts: ReadonlyArray<string>) => names.push(`${prefix}${name}:${json(parts)}`)
-  if (parentRunId !== undefined) add("parent", tenant, parentRunId)
-  if (threadId !== undefined) add("thread", tenant, threadId)
-  if (waitsFor !== undefined) add("wait", tenant, waitsFor)
+  for (const field of indexed) {
+    const { name, ofOwner } = listIndexes[field]
+    const value = query[field]
+    if (value === undefined) continue
+    add(name, tenant, value)
+    if (ofOwner && owner !== undefined) add(`owner-${name}`, tenant, owner, value)
+  }
   if (state !== undefined) names.push(`${prefix}state:${json(state)}:${json(tenant)}`)
-  if (agent !== undefined) add("agent", tenant, agent)
-  if (kind !== undefined) add("kind", tenant, kind)
   if (owner === undefined) return names.length === 0 ? [`${prefix}tenant:${json(tenant)}`] : names
   if (state !== undefined) add("owner-state", tenant, owner, state)
-  if (agent !== undefined) add("owner-agent", tenant, owner, agent)
-  if (kind !== undefined) add("owner-kind", tenant, owner, kind)
   add("owner", tenant, owner)
   return names
 }

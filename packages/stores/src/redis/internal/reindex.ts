@@ -8,7 +8,7 @@ import * as Values from "./values.ts"
 import * as Writes from "./writes.ts"
 
 /** Names the indexes that a version of this package makes; another value leads to one more pass over all runs. */
-const current = "2"
+const current = Keys.json(Keys.listIndexes)
 
 export const reindex = Effect.fnUntraced(function*(
   { prefix, redis }: RedisClient["Service"]

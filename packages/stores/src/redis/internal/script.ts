@@ -1,5 +1,7 @@
 // The shared parts of the Lua scripts of runs: arguments, indexes and concurrency limits.
+import { Struct } from "effect"
 import * as Redis from "effect/persistence/Redis"
+import { listIndexes } from "./keys.ts"
 
 /**
  * The first argument of every script is the prefix of all keys.
@@ -54,15 +56,34 @@ export const outbox = `
   local function refused() return redis.error_reply(badOutbox[2]) end
 `
 
+/** Adds a run to the indexes of lists that change with its state, or to the others. */
+const listed = (changes: boolean) =>
+  Struct.keys(listIndexes).flatMap((field) => {
+    const { name, ofOwner, ...index } = listIndexes[field]
+    if (index.changes !== changes) return []
+    const own = ofOwner ? ` add('owner-${name}:' .. array(run.tenant, run.owner, run.${field}))` : ""
+    return [`if run.${field} then add('${name}:' .. array(run.tenant, run.${field}))${own} end`]
+  }).join("\n    ")
+
+/** The fields of a stored run that decide its indexes. */
+const indexedFields = [
+  "state",
+  "tenant",
+  "owner",
+  "idempotencyKey",
+  "wakeAt",
+  "deadline",
+  "finishedAt",
+  "audiences",
+  ...Struct.keys(listIndexes)
+]
+
 /**
  * The indexes, all of them sorted sets, and the rules by which a run is in them. A run here is a table of the JSON
  * texts of its fields, and the name of an index ends with such a text or a JSON array of them.
  */
 export const indexes = `
-  local indexedFields = {
-    'state', 'tenant', 'owner', 'kind', 'agent', 'threadId', 'parentRunId', 'idempotencyKey', 'wakeAt', 'waitsFor',
-    'deadline', 'finishedAt', 'audiences'
-  }
+  local indexedFields = { ${indexedFields.map((field) => `'${field}'`).join(", ")} }
 
   local function array(...) return '[' .. table.concat({ ... }, ',') .. ']' end
 
@@ -87,16 +108,9 @@ export const indexes = `
 
   -- The indexes that a run is in until it is removed.
   local function fixedIndexes(run)
-    local keys = {
-      prefix .. 'tenant:' .. run.tenant,
-      prefix .. 'owner:' .. array(run.tenant, run.owner),
-      prefix .. 'agent:' .. array(run.tenant, run.agent),
-      prefix .. 'owner-agent:' .. array(run.tenant, run.owner, run.agent),
-      prefix .. 'kind:' .. array(run.tenant, run.kind),
-      prefix .. 'owner-kind:' .. array(run.tenant, run.owner, run.kind)
-    }
-    if run.threadId then keys[#keys + 1] = prefix .. 'thread:' .. array(run.tenant, run.threadId) end
-    if run.parentRunId then keys[#keys + 1] = prefix .. 'parent:' .. array(run.tenant, run.parentRunId) end
+    local keys = { prefix .. 'tenant:' .. run.tenant, prefix .. 'owner:' .. array(run.tenant, run.owner) }
+    local function add(key) keys[#keys + 1] = prefix .. key end
+    ${listed(false)}
     return keys
   end
 
@@ -128,7 +142,7 @@ export const indexes = `
     local running = state == '"running"'
     add('state:' .. state .. ':' .. run.tenant)
     add('owner-state:' .. array(run.tenant, run.owner, state))
-    if run.waitsFor then add('wait:' .. array(run.tenant, run.waitsFor)) end
+    ${listed(true)}
     if waiting or running then
       for audience in audiencesOf(run.audiences) do
         add('pending:' .. array(run.tenant, audience))
