@@ -42,7 +42,7 @@ const sqlite = {
     name: "protocols-sqlite",
     root: "packages/protocols",
     include: ["test/**/*.test.ts"],
-    exclude: ["AppTest", "Browser", "McpStdio", "RestDocument", "SchemaReferences"].map((name) => `**/${name}.test.ts`),
+    exclude: ["AppTest", "Headers", "RestDocument", "SchemaReferences"].map((name) => `**/${name}.test.ts`),
     isolate: false,
     ...shared,
     env: { ...shared.env, TEST_STORE: "sqlite" }
@@ -55,7 +55,16 @@ const examples = {
 
 const trialsOf = (name: string, options: object) => ({
   // A process starts in a second on a machine that has nothing else to do.
-  test: { name, root: ".", isolate: false, ...withServices, ...shared, testTimeout: 120_000, ...options }
+  test: {
+    name,
+    root: ".",
+    isolate: false,
+    ...withServices,
+    ...shared,
+    env: { ...shared.env, MODEL_HISTORIES: "300" },
+    testTimeout: 120_000,
+    ...options
+  }
 })
 
 const everyTrial = ["packages/*/test/**/*.trials.ts", "examples/*/*.trials.ts"]
@@ -85,5 +94,5 @@ const trials = [
 
 export default defineConfig({
   // Tests wait for sockets, timers and processes: with one file for each core, cores would be idle.
-  test: { projects: [...packages, sqlite, examples, ...trials], maxWorkers: availableParallelism() + 2 }
+  test: { projects: [...packages, sqlite, examples, ...trials], maxWorkers: availableParallelism() + 3 }
 })

@@ -144,14 +144,14 @@ const callOf = (lab: Served, { agent, by, payload = (mark) => ({ mark }) }: Case
 
 const newTrace = () => globalThis.crypto.randomUUID().replaceAll("-", "")
 
-/** The audit entries of one trace, or those after a number, once the expected ones are there. */
+/** The newest audit entries of one trace, or those after a number, once the expected ones are there. */
 const decisions = Effect.fn(function*(
   { audit }: Served,
   from: string | { readonly since: number },
   [wanted, rule]: NonNullable<Case["audit"]>
 ) {
   for (let tries = 0;; tries++) {
-    const entries = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 10_000 }))
+    const entries = yield* Effect.orDie(audit.page({ tenant: "acme", limit: 100 }))
     const found = entries.filter((entry) => typeof from === "string" ? entry.traceId === from : entry.seq > from.since)
     const isThere = found.some((entry) => entry.decision === wanted && entry.rule === rule)
     if (isThere || tries > 100) return found.map((entry) => [entry.decision, entry.rule].join(" ").trim())

@@ -5,6 +5,7 @@ import * as Postgres from "./postgres/process.ts"
 import * as Redis from "./redis/process.ts"
 
 const postgres = "FASTAGENTIC_TEST_POSTGRES_URL"
+const oursVariable = "FASTAGENTIC_TEST_POSTGRES_OURS"
 const templateVariable = "FASTAGENTIC_TEST_POSTGRES_TEMPLATE"
 
 const services = [
@@ -21,12 +22,15 @@ export const setup = async () => {
         return { server, variable }
       })
   )
+  const isOurs = started.some(({ variable }) => variable === postgres)
+  if (isOurs) process.env[oursVariable] = "1"
   const url = process.env[postgres]
   const template = url === undefined || process.env[templateVariable] !== undefined
     ? undefined
     : { url: Redacted.make(url), name: await Effect.runPromise(Postgres.makeTemplate(Redacted.make(url))) }
   if (template !== undefined) process.env[templateVariable] = template.name
   return async () => {
+    if (isOurs) delete process.env[oursVariable]
     if (template !== undefined) {
       delete process.env[templateVariable]
       await Effect.runPromise(Postgres.execute(template.url, `DROP DATABASE ${template.name}`))

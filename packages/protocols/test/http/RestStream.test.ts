@@ -73,19 +73,19 @@ describe("REST events", () => {
       assert.deepStrictEqual(frames(yield* text(response)).map(({ id }) => id), [6, 7])
     }).pipe(Effect.scoped))
 
-  it.live("reach 40 followers that join at any moment of a run of 2,000 tokens, complete", () =>
+  it.live("reach 20 followers that join at any moment of a run of 2,000 tokens, complete", () =>
     Effect.gen(function*() {
       const { url } = yield* startLab()
       const run = yield* count(url, { tokens: 2_000, pause: 20 })
       const journals = yield* Effect.forEach(
-        Array.from({ length: 40 }, (_, index) => index),
+        Array.from({ length: 20 }, (_, index) => index),
         Effect.fnUntraced(function*(index) {
           yield* Effect.sleep(Math.random() * 200)
           const { seq } = yield* as(Run)(yield* get(`${url}/runs/${run.runId}`))
           const after = index % 2 === 0 ? 0 : Math.floor(Math.random() * (seq + 1))
           return { after, events: yield* follow(url, run.runId, after) }
         }),
-        { concurrency: 40 }
+        { concurrency: 20 }
       )
       const whole = yield* follow(url, run.runId)
       assert.strictEqual(whole.length, 2_002)
@@ -142,7 +142,7 @@ describe("REST events", () => {
       const { url } = yield* startLab()
       const { hostname, port } = new URL(url)
       const before = yield* usedMemory
-      const run = yield* count(url, { tokens: 4_000, pause: 100, filler: 10_000 })
+      const run = yield* count(url, { tokens: 2_000, pause: 100, filler: 10_000 })
       const idle = yield* Effect.forEach(
         Array.from({ length: 20 }),
         () =>
@@ -160,12 +160,12 @@ describe("REST events", () => {
       )
       assert.strictEqual(idle.length, 20)
       yield* until(url, run.runId, "completed")
-      // The journal itself is 40 MB of text; only buffers wait for readers.
+      // The journal itself is 20 MB of text; only buffers wait for readers.
       const after = yield* usedMemory
-      assert.isBelow(after.external - before.external, 40_000_000)
+      assert.isBelow(after.external - before.external, 20_000_000)
       assert.isBelow(after.heapUsed - before.heapUsed, 300_000_000)
       const events = yield* follow(url, run.runId)
-      assert.strictEqual(events.length, 4_002)
+      assert.strictEqual(events.length, 2_002)
     }).pipe(Effect.scoped))
 
   it.effect("contain a comment every 15 seconds without events", () =>

@@ -15,6 +15,6 @@ Effect.scoped(Effect.gen(function*() {
   yield* Layer.build(
     Layer.effectDiscard(McpStdio.run({ credentials })).pipe(Layer.provide(Layer.succeedContext(context)))
   )
-  // Connections to its port stay open for seconds; how a server ends is the subject of McpStdio.test.ts.
+  // Connections to its port stay open for seconds; how a server ends is the subject of McpStdio.trials.ts.
   process.exit()
 })).pipe(NodeRuntime.runMain)

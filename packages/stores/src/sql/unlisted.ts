@@ -18,7 +18,7 @@ export const isListed = (sql: SqlClient, unlisted: Unlisted | undefined): Fragme
 
 export const isUnlisted = (sql: SqlClient): Fragment => sql`listed = 0`
 
-/** Where ended runs are looked for without a change: by the indexes of lists, and among those that no index has yet. */
+/** The places to look for ended runs without a change: by the indexes of lists, and among those that no index has yet. */
 export const endedPlaces = (sql: SqlClient, unlisted: Unlisted | undefined): ReadonlyArray<Fragment> =>
   unlisted === undefined ? [sql`TRUE`] : [
     isListed(sql, unlisted),

@@ -5,10 +5,7 @@ import { RunStore } from "@fastagentic/core/store/RunStore"
 import { makeRun, suite } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Redacted } from "effect"
 import * as TestClock from "effect/testing/TestClock"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
 import { Postgres, PostgresRunStore } from "../../src/postgres/index.ts"
-import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
 import { listSuite } from "../sql/listSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
@@ -469,54 +466,5 @@ describeWithServer("nodes of a cluster", () => {
       // A node that closes releases its runs at once.
       assert.deepStrictEqual(yield* seen(alive), [run.runId, suspended.runId])
       assert.deepStrictEqual(yield* Effect.map(alive.abandoned, ids), [suspended.runId])
-    }))
-})
-
-describeWithServer("a process of a cluster", () => {
-  killedSuite(Effect.gen(function*() {
-    const url = yield* database
-    const { sql, store } = yield* makeNode(url)
-    const quiet = Effect.repeat(
-      sql`SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fastagentic'`,
-      { until: (rows) => rows.length === 0 }
-    )
-    return {
-      module: `
-        import { Postgres } from "@fastagentic/stores/postgres"
-        import { Redacted } from "effect"
-        const url = Redacted.make(${JSON.stringify(Redacted.value(url))})
-        const layer = Postgres.layer({ url, lease: "1 second" })`,
-      // The killed connection's statement ends after a while.
-      look: (use) => Effect.andThen(quiet, use(store))
-    }
-  }))
-
-  it.live("loses its runs to others when its lease has ended", () =>
-    Effect.gen(function*() {
-      const url = yield* database
-      const { store } = yield* makeNode(url)
-      const dying = `
-        import { RunStore } from "@fastagentic/core/store/RunStore"
-        import { Postgres } from "@fastagentic/stores/postgres"
-        import { Effect, Redacted } from "effect"
-        const run = ${JSON.stringify(makeRun())}
-        const layer = Postgres.layer({ url: Redacted.make(${JSON.stringify(Redacted.value(url))}), lease: "2 seconds" })
-        const write = RunStore.use((store) => store.write([{ _tag: "Admit", run, events: [] }]))
-        await Effect.runPromise(Effect.provide(Effect.tap(write, () => process.kill(process.pid, "SIGKILL")), layer))`
-      const started = Date.now()
-      const child = spawn(process.execPath, ["--input-type=module", "--eval", dying], {
-        cwd: import.meta.dirname,
-        stdio: "inherit"
-      })
-      assert.deepStrictEqual(yield* Effect.promise(() => once(child, "exit")), [null, "SIGKILL"])
-      assert.deepStrictEqual(yield* store.unfinished, [])
-      const [orphan] = yield* Effect.repeat(Effect.delay(store.unfinished, "100 millis"), {
-        until: (runs) => runs.length > 0
-      })
-      assert.isAbove(Date.now() - started, 2_000)
-      assert.isDefined(orphan)
-      if (orphan === undefined) return
-      const claim = commit(orphan, { from: ["queued", "running"], set: { attempt: 2 } })
-      assert.deepStrictEqual(tagsOf(yield* store.write([claim, claim])), ["Committed", "Refused"])
     }))
 })

@@ -93,6 +93,7 @@ export class Server extends ServerProcess<"SIGINT" | "SIGQUIT"> {
   async start(): Promise<void> {
     const settings = [
       "fsync=off",
+      "full_page_writes=off",
       "unix_socket_directories=",
       "listen_addresses=127.0.0.1",
       "max_connections=300"

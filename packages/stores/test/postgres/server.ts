@@ -7,6 +7,8 @@ import { execute, isInstalled, noServer, urlOf } from "./process.ts"
 export { Server } from "./process.ts"
 
 const given = process.env["FASTAGENTIC_TEST_POSTGRES_URL"]
+/** The server of the test run is removed as a whole: to drop a database of it, it would write all its pages first. */
+const isOurs = process.env["FASTAGENTIC_TEST_POSTGRES_OURS"] !== undefined
 const template = process.env["FASTAGENTIC_TEST_POSTGRES_TEMPLATE"]
 
 let databases = 0
@@ -16,7 +18,7 @@ const create = Effect.fnUntraced(function*(options: string) {
   const name = `fastagentic_test_${process.pid}_${Date.now()}_${++databases}`
   yield* Effect.acquireRelease(
     Effect.orDie(execute(url, `CREATE DATABASE ${name} ${options}`)),
-    () => Effect.orDie(execute(url, `DROP DATABASE ${name} WITH (FORCE)`))
+    () => isOurs ? Effect.void : Effect.orDie(execute(url, `DROP DATABASE ${name} WITH (FORCE)`))
   )
   return urlOf(url, name)
 })

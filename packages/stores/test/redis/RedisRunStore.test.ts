@@ -7,7 +7,6 @@ import { Context, Effect, Exit, Fiber, Layer, Logger, Queue, Redacted, Schedule,
 import type * as EffectRedis from "effect/persistence/Redis"
 import * as TestClock from "effect/testing/TestClock"
 import { Redis, RedisClient, RedisRunStore } from "../../src/redis/index.ts"
-import { killedSuite } from "../killedSuite.ts"
 import { admit, commit as plainCommit, ids, tagsOf, token, wholeJournal } from "../writes.ts"
 import { describeWithOwnServer, describeWithServer, options, ownServer } from "./server.ts"
 
@@ -31,19 +30,6 @@ const connected = <A, E>(use: (store: Store, redis: Client, prefix: string) => E
 
 describeWithServer("RedisRunStore", () => {
   suite("keeps the contract", Layer.unwrap(Effect.map(options, (options) => Redis.layer(options))))
-
-  killedSuite(Effect.gen(function*() {
-    const { prefix, url } = yield* options
-    const { store } = yield* connect({ prefix, url })
-    return {
-      module: `
-        import { Redis } from "@fastagentic/stores/redis"
-        import { Redacted } from "effect"
-        const url = Redacted.make(${JSON.stringify(Redacted.value(url))})
-        const layer = Redis.layer({ url, prefix: ${JSON.stringify(prefix)} })`,
-      look: (use) => use(store)
-    }
-  }))
 
   it.effect("two clients that race leave complete journals and one winner", () =>
     Effect.gen(function*() {

@@ -9,7 +9,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { countDue, dueTurns } from "../../src/sql/dueTurns.ts"
 import { SqliteClient, SqliteRunStore } from "../../src/sqlite/index.ts"
-import { killedSuite } from "../killedSuite.ts"
 import { damagedSuite } from "../sql/damagedSuite.ts"
 import { listSuite } from "../sql/listSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
@@ -213,15 +212,3 @@ describe("SqliteRunStore", () => {
       })
     ))
 })
-
-killedSuite(Effect.map(temporaryFile, (filename) => ({
-  module: `
-    import { SqliteRunStore } from "@fastagentic/stores/sqlite"
-    const layer = SqliteRunStore.layer({ filename: ${JSON.stringify(filename)} })`,
-  look: (use) =>
-    opened(filename, (store, sql) =>
-      Effect.gen(function*() {
-        assert.deepStrictEqual(yield* sql`PRAGMA integrity_check`.values, [["ok"]])
-        return yield* use(store)
-      }))
-})))

@@ -1,3 +1,4 @@
+// The loop that adds new runs to the indexes of lists, on a database and a writer of its own.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
