@@ -23,6 +23,8 @@ import * as Tokens from "./Tokens.ts"
 export interface ModelCall {
   /** Adds parts in order; waits while the hooks and the journal are behind. */
   readonly add: (parts: ReadonlyArray<Response.AnyPart>) => Effect.Effect<void, HookBlocked>
+  /** Adds the parts for which there is room at once, without a fiber, and gives those that are left for `add`. */
+  readonly offer: (parts: ReadonlyArray<Response.AnyPart>) => ReadonlyArray<Response.AnyPart>
   readonly end: Effect.Effect<void, HookBlocked>
   readonly fail: (cause: unknown) => Effect.Effect<void>
 }
@@ -86,7 +88,10 @@ export const open = Effect.fnUntraced(function*(options: Options) {
         type: "llm_start",
         data: { callId: call.callId, model: call.model, ...(provider === undefined ? {} : { provider }) }
       })
-      const parts = Stream.tap(Stream.fromQueue(queue), (part) => Effect.sync(() => void passed.push(part)))
+      const parts = Stream.map(Stream.fromQueue(queue), (part) => {
+        passed.push(part)
+        return part
+      })
       const paid = Effect.map(Effect.suspend(pay), (granted) => {
         spending = granted
       })
@@ -96,7 +101,7 @@ export const open = Effect.fnUntraced(function*(options: Options) {
     })
 
   const emitAll = (events: ReadonlyArray<Event.Event>) =>
-    options.visible ? Effect.forEach(events, emit, { discard: true }) : Effect.void
+    options.visible && events.length > 0 ? Effect.forEach(events, emit, { discard: true }) : Effect.void
 
   /** The graph received the original answer: a part that differs from the one passed in was changed for the journal only. */
   const take = (part: Response.AnyPart) =>
@@ -150,10 +155,23 @@ export const open = Effect.fnUntraced(function*(options: Options) {
       }
     })
 
+  const see = (part: Response.AnyPart) => {
+    if (part.type === "finish") spent = PartEvents.usageOf(part)
+    spending?.see(part)
+  }
+
+  const offer = (parts: ReadonlyArray<Response.AnyPart>) => {
+    const full = parts.findIndex((part) => {
+      if (!Queue.offerUnsafe(queue, part)) return true
+      see(part)
+      return false
+    })
+    return full === -1 ? [] : parts.slice(full)
+  }
+
   const add = Effect.fnUntraced(function*(parts: ReadonlyArray<Response.AnyPart>) {
     for (const part of parts) {
-      if (part.type === "finish") spent = PartEvents.usageOf(part)
-      spending?.see(part)
+      see(part)
       // A closed queue was shut down by the hooks.
       if (!(yield* Queue.offer(queue, part))) yield* verdict
     }
@@ -170,5 +188,5 @@ export const open = Effect.fnUntraced(function*(options: Options) {
     )
 
   yield* Deferred.await(admitted)
-  return { add, end, fail } satisfies ModelCall
+  return { add, offer, end, fail } satisfies ModelCall
 })

@@ -105,7 +105,10 @@ const answer = Effect.fnUntraced(function*({ maxOutputTokens, model, prompt, pro
   let requests = 0
   let isChanged = false
 
-  const emitAll = (events: ReadonlyArray<Event.Event>) => Effect.forEach(events, emit, { discard: true })
+  const emitAll = (events: ReadonlyArray<Event.Event>) => {
+    const [only] = events
+    return only !== undefined && events.length === 1 ? emit(only) : Effect.forEach(events, emit, { discard: true })
+  }
 
   const next = (asked: Hook.LlmCall) =>
     Stream.unwrap(Effect.gen(function*() {
@@ -128,13 +131,12 @@ const answer = Effect.fnUntraced(function*({ maxOutputTokens, model, prompt, pro
         maxOutputTokens: paid.maxOutputTokens
       })
       return arriving.parts.pipe(
-        Stream.tap((part) =>
-          Effect.sync(() => {
-            if (part.type === "finish") last = part
-            paid.see(part)
-            passed.push(part)
-          })
-        ),
+        Stream.map((part) => {
+          if (part.type === "finish") last = part
+          paid.see(part)
+          passed.push(part)
+          return part
+        }),
         Stream.onExit((exit) =>
           Effect.gen(function*() {
             const reported = last === undefined ? undefined : PartEvents.usageOf(last)

@@ -3,6 +3,7 @@ import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4Stream
 import type { LanguageModel } from "ai"
 import { Effect, Stream } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
+import { flattened } from "../../adapter/internal/flattened.ts"
 import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
 import { makeNames } from "../../models/internal/names.ts"
 import { toPrompt } from "../../models/internal/prompt.ts"
@@ -80,7 +81,7 @@ const streamed = (model: LanguageModelV4, options: LanguageModelV4CallOptions, a
     Stream.mapEffect((part: LanguageModelV4StreamPart) =>
       part.type === "error" ? Effect.fail(thrown(part.error)) : Effect.succeed(answer.take(part))
     ),
-    Stream.flattenIterable
+    flattened
   )
 
 const generated = (model: LanguageModelV4, options: LanguageModelV4CallOptions, answer: Answer) =>

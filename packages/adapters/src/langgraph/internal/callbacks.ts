@@ -87,16 +87,15 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
       _runType?: string,
       name?: string
     ) {
-      const place = placeOf(metadata)
-      return Nodes.isNode(name, tags, place) ? begin(nodes.start(runId, place, inputs)) : undefined
+      return Nodes.isNode(name, tags, metadata) ? begin(nodes.start(runId, placeOf(metadata), inputs)) : undefined
     }
 
     override handleChainEnd(outputs: unknown, runId: string) {
-      return finish(nodes.end(runId, outputs))
+      return nodes.isOpen(runId) ? finish(nodes.end(runId, outputs)) : undefined
     }
 
     override handleChainError(error: unknown, runId: string) {
-      return finish(nodes.fail(runId, error))
+      return nodes.isOpen(runId) ? finish(nodes.fail(runId, error)) : undefined
     }
 
     override handleChatModelStart(
@@ -131,8 +130,11 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
       _tags?: Array<string>,
       fields?: HandleLLMNewTokenCallbackFields
     ) {
+      if (signal.aborted) return Promise.reject(signal.reason)
       const chunk = fields?.chunk
-      return begin(models.token(runId, token, chunk !== undefined && "message" in chunk ? chunk.message : undefined))
+      const message = chunk !== undefined && "message" in chunk ? chunk.message : undefined
+      const waiting = models.token(runId, token, message)
+      return waiting === undefined ? undefined : begin(waiting)
     }
 
     override handleLLMEnd(result: LLMResult, runId: string) {

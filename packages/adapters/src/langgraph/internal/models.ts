@@ -101,13 +101,14 @@ export const make = (session: Session) => {
     return parts
   }
 
-  const token = (runId: string, text: string, message: BaseMessage | undefined) =>
-    Effect.suspend(() => {
-      const answering = open.get(runId)
-      if (answering === undefined) return Effect.void
-      const head = identified(runId, answering, message)
-      return answering.call.add([...head, ...partsOf(answering, message?.text ?? text, message)])
-    })
+  /** Takes a token at once where the hooks and the journal are not behind; else gives what waits for them. */
+  const token = (runId: string, text: string, message: BaseMessage | undefined) => {
+    const answering = open.get(runId)
+    if (answering === undefined) return undefined
+    const head = identified(runId, answering, message)
+    const rest = answering.call.offer([...head, ...partsOf(answering, message?.text ?? text, message)])
+    return rest.length === 0 ? undefined : answering.call.add(rest)
+  }
 
   const end = Effect.fnUntraced(function*(runId: string, result: LLMResult) {
     const answering = open.get(runId)

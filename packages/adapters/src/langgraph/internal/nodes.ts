@@ -2,7 +2,7 @@
 import type { Hook } from "@fastagentic/core"
 import * as Present from "@fastagentic/core/base/Present"
 import { CurrentRun } from "@fastagentic/core/run/Run"
-import { Deferred, Effect, Exit, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber, Predicate } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import * as HookBracket from "../../adapter/HookBracket.ts"
 import { type CallbackMetadata, inside } from "./callbackMetadata.ts"
@@ -19,8 +19,9 @@ interface Node {
 }
 
 /** Selects the nodes of a graph from all chains that LangChain reports. */
-export const isNode = (name: string | undefined, tags: ReadonlyArray<string>, place: CallbackMetadata) =>
-  name !== undefined && name === place.node && !tags.includes("langsmith:hidden") &&
+export const isNode = (name: string | undefined, tags: ReadonlyArray<string>, metadata: unknown) =>
+  name !== undefined && Predicate.hasProperty(metadata, "langgraph_node") && name === metadata.langgraph_node &&
+  !tags.includes("langsmith:hidden") &&
   tags.some((tag) => tag.startsWith("graph:step:"))
 
 const isGraphPause = (error: unknown) => error instanceof Error && /^(Graph|Node)Interrupt$/.test(error.name)
@@ -117,5 +118,5 @@ export const make = (session: Session) => {
     )
   })
 
-  return { start, end, fail }
+  return { start, end, fail, isOpen: (runId: string) => open.has(runId) }
 }

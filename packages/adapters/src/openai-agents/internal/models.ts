@@ -5,6 +5,7 @@ import type { AgentOutputItem, Model, ModelProvider, ModelRequest, ModelResponse
 import { Effect, Schema, Stream } from "effect"
 import * as Response from "effect/ai/Response"
 import { Thrown } from "../../adapter/AdapterError.ts"
+import { flattened } from "../../adapter/internal/flattened.ts"
 import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
 import { fromText } from "../../adapter/Json.ts"
 import type * as ModelStep from "../../adapter/ModelStep.ts"
@@ -72,7 +73,7 @@ export class Models {
         return {
           parts: eventsOf(model, { ...changed, modelSettings }).pipe(
             Stream.map((event) => answer.take(event)),
-            Stream.flattenIterable
+            flattened
           ),
           native: () => answer.completed
         }
