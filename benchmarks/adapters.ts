@@ -1,5 +1,5 @@
 /**
- * What hosting adds to a framework's own run of 5 steps and 200 tokens: CPU, time to the first token, and memory. ROUNDS and
+ * Measures CPU, time to the first token and memory that hosting adds to a framework's run of 5 steps and 200 tokens. ROUNDS and
  * RUNS set the counts, ONLY names the frameworks. See README.md.
  */
 import { fork } from "node:child_process"

@@ -10,6 +10,7 @@ class CallIds:
 
     def __init__(self) -> None:
         self._used: set[str] = set()
+        self._new: list[str] = []
 
     def fresh(self, given: str) -> str:
         number, name = 1, given
@@ -19,4 +20,12 @@ class CallIds:
         return name
 
     def use(self, ids: Iterable[str]) -> None:
-        self._used.update(ids)
+        for one in ids:
+            if one not in self._used:
+                self._used.add(one)
+                self._new.append(one)
+
+    def take_new(self) -> list[str]:
+        """The ids since the last time."""
+        new, self._new = self._new, []
+        return new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -45,8 +46,11 @@ class Calls:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._loop = asyncio.get_running_loop()
-        self._ids = CallIds()
-        self._interrupted: dict[str, int] = {}
+        self.ids = CallIds()
+        #: How often calls of tools have asked a human.
+        self.interrupted: dict[str, int] = {}
+        #: The form in which a graph that code of the run calls is run.
+        self.inner: Callable[[Any], Any] = lambda graph: graph
 
     def wait(self, call: Any) -> Any:
         """Waits in a thread for a call that the loop makes."""
@@ -86,14 +90,14 @@ class Calls:
         native = reply.get("native")
         message = messages_from_dict([native])[0] if native is not None else answer(reply["parts"])
         assert isinstance(message, AIMessage)
-        self._ids.use(call["id"] or "" for call in message.tool_calls)
+        self.ids.use(call["id"] or "" for call in message.tool_calls)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _answer(
         self, model: BaseChatModel, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
     ) -> Any:
         """Calls the model and sends its answer piece by piece; gives the whole answer as JSON."""
-        pieces = Pieces(self._run, self._ids)
+        pieces = Pieces(self._run, self.ids)
         streams = type(model)._astream is not BaseChatModel._astream or type(model)._stream is not BaseChatModel._stream
         if streams:
             whole: Any = None
@@ -113,7 +117,7 @@ class Calls:
         """Makes a call that a model has asked for."""
         raised: list[BaseException] = []
         call_id = call["id"] or call["name"]
-        again = self._interrupted.get(call_id, 0)
+        again = self.interrupted.get(call_id, 0)
         parameters = parameters_of(tool)
         # A graph adds arguments of its own, such as its state, which are no JSON and no part of the tool's schema.
         asked = {name: encode(value) for name, value in call["args"].items() if name in parameters["properties"]}
@@ -150,7 +154,7 @@ class Calls:
         result = outcome["result"]
         tag = result.get("_tag") if isinstance(result, dict) else None
         if tag == INTERRUPTED:
-            self._interrupted[call_id] = again + 1
+            self.interrupted[call_id] = again + 1
             if raised:
                 raise raised[-1]
             # The question of an earlier attempt is asked again, and finds its answer.

@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.runnables import Runnable
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command, Interrupt
 
+from . import langchain_calls, langgraph_nodes
 from .errors import InterruptDenied
-from .langchain_calls import Calls, hosting, install
+from .langchain_calls import Calls, hosting
 from .langchain_prompt import from_prompt, text_of, to_prompt
+from .langgraph_nodes import Places, hosted
+from .langgraph_saver import RunSaver
 from .run import Run
 from .schemas import encode
-
-
-class Node(Runnable[Any, Any]):
-    """A node in a place of its own, so that nodes side by side do not share names."""
-
-    def __init__(self, name: str, bound: Runnable[Any, Any], run: Run) -> None:
-        self.name = name
-        self._bound = bound
-        self._run = run
-
-    def invoke(self, input: Any, config: Any = None, **options: Any) -> Any:
-        raise RuntimeError("a graph of a run works in its loop")
-
-    async def ainvoke(self, input: Any, config: Any = None, **options: Any) -> Any:
-        metadata = (config or {}).get("metadata", {})
-        path = "/".join(str(part) for part in metadata.get("langgraph_path", ()))
-        node_id = f"{metadata.get('langgraph_step', 0)} {path or self.name}"
-        results: list[Any] = []
-
-        async def work(_: Any) -> None:
-            started = time.monotonic()
-            await self._tell("node_enter", node_id, {"kind": "node"})
-            status = "error"
-            try:
-                results.append(await self._bound.ainvoke(input, config, **options))
-                status = "ok"
-            except GraphBubbleUp as interrupted:
-                results.append(interrupted)
-                status = "interrupted"
-            finally:
-                duration = round((time.monotonic() - started) * 1000)
-                await self._tell("node_exit", node_id, {"status": status, "durationMs": duration})
-
-        await self._run.ask("scope", {"name": f"node {node_id}"}, work)
-        if isinstance(results[-1], GraphBubbleUp):
-            raise results[-1]
-        return results[-1]
-
-    async def _tell(self, kind: str, node_id: str, more: dict[str, Any]) -> None:
-        await self._run.emit({"type": kind, "data": {"nodeId": node_id, "name": self.name or "", **more}})
 
 
 class GraphAgent:
@@ -64,7 +23,8 @@ class GraphAgent:
     kind = "langgraph"
 
     def __init__(self, graph: Any) -> None:
-        install()
+        langchain_calls.install()
+        langgraph_nodes.install()
         self._graph = graph
         self._speaks = "messages" in graph.get_input_jsonschema().get("properties", {})
 
@@ -78,30 +38,35 @@ class GraphAgent:
         }
 
     async def invoke(self, run: Run, payload: dict[str, Any]) -> Any:
-        hosting.set(Calls(run))
-        graph = self._copy(run)
+        calls = Calls(run)
+        saver = RunSaver(run, calls)
+        places = Places(run, lambda: saver.turn)
+        calls.inner = remembered(lambda graph: hosted(graph, places))
+        hosting.set(calls)
+        await saver.restore()
+        graph = hosted(self._graph, places, checkpointer=saver)
         history = from_prompt(run.history)
         state: Any = {"messages": [*history, HumanMessage(prompt_of(payload))]} if self._speaks else payload
+        if not saver.is_new:
+            state = await self._answers(run, saver)
         config = {"configurable": {"thread_id": run.run_id}}
-        asked = 0
         while True:
             result = await graph.ainvoke(state, config, durability="sync")
             interrupts = result.get("__interrupt__", []) if isinstance(result, dict) else []
             if not interrupts:
                 return self._output(run, result, len(history))
-            answers = {}
-            for one in interrupts:
-                asked += 1
-                answers[one.id] = await answer(run, f"interrupt {asked}", one)
-            state = Command(resume=answers)
+            await saver.end([question(one) for one in interrupts])
+            state = await self._answers(run, saver)
 
-    def _copy(self, run: Run) -> Any:
-        """The graph for one run: its checkpoints are in memory, because what it did is stored as steps."""
-        nodes = {
-            name: node if name.startswith("__") else node.copy({"bound": Node(name, node.bound, run)})
-            for name, node in self._graph.nodes.items()
+    async def _answers(self, run: Run, saver: RunSaver) -> Any:
+        """The answers to what the graph has asked last, as its next input; nothing when it goes on without."""
+        first = saver.asked - len(saver.questions) + 1
+        answers = {
+            one["id"]: await answer(run, f"interrupt {first + number}", one)
+            for number, one in enumerate(saver.questions)
         }
-        return self._graph.copy({"nodes": nodes, "checkpointer": InMemorySaver()})
+        left = saver.answered(answers)
+        return Command(resume=left) if left else None
 
     def _output(self, run: Run, result: Any, old: int) -> Any:
         if not self._speaks:
@@ -111,15 +76,21 @@ class GraphAgent:
         return text_of(messages[-1]) if messages else ""
 
 
-async def answer(run: Run, name: str, interrupt: Interrupt) -> Any:
+def question(interrupt: Interrupt) -> dict[str, Any]:
+    """A question of a node, as it is stored and asked."""
+    schema = getattr(interrupt, "response_schema", None)
+    asked = {"id": interrupt.id, "value": as_value(interrupt.value)}
+    return {**asked, "schema": schema} if isinstance(schema, dict) else asked
+
+
+async def answer(run: Run, name: str, asked: dict[str, Any]) -> Any:
     """The answer to a question of a node; without a value it is `True`, and a denial ends the run."""
-    value = as_value(interrupt.value)
+    value = asked["value"]
     actions = value.get("action_requests") if isinstance(value, dict) else None
     if isinstance(actions, list):
         decisions = [await decision(run, f"{name}.{number}", action) for number, action in enumerate(actions)]
         return {"decisions": decisions}
-    schema = interrupt.response_schema if isinstance(getattr(interrupt, "response_schema", None), dict) else {}
-    got = await run.ask("interrupt", {"name": name, "schema": schema, "arguments": value})
+    got = await run.ask("interrupt", {"name": name, "schema": asked.get("schema", {}), "arguments": value})
     return True if got is None else got
 
 
@@ -144,6 +115,18 @@ def as_value(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_value(one) for key, one in value.items()}
     return encode(value)
+
+
+def remembered(make: Any) -> Any:
+    """Makes something of each graph once."""
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def of(graph: Any) -> Any:
+        if id(graph) not in made:
+            made[id(graph)] = (graph, make(graph))
+        return made[id(graph)][1]
+
+    return of
 
 
 def prompt_of(payload: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 // The requests that code of every Python agent may make of its run: a step, a question, a pause. session.ts calls them.
 import { Run } from "@fastagentic/core"
 import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Effect, Schema } from "effect"
+import { largest } from "./frames.ts"
 import type { Handler } from "./session.ts"
 
 const optional = Schema.optionalKey
@@ -9,6 +11,10 @@ const optional = Schema.optionalKey
 const decodeName = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.NonEmptyString }))
 const decodeSleep = Schema.decodeUnknownSync(
   Schema.Struct({ millis: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) })
+)
+const decodeCommit = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.NonEmptyString, value: Schema.Json }))
+const decodeCommitted = Schema.decodeUnknownSync(
+  Schema.Struct({ name: Schema.NonEmptyString, from: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)) })
 )
 const decodeInterrupt = Schema.decodeUnknownSync(Schema.Struct({
   name: Schema.NonEmptyString,
@@ -50,9 +56,34 @@ const interrupt: Handler = async ({ data, session }) => {
   }))
 }
 
+/** Stores a value as a step, once its commit is through. */
+const commit: Handler = async ({ data, session }) => {
+  const { name, value } = decodeCommit(data)
+  await session.framework.promise(Run.step(name, Effect.succeed(value)))
+  session.hasMoved = true
+  return null
+}
+
+/** The values that earlier attempts have stored under a name and a number, from one on: as many as one frame should hold. */
+const committed: Handler = ({ data, session }) => {
+  const { from, name } = decodeCommitted(data)
+  return session.framework.promise(Effect.gen(function*() {
+    const { isRecorded, step } = yield* CurrentRun
+    const values: Array<Schema.Json> = []
+    for (let size = 0; size < largest / 8;) {
+      const next = `${name} ${from + values.length}`
+      if (!isRecorded(next)) return { values, more: false }
+      const value = yield* step(next, Effect.succeed<Schema.Json>(null))
+      size += JSON.stringify(value).length
+      values.push(value)
+    }
+    return { values, more: true }
+  }))
+}
+
 const sleep: Handler = async ({ data, session }) => {
   const { millis } = decodeSleep(data)
   await session.framework.promise(Effect.as(Run.sleep(millis), null))
 }
 
-export const requests = { step, scope, interrupt, sleep } satisfies Readonly<Record<string, Handler>>
+export const requests = { step, scope, interrupt, sleep, commit, committed } satisfies Readonly<Record<string, Handler>>

@@ -3,6 +3,7 @@
 import asyncio
 import operator
 import os
+import time
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
@@ -151,5 +152,124 @@ patient = (
     .add_edge("one", "left")
     .add_edge("one", "right")
     .add_edge(["left", "right"], "last")
+    .compile()
+)
+
+
+def mark(word: str) -> None:
+    with open(os.environ["WORLD"], "a", encoding="utf-8") as world:
+        world.write(f"{word} {os.getpid()}\n")
+
+
+def may_go() -> bool:
+    with open(os.environ["WORLD"], encoding="utf-8") as world:
+        return any(line.startswith("go") for line in world)
+
+
+def marked(name: str) -> Any:
+    """A node whose work is no step: it leaves a mark, and asks a model."""
+
+    async def node(state: Asked) -> dict[str, Any]:
+        mark(name)
+        return {"said": [(await about.ainvoke(name)).content]}
+
+    return node
+
+
+async def held(state: Asked) -> dict[str, Any]:
+    mark("held")
+    answer = (await about.ainvoke("held")).content
+    while not may_go():
+        await asyncio.sleep(0.02)
+    return {"said": [answer]}
+
+
+deep = (
+    StateGraph(Asked)
+    .add_node("first", marked("first"))
+    .add_node("held", held)
+    .add_edge(START, "first")
+    .add_edge("first", "held")
+    .compile()
+)
+
+
+async def dive(state: Asked) -> dict[str, Any]:
+    return {"said": (await deep.ainvoke({"said": []}))["said"]}
+
+
+kept = (
+    StateGraph(Asked)
+    .add_node("one", marked("one"))
+    .add_node("left", marked("left"))
+    .add_node("dive", dive)
+    .add_node("last", marked("last"))
+    .add_edge(START, "one")
+    .add_edge("one", "left")
+    .add_edge("one", "dive")
+    .add_edge(["left", "dive"], "last")
+    .compile()
+)
+
+
+def marked_still(name: str) -> Any:
+    def node(state: Asked) -> dict[str, Any]:
+        mark(name)
+        return {"said": [about.invoke(name).content]}
+
+    return node
+
+
+def held_still(state: Asked) -> dict[str, Any]:
+    mark("held")
+    answer = about.invoke("held").content
+    while not may_go():
+        time.sleep(0.02)
+    return {"said": [answer]}
+
+
+deep_still = (
+    StateGraph(Asked)
+    .add_node("first", marked_still("first"))
+    .add_node("held", held_still)
+    .add_edge(START, "first")
+    .add_edge("first", "held")
+    .compile()
+)
+
+
+def dive_still(state: Asked) -> dict[str, Any]:
+    return {"said": deep_still.invoke({"said": []})["said"]}
+
+
+still = (
+    StateGraph(Asked)
+    .add_node("one", marked_still("one"))
+    .add_node("left", marked_still("left"))
+    .add_node("dive", dive_still)
+    .add_node("last", marked_still("last"))
+    .add_edge(START, "one")
+    .add_edge("one", "left")
+    .add_edge("one", "dive")
+    .add_edge(["left", "dive"], "last")
+    .compile()
+)
+
+
+async def sure(state: Asked) -> dict[str, Any]:
+    mark("sure")
+    first = (await about.ainvoke("sure")).content
+    second = interrupt("sure?")
+    return {"said": [first, second, (await about.ainvoke("then")).content]}
+
+
+careful = (
+    StateGraph(Asked)
+    .add_node("one", marked("one"))
+    .add_node("sure", sure)
+    .add_node("held", held)
+    .add_edge(START, "one")
+    .add_edge("one", "sure")
+    .add_edge("sure", "held")
     .compile()
 )

@@ -251,8 +251,11 @@ const isInside = (key: string, recorded: ReadonlyMap<string, number>) => {
 
 const isSleep = (key: string) => /(?:^|\/| › )sleep /u.test(key)
 
-/** Whether hooks or a framework may skip on a replay what they have recorded under this name. */
-export const mayBeLeft = (key: string): boolean => /(?:^|\/| › )(?:told|interrupt) /u.test(key)
+/**
+ * Whether hooks or a framework may skip on a replay what they have recorded under this name. An adapter that keeps
+ * checkpoints of its own does not enter a part again that is through.
+ */
+export const mayBeLeft = (key: string): boolean => /(?:^|\/| › )(?:told|interrupt) |(?:^|\/| › )~[^]*\//u.test(key)
 
 /** Whether a replay asks this question again. An approval is over with its call, and a message is no question. */
 export const isUsed = (one: Interrupt): boolean =>
