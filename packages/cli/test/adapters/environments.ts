@@ -9,7 +9,8 @@ import { type Found, output, python } from "./interpreters.ts"
 const frameworks = {
   "pydantic-ai": ["pydantic-ai-slim==2.68.0"],
   langgraph: ["langgraph==1.2.24", "langchain==1.5.2"],
-  crewai: ["crewai==1.15.30"]
+  crewai: ["crewai==1.15.30"],
+  "mcp-clients": ["fastmcp==4.2.3", "mcp==2.3.0"]
 } as const
 
 type Framework = keyof typeof frameworks

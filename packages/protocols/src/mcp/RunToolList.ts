@@ -3,6 +3,10 @@ import type * as Sdk from "@modelcontextprotocol/server"
 
 const runId = { type: "string", description: "The id of the run, from the result of an earlier call" }
 
+/** Nearly any JSON: hosts refuse a property that says nothing of its values. */
+const single = ["object", "string", "number", "boolean", "null"].map((type) => ({ type }))
+const values = [...single, { type: "array", items: { anyOf: single } }]
+
 const hints = { openWorldHint: false, idempotentHint: true }
 
 export const tools = [
@@ -21,7 +25,7 @@ export const tools = [
           description: "The id or the name of the question; not needed when there is only one"
         },
         decision: { type: "string", enum: ["approve", "deny", "edit"] },
-        value: { description: "The answer of a question; with edit, the other arguments of the tool" },
+        value: { description: "The answer of a question; with edit, the other arguments of the tool", anyOf: values },
         reason: { type: "string" },
         tool: { type: "string", description: "The tool that is approved" },
         arguments: { type: "object", description: "The exact arguments that are approved" }
