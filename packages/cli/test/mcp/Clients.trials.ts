@@ -66,7 +66,7 @@ class Served extends Context.Service<Served, Server>()("test/Served") {
 
 const tools = ["answer_run", "cancel_run", "echo", "find_order", "get_run", "refund_order", "search_orders", "support"]
 
-/** What a script of a client has seen: a list, structured content, an error, an approval, a resource, a prompt, a refusal. */
+/** Checks the output of a script: it has seen a list, structured content, an error, an approval, a resource, a prompt, a refusal. */
 const sawAll = ({ code, errors, output }: Ended) => {
   assert.strictEqual(code, 0, errors)
   const saw = JSON.parse(output)
