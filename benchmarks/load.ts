@@ -3,6 +3,7 @@ import { Agent, request } from "node:http"
 
 export interface Load {
   readonly path: string
+  /** The body of every request, or what makes that of each. */
   readonly body: unknown
   /** The text that every answer must contain; a benchmark of wrong answers measures nothing. */
   readonly expect: string
@@ -11,7 +12,7 @@ export interface Load {
 
 const once = (agent: Agent, url: string, load: Load): Promise<void> =>
   new Promise((resolve, reject) => {
-    const body = JSON.stringify(load.body)
+    const body = JSON.stringify(typeof load.body === "function" ? load.body() : load.body)
     const outgoing = request(`${url}${load.path}`, {
       agent,
       method: "POST",

@@ -28,6 +28,8 @@ export const freePort = (): Promise<number> =>
 
 /** The raw server, an app served by the real command, an app behind a door, or durable steps. */
 const commands = {
+  a2a: ["servers/a2a.ts"],
+  a2aSdk: ["servers/a2aSdk.ts"],
   raw: ["servers/raw.ts"],
   door: ["servers/door.ts"],
   durable: ["servers/durable.ts"],

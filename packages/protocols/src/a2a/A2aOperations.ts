@@ -3,7 +3,7 @@
 import { decoder } from "@fastagentic/core/base/Validation"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import { isFinal } from "@fastagentic/core/run/RunRecord"
-import { Effect, type Schema, Stream } from "effect"
+import { Effect, type Schema } from "effect"
 import * as A2aDelivery from "./A2aDelivery.ts"
 import * as A2aError from "./A2aError.ts"
 import * as A2aProtoJson from "./A2aProtoJson.ts"
@@ -45,7 +45,7 @@ export const make = (
 ): Operations => {
   const tasks = A2aTasks.make(runtime, skills)
   const push = A2aPush.make(runtime, tasks, sender)
-  const { answered, find, follow, load, streamed } = tasks
+  const { answered, find, load, streamed, waited } = tasks
   const deliver = A2aDelivery.make(runtime, skills, tasks, duplicates)
 
   /** Whether a message to a new run is answered with a message alone, if the run completes. */
@@ -69,7 +69,7 @@ export const make = (
     if (returnImmediately === true && !isDirect) {
       return { _tag: "Sent", task: (yield* load(sent.handle, sent.run)).task(historyLength) } as const
     }
-    yield* Stream.runDrain(yield* follow(sent, "somebody"))
+    yield* waited(sent)
     if (isDirect && sent.view.hasAnswer) return { _tag: "Message", message: sent.view.answer() } as const
     return { _tag: "Sent", task: sent.view.task(historyLength) } as const
   })

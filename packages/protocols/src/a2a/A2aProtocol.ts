@@ -6,7 +6,7 @@ import * as Caller from "@fastagentic/core/door/Caller"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
-import { Effect, type Layer, Option } from "effect"
+import { Clock, Effect, type Layer, Option } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -63,6 +63,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       yield* Effect.forkScoped(A2aPushDelivery.make(runtime, A2aTasks.make(runtime, skills), sender, signer))
     }
     const limits = yield* RequestLimits
+    const startedAt = new Date(yield* Clock.currentTimeMillis).toUTCString()
     const grpc = Option.getOrUndefined(yield* Effect.serviceOption(GrpcServer))
     const rpc = A2aRpc.handle(runtime, operations, limits)
     const rest = A2aRest.handle(runtime, operations, limits)
@@ -134,7 +135,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
       const plain = yield* signed(address, cardOf(address, agent, listed))
       // Clients that name no version may be of either.
       const version = yield* Effect.orElseSucceed(versionOf(request), () => "0.3")
-      return yield* cached(request, JSON.stringify(version === "1.0" ? plain : A2aHybridCard.make(plain)))
+      return yield* cached(request, startedAt, JSON.stringify(version === "1.0" ? plain : A2aHybridCard.make(plain)))
     }))
 
     for (const name of ["agent-card.json", "agent.json"]) {
@@ -143,7 +144,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     }
     if (signer !== undefined) {
       const keys = JSON.stringify({ keys: signer.keys })
-      yield* router.add("GET", jwks, traced((request) => cached(request, keys)))
+      yield* router.add("GET", jwks, traced((request) => cached(request, startedAt, keys)))
     }
     yield* router.add("*", `${path}/*`, serve)
   })
@@ -186,5 +187,6 @@ const traced = <R>(
     return Effect.map(handler(request, caller), (response) => withTrace(limits.addHeaders(response), caller))
   })
 
-const cached = (request: HttpServerRequest.HttpServerRequest, body: string) =>
-  publicDocument(request, body, { vary: `A2A-Version, ${addressHeaders}` })
+/** Declarations and keys change with a start of the server only. */
+const cached = (request: HttpServerRequest.HttpServerRequest, startedAt: string, body: string) =>
+  publicDocument(request, body, { "last-modified": startedAt, vary: `A2A-Version, ${addressHeaders}` })

@@ -1,7 +1,8 @@
 // Finds the runs of tasks, reads them as tasks and follows them; the operations of A2A call it.
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError, RunNotFound } from "@fastagentic/core/run/RunError"
-import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { isFinal, needsSomebody, type RunRecord } from "@fastagentic/core/run/RunRecord"
+import * as Tracing from "@fastagentic/core/telemetry/Tracing"
 import { Effect, Stream } from "effect"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
 import * as A2aContent from "./A2aContent.ts"
@@ -36,15 +37,20 @@ export const make = (runtime: Runtime["Service"], skills: Skills) => {
     Effect.map(links, (links) => new TaskView(run, skills.get(run.agent), links, message))
 
   /** The task as of a record of its run, or of an earlier event. */
-  const load = Effect.fnUntraced(function*({ events }: RunHandle, run: RunRecord, upTo = run.seq) {
+  const load = Effect.fnUntraced(function*(handle: RunHandle, run: RunRecord, upTo = run.seq) {
     const view = yield* viewOf(run)
+    yield* read(handle, view, run, upTo)
+    return view
+  })
+
+  /** Applies the events up to a record of the run. */
+  const read = Effect.fnUntraced(function*({ events }: RunHandle, view: TaskView, run: RunRecord, upTo = run.seq) {
     while (view.seq < upTo) {
       const page = yield* events({ after: view.seq, limit: Math.min(upTo - view.seq, 1_000) })
       if (page.length === 0) break
       view.apply(page.filter(({ seq }) => seq <= upTo), run.state)
     }
     if (upTo === run.seq) view.asOf(run)
-    return view
   })
 
   const follow = ({ handle, view }: Pick<Delivered, "handle" | "view">, until: "final" | "somebody") =>
@@ -86,7 +92,14 @@ export const make = (runtime: Runtime["Service"], skills: Skills) => {
     return { _tag: "Updates", updates: Stream.concat(pages, last), closesWhenAsked: true } as const satisfies Reply
   })
 
-  return { find, viewOf, load, follow, streamed, answered }
+  /** Waits until the task has ended or waits for somebody. Most runs do so without a pause, and are read once. */
+  const waited = Effect.fnUntraced(function*(delivered: Delivered) {
+    const run = yield* Tracing.silently(delivered.handle.settled)
+    if (isFinal(run.state) || needsSomebody(run)) return yield* read(delivered.handle, delivered.view, run)
+    yield* Stream.runDrain(yield* follow(delivered, "somebody"))
+  })
+
+  return { find, viewOf, waited, load, follow, streamed, answered }
 }
 
 const unavailable = A2aError.internal("the rest of the task could not be read; get it or subscribe to it again")

@@ -74,6 +74,7 @@ describe("A2A card", () => {
       const etag = first.headers.get("etag") ?? ""
       assert.match(etag, /^"[0-9a-f]{32}"$/u)
       assert.strictEqual(first.headers.get("cache-control"), "public, max-age=300")
+      assert.match(first.headers.get("last-modified") ?? "", /GMT$/u)
       const second = yield* get(url, { "if-none-match": `"other", W/${etag}` })
       assert.strictEqual(second.status, 304)
       assert.strictEqual(second.headers.get("etag"), etag)
