@@ -2,11 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { GrpcServer } from "@fastagentic/protocols/a2a"
 import { Effect, Exit, Layer, Schema, Scope } from "effect"
 import { Agent, App, Auth, Run, Server } from "fastagentic"
-import { once } from "node:events"
-import { connect as connectHttp2 } from "node:http2"
-import { connect, createServer } from "node:net"
-import { join } from "node:path"
-import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
+import { connect } from "node:net"
+import { call } from "./grpcCall.ts"
 import { memory, urlOf } from "./serving.ts"
 
 class Asker extends Agent.make("asker", { description: "Asks", payload: {} }) {}
@@ -26,32 +23,6 @@ const start = (scope: Scope.Scope) =>
     ),
     urlOf
   )
-
-/** Calls a method of version 1.0 with the bytes of its message; the answer has the status of gRPC. */
-const call = async (url: string, method: string, message: Buffer) => {
-  const session = connectHttp2(url)
-  session.on("error", () => {})
-  const stream = session.request({
-    ":method": "POST",
-    ":path": `/lf.a2a.v1.A2AService/${method}`,
-    "content-type": "application/grpc",
-    te: "trailers"
-  })
-  const head = Buffer.alloc(5)
-  head.writeUInt32BE(message.length, 1)
-  let status: unknown
-  stream.on("response", (headers) => status = headers["grpc-status"] ?? status)
-  stream.on("trailers", (trailers) => status = trailers["grpc-status"])
-  stream.on("error", () => {})
-  const chunks: Array<Buffer> = []
-  stream.on("data", (chunk: Buffer) => chunks.push(chunk))
-  stream.end(Buffer.concat([head, message]))
-  const closed = once(stream, "close").then(() => {
-    session.close()
-    return { status: Number(status), bytes: Buffer.concat(chunks) }
-  })
-  return { closed, first: once(stream, "data") }
-}
 
 /** SendMessageRequest { message: { message_id, role: ROLE_USER, parts: [{ data: {} }] } } */
 const asking = Buffer.from([0x12, 11, 0x0a, 1, 0x6d, 0x20, 1, 0x2a, 4, 0x22, 2, 0x2a, 0])
@@ -134,40 +105,4 @@ describe("One port for HTTP and gRPC", () => {
       assert.isBelow(Date.now() - began, 5_000)
       assert.strictEqual((yield* Effect.promise(() => subscription.closed)).status, 14)
     }).pipe(Effect.scoped))
-})
-
-describe("fastagentic run --grpc-port", () => {
-  const free = async () => {
-    const server = createServer().listen(0, "127.0.0.1")
-    await once(server, "listening")
-    const address = server.address()
-    server.close()
-    return typeof address === "object" && address !== null ? address.port : 0
-  }
-  const run = (...flags: ReadonlyArray<string>) =>
-    fastagentic(["run", fixture("app.ts"), "--mode", "http", "--store", join(temporaryFolder(), "app.db"), ...flags])
-
-  for (const isShared of [true, false]) {
-    it(`serves gRPC on ${isShared ? "the port of --port" : "a port of its own"}, and the card has the address of --grpc-url`, async () => {
-      const port = String(await free())
-      const running = run("--port", port, "--grpc-port", isShared ? port : "0", "--grpc-url", "agents.example.com:443")
-      const url = await listening(running)
-      const card = Object(await (await fetch(`${url}/.well-known/agent-card.json`)).json())
-      const interfaces: ReadonlyArray<Record<string, unknown>> = card.supportedInterfaces
-      const { status } = isShared ? await (await call(url, "ListTasks", Buffer.alloc(0))).closed : { status: 0 }
-      running.child.kill()
-      await running.exited
-      assert.deepStrictEqual(
-        interfaces.filter(({ protocolBinding }) => protocolBinding === "GRPC").map(({ url }) => url),
-        ["agents.example.com:443", "agents.example.com:443"]
-      )
-      assert.strictEqual(status, 0)
-    })
-  }
-
-  it("needs a number", async () => {
-    const running = run("--port", "0", "--grpc-port", "many")
-    assert.notStrictEqual(await running.exited, 0)
-    assert.include(running.stderr(), "grpc-port")
-  })
 })

@@ -1,120 +1,12 @@
 import { NodeWS } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { createHash } from "node:crypto"
 import { once } from "node:events"
+import { type By, type Case, cases, onSchedule, resume } from "./matrix/cases.ts"
 import { done, lasting, lastingOnDisk, type Person, serve, type Served } from "./matrix/lab.ts"
-import { startStdio } from "./matrix/stdio.ts"
+import { openInterrupt, roundOf, stateOf } from "./matrix/rounds.ts"
 import * as Transports from "./matrix/transports.ts"
 import type { Outcome } from "./matrix/transports.ts"
-import { fastagentic, fixture } from "./process.ts"
-
-type By = Person | "nobody" | "wrong" | "expired"
-
-/** A policy, and its expected result on every transport. */
-interface Case {
-  readonly name: string
-  readonly by: By
-  readonly agent: string
-  readonly tag: string
-  readonly rule?: string
-  /** The decision in the audit log; absent when the caller is unknown or nothing was decided. */
-  readonly audit?: readonly [decision: string, rule?: string] | undefined
-  readonly payload?: (mark: string) => unknown
-  /** Cells that do not apply, and why. */
-  readonly without?: Readonly<Record<string, string>>
-}
-
-const [delegation, resume, onSchedule] = ["delegation", "resumed after a restart", "scheduled"]
-const asParent = "a delegated run acts for who started the run that it is delegated by"
-const decoded = "a resumed run was decoded when it was admitted"
-
-const cases: ReadonlyArray<Case> = [
-  { name: "no credentials", by: "nobody", agent: "plain", tag: "Unauthenticated", without: { [delegation]: asParent } },
-  { name: "a bad key", by: "wrong", agent: "plain", tag: "Unauthenticated", without: { [delegation]: asParent } },
-  {
-    name: "an expired key",
-    by: "expired",
-    agent: "plain",
-    tag: "Unauthenticated",
-    without: { [delegation]: asParent }
-  },
-  {
-    name: "a missing scope",
-    by: "ann",
-    agent: "secret",
-    tag: "Forbidden",
-    rule: "scopes",
-    audit: ["Forbidden", "scopes: secret:read"]
-  },
-  { name: "a scope by a role's wildcard", by: "desk", agent: "secret", tag: "completed", audit: ["completed"] },
-  {
-    name: "a rate that is used up",
-    by: "spent",
-    agent: "few",
-    tag: "RateLimited",
-    rule: "rate",
-    audit: ["RateLimited", "rate"]
-  },
-  {
-    name: "a quota that is used up",
-    by: "spent",
-    agent: "daily",
-    tag: "RateLimited",
-    rule: "quota",
-    audit: ["RateLimited", "quota"]
-  },
-  {
-    name: "a budget that is used up",
-    by: "ann",
-    agent: "spends",
-    tag: "BudgetExceeded",
-    rule: "budget: tiny",
-    audit: ["failed", "budget: tiny"]
-  },
-  {
-    name: "a request hook that blocks",
-    by: "ann",
-    agent: "blocked",
-    tag: "HookBlocked",
-    rule: "hook: no-entry",
-    audit: ["rejected", "hook: no-entry"]
-  },
-  {
-    name: "a tool hook that blocks",
-    by: "ann",
-    agent: "pokes",
-    tag: "HookBlocked",
-    rule: "hook: no-tool",
-    audit: ["failed", "hook: no-tool"]
-  },
-  {
-    name: "a tool's scope inside of an agent",
-    by: "ann",
-    agent: "peeks",
-    tag: "ToolDenied",
-    rule: "approval: peek",
-    audit: ["failed", "approval: peek"]
-  },
-  {
-    name: "an undeclared agent",
-    by: "ann",
-    agent: "nothing",
-    tag: "NotDeclared",
-    without: {
-      [resume]: "core's Policy test takes a declaration away between two starts",
-      [onSchedule]: "a schedule of no agent is refused as an invalid one"
-    }
-  },
-  {
-    name: "a payload that does not fit",
-    by: "ann",
-    agent: "plain",
-    tag: "InvalidPayload",
-    payload: () => ({ mark: 7 }),
-    without: { [resume]: decoded }
-  }
-]
 
 const starting = Object.entries(Transports.transports)
 
@@ -185,12 +77,6 @@ const paused = Effect.fnUntraced(function*(lab: Served) {
   }
   return runs
 })
-
-const openInterrupt = async ({ url }: { readonly url: string }, runId: string, by: Person) => {
-  const headers = { "x-api-key": `key-of-${by}` }
-  const { body } = await Transports.request(`${url}/runs/${runId}/interrupts`, { headers })
-  return String(body.items[0]?.id)
-}
 
 const resumed = async (lab: Served, one: Case, runId: string, traceId: string): Promise<Outcome> => {
   const owner = one.by === "nobody" || one.by === "wrong" || one.by === "expired" ? "ann" : one.by
@@ -429,100 +315,6 @@ describe("one door", () => {
   )
 })
 
-/** The cases that apply to a process on standard input, which has one caller. */
-const speakers = ["ann", "desk", "spent", "boss"] as const
-const onStdio = "MCP on stdio"
-
-describe("one door on standard input", () => {
-  it.live("the matrix of policies has the same decision on stdio", () =>
-    Effect.gen(function*() {
-      const differences: Array<string> = []
-      const same = (cell: string, seen: unknown, wanted: unknown) => {
-        if (JSON.stringify(seen) !== JSON.stringify(wanted)) {
-          differences.push(`${cell}: ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`)
-        }
-      }
-      const call = (mark: string, { agent, payload = (mark) => ({ mark }) }: Pick<Case, "agent" | "payload">) => {
-        const traceId = newTrace()
-        const _meta = { "fastagentic/idempotencyKey": `key-${mark}`, traceparent: `00-${traceId}-b7ad6b7169203331-01` }
-        return { traceId, params: { name: agent, arguments: payload(mark), _meta } }
-      }
-      for (const who of speakers) {
-        const { ask, isDone, url } = yield* startStdio(`key-of-${who}`)
-        const auditOf = async (traceId: string) => {
-          const { body } = await Transports.request(`${url}/audit?limit=200`, {
-            headers: { "x-api-key": "key-of-lead" }
-          })
-          const entries: ReadonlyArray<Record<string, string>> = body.items
-          return entries.filter((entry) => entry["traceId"] === traceId).map(({ decision, rule }) =>
-            [decision, rule].join(" ").trim()
-          )
-        }
-        yield* Effect.promise(async () => {
-          if (who === "spent") {
-            for (const agent of ["few", "daily"]) await ask("tools/call", call(`mark-${++marks}`, { agent }).params)
-          }
-          for (const one of cases) {
-            if (one.by !== who) continue
-            const [mark, cell] = [`mark-${++marks}`, `${one.name} / ${onStdio}`]
-            const { params, traceId } = call(mark, one)
-            const { rule, tag } = Transports.mcpOutcome(await ask("tools/call", params))
-            same(cell, tag, one.tag)
-            same(`${cell} / rule`, rule, one.rule)
-            same(`${cell} / work done`, isDone(mark), one.tag === "completed")
-            if (one.audit === undefined) continue
-            const said = await auditOf(traceId)
-            if (!said.includes(one.audit.join(" "))) same(`${cell} / audit`, said, one.audit)
-          }
-          if (who === "ann") {
-            const mark = `mark-${++marks}`
-            const { params } = call(mark, { agent: "plain" })
-            const [first, second] = [await ask("tools/call", params), await ask("tools/call", params)].map((answer) =>
-              Transports.mcpOutcome(answer)
-            )
-            same(`a key again / ${onStdio}`, [first?.tag, second?.runId], ["completed", first?.runId])
-            const other = { ...params, arguments: { mark: `${mark}-other` } }
-            const conflict = Transports.mcpOutcome(await ask("tools/call", other))
-            same(`another payload / ${onStdio}`, conflict.tag, "IdempotencyConflict")
-
-            const asking = { mark: `mark-${++marks}`, pause: true }
-            const asked = await ask("tools/call", { name: "plain", arguments: asking, _meta: ableToAsk })
-            const { inputRequests = {}, requestState = "" } = asked.result
-            same(`a question / ${onStdio}`, [asked.result.resultType, isDone(asking.mark)], ["input_required", false])
-            const [id = ""] = Object.keys(inputRequests)
-            const round = roundOf("plain", asking, requestState, id, { value: true })
-            same(`its answer / ${onStdio}`, Transports.mcpOutcome(await ask("tools/call", round)).tag, "completed")
-            same(`what was asked about / ${onStdio}`, isDone(asking.mark), true)
-          }
-          if (who === "boss") {
-            const mark = `mark-${++marks}`
-            const waits = await ask("tools/call", { name: "pays", arguments: { mark }, _meta: ableToAsk })
-            const { runId = "", tag } = Transports.mcpOutcome(waits)
-            same(`only callers who may decide are asked / ${onStdio}`, tag, "suspended")
-            const id = await openInterrupt({ url }, runId, "boss")
-            const round = roundOf("pays", { mark }, stateOf(runId, { mark }), id, { decision: "approve" })
-            const { rule, tag: own } = Transports.mcpOutcome(await ask("tools/call", round))
-            same(`who has asked approves / ${onStdio}`, [own, rule], ["Forbidden", "not the requester"])
-            same(`what was not approved / ${onStdio}`, isDone(mark), false)
-          }
-        })
-      }
-      assert.deepStrictEqual(differences, [])
-    }).pipe(Effect.scoped), 180_000)
-
-  it.live("a process with an invalid token serves nothing", () =>
-    Effect.promise(async () => {
-      for (const token of [{}, { FASTAGENTIC_TOKEN: "wrong" }]) {
-        const args = ["run", fixture("lab.ts"), "--mode", "stdio", "--store", "memory"]
-        const running = fastagentic(args, { stdin: "pipe", env: token })
-        running.child.stdin?.write(`${JSON.stringify(Transports.mcpMessage(1, "tools/list", {}))}\n`)
-        assert.strictEqual(await running.exited, 2)
-        assert.strictEqual(running.stdout(), "")
-        assert.match(running.stderr(), /^fastagentic: Authentication failed: .+\n$/u)
-      }
-    }), 60_000)
-})
-
 type Answer = (
   lab: Served,
   headers: Record<string, string>,
@@ -570,23 +362,6 @@ const mcpAnswer: Answer = async (lab, headers, runId, id, decision) => {
   })
   return status === 202 ? { tag: "taken", rule: undefined } : { tag: body.error.data.tag, rule: body.error.data.rule }
 }
-
-const ableToAsk = { "io.modelcontextprotocol/clientCapabilities": { elicitation: {} } }
-
-/** The state that a round of a call with these arguments brings; anybody can write it. */
-const stateOf = (runId: string, args: object) => {
-  const ordered = Object.fromEntries(Object.entries(args).toSorted(([a], [b]) => a < b ? -1 : 1))
-  return `${runId}.0.${createHash("sha256").update(JSON.stringify(ordered)).digest("hex").slice(0, 32)}`
-}
-
-/** The next round of a call in 2026-07-28. */
-const roundOf = (name: string, args: object, state: string, id: string, content: unknown) => ({
-  name,
-  arguments: args,
-  requestState: state,
-  inputResponses: { [id]: { action: "accept", content } },
-  _meta: ableToAsk
-})
 
 const mcpRound: Answer = async (lab, headers, runId, id, decision) => {
   const { body: run } = await Transports.request(`${lab.url}/runs/${runId}`, { headers })
