@@ -1,1 +1,2 @@
 export * as MastraAgents from "./MastraAgents.ts"
+export * as MastraWorkflows from "./MastraWorkflows.ts"
