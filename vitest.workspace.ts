@@ -49,8 +49,16 @@ const sqlite = {
   }
 }
 
+/** The files share a worker: each has an app of its own, and leaves no global changed. */
 const examples = {
-  test: { name: "examples", root: ".", include: ["examples/*/**/*.test.ts"], ...withServices, ...shared }
+  test: {
+    name: "examples",
+    root: ".",
+    isolate: false,
+    include: ["examples/*/**/*.test.ts"],
+    ...withServices,
+    ...shared
+  }
 }
 
 const trialsOf = (name: string, options: object) => ({
