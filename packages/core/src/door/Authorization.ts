@@ -12,6 +12,7 @@ import type { RunRecord } from "../run/RunRecord.ts"
 
 /** A declaration's scopes must all be held. @category combinators @since 0.1.0 */
 export const requireScopes = (principal: Principal, needed: ReadonlyArray<string>): Effect.Effect<void, Forbidden> => {
+  if (needed.length === 0) return Effect.void
   const missing = needed.filter((scope) => !Policy.holds(principal.scopes, scope))
   return missing.length === 0
     ? Effect.void

@@ -16,7 +16,13 @@ export const current: Effect.Effect<Tracer.AnySpan | undefined> = Effect.withFib
   traces(fiber) ? fiber.cache.span : undefined
 )
 
-/** The same for code that runs in a fiber and is no effect. @category accessors @since 0.1.0 */
+/** Whether the fiber that runs now makes spans. @category accessors @since 0.1.0 */
+export const isTraced = (): boolean => {
+  const fiber = Fiber.getCurrent()
+  return fiber !== undefined && traces(fiber)
+}
+
+/** The same as `current` for code that runs in a fiber and is no effect. @category accessors @since 0.1.0 */
 export const currentUnsafe = (): Tracer.AnySpan | undefined => {
   const fiber = Fiber.getCurrent()
   return fiber !== undefined && traces(fiber) ? fiber.cache.span : undefined

@@ -9,8 +9,26 @@ const encoder = new TextEncoder()
 const retry = "retry: 1000\n\n"
 
 /** `id` is the event's number, from which a client that reconnects continues. */
-export const frame = (event: RunEvent): string =>
-  `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+export const frame = (event: RunEvent): string => `id: ${event.seq}\nevent: ${event.type}\ndata: ${jsonOf(event)}\n\n`
+
+const fields = ["runId", "seq", "ts", "attempt", "type", "data", "place"]
+
+/** Whether an event has the fields of a stored one in their order, and no others. */
+const isPlain = (event: RunEvent): boolean => {
+  let index = 0
+  for (const name in event) if (name !== fields[index++]) return false
+  return index >= fields.length - 1
+}
+
+/** `JSON.stringify` of an event. It is slow for each field of a value, so that of most events only their data goes there. */
+const jsonOf = (event: RunEvent): string => {
+  if (!isPlain(event)) return JSON.stringify(event)
+  const { attempt, data, place, runId, seq, ts, type } = event
+  const last = place === undefined ? "" : `,"place":${JSON.stringify(place)}`
+  return `{"runId":${JSON.stringify(runId)},"seq":${seq},"ts":${ts},"attempt":${attempt},"type":"${type}","data":${
+    JSON.stringify(data)
+  }${last}}`
+}
 
 /** The approximate size of a chunk: a slow reader makes the server hold no more text than this. */
 const chunkSize = 65_536

@@ -168,8 +168,10 @@ const read = <A>(
   limits: RequestLimits,
   readBody: (request: HttpServerRequest.HttpServerRequest, limits: RequestLimits) => Effect.Effect<A, Unread>
 ): Effect.Effect<A, BodyRefusal> => {
-  const encoding = request.headers["content-encoding"] ?? "identity"
-  if (!/^\s*(identity)?\s*$/iu.test(encoding)) return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
+  const encoding = request.headers["content-encoding"]
+  if (encoding !== undefined && !/^\s*(identity)?\s*$/iu.test(encoding)) {
+    return Effect.fail(new Problem.UnsupportedEncoding({ encoding }))
+  }
   return Effect.mapError(readBody(request, limits), (unread) => {
     switch (unread) {
       case "TooLarge":

@@ -4,13 +4,10 @@ import { InvalidPayload } from "../RunError.ts"
 /** The deepest nesting of a value from outside: later readers and writers recurse into it. */
 const depthLimit = 256
 
-export const tooDeep = (value: unknown): boolean => {
+export const tooDeep = (value: unknown, left = depthLimit): boolean => {
+  if (left < 0) return true
   if (typeof value !== "object" || value === null) return false
-  let level: Array<unknown> = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > depthLimit) return true
-    level = level.flatMap((part) => typeof part === "object" && part !== null ? Object.values(part) : [])
-  }
+  for (const part of Object.values(value)) if (tooDeep(part, left - 1)) return true
   return false
 }
 

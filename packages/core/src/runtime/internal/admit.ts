@@ -49,10 +49,11 @@ export const admit = (
   node: RunSupervisor,
   bound: RegisteredCallable,
   principal: Principal,
-  { waitsFor, ...run }: RunRecord,
+  record: RunRecord,
   brought: Brought
 ): Effect.Effect<Admitted, RunError> => {
-  const isAdmitted = waitsFor !== "principal"
+  const isAdmitted = record.waitsFor !== "principal"
+  const run = record.waitsFor === undefined ? record : withoutWaitsFor(record)
   const waits = !isAdmitted || (run.wakeAt !== undefined && run.wakeAt > node.now()) ||
     bound.callable.limits !== undefined ||
     isPlaced(node, bound, run)
@@ -63,14 +64,19 @@ export const admit = (
       : enter(node, bound, principal, run, brought, span)))
 }
 
+const withoutWaitsFor = ({ waitsFor: _waitsFor, ...run }: RunRecord): RunRecord => run
+
+const withoutWakeAt = ({ wakeAt: _wakeAt, ...run }: RunRecord): RunRecord => run
+
 const enter = Effect.fnUntraced(function*(
   node: RunSupervisor,
   bound: RegisteredCallable,
   principal: Principal,
-  { wakeAt: _wakeAt, ...run }: RunRecord,
+  record: RunRecord,
   brought: Brought,
   span: Tracer.AnySpan | undefined
 ) {
+  const run = record.wakeAt === undefined ? record : withoutWakeAt(record)
   const { inherited } = brought
   const started = { agent: run.agent, ...originOf(run), ...placeIn(span), ...recordedAs(inherited) }
   const written = write(node, bound, run, { type: "run_started", data: started }, brought)

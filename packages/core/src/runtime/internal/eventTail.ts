@@ -1,6 +1,6 @@
 // The events of one run that wait for their commit. RunWrites adds to it; events that come within one turn of the writer
 // travel in one write, and none is added to a write that the writer has taken.
-import type { Event } from "../../run/Event.ts"
+import type { Event, Usage } from "../../run/Event.ts"
 import type { Changes, Commit } from "../../store/RunStore.ts"
 
 /** How many events may wait in one write. */
@@ -10,7 +10,7 @@ const tailLimit = 256
 interface Open {
   readonly writerTurn: number
   readonly events: Array<Event>
-  readonly set: Changes
+  readonly set: { -readonly [Name in keyof Changes]: Changes[Name] }
   readonly write: Commit
 }
 
@@ -19,18 +19,23 @@ const none: ReadonlyArray<Event> = []
 export class EventTail {
   private open: Open | undefined
 
-  /** Adds an event to the write in line. Returns a new write, which `commitOf` makes, when there is none that it could join. */
-  add(
+  /** Adds an event to the write in line, with how far the run has come. Returns false when there is none that it could join. */
+  join(event: Event, turn: number, emitted: number, usage: Usage | undefined): boolean {
+    const { open } = this
+    if (open === undefined || open.writerTurn !== turn || open.events.length >= tailLimit) return false
+    open.events.push(event)
+    open.set.emitted = emitted
+    if (usage !== undefined) open.set.usage = usage
+    return true
+  }
+
+  /** Begins a write with an event; `commitOf` makes it. */
+  begin(
     event: Event,
     set: Changes,
     turn: number,
     commitOf: (parts: Pick<Commit, "events" | "set">) => Commit
-  ): Commit | undefined {
-    if (this.open?.writerTurn === turn && this.open.events.length < tailLimit) {
-      this.open.events.push(event)
-      Object.assign(this.open.set, set)
-      return undefined
-    }
+  ): Commit {
     const events = [event]
     const write = commitOf({ events, set })
     this.open = { writerTurn: turn, events, set, write }

@@ -1,6 +1,6 @@
 // A run as an admitted caller follows it: made once per request by start, fork, retry and open, so that nothing is
 // authenticated or looked up again.
-import { Effect, Stream } from "effect"
+import { Effect, Scope, Stream } from "effect"
 import type { Caller } from "../../door/Caller.ts"
 import type { Held } from "../../door/internal/credentialWatch.ts"
 import type { Started } from "../../operations/Runtime.ts"
@@ -77,9 +77,10 @@ class Handle implements Started {
           protocol,
           principal,
           credentials,
-          (held) => shownPages(node, run, node.follow(run, after, until, hub, held))
+          (held) => Effect.map(node.follow(run, after, until, hub, held), (pages) => shownPages(node, run, pages))
         )
         const stream = Effect.sync(() => {
+          if (!Tracing.isTraced()) return pages
           const parent = Tracing.currentUnsafe()
           return Tracing.streamWithin(pages, "stream", () => ({
             ...(parent === undefined ? {} : { parent }),
@@ -134,18 +135,19 @@ const counted = (
   protocol: Caller["protocol"],
   principal: Principal,
   credentials: Credentials,
-  pagesOf: (held: Held | undefined) => Stream.Stream<Page, FollowError>
-) =>
-  Stream.suspend(() => {
+  pagesOf: (held: Held | undefined) => Effect.Effect<Stream.Stream<Page, FollowError>, FollowError, Scope.Scope>
+): Stream.Stream<Page, FollowError> => {
+  const opened = Effect.flatMap(Effect.scope, (scope) => {
     node.metrics.streams(protocol, 1)
     const release = node.openStreams.take(principal)
     const held = node.credentials?.hold(credentials)
-    return Stream.ensuring(
-      pagesOf(held),
-      Effect.sync(() => {
-        node.metrics.streams(protocol, -1)
-        release()
-        if (held !== undefined) node.credentials?.release(held)
-      })
-    )
+    const closed = Effect.sync(() => {
+      node.metrics.streams(protocol, -1)
+      release()
+      if (held !== undefined) node.credentials?.release(held)
+    })
+    return Effect.as(Scope.addFinalizer(scope, closed), held)
   })
+  // One scope is enough: each further one is a layer that every page passes.
+  return Stream.unwrap(Effect.flatMap(Effect.uninterruptible(opened), pagesOf))
+}

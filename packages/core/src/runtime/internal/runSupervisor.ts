@@ -334,18 +334,17 @@ export class RunSupervisor {
     return this.hubs.during(run, "final", undefined, (hub) => hub.ended)
   }
 
+  /** The pages of a run for one follower, until the scope closes. */
   follow(
     run: RunRecord,
     after: number,
     until: Until,
     known?: Hub,
     credentials?: Held
-  ): Stream.Stream<Page, FollowError> {
-    return Stream.unwrap(
-      Effect.map(
-        this.hubs.join(run, until, known),
-        (hub) => pages(hub, this.writerOf(run).store, after, until, credentials)
-      )
+  ): Effect.Effect<Stream.Stream<Page, FollowError>, ReadError, Scope.Scope> {
+    return Effect.map(
+      this.hubs.join(run, until, known),
+      (hub) => pages(hub, this.writerOf(run).store, after, until, credentials)
     )
   }
 

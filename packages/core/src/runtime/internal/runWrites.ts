@@ -51,9 +51,9 @@ export class RunWrites {
     }
     // Output after an outcome shows that the handler continued from it.
     if (live.outcomes.hasPending || this.called.length > 0) return this.post({ events: [event] })
-    const write = this.tail.add(event, this.progress(), live.journal.turn, this.appending)
-    if (write === undefined) return Effect.void
-    this.enqueue(write)
+    const { turn } = live.journal
+    if (this.tail.join(event, turn, live.words.emitted, live.usage)) return Effect.void
+    this.enqueue(this.tail.begin(event, this.progress(), turn, this.appending))
     return live.journal.room
   }
 

@@ -52,15 +52,15 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     principal: Principal,
     request: StartRequest,
     bound: RegisteredCallable | undefined,
-    more: Partial<RunRecord> = {},
+    more?: Partial<RunRecord>,
     inherited?: Inheritance,
     /** Further lines of the audit log about the new run. */
-    about: (runId: string) => ReadonlyArray<Entry> = () => []
+    about?: (runId: string) => ReadonlyArray<Entry>
   ): Effect.fn.Return<Started, RunError> {
     if (bound === undefined) return yield* fail(new NotDeclared({ kind: request.kind, identifier: request.identifier }))
     if (node.closing) return yield* fail(new ShuttingDown())
     // A child belongs to the run that started it: refusing it would fail a run that was admitted.
-    const refusal = more.parentRunId === undefined ? node.openRuns.refusal(principal) : undefined
+    const refusal = more?.parentRunId === undefined ? node.openRuns.refusal(principal) : undefined
     if (refusal !== undefined) return yield* fail(refusal)
     if (request.startAt !== undefined && request.startAt > node.now() + node.longestDelay) {
       return yield* fail(startsTooLate(node.now() + node.longestDelay))
@@ -79,10 +79,12 @@ export const makeStart = (node: RunSupervisor, door: Door, callables: Callables)
     })
     if (inherited !== undefined) yield* holdFiles(node.files, runId, inherited.steps)
     const own = recordOf(bound, caller, principal, request, payload, runId, node.now())
-    const run = { ...own, ...more, ...earliest(own.deadline, more.deadline) }
+    const run = more === undefined ? own : { ...own, ...more, ...earliest(own.deadline, more.deadline) }
     const callee = targetOf(bound)
-    const facts = [door.entry(caller, principal, "start", callee, { runId }), ...about(runId)]
-      .map((entry) => node.outbox.note(entry))
+    const started = door.entry(caller, principal, "start", callee, { runId })
+    const facts = about === undefined
+      ? [node.outbox.note(started)]
+      : [started, ...about(runId)].map((entry) => node.outbox.note(entry))
     const admitted = yield* admit(node, bound, principal, run, { facts, inherited, message: request.message })
     if (admitted.attached) {
       yield* door.audit(caller, principal, "attach", callee, { runId: admitted.run.runId })
@@ -170,7 +172,7 @@ const deadlineOf = (
 ) => earliest(Math.max(now, startAt) + Math.min(timeoutMillis, timeout))
 
 /** The first of the deadlines that there are: no run may take longer than the run that has started it. */
-const earliest = (...deadlines: ReadonlyArray<number | undefined>): { readonly deadline?: number } => {
-  const deadline = Math.min(...deadlines.map((one = Infinity) => one))
+const earliest = (one = Infinity, other = Infinity): { readonly deadline?: number } => {
+  const deadline = Math.min(one, other)
   return Number.isFinite(deadline) ? { deadline } : {}
 }

@@ -4,7 +4,9 @@ import { approversOf, audienceOf, type Interrupt } from "../../run/Interrupt.ts"
 import { filterFields, isFinal, type RunRecord } from "../../run/RunRecord.ts"
 import type { PendingQuery, Query } from "../RunStore.ts"
 
-type Field = (typeof filterFields)[number]
+const indexed = ["owner", ...filterFields] as const
+
+type Field = (typeof indexed)[number]
 
 /** Runs by a name; a name without runs is forgotten. */
 class Buckets {
@@ -32,23 +34,23 @@ class Buckets {
 
 const none: ReadonlySet<string> = new Set()
 
-/** The runs of a tenant, or of one of its owners, by each field. */
+/** The runs of a tenant, by each field. */
 class Group {
   readonly all = new Set<string>()
   private readonly fields = new Map<Field, Buckets>()
 
   add(run: RunRecord) {
     this.all.add(run.runId)
-    for (const field of filterFields) this.put(run, field)
+    for (const field of indexed) this.put(run, field)
   }
 
   remove(run: RunRecord) {
     this.all.delete(run.runId)
-    for (const field of filterFields) this.take(run, field)
+    for (const field of indexed) this.take(run, field)
   }
 
   move(before: RunRecord, run: RunRecord) {
-    for (const field of filterFields) {
+    for (const field of indexed) {
       if (before[field] === run[field]) continue
       this.take(before, field)
       this.put(run, field)
@@ -58,7 +60,7 @@ class Group {
   /** The smallest set that has all runs of a query. */
   smallest(query: Query): ReadonlySet<string> {
     let smallest: ReadonlySet<string> = this.all
-    for (const field of filterFields) {
+    for (const field of indexed) {
       const value = query[field]
       const runs = typeof value === "string" ? (this.fields.get(field)?.get(value) ?? none) : smallest
       if (runs.size < smallest.size) smallest = runs
@@ -84,7 +86,6 @@ class Group {
 /** The runs of a tenant, and those that wait for a decision: by who may take it, and of these for nobody else by owner. */
 class Tenant {
   readonly whole = new Group()
-  readonly owners = new Map<string, Group>()
   readonly audiences = new Buckets()
   readonly asked = new Buckets()
 }
@@ -98,14 +99,6 @@ export const makeRunIndex = () => {
     if (known !== undefined) return known
     const made = new Tenant()
     tenants.set(tenant, made)
-    return made
-  }
-
-  const ownerIn = ({ owners }: Tenant, { owner }: RunRecord) => {
-    const known = owners.get(owner)
-    if (known !== undefined) return known
-    const made = new Group()
-    owners.set(owner, made)
     return made
   }
 
@@ -127,7 +120,6 @@ export const makeRunIndex = () => {
     add: (run: RunRecord, interrupts: Iterable<Interrupt>) => {
       const tenant = tenantOf(run)
       tenant.whole.add(run)
-      ownerIn(tenant, run).add(run)
       ask(tenant, run, interrupts)
     },
 
@@ -135,26 +127,18 @@ export const makeRunIndex = () => {
     update: (before: RunRecord, run: RunRecord, interrupts: Iterable<Interrupt>) => {
       const tenant = tenantOf(run)
       tenant.whole.move(before, run)
-      ownerIn(tenant, run).move(before, run)
       ask(tenant, run, interrupts)
     },
 
     remove: (run: RunRecord) => {
       const tenant = tenantOf(run)
-      const own = ownerIn(tenant, run)
       ask(tenant, run, [])
       tenant.whole.remove(run)
-      own.remove(run)
-      if (own.all.size === 0) tenant.owners.delete(run.owner)
       if (tenant.whole.all.size === 0) tenants.delete(run.tenant)
     },
 
     /** The smallest index that has all runs of a query. */
-    smallest: (query: Query): ReadonlySet<string> => {
-      const tenant = tenants.get(query.tenant)
-      const group = query.owner === undefined ? tenant?.whole : tenant?.owners.get(query.owner)
-      return group?.smallest(query) ?? none
-    },
+    smallest: (query: Query): ReadonlySet<string> => tenants.get(query.tenant)?.whole.smallest(query) ?? none,
 
     /** Runs that may have something for a principal to decide. */
     pending: ({ decides, owner, tenant: name }: PendingQuery): ReadonlySet<string> => {

@@ -1,7 +1,7 @@
 // The counters and histograms of a runtime; supervisor, writers and budgets update them. Labels hold no user data.
 import { type Context, Metric } from "effect"
 import type { Usage } from "../../run/Event.ts"
-import { isFinal, type RunRecord } from "../../run/RunRecord.ts"
+import { isFinal, type RunRecord, type RunState } from "../../run/RunRecord.ts"
 
 type Labels = Readonly<Record<string, string>>
 
@@ -83,6 +83,13 @@ const commitWrites = (attributes: Labels) =>
     attributes
   })
 
+interface RunSeries {
+  readonly started: Metric.Metric<number, unknown>
+  readonly duration: Metric.Metric<number, unknown>
+  /** By the state in which a run ended. */
+  readonly finished: { [Name in RunState]?: Metric.Metric<number, unknown> }
+}
+
 /** The metrics of a runtime, labelled with its app, because several apps may share a process. */
 export class Metrics {
   private readonly app: string
@@ -90,6 +97,7 @@ export class Metrics {
   private readonly driven: Metric.Metric<number, unknown>
   private readonly written: Metric.Metric<number, unknown>
   private readonly known = new Map<Labelled, Map<string, Metric.Metric<number, unknown>>>()
+  private readonly callables = new Map<string, RunSeries>()
 
   constructor(app: string, services: Context.Context<never>) {
     this.app = app
@@ -99,15 +107,17 @@ export class Metrics {
   }
 
   started(run: RunRecord) {
-    this.update(started, { kind: run.kind, agent: run.agent })
+    this.seriesOf(run).started.updateUnsafe(1, this.services)
   }
 
   /** Counts a run whose record says that it has ended. */
   ended(run: RunRecord) {
     if (!isFinal(run.state)) return
     const { agent, createdAt, finishedAt = createdAt, kind, state } = run
-    this.update(finished, { kind, agent, state })
-    this.update(duration, { kind, agent }, (finishedAt - createdAt) / 1_000)
+    const series = this.seriesOf(run)
+    const ended = series.finished[state] ??= finished({ app: this.app, kind, agent, state })
+    ended.updateUnsafe(1, this.services)
+    series.duration.updateUnsafe((finishedAt - createdAt) / 1_000, this.services)
   }
 
   active(change: 1 | -1) {
@@ -141,6 +151,17 @@ export class Metrics {
   transaction(writes: number, millis: number) {
     this.update(commitDuration, {}, millis / 1_000)
     this.update(commitWrites, {}, writes)
+  }
+
+  /** The series of the runs of a callable: every run counts in them. */
+  private seriesOf({ agent, kind }: RunRecord): RunSeries {
+    const key = `${kind} ${agent}`
+    const known = this.callables.get(key)
+    if (known !== undefined) return known
+    const labels = { app: this.app, kind, agent }
+    const made = { started: started(labels), duration: duration(labels), finished: {} }
+    this.callables.set(key, made)
+    return made
   }
 
   private update(make: Labelled, labels: Labels, value = 1) {

@@ -1,5 +1,6 @@
 // The security headers of every answer: no cache keeps it, no browser guesses its type, runs it or frames it.
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { memoized } from "./memoized.ts"
 
 /** Forbids scripts, requests and frames, also for a body that a browser would render. */
 const inert = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox"
@@ -20,17 +21,27 @@ export const withSecurityHeaders = (
   const cacheControl = headers["cache-control"] ?? ""
   const contentType = headers["content-type"] ??
     ("contentType" in response.body ? response.body.contentType : undefined) ?? ""
-  return HttpServerResponse.setHeaders(response, {
+  const type = about(contentType)
+  const added = {
     "x-content-type-options": "nosniff",
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": policy ?? inert,
-    "cache-control": cacheControl.startsWith("public") ? cacheControl : cacheControlOf(contentType),
-    ...(policy === undefined && isActive(contentType)
-      ? { "content-disposition": headers["content-disposition"] ?? "attachment" }
-      : {})
-  })
+    "cache-control": cacheControl.startsWith("public") ? cacheControl : type.cacheControl
+  }
+  return HttpServerResponse.setHeaders(
+    response,
+    policy === undefined && type.isActive
+      ? { ...added, "content-disposition": headers["content-disposition"] ?? "attachment" }
+      : added
+  )
 }
 
 /** Proxies must not compress or buffer an event stream. */
 const cacheControlOf = (contentType: string) =>
   contentType.startsWith("text/event-stream") ? "no-store, no-transform" : "no-store"
+
+/** An app has few media types. */
+const about = memoized((contentType) => ({
+  cacheControl: cacheControlOf(contentType),
+  isActive: isActive(contentType)
+}))
