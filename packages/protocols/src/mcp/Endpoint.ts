@@ -28,6 +28,7 @@ import * as Resumption from "./Resumption.ts"
 import { Sessions } from "./Sessions.ts"
 import * as SessionStream from "./SessionStream.ts"
 import * as Subscriptions from "./Subscriptions.ts"
+import * as TaskNotices from "./TaskNotices.ts"
 import * as WebBridge from "./WebBridge.ts"
 
 /** Answers a request whose caller is authenticated. */
@@ -133,6 +134,7 @@ export const make = Effect.fnUntraced(function*(
       : answered
   }
 
+  const taskNotices = TaskNotices.make(runtime, catalog, changes)
   const direct = DirectAnswer.make({ runtime, catalog })
 
   const get: Endpoint = (request, caller) => {
@@ -170,7 +172,16 @@ export const make = Effect.fnUntraced(function*(
         const disagrees = headerOf(catalog, request, body)
         if (disagrees !== undefined) return Effect.succeed(mismatched(disagrees, body, caller))
         if (methodOf(body) === "subscriptions/listen") {
-          return Subscriptions.checked(runtime, catalog, caller, body, dispatch(request, caller, body))
+          const ofTasks = catalog.hasTasks ? TaskNotices.listenOf(request.headers, body) : undefined
+          return Effect.andThen(
+            Subscriptions.check(runtime, catalog, caller, body),
+            ofTasks === undefined
+              ? Subscriptions.counted(runtime, caller, dispatch(request, caller, body))
+              : Effect.flatMap(
+                Effect.andThen(listen, PublicAddress),
+                (address) => taskNotices(ofTasks, caller, address)
+              )
+          )
         }
         return target === undefined
           ? dispatch(request, caller, body)

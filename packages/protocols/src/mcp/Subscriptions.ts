@@ -13,21 +13,28 @@ const isListen = Schema.is(Schema.Struct({
   })
 }))
 
-/** The answer to a request to listen, once its caller may have it. */
-export const checked = Effect.fnUntraced(function*(
+/** Whether the caller may read all that it wants to listen to. */
+export const check = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   catalog: Catalog,
   caller: Caller,
-  body: unknown,
-  answer: Effect.Effect<HttpServerResponse.HttpServerResponse, RunError>
-): Effect.fn.Return<HttpServerResponse.HttpServerResponse, RunError> {
+  body: unknown
+): Effect.fn.Return<void, RunError> {
   const uris = isListen(body) ? body.params.notifications.resourceSubscriptions : []
   for (const identifier of new Set(uris.map((uri) => catalog.resourceOf(uri)))) {
     if (identifier !== undefined) yield* runtime.checkScopes(caller, { kind: "resource", identifier })
   }
-  const counted = yield* runtime.openStream(caller)
+})
+
+/** The SDK's answer to a request to listen, as a stream of its caller. */
+export const counted = Effect.fnUntraced(function*(
+  runtime: Runtime["Service"],
+  caller: Caller,
+  answer: Effect.Effect<HttpServerResponse.HttpServerResponse, RunError>
+): Effect.fn.Return<HttpServerResponse.HttpServerResponse, RunError> {
+  const count = yield* runtime.openStream(caller)
   const response = yield* answer
   const { body: sent, headers, status } = response
   if (sent._tag !== "Stream") return response
-  return HttpServerResponse.stream(counted(sent.stream), { status, headers, contentType: sent.contentType })
+  return HttpServerResponse.stream(count(sent.stream), { status, headers, contentType: sent.contentType })
 })

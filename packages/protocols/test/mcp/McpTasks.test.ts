@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
-import { modern, open, post, serveAsker } from "./asker.ts"
+import { Effect, Exit, Fiber, Scope } from "effect"
+import { listen, messagesIn, modern, open, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
 const extension = { extensions: { "io.modelcontextprotocol/tasks": {} } }
@@ -49,6 +49,39 @@ describe("A task of 2026-07-28", () => {
       const done = yield* until(get(url, taskId), "completed")
       assert.strictEqual(done.result.content[0].text, "Ada Bob")
       assert.notProperty(done, "requestState")
+    }).pipe(Effect.scoped))
+
+  it.live("is heard of by those who listen to it, until it has ended", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Effect.flatMap(lasting, serveAsker)
+      const created = last(yield* modern(url, "tools/call", call("job", { asks: true }), { capabilities: all })).result
+      const { taskId } = created
+      yield* until(get(url, taskId), "input_required")
+      const heard = (who: string, capabilities: object = all) =>
+        Effect.promise(async () => {
+          const response = await fetch(url, listen({ taskIds: [taskId, "unknown"] }, who, capabilities))
+          return messagesIn(await response.text())
+        })
+      const listening = yield* Effect.forkChild(heard("ann"))
+      yield* Effect.sleep("300 millis")
+      const inputResponses = { one: accept({ name: "Ada" }), two: accept({ name: "Bob" }) }
+      yield* modern(url, "tasks/update", { taskId, inputResponses }, { capabilities: all })
+      const [acknowledged, ...messages] = yield* Fiber.join(listening)
+      const stamp = { "io.modelcontextprotocol/subscriptionId": 9 }
+      assert.deepStrictEqual(acknowledged.params, { notifications: { taskIds: [taskId] }, _meta: stamp })
+      const end = messages.pop()
+      assert.deepInclude(end, { id: 9 })
+      assert.deepInclude(end.result._meta, stamp)
+      const statuses = messages.map(({ method, params }) => [method, params.taskId, params.status])
+      assert.deepStrictEqual(statuses[0], ["notifications/tasks", taskId, "input_required"])
+      assert.deepStrictEqual(statuses.at(-1), ["notifications/tasks", taskId, "completed"])
+      assert.sameMembers(Object.keys(messages[0].params.inputRequests), ["one", "two"])
+      assert.strictEqual(messages.at(-1).params.result.content[0].text, "Ada Bob")
+      assert.deepInclude(messages.at(-1).params._meta, stamp)
+      const [others] = yield* heard("bob")
+      assert.deepStrictEqual(others.params.notifications, { taskIds: [] })
+      const [unaware] = yield* heard("ann", {})
+      assert.deepStrictEqual(unaware.params.notifications, {})
     }).pipe(Effect.scoped))
 
   it.live("is refused its question where the client has no form, and ends with the tool's own error", () =>

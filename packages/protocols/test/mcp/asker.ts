@@ -265,7 +265,7 @@ export const modern = (
   })
 
 /** The request of a client of 2026-07-28 for the stream of these notifications. */
-export const listen = (notifications: object, who = "ann"): RequestInit => ({
+export const listen = (notifications: object, who = "ann", capabilities: object = {}): RequestInit => ({
   method: "POST",
   headers: {
     "content-type": "application/json",
@@ -282,7 +282,7 @@ export const listen = (notifications: object, who = "ann"): RequestInit => ({
       notifications,
       _meta: {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {}
+        "io.modelcontextprotocol/clientCapabilities": capabilities
       }
     }
   })
