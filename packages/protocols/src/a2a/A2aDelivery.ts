@@ -1,7 +1,7 @@
 // Delivers a message: to a new run, as the answer to a question of the run of its task, or as a signal. The message is kept
 // as it came, with the change that it makes. A message that comes twice does what it did the first time.
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
-import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import { Effect } from "effect"
 import * as Timeouts from "../internal/timeouts.ts"
 import * as A2aError from "./A2aError.ts"
@@ -60,6 +60,8 @@ export const make = (
       const after = yield* runtime.signal(call.caller, taskId, sent)
       return { handle, run: after, view: yield* load(handle, after) }
     }
+    // A run that was cancelled while it asked still has its question.
+    if (isFinal(run.state) && decided.length === 0) return yield* takesNoMessage(run)
     const reading = A2aMessage.toAnswer(message, asked)
     const { answer, id } = yield* asked.length > 0 ? reading : Effect.mapError(reading, () => takesNoMessage(run))
     const answered = yield* runtime.answer(call.caller, taskId, id, answer, key, message)

@@ -39,7 +39,7 @@ export const descriptors = {
 } as const
 
 const wellKnown = [file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp]
-const registryOf = (version: "1.0" | "0.3") =>
+export const registryOf = (version: "1.0" | "0.3") =>
   createFileRegistry(create(FileDescriptorSetSchema, {
     file: [...wellKnown.map(({ proto }) => proto), descriptors[version]]
   }))

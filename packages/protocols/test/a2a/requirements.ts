@@ -322,6 +322,150 @@ export const rows: ReadonlyArray<Row> = [
     })
   },
   {
+    id: "send.ids",
+    section: "3.4.2",
+    title: "the ids of tasks are the server's, and each message without a task begins one",
+    run: Effect.fnUntraced(function*(site) {
+      const contextId = fresh()
+      const ids = new Set<string>()
+      for (let turn = 0; turn < 3; turn++) ids.add(idOf(yield* send(site, "hi", { contextId }, skill("echo"))))
+      assert.strictEqual(ids.size, 3)
+    })
+  },
+  {
+    id: "send.ended",
+    section: "3.1.1",
+    title: "a message to a task that has ended is refused, however it has ended",
+    run: Effect.fnUntraced(function*(site) {
+      const done = idOf(yield* send(site, "hi", {}, skill("echo")))
+      const failed = idOf(yield* send(site, "Where is order 2042?"))
+      const cancelled = idOf(yield* send(site, "refund order 1042"))
+      task(yield* call(site, "cancel", { id: cancelled }))
+      for (const taskId of [done, failed, cancelled]) {
+        const answer = yield* call(site, "send", { message: message("more", { taskId }) })
+        refused(site, answer, -32004, 400, "UNSUPPORTED_OPERATION")
+        // Nothing of a task that has ended changes.
+        const before = yield* call(site, "get", { id: taskId })
+        assert.deepStrictEqual((yield* call(site, "get", { id: taskId })).result, before.result)
+      }
+    })
+  },
+  {
+    id: "send.input-modes",
+    section: "3.1.1",
+    title: "a part of a type that the skill does not take is refused, and nothing starts",
+    run: Effect.fnUntraced(function*(site) {
+      const contextId = fresh()
+      for (
+        const part of [{ raw: "dGNr", mediaType: "application/x-odd" }, { url: "https://example.com/a.png" }, {
+          text: "x",
+          mediaType: "image/png"
+        }]
+      ) {
+        // Version 0.3 has no media type of text.
+        if (site.wire.version === "0.3" && "text" in part) continue
+        const sent = message("", { contextId, parts: [part] })
+        const answer = yield* call(site, "send", { message: sent, ...skill("echo") })
+        refused(site, answer, -32005, 400, "CONTENT_TYPE_NOT_SUPPORTED")
+      }
+      const again = yield* send(site, "hi", { contextId }, skill("echo"))
+      assert.strictEqual(list(again["history"]).length, 1)
+    })
+  },
+  {
+    id: "send.unknown-fields",
+    section: "5.7",
+    title: "fields that nobody knows are ignored",
+    run: Effect.fnUntraced(function*(site) {
+      // The client of gRPC has no field that is unknown.
+      if (site.wire.binding === "gRPC") return
+      task(yield* call(site, "send", { message: message("hi", { odd: { deep: [1] } }), odd: true, ...skill("echo") }))
+    })
+  },
+  {
+    id: "send.no-leak",
+    section: "3.3.2",
+    title: "a defect of the agent fails its task, and nothing of it is shown",
+    run: Effect.fnUntraced(function*(site) {
+      const answer = yield* call(site, "send", { message: message("crash") })
+      assert.strictEqual(state(task(answer)), "TASK_STATE_FAILED")
+      assert.notMatch(JSON.stringify(answer.json), /postgres|password/u)
+      const { events } = yield* site.wire.stream(site.url, "send", { message: message("crash") }, keyOf("ann"))
+      assert.notMatch(JSON.stringify(yield* events.rest), /postgres|password/u)
+    })
+  },
+  {
+    id: "send.parallel",
+    section: "3.2.2",
+    title: "of parallel answers to one question one counts, and each that waits is answered with the end",
+    run: Effect.fnUntraced(function*(site) {
+      const taskId = idOf(yield* send(site, "refund order 1042"))
+      const answers = yield* Effect.forEach(
+        ["yes", "yes", "no"],
+        (text) => call(site, "send", { message: message(text, { taskId }) }),
+        { concurrency: 3 }
+      )
+      const taken = answers.filter(({ error }) => error === undefined)
+      assert.isAtLeast(taken.length, 1)
+      for (const one of taken) assert.strictEqual(state(task(one)), "TASK_STATE_COMPLETED")
+      const history = list(task(yield* call(site, "get", { id: taskId }))["history"]).map(object)
+      assert.strictEqual(history.filter(({ role }) => role === "ROLE_USER").length, 2)
+    })
+  },
+  {
+    id: "send.parallel-duplicates",
+    section: "3.3.1",
+    title: "a message that comes several times at once starts one task",
+    run: Effect.fnUntraced(function*(site) {
+      const sent = { message: message("hi"), ...skill("echo") }
+      const answers = yield* Effect.forEach([1, 2, 3, 4], () => call(site, "send", sent), { concurrency: 4 })
+      assert.strictEqual(new Set(answers.map((one) => idOf(task(one)))).size, 1)
+    })
+  },
+  {
+    id: "stream.refused",
+    section: "3.1.2",
+    title: "an error before the first event is an error, and no stream",
+    run: Effect.fnUntraced(function*({ url, wire }) {
+      for (
+        const params of [
+          { message: message("hi", { taskId: "none" }) },
+          { message: message("hi"), ...skill("nobody") },
+          { message: message("hi", { parts: [] }) }
+        ]
+      ) {
+        const { refused: answer } = yield* wire.stream(url, "send", params, keyOf("ann"))
+        assert.isDefined(answer?.error)
+      }
+    })
+  },
+  {
+    id: "stream.subscribers",
+    section: "3.5.2",
+    title: "all who follow a task get the same updates in the same order, and one that leaves changes nothing",
+    run: Effect.fnUntraced(function*(site) {
+      const { url, wire } = site
+      const taskId = idOf(yield* send(site, "refund order 1042"))
+      const open = Effect.map(wire.stream(url, "subscribe", { id: taskId }, keyOf("ann")), ({ events }) => events)
+      const [one, other, leaving] = [yield* open, yield* open, yield* open]
+      for (const events of [one, other, leaving]) assert.isDefined((yield* events.next)?.data["task"])
+      yield* leaving.close
+      yield* send(site, "yes", { taskId })
+      const [first, second] = [yield* one.rest, yield* other.rest]
+      const statuses = (events: typeof first) =>
+        events.flatMap(({ data }) => data["statusUpdate"] === undefined ? [] : [data["statusUpdate"]])
+      const texts = (events: typeof first) =>
+        JSON.stringify(
+          events.flatMap(({ data }) =>
+            list(object(object(data["artifactUpdate"])["artifact"])["parts"]).map((part) => object(part)["text"])
+          ).filter((text) => text !== undefined && text !== "")
+        )
+      assert.deepStrictEqual(statuses(first), statuses(second))
+      assert.strictEqual(texts(first), texts(second))
+      assert.strictEqual(state(object(first.at(-1)?.data["statusUpdate"])), "TASK_STATE_COMPLETED")
+    })
+  },
+  {
     id: "subscribe",
     section: "3.1.6",
     title: "a subscription begins with the task as it is and follows it to its end without gap",
