@@ -66,8 +66,13 @@ export class TaskArtifacts {
     const append = this.text !== undefined
     this.ids.add(this.streamed)
     this.text = (this.text ?? "") + delta
-    for (const token of tokens) this.tokens.push(token)
+    this.note(tokens)
     return { artifact: { artifactId: this.streamed, parts: [{ text: delta }] }, append, lastChunk: false }
+  }
+
+  /** Keeps tokens whose text is said later, or is empty. */
+  note(tokens: ReadonlyArray<Token>) {
+    for (const token of tokens) this.tokens.push(token)
   }
 
   /** Adds content to its artifact. */

@@ -32,6 +32,8 @@ export class TaskView {
   private readonly artifacts: TaskArtifacts
   /** The messages that the run has said, by their events. */
   private readonly said = new Map<RunEvent, Message>()
+  /** The first half of a character whose second half is in the next token. */
+  private half = ""
   /** The message that belongs to the end of the run. */
   private closing: Message | undefined
   private readonly run: RunRecord
@@ -103,10 +105,12 @@ export class TaskView {
   /** Applies the next events and returns the updates. `ended` is the final state of the run, if it has ended. */
   apply(events: ReadonlyArray<RunEvent>, ended: RunState | undefined): ReadonlyArray<StreamResponse> {
     const updates: Array<StreamResponse> = []
-    let text = ""
+    let text = this.half
+    this.half = ""
     let tokens: Array<Extract<RunEvent, { readonly type: "token" }>> = []
     const say = () => {
       if (text !== "") updates.push(this.updated(this.artifacts.say(text, tokens)))
+      else this.artifacts.note(tokens)
       text = ""
       tokens = []
     }
@@ -116,11 +120,16 @@ export class TaskView {
       if (event.type === "token") {
         text += event.data.delta
         tokens.push(event)
-        if (text.length >= longestText) say()
+        if (text.length >= longestText && !isCut(text)) say()
       } else if (changes.has(event.type)) {
         say()
         this.change(event, ended, updates)
       }
+    }
+    // Tokens may cut a character in two: no update ends within it while another token may follow.
+    if (isCut(text)) {
+      this.half = text.slice(-1)
+      text = text.slice(0, -1)
     }
     say()
     return updates
@@ -298,6 +307,9 @@ export class TaskView {
 /** A part of a framework's message, which may be content. */
 const partOf = (part: Schema.Json): Part =>
   Content.isContent(part) ? A2aContent.toPart(part, { urlOf: (id) => id }) : { data: part }
+
+/** Whether a text ends within a character. */
+const isCut = (text: string) => (text.charCodeAt(text.length - 1) & 0xfc00) === 0xd800
 
 /** The length of the text of one update: clients of gRPC take messages of 4 MiB, and a letter has 3 bytes at most. */
 const longestText = 1_000_000

@@ -85,3 +85,31 @@ describe("A view of a run whose attempt was superseded", () => {
     assert.deepStrictEqual([history.length, status.message], [1, undefined])
   })
 })
+
+describe("A view of a run whose tokens cut a character in two", () => {
+  const viewOf = () =>
+    // cast: a view reads these fields alone.
+    new TaskView(
+      { runId: "r", agent: "talk", createdAt: 0, payload: {} } as unknown as RunRecord.RunRecord,
+      undefined,
+      {
+        urlOf: (id) => id,
+        fileIdOf: () => undefined
+      }
+    )
+  const events = Event.stamp(
+    [Event.token("a\ud83d"), Event.token("\ude00b"), Event.token("\ud83d"), Event.make("done", { output: null })],
+    { runId: "r", attempt: 1, ts: 0, lastSeq: 1 }
+  )
+
+  it("ends no update within it, wherever a page ends, and keeps a half that stays one", () => {
+    const view = viewOf()
+    const texts = events.flatMap((event) => view.apply([event], undefined)).flatMap((update) =>
+      "artifactUpdate" in update ? update.artifactUpdate.artifact.parts.map(({ text }) => text) : []
+    )
+    assert.deepStrictEqual(texts, ["a", "\u{1f600}b", "\ud83d", ""])
+    const whole = viewOf()
+    whole.apply(events, undefined)
+    assert.deepStrictEqual(whole.task().artifacts, view.task().artifacts)
+  })
+})

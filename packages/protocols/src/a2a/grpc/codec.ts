@@ -1,6 +1,7 @@
 // The wire of gRPC: messages of both versions of A2A from and to their JSON, and statuses with details. Operations know JSON
 // alone, so gRPC adds no second form of them.
 import type { DescMessage, JsonValue } from "@bufbuild/protobuf"
+import { Predicate } from "effect"
 import { type Name, names } from "../A2aOperations.ts"
 import type { Version } from "../A2aVersion.ts"
 import { parseProto } from "./parseProto.ts"
@@ -48,6 +49,17 @@ const nameOf = (method: string): Name => {
   return name
 }
 
+/** A text without halves of characters. */
+const unicode = (text: string) => text.replaceAll(/\p{Surrogate}/gu, "\ufffd")
+
+/** The same JSON with texts that are Unicode. */
+const wellFormed = (json: unknown): unknown => {
+  if (typeof json === "string") return unicode(json)
+  if (Array.isArray(json)) return json.map(wellFormed)
+  if (!Predicate.isObject(json)) return json
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [unicode(key), wellFormed(value)]))
+}
+
 export const make = ({ protobuf, wkt }: Library): Codec => {
   const { create, createFileRegistry, fromBinary, fromJson, toBinary, toJson } = protobuf
   const known = [
@@ -65,9 +77,17 @@ export const make = ({ protobuf, wkt }: Library): Codec => {
       )
     )
   )
-  const write = (schema: DescMessage) => (json: unknown) =>
+  const messageOf = (schema: DescMessage, json: unknown) =>
     // cast: the JSON of answers is made here; what is not JSON of the message is refused by the library.
-    toBinary(schema, fromJson(schema, json as JsonValue, { ignoreUnknownFields: true, registry }))
+    fromJson(schema, json as JsonValue, { ignoreUnknownFields: true, registry })
+  const write = (schema: DescMessage) => (json: unknown) => {
+    try {
+      return toBinary(schema, messageOf(schema, json))
+    } catch {
+      // Halves of characters, which JSON can say, are no text of protocol buffers.
+      return toBinary(schema, messageOf(schema, wellFormed(json)))
+    }
+  }
   const methods = services.flatMap(([version, typeName]) =>
     (registry.getService(typeName)?.methods ?? []).map(({ input, name, output }): Method => ({
       version,
