@@ -52,7 +52,8 @@ export const make = (
     // A message that comes twice decides what it decided the first time, and not the next question.
     const decided = (yield* handle.interrupts).filter(({ resolution }) => resolution?.idempotencyKey === key)
     const { open } = yield* load(handle, run)
-    const asked = decided.length > 0 ? decided : open
+    // A run that was cancelled while it asked still has its question, and asks for nothing.
+    const asked = decided.length > 0 ? decided : isFinal(run.state) ? [] : open
     const signal = skill === undefined ? undefined : A2aMessage.signalOf(skill, message, asked.length > 0)
     if (signal !== undefined) {
       const payload = yield* A2aMessage.toSignal(signal, message)
@@ -60,8 +61,6 @@ export const make = (
       const after = yield* runtime.signal(call.caller, taskId, sent)
       return { handle, run: after, view: yield* load(handle, after) }
     }
-    // A run that was cancelled while it asked still has its question.
-    if (isFinal(run.state) && decided.length === 0) return yield* takesNoMessage(run)
     const reading = A2aMessage.toAnswer(message, asked)
     const { answer, id } = yield* asked.length > 0 ? reading : Effect.mapError(reading, () => takesNoMessage(run))
     const answered = yield* runtime.answer(call.caller, taskId, id, answer, key, message)

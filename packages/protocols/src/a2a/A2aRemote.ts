@@ -256,8 +256,10 @@ const followed = Effect.fnUntraced(function*(
   }
 })
 
-/** A subscription stays open while its task asks. */
-const settles = (update: StreamResponse) => "statusUpdate" in update && isSettled(update.statusUpdate.status.state)
+/** A subscription stays open while its task asks, which it may do from the beginning. */
+const settles = (update: StreamResponse) =>
+  ("statusUpdate" in update && isSettled(update.statusUpdate.status.state)) ||
+  ("task" in update && isSettled(update.task.status.state))
 
 const firstPause = 200
 const longestPause = 5_000

@@ -170,7 +170,7 @@ describe("A message of 0.3", () => {
     it.prop(`is that of 1.0, from ${isProto ? "protocol buffers" : "JSON"}`, [AnyMessage], ([any]) => {
       const message = JSON.parse(JSON.stringify(decodeMessage(formed({ ...any, role: "ROLE_USER" }))))
       const sent = JSON.parse(JSON.stringify(sentBy03({ message }, isProto)))
-      // What a client sends is data of any form.
+      // Clients send data of any form.
       same(Object(A2aV03.toSend(sent, isProto)).message, of03(message, false))
     })
   }

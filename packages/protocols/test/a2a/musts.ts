@@ -1,5 +1,5 @@
-// What a server of A2A has to do by specification 1.0.1, with its section, and the tests that show it: `row:` names a row of
-// requirements.ts, which runs over each binding and version; all others are a file of tests and a title in it.
+// The requirements of specification 1.0.1 for a server of A2A, each with its section and the tests that show it: `row:` names a
+// row of requirements.ts, which runs over each binding and version; all others are a file of tests and a title in it.
 export interface Must {
   readonly section: string
   readonly must: string
