@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -61,11 +62,9 @@ class GraphAgent:
     async def _answers(self, run: Run, saver: RunSaver) -> Any:
         """The answers to what the graph has asked last, as its next input; nothing when it goes on without."""
         first = saver.asked - len(saver.questions) + 1
-        answers = {
-            one["id"]: await answer(run, f"interrupt {first + number}", one)
-            for number, one in enumerate(saver.questions)
-        }
-        left = saver.answered(answers)
+        asking = (answer(run, f"interrupt {first + number}", one) for number, one in enumerate(saver.questions))
+        answers = await asyncio.gather(*asking)
+        left = saver.answered({one["id"]: got for one, got in zip(saver.questions, answers)})
         return Command(resume=left) if left else None
 
     def _output(self, run: Run, result: Any, old: int) -> Any:
@@ -88,8 +87,8 @@ async def answer(run: Run, name: str, asked: dict[str, Any]) -> Any:
     value = asked["value"]
     actions = value.get("action_requests") if isinstance(value, dict) else None
     if isinstance(actions, list):
-        decisions = [await decision(run, f"{name}.{number}", action) for number, action in enumerate(actions)]
-        return {"decisions": decisions}
+        deciding = (decision(run, f"{name}.{number}", action) for number, action in enumerate(actions))
+        return {"decisions": await asyncio.gather(*deciding)}
     got = await run.ask("interrupt", {"name": name, "schema": asked.get("schema", {}), "arguments": value})
     return True if got is None else got
 

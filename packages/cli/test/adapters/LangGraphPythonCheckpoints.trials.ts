@@ -80,6 +80,51 @@ describeWith("Checkpoints of LangGraph for Python", pythonWith("langgraph"), (in
       assert.deepStrictEqual(count(), { one: 1, sure: 2, held: 2 })
     }).pipe(Effect.scoped), 120_000)
 
+  it.live(
+    "questions side by side are asked at once and answered in any order, after a kill too",
+    () =>
+      Effect.gen(function*() {
+        const { env, go, kill, until } = world()
+        const server = yield* serve(interpreter, "graphs.py", ["two_questions"], { env })
+        const runId = yield* server.start("two_questions", { said: [] })
+        yield* until("both")
+        yield* until("other")
+        let open = yield* server.open(runId)
+        for (let tries = 0; tries < 100 && open.length < 2; tries++) {
+          yield* Effect.sleep("50 millis")
+          open = yield* server.open(runId)
+        }
+        assert.deepStrictEqual(open.map(({ arguments: asked }) => asked).toSorted(), ["left?", "right?"])
+        kill()
+        yield* Effect.sleep("200 millis")
+        for (const one of open.toReversed()) {
+          const answer = { decision: "approve", value: `to ${String(one.arguments)}` }
+          yield* server.request("POST", `/runs/${runId}/interrupts/${one.id}`, answer)
+        }
+        yield* until("held")
+        go()
+        const { output } = yield* server.ended(runId, 60)
+        assert.deepStrictEqual([...Object(output).said].toSorted(), ["about held", "to left?", "to right?"])
+        const events = yield* eventsOf(server, runId)
+        assert.strictEqual(events.filter(({ type }) => type === "interrupt").length, 2)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live("a retry of a graph that has failed runs only the node that failed", () =>
+    Effect.gen(function*() {
+      const { count, env, go } = world()
+      const server = yield* serve(interpreter, "graphs.py", ["failing_once"], { env })
+      const runId = yield* server.start("failing_once", { said: [] })
+      assert.strictEqual((yield* server.ended(runId, 60)).state, "failed")
+      go()
+      const retried = yield* server.request("POST", `/runs/${runId}/retry`, {})
+      const { output, state } = yield* server.ended(String(Object(retried).runId), 60)
+      assert.strictEqual(state, "completed")
+      assert.deepStrictEqual([...Object(output).said].toSorted(), ["about fails", "about left", "about one"])
+      assert.deepStrictEqual(count(), { one: 1, left: 1, fails: 2 })
+    }).pipe(Effect.scoped), 120_000)
+
   it.live("a fork after a checkpoint continues from there", () =>
     Effect.gen(function*() {
       const { count, env, go } = world()

@@ -123,4 +123,56 @@ describe("a workflow of Mastra", () => {
       assert.deepStrictEqual({ state, output }, { state: "completed", output: "one left one right short held" })
       assert.deepStrictEqual(world.toSorted(), ["held", "held", "left", "one", "right", "short"])
     }).pipe(Effect.scoped))
+
+  it.live("steps that suspend side by side ask at the same time, and get their answers over restarts", () =>
+    Effect.gen(function*() {
+      const world: Array<string> = []
+      const make = () => {
+        const ask = createStep({
+          id: "ask",
+          inputSchema: z.string(),
+          outputSchema: z.string(),
+          resumeSchema: z.object({ grade: z.number() }),
+          suspendSchema: z.object({ about: z.string() }),
+          execute: async ({ inputData, resumeData, suspend }) => {
+            world.push(`${inputData} ${resumeData === undefined ? "asks" : "has"}`)
+            if (resumeData === undefined) {
+              await suspend({ about: inputData })
+              return ""
+            }
+            return `${inputData} ${resumeData.grade}`
+          }
+        })
+        return createWorkflow({ id: "grades", inputSchema: z.array(z.string()), outputSchema: z.array(z.string()) })
+          .foreach(ask, { concurrency: 3 })
+          .commit()
+      }
+      const serve = (folder?: string) =>
+        Stage.serve({
+          durable: true,
+          play: new Plays(),
+          ...(folder === undefined ? {} : { folder }),
+          perform: (agent) =>
+            MastraWorkflows.layer(agent, make(), { input: () => ["a", "b", "c"], output: (all) => String(all) })
+        })
+      let server = yield* serve()
+      const runId = yield* server.start("plain")
+      assert.strictEqual((yield* server.until(runId, "suspended", "failed")).state, "suspended")
+      const open = yield* server.open(runId)
+      assert.strictEqual(open.length, 3)
+      for (const [grade, { id }] of open.toReversed().entries()) {
+        const folder = Stage.copyOf(server.folder)
+        yield* server.stop
+        server = yield* serve(folder)
+        const path = `/runs/${runId}/interrupts/${id}`
+        const wrong = yield* server.request("POST", path, { decision: "approve", value: { grade: "best" } })
+        assert.strictEqual(wrong.status, 400)
+        yield* server.request("POST", path, { decision: "approve", value: { grade } })
+        yield* Effect.sleep("50 millis")
+      }
+      const { output, state } = yield* server.ended(runId)
+      assert.strictEqual(state, "completed")
+      assert.deepStrictEqual(String(output).match(/[abc] \d/gu)?.length, 3)
+      assert.deepStrictEqual(world.toSorted(), ["a asks", "a has", "b asks", "b has", "c asks", "c has"])
+    }).pipe(Effect.scoped))
 })

@@ -273,3 +273,45 @@ careful = (
     .add_edge("sure", "held")
     .compile()
 )
+
+
+async def fails_once(state: Asked) -> dict[str, Any]:
+    mark("fails")
+    answer = (await about.ainvoke("fails")).content
+    if not may_go():
+        raise ValueError("not yet")
+    return {"said": [answer]}
+
+
+failing_once = (
+    StateGraph(Asked)
+    .add_node("one", marked("one"))
+    .add_node("left", marked("left"))
+    .add_node("fails", fails_once)
+    .add_edge(START, "one")
+    .add_edge("one", "left")
+    .add_edge("left", "fails")
+    .compile()
+)
+
+
+async def both(state: Asked) -> dict[str, Any]:
+    mark("both")
+    return {"said": [interrupt("left?")]}
+
+
+async def other(state: Asked) -> dict[str, Any]:
+    mark("other")
+    return {"said": [interrupt("right?")]}
+
+
+two_questions = (
+    StateGraph(Asked)
+    .add_node("both", both)
+    .add_node("other", other)
+    .add_node("held", held)
+    .add_edge(START, "both")
+    .add_edge(START, "other")
+    .add_edge(["both", "other"], "held")
+    .compile()
+)
