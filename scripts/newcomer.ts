@@ -80,6 +80,32 @@ const serving = async (
   }
 }
 
+/** The shortest of several runs in milliseconds. */
+const shortest = (command: string, args: ReadonlyArray<string>): number =>
+  Math.min(...Array.from({ length: 20 }, () => {
+    const start = performance.now()
+    run(command, args)
+    return performance.now() - start
+  }))
+
+/** The packed help is that of the command, and comes as fast as Node starts. */
+const checkHelp = (): void => {
+  for (const words of [[], ["run"], ["runs", "list"]]) {
+    const packed = run(fastagentic, [...words, "--help"])
+    // The variable makes the command render its help.
+    const rendered = execFileSync(fastagentic, [...words, "--help"], {
+      cwd: home,
+      env: { ...env, FORCE_COLOR: "0" },
+      encoding: "utf8"
+    })
+    if (packed !== rendered) throw new Error(`newcomer: the packed help of "${words.join(" ")}" is another`)
+  }
+  const file = join(home, "node_modules/fastagentic/dist/bin.js")
+  const ratio = shortest(process.execPath, [file, "--help"]) / shortest(process.execPath, ["-e", "0"])
+  console.log(`newcomer: --help takes ${ratio.toFixed(2)} times as long as Node alone`)
+  if (ratio > 2) throw new Error("newcomer: --help is slow")
+}
+
 try {
   const tarballs = stage(join(folder, "staged")).map(pack)
   run("npm", ["init", "-y"])
@@ -89,7 +115,13 @@ try {
     const received: unknown = JSON.parse(run("sh", ["-c", request.replace("http://127.0.0.1:8000", url)]))
     if (received !== answer) throw new Error(`newcomer: the answer is ${JSON.stringify(received)}`)
     console.log(`newcomer: the answer is ${JSON.stringify(received)}`)
+    // The same request by the packed command, whose files for servers are bundled.
+    const { agent = "", payload = "" } = /agents\/(?<agent>[\w-]+).* -d '(?<payload>[^']+)'/su.exec(request)?.groups ??
+      {}
+    const called = run(fastagentic, ["call", agent, payload, "--url", url])
+    if (!called.includes(String(answer))) throw new Error(`newcomer: the command answers ${called}`)
   })
+  checkHelp()
   const named = { ...env, FASTAGENTIC_MODEL: "anthropic:claude", ANTHROPIC_API_KEY: "key" }
   const refused = spawnSync(fastagentic, ["run", "app.mts", "--mode", "http"], {
     cwd: home,

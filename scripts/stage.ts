@@ -4,6 +4,7 @@
  * npm ignores `publishConfig.exports`, so the staged package.json has it merged in; development fields are removed.
  * Run `tsc -b` first. A release publishes the staged folders, and has the SBOM beside them, `sbom.json`.
  */
+import { execFileSync } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { publicPackages, root, type Workspace } from "./internal/workspace.ts"
@@ -45,9 +46,33 @@ const stagePackage = (workspace: Workspace, target: string): string => {
   return staged
 }
 
+/** The help of the command as text, beside the file that answers with it. */
+const writeHelp = (folder: string): void => {
+  for (const [name, canColor] of [["help.json", false], ["help.color.json", true]] as const) {
+    const text = execFileSync(process.execPath, ["-e", rendering, cli, String(canColor)], { encoding: "utf8" })
+    writeFileSync(join(folder, "dist", name), text)
+  }
+}
+
+const bundling = join(root, "scripts/bundle.ts")
+const cli = new URL("../packages/cli/dist/Cli.js", import.meta.url).href
+
+const rendering = `
+  const { Effect } = await import("effect")
+  const { helpPages } = await import(process.argv[1])
+  console.log(JSON.stringify(await Effect.runPromise(helpPages(process.argv[2] === "true"))))
+`
+
 /** Stages every public package below `target` and returns their folders. */
 export const stage = (target: string): ReadonlyArray<string> =>
-  publicPackages().map((workspace) => stagePackage(workspace, target))
+  publicPackages().map((workspace) => {
+    const folder = stagePackage(workspace, target)
+    if (workspace.manifest.name === "fastagentic") {
+      writeHelp(folder)
+      execFileSync(process.execPath, [bundling, join(folder, "dist/remote")], { stdio: "inherit" })
+    }
+    return folder
+  })
 
 if (import.meta.main) {
   const target = resolve(process.argv[2] ?? join(root, "build/staged"))

@@ -14,6 +14,7 @@ import type { Digest } from "effect/crypto/Digest"
 import type { Signature } from "effect/crypto/Signature"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as Output from "./internal/output.ts"
+import * as StoreFlags from "./internal/storeFlags.ts"
 import * as Store from "./Store.ts"
 
 /** The verification failed; the printed lines say where. @category errors @since 0.1.0 */
@@ -52,7 +53,7 @@ const Anchor = Schema.Struct({ tenant: Schema.String, ...AuditLog.Head.fields })
 type Anchor = typeof Anchor.Type
 const decodeAnchor = Schema.decodeUnknownEffect(Schema.fromJsonString(Anchor))
 
-const store = Store.flag("store")
+const store = StoreFlags.flag("store")
 const signer = Flag.String("signer").pipe(
   Flag.withSchema(Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))),
   Flag.withDescription(

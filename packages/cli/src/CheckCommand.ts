@@ -10,6 +10,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as AppFile from "./AppFile.ts"
 import * as Output from "./internal/output.ts"
+import * as StoreFlags from "./internal/storeFlags.ts"
 import * as Store from "./Store.ts"
 
 /** Some runs would not resume; the printed lines name them. @category errors @since 0.1.0 */
@@ -26,7 +27,7 @@ export const command = Command.make(
   "check",
   {
     file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
-    against: Store.flag("against"),
+    against: StoreFlags.flag("against"),
     json: Output.json,
     limit: Flag.Int("limit").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),

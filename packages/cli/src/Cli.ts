@@ -5,51 +5,57 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Logger, Predicate, Struct } from "effect"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import manifest from "../package.json" with { type: "json" }
-import * as ApprovalsCommand from "./ApprovalsCommand.ts"
-import * as AuditCommand from "./AuditCommand.ts"
-import * as CallCommand from "./CallCommand.ts"
-import * as ChatCommand from "./ChatCommand.ts"
-import * as CheckCommand from "./CheckCommand.ts"
-import * as DevCommand from "./DevCommand.ts"
-import * as DoctorCommand from "./DoctorCommand.ts"
 import * as ErrorText from "./ErrorText.ts"
-import * as ExportCommand from "./ExportCommand.ts"
-import * as Session from "./internal/remote/session.ts"
-import * as KeysCommand from "./KeysCommand.ts"
+import * as HelpPages from "./internal/helpPages.ts"
 import * as LogLine from "./LogLine.ts"
-import * as NewCommand from "./NewCommand.ts"
-import * as PrincipalsCommand from "./PrincipalsCommand.ts"
-import * as PushCommand from "./PushCommand.ts"
-import * as RunCommand from "./RunCommand.ts"
-import * as RunsCommand from "./RunsCommand.ts"
-import * as StoreCommand from "./StoreCommand.ts"
-import * as TailCommand from "./TailCommand.ts"
 
-const root = Command.make("fastagentic").pipe(
-  Command.withDescription("The deployment layer for agents"),
-  Command.withSubcommands([
-    NewCommand.command,
-    RunCommand.command,
-    DevCommand.command,
-    CallCommand.command,
-    ChatCommand.command,
-    RunsCommand.command,
-    TailCommand.command,
-    ExportCommand.command,
-    StoreCommand.command,
-    ApprovalsCommand.command,
-    CheckCommand.command,
-    DoctorCommand.command,
-    KeysCommand.command,
-    PrincipalsCommand.command,
-    PushCommand.command,
-    AuditCommand.command
-  ])
-)
+/** Each command is loaded when it is called, because an app has hundreds of modules that no other command needs. */
+const commands = {
+  new: () => import("./NewCommand.ts"),
+  run: () => import("./RunCommand.ts"),
+  dev: () => import("./DevCommand.ts"),
+  call: () => import("./CallCommand.ts"),
+  chat: () => import("./ChatCommand.ts"),
+  runs: () => import("./RunsCommand.ts"),
+  tail: () => import("./TailCommand.ts"),
+  export: () => import("./ExportCommand.ts"),
+  store: () => import("./StoreCommand.ts"),
+  approvals: () => import("./ApprovalsCommand.ts"),
+  check: () => import("./CheckCommand.ts"),
+  doctor: () => import("./DoctorCommand.ts"),
+  keys: () => import("./KeysCommand.ts"),
+  principals: () => import("./PrincipalsCommand.ts"),
+  push: () => import("./PushCommand.ts"),
+  audit: () => import("./AuditCommand.ts")
+}
+
+const isName = (name: string): name is keyof typeof commands => Object.hasOwn(commands, name)
+
+/** The command that is called, or all of them for their help and for names that come near a misspelt one. */
+const load = (args: ReadonlyArray<string>) => {
+  const [name = ""] = args
+  const called = isName(name) ? [name] : Struct.keys(commands)
+  return Effect.promise(() => Promise.all(called.map((one) => commands[one]())))
+}
+
+const rootOf = (loaded: Effect.Success<ReturnType<typeof load>>) =>
+  Command.make("fastagentic").pipe(
+    Command.withDescription("The deployment layer for agents"),
+    Command.withSubcommands(loaded.map(({ command }) => command))
+  )
+
+/**
+ * The help of every command as text, for those who pack the command.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const helpPages = (canColor: boolean) =>
+  Effect.flatMap(load([]), (loaded) => HelpPages.render(rootOf(loaded), main, canColor))
 
 /** A wrong call prints one line on stderr, not a page of help. */
 const presenter = CliOutput.layerPresenter({
@@ -72,7 +78,8 @@ const logging = Layer.merge(
  * @since 0.1.0
  */
 export const main = (args: ReadonlyArray<string>) =>
-  Command.runWith(root, { version: manifest.version })(args).pipe(
+  load(args).pipe(
+    Effect.flatMap((loaded) => Command.runWith(rootOf(loaded), { version: manifest.version })(args)),
     Effect.tapError((error) =>
       typeof error === "object" && error !== null && "_tag" in error && error._tag === "ShowHelp"
         ? Effect.void
@@ -102,11 +109,10 @@ export const run = (): void => {
   })
 }
 
-/** A check that found what it was asked to look for. */
-const isNegative = (error: unknown) =>
-  error instanceof AuditCommand.TrailBroken || error instanceof AuditCommand.TrailUnproven ||
-  error instanceof CheckCommand.RunsStranded || error instanceof DoctorCommand.FaultsFound ||
-  error instanceof Session.RunEnded
+/** The errors of checks that found what they were asked to look for. */
+const negative = ["TrailBroken", "TrailUnproven", "RunsStranded", "FaultsFound", "RunEnded"]
+
+const tagOf = (error: unknown) => Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
 
 /**
  * The exit code: 0 for success or a requested stop, 1 for a defect, a broken audit log, runs that would not resume or a run
@@ -118,6 +124,6 @@ const isNegative = (error: unknown) =>
 export const codeOf = (exit: Exit.Exit<unknown, unknown>) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return 0
   const failures = exit.cause.reasons.filter(Cause.isFailReason)
-  if (failures.some(({ error }) => error instanceof Session.RunWaits)) return 3
-  return failures.length > 0 && failures.every(({ error }) => !isNegative(error)) ? 2 : 1
+  if (failures.some(({ error }) => tagOf(error) === "RunWaits")) return 3
+  return failures.length > 0 && failures.every(({ error }) => !negative.includes(tagOf(error))) ? 2 : 1
 }

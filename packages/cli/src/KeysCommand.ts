@@ -10,6 +10,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as Output from "./internal/output.ts"
+import * as StoreFlags from "./internal/storeFlags.ts"
 import * as Store from "./Store.ts"
 
 /** A memory store cannot keep keys. @category errors @since 0.1.0 */
@@ -19,7 +20,7 @@ export class NothingLasts extends Schema.TaggedError<NothingLasts>()("NothingLas
   }
 }
 
-const store = Store.flag("store")
+const store = StoreFlags.flag("store")
 
 /** The name of the commands in the audit log. */
 const by = { by: "cli" }

@@ -12,6 +12,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Output from "./internal/output.ts"
 import * as Request from "./internal/remote/request.ts"
 import * as Server from "./internal/remote/server.ts"
+import * as StoreFlags from "./internal/storeFlags.ts"
 import * as Store from "./Store.ts"
 
 /** Neither a store nor a server was named. @category errors @since 0.1.0 */
@@ -23,7 +24,7 @@ export class NoPlace extends Schema.TaggedError<NoPlace>()("NoPlace", {}) {
 
 const flags = {
   id: Argument.String("id").pipe(Argument.withDescription("The principal: the id that its runs belong to")),
-  store: Flag.optional(Store.flag("store")),
+  store: Flag.optional(StoreFlags.flag("store")),
   json: Output.json,
   tenant: Flag.String("tenant").pipe(
     Flag.withDescription(

@@ -9,6 +9,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Output from "./internal/output.ts"
+import * as StoreFlags from "./internal/storeFlags.ts"
 import * as Store from "./Store.ts"
 
 /** A command that does not say which targets it is for. @category errors @since 0.1.0 */
@@ -18,7 +19,7 @@ export class NoTarget extends Schema.TaggedError<NoTarget>()("NoTarget", {}) {
   }
 }
 
-const store = Store.flag("store")
+const store = StoreFlags.flag("store")
 
 const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, Layer.Success<Store.Store["layer"]>>) =>
   Effect.flatMap(

@@ -19,7 +19,6 @@ import {
 } from "@fastagentic/core"
 import { Sqlite, SqliteClient, SqliteRunStore, SqliteWriter } from "@fastagentic/stores/sqlite"
 import { Config, type Duration, Effect, Layer, Redacted, Schema } from "effect"
-import * as Flag from "effect/cli/Flag"
 import { existsSync } from "node:fs"
 import * as Blobs from "./Blobs.ts"
 import * as Defaults from "./Defaults.ts"
@@ -153,25 +152,6 @@ export const existing = (value: string): Effect.Effect<Store, UnknownStore | Eng
     ({ isThere }) => isThere(),
     ({ lasts, shown }) =>
       new UnusableStore({ store: shown, problem: lasts ? "there is no such file" : "nothing is kept there" })
-  )
-
-/**
- * The flag `name` of a command that reads the data of a server.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const flag = (name: string): Flag.Flag<string> =>
-  Flag.String(name).pipe(
-    Flag.withDescription("The SQLite file of a server that is not running, or a postgres:// or redis:// URL"),
-    Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
-  )
-
-/** The flag of a command that may be called while the server of a file runs. @category constructors @since 0.1.0 */
-export const fileFlag = (name: string): Flag.Flag<string> =>
-  Flag.String(name).pipe(
-    Flag.withDescription("The SQLite file, whether its server runs or not"),
-    Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
   )
 
 /** Files and large values of runs go to `FASTAGENTIC_BLOBS`, or to the store's own place. */

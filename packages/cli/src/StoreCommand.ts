@@ -11,6 +11,7 @@ import { resolve } from "node:path"
 import * as BackupSocket from "./BackupSocket.ts"
 import { copyNewFiles } from "./internal/copyNewFiles.ts"
 import * as Output from "./internal/output.ts"
+import * as StoreFlags from "./internal/storeFlags.ts"
 import * as Store from "./Store.ts"
 
 /** Databases have tools of their own for this. @category errors @since 0.1.0 */
@@ -28,7 +29,7 @@ const backup = Command.make(
     target: Argument.String("target").pipe(
       Argument.withDescription("The file to make, with its blobs in <target>.blobs")
     ),
-    store: Store.fileFlag("store"),
+    store: StoreFlags.fileFlag("store"),
     json: Output.json
   },
   Effect.fnUntraced(function*({ json, store, target: given }) {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { existsSync, readFileSync } from "node:fs"
 import * as module from "node:module"
 import * as v8 from "node:v8"
 
@@ -7,8 +8,31 @@ if (major < 22 || (major === 22 && minor < 19)) {
   process.stderr.write(`fastagentic: needs Node 22.19 or newer, this is ${process.version}\n`)
   process.exit(2)
 }
-module.enableCompileCache()
-// The old generation is collected once it has grown by 40 %, not doubled: the same CPU, and memory stays flat.
-v8.setFlagsFromString("--heap-growing-percent=40")
-const { run } = await import("./Cli.ts")
-run()
+
+/** The page that is asked for, if the package has it: nothing else is loaded then. */
+const helpPage = (): string | undefined => {
+  const words = process.argv.slice(2)
+  const last = words.pop()
+  if (last !== "--help" && last !== "-h") return undefined
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
+  if (FORCE_COLOR || TERM === "dumb") return undefined
+  const file = new URL(process.stdout.isTTY && !NO_COLOR ? "help.color.json" : "help.json", import.meta.url)
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8"))[words.join(" ")] : undefined
+}
+
+/** The packed commands that only talk to a server: one file has all that they need. */
+const remote = new URL("remote/Cli.js", import.meta.url)
+
+const isRemote = (): boolean => {
+  const [name = "", sub] = process.argv.slice(2)
+  return ["approvals", "call", "chat", "runs", "tail"].includes(name) && sub !== "prune" && existsSync(remote)
+}
+
+const page = helpPage()
+if (page === undefined) {
+  module.enableCompileCache()
+  // The old generation is collected once it has grown by 40 %, not doubled: the same CPU, and memory stays flat.
+  v8.setFlagsFromString("--heap-growing-percent=40")
+  const { run }: typeof import("./Cli.ts") = isRemote() ? await import(remote.href) : await import("./Cli.ts")
+  run()
+} else process.stdout.write(page)
