@@ -25,6 +25,7 @@ const commands = {
   export: () => import("./ExportCommand.ts"),
   store: () => import("./StoreCommand.ts"),
   approvals: () => import("./ApprovalsCommand.ts"),
+  test: () => import("./TestCommand.ts"),
   check: () => import("./CheckCommand.ts"),
   doctor: () => import("./DoctorCommand.ts"),
   keys: () => import("./KeysCommand.ts"),

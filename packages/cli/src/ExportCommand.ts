@@ -1,89 +1,60 @@
 /**
- * `fastagentic export openapi|mcp|a2a`: what a running server says of itself, as a file.
+ * `fastagentic export openapi|mcp|a2a`: what a running server or an app says of itself, as a file.
  *
  * @since 0.1.0
  */
-import { Console, Effect, Schema } from "effect"
+import { AppTest } from "@fastagentic/protocols/http"
+import { Console, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as AppFile from "./AppFile.ts"
 import * as Output from "./internal/output.ts"
-import * as Request from "./internal/remote/request.ts"
+import * as Documents from "./internal/remote/documents.ts"
 import * as Server from "./internal/remote/server.ts"
 
-/** The lists of MCP by their methods. */
-const lists = {
-  tools: "tools/list",
-  resources: "resources/list",
-  resourceTemplates: "resources/templates/list",
-  prompts: "prompts/list"
-} as const
+const flags = {
+  ...Server.flags,
+  app: Flag.String("app").pipe(
+    Flag.withDescription("A module whose default export is App.provide(…), in place of a running server"),
+    Flag.optional
+  )
+}
 
-const Page = Schema.Struct({
-  result: Schema.StructWithRest(Schema.Struct({ nextCursor: Schema.optionalKey(Schema.String) }), [
-    Schema.Record(Schema.String, Schema.Json)
-  ])
-})
-const methodNotFound = -32_601
-const Refusal = Schema.Struct({ error: Schema.Struct({ code: Schema.Int, message: Schema.String }) })
+/** Reads a document of a running server, or of an app that is started in memory for it. */
+const read = (name: Documents.Name, { app, ...server }: Server.Server & { readonly app: Option.Option<string> }) =>
+  Option.match(app, {
+    onNone: () => Documents.read(name, server),
+    onSome: (file) => Effect.flatMap(AppFile.load(file), (runnable) => inMemory(name, server, runnable))
+  })
 
-const pageOf = Effect.fnUntraced(
-  function*(server: Server.Server, method: string, params: { readonly cursor?: string }) {
-    const answer = yield* Request.json(server, {
-      path: "/mcp",
-      body: { jsonrpc: "2.0", id: 1, method, params },
-      headers: { accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25" }
-    })
-    return yield* Effect.mapError(
-      Schema.decodeUnknownEffect(Schema.Union([Page, Refusal]))(answer),
-      () => new Server.NotDone({ problem: `${method} has an answer that is not of MCP` })
+/** The addresses in the document are those of `--url`. */
+const inMemory = (name: Documents.Name, server: Server.Server, runnable: AppFile.AnyRunnable) =>
+  Effect.flatMap(
+    Layer.build(AppTest.layer(runnable)),
+    (context) => Effect.provideContext(Documents.read(name, { ...server, url: AppTest.url }), context)
+  ).pipe(
+    Effect.scoped,
+    Effect.map((document): unknown =>
+      JSON.parse(JSON.stringify(document).replaceAll(AppTest.url, server.url.replace(/\/+$/u, "")))
     )
-  }
-)
-
-/** All pages of a list. */
-const all = Effect.fnUntraced(function*(server: Server.Server, name: string, method: string) {
-  const items: Array<Schema.Json> = []
-  let cursor: string | undefined
-  do {
-    const page: typeof Page.Type | typeof Refusal.Type = yield* pageOf(
-      server,
-      method,
-      cursor === undefined ? {} : { cursor }
-    )
-    // A server without resources or prompts does not know their methods.
-    if ("error" in page && page.error.code === methodNotFound) return items
-    if ("error" in page) return yield* new Server.NotDone({ problem: `${method}: ${page.error.message}` })
-    const found = page.result[name]
-    if (Array.isArray(found)) items.push(...found)
-    cursor = page.result.nextCursor
-  } while (cursor !== undefined)
-  return items
-})
-
-const print = (value: unknown) => Console.log(Output.safe(JSON.stringify(value, undefined, 2)))
-
-const document = (name: string, path: string, description: string) =>
-  Command.make(name, Server.flags, (server) => Effect.flatMap(Request.json(server, { path }), print)).pipe(
-    Command.withDescription(description)
   )
 
-const mcp = Command.make(
-  "mcp",
-  Server.flags,
-  Effect.fnUntraced(function*(server) {
-    const found: Record<string, ReadonlyArray<Schema.Json>> = {}
-    for (const [name, method] of Object.entries(lists)) found[name] = yield* all(server, name, method)
-    yield* print(found)
-  })
-).pipe(Command.withDescription("The tools, resources and prompts that an MCP client of this token sees"))
+const document = (name: Documents.Name, description: string) =>
+  Command.make(
+    name,
+    flags,
+    (options) =>
+      Effect.flatMap(read(name, options), (value) => Console.log(Output.safe(JSON.stringify(value, undefined, 2))))
+  ).pipe(Command.withDescription(description))
 
 /** @category commands @since 0.1.0 */
 export const command = Command.make("export").pipe(
-  Command.withDescription("What a running server says of itself, as JSON"),
+  Command.withDescription("What an app says of itself, as JSON: that of a running server, or of a file"),
   Command.withSubcommands([
-    document("openapi", "/openapi.json", "The OpenAPI document"),
-    mcp,
-    document("a2a", "/.well-known/agent-card.json", "The A2A agent card")
+    document("openapi", "The OpenAPI document"),
+    document("mcp", "The tools, resources and prompts that an MCP client of this token sees"),
+    document("a2a", "The A2A agent card")
   ]),
   Command.provide(FetchHttpClient.layer)
 )

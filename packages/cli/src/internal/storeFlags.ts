@@ -9,10 +9,10 @@ const named = (name: string, description: string): Flag.Flag<string> =>
     Flag.withFallbackConfig(Config.String("FASTAGENTIC_STORE"))
   )
 
-/** Of a command that reads the data of a server. */
+/** The flag of a command that reads the data of a server. */
 export const flag = (name: string): Flag.Flag<string> =>
   named(name, "The SQLite file of a server that is not running, or a postgres:// or redis:// URL")
 
-/** Of a command that may be called while the server of a file runs. */
+/** The flag of a command that may be called while the server of a file runs. */
 export const fileFlag = (name: string): Flag.Flag<string> =>
   named(name, "The SQLite file, whether its server runs or not")

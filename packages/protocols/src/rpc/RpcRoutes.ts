@@ -4,7 +4,7 @@ import * as Caller from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as Credentials from "@fastagentic/core/run/Credentials"
 import * as Tracing from "@fastagentic/core/telemetry/Tracing"
-import { Deferred, Effect, Option, RcRef, type Scope } from "effect"
+import { Deferred, Effect, Layer, Option, RcRef, type Scope } from "effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as RpcSerialization from "effect/rpc/RpcSerialization"
@@ -26,11 +26,12 @@ export const make = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ReadonlyArray<Served>, never, Scope.Scope> {
   const limits = yield* SocketWriter.Limits
   const { group, handlers } = RpcHandlers.serve(runtime)
+  const services = yield* Layer.build(handlers)
   const serialization = RpcMessages.serialization(limits.frameBytes, group.requests)
   const serve = (protocol: RpcServer.Protocol["Service"]) =>
     RpcServer.make(group, { disableTracing: true }).pipe(
       Effect.provideService(RpcServer.Protocol, protocol),
-      Effect.provide(handlers),
+      Effect.provideContext(services),
       Effect.forkScoped
     )
   const provided = Effect.provideService(RpcSerialization.RpcSerialization, serialization)
