@@ -9,12 +9,12 @@ import * as Document from "./Document.ts"
 import { makeDocsPage } from "./internal/docsPage.ts"
 import type { Route, Served } from "./Route.ts"
 
-/** Both are made at their first request; each answer names the public address of its request. */
+/** Both are made at their first request, so that a server starts without them; each answer names the public address of its request. */
 export const make = Effect.fnUntraced(function*(described: ReadonlyArray<Route>) {
   const { fusion } = yield* Runtime
   const { schemes } = yield* Auth
-  const api = Document.apiOf(fusion, schemes, described)
-  const spec = yield* Effect.cached(Effect.sync(() => OpenApi.fromApi(api)))
+  const api = yield* Effect.cached(Effect.sync(() => Document.apiOf(fusion, schemes, described)))
+  const spec = yield* Effect.cached(Effect.map(api, OpenApi.fromApi))
   const openapi = Effect.map(
     Effect.all([spec, PublicAddress]),
     ([document, address]) => HttpServerResponse.jsonUnsafe({ ...document, servers: [{ url: urlOf(address) }] })

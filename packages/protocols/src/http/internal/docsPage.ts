@@ -15,8 +15,11 @@ const placeholder = "https://address.invalid"
 const parts = /^(?<head>.*?<script>)(?<viewer>.*)(?<between><\/script>\s*<script>)(?<call>.*)(?<tail><\/script>.*)$/su
 
 /** The page for a public address; the viewer is read and hashed at the first request. */
-export const makeDocsPage = Effect.fnUntraced(function*(api: HttpApi.HttpApi<string, HttpApiGroup.Constraint>) {
+export const makeDocsPage = Effect.fnUntraced(function*(
+  described: Effect.Effect<HttpApi.HttpApi<string, HttpApiGroup.Constraint>>
+) {
   const made = yield* Effect.cached(Effect.gen(function*() {
+    const api = yield* described
     const html = yield* htmlOf(api.annotateMerge(OpenApi.annotations({ servers: [{ url: placeholder }] })))
     const { between = "", call = "", head = "", tail = "", viewer = "" } = parts.exec(html)?.groups ?? {}
     return { between, call, head, tail, viewer, viewerHash: yield* hashOf(viewer) }
