@@ -7,6 +7,7 @@ import { type Found, output, python } from "./interpreters.ts"
 
 /** The releases that are tested. */
 const frameworks = {
+  a2a: ["a2a-sdk[grpc]==1.3.0"],
   "pydantic-ai": ["pydantic-ai-slim==2.68.0"],
   langgraph: ["langgraph==1.2.24", "langchain==1.5.2"],
   crewai: ["crewai==1.15.30"],
