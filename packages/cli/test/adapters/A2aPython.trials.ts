@@ -9,11 +9,8 @@ describeWith("the official A2A client of Python", pythonWith("a2a"), (interprete
   it("sends, streams, reads, lists, joins and cancels tasks over each binding", async () => {
     const port = String(20_000 + process.pid % 20_000)
     const store = join(temporaryFolder(), "a2a.db")
-    const running = fastagentic([
-      "run",
-      fixture("trials.ts"),
-      ...["--mode", "http", "--port", port, "--grpc-port", port, "--store", store]
-    ])
+    const flags = ["--mode", "http", "--port", port, "--grpc-port", port, "--store", store]
+    const running = fastagentic(["run", fixture("trials.ts"), ...flags])
     try {
       await listening(running)
       for (const binding of ["JSONRPC", "HTTP+JSON", "GRPC"]) {
