@@ -10,7 +10,7 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import { ClientError, Disconnected, isTransient, RunFailed, UnexpectedResponse } from "./ClientError.ts"
-import { Problem } from "./Problem.ts"
+import { Problem } from "./ProblemDetails.ts"
 
 const longestPause = Duration.seconds(2)
 

@@ -5,6 +5,9 @@ import { Effect, Schema } from "effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { closing } from "../internal/bodyText.ts"
 import { challengeFor } from "../internal/challenge.ts"
+import { Problem } from "./ProblemDetails.ts"
+
+export { Problem }
 
 /** A body that is not JSON or does not fit its schema. */
 export class BadBody
@@ -88,19 +91,6 @@ export class BadHandshake
     return `The handshake of the WebSocket has no valid "${this.header}".`
   }
 }
-
-/** Problem details on the wire; `error` is the typed error itself, by its `_tag`. */
-export const Problem = Schema.Struct({
-  type: Schema.String,
-  title: Schema.String,
-  status: Schema.Int,
-  detail: Schema.optionalKey(Schema.String),
-  traceId: Schema.String,
-  runId: Schema.optionalKey(Schema.String),
-  error: Schema.Json
-}).annotate({ identifier: "Problem" })
-
-export type Problem = typeof Problem.Type
 
 /** How a protocol writes a problem. */
 export type Render = (problem: Problem, headers: Record<string, string>) => HttpServerResponse.HttpServerResponse
