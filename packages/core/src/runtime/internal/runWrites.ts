@@ -203,7 +203,8 @@ export class RunWrites {
 
   /** `set` are its changes when they are others than those of its parts. */
   commitOf(parts: Parts, rule?: string, set = parts.set): Commit {
-    const ts = this.live.now()
+    // The last event has the time of the end: lists of what has changed since it hold the run.
+    const ts = set?.finishedAt ?? this.live.now()
     const { attempt, runId } = this.live.run
     const facts = this.factsOf(parts.facts, set, ts, rule)
     const commit = { _tag: "Commit", runId, attempt, from: running, ts, ...parts } as const
