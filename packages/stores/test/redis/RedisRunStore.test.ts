@@ -410,11 +410,70 @@ describeWithServer("RedisRunStore", () => {
       })
     ))
 
+  it.effect("refuses only writes whose index has another type", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const bad = makeRun({ agent: "bad" })
+        const good = makeRun()
+        yield* store.write([admit(bad, "a"), admit(good)])
+        yield* redis.send("SET", `${prefix}wake:"bad"`, "text")
+        const set = { state: "suspended", wakeAt: 1 } as const
+        yield* redis.send("DEL", `${prefix}running:["agent","bad"]`)
+        yield* redis.send("SET", `${prefix}running:["agent","bad"]`, "text")
+        const written = yield* store.write([
+          commit(good),
+          commit(bad, { set }),
+          commit(bad, { within: { agent: 1 } }),
+          admit(makeRun({ agent: "bad" })),
+          commit(bad),
+          commit(good, { set })
+        ])
+        assert.deepStrictEqual(tagsOf(written), [
+          "Committed",
+          "Refused",
+          "Refused",
+          "Refused",
+          "Committed",
+          "Committed"
+        ])
+        assert.strictEqual((yield* wholeJournal(store, bad.runId)).length, 2)
+      })
+    ))
+
+  it.effect("reads and continues runs from a version without waiting", () =>
+    connected((store, redis, prefix) =>
+      Effect.gen(function*() {
+        const run = makeRun({ state: "queued" })
+        const { runId } = run
+        yield* store.write([admit(run, "a"), commit(run, { from: ["queued"], steps: [{ name: "s", value: ["\n"] }] })])
+        // The earlier format: without these fields and numbers of steps, and with queued runs among the unfinished.
+        yield* redis.send("HDEL", `${prefix}run:${runId}`, "crashes", "priority")
+        yield* redis.send("HSET", `${prefix}steps:${runId}`, "\"s\"", "[\"\\n\"]")
+        yield* redis.send("ZADD", `${prefix}unfinished`, "0", runId)
+        assert.deepStrictEqual(yield* store.get(runId), { ...run, seq: 2 })
+        assert.deepStrictEqual(yield* store.steps(runId), [{ name: "s", value: ["\n"], seq: 0 }])
+        assert.deepStrictEqual(yield* store.unfinished, [])
+        const within = { agent: 1 }
+        const next = makeRun({ state: "queued" })
+        const start = { from: ["queued"], set: { state: "running" }, within } as const
+        assert.deepStrictEqual(
+          tagsOf(yield* store.write([commit(run, start), admit(next), commit(next, start)])),
+          ["Committed", "Admitted", "Refused"]
+        )
+        yield* store.write([commit(run, { set: { state: "suspended", wakeAt: 7 } })])
+        assert.deepStrictEqual(ids(yield* store.due({ agents: [run.agent], now: 7, limit: 5 })), [runId])
+        assert.deepStrictEqual(yield* store.unfinished, [])
+      })
+    ))
+})
+
+// The scripts of a server are counted, so nothing else may use it.
+describeWithOwnServer("a Redis with one client", () => {
   it.effect(
     "lists beside ended runs with one script, and adds runs of an earlier version to its indexes",
     () =>
       Effect.gen(function*() {
-        const given = yield* options
+        const given = { url: (yield* ownServer()).url, prefix: "" }
         const { prefix, redis, store } = yield* connect(given)
         const target = makeRun({ kind: "tool", agent: "refund", state: "failed", threadId: "t", parentRunId: "p" })
         const { owner, tenant } = target
@@ -481,62 +540,6 @@ describeWithServer("RedisRunStore", () => {
       }),
     60_000
   )
-
-  it.effect("refuses only writes whose index has another type", () =>
-    connected((store, redis, prefix) =>
-      Effect.gen(function*() {
-        const bad = makeRun({ agent: "bad" })
-        const good = makeRun()
-        yield* store.write([admit(bad, "a"), admit(good)])
-        yield* redis.send("SET", `${prefix}wake:"bad"`, "text")
-        const set = { state: "suspended", wakeAt: 1 } as const
-        yield* redis.send("DEL", `${prefix}running:["agent","bad"]`)
-        yield* redis.send("SET", `${prefix}running:["agent","bad"]`, "text")
-        const written = yield* store.write([
-          commit(good),
-          commit(bad, { set }),
-          commit(bad, { within: { agent: 1 } }),
-          admit(makeRun({ agent: "bad" })),
-          commit(bad),
-          commit(good, { set })
-        ])
-        assert.deepStrictEqual(tagsOf(written), [
-          "Committed",
-          "Refused",
-          "Refused",
-          "Refused",
-          "Committed",
-          "Committed"
-        ])
-        assert.strictEqual((yield* wholeJournal(store, bad.runId)).length, 2)
-      })
-    ))
-
-  it.effect("reads and continues runs from a version without waiting", () =>
-    connected((store, redis, prefix) =>
-      Effect.gen(function*() {
-        const run = makeRun({ state: "queued" })
-        const { runId } = run
-        yield* store.write([admit(run, "a"), commit(run, { from: ["queued"], steps: [{ name: "s", value: ["\n"] }] })])
-        // The earlier format: without these fields and numbers of steps, and with queued runs among the unfinished.
-        yield* redis.send("HDEL", `${prefix}run:${runId}`, "crashes", "priority")
-        yield* redis.send("HSET", `${prefix}steps:${runId}`, "\"s\"", "[\"\\n\"]")
-        yield* redis.send("ZADD", `${prefix}unfinished`, "0", runId)
-        assert.deepStrictEqual(yield* store.get(runId), { ...run, seq: 2 })
-        assert.deepStrictEqual(yield* store.steps(runId), [{ name: "s", value: ["\n"], seq: 0 }])
-        assert.deepStrictEqual(yield* store.unfinished, [])
-        const within = { agent: 1 }
-        const next = makeRun({ state: "queued" })
-        const start = { from: ["queued"], set: { state: "running" }, within } as const
-        assert.deepStrictEqual(
-          tagsOf(yield* store.write([commit(run, start), admit(next), commit(next, start)])),
-          ["Committed", "Admitted", "Refused"]
-        )
-        yield* store.write([commit(run, { set: { state: "suspended", wakeAt: 7 } })])
-        assert.deepStrictEqual(ids(yield* store.due({ agents: [run.agent], now: 7, limit: 5 })), [runId])
-        assert.deepStrictEqual(yield* store.unfinished, [])
-      })
-    ))
 })
 
 describeWithOwnServer("a Redis that is restarted", () => {
