@@ -20,7 +20,15 @@ const bundle = async (folder: string): Promise<void> => {
         unbundled.test(id) ? { id: `../${id.split("/").at(-1)?.replace(".ts", ".js")}`, external: true } : null
     }]
   })
-  await build.write({ dir: folder, format: "esm", minify: true, comments: { legal: true } })
+  await build.write({
+    dir: folder,
+    format: "esm",
+    minify: true,
+    comments: { legal: true },
+    // `exports` of the package has no files of this ending: they are no imports of anybody.
+    entryFileNames: "[name].mjs",
+    chunkFileNames: "[name]-[hash].mjs"
+  })
   await build.close()
 }
 

@@ -21,7 +21,7 @@ const helpPage = (): string | undefined => {
 }
 
 /** The packed commands that only talk to a server: one file has all that they need. */
-const remote = new URL("remote/Cli.js", import.meta.url)
+const remote = new URL("remote/Cli.mjs", import.meta.url)
 
 const isRemote = (): boolean => {
   const [name = "", sub] = process.argv.slice(2)
