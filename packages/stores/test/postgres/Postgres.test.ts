@@ -12,7 +12,7 @@ import { makeRun } from "@fastagentic/core/testing/contract/RunStoreContract"
 import { Context, Effect, Fiber, Layer, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Postgres } from "../../src/postgres/index.ts"
-import { describeWithServer, emptyDatabase } from "./server.ts"
+import { describeWithServer, emptyDatabase, lockAwaited } from "./server.ts"
 
 const open = (options: Postgres.Options) => Layer.build(Layer.fresh(Postgres.layer(options)))
 
@@ -121,7 +121,7 @@ describeWithServer("Postgres", () => {
         yield* sql.withTransaction(Effect.gen(function*() {
           yield* sql`LOCK TABLE ${sql(table)}`
           const asking = yield* Effect.forkChild(Effect.flip(ask))
-          yield* Effect.repeat(sql`SELECT 1 FROM pg_locks WHERE NOT granted`, { until: (rows) => rows.length > 0 })
+          yield* lockAwaited(sql)
           yield* TestClock.adjust("30 seconds")
           assert.strictEqual((yield* Fiber.join(asking))._tag, "StoreUnavailable", table)
         }))

@@ -11,7 +11,7 @@ import { listSuite } from "../sql/listSuite.ts"
 import { sideEffectSuite } from "../sql/sideEffectSuite.ts"
 import { transactSuite } from "../sql/transactSuite.ts"
 import { admit, commit, ids, tagsOf, token, wholeJournal } from "../writes.ts"
-import { database, describeWithServer } from "./server.ts"
+import { database, describeWithServer, lockAwaited } from "./server.ts"
 
 type Store = RunStore["Service"]
 
@@ -207,7 +207,7 @@ describeWithServer("PostgresRunStore", () => {
           yield* sql`LOCK TABLE runs`
           // The writer of a node cannot be interrupted.
           const writing = yield* Effect.forkDetach(Effect.uninterruptible(Effect.flip(store.write(batch))))
-          yield* Effect.repeat(sql`SELECT 1 FROM pg_locks WHERE NOT granted`, { until: (rows) => rows.length > 0 })
+          yield* lockAwaited(sql)
           yield* TestClock.adjust("30 seconds")
           assert.containSubset(yield* Fiber.join(writing), { _tag: "StoreUnavailable" })
         }))
@@ -348,7 +348,7 @@ describeWithServer("nodes of a cluster", () => {
         yield* sql`SET LOCAL deadlock_timeout = '1min'`.unprepared
         yield* lock(runs[1])
         const writing = yield* Effect.forkDetach(store.write(runs.map((run) => commit(run, { events: [token("a")] }))))
-        yield* Effect.repeat(sql`SELECT 1 FROM pg_locks WHERE NOT granted`, { until: (rows) => rows.length > 0 })
+        yield* lockAwaited(sql)
         yield* lock(runs[0])
         return writing
       }))

@@ -94,6 +94,7 @@ export class Server extends ServerProcess<"SIGINT" | "SIGQUIT"> {
     const settings = [
       "fsync=off",
       "full_page_writes=off",
+      "autovacuum=off",
       "unix_socket_directories=",
       "listen_addresses=127.0.0.1",
       "max_connections=300"

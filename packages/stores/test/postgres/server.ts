@@ -1,6 +1,7 @@
 // PostgreSQL for the tests: the server that `FASTAGENTIC_TEST_POSTGRES_URL` names, which is the one of the test run unless
 // it was set before. Without a server, tests are skipped, and fail when `FASTAGENTIC_REQUIRE_SERVICES` is 1.
 import { Effect, Redacted } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
 import { describeUnless } from "../serverProcess.ts"
 import { execute, isInstalled, noServer, urlOf } from "./process.ts"
 
@@ -31,6 +32,16 @@ export const database = template === undefined ? emptyDatabase : Effect.tap(
   create(`TEMPLATE ${template}`),
   (url) => Effect.orDie(execute(url, "UPDATE store_identity SET id = md5(random()::text || clock_timestamp()::text)"))
 )
+
+/** Waits until a connection of this database waits for a lock; other files have databases of their own on the server. */
+export const lockAwaited = (sql: SqlClient) =>
+  Effect.repeat(
+    sql`
+      SELECT 1 FROM pg_locks WHERE NOT granted AND pid IN (
+        SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database()
+      )`,
+    { until: (rows) => rows.length > 0 }
+  )
 
 /** Registers tests that need a server. */
 export const describeWithServer = (name: string, body: () => void) =>
