@@ -135,7 +135,9 @@ describe("fastagentic audit", () => {
       `local: signature: the head at ${last} is gone`
     ])
     assert.deepStrictEqual(
-      await after("UPDATE audit_keys SET key = replace(key, 'a', 'b')"),
+      await after(
+        "UPDATE audit_keys SET key = CASE substr(key, 1, 1) WHEN 'a' THEN 'b' ELSE 'a' END || substr(key, 2)"
+      ),
       [
         "local: key: the key of entry 1 does not open it"
       ].concat(

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Auth, Principal } from "@fastagentic/core"
 import { AppRpc } from "@fastagentic/protocols/rpc"
-import { Effect, Fiber, Layer, Redacted, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
@@ -109,6 +109,21 @@ for (const [name, protocol] of Object.entries(transports)) {
         const other = yield* Effect.flip(call["agents/support"]({ question: "else" }, { headers }))
         assert(other._tag === "ClientError")
         assert.strictEqual(other.reason._tag, "IdempotencyConflict")
+      }).pipe(Effect.scoped))
+
+    it.live("end with ShuttingDown when the server stops, and name the run that goes on", () =>
+      Effect.gen(function*() {
+        const server = yield* Scope.make()
+        const call: Client = yield* clientBy(protocol(yield* Scope.provide(start, server)))
+        const waiting = yield* Effect.forkChild(call["agents/support"]({ question: "wait" }))
+        const stream = yield* Effect.forkChild(Stream.runDrain(call["agents/support/stream"]({ question: "wait" })))
+        while ((yield* call["runs/list"]({ state: "running" })).items.length < 2) yield* Effect.sleep("20 millis")
+        yield* Scope.close(server, Exit.void)
+        for (const fiber of [waiting, stream]) {
+          const error = yield* Effect.flip(Fiber.join<unknown, unknown>(fiber))
+          assert.deepInclude(error, { _tag: "ClientError" })
+          assert.match(JSON.stringify(error), /"ShuttingDown".*"runId":"[0-9a-f-]{36}"/u)
+        }
       }).pipe(Effect.scoped))
 
     it.live("refuse a payload that a client did not check", () =>
