@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { AppTest } from "@fastagentic/protocols/http"
-import { Console, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
@@ -15,6 +15,7 @@ import * as Server from "./internal/remote/server.ts"
 
 const flags = {
   ...Server.flags,
+  json: Output.json,
   app: Flag.String("app").pipe(
     Flag.withDescription("A module whose default export is App.provide(…), in place of a running server"),
     Flag.optional
@@ -25,8 +26,23 @@ const flags = {
 const read = (name: Documents.Name, { app, ...server }: Server.Server & { readonly app: Option.Option<string> }) =>
   Option.match(app, {
     onNone: () => Documents.read(name, server),
-    onSome: (file) => Effect.flatMap(AppFile.load(file), (runnable) => inMemory(name, server, runnable))
+    onSome: (file) =>
+      Effect.flatMap(
+        publicUrl(server.url),
+        (url) => Effect.flatMap(AppFile.load(file), (runnable) => inMemory(name, { ...server, url }, runnable))
+      )
   })
+
+/** The address that clients of the document will use: what `run --public-url` takes. */
+const publicUrl = (text: string) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/u.test(url.protocol) &&
+      url.username + url.password + url.search + url.hash === ""
+    ? Effect.succeed(url.href.replace(/\/+$/u, ""))
+    : Effect.fail(
+      new Server.NotDone({ problem: "--url must be an http or https URL without credentials, query and fragment" })
+    )
+}
 
 /** The addresses in the document are those of `--url`. */
 const inMemory = (name: Documents.Name, server: Server.Server, runnable: AppFile.AnyRunnable) =>
@@ -35,17 +51,16 @@ const inMemory = (name: Documents.Name, server: Server.Server, runnable: AppFile
     (context) => Effect.provideContext(Documents.read(name, { ...server, url: AppTest.url }), context)
   ).pipe(
     Effect.scoped,
-    Effect.map((document): unknown =>
-      JSON.parse(JSON.stringify(document).replaceAll(AppTest.url, server.url.replace(/\/+$/u, "")))
-    )
+    Effect.map((document): unknown => JSON.parse(JSON.stringify(document).replaceAll(AppTest.url, server.url)))
   )
 
 const document = (name: Documents.Name, description: string) =>
   Command.make(
     name,
     flags,
-    (options) =>
-      Effect.flatMap(read(name, options), (value) => Console.log(Output.safe(JSON.stringify(value, undefined, 2))))
+    ({ json, ...options }) =>
+      Effect.flatMap(read(name, options), (value) =>
+        Output.print(json, value, (document) => JSON.stringify(document, undefined, 2)))
   ).pipe(Command.withDescription(description))
 
 /** @category commands @since 0.1.0 */

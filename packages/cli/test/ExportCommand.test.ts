@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { withApp } from "./golden.ts"
-import { command } from "./process.ts"
+import { command, fixture } from "./process.ts"
 
 describe("fastagentic export", { timeout: 60_000 }, () => {
   it("the documents are those that the server gives", () =>
@@ -21,6 +21,27 @@ describe("fastagentic export", { timeout: 60_000 }, () => {
     for (const name of ["openapi", "mcp", "a2a"]) {
       const { code, stderr } = await command(["export", name, "--url", "http://me:hush@127.0.0.1:9"])
       assert.deepStrictEqual([code, stderr], [2, "fastagentic: no answer from http://127.0.0.1:9\n"])
+    }
+  })
+
+  it("an app without a server gets the addresses of --url, with --json on one line, and a wrong address is refused", async () => {
+    const ask = (url: string) => command(["export", "a2a", "--app", fixture("speaking.ts"), "--json", "--url", url])
+    const { code, stderr, stdout } = await ask("https://agents.example.com/base/")
+    assert.deepStrictEqual([code, stderr, stdout.trim().split("\n").length], [0, "", 1])
+    assert.include(stdout, "\"https://agents.example.com/base/a2a\"")
+    for (
+      const url of [
+        "agents.example.com",
+        "ftp://example.com",
+        "https://me:hush@example.com",
+        "https://example.com/?q=1"
+      ]
+    ) {
+      assert.deepStrictEqual(await ask(url), {
+        code: 2,
+        stdout: "",
+        stderr: "fastagentic: --url must be an http or https URL without credentials, query and fragment\n"
+      })
     }
   })
 })

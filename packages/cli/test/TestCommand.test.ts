@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { wrongIn } from "../src/internal/test/chaos.ts"
 import { differences } from "../src/internal/test/golden.ts"
+import * as Trace from "../src/internal/test/trace.ts"
 import { command, fixture, temporaryFolder } from "./process.ts"
 
 const scenarios = {
@@ -105,6 +106,20 @@ describe("fastagentic test", { timeout: 60_000 }, () => {
     const { code, stdout } = await test("--timeout", "1s")
     assert.strictEqual(code, 1)
     assert.include(stdout, "FAULT  scenario slow: it did not end in time")
+  })
+
+  it("a tool that takes another time leaves the same trace", () => {
+    const took = (durationMs: number) =>
+      Trace.of([{
+        runId: "r",
+        seq: 1,
+        ts: durationMs,
+        attempt: 1,
+        type: "tool_result",
+        data: { toolCallId: "c", name: "find", result: "found", isError: false, durationMs }
+      }])
+    assert.deepStrictEqual(took(3), took(13))
+    assert.deepInclude(took(3)[0]?.data, { result: "found" })
   })
 
   it("chaos names a gap, a lost event and another one", () => {

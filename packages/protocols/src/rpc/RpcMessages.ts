@@ -32,6 +32,30 @@ const isMessage = (value: unknown): boolean => {
 /** The tag of calls that the app does not have; no declaration's tag is without a slash. */
 export const undeclared = "undeclared"
 
+/**
+ * The ids of the open calls of a connection. The library ends a connection that uses the id of an open call again, so such a
+ * text is refused as a whole instead; notifications have no id and no answer.
+ */
+const openIds = () => {
+  const open = new Set<unknown>()
+  return {
+    begin: (messages: ReadonlyArray<unknown>) => {
+      const ids = messages.flatMap((message) => {
+        const { _tag, id, isNotification } = Object(message)
+        return _tag === "Request" && isNotification !== true ? [id] : []
+      })
+      if (new Set(ids).size < ids.length || ids.some((id) => open.has(id))) {
+        throw new Error("The id of a call that is open cannot be used again.")
+      }
+      for (const id of ids) open.add(id)
+    },
+    end: (message: unknown) => {
+      const { _tag, requestId } = Object(message)
+      if (_tag === "Exit") open.delete(requestId)
+    }
+  }
+}
+
 /** Lines of JSON whose messages are whole. A call that the app does not have becomes one of `undeclared`, which is refused. */
 export const serialization = (
   maxBufferSize: number,
@@ -46,13 +70,18 @@ export const serialization = (
     ...lines,
     makeUnsafe: () => {
       const parser = lines.makeUnsafe()
+      const ids = openIds()
       return {
-        encode: parser.encode,
+        encode: (message) => {
+          ids.end(message)
+          return parser.encode(message)
+        },
         decode: (bytes) => {
           const messages = parser.decode(bytes)
           if (messages.length > mostMessages || !messages.every(isMessage)) {
             throw new Error("This is no message of effect/rpc as lines of JSON.")
           }
+          ids.begin(messages)
           return messages.map(known)
         }
       }

@@ -237,6 +237,25 @@ describe("A client that is no client", () => {
       assert.include(JSON.stringify(yield* post(url, [request("1", "agents/echo", { text: "well" })])), "well ")
     }).pipe(Effect.scoped))
 
+  it.live("refuses the id of an open call, and the connection and its calls go on", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const twice = [request("1", "agents/echo", { text: "one" }), request("1", "agents/echo", { text: "two" })]
+      const refused = JSON.stringify(yield* post(url, twice))
+      assert.include(refused, "cannot be used again")
+      const socket = yield* connect(url)
+      const send = (message: unknown) => socket.send(`${JSON.stringify(message)}\n`)
+      send(request("1", "agents/support", { question: "wait" }))
+      send(request("1", "agents/echo", { text: "again" }))
+      yield* socket.until("cannot be used again")
+      send(request("2", "agents/echo", { text: "other" }))
+      yield* socket.until("other ")
+      send({ _tag: "Interrupt", requestId: "1" })
+      yield* socket.until(`"requestId":"1"`)
+      send(request("1", "agents/echo", { text: "free" }))
+      yield* socket.until("free ")
+    }).pipe(Effect.scoped))
+
   it.live("has a bounded number of open calls on a connection", () =>
     Effect.gen(function*() {
       const url = yield* start

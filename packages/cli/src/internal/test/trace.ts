@@ -11,7 +11,7 @@ interface Recorded {
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gu
 const trace = /\b(?:00-)?[0-9a-f]{32}(?:-[0-9a-f]{16}-[0-9a-f]{2})?\b/gu
-const timed = /(?:At|Millis|Until|^ts|^traceparent)$/u
+const timed = /(?:At|Millis|Ms|Until|^ts|^traceparent)$/u
 
 /** Makes values comparable; equal ids have equal names, in the order in which they appear. */
 const comparable = (redacted: ReadonlySet<string>) => {
