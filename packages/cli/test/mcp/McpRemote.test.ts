@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Schedule, Schema, Scope } from "effect"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import process from "node:process"
@@ -276,6 +276,24 @@ describe("an MCP server that behaves badly", () => {
       yield* Effect.forkChild(Effect.delay(Effect.sync(remote.drop), "500 millis"))
       const { body } = yield* office.ask("free")
       assert.include(JSON.stringify(body), "RemoteLost")
+      assert.strictEqual(world.begun.length, 1)
+    })))
+
+  it.live("and has gone before a call is unavailable, and the call is not said to have been carried out", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const world = worldOf(freely(() => said("here")))
+      const lifetime = yield* Scope.make()
+      const { url } = yield* Scope.provide(serveRemote(world), lifetime)
+      const office = yield* openOffice(direct, { url, ...loopback }, silent)
+      assert.include(JSON.stringify((yield* office.ask("free")).body), "here")
+      yield* Scope.close(lifetime, Exit.void)
+      // The first calls may come before the list is known to be old.
+      const asked = Effect.map(office.ask("free"), ({ body }) => JSON.stringify(body))
+      const text = yield* Effect.repeat(asked, {
+        until: (text) => /RemoteUnavailable|tools\/list/u.test(text),
+        schedule: Schedule.spaced("100 millis")
+      }).pipe(Effect.timeout("5 seconds"))
+      assert.include(text, "RemoteUnavailable")
       assert.strictEqual(world.begun.length, 1)
     })))
 

@@ -166,7 +166,10 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
         Effect.tryPromise({
           try: (signal) => send(client, { signal, timeout: millis }),
           catch: (cause) => new Thrown({ cause })
-        }))
+        })).pipe(
+          // A list that is not answered carries nothing out: the tool that was to be called after it has not been called.
+          Effect.catchTag("RemoteLost", ({ problem }) => Effect.fail(new RemoteUnavailable({ server, problem })))
+        )
   }
 })
 
