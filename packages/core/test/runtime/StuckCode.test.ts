@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Agent, App, Hook, Run, RunError, RunStore, Runtime, SharedNotes } from "@fastagentic/core"
-import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
+import { Context, Deferred, type Duration, Effect, Fiber, Layer, Schema } from "effect"
 import * as TestClock from "effect/testing/TestClock"
 import { caller, layerRuntime } from "../support.ts"
 
@@ -12,8 +12,9 @@ const Free = Agent.make("free", { description: "Has no limit", payload })
 const Alerts = Hook.make("acme/alerts")
 const Waits = Agent.make("waits", { description: "Waits", payload, timeout: "5 seconds" }).hook(Alerts)
 const Undoes = Agent.make("undoes", { description: "Undoes", payload, timeout: "5 seconds" }).hook(Alerts)
+const Hangs = Agent.make("hangs", { description: "Hangs", payload, timeout: "5 seconds" }).hook(Alerts)
 const Leaves = Agent.make("leaves", { description: "Leaves its node once", payload })
-const Acme = App.make("acme", { version: "1", agents: [One, Two, Turns, Free, Waits, Undoes, Leaves] })
+const Acme = App.make("acme", { version: "1", agents: [One, Two, Turns, Free, Waits, Undoes, Hangs, Leaves] })
 
 /** The state that the handlers share with their test. */
 const makeWorld = () => ({ gate: Deferred.makeUnsafe<void>(), runs: 0, asked: 0, isChanged: false })
@@ -34,6 +35,7 @@ const handlers = (world: World) => {
     Turns.toLayer(work),
     Free.toLayer(work),
     Waits.toLayer(() => asks),
+    Hangs.toLayer(() => Effect.as(Effect.uninterruptible(Deferred.await(world.gate)), "hung")),
     Undoes.toLayer(() =>
       Effect.suspend(() => Effect.andThen(world.isChanged ? Effect.void : Run.compensate("book", Effect.void), asks))
     ),
@@ -56,7 +58,8 @@ const handlers = (world: World) => {
 /** Nodes of one store. It cannot tell their runs apart, so none looks for its own unfinished ones. */
 const nodes = (
   world: World,
-  change: (store: RunStore.RunStore["Service"]) => Partial<RunStore.RunStore["Service"]> = () => ({})
+  change: (store: RunStore.RunStore["Service"]) => Partial<RunStore.RunStore["Service"]> = () => ({}),
+  apart: Duration.Input = 0
 ) =>
   Effect.gen(function*() {
     const store = Context.get(yield* Layer.build(RunStore.RunStore.layerMemory), RunStore.RunStore)
@@ -71,7 +74,9 @@ const nodes = (
       ),
       (context) => Context.get(context, Runtime.Runtime)
     )
-    const both = [yield* node, yield* node] as const
+    const first = yield* node
+    yield* TestClock.adjust(apart)
+    const both = [first, yield* node] as const
     // Nodes wait for their code when they stop.
     yield* Effect.addFinalizer(() => Deferred.succeed(world.gate, undefined))
     return both
@@ -111,6 +116,46 @@ describe("Code that does not stop", () => {
         assert.deepInclude(yield* there.get(caller, next.runId), { state: "completed", output: "worked" })
       }).pipe(Effect.scoped))
   }
+
+  for (
+    const [what, identifier, more] of [
+      ["for its agent", "one", {}],
+      ["for its thread", "turns", { threadId: "talk" }]
+    ] as const
+  ) {
+    it.effect(`gives no place to a run ${what} that another node starts as soon as its own run has ended`, () =>
+      Effect.gen(function*() {
+        const world = makeWorld()
+        const [here, there] = yield* nodes(world, undefined, "500 millis")
+        const stuck = yield* start(here, identifier, more)
+        yield* TestClock.adjust("1600 millis")
+        const cancelling = yield* Effect.forkChild(here.cancel(caller, stuck.runId))
+        yield* TestClock.adjust("3001 millis")
+        assert.strictEqual((yield* Fiber.join(cancelling)).state, "cancelled")
+        const next = yield* start(there, identifier, more)
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual((yield* there.get(caller, next.runId)).state, "queued")
+        assert.strictEqual(world.runs, 1)
+        yield* Deferred.succeed(world.gate, undefined)
+        yield* TestClock.adjust("3 seconds")
+        assert.deepInclude(yield* there.get(caller, next.runId), { state: "completed", output: "worked" })
+      }).pipe(Effect.scoped))
+  }
+
+  it.effect("keeps its place on the other nodes while its own node waits for error hooks", () =>
+    Effect.gen(function*() {
+      const world = makeWorld()
+      const [here, there] = yield* nodes(world)
+      const stuck = yield* start(here, "one")
+      yield* cancelled(here, stuck.runId)
+      yield* Effect.forEach(Array.from({ length: 33 }), () => start(here, "hangs"))
+      yield* TestClock.adjust("14 seconds")
+      assert.isAtLeast(world.asked, 17)
+      assert.isBelow(world.asked, 34)
+      const next = yield* start(there, "one")
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual((yield* there.get(caller, next.runId)).state, "queued")
+    }).pipe(Effect.scoped))
 
   it.effect("is ended when its end was refused once and the store was away then", () =>
     Effect.gen(function*() {

@@ -166,7 +166,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
   )
   const stuckCode = isLimited && Option.isSome(notesOfStore)
     ? makeStuckCode(node.runs, notesOfStore.value, fusion.app.identifier)
-    : Effect.void
+    : undefined
   yield* backgroundLoops(node, bound, dueRuns, stuckCode)
   if (credentials !== undefined && credentialCheck !== "off") {
     const spacing = Math.max(100, Duration.toMillis(Duration.fromInputUnsafe(credentialCheck)))

@@ -20,7 +20,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
   node: RunSupervisor,
   callables: Callables,
   dueRuns: DueRuns,
-  stuckCode: Effect.Effect<void, StoreUnavailable>
+  stuckCode: Effect.Effect<void, StoreUnavailable> | undefined
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const { changes } = yield* RunNotifier
   const { store } = node.durable
@@ -49,11 +49,14 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       }),
       endOverdue(node, store),
       endOverdue(node, node.ephemeral.store),
-      Effect.ignore(stuckCode),
       dueRuns.wakeAll(store),
       dueRuns.wakeAll(node.ephemeral.store)
     ], { discard: true }))
   )))
+  // In a loop of its own: error hooks above may take longer than other nodes remember what this one has said.
+  if (stuckCode !== undefined) {
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Timings.pollMillis), Effect.ignore(stuckCode))))
+  }
   const { authority } = node
   if (authority !== undefined) {
     // A call that was let in before its account was disabled may have started a run since.

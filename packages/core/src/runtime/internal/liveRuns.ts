@@ -172,6 +172,16 @@ export class LiveRuns {
     return [...this.stuck].flatMap(({ isOver, run }) => isOver ? [] : [run])
   }
 
+  /** The same, and the runs whose code is slow to stop: two polls before their end is written, so that other nodes know it. */
+  get stopping(): ReadonlyArray<StuckRun> {
+    const since = this.now() - slowMillis
+    const slow = [...this.live.values()].filter((live) =>
+      (live.stop?._tag === "Cut" || live.stop?._tag === "Cancelled") && live.ending === undefined &&
+      !live.isOver && (live.stoppedAt ?? Infinity) <= since && !this.stuck.has(live)
+    )
+    return [...this.stuckHere, ...slow.map(({ run }) => run)]
+  }
+
   private get allStuck(): ReadonlyArray<StuckRun> {
     return this.stuck.size === 0 ? this.stuckElsewhere : [...this.stuckHere, ...this.stuckElsewhere]
   }
@@ -330,6 +340,9 @@ export class LiveRuns {
 /** The end of what is logged about code that does not stop. */
 export const keepsPlace =
   "its code does not stop: until it does it keeps its place in the agent's concurrency and in its thread"
+
+/** After this time code is slow to stop: until its end is written both nodes have polled once. */
+const slowMillis = Timings.stopMillis - 2 * Timings.pollMillis - 500
 
 /** How long, and how many, runs that have ended are remembered as suspects. */
 const suspectMillis = 1_000

@@ -1,6 +1,6 @@
 // Code that does not stop keeps its place on every node: each node shares which runs its own stuck code belongs to, and reads
-// those of the others. backgroundLoops.ts exchanges once in each poll. A node that is lost renews nothing, and neither does its
-// code run any more.
+// those of the others. backgroundLoops.ts exchanges once in each poll. A run is shared some time before it ends, so that the
+// others know of it when its end gives them a place. A node that is lost renews nothing, and neither does its code run any more.
 import { Effect, Schema } from "effect"
 import * as Present from "../../base/Present.ts"
 import * as Timings from "../../base/Timings.ts"
@@ -34,7 +34,7 @@ export const makeStuckCode = (
   let shared = 0
 
   const share = Effect.fnUntraced(function*(now: number) {
-    const stuck = runs.stuckHere.slice(0, most).map(said)
+    const stuck = runs.stopping.slice(0, most).map(said)
     if (stuck.length === 0 && shared === 0) return
     yield* notes.put({ key, value: stuck, expiresAt: now + Timings.leaseMillis })
     shared = stuck.length
