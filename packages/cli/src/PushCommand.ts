@@ -19,6 +19,13 @@ export class NoTarget extends Schema.TaggedError<NoTarget>()("NoTarget", {}) {
   }
 }
 
+/** The run that was named has nothing to deliver to again. @category errors @since 0.1.0 */
+export class NotDead extends Schema.TaggedError<NotDead>()("NotDead", { runId: Schema.String }) {
+  override get message() {
+    return `the run ${this.runId} has no such dead target, see \`fastagentic push list\``
+  }
+}
+
 const store = StoreFlags.flag("store")
 
 const inStore = <A, E>(value: string, effect: Effect.Effect<A, E, Layer.Success<Store.Store["layer"]>>) =>
@@ -79,6 +86,7 @@ const redrive = Command.make(
         const meant = (yield* DeadTargets.list).filter((target) =>
           (Option.isNone(run) || target.runId === run.value) && (Option.isNone(id) || target.id === id.value)
         )
+        if (Option.isSome(run) && meant.length === 0) return yield* new NotDead({ runId: run.value })
         let redriven = 0
         for (const target of meant) {
           if (!(yield* DeadTargets.redrive(target, "cli"))) continue

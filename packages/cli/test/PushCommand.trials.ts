@@ -81,7 +81,11 @@ describe("fastagentic push", { timeout: 60_000 }, () => {
         problem: "status 503"
       })
       assert.strictEqual((yield* at("redrive")).code, 2)
-      assert.strictEqual((yield* at("redrive", "another")).stdout, "")
+      const another = yield* at("redrive", "another")
+      assert.strictEqual(another.code, 2)
+      assert.include(another.stderr, "the run another has no such dead target")
+      const read = yield* Effect.promise(() => command(["push", "list", "--store", "desk.db"], { cwd }))
+      assert.include(read.stdout, "2 tries: status 503")
       hook.recover()
       const redriven = yield* at("redrive", taskId)
       assert.deepStrictEqual(JSON.parse(redriven.stdout), { runId: taskId, id: "hook", redriven: true })

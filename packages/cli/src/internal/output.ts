@@ -20,8 +20,9 @@ export const safe = (text: string): string =>
 export const print = <A>(asJson: boolean, value: A, lineOf: (value: A) => string) =>
   Console.log(safe(asJson ? JSON.stringify(value) : lineOf(value)))
 
-/** `3 runs`, `1 run`. */
-export const counted = (count: number, one: string) => `${count} ${count === 1 ? one : `${one}s`}`
+/** `3 runs`, `1 run`, `3 tries`. */
+export const counted = (count: number, one: string) =>
+  `${count} ${count === 1 ? one : one.endsWith("y") ? `${one.slice(0, -1)}ies` : `${one}s`}`
 
 /** Ends when the reader of stdout has gone, such as `head`: nobody would see what follows. */
 export const untilClosed = <E, R>(effect: Effect.Effect<void, E, R>) =>
