@@ -53,7 +53,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       dueRuns.wakeAll(node.ephemeral.store)
     ], { discard: true }))
   )))
-  // In a loop of its own: error hooks above may take longer than other nodes remember what this one has said.
+  // A loop of its own: error hooks above may take longer than a note of this node lasts.
   if (stuckCode !== undefined) {
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Timings.pollMillis), Effect.ignore(stuckCode))))
   }
