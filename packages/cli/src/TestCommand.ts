@@ -17,6 +17,7 @@ import * as AppFile from "./AppFile.ts"
 import * as DurationFlag from "./DurationFlag.ts"
 import * as Finding from "./internal/doctor/finding.ts"
 import * as Output from "./internal/output.ts"
+import * as Server from "./internal/remote/server.ts"
 import * as Chaos from "./internal/test/chaos.ts"
 import * as Contract from "./internal/test/contract.ts"
 import * as Golden from "./internal/test/golden.ts"
@@ -114,7 +115,7 @@ const walk = Effect.fnUntraced(function*(options: Options, unsafe: Finding.Say) 
       HttpClient.mapRequestInput(client.http, HttpClientRequest.updateUrl((url) => url.replace(AppTest.url, "")))
     )
   )
-  const http = HttpClient.mapRequest(client.http, authorized(token))
+  const http = HttpClient.mapRequest(client.http, Server.authorized(token))
   const target: Play.Target = { http, runs: client.runs, patient: (call) => call }
   const ends: Array<Scenario.Scenario & { readonly state: string }> = []
   for (const scenario of scenarios) {
@@ -137,7 +138,7 @@ const walk = Effect.fnUntraced(function*(options: Options, unsafe: Finding.Say) 
     return yield* say({ check: "chaos", verdict: "fault", detail: "there is no scenario of a durable agent to play" })
   }
   const seed = Option.getOrElse(options.seed, () => Math.floor(Math.random() * 1_000_000))
-  yield* Chaos.run(durable, { file, seed, kills, runs, timeout, say }).pipe(
+  yield* Chaos.run(durable, { file, seed, kills, runs, timeout, token, say }).pipe(
     Effect.catchTag("NotPlayed", ({ message }) => say({ check: "chaos", verdict: "fault", detail: message }))
   )
 }, Effect.scoped)
@@ -146,10 +147,4 @@ const credentialsOf = (token: Option.Option<Redacted.Redacted>): Credentials.Cre
   Option.match(token, {
     onNone: () => Credentials.none,
     onSome: (bearer) => ({ bearer: Redacted.make(Redacted.value(bearer)) })
-  })
-
-const authorized = (token: Option.Option<Redacted.Redacted>) => (request: HttpClientRequest.HttpClientRequest) =>
-  Option.match(token, {
-    onNone: () => request,
-    onSome: (bearer) => HttpClientRequest.bearerToken(request, Redacted.value(bearer))
   })

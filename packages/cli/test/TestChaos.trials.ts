@@ -38,4 +38,19 @@ describe("fastagentic test --chaos", { timeout: 120_000 }, () => {
     assert.match(stdout, /FAULT {2}chaos: one \(run [^)]+\): it is completed, and failed without kills/u)
     assert.include(stdout, "the same kills again: --seed 7")
   })
+
+  it("an app that asks for credentials gets the token there too", async () => {
+    const { code, stderr, stdout } = await chaos(
+      "keyed.ts",
+      { agent: "count", payload: { to: 3 }, expect: { output: "counted to 3" } },
+      "--kills",
+      "1",
+      "--runs",
+      "2",
+      "--token",
+      "hush"
+    )
+    assert.deepStrictEqual([code, stderr], [0, ""], stdout)
+    assert.include(stdout, "ok     chaos: 2 runs over 1 kill")
+  })
 })

@@ -108,6 +108,19 @@ describe("fastagentic test", { timeout: 60_000 }, () => {
     assert.include(stdout, "FAULT  scenario slow: it did not end in time")
   })
 
+  it("an app that asks for credentials is named with what it asks for, and its token is not recorded", async () => {
+    const { cwd, file } = folderOf({ count: { agent: "count", payload: { to: 3 } } })
+    const test = (...flags: ReadonlyArray<string>) => command(["test", fixture("keyed.ts"), ...flags], { cwd })
+    const refused = await test()
+    assert.strictEqual(refused.code, 1)
+    assert.include(refused.stdout, "FAULT  contract mcp: Authentication failed: credentials are required.")
+    const recorded = await test("--update", "--token", "hush")
+    assert.strictEqual(recorded.code, 0, recorded.stdout)
+    for (const name of ["traces/count.json", "contract/mcp.json", "contract/openapi.json", "contract/a2a.json"]) {
+      assert.notInclude(readFileSync(file(name), "utf8"), "hush")
+    }
+  })
+
   it("a tool that takes another time leaves the same trace", () => {
     const took = (durationMs: number) =>
       Trace.of([{

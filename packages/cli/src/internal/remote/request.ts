@@ -6,6 +6,9 @@ import * as Server from "./server.ts"
 
 const Problem = Schema.Struct({ title: Schema.String, detail: Schema.optionalKey(Schema.String) })
 
+/** A refusal of JSON-RPC. */
+const RpcProblem = Schema.Struct({ error: Schema.Struct({ message: Schema.String }) })
+
 const decode = Schema.decodeEffect(Schema.fromJsonString(Schema.Json))
 
 /** The answer itself, or the last message of a stream that ends with it, as MCP may answer. */
@@ -40,5 +43,6 @@ export const json = Effect.fnUntraced(function*(server: Server.Server, { body, h
   )
   if (response.status >= 200 && response.status < 300) return answer
   const problem = Option.getOrUndefined(Schema.decodeUnknownOption(Problem)(answer))
-  return yield* refused(problem?.detail ?? problem?.title ?? `status ${response.status}`)
+  const rpc = Option.getOrUndefined(Schema.decodeUnknownOption(RpcProblem)(answer))
+  return yield* refused(problem?.detail ?? problem?.title ?? rpc?.error.message ?? `status ${response.status}`)
 })

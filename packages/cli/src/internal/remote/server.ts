@@ -3,6 +3,7 @@ import { App, Credentials } from "@fastagentic/core"
 import { Client } from "@fastagentic/protocols/http"
 import { Config, Effect, Option, Redacted, Schema } from "effect"
 import * as Flag from "effect/cli/Flag"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 
 /** The server refused the request or did not answer. */
 export class NotDone extends Schema.TaggedError<NotDone>()("NotDone", { problem: Schema.String }) {
@@ -45,6 +46,13 @@ export const clientOf = <A extends App.Any>(app: A, { token, url }: Server, retr
 
 export const runsOf = (server: Server, retries = 0) =>
   Effect.map(clientOf(Anything, server, retries), ({ runs }) => runs)
+
+/** Requests that show the token. */
+export const authorized = (token: Server["token"]) => (request: HttpClientRequest.HttpClientRequest) =>
+  Option.match(token, {
+    onNone: () => request,
+    onSome: (bearer) => HttpClientRequest.bearerToken(request, Redacted.value(bearer))
+  })
 
 /** The line of a failed request. */
 export const problemOf = ({ url }: Server, { message, reason }: Client.ClientError) =>

@@ -1,7 +1,7 @@
 // Plays scenarios on the user's own app while it is killed at times that a seed chooses, and then looks whether anything that
 // was committed is lost: runs, events, the identity of a repeated start, and the end that the scenario has without kills.
 import type { Event } from "@fastagentic/core"
-import { type Duration, Effect, FileSystem, Option, Path, Schedule } from "effect"
+import { type Duration, Effect, FileSystem, Path, Schedule } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { Say } from "../doctor/finding.ts"
@@ -18,6 +18,7 @@ export interface Options {
   readonly kills: number
   readonly runs: number
   readonly timeout: Duration.Input
+  readonly token: Server.Server["token"]
   readonly say: Say
 }
 
@@ -66,7 +67,7 @@ interface Expected extends Scenario {
 /** Plays the scenarios, each with the state in which it ends without kills. */
 export const run = Effect.fnUntraced(function*(
   scenarios: ReadonlyArray<Expected>,
-  { file, kills, runs, say, seed, timeout }: Options
+  { file, kills, runs, say, seed, timeout, token }: Options
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -76,11 +77,14 @@ export const run = Effect.fnUntraced(function*(
     store: path.join(folder, "chaos.db"),
     args: ["--lease", "1s"]
   })
-  const http = HttpClient.mapRequest(yield* HttpClient.HttpClient, HttpClientRequest.prependUrl(server.url))
+  const http = (yield* HttpClient.HttpClient).pipe(
+    HttpClient.mapRequest(HttpClientRequest.prependUrl(server.url)),
+    HttpClient.mapRequest(Server.authorized(token))
+  )
   const target: Play.Target = {
     http,
     patient,
-    runs: yield* Server.runsOf({ url: server.url, token: Option.none() })
+    runs: yield* Server.runsOf({ url: server.url, token })
   }
   const next = random(seed)
   const pauses = Array.from({ length: kills }, () => 150 + Math.floor(next() * 850))
