@@ -41,7 +41,7 @@ describe("fastagentic test --chaos", { timeout: 120_000 }, () => {
 
   it("an app that asks for credentials gets the token there too", async () => {
     const { code, stderr, stdout } = await chaos(
-      "keyed.ts",
+      "counting.ts",
       { agent: "count", payload: { to: 3 }, expect: { output: "counted to 3" } },
       "--kills",
       "1",

@@ -110,7 +110,7 @@ describe("fastagentic test", { timeout: 60_000 }, () => {
 
   it("an app that asks for credentials is named with what it asks for, and its token is not recorded", async () => {
     const { cwd, file } = folderOf({ count: { agent: "count", payload: { to: 3 } } })
-    const test = (...flags: ReadonlyArray<string>) => command(["test", fixture("keyed.ts"), ...flags], { cwd })
+    const test = (...flags: ReadonlyArray<string>) => command(["test", fixture("counting.ts"), ...flags], { cwd })
     const refused = await test()
     assert.strictEqual(refused.code, 1)
     assert.include(refused.stdout, "FAULT  contract mcp: Authentication failed: credentials are required.")
