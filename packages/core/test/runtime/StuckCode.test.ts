@@ -13,8 +13,9 @@ const Alerts = Hook.make("acme/alerts")
 const Waits = Agent.make("waits", { description: "Waits", payload, timeout: "5 seconds" }).hook(Alerts)
 const Undoes = Agent.make("undoes", { description: "Undoes", payload, timeout: "5 seconds" }).hook(Alerts)
 const Hangs = Agent.make("hangs", { description: "Hangs", payload, timeout: "5 seconds" }).hook(Alerts)
+const Naps = Agent.make("naps", { description: "Sleeps", payload })
 const Leaves = Agent.make("leaves", { description: "Leaves its node once", payload })
-const Acme = App.make("acme", { version: "1", agents: [One, Two, Turns, Free, Waits, Undoes, Hangs, Leaves] })
+const Acme = App.make("acme", { version: "1", agents: [One, Two, Turns, Free, Waits, Undoes, Hangs, Naps, Leaves] })
 
 /** The state that the handlers share with their test. */
 const makeWorld = () => ({ gate: Deferred.makeUnsafe<void>(), runs: 0, asked: 0, isChanged: false })
@@ -36,6 +37,7 @@ const handlers = (world: World) => {
     Free.toLayer(work),
     Waits.toLayer(() => asks),
     Hangs.toLayer(() => Effect.as(Effect.uninterruptible(Deferred.await(world.gate)), "hung")),
+    Naps.toLayer(() => Effect.as(Effect.orDie(Run.sleep("6 seconds")), "awake")),
     Undoes.toLayer(() =>
       Effect.suspend(() => Effect.andThen(world.isChanged ? Effect.void : Run.compensate("book", Effect.void), asks))
     ),
@@ -192,6 +194,17 @@ describe("A handler that leaves its node", () => {
 })
 
 describe("The error hooks of a run at its deadline", () => {
+  it.effect("do not hold up the runs that are due meanwhile", () =>
+    Effect.gen(function*() {
+      const world = makeWorld()
+      const here = Context.get(yield* Layer.build(layerRuntime(Acme, handlers(world))), Runtime.Runtime)
+      yield* start(here, "waits")
+      const { runId } = yield* start(here, "naps")
+      yield* TestClock.adjust("7400 millis")
+      assert.strictEqual(world.asked, 1)
+      assert.deepInclude(yield* here.get(caller, runId), { state: "completed", output: "awake" })
+    }).pipe(Effect.scoped))
+
   it.effect("are asked once for a run that waits, however many nodes find it", () =>
     Effect.gen(function*() {
       const world = makeWorld()

@@ -1,5 +1,5 @@
 // The loops of a node: poll for due runs, reconcile lost ones, refresh followed ones. Runtime.layer starts them.
-import { Effect, type Scope, Stream } from "effect"
+import { Effect, Fiber, type Scope, Stream } from "effect"
 import * as Timings from "../../base/Timings.ts"
 import { accountDisabled } from "../../door/internal/authority.ts"
 import type { StoreUnavailable } from "../../run/RunError.ts"
@@ -33,6 +33,16 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       dueRuns.count(node.ephemeral.store)
     ], { discard: true }))
   )))
+  // Error hooks may take their time: the rest of a poll waits for them for as long as a poll, and none begins beside them.
+  const scope = yield* Effect.scope
+  let overdue: Fiber.Fiber<void> | undefined
+  const endings = Effect.gen(function*() {
+    if (overdue === undefined || overdue.pollUnsafe() !== undefined) {
+      const end = Effect.andThen(endOverdue(node, store), endOverdue(node, node.ephemeral.store))
+      overdue = yield* Effect.forkIn(Effect.ignore(end), scope)
+    }
+    yield* Effect.timeoutOption(Fiber.await(overdue), Timings.pollMillis)
+  })
   // This process may have been stopped, or cut off from its store, for longer than its lease.
   let reached = performance.now()
   const stillOurs = Effect.suspend(() => {
@@ -47,8 +57,7 @@ export const backgroundLoops = Effect.fnUntraced(function*(
       Effect.sync(() => {
         reached = performance.now()
       }),
-      endOverdue(node, store),
-      endOverdue(node, node.ephemeral.store),
+      endings,
       dueRuns.wakeAll(store),
       dueRuns.wakeAll(node.ephemeral.store)
     ], { discard: true }))
