@@ -117,9 +117,9 @@ const notDeclared = (runtime: Runtime["Service"]): Calling =>
     const identifier = rest.join("/")
     switch (kind) {
       case "agents":
-        return RpcRuns.start(runtime, caller, { kind: "agent", identifier }, {}, headers)
+        return Effect.as(RpcRuns.start(runtime, caller, { kind: "agent", identifier }, {}, headers), null)
       case "tools":
-        return RpcRuns.start(runtime, caller, { kind: "tool", identifier }, {}, headers)
+        return Effect.as(RpcRuns.start(runtime, caller, { kind: "tool", identifier }, {}, headers), null)
       case "prompts":
         return runtime.render(caller, identifier, {})
       case "resources":
@@ -225,14 +225,16 @@ const handlerOf = (runtime: Runtime["Service"], tag: string, entry: Calling | St
     ? (payload: unknown, { headers }: About) =>
       Stream.unwrap(begin(runtime, tag, headers, (caller) =>
         Effect.succeed(
-          entry.work({ caller, payload, headers }).pipe(
+          Stream.suspend(() => entry.work({ caller, payload, headers })).pipe(
             Stream.catchCause((cause) => Stream.fromEffect(RpcFailure.ofCause(cause, tag, caller)))
           )
         )))
     : (payload: unknown, { headers }: About) =>
       begin(runtime, tag, headers, (caller) =>
-        Effect.catchCause(entry.work({ caller, payload, headers }), (cause) =>
-          RpcFailure.ofCause(cause, tag, caller)))
+        Effect.catchCause(
+          Effect.suspend(() => entry.work({ caller, payload, headers })),
+          (cause) => RpcFailure.ofCause(cause, tag, caller)
+        ))
 
 /** Counts the call as long as it is open, and finds its caller. */
 const begin = <A>(

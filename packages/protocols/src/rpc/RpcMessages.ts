@@ -63,7 +63,8 @@ export const serialization = (
 ): RpcSerialization.RpcSerialization["Service"] => {
   const known = (message: unknown) => {
     const { _tag, tag } = Object(message)
-    return _tag !== "Request" || tags.has(tag) ? message : { ...Object(message), tag: undeclared, payload: tag }
+    if (_tag !== "Request" || (tag !== undeclared && tags.has(tag))) return message
+    return { ...Object(message), tag: undeclared, payload: tag }
   }
   const lines = RpcSerialization.makeNdjson({ maxBufferSize })
   return RpcSerialization.RpcSerialization.of({

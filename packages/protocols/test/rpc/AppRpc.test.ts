@@ -237,6 +237,24 @@ describe("A client that is no client", () => {
       assert.include(JSON.stringify(yield* post(url, [request("1", "agents/echo", { text: "well" })])), "well ")
     }).pipe(Effect.scoped))
 
+  it.live("starts nothing by a call that the app does not have, and reads no inner object", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const forged = JSON.stringify(
+        yield* post(url, [request("1", "undeclared", "agents/support"), request("2", "undeclared", "tools/find_order")])
+      )
+      assert.strictEqual(forged.split("The server has no such call.").length, 3, forged)
+      assert.notInclude(forged, "principal")
+    }).pipe(Effect.scoped))
+
+  it.live("gets a typed error for a parameter that no address can have", () =>
+    Effect.gen(function*() {
+      const url = yield* start
+      const answer = JSON.stringify(yield* post(url, [request("1", "resources/handbook", { topic: "\ud800" })]))
+      assert.notInclude(answer, "URIError")
+      assert.include(answer, "ClientError")
+    }).pipe(Effect.scoped))
+
   it.live("refuses the id of an open call, and the connection and its calls go on", () =>
     Effect.gen(function*() {
       const url = yield* start
