@@ -98,6 +98,7 @@ export const layer = (
 
       const keep = ([identifier, options]: readonly [string, AgentOptions]) =>
         read(identifier, options).pipe(
+          Effect.catchDefect(() => new A2aClient.RemoteUnavailable({ message: "its card cannot be read" })),
           Effect.as(pause),
           Effect.catch((error) => {
             const last = known.get(identifier)

@@ -1,4 +1,4 @@
-// The search of agents by words and a tag, for the lists of REST and of the registry.
+// The search of agents by words and a tag, for the list of REST.
 
 /** The texts of an agent that a search looks at. */
 export interface Searched {

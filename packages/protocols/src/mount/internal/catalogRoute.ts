@@ -3,13 +3,14 @@ import { Auth } from "@fastagentic/core/door/Auth"
 import { Runtime } from "@fastagentic/core/operations/Runtime"
 import { Effect, type Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import { AgentRegistry } from "../../a2a/AgentRegistry.ts"
 import * as AiCatalog from "../../internal/aiCatalog.ts"
 import { PublicAddress } from "../../internal/publicAddress.ts"
+import { publicDocument } from "../../internal/publicDocument.ts"
 import { publicPart } from "../../internal/publicPart.ts"
 
-const headers = { "access-control-allow-origin": "*", "cache-control": "public, max-age=300" }
+const headers = { "access-control-allow-origin": "*" }
 
 export const layer = (
   served: { readonly hasA2a: boolean; readonly hasMcp: boolean }
@@ -24,10 +25,11 @@ export const layer = (
         "GET",
         "/.well-known/ai-catalog.json",
         Effect.gen(function*() {
+          const request = yield* HttpServerRequest.HttpServerRequest
           const address = yield* PublicAddress
           const external = (yield* registry.external).filter(({ listed }) => listed)
           const catalog = AiCatalog.make({ app: fusion.app, visible }, address, { external, ...served })
-          return HttpServerResponse.text(JSON.stringify(catalog), { contentType: "application/json", headers })
+          return yield* publicDocument(request, JSON.stringify(catalog), headers)
         })
       )
     })
