@@ -17,15 +17,18 @@ const helpPage = (): string | undefined => {
   const { FORCE_COLOR, NO_COLOR, TERM } = process.env
   if (FORCE_COLOR || TERM === "dumb") return undefined
   const file = new URL(process.stdout.isTTY && !NO_COLOR ? "help.color.json" : "help.json", import.meta.url)
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8"))[words.join(" ")] : undefined
+  if (!existsSync(file)) return undefined
+  const pages = new Map<string, string>(Object.entries(JSON.parse(readFileSync(file, "utf8"))))
+  return pages.get(words.join(" "))
 }
 
 /** The packed commands that only talk to a server: one file has all that they need. */
 const remote = new URL("remote/Cli.mjs", import.meta.url)
 
 const isRemote = (): boolean => {
-  const [name = "", sub] = process.argv.slice(2)
-  return ["approvals", "call", "chat", "runs", "tail"].includes(name) && sub !== "prune" && existsSync(remote)
+  const [name = "", ...rest] = process.argv.slice(2)
+  // Flags may stand before `prune`, which needs the stores.
+  return ["approvals", "call", "chat", "runs", "tail"].includes(name) && !rest.includes("prune") && existsSync(remote)
 }
 
 const page = helpPage()

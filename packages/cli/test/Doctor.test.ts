@@ -132,6 +132,15 @@ describe("doctor mcp", () => {
       assert.deepStrictEqual([large.code, large.last?.detail], [1, "its answer is longer than 8388608 bytes"])
       assert.strictEqual(echoed.last?.detail, "the token is refused: Bearer error=\"Bearer (the token)\"")
       assert.notInclude(JSON.stringify(echoed.findings), "a-secret-token")
+      const named = yield* answering(({ headers, url }, response) => {
+        const challenge = { "www-authenticate": "Bearer resource_metadata=\"/resource\"" }
+        if (url !== "/resource") return void response.writeHead(401, challenge).end()
+        const issuer = `ftp://${headers.authorization?.slice(7) ?? "a-secret-token"}`
+        response.end(JSON.stringify({ resource: `http://${headers.host}/mcp`, authorization_servers: [issuer] }))
+      })
+      const issuers = yield* walk(`${named.url}/mcp`, "--token", "a-secret-token")
+      assert.include(JSON.stringify(issuers.findings), "issuer ftp://(the token)")
+      assert.notInclude(JSON.stringify(issuers.findings), "a-secret-token")
     }), 30_000)
 
   it.live(

@@ -78,8 +78,8 @@ export const call = Effect.fnUntraced(function*(
 })
 
 /**
- * A call that has begun in an earlier attempt of the run, or in the run that this one continues, and has no result, may have been carried out. It is not made again,
- * unless it had rested for an answer to a question of its server.
+ * A call that has begun in an earlier attempt of the run, or in the run that this one continues, and has no result, may have
+ * been carried out. It is not made again, unless it had rested for an answer to a question of its server.
  */
 const once = Effect.fnUntraced(function*(server: string, tool: string) {
   const run = yield* CurrentRun

@@ -28,7 +28,8 @@ export type Say = (finding: Finding) => Effect.Effect<void>
 export const without = (token: Option.Option<Redacted.Redacted>, say: Say): Say => {
   const secret = Option.getOrElse(Option.map(token, Redacted.value), () => "")
   if (secret === "") return say
-  return (finding) => say({ ...finding, detail: finding.detail.replaceAll(secret, "(the token)") })
+  const clean = (text: string) => text.replaceAll(secret, "(the token)")
+  return (finding) => say({ ...finding, check: clean(finding.check), detail: clean(finding.detail) })
 }
 
 /** Prints what a walk says, and fails when one of it is a fault. */
