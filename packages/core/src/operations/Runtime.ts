@@ -79,6 +79,7 @@ export type {
   RecentHandles,
   RecentRequest,
   RunHandle,
+  RunSignals,
   SignalRequest,
   Started,
   StartRequest,

@@ -25,6 +25,7 @@ export const RunAgentInput = Schema.Struct({
 export type RunAgentInput = typeof RunAgentInput.Type
 
 const UserMessage = Schema.Struct({
+  id: optional(Schema.Json),
   role: Schema.Literal("user"),
   content: Schema.Union([Schema.String, Schema.Array(AgUiContent.Part)])
 })
@@ -33,10 +34,18 @@ const decodeMessage = Schema.decodeUnknownOption(UserMessage)
 /** The roles of messages that may follow the user's and say nothing to the agent. */
 const silent: ReadonlySet<unknown> = new Set(["system", "developer", "activity"])
 
+const newestOf = ({ messages }: RunAgentInput) =>
+  Option.getOrUndefined(decodeMessage(messages.findLast((message) => !silent.has(Object(message).role))))
+
+/** The id of the newest message, if it is the user's and has one. */
+export const messageIdOf = (input: RunAgentInput): string | undefined => {
+  const id = newestOf(input)?.id
+  return typeof id === "string" ? id : undefined
+}
+
 /** The content of the newest message, if it is the user's. */
-export const contentOf = ({ messages }: RunAgentInput, links: Links): Content.List | undefined => {
-  const newest = messages.findLast((message) => !silent.has(Object(message).role))
-  const message = Option.getOrUndefined(decodeMessage(newest))
+export const contentOf = (input: RunAgentInput, links: Links): Content.List | undefined => {
+  const message = newestOf(input)
   if (message === undefined) return undefined
   const { content } = message
   return typeof content === "string"

@@ -51,7 +51,10 @@ const started = Effect.fnUntraced(function*(
   }
   const payload = yield* toPayload(agent, contents, AgUiRequest.restOf(input))
   const key = yield* ChatKey.of("ag-ui", [input.threadId, input.runId, payload])
-  return yield* ChatRuns.start(context, { agent, payload, key, threadId: input.threadId })
+  // A message that is sent once more, in another run of AG-UI, is given to a run once.
+  const id = AgUiRequest.messageIdOf(input)
+  const messageKey = id === undefined ? key : yield* ChatKey.of("ag-ui", [input.threadId, "message", id, payload])
+  return yield* ChatRuns.start(context, { agent, payload, contents, key, messageKey, threadId: input.threadId })
 })
 
 const resumed = Effect.fnUntraced(function*(

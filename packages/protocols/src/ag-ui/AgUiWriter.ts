@@ -50,7 +50,11 @@ export class AgUiWriter {
     if (this.hasEnded) return []
     this.hasEnded = true
     const { runId } = this.options.run
-    const { on, questions } = this.pause
+    const { awaitsMessage, on, questions } = this.pause
+    // An interrupt has to be resumed before the next message.
+    if (awaitsMessage) {
+      return [...this.closeAll(), { type: "RUN_FINISHED", ...this.ids(), outcome: { type: "success" } }]
+    }
     const interrupts = questions.map((one) => interruptOf(runId, one))
     const waiting = { id: questionId(runId, `${waitPrefix}${on?.seq ?? 0}`), reason: on?.on.reason ?? "other" }
     return [

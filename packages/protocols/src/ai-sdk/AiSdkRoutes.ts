@@ -41,7 +41,10 @@ const chat = RequestContext.handle(
       ? undefined
       : yield* ChatKey.of("ai-sdk", [request.id, message.id, payload])
     const threadId = request.id ?? (context.request.headers["x-thread-id"] || undefined)
-    return yield* UiStream.response(context, yield* ChatRuns.start(context, { agent, payload, key, threadId }))
+    return yield* UiStream.response(
+      context,
+      yield* ChatRuns.start(context, { agent, payload, contents, key, threadId })
+    )
   }),
   manner
 )

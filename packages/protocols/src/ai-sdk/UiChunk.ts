@@ -20,13 +20,18 @@ const callIdOf = (runId: string, interruptId: string): string => askPrefix + que
 export const questionOf = (toolCallId: string): string | undefined =>
   toolCallId.startsWith(askPrefix) ? toolCallId.slice(askPrefix.length) : undefined
 
+/** The id of the message that shows a turn of a run. */
+export const messageIdOf = (runId: string, turn: number): string => turn === 0 ? runId : `${runId}-${turn}`
+
 interface Options {
   readonly run: Pick<RunRecord, "runId" | "agent" | "threadId">
+  /** The number of the event after which this turn of the run begins; 0 for the first. */
+  readonly turn: number
   readonly links: Links
   readonly traceId: string
 }
 
-/** Writes the answer of a run as one message, whose id is the run's. A decision begins a step of the message. */
+/** Writes the answer of a run as one message, or one for each of its turns. A decision begins a step of the message. */
 export class UiWriter {
   private readonly options: Options
   private hasEnded = false
@@ -40,16 +45,17 @@ export class UiWriter {
   }
 
   start(): ReadonlyArray<UiChunk> {
-    const { agent, runId, threadId } = this.options.run
+    const { run: { agent, runId, threadId }, turn } = this.options
     const metadata = { runId, agent, ...(threadId === undefined ? {} : { threadId }) }
-    return [{ type: "start", messageId: runId, messageMetadata: metadata }, { type: "start-step" }]
+    return [{ type: "start", messageId: messageIdOf(runId, turn), messageMetadata: metadata }, { type: "start-step" }]
   }
 
   /** The end of a stream whose run has not ended: it waits for somebody. */
   end(): ReadonlyArray<UiChunk> {
     if (this.hasEnded) return []
     this.hasEnded = true
-    return [{ type: "finish-step" }, { type: "finish", finishReason: this.pause.asks ? "tool-calls" : "other" }]
+    const finishReason = this.pause.asks ? "tool-calls" : this.pause.awaitsMessage ? "stop" : "other"
+    return [{ type: "finish-step" }, { type: "finish", finishReason }]
   }
 
   /** The error that ends a stream. */

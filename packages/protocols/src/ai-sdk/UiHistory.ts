@@ -9,11 +9,12 @@ import * as ChatRuns from "../chat/ChatRuns.ts"
 import type { RequestContext } from "../http/RequestContext.ts"
 import { type Links, links } from "../internal/fileLinks.ts"
 import { addressOf } from "./UiContent.ts"
+import * as UiTurns from "./UiTurns.ts"
 
 /** How many messages of the thread are read, the newest ones. */
 const limit = 200
 
-type Part = { readonly type: string; readonly [key: string]: Schema.Json }
+type Part = UiTurns.Part
 
 interface UiMessage {
   readonly id: string
@@ -46,18 +47,18 @@ export const of = Effect.fnUntraced(function*(
   const messages = written(items.toReversed(), files)
   const newest = yield* ChatRuns.newestOf(runtime, caller, chat)
   if (newest === undefined || isFinal(newest.state)) return messages
-  const { run } = yield* runtime.open(caller, newest.runId)
+  const handle = yield* runtime.open(caller, newest.runId)
+  const { run } = handle
   const callable = runtime.fusion.agents.get(chat.agent)
   const known = callable === undefined ? undefined : chatOf(callable)
   const said = known?._tag === "Chat" ? Object(run.payload)[known.field] : undefined
   const contents = typeof said === "string" ? [Content.text(said)] : Content.isList(said) ? said : []
-  return contents.length === 0
-    ? messages
-    : [...messages, {
-      id: `${run.runId}-user`,
-      role: "user",
-      parts: contents.flatMap((one, at) => partOf(one, at, files))
-    }]
+  const partsOf = (contents: Content.List) => contents.flatMap((one, at) => partOf(one, at, files))
+  const first = contents.length === 0
+    ? []
+    : [{ id: `${run.runId}-user`, role: "user" as const, parts: partsOf(contents) }]
+  const turns = yield* ChatRuns.earlierTurns(runtime, handle)
+  return [...messages, ...first, ...UiTurns.toMessages(run.runId, turns, partsOf)]
 })
 
 const written = (stored: ReadonlyArray<Message.Stored>, files: Links): ReadonlyArray<UiMessage> => {

@@ -15,8 +15,8 @@ export const response = Effect.fnUntraced(function*(
   context: RequestContext,
   answering: Answering
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, RunError> {
-  const { run } = answering.handle
-  const writer = new UiWriter({ run, links: yield* links, traceId: context.caller.traceId })
+  const { handle: { run }, turn } = answering
+  const writer = new UiWriter({ run, turn, links: yield* links, traceId: context.caller.traceId })
   return ChatStream.response(context, answering, {
     start: () => frames(writer.start()),
     write: (parts, decidable) => frames(writer.write(parts, decidable)),

@@ -56,4 +56,4 @@ export type ChatPart =
   }
   | { readonly _tag: "Failed"; readonly failure: Failure }
   | { readonly _tag: "Cancelled"; readonly reason: string }
-  | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended">; readonly seq: number }
+  | { readonly _tag: "Waiting"; readonly on: Data<"run_suspended">; readonly seq: number; readonly forMessage: boolean }

@@ -3,6 +3,7 @@ import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { FollowError } from "@fastagentic/core/operations/Runtime"
+import * as Content from "@fastagentic/core/run/Content"
 import * as Event from "@fastagentic/core/run/Event"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { NotDeclared, RunError, RunNotFound } from "@fastagentic/core/run/RunError"
@@ -12,6 +13,7 @@ import type { RequestContext } from "../http/RequestContext.ts"
 import * as Timeouts from "../internal/timeouts.ts"
 import type { ChatPart } from "./ChatPart.ts"
 import { ChatView } from "./ChatView.ts"
+import * as MessageSignal from "./MessageSignal.ts"
 
 type Service = Runtime["Service"]
 
@@ -20,6 +22,8 @@ export interface Answering {
   readonly handle: RunHandle
   /** The number of the event after which it begins. */
   readonly after: number
+  /** The number of the event after which its turn begins: each message that a run receives begins another. */
+  readonly turn: number
   readonly before: ReadonlyArray<ChatPart>
   readonly pages: Stream.Stream<ReadonlyArray<ChatPart> | "closing", FollowError>
 }
@@ -32,30 +36,61 @@ export const agentOf = ({ fusion }: Service, identifier: string) => {
     : Effect.succeed(agent)
 }
 
-const viewOf = ({ fusion }: Service, { agent }: RunRecord) =>
-  new ChatView(fusion.agents.get(agent)?.success.hasContent === true)
+const viewOf = ({ fusion }: Service, { agent }: RunRecord) => {
+  const callable = fusion.agents.get(agent)
+  return callable === undefined
+    ? new ChatView(false, false)
+    : new ChatView(callable.success.hasContent, MessageSignal.signalsOf(callable).length > 0)
+}
 
 /** The parts that come, until the run has ended or waits for somebody. */
 const followed = (handle: RunHandle, view: ChatView) =>
   Effect.map(
     handle.follow({ after: view.seq, until: "somebody" }),
-    Stream.map(({ closing, events }) => closing ? "closing" as const : view.apply(events))
+    (pages) => {
+      const parts = Stream.map(pages, ({ closing, events }) => closing ? "closing" as const : view.apply(events))
+      if (!view.takesMessages) return parts
+      return Stream.map(parts, (page) => page === "closing" ? page : firstTurn(page)).pipe(
+        Stream.takeUntil((page) => page !== "closing" && endsTurn(page.at(-1)))
+      )
+    }
   )
 
-/** A message as it starts a run. */
+/** Whether an answer ends with this part although its run has not ended: the next message of the chat continues the run. */
+export const endsTurn = (part: ChatPart | undefined): boolean => part?._tag === "Waiting" && part.forMessage
+
+const firstTurn = (parts: ReadonlyArray<ChatPart>) => {
+  const end = parts.findIndex(endsTurn)
+  return end === -1 ? parts : parts.slice(0, end + 1)
+}
+
+/** A message as it starts a run, or continues one. */
 export interface Start {
   readonly agent: Callable
   readonly payload: Schema.Json
+  /** The message, for a run of its thread that waits for one. */
+  readonly contents: Content.List
   /** The key of the message, for requests without one of their own. */
   readonly key?: string | undefined
+  /** The key of the message as one to a run, by default the same. */
+  readonly messageKey?: string | undefined
   readonly threadId: string | undefined
 }
 
-/** Starts a run, or attaches to the one that the message has started before, and gives its whole answer. */
+/**
+ * Starts a run, or attaches to the one that the message has started before, and gives its whole answer. A run of the thread
+ * that waits for a message takes it instead.
+ */
 export const start = Effect.fnUntraced(function*(
-  { caller, request: { headers }, runtime }: RequestContext,
-  { agent, key, payload, threadId }: Start
+  context: RequestContext,
+  message: Start
 ): Effect.fn.Return<Answering, RunError> {
+  const { caller, request: { headers }, runtime } = context
+  const { agent, key, payload, threadId } = message
+  const received = agent.signals.size === 0 || threadId === undefined
+    ? undefined
+    : yield* receivedBy(context, message, threadId)
+  if (received !== undefined) return received
   const handle = yield* runtime.start(caller, {
     kind: "agent",
     identifier: agent.identifier,
@@ -64,9 +99,53 @@ export const start = Effect.fnUntraced(function*(
     threadId,
     timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
   })
-  return { handle, after: 0, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
+  return { handle, after: 0, turn: 0, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
 })
 
+/**
+ * Gives a message to the run of its thread that waits for one, and the answer to it; a message that was given before, to any
+ * of the newest runs, is not given again. Nothing when no run takes it.
+ */
+const receivedBy = Effect.fnUntraced(function*(
+  { caller, request: { headers }, runtime }: RequestContext,
+  { agent, contents, key, messageKey = key }: Start,
+  threadId: string
+): Effect.fn.Return<Answering | undefined, RunError> {
+  const taking = MessageSignal.signalsOf(agent)
+  if (taking.length === 0) return undefined
+  const own = headers["idempotency-key"] || undefined
+  const idempotencyKey = own ?? messageKey
+  const startKey = own ?? key
+  const runs = yield* newestRuns(runtime, caller, { agent: agent.identifier, threadId })
+  if (startKey !== undefined && runs.some((run) => run.idempotencyKey === startKey)) return undefined
+  // Runs in line wait for the one that may wait for a message.
+  const newest = runs.find(({ state }) => state !== "queued")
+  for (const run of runs) {
+    if (idempotencyKey === undefined && run !== newest) continue
+    const handle = yield* runtime.open(caller, run.runId)
+    const { awaited, sent } = yield* handle.signals
+    const known = sent.find((one) => one.key === idempotencyKey)
+    if (known !== undefined) return yield* afterMessage(runtime, handle, known.id)
+    if (run !== newest || handle.run.state !== "suspended" || handle.run.waitsFor !== "signal") continue
+    const [signal, ...others] = awaited.filter((name) => taking.includes(name))
+    const shape = signal === undefined ? undefined : agent.signals.get(signal)
+    if (signal === undefined || shape === undefined || others.length > 0) continue
+    const payload = yield* MessageSignal.valueOf(agent, shape, contents)
+    const answering = yield* afterMessage(runtime, handle, undefined)
+    const given = yield* runtime.signal(caller, run.runId, {
+      signal,
+      payload,
+      idempotencyKey,
+      message: { role: "user", content: contents }
+    }).pipe(
+      Effect.as(true),
+      // The run has ended meanwhile: the message starts one.
+      Effect.catchIf(({ reason }) => reason._tag === "RunFinished", () => Effect.succeed(false))
+    )
+    if (given) return answering
+  }
+  return undefined
+})
 const stored = Effect.fnUntraced(function*({ events, run }: Pick<RunHandle, "events" | "run">) {
   const all: Array<Event.RunEvent> = []
   while ((all.at(-1)?.seq ?? 0) < run.seq) {
@@ -87,7 +166,7 @@ export const stands = Effect.fnUntraced(function*(
   const view = viewOf(runtime, handle.run)
   const all = Event.visible(yield* stored(handle))
   view.apply(all.filter(({ seq }) => seq <= after))
-  const parts = view.apply(all.filter(({ seq }) => seq > after))
+  const parts = firstTurn(view.apply(all.filter(({ seq }) => seq > after)))
   return undecidedOnly(view, parts)
 })
 
@@ -97,19 +176,72 @@ const undecidedOnly = (view: ChatView, parts: ReadonlyArray<ChatPart>) => {
   return parts.filter((part) => part._tag !== "Question" || open.has(part.question.notice.id))
 }
 
-/** The answer from its beginning, as it stands now, and then what comes: questions that are decided are not asked again. */
+/**
+ * The answer of the newest turn from its beginning, as it stands now, and then what comes: questions that are decided are not
+ * asked again.
+ */
 export const replayed = Effect.fnUntraced(function*(
   runtime: Service,
   handle: RunHandle
 ): Effect.fn.Return<Answering, RunError> {
   const view = viewOf(runtime, handle.run)
   const all = yield* stored(handle)
-  const parts = view.apply(Event.visible(all))
+  const turn = turnAt(all, Infinity)
+  const shown = Event.visible(all)
+  view.apply(shown.filter(({ seq }) => seq <= turn))
+  const parts = view.apply(shown.filter(({ seq }) => seq > turn))
   view.seq = all.at(-1)?.seq ?? 0
   const before = undecidedOnly(view, parts)
   view.mark()
-  return { handle, after: 0, before, pages: yield* followed(handle, view) }
+  return { handle, after: turn, turn, before, pages: yield* followed(handle, view) }
 })
+
+/** A turn of a run that a message has ended: its answer, and that message. */
+export interface Turn {
+  /** The number of the event after which it begins, and of the pause with which it ends. */
+  readonly after: number
+  readonly next: number
+  readonly parts: ReadonlyArray<ChatPart>
+  readonly said: Content.List
+}
+
+/** The turns of a run before its newest. */
+export const earlierTurns = Effect.fnUntraced(function*(runtime: Service, handle: RunHandle) {
+  const view = viewOf(runtime, handle.run)
+  if (!view.takesMessages) return []
+  const all = yield* stored(handle)
+  const shown = Event.visible(all)
+  return endsOf(all).map(({ pause: next, said }, index, ends): Turn => {
+    const after = ends[index - 1]?.pause ?? 0
+    return { after, next, said, parts: view.apply(shown.filter(({ seq }) => seq > after && seq <= next)) }
+  })
+})
+
+/** The pauses that a message has ended, and what it said where a chat has sent it. */
+const endsOf = (events: ReadonlyArray<Event.RunEvent>) => {
+  const ends: Array<{ readonly pause: number; readonly said: Content.List }> = []
+  let pause = 0
+  let said: Content.List = []
+  for (const event of events) {
+    if (event.type === "run_suspended") pause = event.data.reason === "signal" ? event.seq : 0
+    else if (event.type === "message_received") said = contentsIn(event.data.message)
+    else if (event.type === "signal_received") {
+      if (pause !== 0) ends.push({ pause, said })
+      pause = 0
+      said = []
+    }
+  }
+  return ends
+}
+
+const contentsIn = (message: Schema.Json): Content.List => {
+  const content: unknown = Object(message).content
+  return Content.isList(content) ? content : []
+}
+
+/** The number of the last pause, up to an event, that a message has ended; 0 when there is none. */
+const turnAt = (events: ReadonlyArray<Event.RunEvent>, position: number): number =>
+  endsOf(events).findLast(({ pause }) => pause <= position)?.pause ?? 0
 
 /** The number of the pause at which a question was asked that was decided later on. */
 const pauseBefore = (events: ReadonlyArray<Event.RunEvent>, decidedAt: number | undefined) =>
@@ -136,14 +268,34 @@ export const decided = Effect.fnUntraced(function*(
   const resolved = all.find((event) => event.type === "interrupt_resolved" && ids.has(event.data.id))
   const last = all.at(-1)?.seq ?? 0
   const position = Math.min(last, options.after ?? pauseBefore(all, resolved?.seq) ?? last)
+  const answering = yield* rest(runtime, handle, all, position)
+  if (answers.length > 0) {
+    yield* runtime.answerAll(caller, handle.run.runId, answers, headers["idempotency-key"] || undefined)
+  }
+  return answering
+})
+
+/** The answer to a message that a run receives: what comes after the pause that it ends. */
+const afterMessage = Effect.fnUntraced(function*(runtime: Service, handle: RunHandle, messageId: string | undefined) {
+  const all = yield* stored(handle)
+  const known = all.find((event) => event.type === "signal" && event.data.id === messageId)
+  return yield* rest(runtime, handle, all, pauseBefore(all, known?.seq) ?? all.at(-1)?.seq ?? 0, true)
+})
+
+/** The rest of an answer after an event. */
+const rest = Effect.fnUntraced(function*(
+  runtime: Service,
+  handle: RunHandle,
+  all: ReadonlyArray<Event.RunEvent>,
+  position: number,
+  beginsTurn = false
+): Effect.fn.Return<Answering, RunError> {
   const view = viewOf(runtime, handle.run)
   view.apply(Event.visible(all.filter(({ seq }) => seq <= position)))
   view.seq = position
   view.mark()
-  if (answers.length > 0) {
-    yield* runtime.answerAll(caller, handle.run.runId, answers, headers["idempotency-key"] || undefined)
-  }
-  return { handle, after: position, before: [], pages: yield* followed(handle, view) }
+  const turn = beginsTurn ? position : turnAt(all, position)
+  return { handle, after: position, turn, before: [], pages: yield* followed(handle, view) }
 })
 
 /** A run of an agent and, when one is named, of a chat; any other looks like none. */

@@ -26,8 +26,12 @@ export class ChatView {
   /** Why the last message of a model ended. */
   private finishReason: string | undefined
 
-  constructor(answersContent: boolean) {
+  readonly takesMessages: boolean
+
+  /** `takesMessages` says whether a message of the chat may be what the run waits for. */
+  constructor(answersContent: boolean, takesMessages: boolean) {
     this.answer = new Said(answersContent)
+    this.takesMessages = takesMessages
   }
 
   /** Ends what a reset can take back: only later parts are. */
@@ -190,7 +194,12 @@ export class ChatView {
       }
       case "run_suspended":
         this.closeAll(parts)
-        parts.push({ _tag: "Waiting", on: event.data, seq: event.seq })
+        parts.push({
+          _tag: "Waiting",
+          on: event.data,
+          seq: event.seq,
+          forMessage: this.takesMessages && event.data.reason === "signal"
+        })
         break
       case "done": {
         const { output, usage } = event.data

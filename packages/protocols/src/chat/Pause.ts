@@ -29,6 +29,11 @@ export class Pause {
     return [...this.open.values()]
   }
 
+  /** Whether the next message of the chat continues the run. */
+  get awaitsMessage(): boolean {
+    return this.on?.forMessage === true
+  }
+
   /** Whether decisions continue the run. */
   get asks(): boolean {
     return this.open.size > 0 && !held.has(this.on?.on.reason ?? "")

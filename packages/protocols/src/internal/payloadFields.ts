@@ -22,7 +22,8 @@ export const fieldsOf = (payload: Fusion.Document): ReadonlyArray<Field> => {
   }))
 }
 
-const resolved = (json: Schema.Json, definitions: Schema.Json | undefined): Field["json"] => {
+/** A schema, or the one that it refers to. */
+export const resolved = (json: Schema.Json, definitions: Schema.Json | undefined): Field["json"] => {
   if (!isDocument(json)) return {}
   return { ...(JsonSchema.targetOf(json, definitions) ?? json) }
 }
@@ -36,7 +37,8 @@ export const onlyFor = (fields: ReadonlyArray<Field>, filling: Filling): string 
   return found.length === 1 ? found[0]?.name : undefined
 }
 
-const fillingOf = (json: Field["json"]): Filling | undefined => {
+/** The kind of part that fills a value of a schema. */
+export const fillingOf = (json: Field["json"]): Filling | undefined => {
   if (json["type"] !== "string") return undefined
   if (json["contentEncoding"] === "base64") return "raw"
   return json["format"] === "uri" ? "url" : "text"

@@ -46,6 +46,7 @@ const complete = RequestContext.handle(
       (yield* ChatRuns.start(context, {
         agent,
         payload: yield* toPayload(agent, contents, request.payload ?? {}),
+        contents,
         threadId
       }))
     const { run } = answering.handle

@@ -69,7 +69,9 @@ export class CompletionWriter {
   end(): ReadonlyArray<object> {
     if (this.failure !== undefined) return []
     const { run: { runId } } = this.options
-    if (!this.hasCompleted && !this.pause.asks) return this.fail(OpenAiError.waits(runId, this.pause.on?.on))
+    if (!this.hasCompleted && !this.pause.asks && !this.pause.awaitsMessage) {
+      return this.fail(OpenAiError.waits(runId, this.pause.on?.on))
+    }
     const asked = this.pause.questions.map((one) => askOf(runId, one)).join("\n\n")
     const said = asked === "" ? [] : this.say(`${this.content === "" ? "" : "\n\n"}${asked}`)
     return [

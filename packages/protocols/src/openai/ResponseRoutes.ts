@@ -120,6 +120,7 @@ const start = Effect.fnUntraced(function*(
   return yield* ChatRuns.start(context, {
     agent,
     payload: yield* toPayload(agent, contents, request.payload ?? {}),
+    contents,
     // A response that names no thread begins one, which the next names by previous_response_id.
     threadId: threadId ?? globalThis.crypto.randomUUID()
   })
@@ -184,7 +185,7 @@ const shown = Effect.fnUntraced(function*(context: Context, id: string) {
   })
   const parts = yield* ChatRuns.stands(runtime, handle, after)
   writer.write(parts, yield* ChatStream.decidableIn(runtime, caller, handle.run.runId, parts))
-  if (needsSomebody(handle.run)) writer.end()
+  if (needsSomebody(handle.run) || ChatRuns.endsTurn(parts.at(-1))) writer.end()
   return HttpServerResponse.jsonUnsafe(writer.response(), { headers: { "x-run-id": handle.run.runId } })
 })
 

@@ -64,7 +64,9 @@ export class ResponseWriter {
 
   /** A run that waits for decisions has answered with its questions; one that waits for anything else is incomplete. */
   end(): ReadonlyArray<Json> {
-    return this.status === "in_progress" ? this.finish(this.pause.asks ? "completed" : "incomplete") : []
+    return this.status === "in_progress"
+      ? this.finish(this.pause.asks || this.pause.awaitsMessage ? "completed" : "incomplete")
+      : []
   }
 
   /** The error that ends a stream whose run works on. */

@@ -15,7 +15,7 @@ const token = (delta: string, place?: string): Event.Event => ({
 /** The messages that the official client makes of a journal, each event of which arrives alone. */
 const messagesOf = (events: ReadonlyArray<Event.Event>) =>
   Effect.promise(async () => {
-    const view = new ChatView(false)
+    const view = new ChatView(false, false)
     const user: Message = { id: "m-1", role: "user", content: "hi" }
     const writer = new AgUiWriter({
       input: { threadId: "t", runId: "r", messages: [{ ...user }] },

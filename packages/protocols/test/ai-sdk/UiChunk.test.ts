@@ -19,8 +19,8 @@ const token = (delta: string, place?: string): Event.Event => ({
 /** The message that the AI SDK makes of a journal which arrives in the given pages. */
 const messageOf = (pages: ReadonlyArray<ReadonlyArray<RunEvent>>): Effect.Effect<UIMessage | undefined> =>
   Effect.promise(async () => {
-    const view = new ChatView(false)
-    const writer = new UiWriter({ run: { runId: "r", agent: "talk" }, links: linksOf(""), traceId: "t" })
+    const view = new ChatView(false, false)
+    const writer = new UiWriter({ run: { runId: "r", agent: "talk" }, turn: 0, links: linksOf(""), traceId: "t" })
     const chunks: ReadonlyArray<UiChunk> = [
       ...writer.start(),
       ...pages.flatMap((page) => writer.write(view.apply(page), new Set())),

@@ -87,9 +87,17 @@ export class Sign
   extends Agent.make("sign", { description: "Asks for a signature", payload: { text: Schema.String } })
 {}
 
+/** Asks for a name and a town, each in a message of its own, and for a date that is no text. */
+export class Interview extends Agent.make("interview", {
+  description: "Asks, and listens to the answers",
+  payload: { text: Schema.String },
+  signals: { reply: Schema.String.check(Schema.isMaxLength(100)), date: Schema.Struct({ year: Schema.Int }) },
+  threads: "enqueue"
+}) {}
+
 export const Front = App.make("front", {
   version: "1.0.0",
-  agents: [Talk, Greet, Show, Slow, Count, Add, Vault, Sign],
+  agents: [Talk, Greet, Show, Slow, Count, Add, Vault, Sign, Interview],
   tools: Tools
 })
 
@@ -156,7 +164,18 @@ const handlers = ({ gate }: World) =>
         Effect.orDie(Run.interrupt("signature", { schema: Schema.String, scopes: ["vault:open"] })),
         (name) => `Signed by ${name}.`
       )
-    )
+    ),
+    Interview.toLayer(Effect.fnUntraced(function*({ text }) {
+      yield* Run.emit(word("Your name? ", "i1"))
+      const name = yield* Run.receive(Interview, "reply")
+      yield* Run.emit(word(`Hello, ${name}! Your town? `, "i2"))
+      const town = yield* Run.receive(Interview, "reply")
+      if (text.includes("date")) {
+        const { year } = yield* Run.receive(Interview, "date")
+        return `${name} of ${town}, ${year}.`
+      }
+      return `${name} of ${town}.`
+    }))
   )
 
 const tools = ({ refunds }: World) =>

@@ -194,7 +194,15 @@ describe("The chat completions of OpenAI's client", () => {
       )
       assert.strictEqual(big.status, 413)
       const models = yield* Effect.promise(() => ann.models.list())
-      assert.deepStrictEqual(models.data.map(({ id }) => id), ["talk", "greet", "show", "slow", "count", "sign"])
+      assert.deepStrictEqual(models.data.map(({ id }) => id), [
+        "talk",
+        "greet",
+        "show",
+        "slow",
+        "count",
+        "sign",
+        "interview"
+      ])
       assert.strictEqual((yield* Effect.promise(() => ann.models.retrieve("talk"))).owned_by, "front")
       assert.strictEqual((yield* failing(() => ann.models.retrieve("vault"))).status, 404)
     }).pipe(Effect.scoped))

@@ -86,6 +86,19 @@ export interface RunHandle {
     readonly limit: number
   }) => Effect.Effect<Page["events"], RunError>
   readonly interrupts: Effect.Effect<ReadonlyArray<Interrupt.Interrupt>, RunError>
+  readonly signals: Effect.Effect<RunSignals, RunError>
+}
+
+/**
+ * The signals that a run waits for, and the messages that were sent to it: `id` names a message in its journal, `key` is
+ * the one under which it was sent.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunSignals {
+  readonly awaited: ReadonlyArray<string>
+  readonly sent: ReadonlyArray<{ readonly id: string; readonly key: string }>
 }
 
 /** `attached` says that the run was there before, under the same idempotency key. @category models @since 0.1.0 */

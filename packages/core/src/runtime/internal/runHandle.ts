@@ -13,9 +13,8 @@ import * as Tracing from "../../telemetry/Tracing.ts"
 import type { Admitted } from "./admit.ts"
 import type { FollowError, Hub, Page } from "./hub.ts"
 import type { RunSupervisor } from "./runSupervisor.ts"
-import { isSignal } from "./signals.ts"
-
 import { shownEvents, shownInterrupts } from "./shownTexts.ts"
+import { isSignal, signalsOf } from "./signals.ts"
 
 /** `hub` is the one that the run was launched with, when it was launched here. */
 export const makeHandle = (
@@ -63,6 +62,14 @@ class Handle implements Started {
     return Effect.flatMap(
       asRunError(Effect.suspend(() => node.writerOf(run).store.interrupts(run.runId))),
       (rows) => shownInterrupts(node, run, rows.filter((row) => !isSignal(row)))
+    )
+  }
+
+  get signals(): Started["signals"] {
+    const { node, run } = this
+    return Effect.map(
+      asRunError(Effect.suspend(() => node.writerOf(run).store.interrupts(run.runId))),
+      signalsOf
     )
   }
 

@@ -2,6 +2,7 @@
 // it took. A receive takes the oldest message that no other has taken, or is parked until one comes; the owner of a run is
 // the only one that takes messages while it runs, and the sender wakes a run that is suspended.
 import { Deferred, Effect, Option, type Schema } from "effect"
+import type { RunSignals } from "../../operations/Runtime.ts"
 import type { Event } from "../../run/Event.ts"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { LiveRun } from "./liveRun.ts"
@@ -48,6 +49,19 @@ export const waitingMessages = (
   return rows
     .filter((row) => isMessage(row) && row.signal === signal && !taken.has(row.id))
     .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+}
+
+/** The signals that receives wait for, and the messages that were sent. */
+export const signalsOf = (rows: ReadonlyArray<Interrupt>): RunSignals => {
+  const awaited = new Set<string>()
+  const sent: Array<RunSignals["sent"][number]> = []
+  for (const row of rows) {
+    const { id, signal, state } = row
+    if (signal === undefined) continue
+    if (isMessage(row)) sent.push({ id, key: id.slice(messageIdOf(signal, "").length) })
+    else if (state === "open") awaited.add(signal)
+  }
+  return { awaited: [...awaited], sent }
 }
 
 /** The receive that waits longest for a signal. */
