@@ -79,4 +79,15 @@ describe("fastagentic/client in a browser", () => {
     const ratio = whole.gzipped / alone.gzipped
     assert.isBelow(ratio, 1.8, `${whole.gzipped} bytes gzipped, Effect alone ${alone.gzipped}`)
   })
+
+  it("has React hooks beside it, without a module of Node", async () => {
+    const { builtins, text } = await bundle(`
+      import { Agent, App } from "fastagentic/client"
+      import { ReactClient } from "fastagentic/react"
+      const Shop = App.make("shop", { version: "1.0.0", agents: [Agent.make("support", { description: "Answers" })] })
+      console.log(ReactClient.make(Shop, { url: "/" }))
+    `)
+    assert.deepStrictEqual(builtins, [])
+    assert.notMatch(text, /node:sqlite|\bprocess\.(?:exit|stdout)\b/u)
+  })
 })

@@ -52,8 +52,8 @@ export interface ForkOptions {
   readonly idempotencyKey?: string
 }
 
-/** The input can be left out when all its fields are optional. */
-type Args<Input, Options extends ReadonlyArray<unknown>> = {} extends Input ? [input?: Input, ...Options]
+/** The input can be left out when all its fields are optional. @category utility types @since 0.1.0 */
+export type Args<Input, Options extends ReadonlyArray<unknown>> = {} extends Input ? [input?: Input, ...Options]
   : [input: Input, ...Options]
 
 /** @category models @since 0.1.0 */

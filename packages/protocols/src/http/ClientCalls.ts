@@ -67,7 +67,11 @@ const requestOf = (target: Target, path: string, payload: unknown, options: Star
     }
   }))
 
-const encode = (target: string, schema: AnySchema, value: unknown = {}): Effect.Effect<Schema.Json, ClientError> =>
+export const encode = (
+  target: string,
+  schema: AnySchema,
+  value: unknown = {}
+): Effect.Effect<Schema.Json, ClientError> =>
   Effect.mapError(
     Schema.encodeUnknownEffect(Schema.toCodecJson(schema))(value),
     (error) =>
@@ -104,14 +108,7 @@ const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, targ
   if (run.error !== undefined) return yield* Transport.failed(run.error, target.errorSchema, runId)
   switch (run.state) {
     case "completed":
-      return yield* Effect.mapError(
-        Schema.decodeUnknownEffect(Schema.toCodecJson(target.successSchema))(run.output),
-        (error) =>
-          new ClientError({
-            reason: new RunFailed({ tag: "UnknownAnswer", status: 200, detail: error.message }),
-            runId
-          })
-      )
+      return yield* answerOf(target, run.output, runId)
     case "cancelled":
       return yield* cancelled(runId)
     default: {
@@ -120,6 +117,14 @@ const outcome = Effect.fnUntraced(function*(transport: Transport.Transport, targ
     }
   }
 })
+
+/** The answer of a run that has completed. */
+export const answerOf = (target: Target, output: unknown, runId: string): Effect.Effect<unknown, ClientError> =>
+  Effect.mapError(
+    Schema.decodeUnknownEffect(Schema.toCodecJson(target.successSchema))(output),
+    (error) =>
+      new ClientError({ reason: new RunFailed({ tag: "UnknownAnswer", status: 200, detail: error.message }), runId })
+  )
 
 const cancelled = (runId: string) =>
   new ClientError({

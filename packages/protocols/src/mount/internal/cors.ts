@@ -6,11 +6,12 @@ import type { Settings } from "./settings.ts"
 
 const methods = "GET, POST, PUT, DELETE"
 
-/** The request headers of REST, MCP, A2A and OpenAI's client that a page must announce. */
+/** The request headers of REST, MCP, A2A, OpenAI's client and Effect's that a page must announce. */
 const requestHeaders = [
   "a2a-extensions",
   "a2a-version",
   "authorization",
+  "b3",
   "content-type",
   "idempotency-key",
   "last-event-id",

@@ -1,0 +1,1 @@
+export * as ReactClient from "./ReactClient.ts"
