@@ -36,6 +36,7 @@ const lineOf = (one: Interrupt.Summary) =>
     ...(one.rule === undefined ? [] : [`rule=${JSON.stringify(one.rule)}`]),
     ...(one.expiresAt === undefined ? [] : [`expires=${new Date(one.expiresAt).toISOString()}`]),
     ...(one.message === undefined ? [] : [JSON.stringify(one.message)]),
+    ...(one.url === undefined ? [] : [one.url]),
     ...(one.arguments === undefined ? [] : [JSON.stringify(one.arguments)]),
     ...(one.omitted === undefined ? [] : [`omitted=${one.omitted.join()}`])
   ].join(" ")

@@ -114,6 +114,70 @@ describe("a question of an MCP server", () => {
       assert.include(JSON.stringify(yield* office.ended), "accept {\\\"sure\\\":false}")
     })))
 
+  const wantsPage = (url: string, worked: Array<string>): RemoteTool => ({
+    definition: free,
+    work: (_, { mcpReq: { inputResponses } }) => {
+      const answer = inputResponses?.["page"]
+      if (answer === undefined) {
+        return inputRequired({ inputRequests: { page: inputRequired.elicitUrl({ message: "Pay", url }) } })
+      }
+      worked.push(JSON.stringify(answer))
+      return said(JSON.stringify(answer))
+    }
+  })
+
+  for (const [decision, action] of [["approve", "accept"], ["deny", "decline"]] as const) {
+    it.live(`that wants a page to be opened is an interrupt with its address, and ${decision} is ${action}`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const worked: Array<string> = []
+        const { url } = yield* serveRemote(worldOf(wantsPage("https://аpple.com/pay", worked)))
+        const office = yield* openOffice(direct, { url, ...loopback }, silent)
+        yield* office.ask("free")
+        const [question] = yield* office.interrupts
+        assert.deepInclude(question, {
+          kind: "input",
+          url: "https://xn--pple-43d.com/pay",
+          message: "The server \"shop\" asks during free to open a page of xn--pple-43d.com: Pay"
+        })
+        yield* office.answer({ decision })
+        yield* office.ended
+        assert.deepStrictEqual(worked, [JSON.stringify({ action })])
+      })))
+  }
+
+  it.live("that wants a page of this machine or without https is cancelled, and nobody is asked", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const worked: Array<string> = []
+      const { url } = yield* serveRemote(worldOf(wantsPage("http://example.com/", worked)))
+      const office = yield* openOffice(direct, { url, ...loopback }, silent)
+      yield* office.ask("free")
+      assert.deepStrictEqual(yield* office.interrupts, [])
+      assert.deepStrictEqual(worked, [JSON.stringify({ action: "cancel" })])
+    })))
+
+  it.live("that refuses a call of 2025 before a page is done makes the call again once somebody was through with it", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const script = fileURLToPath(new URL("legacyServer.ts", import.meta.url))
+      const office = yield* openOffice(direct, { command: process.execPath, args: [script] }, silent)
+      yield* office.ask("connect")
+      const [question] = yield* office.interrupts
+      assert.deepInclude(question, { kind: "input", url: "https://example.com/connect" })
+      yield* office.answer({ decision: "approve" })
+      assert.include(JSON.stringify(yield* office.ended), "connected after 2 calls")
+    })))
+
+  it.live("that refuses a call for a page again and again is refused itself, also when the page is denied", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const script = fileURLToPath(new URL("legacyServer.ts", import.meta.url))
+      for (const decision of ["approve", "deny"]) {
+        const office = yield* openOffice(direct, { command: process.execPath, args: [script] }, silent)
+        yield* office.ask("stubborn")
+        yield* office.answer({ decision })
+        assert.include(JSON.stringify(yield* office.ended), "RemoteRefused")
+        assert.deepStrictEqual(yield* office.interrupts, [])
+      }
+    })))
+
   it.live("about folders has the list of the app, which is empty", () =>
     Effect.scoped(Effect.gen(function*() {
       const { url } = yield* serveRemote(worldOf({

@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, Option, Schema } from "effect"
+import { Context, Duration, Effect, Option, Predicate, Schema } from "effect"
 import * as JsonSchema from "../base/JsonSchema.ts"
 import * as Present from "../base/Present.ts"
 import * as Timings from "../base/Timings.ts"
@@ -16,8 +16,8 @@ import { CurrentRun } from "./Run.ts"
 
 const optional = Schema.optionalKey
 
-/** The abilities that a client may have. @category models @since 0.1.0 */
-export const Ability = Schema.Literals(["elicitation", "sampling", "roots"])
+/** The abilities that a client may have: forms, pages to open, a model, folders. @category models @since 0.1.0 */
+export const Ability = Schema.Literals(["elicitation", "url", "sampling", "roots"])
 
 /** @category models @since 0.1.0 */
 export type Ability = typeof Ability.Type
@@ -34,14 +34,15 @@ export const Requires = Context.Reference<ReadonlyArray<Ability>>("@fastagentic/
 })
 
 /**
- * The client did not answer: its user declined, it cannot do this, or the time is over.
+ * The client did not answer: its user declined, it cannot do this, or the time is over. An address is `unsafe` when it is not
+ * shown to anybody.
  *
  * @category errors
  * @since 0.1.0
  */
 export class ClientRefused extends Schema.TaggedError<ClientRefused>()("ClientRefused", {
   name: Schema.String,
-  reason: Schema.Literals(["declined", "unsupported", "expired"]),
+  reason: Schema.Literals(["declined", "unsupported", "expired", "unsafe"]),
   detail: optional(Schema.String)
 }, { httpApiStatus: 403 }) {
   override get message() {
@@ -52,6 +53,8 @@ export class ClientRefused extends Schema.TaggedError<ClientRefused>()("ClientRe
         return `The client cannot answer the request "${this.name}"`
       case "expired":
         return `The client did not answer the request "${this.name}" in time`
+      case "unsafe":
+        return `The address of the request "${this.name}" is not shown: ${this.detail ?? ""}`
     }
   }
 }
@@ -119,6 +122,62 @@ export const elicit = <S extends Schema.ConstraintCodec<unknown, unknown>>(
     readonly expiresIn?: Duration.Input
   }
 ): Effect.Effect<S["Type"], ClientRefused> => ask(schema, expiresIn, { name, message })
+
+/** The most characters of an address that a person can examine. */
+const longestUrl = 2_048
+
+/** The reason for which no person should open an address; nothing when one may. */
+const problemOf = (url: string): string | undefined => {
+  const parsed = url.length > longestUrl ? undefined : URL.parse(url)
+  if (parsed === undefined || parsed === null) return `it is no address of at most ${longestUrl} characters`
+  if (parsed.username !== "" || parsed.password !== "") return "it holds credentials"
+  const isLocal = parsed.protocol === "http:" && /^(localhost|127\.0\.0\.1|\[::1\])$/u.test(parsed.hostname)
+  return parsed.protocol === "https:" || isLocal ? undefined : "it does not begin with https"
+}
+
+/**
+ * Asks the user to open a page, for what must not pass through the client: a payment, a password, an authorization.
+ *
+ * **Details**
+ *
+ * Without `schema` the question is answered once the user has agreed to open the page. With `schema` it stays open until the
+ * page's own server answers it, over any protocol; the client learns then that the page is done. Every caller who may see the
+ * run can give that answer, so check at the source what it says. The page has to make sure that its visitor is the user who
+ * was asked. An address that is not `https` (or `http` on this machine), or that holds credentials, is `unsafe`.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const openUrl: {
+  <S extends Schema.ConstraintCodec<unknown, unknown>>(
+    name: string,
+    options: OpenUrlOptions & { readonly schema: S }
+  ): Effect.Effect<S["Type"], ClientRefused>
+  (name: string, options: OpenUrlOptions): Effect.Effect<void, ClientRefused>
+} = Effect.fnUntraced(function*(
+  name: string,
+  { expiresIn, message, schema, url }: OpenUrlOptions & {
+    readonly schema?: Schema.ConstraintCodec<unknown, unknown>
+  }
+): Effect.fn.Return<unknown, ClientRefused> {
+  const problem = problemOf(url)
+  if (problem !== undefined) return yield* new ClientRefused({ name, reason: "unsafe", detail: problem })
+  const answer = yield* ask(schema ?? Schema.Null, expiresIn, { name, message, url })
+  return schema === undefined ? undefined : answer
+})
+
+/** @category options @since 0.1.0 */
+export interface OpenUrlOptions {
+  /** The reason, as the user reads it. */
+  readonly message: string
+  /** The page. It must not hold secrets of the user, nor let in whoever opens it. */
+  readonly url: string
+  readonly expiresIn?: Duration.Input
+}
+
+/** Whether the answer to a question with a page comes from the page, and not from whoever opens it. @category accessors @since 0.1.0 */
+export const isAnsweredByPage = ({ responseSchema, url }: Pick<Request, "responseSchema" | "url">): boolean =>
+  url !== undefined && !(Predicate.hasProperty(responseSchema, "type") && responseSchema.type === "null")
 
 /** A call of a tool that a client's model wants. @category models @since 0.1.0 */
 export const ToolUse = Schema.Struct({

@@ -110,6 +110,8 @@ export const Interrupt = Schema.Struct({
   rule: optional(Schema.String),
   /** The question is for the client that called, see `ClientRequest`, and not for a person. */
   client: optional(Schema.Json),
+  /** The page that a person opens; where an answer has a value, the page gives it, see `ClientRequest.openUrl`. */
+  url: optional(Schema.String),
   /** The name of the signal, of a message to the run and of a receive that takes one: neither is a question. */
   signal: optional(Schema.String),
   createdAt: Schema.Int,
@@ -191,4 +193,5 @@ export type Request = Pick<
   | "risk"
   | "rule"
   | "client"
+  | "url"
 >

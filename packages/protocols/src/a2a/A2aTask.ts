@@ -258,8 +258,9 @@ export class TaskView {
       event,
       this.open.flatMap((question) => [
         {
-          text: question.message ??
-            (question.tool === undefined ? question.name : `Approve the call of ${question.tool}?`)
+          text: (question.message ??
+            (question.tool === undefined ? question.name : `Approve the call of ${question.tool}?`)) +
+            (question.url === undefined ? "" : `\n${question.url}`)
         },
         { data: question }
       ])

@@ -4,7 +4,7 @@ import { questionId } from "../chat/ChatIds.ts"
 import type { Asked } from "../chat/Pause.ts"
 
 export const interruptOf = (runId: string, { mayDecide, question: { notice } }: Asked) => {
-  const { arguments: args, expiresAt, kind, message, name, responseSchema, risk, rule, toolCallId } = notice
+  const { arguments: args, expiresAt, kind, message, name, responseSchema, risk, rule, toolCallId, url } = notice
   return {
     id: questionId(runId, notice.id),
     reason: kind === "input" ? "input_required" : notice.tool === undefined ? "confirmation" : "tool_call",
@@ -15,6 +15,7 @@ export const interruptOf = (runId: string, { mayDecide, question: { notice } }: 
     metadata: {
       name,
       mayDecide,
+      ...(url === undefined ? {} : { url }),
       ...(args === undefined ? {} : { arguments: args }),
       ...(risk === undefined ? {} : { risk }),
       ...(rule === undefined ? {} : { rule })

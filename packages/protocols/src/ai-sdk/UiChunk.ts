@@ -161,7 +161,7 @@ export class UiWriter {
   /** An approval is a request of its call; anything else is a call that the client answers itself. */
   private ask({ notice, toolCallId }: Question, mayDecide: boolean): ReadonlyArray<UiChunk> {
     const approvalId = questionId(this.options.run.runId, notice.id)
-    const { expiresAt, kind, message, name, risk, rule } = notice
+    const { expiresAt, kind, message, name, risk, rule, url } = notice
     const about: UiChunk = {
       type: "data-approval",
       id: approvalId,
@@ -170,6 +170,7 @@ export class UiWriter {
         name,
         mayDecide,
         ...(message === undefined ? {} : { message }),
+        ...(url === undefined ? {} : { url }),
         ...(risk === undefined ? {} : { risk }),
         ...(rule === undefined ? {} : { rule }),
         ...(expiresAt === undefined ? {} : { expiresAt })

@@ -227,9 +227,10 @@ export class ChatView {
     this.questions.set(notice.id, question)
     if (!this.tools.has(toolCallId)) {
       this.tools.add(toolCallId)
-      const { arguments: args, message, responseSchema } = notice
+      const { arguments: args, message, responseSchema, url } = notice
       const input = isTool ? args ?? {} : {
         ...(message === undefined ? {} : { message }),
+        ...(url === undefined ? {} : { url }),
         ...(args === undefined ? {} : { arguments: args }),
         ...(responseSchema === undefined ? {} : { responseSchema })
       }

@@ -7,15 +7,22 @@ export interface Abilities extends Readonly<Record<Ability, boolean>> {
   readonly samplingTools: boolean
 }
 
-const none: Abilities = { elicitation: false, sampling: false, samplingTools: false, roots: false }
+const none: Abilities = { elicitation: false, url: false, sampling: false, samplingTools: false, roots: false }
 
-export const all: Abilities = { elicitation: true, sampling: true, samplingTools: true, roots: true }
+export const all: Abilities = {
+  elicitation: true,
+  url: true,
+  sampling: true,
+  samplingTools: true,
+  roots: true
+}
 
 /** A client that names no mode of elicitation shows forms. */
 export const fromCapabilities = (capabilities: unknown): Abilities => {
   const { elicitation, roots, sampling } = fieldsOf(capabilities)
   return {
     elicitation: Predicate.isObject(elicitation) && ("form" in elicitation || !("url" in elicitation)),
+    url: Predicate.isObject(elicitation) && "url" in elicitation,
     sampling: Predicate.isObject(sampling),
     samplingTools: Predicate.isObject(fieldsOf(sampling)["tools"]),
     roots: Predicate.isObject(roots)
@@ -24,8 +31,8 @@ export const fromCapabilities = (capabilities: unknown): Abilities => {
 
 const fieldsOf = (value: unknown): { readonly [key: string]: unknown } => Predicate.isObject(value) ? { ...value } : {}
 
-const letters = { elicitation: "e", sampling: "s", samplingTools: "t", roots: "r" } as const
-const names = ["elicitation", "sampling", "samplingTools", "roots"] as const
+const letters = { elicitation: "e", url: "u", sampling: "s", samplingTools: "t", roots: "r" } as const
+const names = ["elicitation", "url", "sampling", "samplingTools", "roots"] as const
 
 /** The end of the id of a session. */
 export const toSuffix = (abilities: Abilities): string =>
@@ -36,6 +43,7 @@ export const fromSession = (session: string | undefined): Abilities => {
   if (session === undefined || suffix === session) return none
   return {
     elicitation: suffix.includes(letters.elicitation),
+    url: suffix.includes(letters.url),
     sampling: suffix.includes(letters.sampling),
     samplingTools: suffix.includes(letters.samplingTools),
     roots: suffix.includes(letters.roots)

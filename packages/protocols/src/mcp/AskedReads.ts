@@ -9,7 +9,7 @@ import { Deferred, Effect, Option, Schema } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { again, type Client, type Question, questionOf } from "./ClientQuestion.ts"
 import { digestOf } from "./digest.ts"
-import { invalidParams, McpError } from "./McpError.ts"
+import { invalidParams, McpError, pageRequired } from "./McpError.ts"
 
 /** A client's answer to a request as it came, or the message of its error. */
 export type Raw = { readonly result: unknown } | { readonly error: string }
@@ -43,7 +43,11 @@ export const run = <A, E>(
     case "None":
       return read({ ask: () => Effect.succeed(denied(ClientRequest.unsupported)) })
     case "Push":
-      return read({ ask: (request) => pushed(runtime, flow.client, request, flow.put) })
+      return Effect.flatMap(Deferred.make<never, McpError>(), (page) =>
+        Effect.raceFirst(
+          read({ ask: (request) => pushed(runtime, flow, request, page, traceId) }),
+          Deferred.await(page)
+        ))
     case "Rounds":
       return rounds(runtime, flow, params, traceId, read)
   }
@@ -51,15 +55,21 @@ export const run = <A, E>(
 
 const pushed = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
-  client: Client,
+  { client, put }: Extract<ReadFlow, { readonly _tag: "Push" }>,
   request: Request,
-  put: (question: Question) => Effect.Effect<Raw>
+  page: Deferred.Deferred<never, McpError>,
+  traceId: string
 ): Effect.fn.Return<Resolution> {
   const question = questionFor(runtime, client, request)
   if (question === undefined) return denied(ClientRequest.unsupported)
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const raw = yield* put(attempt > 1 ? again(question) : question)
     if ("error" in raw) return denied(raw.error)
+    // The read cannot learn when the page is done: its client reads again then.
+    if (question.read(raw.result) === "opened") {
+      yield* Deferred.fail(page, pageRequired(question.page, traceId))
+      return yield* Effect.never
+    }
     const resolution = yield* resolved(question, request, raw.result)
     if (resolution !== undefined) return resolution
   }
@@ -67,7 +77,9 @@ const pushed = Effect.fnUntraced(function*(
 })
 
 const questionFor = (runtime: Runtime["Service"], client: Client, request: Request): Question | undefined => {
-  const interrupt: Interrupt = { ...request, id: request.name, runId: "", createdAt: 0, state: "open" }
+  // The id of a page is the client's name for it, over all of its requests.
+  const id = request.url === undefined ? request.name : globalThis.crypto.randomUUID()
+  const interrupt: Interrupt = { ...request, id, runId: "", createdAt: 0, state: "open" }
   const question = questionOf(runtime, interrupt, client)
   return question === "unsupported" ? undefined : question
 }
@@ -75,7 +87,7 @@ const questionFor = (runtime: Runtime["Service"], client: Client, request: Reque
 /** The answer in a result; nothing when it does not fit. */
 const resolved = Effect.fnUntraced(function*({ read }: Question, { responseSchema }: Request, result: unknown) {
   const answer = read(result)
-  if (answer === "unclear") return undefined
+  if (answer === "unclear" || answer === "opened") return undefined
   if (answer === "left") return denied("The user gave no answer")
   if (answer.decision === "deny") return denied(answer.reason ?? "The user declined")
   const schema = JsonSchema.toSchema(responseSchema ?? {})

@@ -1,5 +1,6 @@
 // A question of a run as a request to the client that called: a form, a request to its model or for its roots. The answer
 // is a decision of the caller.
+import { escapeUnseen } from "@fastagentic/core/base/VisibleText"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Runtime } from "@fastagentic/core/operations/Runtime"
 import * as ClientRequest from "@fastagentic/core/run/ClientRequest"
@@ -12,19 +13,24 @@ import { elicited } from "./Elicitation.ts"
 import * as Sampling from "./Sampling.ts"
 
 export type Request =
-  | { readonly method: "elicitation/create"; readonly params: Sdk.ElicitRequestFormParams }
+  | { readonly method: "elicitation/create"; readonly params: Sdk.ElicitRequestFormParams | Sdk.ElicitRequestURLParams }
   | { readonly method: "sampling/createMessage"; readonly params: Sdk.CreateMessageRequestParams }
   | { readonly method: "roots/list"; readonly params: {} }
 
 export interface Question {
   readonly interrupt: Pick<Interrupt, "id" | "name" | "runId">
   readonly request: Request
-  /** The decision in a client's result: an answer, nothing when the question stays open, or a result that does not fit. */
-  readonly read: (result: unknown) => Answer | "left" | "unclear"
+  /** The page to open, as an error names it. */
+  readonly page?: { readonly [field: string]: string }
+  /**
+   * The decision in a client's result: an answer, nothing when the question stays open, a result that does not fit, or the
+   * consent to open a page that answers itself.
+   */
+  readonly read: (result: unknown) => Answer | "left" | "opened" | "unclear"
 }
 
-/** The outcome of a question; a question that was `left` is still open. */
-export type Reply = "decided" | "left" | "unclear"
+/** The outcome of a question; a question that was `left` is still open, and so is one whose page was `opened`. */
+export type Reply = "decided" | "left" | "opened" | "unclear"
 
 /** Asks a client whose call waits for the answer. */
 export type Ask = (question: Question) => Effect.Effect<Reply, RunError>
@@ -43,6 +49,7 @@ export const questionOf = (
   interrupt: Interrupt,
   { abilities, revision }: Client
 ): Question | "unsupported" | undefined => {
+  if (interrupt.url !== undefined) return abilities.url ? pageOf(interrupt, interrupt.url, revision) : undefined
   if (interrupt.client === undefined) {
     const form = abilities.elicitation ? elicited(runtime, interrupt, revision) : undefined
     return form && {
@@ -63,6 +70,25 @@ export const questionOf = (
     : { interrupt, request: { method: "sampling/createMessage", params }, read: Sampling.read }
 }
 
+/** The first revision in which a client may be asked to open a page. */
+const firstWithPages = "2025-11-25"
+
+const pageOf = (interrupt: Interrupt, url: string, revision: string): Question | undefined => {
+  if (revision < firstWithPages) return undefined
+  const shown = { mode: "url", message: escapeUnseen(interrupt.message ?? interrupt.name), url } as const
+  const page = { ...shown, elicitationId: interrupt.id }
+  return {
+    interrupt,
+    page,
+    request: {
+      method: "elicitation/create",
+      // cast: 2026-07-28 has no such id, which the type of the SDK requires.
+      params: revision === firstWithPages ? page : shown as typeof page
+    },
+    read: readPage(ClientRequest.isAnsweredByPage(interrupt))
+  }
+}
+
 const decodeForm = Schema.decodeUnknownOption(Schema.Struct({
   action: Schema.Literals(["accept", "decline", "cancel"]),
   content: Schema.optionalKey(Schema.NullOr(Schema.Record(Schema.String, Schema.Json)))
@@ -76,6 +102,15 @@ const readForm =
     return reply.action === "decline" ? { decision: "deny" } : read(reply.content ?? {}) ?? "unclear"
   }
 
+const readPage = (answersItself: boolean): Question["read"] => {
+  const opened = answersItself ? "opened" as const : { decision: "approve" as const }
+  return (result) => {
+    const reply = Option.getOrUndefined(decodeForm(result))
+    if (reply === undefined) return "unclear"
+    return reply.action === "accept" ? opened : reply.action === "cancel" ? "left" : { decision: "deny" }
+  }
+}
+
 const decodeRoots = Schema.decodeUnknownOption(Schema.Struct({ roots: Schema.Array(ClientRequest.Root) }))
 
 const readRoots: Question["read"] = (result) =>
@@ -87,7 +122,7 @@ const readRoots: Question["read"] = (result) =>
 /** The same question, with a notice that the last content did not fit. */
 export const again = (question: Question): Question => {
   const { request } = question
-  if (request.method !== "elicitation/create") return question
+  if (request.method !== "elicitation/create" || request.params.mode === "url") return question
   const message = `The last answer did not fit the form.\n${request.params.message}`
   return { ...question, request: { ...request, params: { ...request.params, message } } }
 }
@@ -100,7 +135,7 @@ export const decide = (
   result: unknown
 ): Effect.Effect<Reply, RunError> => {
   const answer = read(result)
-  if (answer === "left" || answer === "unclear") return Effect.succeed(answer)
+  if (answer === "left" || answer === "opened" || answer === "unclear") return Effect.succeed(answer)
   return settle(runtime, caller, runId, id, answer)
 }
 

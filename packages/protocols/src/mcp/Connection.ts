@@ -47,6 +47,8 @@ export interface Connection {
   readonly subscribe: (uri: string, wanted: boolean) => Effect.Effect<void, RunError>
   /** Asks a client of 2025 while its call waits. */
   readonly ask: (server: Sdk.Server, context: Sdk.ServerContext, caller: Caller.Caller) => Ask
+  /** Says to a client of 2025 that a page which it has opened is done. */
+  readonly complete: (server: Sdk.Server, context: Sdk.ServerContext) => (question: Question) => Effect.Effect<void>
   /** Sends a request to a client of 2025 while its prompt or resource is read. */
   readonly put: (
     server: Sdk.Server,
@@ -152,7 +154,12 @@ export const elicitationOf = (
     return { _tag: "Rounds", client, state: requestState<string>(), responses: inputResponses }
   }
   return Object.values(client.abilities).includes(true)
-    ? { _tag: "Push", client, ask: connection.ask(server, context, caller) }
+    ? {
+      _tag: "Push",
+      client,
+      ask: connection.ask(server, context, caller),
+      complete: connection.complete(server, context)
+    }
     : { _tag: "None", client }
 }
 

@@ -33,7 +33,12 @@ export type ElicitationFlow =
   & { readonly client: Client }
   & (
     | { readonly _tag: "None" }
-    | { readonly _tag: "Push"; readonly ask: Ask }
+    | {
+      readonly _tag: "Push"
+      readonly ask: Ask
+      /** Says that a page, which the client has opened, is done. */
+      readonly complete: (question: Question) => Effect.Effect<void>
+    }
     | {
       readonly _tag: "Rounds"
       readonly state: string | undefined
@@ -71,7 +76,7 @@ export const ask = (
     case "None":
       return next(after)
     case "Push":
-      return pushed(runtime, caller, handle, elicitation.ask, next, stage, after)
+      return pushed(runtime, caller, handle, elicitation, next, stage, after)
     case "Rounds":
       return round(runtime, caller, handle, elicitation, next)
   }
@@ -106,7 +111,7 @@ const pushed = Effect.fnUntraced(function*(
   runtime: Runtime["Service"],
   caller: Caller,
   handle: RunHandle,
-  put: Ask,
+  { ask: put, complete }: Extract<ElicitationFlow, { readonly _tag: "Push" }>,
   next: Next,
   stage: { isAsking: boolean },
   after: number
@@ -115,13 +120,19 @@ const pushed = Effect.fnUntraced(function*(
   for (let attempt = 1; attempt <= attempts && question !== undefined;) {
     stage.isAsking = true
     const shown = attempt > 1 ? again(question) : question
-    const reply = yield* Effect.raceFirst(put(shown), decided(runtime, caller, handle, run.seq, question)).pipe(
+    const page = { isOpen: false }
+    const replied = Effect.flatMap(put(shown), (reply) => {
+      page.isOpen = reply === "opened"
+      return page.isOpen ? Effect.never : Effect.succeed(reply)
+    })
+    const reply = yield* Effect.raceFirst(replied, decided(runtime, caller, handle, run.seq, question)).pipe(
       Effect.timeoutOption(waitLimit),
       Effect.map(Option.getOrElse((): Reply => "left")),
       Effect.result
     )
     stage.isAsking = false
     if (reply._tag === "Failure") return { run, refusal: reply.failure }
+    if (page.isOpen && reply.success === "decided") yield* complete(question)
     if (reply.success === "left") break
     attempt = reply.success === "unclear" ? attempt + 1 : 1
     if (reply.success === "decided") ({ open: [question], run } = yield* next(run.seq))
@@ -171,13 +182,23 @@ const round = Effect.fnUntraced(function*(
   while (true) {
     const asked = [...keyed(open)].filter(([key]) => left.has(key))
     if (asked.length === 0) break
+    const opened: Array<Question> = []
     for (const [key, question] of asked) {
       const reply = yield* Effect.result(decide(runtime, caller, question, left.get(key)))
       left.delete(key)
       if (reply._tag === "Failure") return { run: yield* handle.current, refusal: reply.failure }
       if (reply.success === "left") return { run: yield* handle.current }
       if (reply.success === "unclear") unclear.add(question.interrupt.id)
+      if (reply.success === "opened") opened.push(question)
     }
+    // A page that takes longer is asked for again in the next round.
+    yield* Effect.timeoutOption(
+      Effect.forEach(opened, (question) => decided(runtime, caller, handle, run.seq, question), {
+        concurrency: "unbounded",
+        discard: true
+      }),
+      Timings.mcpCallMillis
+    )
     ;({ open, run } = yield* next(run.seq))
   }
   const refusal = yield* answeredForOthers(runtime, caller, client, run.runId, left)

@@ -66,6 +66,7 @@ export const connectionOf = (
     subscribe: (uri, wanted) => within((owner, session) => sessions.subscribe(owner, session, uri, wanted)),
     setLogLevel: (level) => within((owner, session) => sessions.setLevel(owner, session, level)),
     put: (server, { mcpReq }, caller) => questions.reader(server, mcpReq.id, caller),
+    complete: (server, { mcpReq }) => questions.completer(server, mcpReq.id),
     ask: (server, { mcpReq }, caller) => questions.asker(server, mcpReq.id, caller),
     isCancelled: () => era === "modern" && requestInfo?.signal.aborted === true,
     register: (requestId, call, seq) => {

@@ -10,6 +10,8 @@ export const methodNotFound = -32601
 export const internalError = -32603
 export const headerMismatch = -32020
 export const missingCapability = -32021
+/** 2025-11-25: a request needs a page that is not done. */
+export const urlRequired = -32042
 
 /** A JSON-RPC error, in the shape that the SDK reads from a thrown error. */
 export class McpError extends Data.TaggedError("McpError")<{
@@ -76,9 +78,25 @@ export const missingAbilities = (names: ReadonlyArray<string>, traceId: string):
     message: `This tool needs a client with: ${names.join(", ")}`,
     data: {
       tag: "MissingCapability",
-      requiredCapabilities: Object.fromEntries(names.map((name) => [name, {}])),
+      requiredCapabilities: capabilitiesOf(names),
       traceId
     }
+  })
+
+/** Forms and pages are two modes of one capability. */
+const capabilitiesOf = (names: ReadonlyArray<string>): { readonly [name: string]: Schema.Json } => ({
+  ...Object.fromEntries(names.filter((name) => name !== "url").map((name) => [name, {}])),
+  ...(names.includes("url")
+    ? { elicitation: { ...(names.includes("elicitation") ? { form: {} } : {}), url: {} } }
+    : {})
+})
+
+/** The user has to be through with a page before the request can be answered; the client asks again then. */
+export const pageRequired = (page: Schema.Json = {}, traceId: string): McpError =>
+  new McpError({
+    code: urlRequired,
+    message: "This request needs a page that the user has opened and is not through with",
+    data: { tag: "UrlElicitationRequired", elicitations: [page], traceId }
   })
 
 /** The client does not know tasks, which the request needs. */

@@ -117,6 +117,11 @@ const connectionOf = (
         }
       ),
     subscribe,
+    complete: (_, { mcpReq }) => ({ interrupt }) =>
+      Effect.promise(() =>
+        mcpReq.notify({ method: "notifications/elicitation/complete", params: { elicitationId: interrupt.id } })
+          .catch(() => {})
+      ),
     ask: (_, { mcpReq }, caller) => (question) => asked(runtime, caller, mcpReq, question),
     isCancelled: ({ reason }) => !(reason instanceof sdk.SdkError && reason.code === sdk.SdkErrorCode.ConnectionClosed)
   }

@@ -34,7 +34,7 @@ export const isResponse = (body: unknown): body is Response =>
 
 /** The answer of another node: its question is known only to the client that was asked. */
 const Outcome = Schema.Union([
-  Schema.Literals(["left", "unclear"]),
+  Schema.Literals(["left", "opened", "unclear"]),
   Schema.Struct({ result: Schema.Json }),
   Schema.Struct({ error: Schema.String })
 ])
@@ -87,6 +87,12 @@ export class PendingQuestions {
         Effect.map((outcome) => Predicate.isString(outcome) ? { error: "The client gave no answer" } : outcome),
         Effect.orElseSucceed(() => ({ error: "The client gave no answer" }))
       )
+  }
+
+  /** Says on the stream of a call that a page is done. */
+  completer(server: Sdk.Server, relatedRequestId: Sdk.RequestId): (question: Question) => Effect.Effect<void> {
+    return (question) =>
+      Effect.promise(async () => server.transport?.send(completionOf(question), { relatedRequestId }).catch(() => {}))
   }
 
   /** A question that needs no answer any more is cancelled. */
@@ -156,6 +162,12 @@ export class PendingQuestions {
     )
   }
 }
+
+const completionOf = ({ interrupt }: Question) => ({
+  jsonrpc: "2.0" as const,
+  method: "notifications/elicitation/complete",
+  params: { elicitationId: interrupt.id }
+})
 
 const messageOf = (error: unknown): string =>
   Predicate.hasProperty(error, "message") && typeof error.message === "string" ? error.message : "The client failed"

@@ -2,6 +2,7 @@
 // the call that it approves, so that the host shows it to its user.
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
+import { isAnsweredByPage } from "@fastagentic/core/run/ClientRequest"
 import { type Answer, Decision, type Interrupt } from "@fastagentic/core/run/Interrupt"
 import { RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
@@ -111,6 +112,10 @@ const answered = Effect.fnUntraced(function*(runtime: Runtime["Service"], caller
       tool,
       arguments: exact
     })
+  }
+  if (isAnsweredByPage(asked) && decision !== "deny") {
+    const { url = "" } = asked
+    return refused("AnsweredByPage", "The page answers this question itself: show the user its url", caller, { url })
   }
   yield* runtime.answer(caller, asked.runId, asked.id, answer)
   return undefined

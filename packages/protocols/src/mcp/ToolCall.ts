@@ -114,11 +114,11 @@ const start = (runtime: Runtime["Service"], callable: Callable, call: ToolCall) 
         if (ToolResult.isUnfinished(result)) yield* Repeat.remember(runtime, again, runId)
         else if (left !== undefined) yield* Repeat.forget(runtime, again)
       })),
-      Effect.onError((cause) =>
-        Cause.hasInterrupts(cause) && call.isCancelled(cause) && !stage.isAsking
-          ? Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
-          : Effect.void
-      ),
+      Effect.onError((cause) => {
+        if (!Cause.hasInterrupts(cause) || !call.isCancelled(cause)) return Effect.void
+        if (!stage.isAsking) return Effect.ignore(runtime.cancel(call.caller, runId, "cancelled by the client"))
+        return again === undefined ? Effect.void : Repeat.remember(runtime, again, runId)
+      }),
       Effect.ensuring(Effect.sync(unregister))
     )
   }))

@@ -88,6 +88,7 @@ const suspended = (
     kind: interrupt.kind,
     name: interrupt.name,
     ...(interrupt.message === undefined ? {} : { message: interrupt.message }),
+    ...(interrupt.url === undefined ? {} : { url: interrupt.url }),
     ...(interrupt.tool === undefined ? {} : { tool: interrupt.tool }),
     ...(interrupt.arguments === undefined ? {} : { arguments: interrupt.arguments }),
     ...(interrupt.responseSchema === undefined ? {} : { responseSchema: interrupt.responseSchema }),
@@ -106,7 +107,7 @@ const suspended = (
       message: "The run waits for a decision.",
       runId: run.runId,
       interrupts: open,
-      next: nextSteps,
+      next: open.some(({ url }) => url !== undefined) ? `${pageSteps} ${nextSteps}` : nextSteps,
       ...(refusal === undefined
         ? {}
         : { refused: { _tag: refusal.reason._tag, message: refusal.message, ...asRule(refusal.reason) } })
@@ -119,6 +120,8 @@ const suspended = (
 const nextSteps =
   "Ask the user for a decision and pass it on with answer_run. Once somebody has decided, get_run gives " +
   "the result, and so does the same call with the same arguments within an hour."
+
+const pageSteps = "Show the user the whole url of a question that has one, to open it if they want to."
 
 /** Whether a result says that its run has not ended. */
 export const isUnfinished = ({ _meta }: Pick<Sdk.Result, "_meta">): boolean => {

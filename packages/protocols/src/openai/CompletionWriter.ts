@@ -141,9 +141,9 @@ export class CompletionWriter {
 /** A question with the way to answer it; of one that somebody else decides only that the run waits for it. */
 const askOf = (runId: string, { mayDecide, question: { notice } }: Asked): string => {
   if (!mayDecide) return waitsForOthers(notice)
-  const { arguments: args, id, kind, message, name, tool } = notice
+  const { arguments: args, id, kind, message, name, tool, url } = notice
   const about = message ?? (tool === undefined ? name : `${tool} asks for approval`)
-  const exact = args === undefined ? "" : `: ${JSON.stringify(args)}`
+  const exact = (args === undefined ? "" : `: ${JSON.stringify(args)}`) + (url === undefined ? "" : `: ${url}`)
   const how = kind === "approval"
     ? "Answer approve or deny in this thread"
     : "Answer in this thread"

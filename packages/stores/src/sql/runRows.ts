@@ -44,6 +44,7 @@ const InterruptRow = Schema.Struct({
     risk: Interrupt.fields.risk,
     rule: Interrupt.fields.rule,
     client: Interrupt.fields.client,
+    url: Interrupt.fields.url,
     signal: Interrupt.fields.signal
   })),
   resolution: optional(fromJson(Resolution))

@@ -25,6 +25,8 @@ export interface Caller {
   readonly compile: ReturnType<typeof makeCompile>
   readonly timeout: Duration.Input
   readonly maxResultSize: number
+  /** Answers what the server asks for before it carries a call out. */
+  readonly withPages: <A>(make: () => Promise<A>) => Promise<A>
 }
 
 /** The arguments without the optional ones that a model has given as null although the schema does not allow that. */
@@ -92,7 +94,7 @@ const once = Effect.fnUntraced(function*(server: string, tool: string) {
 })
 
 const send = (
-  { connection: { calls, server, use }, timeout }: Caller,
+  { connection: { calls, server, use }, timeout, withPages }: Caller,
   definition: Definition,
   args: unknown,
   progress: (content: Content.List) => void
@@ -107,11 +109,13 @@ const send = (
           calls.during(
             { runId, tool: definition.name, framework, clock },
             () =>
-              requestOf(client, definition, args, {
-                signal: AbortSignal.any([framework.signal, clock.signal]),
-                key,
-                progress
-              })
+              withPages(() =>
+                requestOf(client, definition, args, {
+                  signal: AbortSignal.any([framework.signal, clock.signal]),
+                  key,
+                  progress
+                })
+              )
           )
         ).pipe(
           Effect.mapError((thrown) => clock.signal.aborted ? new RemoteTimedOut({ ...about, millis }) : thrown),

@@ -1,7 +1,13 @@
 // Answers the questions of a server: its user's by an interrupt of the run, its model's by the model of the layer, its folders
 // by the list of the layer. connection.ts registers this with each client; a question of no known run is cancelled.
-import { Content, Policy, Run, type RunError } from "@fastagentic/core"
-import type { Client, CreateMessageRequest, ElicitRequest, ElicitResult } from "@modelcontextprotocol/client"
+import { Content, type Interrupt, Policy, Run, type RunError } from "@fastagentic/core"
+import type {
+  Client,
+  CreateMessageRequest,
+  ElicitRequest,
+  ElicitRequestURLParams,
+  ElicitResult
+} from "@modelcontextprotocol/client"
 import { Context, Effect, Option, Schema } from "effect"
 import * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
@@ -12,6 +18,8 @@ import * as ModelLoop from "../../effect-ai/ModelLoop.ts"
 import * as PromptContent from "../../effect-ai/PromptContent.ts"
 import type { Call, Calls } from "./calls.ts"
 import * as McpContent from "./content.ts"
+import type { Library } from "./library.ts"
+import { shownUrl } from "./pages.ts"
 
 export interface Answers {
   readonly server: string
@@ -21,6 +29,8 @@ export interface Answers {
   readonly roots: ReadonlyArray<{ readonly uri: string; readonly name?: string | undefined }>
   /** The time for an answer of a person. */
   readonly answerMillis: number
+  /** The addresses of other networks than the public one that a page may have. */
+  readonly allow: ReadonlyArray<string>
 }
 
 /** Registers the answers with a client. */
@@ -45,31 +55,96 @@ const isForm = (
   params: ElicitRequest["params"]
 ): params is Extract<ElicitRequest["params"], { readonly requestedSchema: unknown }> => "requestedSchema" in params
 
-const elicited = async (
-  { answerMillis, calls, server }: Answers,
-  params: ElicitRequest["params"]
+const elicited = async (answers: Answers, params: ElicitRequest["params"]): Promise<ElicitResult> => {
+  const call = answers.calls.asking()
+  if (call === undefined) return { action: "cancel" }
+  return isForm(params) ? form(answers, call, params) : page(answers, call, params)
+}
+
+const form = async (
+  answers: Answers,
+  call: Call,
+  { message, requestedSchema }: Extract<ElicitRequest["params"], { readonly requestedSchema: unknown }>
 ): Promise<ElicitResult> => {
-  const call = calls.asking()
-  if (call === undefined || !isForm(params)) return { action: "cancel" }
-  const { message, requestedSchema } = params
   const schema = Option.getOrUndefined(decodeJson(requestedSchema)) ?? { type: "object" }
   if (message.length > longestQuestion || JSON.stringify(schema).length > longestSchema) return { action: "cancel" }
+  const { decision, value } = await asked(answers, call, [message, schema], {
+    message: `The server "${answers.server}" asks during ${call.tool}: ${message}`,
+    responseSchema: schema
+  })
+  if (decision === "deny") return { action: "decline" }
+  if (decision !== "approve" && decision !== "edit") return { action: "cancel" }
+  return { action: "accept", content: contentOf(value) }
+}
+
+/** A page of the server: a person opens it, and agrees once through with it. The app does not fetch it. */
+const page = async (
+  answers: Answers,
+  call: Call,
+  { message, url }: Pick<ElicitRequestURLParams, "message" | "url">
+): Promise<ElicitResult> => {
+  const shown = shownUrl(url, answers.allow)
+  if (shown === undefined || message.length > longestQuestion) return { action: "cancel" }
+  const { decision } = await asked(answers, call, [message, url], {
+    message: `The server "${answers.server}" asks during ${call.tool} to open a page of ${
+      new URL(shown).host
+    }: ${message}`,
+    url: shown,
+    responseSchema: { type: "null" }
+  })
+  return {
+    action: decision === "approve" || decision === "edit" ? "accept" : decision === "deny" ? "decline" : "cancel"
+  }
+}
+
+/** Asks a person by an interrupt of the run. */
+const asked = (
+  { answerMillis }: Answers,
+  call: Call,
+  words: Schema.Json,
+  request: Pick<Interrupt.Request, "message" | "responseSchema" | "url">
+) => {
   const ask = Effect.gen(function*() {
     const run = yield* Run.CurrentRun
     yield* mark(call)
     return yield* run.interrupt({
       // Another question than before is asked anew: an answer belongs to the words that were read.
-      name: `question of ${call.tool} ${digestOf([message, schema])}`,
+      name: `question of ${call.tool} ${digestOf(words)}`,
       kind: "input",
-      message: `The server "${server}" asks during ${call.tool}: ${message}`,
-      responseSchema: schema,
+      ...request,
       ...(yield* Policy.asked({ expiresIn: answerMillis }))
     })
   })
-  const { decision, value } = await call.clock.pause(() => call.framework.promise(ask))
-  if (decision === "deny") return { action: "decline" }
-  if (decision !== "approve" && decision !== "edit") return { action: "cancel" }
-  return { action: "accept", content: contentOf(value) }
+  return call.clock.pause(() => call.framework.promise(ask))
+}
+
+/** The most pages that one refused call wants, and that a call wants one after the other. */
+const [mostPages, mostRefusals] = [5, 3]
+
+/**
+ * Makes a call, and again after a person was through with the pages that the server wants first (2025-11-25): it has not carried
+ * the call out then.
+ */
+export const withPages = async <A>(
+  library: Library,
+  answers: Answers,
+  make: () => Promise<A>,
+  refused: ReadonlySet<string> = new Set()
+): Promise<A> => {
+  try {
+    return await make()
+  } catch (error) {
+    const pages = error instanceof library.UrlElicitationRequiredError ? error.elicitations : []
+    const call = answers.calls.asking()
+    const ids = pages.map(({ elicitationId }) => elicitationId)
+    if (call === undefined || pages.length === 0 || pages.length > mostPages || refused.size >= mostRefusals) {
+      throw error
+    }
+    // The person said that the page is done, and the server does not.
+    if (ids.some((id) => refused.has(id))) throw error
+    for (const one of pages) if ((await page(answers, call, one)).action !== "accept") throw error
+    return withPages(library, answers, make, new Set([...refused, ...ids]))
+  }
 }
 
 /** Remembers that the call has asked: a call that rested for an answer begins again, and is not one that was lost. */

@@ -55,6 +55,14 @@ export const make = Effect.fnUntraced(function*<R>(
       PubSub.publishUnsafe(changed, list)
     }
   })
+  const answers: Questions.Answers = {
+    server,
+    calls,
+    model,
+    roots: options.roots ?? [],
+    answerMillis: millisOf(answerWithin),
+    allow: "url" in options ? options.egress?.allow ?? [] : []
+  }
   const connection = yield* Connection.make({
     server,
     library: sdk,
@@ -63,7 +71,7 @@ export const make = Effect.fnUntraced(function*<R>(
       "url" in options ? Transports.http(sdk, { ...options, auth }, fetch) : Transports.childProcess(sdk, options, log),
     client: {
       capabilities: {
-        elicitation: { form: { applyDefaults: true } },
+        elicitation: { form: { applyDefaults: true }, url: {} },
         roots: {},
         ...(model === undefined ? {} : { sampling: {} })
       },
@@ -74,18 +82,12 @@ export const make = Effect.fnUntraced(function*<R>(
     },
     connectTimeout: options.connectTimeout ?? "30 seconds",
     timeout,
-    prepare: (client) =>
-      Questions.register(client, {
-        server,
-        calls,
-        model,
-        roots: options.roots ?? [],
-        answerMillis: millisOf(answerWithin)
-      }),
+    prepare: (client) => Questions.register(client, answers),
     onMissed: () => catalog.invalidate()
   })
   const catalog: Catalog.Catalog = Catalog.make(connection, pins)
-  const caller = { connection, compile, maxResultSize, timeout }
+  const withPages = <A>(make: () => Promise<A>) => Questions.withPages(sdk, answers, make)
+  const caller = { connection, compile, maxResultSize, timeout, withPages }
   const rulesOf = options.rules ?? ((): Tools.Rules => ({}))
 
   const handle: Tools.Handle = Effect.fnUntraced(function*(definition, args, progress) {

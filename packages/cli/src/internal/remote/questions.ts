@@ -10,17 +10,21 @@ const typeOf = ({ responseSchema }: Interrupt.Interrupt) =>
     ? responseSchema["type"]
     : undefined
 
+/** A page to open, and no value to give. */
+const isConsent = (one: Interrupt.Interrupt) => one.url !== undefined && typeOf(one) === "null"
+
 export const textOf = (one: Interrupt.Interrupt) => {
   const call = one.tool === undefined ? [] : [`${one.tool} ${JSON.stringify(one.arguments ?? {})}`]
+  const page = one.url === undefined ? [] : [one.url]
   const how = one.kind === "approval"
     ? "y, n, or other arguments as JSON"
-    : typeOf(one) === "boolean"
+    : typeOf(one) === "boolean" || isConsent(one)
     ? "y or n"
     : typeOf(one) === "string"
     ? "text"
     : "JSON"
   const risk = one.risk === undefined ? [] : [`risk: ${one.risk}`]
-  return `${[one.message ?? one.name, ...call, ...risk].join(", ")} (${how})`
+  return `${[one.message ?? one.name, ...page, ...call, ...risk].join(", ")} (${how})`
 }
 
 const parse = Schema.decodeOption(Schema.fromJsonString(Schema.Json))
@@ -33,6 +37,8 @@ export const answerOf = (one: Interrupt.Interrupt, line: string): Interrupt.Answ
     if (isNo(line)) return { decision: "deny" }
     return Option.getOrUndefined(Option.map(parse(line), (value) => ({ decision: "edit", value })))
   }
+  if (isConsent(one) && isYes(line)) return { decision: "approve" }
+  if (isConsent(one) && isNo(line)) return { decision: "deny" }
   if (typeOf(one) === "boolean" && isYes(line)) return { decision: "approve", value: true }
   if (typeOf(one) === "boolean" && isNo(line)) return { decision: "approve", value: false }
   if (typeOf(one) === "string") return { decision: "approve", value: line }

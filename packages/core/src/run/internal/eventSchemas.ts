@@ -36,7 +36,8 @@ export const InterruptNotice = Schema.Struct({
   expiresAt: optional(Schema.Int),
   risk: optional(Schema.Literals(["low", "medium", "high"])),
   rule: optional(Schema.String),
-  client: optional(Schema.Json)
+  client: optional(Schema.Json),
+  url: optional(Schema.String)
 })
 
 export const schemas = {

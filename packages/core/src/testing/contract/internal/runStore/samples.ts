@@ -107,6 +107,7 @@ export const makeInterrupt = (run: RunRecord, overrides: Partial<Interrupt> = {}
   default: { refund: false },
   approvers: { scopes: ["refunds:approve"], notRequester: true },
   risk: "high",
+  url: "https://example.com/page",
   rule: "refunds over 100",
   createdAt: started,
   state: "open",
