@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Event } from "@fastagentic/core"
 import type { AdapterCapabilities } from "@fastagentic/core/app/AdapterCapabilities"
 import { Cause, Effect } from "effect"
+import * as AppParts from "./internal/contract/appParts.ts"
 import {
   NoSuchOrder,
   Play,
@@ -26,6 +27,22 @@ export {
   /** The play of one test: the answers of the model, and the work of the tools. @category models @since 0.1.0 */
   Play
 }
+
+/**
+ * The tools of the play as a toolkit of an app, for the test of an agent that a function of the run makes.
+ *
+ * @category fixtures
+ * @since 0.1.0
+ */
+export const toolkit = AppParts.toolkit
+
+/**
+ * The handlers of that toolkit, and a model of the app that performs the play.
+ *
+ * @category fixtures
+ * @since 0.1.0
+ */
+export const layerApp = AppParts.layer
 
 /** @category models @since 0.1.0 */
 export type { Question, ToolName, Turn }
@@ -324,7 +341,15 @@ export const suite = (
     it.live("the capabilities are those that the kit finds", () =>
       Effect.gen(function*() {
         const found = yield* probe(perform)
-        const { budget, commit, hooks, interrupts, tokens, usage } = capabilities
-        assert.deepStrictEqual(found, { budget, commit: commit === "barrier", hooks, interrupts, tokens, usage })
+        const { budget, commit, hooks, interrupts, tokens, toolInjection, usage } = capabilities
+        const said = { budget, commit: commit === "barrier", hooks, interrupts, tokens, toolInjection, usage }
+        assert.deepStrictEqual(found, said)
       }), 120_000)
+
+    it.live("callers read the capabilities in the list of agents", () =>
+      Effect.gen(function*() {
+        const server = yield* stage(new Play())
+        const { body } = yield* server.request("GET", "/agents")
+        assert.deepStrictEqual(Stage.capabilitiesIn(body), capabilities)
+      }).pipe(Effect.scoped))
   })

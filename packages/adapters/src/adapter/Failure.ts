@@ -4,10 +4,12 @@
  * @since 0.1.0
  */
 import type { Agent } from "@fastagentic/core"
-import { ContextExceeded } from "@fastagentic/core/run/ModelEnd"
+import { ContextExceeded, type ModelEnd, ModelUnknown } from "@fastagentic/core/run/ModelEnd"
 import { InterruptDenied } from "@fastagentic/core/run/Run"
 import { BudgetExceeded, HookBlocked, OutputUnlimited, PriceUnknown } from "@fastagentic/core/run/RunError"
 import { Effect, Option, Predicate, Schema } from "effect"
+import * as AiError from "effect/ai/AiError"
+import { asRefusal } from "../effect-ai/internal/ends.ts"
 import { ModelError, type Thrown } from "./AdapterError.ts"
 import { excessIn } from "./internal/contextWords.ts"
 
@@ -69,17 +71,19 @@ export const failureOf = <E extends Agent.AnySchema>(
   schema: E,
   modelFailures: WeakMap<object, string>,
   { cause: thrown }: Thrown
-): Effect.Effect<never, E["Type"] | InterruptDenied> => {
+): Effect.Effect<never, E["Type"] | InterruptDenied | ModelEnd> => {
   const chain = chainOf(thrown)
   for (const error of chain) {
     const own = declared(schema, error)
     if (Option.isSome(own)) return Effect.fail(own.value)
-    if (error instanceof InterruptDenied) return Effect.fail(error)
+    if (error instanceof InterruptDenied || error instanceof ModelUnknown) return Effect.fail(error)
     if (refusals.some((refusal) => error instanceof refusal)) return Effect.die(error)
   }
   for (const error of chain) {
     const model = Predicate.isObject(error) ? modelFailures.get(error) : undefined
     if (model === undefined) continue
+    // A model of the app fails with typed errors, which every agent may have.
+    if (AiError.isAiError(error)) return Effect.fail(asRefusal(error, model))
     const excess = isOfAccount(statusOf(error)) ? undefined : excessIn(wordsOf(error))
     return Effect.die(
       excess === undefined

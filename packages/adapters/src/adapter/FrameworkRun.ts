@@ -23,6 +23,8 @@ export interface FrameworkRun {
    * budget, also ends the run, whatever the framework makes of the rejection.
    */
   readonly promise: <A, E>(effect: Effect.Effect<A, E, CurrentRun>) => Promise<A>
+  /** The same for an effect whose failure ends the run, whatever the framework makes of the rejection. */
+  readonly decisive: <A, E>(effect: Effect.Effect<A, E, CurrentRun>) => Promise<A>
   /** Waits for code of the framework, in the place of the run that this effect is in; `signal` aborts with its fiber. */
   readonly wait: <A>(start: (signal: AbortSignal) => A | PromiseLike<A>) => Effect.Effect<A, Thrown, CurrentRun>
 }
@@ -43,7 +45,7 @@ export const within = <A>(use: (run: FrameworkRun) => PromiseLike<A>): Effect.Ef
   PromiseScope.host((host) =>
     Effect.scoped(Effect.gen(function*() {
       const top = yield* CurrentRun
-      const fatal = yield* Deferred.make<never>()
+      const fatal = yield* Deferred.make<never, Thrown>()
       const fork = yield* FiberSet.makeRuntimePromise<CurrentRun>()
       const controller = new AbortController()
       const here = () => {
@@ -66,6 +68,9 @@ export const within = <A>(use: (run: FrameworkRun) => PromiseLike<A>): Effect.Ef
         )
       }
 
+      const decisive = <B, E>(effect: Effect.Effect<B, E, CurrentRun>) =>
+        promise(Effect.tapError(effect, (cause) => Deferred.fail(fatal, new Thrown({ cause }))))
+
       const wait = <B>(start: (signal: AbortSignal) => B | PromiseLike<B>) =>
         CurrentRun.use((place) => {
           const own = new AbortController()
@@ -76,7 +81,7 @@ export const within = <A>(use: (run: FrameworkRun) => PromiseLike<A>): Effect.Ef
         })
 
       return yield* Effect.raceFirst(
-        host.call(() => use({ signal: controller.signal, promise, wait })),
+        host.call(() => use({ signal: controller.signal, promise, decisive, wait })),
         Deferred.await(fatal)
       )
     }))

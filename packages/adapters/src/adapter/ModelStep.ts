@@ -52,12 +52,13 @@ export type Reply = typeof Reply.Type
 
 /**
  * The request that the adapter sends: `prompt` is absent unless a hook has changed it, and the answer may have no more tokens
- * than `maxOutputTokens`.
+ * than `maxOutputTokens`. `model` is another one than that of the request only where `others` has it.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Send {
+  readonly model: string
   readonly prompt: Prompt.Prompt | undefined
   readonly maxOutputTokens: number | undefined
 }
@@ -78,6 +79,8 @@ export interface Request {
   /** The tool declarations sent to the model. */
   readonly tools?: ReadonlyArray<unknown> | undefined
   readonly maxOutputTokens?: number | undefined
+  /** The models that a hook or a budget may name instead; by default none. */
+  readonly others?: ((name: string) => Pick<Request, "model" | "provider"> | undefined) | undefined
   readonly send: (send: Send) => Arriving
 }
 
@@ -91,11 +94,14 @@ export interface Request {
 export const run = (request: Request): Effect.Effect<Reply, Thrown, CurrentRun> =>
   Run.stepWith("model", Reply, answer(request))
 
+const none = () => undefined
+
 const idOf = () => `llm_${globalThis.crypto.randomUUID()}`
 
-const answer = Effect.fnUntraced(function*({ maxOutputTokens, model, prompt, provider, send, tools }: Request) {
+const answer = Effect.fnUntraced(function*(request: Request) {
+  const { maxOutputTokens, others = none, prompt, send, tools } = request
   const { emit, hooks } = yield* CurrentRun
-  const call: Hook.LlmCall = { callId: idOf(), model, prompt }
+  const call: Hook.LlmCall = { callId: idOf(), model: request.model, prompt }
   const draft = new Draft()
   const message = PartEvents.make(call.callId)
   const passed: Array<Response.AnyPart> = []
@@ -115,18 +121,21 @@ const answer = Effect.fnUntraced(function*({ maxOutputTokens, model, prompt, pro
       requests++
       const callId = requests === 1 ? call.callId : `${call.callId}#${requests}`
       const inputTokens = Tokens.ofPrompt(asked.prompt, tools)
+      const wanted = asked.model === request.model ? request : others(asked.model) ?? request
       const paid = yield* ModelBudget.open({
         callId,
-        model,
-        provider,
+        model: wanted.model,
+        provider: wanted.provider,
         inputTokens,
         maxOutputTokens,
         clamps: true,
-        changesTo: () => false
+        changesTo: (name) => others(name) !== undefined
       })
+      const { model, provider } = paid.model === wanted.model ? wanted : others(paid.model) ?? wanted
       yield* emit({ type: "llm_start", data: { callId, model, ...(provider === undefined ? {} : { provider }) } })
       let last: Response.FinishPart | undefined
       arriving = send({
+        model,
         prompt: asked.prompt === prompt ? undefined : asked.prompt,
         maxOutputTokens: paid.maxOutputTokens
       })

@@ -8,20 +8,21 @@
  * @since 0.1.0
  */
 import type { Agent } from "@fastagentic/core"
-import type { AgentInputItem, ModelProvider } from "@openai/agents"
+import type { AgentInputItem, Model, ModelProvider, Tool as SdkTool } from "@openai/agents"
 import { Effect, type Layer } from "effect"
-import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
+import type * as Tool from "effect/ai/Tool"
+import type { AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
-import { type Declared, layerOf } from "../adapter/internal/declared.ts"
+import { adapterOf, type Declared, layerOf } from "../adapter/internal/declared.ts"
 import * as TurnLoop from "../adapter/internal/turnLoop.ts"
+import * as RuntimeTool from "../adapter/RuntimeTool.ts"
 import { Agents, type AnyAgent } from "./internal/agents.ts"
 import { type Library, library } from "./internal/library.ts"
 import { Models } from "./internal/models.ts"
+import { toolsOf } from "./internal/runtimeTools.ts"
 
 /** The abilities of the adapter. @category capabilities @since 0.1.0 */
 export const capabilities: AdapterCapabilities = TurnLoop.capabilities
-
-const adapter: Adapter = { name: "openai-agents", capabilities }
 
 /** An agent of the SDK, of any context and output. @category models @since 0.1.0 */
 export interface SdkAgent {
@@ -30,8 +31,18 @@ export interface SdkAgent {
   readonly handoffs: ReadonlyArray<unknown>
 }
 
-/** The run that an agent is made for. @category models @since 0.1.0 */
-export interface Runtime extends TurnLoop.Runtime {}
+/**
+ * The run that an agent is made for, with what the app has for it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Runtime extends TurnLoop.Runtime {
+  /** The tools of the option `toolkit`: their calls pass the door, hooks, approvals and journal of the app. */
+  readonly tools: Array<SdkTool>
+  /** A model of the app by its name; by default the one that the agent declares, and then that of the layer. */
+  readonly model: (name?: string) => Model
+}
 
 /** An agent, or a function that makes one for each run. @category models @since 0.1.0 */
 export type Source = SdkAgent | ((runtime: Runtime) => SdkAgent | PromiseLike<SdkAgent>)
@@ -67,17 +78,20 @@ export type Options<Payload, Success> =
 export const layer = <
   Identifier extends string,
   Payload extends Agent.PayloadSchema,
-  Success extends Agent.AnySchema
+  Success extends Agent.AnySchema,
+  Tools extends Record<string, Tool.Any> = {},
+  R = never
 >(
   agent: Declared<Identifier, Payload, Success>,
   source: Source,
-  options: Options<Payload["Type"], Success["Type"]>
-): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError> => {
+  options: Options<Payload["Type"], Success["Type"]> & RuntimeTool.Options<Tools, R>
+): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError, RuntimeTool.Services<Tools, R>> => {
+  const adapter = adapterOf("openai-agents", capabilities, typeof source === "function", options)
   // cast: the option may be omitted only where the answer is a text.
   const output = options.output ?? ((value: unknown) => String(value) as Success["Type"])
   return layerOf(agent, adapter, library, (loaded, payload) =>
     Effect.map(
-      drive(loaded, agent.errorSchema, source, {
+      drive(loaded, agent.errorSchema, source, RuntimeTool.from(options), {
         ...options,
         input: options.input(payload),
         context: options.context?.(payload)
@@ -86,10 +100,11 @@ export const layer = <
     ))
 }
 
-const drive = <E extends Agent.AnySchema>(
+const drive = <E extends Agent.AnySchema, R>(
   loaded: Library,
   errorSchema: E,
   source: Source,
+  tools: Effect.Effect<ReadonlyArray<RuntimeTool.RuntimeTool>, never, R>,
   { context, input, maxTurns, modelProvider }: {
     readonly input: string | Array<AgentInputItem>
     readonly modelProvider?: ModelProvider
@@ -97,9 +112,11 @@ const drive = <E extends Agent.AnySchema>(
     readonly maxTurns?: number
   }
 ) =>
-  TurnLoop.within(errorSchema, async (loop): Promise<unknown> => {
-    const made = typeof source === "function" ? await source(loop.runtime) : source
+  TurnLoop.within(errorSchema, tools, async (loop): Promise<unknown> => {
     const models = new Models(loaded, loop)
+    const made = typeof source === "function"
+      ? await source({ ...loop.runtime, tools: toolsOf(loaded, loop), model: models.ofApp })
+      : source
     const runner = new loaded.Runner({ modelProvider: models.provider(modelProvider), tracingDisabled: true })
     // cast: the type says of any agent what the adapter shows of it.
     const wrapped = new Agents(loop.framework, models).wrap(made as unknown as AnyAgent)

@@ -60,6 +60,7 @@ describe("500 fast tokens", () => {
           audit: () => Effect.void,
           refused: () => Effect.void,
           saw: () => Effect.void,
+          declares: () => true,
           judge: ({ declared }) => Effect.succeed(declared)
         },
         recall: () => undefined,

@@ -2,7 +2,7 @@
 // and AiSdk.ts, LangGraph.ts, MastraAgents.ts and OpenAiAgents.ts make their layers here.
 import type { Agent, Hook } from "@fastagentic/core"
 import { Effect, Layer } from "effect"
-import type { Adapter } from "../AdapterCapabilities.ts"
+import type { Adapter, AdapterCapabilities } from "../AdapterCapabilities.ts"
 
 /** A declared agent, of any errors and hooks. */
 export type Declared<
@@ -10,6 +10,24 @@ export type Declared<
   Payload extends Agent.PayloadSchema,
   Success extends Agent.AnySchema
 > = Agent.Agent<Identifier, Payload, Success, Agent.AnySchema, Hook.Any>
+
+/**
+ * The adapter of a source: only an agent that a function of the run makes gets the tools and the models of the app, so tools
+ * for another one stop the start.
+ */
+export const adapterOf = (
+  name: string,
+  capabilities: AdapterCapabilities,
+  isMade: boolean,
+  { toolkit }: { readonly toolkit?: unknown }
+): Adapter => {
+  if (!isMade && toolkit !== undefined) {
+    throw new Error(
+      `the adapter "${name}" got a toolkit and an agent that is made already: give it a function (run) => agent, which takes the tools from run.tools`
+    )
+  }
+  return isMade ? { name, capabilities: { ...capabilities, toolInjection: "factory" } } : { name, capabilities }
+}
 
 /** Loads the library, and answers each payload with it. */
 export const layerOf = <

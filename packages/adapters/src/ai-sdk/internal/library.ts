@@ -10,8 +10,9 @@ export const library = (adapter: string) =>
       try: () => import("ai"),
       catch: (cause) => new AdapterLoadError({ adapter, module: "ai", cause })
     }),
-    ({ asSchema, gateway, ToolLoopAgent, wrapLanguageModel }) => ({
+    ({ asSchema, gateway, jsonSchema, ToolLoopAgent, wrapLanguageModel }) => ({
       asSchema,
+      jsonSchema,
       ToolLoopAgent,
       wrapLanguageModel,
       /** A model that is named by a text is one of the default provider, as in the AI SDK itself. */

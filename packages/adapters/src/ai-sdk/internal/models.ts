@@ -5,6 +5,7 @@ import { Effect, Stream } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import { flattened } from "../../adapter/internal/flattened.ts"
 import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
+import type * as RuntimeModel from "../../adapter/RuntimeModel.ts"
 import { makeNames } from "../../models/internal/names.ts"
 import { toPrompt } from "../../models/internal/prompt.ts"
 import { Answer, rebuilt, type Stored, streamOf } from "./answer.ts"
@@ -16,6 +17,8 @@ type Resolved = Exclude<LanguageModel, string>
 export class Models {
   private readonly used = new Set<string>()
   private readonly wrapped = new Map<LanguageModel, LanguageModel>()
+  /** The marks of the models of the app: whatever wraps one of them keeps its mark. */
+  private readonly own = new WeakSet<object>()
   readonly library: Library
   private readonly loop: TurnLoop
 
@@ -28,6 +31,7 @@ export class Models {
   readonly wrap = (model: LanguageModel): LanguageModel => {
     const known = this.wrapped.get(model)
     if (known !== undefined) return known
+    if (typeof model !== "string" && this.own.has(model.supportedUrls)) return model
     const resolved: Resolved = typeof model === "string" ? this.library.gateway(model) : model
     const wrapped = this.library.wrapLanguageModel({
       model: resolved,
@@ -40,6 +44,23 @@ export class Models {
     this.wrapped.set(model, wrapped)
     this.wrapped.set(wrapped, wrapped)
     return wrapped
+  }
+
+  /** A model of the app, whose calls are steps already. */
+  readonly ofApp = (name?: string): LanguageModelV4 => {
+    const own = this.loop.model(name)
+    const call = async (params: LanguageModelV4CallOptions) => rebuilt(await this.loop.ask(own, askedOf(params)))
+    // The model of the app fetches files that its provider does not.
+    const supportedUrls = { "*/*": [/^/u] }
+    this.own.add(supportedUrls)
+    return {
+      specificationVersion: "v4",
+      provider: own.provider,
+      modelId: own.model,
+      supportedUrls,
+      doGenerate: async (params) => ({ ...await call(params), warnings: [] }),
+      doStream: async (params) => ({ stream: streamOf(await call(params)) })
+    }
   }
 
   private async call(model: LanguageModelV4, params: LanguageModelV4CallOptions, how: "stream" | "generate") {
@@ -63,6 +84,24 @@ export class Models {
     for (const part of reply.parts) if (part.type === "tool-call") this.used.add(part.id)
     // cast: what is stored as native is what `Answer` made.
     return reply.native === undefined ? rebuilt(reply) : reply.native as unknown as Stored
+  }
+}
+
+const askedOf = (
+  { maxOutputTokens, prompt, responseFormat, toolChoice, tools = [], ...params }: LanguageModelV4CallOptions
+): RuntimeModel.Asked => {
+  const { abortSignal: _abortSignal, includeRawChunks: _includeRawChunks, ...settings } = params
+  return {
+    prompt: promptOf(prompt),
+    tools: tools.flatMap((tool) =>
+      tool.type === "function"
+        ? [{ name: tool.name, description: tool.description, parameters: tool.inputSchema }]
+        : []
+    ),
+    toolChoice: toolChoice?.type === "tool" ? { tool: toolChoice.toolName } : toolChoice?.type,
+    answer: responseFormat?.type === "json" ? responseFormat.schema : undefined,
+    maxOutputTokens,
+    settings
   }
 }
 

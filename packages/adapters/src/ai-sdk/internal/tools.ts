@@ -4,14 +4,8 @@ import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
 import { toJson } from "../../adapter/Json.ts"
 import * as ToolStep from "../../adapter/ToolStep.ts"
 import type { Library } from "./library.ts"
-
-/** The text of a call that did not work, for the model. */
-export const reasonOf = ({ denied, result }: ToolStep.Outcome): string =>
-  typeof result === "string"
-    ? result
-    : denied
-    ? `The call was denied: ${JSON.stringify(result)}`
-    : JSON.stringify(result)
+import { reasonOf } from "./reason.ts"
+import { isOfApp } from "./runtimeTools.ts"
 
 /** The calls of one run for which a human has to be asked. */
 export type Asks = Set<string>
@@ -30,7 +24,7 @@ const wrapTool = (
   asks: Asks
 ): ToolSet[string] => {
   const { execute, needsApproval: asking, ...rest } = tool
-  if (execute === undefined) return tool
+  if (execute === undefined || isOfApp(tool)) return tool
   const run: NonNullable<Tool["execute"]> = async (input: unknown, options) => {
     const { messages, toolCallId } = options
     const json = JSON.stringify(toJson(input))

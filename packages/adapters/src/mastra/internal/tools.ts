@@ -7,8 +7,9 @@ import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
 import { toJson } from "../../adapter/Json.ts"
 import * as ToolStep from "../../adapter/ToolStep.ts"
 import type { Library } from "../../ai-sdk/internal/library.ts"
-import { reasonOf } from "../../ai-sdk/internal/tools.ts"
+import { reasonOf } from "../../ai-sdk/internal/reason.ts"
 import { executing } from "./questions.ts"
+import { callOf } from "./runtimeTools.ts"
 
 /** A tool as Mastra calls it: one that it has converted, or one of `createTool` that a processor chose for the step. */
 export interface AnyTool {
@@ -17,6 +18,7 @@ export interface AnyTool {
   readonly inputSchema?: Parameters<Library["asSchema"]>[0]
   readonly requireApproval?: unknown
   readonly needsApprovalFn?: unknown
+  readonly onOutput?: unknown
   readonly execute?: (args: unknown, options: CallOptions) => unknown
 }
 
@@ -42,6 +44,8 @@ export const wrapTools = (context: ToolsContext, tools: Record<string, unknown>)
 const wrapTool = (context: ToolsContext, name: string, tool: AnyTool): AnyTool => {
   const { execute } = tool
   if (execute === undefined) return tool
+  const ofApp = callOf(tool)
+  if (ofApp !== undefined) return withExecute(tool, (input, options) => ofApp(input, idOf(options)))
   const { framework } = context
   const run = async (input: unknown, options: CallOptions) => {
     const json = JSON.stringify(toJson(input))
@@ -57,13 +61,16 @@ const wrapTool = (context: ToolsContext, name: string, tool: AnyTool): AnyTool =
     if (outcome.isError) throw new Error(reasonOf(outcome))
     return outcome.result
   }
-  // The copy keeps the class of the tool, by which Mastra knows its own.
-  return Object.assign(Object.create(Object.getPrototypeOf(tool)), tool, {
-    execute: run,
+  return withExecute(tool, run)
+}
+
+/** The copy keeps the class of the tool, by which Mastra knows its own. */
+const withExecute = (tool: AnyTool, execute: NonNullable<AnyTool["execute"]>): AnyTool =>
+  Object.assign(Object.create(Object.getPrototypeOf(tool)), tool, {
+    execute,
     requireApproval: false,
     needsApprovalFn: undefined
   })
-}
 
 const idOf = ({ agent, toolCallId }: CallOptions): string => {
   if (toolCallId !== undefined) return toolCallId

@@ -5,6 +5,7 @@ import type { FrameworkRun } from "../../adapter/FrameworkRun.ts"
 import { fromText } from "../../adapter/Json.ts"
 import * as ToolStep from "../../adapter/ToolStep.ts"
 import type { Models } from "./models.ts"
+import { isOfApp, readable } from "./runtimeTools.ts"
 
 /** An agent of any context and output. */
 export type AnyAgent = Agent<unknown, "text">
@@ -48,22 +49,22 @@ export class Agents {
   }
 
   private wrapTool(tool: Tool<unknown>, context: RunContext<unknown>): Tool<unknown> {
-    if (tool.type !== "function") return tool
+    if (tool.type !== "function" || isOfApp(tool)) return tool
     const { framework } = this
     const invoke: FunctionTool<unknown>["invoke"] = async (runContext, input, details) => {
       const json = JSON.stringify(fromText(input))
-      const outcome = await framework.promise(ToolStep.run(framework, {
-        name: tool.name,
-        description: tool.description,
-        parameters: tool.parameters,
-        needsApproval: (args, toolCallId) => tool.needsApproval(context, args, toolCallId),
-        execute: (args, { signal }) => {
-          const text = JSON.stringify(args)
-          return tool.invoke(runContext, text === json ? input : text, { ...details, signal })
-        }
-      }, { toolCallId: details?.toolCall?.callId ?? globalThis.crypto.randomUUID(), arguments: fromText(input) }))
-      const { denied, result } = outcome
-      return denied ? `The call was denied: ${JSON.stringify(result)}` : result
+      return readable(
+        await framework.promise(ToolStep.run(framework, {
+          name: tool.name,
+          description: tool.description,
+          parameters: tool.parameters,
+          needsApproval: (args, toolCallId) => tool.needsApproval(context, args, toolCallId),
+          execute: (args, { signal }) => {
+            const text = JSON.stringify(args)
+            return tool.invoke(runContext, text === json ? input : text, { ...details, signal })
+          }
+        }, { toolCallId: details?.toolCall?.callId ?? globalThis.crypto.randomUUID(), arguments: fromText(input) }))
+      )
     }
     return { ...tool, needsApproval: async () => false, invoke } as Tool<unknown> // cast: the same tool.
   }

@@ -8,7 +8,7 @@ export const library = Effect.map(
     try: () => import("@openai/agents"),
     catch: (cause) => new AdapterLoadError({ adapter: "openai-agents", module: "@openai/agents", cause })
   }),
-  ({ Runner, Usage }) => ({ Runner, Usage })
+  ({ Runner, tool, Usage }) => ({ Runner, tool, Usage })
 )
 
 export type Library = Effect.Success<typeof library>

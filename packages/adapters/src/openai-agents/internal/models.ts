@@ -9,6 +9,7 @@ import { flattened } from "../../adapter/internal/flattened.ts"
 import type { TurnLoop } from "../../adapter/internal/turnLoop.ts"
 import { fromText } from "../../adapter/Json.ts"
 import type * as ModelStep from "../../adapter/ModelStep.ts"
+import type * as RuntimeModel from "../../adapter/RuntimeModel.ts"
 import type { Library } from "./library.ts"
 import { assistantItem, callItem, promptOf, withPrompt } from "./prompt.ts"
 
@@ -37,9 +38,28 @@ export class Models {
   wrap(model: Model, name: string): Model {
     const known = this.wrapped.get(model)
     if (known !== undefined) return known
-    const call = (request: ModelRequest) => this.call(model, name, request)
+    const { getRetryAdvice } = model
+    const wrapped = this.calling((request) => this.call(model, name, request))
+    if (getRetryAdvice !== undefined) wrapped.getRetryAdvice = getRetryAdvice.bind(model)
+    this.wrapped.set(model, wrapped)
+    this.wrapped.set(wrapped, wrapped)
+    return wrapped
+  }
+
+  /** A model of the app, whose calls are steps already. */
+  readonly ofApp = (name?: string): Model => {
+    const own = this.loop.model(name)
+    const model = this.calling(async (request) => {
+      await this.loop.beginTurn()
+      return rebuilt(await this.loop.ask(own, askedOf(request)))
+    })
+    this.wrapped.set(model, model)
+    return model
+  }
+
+  private calling(call: (request: ModelRequest) => Promise<Completed>): Model {
     const { Usage } = this.library
-    const wrapped: Model = {
+    return {
       getResponse: async (request): Promise<ModelResponse> => {
         const { id, output, usage: { inputTokens, outputTokens, totalTokens } } = await call(request)
         return { output, usage: new Usage({ requests: 1, inputTokens, outputTokens, totalTokens }), responseId: id }
@@ -48,12 +68,8 @@ export class Models {
         const response = await call(request)
         yield { type: "response_started" }
         yield { type: "response_done", response }
-      },
-      ...(model.getRetryAdvice === undefined ? {} : { getRetryAdvice: model.getRetryAdvice.bind(model) })
+      }
     }
-    this.wrapped.set(model, wrapped)
-    this.wrapped.set(wrapped, wrapped)
-    return wrapped
   }
 
   private async call(model: Model, name: string, request: ModelRequest): Promise<Completed> {
@@ -83,6 +99,32 @@ export class Models {
     // cast: what is stored as native is the response that the model gave.
     return reply.native === undefined ? rebuilt(reply) : reply.native as unknown as Completed
   }
+}
+
+const askedOf = (request: ModelRequest): RuntimeModel.Asked => {
+  const { handoffs, modelSettings, outputType, tools } = request
+  const { frequencyPenalty, maxTokens, presencePenalty, temperature, toolChoice, topP } = modelSettings
+  const settings = { frequencyPenalty, presencePenalty, temperature, topP }
+  return {
+    prompt: promptOf(request),
+    tools: [
+      ...tools.flatMap((tool) => tool.type === "function" ? [tool] : []),
+      ...handoffs.map(({ inputJsonSchema, toolDescription, toolName }) => ({
+        name: toolName,
+        description: toolDescription,
+        parameters: inputJsonSchema
+      }))
+    ],
+    toolChoice: toolChoiceOf(toolChoice),
+    answer: outputType === "text" ? undefined : outputType.schema,
+    maxOutputTokens: maxTokens,
+    settings: Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+  }
+}
+
+const toolChoiceOf = (choice: unknown): RuntimeModel.Asked["toolChoice"] => {
+  if (choice === "auto" || choice === "none" || choice === "required") return choice
+  return typeof choice === "string" ? { tool: choice } : undefined
 }
 
 /** The model's own stream, whose signal also aborts with the step. */

@@ -52,13 +52,27 @@ const messageOf = (item: AgentInputItem): ReadonlyArray<Prompt.Message> => {
   }
 }
 
+/** The SDK keeps each text and each call of an answer as an item of its own; models take them as one message. */
+const merged = (messages: ReadonlyArray<Prompt.Message>): ReadonlyArray<Prompt.Message> => {
+  const all: Array<Prompt.Message> = []
+  for (const message of messages) {
+    const last = all.at(-1)
+    if (last?.role === "assistant" && message.role === "assistant") {
+      all[all.length - 1] = Prompt.makeMessage("assistant", { content: [...last.content, ...message.content] })
+    } else if (last?.role === "tool" && message.role === "tool") {
+      all[all.length - 1] = Prompt.makeMessage("tool", { content: [...last.content, ...message.content] })
+    } else all.push(message)
+  }
+  return all
+}
+
 /** The conversation as hooks see it. */
 export const promptOf = ({ input, systemInstructions }: ModelRequest): Prompt.Prompt =>
   Prompt.fromMessages([
     ...(systemInstructions === undefined ? [] : [Prompt.makeMessage("system", { content: systemInstructions })]),
     ...(typeof input === "string"
       ? [Prompt.makeMessage("user", { content: [textPart(input)] })]
-      : input.flatMap(messageOf))
+      : merged(input.flatMap(messageOf)))
   ])
 
 const itemsOf = (message: Prompt.Message): ReadonlyArray<AgentInputItem> => {

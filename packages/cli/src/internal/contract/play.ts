@@ -64,6 +64,8 @@ export class Play {
   readonly read: Array<string> = []
   readonly asked: Array<string> = []
   aborted = false
+  /** Whether the work was done by the tools of the app, and not by tools of the framework. */
+  injected = false
   private readonly hangsAt: Point | undefined
   private onHang: (() => void) | undefined
   /** Settles when the work hangs at the point that was given. */

@@ -8,7 +8,7 @@ import * as Stage from "./stage.ts"
 
 /** The capabilities that can be tried. */
 export type Found =
-  & Pick<AdapterCapabilities, "budget" | "hooks" | "interrupts" | "tokens" | "usage">
+  & Pick<AdapterCapabilities, "budget" | "hooks" | "interrupts" | "tokens" | "toolInjection" | "usage">
   & { readonly commit: boolean }
 
 interface Tried {
@@ -103,6 +103,7 @@ export const probe = Effect.fnUntraced(function*(perform: Stage.Perform): Effect
   const asking = yield* tryOnce(perform, "approve")
   return {
     tokens: events.filter(({ type }) => type === "token").length > 1,
+    toolInjection: plain?.play.injected === true ? "factory" : "none",
     usage: events.some(({ type }) => type === "usage"),
     budget: broke !== undefined && broke.error.includes("BudgetExceeded") && broke.play.begun.length === 0,
     commit: durable !== undefined,

@@ -60,6 +60,14 @@ export const limited = (hard: number) =>
     Layer.orDie(Budget.limits([{ name: "run", per: "run", period: "total", hard }]))
   ]))
 
+const Listed = Schema.Struct({
+  items: Schema.Array(Schema.Struct({ adapter: Schema.optionalKey(Schema.Struct({ capabilities: Schema.Json })) }))
+})
+
+/** The capabilities of the only agent in the list. */
+export const capabilitiesIn = (body: unknown): unknown =>
+  Schema.decodeUnknownSync(Listed)(body).items[0]?.adapter?.capabilities
+
 /** Serves the play until the scope closes, or until `stop`. */
 export const serve = Effect.fnUntraced(function*(staging: Staging) {
   const { budget = Budget.layerUnlimited, durable, folder = newFolder(), perform, play, points = {} } = staging

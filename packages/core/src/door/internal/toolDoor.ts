@@ -28,6 +28,8 @@ export interface RunTools {
   readonly refused: (tool: string, reason: ToolDenied | HookBlocked) => Effect.Effect<void>
   /** Records that the run has seen a file. */
   readonly saw: (target: string, read: { readonly owner: string }) => Effect.Effect<void>
+  /** Whether the app declares the tool, so that it knows what arguments it takes. */
+  readonly declares: (tool: string) => boolean
   /** The answer of the app's policy. */
   readonly judge: (question: Omit<Question, "principal" | "run">) => Effect.Effect<Answer>
 }
@@ -39,7 +41,12 @@ export type ToolDoor = (
   note: (entry: Entry) => Effect.Effect<void>
 ) => RunTools
 
-export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDoor => (run, principal, note) => {
+export const makeToolDoor = (
+  door: Door,
+  policy: ToolPolicy | undefined,
+  declares: RunTools["declares"]
+): ToolDoor =>
+(run, principal, note) => {
   const caller = (): Caller.Caller => Caller.make("delegation", { traceId: run().traceId })
   const isDirect = ({ name }: Pick<AskedTool, "name">) => run().kind === "tool" && run().agent === name
   const refusal = (checked: Effect.Effect<void, RunError>) =>
@@ -72,6 +79,7 @@ export const makeToolDoor = (door: Door, policy: ToolPolicy | undefined): ToolDo
           : door.audit(caller(), principal, "call", `tool/${name}`, { runId: run().runId, ...refusalOf(reason) })
       ),
     saw: (target, read) => Effect.suspend(() => door.saw(caller(), principal, target, { ...read, runId: run().runId })),
+    declares,
     judge: (question) =>
       policy === undefined
         ? Effect.succeed(question.declared)
@@ -93,5 +101,6 @@ export const openToolDoor: ToolDoor = () => ({
   audit: () => undefined,
   refused: () => Effect.void,
   saw: () => Effect.void,
+  declares: () => true,
   judge: ({ declared }) => Effect.succeed(declared)
 })

@@ -4,6 +4,7 @@ import { Context, Effect, Schema } from "effect"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import { canonical } from "../../base/internal/canonical.ts"
+import * as JsonSchema from "../../base/JsonSchema.ts"
 import * as Policy from "../../base/Policy.ts"
 import type { Answer, Hints } from "../../door/ToolPolicy.ts"
 import type { Approvers } from "../../run/Interrupt.ts"
@@ -61,8 +62,7 @@ export const decide = Effect.fnUntraced(function*(
     tool: call.name,
     toolCallId: call.toolCallId,
     arguments: call.arguments,
-    // The app knows the arguments of its own tools; a dynamic one brings its schema with it.
-    ...(Tool.isDynamic(tool) && tool.jsonSchema !== undefined ? { responseSchema: jsonOf(tool.jsonSchema) } : {}),
+    ...schemaFor(tool, run.tools),
     ...terms,
     // The editor has asked for what was edited.
     ...(edited === undefined || terms.approvers === undefined
@@ -84,6 +84,14 @@ export const decide = Effect.fnUntraced(function*(
       return { _tag: "Denied", reason: resolution.reason }
   }
 })
+
+/** The app knows the arguments of the tools that it declares; any other brings its schema with it. */
+const schemaFor = (tool: Tool.Any, { declares }: CurrentRun["Service"]["tools"]) => {
+  if (Tool.isDynamic(tool) && tool.jsonSchema !== undefined) return { responseSchema: jsonOf(tool.jsonSchema) }
+  return declares(tool.name) || !Schema.isSchema(tool.parametersSchema)
+    ? {}
+    : { responseSchema: JsonSchema.fromSchema(tool.parametersSchema, "input") }
+}
 
 const jsonOf = (schema: object): Schema.Json =>
   Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Json))(JSON.stringify(schema))

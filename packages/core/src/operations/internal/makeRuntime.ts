@@ -139,7 +139,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
         door,
         starts,
         dueRuns,
-        tools: makeToolDoor(door, toolPolicy),
+        tools: makeToolDoor(door, toolPolicy, (tool) => bound.tool.has(tool)),
         children: {
           start: starts.startChild,
           // A durable run may have been delegated to by one that is in memory alone.
