@@ -21,6 +21,7 @@ import type { FollowError, Page, Until } from "../runtime/internal/hub.ts"
 import type { Readiness } from "../runtime/internal/storeWatch.ts"
 import type * as Files from "../store/Files.ts"
 import type { RunSummary } from "../store/RecordFields.ts"
+import type * as Retention from "../store/Retention.ts"
 import type { RunStore } from "../store/RunStore.ts"
 import type { ThreadRecord } from "../thread/ThreadStore.ts"
 import { makeRuntime } from "./internal/makeRuntime.ts"
@@ -110,6 +111,8 @@ export class Runtime extends Context.Service<Runtime, {
   readonly fusion: Fusion.Fusion
   /** Whether callers need no credentials: then all of them are one principal. */
   readonly isOpen: boolean
+  /** The least time since it was made for which a run is kept, see `Retention`; nothing when it is kept for ever. */
+  readonly keptMillis: (run: Parameters<typeof Retention.keptMillis>[1]) => number | undefined
   /** Starts a run and returns at once: the run is committed, and nothing the caller does ends it but `cancel`. */
   readonly start: (caller: Caller, request: StartRequest) => Effect.Effect<Started, RunError>
   /** A run to be looked at more than once. `get`, `await`, `follow` and `events` each open it for one look. */

@@ -181,6 +181,7 @@ export const removeThreads = Effect.fn("Retention.removeThreads")(function*(
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<never, never, RunStore> => {
+  const published = Layer.effectDiscard(Effect.map(RunStore, (store) => void rules.set(store, options)))
   const times = rulesOf(options).map(({ millis }) => millis)
   if (options.tokens !== undefined) times.push(millisOf(options.tokens))
   const blobs = options.blobs === undefined ? undefined : Math.max(hour, millisOf(options.blobs))
@@ -194,7 +195,7 @@ export const layer = (options: Options): Layer.Layer<never, never, RunStore> => 
       Effect.catchCause((cause) => Effect.logError("Old runs could not be removed", cause))
     )
   )))
-  if (blobs === undefined) return sweepRuns
+  if (blobs === undefined) return Layer.merge(published, sweepRuns)
   const removeUnused = Effect.flatMap(
     Clock.currentTimeMillis,
     (now) => sweepBlobs({ writtenBefore: now - blobs })
@@ -204,7 +205,33 @@ export const layer = (options: Options): Layer.Layer<never, never, RunStore> => 
   )
   // Each look reads the beginning of every blob.
   const looks = Effect.forever(Effect.andThen(removeUnused, Effect.sleep(Math.min(blobs, 24 * hour))))
-  return Layer.merge(sweepRuns, Layer.effectDiscard(Effect.forkScoped(Effect.delay(looks, every))))
+  return Layer.mergeAll(published, sweepRuns, Layer.effectDiscard(Effect.forkScoped(Effect.delay(looks, every))))
+}
+
+/** The rules that are declared for a store of this process. */
+const rules = new WeakMap<RunStore["Service"], Options>()
+
+/**
+ * The least time, in milliseconds since it was made, for which a run is kept by the retention that is declared for its store in
+ * this process; nothing when it is kept for ever. Of a run that has not ended it counts from its last change, so that it grows.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const keptMillis = (
+  store: RunStore["Service"],
+  { createdAt, finishedAt, state, tenant, updatedAt }: Pick<
+    RunRecord,
+    "createdAt" | "finishedAt" | "state" | "tenant" | "updatedAt"
+  >
+): number | undefined => {
+  const options = rules.get(store)
+  const own = tenant === undefined ? undefined : options?.tenants?.[tenant]
+  const times = finalStates.flatMap((final) => {
+    const keep = own?.[final] ?? options?.[final]
+    return keep === undefined || (isFinal(state) && final !== state) ? [] : [millisOf(keep)]
+  })
+  return times.length === 0 ? undefined : (finishedAt ?? updatedAt) - createdAt + Math.min(...times)
 }
 
 const hour = 3_600_000

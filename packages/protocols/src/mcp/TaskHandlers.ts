@@ -105,6 +105,9 @@ const legacy = (parts: Parts) => {
           register: () => notRegistered,
           isCancelled: () => false,
           elicitation: elicitationOf(connection, server, context, caller)
-        }))
+        }, (task) =>
+          Effect.promise(() =>
+            context.mcpReq.notify({ method: "notifications/tasks/status", params: { ...task } }).catch(() => {})
+          )))
   )
 }

@@ -6,7 +6,7 @@ import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import { RunError } from "@fastagentic/core/run/RunError"
 import { isFinal, type RunRecord } from "@fastagentic/core/run/RunRecord"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect, Schema, Stream } from "effect"
+import { Effect, Fiber, Schema, Stream } from "effect"
 import { type Client, decide, type Question, questionOf, refuse } from "./ClientQuestion.ts"
 import * as Delegated from "./Delegated.ts"
 import { answeredForOthers, keyed } from "./ElicitationFlow.ts"
@@ -73,7 +73,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       const handle = yield* open(call.caller, taskId)
       const open_ = yield* questions(call.caller, client, handle.run)
       const run = yield* handle.current
-      const task = TaskView.task(run, open_.length > 0)
+      const task = TaskView.task(run, open_.length > 0, runtime.keptMillis(run))
       switch (task.status) {
         case "completed":
           return { ...task, result: yield* resultOf(runtime, call, handle, run) }
@@ -116,17 +116,47 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       () => Effect.fail(unknown(caller))
     )
 
+  const legacyTask = (run: RunRecord, asks: boolean) => TaskView.legacyTask(run, asks, runtime.keptMillis(run))
+
+  /** 2025-11-25: says each new status of a task, until it has ended. */
+  const statuses = Effect.fnUntraced(function*(
+    handle: RunHandle,
+    client: Client,
+    caller: Caller,
+    say: (task: object) => Effect.Effect<void>
+  ) {
+    let last: string = legacyTask(handle.run, false).status
+    const pages = yield* handle.follow({ after: handle.run.seq, until: "final" })
+    const changed = Stream.filter(pages, ({ run }) => run.state !== "running" || last !== "working")
+    yield* Stream.runForEach(changed, ({ run }) =>
+      Effect.gen(function*() {
+        const asks = run.state === "suspended" && (yield* questions(caller, client, run)).length > 0
+        const task = legacyTask(run, asks)
+        const isNew = task.status !== last
+        last = task.status
+        if (isNew) yield* say(task)
+      }))
+  })
+
   /** 2025-11-25: the task alone. */
   const legacyGet = (taskId: string, client: Client, caller: Caller): Method<object> =>
     Effect.gen(function*() {
       const { run } = yield* open(caller, taskId)
-      return TaskView.legacyTask(run, (yield* questions(caller, client, run)).length > 0)
+      return legacyTask(run, (yield* questions(caller, client, run)).length > 0)
     })
 
   /** 2025-11-25: waits for the end, asks what has to be asked meanwhile, and gives what the call would have given. */
-  const legacyResult = (taskId: string, call: ToolCall.ToolCall): Method<Sdk.CallToolResult> =>
+  const legacyResult = (
+    taskId: string,
+    call: ToolCall.ToolCall,
+    say: (task: object) => Effect.Effect<void>
+  ): Method<Sdk.CallToolResult> =>
     Effect.gen(function*() {
       const handle = yield* open(call.caller, taskId)
+      // A status is a courtesy: the result comes without it as well.
+      const said = yield* Effect.forkChild(
+        Effect.ignore(statuses(handle, call.elicitation.client, call.caller, say))
+      )
       yield* ToolCall.askUntilSettled(runtime, call, handle)
       const pages = yield* handle.follow({ after: handle.run.seq, until: "final" })
       yield* Effect.timeoutOption(
@@ -141,6 +171,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
         return yield* new McpError(errorWith(run, call.caller.traceId))
       }
       const result = yield* resultOf(runtime, call, handle, run)
+      yield* Effect.timeoutOption(Fiber.await(said), Timings.pollMillis)
       return { ...result, _meta: { ...result._meta, [TaskView.relatedTask]: { taskId } } }
     })
 
@@ -154,7 +185,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
           data: { tag: "RunFinished", traceId: caller.traceId }
         })
       }
-      return TaskView.legacyTask(yield* cancel(taskId, caller), false)
+      return legacyTask(yield* cancel(taskId, caller), false)
     })
 
   const legacyList = (cursor: string | undefined, caller: Caller): Method<object> =>
@@ -165,7 +196,7 @@ export const make = (runtime: Runtime["Service"], catalog: Catalog) => {
       })
       const tasks = page.items
         .filter(({ agent, durable, kind }) => durable && isListed(kind, agent))
-        .map((run) => TaskView.legacyTask({ payload: null, ...run }, false))
+        .map((run) => legacyTask({ payload: null, ...run }, false))
       return { tasks, ...(page.next === undefined ? {} : { nextCursor: page.next }) }
     })
 

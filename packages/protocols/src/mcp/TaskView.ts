@@ -62,39 +62,42 @@ const statusMessage = (run: RunRecord) => {
   return message === undefined ? {} : { statusMessage: message }
 }
 
-/** A task of 2026-07-28. Runs are kept for as long as the store keeps them. */
-export const task = (run: RunRecord, asks: boolean) => ({
+/** The least time, in milliseconds, for which the run of a task is kept; nothing when it is kept for ever. */
+type Ttl = number | undefined
+
+/** A task of 2026-07-28. */
+export const task = (run: RunRecord, asks: boolean, ttl: Ttl) => ({
   taskId: run.runId,
   status: statusOf(run, asks),
   ...times(run),
-  ttlMs: null,
+  ttlMs: ttl ?? null,
   pollIntervalMs: pollMillis,
   ...statusMessage(run)
 })
 
 /** The answer of a call that became a task of 2026-07-28. */
-export const created = (run: RunRecord, traceId: string): Sdk.CallToolResult => ({
+export const created = (run: RunRecord, traceId: string, ttl: Ttl): Sdk.CallToolResult => ({
   resultType: "task",
   content: [],
   // The questions of a task are in what its client polls.
-  ...task(run, false),
+  ...task(run, false, ttl),
   _meta: { [Meta.runId]: run.runId, [Meta.traceId]: traceId }
 })
 
 /** A task of 2025-11-25, where a tool's own error is a failure. */
-export const legacyTask = (run: RunRecord, asks: boolean) => ({
+export const legacyTask = (run: RunRecord, asks: boolean, ttl: Ttl) => ({
   taskId: run.runId,
   status: run.state === "failed" ? "failed" as const : statusOf(run, asks),
   ...times(run),
-  ttl: null,
+  ttl: ttl ?? null,
   pollInterval: pollMillis,
   ...statusMessage(run)
 })
 
 /** The answer of a call that became a task of 2025-11-25. */
-export const legacyCreated = (run: RunRecord, traceId: string): Sdk.CallToolResult => ({
+export const legacyCreated = (run: RunRecord, traceId: string, ttl: Ttl): Sdk.CallToolResult => ({
   content: [],
-  task: legacyTask(run, false),
+  task: legacyTask(run, false, ttl),
   _meta: { [Meta.runId]: run.runId, [Meta.traceId]: traceId }
 })
 

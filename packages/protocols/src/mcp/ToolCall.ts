@@ -176,7 +176,9 @@ const outcome = Effect.fnUntraced(function*(
   const settle = (after: number) => settled(runtime, call, handle, after)
   const { questions, refusal, run } = yield* ElicitationFlow.ask(runtime, call, handle, settle, stage)
   if (questions !== undefined) return yield* inputRequired(call, run, questions)
-  if (call.task === "maybe" && run.durable && !isFinal(run.state)) return TaskView.created(run, call.caller.traceId)
+  if (call.task === "maybe" && run.durable && !isFinal(run.state)) {
+    return TaskView.created(run, call.caller.traceId, runtime.keptMillis(run))
+  }
   return yield* resultOf(runtime, callable, call, handle, run, refusal)
 })
 
@@ -189,11 +191,13 @@ const outcomeOrTask = Effect.fnUntraced(function*(
   stage: { isAsking: boolean }
 ) {
   const { run } = handle
-  if (call.task === "legacy") return TaskView.legacyCreated(run, call.caller.traceId)
+  if (call.task === "legacy") return TaskView.legacyCreated(run, call.caller.traceId, runtime.keptMillis(run))
   if (call.task === "none" || !run.durable) return yield* outcome(runtime, callable, call, handle, stage)
-  if (callable.task !== "auto") return TaskView.created(run, call.caller.traceId)
+  if (callable.task !== "auto") return TaskView.created(run, call.caller.traceId, runtime.keptMillis(run))
   const soon = yield* Effect.timeoutOption(outcome(runtime, callable, call, handle, stage), Timings.mcpTaskMillis)
-  return Option.isSome(soon) ? soon.value : TaskView.created(yield* handle.current, call.caller.traceId)
+  if (Option.isSome(soon)) return soon.value
+  const now = yield* handle.current
+  return TaskView.created(now, call.caller.traceId, runtime.keptMillis(now))
 })
 
 /** Asks the client what a run wants to know until it ends or the client answers no more. */

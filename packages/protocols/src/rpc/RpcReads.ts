@@ -20,10 +20,7 @@ export const resource = (
     const issues = missing.map((name) => ({ path: [name], message: "Missing key" }))
     return Effect.fail(new RunError({ reason: new InvalidPayload({ target: identifier, issues }) }))
   }
-  const uri = uriTemplate.replaceAll(
-    /\{([^{}]*)\}/gu,
-    (_, name: string) => encodeURIComponent(String(given.get(name)))
-  )
+  const uri = Resource.toUri(uriTemplate, Object.fromEntries(given))
   return Effect.map(runtime.read(caller, uri), ({ content }) => content)
 }
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Retention } from "@fastagentic/core"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { listen, messagesIn, modern, open, post, serveAsker } from "./asker.ts"
 import { by, lasting } from "./asking.ts"
 
@@ -202,6 +203,55 @@ describe("A task of 2025-11-25", () => {
       const failing = (yield* rpc(url, "tools/call", call("only_task", {}, asTask), session)).result.task.taskId
       assert.isTrue((yield* rpc(url, "tasks/result", { taskId: failing }, session)).result.isError)
       assert.strictEqual((yield* rpc(url, "tasks/get", { taskId: failing }, session)).result.status, "failed")
+    }).pipe(Effect.scoped))
+
+  it.live("says each new status on the stream of tasks/result, and is kept as long as retention says", () =>
+    Effect.gen(function*() {
+      const kept = yield* lasting
+      const { url } = yield* serveAsker(kept)
+      const session = yield* open(url, { elicitation: {} })
+      const make = rpc(url, "tools/call", call("job", { asks: true }, { task: { ttl: 1 } }), session)
+      const { result: forEver } = yield* make
+      assert.isNull(forEver.task.ttl)
+      yield* Layer.build(Layer.provide(
+        Retention.layer({ completed: "2 hours", failed: "1 hour", tenants: { other: { completed: "1 second" } } }),
+        Layer.succeedContext(kept)
+      ))
+      const { result: { task } } = yield* make
+      assert.isTrue(task.ttl >= 3_600_000 && task.ttl < 3_660_000, String(task.ttl))
+      const [asked, statuses] = [new Set<string>(), new Array<string>()]
+      const headers = { "content-type": "application/json", accept: "application/json, text/event-stream", ...session }
+      const result = yield* Effect.promise(async () => {
+        const sent = (message: object) => fetch(url, { method: "POST", headers, body: JSON.stringify(message) })
+        const response = await sent({
+          jsonrpc: "2.0",
+          id: 4,
+          method: "tasks/result",
+          params: { taskId: task.taskId }
+        })
+        let text = ""
+        for await (const chunk of response.body ?? []) {
+          text += new TextDecoder().decode(chunk)
+          for (const { id, method } of messagesIn(text.slice(0, text.lastIndexOf("\n\n") + 1))) {
+            if (method !== "elicitation/create" || asked.has(id)) continue
+            asked.add(id)
+            await sent({ jsonrpc: "2.0", id, result: accept({ name: "Ada" }) })
+          }
+        }
+        const messages = messagesIn(text)
+        for (const { method, params } of messages) {
+          if (method !== "notifications/tasks/status") continue
+          assert.strictEqual(params.taskId, task.taskId)
+          statuses.push(params.status)
+        }
+        return messages.at(-1).result
+      })
+      assert.strictEqual(result.content[0].text, "Ada Ada")
+      assert.strictEqual(statuses.at(-1), "completed")
+      const ended = (yield* rpc(url, "tasks/get", { taskId: task.taskId }, session)).result
+      assert.isTrue(ended.ttl >= 7_200_000 && ended.ttl < 7_260_000, String(ended.ttl))
+      const made = last(yield* modern(url, "tools/call", call("job"), { capabilities: extension })).result
+      assert.isTrue(made.ttlMs >= 3_600_000, String(made.ttlMs))
     }).pipe(Effect.scoped))
 
   it.live("is refused with -32601 where a tool is no task, or has to be one", () =>

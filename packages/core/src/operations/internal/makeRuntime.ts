@@ -49,6 +49,7 @@ import { makeMemory as makeMarks, ScheduleStore } from "../../runtime/ScheduleSt
 import * as Files from "../../store/Files.ts"
 import { makeMemoryRunStore } from "../../store/internal/memoryRunStore.ts"
 import { makeMemory as makePushes, PushStore } from "../../store/PushStore.ts"
+import * as Retention from "../../store/Retention.ts"
 import { RunStore } from "../../store/RunStore.ts"
 import { makeMemory as makeSharedNotes, SharedNotes } from "../../store/SharedNotes.ts"
 import type { Options, Runtime } from "../Runtime.ts"
@@ -190,6 +191,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
   return {
     fusion,
     isOpen: auth.open,
+    keptMillis: (run) => Retention.keptMillis(options.durable, run),
     notes,
     start: starts.start,
     ...makeForks(node, door, bound, starts),
