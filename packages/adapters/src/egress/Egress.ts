@@ -4,7 +4,8 @@
  * @since 0.1.0
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Duration, Effect, Layer, Schema } from "effect"
+import { HostLookup, HostRefused } from "@fastagentic/core/base/HostLookup"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { LookupAddress } from "node:dns"
 import { lookup } from "node:dns/promises"
@@ -46,20 +47,21 @@ export interface Options {
  *
  * A refused request fails as `HttpClientError` with an `EgressRefused` as the cause of its reason. Another origin that a
  * redirect leads to receives neither credentials nor a body. Nothing is decompressed, and the proxies of the environment
- * are not used.
+ * are not used. Connections of gRPC, which no `HttpClient` carries, get the addresses of their hosts by the same rules
+ * (`HostLookup`).
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient, UnknownNetwork> =>
-  Layer.effect(
-    HttpClient.HttpClient,
+  Layer.effectContext(
     Effect.gen(function*() {
       const isAllowed = makeAllowed(options.allow ?? [])
       if (isAllowed === undefined) return yield* new UnknownNetwork({ allow: options.allow ?? [] })
+      const resolve = options.resolve ?? ((hostname) => lookup(hostname, { all: true }))
       const dispatcher = yield* makeDispatcher({
         isAllowed,
-        resolve: options.resolve ?? ((hostname) => lookup(hostname, { all: true })),
+        resolve,
         // A timer of Node fires at once for a longer time, and for an infinite one.
         millis: Math.min(2 ** 31 - 1, Duration.toMillis(options.timeout ?? "30 seconds")),
         bytes: options.maxResponseSize ?? 10 * 1_048_576
@@ -70,9 +72,15 @@ export const layer = (options: Options = {}): Layer.Layer<HttpClient.HttpClient,
         dispatcher
       )
       // Trace headers are not sent to third parties.
-      return HttpClient.transformResponse(
+      const safe = HttpClient.transformResponse(
         followSafely(client, options.maxRedirects ?? 5),
         Effect.provideService(HttpClient.TracerPropagationEnabled, false)
       )
+      const addressesOf = Effect.fnUntraced(function*(hostname: string) {
+        const answers = yield* Effect.orElseSucceed(Effect.tryPromise(() => resolve(hostname)), () => [])
+        if (answers.every(({ address }) => isAllowed(address))) return answers.map(({ address }) => address)
+        return yield* new HostRefused({ rule: "address", reason: `${hostname} is not on the public network` })
+      })
+      return Context.make(HttpClient.HttpClient, safe).pipe(Context.add(HostLookup, addressesOf))
     })
   )

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { HostLookup } from "@fastagentic/core/base/HostLookup"
 import { Context, Effect, Layer } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -205,4 +206,27 @@ describe("Egress", () => {
       const error = yield* Effect.flip(Effect.scoped(connect({ allow: ["10.0.0.0/8", "cache.internal"] })))
       assert.include(error.message, "cache.internal")
     }))
+
+  it.effect("gives the addresses of a host to other protocols by the same rules, each time anew", () =>
+    Effect.gen(function*() {
+      const { resolve } = resolver({
+        "public.test": [["93.184.215.14", "2606:2800:21f::1"]],
+        "inner.test": [["10.0.0.7"]],
+        "mixed.test": [["93.184.215.14", "127.0.0.1"]],
+        "rebound.test": [["93.184.215.14"], ["169.254.169.254"]],
+        "mapped.test": [["::ffff:127.0.0.1"]],
+        "127.0.0.1": [["127.0.0.1"]]
+      })
+      const lookup = yield* Layer.build(Layer.fresh(Egress.layer({ resolve }))).pipe(
+        Effect.map(Context.get(HostLookup)),
+        Effect.map((lookup) => lookup ?? (() => Effect.succeed(["none"])))
+      )
+      const found = (name: string) => Effect.orElseSucceed(lookup(name), () => "refused")
+      assert.deepStrictEqual(yield* found("public.test"), ["93.184.215.14", "2606:2800:21f::1"])
+      assert.deepStrictEqual(yield* found("rebound.test"), ["93.184.215.14"])
+      for (const name of ["inner.test", "mixed.test", "rebound.test", "mapped.test", "127.0.0.1"]) {
+        assert.strictEqual(yield* found(name), "refused", name)
+      }
+      assert.deepStrictEqual(yield* found("unknown.test"), [])
+    }).pipe(Effect.scoped))
 })

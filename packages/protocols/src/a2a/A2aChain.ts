@@ -2,7 +2,7 @@
 // circles. A message to a remote agent has them in its metadata, as digests: the next server learns no addresses of others.
 import * as Run from "@fastagentic/core/run/Run"
 import { Effect, Option, Schema } from "effect"
-import type { Place } from "./A2aClient.ts"
+import type { Place } from "./A2aClientWire.ts"
 
 const key = "urn:fastagentic:chain:1"
 

@@ -5,10 +5,11 @@ import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { RunEvent } from "@fastagentic/core/run/Event"
 import { isFinal } from "@fastagentic/core/run/RunRecord"
 import type { PushTarget } from "@fastagentic/core/store/PushStore"
-import { Clock, Effect, Option, Predicate, Stream } from "effect"
+import { Clock, Effect, Option, Stream } from "effect"
 import * as Hex from "effect/encoding/Hex"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { PublicAddress, urlOf } from "../internal/publicAddress.ts"
+import { refusalIn } from "./A2aClientError.ts"
 import * as A2aPush from "./A2aPush.ts"
 import type { TaskView } from "./A2aTask.ts"
 import type { Tasks } from "./A2aTasks.ts"
@@ -237,15 +238,6 @@ const eventsOf = Effect.fnUntraced(function*({ events }: RunHandle, after: numbe
   }
   return found.filter(({ seq }) => seq <= upTo)
 })
-
-/** The rule of `Egress` that refused a request, if one did. */
-const refusalIn = (error: unknown): { readonly rule: string; readonly reason: string } | undefined => {
-  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
-  const cause = Predicate.hasProperty(reason, "cause") ? reason.cause : undefined
-  return Predicate.isTagged(cause, "EgressRefused") && Predicate.hasProperty(cause, "rule") && cause instanceof Error
-    ? { rule: String(cause.rule), reason: cause.message }
-    : undefined
-}
 
 /** Twice as long each time, up to an hour, and a random half of it. */
 const pauseOf = (attempts: number, first: number) => {

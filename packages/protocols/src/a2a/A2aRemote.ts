@@ -7,14 +7,17 @@ import * as Agent from "@fastagentic/core/app/Agent"
 import * as Content from "@fastagentic/core/run/Content"
 import * as File from "@fastagentic/core/run/File"
 import * as Run from "@fastagentic/core/run/Run"
-import { Effect, type Layer, Schedule, Schema, Stream } from "effect"
+import { Effect, Layer, Schedule, Schema, Stream } from "effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpClient from "effect/http/HttpClient"
 import * as A2aChain from "./A2aChain.ts"
 import * as A2aClient from "./A2aClient.ts"
+import type { RemoteError } from "./A2aClientError.ts"
+import * as A2aClientGrpc from "./A2aClientGrpc.ts"
+import { type Headers, Place } from "./A2aClientWire.ts"
 import * as A2aContent from "./A2aContent.ts"
 import { Mark, RemoteEvents } from "./A2aRemoteEvents.ts"
-import { Part, type StreamResponse, type Task } from "./A2aSchema.ts"
+import { Part } from "./A2aSchema.ts"
 import { AgentRegistry } from "./AgentRegistry.ts"
 
 /** The remote task did not complete. @category errors @since 0.1.0 */
@@ -40,6 +43,11 @@ export interface AgentOptions {
 export interface Options {
   /** The address of the agent's card. */
   readonly url: string
+  /**
+   * The binding that it is called over; by default that of the first interface of its card. gRPC needs the packages
+   * `@grpc/grpc-js` and `@bufbuild/protobuf`.
+   */
+  readonly binding?: "JSONRPC" | "HTTP+JSON" | "GRPC" | undefined
   /** The skill of the remote agent, when its card has several. */
   readonly skill?: string | undefined
   /** Origins besides that of the card to which its interfaces may lead; requests to them have the headers too. */
@@ -54,7 +62,7 @@ export interface Options {
   /** How many remote agents a piece of work may pass through, one behind the other; 8 by default. */
   readonly depth?: number | undefined
   /** Headers of every request, such as an authorization that is made anew when it is asked for. */
-  readonly headers?: Effect.Effect<A2aClient.Headers> | undefined
+  readonly headers?: Effect.Effect<Headers> | undefined
 }
 
 /**
@@ -101,62 +109,73 @@ export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifi
  */
 export const toLayer = <Identifier extends string>(
   remote: Remote<Identifier>,
-  { depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, stream = false, url }: Options
+  { binding, depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, stream = false, url }: Options
 ): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
-  remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
-    const { cardOf } = yield* AgentRegistry
-    // A card that the registry has is one that its own keys have signed, and these keys may be others.
-    const known = keys === undefined ? cardOf : undefined
-    const client = A2aClient.make(yield* HttpClient.HttpClient, { headers, keys, known, origins })
-    const key = yield* Run.idempotencyKey
-    const parts = yield* Effect.forEach(message, withBytes)
-    let taskId: string | undefined
-    const { chain = [], ...place } = yield* Run.stepWith("card", Reached, reached(client, url, skill, depth))
-    const metadata = A2aChain.metadataOf(chain)
-    const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts, metadata }, skill)
-    // A send that was cut off has begun a task, which the same message finds.
-    yield* Run.compensate(
-      "cancel the remote task",
-      Effect.gen(function*() {
-        const known = taskId ?? (yield* Effect.map(begin, (sent) => "task" in sent ? sent.task.id : undefined))
-        if (known !== undefined) yield* client.cancel(place, known)
-        // A task that has ended, or was never begun, is not there to be cancelled.
-      }).pipe(Effect.catchTag("RemoteRefused", () => Effect.void))
-    )
-    const sent = yield* Run.stepWith("send", Sent, Effect.map(untilAnswered(begin), shownOf))
-    taskId = sent.taskId
-    let seen = sent
-    for (let turn = 1; seen.taskId !== undefined; turn++) {
-      const { taskId } = seen
-      if (!isSettled(seen.state)) {
-        const saying = stream ? new RemoteEvents(seen.said) : undefined
-        seen = yield* Run.stepWith(`follow ${turn}`, Sent, followed(client, place, taskId, saying))
-        continue
-      }
-      if (seen.state === "TASK_STATE_COMPLETED") break
-      if (!asks(seen.state)) return yield* failed(seen)
-      const answer = yield* Run.interrupt(`question ${turn}`, { schema: Schema.String, message: seen.text })
-      const reply = { messageId: `${key}/${turn}`, taskId, role: "ROLE_USER", parts: [{ text: answer }] } as const
-      const { said } = seen
-      seen = yield* Run.stepWith(
-        `answer ${turn}`,
-        Sent,
-        Effect.map(untilAnswered(client.send(place, reply, undefined)), (sent) => withMark(shownOf(sent), said))
-      )
-    }
-    return seen.parts.map((part) => A2aContent.fromPart(part, noLinks))
-  }))
+  Layer.unwrap(
+    Effect.map(A2aClientGrpc.make, (connections) =>
+      remote.toLayer(Effect.fnUntraced(function*({ message }: typeof Payload.Type) {
+        const { cardOf } = yield* AgentRegistry
+        // A card that the registry has is one that its own keys have signed, and these keys may be others.
+        const known = keys === undefined ? cardOf : undefined
+        const client = A2aClient.make(yield* HttpClient.HttpClient, { connections, headers, keys, known, origins })
+        const key = yield* Run.idempotencyKey
+        const parts = yield* Effect.forEach(message, withBytes)
+        let taskId: string | undefined
+        const { chain = [], ...place } = yield* Run.stepWith(
+          "card",
+          Reached,
+          reached(client, url, binding, skill, depth)
+        )
+        const metadata = A2aChain.metadataOf(chain)
+        const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts, metadata }, skill)
+        // A send that was cut off has begun a task, which the same message finds.
+        yield* Run.compensate(
+          "cancel the remote task",
+          Effect.gen(function*() {
+            const known = taskId ?? (yield* Effect.map(begin, (sent) =>
+              "task" in sent ? sent.task.id : undefined))
+            if (known !== undefined) {
+              yield* client.cancel(place, known)
+            }
+            // A task that has ended, or was never begun, is not there to be cancelled.
+          }).pipe(Effect.catchTag("RemoteRefused", () => Effect.void))
+        )
+        const sent = yield* Run.stepWith("send", Sent, Effect.map(untilAnswered(begin), shownOf))
+        taskId = sent.taskId
+        let seen = sent
+        for (let turn = 1; seen.taskId !== undefined; turn++) {
+          const { taskId } = seen
+          if (!isSettled(seen.state)) {
+            const saying = stream ? new RemoteEvents(seen.said) : undefined
+            seen = yield* Run.stepWith(`follow ${turn}`, Sent, followed(client, place, taskId, saying))
+            continue
+          }
+          if (seen.state === "TASK_STATE_COMPLETED") break
+          if (!asks(seen.state)) return yield* failed(seen)
+          const answer = yield* Run.interrupt(`question ${turn}`, { schema: Schema.String, message: seen.text })
+          const reply = { messageId: `${key}/${turn}`, taskId, role: "ROLE_USER", parts: [{ text: answer }] } as const
+          const { said } = seen
+          seen = yield* Run.stepWith(
+            `answer ${turn}`,
+            Sent,
+            Effect.map(untilAnswered(client.send(place, reply, undefined)), (sent) => withMark(shownOf(sent), said))
+          )
+        }
+        return seen.parts.map((part) => A2aContent.fromPart(part, noLinks))
+      })))
+  )
 
 /** The interface that is called, and the remote agents that the work has passed through with it. */
-const Reached = Schema.Struct({ ...A2aClient.Place.fields, chain: Schema.optionalKey(Schema.Array(Schema.String)) })
+const Reached = Schema.Struct({ ...Place.fields, chain: Schema.optionalKey(Schema.Array(Schema.String)) })
 
 const reached = Effect.fnUntraced(function*(
   client: A2aClient.A2aClient,
   url: string,
+  binding: Place["binding"] | undefined,
   skill: string | undefined,
   depth: number
 ) {
-  const place = yield* untilAnswered(client.resolve(url))
+  const { place } = yield* untilAnswered(client.resolve(url, binding))
   const chain = yield* Effect.mapError(
     A2aChain.extended(yield* A2aChain.current, place, skill, depth),
     (code) =>
@@ -192,9 +211,7 @@ const Sent = Schema.Struct({
 })
 type Sent = typeof Sent.Type
 
-const shownOf = (
-  answer: { readonly task: Task } | { readonly message: { readonly parts: ReadonlyArray<Part> } }
-): Sent => {
+const shownOf = (answer: A2aClient.RemoteSent): Sent => {
   if ("message" in answer) return { state: "TASK_STATE_COMPLETED", text: "", parts: answer.message.parts }
   const { artifacts = [], id, status } = answer.task
   const isDone = status.state === "TASK_STATE_COMPLETED"
@@ -233,11 +250,11 @@ const failed = ({ state, taskId, text }: Sent) =>
  */
 const followed = Effect.fnUntraced(function*(
   client: A2aClient.A2aClient,
-  place: A2aClient.Place,
+  place: Place,
   taskId: string,
   saying: RemoteEvents | undefined
 ) {
-  const emit = (update: StreamResponse) => Effect.forEach(saying?.of(update) ?? [], Run.emit, { discard: true })
+  const emit = (update: A2aClient.RemoteUpdate) => Effect.forEach(saying?.of(update) ?? [], Run.emit, { discard: true })
   let hasStream = saying !== undefined
   for (let pause = hasStream ? 0 : firstPause;; pause = Math.min(Math.max(pause * 1.5, firstPause), longestPause)) {
     yield* Effect.sleep(pause)
@@ -257,7 +274,7 @@ const followed = Effect.fnUntraced(function*(
 })
 
 /** A subscription stays open while its task asks, which it may do from the beginning. */
-const settles = (update: StreamResponse) =>
+const settles = (update: A2aClient.RemoteUpdate) =>
   ("statusUpdate" in update && isSettled(update.statusUpdate.status.state)) ||
   ("task" in update && isSettled(update.task.status.state))
 
@@ -265,7 +282,7 @@ const firstPause = 200
 const longestPause = 5_000
 
 /** Tries again while the remote agent is away, for about ten minutes. */
-const untilAnswered = <A, R>(call: Effect.Effect<A, A2aClient.RemoteError, R>): Effect.Effect<A, RemoteTaskFailed, R> =>
+const untilAnswered = <A, R>(call: Effect.Effect<A, RemoteError, R>): Effect.Effect<A, RemoteTaskFailed, R> =>
   call.pipe(
     Effect.retry({
       while: ({ _tag }) => _tag === "RemoteUnavailable",

@@ -4,8 +4,9 @@
 import * as Content from "@fastagentic/core/run/Content"
 import * as Event from "@fastagentic/core/run/Event"
 import { Schema } from "effect"
+import type { RemoteArtifact, RemoteStatus, RemoteUpdate } from "./A2aClient.ts"
 import * as A2aContent from "./A2aContent.ts"
-import type { Artifact, Part, StreamResponse, TaskStatus } from "./A2aSchema.ts"
+import type { Part } from "./A2aSchema.ts"
 
 /** The length of the text and the number of other parts that were said of each artifact, and the messages that were. */
 export const Mark = Schema.Struct({
@@ -34,7 +35,7 @@ export class RemoteEvents {
     return { artifacts: Object.fromEntries(this.said), messages: [...this.messages] }
   }
 
-  of(update: StreamResponse): ReadonlyArray<Event.Event> {
+  of(update: RemoteUpdate): ReadonlyArray<Event.Event> {
     if ("task" in update) {
       const { artifacts = [], status } = update.task
       return [...artifacts.flatMap((artifact) => this.add(artifact, false, false)), ...this.status(status)]
@@ -47,7 +48,7 @@ export class RemoteEvents {
   }
 
   /** The events of an artifact as it is now. Text that was said cannot be taken back, so a text that was replaced adds its rest alone. */
-  private add({ artifactId, name, parts }: Artifact, append: boolean, last: boolean): ReadonlyArray<Event.Event> {
+  private add({ artifactId, name, parts }: RemoteArtifact, append: boolean, last: boolean): ReadonlyArray<Event.Event> {
     const before = append ? this.artifacts.get(artifactId) : undefined
     const whole = {
       text: (before?.text ?? "") + parts.filter(isText).map(({ text = "" }) => text).join(""),
@@ -71,7 +72,7 @@ export class RemoteEvents {
   }
 
   /** Questions and failures are told by the run itself. */
-  private status({ message, state }: TaskStatus): ReadonlyArray<Event.Event> {
+  private status({ message, state }: RemoteStatus): ReadonlyArray<Event.Event> {
     const isDone = state === "TASK_STATE_COMPLETED"
     if (message === undefined || (state !== "TASK_STATE_WORKING" && !isDone)) return []
     if (this.messages.has(message.messageId)) return []

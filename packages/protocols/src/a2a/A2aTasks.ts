@@ -99,7 +99,7 @@ export const make = (runtime: Runtime["Service"], skills: Skills) => {
     yield* Stream.runDrain(yield* follow(delivered, "somebody"))
   })
 
-  return { find, viewOf, waited, load, follow, streamed, answered }
+  return { find, viewOf, waited, load, streamed, answered }
 }
 
 const unavailable = A2aError.internal("the rest of the task could not be read; get it or subscribe to it again")

@@ -71,7 +71,7 @@ const toConfiguration = (configuration: Json, isProto: boolean) => {
   })
 }
 
-const toMessage = (message: unknown): unknown => {
+export const toMessage = (message: unknown): unknown => {
   if (!isObject(message)) return message
   const { content, contextId, extensions, messageId, metadata, referenceTaskIds, role, taskId } = message
   const parts = message["parts"] ?? content
@@ -87,7 +87,7 @@ const toMessage = (message: unknown): unknown => {
   })
 }
 
-const toPart = (part: unknown): unknown => {
+export const toPart = (part: unknown): unknown => {
   if (!isObject(part)) return part
   const { data, file, kind, metadata, text } = part
   if (isObject(file)) {
@@ -194,7 +194,7 @@ const stateOf = (state: TaskState) => state.slice("TASK_STATE_".length).toLowerC
 
 const artifactOf = ({ parts, ...artifact }: Artifact): Json => ({ ...artifact, parts: parts.map(partOf) })
 
-const messageOf = ({ parts, role, ...message }: Message): Json => ({
+export const messageOf = ({ parts, role, ...message }: Message): Json => ({
   kind: "message",
   ...message,
   role: role === "ROLE_USER" ? "user" : "agent",

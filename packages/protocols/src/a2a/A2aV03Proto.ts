@@ -69,7 +69,7 @@ const statusOf = ({ message, state, timestamp }: TaskStatus) => ({
 
 const artifactOf = ({ parts, ...artifact }: Artifact) => ({ ...artifact, parts: parts.map(partOf) })
 
-const messageOf = ({ parts, ...message }: Message) => ({ ...message, content: parts.map(partOf) })
+export const messageOf = ({ parts, ...message }: Message) => ({ ...message, content: parts.map(partOf) })
 
 const partOf = ({ data, filename, mediaType, metadata, raw, text, url }: Part) => {
   const more = metadata === undefined ? {} : { metadata }

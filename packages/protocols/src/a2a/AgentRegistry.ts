@@ -8,6 +8,7 @@ import { decoder } from "@fastagentic/core/base/Validation"
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as A2aClient from "./A2aClient.ts"
+import { unavailable } from "./A2aClientError.ts"
 import type * as A2aVerify from "./A2aVerify.ts"
 
 /** @category options @since 0.1.0 */
@@ -98,11 +99,11 @@ export const layer = (
 
       const keep = ([identifier, options]: readonly [string, AgentOptions]) =>
         read(identifier, options).pipe(
-          Effect.catchDefect(() => new A2aClient.RemoteUnavailable({ message: "its card cannot be read" })),
+          Effect.catchDefect(() => unavailable("its card cannot be read")),
           Effect.as(pause),
           Effect.catch((error) => {
             const last = known.get(identifier)
-            const isTrusted = error._tag === "RemoteUnavailable" || error._tag === "SchemaError"
+            const isTrusted = error._tag !== "RemoteRefused" || error.code !== "CARD_NOT_SIGNED"
             if (last !== undefined && (!isTrusted || Date.now() - last.external.readAt > longestAge)) {
               known.delete(identifier)
             }

@@ -8,7 +8,7 @@ import { createServer, type Server, type Socket } from "node:net"
 import type { PublicAddress } from "../internal/publicAddress.ts"
 import type { RequestLimits } from "../internal/requestLimits.ts"
 import type { GrpcHandler } from "./A2aGrpc.ts"
-import * as Codec from "./grpc/codec.ts"
+import * as GrpcLibrary from "./grpc/library.ts"
 import * as Serving from "./grpc/serving.ts"
 
 /** gRPC cannot be served: a package is missing, or the address is not available. @category errors @since 0.1.0 */
@@ -58,11 +58,10 @@ export class GrpcServer extends Context.Service<GrpcServer, {
 }
 
 const make = Effect.fnUntraced(function*({ host = "127.0.0.1", port, url }: Options) {
-  const grpc = yield* load("@grpc/grpc-js", () => import("@grpc/grpc-js"))
-  const codec = Codec.make({
-    protobuf: yield* load("@bufbuild/protobuf", () => import("@bufbuild/protobuf")),
-    wkt: yield* load("@bufbuild/protobuf", () => import("@bufbuild/protobuf/wkt"))
-  })
+  const { codec, grpc } = yield* Effect.mapError(
+    GrpcLibrary.load,
+    (name) => new GrpcUnavailable({ reason: `install @grpc/grpc-js and @bufbuild/protobuf; ${name} cannot be loaded` })
+  )
   let take: ((socket: Socket) => void) | undefined
   const accept = (socket: Socket) => take === undefined ? socket.destroy() : take(socket)
   const own = port === undefined ? undefined : yield* listen(host, port, accept)
@@ -84,13 +83,6 @@ const make = Effect.fnUntraced(function*({ host = "127.0.0.1", port, url }: Opti
 
 const addressOf = ({ hostname, port, protocol }: URL, own: number | undefined) =>
   `${hostname}:${own ?? (port === "" ? protocol === "https:" ? 443 : 80 : port)}`
-
-const load = <A>(name: string, start: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: start,
-    catch: () =>
-      new GrpcUnavailable({ reason: `install @grpc/grpc-js and @bufbuild/protobuf; ${name} cannot be loaded` })
-  })
 
 /** Listens until the scope closes, and gives the port. */
 const listen = (host: string, port: number, accept: (socket: Socket) => void) =>

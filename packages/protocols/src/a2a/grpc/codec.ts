@@ -23,6 +23,9 @@ export interface Method {
   readonly path: string
   readonly read: (bytes: Uint8Array) => unknown
   readonly write: (json: unknown) => Uint8Array
+  /** The other side of both, for a client. */
+  readonly writeRequest: (json: unknown) => Uint8Array
+  readonly readAnswer: (bytes: Uint8Array) => unknown
 }
 
 export interface Codec {
@@ -33,6 +36,8 @@ export interface Codec {
     readonly message: string
     readonly details: ReadonlyArray<unknown>
   }) => Uint8Array
+  /** The reason of the `ErrorInfo` of a status of others, whose other details may be of any type. */
+  readonly reasonOf: (status: Uint8Array) => string | undefined
 }
 
 const services = [["1.0", "lf.a2a.v1.A2AService"], ["0.3", "a2a.v1.A2AService"]] as const
@@ -94,10 +99,33 @@ export const make = ({ protobuf, wkt }: Library): Codec => {
       name: nameOf(name),
       path: `/${typeName}/${name}`,
       read: (bytes) => toJson(input, fromBinary(input, bytes, { readUnknownFields: false })),
-      write: write(output)
+      write: write(output),
+      writeRequest: write(input),
+      // Fields that a message has by default are there: an answer is read like the JSON of the other bindings.
+      readAnswer: (bytes) =>
+        toJson(output, fromBinary(output, bytes, { readUnknownFields: false }), { alwaysEmitImplicit: true })
     }))
   )
-  const status = registry.getMessage("google.rpc.Status")
-  if (status === undefined) throw new Error("google.rpc.Status is missing")
-  return { methods, status: write(status) }
+  const rpc = (name: string) => {
+    const message = registry.getMessage(`google.rpc.${name}`)
+    if (message === undefined) throw new Error(`google.rpc.${name} is missing`)
+    return message
+  }
+  const [status, opaque, info] = [rpc("Status"), rpc("OpaqueStatus"), rpc("ErrorInfo")]
+  const jsonOf = (schema: DescMessage, bytes: Uint8Array): unknown => toJson(schema, fromBinary(schema, bytes))
+  const reasonOf = (bytes: Uint8Array): string | undefined => {
+    try {
+      const found = jsonOf(opaque, bytes)
+      const details: unknown = Predicate.hasProperty(found, "details") ? found.details : []
+      for (const one of Array.isArray(details) ? details : []) {
+        if (!String(Object(one).typeUrl).endsWith("/google.rpc.ErrorInfo")) continue
+        const read = jsonOf(info, Buffer.from(String(Object(one).value ?? ""), "base64"))
+        if (Predicate.hasProperty(read, "reason")) return String(read.reason)
+      }
+    } catch {
+      // Details that are no status say nothing.
+    }
+    return undefined
+  }
+  return { methods, status: write(status), reasonOf }
 }

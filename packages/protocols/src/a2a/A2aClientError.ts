@@ -1,0 +1,35 @@
+// The failures of calls to remote agents, the same over every binding: A2aClient and its wires fail with them.
+import { Predicate, Schema } from "effect"
+
+/** The remote agent could not be reached, or cannot answer now: it may do so later. */
+export class RemoteUnavailable extends Schema.TaggedError<RemoteUnavailable>()("RemoteUnavailable", {
+  message: Schema.String
+}) {}
+
+/** The remote agent refused a call for good, or what answers is no agent. */
+export class RemoteRefused extends Schema.TaggedError<RemoteRefused>()("RemoteRefused", {
+  code: Schema.String,
+  message: Schema.String
+}) {}
+
+export type RemoteError = RemoteUnavailable | RemoteRefused
+
+export const unavailable = (message: string) => new RemoteUnavailable({ message })
+
+/** An answer that is no A2A at all: another try finds the same. */
+export const notA2a = (message: string) => new RemoteRefused({ code: "NOT_A2A", message })
+
+/** An address that egress does not reach. */
+export const egressRefused = (message: string) => new RemoteRefused({ code: "EGRESS_REFUSED", message })
+
+/** The rule of `Egress` that refused a request, if one did. */
+export const refusalIn = (error: unknown): { readonly rule: string; readonly reason: string } | undefined => {
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
+  const cause = Predicate.hasProperty(reason, "cause") ? reason.cause : undefined
+  return Predicate.isTagged(cause, "EgressRefused") && Predicate.hasProperty(cause, "rule") && cause instanceof Error
+    ? { rule: String(cause.rule), reason: cause.message }
+    : undefined
+}
+
+/** What a remote agent says about an error is passed on as its text alone. */
+export const textOf = (message: string) => message.slice(0, 500)
