@@ -29,7 +29,7 @@ export const make = (
     /** The keys of cards; without them a card is taken as its server gives it. */
     readonly keys?: Keys | undefined
     readonly known?: KnownCard | undefined
-    /** Without them nothing is called over gRPC. */
+    /** The connections of gRPC; interfaces of gRPC are passed over without them. */
     readonly connections?: Connections | undefined
   }
 ) => {
@@ -110,7 +110,7 @@ export const make = (
   return { card, resolve, send, get, cancel, updates }
 }
 
-/** What is read of a task: servers of others leave out fields that this one always has. */
+/** The parts of a task that are read: servers of others leave out fields that this one always has. */
 const RemoteArtifact = Schema.Struct({
   artifactId: Schema.String,
   name: Schema.optionalKey(Schema.String),

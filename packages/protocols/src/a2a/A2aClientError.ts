@@ -31,5 +31,5 @@ export const refusalIn = (error: unknown): { readonly rule: string; readonly rea
     : undefined
 }
 
-/** What a remote agent says about an error is passed on as its text alone. */
+/** The words of a remote agent about an error, which are passed on as a text alone. */
 export const textOf = (message: string) => message.slice(0, 500)
