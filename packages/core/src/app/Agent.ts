@@ -114,6 +114,7 @@ export interface Agent<
   readonly timeout: Duration.Input | undefined
   readonly model: string | undefined
   readonly signals: Messages
+  readonly clientTools: boolean
   readonly mcpTool: boolean
   readonly presentation: Presentation
   readonly scopes: ReadonlyArray<string>
@@ -176,6 +177,7 @@ export interface Any {
   readonly timeout: Duration.Input | undefined
   readonly model: string | undefined
   readonly signals: Signals
+  readonly clientTools: boolean
   readonly mcpTool: boolean
   readonly presentation: Presentation
   readonly scopes: ReadonlyArray<string>
@@ -262,6 +264,7 @@ const optionsOf = (agent: Options): Options => ({
   timeout: agent.timeout,
   model: agent.model,
   signals: agent.signals,
+  clientTools: agent.clientTools,
   mcpTool: agent.mcpTool,
   presentation: agent.presentation,
   scopes: agent.scopes,
@@ -286,7 +289,8 @@ const makeProto = <A>(options: Options): A => {
  * its runs in memory. Starts beyond `concurrency` wait in line, those of the same priority in order of arrival. `threads`
  * says what becomes of a message to a thread that is not through with the one before. Runs of another `version` do not go
  * on with this one unless a migration says how: change it when the handler no longer does the same steps. `timeout` is how
- * long a run may take. `model` is the model that its loops ask, by its name in the app. `signals` are the messages that a run takes while it works (`Run.receive`). `mcpTool: false` hides it
+ * long a run may take. `model` is the model that its loops ask, by its name in the app. `signals` are the messages that a run takes while it works (`Run.receive`). With `clientTools` it may
+ * call tools that the page of its client offers (`ClientTools`). `mcpTool: false` hides it
  * from MCP's tool list. `examples` show callers what to ask.
  *
  * @category constructors
@@ -309,6 +313,7 @@ export const make = <
   readonly timeout?: Duration.Input
   readonly model?: string
   readonly signals?: Messages
+  readonly clientTools?: boolean
   readonly mcpTool?: boolean
   readonly presentation?: Presentation
   readonly scopes?: ReadonlyArray<string>
@@ -334,6 +339,7 @@ export const make = <
     timeout: options.timeout,
     model: options.model,
     signals: options.signals ?? {},
+    clientTools: options.clientTools ?? false,
     mcpTool: options.mcpTool ?? true,
     presentation: options.presentation ?? {},
     scopes: options.scopes ?? [],

@@ -61,6 +61,8 @@ export interface Callable {
   readonly model: string | undefined
   /** The messages that a run takes while it works. */
   readonly signals: ReadonlyMap<string, Shape>
+  /** Whether it takes tools that the page of a client runs. */
+  readonly clientTools: boolean
   /** The conditions under which a queued run starts; absent when there are none. */
   readonly limits: Limits | undefined
   readonly payload: Shape

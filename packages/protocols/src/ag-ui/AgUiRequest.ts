@@ -2,6 +2,7 @@
 import * as Content from "@fastagentic/core/run/Content"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
 import { Option, Schema } from "effect"
+import type { Result } from "../chat/ClientCalls.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import * as AgUiContent from "./AgUiContent.ts"
 
@@ -19,7 +20,11 @@ export const RunAgentInput = Schema.Struct({
   runId: Schema.NonEmptyString,
   messages: Schema.Array(Schema.Json),
   resume: optional(Schema.NullOr(Schema.Array(Resume))),
-  forwardedProps: optional(Schema.Json)
+  forwardedProps: optional(Schema.Json),
+  /** Read for agents that take them. */
+  tools: optional(Schema.NullOr(Schema.Array(Schema.Json))),
+  context: optional(Schema.Json),
+  state: optional(Schema.Json)
 }).annotate({ identifier: "RunAgentInput" })
 
 export type RunAgentInput = typeof RunAgentInput.Type
@@ -51,6 +56,25 @@ export const contentOf = (input: RunAgentInput, links: Links): Content.List | un
   return typeof content === "string"
     ? [Content.text(content)]
     : content.map((part) => AgUiContent.fromPart(part, links))
+}
+
+const ToolMessage = Schema.Struct({
+  role: Schema.Literal("tool"),
+  toolCallId: Schema.String,
+  content: optional(Schema.Json),
+  error: optional(Schema.NullOr(Schema.String))
+})
+const decodeResult = Schema.decodeUnknownOption(ToolMessage)
+
+/** The results of tools since the newest message of the user; also those of the server's tools are among them. */
+export const resultsOf = ({ messages }: RunAgentInput): ReadonlyArray<Result> => {
+  const asked = messages.findLastIndex((message) => Object(message).role === "user")
+  return messages.slice(asked + 1).flatMap((message) =>
+    Option.match(decodeResult(message), {
+      onNone: () => [],
+      onSome: ({ content = null, error, toolCallId }) => [{ toolCallId, value: content, error: error ?? undefined }]
+    })
+  )
 }
 
 const Approval = Schema.Struct({

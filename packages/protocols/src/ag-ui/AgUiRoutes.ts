@@ -8,6 +8,7 @@ import * as ChatKey from "../chat/ChatKey.ts"
 import { toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import * as ChatStream from "../chat/ChatStream.ts"
+import * as ClientCalls from "../chat/ClientCalls.ts"
 import { BadBody } from "../http/Problem.ts"
 import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
@@ -47,21 +48,46 @@ const started = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
   const agent = yield* ChatRuns.agentOf(context.runtime, RequestContext.param(context, "identifier"))
   if (contents === undefined) {
-    return yield* new BadBody({ detail: "messages: Expected a message of the user as the last one, or resume" })
+    const results = AgUiRequest.resultsOf(input)
+    return yield* results.length > 0
+      ? given(context, agent, input.threadId, results)
+      : new BadBody({ detail: "messages: Expected a message of the user as the last one, or resume" })
   }
+  const offer = yield* ClientCalls.offerOf(context.runtime, agent, {
+    tools: (input.tools ?? []).map(ClientCalls.named),
+    context: input.context,
+    state: input.state
+  })
   const payload = yield* toPayload(agent, contents, AgUiRequest.restOf(input))
   const key = yield* ChatKey.of("ag-ui", [input.threadId, input.runId, payload])
   // A message that is sent once more, in another run of AG-UI, is given to a run once.
   const id = AgUiRequest.messageIdOf(input)
   const messageKey = id === undefined ? key : yield* ChatKey.of("ag-ui", [input.threadId, "message", id, payload])
-  return yield* ChatRuns.start(context, { agent, payload, contents, key, messageKey, threadId: input.threadId })
+  return yield* ChatRuns.start(context, { agent, payload, contents, key, messageKey, threadId: input.threadId, offer })
+})
+
+/** The rest of the newest run of the thread that has made these calls. */
+const given = Effect.fnUntraced(function*(
+  context: Context,
+  { identifier: agent }: Callable,
+  threadId: string,
+  results: ReadonlyArray<ClientCalls.Result>
+): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
+  const { caller, runtime } = context
+  for (const { runId } of yield* ChatRuns.newestRuns(runtime, caller, { agent, threadId })) {
+    const handle = yield* runtime.open(caller, runId)
+    const answers = yield* ClientCalls.answersOf(handle, results)
+    if (answers.length > 0) return yield* ChatRuns.decided(context, handle, answers)
+  }
+  return yield* ClientCalls.unknown
 })
 
 const resumed = Effect.fnUntraced(function*(
   context: Context,
-  { resume, threadId }: AgUiRequest.RunAgentInput
+  input: AgUiRequest.RunAgentInput
 ): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
   const { caller, runtime } = context
+  const { resume, threadId } = input
   const entries = (resume ?? []).map((entry) => ({ entry, named: ChatIds.namedBy(entry.interruptId) }))
   const runId = entries[0]?.named?.runId ?? ""
   const foreign = entries.findIndex(({ named }) => named?.runId !== runId)
@@ -86,6 +112,10 @@ const resumed = Effect.fnUntraced(function*(
       return yield* new BadBody({ detail: "resume.payload: Expected { approved, editedArgs?, reason? }" })
     }
     answers.push({ id, ...answer })
+  }
+  // Calls of the client's tools may wait beside the questions.
+  for (const answer of yield* ClientCalls.answersOf(handle, AgUiRequest.resultsOf(input))) {
+    if (known.get(answer.id)?.state === "open") answers.push(answer)
   }
   return yield* ChatRuns.decided(context, handle, answers, { ids, after: afterOf(ids) })
 })

@@ -50,12 +50,12 @@ export class AgUiWriter {
     if (this.hasEnded) return []
     this.hasEnded = true
     const { runId } = this.options.run
-    const { awaitsMessage, on, questions } = this.pause
-    // An interrupt has to be resumed before the next message.
-    if (awaitsMessage) {
+    const { asked, awaitsMessage, calls, on } = this.pause
+    // An interrupt has to be resumed before the next message, and the result of a client's tool is one.
+    if (awaitsMessage || (calls.length > 0 && asked.length === 0)) {
       return [...this.closeAll(), { type: "RUN_FINISHED", ...this.ids(), outcome: { type: "success" } }]
     }
-    const interrupts = questions.map((one) => interruptOf(runId, one))
+    const interrupts = asked.map((one) => interruptOf(runId, one))
     const waiting = { id: questionId(runId, `${waitPrefix}${on?.seq ?? 0}`), reason: on?.on.reason ?? "other" }
     return [
       ...this.closeAll(),
@@ -121,7 +121,7 @@ export class AgUiWriter {
           value: { toolCallId: part.toolCallId, data: part.data }
         }]
       case "ToolResult":
-        return part.standsFor !== undefined ? [] : [{
+        return part.standsFor !== undefined || part.byClient ? [] : [{
           type: "TOOL_CALL_RESULT",
           messageId: this.messageId(`${part.toolCallId}-result`),
           toolCallId: part.toolCallId,

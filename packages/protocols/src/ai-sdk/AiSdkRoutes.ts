@@ -9,6 +9,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as ChatKey from "../chat/ChatKey.ts"
 import { toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
+import * as ClientCalls from "../chat/ClientCalls.ts"
 import { BadBody } from "../http/Problem.ts"
 import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
@@ -35,6 +36,7 @@ const chat = RequestContext.handle(
     const agent = yield* ChatRuns.agentOf(context.runtime, RequestContext.param(context, "identifier"))
     const contents = UiContent.fromParts(message.parts, yield* links)
     const payload = yield* toPayload(agent, contents, request.payload ?? {})
+    const offer = yield* ClientCalls.offerOf(context.runtime, agent, { tools: UiRequest.toolsOf(request) })
     const isAgain = request.trigger === "regenerate-message"
     // A message of the same id, chat and content is one run, unless its answer is wanted again.
     const key = message.id === undefined || isAgain
@@ -43,7 +45,7 @@ const chat = RequestContext.handle(
     const threadId = request.id ?? (context.request.headers["x-thread-id"] || undefined)
     return yield* UiStream.response(
       context,
-      yield* ChatRuns.start(context, { agent, payload, contents, key, threadId })
+      yield* ChatRuns.start(context, { agent, payload, contents, key, threadId, offer })
     )
   }),
   manner
@@ -56,12 +58,15 @@ const decide = Effect.fnUntraced(function*(
 ) {
   const { caller, runtime } = context
   const decisions = UiRequest.decisionsOf(message)
-  if (decisions === undefined) {
+  const { results, runId } = UiRequest.resultsOf(message)
+  if (decisions === undefined && results.length === 0) {
     return yield* new BadBody({ detail: "messages: Expected a message of the user, or one with an answered question" })
   }
   const agent = RequestContext.param(context, "identifier")
-  const handle = yield* ChatRuns.openOf(runtime, caller, decisions.runId, { agent, threadId })
-  return yield* UiStream.response(context, yield* ChatRuns.decided(context, handle, decisions.answers))
+  const handle = yield* ChatRuns.openOf(runtime, caller, decisions?.runId ?? runId, { agent, threadId })
+  const answers = [...decisions?.answers ?? [], ...yield* ClientCalls.answersOf(handle, results)]
+  if (answers.length === 0) return yield* ClientCalls.unknown
+  return yield* UiStream.response(context, yield* ChatRuns.decided(context, handle, answers))
 })
 
 const chatIn = (context: RequestContext.RequestContext) => ({

@@ -92,7 +92,7 @@ export class UiWriter {
           type: "tool-input-start",
           toolCallId: part.toolCallId,
           toolName: part.name,
-          providerExecuted: true
+          ...(part.byClient ? {} : { providerExecuted: true })
         }]
       case "ToolDelta":
         return [{ type: "tool-input-delta", toolCallId: part.toolCallId, inputTextDelta: part.delta }]
@@ -103,7 +103,9 @@ export class UiWriter {
           toolName: part.name,
           input: part.input,
           ...(part.standsFor === "input" ? { dynamic: true } : {}),
-          ...(part.standsFor === "input" && decidable.has(part.toolCallId) ? {} : { providerExecuted: true })
+          ...(part.byClient || (part.standsFor === "input" && decidable.has(part.toolCallId))
+            ? {}
+            : { providerExecuted: true })
         }]
       case "ToolProgress":
         return [{
@@ -159,7 +161,7 @@ export class UiWriter {
   }
 
   /** An approval is a request of its call; anything else is a call that the client answers itself. */
-  private ask({ notice, toolCallId }: Question, mayDecide: boolean): ReadonlyArray<UiChunk> {
+  private ask({ byClient, notice, toolCallId }: Question, mayDecide: boolean): ReadonlyArray<UiChunk> {
     const approvalId = questionId(this.options.run.runId, notice.id)
     const { expiresAt, kind, message, name, risk, rule, url } = notice
     const about: UiChunk = {
@@ -176,19 +178,21 @@ export class UiWriter {
         ...(expiresAt === undefined ? {} : { expiresAt })
       }
     }
+    if (byClient) return []
     return kind === "input" || !mayDecide ? [about] : [about, { type: "tool-approval-request", approvalId, toolCallId }]
   }
 }
 
 const resultOf = (
-  { outcome, output }: Extract<ChatPart, { readonly _tag: "ToolResult" }>,
+  { byClient, outcome, output }: Extract<ChatPart, { readonly _tag: "ToolResult" }>,
   toolCallId: string
 ): UiChunk => {
+  const executed = byClient ? {} : { providerExecuted: true }
   switch (outcome) {
     case "ok":
-      return { type: "tool-output-available", toolCallId, output, providerExecuted: true }
+      return { type: "tool-output-available", toolCallId, output, ...executed }
     case "error":
-      return { type: "tool-output-error", toolCallId, errorText: textOf(output), providerExecuted: true }
+      return { type: "tool-output-error", toolCallId, errorText: textOf(output), ...executed }
     case "denied":
       return { type: "tool-output-denied", toolCallId }
   }

@@ -2,6 +2,7 @@
 import { Option, Schema } from "effect"
 import { namedBy } from "../chat/ChatIds.ts"
 import type { Decided } from "../chat/ChatRuns.ts"
+import { type Named, named, type Result } from "../chat/ClientCalls.ts"
 import { questionOf } from "./UiChunk.ts"
 
 const optional = Schema.optionalKey
@@ -13,7 +14,9 @@ export const UiRequest = Schema.Struct({
   trigger: optional(Schema.String),
   messageId: optional(Schema.NullOr(Schema.String)),
   /** Further fields of the agent's payload. */
-  payload: optional(Schema.Record(Schema.String, Schema.Json))
+  payload: optional(Schema.Record(Schema.String, Schema.Json)),
+  /** The tools of the page by their names, as assistant-ui sends them; read for agents that take them. */
+  tools: optional(Schema.Json)
 }).annotate({ identifier: "UiRequest" })
 
 export type UiRequest = typeof UiRequest.Type
@@ -36,6 +39,12 @@ export const messageOf = ({ messageId, messages, trigger }: UiRequest): UiMessag
   return Option.getOrUndefined(decodeMessage(named ?? messages.at(-1)))
 }
 
+/** The tools of the page. */
+export const toolsOf = ({ tools }: UiRequest): ReadonlyArray<Named> =>
+  typeof tools === "object" && tools !== null && !Array.isArray(tools)
+    ? Object.entries(tools).map(([name, tool]) => ({ ...named(tool), name }))
+    : []
+
 const Approval = Schema.Struct({
   state: Schema.Literal("approval-responded"),
   approval: Schema.Struct({ id: Schema.String, approved: Schema.Boolean, reason: optional(Schema.String) })
@@ -44,7 +53,8 @@ const Output = Schema.Struct({
   state: Schema.Literals(["output-available", "output-error"]),
   toolCallId: Schema.String,
   output: optional(Schema.Json),
-  errorText: optional(Schema.String)
+  errorText: optional(Schema.String),
+  providerExecuted: optional(Schema.Boolean)
 })
 const decodeApproval = Schema.decodeUnknownOption(Approval)
 const decodeOutput = Schema.decodeUnknownOption(Output)
@@ -67,28 +77,48 @@ export const decisionsOf = ({ parts }: UiMessage): Decisions | undefined => {
   }
 }
 
+/** The results of the page's tools in a message: those of its last step, unless it has none. */
+export const resultsOf = (
+  { id = "", parts }: UiMessage
+): { readonly runId: string; readonly results: ReadonlyArray<Result> } => {
+  const start = parts.findLastIndex((part) => Object(part).type === "step-start")
+  const last = parts.slice(start + 1).flatMap(resultOf)
+  return { runId: id.slice(0, 36), results: last.length > 0 ? last : parts.flatMap(resultOf) }
+}
+
+const resultOf = (part: Schema.Json): ReadonlyArray<Result> => {
+  const output = Option.getOrUndefined(decodeOutput(part))
+  if (output === undefined || output.providerExecuted === true || questionOf(output.toolCallId) !== undefined) return []
+  const { errorText, state, toolCallId } = output
+  return [{
+    toolCallId,
+    value: output.output ?? null,
+    error: state === "output-error" ? errorText ?? "the tool failed" : undefined
+  }]
+}
+
 const decisionOf = (part: Schema.Json): { readonly runId: string; readonly answer: Decided } | undefined => {
   const approval = Option.getOrUndefined(decodeApproval(part))?.approval
   if (approval !== undefined) {
-    const named = namedBy(approval.id)
+    const known = namedBy(approval.id)
     const { approved, reason } = approval
-    return named === undefined ? undefined : {
-      runId: named.runId,
+    return known === undefined ? undefined : {
+      runId: known.runId,
       answer: {
-        id: named.interruptId,
+        id: known.interruptId,
         decision: approved ? "approve" : "deny",
         ...(reason === undefined ? {} : { reason })
       }
     }
   }
   const output = Option.getOrUndefined(decodeOutput(part))
-  const named = namedBy(questionOf(output?.toolCallId ?? "") ?? "")
-  if (output === undefined || named === undefined) return undefined
+  const known = namedBy(questionOf(output?.toolCallId ?? "") ?? "")
+  if (output === undefined || known === undefined) return undefined
   const { errorText, state } = output
   return {
-    runId: named.runId,
+    runId: known.runId,
     answer: state === "output-available"
-      ? { id: named.interruptId, decision: "approve", value: output.output ?? null }
-      : { id: named.interruptId, decision: "deny", ...(errorText === undefined ? {} : { reason: errorText }) }
+      ? { id: known.interruptId, decision: "approve", value: output.output ?? null }
+      : { id: known.interruptId, decision: "deny", ...(errorText === undefined ? {} : { reason: errorText }) }
   }
 }

@@ -7,6 +7,8 @@ import type { Schema } from "effect"
 export interface Question {
   readonly notice: Data<"interrupt">
   readonly toolCallId: string
+  /** It is a call of a tool of the client, and asks nobody. */
+  readonly byClient: boolean
 }
 
 /** The kind of question that a call stands for which no tool takes; tools have their own calls. */
@@ -17,7 +19,7 @@ export type ChatPart =
   | { readonly _tag: "Start"; readonly kind: "text" | "reasoning"; readonly id: string }
   | { readonly _tag: "Delta"; readonly kind: "text" | "reasoning"; readonly id: string; readonly delta: string }
   | { readonly _tag: "End"; readonly kind: "text" | "reasoning"; readonly id: string }
-  | { readonly _tag: "ToolStart"; readonly toolCallId: string; readonly name: string }
+  | { readonly _tag: "ToolStart"; readonly toolCallId: string; readonly name: string; readonly byClient: boolean }
   | { readonly _tag: "ToolDelta"; readonly toolCallId: string; readonly delta: string }
   | {
     readonly _tag: "ToolInput"
@@ -25,6 +27,8 @@ export type ChatPart =
     readonly name: string
     readonly input: Schema.Json
     readonly standsFor: StandsFor
+    /** The tool is the client's: it runs the call, and gives the result. */
+    readonly byClient: boolean
   }
   | { readonly _tag: "ToolProgress"; readonly toolCallId: string; readonly data: Schema.Json }
   | {
@@ -33,6 +37,8 @@ export type ChatPart =
     readonly outcome: "ok" | "error" | "denied"
     readonly output: Schema.Json
     readonly standsFor: StandsFor
+    /** The client has given it. */
+    readonly byClient: boolean
   }
   | { readonly _tag: "Content"; readonly id: string; readonly contents: Content.List }
   | { readonly _tag: "Question"; readonly question: Question }

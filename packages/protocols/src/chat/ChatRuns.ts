@@ -3,6 +3,7 @@ import type { Callable } from "@fastagentic/core/app/Fusion"
 import type { Caller } from "@fastagentic/core/door/Caller"
 import type { RunHandle, Runtime } from "@fastagentic/core/operations/Runtime"
 import type { FollowError } from "@fastagentic/core/operations/Runtime"
+import * as ClientTools from "@fastagentic/core/run/ClientTools"
 import * as Content from "@fastagentic/core/run/Content"
 import * as Event from "@fastagentic/core/run/Event"
 import type { Answer } from "@fastagentic/core/run/Interrupt"
@@ -75,6 +76,8 @@ export interface Start {
   /** The key of the message as one to a run, by default the same. */
   readonly messageKey?: string | undefined
   readonly threadId: string | undefined
+  /** The offer of the client beside the message, see `ClientCalls`. */
+  readonly offer?: Schema.Json | undefined
 }
 
 /**
@@ -86,20 +89,48 @@ export const start = Effect.fnUntraced(function*(
   message: Start
 ): Effect.fn.Return<Answering, RunError> {
   const { caller, request: { headers }, runtime } = context
-  const { agent, key, payload, threadId } = message
+  const { agent, key, offer, payload, threadId } = message
   const received = agent.signals.size === 0 || threadId === undefined
     ? undefined
     : yield* receivedBy(context, message, threadId)
   if (received !== undefined) return received
+  if (agent.clientTools && threadId !== undefined) yield* giveUpCalls(context, message, threadId)
   const handle = yield* runtime.start(caller, {
     kind: "agent",
     identifier: agent.identifier,
     payload,
     idempotencyKey: headers["idempotency-key"] || key,
     threadId,
+    ...(offer === undefined ? {} : { message: offer }),
     timeout: yield* Timeouts.timeoutIn("x-timeout", headers["x-timeout"])
   })
   return { handle, after: 0, turn: 0, before: [], pages: yield* followed(handle, viewOf(runtime, handle.run)) }
+})
+
+/** A message in place of the results that the thread's run waits for: the user has gone on, and the page gives none. */
+const giveUpCalls = Effect.fnUntraced(function*(
+  { caller, request: { headers }, runtime }: RequestContext,
+  { agent, key }: Start,
+  threadId: string
+): Effect.fn.Return<void, RunError> {
+  const runs = yield* newestRuns(runtime, caller, { agent: agent.identifier, threadId })
+  const startKey = headers["idempotency-key"] || key
+  if (startKey !== undefined && runs.some((run) => run.idempotencyKey === startKey)) return
+  const newest = runs.find(({ state }) => state !== "queued")
+  if (newest?.state !== "suspended" || newest.waitsFor !== "interrupt") return
+  const open = (yield* runtime.decidable(caller, newest.runId)).filter((one) => one.state === "open")
+  const calls = open.filter(ClientTools.isCall)
+  if (calls.length === 0 || calls.length < open.length) return
+  const answers = calls.map((
+    { id }
+  ) => ({ id, decision: "deny", reason: "the user has sent another message" } as const))
+  yield* runtime.answerAll(caller, newest.runId, answers).pipe(
+    // The client has given the results meanwhile.
+    Effect.catchIf(
+      ({ reason }) => reason._tag === "InterruptResolved" || reason._tag === "RunFinished",
+      () => Effect.void
+    )
+  )
 })
 
 /**
@@ -166,9 +197,14 @@ export const stands = Effect.fnUntraced(function*(
   const view = viewOf(runtime, handle.run)
   const all = Event.visible(yield* stored(handle))
   view.apply(all.filter(({ seq }) => seq <= after))
+  const calls = openCalls(view)
   const parts = firstTurn(view.apply(all.filter(({ seq }) => seq > after)))
-  return undecidedOnly(view, parts)
+  return undecidedOnly(view, [...calls, ...parts])
 })
+
+/** The client's calls that wait: a stream in which they are not all answered ends with the others. */
+const openCalls = (view: ChatView) =>
+  view.open.flatMap((question) => question.byClient ? [{ _tag: "Question", question } as const] : [])
 
 /** Questions that are decided are not asked again. */
 const undecidedOnly = (view: ChatView, parts: ReadonlyArray<ChatPart>) => {
@@ -268,7 +304,7 @@ export const decided = Effect.fnUntraced(function*(
   const resolved = all.find((event) => event.type === "interrupt_resolved" && ids.has(event.data.id))
   const last = all.at(-1)?.seq ?? 0
   const position = Math.min(last, options.after ?? pauseBefore(all, resolved?.seq) ?? last)
-  const answering = yield* rest(runtime, handle, all, position)
+  const answering = yield* rest(runtime, handle, all, position, { except: ids })
   if (answers.length > 0) {
     yield* runtime.answerAll(caller, handle.run.runId, answers, headers["idempotency-key"] || undefined)
   }
@@ -279,7 +315,7 @@ export const decided = Effect.fnUntraced(function*(
 const afterMessage = Effect.fnUntraced(function*(runtime: Service, handle: RunHandle, messageId: string | undefined) {
   const all = yield* stored(handle)
   const known = all.find((event) => event.type === "signal" && event.data.id === messageId)
-  return yield* rest(runtime, handle, all, pauseBefore(all, known?.seq) ?? all.at(-1)?.seq ?? 0, true)
+  return yield* rest(runtime, handle, all, pauseBefore(all, known?.seq) ?? all.at(-1)?.seq ?? 0, { beginsTurn: true })
 })
 
 /** The rest of an answer after an event. */
@@ -288,14 +324,18 @@ const rest = Effect.fnUntraced(function*(
   handle: RunHandle,
   all: ReadonlyArray<Event.RunEvent>,
   position: number,
-  beginsTurn = false
+  { beginsTurn = false, except }: { readonly beginsTurn?: boolean; readonly except?: ReadonlySet<string> }
 ): Effect.fn.Return<Answering, RunError> {
   const view = viewOf(runtime, handle.run)
   view.apply(Event.visible(all.filter(({ seq }) => seq <= position)))
   view.seq = position
   view.mark()
+  const decidedIds = new Set(all.flatMap((event) => event.type === "interrupt_resolved" ? [event.data.id] : []))
+  const before = openCalls(view).filter(({ question: { notice: { id } } }) =>
+    except?.has(id) !== true && !decidedIds.has(id)
+  )
   const turn = beginsTurn ? position : turnAt(all, position)
-  return { handle, after: position, turn, before: [], pages: yield* followed(handle, view) }
+  return { handle, after: position, turn, before, pages: yield* followed(handle, view) }
 })
 
 /** A run of an agent and, when one is named, of a chat; any other looks like none. */

@@ -1,8 +1,10 @@
 // Turns the journal of a run into the parts of a chat answer, in order: the AI SDK, AG-UI and OpenAI encoders write them.
 // A reset takes back all since the mark when a later attempt supersedes a part of it, and the rest comes again; `Stale` says
 // that something before the mark was superseded, which only a stream from the beginning can show.
+import * as ClientTools from "@fastagentic/core/run/ClientTools"
 import { covers, type Data, isSaid, type RunEvent } from "@fastagentic/core/run/Event"
-import type { ChatPart, Question } from "./ChatPart.ts"
+import type { Schema } from "effect"
+import type { ChatPart, Question, StandsFor } from "./ChatPart.ts"
 import { Said } from "./Said.ts"
 
 interface Block {
@@ -18,6 +20,10 @@ export class ChatView {
   private readonly answer: Said
   private readonly blocks = new Map<string, Block>()
   private readonly tools = new Set<string>()
+  /** The names of the client's tools, the calls of this part of the answer, and the results that the client has given. */
+  private clientTools: ReadonlySet<string> = new Set()
+  private readonly calls = new Set<string>()
+  private readonly given = new Set<string>()
   private readonly questions = new Map<string, Question>()
   /** The words of the handler since the last mark, as they stand. */
   private said: Array<RunEvent> = []
@@ -39,6 +45,7 @@ export class ChatView {
     this.said = []
     this.answer.mark()
     this.toolsBefore = [...this.tools]
+    this.calls.clear()
     this.marked = this.seq
   }
 
@@ -128,7 +135,12 @@ export class ChatView {
     switch (event.type) {
       case "tool_call_start":
         this.tools.add(event.data.toolCallId)
-        parts.push({ _tag: "ToolStart", toolCallId: event.data.toolCallId, name: event.data.name })
+        parts.push({
+          _tag: "ToolStart",
+          toolCallId: event.data.toolCallId,
+          name: event.data.name,
+          byClient: this.clientTools.has(event.data.name)
+        })
         break
       case "tool_call":
       case "tool_start": {
@@ -136,23 +148,36 @@ export class ChatView {
         // The call of a model is followed by the start of its tool, whose arguments a hook may have changed.
         if (event.type === "tool_start" && this.tools.has(toolCallId) && event.data.modified !== true) break
         this.tools.add(toolCallId)
-        parts.push({ _tag: "ToolInput", toolCallId, name, input, standsFor: undefined })
+        this.call(toolCallId, name, input, undefined, parts)
         break
       }
       case "tool_result": {
         const { denied, isError, name, result, toolCallId } = event.data
         if (!this.tools.has(toolCallId)) {
           this.tools.add(toolCallId)
-          parts.push({ _tag: "ToolInput", toolCallId, name, input: {}, standsFor: undefined })
+          this.call(toolCallId, name, {}, undefined, parts)
         }
         const outcome = denied === true ? "denied" : isError ? "error" : "ok"
-        parts.push({ _tag: "ToolResult", toolCallId, outcome, output: result, standsFor: undefined })
+        const byClient = this.given.has(toolCallId)
+        parts.push({ _tag: "ToolResult", toolCallId, outcome, output: result, standsFor: undefined, byClient })
         break
       }
       case "content":
         if (event.data.content !== undefined) parts.push(...this.answer.show(event.seq, event.data.content))
         break
     }
+  }
+
+  private call(
+    toolCallId: string,
+    name: string,
+    input: Schema.Json,
+    standsFor: StandsFor,
+    parts: Array<ChatPart>
+  ) {
+    this.calls.add(toolCallId)
+    const byClient = standsFor === undefined && this.clientTools.has(name)
+    parts.push({ _tag: "ToolInput", toolCallId, name, input, standsFor, byClient })
   }
 
   private note(event: RunEvent, parts: Array<ChatPart>) {
@@ -180,6 +205,11 @@ export class ChatView {
 
   private change(event: RunEvent, parts: Array<ChatPart>) {
     switch (event.type) {
+      case "message_received":
+        if (event.seq === 2) {
+          this.clientTools = new Set(ClientTools.inMessage(event.data.message).tools.map(({ name }) => name))
+        }
+        break
       case "interrupt":
         this.ask(event.data, parts)
         break
@@ -187,6 +217,7 @@ export class ChatView {
         const question = this.questions.get(event.data.id)
         if (question === undefined) break
         this.questions.delete(event.data.id)
+        if (question.byClient) this.given.add(question.toolCallId)
         parts.push({ _tag: "Answered", question, answer: event.data })
         // No tool follows that would end the call which stands for the question.
         if (question.notice.toolCallId === undefined) parts.push(resultOf(question, event.data))
@@ -223,9 +254,11 @@ export class ChatView {
   private ask(notice: Data<"interrupt">, parts: Array<ChatPart>) {
     const isTool = notice.toolCallId !== undefined
     const toolCallId = notice.toolCallId ?? notice.id
-    const question = { notice, toolCallId }
+    const byClient = ClientTools.isCall(notice)
+    const question = { notice, toolCallId, byClient }
     this.questions.set(notice.id, question)
-    if (!this.tools.has(toolCallId)) {
+    // A call that was approved first is run by a client that has begun another stream.
+    if (!this.tools.has(toolCallId) || (byClient && !this.calls.has(toolCallId))) {
       this.tools.add(toolCallId)
       const { arguments: args, message, responseSchema, url } = notice
       const input = isTool ? args ?? {} : {
@@ -234,13 +267,8 @@ export class ChatView {
         ...(args === undefined ? {} : { arguments: args }),
         ...(responseSchema === undefined ? {} : { responseSchema })
       }
-      parts.push({
-        _tag: "ToolInput",
-        toolCallId,
-        name: notice.tool ?? notice.name,
-        input,
-        standsFor: notice.toolCallId === undefined ? notice.kind : undefined
-      })
+      const standsFor = notice.toolCallId === undefined ? notice.kind : undefined
+      this.call(toolCallId, notice.tool ?? notice.name, input, standsFor, parts)
     }
     parts.push({ _tag: "Question", question })
   }
@@ -254,7 +282,8 @@ const resultOf = (
   toolCallId,
   outcome: decision === "approve" || decision === "edit" || value !== undefined ? "ok" : "denied",
   output: value ?? (reason === undefined ? { decision } : { decision, reason }),
-  standsFor: notice.toolCallId === undefined ? notice.kind : undefined
+  standsFor: notice.toolCallId === undefined ? notice.kind : undefined,
+  byClient: false
 })
 
 /** The events before which the open text of their place ends. */

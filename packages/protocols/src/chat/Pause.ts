@@ -29,6 +29,16 @@ export class Pause {
     return [...this.open.values()]
   }
 
+  /** The calls of the client's tools that wait for their results, where the reader may give them. */
+  get calls(): ReadonlyArray<Question> {
+    return this.questions.flatMap(({ mayDecide, question }) => question.byClient && mayDecide ? [question] : [])
+  }
+
+  /** The questions for people. */
+  get asked(): ReadonlyArray<Asked> {
+    return this.questions.filter(({ mayDecide, question }) => !(question.byClient && mayDecide))
+  }
+
   /** Whether the next message of the chat continues the run. */
   get awaitsMessage(): boolean {
     return this.on?.forMessage === true

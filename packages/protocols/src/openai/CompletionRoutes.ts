@@ -1,12 +1,16 @@
 // OpenAI's chat completions and models, for tools that know only these: agents are models.
+import type { Callable } from "@fastagentic/core/app/Fusion"
+import * as ClientTools from "@fastagentic/core/run/ClientTools"
 import * as Content from "@fastagentic/core/run/Content"
 import { NotDeclared, RunError } from "@fastagentic/core/run/RunError"
 import { Effect, Schema } from "effect"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { namedBy } from "../chat/ChatIds.ts"
 import { chatOf, toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import * as ChatStream from "../chat/ChatStream.ts"
+import * as ClientCalls from "../chat/ClientCalls.ts"
 import { BadBody } from "../http/Problem.ts"
 import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
@@ -27,7 +31,8 @@ const CompletionRequest = Schema.Struct({
   stream_options: optional(Schema.NullOr(Schema.Struct({ include_usage: optional(Schema.NullOr(Schema.Boolean)) }))),
   n: optional(Schema.NullOr(Schema.Int)),
   metadata: OpenAiRoute.Metadata,
-  payload: OpenAiRoute.Rest
+  payload: OpenAiRoute.Rest,
+  tools: OpenAiRoute.Tools
 }).annotate({ identifier: "CompletionRequest" })
 
 const complete = RequestContext.handle(
@@ -38,17 +43,21 @@ const complete = RequestContext.handle(
     if ((request.n ?? 1) !== 1) return yield* new BadBody({ detail: "n: Expected 1, because an agent has one answer" })
     const threadId = request.metadata?.["thread_id"] ?? (headers["x-thread-id"] || undefined)
     const files = yield* links
+    const results = OpenAiInput.resultsOf(request.messages)
     const contents = OpenAiInput.contentOf(request.messages, { hasThread: threadId !== undefined, links: files })
-    if (contents === undefined) {
+    if (contents === undefined && results.length === 0) {
       return yield* new BadBody({ detail: "messages: Expected a message of the user as the last one" })
     }
-    const answering = (yield* SpokenDecision.decided(context, agent, threadId, Content.textOf(contents))) ??
-      (yield* ChatRuns.start(context, {
-        agent,
-        payload: yield* toPayload(agent, contents, request.payload ?? {}),
-        contents,
-        threadId
-      }))
+    const answering = contents === undefined
+      ? yield* given(context, agent, results)
+      : (yield* SpokenDecision.decided(context, agent, threadId, Content.textOf(contents))) ??
+        (yield* ChatRuns.start(context, {
+          agent,
+          payload: yield* toPayload(agent, contents, request.payload ?? {}),
+          contents,
+          threadId,
+          offer: yield* ClientCalls.offerOf(runtime, agent, { tools: OpenAiInput.functionsOf(request.tools ?? []) })
+        }))
     const { run } = answering.handle
     const { traceId } = caller
     const writer = new CompletionWriter({
@@ -72,6 +81,27 @@ const complete = RequestContext.handle(
   }),
   OpenAiRoute.manner
 )
+
+/** The rest of the run whose calls these results answer: the id of a call names both. */
+const given = Effect.fnUntraced(function*(
+  context: RequestContext.RequestContext,
+  { identifier: agent }: Callable,
+  results: ReadonlyArray<ClientCalls.Result>
+): Effect.fn.Return<ChatRuns.Answering, RunError | BadBody> {
+  const { caller, runtime } = context
+  const known = results.map(({ toolCallId, value }) => ({ question: namedBy(toolCallId), value }))
+  const runId = known[0]?.question?.runId
+  if (runId === undefined || known.some(({ question }) => question?.runId !== runId)) return yield* ClientCalls.unknown
+  const handle = yield* ChatRuns.openOf(runtime, caller, runId, { agent, threadId: undefined })
+  const calls = new Set((yield* handle.interrupts).flatMap((one) => ClientTools.isCall(one) ? [one.id] : []))
+  const answers = known.map(({ question, value }) => ({
+    id: question?.interruptId ?? "",
+    decision: "approve" as const,
+    value
+  }))
+  if (!answers.every(({ id }) => calls.has(id))) return yield* ClientCalls.unknown
+  return yield* ChatRuns.decided(context, handle, answers)
+})
 
 /** Agents that a message alone can start, which the caller may call. */
 const modelsFor = Effect.fnUntraced(function*({ caller, runtime }: RequestContext.RequestContext) {

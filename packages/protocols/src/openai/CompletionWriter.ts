@@ -1,11 +1,14 @@
 // The parts of an answer as a chat completion of OpenAI: one message, or its chunks.
 import type { Failure, Usage } from "@fastagentic/core/run/Event"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
+import { questionId } from "../chat/ChatIds.ts"
 import type { ChatPart, Question } from "../chat/ChatPart.ts"
 import { type Asked, Pause } from "../chat/Pause.ts"
 import type { Links } from "../internal/fileLinks.ts"
 import { AnswerText } from "./AnswerText.ts"
 import * as OpenAiError from "./OpenAiError.ts"
+
+type FinishReason = "stop" | "length" | "tool_calls"
 
 interface Options {
   readonly run: Pick<RunRecord, "runId" | "agent" | "createdAt">
@@ -22,7 +25,8 @@ export class CompletionWriter {
   private usage: Usage | undefined
   private readonly pause = new Pause()
   private hasCompleted = false
-  private finishReason: "stop" | "length" = "stop"
+  private finishReason: FinishReason = "stop"
+  private toolCalls: ReadonlyArray<object> = []
   /** The failure of the run, if it has failed. */
   failure: Failure | undefined
 
@@ -72,10 +76,20 @@ export class CompletionWriter {
     if (!this.hasCompleted && !this.pause.asks && !this.pause.awaitsMessage) {
       return this.fail(OpenAiError.waits(runId, this.pause.on?.on))
     }
-    const asked = this.pause.questions.map((one) => askOf(runId, one)).join("\n\n")
+    const { asked: questions, calls } = this.pause
+    const asked = questions.map((one) => askOf(runId, one)).join("\n\n")
+    this.toolCalls = calls.map(({ notice }) => ({
+      id: questionId(runId, notice.id),
+      type: "function",
+      function: { name: notice.tool ?? notice.name, arguments: JSON.stringify(notice.arguments ?? {}) }
+    }))
+    if (this.toolCalls.length > 0 && questions.length === 0) this.finishReason = "tool_calls"
     const said = asked === "" ? [] : this.say(`${this.content === "" ? "" : "\n\n"}${asked}`)
     return [
       ...said,
+      ...(this.toolCalls.length === 0
+        ? []
+        : [this.chunk({ tool_calls: this.toolCalls.map((call, index) => ({ index, ...call })) })]),
       this.chunk({}, this.finishReason),
       ...(this.options.includesUsage
         ? [{ ...this.envelope("chat.completion.chunk"), choices: [], usage: this.spent() }]
@@ -99,6 +113,7 @@ export class CompletionWriter {
           role: "assistant",
           content: this.content,
           refusal: null,
+          ...(this.toolCalls.length === 0 ? {} : { tool_calls: this.toolCalls }),
           ...(this.reasoning === "" ? {} : { reasoning_content: this.reasoning })
         },
         logprobs: null,
@@ -114,7 +129,7 @@ export class CompletionWriter {
     return [this.chunk({ content: text })]
   }
 
-  private chunk(delta: object, finishReason: "stop" | "length" | null = null) {
+  private chunk(delta: object, finishReason: FinishReason | null = null) {
     return {
       ...this.envelope("chat.completion.chunk"),
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }]

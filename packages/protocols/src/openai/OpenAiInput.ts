@@ -2,6 +2,7 @@
 import * as Content from "@fastagentic/core/run/Content"
 import { Option, Schema } from "effect"
 import { dataOf } from "../ai-sdk/UiContent.ts"
+import { type Named, named, type Result } from "../chat/ClientCalls.ts"
 import type { Links } from "../internal/fileLinks.ts"
 
 const optional = Schema.optionalKey
@@ -39,7 +40,9 @@ const Part = Schema.Union([Text, ChatImage, InputImage, Audio, ChatFile, InputFi
 export const Message = Schema.Struct({
   type: optional(Schema.Literal("message")),
   role: Schema.Literals(["system", "developer", "user", "assistant", "tool", "function"]),
-  content: optional(Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Part)])))
+  content: optional(Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Part)]))),
+  /** The call of a tool whose result this is. */
+  tool_call_id: optional(Schema.NullOr(Schema.String))
 })
 
 export type Message = typeof Message.Type
@@ -57,6 +60,17 @@ export const contentOf = (
   const said = before.map(({ content, role }) => `${role}: ${textOf(content)}`).join("\n")
   return said === "" ? contents : withText(contents, `<conversation>\n${said}\n</conversation>\n\n`)
 }
+
+/** The results of calls with which a conversation ends. */
+export const resultsOf = (messages: ReadonlyArray<Message>): ReadonlyArray<Result> =>
+  messages.slice(messages.findLastIndex(({ role }) => role !== "tool") + 1).map(({ content, tool_call_id: id }) => ({
+    toolCallId: id ?? "",
+    value: textOf(content)
+  }))
+
+/** The functions among the tools of a request, whose fields are in `function` or beside the type. */
+export const functionsOf = (tools: ReadonlyArray<Schema.Json>): ReadonlyArray<Named> =>
+  tools.flatMap((tool) => Object(tool).type === "function" ? [named(Object(tool).function ?? tool)] : [])
 
 /** Puts a text before the first text of content, so that an agent which takes one text gets one. */
 const withText = (contents: Content.List, text: string): Content.List => {

@@ -14,6 +14,9 @@ export const Metadata = optional(Schema.NullOr(Schema.Record(Schema.String, Sche
 /** Further fields of the agent's payload. */
 export const Rest = optional(Schema.Record(Schema.String, Schema.Json))
 
+/** The tools of the client, read for agents that take them. */
+export const Tools = optional(Schema.NullOr(Schema.Array(Schema.Json)))
+
 /** An error in OpenAI's shape, with these statuses. */
 export const errors = (...statuses: ReadonlyArray<number>) =>
   [...new Set([...Responses.refusals, ...statuses])].sort().map((status) =>

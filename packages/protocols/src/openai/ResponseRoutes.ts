@@ -8,6 +8,7 @@ import * as ChatIds from "../chat/ChatIds.ts"
 import { toPayload } from "../chat/ChatPayload.ts"
 import * as ChatRuns from "../chat/ChatRuns.ts"
 import * as ChatStream from "../chat/ChatStream.ts"
+import * as ClientCalls from "../chat/ClientCalls.ts"
 import { BadBody } from "../http/Problem.ts"
 import * as RequestContext from "../http/RequestContext.ts"
 import * as Responses from "../http/Responses.ts"
@@ -30,7 +31,8 @@ const ResponseRequest = Schema.Struct({
   previous_response_id: orNull(Schema.String),
   conversation: orNull(Schema.Union([Schema.String, Schema.Struct({ id: Schema.String })])),
   metadata: OpenAiRoute.Metadata,
-  payload: OpenAiRoute.Rest
+  payload: OpenAiRoute.Rest,
+  tools: OpenAiRoute.Tools
 }).annotate({ identifier: "ResponseRequest" })
 
 type ResponseRequest = typeof ResponseRequest.Type
@@ -121,6 +123,7 @@ const start = Effect.fnUntraced(function*(
     agent,
     payload: yield* toPayload(agent, contents, request.payload ?? {}),
     contents,
+    offer: yield* ClientCalls.offerOf(runtime, agent, { tools: OpenAiInput.functionsOf(request.tools ?? []) }),
     // A response that names no thread begins one, which the next names by previous_response_id.
     threadId: threadId ?? globalThis.crypto.randomUUID()
   })

@@ -138,7 +138,7 @@ export class ResponseWriter {
         this.calls.set(part.toolCallId, part)
         return []
       case "ToolResult":
-        return part.standsFor !== undefined ? [] : this.called(part)
+        return part.standsFor !== undefined || part.byClient ? [] : this.called(part)
       case "Question":
         return this.ask(part.question, decidable.has(part.question.notice.id))
       case "Content":

@@ -4,6 +4,7 @@ import {
   App,
   Auth,
   Budget,
+  ClientTools,
   Content,
   Event,
   Message,
@@ -95,9 +96,17 @@ export class Interview extends Agent.make("interview", {
   threads: "enqueue"
 }) {}
 
+/** Calls every tool that the page of its client offers, and answers with the results. */
+export class Page extends Agent.make("page", {
+  description: "Works with the page of its client",
+  payload: { text: Schema.String },
+  clientTools: true,
+  threads: "enqueue"
+}) {}
+
 export const Front = App.make("front", {
   version: "1.0.0",
-  agents: [Talk, Greet, Show, Slow, Count, Add, Vault, Sign, Interview],
+  agents: [Talk, Greet, Show, Slow, Count, Add, Vault, Sign, Interview, Page],
   tools: Tools
 })
 
@@ -136,6 +145,27 @@ const talk = Effect.fnUntraced(function*({ text }: { readonly text: string }) {
   return answer
 })
 
+const page = Effect.fnUntraced(function*({ text }: { readonly text: string }) {
+  const { context, state, tools } = yield* ClientTools.offered
+  const seen = { ...(context === undefined ? {} : { context }), ...(state === undefined ? {} : { state }) }
+  const calls = tools.map(({ name }) => ({ toolCallId: `${name}-1`, name, arguments: { text } }))
+  for (const call of calls) {
+    yield* Run.emit(Event.make("tool_call_start", { toolCallId: call.toolCallId, name: call.name }))
+    yield* Run.emit(Event.make("tool_call", call))
+  }
+  const results = yield* Effect.forEach(
+    calls,
+    (call) => Effect.result(ClientTools.call(call.name, call)),
+    { concurrency: "unbounded" }
+  )
+  const values = results.map((one) => one._tag === "Success" ? one.success : one.failure.message)
+  for (const [index, { name, toolCallId }] of calls.entries()) {
+    const isError = results[index]?._tag === "Failure"
+    yield* Run.emit(Event.make("tool_result", { toolCallId, name, result: values[index] ?? null, isError }))
+  }
+  return `${text}: ${JSON.stringify(values)}${Object.keys(seen).length === 0 ? "" : ` ${JSON.stringify(seen)}`}`
+})
+
 const handlers = ({ gate }: World) =>
   Layer.mergeAll(
     Talk.toLayer(talk),
@@ -165,6 +195,7 @@ const handlers = ({ gate }: World) =>
         (name) => `Signed by ${name}.`
       )
     ),
+    Page.toLayer(page),
     Interview.toLayer(Effect.fnUntraced(function*({ text }) {
       yield* Run.emit(word("Your name? ", "i1"))
       const name = yield* Run.receive(Interview, "reply")

@@ -201,7 +201,8 @@ describe("The chat completions of OpenAI's client", () => {
         "slow",
         "count",
         "sign",
-        "interview"
+        "interview",
+        "page"
       ])
       assert.strictEqual((yield* Effect.promise(() => ann.models.retrieve("talk"))).owned_by, "front")
       assert.strictEqual((yield* failing(() => ann.models.retrieve("vault"))).status, 404)

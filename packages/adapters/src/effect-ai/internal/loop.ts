@@ -8,6 +8,7 @@ import type * as Tool from "effect/ai/Tool"
 import { OutputMode } from "../../adapter/OutputMode.ts"
 import type { Options, Result, ToolResult } from "../ModelLoop.ts"
 import type { Answer, AnyTools } from "./answer.ts"
+import { withClientTools } from "./clientTools.ts"
 import type { Counted } from "./contextLimit.ts"
 import { endOf } from "./ends.ts"
 import { type Final, plain, structured } from "./final.ts"
@@ -24,7 +25,7 @@ export const untilAnswered = Effect.fnUntraced(
     options: Options<Tools, E, R, P, S>
   ) {
     // cast: names and parameters of calls come from a model; the toolkit itself checks them.
-    const toolkit = (yield* options.toolkit) as unknown as AnyTools
+    const toolkit = yield* withClientTools((yield* options.toolkit) as unknown as AnyTools)
     const final = options.output === undefined ? plain(toolkit) : structured(options.output, yield* OutputMode, toolkit)
     const maxTurns = options.maxTurns ?? 16
     const answers: Array<Answer> = []

@@ -11,8 +11,15 @@ export const Concurrent = Context.Reference<boolean | undefined>(
   { defaultValue: () => undefined }
 )
 
+/** The annotation of a tool of the client: its calls do nothing here but wait, so no other call waits for them. */
+export const OfClient = Context.Reference<boolean>(
+  "@fastagentic/adapters/effect-ai/internal/toolLine/OfClient",
+  { defaultValue: () => false }
+)
+
 interface Waiting {
   readonly isConcurrent: boolean
+  readonly isOfClient: boolean
   readonly begun: Deferred.Deferred<void>
   state: "coming" | "asking" | "ready" | "acting" | "done"
 }
@@ -21,17 +28,22 @@ export class ToolLine {
   private readonly calls: ReadonlyArray<Waiting>
 
   constructor(toolkit: AnyTools, calls: ReadonlyArray<Call>) {
-    this.calls = calls.map((call) => ({
-      isConcurrent: isConcurrent(toolkit, call),
-      begun: Deferred.makeUnsafe<void>(),
-      state: "coming"
-    }))
+    this.calls = calls.map((call) => {
+      const isOfClient = isOn(toolkit, call, OfClient)
+      return {
+        isConcurrent: isConcurrent(toolkit, call),
+        isOfClient,
+        begun: Deferred.makeUnsafe<void>(),
+        state: isOfClient ? "asking" : "coming"
+      }
+    })
   }
 
   /** Makes a call in its turn. */
   within<A, E, R>(index: number, make: (turn: ToolCall.Turn) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     const call = this.calls[index]
     if (call === undefined) return Effect.die(new Error(`there is no call ${index}`))
+    if (call.isOfClient) return make({ asks: Effect.void, acts: Effect.void })
     const enter = (state: Waiting["state"]) =>
       Effect.sync(() => {
         // A hook may repeat a call that works already.
@@ -58,6 +70,11 @@ export class ToolLine {
       isExclusive ||= !call.isConcurrent
     }
   }
+}
+
+const isOn = ({ tools }: AnyTools, { name }: Call, annotation: Context.Reference<boolean>) => {
+  const tool = Object.hasOwn(tools, name) ? tools[name] : undefined
+  return tool !== undefined && Context.get(tool.annotations, annotation)
 }
 
 /** An unknown tool does nothing. */

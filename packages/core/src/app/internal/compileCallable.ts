@@ -27,6 +27,7 @@ export const compileAgent = Effect.fnUntraced(function*(agent: Agent.Any, name: 
     timeoutMillis: yield* timeoutOf(agent, name),
     model: agent.model,
     signals: yield* compileSignals(agent, name),
+    clientTools: agent.clientTools,
     limits: limitsOf(agent),
     payload,
     success,
@@ -112,6 +113,7 @@ export const compileTool = Effect.fnUntraced(function*(
     timeoutMillis: undefined,
     model: undefined,
     signals: new Map(),
+    clientTools: false,
     limits: undefined,
     // A call that may wait for a human has to be there when the human comes.
     durable: asksAnything || requires.length > 0 || task !== "auto" ||
