@@ -1,21 +1,21 @@
 /**
- * `fastagentic export openapi|mcp|a2a`: what a running server or an app says of itself, as a file.
+ * `fastagentic export openapi|mcp|a2a|types`: what a running server or an app says of itself, as a file.
  *
  * @since 0.1.0
  */
 import { AppTest } from "@fastagentic/protocols/http"
-import { Effect, Layer, Option } from "effect"
+import { Console, Effect, Layer, Option } from "effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as AppFile from "./AppFile.ts"
+import { typesOf } from "./internal/openApiTypes.ts"
 import * as Output from "./internal/output.ts"
 import * as Documents from "./internal/remote/documents.ts"
 import * as Server from "./internal/remote/server.ts"
 
-const flags = {
+const sources = {
   ...Server.flags,
-  json: Output.json,
   app: Flag.String("app").pipe(
     Flag.withDescription("A module whose default export is App.provide(…), in place of a running server"),
     Flag.optional
@@ -57,19 +57,27 @@ const inMemory = (name: Documents.Name, server: Server.Server, runnable: AppFile
 const document = (name: Documents.Name, description: string) =>
   Command.make(
     name,
-    flags,
+    { ...sources, json: Output.json },
     ({ json, ...options }) =>
       Effect.flatMap(read(name, options), (value) =>
         Output.print(json, value, (document) => JSON.stringify(document, undefined, 2)))
   ).pipe(Command.withDescription(description))
 
+const types = Command.make(
+  "types",
+  sources,
+  (options) =>
+    Effect.flatMap(read("openapi", options), (document) => Console.log(Output.safe(typesOf(document).trimEnd())))
+).pipe(Command.withDescription("TypeScript types of the REST API, for a project without this package"))
+
 /** @category commands @since 0.1.0 */
 export const command = Command.make("export").pipe(
-  Command.withDescription("What an app says of itself, as JSON: that of a running server, or of a file"),
+  Command.withDescription("What an app says of itself, that of a running server or of a file: as JSON, or as types"),
   Command.withSubcommands([
     document("openapi", "The OpenAPI document"),
     document("mcp", "The tools, resources and prompts that an MCP client of this token sees"),
-    document("a2a", "The A2A agent card")
+    document("a2a", "The A2A agent card"),
+    types
   ]),
   Command.provide(FetchHttpClient.layer)
 )
