@@ -26,6 +26,9 @@ export type AnyRunnable = App.Runnable<App.Any, never, unknown>
 /** `agent.py:agent`; a file alone has its agent under the name `agent`. */
 const python = /^(?<path>.+\.py)(?::(?<name>[\p{ID_Continue}.]+))?$/u
 
+/** How long a file and what it imports may take; a top-level `await` that never ends would be waited for without end. */
+const longestLoad = "30 seconds"
+
 /** An agent of Python as an app of its own. */
 const loadPython = Effect.fnUntraced(function*(path: string, name: string) {
   if (!existsSync(resolve(path))) return yield* new UnusableFile({ file: path, problem: "there is no such file" })
@@ -57,7 +60,16 @@ export const load = Effect.fnUntraced(function*(file: string): Effect.fn.Return<
       const where = place === undefined ? "" : `, ${place}`
       return new UnusableFile({ file, problem: `cannot be loaded${where}: ${ErrorText.of(cause)}` })
     }
-  })
+  }).pipe(Effect.timeoutOrElse({
+    duration: longestLoad,
+    orElse: () =>
+      Effect.fail(
+        new UnusableFile({
+          file,
+          problem: `is not loaded after ${longestLoad}; an await at the top level of it or of its imports does not end`
+        })
+      )
+  }))
   const exported = typeof module === "object" && module !== null && "default" in module ? module.default : undefined
   return App.isRunnable(exported)
     ? exported

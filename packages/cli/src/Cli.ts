@@ -86,7 +86,11 @@ export const main = (args: ReadonlyArray<string>) =>
         ? Effect.void
         : Console.error(`fastagentic: ${ErrorText.of(error)}`)
     ),
-    Effect.tapDefect((defect) => Effect.logFatal("fastagentic failed unexpectedly", defect)),
+    Effect.tapDefect((defect) => {
+      const place = ErrorText.placeOf(defect)
+      const line = place === undefined ? Effect.void : Console.error(`fastagentic: ${place}: ${ErrorText.of(defect)}`)
+      return Effect.andThen(line, Effect.logFatal("fastagentic failed unexpectedly", defect))
+    }),
     Effect.provide([NodeServices.layer, presenter, logging])
   )
 

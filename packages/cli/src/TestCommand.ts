@@ -25,12 +25,18 @@ import * as Play from "./internal/test/play.ts"
 import * as Scenario from "./internal/test/scenario.ts"
 import * as Trace from "./internal/test/trace.ts"
 
-const count = (name: string, standard: number, description: string) =>
+const count = (name: string, description: string) =>
   Flag.Int(name).pipe(
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 }))),
     Flag.withDescription(description),
-    Flag.withDefault(standard)
+    Flag.optional
   )
+
+class NeedsChaos extends Schema.TaggedError<NeedsChaos>()("NeedsChaos", { flags: Schema.Array(Schema.String) }) {
+  override get message() {
+    return `${this.flags.join(" and ")} without --chaos; add --chaos, which kills the app`
+  }
+}
 
 const flags = {
   file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
@@ -51,8 +57,8 @@ const flags = {
     Flag.withDefault(false)
   ),
   seed: Flag.Int("seed").pipe(Flag.withDescription("The kills of an earlier --chaos again"), Flag.optional),
-  kills: count("kills", 5, "How often --chaos kills the app"),
-  runs: count("runs", 20, "How many runs --chaos plays"),
+  kills: count("kills", "How often --chaos kills the app, 5 times by default"),
+  runs: count("runs", "How many runs --chaos plays, 20 by default"),
   token: Flag.Redacted("token").pipe(
     Flag.withDescription("A token or API key for an app that asks for one; better given as FASTAGENTIC_TOKEN"),
     Flag.withFallbackConfig(Config.Redacted("FASTAGENTIC_TOKEN")),
@@ -95,14 +101,16 @@ interface Options {
   readonly timeout: string
   readonly chaos: boolean
   readonly seed: Option.Option<number>
-  readonly kills: number
-  readonly runs: number
+  readonly kills: Option.Option<number>
+  readonly runs: Option.Option<number>
   readonly token: Option.Option<Redacted.Redacted>
 }
 
 const walk = Effect.fnUntraced(function*(options: Options, unsafe: Finding.Say) {
   const { chaos, file, kills, runs, scenarios: folder, token, update } = options
   const path = yield* Path.Path
+  const needless = Object.entries({ kills, runs, seed: options.seed }).filter(([, value]) => Option.isSome(value))
+  if (!chaos && needless.length > 0) return yield* new NeedsChaos({ flags: needless.map(([name]) => `--${name}`) })
   const say = Finding.without(token, unsafe)
   const timeout = yield* DurationFlag.parse("timeout", options.timeout)
   const runnable = yield* AppFile.load(file)
@@ -138,7 +146,15 @@ const walk = Effect.fnUntraced(function*(options: Options, unsafe: Finding.Say) 
     return yield* say({ check: "chaos", verdict: "fault", detail: "there is no scenario of a durable agent to play" })
   }
   const seed = Option.getOrElse(options.seed, () => Math.floor(Math.random() * 1_000_000))
-  yield* Chaos.run(durable, { file, seed, kills, runs, timeout, token, say }).pipe(
+  yield* Chaos.run(durable, {
+    file,
+    seed,
+    kills: Option.getOrElse(kills, () => 5),
+    runs: Option.getOrElse(runs, () => 20),
+    timeout,
+    token,
+    say
+  }).pipe(
     Effect.catchTag("NotPlayed", ({ message }) => say({ check: "chaos", verdict: "fault", detail: message }))
   )
 }, Effect.scoped)

@@ -37,7 +37,7 @@ const SupportLayer = Support.toLayer(Effect.fn(function*({ question }) {
 
 const Shop = App.make("shop", { version: "1.0.0", agents: [Support] })
 
-/** What every program receives from the server. */
+/** The answers of the server that every program receives. */
 const expected = {
   answer: "on its way",
   refused: [400, "InvalidPayload"],

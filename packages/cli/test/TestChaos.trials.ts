@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { fastagentic, fixture, temporaryFolder } from "./process.ts"
 
 const chaos = async (app: string, scenario: unknown, ...flags: ReadonlyArray<string>) => {
@@ -53,4 +54,28 @@ describe("fastagentic test --chaos", { timeout: 120_000 }, () => {
     assert.deepStrictEqual([code, stderr], [0, ""], stdout)
     assert.include(stdout, "ok     chaos: 2 runs over 1 kill")
   })
+
+  it("the app does not outlive a command that is killed", async () => {
+    const cwd = temporaryFolder()
+    mkdirSync(join(cwd, "scenarios"))
+    writeFileSync(join(cwd, "scenarios/one.json"), JSON.stringify({ agent: "tell", payload: { text: "one two" } }))
+    const running = fastagentic(["test", fixture("speaking.ts"), "--chaos", "--kills", "1", "--runs", "5000"], { cwd })
+    const children = () =>
+      readFileSync(`/proc/${running.child.pid}/task/${running.child.pid}/children`, "utf8").trim().split(" ")
+        .filter((pid) => pid !== "")
+    const apps = await eventually(() => children().length > 0 ? children() : undefined)
+    running.child.kill("SIGKILL")
+    await running.exited
+    await eventually(() => apps.every((pid) => !existsSync(`/proc/${pid}`)) ? true : undefined)
+  })
 })
+
+/** A value that a look gives within ten seconds. */
+const eventually = async <A>(look: () => A | undefined): Promise<A> => {
+  for (const deadline = performance.now() + 10_000; performance.now() < deadline;) {
+    const found = look()
+    if (found !== undefined) return found
+    await sleep(50)
+  }
+  throw new Error("it did not happen within ten seconds")
+}

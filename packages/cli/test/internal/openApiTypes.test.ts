@@ -1,3 +1,4 @@
+// The types that `export types` writes, of schemas and of documents that try to leave their strings.
 import { assert, describe, it } from "@effect/vitest"
 import { typeOf, typesOf } from "../../src/internal/openApiTypes.ts"
 

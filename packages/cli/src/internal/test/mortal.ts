@@ -4,6 +4,7 @@ import { Deferred, Effect, Schedule } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
+import { variable } from "../watch/loaded.ts"
 import { NotPlayed } from "./play.ts"
 
 export interface Mortal {
@@ -27,7 +28,8 @@ export const make = Effect.fnUntraced(function*(
     child = spawn(
       process.execPath,
       [...process.execArgv, bin, "run", file, "--mode", "http", "--port", String(port), "--store", store, ...args],
-      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOST: "127.0.0.1" } }
+      // The channel ends with this process, also when it is killed, and the app with it.
+      { stdio: ["ignore", "ignore", "pipe", "ipc"], env: { ...process.env, HOST: "127.0.0.1", [variable]: "1" } }
     )
     child.stderr?.setEncoding("utf8").on("data", (text: string) => said = `${said}${text}`.slice(-2_000))
     return child

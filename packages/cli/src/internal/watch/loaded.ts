@@ -11,7 +11,9 @@ const isOfTheApp = (url: string) => url.startsWith("file:") && !url.includes("/n
 
 export const begin = (file: string): void => {
   const { connected, env, send } = process
-  if (!connected || send === undefined || env[variable] === undefined) return
+  if (send === undefined || env[variable] === undefined) return
+  // The parent was killed before this process could see the end of the channel.
+  if (!connected) process.exit(0)
   const name = (path: string) => {
     if (process.connected) process.send?.(path, undefined, undefined, parentHasGone)
   }
