@@ -25,8 +25,6 @@ import {
   type Wire
 } from "./A2aClientWire.ts"
 
-export type A2aClientHttp = ReturnType<typeof make>
-
 export const make = (client: HttpClient.HttpClient, headers: Effect.Effect<Headers>) => {
   const call = (request: HttpClientRequest.HttpClientRequest, version = "1.0") =>
     Effect.flatMap(headers, (headers) => exchange(HttpClientRequest.setHeaders(request, headers), version))
