@@ -9,14 +9,15 @@ import type { ToolDenied } from "@fastagentic/core/run/RunError"
 import { Context, type Duration, Effect, Layer, type Redacted, type Schema, type Stream } from "effect"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import type * as Tool from "effect/ai/Tool"
-import type * as Toolkit from "effect/ai/Toolkit"
+import * as Toolkit from "effect/ai/Toolkit"
 import type { AdapterLoadError } from "../adapter/AdapterError.ts"
 import * as Egress from "../egress/Egress.ts"
 import type * as Catalog from "./internal/catalog.ts"
-import { repeated } from "./internal/names.ts"
+import * as Declared from "./internal/declared.ts"
+import { collisions } from "./internal/names.ts"
 import type * as Reads from "./internal/reads.ts"
 import * as Made from "./internal/remote.ts"
-import type * as Tools from "./internal/tools.ts"
+import * as Tools from "./internal/tools.ts"
 import type { Auth } from "./McpAuth.ts"
 import type { Definition } from "./RemoteDefinition.ts"
 import { type CallError, type PinsUnusable, type RequestError, ToolNamesCollide } from "./RemoteError.ts"
@@ -203,6 +204,103 @@ export const toolkit = <Self>(
 ): Effect.Effect<Toolkit.WithHandler<Tools.Tools>, RequestError | PinsUnusable | ToolNamesCollide, Self> =>
   Effect.flatMap(key, (remote) => remote.toolkit)
 
+/** The type of the tools of a server, whose names begin with its prefix. @category models @since 0.1.0 */
+export type ToolsOf<Prefix extends string> = {
+  readonly [_ in `${Prefix}${string}`]: Tools.RemoteTool<`${Prefix}${string}`>
+}
+
+/** Tools of a server that an app declares as its own. @category models @since 0.1.0 */
+export interface Declaration<Self, Prefix extends string> extends Declared.Part {
+  readonly server: string
+  readonly prefix: Prefix
+  /** The handlers, which call the server of the layer. */
+  readonly layer: Layer.Layer<Tool.Handler<`${Prefix}${string}`>, never, Self>
+}
+
+/**
+ * The pinned tools of a server as tools of the app: served at `POST /tools/{name}`, over MCP and to its agents, under the rules of
+ * the app.
+ *
+ * **Details**
+ *
+ * They come from the file of pins, so the server need not be there when the app starts. The first start with that file in
+ * `McpRemote.layer` writes it; the tools are there from the next start on. A collision of names is thrown.
+ *
+ * **Example** (An app with its own tools and those of a server)
+ *
+ * ```ts
+ * import { App } from "@fastagentic/core"
+ * import { McpRemote } from "@fastagentic/adapters/mcp"
+ * import { Layer, Schema } from "effect"
+ * import { Tool, Toolkit } from "effect/ai"
+ *
+ * class Tracker extends McpRemote.Service<Tracker>()("tracker") {}
+ *
+ * const pins = "tracker.mcp.json"
+ * const TrackerLayer = McpRemote.layer(Tracker, { url: "https://tracker.example.com/mcp", pins })
+ * const TrackerTools = McpRemote.declare(Tracker, { pins })
+ *
+ * const Own = Toolkit.make(Tool.make("greet", { success: Schema.String }))
+ * const handlers = Layer.merge(Own.toLayer({ greet: () => "Hello" }), TrackerTools.layer)
+ *
+ * class Support extends App.make("support", { version: "1", tools: McpRemote.tools(Own, TrackerTools) }) {}
+ *
+ * export default Support.provide(Layer.provide(handlers, TrackerLayer))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const declare = <Self, const Identifier extends string, const Prefix extends string = `${Identifier}_`>(
+  key: Key<Self> & { readonly identifier: Identifier },
+  options: {
+    /** The file of pins. */
+    readonly pins: string | URL
+    /** The beginning of the names. Default: the identifier and `_`. */
+    readonly prefix?: Prefix
+    /** The door's rules for each tool; `"hidden"` leaves it out. The time for a call is that of the layer. */
+    readonly rules?: ((tool: Definition) => Omit<Rules, "timeout"> | "hidden") | undefined
+  }
+): Declaration<Self, Prefix> => {
+  // cast: the default of the type is the default of the value.
+  const prefix = options.prefix ?? `${key.identifier}_` as Prefix
+  const pinned = Declared.pinnedIn(key.identifier, options.pins)
+  const part = Declared.make(key.identifier, prefix, pinned ?? [], options.rules ?? (() => ({})))
+  const handlers = Effect.gen(function*() {
+    const remote = yield* key
+    if (pinned === undefined) {
+      yield* Effect.logWarning(
+        `The app has no tools of "${key.identifier}" yet: start it again once its pins are written`
+      )
+    }
+    return yield* part.toolkit.toHandlers(Tools.handlersOf(part.declared, Made.handleOf(remote)))
+  })
+  // cast: the names of the tools begin with the prefix.
+  const layer = Layer.effectContext(handlers) as Declaration<Self, Prefix>["layer"]
+  return { ...part, prefix, layer }
+}
+
+/** @category utility types @since 0.1.0 */
+export type ToolkitOf<Part> = Part extends { readonly prefix: infer Prefix extends string }
+  ? Toolkit.Toolkit<ToolsOf<Prefix>>
+  : Part extends Toolkit.Any ? Part
+  : never
+
+/**
+ * The toolkit of an app with its own tools and those of remote servers. Two tools of one name are thrown as `ToolNamesCollide`,
+ * which says whose they are.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tools = <const Parts extends ReadonlyArray<Toolkit.Any | (Declared.Part & { readonly prefix: string })>>(
+  ...parts: Parts
+): Toolkit.Toolkit<Toolkit.MergedTools<{ readonly [K in keyof Parts]: ToolkitOf<Parts[K]> }>> =>
+  // cast: the names are known at run time only.
+  Toolkit.make(...Declared.together(parts)) as unknown as Toolkit.Toolkit<
+    Toolkit.MergedTools<{ readonly [K in keyof Parts]: ToolkitOf<Parts[K]> }>
+  >
+
 /**
  * The tools of two toolkits, such as those of a server and the app's own. Two tools of one name are an error.
  *
@@ -219,7 +317,10 @@ export const merge = <A extends Record<string, Tool.Any>, E1, R1, B extends Reco
 > =>
   Effect.gen(function*() {
     const [first, second] = [yield* one, yield* other]
-    const names = repeated([...Object.keys(first.tools), ...Object.keys(second.tools)])
+    const names = collisions([
+      ...Object.keys(first.tools).map((name) => ({ name, of: "the first toolkit" })),
+      ...Object.keys(second.tools).map((name) => ({ name, of: "the second" }))
+    ])
     if (names.length > 0) return yield* new ToolNamesCollide({ names })
     const handle = (name: string, ...rest: ReadonlyArray<unknown>) => {
       const owner = Object.hasOwn(first.tools, name) ? first : second

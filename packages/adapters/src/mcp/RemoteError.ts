@@ -124,7 +124,7 @@ export class ToolNamesCollide extends Schema.TaggedError<ToolNamesCollide>()("To
   names: Schema.Array(Schema.String)
 }, { httpApiStatus: 500 }) {
   override get message() {
-    return `Several tools would be called ${this.names.join(", ")}: give one of their servers another prefix`
+    return `Several tools have the same name: ${this.names.join(", ")}. Give one of their servers another \`prefix\``
   }
 }
 

@@ -23,9 +23,16 @@ export const card = (app: Fusion["app"], address: PublicAddress, access: Access)
 export const registryEntry = (app: Fusion["app"], address: PublicAddress, access: Access) => ({
   $schema: "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
   ...identityOf(app, address),
-  ...iconsOf({ icons: app.icons.filter(({ src }) => src.startsWith("https:")) }),
+  ...iconsOf({ icons: app.icons.filter(isForRegistry) }),
   remotes: [remoteOf(address, access)]
 })
+
+/** The rules of the registry's schema: an address that is not too long, and sizes in pixels. */
+const isForRegistry = ({ sizes = [], src }: Fusion["app"]["icons"][number]) =>
+  src.startsWith("https:") && src.length <= 255 && sizes.every((size) => /^(\d+x\d+|any)$/u.test(size))
+
+/** The longest name that the schemas of card and registry take. */
+const longestName = 200
 
 /** A name begins with the domain of the app's provider, or else of its address, in reverse. */
 const identityOf = (
@@ -34,7 +41,7 @@ const identityOf = (
 ) => {
   const websiteUrl = documentationUrl ?? provider?.url
   return {
-    name: `${reversed(provider?.url ?? origin)}/${identifier.replaceAll(/[^\w.-]/gu, "-")}`,
+    name: `${reversed(provider?.url ?? origin)}/${identifier.replaceAll(/[^\w.-]/gu, "-")}`.slice(0, longestName),
     version,
     description: shortened(description || title),
     title: shortened(title),
@@ -43,7 +50,7 @@ const identityOf = (
 }
 
 const reversed = (url: string) => {
-  const host = URL.canParse(url) ? new URL(url).hostname.replaceAll(/[^\w.-]/gu, "") : ""
+  const host = URL.canParse(url) ? new URL(url).hostname.replaceAll(/[^a-zA-Z0-9.-]/gu, "") : ""
   if (host === "") return "localhost"
   return /^[\d.]+$/u.test(host) ? host : host.split(".").toReversed().join(".")
 }

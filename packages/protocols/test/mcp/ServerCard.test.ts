@@ -80,6 +80,19 @@ describe("The card of an MCP server", () => {
       remotes: [{ type: "streamable-http", url: "http://127.0.0.1:3000/mcp" }]
     })
     assert.lengthOf(ServerCard.card(app, address, access).icons ?? [], 2)
+    const odd = App.make("i".repeat(300), {
+      version: "1",
+      provider: { organization: "Acme", url: "https://my_host.example" },
+      icons: [
+        { src: `https://acme.example/${"a".repeat(300)}` },
+        { src: "https://acme.example/i.png", sizes: ["large"] },
+        { src: "https://acme.example/i.svg", sizes: ["any"] }
+      ]
+    })
+    const oddEntry = ServerCard.registryEntry(odd, address, access)
+    assert.match(oddEntry.name, /^[a-zA-Z0-9.-]+\/[a-zA-Z0-9._-]+$/u)
+    assert.isAtMost(oddEntry.name.length, 200)
+    assert.deepStrictEqual(oddEntry.icons, [{ src: "https://acme.example/i.svg", sizes: ["any"] }])
     const nameless = App.make("plain", { version: "1" })
     assert.strictEqual(ServerCard.card(nameless, address, access).name, "127.0.0.1/plain")
     assert.match(ServerCard.card(nameless, { origin: "http://[::1]:80", path: "" }, access).name, /^[\w.-]+\/plain$/u)

@@ -12,7 +12,11 @@ export const nameFor = (prefix: string, name: string): string => {
   return `${whole.slice(0, longest - digest.length - 1)}_${digest}`
 }
 
-/** The names that come more than once. */
-export const repeated = (names: ReadonlyArray<string>): ReadonlyArray<string> => [
-  ...new Set(names.filter((name, index) => names.indexOf(name) !== index))
-]
+/** The names that several tools have, each with those tools. */
+export const collisions = (
+  named: ReadonlyArray<{ readonly name: string; readonly of: string }>
+): ReadonlyArray<string> => {
+  const owners = new Map<string, Array<string>>()
+  for (const { name, of } of named) owners.set(name, [...owners.get(name) ?? [], of])
+  return [...owners].flatMap(([name, all]) => all.length > 1 ? [`${name} (${all.join(" and ")})`] : [])
+}

@@ -18,7 +18,7 @@ import * as Catalog from "./catalog.ts"
 import * as Connection from "./connection.ts"
 import { problemOf } from "./failure.ts"
 import { library } from "./library.ts"
-import { nameFor, repeated } from "./names.ts"
+import { collisions, nameFor } from "./names.ts"
 import * as Pinning from "./pins.ts"
 import * as Questions from "./questions.ts"
 import * as Reads from "./reads.ts"
@@ -116,7 +116,9 @@ export const make = Effect.fnUntraced(function*<R>(
   const toolkit = Effect.gen(function*() {
     const pinned = yield* catalog.pinned
     const declared = Object.values(pinned).flatMap(({ definition }) => declare(definition))
-    const names = repeated(declared.map(({ tool }) => tool.name))
+    const names = collisions(
+      declared.map(({ definition, tool }) => ({ name: tool.name, of: `"${definition.name}" of ${server}` }))
+    )
     if (names.length > 0) return yield* new ToolNamesCollide({ names })
     return yield* Tools.bind(Tools.toolkitOf(declared), declared, handle)
   })
@@ -166,8 +168,22 @@ export const make = Effect.fnUntraced(function*<R>(
     listChanged: Stream.fromPubSub(changed),
     ...Reads.make(connection, maxResultSize)
   }
+  handles.set(remote, handle)
   return remote
 })
+
+const handles = new WeakMap<Remote, Tools.Handle>()
+
+/** The work behind the declared tools of a server; a stand-in that a test provides has its `call` alone. */
+export const handleOf = (remote: Remote): Tools.Handle =>
+  handles.get(remote) ??
+    (({ name }, args) =>
+      remote.call(name, args as Schema.Json).pipe( // cast: the arguments of a call came as JSON.
+        Effect.catchTag(
+          ["PinsUnusable", "ToolNamesCollide", "ToolDenied"],
+          (error) => Effect.fail(new RemoteRefused({ server: "", method: name, problem: error.message }))
+        )
+      ))
 
 const decodeContent = Schema.decodeUnknownEffect(Schema.toCodecJson(Content.List))
 const decodeFailure = Schema.decodeUnknownEffect(Schema.toCodecJson(CallError))

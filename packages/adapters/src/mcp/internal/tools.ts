@@ -26,7 +26,7 @@ export interface Declared {
   readonly tool: RemoteTool
 }
 
-export type RemoteTool = Tool.Dynamic<string, {
+export type RemoteTool<Name extends string = string> = Tool.Dynamic<Name, {
   readonly parameters: { readonly type: "object" }
   readonly success: typeof Content.List
   readonly failure: typeof CallError
@@ -95,8 +95,15 @@ export const bind = (
   toolkit: Toolkit.Toolkit<Tools>,
   declared: ReadonlyArray<Declared>,
   handle: Handle
-): Effect.Effect<Toolkit.WithHandler<Tools>> => {
-  const handlers = Object.fromEntries(declared.map(({ definition, tool }) => [
+): Effect.Effect<Toolkit.WithHandler<Tools>> =>
+  Effect.flatMap(
+    toolkit.toHandlers(handlersOf(declared, handle)),
+    (context) => Effect.provideContext(toolkit, context)
+  )
+
+/** The handlers of the tools, by their names. */
+export const handlersOf = (declared: ReadonlyArray<Declared>, handle: Handle) =>
+  Object.fromEntries(declared.map(({ definition, tool }) => [
     tool.name,
     (args: unknown, context: { readonly preliminary: (content: Content.List) => Effect.Effect<void> }) =>
       // cast: the runtime calls a tool inside its run.
@@ -105,5 +112,3 @@ export const bind = (
         CallError
       >
   ]))
-  return Effect.flatMap(toolkit.toHandlers(handlers), (context) => Effect.provideContext(toolkit, context))
-}
