@@ -3,11 +3,13 @@
  *
  * @since 0.1.0
  */
+import type { TokenSource } from "@fastagentic/core/door/TokenSource"
 import type { AuthProvider, OAuthClientProvider } from "@modelcontextprotocol/client"
 import { type Effect, Redacted } from "effect"
 import type { Library } from "./internal/library.ts"
 import * as OAuth from "./internal/oauth.ts"
 import type { Fetch } from "./internal/refresh.ts"
+import { tokenProvider } from "./internal/tokenProvider.ts"
 import type { TokenStore } from "./TokenStore.ts"
 
 /** A way to be let in by one server. @category models @since 0.1.0 */
@@ -53,6 +55,20 @@ export const clientCredentials = (options: {
       ...(options.scopes === undefined ? {} : { scope: options.scopes.join(" ") })
     })
   })
+})
+
+/**
+ * Tokens of a source, such as those of `OAuthTokens.exchange`: a call of a run acts for its caller then, and the connection and
+ * the lists of the server, which belong to no run, are the app's own.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const tokens = (
+  source: TokenSource,
+  { scopes = [] }: { readonly scopes?: ReadonlyArray<string> | undefined } = {}
+): Auth => ({
+  open: (_, url) => ({ provider: tokenProvider(source, { resource: url, scopes }) })
 })
 
 /** @category options @since 0.1.0 */

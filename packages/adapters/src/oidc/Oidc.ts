@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Sealing from "@fastagentic/core/base/Sealing"
 import { isApiKey } from "@fastagentic/core/door/ApiKeys"
 import { Auth, invalid, type OAuthFlow, unknown, valid } from "@fastagentic/core/door/Auth"
 import type { Principal } from "@fastagentic/core/run/Principal"
@@ -14,6 +15,7 @@ import * as Introspection from "./internal/introspection.ts"
 import * as Issuer from "./internal/issuer.ts"
 import * as Jwt from "./internal/jwt.ts"
 import * as KeySet from "./internal/keySet.ts"
+import * as SubjectToken from "./internal/subjectToken.ts"
 import { TokenCache } from "./internal/tokenCache.ts"
 import { OidcUnavailable } from "./OidcUnavailable.ts"
 
@@ -71,6 +73,11 @@ export interface Options {
     /** Such as a look into a directory; the reason that it gives is shown. */
     readonly check?: ((principal: Principal) => Effect.Effect<string | undefined, StoreUnavailable>) | undefined
   } | undefined
+  /**
+   * Keeps the token of a caller with its runs, sealed by the first of these secrets (32 characters at least), so that
+   * `OAuthTokens.exchange` can exchange it when a run calls another server, also after a restart. Tokens are not kept without.
+   */
+  readonly subjectTokens?: Sealing.Secrets | undefined
   /** How often the issuer's keys are refreshed. Default 5 minutes. */
   readonly refreshInterval?: Duration.Input | undefined
   /** The least time between refreshes caused by tokens with unknown keys. Default 2 seconds. */
@@ -145,6 +152,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     scope: options.scopeClaim ?? "scope",
     roles: options.rolesClaim ?? "roles"
   }
+  const keep = options.subjectTokens === undefined ? undefined : yield* SubjectToken.make(options.subjectTokens)
   const introspect = yield* introspector(metadata, options, rules)
   const opaqueTimeToLive = Duration.toMillis(options.introspection?.timeToLive ?? "30 seconds")
 
@@ -162,7 +170,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const { claims, until } = yield* read(token, source)
     yield* checkBounds(claims, rules)
     // An answer to an introspection may leave its issuer out, and `revalidate` knows its principals by it.
-    const principal = yield* toPrincipal({ ...claims, iss: options.issuer }, names)
+    const known = yield* toPrincipal({ ...claims, iss: options.issuer }, names)
+    const principal = keep === undefined ? known : yield* keep.withToken(known, token)
     cache.set(token, { principal, until }, generation)
     return principal
   })

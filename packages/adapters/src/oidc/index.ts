@@ -1,1 +1,2 @@
+export * as OAuthTokens from "./OAuthTokens.ts"
 export * as Oidc from "./Oidc.ts"

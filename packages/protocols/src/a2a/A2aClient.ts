@@ -22,8 +22,10 @@ export type A2aClient = ReturnType<typeof make>
 
 export const make = (
   client: HttpClient.HttpClient,
-  { connections, headers, keys, known = () => Effect.undefined, origins }: {
-    readonly headers: Effect.Effect<Headers>
+  { connections, headers, keys, known = () => Effect.undefined, origins, unauthorized }: {
+    readonly headers: Effect.Effect<Headers, RemoteError>
+    /** Asked when credentials were refused: whether the headers are others now, so that the request may be sent again. */
+    readonly unauthorized?: Effect.Effect<boolean, RemoteError> | undefined
     /** The origins besides that of the card that its interfaces may have. */
     readonly origins: ReadonlyArray<string>
     /** The keys of cards; without them a card is taken as its server gives it. */
@@ -62,9 +64,29 @@ export const make = (
     return json
   })
 
+  /** The card at an address: the one that is known already, or that its server gives. */
+  const cardAt = (at: string): Effect.Effect<object, RemoteError> =>
+    Effect.flatMap(known(at), (json) => json === undefined ? card(at) : Effect.succeed(json))
+
+  /** The resource of which an address is a part (RFC 9728), where its server names one. It never is one of another server. */
+  const resourceOf = Effect.fnUntraced(function*(at: string): Effect.fn.Return<string | undefined, RemoteError> {
+    const { origin, pathname } = new URL(at)
+    for (const path of new Set([pathname.replace(/\/+$/u, ""), ""])) {
+      const json = yield* Effect.catchTag(
+        http.exchange(HttpClientRequest.get(`${origin}/.well-known/oauth-protected-resource${path}`)),
+        "RemoteRefused",
+        () => Effect.undefined
+      )
+      const { resource } = Option.getOrElse(decodeResource(json), () => ({ resource: "" }))
+      const isOfServer = URL.canParse(resource) && new URL(resource).origin === origin
+      if (isOfServer && (at === resource || at.startsWith(resource.replace(/\/*$/u, "/")))) return resource
+    }
+    return undefined
+  })
+
   /** The interface of a card that is called, and whether its agent notifies of tasks. */
   const resolve = Effect.fnUntraced(function*(at: string, wanted: Place["binding"] | undefined) {
-    const read = yield* decodeWith(A2aInterfaces.decodeCard, "card")((yield* known(at)) ?? (yield* card(at)))
+    const read = yield* decodeWith(A2aInterfaces.decodeCard, "card")(yield* cardAt(at))
     const allowed = new Set([at, ...origins].flatMap((url) => URL.canParse(url) ? [new URL(url).origin] : []))
     const notifies = read.capabilities?.pushNotifications === true
     if (wanted === undefined) {
@@ -76,30 +98,35 @@ export const make = (
     return { place: yield* A2aInterfaces.choose(read, allowed, bindings), notifies }
   })
 
+  const call: Wire["call"] = (place, name, params) => {
+    const sent = Effect.flatMap(wireOf(place), (wire) => wire.call(place, name, params))
+    return unauthorized === undefined ? sent : Effect.catchIf(
+      sent,
+      (error) => error._tag === "RemoteRefused" && error.unauthorized === true,
+      (error) => Effect.flatMap(unauthorized, (isOther) => isOther ? sent : Effect.fail(error))
+    )
+  }
+
   const send = (
     place: Place,
     message: Message,
     skillId: string | undefined,
     push?: TaskPushNotificationConfig | undefined
   ) =>
-    Effect.flatMap(wireOf(place), (wire) =>
-      wire.call(place, "SendMessage", {
-        message,
-        configuration: {
-          returnImmediately: true,
-          historyLength: 0,
-          ...(push === undefined ? {} : { taskPushNotificationConfig: push })
-        },
-        ...(skillId === undefined ? {} : { metadata: { skillId } })
-      })).pipe(Effect.flatMap(decodeWith(decodeSent, "answer")))
+    call(place, "SendMessage", {
+      message,
+      configuration: {
+        returnImmediately: true,
+        historyLength: 0,
+        ...(push === undefined ? {} : { taskPushNotificationConfig: push })
+      },
+      ...(skillId === undefined ? {} : { metadata: { skillId } })
+    }).pipe(Effect.flatMap(decodeWith(decodeSent, "answer")))
 
   const get = (place: Place, id: string) =>
-    Effect.flatMap(wireOf(place), (wire) => wire.call(place, "GetTask", { id, historyLength: 0 })).pipe(
-      Effect.flatMap(decodeWith(decodeTask, "task"))
-    )
+    Effect.flatMap(call(place, "GetTask", { id, historyLength: 0 }), decodeWith(decodeTask, "task"))
 
-  const cancel = (place: Place, id: string) =>
-    Effect.flatMap(wireOf(place), (wire) => wire.call(place, "CancelTask", { id }))
+  const cancel = (place: Place, id: string) => call(place, "CancelTask", { id })
 
   /** The updates of a task as they come, until the connection or the task ends. */
   const updates = (place: Place, id: string): Stream.Stream<RemoteUpdate, RemoteError> =>
@@ -107,7 +134,7 @@ export const make = (
       Stream.mapEffect(decodeWith(decodeUpdate, "update"))
     )
 
-  return { card, resolve, send, get, cancel, updates }
+  return { card, cardAt, resourceOf, resolve, send, get, cancel, updates }
 }
 
 /** The parts of a task that are read: servers of others leave out fields that this one always has. */
@@ -150,6 +177,7 @@ const RemoteUpdate = Schema.Union([
 ])
 export type RemoteUpdate = typeof RemoteUpdate.Type
 
+const decodeResource = Schema.decodeUnknownOption(Schema.Struct({ resource: Schema.String }))
 const decodeKeys = decoder(Schema.Struct({ keys: Schema.Array(Schema.Unknown) }), "ignore")
 /** Keys of other kinds are not used. */
 const decodeKey = Schema.decodeUnknownOption(A2aVerify.PublicKey)

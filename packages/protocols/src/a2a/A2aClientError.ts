@@ -9,7 +9,9 @@ export class RemoteUnavailable extends Schema.TaggedError<RemoteUnavailable>()("
 /** The remote agent refused a call for good, or what answers is no agent. */
 export class RemoteRefused extends Schema.TaggedError<RemoteRefused>()("RemoteRefused", {
   code: Schema.String,
-  message: Schema.String
+  message: Schema.String,
+  /** It takes other credentials, or none that were sent. */
+  unauthorized: Schema.optionalKey(Schema.Literal(true))
 }) {}
 
 export type RemoteError = RemoteUnavailable | RemoteRefused

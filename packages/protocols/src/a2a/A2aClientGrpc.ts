@@ -23,7 +23,7 @@ import type { Method } from "./grpc/codec.ts"
 import * as GrpcLibrary from "./grpc/library.ts"
 
 /** Connections of gRPC, which live as long as the scope. */
-export type Connections = (headers: Effect.Effect<Headers>) => Effect.Effect<Wire, RemoteRefused>
+export type Connections = (headers: Effect.Effect<Headers, RemoteError>) => Effect.Effect<Wire, RemoteRefused>
 
 export const make: Effect.Effect<Connections, never, Scope.Scope> = Effect.gen(function*() {
   const lookup = (yield* HostLookup) ?? anyAddress
@@ -53,7 +53,11 @@ type With = <A>(
   use: (client: Client) => Effect.Effect<A, RemoteError>
 ) => Effect.Effect<A, RemoteError, Scope.Scope>
 
-const wireOf = ({ codec, grpc }: GrpcLibrary.GrpcLibrary, headers: Effect.Effect<Headers>, withClient: With): Wire => {
+const wireOf = (
+  { codec, grpc }: GrpcLibrary.GrpcLibrary,
+  headers: Effect.Effect<Headers, RemoteError>,
+  withClient: With
+): Wire => {
   const methodOf = (place: Place, name: string): Method => {
     const version = versionOf(place)
     const found = codec.methods.find((method) => method.name === name && method.version === version)
@@ -78,7 +82,11 @@ const wireOf = ({ codec, grpc }: GrpcLibrary.GrpcLibrary, headers: Effect.Effect
     const text = textOf(error.details || `it answers ${name}`)
     return mayChange(name, reason) && !error.details.startsWith("Received message larger than max")
       ? unavailable(text)
-      : new RemoteRefused({ code: reason ?? name, message: text })
+      : new RemoteRefused({
+        code: reason ?? name,
+        message: text,
+        ...(name === "UNAUTHENTICATED" ? { unauthorized: true } : {})
+      })
   }
 
   const read = (method: Method, bytes: Uint8Array) =>

@@ -25,7 +25,7 @@ import {
   type Wire
 } from "./A2aClientWire.ts"
 
-export const make = (client: HttpClient.HttpClient, headers: Effect.Effect<Headers>) => {
+export const make = (client: HttpClient.HttpClient, headers: Effect.Effect<Headers, RemoteError>) => {
   const call = (request: HttpClientRequest.HttpClientRequest, version = "1.0") =>
     Effect.flatMap(headers, (headers) => exchange(HttpClientRequest.setHeaders(request, headers), version))
 
@@ -138,7 +138,9 @@ export const updateOf = (place: Place, json: unknown): unknown =>
 /** An address that egress refuses is refused the next time too; one that takes too long may be reached. */
 const failureOf = (error: unknown, otherwise: string): RemoteError => {
   const refusal = refusalIn(error)
-  return refusal === undefined || refusal.rule === "time" ? unavailable(otherwise) : egressRefused(refusal.reason)
+  return refusal === undefined || refusal.rule === "time"
+    ? unavailable(otherwise)
+    : egressRefused(`${refusal.reason} (rule ${refusal.rule})`)
 }
 
 /** A server that is busy, starts or is away may answer otherwise later. */
@@ -146,10 +148,15 @@ const mayChange = (status: number) => status >= 500 || status === 408 || status 
 
 const noJson = (status: number): RemoteError => {
   const message = `it answers ${status} without JSON`
-  return mayChange(status) ? unavailable(message) : status < 300 ? notA2a(message) : refused(String(status), message)
+  return mayChange(status)
+    ? unavailable(message)
+    : status < 300
+    ? notA2a(message)
+    : refused(String(status), message, status)
 }
 
-const refused = (code: string, message: string) => new RemoteRefused({ code, message })
+const refused = (code: string, message: string, status: number) =>
+  new RemoteRefused({ code, message, ...(status === 401 ? { unauthorized: true } : {}) })
 
 const Problem = Schema.Struct({
   code: Schema.optionalKey(Schema.Unknown),
@@ -167,5 +174,5 @@ const refusalOf = (status: number, error: unknown): Effect.Effect<never, RemoteE
   )
   const reason = Predicate.hasProperty(info, "reason") ? String(info.reason) : String(code ?? status)
   const text = typeof message === "string" ? textOf(message) : `it answers ${status}`
-  return Effect.fail(mayChange(status) || code === -32603 ? unavailable(text) : refused(reason, text))
+  return Effect.fail(mayChange(status) || code === -32603 ? unavailable(text) : refused(reason, text, status))
 }

@@ -4,12 +4,14 @@
  * @since 0.1.0
  */
 import * as Agent from "@fastagentic/core/app/Agent"
+import type { TokenSource } from "@fastagentic/core/door/TokenSource"
 import * as Content from "@fastagentic/core/run/Content"
 import * as File from "@fastagentic/core/run/File"
 import * as Run from "@fastagentic/core/run/Run"
 import { Effect, Layer, Schedule, Schema, Stream } from "effect"
 import * as Base64 from "effect/encoding/Base64"
 import * as HttpClient from "effect/http/HttpClient"
+import * as A2aAuthorization from "./A2aAuthorization.ts"
 import * as A2aChain from "./A2aChain.ts"
 import * as A2aClient from "./A2aClient.ts"
 import type { RemoteError } from "./A2aClientError.ts"
@@ -61,6 +63,11 @@ export interface Options {
   readonly stream?: boolean | undefined
   /** How many remote agents a piece of work may pass through, one behind the other; 8 by default. */
   readonly depth?: number | undefined
+  /**
+   * The tokens that are sent to the remote agent, where its card takes bearer tokens: `OAuthTokens` gives those of the app itself,
+   * or those of the run's caller.
+   */
+  readonly auth?: TokenSource | undefined
   /** Headers of every request, such as an authorization that is made anew when it is asked for. */
   readonly headers?: Effect.Effect<Headers> | undefined
 }
@@ -109,7 +116,7 @@ export type Remote<Identifier extends string> = ReturnType<typeof agent<Identifi
  */
 export const toLayer = <Identifier extends string>(
   remote: Remote<Identifier>,
-  { binding, depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, stream = false, url }: Options
+  { auth, binding, depth = 8, headers = Effect.succeed({}), keys, origins = [], skill, stream = false, url }: Options
 ): Layer.Layer<Agent.Handler<Identifier>, never, HttpClient.HttpClient> =>
   Layer.unwrap(
     Effect.map(A2aClientGrpc.make, (connections) =>
@@ -117,23 +124,31 @@ export const toLayer = <Identifier extends string>(
         const { cardOf } = yield* AgentRegistry
         // A card that the registry has is one that its own keys have signed, and these keys may be others.
         const known = keys === undefined ? cardOf : undefined
-        const client = A2aClient.make(yield* HttpClient.HttpClient, { connections, headers, keys, known, origins })
+        let wanted: A2aAuthorization.Wanted | undefined
+        const client = A2aClient.make(yield* HttpClient.HttpClient, {
+          ...(auth === undefined ? { headers } : A2aAuthorization.headersOf(auth, headers, () =>
+            wanted)),
+          connections,
+          keys,
+          known,
+          origins
+        })
         const key = yield* Run.idempotencyKey
         const parts = yield* Effect.forEach(message, withBytes)
         let taskId: string | undefined
-        const { chain = [], ...place } = yield* Run.stepWith(
+        const { chain = [], token, ...place } = yield* Run.stepWith(
           "card",
           Reached,
-          reached(client, url, binding, skill, depth)
+          reached(client, { url, binding, skill, depth, wantsToken: auth !== undefined })
         )
+        wanted = token
         const metadata = A2aChain.metadataOf(chain)
         const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts, metadata }, skill)
         // A send that was cut off has begun a task, which the same message finds.
         yield* Run.compensate(
           "cancel the remote task",
           Effect.gen(function*() {
-            const known = taskId ?? (yield* Effect.map(begin, (sent) =>
-              "task" in sent ? sent.task.id : undefined))
+            const known = taskId ?? (yield* Effect.map(begin, (sent) => "task" in sent ? sent.task.id : undefined))
             if (known !== undefined) {
               yield* client.cancel(place, known)
             }
@@ -166,14 +181,18 @@ export const toLayer = <Identifier extends string>(
   )
 
 /** The interface that is called, and the remote agents that the work has passed through with it. */
-const Reached = Schema.Struct({ ...Place.fields, chain: Schema.optionalKey(Schema.Array(Schema.String)) })
+const Reached = Schema.Struct({
+  ...Place.fields,
+  chain: Schema.optionalKey(Schema.Array(Schema.String)),
+  token: Schema.optionalKey(A2aAuthorization.Wanted)
+})
 
 const reached = Effect.fnUntraced(function*(
   client: A2aClient.A2aClient,
-  url: string,
-  binding: Place["binding"] | undefined,
-  skill: string | undefined,
-  depth: number
+  { binding, depth, skill, url, wantsToken }: Pick<Options, "binding" | "skill" | "url"> & {
+    readonly depth: number
+    readonly wantsToken: boolean
+  }
 ) {
   const { place } = yield* untilAnswered(client.resolve(url, binding))
   const chain = yield* Effect.mapError(
@@ -186,7 +205,12 @@ const reached = Effect.fnUntraced(function*(
           : `${code}: the work came through ${depth} remote agents already`
       })
   )
-  return { ...place, chain }
+  const token = wantsToken
+    ? yield* untilAnswered(
+      Effect.flatMap(client.cardAt(url), (json) => A2aAuthorization.wantedOf(client, { url, json }, place, skill))
+    )
+    : undefined
+  return { ...place, chain, ...(token === undefined ? {} : { token }) }
 })
 
 /** Files of the other server are links here. */

@@ -3,9 +3,9 @@
  *
  * @since 0.1.0
  */
+import * as Sealing from "@fastagentic/core/base/Sealing"
 import { Context, Effect, Layer, type Redacted } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
-import * as PushSecrets from "./PushSecrets.ts"
 
 /** @category options @since 0.1.0 */
 export interface Options {
@@ -30,7 +30,7 @@ export interface Options {
  */
 export class PushSender extends Context.Service<PushSender, {
   readonly client: HttpClient.HttpClient
-  readonly secrets: PushSecrets.PushSecrets
+  readonly secrets: Sealing.Sealing
   readonly insecure: boolean
   readonly attempts: number
   readonly firstPauseMillis: number
@@ -43,7 +43,7 @@ export class PushSender extends Context.Service<PushSender, {
       PushSender,
       Effect.gen(function*() {
         const client = yield* HttpClient.HttpClient
-        return { client, secrets: yield* PushSecrets.make(secrets), insecure, attempts, firstPauseMillis }
+        return { client, secrets: yield* Sealing.make("push", secrets), insecure, attempts, firstPauseMillis }
       })
     )
 }

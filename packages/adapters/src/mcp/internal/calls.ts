@@ -14,6 +14,9 @@ export interface Call {
 
 const current = new AsyncLocalStorage<Call>()
 
+/** The call that the code belongs to which runs now. */
+export const currentCall = (): Call | undefined => current.getStore()
+
 /** Runs code that belongs to no call, such as a new connection, which outlives the call that needed it. */
 export const outside = <A>(work: () => A): A => current.exit(work)
 

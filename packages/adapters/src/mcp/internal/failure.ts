@@ -1,5 +1,6 @@
 // Reads the errors of the official client as the errors of a remote server. connection.ts and call.ts ask it about everything
 // that is thrown; words of a server are cut, because a caller or a model may read them.
+import { TokenRefused, TokenUnavailable } from "@fastagentic/core/door/TokenSource"
 import { Predicate } from "effect"
 import { Thrown } from "../../adapter/AdapterError.ts"
 import {
@@ -8,6 +9,7 @@ import {
   RemoteResultInvalid,
   RemoteTimedOut,
   RemoteUnauthorized,
+  RemoteUnavailable,
   type RequestError
 } from "../RemoteError.ts"
 import type { Library } from "./library.ts"
@@ -41,6 +43,9 @@ export const failureOf = (library: Library, about: About, failure: unknown): Req
   const { ProtocolError, SdkError, SdkErrorCode, SdkHttpError, UnauthorizedError } = library
   const { server } = about
   const problem = problemOf(error)
+  if (error instanceof TokenRefused) return new RemoteUnauthorized({ server, problem })
+  // The request was not sent.
+  if (error instanceof TokenUnavailable) return new RemoteUnavailable({ server, problem })
   if (
     error instanceof UnauthorizedError ||
     hasName(error, /^(OAuth|IssuerMismatch|Insufficient|Registration|Authorization|InsecureToken)/u)

@@ -1,10 +1,11 @@
 // Reads what an issuer answers, within bounds: no redirect is followed, because it would carry credentials elsewhere, and a
-// body has a limit. Issuer and introspection call it.
-import { Effect, Schema, Stream } from "effect"
+// body has a limit. issuer.ts, introspection.ts and tokenEndpoint.ts call it.
+import { Effect, Predicate, Schema, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import { EgressRefused } from "../../egress/EgressRefused.ts"
 
 /** The largest answer of an issuer, in bytes. */
 export const bodyLimit = 1_048_576
@@ -12,6 +13,13 @@ export const bodyLimit = 1_048_576
 /** Sends a request; a redirect is an answer. */
 export const send = (client: HttpClient.HttpClient, request: HttpClientRequest.HttpClientRequest) =>
   Effect.provideService(client.execute(request), FetchHttpClient.RequestInit, { redirect: "manual" })
+
+/** The refusal of `Egress` in the error of a request; an address that takes too long may be reached later. */
+export const refusalIn = (error: unknown): EgressRefused | undefined => {
+  const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined
+  const cause = Predicate.hasProperty(reason, "cause") ? reason.cause : undefined
+  return cause instanceof EgressRefused && cause.rule !== "time" ? cause : undefined
+}
 
 class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {}) {}
 

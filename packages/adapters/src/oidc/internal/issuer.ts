@@ -44,7 +44,12 @@ const read = Effect.fnUntraced(function*<A>(
   const client = yield* HttpClient.HttpClient
   const fail = (problem: string) => new OidcUnavailable({ issuer, problem })
   return yield* Bounded.send(client, HttpClientRequest.get(url, { acceptJson: true })).pipe(
-    Effect.mapError(() => fail(`${url} does not answer`)),
+    Effect.mapError((error) => {
+      const refusal = Bounded.refusalIn(error)
+      return refusal === undefined
+        ? fail(`${url} does not answer`)
+        : new OidcUnavailable({ issuer, problem: `${refusal.message} (rule ${refusal.rule})`, rule: refusal.rule })
+    }),
     Effect.flatMap((response) => {
       if (response.status === 404) return Effect.undefined
       return response.status === 200
@@ -62,18 +67,35 @@ const read = Effect.fnUntraced(function*<A>(
 })
 
 /** OpenID Connect discovery, or else that of OAuth (RFC 8414). */
-export const discover = Effect.fnUntraced(function*(issuer: string) {
-  const metadata = (yield* read(issuer, `${issuer.replace(/\/$/u, "")}/.well-known/openid-configuration`, Metadata)) ??
-    (yield* read(issuer, oauthAddress(issuer), Metadata))
+const published = Effect.fnUntraced(function*<A extends { readonly issuer: string }>(
+  issuer: string,
+  schema: Schema.ConstraintDecoder<A>,
+  addressesOf: (metadata: A) => ReadonlyArray<string>
+) {
+  const metadata = (yield* read(issuer, `${issuer.replace(/\/$/u, "")}/.well-known/openid-configuration`, schema)) ??
+    (yield* read(issuer, oauthAddress(issuer), schema))
   const fail = (problem: string) => new OidcUnavailable({ issuer, problem })
   if (metadata === undefined) return yield* fail("it publishes no configuration")
   if (metadata.issuer !== issuer) return yield* fail(`it calls itself ${metadata.issuer}`)
-  const urls = [metadata.jwks_uri, metadata.introspection_endpoint ?? metadata.jwks_uri]
-  if (issuer.startsWith("https:") && !urls.every((url) => url.startsWith("https:"))) {
+  if (issuer.startsWith("https:") && !addressesOf(metadata).every((url) => url.startsWith("https:"))) {
     return yield* fail("its addresses are not all https")
   }
   return metadata
 })
+
+/** The metadata by which tokens of callers are checked. */
+export const discover = (issuer: string) =>
+  published(issuer, Metadata, ({ introspection_endpoint, jwks_uri }) => [jwks_uri, introspection_endpoint ?? jwks_uri])
+
+const TokenMetadata = Schema.Struct({
+  issuer: Schema.String,
+  token_endpoint: Schema.String,
+  token_endpoint_auth_methods_supported: Schema.optionalKey(Schema.Array(Schema.String))
+})
+
+/** The metadata by which this app gets tokens. */
+export const discoverTokens = (issuer: string) =>
+  published(issuer, TokenMetadata, ({ token_endpoint }) => [token_endpoint])
 
 const oauthAddress = (issuer: string) => {
   const { origin, pathname } = new URL(issuer)

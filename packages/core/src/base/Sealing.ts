@@ -1,13 +1,21 @@
-// Seals credentials of push configurations for the store: AES-256-GCM under a key that is derived from a secret of the operator,
-// bound to the target that they belong to. PushSender has one.
+/**
+ * Seals short secrets for a store: AES-256-GCM under a key that is derived from a secret of the operator.
+ *
+ * @since 0.1.0
+ */
 import { Effect, Option, Redacted } from "effect"
 import * as Base64Url from "effect/encoding/Base64Url"
 
-export interface PushSecrets {
+/** @category models @since 0.1.0 */
+export interface Sealing {
+  /** Binds the text to `about`: it opens for nothing else. */
   readonly seal: (text: string, about: string) => Effect.Effect<string>
-  /** Nothing when no secret of this server has sealed it for this target. */
+  /** Nothing when none of the secrets has sealed it for this. */
   readonly open: (sealed: string, about: string) => Effect.Effect<string | undefined>
 }
+
+/** The first seals; the others, which were used before, open too. @category models @since 0.1.0 */
+export type Secrets = readonly [Redacted.Redacted, ...ReadonlyArray<Redacted.Redacted>]
 
 interface Key {
   readonly id: string
@@ -17,7 +25,7 @@ interface Key {
 const { subtle } = globalThis.crypto
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 
-const derive = (secret: Redacted.Redacted): Effect.Effect<Key> =>
+const derive = (purpose: string, secret: Redacted.Redacted): Effect.Effect<Key> =>
   Effect.promise(async () => {
     const material = await subtle.importKey("raw", bytesOf(Redacted.value(secret)), "HKDF", false, [
       "deriveBits",
@@ -27,7 +35,7 @@ const derive = (secret: Redacted.Redacted): Effect.Effect<Key> =>
       name: "HKDF",
       hash: "SHA-256",
       salt: new Uint8Array(32),
-      info: bytesOf(`fastagentic push ${info}`)
+      info: bytesOf(`fastagentic ${purpose} ${info}`)
     })
     const id = await subtle.deriveBits(parameters("id"), material, 64)
     const key = await subtle.deriveKey(parameters("key"), material, { name: "AES-GCM", length: 256 }, false, [
@@ -37,10 +45,16 @@ const derive = (secret: Redacted.Redacted): Effect.Effect<Key> =>
     return { id: Base64Url.encode(new Uint8Array(id)), key }
   })
 
-export const make = (secrets: readonly [Redacted.Redacted, ...ReadonlyArray<Redacted.Redacted>]) =>
+/**
+ * Makes the keys of one purpose: what is sealed for another does not open.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (purpose: string, secrets: Secrets): Effect.Effect<Sealing> =>
   Effect.map(
-    Effect.all([derive(secrets[0]), Effect.forEach(secrets, derive)]),
-    ([first, all]): PushSecrets => ({
+    Effect.all([derive(purpose, secrets[0]), Effect.forEach(secrets, (secret) => derive(purpose, secret))]),
+    ([first, all]): Sealing => ({
       seal: (text, about) =>
         Effect.promise(async () => {
           const iv = globalThis.crypto.getRandomValues(new Uint8Array(12))
