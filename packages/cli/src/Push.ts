@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Egress } from "@fastagentic/adapters/egress"
-import { PushSender } from "@fastagentic/protocols/a2a"
+import { PushReceiver, PushSender } from "@fastagentic/protocols/a2a"
 import { Config, Effect, Layer, Redacted, Schema } from "effect"
 
 /** The secret is short enough to be guessed. @category errors @since 0.1.0 */
@@ -47,6 +47,21 @@ export const layerConfig: Layer.Layer<never, Config.ConfigError | Egress.Unknown
       if (first === undefined) return Layer.empty
       if ([first, ...others].some(({ length }) => length < 32)) return yield* new WeakPushSecret()
       return layer({ secrets: [Redacted.make(first), ...others.map((secret) => Redacted.make(secret))], allow })
+    })
+  )
+
+/**
+ * The receiver of notifications about tasks of remote agents, for an app whose public address is known: with
+ * `FASTAGENTIC_PUSH_SECRET`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const receiverConfig = (publicUrl: string | undefined): Layer.Layer<never, Config.ConfigError> =>
+  publicUrl === undefined ? Layer.empty : Layer.unwrap(
+    Effect.map(Config.withDefault(Config.Redacted("FASTAGENTIC_PUSH_SECRET"), Redacted.make("")), (given) => {
+      const [first, ...others] = listOf(Redacted.value(given)).map((secret) => Redacted.make(secret))
+      return first === undefined ? Layer.empty : PushReceiver.layer({ url: publicUrl, secrets: [first, ...others] })
     })
   )
 

@@ -207,7 +207,9 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
       ? Layer.empty
       : Layer.provide(BackupSocket.layer(store.file), store.layer)
     const auth = options.auth === "keys" ? Layer.provide(ApiKeys.layer, store.layer) : Auth.layerNone
-    const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, runnable.handlers)
+    const receiver = Push.receiverConfig(server.publicUrl)
+    const handlers = Layer.provideMerge(runnable.handlers, receiver)
+    const counted = Layer.mergeAll(GenaiPrices.layerConfig, store.layer, handlers)
     const budget = Layer.provide(Budget.layer, counted)
     // The app's own layer comes last, so that it overrides the defaults.
     const services = Layer.mergeAll(
@@ -220,7 +222,7 @@ const serve = (runnable: AppFile.AnyRunnable, options: Options, onStdio: boolean
       Push.layerConfig,
       Cards.layerConfig,
       GrpcFlags.layerOf(options),
-      runnable.handlers
+      handlers
     )
     const telemetry = Otlp.layerConfig({ serviceName: app.identifier, serviceVersion: app.version })
     const overStdio = McpStdio.run({ credentials: yield* environment })

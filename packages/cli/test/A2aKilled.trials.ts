@@ -164,13 +164,16 @@ const freePort = async () => {
 }
 
 /** A server at a fixed port on a file of its own, which can be killed and started again. */
-const serverAt = async (app: string, env: Record<string, string>) => {
+const serverAt = async (app: string, env: Record<string, string>, grpc = false) => {
   const [port, store] = [await freePort(), join(temporaryFolder(), "store.db")]
+  const flags = ["--mode", "http", "--port", String(port), "--store", store]
+  if (grpc) flags.push("--grpc-port", String(port))
+  if ("FASTAGENTIC_PUSH_SECRET" in env) flags.push("--public-url", `http://127.0.0.1:${port}`)
   let running: Running | undefined
   return {
     url: `http://127.0.0.1:${port}`,
     start: async () => {
-      running = fastagentic(["run", fixture(app), "--mode", "http", "--port", String(port), "--store", store], { env })
+      running = fastagentic(["run", fixture(app), ...flags], { env })
       await listening(running)
     },
     kill: async () => {
@@ -187,12 +190,16 @@ const jsonOf = async (url: string, body?: unknown) => {
 
 /** A server of one card, which offers a binding alone. */
 const cardServer = async (url: string, protocolBinding: string) => {
-  const card = { supportedInterfaces: [{ url: `${url}/a2a`, protocolBinding, protocolVersion: "1.0" }] }
+  const address = protocolBinding === "GRPC" ? url.slice("http://".length) : `${url}/a2a`
+  const card = {
+    supportedInterfaces: [{ url: address, protocolBinding, protocolVersion: "1.0" }],
+    capabilities: { pushNotifications: true }
+  }
   const server = createServer((_request, response) => response.end(JSON.stringify(card)))
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const address = server.address()
+  const listening = server.address()
   return {
-    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}/card`,
+    url: `http://127.0.0.1:${typeof listening === "object" ? listening?.port : 0}/card`,
     close: () => {
       server.closeAllConnections()
       server.close()
@@ -202,16 +209,20 @@ const cardServer = async (url: string, protocolBinding: string) => {
 
 const expected = Array.from({ length: 40 }, (_, index) => `${index + 1} `).join("")
 
-for (const [binding, stream] of [["JSONRPC", false], ["HTTP+JSON", true]] as const) {
-  const how = stream ? "streamed, " : ""
+/** Without a stream the server is notified of its remote tasks. */
+const cases = [["JSONRPC", false], ["HTTP+JSON", true], ["GRPC", true]] as const
+
+for (const [binding, stream] of cases) {
+  const how = stream ? "streamed, " : "notified, "
   it(
     `A task of a remote agent over ${binding} is done once, ${how}and answered, while both servers are killed`,
     async () => {
-      const remote = await serverAt("trials.ts", {})
+      const remote = await serverAt("trials.ts", stream ? {} : push, binding === "GRPC")
       const card = await cardServer(remote.url, binding)
       const here = await serverAt("remote.ts", {
         REMOTE: remote.url,
         REMOTE_CARD: card.url,
+        ...(stream ? {} : push),
         ...(stream ? { REMOTE_STREAM: "1" } : {})
       })
       try {

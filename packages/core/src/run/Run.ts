@@ -17,6 +17,7 @@ import type { RunFiles } from "../runtime/internal/runFiles.ts"
 import type { RunThread } from "../thread/Thread.ts"
 import type { Data, Event } from "./Event.ts"
 import { Failure } from "./Event.ts"
+import { newsSignal } from "./internal/newsSignal.ts"
 import { isChanged, orMisfit } from "./internal/recordMisfit.ts"
 import type * as Interrupt from "./Interrupt.ts"
 import type { Principal } from "./Principal.ts"
@@ -470,6 +471,16 @@ export const poll: {
   ): Effect.Effect<Option.Option<S[Name]["Type"]>, never, CurrentRun>
   (name: string): Effect.Effect<Option.Option<unknown>, never, CurrentRun>
 } = (...args: readonly [Receives<Signals>, string] | readonly [string]) => taken(args, false)
+
+/**
+ * Waits until the protocol that has given work to another server hears of it there. The work is read then: nothing else is said.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const news: Effect.Effect<void, never, CurrentRun> = CurrentRun.use((run) =>
+  Effect.flatMap(run.receive(newsSignal, true), (message) => Option.isNone(message) ? Effect.never : Effect.void)
+)
 
 const taken = (
   args: readonly [Receives<Signals>, string] | readonly [string],

@@ -23,6 +23,7 @@ import * as A2aExtensions from "./A2aExtensions.ts"
 import * as A2aGrpc from "./A2aGrpc.ts"
 import * as A2aHybridCard from "./A2aHybridCard.ts"
 import * as A2aOperations from "./A2aOperations.ts"
+import * as A2aPushArrival from "./A2aPushArrival.ts"
 import * as A2aPushDelivery from "./A2aPushDelivery.ts"
 import * as A2aRest from "./A2aRest.ts"
 import * as A2aRpc from "./A2aRpc.ts"
@@ -34,6 +35,7 @@ import { versionOf } from "./A2aVersion.ts"
 import { CardSigner, jwks } from "./CardSigner.ts"
 import { DuplicateMessages } from "./DuplicateMessages.ts"
 import { GrpcServer } from "./GrpcServer.ts"
+import * as PushReceiver from "./PushReceiver.ts"
 import { PushSender } from "./PushSender.ts"
 
 /**
@@ -145,6 +147,11 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
     if (signer !== undefined) {
       const keys = JSON.stringify({ keys: signer.keys })
       yield* router.add("GET", jwks, traced((request) => cached(request, startedAt, keys)))
+    }
+    const receiver = yield* PushReceiver.PushReceiver
+    if (receiver !== undefined) {
+      const arrive = A2aPushArrival.handle(runtime, receiver, limits)
+      yield* router.add("POST", `${PushReceiver.path}/:runId`, traced((request) => arrive(request)))
     }
     yield* router.add("*", `${path}/*`, serve)
   })

@@ -19,8 +19,9 @@ import * as A2aClientGrpc from "./A2aClientGrpc.ts"
 import { type Headers, Place } from "./A2aClientWire.ts"
 import * as A2aContent from "./A2aContent.ts"
 import { Mark, RemoteEvents } from "./A2aRemoteEvents.ts"
-import { Part } from "./A2aSchema.ts"
+import { type Message, Part, type TaskPushNotificationConfig } from "./A2aSchema.ts"
 import { AgentRegistry } from "./AgentRegistry.ts"
+import { PushReceiver } from "./PushReceiver.ts"
 
 /** The remote task did not complete. @category errors @since 0.1.0 */
 export class RemoteTaskFailed extends Schema.TaggedError<RemoteTaskFailed>()("RemoteTaskFailed", {
@@ -136,33 +137,53 @@ export const toLayer = <Identifier extends string>(
         const key = yield* Run.idempotencyKey
         const parts = yield* Effect.forEach(message, withBytes)
         let taskId: string | undefined
-        const { chain = [], token, ...place } = yield* Run.stepWith(
+        const receiver = yield* PushReceiver
+        const { chain = [], notifies = false, token, ...place } = yield* Run.stepWith(
           "card",
           Reached,
-          reached(client, { url, binding, skill, depth, wantsToken: auth !== undefined })
+          reached(client, {
+            url,
+            binding,
+            skill,
+            depth,
+            wantsToken: auth !== undefined,
+            receives: receiver !== undefined && !stream
+          })
         )
         wanted = token
         const metadata = A2aChain.metadataOf(chain)
-        const begin = client.send(place, { messageId: key, role: "ROLE_USER", parts, metadata }, skill)
+        const { runId } = (yield* Run.CurrentRun).record
+        const address = notifies ? yield* receiver?.addressOf(runId) ?? Effect.undefined : undefined
+        const push = address === undefined
+          ? undefined
+          : { ...address, id: runId, authentication: { scheme: "Bearer", credentials: address.token } }
+        const begin = beginning(client, place, { messageId: key, role: "ROLE_USER", parts, metadata }, skill, push)
         // A send that was cut off has begun a task, which the same message finds.
         yield* Run.compensate(
           "cancel the remote task",
           Effect.gen(function*() {
-            const known = taskId ?? (yield* Effect.map(begin, (sent) => "task" in sent ? sent.task.id : undefined))
+            const known = taskId ?? (yield* Effect.map(begin, (sent) => sent.taskId))
             if (known !== undefined) {
               yield* client.cancel(place, known)
             }
             // A task that has ended, or was never begun, is not there to be cancelled.
           }).pipe(Effect.catchTag("RemoteRefused", () => Effect.void))
         )
-        const sent = yield* Run.stepWith("send", Sent, Effect.map(untilAnswered(begin), shownOf))
+        const sent = yield* Run.stepWith("send", Sent, untilAnswered(begin))
         taskId = sent.taskId
         let seen = sent
         for (let turn = 1; seen.taskId !== undefined; turn++) {
           const { taskId } = seen
           if (!isSettled(seen.state)) {
             const saying = stream ? new RemoteEvents(seen.said) : undefined
-            seen = yield* Run.stepWith(`follow ${turn}`, Sent, followed(client, place, taskId, saying))
+            const follow = Run.stepWith(
+              `follow ${turn}`,
+              Sent,
+              followed(client, place, taskId, saying, sent.notified === true)
+            )
+            seen = sent.notified === true
+              ? yield* Effect.raceFirst(follow, Effect.as(Run.news, seen))
+              : yield* follow
             continue
           }
           if (seen.state === "TASK_STATE_COMPLETED") break
@@ -184,17 +205,20 @@ export const toLayer = <Identifier extends string>(
 const Reached = Schema.Struct({
   ...Place.fields,
   chain: Schema.optionalKey(Schema.Array(Schema.String)),
-  token: Schema.optionalKey(A2aAuthorization.Wanted)
+  token: Schema.optionalKey(A2aAuthorization.Wanted),
+  /** Whether it is asked to notify this app of the task. */
+  notifies: Schema.optionalKey(Schema.Boolean)
 })
 
 const reached = Effect.fnUntraced(function*(
   client: A2aClient.A2aClient,
-  { binding, depth, skill, url, wantsToken }: Pick<Options, "binding" | "skill" | "url"> & {
+  { binding, depth, receives, skill, url, wantsToken }: Pick<Options, "binding" | "skill" | "url"> & {
     readonly depth: number
     readonly wantsToken: boolean
+    readonly receives: boolean
   }
 ) {
-  const { place } = yield* untilAnswered(client.resolve(url, binding))
+  const { notifies, place } = yield* untilAnswered(client.resolve(url, binding))
   const chain = yield* Effect.mapError(
     A2aChain.extended(yield* A2aChain.current, place, skill, depth),
     (code) =>
@@ -210,8 +234,40 @@ const reached = Effect.fnUntraced(function*(
       Effect.flatMap(client.cardAt(url), (json) => A2aAuthorization.wantedOf(client, { url, json }, place, skill))
     )
     : undefined
-  return { ...place, chain, ...(token === undefined ? {} : { token }) }
+  return {
+    ...place,
+    chain,
+    ...(token === undefined ? {} : { token }),
+    ...(receives && notifies ? { notifies } : {})
+  }
 })
+
+/** Sends the message with the address for notifications, and without it where the remote agent does not take the address. */
+const beginning = (
+  client: A2aClient.A2aClient,
+  place: Place,
+  message: Message,
+  skill: string | undefined,
+  push: TaskPushNotificationConfig | undefined
+): Effect.Effect<Sent, RemoteError> => {
+  const plain = Effect.map(client.send(place, message, skill), shownOf)
+  if (push === undefined) return plain
+  return Effect.map(client.send(place, message, skill, push), (sent): Sent => ({ ...shownOf(sent), notified: true }))
+    .pipe(
+      Effect.catchIf(
+        (error) => error._tag === "RemoteRefused" && refusesPush.has(error.code),
+        () => plain
+      )
+    )
+}
+
+const refusesPush: ReadonlySet<string> = new Set([
+  "PUSH_NOTIFICATION_NOT_SUPPORTED",
+  "-32003",
+  "INVALID_PARAMS",
+  "-32602",
+  "INVALID_ARGUMENT"
+])
 
 /** Files of the other server are links here. */
 const noLinks: A2aContent.Links = { urlOf: (fileId) => fileId, fileIdOf: () => undefined }
@@ -231,7 +287,9 @@ const Sent = Schema.Struct({
   text: Schema.String,
   parts: Schema.Array(Part),
   /** How much of it was said as events. */
-  said: Schema.optionalKey(Mark)
+  said: Schema.optionalKey(Mark),
+  /** Whether the remote agent notifies of the task. */
+  notified: Schema.optionalKey(Schema.Boolean)
 })
 type Sent = typeof Sent.Type
 
@@ -269,18 +327,20 @@ const failed = ({ state, taskId, text }: Sent) =>
   })
 
 /**
- * Reads the task again and again until it has ended or asks. What it says meanwhile becomes events: those of its stream, and
+ * Reads the task again and again until it has ended or asks; a notification of it begins anew. What it says meanwhile becomes events: those of its stream, and
  * those that the task as it is has gained where there is no stream.
  */
 const followed = Effect.fnUntraced(function*(
   client: A2aClient.A2aClient,
   place: Place,
   taskId: string,
-  saying: RemoteEvents | undefined
+  saying: RemoteEvents | undefined,
+  isNotified = false
 ) {
+  const longest = isNotified ? longestNotified : longestPause
   const emit = (update: A2aClient.RemoteUpdate) => Effect.forEach(saying?.of(update) ?? [], Run.emit, { discard: true })
   let hasStream = saying !== undefined
-  for (let pause = hasStream ? 0 : firstPause;; pause = Math.min(Math.max(pause * 1.5, firstPause), longestPause)) {
+  for (let pause = hasStream ? 0 : firstPause;; pause = Math.min(Math.max(pause * 1.5, firstPause), longest)) {
     yield* Effect.sleep(pause)
     const task = yield* untilAnswered(client.get(place, taskId))
     yield* emit({ task })
@@ -304,6 +364,8 @@ const settles = (update: A2aClient.RemoteUpdate) =>
 
 const firstPause = 200
 const longestPause = 5_000
+/** The task is read now and then also where notifications are expected: they may not come. */
+const longestNotified = 60_000
 
 /** Tries again while the remote agent is away, for about ten minutes. */
 const untilAnswered = <A, R>(call: Effect.Effect<A, RemoteError, R>): Effect.Effect<A, RemoteTaskFailed, R> =>

@@ -188,6 +188,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
     credentials === undefined
       ? Effect.never
       : Effect.mapError(credentials.until(shown), (reason) => new RunError({ reason }))
+  const signals = makeSignals(node, door, bound)
   return {
     fusion,
     isOpen: auth.open,
@@ -198,7 +199,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
     ...makeRuns(node, door),
     recent: makeRecent(node, door),
     ...makeDecisions(node, door, bound, fusion, dueRuns),
-    ...makeSignals(node, door, bound),
+    signal: signals.signal,
     ...makeResourceReads(fusion, door, services),
     ...makeScheduleCalls({ node, door, app: name, callables: bound, declared: timed, store, schedules, ticks }),
     ...makeThreadCalls(node, door),
@@ -206,7 +207,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
     ...makePrincipalCalls(node, door, keys, store, schedules),
     ...makeVisibleTo(fusion, door),
     ...makeFiles(door, node.files),
-    push: makePushTargets(node, door, yield* pushStore),
+    push: makePushTargets(node, door, yield* pushStore, signals.arrived),
     usage: makeUsage(budget, door),
     authenticate: door.identify,
     principal: door.authenticate,

@@ -54,12 +54,22 @@ export interface PushTargets {
   /** Removes a target that nobody has changed since; nothing otherwise. */
   readonly drop: (target: PushTarget) => Effect.Effect<void, RunError>
   readonly now: Effect.Effect<number>
+  /**
+   * Wakes a run that waits for work elsewhere, on whatever node it is. Its protocol has checked the sender; the same news twice
+   * are one, and those of a run that has ended are none.
+   */
+  readonly arrived: (runId: string, news: string) => Effect.Effect<void, RunError>
 }
 
 /** How many targets a run has at most. */
 const targetLimit = 16
 
-export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStore["Service"]): PushTargets => {
+export const makePushTargets = (
+  node: RunSupervisor,
+  door: Door,
+  store: PushStore["Service"],
+  arrived: PushTargets["arrived"]
+): PushTargets => {
   /** The next version of a target, if nobody was faster. */
   const move = (target: PushTarget, changes: Partial<PushTarget>): Effect.Effect<PushTarget | undefined, RunError> => {
     const next = { ...target, ...changes, version: target.version + 1 }
@@ -145,7 +155,7 @@ export const makePushTargets = (node: RunSupervisor, door: Door, store: PushStor
 
   const drop = ({ id, runId, version }: PushTarget) => asRunError(store.remove(runId, id, version))
 
-  return { set, remove, list, take, open, move, refused, drop, now: Effect.sync(() => node.now()) }
+  return { set, remove, list, take, open, move, refused, drop, arrived, now: Effect.sync(() => node.now()) }
 }
 
 const tooMany = (count: number): Effect.Effect<never, RunError> => {

@@ -6,6 +6,7 @@ import * as Authorization from "../../door/Authorization.ts"
 import type { Caller } from "../../door/Caller.ts"
 import type { Door } from "../../door/internal/door.ts"
 import { nestedTooDeeply, tooDeep } from "../../run/internal/issues.ts"
+import { newsSignal } from "../../run/internal/newsSignal.ts"
 import { asRunError, notFound } from "../../run/internal/runErrors.ts"
 import type { Interrupt } from "../../run/Interrupt.ts"
 import {
@@ -113,7 +114,21 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
     return written !== undefined
   })
 
-  return { signal }
+  /** Says that work elsewhere has news for a run, which receives them as a message; the same news twice are one. */
+  const arrived = (runId: string, key: string): Effect.Effect<void, RunError> =>
+    Effect.gen(function*() {
+      const run = yield* asRunError(node.get(runId))
+      const bound = callables.agent.get(run?.agent ?? "")
+      if (run === undefined || bound === undefined || isFinal(run.state)) return
+      const resolution = { decision: "approve", by: run.owner, at: node.now(), value: null } as const
+      const message = messageOf(runId, newsSignal, messageIdOf(newsSignal, key), resolution)
+      yield* keep(bound, run, message, { key, by: run.owner, delivered: undefined, facts: [] })
+    }).pipe(
+      Effect.catchIf(({ reason }) => reason._tag === "RunFinished" || reason._tag === "RunNotFound", () => Effect.void),
+      Effect.uninterruptible
+    )
+
+  return { signal, arrived }
 }
 
 /** A key is part of an id, which no database takes as any text. */

@@ -4,6 +4,7 @@ import { Effect, Option } from "effect"
 import type { Budget, Grant, RunContext } from "../../budget/Budget.ts"
 import type { OutputGuards } from "../../hook/internal/outputGuards.ts"
 import type * as Event from "../../run/Event.ts"
+import { newsSignal } from "../../run/internal/newsSignal.ts"
 import { orMisfit } from "../../run/internal/recordMisfit.ts"
 import { CurrentRun } from "../../run/Run.ts"
 import { InvalidContent, NotDeclared } from "../../run/RunError.ts"
@@ -197,6 +198,7 @@ const received = (
   signal: string,
   waits: boolean
 ): Effect.Effect<Option.Option<unknown>> => {
+  if (signal === newsSignal) return receive(live, place, signal, waits)
   const shape = live.signals.get(signal)
   if (shape === undefined) return Effect.die(new NotDeclared({ kind: "signal", identifier: signal }))
   return Effect.flatMap(

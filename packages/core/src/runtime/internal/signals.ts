@@ -4,6 +4,7 @@
 import { Deferred, Effect, Option, type Schema } from "effect"
 import type { RunSignals } from "../../operations/Runtime.ts"
 import type { Event } from "../../run/Event.ts"
+import { newsSignal } from "../../run/internal/newsSignal.ts"
 import type { Interrupt, Resolution } from "../../run/Interrupt.ts"
 import type { LiveRun } from "./liveRun.ts"
 import type { Place } from "./names.ts"
@@ -57,7 +58,7 @@ export const signalsOf = (rows: ReadonlyArray<Interrupt>): RunSignals => {
   const sent: Array<RunSignals["sent"][number]> = []
   for (const row of rows) {
     const { id, signal, state } = row
-    if (signal === undefined) continue
+    if (signal === undefined || signal === newsSignal) continue
     if (isMessage(row)) sent.push({ id, key: id.slice(messageIdOf(signal, "").length) })
     else if (state === "open") awaited.add(signal)
   }
