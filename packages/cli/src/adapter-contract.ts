@@ -66,6 +66,8 @@ export interface Fixture {
   readonly denial?: "model" | "run"
   /** Whether an approver can edit the arguments of a call; by default where hooks can. */
   readonly edits?: boolean
+  /** How far hooks reach in this agent, if that is further than the adapter says of every agent. */
+  readonly reaches?: AdapterCapabilities["hooks"]
   /** Whether the adapter sees tool calls and their arguments; `false` for code that nobody looks into. */
   readonly sees?: { readonly models: boolean; readonly tools: boolean }
   /** Whether an error that a model or a tool throws reaches the run; `false` for a framework that keeps it. */
@@ -100,7 +102,8 @@ export const suite = (
     capabilities,
     declares = true,
     denial = "model",
-    edits = capabilities.hooks.tool === "modify",
+    reaches = capabilities.hooks,
+    edits = reaches.tool === "modify",
     perform,
     sees = { models: true, tools: true }
   }: Fixture
@@ -183,7 +186,7 @@ export const suite = (
         }))
     }
 
-    if (isBarrier && capabilities.hooks.tool === "modify") {
+    if (isBarrier && reaches.tool === "modify") {
       it.live("calls side by side, and an id that comes again, are kept apart over a process that dies", () =>
         Effect.gen(function*() {
           const dying = new Play("tool refund")
@@ -341,8 +344,8 @@ export const suite = (
     it.live("the capabilities are those that the kit finds", () =>
       Effect.gen(function*() {
         const found = yield* probe(perform)
-        const { budget, commit, hooks, interrupts, tokens, toolInjection, usage } = capabilities
-        const said = { budget, commit: commit === "barrier", hooks, interrupts, tokens, toolInjection, usage }
+        const { budget, commit, interrupts, tokens, toolInjection, usage } = capabilities
+        const said = { budget, commit: commit === "barrier", hooks: reaches, interrupts, tokens, toolInjection, usage }
         assert.deepStrictEqual(found, said)
       }), 120_000)
 

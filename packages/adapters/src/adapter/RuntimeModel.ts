@@ -19,7 +19,7 @@ import { again } from "../effect-ai/internal/attempts.ts"
 import * as ProviderModel from "../models/ProviderModel.ts"
 import { Thrown } from "./AdapterError.ts"
 import * as JsonAnswer from "./internal/jsonAnswer.ts"
-import { uniqueCalls } from "./internal/uniqueCalls.ts"
+import { uniqueCalls, type Used } from "./internal/uniqueCalls.ts"
 import * as ModelStep from "./ModelStep.ts"
 import { OutputLimit } from "./OutputLimit.ts"
 
@@ -59,21 +59,22 @@ export interface RuntimeModel {
 export type Find = (name?: string) => RuntimeModel
 
 /**
- * The models of the run. An unknown name throws `ModelUnknown`, which ends the run as such.
+ * The models of the run. An unknown name throws `ModelUnknown`, which ends the run as such. `used` has the ids of the calls of
+ * the run so far, which no call gets again.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: Effect.Effect<Find, never, CurrentRun> = Effect.map(Effect.context<CurrentRun>(), (services) => {
-  const named = Context.get(services, NamedModels.NamedModels)
-  const used = new Set<string>()
-  const { model: declared } = Context.get(services, CurrentRun)
-  return (name = declared) => {
-    const model = name === undefined ? ownOf(services) : NamedModels.find(named, name)
-    if (model === undefined) throw new ModelUnknown({ model: name ?? "default", known: Object.keys(named) })
-    return from(model, { services, named, used })
-  }
-})
+export const make = (used: Used = new Set()): Effect.Effect<Find, never, CurrentRun> =>
+  Effect.map(Effect.context<CurrentRun>(), (services) => {
+    const named = Context.get(services, NamedModels.NamedModels)
+    const { model: declared } = Context.get(services, CurrentRun)
+    return (name = declared) => {
+      const model = name === undefined ? ownOf(services) : NamedModels.find(named, name)
+      if (model === undefined) throw new ModelUnknown({ model: name ?? "default", known: Object.keys(named) })
+      return from(model, { services, named, used })
+    }
+  })
 
 const ownOf = (services: Context.Context<never>): NamedModels.NamedModel | undefined =>
   Option.isNone(Context.getOption(services, LanguageModel.LanguageModel))
@@ -85,7 +86,7 @@ interface Surroundings {
   readonly services: Context.Context<CurrentRun>
   readonly named: { readonly [name: string]: NamedModels.NamedModel }
   /** The ids of the calls of this run so far. */
-  readonly used: Set<string>
+  readonly used: Used
 }
 
 const namesOf = (model: NamedModels.NamedModel) => ({

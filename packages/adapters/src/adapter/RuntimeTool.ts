@@ -10,7 +10,7 @@ import { Effect, type Schema, type Scope } from "effect"
 import * as Tool from "effect/ai/Tool"
 import type * as Toolkit from "effect/ai/Toolkit"
 import type { AnyTools } from "../effect-ai/internal/answer.ts"
-import { answerCall } from "../effect-ai/internal/toolAnswer.ts"
+import { answerCall, makeCall } from "../effect-ai/internal/toolAnswer.ts"
 import { toJson } from "./Json.ts"
 import type { Call, Outcome } from "./ToolStep.ts"
 
@@ -27,6 +27,8 @@ export interface RuntimeTool {
   /** The JSON schema of its arguments. */
   readonly parameters: { readonly [key: string]: Schema.Json }
   readonly call: (call: Call) => Effect.Effect<Outcome, unknown, CurrentRun>
+  /** The same without a step around it: for a framework that makes the call again once its approval is there. */
+  readonly once: (call: Call) => Effect.Effect<Outcome, unknown, CurrentRun>
 }
 
 /**
@@ -73,17 +75,22 @@ export const make = <Tools extends Record<string, Tool.Any>>(
 ): ReadonlyArray<RuntimeTool> => {
   // cast: names and parameters of calls come from a model; the toolkit itself checks them.
   const tools = toolkit as unknown as AnyTools
-  return Object.values(tools.tools).map((tool): RuntimeTool => ({
-    name: tool.name,
-    description: Tool.getDescription(tool) ?? tool.name,
-    parameters: parametersOf(tool),
-    call: ({ arguments: args, toolCallId }) =>
-      answerCall(
-        { id: toolCallId, toolCallId, name: tool.name, arguments: toJson(args) },
-        `call ${toolCallId}`,
-        { toolkit: tools, messages: [], turn: undefined }
-      )
-  }))
+  return Object.values(tools.tools).map((tool): RuntimeTool => {
+    const around = { toolkit: tools, messages: [], turn: undefined }
+    const asked = ({ arguments: args, toolCallId }: Call) => ({
+      id: toolCallId,
+      toolCallId,
+      name: tool.name,
+      arguments: toJson(args)
+    })
+    return {
+      name: tool.name,
+      description: Tool.getDescription(tool) ?? tool.name,
+      parameters: parametersOf(tool),
+      call: (call) => answerCall(asked(call), `call ${call.toolCallId}`, around),
+      once: (call) => makeCall(asked(call), around)
+    }
+  })
 }
 
 const parametersOf = (tool: Tool.Any): RuntimeTool["parameters"] => {

@@ -7,15 +7,22 @@
  * @since 0.1.0
  */
 import type { Agent, Event } from "@fastagentic/core"
+import type { ModelEnd } from "@fastagentic/core/run/ModelEnd"
 import { CurrentRun, type InterruptDenied } from "@fastagentic/core/run/Run"
 import type { BaseCallbackHandler } from "@langchain/core/callbacks/base"
+import type { BaseChatModel } from "@langchain/core/language_models/chat_models"
+import type { StructuredToolInterface } from "@langchain/core/tools"
+import type { BaseCheckpointSaver } from "@langchain/langgraph"
 import { Effect, type Layer, type Scope } from "effect"
+import type * as Tool from "effect/ai/Tool"
 import type { Adapter, AdapterCapabilities } from "../adapter/AdapterCapabilities.ts"
-import type { AdapterLoadError } from "../adapter/AdapterError.ts"
+import { type AdapterLoadError, Thrown } from "../adapter/AdapterError.ts"
 import { failureOf } from "../adapter/Failure.ts"
-import { type Declared, layerOf } from "../adapter/internal/declared.ts"
+import { adapterOf, type Declared, layerOf } from "../adapter/internal/declared.ts"
 import { toJson } from "../adapter/Json.ts"
 import * as PromiseScope from "../adapter/PromiseScope.ts"
+import * as RuntimeTool from "../adapter/RuntimeTool.ts"
+import * as AppParts from "./internal/appParts.ts"
 import * as Callbacks from "./internal/callbacks.ts"
 import * as Checkpoints from "./internal/checkpoints.ts"
 import { type Library, library } from "./internal/library.ts"
@@ -69,7 +76,7 @@ export interface Graph<Input, State> {
 }
 
 /**
- * The run that a graph is made for.
+ * The run that a graph is made for, with what the app has for it.
  *
  * @category models
  * @since 0.1.0
@@ -79,6 +86,12 @@ export interface Runtime {
   readonly threadId: string
   /** Aborts when the run ends for any reason. */
   readonly signal: AbortSignal
+  /** The tools of the option `toolkit`: their calls pass the door, hooks, approvals and journal of the app. */
+  readonly tools: Array<StructuredToolInterface>
+  /** A model of the app by its name; by default the one that the agent declares, and then that of the layer. */
+  readonly model: (name?: string) => BaseChatModel
+  /** The checkpointer in the run's store; a graph that is compiled without one gets it as well. */
+  readonly checkpointer: BaseCheckpointSaver
 }
 
 /**
@@ -131,12 +144,18 @@ export const layer = <
   Success extends Agent.AnySchema,
   Input,
   State,
-  R = never
+  R = never,
+  Tools extends Record<string, Tool.Any> = {},
+  R2 = never
 >(
   agent: Declared<Identifier, Payload, Success>,
   source: Source<Input, State, R>,
-  ...[options]: Rest<Options<Payload["Type"], Success["Type"], Input, State>>
-): Layer.Layer<Agent.Handler<Identifier>, AdapterLoadError, Exclude<R, CurrentRun | Scope.Scope>> => {
+  ...[options]: Rest<Options<Payload["Type"], Success["Type"], Input, State> & RuntimeTool.Options<Tools, R2>>
+): Layer.Layer<
+  Agent.Handler<Identifier>,
+  AdapterLoadError,
+  Exclude<R, CurrentRun | Scope.Scope> | RuntimeTool.Services<Tools, R2>
+> => {
   // cast: the option types allow omitting a mapping only when identity fits.
   const mapping = (options ?? {}) as Mapping<Payload["Type"], Success["Type"], Input, State>
   // cast: as above, the payload is an input.
@@ -147,40 +166,49 @@ export const layer = <
   const able = typeof source === "function" || !hasCheckpointer(source)
     ? capabilities
     : { ...capabilities, commit: "none" as const, interrupts: false }
+  const tools: RuntimeTool.Options<Tools, R2> = options ?? {}
   const adapter: Adapter = {
-    name: "langgraph",
-    capabilities: able,
+    ...adapterOf("langgraph", able, typeof source === "function", tools),
     remedy: "compile the graph without a checkpointer"
   }
   return layerOf(
     agent,
     adapter,
     library,
-    (loaded, payload) => Effect.map(drive(loaded, agent.errorSchema, source, input(payload)), output)
+    (loaded, payload) =>
+      Effect.map(drive(loaded, agent.errorSchema, source, RuntimeTool.from(tools), input(payload)), output)
   )
 }
 
-const drive = <Error extends Agent.AnySchema, Input, State, R>(
+const drive = <Error extends Agent.AnySchema, Input, State, R, R2>(
   loaded: Library,
   errorSchema: Error,
   source: Source<Input, State, R>,
+  given: Effect.Effect<ReadonlyArray<RuntimeTool.RuntimeTool>, never, R2>,
   input: Input
-): Effect.Effect<State, Error["Type"] | InterruptDenied, R | CurrentRun> =>
+): Effect.Effect<State, Error["Type"] | InterruptDenied | ModelEnd, R | R2 | CurrentRun> =>
   Effect.scoped(PromiseScope.host(Effect.fnUntraced(function*(host: PromiseScope.Host) {
     const run = yield* CurrentRun
     const { record } = run
     const place: Checkpoints.Place = { current: run }
     const checkpoints = yield* Checkpoints.make(place)
-    const { handler, modelFailures, toolCallIds } = yield* Callbacks.make(loaded, host.signal, place)
+    const { handler, session } = yield* Callbacks.make(loaded, host.signal, place)
+    const { modelFailures, toolCallIds } = session
+    const decisions = new AppParts.Decisions()
+    const { fatal, model, tools } = yield* AppParts.make(session, yield* given, decisions)
     const threadId = record.threadId ?? record.runId
-    const graph = yield* graphOf(source, { runId: record.runId, threadId, signal: host.signal })
-    const isOwn = hasCheckpointer(graph)
-    if (isOwn && record.durable) return yield* Effect.die(new Error(ownCheckpointer))
     const { restore, saver } = makeSaver(
       loaded,
       threadId,
       (op) => checkpoints.commit({ ...op, calls: toolCallIds.snapshot })
     )
+    const { runId } = record
+    const runtime = { runId, threadId, signal: host.signal, tools, model, checkpointer: saver }
+    const graph = yield* graphOf(source, runtime).pipe(
+      Effect.catchTag("Thrown", (thrown) => failureOf(errorSchema, modelFailures, thrown))
+    )
+    const isOwn = hasCheckpointer(graph) && graph.checkpointer !== saver
+    if (isOwn && record.durable) return yield* Effect.die(new Error(ownCheckpointer))
     const options: StreamOptions = {
       streamMode: ["values", "custom"],
       subgraphs: true,
@@ -228,7 +256,7 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
         if (questions.length > 0) {
           const answers = yield* Effect.forEach(
             questions,
-            (one) => Effect.map(ask(one), (answer) => [one.id, answer] as const),
+            (one) => Effect.map(ask(one, decisions), (answer) => [one.id, answer] as const),
             { concurrency: "unbounded" }
           )
           next = new loaded.graph.Command({ resume: Object.fromEntries(answers) })
@@ -241,7 +269,7 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
       }
     })
 
-    return yield* untilEnded.pipe(
+    return yield* Effect.raceFirst(untilEnded, fatal).pipe(
       Effect.ensuring(checkpoints.close),
       // cast: the last value of a graph is its state.
       Effect.map((state) => state as State),
@@ -252,14 +280,17 @@ const drive = <Error extends Agent.AnySchema, Input, State, R>(
 const ownCheckpointer =
   "a graph that is durable or asks is compiled without a checkpointer: the run's store keeps its checkpoints"
 
-const hasCheckpointer = (graph: object): boolean =>
+const hasCheckpointer = (graph: object): graph is { readonly checkpointer: object } =>
   "checkpointer" in graph && typeof graph.checkpointer === "object" && graph.checkpointer !== null
 
 const withPath = (event: Event.Event, path: ReadonlyArray<string>): Event.Event =>
   path.length === 0 ? event : { ...event, path }
 
-const graphOf = <Input, State, R>(source: Source<Input, State, R>, runtime: Runtime) => {
+const graphOf = <Input, State, R>(
+  source: Source<Input, State, R>,
+  runtime: Runtime
+): Effect.Effect<Graph<Input, State>, Thrown, R> => {
   if (typeof source !== "function") return Effect.succeed(source)
-  const made = source(runtime)
-  return Effect.isEffect(made) ? made : Effect.succeed(made)
+  const made = Effect.try({ try: () => source(runtime), catch: (cause) => new Thrown({ cause }) })
+  return Effect.flatMap(made, (one) => Effect.isEffect(one) ? one : Effect.succeed(one))
 }

@@ -62,7 +62,7 @@ export const within = <E extends Agent.AnySchema, A, R = never>(
     const scope = yield* Effect.scope
     const turns = Turns.make()
     const tools = yield* given
-    const model = yield* RuntimeModel.make
+    const model = yield* RuntimeModel.make()
     const begin = Effect.orDie(Effect.provideService(turns.begin, Scope.Scope, scope))
     /** The errors that models threw, with the model's name: a caller may try again. */
     const failures = new WeakMap<object, string>()

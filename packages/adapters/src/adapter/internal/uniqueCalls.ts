@@ -1,8 +1,14 @@
 // Gives each tool call of a run an id of its own, since providers use one again; RuntimeModel.ts reads each answer through it.
 import type * as Response from "effect/ai/Response"
 
+/** The ids of the calls of a run so far. */
+export interface Used {
+  readonly has: (id: string) => boolean
+  readonly add: (id: string) => unknown
+}
+
 /** Reads the parts of one answer; `used` has the ids of the answers before, and gets those of this one. */
-export const uniqueCalls = (used: Set<string>) => {
+export const uniqueCalls = (used: Used) => {
   const ids = new Map<string, string>()
   const idOf = (id: string) => {
     const known = ids.get(id)

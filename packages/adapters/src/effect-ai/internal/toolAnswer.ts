@@ -28,7 +28,8 @@ export interface Surroundings {
 export const answerCall = (call: Call, step: string, around: Surroundings) =>
   Run.stepWith(step, ToolAnswer, makeCall(call, around))
 
-const makeCall = (call: Call, { messages, toolkit, turn }: Surroundings) => {
+/** The same without the step: a call whose outcome is stored is not made again. */
+export const makeCall = (call: Call, { messages, toolkit, turn }: Surroundings) => {
   const { broken, name, toolCallId } = call
   const outcomeOf = (result: Schema.Json, denied: boolean) =>
     Effect.as(

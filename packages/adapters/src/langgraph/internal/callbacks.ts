@@ -11,6 +11,7 @@ import type { BaseMessage } from "@langchain/core/messages"
 import type { LLMResult } from "@langchain/core/outputs"
 import { Effect, FiberSet, type Scope } from "effect"
 import * as Prompt from "effect/ai/Prompt"
+import { isOfApp } from "./appParts.ts"
 import { placeOf } from "./callbackMetadata.ts"
 import type { Place } from "./checkpoints.ts"
 import type { Library } from "./library.ts"
@@ -66,6 +67,10 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
     extra: Extra
   ) => {
     const place = placeOf(metadata)
+    if (isOfApp(metadata)) {
+      session.ofApp.set(runId, place)
+      return undefined
+    }
     const parameters = extra?.["invocation_params"]
     return begin(models.start(runId, place, { model: place.model ?? nameOf(llm, "model"), prompt, tags, parameters }))
   }
@@ -155,6 +160,10 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
       name?: string,
       toolCallId?: string
     ) {
+      if (isOfApp(metadata)) {
+        session.ofApp.set(runId, placeOf(metadata))
+        return undefined
+      }
       return begin(tools.start(runId, placeOf(metadata), { name: name ?? nameOf(tool, "tool"), input, toolCallId }))
     }
 
@@ -172,5 +181,5 @@ export const make = Effect.fnUntraced(function*(library: Library, signal: AbortS
   }
 
   const handler: BaseCallbackHandler = new Callbacks()
-  return { handler, modelFailures: session.modelFailures, toolCallIds: session.toolCallIds }
+  return { handler, session }
 })

@@ -9,7 +9,10 @@ const load = <A>(module: string, start: () => Promise<A>) =>
 export const library = Effect.all({
   graph: load("@langchain/langgraph", () => import("@langchain/langgraph")),
   callbacks: load("@langchain/core", () => import("@langchain/core/callbacks/base")),
-  messages: load("@langchain/core", () => import("@langchain/core/messages"))
+  messages: load("@langchain/core", () => import("@langchain/core/messages")),
+  models: load("@langchain/core", () => import("@langchain/core/language_models/chat_models")),
+  tools: load("@langchain/core", () => import("@langchain/core/tools")),
+  functions: load("@langchain/core", () => import("@langchain/core/utils/function_calling"))
 }, { concurrency: "unbounded" })
 
 export type Library = Effect.Success<typeof library>

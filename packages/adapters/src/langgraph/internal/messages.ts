@@ -1,8 +1,10 @@
 // Converts LangChain messages to prompts, finish parts and JSON.
 import type { BaseMessage, UsageMetadata } from "@langchain/core/messages"
+import { Schema } from "effect"
 import * as Prompt from "effect/ai/Prompt"
 import * as Response from "effect/ai/Response"
 import { fromText, toJson } from "../../adapter/Json.ts"
+import { Part } from "../../adapter/ModelStep.ts"
 import type { Library } from "./library.ts"
 
 interface ToolCall {
@@ -52,11 +54,31 @@ const isCommand = (value: unknown): value is { readonly update: unknown } =>
 
 const textPart = (text: string) => Prompt.makePart("text", { text })
 
+const decodeParts = Schema.decodeUnknownSync(Schema.Array(Part))
+
+/** A part of an answer of a model of the app, with what its provider attached to it. */
+const ofApp = (part: Part) => {
+  const options = part.metadata === undefined ? {} : { options: decodeOptions(part.metadata) }
+  return part.type === "tool-call"
+    ? Prompt.makePart("tool-call", {
+      id: part.id,
+      name: part.name,
+      params: part.arguments,
+      providerExecuted: false,
+      ...options
+    })
+    : Prompt.makePart(part.type, { text: part.text, ...options })
+}
+
+const decodeOptions = Schema.decodeUnknownSync(Prompt.ProviderOptions)
+
 const promptMessage = (message: BaseMessage): Prompt.Message => {
   switch (message.type) {
     case "system":
       return Prompt.makeMessage("system", { content: message.text })
     case "ai": {
+      const own = message.additional_kwargs["fastagentic"]
+      if (Array.isArray(own)) return Prompt.makeMessage("assistant", { content: decodeParts(own).map(ofApp) })
       const calls = toolCallsOf(message).map((call) =>
         Prompt.makePart("tool-call", {
           id: call.id ?? call.name,

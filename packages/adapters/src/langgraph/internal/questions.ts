@@ -3,6 +3,7 @@
 import { CurrentRun, InterruptDenied } from "@fastagentic/core/run/Run"
 import { Effect, Option, Schema } from "effect"
 import { toJson } from "../../adapter/Json.ts"
+import type { Decisions } from "./appParts.ts"
 import type { Question } from "./state.ts"
 
 const Action = Schema.Struct({
@@ -21,7 +22,19 @@ const Reviewed = Schema.Struct({
 const decodeReviewed = Schema.decodeUnknownOption(Reviewed)
 
 /** The value with which the graph resumes. */
-export const ask = (question: Question): Effect.Effect<unknown, InterruptDenied, CurrentRun> => {
+export const ask = (
+  question: Question,
+  decisions: Decisions
+): Effect.Effect<unknown, InterruptDenied, CurrentRun> => {
+  const ofCall = decisions.of(question.value)
+  if (ofCall !== undefined) {
+    return CurrentRun.use(({ interrupt }) =>
+      Effect.map(interrupt(ofCall), (resolution) => {
+        decisions.take(ofCall, resolution)
+        return true
+      })
+    )
+  }
   const reviewed = decodeReviewed(question.value)
   return Option.isSome(reviewed) ? review(question.id, reviewed.value) : askValue(question)
 }

@@ -3,6 +3,7 @@ import type { Event } from "@fastagentic/core"
 import type { CurrentRun } from "@fastagentic/core/run/Run"
 import type { BaseMessage } from "@langchain/core/messages"
 import { Effect } from "effect"
+import type { CallbackMetadata } from "./callbackMetadata.ts"
 import type { Place } from "./checkpoints.ts"
 import type { Library } from "./library.ts"
 import { ToolCallIds } from "./toolCallIds.ts"
@@ -19,6 +20,8 @@ export interface Session {
   readonly toolCallIds: ToolCallIds
   /** Errors thrown by models: their identity distinguishes them from errors of nodes. */
   readonly modelFailures: WeakMap<object, string>
+  /** The places of the calls of tools and models of the app, which report by themselves. */
+  readonly ofApp: Map<string, CallbackMetadata>
   readonly see: (messages: ReadonlyArray<BaseMessage>) => void
   readonly isNew: (message: BaseMessage) => boolean
 }
@@ -46,5 +49,5 @@ export const make = (library: Library, place: Place): Session => {
 
   const isNew = (message: BaseMessage) => !objects.has(message) && (message.id === undefined || !ids.has(message.id))
 
-  return { library, emit, tasks, top, toolCallIds, modelFailures: new WeakMap(), see, isNew }
+  return { library, emit, tasks, top, toolCallIds, modelFailures: new WeakMap(), ofApp: new Map(), see, isNew }
 }

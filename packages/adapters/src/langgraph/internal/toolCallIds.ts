@@ -60,6 +60,25 @@ export class ToolCallIds {
     return (this.requested.get(id)?.length ?? 0) > 0
   }
 
+  /** The ids of models that are taken, for the models of the app. */
+  readonly used = {
+    has: (id: string) => this.uses.has(id),
+    add: (id: string) => {
+      this.uses.set(id, Math.max(1, this.uses.get(id) ?? 0))
+    }
+  }
+
+  /** Notes a call of a model of the app, whose ids are unique in the run. */
+  request(id: string, name: string) {
+    this.used.add(id)
+    if (!this.isRequested(id)) this.listOf(this.requested, id).push({ toolCallId: id, name })
+  }
+
+  /** The identity of the next call under an id of a model. */
+  first(id: string): string {
+    return this.requested.get(id)?.[0]?.toolCallId ?? id
+  }
+
   /** The next call under an id of a model, which is answered now. */
   take(id: string): Requested | undefined {
     return this.requested.get(id)?.shift()
