@@ -70,6 +70,13 @@ describe("fastagentic push", { timeout: 60_000 }, () => {
         return String(Object(await response.json()).task.id)
       })
       yield* Effect.promise(() => sleep(2_000))
+      const onServer = yield* Effect.promise(() => command(["push", "list", "--url", url, "--json"], { cwd }))
+      assert.include(onServer.stdout, taskId, onServer.stderr)
+      const both = yield* Effect.promise(() =>
+        Promise.all([1, 2].map(() => command(["push", "redrive", taskId, "--url", url, "--json"], { cwd })))
+      )
+      assert.strictEqual(both.filter(({ stdout }) => stdout.includes(taskId)).length, 1)
+      yield* Effect.promise(() => sleep(1_500))
       yield* stop
       const listed = yield* at("list")
       assert.strictEqual(listed.code, 0, listed.stderr)

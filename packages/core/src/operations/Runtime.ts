@@ -24,6 +24,7 @@ import type { RunSummary } from "../store/RecordFields.ts"
 import type * as Retention from "../store/Retention.ts"
 import type { RunStore } from "../store/RunStore.ts"
 import type { ThreadRecord } from "../thread/ThreadStore.ts"
+import type { DeadTargetCalls } from "./internal/deadTargets.ts"
 import { makeRuntime } from "./internal/makeRuntime.ts"
 import type { NodeNotes } from "./internal/notes.ts"
 import type { PushTargets } from "./internal/pushTargets.ts"
@@ -216,7 +217,7 @@ export class Runtime extends Context.Service<Runtime, {
    * enabled on every node within a second, and before any run of it continues.
    */
   readonly changePrincipal: (caller: Caller, id: string, change: Change) => Effect.Effect<Changed, RunError>
-  readonly push: PushTargets
+  readonly push: PushTargets & DeadTargetCalls
   /** The usage of model calls, and the state of the caller's budgets. */
   readonly usage: (caller: Caller, request: UsageRequest) => Effect.Effect<UsageReport, RunError>
   /** The schedules of the caller's tenant, for callers with the scope `schedules:manage`. */

@@ -20,6 +20,7 @@ export type Group =
   | "schedules"
   | "audit"
   | "principals"
+  | "push"
   | "openai"
   | "system"
 

@@ -5,6 +5,7 @@ import * as CatalogRoutes from "./CatalogRoutes.ts"
 import * as FileRoutes from "./FileRoutes.ts"
 import * as InterruptRoutes from "./InterruptRoutes.ts"
 import * as PrincipalRoutes from "./PrincipalRoutes.ts"
+import * as PushRoutes from "./PushRoutes.ts"
 import type { Route } from "./Route.ts"
 import * as RunRoutes from "./RunRoutes.ts"
 import * as ScheduleRoutes from "./ScheduleRoutes.ts"
@@ -23,6 +24,7 @@ export const all: ReadonlyArray<Route> = [
   ...ScheduleRoutes.routes,
   ...AuditRoutes.routes,
   ...PrincipalRoutes.routes,
+  ...PushRoutes.routes,
   ...UsageRoutes.routes,
   ...SystemRoutes.routes
 ]

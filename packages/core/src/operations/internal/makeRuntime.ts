@@ -55,6 +55,7 @@ import { makeMemory as makeSharedNotes, SharedNotes } from "../../store/SharedNo
 import type { Options, Runtime } from "../Runtime.ts"
 import { makeAuditReads } from "./auditReads.ts"
 import { makeConnect, makeOpenStream } from "./connections.ts"
+import { makeDeadTargetCalls } from "./deadTargets.ts"
 import { makeDecisions } from "./decisions.ts"
 import { makeFiles } from "./files.ts"
 import { makeForks } from "./forks.ts"
@@ -180,6 +181,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
   const ticks = makeScheduleTicks(node, door, name, store, starts)
   const schedules = makeSchedules(node, name, bound, timed, store, ticks)
   yield* schedules.run
+  const push = yield* pushStore
   const notes = yield* makeNotes(Option.getOrElse(notesOfStore, makeSharedNotes), fusion, {
     rates,
     limit: options.open.notes
@@ -207,7 +209,7 @@ export const makeRuntime = Effect.fnUntraced(function*<A extends App.Any>(
     ...makePrincipalCalls(node, door, keys, store, schedules),
     ...makeVisibleTo(fusion, door),
     ...makeFiles(door, node.files),
-    push: makePushTargets(node, door, yield* pushStore, signals.arrived),
+    push: { ...makePushTargets(node, door, push, signals.arrived), ...makeDeadTargetCalls(node, door, push, audit) },
     usage: makeUsage(budget, door),
     authenticate: door.identify,
     principal: door.authenticate,
