@@ -10,6 +10,7 @@ const steps = [
   "knip",
   "deps",
   "lock:check",
+  "sbom:check",
   "docs",
   "words",
   "typetest",

@@ -72,12 +72,12 @@ const page = `
 `
 
 describe("fastagentic/client in a browser", () => {
-  it("has no module of Node, and is less than 1.8 times as large as Effect alone", async () => {
+  it("has no module of Node, and is less than 1.5 times as large as Effect alone", async () => {
     const [alone, whole] = [await bundle(floor), await bundle(page)]
     assert.deepStrictEqual(whole.builtins, [])
     assert.notMatch(whole.text, /node:sqlite|\bprocess\.(?:exit|stdout)\b/u)
     const ratio = whole.gzipped / alone.gzipped
-    assert.isBelow(ratio, 1.8, `${whole.gzipped} bytes gzipped, Effect alone ${alone.gzipped}`)
+    assert.isBelow(ratio, 1.5, `${whole.gzipped} bytes gzipped, Effect alone ${alone.gzipped}`)
   })
 
   it("has React hooks beside it, without a module of Node", async () => {

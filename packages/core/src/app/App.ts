@@ -5,7 +5,7 @@
  */
 import type { Layer } from "effect"
 import type * as Tool from "effect/ai/Tool"
-import * as Toolkit from "effect/ai/Toolkit"
+import type * as Toolkit from "effect/ai/Toolkit"
 import type * as Hook from "../hook/Hook.ts"
 import type * as Agent from "./Agent.ts"
 import type { Icon } from "./Presentation.ts"
@@ -178,7 +178,7 @@ export const make = <
     title: options.title ?? identifier,
     description: options.description ?? "",
     agents: options.agents ?? [],
-    tools: options.tools ?? Toolkit.empty,
+    tools: options.tools ?? noTools,
     resources: options.resources ?? [],
     prompts: options.prompts ?? [],
     hooks: [],
@@ -188,6 +188,10 @@ export const make = <
     provider: options.provider,
     documentationUrl: options.documentationUrl
   })
+
+/** The tools of an app that has none; effect/ai's own empty toolkit is a third of a page's client. */
+// cast: only `tools` of a toolkit is read where there are none.
+const noTools = { tools: {} } as unknown as Toolkit.Toolkit<{}>
 
 /** @category guards @since 0.1.0 */
 export const isRunnable = (u: unknown): u is Runnable<Any, never, unknown> =>

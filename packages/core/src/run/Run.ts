@@ -6,6 +6,7 @@
 import { type Cause, Context, Duration, Effect, Option, type Schedule, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { AnySchema, PayloadSchema } from "../app/Agent.ts"
+// A page does not ask: `interrupt` is marked as pure, so that bundlers leave it and the writer of JSON Schemas out.
 import * as JsonSchema from "../base/JsonSchema.ts"
 import { type ApprovalOptions, asked } from "../base/Policy.ts"
 import * as Timings from "../base/Timings.ts"
@@ -388,35 +389,37 @@ export const stepWith = Effect.fnUntraced(function*<S extends Schema.ConstraintC
  * @category combinators
  * @since 0.1.0
  */
-export const interrupt = Effect.fnUntraced(function*<S extends Schema.ConstraintCodec<unknown, unknown>>(
-  name: string,
-  options: {
-    readonly schema: S
-    readonly message?: string
-    readonly arguments?: Schema.Json
-    readonly default?: S["Type"]
-  } & ApprovalOptions
-): Effect.fn.Return<S["Type"], InterruptDenied, CurrentRun> {
-  const run = yield* CurrentRun
-  const codec = Schema.toCodecJson(options.schema)
-  const resolution = yield* run.interrupt({
-    name,
-    kind: "input",
-    responseSchema: JsonSchema.fromSchema(options.schema, "input"),
-    ...(options.message === undefined ? {} : { message: options.message }),
-    ...(options.arguments === undefined ? {} : { arguments: options.arguments }),
-    ...(yield* asked(options)),
-    ...(options.default === undefined
-      ? {}
-      : { default: yield* Effect.orDie(Schema.encodeEffect(codec)(options.default)) })
-  })
-  const { decision, reason = decision === "expire" ? "expired" : undefined, value } = resolution
-  if (decision === "deny" || (decision === "expire" && value === undefined)) {
-    return yield* new InterruptDenied({ name, ...(reason === undefined ? {} : { reason }) })
+export const interrupt = /* @__PURE__ */ Effect.fnUntraced(
+  function*<S extends Schema.ConstraintCodec<unknown, unknown>>(
+    name: string,
+    options: {
+      readonly schema: S
+      readonly message?: string
+      readonly arguments?: Schema.Json
+      readonly default?: S["Type"]
+    } & ApprovalOptions
+  ): Effect.fn.Return<S["Type"], InterruptDenied, CurrentRun> {
+    const run = yield* CurrentRun
+    const codec = Schema.toCodecJson(options.schema)
+    const resolution = yield* run.interrupt({
+      name,
+      kind: "input",
+      responseSchema: JsonSchema.fromSchema(options.schema, "input"),
+      ...(options.message === undefined ? {} : { message: options.message }),
+      ...(options.arguments === undefined ? {} : { arguments: options.arguments }),
+      ...(yield* asked(options)),
+      ...(options.default === undefined
+        ? {}
+        : { default: yield* Effect.orDie(Schema.encodeEffect(codec)(options.default)) })
+    })
+    const { decision, reason = decision === "expire" ? "expired" : undefined, value } = resolution
+    if (decision === "deny" || (decision === "expire" && value === undefined)) {
+      return yield* new InterruptDenied({ name, ...(reason === undefined ? {} : { reason }) })
+    }
+    const decoded = Schema.decodeUnknownEffect(codec)(value ?? null)
+    return yield* isChanged(resolution) ? orMisfit(`answer to "${name}"`)(decoded) : Effect.orDie(decoded)
   }
-  const decoded = Schema.decodeUnknownEffect(codec)(value ?? null)
-  return yield* isChanged(resolution) ? orMisfit(`answer to "${name}"`)(decoded) : Effect.orDie(decoded)
-})
+)
 
 /** The messages that an agent declares. @category models @since 0.1.0 */
 export interface Signals {

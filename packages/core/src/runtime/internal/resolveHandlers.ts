@@ -36,11 +36,12 @@ export const resolveHandlers = Effect.fnUntraced(function*(fusion: Fusion, servi
       invoke: invokeAgent(callable, handlerOf(services, agent), services)
     })
   }
+  const tools = new Map<string, RegisteredCallable>()
+  if (fusion.tools.size === 0) return { agent: agents, tool: tools } satisfies Callables
   // cast: `App.Any` has forgotten which tools the kit has; their handlers are among the services.
   const toolkit = fusion.app.tools as unknown as Effect.Effect<Toolkit.WithHandler<Record<string, Tool.Any>>>
   const lean = withLeanTools(services, fusion)
   const handlers = directHandlers(yield* Effect.provideContext(toolkit, lean), lean)
-  const tools = new Map<string, RegisteredCallable>()
   for (const [name, callable] of fusion.tools) {
     tools.set(name, { callable, hooks: appHooks, invoke: invokeTool(callable, handlers) })
   }
