@@ -1,9 +1,11 @@
 /**
- * `fastagentic check <file> --against <store>`: checks whether the runs of a store can resume with the code of a file.
+ * `fastagentic check <file> [--against <store>]`: checks the tools of a file against the rules of MCP hosts, and whether the runs of
+ * a store can resume with its code.
  *
  * @since 0.1.0
  */
-import { Replay } from "@fastagentic/core"
+import { type App, Replay } from "@fastagentic/core"
+import { HostRules } from "@fastagentic/protocols/mcp"
 import { Console, Effect, Layer, Option, Schema } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
@@ -20,6 +22,20 @@ export class RunsStranded extends Schema.TaggedError<RunsStranded>()("RunsStrand
   }
 }
 
+/** Some hosts would refuse tools; the printed lines name them. @category errors @since 0.1.0 */
+export class ToolsRefused extends Schema.TaggedError<ToolsRefused>()("ToolsRefused", { count: Schema.Int }) {
+  override get message() {
+    return `${this.count} ${this.count === 1 ? "rule of MCP hosts is" : "rules of MCP hosts are"} broken`
+  }
+}
+
+const checkTools = Effect.fnUntraced(function*(app: App.Any, json: boolean) {
+  const findings = yield* HostRules.check(app)
+  for (const finding of findings) yield* Output.print(json, finding, ({ problem, tool }) => `${tool}: ${problem}`)
+  if (findings.length > 0) return yield* new ToolsRefused({ count: findings.length })
+  if (!json) yield* Console.log("the tools keep the rules of known MCP hosts")
+})
+
 const verdicts = ["ok", "migrates", "pinned", "diverges", "undeclared", "damaged"] as const
 
 /** @category commands @since 0.1.0 */
@@ -27,7 +43,7 @@ export const command = Command.make(
   "check",
   {
     file: Argument.String("file").pipe(Argument.withDescription("A module whose default export is App.provide(…)")),
-    against: StoreFlags.flag("against"),
+    against: StoreFlags.flag("against").pipe(Flag.optional),
     json: Output.json,
     limit: Flag.Int("limit").pipe(
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
@@ -42,7 +58,8 @@ export const command = Command.make(
   },
   Effect.fnUntraced(function*({ against, agent, file, finished, json, limit }) {
     const { app, handlers } = yield* AppFile.load(file)
-    const { reading } = yield* Store.existing(against)
+    if (Option.isNone(against)) return yield* checkTools(app, json)
+    const { reading } = yield* Store.existing(against.value)
     const services = Layer.mergeAll(handlers, reading)
     const options = { limit, finished, ...(Option.isNone(agent) ? {} : { agent: agent.value }) }
     const findings = yield* Effect.scoped(
@@ -63,4 +80,6 @@ export const command = Command.make(
     const stranded = findings.filter(({ verdict }) => verdict !== "ok" && verdict !== "migrates").length
     if (stranded > 0) return yield* new RunsStranded({ count: stranded })
   })
-).pipe(Command.withDescription("Replay the runs of a store with the code of a file; exit code 1 when one cannot go on"))
+).pipe(Command.withDescription(
+  "Check the tools of a file for MCP hosts, or with --against replay the runs of a store with its code; exit code 1 when one fails"
+))

@@ -115,7 +115,7 @@ export const run = (): void => {
 }
 
 /** The errors of checks that found what they were asked to look for. */
-const negative = ["TrailBroken", "TrailUnproven", "RunsStranded", "FaultsFound", "RunEnded"]
+const negative = ["TrailBroken", "TrailUnproven", "RunsStranded", "ToolsRefused", "FaultsFound", "RunEnded"]
 
 const tagOf = (error: unknown) => Predicate.hasProperty(error, "_tag") ? String(error._tag) : ""
 

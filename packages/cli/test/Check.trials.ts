@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fastagentic, fixture, listening, temporaryFolder } from "./process.ts"
 
@@ -106,4 +106,23 @@ describe("fastagentic check", () => {
     assert.strictEqual(none.code, 2)
     assert.match(none.err, /^fastagentic: .*none\.db cannot be used: .+\n$/u)
   }, 60_000)
+
+  it("checks the tools for MCP hosts when no store is named", async () => {
+    const kept = fastagentic(["check", fixture("upgraded.ts")], { env: { VARIANT: "compatible" } })
+    assert.strictEqual(await kept.exited, 0)
+    assert.strictEqual(kept.stdout(), "the tools keep the rules of known MCP hosts\n")
+    const file = join(temporaryFolder(), "union.ts")
+    const from = (name: string) => JSON.stringify(import.meta.resolve(name))
+    const code = `import { App } from ${from("../src/index.ts")}
+import { Effect } from ${from("effect")}
+import { Tool, Toolkit } from ${from("effect/ai")}
+const Tools = Toolkit.make(Tool.dynamic("either", { parameters: { type: "object", oneOf: [{}, {}] } }))
+class Union extends App.make("union", { version: "1", tools: Tools }) {}
+export default Union.provide(Tools.toLayer({ either: () => Effect.succeed(1) }))
+`
+    writeFileSync(file, code)
+    const broken = fastagentic(["check", file])
+    assert.strictEqual(await broken.exited, 1, broken.stderr())
+    assert.include(broken.stdout(), "either: its parameters have oneOf at the top")
+  })
 })

@@ -6,7 +6,7 @@ import type { Caller } from "@fastagentic/core/door/Caller"
 import type { Instance, Runtime, Target } from "@fastagentic/core/operations/Runtime"
 import type { RunError } from "@fastagentic/core/run/RunError"
 import type * as Sdk from "@modelcontextprotocol/server"
-import { Effect, Schema } from "effect"
+import { Effect, Predicate, Schema } from "effect"
 import { forHosts } from "./McpSchema.ts"
 import { declaredIn, type ParamHeader } from "./ParamHeaders.ts"
 import * as RunToolList from "./RunToolList.ts"
@@ -207,9 +207,17 @@ const titleOf = ({ title }: Presentation) => title === undefined ? {} : { title 
 
 /** The schema of a tool without arguments refuses all arguments. */
 const inputSchemaOf = (json: Fusion.Document): Sdk.Tool["inputSchema"] =>
-  Object.keys(propertiesOf(json)).length === 0
+  Object.keys(propertiesOf(json)).length === 0 && takesNothing(json)
     ? { type: "object", properties: {}, additionalProperties: false }
     : { ...forHosts(json), type: "object" }
+
+/** Whether a schema without named fields allows none; maps and documents of other keywords allow some. */
+const takesNothing = (json: Fusion.Document): boolean => {
+  const { additionalProperties: others = false } = json
+  const allows = ["patternProperties", "propertyNames", "minProperties", "$ref", "anyOf", "oneOf", "allOf", "not", "if"]
+  return allows.every((keyword) => json[keyword] === undefined) &&
+    (others === false || (Predicate.isObject(others) && Predicate.hasProperty(others, "not")))
+}
 
 /** Whether a value of the schema can be structured content: one object, not a choice of shapes. */
 export const isObject = (json: Fusion.Document): boolean =>

@@ -16,6 +16,7 @@ import { PublicAddress } from "../internal/publicAddress.ts"
 import { publicDocument } from "../internal/publicDocument.ts"
 import { hasTrace, withTrace } from "../internal/trace.ts"
 import * as Endpoint from "./Endpoint.ts"
+import * as HostRules from "./HostRules.ts"
 import * as McpCatalog from "./McpCatalog.ts"
 import * as McpError from "./McpError.ts"
 import { refused } from "./Refusals.ts"
@@ -41,6 +42,13 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | Runtime | 
   Effect.gen(function*() {
     const runtime = yield* Runtime
     const catalog = McpCatalog.fromFusion(runtime.fusion)
+    const found = HostRules.inFusion(runtime.fusion)
+    if (found.length > 0) {
+      yield* Effect.logWarning(
+        "Some hosts of MCP refuse tools of this app: `fastagentic check` prints them",
+        found.slice(0, 10)
+      )
+    }
     const auth = yield* Auth
     const challenges = makeChallenges(auth, runtime.fusion)
     const guarded = (endpoint: Endpoint.Endpoint) => guard(runtime, challenges, endpoint)

@@ -1,1 +1,2 @@
+export * as HostRules from "./HostRules.ts"
 export * as McpStdio from "./McpStdio.ts"
