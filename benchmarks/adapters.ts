@@ -10,7 +10,8 @@ import { median } from "./durable/measure.ts"
 
 const rounds = Number(process.env["ROUNDS"] ?? 10)
 const runs = Number(process.env["RUNS"] ?? 20)
-const all = ["ai-sdk", "openai-agents", "mastra", "langgraph", "langchain"]
+const typescript = ["ai-sdk", "openai-agents", "mastra", "langgraph", "langchain"]
+const all = [...typescript, "python", "python-pydantic-ai", "python-langgraph"]
 const names = process.env["ONLY"]?.split(",") ?? all
 const ways = ["alone", "memory", "sqlite"] as const
 const profile = process.env["CPU_PROF"]
@@ -53,7 +54,8 @@ for (const name of names) {
     const found = processes[index]?.found
     if (found === undefined || own === undefined) continue
     const ratio = median(found.cpu.map((cpu, round) => cpu / (own.found.cpu[round] ?? 1)))
-    const cells = [name, way, shown(median(found.cpu)), shown(ratio), shown(median(found.first)), found.rss.toFixed(0)]
+    const beside = Number.isFinite(ratio) ? shown(ratio) : "-"
+    const cells = [name, way, shown(median(found.cpu)), beside, shown(median(found.first)), found.rss.toFixed(0)]
     console.log(`| ${cells.join(" | ")} |`)
   }
   for (const { stop } of processes) stop()

@@ -8,5 +8,7 @@ export class Desk extends Agent.make("desk", { description: "Answers", payload: 
 export interface Subject {
   /** The tokens of a run of the framework itself. */
   readonly alone: () => AsyncIterable<string>
+  /** Whether the framework works in a process of its own, which alone counts when it runs alone. */
+  readonly isOutside?: boolean
   readonly hosted: Layer.Layer<Agent.Handler<"desk">, unknown>
 }

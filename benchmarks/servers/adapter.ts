@@ -7,15 +7,21 @@ import { App, Audit, Auth, Budget, Caller, RateLimit, RunStore, Runtime, Sqlite 
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { childrenOf } from "../adapters/children.ts"
 import { steps, tokens } from "../adapters/script.ts"
 import { Desk, type Subject } from "../adapters/subject.ts"
+
+const python = () => import("../adapters/pythonAgents.ts")
 
 const subjects: Record<string, () => Promise<{ readonly subject: Subject }>> = {
   "ai-sdk": () => import("../adapters/aiSdk.ts"),
   "openai-agents": () => import("../adapters/openAiAgents.ts"),
   mastra: () => import("../adapters/mastra.ts"),
   langgraph: () => import("../adapters/langGraph.ts"),
-  langchain: () => import("../adapters/langChain.ts")
+  langchain: () => import("../adapters/langChain.ts"),
+  python: async () => ({ subject: (await python()).pythonSubject("python") }),
+  "python-pydantic-ai": async () => ({ subject: (await python()).pythonSubject("pydantic-ai") }),
+  "python-langgraph": async () => ({ subject: (await python()).pythonSubject("langgraph") })
 }
 
 const [, , name = "", way] = process.argv
@@ -57,8 +63,20 @@ const run = way === "alone"
     way === "memory" ? RunStore.RunStore.layerMemory : Sqlite.layer({ filename: join(folder, "runs.db") })
   )
 
+const counts = subject.isOutside === true && way === "alone" ? 0 : 1
+
+/** The CPU in microseconds and the memory in bytes of this process and of those that it has started. */
+const costs = () => {
+  const { system, user } = process.cpuUsage()
+  const others = subject.isOutside === true ? childrenOf(process.pid) : []
+  return {
+    cpu: counts * (system + user) + others.reduce((sum, { cpu }) => sum + cpu, 0),
+    rss: counts * process.memoryUsage.rss() + others.reduce((sum, { rss }) => sum + rss, 0)
+  }
+}
+
 process.on("message", async (count) => {
-  const before = process.cpuUsage()
+  const before = costs()
   const first: Array<number> = []
   for (let number = 0; number < Number(count); number++) {
     const startedAt = performance.now()
@@ -68,11 +86,11 @@ process.on("message", async (count) => {
     })
     if (seen !== steps * tokens) throw new Error(`${seen} tokens arrived`)
   }
-  const { system, user } = process.cpuUsage(before)
+  const { cpu, rss } = costs()
   process.send?.({
-    cpu: (system + user) / 1_000 / Number(count),
+    cpu: (cpu - before.cpu) / 1_000 / Number(count),
     first: first.toSorted((a, b) => a - b)[Math.floor(first.length / 2)],
-    rss: process.memoryUsage.rss() / 2 ** 20
+    rss: rss / 2 ** 20
   })
 })
 process.on("SIGTERM", () => process.exit())

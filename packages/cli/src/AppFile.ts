@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { App } from "@fastagentic/core"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -29,16 +29,20 @@ const python = /^(?<path>.+\.py)(?::(?<name>[\p{ID_Continue}.]+))?$/u
 /** How long a file and what it imports may take; a top-level `await` that never ends would be waited for without end. */
 const longestLoad = "30 seconds"
 
+/** The model that `FASTAGENTIC_MODEL` names, for factories. */
+const defaultModel = async () => (await import("@fastagentic/adapters/effect-ai")).DefaultModel
+
 /** An agent of Python as an app of its own. */
 const loadPython = Effect.fnUntraced(function*(path: string, name: string) {
   if (!existsSync(resolve(path))) return yield* new UnusableFile({ file: path, problem: "there is no such file" })
   // Loaded here, so that other apps start without it.
   const { Python } = yield* Effect.promise(() => import("@fastagentic/adapters/python"))
-  const { agent, layer } = yield* Python.discover({ entrypoint: `${path}:${name}` }).pipe(
+  const { agent, isFactory, layer } = yield* Python.discover({ entrypoint: `${path}:${name}` }).pipe(
     Effect.mapError(({ entrypoint, problem }) => new UnusableFile({ file: entrypoint, problem }))
   )
+  const handlers = isFactory ? Layer.provide(layer, (yield* Effect.promise(defaultModel)).layer) : layer
   // cast: an app that is found at run time has handlers of any type.
-  return App.make(agent.identifier, { version: "0.0.0", agents: [agent] }).provide(layer) as unknown as AnyRunnable
+  return App.make(agent.identifier, { version: "0.0.0", agents: [agent] }).provide(handlers) as unknown as AnyRunnable
 })
 
 /**

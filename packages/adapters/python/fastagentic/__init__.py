@@ -3,5 +3,6 @@
 from .blocking import BlockingRun
 from .errors import FrameTooLarge, InterruptDenied, Refused
 from .run import Run, current
+from .runtime import Runtime, ToolFailed
 
-__all__ = ["BlockingRun", "FrameTooLarge", "InterruptDenied", "Refused", "Run", "current"]
+__all__ = ["BlockingRun", "FrameTooLarge", "InterruptDenied", "Refused", "Run", "Runtime", "ToolFailed", "current"]

@@ -94,7 +94,8 @@ class BlockingRun:
 
     def emit(self, event: str | dict[str, Any]) -> None:
         """Adds a token, or an event with `type` and `data`, to the journal; waits while the journal is behind."""
-        self._wait(self._run.emit(event))
+        if self._is_over or self.is_in_loop() or not self._run.emit_soon(event):
+            self._wait(self._run.emit(event))
 
     async def emit_async(self, event: str | dict[str, Any]) -> None:
         """`emit` for async code in a loop of its own."""

@@ -25,6 +25,10 @@ class CallIds:
                 self._used.add(one)
                 self._new.append(one)
 
+    @property
+    def used(self) -> list[str]:
+        return sorted(self._used)
+
     def take_new(self) -> list[str]:
         """The ids since the last time."""
         new, self._new = self._new, []

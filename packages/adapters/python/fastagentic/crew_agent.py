@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from crewai import Crew, Flow
@@ -129,8 +130,9 @@ class FlowAgent:
         return as_output(await in_thread(run, kickoff))
 
 
+@cache
 def install() -> None:
-    """Puts the server around CrewAI in this process, which has one agent."""
+    """Puts the server around CrewAI in this process, once."""
     crew_model.install()
     crew_tools.install()
     crew_places.install()

@@ -14,6 +14,7 @@ from crewai.types.usage_metrics import UsageMetrics
 from crewai.utilities.agent_utils import extract_tool_call_info, is_tool_call_list
 from pydantic import BaseModel
 
+from .crew_app import CrewModel
 from .crew_prompt import arguments_of, from_prompt, to_prompt, tool_call, tool_calls
 from .crew_run import CrewRun, hosting
 from .run import within
@@ -32,11 +33,19 @@ class ModelCall:
         self._arguments = arguments
 
     @property
+    def kind(self) -> str:
+        return "app_model" if isinstance(self._llm, CrewModel) else "model"
+
+    @property
     def request(self) -> dict[str, Any]:
         limit = self._llm._effective_max_tokens()
+        named: dict[str, Any] = {"model": self._llm.model}
+        if isinstance(self._llm, CrewModel):
+            named = {"app": self._llm.app, "ids": self._run.ids.used}
+        elif self._llm.provider:
+            named["provider"] = self._llm.provider
         return {
-            "model": self._llm.model,
-            **({"provider": self._llm.provider} if self._llm.provider else {}),
+            **named,
             "prompt": to_prompt(self._arguments.get("messages") or []),
             "tools": [encode(tool) for tool in self._arguments.get("tools") or [] if isinstance(tool, dict)],
             **({} if limit is None else {"maxOutputTokens": int(limit)}),
@@ -167,7 +176,7 @@ def hosted(method: Callable[..., Any]) -> Callable[..., Any]:
         if run is None:
             return method(self, *args, **options)
         asked = ModelCall(run, self, method, arguments_in(signature, self, args, options))
-        return asked.answer(run.blocking.ask("model", asked.request, asked.work))
+        return asked.answer(run.blocking.ask(asked.kind, asked.request, asked.work))
 
     setattr(call, HOSTED, True)
     return call
@@ -183,7 +192,7 @@ def hosted_async(method: Callable[..., Any]) -> Callable[..., Any]:
         if run is None:
             return await method(self, *args, **options)
         asked = ModelCall(run, self, method, arguments_in(signature, self, args, options))
-        return asked.answer(await run.blocking.ask_async("model", asked.request, asked.work_async))
+        return asked.answer(await run.blocking.ask_async(asked.kind, asked.request, asked.work_async))
 
     setattr(acall, HOSTED, True)
     return acall

@@ -52,7 +52,7 @@ class CrewRun:
                 raise
             self.blocking.emit(node.left("ok"))
 
-        self.blocking.ask("scope", {"name": name}, perform)
+        self.blocking.ask("node", {"name": name, "node": node.call}, perform)
         return results[-1]
 
     async def within_async(
@@ -72,7 +72,7 @@ class CrewRun:
                 raise
             await self.blocking.emit_async(node.left("ok"))
 
-        await self.blocking.ask_async("scope", {"name": name}, perform)
+        await self.blocking.ask_async("node", {"name": name, "node": node.call}, perform)
         return results[-1]
 
     def human(self, what: str, message: str, arguments: Any = None) -> Any:
@@ -108,8 +108,12 @@ class Node:
         self._label = label
         self._started = time.monotonic()
 
+    @property
+    def call(self) -> dict[str, Any]:
+        return {"nodeId": self.path, "name": self._label, "kind": self._kind}
+
     def entered(self) -> dict[str, Any]:
-        return {"type": "node_enter", "data": {"nodeId": self.path, "name": self._label, "kind": self._kind}}
+        return {"type": "node_enter", "data": self.call}
 
     def left(self, status: str) -> dict[str, Any]:
         duration = round((time.monotonic() - self._started) * 1000)

@@ -18,6 +18,7 @@ from crewai.tools.structured_tool import CrewStructuredTool
 from crewai.tools.tool_failure import ToolFailure
 from crewai.utilities.agent_utils import extract_tool_call_info, format_native_tool_output_for_agent
 
+from .crew_app import CrewTool
 from .crew_run import CrewRun, hosting, words_of
 from .errors import InterruptDenied
 from .schemas import encode
@@ -77,7 +78,10 @@ def make_call(run: CrewRun, tool: Any, call_id: str, arguments: dict[str, Any], 
         "arguments": asked,
         "needsApproval": False,
     }
-    if inspect.iscoroutinefunction(work):
+    app = getattr(tool, "_original_tool", tool)
+    if isinstance(app, CrewTool):
+        outcome = run.blocking.ask("app_tool", app.app.request(asked, call_id))
+    elif inspect.iscoroutinefunction(work):
         outcome = run.blocking.ask_in_loop("tool", request, perform_in_loop)
     else:
         outcome = run.blocking.ask("tool", request, perform)

@@ -34,6 +34,13 @@ def take_descriptors() -> tuple[int, int]:
     return source, sink
 
 
+def line_of(frame: dict[str, Any]) -> bytes:
+    line = json.dumps(frame, separators=(",", ":"), allow_nan=False).encode()
+    if len(line) > LARGEST:
+        raise FrameTooLarge(f"a value of {len(line)} bytes is larger than {LARGEST}")
+    return line
+
+
 class Sink:
     """Writes frames. Frames of one turn of the loop are one write."""
 
@@ -44,9 +51,13 @@ class Sink:
 
     def send(self, frame: dict[str, Any]) -> None:
         """Sends a frame; fails for one that is too large or no JSON, and then sends nothing."""
-        line = json.dumps(frame, separators=(",", ":"), allow_nan=False).encode()
-        if len(line) > LARGEST:
-            raise FrameTooLarge(f"a value of {len(line)} bytes is larger than {LARGEST}")
+        self._put(line_of(frame))
+
+    def send_soon(self, frame: dict[str, Any]) -> None:
+        """`send` from another thread, which fails there."""
+        self._loop.call_soon_threadsafe(self._put, line_of(frame))
+
+    def _put(self, line: bytes) -> None:
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(line)

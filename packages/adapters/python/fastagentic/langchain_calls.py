@@ -24,6 +24,7 @@ from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
 
 from .call_ids import CallIds
+from .langchain_app import LangChainModel, LangChainTool
 from .langchain_prompt import answer, from_prompt, text_of, to_prompt
 from .run import Run, within
 from .schemas import encode
@@ -76,17 +77,17 @@ class Calls:
             return await self._answer(model, asked, stop, limited)
 
         limit = named.get("ls_max_tokens")
-        reply = await self._run.ask(
-            "model",
-            {
-                "model": named.get("ls_model_name") or type(model).__name__,
-                **({"provider": named["ls_provider"]} if named.get("ls_provider") else {}),
-                "prompt": to_prompt(messages),
-                "tools": [encode(tool) for tool in options.get("tools") or [] if isinstance(tool, dict)],
-                **({} if limit is None else {"maxOutputTokens": limit}),
-            },
-            work,
-        )
+        request = {
+            "prompt": to_prompt(messages),
+            "tools": [encode(tool) for tool in options.get("tools") or [] if isinstance(tool, dict)],
+            **({} if limit is None else {"maxOutputTokens": limit}),
+        }
+        if isinstance(model, LangChainModel):
+            reply = await self._run.ask("app_model", {"app": model.app, "ids": self.ids.used, **request})
+        else:
+            name = named.get("ls_model_name") or type(model).__name__
+            provider = {"provider": named["ls_provider"]} if named.get("ls_provider") else {}
+            reply = await self._run.ask("model", {"model": name, **provider, **request}, work)
         native = reply.get("native")
         message = messages_from_dict([native])[0] if native is not None else answer(reply["parts"])
         assert isinstance(message, AIMessage)
@@ -138,19 +139,22 @@ class Calls:
             content = encode(message.content)
             return {"_tag": FAILED, "message": content} if message.status == "error" else content
 
-        outcome = await self._run.ask(
-            "tool",
-            {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": parameters,
-                # A tool that has asked a human is called once more with the answer.
-                "toolCallId": f"{call_id}#{again + 1}" if again > 0 else call_id,
-                "arguments": asked,
-                "needsApproval": False,
-            },
-            work,
-        )
+        if isinstance(tool, LangChainTool):
+            outcome = await self._run.ask("app_tool", tool.app.request(asked, call_id))
+        else:
+            outcome = await self._run.ask(
+                "tool",
+                {
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": parameters,
+                    # A tool that has asked a human is called once more with the answer.
+                    "toolCallId": f"{call_id}#{again + 1}" if again > 0 else call_id,
+                    "arguments": asked,
+                    "needsApproval": False,
+                },
+                work,
+            )
         result = outcome["result"]
         tag = result.get("_tag") if isinstance(result, dict) else None
         if tag == INTERRUPTED:

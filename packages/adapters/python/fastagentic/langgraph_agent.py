@@ -10,10 +10,10 @@ from langgraph.types import Command, Interrupt
 
 from . import langchain_calls, langgraph_nodes
 from .errors import InterruptDenied
-from .langchain_calls import Calls, hosting
+from .langchain_calls import hosting
 from .langchain_prompt import from_prompt, text_of, to_prompt
 from .langgraph_nodes import Places, hosted
-from .langgraph_saver import RunSaver
+from .langgraph_saver import RunSaver, saver_of
 from .run import Run
 from .schemas import encode
 
@@ -39,8 +39,9 @@ class GraphAgent:
         }
 
     async def invoke(self, run: Run, payload: dict[str, Any]) -> Any:
-        calls = Calls(run)
-        saver = RunSaver(run, calls)
+        saver = saver_of(run)
+        assert isinstance(saver, RunSaver)
+        calls = saver.calls
         places = Places(run, lambda: saver.turn)
         calls.inner = remembered(lambda graph: hosted(graph, places))
         hosting.set(calls)

@@ -47,7 +47,7 @@ class Node(Runnable[Any, Any]):
             finally:
                 await run.emit(work.exit())
 
-        await run.ask("scope", {"name": work.place(self._places.turn())}, invoke)
+        await run.ask("node", work.asked(self._places.turn()), invoke)
         return work.result()
 
     def invoke(self, input: Any, config: Any = None, **options: Any) -> Any:
@@ -65,7 +65,7 @@ class Node(Runnable[Any, Any]):
             finally:
                 run.emit(work.exit())
 
-        run.ask("scope", {"name": work.place(self._places.turn())}, invoke)
+        run.ask("node", work.asked(self._places.turn()), invoke)
         return work.result()
 
 
@@ -88,6 +88,9 @@ class Work:
     def place(self, turn: int) -> str:
         """A node that is through is not entered again: the server knows such places by their first character."""
         return f"~node {self._id}" if turn == 0 else f"~node {self._id} after {turn}"
+
+    def asked(self, turn: int) -> dict[str, Any]:
+        return {"name": self.place(turn), "node": {"nodeId": self._id, "name": self._name, "kind": "node"}}
 
     def enter(self) -> dict[str, Any]:
         return self._event("node_enter", {"kind": "node"})

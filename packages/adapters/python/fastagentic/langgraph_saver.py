@@ -19,13 +19,23 @@ FORMAT = "langgraph-python/1"
 STEP = "langgraph"
 
 
+def saver_of(run: Run | None) -> InMemorySaver:
+    """The checkpointer of a run; one that keeps nothing while there is none."""
+    if run is None:
+        return InMemorySaver()
+    if run.checkpointer is None:
+        run.checkpointer = RunSaver(run, Calls(run))
+    assert isinstance(run.checkpointer, RunSaver)
+    return run.checkpointer
+
+
 class RunSaver(InMemorySaver):
     """A checkpointer for one run, whose thread it is. Every entry of its log is a step."""
 
     def __init__(self, run: Run, calls: Calls) -> None:
         super().__init__()
         self._run = run
-        self._calls = calls
+        self.calls = calls
         self._loop = asyncio.get_running_loop()
         self._place = within.get()
         self._entries = 0
@@ -53,7 +63,7 @@ class RunSaver(InMemorySaver):
                 if entry["format"] != FORMAT:
                     raise RuntimeError(f"the checkpoints of this run are {entry['format']}, not {FORMAT}")
                 self._take(entry)
-        self._calls.ids.take_new()
+        self.calls.ids.take_new()
 
     def answered(self, answers: dict[str, Any]) -> dict[str, Any]:
         """The answers that the graph has not used up yet."""
@@ -61,7 +71,7 @@ class RunSaver(InMemorySaver):
 
     async def end(self, questions: list[dict[str, Any]]) -> None:
         """The graph has stopped to ask."""
-        entry = {"op": "end", "questions": questions, "interrupted": self._calls.interrupted}
+        entry = {"op": "end", "questions": questions, "interrupted": self.calls.interrupted}
         await self._commit(entry)
         self._take(entry)
 
@@ -122,13 +132,13 @@ class RunSaver(InMemorySaver):
         }
 
     def _take(self, entry: dict[str, Any]) -> None:
-        self._calls.ids.use(entry.get("ids", ()))
+        self.calls.ids.use(entry.get("ids", ()))
         if entry["op"] == "end":
             self.turn += 1
             self.questions = entry["questions"]
             self.asked += len(self.questions)
             self._repeated.clear()
-            self._calls.interrupted.update(entry["interrupted"])
+            self.calls.interrupted.update(entry["interrupted"])
             return
         thread = entry.get("thread", self._run.run_id)
         if entry["op"] == "delete":
@@ -157,7 +167,7 @@ class RunSaver(InMemorySaver):
         try:
             async with self._line:
                 self._entries += 1
-                value = {"format": FORMAT, **entry, "ids": self._calls.ids.take_new()}
+                value = {"format": FORMAT, **entry, "ids": self.calls.ids.take_new()}
                 await self._run.ask("commit", {"name": f"{STEP} {self._entries}", "value": value})
         finally:
             within.reset(token)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from . import scratch
 from .callables import CallableAgent, first_paragraph
+from .factory import FactoryAgent, is_factory
 from .run import Run
 
 
@@ -23,8 +24,8 @@ class HostedAgent(Protocol):
     async def invoke(self, run: Run, payload: dict[str, Any]) -> Any: ...
 
 
-def load(entrypoint: str) -> HostedAgent:
-    """`file.py:agent`, or `package.module:agent` from the working directory."""
+def load(entrypoint: str, tools: list[dict[str, Any]]) -> HostedAgent:
+    """`file.py:agent`, or `package.module:agent` from the working directory; a factory gets the tools of the app."""
     target, _, path = entrypoint.rpartition(":")
     scratch.use()
     value: Any = module_of(target)
@@ -32,7 +33,7 @@ def load(entrypoint: str) -> HostedAgent:
         if not hasattr(value, name):
             raise AttributeError(f"{target} has no {path}")
         value = getattr(value, name)
-    return host(value)
+    return FactoryAgent(value, host, tools) if is_factory(value) else host(value)
 
 
 def module_of(target: str) -> Any:

@@ -13,6 +13,7 @@ from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults
 
 from .call_ids import CallIds
 from .errors import InterruptDenied
+from .pydantic_app import APP
 from .pydantic_model import HostedModel
 from .pydantic_prompt import as_json, from_prompt, to_prompt
 from .run import Run
@@ -43,6 +44,9 @@ class Hosted(AbstractCapability[Any]):
         asked = as_json(call.args_as_dict())
         call_id = call.tool_call_id
         raised: list[BaseException] = []
+        if tool_def.metadata == APP:
+            request = {"name": call.tool_name, "toolCallId": call_id, "arguments": asked}
+            return self._result(call_id, await self._run.ask("app_tool", request), raised)
 
         async def work(given: dict[str, Any]) -> Any:
             arguments = given["arguments"]

@@ -26,6 +26,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .call_ids import CallIds
+from .pydantic_app import PydanticModel
 from .pydantic_prompt import arguments_of, from_prompt, response_part, to_prompt
 from .run import Run, within
 
@@ -58,17 +59,17 @@ class HostedModel(WrapperModel):
             return await self._answer(asked, settings, wanted)
 
         tools = [*parameters.function_tools, *parameters.output_tools]
-        reply = await self._run.ask(
-            "model",
-            {
-                "model": self.model_name,
-                "provider": self.system,
-                "prompt": to_prompt(messages, instructions_of(messages, parameters)),
-                "tools": [tool_of(tool) for tool in tools],
-                **({} if limit is None else {"maxOutputTokens": limit}),
-            },
-            work,
-        )
+        request = {
+            "prompt": to_prompt(messages, instructions_of(messages, parameters)),
+            "tools": [tool_of(tool) for tool in tools],
+            **({} if limit is None else {"maxOutputTokens": limit}),
+        }
+        if isinstance(self.wrapped, PydanticModel):
+            reply = await self._run.ask("app_model", {"app": self.wrapped.app, "ids": self._ids.used, **request})
+        else:
+            reply = await self._run.ask(
+                "model", {"model": self.model_name, "provider": self.system, **request}, work
+            )
         response = self._response(reply)
         self._ids.use(part.tool_call_id for part in response.parts if isinstance(part, ToolCallPart))
         return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import typing
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, copy_context
@@ -45,12 +46,16 @@ class Run:
         self._sink = sink
         self._session = session
         self._credit: int = start["credit"]
+        #: Threads spend it too.
+        self._lock = threading.Lock()
         self._waiting: asyncio.Future[None] | None = None
         self._calls: dict[int, Call] = {}
         self._last = 0
         #: The conversation before this run, and the part of it that this run adds.
         self.history: list[dict[str, Any]] = start.get("history", [])
         self.said: list[dict[str, Any]] = []
+        #: The checkpoints of a graph of LangGraph, once one needs them.
+        self.checkpointer: Any = None
         self.run_id: str = start["runId"]
         self.thread_id: str = start["threadId"]
 
@@ -65,9 +70,19 @@ class Run:
 
     async def emit(self, event: str | dict[str, Any]) -> None:
         """Adds a token, or an event with `type` and `data`, to the journal; waits while the journal is behind."""
-        body = {"type": "token", "data": {"delta": event}} if isinstance(event, str) else encode(event)
+        frame = event_frame(event)
         await self.spend()
-        self._send({"t": "event", "event": body, **place()})
+        self._send(frame)
+
+    def emit_soon(self, event: str | dict[str, Any]) -> bool:
+        """`emit` for a thread, unless the journal is behind."""
+        frame = {**event_frame(event), "run": self._session}
+        with self._lock:
+            if self._credit == 0:
+                return False
+            self._credit -= 1
+        self._sink.send_soon(frame)
+        return True
 
     async def interrupt(self, name: str, answer: Any = Any, **options: Any) -> Any:
         """Pauses until somebody answers with a value of the type `answer`, over any restart. `InterruptDenied` is a no.
@@ -146,16 +161,20 @@ class Run:
 
     async def spend(self) -> None:
         """Waits until the server takes one more event of this run."""
-        while self._credit == 0:
+        while True:
+            with self._lock:
+                if self._credit > 0:
+                    self._credit -= 1
+                    return
             if self._waiting is None:
                 self._waiting = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._waiting)
-        self._credit -= 1
 
     def take(self, frame: dict[str, Any]) -> None:
         """Takes a frame of the server that is about this run."""
         if frame["t"] == "credit":
-            self._credit += frame["n"]
+            with self._lock:
+                self._credit += frame["n"]
             if self._waiting is not None:
                 self._waiting.set_result(None)
                 self._waiting = None
@@ -171,6 +190,11 @@ class Run:
 
     def _send(self, frame: dict[str, Any]) -> None:
         self._sink.send({**frame, "run": self._session})
+
+
+def event_frame(event: str | dict[str, Any]) -> dict[str, Any]:
+    body = {"type": "token", "data": {"delta": event}} if isinstance(event, str) else encode(event)
+    return {"t": "event", "event": body, **place()}
 
 
 def enter(run: Run) -> None:

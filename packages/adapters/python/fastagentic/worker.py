@@ -9,10 +9,12 @@ import resource
 import sys
 from typing import Any
 
+from .blocking import BlockingRun
 from .errors import report
+from .factory import FactoryAgent
 from .frames import Sink, read, take_descriptors
 from .load import HostedAgent, load
-from .run import Run, enter, guarded
+from .run import Run, enter, enter_thread, guarded
 
 PROTOCOL = 1
 
@@ -30,7 +32,7 @@ class Worker:
         if kind == "ping":
             self._sink.send({"t": "pong", "n": frame["n"], "memory": memory()})
         elif kind == "load":
-            self._load(frame["entrypoint"])
+            self._load(frame["entrypoint"], frame["tools"])
         elif kind == "start":
             run = Run(self._sink, frame["run"], frame)
             self._runs[frame["run"]] = (run, asyncio.create_task(self._work(run, frame)))
@@ -41,10 +43,11 @@ class Worker:
             else:
                 run.take(frame)
 
-    def _load(self, entrypoint: str) -> None:
+    def _load(self, entrypoint: str, tools: list[dict[str, Any]]) -> None:
         try:
-            self._agent = load(entrypoint)
-            self._sink.send({"t": "loaded", "kind": self._agent.kind, **self._agent.describe()})
+            agent = self._agent = load(entrypoint, tools)
+            made = isinstance(agent, FactoryAgent)
+            self._sink.send({"t": "loaded", "kind": agent.kind, "factory": made, **agent.describe()})
         except BaseException as error:  # noqa: BLE001 - user code may even exit
             report(self._sink.send, {"t": "refused"}, error)
 
@@ -52,6 +55,8 @@ class Worker:
         session = frame["run"]
         assert self._agent is not None
         enter(run)
+        # Code of a framework may leave the loop for threads of its own.
+        enter_thread(BlockingRun(run, asyncio.get_running_loop()))
         try:
             output = await guarded(self._agent.invoke(run, frame["input"]))
             self._sink.send({"t": "done", "run": session, "output": output, "said": run.said})

@@ -3,10 +3,11 @@
  *
  * @since 0.1.0
  */
-import { Run, RunError, ToolCall } from "@fastagentic/core"
+import { type Hook, Run, RunError, ToolCall } from "@fastagentic/core"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Effect, Schema, Stream } from "effect"
 import * as Tool from "effect/ai/Tool"
+import { createHash } from "node:crypto"
 import { Thrown } from "./AdapterError.ts"
 import type { FrameworkRun } from "./FrameworkRun.ts"
 import { toJson } from "./Json.ts"
@@ -46,11 +47,20 @@ export const Outcome = Schema.Struct({
 /** @category models @since 0.1.0 */
 export type Outcome = typeof Outcome.Type
 
-/** A call as the model requested it; its id is unique in the run. @category models @since 0.1.0 */
+/**
+ * A call as the model requested it; its id is unique in the run. One without an id is made by code: its name and its
+ * arguments are its place among the steps.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Call {
-  readonly toolCallId: string
+  readonly toolCallId?: string
   readonly arguments: unknown
 }
+
+/** A call with its id. @category models @since 0.1.0 */
+export interface Asked extends Hook.ToolCall {}
 
 const isIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value
@@ -80,13 +90,54 @@ export const run = (
   tool: FrameworkTool,
   call: Call
 ): Effect.Effect<Outcome, never, CurrentRun> =>
-  Effect.orDie(Run.stepWith(`call ${call.toolCallId}`, Outcome, make(framework, tool, call)))
+  once({ ...call, name: tool.name }, (asked) => make(framework, tool, asked))
 
-const make = Effect.fnUntraced(function*(framework: FrameworkRun, tool: FrameworkTool, call: Call) {
+/**
+ * Does the work of a call once per run.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const once = (
+  { arguments: given, name, toolCallId }: Call & { readonly name: string },
+  work: (asked: Asked) => Effect.Effect<Outcome, never, CurrentRun>
+): Effect.Effect<Outcome, never, CurrentRun> => {
+  const args = toJson(given)
+  const step = toolCallId ?? `${name} ${digestOf(args)}`
+  const asked = Effect.map(Run.idempotencyKey, (key) => ({ toolCallId: toolCallId ?? key, name, arguments: args }))
+  return Effect.orDie(Run.stepWith(`call ${step}`, Outcome, Effect.flatMap(asked, work)))
+}
+
+/** A few characters that other arguments do not have. */
+const digestOf = (args: Schema.Json) => createHash("sha256").update(JSON.stringify(args)).digest("hex").slice(0, 16)
+
+/**
+ * Calls a tool through the door and the hooks of the app, inside a step: a refusal and a tool that took too long are outcomes.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const called = (handlers: ToolCall.Handlers, asked: Asked): Effect.Effect<Outcome, unknown, CurrentRun> =>
+  ToolCall.invoke(handlers, asked).pipe(
+    Effect.catchIf(
+      (error) => error instanceof RunError.HookBlocked || error instanceof RunError.ToolTimedOut,
+      (error) => {
+        const denied = error instanceof RunError.HookBlocked
+        const result = denied ? { denied: true, reason: error.reason } : { _tag: error._tag, message: error.message }
+        const { arguments: args, name, toolCallId } = asked
+        const data = { toolCallId, name, result, isError: true, ...(denied ? { denied } : {}) }
+        return Effect.as(
+          Run.emit({ type: "tool_result", data }),
+          { arguments: args, result, isError: true, denied } satisfies Outcome
+        )
+      }
+    )
+  )
+
+const make = Effect.fnUntraced(function*(framework: FrameworkRun, tool: FrameworkTool, asked: Asked) {
   const { needsApproval } = tool
   const { name } = tool
   const run = yield* CurrentRun
-  const asked = { toolCallId: call.toolCallId, name, arguments: toJson(call.arguments) }
   const declared = Tool.dynamic(name, {
     ...(tool.description === undefined ? {} : { description: tool.description }),
     parameters: { type: "object", ...tool.parameters },
@@ -97,7 +148,7 @@ const make = Effect.fnUntraced(function*(framework: FrameworkRun, tool: Framewor
       needsApproval: (args: unknown) =>
         Effect.orDie(
           Effect.provideService(
-            framework.wait(() => needsApproval(toJson(args), call.toolCallId)),
+            framework.wait(() => needsApproval(toJson(args), asked.toolCallId)),
             CurrentRun,
             run
           )
@@ -117,22 +168,7 @@ const make = Effect.fnUntraced(function*(framework: FrameworkRun, tool: Framewor
         // cast: the step that calls the tool has provided its place.
       ) as unknown as Effect.Effect<void>
   }
-  return yield* ToolCall.invoke(handlers, asked).pipe(
-    Effect.catchIf(
-      (error) => error instanceof RunError.HookBlocked || error instanceof RunError.ToolTimedOut,
-      (error) => {
-        const denied = error instanceof RunError.HookBlocked
-        const result = denied ? { denied: true, reason: error.reason } : { _tag: error._tag, message: error.message }
-        return Effect.as(
-          run.emit({
-            type: "tool_result",
-            data: { toolCallId: call.toolCallId, name, result, isError: true, ...(denied ? { denied } : {}) }
-          }),
-          { arguments: asked.arguments, result, isError: true, denied } satisfies Outcome
-        )
-      }
-    )
-  )
+  return yield* Effect.orDie(called(handlers, asked))
 })
 
 const results = (framework: FrameworkRun, tool: FrameworkTool, params: unknown, toolCallId: string) => {

@@ -111,6 +111,28 @@ describeWith("Checkpoints of LangGraph for Python", pythonWith("langgraph"), (in
     120_000
   )
 
+  for (
+    const [name, decision, end] of [
+      ["two_questions", { decision: "deny", reason: "no" }, "InterruptDenied"]
+    ] as const
+  ) {
+    it.live(`a denial of one of two open questions waits for no other (${name})`, () =>
+      Effect.gen(function*() {
+        const { env } = world()
+        const server = yield* serve(interpreter, "graphs.py", [name], { env })
+        const runId = yield* server.start(name, { said: [] })
+        let open = yield* server.open(runId)
+        for (let tries = 0; tries < 100 && open.length < 2; tries++) {
+          yield* Effect.sleep("50 millis")
+          open = yield* server.open(runId)
+        }
+        assert.lengthOf(open, 2)
+        yield* server.request("POST", `/runs/${runId}/interrupts/${open[0]?.id}`, decision)
+        const { error, state } = yield* server.ended(runId, 10)
+        assert.deepStrictEqual({ state, tag: error?.tag }, { state: "failed", tag: end })
+      }).pipe(Effect.scoped), 60_000)
+  }
+
   it.live("a retry of a graph that has failed runs only the node that failed", () =>
     Effect.gen(function*() {
       const { count, env, go } = world()

@@ -68,7 +68,7 @@ describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
     )
 
     it.live(
-      "runs whose process is killed in the middle of answers resume, and no tool works twice",
+      "runs whose process is killed in the middle of answers resume, and a tool works again at most once",
       () =>
         Effect.gen(function*() {
           const world = join(temporaryFolder(), "world")
@@ -91,8 +91,11 @@ describeWith("PydanticAI", pythonWith("pydantic-ai"), (interpreter) => {
             assert.strictEqual(text, "still at work ".repeat(4))
           }
           const lines = readFileSync(world, "utf8").trim().split("\n")
-          // A tool that the kill cut off between its work and its commit works again; the tools here take no time.
-          assert.isAtMost(lines.length - new Set(lines).size, 1)
+          // A tool that the kill cut off between its work and its commit works again, one for each run at most.
+          const times = new Map<string, number>()
+          for (const line of lines) times.set(line, (times.get(line) ?? 0) + 1)
+          assert.isAtMost(Math.max(...times.values()), 2)
+          assert.isAtMost(lines.length - new Set(lines).size, runs.length)
           assert.strictEqual(new Set(lines).size, 26 * 3)
         }).pipe(Effect.scoped),
       120_000

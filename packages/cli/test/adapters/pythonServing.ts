@@ -45,7 +45,7 @@ export const serve = Effect.fnUntraced(function*(
   const filename = join(temporaryFolder(), "python.db")
   const { stop, url } = yield* onSqlite(app, handlers, filename, auth === undefined ? {} : { auth })
   const request = (method: "GET" | "POST", path: string, body?: unknown, token?: string, threadId?: string) =>
-    Effect.promise(async () => {
+    Effect.tryPromise(async () => {
       const response = await fetch(url + path, {
         method,
         headers: {
@@ -58,7 +58,8 @@ export const serve = Effect.fnUntraced(function*(
       })
       const json: unknown = await response.json()
       return json
-    })
+      // A server that is busy for seconds closes connections that a client has just used again.
+    }).pipe(Effect.retry({ times: method === "GET" ? 3 : 0 }), Effect.orDie)
   const start = (name: string, payload: object = {}, token?: string) =>
     Effect.flatMap(
       request("POST", `/agents/${name}/runs`, payload, token),

@@ -6,12 +6,17 @@ import { fileURLToPath } from "node:url"
 import { afterAll } from "vitest"
 import { type Fixture, Play } from "../../src/adapter-contract.ts"
 import { Subject } from "../../src/internal/contract/stage.ts"
+import { playModel, PlayTools, playTools } from "./playApp.ts"
 import { servePlay } from "./playServer.ts"
 
 const cwd = fileURLToPath(new URL("python", import.meta.url))
 
-/** Performs with the agent of an entrypoint. */
-export const performing = (interpreter: string, entrypoint: string): Fixture["perform"] => {
+/** Performs with the agent of an entrypoint; that of a factory gets the model and the tools of the app. */
+export const performing = (
+  interpreter: string,
+  entrypoint: string,
+  { isFactory = false }: { readonly isFactory?: boolean } = {}
+): Fixture["perform"] => {
   const scope = Scope.makeUnsafe()
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const start = Effect.gen(function*() {
@@ -19,7 +24,15 @@ export const performing = (interpreter: string, entrypoint: string): Fixture["pe
     const port = yield* servePlay(() => current.play)
     const env = { PLAY_PORT: String(port) }
     // Whether a run is durable is said by the run, so the handler of one declaration is that of both.
-    const handler = yield* Layer.build(Python.layer(Subject, { entrypoint, interpreter, cwd, env }))
+    const options = { entrypoint, interpreter, cwd, env }
+    const handler = yield* Layer.build(
+      isFactory
+        ? Layer.provide(Python.layer(Subject, { ...options, toolkit: PlayTools }), [
+          playTools(() => current.play),
+          playModel(() => current.play)
+        ])
+        : Python.layer(Subject, options)
+    )
     return { current, handler }
   }).pipe(Scope.provide(scope))
   const processes = [Effect.runSync(Effect.cached(start)), Effect.runSync(Effect.cached(start))]

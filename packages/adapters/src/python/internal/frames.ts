@@ -1,6 +1,7 @@
 // The frames between the server and a worker, one JSON object a line; worker.ts reads them, session.ts handles those of a run.
 // A worker runs code of users, so each frame is decoded before it is used.
 import { Schema } from "effect"
+import type { ToolSpec } from "./appTools.ts"
 
 /** The protocol of the worker that is shipped with this package. */
 export const protocol = 1
@@ -37,6 +38,8 @@ export const Raised = Schema.Struct({
 export const Description = Schema.Struct({
   kind: Schema.Literals(["callable", "pydantic-ai", "langgraph", "crewai"]),
   description: Schema.String,
+  /** Whether a factory makes it for each run, which gets the tools and models of the app. */
+  factory: Schema.Boolean,
   input: Fields,
   output: Fields
 })
@@ -96,7 +99,7 @@ export interface Refusal {
 
 /** Frames to a worker. */
 export type ToWorker =
-  | { readonly t: "load"; readonly entrypoint: string }
+  | { readonly t: "load"; readonly entrypoint: string; readonly tools: ReadonlyArray<ToolSpec> }
   | { readonly t: "ping"; readonly n: number }
   | {
     readonly t: "start"

@@ -7,6 +7,8 @@ import * as FrameworkRun from "../../adapter/FrameworkRun.ts"
 import * as Turns from "../../adapter/Turns.ts"
 import { toMessages, toPrompt } from "../../effect-ai/internal/threadPrompt.ts"
 import { WorkerCrashed } from "../PythonError.ts"
+import { appModelHandler } from "./appModels.ts"
+import { appToolHandler, type AppTools } from "./appTools.ts"
 import { contentOf, decodePrompt, modelHandler, toolHandler } from "./modelRequests.ts"
 import { requests } from "./requests.ts"
 import { Session } from "./session.ts"
@@ -21,13 +23,14 @@ const mostRemembered = 10_000
 /** Runs of one agent. */
 export const make = <E extends Agent.AnySchema>(
   workers: Workers,
-  { errorSchema, threads }: { readonly errorSchema: E; readonly threads: Agent.Threads }
+  { errorSchema, threads }: { readonly errorSchema: E; readonly threads: Agent.Threads },
+  tools: AppTools
 ) => {
   /** Runs whose process ended, and how often since their last commit. */
   const crashes = new Map<string, number>()
   /** A run whose process ended twice works alone, so that the next end is its own doing and takes no other run along. */
   const alone = Semaphore.makeUnsafe(1)
-  const { kind } = workers.description
+  const { factory, kind } = workers.description
   const isFramework = kind !== "callable"
   // A crew and a flow have no conversation.
   const keepsHistory = isFramework && kind !== "crewai" && threads !== "parallel"
@@ -65,7 +68,11 @@ export const make = <E extends Agent.AnySchema>(
     const { output, said } = yield* FrameworkRun.within((framework) => {
       const session = new Session(worker, framework, {
         ...requests,
-        ...(isFramework ? { model: modelHandler(() => framework.promise(begin)), tool: toolHandler } : {})
+        ...(isFramework ? { model: modelHandler(() => framework.promise(begin)) } : {}),
+        ...(isFramework || factory ? { tool: toolHandler } : {}),
+        ...(factory
+          ? { app_model: appModelHandler(() => framework.promise(begin)), app_tool: appToolHandler(tools) }
+          : {})
       }, modelFailures)
       return session.drive({ runId, threadId, input, history }).catch((error: unknown) => {
         if (error instanceof WorkerCrashed) return framework.promise(afterCrash(error, session.hasMoved))

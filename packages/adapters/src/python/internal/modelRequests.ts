@@ -7,7 +7,7 @@ import { toJson } from "../../adapter/Json.ts"
 import * as ModelStep from "../../adapter/ModelStep.ts"
 import * as ToolStep from "../../adapter/ToolStep.ts"
 import { modelPart } from "./modelParts.ts"
-import type { Ask, Handler } from "./session.ts"
+import type { Ask, Handler, Session } from "./session.ts"
 
 const optional = Schema.optionalKey
 const Json = Schema.Record(Schema.String, Schema.Json)
@@ -26,27 +26,21 @@ const decodeTool = Schema.decodeUnknownSync(Schema.Struct({
   name: Schema.NonEmptyString,
   description: Schema.String,
   parameters: Json,
-  toolCallId: Schema.NonEmptyString,
+  /** Absent for a call that code makes by itself. */
+  toolCallId: optional(Schema.NonEmptyString),
   arguments: Schema.Json,
   needsApproval: Schema.Boolean
 }))
 
-/** Calls a model of the worker; `begin` opens the turn that the answer belongs to. */
-export const modelHandler = (begin: () => Promise<void>): Handler => async (ask) => {
-  const { session } = ask
-  const { prompt, ...request } = decodeModel(ask.data)
-  await begin()
+/** Calls a model, as a step; a failure of the model keeps the model's name. */
+export const callModel = async (session: Session, request: ModelStep.Request): Promise<ModelStep.Reply> => {
   let isNew = false
   try {
     const reply = await session.framework.promise(ModelStep.run({
       ...request,
-      prompt: decodePrompt({ content: prompt }),
-      send: ({ maxOutputTokens, prompt }) => {
+      send: (asked) => {
         isNew = true
-        return arriving(ask, {
-          ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-          ...(prompt === undefined ? {} : { prompt: contentOf(prompt.content) })
-        })
+        return request.send(asked)
       }
     }))
     session.hasMoved ||= isNew
@@ -56,6 +50,21 @@ export const modelHandler = (begin: () => Promise<void>): Handler => async (ask)
     if (typeof cause === "object" && cause !== null) session.modelFailures.set(cause, request.model)
     throw error
   }
+}
+
+/** Calls a model of the worker; `begin` opens the turn that the answer belongs to. */
+export const modelHandler = (begin: () => Promise<void>): Handler => async (ask) => {
+  const { prompt, ...request } = decodeModel(ask.data)
+  await begin()
+  return callModel(ask.session, {
+    ...request,
+    prompt: decodePrompt({ content: prompt }),
+    send: ({ maxOutputTokens, prompt }) =>
+      arriving(ask, {
+        ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+        ...(prompt === undefined ? {} : { prompt: contentOf(prompt.content) })
+      })
+  })
 }
 
 /** Messages as the worker reads them. */
@@ -118,7 +127,7 @@ export const toolHandler: Handler = async ({ data, session, work }) => {
       isNew = true
       return work({ arguments: toJson(given) }, signal)
     }
-  }, { toolCallId, arguments: args }))
+  }, { ...(toolCallId === undefined ? {} : { toolCallId }), arguments: args }))
   session.hasMoved ||= isNew
   return outcome
 }

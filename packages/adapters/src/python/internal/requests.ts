@@ -1,14 +1,24 @@
 // The requests that code of every Python agent may make of its run: a step, a question, a pause. session.ts calls them.
-import { Run } from "@fastagentic/core"
+import { type Hook, Run, type RunError } from "@fastagentic/core"
 import * as JsonSchema from "@fastagentic/core/base/JsonSchema"
 import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Effect, Schema } from "effect"
+import type { Thrown } from "../../adapter/AdapterError.ts"
+import * as HookBracket from "../../adapter/HookBracket.ts"
 import { largest } from "./frames.ts"
 import type { Handler } from "./session.ts"
 
 const optional = Schema.optionalKey
 
 const decodeName = Schema.decodeUnknownSync(Schema.Struct({ name: Schema.NonEmptyString }))
+const decodeNode = Schema.decodeUnknownSync(Schema.Struct({
+  name: Schema.NonEmptyString,
+  node: Schema.Struct({
+    nodeId: Schema.String,
+    name: Schema.String,
+    kind: Schema.Literals(["node", "task", "method"])
+  })
+}))
 const decodeSleep = Schema.decodeUnknownSync(
   Schema.Struct({ millis: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) })
 )
@@ -40,10 +50,25 @@ const step: Handler = async ({ data, session, work }) => {
   return value
 }
 
-/** Work in a place of its own: what it does there has names of its own. */
-const scope: Handler = async ({ data, session, work }) => {
-  const { name } = decodeName(data)
-  return session.framework.promise(Run.scope(name)(session.framework.wait((signal) => work(null, signal))))
+/**
+ * A node of a graph, a task or a method: work in a place of its own, where its steps have names of their own. Hooks may refuse
+ * it; its result stays in the worker, so they cannot change, skip or repeat it.
+ */
+const node: Handler = async ({ data, session, work }) => {
+  const { name, node } = decodeNode(data)
+  let hasEntered = false
+  const refused = Effect.suspend(() => Effect.fail(HookBracket.notEnforceable("node")))
+  const next = (admitted: Hook.NodeCall): Effect.Effect<Schema.Json, Thrown | RunError.HookBlocked, CurrentRun> => {
+    if (hasEntered || admitted !== node) return refused
+    hasEntered = true
+    return session.framework.wait((signal) => work(null, signal))
+  }
+  const hooked = CurrentRun.use(({ hooks }) => hooks.node(node, next)).pipe(
+    Effect.tap(() => hasEntered ? Effect.void : refused),
+    // A refusal ends the run, whatever the framework would make of it.
+    Effect.catchTag("HookBlocked", Effect.die)
+  )
+  return session.framework.promise(Run.scope(name)(hooked))
 }
 
 const interrupt: Handler = async ({ data, session }) => {
@@ -86,4 +111,4 @@ const sleep: Handler = async ({ data, session }) => {
   await session.framework.promise(Effect.as(Run.sleep(millis), null))
 }
 
-export const requests = { step, scope, interrupt, sleep, commit, committed } satisfies Readonly<Record<string, Handler>>
+export const requests = { step, node, interrupt, sleep, commit, committed } satisfies Readonly<Record<string, Handler>>

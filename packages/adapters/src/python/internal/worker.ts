@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url"
 import { Lines } from "../../adapter/internal/lines.ts"
 import { makeLog } from "../../adapter/internal/processLog.ts"
 import { PythonUnusable, WorkerCrashed } from "../PythonError.ts"
+import type { ToolSpec } from "./appTools.ts"
 import {
   decodeFrame,
   type Description,
@@ -31,6 +32,8 @@ export interface Options {
   readonly interpreter: Interpreter
   readonly cwd: string
   readonly env: { readonly [name: string]: string }
+  /** The tools of the app that a factory gets. */
+  readonly tools: ReadonlyArray<ToolSpec>
   /** How long the process may leave a ping unanswered. */
   readonly unresponsive: Duration.Input
   /** Beyond so many bytes the process gets no new run, and beyond twice as many it is ended. */
@@ -63,7 +66,7 @@ const inherited = () =>
 /** Starts a process and loads the agent. */
 export const start = Effect.fnUntraced(
   function*(options: Options): Effect.fn.Return<Worker, PythonUnusable, Scope.Scope> {
-    const { cwd, entrypoint, env, interpreter } = options
+    const { cwd, entrypoint, env, interpreter, tools } = options
     const unusable = (problem: string) => new PythonUnusable({ entrypoint, problem })
     if (process.platform === "win32") {
       return yield* unusable("agents of Python do not run on Windows: start the server in WSL or in a container")
@@ -104,7 +107,9 @@ export const start = Effect.fnUntraced(
     const take = (frame: FromWorker) => {
       switch (frame.t) {
         case "hello":
-          return frame.protocol === protocol ? send({ t: "load", entrypoint }) : kill("it speaks another protocol")
+          return frame.protocol === protocol
+            ? send({ t: "load", entrypoint, tools })
+            : kill("it speaks another protocol")
         case "loaded":
           return void Deferred.doneUnsafe(loaded, Exit.succeed(frame))
         case "refused": {
