@@ -47,17 +47,19 @@ export const Outcome = Schema.Struct({
 /** @category models @since 0.1.0 */
 export type Outcome = typeof Outcome.Type
 
+/** A call as the model requested it; its id is unique in the run. @category models @since 0.1.0 */
+export interface Call {
+  readonly toolCallId: string
+  readonly arguments: unknown
+}
+
 /**
- * A call as the model requested it; its id is unique in the run. One without an id is made by code: its name and its
- * arguments are its place among the steps.
+ * A call that code may have made by itself, without an id: its name and its arguments are its place among the steps.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Call {
-  readonly toolCallId?: string
-  readonly arguments: unknown
-}
+export interface AnyCall extends Pick<Call, "arguments">, Partial<Pick<Call, "toolCallId">> {}
 
 /** A call with its id. @category models @since 0.1.0 */
 export interface Asked extends Hook.ToolCall {}
@@ -88,7 +90,7 @@ const failureOf = (tool: string): Tool.HandlerResult<Tool.Any> => {
 export const run = (
   framework: FrameworkRun,
   tool: FrameworkTool,
-  call: Call
+  call: AnyCall
 ): Effect.Effect<Outcome, never, CurrentRun> =>
   once({ ...call, name: tool.name }, (asked) => make(framework, tool, asked))
 
@@ -99,7 +101,7 @@ export const run = (
  * @since 0.1.0
  */
 export const once = (
-  { arguments: given, name, toolCallId }: Call & { readonly name: string },
+  { arguments: given, name, toolCallId }: AnyCall & { readonly name: string },
   work: (asked: Asked) => Effect.Effect<Outcome, never, CurrentRun>
 ): Effect.Effect<Outcome, never, CurrentRun> => {
   const args = toJson(given)
