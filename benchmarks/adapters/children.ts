@@ -1,4 +1,4 @@
-/** What processes that a process has started have cost, on Linux: those of Python agents. */
+/** The costs of the processes that a process has started, on Linux: those of Python agents. */
 import { readdirSync, readFileSync } from "node:fs"
 
 /** Microseconds in a clock tick, and bytes in a page: `getconf CLK_TCK` and `getconf PAGESIZE` of Linux. */

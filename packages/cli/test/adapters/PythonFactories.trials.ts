@@ -26,7 +26,7 @@ describeWith("A factory of PydanticAI", pythonWith("pydantic-ai"), (interpreter)
     perform: performing(interpreter, "pydantic_factory.py:agent", { isFactory: true })
   }))
 
-/** What a framework needs of the app in a run: its model, its tools, and an approval that edits a call. */
+/** A run of a framework with the model and the tools of the app, and an approval that edits a call. */
 const playsWithTheApp = (name: string, interpreter: string, entrypoint: string) => {
   const perform = performing(interpreter, entrypoint, { isFactory: true })
   it.live(`${name} has the model and the tools of the app`, () =>
