@@ -209,8 +209,11 @@ describe.skipIf(isMissing)("The hooks of React in strict mode", () => {
 
     it.effect("show an approval over a reload, and take a decision once", () =>
       Effect.gen(function*() {
-        const { click, errors, reload, requests, shows, view } = yield* open()
+        const { click, errors, page, reload, requests, shows, view } = yield* open()
+        // The first look at the questions finds no server.
+        yield* Effect.promise(() => page.route(/\/runs\/[^/]+\/interrupts$/u, (route) => route.abort(), { times: 1 }))
         yield* click("refund")
+        yield* shows("refunded", "\"interrupts\":[{")
         yield* shows("approvals", "Refund 50?")
         yield* reload
         yield* shows("refunded", "\"state\":\"suspended\"")
@@ -225,7 +228,7 @@ describe.skipIf(isMissing)("The hooks of React in strict mode", () => {
         yield* click("deny")
         yield* shows("refunded", "\"state\":\"failed\"")
         yield* shows("approvals", "[]")
-        assert.deepStrictEqual(errors, [])
+        assert.deepStrictEqual(errors.filter((error) => !error.includes("ERR_FAILED")), [])
       }).pipe(Effect.scoped), 60_000)
   })
 })

@@ -6,6 +6,7 @@ import type { RunState } from "@fastagentic/core/run/RunRecord"
 import { Transcript } from "@fastagentic/core/run/Transcript"
 import { Effect, Schema, Stream } from "effect"
 import * as ClientCalls from "../../http/ClientCalls.ts"
+import { isTransient } from "../../http/ClientError.ts"
 import * as Transport from "../../http/ClientTransport.ts"
 import type * as Schemas from "../../http/Schemas.ts"
 import { type Connection, isAbsent, persist } from "./Connection.ts"
@@ -116,6 +117,15 @@ export const make = (connection: Connection, options: Options): WatchedRun => {
       (all) => set({ interrupts: all.filter(({ id, state }) => state === "open" && !answered.has(id)) })
     )
 
+  const cancelIfAsked = (runId: string) =>
+    cancelled === undefined ? Effect.void : runs.cancel(runId, cancelled.reason).pipe(
+      // A run that has ended meanwhile cannot be cancelled, and is shown.
+      Effect.catchIf((error) => !isTransient(error), () => Effect.void),
+      Effect.andThen(Effect.sync(() => {
+        cancelled = undefined
+      }))
+    )
+
   const accept = Effect.fnUntraced(function*(news: ReadonlyArray<Event.RunEvent>) {
     const before = snapshot()
     let { interrupts, output, state } = before
@@ -126,8 +136,12 @@ export const make = (connection: Connection, options: Options): WatchedRun => {
       if (Event.isSaid(event)) continue
       state = stateAfter(event) ?? state
       if (event.type === "interrupt_resolved") interrupts = interrupts.filter(({ id }) => id !== event.data.id)
-      else if (event.type === "done") output = yield* ClientCalls.answerOf(target, event.data.output, event.runId)
-      else if (event.type === "error") {
+      else if (event.type === "done") {
+        // An answer that the page does not know, such as one of a newer server, is an error of a run that has completed.
+        const answer = yield* Effect.result(ClientCalls.answerOf(target, event.data.output, event.runId))
+        if (answer._tag === "Success") output = answer.success
+        else error = answer.failure
+      } else if (event.type === "error") {
         error = yield* Effect.flip(Transport.failed(event.data, target.errorSchema, event.runId))
       }
     }
@@ -144,7 +158,9 @@ export const make = (connection: Connection, options: Options): WatchedRun => {
     const following = Effect.gen(function*() {
       const runId = yield* idOf(saved ?? (yield* run))
       set({ runId })
-      if (cancelled !== undefined) yield* runs.cancel(runId, cancelled.reason)
+      yield* cancelIfAsked(runId)
+      // The questions of a run that paused before the connection was lost come with no other event.
+      if (snapshot().state === "suspended") yield* showQuestions(runId)
       const after = snapshot().events.length
       yield* Stream.runForEachArray(runs.events(runId, { after }), accept)
     })
