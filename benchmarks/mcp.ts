@@ -33,7 +33,10 @@ const contenders = [
   { name: "everything on, 1 tool", command: "mcp", env: { ...on, TOOLS: "1" }, load: modern(token) },
   { name: "everything on, 300 tools", command: "mcp", env: { ...on, TOOLS: "300" }, load: modern(token) },
   { name: "nothing on, 1 tool", command: "mcp", env: { ...off, TOOLS: "1" }, load: modern(token) },
-  { name: "everything on, the same tool over REST", command: "mcp", env: { ...on, TOOLS: "1" }, load: rest(token) }
+  { name: "everything on, the same tool over REST", command: "mcp", env: { ...on, TOOLS: "1" }, load: rest(token) },
+  { name: "nothing on, the same tool over REST", command: "mcp", env: { ...off, TOOLS: "1" }, load: rest(token) },
+  { name: "floor: the run on node:http", command: "runAlone", env: {}, load: rest(token) },
+  { name: "floor: node:http", command: "raw", env: {}, load: rest(token) }
 ] as const
 
 const compare = async () => {

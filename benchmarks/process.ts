@@ -35,6 +35,7 @@ const commands = {
   durable: ["servers/durable.ts"],
   mcp: ["--expose-gc", "servers/mcp.ts"],
   mcpBare: ["--expose-gc", "servers/mcpBare.ts"],
+  runAlone: ["servers/runAlone.ts"],
   fastagentic: ["../node_modules/.bin/fastagentic", "run", "servers/fastagentic.ts", "--mode", "http"]
 } as const
 

@@ -14,6 +14,10 @@ createServer(async (request, response) => {
     response.writeHead(200, { "content-type": "application/json" })
     return void response.end(JSON.stringify({ id: Object(body).orderId, state: "shipped", amount: 42 }))
   }
+  if (request.url === "/tools/echo") {
+    response.writeHead(200, { "content-type": "application/json" })
+    return void response.end(JSON.stringify({ message: Object(body).message }))
+  }
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" })
   let seq = 0
   const frame = (type: string, data: unknown) =>
