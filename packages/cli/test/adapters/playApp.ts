@@ -68,6 +68,9 @@ export const playModel = (current: () => Play) =>
 /** The tools with their work. */
 export const playTools = (current: () => Play) => {
   const work = (name: ToolName) => (args: { readonly order: number }) =>
-    Effect.promise((signal) => current().work(name, args, signal))
+    Effect.promise((signal) => {
+      current().injected = true
+      return current().work(name, args, signal)
+    })
   return PlayTools.toLayer({ look: work("look"), refund: work("refund"), pay: work("pay") })
 }
