@@ -12,6 +12,7 @@ const steps = [
   "lock:check",
   "sbom:check",
   "docs",
+  "reference:check",
   "words",
   "typetest",
   "shape"

@@ -39,12 +39,24 @@ const blocks = pages.flatMap(blocksOf)
 const unknown = blocks.filter(({ info }) => info !== "ts" && info !== "ts fragment")
 for (const { info, line, page } of unknown) console.error(`docs: ${page}:${line} has the unknown marker "${info}"`)
 
-const guides = ["AGENTS.md", "CONTRIBUTING.md", "DESIGN.md", "REVIEW.md", "SECURITY.md", "benchmarks/README.md"]
+/** Pages whose links are checked; the blocks of the tutorial are files of one app, which `npm run tutorial` compiles. */
+const guides = [
+  ...globSync("docs/tutorial/*.md", { cwd: root }),
+  "AGENTS.md",
+  "CONTRIBUTING.md",
+  "DESIGN.md",
+  "REVIEW.md",
+  "SECURITY.md",
+  "benchmarks/README.md"
+]
 const missing = [...pages, ...guides].flatMap((page) => {
   const text = readFileSync(join(root, page), "utf8")
   const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/gu)].map(({ 1: link = "" }) => join(dirname(page), link))
   const paths = [...text.matchAll(/`((?:packages|examples|scripts|docs)\/[\w./-]+)`/gu)].map(({ 1: path = "" }) => path)
-  const names = [...text.matchAll(/`(\w[\w/-]*(?:\.\w+)*\.ts)`/gu)].map(({ 1: name = "" }) => name)
+  // The files of the tutorial are the reader's own.
+  const names = page.startsWith("docs/tutorial/")
+    ? []
+    : [...text.matchAll(/`(\w[\w/-]*(?:\.\w+)*\.ts)`/gu)].map(({ 1: name = "" }) => name)
   const isMissing = (name: string) =>
     !sources.some((file) => file.endsWith(`/${name}`)) && !existsSync(join(root, name))
   return [...[...links, ...paths].filter((path) => !existsSync(join(root, path))), ...names.filter(isMissing)].map((

@@ -18,7 +18,7 @@ const scenarios = {
   declined: { agent: "tell", payload: { text: "declined" }, expect: { error: "Declined" } }
 }
 
-const folderOf = (files: Readonly<Record<string, unknown>>) => {
+const folderOf = (files: Readonly<Record<string, unknown>>, app = "speaking.ts") => {
   const cwd = temporaryFolder()
   mkdirSync(join(cwd, "scenarios"))
   for (const [name, scenario] of Object.entries(files)) {
@@ -27,7 +27,7 @@ const folderOf = (files: Readonly<Record<string, unknown>>) => {
       typeof scenario === "string" ? scenario : JSON.stringify(scenario)
     )
   }
-  const test = (...flags: ReadonlyArray<string>) => command(["test", fixture("speaking.ts"), ...flags], { cwd })
+  const test = (...flags: ReadonlyArray<string>) => command(["test", fixture(app), ...flags], { cwd })
   return { cwd, test, file: (name: string) => join(cwd, "scenarios", name) }
 }
 
@@ -52,6 +52,17 @@ describe("fastagentic test", { timeout: 60_000 }, () => {
       "contract a2a",
       ...Object.keys(scenarios).sort().map((name) => `scenario ${name}`)
     ])
+  })
+
+  it("approvals are decided by the name of the tool, in an agent and when it is called itself", async () => {
+    const decisions = { pay: [{ decision: "approve" }] }
+    const { test } = folderOf({
+      agent: { agent: "pays", payload: {}, decisions, expect: { state: "completed" } },
+      tool: { tool: "pay", payload: {}, decisions, expect: { state: "completed" } },
+      nobody: { tool: "pay", payload: {}, expect: { state: "suspended" } }
+    }, "audited.ts")
+    const { code, stdout } = await test("--update")
+    assert.strictEqual(code, 0, stdout)
   })
 
   it("another contract, trace, output, state or refusal is a fault with its place, and exit code 1", async () => {

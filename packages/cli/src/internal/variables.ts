@@ -2,30 +2,32 @@
 // without signatures. `fastagentic run` asks before anything starts. Other names with the prefix belong to the app.
 import { Effect, Schema } from "effect"
 
-/** The variables that commands, stores and models read. */
-export const known = [
-  "FASTAGENTIC_AUDIT_KEY",
-  "FASTAGENTIC_AUDIT_RETENTION",
-  "FASTAGENTIC_BLOBS",
-  "FASTAGENTIC_CARD_KEY",
-  "FASTAGENTIC_CLUSTER_HOST",
-  "FASTAGENTIC_CLUSTER_LISTEN",
-  "FASTAGENTIC_CLUSTER_PORT",
-  "FASTAGENTIC_GRPC_PORT",
-  "FASTAGENTIC_GRPC_URL",
-  "FASTAGENTIC_MODEL",
-  "FASTAGENTIC_PREFIX",
-  "FASTAGENTIC_PRICES",
-  "FASTAGENTIC_PUBLIC_URL",
-  "FASTAGENTIC_PUSH_ALLOW",
-  "FASTAGENTIC_PUSH_SECRET",
-  "FASTAGENTIC_PYTHON",
-  "FASTAGENTIC_RETENTION",
-  "FASTAGENTIC_STORE",
-  "FASTAGENTIC_TOKEN",
-  "FASTAGENTIC_URL",
-  "FASTAGENTIC_WATCHED"
-] as const
+/** The variables that commands, stores and models read, and what each is. */
+export const descriptions = {
+  FASTAGENTIC_AUDIT_KEY: "Signs the audit log ([audit.md](audit.md))",
+  FASTAGENTIC_AUDIT_RETENTION: "How long entries of the audit log are kept",
+  FASTAGENTIC_BLOBS: "Where files and large values are kept: a folder or an S3 address ([files.md](files.md))",
+  FASTAGENTIC_CARD_KEY: "Signs the agent card ([a2a.md](a2a.md))",
+  FASTAGENTIC_CLUSTER_HOST: "The address at which other nodes reach this one, with `--engine cluster`",
+  FASTAGENTIC_CLUSTER_LISTEN: "The address that the node listens on, with `--engine cluster`",
+  FASTAGENTIC_CLUSTER_PORT: "The port of both",
+  FASTAGENTIC_GRPC_PORT: "`--grpc-port`",
+  FASTAGENTIC_GRPC_URL: "`--grpc-url`",
+  FASTAGENTIC_MODEL: "The model of `DefaultModel`, such as `anthropic:claude-opus-4-8` ([models.md](models.md))",
+  FASTAGENTIC_PREFIX: "`--prefix`",
+  FASTAGENTIC_PRICES: "A file of prices ([budgets.md](budgets.md))",
+  FASTAGENTIC_PUBLIC_URL: "`--public-url`",
+  FASTAGENTIC_PUSH_ALLOW: "Hosts that push notifications may go to although they are internal ([a2a.md](a2a.md))",
+  FASTAGENTIC_PUSH_SECRET: "Encrypts the credentials of push notifications at rest",
+  FASTAGENTIC_PYTHON: "The interpreter of agents in Python ([python.md](python.md))",
+  FASTAGENTIC_RETENTION: "`--retention`",
+  FASTAGENTIC_STORE: "`--store`, for addresses with a password",
+  FASTAGENTIC_TOKEN: "The token or API key of commands that ask a server, and of MCP on stdio",
+  FASTAGENTIC_URL: "The server that commands ask",
+  FASTAGENTIC_WATCHED: "Set by `--watch` for the process that it starts"
+} as const
+
+export const known = Object.keys(descriptions)
 
 export class MisspeltVariable extends Schema.TaggedError<MisspeltVariable>()("MisspeltVariable", {
   name: Schema.String,

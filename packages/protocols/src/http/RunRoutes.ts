@@ -36,7 +36,7 @@ const list = Route.make(
     query: Schemas.RunQuery.fields,
     success: Schemas.pageOf(Schemas.RunSummary),
     error: Responses.problems(...Responses.refusals)
-  }),
+  }).annotateMerge(Responses.summary("The caller's runs, the newest first")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const { after, fields, limit = 50, ...filter } = yield* listQueryOf(context)
     const { items, next = null } = yield* context.runtime.list(context.caller, {
@@ -60,7 +60,9 @@ const listQueryOf = (context: RequestContext.RequestContext) =>
 
 const get = Route.make(
   "runs",
-  HttpApiEndpoint.get("get", "/runs/:runId", { params, success: Schemas.Run, error }),
+  HttpApiEndpoint.get("get", "/runs/:runId", { params, success: Schemas.Run, error }).annotateMerge(
+    Responses.summary("A run, with its payload and its answer or error")
+  ),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     return runJson(yield* context.runtime.get(context.caller, runIdOf(context)))
   }))
@@ -78,7 +80,7 @@ const events = Route.make(
     headers: { "last-event-id": optional(Schema.String) },
     success: [Schemas.pageOf(Responses.RunEvent), Responses.journal, HttpApiSchema.NoContent],
     error
-  }),
+  }).annotateMerge(Responses.summary("The journal of a run, as a stream or a page")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const runId = runIdOf(context)
     const { events, follow, run } = yield* context.runtime.open(context.caller, runId)
@@ -117,7 +119,7 @@ const cancel = Route.make(
     payload: Cancel,
     success: [Schemas.Run, Responses.accepted],
     error
-  }),
+  }).annotateMerge(Responses.summary("End a run, and the runs that it has started")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const { reason } = yield* RequestContext.bodyAs(context, Cancel)
     return changedRun(yield* context.runtime.cancel(context.caller, runIdOf(context), reason))
@@ -130,7 +132,7 @@ const resume = Route.make(
     params,
     success: [Schemas.Run, Responses.accepted],
     error
-  }),
+  }).annotateMerge(Responses.summary("Continue a run that waits for no decision, or that is held for repair")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     return changedRun(yield* context.runtime.resume(context.caller, runIdOf(context)))
   }))
@@ -143,7 +145,7 @@ const checkpoints = Route.make(
     params,
     success: Schemas.pageOf(Schemas.Checkpoint),
     error
-  }),
+  }).annotateMerge(Responses.summary("The steps of a run, each with the event that committed it")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const items = yield* context.runtime.checkpoints(context.caller, runIdOf(context))
     return HttpServerResponse.jsonUnsafe({ items, next: null })
@@ -192,7 +194,7 @@ const interrupts = Route.make(
     params,
     success: Schemas.pageOf(Schemas.Interrupt),
     error
-  }),
+  }).annotateMerge(Responses.summary("The open decisions of a run")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const items = yield* context.runtime.interrupts(context.caller, runIdOf(context))
     return HttpServerResponse.jsonUnsafe({ items, next: null })
@@ -207,7 +209,7 @@ const interrupt = Route.make(
     params: interruptParams,
     success: Schemas.Interrupt,
     error
-  }),
+  }).annotateMerge(Responses.summary("One decision of a run")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const [runId, id] = [runIdOf(context), RequestContext.param(context, "id")]
     const all = yield* context.runtime.interrupts(context.caller, runId)
@@ -225,7 +227,7 @@ const answer = Route.make(
     payload: Answer,
     success: [Schemas.Run, Responses.accepted],
     error
-  }),
+  }).annotateMerge(Responses.summary("Decide: approve, deny, or edit")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const decision = yield* RequestContext.bodyAs(context, Answer)
     const id = RequestContext.param(context, "id")
@@ -245,7 +247,7 @@ const answerAll = Route.make(
     payload: Answers,
     success: [Schemas.Run, Responses.accepted],
     error
-  }),
+  }).annotateMerge(Responses.summary("Decide several questions of a run at once, all or none")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     // A run of somebody else looks like no run, whatever the list is.
     yield* context.runtime.interrupts(context.caller, runIdOf(context))

@@ -66,7 +66,9 @@ const list = Route.make(
 
 const get = Route.make(
   "schedules",
-  HttpApiEndpoint.get("get", "/schedules/:id", { params, success: Details, error }),
+  HttpApiEndpoint.get("get", "/schedules/:id", { params, success: Details, error }).annotateMerge(
+    Responses.summary("A schedule")
+  ),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const { caller, runtime } = context
     return HttpServerResponse.jsonUnsafe(yield* runtime.schedule(caller, RequestContext.param(context, "id")))
@@ -118,7 +120,7 @@ const run = Route.make(
     headers: Responses.idempotencyKey,
     success: Responses.accepted,
     error
-  }),
+  }).annotateMerge(Responses.summary("Start a run of a schedule now")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const key = context.request.headers["idempotency-key"] || undefined
     const { run } = yield* context.runtime.runSchedule(context.caller, RequestContext.param(context, "id"), key)
@@ -139,13 +141,17 @@ const setPaused = (paused: boolean) =>
 
 const pause = Route.make(
   "schedules",
-  HttpApiEndpoint.post("pause", "/schedules/:id/pause", { params, success: Status, error }),
+  HttpApiEndpoint.post("pause", "/schedules/:id/pause", { params, success: Status, error }).annotateMerge(
+    Responses.summary("Start no runs of a schedule until it is resumed")
+  ),
   setPaused(true)
 )
 
 const resume = Route.make(
   "schedules",
-  HttpApiEndpoint.post("resume", "/schedules/:id/resume", { params, success: Status, error }),
+  HttpApiEndpoint.post("resume", "/schedules/:id/resume", { params, success: Status, error }).annotateMerge(
+    Responses.summary("Start runs of a paused schedule again")
+  ),
   setPaused(false)
 )
 

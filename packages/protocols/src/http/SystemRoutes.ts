@@ -12,14 +12,18 @@ const Status = Schema.Struct({ status: Schema.String })
 /** 200 while the process answers. */
 const health = Route.make(
   "system",
-  HttpApiEndpoint.get("health", "/health", { success: Status }),
+  HttpApiEndpoint.get("health", "/health", { success: Status }).annotateMerge(
+    Responses.summary("200 while the process works")
+  ),
   RequestContext.open(() => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
 )
 
 /** 200 while new work is admitted; 503 once the server shuts down, and while its store cannot be written. */
 const ready = Route.make(
   "system",
-  HttpApiEndpoint.get("ready", "/ready", { success: Status, error: Responses.problems(503) }),
+  HttpApiEndpoint.get("ready", "/ready", { success: Status, error: Responses.problems(503) }).annotateMerge(
+    Responses.summary("200 while the server takes runs: not while it stops, or while its store is away")
+  ),
   RequestContext.open(({ runtime }) =>
     Effect.map(
       runtime.readiness,
@@ -34,7 +38,7 @@ const metrics = Route.make(
   HttpApiEndpoint.get("metrics", "/metrics", {
     success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain" })),
     error: Responses.problems(401, 403)
-  }),
+  }).annotateMerge(Responses.summary("The metrics of the process for Prometheus, with the scope metrics:read")),
   RequestContext.handle(Effect.fnUntraced(function*({ caller, runtime }) {
     const text = yield* runtime.metrics(caller)
     return HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })

@@ -75,7 +75,7 @@ const get = Route.make(
     query: OwnerQuery.fields,
     success: Schemas.Thread,
     error
-  }),
+  }).annotateMerge(Responses.summary("A thread, with the number of its last message")),
   RequestContext.handle(Effect.fnUntraced(function*(context) {
     const { owner } = yield* RequestContext.queryAs(context, OwnerQuery)
     const thread = yield* context.runtime.thread(context.caller, threadIdOf(context), owner)

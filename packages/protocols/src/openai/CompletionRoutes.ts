@@ -153,7 +153,7 @@ export const routes: ReadonlyArray<Route.Route> = [
       params: { model: Schema.String },
       success: Model,
       error: OpenAiRoute.errors(404)
-    }),
+    }).annotateMerge(Responses.summary("One agent as a model of OpenAI's API")),
     model
   ),
   Route.make(

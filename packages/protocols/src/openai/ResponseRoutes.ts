@@ -219,7 +219,7 @@ export const routes: ReadonlyArray<Route.Route> = [
       params,
       success: OpenAiRoute.documented,
       error: OpenAiRoute.errors(404)
-    }),
+    }).annotateMerge(Responses.summary("A response as it stands, or its stream")),
     retrieve
   ),
   Route.make(
@@ -228,7 +228,7 @@ export const routes: ReadonlyArray<Route.Route> = [
       params,
       success: OpenAiRoute.documented,
       error: OpenAiRoute.errors(404, 409)
-    }),
+    }).annotateMerge(Responses.summary("Cancel a response that works in the background")),
     cancel
   )
 ]

@@ -69,10 +69,12 @@ const decide = Effect.fnUntraced(function*(
   left: Map<string, ReadonlyArray<Interrupt.Answer>>
 ) {
   let decided = false
-  for (const { id, name, state } of yield* patient(runs.interrupts(runId))) {
-    const [first, ...rest] = state === "open" ? left.get(name) ?? [] : []
+  for (const { id, name, state, tool } of yield* patient(runs.interrupts(runId))) {
+    // The name of an approval has the id of the call, which nobody knows beforehand.
+    const asked = tool ?? name
+    const [first, ...rest] = state === "open" ? left.get(asked) ?? [] : []
     if (first === undefined) continue
-    left.set(name, rest)
+    left.set(asked, rest)
     decided = true
     yield* patient(runs.answer(runId, id, first)).pipe(
       // The answer of a request that got none may have been taken.

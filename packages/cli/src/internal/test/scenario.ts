@@ -12,7 +12,7 @@ const decision = {
 const fields = {
   payload: optional(Schema.Json),
   thread: optional(Schema.String),
-  /** The decisions, by the name of the question; of several questions of a name the first one gets the first decision. */
+  /** The decisions, by the tool that asks for approval or the name of the question; the first one of a name gets the first. */
   decisions: optional(Schema.Record(Schema.String, Schema.Array(Schema.Struct(decision)))),
   /** The names of fields whose values are not recorded. */
   redact: optional(Schema.Array(Schema.String)),
