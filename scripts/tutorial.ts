@@ -1,7 +1,7 @@
 /**
  * Follows the tutorial word for word, in an empty folder, with the packed packages: each file is saved as its page says,
  * each command is run, and what a page shows of an answer has to come. In an answer `…` stands for any text, and `<name>`
- * for a text that later commands use by this name. Ports are replaced by free ones. The last lesson's PostgreSQL is that of
+ * for a text that later commands of the page use by this name. Ports are replaced by free ones. The last lesson's PostgreSQL is that of
  * `DATABASE_URL`, or one from npm. Run `tsc -b` first.
  */
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"

@@ -21,6 +21,7 @@ export class Learner {
   readonly #names = new Map<string, string>()
   readonly #groups = new Set<number>()
   #home: string
+  #page = ""
   #server: ChildProcess | undefined
   #starts = 0
   #printed = ""
@@ -52,6 +53,8 @@ export class Learner {
   }
 
   async follow(part: Part, page: string): Promise<void> {
+    if (page !== this.#page) this.#names.clear()
+    this.#page = page
     if (part.kind === "stop") return this.#end()
     if (part.kind === "file") return this.#save(part.path, part.text)
     if (part.kind === "answer") return this.#compare(part.text, page)
