@@ -94,9 +94,12 @@ describe("fastagentic new", () => {
       }
       const { dependencies, devDependencies, name } = JSON.parse(read(template, "package.json"))
       assert.strictEqual(name, nameOf(template))
-      assert.strictEqual(dependencies.effect, workspace.devDependencies.effect)
-      for (const one of ["@effect/vitest", "@types/node", "typescript"]) {
-        assert.strictEqual(devDependencies[one], workspace.devDependencies[one])
+      // The tested version, and later minors of it.
+      const tested = workspace.devDependencies
+      assert.strictEqual(dependencies.effect, `^${tested.effect}`)
+      assert.strictEqual(devDependencies["@effect/vitest"], `^${tested["@effect/vitest"]}`)
+      for (const one of ["@types/node", "typescript"]) {
+        assert.strictEqual(devDependencies[one], tested[one])
       }
       const needed = Object.keys({ ...dependencies, ...devDependencies }).filter((one) => !one.startsWith("@"))
       for (const one of needed) assert.isTrue(Template.dependencies.has(one), one)

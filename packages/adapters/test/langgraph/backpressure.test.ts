@@ -78,6 +78,7 @@ describe("500 fast tokens", () => {
         retract: Effect.void,
         leave: Effect.never,
         idle: (wait) => wait,
+        busy: (work) => work,
         contextWindow: () => Effect.succeed(undefined),
         places: true,
         rootMessage: Effect.undefined,

@@ -64,6 +64,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly leave: Effect.Effect<never>
   /** Waits for other work of the run itself, which may rest meanwhile. */
   readonly idle: <A>(wait: Effect.Effect<A>) => Effect.Effect<A>
+  /** Waits for code of the run that nothing here sees, such as that of another process: the run does not rest meanwhile. */
+  readonly busy: <A>(work: Effect.Effect<A>) => Effect.Effect<A>
   /** Whether the names of branches are kept apart: a run of an earlier version replays as it was recorded. */
   readonly places: boolean
   /** Registers an undo of this run, which is code of its handler and found again by a replay. */

@@ -1,6 +1,7 @@
 // One run on a worker: its frames in order, the requests of its code, and the work that these ask back for. host.ts makes one
 // for each attempt of a run. Events are in the journal before a request that came after them is handled.
 import { Run } from "@fastagentic/core"
+import { CurrentRun } from "@fastagentic/core/run/Run"
 import { Effect, Predicate, type Schema } from "effect"
 import { AsyncLocalStorage } from "node:async_hooks"
 import { Thrown } from "../../adapter/AdapterError.ts"
@@ -14,6 +15,12 @@ import type { Worker } from "./worker.ts"
 
 /** How long code has to end after a cancellation, before its process is ended. */
 const grace = 2_000
+
+/** How long code has to react to an answer before its run may rest. */
+const reaction = 2_000
+
+/** The requests that a run may rest in. */
+const pauses: ReadonlySet<string> = new Set(["interrupt", "sleep"])
 
 /** A request of the code of a run. */
 export interface Ask {
@@ -51,6 +58,9 @@ export interface Done {
   readonly said: ReadonlyArray<Schema.Json>
 }
 
+/** The answer to a request. */
+type Reply = { readonly value: Schema.Json } | { readonly error: Refusal }
+
 interface Pending {
   readonly resolve: (value: Schema.Json) => void
   readonly reject: (error: unknown) => void
@@ -72,6 +82,10 @@ export class Session {
   private run = 0
   private taken = 0
   private isReading = false
+  /** How many requests wait for a decision or a time. */
+  private waiting = 0
+  /** Ends the wait for a reaction. */
+  private reacted = () => {}
   private isOver = false
   private settle: { readonly resolve: (done: Done) => void; readonly reject: (error: unknown) => void } = {
     resolve: () => {},
@@ -120,6 +134,7 @@ export class Session {
   }
 
   private receive(frame: RunFrame) {
+    this.reacted()
     this.inbox.push(frame)
     if (this.isReading) return
     this.isReading = true
@@ -178,6 +193,12 @@ export class Session {
     const handler = this.handlers[kind]
     const parts: Parts = { take: undefined }
     this.parts.set(call, parts)
+    const isPause = pauses.has(kind)
+    if (isPause) this.waiting++
+    const reply = (reply: Reply) => {
+      if (isPause) this.waiting--
+      this.send(call, reply)
+    }
     let hasRaised = false
     const work = async (data: Schema.Json, signal: AbortSignal) => {
       try {
@@ -191,17 +212,33 @@ export class Session {
       ? Promise.reject(new Error(`the worker asked for ${kind}, which nobody knows`))
       : this.inPlace(within, () => handler({ session: this, data, work, parts }))
     value.then(
-      (value) => this.send(call, { value: toJson(value) }),
+      (value) => reply({ value: toJson(value) }),
       (error: unknown) => {
         const cause = error instanceof Thrown ? error.cause : error
         const failure = this.failures.push(cause) - 1
-        this.send(call, { error: { ...wordsOf(cause), own: hasRaised && cause instanceof PythonException, failure } })
+        reply({ error: { ...wordsOf(cause), own: hasRaised && cause instanceof PythonException, failure } })
       }
     ).finally(() => this.parts.delete(call))
   }
 
-  private send(call: number, reply: { readonly value: Schema.Json } | { readonly error: Refusal }) {
-    if (!this.framework.signal.aborted) this.worker.send({ t: "res", run: this.run, call, ...reply })
+  private send(call: number, reply: Reply) {
+    if (this.framework.signal.aborted) return
+    this.worker.send({ t: "res", run: this.run, call, ...reply })
+    if (this.waiting > 0) this.react()
+  }
+
+  /** Keeps a run that waits for something else from resting until its code has reacted: its memory would be left before. */
+  private react() {
+    const before = this.reacted
+    const reacted = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, reaction).unref()
+      this.reacted = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.framework.promise(CurrentRun.use(({ busy }) => busy(Effect.promise(() => reacted)))).catch(() => {})
+    before()
   }
 
   private work(call: number, data: Schema.Json, signal: AbortSignal): Promise<Schema.Json> {

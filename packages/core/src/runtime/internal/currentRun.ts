@@ -113,6 +113,10 @@ class PlacedRun implements Service {
     return (wait) => this.live.resting.idle(this.place, wait)
   }
 
+  get busy(): Service["busy"] {
+    return (work) => this.live.resting.activity.during(work)
+  }
+
   get places(): Service["places"] {
     return this.live.history.places
   }
