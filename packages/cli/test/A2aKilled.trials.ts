@@ -256,3 +256,77 @@ for (const [binding, stream] of cases) {
     180_000
   )
 }
+
+/** A server in front of one that is chosen later. */
+const frontOf = async (target: () => string | undefined) => {
+  let count = 0
+  const server = createServer((request, response) => {
+    count++
+    let body = ""
+    request.on("data", (chunk) => body += String(chunk))
+    request.on("end", () => {
+      const token = String(request.headers["x-a2a-notification-token"])
+      void fetch(`${target()}${request.url}`, {
+        method: "POST",
+        body,
+        headers: { "content-type": "application/a2a+json", "x-a2a-notification-token": token }
+      }).then(({ status }) => response.writeHead(status).end(), () => response.writeHead(502).end())
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const address = server.address()
+  return {
+    url: `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`,
+    count: () => count,
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+PostgresServer.describeWithServer("A notification of a remote task that comes to another node", () => {
+  it.live(
+    "wakes the run at once",
+    () =>
+      Effect.gen(function*() {
+        const url = Redacted.value(yield* PostgresServer.database)
+        yield* Effect.promise(async () => {
+          const remote = await serverAt("trials.ts", push)
+          const card = await cardServer(remote.url, "JSONRPC")
+          let other: Node | undefined
+          const front = await frontOf(() => other?.url)
+          const env = { ...push, REMOTE: remote.url, REMOTE_CARD: card.url, FASTAGENTIC_PUBLIC_URL: front.url }
+          const one = new Node("remote.ts", url, env)
+          other = new Node("remote.ts", url, env)
+          try {
+            await Promise.all([remote.start(), one.start(), other.start()])
+            const { runId } = await jsonOf(`${one.url}/agents/boss/runs`, { text: "100" })
+            const ended = async (at: string | undefined, id: string) => {
+              let run = await jsonOf(`${at}/runs/${id}`)
+              for (let looks = 0; looks < 600 && run.state !== "completed"; looks++) {
+                await sleep(50)
+                run = await jsonOf(`${at}/runs/${id}`)
+              }
+              return { state: run.state, at: Date.now() }
+            }
+            let { tasks } = await jsonOf(`${remote.url}/a2a/tasks`)
+            for (let looks = 0; looks < 200 && tasks.length === 0; looks++) {
+              await sleep(50)
+              tasks = (await jsonOf(`${remote.url}/a2a/tasks`)).tasks
+            }
+            const [there, here] = await Promise.all([ended(remote.url, tasks[0].id), ended(one.url, runId)])
+            assert.strictEqual(here.state, "completed")
+            assert.isAbove(front.count(), 0)
+            // Reads alone come 5 seconds apart and more by then.
+            assert.isBelow(here.at - there.at, 2_500)
+          } finally {
+            front.close()
+            card.close()
+            await Promise.all([remote.kill(), one.kill(), other.kill()])
+          }
+        })
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
