@@ -24,6 +24,23 @@ export const notA2a = (message: string) => new RemoteRefused({ code: "NOT_A2A", 
 /** An address that egress does not reach. */
 export const egressRefused = (message: string) => new RemoteRefused({ code: "EGRESS_REFUSED", message })
 
+/** A certificate that is not trusted: it is the same at the next try. */
+export const certificateRefused = (message: string) =>
+  new RemoteRefused({ code: "CERTIFICATE_NOT_TRUSTED", message: textOf(message) })
+
+/** The problem of a certificate in the error of a request, however deep the client has put it. */
+export const certificateProblemIn = (error: unknown, depth = 0): string | undefined => {
+  if (depth > 4 || !Predicate.isObject(error)) return undefined
+  const { cause, code, message, reason } = error
+  return typeof code === "string" && ofCertificate.test(code)
+    ? String(message)
+    : certificateProblemIn(reason, depth + 1) ?? certificateProblemIn(cause, depth + 1)
+}
+
+/** The codes of OpenSSL and Node for certificates. */
+const ofCertificate =
+  /^(?:CERT_|ERR_TLS_CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_CERT|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_)/u
+
 /** The rule of `Egress` that refused a request, if one did. */
 export const refusalIn = (error: unknown): { readonly rule: string; readonly reason: string } | undefined => {
   const reason = Predicate.hasProperty(error, "reason") ? error.reason : undefined

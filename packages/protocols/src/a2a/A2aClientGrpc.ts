@@ -6,7 +6,15 @@ import { Effect, Predicate, RcMap, type Scope, Stream } from "effect"
 import { lookup as systemLookup } from "node:dns/promises"
 import { isIPv6 } from "node:net"
 import { createSecureContext } from "node:tls"
-import { egressRefused, notA2a, type RemoteError, RemoteRefused, textOf, unavailable } from "./A2aClientError.ts"
+import {
+  certificateRefused,
+  egressRefused,
+  notA2a,
+  type RemoteError,
+  RemoteRefused,
+  textOf,
+  unavailable
+} from "./A2aClientError.ts"
 import { answerOf, updateOf } from "./A2aClientHttp.ts"
 import * as A2aClientV03 from "./A2aClientV03.ts"
 import {
@@ -80,6 +88,7 @@ const wireOf = (
     const reason = Buffer.isBuffer(details) ? codec.reasonOf(details) : undefined
     const name = grpc.status[error.code] ?? "UNKNOWN"
     const text = textOf(error.details || `it answers ${name}`)
+    if (name === "UNAVAILABLE" && certificateProblem.test(error.details)) return certificateRefused(text)
     return mayChange(name, reason) && !error.details.startsWith("Received message larger than max")
       ? unavailable(text)
       : new RemoteRefused({
@@ -222,6 +231,9 @@ const passing: ReadonlySet<string> = new Set([
   "ABORTED",
   "DATA_LOSS"
 ])
+
+/** The library gives the problem of a connection as a text alone. */
+const certificateProblem = /^No connection established\b.*\bcertificate/isu
 
 const isServiceError = (error: unknown): error is ServiceError =>
   Predicate.hasProperty(error, "code") && typeof error.code === "number" && Predicate.hasProperty(error, "details")

@@ -5,6 +5,8 @@ import * as Sse from "effect/encoding/Sse"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import {
+  certificateProblemIn,
+  certificateRefused,
   egressRefused,
   notA2a,
   refusalIn,
@@ -137,6 +139,8 @@ export const updateOf = (place: Place, json: unknown): unknown =>
 
 /** An address that egress refuses is refused the next time too; one that takes too long may be reached. */
 const failureOf = (error: unknown, otherwise: string): RemoteError => {
+  const problem = certificateProblemIn(error)
+  if (problem !== undefined) return certificateRefused(problem)
   const refusal = refusalIn(error)
   return refusal === undefined || refusal.rule === "time"
     ? unavailable(otherwise)

@@ -4,6 +4,7 @@ import { A2aRemote, GrpcServer } from "@fastagentic/protocols/a2a"
 import { Effect, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { createServer } from "node:http"
+import { createServer as createTlsServer } from "node:https"
 import { connect, type Server } from "node:net"
 import * as Tls from "node:tls"
 import { layerRuntime, mounted, mountedWith, serve } from "../fixture.ts"
@@ -109,13 +110,28 @@ it.live("A remote agent is called over gRPC with TLS at the address of its name,
     const right = yield* ask(yield* serveHere(yield* cardAt("agent.test")))
     assert.strictEqual(right.status, 200, right.text)
     assert.include(right.text, "Looking at your order")
-    // A name that leads elsewhere may lead to the agent again: it is tried for a while.
-    for (const name of ["other.test", "gone.test"]) {
-      const url = yield* serveHere(yield* cardAt(name))
-      assert.isUndefined(
-        yield* Effect.timeoutOption(ask(url), "1 second").pipe(Effect.map((some) => Object(some).value))
-      )
-    }
+    const other = yield* ask(yield* serveHere(yield* cardAt("other.test")))
+    assert.include(other.text, "CERTIFICATE_NOT_TRUSTED")
+    // A name that leads nowhere may lead to the agent again: it is tried for a while.
+    const gone = yield* serveHere(yield* cardAt("gone.test"))
+    assert.isUndefined(
+      yield* Effect.timeoutOption(ask(gone), "1 second").pipe(Effect.map((some) => Object(some).value))
+    )
     const inner = yield* ask(yield* serveHere(yield* cardAt("inner.test")))
     assert.include(inner.text, "EGRESS_REFUSED: inner.test is not on the public network")
+  }).pipe(Effect.scoped))
+
+it.live("A remote agent whose certificate is not trusted is refused at once, over gRPC and HTTP", () =>
+  Effect.gen(function*() {
+    const { cardAt } = yield* proxied
+    const overGrpc = yield* ask(yield* serveHere(yield* cardAt("agent.test")))
+    const port = yield* listening(
+      createTlsServer({ key, cert: certificate }, (_request, response) => response.end("{}"))
+    )
+    const overHttp = yield* ask(yield* serveHere({ url: `https://127.0.0.1:${port}/card` }))
+    for (const { text } of [overGrpc, overHttp]) {
+      assert.include(text, "RemoteTaskFailed")
+      assert.include(text, "\"refused\"")
+      assert.include(text, "CERTIFICATE_NOT_TRUSTED")
+    }
   }).pipe(Effect.scoped))
