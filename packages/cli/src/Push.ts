@@ -41,12 +41,9 @@ export const layer = ({ allow = [], ...options }: Options): Layer.Layer<PushSend
 export const layerConfig: Layer.Layer<never, Config.ConfigError | Egress.UnknownNetwork | WeakPushSecret> = Layer
   .unwrap(
     Effect.gen(function*() {
-      const given = yield* Config.withDefault(Config.Redacted("FASTAGENTIC_PUSH_SECRET"), Redacted.make(""))
+      const secrets = yield* secretsConfig
       const allow = listOf(yield* Config.withDefault(Config.String("FASTAGENTIC_PUSH_ALLOW"), ""))
-      const [first, ...others] = listOf(Redacted.value(given))
-      if (first === undefined) return Layer.empty
-      if ([first, ...others].some(({ length }) => length < 32)) return yield* new WeakPushSecret()
-      return layer({ secrets: [Redacted.make(first), ...others.map((secret) => Redacted.make(secret))], allow })
+      return secrets === undefined ? Layer.empty : layer({ secrets, allow })
     })
   )
 
@@ -57,12 +54,22 @@ export const layerConfig: Layer.Layer<never, Config.ConfigError | Egress.Unknown
  * @category layers
  * @since 0.1.0
  */
-export const receiverConfig = (publicUrl: string | undefined): Layer.Layer<never, Config.ConfigError> =>
+export const receiverConfig = (
+  publicUrl: string | undefined
+): Layer.Layer<never, Config.ConfigError | WeakPushSecret> =>
   publicUrl === undefined ? Layer.empty : Layer.unwrap(
-    Effect.map(Config.withDefault(Config.Redacted("FASTAGENTIC_PUSH_SECRET"), Redacted.make("")), (given) => {
-      const [first, ...others] = listOf(Redacted.value(given)).map((secret) => Redacted.make(secret))
-      return first === undefined ? Layer.empty : PushReceiver.layer({ url: publicUrl, secrets: [first, ...others] })
-    })
+    Effect.map(
+      secretsConfig,
+      (secrets) => secrets === undefined ? Layer.empty : PushReceiver.layer({ url: publicUrl, secrets })
+    )
   )
+
+const secretsConfig = Effect.gen(function*() {
+  const given = yield* Config.withDefault(Config.Redacted("FASTAGENTIC_PUSH_SECRET"), Redacted.make(""))
+  const [first, ...others] = listOf(Redacted.value(given))
+  if (first === undefined) return undefined
+  if ([first, ...others].some(({ length }) => length < 32)) return yield* new WeakPushSecret()
+  return [Redacted.make(first), ...others.map((secret) => Redacted.make(secret))] as const
+})
 
 const listOf = (text: string) => text.split(",").map((part) => part.trim()).filter((part) => part !== "")

@@ -33,6 +33,8 @@ export const PushReceiver: Context.Reference<Receiver | undefined> = Context.Ref
 const { subtle } = globalThis.crypto
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 const about = (runId: string) => bytesOf(`fastagentic push to ${runId}`)
+/** A remote agent sees tokens, by which it could guess a shorter secret. */
+const shortest = 32
 const algorithm = { name: "HMAC", hash: "SHA-256" }
 
 /**
@@ -41,39 +43,29 @@ const algorithm = { name: "HMAC", hash: "SHA-256" }
  * @category layers
  * @since 0.1.0
  */
-export const layer = ({ secrets, url }: Options): Layer.Layer<never> =>
-  Layer.effect(
-    PushReceiver,
-    Effect.map(
-      Effect.forEach(secrets, (secret) =>
-        Effect.promise(() =>
-          subtle.importKey("raw", bytesOf(Redacted.value(secret)), algorithm, false, ["sign", "verify"])
-        )),
-      (keys): Receiver => ({
-        addressOf: (runId) =>
-          Effect.map(
-            Effect.forEach(keys.slice(0, 1), (key) =>
-              Effect.promise(() =>
-                subtle.sign("HMAC", key, about(runId))
-              )),
-            ([signature = new ArrayBuffer(0)]) => ({
-              url: `${url.replace(/\/+$/u, "")}${path}/${runId}`,
-              token: Base64Url.encode(new Uint8Array(signature))
-            })
-          ),
-        isToken: Effect.fnUntraced(function*(runId, token) {
-          const signature = yield* Effect.orElseSucceed(Effect.fromResult(Base64Url.decode(token)), () =>
-            new Uint8Array())
-          for (const key of keys) {
-            const signed = Uint8Array.from(signature)
-            if (
-              yield* Effect.promise(() =>
-                subtle.verify("HMAC", key, signed, about(runId))
-              )
-            ) return true
-          }
-          return false
-        })
-      })
-    )
-  )
+export const layer = (options: Options): Layer.Layer<never> => Layer.effect(PushReceiver, make(options))
+
+const make = Effect.fnUntraced(function*({ secrets, url }: Options): Effect.fn.Return<Receiver> {
+  if (secrets.some((secret) => Redacted.value(secret).length < shortest)) {
+    return yield* Effect.die(new Error(`a secret of PushReceiver has to have ${shortest} characters at least`))
+  }
+  const keyOf = (secret: Redacted.Redacted) =>
+    Effect.promise(() => subtle.importKey("raw", bytesOf(Redacted.value(secret)), algorithm, false, ["sign", "verify"]))
+  const first = yield* keyOf(secrets[0])
+  const keys = [first, ...yield* Effect.forEach(secrets.slice(1), keyOf)]
+  return {
+    addressOf: (runId) =>
+      Effect.map(Effect.promise(() => subtle.sign("HMAC", first, about(runId))), (signature) => ({
+        url: `${url.replace(/\/+$/u, "")}${path}/${runId}`,
+        token: Base64Url.encode(new Uint8Array(signature))
+      })),
+    isToken: Effect.fnUntraced(function*(runId, token) {
+      const decoded = yield* Effect.orElseSucceed(Effect.fromResult(Base64Url.decode(token)), () => new Uint8Array())
+      const signature = Uint8Array.from(decoded)
+      for (const key of keys) {
+        if (yield* Effect.promise(() => subtle.verify("HMAC", key, signature, about(runId)))) return true
+      }
+      return false
+    })
+  }
+})

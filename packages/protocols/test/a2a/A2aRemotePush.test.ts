@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { App, Auth, Budget, RateLimit, Runtime } from "@fastagentic/core"
 import { A2aRemote, PushReceiver } from "@fastagentic/protocols/a2a"
-import { Effect, Layer, Redacted } from "effect"
+import { Cause, Effect, Exit, Layer, Redacted } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { createServer } from "node:http"
 import { mounted, serve } from "../fixture.ts"
@@ -147,3 +147,38 @@ it.live("A remote agent that does not take the address is read again and again, 
       assert.strictEqual(there.seen.sends, takesPush ? 1 : 2)
     }
   }).pipe(Effect.scoped))
+
+it.live("Many notifications that come before a run reads its task are kept as one", () =>
+  Effect.gen(function*() {
+    const there = yield* remote(true)
+    there.seen.state = "TASK_STATE_INPUT_REQUIRED"
+    const url = yield* serveHere(there.url)
+    const { runId } = yield* begin(url)
+    yield* until(async () => Object(await (await fetch(`${url}/runs/${runId}`)).json()).state === "suspended")
+    const { token } = object(there.seen.config)
+    const headers = { "x-a2a-notification-token": String(token), "content-type": "application/a2a+json" }
+    const statuses = yield* Effect.promise(async () => {
+      const answers: Array<number> = []
+      for (let turn = 0; turn < 20; turn++) {
+        const status = { state: "TASK_STATE_INPUT_REQUIRED", timestamp: `2026-01-01T00:00:${turn}.000Z` }
+        const body = JSON.stringify({ statusUpdate: { status } })
+        answers.push((await fetch(`${url}/a2a/.push/${runId}`, { method: "POST", body, headers })).status)
+      }
+      return answers
+    })
+    assert.deepStrictEqual([...new Set(statuses)], [204])
+    const events = yield* Effect.promise(async () =>
+      Object(
+        await (await fetch(`${url}/runs/${runId}/events`, { headers: { accept: "application/json" } })).json()
+      ).items
+    )
+    assert.strictEqual(events.filter(({ type }: Json) => type === "signal").length, 1)
+  }).pipe(Effect.scoped))
+
+it.effect("A secret that a remote agent could guess by its tokens is not taken", () =>
+  Effect.gen(function*() {
+    const weak = PushReceiver.layer({ url: "https://here.test", secrets: [Redacted.make("short")] })
+    const exit = yield* Effect.exit(Effect.scoped(Layer.build(weak)))
+    assert.isTrue(Exit.isFailure(exit))
+    if (Exit.isFailure(exit)) assert.include(Cause.pretty(exit.cause), "32 characters")
+  }))
