@@ -24,7 +24,15 @@ import { received } from "../../runtime/internal/receivedMessages.ts"
 import type { Callables } from "../../runtime/internal/resolveHandlers.ts"
 import type { SawFile } from "../../runtime/internal/runFiles.ts"
 import type { RegisteredCallable, RunSupervisor } from "../../runtime/internal/runSupervisor.ts"
-import { delivery, messageIdOf, messageOf, openReceive, sent, waitingMessages } from "../../runtime/internal/signals.ts"
+import {
+  delivery,
+  isMessage,
+  messageIdOf,
+  messageOf,
+  openReceive,
+  sent,
+  waitingMessages
+} from "../../runtime/internal/signals.ts"
 import type { Fact } from "../../store/RunStore.ts"
 import type { SignalRequest } from "../Runtime.ts"
 
@@ -120,6 +128,10 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
       const run = yield* asRunError(node.get(runId))
       const bound = callables.agent.get(run?.agent ?? "")
       if (run === undefined || bound === undefined || isFinal(run.state)) return
+      const rows = yield* asRunError(node.writerOf(run).store.interrupts(runId))
+      // The run reads its work after it has taken the news that wait: others beside them would say the same.
+      if (waitingMessages(rows, newsSignal).length > 0) return
+      if (rows.filter((row) => isMessage(row) && row.signal === newsSignal).length >= mostNews) return
       const resolution = { decision: "approve", by: run.owner, at: node.now(), value: null } as const
       const message = messageOf(runId, newsSignal, messageIdOf(newsSignal, key), resolution)
       yield* keep(bound, run, message, { key, by: run.owner, delivered: undefined, facts: [] })
@@ -130,6 +142,9 @@ export const makeSignals = (node: RunSupervisor, door: Door, callables: Callable
 
   return { signal, arrived }
 }
+
+/** The most news that a run keeps. It reads its work now and then without them. */
+const mostNews = 1_000
 
 /** A key is part of an id, which no database takes as any text. */
 const keyOf = (key: string | undefined): Effect.Effect<string, RunError> =>
