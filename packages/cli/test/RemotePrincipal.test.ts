@@ -90,15 +90,18 @@ const serveHere = (
   { issuer }: Issuing,
   there: string,
   from: Source,
-  options: { readonly filename?: string; readonly port?: number; readonly more?: Partial<OAuthTokens.ClientOptions> } =
-    {}
+  options: {
+    readonly filename?: string
+    readonly port?: number
+    readonly more?: Partial<OAuthTokens.ExchangeOptions>
+  } = {}
 ) => {
   const client = { issuer, clientId: "here-app", clientSecret: Redacted.make("top secret"), ...options.more }
   const source = from === "client"
     ? OAuthTokens.clientCredentials(client)
     : OAuthTokens.exchange({
-      ...client,
       subjectTokens: [secret],
+      ...client,
       withoutCaller: from === "caller" ? "refuse" : "client"
     })
   const remote = Layer.unwrap(
@@ -225,6 +228,17 @@ describe("a delegation to a remote agent behind an issuer", () => {
       )
       assert.include(ended.text, "invalid_grant")
       assert.notInclude(ended.text, token)
+    }).pipe(Effect.scoped))
+
+  it.live("a token of the caller that no secret opens is refused, and the app does not act as itself for the caller", () =>
+    Effect.gen(function*() {
+      const issuer = yield* issuing()
+      const there = yield* serveThere(issuer)
+      const more = { subjectTokens: [Redacted.make("another secret of 32 characters or more")] } as const
+      const { url } = yield* serveHere(issuer, there, "caller or client", { more })
+      const { text } = yield* call(url, yield* issuer.login("ada", here, ""))
+      assert.include(text, "SUBJECT_TOKEN_UNREADABLE")
+      assert.deepStrictEqual(issuer.state.requests, [])
     }).pipe(Effect.scoped))
 
   it.live("a token for another audience is refused by the remote agent, and the run says so", () =>

@@ -32,7 +32,7 @@ export interface ExchangeOptions extends ClientOptions {
   /** The secrets by which `Oidc` keeps the tokens of callers. */
   readonly subjectTokens: Sealing.Secrets
   /**
-   * A run that has no token of its caller, such as one of a schedule or of an API key, is refused by default; with
+   * A run that has no token of its caller, such as one of a schedule of the app or of an API key, is refused by default; with
    * `"client"` the app then acts as itself.
    */
   readonly withoutCaller?: "refuse" | "client" | undefined
@@ -82,7 +82,12 @@ export const exchange = Effect.fnUntraced(function*(
     token: Effect.fnUntraced(function*(request) {
       const run = Option.getOrUndefined(yield* Effect.serviceOption(CurrentRun))
       if (run === undefined) return yield* asClient(request)
-      const subject = yield* subjects.tokenOf(run.record)
+      const refused = (code: string, problem: string) => new TokenRefused({ issuer: options.issuer, code, problem })
+      // The app does not act as itself for a caller whose token it cannot read.
+      const subject = yield* Effect.mapError(
+        subjects.tokenOf(run.record),
+        () => refused("SUBJECT_TOKEN_UNREADABLE", "no secret opens the token of the run's caller")
+      )
       if (subject !== undefined) {
         return yield* endpoint.token({
           grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -93,8 +98,7 @@ export const exchange = Effect.fnUntraced(function*(
         })
       }
       if (options.withoutCaller === "client") return yield* asClient(request)
-      const problem = "the run has no token of its caller"
-      return yield* new TokenRefused({ issuer: options.issuer, code: "NO_SUBJECT_TOKEN", problem })
+      return yield* refused("NO_SUBJECT_TOKEN", "the run has no token of its caller")
     }),
     rejected: endpoint.rejected
   }

@@ -3,7 +3,12 @@
 import * as Sealing from "@fastagentic/core/base/Sealing"
 import { Principal } from "@fastagentic/core/run/Principal"
 import type { RunRecord } from "@fastagentic/core/run/RunRecord"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Schema } from "effect"
+
+/** No secret opens the token that a run has. */
+export class SubjectTokenUnreadable
+  extends Schema.TaggedError<SubjectTokenUnreadable>()("SubjectTokenUnreadable", {})
+{}
 
 const claim = "urn:fastagentic:subject-token"
 const shortest = 32
@@ -23,10 +28,13 @@ export const make = Effect.fnUntraced(function*(secrets: Sealing.Secrets) {
         (sealed) => new Principal({ id, tenant, scopes, roles, claims: { ...claims, [claim]: sealed } })
       ),
     /** The token with which the owner of a run has started or resumed it; nothing where somebody else vouches for the run. */
-    tokenOf: ({ grants: { authority, claims }, owner, tenant }: Pick<RunRecord, "grants" | "owner" | "tenant">) => {
+    tokenOf: Effect.fnUntraced(function*(
+      { grants: { authority, claims }, owner, tenant }: Pick<RunRecord, "grants" | "owner" | "tenant">
+    ) {
       const sealed = claims[claim]
       const isOwners = authority !== "app" && authority?.by === undefined
-      return isOwners && typeof sealed === "string" ? sealing.open(sealed, about(tenant, owner)) : Effect.undefined
-    }
+      if (!isOwners || typeof sealed !== "string") return undefined
+      return (yield* sealing.open(sealed, about(tenant, owner))) ?? (yield* new SubjectTokenUnreadable())
+    })
   }
 })
