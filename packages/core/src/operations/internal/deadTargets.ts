@@ -17,12 +17,11 @@ import type { DeadTarget } from "../DeadTargets.ts"
 const most = 100_000
 
 export const listDead = (store: PushStore["Service"]): Effect.Effect<ReadonlyArray<DeadTarget>, StoreUnavailable> =>
-  Effect.map(
-    store.due({ now: Number.MAX_SAFE_INTEGER, limit: most }),
-    (targets) =>
-      targets.flatMap(({ attempts, config, cursor, dead, dueAt, id, runId }) =>
-        dead === undefined ? [] : [{ runId, id, attempts, config, cursor, problem: dead, keptUntil: dueAt }]
-      )
+  Effect.map(store.due({ now: Number.MAX_SAFE_INTEGER, limit: most }), deadIn)
+
+const deadIn = (targets: ReadonlyArray<PushTarget>): ReadonlyArray<DeadTarget> =>
+  targets.flatMap(({ attempts, config, cursor, dead, dueAt, id, runId }) =>
+    dead === undefined ? [] : [{ runId, id, attempts, config, cursor, problem: dead, keptUntil: dueAt }]
   )
 
 /** Makes a dead target due; false when it is not dead, is gone, or another redrive was faster. */
@@ -67,7 +66,7 @@ export const makeDeadTargetCalls = (
 
   /** Those of a tenant, with their runs. */
   const deadOf = Effect.fnUntraced(function*(tenant: string, runId: string | undefined) {
-    const all = (yield* asRunError(listDead(store))).filter((target) => runId === undefined || target.runId === runId)
+    const all = yield* asRunError(runId === undefined ? listDead(store) : Effect.map(store.list(runId), deadIn))
     const found = yield* Effect.forEach(
       all,
       (target) => Effect.map(asRunError(node.get(target.runId)), (run) => ({ target, run })),
