@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schedule } from "effect"
 import { Agent, App, Content, Run } from "fastagentic"
 import { A2aRemote } from "fastagentic/a2a"
 import { Egress } from "fastagentic/egress"
@@ -46,7 +46,18 @@ const reasonOf = (options: A2aRemote.Options, allow: ReadonlyArray<string>) =>
       const headers = { "content-type": "application/json", accept: "application/json" }
       return (await fetch(`${url}/agents/boss`, { method: "POST", body: "{}", headers })).text()
     }).pipe(Effect.timeout("5 seconds"))
-    return String(Object(JSON.parse(answered)).error?.reason)
+    const ended = Effect.promise(async () => {
+      const { items } = Object(await (await fetch(`${url}/audit?limit=100`)).json())
+      return items.find(({ action, target }: Record<string, string>) => action === "run" && target === "agent/desk")
+    })
+    const { rule } = Object(
+      yield* Effect.repeat(ended, {
+        until: (entry) => entry !== undefined,
+        schedule: Schedule.spaced("20 millis"),
+        times: 50
+      })
+    )
+    return `${Object(JSON.parse(answered)).error?.reason}, audited by ${rule}`
   }).pipe(Effect.scoped)
 
 it.live(
@@ -57,14 +68,17 @@ it.live(
       for (
         const url of [inner.url, inner.url.replace("127.0.0.1", "0x7f.1"), inner.url.replace("127.0.0.1", "[::1]")]
       ) {
-        assert.include(yield* reasonOf({ url: `${url}/card` }, []), "EGRESS_REFUSED")
+        assert.match(yield* reasonOf({ url: `${url}/card` }, []), /EGRESS_REFUSED.*audited by egress: address/u)
       }
       assert.deepStrictEqual(inner.seen, [])
-      assert.include(yield* reasonOf({ url: `${inner.url}/moved` }, ["127.0.0.1"]), "EGRESS_REFUSED")
+      assert.match(
+        yield* reasonOf({ url: `${inner.url}/moved` }, ["127.0.0.1"]),
+        /EGRESS_REFUSED.*audited by egress: address/u
+      )
       for (const at of ["127.0.0.2:7", "[::1]:7", "[::ffff:10.0.0.1]:7", "0x7f000002:7", "169.254.169.254:80"]) {
         const { url } = yield* cardServer([{ url: at, protocolBinding: "GRPC", protocolVersion: "1.0" }])
         const reason = yield* reasonOf({ url: `${url}/card`, origins: [`https://${at}`] }, ["127.0.0.1"])
-        assert.include(reason, "EGRESS_REFUSED", at)
+        assert.match(reason, /EGRESS_REFUSED.*audited by egress: address/u, at)
       }
       for (
         const at of ["unix:/var/run/docker.sock", "dns:///10.0.0.1:7", "xds:///x", "ipv4:127.0.0.2:7", "a@127.0.0.1:7"]

@@ -11,7 +11,9 @@ export class RemoteRefused extends Schema.TaggedError<RemoteRefused>()("RemoteRe
   code: Schema.String,
   message: Schema.String,
   /** It takes other credentials, or none that were sent. */
-  unauthorized: Schema.optionalKey(Schema.Literal(true))
+  unauthorized: Schema.optionalKey(Schema.Literal(true)),
+  /** The rule of this server that refused. */
+  rule: Schema.optionalKey(Schema.String)
 }) {}
 
 export type RemoteError = RemoteUnavailable | RemoteRefused
@@ -22,7 +24,8 @@ export const unavailable = (message: string) => new RemoteUnavailable({ message 
 export const notA2a = (message: string) => new RemoteRefused({ code: "NOT_A2A", message })
 
 /** An address that egress does not reach. */
-export const egressRefused = (message: string) => new RemoteRefused({ code: "EGRESS_REFUSED", message })
+export const egressRefused = (message: string, rule: string) =>
+  new RemoteRefused({ code: "EGRESS_REFUSED", message, rule: `egress: ${rule}` })
 
 /** A certificate that is not trusted: it is the same at the next try. */
 export const certificateRefused = (message: string) =>

@@ -166,7 +166,7 @@ const connect = Effect.fnUntraced(function*(
   { host, hostname, port, protocol }: URL
 ): Effect.fn.Return<Client, RemoteError> {
   const name = hostname.replace(/^\[(.*)\]$/u, "$1")
-  const addresses = yield* Effect.mapError(lookup(name), ({ message }) => egressRefused(message))
+  const addresses = yield* Effect.mapError(lookup(name), ({ message, rule }) => egressRefused(message, rule))
   if (addresses.length === 0) return yield* unavailable("its host is not known")
   const isTls = protocol === "https:"
   // The roots are those of Node, as for every other connection of this process.

@@ -144,7 +144,7 @@ const failureOf = (error: unknown, otherwise: string): RemoteError => {
   const refusal = refusalIn(error)
   return refusal === undefined || refusal.rule === "time"
     ? unavailable(otherwise)
-    : egressRefused(`${refusal.reason} (rule ${refusal.rule})`)
+    : egressRefused(`${refusal.reason} (rule ${refusal.rule})`, refusal.rule)
 }
 
 /** A server that is busy, starts or is away may answer otherwise later. */

@@ -27,7 +27,9 @@ import { PushReceiver } from "./PushReceiver.ts"
 export class RemoteTaskFailed extends Schema.TaggedError<RemoteTaskFailed>()("RemoteTaskFailed", {
   state: Schema.Literals(["failed", "canceled", "rejected", "lost", "refused"]),
   reason: Schema.String,
-  taskId: Schema.optionalKey(Schema.String)
+  taskId: Schema.optionalKey(Schema.String),
+  /** The rule of this server that refused the call, such as that of `Egress`; the audit log names it. */
+  rule: Schema.optionalKey(Schema.String)
 }, { httpApiStatus: 502 }) {
   override get message() {
     return `The remote task is ${this.state}: ${this.reason}`
@@ -327,8 +329,8 @@ const failed = ({ state, taskId, text }: Sent) =>
   })
 
 /**
- * Reads the task again and again until it has ended or asks; a notification of it begins anew. What it says meanwhile becomes events: those of its stream, and
- * those that the task as it is has gained where there is no stream.
+ * Reads the task again and again until it has ended or asks; a notification of it begins anew. What it says meanwhile becomes
+ * events: those of its stream, and those that the task as it is has gained where there is no stream.
  */
 const followed = Effect.fnUntraced(function*(
   client: A2aClient.A2aClient,
@@ -377,7 +379,11 @@ const untilAnswered = <A, R>(call: Effect.Effect<A, RemoteError, R>): Effect.Eff
     }),
     Effect.mapError((error) =>
       error._tag === "RemoteRefused"
-        ? new RemoteTaskFailed({ state: "refused", reason: `${error.code}: ${error.message}` })
+        ? new RemoteTaskFailed({
+          state: "refused",
+          reason: `${error.code}: ${error.message}`,
+          ...(error.rule === undefined ? {} : { rule: error.rule })
+        })
         : new RemoteTaskFailed({ state: "lost", reason: error.message })
     )
   )

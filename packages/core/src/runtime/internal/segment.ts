@@ -1,5 +1,5 @@
 // One segment: runs a handler from its claim to an end or a pause; the supervisor launches it. It always concludes the run.
-import { Cause, Effect, Exit, Fiber, type Schema, type Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Predicate, type Schema, type Scope } from "effect"
 import type { Callable } from "../../app/Fusion.ts"
 import { refusalOf } from "../../audit/internal/refusalOf.ts"
 import type { Budget } from "../../budget/Budget.ts"
@@ -221,12 +221,13 @@ const isPolicy = (error: unknown): error is BudgetExceeded | ToolDenied | HookBl
   error instanceof BudgetExceeded || error instanceof ToolDenied || error instanceof HookBlocked ||
   error instanceof Forbidden || error instanceof RateLimited
 
-/** The rule that refused, also when the handler had begun and failed with the refusal. */
+/** The rule that refused, also when the handler had begun and failed with the refusal, or with an error that names its rule. */
 const ruleIn = (cause: Cause.Cause<unknown>): string | undefined => {
   for (const reason of cause.reasons) {
     const error = Cause.isFailReason(reason) ? reason.error : Cause.isDieReason(reason) ? reason.defect : undefined
     const refusal = error instanceof RunError ? error.reason : error
     if (isPolicy(refusal)) return refusalOf(refusal).rule
+    if (Predicate.hasProperty(refusal, "rule") && typeof refusal.rule === "string") return refusal.rule
   }
   return undefined
 }
