@@ -49,6 +49,7 @@ describe("500 fast tokens", () => {
       const current: Run.CurrentRun["Service"] = {
         record,
         model: undefined,
+        clientTools: false,
         principal: { id: "local", tenant: "local", scopes: [], roles: [], claims: {} },
         emit: () => ++emitted > 10 ? Deferred.await(room) : Effect.void,
         step: (_name, effect) => effect,

@@ -61,7 +61,8 @@ const nothing: Offer = { tools: [] }
  * @since 0.1.0
  */
 export const offered: Effect.Effect<Offer, never, CurrentRun> = CurrentRun.use((run) =>
-  Effect.map(run.message, inMessage)
+  // The message is in the store: a loop of any other agent does not ask for it.
+  run.clientTools ? Effect.map(run.message, inMessage) : Effect.succeed(nothing)
 )
 
 /**

@@ -84,6 +84,8 @@ export class CurrentRun extends Context.Service<CurrentRun, {
   readonly spend: (request: ModelRequest) => Effect.Effect<Grant, Refusal>
   /** The model that the agent declares, by its name in the app. */
   readonly model: string | undefined
+  /** Whether the agent takes tools of its client, which are in the message. */
+  readonly clientTools: boolean
   /** The most tokens that a model reads, where that is known. */
   readonly contextWindow: Budget["Service"]["contextWindow"]
   readonly hooks: Required<Omit<Points, "request" | "error" | "output">>

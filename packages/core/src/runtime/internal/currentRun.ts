@@ -167,6 +167,10 @@ class PlacedRun implements Service {
     return this.live.model
   }
 
+  get clientTools(): Service["clientTools"] {
+    return this.live.clientTools
+  }
+
   get contextWindow(): Service["contextWindow"] {
     return this.live.budget.contextWindow
   }

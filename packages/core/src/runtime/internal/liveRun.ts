@@ -99,6 +99,7 @@ export class LiveRun {
   readonly threads: Threads
   /** The model that the agent declares. */
   readonly model: string | undefined
+  readonly clientTools: boolean
   readonly resting: Resting
   readonly outcomes: RunOutcomes
   readonly words: RunWords
@@ -133,6 +134,7 @@ export class LiveRun {
     readonly signals: ReadonlyMap<string, Shape>
     readonly threads: Threads
     readonly model: string | undefined
+    readonly clientTools: boolean
     readonly budget: Budget["Service"]
     readonly files: Files["Service"]
     readonly metrics: Metrics
@@ -156,6 +158,7 @@ export class LiveRun {
     this.signals = options.signals
     this.threads = options.threads
     this.model = options.model
+    this.clientTools = options.clientTools
     this.clock = options.clock
     this.random = options.random
     this.launchedAt = this.now()

@@ -251,6 +251,7 @@ export class RunSupervisor {
       signals: bound.callable.signals,
       threads: bound.callable.threads,
       model: bound.callable.model,
+      clientTools: bound.callable.clientTools,
       budget: this.budget,
       files: this.files,
       metrics: this.metrics,
