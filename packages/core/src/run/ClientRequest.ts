@@ -162,7 +162,9 @@ export const openUrl: {
 ): Effect.fn.Return<unknown, ClientRefused> {
   const problem = problemOf(url)
   if (problem !== undefined) return yield* new ClientRefused({ name, reason: "unsafe", detail: problem })
-  const answer = yield* ask(schema ?? Schema.Null, expiresIn, { name, message, url })
+  // The address as it is opened: parsing drops line breaks and writes other scripts out, so that none is taken for another.
+  const opened = new URL(url).href
+  const answer = yield* ask(schema ?? Schema.Null, expiresIn, { name, message, url: opened })
   return schema === undefined ? undefined : answer
 })
 

@@ -220,9 +220,10 @@ describe("A page that a tool asks its client to open", () => {
         assert.include(result.content[0].text, "unsafe", one)
       }
       assert.deepStrictEqual(yield* questions(rest), [])
-      const local = { name: "pay", arguments: { url: "http://localhost:3000/pay" } }
+      const local = { name: "pay", arguments: { url: "http://localhost:3000/pay\n/\u202e" } }
       const { result } = last(yield* modern(url, "tools/call", local, { capabilities: pages }))
       assert.strictEqual(result.resultType, "input_required")
+      assert.strictEqual(result.inputRequests.payment.params.url, "http://localhost:3000/pay/%E2%80%AE")
     }))
 })
 
